@@ -1,0 +1,1 @@
+"""One file per implementation of the loss; each exports one constant, `IMPLEMENTATION`."""

@@ -1,0 +1,81 @@
+"""All candidate sets at once: one N x N x N indicator, summed over its last axis.
+
+Few operations are launched, and both time and memory grow as N^3.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from supcr_bench.values.implementation import Implementation
+
+
+class BroadcastSupCR(nn.Module):
+    """SupCR by broadcasting every anchor against every pair.
+
+    Args:
+        temperature: tau, which divides the cosine similarities.
+        weights: one weight per label dimension, normalised to sum to one; two equal ones by
+            default, as in the note.
+        eps: floor of each denominator.
+    """
+
+    weights: Tensor
+
+    def __init__(
+        self, temperature: float = 0.1, weights: Tensor | None = None, eps: float = 1e-7
+    ) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.eps = eps
+        raw = torch.ones(2) if weights is None else weights
+        self.register_buffer("weights", raw / raw.sum())
+
+    def similarities(self, view: Tensor) -> Tensor:
+        """Cosine similarities of all pairs of rows over tau: [M, d] to [M, M]."""
+        unit = functional.normalize(view, dim=1)
+        return torch.mm(unit, unit.t()) / self.temperature
+
+    def dimension_loss(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Tensor:
+        """The loss of one label dimension: [N, d], [N, d] and [N] to a scalar."""
+        device = perturbed.device
+        labelled = ~torch.isnan(labels)
+        if labelled.sum() < 2:
+            return torch.tensor(0.0, device=device)
+
+        y = labels[labelled]
+        views = (perturbed[labelled], intact[labelled])
+        logits = [self.similarities(view) for view in views]
+        distance = torch.abs(y.unsqueeze(0) - y.unsqueeze(1))
+        off_diagonal = ~torch.eye(y.size(0), dtype=torch.bool, device=device)
+
+        # candidates[i, j, k] says whether k lies at least as far from anchor i as j does.
+        candidates = (distance.unsqueeze(1) >= distance.unsqueeze(2)).float()
+
+        exponentials = [torch.exp(s) for s in logits]
+        positives = [e[off_diagonal] for e in exponentials]
+        contrasts = [torch.sum(e.unsqueeze(1) * candidates, dim=2) for e in exponentials]
+        contrasts = [z[off_diagonal] for z in contrasts]
+
+        total = -torch.log(positives[0] / contrasts[0].clamp(min=self.eps)).sum()
+        total += -torch.log(positives[1] / contrasts[1].clamp(min=self.eps)).sum()
+        return total / off_diagonal.sum()
+
+    def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """[N, d], [N, d] and [N, D] to the weighted loss and the [D] per-dimension losses."""
+        per_dimension = torch.stack(
+            [self.dimension_loss(perturbed, intact, labels[:, c]) for c in range(labels.shape[1])]
+        )
+        weight_sum = self.weights.sum().clamp(min=self.eps)
+        return (per_dimension * self.weights).sum() / weight_sum, per_dimension
+
+
+IMPLEMENTATION = Implementation(
+    name="broadcast",
+    title="One N x N x N broadcast",
+    source="the note, 'Some Tensor Use and Matched Output'",
+    factory=BroadcastSupCR,
+    claimed_time="N^3",
+    claimed_memory="N^3",
+    tags=("seed",),
+)

@@ -1,0 +1,1 @@
+"""One TOML file per suite: axes, budgets and a sentence of purpose."""

@@ -1,0 +1,26 @@
+"""supcr-bench: is an implementation of the SupCR loss right, what does it cost, did it get worse?
+
+From Python, ``supcr_bench.load("latest")`` gives a run, its environment, and a DataFrame with one
+row a result. Nothing heavy is imported before it is used.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from supcr_bench.store.run import Run
+    from supcr_bench.store.run import load_run as load
+
+__version__ = "0.1.0"
+__all__ = ["Run", "__version__", "load"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "load":
+        from supcr_bench.store.run import load_run
+
+        return load_run
+    if name == "Run":
+        from supcr_bench.store.run import Run
+
+        return Run
+    raise AttributeError(f"module 'supcr_bench' has no attribute {name!r}")

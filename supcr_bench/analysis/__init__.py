@@ -1,0 +1,1 @@
+"""Figures derived from results: summaries, growth."""

@@ -1,0 +1,53 @@
+"""Results as a table: one row each, summaries derived."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+
+import pandas as pd
+
+from supcr_bench.analysis.statistics import median_interval
+from supcr_bench.values.case import Case
+from supcr_bench.values.result import Result
+
+DERIVED = ("time_s", "time_low_s", "time_high_s")
+
+
+def columns() -> list[str]:
+    """Column names: the result's own fields, the case's in place of ``case``, and the derived."""
+    names: list[str] = []
+    for f in fields(Result):
+        names += [c.name.rstrip("_") for c in fields(Case)] if f.name == "case" else [f.name]
+    return names + list(DERIVED)
+
+
+def results_frame(results: Sequence[Result]) -> pd.DataFrame:
+    """One row a result, in their order."""
+    rows = []
+    for result in results:
+        row = result.to_mapping()
+        row["status"] = str(result.status)
+        row |= dict.fromkeys(DERIVED)
+        if result.time_samples_s:
+            interval = median_interval(result.time_samples_s)
+            row |= {
+                "time_s": interval.median,
+                "time_low_s": interval.low,
+                "time_high_s": interval.high,
+            }
+        rows.append(row)
+    frame = pd.DataFrame(rows, columns=columns())
+    numeric = [
+        "loss",
+        "reference_loss",
+        "value_error",
+        "value_tolerances",
+        "gradient_error",
+        "gradient_tolerances",
+        "peak_bytes",
+        "predicted_s",
+        "spent_s",
+        "nan_density",
+        *DERIVED,
+    ]
+    frame[numeric] = frame[numeric].astype(float)
+    return frame

@@ -1,0 +1,1 @@
+"""The tensors of a case: the same on every machine and device."""

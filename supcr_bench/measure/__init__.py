@@ -1,0 +1,1 @@
+"""What is done to one cell inside a worker: agreement, memory, time."""

@@ -1,0 +1,347 @@
+"""One cell, measured: agreement, then memory, then time, each a pass of its own.
+
+Agreement comes first, because it finds out what cannot run at all, and warms everything up. Memory
+is taken with the allocator's events recorded, which disturbs time; time is taken last, with
+nothing else on.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from supcr_bench.inputs.tensors import Batch, make_batch
+from supcr_bench.measure import agreement
+from supcr_bench.measure.device import Device, PeakMemory
+from supcr_bench.measure.meter import Meter
+from supcr_bench.measure.outcome import describe_error, outcome_of
+from supcr_bench.measure.timing import Samples, sample_arms
+from supcr_bench.reference.reference import DIRECT_UP_TO, Reference, compute_reference
+from supcr_bench.reference.tolerance import logit_error
+from supcr_bench.values.case import Pass
+from supcr_bench.values.cell import Account, Arm, Budget, Cell
+from supcr_bench.values.definition import Definition, get_definition
+from supcr_bench.values.result import Result, Status
+
+Module = Callable[[Tensor, Tensor, Tensor], object]
+Factory = Callable[..., Module]
+Announce = Callable[[str, Arm | None], None]
+
+REFERENCES_AGREE = 1e-10
+"""Largest relative difference between the direct and the fast reference. Both work in float64,
+where their own errors are of the order of N times 1e-16."""
+
+
+class ReferencesDisagreeError(Exception):
+    """The two references gave different answers, so neither can be held against anything."""
+
+
+def build_module(
+    factory: Factory, definition: Definition, temperature: float, batch: Batch
+) -> Module:
+    """An implementation, ready to be called on the batch's device."""
+    module = factory(
+        temperature=temperature,
+        weights=batch.weights.detach().clone(),
+        eps=definition.eps or 0.0,
+    )
+    if isinstance(module, torch.nn.Module):
+        module = module.to(batch.labels.device)
+    return module
+
+
+@dataclass(slots=True)
+class CellRun:
+    """The execution of one cell.
+
+    Attributes:
+        cell: what to run.
+        factories: for each implementation of the cell.
+        device: where the tensors live.
+        meter: takes the figures.
+        budget: bounds the sampling.
+        table: labels from a file, if the workload has them.
+        announce: told what is about to run, so that a hang can be put down to it.
+    """
+
+    cell: Cell
+    factories: Mapping[str, Factory]
+    device: Device
+    meter: Meter
+    budget: Budget
+    table: npt.NDArray[np.float64] | None = None
+    announce: Announce = lambda stage, arm: None  # noqa: ARG005
+    account: Account = field(init=False, default_factory=Account)
+    _batch: Batch = field(init=False)
+    _modules: dict[str, Module] = field(init=False, default_factory=dict)
+    _answers: dict[Arm, agreement.Answer] = field(init=False, default_factory=dict)
+    _ended: dict[Arm, Result] = field(init=False, default_factory=dict)
+    _spent_s: dict[Arm, float] = field(init=False, default_factory=dict)
+
+    def results(self) -> Iterator[Result]:
+        """One result per arm: those that cannot be measured as soon as that is known."""
+        self.announce("inputs", None)
+        with self._accounted("inputs_s"):
+            self._batch = make_batch(self.cell.workload, self.table)
+        for implementation in dict.fromkeys(arm.implementation for arm in self.cell.arms):
+            yield from self._agree(implementation)
+        if not self._answers:
+            return
+        self.announce("reference", None)
+        try:
+            with self._accounted("reference_s"):
+                reference = self._reference()
+        except Exception as error:  # noqa: BLE001 - no reference, no verdict: said in every row
+            for arm in list(self._live()):
+                reason = f"no reference to compare with: {describe_error(error)}"
+                yield self._end(arm, Status.FAILED, reason)
+            return
+        peaks: dict[Arm, PeakMemory] = {}
+        for arm in list(self._live()):
+            ended = self._take_memory(arm, peaks)
+            if ended:
+                yield ended
+        timed = self._take_times()
+        for arm in list(self._live()):
+            raised = timed[arm].error
+            if raised is not None:
+                yield self._end(arm, *outcome_of(raised))
+        for arm in list(self._live()):
+            yield self._measured(arm, reference, peaks[arm], timed[arm])
+
+    # --- the three passes ---
+
+    def _agree(self, implementation: str) -> Iterator[Result]:
+        """One call; its answer is kept, and what cannot run ends here."""
+        arms = {a.pass_: a for a in self.cell.arms if a.implementation == implementation}
+        definition = get_definition(self.cell.workload.definition)
+        at: Pass = "forward"
+        started = time.perf_counter()
+        try:
+            self.announce("agreement", arms.get("forward") or arms["training"])
+            self._batch.clear_gradients()
+            module = build_module(
+                self.factories[implementation],
+                definition,
+                self.cell.workload.temperature,
+                self._batch,
+            )
+            with self._limited():
+                output = module(self._batch.perturbed, self._batch.intact, self._batch.labels)
+                self.device.synchronize()
+            loss, per_dimension = agreement.check_output(output, self.cell.workload.dims)
+            if "forward" in arms:
+                self._answers[arms["forward"]] = agreement.take_answer(loss, per_dimension, None)
+                self._spend(arms["forward"], time.perf_counter() - started)
+            if "training" in arms:
+                at = "training"
+                self.announce("agreement", arms["training"])
+                with self._limited():
+                    loss.backward()  # type: ignore[no-untyped-call]
+                    self.device.synchronize()
+                self._answers[arms["training"]] = agreement.take_answer(
+                    loss, per_dimension, self._batch
+                )
+                self._spend(arms["training"], time.perf_counter() - started)
+            self._modules[implementation] = module
+        except agreement.BrokenCallError as error:
+            yield from self._end_from(at, arms, Status.FAILED, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever an implementation raises is a row
+            yield from self._end_from(at, arms, *outcome_of(error))
+            # A forward that answered stays, without its module's graph.
+            if at == "training" and "forward" in arms:
+                self._modules[implementation] = module
+        finally:
+            self._charge(calls_s=time.perf_counter() - started)
+            self._batch.clear_gradients()
+
+    def _end_from(
+        self, at: Pass, arms: Mapping[Pass, Arm], status: Status, reason: str
+    ) -> Iterator[Result]:
+        """End the pass that broke, and training too where forward already did."""
+        for pass_, arm in arms.items():
+            if pass_ == at:
+                yield self._end(arm, status, reason)
+            elif at == "forward":
+                yield self._end(arm, status, f"in forward: {reason}")
+
+    def _reference(self) -> Reference:
+        workload, batch = self.cell.workload, self._batch
+        if workload.batch_size > DIRECT_UP_TO:
+            self._compare_references()
+        return compute_reference(
+            get_definition(workload.definition),
+            (batch.perturbed, batch.intact),
+            batch.labels,
+            weights=batch.weights,
+            temperature=workload.temperature,
+            floor_margin=logit_error(workload),
+        )
+
+    def _compare_references(self) -> None:
+        """The fast reference stands in only after it has met the direct one on like inputs."""
+        small = replace(self.cell.workload, batch_size=DIRECT_UP_TO // 2)
+        if small.series() in _COMPARED:
+            return
+        batch = make_batch(small, self.table)
+        definition = get_definition(small.definition)
+        direct, fast = (
+            compute_reference(
+                definition,
+                (batch.perturbed, batch.intact),
+                batch.labels,
+                weights=batch.weights,
+                temperature=small.temperature,
+                method=method,
+            )
+            for method in ("direct", "fast")
+        )
+        one, other = (
+            torch.cat([r.per_dimension, *(g.flatten() for g in r.gradients)])
+            for r in (direct, fast)
+        )
+        difference = float((one - other).norm() / one.norm().clamp(min=1e-300))
+        if difference > REFERENCES_AGREE:
+            raise ReferencesDisagreeError(f"direct and fast reference differ by {difference:.2g}")
+        _COMPARED.add(small.series())
+
+    def _take_memory(self, arm: Arm, peaks: dict[Arm, PeakMemory]) -> Result | None:
+        self.announce("memory", arm)
+        self._batch.clear_gradients()
+        started = time.perf_counter()
+        try:
+            with self._limited():
+                peaks[arm] = self.meter.peak_memory(arm, self.cell.workload, self._call(arm))
+        except Exception as error:  # noqa: BLE001
+            return self._end(arm, *outcome_of(error))
+        finally:
+            self._charge(calls_s=time.perf_counter() - started)
+            self._batch.clear_gradients()
+        return None
+
+    def _take_times(self) -> dict[Arm, Samples]:
+        def timed(arm: Arm) -> Callable[[], float]:
+            call = self._call(arm)
+            return lambda: self.meter.time_s(arm, self.cell.workload, call)
+
+        def between(arm: Arm) -> None:
+            self.announce("time", arm)
+            self._batch.clear_gradients()
+
+        with self._limited():
+            samples = sample_arms(
+                {arm: timed(arm) for arm in self._live()},
+                self.budget,
+                seed=self.cell.session,
+                between=between,
+            )
+        for arm, own in samples.items():
+            self._spend(arm, own.spent_s)
+            self._charge(calls_s=own.spent_s)
+        return samples
+
+    # --- helpers ---
+
+    def _limited(self) -> AbstractContextManager[None]:
+        return self.device.memory_limit(self.budget.memory_limit_bytes)
+
+    def _call(self, arm: Arm) -> Callable[[], object]:
+        module, batch = self._modules[arm.implementation], self._batch
+
+        def forward() -> object:
+            return module(batch.perturbed, batch.intact, batch.labels)
+
+        def training() -> object:
+            output = cast(tuple[Tensor, Tensor], forward())
+            output[0].backward()  # type: ignore[no-untyped-call]
+            return output
+
+        return forward if arm.pass_ == "forward" else training
+
+    def _live(self) -> Iterator[Arm]:
+        return (arm for arm in self.cell.arms if arm in self._answers and arm not in self._ended)
+
+    def _end(self, arm: Arm, status: Status, reason: str) -> Result:
+        self._ended[arm] = Result(
+            implementation=arm.implementation,
+            case=self.cell.case(arm),
+            status=status,
+            reason=reason,
+            session=self.cell.session,
+            time_limit_s=self.budget.time_limit_s,
+            memory_limit_bytes=self.budget.memory_limit_bytes,
+            spent_s=self._spent_s.get(arm),
+        )
+        return self._ended[arm]
+
+    def _measured(
+        self, arm: Arm, reference: Reference, peak: PeakMemory, samples: Samples
+    ) -> Result:
+        workload = self.cell.workload
+        answer = self._answers[arm]
+        value = agreement.value_deviation(
+            answer, reference, workload, get_definition(workload.definition)
+        )
+        gradient = (
+            agreement.gradient_deviation(answer, reference, workload, self._batch)
+            if answer.gradients is not None
+            else None
+        )
+        finding = value.finding or (gradient.finding if gradient else None)
+        others = {
+            other: agreement.pair_differences(answer, self._answers[other])
+            for other in self._live()
+            if other.pass_ == arm.pass_ and other != arm
+        }
+        loss = float(answer.loss)
+        return Result(
+            implementation=arm.implementation,
+            case=self.cell.case(arm),
+            status=Status.WRONG if finding else Status.MEASURED,
+            reason=finding,
+            session=self.cell.session,
+            loss=loss if np.isfinite(loss) else None,
+            reference_loss=float(reference.loss),
+            value_error=value.error,
+            value_tolerances=value.tolerances,
+            gradient_error=gradient.error if gradient else None,
+            gradient_tolerances=gradient.tolerances if gradient else None,
+            reference=reference.method,
+            value_difference={o.implementation: v for o, (v, _) in others.items()},
+            gradient_difference=(
+                {o.implementation: g for o, (_, g) in others.items()} if gradient else None
+            ),
+            time_samples_s=tuple(samples.seconds),
+            repetitions=samples.repetitions,
+            time_stopped_by=samples.stopped_by,
+            peak_bytes=peak.peak_bytes,
+            reserved_bytes=peak.reserved_bytes,
+            memory_method=peak.method,
+            time_limit_s=self.budget.time_limit_s,
+            memory_limit_bytes=self.budget.memory_limit_bytes,
+            spent_s=self._spent_s.get(arm),
+        )
+
+    def _spend(self, arm: Arm, seconds: float) -> None:
+        self._spent_s[arm] = self._spent_s.get(arm, 0.0) + seconds
+
+    def _charge(self, **seconds: float) -> None:
+        self.account += Account(**seconds)
+
+    @contextmanager
+    def _accounted(self, kind: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._charge(**{kind: time.perf_counter() - started})
+
+
+_COMPARED: set[tuple[object, ...]] = set()
+"""Series in which this process has compared the two references."""

@@ -1,0 +1,150 @@
+"""One small interface to a device, so that cpu, cuda, mps and xpu are one path and not four.
+
+Peak memory has one definition everywhere: the most bytes of live tensors above the inputs. How it
+can be taken differs, and every figure says how it was:
+
+- an accelerator with allocator statistics (CUDA, XPU): ``max_memory_allocated`` after a reset, with
+  the reserved bytes beside it;
+- the CPU: the allocator's own events, as the profiler reports them;
+- MPS, which keeps no peak: allocated bytes after each call, a lower bound.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from supcr_bench.measure.allocator_events import peak_cpu_bytes
+from supcr_bench.measure.process_memory import process_memory_limit
+from supcr_bench.values.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class PeakMemory:
+    """Peak of live tensor bytes above the inputs.
+
+    Attributes:
+        peak_bytes: ``None`` where it was not taken.
+        reserved_bytes: the allocator's reservation at the peak, where the device tells.
+        method: how it was taken, or why not.
+    """
+
+    peak_bytes: int | None
+    reserved_bytes: int | None
+    method: str
+
+
+class Device(Protocol):
+    """What measuring needs of a device."""
+
+    name: str
+
+    def synchronize(self) -> None:
+        """Wait until everything queued has run."""
+
+    def peak_memory(self, call: Callable[[], object]) -> PeakMemory:
+        """Peak of live tensor bytes that ``call`` adds to what is live now."""
+
+    def memory_limit(self, limit_bytes: int | None) -> AbstractContextManager[None]:
+        """Bound what this process may take on the device, within a block."""
+
+
+class Cpu:
+    """The CPU. Its memory limit is the process's own."""
+
+    name = "cpu"
+
+    def synchronize(self) -> None:
+        """Nothing is queued on the CPU."""
+
+    def peak_memory(self, call: Callable[[], object]) -> PeakMemory:
+        """By the allocator's events."""
+        return PeakMemory(peak_cpu_bytes(call), None, "CPU allocator events (torch profiler)")
+
+    def memory_limit(self, limit_bytes: int | None) -> AbstractContextManager[None]:
+        """By the operating system."""
+        return process_memory_limit(limit_bytes)
+
+
+class Accelerator:
+    """A device that torch.accelerator serves: CUDA, XPU, MPS."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._device = torch.device(name)
+
+    def synchronize(self) -> None:
+        """Wait for the current stream."""
+        torch.accelerator.synchronize(self._device)
+
+    def peak_memory(self, call: Callable[[], object]) -> PeakMemory:
+        """By the allocator's statistics, or on MPS by what is allocated afterwards."""
+        self.synchronize()
+        if self._device.type == "mps":
+            before = torch.mps.current_allocated_memory()
+            kept = call()
+            self.synchronize()
+            after = torch.mps.current_allocated_memory()
+            del kept
+            return PeakMemory(
+                after - before,
+                torch.mps.driver_allocated_memory(),
+                "MPS allocated bytes after the call (lower bound)",
+            )
+        torch.accelerator.reset_peak_memory_stats(self._device)
+        before = torch.accelerator.memory_allocated(self._device)
+        kept = call()
+        self.synchronize()
+        del kept
+        return PeakMemory(
+            torch.accelerator.max_memory_allocated(self._device) - before,
+            torch.accelerator.max_memory_reserved(self._device),
+            f"{self._device.type} max_memory_allocated after reset",
+        )
+
+    @contextmanager
+    def memory_limit(self, limit_bytes: int | None) -> Iterator[None]:
+        """By a fraction of the device's memory, where the platform has one."""
+        module = getattr(torch, self._device.type)
+        set_fraction = getattr(module, "set_per_process_memory_fraction", None)
+        if limit_bytes is None or set_fraction is None:
+            yield
+            return
+        if self._device.type == "mps":
+            arguments: tuple[torch.device, ...] = ()
+            total = torch.mps.recommended_max_memory()
+        else:
+            arguments = (self._device,)
+            total = module.get_device_properties(self._device).total_memory
+        held = torch.accelerator.memory_reserved(self._device) if arguments else 0
+        set_fraction(min(1.0, (held + limit_bytes) / total), *arguments)
+        try:
+            yield
+        finally:
+            set_fraction(1.0, *arguments)
+
+
+def available_devices() -> tuple[str, ...]:
+    """Device names that this machine has, ``cpu`` first."""
+    names = ["cpu"]
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if accelerator is not None:
+        count = torch.accelerator.device_count()
+        names.append(accelerator.type)
+        names.extend(f"{accelerator.type}:{i}" for i in range(count))
+    return tuple(names)
+
+
+def get_device(name: str) -> Device:
+    """The device of that name.
+
+    Raises:
+        UsageError: this machine has no such device.
+    """
+    if name not in available_devices():
+        raise UsageError(
+            f"no device {name!r} on this machine; available: {', '.join(available_devices())}"
+        )
+    return Cpu() if name == "cpu" else Accelerator(name)

@@ -1,0 +1,54 @@
+"""A meter that follows a law instead of a clock. It ships, so that plug-ins can be tested with it.
+
+The calls it is given are not made: a cost of hours is metered in microseconds.
+"""
+
+import math
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from supcr_bench.measure.device import PeakMemory
+from supcr_bench.values.case import Workload
+from supcr_bench.values.cell import Arm
+
+Cost = Callable[[Arm, Workload], float]
+
+
+def nothing(arm: Arm, workload: Workload) -> float:
+    """A cost of one microsecond, or one byte, at any size."""
+    del arm, workload
+    return 1e-6
+
+
+@dataclass(slots=True)
+class FakeMeter:
+    """Figures by formula, with seeded noise.
+
+    Attributes:
+        seconds: cost of a call, by implementation; ``nothing`` for those not named.
+        bytes: peak of a call, by implementation.
+        noise: standard deviation of the logarithm of each time.
+        seed: of the noise.
+    """
+
+    seconds: Mapping[str, Cost] = field(default_factory=dict)
+    bytes: Mapping[str, Cost] = field(default_factory=dict)
+    noise: float = 0.0
+    seed: int = 0
+    _random: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)  # noqa: S311 - noise, not secrets
+
+    def time_s(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> float:
+        """By formula; the call is not made."""
+        del call
+        exact = self.seconds.get(arm.implementation, nothing)(arm, workload)
+        return exact * math.exp(self._random.gauss(0.0, self.noise))
+
+    def peak_memory(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> PeakMemory:
+        """By formula; the call is not made."""
+        del call
+        peak = round(self.bytes.get(arm.implementation, nothing)(arm, workload))
+        return PeakMemory(peak, None, "fake meter")

@@ -1,0 +1,40 @@
+"""What an exception from inside an implementation means for its row."""
+
+import torch
+
+from supcr_bench.values.result import Status
+
+_OUT_OF_MEMORY_TEXTS = (
+    "can't allocate memory",  # DefaultCPUAllocator on Linux and macOS
+    "not enough memory",  # DefaultCPUAllocator on Windows
+    "out of memory",  # CUDA, XPU, MPS
+    "std::bad_alloc",
+    "cannot allocate memory",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out.
+
+    PyTorch has a class for accelerators; the CPU allocator raises a plain RuntimeError, told by
+    its text.
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(t in text for t in _OUT_OF_MEMORY_TEXTS)
+
+
+def describe_error(error: BaseException) -> str:
+    """An exception in one line."""
+    text = " ".join(str(error).split())
+    if len(text) > 300:
+        text = text[:297] + "..."
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def outcome_of(error: BaseException) -> tuple[Status, str]:
+    """Status and reason for an exception."""
+    if is_out_of_memory(error):
+        return Status.OUT_OF_MEMORY, describe_error(error)
+    return Status.FAILED, describe_error(error)

@@ -1,0 +1,1 @@
+"""The float64 reference that implementations are held against, and the tolerances it implies."""

@@ -1,0 +1,157 @@
+"""The reference: value and gradient of any definition, in float64 on the CPU.
+
+It reads a :class:`~supcr_bench.values.definition.Definition`; there is one reference, not one per
+definition. Label distances are formed in the labels' own dtype, because a definition compares the
+labels that it is given: 0.1, 0.2, 0.3 tie on paper and do not in float32.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from supcr_bench.reference.contrast import ContrastSums
+from supcr_bench.reference.direct import direct_sums
+from supcr_bench.reference.fast import fast_sums
+from supcr_bench.values.definition import Definition
+
+Method = Literal["direct", "fast"]
+_SUMS: dict[Method, Callable[[Tensor, Tensor, Definition], ContrastSums]] = {
+    "direct": direct_sums,
+    "fast": fast_sums,
+}
+DIRECT_UP_TO = 256
+"""Batch size up to which the direct sums take well under a second."""
+SMALLEST_NORM = 1e-12
+"""Floor of an embedding's norm, so that an all-zero row has similarity 0 to everything."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """The definition's answer.
+
+    Attributes:
+        loss: scalar.
+        per_dimension: [D], or [1] where the definition has one distance over all dimensions.
+        gradients: d loss / d embeddings, one [N, d] for each view.
+        shares: what each loss of the vector counts in the total.
+        valid_rows: M of each dimension.
+        near_floor: pairs whose contrast lies within ``floor_margin`` of the floor, where
+            rounding decides whether a gradient passes; one count for each dimension.
+        method: how the candidate sums were taken.
+    """
+
+    loss: Tensor
+    per_dimension: Tensor
+    gradients: tuple[Tensor, ...]
+    shares: Tensor
+    valid_rows: tuple[int, ...]
+    near_floor: tuple[int, ...]
+    method: Method
+
+
+def _similarity(rows: Tensor, definition: Definition) -> Tensor:
+    if definition.similarity == "cosine":
+        unit = rows / rows.norm(dim=1, keepdim=True).clamp(min=SMALLEST_NORM)
+        cosine: Tensor = unit @ unit.T
+        return cosine
+    distance: Tensor = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
+    return -distance
+
+
+def _label_groups(labels: Tensor, definition: Definition) -> Iterator[tuple[Tensor, Tensor]]:
+    """Valid rows [M] and their distances [M, M] as float64, for each loss of the vector."""
+    if definition.label_distance == "per_dimension":
+        for y in labels.unbind(dim=1):
+            rows = torch.nonzero(~torch.isnan(y)).squeeze(1)
+            yield rows, (y[rows].unsqueeze(1) - y[rows].unsqueeze(0)).abs().double()
+        return
+    difference = labels.unsqueeze(1) - labels.unsqueeze(0)
+    if definition.label_distance == "l1":
+        delta = difference.abs().sum(dim=2)
+    else:
+        delta = difference.norm(dim=2)
+    yield torch.arange(len(labels)), delta.double()
+
+
+def compute_reference(
+    definition: Definition,
+    views: tuple[Tensor, ...],
+    labels: Tensor,
+    *,
+    weights: Tensor,
+    temperature: float,
+    method: Method | None = None,
+    upstream: Tensor | None = None,
+    floor_margin: float = 0.0,
+) -> Reference:
+    """Value and gradient of a definition.
+
+    Args:
+        definition: what to compute.
+        views: [N, d] embeddings, of any dtype and device; one for a single view, else two.
+        labels: [N, D], NaN where missing.
+        weights: [D], not all zero.
+        temperature: tau.
+        method: ``direct`` or ``fast``; by batch size when not given.
+        upstream: [1 + D] gradient arriving at (loss, per-dimension losses); the loss alone by
+            default.
+        floor_margin: how close, in the logarithm, a contrast counts as near the floor.
+
+    Raises:
+        ValueError: the number of views is not the definition's.
+    """
+    if len(views) != (1 if definition.views == "single" else 2):
+        raise ValueError(f"{definition.name} takes {definition.views} views, got {len(views)}")
+    leaves = [v.detach().cpu().double().requires_grad_() for v in views]
+    labels = labels.detach().cpu()
+    if labels.ndim == 1:
+        labels = labels.unsqueeze(1)
+    embeddings: list[Tensor] = leaves
+    if definition.views == "concatenate":
+        embeddings = [torch.cat(leaves)]
+        labels = labels.repeat(2, 1)
+    if method is None:
+        method = "direct" if len(labels) <= DIRECT_UP_TO else "fast"
+
+    groups = list(_label_groups(labels, definition))
+    w = weights.detach().cpu().double()
+    if definition.label_distance != "per_dimension":
+        w = torch.ones(1, dtype=torch.float64)
+    counts = tuple(len(rows) for rows, _ in groups)
+    kept = torch.tensor([m >= 2 for m in counts])
+    share = torch.where(kept, w, 0) if definition.empty_dimension == "renormalise" else w
+    share = share / share.sum().clamp(min=torch.finfo(torch.float64).tiny)
+    arriving = share if upstream is None else upstream[0] * share + upstream[1:]
+
+    losses: list[Tensor] = []
+    near_floor: list[int] = []
+    log_eps = -math.inf if definition.eps is None else math.log(definition.eps)
+    for (rows, delta), m, factor in zip(groups, counts, arriving, strict=True):
+        if m < 2:
+            losses.append(torch.zeros((), dtype=torch.float64))
+            near_floor.append(0)
+            continue
+        logits = [_similarity(e[rows], definition) / temperature for e in embeddings]
+        sums = _SUMS[method](torch.stack([s.detach() for s in logits]), delta, definition)
+        scale = 1 / (m * (m - 1))
+        if definition.views == "mean":
+            scale /= 2
+        losses.append(sums.total * scale)
+        near_floor.append(int(((sums.log_contrasts - log_eps).abs() <= floor_margin).sum()))
+        torch.autograd.backward(logits, [g * (scale * factor) for g in sums.gradient])
+    per_dimension = torch.stack(losses)
+    return Reference(
+        loss=(per_dimension * share).sum(),
+        per_dimension=per_dimension,
+        gradients=tuple(
+            torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves
+        ),
+        shares=share,
+        valid_rows=counts,
+        near_floor=tuple(near_floor),
+        method=method,
+    )

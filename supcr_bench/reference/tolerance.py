@@ -1,0 +1,95 @@
+r"""How far a right implementation may be from the definition: derived, not chosen.
+
+Notation: u is the unit round-off of the dtype, tau the temperature, d the embedding size, M the
+valid rows of a label dimension. Rounding errors are taken as independent with mean zero, so that n
+of them in a row contribute sqrt(n) u rather than n u (Higham and Mary, "A new approach to
+probabilistic rounding error analysis", SIAM J. Sci. Comput. 41(5), 2019, theorem 3.1).
+
+*Logits.* Normalising a row costs sqrt(d)/2 u for the norm and 2 u for root and division; the dot
+product of two unit rows sqrt(d) u; the rounded temperature and the division 1 u each. With two
+rows: E = (2 sqrt(d) + 5) u / tau, in absolute terms, since a cosine is at most 1.
+
+*Value.* Each term log(contrast) - s(i,j) is 2-Lipschitz in the logits (in the maximum norm: the
+log-sum-exp is 1-Lipschitz whatever its candidates, and so is s; a floor does not change that). Exp,
+a sum of up to M positive terms, quotient and log add (sqrt(M) + 4) u. Averaging over pairs does
+not enlarge this, the views are summed, and adding up 2 M^2 terms one after the other costs
+lambda sqrt(2) M u relative to the sum. With one rounding a standard deviation of about a quarter of
+its bound, lambda = 2 is eight of them: this is the one place where nothing else is slack.
+
+    |L_c - L_c^ref|  <=  V (2 E + (sqrt(M) + 4) u)  +  2 sqrt(2) M u L_c^ref
+
+*Gradient.* Row i of a view receives
+
+    g_i  =  (1 / (M (M-1))) sum_k (G(i,k) + G(k,i)) (v_k - cos(i,k) v_i) / (tau |v_i|)
+
+with unit v, and G = softmax mass minus 1: absolute mass at most 2 (M-1) in the row and, on average,
+as much in the column. A logit error of E moves each softmax weight by a factor of 1 + 2 E, sums and
+products by 1 + (sqrt(M) + 4) u:
+
+    |g_i - g_i^ref|  <=  4 / (M tau |v_i|)  (2 E + (sqrt(M) + 4) u)
+
+A contrast within E of its floor passes its gradient or not as rounding decides; each such pair may
+move a row by 2 / (M (M-1) tau |v_i|).
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from supcr_bench.reference.reference import Reference
+from supcr_bench.values.case import UNIT_ROUNDOFF, Workload
+from supcr_bench.values.definition import Definition
+
+
+def logit_error(workload: Workload) -> float:
+    """E: absolute error of one logit s(i,j) = cosine / tau."""
+    u = UNIT_ROUNDOFF[workload.dtype]
+    return (2 * math.sqrt(workload.embedding_size) + 5) * u / workload.temperature
+
+
+def _term_error(workload: Workload, m: int) -> float:
+    """Error of one term: the logits' share, and exp, sum, quotient and log."""
+    u = UNIT_ROUNDOFF[workload.dtype]
+    return 2 * logit_error(workload) + (math.sqrt(m) + 4) * u
+
+
+def value_tolerance(workload: Workload, definition: Definition, reference: Reference) -> Tensor:
+    """Absolute tolerance of each per-dimension loss: [D] float64."""
+    u = UNIT_ROUNDOFF[workload.dtype]
+    views = 2 if definition.views == "sum" else 1
+    bounds = []
+    for m, loss in zip(reference.valid_rows, reference.per_dimension.tolist(), strict=True):
+        summation = 2 * math.sqrt(2) * m * u * loss
+        bounds.append(views * _term_error(workload, m) + summation if m >= 2 else 0.0)
+    return torch.tensor(bounds, dtype=torch.float64)
+
+
+def total_tolerance(workload: Workload, reference: Reference, per_dimension: Tensor) -> float:
+    """Absolute tolerance of the weighted loss, from that of its parts.
+
+    Weighting is a product, a sum of D terms and a quotient: 4 u of the result beside the parts'
+    own errors.
+    """
+    parts = float((per_dimension * reference.shares.abs()).sum())
+    return parts + 4 * UNIT_ROUNDOFF[workload.dtype] * abs(float(reference.loss))
+
+
+def gradient_tolerance(workload: Workload, reference: Reference, embeddings: Tensor) -> Tensor:
+    """Absolute tolerance of each row of one view's gradient: [N] float64.
+
+    Args:
+        workload: gives dtype, embedding size and temperature.
+        reference: gives the valid rows, the pairs near the floor and the dimensions' shares.
+        embeddings: [N, d], the view.
+    """
+    bound = 0.0
+    for m, near, share in zip(
+        reference.valid_rows, reference.near_floor, reference.shares.tolist(), strict=True
+    ):
+        if m < 2:
+            continue
+        flips = 2 * near / (m * (m - 1))
+        bound += abs(share) * (4 / m * _term_error(workload, m) + flips) / workload.temperature
+    norms: Tensor = embeddings.detach().cpu().double().norm(dim=1)
+    return bound / norms.clamp(min=torch.finfo(torch.float64).tiny)

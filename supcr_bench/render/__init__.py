@@ -1,0 +1,1 @@
+"""Results as text, plots and HTML. Render functions return; only the command line prints."""

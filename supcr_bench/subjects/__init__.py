@@ -1,0 +1,1 @@
+"""The implementations under test: where they come from and how they are loaded."""

@@ -1,0 +1,177 @@
+"""Where implementations come from, and how they are loaded.
+
+Three doors, none of which touches the repository:
+
+- a registered name: a file in ``implementations/``, or an entry point in the group
+  ``supcr_bench.implementations`` of an installed package;
+- ``package.module:attribute``;
+- ``path/to/file.py:attribute``.
+
+Names are read from the folder and from package metadata: nothing is imported before it is used.
+"""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Literal
+
+from supcr_bench.values.errors import SubjectError, UnknownNameError
+from supcr_bench.values.implementation import Implementation
+
+ENTRY_POINTS = "supcr_bench.implementations"
+FOLDER = "supcr_bench.implementations"
+_HINT = "or name one as package.module:attribute or path/to/file.py:attribute"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An implementation by name, located but not imported.
+
+    Attributes:
+        name: as results carry it.
+        kind: which door it comes in by.
+        target: module and attribute, or file and attribute.
+        attribute: what to take from there.
+    """
+
+    name: str
+    kind: Literal["folder", "entry point", "module", "file"]
+    target: str
+    attribute: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A registered name, and its implementation or the reason why there is none."""
+
+    name: str
+    implementation: Implementation | None
+    reason: str | None
+
+
+def folder() -> Path:
+    """Where the registered implementation files lie: in a checkout, ``implementations/``."""
+    spec = importlib.util.find_spec(FOLDER)
+    if spec is None or not spec.submodule_search_locations:
+        raise SubjectError("supcr_bench is not installed: run `make setup`, or `pip install .`")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def registered() -> dict[str, Subject]:
+    """All registered names, the folder's first."""
+    subjects: dict[str, Subject] = {}
+    for path in sorted(folder().glob("*.py")):
+        if not path.stem.startswith("_"):
+            target = f"{FOLDER}.{path.stem}"
+            subjects[path.stem] = Subject(path.stem, "folder", target, "IMPLEMENTATION")
+    for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda e: e.name):
+        target, _, attribute = entry.value.partition(":")
+        subject = Subject(entry.name, "entry point", target, attribute or "IMPLEMENTATION")
+        subjects.setdefault(entry.name, subject)
+    return subjects
+
+
+def locate(name: str) -> Subject:
+    """The subject of a name, without importing it.
+
+    Raises:
+        UnknownNameError: not a registered name.
+        SubjectError: a file that is not there, or no attribute given.
+    """
+    known = registered()
+    if name in known:
+        return known[name]
+    target, colon, attribute = name.rpartition(":")
+    if not colon:
+        if name.endswith(".py"):
+            raise SubjectError(f"{name}: say which attribute, as in {name}:Class")
+        raise UnknownNameError("implementation", name, known, _HINT)
+    if not attribute.isidentifier():
+        raise SubjectError(f"{name}: {attribute!r} is not the name of an attribute")
+    if target.endswith(".py"):
+        if not Path(target).is_file():
+            raise SubjectError(f"{name}: no file {target!r}")
+        return Subject(name, "file", str(Path(target).resolve()), attribute)
+    return Subject(name, "module", target, attribute)
+
+
+def load(subject: Subject) -> Implementation:
+    """Import a subject.
+
+    Raises:
+        SubjectError: it cannot be imported, has no such attribute, or is not callable.
+    """
+    try:
+        module = _import_file(subject) if subject.kind == "file" else _import_module(subject)
+    except Exception as error:
+        raise SubjectError(
+            f"{subject.name} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+    try:
+        found = getattr(module, subject.attribute)
+    except AttributeError:
+        raise SubjectError(
+            f"{subject.name}: {subject.target} has no {subject.attribute!r}"
+        ) from None
+    if isinstance(found, Implementation):
+        if subject.kind == "folder" and found.name != subject.name:
+            raise SubjectError(
+                f"{subject.name}.py exports the name {found.name!r}; "
+                "an implementation is named like its file"
+            )
+        return replace(found, name=subject.name)
+    if not callable(found):
+        raise SubjectError(
+            f"{subject.name} is {type(found).__name__}, neither an Implementation nor callable"
+        )
+    doc = (getattr(found, "__doc__", None) or subject.attribute).strip().splitlines()[0]
+    return Implementation(name=subject.name, title=doc, source=subject.target, factory=found)
+
+
+def _import_module(subject: Subject) -> Any:
+    with _on_path(Path.cwd()):
+        return importlib.import_module(subject.target)
+
+
+def _import_file(subject: Subject) -> Any:
+    path = Path(subject.target)
+    name = f"supcr_bench_subject_{abs(hash(subject.target)):x}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        with _on_path(path.parent):  # its neighbours, as when it is run as a script
+            spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+@contextmanager
+def _on_path(folder: Path) -> Iterator[None]:
+    sys.path.append(str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+
+
+def list_all() -> list[Listing]:
+    """Every registered name, imported; what cannot be is listed with the reason."""
+    listings = []
+    for subject in registered().values():
+        try:
+            listings.append(Listing(subject.name, load(subject), None))
+        except SubjectError as error:
+            listings.append(Listing(subject.name, None, str(error)))
+    return listings

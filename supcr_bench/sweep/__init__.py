@@ -1,0 +1,1 @@
+"""A sweep: suite, plan, forecast, worker processes, runner."""

@@ -1,0 +1,66 @@
+"""What a worker is doing right now, on a page of memory that its parent reads when it likes.
+
+A message per timed call would wake the parent while a call is being timed. The worker instead
+overwrites one small shared page, which costs it a microsecond and wakes nobody.
+"""
+
+import json
+import mmap
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from supcr_bench.values.cell import Arm
+
+PAGE_BYTES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What a worker is doing.
+
+    Attributes:
+        stage: ``inputs``, ``agreement``, ``reference``, ``memory`` or ``time``.
+        arm: which arm is running, if one is.
+        since_s: when it began, on the machine's monotonic clock.
+    """
+
+    stage: str
+    arm: Arm | None
+    since_s: float
+
+    @property
+    def elapsed_s(self) -> float:
+        """For how long."""
+        return time.monotonic() - self.since_s
+
+
+class ActivityPage:
+    """The shared page, at one path, in both processes."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            path.write_bytes(b"\0" * PAGE_BYTES)
+        with path.open("r+b") as file:
+            self._page = mmap.mmap(file.fileno(), PAGE_BYTES)
+
+    def write(self, stage: str, arm: Arm | None) -> None:
+        """Replace what was there."""
+        fields = [time.monotonic(), stage, *((arm.implementation, arm.pass_) if arm else ())]
+        line = json.dumps(fields).encode() + b"\n"
+        if len(line) > PAGE_BYTES:  # a path as a name can be long
+            line = json.dumps(fields[:2]).encode() + b"\n"
+        self._page[: len(line)] = line
+
+    def read(self) -> Activity | None:
+        """What is there, or ``None`` before the first write or in the middle of one."""
+        line = bytes(self._page[:]).split(b"\n", 1)[0]
+        try:
+            since_s, stage, *arm = json.loads(line)
+        except ValueError:
+            return None
+        return Activity(stage, Arm(*arm) if arm else None, since_s)
+
+    def close(self) -> None:
+        """Let go of the page."""
+        self._page.close()

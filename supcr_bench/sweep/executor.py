@@ -1,0 +1,29 @@
+"""What runs cells: the runner knows no more of it than this."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from supcr_bench.subjects.registry import Subject
+from supcr_bench.sweep.activity import Activity
+from supcr_bench.values.case import Workload
+from supcr_bench.values.cell import Account, Budget, Cell
+from supcr_bench.values.result import Result
+
+Event = Result | Activity | Account
+
+
+class Executor(Protocol):
+    """Runs one cell at a time."""
+
+    @property
+    def environment(self) -> Mapping[str, Any]:
+        """Of the machine that measures."""
+
+    def check(self, subjects: Sequence[Subject], like: Workload) -> Mapping[str, str | None]:
+        """For each subject, what is wrong with how it is loaded or called, or ``None``."""
+
+    def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
+        """Exactly one result for every arm of the cell, with activities and accounts between."""
+
+    def close(self) -> None:
+        """Let go of everything."""

@@ -1,0 +1,108 @@
+"""What the next size will take, from the sizes before it.
+
+Only good enough to decide whether a case is worth starting: growth laws proper are fitted after
+the sweep.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from statistics import median
+
+from supcr_bench.measure.timing import FEWEST_SAMPLES
+from supcr_bench.values.case import Case
+from supcr_bench.values.cell import Budget
+from supcr_bench.values.growth_law import GrowthLaw
+from supcr_bench.values.result import Result, Status
+from supcr_bench.values.units import format_duration_s
+
+FEWEST_CALLS = FEWEST_SAMPLES + 3
+"""One for agreement, one for memory, one to calibrate, and the samples."""
+
+_Series = tuple[str, str, tuple[object, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Seconds a call, and where they come from.
+
+    Attributes:
+        seconds: predicted for one call; ``None`` where the series had ended before.
+        reason: in a sentence.
+    """
+
+    seconds: float | None
+    reason: str
+
+
+@dataclass(slots=True)
+class Forecast:
+    """Knows the results so far.
+
+    Attributes:
+        claims: growth law of the time that each implementation claims, used as long as only one
+            size is known.
+    """
+
+    claims: Mapping[str, GrowthLaw] = field(default_factory=dict)
+    _points: dict[_Series, dict[int, float]] = field(init=False, default_factory=dict)
+    _ends: dict[_Series, Result] = field(init=False, default_factory=dict)
+
+    @staticmethod
+    def _series(implementation: str, case: Case) -> _Series:
+        return implementation, case.pass_, case.series()
+
+    def observe(self, result: Result) -> None:
+        """Take a result into account."""
+        series = self._series(result.implementation, result.case)
+        if result.time_samples_s:
+            points = self._points.setdefault(series, {})
+            points[result.case.batch_size] = median(result.time_samples_s)
+        elif result.status in (Status.OUT_OF_MEMORY, Status.TIMED_OUT):
+            before = self._ends.get(series)
+            if before is None or result.case.batch_size < before.case.batch_size:
+                self._ends[series] = result
+
+    def call_s(self, implementation: str, case: Case) -> tuple[float, str] | None:
+        """Seconds of a call at this size and how they were predicted, if any size is known."""
+        points = self._points.get(self._series(implementation, case))
+        if not points:
+            return None
+        n = case.batch_size
+        sizes = sorted(points)
+        last = sizes[-1]
+        if len(sizes) == 1:
+            law = self.claims.get(implementation)
+            if law is None or last == n:
+                return points[last], f"as at N={last}"
+            return points[last] * law.ratio(last, n), f"from N={last} by its claim, {law.name}"
+        before = sizes[-2]
+        exponent = max(0.0, math.log(points[last] / points[before]) / math.log(last / before))
+        predicted = points[last] * (n / last) ** exponent
+        return predicted, f"from N={before} and {last}, growing as N^{exponent:.1f}"
+
+    def skip(self, implementation: str, case: Case, budget: Budget) -> Prediction | None:
+        """Why a case would not fit its budget, or ``None`` if it may."""
+        end = self._ends.get(self._series(implementation, case))
+        if end is not None and end.case.batch_size < case.batch_size:
+            what = "out of memory" if end.status is Status.OUT_OF_MEMORY else "timed out"
+            return Prediction(None, f"{what} at N={end.case.batch_size} already")
+        known = self.call_s(implementation, case)
+        if known is None:
+            return None
+        seconds, how = known
+        if seconds * FEWEST_CALLS <= budget.time_limit_s:
+            return None
+        return Prediction(
+            seconds,
+            f"predicted {format_duration_s(seconds)} a call {how}; the fewest calls, "
+            f"{FEWEST_CALLS}, would pass the limit of {format_duration_s(budget.time_limit_s)}",
+        )
+
+    def expected_s(self, implementation: str, case: Case, budget: Budget) -> float:
+        """Rough seconds that a case will take, for the time left."""
+        if self.skip(implementation, case, budget):
+            return 0.0
+        known = self.call_s(implementation, case)
+        calls = FEWEST_CALLS * known[0] if known else 0.0
+        return 0.05 + max(budget.sampling_s, calls)

@@ -1,0 +1,183 @@
+"""Cells run in a worker process on this machine, replaced when it crashes, hangs or runs out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from supcr_bench.subjects.registry import Subject
+from supcr_bench.sweep.activity import Activity
+from supcr_bench.sweep.executor import Event
+from supcr_bench.sweep.worker_process import WorkerProcess
+from supcr_bench.values.case import Workload
+from supcr_bench.values.cell import Account, Arm, Budget, Cell, new_session
+from supcr_bench.values.result import Result, Status
+from supcr_bench.values.units import format_duration_s, format_limit_bytes
+
+RECORDING_FACTOR = 10
+"""How much longer a call may take while the allocator's events are recorded."""
+HARNESS_LIMIT_S = 600.0
+"""For inputs and the reference, which are not the implementation's to answer for."""
+CHECK_LIMIT_S = 60.0
+RESIDENT_SLACK_BYTES = 2**30
+
+
+class LocalExecutor:
+    """One worker process at a time.
+
+    Args:
+        threads: of torch in the worker; 0 for as many as the machine gives.
+        labels: ``FILE:COLUMN,...`` of a person's own labels.
+
+    Raises:
+        WorkerError: a worker cannot be started.
+    """
+
+    def __init__(self, threads: int = 0, labels: str | None = None) -> None:
+        self._threads = threads
+        self._labels = labels
+        self._worker: WorkerProcess | None = WorkerProcess(threads)
+        self._environment = self._worker.environment
+
+    @property
+    def environment(self) -> Mapping[str, Any]:
+        """As the first worker found it."""
+        return self._environment
+
+    def close(self) -> None:
+        """End the worker."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+    def _live_worker(self) -> WorkerProcess:
+        if self._worker is None:
+            self._worker = WorkerProcess(self._threads)
+        return self._worker
+
+    def check(self, subjects: Sequence[Subject], like: Workload) -> Mapping[str, str | None]:
+        """Load and call each subject in the worker; one that hangs or crashes it says so."""
+        findings: dict[str, str | None] = {}
+        rest = list(subjects)
+        while rest:
+            worker = self._live_worker()
+            worker.send(
+                {"do": "check", "subjects": [asdict(s) for s in rest], "workload": asdict(like)}
+            )
+            finding = ""
+            for message in worker.messages():
+                if message is not None:
+                    return {**findings, **message["checked"]}
+                activity = worker.activity()
+                if activity and activity.elapsed_s > CHECK_LIMIT_S:
+                    finding = f"did not answer within {CHECK_LIMIT_S:.0f} s"
+                    worker.kill()
+            activity = worker.activity()
+            finding = finding or worker.last_words()
+            self.close()
+            culprit = activity.arm.implementation if activity and activity.arm else rest[0].name
+            findings[culprit] = finding
+            # Those before the culprit passed, but their findings went with the worker.
+            rest = [s for s in rest if s.name != culprit]
+        return findings
+
+    def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
+        """Run a cell; what ends a worker ends one arm, and the others start again in a new one."""
+        done: set[Arm] = set()
+        while len(done) < len(cell.arms):
+            attempt = cell.without(done, cell.session if not done else new_session())
+            worker = self._live_worker()
+            wanted = {arm.implementation for arm in attempt.arms}
+            worker.send(
+                {
+                    "do": "cell",
+                    "cell": attempt.to_mapping(),
+                    "subjects": [asdict(s) for s in subjects if s.name in wanted],
+                    "budget": asdict(budget),
+                    "labels": self._labels,
+                }
+            )
+            finished = ran_out = False
+            verdict: tuple[Status, str] | None = None
+            for message in worker.messages():
+                if message is None:
+                    activity = worker.activity()
+                    if activity is not None:
+                        yield activity
+                        verdict = verdict or self._overdue(worker, activity, budget)
+                    if verdict is not None:
+                        worker.kill()
+                elif "result" in message:
+                    result = Result.from_mapping(message["result"])
+                    ran_out |= result.status is Status.OUT_OF_MEMORY
+                    done.add(Arm(result.implementation, result.case.pass_))
+                    yield result
+                elif "done" in message:
+                    yield Account(**message["done"])
+                    finished = True
+                    break
+            if finished:
+                if ran_out:
+                    self.close()
+                return
+            activity = worker.activity()
+            if activity is not None and activity.arm is not None:
+                yield Account(calls_s=activity.elapsed_s)
+            verdict = verdict or (Status.FAILED, f"the worker ended: {worker.last_words()}")
+            self.close()
+            for result in self._ended(attempt, done, activity, verdict, budget):
+                done.add(Arm(result.implementation, result.case.pass_))
+                yield result
+
+    def _overdue(
+        self, worker: WorkerProcess, activity: Activity, budget: Budget
+    ) -> tuple[Status, str] | None:
+        """Why a worker must be ended now, or ``None``."""
+        if activity.arm is None:
+            if activity.elapsed_s > HARNESS_LIMIT_S:
+                return Status.FAILED, f"{activity.stage} took over {HARNESS_LIMIT_S:.0f} s"
+            return None
+        limit_s = budget.time_limit_s
+        if activity.stage == "memory":
+            limit_s *= RECORDING_FACTOR
+        if activity.elapsed_s > limit_s:
+            what = "with its allocations recorded " if activity.stage == "memory" else ""
+            return Status.TIMED_OUT, f"a call {what}took over {format_duration_s(limit_s)}"
+        limit_bytes = budget.memory_limit_bytes
+        if limit_bytes is not None:
+            # The system enforces the limit where it can; this is for where it cannot.
+            held = (worker.resident_bytes() or 0) - worker.resident_at_start_bytes
+            if held > limit_bytes + RESIDENT_SLACK_BYTES:
+                limit = format_limit_bytes(limit_bytes)
+                return Status.OUT_OF_MEMORY, f"resident memory passed the limit of {limit}"
+        return None
+
+    @staticmethod
+    def _ended(
+        cell: Cell,
+        done: set[Arm],
+        activity: Activity | None,
+        verdict: tuple[Status, str],
+        budget: Budget,
+    ) -> Iterator[Result]:
+        """Rows for what ended the worker: one arm, its training with its forward, or all."""
+        status, reason = verdict
+        culprit = activity.arm if activity else None
+        if culprit in done:  # it had just ended, and nothing else had been announced
+            culprit = None
+        for arm in cell.arms:
+            if arm in done:
+                continue
+            if culprit is not None:
+                if arm.implementation != culprit.implementation:
+                    continue
+                if arm != culprit and culprit.pass_ != "forward":
+                    continue
+            yield Result(
+                implementation=arm.implementation,
+                case=cell.case(arm),
+                status=status,
+                reason=reason if arm == culprit or culprit is None else f"in forward: {reason}",
+                session=cell.session,
+                time_limit_s=budget.time_limit_s,
+                memory_limit_bytes=budget.memory_limit_bytes,
+            )

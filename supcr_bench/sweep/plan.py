@@ -1,0 +1,110 @@
+"""A suite laid out as cells, in the order in which they are run."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from supcr_bench.sweep.suite import Axes, Suite
+from supcr_bench.values.case import Pass, Workload
+from supcr_bench.values.cell import Arm, Budget, Cell
+from supcr_bench.values.errors import InputError, SuiteError
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCell:
+    """A workload and the arms that a suite asks for on it."""
+
+    workload: Workload
+    arms: tuple[Arm, ...]
+
+    def as_cell(self, arms: Sequence[Arm], session: str) -> Cell:
+        """The cell of some of these arms."""
+        return Cell(self.workload, tuple(arms), session)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLabels:
+    """What a plan needs to know of a person's own labels."""
+
+    kind: str
+    dims: int
+    rows: int
+
+
+def _workloads(axes: Axes, suite: Suite, own: OwnLabels | None) -> list[Workload]:
+    densities: Sequence[float | None] = axes.nan_density or ()
+    dims: Sequence[int] = axes.dims or ()
+    labels: Sequence[str] = axes.labels or ()
+    if own:
+        densities, dims, labels = (None,), (own.dims,), (own.kind,)
+    product = itertools.product(
+        axes.device or (),
+        axes.dtype or (),
+        labels,
+        axes.temperature or (),
+        axes.embedding_size or (),
+        dims,
+        densities,
+        sorted(axes.batch_size or ()),
+    )
+    return [
+        Workload(
+            batch_size=n,
+            nan_density=density,
+            dims=d,
+            embedding_size=size,
+            dtype=dtype,
+            temperature=temperature,
+            labels=kind,
+            device=device,
+            seed=suite.seed,
+            definition=suite.definition,
+        )
+        for device, dtype, kind, temperature, size, d, density, n in product
+    ]
+
+
+def make_plan(
+    suite: Suite, implementations: Sequence[str], own: OwnLabels | None = None
+) -> list[PlannedCell]:
+    """Every cell of a suite, once, with batch sizes rising within each series.
+
+    Rising sizes let each size be predicted from the ones before it.
+
+    Raises:
+        InputError: a batch is larger than the labels file.
+        SuiteError: there is nothing to run.
+    """
+    passes: dict[Workload, list[Pass]] = {}
+    for axes in suite.grids():
+        for workload in _workloads(axes, suite, own):
+            wanted = passes.setdefault(workload, [])
+            wanted.extend(p for p in axes.pass_ or () if p not in wanted)
+    if own:
+        for workload in passes:
+            if workload.batch_size > own.rows:
+                raise InputError(
+                    f"the labels file has {own.rows} rows, fewer than a batch of "
+                    f"{workload.batch_size}; use --batch-size up to {own.rows}"
+                )
+    if not passes or not implementations:
+        raise SuiteError("nothing to run: no implementation or no workload")
+    order = {s: i for i, s in enumerate(dict.fromkeys(w.series() for w in passes))}
+    workloads = sorted(passes, key=lambda w: (order[w.series()], w.batch_size))
+    return [
+        PlannedCell(w, tuple(Arm(i, p) for i in implementations for p in passes[w]))
+        for w in workloads
+    ]
+
+
+def make_budget(suite: Suite, available_bytes: Callable[[], int]) -> Budget:
+    """A suite's budget on this machine: never more memory than four fifths of what is free."""
+    most = int(0.8 * available_bytes())
+    wanted = suite.budget.memory_limit
+    return Budget(
+        time_limit_s=suite.budget.time_limit,
+        memory_limit_bytes=most if wanted is None else min(wanted, most),
+        sampling_s=suite.budget.sampling,
+        precision=suite.budget.precision,
+        threads=suite.budget.threads,
+    )

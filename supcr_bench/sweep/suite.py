@@ -1,0 +1,248 @@
+"""Suites: TOML files of axes, budgets and a sentence of purpose, validated when they are loaded.
+
+A suite holds one or more grids. Each ``[[grid]]`` is the product of its axes; axes that a grid does
+not name come from ``[axes]``, and from the defaults of :class:`Axes` after that. An axis given on
+the command line replaces that axis in every grid.
+"""
+
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from supcr_bench.values.case import DTYPES, LABEL_KINDS, PASSES, Pass
+from supcr_bench.values.cell import Budget
+from supcr_bench.values.definition import DEFINITIONS
+from supcr_bench.values.errors import SuiteError, UnknownNameError
+from supcr_bench.values.units import parse_bytes, parse_duration_s
+
+PACKAGE = "supcr_bench.suites"
+
+_FIXES = {
+    "implementations": "use names of `supcr-bench list`",
+    "batch_size": "use whole numbers of 2 or more",
+    "nan_density": "use numbers from 0 to 1",
+    "dims": "use whole numbers of 1 or more",
+    "embedding_size": "use whole numbers of 1 or more",
+    "dtype": f"use {', '.join(DTYPES)}",
+    "temperature": "use numbers above 0",
+    "labels": f"use {', '.join(LABEL_KINDS)}",
+    "device": "use names such as cpu, cuda, cuda:1, mps",
+    "pass": f"use {', '.join(PASSES)}",
+    "definition": f"use {', '.join(DEFINITIONS)}",
+    "seed": "use a whole number of 0 or more",
+    "time_limit": "write it like 10s, 500ms or 2min",
+    "sampling": "write it like 10s, 500ms or 2min",
+    "memory_limit": "write it like 4GiB or 500MB",
+    "precision": "use a fraction above 0 and below 1",
+    "threads": "use a whole number; 0 takes all that the machine gives",
+    "purpose": "say in a sentence what the suite is for",
+    "grid": "write one or more [[grid]] tables",
+}
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+def _listed(value: object) -> object:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _axis(alias: str | None = None) -> Any:
+    return Field(default=None, min_length=1, alias=alias)
+
+
+DEFAULT_BUDGET = Budget()
+Whole = Annotated[int, Field(ge=1)]
+_Listed = BeforeValidator(_listed)
+
+
+class Axes(_Model):
+    """The axes of a grid. ``None`` leaves an axis to the suite, and then to the default."""
+
+    batch_size: Annotated[tuple[Annotated[int, Field(ge=2)], ...] | None, _Listed] = _axis()
+    nan_density: Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...] | None, _Listed] = (
+        _axis()
+    )
+    dims: Annotated[tuple[Whole, ...] | None, _Listed] = _axis()
+    embedding_size: Annotated[tuple[Whole, ...] | None, _Listed] = _axis()
+    dtype: Annotated[
+        tuple[Literal["float32", "float64", "float16", "bfloat16"], ...] | None, _Listed
+    ] = _axis()
+    temperature: Annotated[tuple[Annotated[float, Field(gt=0)], ...] | None, _Listed] = _axis()
+    labels: Annotated[tuple[Literal["continuous", "tied"], ...] | None, _Listed] = _axis()
+    device: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[a-z]+(:\d+)?$")], ...] | None, _Listed
+    ] = _axis()
+    pass_: Annotated[tuple[Pass, ...] | None, _Listed] = _axis("pass")
+
+    def over(self, other: "Axes") -> "Axes":
+        """These axes, and the other's where these are not given."""
+        own = self.model_dump(exclude_none=True)
+        return Axes.model_validate({**other.model_dump(exclude_none=True), **own})
+
+
+DEFAULT_AXES = Axes(
+    batch_size=(64,),
+    nan_density=(0.0,),
+    dims=(1,),
+    embedding_size=(64,),
+    dtype=("float32",),
+    temperature=(0.1,),
+    labels=("continuous",),
+    device=("cpu",),
+    pass_=("forward", "training"),
+)
+
+
+def _duration(value: object) -> object:
+    return parse_duration_s(value) if isinstance(value, str | int | float) else value
+
+
+def _size(value: object) -> object:
+    return parse_bytes(value) if isinstance(value, str | int) else value
+
+
+class Budgets(_Model):
+    """The budgets of a suite, in the units that people write."""
+
+    time_limit: Annotated[float, BeforeValidator(_duration)] = DEFAULT_BUDGET.time_limit_s
+    memory_limit: Annotated[int | None, BeforeValidator(_size)] = None
+    sampling: Annotated[float, BeforeValidator(_duration)] = DEFAULT_BUDGET.sampling_s
+    precision: Annotated[float, Field(gt=0, lt=1)] = DEFAULT_BUDGET.precision
+    threads: Annotated[int, Field(ge=0)] = 0
+
+
+class Suite(_Model):
+    """A suite.
+
+    Attributes:
+        name: of its file.
+        purpose: a sentence.
+        implementations: names to run unless the command line names others.
+        definition: what they are held against.
+        seed: of everything random in the inputs.
+        axes: shared by all grids.
+        grid: the grids; one of the shared axes alone when none is given.
+        budget: what one implementation may spend on one case.
+    """
+
+    name: str
+    purpose: Annotated[str, Field(min_length=1)]
+    implementations: Annotated[tuple[str, ...], Field(min_length=1)]
+    definition: Literal["torchcell", "paper"] = "torchcell"
+    seed: Annotated[int, Field(ge=0)] = 0
+    axes: Axes = Axes()
+    grid: Annotated[tuple[Axes, ...], Field(min_length=1)] = (Axes(),)
+    budget: Budgets = Budgets()
+
+    def grids(self) -> list[Axes]:
+        """Every grid with all its axes filled in."""
+        return [g.over(self.axes).over(DEFAULT_AXES) for g in self.grid]
+
+    def with_axes(self, axes: Axes) -> "Suite":
+        """With these axes in place of every grid's own; grids that become equal are one."""
+        grids = tuple(dict.fromkeys(axes.over(grid) for grid in self.grid))
+        return self.model_copy(update={"grid": grids})
+
+
+def suite_names() -> list[str]:
+    """The suites that come with the package."""
+    folder = resources.files(PACKAGE)
+    return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name[-5:] == ".toml")
+
+
+def load_suite(name: str) -> Suite:
+    """A suite by name, or by the path of a TOML file.
+
+    Raises:
+        UnknownNameError: neither a known name nor a file.
+        SuiteError: the file is not valid; names file, key and fix.
+    """
+    if name.endswith(".toml"):
+        path = Path(name)
+        if not path.is_file():
+            raise SuiteError(f"no suite file {name!r}")
+        text, shown = path.read_text(), name
+    elif name in suite_names():
+        text = (resources.files(PACKAGE) / f"{name}.toml").read_text()
+        shown = f"suites/{name}.toml"
+    else:
+        raise UnknownNameError("suite", name, suite_names(), "or give the path of a .toml file")
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SuiteError(f"{shown}: not valid TOML: {error}") from None
+    try:
+        return Suite.model_validate({"name": Path(name).stem, **values})
+    except ValidationError as error:
+        raise SuiteError(explain(error, lambda location: f"{shown}: {location}")) from None
+
+
+def read_axes(options: Mapping[str, str]) -> Axes:
+    """Axes from comma lists given on the command line.
+
+    Raises:
+        SuiteError: a value is not valid; names the option and the fix.
+    """
+    lists = {name: _comma_list(text) for name, text in options.items()}
+    try:
+        return Axes.model_validate(lists)
+    except ValidationError as error:
+        raise SuiteError(explain(error, _as_option)) from None
+
+
+def read_budgets(given: Mapping[str, str], base: Budgets) -> Budgets:
+    """Budgets with those given on the command line in place of the suite's.
+
+    Raises:
+        SuiteError: a value is not valid; names the option and the fix.
+    """
+    try:
+        return Budgets.model_validate({**base.model_dump(), **given})
+    except ValidationError as error:
+        raise SuiteError(explain(error, _as_option)) from None
+
+
+def _comma_list(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _as_option(location: str) -> str:
+    return "--" + location.split("[")[0].replace("_", "-")
+
+
+def explain(error: ValidationError, locate: Callable[[str], str]) -> str:
+    """The first thing that is wrong, where, and how to put it right."""
+    first = error.errors()[0]
+    keys = [part for part in first["loc"] if isinstance(part, str)]
+    key = next((k for k in reversed(keys) if k in _FIXES), keys[-1] if keys else "")
+    location = _dotted(first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(_known_keys(keys[:-1]))
+        return f"{locate(location)}: unknown key {keys[-1]!r}; known: {known}"
+    if first["type"] == "missing":
+        return f"{locate(location)}: missing; {_FIXES.get(key, 'add it')}"
+    if first["type"] == "too_short":
+        return f"{locate(location)}: empty; {_FIXES.get(key, 'give a value')}"
+    return f"{locate(location)}: {first['input']!r} is not valid; {_FIXES.get(key, first['msg'])}"
+
+
+def _dotted(location: Sequence[int | str]) -> str:
+    text = ""
+    for part in location:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if text else part
+    return text
+
+
+def _known_keys(parents: Sequence[str]) -> Iterable[str]:
+    models: dict[str, type[BaseModel]] = {"axes": Axes, "grid": Axes, "budget": Budgets}
+    model = models[parents[0]] if parents else Suite
+    return (f.alias or name for name, f in model.model_fields.items() if name != "name")

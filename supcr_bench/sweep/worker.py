@@ -1,0 +1,131 @@
+"""A worker process: takes cells from standard input, gives results on standard output.
+
+It outlives cells, so that torch is imported once, and it is replaced when it crashes, hangs or runs
+out of memory. Both directions carry one JSON object a line; what an implementation prints goes to
+standard error. When its parent is gone, so is it.
+"""
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, TextIO
+
+from supcr_bench.inputs.label_file import read_label_file
+from supcr_bench.sweep.activity import ActivityPage
+from supcr_bench.values.case import Workload
+from supcr_bench.values.cell import Arm, Budget, Cell
+from supcr_bench.values.errors import SubjectError
+
+Message = dict[str, Any]
+
+
+def _take_standard_output() -> TextIO:
+    """Keep the pipe to the parent for messages alone; prints go to standard error."""
+    pipe = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return pipe
+
+
+def _listen(inbox: "SimpleQueue[Message]") -> None:
+    """Pass on what the parent says; end this process, whatever it is doing, when it is gone."""
+    for line in sys.stdin:
+        inbox.put(json.loads(line))
+    os._exit(0)
+
+
+class Worker:
+    """Answers the parent's requests, one at a time.
+
+    Args:
+        say: sends one message to the parent.
+        page: where the parent reads what is running.
+    """
+
+    def __init__(self, say: Callable[[Message], None], page: ActivityPage) -> None:
+        self._say = say
+        self._page = page
+
+    def answer(self, request: Message) -> None:
+        """Carry out one request."""
+        if request["do"] == "check":
+            self._check(request)
+        else:
+            self._measure(request)
+
+    def _check(self, request: Message) -> None:
+        from supcr_bench.measure.call_check import broken_call
+        from supcr_bench.subjects.registry import Subject, load
+
+        like = Workload.from_mapping(request["workload"])
+        findings: dict[str, str | None] = {}
+        for fields in request["subjects"]:
+            subject = Subject(**fields)
+            self._page.write("check", Arm(subject.name, "forward"))
+            try:
+                findings[subject.name] = broken_call(load(subject).factory, like)
+            except SubjectError as error:
+                findings[subject.name] = str(error)
+        self._say({"checked": findings})
+
+    def _measure(self, request: Message) -> None:
+        from supcr_bench.measure.cell import CellRun
+        from supcr_bench.measure.device import get_device
+        from supcr_bench.measure.meter import DeviceMeter
+        from supcr_bench.subjects.registry import Subject, load
+
+        cell = Cell.from_mapping(request["cell"])
+        labels = request["labels"]
+        device = get_device(cell.workload.device)
+        run = CellRun(
+            cell=cell,
+            factories={s["name"]: load(Subject(**s)).factory for s in request["subjects"]},
+            device=device,
+            meter=DeviceMeter(device),
+            budget=Budget(**request["budget"]),
+            table=read_label_file(labels)[1] if labels else None,
+            announce=self._page.write,
+        )
+        for result in run.results():
+            self._say({"result": result.to_mapping()})
+        account = run.account
+        self._say(
+            {
+                "done": {
+                    "inputs_s": account.inputs_s,
+                    "reference_s": account.reference_s,
+                    "calls_s": account.calls_s,
+                }
+            }
+        )
+
+
+def main() -> None:
+    """Run until the parent closes the pipe."""
+    pipe = _take_standard_output()
+    inbox: SimpleQueue[Message] = SimpleQueue()
+    threading.Thread(target=_listen, args=(inbox,), daemon=True).start()
+
+    def say(message: Message) -> None:
+        pipe.write(json.dumps(message) + "\n")
+        pipe.flush()
+
+    page_path, threads = sys.argv[1:]
+    import torch
+
+    from supcr_bench.measure.environment import collect_environment
+
+    if int(threads):
+        torch.set_num_threads(int(threads))
+    say({"hello": collect_environment()})
+    worker = Worker(say, ActivityPage(Path(page_path)))
+    while True:
+        worker.answer(inbox.get())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""The parent's side of a worker: start it, talk to it, watch it, end it."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
+
+import psutil
+
+from supcr_bench.sweep.activity import Activity, ActivityPage
+from supcr_bench.values.errors import WorkerError
+
+Message = dict[str, Any]
+START_LIMIT_S = 120.0
+"""Importing torch from a cold, busy disk can take tens of seconds."""
+POLL_S = 0.25
+
+
+class WorkerProcess:
+    """One worker.
+
+    Args:
+        threads: of torch in it; 0 leaves the choice to torch.
+
+    Raises:
+        WorkerError: it does not come up.
+    """
+
+    def __init__(self, threads: int = 0) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="supcr-bench-")
+        folder = Path(self._folder.name)
+        self._errors = folder / "stderr"
+        self._page = ActivityPage(folder / "activity")
+        environment = dict(os.environ)
+        environment["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
+        if threads:
+            for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+                environment[name] = str(threads)
+        with self._errors.open("wb") as stderr:
+            self._process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "supcr_bench.sweep.worker",
+                    str(folder / "activity"),
+                    str(threads),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=environment,
+                text=True,
+            )
+        self._inbox: SimpleQueue[Message | None] = SimpleQueue()
+        Thread(target=self._read, daemon=True).start()
+        hello = self._first_message()
+        self.environment: dict[str, Any] = hello["hello"]
+        self.resident_at_start_bytes = self.resident_bytes() or 0
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            try:
+                message = json.loads(line)
+            except ValueError:
+                continue  # cut off in the middle by the worker's end
+            self._inbox.put(message)
+        self._inbox.put(None)
+
+    def _first_message(self) -> Message:
+        try:
+            message = self._inbox.get(timeout=START_LIMIT_S)
+        except Empty:
+            self.kill()
+            raise WorkerError(f"a worker did not start within {START_LIMIT_S:.0f} s") from None
+        if message is None:
+            self._process.wait()
+            raise WorkerError(f"a worker did not start: {self.last_words()}")
+        return message
+
+    def send(self, message: Message) -> None:
+        """Ask for something. A worker that has died since is noticed on reading its answer."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(message) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass
+
+    def messages(self) -> Iterator[Message | None]:
+        """Messages as they come, and ``None`` several times a second, until the worker ends."""
+        while True:
+            try:
+                message = self._inbox.get(timeout=POLL_S)
+            except Empty:
+                yield None
+                continue
+            if message is None:
+                self._process.wait()
+                return
+            yield message
+
+    def activity(self) -> Activity | None:
+        """What it is doing right now."""
+        return self._page.read()
+
+    def resident_bytes(self) -> int | None:
+        """Its resident memory, while it lives."""
+        try:
+            return int(psutil.Process(self._process.pid).memory_info().rss)
+        except psutil.Error:
+            return None
+
+    def last_words(self) -> str:
+        """How it ended: the signal or exit status, and the last line that it wrote."""
+        status = self._process.poll()
+        if status is None:
+            how = "still running"
+        elif status < 0:
+            how = f"killed by {signal.Signals(-status).name}"
+            if -status == signal.SIGKILL:
+                how += ", as the system does when memory runs out"
+        else:
+            how = f"exited with status {status}"
+        lines = self._errors.read_text(errors="replace").strip().splitlines()
+        lines = [line for line in lines if not line.startswith("USDT:")]
+        return f"{how}: {lines[-1][:300]}" if lines else how
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        """End it, and remove what it left."""
+        if self._process.poll() is None:
+            self.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+        self._page.close()
+        self._folder.cleanup()

@@ -1,0 +1,113 @@
+"""The unit of work: one workload, several implementations and passes on the same tensors."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from supcr_bench.values.case import Case, Pass, Workload
+
+
+def new_session() -> str:
+    """A name for one execution of a cell."""
+    return uuid.uuid4().hex[:12]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What one implementation may spend on one case.
+
+    Attributes:
+        time_limit_s: a call that runs longer is stopped and its case timed out; a case whose calls
+            are predicted not to fit is skipped.
+        memory_limit_bytes: what a worker may take above what it held before the cell; ``None``
+            for no limit.
+        sampling_s: timing stops after this many seconds of timed calls of one arm.
+        precision: timing stops before that once the 95 % interval of the median is within this
+            fraction of it, on either side.
+        shortest_sample_s: calls are repeated until a sample is at least this long, so that the
+            clock's resolution is no part of it.
+        threads: of torch in the worker; 0 for as many as the machine gives.
+    """
+
+    time_limit_s: float = 10.0
+    memory_limit_bytes: int | None = None
+    sampling_s: float = 0.5
+    precision: float = 0.02
+    shortest_sample_s: float = 0.002
+    threads: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One implementation in one pass: what is called, and timed, inside a cell."""
+
+    implementation: str
+    pass_: Pass
+
+    def describe(self) -> str:
+        """The arm in two words."""
+        return f"{self.implementation} {self.pass_}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One workload and the arms to run on it.
+
+    Attributes:
+        workload: what the tensors are.
+        arms: in no particular order; each round of timing shuffles them.
+        session: names this execution; samples pair by round within it.
+    """
+
+    workload: Workload
+    arms: tuple[Arm, ...]
+    session: str
+
+    def case(self, arm: Arm) -> Case:
+        """The case that an arm of this cell answers."""
+        return Case.of(self.workload, arm.pass_)
+
+    def without(self, done: set[Arm], session: str) -> Self:
+        """The same cell with the arms that are not done, as a new session."""
+        rest = tuple(arm for arm in self.arms if arm not in done)
+        return type(self)(self.workload, rest, session)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """For the pipe to a worker."""
+        return asdict(self)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """From what :meth:`to_mapping` gave."""
+        return cls(
+            workload=Workload.from_mapping(values["workload"]),
+            arms=tuple(Arm(**arm) for arm in values["arms"]),
+            session=values["session"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Where the wall time of a cell went, in seconds.
+
+    Attributes:
+        inputs_s: making tensors.
+        reference_s: the reference.
+        calls_s: calls of implementations, instrumented or timed.
+    """
+
+    inputs_s: float = 0.0
+    reference_s: float = 0.0
+    calls_s: float = 0.0
+
+    @property
+    def total_s(self) -> float:
+        """All that counts as measuring."""
+        return self.inputs_s + self.reference_s + self.calls_s
+
+    def __add__(self, other: "Account") -> "Account":
+        """The sum, field by field."""
+        return Account(
+            **{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
+        )

@@ -1,0 +1,104 @@
+"""What the loss *is*: a definition is data, and one reference reads it.
+
+Sources: torchcell's ``WeightedSupCRLoss`` (the note), and Zha et al., "Rank-N-Contrast: Learning
+Continuous Representations for Regression", arXiv 2210.01189 (its first version is titled
+"Supervised Contrastive Regression").
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from supcr_bench.values.errors import UnknownNameError
+
+Similarity = Literal["cosine", "negative_euclidean"]
+Views = Literal["sum", "mean", "concatenate", "single"]
+SelfCandidate = Literal["when_tied", "never"]
+LabelDistance = Literal["per_dimension", "l1", "l2"]
+NanLabels = Literal["drop_row_per_dimension", "unsupported"]
+EmptyDimension = Literal["keeps_weight", "renormalise"]
+Call = Literal["perturbed_intact_labels", "features_two_views", "features_single_view", "two_views"]
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One member of the SupCR / Rank-N-Contrast family.
+
+    Attributes:
+        name: how it is named on the command line.
+        similarity: s(i,j) before the division by the temperature.
+        views: how two views are joined: losses summed or averaged, rows concatenated, or one view.
+        self_candidate: whether k = i is among the candidates S(i,j): never, or when
+            delta(i,j) = 0, which is when the inequality delta(i,i) >= delta(i,j) holds.
+        label_distance: one loss per label dimension, or one distance over all of them.
+        nan_labels: rows with a missing label are dropped per dimension, or not supported.
+        empty_dimension: a dimension with fewer than two valid rows keeps its weight and adds 0,
+            or the weights are renormalised over the other dimensions.
+        eps: floor of the denominator, ``None`` for no floor.
+        temperature: the default tau.
+        call: how an implementation of it is called.
+    """
+
+    name: str
+    similarity: Similarity
+    views: Views
+    self_candidate: SelfCandidate
+    label_distance: LabelDistance
+    nan_labels: NanLabels
+    empty_dimension: EmptyDimension
+    eps: float | None
+    temperature: float
+    call: Call
+
+
+TORCHCELL = Definition(
+    name="torchcell",
+    similarity="cosine",
+    views="sum",
+    self_candidate="when_tied",
+    label_distance="per_dimension",
+    nan_labels="drop_row_per_dimension",
+    empty_dimension="keeps_weight",
+    eps=1e-7,
+    temperature=0.1,
+    call="perturbed_intact_labels",
+)
+
+PAPER = Definition(
+    name="paper",
+    similarity="cosine",
+    views="sum",
+    self_candidate="never",
+    label_distance="per_dimension",
+    nan_labels="drop_row_per_dimension",
+    empty_dimension="keeps_weight",
+    eps=None,
+    temperature=0.1,
+    call="perturbed_intact_labels",
+)
+
+RANK_N_CONTRAST = Definition(
+    name="rank-n-contrast",
+    similarity="negative_euclidean",
+    views="concatenate",
+    self_candidate="never",
+    label_distance="l1",
+    nan_labels="unsupported",
+    empty_dimension="keeps_weight",
+    eps=None,
+    temperature=2.0,
+    call="features_two_views",
+)
+
+DEFINITIONS = {d.name: d for d in (TORCHCELL, PAPER, RANK_N_CONTRAST)}
+
+
+def get_definition(name: str) -> Definition:
+    """The shipped definition of that name.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    try:
+        return DEFINITIONS[name]
+    except KeyError:
+        raise UnknownNameError("definition", name, DEFINITIONS) from None

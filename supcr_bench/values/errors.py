@@ -1,0 +1,72 @@
+"""The errors that a person is meant to read.
+
+    SupcrBenchError
+    ├── UsageError            the request cannot be carried out; exit status 2
+    │   ├── UnknownNameError  a name that is not known; carries the known ones and the nearest
+    │   ├── SuiteError        a suite file or an axis is not valid; names file, key and fix
+    │   ├── InputError        a labels file cannot be used
+    │   ├── SubjectError      an implementation cannot be loaded or does not keep the call
+    │   └── StoreError        a run folder cannot be read or written
+    └── WorkerError           a worker process could not be started at all; exit status 1
+
+What goes wrong *inside* a measured call is not an exception of the harness: it is a row with a
+status and a reason.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class SupcrBenchError(Exception):
+    """Anything that supcr-bench raises on purpose."""
+
+    exit_status = 1
+
+
+class UsageError(SupcrBenchError):
+    """The request cannot be carried out as it stands."""
+
+    exit_status = 2
+
+
+class UnknownNameError(UsageError):
+    """A name that is not among the known ones.
+
+    Args:
+        kind: what was named, for example ``"implementation"``.
+        name: the name as given.
+        known: the names that would have been accepted.
+        hint: a closing sentence, for other ways to name a thing.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        self.kind, self.name, self.known = kind, name, tuple(known)
+        near = difflib.get_close_matches(name, self.known, n=1, cutoff=0.5)
+        self.nearest = near[0] if near else None
+        parts = [f"unknown {kind} {name!r}"]
+        if self.nearest:
+            parts.append(f"did you mean {self.nearest!r}?")
+        parts.append(f"known: {', '.join(self.known) or 'none'}")
+        if hint:
+            parts.append(hint)
+        super().__init__("; ".join(parts))
+
+
+class SuiteError(UsageError):
+    """A suite file, or an axis or budget from the command line, is not valid."""
+
+
+class InputError(UsageError):
+    """A labels file cannot be used."""
+
+
+class SubjectError(UsageError):
+    """An implementation cannot be loaded, or does not keep the definition's call."""
+
+
+class StoreError(UsageError):
+    """A run folder cannot be read or written."""
+
+
+class WorkerError(SupcrBenchError):
+    """A worker process could not be started at all."""

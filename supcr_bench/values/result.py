@@ -1,0 +1,127 @@
+"""One flat, frozen result per (implementation, case). Raw samples are kept; summaries are derived.
+
+Missing is ``None``, never 0; a result that could not be had is a status and a reason, never an
+absent row.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any, Self
+
+from supcr_bench.values.case import Case, Workload
+
+
+class Status(StrEnum):
+    """How a case ended for an implementation."""
+
+    MEASURED = "measured"
+    WRONG = "wrong"
+    """Measured, and its value or gradient is further from the definition than the tolerance."""
+    OUT_OF_MEMORY = "out_of_memory"
+    TIMED_OUT = "timed_out"
+    SKIPPED = "skipped"
+    """Not run: a prediction, kept in ``reason``, said that it would not fit its budget."""
+    FAILED = "failed"
+
+    @property
+    def has_figures(self) -> bool:
+        """Whether time and memory were measured."""
+        return self in (Status.MEASURED, Status.WRONG)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What was found out about one implementation on one case.
+
+    Attributes:
+        implementation: its registered name, or the path or module it was named by.
+        case: the join key.
+        status: how it ended.
+        reason: why, in a sentence; ``None`` for a plain measurement.
+        session: the execution of a cell that this came from. Samples are paired by position only
+            within one session.
+        loss: the value that the implementation returned.
+        reference_loss: the value that the definition gives.
+        value_error: largest relative error of the total loss and of the per-dimension losses;
+            ``None`` where the reference is 0 and the error is not.
+        value_tolerances: the same as a multiple of the derived tolerance.
+        gradient_error: largest row error of the gradients, relative to the largest row of the
+            reference (training only).
+        gradient_tolerances: the same as a multiple of the derived tolerance.
+        reference: ``direct`` or ``fast``: which float64 reference served.
+        value_difference: relative difference of the loss to each other implementation of the
+            cell.
+        gradient_difference: likewise for the gradient, by largest row.
+        time_samples_s: seconds per call, one per round; each the mean of ``repetitions`` calls.
+        repetitions: calls per sample.
+        time_stopped_by: ``precision`` (the median's interval became narrow enough) or ``budget``.
+        peak_bytes: peak of live tensor bytes above the inputs.
+        reserved_bytes: what the allocator had reserved at that peak, where the device tells.
+        memory_method: how the peak was taken, or why there is none.
+        predicted_s: seconds per call that the forecast gave, for a skipped case.
+        time_limit_s: the limit in force.
+        memory_limit_bytes: the limit in force, ``None`` for none.
+        spent_s: seconds of measured calls that this result took, warm-up included.
+    """
+
+    implementation: str
+    case: Case
+    status: Status
+    reason: str | None = None
+    session: str | None = None
+    loss: float | None = None
+    reference_loss: float | None = None
+    value_error: float | None = None
+    value_tolerances: float | None = None
+    gradient_error: float | None = None
+    gradient_tolerances: float | None = None
+    reference: str | None = None
+    value_difference: Mapping[str, float | None] | None = None
+    gradient_difference: Mapping[str, float | None] | None = None
+    time_samples_s: tuple[float, ...] | None = None
+    repetitions: int | None = None
+    time_stopped_by: str | None = None
+    peak_bytes: int | None = None
+    reserved_bytes: int | None = None
+    memory_method: str | None = None
+    predicted_s: float | None = None
+    time_limit_s: float | None = None
+    memory_limit_bytes: int | None = None
+    spent_s: float | None = None
+
+    @property
+    def key(self) -> tuple[str, Case]:
+        """What must not be measured twice."""
+        return self.implementation, self.case
+
+    def to_mapping(self) -> dict[str, Any]:
+        """A flat mapping: the case's fields beside the result's own, ``pass_`` as ``pass``."""
+        flat: dict[str, Any] = {"implementation": self.implementation}
+        for f in fields(Case):
+            flat[f.name.rstrip("_")] = getattr(self.case, f.name)
+        for f in fields(Result):
+            if f.name not in ("implementation", "case"):
+                flat[f.name] = getattr(self, f.name)
+        return flat
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """The result from what :meth:`to_mapping` gave, by way of JSON or not."""
+        case = Case(
+            **{f.name: values[f.name] for f in fields(Workload)},
+            pass_=values["pass"],
+        )
+        own = {
+            f.name: values[f.name]
+            for f in fields(cls)
+            if f.name not in ("implementation", "case", "status") and f.name in values
+        }
+        samples = own.get("time_samples_s")
+        own["time_samples_s"] = None if samples is None else tuple(samples)
+        return cls(
+            implementation=values["implementation"],
+            case=case,
+            status=Status(values["status"]),
+            **own,
+        )

@@ -1,0 +1,100 @@
+"""Quantities for people: reading ``10s`` and ``4GiB``, writing ``1.06 s`` and ``137 MB``."""
+
+import math
+import re
+
+_DURATIONS_S = {"ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
+_SIZES_BYTES = {
+    "b": 1,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "tb": 10**12,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+    "tib": 2**40,
+}
+_QUANTITY = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([A-Za-z]*)\s*")
+MISSING = "-"
+
+
+def _parse(text: str, units: dict[str, float], kind: str, example: str) -> float:
+    match = _QUANTITY.fullmatch(text)
+    unit = match[2].lower() if match else ""
+    if match is None or unit not in units:
+        raise ValueError(f"{text!r} is not a {kind}; write it like {example}")
+    value = float(match[1]) * units[unit]
+    if not math.isfinite(value) or value <= 0:
+        raise ValueError(f"{text!r} is not a {kind} above zero; write it like {example}")
+    return value
+
+
+def parse_duration_s(text: str | float) -> float:
+    """Seconds from ``"500ms"``, ``"10s"``, ``"2min"``, ``"1h"`` or a bare number of seconds.
+
+    Raises:
+        ValueError: not a positive duration.
+    """
+    return _parse(str(text), {"": 1.0, **_DURATIONS_S}, "duration", "10s, 500ms or 2min")
+
+
+def parse_bytes(text: str | int) -> int:
+    """Bytes from ``"4GiB"``, ``"500MB"`` or a bare number of bytes.
+
+    Raises:
+        ValueError: not a positive size.
+    """
+    units = {"": 1.0, **{name: float(size) for name, size in _SIZES_BYTES.items()}}
+    return round(_parse(str(text), units, "size", "4GiB, 500MB or 1048576"))
+
+
+def _scaled(value: float, steps: list[tuple[float, str]]) -> str:
+    scale, unit = next((step for step in steps if abs(value) >= step[0]), steps[-1])
+    scaled = value / scale
+    digits = 0 if abs(scaled) >= 100 else 1 if abs(scaled) >= 10 else 2
+    return f"{scaled:,.{digits}f} {unit}"
+
+
+def format_duration_s(seconds: float | None) -> str:
+    """A duration with three significant digits, or a dash where there is none."""
+    if seconds is None:
+        return MISSING
+    return _scaled(seconds, [(1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")])
+
+
+def format_clock(seconds: float) -> str:
+    """A long duration as ``4:05`` or ``1:02:03``, for progress and wall times."""
+    minutes, s = divmod(round(seconds), 60)
+    hours, m = divmod(minutes, 60)
+    return f"{hours}:{m:02}:{s:02}" if hours else f"{m}:{s:02}"
+
+
+def format_bytes(size: float | None) -> str:
+    """A size in decimal units, as storage and GPU makers write them, or a dash."""
+    if size is None:
+        return MISSING
+    if size < 1000:
+        return f"{size:.0f} B"
+    return _scaled(size, [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")])
+
+
+def format_limit_bytes(size: float | None) -> str:
+    """A limit in binary units, as people write them on the command line, or a dash."""
+    if size is None:
+        return MISSING
+    for unit, scale in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if size >= scale:
+            return f"{size / scale:.3g} {unit}"
+    return f"{size:.0f} B"
+
+
+def format_error(value: float | None) -> str:
+    """A relative error or a multiple of a tolerance: two significant digits, or a dash."""
+    if value is None:
+        return MISSING
+    if value == 0:
+        return "0"
+    if 0.001 <= abs(value) < 1000:
+        return f"{value:.2g}" if abs(value) < 100 else f"{value:.0f}"
+    return f"{value:.1e}"
