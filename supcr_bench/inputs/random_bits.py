@@ -32,8 +32,9 @@ class Stream:
 
     def uniform(self, count: int) -> Float64:
         """``count`` numbers in [0, 1), multiples of 2^-53."""
-        bits: Float64 = (self.words(count) >> np.uint64(11)).astype(np.float64)
-        return np.ldexp(bits, -53)
+        bits = self.words(count) >> np.uint64(11)
+        values: Float64 = bits.astype(np.float64) * 2.0**-53
+        return values
 
     def bell(self, count: int) -> Float64:
         """``count`` numbers of mean 0 and variance 1, nearly normal, exact in float32.

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from supcr_bench.values.errors import SubjectError, UnknownNameError
+from supcr_bench.values.growth_law import LAWS
 from supcr_bench.values.implementation import Implementation
 
 ENTRY_POINTS = "supcr_bench.implementations"
@@ -119,6 +120,11 @@ def load(subject: Subject) -> Implementation:
             f"{subject.name}: {subject.target} has no {subject.attribute!r}"
         ) from None
     if isinstance(found, Implementation):
+        for law in (found.claimed_time, found.claimed_memory):
+            if law is not None and law not in LAWS:
+                raise SubjectError(
+                    f"{subject.name} claims the growth {law!r}; known: {', '.join(LAWS)}"
+                )
         if subject.kind == "folder" and found.name != subject.name:
             raise SubjectError(
                 f"{subject.name}.py exports the name {found.name!r}; "

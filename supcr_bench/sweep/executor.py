@@ -1,13 +1,29 @@
 """What runs cells: the runner knows no more of it than this."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.activity import Activity
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Budget, Cell
+from supcr_bench.values.implementation import Description
 from supcr_bench.values.result import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What is known of a subject before it is measured.
+
+    Attributes:
+        finding: what is wrong with how it is loaded or called, or ``None``.
+        description: what it says of itself, if it could be loaded.
+    """
+
+    finding: str | None
+    description: Description | None
+
 
 Event = Result | Activity | Account
 
@@ -19,8 +35,8 @@ class Executor(Protocol):
     def environment(self) -> Mapping[str, Any]:
         """Of the machine that measures."""
 
-    def check(self, subjects: Sequence[Subject], like: Workload) -> Mapping[str, str | None]:
-        """For each subject, what is wrong with how it is loaded or called, or ``None``."""
+    def check(self, subjects: Sequence[Subject], like: Workload) -> Mapping[str, Checked]:
+        """Load each subject and call it once on a tiny batch."""
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
         """Exactly one result for every arm of the cell, with activities and accounts between."""

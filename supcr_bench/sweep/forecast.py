@@ -7,7 +7,6 @@ the sweep.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from statistics import median
 
 from supcr_bench.measure.timing import FEWEST_SAMPLES
 from supcr_bench.values.case import Case
@@ -57,7 +56,8 @@ class Forecast:
         series = self._series(result.implementation, result.case)
         if result.time_samples_s:
             points = self._points.setdefault(series, {})
-            points[result.case.batch_size] = median(result.time_samples_s)
+            # The fastest sample: what a busy machine adds must not make later sizes look hopeless.
+            points[result.case.batch_size] = min(result.time_samples_s)
         elif result.status in (Status.OUT_OF_MEMORY, Status.TIMED_OUT):
             before = self._ends.get(series)
             if before is None or result.case.batch_size < before.case.batch_size:
@@ -75,11 +75,11 @@ class Forecast:
             law = self.claims.get(implementation)
             if law is None or last == n:
                 return points[last], f"as at N={last}"
-            return points[last] * law.ratio(last, n), f"from N={last} by its claim, {law.name}"
+            return points[last] * law.ratio(last, n), f"{law.name} as claimed, from N={last}"
         before = sizes[-2]
         exponent = max(0.0, math.log(points[last] / points[before]) / math.log(last / before))
         predicted = points[last] * (n / last) ** exponent
-        return predicted, f"from N={before} and {last}, growing as N^{exponent:.1f}"
+        return predicted, f"N^{exponent:.1f} from N={before} and {last}"
 
     def skip(self, implementation: str, case: Case, budget: Budget) -> Prediction | None:
         """Why a case would not fit its budget, or ``None`` if it may."""
@@ -95,8 +95,9 @@ class Forecast:
             return None
         return Prediction(
             seconds,
-            f"predicted {format_duration_s(seconds)} a call {how}; the fewest calls, "
-            f"{FEWEST_CALLS}, would pass the limit of {format_duration_s(budget.time_limit_s)}",
+            f"about {format_duration_s(seconds)} a call predicted ({how}); "
+            f"{FEWEST_CALLS} calls would pass the limit of "
+            f"{format_duration_s(budget.time_limit_s)}",
         )
 
     def expected_s(self, implementation: str, case: Case, budget: Budget) -> float:

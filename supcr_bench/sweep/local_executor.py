@@ -6,10 +6,11 @@ from typing import Any
 
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.activity import Activity
-from supcr_bench.sweep.executor import Event
+from supcr_bench.sweep.executor import Checked, Event
 from supcr_bench.sweep.worker_process import WorkerProcess
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell, new_session
+from supcr_bench.values.implementation import Description
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_duration_s, format_limit_bytes
 
@@ -19,6 +20,12 @@ HARNESS_LIMIT_S = 600.0
 """For inputs and the reference, which are not the implementation's to answer for."""
 CHECK_LIMIT_S = 60.0
 RESIDENT_SLACK_BYTES = 2**30
+
+
+def _checked_from(values: Mapping[str, Any]) -> Checked:
+    said = values["description"]
+    description = Description(**{**said, "tags": tuple(said["tags"])}) if said else None
+    return Checked(values["finding"], description)
 
 
 class LocalExecutor:
@@ -54,9 +61,9 @@ class LocalExecutor:
             self._worker = WorkerProcess(self._threads)
         return self._worker
 
-    def check(self, subjects: Sequence[Subject], like: Workload) -> Mapping[str, str | None]:
+    def check(self, subjects: Sequence[Subject], like: Workload) -> Mapping[str, Checked]:
         """Load and call each subject in the worker; one that hangs or crashes it says so."""
-        findings: dict[str, str | None] = {}
+        checked: dict[str, Checked] = {}
         rest = list(subjects)
         while rest:
             worker = self._live_worker()
@@ -66,7 +73,9 @@ class LocalExecutor:
             finding = ""
             for message in worker.messages():
                 if message is not None:
-                    return {**findings, **message["checked"]}
+                    return checked | {
+                        name: _checked_from(values) for name, values in message["checked"].items()
+                    }
                 activity = worker.activity()
                 if activity and activity.elapsed_s > CHECK_LIMIT_S:
                     finding = f"did not answer within {CHECK_LIMIT_S:.0f} s"
@@ -75,10 +84,10 @@ class LocalExecutor:
             finding = finding or worker.last_words()
             self.close()
             culprit = activity.arm.implementation if activity and activity.arm else rest[0].name
-            findings[culprit] = finding
+            checked[culprit] = Checked(finding, None)
             # Those before the culprit passed, but their findings went with the worker.
             rest = [s for s in rest if s.name != culprit]
-        return findings
+        return checked
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
         """Run a cell; what ends a worker ends one arm, and the others start again in a new one."""

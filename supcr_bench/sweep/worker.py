@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TextIO
@@ -62,15 +63,17 @@ class Worker:
         from supcr_bench.subjects.registry import Subject, load
 
         like = Workload.from_mapping(request["workload"])
-        findings: dict[str, str | None] = {}
+        checked: dict[str, Message] = {}
         for fields in request["subjects"]:
             subject = Subject(**fields)
             self._page.write("check", Arm(subject.name, "forward"))
             try:
-                findings[subject.name] = broken_call(load(subject).factory, like)
+                found = load(subject)
+                finding, description = broken_call(found.factory, like), asdict(found.description)
             except SubjectError as error:
-                findings[subject.name] = str(error)
-        self._say({"checked": findings})
+                finding, description = str(error), None
+            checked[subject.name] = {"finding": finding, "description": description}
+        self._say({"checked": checked})
 
     def _measure(self, request: Message) -> None:
         from supcr_bench.measure.cell import CellRun
@@ -92,16 +95,7 @@ class Worker:
         )
         for result in run.results():
             self._say({"result": result.to_mapping()})
-        account = run.account
-        self._say(
-            {
-                "done": {
-                    "inputs_s": account.inputs_s,
-                    "reference_s": account.reference_s,
-                    "calls_s": account.calls_s,
-                }
-            }
-        )
+        self._say({"done": asdict(run.account)})
 
 
 def main() -> None:

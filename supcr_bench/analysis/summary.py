@@ -1,0 +1,231 @@
+"""The tables that a run is read by, as data: agreement, pairs, time, memory, growth, outcomes.
+
+Each is a list of flat frozen rows, so that the terminal, the CSV files and the report show the same
+figures. Figures are in seconds and bytes; missing is ``None``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from supcr_bench.analysis.growth import growth_of
+from supcr_bench.analysis.statistics import median_interval
+from supcr_bench.values.case import Case, Pass
+from supcr_bench.values.result import Result, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementRow:
+    """How far one implementation is from the definition, at worst.
+
+    Attributes:
+        implementation: whose.
+        labels: label kind of the cases.
+        cases: results with an answer.
+        agree: of these, how many are within the tolerance in value and gradient.
+        value_error, gradient_error: largest relative errors.
+        value_tolerances, gradient_tolerances: largest multiples of the tolerance.
+    """
+
+    implementation: str
+    labels: str
+    cases: int
+    agree: int
+    value_error: float | None
+    value_tolerances: float | None
+    gradient_error: float | None
+    gradient_tolerances: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairRow:
+    """The largest relative difference between two implementations on the same tensors."""
+
+    one: str
+    other: str
+    cases: int
+    value_difference: float | None
+    gradient_difference: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostRow:
+    """Time and memory of one implementation on one case.
+
+    Attributes:
+        implementation: whose.
+        case: on what.
+        status: how it ended.
+        time_s: median seconds per call.
+        time_low_s, time_high_s: its 95 % interval; ``None`` with fewer than six samples.
+        samples: how many.
+        peak_bytes: peak of live tensor bytes above the inputs.
+    """
+
+    implementation: str
+    case: Case
+    status: Status
+    time_s: float | None
+    time_low_s: float | None
+    time_high_s: float | None
+    samples: int
+    peak_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrowthRow:
+    """How one figure of one implementation grows in one series.
+
+    Attributes:
+        implementation: whose.
+        figure: ``time`` or ``memory``.
+        case: of the largest measured size; stands for the series.
+        sizes: measured batch sizes.
+        claimed: growth law that it claims.
+        exponent: log-log slope over the three largest sizes.
+        last_exponent: the same between the two largest.
+    """
+
+    implementation: str
+    figure: str
+    case: Case
+    sizes: tuple[int, ...]
+    claimed: str | None
+    exponent: float | None
+    last_exponent: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """What an implementation says of its own growth."""
+
+    time: str | None = None
+    memory: str | None = None
+
+
+def _largest(values: Sequence[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return max(known) if known else None
+
+
+def _label_kind(case: Case) -> str:
+    return case.labels.split(":")[0]
+
+
+def implementations_of(results: Sequence[Result]) -> list[str]:
+    """Names in order of first appearance."""
+    return list(dict.fromkeys(r.implementation for r in results))
+
+
+def agreement_rows(results: Sequence[Result]) -> list[AgreementRow]:
+    """By implementation and label kind."""
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for name in implementations_of(results):
+        for r in results:
+            if r.implementation == name and r.status.has_figures:
+                groups.setdefault((name, _label_kind(r.case)), []).append(r)
+    return [
+        AgreementRow(
+            implementation=name,
+            labels=labels,
+            cases=len(members),
+            agree=sum(r.status is Status.MEASURED for r in members),
+            value_error=_largest([r.value_error for r in members]),
+            value_tolerances=_largest([r.value_tolerances for r in members]),
+            gradient_error=_largest([r.gradient_error for r in members]),
+            gradient_tolerances=_largest([r.gradient_tolerances for r in members]),
+        )
+        for (name, labels), members in groups.items()
+    ]
+
+
+def pair_rows(results: Sequence[Result]) -> list[PairRow]:
+    """For every two implementations that met on the same tensors."""
+    names = implementations_of(results)
+    rows = []
+    for i, one in enumerate(names):
+        for other in names[i + 1 :]:
+            met = [
+                r
+                for r in results
+                if r.implementation == one and other in (r.value_difference or {})
+            ]
+            if met:
+                rows.append(
+                    PairRow(
+                        one=one,
+                        other=other,
+                        cases=len(met),
+                        value_difference=_largest(
+                            [(r.value_difference or {}).get(other) for r in met]
+                        ),
+                        gradient_difference=_largest(
+                            [(r.gradient_difference or {}).get(other) for r in met]
+                        ),
+                    )
+                )
+    return rows
+
+
+def cost_row(result: Result) -> CostRow:
+    """Time and memory of one result."""
+    interval = median_interval(result.time_samples_s) if result.time_samples_s else None
+    return CostRow(
+        implementation=result.implementation,
+        case=result.case,
+        status=result.status,
+        time_s=interval.median if interval else None,
+        time_low_s=interval.low if interval else None,
+        time_high_s=interval.high if interval else None,
+        samples=interval.samples if interval else 0,
+        peak_bytes=result.peak_bytes,
+    )
+
+
+def cost_rows(results: Sequence[Result], pass_: Pass) -> list[CostRow]:
+    """Of one pass, by series and rising batch size."""
+    rows = [cost_row(r) for r in results if r.case.pass_ == pass_]
+    order = {s: i for i, s in enumerate(dict.fromkeys(r.case.series() for r in rows))}
+    return sorted(rows, key=lambda r: (order[r.case.series()], r.case.batch_size))
+
+
+def growth_rows(
+    results: Sequence[Result], claims: Mapping[str, Claims], figure: Literal["time", "memory"]
+) -> list[GrowthRow]:
+    """For every series with at least two sizes."""
+    costs = [cost_row(r) for r in results]
+    figures = {
+        (c.implementation, c.case): value
+        for c in costs
+        if (value := c.time_s if figure == "time" else c.peak_bytes)
+    }
+    return [
+        GrowthRow(
+            implementation=g.implementation,
+            figure=figure,
+            case=g.case,
+            sizes=g.sizes,
+            claimed=getattr(claims.get(g.implementation, Claims()), figure),
+            exponent=g.exponent,
+            last_exponent=g.last_exponent,
+        )
+        for g in growth_of(results, figures)
+        if g.exponent is not None
+    ]
+
+
+def unusual(results: Sequence[Result]) -> list[Result]:
+    """Everything that was not simply measured: wrong, out of memory, timed out, skipped, failed."""
+    return [r for r in results if r.status is not Status.MEASURED]
+
+
+def fastest_by_size(rows: Sequence[CostRow]) -> dict[Case, str]:
+    """The implementation with the smallest median among those that are right, for each case."""
+    best: dict[Case, CostRow] = {}
+    for row in rows:
+        if row.status is not Status.MEASURED or row.time_s is None:
+            continue
+        held = best.get(row.case)
+        if held is None or held.time_s is None or row.time_s < held.time_s:
+            best[row.case] = row
+    return {case: row.implementation for case, row in best.items()}

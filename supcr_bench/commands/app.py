@@ -1,0 +1,159 @@
+"""The command line. Options are declared here; what they do is one file per command beside this.
+
+Nothing heavy is imported at the top: ``--help`` and most usage errors answer without torch.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from supcr_bench.values.errors import SupcrBenchError
+
+app = typer.Typer(
+    name="supcr-bench",
+    help="Is an implementation of the SupCR loss right, what does it cost, did it get worse?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from supcr_bench import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """What every command takes."""
+    del debug, version  # main() and the callback have acted on them
+
+
+@app.command("list")
+def list_(
+    json: Annotated[bool, typer.Option("--json", help="As JSON, for machines.")] = False,
+) -> None:
+    """List implementations and suites; what cannot be imported is listed with the reason."""
+    from supcr_bench.commands.list_subjects import list_subjects
+
+    list_subjects(as_json=json)
+
+
+@app.command()
+def run(
+    suite: Annotated[
+        str | None, typer.Argument(help="A suite by name, or a .toml file.", show_default="default")
+    ] = None,
+    implementation: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--implementation",
+            "-i",
+            metavar="IMPL",
+            help="A name, module:attribute or file.py:attribute; may be repeated.",
+        ),
+    ] = None,
+    batch_size: Annotated[str | None, typer.Option(metavar="N,N,...", help="Rows.")] = None,
+    nan_density: Annotated[
+        str | None, typer.Option(metavar="X,X,...", help="Share of labels missing, 0 to 1.")
+    ] = None,
+    dims: Annotated[str | None, typer.Option(metavar="D,D,...", help="Label dimensions.")] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="NAME,...", help="cpu, cuda, cuda:1, mps, xpu.")
+    ] = None,
+    pass_: Annotated[
+        str | None, typer.Option("--pass", metavar="PASS,...", help="forward, training.")
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(metavar="FILE[:COLUMN,...]", help="Labels of your own: CSV, Parquet or NPZ."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of everything random.")] = None,
+    time_limit: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Per implementation and case, such as 10s.")
+    ] = None,
+    memory_limit: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Of the measuring process, such as 8GiB.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the run's folder goes, in place of results/."),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Go on with a run: its id, its path, or latest."),
+    ] = None,
+) -> None:
+    """Measure implementations: who is right, how long, how much memory, how each grows."""
+    from supcr_bench.commands.run import RunRequest, run_suite
+
+    axes = {
+        "batch_size": batch_size,
+        "nan_density": nan_density,
+        "dims": dims,
+        "device": device,
+        "pass": pass_,
+    }
+    budgets = {"time_limit": time_limit, "memory_limit": memory_limit}
+    run_suite(
+        RunRequest(
+            suite=suite,
+            implementations=tuple(implementation or ()),
+            axes={name: text for name, text in axes.items() if text is not None},
+            budgets={name: text for name, text in budgets.items() if text is not None},
+            labels=labels,
+            seed=seed,
+            out=out,
+            resume=resume,
+        )
+    )
+
+
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(help="A run: its id, its path, or latest.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="In place of reports/<run id>/index.html."),
+    ] = None,
+) -> None:
+    """Print a run's tables again and write its report, plots and CSV files."""
+    from supcr_bench.commands.report import report_run
+
+    report_run(run, out)
+
+
+def _fail(error: Exception, status: int) -> NoReturn:
+    text = " ".join(str(error).split())
+    print(f"supcr-bench: error: {text}", file=sys.stderr)
+    sys.exit(status)
+
+
+def main() -> None:
+    """Run the command line and exit with its status."""
+    debug = "--debug" in sys.argv[1:]
+    arguments = [a for a in sys.argv[1:] if a != "--debug"]
+    try:
+        app(arguments, prog_name="supcr-bench")
+    except SupcrBenchError as error:
+        if debug:
+            raise
+        _fail(error, error.exit_status)
+    except KeyboardInterrupt:
+        print("supcr-bench: interrupted", file=sys.stderr)
+        sys.exit(130)

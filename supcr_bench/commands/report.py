@@ -1,0 +1,89 @@
+"""``supcr-bench report``, and the end of every ``run``: tables, CSV files, plots and the page."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from supcr_bench.analysis.summary import Claims
+from supcr_bench.render.csv_tables import csv_tables
+from supcr_bench.render.grids import all_grids
+from supcr_bench.render.headline import headline
+from supcr_bench.render.terminal import rich_table
+from supcr_bench.store.run import RESULTS, Run, load_run
+from supcr_bench.values.units import format_limit_bytes
+
+REPORTS = Path("reports")
+PAGE = "index.html"
+
+
+def environment_line(environment: Mapping[str, Any]) -> str:
+    """Machine and software in a line."""
+    accelerators = [a["name"] for a in environment["accelerators"]]
+    parts = [
+        f"{environment['cpu']}, {environment['cpus_usable']} CPUs",
+        f"{environment['threads']} threads",
+        format_limit_bytes(environment["memory_bytes"]),
+        *accelerators,
+        f"torch {environment['torch']}",
+        f"Python {environment['python']}",
+        environment["os"],
+    ]
+    return ", ".join(parts)
+
+
+def claims_of(info: Mapping[str, Any]) -> dict[str, Claims]:
+    """What each implementation of a run claims, as stored with it."""
+    return {
+        name: Claims(time=own["claimed_time"], memory=own["claimed_memory"])
+        for name, own in info["implementations"].items()
+    }
+
+
+def default_page(run: Run) -> Path:
+    """Where a run's report goes: in ``reports/``, or into the run if that lies elsewhere."""
+    if run.path.parent.resolve() == RESULTS.resolve():
+        return REPORTS / run.id / PAGE
+    return run.path / PAGE
+
+
+def show_and_write(run: Run, console: Console, page: Path | None = None) -> None:
+    """Print the tables; write CSV files, plots and the page; say where they are."""
+    # matplotlib takes a third of a second, so nothing that fails early waits for it.
+    from supcr_bench.render.plots import scaling_plots
+    from supcr_bench.render.report import render_report
+
+    claims = claims_of(run.info)
+    definition = run.info["suite"]["definition"]
+    grids = all_grids(run.results, claims, definition)
+    sentences = headline(run.results, definition)
+    for grid in grids:
+        console.print(rich_table(grid))
+    for sentence in sentences:
+        console.print(Text(sentence), soft_wrap=True)
+
+    plots = scaling_plots(run.results)
+    files: dict[Path, str | bytes] = {
+        run.path / "tables" / name: text for name, text in csv_tables(run.results, claims).items()
+    }
+    for plot in plots:
+        files[run.path / "plots" / f"{plot.name}.svg"] = plot.svg
+        files[run.path / "plots" / f"{plot.name}.png"] = plot.png
+    page = page or default_page(run)
+    line = environment_line(run.environment)
+    files[page] = render_report(run.info, sentences, grids, plots, line)
+    for path, content in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    console.print(
+        Text(f"\nResults {run.path}/ (measurements, tables, plots)\nReport  {page}"),
+        soft_wrap=True,
+    )
+
+
+def report_run(name: str, out: Path | None) -> None:
+    """Print a stored run's tables and write its files."""
+    console = Console(highlight=False)
+    show_and_write(load_run(name), console, out)

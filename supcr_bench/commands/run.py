@@ -1,0 +1,269 @@
+"""``supcr-bench run``: from a request to a stored run and its report."""
+
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from rich.console import Console
+from rich.text import Text
+
+import supcr_bench
+from supcr_bench.commands.progress import make_progress
+from supcr_bench.commands.report import show_and_write
+from supcr_bench.inputs.label_file import LabelFile, read_label_file
+from supcr_bench.store.revision import git_revision
+from supcr_bench.store.run import RESULTS, RunWriter, find_run, load_run, new_run_id
+from supcr_bench.subjects.registry import Subject, locate
+from supcr_bench.sweep.activity import Activity
+from supcr_bench.sweep.forecast import Forecast
+from supcr_bench.sweep.local_executor import LocalExecutor
+from supcr_bench.sweep.plan import OwnLabels, PlannedCell, make_budget, make_plan
+from supcr_bench.sweep.runner import CellStarted, run_sweep
+from supcr_bench.sweep.suite import Suite, load_suite, read_axes, read_budgets
+from supcr_bench.values.cell import Account, Budget
+from supcr_bench.values.errors import StoreError, SubjectError, UsageError
+from supcr_bench.values.growth_law import get_law
+from supcr_bench.values.implementation import Description
+from supcr_bench.values.result import Result
+from supcr_bench.values.units import format_clock
+
+DEFAULT_SUITE = "default"
+SAME_MACHINE = ("cpu", "cpus_usable", "torch", "threads", "accelerators")
+"""What must not change between two starts of one run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """What was typed."""
+
+    suite: str | None = None
+    implementations: tuple[str, ...] = ()
+    axes: Mapping[str, str]
+    budgets: Mapping[str, str]
+    labels: str | None = None
+    seed: int | None = None
+    out: Path | None = None
+    resume: str | None = None
+
+    @property
+    def names_work(self) -> bool:
+        """Whether anything was said of what to measure."""
+        return bool(
+            self.suite
+            or self.implementations
+            or self.axes
+            or self.budgets
+            or self.labels
+            or self.seed is not None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A request that has been checked as far as that goes without torch."""
+
+    suite: Suite
+    subjects: tuple[Subject, ...]
+    labels: LabelFile | None
+    plan: tuple[PlannedCell, ...]
+
+    def to_mapping(self) -> dict[str, Any]:
+        """For ``run.json``; :func:`work_from_mapping` reads it."""
+        return {
+            "suite": self.suite.model_dump(mode="json", by_alias=True, exclude_none=True),
+            "subjects": [s.name for s in self.subjects],
+            "labels": asdict(self.labels) if self.labels else None,
+        }
+
+    @property
+    def label_spec(self) -> str | None:
+        """The labels file and columns, as the command line takes them."""
+        return f"{self.labels.path}:{','.join(self.labels.columns)}" if self.labels else None
+
+
+def make_work(suite: Suite, names: Sequence[str], labels: str | None) -> Work:
+    """Locate, read and lay out; torch is not needed for it.
+
+    Raises:
+        UsageError: anything that can be known to be wrong by now.
+    """
+    subjects = tuple(locate(name) for name in dict.fromkeys(names))
+    file, own = None, None
+    if labels:
+        file, table = read_label_file(labels)
+        own = OwnLabels(file.label_kind, table.shape[1], len(table))
+    plan = make_plan(suite, [s.name for s in subjects], own)
+    return Work(suite, subjects, file, tuple(plan))
+
+
+def requested_work(request: RunRequest) -> Work:
+    """The work that a request names.
+
+    Raises:
+        UsageError: it cannot be carried out.
+    """
+    if request.labels:
+        for axis in ("nan_density", "dims"):
+            if axis in request.axes:
+                option = axis.replace("_", "-")
+                raise UsageError(f"--labels brings its own, so --{option} has no meaning beside it")
+    suite = load_suite(request.suite or DEFAULT_SUITE)
+    suite = suite.with_axes(read_axes(request.axes))
+    changes: dict[str, Any] = {"budget": read_budgets(request.budgets, suite.budget)}
+    if request.seed is not None:
+        changes["seed"] = request.seed
+    suite = suite.model_copy(update=changes)
+    return make_work(suite, request.implementations or suite.implementations, request.labels)
+
+
+def stored_work(info: Mapping[str, Any]) -> Work:
+    """The work of a run that is gone on with.
+
+    Raises:
+        UsageError: its labels file has changed, or an implementation is gone.
+    """
+    suite = Suite.model_validate(info["suite"])
+    labels = info["labels"]
+    spec = f"{labels['path']}:{','.join(labels['columns'])}" if labels else None
+    work = make_work(suite, info["subjects"], spec)
+    if labels and work.labels and work.labels.digest != labels["digest"]:
+        raise StoreError(f"{labels['path']} has changed since the run began; start a new run")
+    return work
+
+
+def run_suite(request: RunRequest) -> None:
+    """Carry out a request, print what was found, and write it down."""
+    console = Console(highlight=False)
+    began = time.monotonic()
+    root = request.out or RESULTS
+    resumed = find_run(request.resume, root) if request.resume else None
+    if resumed:
+        work = stored_work(load_run(resumed).info)
+        if request.names_work and requested_work(request).to_mapping() != work.to_mapping():
+            raise UsageError(
+                f"{resumed} was begun with other options; --resume takes them from the run"
+            )
+    else:
+        work = requested_work(request)
+    budget = make_budget(work.suite, lambda: psutil.virtual_memory().available)
+    with closing(LocalExecutor(budget.threads, work.label_spec)) as executor:
+        check_devices(work, executor)
+        descriptions = check_calls(work, executor)
+        if resumed:
+            writer = RunWriter.resume(resumed)
+            check_same_machine(writer.info["environment"], executor.environment)
+            console.print(
+                Text(f"Going on with {resumed}: {len(writer.finished)} results are there already")
+            )
+        else:
+            writer = RunWriter.create(
+                root,
+                new_run_id(work.suite.name),
+                run_info(work, budget, executor.environment, descriptions),
+            )
+        with writer:
+            claims = {
+                name: get_law(d.claimed_time) for name, d in descriptions.items() if d.claimed_time
+            }
+            account = sweep(work, executor, budget, Forecast(claims), writer, console)
+            wall_s = time.monotonic() - began
+            writer.finish({"wall_s": wall_s, **asdict(account)})
+    show_and_write(load_run(writer.path), console)
+    measuring = min(account.total_s / wall_s, 1.0)
+    console.print(
+        Text(
+            f"Wall time {format_clock(wall_s)}, of which {measuring:.0%} in measured calls, "
+            f"reference and inputs ({1 - measuring:.0%} overhead)"
+        )
+    )
+
+
+def check_devices(work: Work, executor: LocalExecutor) -> None:
+    """Raise a UsageError for a device that is not there."""
+    there = executor.environment["devices"]
+    for planned in work.plan:
+        if planned.workload.device not in there:
+            raise UsageError(
+                f"no device {planned.workload.device!r} on this machine; "
+                f"available: {', '.join(there)}"
+            )
+
+
+def check_calls(work: Work, executor: LocalExecutor) -> dict[str, Description]:
+    """What the implementations say of themselves.
+
+    Raises:
+        SubjectError: one cannot be loaded or called.
+    """
+    descriptions = {}
+    for name, checked in executor.check(work.subjects, work.plan[0].workload).items():
+        if checked.finding or checked.description is None:
+            finding = checked.finding or "cannot be loaded"
+            raise SubjectError(finding if finding.startswith(name) else f"{name} {finding}")
+        descriptions[name] = checked.description
+    return descriptions
+
+
+def check_same_machine(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise a StoreError where a run would mix figures of unlike machines."""
+    for key in SAME_MACHINE:
+        if then.get(key) != now.get(key):
+            raise StoreError(
+                f"the run was begun with {key} {then.get(key)}, now it is {now.get(key)}; "
+                "start a new run"
+            )
+
+
+def run_info(
+    work: Work,
+    budget: Budget,
+    environment: Mapping[str, Any],
+    descriptions: Mapping[str, Description],
+) -> dict[str, Any]:
+    """What ``run.json`` holds beside the id and the times."""
+    return {
+        **work.to_mapping(),
+        "implementations": {name: asdict(d) for name, d in descriptions.items()},
+        "version": supcr_bench.__version__,
+        "command": shlex.join(["supcr-bench", *sys.argv[1:]]),
+        "seed": work.suite.seed,
+        "budget": asdict(budget),
+        "revision": git_revision(Path(supcr_bench.__file__).parent),
+        "environment": dict(environment),
+    }
+
+
+def sweep(
+    work: Work,
+    executor: LocalExecutor,
+    budget: Budget,
+    forecast: Forecast,
+    writer: RunWriter,
+    console: Console,
+) -> Account:
+    """Run the plan, store each result, show what happens."""
+    account = Account()
+    progress = make_progress(console, len(work.plan))
+    try:
+        for event in run_sweep(
+            work.plan, executor, work.subjects, budget, forecast, writer.finished
+        ):
+            match event:
+                case Result():
+                    writer.append(event)
+                    progress.found(event)
+                case CellStarted():
+                    progress.started(event)
+                case Activity():
+                    progress.busy(event)
+                case Account():
+                    account += event
+    finally:
+        progress.close()
+    return account

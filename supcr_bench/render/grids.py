@@ -1,0 +1,273 @@
+"""Every table as headers and rows of text: what the terminal and the report both draw."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from supcr_bench.analysis.summary import (
+    Claims,
+    CostRow,
+    agreement_rows,
+    cost_rows,
+    fastest_by_size,
+    growth_rows,
+    implementations_of,
+    pair_rows,
+    unusual,
+)
+from supcr_bench.render.cells import (
+    exponent_text,
+    memory_text,
+    nan_text,
+    sizes_text,
+    time_text,
+)
+from supcr_bench.values.case import PASSES, Case, Pass
+from supcr_bench.values.result import Result
+from supcr_bench.values.units import MISSING, format_error
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table of text.
+
+    Attributes:
+        name: short, for anchors and file names.
+        title: what it shows.
+        note: how to read it.
+        headers: one per column.
+        rows: of text.
+        left: how many leading columns are words rather than figures.
+        wraps: the column of long text, if there is one.
+        sections: indices of rows that begin a new section.
+        strong: (row, column) of cells to stand out.
+        weak: (row, column) of cells without a figure.
+    """
+
+    name: str
+    title: str
+    note: str
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left: int
+    wraps: int | None = None
+    sections: frozenset[int] = frozenset()
+    strong: frozenset[tuple[int, int]] = frozenset()
+    weak: frozenset[tuple[int, int]] = frozenset()
+
+
+def agreement_grid(results: Sequence[Result], definition: str) -> Grid:
+    """Who agrees with the definition, and how closely."""
+    rows = agreement_rows(results)
+    return Grid(
+        name="agreement",
+        title=f"Agreement with the definition ({definition})",
+        note="largest errors over all cases; a multiple of the tolerance up to 1 agrees",
+        headers=(
+            "implementation",
+            "labels",
+            "agrees in",
+            "value\nerror",
+            "in tol-\nerances",
+            "gradient\nerror",
+            "in tol-\nerances",
+        ),
+        rows=tuple(
+            (
+                r.implementation,
+                r.labels,
+                f"{r.agree} of {r.cases}",
+                format_error(r.value_error),
+                format_error(r.value_tolerances),
+                format_error(r.gradient_error),
+                format_error(r.gradient_tolerances),
+            )
+            for r in rows
+        ),
+        left=2,
+        strong=frozenset((i, 2) for i, r in enumerate(rows) if r.agree < r.cases),
+    )
+
+
+def pairs_grid(results: Sequence[Result]) -> Grid:
+    """Every two implementations against each other."""
+    return Grid(
+        name="pairs",
+        title="Agreement with each other",
+        note="largest relative difference on the same tensors",
+        headers=("implementation", "and", "cases", "value", "gradient"),
+        rows=tuple(
+            (
+                r.one,
+                r.other,
+                str(r.cases),
+                format_error(r.value_difference),
+                format_error(r.gradient_difference),
+            )
+            for r in pair_rows(results)
+        ),
+        left=2,
+    )
+
+
+def _varied(cases: Sequence[Case]) -> list[tuple[str, Callable[[Case], str]]]:
+    """Columns that tell the series apart: D and NaN always, others where they differ."""
+    columns: list[tuple[str, Callable[[Case], str]]] = [
+        ("D", lambda c: str(c.dims)),
+        ("NaN", nan_text),
+        ("labels", lambda c: c.labels.split(":")[0]),
+        ("d", lambda c: str(c.embedding_size)),
+        ("dtype", lambda c: c.dtype),
+        ("tau", lambda c: f"{c.temperature:g}"),
+        ("device", lambda c: c.device),
+    ]
+    return [
+        (header, value)
+        for header, value in columns
+        if header in ("D", "NaN") or len({value(c) for c in cases}) > 1
+    ]
+
+
+def _cost_grid(
+    results: Sequence[Result],
+    pass_: Pass,
+    name: str,
+    title: str,
+    note: str,
+    text: Callable[[CostRow], str],
+    figure: Callable[[CostRow], float | None],
+    *,
+    mark_fastest: bool,
+) -> Grid:
+    names = implementations_of(results)
+    costs = cost_rows(results, pass_)
+    fastest = fastest_by_size(costs) if mark_fastest else {}
+    cases = list(dict.fromkeys(row.case for row in costs))
+    by_key = {(row.implementation, row.case): row for row in costs}
+    varied = _varied(cases)
+    left = len(varied) + 1
+    rows: list[tuple[str, ...]] = []
+    sections: set[int] = set()
+    strong: set[tuple[int, int]] = set()
+    weak: set[tuple[int, int]] = set()
+    for i, case in enumerate(cases):
+        if i and case.series() != cases[i - 1].series():
+            sections.add(i)
+        cells = []
+        for j, implementation in enumerate(names):
+            row = by_key.get((implementation, case))
+            cells.append(text(row) if row else MISSING)
+            if row is None or figure(row) is None:
+                weak.add((i, left + j))
+            elif fastest.get(case) == implementation:
+                strong.add((i, left + j))
+        rows.append((*(value(case) for _, value in varied), str(case.batch_size), *cells))
+    return Grid(
+        name=name,
+        title=title,
+        note=note,
+        headers=(*(header for header, _ in varied), "N", *names),
+        rows=tuple(rows),
+        left=0,
+        sections=frozenset(sections),
+        strong=frozenset(strong),
+        weak=frozenset(weak),
+    )
+
+
+def time_grid(results: Sequence[Result], pass_: Pass) -> Grid:
+    """Median time per call."""
+    return _cost_grid(
+        results,
+        pass_,
+        f"time-{pass_}",
+        f"Time per call, {pass_}",
+        "median and its 95 % interval; the fastest that is right stands out",
+        time_text,
+        lambda row: row.time_s,
+        mark_fastest=True,
+    )
+
+
+def memory_grid(results: Sequence[Result], pass_: Pass) -> Grid:
+    """Peak memory per call."""
+    methods = sorted({r.memory_method for r in results if r.memory_method})
+    return _cost_grid(
+        results,
+        pass_,
+        f"memory-{pass_}",
+        f"Peak memory, {pass_}",
+        f"live tensor bytes above the inputs; by {'; '.join(methods) or 'nothing measured'}",
+        memory_text,
+        lambda row: row.peak_bytes,
+        mark_fastest=False,
+    )
+
+
+def growth_grid(
+    results: Sequence[Result], claims: dict[str, Claims], figure: Literal["time", "memory"]
+) -> Grid:
+    """Measured exponents beside the claimed law."""
+    rows = growth_rows(results, claims, figure)
+    varied = _varied([r.case for r in rows])
+    return Grid(
+        name=f"growth-{figure}",
+        title=f"Growth of {figure} with the batch size",
+        note=(
+            "log-log slope over the three largest sizes (last: the two largest); fixed overhead "
+            "pulls it down at small sizes, so a law is not proven by it"
+        ),
+        headers=(
+            "implementation",
+            "pass",
+            *(header for header, _ in varied),
+            "sizes",
+            "claimed",
+            "measured",
+            "last",
+        ),
+        rows=tuple(
+            (
+                r.implementation,
+                r.case.pass_,
+                *(value(r.case) for _, value in varied),
+                sizes_text(r.sizes),
+                r.claimed or MISSING,
+                exponent_text(r.exponent),
+                exponent_text(r.last_exponent),
+            )
+            for r in rows
+        ),
+        left=2,
+    )
+
+
+def outcome_grid(results: Sequence[Result]) -> Grid:
+    """Everything that was not simply measured, and why."""
+    return Grid(
+        name="outcomes",
+        title="Not simply measured",
+        note="every one is a row of the results too",
+        headers=("what", "outcome", "why"),
+        rows=tuple(
+            (
+                f"{r.implementation} {r.case.pass_}, {r.case.describe()}",
+                r.status.replace("_", " "),
+                r.reason or MISSING,
+            )
+            for r in unusual(results)
+        ),
+        left=3,
+        wraps=2,
+    )
+
+
+def all_grids(results: Sequence[Result], claims: dict[str, Claims], definition: str) -> list[Grid]:
+    """Every table of a run, in reading order; tables with nothing in them are left out."""
+    passes = [p for p in PASSES if any(r.case.pass_ == p for r in results)]
+    grids = [agreement_grid(results, definition), pairs_grid(results)]
+    grids += [time_grid(results, p) for p in passes]
+    grids += [memory_grid(results, p) for p in passes]
+    grids += [growth_grid(results, claims, "time"), growth_grid(results, claims, "memory")]
+    grids.append(outcome_grid(results))
+    return [grid for grid in grids if grid.rows]

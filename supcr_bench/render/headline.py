@@ -1,0 +1,78 @@
+"""What a run found, in a few sentences computed from its results."""
+
+from collections.abc import Sequence
+
+from supcr_bench.analysis.summary import (
+    agreement_rows,
+    cost_rows,
+    fastest_by_size,
+    implementations_of,
+)
+from supcr_bench.render.cells import series_text
+from supcr_bench.values.case import Case, Pass
+from supcr_bench.values.result import Result, Status
+
+
+def _names(names: Sequence[str]) -> str:
+    return " and ".join((", ".join(names[:-1]), names[-1]) if len(names) > 1 else names)
+
+
+def _agreement(results: Sequence[Result], definition: str) -> str:
+    rows = agreement_rows(results)
+    if not rows:
+        return "Nothing could be measured."
+    wrong = {r.implementation for r in rows if r.agree < r.cases}
+    right = [name for name in implementations_of(results) if name not in wrong]
+    right = [name for name in right if any(r.implementation == name for r in rows)]
+    parts = []
+    if right:
+        verb = "agrees" if len(right) == 1 else "agree"
+        parts.append(f"{_names(right)} {verb} with the definition ({definition}) in every case")
+    for name in implementations_of(results):
+        if name in wrong:
+            own = [r for r in rows if r.implementation == name]
+            agree, cases = sum(r.agree for r in own), sum(r.cases for r in own)
+            parts.append(f"{name} is wrong in {cases - agree} of {cases} cases")
+    return "; ".join(parts) + "."
+
+
+def _fastest(results: Sequence[Result], pass_: Pass) -> str | None:
+    """Runs of batch sizes with the same fastest implementation, in the longest series."""
+    fastest = fastest_by_size(cost_rows(results, pass_))
+    by_series: dict[tuple[object, ...], list[Case]] = {}
+    for case in fastest:
+        by_series.setdefault(case.series(), []).append(case)
+    if not by_series:
+        return None
+    longest = max(len(cases) for cases in by_series.values())
+    cases = next(cases for cases in by_series.values() if len(cases) == longest)
+    cases.sort(key=lambda c: c.batch_size)
+    runs: list[tuple[str, int, int]] = []
+    for case in cases:
+        name, n = fastest[case], case.batch_size
+        if runs and runs[-1][0] == name:
+            runs[-1] = (name, runs[-1][1], n)
+        else:
+            runs.append((name, n, n))
+    spans = [
+        f"{name} at N={first}" if first == last else f"{name} from N={first} to {last}"
+        for name, first, last in runs
+    ]
+    return f"Fastest in {pass_} ({series_text(cases[0])}): {', '.join(spans)}."
+
+
+def _not_measured(results: Sequence[Result]) -> str | None:
+    counts = {
+        status: sum(r.status is status for r in results)
+        for status in (Status.OUT_OF_MEMORY, Status.TIMED_OUT, Status.SKIPPED, Status.FAILED)
+    }
+    parts = [f"{n} {s.replace('_', ' ')}" for s, n in counts.items() if n]
+    return f"Of {len(results)} results: {', '.join(parts)}." if parts else None
+
+
+def headline(results: Sequence[Result], definition: str) -> list[str]:
+    """Sentences, the most important first."""
+    sentences = [_agreement(results, definition)]
+    sentences += [s for p in ("training", "forward") if (s := _fastest(results, p))]
+    missing = _not_measured(results)
+    return sentences + ([missing] if missing else [])
