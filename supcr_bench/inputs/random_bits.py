@@ -45,7 +45,8 @@ class Stream:
         shifts = np.array([0, 16, 32, 48], dtype=np.uint64)
         parts = (quarters[:, :, None] >> shifts) & np.uint64(0xFFFF)
         # Each 16-bit integer has mean (2^16 - 1) / 2, so twelve of them have 6 * (2^16 - 1).
-        return (parts.reshape(count, 12).sum(axis=1).astype(np.float64) - 6 * 0xFFFF) * 2.0**-16
+        values: Float64 = parts.reshape(count, 12).sum(axis=1).astype(np.float64) - 6 * 0xFFFF
+        return values * 2.0**-16
 
     def choose(self, count: int, of: int) -> npt.NDArray[np.intp]:
         """``count`` different indices below ``of``, in random order."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from supcr_bench.analysis.summary import CostRow, cost_row, implementations_of
@@ -24,9 +25,9 @@ from supcr_bench.values.units import format_bytes, format_duration_s, format_lim
 GUIDES = ("N^3", "N^2 log N")
 _GREY = "#767676"
 _BOUND_MARKERS = {
-    Status.OUT_OF_MEMORY: ("X", "out of memory"),
-    Status.TIMED_OUT: ("v", "timed out"),
-    Status.SKIPPED: ("o", "skipped, at its prediction"),
+    Status.OUT_OF_MEMORY: ("X", "out of memory, at the limit"),
+    Status.TIMED_OUT: ("v", "timed out, at the limit"),
+    Status.SKIPPED: ("o", "skipped, at the predicted time"),
 }
 
 
@@ -92,7 +93,28 @@ def _scaling_plot(name: str, results: Sequence[Result], names: Sequence[str]) ->
         a.set_xlabel("batch size N")
     title = f"Scaling with the batch size: {series_text(results[0].case)}"
     figure.suptitle(title, fontsize=12, x=0.01, ha="left")
+    if keys := _marker_key(results):
+        figure.legend(handles=keys, loc="outside lower left", ncols=len(keys), frameon=False)
     return Plot(name, title, _as_svg(figure), _as_png(figure))
+
+
+def _marker_key(results: Sequence[Result]) -> list[Line2D]:
+    """What the markers at a bound mean; only those that are drawn."""
+    drawn = {r.status for r in results if r.key in _bounds(results, _TIME)}
+    drawn |= {r.status for r in results if r.key in _bounds(results, _MEMORY)}
+    return [
+        Line2D(
+            [],
+            [],
+            ls="",
+            marker=shape,
+            mec=_GREY,
+            mfc="none" if status is Status.SKIPPED else _GREY,
+            label=meaning,
+        )
+        for status, (shape, meaning) in _BOUND_MARKERS.items()
+        if status in drawn
+    ]
 
 
 def _draw(axes: Axes, results: Sequence[Result], names: Sequence[str], kind: _Figure) -> None:
@@ -138,7 +160,7 @@ def _draw(axes: Axes, results: Sequence[Result], names: Sequence[str], kind: _Fi
     _direct_labels(axes, ends, names)
     axes.set_xticks(sizes, [str(n) for n in sizes])
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: kind.unit(v).replace(".00", "")))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: _tick(kind.unit(v))))
     axes.set_xlim(sizes[0] / 1.15, sizes[-1] * 1.9)
     axes.grid(visible=True, which="major", lw=0.4, alpha=0.5)
     axes.spines[["top", "right"]].set_visible(False)
@@ -177,13 +199,20 @@ def _guides(axes: Axes, measured: Sequence[tuple[int, float]]) -> None:
         axes.plot(xs, ys, color=_GREY, lw=1, dashes=dashes, zorder=1)
         axes.annotate(
             _superscript(guide),
-            (xs[-1], ys[-1]),
-            xytext=(4, 0),
-            textcoords="offset points",
+            (xs[26], ys[26]),
             color=_GREY,
             fontsize=8,
+            ha="center",
             va="center",
+            bbox={"boxstyle": "square,pad=0.15", "fc": "white", "ec": "none"},
+            zorder=1.5,
         )
+
+
+def _tick(text: str) -> str:
+    """A tick's label without decimals: ticks are whole powers of ten."""
+    number, unit = text.split(" ")
+    return f"{number.removesuffix('.00').removesuffix('.0')} {unit}"
 
 
 def _superscript(law: str) -> str:
@@ -232,7 +261,7 @@ def _direct_labels(
     placed: list[tuple[float, float]] = []
     for x, y, name in sorted(ends, key=lambda e: e[1]):
         at = y
-        while any(abs_ratio(at, other) < step and px == x for px, other in placed):
+        while any(_ratio(at, other) < step and px == x for px, other in placed):
             at *= step**0.5
         placed.append((x, at))
         axes.annotate(
@@ -247,8 +276,8 @@ def _direct_labels(
         )
 
 
-def abs_ratio(a: float, b: float) -> float:
-    """How many times the larger is the smaller."""
+def _ratio(a: float, b: float) -> float:
+    """How many times the smaller goes into the larger."""
     return max(a / b, b / a)
 
 
