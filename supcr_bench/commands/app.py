@@ -99,7 +99,10 @@ def run(
         typer.Option(metavar="RUN", help="Go on with a run: its id, its path, or latest."),
     ] = None,
 ) -> None:
-    """Measure implementations: who is right, how long, how much memory, how each grows."""
+    """Measure implementations: who is right, how long, how much memory, how each grows.
+
+    Exits with 0, or with 1 if a result is wrong or an implementation failed.
+    """
     from supcr_bench.commands.run import RunRequest, run_suite
 
     axes = {
@@ -110,7 +113,7 @@ def run(
         "pass": pass_,
     }
     budgets = {"time_limit": time_limit, "memory_limit": memory_limit}
-    run_suite(
+    finding = run_suite(
         RunRequest(
             suite=suite,
             implementations=tuple(implementation or ()),
@@ -122,6 +125,7 @@ def run(
             resume=resume,
         )
     )
+    raise typer.Exit(1 if finding else 0)
 
 
 @app.command()

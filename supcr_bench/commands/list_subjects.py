@@ -45,7 +45,7 @@ def list_subjects(*, as_json: bool) -> None:
                 headers=("name", "what it is", "time claimed", "memory claimed", "tags"),
                 rows=tuple(_as_row(listing) for listing in listings),
                 left=5,
-                wraps=1,
+                wraps=frozenset({1}),
             )
         )
     )
@@ -58,7 +58,7 @@ def list_subjects(*, as_json: bool) -> None:
                 headers=("name", "purpose"),
                 rows=tuple((n, s.purpose if isinstance(s, Suite) else s) for n, s in suites),
                 left=2,
-                wraps=1,
+                wraps=frozenset({1}),
             )
         )
     )

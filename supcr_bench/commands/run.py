@@ -30,7 +30,7 @@ from supcr_bench.values.cell import Account, Budget
 from supcr_bench.values.errors import StoreError, SubjectError, UsageError
 from supcr_bench.values.growth_law import get_law
 from supcr_bench.values.implementation import Description
-from supcr_bench.values.result import Result
+from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_clock
 
 DEFAULT_SUITE = "default"
@@ -137,8 +137,13 @@ def stored_work(info: Mapping[str, Any]) -> Work:
     return work
 
 
-def run_suite(request: RunRequest) -> None:
-    """Carry out a request, print what was found, and write it down."""
+def run_suite(request: RunRequest) -> bool:
+    """Carry out a request, print what was found, and write it down.
+
+    Returns:
+        whether there is a finding: a result that is wrong, or an implementation that failed.
+        What ran out of time or memory is a measurement like another.
+    """
     console = Console(highlight=False)
     began = time.monotonic()
     root = request.out or RESULTS
@@ -174,14 +179,17 @@ def run_suite(request: RunRequest) -> None:
             account = sweep(work, executor, budget, Forecast(claims), writer, console)
             wall_s = time.monotonic() - began
             writer.finish({"wall_s": wall_s, **asdict(account)})
-    show_and_write(load_run(writer.path), console)
+    run = load_run(writer.path)
+    show_and_write(run, console)
     measuring = min(account.total_s / wall_s, 1.0)
     console.print(
         Text(
             f"Wall time {format_clock(wall_s)}, of which {measuring:.0%} in measured calls, "
             f"reference and inputs ({1 - measuring:.0%} overhead)"
-        )
+        ),
+        soft_wrap=True,
     )
+    return any(r.status in (Status.WRONG, Status.FAILED) for r in run.results)
 
 
 def check_devices(work: Work, executor: LocalExecutor) -> None:

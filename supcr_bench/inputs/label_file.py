@@ -131,7 +131,7 @@ def read_label_file(spec: str) -> "tuple[LabelFile, npt.NDArray[np.float64]]":
     frame.columns = frame.columns.map(str)
     for column in columns:
         if column not in frame.columns:
-            raise UnknownNameError(f"column in {path}", column, frame.columns)
+            raise UnknownNameError("column", column, frame.columns, f"in {path}")
     chosen = columns or list(frame.columns)
     table = _numeric(path, frame, chosen)
     digest = hashlib.sha256(repr(table.shape).encode() + table.tobytes()).hexdigest()[:12]

@@ -1,8 +1,11 @@
 """What an exception from inside an implementation means for its row."""
 
+import re
+
 import torch
 
 from supcr_bench.values.result import Status
+from supcr_bench.values.units import format_bytes
 
 _OUT_OF_MEMORY_TEXTS = (
     "can't allocate memory",  # DefaultCPUAllocator on Linux and macOS
@@ -36,5 +39,8 @@ def describe_error(error: BaseException) -> str:
 def outcome_of(error: BaseException) -> tuple[Status, str]:
     """Status and reason for an exception."""
     if is_out_of_memory(error):
+        asked = re.search(r"tried to allocate (\d+) bytes", str(error))
+        if asked:
+            return Status.OUT_OF_MEMORY, f"an allocation of {format_bytes(int(asked[1]))} failed"
         return Status.OUT_OF_MEMORY, describe_error(error)
     return Status.FAILED, describe_error(error)

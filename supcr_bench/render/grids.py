@@ -38,7 +38,7 @@ class Grid:
         headers: one per column.
         rows: of text.
         left: how many leading columns are words rather than figures.
-        wraps: the column of long text, if there is one.
+        wraps: columns of long text.
         sections: indices of rows that begin a new section.
         strong: (row, column) of cells to stand out.
         weak: (row, column) of cells without a figure.
@@ -50,7 +50,7 @@ class Grid:
     headers: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     left: int
-    wraps: int | None = None
+    wraps: frozenset[int] = frozenset()
     sections: frozenset[int] = frozenset()
     strong: frozenset[tuple[int, int]] = frozenset()
     weak: frozenset[tuple[int, int]] = frozenset()
@@ -62,15 +62,15 @@ def agreement_grid(results: Sequence[Result], definition: str) -> Grid:
     return Grid(
         name="agreement",
         title=f"Agreement with the definition ({definition})",
-        note="largest errors over all cases; a multiple of the tolerance up to 1 agrees",
+        note="largest errors over all cases, and as multiples of the tolerance: up to 1 agrees",
         headers=(
             "implementation",
             "labels",
             "agrees in",
             "value\nerror",
-            "in tol-\nerances",
+            "x tol.",
             "gradient\nerror",
-            "in tol-\nerances",
+            "x tol.",
         ),
         rows=tuple(
             (
@@ -258,7 +258,7 @@ def outcome_grid(results: Sequence[Result]) -> Grid:
             for r in unusual(results)
         ),
         left=3,
-        wraps=2,
+        wraps=frozenset({0, 2}),
     )
 
 

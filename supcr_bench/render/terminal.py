@@ -16,14 +16,14 @@ def rich_table(grid: Grid) -> Table:
         caption_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
-        padding=(0, 1),
+        padding=(0, 1, 0, 0),
     )
     for index, header in enumerate(grid.headers):
         table.add_column(
             Text(header),
             justify="left" if index < grid.left else "right",
             overflow="fold",
-            no_wrap=index != grid.wraps,
+            no_wrap=index not in grid.wraps,
             vertical="top",
         )
     for i, row in enumerate(grid.rows):

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +23,8 @@ from supcr_bench.values.cell import Arm, Budget, Cell
 from supcr_bench.values.errors import SubjectError
 
 Message = dict[str, Any]
+GRACE_S = 1.0
+"""How long an idle worker has to end by itself once its parent has let go of it."""
 
 
 def _take_standard_output() -> TextIO:
@@ -32,10 +35,12 @@ def _take_standard_output() -> TextIO:
     return pipe
 
 
-def _listen(inbox: "SimpleQueue[Message]") -> None:
+def _listen(inbox: "SimpleQueue[Message | None]") -> None:
     """Pass on what the parent says; end this process, whatever it is doing, when it is gone."""
     for line in sys.stdin:
         inbox.put(json.loads(line))
+    inbox.put(None)
+    time.sleep(GRACE_S)
     os._exit(0)
 
 
@@ -101,7 +106,7 @@ class Worker:
 def main() -> None:
     """Run until the parent closes the pipe."""
     pipe = _take_standard_output()
-    inbox: SimpleQueue[Message] = SimpleQueue()
+    inbox: SimpleQueue[Message | None] = SimpleQueue()
     threading.Thread(target=_listen, args=(inbox,), daemon=True).start()
 
     def say(message: Message) -> None:
@@ -117,8 +122,8 @@ def main() -> None:
         torch.set_num_threads(int(threads))
     say({"hello": collect_environment()})
     worker = Worker(say, ActivityPage(Path(page_path)))
-    while True:
-        worker.answer(inbox.get())
+    while (request := inbox.get()) is not None:
+        worker.answer(request)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ Message = dict[str, Any]
 START_LIMIT_S = 120.0
 """Importing torch from a cold, busy disk can take tens of seconds."""
 POLL_S = 0.25
+CLOSE_LIMIT_S = 5.0
 
 
 class WorkerProcess:
@@ -61,7 +62,8 @@ class WorkerProcess:
                 text=True,
             )
         self._inbox: SimpleQueue[Message | None] = SimpleQueue()
-        Thread(target=self._read, daemon=True).start()
+        self._reader = Thread(target=self._read, daemon=True)
+        self._reader.start()
         hello = self._first_message()
         self.environment: dict[str, Any] = hello["hello"]
         self.resident_at_start_bytes = self.resident_bytes() or 0
@@ -142,11 +144,15 @@ class WorkerProcess:
 
     def close(self) -> None:
         """End it, and remove what it left."""
-        if self._process.poll() is None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout=CLOSE_LIMIT_S)
+        except subprocess.TimeoutExpired:
             self.kill()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
+        self._reader.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
         self._page.close()
         self._folder.cleanup()

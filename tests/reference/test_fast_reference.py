@@ -1,0 +1,117 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from supcr_bench.inputs.tensors import make_batch
+from supcr_bench.reference.reference import DIRECT_UP_TO, Method, Reference, compute_reference
+from supcr_bench.values.case import Workload
+from supcr_bench.values.definition import PAPER, RANK_N_CONTRAST, TORCHCELL, Definition
+
+CLOSE = 1e-10
+"""Both ways work in float64 and differ in the order of their sums only."""
+FLOORED_PAPER = replace(PAPER, name="paper with a floor", eps=1e-7)
+UNFLOORED = replace(TORCHCELL, name="torchcell without a floor", eps=None)
+FAMILY = (TORCHCELL, PAPER, FLOORED_PAPER, UNFLOORED)
+
+
+def both(
+    definition: Definition, views: tuple[torch.Tensor, ...], labels: torch.Tensor, tau: float
+) -> tuple[Reference, Reference]:
+    weights = torch.arange(1.0, labels.shape[1] + 1)
+
+    def by(method: Method) -> Reference:
+        return compute_reference(
+            definition, views, labels, weights=weights, temperature=tau, method=method
+        )
+
+    return by("direct"), by("fast")
+
+
+def assert_same(direct: Reference, fast: Reference) -> None:
+    assert (direct.method, fast.method) == ("direct", "fast")
+    assert torch.isfinite(fast.loss)
+    torch.testing.assert_close(fast.loss, direct.loss, rtol=CLOSE, atol=0)
+    torch.testing.assert_close(fast.per_dimension, direct.per_dimension, rtol=CLOSE, atol=0)
+    largest = max(float(g.abs().max()) for g in direct.gradients)
+    for own, right in zip(fast.gradients, direct.gradients, strict=True):
+        assert float((own - right).abs().max()) <= CLOSE * max(largest, 1e-300)
+    assert fast.valid_rows == direct.valid_rows
+    assert fast.near_floor == direct.near_floor
+
+
+WORKLOADS = st.builds(
+    Workload,
+    batch_size=st.integers(2, 24),
+    nan_density=st.sampled_from([0.0, 0.2, 0.5, 0.9, 1.0]),
+    dims=st.integers(1, 3),
+    embedding_size=st.sampled_from([1, 2, 5, 32]),
+    dtype=st.sampled_from(["float32", "float64"]),
+    temperature=st.sampled_from([1.0, 0.1, 0.06, 0.02, 0.005]),
+    labels=st.sampled_from(["continuous", "tied"]),
+    seed=st.integers(0, 10**6),
+)
+
+
+@given(WORKLOADS, st.sampled_from(FAMILY))
+@settings(deadline=None, derandomize=True, max_examples=150)
+def test_the_fast_reference_is_the_direct_one(workload: Workload, definition: Definition) -> None:
+    batch = make_batch(workload)
+    views = (batch.perturbed, batch.intact)
+    assert_same(*both(definition, views, batch.labels, workload.temperature))
+
+
+@given(WORKLOADS)
+@settings(deadline=None, derandomize=True, max_examples=40)
+def test_they_agree_on_concatenated_views_and_distances_over_dimensions(
+    workload: Workload,
+) -> None:
+    batch = make_batch(replace(workload, nan_density=0.0))
+    definition = RANK_N_CONTRAST
+    if workload.seed % 2:
+        definition = replace(definition, label_distance="l2")
+    views = (batch.perturbed, batch.intact)
+    assert_same(*both(definition, views, batch.labels, workload.temperature))
+
+
+@pytest.mark.parametrize("definition", FAMILY, ids=lambda d: d.name)
+@pytest.mark.parametrize("tau", [1.0, 0.05])
+def test_they_agree_where_all_labels_tie(definition: Definition, tau: float) -> None:
+    batch = make_batch(Workload(batch_size=9))
+    labels = torch.full((9, 1), 0.25)
+    assert_same(*both(definition, (batch.perturbed, batch.intact), labels, tau))
+
+
+@pytest.mark.parametrize("definition", FAMILY, ids=lambda d: d.name)
+@pytest.mark.parametrize("valid", [0, 1, 2, 3])
+def test_they_agree_on_few_valid_rows(definition: Definition, valid: int) -> None:
+    batch = make_batch(Workload(batch_size=6))
+    labels = batch.labels.clone()
+    labels[valid:] = torch.nan
+    direct, fast = both(definition, (batch.perturbed, batch.intact), labels, 0.1)
+    assert_same(direct, fast)
+    assert direct.valid_rows == (valid,)
+    if valid < 2:
+        assert float(fast.loss) == 0
+        assert all(not g.any() for g in fast.gradients)
+
+
+def test_they_agree_on_more_anchors_than_a_block_holds() -> None:
+    batch = make_batch(Workload(batch_size=300, labels="tied", nan_density=0.05, embedding_size=8))
+    views = (batch.perturbed, batch.intact)
+    assert_same(*both(PAPER, views, batch.labels, 0.1))
+
+
+def test_the_method_follows_from_the_batch_size() -> None:
+    for n, method in ((DIRECT_UP_TO, "direct"), (DIRECT_UP_TO + 1, "fast")):
+        batch = make_batch(Workload(batch_size=n, embedding_size=2, nan_density=0.98))
+        reference = compute_reference(
+            TORCHCELL,
+            (batch.perturbed, batch.intact),
+            batch.labels,
+            weights=batch.weights,
+            temperature=0.1,
+        )
+        assert reference.method == method

@@ -1,0 +1,181 @@
+"""The derived tolerances: right implementations stay within them, and come near enough to them."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import pytest
+import torch
+
+from supcr_bench.inputs.tensors import make_batch
+from supcr_bench.measure.agreement import gradient_deviation, take_answer, value_deviation
+from supcr_bench.reference.reference import Reference, compute_reference
+from supcr_bench.reference.tolerance import (
+    gradient_tolerance,
+    logit_error,
+    total_tolerance,
+    value_tolerance,
+)
+from supcr_bench.values.case import UNIT_ROUNDOFF, Workload
+from supcr_bench.values.definition import PAPER, TORCHCELL
+from tests.examples import build
+
+TEMPERATURES = (1.0, 0.1)
+EMBEDDING_SIZES = (2, 16, 64)
+SEEDS = range(8)
+LOOSEST = 0.01
+"""The worst error met must be within two orders of magnitude of its bound."""
+
+
+@lru_cache(maxsize=512)
+def reference_of(workload: Workload) -> Reference:
+    batch = make_batch(workload)
+    return compute_reference(
+        TORCHCELL,
+        (batch.perturbed, batch.intact),
+        batch.labels,
+        weights=batch.weights,
+        temperature=workload.temperature,
+        floor_margin=logit_error(workload),
+    )
+
+
+def multiples(name: str, workload: Workload) -> tuple[float, float]:
+    """Errors in value and in gradient as multiples of their tolerances."""
+    batch = make_batch(workload)
+    loss, per_dimension = build(name, workload.temperature, batch.weights)(
+        batch.perturbed, batch.intact, batch.labels
+    )
+    loss.backward()
+    answer = take_answer(loss, per_dimension, batch)
+    value = value_deviation(answer, reference_of(workload), workload, TORCHCELL)
+    gradient = gradient_deviation(answer, reference_of(workload), workload, batch)
+    assert value.tolerances is not None
+    assert gradient.tolerances is not None
+    return value.tolerances, gradient.tolerances
+
+
+def workloads(sizes: tuple[int, ...], dtype: str) -> list[Workload]:
+    return [
+        Workload(
+            batch_size=n,
+            embedding_size=d,
+            dtype=dtype,
+            temperature=tau,
+            seed=seed,
+            nan_density=(0.0, 0.25)[seed % 2],
+            labels=("continuous", "tied")[seed // 2 % 2],
+            dims=(1, 2)[seed // 4 % 2],
+        )
+        for tau in TEMPERATURES
+        for d in EMBEDDING_SIZES
+        for n in sizes
+        for seed in SEEDS
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "sizes"),
+    [
+        ("broadcast", "float32", (4, 16, 64)),
+        ("broadcast", "float64", (4, 16, 64)),
+        ("rowsort", "float32", (4, 16, 64)),
+        ("loopy", "float32", (4, 10)),
+    ],
+)
+def test_right_implementations_stay_within_the_bounds_and_come_near_them(
+    name: str, dtype: str, sizes: tuple[int, ...]
+) -> None:
+    found = [multiples(name, workload) for workload in workloads(sizes, dtype)]
+    worst_value, worst_gradient = (max(column) for column in zip(*found, strict=True))
+    assert LOOSEST <= worst_value <= 1
+    assert LOOSEST <= worst_gradient <= 1
+
+
+@pytest.mark.parametrize("name", ["broadcast", "rowsort"])
+def test_float32_accumulation_of_float64_inputs_is_beyond_the_bounds_only_where_it_happens(
+    name: str,
+) -> None:
+    """rowsort adds up in float32 whatever its inputs are; broadcast does not."""
+    worst = max(multiples(name, w)[0] for w in workloads((16,), "float64")[:8])
+    assert (worst > 1e3) is (name == "rowsort")
+
+
+@pytest.mark.parametrize("name", ["broadcast", "rowsort"])
+def test_pairs_at_the_floor_do_not_make_a_right_gradient_wrong(name: str) -> None:
+    found = [
+        multiples(name, Workload(batch_size=16, embedding_size=8, temperature=0.05, seed=seed))
+        for seed in range(10)
+    ]
+    assert max(max(pair) for pair in found) <= 1
+
+
+@dataclass(frozen=True)
+class Change:
+    """A workload that is harder than the plain one, and by how much its logits are."""
+
+    fields: dict[str, object]
+    factor: float
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Change({"temperature": 0.05}, 2.0),
+        Change({"dtype": "float64"}, 2.0**-29),
+        Change({"dtype": "bfloat16"}, 2.0**16),
+    ],
+    ids=lambda c: str(c.fields),
+)
+def test_the_error_of_a_logit_follows_temperature_and_dtype(change: Change) -> None:
+    plain = Workload(batch_size=8)
+    harder = replace(plain, **change.fields)  # type: ignore[arg-type]
+    assert logit_error(harder) == pytest.approx(change.factor * logit_error(plain))
+    assert logit_error(plain) == pytest.approx((2 * 8 + 5) * UNIT_ROUNDOFF["float32"] / 0.1)
+
+
+def test_a_dimension_without_pairs_has_no_tolerance_in_value_and_adds_none_to_the_gradient() -> (
+    None
+):
+    workload = Workload(batch_size=8, dims=2)
+    batch = make_batch(workload)
+    labels = batch.labels.clone()
+    labels[:, 1] = torch.nan
+    arguments = {"weights": batch.weights, "temperature": 0.1}
+    views = (batch.perturbed, batch.intact)
+    reference = compute_reference(TORCHCELL, views, labels, **arguments)  # type: ignore[arg-type]
+    parts = value_tolerance(workload, TORCHCELL, reference)
+    assert float(parts[0]) > 0
+    assert float(parts[1]) == 0
+    alone = compute_reference(
+        TORCHCELL, views, labels[:, :1], weights=batch.weights[:1], temperature=0.1
+    )
+    half, whole = (gradient_tolerance(workload, r, batch.perturbed) for r in (reference, alone))
+    torch.testing.assert_close(half * 2, whole)
+
+
+def test_the_tolerance_of_the_total_is_at_least_the_weighted_parts() -> None:
+    workload = Workload(batch_size=8, dims=2)
+    reference = reference_of(workload)
+    parts = value_tolerance(workload, TORCHCELL, reference)
+    total = total_tolerance(workload, reference, parts)
+    assert float(parts.mean()) <= total <= float(parts.max()) * 1.5
+
+
+def test_each_pair_near_the_floor_widens_the_gradient_tolerance_alike() -> None:
+    workload = Workload(batch_size=8)
+    batch = make_batch(workload)
+    plain = reference_of(workload)
+    bounds = [
+        gradient_tolerance(workload, replace(plain, near_floor=(near,)), batch.perturbed)
+        for near in (0, 1, 2)
+    ]
+    torch.testing.assert_close(bounds[1] - bounds[0], bounds[2] - bounds[1])
+    assert (bounds[1] > bounds[0]).all()
+
+
+def test_one_view_has_half_the_terms_of_two() -> None:
+    workload = Workload(batch_size=8)
+    reference = replace(reference_of(workload), per_dimension=torch.zeros(1, dtype=torch.float64))
+    two = value_tolerance(workload, PAPER, reference)
+    one = value_tolerance(workload, replace(PAPER, views="mean"), reference)
+    torch.testing.assert_close(two, one * 2)

@@ -1,0 +1,122 @@
+import json
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError, asdict, replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from supcr_bench.values.case import DTYPES, PASSES, Case, Pass, Workload
+
+WORKLOADS = st.builds(
+    Workload,
+    batch_size=st.integers(2, 4096),
+    nan_density=st.none() | st.floats(0, 1),
+    dims=st.integers(1, 8),
+    embedding_size=st.integers(1, 1024),
+    dtype=st.sampled_from(DTYPES),
+    temperature=st.floats(1e-4, 10),
+    labels=st.sampled_from(["continuous", "tied", "file:0123456789ab"]),
+    device=st.sampled_from(["cpu", "cuda", "cuda:1"]),
+    seed=st.integers(0, 2**32),
+    definition=st.sampled_from(["torchcell", "paper"]),
+)
+EXAMPLES = settings(deadline=None, derandomize=True, max_examples=50)
+
+
+def test_the_key_is_pinned() -> None:
+    """A change here orphans every stored run: it must be meant."""
+    assert Workload(batch_size=64).key == "2de4a28d9dcc"
+    assert Case(batch_size=64).key == "e136ef48638f"
+    workload = Workload(
+        batch_size=64,
+        nan_density=0.25,
+        dims=2,
+        dtype="float64",
+        seed=3,
+        labels="tied",
+        definition="paper",
+    )
+    assert workload.key == "ef3078f60596"
+
+
+def test_the_key_is_the_same_in_another_process() -> None:
+    code = "from supcr_bench.values.case import Case; print(Case(batch_size=64).key)"
+    key = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert key.stdout.strip() == Case(batch_size=64).key
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("batch_size", 65),
+        ("nan_density", None),
+        ("nan_density", 0.5),
+        ("dims", 2),
+        ("embedding_size", 8),
+        ("dtype", "float64"),
+        ("temperature", 0.2),
+        ("labels", "tied"),
+        ("device", "cuda"),
+        ("seed", 1),
+        ("definition", "paper"),
+        ("pass_", "training"),
+    ],
+)
+def test_every_field_changes_the_key(field: str, value: Any) -> None:
+    case = Case(batch_size=64)
+    assert replace(case, **{field: value}).key != case.key
+
+
+@given(WORKLOADS)
+@EXAMPLES
+def test_a_series_differs_only_in_the_batch_size(workload: Workload) -> None:
+    assert workload.series() == replace(workload, batch_size=17).series()
+    assert workload.series() != replace(workload, seed=workload.seed + 1).series()
+
+
+def test_the_passes_of_a_workload_share_a_series() -> None:
+    forward, training = (Case.of(Workload(batch_size=8), pass_) for pass_ in PASSES)
+    assert forward.series() == training.series()
+    assert forward != training
+
+
+@given(WORKLOADS, st.sampled_from(PASSES))
+@EXAMPLES
+def test_a_case_gives_back_its_workload(workload: Workload, pass_: Pass) -> None:
+    case = Case.of(workload, pass_)
+    assert case.pass_ == pass_
+    assert case.workload == workload
+    assert type(case.workload) is Workload
+    assert Case.of(case.workload, pass_) == case
+
+
+@given(WORKLOADS)
+@EXAMPLES
+def test_a_workload_survives_json_among_other_keys(workload: Workload) -> None:
+    mapping = json.loads(json.dumps({**asdict(workload), "something": "else"}))
+    assert Workload.from_mapping(mapping) == workload
+    assert Workload.from_mapping(mapping).key == workload.key
+
+
+def test_a_case_is_frozen_and_hashable() -> None:
+    case = Case(batch_size=8)
+    with pytest.raises(FrozenInstanceError):
+        case.batch_size = 9  # type: ignore[misc]
+    assert len({case, Case(batch_size=8), Case(batch_size=9)}) == 2
+
+
+def test_a_description_names_only_what_is_not_obvious() -> None:
+    assert Workload(batch_size=64).describe() == "N=64 D=1 NaN 0%"
+    unusual = Workload(
+        batch_size=8,
+        nan_density=None,
+        dims=3,
+        labels="file:0123456789ab",
+        dtype="float16",
+        temperature=0.5,
+        device="cuda:1",
+    )
+    assert unusual.describe() == "N=8 D=3 file labels float16 tau=0.5 cuda:1"

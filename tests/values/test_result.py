@@ -1,0 +1,101 @@
+import json
+from dataclasses import fields
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from supcr_bench.values.case import PASSES, Case
+from supcr_bench.values.result import Result, Status
+from tests.values.test_case import WORKLOADS
+
+NUMBERS = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+COUNTS = st.none() | st.integers(0, 2**60)
+TEXTS = st.none() | st.text(max_size=20)
+DIFFERENCES = st.none() | st.dictionaries(st.text(min_size=1, max_size=8), NUMBERS, max_size=3)
+SECONDS = st.floats(0, 1e6)
+RESULTS = st.builds(
+    Result,
+    implementation=st.text(min_size=1, max_size=20),
+    case=st.builds(Case.of, WORKLOADS, st.sampled_from(PASSES)),
+    status=st.sampled_from(Status),
+    reason=TEXTS,
+    session=TEXTS,
+    loss=NUMBERS,
+    reference_loss=NUMBERS,
+    value_error=NUMBERS,
+    value_tolerances=NUMBERS,
+    gradient_error=NUMBERS,
+    gradient_tolerances=NUMBERS,
+    reference=st.none() | st.sampled_from(["direct", "fast"]),
+    value_difference=DIFFERENCES,
+    gradient_difference=DIFFERENCES,
+    time_samples_s=st.none() | st.lists(SECONDS, max_size=5).map(tuple),
+    repetitions=COUNTS,
+    time_stopped_by=st.none() | st.sampled_from(["precision", "budget"]),
+    peak_bytes=COUNTS,
+    reserved_bytes=COUNTS,
+    memory_method=TEXTS,
+    predicted_s=NUMBERS,
+    time_limit_s=NUMBERS,
+    memory_limit_bytes=COUNTS,
+    spent_s=NUMBERS,
+)
+
+
+@given(RESULTS)
+@settings(deadline=None, derandomize=True, max_examples=100)
+def test_a_result_survives_json(result: Result) -> None:
+    line = json.dumps(result.to_mapping(), allow_nan=False)
+    assert Result.from_mapping(json.loads(line)) == result
+
+
+@given(RESULTS)
+@settings(deadline=None, derandomize=True, max_examples=20)
+def test_the_mapping_is_flat_and_holds_every_field_once(result: Result) -> None:
+    mapping = result.to_mapping()
+    own = [f.name for f in fields(Result) if f.name != "case"]
+    case = [f.name.rstrip("_") for f in fields(Case)]
+    assert sorted(mapping) == sorted(own + case)
+    assert mapping["pass"] == result.case.pass_
+
+
+def test_a_result_from_before_a_field_was_added_has_none_there() -> None:
+    mapping = Result(implementation="a", case=Case(batch_size=4), status=Status.FAILED).to_mapping()
+    del mapping["spent_s"], mapping["time_samples_s"]
+    read = Result.from_mapping(mapping)
+    assert read.spent_s is None
+    assert read.time_samples_s is None
+
+
+def test_what_is_missing_is_none_and_never_zero() -> None:
+    result = Result(implementation="a", case=Case(batch_size=4), status=Status.SKIPPED)
+    optional = [f.name for f in fields(Result) if f.name not in ("implementation", "case")]
+    assert all(getattr(result, name) is None for name in optional if name != "status")
+
+
+def test_the_key_is_the_implementation_and_the_case() -> None:
+    case = Case(batch_size=4)
+    assert Result(implementation="a", case=case, status=Status.FAILED).key == ("a", case)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (Status.MEASURED, True),
+        (Status.WRONG, True),
+        (Status.OUT_OF_MEMORY, False),
+        (Status.TIMED_OUT, False),
+        (Status.SKIPPED, False),
+        (Status.FAILED, False),
+    ],
+)
+def test_only_measured_and_wrong_results_have_figures(status: Status, expected: bool) -> None:
+    assert status.has_figures is expected
+    assert len(Status) == 6
+
+
+def test_an_unknown_status_is_refused() -> None:
+    mapping = Result(implementation="a", case=Case(batch_size=4), status=Status.FAILED).to_mapping()
+    with pytest.raises(ValueError, match="exploded"):
+        Result.from_mapping({**mapping, "status": "exploded"})
