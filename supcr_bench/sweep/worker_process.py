@@ -83,11 +83,14 @@ class WorkerProcess:
             message = self._inbox.get(timeout=START_LIMIT_S)
         except Empty:
             self.kill()
-            raise WorkerError(f"a worker did not start within {START_LIMIT_S:.0f} s") from None
-        if message is None:
+            finding = f"within {START_LIMIT_S:.0f} s"
+        else:
+            if message is not None:
+                return message
             self._process.wait()
-            raise WorkerError(f"a worker did not start: {self.last_words()}")
-        return message
+            finding = self.last_words()
+        self.close()
+        raise WorkerError(f"a worker did not start: {finding}")
 
     def send(self, message: Message) -> None:
         """Ask for something. A worker that has died since is noticed on reading its answer."""

@@ -1,0 +1,116 @@
+"""Runs the command line as a person does: as a process, in a folder of its own."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+TINY = """
+purpose = "Small enough for a test."
+implementations = ["loopy", "broadcast", "rowsort"]
+
+[[grid]]
+batch_size = [4, 8]
+nan_density = 0.25
+dims = 2
+embedding_size = 8
+
+[[grid]]
+batch_size = 6
+labels = "tied"
+embedding_size = 8
+
+[budget]
+time_limit = "5s"
+sampling = "5ms"
+memory_limit = "1GiB"
+"""
+
+LOSSES = '''
+"""Losses that go wrong in different ways."""
+import os
+import signal
+import time
+
+
+class _Loss:
+    def __init__(self, temperature, weights, eps):
+        self.temperature = temperature
+
+    def answer(self, perturbed, intact, labels):
+        loss = (perturbed * intact).sum()
+        return loss, loss.detach().expand(labels.shape[1])
+
+
+class NoArguments:
+    def __init__(self):
+        pass
+
+
+class OneArgument(_Loss):
+    def __call__(self, perturbed):
+        return perturbed.sum()
+
+
+class LossOnly(_Loss):
+    def __call__(self, perturbed, intact, labels):
+        return perturbed.sum()
+
+
+class WrongShape(_Loss):
+    def __call__(self, perturbed, intact, labels):
+        return perturbed.sum(), labels
+
+
+class Wrong(_Loss):
+    def __call__(self, perturbed, intact, labels):
+        return self.answer(perturbed, intact, labels)
+
+
+class Raises(_Loss):
+    def __call__(self, perturbed, intact, labels):
+        raise ValueError("[red]broken[/red] <b>here</b>")
+
+
+class Hangs(_Loss):
+    def __call__(self, perturbed, intact, labels):
+        if len(perturbed) > 4:
+            time.sleep(600)
+        return self.answer(perturbed, intact, labels)
+
+
+class Crashes(_Loss):
+    def __call__(self, perturbed, intact, labels):
+        if len(perturbed) > 4:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return self.answer(perturbed, intact, labels)
+'''
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Path:
+    """A folder with a tiny suite and some broken losses."""
+    (tmp_path / "tiny.toml").write_text(TINY)
+    (tmp_path / "losses.py").write_text(LOSSES)
+    return tmp_path
+
+
+@pytest.fixture
+def cli(workplace: Path) -> Cli:
+    """Run ``supcr-bench`` with these arguments and wait for it."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "supcr_bench", *arguments],
+            cwd=workplace,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run

@@ -1,0 +1,48 @@
+"""``supcr-bench list``."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from supcr_bench.subjects import registry
+from tests.commands.conftest import Cli
+
+pytestmark = pytest.mark.slow
+
+
+def test_json_holds_every_file_of_the_folder(cli: Cli) -> None:
+    listed = json.loads(cli("list", "--json").stdout)
+    files = {p.stem for p in registry.folder().glob("*.py") if not p.stem.startswith("_")}
+    assert {i["name"] for i in listed["implementations"]} == files
+    assert all(i["available"] for i in listed["implementations"])
+    assert {s["name"] for s in listed["suites"]} >= {
+        "quick",
+        "default",
+        "scaling",
+        "nan",
+        "dimensions",
+    }
+    assert all(s["purpose"] for s in listed["suites"])
+
+
+def test_tables_name_them_too(cli: Cli) -> None:
+    text = cli("list").stdout
+    for name in ("loopy", "broadcast", "rowsort", "quick", "scaling"):
+        assert name in text
+
+
+def test_what_cannot_be_imported_is_listed_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from supcr_bench.commands.list_subjects import list_subjects
+
+    (tmp_path / "broken.py").write_text("import no_such_package\n")
+    subject = registry.Subject("broken", "file", str(tmp_path / "broken.py"), "IMPLEMENTATION")
+    monkeypatch.setattr(registry, "registered", lambda: {"broken": subject})
+    list_subjects(as_json=False)
+    assert "unavailable" in capsys.readouterr().out
+    list_subjects(as_json=True)
+    (listed,) = json.loads(capsys.readouterr().out)["implementations"]
+    assert listed["available"] is False
+    assert "no_such_package" in listed["reason"]

@@ -1,0 +1,60 @@
+"""Progress on a terminal and without one."""
+
+import io
+import time
+
+from rich.console import Console
+
+from supcr_bench.commands.progress import LiveProgress, PlainProgress, make_progress
+from supcr_bench.sweep.activity import Activity
+from supcr_bench.sweep.plan import PlannedCell
+from supcr_bench.sweep.runner import CellStarted
+from supcr_bench.values.cell import Arm
+from supcr_bench.values.result import Status
+from tests.made_results import make_result
+
+CELL = CellStarted(2, PlannedCell(make_result().case.workload, ()), left_s=75.0)
+
+
+def console(*, terminal: bool) -> Console:
+    return Console(
+        file=io.StringIO(), force_terminal=terminal, width=120, highlight=False, color_system=None
+    )
+
+
+def text_of(shown: Console) -> str:
+    assert isinstance(shown.file, io.StringIO)
+    return shown.file.getvalue()
+
+
+def test_without_a_terminal_there_is_a_line_for_each_cell_and_result() -> None:
+    out = console(terminal=False)
+    progress = make_progress(out, cells=9)
+    assert isinstance(progress, PlainProgress)
+    progress.started(CELL)
+    progress.busy(Activity("time", Arm("loopy", "forward"), time.monotonic()))
+    progress.found(make_result(times=[0.5] * 7, peak_bytes=2_000_000))
+    progress.found(make_result(status=Status.FAILED, reason="[red]no[/red]"))
+    progress.close()
+    assert text_of(out).splitlines() == [
+        "[3/9] N=64 D=1 NaN 0% (about 1:15 left)",
+        "  loopy forward at N=64 D=1 NaN 0%: 500 ms ±0%, 2.00 MB",
+        "  loopy forward at N=64 D=1 NaN 0%: failed: [red]no[/red]",
+    ]
+
+
+def test_on_a_terminal_it_shows_what_runs_and_prints_only_what_is_unusual() -> None:
+    out = console(terminal=True)
+    progress = make_progress(out, cells=9)
+    assert isinstance(progress, LiveProgress)
+    progress.started(CELL)
+    progress.busy(Activity("memory", Arm("loopy", "training"), time.monotonic() - 5))
+    progress.found(make_result(times=[0.5] * 7))
+    progress.found(make_result(status=Status.OUT_OF_MEMORY, reason="an allocation failed"))
+    progress.close()
+    text = text_of(out)
+    assert "loopy training, memory for 5 s" in text
+    assert "2/9" in text
+    assert "about 1:15 left" in text
+    assert "out of memory: an allocation failed" in text
+    assert "500 ms" not in text

@@ -1,0 +1,222 @@
+"""``supcr-bench run`` from end to end, on real tensors and real worker processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+import pytest
+
+import supcr_bench
+from supcr_bench.values.result import Status
+from tests.commands.conftest import Cli
+
+pytestmark = pytest.mark.slow
+
+
+def only_run(folder: Path) -> Path:
+    (run,) = folder.iterdir()
+    return run
+
+
+def rows_of(run: Path) -> list[dict[str, Any]]:
+    lines = (run / "measurements.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def keys_of(run: Path) -> list[tuple[Any, ...]]:
+    columns = ("implementation", "pass", "batch_size", "labels")
+    return [tuple(row[c] for c in columns) for row in rows_of(run)]
+
+
+def test_a_run_measures_shows_and_writes_everything(cli: Cli, workplace: Path) -> None:
+    done = cli("run", "tiny.toml")
+    assert done.returncode == 0, done.stderr
+    for words in (
+        "[1/3] N=4 D=2 NaN 25%",
+        "Agreement with the definition (torchcell)",
+        "Agreement with each other",
+        "Time per call, forward",
+        "Time per call, training",
+        "Peak memory, forward",
+        "Growth of time",
+        "loopy, broadcast and rowsort agree with the definition (torchcell) in every case.",
+        "in measured calls, reference and inputs",
+    ):
+        assert words in done.stdout
+
+    path = only_run(workplace / "results")
+    run = supcr_bench.load(path)
+    assert len(run.results) == len(run.frame) == 3 * 3 * 2
+    assert {r.status for r in run.results} == {Status.MEASURED}
+    assert all(r.time_samples_s and r.peak_bytes for r in run.results)
+    assert all(r.value_tolerances is not None and r.value_tolerances <= 1 for r in run.results)
+    training = [r for r in run.results if r.case.pass_ == "training"]
+    assert all(r.gradient_tolerances is not None for r in training)
+    assert all(set(r.value_difference or ()) for r in run.results)
+    assert run.environment["torch"] and run.environment["threads"] >= 1
+    assert run.info["schema_version"] == 1
+    assert run.info["finished_at"] is not None
+    assert run.info["accounting"]["calls_s"] > 0
+
+    cost = pd.read_csv(path / "tables" / "cost.csv")
+    assert len(cost) == len(run.results)
+    assert {p.name for p in (path / "plots").iterdir()} == {"scaling-1.svg", "scaling-1.png"}
+    page = (workplace / "reports" / path.name / "index.html").read_text()
+    assert "<svg" in page and "http://" not in page.replace("http://www.w3.org", "")
+
+    again = cli("report", "latest")
+    assert again.returncode == 0
+    table = done.stdout[done.stdout.index("Agreement with the definition") :].splitlines()[:8]
+    assert "\n".join(table) in again.stdout
+
+
+def test_axes_and_implementations_of_the_command_line_replace_the_suites(
+    cli: Cli, workplace: Path
+) -> None:
+    done = cli(
+        "run",
+        "tiny.toml",
+        *("-i", "rowsort", "-i", "broadcast"),
+        *("--batch-size", "5", "--dims", "1", "--nan-density", "0", "--pass", "forward"),
+        *("--seed", "7", "--out", "elsewhere"),
+    )
+    assert done.returncode == 0, done.stderr
+    path = only_run(workplace / "elsewhere")
+    rows = rows_of(path)
+    assert {r["implementation"] for r in rows} == {"rowsort", "broadcast"}
+    assert {(r["batch_size"], r["dims"], r["nan_density"], r["seed"]) for r in rows} == {
+        (5, 1, 0.0, 7)
+    }
+    assert {r["pass"] for r in rows} == {"forward"}
+    assert (path / "index.html").exists()
+    assert not (workplace / "reports").exists()
+
+
+def test_what_goes_wrong_while_running_is_a_row_and_the_sweep_goes_on(
+    cli: Cli, workplace: Path
+) -> None:
+    names = ("Wrong", "Raises", "Hangs", "Crashes")
+    arguments = [word for name in names for word in ("-i", f"losses.py:{name}")]
+    done = cli("run", "tiny.toml", *arguments, "-i", "broadcast", "--time-limit", "2s")
+    assert done.returncode == 1
+    run = supcr_bench.load(only_run(workplace / "results"))
+    assert len({r.key for r in run.results}) == len(run.results) == 5 * 3 * 2
+
+    def statuses(name: str) -> set[Status]:
+        return {r.status for r in run.results if r.implementation == name}
+
+    assert statuses("losses.py:Wrong") == {Status.WRONG}
+    assert statuses("losses.py:Raises") == {Status.FAILED}
+    assert statuses("losses.py:Hangs") == {Status.WRONG, Status.TIMED_OUT}
+    assert statuses("losses.py:Crashes") == {Status.WRONG, Status.FAILED}
+    assert statuses("broadcast") == {Status.MEASURED}
+    reasons = " ".join(r.reason or "" for r in run.results)
+    assert "SIGSEGV" in reasons
+    assert "a call took over 2.00 s" in reasons
+    # Text from an implementation is text, on the terminal and on the page.
+    assert "[red]broken[/red] <b>here</b>" in done.stdout
+    page = (workplace / "reports" / run.id / "index.html").read_text()
+    assert "&lt;b&gt;here&lt;/b&gt;" in page
+    assert "<b>here</b>" not in page
+
+
+def test_running_out_of_memory_is_a_row_in_seconds(cli: Cli, workplace: Path) -> None:
+    done = cli(
+        "run",
+        "tiny.toml",
+        *("-i", "broadcast", "--batch-size", "2048", "--memory-limit", "1GiB"),
+    )
+    assert done.returncode == 0, done.stderr
+    rows = rows_of(only_run(workplace / "results"))
+    assert {r["status"] for r in rows} == {"out_of_memory"}
+    assert all("allocation of" in r["reason"] for r in rows)
+
+
+def test_a_run_killed_at_any_moment_goes_on_and_measures_nothing_twice(
+    cli: Cli, workplace: Path
+) -> None:
+    whole = cli("run", "tiny.toml", "--out", "whole")
+    assert whole.returncode == 0
+    command = [sys.executable, "-m", "supcr_bench", "run", "tiny.toml", "--out", "killed"]
+    # Five moments: before the first result, after some, and with a half-written line left behind.
+    for kill, at_least in enumerate((0, 1, 6, 7, 13)):
+        process = subprocess.Popen(
+            command, cwd=workplace, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wait_for_lines(workplace / "killed", at_least, process)
+        worker = [p.pid for p in psutil.Process(process.pid).children()]
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        wait_for_end(worker)
+        file = only_run(workplace / "killed") / "measurements.jsonl"
+        if kill % 2:
+            with file.open("ab") as f:
+                f.write(b'{"implementation": "loopy", "batch_si')
+        if kill == 0:
+            command += ["--resume", "latest"]
+    last = subprocess.run(command, cwd=workplace, capture_output=True, text=True, check=False)
+    assert last.returncode == 0, last.stderr
+    killed = keys_of(only_run(workplace / "killed"))
+    assert len(set(killed)) == len(killed)
+    assert set(killed) == set(keys_of(only_run(workplace / "whole")))
+
+
+def wait_for_lines(folder: Path, count: int, process: subprocess.Popen[bytes]) -> None:
+    """Until that many results are stored, or the run has ended by itself."""
+    while process.poll() is None:
+        files = list(folder.glob("*/measurements.jsonl"))
+        if files and files[0].read_bytes().count(b"\n") >= count:
+            return
+        time.sleep(0.01)
+
+
+def wait_for_end(pids: list[int]) -> None:
+    """A worker whose parent was killed ends by itself."""
+    _, alive = psutil.wait_procs([psutil.Process(p) for p in pids if psutil.pid_exists(p)], 20)
+    assert not alive
+
+
+def test_a_run_is_not_gone_on_with_under_other_options(cli: Cli) -> None:
+    assert cli("run", "tiny.toml", "--batch-size", "4").returncode == 0
+    done = cli("run", "tiny.toml", "--batch-size", "5", "--resume", "latest")
+    assert done.returncode == 2
+    assert "other options" in done.stderr
+    done = cli("run", "--resume", "latest")
+    assert done.returncode == 0
+    assert "Going on with" in done.stdout
+
+
+def test_a_run_is_not_gone_on_with_on_another_machine(cli: Cli, workplace: Path) -> None:
+    assert cli("run", "tiny.toml", "--batch-size", "4").returncode == 0
+    file = only_run(workplace / "results") / "run.json"
+    info = json.loads(file.read_text())
+    info["environment"]["torch"] = "1.0.0"
+    file.write_text(json.dumps(info))
+    done = cli("run", "--resume", "latest")
+    assert done.returncode == 2
+    assert "begun with torch 1.0.0" in done.stderr
+
+
+def test_labels_of_ones_own_keep_their_gaps_and_ties(cli: Cli, workplace: Path) -> None:
+    (workplace / "own.csv").write_text(
+        "name,growth,fitness\n"
+        + "".join(f"g{i},{i % 3},{'' if i % 4 else i / 7}\n" for i in range(20))
+    )
+    done = cli("run", "tiny.toml", "--labels", "own.csv:growth,fitness", "--batch-size", "8,12")
+    assert done.returncode == 0, done.stderr
+    rows = rows_of(only_run(workplace / "results"))
+    assert {r["dims"] for r in rows} == {2}
+    assert {r["nan_density"] for r in rows} == {None}
+    assert {r["status"] for r in rows} == {"measured"}
+    assert len({r["labels"] for r in rows}) == 1
+    (workplace / "own.csv").write_text("growth,fitness\n" + "1,2\n" * 20)
+    done = cli("run", "--resume", "latest")
+    assert done.returncode == 2
+    assert "has changed since the run began" in done.stderr

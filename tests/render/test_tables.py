@@ -1,0 +1,105 @@
+"""Tables: figures, statuses and marks, on the terminal and as CSV."""
+
+import csv
+import io
+
+from rich.console import Console
+
+from supcr_bench.analysis.summary import Claims
+from supcr_bench.render.csv_tables import csv_tables
+from supcr_bench.render.grids import Grid, all_grids
+from supcr_bench.render.terminal import rich_table
+from supcr_bench.values.result import Status
+from tests.made_results import make_result, make_series
+
+CLAIMS = {"rowsort": Claims(time="N^2 log N", memory="N^2")}
+RESULTS = [
+    *make_series("rowsort", [32, 64, 128], lambda n: 1e-6 * n**3, pass_="training"),
+    *make_series("broadcast", [32, 64], lambda n: 2e-6 * n**2, pass_="training"),
+    make_result(
+        "broadcast",
+        n=128,
+        pass_="training",
+        status=Status.OUT_OF_MEMORY,
+        reason="an allocation failed",
+    ),
+    make_result(
+        "loopy", n=32, pass_="training", times=[0.2] * 3, status=Status.WRONG, reason="off"
+    ),
+]
+
+
+def grids() -> dict[str, Grid]:
+    return {grid.name: grid for grid in all_grids(RESULTS, CLAIMS, "torchcell")}
+
+
+def shown(grid: Grid, width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(rich_table(grid))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_time_table_has_a_row_per_case_and_a_column_per_implementation() -> None:
+    grid = grids()["time-training"]
+    assert grid.headers == ("D", "NaN", "N", "rowsort", "broadcast", "loopy")
+    assert grid.rows[0] == ("1", "0%", "32", "32.8 ms ±0%", "2.05 ms ±0%", "200 ms (n=3) wrong")
+    assert grid.rows[2] == ("1", "0%", "128", "2.10 s ±0%", "out of memory", "-")
+
+
+def test_the_fastest_that_is_right_stands_out_and_missing_figures_step_back() -> None:
+    grid = grids()["time-training"]
+    assert (0, 4) in grid.strong
+    assert (2, 3) in grid.strong
+    assert {(2, 4), (2, 5), (1, 5)} <= grid.weak
+
+
+def test_growth_puts_the_claim_beside_the_measurement() -> None:
+    row = next(r for r in grids()["growth-time"].rows if r[0] == "rowsort")
+    assert row == ("rowsort", "training", "1", "0%", "32-128", "N^2 log N", "N^3.0", "N^3.0")
+
+
+def test_agreement_counts_cases_and_keeps_the_worst() -> None:
+    rows = {r[0]: r for r in grids()["agreement"].rows}
+    assert rows["rowsort"][2:] == ("3 of 3", "1.0e-07", "0.5", "2.0e-07", "0.25")
+    assert rows["loopy"][2] == "0 of 1"
+
+
+def test_every_outcome_that_is_not_plain_has_its_reason() -> None:
+    outcomes = {(r[1], r[2]) for r in grids()["outcomes"].rows}
+    assert outcomes == {("out of memory", "an allocation failed"), ("wrong", "off")}
+
+
+def test_tables_fit_eighty_columns_and_show_markup_as_text() -> None:
+    for grid in grids().values():
+        assert max(len(line.rstrip()) for line in shown(grid).splitlines()) <= 80
+    hostile = make_result("[bold]x[/bold]", status=Status.FAILED, reason="[red]no[/red]")
+    (grid,) = (g for g in all_grids([hostile], {}, "paper") if g.name == "outcomes")
+    assert "[bold]x[/bold]" in shown(grid)
+    assert "[red]no[/red]" in shown(grid)
+
+
+def test_varied_axes_become_columns_and_sections() -> None:
+    results = make_series("rowsort", [8, 16], lambda n: n * 1e-6)
+    results += make_series("rowsort", [8, 16], lambda n: n * 1e-6, case={"labels": "tied"})
+    (grid,) = (g for g in all_grids(results, {}, "paper") if g.name == "time-forward")
+    assert grid.headers == ("D", "NaN", "labels", "N", "rowsort")
+    assert grid.sections == {2}
+
+
+def test_csv_tables_hold_plain_figures() -> None:
+    tables = csv_tables(RESULTS, CLAIMS)
+    rows = list(csv.DictReader(io.StringIO(tables["cost.csv"])))
+    assert len(rows) == len(RESULTS)
+    assert rows[0]["time_s"] == repr(1e-6 * 32**3)
+    assert rows[0]["pass"] == "training"
+    ended = next(r for r in rows if r["status"] == "out_of_memory")
+    assert ended["time_s"] == ended["peak_bytes"] == ""
+    growth = list(csv.DictReader(io.StringIO(tables["growth.csv"])))
+    assert {r["figure"] for r in growth} == {"time", "memory"}
+
+
+def test_nothing_measured_gives_only_the_outcomes() -> None:
+    failed = make_result(status=Status.FAILED, reason="no")
+    names = [g.name for g in all_grids([failed], {}, "torchcell")]
+    assert names == ["time-forward", "memory-forward", "outcomes"]

@@ -1,0 +1,162 @@
+"""Workers that are started, watched, ended and replaced."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from supcr_bench.subjects.registry import Subject, locate
+from supcr_bench.sweep import local_executor
+from supcr_bench.sweep.activity import Activity
+from supcr_bench.sweep.local_executor import LocalExecutor
+from supcr_bench.sweep.worker_process import WorkerProcess
+from supcr_bench.values.case import PASSES, Workload
+from supcr_bench.values.cell import Account, Arm, Budget, Cell
+from supcr_bench.values.errors import WorkerError
+from supcr_bench.values.result import Result, Status
+
+pytestmark = pytest.mark.slow
+
+WORKLOAD = Workload(batch_size=6, embedding_size=4)
+BUDGET = Budget(time_limit_s=1.0, sampling_s=0.005, memory_limit_bytes=2**30)
+LOSSES = """
+import os, time, torch
+
+class Loss:
+    def __init__(self, temperature, weights, eps): pass
+    def __call__(self, perturbed, intact, labels):
+        self.before(len(perturbed))
+        loss = (perturbed * intact).sum()
+        return loss, loss.detach().expand(labels.shape[1])
+    def before(self, n): pass
+
+class Sleeps(Loss):
+    def before(self, n): time.sleep(600)
+
+class Exits(Loss):
+    def before(self, n): os._exit(7)
+
+class Prints(Loss):
+    def before(self, n): print("noise" * 100)
+
+class Greedy(Loss):
+    def before(self, n):
+        if n > 4: torch.zeros(2**34)
+"""
+
+
+@pytest.fixture
+def executor() -> Iterator[LocalExecutor]:
+    made = LocalExecutor(threads=1)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def losses(tmp_path: Path) -> Path:
+    path = tmp_path / "losses.py"
+    path.write_text(LOSSES)
+    return path
+
+
+def subject(path: Path, name: str) -> Subject:
+    return replace(locate(f"{path}:{name}"), name=name)
+
+
+def run(executor: LocalExecutor, subjects: list[Subject]) -> tuple[list[Result], list[Account]]:
+    arms = tuple(Arm(s.name, p) for s in subjects for p in PASSES)
+    events = list(executor.run(Cell(WORKLOAD, arms, "a session"), subjects, BUDGET))
+    results = [e for e in events if isinstance(e, Result)]
+    assert {Arm(r.implementation, r.case.pass_) for r in results} == set(arms)
+    assert len(results) == len(arms)
+    return results, [e for e in events if isinstance(e, Account)]
+
+
+def test_a_worker_outlives_a_cell_and_tells_its_environment(executor: LocalExecutor) -> None:
+    rowsort = locate("rowsort")
+    first, accounts = run(executor, [rowsort])
+    assert {r.status for r in first} == {Status.MEASURED}
+    assert accounts[-1].calls_s > 0
+    worker = executor._worker
+    run(executor, [rowsort])
+    assert executor._worker is worker
+    assert executor.environment["threads"] == 1
+    assert executor.environment["devices"][0] == "cpu"
+
+
+def test_what_an_implementation_prints_does_not_reach_the_pipe(
+    executor: LocalExecutor, losses: Path
+) -> None:
+    results, _ = run(executor, [subject(losses, "Prints")])
+    assert {r.status for r in results} == {Status.WRONG}
+
+
+def test_a_hang_ends_one_implementation_and_the_others_start_again(
+    executor: LocalExecutor, losses: Path
+) -> None:
+    first = executor._worker
+    results, accounts = run(executor, [subject(losses, "Sleeps"), locate("rowsort")])
+    by_name = {(r.implementation, r.case.pass_): r for r in results}
+    assert by_name["Sleeps", "forward"].reason == "a call took over 1.00 s"
+    assert by_name["Sleeps", "training"].status is Status.TIMED_OUT
+    assert by_name["rowsort", "training"].status is Status.MEASURED
+    assert executor._worker is not first
+    assert sum(a.calls_s for a in accounts) > 1.0  # the time that the hang took is counted
+
+
+def test_an_exit_is_a_failure_that_says_how(executor: LocalExecutor, losses: Path) -> None:
+    results, _ = run(executor, [subject(losses, "Exits")])
+    assert {r.status for r in results} == {Status.FAILED}
+    assert results[0].reason == "the worker ended: exited with status 7"
+
+
+def test_running_out_of_memory_replaces_the_worker_after_the_cell(
+    executor: LocalExecutor, losses: Path
+) -> None:
+    results, _ = run(executor, [subject(losses, "Greedy"), locate("rowsort")])
+    by_name = {r.implementation: r.status for r in results}
+    assert by_name == {"Greedy": Status.OUT_OF_MEMORY, "rowsort": Status.MEASURED}
+    assert executor._worker is None
+
+
+def test_resident_memory_past_the_limit_ends_the_worker_where_the_system_does_not(
+    executor: LocalExecutor, losses: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WorkerProcess, "resident_bytes", lambda self: 2**40)
+    results, _ = run(executor, [subject(losses, "Sleeps")])
+    assert results[0].status is Status.OUT_OF_MEMORY
+    assert "resident memory passed the limit of 1 GiB" in str(results[0].reason)
+
+
+def test_a_check_names_who_hangs_and_who_crashes_and_clears_the_others(
+    executor: LocalExecutor, losses: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_executor, "CHECK_LIMIT_S", 0.5)
+    subjects = [locate("rowsort"), subject(losses, "Sleeps"), subject(losses, "Exits")]
+    checked = executor.check(subjects, WORKLOAD)
+    assert checked["rowsort"].finding is None
+    assert checked["rowsort"].description is not None
+    assert checked["rowsort"].description.claimed_time == "N^2 log N"
+    assert "did not answer within" in str(checked["Sleeps"].finding)
+    assert "exited with status 7" in str(checked["Exits"].finding)
+
+
+def test_a_harness_stage_that_never_ends_fails_all_arms(
+    executor: LocalExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_executor, "HARNESS_LIMIT_S", -1.0)
+    monkeypatch.setattr(
+        WorkerProcess, "activity", lambda self: Activity("reference", None, since_s=0.0)
+    )
+    monkeypatch.setattr(WorkerProcess, "messages", lambda self: iter([None]))
+    results, _ = run(executor, [locate("rowsort")])
+    assert {r.status for r in results} == {Status.FAILED}
+    assert "reference took over" in str(results[0].reason)
+
+
+def test_a_worker_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.path", [])
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with pytest.raises(WorkerError, match="did not start: exited with status 1"):
+        WorkerProcess()

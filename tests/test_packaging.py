@@ -1,0 +1,79 @@
+"""The built package, installed outside the checkout, holds every implementation and suite."""
+
+import json
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+CHECKOUT = Path(__file__).parent.parent
+SOURCES = ("supcr_bench", "implementations", "suites")
+FILES = ("pyproject.toml", "README.md", "LICENSE")
+
+
+@pytest.mark.parametrize(
+    "source", [["--wheel"], []], ids=["wheel from the checkout", "wheel from the sdist"]
+)
+def test_an_installed_package_lists_what_the_checkout_holds(
+    source: list[str], tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"  # so that building leaves nothing in the checkout
+    for name in SOURCES:
+        shutil.copytree(CHECKOUT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in FILES:
+        shutil.copy(CHECKOUT / name, copy)
+    subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", *source, "--outdir", "built", "."],
+        cwd=copy,
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = (copy / "built").glob("*.whl")
+
+    environment = tmp_path / "environment"
+    venv.create(environment, with_pip=True)
+    # The dependencies come from the environment of the tests: what is tested is this package. A
+    # path in a .pth file brings plain packages and not the editable install that lies beside them.
+    site = next((environment / "lib").glob("python*")) / "site-packages"
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    python = environment / "bin" / "python"
+    subprocess.run(
+        [python, "-m", "pip", "install", "-q", "--no-deps", wheel],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    where = subprocess.run(
+        [python, "-c", "import supcr_bench; print(supcr_bench.__file__)"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert Path(where.stdout.strip()).is_relative_to(environment)
+    listed = json.loads(
+        subprocess.run(
+            [environment / "bin" / "supcr-bench", "list", "--json"],
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+    )
+    assert {i["name"] for i in listed["implementations"]} == {
+        p.stem for p in (CHECKOUT / "implementations").glob("[a-z]*.py")
+    }
+    assert all(i["available"] for i in listed["implementations"])
+    assert {s["name"] for s in listed["suites"]} == {
+        p.stem for p in (CHECKOUT / "suites").glob("*.toml")
+    }
+    # The templates and the typing marker travel too.
+    package = Path(where.stdout.strip()).parent
+    assert (package / "py.typed").exists()
+    assert list((package / "render").glob("*.html.j2"))
