@@ -1,0 +1,167 @@
+"""Devices: one interface, and each figure labelled with how it was taken."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from supcr_bench.inputs.tensors import make_batch
+from supcr_bench.measure.device import Accelerator, Cpu, available_devices, get_device
+from supcr_bench.measure.environment import collect_environment
+from supcr_bench.measure.meter import DeviceMeter
+from supcr_bench.values.case import Workload
+from supcr_bench.values.cell import Arm
+from supcr_bench.values.errors import UsageError
+
+ACCELERATOR = torch.accelerator.current_accelerator(check_available=True)
+
+
+def test_the_cpu_is_always_there() -> None:
+    assert available_devices()[0] == "cpu"
+    assert isinstance(get_device("cpu"), Cpu)
+
+
+def test_a_device_that_is_not_there_is_refused_with_those_that_are() -> None:
+    with pytest.raises(UsageError, match="no device 'warp:9' on this machine; available: cpu"):
+        get_device("warp:9")
+
+
+def test_peak_memory_on_the_cpu_counts_what_the_call_adds_and_says_how() -> None:
+    kept = torch.ones(1000)
+    peak = Cpu().peak_memory(lambda: (kept + kept, kept.clone()))
+    assert peak.peak_bytes == 8000
+    assert peak.reserved_bytes is None
+    assert "allocator events" in peak.method
+
+
+def test_the_meter_times_one_call() -> None:
+    calls = []
+    meter = DeviceMeter(Cpu())
+    arm, workload = Arm("one", "forward"), Workload(batch_size=4)
+    assert meter.time_s(arm, workload, lambda: calls.append(1)) > 0
+    assert calls == [1]
+    assert meter.peak_memory(arm, workload, lambda: torch.ones(100)).peak_bytes == 400
+
+
+class FakeAllocator:
+    """The statistics of an accelerator's allocator, without one."""
+
+    def __init__(self) -> None:
+        self.allocated = self.peak = 1000
+        self.synchronised = 0
+        self.fractions: list[tuple[float, ...]] = []
+
+    def allocate(self, size: int) -> None:
+        self.allocated += size
+        self.peak = max(self.peak, self.allocated)
+
+    def reset(self, device: Any) -> None:
+        self.peak = self.allocated
+
+    def synchronize(self, device: Any = None) -> None:
+        self.synchronised += 1
+
+
+@pytest.fixture
+def allocator(monkeypatch: pytest.MonkeyPatch) -> FakeAllocator:
+    fake = FakeAllocator()
+    for name, function in {
+        "synchronize": fake.synchronize,
+        "reset_peak_memory_stats": fake.reset,
+        "memory_allocated": lambda d: fake.allocated,
+        "memory_reserved": lambda d: 2_000,
+        "max_memory_allocated": lambda d: fake.peak,
+        "max_memory_reserved": lambda d: 2 * fake.peak,
+    }.items():
+        monkeypatch.setattr(torch.accelerator, name, function)
+
+    def set_fraction(fraction: float, *device: Any) -> None:
+        fake.fractions.append((round(fraction, 6), len(device)))
+
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", set_fraction)
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda d: SimpleNamespace(total_memory=100_000)
+    )
+    monkeypatch.setattr(torch.mps, "set_per_process_memory_fraction", set_fraction)
+    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 50_000)
+    monkeypatch.setattr(torch.mps, "current_allocated_memory", lambda: fake.allocated)
+    monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: 9_999)
+    return fake
+
+
+def test_peak_memory_of_an_accelerator_is_its_allocators_peak_after_a_reset(
+    allocator: FakeAllocator,
+) -> None:
+    allocator.allocate(5_000)  # an earlier peak that must not count
+    allocator.allocated -= 5_000
+
+    def call() -> None:
+        allocator.allocate(700)
+        allocator.allocated -= 700
+
+    peak = Accelerator("cuda:0").peak_memory(call)
+    assert (peak.peak_bytes, peak.reserved_bytes) == (700, 3400)
+    assert peak.method == "cuda max_memory_allocated after reset"
+    assert allocator.synchronised == 2
+
+
+def test_peak_memory_on_mps_is_labelled_a_lower_bound(allocator: FakeAllocator) -> None:
+    peak = Accelerator("mps").peak_memory(lambda: allocator.allocate(300))
+    assert (peak.peak_bytes, peak.reserved_bytes) == (300, 9_999)
+    assert "lower bound" in peak.method
+
+
+def test_a_memory_limit_is_a_fraction_of_the_device_and_ends_with_its_block(
+    allocator: FakeAllocator,
+) -> None:
+    with Accelerator("cuda:0").memory_limit(8_000):
+        assert allocator.fractions == [(0.1, 1)]  # 2,000 reserved before, of 100,000
+    assert allocator.fractions[-1] == (1.0, 1)
+    with Accelerator("mps").memory_limit(5_000):
+        assert allocator.fractions[-1] == (0.1, 0)
+    with Accelerator("cuda:0").memory_limit(None):
+        assert allocator.fractions[-1] == (1.0, 0)
+
+
+def test_accelerators_are_listed_with_and_without_a_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        torch.accelerator,
+        "current_accelerator",
+        lambda check_available: torch.device("cuda"),
+    )
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
+    assert available_devices() == ("cpu", "cuda", "cuda:0", "cuda:1")
+    assert isinstance(get_device("cuda:1"), Accelerator)
+    monkeypatch.setattr(
+        torch.cuda,
+        "get_device_properties",
+        lambda i: SimpleNamespace(name=f"card {i}", total_memory=10**9),
+    )
+    cards = collect_environment()["accelerators"]
+    assert [c["name"] for c in cards] == ["card 0", "card 1"]
+    assert cards[0]["memory_bytes"] == 10**9
+
+
+def test_the_environment_names_machine_and_software() -> None:
+    environment = collect_environment()
+    assert environment["torch"] == torch.__version__
+    assert environment["cpus_usable"] >= 1
+    assert environment["memory_bytes"] > 2**20
+    assert environment["cpu"]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(ACCELERATOR is None, reason="needs an accelerator")
+def test_a_real_accelerator_gives_the_same_tensors_and_a_peak() -> None:
+    assert ACCELERATOR is not None
+    here = make_batch(Workload(batch_size=16))
+    there = make_batch(Workload(batch_size=16, device=ACCELERATOR.type))
+    assert torch.equal(here.perturbed, there.perturbed.cpu())
+    assert torch.equal(here.labels, there.labels.cpu())
+    device = get_device(ACCELERATOR.type)
+    peak = device.peak_memory(lambda: there.perturbed.detach() * 2)
+    assert peak.peak_bytes is not None
+    assert peak.peak_bytes >= 16 * 64 * 4
