@@ -214,8 +214,8 @@ def growth_grid(
         name=f"growth-{figure}",
         title=f"Growth of {figure} with the batch size",
         note=(
-            "log-log slope over the three largest sizes (last: the two largest); fixed overhead "
-            "pulls it down at small sizes, so a law is not proven by it"
+            "log-log slope over the three largest sizes; fixed overhead pulls it down at small "
+            "sizes, so a law is not proven by it"
         ),
         headers=(
             "implementation",
@@ -224,7 +224,6 @@ def growth_grid(
             "sizes",
             "claimed",
             "measured",
-            "last",
         ),
         rows=tuple(
             (
@@ -234,7 +233,6 @@ def growth_grid(
                 sizes_text(r.sizes),
                 r.claimed or MISSING,
                 exponent_text(r.exponent),
-                exponent_text(r.last_exponent),
             )
             for r in rows
         ),
@@ -243,20 +241,32 @@ def growth_grid(
 
 
 def outcome_grid(results: Sequence[Result]) -> Grid:
-    """Everything that was not simply measured, and why."""
+    """Everything that was not simply measured, and why; sizes of one series share a row."""
+    groups: dict[tuple[object, ...], list[Result]] = {}
+    for r in unusual(results):
+        key = (r.implementation, r.case.pass_, r.case.series(), r.status)
+        groups.setdefault(key, []).append(r)
+    rows = []
+    for members in groups.values():
+        first = min(members, key=lambda r: r.case.batch_size)
+        sizes = ", ".join(str(n) for n in sorted(r.case.batch_size for r in members))
+        reason = first.reason or MISSING
+        if len(members) > 1:
+            reason = f"from N={first.case.batch_size} on: {reason}"
+        rows.append(
+            (
+                f"{first.implementation} {first.case.pass_}, {first.case.describe_series()}, "
+                f"N={sizes}",
+                first.status.replace("_", " "),
+                reason,
+            )
+        )
     return Grid(
         name="outcomes",
         title="Not simply measured",
-        note="every one is a row of the results too",
+        note="each size has a row of its own in measurements.jsonl",
         headers=("what", "outcome", "why"),
-        rows=tuple(
-            (
-                f"{r.implementation} {r.case.pass_}, {r.case.describe()}",
-                r.status.replace("_", " "),
-                r.reason or MISSING,
-            )
-            for r in unusual(results)
-        ),
+        rows=tuple(rows),
         left=3,
         wraps=frozenset({0, 2}),
     )

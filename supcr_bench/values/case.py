@@ -59,7 +59,11 @@ class Workload:
 
     def describe(self) -> str:
         """The workload in a short line, naming only what is not obvious."""
-        parts = [f"N={self.batch_size}", f"D={self.dims}"]
+        return f"N={self.batch_size} {self.describe_series()}"
+
+    def describe_series(self) -> str:
+        """What the workload shares with others of its series, naming only what is not obvious."""
+        parts = [f"D={self.dims}"]
         if self.nan_density is not None:
             parts.append(f"NaN {self.nan_density:.0%}")
         if self.labels != "continuous":
