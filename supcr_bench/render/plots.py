@@ -156,6 +156,9 @@ def _draw(axes: Axes, results: Sequence[Result], names: Sequence[str], kind: _Fi
                 )
     if measured:
         _guides(axes, measured)
+    drawn = [y for _, y in measured] + list(bounds.values())
+    if drawn:  # the guides may leave the picture, the figures may not
+        axes.set_ylim(min(drawn) / 2.5, max(drawn) * 4)
     _budget_line(axes, results, kind, measured, bounded=bool(bounds))
     _direct_labels(axes, ends, names)
     axes.set_xticks(sizes, [str(n) for n in sizes])
@@ -206,6 +209,7 @@ def _guides(axes: Axes, measured: Sequence[tuple[int, float]]) -> None:
             va="center",
             bbox={"boxstyle": "square,pad=0.15", "fc": "white", "ec": "none"},
             zorder=1.5,
+            annotation_clip=True,
         )
 
 
