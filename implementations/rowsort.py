@@ -61,10 +61,11 @@ class RowSortSupCR(nn.Module):
         total = torch.tensor(0.0, device=device)
         terms = 0
         for i in range(rows):
-            ascending, order = distance[i].sort()
+            row = distance[i]
+            ascending, order = row.sort()
             tails = [suffix_sums(e[i][order]) for e in exponentials]
             # The first place whose distance is not below delta(i,j): S(i,j) starts there.
-            start = torch.searchsorted(ascending, distance[i], side="left")
+            start = torch.searchsorted(ascending, row, side="left")
             contrasts = [tail[start].clamp(min=self.eps) for tail in tails]
             first, second = (
                 -torch.log(e[i] / z) for e, z in zip(exponentials, contrasts, strict=True)

@@ -67,7 +67,7 @@ def measured(
     **case: Any,
 ) -> Result:
     """A plain measured result."""
-    samples = (seconds,) * 6 if isinstance(seconds, float) else seconds
+    samples = seconds if isinstance(seconds, tuple) else (float(seconds),) * 6
     return Result(
         implementation=implementation,
         case=Case(batch_size=batch_size, pass_=pass_, **case),

@@ -40,7 +40,7 @@ class Growth:
 
 def slope(sizes: Sequence[int], costs: Sequence[float]) -> float | None:
     """Least-squares slope of log cost against log size; ``None`` with fewer than two sizes."""
-    if len(sizes) < 2:
+    if len(set(sizes)) < 2:
         return None
     x = [math.log(n) for n in sizes]
     y = [math.log(c) for c in costs]

@@ -27,7 +27,11 @@ class MedianInterval:
     @property
     def half_width(self) -> float | None:
         """The wider side of the interval as a fraction of the median."""
-        if self.low is None or self.high is None or self.median == 0:
+        if self.low is None or self.high is None:
+            return None
+        if self.low == self.high:
+            return 0.0
+        if self.median == 0:
             return None
         return max(self.high - self.median, self.median - self.low) / self.median
 

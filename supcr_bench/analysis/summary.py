@@ -13,6 +13,9 @@ from supcr_bench.analysis.statistics import median_interval
 from supcr_bench.values.case import Case, Pass
 from supcr_bench.values.result import Result, Status
 
+FigureName = Literal["time", "work", "memory"]
+FIGURES: tuple[FigureName, ...] = ("time", "work", "memory")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementRow:
@@ -60,6 +63,8 @@ class CostRow:
         time_low_s, time_high_s: its 95 % interval; ``None`` with fewer than six samples.
         samples: how many.
         peak_bytes: peak of live tensor bytes above the inputs.
+        launches: operations dispatched.
+        elements: elements worked on.
     """
 
     implementation: str
@@ -70,6 +75,8 @@ class CostRow:
     time_high_s: float | None
     samples: int
     peak_bytes: int | None
+    launches: int | None
+    elements: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +85,7 @@ class GrowthRow:
 
     Attributes:
         implementation: whose.
-        figure: ``time`` or ``memory``.
+        figure: ``time``, ``work`` (elements worked on) or ``memory``.
         case: of the largest measured size; stands for the series.
         sizes: measured batch sizes.
         claimed: growth law that it claims.
@@ -179,6 +186,8 @@ def cost_row(result: Result) -> CostRow:
         time_high_s=interval.high if interval else None,
         samples=interval.samples if interval else 0,
         peak_bytes=result.peak_bytes,
+        launches=result.launches,
+        elements=result.elements,
     )
 
 
@@ -190,14 +199,16 @@ def cost_rows(results: Sequence[Result], pass_: Pass) -> list[CostRow]:
 
 
 def growth_rows(
-    results: Sequence[Result], claims: Mapping[str, Claims], figure: Literal["time", "memory"]
+    results: Sequence[Result],
+    claims: Mapping[str, Claims],
+    figure: FigureName,
 ) -> list[GrowthRow]:
     """For every series with at least two sizes."""
-    costs = [cost_row(r) for r in results]
+    column = {"time": "time_s", "work": "elements", "memory": "peak_bytes"}[figure]
     figures = {
-        (c.implementation, c.case): value
-        for c in costs
-        if (value := c.time_s if figure == "time" else c.peak_bytes)
+        (c.implementation, c.case): float(value)
+        for c in map(cost_row, results)
+        if (value := getattr(c, column))
     }
     return [
         GrowthRow(
@@ -205,7 +216,9 @@ def growth_rows(
             figure=figure,
             case=g.case,
             sizes=g.sizes,
-            claimed=getattr(claims.get(g.implementation, Claims()), figure),
+            claimed=getattr(
+                claims.get(g.implementation, Claims()), "memory" if figure == "memory" else "time"
+            ),
             exponent=g.exponent,
             last_exponent=g.last_exponent,
         )

@@ -129,6 +129,54 @@ def run(
 
 
 @app.command()
+def verify(
+    implementation: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[IMPL]...",
+            help="Names, module:attribute or file.py:attribute; all registered ones if none.",
+        ),
+    ] = None,
+    definition: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="torchcell, paper, rank-n-contrast, one of --suite, or auto to find out.",
+        ),
+    ] = None,
+    suite: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A suite file with definitions of your own.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Findings on robustness fail.")] = False,
+    self_test: Annotated[
+        bool, typer.Option("--self-test", help="Verify the verifier with seeded bugs.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random cases.")] = 0,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Everything found, for machines.")
+    ] = None,
+) -> None:
+    """Prove an implementation right, or say what is wrong with it.
+
+    Exits with 0, or with 1 if one is not right.
+    """
+    from supcr_bench.commands.verify import VerifyRequest, verify_implementations
+
+    right = verify_implementations(
+        VerifyRequest(
+            implementations=tuple(implementation or ()),
+            definition=definition,
+            suite=None if suite is None else str(suite),
+            strict=strict,
+            self_test=self_test,
+            seed=seed,
+            json=json,
+        )
+    )
+    raise typer.Exit(0 if right else 1)
+
+
+@app.command()
 def report(
     run: Annotated[str, typer.Argument(help="A run: its id, its path, or latest.")],
     out: Annotated[

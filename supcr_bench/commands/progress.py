@@ -9,10 +9,10 @@ from rich.text import Text
 
 from supcr_bench.analysis.summary import cost_row
 from supcr_bench.render.cells import memory_text, time_text
-from supcr_bench.sweep.activity import Activity
 from supcr_bench.sweep.runner import CellStarted
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_clock
+from supcr_bench.workers.activity import Activity
 
 
 def result_line(result: Result) -> str:

@@ -20,7 +20,6 @@ from supcr_bench.inputs.label_file import LabelFile, read_label_file
 from supcr_bench.store.revision import git_revision
 from supcr_bench.store.run import RESULTS, RunWriter, find_run, load_run, new_run_id
 from supcr_bench.subjects.registry import Subject, locate
-from supcr_bench.sweep.activity import Activity
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.sweep.plan import OwnLabels, PlannedCell, make_budget, make_plan
@@ -32,6 +31,7 @@ from supcr_bench.values.growth_law import get_law
 from supcr_bench.values.implementation import Description
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_clock
+from supcr_bench.workers.activity import Activity
 
 DEFAULT_SUITE = "default"
 SAME_MACHINE = ("cpu", "cpus_usable", "torch", "threads", "accelerators")

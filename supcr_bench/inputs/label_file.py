@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 from supcr_bench.values.errors import InputError, UnknownNameError
 
@@ -45,16 +46,16 @@ def _split(spec: str) -> tuple[Path, list[str]]:
     path, _, columns = spec.rpartition(":")
     if not path:
         return Path(spec), []
-    return Path(path), [c for c in columns.split(",") if c]
+    return Path(path), [c.strip() for c in columns.split(",") if c.strip()]
 
 
 def _read_frame(path: Path) -> "pd.DataFrame":
     import numpy as np
     import pandas as pd
 
-    if path.suffix == ".csv":
+    if path.suffix.lower() == ".csv":
         return pd.read_csv(path)
-    if path.suffix == ".parquet":
+    if path.suffix.lower() == ".parquet":
         try:
             return pd.read_parquet(path)
         except ImportError as error:
@@ -87,6 +88,8 @@ def _numeric(
     import pandas as pd
 
     for column in columns:
+        if pd.api.types.is_complex_dtype(frame[column]):
+            raise InputError(f"{path}: column {column!r} is complex; labels are real numbers")
         if not pd.api.types.is_numeric_dtype(frame[column]):
             as_numbers = pd.to_numeric(frame[column], errors="coerce")
             bad = frame.index[as_numbers.isna() & frame[column].notna()]
@@ -118,13 +121,13 @@ def read_label_file(spec: str) -> "tuple[LabelFile, npt.NDArray[np.float64]]":
     path, columns = _split(spec)
     if not path.is_file():
         raise InputError(f"no labels file {str(path)!r}")
-    if path.suffix not in FORMATS:
+    if path.suffix.lower() not in FORMATS:
         raise InputError(f"{path}: labels come from {', '.join(FORMATS)}, not {path.suffix!r}")
     try:
         frame = _read_frame(path)
     except InputError:
         raise
-    except (OSError, ValueError) as error:  # pandas' and NumPy's parse errors are ValueErrors
+    except (OSError, ValueError, TypeError, BadZipFile) as error:  # as pandas and NumPy raise
         raise InputError(f"{path} cannot be read: {error}") from error
     if len(frame) < 2:
         raise InputError(f"{path}: {len(frame)} rows; a batch has at least 2")

@@ -1,6 +1,6 @@
 """A workload made into tensors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -36,10 +36,26 @@ class Batch:
         self.perturbed.grad = None
         self.intact.grad = None
 
-    def nbytes(self) -> int:
-        """Bytes of the input tensors."""
-        tensors = (self.perturbed, self.intact, self.labels, self.weights)
-        return sum(t.numel() * t.element_size() for t in tensors)
+    def copy(self) -> "Batch":
+        """The same values in tensors of their own."""
+        return Batch(
+            self.perturbed.detach().clone().requires_grad_(),
+            self.intact.detach().clone().requires_grad_(),
+            self.labels.clone(),
+            self.weights.clone(),
+        )
+
+    def changed_from(self, before: "Batch") -> list[str]:
+        """Names of the tensors that no longer hold what they held, or need no gradient any more."""
+        changed = []
+        for f in fields(self):
+            now, then = getattr(self, f.name), getattr(before, f.name)
+            same = torch.equal(now.detach().isnan(), then.detach().isnan()) and torch.equal(
+                now.detach().nan_to_num(), then.detach().nan_to_num()
+            )
+            if not same or now.requires_grad != then.requires_grad:
+                changed.append(f.name)
+        return changed
 
 
 def nan_count(batch_size: int, nan_density: float) -> int:

@@ -137,7 +137,11 @@ def value_deviation(
 
 
 def gradient_deviation(
-    answer: Answer, reference: Reference, workload: Workload, batch: Batch
+    answer: Answer,
+    reference: Reference,
+    workload: Workload,
+    definition: Definition,
+    batch: Batch,
 ) -> Deviation:
     """Over both views, the worst row."""
     if answer.gradients is None:
@@ -151,7 +155,7 @@ def gradient_deviation(
             bad = int((~torch.isfinite(own)).any(dim=1).sum())
             return Deviation(None, None, f"the gradient is not finite in {bad} of {len(own)} rows")
         difference = (own - right).norm(dim=1)
-        tolerance = gradient_tolerance(workload, reference, view)
+        tolerance = gradient_tolerance(workload, definition, reference, view)
         tolerances = max(tolerances, _multiple(difference, tolerance))
         error = max(error, float(difference.max()))
         largest = max(largest, float(right.norm(dim=1).max()))

@@ -1,15 +1,15 @@
-"""One cell, measured: agreement, then memory, then time, each a pass of its own.
+"""One cell, measured: agreement, memory, work, then time, each a pass of its own.
 
 Agreement comes first, because it finds out what cannot run at all, and warms everything up. Memory
-is taken with the allocator's events recorded, which disturbs time; time is taken last, with
-nothing else on.
+is taken with the allocator's events recorded and work with every dispatch counted, which disturbs
+time; so time is taken last, with nothing else on.
 """
 
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -22,20 +22,26 @@ from supcr_bench.measure.device import Device, PeakMemory
 from supcr_bench.measure.meter import Meter
 from supcr_bench.measure.outcome import describe_error, outcome_of
 from supcr_bench.measure.timing import Samples, sample_arms
+from supcr_bench.measure.work import Work
 from supcr_bench.reference.reference import DIRECT_UP_TO, Reference, compute_reference
 from supcr_bench.reference.tolerance import logit_error
-from supcr_bench.values.case import Pass
+from supcr_bench.values.case import Pass, Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell
-from supcr_bench.values.definition import Definition, get_definition
+from supcr_bench.values.definition import PAPER, Definition, get_definition
 from supcr_bench.values.result import Result, Status
 
 Module = Callable[[Tensor, Tensor, Tensor], object]
 Factory = Callable[..., Module]
+_Figure = TypeVar("_Figure")
 Announce = Callable[[str, Arm | None], None]
 
 REFERENCES_AGREE = 1e-10
 """Largest relative difference between the direct and the fast reference. Both work in float64,
 where their own errors are of the order of N times 1e-16."""
+
+
+class ReferenceNotFiniteError(Exception):
+    """The definition has no finite value, so nothing can be held against it."""
 
 
 class ReferencesDisagreeError(Exception):
@@ -83,6 +89,7 @@ class CellRun:
     _answers: dict[Arm, agreement.Answer] = field(init=False, default_factory=dict)
     _ended: dict[Arm, Result] = field(init=False, default_factory=dict)
     _spent_s: dict[Arm, float] = field(init=False, default_factory=dict)
+    _paper_error: float | None = field(init=False, default=None)
 
     def results(self) -> Iterator[Result]:
         """One result per arm: those that cannot be measured as soon as that is known."""
@@ -96,15 +103,20 @@ class CellRun:
         self.announce("reference", None)
         try:
             with self._accounted("reference_s"):
-                reference = self._reference()
+                reference = self._reference(get_definition(self.cell.workload.definition))
+                self._paper_error = self._distance_from_paper(reference)
+                if not bool(torch.isfinite(reference.per_dimension).all()):
+                    raise ReferenceNotFiniteError("the definition itself is not finite here")
         except Exception as error:  # noqa: BLE001 - no reference, no verdict: said in every row
             for arm in list(self._live()):
                 reason = f"no reference to compare with: {describe_error(error)}"
                 yield self._end(arm, Status.FAILED, reason)
             return
         peaks: dict[Arm, PeakMemory] = {}
+        works: dict[Arm, Work] = {}
         for arm in list(self._live()):
-            ended = self._take_memory(arm, peaks)
+            ended = self._instrumented("memory", arm, self.meter.peak_memory, peaks)
+            ended = ended or self._instrumented("work", arm, self.meter.work, works)
             if ended:
                 yield ended
         timed = self._take_times()
@@ -113,7 +125,7 @@ class CellRun:
             if raised is not None:
                 yield self._end(arm, *outcome_of(raised))
         for arm in list(self._live()):
-            yield self._measured(arm, reference, peaks[arm], timed[arm])
+            yield self._measured(arm, reference, peaks[arm], works[arm], timed[arm])
 
     # --- the three passes ---
 
@@ -132,6 +144,7 @@ class CellRun:
                 self.cell.workload.temperature,
                 self._batch,
             )
+            pristine = self._batch.copy()
             with self._limited():
                 output = module(self._batch.perturbed, self._batch.intact, self._batch.labels)
                 self.device.synchronize()
@@ -149,8 +162,14 @@ class CellRun:
                     loss, per_dimension, self._batch
                 )
                 self._spend(arms["training"], time.perf_counter() - started)
+            if changed := self._batch.changed_from(pristine):
+                self._batch = pristine
+                at = "forward"
+                raise agreement.BrokenCallError(f"changed its inputs: {', '.join(changed)}")
             self._modules[implementation] = module
         except agreement.BrokenCallError as error:
+            for arm in arms.values():
+                self._answers.pop(arm, None)
             yield from self._end_from(at, arms, Status.FAILED, str(error))
         except Exception as error:  # noqa: BLE001 - whatever an implementation raises is a row
             yield from self._end_from(at, arms, *outcome_of(error))
@@ -171,18 +190,26 @@ class CellRun:
             elif at == "forward":
                 yield self._end(arm, status, f"in forward: {reason}")
 
-    def _reference(self) -> Reference:
+    def _reference(self, definition: Definition) -> Reference:
         workload, batch = self.cell.workload, self._batch
         if workload.batch_size > DIRECT_UP_TO:
             self._compare_references()
         return compute_reference(
-            get_definition(workload.definition),
+            definition,
             (batch.perturbed, batch.intact),
             batch.labels,
             weights=batch.weights,
             temperature=workload.temperature,
             floor_margin=logit_error(workload),
         )
+
+    def _distance_from_paper(self, reference: Reference) -> float | None:
+        """How far the definition itself is from the paper's convention on these tensors."""
+        if self.cell.workload.definition == PAPER.name:
+            return None
+        paper = self._reference(PAPER)
+        difference = float((reference.loss - paper.loss).abs())
+        return difference / float(paper.loss) if paper.loss else None
 
     def _compare_references(self) -> None:
         """The fast reference stands in only after it has met the direct one on like inputs."""
@@ -211,14 +238,21 @@ class CellRun:
             raise ReferencesDisagreeError(f"direct and fast reference differ by {difference:.2g}")
         _COMPARED.add(small.series())
 
-    def _take_memory(self, arm: Arm, peaks: dict[Arm, PeakMemory]) -> Result | None:
-        self.announce("memory", arm)
+    def _instrumented(
+        self,
+        stage: str,
+        arm: Arm,
+        take: Callable[[Arm, Workload, Callable[[], object]], _Figure],
+        figures: dict[Arm, _Figure],
+    ) -> Result | None:
+        """One call with something recorded; a result if that ended the arm."""
+        self.announce(stage, arm)
         self._batch.clear_gradients()
         started = time.perf_counter()
         try:
             with self._limited():
-                peaks[arm] = self.meter.peak_memory(arm, self.cell.workload, self._call(arm))
-        except Exception as error:  # noqa: BLE001
+                figures[arm] = take(arm, self.cell.workload, self._call(arm))
+        except Exception as error:  # noqa: BLE001 - whatever an implementation raises is a row
             return self._end(arm, *outcome_of(error))
         finally:
             self._charge(calls_s=time.perf_counter() - started)
@@ -281,15 +315,19 @@ class CellRun:
         return self._ended[arm]
 
     def _measured(
-        self, arm: Arm, reference: Reference, peak: PeakMemory, samples: Samples
+        self,
+        arm: Arm,
+        reference: Reference,
+        peak: PeakMemory,
+        work: Work,
+        samples: Samples,
     ) -> Result:
         workload = self.cell.workload
         answer = self._answers[arm]
-        value = agreement.value_deviation(
-            answer, reference, workload, get_definition(workload.definition)
-        )
+        definition = get_definition(workload.definition)
+        value = agreement.value_deviation(answer, reference, workload, definition)
         gradient = (
-            agreement.gradient_deviation(answer, reference, workload, self._batch)
+            agreement.gradient_deviation(answer, reference, workload, definition, self._batch)
             if answer.gradients is not None
             else None
         )
@@ -323,6 +361,9 @@ class CellRun:
             peak_bytes=peak.peak_bytes,
             reserved_bytes=peak.reserved_bytes,
             memory_method=peak.method,
+            launches=work.launches,
+            elements=work.elements,
+            paper_error=self._paper_error,
             time_limit_s=self.budget.time_limit_s,
             memory_limit_bytes=self.budget.memory_limit_bytes,
             spent_s=self._spent_s.get(arm),

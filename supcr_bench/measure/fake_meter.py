@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from supcr_bench.measure.device import PeakMemory
+from supcr_bench.measure.work import Work
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm
 
@@ -28,12 +29,14 @@ class FakeMeter:
     Attributes:
         seconds: cost of a call, by implementation; ``nothing`` for those not named.
         bytes: peak of a call, by implementation.
+        elements: work of a call, by implementation.
         noise: standard deviation of the logarithm of each time.
         seed: of the noise.
     """
 
     seconds: Mapping[str, Cost] = field(default_factory=dict)
     bytes: Mapping[str, Cost] = field(default_factory=dict)
+    elements: Mapping[str, Cost] = field(default_factory=dict)
     noise: float = 0.0
     seed: int = 0
     _random: random.Random = field(init=False)
@@ -52,3 +55,9 @@ class FakeMeter:
         del call
         peak = round(self.bytes.get(arm.implementation, nothing)(arm, workload))
         return PeakMemory(peak, None, "fake meter")
+
+    def work(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Work:
+        """By formula; the call is not made."""
+        del call
+        elements = round(self.elements.get(arm.implementation, nothing)(arm, workload))
+        return Work(launches=1, elements=elements)

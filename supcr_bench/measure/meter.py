@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from supcr_bench.measure.device import Device, PeakMemory
+from supcr_bench.measure.work import Work, count_work
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm
 
@@ -21,6 +22,9 @@ class Meter(Protocol):
 
     def peak_memory(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> PeakMemory:
         """Peak of live tensor bytes that one call adds."""
+
+    def work(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Work:
+        """Operations and elements that one call takes."""
 
 
 class DeviceMeter:
@@ -44,3 +48,8 @@ class DeviceMeter:
         """As the device takes it."""
         del arm, workload
         return self._device.peak_memory(call)
+
+    def work(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Work:
+        """By dispatch, which is the same on every device."""
+        del arm, workload
+        return count_work(call)

@@ -18,6 +18,7 @@ from supcr_bench.values.cell import Arm, Budget
 FEWEST_SAMPLES = 6
 """With fewer samples no distribution-free interval of the median reaches 95 %."""
 MOST_REPETITIONS = 1000
+MOST_SAMPLES = 10_000
 
 
 @dataclass(slots=True)
@@ -43,7 +44,7 @@ class Samples:
         if self.error is not None:
             return True
         n = len(self.seconds)
-        if self.spent_s >= budget.time_limit_s and n >= 1:
+        if (self.spent_s >= budget.time_limit_s and n >= 1) or n >= MOST_SAMPLES:
             self.stopped_by = "budget"
         elif n >= FEWEST_SAMPLES:
             half_width = median_interval(self.seconds).half_width

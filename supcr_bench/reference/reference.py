@@ -37,7 +37,10 @@ class Reference:
         loss: scalar.
         per_dimension: [D], or [1] where the definition has one distance over all dimensions.
         gradients: d loss / d embeddings, one [N, d] for each view.
+        arriving: gradient arriving at each loss of the vector, directly and through the total.
         shares: what each loss of the vector counts in the total.
+        spread: largest |s| before the division by the temperature; at most 1 for a cosine.
+        closest: smallest distance of two different rows, for a similarity that is a distance.
         valid_rows: M of each dimension.
         near_floor: pairs whose contrast lies within ``floor_margin`` of the floor, where
             rounding decides whether a gradient passes; one count for each dimension.
@@ -47,7 +50,10 @@ class Reference:
     loss: Tensor
     per_dimension: Tensor
     gradients: tuple[Tensor, ...]
+    arriving: Tensor
     shares: Tensor
+    spread: float
+    closest: float
     valid_rows: tuple[int, ...]
     near_floor: tuple[int, ...]
     method: Method
@@ -102,10 +108,13 @@ def compute_reference(
         floor_margin: how close, in the logarithm, a contrast counts as near the floor.
 
     Raises:
-        ValueError: the number of views is not the definition's.
+        ValueError: the number of views is not the definition's, or a label is missing where the
+            definition does not say what that means.
     """
     if len(views) != (1 if definition.views == "single" else 2):
         raise ValueError(f"{definition.name} takes {definition.views} views, got {len(views)}")
+    if definition.nan_labels == "unsupported" and bool(torch.isnan(labels).any()):
+        raise ValueError(f"{definition.name} does not support NaN labels")
     leaves = [v.detach().cpu().double().requires_grad_() for v in views]
     labels = labels.detach().cpu()
     if labels.ndim == 1:
@@ -127,6 +136,7 @@ def compute_reference(
     share = share / share.sum().clamp(min=torch.finfo(torch.float64).tiny)
     arriving = share if upstream is None else upstream[0] * share + upstream[1:]
 
+    spread, closest = 0.0, math.inf
     losses: list[Tensor] = []
     near_floor: list[int] = []
     log_eps = -math.inf if definition.eps is None else math.log(definition.eps)
@@ -135,7 +145,12 @@ def compute_reference(
             losses.append(torch.zeros((), dtype=torch.float64))
             near_floor.append(0)
             continue
-        logits = [_similarity(e[rows], definition) / temperature for e in embeddings]
+        similarities = [_similarity(e[rows], definition) for e in embeddings]
+        for s in similarities:
+            spread = max(spread, float(s.detach().abs().max()))
+            apart = s.detach().abs()[s.detach() != 0]
+            closest = min(closest, float(apart.min()) if len(apart) else math.inf)
+        logits = [s / temperature for s in similarities]
         sums = _SUMS[method](torch.stack([s.detach() for s in logits]), delta, definition)
         scale = 1 / (m * (m - 1))
         if definition.views == "mean":
@@ -150,7 +165,10 @@ def compute_reference(
         gradients=tuple(
             torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves
         ),
+        arriving=arriving,
         shares=share,
+        spread=spread,
+        closest=closest,
         valid_rows=counts,
         near_floor=tuple(near_floor),
         method=method,

@@ -28,68 +28,110 @@ products by 1 + (sqrt(M) + 4) u:
 
     |g_i - g_i^ref|  <=  4 / (M tau |v_i|)  (2 E + (sqrt(M) + 4) u)
 
+*Distances* in place of cosines: s is at most R / tau in size, so E carries a factor R, the largest
+distance; a gradient's unit vectors (v_i - v_k) / |v_i - v_k| lose a factor R over the smallest
+distance, and there is no |v_i| to divide by.
+
 A contrast within E of its floor passes its gradient or not as rounding decides; each such pair may
 move a row by 2 / (M (M-1) tau |v_i|).
 """
 
 import math
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from supcr_bench.reference.reference import Reference
-from supcr_bench.values.case import UNIT_ROUNDOFF, Workload
+from supcr_bench.values.case import UNIT_ROUNDOFF
 from supcr_bench.values.definition import Definition
 
-
-def logit_error(workload: Workload) -> float:
-    """E: absolute error of one logit s(i,j) = cosine / tau."""
-    u = UNIT_ROUNDOFF[workload.dtype]
-    return (2 * math.sqrt(workload.embedding_size) + 5) * u / workload.temperature
+LEAST_SEPARATION = 1e-3
+"""Distances below this share of the largest are not resolved: two rows so close count as one."""
 
 
-def _term_error(workload: Workload, m: int) -> float:
+class Conditions(Protocol):
+    """What rounding depends on, beside the reference's own figures: of a workload or a problem."""
+
+    @property
+    def dtype(self) -> str:
+        """Of all tensors, by name."""
+
+    @property
+    def embedding_size(self) -> int:
+        """Columns, d."""
+
+    @property
+    def temperature(self) -> float:
+        """What divides the similarities, tau."""
+
+
+def logit_error(conditions: Conditions, spread: float = 1.0) -> float:
+    """E: absolute error of one logit s(i,j).
+
+    Args:
+        conditions: dtype, embedding size and temperature.
+        spread: bound on the similarity before the division by tau; 1 for a cosine.
+    """
+    u = UNIT_ROUNDOFF[conditions.dtype]
+    return (2 * math.sqrt(conditions.embedding_size) + 5) * u * spread / conditions.temperature
+
+
+def _term_error(conditions: Conditions, spread: float, m: int) -> float:
     """Error of one term: the logits' share, and exp, sum, quotient and log."""
-    u = UNIT_ROUNDOFF[workload.dtype]
-    return 2 * logit_error(workload) + (math.sqrt(m) + 4) * u
+    u = UNIT_ROUNDOFF[conditions.dtype]
+    return 2 * logit_error(conditions, max(spread, 1.0)) + (math.sqrt(m) + 4) * u
 
 
-def value_tolerance(workload: Workload, definition: Definition, reference: Reference) -> Tensor:
-    """Absolute tolerance of each per-dimension loss: [D] float64."""
-    u = UNIT_ROUNDOFF[workload.dtype]
+def value_tolerance(conditions: Conditions, definition: Definition, reference: Reference) -> Tensor:
+    """Absolute tolerance of each loss of the vector: [D] float64."""
+    u = UNIT_ROUNDOFF[conditions.dtype]
     views = 2 if definition.views == "sum" else 1
     bounds = []
     for m, loss in zip(reference.valid_rows, reference.per_dimension.tolist(), strict=True):
-        summation = 2 * math.sqrt(2) * m * u * loss
-        bounds.append(views * _term_error(workload, m) + summation if m >= 2 else 0.0)
+        summation = 2 * math.sqrt(2) * m * u * abs(loss)
+        terms = views * _term_error(conditions, reference.spread, m)
+        bounds.append(terms + summation if m >= 2 else 0.0)
     return torch.tensor(bounds, dtype=torch.float64)
 
 
-def total_tolerance(workload: Workload, reference: Reference, per_dimension: Tensor) -> float:
+def total_tolerance(conditions: Conditions, reference: Reference, per_dimension: Tensor) -> float:
     """Absolute tolerance of the weighted loss, from that of its parts.
 
     Weighting is a product, a sum of D terms and a quotient: 4 u of the result beside the parts'
     own errors.
     """
     parts = float((per_dimension * reference.shares.abs()).sum())
-    return parts + 4 * UNIT_ROUNDOFF[workload.dtype] * abs(float(reference.loss))
+    return parts + 4 * UNIT_ROUNDOFF[conditions.dtype] * abs(float(reference.loss))
 
 
-def gradient_tolerance(workload: Workload, reference: Reference, embeddings: Tensor) -> Tensor:
+def gradient_tolerance(
+    conditions: Conditions, definition: Definition, reference: Reference, embeddings: Tensor
+) -> Tensor:
     """Absolute tolerance of each row of one view's gradient: [N] float64.
 
     Args:
-        workload: gives dtype, embedding size and temperature.
-        reference: gives the valid rows, the pairs near the floor and the dimensions' shares.
+        conditions: dtype, embedding size and temperature.
+        definition: gives the similarity.
+        reference: gives the valid rows, the pairs near the floor and what arrives at each loss.
         embeddings: [N, d], the view.
     """
+    u = UNIT_ROUNDOFF[conditions.dtype]
+    cosine = definition.similarity == "cosine"
+    direction = 0.0
+    if not cosine and reference.spread > 0:
+        closest = max(reference.closest, LEAST_SEPARATION * reference.spread)
+        direction = (math.sqrt(conditions.embedding_size) + 4) * u * reference.spread / closest
     bound = 0.0
-    for m, near, share in zip(
-        reference.valid_rows, reference.near_floor, reference.shares.tolist(), strict=True
+    for m, near, arriving in zip(
+        reference.valid_rows, reference.near_floor, reference.arriving.tolist(), strict=True
     ):
         if m < 2:
             continue
+        terms = 4 / m * (_term_error(conditions, reference.spread, m) + direction)
         flips = 2 * near / (m * (m - 1))
-        bound += abs(share) * (4 / m * _term_error(workload, m) + flips) / workload.temperature
+        bound += abs(arriving) * (terms + flips) / conditions.temperature
+    if not cosine:
+        return torch.full((len(embeddings),), bound, dtype=torch.float64)
     norms: Tensor = embeddings.detach().cpu().double().norm(dim=1)
     return bound / norms.clamp(min=torch.finfo(torch.float64).tiny)

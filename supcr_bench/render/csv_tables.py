@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from supcr_bench.analysis.claims import claim_rows
 from supcr_bench.analysis.summary import (
+    FIGURES,
     Claims,
     agreement_rows,
     cost_rows,
@@ -47,6 +49,7 @@ def csv_tables(results: Sequence[Result], claims: dict[str, Claims]) -> Mapping[
         "agreement.csv": agreement_rows(results),
         "pairs.csv": pair_rows(results),
         "cost.csv": [row for p in PASSES for row in cost_rows(results, p)],
-        "growth.csv": growth_rows(results, claims, "time") + growth_rows(results, claims, "memory"),
+        "growth.csv": [row for figure in FIGURES for row in growth_rows(results, claims, figure)],
+        "claims.csv": claim_rows(results),
     }
     return {name: _csv(rows) for name, rows in tables.items() if rows}

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from supcr_bench.analysis.claims import Holds, claim_rows
 from supcr_bench.analysis.summary import (
+    FIGURES,
     Claims,
     CostRow,
+    FigureName,
     agreement_rows,
     cost_rows,
     fastest_by_size,
@@ -41,6 +43,7 @@ class Grid:
         wraps: columns of long text.
         sections: indices of rows that begin a new section.
         strong: (row, column) of cells to stand out.
+        alarming: (row, column) of cells that say something is wrong.
         weak: (row, column) of cells without a figure.
     """
 
@@ -53,6 +56,7 @@ class Grid:
     wraps: frozenset[int] = frozenset()
     sections: frozenset[int] = frozenset()
     strong: frozenset[tuple[int, int]] = frozenset()
+    alarming: frozenset[tuple[int, int]] = frozenset()
     weak: frozenset[tuple[int, int]] = frozenset()
 
 
@@ -85,7 +89,7 @@ def agreement_grid(results: Sequence[Result], definition: str) -> Grid:
             for r in rows
         ),
         left=2,
-        strong=frozenset((i, 2) for i, r in enumerate(rows) if r.agree < r.cases),
+        alarming=frozenset((i, 2) for i, r in enumerate(rows) if r.agree < r.cases),
     )
 
 
@@ -204,19 +208,21 @@ def memory_grid(results: Sequence[Result], pass_: Pass) -> Grid:
     )
 
 
-def growth_grid(
-    results: Sequence[Result], claims: dict[str, Claims], figure: Literal["time", "memory"]
-) -> Grid:
+GROWTH_NOTES = {
+    "time": "log-log slope over the three largest sizes; fixed overhead pulls it down",
+    "work": "elements worked on, counted by dispatch: no noise, the same on every machine",
+    "memory": "log-log slope over the three largest sizes",
+}
+
+
+def growth_grid(results: Sequence[Result], claims: dict[str, Claims], figure: FigureName) -> Grid:
     """Measured exponents beside the claimed law."""
     rows = growth_rows(results, claims, figure)
     varied = _varied([r.case for r in rows])
     return Grid(
         name=f"growth-{figure}",
         title=f"Growth of {figure} with the batch size",
-        note=(
-            "log-log slope over the three largest sizes; fixed overhead pulls it down at small "
-            "sizes, so a law is not proven by it"
-        ),
+        note=GROWTH_NOTES[figure],
         headers=(
             "implementation",
             "pass",
@@ -237,6 +243,23 @@ def growth_grid(
             for r in rows
         ),
         left=2,
+    )
+
+
+def claims_grid(results: Sequence[Result]) -> Grid:
+    """What the note claims, and what this run says of it."""
+    rows = claim_rows(results)
+    return Grid(
+        name="claims",
+        title="The note's claims",
+        note="decided by the figures of this run alone",
+        headers=("claim", "verdict", "evidence"),
+        rows=tuple((r.claim, r.verdict, r.evidence) for r in rows),
+        left=3,
+        wraps=frozenset({0, 2}),
+        strong=frozenset((i, 1) for i, r in enumerate(rows) if r.verdict is Holds.YES),
+        alarming=frozenset((i, 1) for i, r in enumerate(rows) if r.verdict is Holds.NO),
+        weak=frozenset((i, 1) for i, r in enumerate(rows) if r.verdict is Holds.UNDECIDED),
     )
 
 
@@ -278,6 +301,6 @@ def all_grids(results: Sequence[Result], claims: dict[str, Claims], definition: 
     grids = [agreement_grid(results, definition), pairs_grid(results)]
     grids += [time_grid(results, p) for p in passes]
     grids += [memory_grid(results, p) for p in passes]
-    grids += [growth_grid(results, claims, "time"), growth_grid(results, claims, "memory")]
-    grids.append(outcome_grid(results))
+    grids += [growth_grid(results, claims, figure) for figure in FIGURES]
+    grids += [outcome_grid(results), claims_grid(results)]
     return [grid for grid in grids if grid.rows]

@@ -29,17 +29,13 @@ def rich_table(grid: Grid) -> Table:
     for i, row in enumerate(grid.rows):
         if i in grid.sections:
             table.add_section()
-        table.add_row(
-            *(
-                Text(
-                    text,
-                    style="bold green"
-                    if (i, j) in grid.strong
-                    else "dim"
-                    if (i, j) in grid.weak
-                    else "",
-                )
-                for j, text in enumerate(row)
-            )
-        )
+        table.add_row(*(Text(text, style=_style(grid, (i, j))) for j, text in enumerate(row)))
     return table
+
+
+def _style(grid: Grid, cell: tuple[int, int]) -> str:
+    if cell in grid.alarming:
+        return "bold red"
+    if cell in grid.strong:
+        return "bold green"
+    return "dim" if cell in grid.weak else ""

@@ -58,10 +58,10 @@ def find_run(name: str, root: Path = RESULTS) -> Path:
 
 def _started_at(folder: Path) -> tuple[str, str]:
     try:
-        started = json.loads((folder / RUN_FILE).read_text()).get("started_at", "")
-    except (OSError, ValueError):
-        started = ""
-    return started, folder.name
+        started = json.loads((folder / RUN_FILE).read_text())["started_at"]
+    except (OSError, ValueError, KeyError, TypeError):
+        started = ""  # a stranger's file is older than any run
+    return str(started or ""), folder.name
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,16 @@ def load_run(name: str | Path, root: Path = RESULTS) -> Run:
     """
     path = find_run(str(name), root)
     info = _read_info(path)
-    results = tuple(Result.from_mapping(values) for values in _read_lines(path)[0])
-    return Run(path, info, results)
+    return Run(path, info, _results_of(path, _read_lines(path)[0]))
+
+
+def _results_of(path: Path, rows: Sequence[Mapping[str, Any]]) -> tuple[Result, ...]:
+    try:
+        return tuple(Result.from_mapping(values) for values in rows)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"{path / MEASUREMENTS_FILE} holds a line that is no result: {error!r}"
+        ) from None
 
 
 def _read_info(path: Path) -> dict[str, Any]:
@@ -196,7 +204,7 @@ class RunWriter:
         if file.exists() and file.stat().st_size > end:
             with file.open("r+b") as f:
                 f.truncate(end)
-        return cls(path, info, [Result.from_mapping(row) for row in rows])
+        return cls(path, info, _results_of(path, rows))
 
     def append(self, result: Result) -> None:
         """Store a result; when this returns, it is on the disk."""

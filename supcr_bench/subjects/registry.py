@@ -71,8 +71,8 @@ def registered() -> dict[str, Subject]:
             target = f"{FOLDER}.{path.stem}"
             subjects[path.stem] = Subject(path.stem, "folder", target, "IMPLEMENTATION")
     for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda e: e.name):
-        target, _, attribute = entry.value.partition(":")
-        subject = Subject(entry.name, "entry point", target, attribute or "IMPLEMENTATION")
+        attribute = entry.attr or "IMPLEMENTATION"
+        subject = Subject(entry.name, "entry point", entry.module, attribute)
         subjects.setdefault(entry.name, subject)
     return subjects
 
@@ -109,7 +109,7 @@ def load(subject: Subject) -> Implementation:
     """
     try:
         module = _import_file(subject) if subject.kind == "file" else _import_module(subject)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SubjectError(
             f"{subject.name} cannot be imported: {type(error).__name__}: {error}"
         ) from error
@@ -135,8 +135,10 @@ def load(subject: Subject) -> Implementation:
         raise SubjectError(
             f"{subject.name} is {type(found).__name__}, neither an Implementation nor callable"
         )
-    doc = (getattr(found, "__doc__", None) or subject.attribute).strip().splitlines()[0]
-    return Implementation(name=subject.name, title=doc, source=subject.target, factory=found)
+    doc = (getattr(found, "__doc__", None) or "").strip() or subject.attribute
+    return Implementation(
+        name=subject.name, title=doc.splitlines()[0], source=subject.target, factory=found
+    )
 
 
 def _import_module(subject: Subject) -> Any:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep.activity import Activity
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Budget, Cell
 from supcr_bench.values.implementation import Description
 from supcr_bench.values.result import Result
+from supcr_bench.workers.activity import Activity
 
 
 @dataclass(frozen=True, slots=True)

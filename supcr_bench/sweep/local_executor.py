@@ -5,14 +5,14 @@ from dataclasses import asdict
 from typing import Any
 
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep.activity import Activity
 from supcr_bench.sweep.executor import Checked, Event
-from supcr_bench.sweep.worker_process import WorkerProcess
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell, new_session
 from supcr_bench.values.implementation import Description
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_duration_s, format_limit_bytes
+from supcr_bench.workers.activity import Activity
+from supcr_bench.workers.worker_process import WorkerProcess
 
 RECORDING_FACTOR = 10
 """How much longer a call may take while the allocator's events are recorded."""

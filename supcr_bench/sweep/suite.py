@@ -7,6 +7,7 @@ the command line replaces that axis in every grid.
 
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,7 +16,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from supcr_bench.values.case import DTYPES, LABEL_KINDS, PASSES, Pass
 from supcr_bench.values.cell import Budget
-from supcr_bench.values.definition import DEFINITIONS
+from supcr_bench.values.definition import (
+    Call,
+    Definition,
+    EmptyDimension,
+    LabelDistance,
+    NanLabels,
+    SelfCandidate,
+    Similarity,
+    Views,
+    get_definition,
+)
 from supcr_bench.values.errors import SuiteError, UnknownNameError
 from supcr_bench.values.units import parse_bytes, parse_duration_s
 
@@ -32,7 +43,7 @@ _FIXES = {
     "labels": f"use {', '.join(LABEL_KINDS)}",
     "device": "use names such as cpu, cuda, cuda:1, mps",
     "pass": f"use {', '.join(PASSES)}",
-    "definition": f"use {', '.join(DEFINITIONS)}",
+    "definition": "use torchcell or paper",
     "seed": "use a whole number of 0 or more",
     "time_limit": "write it like 10s, 500ms or 2min",
     "sampling": "write it like 10s, 500ms or 2min",
@@ -45,7 +56,7 @@ _FIXES = {
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _listed(value: object) -> object:
@@ -57,7 +68,15 @@ def _axis(alias: str | None = None) -> Any:
 
 
 DEFAULT_BUDGET = Budget()
-Whole = Annotated[int, Field(ge=1)]
+
+
+def _not_a_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("a boolean is not a number")  # noqa: TRY004 - pydantic wants this one
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_not_a_boolean), Field(ge=1)]
 _Listed = BeforeValidator(_listed)
 
 
@@ -82,29 +101,57 @@ class Axes(_Model):
 
     def over(self, other: "Axes") -> "Axes":
         """These axes, and the other's where these are not given."""
-        own = self.model_dump(exclude_none=True)
-        return Axes.model_validate({**other.model_dump(exclude_none=True), **own})
+        own = self.model_dump(exclude_none=True, by_alias=True)
+        return Axes.model_validate({**other.model_dump(exclude_none=True, by_alias=True), **own})
 
 
-DEFAULT_AXES = Axes(
-    batch_size=(64,),
-    nan_density=(0.0,),
-    dims=(1,),
-    embedding_size=(64,),
-    dtype=("float32",),
-    temperature=(0.1,),
-    labels=("continuous",),
-    device=("cpu",),
-    pass_=("forward", "training"),
+DEFAULT_AXES = Axes.model_validate(
+    {
+        "batch_size": 64,
+        "nan_density": 0.0,
+        "dims": 1,
+        "embedding_size": 64,
+        "dtype": "float32",
+        "temperature": 0.1,
+        "labels": "continuous",
+        "device": "cpu",
+        "pass": ["forward", "training"],
+    }
 )
 
 
+class OwnDefinition(_Model):
+    """A definition of a person's own: a shipped one with some of its choices changed.
+
+    Each field is a choice of :class:`supcr_bench.values.definition.Definition`; ``eps = 0`` is no
+    floor.
+    """
+
+    base: Literal["torchcell", "paper", "rank-n-contrast"]
+    similarity: Similarity | None = None
+    views: Views | None = None
+    self_candidate: SelfCandidate | None = None
+    label_distance: LabelDistance | None = None
+    nan_labels: NanLabels | None = None
+    empty_dimension: EmptyDimension | None = None
+    eps: Annotated[float, Field(ge=0)] | None = None
+    temperature: Annotated[float, Field(gt=0)] | None = None
+    call: Call | None = None
+
+    def to_definition(self, name: str) -> Definition:
+        """The definition, under that name."""
+        changes = self.model_dump(exclude_none=True, exclude={"base"})
+        if "eps" in changes:
+            changes["eps"] = changes["eps"] or None
+        return replace(get_definition(self.base), name=name, **changes)
+
+
 def _duration(value: object) -> object:
-    return parse_duration_s(value) if isinstance(value, str | int | float) else value
+    return parse_duration_s(str(value)) if isinstance(value, str | int | float) else value
 
 
 def _size(value: object) -> object:
-    return parse_bytes(value) if isinstance(value, str | int) else value
+    return parse_bytes(str(value)) if isinstance(value, str | int | float) else value
 
 
 class Budgets(_Model):
@@ -129,6 +176,7 @@ class Suite(_Model):
         axes: shared by all grids.
         grid: the grids; one of the shared axes alone when none is given.
         budget: what one implementation may spend on one case.
+        definitions: of a person's own, for `supcr-bench verify --suite FILE --definition NAME`.
     """
 
     name: str
@@ -139,6 +187,7 @@ class Suite(_Model):
     axes: Axes = Axes()
     grid: Annotated[tuple[Axes, ...], Field(min_length=1)] = (Axes(),)
     budget: Budgets = Budgets()
+    definitions: dict[str, OwnDefinition] = {}
 
     def grids(self) -> list[Axes]:
         """Every grid with all its axes filled in."""
@@ -167,7 +216,11 @@ def load_suite(name: str) -> Suite:
         path = Path(name)
         if not path.is_file():
             raise SuiteError(f"no suite file {name!r}")
-        text, shown = path.read_text(), name
+        shown = name
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SuiteError(f"{name} cannot be read: {error}") from None
     elif name in suite_names():
         text = (resources.files(PACKAGE) / f"{name}.toml").read_text()
         shown = f"suites/{name}.toml"
@@ -178,7 +231,7 @@ def load_suite(name: str) -> Suite:
     except tomllib.TOMLDecodeError as error:
         raise SuiteError(f"{shown}: not valid TOML: {error}") from None
     try:
-        return Suite.model_validate({"name": Path(name).stem, **values})
+        return Suite.model_validate({**values, "name": Path(name).stem})
     except ValidationError as error:
         raise SuiteError(explain(error, lambda location: f"{shown}: {location}")) from None
 
@@ -243,6 +296,11 @@ def _dotted(location: Sequence[int | str]) -> str:
 
 
 def _known_keys(parents: Sequence[str]) -> Iterable[str]:
-    models: dict[str, type[BaseModel]] = {"axes": Axes, "grid": Axes, "budget": Budgets}
+    models: dict[str, type[BaseModel]] = {
+        "axes": Axes,
+        "grid": Axes,
+        "budget": Budgets,
+        "definitions": OwnDefinition,
+    }
     model = models[parents[0]] if parents else Suite
     return (f.alias or name for name, f in model.model_fields.items() if name != "name")

@@ -59,6 +59,10 @@ class Result:
         peak_bytes: peak of live tensor bytes above the inputs.
         reserved_bytes: what the allocator had reserved at that peak, where the device tells.
         memory_method: how the peak was taken, or why there is none.
+        launches: operations dispatched in one call, the same on every machine.
+        elements: elements worked on in one call, the same on every machine.
+        paper_error: relative distance of the definition's own value from that of the ``paper``
+            convention on the same tensors; ``None`` where that is the definition.
         predicted_s: seconds per call that the forecast gave, for a skipped case.
         time_limit_s: the limit in force.
         memory_limit_bytes: the limit in force, ``None`` for none.
@@ -85,6 +89,9 @@ class Result:
     peak_bytes: int | None = None
     reserved_bytes: int | None = None
     memory_method: str | None = None
+    launches: int | None = None
+    elements: int | None = None
+    paper_error: float | None = None
     predicted_s: float | None = None
     time_limit_s: float | None = None
     memory_limit_bytes: int | None = None

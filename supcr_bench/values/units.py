@@ -46,13 +46,17 @@ def parse_bytes(text: str | int) -> int:
         ValueError: not a positive size.
     """
     units = {"": 1.0, **{name: float(size) for name, size in _SIZES_BYTES.items()}}
-    return round(_parse(str(text), units, "size", "4GiB, 500MB or 1048576"))
+    size = round(_parse(str(text), units, "size", "4GiB, 500MB or 1048576"))
+    if size < 1:
+        raise ValueError(f"{text!r} is less than a byte")
+    return size
 
 
 def _scaled(value: float, steps: list[tuple[float, str]]) -> str:
-    scale, unit = next((step for step in steps if abs(value) >= step[0]), steps[-1])
+    # What would be rounded up to the next unit, or to one more digit, is written there.
+    scale, unit = next((step for step in steps if abs(value) >= 0.9995 * step[0]), steps[-1])
     scaled = value / scale
-    digits = 0 if abs(scaled) >= 100 else 1 if abs(scaled) >= 10 else 2
+    digits = 0 if abs(scaled) >= 99.95 else 1 if abs(scaled) >= 9.995 else 2
     return f"{scaled:,.{digits}f} {unit}"
 
 
@@ -74,7 +78,7 @@ def format_bytes(size: float | None) -> str:
     """A size in decimal units, as storage and GPU makers write them, or a dash."""
     if size is None:
         return MISSING
-    if size < 1000:
+    if size < 999.5:
         return f"{size:.0f} B"
     return _scaled(size, [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")])
 
@@ -85,7 +89,7 @@ def format_limit_bytes(size: float | None) -> str:
         return MISSING
     for unit, scale in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if size >= scale:
-            return f"{size / scale:.3g} {unit}"
+            return f"{size / scale:.4g} {unit}"
     return f"{size:.0f} B"
 
 
@@ -95,6 +99,6 @@ def format_error(value: float | None) -> str:
         return MISSING
     if value == 0:
         return "0"
-    if 0.001 <= abs(value) < 1000:
-        return f"{value:.2g}" if abs(value) < 100 else f"{value:.0f}"
+    if 0.001 <= abs(value) < 999.5:
+        return f"{value:.2g}" if abs(value) < 99.5 else f"{value:.0f}"
     return f"{value:.1e}"

@@ -6,11 +6,11 @@ import time
 from rich.console import Console
 
 from supcr_bench.commands.progress import LiveProgress, PlainProgress, make_progress
-from supcr_bench.sweep.activity import Activity
 from supcr_bench.sweep.plan import PlannedCell
 from supcr_bench.sweep.runner import CellStarted
 from supcr_bench.values.cell import Arm
 from supcr_bench.values.result import Status
+from supcr_bench.workers.activity import Activity
 from tests.made_results import make_result
 
 CELL = CellStarted(2, PlannedCell(make_result().case.workload, ()), left_s=75.0)

@@ -1,5 +1,6 @@
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,8 @@ def write(folder: Path, suffix: str) -> Path:
     elif suffix == ".parquet":
         TABLE.to_parquet(path)
     else:
-        np.savez(path, **{name: TABLE[name].to_numpy() for name in TABLE})
+        arrays: dict[str, Any] = {str(name): TABLE[name].to_numpy() for name in TABLE}
+        np.savez(path, **arrays)
     return path
 
 

@@ -142,13 +142,17 @@ def test_float64_embeddings_are_the_float32_ones_exactly() -> None:
 
 def test_gradients_of_an_earlier_call_are_cleared() -> None:
     batch = make_batch(Workload(batch_size=4))
-    (batch.perturbed.sum() + batch.intact.sum()).backward()
+    (batch.perturbed.sum() + batch.intact.sum()).backward()  # type: ignore[no-untyped-call]
     assert batch.perturbed.grad is not None
     batch.clear_gradients()
     assert batch.perturbed.grad is None
     assert batch.intact.grad is None
 
 
-def test_the_bytes_of_a_batch_are_those_of_its_four_tensors() -> None:
-    batch = make_batch(Workload(batch_size=8, dims=2, embedding_size=16, dtype="float64"))
-    assert batch.nbytes() == 8 * (2 * 8 * 16 + 8 * 2 + 2)
+def test_a_batch_tells_which_of_its_tensors_were_changed() -> None:
+    batch = make_batch(Workload(batch_size=8, dims=2, nan_density=0.25))
+    before = batch.copy()
+    assert batch.changed_from(before) == []
+    batch.labels[torch.isnan(batch.labels)] = 0.0
+    batch.perturbed.requires_grad_(False)
+    assert batch.changed_from(before) == ["perturbed", "labels"]

@@ -311,7 +311,7 @@ def test_pairs_within_the_margin_of_the_floor_are_counted() -> None:
     embeddings, labels = views(6), torch.arange(6.0)
     none, some, every = (
         reference(TORCHCELL, embeddings, labels, floor_margin=margin).near_floor[0]
-        for margin in (0.0, 8.0, 1e3)
+        for margin in (0.0, 18.0, 1e3)
     )
     assert none == 0
     assert 0 < some < every
@@ -344,3 +344,23 @@ def test_the_inputs_are_left_alone() -> None:
     assert batch.perturbed.grad is None
     for old, new in zip(before, after, strict=True):
         assert torch.equal(old.nan_to_num(9.0), new.detach().nan_to_num(9.0))
+
+
+def test_what_arrives_is_the_share_unless_an_upstream_gradient_is_given() -> None:
+    embeddings, labels = views(5), make_batch(Workload(batch_size=5, dims=2)).labels
+    weights = torch.tensor([3.0, 1.0])
+    plain = reference(TORCHCELL, embeddings, labels, weights=weights)
+    assert plain.arriving.tolist() == plain.shares.tolist() == [0.75, 0.25]
+    upstream = torch.tensor([2.0, 0.0, -1.0])
+    given = reference(TORCHCELL, embeddings, labels, weights=weights, upstream=upstream)
+    assert given.arriving.tolist() == [1.5, -0.5]
+    assert torch.equal(given.loss, plain.loss)
+
+
+def test_the_spread_of_similarities_and_the_closest_rows_are_noted() -> None:
+    labels = torch.arange(3.0)
+    one = torch.tensor([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]], dtype=torch.float64)
+    two = torch.tensor([[0.0, 1.0], [3.0, 5.0], [6.0, 8.0]], dtype=torch.float64)
+    distances = reference(RANK_N_CONTRAST, (one, two), labels)
+    assert (distances.spread, distances.closest) == (10.0, 1.0)
+    assert reference(PAPER, views(6), torch.arange(6.0)).spread == pytest.approx(1.0)

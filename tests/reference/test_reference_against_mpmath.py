@@ -106,10 +106,10 @@ def whole_loss(
     if definition.views == "concatenate":
         rows, y = one + two, labels + labels
 
-        def apart(i: int, k: int) -> Any:
+        def apart_in_all(i: int, k: int) -> Any:
             return mp.fsum(abs(a - b) for a, b in zip(y[i], y[k], strict=True))
 
-        value, slope = rank_loss(rows, apart, tau, definition)
+        value, slope = rank_loss(rows, apart_in_all, tau, definition)
         return value, [value], slope[: len(one)], slope[len(one) :]
 
     share = [w / mp.fsum(weights) for w in weights]
@@ -203,13 +203,13 @@ def test_the_explicit_derivative_is_the_numerical_one(
         mp.mpf(temperature),
     )
     views = exact(one), exact(two)
-    _, _, *gradients = whole_loss(definition, *views, labels, weights, tau)
+    _, _, *gradients = whole_loss(definition, views[0], views[1], labels, weights, tau)
     for v, i, x in [(0, 0, 0), (0, 2, 1), (1, 1, 0), (1, 3, 1)]:
 
         def loss_at(value: Any, v: int = v, i: int = i, x: int = x) -> Any:
             moved = [[list(row) for row in view] for view in views]
             moved[v][i][x] = value
-            return whole_loss(definition, *moved, labels, weights, tau)[0]
+            return whole_loss(definition, moved[0], moved[1], labels, weights, tau)[0]
 
         numerical = mp.diff(loss_at, views[v][i][x])
         assert abs(gradients[v][i][x] - numerical) < mp.mpf(10) ** -15 * (1 + abs(numerical))

@@ -48,7 +48,7 @@ def multiples(name: str, workload: Workload) -> tuple[float, float]:
     loss.backward()
     answer = take_answer(loss, per_dimension, batch)
     value = value_deviation(answer, reference_of(workload), workload, TORCHCELL)
-    gradient = gradient_deviation(answer, reference_of(workload), workload, batch)
+    gradient = gradient_deviation(answer, reference_of(workload), workload, TORCHCELL, batch)
     assert value.tolerances is not None
     assert gradient.tolerances is not None
     return value.tolerances, gradient.tolerances
@@ -149,7 +149,9 @@ def test_a_dimension_without_pairs_has_no_tolerance_in_value_and_adds_none_to_th
     alone = compute_reference(
         TORCHCELL, views, labels[:, :1], weights=batch.weights[:1], temperature=0.1
     )
-    half, whole = (gradient_tolerance(workload, r, batch.perturbed) for r in (reference, alone))
+    half, whole = (
+        gradient_tolerance(workload, TORCHCELL, r, batch.perturbed) for r in (reference, alone)
+    )
     torch.testing.assert_close(half * 2, whole)
 
 
@@ -166,7 +168,7 @@ def test_each_pair_near_the_floor_widens_the_gradient_tolerance_alike() -> None:
     batch = make_batch(workload)
     plain = reference_of(workload)
     bounds = [
-        gradient_tolerance(workload, replace(plain, near_floor=(near,)), batch.perturbed)
+        gradient_tolerance(workload, TORCHCELL, replace(plain, near_floor=(near,)), batch.perturbed)
         for near in (0, 1, 2)
     ]
     torch.testing.assert_close(bounds[1] - bounds[0], bounds[2] - bounds[1])

@@ -111,6 +111,6 @@ def test_csv_tables_hold_plain_figures() -> None:
 
 
 def test_nothing_measured_gives_only_the_outcomes() -> None:
-    failed = make_result(status=Status.FAILED, reason="no")
+    failed = make_result("mine", status=Status.FAILED, reason="no")
     names = [g.name for g in all_grids([failed], {}, "torchcell")]
     assert names == ["time-forward", "memory-forward", "outcomes"]

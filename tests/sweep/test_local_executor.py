@@ -8,13 +8,13 @@ import pytest
 
 from supcr_bench.subjects.registry import Subject, locate
 from supcr_bench.sweep import local_executor
-from supcr_bench.sweep.activity import Activity
 from supcr_bench.sweep.local_executor import LocalExecutor
-from supcr_bench.sweep.worker_process import WorkerProcess
 from supcr_bench.values.case import PASSES, Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell
 from supcr_bench.values.errors import WorkerError
 from supcr_bench.values.result import Result, Status
+from supcr_bench.workers.activity import Activity
+from supcr_bench.workers.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.slow
 

@@ -110,6 +110,7 @@ def test_a_case_is_frozen_and_hashable() -> None:
 
 def test_a_description_names_only_what_is_not_obvious() -> None:
     assert Workload(batch_size=64).describe() == "N=64 D=1 NaN 0%"
+    assert Workload(batch_size=64).describe_series() == "D=1 NaN 0%"
     unusual = Workload(
         batch_size=8,
         nan_density=None,

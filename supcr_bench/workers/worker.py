@@ -17,10 +17,10 @@ from queue import SimpleQueue
 from typing import Any, TextIO
 
 from supcr_bench.inputs.label_file import read_label_file
-from supcr_bench.sweep.activity import ActivityPage
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm, Budget, Cell
 from supcr_bench.values.errors import SubjectError
+from supcr_bench.workers.activity import ActivityPage
 
 Message = dict[str, Any]
 GRACE_S = 1.0
@@ -60,6 +60,8 @@ class Worker:
         """Carry out one request."""
         if request["do"] == "check":
             self._check(request)
+        elif request["do"] == "verify":
+            self._verify(request)
         else:
             self._measure(request)
 
@@ -79,6 +81,46 @@ class Worker:
                 finding, description = str(error), None
             checked[subject.name] = {"finding": finding, "description": description}
         self._say({"checked": checked})
+
+    def _verify(self, request: Message) -> None:
+        from supcr_bench.subjects.registry import Subject, load
+        from supcr_bench.values.definition import Definition
+        from supcr_bench.verify.python_api import make_verifier
+        from supcr_bench.verify.run_checks import all_checks
+
+        subject = Subject(**request["subject"])
+        definition = request["definition"]
+        if isinstance(definition, dict):
+            definition = Definition(**definition)
+        self._page.write("recognition", None)
+        try:
+            verifier = make_verifier(
+                load(subject),
+                definition,
+                declares=subject.kind in ("folder", "entry point"),
+                seed=request["seed"],
+            )
+        except SubjectError as error:
+            self._say({"refused": str(error)})
+            return
+        checks = all_checks()
+        self._say(
+            {
+                "checks": [(check.name, check.group) for check in checks],
+                "definition": verifier.bench.definition.name,
+                "recognised": verifier.recognised,
+            }
+        )
+        outcomes = []
+        for check in checks:
+            if check.name in request["skip"]:
+                continue
+            self._page.write(check.name, None)
+            outcomes.append(verifier.run(check))
+            self._say({"outcome": asdict(outcomes[-1])})
+        self._page.write("diagnosis", None)
+        diagnosis = verifier.diagnose(outcomes)
+        self._say({"diagnosis": asdict(diagnosis) if diagnosis else None})
 
     def _measure(self, request: Message) -> None:
         from supcr_bench.measure.cell import CellRun

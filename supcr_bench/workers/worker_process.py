@@ -15,8 +15,8 @@ from typing import Any
 
 import psutil
 
-from supcr_bench.sweep.activity import Activity, ActivityPage
 from supcr_bench.values.errors import WorkerError
+from supcr_bench.workers.activity import Activity, ActivityPage
 
 Message = dict[str, Any]
 START_LIMIT_S = 120.0
@@ -51,7 +51,7 @@ class WorkerProcess:
                     sys.executable,
                     "-P",
                     "-m",
-                    "supcr_bench.sweep.worker",
+                    "supcr_bench.workers.worker",
                     str(folder / "activity"),
                     str(threads),
                 ],

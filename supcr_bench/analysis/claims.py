@@ -1,0 +1,342 @@
+"""What the note claims of its three implementations, each decided by the run at hand.
+
+Nothing here knows the answer: a claim is a sentence and a function of the results. Where the
+results do not decide it, the verdict says so. Growth is judged by the local exponent between the
+two largest measured sizes, held against that of the claimed law between the same sizes: for time by
+the elements worked on, which are counted and have no noise; for memory by bytes.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from supcr_bench.analysis.statistics import median_interval
+from supcr_bench.values.case import Case, Pass
+from supcr_bench.values.growth_law import LAWS
+from supcr_bench.values.result import Result, Status
+from supcr_bench.values.units import format_bytes, format_duration_s
+
+NOTE = ("loopy", "broadcast", "rowsort")
+EXPONENT_SLACK = 0.2
+"""A local exponent this close to the law's follows it; overhead and noise stay below."""
+PLAINLY_OFF = 0.01
+"""A relative distance between two conventions that no rounding explains."""
+
+
+class Holds(StrEnum):
+    """What a run says of a claim."""
+
+    YES = "holds"
+    CONDITION = "holds with a condition"
+    NO = "does not hold"
+    UNDECIDED = "cannot tell here"
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """A verdict and the evidence for it, in a sentence."""
+
+    verdict: Holds
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One claim.
+
+    Attributes:
+        text: the claim in a sentence.
+        judge: decides it from a run's results.
+    """
+
+    text: str
+    judge: Callable[[Sequence[Result]], Ruling]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimRow:
+    """A claim and what the run says of it."""
+
+    claim: str
+    verdict: Holds
+    evidence: str
+
+
+def claim_rows(results: Sequence[Result]) -> list[ClaimRow]:
+    """Every claim, if the run has any of the note's implementations in it."""
+    if not any(r.implementation in NOTE for r in results):
+        return []
+    rulings = [(claim.text, claim.judge(results)) for claim in CLAIMS]
+    return [ClaimRow(claim=t, verdict=r.verdict, evidence=r.evidence) for t, r in rulings]
+
+
+def _figures(results: Sequence[Result], name: str) -> list[Result]:
+    return [r for r in results if r.implementation == name and r.status.has_figures]
+
+
+# --- agreement ---
+
+
+def _all_agree(results: Sequence[Result]) -> Ruling:
+    met = [
+        r
+        for r in results
+        if r.implementation in NOTE and any(other in NOTE for other in (r.value_difference or {}))
+    ]
+    if not met:
+        return Ruling(Holds.UNDECIDED, "no two of them met on the same tensors")
+    apart = [r for r in met if not _agrees_with_others(r)]
+    cases = len({r.case for r in met})
+    if not apart:
+        worst = max(
+            v for r in met for o, v in (r.value_difference or {}).items() if o in NOTE and v
+        )
+        return Ruling(
+            Holds.YES, f"in {cases} cases; the largest relative difference in value is {worst:.1e}"
+        )
+    names = ", ".join(sorted({r.case.describe() for r in apart})[:3])
+    verdict = Holds.NO if len(apart) == len(met) else Holds.CONDITION
+    return Ruling(verdict, f"not in {len({r.case for r in apart})} of {cases} cases: {names}")
+
+
+def _agrees_with_others(r: Result) -> bool:
+    """Within the sum of both tolerances: each within its own of the same reference."""
+    return r.status is Status.MEASURED and all(
+        v is not None for o, v in (r.value_difference or {}).items() if o in NOTE
+    )
+
+
+def _is_the_formula(results: Sequence[Result]) -> Ruling:
+    own = _figures(results, "loopy")
+    if not own:
+        return Ruling(Holds.UNDECIDED, "loopy was not measured")
+    wrong = [r for r in own if r.status is Status.WRONG]
+    if wrong:
+        return Ruling(Holds.NO, f"{wrong[0].case.describe()}: {wrong[0].reason}")
+    tied = [r for r in own if r.paper_error is not None and r.paper_error > PLAINLY_OFF]
+    if tied:
+        worst = max(r.paper_error or 0.0 for r in tied)
+        return Ruling(
+            Holds.CONDITION,
+            f"of its own definition; where labels tie it is {worst:.0%} from the paper's, which "
+            "never counts the anchor among its candidates",
+        )
+    if not any(r.paper_error is not None for r in own):
+        return Ruling(Holds.UNDECIDED, "not compared with the paper's convention here")
+    if not any("tied" in r.case.labels for r in own):
+        return Ruling(Holds.CONDITION, "without ties; tied labels were not measured here")
+    return Ruling(Holds.YES, f"in {len(own)} cases, tied labels among them")
+
+
+# --- growth ---
+
+
+def _work(result: Result) -> float | None:
+    return float(result.elements) if result.elements else None
+
+
+def _bytes(result: Result) -> float | None:
+    return float(result.peak_bytes) if result.peak_bytes else None
+
+
+def _seconds(result: Result | None) -> float | None:
+    if result is None or not result.time_samples_s:
+        return None
+    return median_interval(result.time_samples_s).median
+
+
+def _grows(
+    name: str, figure: Callable[[Result], float | None], pass_: Pass, law_name: str
+) -> Callable[[Sequence[Result]], Ruling]:
+    """A judge of whether a figure without noise grows no faster than a law."""
+    law = LAWS[law_name]
+
+    def judge(results: Sequence[Result]) -> Ruling:
+        series: dict[tuple[object, ...], list[Result]] = {}
+        for r in _figures(results, name):
+            if r.case.pass_ == pass_ and figure(r):
+                series.setdefault(r.case.series(), []).append(r)
+        longest = max(series.values(), key=_reach, default=[])
+        if len(longest) < 2:
+            return Ruling(Holds.UNDECIDED, "fewer than two sizes were measured")
+        small, large = sorted(longest, key=lambda r: r.case.batch_size)[-2:]
+        n, m = small.case.batch_size, large.case.batch_size
+        own = math.log((figure(large) or 1.0) / (figure(small) or 1.0)) / math.log(m / n)
+        claimed = math.log(law.ratio(n, m)) / math.log(m / n)
+        evidence = f"N^{own:.2f} from N={n} to {m}, where {law_name} is N^{claimed:.2f}"
+        if own > claimed + EXPONENT_SLACK:
+            return Ruling(Holds.NO, f"{evidence}: faster")
+        if own < claimed - EXPONENT_SLACK:
+            return Ruling(
+                Holds.UNDECIDED,
+                f"{evidence}: slower, or terms of lower order still weigh in; larger N decide",
+            )
+        return Ruling(Holds.YES, evidence)
+
+    return judge
+
+
+def _reach(members: Sequence[Result]) -> tuple[int, int]:
+    return max(r.case.batch_size for r in members), len(members)
+
+
+# --- which is faster, which is smaller ---
+
+
+def _pairs(
+    results: Sequence[Result], one: str, other: str, pass_: Pass
+) -> list[tuple[Case, Result | None, Result | None]]:
+    """Both results of every case in which either was tried, by rising batch size."""
+    by_case: dict[Case, dict[str, Result]] = {}
+    for r in results:
+        if r.case.pass_ == pass_ and r.implementation in (one, other):
+            by_case.setdefault(r.case, {})[r.implementation] = r
+    cases = sorted(by_case, key=lambda c: c.batch_size)
+    return [(c, by_case[c].get(one), by_case[c].get(other)) for c in cases]
+
+
+def _faster(a: Result | None, b: Result | None) -> bool | None:
+    """Whether a is faster than b; a case that b could not finish counts for a."""
+    time_a, time_b = _seconds(a), _seconds(b)
+    if time_a is not None and time_b is not None:
+        return time_a < time_b
+    unfinished = (Status.SKIPPED, Status.TIMED_OUT, Status.OUT_OF_MEMORY)
+    if time_a is not None and b is not None and b.status in unfinished:
+        return True
+    if time_b is not None and a is not None and a.status in unfinished:
+        return False
+    return None
+
+
+def _faster_when_large(results: Sequence[Result]) -> Ruling:
+    parts, verdicts = [], []
+    for pass_ in ("forward", "training"):
+        known = [
+            (c.batch_size, won)
+            for c, a, b in _pairs(results, "rowsort", "broadcast", pass_)
+            if (won := _faster(a, b)) is not None
+        ]
+        if not known:
+            continue
+        largest = max(n for n, _ in known)
+        at_largest = [won for n, won in known if n == largest]
+        verdicts.append(all(at_largest))
+        lost = [n for n, won in known if not won]
+        if not all(at_largest):
+            parts.append(f"{pass_}: not up to N={largest}")
+        elif lost:
+            first = min((n for n, won in known if won and n > max(lost)), default=largest)
+            parts.append(f"{pass_}: from N={first} on, not at N={max(lost)}")
+        else:
+            parts.append(f"{pass_}: at every N from {min(n for n, _ in known)}")
+    if not verdicts:
+        return Ruling(Holds.UNDECIDED, "they were not measured together")
+    return Ruling(Holds.YES if all(verdicts) else Holds.UNDECIDED, "; ".join(parts))
+
+
+def _fine_when_small(results: Sequence[Result]) -> Ruling:
+    known = [
+        (c.batch_size, won, a, b)
+        for c, a, b in _pairs(results, "broadcast", "rowsort", "training")
+        if (won := _faster(a, b)) is not None
+    ]
+    if not known:
+        return Ruling(Holds.UNDECIDED, "they were not measured together")
+    smallest, won, a, b = known[0]
+    if not won:
+        return Ruling(Holds.NO, f"in training rowsort is faster even at N={smallest}")
+    up_to = smallest
+    for n, still, _, _ in known:
+        if not still:
+            break
+        up_to = n
+    times = [format_duration_s(_seconds(r)) for r in (a, b)]
+    return Ruling(
+        Holds.YES,
+        f"in training the faster of the two up to N={up_to}: "
+        f"{times[0]} against {times[1]} at N={smallest}",
+    )
+
+
+def _slowest(results: Sequence[Result]) -> Ruling:
+    lost: list[tuple[int, str]] = []
+    won: list[tuple[int, str]] = []
+    for other in ("broadcast", "rowsort"):
+        for c, a, b in _pairs(results, "loopy", other, "training"):
+            faster = _faster(a, b)
+            if faster is not None:
+                (won if faster else lost).append((c.batch_size, other))
+    if not lost and not won:
+        return Ruling(Holds.UNDECIDED, "it was not measured beside the others")
+    if not won:
+        return Ruling(Holds.YES, f"at every N from {min(lost)[0]} to {max(lost)[0]}, in training")
+    return Ruling(Holds.CONDITION, f"not at N={', '.join(sorted({str(n) for n, _ in won}))}")
+
+
+def _smaller(results: Sequence[Result]) -> Ruling:
+    compared = []
+    for c, a, b in _pairs(results, "rowsort", "broadcast", "training"):
+        own = _bytes(a) if a else None
+        other = _bytes(b) if b else None
+        if own and other:
+            compared.append((c.batch_size, own, other))
+    if not compared:
+        return Ruling(Holds.UNDECIDED, "their memory was not measured together")
+    larger = [n for n, own, other in compared if own >= other]
+    n, own, other = max(compared)
+    evidence = f"{format_bytes(own)} against {format_bytes(other)} at N={n}, training"
+    if larger:
+        return Ruling(Holds.CONDITION, f"not at N={max(larger)}; {evidence}")
+    return Ruling(Holds.YES, evidence)
+
+
+def _fastest_for_now(results: Sequence[Result]) -> Ruling:
+    verdicts: Mapping[bool, list[int]] = {True: [], False: []}
+    for other in ("broadcast", "loopy"):
+        for c, a, b in _pairs(results, "rowsort", other, "training"):
+            won = _faster(a, b)
+            if won is not None:
+                verdicts[won].append(c.batch_size)
+    if not any(verdicts.values()):
+        return Ruling(Holds.UNDECIDED, "it was not measured beside the others")
+    if not verdicts[False]:
+        return Ruling(Holds.YES, "rowsort is the fastest at every measured N, in training")
+    if not verdicts[True] or max(verdicts[False]) >= max(verdicts[True]):
+        return Ruling(Holds.NO, f"another is faster up to N={max(verdicts[False])}, in training")
+    return Ruling(
+        Holds.CONDITION, f"above N={max(verdicts[False])} only, in training; below, another is"
+    )
+
+
+CLAIMS = (
+    Claim("All three give the same result, up to rounding.", _all_agree),
+    Claim("The loopy version is the formula.", _is_the_formula),
+    Claim("loopy takes O(N^3) work: forward.", _grows("loopy", _work, "forward", "N^3")),
+    Claim("loopy takes O(N^3) work: training.", _grows("loopy", _work, "training", "N^3")),
+    Claim(
+        "loopy builds no N x N x N tensor: memory N^2.",
+        _grows("loopy", _bytes, "training", "N^2"),
+    ),
+    Claim("broadcast takes O(N^3) work: forward.", _grows("broadcast", _work, "forward", "N^3")),
+    Claim("broadcast takes O(N^3) work: training.", _grows("broadcast", _work, "training", "N^3")),
+    Claim("broadcast takes O(N^3) memory.", _grows("broadcast", _bytes, "training", "N^3")),
+    Claim(
+        "rowsort takes O(N^2 log N) work: forward.",
+        _grows("rowsort", _work, "forward", "N^2 log N"),
+    ),
+    Claim(
+        "rowsort takes O(N^2 log N) work: training.",
+        _grows("rowsort", _work, "training", "N^2 log N"),
+    ),
+    Claim(
+        "rowsort builds no N x N x N tensor: memory N^2.",
+        _grows("rowsort", _bytes, "training", "N^2"),
+    ),
+    Claim("rowsort takes less memory than broadcast.", _smaller),
+    Claim("rowsort is faster than broadcast for large N.", _faster_when_large),
+    Claim("broadcast is fine for small batches.", _fine_when_small),
+    Claim("loopy is the slowest.", _slowest),
+    Claim("rowsort is the fastest, so it is the one to use.", _fastest_for_now),
+)
+"""In the order of the note."""

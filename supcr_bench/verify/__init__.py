@@ -1,0 +1,1 @@
+"""Verification: prove an implementation right, or say what is wrong with it."""

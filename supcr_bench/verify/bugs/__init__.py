@@ -1,0 +1,1 @@
+"""Implementations that are wrong on purpose, one fault each, and the right ones behind them."""

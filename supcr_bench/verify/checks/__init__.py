@@ -1,0 +1,1 @@
+"""One file per check; each exports one constant, `CHECK`."""

@@ -1,0 +1,24 @@
+"""float16, bfloat16 and autocast, within the rounding of that precision."""
+
+from collections.abc import Iterator
+
+import torch
+
+from supcr_bench.verify.bench import Bench, Check
+from supcr_bench.verify.outcome import Trial
+
+
+def run(bench: Bench) -> Iterator[Trial]:
+    """Against the definition of the same, already rounded inputs."""
+    for dtype in ("bfloat16", "float16"):
+        yield bench.compare(bench.problem(n=9, dims=1, labels="tied", dtype=dtype))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        yield bench.compare(bench.problem(n=9, dims=1, labels="tied"), dtype="bfloat16")
+
+
+CHECK = Check(
+    name="low precision",
+    group="robustness",
+    why="mixed precision is the default of most training loops",
+    run=run,
+)

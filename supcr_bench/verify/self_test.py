@@ -1,0 +1,87 @@
+"""The verifier verified: every seeded bug must be caught, and named where it has a name."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from supcr_bench.values.definition import get_definition
+from supcr_bench.verify.bugs.catalogue import BUGS, RIGHT
+from supcr_bench.verify.bugs.seeded_bug import SeededBug
+from supcr_bench.verify.outcome import Verdict
+from supcr_bench.verify.run_checks import all_checks
+from supcr_bench.verify.verification import Verification
+from supcr_bench.verify.verifier import Verifier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelfTestRow:
+    """How the verifier did on one seeded bug.
+
+    Attributes:
+        bug: its name.
+        group: which kind of check must catch it.
+        caught_by: checks of that kind that failed; empty where it was missed.
+        nameable: what it is, if a variation of the definition is it.
+        diagnosed: what the verifier said it is.
+    """
+
+    bug: str
+    group: str
+    caught_by: tuple[str, ...]
+    nameable: str | None
+    diagnosed: tuple[str, ...]
+
+    @property
+    def caught(self) -> bool:
+        """Whether a check of the right kind failed."""
+        return bool(self.caught_by)
+
+    @property
+    def named(self) -> bool | None:
+        """Whether the diagnosis is right; ``None`` where the bug has no name."""
+        return None if self.nameable is None else self.nameable in self.diagnosed
+
+
+def verify_bug(bug: SeededBug, seed: int = 0) -> tuple[SelfTestRow, Verification]:
+    """Verify one seeded bug in this process."""
+    definition = get_definition(bug.definition)
+    verifier = Verifier.for_definition(bug.name, bug.factory, definition, seed)
+    outcomes = tuple(verifier.run(check) for check in all_checks())
+    diagnosis = verifier.diagnose(outcomes)
+    verification = Verification(
+        implementation=bug.name,
+        definition=definition.name,
+        recognised=None,
+        strict=bug.group == "robustness",
+        seed=seed,
+        outcomes=outcomes,
+        diagnosis=diagnosis,
+    )
+    failed = [o for o in outcomes if o.verdict is Verdict.FAIL]
+    return (
+        SelfTestRow(
+            bug=bug.name,
+            group=bug.group,
+            caught_by=tuple(o.check for o in failed if o.group == bug.group),
+            nameable=bug.diagnosis,
+            diagnosed=diagnosis.causes if diagnosis else (),
+        ),
+        verification,
+    )
+
+
+def run_self_test(seed: int = 0) -> Iterator[SelfTestRow]:
+    """Every seeded bug."""
+    for bug in BUGS:
+        yield verify_bug(bug, seed)[0]
+
+
+def false_alarms(seed: int) -> list[str]:
+    """What the verifier finds wrong with implementations that are right, for one seed."""
+    found = []
+    for name, factory, definition_name in RIGHT:
+        verifier = Verifier.for_definition(name, factory, get_definition(definition_name), seed)
+        for check in all_checks():
+            outcome = verifier.run(check)
+            if outcome.verdict is Verdict.FAIL:
+                found.append(f"{name}, {check.name}: {outcome.finding} ({outcome.case})")
+    return found

@@ -1,0 +1,1 @@
+"""Worker processes: what runs in them, and the parent's side of it."""

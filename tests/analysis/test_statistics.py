@@ -1,0 +1,97 @@
+import math
+from random import Random
+from statistics import median
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from supcr_bench.analysis.statistics import CONFIDENCE, interval_rank, median_interval
+
+EXAMPLES = settings(deadline=None, derandomize=True, max_examples=100)
+SAMPLES = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=60)
+
+
+def coverage(n: int, rank: int) -> float:
+    """Probability that the median lies between the rank-th smallest and largest of n samples.
+
+    It does unless fewer than ``rank`` samples fall on one side of it; how many do is binomial.
+    """
+    missed = sum(math.comb(n, below) for below in range(rank))
+    return float(1 - missed / 2 ** (n - 1))
+
+
+@pytest.mark.parametrize("n", [*range(6, 60), 100, 500])
+def test_the_interval_covers_the_median_often_enough_and_is_the_narrowest_that_does(n: int) -> None:
+    rank = interval_rank(n)
+    assert rank is not None
+    assert coverage(n, rank) >= CONFIDENCE
+    narrower = rank + 1
+    assert narrower > n // 2 or coverage(n, narrower) < CONFIDENCE
+
+
+@pytest.mark.parametrize(
+    ("n", "rank"), [(1, None), (5, None), (6, 1), (8, 1), (9, 2), (12, 3), (15, 4), (100, 40)]
+)
+def test_ranks_are_those_of_the_tables(n: int, rank: int | None) -> None:
+    assert interval_rank(n) == rank
+
+
+@pytest.mark.parametrize(("confidence", "n", "rank"), [(0.9, 5, 1), (0.99, 7, None), (0.99, 8, 1)])
+def test_another_confidence_needs_another_number_of_samples(
+    confidence: float, n: int, rank: int | None
+) -> None:
+    assert interval_rank(n, confidence) == rank
+
+
+def test_five_samples_give_no_interval_and_six_do() -> None:
+    five, six = (median_interval([float(x) for x in range(1, n + 1)]) for n in (5, 6))
+    assert (five.median, five.low, five.high, five.samples) == (3.0, None, None, 5)
+    assert five.half_width is None
+    assert (six.median, six.low, six.high, six.samples) == (3.5, 1.0, 6.0, 6)
+    assert six.half_width == pytest.approx(2.5 / 3.5)
+
+
+def test_the_half_width_is_the_wider_side() -> None:
+    interval = median_interval([1.0, 1.0, 1.0, 1.0, 1.0, 3.0])
+    assert interval.half_width == 2.0
+
+
+@given(SAMPLES)
+@EXAMPLES
+def test_the_interval_holds_the_median_and_consists_of_samples(samples: list[float]) -> None:
+    interval = median_interval(samples)
+    assert interval.median == median(samples)
+    assert interval.samples == len(samples)
+    if len(samples) < 6:
+        assert interval.low is None
+        assert interval.high is None
+        return
+    assert interval.low is not None
+    assert interval.high is not None
+    assert interval.low <= interval.median <= interval.high
+    assert {interval.low, interval.high} <= set(samples)
+
+
+@given(SAMPLES, st.sampled_from([0.5, 2.0, 1024.0]), st.randoms(use_true_random=False))
+@EXAMPLES
+def test_order_does_not_matter_and_scale_carries_through(
+    samples: list[float], scale: float, random: Random
+) -> None:
+    plain = median_interval(samples)
+    shuffled = [x * scale for x in samples]
+    random.shuffle(shuffled)
+    moved = median_interval(shuffled)
+    assert moved.median == plain.median * scale
+    if plain.low is not None and plain.high is not None:
+        assert (moved.low, moved.high) == (plain.low * scale, plain.high * scale)
+
+
+def test_equal_samples_have_no_width_and_a_median_of_zero_no_relative_one() -> None:
+    assert median_interval([0.0] * 6).half_width == 0.0
+    assert median_interval([0.0] * 5 + [1.0] + [-1.0]).half_width is None
+
+
+def test_no_samples_have_no_median() -> None:
+    with pytest.raises(ValueError, match="no samples"):
+        median_interval([])

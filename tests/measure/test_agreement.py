@@ -1,0 +1,237 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from supcr_bench.inputs.tensors import Batch, make_batch
+from supcr_bench.measure.agreement import (
+    Answer,
+    BrokenCallError,
+    check_output,
+    gradient_deviation,
+    pair_differences,
+    take_answer,
+    value_deviation,
+)
+from supcr_bench.reference.reference import Reference, compute_reference
+from supcr_bench.values.case import Workload
+from supcr_bench.values.definition import TORCHCELL
+
+WORKLOAD = Workload(batch_size=8, dims=2)
+
+
+@pytest.fixture
+def batch() -> Batch:
+    return make_batch(WORKLOAD)
+
+
+@pytest.fixture
+def reference(batch: Batch) -> Reference:
+    return compute_reference(
+        TORCHCELL,
+        (batch.perturbed, batch.intact),
+        batch.labels,
+        weights=batch.weights,
+        temperature=WORKLOAD.temperature,
+    )
+
+
+def right(reference: Reference) -> Answer:
+    """The definition's own answer."""
+    one, two = (g.clone() for g in reference.gradients)
+    return Answer(reference.loss.clone(), reference.per_dimension.clone(), (one, two))
+
+
+SCALAR, VECTOR = torch.tensor(1.0), torch.tensor([1.0, 2.0])
+
+
+@pytest.mark.parametrize("output", [(SCALAR, VECTOR), [SCALAR, VECTOR]])
+def test_the_pair_of_loss_and_per_dimension_losses_is_accepted(output: Any) -> None:
+    loss, per_dimension = check_output(output, 2)
+    assert loss is SCALAR
+    assert per_dimension is VECTOR
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (SCALAR, "returned Tensor, not the pair"),
+        (None, "returned NoneType, not the pair"),
+        ((SCALAR,), "returned tuple, not the pair"),
+        ((SCALAR, VECTOR, SCALAR), "returned tuple, not the pair"),
+        ((1.0, VECTOR), "loss: float, not a tensor"),
+        ((SCALAR, [1.0, 2.0]), "per-dimension losses: list, not a tensor"),
+        ((VECTOR, VECTOR), r"loss of shape \(2,\), not \(\)"),
+        ((SCALAR, SCALAR), r"per-dimension losses of shape \(\), not \(2,\)"),
+        ((SCALAR, torch.ones(3)), r"per-dimension losses of shape \(3,\), not \(2,\)"),
+        ((SCALAR, torch.ones(1, 2)), r"of shape \(1, 2\), not \(2,\)"),
+    ],
+)
+def test_anything_else_is_a_broken_call(output: Any, message: str) -> None:
+    with pytest.raises(BrokenCallError, match=message):
+        check_output(output, 2)
+
+
+def test_an_answer_is_a_float64_copy(batch: Batch) -> None:
+    loss = (batch.perturbed * 2).sum()
+    loss.backward()  # type: ignore[no-untyped-call]
+    per_dimension = torch.ones(2)
+    answer = take_answer(loss, per_dimension, batch)
+    per_dimension.zero_()
+    batch.clear_gradients()
+    assert answer.loss.dtype == torch.float64
+    assert not answer.loss.requires_grad
+    assert answer.per_dimension.tolist() == [1.0, 1.0]
+    assert answer.gradients is not None
+    assert (answer.gradients[0] == 2).all()
+
+
+def test_no_gradient_at_all_is_a_gradient_of_zero(batch: Batch) -> None:
+    answer = take_answer(torch.tensor(0.0), torch.zeros(2), batch)
+    assert answer.gradients is not None
+    assert all(g.shape == (8, 64) and not g.any() for g in answer.gradients)
+
+
+def test_without_a_batch_no_gradients_are_taken() -> None:
+    assert take_answer(torch.tensor(0.0), torch.zeros(2), None).gradients is None
+
+
+def test_the_definitions_own_answer_deviates_by_nothing(batch: Batch, reference: Reference) -> None:
+    for deviation in (
+        value_deviation(right(reference), reference, WORKLOAD, TORCHCELL),
+        gradient_deviation(right(reference), reference, WORKLOAD, TORCHCELL, batch),
+    ):
+        assert (deviation.error, deviation.tolerances, deviation.finding) == (0.0, 0.0, None)
+
+
+@pytest.mark.parametrize(
+    ("field", "index", "name"),
+    [
+        ("loss", (), "the loss"),
+        ("per_dimension", 0, "the loss of dimension 0"),
+        ("per_dimension", 1, "the loss of dimension 1"),
+    ],
+)
+def test_a_wrong_value_is_found_and_named(
+    reference: Reference, field: str, index: Any, name: str
+) -> None:
+    answer = right(reference)
+    getattr(answer, field)[index] *= 1.01
+    deviation = value_deviation(answer, reference, WORKLOAD, TORCHCELL)
+    assert deviation.error == pytest.approx(0.01)
+    assert deviation.tolerances is not None
+    assert deviation.tolerances > 1
+    assert deviation.finding is not None
+    assert deviation.finding.startswith(f"{name} is ")
+    assert "where the definition gives" in deviation.finding
+
+
+def test_a_value_off_by_rounding_is_no_finding(reference: Reference) -> None:
+    answer = replace(right(reference), loss=reference.loss * (1 + 2**-24))
+    deviation = value_deviation(answer, reference, WORKLOAD, TORCHCELL)
+    assert deviation.finding is None
+    assert deviation.tolerances is not None
+    assert 0 < deviation.tolerances < 1
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_a_loss_that_is_not_finite_is_wrong_without_a_number(
+    reference: Reference, bad: float
+) -> None:
+    for answer in (
+        replace(right(reference), loss=torch.tensor(bad, dtype=torch.float64)),
+        replace(right(reference), per_dimension=torch.tensor([1.0, bad], dtype=torch.float64)),
+    ):
+        deviation = value_deviation(answer, reference, WORKLOAD, TORCHCELL)
+        assert deviation.error is None
+        assert deviation.tolerances is None
+        assert deviation.finding is not None
+        assert "the loss is" in deviation.finding
+
+
+def test_an_error_relative_to_zero_is_none_and_still_found() -> None:
+    """No valid pair: the definition gives 0, and any other value is wrong."""
+    workload = Workload(batch_size=4)
+    batch = make_batch(workload)
+    reference = compute_reference(
+        TORCHCELL,
+        (batch.perturbed, batch.intact),
+        torch.full((4, 1), torch.nan),
+        weights=batch.weights,
+        temperature=0.1,
+    )
+    zero = torch.zeros(1, dtype=torch.float64)
+    fine = value_deviation(Answer(zero[0], zero), reference, workload, TORCHCELL)
+    assert (fine.error, fine.tolerances, fine.finding) == (0.0, 0.0, None)
+    off = value_deviation(Answer(zero[0], zero + 1), reference, workload, TORCHCELL)
+    assert off.error is None
+    assert off.finding == "the loss of dimension 0 is 1 where the definition gives 0"
+
+
+@pytest.mark.parametrize("view", [0, 1])
+def test_a_wrong_row_of_a_gradient_is_found_in_either_view(
+    batch: Batch, reference: Reference, view: int
+) -> None:
+    answer = right(reference)
+    assert answer.gradients is not None
+    answer.gradients[view][3] *= 1.1
+    deviation = gradient_deviation(answer, reference, WORKLOAD, TORCHCELL, batch)
+    largest = max(float(g.norm(dim=1).max()) for g in reference.gradients)
+    off = 0.1 * float(reference.gradients[view][3].norm())
+    assert deviation.error == pytest.approx(off / largest)
+    assert deviation.finding is not None
+    assert deviation.finding.startswith("the gradient is off by")
+
+
+def test_a_gradient_that_is_not_finite_says_in_how_many_rows(
+    batch: Batch, reference: Reference
+) -> None:
+    answer = right(reference)
+    assert answer.gradients is not None
+    answer.gradients[1][2, 5] = torch.nan
+    answer.gradients[1][4, :] = torch.inf
+    deviation = gradient_deviation(answer, reference, WORKLOAD, TORCHCELL, batch)
+    assert (deviation.error, deviation.tolerances) == (None, None)
+    assert deviation.finding == "the gradient is not finite in 2 of 8 rows"
+
+
+def test_an_answer_of_forward_alone_has_no_gradient_to_hold_against(
+    batch: Batch, reference: Reference
+) -> None:
+    with pytest.raises(ValueError, match="no gradients"):
+        gradient_deviation(
+            replace(right(reference), gradients=None), reference, WORKLOAD, TORCHCELL, batch
+        )
+
+
+def answer_of(loss: float, gradient: Tensor | None = None) -> Answer:
+    pair = None if gradient is None else (gradient, torch.zeros_like(gradient))
+    return Answer(torch.tensor(loss), torch.tensor([loss]), pair)
+
+
+def test_two_answers_differ_relative_to_the_larger_of_them() -> None:
+    rows = torch.tensor([[3.0, 4.0], [0.0, 0.0]])
+    value, gradient = pair_differences(answer_of(2.0, rows), answer_of(1.0, rows * 0.8))
+    assert value == pytest.approx(0.5)
+    assert gradient == pytest.approx(0.2)
+
+
+def test_differences_are_the_same_both_ways() -> None:
+    one, other = answer_of(2.0, torch.ones(3, 2)), answer_of(1.5, torch.rand(3, 2))
+    assert pair_differences(one, other) == pair_differences(other, one)
+
+
+def test_equal_answers_differ_by_zero_even_where_they_are_zero() -> None:
+    nothing = answer_of(0.0, torch.zeros(2, 2))
+    assert pair_differences(nothing, nothing) == (0.0, 0.0)
+
+
+def test_without_a_gradient_on_both_sides_there_is_no_difference_of_it() -> None:
+    assert pair_differences(answer_of(1.0), answer_of(1.0, torch.ones(2, 2))) == (0.0, None)
+
+
+def test_a_difference_to_what_is_not_finite_is_none() -> None:
+    bad = answer_of(float("nan"), torch.full((2, 2), torch.inf))
+    assert pair_differences(answer_of(1.0, torch.ones(2, 2)), bad) == (None, None)

@@ -1,0 +1,336 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from supcr_bench.measure import cell as cell_module
+from supcr_bench.measure.cell import CellRun
+from supcr_bench.measure.device import Cpu
+from supcr_bench.measure.fake_meter import FakeMeter
+from supcr_bench.measure.meter import DeviceMeter
+from supcr_bench.reference.reference import DIRECT_UP_TO, Reference, compute_reference
+from supcr_bench.values.case import Case, Workload
+from supcr_bench.values.cell import Arm, Budget, Cell
+from supcr_bench.values.result import Result, Status
+from tests.examples import NOTE_NAMES, implementation
+from tests.measure.fakes import around, no_way_back, raising, run_cell
+
+WORKLOAD = Workload(batch_size=10, dims=2, nan_density=0.2)
+NOTE = {name: implementation(name).factory for name in NOTE_NAMES}
+RIGHT = {"right": implementation("broadcast").factory}
+DOUBLE = around(lambda loss, parts: (2 * loss, parts))
+
+
+def test_a_right_implementation_is_measured() -> None:
+    for arm, result in run_cell(NOTE, WORKLOAD).items():
+        assert result.status is Status.MEASURED
+        assert result.reason is None
+        assert result.case == Case.of(WORKLOAD, arm.pass_)
+        assert result.session == "session"
+        assert result.reference == "direct"
+        assert result.loss == pytest.approx(result.reference_loss, rel=1e-6)
+        assert result.value_tolerances is not None
+        assert result.value_tolerances < 1
+        training = arm.pass_ == "training"
+        assert (result.gradient_error is not None) is training
+        assert (result.gradient_tolerances is not None) is training
+
+
+def test_a_wrong_value_is_wrong_with_a_finding_and_still_has_its_figures() -> None:
+    for result in run_cell({"double": DOUBLE}, WORKLOAD).values():
+        assert result.status is Status.WRONG
+        assert result.reason is not None
+        assert result.reason.startswith("the loss is ")
+        assert result.loss == pytest.approx(2 * (result.reference_loss or 0), rel=1e-6)
+        assert result.value_error == pytest.approx(1.0, rel=1e-5)
+        assert result.time_samples_s
+        assert result.peak_bytes is not None
+
+
+def test_a_right_value_with_a_wrong_gradient_is_wrong_in_training_alone() -> None:
+    def doubled_gradient(loss: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
+        return 2 * loss - loss.detach(), parts
+
+    results = run_cell({"one": around(doubled_gradient)}, WORKLOAD)
+    assert results[Arm("one", "forward")].status is Status.MEASURED
+    training = results[Arm("one", "training")]
+    assert training.status is Status.WRONG
+    assert training.reason == "the gradient is off by 1 of its largest row"
+    assert training.gradient_error == pytest.approx(1.0, rel=1e-5)
+
+
+def test_a_loss_that_is_not_a_number_is_wrong_and_stored_as_missing() -> None:
+    results = run_cell({"nan": around(lambda loss, parts: (loss * torch.nan, parts))}, WORKLOAD)
+    for result in results.values():
+        assert result.status is Status.WRONG
+        assert result.loss is None
+        assert result.value_error is None
+        assert result.reference_loss is not None
+
+
+def test_one_that_raises_fails_alone_with_its_reason() -> None:
+    results = run_cell({"bad": raising(IndexError("index 8")), **RIGHT}, WORKLOAD)
+    forward, training = (results[Arm("bad", p)] for p in ("forward", "training"))
+    assert forward.status is training.status is Status.FAILED
+    assert forward.reason == "IndexError: index 8"
+    assert training.reason == "in forward: IndexError: index 8"
+    assert forward.time_samples_s is None
+    assert forward.peak_bytes is None
+    assert results[Arm("right", "training")].status is Status.MEASURED
+
+
+def test_one_that_cannot_be_built_fails_alone() -> None:
+    def factory(**options: Any) -> Any:
+        raise ValueError("needs a batch of 512")
+
+    results = run_cell({"bad": factory, **RIGHT}, WORKLOAD)
+    assert results[Arm("bad", "forward")].reason == "ValueError: needs a batch of 512"
+    assert results[Arm("right", "forward")].status is Status.MEASURED
+
+
+def test_running_out_of_memory_is_an_outcome_of_its_own() -> None:
+    results = run_cell({"huge": raising(MemoryError())}, WORKLOAD)
+    assert {r.status for r in results.values()} == {Status.OUT_OF_MEMORY}
+
+
+def test_one_that_returns_something_else_fails_with_what_it_returned() -> None:
+    results = run_cell({"odd": around(lambda loss, parts: loss)}, WORKLOAD)
+    reason = results[Arm("odd", "forward")].reason
+    assert reason == "returned Tensor, not the pair (loss, per-dimension losses)"
+
+
+def test_one_that_raises_in_backward_fails_in_training_alone() -> None:
+    results = run_cell({"one": around(no_way_back), **RIGHT}, WORKLOAD)
+    forward, training = (results[Arm("one", p)] for p in ("forward", "training"))
+    assert forward.status is Status.MEASURED
+    assert forward.time_samples_s
+    assert training.status is Status.FAILED
+    assert training.reason == "RuntimeError: no way back"
+    assert results[Arm("right", "training")].status is Status.MEASURED
+
+
+def test_training_alone_blames_forward_where_forward_raises() -> None:
+    results = run_cell({"bad": raising(KeyError("k"))}, WORKLOAD, passes=("training",))
+    assert results[Arm("bad", "training")].reason == "in forward: KeyError: 'k'"
+
+
+def test_every_label_missing_can_be_called_and_not_trained_on() -> None:
+    results = run_cell(NOTE, Workload(batch_size=6, nan_density=1.0))
+    for arm, result in results.items():
+        if arm.pass_ == "forward":
+            assert result.status is Status.MEASURED
+            assert result.loss == result.reference_loss == 0.0
+        else:
+            assert result.status is Status.FAILED
+            assert "does not require grad" in str(result.reason)
+
+
+def test_differences_to_each_other_implementation_of_the_same_pass_are_present() -> None:
+    results = run_cell({**NOTE, "double": DOUBLE, "bad": raising(ValueError())}, WORKLOAD)
+    for arm, result in results.items():
+        if arm.implementation == "bad":
+            assert result.value_difference is None
+            continue
+        others = {*NOTE, "double"} - {arm.implementation}
+        assert result.value_difference is not None
+        assert set(result.value_difference) == others
+        for other, difference in result.value_difference.items():
+            assert difference is not None
+            doubled = "double" in (arm.implementation, other)
+            assert difference == pytest.approx(0.5 if doubled else 0.0, abs=1e-5)
+        if arm.pass_ == "training":
+            assert result.gradient_difference is not None
+            assert set(result.gradient_difference) == others
+        else:
+            assert result.gradient_difference is None
+
+
+def law(factor: float, power: float) -> Callable[[Arm, Workload], float]:
+    """More in training than in forward."""
+    return lambda arm, w: factor * w.batch_size**power * (3.0 if arm.pass_ == "training" else 1.0)
+
+
+@pytest.mark.parametrize("n", [8, 16])
+def test_figures_follow_the_law_of_the_fake_meter(n: int) -> None:
+    meter = FakeMeter(
+        seconds={"loopy": law(1e-4, 3), "broadcast": law(1e-3, 1)},
+        bytes={"loopy": law(100, 2), "broadcast": law(8, 3)},
+    )
+    for arm, result in run_cell(NOTE, Workload(batch_size=n), meter=meter).items():
+        factor = 3.0 if arm.pass_ == "training" else 1.0
+        seconds = {"loopy": 1e-4 * n**3, "broadcast": 1e-3 * n}.get(arm.implementation)
+        peak = {"loopy": 100 * n**2, "broadcast": 8 * n**3}.get(arm.implementation)
+        expected = 1e-6 if seconds is None else seconds * factor
+        assert result.time_samples_s == pytest.approx([expected] * 6)
+        assert result.time_stopped_by == "precision"
+        assert result.peak_bytes == (0 if peak is None else factor * peak)
+        assert result.memory_method == "fake meter"
+
+
+def test_noise_of_the_fake_meter_is_seeded_and_spreads_the_samples() -> None:
+    def samples(seed: int) -> tuple[float, ...] | None:
+        meter = FakeMeter(seconds={"right": law(1e-2, 1)}, noise=0.1, seed=seed)
+        results = run_cell(RIGHT, WORKLOAD, meter=meter)
+        return results[Arm("right", "forward")].time_samples_s
+
+    assert samples(1) == samples(1) != samples(2)
+    assert len(set(samples(1) or ())) > 1
+
+
+def test_limits_in_force_are_noted_in_every_row() -> None:
+    budget = Budget(time_limit_s=3.0, memory_limit_bytes=2**40)
+    results = run_cell({"bad": raising(ValueError()), **RIGHT}, WORKLOAD, budget=budget)
+    for result in results.values():
+        assert result.time_limit_s == 3.0
+        assert result.memory_limit_bytes == 2**40
+    assert all(r.spent_s for r in results.values() if r.status is Status.MEASURED)
+
+
+class Failing(FakeMeter):
+    """Fails when it takes one figure of one arm."""
+
+    def __init__(self, stage: str, error: Exception) -> None:
+        super().__init__()
+        self.stage, self.error = stage, error
+
+    def fail(self, stage: str, arm: Arm) -> None:
+        if (stage, arm) == (self.stage, Arm("bad", "training")):
+            raise self.error
+
+    def time_s(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> float:
+        self.fail("time", arm)
+        return 1e-3
+
+    def peak_memory(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Any:
+        self.fail("memory", arm)
+        return Cpu().peak_memory(lambda: None)
+
+
+@pytest.mark.parametrize("stage", ["memory", "time"])
+def test_an_arm_that_breaks_down_later_ends_alone(stage: str) -> None:
+    factories = {"bad": implementation("broadcast").factory, **RIGHT}
+    meter = Failing(stage, RuntimeError("can't allocate memory"))
+    results = run_cell(factories, WORKLOAD, meter=meter)
+    assert results.pop(Arm("bad", "training")).status is Status.OUT_OF_MEMORY
+    assert {r.status for r in results.values()} == {Status.MEASURED}
+
+
+def test_every_stage_and_arm_is_announced_before_it_runs() -> None:
+    announced: list[tuple[str, Arm | None]] = []
+    run_cell(RIGHT, WORKLOAD, announced=announced)
+    forward, training = Arm("right", "forward"), Arm("right", "training")
+    assert announced[:8] == [
+        ("inputs", None),
+        ("agreement", forward),
+        ("agreement", training),
+        ("reference", None),
+        ("memory", forward),
+        ("work", forward),
+        ("memory", training),
+        ("work", training),
+    ]
+    assert set(announced[8:]) == {("time", forward), ("time", training)}
+
+
+def test_the_account_says_where_the_time_went() -> None:
+    cell = Cell(WORKLOAD, (Arm("right", "forward"),), "session")
+    run = CellRun(cell=cell, factories=RIGHT, device=Cpu(), meter=FakeMeter(), budget=Budget())
+    list(run.results())
+    account = run.account
+    assert account.inputs_s > 0
+    assert account.reference_s > 0
+    assert account.calls_s > 0
+
+
+def test_labels_of_a_file_reach_the_implementation_and_the_reference() -> None:
+    import numpy as np
+
+    table = np.round(np.linspace(-3, 3, 40)).reshape(20, 2)
+    workload = Workload(batch_size=12, dims=2, nan_density=None, labels="file:x")
+    cell = Cell(workload, (Arm("right", "forward"),), "session")
+    run = CellRun(
+        cell=cell, factories=RIGHT, device=Cpu(), meter=FakeMeter(), budget=Budget(), table=table
+    )
+    (result,) = run.results()
+    assert result.status is Status.MEASURED
+    assert result.case.labels == "file:x"
+
+
+def test_large_batches_are_held_against_the_fast_reference() -> None:
+    workload = Workload(batch_size=DIRECT_UP_TO + 1, embedding_size=4)
+    (result,) = run_cell(
+        {"right": implementation("rowsort").factory}, workload, passes=("forward",)
+    ).values()
+    assert result.reference == "fast"
+    assert result.status is Status.MEASURED
+
+
+def test_where_the_two_references_disagree_no_verdict_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken_fast(*arguments: Any, method: Any = None, **options: Any) -> Reference:
+        found = compute_reference(*arguments, method=method, **options)
+        if method == "fast":
+            found.per_dimension.mul_(1.001)
+        return found
+
+    monkeypatch.setattr(cell_module, "compute_reference", broken_fast)
+    monkeypatch.setattr(cell_module, "_COMPARED", set())
+    workload = Workload(batch_size=DIRECT_UP_TO + 1, embedding_size=4)
+    results = run_cell(
+        {"one": around(lambda loss, parts: (loss, parts))}, workload, passes=("forward",)
+    )
+    (result,) = results.values()
+    assert result.status is Status.FAILED
+    assert "no reference to compare with: ReferencesDisagreeError" in str(result.reason)
+
+
+def test_with_the_real_meter_every_figure_is_there() -> None:
+    """Whatever the durations are, they are positive and as many as promised."""
+    budget = Budget(sampling_s=0.005, shortest_sample_s=0.0005, precision=0.5)
+    results = run_cell(RIGHT, WORKLOAD, meter=DeviceMeter(Cpu()), budget=budget)
+    for result in results.values():
+        assert result.status is Status.MEASURED
+        assert result.time_samples_s is not None
+        assert len(result.time_samples_s) >= 6
+        assert all(seconds > 0 for seconds in result.time_samples_s)
+        assert result.repetitions is not None
+        assert result.repetitions >= 1
+        assert result.peak_bytes is not None
+        assert result.peak_bytes > 0
+    forward, training = (results[Arm("right", p)].peak_bytes for p in ("forward", "training"))
+    assert forward is not None
+    assert training is not None
+    assert training >= forward
+
+
+def test_an_undisturbed_result_can_be_stored() -> None:
+    for result in run_cell({**NOTE, "double": DOUBLE}, WORKLOAD).values():
+        assert Result.from_mapping(result.to_mapping()) == result
+
+
+def test_one_that_changes_its_inputs_fails_and_is_not_blamed_on_the_others() -> None:
+    class Fills:
+        def __init__(self, **options: Any) -> None:
+            self.right = RIGHT["right"](**options)
+
+        def __call__(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Any:
+            answer = self.right(perturbed, intact, labels)
+            labels[torch.isnan(labels)] = 0.0
+            return answer
+
+    for arm, result in run_cell({"fills": Fills, **RIGHT}, WORKLOAD).items():
+        if arm.implementation == "fills":
+            assert result.status is Status.FAILED
+            assert "changed its inputs: labels" in str(result.reason)
+        else:
+            assert result.status is Status.MEASURED
+
+
+def test_a_definition_that_is_not_finite_is_held_against_nobody() -> None:
+    workload = Workload(batch_size=4, temperature=1e-310, dtype="float64")
+    for result in run_cell(RIGHT, workload).values():
+        assert result.status is Status.FAILED
+        assert "the definition itself is not finite here" in str(result.reason)

@@ -1,0 +1,68 @@
+"""Deterministic cost, counted by dispatch."""
+
+import math
+
+import pytest
+import torch
+
+from supcr_bench.inputs.tensors import make_batch
+from supcr_bench.measure.work import Work, count_work
+from supcr_bench.values.case import Pass, Workload
+from tests.examples import implementation
+
+
+def work_of(name: str, n: int, pass_: Pass) -> Work:
+    batch = make_batch(Workload(batch_size=n))
+    module = implementation(name).factory(temperature=0.1, weights=batch.weights, eps=1e-7)
+
+    def forward() -> torch.Tensor:
+        loss: torch.Tensor = module(batch.perturbed, batch.intact, batch.labels)[0]
+        return loss
+
+    def training() -> None:
+        forward().backward()  # type: ignore[no-untyped-call]
+
+    return count_work(forward if pass_ == "forward" else training)
+
+
+@pytest.mark.parametrize(("name", "launches"), [("broadcast", 172), ("rowsort", 5_292)])
+def test_the_notes_implementations_launch_as_many_operations_as_they_are_known_to(
+    name: str, launches: int
+) -> None:
+    assert work_of(name, 64, "training").launches == launches
+
+
+@pytest.mark.parametrize(
+    ("name", "pass_", "sizes", "exponent"),
+    [
+        ("loopy", "forward", (24, 48), 3),
+        ("loopy", "training", (24, 48), 4),
+        ("broadcast", "forward", (128, 256), 3),
+        ("broadcast", "training", (128, 256), 3),
+        ("rowsort", "forward", (128, 256), 2),
+        ("rowsort", "training", (256, 512), 3),
+    ],
+)
+def test_element_work_grows_as_it_is_known_to(
+    name: str, pass_: Pass, sizes: tuple[int, int], exponent: int
+) -> None:
+    small, large = (work_of(name, n, pass_).elements for n in sizes)
+    assert math.log(large / small) / math.log(sizes[1] / sizes[0]) == pytest.approx(
+        exponent, abs=0.45
+    )
+
+
+def test_counts_do_not_change_from_call_to_call() -> None:
+    assert work_of("rowsort", 16, "training") == work_of("rowsort", 16, "training")
+
+
+def test_a_product_counts_its_multiplications_and_a_sort_its_comparisons() -> None:
+    assert count_work(lambda: torch.ones(3, 5) @ torch.ones(5, 7)).elements == 3 * 5 * 7 + 15 + 35
+    x = torch.arange(8.0)
+    assert count_work(lambda: torch.sort(x)).elements == 8 * 3
+    assert count_work(lambda: torch.searchsorted(x, x[:4])).elements == 4 * 3
+
+
+def test_views_are_launched_and_work_on_nothing() -> None:
+    x = torch.ones(4, 6)
+    assert count_work(lambda: x.t().unsqueeze(0)) == Work(launches=2, elements=0)

@@ -1,0 +1,221 @@
+import json
+import os
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import supcr_bench
+from supcr_bench.store.run import (
+    MEASUREMENTS_FILE,
+    RUN_FILE,
+    SCHEMA_VERSION,
+    RunWriter,
+    find_run,
+    iterate_runs,
+    load_run,
+    new_run_id,
+)
+from supcr_bench.values.errors import StoreError
+from tests.examples import measured
+
+RESULTS = [measured(n, n * 1e-3) for n in (16, 32, 64)]
+
+
+def write(root: Path, run_id: str = "run", count: int = 3, **info: Any) -> Path:
+    """A run with some results."""
+    with RunWriter.create(root, run_id, {"environment": {"cpu": "some"}, **info}) as writer:
+        for result in RESULTS[:count]:
+            writer.append(result)
+    return writer.path
+
+
+def started(path: Path, at: str) -> Path:
+    """The same run, begun at another time."""
+    info = json.loads((path / RUN_FILE).read_text())
+    (path / RUN_FILE).write_text(json.dumps({**info, "started_at": at}))
+    return path
+
+
+def test_what_was_appended_is_loaded_in_order(tmp_path: Path) -> None:
+    run = load_run(write(tmp_path, suite="quick"), tmp_path)
+    assert run.results == tuple(RESULTS)
+    assert run.id == "run"
+    assert run.info["suite"] == "quick"
+    assert run.info["schema_version"] == SCHEMA_VERSION
+    assert run.environment == {"cpu": "some"}
+
+
+def test_a_result_is_on_the_disk_as_soon_as_it_is_appended(tmp_path: Path) -> None:
+    with RunWriter.create(tmp_path, "run", {"environment": {}}) as writer:
+        for count, result in enumerate(RESULTS, start=1):
+            writer.append(result)
+            assert load_run("run", tmp_path).results == tuple(RESULTS[:count])
+
+
+def test_a_run_without_results_is_loaded_too(tmp_path: Path) -> None:
+    path = write(tmp_path, count=0)
+    (path / MEASUREMENTS_FILE).unlink()
+    assert load_run("run", tmp_path).results == ()
+
+
+def test_the_frame_has_one_row_a_result_with_its_median(tmp_path: Path) -> None:
+    frame = load_run(write(tmp_path), tmp_path).frame
+    assert frame["batch_size"].tolist() == [16, 32, 64]
+    assert frame["time_s"].tolist() == pytest.approx([0.016, 0.032, 0.064])
+
+
+def test_the_package_itself_loads_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    run = supcr_bench.load("latest")
+    assert isinstance(run, supcr_bench.Run)
+    assert run.results == tuple(RESULTS)
+
+
+def test_resuming_keeps_what_is_there_and_goes_on(tmp_path: Path) -> None:
+    path = write(tmp_path, count=2)
+    with RunWriter.resume(path) as writer:
+        assert writer.finished == tuple(RESULTS[:2])
+        writer.append(RESULTS[2])
+    assert load_run("run", tmp_path).results == tuple(RESULTS)
+
+
+@pytest.mark.parametrize("kept", [1, 20, -1])
+def test_a_last_line_that_was_cut_off_is_removed_on_resuming(tmp_path: Path, kept: int) -> None:
+    path = write(tmp_path)
+    file = path / MEASUREMENTS_FILE
+    whole = file.read_bytes()
+    *lines, last = whole.splitlines(keepends=True)
+    file.write_bytes(b"".join(lines) + last[:kept])
+    assert load_run("run", tmp_path).results == tuple(RESULTS[:2])
+    with RunWriter.resume(path) as writer:
+        assert writer.finished == tuple(RESULTS[:2])
+        writer.append(RESULTS[2])
+    assert file.read_bytes() == whole
+
+
+def test_loading_changes_nothing_even_where_a_line_was_cut_off(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    file = path / MEASUREMENTS_FILE
+    os.truncate(file, file.stat().st_size - 5)
+    before = file.read_bytes()
+    load_run("run", tmp_path)
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("line", [1, 2])
+def test_a_corrupt_line_in_the_middle_is_refused_with_its_number(tmp_path: Path, line: int) -> None:
+    path = write(tmp_path)
+    file = path / MEASUREMENTS_FILE
+    lines = file.read_text().splitlines(keepends=True)
+    lines[line - 1] = lines[line - 1][:30] + "\n"
+    file.write_text("".join(lines))
+    for read in (lambda: load_run("run", tmp_path), lambda: RunWriter.resume(path)):
+        with pytest.raises(StoreError, match=rf"{MEASUREMENTS_FILE}, line {line} is not JSON"):
+            read()
+    assert file.read_text() == "".join(lines)
+
+
+def test_a_schema_that_is_newer_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    info = json.loads((path / RUN_FILE).read_text())
+    (path / RUN_FILE).write_text(json.dumps({**info, "schema_version": SCHEMA_VERSION + 1}))
+    for read in (lambda: load_run("run", tmp_path), lambda: RunWriter.resume(path)):
+        with pytest.raises(StoreError, match=f"has schema {SCHEMA_VERSION + 1}.*takes a newer one"):
+            read()
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}", '{"schema_version": "x"}'])
+def test_a_run_file_that_cannot_be_read_is_named(tmp_path: Path, content: str) -> None:
+    path = write(tmp_path)
+    (path / RUN_FILE).write_text(content)
+    with pytest.raises(StoreError, match=r"run\.json cannot be read"):
+        load_run("run", tmp_path)
+
+
+def test_the_latest_run_is_the_one_begun_last(tmp_path: Path) -> None:
+    """By the time in run.json, whatever the folders are called."""
+    started(write(tmp_path, "c"), "2026-01-01T00:00:00+00:00")
+    started(write(tmp_path, "a"), "2026-01-03T00:00:00+00:00")
+    started(write(tmp_path, "b"), "2026-01-02T00:00:00+00:00")
+    assert find_run("latest", tmp_path).name == "a"
+    assert [p.name for p in iterate_runs(tmp_path)] == ["c", "b", "a"]
+
+
+def test_a_run_is_found_by_its_id_and_by_its_path(tmp_path: Path) -> None:
+    path = write(tmp_path / "results", "mine")
+    assert find_run("mine", tmp_path / "results") == path
+    assert find_run(str(path), tmp_path / "elsewhere") == path
+
+
+def test_an_unknown_run_is_refused_with_the_latest_known(tmp_path: Path) -> None:
+    for day in range(1, 8):
+        started(write(tmp_path, f"run{day}"), f"2026-01-0{day}T00:00:00+00:00")
+    with pytest.raises(StoreError, match=r"no run 'other'.*: run3, run4, run5, run6, run7$"):
+        find_run("other", tmp_path)
+
+
+def test_without_any_run_the_message_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"no runs in .* yet; `supcr-bench run` makes one"):
+        find_run("latest", tmp_path)
+    with pytest.raises(StoreError, match=r"no run 'x'.*: none"):
+        find_run("x", tmp_path)
+
+
+def test_folders_that_are_no_runs_are_passed_over(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "README.md").write_text("hello")
+    assert find_run("latest", tmp_path) == path
+
+
+def test_two_runs_begun_in_the_same_second_have_folders_of_their_own(tmp_path: Path) -> None:
+    paths = [write(tmp_path, "same") for _ in range(3)]
+    assert [p.name for p in paths] == ["same", "same-2", "same-3"]
+    assert [load_run(p, tmp_path).id for p in paths] == ["same", "same-2", "same-3"]
+
+
+def test_the_id_sorts_by_time_and_names_the_suite() -> None:
+    moment = datetime(2026, 11, 24, 5, 45, 1, tzinfo=UTC)
+    assert new_run_id("quick", moment) == "20261124T054501Z-quick"
+    later = moment.replace(hour=15)
+    assert new_run_id("a", later) > new_run_id("z", moment)
+    assert new_run_id("quick").endswith("Z-quick")
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be made"):
+        RunWriter.create(tmp_path / "file", "run", {})
+
+
+def test_finishing_notes_the_end_and_adds_up_the_starts(tmp_path: Path) -> None:
+    path = write(tmp_path, count=1)
+    assert load_run("run", tmp_path).info["finished_at"] is None
+    for _ in range(2):
+        with RunWriter.resume(path) as writer:
+            writer.finish({"wall_s": 10.0, "calls_s": 2.0})
+    info = load_run("run", tmp_path).info
+    assert info["finished_at"] is not None
+    assert info["accounting"] == {"wall_s": 20.0, "calls_s": 4.0}
+    assert info["environment"] == {"cpu": "some"}
+
+
+def test_updating_replaces_run_json_whole(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    with RunWriter.resume(path) as writer:
+        writer.update(note="checked")
+    assert load_run("run", tmp_path).info["note"] == "checked"
+    assert sorted(p.name for p in path.iterdir()) == [MEASUREMENTS_FILE, RUN_FILE]
+
+
+def test_a_figure_that_is_not_a_number_is_not_stored(tmp_path: Path) -> None:
+    """Strict JSON: a stored line can be read by anything."""
+    with RunWriter.create(tmp_path, "run", {"environment": {}}) as writer:
+        with pytest.raises(ValueError, match="JSON"):
+            writer.append(replace(RESULTS[0], loss=float("nan")))
+        writer.append(RESULTS[0])
+    assert load_run("run", tmp_path).results == (RESULTS[0],)

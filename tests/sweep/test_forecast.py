@@ -1,0 +1,138 @@
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from supcr_bench.sweep.forecast import FEWEST_CALLS, Forecast
+from supcr_bench.values.case import Case, Pass
+from supcr_bench.values.cell import Budget
+from supcr_bench.values.growth_law import LAWS
+from supcr_bench.values.result import Result, Status
+from tests.examples import measured
+
+BUDGET = Budget(time_limit_s=10.0)
+
+
+def case(n: int, pass_: Pass = "forward", **fields: Any) -> Case:
+    return Case(batch_size=n, pass_=pass_, **fields)
+
+
+def ended(n: int, status: Status, **fields: Any) -> Result:
+    return Result(implementation="one", case=case(n, **fields), status=status)
+
+
+def after(*results: Result, **claims: str) -> Forecast:
+    forecast = Forecast({name: LAWS[law] for name, law in claims.items()})
+    for result in results:
+        forecast.observe(result)
+    return forecast
+
+
+def test_nothing_known_predicts_and_skips_nothing() -> None:
+    assert after().call_s("one", case(64)) is None
+    assert after().skip("one", case(64), BUDGET) is None
+
+
+def test_one_size_without_a_claim_predicts_the_same_time() -> None:
+    assert after(measured(64, 0.5)).call_s("one", case(128)) == (0.5, "as at N=64")
+
+
+def test_one_size_with_a_claim_predicts_by_the_claim() -> None:
+    predicted = after(measured(64, 0.5), one="N^3").call_s("one", case(128))
+    assert predicted is not None
+    assert predicted[0] == 4.0
+    assert all(word in predicted[1] for word in ("N=64", "claim", "N^3"))
+
+
+def test_a_claim_is_not_used_at_the_size_that_is_known() -> None:
+    assert after(measured(64, 0.5), one="N^3").call_s("one", case(64)) == (0.5, "as at N=64")
+
+
+def test_two_sizes_outweigh_a_claim() -> None:
+    forecast = after(measured(32, 0.1), measured(64, 0.4), one="N^4")
+    predicted = forecast.call_s("one", case(128))
+    assert predicted is not None
+    assert predicted[0] == pytest.approx(1.6)
+    assert all(word in predicted[1] for word in ("N=32", "64", "N^2.0"))
+    assert "claim" not in predicted[1]
+
+
+@given(st.floats(0.5, 4), st.sampled_from([2, 4, 16]))
+@settings(deadline=None, derandomize=True, max_examples=30)
+def test_a_power_law_is_continued(power: float, factor: int) -> None:
+    forecast = after(*(measured(n, 1e-6 * n**power) for n in (16, 32, 64)))
+    predicted = forecast.call_s("one", case(64 * factor))
+    assert predicted is not None
+    assert predicted[0] == pytest.approx(1e-6 * (64 * factor) ** power)
+
+
+def test_a_time_that_falls_is_not_predicted_to_fall_further() -> None:
+    predicted = after(measured(32, 0.4), measured(64, 0.1)).call_s("one", case(1024))
+    assert predicted is not None
+    assert predicted[0] == pytest.approx(0.1)
+
+
+def test_the_median_of_the_samples_counts() -> None:
+    forecast = after(measured(64, (0.1, 0.1, 0.1, 9.0, 9.0)))
+    assert forecast.call_s("one", case(64)) == (0.1, "as at N=64")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"implementation": "two"},
+        {"pass_": "training"},
+        {"dims": 2},
+        {"nan_density": 0.5},
+        {"dtype": "float64"},
+    ],
+)
+def test_other_series_say_nothing(other: dict[str, Any]) -> None:
+    assert after(measured(64, 0.5, **other)).call_s("one", case(128)) is None
+
+
+def test_a_case_is_skipped_when_the_fewest_calls_would_not_fit() -> None:
+    fits = BUDGET.time_limit_s / FEWEST_CALLS
+    assert after(measured(64, fits * 0.999)).skip("one", case(64), BUDGET) is None
+    prediction = after(measured(64, fits * 1.001)).skip("one", case(64), BUDGET)
+    assert prediction is not None
+    assert prediction.seconds == pytest.approx(fits * 1.001)
+    assert all(part in prediction.reason for part in ("1.11 s a call", "as at N=64"))
+    assert prediction.reason.endswith("would pass the limit of 10.0 s")
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(Status.OUT_OF_MEMORY, "out of memory"), (Status.TIMED_OUT, "timed out")]
+)
+def test_larger_sizes_are_skipped_once_a_series_has_ended(status: Status, words: str) -> None:
+    forecast = after(measured(32, 1e-3), ended(64, status))
+    prediction = forecast.skip("one", case(128), BUDGET)
+    assert prediction is not None
+    assert prediction.seconds is None
+    assert prediction.reason == f"{words} at N=64 already"
+    assert forecast.skip("one", case(32), BUDGET) is None
+    assert forecast.skip("one", case(64), BUDGET) is None
+    assert forecast.skip("one", case(128, "training"), BUDGET) is None
+
+
+def test_the_smallest_end_of_a_series_counts() -> None:
+    sizes = (256, 64, 128)
+    forecast = after(*(ended(n, Status.OUT_OF_MEMORY) for n in sizes))
+    prediction = forecast.skip("one", case(512), BUDGET)
+    assert prediction is not None
+    assert prediction.reason == "out of memory at N=64 already"
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.SKIPPED])
+def test_a_failure_at_one_size_ends_no_series(status: Status) -> None:
+    assert after(ended(64, status)).skip("one", case(128), BUDGET) is None
+
+
+def test_what_is_expected_covers_the_sampling_and_the_fewest_calls() -> None:
+    quick, slow, too_slow = (after(measured(64, s)) for s in (1e-6, 0.5, 5.0))
+    at = case(64)
+    assert quick.expected_s("one", at, BUDGET) == pytest.approx(0.05 + BUDGET.sampling_s)
+    assert slow.expected_s("one", at, BUDGET) == pytest.approx(0.05 + 0.5 * FEWEST_CALLS)
+    assert too_slow.expected_s("one", at, BUDGET) == 0
+    assert after().expected_s("one", at, BUDGET) > 0

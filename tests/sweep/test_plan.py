@@ -1,0 +1,124 @@
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from supcr_bench.sweep.plan import OwnLabels, PlannedCell, make_budget, make_plan
+from supcr_bench.sweep.suite import Suite, load_suite, suite_names
+from supcr_bench.values.cell import Arm
+from supcr_bench.values.errors import InputError, SuiteError
+
+
+def suite(**fields: Any) -> Suite:
+    return Suite.model_validate(
+        {"name": "mine", "purpose": "To see.", "implementations": ["a"], **fields}
+    )
+
+
+def sizes(plan: list[PlannedCell]) -> list[int]:
+    return [planned.workload.batch_size for planned in plan]
+
+
+def test_a_grid_is_the_product_of_its_axes() -> None:
+    plan = make_plan(
+        suite(axes={"batch_size": [8, 16], "dims": [1, 2], "nan_density": [0, 0.5]}), ["a"]
+    )
+    found = {(p.workload.batch_size, p.workload.dims, p.workload.nan_density) for p in plan}
+    assert len(plan) == 8
+    assert found == {(n, d, x) for n in (8, 16) for d in (1, 2) for x in (0.0, 0.5)}
+
+
+def test_the_arms_of_a_cell_are_every_implementation_in_every_pass() -> None:
+    (planned,) = make_plan(suite(), ["a", "b"])
+    assert planned.arms == (
+        Arm("a", "forward"),
+        Arm("a", "training"),
+        Arm("b", "forward"),
+        Arm("b", "training"),
+    )
+    cell = planned.as_cell(planned.arms[:1], "session")
+    assert (cell.workload, cell.arms, cell.session) == (
+        planned.workload,
+        (Arm("a", "forward"),),
+        "session",
+    )
+
+
+def test_batch_sizes_rise_within_each_series() -> None:
+    plan = make_plan(suite(axes={"batch_size": [64, 8, 16], "dims": [2, 1]}), ["a"])
+    assert sizes(plan) == [8, 16, 64, 8, 16, 64]
+    assert [p.workload.dims for p in plan] == [2, 2, 2, 1, 1, 1]
+
+
+def test_batch_sizes_rise_across_grids_too() -> None:
+    grid = [{"batch_size": [16, 64]}, {"batch_size": 32, "labels": "tied"}, {"batch_size": [8, 32]}]
+    plan = make_plan(suite(grid=grid), ["a"])
+    assert [(p.workload.labels, p.workload.batch_size) for p in plan] == [
+        ("continuous", 8),
+        ("continuous", 16),
+        ("continuous", 32),
+        ("continuous", 64),
+        ("tied", 32),
+    ]
+
+
+def test_a_workload_of_two_grids_is_one_cell_with_the_passes_of_both() -> None:
+    grid = [{"pass": "forward"}, {"pass": "training"}, {"pass": ["forward", "training"]}]
+    (planned,) = make_plan(suite(grid=grid), ["a"])
+    assert planned.arms == (Arm("a", "forward"), Arm("a", "training"))
+
+
+def test_seed_and_definition_of_the_suite_reach_every_workload() -> None:
+    plan = make_plan(suite(seed=5, definition="paper", axes={"dims": [1, 2]}), ["a"])
+    assert {(p.workload.seed, p.workload.definition) for p in plan} == {(5, "paper")}
+
+
+def test_own_labels_bring_dimensions_density_and_kind() -> None:
+    own = OwnLabels("file:0123456789ab", dims=3, rows=100)
+    axes = {"batch_size": [8, 16], "dims": [1, 2], "nan_density": [0, 0.5], "labels": "tied"}
+    plan = make_plan(suite(axes=axes), ["a"], own)
+    assert sizes(plan) == [8, 16]
+    assert {(p.workload.dims, p.workload.nan_density, p.workload.labels) for p in plan} == {
+        (3, None, "file:0123456789ab")
+    }
+
+
+def test_a_batch_larger_than_the_labels_file_is_refused_before_anything_runs() -> None:
+    own = OwnLabels("file:0123456789ab", dims=1, rows=20)
+    with pytest.raises(InputError, match=r"has 20 rows.*batch of 32; use --batch-size up to 20"):
+        make_plan(suite(axes={"batch_size": [8, 32]}), ["a"], own)
+    assert sizes(make_plan(suite(axes={"batch_size": 20}), ["a"], own)) == [20]
+
+
+def test_without_implementations_there_is_nothing_to_run() -> None:
+    with pytest.raises(SuiteError, match="nothing to run"):
+        make_plan(suite(), [])
+
+
+def test_no_cell_of_a_shipped_suite_comes_twice_or_out_of_order() -> None:
+    for name in suite_names():
+        plan = make_plan(load_suite(name), ["a"])
+        workloads = [p.workload for p in plan]
+        assert len(set(workloads)) == len(workloads)
+        for one, next_ in pairwise(workloads):
+            assert one.series() != next_.series() or one.batch_size < next_.batch_size
+
+
+def test_the_budget_is_the_suites_within_four_fifths_of_free_memory() -> None:
+    limited = suite(
+        budget={
+            "time_limit": "3s",
+            "sampling": "100ms",
+            "precision": 0.1,
+            "memory_limit": "1GiB",
+            "threads": 2,
+        }
+    )
+    roomy, tight = (make_budget(limited, free) for free in (lambda: 2**40, lambda: 10**9))
+    assert roomy.time_limit_s == 3.0
+    assert roomy.sampling_s == 0.1
+    assert roomy.precision == 0.1
+    assert roomy.threads == 2
+    assert roomy.memory_limit_bytes == 2**30
+    assert tight.memory_limit_bytes == 8 * 10**8
+    assert make_budget(suite(), lambda: 1000).memory_limit_bytes == 800
