@@ -18,6 +18,10 @@ NAMED_AT_LEAST = 0.9
 """Of the seeded bugs that have a name, this share must be named right."""
 
 
+def _missed(row: SelfTestRow) -> str:
+    return f"MISSED, {row.left_out} cases left out" if row.left_out else "MISSED"
+
+
 def self_test(console: Console, file: Path | None) -> bool:
     """Run it, print the table, and say whether the verifier holds."""
     torch.set_num_threads(1)  # small problems; threads would only add noise
@@ -37,7 +41,7 @@ def self_test(console: Console, file: Path | None) -> bool:
                     (
                         r.bug,
                         r.group,
-                        ", ".join(r.caught_by) or "MISSED",
+                        ", ".join(r.caught_by) or _missed(r),
                         "; ".join(r.diagnosed) or MISSING,
                     )
                     for r in rows

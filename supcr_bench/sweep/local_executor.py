@@ -32,14 +32,14 @@ class LocalExecutor:
     """One worker process at a time.
 
     Args:
-        threads: of torch in the worker; 0 for as many as the machine gives.
+        threads: of torch in the worker.
         labels: ``FILE:COLUMN,...`` of a person's own labels.
 
     Raises:
         WorkerError: a worker cannot be started.
     """
 
-    def __init__(self, threads: int = 0, labels: str | None = None) -> None:
+    def __init__(self, threads: int = 1, labels: str | None = None) -> None:
         self._threads = threads
         self._labels = labels
         self._worker: WorkerProcess | None = WorkerProcess(threads)

@@ -49,7 +49,7 @@ _FIXES = {
     "sampling": "write it like 10s, 500ms or 2min",
     "memory_limit": "write it like 4GiB or 500MB",
     "precision": "use a fraction above 0 and below 1",
-    "threads": "use a whole number; 0 takes all that the machine gives",
+    "threads": "use a whole number; 0 takes every core but one",
     "purpose": "say in a sentence what the suite is for",
     "grid": "write one or more [[grid]] tables",
 }

@@ -27,7 +27,7 @@ class Budget:
             fraction of it, on either side.
         shortest_sample_s: calls are repeated until a sample is at least this long, so that the
             clock's resolution is no part of it.
-        threads: of torch in the worker; 0 for as many as the machine gives.
+        threads: of torch in the worker.
     """
 
     time_limit_s: float = 10.0
@@ -35,7 +35,7 @@ class Budget:
     sampling_s: float = 0.5
     precision: float = 0.02
     shortest_sample_s: float = 0.002
-    threads: int = 0
+    threads: int = 1
 
 
 @dataclass(frozen=True, slots=True)

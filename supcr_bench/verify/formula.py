@@ -5,6 +5,7 @@ or wrong, any combination can be evaluated, so that an implementation's numbers 
 among them: that is how a definition is recognised and how a fault is named.
 """
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -256,9 +257,9 @@ def _view_sum(formula: Formula, rows: Tensor, delta: Tensor, problem: Problem) -
     off = ~torch.eye(m, dtype=torch.bool)
     contrast = torch.logsumexp(terms[off], dim=1)
     if formula.eps == "floor":
-        contrast = contrast.clamp(min=torch.log(torch.tensor(formula.eps_value)).item())
+        contrast = contrast.clamp(min=math.log(formula.eps_value))
     elif formula.eps == "added":
-        contrast = torch.logaddexp(contrast, torch.full_like(contrast, formula.eps_value).log())
+        contrast = torch.logaddexp(contrast, torch.full_like(contrast, math.log(formula.eps_value)))
     if formula.gradient == "contrast_detached":
         contrast = contrast.detach()
     return (contrast - s[off]).sum()

@@ -22,6 +22,7 @@ class SelfTestRow:
         caught_by: checks of that kind that failed; empty where it was missed.
         nameable: what it is, if a variation of the definition is it.
         diagnosed: what the verifier said it is.
+        left_out: cases that a slow machine left out: a bug that was missed then proves nothing.
     """
 
     bug: str
@@ -29,6 +30,7 @@ class SelfTestRow:
     caught_by: tuple[str, ...]
     nameable: str | None
     diagnosed: tuple[str, ...]
+    left_out: int
 
     @property
     def caught(self) -> bool:
@@ -64,6 +66,7 @@ def verify_bug(bug: SeededBug, seed: int = 0) -> tuple[SelfTestRow, Verification
             caught_by=tuple(o.check for o in failed if o.group == bug.group),
             nameable=bug.diagnosis,
             diagnosed=diagnosis.causes if diagnosis else (),
+            left_out=sum(o.left_out for o in outcomes),
         ),
         verification,
     )

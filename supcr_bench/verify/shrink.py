@@ -1,5 +1,6 @@
 """The smallest failing case: fewer rows, dimensions and columns, as long as it still fails."""
 
+import time
 from collections.abc import Callable, Iterator
 
 import torch
@@ -9,6 +10,7 @@ from supcr_bench.verify.bench import Bench
 from supcr_bench.verify.problem import Problem
 
 MOST_TRIALS = 60
+LONGEST_S = 5.0
 LITERAL_UP_TO = 60
 """Numbers that a snippet writes out; a larger problem is made from its specification."""
 
@@ -29,14 +31,14 @@ def shrink(
         problem: one that fails.
         still: whether a problem still shows the fault.
     """
-    tried = 0
+    tried, began = 0, time.perf_counter()
     smaller = True
-    while smaller and tried < MOST_TRIALS:
+    while smaller:
         smaller = False
         for candidate in _steps(problem):
             tried += 1
-            if tried > MOST_TRIALS:
-                break
+            if tried > MOST_TRIALS or time.perf_counter() - began > LONGEST_S:
+                return problem
             if still(bench, candidate):
                 problem, smaller = candidate, True
                 break

@@ -160,8 +160,7 @@ def main() -> None:
 
     from supcr_bench.measure.environment import collect_environment
 
-    if int(threads):
-        torch.set_num_threads(int(threads))
+    torch.set_num_threads(int(threads))
     say({"hello": collect_environment()})
     worker = Worker(say, ActivityPage(Path(page_path)))
     while (request := inbox.get()) is not None:

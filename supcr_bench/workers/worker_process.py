@@ -29,22 +29,21 @@ class WorkerProcess:
     """One worker.
 
     Args:
-        threads: of torch in it; 0 leaves the choice to torch.
+        threads: of torch in it.
 
     Raises:
         WorkerError: it does not come up.
     """
 
-    def __init__(self, threads: int = 0) -> None:
+    def __init__(self, threads: int = 1) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="supcr-bench-")
         folder = Path(self._folder.name)
         self._errors = folder / "stderr"
         self._page = ActivityPage(folder / "activity")
         environment = dict(os.environ)
         environment["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
-        if threads:
-            for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-                environment[name] = str(threads)
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            environment[name] = str(threads)
         with self._errors.open("wb") as stderr:
             self._process = subprocess.Popen(
                 [
