@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # An editable install with its extras, at the versions that CI pins.
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: setup check format test bench clean
+.PHONY: setup check format test bench self-test false-alarms clean
 
 setup: $(VENV)/.installed
 
@@ -30,6 +30,13 @@ test: setup
 
 bench: setup
 	$(BIN)/supcr-bench run default
+
+# Longer studies of the verifier, of some minutes each.
+self-test: setup
+	$(BIN)/supcr-bench verify --self-test
+
+false-alarms: setup
+	$(BIN)/python -m supcr_bench.commands.false_alarms
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,26 @@
+"""``make false-alarms``: how often the verifier finds fault with implementations that are right."""
+
+import sys
+
+import torch
+
+from supcr_bench.verify.self_test import false_alarms
+
+SEEDS = 200
+
+
+def main() -> int:
+    """Verify every right implementation with that many seeds; print each alarm and the count."""
+    torch.set_num_threads(1)
+    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else SEEDS
+    count = 0
+    for seed in range(seeds):
+        for alarm in false_alarms(seed):
+            count += 1
+            print(f"seed {seed}: {alarm}", flush=True)
+    print(f"{count} false alarms over {seeds} seeds")
+    return 1 if count else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
