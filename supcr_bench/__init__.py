@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from supcr_bench.store.run import Run
     from supcr_bench.store.run import load_run as load
-    from supcr_bench.verify.python_api import verify
+    from supcr_bench.verification.python_api import verify
 
 __version__ = "0.1.0"
 __all__ = ["Run", "__version__", "load", "verify"]
@@ -25,7 +25,7 @@ def __getattr__(name: str) -> object:
 
         return Run
     if name == "verify":
-        from supcr_bench.verify.python_api import verify
+        from supcr_bench.verification.python_api import verify
 
         return verify
     raise AttributeError(f"module 'supcr_bench' has no attribute {name!r}")

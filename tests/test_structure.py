@@ -19,7 +19,7 @@ FLOORS = (
     "reference",
     "subjects",
     "measure",
-    "verify",
+    "verification",
     "store",
     "workers",
     "sweep",

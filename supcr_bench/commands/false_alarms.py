@@ -4,7 +4,7 @@ import sys
 
 import torch
 
-from supcr_bench.verify.self_test import false_alarms
+from supcr_bench.verification.self_test import false_alarms
 
 SEEDS = 200
 

@@ -11,8 +11,8 @@ from rich.text import Text
 from supcr_bench.render.grids import Grid
 from supcr_bench.render.terminal import rich_table
 from supcr_bench.values.units import MISSING
-from supcr_bench.verify.bugs.catalogue import BUGS
-from supcr_bench.verify.self_test import SelfTestRow, run_self_test
+from supcr_bench.verification.bugs.catalogue import BUGS
+from supcr_bench.verification.self_test import SelfTestRow, run_self_test
 
 NAMED_AT_LEAST = 0.9
 """Of the seeded bugs that have a name, this share must be named right."""

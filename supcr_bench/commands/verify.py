@@ -12,9 +12,9 @@ from supcr_bench.render.terminal import rich_table
 from supcr_bench.subjects.registry import locate, registered
 from supcr_bench.values.definition import Definition, get_definition
 from supcr_bench.values.errors import UsageError
-from supcr_bench.verify.outcome import Verdict
-from supcr_bench.verify.present import HEADERS, finding_lines, row
-from supcr_bench.verify.verification import Verification
+from supcr_bench.verification.outcome import Verdict
+from supcr_bench.verification.present import HEADERS, finding_lines, row
+from supcr_bench.verification.verification import Verification
 from supcr_bench.workers.verification import WorkerVerification
 
 AUTO = "auto"

@@ -7,8 +7,8 @@ from typing import Any
 
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.definition import Definition
-from supcr_bench.verify.outcome import Diagnosis, Outcome, Verdict
-from supcr_bench.verify.verification import Verification
+from supcr_bench.verification.outcome import Diagnosis, Outcome, Verdict
+from supcr_bench.verification.verification import Verification
 from supcr_bench.workers.worker_process import WorkerProcess
 
 CHECK_LIMIT_S = 20.0

@@ -85,8 +85,8 @@ class Worker:
     def _verify(self, request: Message) -> None:
         from supcr_bench.subjects.registry import Subject, load
         from supcr_bench.values.definition import Definition
-        from supcr_bench.verify.python_api import make_verifier
-        from supcr_bench.verify.run_checks import all_checks
+        from supcr_bench.verification.python_api import make_verifier
+        from supcr_bench.verification.run_checks import all_checks
 
         subject = Subject(**request["subject"])
         definition = request["definition"]

@@ -1,0 +1,324 @@
+"""Right implementations of the family, taken apart into steps that a seeded bug can replace.
+
+Every candidate set gets its own log-sum-exp, so that no temperature overflows and a set of one is
+exactly its member. That is N^3 work, done in blocks of anchors whose inner results are thrown away
+and recomputed in the backward.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+SETS_AT_ONCE = 2**19
+"""Elements of one [anchors, M, M] block."""
+SMALLEST_NORM = 1e-12
+"""Floor of an embedding's norm: an all-zero row has similarity 0 to everything."""
+
+
+class RankedContrast(nn.Module):
+    """What the family shares; a subclass adds the call.
+
+    Args:
+        temperature: tau.
+        weights: one weight for each label dimension; equal by default.
+        eps: floor of each denominator.
+    """
+
+    weights: Tensor | None
+    itself_when_tied: ClassVar[bool] = False
+    """Whether an anchor is a candidate against partners whose label ties with its own."""
+
+    def __init__(
+        self, temperature: float = 0.1, weights: Tensor | None = None, eps: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.eps = eps
+        self.register_buffer("weights", None if weights is None else weights.detach().clone())
+
+    # Labels.
+
+    def read_labels(self, labels: Tensor) -> Tensor:
+        """[N] or [N, D] to [N, D].
+
+        Raises:
+            ValueError: a label is infinite, where no distance orders anything.
+        """
+        if torch.isinf(labels).any():
+            raise ValueError("a label is infinite: labels are finite, or NaN where missing")
+        return labels.unsqueeze(1) if labels.ndim == 1 else labels
+
+    def valid_rows(self, labels: Tensor, c: int) -> Tensor:
+        """Indices of the rows that have label c: [M]."""
+        return torch.nonzero(~torch.isnan(labels[:, c])).squeeze(1)
+
+    def distances(self, y: Tensor) -> Tensor:
+        """Label distances of all pairs of rows, in the labels' dtype: [M] to [M, M]."""
+        return (y.unsqueeze(1) - y.unsqueeze(0)).abs()
+
+    def groups(self, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """For each loss of the vector, the rows that count and their distances."""
+        for c in range(labels.shape[1]):
+            rows = self.valid_rows(labels, c)
+            yield rows, self.distances(labels[rows, c])
+
+    # Similarities.
+
+    def norms(self, rows: Tensor) -> Tensor:
+        """[M, d] to [M, 1], scaled so that no square overflows or vanishes."""
+        largest = rows.detach().abs().amax(dim=1, keepdim=True)
+        scale = torch.where(largest > 0, largest, 1.0)
+        lengths: Tensor = (rows / scale).norm(dim=1, keepdim=True)
+        return lengths * scale
+
+    def unit(self, rows: Tensor) -> Tensor:
+        """Rows of length 1."""
+        return rows / self.norms(rows).clamp(min=SMALLEST_NORM)
+
+    def similarity(self, rows: Tensor) -> Tensor:
+        """[M, d] to [M, M]: the cosine of every pair."""
+        unit = self.unit(rows)
+        return unit @ unit.mT
+
+    def logits(self, rows: Tensor) -> Tensor:
+        """Similarities over the temperature."""
+        return self.similarity(rows) / self.temperature
+
+    def logits_among(self, view: Tensor, rows: Tensor) -> Tensor:
+        """Of the rows that count; the others are left out before anything is computed."""
+        return self.logits(view[rows])
+
+    # The contrast of a block of B anchors.
+
+    def itself(self, delta: Tensor, anchors: Tensor) -> Tensor:
+        """[B, M]: whether a column is the anchor of its row."""
+        return anchors.unsqueeze(1) == torch.arange(delta.shape[1], device=anchors.device)
+
+    def candidates(self, delta: Tensor, anchors: Tensor) -> Tensor:
+        """[B, j, k]: whether k is in S(i,j), for anchors i with distances [B, M]."""
+        chosen = delta.unsqueeze(1) >= delta.unsqueeze(2)
+        if not self.itself_when_tied:
+            chosen = chosen & ~self.itself(delta, anchors).unsqueeze(1)
+        return chosen
+
+    def log_contrast(self, s: Tensor, chosen: Tensor) -> Tensor:
+        """[B, M] and [B, M, M] to [B, M]: the log-sum-exp over each candidate set."""
+        return torch.logsumexp(s.unsqueeze(1).masked_fill(~chosen, -math.inf), dim=2)
+
+    def floor(self, contrast: Tensor) -> Tensor:
+        """The log of max(eps, denominator)."""
+        return contrast.clamp(min=math.log(self.eps) if self.eps > 0 else -math.inf)
+
+    def anchor_sum(self, s: Tensor, delta: Tensor, anchors: Tensor) -> Tensor:
+        """Over the block's anchors and all their partners."""
+        contrast = self.floor(self.log_contrast(s, self.candidates(delta, anchors)))
+        return (contrast - s).masked_fill(self.itself(delta, anchors), 0.0).sum()
+
+    def pair_sum(self, s: Tensor, delta: Tensor) -> Tensor:
+        """Over all i != j."""
+        m = len(s)
+        size = max(1, SETS_AT_ONCE // (m * m))
+        blocks = zip(
+            torch.split(s, size),
+            torch.split(delta, size),
+            torch.split(torch.arange(m, device=s.device), size),
+            strict=True,
+        )
+        if size >= m:
+            return self.anchor_sum(*next(blocks))
+        sums = [
+            checkpoint(self.anchor_sum, *block, use_reentrant=False, preserve_rng_state=False)
+            for block in blocks
+        ]
+        return torch.stack(sums).sum()
+
+    # Put together.
+
+    def normaliser(self, m: int, n: int) -> int:
+        """Of M valid rows among N: the number of pairs."""
+        return m * (m - 1)
+
+    def no_pairs(self, views: Sequence[Tensor]) -> Tensor:
+        """Zero, with a graph, so that it can be trained on."""
+        return torch.stack([view[:0].sum() for view in views]).sum()
+
+    def dimension_loss(
+        self, views: Sequence[Tensor], rows: Tensor, delta: Tensor, n: int
+    ) -> Tensor:
+        """One loss of the vector."""
+        m = len(rows)
+        if m < 2:
+            return self.no_pairs(views)
+        sums = [self.pair_sum(self.logits_among(view, rows), delta) for view in views]
+        return torch.stack(sums).sum() / self.normaliser(m, n)
+
+    def working_dtype(self, views: Sequence[Tensor]) -> torch.dtype:
+        """The inputs' own, but not below float32: a sum over N^2 pairs overflows float16."""
+        dtype = torch.float32
+        for view in views:
+            dtype = torch.promote_types(dtype, view.dtype)
+        return dtype
+
+    def precision(self, view: Tensor) -> AbstractContextManager[object]:
+        """The context that everything is computed in: nothing lowered by an autocast around it."""
+        return torch.autocast(view.device.type, enabled=False)
+
+    def losses(self, views: Sequence[Tensor], labels: Tensor) -> Tensor:
+        """[N, d] each and [N, D] to the vector of losses."""
+        with self.precision(views[0]):
+            dtype = self.working_dtype(views)
+            own = [view.to(dtype) for view in views]
+            n = len(labels)
+            return torch.stack(
+                [self.dimension_loss(own, rows, delta, n) for rows, delta in self.groups(labels)]
+            )
+
+    def dimension_weights(self, parts: Tensor) -> Tensor:
+        """[D], not normalised.
+
+        Raises:
+            ValueError: there are more or fewer weights than dimensions.
+        """
+        if self.weights is None:
+            return torch.ones_like(parts)
+        if self.weights.shape != parts.shape:
+            raise ValueError(f"{len(self.weights)} weights for {len(parts)} label dimensions")
+        return self.weights.to(parts)
+
+    def combine(self, parts: Tensor, labels: Tensor) -> Tensor:
+        """The weighted mean of the vector."""
+        weights = self.dimension_weights(parts)
+        return (parts * weights).sum() / weights.sum()
+
+
+def joined(first: Tensor, second: Tensor, labels: Tensor) -> tuple[list[Tensor], Tensor]:
+    """Two views as one of twice the rows."""
+    return [torch.cat((first, second))], labels.repeat(2, 1)
+
+
+class RightSupCR(RankedContrast):
+    """The definition ``torchcell``: two views, a loss for each label dimension.
+
+    Args:
+        temperature: tau.
+        weights: one weight for each label dimension; equal by default.
+        eps: floor of each denominator.
+    """
+
+    itself_when_tied = True
+
+    def __init__(
+        self, temperature: float = 0.1, weights: Tensor | None = None, eps: float = 1e-7
+    ) -> None:
+        super().__init__(temperature, weights, eps)
+
+    def arrange(
+        self, perturbed: Tensor, intact: Tensor, labels: Tensor
+    ) -> tuple[Sequence[Tensor], Tensor]:
+        """The views whose losses are summed, and the labels of their rows."""
+        return (perturbed, intact), labels
+
+    def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """[N, d], [N, d] and [N, D] to the loss and the [D] per-dimension losses."""
+        dtype = torch.promote_types(perturbed.dtype, intact.dtype)
+        views, labels = self.arrange(perturbed, intact, self.read_labels(labels))
+        parts = self.losses(views, labels)
+        return self.combine(parts, labels).to(dtype), parts.to(dtype)
+
+
+class RightPaper(RightSupCR):
+    """The definition ``paper``: the anchor is never a candidate, and there is no floor."""
+
+    itself_when_tied = False
+
+    def floor(self, contrast: Tensor) -> Tensor:
+        """None, whatever eps is."""
+        return contrast
+
+
+class JointLabels(RankedContrast):
+    """One label distance over all dimensions, the L1 distance; missing labels not supported.
+
+    Args:
+        temperature: tau.
+    """
+
+    def __init__(self, temperature: float) -> None:
+        super().__init__(temperature)
+
+    def distances(self, y: Tensor) -> Tensor:
+        """[M, D] to [M, M]."""
+        return (y.unsqueeze(1) - y.unsqueeze(0)).abs().sum(dim=2)
+
+    def groups(self, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """A single loss, over every row.
+
+        Raises:
+            ValueError: a label is missing.
+        """
+        if torch.isnan(labels).any():
+            raise ValueError("a label is missing: this loss needs them all")
+        yield torch.arange(len(labels), device=labels.device), self.distances(labels)
+
+
+class RightRankNContrast(JointLabels):
+    """The definition ``rank-n-contrast``, with the official call.
+
+    Args:
+        temperature: tau.
+    """
+
+    def __init__(self, temperature: float = 2.0) -> None:
+        super().__init__(temperature)
+
+    def similarity(self, rows: Tensor) -> Tensor:
+        """The negative Euclidean distance of every pair; its gradient at distance 0 is 0."""
+        distance: Tensor = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
+        return -distance
+
+    def arrange(self, features: Tensor, labels: Tensor) -> tuple[Sequence[Tensor], Tensor]:
+        """[N, 2, d] to one view of 2 N rows."""
+        first, second = features.unbind(dim=1)
+        return joined(first, second, labels)
+
+    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
+        """[N, 2, d] and [N, D] or [N] to the loss."""
+        views, labels = self.arrange(features, self.read_labels(labels))
+        return self.losses(views, labels)[0].to(features.dtype)
+
+
+class RightConcatenated(JointLabels):
+    """Two views concatenated, cosine similarity.
+
+    Args:
+        temperature: tau.
+    """
+
+    def __init__(self, temperature: float = 0.1) -> None:
+        super().__init__(temperature)
+
+    def forward(self, z1: Tensor, z2: Tensor, labels: Tensor) -> Tensor:
+        """[N, d], [N, d] and [N, D] or [N] to the loss."""
+        views, labels = joined(z1, z2, self.read_labels(labels))
+        return self.losses(views, labels)[0].to(torch.promote_types(z1.dtype, z2.dtype))
+
+
+class RightSingleView(RankedContrast):
+    """A single view, cosine similarity, the label dimensions weighted alike.
+
+    Args:
+        temperature: tau.
+    """
+
+    def __init__(self, temperature: float = 0.1) -> None:
+        super().__init__(temperature)
+
+    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
+        """[N, d] and [N, D] or [N] to the loss."""
+        labels = self.read_labels(labels)
+        return self.combine(self.losses([features], labels), labels).to(features.dtype)

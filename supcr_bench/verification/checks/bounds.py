@@ -1,0 +1,45 @@
+"""The loss lies between 0 and what the temperature allows."""
+
+import math
+from collections.abc import Iterator
+
+from supcr_bench.verification.bench import Bench, Check, bounds_of
+from supcr_bench.verification.outcome import Trial
+
+
+def run(bench: Bench) -> Iterator[Trial]:
+    """Every partner is among its own candidates, so no term is negative.
+
+    With cosines no term exceeds log M + 2 / tau either.
+    """
+    specs = [
+        {"n": n, "dims": 1, "labels": labels, "seed": n}
+        for n in (3, 5, 17)
+        for labels in ("continuous", "tied")
+    ]
+    for problem in bench.problems(specs):
+        loss = float(bench.ask(problem).loss)
+        bound = bounds_of(problem, bench.definition, bench.reference(problem)).loss
+        views = 2 if bench.definition.views == "sum" else 1
+        rows = (
+            2 * len(problem.labels)
+            if bench.definition.views == "concatenate"
+            else len(problem.labels)
+        )
+        most = math.inf
+        if bench.definition.similarity == "cosine":
+            most = views * (math.log(rows) + 2 / problem.temperature)
+        error = max(-loss, loss - most, 0.0)
+        finding = None
+        if not error <= bound:
+            finding = f"the loss is {loss:.6g}, outside 0 to {most:.6g}"
+        tolerances = error / bound if math.isfinite(loss) else math.inf
+        yield Trial(problem.name, tolerances, error, bound, finding, problem)
+
+
+CHECK = Check(
+    name="bounds",
+    group="relations",
+    why="a negative loss means that the partner is missing from its own denominator",
+    run=run,
+)

@@ -1,0 +1,28 @@
+"""Without weights every dimension counts the same, however many there are."""
+
+from collections.abc import Iterator
+
+from supcr_bench.verification.bench import Bench, Check
+from supcr_bench.verification.outcome import Trial, outright
+
+
+def run(bench: Bench) -> Iterator[Trial]:
+    """Built without weights, for one, two and three dimensions."""
+    bench.require(bench.takes_weights, "takes no dimension weights")
+    for dims in (1, 2, 3):
+        problem = bench.problem(n=7, dims=dims)
+        problem = problem.changed("default weights")
+        try:
+            module = bench.candidate.build(problem, weights=False)
+        except Exception as error:  # noqa: BLE001 - whatever it raises
+            yield outright(problem.name, f"raises {type(error).__name__}: {error}", problem)
+            continue
+        yield bench.compare(problem, module=module)
+
+
+CHECK = Check(
+    name="default weights",
+    group="robustness",
+    why="weights for two dimensions broadcast silently over one, and raise for three",
+    run=run,
+)

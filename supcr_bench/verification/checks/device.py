@@ -1,0 +1,42 @@
+"""A module takes its tensors along when it moves."""
+
+from collections.abc import Iterator
+
+import torch
+
+from supcr_bench.verification.bench import Bench, Check
+from supcr_bench.verification.outcome import Trial, outright
+
+
+def run(bench: Bench) -> Iterator[Trial]:
+    """Moved to the meta device, which every machine has, no tensor may stay behind."""
+    problem = bench.problem(n=5, dims=2)
+    module = bench.candidate.build(problem)
+    bench.require(isinstance(module, torch.nn.Module), "is not a torch.nn.Module")
+    assert isinstance(module, torch.nn.Module)
+    module.to("meta")
+    for part_name, part in module.named_modules():
+        for name, value in vars(part).items():
+            if isinstance(value, torch.Tensor) and value.device.type != "meta":
+                full = f"{part_name}.{name}".lstrip(".")
+                yield outright(full, f"{full} stays behind: it is not a buffer or a parameter")
+    left = [name for name, b in module.named_buffers() if b.device.type != "meta"]
+    yield outright("buffers", f"{', '.join(left)} stay behind" if left else None)
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if accelerator is not None:
+        there = bench.candidate.build(problem).to(accelerator)  # type: ignore[attr-defined]
+        moved = problem.changed(
+            f"on {accelerator.type}",
+            first=problem.first.to(accelerator),
+            second=problem.second.to(accelerator),
+            labels=problem.labels.to(accelerator),
+        )
+        yield bench.compare(moved, module=there)
+
+
+CHECK = Check(
+    name="device",
+    group="conduct",
+    why="a weight that stays on the CPU stops the first step on a GPU",
+    run=run,
+)

@@ -1,0 +1,33 @@
+"""A cosine does not see the length of a row."""
+
+from collections.abc import Iterator
+
+import torch
+
+from supcr_bench.inputs.random_bits import Stream
+from supcr_bench.verification.bench import Bench, Check, relation
+from supcr_bench.verification.outcome import Trial
+
+
+def run(bench: Bench) -> Iterator[Trial]:
+    """Every row times a power of two of its own: the same loss, gradients divided by it."""
+    bench.require(
+        bench.definition.similarity == "cosine", "a distance does depend on the rows' lengths"
+    )
+    problem = bench.problem(n=11, dims=2)
+    exponents = torch.from_numpy(Stream("scale", bench.seed).uniform(11) * 9 - 4).floor()
+    scale = torch.exp2(exponents).unsqueeze(1)
+    changed = problem.changed(
+        "rows scaled",
+        first=problem.first * scale.to(problem.first),
+        second=problem.second * scale.to(problem.second),
+    )
+    yield relation(bench, problem, changed, lambda a: tuple(g / scale for g in a.gradients))
+
+
+CHECK = Check(
+    name="embedding scale",
+    group="relations",
+    why="without normalisation the loss can be lowered by growing the embeddings",
+    run=run,
+)

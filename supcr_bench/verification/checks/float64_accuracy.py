@@ -1,0 +1,25 @@
+"""float64 in means float64 accuracy out."""
+
+from collections.abc import Iterator
+
+from supcr_bench.verification.bench import Bench, Check
+from supcr_bench.verification.outcome import Trial
+
+
+def run(bench: Bench) -> Iterator[Trial]:
+    """Against the rounding of float64."""
+    specs = [
+        {"n": n, "dims": dims, "labels": labels, "dtype": "float64", "seed": n}
+        for n, dims in ((3, 1), (9, 2), (17, 3))
+        for labels in ("continuous", "tied")
+    ]
+    for problem in bench.problems(specs):
+        yield bench.compare(problem)
+
+
+CHECK = Check(
+    name="float64 accuracy",
+    group="robustness",
+    why="a float32 accumulator inside makes gradient checks and double-precision runs meaningless",
+    run=run,
+)

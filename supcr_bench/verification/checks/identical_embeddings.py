@@ -1,0 +1,53 @@
+"""With all embeddings equal the loss is known: the mean logarithm of the candidates' number."""
+
+from collections.abc import Iterator
+
+import torch
+
+from supcr_bench.verification.bench import Bench, Check, bounds_of, deviation
+from supcr_bench.verification.outcome import Trial
+from supcr_bench.verification.problem import Problem
+
+
+def closed_form(bench: Bench, problem: Problem) -> float:
+    """Sum over views of the mean over i != j of log |S(i,j)|, weighted over dimensions."""
+    labels = problem.labels
+    if bench.definition.views == "concatenate":
+        labels = labels.repeat(2, 1)
+    columns = list(labels.unbind(1))
+    losses = []
+    for y in columns:
+        delta = (y.unsqueeze(1) - y.unsqueeze(0)).abs()
+        m = len(y)
+        off = ~torch.eye(m, dtype=torch.bool)
+        farther = delta.unsqueeze(1) >= delta.unsqueeze(2)
+        if bench.definition.self_candidate == "never":
+            farther &= off.unsqueeze(1)
+        losses.append(float(farther.sum(dim=2)[off].double().log().mean()))
+    shares = problem.weights.double() / problem.weights.double().sum()
+    views = 2 if bench.definition.views == "sum" else 1
+    return views * float((torch.tensor(losses, dtype=torch.float64) * shares).sum())
+
+
+def run(bench: Bench) -> Iterator[Trial]:
+    """One dimension, so that every label distance serves."""
+    for labels in ("continuous", "tied", "constant"):
+        base = bench.problem(n=9, dims=1, labels=labels)
+        same = base.first[:1].expand_as(base.first).clone()
+        problem = base.changed("identical embeddings", first=same, second=same.clone())
+        bounds = bounds_of(problem, bench.definition, bench.reference(problem))
+        yield deviation(
+            problem,
+            "the loss",
+            bench.ask(problem).loss.reshape(1),
+            torch.tensor([closed_form(bench, problem)], dtype=torch.float64),
+            torch.tensor([bounds.loss], dtype=torch.float64),
+        )
+
+
+CHECK = Check(
+    name="identical embeddings",
+    group="relations",
+    why="a value that can be counted by hand, with no reference in between",
+    run=run,
+)

@@ -1,0 +1,28 @@
+"""Large labels, and float64 labels closer together than float32 can tell."""
+
+from collections.abc import Iterator
+
+import torch
+
+from supcr_bench.verification.bench import Bench, Check
+from supcr_bench.verification.outcome import Trial
+
+
+def run(bench: Bench) -> Iterator[Trial]:
+    """Label distances are formed in the labels' own dtype."""
+    problem = bench.problem(n=13, dims=1)
+    whole = torch.round(problem.labels * 64)
+    yield bench.compare(problem.changed("labels of about 1e6", labels=whole + 2.0**20))
+    fine = bench.problem(n=13, dims=1, dtype="float64")
+    steps = torch.round(fine.labels * 1024)
+    yield bench.compare(
+        fine.changed("labels 2^-40 apart", labels=1 + steps * 2.0**-40), dtype="float32"
+    )
+
+
+CHECK = Check(
+    name="label magnitude",
+    group="robustness",
+    why="labels cast to a lower precision tie where the data do not",
+    run=run,
+)

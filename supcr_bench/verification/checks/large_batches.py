@@ -1,0 +1,31 @@
+"""Value and gradient at batch sizes where implementations begin to work in chunks."""
+
+from collections.abc import Iterator
+
+from supcr_bench.verification.bench import Bench, Check
+from supcr_bench.verification.outcome import Trial
+
+
+def run(bench: Bench) -> Iterator[Trial]:
+    """Sizes around powers of two, with ragged ends."""
+    specs = [
+        {"n": n, "d": 16, "dims": dims, "nan_density": density, "seed": n}
+        for n, dims, density in (
+            (17, 1, 0.0),
+            (33, 1, 0.0),
+            (65, 1, 0.0),
+            (129, 2, 0.1),
+            (257, 1, 0.0),
+            (300, 2, 0.1),
+        )
+    ]
+    for problem in bench.problems(specs):
+        yield bench.compare(problem)
+
+
+CHECK = Check(
+    name="large batches",
+    group="definition",
+    why="chunked code is often wrong only past its chunk, or in a ragged last one",
+    run=run,
+)

@@ -1,0 +1,40 @@
+"""Nothing is kept from call to call."""
+
+import gc
+from collections.abc import Iterator
+
+import torch
+
+from supcr_bench.verification.bench import Bench, Check
+from supcr_bench.verification.outcome import Trial, outright
+
+CALLS = 8
+
+
+def _live_tensors() -> int:
+    gc.collect()
+    return sum(issubclass(type(o), torch.Tensor) for o in gc.get_objects())
+
+
+def run(bench: Bench) -> Iterator[Trial]:
+    """Live tensors after some calls, and after as many more."""
+    problem = bench.problem(n=7, dims=2)
+    module = bench.candidate.build(problem)
+    counts = []
+    for _ in range(3):
+        for _ in range(CALLS):
+            bench.ask(problem, module=module)
+        counts.append(_live_tensors())
+    grown = min(counts[1] - counts[0], counts[2] - counts[1])
+    finding = None
+    if grown >= CALLS:
+        finding = f"{grown // CALLS} tensors more after every call"
+    yield outright(f"{CALLS} calls", finding)
+
+
+CHECK = Check(
+    name="memory growth",
+    group="conduct",
+    why="graphs that are kept run a training out of memory hours into it",
+    run=run,
+)

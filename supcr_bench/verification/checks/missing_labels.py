@@ -1,0 +1,41 @@
+"""Missing labels, from a few to nearly all, and dimensions with one label or none."""
+
+from collections.abc import Iterator
+
+import torch
+
+from supcr_bench.verification.bench import Bench, Check
+from supcr_bench.verification.outcome import Trial
+from supcr_bench.verification.problem import Problem
+
+
+def _with_valid(problem: Problem, counts: tuple[int, ...]) -> Problem:
+    """Keep just the first so many labels of each dimension."""
+    labels = problem.labels.clone()
+    for c, count in enumerate(counts[: labels.shape[1]]):
+        labels[count:, c] = torch.nan
+    return problem.changed(f"{', '.join(map(str, counts))} valid", labels=labels)
+
+
+def run(bench: Bench) -> Iterator[Trial]:
+    """Every density, and dimensions without a pair."""
+    bench.require(bench.takes_missing_labels, "the definition does not support NaN labels")
+    densities = (0.1, 0.25, 0.5, 0.75, 0.9)
+    specs = [
+        {"n": 24, "dims": 3, "nan_density": density, "labels": labels, "weights": "unequal"}
+        for density in densities
+        for labels in ("continuous", "tied")
+    ]
+    for problem in bench.problems(specs):
+        yield bench.compare(problem, upstream=bench.upstream(problem.labels.shape[1]))
+    for counts in ((9, 1), (9, 0), (2, 9), (3, 2), (9, 5)):
+        problem = _with_valid(bench.problem(n=9, dims=2, weights="unequal"), counts)
+        yield bench.compare(problem)
+
+
+CHECK = Check(
+    name="missing labels",
+    group="definition",
+    why="rows and pairs are counted per dimension; a wrong count rescales the gradient silently",
+    run=run,
+)

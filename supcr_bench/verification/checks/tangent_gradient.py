@@ -1,0 +1,35 @@
+"""A cosine's gradient is orthogonal to its embedding."""
+
+from collections.abc import Iterator
+
+import torch
+
+from supcr_bench.verification.bench import Bench, Check, bounds_of, deviation, worst_of
+from supcr_bench.verification.outcome import Trial
+
+
+def run(bench: Bench) -> Iterator[Trial]:
+    """Moving along an embedding changes its length alone."""
+    bench.require(bench.definition.similarity == "cosine", "holds for cosines only")
+    problem = bench.problem(n=17, dims=2)
+    answer = bench.ask(problem)
+    bounds = bounds_of(problem, bench.definition, bench.reference(problem))
+    trials = []
+    names = ("the first view's gradient", "the second view's gradient")
+    views = (problem.first, problem.second)
+    for name, gradient, view, bound in zip(
+        names, answer.gradients, views, bounds.gradients, strict=False
+    ):
+        along = (gradient * view.double()).sum(dim=1) / view.double().norm(dim=1)
+        trials.append(
+            deviation(problem, f"{name} along its embedding", along, torch.zeros_like(along), bound)
+        )
+    yield worst_of(trials)
+
+
+CHECK = Check(
+    name="tangent gradient",
+    group="relations",
+    why="a gradient along the embedding grows its norm and slows training down",
+    run=run,
+)

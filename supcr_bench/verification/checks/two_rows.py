@@ -1,0 +1,27 @@
+"""Two rows without a tie have nothing to rank: the loss is 0."""
+
+from collections.abc import Iterator
+
+import torch
+
+from supcr_bench.verification.bench import Bench, Check
+from supcr_bench.verification.outcome import Trial
+
+
+def run(bench: Bench) -> Iterator[Trial]:
+    """Two rows, and many of which only two have a label."""
+    bench.require(bench.definition.views != "concatenate", "two concatenated views make four rows")
+    yield bench.compare(bench.problem(n=2, dims=1))
+    if bench.takes_missing_labels:
+        problem = bench.problem(n=7, dims=1)
+        labels = problem.labels.clone()
+        labels[2:] = torch.nan
+        yield bench.compare(problem.changed("two labelled rows", labels=labels))
+
+
+CHECK = Check(
+    name="two rows",
+    group="relations",
+    why="the only candidate of a pair is its partner, so the loss and its gradient are 0",
+    run=run,
+)

@@ -1,0 +1,159 @@
+"""The smallest failing case: fewer rows, dimensions and columns, as long as it still fails."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from supcr_bench.verification.bench import Bench
+from supcr_bench.verification.problem import Problem
+
+MOST_TRIALS = 60
+LONGEST_S = 5.0
+LITERAL_UP_TO = 60
+"""Numbers that a snippet writes out; a larger problem is made from its specification."""
+
+
+def fails(bench: Bench, problem: Problem) -> bool:
+    """Whether the implementation is wrong on it, or raises."""
+    trial = bench.compare(problem)
+    return trial.failed
+
+
+def shrink(
+    bench: Bench, problem: Problem, still: Callable[[Bench, Problem], bool] = fails
+) -> Problem:
+    """A failing problem, made smaller step by step; each step must still fail.
+
+    Args:
+        bench: asks the implementation.
+        problem: one that fails.
+        still: whether a problem still shows the fault.
+    """
+    tried, began = 0, time.perf_counter()
+    smaller = True
+    while smaller:
+        smaller = False
+        for candidate in _steps(problem):
+            tried += 1
+            if tried > MOST_TRIALS or time.perf_counter() - began > LONGEST_S:
+                return problem
+            if still(bench, candidate):
+                problem, smaller = candidate, True
+                break
+    return problem
+
+
+def _steps(problem: Problem) -> Iterator[Problem]:
+    """Smaller problems, the boldest first."""
+    n, d, dims = problem.size
+    for c in range(dims):
+        if dims > 1:
+            keep = [k for k in range(dims) if k != c]
+            yield _resized(problem, labels=problem.labels[:, keep], weights=problem.weights[keep])
+    for size in (n // 2, n - max(n // 8, 1), n - 1):
+        if 2 <= size < n:
+            yield _resized(
+                problem,
+                first=problem.first[:size],
+                second=problem.second[:size],
+                labels=problem.labels[:size],
+            )
+    if n > 2:
+        yield _resized(
+            problem, first=problem.first[1:], second=problem.second[1:], labels=problem.labels[1:]
+        )
+    for size in (1, 2, d // 2, d - 1):
+        if 1 <= size < d:
+            yield _resized(problem, first=problem.first[:, :size], second=problem.second[:, :size])
+    for name in ("first", "second", "labels"):
+        rounded = _rounded(getattr(problem, name))
+        if rounded is not None:
+            yield _resized(problem, **{name: rounded})
+
+
+def _rounded(tensor: Tensor) -> Tensor | None:
+    """With one decimal, which is easier to read; ``None`` if that changes nothing or too much."""
+    rounded = torch.round(tensor * 10) / 10
+    same = torch.equal(rounded.nan_to_num(7.5), tensor.nan_to_num(7.5))
+    if same or bool((rounded == 0).all(dim=-1).any()):
+        return None
+    return rounded
+
+
+def _resized(problem: Problem, **tensors: Tensor) -> Problem:
+    changed = problem.changed("", **tensors)
+    n, d, dims = changed.size
+    name = f"{n} rows, {dims} label dimension{'s' if dims > 1 else ''}, {d} columns"
+    return Problem(
+        changed.first, changed.second, changed.labels, changed.weights, changed.temperature, name
+    )
+
+
+def _literal(tensor: Tensor) -> str:
+    text = repr(tensor.tolist()).replace("nan", "NAN").replace("inf", "INF")
+    dtype = "" if tensor.dtype == torch.float32 else f", dtype={tensor.dtype}"
+    return f"torch.tensor({text}{dtype})"
+
+
+def snippet(bench: Bench, problem: Problem) -> str:
+    """A program that shows the failure: paste, put the implementation in, run."""
+    n, d, dims = problem.size
+    knobs = bench.candidate.knobs
+    arguments = []
+    if knobs.temperature:
+        arguments.append(f"{knobs.temperature}={problem.temperature!r}")
+    if knobs.weights:
+        arguments.append("weights=weights")
+    if knobs.eps:
+        arguments.append(f"eps={bench.candidate.eps!r}")
+    call = {
+        "features_two_views": "torch.stack((first, second), dim=1), labels",
+        "features_single_view": "first, labels",
+    }.get(bench.candidate.call, "first, second, labels")
+    lines = ["import torch", ""]
+    if 2 * n * d + n * dims <= LITERAL_UP_TO:
+        lines += [
+            "NAN = float('nan')",
+            f"first = {_literal(problem.first)}.requires_grad_()",
+            f"second = {_literal(problem.second)}.requires_grad_()",
+            f"labels = {_literal(problem.labels)}",
+            f"weights = {_literal(problem.weights)}",
+        ]
+    else:
+        lines += [
+            "generator = torch.Generator().manual_seed(0)",
+            f"first = torch.randn({n}, {d}, generator=generator).requires_grad_()",
+            f"second = torch.randn({n}, {d}, generator=generator).requires_grad_()",
+            f"labels = torch.randn({n}, {dims}, generator=generator)",
+            f"weights = torch.ones({dims})",
+        ]
+        problem = _generated(n, d, dims, problem.temperature)
+    reference = bench.reference(problem)
+    lines += [
+        "",
+        f"loss_module = YourLoss({', '.join(arguments)})  # {bench.candidate.name}",
+        f"output = loss_module({call})",
+        "loss = output[0] if isinstance(output, tuple) else output",
+        "loss.backward()",
+        f"print(loss.item())  # the definition ({bench.definition.name}) gives "
+        f"{float(reference.loss):.7g}",
+        "print(first.grad[0, 0].item())  # the definition gives "
+        f"{float(reference.gradients[0][0, 0]):.7g}",
+    ]
+    if len(reference.gradients) > 1:
+        lines.append(
+            "print(second.grad[0, 0].item())  # the definition gives "
+            f"{float(reference.gradients[1][0, 0]):.7g}"
+        )
+    return "\n".join(lines)
+
+
+def _generated(n: int, d: int, dims: int, temperature: float) -> Problem:
+    """The problem that a long snippet makes for itself."""
+    generator = torch.Generator().manual_seed(0)
+    first = torch.randn(n, d, generator=generator)
+    second = torch.randn(n, d, generator=generator)
+    labels = torch.randn(n, dims, generator=generator)
+    return Problem(first, second, labels, torch.ones(dims), temperature, "generated")

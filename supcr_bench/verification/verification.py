@@ -1,0 +1,86 @@
+"""All that was found out about one implementation."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from supcr_bench.verification.outcome import GROUPS, Diagnosis, Outcome, Verdict
+from supcr_bench.verification.present import as_html, as_text, diagnosis_lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """All that was found out about one implementation.
+
+    Attributes:
+        implementation: its name.
+        definition: what it was held against.
+        recognised: in a line, the definition that its numbers follow, where that was looked for.
+        strict: whether findings on robustness fail it.
+        seed: of the random cases.
+        outcomes: one for each check.
+        diagnosis: of the failures, if there are any.
+    """
+
+    implementation: str
+    definition: str
+    recognised: str | None
+    strict: bool
+    seed: int
+    outcomes: tuple[Outcome, ...]
+    diagnosis: Diagnosis | None
+
+    @property
+    def failures(self) -> list[Outcome]:
+        """Checks that fail the implementation."""
+        groups = GROUPS if self.strict else tuple(g for g in GROUPS if g != "robustness")
+        return [o for o in self.outcomes if o.verdict is Verdict.FAIL and o.group in groups]
+
+    @property
+    def findings(self) -> list[Outcome]:
+        """Every check that failed, whether it counts or not."""
+        return [o for o in self.outcomes if o.verdict is Verdict.FAIL]
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is right. Nothing checked is not right."""
+        checked = any(o.verdict is Verdict.PASS for o in self.outcomes)
+        return checked and not self.failures
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    @property
+    def headline(self) -> str:
+        """The verdict in a sentence."""
+        name, definition = self.implementation, self.definition
+        robustness = [o for o in self.findings if o not in self.failures]
+        if self.failures:
+            text = f"{name} is not right by the definition ({definition}): "
+            text += f"{len(self.failures)} of {len(self.outcomes)} checks fail"
+        elif self.passed:
+            text = f"{name} is right by the definition ({definition})"
+        else:
+            text = f"{name}: nothing could be checked, so nothing is said for it"
+        if robustness:
+            text += f"; not robust: {', '.join(o.check for o in robustness)}"
+        return text + "."
+
+    @property
+    def notes(self) -> list[str]:
+        """What is said below the table."""
+        lines = [f"Recognised: {self.recognised}."] if self.recognised else []
+        lines.append(self.headline)
+        return lines + (diagnosis_lines(self.diagnosis) if self.diagnosis else [])
+
+    def to_mapping(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"passed": self.passed, **asdict(self)}
+
+    def __str__(self) -> str:
+        """The table and the findings as plain text."""
+        return as_text(self.outcomes, self.notes)
+
+    def _repr_html_(self) -> str:
+        """A table that a notebook shows."""
+        snippet = self.diagnosis.snippet if self.diagnosis else None
+        return as_html(self.outcomes, self.notes, snippet)

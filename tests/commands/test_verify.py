@@ -1,0 +1,166 @@
+"""``supcr-bench verify``."""
+
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from supcr_bench.commands import false_alarms as false_alarms_command
+from supcr_bench.commands import self_test as self_test_command
+from supcr_bench.verification.bugs.catalogue import BUGS
+from supcr_bench.verification.self_test import SelfTestRow, false_alarms
+from tests.commands.conftest import Cli
+
+pytestmark = pytest.mark.slow
+
+OWN = '''
+import torch
+from torch import nn
+
+
+class Paper(nn.Module):
+    """Written by a person, from the paper."""
+
+    def __init__(self, tau=0.1):
+        super().__init__()
+        self.tau = tau
+
+    def one(self, view, y):
+        unit = nn.functional.normalize(view, dim=1)
+        s = unit @ unit.T / self.tau
+        delta = (y[:, None] - y[None, :]).abs()
+        total = 0.0
+        for i in range(len(y)):
+            for j in range(len(y)):
+                if i != j:
+                    keep = (delta[i] >= delta[i, j]) & (torch.arange(len(y)) != i)
+                    total = total + torch.logsumexp(s[i][keep], dim=0) - s[i, j]
+        return total / (len(y) * (len(y) - 1))
+
+    def forward(self, perturbed, intact, labels):
+        losses = []
+        for c in range(labels.shape[1]):
+            rows = ~torch.isnan(labels[:, c])
+            if rows.sum() < 2:
+                losses.append((perturbed * 0).nan_to_num().sum())
+                continue
+            y = labels[rows, c]
+            losses.append(self.one(perturbed[rows], y) + self.one(intact[rows], y))
+        losses = torch.stack(losses)
+        return losses.mean(), losses
+
+
+class Official(nn.Module):
+    """With the official call."""
+
+    def __init__(self, temperature=2.0):
+        super().__init__()
+        self.t = temperature
+
+    def forward(self, features, labels):
+        x = torch.cat(features.unbind(1))
+        y = labels.repeat(2, 1)
+        n = len(x)
+        off = ~torch.eye(n, dtype=torch.bool)
+        s = -(x[:, None] - x[None, :]).norm(dim=2) / self.t
+        delta = (y[:, None] - y[None, :]).abs().sum(2)
+        keep = (delta[:, None, :] >= delta[:, :, None]) & off[:, None, :]
+        contrast = torch.logsumexp(s[:, None, :].masked_fill(~keep, -torch.inf), dim=2)
+        return (contrast - s)[off].mean()
+'''
+
+
+def test_the_notes_are_right_by_their_definition_and_not_by_the_papers(
+    cli: Cli, workplace: Path
+) -> None:
+    done = cli("verify", "broadcast", "rowsort", "--json", "found.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "broadcast is right by the definition (torchcell); not robust:" in done.stdout
+    found = json.loads((workplace / "found.json").read_text())
+    assert [v["implementation"] for v in found] == ["broadcast", "rowsort"]
+    outcome = next(o for o in found[0]["outcomes"] if o["check"] == "random cases")
+    assert 0 < outcome["tolerances"] < 1
+    assert outcome["bound"] > outcome["error"] > 0
+
+    strict = cli("verify", "broadcast", "--strict")
+    assert strict.returncode == 1
+    assert "low temperature: the loss is nan" in strict.stdout
+
+    paper = cli("verify", "broadcast", "--definition", "paper")
+    assert paper.returncode == 1
+    assert "Most likely: the anchor itself among the candidates" in paper.stdout
+    assert "labels = torch.tensor(" in paper.stdout
+
+
+def test_a_persons_own_file_is_verified_with_no_preparation(cli: Cli, workplace: Path) -> None:
+    (workplace / "own.py").write_text(OWN)
+    done = cli("verify", "own.py:Paper")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Recognised: called as (perturbed, intact, labels)" in done.stdout
+    assert "as in `paper`" in done.stdout
+    assert "left out" in done.stdout or "weights: not applicable" in done.stdout
+
+    official = cli("verify", "own.py:Official", "--definition", "rank-n-contrast")
+    assert official.returncode == 0, official.stdout + official.stderr
+
+
+def test_a_definition_of_ones_own_comes_from_a_suite_file(cli: Cli, workplace: Path) -> None:
+    (workplace / "own.py").write_text(OWN)
+    with (workplace / "tiny.toml").open("a") as file:
+        file.write('\n[definitions.averaged]\nbase = "paper"\nviews = "mean"\n')
+    arguments = ["--definition", "averaged", "--suite", "tiny.toml"]
+    done = cli("verify", "own.py:Paper", *arguments)
+    assert done.returncode == 1
+    assert "Most likely: the views' losses summed." in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["lopy"], "did you mean 'loopy'?"),
+        (["loopy", "--definition", "papr"], "did you mean 'paper'?"),
+        (["loopy", "--definition", "mine", "--suite", "nowhere.toml"], "no suite file"),
+    ],
+)
+def test_usage_errors_are_one_line(cli: Cli, arguments: list[str], words: str) -> None:
+    done = cli("verify", *arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+
+
+def test_the_self_test_counts_what_is_caught_and_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rows = [
+        SelfTestRow(
+            bug=f"bug {i}",
+            group="definition",
+            caught_by=("ties",) if i else (),
+            nameable="a fault",
+            diagnosed=("a fault",) if i > 1 else (),
+            left_out=0,
+        )
+        for i in range(3)
+    ]
+    monkeypatch.setattr(self_test_command, "run_self_test", lambda: iter(rows))
+    console = Console(record=True, width=100)
+    file = tmp_path / "self-test.json"
+    assert self_test_command.self_test(console, file) is False
+    text = console.export_text()
+    assert "2 of 3 seeded bugs caught; 1 of 3 with a nameable cause named right." in text
+    assert "MISSED" in text
+    assert len(json.loads(file.read_text())) == 3
+    monkeypatch.setattr(self_test_command, "run_self_test", lambda: iter(rows[2:]))
+    assert self_test_command.self_test(console, None) is True
+    assert len(BUGS) >= 25
+
+
+def test_right_implementations_raise_no_alarm(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert false_alarms(seed=3) == []
+    monkeypatch.setattr("sys.argv", ["false_alarms", "2"])
+    monkeypatch.setattr(false_alarms_command, "false_alarms", lambda seed: ["x"] * seed)
+    assert false_alarms_command.main() == 1
+    assert "1 false alarms over 2 seeds" in capsys.readouterr().out

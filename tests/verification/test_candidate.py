@@ -1,0 +1,86 @@
+"""Implementations as people write them: arguments, calls and returns."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from supcr_bench.values.definition import Call
+from supcr_bench.values.errors import SubjectError
+from supcr_bench.verification.candidate import Candidate, Knobs, NotALossError, find_knobs, unpack
+from supcr_bench.verification.problem import ProblemSpec, make_problem
+
+PROBLEM = make_problem(ProblemSpec(n=5, d=3, dims=1))
+
+
+def takes_all(temperature: float, weights: Tensor, eps: float) -> None: ...
+def takes_tau(tau: float = 0.1) -> None: ...
+def takes_t(t: float = 2) -> None: ...
+def takes_temp(temp: float) -> None: ...
+def takes_none() -> None: ...
+def takes_any(**options: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("factory", "knobs"),
+    [
+        (takes_all, Knobs("temperature", weights=True, eps=True)),
+        (takes_tau, Knobs("tau", weights=False, eps=False)),
+        (takes_t, Knobs("t", weights=False, eps=False)),
+        (takes_temp, Knobs("temp", weights=False, eps=False)),
+        (takes_none, Knobs(None, weights=False, eps=False)),
+        (takes_any, Knobs("temperature", weights=True, eps=True)),
+    ],
+)
+def test_a_factory_gets_the_arguments_that_it_knows(factory: Any, knobs: Knobs) -> None:
+    assert find_knobs(factory) == knobs
+
+
+def test_a_loss_is_found_however_it_is_returned() -> None:
+    loss, parts = torch.tensor(2.0), torch.tensor([1.0, 3.0])
+    for output in (loss, (loss,), (loss, parts), [loss, parts], {"loss": loss}):
+        assert unpack(output, 2)[0].item() == 2.0
+    assert unpack((loss, parts), 2)[1] is parts
+    assert unpack((loss, parts), 3)[1] is None
+    assert unpack(torch.tensor([2.0]), 1)[0].shape == ()
+
+
+@pytest.mark.parametrize("output", [None, 2.0, (), {"other": 1}, torch.ones(3)])
+def test_what_is_no_loss_is_refused(output: object) -> None:
+    with pytest.raises(NotALossError):
+        unpack(output, 2)
+
+
+@pytest.mark.parametrize(
+    ("call", "flat", "shapes"),
+    [
+        ("perturbed_intact_labels", False, [(5, 3), (5, 3), (5, 1)]),
+        ("two_views", False, [(5, 3), (5, 3), (5, 1)]),
+        ("features_two_views", False, [(5, 2, 3), (5, 1)]),
+        ("features_single_view", True, [(5, 3), (5,)]),
+    ],
+)
+def test_each_call_of_the_family_is_made(
+    call: Call, flat: bool, shapes: list[tuple[int, ...]]
+) -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def loss(*tensors: Tensor) -> Tensor:
+        seen.extend(tuple(t.shape) for t in tensors)
+        return tensors[0].sum()
+
+    knobs = Knobs(None, weights=False, eps=False)
+    candidate = Candidate("loss", lambda: loss, call, 0.0, knobs, flat_labels=flat)
+    answer = candidate.answer(PROBLEM)
+    assert seen == shapes
+    assert torch.equal(answer.gradients[0], torch.ones(5, 3, dtype=torch.float64))
+
+
+def test_a_factory_that_does_not_keep_its_signature_is_refused() -> None:
+    def factory(temperature: float) -> None:
+        raise TypeError("no")
+
+    candidate = Candidate("loss", factory, "two_views", 0.0, find_knobs(factory))
+    with pytest.raises(SubjectError, match="cannot be built"):
+        candidate.build(PROBLEM)

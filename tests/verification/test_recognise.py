@@ -1,0 +1,63 @@
+"""Which member of the family an implementation is, by its numbers."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from supcr_bench.values.definition import PAPER, RANK_N_CONTRAST, TORCHCELL
+from supcr_bench.verification.bugs import right
+from supcr_bench.verification.bugs.catalogue import BUGS
+from supcr_bench.verification.formula import Formula
+from supcr_bench.verification.recognise import recognise
+
+
+@pytest.mark.parametrize(
+    ("factory", "definition", "words"),
+    [
+        (right.RightSupCR, TORCHCELL, "denominator clamped at eps"),
+        (right.RightPaper, PAPER, "as in `paper`"),
+        (right.RightRankNContrast, RANK_N_CONTRAST, "called as (features [N,2,d], labels)"),
+    ],
+)
+def test_the_shipped_definitions_are_recognised(factory: Any, definition: Any, words: str) -> None:
+    found = recognise("mine", factory)
+    assert Formula.of(found.definition) == Formula.of(definition)
+    assert words in found.line
+
+
+def test_a_single_view_and_concatenated_views_are_recognised() -> None:
+    single = recognise("mine", right.RightSingleView)
+    assert single.definition.views == "single"
+    assert single.candidate.call == "features_single_view"
+    joined = recognise("mine", right.RightConcatenated)
+    assert joined.definition.views == "concatenate"
+    assert joined.definition.label_distance == "l1"
+    assert "departs from `paper`: " in joined.line
+
+
+@pytest.mark.parametrize("name", ["divided-by-rows-squared", "weights-ignored"])
+def test_an_implementation_with_one_fault_is_recognised_around_it(name: str) -> None:
+    bug = next(bug for bug in BUGS if bug.name == name)
+    assert Formula.of(recognise(name, bug.factory).definition) == Formula.of(TORCHCELL)
+
+
+def test_right_values_with_wrong_gradients_are_recognised_by_the_values() -> None:
+    bug = next(bug for bug in BUGS if bug.name == "gradient-doubled")
+    assert Formula.of(recognise("mine", bug.factory).definition) == Formula.of(TORCHCELL)
+
+
+def test_what_follows_nothing_is_held_against_the_paper_and_says_so() -> None:
+    class Other:
+        def __call__(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Tensor:
+            return (perturbed - intact).pow(2).sum()
+
+    found = recognise("other", Other)
+    assert found.definition.self_candidate == "never"
+    assert "follow no combination" in found.line
+
+    def nothing() -> Any:
+        return lambda *tensors: torch.ones(3)
+
+    assert "no call of the family gives a loss" in recognise("nothing", nothing).line

@@ -1,0 +1,90 @@
+"""Verification in a worker: a hang or a crash is a finding and no more."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from supcr_bench.subjects.registry import Subject, locate
+from supcr_bench.verification.outcome import Verdict
+from supcr_bench.workers import verification
+from supcr_bench.workers.verification import WorkerVerification
+
+pytestmark = pytest.mark.slow
+
+LOSSES = """
+import os, time
+from supcr_bench.verification.bugs.right import RightPaper
+
+class HangsWhenLarge(RightPaper):
+    def forward(self, perturbed, intact, labels):
+        if len(perturbed) > 60: time.sleep(600)
+        return super().forward(perturbed, intact, labels)
+
+class Crashes(RightPaper):
+    def forward(self, perturbed, intact, labels):
+        os._exit(9)
+
+class CrashesWhenLarge(RightPaper):
+    def forward(self, perturbed, intact, labels):
+        if len(perturbed) > 64: os._exit(9)
+        return super().forward(perturbed, intact, labels)
+"""
+
+
+@pytest.fixture
+def losses(tmp_path: Path) -> Path:
+    path = tmp_path / "losses.py"
+    path.write_text(LOSSES)
+    return path
+
+
+def subject(path: Path, name: str) -> Subject:
+    return replace(locate(f"{path}:{name}"), name=name)
+
+
+def test_an_implementation_that_is_right_passes(losses: Path) -> None:
+    session = WorkerVerification(locate("broadcast"), None, strict=False, seed=0)
+    outcomes = list(session.run())
+    found = session.result()
+    assert found
+    assert found.definition == "torchcell"
+    assert tuple(outcomes) == found.outcomes
+
+
+def test_a_hang_fails_its_check_and_the_others_are_made(
+    losses: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "CHECK_LIMIT_S", 6.0)
+    monkeypatch.setattr(verification, "MOST_ENDS", 1)
+    session = WorkerVerification(subject(losses, "HangsWhenLarge"), "auto", strict=False, seed=0)
+    list(session.run())
+    found = {o.check: o for o in session.result().outcomes}
+    assert "a check took over 6 s" in str(found["large batches"].finding)
+    assert found["edge embeddings"].verdict is Verdict.PASS
+    assert found["strides"].finding == "not run after that"
+    assert not session.result()
+
+
+def test_a_crash_fails_its_check_and_verification_goes_on_in_a_new_worker(losses: Path) -> None:
+    session = WorkerVerification(subject(losses, "CrashesWhenLarge"), "auto", strict=False, seed=0)
+    list(session.run())
+    found = {o.check: o for o in session.result().outcomes}
+    assert "exited with status 9" in str(found["large batches"].finding)
+    assert found["strides"].verdict is Verdict.PASS
+    assert len(found) == len(session.result().outcomes)
+
+
+def test_one_that_always_crashes_ends_as_a_finding(losses: Path) -> None:
+    session = WorkerVerification(subject(losses, "Crashes"), "auto", strict=False, seed=0)
+    list(session.run())
+    assert not session.result()
+    assert "exited with status 9" in str(session.result().outcomes[0].finding)
+
+
+def test_one_that_cannot_be_loaded_is_a_finding() -> None:
+    nowhere = Subject("mine", "module", "no.such.module", "Loss")
+    session = WorkerVerification(nowhere, None, strict=False, seed=0)
+    (outcome,) = session.run()
+    assert "cannot be imported" in str(outcome.finding)
+    assert not session.result()
