@@ -90,7 +90,8 @@ def _all_agree(results: Sequence[Result]) -> Ruling:
     cases = len({r.case for r in met})
     if not apart:
         worst = max(
-            v for r in met for o, v in (r.value_difference or {}).items() if o in NOTE and v
+            (v or 0.0 for r in met for o, v in (r.value_difference or {}).items() if o in NOTE),
+            default=0.0,
         )
         return Ruling(
             Holds.YES, f"in {cases} cases; the largest relative difference in value is {worst:.1e}"

@@ -158,11 +158,11 @@ def verify(
 ) -> None:
     """Prove an implementation right, or say what is wrong with it.
 
-    Exits with 0, or with 1 if one is not right.
+    Exits with 0, with 1 if one is not right, or with 3 if the time was up before that was known.
     """
     from supcr_bench.commands.verify import VerifyRequest, verify_implementations
 
-    right = verify_implementations(
+    status = verify_implementations(
         VerifyRequest(
             implementations=tuple(implementation or ()),
             definition=definition,
@@ -173,7 +173,7 @@ def verify(
             json=json,
         )
     )
-    raise typer.Exit(0 if right else 1)
+    raise typer.Exit(status)
 
 
 @app.command()
@@ -206,6 +206,10 @@ def main() -> None:
         if debug:
             raise
         _fail(error, error.exit_status)
+    except OSError as error:  # a file that cannot be read or written
+        if debug:
+            raise
+        _fail(error, 2)
     except KeyboardInterrupt:
         print("supcr-bench: interrupted", file=sys.stderr)
         sys.exit(130)

@@ -86,4 +86,4 @@ def show_and_write(run: Run, console: Console, page: Path | None = None) -> None
 def report_run(name: str, out: Path | None) -> None:
     """Print a stored run's tables and write its files."""
     console = Console(highlight=False)
-    show_and_write(load_run(name), console, out)
+    show_and_write(load_run(name).require_complete(), console, out)

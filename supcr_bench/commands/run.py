@@ -59,7 +59,7 @@ class RunRequest:
             or self.implementations
             or self.axes
             or self.budgets
-            or self.labels
+            or self.labels is not None
             or self.seed is not None
         )
 
@@ -108,7 +108,9 @@ def requested_work(request: RunRequest) -> Work:
     Raises:
         UsageError: it cannot be carried out.
     """
-    if request.labels:
+    if request.labels is not None:
+        if not request.labels:
+            raise UsageError("--labels needs a file, as in FILE or FILE:COLUMN,COLUMN")
         for axis in ("nan_density", "dims"):
             if axis in request.axes:
                 option = axis.replace("_", "-")
@@ -149,7 +151,7 @@ def run_suite(request: RunRequest) -> bool:
     root = request.out or RESULTS
     resumed = find_run(request.resume, root) if request.resume else None
     if resumed:
-        work = stored_work(load_run(resumed).info)
+        work = stored_work(load_run(resumed).require_complete().info)
         if request.names_work and requested_work(request).to_mapping() != work.to_mapping():
             raise UsageError(
                 f"{resumed} was begun with other options; --resume takes them from the run"
@@ -181,6 +183,9 @@ def run_suite(request: RunRequest) -> bool:
             writer.finish({"wall_s": wall_s, **asdict(account)})
     run = load_run(writer.path)
     show_and_write(run, console)
+    if not account.total_s:
+        console.print(Text("Nothing was left to measure."))
+        return any(r.status in (Status.WRONG, Status.FAILED) for r in run.results)
     measuring = min(account.total_s / wall_s, 1.0)
     console.print(
         Text(

@@ -12,6 +12,7 @@ _OUT_OF_MEMORY_TEXTS = (
     "not enough memory",  # DefaultCPUAllocator on Windows
     "out of memory",  # CUDA, XPU, MPS
     "std::bad_alloc",
+    "resource temporarily unavailable",  # a thread's stack that does not fit
     "cannot allocate memory",
 )
 

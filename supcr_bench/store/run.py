@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from supcr_bench.values.errors import StoreError
 from supcr_bench.values.result import Result
@@ -31,6 +31,8 @@ RESULTS = Path("results")
 RUN_FILE = "run.json"
 MEASUREMENTS_FILE = "measurements.jsonl"
 LATEST = "latest"
+REQUIRED = ("id", "suite", "subjects", "labels", "implementations", "environment")
+"""Keys of ``run.json`` without which a run can be neither reported nor gone on with."""
 
 
 def new_run_id(suite: str, now: datetime | None = None) -> str:
@@ -88,6 +90,17 @@ class Run:
         """The machine and the software that it was taken with."""
         environment: Mapping[str, Any] = self.info["environment"]
         return environment
+
+    def require_complete(self) -> Self:
+        """This run.
+
+        Raises:
+            StoreError: its ``run.json`` lacks what a report or another start needs.
+        """
+        missing = [key for key in REQUIRED if key not in self.info]
+        if missing:
+            raise StoreError(f"{self.path / RUN_FILE} has no {', '.join(missing)}: no run wrote it")
+        return self
 
     @cached_property
     def frame(self) -> "pd.DataFrame":

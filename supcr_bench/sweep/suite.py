@@ -12,11 +12,19 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 from supcr_bench.values.case import DTYPES, LABEL_KINDS, PASSES, Pass
 from supcr_bench.values.cell import Budget
 from supcr_bench.values.definition import (
+    DEFINITIONS,
     Call,
     Definition,
     EmptyDimension,
@@ -52,6 +60,16 @@ _FIXES = {
     "threads": "use a whole number; 0 takes every core but one",
     "purpose": "say in a sentence what the suite is for",
     "grid": "write one or more [[grid]] tables",
+    "base": "use torchcell, paper or rank-n-contrast",
+    "similarity": "use cosine or negative_euclidean",
+    "views": "use sum, mean, concatenate or single",
+    "self_candidate": "use when_tied or never",
+    "label_distance": "use per_dimension, l1 or l2",
+    "nan_labels": "use drop_row_per_dimension or unsupported",
+    "empty_dimension": "use keeps_weight or renormalise",
+    "eps": "use a number of 0 or more; 0 is no floor",
+    "call": "use perturbed_intact_labels, features_two_views, features_single_view or two_views",
+    "definitions": "write tables such as [definitions.mine] under names of their own",
 }
 
 
@@ -76,23 +94,23 @@ def _not_a_boolean(value: object) -> object:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_not_a_boolean), Field(ge=1)]
+Real = Annotated[float, BeforeValidator(_not_a_boolean)]
+Integer = Annotated[int, BeforeValidator(_not_a_boolean)]
+Whole = Annotated[Integer, Field(ge=1)]
 _Listed = BeforeValidator(_listed)
 
 
 class Axes(_Model):
     """The axes of a grid. ``None`` leaves an axis to the suite, and then to the default."""
 
-    batch_size: Annotated[tuple[Annotated[int, Field(ge=2)], ...] | None, _Listed] = _axis()
-    nan_density: Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...] | None, _Listed] = (
-        _axis()
-    )
+    batch_size: Annotated[tuple[Annotated[Integer, Field(ge=2)], ...] | None, _Listed] = _axis()
+    nan_density: Annotated[tuple[Annotated[Real, Field(ge=0, le=1)], ...] | None, _Listed] = _axis()
     dims: Annotated[tuple[Whole, ...] | None, _Listed] = _axis()
     embedding_size: Annotated[tuple[Whole, ...] | None, _Listed] = _axis()
     dtype: Annotated[
         tuple[Literal["float32", "float64", "float16", "bfloat16"], ...] | None, _Listed
     ] = _axis()
-    temperature: Annotated[tuple[Annotated[float, Field(gt=0)], ...] | None, _Listed] = _axis()
+    temperature: Annotated[tuple[Annotated[Real, Field(gt=0)], ...] | None, _Listed] = _axis()
     labels: Annotated[tuple[Literal["continuous", "tied"], ...] | None, _Listed] = _axis()
     device: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[a-z]+(:\d+)?$")], ...] | None, _Listed
@@ -161,7 +179,7 @@ class Budgets(_Model):
     memory_limit: Annotated[int | None, BeforeValidator(_size)] = None
     sampling: Annotated[float, BeforeValidator(_duration)] = DEFAULT_BUDGET.sampling_s
     precision: Annotated[float, Field(gt=0, lt=1)] = DEFAULT_BUDGET.precision
-    threads: Annotated[int, Field(ge=0)] = 0
+    threads: Annotated[Integer, Field(ge=0)] = 0
 
 
 class Suite(_Model):
@@ -183,11 +201,18 @@ class Suite(_Model):
     purpose: Annotated[str, Field(min_length=1)]
     implementations: Annotated[tuple[str, ...], Field(min_length=1)]
     definition: Literal["torchcell", "paper"] = "torchcell"
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[Integer, Field(ge=0)] = 0
     axes: Axes = Axes()
     grid: Annotated[tuple[Axes, ...], Field(min_length=1)] = (Axes(),)
     budget: Budgets = Budgets()
     definitions: dict[str, OwnDefinition] = {}
+
+    @field_validator("definitions")
+    @classmethod
+    def _names_of_their_own(cls, own: dict[str, OwnDefinition]) -> dict[str, OwnDefinition]:
+        if taken := own.keys() & {*DEFINITIONS, "auto"}:
+            raise ValueError(f"the name {min(taken)!r} is taken; choose another")
+        return own
 
     def grids(self) -> list[Axes]:
         """Every grid with all its axes filled in."""

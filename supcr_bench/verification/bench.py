@@ -148,7 +148,7 @@ class Bench:
     # --- asking ---
 
     def ask(self, problem: Problem, upstream: Tensor | None = None, module: Any = None) -> Answer:
-        """The implementation's answer, and how long it took."""
+        """The implementation's answer; its time is kept for :meth:`affordable`."""
         started = time.perf_counter()
         answer = self.candidate.answer(problem, upstream, module)
         n = len(problem.labels)
@@ -277,7 +277,7 @@ def raised(problem: Problem, error: Exception) -> Trial:
 
 def worst_of(trials: Sequence[Trial]) -> Trial:
     """The trial that is furthest off."""
-    return max(trials, key=lambda t: t.tolerances)
+    return max(trials, key=lambda t: math.inf if math.isnan(t.tolerances) else t.tolerances)
 
 
 def deviation(

@@ -58,6 +58,9 @@ class Knobs:
 
 def find_knobs(factory: Callable[..., Any]) -> Knobs:
     """The arguments that a factory takes, by their names."""
+    if getattr(factory, "__init__", None) is torch.nn.Module.__init__:
+        # nn.Module's own (*args, **kwargs) takes nothing, whatever it looks like.
+        return Knobs(None, weights=False, eps=False)
     try:
         parameters = inspect.signature(factory).parameters
     except (TypeError, ValueError):

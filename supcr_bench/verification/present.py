@@ -34,6 +34,8 @@ def finding_lines(outcomes: Sequence[Outcome]) -> list[str]:
             lines.append(f"{o.check}: {o.finding}{where}")
         elif o.verdict is Verdict.NOT_APPLICABLE:
             lines.append(f"{o.check}: not applicable, {o.finding}")
+        elif o.verdict is Verdict.NOT_RUN:
+            lines.append(f"{o.check}: not run, {o.finding}")
     return lines
 
 

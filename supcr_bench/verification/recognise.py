@@ -157,17 +157,36 @@ def _settle(bench: Bench, definition: Definition) -> Recognised:
         "perturbed_intact_labels": "(perturbed, intact, labels)",
         "features_two_views": "(features [N,2,d], labels)",
         "features_single_view": "(features [N,d], labels)",
-        "two_views": "(z1, z2, labels)",
     }
     formula, paper = Formula.of(definition), Formula.of(PAPER)
     line = f"called as {calls[bench.candidate.call]}; " + ", ".join(_choices(formula))
     departures = formula.differences(paper)
+    default = _default_temperature(bench, definition)
+    if default is not None and default != PAPER.temperature:
+        departures.append(f"its default temperature is {default:g}, not {PAPER.temperature:g}")
     if departures:
         line += f"; departs from `paper`: {', '.join(departures)}"
     else:
         line += "; as in `paper`"
     bench.definition = definition
     return Recognised(bench.candidate, definition, line)
+
+
+DEFAULT_TEMPERATURES = (0.1, 2.0, 0.07, 0.05, 0.2, 0.5, 1.0, 0.01, 0.02)
+
+
+def _default_temperature(bench: Bench, definition: Definition) -> float | None:
+    """The temperature of a module built without one, among those in use; ``None`` if another."""
+    trial = Bench(bench.candidate, definition, bench.seed)
+    problem = trial.problem(n=6, d=4, dims=1, seed=9)
+    silent = replace(bench.candidate, knobs=replace(bench.candidate.knobs, temperature=None))
+    with suppress(Exception):
+        answer = silent.answer(problem)
+        for tau in DEFAULT_TEMPERATURES:
+            probe = Probe(replace(problem, temperature=tau), answer)
+            if reproduces(Formula.of(definition), probe, gradient=False):
+                return tau
+    return None
 
 
 def _choices(formula: Formula) -> list[str]:

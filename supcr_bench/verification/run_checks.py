@@ -3,7 +3,6 @@
 import importlib
 import pkgutil
 import time
-from collections.abc import Iterator, Sequence
 
 from supcr_bench.measure.outcome import describe_error
 from supcr_bench.verification import checks as folder
@@ -50,9 +49,3 @@ def run_check(check: Check, bench: Bench) -> tuple[Outcome, list[Trial]]:
     seconds = time.perf_counter() - started
     outcome = summarise(check.name, check.group, trials, bench.left_out - before, seconds)
     return outcome, [t for t in trials if t.failed]
-
-
-def run_checks(checks: Sequence[Check], bench: Bench) -> Iterator[tuple[Outcome, list[Trial]]]:
-    """Each check in turn."""
-    for check in checks:
-        yield run_check(check, bench)

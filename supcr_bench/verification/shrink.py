@@ -64,8 +64,8 @@ def _steps(problem: Problem) -> Iterator[Problem]:
         yield _resized(
             problem, first=problem.first[1:], second=problem.second[1:], labels=problem.labels[1:]
         )
-    for size in (1, 2, d // 2, d - 1):
-        if 1 <= size < d:
+    for size in (2, d // 2, d - 1):  # a cosine of single columns has no gradient to show
+        if 2 <= size < d:
             yield _resized(problem, first=problem.first[:, :size], second=problem.second[:, :size])
     for name in ("first", "second", "labels"):
         rounded = _rounded(getattr(problem, name))
@@ -108,45 +108,50 @@ def snippet(bench: Bench, problem: Problem) -> str:
         arguments.append("weights=weights")
     if knobs.eps:
         arguments.append(f"eps={bench.candidate.eps!r}")
+    labels = "labels[:, 0]" if bench.candidate.flat_labels and dims == 1 else "labels"
     call = {
-        "features_two_views": "torch.stack((first, second), dim=1), labels",
-        "features_single_view": "first, labels",
-    }.get(bench.candidate.call, "first, second, labels")
-    lines = ["import torch", ""]
-    if 2 * n * d + n * dims <= LITERAL_UP_TO:
-        lines += [
-            "NAN = float('nan')",
-            f"first = {_literal(problem.first)}.requires_grad_()",
-            f"second = {_literal(problem.second)}.requires_grad_()",
-            f"labels = {_literal(problem.labels)}",
-            f"weights = {_literal(problem.weights)}",
-        ]
-    else:
-        lines += [
+        "features_two_views": f"torch.stack((first, second), dim=1), {labels}",
+        "features_single_view": f"first, {labels}",
+    }.get(bench.candidate.call, f"first, second, {labels}")
+    generated = _generated(n, d, dims, problem.temperature)
+    if 2 * n * d + n * dims > LITERAL_UP_TO and fails(bench, generated):
+        problem = generated
+        tensors = [
             "generator = torch.Generator().manual_seed(0)",
-            f"first = torch.randn({n}, {d}, generator=generator).requires_grad_()",
-            f"second = torch.randn({n}, {d}, generator=generator).requires_grad_()",
+            f"first = torch.randn({n}, {d}, generator=generator)",
+            f"second = torch.randn({n}, {d}, generator=generator)",
             f"labels = torch.randn({n}, {dims}, generator=generator)",
             f"weights = torch.ones({dims})",
         ]
-        problem = _generated(n, d, dims, problem.temperature)
+    else:
+        tensors = [
+            "NAN, INF = float('nan'), float('inf')",
+            f"first = {_literal(problem.first)}",
+            f"second = {_literal(problem.second)}",
+            f"labels = {_literal(problem.labels)}",
+            f"weights = {_literal(problem.weights)}",
+        ]
     reference = bench.reference(problem)
-    lines += [
+    lines = [
+        "import torch",
+        "",
+        *tensors,
+        "first.requires_grad_()",
+        "second.requires_grad_()",
         "",
         f"loss_module = YourLoss({', '.join(arguments)})  # {bench.candidate.name}",
         f"output = loss_module({call})",
-        "loss = output[0] if isinstance(output, tuple) else output",
+        "if isinstance(output, dict):",
+        "    output = output['loss']",
+        "loss = output if torch.is_tensor(output) else output[0]",
         "loss.backward()",
         f"print(loss.item())  # the definition ({bench.definition.name}) gives "
         f"{float(reference.loss):.7g}",
-        "print(first.grad[0, 0].item())  # the definition gives "
-        f"{float(reference.gradients[0][0, 0]):.7g}",
     ]
-    if len(reference.gradients) > 1:
-        lines.append(
-            "print(second.grad[0, 0].item())  # the definition gives "
-            f"{float(reference.gradients[1][0, 0]):.7g}"
-        )
+    for name, gradient in zip(("first", "second"), reference.gradients, strict=False):
+        row = int(gradient.norm(dim=1).argmax())
+        values = ", ".join(f"{x:.6g}" for x in gradient[row, :4].tolist())
+        lines.append(f"print({name}.grad[{row}, :4])  # the definition gives [{values}]")
     return "\n".join(lines)
 
 

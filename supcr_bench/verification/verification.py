@@ -42,9 +42,14 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        """Whether it is right. Nothing checked is not right."""
+        """Whether it is right. What was not checked is not known to be right."""
         checked = any(o.verdict is Verdict.PASS for o in self.outcomes)
-        return checked and not self.failures
+        return checked and not self.failures and not self.undecided
+
+    @property
+    def undecided(self) -> bool:
+        """Whether nothing failed, but checks that count were not run."""
+        return not self.failures and any(o.verdict is Verdict.NOT_RUN for o in self.outcomes)
 
     def __bool__(self) -> bool:
         return self.passed
@@ -57,6 +62,9 @@ class Verification:
         if self.failures:
             text = f"{name} is not right by the definition ({definition}): "
             text += f"{len(self.failures)} of {len(self.outcomes)} checks fail"
+        elif self.undecided:
+            missing = sum(o.verdict is Verdict.NOT_RUN for o in self.outcomes)
+            text = f"{name} is undecided: {missing} of {len(self.outcomes)} checks were not run"
         elif self.passed:
             text = f"{name} is right by the definition ({definition})"
         else:

@@ -1,6 +1,7 @@
 """One implementation, verified: recognised if need be, checked, diagnosed."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from supcr_bench.verification.diagnosis import computed_in_float32, explain, pro
 from supcr_bench.verification.formula import Formula
 from supcr_bench.verification.outcome import Diagnosis, Outcome, Trial, Verdict
 from supcr_bench.verification.problem import Problem
-from supcr_bench.verification.recognise import recognise
+from supcr_bench.verification.recognise import CALLS, recognise
 from supcr_bench.verification.run_checks import run_check
 from supcr_bench.verification.shrink import fails, shrink, snippet
 
@@ -40,7 +41,20 @@ class Verifier:
         seed: int = 0,
         tags: Sequence[str] = (),
     ) -> "Verifier":
-        """Against a given definition, by its call."""
+        """Against a given definition, called as it answers."""
+        bench = cls.unprobed(name, factory, definition, seed, tags).bench
+        return cls(Bench(*_as_called(bench.candidate, definition, seed), seed))
+
+    @classmethod
+    def unprobed(
+        cls,
+        name: str,
+        factory: Callable[..., Any],
+        definition: Definition,
+        seed: int = 0,
+        tags: Sequence[str] = (),
+    ) -> "Verifier":
+        """Against a given definition, by its call, without asking anything yet."""
         candidate = Candidate(
             name,
             factory,
@@ -49,7 +63,7 @@ class Verifier:
             find_knobs(factory),
             tags=tuple(tags),
         )
-        return cls(Bench(_with_label_shape(candidate, definition, seed), definition, seed))
+        return cls(Bench(candidate, definition, seed))
 
     @classmethod
     def for_recognised(
@@ -78,12 +92,13 @@ class Verifier:
         causes = found.causes if found and not erratic else ()
         if not causes and any(o.check == "float64 accuracy" for o in wrong):
             causes = computed_in_float32(base, self.bench)
-        if not causes and all(o.group == "robustness" for o in wrong):
+        counting = [o for o in wrong if o.group != "robustness"]
+        if not causes and not counting:
             return None
         smallest = self._smallest()
         return Diagnosis(
             causes=causes,
-            where=None if causes else self._where(wrong, right_on_probes=found is not None),
+            where=None if causes else self._where(counting, right_on_probes=found is not None),
             smallest=smallest.name if smallest else None,
             snippet=snippet(self.bench, smallest) if smallest else None,
         )
@@ -108,13 +123,28 @@ class Verifier:
         return f"right on plain small problems, wrong only in: {names}"
 
 
-def _with_label_shape(candidate: Candidate, definition: Definition, seed: int) -> Candidate:
-    """Whether labels of one dimension must come as [N]: only if that is right and [N,1] is not."""
-    if definition.call == "perturbed_intact_labels":
-        return candidate
-    flat = replace(candidate, flat_labels=True)
-    verdicts = []
-    for tried in (candidate, flat):
-        bench = Bench(tried, definition, seed)
-        verdicts.append(not bench.compare(bench.problem(n=6, d=4, dims=1)).failed)
-    return flat if verdicts == [False, True] else candidate
+def _as_called(
+    candidate: Candidate, definition: Definition, seed: int
+) -> tuple[Candidate, Definition]:
+    """How an implementation is called, whatever the definition that it is held against.
+
+    The definition's own call comes first, then labels of one dimension as [N], then the other
+    calls. Another call is taken only where it gives the right loss, or where nothing else answers.
+    """
+    tried = [(definition.call, False), (definition.call, True)]
+    tried += [(call, flat) for call in CALLS if call != definition.call for flat in (False, True)]
+    answering: tuple[Candidate, Definition] | None = None
+    for call, flat in tried:
+        views = definition.views
+        if (call == "features_single_view") != (views == "single"):
+            views = "single" if call == "features_single_view" else "sum"
+        own = replace(definition, call=call, views=views)
+        as_tried = replace(candidate, call=call, flat_labels=flat)
+        bench = Bench(as_tried, own, seed)
+        problem = bench.problem(n=6, d=4, dims=1)
+        with suppress(Exception):  # it is not called like this
+            bench.ask(problem)
+            if not bench.compare(problem).failed:
+                return as_tried, own
+            answering = answering or (as_tried, own)
+    return answering or (candidate, definition)

@@ -57,12 +57,12 @@ class WorkerVerification:
         done = {o.check for o in self._outcomes}
         for name, group in self._left:
             if name not in done:
-                reason = "not run: the time was up" if ends < MOST_ENDS else "not run after that"
+                reason = "the time was up" if ends < MOST_ENDS else "it ended too many workers"
                 yield self._add(
                     Outcome(
                         check=name,
                         group=group,  # type: ignore[arg-type]
-                        verdict=Verdict.NOT_APPLICABLE,
+                        verdict=Verdict.NOT_RUN,
                         finding=reason,
                     )
                 )
