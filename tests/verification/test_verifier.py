@@ -124,7 +124,7 @@ def test_the_notes_implementation_is_right_by_its_definition_and_not_by_the_pape
     assert diagnosis.causes == (
         "the anchor itself among the candidates when the partner's label ties with it",
     )
-    assert diagnosis.smallest == "2 rows, 1 label dimension, 1 columns"
+    assert diagnosis.smallest == "2 rows, 1 label dimension, 2 columns"
     assert diagnosis.snippet is not None
     assert "YourLoss(temperature=0.1" in diagnosis.snippet
 
