@@ -243,31 +243,47 @@ def judge(
 ) -> Trial:
     """The worst deviation of an answer from the reference, as a trial."""
     bounds = bounds_of(problem, definition, reference, dtype)
-    trials = [
-        deviation(
-            problem,
-            "the loss",
-            answer.loss.reshape(1),
-            reference.loss.reshape(1),
-            torch.tensor([bounds.loss], dtype=torch.float64),
-        )
-    ]
+    trials = deviations(problem, answer, reference.loss, reference.gradients, bounds)
     if answer.parts is not None and len(answer.parts) == len(reference.per_dimension):
-        trials.append(
+        trials.insert(
+            1,
             deviation(
                 problem,
                 "a per-dimension loss",
                 answer.parts,
                 reference.per_dimension,
                 bounds.parts,
-            )
+            ),
         )
-    names = ("the first view's gradient", "the second view's gradient")
-    for name, own, right, bound in zip(
-        names, answer.gradients, reference.gradients, bounds.gradients, strict=False
-    ):
-        trials.append(deviation(problem, name, own, right, bound))
     return worst_of(trials)
+
+
+def deviations(
+    problem: Problem,
+    own: Answer,
+    loss: Tensor,
+    gradients: Sequence[Tensor],
+    bounds: Bounds,
+    *,
+    gives: str = "the definition gives",
+) -> list[Trial]:
+    """How far an answer's loss and each of its gradients are off; see :func:`deviation`."""
+    trials = [
+        deviation(
+            problem,
+            "the loss",
+            own.loss.reshape(1),
+            loss.reshape(1),
+            torch.tensor([bounds.loss], dtype=torch.float64),
+            gives=gives,
+        )
+    ]
+    names = ("the first view's gradient", "the second view's gradient")
+    for name, mine, right, bound in zip(
+        names, own.gradients, gradients, bounds.gradients, strict=False
+    ):
+        trials.append(deviation(problem, name, mine, right, bound))
+    return trials
 
 
 def raised(problem: Problem, error: Exception) -> Trial:
@@ -336,41 +352,29 @@ def relation(
     problem: Problem,
     changed: Problem,
     gradients: Callable[[Answer], tuple[Tensor, ...]],
-    *,
-    factor: float = 1.0,
 ) -> Trial:
-    """Two problems whose answers must be related exactly.
+    """Two problems with the same loss, and gradients that are related exactly.
 
     Args:
         bench: asks both.
         problem: the first.
         changed: the second.
         gradients: from the first answer, what the second's gradients must be.
-        factor: what the first loss must be multiplied by to give the second.
     """
     try:
         before, after = bench.ask(problem), bench.ask(changed)
     except Exception as error:  # noqa: BLE001 - whatever an implementation raises
         return raised(changed, error)
-    bound = bounds_of(problem, bench.definition, bench.reference(problem))
-    other = bounds_of(changed, bench.definition, bench.reference(changed))
-    trials = [
-        deviation(
-            changed,
-            "the loss",
-            after.loss.reshape(1),
-            factor * before.loss.reshape(1),
-            torch.tensor([factor * bound.loss + other.loss], dtype=torch.float64),
-            gives="the relation gives",
-        )
-    ]
-    names = ("the first view's gradient", "the second view's gradient")
-    expected = gradients(before)
-    for name, own, right, tolerance in zip(
-        names, after.gradients, expected, other.gradients, strict=False
-    ):
-        trials.append(deviation(changed, name, own, right, 2 * tolerance))
-    return worst_of(trials)
+    first = bounds_of(problem, bench.definition, bench.reference(problem))
+    second = bounds_of(changed, bench.definition, bench.reference(changed))
+    both = Bounds(
+        loss=first.loss + second.loss,
+        parts=second.parts,
+        gradients=tuple(2 * bound for bound in second.gradients),
+    )
+    return worst_of(
+        deviations(changed, after, before.loss, gradients(before), both, gives="the relation gives")
+    )
 
 
 def same_gradients(answer: Answer) -> tuple[Tensor, ...]:

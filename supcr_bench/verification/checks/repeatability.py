@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator
 
-import torch
-
-from supcr_bench.verification.bench import Bench, Check, bounds_of, deviation, worst_of
+from supcr_bench.verification.bench import Bench, Check, bounds_of, deviations, worst_of
 from supcr_bench.verification.candidate import Answer
 from supcr_bench.verification.outcome import Trial
 from supcr_bench.verification.problem import Problem
@@ -12,21 +10,7 @@ from supcr_bench.verification.problem import Problem
 
 def _same(bench: Bench, problem: Problem, before: Answer, after: Answer) -> Trial:
     bounds = bounds_of(problem, bench.definition, bench.reference(problem))
-    trials = [
-        deviation(
-            problem,
-            "the loss",
-            after.loss.reshape(1),
-            before.loss.reshape(1),
-            torch.tensor([bounds.loss], dtype=torch.float64),
-            gives="it was",
-        )
-    ]
-    names = ("the first view's gradient", "the second view's gradient")
-    for name, own, right, bound in zip(
-        names, after.gradients, before.gradients, bounds.gradients, strict=False
-    ):
-        trials.append(deviation(problem, name, own, right, bound))
+    trials = deviations(problem, after, before.loss, before.gradients, bounds, gives="it was")
     return worst_of(trials)
 
 
