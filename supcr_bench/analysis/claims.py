@@ -1,25 +1,22 @@
 """What the note claims of its three implementations, each decided by the run at hand.
 
 Nothing here knows the answer: a claim is a sentence and a function of the results. Where the
-results do not decide it, the verdict says so. Growth is judged by the local exponent between the
-two largest measured sizes, held against that of the claimed law between the same sizes: for time by
-the elements worked on, which are counted and have no noise; for memory by bytes.
+results do not decide it, the verdict says so. A claim on the growth of time is held against the
+elements worked on, which are counted and have no noise; one on memory against bytes.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from supcr_bench.analysis.growth import FigureName, Growth
 from supcr_bench.analysis.statistics import median_interval
 from supcr_bench.values.case import Case, Pass
-from supcr_bench.values.growth_law import LAWS
+from supcr_bench.values.growth_law import grows_faster
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_bytes, format_duration_s
 
 NOTE = ("loopy", "broadcast", "rowsort")
-EXPONENT_SLACK = 0.2
-"""A local exponent this close to the law's follows it; overhead and noise stay below."""
 PLAINLY_OFF = 0.01
 """A relative distance between two conventions that no rounding explains."""
 
@@ -42,16 +39,26 @@ class Ruling:
 
 
 @dataclass(frozen=True, slots=True)
+class GrowthClaim:
+    """That a counted figure grows no faster than a law: an O() is a bound from above."""
+
+    implementation: str
+    figure: FigureName
+    pass_: Pass
+    law: str
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """One claim.
 
     Attributes:
         text: the claim in a sentence.
-        judge: decides it from a run's results.
+        judge: decides it from a run's results, or from their growth.
     """
 
     text: str
-    judge: Callable[[Sequence[Result]], Ruling]
+    judge: Callable[[Sequence[Result]], Ruling] | GrowthClaim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +70,19 @@ class ClaimRow:
     evidence: str
 
 
-def claim_rows(results: Sequence[Result]) -> list[ClaimRow]:
+def claim_rows(results: Sequence[Result], growth: Sequence[Growth]) -> list[ClaimRow]:
     """Every claim, if the run has any of the note's implementations in it."""
     if not any(r.implementation in NOTE for r in results):
         return []
-    rulings = [(claim.text, claim.judge(results)) for claim in CLAIMS]
+    rulings = [
+        (
+            claim.text,
+            _judge_growth(claim.judge, growth)
+            if isinstance(claim.judge, GrowthClaim)
+            else claim.judge(results),
+        )
+        for claim in CLAIMS
+    ]
     return [ClaimRow(claim=t, verdict=r.verdict, evidence=r.evidence) for t, r in rulings]
 
 
@@ -133,10 +148,6 @@ def _is_the_formula(results: Sequence[Result]) -> Ruling:
 # --- growth ---
 
 
-def _work(result: Result) -> float | None:
-    return float(result.elements) if result.elements else None
-
-
 def _bytes(result: Result) -> float | None:
     return float(result.peak_bytes) if result.peak_bytes else None
 
@@ -147,39 +158,24 @@ def _seconds(result: Result | None) -> float | None:
     return median_interval(result.time_samples_s).median
 
 
-def _grows(
-    name: str, figure: Callable[[Result], float | None], pass_: Pass, law_name: str
-) -> Callable[[Sequence[Result]], Ruling]:
-    """A judge of whether a figure without noise grows no faster than a law."""
-    law = LAWS[law_name]
-
-    def judge(results: Sequence[Result]) -> Ruling:
-        series: dict[tuple[object, ...], list[Result]] = {}
-        for r in _figures(results, name):
-            if r.case.pass_ == pass_ and figure(r):
-                series.setdefault(r.case.series(), []).append(r)
-        longest = max(series.values(), key=_reach, default=[])
-        if len(longest) < 2:
-            return Ruling(Holds.UNDECIDED, "fewer than two sizes were measured")
-        small, large = sorted(longest, key=lambda r: r.case.batch_size)[-2:]
-        n, m = small.case.batch_size, large.case.batch_size
-        own = math.log((figure(large) or 1.0) / (figure(small) or 1.0)) / math.log(m / n)
-        claimed = math.log(law.ratio(n, m)) / math.log(m / n)
-        evidence = f"N^{own:.2f} from N={n} to {m}, where {law_name} is N^{claimed:.2f}"
-        if own > claimed + EXPONENT_SLACK:
-            return Ruling(Holds.NO, f"{evidence}: faster")
-        if own < claimed - EXPONENT_SLACK:
-            return Ruling(
-                Holds.UNDECIDED,
-                f"{evidence}: slower, or terms of lower order still weigh in; larger N decide",
-            )
-        return Ruling(Holds.YES, evidence)
-
-    return judge
-
-
-def _reach(members: Sequence[Result]) -> tuple[int, int]:
-    return max(r.case.batch_size for r in members), len(members)
+def _judge_growth(claim: GrowthClaim, growth: Sequence[Growth]) -> Ruling:
+    own = [
+        g
+        for g in growth
+        if (g.implementation, g.figure, g.case.pass_)
+        == (claim.implementation, claim.figure, claim.pass_)
+    ]
+    if not own:
+        return Ruling(Holds.UNDECIDED, "fewer than two sizes were measured")
+    told = max(own, key=lambda g: (bool(g.verdict.candidates), len(g.sizes), g.sizes[-1]))
+    verdict = told.verdict
+    faster = [grows_faster(law, claim.law) for law in verdict.candidates]
+    evidence = verdict.evidence
+    if verdict.law:
+        evidence = f"it is {verdict.law}, N={told.sizes[0]} to {told.sizes[-1]}: {evidence}"
+    if not faster or any(faster) is not all(faster):
+        return Ruling(Holds.UNDECIDED, evidence)
+    return Ruling(Holds.NO if all(faster) else Holds.YES, evidence)
 
 
 # --- which is faster, which is smaller ---
@@ -313,26 +309,31 @@ def _fastest_for_now(results: Sequence[Result]) -> Ruling:
 CLAIMS = (
     Claim("All three give the same result, up to rounding.", _all_agree),
     Claim("The loopy version is the formula.", _is_the_formula),
-    Claim("loopy takes O(N^3) work: forward.", _grows("loopy", _work, "forward", "N^3")),
-    Claim("loopy takes O(N^3) work: training.", _grows("loopy", _work, "training", "N^3")),
+    Claim("loopy takes O(N^3) work: forward.", GrowthClaim("loopy", "work", "forward", "N^3")),
+    Claim("loopy takes O(N^3) work: training.", GrowthClaim("loopy", "work", "training", "N^3")),
     Claim(
         "loopy builds no N x N x N tensor: memory N^2.",
-        _grows("loopy", _bytes, "training", "N^2"),
+        GrowthClaim("loopy", "memory", "training", "N^2"),
     ),
-    Claim("broadcast takes O(N^3) work: forward.", _grows("broadcast", _work, "forward", "N^3")),
-    Claim("broadcast takes O(N^3) work: training.", _grows("broadcast", _work, "training", "N^3")),
-    Claim("broadcast takes O(N^3) memory.", _grows("broadcast", _bytes, "training", "N^3")),
+    Claim(
+        "broadcast takes O(N^3) work: forward.", GrowthClaim("broadcast", "work", "forward", "N^3")
+    ),
+    Claim(
+        "broadcast takes O(N^3) work: training.",
+        GrowthClaim("broadcast", "work", "training", "N^3"),
+    ),
+    Claim("broadcast takes O(N^3) memory.", GrowthClaim("broadcast", "memory", "training", "N^3")),
     Claim(
         "rowsort takes O(N^2 log N) work: forward.",
-        _grows("rowsort", _work, "forward", "N^2 log N"),
+        GrowthClaim("rowsort", "work", "forward", "N^2 log N"),
     ),
     Claim(
         "rowsort takes O(N^2 log N) work: training.",
-        _grows("rowsort", _work, "training", "N^2 log N"),
+        GrowthClaim("rowsort", "work", "training", "N^2 log N"),
     ),
     Claim(
         "rowsort builds no N x N x N tensor: memory N^2.",
-        _grows("rowsort", _bytes, "training", "N^2"),
+        GrowthClaim("rowsort", "memory", "training", "N^2"),
     ),
     Claim("rowsort takes less memory than broadcast.", _smaller),
     Claim("rowsort is faster than broadcast for large N.", _faster_when_large),

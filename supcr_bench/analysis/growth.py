@@ -1,79 +1,180 @@
-"""How cost grows with the batch size, as far as a few sizes can tell: local exponents.
+"""How each figure of each implementation grows with the batch size, in every series of a run.
 
-Between two sizes the local exponent is log(cost ratio) / log(size ratio). At small sizes fixed
-overhead pulls it towards 0; the largest sizes show the law. A choice between laws, with an
-overhead term and an interval, needs more than that and is not claimed here.
+Time is noisy and judged by :mod:`~supcr_bench.analysis.timed_growth`; elements, launches and bytes
+are counted and judged by :mod:`~supcr_bench.analysis.counted_growth`.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
+from supcr_bench.analysis.counted_growth import judge_counted
+from supcr_bench.analysis.growth_verdict import GrowthVerdict
+from supcr_bench.analysis.statistics import median_interval
+from supcr_bench.analysis.timed_growth import TimedSeries, judge_timed
 from supcr_bench.values.case import Case
-from supcr_bench.values.result import Result
+from supcr_bench.values.cell import FEWEST_CALLS
+from supcr_bench.values.result import Result, Status
+from supcr_bench.values.units import format_bytes, format_limit_bytes
 
-TREND_SIZES = 3
-"""The growth is read off the largest sizes, this many."""
+FigureName = Literal["time", "work", "launches", "memory"]
+FIGURES: tuple[FigureName, ...] = ("time", "work", "launches", "memory")
+OF_TENSORS = 0.5
+"""Running out of memory contradicts a byte law that predicts less than this share of the limit."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """What an implementation says of its own growth."""
+
+    time: str | None = None
+    memory: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Growth:
     """Growth of one figure of one implementation in one series.
 
     Attributes:
         implementation: whose.
-        case: of the largest size; stands for the series.
-        sizes: measured batch sizes, rising.
-        costs: seconds or bytes at these.
-        exponent: least-squares slope in log-log over the largest ``TREND_SIZES`` sizes; ``None``
-            with fewer than two sizes.
-        last_exponent: local exponent between the two largest sizes.
+        figure: ``time``, ``work`` (elements worked on), ``launches`` or ``memory``.
+        case: of the largest measured size; stands for the series.
+        sizes: batch sizes with a figure, rising.
+        bounds: batch sizes that could not be measured and count as bounds from below.
+        claimed: growth law that the implementation claims.
+        last_exponent: local power of N between the two largest sizes, as it was measured.
+        verdict: the law, or why it cannot be told.
     """
 
     implementation: str
+    figure: FigureName
     case: Case
     sizes: tuple[int, ...]
-    costs: tuple[float, ...]
-    exponent: float | None
-    last_exponent: float | None
+    bounds: tuple[int, ...]
+    claimed: str | None
+    last_exponent: float
+    verdict: GrowthVerdict
 
 
-def slope(sizes: Sequence[int], costs: Sequence[float]) -> float | None:
-    """Least-squares slope of log cost against log size; ``None`` with fewer than two sizes."""
-    if len(set(sizes)) < 2:
-        return None
-    x = [math.log(n) for n in sizes]
-    y = [math.log(c) for c in costs]
-    mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
-    spread = sum((a - mean_x) ** 2 for a in x)
-    return sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True)) / spread
+def median_s(result: Result) -> float | None:
+    """Median seconds per call."""
+    return median_interval(result.time_samples_s).median if result.time_samples_s else None
 
 
-def growth_of(results: Sequence[Result], figures: Mapping[tuple[str, Case], float]) -> list[Growth]:
-    """Growth in every series that has a figure.
+FIGURE_OF: Mapping[FigureName, Callable[[Result], float | None]] = {
+    "time": median_s,
+    "work": lambda r: r.elements,
+    "launches": lambda r: r.launches,
+    "memory": lambda r: r.peak_bytes,
+}
 
-    Args:
-        results: in the order to keep.
-        figures: positive cost by result key; results without one are left out.
+
+def exact_size(case: Case) -> float:
+    """The batch size, as if no number of missing labels had been rounded to a whole one.
+
+    The loss works on the rows that have a label. Their number is exact in count, so at N=16 and
+    20 % NaN it is 13 and not 12.8; without this, counts would not lie on any law.
     """
-    series: dict[tuple[object, ...], list[Result]] = {}
-    for result in results:
-        if figures.get(result.key):
-            key = (result.implementation, result.case.pass_, result.case.series())
-            series.setdefault(key, []).append(result)
-    found = []
-    for members in series.values():
-        members.sort(key=lambda r: r.case.batch_size)
-        sizes = tuple(r.case.batch_size for r in members)
-        costs = tuple(figures[r.key] for r in members)
-        found.append(
-            Growth(
-                implementation=members[0].implementation,
-                case=members[-1].case,
-                sizes=sizes,
-                costs=costs,
-                exponent=slope(sizes[-TREND_SIZES:], costs[-TREND_SIZES:]),
-                last_exponent=slope(sizes[-2:], costs[-2:]),
+    density = case.nan_density or 0.0
+    return case.batch_size if density == 1 else case.labelled_rows / (1 - density)
+
+
+def series_of(results: Sequence[Result]) -> list[list[Result]]:
+    """Results that differ in nothing but the batch size, by rising size."""
+    groups: dict[tuple[object, ...], list[Result]] = {}
+    for r in results:
+        groups.setdefault((r.implementation, r.case.pass_, r.case.series()), []).append(r)
+    return [sorted(members, key=lambda r: r.case.batch_size) for members in groups.values()]
+
+
+def growth_of(results: Sequence[Result], claims: Mapping[str, Claims]) -> list[Growth]:
+    """Growth of every figure in every series with at least two sizes, figure by figure."""
+    series = series_of(results)
+    found = (
+        _growth(members, figure, claims.get(members[0].implementation, Claims()))
+        for figure in FIGURES
+        for members in series
+    )
+    return [growth for growth in found if growth is not None]
+
+
+def _growth(members: Sequence[Result], figure: FigureName, claims: Claims) -> Growth | None:
+    of = FIGURE_OF[figure]
+    points = [(r, value) for r in members if (value := of(r))]
+    if len(points) < 2:
+        return None
+    bounds = _time_bounds(members) if figure == "time" else []
+    if figure == "time":
+        verdict = judge_timed(_timed_series(points, bounds))
+    else:
+        verdict = judge_counted([exact_size(r.case) for r, _ in points], [y for _, y in points])
+        if figure == "memory":
+            verdict = _contradicted(verdict, members)
+    (before, small), (last, large) = points[-2:]
+    return Growth(
+        implementation=last.implementation,
+        figure=figure,
+        case=last.case,
+        sizes=tuple(r.case.batch_size for r, _ in points),
+        bounds=tuple(r.case.batch_size for r, _ in bounds),
+        claimed={"time": claims.time, "work": claims.time, "memory": claims.memory}.get(figure),
+        last_exponent=math.log(large / small)
+        / math.log(last.case.batch_size / before.case.batch_size),
+        verdict=verdict,
+    )
+
+
+def _time_bounds(members: Sequence[Result]) -> list[tuple[Result, float]]:
+    """What a call takes at least where it was not timed."""
+    bounds, timed_out = [], False
+    for r in members:
+        timed_out |= r.status is Status.TIMED_OUT
+        if r.time_limit_s is None or r.time_samples_s:
+            continue
+        if r.status is Status.TIMED_OUT or (r.status is Status.SKIPPED and timed_out):
+            bounds.append((r, r.time_limit_s))
+        elif r.status is Status.SKIPPED and r.predicted_s is not None:
+            # All that the prediction says for certain: that so many calls would pass the limit.
+            bounds.append((r, r.time_limit_s / FEWEST_CALLS))
+    return bounds
+
+
+def _timed_series(
+    points: Sequence[tuple[Result, float]], bounds: Sequence[tuple[Result, float]]
+) -> TimedSeries:
+    sizes = [exact_size(r.case) for r, _ in points]
+    bound_sizes = [exact_size(r.case) for r, _ in bounds]
+    launches = [float(r.launches or 0) for r, _ in points]
+    if not all(launches):
+        launches = [1.0] * len(points)
+    slope = math.log(launches[-1] / launches[-2]) / math.log(sizes[-1] / sizes[-2])
+    return TimedSeries(
+        sizes=tuple(sizes),
+        seconds=tuple(y for _, y in points),
+        overhead=tuple(count / launches[-1] for count in launches),
+        bound_sizes=tuple(bound_sizes),
+        bound_seconds=tuple(y for _, y in bounds),
+        bound_overhead=tuple((n / sizes[-1]) ** slope for n in bound_sizes),
+    )
+
+
+def _contradicted(verdict: GrowthVerdict, members: Sequence[Result]) -> GrowthVerdict:
+    """The verdict, with a word on memory that ran out where the byte law says that it should not.
+
+    A byte law needs no bound to be fitted: its figures are exact. But tensors are not all that a
+    process holds, and a graph of millions of nodes can be larger than what it computes.
+    """
+    for r in members:
+        limit = r.memory_limit_bytes
+        if r.status is not Status.OUT_OF_MEMORY or not limit or not verdict.curve:
+            continue
+        predicted = verdict.curve(exact_size(r.case))
+        if predicted < OF_TENSORS * limit:
+            said = (
+                f"{verdict.evidence}; yet it ran out of {format_limit_bytes(limit)} at "
+                f"N={r.case.batch_size}, where its tensors take {format_bytes(predicted)}: "
+                "something else does"
             )
-        )
-    return found
+            return replace(verdict, evidence=said)
+    return verdict

@@ -1,20 +1,15 @@
-"""The tables that a run is read by, as data: agreement, pairs, time, memory, growth, outcomes.
+"""The tables that a run is read by, as data: agreement, pairs, time, memory, outcomes.
 
 Each is a list of flat frozen rows, so that the terminal, the CSV files and the report show the same
 figures. Figures are in seconds and bytes; missing is ``None``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from supcr_bench.analysis.growth import growth_of
 from supcr_bench.analysis.statistics import median_interval
 from supcr_bench.values.case import Case, Pass
 from supcr_bench.values.result import Result, Status
-
-FigureName = Literal["time", "work", "memory"]
-FIGURES: tuple[FigureName, ...] = ("time", "work", "memory")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,37 +72,6 @@ class CostRow:
     peak_bytes: int | None
     launches: int | None
     elements: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrowthRow:
-    """How one figure of one implementation grows in one series.
-
-    Attributes:
-        implementation: whose.
-        figure: ``time``, ``work`` (elements worked on) or ``memory``.
-        case: of the largest measured size; stands for the series.
-        sizes: measured batch sizes.
-        claimed: growth law that it claims.
-        exponent: log-log slope over the three largest sizes.
-        last_exponent: the same between the two largest.
-    """
-
-    implementation: str
-    figure: str
-    case: Case
-    sizes: tuple[int, ...]
-    claimed: str | None
-    exponent: float | None
-    last_exponent: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claims:
-    """What an implementation says of its own growth."""
-
-    time: str | None = None
-    memory: str | None = None
 
 
 def _largest(values: Sequence[float | None]) -> float | None:
@@ -196,35 +160,6 @@ def cost_rows(results: Sequence[Result], pass_: Pass) -> list[CostRow]:
     rows = [cost_row(r) for r in results if r.case.pass_ == pass_]
     order = {s: i for i, s in enumerate(dict.fromkeys(r.case.series() for r in rows))}
     return sorted(rows, key=lambda r: (order[r.case.series()], r.case.batch_size))
-
-
-def growth_rows(
-    results: Sequence[Result],
-    claims: Mapping[str, Claims],
-    figure: FigureName,
-) -> list[GrowthRow]:
-    """For every series with at least two sizes."""
-    column = {"time": "time_s", "work": "elements", "memory": "peak_bytes"}[figure]
-    figures = {
-        (c.implementation, c.case): float(value)
-        for c in map(cost_row, results)
-        if (value := getattr(c, column))
-    }
-    return [
-        GrowthRow(
-            implementation=g.implementation,
-            figure=figure,
-            case=g.case,
-            sizes=g.sizes,
-            claimed=getattr(
-                claims.get(g.implementation, Claims()), "memory" if figure == "memory" else "time"
-            ),
-            exponent=g.exponent,
-            last_exponent=g.last_exponent,
-        )
-        for g in growth_of(results, figures)
-        if g.exponent is not None
-    ]
 
 
 def unusual(results: Sequence[Result]) -> list[Result]:

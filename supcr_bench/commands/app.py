@@ -190,6 +190,44 @@ def report(
     report_run(run, out)
 
 
+@app.command()
+def recommend(
+    batch_size: Annotated[int, typer.Option(min=2, metavar="N", help="Rows.")],
+    dims: Annotated[int, typer.Option(min=1, metavar="D", help="Label dimensions.")] = 1,
+    nan_density: Annotated[
+        float, typer.Option(min=0, max=1, metavar="X", help="Share of labels missing.")
+    ] = 0.0,
+    device: Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1, ...")] = "cpu",
+    pass_: Annotated[
+        str, typer.Option("--pass", metavar="PASS", help="forward or training.")
+    ] = "training",
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="What it has to fit in, such as 4GiB.")
+    ] = None,
+    run: Annotated[
+        str, typer.Option("--from", metavar="RUN", help="A run: its id, its path, or latest.")
+    ] = "latest",
+) -> None:
+    """Say which implementation to use: the fastest that is right and fits, and why.
+
+    Exits with 0, or with 3 if the run does not tell.
+    """
+    from supcr_bench.commands.recommend import RecommendRequest, recommend_from_run
+
+    status = recommend_from_run(
+        RecommendRequest(
+            batch_size=batch_size,
+            dims=dims,
+            nan_density=nan_density,
+            device=device,
+            pass_=pass_,
+            memory=memory,
+            run=run,
+        )
+    )
+    raise typer.Exit(status)
+
+
 def _fail(error: Exception, status: int) -> NoReturn:
     text = " ".join(str(error).split())
     print(f"supcr-bench: error: {text}", file=sys.stderr)

@@ -2,18 +2,16 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
 
-from supcr_bench.analysis.summary import Claims
-from supcr_bench.render.csv_tables import csv_tables
-from supcr_bench.render.grids import all_grids
-from supcr_bench.render.headline import headline
-from supcr_bench.render.terminal import rich_table
 from supcr_bench.store.run import RESULTS, Run, load_run
 from supcr_bench.values.units import format_limit_bytes
+
+if TYPE_CHECKING:
+    from supcr_bench.analysis.findings import Findings
 
 REPORTS = Path("reports")
 PAGE = "index.html"
@@ -34,12 +32,16 @@ def environment_line(environment: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def claims_of(info: Mapping[str, Any]) -> dict[str, Claims]:
-    """What each implementation of a run claims, as stored with it."""
-    return {
+def find_in(run: Run) -> "Findings":
+    """Everything that a run says."""
+    from supcr_bench.analysis.findings import find
+    from supcr_bench.analysis.growth import Claims
+
+    said = {
         name: Claims(time=own["claimed_time"], memory=own["claimed_memory"])
-        for name, own in info["implementations"].items()
+        for name, own in run.info["implementations"].items()
     }
+    return find(run.results, said, run.info["suite"]["definition"])
 
 
 def default_page(run: Run) -> Path:
@@ -51,14 +53,16 @@ def default_page(run: Run) -> Path:
 
 def show_and_write(run: Run, console: Console, page: Path | None = None) -> None:
     """Print the tables; write CSV files, plots and the page; say where they are."""
-    # matplotlib takes a third of a second, so nothing that fails early waits for it.
+    # matplotlib and scipy take a third of a second each: nothing that fails early waits for them.
+    from supcr_bench.render.csv_tables import csv_tables
+    from supcr_bench.render.grids import all_grids
+    from supcr_bench.render.headline import headline
     from supcr_bench.render.plots import scaling_plots
     from supcr_bench.render.report import render_report
+    from supcr_bench.render.terminal import rich_table
 
-    claims = claims_of(run.info)
-    definition = run.info["suite"]["definition"]
-    grids = all_grids(run.results, claims, definition)
-    sentences = headline(run.results, definition)
+    findings = find_in(run)
+    grids, sentences = all_grids(findings), headline(findings)
     for grid in grids:
         console.print(rich_table(grid))
     for sentence in sentences:
@@ -66,7 +70,7 @@ def show_and_write(run: Run, console: Console, page: Path | None = None) -> None
 
     plots = scaling_plots(run.results)
     files: dict[Path, str | bytes] = {
-        run.path / "tables" / name: text for name, text in csv_tables(run.results, claims).items()
+        run.path / "tables" / name: text for name, text in csv_tables(findings).items()
     }
     for plot in plots:
         files[run.path / "plots" / f"{plot.name}.svg"] = plot.svg

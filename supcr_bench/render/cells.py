@@ -54,11 +54,6 @@ def series_text(workload: Workload) -> str:
     return ", ".join(parts)
 
 
-def exponent_text(exponent: float | None) -> str:
-    """``N^2.9``, or a dash."""
-    return MISSING if exponent is None else f"N^{exponent:.1f}"
-
-
 def sizes_text(sizes: tuple[int, ...]) -> str:
     """``16-512``."""
     return f"{sizes[0]}-{sizes[-1]}" if len(sizes) > 1 else str(sizes[0])

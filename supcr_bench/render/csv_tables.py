@@ -6,28 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from supcr_bench.analysis.claims import claim_rows
-from supcr_bench.analysis.summary import (
-    FIGURES,
-    Claims,
-    agreement_rows,
-    cost_rows,
-    growth_rows,
-    pair_rows,
-)
+from supcr_bench.analysis.findings import Findings
+from supcr_bench.analysis.growth_verdict import GrowthVerdict
+from supcr_bench.analysis.summary import agreement_rows, cost_rows, pair_rows
 from supcr_bench.values.case import PASSES, Case
-from supcr_bench.values.result import Result
 
 
 def _flat(row: Any) -> dict[str, Any]:
-    """A row value as columns; a case becomes its own fields."""
+    """A row value as columns; a case and a verdict become their own fields."""
     flat: dict[str, Any] = {}
     for f in fields(row):
         value = getattr(row, f.name)
         if isinstance(value, Case):
             flat |= {c.name.rstrip("_"): getattr(value, c.name) for c in fields(Case)}
+        elif isinstance(value, GrowthVerdict):
+            flat |= {k: v for k, v in _flat(value).items() if k != "curve"}
         elif isinstance(value, tuple):
-            flat[f.name] = " ".join(map(str, value))
+            flat[f.name] = "; ".join(map(str, value))
         else:
             flat[f.name] = value
     return flat
@@ -43,13 +38,16 @@ def _csv(rows: Sequence[Any]) -> str:
     return text.getvalue()
 
 
-def csv_tables(results: Sequence[Result], claims: dict[str, Claims]) -> Mapping[str, str]:
+def csv_tables(findings: Findings) -> Mapping[str, str]:
     """File name and text of every table that has rows."""
     tables: dict[str, Sequence[Any]] = {
-        "agreement.csv": agreement_rows(results),
-        "pairs.csv": pair_rows(results),
-        "cost.csv": [row for p in PASSES for row in cost_rows(results, p)],
-        "growth.csv": [row for figure in FIGURES for row in growth_rows(results, claims, figure)],
-        "claims.csv": claim_rows(results),
+        "agreement.csv": agreement_rows(findings.results),
+        "pairs.csv": pair_rows(findings.results),
+        "cost.csv": [row for p in PASSES for row in cost_rows(findings.results, p)],
+        "growth.csv": findings.growth,
+        "crossovers.csv": findings.crossovers,
+        "frontier.csv": findings.frontier,
+        "predictions.csv": findings.predictions,
+        "claims.csv": findings.claims,
     }
     return {name: _csv(rows) for name, rows in tables.items() if rows}

@@ -1,63 +1,30 @@
-"""Every table as headers and rows of text: what the terminal and the report both draw."""
+"""Every table of a run, in reading order."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from supcr_bench.analysis.claims import Holds, claim_rows
+from supcr_bench.analysis.claims import ClaimRow, Holds
+from supcr_bench.analysis.findings import Findings
+from supcr_bench.analysis.growth import FIGURES
 from supcr_bench.analysis.summary import (
-    FIGURES,
-    Claims,
     CostRow,
-    FigureName,
     agreement_rows,
     cost_rows,
     fastest_by_size,
-    growth_rows,
     implementations_of,
     pair_rows,
     unusual,
 )
-from supcr_bench.render.cells import (
-    exponent_text,
-    memory_text,
-    nan_text,
-    sizes_text,
-    time_text,
+from supcr_bench.render.cells import memory_text, time_text
+from supcr_bench.render.grid import Grid, varied
+from supcr_bench.render.growth_grids import (
+    crossover_grid,
+    frontier_grid,
+    growth_grid,
+    prediction_grid,
 )
-from supcr_bench.values.case import PASSES, Case, Pass
+from supcr_bench.values.case import PASSES, Pass
 from supcr_bench.values.result import Result
 from supcr_bench.values.units import MISSING, format_error
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """A table of text.
-
-    Attributes:
-        name: short, for anchors and file names.
-        title: what it shows.
-        note: how to read it.
-        headers: one per column.
-        rows: of text.
-        left: how many leading columns are words rather than figures.
-        wraps: columns of long text.
-        sections: indices of rows that begin a new section.
-        strong: (row, column) of cells to stand out.
-        alarming: (row, column) of cells that say something is wrong.
-        weak: (row, column) of cells without a figure.
-    """
-
-    name: str
-    title: str
-    note: str
-    headers: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    left: int
-    wraps: frozenset[int] = frozenset()
-    sections: frozenset[int] = frozenset()
-    strong: frozenset[tuple[int, int]] = frozenset()
-    alarming: frozenset[tuple[int, int]] = frozenset()
-    weak: frozenset[tuple[int, int]] = frozenset()
 
 
 def agreement_grid(results: Sequence[Result], definition: str) -> Grid:
@@ -114,24 +81,6 @@ def pairs_grid(results: Sequence[Result]) -> Grid:
     )
 
 
-def _varied(cases: Sequence[Case]) -> list[tuple[str, Callable[[Case], str]]]:
-    """Columns that tell the series apart: D and NaN always, others where they differ."""
-    columns: list[tuple[str, Callable[[Case], str]]] = [
-        ("D", lambda c: str(c.dims)),
-        ("NaN", nan_text),
-        ("labels", lambda c: c.labels.split(":")[0]),
-        ("d", lambda c: str(c.embedding_size)),
-        ("dtype", lambda c: c.dtype),
-        ("tau", lambda c: f"{c.temperature:g}"),
-        ("device", lambda c: c.device),
-    ]
-    return [
-        (header, value)
-        for header, value in columns
-        if header in ("D", "NaN") or len({value(c) for c in cases}) > 1
-    ]
-
-
 def _cost_grid(
     results: Sequence[Result],
     pass_: Pass,
@@ -148,8 +97,8 @@ def _cost_grid(
     fastest = fastest_by_size(costs) if mark_fastest else {}
     cases = list(dict.fromkeys(row.case for row in costs))
     by_key = {(row.implementation, row.case): row for row in costs}
-    varied = _varied(cases)
-    left = len(varied) + 1
+    axes = varied(cases)
+    left = len(axes) + 1
     rows: list[tuple[str, ...]] = []
     sections: set[int] = set()
     strong: set[tuple[int, int]] = set()
@@ -165,12 +114,12 @@ def _cost_grid(
                 weak.add((i, left + j))
             elif fastest.get(case) == implementation:
                 strong.add((i, left + j))
-        rows.append((*(value(case) for _, value in varied), str(case.batch_size), *cells))
+        rows.append((*(value(case) for _, value in axes), str(case.batch_size), *cells))
     return Grid(
         name=name,
         title=title,
         note=note,
-        headers=(*(header for header, _ in varied), "N", *names),
+        headers=(*(header for header, _ in axes), "N", *names),
         rows=tuple(rows),
         left=0,
         sections=frozenset(sections),
@@ -208,47 +157,8 @@ def memory_grid(results: Sequence[Result], pass_: Pass) -> Grid:
     )
 
 
-GROWTH_NOTES = {
-    "time": "log-log slope over the three largest sizes; fixed overhead pulls it down",
-    "work": "elements worked on, counted by dispatch: no noise, the same on every machine",
-    "memory": "log-log slope over the three largest sizes",
-}
-
-
-def growth_grid(results: Sequence[Result], claims: dict[str, Claims], figure: FigureName) -> Grid:
-    """Measured exponents beside the claimed law."""
-    rows = growth_rows(results, claims, figure)
-    varied = _varied([r.case for r in rows])
-    return Grid(
-        name=f"growth-{figure}",
-        title=f"Growth of {figure} with the batch size",
-        note=GROWTH_NOTES[figure],
-        headers=(
-            "implementation",
-            "pass",
-            *(header for header, _ in varied),
-            "sizes",
-            "claimed",
-            "measured",
-        ),
-        rows=tuple(
-            (
-                r.implementation,
-                r.case.pass_,
-                *(value(r.case) for _, value in varied),
-                sizes_text(r.sizes),
-                r.claimed or MISSING,
-                exponent_text(r.exponent),
-            )
-            for r in rows
-        ),
-        left=2,
-    )
-
-
-def claims_grid(results: Sequence[Result]) -> Grid:
+def claims_grid(rows: Sequence[ClaimRow]) -> Grid:
     """What the note claims, and what this run says of it."""
-    rows = claim_rows(results)
     return Grid(
         name="claims",
         title="The note's claims",
@@ -295,12 +205,19 @@ def outcome_grid(results: Sequence[Result]) -> Grid:
     )
 
 
-def all_grids(results: Sequence[Result], claims: dict[str, Claims], definition: str) -> list[Grid]:
+def all_grids(findings: Findings) -> list[Grid]:
     """Every table of a run, in reading order; tables with nothing in them are left out."""
+    results = findings.results
     passes = [p for p in PASSES if any(r.case.pass_ == p for r in results)]
-    grids = [agreement_grid(results, definition), pairs_grid(results)]
+    grids = [agreement_grid(results, findings.definition), pairs_grid(results)]
     grids += [time_grid(results, p) for p in passes]
     grids += [memory_grid(results, p) for p in passes]
-    grids += [growth_grid(results, claims, figure) for figure in FIGURES]
-    grids += [outcome_grid(results), claims_grid(results)]
+    grids += [growth_grid(findings.growth, figure) for figure in FIGURES]
+    grids += [
+        crossover_grid(findings.crossovers),
+        frontier_grid(findings.frontier),
+        prediction_grid(findings.predictions),
+        outcome_grid(results),
+        claims_grid(findings.claims),
+    ]
     return [grid for grid in grids if grid.rows]

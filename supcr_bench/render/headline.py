@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.summary import (
     agreement_rows,
     cost_rows,
@@ -70,9 +71,10 @@ def _not_measured(results: Sequence[Result]) -> str | None:
     return f"Of {len(results)} results: {', '.join(parts)}." if parts else None
 
 
-def headline(results: Sequence[Result], definition: str) -> list[str]:
+def headline(findings: Findings) -> list[str]:
     """Sentences, the most important first."""
-    sentences = [_agreement(results, definition)]
+    results = findings.results
+    sentences = [_agreement(results, findings.definition)]
     sentences += [s for p in ("training", "forward") if (s := _fastest(results, p))]
     missing = _not_measured(results)
     return sentences + ([missing] if missing else [])

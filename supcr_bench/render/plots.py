@@ -16,8 +16,8 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from supcr_bench.analysis.summary import CostRow, cost_row, implementations_of
 from supcr_bench.render.cells import series_text
 from supcr_bench.render.palette import colour, marker
-from supcr_bench.sweep.forecast import FEWEST_CALLS
 from supcr_bench.values.case import PASSES, Workload
+from supcr_bench.values.cell import FEWEST_CALLS
 from supcr_bench.values.growth_law import LAWS
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_bytes, format_duration_s, format_limit_bytes

@@ -1,22 +1,22 @@
 """What the next size will take, from the sizes before it.
 
-Only good enough to decide whether a case is worth starting: growth laws proper are fitted after
-the sweep.
+Time is forecast only well enough to decide whether a case is worth starting: growth laws proper
+are fitted after the sweep. Peak bytes have no noise, so they are predicted by their law, from sizes
+up to a quarter, and the prediction is stored beside what is measured then.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from supcr_bench.measure.timing import FEWEST_SAMPLES
 from supcr_bench.values.case import Case
-from supcr_bench.values.cell import Budget
+from supcr_bench.values.cell import FEWEST_CALLS, Budget
 from supcr_bench.values.growth_law import GrowthLaw
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_duration_s
 
-FEWEST_CALLS = FEWEST_SAMPLES + 3
-"""One for agreement, one for memory, one to calibrate, and the samples."""
+AHEAD = 4
+"""Peaks are predicted this many times as far as the largest size that the prediction knows."""
 
 _Series = tuple[str, str, tuple[object, ...]]
 
@@ -34,6 +34,26 @@ class Prediction:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class PeakForecast:
+    """Peak bytes, their interval, and the largest batch size that the forecast knew."""
+
+    predicted: float
+    low: float
+    high: float
+    known_up_to: int
+
+    def attach(self, result: Result) -> Result:
+        """The result with this forecast beside its figures."""
+        return replace(
+            result,
+            predicted_peak_bytes=self.predicted,
+            predicted_peak_low_bytes=self.low,
+            predicted_peak_high_bytes=self.high,
+            predicted_peak_from=self.known_up_to,
+        )
+
+
 @dataclass(slots=True)
 class Forecast:
     """Knows the results so far.
@@ -46,6 +66,7 @@ class Forecast:
     claims: Mapping[str, GrowthLaw] = field(default_factory=dict)
     _points: dict[_Series, dict[int, float]] = field(init=False, default_factory=dict)
     _ends: dict[_Series, Result] = field(init=False, default_factory=dict)
+    _measured: dict[_Series, list[Result]] = field(init=False, default_factory=dict)
 
     @staticmethod
     def _series(implementation: str, case: Case) -> _Series:
@@ -54,6 +75,8 @@ class Forecast:
     def observe(self, result: Result) -> None:
         """Take a result into account."""
         series = self._series(result.implementation, result.case)
+        if result.peak_bytes:
+            self._measured.setdefault(series, []).append(result)
         if result.time_samples_s:
             points = self._points.setdefault(series, {})
             # The fastest sample: what a busy machine adds must not make later sizes look hopeless.
@@ -80,6 +103,26 @@ class Forecast:
         exponent = max(0.0, math.log(points[last] / points[before]) / math.log(last / before))
         predicted = points[last] * (n / last) ** exponent
         return predicted, f"N^{exponent:.1f} from N={before} and {last}"
+
+    def peak(self, implementation: str, case: Case) -> PeakForecast | None:
+        """What the sizes up to a quarter of this one say of its peak; ``None`` if too few."""
+        known = [
+            r
+            for r in self._measured.get(self._series(implementation, case), ())
+            if AHEAD * r.case.batch_size <= case.batch_size
+        ]
+        if not known:
+            return None
+        # scipy takes a third of a second, so nothing that fails early waits for it.
+        from supcr_bench.analysis.frontier import byte_fit
+        from supcr_bench.analysis.growth import exact_size
+
+        known.sort(key=lambda r: r.case.batch_size)
+        fit = byte_fit(known)
+        if fit is None:
+            return None
+        size = exact_size(case)
+        return PeakForecast(fit.predict(size), *fit.bounds(size), known[-1].case.batch_size)
 
     def skip(self, implementation: str, case: Case, budget: Budget) -> Prediction | None:
         """Why a case would not fit its budget, or ``None`` if it may."""

@@ -79,10 +79,19 @@ def run_sweep(
             )
         if not runnable:
             continue
+        peaks = {
+            (arm.implementation, case[arm]): peak
+            for arm in runnable
+            if (peak := forecast.peak(arm.implementation, case[arm]))
+        }
         for event in executor.run(planned.as_cell(runnable, session()), subjects, budget):
             if isinstance(event, Result):
-                forecast.observe(event)
-            yield event
+                peak = peaks.get(event.key)
+                found = peak.attach(event) if peak else event
+                forecast.observe(found)
+                yield found
+            else:
+                yield event
 
 
 def _left_s(

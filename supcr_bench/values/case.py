@@ -17,6 +17,8 @@ UNIT_ROUNDOFF = {
     "bfloat16": 2.0**-8,
 }
 
+ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
@@ -52,6 +54,14 @@ class Workload:
         """A short digest of all fields, the same in every process and on every machine."""
         text = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def labelled_rows(self) -> int:
+        """Rows of each dimension that have a label: what the loss is really computed over.
+
+        All of them where a labels file brings its own missing values.
+        """
+        return self.batch_size - round((self.nan_density or 0.0) * self.batch_size)
 
     def series(self) -> tuple[object, ...]:
         """Everything but the batch size: workloads of one series differ only in N."""

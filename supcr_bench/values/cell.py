@@ -7,6 +7,11 @@ from typing import Any, Self
 
 from supcr_bench.values.case import Case, Pass, Workload
 
+FEWEST_SAMPLES = 6
+"""With fewer samples no distribution-free interval of the median reaches 95 %."""
+FEWEST_CALLS = FEWEST_SAMPLES + 3
+"""Of a case that is timed: for agreement, for memory, to calibrate, and the samples."""
+
 
 def new_session() -> str:
     """A name for one execution of a cell."""

@@ -59,6 +59,10 @@ class Result:
         peak_bytes: peak of live tensor bytes above the inputs.
         reserved_bytes: what the allocator had reserved at that peak, where the device tells.
         memory_method: how the peak was taken, or why there is none.
+        predicted_peak_bytes: what the sizes up to a quarter of this one said of the peak, before it
+            was measured; ``None`` where they were too few.
+        predicted_peak_low_bytes, predicted_peak_high_bytes: the interval of that prediction.
+        predicted_peak_from: the largest batch size that the prediction knew.
         launches: operations dispatched in one call, the same on every machine.
         elements: elements worked on in one call, the same on every machine.
         paper_error: relative distance of the definition's own value from that of the ``paper``
@@ -89,6 +93,10 @@ class Result:
     peak_bytes: int | None = None
     reserved_bytes: int | None = None
     memory_method: str | None = None
+    predicted_peak_bytes: float | None = None
+    predicted_peak_low_bytes: float | None = None
+    predicted_peak_high_bytes: float | None = None
+    predicted_peak_from: int | None = None
     launches: int | None = None
     elements: int | None = None
     paper_error: float | None = None

@@ -1,72 +1,25 @@
-import math
+"""Which results make a series, and what is held against a growth law."""
+
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from supcr_bench.analysis.growth import TREND_SIZES, Growth, growth_of, slope
-from supcr_bench.values.case import Pass
-from supcr_bench.values.growth_law import LAWS
-from supcr_bench.values.result import Result
+from supcr_bench.analysis.growth import Claims, Growth, exact_size, growth_of
+from supcr_bench.values.case import Case, Pass
+from supcr_bench.values.result import Result, Status
 from tests.examples import measured
+from tests.made_results import make_result
 
-EXAMPLES = settings(deadline=None, derandomize=True, max_examples=50)
 SIZES = (16, 32, 64, 128, 256)
 
 
-def growth(results: list[Result]) -> list[Growth]:
-    """Growth of the first sample."""
-    figures = {r.key: r.time_samples_s[0] for r in results if r.time_samples_s}
-    return growth_of(results, figures)
+def growth(results: list[Result], figure: str = "time") -> list[Growth]:
+    return [g for g in growth_of(results, {}) if g.figure == figure]
 
 
-@given(
-    st.floats(0.5, 4),
-    st.floats(1e-9, 1e3),
-    st.lists(st.integers(2, 4096), min_size=2, max_size=6, unique=True),
-)
-@EXAMPLES
-def test_a_power_law_has_its_exponent_as_slope(
-    exponent: float, constant: float, sizes: list[int]
-) -> None:
-    costs = [constant * n**exponent for n in sizes]
-    assert slope(sizes, costs) == pytest.approx(exponent, abs=1e-8)
-
-
-def test_a_single_size_has_no_slope() -> None:
-    assert slope([64], [1.0]) is None
-    assert slope([], []) is None
-
-
-def test_the_slope_is_the_least_squares_one() -> None:
-    assert slope([1, 2, 4], [1.0, 4.0, 2.0]) == pytest.approx(0.5)
-
-
-def test_the_exponent_is_read_off_the_largest_sizes() -> None:
-    """Fixed overhead at small sizes must not pull the law of the large ones down."""
-    costs = [1.0, 1.0, 64.0**3, 128.0**3, 256.0**3]
-    (found,) = growth([measured(n, c) for n, c in zip(SIZES, costs, strict=True)])
-    assert TREND_SIZES == 3
-    assert found.exponent == pytest.approx(3)
-    assert found.last_exponent == pytest.approx(3)
-    assert found.sizes == SIZES
-    assert found.costs == tuple(costs)
-
-
-def test_an_overhead_shows_in_the_exponent_and_less_in_the_last_one() -> None:
-    (found,) = growth([measured(n, 1e6 + n**3) for n in SIZES])
-    assert found.exponent is not None
-    assert found.last_exponent is not None
-    assert found.exponent < found.last_exponent < 3
-
-
-@pytest.mark.parametrize("name", LAWS)
-def test_the_local_exponent_of_a_law_is_its_power_and_little_more(name: str) -> None:
-    (found,) = growth([measured(n, LAWS[name].of(n)) for n in SIZES])
-    power = {"N": 1, "N log N": 1, "N^2": 2, "N^2 log N": 2, "N^3": 3, "N^4": 4}[name]
-    assert found.last_exponent is not None
-    assert power - 1e-9 <= found.last_exponent <= power + 1 / math.log(64)
+def counted(n: int, **fields: Any) -> Result:
+    return make_result("one", n=n, times=[1e-3] * 6, **fields)
 
 
 def test_each_implementation_pass_and_series_grows_on_its_own() -> None:
@@ -88,20 +41,78 @@ def test_each_implementation_pass_and_series_grows_on_its_own() -> None:
         ("a", "forward", 2),
         ("b", "forward", 1),
     ]
-    assert [round(g.exponent or 0) for g in found] == [1, 2, 3, 4]
+    assert [g.last_exponent for g in found] == pytest.approx([1, 2, 3, 4])
     assert all(g.sizes == (32, 64) and g.case.batch_size == 64 for g in found)
 
 
-def test_one_size_has_costs_and_no_exponent() -> None:
-    (found,) = growth([measured(64, 2.0)])
-    assert (found.sizes, found.costs) == ((64,), (2.0,))
-    assert found.exponent is None
-    assert found.last_exponent is None
+def test_one_size_has_no_growth() -> None:
+    assert growth([measured(64, 2.0)]) == []
 
 
 def test_results_without_a_figure_are_left_out() -> None:
     whole = [measured(n, float(n)) for n in SIZES]
-    holed = [*whole[:2], replace(whole[2], time_samples_s=None), *whole[3:]]
-    (found,) = growth(holed)
+    (found,) = growth([*whole[:2], replace(whole[2], time_samples_s=None), *whole[3:]])
     assert found.sizes == (16, 32, 128, 256)
-    assert growth_of(whole, {}) == []
+
+
+def test_each_figure_is_judged_by_its_kind_and_beside_its_claim() -> None:
+    results = [
+        counted(n, elements=3 * n**3 + n, launches=5 * n, peak_bytes=4 * n**2) for n in SIZES
+    ]
+    found = {g.figure: g for g in growth_of(results, {"one": Claims(time="N^3", memory="N^3")})}
+    assert {figure: g.verdict.law for figure, g in found.items()} == {
+        "time": None,
+        "work": "N^3",
+        "launches": "N",
+        "memory": "N^2",
+    }
+    assert [found[f].claimed for f in ("time", "work", "launches", "memory")] == [
+        "N^3",
+        "N^3",
+        None,
+        "N^3",
+    ]
+
+
+def test_missing_labels_that_were_rounded_do_not_bend_a_law() -> None:
+    assert exact_size(Case(batch_size=16, nan_density=0.2)) == pytest.approx(13 / 0.8)
+    assert exact_size(Case(batch_size=16, nan_density=1.0)) == 16
+    assert exact_size(Case(batch_size=16, nan_density=None)) == 16
+    results = [
+        make_result(
+            "one",
+            n=n,
+            times=[1e-3] * 6,
+            case={"nan_density": 0.2},
+            elements=7 * (n - round(0.2 * n)) ** 3,
+        )
+        for n in (16, 23, 32, 45, 64)
+    ]
+    (found,) = growth(results, "work")
+    assert found.verdict.law == "N^3"
+
+
+def test_what_could_not_be_timed_is_a_bound() -> None:
+    results: list[Result] = [measured(n, 1e-9 * n**3) for n in SIZES]
+    ended = {
+        512: (Status.SKIPPED, 0.2, "predicted"),
+        1024: (Status.TIMED_OUT, None, "took over 1 s"),
+        2048: (Status.SKIPPED, None, "timed out at N=1024 already"),
+        4096: (Status.OUT_OF_MEMORY, None, "an allocation failed"),
+    }
+    results += [
+        make_result(
+            "one", n=n, status=status, reason=reason, predicted_s=predicted, time_limit_s=1.0
+        )
+        for n, (status, predicted, reason) in ended.items()
+    ]
+    (found,) = growth(results)
+    assert found.bounds == (512, 1024, 2048)
+
+
+def test_memory_that_ran_out_where_the_law_says_it_should_not_is_said() -> None:
+    results = [counted(n, peak_bytes=4 * n**2) for n in SIZES]
+    results.append(make_result("one", n=512, status=Status.OUT_OF_MEMORY, memory_limit_bytes=2**30))
+    (found,) = growth(results, "memory")
+    assert found.verdict.law == "N^2"
+    assert "ran out of 1 GiB at N=512, where its tensors take 1.05 MB" in found.verdict.evidence

@@ -3,6 +3,7 @@
 from html.parser import HTMLParser
 from typing import Any
 
+from supcr_bench.analysis.findings import find
 from supcr_bench.render.grids import all_grids
 from supcr_bench.render.plots import scaling_plots
 from supcr_bench.render.report import render_report
@@ -18,7 +19,7 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 def page(results: list[Result]) -> str:
-    grids = all_grids(results, {}, "torchcell")
+    grids = all_grids(find(results, {}, "torchcell"))
     return render_report(INFO, ["Found <it>."], grids, scaling_plots(results), "a machine")
 
 

@@ -5,11 +5,13 @@ import io
 
 from rich.console import Console
 
-from supcr_bench.analysis.summary import Claims
+from supcr_bench.analysis.findings import Findings, find
+from supcr_bench.analysis.growth import Claims
 from supcr_bench.render.csv_tables import csv_tables
-from supcr_bench.render.grids import Grid, all_grids
+from supcr_bench.render.grid import Grid
+from supcr_bench.render.grids import all_grids
 from supcr_bench.render.terminal import rich_table
-from supcr_bench.values.result import Status
+from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result, make_series
 
 CLAIMS = {"rowsort": Claims(time="N^2 log N", memory="N^2")}
@@ -29,8 +31,12 @@ RESULTS = [
 ]
 
 
-def grids() -> dict[str, Grid]:
-    return {grid.name: grid for grid in all_grids(RESULTS, CLAIMS, "torchcell")}
+def findings(results: list[Result] = RESULTS) -> Findings:
+    return find(results, CLAIMS, "torchcell")
+
+
+def grids(results: list[Result] = RESULTS) -> dict[str, Grid]:
+    return {grid.name: grid for grid in all_grids(findings(results))}
 
 
 def shown(grid: Grid, width: int = 80) -> str:
@@ -56,7 +62,8 @@ def test_the_fastest_that_is_right_stands_out_and_missing_figures_step_back() ->
 
 def test_growth_puts_the_claim_beside_the_measurement() -> None:
     row = next(r for r in grids()["growth-time"].rows if r[0] == "rowsort")
-    assert row == ("rowsort", "training", "1", "0%", "32-128", "N^2 log N", "N^3.0")
+    assert row[:7] == ("rowsort", "training", "1", "0%", "32-128", "N^2 log N", "cannot tell")
+    assert "it takes 5" in row[-1]
 
 
 def test_agreement_counts_cases_and_keeps_the_worst() -> None:
@@ -74,7 +81,7 @@ def test_tables_fit_eighty_columns_and_show_markup_as_text() -> None:
     for grid in grids().values():
         assert max(len(line.rstrip()) for line in shown(grid).splitlines()) <= 80
     hostile = make_result("[bold]x[/bold]", status=Status.FAILED, reason="[red]no[/red]")
-    (grid,) = (g for g in all_grids([hostile], {}, "paper") if g.name == "outcomes")
+    grid = grids([hostile])["outcomes"]
     assert "[bold]x[/bold]" in shown(grid)
     assert "[red]no[/red]" in shown(grid)
 
@@ -84,7 +91,7 @@ def test_sizes_that_ended_alike_share_a_row() -> None:
         make_result("loopy", n=n, status=Status.SKIPPED, reason=f"too slow at {n}")
         for n in (256, 128)
     ]
-    (grid,) = (g for g in all_grids(skipped, {}, "paper") if g.name == "outcomes")
+    grid = grids(skipped)["outcomes"]
     assert grid.rows == (
         ("loopy forward, D=1 NaN 0%, N=128, 256", "skipped", "from N=128 on: too slow at 128"),
     )
@@ -93,13 +100,13 @@ def test_sizes_that_ended_alike_share_a_row() -> None:
 def test_varied_axes_become_columns_and_sections() -> None:
     results = make_series("rowsort", [8, 16], lambda n: n * 1e-6)
     results += make_series("rowsort", [8, 16], lambda n: n * 1e-6, case={"labels": "tied"})
-    (grid,) = (g for g in all_grids(results, {}, "paper") if g.name == "time-forward")
+    grid = grids(results)["time-forward"]
     assert grid.headers == ("D", "NaN", "labels", "N", "rowsort")
     assert grid.sections == {2}
 
 
 def test_csv_tables_hold_plain_figures() -> None:
-    tables = csv_tables(RESULTS, CLAIMS)
+    tables = csv_tables(findings())
     rows = list(csv.DictReader(io.StringIO(tables["cost.csv"])))
     assert len(rows) == len(RESULTS)
     assert rows[0]["time_s"] == repr(1e-6 * 32**3)
@@ -112,5 +119,4 @@ def test_csv_tables_hold_plain_figures() -> None:
 
 def test_nothing_measured_gives_only_the_outcomes() -> None:
     failed = make_result("mine", status=Status.FAILED, reason="no")
-    names = [g.name for g in all_grids([failed], {}, "torchcell")]
-    assert names == ["time-forward", "memory-forward", "outcomes"]
+    assert list(grids([failed])) == ["time-forward", "memory-forward", "outcomes"]

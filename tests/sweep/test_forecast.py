@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supcr_bench.sweep.forecast import FEWEST_CALLS, Forecast
+from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.values.case import Case, Pass
-from supcr_bench.values.cell import Budget
+from supcr_bench.values.cell import FEWEST_CALLS, Budget
 from supcr_bench.values.growth_law import LAWS
 from supcr_bench.values.result import Result, Status
 from tests.examples import measured

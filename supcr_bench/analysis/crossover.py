@@ -1,0 +1,199 @@
+"""The batch size at which the faster of two implementations changes, with an interval.
+
+Both were timed in the same rounds on the same tensors, so the ratio of each round is free of the
+machine's drift. At each size the figure is the median of the logarithms of these ratios. Between
+sizes it is interpolated in log N by a cubic through the four nearest: a weighted sum of four
+medians, whose standard error follows from theirs. A crossover is a stretch on whose ends the ratio
+is plainly on different sides of 1; all of the stretch is its interval (after Fieller, 1954: the set
+of sizes at which equality is not rejected).
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import t as t_distribution
+
+from supcr_bench.analysis.growth import series_of
+from supcr_bench.values.case import Case
+from supcr_bench.values.result import Result, Status
+
+CONFIDENCE = 0.95
+NEIGHBOURS = 4
+STEPS = 40
+"""Sizes looked at between two measured ones."""
+_MAD_OF_NORMAL = 1.4826
+_MEDIAN_VARIANCE = math.pi / 2
+"""Of the median of n normal samples, times n + 1, relative to their variance."""
+_MAD_EFFICIENCY = 0.5
+"""Of the degrees of freedom, what a pooled median absolute deviation keeps; found by simulation."""
+
+Vector = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crossover:
+    """Where the faster one of two changes, or that it does not.
+
+    Attributes:
+        one, other: the two implementations.
+        case: of the largest size at which both were measured; stands for the series.
+        sizes: batch sizes at which both were timed in the same rounds.
+        small: which is faster below the crossover, or everywhere; ``None`` where that is not told.
+        large: which is faster above it, or everywhere.
+        size: batch size of the crossover; ``None`` for none in the measured range.
+        low, high: its 95 % interval.
+    """
+
+    one: str
+    other: str
+    case: Case
+    sizes: tuple[int, ...]
+    small: str | None
+    large: str | None
+    size: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ratios:
+    """Logarithms of paired ratios at rising sizes.
+
+    Attributes:
+        sizes: batch sizes.
+        logs: for each, one log ratio a round.
+    """
+
+    sizes: tuple[float, ...]
+    logs: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A stretch within which a ratio passes 1.
+
+    Attributes:
+        size: where the interpolated ratio is 1.
+        low, high: the 95 % interval.
+        rising: whether the ratio grows with the size.
+    """
+
+    size: float
+    low: float
+    high: float
+    rising: bool
+
+
+def _band(ratios: Ratios) -> tuple[Vector, Vector, Vector]:
+    """The interpolated log ratio along log N: where, how large, and half its interval's width."""
+    x = np.log(ratios.sizes)
+    medians = np.array([np.median(logs) for logs in ratios.logs])
+    counts = np.array([len(logs) for logs in ratios.logs])
+    # Deviations from a median of few are too small by what it followed of them.
+    deviations = [
+        np.abs(np.array(logs) - middle) * math.sqrt(len(logs) / max(len(logs) - 1, 1))
+        for logs, middle in zip(ratios.logs, medians, strict=True)
+    ]
+    width = min(NEIGHBOURS, len(x))
+    parts = []
+    for left in range(len(x) - 1):
+        first = max(0, min(left + 1 - width // 2, len(x) - width))
+        near = slice(first, first + width)
+        last = left == len(x) - 2
+        at = np.linspace(x[left], x[left + 1], STEPS + last, endpoint=last)
+        weights = _lagrange(x[near], at)
+        spread = _MAD_OF_NORMAL * float(np.median(np.concatenate(deviations[near])))
+        freedom = max(_MAD_EFFICIENCY * float((counts[near] - 1).sum()), 1.0)
+        variance = (weights**2 / (counts[near] + 1)).sum(axis=1) * _MEDIAN_VARIANCE * spread**2
+        quantile = float(t_distribution.ppf(0.5 + CONFIDENCE / 2, freedom))
+        parts.append(np.stack([at, weights @ medians[near], quantile * np.sqrt(variance)]))
+    at, middle, half = np.concatenate(parts, axis=1)
+    return at, middle, half
+
+
+def _lagrange(nodes: Vector, at: Vector) -> Vector:
+    """Weights of the values at the nodes in the polynomial through them; [at, nodes]."""
+    weights = np.ones((len(at), len(nodes)))
+    for j, k in itertools.permutations(range(len(nodes)), 2):
+        weights[:, j] *= (at - nodes[k]) / (nodes[j] - nodes[k])
+    return weights
+
+
+def crossings(ratios: Ratios) -> tuple[list[Crossing], int, int]:
+    """Every crossing, and the side of 1 at both ends.
+
+    Returns:
+        the crossings by rising size; then the sign of the log ratio where it is first and last
+        plain: 1, -1, or 0 where it nowhere is.
+    """
+    at, middle, half = _band(ratios)
+    plain = np.flatnonzero(np.abs(middle) > half)
+    if not len(plain):
+        return [], 0, 0
+    signs = np.sign(middle[plain]).astype(int)
+    found = []
+    for turn in np.flatnonzero(signs[1:] != signs[:-1]):
+        start, end = plain[turn], plain[turn + 1]
+        zero = start + int(np.abs(middle[start : end + 1]).argmin())
+        size, low, high = (float(np.exp(at[i])) for i in (zero, start, end))
+        found.append(Crossing(size, low, high, rising=bool(signs[turn + 1] > 0)))
+    return found, int(signs[0]), int(signs[-1])
+
+
+def crossovers(results: Sequence[Result]) -> list[Crossover]:
+    """For each two implementations that were timed in the same rounds, in every series."""
+    timed = [r for r in results if r.time_samples_s and r.session and r.status is Status.MEASURED]
+    by_series: dict[tuple[object, ...], list[list[Result]]] = {}
+    for members in series_of(timed):
+        first = members[0].case
+        by_series.setdefault((first.pass_, first.series()), []).append(members)
+    rows: list[Crossover] = []
+    for group in by_series.values():
+        for one, other in itertools.combinations(group, 2):
+            rows += _between(one, other)
+    return rows
+
+
+def _between(one: Sequence[Result], other: Sequence[Result]) -> list[Crossover]:
+    others = {r.case.batch_size: r for r in other}
+    met = [
+        (r, partner)
+        for r in one
+        if (partner := others.get(r.case.batch_size)) and partner.session == r.session
+    ]
+    if len(met) < 2:
+        return []
+    ratios = Ratios(
+        tuple(float(r.case.batch_size) for r, _ in met),
+        tuple(_paired_logs(r, partner) for r, partner in met),
+    )
+    found, first, last = crossings(ratios)
+    names = {-1: met[0][0].implementation, 1: met[0][1].implementation, 0: None}
+    none = Crossover(
+        one=met[0][0].implementation,
+        other=met[0][1].implementation,
+        case=met[-1][0].case,
+        sizes=tuple(r.case.batch_size for r, _ in met),
+        small=names[first],
+        large=names[last],
+    )
+    return [
+        replace(
+            none,
+            small=names[-1 if c.rising else 1],
+            large=names[1 if c.rising else -1],
+            size=c.size,
+            low=c.low,
+            high=c.high,
+        )
+        for c in found
+    ] or [none]
+
+
+def _paired_logs(one: Result, other: Result) -> tuple[float, ...]:
+    pairs = zip(one.time_samples_s or (), other.time_samples_s or (), strict=False)
+    return tuple(math.log(a / b) for a, b in pairs)

@@ -1,0 +1,57 @@
+"""Everything that is derived from a run's results, once: what every renderer draws from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from supcr_bench.analysis.claims import ClaimRow, claim_rows
+from supcr_bench.analysis.crossover import Crossover, crossovers
+from supcr_bench.analysis.frontier import FrontierRow, PeakPrediction, frontier, peak_predictions
+from supcr_bench.analysis.growth import Claims, Growth, growth_of
+from supcr_bench.analysis.noise import NoiseFloor, noise_floor
+from supcr_bench.values.result import Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What a run says.
+
+    Attributes:
+        results: every result, in the order in which they were found.
+        definition: what they were held against.
+        growth: of every figure in every series.
+        crossovers: of every two implementations in every series.
+        frontier: the largest batches that fit.
+        predictions: peaks that were predicted before they were measured.
+        noise: what identical code differs by in this run; ``None`` without an A/A arm.
+        claims: the note's, each decided; empty where none of its implementations is in the run.
+    """
+
+    results: Sequence[Result]
+    definition: str
+    growth: Sequence[Growth]
+    crossovers: Sequence[Crossover]
+    frontier: Sequence[FrontierRow]
+    predictions: Sequence[PeakPrediction]
+    noise: NoiseFloor | None
+    claims: Sequence[ClaimRow]
+
+
+def find(results: Sequence[Result], said: Mapping[str, Claims], definition: str) -> Findings:
+    """Derive everything.
+
+    Args:
+        results: of one run, so of one machine.
+        said: what each implementation claims of its own growth.
+        definition: what the results were held against.
+    """
+    growth = growth_of(results, said)
+    return Findings(
+        results=results,
+        definition=definition,
+        growth=growth,
+        crossovers=crossovers(results),
+        frontier=frontier(results),
+        predictions=peak_predictions(results),
+        noise=noise_floor(results),
+        claims=claim_rows(results, growth),
+    )

@@ -1,0 +1,151 @@
+"""The memory frontier: the largest batch that fits a device, from the byte law; and how far off.
+
+Peak bytes are counted without noise, so the sum of growth laws through them reaches far beyond
+the measured sizes. How far it can be trusted is tested in every run: before a size is measured, its
+peak is predicted from the sizes up to a quarter of it; the prediction is stored with the result.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from supcr_bench.analysis.counted_growth import CountedFit, fit_counted
+from supcr_bench.analysis.growth import exact_size, series_of
+from supcr_bench.values.case import ITEM_BYTES, Case
+from supcr_bench.values.result import Result
+
+CAPACITIES_BYTES = tuple(gib * 2**30 for gib in (4, 8, 16, 24, 40, 80))
+"""Of common devices."""
+MOST_ROWS = 2**40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrontierRow:
+    """The largest batch of one implementation that fits a memory.
+
+    Attributes:
+        implementation: whose.
+        case: of the largest measured size; stands for the series.
+        capacity_bytes: of the memory.
+        batch_size: the largest whose inputs and peak fit; tensors alone, nothing else of a process.
+        low, high: its interval, from every sum of laws that meets the measured bytes.
+        law: that the bytes follow.
+    """
+
+    implementation: str
+    case: Case
+    capacity_bytes: int
+    batch_size: int
+    low: int
+    high: int
+    law: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeakPrediction:
+    """A peak that was predicted before it was measured.
+
+    Attributes:
+        implementation: whose.
+        case: of what.
+        fitted_up_to: the largest batch size that the prediction knew.
+        predicted_bytes: the prediction.
+        low_bytes, high_bytes: its interval.
+        peak_bytes: what was measured then.
+        error: relative, of the prediction.
+    """
+
+    implementation: str
+    case: Case
+    fitted_up_to: int
+    predicted_bytes: float
+    low_bytes: float
+    high_bytes: float
+    peak_bytes: int
+    error: float
+
+
+def input_bytes(case: Case, batch_size: float) -> float:
+    """Of both embeddings and the labels."""
+    return batch_size * (2 * case.embedding_size + case.dims) * ITEM_BYTES[case.dtype]
+
+
+def byte_fit(members: Sequence[Result]) -> CountedFit | None:
+    """The byte law of one series, if its sizes suffice."""
+    points = [(exact_size(r.case), float(r.peak_bytes)) for r in members if r.peak_bytes]
+    return fit_counted([n for n, _ in points], [y for _, y in points])
+
+
+def largest_batch(fit: CountedFit, case: Case, capacity_bytes: float) -> tuple[int, int, int]:
+    """The largest batch whose inputs and peak fit, and its interval; by bisection.
+
+    Returns:
+        the batch size, the smallest and the largest that the byte law leaves open.
+    """
+
+    def fits(n: int) -> bool:
+        return input_bytes(case, n) + fit.predict(n) <= capacity_bytes
+
+    small, large = 1, 2
+    while fits(large) and large < MOST_ROWS:
+        small, large = large, 2 * large
+    while large - small > 1:
+        middle = (small + large) // 2
+        small, large = (middle, large) if fits(middle) else (small, middle)
+    # Near the frontier bytes are a power of N, so their interval becomes one of N by its exponent.
+    predicted, (low, high) = fit.predict(small), fit.bounds(small)
+    power = math.log(fit.predict(1.01 * small) / predicted) / math.log(1.01)
+    if power <= 0:
+        return small, small, small
+    fewest, most = (round(small * (predicted / bound) ** (1 / power)) for bound in (high, low))
+    return small, fewest, most
+
+
+def frontier(results: Sequence[Result]) -> list[FrontierRow]:
+    """For every series whose byte law is known, the largest batch for each capacity."""
+    rows = []
+    for members in series_of(results):
+        measured = [r for r in members if r.peak_bytes]
+        fit = byte_fit(measured) if measured else None
+        if fit is None or len(fit.laws) == 1:
+            continue
+        case = measured[-1].case
+        for capacity in CAPACITIES_BYTES:
+            batch_size, low, high = largest_batch(fit, case, capacity)
+            rows.append(
+                FrontierRow(
+                    implementation=measured[-1].implementation,
+                    case=case,
+                    capacity_bytes=capacity,
+                    batch_size=batch_size,
+                    low=low,
+                    high=high,
+                    law=fit.laws[-1].name,
+                )
+            )
+    return rows
+
+
+def peak_predictions(results: Sequence[Result]) -> list[PeakPrediction]:
+    """Of each series, the prediction that was tested at its largest size."""
+    rows = []
+    for members in series_of(results):
+        tested = [r for r in members if r.peak_bytes and r.predicted_peak_bytes]
+        if not tested:
+            continue
+        last = tested[-1]
+        assert last.peak_bytes is not None
+        assert last.predicted_peak_bytes is not None
+        rows.append(
+            PeakPrediction(
+                implementation=last.implementation,
+                case=last.case,
+                fitted_up_to=last.predicted_peak_from or 0,
+                predicted_bytes=last.predicted_peak_bytes,
+                low_bytes=last.predicted_peak_low_bytes or 0.0,
+                high_bytes=last.predicted_peak_high_bytes or 0.0,
+                peak_bytes=last.peak_bytes,
+                error=last.predicted_peak_bytes / last.peak_bytes - 1,
+            )
+        )
+    return rows

@@ -1,0 +1,29 @@
+"""What is said of growth, however it was found out: by counting or by timing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrowthVerdict:
+    """The law that a figure follows, or why that cannot be told.
+
+    Attributes:
+        law: name of the law, where the data separate it from every other; else ``None``.
+        evidence: what decides it, or what would, in a sentence.
+        candidates: names of the laws that the data leave open, slowest first.
+        exponent: the power of N; ``None`` where the data do not bound it.
+        exponent_low, exponent_high: its interval.
+        needs_size: the batch size that it would take to tell the candidates apart; ``None`` where
+            that is told already or no size in reach would do.
+        curve: the fitted figure at a batch size, for drawing; ``None`` without a fit.
+    """
+
+    law: str | None
+    evidence: str
+    candidates: tuple[str, ...] = ()
+    exponent: float | None = None
+    exponent_low: float | None = None
+    exponent_high: float | None = None
+    needs_size: int | None = None
+    curve: Callable[[float], float] | None = None

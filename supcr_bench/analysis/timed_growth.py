@@ -1,0 +1,302 @@
+"""Growth of what is timed, which has noise.
+
+The model is ``c0 * h(N) + c1 * f(N)``, both coefficients not negative: h is the overhead and f a
+growth law. The overhead of a call is paid once for each operation launched, and launches are
+counted, so h is their number, relative to that of the largest size; where they do not grow, h is 1
+and c0 a plain constant.
+
+Noise is relative: the machine's drift multiplies a whole cell, so distances are taken in logarithms
+and the noise is estimated from the distances that remain, not from the spread within a cell, which
+knows nothing of drift. A size that could not be measured is a bound from below: a model pays for
+lying under it and not for lying above.
+
+- *Exponent*: p in ``c0 h + c1 N^p``; its interval holds every p whose sum of squares is not
+  significantly larger than the smallest (Seber and Wild, "Nonlinear Regression", section 5.2: the
+  likelihood-ratio interval, which unlike one from curvature needs no linear model).
+- *Law*: every law whose sum of squares is not significantly larger, at half a percent, stays a
+  candidate. A law is named if it is the only one, so the true one is passed over in half a percent.
+- *No law*: distances that run in waves say that the curve has another shape. The von Neumann ratio
+  is held against what the same design gives under noise alone, by simulation with a fixed seed.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy.interpolate import CubicSpline
+from scipy.stats import f as f_distribution
+
+from supcr_bench.analysis.growth_verdict import GrowthVerdict
+from supcr_bench.values.growth_law import CONSTANT, LAWS, GrowthLaw
+
+FEWEST_SIZES = 5
+CONFIDENCE = 0.95
+PASSED_OVER = 0.005
+"""How often the true law may be dropped from the candidates."""
+WAVES = 0.01
+"""How often plain noise may look like waves."""
+MOST_DOUBLINGS = 10
+_GROWING = tuple(law for law in LAWS.values() if law is not CONSTANT)
+_POWERS = np.linspace(0.1, 6.0, 119)
+_PARAMETERS = 3
+_POWER_TO_TELL = 17.0
+"""Noncentrality at which a rival is dropped in nine of ten sweeps: (2.81 + 1.28)^2."""
+
+Vector = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class TimedSeries:
+    """Medians of one implementation at rising sizes.
+
+    Attributes:
+        sizes: batch sizes, rising.
+        seconds: median at each.
+        overhead: launches at each, relative to the last; ones where they are not known.
+        bound_sizes: sizes without a figure.
+        bound_seconds: what a call takes there at least.
+        bound_overhead: launches there, relative to the last measured size.
+    """
+
+    sizes: tuple[float, ...]
+    seconds: tuple[float, ...]
+    overhead: tuple[float, ...]
+    bound_sizes: tuple[float, ...] = ()
+    bound_seconds: tuple[float, ...] = ()
+    bound_overhead: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Profiles:
+    """The best mixture of overhead and shape, for each of several shapes."""
+
+    squares: Vector
+    mixture: Vector
+    log_scale: Vector
+
+
+def _profile(series: TimedSeries, shapes: Vector, bound_shapes: Vector) -> _Profiles:
+    """Least squares over scale and mixture, for every shape at once.
+
+    The model is ``exp(scale) * ((1 - w) h + w f)``. Its scale follows from the mean of the
+    logarithms; w is one number, found on a grid over its logit that closes in four times.
+
+    Args:
+        series: the figures.
+        shapes: f relative to the largest size, [shapes, sizes].
+        bound_shapes: the same at the sizes of the bounds.
+    """
+    y, bound = np.log(series.seconds), np.log(np.array(series.bound_seconds))
+    h, bound_h = np.array(series.overhead), np.array(series.bound_overhead)
+    rows = np.arange(len(shapes))
+    low, high = np.full(len(shapes), -25.0), np.full(len(shapes), 25.0)
+    for _ in range(4):
+        logits = np.linspace(low, high, 21, axis=1)
+        w = 1 / (1 + np.exp(-logits))[..., None]
+        distance = y - np.log((1 - w) * h + w * shapes[:, None, :])
+        scale = distance.mean(-1, keepdims=True)
+        squares = ((distance - scale) ** 2).sum(-1)
+        if len(bound):
+            below = bound - scale - np.log((1 - w) * bound_h + w * bound_shapes[:, None, :])
+            squares += (np.maximum(below, 0.0) ** 2).sum(-1)
+        best = squares.argmin(axis=1)
+        found, step = logits[rows, best], (high - low) / 20
+        low, high = found - 1.2 * step, found + 1.2 * step
+    return _Profiles(squares[rows, best], 1 / (1 + np.exp(-found)), scale[rows, best, 0])
+
+
+def _law_shapes(series: TimedSeries, laws: Sequence[GrowthLaw]) -> tuple[Vector, Vector]:
+    last = series.sizes[-1]
+
+    def at(sizes: Sequence[float]) -> Vector:
+        return np.array([[law.ratio(last, n) for n in sizes] for law in laws])
+
+    return at(series.sizes), at(series.bound_sizes)
+
+
+def _fit_powers(series: TimedSeries, powers: Vector) -> _Profiles:
+    last = series.sizes[-1]
+    shapes, bounds = (
+        (np.array(sizes) / last)[None, :] ** powers[:, None]
+        for sizes in (series.sizes, series.bound_sizes)
+    )
+    return _profile(series, shapes, bounds)
+
+
+@dataclass(frozen=True, slots=True)
+class PowerFit:
+    """The power in ``c0 h + c1 N^p``.
+
+    Attributes:
+        exponent: the best p.
+        low, high: its interval; at the ends of the grid where the data do not bound it.
+        squares: the smallest sum of squared logarithmic distances.
+        mixture: share of the power in the model at the largest size.
+    """
+
+    exponent: float
+    low: float
+    high: float
+    squares: float
+    mixture: float
+
+
+def fit_power(series: TimedSeries) -> PowerFit:
+    """The exponent and its interval; the series has at least five sizes."""
+    profiles = _fit_powers(series, _POWERS)
+    fine = np.linspace(_POWERS[0], _POWERS[-1], 5901)
+    squares = np.maximum(CubicSpline(_POWERS, profiles.squares)(fine), 0.0)
+    smallest = float(squares.min())
+    inside = fine[squares <= smallest * _allowed(len(series.sizes), 1, 1 - CONFIDENCE) + 1e-15]
+    best = float(fine[squares.argmin()])
+    mixture = float(_fit_powers(series, np.array([best])).mixture[0])
+    return PowerFit(best, float(inside.min()), float(inside.max()), smallest, mixture)
+
+
+def _allowed(sizes: int, restrictions: int, alpha: float) -> float:
+    """How many times the smallest sum of squares noise alone reaches, with that probability."""
+    freedom = sizes - _PARAMETERS
+    quantile = float(f_distribution.ppf(1 - alpha, restrictions, freedom))
+    return 1 + restrictions * quantile / freedom
+
+
+def judge_timed(series: TimedSeries) -> GrowthVerdict:
+    """The law that timed figures follow; see the module for how."""
+    count = len(series.sizes)
+    if count < FEWEST_SIZES:
+        return GrowthVerdict(
+            law=None,
+            evidence=f"timed at {count} sizes; it takes {FEWEST_SIZES} to tell laws from noise",
+        )
+    power = fit_power(series)
+    fits = _profile(series, *_law_shapes(series, _GROWING))
+    smallest = min(power.squares, float(fits.squares.min()))
+    noise = math.sqrt(smallest / (count - _PARAMETERS))
+    said = f"noise between sizes {noise:.0%}"
+    best = int(fits.squares.argmin())
+    found = _Model(series, _GROWING[best], float(fits.mixture[best]), float(fits.log_scale[best]))
+    if _overhead_alone(series) <= smallest * _allowed(count, 2, PASSED_OVER):
+        return GrowthVerdict(
+            law=None,
+            evidence=f"so far the cost of launching operations and no more; {said}",
+            candidates=tuple(LAWS),
+            curve=found.seconds,
+        )
+    bounded = power.low > _POWERS[0] and power.high < _POWERS[-1]
+    known = GrowthVerdict(
+        law=None,
+        evidence="",
+        exponent=power.exponent if bounded else None,
+        exponent_low=power.low if bounded else None,
+        exponent_high=power.high if bounded else None,
+    )
+    by_law = fits.squares[best] <= power.squares
+    shape = (
+        _law_shapes(series, _GROWING)[0][best]
+        if by_law
+        else (np.array(series.sizes) / series.sizes[-1]) ** power.exponent
+    )
+    mixture = float(fits.mixture[best]) if by_law else power.mixture
+    if _runs_in_waves(series, shape, mixture, power=not by_law):
+        return replace(
+            known, evidence=f"no single law: distances from the best run in waves; {said}"
+        )
+    allowed = smallest * _allowed(count, 1, PASSED_OVER)
+    candidates = [i for i, squares in enumerate(fits.squares) if squares <= allowed]
+    names = tuple(_GROWING[i].name for i in candidates)
+    if not names:
+        return replace(known, evidence=f"between two laws; {said}")
+    if len(names) == 1:
+        rival = min((s, i) for i, s in enumerate(fits.squares) if i != best)[1]
+        worse = math.sqrt(fits.squares[rival] / max(fits.squares[best], 1e-30))
+        evidence = f"{_GROWING[rival].name} lies {worse:.1f} times as far off; {said}"
+        return replace(
+            known, law=names[0], evidence=evidence, candidates=names, curve=found.seconds
+        )
+    rivals = [_GROWING[i] for i in candidates if i != best]
+    needed = _deciding_size(found, rivals, noise)
+    until = f"needs N up to about {needed}" if needed else "no size in reach would tell"
+    return replace(
+        known,
+        evidence=f"{' or '.join(names)}; {until}; {said}",
+        candidates=names,
+        needs_size=needed,
+        curve=found.seconds,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """A fitted model: what its series is, its law, and its two numbers."""
+
+    series: TimedSeries
+    law: GrowthLaw
+    mixture: float
+    log_scale: float
+
+    def overhead(self, size: float) -> float:
+        """Launches relative to the last size: between and beyond sizes, straight in log-log."""
+        x, y = np.log(self.series.sizes), np.log(self.series.overhead)
+        if size <= self.series.sizes[-1]:
+            return float(np.exp(np.interp(math.log(size), x, y)))
+        slope = (y[-1] - y[-2]) / (x[-1] - x[-2])
+        return float((size / self.series.sizes[-1]) ** slope)
+
+    def seconds(self, size: float) -> float:
+        """Of a call at that size."""
+        grown = self.law.ratio(self.series.sizes[-1], size)
+        mixed = (1 - self.mixture) * self.overhead(size) + self.mixture * grown
+        return math.exp(self.log_scale) * mixed
+
+
+def _overhead_alone(series: TimedSeries) -> float:
+    """The sum of squares if a call cost its launches and no more."""
+    shape, bound = np.array(series.overhead)[None, :], np.array(series.bound_overhead)[None, :]
+    return float(_profile(series, shape, bound).squares[0])
+
+
+def _runs_in_waves(series: TimedSeries, shape: Vector, mixture: float, power: bool) -> bool:
+    """Whether the distances from the best shape follow each other more than noise would.
+
+    Args:
+        series: the figures.
+        shape: f of the best model, relative to the last size.
+        mixture: its share in the model.
+        power: whether the shape is a power that was fitted too.
+    """
+    x = np.log(np.array(series.sizes) / series.sizes[-1])
+    model = (1 - mixture) * np.array(series.overhead) + mixture * shape
+    distance = np.log(series.seconds) - np.log(model)
+    # Near the fit the distances are the noise less what scale, mixture and power take of it.
+    fitted = [np.ones_like(x), shape / model, *([shape * x / model] if power else [])]
+    taken, _ = np.linalg.qr(np.stack(fitted, axis=1))
+    noise = np.random.default_rng(0).standard_normal((2000, len(x)))
+    left = noise - (noise @ taken) @ taken.T
+    own = _von_neumann((distance - distance.mean())[None, :])[0]
+    return bool(np.mean(_von_neumann(left) <= own) < WAVES)
+
+
+def _von_neumann(distances: Vector) -> Vector:
+    """Squared differences of neighbours over squares: small where neighbours are alike."""
+    squares = (distances**2).sum(axis=1)
+    ratio: Vector = (np.diff(distances, axis=1) ** 2).sum(axis=1) / np.maximum(squares, 1e-300)
+    return ratio
+
+
+def _deciding_size(found: _Model, rivals: Sequence[GrowthLaw], noise: float) -> int | None:
+    """Up to which size one would have to time to drop every rival, with nine chances in ten."""
+    series = found.series
+    sizes = list(series.sizes)
+    for _ in range(2 * MOST_DOUBLINGS):
+        sizes.append(sizes[-1] * math.sqrt(2))
+        longer = TimedSeries(
+            tuple(sizes),
+            tuple(map(found.seconds, sizes)),
+            tuple(found.overhead(n) / found.overhead(sizes[-1]) for n in sizes),
+        )
+        squares = _profile(longer, *_law_shapes(longer, rivals)).squares
+        if float(squares.min()) > _POWER_TO_TELL * noise**2:
+            return round(sizes[-1])
+    return None

@@ -1,0 +1,89 @@
+"""Sweeps with known laws and the noise of a shared machine, as results.
+
+The noise has three parts, all multiplying: the drift of the machine while a cell runs, which all
+its arms share; that of a round, which they share too; and that of a single sample. Each is skewed
+to the right, as interruptions only add. Their sizes are set so that identical code spreads as it
+was seen to: ``test_the_noise_is_that_of_a_shared_machine`` holds them to it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from supcr_bench.values.case import Case
+from supcr_bench.values.growth_law import get_law
+from supcr_bench.values.result import Result, Status
+
+CELL_DRIFT = 0.13
+ROUND_DRIFT = 0.08
+SAMPLE_NOISE = 0.09
+TIME_LIMIT_S = 20.0
+
+
+@dataclass(frozen=True)
+class Law:
+    """What a simulated implementation costs: seconds(N) = overhead * launches(N) + scale * f(N)."""
+
+    name: str
+    overhead_s: float
+    scale_s: float
+    launches_power: float = 0.0
+
+    def launches(self, n: float) -> float:
+        return float(100 * n**self.launches_power)
+
+    def seconds(self, n: float) -> float:
+        return self.overhead_s * self.launches(n) / 100 + self.scale_s * get_law(self.name).of(n)
+
+
+def skewed(random: np.random.Generator, deviation: float, size: int) -> np.ndarray:
+    """Right-skewed noise of mean 0: a gamma distribution of shape 4."""
+    return (random.gamma(4.0, size=size) - 4.0) / 2.0 * deviation
+
+
+def cell_samples(
+    random: np.random.Generator, seconds: Sequence[float], rounds: int
+) -> list[tuple[float, ...]]:
+    """Samples of the arms of one cell, whose true costs are given."""
+    shared = skewed(random, CELL_DRIFT, 1) + skewed(random, ROUND_DRIFT, rounds)
+    return [tuple(true * np.exp(shared + skewed(random, SAMPLE_NOISE, rounds))) for true in seconds]
+
+
+def sweep(
+    random: np.random.Generator, laws: Mapping[str, Law], sizes: Sequence[int]
+) -> list[Result]:
+    """One sweep; what would take too long is a row without a figure, as in a real one."""
+    results = []
+    for n in sizes:
+        rounds = int(random.integers(6, 25))
+        names = [name for name, law in laws.items() if 9 * law.seconds(n) <= TIME_LIMIT_S]
+        samples = cell_samples(random, [laws[name].seconds(n) for name in names], rounds)
+        own = dict(zip(names, samples, strict=True))
+        for name, law in laws.items():
+            known = own.get(name)
+            results.append(
+                Result(
+                    implementation=name,
+                    case=Case(batch_size=n),
+                    status=Status.MEASURED if known else Status.SKIPPED,
+                    session=f"N={n}",
+                    time_samples_s=known,
+                    launches=round(law.launches(n)) if known else None,
+                    predicted_s=None if known else law.seconds(n),
+                    time_limit_s=TIME_LIMIT_S,
+                )
+            )
+    return results
+
+
+def exactly(law: Law, sizes: Sequence[int]) -> list[float]:
+    """The law's cost without noise."""
+    return [law.seconds(n) for n in sizes]
+
+
+def where_equal(one: Law, other: Law) -> list[float]:
+    """Sizes from 2 to 10,000 at which two laws cost the same."""
+    n = np.geomspace(2, 10_000, 1000)
+    difference = np.array([one.seconds(x) - other.seconds(x) for x in n])
+    return [float(n[i]) for i in np.flatnonzero(difference[1:] * difference[:-1] < 0)]

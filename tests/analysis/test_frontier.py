@@ -1,0 +1,69 @@
+"""The largest batch that fits, and how far off a predicted peak was."""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from supcr_bench.analysis.frontier import (
+    CAPACITIES_BYTES,
+    byte_fit,
+    frontier,
+    input_bytes,
+    largest_batch,
+    peak_predictions,
+)
+from supcr_bench.values.case import Case
+from tests.made_results import make_result, make_series
+
+SIZES = [16, 32, 64, 128, 256]
+
+
+def test_the_largest_batch_fits_and_one_more_row_does_not() -> None:
+    results = make_series("one", SIZES, lambda n: 1e-3, lambda n: 8 * n**3 + 40 * n**2)
+    fit = byte_fit(results)
+    assert fit is not None
+    case = results[0].case
+    n, low, high = largest_batch(fit, case, 2**32)
+
+    def total(size: int) -> float:
+        return 8 * size**3 + 40 * size**2 + input_bytes(case, size)
+
+    assert total(n) <= 2**32 < total(n + 1)
+    assert low <= n <= high
+    assert high - low < 0.01 * n
+
+
+def test_inputs_are_two_embeddings_and_the_labels_in_their_dtype() -> None:
+    assert input_bytes(Case(batch_size=8, dims=3, embedding_size=64), 10) == 10 * 131 * 4
+    assert input_bytes(Case(batch_size=8, dtype="bfloat16"), 10) == 10 * 129 * 2
+
+
+def test_every_series_has_a_row_for_each_capacity() -> None:
+    results = make_series("one", SIZES, lambda n: 1e-3, lambda n: 8.0 * n**2)
+    results += make_series("two", SIZES, lambda n: 1e-3, lambda n: 8.0 * n**3)
+    rows = frontier(results)
+    assert [r.capacity_bytes for r in rows] == [*CAPACITIES_BYTES, *CAPACITIES_BYTES]
+    assert {r.implementation: r.law for r in rows} == {"one": "N^2", "two": "N^3"}
+    assert all(a.batch_size < b.batch_size for a, b in itertools.pairwise(rows[:6]))
+
+
+def test_too_few_sizes_and_peaks_that_do_not_grow_have_no_frontier() -> None:
+    assert frontier(make_series("one", SIZES[:3], lambda n: 1e-3)) == []
+    assert frontier(make_series("one", SIZES, lambda n: 1e-3, lambda n: 4096.0)) == []
+
+
+def test_a_prediction_is_held_against_the_peak_at_the_largest_size() -> None:
+    predicted: dict[str, Any] = {
+        "predicted_peak_bytes": 990.0,
+        "predicted_peak_low_bytes": 980.0,
+        "predicted_peak_high_bytes": 1010.0,
+        "predicted_peak_from": 64,
+    }
+    results = [
+        make_result("one", n=128, peak_bytes=500, **predicted),
+        make_result("one", n=256, peak_bytes=1000, **predicted),
+    ]
+    (row,) = peak_predictions(results)
+    assert (row.case.batch_size, row.fitted_up_to) == (256, 64)
+    assert row.error == pytest.approx(-0.01)

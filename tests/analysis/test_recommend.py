@@ -1,0 +1,103 @@
+"""Recommendations: the fastest that is right and fits, and an honest word on where figures end."""
+
+import pytest
+
+from supcr_bench.analysis.recommend import Question, Recommendation, Source, recommend
+from supcr_bench.values.result import Result, Status
+from tests.made_results import make_result, make_series
+
+SIZES = [16, 32, 64, 128, 256]
+
+
+def run(dims: int = 2, factor: float = 1.0) -> list[Result]:
+    case = {"dims": dims, "nan_density": 0.2}
+    results = []
+    for name, seconds, size in (
+        ("cubic", lambda n: factor * 1e-9 * n**3, lambda n: 8.0 * n**3),
+        ("square", lambda n: factor * 1e-7 * n**2, lambda n: 8.0 * n**2),
+    ):
+        results += make_series(name, SIZES, seconds, size, pass_="training", case=case)
+    return results
+
+
+def asked(results: list[Result], n: int, **fields: object) -> Recommendation:
+    question = {"dims": 2, "nan_density": 0.2, "pass_": "training", **fields}
+    return recommend(results, Question(batch_size=n, **question))  # type: ignore[arg-type]
+
+
+def test_a_measured_size_has_its_own_fastest() -> None:
+    small, large = asked(run(), 32), asked(run(), 256)
+    assert small.implementation == "cubic"
+    assert large.implementation == "square"
+    assert large.candidates[0].time is not None
+    assert large.candidates[0].time.source is Source.MEASURED
+    assert "use square: about 6.55 ms a call (measured), 524 kB above the inputs" in (
+        large.explanation
+    )
+    assert "Cubic takes 2.6 times as long" in large.explanation
+
+
+def test_between_sizes_figures_are_interpolated_in_log_log() -> None:
+    best = asked(run(), 90).candidates[0]
+    assert best.implementation == "cubic"
+    assert best.time is not None
+    assert best.time.source is Source.INTERPOLATED
+    assert best.time.value == pytest.approx(1e-9 * 90**3)
+
+
+def test_beyond_the_sizes_it_extrapolates_and_says_so() -> None:
+    found = asked(run(), 1024)
+    assert found.implementation == "square"
+    assert found.candidates[0].time is not None
+    assert found.candidates[0].time.value == pytest.approx(1e-7 * 1024**2)
+    assert "extrapolated" in found.explanation
+    assert "was not measured" in found.explanation
+
+
+def test_between_dimensions_and_densities_it_interpolates_and_beyond_it_says_so() -> None:
+    results = run(dims=1) + run(dims=4, factor=4.0)
+    between = asked(results, 64, dims=2).candidates[0]
+    assert between.time is not None
+    assert between.time.source is Source.INTERPOLATED
+    assert between.time.value == pytest.approx(2.0 * 1e-9 * 64**3)
+    assert "extrapolated" in asked(results, 64, dims=16).explanation
+    assert "extrapolated" in asked(results, 64, dims=1, nan_density=0.9).explanation
+
+
+def test_what_does_not_fit_is_out_and_the_next_is_used() -> None:
+    found = asked(run(), 64, memory_bytes=2**20)
+    assert found.implementation == "square"
+    assert "Cubic is out: needs 2.13 MB, more than 1 MiB" in found.explanation
+
+
+def test_a_wrong_one_is_out_however_fast() -> None:
+    wrong = make_result(
+        "quick",
+        pass_="training",
+        case={"dims": 2, "nan_density": 0.2},
+        times=[1e-9] * 6,
+        status=Status.WRONG,
+        reason="the loss is nan",
+    )
+    found = asked([*run(), wrong], 64)
+    assert found.implementation == "cubic"
+    assert "quick is out: wrong at N=64" in found.explanation
+
+
+def test_times_that_the_noise_hides_are_said_to_be_as_fast() -> None:
+    times = {"one": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "two": [1.1, 1.9, 3.1, 3.9, 5.1, 5.9]}
+    results = [
+        make_result(name, pass_="training", times=own, session="s") for name, own in times.items()
+    ]
+    found = asked(results, 64, dims=1, nan_density=0.0)
+    assert "as fast within the noise" in found.explanation
+
+
+def test_a_run_that_does_not_tell_recommends_nothing() -> None:
+    other = asked(run(), 64, device="cuda")
+    assert other.implementation is None
+    assert "holds nothing for training on cuda" in other.explanation
+    failed = [make_result("mine", pass_="training", status=Status.FAILED, reason="no")]
+    assert asked(failed, 64).implementation is None
+    assert "mine: not timed: no" in asked(failed, 64).explanation
+    assert asked(run(), 256, memory_bytes=100).implementation is None

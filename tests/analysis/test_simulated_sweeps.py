@@ -1,0 +1,100 @@
+"""The growth laws and crossovers that are found in sweeps whose laws are known."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from supcr_bench.analysis.crossover import crossovers
+from supcr_bench.analysis.growth import growth_of
+from supcr_bench.analysis.timed_growth import TimedSeries, fit_power
+from supcr_bench.values.growth_law import LAWS
+from tests.analysis.simulated_sweeps import Law, cell_samples, exactly, sweep, where_equal
+
+SWEEPS = 600
+SIZES = (
+    (16, 32, 64, 128, 256, 512, 1024),
+    (16, 23, 32, 45, 64, 91, 128, 181, 256, 362, 512, 724, 1024, 1448, 2048),
+)
+NAMES = [name for name in LAWS if name != "constant"]
+
+
+def drawn(random: np.random.Generator) -> Law:
+    """A law at random: overhead from none to a thousand times the cost of the smallest size."""
+    name = str(random.choice(NAMES))
+    at_smallest = 10 ** random.uniform(-6, -3)
+    overhead = at_smallest * float(random.choice([0.0, 1.0, 30.0, 1000.0]))
+    return Law(
+        name,
+        overhead,
+        at_smallest / LAWS[name].of(16),
+        launches_power=float(random.choice([0.0, 0.0, 1.0])),
+    )
+
+
+def true_power(law: Law, sizes: tuple[int, ...]) -> float:
+    """The exponent that the law's curve has without noise."""
+    launches = tuple(law.launches(n) / law.launches(sizes[-1]) for n in sizes)
+    return fit_power(TimedSeries(sizes, tuple(exactly(law, sizes)), launches)).exponent
+
+
+@pytest.fixture(scope="module")
+def found() -> Counter[str]:
+    """What is found in 600 sweeps of three implementations each, held against the truth."""
+    random = np.random.default_rng(20261124)
+    counts: Counter[str] = Counter()
+    for k in range(SWEEPS):
+        sizes = SIZES[k % 2]
+        laws = {name: drawn(random) for name in ("one", "two", "three")}
+        results = sweep(random, laws, sizes)
+        for growth in growth_of(results, {}):
+            if growth.figure != "time" or len(growth.sizes) < 5:
+                continue
+            law, verdict = laws[growth.implementation], growth.verdict
+            counts["verdicts"] += 1
+            counts["named"] += verdict.law is not None
+            counts["wrong"] += verdict.law not in (None, law.name)
+            if verdict.exponent_low is not None and verdict.exponent_high is not None:
+                counts["exponents"] += 1
+                power = true_power(law, growth.sizes)
+                counts["covered"] += verdict.exponent_low <= power <= verdict.exponent_high
+        for row in crossovers(results):
+            true = [
+                n
+                for n in where_equal(laws[row.one], laws[row.other])
+                if row.sizes[0] <= n <= row.sizes[-1]
+            ]
+            if row.low is not None and row.high is not None:
+                low, high = row.low, row.high
+                counts["crossings"] += 1
+                counts["crossings covered"] += any(low <= n <= high for n in true)
+            counts["true crossings"] += len(true)
+    return counts
+
+
+def test_the_noise_is_that_of_a_shared_machine() -> None:
+    random = np.random.default_rng(0)
+    blocks, paired = [], []
+    for _ in range(4000):
+        one, same = cell_samples(random, [1.0, 1.0], 15)
+        later, _ = cell_samples(random, [1.0, 1.0], 15)
+        blocks.append(np.median(one) / np.median(later))
+        paired.append(np.median(np.array(one) / np.array(same)))
+    assert np.quantile(blocks, [0.05, 0.95]) == pytest.approx([0.75, 1.35], abs=0.1)
+    assert np.quantile(paired, [0.05, 0.95]) == pytest.approx([0.94, 1.07], abs=0.01)
+
+
+def test_a_wrong_law_is_named_in_at_most_one_percent(found: Counter[str]) -> None:
+    assert found["verdicts"] >= 1500
+    assert found["named"] >= 0.3 * found["verdicts"]
+    assert found["wrong"] <= 0.01 * found["verdicts"]
+
+
+def test_the_exponents_interval_covers_the_truth_in_93_to_97_percent(found: Counter[str]) -> None:
+    assert found["exponents"] >= 1000
+    assert 0.93 <= found["covered"] / found["exponents"] <= 0.97
+
+
+def test_the_crossovers_interval_covers_the_truth_in_93_to_97_percent(found: Counter[str]) -> None:
+    assert found["crossings"] >= 500
+    assert 0.93 <= found["crossings covered"] / found["crossings"] <= 0.97
