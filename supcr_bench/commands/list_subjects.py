@@ -4,7 +4,7 @@ import json
 
 from rich.console import Console
 
-from supcr_bench.render.grids import Grid
+from supcr_bench.render.grid import Grid
 from supcr_bench.render.terminal import rich_table
 from supcr_bench.subjects.registry import Listing, list_all
 from supcr_bench.sweep.suite import Suite, load_suite, suite_names

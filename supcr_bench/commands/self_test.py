@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 from rich.text import Text
 
-from supcr_bench.render.grids import Grid
+from supcr_bench.render.grid import Grid
 from supcr_bench.render.terminal import rich_table
 from supcr_bench.values.units import MISSING
 from supcr_bench.verification.bugs.catalogue import BUGS

@@ -88,7 +88,7 @@ def verify_implementations(request: VerifyRequest) -> int:
 
 def show(verification: "Verification", console: Console) -> None:
     """The table, the verdict, and the diagnosis."""
-    from supcr_bench.render.grids import Grid
+    from supcr_bench.render.grid import Grid
     from supcr_bench.render.terminal import rich_table
     from supcr_bench.verification.outcome import Verdict
     from supcr_bench.verification.present import HEADERS, finding_lines, row

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from supcr_bench.analysis.axis_effect import AXES, axis_effect_rows
 from supcr_bench.analysis.claims import claim_rows
 from supcr_bench.analysis.summary import (
     FIGURES,
@@ -50,6 +51,7 @@ def csv_tables(results: Sequence[Result], claims: dict[str, Claims]) -> Mapping[
         "pairs.csv": pair_rows(results),
         "cost.csv": [row for p in PASSES for row in cost_rows(results, p)],
         "growth.csv": [row for figure in FIGURES for row in growth_rows(results, claims, figure)],
+        "axes.csv": [row for axis in AXES for row in axis_effect_rows(results, axis)],
         "claims.csv": claim_rows(results),
     }
     return {name: _csv(rows) for name, rows in tables.items() if rows}

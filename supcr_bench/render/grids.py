@@ -1,7 +1,6 @@
 """Every table as headers and rows of text: what the terminal and the report both draw."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from supcr_bench.analysis.claims import Holds, claim_rows
 from supcr_bench.analysis.summary import (
@@ -17,47 +16,17 @@ from supcr_bench.analysis.summary import (
     pair_rows,
     unusual,
 )
+from supcr_bench.render.axis_grids import axis_grids
 from supcr_bench.render.cells import (
     exponent_text,
     memory_text,
-    nan_text,
     sizes_text,
     time_text,
 )
-from supcr_bench.values.case import PASSES, Case, Pass
+from supcr_bench.render.grid import Grid, varied_columns
+from supcr_bench.values.case import PASSES, Pass
 from supcr_bench.values.result import Result
 from supcr_bench.values.units import MISSING, format_error
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """A table of text.
-
-    Attributes:
-        name: short, for anchors and file names.
-        title: what it shows.
-        note: how to read it.
-        headers: one per column.
-        rows: of text.
-        left: how many leading columns are words rather than figures.
-        wraps: columns of long text.
-        sections: indices of rows that begin a new section.
-        strong: (row, column) of cells to stand out.
-        alarming: (row, column) of cells that say something is wrong.
-        weak: (row, column) of cells without a figure.
-    """
-
-    name: str
-    title: str
-    note: str
-    headers: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    left: int
-    wraps: frozenset[int] = frozenset()
-    sections: frozenset[int] = frozenset()
-    strong: frozenset[tuple[int, int]] = frozenset()
-    alarming: frozenset[tuple[int, int]] = frozenset()
-    weak: frozenset[tuple[int, int]] = frozenset()
 
 
 def agreement_grid(results: Sequence[Result], definition: str) -> Grid:
@@ -114,24 +83,6 @@ def pairs_grid(results: Sequence[Result]) -> Grid:
     )
 
 
-def _varied(cases: Sequence[Case]) -> list[tuple[str, Callable[[Case], str]]]:
-    """Columns that tell the series apart: D and NaN always, others where they differ."""
-    columns: list[tuple[str, Callable[[Case], str]]] = [
-        ("D", lambda c: str(c.dims)),
-        ("NaN", nan_text),
-        ("labels", lambda c: c.labels.split(":")[0]),
-        ("d", lambda c: str(c.embedding_size)),
-        ("dtype", lambda c: c.dtype),
-        ("tau", lambda c: f"{c.temperature:g}"),
-        ("device", lambda c: c.device),
-    ]
-    return [
-        (header, value)
-        for header, value in columns
-        if header in ("D", "NaN") or len({value(c) for c in cases}) > 1
-    ]
-
-
 def _cost_grid(
     results: Sequence[Result],
     pass_: Pass,
@@ -148,14 +99,15 @@ def _cost_grid(
     fastest = fastest_by_size(costs) if mark_fastest else {}
     cases = list(dict.fromkeys(row.case for row in costs))
     by_key = {(row.implementation, row.case): row for row in costs}
-    varied = _varied(cases)
+    series = {case.series() for case in cases}
+    varied = varied_columns(cases)
     left = len(varied) + 1
     rows: list[tuple[str, ...]] = []
     sections: set[int] = set()
     strong: set[tuple[int, int]] = set()
     weak: set[tuple[int, int]] = set()
     for i, case in enumerate(cases):
-        if i and case.series() != cases[i - 1].series():
+        if len(cases) > len(series) and i and case.series() != cases[i - 1].series():
             sections.add(i)
         cells = []
         for j, implementation in enumerate(names):
@@ -218,7 +170,7 @@ GROWTH_NOTES = {
 def growth_grid(results: Sequence[Result], claims: dict[str, Claims], figure: FigureName) -> Grid:
     """Measured exponents beside the claimed law."""
     rows = growth_rows(results, claims, figure)
-    varied = _varied([r.case for r in rows])
+    varied = varied_columns([r.case for r in rows])
     return Grid(
         name=f"growth-{figure}",
         title=f"Growth of {figure} with the batch size",
@@ -302,5 +254,6 @@ def all_grids(results: Sequence[Result], claims: dict[str, Claims], definition: 
     grids += [time_grid(results, p) for p in passes]
     grids += [memory_grid(results, p) for p in passes]
     grids += [growth_grid(results, claims, figure) for figure in FIGURES]
+    grids += axis_grids(results)
     grids += [outcome_grid(results), claims_grid(results)]
     return [grid for grid in grids if grid.rows]

@@ -6,7 +6,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from supcr_bench.render.grids import Grid
+from supcr_bench.render.grid import Grid
 from supcr_bench.render.plots import Plot
 
 

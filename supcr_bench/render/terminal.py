@@ -4,7 +4,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from supcr_bench.render.grids import Grid
+from supcr_bench.render.grid import Grid
 
 
 def rich_table(grid: Grid) -> Table:

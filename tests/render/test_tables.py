@@ -7,7 +7,8 @@ from rich.console import Console
 
 from supcr_bench.analysis.summary import Claims
 from supcr_bench.render.csv_tables import csv_tables
-from supcr_bench.render.grids import Grid, all_grids
+from supcr_bench.render.grid import Grid
+from supcr_bench.render.grids import all_grids
 from supcr_bench.render.terminal import rich_table
 from supcr_bench.values.result import Status
 from tests.made_results import make_result, make_series
@@ -96,6 +97,17 @@ def test_varied_axes_become_columns_and_sections() -> None:
     (grid,) = (g for g in all_grids(results, {}, "paper") if g.name == "time-forward")
     assert grid.headers == ("D", "NaN", "labels", "N", "rowsort")
     assert grid.sections == {2}
+
+
+def test_where_two_axes_more_vary_what_is_the_same_everywhere_makes_room() -> None:
+    results = [
+        make_result("rowsort", times=[1.0], case={"dtype": dtype, "temperature": temperature})
+        for dtype in ("float32", "float64")
+        for temperature in (0.1, 1.0)
+    ]
+    (grid,) = (g for g in all_grids(results, {}, "paper") if g.name == "time-forward")
+    assert grid.headers == ("dtype", "tau", "N", "rowsort")
+    assert grid.sections == frozenset()  # series of one row each are no sections
 
 
 def test_csv_tables_hold_plain_figures() -> None:

@@ -1,0 +1,61 @@
+"""A table as headers and rows of text, and the columns that tell its cases apart."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from supcr_bench.render.cells import nan_text
+from supcr_bench.values.case import Case
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table of text.
+
+    Attributes:
+        name: short, for anchors and file names.
+        title: what it shows.
+        note: how to read it.
+        headers: one per column.
+        rows: of text.
+        left: how many leading columns are words rather than figures.
+        wraps: columns of long text.
+        sections: indices of rows that begin a new section.
+        strong: (row, column) of cells to stand out.
+        alarming: (row, column) of cells that say something is wrong.
+        weak: (row, column) of cells without a figure.
+    """
+
+    name: str
+    title: str
+    note: str
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left: int
+    wraps: frozenset[int] = frozenset()
+    sections: frozenset[int] = frozenset()
+    strong: frozenset[tuple[int, int]] = frozenset()
+    alarming: frozenset[tuple[int, int]] = frozenset()
+    weak: frozenset[tuple[int, int]] = frozenset()
+
+
+def varied_columns(
+    cases: Sequence[Case], always: Sequence[str] = ("D", "NaN")
+) -> list[tuple[str, Callable[[Case], str]]]:
+    """Columns that tell series apart, as headers and their texts.
+
+    They are those in which the cases differ, and ``always``; but where two others differ, there is
+    no room on a terminal for what says the same in every row.
+    """
+    columns: list[tuple[str, Callable[[Case], str]]] = [
+        ("D", lambda c: str(c.dims)),
+        ("NaN", nan_text),
+        ("labels", lambda c: c.labels.split(":")[0]),
+        ("d", lambda c: str(c.embedding_size)),
+        ("dtype", lambda c: c.dtype),
+        ("tau", lambda c: f"{c.temperature:g}"),
+        ("device", lambda c: c.device),
+    ]
+    differ = {header for header, value in columns if len({value(c) for c in cases}) > 1}
+    if len(differ.difference(always)) < 2:
+        differ.update(always)
+    return [column for column in columns if column[0] in differ]
