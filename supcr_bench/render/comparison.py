@@ -18,7 +18,7 @@ from supcr_bench.values.result import Status
 from supcr_bench.values.units import MISSING
 
 _COUNTS = ("launches", "elements", "peak_bytes")
-_HEADERS = ("ratio", "interval", "time", "work", "memory")
+_HEADERS = ("ratio", "interval", "time", "work", "bytes")
 
 
 def ratio_text(ratio: float | None) -> str:
@@ -35,7 +35,7 @@ def _interval_text(low: float | None, high: float | None) -> str:
     return f"{ratio_text(low)}-{ratio_text(high)}"
 
 
-def _memory_text(change: CountChange | None) -> str:
+def _bytes_text(change: CountChange | None) -> str:
     if change is None:
         return MISSING
     if change.verdict is CostVerdict.SAME or change.ratio is None:
@@ -59,14 +59,14 @@ def time_grid(comparison: Comparison, pass_: Pass) -> Grid:
             _interval_text(r.time.low, r.time.high) if r.time else MISSING,
             r.time.verdict if r.time else MISSING,
             r.work or MISSING,
-            _memory_text(r.peak_bytes),
+            _bytes_text(r.peak_bytes),
         )
         for r in rows
     ]
-    verdict, work, memory = left + 2, left + 3, left + 4
+    verdict, work, size = left + 2, left + 3, left + 4
     more = {(i, work) for i, r in enumerate(rows) if r.work is CostVerdict.MORE}
     more |= {
-        (i, memory)
+        (i, size)
         for i, r in enumerate(rows)
         if r.peak_bytes and r.peak_bytes.verdict is CostVerdict.MORE
     }
@@ -76,7 +76,7 @@ def time_grid(comparison: Comparison, pass_: Pass) -> Grid:
         title=f"Second run over first, {pass_}",
         note="interval: 95 % by the samples, widened by the drift of unchanged results; "
         f"same: all of it within {comparison.margin:.3g} of 1",
-        headers=("implementation", *(header for header, _ in varied), "N", *_HEADERS),
+        headers=("name", *(header for header, _ in varied), "N", *_HEADERS),
         rows=tuple(
             (r.implementation, *(value(r.case) for _, value in varied), str(r.case.batch_size), *c)
             for r, c in zip(rows, cells, strict=True)
