@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # An editable install with its extras, at the versions that CI pins.
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: setup check format test bench self-test false-alarms clean
+.PHONY: setup check format test bench self-test false-alarms cross-check clean
 
 setup: $(VENV)/.installed
 
@@ -37,6 +37,10 @@ self-test: setup
 
 false-alarms: setup
 	$(BIN)/python -m supcr_bench.commands.false_alarms
+
+# The harness's times beside those of torch.utils.benchmark and pytest-benchmark, some minutes.
+cross-check: setup
+	$(BIN)/pytest tests/studies/cross_check.py --benchmark-quiet
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache

@@ -228,6 +228,35 @@ def recommend(
     raise typer.Exit(status)
 
 
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(metavar="RUN", help="Before: an id, a path, or latest.")],
+    second: Annotated[str, typer.Argument(metavar="RUN", help="After: an id, a path, or latest.")],
+    margin: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE", help="Times this close count as the same.", show_default="5%"
+        ),
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Everything found, for machines.")
+    ] = None,
+) -> None:
+    """Lay two runs side by side: time, counted work, memory, and how each case ended.
+
+    Two runs are two sessions, and a machine drifts between them. So a time is faster, slower or the
+    same only where the samples and the drift that unchanged results show leave no doubt.
+
+    Exits with 0, also where time is undecided; with 1 if a result became wrong or costs more work
+    or memory, or an implementation is slower in more cases than chance explains; with 3 if nothing
+    could be compared.
+    """
+    from supcr_bench.commands.compare import CompareRequest, compare_runs
+
+    status = compare_runs(CompareRequest(first=first, second=second, margin=margin, json=json))
+    raise typer.Exit(status)
+
+
 def _fail(error: Exception, status: int) -> NoReturn:
     text = " ".join(str(error).split())
     print(f"supcr-bench: error: {text}", file=sys.stderr)

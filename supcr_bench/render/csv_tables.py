@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from supcr_bench.analysis.axis_effect import AXES, axis_effect_rows
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.growth_verdict import GrowthVerdict
 from supcr_bench.analysis.summary import agreement_rows, cost_rows, pair_rows
@@ -48,6 +49,7 @@ def csv_tables(findings: Findings) -> Mapping[str, str]:
         "crossovers.csv": findings.crossovers,
         "frontier.csv": findings.frontier,
         "predictions.csv": findings.predictions,
+        "axes.csv": [row for axis in AXES for row in axis_effect_rows(findings.results, axis)],
         "claims.csv": findings.claims,
     }
     return {name: _csv(rows) for name, rows in tables.items() if rows}

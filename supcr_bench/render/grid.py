@@ -1,4 +1,4 @@
-"""A table as headers and rows of text: what the terminal and the report both draw."""
+"""A table as headers and rows of text, and the columns that tell its cases apart."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -38,8 +38,14 @@ class Grid:
     weak: frozenset[tuple[int, int]] = frozenset()
 
 
-def varied(cases: Sequence[Case]) -> list[tuple[str, Callable[[Case], str]]]:
-    """Columns that tell the series apart: D and NaN always, others where they differ."""
+def varied_columns(
+    cases: Sequence[Case], always: Sequence[str] = ("D", "NaN")
+) -> list[tuple[str, Callable[[Case], str]]]:
+    """Columns that tell series apart, as headers and their texts.
+
+    They are those in which the cases differ, and ``always``; but where two others differ, there is
+    no room on a terminal for what says the same in every row.
+    """
     columns: list[tuple[str, Callable[[Case], str]]] = [
         ("D", lambda c: str(c.dims)),
         ("NaN", nan_text),
@@ -49,8 +55,7 @@ def varied(cases: Sequence[Case]) -> list[tuple[str, Callable[[Case], str]]]:
         ("tau", lambda c: f"{c.temperature:g}"),
         ("device", lambda c: c.device),
     ]
-    return [
-        (header, value)
-        for header, value in columns
-        if header in ("D", "NaN") or len({value(c) for c in cases}) > 1
-    ]
+    differ = {header for header, value in columns if len({value(c) for c in cases}) > 1}
+    if len(differ.difference(always)) < 2:
+        differ.update(always)
+    return [column for column in columns if column[0] in differ]

@@ -14,8 +14,9 @@ from supcr_bench.analysis.summary import (
     pair_rows,
     unusual,
 )
+from supcr_bench.render.axis_grids import axis_grids
 from supcr_bench.render.cells import memory_text, time_text
-from supcr_bench.render.grid import Grid, varied
+from supcr_bench.render.grid import Grid, varied_columns
 from supcr_bench.render.growth_grids import (
     crossover_grid,
     frontier_grid,
@@ -97,14 +98,15 @@ def _cost_grid(
     fastest = fastest_by_size(costs) if mark_fastest else {}
     cases = list(dict.fromkeys(row.case for row in costs))
     by_key = {(row.implementation, row.case): row for row in costs}
-    axes = varied(cases)
-    left = len(axes) + 1
+    series = {case.series() for case in cases}
+    varied = varied_columns(cases)
+    left = len(varied) + 1
     rows: list[tuple[str, ...]] = []
     sections: set[int] = set()
     strong: set[tuple[int, int]] = set()
     weak: set[tuple[int, int]] = set()
     for i, case in enumerate(cases):
-        if i and case.series() != cases[i - 1].series():
+        if len(cases) > len(series) and i and case.series() != cases[i - 1].series():
             sections.add(i)
         cells = []
         for j, implementation in enumerate(names):
@@ -114,12 +116,12 @@ def _cost_grid(
                 weak.add((i, left + j))
             elif fastest.get(case) == implementation:
                 strong.add((i, left + j))
-        rows.append((*(value(case) for _, value in axes), str(case.batch_size), *cells))
+        rows.append((*(value(case) for _, value in varied), str(case.batch_size), *cells))
     return Grid(
         name=name,
         title=title,
         note=note,
-        headers=(*(header for header, _ in axes), "N", *names),
+        headers=(*(header for header, _ in varied), "N", *names),
         rows=tuple(rows),
         left=0,
         sections=frozenset(sections),
@@ -213,6 +215,7 @@ def all_grids(findings: Findings) -> list[Grid]:
     grids += [time_grid(results, p) for p in passes]
     grids += [memory_grid(results, p) for p in passes]
     grids += [growth_grid(findings.growth, figure) for figure in FIGURES]
+    grids += axis_grids(results)
     grids += [
         crossover_grid(findings.crossovers),
         frontier_grid(findings.frontier),

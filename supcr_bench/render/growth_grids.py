@@ -6,7 +6,7 @@ from supcr_bench.analysis.crossover import Crossover
 from supcr_bench.analysis.frontier import CAPACITIES_BYTES, FrontierRow, PeakPrediction
 from supcr_bench.analysis.growth import FigureName, Growth
 from supcr_bench.render.cells import sizes_text
-from supcr_bench.render.grid import Grid, varied
+from supcr_bench.render.grid import Grid, varied_columns
 from supcr_bench.values.units import MISSING, format_bytes, format_limit_bytes
 
 FEWEST_SIZES = 3
@@ -30,7 +30,7 @@ def power_text(growth: Growth) -> str:
 def growth_grid(growth: Sequence[Growth], figure: FigureName) -> Grid:
     """The law of one figure beside the claimed one."""
     rows = [g for g in growth if g.figure == figure and len(g.sizes) >= FEWEST_SIZES]
-    axes = varied([g.case for g in rows])
+    axes = varied_columns([g.case for g in rows])
     return Grid(
         name=f"growth-{figure}",
         title=f"Growth of {figure} with the batch size",
@@ -74,7 +74,7 @@ def crossover_text(row: Crossover) -> str:
 
 def crossover_grid(rows: Sequence[Crossover]) -> Grid:
     """Where the faster one of two changes."""
-    axes = varied([r.case for r in rows])
+    axes = varied_columns([r.case for r in rows])
     return Grid(
         name="crossovers",
         title="Crossovers",
@@ -113,7 +113,7 @@ def frontier_grid(rows: Sequence[FrontierRow]) -> Grid:
     series: dict[tuple[object, ...], list[FrontierRow]] = {}
     for row in rows:
         series.setdefault((row.implementation, row.case), []).append(row)
-    axes = varied([members[0].case for members in series.values()])
+    axes = varied_columns([members[0].case for members in series.values()])
     return Grid(
         name="frontier",
         title="Memory frontier: the largest batch that fits",
@@ -141,7 +141,7 @@ def frontier_grid(rows: Sequence[FrontierRow]) -> Grid:
 
 def prediction_grid(rows: Sequence[PeakPrediction]) -> Grid:
     """Peaks that were predicted, beside what they were."""
-    axes = varied([r.case for r in rows])
+    axes = varied_columns([r.case for r in rows])
     return Grid(
         name="predictions",
         title="Peak memory, predicted before it was measured",

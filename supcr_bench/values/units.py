@@ -1,4 +1,4 @@
-"""Quantities for people: reading ``10s`` and ``4GiB``, writing ``1.06 s`` and ``137 MB``."""
+"""Quantities for people: reading ``10s``, ``4GiB``, ``5%``, writing ``1.06 s`` and ``137 MB``."""
 
 import math
 import re
@@ -50,6 +50,23 @@ def parse_bytes(text: str | int) -> int:
     if size < 1:
         raise ValueError(f"{text!r} is less than a byte")
     return size
+
+
+def parse_fraction(text: str) -> float:
+    """A fraction from ``"5%"`` or ``"0.05"``.
+
+    Raises:
+        ValueError: not above 0 and below 1.
+    """
+    number = text.strip()
+    scale = 100.0 if number.endswith("%") else 1.0
+    try:
+        value = float(number.removesuffix("%")) / scale
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 1:
+        raise ValueError(f"{text!r} is not a share between 0 and 1; write it like 5% or 0.05")
+    return value
 
 
 def _scaled(value: float, steps: list[tuple[float, str]]) -> str:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.commands.conftest import Cli
 
@@ -42,6 +43,10 @@ WITHOUT_TENSORS = [
     (["run", "quick", "--labels", "l.csv", "--dims", "2"], 2, "--dims has no meaning"),
     (["run", "--resume", "latest"], 2, "no runs in"),
     (["report", "nothing"], 2, "no run 'nothing'"),
+    (["compare", "--help"], 0, ""),
+    (["compare", "one"], 2, "Missing argument"),
+    (["compare", "one", "two"], 2, "no run 'one'"),
+    (["compare", "one", "two", "--margin", "5"], 2, "write it like 5% or 0.05"),
 ]
 
 
@@ -81,6 +86,16 @@ def test_what_needs_torch_to_be_known_is_one_line_too(
     done = cli("run", "tiny.toml", *arguments)
     assert done.returncode == 2
     assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (workplace / "results").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_the_gpu_suite_says_that_there_is_no_gpu(cli: Cli, workplace: Path) -> None:
+    done = cli("run", "gpu")
+    assert done.returncode == 2
+    assert "no device 'cuda' on this machine; available: cpu" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (workplace / "results").exists()
 

@@ -105,6 +105,17 @@ def test_varied_axes_become_columns_and_sections() -> None:
     assert grid.sections == {2}
 
 
+def test_where_two_axes_more_vary_what_is_the_same_everywhere_makes_room() -> None:
+    results = [
+        make_result("rowsort", times=[1.0], case={"dtype": dtype, "temperature": temperature})
+        for dtype in ("float32", "float64")
+        for temperature in (0.1, 1.0)
+    ]
+    grid = grids(results)["time-forward"]
+    assert grid.headers == ("dtype", "tau", "N", "rowsort")
+    assert grid.sections == frozenset()  # series of one row each are no sections
+
+
 def test_csv_tables_hold_plain_figures() -> None:
     tables = csv_tables(findings())
     rows = list(csv.DictReader(io.StringIO(tables["cost.csv"])))

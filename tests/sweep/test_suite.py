@@ -14,6 +14,7 @@ from supcr_bench.sweep.suite import (
     read_budgets,
     suite_names,
 )
+from supcr_bench.values.case import DTYPES
 from supcr_bench.values.cell import Budget
 from supcr_bench.values.errors import SuiteError, UnknownNameError
 
@@ -39,6 +40,23 @@ def test_every_shipped_suite_loads_says_what_it_is_for_and_has_something_to_run(
         assert suite.purpose.endswith((".", "?"))
         assert set(suite.implementations) <= set(registered())
         assert make_plan(suite, suite.implementations)
+
+
+def test_the_gpu_suite_runs_on_cuda_alone_up_to_batches_of_thousands() -> None:
+    suite = load_suite("gpu")
+    workloads = [planned.workload for planned in make_plan(suite, suite.implementations)]
+    assert {w.device for w in workloads} == {"cuda"}
+    assert max(w.batch_size for w in workloads) == 16384
+
+
+def test_the_precision_suite_crosses_every_dtype_with_temperatures_from_smooth_to_sharp() -> None:
+    suite = load_suite("precision")
+    workloads = [planned.workload for planned in make_plan(suite, suite.implementations)]
+    assert {w.dtype for w in workloads} == set(DTYPES)
+    temperatures = {w.temperature for w in workloads}
+    assert len(workloads) == len(DTYPES) * len(temperatures)
+    assert max(temperatures) == 1
+    assert min(temperatures) <= 0.02
 
 
 def test_a_suite_of_ones_own_is_loaded_by_its_path(file: Path) -> None:

@@ -10,6 +10,7 @@ from supcr_bench.values.units import (
     format_limit_bytes,
     parse_bytes,
     parse_duration_s,
+    parse_fraction,
 )
 
 
@@ -163,3 +164,16 @@ def test_whole_bytes_and_seconds_are_read_back_as_written(number: int) -> None:
 @settings(deadline=None, derandomize=True, max_examples=20)
 def test_a_limit_is_written_as_a_person_gave_it(count: int, unit: str) -> None:
     assert format_limit_bytes(parse_bytes(f"{count}{unit}")) == f"{count} {unit}"
+
+
+@pytest.mark.parametrize(
+    ("text", "fraction"), [("5%", 0.05), (" 12.5 % ", 0.125), ("0.05", 0.05), ("1e-3", 0.001)]
+)
+def test_a_fraction_is_read_with_or_without_a_percent_sign(text: str, fraction: float) -> None:
+    assert parse_fraction(text) == pytest.approx(fraction)
+
+
+@pytest.mark.parametrize("text", ["", "%", "x", "5", "0", "100%", "-5%", "nan", "5%%"])
+def test_what_is_no_fraction_says_how_to_write_one(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a share between 0 and 1; write it like 5%"):
+        parse_fraction(text)

@@ -1,0 +1,114 @@
+"""What one axis changes: agreement, time and memory along it, with everything else equal."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from statistics import median
+from typing import Literal
+
+from supcr_bench.analysis.summary import implementations_of
+from supcr_bench.values.case import PASSES, Case
+from supcr_bench.values.result import Result, Status
+
+Axis = Literal["nan_density", "dims", "temperature", "dtype"]
+AXES: tuple[Axis, ...] = ("nan_density", "dims", "temperature", "dtype")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AxisEffectRow:
+    """One value of an axis, held against the first that was measured with everything else equal.
+
+    Attributes:
+        axis: which.
+        implementation: whose.
+        case: on what; ``axis`` of it is the value.
+        status: how it ended.
+        base: whether it is the one that the others are held against.
+        tolerances: the larger of the multiples of the tolerance in value and gradient; ``None``
+            where there is no number.
+        time_s: median seconds per call.
+        time_ratio: over that of the base.
+        peak_bytes: peak of live tensor bytes above the inputs.
+        memory_ratio: over that of the base.
+    """
+
+    axis: Axis
+    implementation: str
+    case: Case
+    status: Status
+    base: bool
+    tolerances: float | None
+    time_s: float | None
+    time_ratio: float | None
+    peak_bytes: int | None
+    memory_ratio: float | None
+
+    @property
+    def value(self) -> float | int | str:
+        """Of the axis."""
+        found: float | int | str = getattr(self.case, self.axis)
+        return found
+
+    @property
+    def others(self) -> tuple[object, ...]:
+        """What the values of one comparison share: all but the axis."""
+        return (self.implementation, *_all_but(self.axis, self.case))
+
+
+def _all_but(axis: Axis, case: Case) -> tuple[object, ...]:
+    return tuple(getattr(case, f.name) for f in fields(Case) if f.name != axis)
+
+
+def _tolerances(result: Result) -> float | None:
+    known = [x for x in (result.value_tolerances, result.gradient_tolerances) if x is not None]
+    return max(known) if known else None
+
+
+def _ratio(own: float | None, base: float | None) -> float | None:
+    return own / base if own is not None and base else None
+
+
+def _compared(axis: Axis, members: Sequence[Result]) -> list[AxisEffectRow]:
+    """Rows of one comparison; the base is its first value that was measured."""
+    times = {r.case: median(r.time_samples_s) for r in members if r.time_samples_s}
+    base = next(r for r in members if r.status.has_figures)
+    return [
+        AxisEffectRow(
+            axis=axis,
+            implementation=r.implementation,
+            case=r.case,
+            status=r.status,
+            base=r is base,
+            tolerances=_tolerances(r),
+            time_s=times.get(r.case),
+            time_ratio=_ratio(times.get(r.case), times.get(base.case)),
+            peak_bytes=r.peak_bytes,
+            memory_ratio=_ratio(r.peak_bytes, base.peak_bytes),
+        )
+        for r in members
+    ]
+
+
+def axis_effect_rows(results: Sequence[Result], axis: Axis) -> list[AxisEffectRow]:
+    """Every comparison along an axis, by implementation, pass and rising batch size.
+
+    A comparison is all values of the axis at one batch size, with everything else equal; it takes
+    two that were measured. The first value is the one that was run first, as a suite lists them.
+    """
+    if axis == "nan_density":  # labels of a person's own have no density to vary
+        results = [r for r in results if r.case.nan_density is not None]
+    groups: dict[tuple[object, ...], list[Result]] = {}
+    for result in results:
+        key = (result.implementation, *_all_but(axis, result.case))
+        groups.setdefault(key, []).append(result)
+    compared = [
+        members for members in groups.values() if sum(r.status.has_figures for r in members) >= 2
+    ]
+    names = implementations_of(results)
+    compared.sort(
+        key=lambda members: (
+            names.index(members[0].implementation),
+            PASSES.index(members[0].case.pass_),
+            members[0].case.batch_size,
+        )
+    )
+    return [row for members in compared for row in _compared(axis, members)]

@@ -1,0 +1,433 @@
+"""Two runs laid side by side: what changed, and what cannot be told from the machine's drift.
+
+Counts (operations launched, elements worked on, bytes) have no noise and are compared as they are.
+Time has two sources of it. The samples of a case show one, and give an interval of the ratio of
+medians: each median lies between order statistics of its samples, whatever the distribution. They
+do not show the other, the drift from one session to the next, which on a shared machine is the
+larger. The two runs show it themselves, in results whose counts did not change: for each
+implementation, the results of all *other* ones. Their |log ratio| has a prediction bound for one
+more like them, the k-th smallest with k = ceil(0.95 (n + 1)), which one more exceeds in at most
+5 % of draws (Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", chapter 2).
+The interval is widened by it on both sides. The implementation's own results are no yardstick: a
+change that slows it everywhere would hide itself.
+
+What this cannot see: drift that hits one implementation and no other.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from statistics import median
+from typing import Any
+
+from supcr_bench.analysis.statistics import interval_rank
+from supcr_bench.analysis.summary import implementations_of
+from supcr_bench.values.case import Case
+from supcr_bench.values.result import Result, Status
+
+MARGIN = 0.05
+"""A ratio this close to 1 counts as the same, unless a person says otherwise."""
+EACH_MEDIAN = 0.975
+"""Confidence of each median's interval, so that both hold at once with 95 %."""
+FEWEST_SAMPLES = 6
+"""Their range covers the median with 96.9 %, which is as near as so few come."""
+FEWEST_YARDSTICKS = 19
+"""With fewer, no |log ratio| among them bounds one more with 95 %."""
+CHANCE = 0.05
+"""Share of cases that drift alone may show as faster or slower."""
+BEYOND_CHANCE = 0.01
+"""So many slower cases of one implementation as chance gives this rarely are a finding."""
+MEMORY_ALLOWANCE = 0.01
+"""Share by which the peak of memory may differ: allocators round."""
+MACHINE = ("cpu", "cpus_usable", "threads", "accelerators", "os")
+"""Where these differ, times say nothing about the code."""
+SOFTWARE = ("python", "torch")
+"""Where these differ, a change may come from them: it is one all the same."""
+
+
+class TimeVerdict(StrEnum):
+    """What can be said of the second run's time."""
+
+    FASTER = "faster"
+    SLOWER = "slower"
+    SAME = "same"
+    UNDECIDED = "undecided"
+
+
+class CostVerdict(StrEnum):
+    """What became of a cost that has no noise."""
+
+    SAME = "same"
+    MORE = "more"
+    LESS = "less"
+    MIXED = "mixed"
+    """More of one count and less of another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeChange:
+    """Second over first.
+
+    Attributes:
+        ratio: of the medians.
+        low, high: what the ratio of the code lies in, samples and drift allowed for; ``None`` where
+            one of both is not known.
+        verdict: by that interval.
+        reason: why undecided, where it is not for the interval's width.
+    """
+
+    ratio: float
+    low: float | None = None
+    high: float | None = None
+    verdict: TimeVerdict = TimeVerdict.UNDECIDED
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountChange:
+    """A count in both runs, and what became of it."""
+
+    first: int
+    second: int
+    verdict: CostVerdict
+
+    @property
+    def ratio(self) -> float | None:
+        """Second over first; ``None`` where the first is 0."""
+        return self.second / self.first if self.first else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonRow:
+    """One implementation on one case, in both runs.
+
+    Attributes:
+        implementation: whose.
+        case: on what.
+        first, second: how it ended in each run; ``None`` where that run has no such result.
+        time: ``None`` without a figure in both.
+        launches, elements, peak_bytes: likewise.
+        finding: what got worse, in a sentence; time is judged over all cases, not here.
+        note: what else is to be said of a change of status.
+    """
+
+    implementation: str
+    case: Case
+    first: Status | None
+    second: Status | None
+    time: TimeChange | None = None
+    launches: CountChange | None = None
+    elements: CountChange | None = None
+    peak_bytes: CountChange | None = None
+    finding: str | None = None
+    note: str | None = None
+
+    @property
+    def in_both(self) -> bool:
+        """Whether both runs have the result."""
+        return self.first is not None and self.second is not None
+
+    @property
+    def work(self) -> CostVerdict | None:
+        """Launches and elements together; ``None`` where both are unknown."""
+        verdicts = {c.verdict for c in (self.launches, self.elements) if c}
+        if {CostVerdict.MORE, CostVerdict.LESS} <= verdicts:
+            return CostVerdict.MIXED
+        changed = verdicts - {CostVerdict.SAME}
+        return next(iter(changed or verdicts), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How far unchanged results of other implementations moved between the runs.
+
+    Attributes:
+        bound: of |log ratio|, exceeded by one more like them with at most 5 %; ``None`` where there
+            are too few.
+        results: how many it rests on.
+    """
+
+    bound: float | None
+    results: int
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something of the environment that differs between the runs."""
+
+    key: str
+    first: Any
+    second: Any
+
+    @property
+    def of_the_machine(self) -> bool:
+        """Whether times cannot be compared across it."""
+        return self.key in MACHINE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """All that two runs say of each other.
+
+    Attributes:
+        rows: every result of either run, in the order of the first.
+        differences: of the environments.
+        drift: by implementation.
+        margin: share within which times count as the same.
+    """
+
+    rows: tuple[ComparisonRow, ...]
+    differences: tuple[Difference, ...]
+    drift: Mapping[str, Drift]
+    margin: float
+
+    @property
+    def other_machine(self) -> bool:
+        """Whether the runs come from unlike machines."""
+        return any(d.of_the_machine for d in self.differences)
+
+    @property
+    def joined(self) -> tuple[ComparisonRow, ...]:
+        """Rows that both runs have."""
+        return tuple(row for row in self.rows if row.in_both)
+
+    @property
+    def nothing_compared(self) -> bool:
+        """Whether no figure could be held against another and no outcome changed."""
+        return not any(
+            row.time or row.launches or row.elements or row.peak_bytes or row.first != row.second
+            for row in self.joined
+        )
+
+    def times(self, verdict: TimeVerdict, implementation: str | None = None) -> int:
+        """How many cases have that verdict on time, of one implementation or of all."""
+        return sum(
+            row.time is not None and row.time.verdict is verdict
+            for row in self.rows
+            if implementation in (None, row.implementation)
+        )
+
+    def slower(self) -> list[str]:
+        """Implementations that are slower in more cases than chance explains."""
+        found = []
+        for name in dict.fromkeys(row.implementation for row in self.rows):
+            judged = sum(
+                row.time is not None and row.time.low is not None
+                for row in self.rows
+                if row.implementation == name
+            )
+            if self.times(TimeVerdict.SLOWER, name) >= _beyond_chance(judged):
+                found.append(name)
+        return found
+
+    @property
+    def finding(self) -> bool:
+        """Whether something got worse."""
+        return bool(self.slower()) or any(row.finding for row in self.rows)
+
+
+def _beyond_chance(cases: int) -> int:
+    """The smallest number of cases that chance shows as slower with at most ``BEYOND_CHANCE``."""
+    tail, count = 1.0, 0
+    while tail > BEYOND_CHANCE:
+        tail -= math.comb(cases, count) * CHANCE**count * (1 - CHANCE) ** (cases - count)
+        count += 1
+    return count
+
+
+def drift_bound(log_ratios: Sequence[float]) -> Drift:
+    """The prediction bound for the |log ratio| of one more result."""
+    n = len(log_ratios)
+    rank = -(-19 * (n + 1) // 20)  # ceil(0.95 (n + 1)), without rounding
+    bound = sorted(map(abs, log_ratios))[rank - 1] if n >= FEWEST_YARDSTICKS else None
+    return Drift(bound, n)
+
+
+def _bounds(samples: Sequence[float]) -> tuple[float, float]:
+    """Order statistics around the median, at ``EACH_MEDIAN`` or as near as the samples come."""
+    ordered = sorted(samples)
+    rank = interval_rank(len(ordered), EACH_MEDIAN) or 1
+    return ordered[rank - 1], ordered[-rank]
+
+
+def _ratio(first: Result, second: Result) -> float | None:
+    """Of the median times, second over first; ``None`` without both."""
+    medians = [median(r.time_samples_s) for r in (first, second) if r.time_samples_s]
+    if len(medians) < 2 or min(medians) <= 0:
+        return None
+    return medians[1] / medians[0]
+
+
+def _is_yardstick(first: Result, second: Result) -> bool:
+    """Whether the deterministic cost is known and unchanged."""
+    counts = [(r.launches, r.elements) for r in (first, second)]
+    return counts[0] == counts[1] and None not in counts[0]
+
+
+def _time_change(
+    first: Result, second: Result, drift: Drift, margin: float, *, other_machine: bool
+) -> TimeChange | None:
+    ratio = _ratio(first, second)
+    if ratio is None or not first.time_samples_s or not second.time_samples_s:
+        return None
+    if other_machine:
+        return TimeChange(ratio=ratio, reason="other machine")
+    fewest = min(len(first.time_samples_s), len(second.time_samples_s))
+    if fewest < FEWEST_SAMPLES:
+        return TimeChange(ratio=ratio, reason=f"fewer than {FEWEST_SAMPLES} samples")
+    if drift.bound is None:
+        return TimeChange(
+            ratio=ratio,
+            reason=f"fewer than {FEWEST_YARDSTICKS} unchanged results of other implementations to "
+            "tell the machine's drift from",
+        )
+    (low_1, high_1), (low_2, high_2) = _bounds(first.time_samples_s), _bounds(second.time_samples_s)
+    widened = math.exp(drift.bound)
+    low, high = low_2 / high_1 / widened, high_2 / low_1 * widened
+    verdict = TimeVerdict.UNDECIDED
+    if low > 1:
+        verdict = TimeVerdict.SLOWER
+    elif high < 1:
+        verdict = TimeVerdict.FASTER
+    # Within the margin it is the same, even where the interval leaves 1 out.
+    if low >= 1 - margin and high <= 1 + margin:
+        verdict = TimeVerdict.SAME
+    return TimeChange(ratio=ratio, low=low, high=high, verdict=verdict)
+
+
+def _count_change(
+    first: int | None, second: int | None, allowance: float = 0.0
+) -> CountChange | None:
+    if first is None or second is None:
+        return None
+    verdict = CostVerdict.SAME
+    if abs(second - first) > allowance * first:
+        verdict = CostVerdict.MORE if second > first else CostVerdict.LESS
+    return CountChange(first=first, second=second, verdict=verdict)
+
+
+def _at_least(limit: float | None, other: float | None) -> bool:
+    """Whether a limit is no tighter than another; ``None`` is no limit."""
+    return limit is None or (other is not None and limit >= other)
+
+
+def _change_of_status(
+    first: Result, second: Result, drift: Drift, *, other_machine: bool
+) -> tuple[str | None, str | None]:
+    """A finding, and what else is to be said."""
+    broken = (Status.WRONG, Status.FAILED)
+    why = second.reason
+    if second.status in broken and first.status not in broken:
+        return f"became {second.status}: {why}", None
+    if second.status is Status.OUT_OF_MEMORY and first.status.has_figures:
+        if _at_least(second.memory_limit_bytes, first.memory_limit_bytes):
+            return f"ran out of memory: {why}", None
+        return None, f"under a lower memory limit: {why}"
+    if second.status is Status.TIMED_OUT and first.time_samples_s:
+        limit_s = second.time_limit_s
+        if other_machine or limit_s is None or drift.bound is None:
+            return None, why
+        # The time is not known, but that it is above the limit is.
+        if limit_s / max(first.time_samples_s) > math.exp(drift.bound):
+            return f"timed out: {why}", None
+    return None, why
+
+
+def _row(
+    name: str,
+    case: Case,
+    first: Result | None,
+    second: Result | None,
+    drift: Drift,
+    margin: float,
+    *,
+    other_machine: bool,
+) -> ComparisonRow:
+    if first is None or second is None:
+        return ComparisonRow(
+            implementation=name,
+            case=case,
+            first=first.status if first else None,
+            second=second.status if second else None,
+        )
+    row = ComparisonRow(
+        implementation=name,
+        case=case,
+        first=first.status,
+        second=second.status,
+        time=_time_change(first, second, drift, margin, other_machine=other_machine),
+        launches=_count_change(first.launches, second.launches),
+        elements=_count_change(first.elements, second.elements),
+        peak_bytes=_count_change(first.peak_bytes, second.peak_bytes, MEMORY_ALLOWANCE),
+    )
+    finding, note = None, None
+    if first.status is not second.status:
+        finding, note = _change_of_status(first, second, drift, other_machine=other_machine)
+    costlier = [
+        label
+        for label, verdict in (
+            ("work", row.work),
+            ("memory", row.peak_bytes.verdict if row.peak_bytes else None),
+        )
+        if verdict is CostVerdict.MORE
+    ]
+    if costlier and finding is None:
+        finding = f"costs more {' and '.join(costlier)}"
+    return replace(row, finding=finding, note=note)
+
+
+def environment_differences(
+    first: Mapping[str, Any], second: Mapping[str, Any]
+) -> tuple[Difference, ...]:
+    """What differs in machine and software."""
+    return tuple(
+        Difference(key, first.get(key), second.get(key))
+        for key in (*MACHINE, *SOFTWARE)
+        if first.get(key) != second.get(key)
+    )
+
+
+def compare_results(
+    first: Sequence[Result],
+    second: Sequence[Result],
+    differences: Sequence[Difference] = (),
+    margin: float = MARGIN,
+) -> Comparison:
+    """Join two runs by implementation and case, and say what changed from the first to the second.
+
+    Args:
+        first: results of the earlier run.
+        second: results of the later one.
+        differences: of their environments.
+        margin: share within which times count as the same.
+    """
+    by_key = ({r.key: r for r in first}, {r.key: r for r in second})
+    other_machine = any(d.of_the_machine for d in differences)
+    moved = [
+        (key[0], math.log(ratio))
+        for key, one in by_key[0].items()
+        if (other := by_key[1].get(key))
+        and _is_yardstick(one, other)
+        and (ratio := _ratio(one, other)) is not None
+    ]
+    drift = {
+        name: drift_bound([log_ratio for other, log_ratio in moved if other != name])
+        for name in implementations_of([*first, *second])
+    }
+    return Comparison(
+        rows=tuple(
+            _row(
+                *key,
+                by_key[0].get(key),
+                by_key[1].get(key),
+                drift[key[0]],
+                margin,
+                other_machine=other_machine,
+            )
+            for key in dict.fromkeys([*by_key[0], *by_key[1]])
+        ),
+        differences=tuple(differences),
+        drift=drift,
+        margin=margin,
+    )

@@ -1,0 +1,161 @@
+"""What an axis changes, as tables: a row per comparison, a column per value of the axis."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from supcr_bench.analysis.axis_effect import AXES, Axis, AxisEffectRow, axis_effect_rows
+from supcr_bench.render.grid import Grid, varied_columns
+from supcr_bench.values.case import PASSES
+from supcr_bench.values.result import Result, Status
+from supcr_bench.values.units import MISSING, format_bytes, format_duration_s
+
+AXIS_NAMES: Mapping[Axis, str] = {
+    "nan_density": "missing labels",
+    "dims": "label dimensions",
+    "temperature": "temperature",
+    "dtype": "precision",
+}
+_COLUMNS: Mapping[Axis, str] = {
+    "nan_density": "NaN",
+    "dims": "D",
+    "temperature": "tau",
+    "dtype": "dtype",
+}
+"""Each axis as a column of a table whose rows it tells apart; here it is no row's own."""
+
+
+def value_text(value: float | str, axis: Axis) -> str:
+    """A value of an axis, for the head of its column."""
+    if isinstance(value, str):
+        return value
+    return f"{100 * value:.4g}%" if axis == "nan_density" else f"{value:g}"
+
+
+# Six values of an axis are to fit on a terminal: a cell has seven characters at most.
+_SHORTEST_STATUS = {
+    Status.OUT_OF_MEMORY: "OOM",
+    Status.TIMED_OUT: "timeout",
+    Status.SKIPPED: "skipped",
+    Status.FAILED: "failed",
+}
+
+
+def _ratio_text(ratio: float) -> str:
+    if ratio >= 99.5:
+        return f"x{ratio:.0f}" if ratio < 99_999.5 else f"x{ratio:.0e}"
+    if ratio >= 9.995:
+        return f"x{ratio:.1f}"
+    return f"x{ratio:.2f}" if ratio >= 0.00995 else f"x{ratio:.0e}"
+
+
+def _tolerances_text(tolerances: float) -> str:
+    if 0 < tolerances < 0.00995:
+        return "<0.01"
+    return f"{tolerances:.0e}" if tolerances >= 999.5 else f"{tolerances:.2g}"
+
+
+def _without_figure(row: AxisEffectRow) -> str:
+    return _SHORTEST_STATUS.get(row.status, MISSING)
+
+
+def _agreement_text(row: AxisEffectRow) -> str:
+    if row.tolerances is not None:
+        return _tolerances_text(row.tolerances)
+    return "broken" if row.status is Status.WRONG else _without_figure(row)
+
+
+def _time_text(row: AxisEffectRow) -> str:
+    if row.base or row.time_ratio is None:
+        return _without_figure(row) if row.time_s is None else format_duration_s(row.time_s)
+    return _ratio_text(row.time_ratio)
+
+
+def _memory_text(row: AxisEffectRow) -> str:
+    if row.base or row.memory_ratio is None:
+        return _without_figure(row) if row.peak_bytes is None else format_bytes(row.peak_bytes)
+    return _ratio_text(row.memory_ratio)
+
+
+_FIGURES: Mapping[str, tuple[str, Callable[[AxisEffectRow], str]]] = {
+    "agreement": (
+        "largest error as a multiple of the tolerance: up to 1 agrees; broken: not finite",
+        _agreement_text,
+    ),
+    "time": (
+        "median, and ratios to it at the same N; values are timed one after the other, so the "
+        "machine's drift is in them",
+        _time_text,
+    ),
+    "memory": ("peak, and ratios to it at the same N", _memory_text),
+}
+
+
+def axis_grid(rows: Sequence[AxisEffectRow], axis: Axis, figure: str) -> Grid:
+    """One figure of one pass along one axis.
+
+    Args:
+        rows: of that axis and pass, in the order to keep.
+        axis: whose values are the columns.
+        figure: ``agreement``, ``time`` or ``memory``.
+    """
+    pass_ = rows[0].case.pass_
+    note, text = _FIGURES[figure]
+    values = list(dict.fromkeys(row.value for row in rows))
+    groups: dict[tuple[object, ...], dict[float | str, AxisEffectRow]] = {}
+    for row in rows:
+        groups.setdefault(row.others, {})[row.value] = row
+    varied = [
+        column
+        for column in varied_columns([row.case for row in rows], always=())
+        if column[0] != _COLUMNS[axis]
+    ]
+    left = 1 + len(varied) + 1
+    cells: list[tuple[str, ...]] = []
+    sections, alarming, weak = set(), set(), set()
+    name = None
+    for i, members in enumerate(groups.values()):
+        one = next(iter(members.values()))
+        if name not in (None, one.implementation):
+            sections.add(i)
+        name = one.implementation
+        for j, value in enumerate(values, start=left):
+            own = members.get(value)
+            if own is None or not own.status.has_figures:
+                weak.add((i, j))
+            elif own.status is Status.WRONG:
+                alarming.add((i, j))
+        cells.append(
+            (
+                one.implementation,
+                *(column(one.case) for _, column in varied),
+                str(one.case.batch_size),
+                *(text(members[v]) if v in members else MISSING for v in values),
+            )
+        )
+    return Grid(
+        name=f"{axis}-{figure}-{pass_}".replace("_", "-"),
+        title=f"Along {AXIS_NAMES[axis]}: {figure}, {pass_}",
+        note=note,
+        headers=(
+            "implementation",
+            *(header for header, _ in varied),
+            "N",
+            *(value_text(value, axis) for value in values),
+        ),
+        rows=tuple(cells),
+        left=1,
+        sections=frozenset(sections),
+        alarming=frozenset(alarming),
+        weak=frozenset(weak),
+    )
+
+
+def axis_grids(results: Sequence[Result]) -> list[Grid]:
+    """Three tables of each pass for every axis that varies with everything else equal."""
+    grids = []
+    for axis in AXES:
+        rows = axis_effect_rows(results, axis)
+        for figure in _FIGURES:
+            for pass_ in PASSES:
+                if own := [row for row in rows if row.case.pass_ == pass_]:
+                    grids.append(axis_grid(own, axis, figure))  # noqa: PERF401
+    return grids

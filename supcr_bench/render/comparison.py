@@ -1,0 +1,253 @@
+"""A comparison of two runs as tables and sentences."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from supcr_bench.analysis.compare import (
+    Comparison,
+    ComparisonRow,
+    CostVerdict,
+    CountChange,
+    Difference,
+    TimeVerdict,
+)
+from supcr_bench.render.grid import Grid, varied_columns
+from supcr_bench.values.case import PASSES, Pass
+from supcr_bench.values.result import Status
+from supcr_bench.values.units import MISSING
+
+_COUNTS = ("launches", "elements", "peak_bytes")
+_HEADERS = ("ratio", "interval", "time", "work", "bytes")
+
+
+def ratio_text(ratio: float | None) -> str:
+    """``1.04``, ``12.3`` or ``0.031``, or a dash."""
+    if ratio is None:
+        return MISSING
+    digits = 1 if ratio >= 9.995 else 2 if ratio >= 0.0995 else 3
+    return f"{ratio:.{digits}f}"
+
+
+def _interval_text(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return MISSING
+    return f"{ratio_text(low)}-{ratio_text(high)}"
+
+
+def _bytes_text(change: CountChange | None) -> str:
+    if change is None:
+        return MISSING
+    if change.verdict is CostVerdict.SAME or change.ratio is None:
+        return change.verdict
+    return f"x{ratio_text(change.ratio)}"
+
+
+def time_grid(comparison: Comparison, pass_: Pass) -> Grid:
+    """Time, work and memory of every case with figures in both runs, second over first."""
+    rows = [r for r in comparison.joined if r.case.pass_ == pass_ and _has_figures(r)]
+    order = {s: i for i, s in enumerate(dict.fromkeys(r.case.series() for r in rows))}
+    names = {n: i for i, n in enumerate(dict.fromkeys(r.implementation for r in rows))}
+    rows.sort(
+        key=lambda r: (names[r.implementation], order[r.case.series()], r.case.batch_size),
+    )
+    varied = varied_columns([r.case for r in rows], always=())
+    left = 1 + len(varied) + 1
+    cells = [
+        (
+            ratio_text(r.time.ratio if r.time else None),
+            _interval_text(r.time.low, r.time.high) if r.time else MISSING,
+            r.time.verdict if r.time else MISSING,
+            r.work or MISSING,
+            _bytes_text(r.peak_bytes),
+        )
+        for r in rows
+    ]
+    verdict, work, size = left + 2, left + 3, left + 4
+    more = {(i, work) for i, r in enumerate(rows) if r.work is CostVerdict.MORE}
+    more |= {
+        (i, size)
+        for i, r in enumerate(rows)
+        if r.peak_bytes and r.peak_bytes.verdict is CostVerdict.MORE
+    }
+    verdicts = [r.time.verdict if r.time else None for r in rows]
+    return Grid(
+        name=f"compare-{pass_}",
+        title=f"Second run over first, {pass_}",
+        note="interval: 95 % by the samples, widened by the drift of unchanged results; "
+        f"same: all of it within {comparison.margin:.3g} of 1",
+        headers=("name", *(header for header, _ in varied), "N", *_HEADERS),
+        rows=tuple(
+            (r.implementation, *(value(r.case) for _, value in varied), str(r.case.batch_size), *c)
+            for r, c in zip(rows, cells, strict=True)
+        ),
+        left=1,
+        sections=frozenset(
+            i for i in range(1, len(rows)) if rows[i].implementation != rows[i - 1].implementation
+        ),
+        strong=frozenset(
+            (i, verdict)
+            for i, v in enumerate(verdicts)
+            if v in (TimeVerdict.FASTER, TimeVerdict.SAME)
+        ),
+        alarming=frozenset(
+            {(i, verdict) for i, v in enumerate(verdicts) if v is TimeVerdict.SLOWER} | more
+        ),
+        weak=frozenset(
+            (i, verdict) for i, v in enumerate(verdicts) if v in (TimeVerdict.UNDECIDED, None)
+        ),
+    )
+
+
+def _has_figures(row: ComparisonRow) -> bool:
+    return bool(row.time or row.launches or row.elements or row.peak_bytes)
+
+
+def _status_text(status: Status | None) -> str:
+    return "not there" if status is None else status.replace("_", " ")
+
+
+def _changes(row: ComparisonRow) -> list[tuple[str, str]]:
+    """What changed beside time, each with what is to be said of it."""
+    if row.first is not row.second:
+        outcome = f"{_status_text(row.first)}, then {_status_text(row.second)}"
+        return [(outcome, row.finding or row.note or MISSING)]
+    return [
+        (
+            f"{name.replace('_', ' ')}: {change.verdict}",
+            f"{change.first:,}, then {change.second:,} (x{ratio_text(change.ratio)})",
+        )
+        for name in _COUNTS
+        if (change := getattr(row, name)) and change.verdict is not CostVerdict.SAME
+    ]
+
+
+def changes_grid(comparison: Comparison) -> Grid:
+    """What changed beside time, and what only one run has; sizes of one series share a row."""
+    groups: dict[tuple[object, ...], list[tuple[ComparisonRow, str, str]]] = {}
+    for row in comparison.rows:
+        for what, why in _changes(row):
+            series = (row.implementation, row.case.pass_, row.case.series())
+            groups.setdefault((what, bool(row.finding), *series), []).append((row, what, why))
+    cells, alarming = [], set()
+    for i, members in enumerate(groups.values()):
+        first, what, why = min(members, key=lambda m: m[0].case.batch_size)
+        sizes = ", ".join(str(n) for n in sorted(r.case.batch_size for r, _, _ in members))
+        if len(members) > 1 and why != MISSING:
+            why = f"at N={first.case.batch_size}: {why}"
+        where = f"{first.implementation} {first.case.pass_}, {first.case.describe_series()}"
+        cells.append((f"{where}, N={sizes}", what, why))
+        if first.finding:
+            alarming.add((i, 1))
+    return Grid(
+        name="compare-changes",
+        title="What changed beside time",
+        note="from the first run to the second",
+        headers=("what", "change", "how"),
+        rows=tuple(cells),
+        left=3,
+        wraps=frozenset({0, 1, 2}),
+        alarming=frozenset(alarming),
+    )
+
+
+def comparison_grids(comparison: Comparison) -> list[Grid]:
+    """Every table with something in it."""
+    grids = [time_grid(comparison, p) for p in PASSES]
+    return [grid for grid in [*grids, changes_grid(comparison)] if grid.rows]
+
+
+def _value_text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(v["name"]) if isinstance(v, dict) else str(v) for v in value) or "none"
+    return str(value)
+
+
+def _difference_text(difference: Difference) -> str:
+    first, second = _value_text(difference.first), _value_text(difference.second)
+    return f"{difference.key} {first}, then {second}"
+
+
+def environment_sentences(differences: Sequence[Difference]) -> list[str]:
+    """What differs in machine and software, and what follows from it."""
+    machine = [_difference_text(d) for d in differences if d.of_the_machine]
+    software = [_difference_text(d) for d in differences if not d.of_the_machine]
+    sentences = []
+    if machine:
+        sentences.append(
+            f"Unlike machines: {'; '.join(machine)}. Times are shown, and decide nothing."
+        )
+    if software:
+        sentences.append(f"Software differs, and may be the cause: {'; '.join(software)}.")
+    return sentences
+
+
+def _time_sentence(comparison: Comparison) -> str | None:
+    counts = {v: comparison.times(v) for v in TimeVerdict}
+    if not any(counts.values()):
+        return None
+    text = "Time: " + ", ".join(f"{n} {v}" for v, n in counts.items() if n)
+    reasons: dict[str, int] = {}
+    for row in comparison.rows:
+        if row.time and row.time.reason:
+            reasons[row.time.reason] = reasons.get(row.time.reason, 0) + 1
+    return text + "".join(f"; {n} of them: {reason}" for reason, n in reasons.items()) + "."
+
+
+def _slower_sentences(comparison: Comparison) -> list[str]:
+    found = comparison.slower()
+    sentences = []
+    for name in dict.fromkeys(r.implementation for r in comparison.rows):
+        slower = comparison.times(TimeVerdict.SLOWER, name)
+        cases = sum(r.time is not None for r in comparison.rows if r.implementation == name)
+        if name in found:
+            sentences.append(f"{name} became slower: in {slower} of {cases} cases.")
+        elif slower:
+            sentences.append(
+                f"{name} is slower in {slower} of {cases} cases, which drift may do: no finding."
+            )
+    return sentences
+
+
+def _drift_sentence(comparison: Comparison) -> str | None:
+    known = {n: d.bound for n, d in comparison.drift.items() if d.bound is not None}
+    if not known or comparison.other_machine:
+        return None
+    bounds = ", ".join(f"{name} x{ratio_text(math.exp(bound))}" for name, bound in known.items())
+    return (
+        "Drift between the runs, by which each interval is widened, from unchanged results of the "
+        f"other implementations: {bounds}."
+    )
+
+
+def _cost_sentence(comparison: Comparison) -> str | None:
+    parts = []
+    for name, verdicts in (
+        ("work", [r.work for r in comparison.joined if r.work]),
+        ("memory", [r.peak_bytes.verdict for r in comparison.joined if r.peak_bytes]),
+    ):
+        if verdicts:
+            same = sum(v is CostVerdict.SAME for v in verdicts)
+            parts.append(f"{name} is the same in {same} of {len(verdicts)} cases")
+    text = ", ".join(parts)
+    return f"{text[0].upper()}{text[1:]}." if text else None
+
+
+def comparison_sentences(comparison: Comparison) -> list[str]:
+    """What was found, in the order of reading."""
+    only = [
+        sum(r.second is None for r in comparison.rows),
+        sum(r.first is None for r in comparison.rows),
+    ]
+    joined = f"{len(comparison.joined)} results in both runs"
+    joined += f", {only[0]} only in the first, {only[1]} only in the second." if any(only) else "."
+    sentences = [joined, _cost_sentence(comparison), _time_sentence(comparison)]
+    sentences += [_drift_sentence(comparison), *_slower_sentences(comparison)]
+    findings = sum(r.finding is not None for r in comparison.rows)
+    if findings:
+        sentences.append(f"{findings} results got worse beside time.")
+    if comparison.nothing_compared:
+        sentences.append("No figure could be held against another.")
+    elif not comparison.finding:
+        sentences.append("Nothing got worse that these runs can tell.")
+    return [s for s in sentences if s]

@@ -1,0 +1,72 @@
+"""What an axis changes, with everything else equal."""
+
+from supcr_bench.analysis.axis_effect import AXES, Axis, axis_effect_rows
+from supcr_bench.values.result import Result, Status
+from tests.made_results import make_result
+
+
+def at(density: float | None, seconds: float = 1.0, n: int = 32, dims: int = 2) -> Result:
+    return make_result(
+        n=n,
+        times=[seconds] * 6,
+        peak_bytes=round(1000 * seconds),
+        value_tolerances=0.1,
+        gradient_tolerances=seconds,
+        case={"nan_density": density, "dims": dims},
+    )
+
+
+def test_each_value_is_held_against_the_first_at_the_same_size() -> None:
+    results = [at(0.0, 4.0), at(0.0, 8.0, n=64), at(0.5, 1.0), at(0.5, 4.0, n=64)]
+    rows = axis_effect_rows(results, "nan_density")
+    assert [(r.case.batch_size, r.value, r.base) for r in rows] == [
+        (32, 0.0, True),
+        (32, 0.5, False),
+        (64, 0.0, True),
+        (64, 0.5, False),
+    ]
+    assert [r.time_ratio for r in rows] == [1.0, 0.25, 1.0, 0.5]
+    assert [r.memory_ratio for r in rows] == [1.0, 0.25, 1.0, 0.5]
+    assert [r.tolerances for r in rows] == [4.0, 1.0, 8.0, 4.0]
+    assert [r.time_s for r in rows] == [4.0, 1.0, 8.0, 4.0]
+
+
+def test_everything_else_must_be_equal() -> None:
+    apart = [at(0.0), at(0.5, n=64), at(0.5, dims=1)]
+    assert axis_effect_rows(apart, "nan_density") == []
+    assert len(axis_effect_rows([*apart, at(0.5)], "nan_density")) == 2
+    # D varies between these two, and nothing else does.
+    assert [r.value for r in axis_effect_rows([at(0.5), at(0.5, dims=1)], "dims")] == [2, 1]
+
+
+def test_a_value_without_figures_keeps_its_row_and_is_no_base() -> None:
+    case = {"nan_density": 0.0, "dims": 2}
+    out = make_result(n=32, status=Status.OUT_OF_MEMORY, case=case)
+    rows = axis_effect_rows([out, at(0.5, 2.0), at(0.9, 1.0)], "nan_density")
+    assert [(r.status, r.base, r.time_ratio) for r in rows] == [
+        (Status.OUT_OF_MEMORY, False, None),
+        (Status.MEASURED, True, 1.0),
+        (Status.MEASURED, False, 0.5),
+    ]
+    assert axis_effect_rows([out, at(0.5)], "nan_density") == []  # one is no comparison
+
+
+def test_own_labels_have_no_density_to_vary() -> None:
+    assert axis_effect_rows([at(None), at(0.5)], "nan_density") == []
+
+
+def test_temperature_and_dtype_are_axes_too() -> None:
+    values: dict[Axis, tuple[float | str, ...]] = {
+        "temperature": (1.0, 0.1),
+        "dtype": ("float64", "float16"),
+    }
+    for axis, both in values.items():
+        results = [make_result(times=[1.0], case={axis: value}) for value in both]
+        assert tuple(r.value for r in axis_effect_rows(results, axis)) == both
+        assert not any(axis_effect_rows(results, other) for other in AXES if other != axis)
+
+
+def test_an_answer_that_is_no_number_has_no_multiple_of_the_tolerance() -> None:
+    wrong = make_result(times=[1.0], status=Status.WRONG, case={"dims": 2})
+    rows = axis_effect_rows([make_result(times=[1.0], value_tolerances=0.5), wrong], "dims")
+    assert [r.tolerances for r in rows] == [0.5, None]

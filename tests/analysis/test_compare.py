@@ -1,0 +1,342 @@
+"""Two runs laid side by side: what is found, and what is left undecided."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+
+from supcr_bench.analysis.compare import (
+    FEWEST_YARDSTICKS,
+    Comparison,
+    ComparisonRow,
+    CostVerdict,
+    Difference,
+    TimeVerdict,
+    compare_results,
+    drift_bound,
+    environment_differences,
+)
+from supcr_bench.values.case import PASSES
+from supcr_bench.values.result import Result, Status
+from tests.made_results import make_result
+
+SIZES = (16, 32, 64, 128, 256, 512, 1024)
+NAMES = ("loopy", "broadcast", "rowsort")
+COUNTS: dict[str, Any] = {"launches": 10, "elements": 1000, "peak_bytes": 10_000}
+
+
+def steady(
+    times: Callable[[str, int], Sequence[float]] = lambda name, n: [1.0] * 8, **fields: Any
+) -> list[Result]:
+    """A run of three implementations with the same counts everywhere."""
+    return [
+        make_result(name, n=n, pass_=pass_, times=times(name, n), **{**COUNTS, **fields})
+        for n in SIZES
+        for name in NAMES
+        for pass_ in PASSES
+    ]
+
+
+def pair(first: Result, second: Result, **options: Any) -> ComparisonRow:
+    """What becomes of one result, beside enough steady ones of other implementations."""
+    found = compare_results([first, *steady()], [second, *steady()], **options)
+    return next(r for r in found.rows if r.implementation == first.implementation)
+
+
+def mine(times: Sequence[float] = (1.0,) * 8, **fields: Any) -> Result:
+    return make_result("mine", times=times, **{**COUNTS, **fields})
+
+
+# --- time ---
+
+
+def test_a_ratio_is_second_over_first_and_its_interval_holds_both_medians_intervals() -> None:
+    row = pair(mine([1.0, 1.1] * 4), mine([2.0, 2.2] * 4))
+    assert row.time is not None
+    assert row.time.ratio == pytest.approx(2.0)
+    assert row.time.low == pytest.approx(2 / 1.1)
+    assert row.time.high == pytest.approx(2.2)
+    assert row.time.verdict is TimeVerdict.SLOWER
+    assert row.finding is None  # of one case, it may be chance
+
+
+@pytest.mark.parametrize(
+    ("ratio", "margin", "verdict"),
+    [
+        (1.0, 0.05, TimeVerdict.SAME),
+        (1.04, 0.05, TimeVerdict.SAME),
+        (0.96, 0.05, TimeVerdict.SAME),
+        (1.06, 0.05, TimeVerdict.SLOWER),
+        (0.94, 0.05, TimeVerdict.FASTER),
+        (1.06, 0.10, TimeVerdict.SAME),
+    ],
+)
+def test_the_same_is_within_the_margin(ratio: float, margin: float, verdict: TimeVerdict) -> None:
+    row = pair(mine(), mine([ratio] * 8), margin=margin)
+    assert row.time is not None
+    assert row.time.verdict is verdict
+
+
+def test_the_drift_of_unchanged_results_widens_the_interval_on_both_sides() -> None:
+    # Every unchanged result moved by 1.3, so a change of 1.3 may be drift and one of 2 is not.
+    for ratio, verdict in ((1.25, TimeVerdict.UNDECIDED), (2.0, TimeVerdict.SLOWER)):
+        found = compare_results(
+            [mine(), *steady()], [mine([ratio] * 8), *steady(lambda name, n: [1.3] * 8)]
+        )
+        (row,) = (r for r in found.rows if r.implementation == "mine")
+        assert row.time is not None
+        assert row.time.low == pytest.approx(ratio / 1.3)
+        assert row.time.high == pytest.approx(ratio * 1.3)
+        assert row.time.verdict is verdict
+
+
+def test_results_whose_counts_changed_or_are_unknown_are_no_yardstick() -> None:
+    for second in ({"launches": 11}, {"elements": None}):
+        found = compare_results([mine(), *steady()], [mine(), *steady(**second)])
+        (row,) = (r for r in found.rows if r.implementation == "mine")
+        assert found.drift["mine"].results == 0
+        assert row.time is not None
+        assert row.time.verdict is TimeVerdict.UNDECIDED
+        assert "fewer than 19 unchanged results" in str(row.time.reason)
+
+
+def test_an_implementations_own_results_are_no_yardstick_for_it() -> None:
+    alone = [r for r in steady() if r.implementation == "loopy"]
+    assert compare_results(alone, alone).drift["loopy"].results == 0
+    assert compare_results(steady(), steady()).drift["loopy"].results == 2 * 2 * len(SIZES)
+
+
+@pytest.mark.parametrize(
+    ("n", "rank"), [(19, 19), (20, 20), (38, 38), (39, 38), (40, 39), (59, 57), (99, 95)]
+)
+def test_the_drift_is_a_prediction_bound(n: int, rank: int) -> None:
+    """Of n + 1 draws alike, at most one in twenty lies above the bound of the others."""
+    drift = drift_bound([(-1) ** i * float(i) for i in range(1, n + 1)])
+    assert drift.bound == rank == math.ceil(0.95 * (n + 1))
+    assert (n + 1 - rank) / (n + 1) <= 0.05
+
+
+def test_too_few_yardsticks_bound_nothing() -> None:
+    assert drift_bound([0.1] * (FEWEST_YARDSTICKS - 1)).bound is None
+    assert drift_bound([]).results == 0
+
+
+def test_too_few_samples_decide_nothing() -> None:
+    row = pair(mine([1.0] * 5), mine([9.0] * 8))
+    assert row.time is not None
+    assert row.time.ratio == 9.0
+    assert row.time.verdict is TimeVerdict.UNDECIDED
+    assert row.time.reason == "fewer than 6 samples"
+
+
+def test_another_machine_decides_nothing_and_other_software_does() -> None:
+    for key, verdict in (("cpu", TimeVerdict.UNDECIDED), ("torch", TimeVerdict.SLOWER)):
+        row = pair(mine(), mine([3.0] * 8), differences=[Difference(key, "a", "b")])
+        assert row.time is not None
+        assert row.time.ratio == 3.0
+        assert row.time.verdict is verdict
+        assert (row.time.reason == "other machine") is (key == "cpu")
+
+
+def test_differences_of_the_environment_are_listed_machine_first() -> None:
+    first = {"cpu": "a", "threads": 1, "torch": "2.6", "os": "x", "memory_bytes": 1}
+    second = {"cpu": "a", "threads": 2, "torch": "2.7", "os": "x", "memory_bytes": 2}
+    found = environment_differences(first, second)
+    assert found == (Difference("threads", 1, 2), Difference("torch", "2.6", "2.7"))
+    assert [d.of_the_machine for d in found] == [True, False]
+    assert environment_differences(first, first) == ()
+
+
+# --- simulated sessions ---
+
+
+def drifted(random: Random, shared_by: str, cells: int = 10, slower: str = "") -> list[Result]:
+    """A session: each median drifts by a right-skewed factor, log sd 0.13, samples by less.
+
+    Args:
+        random: of drift and samples.
+        shared_by: what has one drift: the arms of a ``cell``, the passes of an ``implementation``
+            within a cell, or nothing but a ``result`` itself.
+        cells: how many.
+        slower: an implementation that takes three times as long.
+    """
+    results = []
+    for n in range(2, 2 + cells):
+        drift: dict[object, float] = {}
+        for name in NAMES:
+            for pass_ in PASSES:
+                key = {"cell": 0, "implementation": name, "result": (name, pass_)}[shared_by]
+                own = drift.setdefault(key, 0.13 * (random.expovariate(1) - 1))
+                scale = 3.0 if name == slower else 1.0
+                times = [scale * math.exp(own + 0.03 * random.expovariate(1)) for _ in range(12)]
+                results.append(make_result(name, n=n, pass_=pass_, times=times, **COUNTS))
+    return results
+
+
+@pytest.mark.parametrize("shared_by", ["cell", "implementation", "result"])
+def test_identical_code_is_seldom_called_faster_or_slower(shared_by: str) -> None:
+    random = Random(1)
+    sessions = 40
+    confident = cases = findings = 0
+    moved = []
+    for _ in range(sessions):
+        found = compare_results(drifted(random, shared_by), drifted(random, shared_by))
+        cases += len(found.rows)
+        confident += found.times(TimeVerdict.FASTER) + found.times(TimeVerdict.SLOWER)
+        findings += found.finding
+        moved += [r.time.ratio for r in found.rows if r.time]
+    moved.sort()
+    # Separate blocks of identical code were measured to differ by 0.78 to 1.44, 5th to 95th
+    # percentile; here both sides drift alike, so that the one is about the other's inverse.
+    assert moved[len(moved) // 20] == pytest.approx(0.77, abs=0.07)
+    assert moved[-len(moved) // 20] == pytest.approx(1.35, abs=0.1)
+    assert confident <= 0.05 * cases
+    assert findings <= 0.05 * sessions
+
+
+@pytest.mark.parametrize("shared_by", ["cell", "implementation", "result"])
+def test_a_threefold_slowdown_with_the_same_counts_is_found(shared_by: str) -> None:
+    random = Random(2)
+    found = compare_results(drifted(random, shared_by), drifted(random, shared_by, slower="loopy"))
+    assert found.slower() == ["loopy"]
+    assert found.finding
+    assert found.times(TimeVerdict.SLOWER, "loopy") == 20
+    # What the others are held against now holds the slow one: nothing is said of them.
+    assert found.times(TimeVerdict.SLOWER) == 20
+    assert found.times(TimeVerdict.FASTER) == 0
+    back = compare_results(drifted(random, shared_by, slower="loopy"), drifted(random, shared_by))
+    assert back.times(TimeVerdict.FASTER, "loopy") == 20
+    assert not back.finding
+
+
+def test_a_single_slower_case_is_shown_and_is_no_finding() -> None:
+    later = steady(lambda name, n: [3.0 if (name, n) == ("loopy", 64) else 1.0] * 8)
+    later = [
+        replace(r, time_samples_s=(1.0,) * 8) if r.case.pass_ == "training" else r for r in later
+    ]
+    found = compare_results(steady(), later)
+    assert found.times(TimeVerdict.SLOWER, "loopy") == 1
+    assert found.slower() == []
+    assert not found.finding
+
+
+# --- costs without noise ---
+
+
+@pytest.mark.parametrize(
+    ("second", "work", "memory", "finding"),
+    [
+        ({}, CostVerdict.SAME, CostVerdict.SAME, None),
+        ({"launches": 11}, CostVerdict.MORE, CostVerdict.SAME, "costs more work"),
+        ({"elements": 1001}, CostVerdict.MORE, CostVerdict.SAME, "costs more work"),
+        ({"elements": 999}, CostVerdict.LESS, CostVerdict.SAME, None),
+        ({"launches": 1, "elements": 2000}, CostVerdict.MIXED, CostVerdict.SAME, None),
+        ({"peak_bytes": 10_100}, CostVerdict.SAME, CostVerdict.SAME, None),
+        ({"peak_bytes": 10_101}, CostVerdict.SAME, CostVerdict.MORE, "costs more memory"),
+        ({"peak_bytes": 5_000}, CostVerdict.SAME, CostVerdict.LESS, None),
+        (
+            {"launches": 11, "peak_bytes": 20_000},
+            CostVerdict.MORE,
+            CostVerdict.MORE,
+            "costs more work and memory",
+        ),
+    ],
+)
+def test_counts_are_compared_exactly_and_bytes_nearly(
+    second: dict[str, Any], work: CostVerdict, memory: CostVerdict, finding: str | None
+) -> None:
+    row = pair(mine(), mine(**second))
+    assert row.peak_bytes is not None
+    assert (row.work, row.peak_bytes.verdict, row.finding) == (work, memory, finding)
+
+
+def test_a_count_that_one_run_lacks_is_not_compared() -> None:
+    row = pair(mine(), mine(launches=None, elements=None, peak_bytes=None))
+    assert row.work is None
+    assert row.launches is None
+    assert row.elements is None
+    assert row.peak_bytes is None
+    row = pair(mine(peak_bytes=0), mine(peak_bytes=8))
+    assert row.peak_bytes is not None
+    assert row.peak_bytes.ratio is None
+    assert row.peak_bytes.verdict is CostVerdict.MORE
+
+
+# --- how a case ended ---
+
+
+def ended(status: Status, reason: str = "so", **fields: Any) -> Result:
+    return make_result("mine", status=status, reason=reason, **fields)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "finding"),
+    [
+        (mine(), mine(status=Status.WRONG, reason="off"), "became wrong: off"),
+        (mine(), ended(Status.FAILED), "became failed: so"),
+        (ended(Status.SKIPPED), ended(Status.FAILED), "became failed: so"),
+        (ended(Status.WRONG), ended(Status.FAILED), None),
+        (mine(), ended(Status.SKIPPED), None),
+        (ended(Status.WRONG), mine(), None),
+        (mine(), ended(Status.OUT_OF_MEMORY), "ran out of memory: so"),
+        (
+            mine(memory_limit_bytes=100),
+            ended(Status.OUT_OF_MEMORY, memory_limit_bytes=100),
+            "ran out of memory: so",
+        ),
+        (mine(memory_limit_bytes=100), ended(Status.OUT_OF_MEMORY, memory_limit_bytes=50), None),
+        (mine(), ended(Status.OUT_OF_MEMORY, memory_limit_bytes=50), None),
+        (mine(), ended(Status.TIMED_OUT, time_limit_s=5.0), "timed out: so"),
+        (mine(), ended(Status.TIMED_OUT, time_limit_s=0.9), None),
+        (mine(), ended(Status.TIMED_OUT), None),
+    ],
+)
+def test_a_worse_end_is_a_finding_where_the_limits_do_not_explain_it(
+    first: Result, second: Result, finding: str | None
+) -> None:
+    row = pair(first, second)
+    assert (row.first, row.second, row.finding) == (first.status, second.status, finding)
+    assert (
+        finding
+        or first.status is second.status
+        or row.note
+        == (
+            "under a lower memory limit: so"
+            if second.status is Status.OUT_OF_MEMORY
+            else second.reason
+        )
+    )
+
+
+def test_what_only_one_run_has_is_a_row() -> None:
+    found = compare_results(
+        [make_result("one"), make_result("both")], [make_result("both"), make_result("other")]
+    )
+    assert [(r.implementation, r.first, r.second) for r in found.rows] == [
+        ("one", Status.MEASURED, None),
+        ("both", Status.MEASURED, Status.MEASURED),
+        ("other", None, Status.MEASURED),
+    ]
+    assert [r.implementation for r in found.joined] == ["both"]
+    assert not found.finding
+
+
+def test_another_seed_or_definition_is_another_case() -> None:
+    for case in ({"seed": 1}, {"definition": "paper"}):
+        found = compare_results([make_result()], [make_result(case=case)])
+        assert not found.joined
+        assert len(found.rows) == 2
+
+
+def test_nothing_is_compared_where_no_figure_meets_another_and_every_end_is_the_same() -> None:
+    skipped = make_result(status=Status.SKIPPED)
+
+    def compare(second: Result) -> Comparison:
+        return compare_results([skipped], [second])
+
+    assert compare(skipped).nothing_compared
+    assert not compare(make_result(times=[1.0])).nothing_compared
+    assert not compare_results([make_result(**COUNTS)], [make_result(**COUNTS)]).nothing_compared

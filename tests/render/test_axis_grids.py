@@ -1,0 +1,141 @@
+"""Tables of what an axis changes."""
+
+import csv
+import io
+
+import pytest
+from rich.console import Console
+
+from supcr_bench.analysis.findings import find
+from supcr_bench.render.axis_grids import axis_grids, value_text
+from supcr_bench.render.csv_tables import csv_tables
+from supcr_bench.render.grid import Grid
+from supcr_bench.render.grids import all_grids
+from supcr_bench.render.terminal import rich_table
+from supcr_bench.values.case import PASSES
+from supcr_bench.values.result import Result, Status
+from tests.made_results import make_result, make_series
+
+DENSITIES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.97)
+
+
+def nan_run() -> list[Result]:
+    return [
+        make_result(
+            name,
+            n=n,
+            pass_=pass_,
+            times=[1e-3 * n * (1 - density) ** 3] * 6,
+            peak_bytes=round(1e6 * n * (1 - density) ** 3),
+            value_tolerances=0.5 if n == 32 else 0.001,
+            case={"nan_density": density, "dims": 2},
+        )
+        for density in DENSITIES
+        for n in (32, 512)
+        for name in ("loopy", "broadcast")
+        for pass_ in PASSES
+    ]
+
+
+def named(results: list[Result]) -> dict[str, Grid]:
+    return {grid.name: grid for grid in axis_grids(results)}
+
+
+def test_a_run_shows_its_axis_on_agreement_time_and_memory_of_each_pass() -> None:
+    grids = named(nan_run())
+    assert list(grids) == [
+        f"nan-density-{figure}-{pass_}"
+        for figure in ("agreement", "time", "memory")
+        for pass_ in PASSES
+    ]
+    grid = grids["nan-density-time-training"]
+    assert grid.title == "Along missing labels: time, training"
+    assert grid.headers == ("implementation", "N", "0%", "25%", "50%", "75%", "90%", "97%")
+    assert grid.rows[0] == (
+        *("loopy", "32"),
+        *("32.0 ms", "x0.42", "x0.12", "x0.02", "x1e-03", "x3e-05"),
+    )
+    assert grid.sections == {2}
+    memory = grids["nan-density-memory-forward"].rows[0]
+    assert memory[2:5] == ("32.0 MB", "x0.42", "x0.12")
+    agreement = grids["nan-density-agreement-forward"].rows
+    assert [row[2] for row in agreement[:2]] == ["0.5", "<0.01"]
+
+
+def test_an_axis_that_does_not_vary_has_no_table() -> None:
+    assert axis_grids(make_series("rowsort", [8, 16], lambda n: n * 1e-6)) == []
+
+
+def test_the_tables_of_a_run_hold_them() -> None:
+    names = [grid.name for grid in all_grids(find(nan_run(), {}, "torchcell"))]
+    assert "nan-density-memory-training" in names
+
+
+def test_the_csv_file_holds_plain_figures_of_every_value() -> None:
+    rows = list(
+        csv.DictReader(io.StringIO(csv_tables(find(nan_run(), {}, "torchcell"))["axes.csv"]))
+    )
+    assert len(rows) == len(nan_run())
+    assert (rows[1]["axis"], rows[1]["nan_density"], rows[1]["base"]) == (
+        *("nan_density", "0.25"),
+        "False",
+    )
+    assert float(rows[1]["time_ratio"]) == pytest.approx(0.75**3)
+
+
+def test_what_was_not_measured_steps_back_and_what_is_wrong_alarms() -> None:
+    results = [
+        make_result(times=[1.0] * 6, value_tolerances=0.2, case={"dtype": "float64"}),
+        make_result(
+            times=[1.0] * 6, value_tolerances=4e6, status=Status.WRONG, case={"dtype": "float32"}
+        ),
+        make_result(times=[12.0] * 6, status=Status.WRONG, case={"dtype": "float16"}),
+        make_result(status=Status.OUT_OF_MEMORY, case={"dtype": "bfloat16"}),
+    ]
+    grids = named(results)
+    agreement = grids["dtype-agreement-forward"]
+    assert agreement.headers[2:] == ("float64", "float32", "float16", "bfloat16")
+    assert agreement.rows[0][2:] == ("0.2", "4e+06", "broken", "OOM")
+    assert agreement.alarming == {(0, 3), (0, 4)}
+    assert agreement.weak == {(0, 5)}
+    assert grids["dtype-time-forward"].rows[0][2:] == ("1.00 s", "x1.00", "x12.0", "OOM")
+    assert grids["dtype-memory-forward"].rows[0][2:] == ("-", "-", "-", "OOM")
+
+
+def test_another_axis_that_varies_beside_is_a_column() -> None:
+    results = [
+        make_result(times=[1.0], case={"dtype": dtype, "temperature": temperature})
+        for dtype in ("float64", "bfloat16")
+        for temperature in (1.0, 0.3, 0.1, 0.05, 0.02, 0.01)
+    ]
+    grids = named(results)
+    assert grids["temperature-time-forward"].headers[:3] == ("implementation", "dtype", "N")
+    assert len(grids["temperature-time-forward"].rows) == 2
+    assert grids["dtype-time-forward"].headers[:3] == ("implementation", "tau", "N")
+    assert len(grids["dtype-time-forward"].rows) == 6
+
+
+def test_six_values_fit_eighty_columns() -> None:
+    results = [*nan_run(), *(r for r in nan_run() if r.implementation == "broadcast")]
+    results += [make_result("broadcast", n=512, times=[1.0], case={"dtype": "bfloat16", "dims": 2})]
+    for grid in axis_grids(results):
+        console = Console(file=io.StringIO(), width=80, color_system=None)
+        console.print(rich_table(grid))
+        assert isinstance(console.file, io.StringIO)
+        text = console.file.getvalue()
+        assert all(header in text for header in grid.headers)
+        assert all(cell in text for row in grid.rows for cell in row)
+
+
+@pytest.mark.parametrize(
+    ("value", "axis", "text"),
+    [
+        (0.97, "nan_density", "97%"),
+        (0.125, "nan_density", "12.5%"),
+        (4, "dims", "4"),
+        (0.02, "temperature", "0.02"),
+        ("float16", "dtype", "float16"),
+    ],
+)
+def test_values_are_written_as_people_write_them(value: float | str, axis: str, text: str) -> None:
+    assert value_text(value, axis) == text  # type: ignore[arg-type]

@@ -1,0 +1,163 @@
+"""A comparison as tables and sentences."""
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from supcr_bench.analysis.compare import Comparison, Difference, compare_results
+from supcr_bench.render.comparison import (
+    changes_grid,
+    comparison_grids,
+    comparison_sentences,
+    environment_sentences,
+    ratio_text,
+    time_grid,
+)
+from supcr_bench.render.terminal import rich_table
+from supcr_bench.values.result import Result, Status
+from tests.made_results import make_result
+
+COUNTS: dict[str, Any] = {"launches": 10, "elements": 1000, "peak_bytes": 10_000}
+
+
+def run(seconds: float = 1.0, name: str = "", **fields: Any) -> list[Result]:
+    """Twelve sizes of three implementations; what is named is of that implementation alone."""
+    return [
+        make_result(
+            own,
+            n=n,
+            times=[seconds if own == name else 1.0] * 8,
+            **(COUNTS | (fields if own == name else {})),
+        )
+        for n in range(8, 20)
+        for own in ("loopy", "broadcast", "rowsort")
+    ]
+
+
+def said(comparison: Comparison) -> str:
+    return "\n".join(comparison_sentences(comparison))
+
+
+def test_a_row_has_ratio_interval_verdict_work_and_memory() -> None:
+    later = run(2.0, "loopy", launches=20, peak_bytes=15_000)
+    grid = time_grid(compare_results(run(), later), "forward")
+    assert grid.headers == ("name", "N", "ratio", "interval", "time", "work", "bytes")
+    assert grid.rows[0] == ("loopy", "8", "2.00", "2.00-2.00", "slower", "more", "x1.50")
+    assert {(0, 4), (0, 5), (0, 6)} <= grid.alarming
+    assert grid.sections == {12, 24}
+    assert grid.rows[12][:3] == ("broadcast", "8", "1.00")
+
+
+def test_an_undecided_time_steps_back() -> None:
+    grid = time_grid(compare_results(run()[:3], run()[:3]), "forward")
+    assert grid.rows[0][2:5] == ("1.00", "-", "undecided")
+    assert (0, 4) in grid.weak
+
+
+def test_counts_and_ends_that_changed_are_told_apart_from_time() -> None:
+    first, second = run(), run(1.0, "loopy", launches=20)
+    second[1] = make_result("broadcast", n=8, status=Status.WRONG, reason="off")
+    del second[2], first[3]
+    grid = changes_grid(compare_results(first, second))
+    assert grid.rows == (
+        (
+            "loopy forward, D=1 NaN 0%, N=8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19",
+            "launches: more",
+            "at N=8: 10, then 20 (x2.00)",
+        ),
+        ("broadcast forward, D=1 NaN 0%, N=8", "measured, then wrong", "became wrong: off"),
+        ("rowsort forward, D=1 NaN 0%, N=8", "measured, then not there", "-"),
+        ("loopy forward, D=1 NaN 0%, N=9", "not there, then measured", "-"),
+    )
+    assert grid.alarming == {(0, 1), (1, 1)}
+
+
+def test_tables_fit_eighty_columns() -> None:
+    first, second = run(), run(1.0, "loopy", launches=20)
+    apart = {"labels": "tied", "dims": 2, "nan_density": 0.25}
+    first += [make_result("loopy", n=4096, times=[1.0] * 8, case=apart)]
+    second += [make_result("loopy", n=4096, times=[0.9] * 8, case=apart)]
+    for grid in comparison_grids(compare_results(first, second)):
+        console = Console(file=io.StringIO(), width=80, color_system=None)
+        console.print(rich_table(grid))
+        assert isinstance(console.file, io.StringIO)
+        assert max(len(line.rstrip()) for line in console.file.getvalue().splitlines()) <= 80
+        if grid.name != "compare-changes":
+            assert all(cell in console.file.getvalue() for row in grid.rows for cell in row)
+
+
+def test_two_equal_runs_say_that_nothing_got_worse() -> None:
+    comparison = compare_results(run(), run())
+    assert [g.name for g in comparison_grids(comparison)] == ["compare-forward"]
+    text = said(comparison)
+    assert text.startswith("36 results in both runs.\n")
+    assert "Work is the same in 36 of 36 cases, memory is the same in 36 of 36 cases." in text
+    assert "Time: 36 same." in text
+    assert "loopy x1.00, broadcast x1.00, rowsort x1.00" in text
+    assert text.endswith("Nothing got worse that these runs can tell.")
+
+
+def test_an_implementation_that_became_slower_is_named() -> None:
+    text = said(compare_results(run(), run(3.0, "loopy")))
+    assert "loopy became slower: in 12 of 12 cases." in text
+    assert "Nothing got worse" not in text
+
+
+def test_a_slower_case_that_chance_explains_is_no_finding() -> None:
+    later = run()
+    later[0] = make_result("loopy", n=8, times=[3.0] * 8, **COUNTS)
+    text = said(compare_results(run(), later))
+    assert "loopy is slower in 1 of 12 cases, which drift may do: no finding." in text
+    assert text.endswith("Nothing got worse that these runs can tell.")
+
+
+def test_what_only_one_run_has_is_counted_and_undecided_times_say_why() -> None:
+    text = said(compare_results(run()[:6], run()[2:7]))
+    assert "4 results in both runs, 2 only in the first, 1 only in the second." in text
+    assert "Time: 4 undecided; 4 of them: fewer than 19 unchanged results" in text
+    assert "Drift" not in text
+
+
+def test_costs_that_rose_are_counted_as_findings() -> None:
+    text = said(compare_results(run(), run(1.0, "rowsort", elements=1001)))
+    assert "Work is the same in 24 of 36 cases" in text
+    assert "12 results got worse beside time." in text
+
+
+def test_nothing_compared_is_said() -> None:
+    skipped = [make_result(status=Status.SKIPPED)]
+    text = said(compare_results(skipped, skipped))
+    assert text == "1 results in both runs.\nNo figure could be held against another."
+
+
+def test_what_differs_in_machine_and_software_is_said_first() -> None:
+    gpu = {"device": "cuda:0", "name": "a card", "memory_bytes": 1}
+    assert environment_sentences(
+        [
+            Difference("cpu", "one", "other"),
+            Difference("accelerators", [], [gpu]),
+            Difference("torch", "2.6", "2.7"),
+        ]
+    ) == [
+        "Unlike machines: cpu one, then other; accelerators none, then a card. "
+        "Times are shown, and decide nothing.",
+        "Software differs, and may be the cause: torch 2.6, then 2.7.",
+    ]
+    assert environment_sentences([]) == []
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [
+        (None, "-"),
+        (1.0, "1.00"),
+        (0.1, "0.10"),
+        (0.0123, "0.012"),
+        (9.994, "9.99"),
+        (12.34, "12.3"),
+    ],
+)
+def test_ratios_have_three_digits(ratio: float | None, text: str) -> None:
+    assert ratio_text(ratio) == text
