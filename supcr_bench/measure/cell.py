@@ -363,6 +363,8 @@ class CellRun:
             memory_method=peak.method,
             launches=work.launches,
             elements=work.elements,
+            dispatch_peak_bytes=work.dispatch_peak_bytes,
+            predicted_cuda_peak_bytes=work.predicted_cuda_peak_bytes,
             paper_error=self._paper_error,
             time_limit_s=self.budget.time_limit_s,
             memory_limit_bytes=self.budget.memory_limit_bytes,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from supcr_bench.measure.device import PeakMemory
+from supcr_bench.measure.dispatch_memory import in_blocks
 from supcr_bench.measure.work import Work
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm
@@ -28,7 +29,7 @@ class FakeMeter:
 
     Attributes:
         seconds: cost of a call, by implementation; ``nothing`` for those not named.
-        bytes: peak of a call, by implementation.
+        bytes: peak of a call, by implementation, whichever way it is counted.
         elements: work of a call, by implementation.
         noise: standard deviation of the logarithm of each time.
         seed: of the noise.
@@ -53,11 +54,19 @@ class FakeMeter:
     def peak_memory(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> PeakMemory:
         """By formula; the call is not made."""
         del call
-        peak = round(self.bytes.get(arm.implementation, nothing)(arm, workload))
-        return PeakMemory(peak, None, "fake meter")
+        return PeakMemory(self._bytes(arm, workload), None, "fake meter")
 
     def work(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Work:
         """By formula; the call is not made."""
         del call
         elements = round(self.elements.get(arm.implementation, nothing)(arm, workload))
-        return Work(launches=1, elements=elements)
+        peak = self._bytes(arm, workload)
+        return Work(
+            launches=1,
+            elements=elements,
+            dispatch_peak_bytes=peak,
+            predicted_cuda_peak_bytes=in_blocks(peak),
+        )
+
+    def _bytes(self, arm: Arm, workload: Workload) -> int:
+        return round(self.bytes.get(arm.implementation, nothing)(arm, workload))

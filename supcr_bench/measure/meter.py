@@ -24,7 +24,7 @@ class Meter(Protocol):
         """Peak of live tensor bytes that one call adds."""
 
     def work(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Work:
-        """Operations and elements that one call takes."""
+        """Operations, elements and bytes at dispatch that one call takes."""
 
 
 class DeviceMeter:
@@ -52,4 +52,4 @@ class DeviceMeter:
     def work(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Work:
         """By dispatch, which is the same on every device."""
         del arm, workload
-        return count_work(call)
+        return count_work(call, host=self._device.name == "cpu")

@@ -61,6 +61,12 @@ class Result:
         memory_method: how the peak was taken, or why there is none.
         launches: operations dispatched in one call, the same on every machine.
         elements: elements worked on in one call, the same on every machine.
+        dispatch_peak_bytes: peak of the live storages that operations returned, above the inputs.
+            What an operation allocates within itself is not seen, so it is about, and not exactly,
+            ``peak_bytes``; ``supcr_bench/measure/dispatch_memory.py`` says how far off it was.
+        predicted_cuda_peak_bytes: the same with each storage in blocks of 512 bytes, as PyTorch's
+            CUDA allocator gives them out. A prediction of what ``peak_bytes`` is on CUDA, on
+            whatever device it was made; never a measurement.
         paper_error: relative distance of the definition's own value from that of the ``paper``
             convention on the same tensors; ``None`` where that is the definition.
         predicted_s: seconds per call that the forecast gave, for a skipped case.
@@ -91,6 +97,8 @@ class Result:
     memory_method: str | None = None
     launches: int | None = None
     elements: int | None = None
+    dispatch_peak_bytes: int | None = None
+    predicted_cuda_peak_bytes: int | None = None
     paper_error: float | None = None
     predicted_s: float | None = None
     time_limit_s: float | None = None

@@ -166,6 +166,7 @@ def test_figures_follow_the_law_of_the_fake_meter(n: int) -> None:
         assert result.time_samples_s == pytest.approx([expected] * 6)
         assert result.time_stopped_by == "precision"
         assert result.peak_bytes == (0 if peak is None else factor * peak)
+        assert result.dispatch_peak_bytes == result.peak_bytes
         assert result.memory_method == "fake meter"
 
 
@@ -300,6 +301,9 @@ def test_with_the_real_meter_every_figure_is_there() -> None:
         assert result.repetitions >= 1
         assert result.peak_bytes is not None
         assert result.peak_bytes > 0
+        assert result.dispatch_peak_bytes == pytest.approx(result.peak_bytes, rel=0.05)
+        assert result.predicted_cuda_peak_bytes is not None
+        assert result.predicted_cuda_peak_bytes > result.peak_bytes
     forward, training = (results[Arm("right", p)].peak_bytes for p in ("forward", "training"))
     assert forward is not None
     assert training is not None
