@@ -46,6 +46,8 @@ def results_frame(results: Sequence[Result]) -> pd.DataFrame:
         "peak_bytes",
         "launches",
         "elements",
+        "dispatch_peak_bytes",
+        "predicted_cuda_peak_bytes",
         "paper_error",
         "predicted_s",
         "spent_s",

@@ -7,6 +7,7 @@ they show how an implementation grows where a clock cannot.
 - Elements: the larger of what it reads and what it writes. A matrix product of [m, k] and [k, n]
   counts m k n, one multiplication each; a sort of n counts n log2 n; a binary search counts
   log2 n for each value that is looked up. A view works on nothing.
+- Bytes: the peak of live storages, of which ``dispatch_memory`` says what it sees and what not.
 """
 
 import math
@@ -17,6 +18,8 @@ from typing import Any
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from supcr_bench.measure.dispatch_memory import StorageTracker, may_allocate
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -25,10 +28,14 @@ class Work:
     Attributes:
         launches: operations dispatched.
         elements: elements worked on.
+        dispatch_peak_bytes: peak of live tensor storage above the inputs, seen at dispatch.
+        predicted_cuda_peak_bytes: the same in whole blocks of the CUDA allocator.
     """
 
     launches: int
     elements: int
+    dispatch_peak_bytes: int
+    predicted_cuda_peak_bytes: int
 
 
 _PRODUCTS = ("aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm", "aten::dot", "aten::mv")
@@ -63,28 +70,43 @@ def _elements(name: str, arguments: tuple[Any, ...], output: Any) -> int:
 class _Counter(TorchDispatchMode):
     """Counts while it is entered, forward and backward alike."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.launches = self.elements = 0
-        self._views: dict[Any, bool] = {}
+        self.storages = StorageTracker(host)
+        self._traits: dict[Any, tuple[bool, bool]] = {}
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         del types
         output = func(*args, **(kwargs or {}))
-        is_view = self._views.get(func)
-        if is_view is None:
-            is_view = self._views[func] = bool(func.is_view)
+        traits = self._traits.get(func)
+        if traits is None:
+            traits = self._traits[func] = bool(func.is_view), may_allocate(func)
+        is_view, allocates = traits
         self.launches += 1
         if not is_view:
             self.elements += _elements(func._schema.name, args, output)
+        if allocates:
+            self.storages.add(output, () if is_view else args)
         return output
 
 
-def count_work(call: Callable[[], object]) -> Work:
-    """Make a call and count what it takes."""
-    counter = _Counter()
+def count_work(call: Callable[[], object], *, host: bool = True) -> Work:
+    """Make a call and count what it takes.
+
+    Args:
+        call: what to count.
+        host: whether bytes are those of the host, or of the accelerator.
+    """
+    counter = _Counter(host)
     with counter:
-        call()
-    return Work(counter.launches, counter.elements)
+        kept = call()
+    del kept  # its release is no part of the call
+    return Work(
+        launches=counter.launches,
+        elements=counter.elements,
+        dispatch_peak_bytes=counter.storages.peak_bytes,
+        predicted_cuda_peak_bytes=counter.storages.peak_block_bytes,
+    )

@@ -15,7 +15,12 @@ from supcr_bench.workers.activity import Activity
 from supcr_bench.workers.worker_process import WorkerProcess
 
 RECORDING_FACTOR = 10
-"""How much longer a call may take while the allocator's events are recorded."""
+"""How much longer a call may take while something of it is recorded."""
+RECORDING = {
+    "memory": "with its allocations recorded ",
+    "work": "with its operations counted ",
+}
+"""What is recorded, by the stage that does."""
 HARNESS_LIMIT_S = 600.0
 """For inputs and the reference, which are not the implementation's to answer for."""
 CHECK_LIMIT_S = 60.0
@@ -146,10 +151,10 @@ class LocalExecutor:
                 return Status.FAILED, f"{activity.stage} took over {HARNESS_LIMIT_S:.0f} s"
             return None
         limit_s = budget.time_limit_s
-        if activity.stage == "memory":
+        what = RECORDING.get(activity.stage, "")
+        if what:
             limit_s *= RECORDING_FACTOR
         if activity.elapsed_s > limit_s:
-            what = "with its allocations recorded " if activity.stage == "memory" else ""
             return Status.TIMED_OUT, f"a call {what}took over {format_duration_s(limit_s)}"
         limit_bytes = budget.memory_limit_bytes
         if limit_bytes is not None:

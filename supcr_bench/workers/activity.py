@@ -20,7 +20,7 @@ class Activity:
     """What a worker is doing.
 
     Attributes:
-        stage: ``inputs``, ``agreement``, ``reference``, ``memory`` or ``time``.
+        stage: ``inputs``, ``agreement``, ``reference``, ``memory``, ``work`` or ``time``.
         arm: which arm is running, if one is.
         since_s: when it began, on the machine's monotonic clock.
     """

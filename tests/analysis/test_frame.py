@@ -42,6 +42,7 @@ def test_what_is_missing_is_nan_in_numeric_columns() -> None:
     )
     frame = results_frame([skipped])
     numeric = ["time_s", "loss", "peak_bytes", "nan_density", "gradient_error", "spent_s"]
+    numeric += ["dispatch_peak_bytes", "predicted_cuda_peak_bytes"]
     assert (frame[numeric].dtypes == "float64").all()
     assert frame[numeric].isna().all(axis=None)
     assert frame["predicted_s"].tolist() == [3.0]

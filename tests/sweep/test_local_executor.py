@@ -1,5 +1,6 @@
 """Workers that are started, watched, ended and replaced."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -127,6 +128,27 @@ def test_resident_memory_past_the_limit_ends_the_worker_where_the_system_does_no
     results, _ = run(executor, [subject(losses, "Sleeps")])
     assert results[0].status is Status.OUT_OF_MEMORY
     assert "resident memory passed the limit of 1 GiB" in str(results[0].reason)
+
+
+@pytest.mark.parametrize(
+    ("stage", "elapsed_s", "reason"),
+    [
+        ("time", 0.0, None),
+        ("time", 5.0, "a call took over 1.00 s"),
+        ("agreement", 5.0, "a call took over 1.00 s"),
+        ("memory", 5.0, None),
+        ("memory", 11.0, "a call with its allocations recorded took over 10.0 s"),
+        ("work", 5.0, None),
+        ("work", 11.0, "a call with its operations counted took over 10.0 s"),
+    ],
+)
+def test_a_call_of_which_something_is_recorded_may_take_ten_times_as_long(
+    executor: LocalExecutor, stage: str, elapsed_s: float, reason: str | None
+) -> None:
+    activity = Activity(stage, Arm("rowsort", "forward"), time.monotonic() - elapsed_s)
+    assert executor._worker is not None
+    verdict = executor._overdue(executor._worker, activity, BUDGET)
+    assert verdict == (None if reason is None else (Status.TIMED_OUT, reason))
 
 
 def test_a_check_names_who_hangs_and_who_crashes_and_clears_the_others(
