@@ -24,14 +24,13 @@ from typing import Any
 from supcr_bench.analysis.statistics import interval_rank
 from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.values.case import Case
+from supcr_bench.values.cell import FEWEST_SAMPLES
 from supcr_bench.values.result import Result, Status
 
 MARGIN = 0.05
 """A ratio this close to 1 counts as the same, unless a person says otherwise."""
 EACH_MEDIAN = 0.975
 """Confidence of each median's interval, so that both hold at once with 95 %."""
-FEWEST_SAMPLES = 6
-"""Their range covers the median with 96.9 %, which is as near as so few come."""
 FEWEST_YARDSTICKS = 19
 """With fewer, no |log ratio| among them bounds one more with 95 %."""
 CHANCE = 0.05

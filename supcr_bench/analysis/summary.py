@@ -58,6 +58,8 @@ class CostRow:
         time_low_s, time_high_s: its 95 % interval; ``None`` with fewer than six samples.
         samples: how many.
         peak_bytes: peak of live tensor bytes above the inputs.
+        dispatch_peak_bytes: the same by a second counter.
+        predicted_cuda_peak_bytes: what it predicts for CUDA.
         launches: operations dispatched.
         elements: elements worked on.
     """
@@ -70,6 +72,8 @@ class CostRow:
     time_high_s: float | None
     samples: int
     peak_bytes: int | None
+    dispatch_peak_bytes: int | None
+    predicted_cuda_peak_bytes: int | None
     launches: int | None
     elements: int | None
 
@@ -150,6 +154,8 @@ def cost_row(result: Result) -> CostRow:
         time_high_s=interval.high if interval else None,
         samples=interval.samples if interval else 0,
         peak_bytes=result.peak_bytes,
+        dispatch_peak_bytes=result.dispatch_peak_bytes,
+        predicted_cuda_peak_bytes=result.predicted_cuda_peak_bytes,
         launches=result.launches,
         elements=result.elements,
     )

@@ -19,10 +19,8 @@ from dataclasses import dataclass, field
 from supcr_bench.analysis.statistics import median_interval
 from supcr_bench.measure.device import Elapsed
 from supcr_bench.values.case import Pass
-from supcr_bench.values.cell import Arm, Budget
+from supcr_bench.values.cell import FEWEST_SAMPLES, Arm, Budget
 
-FEWEST_SAMPLES = 6
-"""With fewer samples no distribution-free interval of the median reaches 95 %."""
 MOST_REPETITIONS = 1000
 MOST_SAMPLES = 10_000
 

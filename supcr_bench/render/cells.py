@@ -27,12 +27,12 @@ def time_text(row: CostRow) -> str:
     return text + (WRONG_MARK if row.status is Status.WRONG else "")
 
 
-def memory_text(row: CostRow) -> str:
+def memory_text(row: CostRow, size: int | None) -> str:
     """``137 MB``, the status where there is no figure, and a mark where it is wrong."""
-    if row.peak_bytes is None:
+    if size is None:
         return MISSING if row.status.has_figures else SHORT_STATUS.get(row.status, MISSING)
     mark = WRONG_MARK if row.status is Status.WRONG else ""
-    return format_bytes(row.peak_bytes) + mark
+    return format_bytes(size) + mark
 
 
 def nan_text(workload: Workload) -> str:

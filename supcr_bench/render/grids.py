@@ -147,14 +147,38 @@ def time_grid(results: Sequence[Result], pass_: Pass) -> Grid:
 def memory_grid(results: Sequence[Result], pass_: Pass) -> Grid:
     """Peak memory per call."""
     methods = sorted({r.memory_method for r in results if r.memory_method})
+    note = f"live tensor bytes above the inputs; by {'; '.join(methods) or 'nothing measured'}"
+    apart = [
+        r.dispatch_peak_bytes / r.peak_bytes - 1
+        for r in results
+        if r.dispatch_peak_bytes and r.peak_bytes
+    ]
+    if apart:
+        note += f"; a second counter, at dispatch, is {min(apart):+.1%} to {max(apart):+.1%} off"
     return _cost_grid(
         results,
         pass_,
         f"memory-{pass_}",
         f"Peak memory, {pass_}",
-        f"live tensor bytes above the inputs; by {'; '.join(methods) or 'nothing measured'}",
-        memory_text,
+        note,
+        lambda row: memory_text(row, row.peak_bytes),
         lambda row: row.peak_bytes,
+        mark_fastest=False,
+    )
+
+
+def cuda_grid(results: Sequence[Result], pass_: Pass) -> Grid:
+    """Peak memory on CUDA as dispatch on the CPU predicts it."""
+    on_cpu = [r for r in results if r.case.device == "cpu"]
+    known = [r for r in on_cpu if r.predicted_cuda_peak_bytes]
+    return _cost_grid(
+        on_cpu if known else [],
+        pass_,
+        f"cuda-memory-{pass_}",
+        f"Peak memory on CUDA, predicted, {pass_}",
+        "predicted from what was dispatched on the CPU, in blocks of 512 bytes; not measured",
+        lambda row: memory_text(row, row.predicted_cuda_peak_bytes),
+        lambda row: row.predicted_cuda_peak_bytes,
         mark_fastest=False,
     )
 
@@ -214,6 +238,7 @@ def all_grids(findings: Findings) -> list[Grid]:
     grids = [agreement_grid(results, findings.definition), pairs_grid(results)]
     grids += [time_grid(results, p) for p in passes]
     grids += [memory_grid(results, p) for p in passes]
+    grids += [cuda_grid(results, p) for p in passes[-1:]]
     grids += [growth_grid(findings.growth, figure) for figure in FIGURES]
     grids += axis_grids(results)
     grids += [

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from supcr_bench.analysis.findings import Findings
+from supcr_bench.analysis.noise import NoiseFloor
 from supcr_bench.analysis.summary import (
     agreement_rows,
     cost_rows,
@@ -71,10 +72,21 @@ def _not_measured(results: Sequence[Result]) -> str | None:
     return f"Of {len(results)} results: {', '.join(parts)}." if parts else None
 
 
+def _noise(noise: NoiseFloor | None) -> str | None:
+    """What identical code differs by in this run."""
+    if noise is None:
+        return None
+    entries = f"{noise.cells} timings of identical code against itself"
+    return (
+        f"Noise floor: {noise.spread:.1%}, from {entries}; "
+        f"the 95 % interval covers 1 in {noise.covering} of {noise.with_interval}."
+    )
+
+
 def headline(findings: Findings) -> list[str]:
     """Sentences, the most important first."""
     results = findings.results
     sentences = [_agreement(results, findings.definition)]
     sentences += [s for p in ("training", "forward") if (s := _fastest(results, p))]
-    missing = _not_measured(results)
-    return sentences + ([missing] if missing else [])
+    sentences += [s for s in (_noise(findings.noise), _not_measured(results)) if s]
+    return sentences
