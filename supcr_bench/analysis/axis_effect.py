@@ -24,7 +24,7 @@ class AxisEffectRow:
         status: how it ended.
         base: whether it is the one that the others are held against.
         tolerances: the larger of the multiples of the tolerance in value and gradient; ``None``
-            where there is no number.
+            where either is not a number.
         time_s: median seconds per call.
         time_ratio: over that of the base.
         peak_bytes: peak of live tensor bytes above the inputs.
@@ -60,7 +60,9 @@ def _all_but(axis: Axis, case: Case) -> tuple[object, ...]:
 
 def _tolerances(result: Result) -> float | None:
     known = [x for x in (result.value_tolerances, result.gradient_tolerances) if x is not None]
-    return max(known) if known else None
+    largest = max(known, default=None)
+    # A wrong result whose numbers are all within the tolerance is wrong for what is no number.
+    return None if result.status is Status.WRONG and (largest or 0) <= 1 else largest
 
 
 def _ratio(own: float | None, base: float | None) -> float | None:

@@ -5,10 +5,10 @@ Time has two sources of it. The samples of a case show one, and give an interval
 medians: each median lies between order statistics of its samples, whatever the distribution. They
 do not show the other, the drift from one session to the next, which on a shared machine is the
 larger. The two runs show it themselves, in results whose counts did not change: for each
-implementation, the results of all *other* ones. Their |log ratio| has a prediction bound for one
-more like them, the k-th smallest with k = ceil(0.95 (n + 1)), which one more exceeds in at most
-5 % of draws (Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", chapter 2).
-The interval is widened by it on both sides. The implementation's own results are no yardstick: a
+implementation, the results of all *other* ones. Their |log ratio| has a prediction bound, the k-th
+smallest with k = ceil(0.95 (n + 1)): if one more drifts as they do, it lies above in at most 5 % of
+draws (Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", chapter 2). The
+interval is widened by it on both sides. The implementation's own results are no yardstick: a
 change that slows it everywhere would hide itself.
 
 What this cannot see: drift that hits one implementation and no other.

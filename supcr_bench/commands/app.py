@@ -247,9 +247,9 @@ def compare(
     Two runs are two sessions, and a machine drifts between them. So a time is faster, slower or the
     same only where the samples and the drift that unchanged results show leave no doubt.
 
-    Exits with 0, also where time is undecided; with 1 if a result became wrong or costs more work
-    or memory, or an implementation is slower in more cases than chance explains; with 3 if nothing
-    could be compared.
+    Exits with 0, also where time is undecided; with 1 if a result became wrong, failed, ran out of
+    memory or time, or costs more work or memory, or if an implementation is slower in more cases
+    than chance explains; with 3 if nothing could be compared.
     """
     from supcr_bench.commands.compare import CompareRequest, compare_runs
 

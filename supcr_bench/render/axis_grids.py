@@ -81,11 +81,11 @@ _FIGURES: Mapping[str, tuple[str, Callable[[AxisEffectRow], str]]] = {
         _agreement_text,
     ),
     "time": (
-        "median, and ratios to it at the same N; values are timed one after the other, so the "
-        "machine's drift is in them",
+        "median of the first that was measured, and ratios to it; they are timed one after the "
+        "other, so the machine's drift is in them",
         _time_text,
     ),
-    "memory": ("peak, and ratios to it at the same N", _memory_text),
+    "memory": ("peak of the first that was measured, and ratios to it", _memory_text),
 }
 
 
@@ -99,10 +99,12 @@ def axis_grid(rows: Sequence[AxisEffectRow], axis: Axis, figure: str) -> Grid:
     """
     pass_ = rows[0].case.pass_
     note, text = _FIGURES[figure]
-    values = list(dict.fromkeys(row.value for row in rows))
     groups: dict[tuple[object, ...], dict[float | str, AxisEffectRow]] = {}
     for row in rows:
         groups.setdefault(row.others, {})[row.value] = row
+    # In the order of a comparison that has them all, if there is one.
+    whole_first = sorted(rows, key=lambda row: -len(groups[row.others]))
+    values = list(dict.fromkeys(row.value for row in whole_first))
     varied = [
         column
         for column in varied_columns([row.case for row in rows], always=())

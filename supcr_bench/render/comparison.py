@@ -1,7 +1,8 @@
 """A comparison of two runs as tables and sentences."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from supcr_bench.analysis.compare import (
@@ -107,37 +108,50 @@ def _status_text(status: Status | None) -> str:
     return "not there" if status is None else status.replace("_", " ")
 
 
-def _changes(row: ComparisonRow) -> list[tuple[str, str]]:
-    """What changed beside time, each with what is to be said of it."""
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """Something that changed beside time: what, how, and whether for the worse."""
+
+    row: ComparisonRow
+    what: str
+    how: str
+    worse: bool
+
+    @property
+    def group(self) -> tuple[object, ...]:
+        """Changes that share a row of the table: they differ in the batch size alone."""
+        case = self.row.case
+        return (self.what, self.worse, self.row.implementation, case.pass_, case.series())
+
+
+def _changes(row: ComparisonRow) -> Iterator[_Change]:
     if row.first is not row.second:
-        outcome = f"{_status_text(row.first)}, then {_status_text(row.second)}"
-        return [(outcome, row.finding or row.note or MISSING)]
-    return [
-        (
-            f"{name.replace('_', ' ')}: {change.verdict}",
-            f"{change.first:,}, then {change.second:,} (x{ratio_text(change.ratio)})",
-        )
-        for name in _COUNTS
-        if (change := getattr(row, name)) and change.verdict is not CostVerdict.SAME
-    ]
+        what = f"{_status_text(row.first)}, then {_status_text(row.second)}"
+        yield _Change(row, what, row.finding or row.note or MISSING, row.finding is not None)
+    for name in _COUNTS:
+        change: CountChange | None = getattr(row, name)
+        if change and change.verdict is not CostVerdict.SAME:
+            what = f"{name.replace('_', ' ')}: {change.verdict}"
+            how = f"{change.first:,}, then {change.second:,} (x{ratio_text(change.ratio)})"
+            worse = row.finding is not None and change.verdict is CostVerdict.MORE
+            yield _Change(row, what, how, worse)
 
 
 def changes_grid(comparison: Comparison) -> Grid:
     """What changed beside time, and what only one run has; sizes of one series share a row."""
-    groups: dict[tuple[object, ...], list[tuple[ComparisonRow, str, str]]] = {}
+    groups: dict[tuple[object, ...], list[_Change]] = {}
     for row in comparison.rows:
-        for what, why in _changes(row):
-            series = (row.implementation, row.case.pass_, row.case.series())
-            groups.setdefault((what, bool(row.finding), *series), []).append((row, what, why))
+        for change in _changes(row):
+            groups.setdefault(change.group, []).append(change)
     cells, alarming = [], set()
     for i, members in enumerate(groups.values()):
-        first, what, why = min(members, key=lambda m: m[0].case.batch_size)
-        sizes = ", ".join(str(n) for n in sorted(r.case.batch_size for r, _, _ in members))
-        if len(members) > 1 and why != MISSING:
-            why = f"at N={first.case.batch_size}: {why}"
-        where = f"{first.implementation} {first.case.pass_}, {first.case.describe_series()}"
-        cells.append((f"{where}, N={sizes}", what, why))
-        if first.finding:
+        first = min(members, key=lambda change: change.row.case.batch_size)
+        case = first.row.case
+        sizes = ", ".join(str(n) for n in sorted(c.row.case.batch_size for c in members))
+        where = f"{first.row.implementation} {case.pass_}, {case.describe_series()}, N={sizes}"
+        several = len(members) > 1 and first.how != MISSING
+        cells.append((where, first.what, f"at N={case.batch_size}: " * several + first.how))
+        if first.worse:
             alarming.add((i, 1))
     return Grid(
         name="compare-changes",

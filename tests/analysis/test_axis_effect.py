@@ -1,5 +1,7 @@
 """What an axis changes, with everything else equal."""
 
+from dataclasses import replace
+
 from supcr_bench.analysis.axis_effect import AXES, Axis, axis_effect_rows
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result
@@ -67,6 +69,9 @@ def test_temperature_and_dtype_are_axes_too() -> None:
 
 
 def test_an_answer_that_is_no_number_has_no_multiple_of_the_tolerance() -> None:
+    right = make_result(times=[1.0], value_tolerances=0.5)
     wrong = make_result(times=[1.0], status=Status.WRONG, case={"dims": 2})
-    rows = axis_effect_rows([make_result(times=[1.0], value_tolerances=0.5), wrong], "dims")
-    assert [r.tolerances for r in rows] == [0.5, None]
+    # The value is right and the gradient is not finite.
+    half = replace(wrong, value_tolerances=0.1, case=replace(wrong.case, dims=4))
+    rows = axis_effect_rows([right, wrong, half], "dims")
+    assert [r.tolerances for r in rows] == [0.5, None, None]

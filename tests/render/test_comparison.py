@@ -1,6 +1,7 @@
 """A comparison as tables and sentences."""
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -72,6 +73,19 @@ def test_counts_and_ends_that_changed_are_told_apart_from_time() -> None:
         ("loopy forward, D=1 NaN 0%, N=9", "not there, then measured", "-"),
     )
     assert grid.alarming == {(0, 1), (1, 1)}
+
+
+def test_a_change_for_the_better_beside_a_finding_does_not_alarm() -> None:
+    later = run(1.0, "loopy", launches=5, elements=900, peak_bytes=20_000)[:1]
+    later = [replace(later[0], status=Status.WRONG, reason="off")]
+    grid = changes_grid(compare_results(run()[:1], later))
+    assert [row[1] for row in grid.rows] == [
+        "measured, then wrong",
+        "launches: less",
+        "elements: less",
+        "peak bytes: more",
+    ]
+    assert grid.alarming == {(0, 1), (3, 1)}
 
 
 def test_tables_fit_eighty_columns() -> None:
