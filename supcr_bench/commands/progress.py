@@ -20,7 +20,7 @@ def result_line(result: Result) -> str:
     what = f"{result.implementation} {result.case.pass_} at {result.case.describe()}"
     if result.status is Status.MEASURED:
         row = cost_row(result)
-        return f"{what}: {time_text(row)}, {memory_text(row)}"
+        return f"{what}: {time_text(row)}, {memory_text(row, row.peak_bytes)}"
     return f"{what}: {result.status.replace('_', ' ')}: {result.reason}"
 
 

@@ -64,7 +64,8 @@ def show_and_write(run: Run, console: Console, page: Path | None = None) -> None
     findings = find_in(run)
     grids, sentences = all_grids(findings), headline(findings)
     for grid in grids:
-        console.print(rich_table(grid))
+        if not grid.detail:
+            console.print(rich_table(grid))
     for sentence in sentences:
         console.print(Text(sentence), soft_wrap=True)
 

@@ -23,6 +23,7 @@ class Grid:
         strong: (row, column) of cells to stand out.
         alarming: (row, column) of cells that say something is wrong.
         weak: (row, column) of cells without a figure.
+        detail: whether it is for the page and too much for a terminal.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Grid:
     strong: frozenset[tuple[int, int]] = frozenset()
     alarming: frozenset[tuple[int, int]] = frozenset()
     weak: frozenset[tuple[int, int]] = frozenset()
+    detail: bool = False
 
 
 def varied_columns(

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 from supcr_bench.analysis.claims import ClaimRow, Holds
 from supcr_bench.analysis.findings import Findings
-from supcr_bench.analysis.growth import FIGURES
 from supcr_bench.analysis.summary import (
     CostRow,
     agreement_rows,
@@ -21,6 +20,7 @@ from supcr_bench.render.growth_grids import (
     crossover_grid,
     frontier_grid,
     growth_grid,
+    growth_reasons_grid,
     prediction_grid,
 )
 from supcr_bench.values.case import PASSES, Pass
@@ -239,9 +239,10 @@ def all_grids(findings: Findings) -> list[Grid]:
     grids += [time_grid(results, p) for p in passes]
     grids += [memory_grid(results, p) for p in passes]
     grids += [cuda_grid(results, p) for p in passes[-1:]]
-    grids += [growth_grid(findings.growth, figure) for figure in FIGURES]
     grids += axis_grids(results)
     grids += [
+        growth_grid(findings.growth),
+        growth_reasons_grid(findings.growth),
         crossover_grid(findings.crossovers),
         frontier_grid(findings.frontier),
         prediction_grid(findings.predictions),

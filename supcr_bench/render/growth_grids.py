@@ -1,22 +1,21 @@
 """Tables of what growth says: laws, crossovers, the memory frontier, and how far off it was."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from supcr_bench.analysis.crossover import Crossover
 from supcr_bench.analysis.frontier import CAPACITIES_BYTES, FrontierRow, PeakPrediction
-from supcr_bench.analysis.growth import FigureName, Growth
+from supcr_bench.analysis.growth import FIGURES, Growth
 from supcr_bench.render.cells import sizes_text
 from supcr_bench.render.grid import Grid, varied_columns
 from supcr_bench.values.units import MISSING, format_bytes, format_limit_bytes
 
 FEWEST_SIZES = 3
 """Growth over fewer sizes is left to the CSV file."""
-NOTES = {
-    "time": "c0 x launches + c1 x law, by relative error; the power is that of the second term",
-    "work": "elements worked on, counted by dispatch: no noise, the same on every machine",
-    "launches": "operations dispatched, counted: what overhead grows with",
-    "memory": "sums of laws through the peak bytes; the power is the local one at the largest N",
-}
+OPEN = "?"
+
+
+def _shown(growth: Sequence[Growth]) -> list[Growth]:
+    return [g for g in growth if len(g.sizes) >= FEWEST_SIZES]
 
 
 def power_text(growth: Growth) -> str:
@@ -27,41 +26,94 @@ def power_text(growth: Growth) -> str:
     return f"{v.exponent:.2f} [{v.exponent_low:.2f}, {v.exponent_high:.2f}]"
 
 
-def growth_grid(growth: Sequence[Growth], figure: FigureName) -> Grid:
-    """The law of one figure beside the claimed one."""
-    rows = [g for g in growth if g.figure == figure and len(g.sizes) >= FEWEST_SIZES]
+def growth_grid(growth: Sequence[Growth]) -> Grid:
+    """The law of every figure, or that it cannot be told."""
+    series: dict[tuple[object, ...], dict[str, Growth]] = {}
+    for g in _shown(growth):
+        key = (g.case.series(), g.implementation, g.case.pass_)
+        series.setdefault(key, {})[g.figure] = g
+    rows = [series[key] for key in sorted(series, key=_in_order(list(series)))]
+    firsts = [next(iter(row.values())) for row in rows]
+    axes = varied_columns([g.case for g in firsts])
+    left = 2 + len(axes)
+    cells = [[row.get(figure) for figure in FIGURES] for row in rows]
+    named = [[bool(g and g.verdict.law) for g in row] for row in cells]
+    return Grid(
+        name="growth",
+        title="Growth with the batch size",
+        note=(
+            f"the law that the figures single out; {OPEN}: they do not, why not is in the report. "
+            "Launches, work and memory are counted, so they have no noise"
+        ),
+        headers=("implementation", "pass", *(header for header, _ in axes), *FIGURES, "claimed"),
+        rows=tuple(
+            (
+                first.implementation,
+                first.case.pass_,
+                *(value(first.case) for _, value in axes),
+                *((g.verdict.law or OPEN) if g else MISSING for g in own),
+                next((g.claimed for g in own if g and g.figure == "work" and g.claimed), MISSING),
+            )
+            for first, own in zip(firsts, cells, strict=True)
+        ),
+        left=2,
+        sections=_sections([first.case.series() for first in firsts]),
+        strong=frozenset(
+            (i, left + j) for i, row in enumerate(named) for j, known in enumerate(row) if known
+        ),
+        weak=frozenset(
+            (i, left + j) for i, row in enumerate(named) for j, known in enumerate(row) if not known
+        ),
+    )
+
+
+def _in_order(keys: Sequence[tuple[object, ...]]) -> Callable[[tuple[object, ...]], int]:
+    """Series in order of appearance, and within them the rows."""
+    order = {s: i for i, s in enumerate(dict.fromkeys(key[0] for key in keys))}
+    return lambda key: order[key[0]] * len(keys) + keys.index(key)
+
+
+def _sections(series: Sequence[object]) -> frozenset[int]:
+    return frozenset(i for i in range(1, len(series)) if series[i] != series[i - 1])
+
+
+def growth_reasons_grid(growth: Sequence[Growth]) -> Grid:
+    """The power of N and what decides the law, one row a figure."""
+    rows = _shown(growth)
     axes = varied_columns([g.case for g in rows])
     return Grid(
-        name=f"growth-{figure}",
-        title=f"Growth of {figure} with the batch size",
-        note=NOTES[figure],
+        name="growth-reasons",
+        title="What decides the growth laws",
+        note=(
+            "time: power p and law f in c0 x launches + c1 x f(N), by relative error; counts: local "
+            "power at the largest N, and sums of laws that meet every count"
+        ),
         headers=(
+            "figure",
             "implementation",
             "pass",
             *(header for header, _ in axes),
             "N",
-            "claimed",
             "law",
             "power of N",
             "why",
         ),
         rows=tuple(
             (
+                g.figure,
                 g.implementation,
                 g.case.pass_,
                 *(value(g.case) for _, value in axes),
                 sizes_text(g.sizes),
-                g.claimed or MISSING,
                 g.verdict.law or "cannot tell",
                 power_text(g),
                 g.verdict.evidence,
             )
             for g in rows
         ),
-        left=2,
+        left=3,
         wraps=frozenset({6 + len(axes)}),
-        strong=frozenset((i, 4 + len(axes)) for i, g in enumerate(rows) if g.verdict.law),
-        weak=frozenset((i, 4 + len(axes)) for i, g in enumerate(rows) if not g.verdict.law),
+        detail=True,
     )
 
 
@@ -80,14 +132,13 @@ def crossover_grid(rows: Sequence[Crossover]) -> Grid:
         title="Crossovers",
         note="batch size at which the faster of two changes, and its 95 % interval; both right",
         headers=(
-            "implementation",
-            "and",
+            "one",
+            "other",
             "pass",
             *(header for header, _ in axes),
-            "N",
-            "faster below",
-            "faster above",
-            "crossover",
+            "faster\nbelow",
+            "faster\nabove",
+            "crossover N",
         ),
         rows=tuple(
             (
@@ -95,7 +146,6 @@ def crossover_grid(rows: Sequence[Crossover]) -> Grid:
                 r.other,
                 r.case.pass_,
                 *(value(r.case) for _, value in axes),
-                sizes_text(r.sizes),
                 r.small or MISSING,
                 r.large or MISSING,
                 crossover_text(r),
@@ -103,8 +153,8 @@ def crossover_grid(rows: Sequence[Crossover]) -> Grid:
             for r in rows
         ),
         left=3,
-        strong=frozenset((i, 6 + len(axes)) for i, r in enumerate(rows) if r.size is not None),
-        weak=frozenset((i, 6 + len(axes)) for i, r in enumerate(rows) if r.size is None),
+        strong=frozenset((i, 5 + len(axes)) for i, r in enumerate(rows) if r.size is not None),
+        weak=frozenset((i, 5 + len(axes)) for i, r in enumerate(rows) if r.size is None),
     )
 
 
@@ -114,15 +164,15 @@ def frontier_grid(rows: Sequence[FrontierRow]) -> Grid:
     for row in rows:
         series.setdefault((row.implementation, row.case), []).append(row)
     axes = varied_columns([members[0].case for members in series.values()])
+    widest = max(((r.high - r.low) / 2 / r.batch_size for r in rows), default=0.0)
     return Grid(
         name="frontier",
         title="Memory frontier: the largest batch that fits",
-        note="inputs and tensors above them, by the byte law; half the interval's width beside it",
+        note=f"inputs and tensors above them, by the byte law; intervals within \u00b1{widest:.1%}",
         headers=(
             "implementation",
             "pass",
             *(header for header, _ in axes),
-            "bytes",
             *(format_limit_bytes(c) for c in CAPACITIES_BYTES),
         ),
         rows=tuple(
@@ -130,8 +180,7 @@ def frontier_grid(rows: Sequence[FrontierRow]) -> Grid:
                 members[0].implementation,
                 members[0].case.pass_,
                 *(value(members[0].case) for _, value in axes),
-                members[0].law,
-                *(f"{r.batch_size} \u00b1{(r.high - r.low + 1) // 2}" for r in members),
+                *(str(r.batch_size) for r in members),
             )
             for members in series.values()
         ),
@@ -145,15 +194,14 @@ def prediction_grid(rows: Sequence[PeakPrediction]) -> Grid:
     return Grid(
         name="predictions",
         title="Peak memory, predicted before it was measured",
-        note="from the sizes up to a quarter; the interval holds every sum of laws that meets them",
+        note="from the sizes up to a quarter; stands out where it lies outside of its interval",
         headers=(
             "implementation",
             "pass",
             *(header for header, _ in axes),
             "N",
-            "known up to",
+            "known\nup to",
             "predicted",
-            "interval",
             "measured",
             "off by",
         ),
@@ -165,9 +213,6 @@ def prediction_grid(rows: Sequence[PeakPrediction]) -> Grid:
                 str(r.case.batch_size),
                 str(r.fitted_up_to),
                 format_bytes(r.predicted_bytes),
-                " ".join(
-                    f"{bound / r.predicted_bytes - 1:+.1%}" for bound in (r.low_bytes, r.high_bytes)
-                ),
                 format_bytes(r.peak_bytes),
                 f"{r.error:+.2%}",
             )
@@ -175,7 +220,7 @@ def prediction_grid(rows: Sequence[PeakPrediction]) -> Grid:
         ),
         left=2,
         alarming=frozenset(
-            (i, 7 + len(axes))
+            (i, 6 + len(axes))
             for i, r in enumerate(rows)
             if not r.low_bytes <= r.peak_bytes <= r.high_bytes
         ),

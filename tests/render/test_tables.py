@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -61,9 +62,22 @@ def test_the_fastest_that_is_right_stands_out_and_missing_figures_step_back() ->
 
 
 def test_growth_puts_the_claim_beside_the_measurement() -> None:
-    row = next(r for r in grids()["growth-time"].rows if r[0] == "rowsort")
-    assert row[:7] == ("rowsort", "training", "1", "0%", "32-128", "N^2 log N", "cannot tell")
-    assert "it takes 5" in row[-1]
+    results = make_series(
+        "rowsort", [16, 24, 32, 48, 64], lambda n: 1e-6 * n**3, elements=1000, launches=10
+    )
+    found = grids([replace(r, elements=r.case.batch_size**3) for r in results])
+    assert found["growth"].headers[4:] == ("time", "work", "launches", "memory", "claimed")
+    assert found["growth"].rows == (
+        ("rowsort", "forward", "1", "0%", "N^3", "N^3", "constant", "N^2", "N^2 log N"),
+    )
+    reasons = {r[0]: r for r in found["growth-reasons"].rows}
+    assert reasons["work"][5:8] == ("16-64", "N^3", "3.00 [3.00, 3.00]")
+    assert "N^2 log N misses by" in reasons["work"][-1]
+
+
+def test_growth_that_cannot_be_told_is_a_question_mark() -> None:
+    row = next(r for r in grids()["growth"].rows if r[0] == "rowsort")
+    assert row[4:] == ("?", "-", "-", "?", "N^2 log N")
 
 
 def test_agreement_counts_cases_and_keeps_the_worst() -> None:
@@ -78,7 +92,7 @@ def test_every_outcome_that_is_not_plain_has_its_reason() -> None:
 
 
 def test_tables_fit_eighty_columns_and_show_markup_as_text() -> None:
-    for grid in grids().values():
+    for grid in (g for g in grids().values() if not g.detail):
         assert max(len(line.rstrip()) for line in shown(grid).splitlines()) <= 80
     hostile = make_result("[bold]x[/bold]", status=Status.FAILED, reason="[red]no[/red]")
     grid = grids([hostile])["outcomes"]

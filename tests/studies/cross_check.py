@@ -26,9 +26,9 @@ from supcr_bench.analysis.statistics import interval_rank
 from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.measure.device import Cpu
 from supcr_bench.measure.meter import DeviceMeter
-from supcr_bench.measure.timing import FEWEST_SAMPLES, sample_arms
+from supcr_bench.measure.timing import sample_arms
 from supcr_bench.values.case import PASSES, Pass, Workload
-from supcr_bench.values.cell import Arm, Budget
+from supcr_bench.values.cell import FEWEST_SAMPLES, Arm, Budget
 from supcr_bench.values.units import format_duration_s
 from tests.examples import build
 
@@ -84,7 +84,7 @@ def by_harness(timed: Timed) -> float:
     arm, meter, workload = Arm(name, pass_), DeviceMeter(Cpu()), Workload(batch_size=n)
     call = make_call(timed)
     samples = sample_arms(
-        {arm: lambda: meter.time_s(arm, workload, call)},
+        {arm: lambda: meter.time(arm, workload, call)},
         Budget(sampling_s=BLOCK_S, precision=1e-9),
         seed=0,
         between=lambda arm: None,
