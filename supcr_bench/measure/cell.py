@@ -19,6 +19,7 @@ from torch import Tensor
 from supcr_bench.inputs.tensors import Batch, make_batch
 from supcr_bench.measure import agreement
 from supcr_bench.measure.device import Device, PeakMemory
+from supcr_bench.measure.elapsed import Elapsed
 from supcr_bench.measure.meter import Meter
 from supcr_bench.measure.outcome import describe_error, outcome_of
 from supcr_bench.measure.timing import Samples, sample_arms
@@ -260,9 +261,9 @@ class CellRun:
         return None
 
     def _take_times(self) -> dict[Arm, Samples]:
-        def timed(arm: Arm) -> Callable[[], float]:
+        def timed(arm: Arm) -> Callable[[], Elapsed]:
             call = self._call(arm)
-            return lambda: self.meter.time_s(arm, self.cell.workload, call)
+            return lambda: self.meter.time(arm, self.cell.workload, call)
 
         def between(arm: Arm) -> None:
             self.announce("time", arm)
@@ -277,7 +278,7 @@ class CellRun:
             )
         for arm, own in samples.items():
             self._spend(arm, own.spent_s)
-            self._charge(calls_s=own.spent_s)
+            self._charge(calls_s=own.spent_s + own.again_spent_s)
         return samples
 
     # --- helpers ---
@@ -356,6 +357,8 @@ class CellRun:
                 {o.implementation: g for o, (_, g) in others.items()} if gradient else None
             ),
             time_samples_s=tuple(samples.seconds),
+            device_samples_s=tuple(samples.device_seconds) or None,
+            again_samples_s=tuple(samples.again_seconds) or None,
             repetitions=samples.repetitions,
             time_stopped_by=samples.stopped_by,
             peak_bytes=peak.peak_bytes,

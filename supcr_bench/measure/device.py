@@ -7,16 +7,22 @@ can be taken differs, and every figure says how it was:
   the reserved bytes beside it;
 - the CPU: the allocator's own events, as the profiler reports them;
 - MPS, which keeps no peak: allocated bytes after each call, a lower bound.
+
+Time is the host's between two synchronisations everywhere; an accelerator that has timing events
+tells its own beside it.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
 
 from supcr_bench.measure.allocator_events import peak_cpu_bytes
+from supcr_bench.measure.elapsed import Elapsed
 from supcr_bench.measure.process_memory import process_memory_limit
 from supcr_bench.values.errors import UsageError
 
@@ -44,6 +50,9 @@ class Device(Protocol):
     def synchronize(self) -> None:
         """Wait until everything queued has run."""
 
+    def time(self, call: Callable[[], object]) -> Elapsed:
+        """What one call takes; the release of what it returns is no part of it."""
+
     def peak_memory(self, call: Callable[[], object]) -> PeakMemory:
         """Peak of live tensor bytes that ``call`` adds to what is live now."""
 
@@ -58,6 +67,14 @@ class Cpu:
 
     def synchronize(self) -> None:
         """Nothing is queued on the CPU."""
+
+    def time(self, call: Callable[[], object]) -> Elapsed:
+        """By the host's clock alone."""
+        start = time.perf_counter_ns()
+        kept = call()
+        elapsed_ns = time.perf_counter_ns() - start
+        del kept
+        return Elapsed(elapsed_ns * 1e-9)
 
     def peak_memory(self, call: Callable[[], object]) -> PeakMemory:
         """By the allocator's events."""
@@ -78,6 +95,35 @@ class Accelerator:
     def synchronize(self) -> None:
         """Wait for the current stream."""
         torch.accelerator.synchronize(self._device)
+
+    @cached_property
+    def _events(self) -> tuple[torch.Event, torch.Event] | None:
+        """A pair that measures time, tried once; ``None`` where the backend has none."""
+        try:
+            begin, end = (torch.Event(device=self._device, enable_timing=True) for _ in range(2))
+            begin.record()
+            end.record()
+            self.synchronize()
+            begin.elapsed_time(end)
+        except RuntimeError:  # most backends say so on first use, not when events are made
+            return None
+        return begin, end
+
+    def time(self, call: Callable[[], object]) -> Elapsed:
+        """By the host's clock between synchronisations, and by events around the call."""
+        events = self._events
+        self.synchronize()
+        if events:
+            events[0].record()
+        start = time.perf_counter_ns()
+        kept = call()
+        if events:
+            events[1].record()
+        self.synchronize()
+        elapsed_ns = time.perf_counter_ns() - start
+        del kept
+        device_s = events[0].elapsed_time(events[1]) * 1e-3 if events else None
+        return Elapsed(elapsed_ns * 1e-9, device_s)
 
     def peak_memory(self, call: Callable[[], object]) -> PeakMemory:
         """By the allocator's statistics, or on MPS by what is allocated afterwards."""

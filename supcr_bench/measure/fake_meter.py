@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from supcr_bench.measure.device import PeakMemory
 from supcr_bench.measure.dispatch_memory import in_blocks
+from supcr_bench.measure.elapsed import Elapsed
 from supcr_bench.measure.work import Work
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm
@@ -29,6 +30,7 @@ class FakeMeter:
 
     Attributes:
         seconds: cost of a call, by implementation; ``nothing`` for those not named.
+        device_seconds: the same on the device; none for those not named, as on the CPU.
         bytes: peak of a call, by implementation, whichever way it is counted.
         elements: work of a call, by implementation.
         noise: standard deviation of the logarithm of each time.
@@ -36,6 +38,7 @@ class FakeMeter:
     """
 
     seconds: Mapping[str, Cost] = field(default_factory=dict)
+    device_seconds: Mapping[str, Cost] = field(default_factory=dict)
     bytes: Mapping[str, Cost] = field(default_factory=dict)
     elements: Mapping[str, Cost] = field(default_factory=dict)
     noise: float = 0.0
@@ -45,11 +48,14 @@ class FakeMeter:
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)  # noqa: S311 - noise, not secrets
 
-    def time_s(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> float:
+    def time(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Elapsed:
         """By formula; the call is not made."""
         del call
-        exact = self.seconds.get(arm.implementation, nothing)(arm, workload)
-        return exact * math.exp(self._random.gauss(0.0, self.noise))
+        noise = math.exp(self._random.gauss(0.0, self.noise))
+        host_s = self.seconds.get(arm.implementation, nothing)(arm, workload)
+        on_device = self.device_seconds.get(arm.implementation)
+        device_s = on_device(arm, workload) * noise if on_device else None
+        return Elapsed(host_s * noise, device_s)
 
     def peak_memory(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> PeakMemory:
         """By formula; the call is not made."""

@@ -4,11 +4,11 @@ The real one asks the device; :class:`~supcr_bench.measure.fake_meter.FakeMeter`
 law and makes everything above it deterministic.
 """
 
-import time
 from collections.abc import Callable
 from typing import Protocol
 
 from supcr_bench.measure.device import Device, PeakMemory
+from supcr_bench.measure.elapsed import Elapsed
 from supcr_bench.measure.work import Work, count_work
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm
@@ -17,8 +17,8 @@ from supcr_bench.values.cell import Arm
 class Meter(Protocol):
     """Takes one figure of one call."""
 
-    def time_s(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> float:
-        """Seconds that one call takes."""
+    def time(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Elapsed:
+        """What one call takes, on the host and on the device."""
 
     def peak_memory(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> PeakMemory:
         """Peak of live tensor bytes that one call adds."""
@@ -28,21 +28,15 @@ class Meter(Protocol):
 
 
 class DeviceMeter:
-    """Host time between two synchronisations, and the device's own peak."""
+    """Time and peak as the device takes them, and work by dispatch."""
 
     def __init__(self, device: Device) -> None:
         self._device = device
 
-    def time_s(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> float:
-        """Host time from a synchronised start to a synchronised end."""
+    def time(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Elapsed:
+        """As the device takes it."""
         del arm, workload
-        self._device.synchronize()
-        start = time.perf_counter_ns()
-        kept = call()
-        self._device.synchronize()
-        elapsed = time.perf_counter_ns() - start
-        del kept  # the graph's release is no part of the call
-        return elapsed * 1e-9
+        return self._device.time(call)
 
     def peak_memory(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> PeakMemory:
         """As the device takes it."""

@@ -53,7 +53,13 @@ class Result:
         value_difference: relative difference of the loss to each other implementation of the
             cell.
         gradient_difference: likewise for the gradient, by largest row.
-        time_samples_s: seconds per call, one per round; each the mean of ``repetitions`` calls.
+        time_samples_s: seconds per call on the host, one per round; each the mean of
+            ``repetitions`` calls.
+        device_samples_s: the same calls by the device's own events; ``None`` on the CPU and where
+            the device has none.
+        again_samples_s: the A/A arm: samples of the same implementation, entered a second time
+            under another label, paired by round with ``time_samples_s``. What the two differ by is
+            noise. ``None`` where this was not the A/A arm of its cell.
         repetitions: calls per sample.
         time_stopped_by: ``precision`` (the median's interval became narrow enough) or ``budget``.
         peak_bytes: peak of live tensor bytes above the inputs.
@@ -90,6 +96,8 @@ class Result:
     value_difference: Mapping[str, float | None] | None = None
     gradient_difference: Mapping[str, float | None] | None = None
     time_samples_s: tuple[float, ...] | None = None
+    device_samples_s: tuple[float, ...] | None = None
+    again_samples_s: tuple[float, ...] | None = None
     repetitions: int | None = None
     time_stopped_by: str | None = None
     peak_bytes: int | None = None
@@ -132,8 +140,9 @@ class Result:
             for f in fields(cls)
             if f.name not in ("implementation", "case", "status") and f.name in values
         }
-        samples = own.get("time_samples_s")
-        own["time_samples_s"] = None if samples is None else tuple(samples)
+        for name in ("time_samples_s", "device_samples_s", "again_samples_s"):
+            samples = own.get(name)
+            own[name] = None if samples is None else tuple(samples)
         return cls(
             implementation=values["implementation"],
             case=case,

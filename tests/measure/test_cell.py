@@ -8,6 +8,7 @@ from torch import Tensor
 from supcr_bench.measure import cell as cell_module
 from supcr_bench.measure.cell import CellRun
 from supcr_bench.measure.device import Cpu
+from supcr_bench.measure.elapsed import Elapsed
 from supcr_bench.measure.fake_meter import FakeMeter
 from supcr_bench.measure.meter import DeviceMeter
 from supcr_bench.reference.reference import DIRECT_UP_TO, Reference, compute_reference
@@ -170,6 +171,29 @@ def test_figures_follow_the_law_of_the_fake_meter(n: int) -> None:
         assert result.memory_method == "fake meter"
 
 
+def test_the_fastest_of_each_pass_is_the_a_a_arm_of_its_cell() -> None:
+    meter = FakeMeter(seconds={"loopy": law(1e-2, 1), "broadcast": law(1e-3, 1)}, noise=0.1)
+    results = run_cell({name: NOTE[name] for name in ("loopy", "broadcast")}, WORKLOAD, meter=meter)
+    for arm, result in results.items():
+        assert result.time_samples_s is not None
+        if arm.implementation == "loopy":
+            assert result.again_samples_s is None
+            continue
+        assert result.again_samples_s is not None
+        assert len(result.again_samples_s) == len(result.time_samples_s)
+        assert result.again_samples_s != result.time_samples_s
+
+
+def test_time_on_the_device_is_kept_beside_the_hosts_where_the_device_tells() -> None:
+    meter = FakeMeter(seconds={"right": law(1e-3, 1)}, device_seconds={"right": law(1e-4, 1)})
+    for result in run_cell({**RIGHT, "double": DOUBLE}, WORKLOAD, meter=meter).values():
+        assert result.time_samples_s is not None
+        if result.implementation == "double":
+            assert result.device_samples_s is None
+        else:
+            assert result.device_samples_s == pytest.approx([s / 10 for s in result.time_samples_s])
+
+
 def test_noise_of_the_fake_meter_is_seeded_and_spreads_the_samples() -> None:
     def samples(seed: int) -> tuple[float, ...] | None:
         meter = FakeMeter(seconds={"right": law(1e-2, 1)}, noise=0.1, seed=seed)
@@ -200,9 +224,9 @@ class Failing(FakeMeter):
         if (stage, arm) == (self.stage, Arm("bad", "training")):
             raise self.error
 
-    def time_s(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> float:
+    def time(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Elapsed:
         self.fail("time", arm)
-        return 1e-3
+        return Elapsed(1e-3)
 
     def peak_memory(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Any:
         self.fail("memory", arm)
@@ -233,6 +257,17 @@ def test_every_stage_and_arm_is_announced_before_it_runs() -> None:
         ("work", training),
     ]
     assert set(announced[8:]) == {("time", forward), ("time", training)}
+
+
+def test_the_a_a_arm_is_on_the_cells_account_and_not_on_its_implementations() -> None:
+    cell = Cell(WORKLOAD, (Arm("right", "forward"),), "session")
+    meter = FakeMeter(seconds={"right": lambda arm, w: 1e3})
+    budget = Budget(time_limit_s=1e5, sampling_s=1e5)
+    run = CellRun(cell=cell, factories=RIGHT, device=Cpu(), meter=meter, budget=budget)
+    (result,) = run.results()
+    assert result.time_samples_s == result.again_samples_s == (1e3,) * 6
+    assert result.spent_s == pytest.approx(7e3, rel=0.1)
+    assert run.account.calls_s == pytest.approx(13e3, rel=0.1)
 
 
 def test_the_account_says_where_the_time_went() -> None:
@@ -304,6 +339,7 @@ def test_with_the_real_meter_every_figure_is_there() -> None:
         assert result.dispatch_peak_bytes == pytest.approx(result.peak_bytes, rel=0.05)
         assert result.predicted_cuda_peak_bytes is not None
         assert result.predicted_cuda_peak_bytes > result.peak_bytes
+        assert result.device_samples_s is None
     forward, training = (results[Arm("right", p)].peak_bytes for p in ("forward", "training"))
     assert forward is not None
     assert training is not None

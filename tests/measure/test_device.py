@@ -10,6 +10,7 @@ from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.measure.device import Accelerator, Cpu, available_devices, get_device
 from supcr_bench.measure.environment import collect_environment
 from supcr_bench.measure.meter import DeviceMeter
+from supcr_bench.measure.work import count_work
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm
 from supcr_bench.values.errors import UsageError
@@ -39,7 +40,9 @@ def test_the_meter_times_one_call() -> None:
     calls = []
     meter = DeviceMeter(Cpu())
     arm, workload = Arm("one", "forward"), Workload(batch_size=4)
-    assert meter.time_s(arm, workload, lambda: calls.append(1)) > 0
+    elapsed = meter.time(arm, workload, lambda: calls.append(1))
+    assert elapsed.host_s > 0
+    assert elapsed.device_s is None
     assert calls == [1]
     assert meter.peak_memory(arm, workload, lambda: torch.ones(100)).peak_bytes == 400
 
@@ -124,6 +127,75 @@ def test_a_memory_limit_is_a_fraction_of_the_device_and_ends_with_its_block(
         assert allocator.fractions[-1] == (1.0, 0)
 
 
+class FakeEvent:
+    """An event of a device whose clock is the number of operations queued so far."""
+
+    queued = 0
+
+    def __init__(self, device: Any, *, enable_timing: bool) -> None:
+        assert enable_timing
+        self.device = device
+        self.at: int | None = None
+
+    def record(self) -> None:
+        self.at = FakeEvent.queued
+
+    def elapsed_time(self, end: "FakeEvent") -> float:
+        """Milliseconds, one an operation."""
+        assert self.at is not None
+        assert end.at is not None
+        return float(end.at - self.at)
+
+
+def queue(operations: int) -> None:
+    FakeEvent.queued += operations
+
+
+def test_an_accelerator_tells_its_own_time_beside_the_hosts(
+    allocator: FakeAllocator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "Event", FakeEvent)
+    device = Accelerator("cuda:0")
+    for operations in (250, 30):
+        before = allocator.synchronised
+        elapsed = device.time(lambda n=operations: queue(n))  # type: ignore[misc]
+        assert elapsed.device_s == pytest.approx(operations * 1e-3)
+        assert elapsed.host_s > 0
+        assert allocator.synchronised >= before + 2
+
+
+def test_a_call_that_raises_leaves_the_next_one_a_time_of_its_own(
+    allocator: FakeAllocator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "Event", FakeEvent)
+    device = Accelerator("xpu")
+
+    def fail() -> None:
+        queue(5)
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        device.time(fail)
+    assert device.time(lambda: queue(7)).device_s == pytest.approx(7e-3)
+
+
+def test_without_timing_events_there_is_the_hosts_time_alone_and_they_are_tried_once(
+    allocator: FakeAllocator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    class NoEvent(FakeEvent):
+        def record(self) -> None:
+            tried.append(self.device.type)
+            raise RuntimeError("mps backend doesn't support events.")
+
+    monkeypatch.setattr(torch, "Event", NoEvent)
+    device = Accelerator("mps")
+    assert device.time(lambda: None).device_s is None
+    assert device.time(lambda: None).host_s > 0
+    assert tried == ["mps"]
+
+
 def test_accelerators_are_listed_with_and_without_a_number(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -165,3 +237,24 @@ def test_a_real_accelerator_gives_the_same_tensors_and_a_peak() -> None:
     peak = device.peak_memory(lambda: there.perturbed.detach() * 2)
     assert peak.peak_bytes is not None
     assert peak.peak_bytes >= 16 * 64 * 4
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(ACCELERATOR is None, reason="needs an accelerator")
+def test_a_real_accelerator_tells_its_own_time_and_a_peak_near_the_predicted() -> None:
+    assert ACCELERATOR is not None
+    x = torch.ones(512, 512, device=ACCELERATOR)
+    device = get_device(ACCELERATOR.type)
+
+    def call() -> torch.Tensor:
+        return x.exp().log().sum()
+
+    elapsed = device.time(call)
+    assert elapsed.host_s > 0
+    if ACCELERATOR.type in ("cuda", "xpu"):
+        assert elapsed.device_s is not None
+        assert elapsed.device_s > 0
+    if ACCELERATOR.type == "cuda":
+        predicted = count_work(call, host=False).predicted_cuda_peak_bytes
+        # Where a block is not split, it is up to 1 MiB larger than what was asked of it.
+        assert device.peak_memory(call).peak_bytes == pytest.approx(predicted, abs=3 * 2**20)

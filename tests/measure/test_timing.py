@@ -7,10 +7,12 @@ from itertools import cycle
 
 import pytest
 
+from supcr_bench.measure.elapsed import Elapsed
 from supcr_bench.measure.timing import (
     FEWEST_SAMPLES,
     MOST_REPETITIONS,
     Samples,
+    fastest_of_each_pass,
     garbage_collection_held,
     sample_arms,
 )
@@ -20,14 +22,17 @@ A, B, C = (Arm(name, "forward") for name in "abc")
 STEADY = Budget(shortest_sample_s=0.002, sampling_s=1.0, precision=0.02, time_limit_s=10.0)
 
 
-def clock(*seconds: float) -> Callable[[], float]:
+Clock = Callable[[], Elapsed]
+
+
+def clock(*seconds: float) -> Clock:
     """Calls that take these seconds, over and over."""
     times = cycle(seconds)
-    return lambda: next(times)
+    return lambda: Elapsed(next(times))
 
 
 def sample(
-    arms: dict[Arm, Callable[[], float]], budget: Budget = STEADY, seed: object = 0
+    arms: dict[Arm, Clock], budget: Budget = STEADY, seed: object = 0
 ) -> tuple[dict[Arm, Samples], list[Arm]]:
     """The samples, and the arms in the order in which they were called."""
     called: list[Arm] = []
@@ -35,26 +40,73 @@ def sample(
 
 
 def rounds(called: Sequence[Arm], arms: int) -> Iterator[tuple[Arm, ...]]:
-    """The rounds that follow the calibrating calls, where each sample is one call."""
-    for start in range(arms, len(called), arms):
-        yield tuple(called[start : start + arms])
+    """The rounds that follow the calibrating calls, where each sample is one call.
+
+    Each arm has one turn in them, and one arm a second.
+    """
+    for start in range(arms, len(called), arms + 1):
+        yield tuple(called[start : start + arms + 1])
 
 
-def test_every_arm_is_called_once_a_round() -> None:
-    samples, called = sample({arm: clock(0.01) for arm in (A, B, C)})
+def test_every_arm_is_called_once_a_round_and_the_fastest_twice() -> None:
+    samples, called = sample({A: clock(0.02), B: clock(0.01), C: clock(0.03)})
     assert called[:3] == [A, B, C]
     orders = list(rounds(called, 3))
     assert len(orders) == FEWEST_SAMPLES
-    assert all(set(order) == {A, B, C} for order in orders)
+    assert all(sorted(a.implementation for a in order) == ["a", "b", "b", "c"] for order in orders)
     assert {len(own.seconds) for own in samples.values()} == {FEWEST_SAMPLES}
+    assert [len(samples[arm].again_seconds) for arm in (A, B, C)] == [0, FEWEST_SAMPLES, 0]
 
 
 def test_the_order_within_rounds_is_random() -> None:
     noisy = Budget(sampling_s=3.0)
-    _, called = sample({arm: clock(0.01, 0.03) for arm in (A, B, C)}, noisy)
-    orders = list(rounds(called, 3))
-    assert len(orders) > 100
-    assert len(set(orders)) == 6
+    _, called = sample({A: clock(0.01, 0.03), B: clock(0.02, 0.04), C: clock(0.02, 0.04)}, noisy)
+    orders = [order for order in rounds(called, 3) if set(order) == {A, B, C}]
+    assert len(orders) > 50
+    assert len(set(orders)) == 12
+
+
+def test_the_second_entry_comes_before_the_first_as_often_as_after() -> None:
+    """Each call takes a second more than the one before, which tells the order of the turns."""
+    seconds = iter(range(1, 10_000))
+    noisy = Budget(sampling_s=3e4, time_limit_s=1e9)
+    samples, _ = sample({A: lambda: Elapsed(float(next(seconds)))}, noisy)
+    own = samples[A]
+    assert len(own.seconds) == len(own.again_seconds) > 100
+    first = sum(a < b for a, b in zip(own.seconds, own.again_seconds, strict=True))
+    assert 0.3 < first / len(own.seconds) < 0.7
+    assert sorted([1.0, *own.seconds, *own.again_seconds]) == [
+        float(i + 1) for i in range(2 * len(own.seconds) + 1)
+    ]
+
+
+def test_the_second_entry_has_the_same_repetitions_and_its_own_account() -> None:
+    samples, called = sample({A: clock(0.0005)})
+    own = samples[A]
+    assert own.repetitions == 4
+    assert own.seconds == own.again_seconds == pytest.approx([0.0005] * FEWEST_SAMPLES)
+    assert own.spent_s == pytest.approx(0.0005 * (1 + 4 * FEWEST_SAMPLES))
+    assert own.again_spent_s == pytest.approx(0.0005 * 4 * FEWEST_SAMPLES)
+    assert len(called) == 1 + 2 * 4 * FEWEST_SAMPLES
+
+
+def test_each_pass_has_the_fastest_of_those_that_are_live_entered_twice() -> None:
+    a, b = Arm("a", "training"), Arm("b", "training")
+    assert fastest_of_each_pass({A: 2.0, B: 1.0, a: 3.0, b: 4.0}) == [B, a]
+    assert fastest_of_each_pass({A: 1.0, B: 1.0}) == [A]
+    assert fastest_of_each_pass({}) == []
+    samples, _ = sample({A: failing(1, RuntimeError()), B: clock(0.2), a: clock(0.3)})
+    assert samples[A].again_seconds == []
+    assert len(samples[B].again_seconds) == len(samples[a].again_seconds) == FEWEST_SAMPLES
+
+
+def test_what_the_device_tells_is_sampled_beside_the_hosts_time() -> None:
+    times = cycle([Elapsed(0.001, 0.0005), Elapsed(0.003, 0.0015)])
+    samples, _ = sample({A: lambda: next(times), B: clock(1.0)})
+    assert samples[A].repetitions == 2
+    assert samples[A].seconds == pytest.approx([0.002] * len(samples[A].seconds))
+    assert samples[A].device_seconds == pytest.approx([0.001] * len(samples[A].seconds))
+    assert samples[B].device_seconds == []
 
 
 def test_the_order_is_the_same_for_the_same_seed_and_another_for_another() -> None:
@@ -70,6 +122,7 @@ def test_a_known_median_ends_an_arm_by_precision() -> None:
     assert samples[A].stopped_by == "precision"
     assert samples[A].seconds == [0.1] * FEWEST_SAMPLES
     assert samples[A].spent_s == pytest.approx(0.1 * (1 + FEWEST_SAMPLES))
+    assert samples[A].again_spent_s == pytest.approx(0.1 * FEWEST_SAMPLES)
 
 
 def test_a_noisy_arm_ends_when_its_budget_is_spent() -> None:
@@ -94,19 +147,21 @@ def test_an_arm_beyond_the_time_limit_ends_after_one_sample() -> None:
     assert len(samples[B].seconds) == FEWEST_SAMPLES
 
 
-def test_an_arm_that_has_left_does_not_come_back() -> None:
-    samples, called = sample({A: clock(0.1), B: clock(0.02, 0.06)})
+def test_an_arm_that_has_left_does_not_come_back_and_its_second_entry_left_with_it() -> None:
+    samples, called = sample({A: clock(0.01), B: clock(0.02, 0.06)})
     assert samples[A].stopped_by == "precision"
     assert samples[B].stopped_by == "budget"
     assert len(samples[B].seconds) > len(samples[A].seconds)
-    assert A not in called[2 * (FEWEST_SAMPLES + 1) :]
+    assert len(samples[A].again_seconds) == len(samples[A].seconds) == FEWEST_SAMPLES
+    assert A not in called[2 + 3 * FEWEST_SAMPLES :]
 
 
 def test_samples_are_never_dropped() -> None:
     script = (0.1, 0.1, 0.1, 9.0, 0.1, 0.2)
-    samples, called = sample({A: clock(*script)})
-    assert samples[A].spent_s == pytest.approx(sum(script[i % 6] for i in range(len(called))))
-    assert samples[A].seconds == [script[i % 6] for i in range(1, len(called))]
+    samples, called = sample({A: clock(*script), B: clock(1e-3)})
+    calls = called.count(A)
+    assert samples[A].spent_s == pytest.approx(sum(script[i % 6] for i in range(calls)))
+    assert samples[A].seconds == [script[i % 6] for i in range(1, calls)]
     assert 9.0 in samples[A].seconds
 
 
@@ -119,7 +174,7 @@ def test_short_calls_are_repeated_until_a_sample_is_long_enough(
 ) -> None:
     samples, called = sample({A: clock(seconds)})
     assert samples[A].repetitions == repetitions
-    assert len(called) == 1 + repetitions * len(samples[A].seconds)
+    assert len(called) == 1 + 2 * repetitions * len(samples[A].seconds)
 
 
 def test_a_sample_is_the_mean_of_its_calls() -> None:
@@ -128,20 +183,20 @@ def test_a_sample_is_the_mean_of_its_calls() -> None:
     assert samples[A].seconds[0] == pytest.approx(0.005 / 3)
 
 
-def failing(calls: int, error: Exception) -> Callable[[], float]:
+def failing(calls: int, error: Exception) -> Clock:
     """Raises on its last call of so many."""
     left = iter(range(calls - 1))
 
-    def call() -> float:
+    def call() -> Elapsed:
         if next(left, None) is None:
             raise error
-        return 0.1
+        return Elapsed(0.1)
 
     return call
 
 
-@pytest.mark.parametrize("calls", [1, 2, 4])
-def test_an_arm_that_raises_ends_alone(calls: int) -> None:
+@pytest.mark.parametrize("calls", [1, 2, 3, 4, 5])
+def test_an_arm_that_raises_in_either_turn_ends_alone(calls: int) -> None:
     error = RuntimeError("worn out")
     samples, called = sample({A: failing(calls, error), B: clock(0.1)})
     assert samples[A].error is error
@@ -164,10 +219,10 @@ def test_without_arms_there_is_nothing_to_do() -> None:
 def test_what_happens_between_comes_before_every_call() -> None:
     log: list[str] = []
 
-    def arm(name: str) -> Callable[[], float]:
-        def call() -> float:
+    def arm(name: str) -> Clock:
+        def call() -> Elapsed:
             log.append(name)
-            return 0.0005
+            return Elapsed(0.0005)
 
         return call
 
@@ -175,16 +230,16 @@ def test_what_happens_between_comes_before_every_call() -> None:
         log.append(f"before {arm.implementation}")
 
     sample_arms({A: arm("a"), B: arm("b")}, STEADY, seed=0, between=between)
-    assert len(log) == 2 * 2 * (1 + 4 * FEWEST_SAMPLES)
+    assert len(log) == 2 * (2 + 3 * 4 * FEWEST_SAMPLES)
     assert log[0::2] == [f"before {name}" for name in log[1::2]]
 
 
 def test_garbage_is_not_collected_while_sampling_and_is_again_afterwards() -> None:
     seen: list[bool] = []
 
-    def call() -> float:
+    def call() -> Elapsed:
         seen.append(gc.isenabled())
-        return 0.1
+        return Elapsed(0.1)
 
     assert gc.isenabled()
     sample({A: call})
@@ -203,7 +258,7 @@ def test_collection_that_was_off_stays_off() -> None:
 
 
 def test_collection_is_restored_when_sampling_is_interrupted() -> None:
-    def interrupted() -> float:
+    def interrupted() -> Elapsed:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

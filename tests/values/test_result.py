@@ -14,6 +14,7 @@ COUNTS = st.none() | st.integers(0, 2**60)
 TEXTS = st.none() | st.text(max_size=20)
 DIFFERENCES = st.none() | st.dictionaries(st.text(min_size=1, max_size=8), NUMBERS, max_size=3)
 SECONDS = st.floats(0, 1e6)
+SAMPLES = st.none() | st.lists(SECONDS, max_size=5).map(tuple)
 RESULTS = st.builds(
     Result,
     implementation=st.text(min_size=1, max_size=20),
@@ -30,7 +31,9 @@ RESULTS = st.builds(
     reference=st.none() | st.sampled_from(["direct", "fast"]),
     value_difference=DIFFERENCES,
     gradient_difference=DIFFERENCES,
-    time_samples_s=st.none() | st.lists(SECONDS, max_size=5).map(tuple),
+    time_samples_s=SAMPLES,
+    device_samples_s=SAMPLES,
+    again_samples_s=SAMPLES,
     repetitions=COUNTS,
     time_stopped_by=st.none() | st.sampled_from(["precision", "budget"]),
     peak_bytes=COUNTS,
@@ -66,10 +69,11 @@ def test_the_mapping_is_flat_and_holds_every_field_once(result: Result) -> None:
 
 def test_a_result_from_before_a_field_was_added_has_none_there() -> None:
     mapping = Result(implementation="a", case=Case(batch_size=4), status=Status.FAILED).to_mapping()
-    del mapping["spent_s"], mapping["time_samples_s"]
+    added = ("spent_s", "time_samples_s", "device_samples_s", "again_samples_s")
+    for name in added:
+        del mapping[name]
     read = Result.from_mapping(mapping)
-    assert read.spent_s is None
-    assert read.time_samples_s is None
+    assert all(getattr(read, name) is None for name in added)
 
 
 def test_what_is_missing_is_none_and_never_zero() -> None:
