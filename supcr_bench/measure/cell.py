@@ -18,7 +18,8 @@ from torch import Tensor
 
 from supcr_bench.inputs.tensors import Batch, make_batch
 from supcr_bench.measure import agreement
-from supcr_bench.measure.device import Device, Elapsed, PeakMemory
+from supcr_bench.measure.device import Device, PeakMemory
+from supcr_bench.measure.elapsed import Elapsed
 from supcr_bench.measure.meter import Meter
 from supcr_bench.measure.outcome import describe_error, outcome_of
 from supcr_bench.measure.timing import Samples, sample_arms

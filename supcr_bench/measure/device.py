@@ -22,6 +22,7 @@ from typing import Protocol
 import torch
 
 from supcr_bench.measure.allocator_events import peak_cpu_bytes
+from supcr_bench.measure.elapsed import Elapsed
 from supcr_bench.measure.process_memory import process_memory_limit
 from supcr_bench.values.errors import UsageError
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from supcr_bench.measure.device import Elapsed, PeakMemory
 from supcr_bench.measure.dispatch_memory import in_blocks
+from supcr_bench.measure.elapsed import Elapsed
 from supcr_bench.measure.work import Work
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm

@@ -7,7 +7,8 @@ law and makes everything above it deterministic.
 from collections.abc import Callable
 from typing import Protocol
 
-from supcr_bench.measure.device import Device, Elapsed, PeakMemory
+from supcr_bench.measure.device import Device, PeakMemory
+from supcr_bench.measure.elapsed import Elapsed
 from supcr_bench.measure.work import Work, count_work
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm

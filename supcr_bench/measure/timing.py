@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from supcr_bench.analysis.statistics import median_interval
-from supcr_bench.measure.device import Elapsed
+from supcr_bench.measure.elapsed import Elapsed
 from supcr_bench.values.case import Pass
 from supcr_bench.values.cell import FEWEST_SAMPLES, Arm, Budget
 

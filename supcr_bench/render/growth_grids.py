@@ -85,8 +85,8 @@ def growth_reasons_grid(growth: Sequence[Growth]) -> Grid:
         name="growth-reasons",
         title="What decides the growth laws",
         note=(
-            "time: power p and law f in c0 x launches + c1 x f(N), by relative error; counts: local "
-            "power at the largest N, and sums of laws that meet every count"
+            "time: power p and law f in c0 x launches + c1 x f(N), by relative error; counts: the "
+            "local power at the largest N, and sums of laws that meet every count"
         ),
         headers=(
             "figure",

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from supcr_bench.measure import cell as cell_module
 from supcr_bench.measure.cell import CellRun
-from supcr_bench.measure.device import Cpu, Elapsed
+from supcr_bench.measure.device import Cpu
+from supcr_bench.measure.elapsed import Elapsed
 from supcr_bench.measure.fake_meter import FakeMeter
 from supcr_bench.measure.meter import DeviceMeter
 from supcr_bench.reference.reference import DIRECT_UP_TO, Reference, compute_reference

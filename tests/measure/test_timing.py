@@ -7,16 +7,15 @@ from itertools import cycle
 
 import pytest
 
-from supcr_bench.measure.device import Elapsed
+from supcr_bench.measure.elapsed import Elapsed
 from supcr_bench.measure.timing import (
-    FEWEST_SAMPLES,
     MOST_REPETITIONS,
     Samples,
     fastest_of_each_pass,
     garbage_collection_held,
     sample_arms,
 )
-from supcr_bench.values.cell import Arm, Budget
+from supcr_bench.values.cell import FEWEST_SAMPLES, Arm, Budget
 
 A, B, C = (Arm(name, "forward") for name in "abc")
 STEADY = Budget(shortest_sample_s=0.002, sampling_s=1.0, precision=0.02, time_limit_s=10.0)
