@@ -42,21 +42,6 @@ class PeakMemory:
     method: str
 
 
-@dataclass(frozen=True, slots=True)
-class Elapsed:
-    """What one call took.
-
-    Attributes:
-        host_s: seconds on the host, from a synchronised start to a synchronised end.
-        device_s: seconds between two events on the device, before the call's first operation and
-            after its last, gaps in which the device waited for the host included; ``None`` where
-            the device has no such events.
-    """
-
-    host_s: float
-    device_s: float | None = None
-
-
 class Device(Protocol):
     """What measuring needs of a device."""
 

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from supcr_bench.measure.device import Elapsed, PeakMemory
+from supcr_bench.measure.device import PeakMemory
 from supcr_bench.measure.dispatch_memory import in_blocks
 from supcr_bench.measure.elapsed import Elapsed
 from supcr_bench.measure.work import Work

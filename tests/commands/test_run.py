@@ -45,7 +45,7 @@ def test_a_run_measures_shows_and_writes_everything(cli: Cli, workplace: Path) -
         "Time per call, forward",
         "Time per call, training",
         "Peak memory, forward",
-        "Growth of time",
+        "Crossovers",
         "loopy, broadcast and rowsort agree with the definition (torchcell) in every case.",
         "in measured calls, reference and inputs",
     ):
