@@ -198,6 +198,7 @@ def judge_counted(sizes: Sequence[float], figures: Sequence[float]) -> GrowthVer
         exponent_low=low,
         exponent_high=high,
         curve=fit.predict,
+        band=fit.bounds,
     )
     law, count = fit.laws[-1].name, len(fit.laws)
     since = f"from N={fit.sizes[0]:.0f} on" if fit.sizes[0] != sizes[0] else "at every size"

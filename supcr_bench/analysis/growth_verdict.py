@@ -17,6 +17,7 @@ class GrowthVerdict:
         needs_size: the batch size that it would take to tell the candidates apart; ``None`` where
             that is told already or no size in reach would do.
         curve: the fitted figure at a batch size, for drawing; ``None`` without a fit.
+        band: the smallest and the largest figure that the data leave open there.
     """
 
     law: str | None
@@ -27,3 +28,4 @@ class GrowthVerdict:
     exponent_high: float | None = None
     needs_size: int | None = None
     curve: Callable[[float], float] | None = None
+    band: Callable[[float], tuple[float, float]] | None = None

@@ -20,7 +20,7 @@ lying under it and not for lying above.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -183,6 +183,7 @@ def judge_timed(series: TimedSeries) -> GrowthVerdict:
             evidence=f"so far the cost of launching operations and no more; {said}",
             candidates=tuple(LAWS),
             curve=found.seconds,
+            band=found.band(power),
         )
     bounded = power.low > _POWERS[0] and power.high < _POWERS[-1]
     known = GrowthVerdict(
@@ -213,7 +214,12 @@ def judge_timed(series: TimedSeries) -> GrowthVerdict:
         worse = math.sqrt(fits.squares[rival] / max(fits.squares[best], 1e-30))
         evidence = f"{_GROWING[rival].name} lies {worse:.1f} times as far off; {said}"
         return replace(
-            known, law=names[0], evidence=evidence, candidates=names, curve=found.seconds
+            known,
+            law=names[0],
+            evidence=evidence,
+            candidates=names,
+            curve=found.seconds,
+            band=found.band(power),
         )
     rivals = [_GROWING[i] for i in candidates if i != best]
     needed = _deciding_size(found, rivals, noise)
@@ -224,6 +230,7 @@ def judge_timed(series: TimedSeries) -> GrowthVerdict:
         candidates=names,
         needs_size=needed,
         curve=found.seconds,
+        band=found.band(power),
     )
 
 
@@ -249,6 +256,19 @@ class _Model:
         grown = self.law.ratio(self.series.sizes[-1], size)
         mixed = (1 - self.mixture) * self.overhead(size) + self.mixture * grown
         return math.exp(self.log_scale) * mixed
+
+    def band(self, power: PowerFit) -> Callable[[float], tuple[float, float]]:
+        """The smallest and the largest of this model and every power within its interval."""
+        powers = np.linspace(power.low, power.high, 25)
+        fits = _fit_powers(self.series, powers)
+
+        def at(size: float) -> tuple[float, float]:
+            grown = (size / self.series.sizes[-1]) ** powers
+            mixed = (1 - fits.mixture) * self.overhead(size) + fits.mixture * grown
+            seconds = [*(np.exp(fits.log_scale) * mixed), self.seconds(size)]
+            return float(min(seconds)), float(max(seconds))
+
+        return at
 
 
 def _overhead_alone(series: TimedSeries) -> float:

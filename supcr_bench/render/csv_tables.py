@@ -21,7 +21,7 @@ def _flat(row: Any) -> dict[str, Any]:
         if isinstance(value, Case):
             flat |= {c.name.rstrip("_"): getattr(value, c.name) for c in fields(Case)}
         elif isinstance(value, GrowthVerdict):
-            flat |= {k: v for k, v in _flat(value).items() if k != "curve"}
+            flat |= {k: v for k, v in _flat(value).items() if k not in ("curve", "band")}
         elif isinstance(value, tuple):
             flat[f.name] = "; ".join(map(str, value))
         else:

@@ -32,7 +32,11 @@ def test_a_law_with_little_noise_is_named(name: str) -> None:
     found = judge_timed(series(noisy([1e-6 * law.of(n) / law.of(16) for n in SIZES], 0.02)))
     assert found.law == name
     assert found.curve is not None
-    assert found.curve(1024) == pytest.approx(1e-6 * law.of(1024) / law.of(16), rel=0.1)
+    true = 1e-6 * law.of(1024) / law.of(16)
+    assert found.curve(1024) == pytest.approx(true, rel=0.1)
+    assert found.band is not None
+    low, high = found.band(1024)
+    assert low <= true <= high < 2 * low
 
 
 def test_noise_leaves_neighbouring_laws_open_and_says_up_to_where_to_measure() -> None:

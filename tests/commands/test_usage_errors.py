@@ -9,7 +9,7 @@ import torch
 
 from tests.commands.conftest import Cli
 
-HEAVY = ("torch", "pandas", "matplotlib")
+HEAVY = ("torch", "pandas", "matplotlib", "scipy")
 _PROBE = """
 import sys
 sys.argv = ["supcr-bench", *{arguments!r}]

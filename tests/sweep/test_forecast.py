@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -136,3 +137,15 @@ def test_what_is_expected_covers_the_sampling_and_the_fewest_calls() -> None:
     assert slow.expected_s("one", at, BUDGET) == pytest.approx(0.05 + 0.5 * FEWEST_CALLS)
     assert too_slow.expected_s("one", at, BUDGET) == 0
     assert after().expected_s("one", at, BUDGET) > 0
+
+
+def test_a_peak_is_forecast_from_five_sizes_of_its_own_series_and_no_fewer() -> None:
+    known = [replace(measured(n), peak_bytes=4 * n**3 + n) for n in (8, 12, 16, 24, 32)]
+    found = after(*known).peak("one", case(128))
+    assert found is not None
+    assert found.known_up_to == 32
+    assert found.predicted == pytest.approx(4 * 128**3 + 128, rel=1e-3)
+    assert found.low <= 4 * 128**3 + 128 <= found.high
+    assert after(*known).peak("one", case(127)) is None
+    assert after(*known).peak("one", case(128, dims=2)) is None
+    assert after(*known).peak("two", case(128)) is None

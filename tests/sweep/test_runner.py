@@ -56,6 +56,7 @@ class FakeExecutor:
                 status=status,
                 session=cell.session,
                 time_samples_s=samples,
+                peak_bytes=8 * n * n if samples else None,
             )
         yield Account(calls_s=1.0)
 
@@ -239,3 +240,16 @@ def test_the_time_left_falls_towards_the_end() -> None:
     left = [event.left_s for event in events if isinstance(event, CellStarted)]
     assert left == sorted(left, reverse=True)
     assert left[-1] > 0
+
+
+def test_a_peak_is_predicted_from_sizes_up_to_a_quarter_before_it_is_measured() -> None:
+    sizes = [16, 24, 32, 48, 64, 128, 256]
+    events = sweep(plan(names=("a",), batch_size=sizes), FakeExecutor())
+    found = {e.case.batch_size: e for e in events if isinstance(e, Result)}
+    last = found[256]
+    assert last.predicted_peak_from == 64
+    assert last.predicted_peak_bytes == pytest.approx(8 * 256 * 256)
+    assert last.predicted_peak_low_bytes is not None
+    assert last.predicted_peak_high_bytes is not None
+    assert last.predicted_peak_low_bytes <= 8 * 256 * 256 <= last.predicted_peak_high_bytes
+    assert found[128].predicted_peak_bytes is None  # three sizes up to 32 are too few

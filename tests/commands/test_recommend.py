@@ -1,0 +1,65 @@
+"""``supcr-bench recommend`` on a stored run."""
+
+from pathlib import Path
+
+from supcr_bench.store.run import RunWriter
+from tests.commands.conftest import Cli
+from tests.made_results import make_series
+
+INFO = {
+    "suite": {"name": "made", "definition": "torchcell"},
+    "subjects": ["cubic", "square"],
+    "labels": None,
+    "implementations": {},
+    "environment": {
+        "cpu": "a processor",
+        "cpus_usable": 2,
+        "threads": 1,
+        "memory_bytes": 2**30,
+        "accelerators": [],
+        "torch": "2",
+        "python": "3",
+        "os": "an os",
+    },
+}
+
+
+def stored(workplace: Path) -> str:
+    with RunWriter.create(workplace / "results", "20260101T000000Z-made", INFO) as writer:
+        for name, power in (("cubic", 3), ("square", 2)):
+            law = 1e-9 if power == 3 else 1e-7
+            for r in make_series(
+                name, [64, 128, 256], lambda n, c=law, p=power: c * n**p, pass_="training"
+            ):
+                writer.append(r)
+    return writer.path.name
+
+
+def test_says_which_to_use_and_from_which_run(cli: Cli, workplace: Path) -> None:
+    run = stored(workplace)
+    done = cli("recommend", "--batch-size", "256")
+    assert done.returncode == 0, done.stderr
+    assert "use square: about 6.55 ms a call (measured)" in done.stdout
+    assert f"From run {run}: a processor, 2 CPUs" in done.stdout
+
+
+def test_where_the_run_does_not_tell_the_status_is_3(cli: Cli, workplace: Path) -> None:
+    stored(workplace)
+    done = cli("recommend", "--batch-size", "256", "--device", "cuda")
+    assert done.returncode == 3
+    assert "holds nothing for training on cuda" in done.stdout
+
+
+def test_wrong_options_are_usage_errors(cli: Cli, workplace: Path) -> None:
+    none = cli("recommend", "--batch-size", "256")
+    assert none.returncode == 2
+    assert "no runs" in none.stderr
+    stored(workplace)
+    for options, words in (
+        (("--memory", "much"), "--memory"),
+        (("--pass", "backward"), "forward, training"),
+        (("--from", "nowhere"), "no run 'nowhere'"),
+    ):
+        done = cli("recommend", "--batch-size", "256", *options)
+        assert done.returncode == 2
+        assert words in done.stderr
