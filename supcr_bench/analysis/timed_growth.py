@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import CubicSpline
 from scipy.stats import f as f_distribution
+from scipy.stats import t as t_distribution
 
 from supcr_bench.analysis.growth_verdict import GrowthVerdict
 from supcr_bench.values.growth_law import CONSTANT, LAWS, GrowthLaw
@@ -258,15 +259,20 @@ class _Model:
         return math.exp(self.log_scale) * mixed
 
     def band(self, power: PowerFit) -> Callable[[float], tuple[float, float]]:
-        """The smallest and the largest of this model and every power within its interval."""
-        powers = np.linspace(power.low, power.high, 25)
+        """The smallest and the largest of this model and every power within its interval.
+
+        Either way by as much as the common scale may be off, a mean over the sizes.
+        """
+        powers, count = np.linspace(power.low, power.high, 25), len(self.series.sizes)
+        noise = math.sqrt(power.squares / (count - _PARAMETERS) / count)
+        scale_off = math.exp(noise * t_distribution.ppf(0.5 + CONFIDENCE / 2, count - _PARAMETERS))
         fits = _fit_powers(self.series, powers)
 
         def at(size: float) -> tuple[float, float]:
             grown = (size / self.series.sizes[-1]) ** powers
             mixed = (1 - fits.mixture) * self.overhead(size) + fits.mixture * grown
             seconds = [*(np.exp(fits.log_scale) * mixed), self.seconds(size)]
-            return float(min(seconds)), float(max(seconds))
+            return float(min(seconds) / scale_off), float(max(seconds) * scale_off)
 
         return at
 

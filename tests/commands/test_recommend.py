@@ -6,6 +6,7 @@ from supcr_bench.store.run import RunWriter
 from tests.commands.conftest import Cli
 from tests.made_results import make_series
 
+SIZES = [64, 128, 256]
 INFO = {
     "suite": {"name": "made", "definition": "torchcell"},
     "subjects": ["cubic", "square"],
@@ -26,12 +27,10 @@ INFO = {
 
 def stored(workplace: Path) -> str:
     with RunWriter.create(workplace / "results", "20260101T000000Z-made", INFO) as writer:
-        for name, power in (("cubic", 3), ("square", 2)):
-            law = 1e-9 if power == 3 else 1e-7
-            for r in make_series(
-                name, [64, 128, 256], lambda n, c=law, p=power: c * n**p, pass_="training"
-            ):
-                writer.append(r)
+        results = make_series("cubic", SIZES, lambda n: 1e-9 * n**3, pass_="training")
+        results += make_series("square", SIZES, lambda n: 1e-7 * n**2, pass_="training")
+        for result in results:
+            writer.append(result)
     return writer.path.name
 
 
