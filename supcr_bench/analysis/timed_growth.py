@@ -173,66 +173,41 @@ def judge_timed(series: TimedSeries) -> GrowthVerdict:
         )
     power = fit_power(series)
     fits = _profile(series, *_law_shapes(series, _GROWING))
-    smallest = min(power.squares, float(fits.squares.min()))
-    noise = math.sqrt(smallest / (count - _PARAMETERS))
-    said = f"noise between sizes {noise:.0%}"
     best = int(fits.squares.argmin())
     found = _Model(series, _GROWING[best], float(fits.mixture[best]), float(fits.log_scale[best]))
-    if _overhead_alone(series) <= smallest * _allowed(count, 2, PASSED_OVER):
-        return GrowthVerdict(
-            law=None,
-            evidence=f"so far the cost of launching operations and no more; {said}",
-            candidates=tuple(LAWS),
-            curve=found.seconds,
-            band=found.band(power),
-        )
+    smallest = min(power.squares, float(fits.squares[best]))
+    noise = math.sqrt(smallest / (count - _PARAMETERS))
+    said = f"noise between sizes {noise:.0%}"
     bounded = power.low > _POWERS[0] and power.high < _POWERS[-1]
     known = GrowthVerdict(
         law=None,
-        evidence="",
+        evidence=f"between two laws; {said}",
         exponent=power.exponent if bounded else None,
         exponent_low=power.low if bounded else None,
         exponent_high=power.high if bounded else None,
+        curve=found.seconds,
+        band=found.band(power),
     )
-    by_law = fits.squares[best] <= power.squares
-    shape = (
-        _law_shapes(series, _GROWING)[0][best]
-        if by_law
-        else (np.array(series.sizes) / series.sizes[-1]) ** power.exponent
-    )
-    mixture = float(fits.mixture[best]) if by_law else power.mixture
-    if _runs_in_waves(series, shape, mixture, power=not by_law):
-        return replace(
-            known, evidence=f"no single law: distances from the best run in waves; {said}"
-        )
+    if _overhead_alone(series) <= smallest * _allowed(count, 2, PASSED_OVER):
+        evidence = f"so far the cost of launching operations and no more; {said}"
+        return replace(known, evidence=evidence, candidates=tuple(LAWS))
+    if _runs_in_waves(series, power, found, by_law=bool(fits.squares[best] <= power.squares)):
+        evidence = f"no single law: distances from the best run in waves; {said}"
+        return replace(known, evidence=evidence, curve=None, band=None)
     allowed = smallest * _allowed(count, 1, PASSED_OVER)
     candidates = [i for i, squares in enumerate(fits.squares) if squares <= allowed]
     names = tuple(_GROWING[i].name for i in candidates)
     if not names:
-        return replace(known, evidence=f"between two laws; {said}")
+        return known
     if len(names) == 1:
         rival = min((s, i) for i, s in enumerate(fits.squares) if i != best)[1]
         worse = math.sqrt(fits.squares[rival] / max(fits.squares[best], 1e-30))
         evidence = f"{_GROWING[rival].name} lies {worse:.1f} times as far off; {said}"
-        return replace(
-            known,
-            law=names[0],
-            evidence=evidence,
-            candidates=names,
-            curve=found.seconds,
-            band=found.band(power),
-        )
-    rivals = [_GROWING[i] for i in candidates if i != best]
-    needed = _deciding_size(found, rivals, noise)
+        return replace(known, law=names[0], evidence=evidence, candidates=names)
+    needed = _deciding_size(found, [_GROWING[i] for i in candidates if i != best], noise)
     until = f"needs N up to about {needed}" if needed else "no size in reach would tell"
-    return replace(
-        known,
-        evidence=f"{' or '.join(names)}; {until}; {said}",
-        candidates=names,
-        needs_size=needed,
-        curve=found.seconds,
-        band=found.band(power),
-    )
+    evidence = f"{' or '.join(names)}; {until}; {said}"
+    return replace(known, evidence=evidence, candidates=names, needs_size=needed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,20 +258,22 @@ def _overhead_alone(series: TimedSeries) -> float:
     return float(_profile(series, shape, bound).squares[0])
 
 
-def _runs_in_waves(series: TimedSeries, shape: Vector, mixture: float, power: bool) -> bool:
-    """Whether the distances from the best shape follow each other more than noise would.
+def _runs_in_waves(series: TimedSeries, power: PowerFit, law: _Model, *, by_law: bool) -> bool:
+    """Whether the distances from the best model follow each other more than noise would.
 
     Args:
         series: the figures.
-        shape: f of the best model, relative to the last size.
-        mixture: its share in the model.
-        power: whether the shape is a power that was fitted too.
+        power: the best power.
+        law: the best law.
+        by_law: whether the law is the better of the two.
     """
     x = np.log(np.array(series.sizes) / series.sizes[-1])
+    shape = _law_shapes(series, [law.law])[0][0] if by_law else np.exp(power.exponent * x)
+    mixture = law.mixture if by_law else power.mixture
     model = (1 - mixture) * np.array(series.overhead) + mixture * shape
     distance = np.log(series.seconds) - np.log(model)
     # Near the fit the distances are the noise less what scale, mixture and power take of it.
-    fitted = [np.ones_like(x), shape / model, *([shape * x / model] if power else [])]
+    fitted = [np.ones_like(x), shape / model, *([] if by_law else [shape * x / model])]
     taken, _ = np.linalg.qr(np.stack(fitted, axis=1))
     noise = np.random.default_rng(0).standard_normal((2000, len(x)))
     left = noise - (noise @ taken) @ taken.T
