@@ -107,16 +107,25 @@ def recommend(results: Sequence[Result], question: Question) -> Recommendation:
             ),
             candidates=(),
         )
-    alike = _most_alike(asked)
-    names = dict.fromkeys(r.implementation for r in alike)
+    alike = most_alike(asked)
+    # Labels, sizes and the rest may differ: what is wrong on ties is not right.
+    like = (alike[0].case.dtype, alike[0].case.temperature)
+    wrong = [
+        r for r in asked if r.status is Status.WRONG and (r.case.dtype, r.case.temperature) == like
+    ]
     candidates = [
-        _candidate([r for r in alike if r.implementation == name], question) for name in names
+        _candidate(
+            [r for r in alike if r.implementation == name],
+            [r for r in wrong if r.implementation == name],
+            question,
+        )
+        for name in dict.fromkeys(r.implementation for r in alike)
     ]
     candidates.sort(key=lambda c: (c.ruled_out is not None, c.time.value if c.time else math.inf))
     return _answer(question, candidates, alike)
 
 
-def _most_alike(results: Sequence[Result]) -> list[Result]:
+def most_alike(results: Sequence[Result]) -> list[Result]:
     """The results that differ in size, dimensions and NaN density only: the largest such group."""
     groups: dict[tuple[object, ...], list[Result]] = {}
     for r in results:
@@ -126,9 +135,8 @@ def _most_alike(results: Sequence[Result]) -> list[Result]:
     return max(groups.values(), key=len)
 
 
-def _candidate(own: Sequence[Result], question: Question) -> Candidate:
+def _candidate(own: Sequence[Result], wrong: Sequence[Result], question: Question) -> Candidate:
     name = own[0].implementation
-    wrong = [r for r in own if r.status is Status.WRONG]
     if wrong:
         said = f"wrong at {wrong[0].case.describe()}: {wrong[0].reason}"
         return Candidate(implementation=name, ruled_out=said)

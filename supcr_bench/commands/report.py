@@ -78,7 +78,14 @@ def show_and_write(run: Run, console: Console, page: Path | None = None) -> None
         files[run.path / "plots" / f"{plot.name}.png"] = plot.png
     page = page or default_page(run)
     line = environment_line(run.environment)
-    files[page] = render_report(run.info, sentences, grids, plots, line)
+    files[page] = render_report(
+        run.info,
+        findings,
+        charts={},
+        verified=(),
+        environment_line=line,
+        data_address="data:,",
+    )
     for path, content in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from supcr_bench.analysis.axis_effect import AXES, Axis, AxisEffectRow, axis_effect_rows
-from supcr_bench.render.grid import Grid, varied_columns
+from supcr_bench.render.grid import Grid, facets_of, varied_columns
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import MISSING, format_bytes, format_duration_s
@@ -21,6 +21,7 @@ _COLUMNS: Mapping[Axis, str] = {
     "dtype": "dtype",
 }
 """Each axis as a column of a table whose rows it tells apart; here it is no row's own."""
+_FACETS: Mapping[Axis, str] = {"nan_density": "nan-density", "dims": "dims"}
 
 
 def value_text(value: float | str, axis: Axis) -> str:
@@ -148,6 +149,10 @@ def axis_grid(rows: Sequence[AxisEffectRow], axis: Axis, figure: str) -> Grid:
         sections=frozenset(sections),
         alarming=frozenset(alarming),
         weak=frozenset(weak),
+        facets=tuple(
+            facets_of(one.case, one.implementation, without=(_FACETS.get(axis, ""),))
+            for one in (next(iter(members.values())) for members in groups.values())
+        ),
     )
 
 

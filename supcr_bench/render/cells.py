@@ -1,5 +1,7 @@
 """One figure as the text of a table cell."""
 
+from collections.abc import Sequence
+
 from supcr_bench.analysis.summary import CostRow
 from supcr_bench.values.case import Workload
 from supcr_bench.values.result import Status
@@ -57,3 +59,8 @@ def series_text(workload: Workload) -> str:
 def sizes_text(sizes: tuple[int, ...]) -> str:
     """``16-512``."""
     return f"{sizes[0]}-{sizes[-1]}" if len(sizes) > 1 else str(sizes[0])
+
+
+def listed(names: Sequence[str]) -> str:
+    """``a``, ``a and b`` or ``a, b and c``."""
+    return " and ".join((", ".join(names[:-1]), names[-1]) if len(names) > 1 else names)

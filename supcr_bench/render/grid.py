@@ -1,10 +1,33 @@
 """A table as headers and rows of text, and the columns that tell its cases apart."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from supcr_bench.render.cells import nan_text
 from supcr_bench.values.case import Case
+
+Facets = Mapping[str, str]
+"""What a row or a chart is about, by the names that a page filters by."""
+
+
+def facets_of(case: Case, implementation: str | None = None, without: Sequence[str] = ()) -> Facets:
+    """The facets of a case.
+
+    Args:
+        case: which.
+        implementation: where the row is of one alone.
+        without: facets that vary within the row.
+    """
+    facets = {
+        "device": case.device,
+        "pass": case.pass_,
+        "dims": str(case.dims),
+        "nan-density": nan_text(case),
+        "labels": case.labels.split(":")[0],
+    }
+    if implementation is not None:
+        facets["implementation"] = implementation
+    return {name: value for name, value in facets.items() if name not in without}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +47,8 @@ class Grid:
         alarming: (row, column) of cells that say something is wrong.
         weak: (row, column) of cells without a figure.
         detail: whether it is for the page and too much for a terminal.
+        facets: of each row, or none at all.
+        implementations: columns that are of one implementation alone, and whose.
     """
 
     name: str
@@ -38,6 +63,8 @@ class Grid:
     alarming: frozenset[tuple[int, int]] = frozenset()
     weak: frozenset[tuple[int, int]] = frozenset()
     detail: bool = False
+    facets: tuple[Facets, ...] = ()
+    implementations: Mapping[int, str] = field(default_factory=dict)
 
 
 def varied_columns(

@@ -15,7 +15,7 @@ from supcr_bench.analysis.summary import (
 )
 from supcr_bench.render.axis_grids import axis_grids
 from supcr_bench.render.cells import memory_text, time_text
-from supcr_bench.render.grid import Grid, varied_columns
+from supcr_bench.render.grid import Grid, facets_of, varied_columns
 from supcr_bench.render.growth_grids import (
     crossover_grid,
     frontier_grid,
@@ -58,6 +58,7 @@ def agreement_grid(results: Sequence[Result], definition: str) -> Grid:
         ),
         left=2,
         alarming=frozenset((i, 2) for i, r in enumerate(rows) if r.agree < r.cases),
+        facets=tuple({"implementation": r.implementation, "labels": r.labels} for r in rows),
     )
 
 
@@ -127,6 +128,8 @@ def _cost_grid(
         sections=frozenset(sections),
         strong=frozenset(strong),
         weak=frozenset(weak),
+        facets=tuple(facets_of(case) for case in cases),
+        implementations={left + j: name for j, name in enumerate(names)},
     )
 
 
@@ -228,6 +231,9 @@ def outcome_grid(results: Sequence[Result]) -> Grid:
         rows=tuple(rows),
         left=3,
         wraps=frozenset({0, 2}),
+        facets=tuple(
+            facets_of(members[0].case, members[0].implementation) for members in groups.values()
+        ),
     )
 
 

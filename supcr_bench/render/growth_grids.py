@@ -6,7 +6,7 @@ from supcr_bench.analysis.crossover import Crossover
 from supcr_bench.analysis.frontier import CAPACITIES_BYTES, FrontierRow, PeakPrediction
 from supcr_bench.analysis.growth import FIGURES, Growth
 from supcr_bench.render.cells import sizes_text
-from supcr_bench.render.grid import Grid, varied_columns
+from supcr_bench.render.grid import Grid, facets_of, varied_columns
 from supcr_bench.values.units import MISSING, format_bytes, format_limit_bytes
 
 FEWEST_SIZES = 3
@@ -64,6 +64,7 @@ def growth_grid(growth: Sequence[Growth]) -> Grid:
         weak=frozenset(
             (i, left + j) for i, row in enumerate(named) for j, known in enumerate(row) if not known
         ),
+        facets=tuple(facets_of(first.case, first.implementation) for first in firsts),
     )
 
 
@@ -114,6 +115,7 @@ def growth_reasons_grid(growth: Sequence[Growth]) -> Grid:
         left=3,
         wraps=frozenset({6 + len(axes)}),
         detail=True,
+        facets=tuple(facets_of(g.case, g.implementation) for g in rows),
     )
 
 
@@ -155,6 +157,7 @@ def crossover_grid(rows: Sequence[Crossover]) -> Grid:
         left=3,
         strong=frozenset((i, 5 + len(axes)) for i, r in enumerate(rows) if r.size is not None),
         weak=frozenset((i, 5 + len(axes)) for i, r in enumerate(rows) if r.size is None),
+        facets=tuple(facets_of(r.case) for r in rows),
     )
 
 
@@ -185,6 +188,7 @@ def frontier_grid(rows: Sequence[FrontierRow]) -> Grid:
             for members in series.values()
         ),
         left=2,
+        facets=tuple(facets_of(m[0].case, m[0].implementation) for m in series.values()),
     )
 
 
@@ -224,4 +228,5 @@ def prediction_grid(rows: Sequence[PeakPrediction]) -> Grid:
             for i, r in enumerate(rows)
             if not r.low_bytes <= r.peak_bytes <= r.high_bytes
         ),
+        facets=tuple(facets_of(r.case, r.implementation) for r in rows),
     )

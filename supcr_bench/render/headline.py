@@ -10,13 +10,9 @@ from supcr_bench.analysis.summary import (
     fastest_by_size,
     implementations_of,
 )
-from supcr_bench.render.cells import series_text
+from supcr_bench.render.cells import listed, series_text
 from supcr_bench.values.case import Case, Pass
 from supcr_bench.values.result import Result, Status
-
-
-def _names(names: Sequence[str]) -> str:
-    return " and ".join((", ".join(names[:-1]), names[-1]) if len(names) > 1 else names)
 
 
 def _agreement(results: Sequence[Result], definition: str) -> str:
@@ -29,7 +25,7 @@ def _agreement(results: Sequence[Result], definition: str) -> str:
     parts = []
     if right:
         verb = "agrees" if len(right) == 1 else "agree"
-        parts.append(f"{_names(right)} {verb} with the definition ({definition}) in every case")
+        parts.append(f"{listed(right)} {verb} with the definition ({definition}) in every case")
     for name in implementations_of(results):
         if name in wrong:
             own = [r for r in rows if r.implementation == name]

@@ -26,3 +26,12 @@ def colour(name: str, names: Sequence[str]) -> str:
 def marker(name: str, names: Sequence[str]) -> str:
     """The marker of an implementation among these; shape tells as much as colour."""
     return _MARKERS[_index(name, names) % len(_MARKERS)]
+
+
+def variable(name: str, names: Sequence[str]) -> str:
+    """The CSS variable of that colour, which a page sets for light and for dark."""
+    return f"--series-{_index(name, names) % len(_COLOURS) + 1}"
+
+
+CHART_CSS = ":root { " + " ".join(f"--series-{i}: {c};" for i, c in enumerate(_COLOURS, 1)) + " }"
+"""The variables, for a page."""

@@ -1,50 +1,157 @@
 """The report of a run: one HTML file that needs no network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from supcr_bench.render.grid import Grid
-from supcr_bench.render.plots import Plot
+from supcr_bench.analysis.claims import Holds
+from supcr_bench.analysis.findings import Findings
+from supcr_bench.render.grid import Facets, Grid
+from supcr_bench.render.grids import all_grids
+from supcr_bench.render.headline import headline
+from supcr_bench.render.palette import CHART_CSS
+from supcr_bench.render.recommendation_map import recommendation_maps
+from supcr_bench.render.sections import Figure, Section, Verified, make_sections
+
+FILTERS = {
+    "pass": "pass",
+    "dims": "dimensions",
+    "nan-density": "NaN density",
+    "labels": "labels",
+    "device": "device",
+    "implementation": "implementation",
+}
+"""What a page can be filtered by, and how it is called."""
+_VERDICT_CLASSES = {
+    Holds.YES: "yes",
+    Holds.CONDITION: "some",
+    Holds.NO: "no",
+    Holds.UNDECIDED: "open",
+}
 
 
-def _inline(svg: str) -> Markup:
-    """The drawing without the XML prologue, which HTML does not take.
+class FacetIndex:
+    """Numbers for the facets that occur, so that a row names its own by a number."""
 
-    matplotlib escapes the text that it draws, so this is the one place where markup is let through.
-    """
-    return Markup(svg[svg.index("<svg") :])  # noqa: S704
+    def __init__(self) -> None:
+        self.values: list[Facets] = []
+        self._numbers: dict[tuple[tuple[str, str], ...], int] = {}
+
+    def index(self, facets: Facets) -> int:
+        """The number of some facets; the next one where they are new."""
+        key = tuple(sorted(facets.items()))
+        if key not in self._numbers:
+            self._numbers[key] = len(self.values)
+            self.values.append(dict(key))
+        return self._numbers[key]
 
 
 def render_report(
     info: Mapping[str, Any],
-    sentences: Sequence[str],
-    grids: Sequence[Grid],
-    plots: Sequence[Plot],
+    findings: Findings,
+    *,
+    charts: Mapping[str, Sequence[Figure]],
+    verified: Sequence[Verified],
     environment_line: str,
+    data_address: str,
 ) -> str:
     """The page.
 
     Args:
         info: what ``run.json`` holds.
-        sentences: the findings, the most important first.
-        grids: the tables, in reading order.
-        plots: the figures.
+        findings: what the run says.
+        charts: by the id of their section.
+        verified: what verification found.
         environment_line: machine and software in a line.
+        data_address: of the raw data, which lies in the page itself.
     """
-    templates = Environment(
+    sections = make_sections(info, findings, all_grids(findings), charts, verified)
+    maps = recommendation_maps(findings.results)
+    facets = FacetIndex()
+    for found in _facets(sections, [m.facets for m in maps]):
+        facets.index(found)
+    return (
+        page_templates()
+        .get_template("report.html.j2")
+        .render(
+            info=info,
+            sentences=headline(findings),
+            claims=findings.claims,
+            verdict_class=_VERDICT_CLASSES,
+            maps=maps,
+            sections=sections,
+            facets=facets,
+            filters=_filters(facets.values),
+            kind=_kind,
+            environment_line=environment_line,
+            data_address=data_address,
+            css=page_css(),
+            script=page_script(),
+        )
+    )
+
+
+def page_templates() -> Environment:
+    """The templates of all pages: escaping is on, an undefined name is an error."""
+    return Environment(
         loader=PackageLoader("supcr_bench.render", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return templates.get_template("report.html.j2").render(
-        info=info,
-        sentences=sentences,
-        grids=grids,
-        plots=[(plot, _inline(plot.svg)) for plot in plots],
-        environment_line=environment_line,
-    )
+
+
+def page_css() -> Markup:
+    """The style of all pages; this package's own, so it is let through as it is."""
+    return Markup(_own("report.css") + CHART_CSS)  # noqa: S704
+
+
+def page_script() -> Markup:
+    """What a page does; this package's own."""
+    return Markup(_own("report.js"))  # noqa: S704
+
+
+def _own(name: str) -> str:
+    return (resources.files("supcr_bench.render") / name).read_text(encoding="utf-8")
+
+
+def _facets(sections: Iterable[Section], maps: Iterable[Facets]) -> Iterable[Facets]:
+    yield from maps
+    for section in sections:
+        for chart in section.charts:
+            yield chart.facets
+            yield from chart.data.facets if chart.data else ()
+        for heat in section.heats:
+            yield from (row.facets for row in heat.rows)
+        for grid in section.grids:
+            yield from grid.facets
+
+
+def _filters(facets: Sequence[Facets]) -> list[tuple[str, str, list[str]]]:
+    """Name, label and values of what there is a choice of."""
+    found = []
+    for name, label in FILTERS.items():
+        values = list(dict.fromkeys(f[name] for f in facets if name in f))
+        if len(values) > 1:
+            found.append((name, label, values))
+    return found
+
+
+def _kind(grid: Grid, i: int, j: int) -> str:
+    """The classes of a cell: how it stands out, and how it is set."""
+    classes = []
+    if j in grid.wraps:
+        classes.append("l")
+    elif j < grid.left:
+        classes.append("w")
+    if (i, j) in grid.alarming:
+        classes.append("a")
+    elif (i, j) in grid.strong:
+        classes.append("s")
+    elif (i, j) in grid.weak:
+        classes.append("k")
+    return " ".join(classes)

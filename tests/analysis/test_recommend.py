@@ -84,6 +84,28 @@ def test_a_wrong_one_is_out_however_fast() -> None:
     assert "quick is out: wrong at N=64" in found.explanation
 
 
+def test_one_that_is_wrong_on_ties_is_out_where_there_are_none_too() -> None:
+    tied = make_result(
+        "cubic",
+        pass_="training",
+        case={"dims": 1, "labels": "tied"},
+        times=[1.0] * 6,
+        status=Status.WRONG,
+        reason="off",
+    )
+    low = make_result(
+        "square",
+        pass_="training",
+        case={"dims": 1, "dtype": "float16"},
+        times=[1.0] * 6,
+        status=Status.WRONG,
+        reason="overflow",
+    )
+    found = asked([*run(), tied, low], 32)
+    assert found.implementation == "square"
+    assert "cubic is out: wrong at N=64 D=1 NaN 0% tied labels" in found.explanation
+
+
 def test_times_that_the_noise_hides_are_said_to_be_as_fast() -> None:
     times = {"one": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "two": [1.1, 1.9, 3.1, 3.9, 5.1, 5.9]}
     results = [
