@@ -17,6 +17,7 @@ all sizes, the smallest are left out, as long as enough are left.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +48,13 @@ def _terms(laws: Sequence[GrowthLaw], sizes: Vector) -> Vector:
         if law is not CONSTANT:
             columns.append(values * (1 - 1 / sizes))
     return np.stack(columns, axis=1)
+
+
+@lru_cache(maxsize=1024)
+def _terms_at(laws: tuple[GrowthLaw, ...], size: float) -> Vector:
+    """The terms at one size, which every figure of a series is held against."""
+    terms: Vector = _terms(laws, np.array([size]))[0]
+    return terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +97,8 @@ class CountedFit:
 
     def _relative(self, sizes: Sequence[float]) -> Vector:
         """The terms at these sizes, each relative to itself at the largest; [sizes, terms]."""
-        at_last: Vector = _terms(self.laws, np.array([self.sizes[-1]]))[0]
-        terms: Vector = _terms(self.laws, np.array(sizes, dtype=float)) / at_last
+        terms: Vector = _terms(self.laws, np.array(sizes, dtype=float))
+        terms /= _terms_at(self.laws, self.sizes[-1])
         return terms
 
     def matrix(self) -> Vector:
@@ -156,7 +164,8 @@ def _slowest(sizes: Sequence[float], figures: Sequence[float], misfit: float) ->
     return best
 
 
-def fit_counted(sizes: Sequence[float], figures: Sequence[float]) -> CountedFit | None:
+@lru_cache(maxsize=4096)
+def fit_counted(sizes: tuple[float, ...], figures: tuple[float, ...]) -> CountedFit | None:
     """The slowest law that explains counted figures, with slower ones beside it.
 
     Args:
@@ -166,6 +175,7 @@ def fit_counted(sizes: Sequence[float], figures: Sequence[float]) -> CountedFit 
     Returns:
         ``None`` where no sum of laws fits at least five of the largest sizes.
     """
+    # Kept, because a series' bytes are asked for twice: for their law and for the frontier.
     for first in range(len(sizes) - FEWEST_SIZES + 1):
         fit = _slowest(sizes[first:], figures[first:], TOLERANCE)
         if fit is not None:
@@ -185,7 +195,7 @@ def judge_counted(sizes: Sequence[float], figures: Sequence[float]) -> GrowthVer
             law=None,
             evidence=f"counted at {len(sizes)} sizes; it takes {FEWEST_SIZES} to tell laws apart",
         )
-    fit = fit_counted(sizes, figures)
+    fit = fit_counted(tuple(sizes), tuple(figures))
     if fit is None:
         return GrowthVerdict(
             law=None, evidence=f"no sum of growth laws comes within {TOLERANCE:.1%} of the counts"

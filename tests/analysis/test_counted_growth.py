@@ -83,7 +83,7 @@ def test_a_prediction_at_four_times_the_largest_size_lies_in_its_interval(
     leading: float, slower: float, name: str
 ) -> None:
     terms = ((leading, name), (slower, "N"))
-    fit = fit_counted(SIZES, counts(*terms))
+    fit = fit_counted(tuple(SIZES), tuple(counts(*terms)))
     assert fit is not None
     (true,) = counts(*terms, sizes=[2048.0])
     low, high = fit.bounds(2048.0)
