@@ -59,13 +59,13 @@ def show_and_write(run: Run, console: Console, page: Path | None = None) -> None
     from supcr_bench.render.headline import headline
     from supcr_bench.render.plots import scaling_plots
     from supcr_bench.render.report import render_report
-    from supcr_bench.render.terminal import rich_table
+    from supcr_bench.render.terminal import print_grid
 
     findings = find_in(run)
     grids, sentences = all_grids(findings), headline(findings)
     for grid in grids:
         if not grid.detail:
-            console.print(rich_table(grid))
+            print_grid(console, grid)
     for sentence in sentences:
         console.print(Text(sentence), soft_wrap=True)
 

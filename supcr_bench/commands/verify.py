@@ -89,7 +89,7 @@ def verify_implementations(request: VerifyRequest) -> int:
 def show(verification: "Verification", console: Console) -> None:
     """The table, the verdict, and the diagnosis."""
     from supcr_bench.render.grid import Grid
-    from supcr_bench.render.terminal import rich_table
+    from supcr_bench.render.terminal import print_grid
     from supcr_bench.verification.outcome import Verdict
     from supcr_bench.verification.present import HEADERS, finding_lines, row
 
@@ -101,20 +101,19 @@ def show(verification: "Verification", console: Console) -> None:
         if o.verdict in (Verdict.NOT_APPLICABLE, Verdict.NOT_RUN)
     ]
     groups = [r[0] for r in rows]
-    console.print(
-        rich_table(
-            Grid(
-                name="verification",
-                title=f"{verification.implementation}, held against {verification.definition}",
-                note="x tol.: largest error as a multiple of its bound; up to 1 passes",
-                headers=HEADERS,
-                rows=tuple(rows),
-                left=4,
-                sections=frozenset(i for i in range(1, len(groups)) if groups[i] != groups[i - 1]),
-                alarming=frozenset((i, 2) for i in bad),
-                weak=frozenset((i, c) for i in idle for c in range(len(HEADERS))),
-            )
-        )
+    print_grid(
+        console,
+        Grid(
+            name="verification",
+            title=f"{verification.implementation}, held against {verification.definition}",
+            note="x tol.: largest error as a multiple of its bound; up to 1 passes",
+            headers=HEADERS,
+            rows=tuple(rows),
+            left=4,
+            sections=frozenset(i for i in range(1, len(groups)) if groups[i] != groups[i - 1]),
+            alarming=frozenset((i, 2) for i in bad),
+            weak=frozenset((i, c) for i in idle for c in range(len(HEADERS))),
+        ),
     )
     for outcome, line in zip(
         [o for o in verification.outcomes if o.verdict is not Verdict.PASS],

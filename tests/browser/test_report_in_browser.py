@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from supcr_bench.render.charts import figures_of
 
 from supcr_bench.analysis.findings import find
 from supcr_bench.analysis.growth import Claims
-from supcr_bench.render.charts import figures_of
 from supcr_bench.render.report import render_report
 from supcr_bench.render.sections import Verified
 from supcr_bench.values.case import PASSES
