@@ -12,6 +12,7 @@ from supcr_bench.store.run import (
     MEASUREMENTS_FILE,
     RUN_FILE,
     SCHEMA_VERSION,
+    VERIFICATION_FILE,
     RunWriter,
     find_run,
     iterate_runs,
@@ -19,6 +20,8 @@ from supcr_bench.store.run import (
     new_run_id,
 )
 from supcr_bench.values.errors import StoreError
+from supcr_bench.verification.outcome import Outcome, Verdict
+from supcr_bench.verification.verification import Verification
 from tests.examples import measured
 
 RESULTS = [measured(n, n * 1e-3) for n in (16, 32, 64)]
@@ -219,3 +222,45 @@ def test_a_figure_that_is_not_a_number_is_not_stored(tmp_path: Path) -> None:
             writer.append(replace(RESULTS[0], loss=float("nan")))
         writer.append(RESULTS[0])
     assert load_run("run", tmp_path).results == (RESULTS[0],)
+
+
+def verification(name: str) -> Verification:
+    return Verification(
+        implementation=name,
+        definition="torchcell",
+        recognised=None,
+        strict=False,
+        seed=0,
+        outcomes=(Outcome(check="ties", group="definition", verdict=Verdict.PASS, cases=1),),
+        diagnosis=None,
+    )
+
+
+def test_verification_is_kept_as_it_comes_and_is_there_on_resuming(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    assert load_run(path).verification is None
+    with RunWriter.resume(path) as writer:
+        writer.store_verification(verification("one"))
+        assert load_run(path).verification == {"one": verification("one")}
+    with RunWriter.resume(path) as writer:
+        assert writer.verification == {"one": verification("one")}
+        writer.store_verification(verification("two"))
+    assert load_run(path).verification == {name: verification(name) for name in ("one", "two")}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "cannot be read"),
+        ("{}", "cannot be read"),
+        ('{"schema_version": 99, "implementations": {}}', "has schema 99"),
+        ('{"schema_version": 1, "implementations": {"one": {}}}', "is no verification"),
+    ],
+)
+def test_a_verification_that_cannot_be_read_is_named(
+    tmp_path: Path, content: str, words: str
+) -> None:
+    path = write(tmp_path)
+    (path / VERIFICATION_FILE).write_text(content)
+    with pytest.raises(StoreError, match=rf"verification\.json.*{words}"):
+        load_run(path)
