@@ -14,9 +14,9 @@ from supcr_bench.store.report_file import ELEMENT_ID, embedded, load_report
 from supcr_bench.store.run import RunWriter, find_run, load_run
 from supcr_bench.values.errors import StoreError
 from supcr_bench.values.result import Result, Status
-from supcr_bench.verification.outcome import Diagnosis, Outcome, Verdict
 from supcr_bench.verification.verification import Verification
 from tests.examples import measured
+from tests.made_verifications import DIAGNOSIS, LATE, OFF, make_verification
 
 RESULTS = (
     replace(
@@ -32,30 +32,7 @@ RESULTS = (
         reason='"&\n\u2028',
     ),
 )
-FOUND = Verification(
-    implementation="one",
-    definition="torchcell",
-    recognised=None,
-    strict=False,
-    seed=3,
-    outcomes=(
-        Outcome(
-            check="ties",
-            group="definition",
-            verdict=Verdict.FAIL,
-            cases=4,
-            failed=1,
-            tolerances=7.5,
-            error=1e-3,
-            bound=2e-4,
-            case="N=4",
-            finding="the loss is off",
-            seconds=0.1,
-        ),
-        Outcome(check="weights", group="definition", verdict=Verdict.NOT_RUN, finding="time up"),
-    ),
-    diagnosis=Diagnosis(causes=("the wrong sign",), smallest="N=2", snippet="print(1)"),
-)
+FOUND = make_verification("one", OFF, LATE, diagnosis=DIAGNOSIS)
 INFO: dict[str, Any] = {
     "schema_version": SCHEMA_VERSION,
     "id": "20260101T000000Z-made",

@@ -20,9 +20,8 @@ from supcr_bench.store.run import (
     new_run_id,
 )
 from supcr_bench.values.errors import StoreError
-from supcr_bench.verification.outcome import Outcome, Verdict
-from supcr_bench.verification.verification import Verification
 from tests.examples import measured
+from tests.made_verifications import make_verification
 
 RESULTS = [measured(n, n * 1e-3) for n in (16, 32, 64)]
 
@@ -224,28 +223,16 @@ def test_a_figure_that_is_not_a_number_is_not_stored(tmp_path: Path) -> None:
     assert load_run("run", tmp_path).results == (RESULTS[0],)
 
 
-def verification(name: str) -> Verification:
-    return Verification(
-        implementation=name,
-        definition="torchcell",
-        recognised=None,
-        strict=False,
-        seed=0,
-        outcomes=(Outcome(check="ties", group="definition", verdict=Verdict.PASS, cases=1),),
-        diagnosis=None,
-    )
-
-
 def test_verification_is_kept_as_it_comes_and_is_there_on_resuming(tmp_path: Path) -> None:
     path = write(tmp_path)
     assert load_run(path).verification is None
     with RunWriter.resume(path) as writer:
-        writer.store_verification(verification("one"))
-        assert load_run(path).verification == {"one": verification("one")}
+        writer.store_verification(make_verification("one"))
+        assert load_run(path).verification == {"one": make_verification("one")}
     with RunWriter.resume(path) as writer:
-        assert writer.verification == {"one": verification("one")}
-        writer.store_verification(verification("two"))
-    assert load_run(path).verification == {name: verification(name) for name in ("one", "two")}
+        assert writer.verification == {"one": make_verification("one")}
+        writer.store_verification(make_verification("two"))
+    assert load_run(path).verification == {name: make_verification(name) for name in ("one", "two")}
 
 
 @pytest.mark.parametrize(
