@@ -89,7 +89,9 @@ def test_the_sources_are_read() -> None:
     assert f"{PACKAGE}.values.case" in FILES
     assert f"{PACKAGE}.implementations.loopy" in FILES
     assert f"{PACKAGE}.values.errors" in own_imports(f"{PACKAGE}.values.definition")
-    assert f"{PACKAGE}.analysis.frame" in own_imports(f"{PACKAGE}.store.run")  # in a function
+    assert f"{PACKAGE}.analysis.frame" in own_imports(
+        f"{PACKAGE}.store.loaded_run"
+    )  # in a function
 
 
 @pytest.mark.parametrize("name", FILES)

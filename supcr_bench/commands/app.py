@@ -98,10 +98,19 @@ def run(
         str | None,
         typer.Option(metavar="RUN", help="Go on with a run: its id, its path, or latest."),
     ] = None,
+    verify: Annotated[
+        bool | None,
+        typer.Option(
+            "--verify/--no-verify",
+            help="Verify each implementation at the end.",
+            show_default="as the suite says",
+        ),
+    ] = None,
 ) -> None:
     """Measure implementations: who is right, how long, how much memory, how each grows.
 
-    Exits with 0, or with 1 if a result is wrong or an implementation failed.
+    Exits with 0, or with 1 if a result is wrong, an implementation failed, or verification finds
+    one not right.
     """
     from supcr_bench.commands.run import RunRequest, run_suite
 
@@ -123,6 +132,7 @@ def run(
             seed=seed,
             out=out,
             resume=resume,
+            verify=verify,
         )
     )
     raise typer.Exit(1 if finding else 0)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
+from supcr_bench.commands.verify import show_verified
+from supcr_bench.store.report_file import PAGE, embedded
 from supcr_bench.store.run import RESULTS, Run, load_run
 from supcr_bench.values.units import format_limit_bytes
 
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from supcr_bench.analysis.findings import Findings
 
 REPORTS = Path("reports")
-PAGE = "index.html"
 
 
 def environment_line(environment: Mapping[str, Any]) -> str:
@@ -60,12 +61,16 @@ def show_and_write(run: Run, console: Console, page: Path | None = None) -> None
     from supcr_bench.render.plots import scaling_plots
     from supcr_bench.render.report import render_report
     from supcr_bench.render.terminal import print_grid
+    from supcr_bench.render.verification_grids import verified
 
     findings = find_in(run)
     grids, sentences = all_grids(findings), headline(findings)
     for grid in grids:
         if not grid.detail:
             print_grid(console, grid)
+    verifications = list((run.verification or {}).values())
+    if verifications:
+        show_verified(verifications, console)
     for sentence in sentences:
         console.print(Text(sentence), soft_wrap=True)
 
@@ -82,9 +87,9 @@ def show_and_write(run: Run, console: Console, page: Path | None = None) -> None
         run.info,
         findings,
         charts={},
-        verified=(),
+        verified=[verified(found) for found in verifications],
         environment_line=line,
-        data_address="data:,",
+        data_address=embedded(run),
     )
     for path, content in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from rich.text import Text
 import supcr_bench
 from supcr_bench.commands.progress import make_progress
 from supcr_bench.commands.report import show_and_write
+from supcr_bench.commands.verify import verify_each
 from supcr_bench.inputs.label_file import LabelFile, read_label_file
 from supcr_bench.store.revision import git_revision
 from supcr_bench.store.run import RESULTS, RunWriter, find_run, load_run, new_run_id
@@ -26,6 +27,7 @@ from supcr_bench.sweep.plan import OwnLabels, PlannedCell, make_budget, make_pla
 from supcr_bench.sweep.runner import CellStarted, run_sweep
 from supcr_bench.sweep.suite import Suite, load_suite, read_axes, read_budgets
 from supcr_bench.values.cell import Account, Budget
+from supcr_bench.values.definition import get_definition
 from supcr_bench.values.errors import StoreError, SubjectError, UsageError
 from supcr_bench.values.growth_law import get_law
 from supcr_bench.values.implementation import Description
@@ -50,6 +52,7 @@ class RunRequest:
     seed: int | None = None
     out: Path | None = None
     resume: str | None = None
+    verify: bool | None = None
 
     @property
     def names_work(self) -> bool:
@@ -73,6 +76,12 @@ class Work:
     labels: LabelFile | None
     plan: tuple[PlannedCell, ...]
 
+    def verifying(self, wanted: bool | None) -> "Work":
+        """The same, with verification as it is wanted; ``None`` leaves it as it is."""
+        if wanted is None:
+            return self
+        return replace(self, suite=self.suite.model_copy(update={"verify": wanted}))
+
     def to_mapping(self) -> dict[str, Any]:
         """For ``run.json``; :func:`work_from_mapping` reads it."""
         return {
@@ -80,6 +89,10 @@ class Work:
             "subjects": [s.name for s in self.subjects],
             "labels": asdict(self.labels) if self.labels else None,
         }
+
+    def measures_as(self, other: "Work") -> bool:
+        """Whether the results would be the same; verification may be another."""
+        return self.verifying(False).to_mapping() == other.verifying(False).to_mapping()
 
     @property
     def label_spec(self) -> str | None:
@@ -121,7 +134,8 @@ def requested_work(request: RunRequest) -> Work:
     if request.seed is not None:
         changes["seed"] = request.seed
     suite = suite.model_copy(update=changes)
-    return make_work(suite, request.implementations or suite.implementations, request.labels)
+    work = make_work(suite, request.implementations or suite.implementations, request.labels)
+    return work.verifying(request.verify)
 
 
 def stored_work(info: Mapping[str, Any]) -> Work:
@@ -143,19 +157,23 @@ def run_suite(request: RunRequest) -> bool:
     """Carry out a request, print what was found, and write it down.
 
     Returns:
-        whether there is a finding: a result that is wrong, or an implementation that failed.
-        What ran out of time or memory is a measurement like another.
+        whether there is a finding: a result that is wrong, an implementation that failed, or one
+        that verification finds not right. What ran out of time or memory is a measurement like
+        another.
     """
     console = Console(highlight=False)
     began = time.monotonic()
     root = request.out or RESULTS
     resumed = find_run(request.resume, root) if request.resume else None
     if resumed:
+        if resumed.is_file():
+            raise UsageError(f"{resumed} is a report: name the run's folder to go on with it")
         work = stored_work(load_run(resumed).require_complete().info)
-        if request.names_work and requested_work(request).to_mapping() != work.to_mapping():
+        if request.names_work and not requested_work(request).measures_as(work):
             raise UsageError(
                 f"{resumed} was begun with other options; --resume takes them from the run"
             )
+        work = work.verifying(request.verify)
     else:
         work = requested_work(request)
     budget = make_budget(work.suite, lambda: psutil.virtual_memory().available)
@@ -165,6 +183,8 @@ def run_suite(request: RunRequest) -> bool:
         if resumed:
             writer = RunWriter.resume(resumed)
             check_same_machine(writer.info["environment"], executor.environment)
+            if request.verify is not None:
+                writer.update(**work.to_mapping())
             console.print(
                 Text(f"Going on with {resumed}: {len(writer.finished)} results are there already")
             )
@@ -181,20 +201,42 @@ def run_suite(request: RunRequest) -> bool:
             account = sweep(work, executor, budget, Forecast(claims), writer, console)
             wall_s = time.monotonic() - began
             writer.finish({"wall_s": wall_s, **asdict(account)})
+    verification_s = verify_work(work, writer, console) if work.suite.verify else 0.0
     run = load_run(writer.path)
     show_and_write(run, console)
+    finding = any(r.status in (Status.WRONG, Status.FAILED) for r in run.results)
+    finding |= any(found.failures for found in (run.verification or {}).values())
     if not account.total_s:
         console.print(Text("Nothing was left to measure."))
-        return any(r.status in (Status.WRONG, Status.FAILED) for r in run.results)
+        return finding
     measuring = min(account.total_s / wall_s, 1.0)
     console.print(
         Text(
             f"Wall time {format_clock(wall_s)}, of which {measuring:.0%} in measured calls, "
             f"reference and inputs ({1 - measuring:.0%} overhead)"
+            + (f"; verification {format_clock(verification_s)} more" if verification_s else "")
         ),
         soft_wrap=True,
     )
-    return any(r.status in (Status.WRONG, Status.FAILED) for r in run.results)
+    return finding
+
+
+def verify_work(work: Work, writer: RunWriter, console: Console) -> float:
+    """Verify what has not been, by the run's definition; store each as soon as it is known.
+
+    Returns:
+        the seconds that it took.
+    """
+    left = [s for s in work.subjects if s.name not in writer.verification]
+    if not left:
+        return 0.0
+    began = time.monotonic()
+    definition = get_definition(work.suite.definition)
+    for found in verify_each(left, definition, strict=False, seed=work.suite.seed, console=console):
+        writer.store_verification(found)
+    seconds = time.monotonic() - began
+    writer.finish({"verification_s": seconds})
+    return seconds
 
 
 def check_devices(work: Work, executor: LocalExecutor) -> None:

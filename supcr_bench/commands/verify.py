@@ -1,6 +1,7 @@
 """``supcr-bench verify``."""
 
 import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from supcr_bench.subjects.registry import locate, registered
+from supcr_bench.subjects.registry import Subject, locate, registered
 from supcr_bench.sweep.suite import load_suite
 from supcr_bench.values.definition import DEFINITIONS, Definition
 from supcr_bench.values.errors import UnknownNameError, UsageError
@@ -67,17 +68,12 @@ def verify_implementations(request: VerifyRequest) -> int:
     subjects = [locate(name) for name in request.implementations or tuple(registered())]
     if not subjects:
         raise UsageError("nothing to verify: name an implementation")
-    # torch comes in here, after everything that can be wrong without it.
-    from supcr_bench.workers.verification import WorkerVerification
-
     verifications: list[Verification] = []
-    for subject in subjects:
-        session = WorkerVerification(subject, definition, strict=request.strict, seed=request.seed)
-        with console.status(f"{subject.name}: starting") as status:
-            for outcome in session.run():
-                status.update(Text(f"{subject.name}: {outcome.group}, {outcome.check}"))
-        verifications.append(session.result())
-        show(verifications[-1], console)
+    for found in verify_each(
+        subjects, definition, strict=request.strict, seed=request.seed, console=console
+    ):
+        verifications.append(found)
+        show(found, console)
     if request.json:
         values = [v.to_mapping() for v in verifications]
         request.json.write_text(json.dumps(values, indent=2) + "\n")
@@ -86,35 +82,33 @@ def verify_implementations(request: VerifyRequest) -> int:
     return 0 if all(verifications) else 3
 
 
+def verify_each(
+    subjects: Iterable[Subject],
+    definition: Definition | str | None,
+    *,
+    strict: bool,
+    seed: int,
+    console: Console,
+) -> Iterator["Verification"]:
+    """Verify each implementation in a worker of its own, and show which check is on."""
+    from supcr_bench.workers.verification import WorkerVerification
+
+    for subject in subjects:
+        session = WorkerVerification(subject, definition, strict=strict, seed=seed)
+        with console.status(f"{subject.name}: starting") as status:
+            for outcome in session.run():
+                status.update(Text(f"{subject.name}: {outcome.group}, {outcome.check}"))
+        yield session.result()
+
+
 def show(verification: "Verification", console: Console) -> None:
     """The table, the verdict, and the diagnosis."""
-    from supcr_bench.render.grid import Grid
     from supcr_bench.render.terminal import print_grid
+    from supcr_bench.render.verification_grids import verification_grid
     from supcr_bench.verification.outcome import Verdict
-    from supcr_bench.verification.present import HEADERS, finding_lines, row
+    from supcr_bench.verification.present import finding_lines
 
-    rows = [row(o) for o in verification.outcomes]
-    bad = [i for i, o in enumerate(verification.outcomes) if o.verdict is Verdict.FAIL]
-    idle = [
-        i
-        for i, o in enumerate(verification.outcomes)
-        if o.verdict in (Verdict.NOT_APPLICABLE, Verdict.NOT_RUN)
-    ]
-    groups = [r[0] for r in rows]
-    print_grid(
-        console,
-        Grid(
-            name="verification",
-            title=f"{verification.implementation}, held against {verification.definition}",
-            note="x tol.: largest error as a multiple of its bound; up to 1 passes",
-            headers=HEADERS,
-            rows=tuple(rows),
-            left=4,
-            sections=frozenset(i for i in range(1, len(groups)) if groups[i] != groups[i - 1]),
-            alarming=frozenset((i, 2) for i in bad),
-            weak=frozenset((i, c) for i in idle for c in range(len(HEADERS))),
-        ),
-    )
+    print_grid(console, verification_grid(verification))
     for outcome, line in zip(
         [o for o in verification.outcomes if o.verdict is not Verdict.PASS],
         finding_lines(verification.outcomes),
@@ -128,3 +122,20 @@ def show(verification: "Verification", console: Console) -> None:
         console.print(Text(line), soft_wrap=True)
     if verification.diagnosis and verification.diagnosis.snippet:
         console.print(Text("\n" + verification.diagnosis.snippet + "\n"), soft_wrap=True)
+
+
+def show_verified(verifications: Sequence["Verification"], console: Console) -> None:
+    """Several at a glance, and of those that are not right what is wrong."""
+    from supcr_bench.render.terminal import print_grid
+    from supcr_bench.render.verification_grids import verified_grid
+    from supcr_bench.verification.present import diagnosis_lines, finding_lines
+
+    print_grid(console, verified_grid(verifications))
+    for found in verifications:
+        console.print(Text(found.headline), soft_wrap=True)
+        if found.failures:
+            for line in finding_lines(found.failures):
+                console.print(Text(f"  {line}", style="red"), soft_wrap=True)
+            for line in diagnosis_lines(found.diagnosis) if found.diagnosis else ():
+                console.print(Text(f"  {line}"), soft_wrap=True)
+    console.print()

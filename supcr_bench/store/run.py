@@ -4,35 +4,55 @@
   the end with the wall time and where it went.
 - ``measurements.jsonl``: one JSON object a line, one line a result, appended and flushed to the
   disk as soon as the result is known.
+- ``verification.json``: what verification found of each implementation, where that was asked for;
+  written again with each one that is done.
 
 A run that was killed at any moment can be gone on with: a last line that was cut off is removed,
 everything before it is kept.
 
-Schema 1: the first one. A reader refuses a schema that is newer than it knows.
+A report holds its run too (:mod:`supcr_bench.store.report_file`), and is taken wherever a run is
+read.
 """
 
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
+from supcr_bench.store.loaded_run import (
+    SCHEMA_VERSION,
+    Run,
+    require_known_schema,
+    results_of,
+    verification_of,
+)
+from supcr_bench.store.report_file import PAGE, load_report
 from supcr_bench.values.errors import StoreError
 from supcr_bench.values.result import Result
+from supcr_bench.verification.verification import Verification
 
-if TYPE_CHECKING:
-    import pandas as pd
+__all__ = [
+    "LATEST",
+    "MEASUREMENTS_FILE",
+    "RESULTS",
+    "RUN_FILE",
+    "SCHEMA_VERSION",
+    "VERIFICATION_FILE",
+    "Run",
+    "RunWriter",
+    "find_run",
+    "iterate_runs",
+    "load_run",
+    "new_run_id",
+]
 
-SCHEMA_VERSION = 1
 RESULTS = Path("results")
 RUN_FILE = "run.json"
 MEASUREMENTS_FILE = "measurements.jsonl"
+VERIFICATION_FILE = "verification.json"
 LATEST = "latest"
-REQUIRED = ("id", "suite", "subjects", "labels", "implementations", "environment")
-"""Keys of ``run.json`` without which a run can be neither reported nor gone on with."""
 
 
 def new_run_id(suite: str, now: datetime | None = None) -> str:
@@ -41,7 +61,7 @@ def new_run_id(suite: str, now: datetime | None = None) -> str:
 
 
 def find_run(name: str, root: Path = RESULTS) -> Path:
-    """The folder of a run named by its id, its path, or ``latest``.
+    """The folder of a run named by its id, its path, or ``latest``; or the report that holds it.
 
     Raises:
         StoreError: there is none; says which there are.
@@ -54,6 +74,10 @@ def find_run(name: str, root: Path = RESULTS) -> Path:
     for path in (root / name, Path(name)):
         if (path / RUN_FILE).is_file():
             return path
+    named = Path(name)
+    for page in (named, named / PAGE):
+        if page.suffix == ".html" and page.is_file():
+            return page
     known = ", ".join(p.name for p in runs[-5:]) or "none"
     raise StoreError(f"no run {name!r}; the latest in {root}/: {known}")
 
@@ -66,86 +90,41 @@ def _started_at(folder: Path) -> tuple[str, str]:
     return str(started or ""), folder.name
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run that has been read.
-
-    Attributes:
-        path: its folder.
-        info: what ``run.json`` holds.
-        results: every result, in the order in which they were found.
-    """
-
-    path: Path
-    info: Mapping[str, Any]
-    results: tuple[Result, ...]
-
-    @property
-    def id(self) -> str:
-        """Its name."""
-        return str(self.info["id"])
-
-    @property
-    def environment(self) -> Mapping[str, Any]:
-        """The machine and the software that it was taken with."""
-        environment: Mapping[str, Any] = self.info["environment"]
-        return environment
-
-    def require_complete(self) -> Self:
-        """This run.
-
-        Raises:
-            StoreError: its ``run.json`` lacks what a report or another start needs.
-        """
-        missing = [key for key in REQUIRED if key not in self.info]
-        if missing:
-            raise StoreError(f"{self.path / RUN_FILE} has no {', '.join(missing)}: no run wrote it")
-        return self
-
-    @cached_property
-    def frame(self) -> "pd.DataFrame":
-        """One row a result, with the derived summaries beside what is stored.
-
-        Columns are the fields of :class:`~supcr_bench.values.result.Result` and of its case, and
-        ``time_s`` (median), ``time_low_s``, ``time_high_s`` (its 95 % interval).
-        """
-        from supcr_bench.analysis.frame import results_frame
-
-        return results_frame(self.results)
-
-
 def load_run(name: str | Path, root: Path = RESULTS) -> Run:
-    """Read a run named by its id, its path, or ``latest``.
+    """Read a run named by its id, its path, the path of its report, or ``latest``.
 
     Raises:
         StoreError: there is none, or it cannot be read.
     """
     path = find_run(str(name), root)
+    if path.is_file():
+        return load_report(path)
     info = _read_info(path)
-    return Run(path, info, _results_of(path, _read_lines(path)[0]))
-
-
-def _results_of(path: Path, rows: Sequence[Mapping[str, Any]]) -> tuple[Result, ...]:
-    try:
-        return tuple(Result.from_mapping(values) for values in rows)
-    except (KeyError, TypeError, ValueError) as error:
-        raise StoreError(
-            f"{path / MEASUREMENTS_FILE} holds a line that is no result: {error!r}"
-        ) from None
+    results = results_of(_read_lines(path)[0], path / MEASUREMENTS_FILE)
+    return Run(path, info, results, _read_verification(path) or None)
 
 
 def _read_info(path: Path) -> dict[str, Any]:
     try:
         info: dict[str, Any] = json.loads((path / RUN_FILE).read_text())
-        version = int(info["schema_version"])
+        require_known_schema(info["schema_version"], path)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path / RUN_FILE} cannot be read: {error!r}") from None
-    if version > SCHEMA_VERSION:
-        raise StoreError(
-            f"{path} has schema {version}; this supcr-bench reads up to {SCHEMA_VERSION}, "
-            "so it takes a newer one"
-        )
     return info
+
+
+def _read_verification(path: Path) -> dict[str, Verification]:
+    """What is known of each implementation; empty where none was verified."""
+    file = path / VERIFICATION_FILE
+    try:
+        values = json.loads(file.read_text())
+        require_known_schema(values["schema_version"], file)
+        found = values["implementations"]
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{file} cannot be read: {error!r}") from None
+    return verification_of(found, file)
 
 
 def _read_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
@@ -175,6 +154,7 @@ class RunWriter:
         self.path = path
         self.info = info
         self.finished = tuple(finished)
+        self.verification = _read_verification(path)
         self._file = (path / MEASUREMENTS_FILE).open("ab")
 
     @classmethod
@@ -217,7 +197,7 @@ class RunWriter:
         if file.exists() and file.stat().st_size > end:
             with file.open("r+b") as f:
                 f.truncate(end)
-        return cls(path, info, _results_of(path, rows))
+        return cls(path, info, results_of(rows, file))
 
     def append(self, result: Result) -> None:
         """Store a result; when this returns, it is on the disk."""
@@ -225,6 +205,13 @@ class RunWriter:
         self._file.write(line.encode())
         self._file.flush()
         os.fsync(self._file.fileno())
+
+    def store_verification(self, found: Verification) -> None:
+        """Store what was found of one implementation, all at once or not at all."""
+        self.verification[found.implementation] = found
+        values = {name: v.to_mapping() for name, v in self.verification.items()}
+        whole = {"schema_version": SCHEMA_VERSION, "implementations": values}
+        _write_json(self.path / VERIFICATION_FILE, whole)
 
     def update(self, **fields: Any) -> None:
         """Replace fields of ``run.json``, all at once or not at all."""

@@ -17,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
     ValidationError,
     field_validator,
 )
@@ -57,6 +58,7 @@ _FIXES = {
     "sampling": "write it like 10s, 500ms or 2min",
     "memory_limit": "write it like 4GiB or 500MB",
     "precision": "use a fraction above 0 and below 1",
+    "verify": "use true or false",
     "threads": "use a whole number; 0 takes every core but one",
     "purpose": "say in a sentence what the suite is for",
     "grid": "write one or more [[grid]] tables",
@@ -191,6 +193,7 @@ class Suite(_Model):
         implementations: names to run unless the command line names others.
         definition: what they are held against.
         seed: of everything random in the inputs.
+        verify: whether each implementation is verified at the end.
         axes: shared by all grids.
         grid: the grids; one of the shared axes alone when none is given.
         budget: what one implementation may spend on one case.
@@ -202,6 +205,7 @@ class Suite(_Model):
     implementations: Annotated[tuple[str, ...], Field(min_length=1)]
     definition: Literal["torchcell", "paper"] = "torchcell"
     seed: Annotated[Integer, Field(ge=0)] = 0
+    verify: StrictBool = False
     axes: Axes = Axes()
     grid: Annotated[tuple[Axes, ...], Field(min_length=1)] = (Axes(),)
     budget: Budgets = Budgets()

@@ -1,12 +1,13 @@
 """What verification finds: trials make an outcome, outcomes make a verification."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from supcr_bench.verification.problem import Problem
+if TYPE_CHECKING:  # a stored verification is read without torch
+    from supcr_bench.verification.problem import Problem
 
 Group = Literal["definition", "relations", "robustness", "conduct"]
 GROUPS: tuple[Group, ...] = ("definition", "relations", "robustness", "conduct")
@@ -35,7 +36,7 @@ class Trial:
     error: float | None = None
     bound: float | None = None
     finding: str | None = None
-    problem: Problem | None = None
+    problem: "Problem | None" = None
 
     @property
     def failed(self) -> bool:
@@ -43,7 +44,7 @@ class Trial:
         return not self.tolerances <= 1
 
 
-def outright(case: str, finding: str | None, problem: Problem | None = None) -> Trial:
+def outright(case: str, finding: str | None, problem: "Problem | None" = None) -> Trial:
     """A trial that is right or wrong, with nothing to measure."""
     return Trial(case, math.inf if finding else 0.0, finding=finding, problem=problem)
 
@@ -70,8 +71,8 @@ class Outcome:
         left_out: trials not made, because they would have taken too long.
         tolerances: largest error as a multiple of its bound; ``None`` where something is wrong
             outright or nothing was measured.
-        error: that error, absolute.
-        bound: its bound.
+        error: that error, absolute; ``None`` also where it is not finite.
+        bound: its bound, likewise.
         case: the worst trial.
         finding: what is wrong with it, or why the check does not apply.
         seconds: that the check took.
@@ -90,6 +91,12 @@ class Outcome:
     finding: str | None = None
     seconds: float | None = None
 
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """From what ``dataclasses.asdict`` gave, by way of JSON or not."""
+        own = {f.name: values[f.name] for f in fields(cls) if f.name in values}
+        return cls(**{**own, "verdict": Verdict(values["verdict"])})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
@@ -106,6 +113,12 @@ class Diagnosis:
     where: str | None = None
     smallest: str | None = None
     snippet: str | None = None
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """From what ``dataclasses.asdict`` gave, by way of JSON or not."""
+        own = {f.name: values[f.name] for f in fields(cls) if f.name in values}
+        return cls(**{**own, "causes": tuple(values["causes"])})
 
 
 def summarise(
@@ -130,10 +143,15 @@ def summarise(
         cases=len(trials),
         failed=failed,
         left_out=left_out,
-        tolerances=worst.tolerances if math.isfinite(worst.tolerances) else None,
-        error=worst.error,
-        bound=worst.bound,
+        tolerances=_finite(worst.tolerances),
+        error=_finite(worst.error),
+        bound=_finite(worst.bound),
         case=worst.case,
         finding=worst.finding,
         seconds=seconds,
     )
+
+
+def _finite(value: float | None) -> float | None:
+    """A figure that strict JSON can hold."""
+    return value if value is not None and math.isfinite(value) else None

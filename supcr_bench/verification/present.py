@@ -25,13 +25,17 @@ def row(outcome: Outcome) -> tuple[str, ...]:
     )
 
 
+def finding_text(outcome: Outcome) -> str:
+    """What a check found, and on which case."""
+    return f"{outcome.finding} ({outcome.case})" if outcome.case else str(outcome.finding)
+
+
 def finding_lines(outcomes: Sequence[Outcome]) -> list[str]:
     """What each check that failed found, and why those that were not made were not."""
     lines = []
     for o in outcomes:
         if o.verdict is Verdict.FAIL:
-            where = f" ({o.case})" if o.case else ""
-            lines.append(f"{o.check}: {o.finding}{where}")
+            lines.append(f"{o.check}: {finding_text(o)}")
         elif o.verdict is Verdict.NOT_APPLICABLE:
             lines.append(f"{o.check}: not applicable, {o.finding}")
         elif o.verdict is Verdict.NOT_RUN:

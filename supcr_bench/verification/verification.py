@@ -1,7 +1,8 @@
 """All that was found out about one implementation."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 from supcr_bench.verification.outcome import GROUPS, Diagnosis, Outcome, Verdict
 from supcr_bench.verification.present import as_html, as_text, diagnosis_lines
@@ -83,6 +84,20 @@ class Verification:
     def to_mapping(self) -> dict[str, Any]:
         """For JSON."""
         return {"passed": self.passed, **asdict(self)}
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """From what :meth:`to_mapping` gave, by way of JSON or not."""
+        diagnosis = values["diagnosis"]
+        return cls(
+            implementation=values["implementation"],
+            definition=values["definition"],
+            recognised=values["recognised"],
+            strict=values["strict"],
+            seed=values["seed"],
+            outcomes=tuple(Outcome.from_mapping(o) for o in values["outcomes"]),
+            diagnosis=Diagnosis.from_mapping(diagnosis) if diagnosis else None,
+        )
 
     def __str__(self) -> str:
         """The table and the findings as plain text."""

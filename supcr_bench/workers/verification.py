@@ -3,7 +3,6 @@
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import asdict
-from typing import Any
 
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.definition import Definition
@@ -98,14 +97,13 @@ class WorkerVerification:
                 self._left = [tuple(pair) for pair in message["checks"]]
                 self._used, self._recognised = message["definition"], message["recognised"]
             elif "outcome" in message:
-                values: dict[str, Any] = message["outcome"]
-                yield self._add(Outcome(**{**values, "verdict": Verdict(values["verdict"])}))
+                yield self._add(Outcome.from_mapping(message["outcome"]))
                 if now - began > TOTAL_LIMIT_S:
                     return True
             elif "diagnosis" in message:
                 said = message["diagnosis"]
                 if said:
-                    self._diagnosis = _diagnosis_from(said)
+                    self._diagnosis = Diagnosis.from_mapping(said)
                 return True
             elif "refused" in message:
                 yield self._add(
@@ -147,7 +145,3 @@ class WorkerVerification:
             outcomes=tuple(self._outcomes),
             diagnosis=self._diagnosis,
         )
-
-
-def _diagnosis_from(values: dict[str, Any]) -> Diagnosis:
-    return Diagnosis(**{**values, "causes": tuple(values["causes"])})

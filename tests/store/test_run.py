@@ -12,6 +12,7 @@ from supcr_bench.store.run import (
     MEASUREMENTS_FILE,
     RUN_FILE,
     SCHEMA_VERSION,
+    VERIFICATION_FILE,
     RunWriter,
     find_run,
     iterate_runs,
@@ -20,6 +21,7 @@ from supcr_bench.store.run import (
 )
 from supcr_bench.values.errors import StoreError
 from tests.examples import measured
+from tests.made_verifications import make_verification
 
 RESULTS = [measured(n, n * 1e-3) for n in (16, 32, 64)]
 
@@ -219,3 +221,33 @@ def test_a_figure_that_is_not_a_number_is_not_stored(tmp_path: Path) -> None:
             writer.append(replace(RESULTS[0], loss=float("nan")))
         writer.append(RESULTS[0])
     assert load_run("run", tmp_path).results == (RESULTS[0],)
+
+
+def test_verification_is_kept_as_it_comes_and_is_there_on_resuming(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    assert load_run(path).verification is None
+    with RunWriter.resume(path) as writer:
+        writer.store_verification(make_verification("one"))
+        assert load_run(path).verification == {"one": make_verification("one")}
+    with RunWriter.resume(path) as writer:
+        assert writer.verification == {"one": make_verification("one")}
+        writer.store_verification(make_verification("two"))
+    assert load_run(path).verification == {name: make_verification(name) for name in ("one", "two")}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "cannot be read"),
+        ("{}", "cannot be read"),
+        ('{"schema_version": 99, "implementations": {}}', "has schema 99"),
+        ('{"schema_version": 1, "implementations": {"one": {}}}', "is no verification"),
+    ],
+)
+def test_a_verification_that_cannot_be_read_is_named(
+    tmp_path: Path, content: str, words: str
+) -> None:
+    path = write(tmp_path)
+    (path / VERIFICATION_FILE).write_text(content)
+    with pytest.raises(StoreError, match=rf"verification\.json.*{words}"):
+        load_run(path)

@@ -42,6 +42,12 @@ def test_every_shipped_suite_loads_says_what_it_is_for_and_has_something_to_run(
         assert make_plan(suite, suite.implementations)
 
 
+def test_verification_is_left_out_unless_a_suite_asks_for_it(file: Path) -> None:
+    assert not load(file).verify
+    assert load(file, "verify = true\n").verify
+    assert load_suite("default").verify
+
+
 def test_the_gpu_suite_runs_on_cuda_alone_up_to_batches_of_thousands() -> None:
     suite = load_suite("gpu")
     workloads = [planned.workload for planned in make_plan(suite, suite.implementations)]
@@ -123,7 +129,9 @@ def test_the_pass_axis_is_called_pass(file: Path) -> None:
         ),
         ("[[grid]]\nsize = 4\n", "grid[0].size", "unknown key 'size'; known: batch_size"),
         ("[budget]\ntime = 4\n", "budget.time", "known: time_limit, memory_limit, sampling"),
-        ("sed = 4\n", "sed", "known: purpose, implementations, definition, seed, axes, grid"),
+        ("sed = 4\n", "sed", "known: purpose, implementations, definition, seed, verify"),
+        ("verify = 1\n", "verify", "1 is not valid; use true or false"),
+        ('verify = "yes"\n', "verify", "'yes' is not valid; use true or false"),
         ("[axes.dims]\nx = 1\n", "axes.dims[0]", "use whole numbers of 1 or more"),
         ('[axes]\nbatch_size = "x"\n', "axes.batch_size[0]", "use whole numbers of 2 or more"),
         ("[axes]\nbatch_size = [8, 1]\n", "axes.batch_size[1]", "1 is not valid"),

@@ -1,0 +1,124 @@
+"""Verification at the end of a run. Workers measure; what they would verify is made up."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import supcr_bench
+from supcr_bench.commands import run as run_command
+from supcr_bench.commands.app import app
+from supcr_bench.subjects.registry import Subject
+from supcr_bench.values.definition import get_definition
+from supcr_bench.verification.verification import Verification
+from tests.commands.conftest import Cli
+from tests.made_verifications import NOT_ROBUST, OFF, make_verification
+
+pytestmark = pytest.mark.slow
+
+SMALL = ("--batch-size", "4", "--pass", "forward", "-i", "broadcast", "-i", "rowsort")
+
+
+class Verifier:
+    """Stands in for the workers: what is asked of it, and what it finds."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, int]] = []
+        self.found: dict[str, Verification] = {}
+        self.stops_before: str | None = None
+
+    def __call__(
+        self, subjects: Iterable[Subject], definition: Any, *, seed: int, **_: Any
+    ) -> Iterator[Verification]:
+        for subject in subjects:
+            if subject.name == self.stops_before:
+                raise KeyboardInterrupt
+            assert definition == get_definition(definition.name)
+            self.asked.append((subject.name, definition.name, seed))
+            yield self.found.get(subject.name, make_verification(subject.name))
+
+
+@pytest.fixture
+def verifier(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Verifier:
+    monkeypatch.chdir(workplace)
+    verifier = Verifier()
+    monkeypatch.setattr(run_command, "verify_each", verifier)
+    return verifier
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["run", *arguments])
+
+
+def test_each_implementation_is_verified_by_the_runs_definition_and_seed(
+    verifier: Verifier, workplace: Path
+) -> None:
+    verifier.found["broadcast"] = make_verification("broadcast", NOT_ROBUST)
+    done = run("tiny.toml", *SMALL, "--verify", "--seed", "7")
+    assert done.exit_code == 0, done.output
+    assert verifier.asked == [("broadcast", "torchcell", 7), ("rowsort", "torchcell", 7)]
+    assert "Verification by the definition (torchcell)" in done.output
+    assert "broadcast is right by the definition (torchcell); not robust: low temp" in done.output
+    stored = supcr_bench.load("latest")
+    assert stored.verification == {
+        "broadcast": verifier.found["broadcast"],
+        "rowsort": make_verification("rowsort"),
+    }
+    assert stored.info["accounting"]["verification_s"] >= 0
+    kept = json.loads((stored.path / "verification.json").read_text())
+    assert kept["schema_version"] == 1
+    assert kept["implementations"]["rowsort"]["passed"] is True
+    page = workplace / "reports" / stored.id / "index.html"
+    assert "not robust: low temperature" in page.read_text()
+    assert supcr_bench.load(page).verification == stored.verification
+
+
+def test_a_finding_of_verification_is_a_finding_of_the_run(verifier: Verifier) -> None:
+    verifier.found["rowsort"] = make_verification("rowsort", OFF)
+    done = run("tiny.toml", *SMALL, "--verify")
+    assert done.exit_code == 1
+    assert "ties: the loss is off (N=4)" in done.output
+
+
+def test_the_command_line_goes_before_the_suite(verifier: Verifier, workplace: Path) -> None:
+    assert run("tiny.toml", *SMALL).exit_code == 0
+    suite = workplace / "tiny.toml"
+    suite.write_text("verify = true\n" + suite.read_text())
+    assert run("tiny.toml", *SMALL, "--no-verify").exit_code == 0
+    assert verifier.asked == []
+    assert supcr_bench.load("latest").verification is None
+    assert run("tiny.toml", *SMALL).exit_code == 0
+    assert len(verifier.asked) == 2
+
+
+def test_what_is_verified_is_not_verified_again_on_resuming(verifier: Verifier) -> None:
+    verifier.stops_before = "rowsort"
+    assert run("tiny.toml", *SMALL, "--verify").exit_code == 130
+    assert set(supcr_bench.load("latest").verification or ()) == {"broadcast"}
+    verifier.stops_before = None
+    verifier.found["rowsort"] = make_verification("rowsort", OFF)
+    assert run("--resume", "latest").exit_code == 1
+    assert [name for name, *_ in verifier.asked] == ["broadcast", "rowsort"]
+    assert run("--resume", "latest").exit_code == 1
+    assert len(verifier.asked) == 2
+    assert set(supcr_bench.load("latest").verification or ()) == {"broadcast", "rowsort"}
+
+
+def test_a_run_may_be_verified_after_all(verifier: Verifier) -> None:
+    assert run("tiny.toml", *SMALL).exit_code == 0
+    assert run("tiny.toml", *SMALL, "--resume", "latest", "--verify").exit_code == 0
+    assert len(verifier.asked) == 2
+    assert supcr_bench.load("latest").info["suite"]["verify"] is True
+
+
+def test_real_workers_verify_and_what_they_find_is_stored(cli: Cli, workplace: Path) -> None:
+    done = cli("run", "tiny.toml", "-i", "losses.py:Raises", "--batch-size", "4", "--verify")
+    assert done.returncode == 1
+    assert "losses.py:Raises is not right by the definition (torchcell)" in done.stdout
+    (path,) = (workplace / "results").iterdir()
+    found = supcr_bench.load(path)
+    assert found.verification is not None
+    assert "broken" in str(found.verification["losses.py:Raises"].failures[0].finding)
