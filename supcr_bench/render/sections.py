@@ -27,6 +27,7 @@ class Figure:
     Attributes:
         name: its anchor.
         title: what is seen.
+        subtitle: what is drawn.
         description: the same for who does not see it.
         drawing: markup that is let through as it is.
         facets: what it is about.
@@ -35,6 +36,7 @@ class Figure:
 
     name: str
     title: str
+    subtitle: str
     description: str
     drawing: str
     facets: Facets

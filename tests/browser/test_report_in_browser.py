@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from supcr_bench.render.charts import figures_of
+from supcr_bench.render.charts import charts_of
+from supcr_bench.render.figures import figures_of
 
 from supcr_bench.analysis.findings import find
 from supcr_bench.analysis.growth import Claims
@@ -57,7 +58,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         render_report(
             INFO,
             findings,
-            charts=figures_of(findings),
+            charts=figures_of(findings, charts_of(findings)),
             verified=[
                 Verified(
                     implementation="loopy",

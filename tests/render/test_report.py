@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
 from typing import Any
 
+from markupsafe import Markup
+
 from supcr_bench.analysis.findings import find
 from supcr_bench.analysis.growth import Claims
 from supcr_bench.render.report import render_report
@@ -156,8 +158,9 @@ def test_a_chart_stands_in_its_section_with_its_figures_behind_it() -> None:
     chart = Figure(
         name="time-1",
         title="rowsort overtakes <broadcast>",
+        subtitle="Time per call.",
         description="Two lines.",
-        drawing="<svg><title>x</title></svg>",
+        drawing=Markup("<svg><title>x</title></svg>"),
         facets={"pass": "training"},
         data=None,
     )
@@ -166,3 +169,4 @@ def test_a_chart_stands_in_its_section_with_its_figures_behind_it() -> None:
     assert "<figcaption" in section
     assert "rowsort overtakes &lt;broadcast&gt;" in section
     assert "Two lines." in section
+    assert "<svg><title>" in section
