@@ -42,8 +42,9 @@ class Crossover:
         one, other: the two implementations.
         case: of the largest size at which both were measured; stands for the series.
         sizes: batch sizes at which both were timed in the same rounds.
-        small: which is faster below the crossover, or everywhere; ``None`` where that is not told.
-        large: which is faster above it, or everywhere.
+        small: which is faster below the crossover, or at the smallest size; ``None`` where that
+            cannot be told.
+        large: which is faster above it, or at the largest size.
         size: batch size of the crossover; ``None`` for none in the measured range.
         low, high: its 95 % interval.
     """
@@ -127,13 +128,12 @@ def crossings(ratios: Ratios) -> tuple[list[Crossing], int, int]:
     """Every crossing, and the side of 1 at both ends.
 
     Returns:
-        the crossings by rising size; then the sign of the log ratio where it is first and last
-        plain: 1, -1, or 0 where it nowhere is.
+        the crossings by rising size; then the sign of the log ratio at the smallest and at the
+        largest size: 1, -1, or 0 where it is not plain.
     """
     at, middle, half = _band(ratios)
     plain = np.flatnonzero(np.abs(middle) > half)
-    if not len(plain):
-        return [], 0, 0
+    ends = [int(np.sign(middle[i])) if abs(middle[i]) > half[i] else 0 for i in (0, -1)]
     signs = np.sign(middle[plain]).astype(int)
     found = []
     for turn in np.flatnonzero(signs[1:] != signs[:-1]):
@@ -141,7 +141,7 @@ def crossings(ratios: Ratios) -> tuple[list[Crossing], int, int]:
         zero = start + int(np.abs(middle[start : end + 1]).argmin())
         size, low, high = (float(np.exp(at[i])) for i in (zero, start, end))
         found.append(Crossing(size, low, high, rising=bool(signs[turn + 1] > 0)))
-    return found, int(signs[0]), int(signs[-1])
+    return found, ends[0], ends[1]
 
 
 def crossovers(results: Sequence[Result]) -> list[Crossover]:
@@ -163,7 +163,9 @@ def _between(one: Sequence[Result], other: Sequence[Result]) -> list[Crossover]:
     met = [
         (r, partner)
         for r in one
-        if (partner := others.get(r.case.batch_size)) and partner.session == r.session
+        if (partner := others.get(r.case.batch_size))
+        and partner.session == r.session
+        and _paired_logs(r, partner)
     ]
     if len(met) < 2:
         return []
@@ -196,4 +198,4 @@ def _between(one: Sequence[Result], other: Sequence[Result]) -> list[Crossover]:
 
 def _paired_logs(one: Result, other: Result) -> tuple[float, ...]:
     pairs = zip(one.time_samples_s or (), other.time_samples_s or (), strict=False)
-    return tuple(math.log(a / b) for a, b in pairs)
+    return tuple(math.log(a / b) for a, b in pairs if a > 0 and b > 0)

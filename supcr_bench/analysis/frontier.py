@@ -9,8 +9,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scipy.optimize import brentq
+
 from supcr_bench.analysis.counted_growth import CountedFit, fit_counted
-from supcr_bench.analysis.growth import exact_size, series_of
+from supcr_bench.analysis.growth import rising, series_of, size_of
 from supcr_bench.values.case import ITEM_BYTES, Case
 from supcr_bench.values.result import Result
 
@@ -72,33 +74,43 @@ def input_bytes(case: Case, batch_size: float) -> float:
 
 def byte_fit(members: Sequence[Result]) -> CountedFit | None:
     """The byte law of one series, if its sizes suffice."""
-    points = [(exact_size(r.case), float(r.peak_bytes)) for r in members if r.peak_bytes]
-    return fit_counted([n for n, _ in points], [y for _, y in points])
+    points = rising([(r, float(r.peak_bytes)) for r in members if r.peak_bytes])
+    return fit_counted(tuple(size_of(r.case) for r, _ in points), tuple(y for _, y in points))
 
 
-def largest_batch(fit: CountedFit, case: Case, capacity_bytes: float) -> tuple[int, int, int]:
-    """The largest batch whose inputs and peak fit, and its interval; by bisection.
+def largest_batch(fit: CountedFit, case: Case, capacity_bytes: float) -> int:
+    """The largest batch whose inputs and peak fit."""
 
-    Returns:
-        the batch size, the smallest and the largest that the byte law leaves open.
-    """
+    def total(n: float) -> float:
+        return input_bytes(case, n) + fit.predict(fit.sizes[-1].at(n))
 
-    def fits(n: int) -> bool:
-        return input_bytes(case, n) + fit.predict(n) <= capacity_bytes
+    if total(MOST_ROWS) <= capacity_bytes:
+        return MOST_ROWS
+    if total(2) > capacity_bytes:
+        return 0
+    # Nearly a power of N, so nearly straight in log-log, where a root is found in a few steps.
+    root = brentq(
+        lambda x: math.log(total(math.exp(x)) / capacity_bytes),
+        math.log(2),
+        math.log(MOST_ROWS),
+        xtol=1e-9,
+    )
+    n = round(math.exp(root))
+    return n if total(n) <= capacity_bytes else n - 1
 
-    small, large = 1, 2
-    while fits(large) and large < MOST_ROWS:
-        small, large = large, 2 * large
-    while large - small > 1:
-        middle = (small + large) // 2
-        small, large = (middle, large) if fits(middle) else (small, middle)
+
+def batch_interval(fit: CountedFit, batch_size: int) -> tuple[int, int]:
+    """The smallest and the largest batch that the byte law leaves open beside the largest one."""
+    if batch_size < 2:
+        return batch_size, batch_size
     # Near the frontier bytes are a power of N, so their interval becomes one of N by its exponent.
-    predicted, (low, high) = fit.predict(small), fit.bounds(small)
-    power = math.log(fit.predict(1.01 * small) / predicted) / math.log(1.01)
+    at, beside = (fit.sizes[-1].at(by * batch_size) for by in (1, 1.01))
+    predicted, (low, high) = fit.predict(at), fit.bounds(at)
+    power = math.log(fit.predict(beside) / predicted) / math.log(1.01)
     if power <= 0:
-        return small, small, small
-    fewest, most = (round(small * (predicted / bound) ** (1 / power)) for bound in (high, low))
-    return small, fewest, most
+        return batch_size, batch_size
+    fewest, most = (round(batch_size * (predicted / bound) ** (1 / power)) for bound in (high, low))
+    return min(fewest, batch_size), max(most, batch_size)
 
 
 def frontier(results: Sequence[Result]) -> list[FrontierRow]:
@@ -111,7 +123,8 @@ def frontier(results: Sequence[Result]) -> list[FrontierRow]:
             continue
         case = measured[-1].case
         for capacity in CAPACITIES_BYTES:
-            batch_size, low, high = largest_batch(fit, case, capacity)
+            batch_size = largest_batch(fit, case, capacity)
+            low, high = batch_interval(fit, batch_size)
             rows.append(
                 FrontierRow(
                     implementation=measured[-1].implementation,

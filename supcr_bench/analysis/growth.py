@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from supcr_bench.analysis.counted_growth import judge_counted
+from supcr_bench.analysis.counted_growth import Size, judge_counted
 from supcr_bench.analysis.growth_verdict import GrowthVerdict
 from supcr_bench.analysis.statistics import median_interval
 from supcr_bench.analysis.timed_growth import TimedSeries, judge_timed
@@ -20,6 +20,8 @@ from supcr_bench.values.units import format_bytes, format_limit_bytes
 
 FigureName = Literal["time", "work", "launches", "memory"]
 FIGURES: tuple[FigureName, ...] = ("time", "work", "launches", "memory")
+RECORDED = ("memory", "work")
+"""Stages in which a call is recorded, and takes longer for it."""
 OF_TENSORS = 0.5
 """Running out of memory contradicts a byte law that predicts less than this share of the limit."""
 
@@ -70,14 +72,33 @@ FIGURE_OF: Mapping[FigureName, Callable[[Result], float | None]] = {
 }
 
 
-def exact_size(case: Case) -> float:
+def size_of(case: Case) -> Size:
+    """The batch size, by its rows and by those that have a label."""
+    return Size(case.batch_size, case.labelled_rows)
+
+
+def unrounded_size(case: Case) -> float:
     """The batch size, as if no number of missing labels had been rounded to a whole one.
 
-    The loss works on the rows that have a label. Their number is exact in count, so at N=16 and
-    20 % NaN it is 13 and not 12.8; without this, counts would not lie on any law.
+    At N=16 and 20 % NaN 13 rows have a label and not 12.8, as if N were 16.25.
     """
     density = case.nan_density or 0.0
     return case.batch_size if density == 1 else case.labelled_rows / (1 - density)
+
+
+def rising(points: Sequence[tuple[Result, float]]) -> list[tuple[Result, float]]:
+    """The points whose sizes rise, by rows and by labels, from 2 on.
+
+    With few labels, batches of different sizes may have as many, or none.
+    """
+    kept: list[tuple[Result, float]] = []
+    last = 1.0
+    for result, figure in points:
+        labelled = result.case.labelled_rows
+        if labelled > last:  # the logarithm of 1 is no law's
+            kept.append((result, figure))
+            last = labelled
+    return kept
 
 
 def series_of(results: Sequence[Result]) -> list[list[Result]]:
@@ -101,14 +122,14 @@ def growth_of(results: Sequence[Result], claims: Mapping[str, Claims]) -> list[G
 
 def _growth(members: Sequence[Result], figure: FigureName, claims: Claims) -> Growth | None:
     of = FIGURE_OF[figure]
-    points = [(r, value) for r in members if (value := of(r))]
+    points = rising([(r, value) for r in members if (value := of(r))])
     if len(points) < 2:
         return None
     bounds = _time_bounds(members) if figure == "time" else []
     if figure == "time":
         verdict = judge_timed(_timed_series(points, bounds))
     else:
-        verdict = judge_counted([exact_size(r.case) for r, _ in points], [y for _, y in points])
+        verdict = judge_counted([size_of(r.case) for r, _ in points], [y for _, y in points])
         if figure == "memory":
             verdict = _contradicted(verdict, members)
     (before, small), (last, large) = points[-2:]
@@ -129,9 +150,11 @@ def _time_bounds(members: Sequence[Result]) -> list[tuple[Result, float]]:
     """What a call takes at least where it was not timed."""
     bounds, timed_out = [], False
     for r in members:
-        timed_out |= r.status is Status.TIMED_OUT
+        timed_out |= r.status is Status.TIMED_OUT and r.stage not in RECORDED
         if r.time_limit_s is None or r.time_samples_s:
             continue
+        if r.stage in RECORDED:
+            continue  # it is slower while it is recorded, and by how much is not known
         if r.status is Status.TIMED_OUT or (r.status is Status.SKIPPED and timed_out):
             bounds.append((r, r.time_limit_s))
         elif r.status is Status.SKIPPED and r.predicted_s is not None:
@@ -143,8 +166,8 @@ def _time_bounds(members: Sequence[Result]) -> list[tuple[Result, float]]:
 def _timed_series(
     points: Sequence[tuple[Result, float]], bounds: Sequence[tuple[Result, float]]
 ) -> TimedSeries:
-    sizes = [exact_size(r.case) for r, _ in points]
-    bound_sizes = [exact_size(r.case) for r, _ in bounds]
+    sizes = [unrounded_size(r.case) for r, _ in points]
+    bound_sizes = [unrounded_size(r.case) for r, _ in bounds]
     launches = [float(r.launches or 0) for r, _ in points]
     if not all(launches):
         launches = [1.0] * len(points)
@@ -169,7 +192,7 @@ def _contradicted(verdict: GrowthVerdict, members: Sequence[Result]) -> GrowthVe
         limit = r.memory_limit_bytes
         if r.status is not Status.OUT_OF_MEMORY or not limit or not verdict.curve:
             continue
-        predicted = verdict.curve(exact_size(r.case))
+        predicted = verdict.curve(r.case.batch_size)
         if predicted < OF_TENSORS * limit:
             said = (
                 f"{verdict.evidence}; yet it ran out of {format_limit_bytes(limit)} at "

@@ -1,19 +1,21 @@
 """Which implementation to use at a batch size, from the results of one run.
 
 The fastest of those that are right and fit the memory. Between measured sizes time and bytes are
-interpolated, straight in log-log; so they are between measured numbers of label dimensions, and
-between NaN densities straight in the density. Beyond what was measured they follow the growth law,
-and that is said.
+interpolated, straight in log-log, and so they are between measured numbers of label dimensions;
+between NaN densities the logarithm is straight in the density. Beyond the measured sizes time
+follows its local power of N and bytes their law, up to eight times as far; beyond the measured
+dimensions both follow their local power of D; and all that is said. Nothing is said of a NaN
+density outside of those measured.
 """
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from supcr_bench.analysis.frontier import byte_fit, input_bytes
-from supcr_bench.analysis.growth import exact_size, median_s, series_of
+from supcr_bench.analysis.growth import median_s, series_of, size_of
 from supcr_bench.analysis.noise import paired_ratio
 from supcr_bench.values.case import Case, Pass
 from supcr_bench.values.result import Result, Status
@@ -126,13 +128,22 @@ def recommend(results: Sequence[Result], question: Question) -> Recommendation:
 
 
 def most_alike(results: Sequence[Result]) -> list[Result]:
-    """The results that differ in size, dimensions and NaN density only: the largest such group."""
+    """Results that differ in size, dimensions and NaN density only.
+
+    Of several such groups the one that is nearest to the usual: float32, tau = 0.1, continuous
+    labels; of these the largest.
+    """
+    usual = Case(batch_size=2)
+    names = ("dtype", "temperature", "labels", "embedding_size", "seed")
     groups: dict[tuple[object, ...], list[Result]] = {}
     for r in results:
-        c = r.case
-        key = (c.embedding_size, c.dtype, c.temperature, c.labels, c.seed)
-        groups.setdefault(key, []).append(r)
-    return max(groups.values(), key=len)
+        groups.setdefault(tuple(getattr(r.case, name) for name in names), []).append(r)
+
+    def rank(key: tuple[object, ...]) -> tuple[int, int]:
+        alike = sum(v == getattr(usual, n) for v, n in zip(key[:3], names, strict=False))
+        return alike, len(groups[key])
+
+    return groups[max(groups, key=rank)]
 
 
 def _candidate(own: Sequence[Result], wrong: Sequence[Result], question: Question) -> Candidate:
@@ -140,63 +151,114 @@ def _candidate(own: Sequence[Result], wrong: Sequence[Result], question: Questio
     if wrong:
         said = f"wrong at {wrong[0].case.describe()}: {wrong[0].reason}"
         return Candidate(implementation=name, ruled_out=said)
+    ended = [
+        r
+        for r in own
+        if r.status in (Status.FAILED, Status.OUT_OF_MEMORY, Status.TIMED_OUT)
+        and r.case.batch_size <= question.batch_size
+        and r.case.dims <= question.dims
+        and _same_density(r.case, question)
+    ]
+    if ended:
+        first = min(ended, key=lambda r: r.case.batch_size)
+        said = f"{first.status.replace('_', ' ')} at {first.case.describe()}: {first.reason}"
+        return Candidate(implementation=name, ruled_out=said)
     time = _estimate(own, question, median_s, _time_beyond)
-    peak = _estimate(own, question, lambda r: r.peak_bytes, _bytes_beyond)
+    peak = _estimate(own, question, _peak, _bytes_beyond)
     found = Candidate(implementation=name, time=time, peak_bytes=peak)
     if time is None:
-        ended = max(own, key=lambda r: r.case.batch_size)
-        reason = ended.reason or "no figures"
-        return replace(found, ruled_out=f"not timed: {reason}")
+        return replace(found, ruled_out=_why_unknown(own, question))
     if question.memory_bytes is not None:
         if peak is None:
-            return replace(found, ruled_out="its memory was not measured")
-        needed = peak.value + input_bytes(_case_of(own[0].case, question), question.batch_size)
+            return replace(found, ruled_out="too few sizes to tell its memory there")
+        case = replace(own[0].case, dims=question.dims)
+        needed = peak.value + input_bytes(case, question.batch_size)
         if needed > question.memory_bytes:
             limit = format_limit_bytes(question.memory_bytes)
-            return replace(found, ruled_out=f"needs {format_bytes(needed)}, more than {limit}")
+            said = f"needs {format_bytes(needed)} ({peak.source}), more than {limit}"
+            return replace(found, ruled_out=said)
     return found
 
 
-def _case_of(like: Case, question: Question) -> Case:
-    return replace(like, batch_size=question.batch_size, dims=question.dims)
+def _peak(result: Result) -> float | None:
+    # A peak of no byte at all is measured; its logarithm is that of one.
+    return None if result.peak_bytes is None else max(float(result.peak_bytes), 1.0)
+
+
+def _same_density(case: Case, question: Question) -> bool:
+    """Whether as many labels are missing as asked; labels of one's own bring their density."""
+    if case.nan_density is None:
+        return True
+    n = case.batch_size
+    return round(case.nan_density * n) == round(question.nan_density * n)
+
+
+def _why_unknown(own: Sequence[Result], question: Question) -> str:
+    """Why there is no time at the place in question."""
+    timed = [r for r in own if r.time_samples_s]
+    if not timed:
+        largest = max(own, key=lambda r: r.case.batch_size)
+        return f"not timed: {largest.reason or 'no figures'}"
+    places = dict.fromkeys(r.case.describe_series() for r in timed)
+    sizes = sorted({r.case.batch_size for r in timed})
+    span = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    return f"timed at N={span} and {', '.join(places)} only, too far from N={question.batch_size}"
 
 
 # --- estimates ---
 
 Figure = Callable[[Result], float | None]
 Beyond = Callable[[Sequence[Result], float], float | None]
+FURTHEST = 8
+"""No time is told for a batch that is this many times larger than any that was timed."""
 
 
 def _estimate(
     own: Sequence[Result], question: Question, figure: Figure, beyond: Beyond
 ) -> Estimate | None:
     """A figure of one implementation at the size, dimensions and density in question."""
-    by_place: dict[tuple[float, float], Estimate] = {}
+    by_dims: dict[float, dict[float, Estimate]] = {}
     for members in series_of(own):
         found = _at_size(members, question.batch_size, figure, beyond)
-        density = members[0].case.nan_density
-        if found is not None and density is not None:
-            by_place[members[0].case.dims, density] = found
-    exact = by_place.get((question.dims, question.nan_density))
-    if exact is not None or not by_place:
-        return exact
-    along_dims = {d: e for (d, x), e in by_place.items() if x == question.nan_density}
-    along_density = {x: e for (d, x), e in by_place.items() if d == question.dims}
-    for known, at, scale in (
-        (along_dims, float(question.dims), math.log),
-        (along_density, question.nan_density, float),
-    ):
-        between = _between(sorted(known), at)
-        if between:
-            (a, b), (one, other) = between, (known[p] for p in between)
-            share = (scale(at) - scale(a)) / (scale(b) - scale(a))
-            value = math.exp((1 - share) * math.log(one.value) + share * math.log(other.value))
-            return Estimate(value, _least_sure(one.source, other.source, Source.INTERPOLATED))
-    nearest = min(
-        by_place,
-        key=lambda p: (abs(math.log(p[0] / question.dims)), abs(p[1] - question.nan_density)),
-    )
-    return Estimate(by_place[nearest].value, Source.EXTRAPOLATED)
+        case = members[0].case
+        if found is not None:
+            # Labels of one's own, and as many missing labels as asked, are the density in question.
+            same = all(_same_density(r.case, question) for r in members)
+            density = question.nan_density if same else case.nan_density or 0.0
+            by_dims.setdefault(case.dims, {})[density] = found
+    known = {
+        dims: estimate
+        for dims, by_density in by_dims.items()
+        if (estimate := _along(by_density, question.nan_density, float))
+    }
+    inside = _along(known, question.dims, math.log)
+    return inside or _beyond_dims(known, question.dims)
+
+
+def _along(
+    known: Mapping[float, Estimate], at: float, scale: Callable[[float], float]
+) -> Estimate | None:
+    """The figure at a place on an axis, if it is known or lies between two that are."""
+    if at in known:
+        return known[at]
+    between = _between(sorted(known), at)
+    if between is None:
+        return None
+    (a, b), (one, other) = between, (known[p] for p in between)
+    share = (scale(at) - scale(a)) / (scale(b) - scale(a))
+    value = math.exp((1 - share) * math.log(one.value) + share * math.log(other.value))
+    return Estimate(value, _least_sure(one.source, other.source, Source.INTERPOLATED))
+
+
+def _beyond_dims(known: Mapping[float, Estimate], dims: int) -> Estimate | None:
+    """By the local power of D between the two nearest numbers of dimensions."""
+    if len(known) < 2:
+        return None
+    ordered = sorted(known)
+    a, b = ordered[-2:] if dims > ordered[-1] else ordered[:2]
+    near = b if dims > b else a
+    power = math.log(known[b].value / known[a].value) / math.log(b / a)
+    return Estimate(known[near].value * (dims / near) ** power, Source.EXTRAPOLATED)
 
 
 def _at_size(members: Sequence[Result], n: int, figure: Figure, beyond: Beyond) -> Estimate | None:
@@ -210,7 +272,9 @@ def _at_size(members: Sequence[Result], n: int, figure: Figure, beyond: Beyond) 
         share = math.log(n / a) / math.log(b / a)
         value = math.exp((1 - share) * math.log(points[a]) + share * math.log(points[b]))
         return Estimate(value, Source.INTERPOLATED)
-    value_beyond = beyond([r for r in members if figure(r)], n) if points else None
+    if not points or n > FURTHEST * max(points):
+        return None
+    value_beyond = beyond([r for r in members if figure(r)], n)
     return None if value_beyond is None else Estimate(value_beyond, Source.EXTRAPOLATED)
 
 
@@ -227,8 +291,7 @@ def _time_beyond(members: Sequence[Result], n: float) -> float | None:
     """By the local power of N between the two nearest sizes: an overhead or a law, as measured."""
     if len(members) < 2:
         return None
-    ends = members[-2:] if n > members[-1].case.batch_size else members[:2]
-    one, other = ends
+    one, other = members[-2:] if n > members[-1].case.batch_size else members[:2]
     x, y = median_s(one) or 0.0, median_s(other) or 0.0
     a, b = one.case.batch_size, other.case.batch_size
     power = max(0.0, math.log(y / x) / math.log(b / a))
@@ -239,7 +302,7 @@ def _bytes_beyond(members: Sequence[Result], n: float) -> float | None:
     """By the byte law."""
     fit = byte_fit(members)
     like = members[-1].case
-    return fit.predict(exact_size(replace(like, batch_size=int(n)))) if fit else None
+    return fit.predict(size_of(replace(like, batch_size=int(n)))) if fit else None
 
 
 # --- the answer ---
@@ -249,9 +312,11 @@ def _answer(
     question: Question, candidates: Sequence[Candidate], results: Sequence[Result]
 ) -> Recommendation:
     left = [c for c in candidates if c.ruled_out is None]
+    case = results[0].case
+    density = "own" if case.nan_density is None else f"{100 * question.nan_density:.3g}%"
     where = (
-        f"N={question.batch_size}, D={question.dims}, {question.nan_density:.0%} NaN, "
-        f"{question.pass_} on {question.device}"
+        f"N={question.batch_size}, D={question.dims}, {density} NaN, {question.pass_} on "
+        f"{question.device} ({case.dtype}, tau={case.temperature:g}, d={case.embedding_size})"
     )
     if not left:
         reasons = "; ".join(f"{c.implementation}: {c.ruled_out}" for c in candidates)
@@ -280,18 +345,25 @@ def _answer(
     )
 
 
+def _times(ratio: float) -> str:
+    """``4.4 times``, ``490 times``; what rounds to one time is said to be about as much."""
+    if ratio < 1.05:
+        return "about"
+    return f"{ratio:.1f} times" if ratio < 9.95 else f"{ratio:,.0f} times"
+
+
 def _compared(
     best: Candidate, other: Candidate, results: Iterable[Result], question: Question
 ) -> str:
     assert best.time is not None
     assert other.time is not None
     ratio = other.time.value / best.time.value
-    said = f"{other.implementation} takes {ratio:.2g} times as long ({other.time.source})"
+    said = f"{other.implementation} takes {_times(ratio)} as long ({other.time.source})"
     met = {
         r.implementation: r
         for r in results
-        if r.case.batch_size == question.batch_size
-        and (r.case.dims, r.case.nan_density) == (question.dims, question.nan_density)
+        if (r.case.batch_size, r.case.dims) == (question.batch_size, question.dims)
+        and _same_density(r.case, question)
     }
     one, two = met.get(best.implementation), met.get(other.implementation)
     if one and two and one.session == two.session and one.time_samples_s and two.time_samples_s:

@@ -21,7 +21,7 @@ from supcr_bench.render.comparison import (
     comparison_sentences,
     environment_sentences,
 )
-from supcr_bench.render.terminal import rich_table
+from supcr_bench.render.terminal import print_grid
 from supcr_bench.store.run import Run, load_run
 from supcr_bench.values.case import Case
 from supcr_bench.values.errors import UsageError
@@ -58,7 +58,7 @@ def compare_runs(request: CompareRequest) -> int:
     for sentence in environment_sentences(comparison.differences):
         console.print(Text(sentence, style="yellow"), soft_wrap=True)
     for grid in comparison_grids(comparison):
-        console.print(rich_table(grid))
+        print_grid(console, grid)
     for sentence in comparison_sentences(comparison):
         console.print(Text(sentence), soft_wrap=True)
     if request.json:

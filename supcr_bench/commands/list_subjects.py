@@ -5,7 +5,7 @@ import json
 from rich.console import Console
 
 from supcr_bench.render.grid import Grid
-from supcr_bench.render.terminal import rich_table
+from supcr_bench.render.terminal import print_grid
 from supcr_bench.subjects.registry import Listing, list_all
 from supcr_bench.sweep.suite import Suite, load_suite, suite_names
 from supcr_bench.values.errors import SuiteError
@@ -36,31 +36,29 @@ def list_subjects(*, as_json: bool) -> None:
         )
         return
     console = Console(highlight=False)
-    console.print(
-        rich_table(
-            Grid(
-                name="implementations",
-                title="Implementations",
-                note="or name your own as package.module:attribute or path/to/file.py:attribute",
-                headers=("name", "what it is", "time claimed", "memory claimed", "tags"),
-                rows=tuple(_as_row(listing) for listing in listings),
-                left=5,
-                wraps=frozenset({1}),
-            )
-        )
+    print_grid(
+        console,
+        Grid(
+            name="implementations",
+            title="Implementations",
+            note="or name your own as package.module:attribute or path/to/file.py:attribute",
+            headers=("name", "what it is", "time claimed", "memory claimed", "tags"),
+            rows=tuple(_as_row(listing) for listing in listings),
+            left=5,
+            wraps=frozenset({1}),
+        ),
     )
-    console.print(
-        rich_table(
-            Grid(
-                name="suites",
-                title="Suites",
-                note="or give the path of a .toml file",
-                headers=("name", "purpose"),
-                rows=tuple((n, s.purpose if isinstance(s, Suite) else s) for n, s in suites),
-                left=2,
-                wraps=frozenset({1}),
-            )
-        )
+    print_grid(
+        console,
+        Grid(
+            name="suites",
+            title="Suites",
+            note="or give the path of a .toml file",
+            headers=("name", "purpose"),
+            rows=tuple((n, s.purpose if isinstance(s, Suite) else s) for n, s in suites),
+            left=2,
+            wraps=frozenset({1}),
+        ),
     )
 
 

@@ -85,14 +85,14 @@ def show_and_write(
     from supcr_bench.render.markdown import run_markdown
     from supcr_bench.render.plots import scaling_plots
     from supcr_bench.render.report import render_report
-    from supcr_bench.render.terminal import rich_table
+    from supcr_bench.render.terminal import print_grid
     from supcr_bench.render.verification_grids import verified
 
     findings = find_in(run)
     grids, sentences = all_grids(findings), headline(findings)
     for grid in grids:
         if not grid.detail:
-            console.print(rich_table(grid))
+            print_grid(console, grid)
     verifications = list((run.verification or {}).values())
     if verifications:
         show_verified(verifications, console)

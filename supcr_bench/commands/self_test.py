@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from supcr_bench.render.grid import Grid
-from supcr_bench.render.terminal import rich_table
+from supcr_bench.render.terminal import print_grid
 from supcr_bench.values.units import MISSING
 from supcr_bench.verification.bugs.catalogue import BUGS
 from supcr_bench.verification.self_test import SelfTestRow, run_self_test
@@ -30,30 +30,29 @@ def self_test(console: Console, file: Path | None) -> bool:
         for row in run_self_test():
             rows.append(row)
             status.update(f"{len(rows)} of {len(BUGS)} seeded bugs verified")
-    console.print(
-        rich_table(
-            Grid(
-                name="self-test",
-                title="Seeded bugs",
-                note="caught by: the checks that must and did fail; diagnosed as: what was named",
-                headers=("bug", "kind", "caught by", "diagnosed as"),
-                rows=tuple(
-                    (
-                        r.bug,
-                        r.group,
-                        ", ".join(r.caught_by) or _missed(r),
-                        "; ".join(r.diagnosed) or MISSING,
-                    )
-                    for r in rows
-                ),
-                left=4,
-                wraps=frozenset({0, 2, 3}),
-                alarming=frozenset(
-                    [(i, 2) for i, r in enumerate(rows) if not r.caught]
-                    + [(i, 3) for i, r in enumerate(rows) if r.named is False]
-                ),
-            )
-        )
+    print_grid(
+        console,
+        Grid(
+            name="self-test",
+            title="Seeded bugs",
+            note="caught by: the checks that must and did fail; diagnosed as: what was named",
+            headers=("bug", "kind", "caught by", "diagnosed as"),
+            rows=tuple(
+                (
+                    r.bug,
+                    r.group,
+                    ", ".join(r.caught_by) or _missed(r),
+                    "; ".join(r.diagnosed) or MISSING,
+                )
+                for r in rows
+            ),
+            left=4,
+            wraps=frozenset({0, 2, 3}),
+            alarming=frozenset(
+                [(i, 2) for i, r in enumerate(rows) if not r.caught]
+                + [(i, 3) for i, r in enumerate(rows) if r.named is False]
+            ),
+        ),
     )
     caught = sum(r.caught for r in rows)
     nameable = [r for r in rows if r.named is not None]

@@ -5,11 +5,13 @@ they show how an implementation grows where a clock cannot.
 
 - An operation is anything that PyTorch dispatches, views included.
 - Elements: the larger of what it reads and what it writes. A matrix product of [m, k] and [k, n]
-  counts m k n, one multiplication each; a sort of n counts n log2 n; a binary search counts
-  log2 n for each value that is looked up. A view works on nothing.
+  counts m k n, one multiplication each, and so do the distances of m points from n in k
+  dimensions; a sort of n counts n log2 n; a binary search among n counts log2 n for each value that
+  is looked up. A view works on nothing.
 - Bytes: the peak of live storages, of which ``dispatch_memory`` says what it sees and what not.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -39,8 +41,9 @@ class Work:
 
 
 _PRODUCTS = ("aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm", "aten::dot", "aten::mv")
-_SORTS = ("aten::sort", "aten::argsort", "aten::msort")
-_SEARCHES = ("aten::searchsorted", "aten::bucketize")
+_SORTS = ("aten::sort", "aten::argsort", "aten::msort", "aten::topk")
+_DISTANCES = {"aten::_cdist_forward": 0, "aten::_cdist_backward": 1}
+"""Where the first of the two sets of points stands among the arguments."""
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
@@ -51,20 +54,42 @@ def _tensors(value: Any) -> Iterator[Tensor]:
             yield from _tensors(item)
 
 
-def _elements(name: str, arguments: tuple[Any, ...], output: Any) -> int:
-    read = [t.numel() for t in _tensors(arguments)]
-    written = [t.numel() for t in _tensors(output)]
+def _argument(schema: Any, arguments: tuple[Any, ...], named: dict[str, Any], name: str) -> Any:
+    """An argument of an operation, wherever it was given; its default if it was not."""
+    if name in named:
+        return named[name]
+    for given, declared in itertools.zip_longest(arguments, schema.arguments):
+        if declared is not None and declared.name == name:
+            return declared.default_value if given is None else given
+    return None
+
+
+def _length(tensor: Tensor, dim: int = -1) -> int:
+    """Of one dimension, and at least 2, so that its logarithm counts something."""
+    return max(tensor.shape[dim], 2) if tensor.dim() else 2
+
+
+def _elements(schema: Any, arguments: tuple[Any, ...], named: dict[str, Any], output: Any) -> int:
+    name = schema.name
+    given = list(_tensors(arguments))
+    written = sum(t.numel() for t in _tensors(output))
     if name in _PRODUCTS:
-        matrices = [t for t in _tensors(arguments) if t.dim() >= 1]
+        matrices = [t for t in given if t.dim() >= 1]
         inner = matrices[-1].shape[-2] if matrices[-1].dim() > 1 else matrices[-1].shape[-1]
-        return sum(written) * inner
+        return written * inner
     if name in _SORTS:
-        length = max(next(_tensors(arguments)).shape[-1], 2)
-        return math.ceil(read[0] * math.log2(length))
-    if name in _SEARCHES:
-        length = max(next(_tensors(arguments)).shape[-1], 2)
-        return math.ceil(sum(written) * math.log2(length))
-    return max([*read, *written], default=0)
+        dim = _argument(schema, arguments, named, "dim")
+        dim = 0 if name == "aten::msort" else -1 if dim is None else dim
+        return math.ceil(given[0].numel() * math.log2(_length(given[0], dim)))
+    if name == "aten::searchsorted":
+        return math.ceil(written * math.log2(_length(given[0])))
+    if name == "aten::bucketize":
+        boundaries = _argument(schema, arguments, named, "boundaries")
+        return math.ceil(written * math.log2(_length(boundaries)))
+    if name in _DISTANCES:
+        one, other = given[_DISTANCES[name] : _DISTANCES[name] + 2]
+        return one.numel() * other.shape[-2]
+    return max((t.numel() for t in (*given, *_tensors(output))), default=0)
 
 
 class _Counter(TorchDispatchMode):
@@ -87,7 +112,7 @@ class _Counter(TorchDispatchMode):
         is_view, allocates = traits
         self.launches += 1
         if not is_view:
-            self.elements += _elements(func._schema.name, args, output)
+            self.elements += _elements(func._schema, args, kwargs or {}, output)
         if allocates:
             self.storages.add(output, () if is_view else args)
         return output

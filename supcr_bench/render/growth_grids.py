@@ -218,7 +218,7 @@ def prediction_grid(rows: Sequence[PeakPrediction]) -> Grid:
                 str(r.fitted_up_to),
                 format_bytes(r.predicted_bytes),
                 format_bytes(r.peak_bytes),
-                f"{r.error:+.2%}",
+                f"{round(r.error, 4) + 0.0:+.2%}",  # no -0.00 %
             )
             for r in rows
         ),

@@ -1,6 +1,9 @@
 """Grids as rich tables."""
 
 from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -24,6 +27,7 @@ def rich_table(grid: Grid) -> Table:
             justify="left" if index < grid.left else "right",
             overflow="fold",
             no_wrap=index not in grid.wraps,
+            min_width=None if index in grid.wraps else _width(grid, index),
             vertical="top",
         )
     for i, row in enumerate(grid.rows):
@@ -31,6 +35,20 @@ def rich_table(grid: Grid) -> Table:
             table.add_section()
         table.add_row(*(Text(text, style=_style(grid, (i, j))) for j, text in enumerate(row)))
     return table
+
+
+def _width(grid: Grid, column: int) -> int:
+    """Of the longest line in a column."""
+    texts = [*grid.headers[column].split("\n"), *(row[column] for row in grid.rows)]
+    return max(cell_len(text) for text in texts)
+
+
+def print_grid(console: Console, grid: Grid) -> None:
+    """Print a table. One that is wider than the terminal runs over; no figure loses a digit."""
+    table = rich_table(grid)
+    unbounded = console.options.update(max_width=10_000)
+    needed = Measurement.get(console, unbounded, table).minimum
+    console.print(table, width=max(console.width, needed), crop=False)
 
 
 def _style(grid: Grid, cell: tuple[int, int]) -> str:

@@ -115,13 +115,13 @@ class Forecast:
             return None
         # scipy takes a third of a second, so nothing that fails early waits for it.
         from supcr_bench.analysis.frontier import byte_fit
-        from supcr_bench.analysis.growth import exact_size
+        from supcr_bench.analysis.growth import size_of
 
         known.sort(key=lambda r: r.case.batch_size)
         fit = byte_fit(known)
         if fit is None:
             return None
-        size = exact_size(case)
+        size = size_of(case)
         return PeakForecast(fit.predict(size), *fit.bounds(size), known[-1].case.batch_size)
 
     def skip(self, implementation: str, case: Case, budget: Budget) -> Prediction | None:

@@ -191,6 +191,7 @@ class LocalExecutor:
                 case=cell.case(arm),
                 status=status,
                 reason=reason if arm == culprit or culprit is None else f"in forward: {reason}",
+                stage=activity.stage if activity else None,
                 session=cell.session,
                 time_limit_s=budget.time_limit_s,
                 memory_limit_bytes=budget.memory_limit_bytes,

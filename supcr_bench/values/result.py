@@ -39,6 +39,8 @@ class Result:
         case: the join key.
         status: how it ended.
         reason: why, in a sentence; ``None`` for a plain measurement.
+        stage: in which it was stopped from outside: ``agreement``, ``memory``, ``work`` or
+            ``time``; ``None`` where it was not.
         session: the execution of a cell that this came from. Samples are paired by position only
             within one session.
         loss: the value that the implementation returned.
@@ -89,6 +91,7 @@ class Result:
     case: Case
     status: Status
     reason: str | None = None
+    stage: str | None = None
     session: str | None = None
     loss: float | None = None
     reference_loss: float | None = None

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.values.case import Case
+from supcr_bench.values.cell import Budget
 from supcr_bench.values.growth_law import get_law
 from supcr_bench.values.result import Result, Status
 
@@ -53,27 +55,29 @@ def cell_samples(
 def sweep(
     random: np.random.Generator, laws: Mapping[str, Law], sizes: Sequence[int]
 ) -> list[Result]:
-    """One sweep; what would take too long is a row without a figure, as in a real one."""
-    results = []
+    """One sweep; what is forecast to take too long is skipped, as in a real one."""
+    results: list[Result] = []
+    forecast, budget = Forecast(), Budget(time_limit_s=TIME_LIMIT_S)
     for n in sizes:
         rounds = int(random.integers(6, 25))
-        names = [name for name, law in laws.items() if 9 * law.seconds(n) <= TIME_LIMIT_S]
+        skipped = {name: forecast.skip(name, Case(batch_size=n), budget) for name in laws}
+        names = [name for name in laws if skipped[name] is None]
         samples = cell_samples(random, [laws[name].seconds(n) for name in names], rounds)
         own = dict(zip(names, samples, strict=True))
         for name, law in laws.items():
-            known = own.get(name)
-            results.append(
-                Result(
-                    implementation=name,
-                    case=Case(batch_size=n),
-                    status=Status.MEASURED if known else Status.SKIPPED,
-                    session=f"N={n}",
-                    time_samples_s=known,
-                    launches=round(law.launches(n)) if known else None,
-                    predicted_s=None if known else law.seconds(n),
-                    time_limit_s=TIME_LIMIT_S,
-                )
+            known, prediction = own.get(name), skipped[name]
+            result = Result(
+                implementation=name,
+                case=Case(batch_size=n),
+                status=Status.MEASURED if known else Status.SKIPPED,
+                session=f"N={n}",
+                time_samples_s=known,
+                launches=round(law.launches(n)) if known else None,
+                predicted_s=prediction.seconds if prediction else None,
+                time_limit_s=TIME_LIMIT_S,
             )
+            forecast.observe(result)
+            results.append(result)
     return results
 
 

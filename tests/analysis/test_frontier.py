@@ -7,6 +7,7 @@ import pytest
 
 from supcr_bench.analysis.frontier import (
     CAPACITIES_BYTES,
+    batch_interval,
     byte_fit,
     frontier,
     input_bytes,
@@ -24,7 +25,8 @@ def test_the_largest_batch_fits_and_one_more_row_does_not() -> None:
     fit = byte_fit(results)
     assert fit is not None
     case = results[0].case
-    n, low, high = largest_batch(fit, case, 2**32)
+    n = largest_batch(fit, case, 2**32)
+    low, high = batch_interval(fit, n)
 
     def total(size: int) -> float:
         return 8 * size**3 + 40 * size**2 + input_bytes(case, size)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from supcr_bench.analysis.growth import Claims, Growth, exact_size, growth_of
+from supcr_bench.analysis.growth import Claims, Growth, growth_of, unrounded_size
 from supcr_bench.values.case import Case, Pass
 from supcr_bench.values.result import Result, Status
 from tests.examples import measured
@@ -75,9 +75,9 @@ def test_each_figure_is_judged_by_its_kind_and_beside_its_claim() -> None:
 
 
 def test_missing_labels_that_were_rounded_do_not_bend_a_law() -> None:
-    assert exact_size(Case(batch_size=16, nan_density=0.2)) == pytest.approx(13 / 0.8)
-    assert exact_size(Case(batch_size=16, nan_density=1.0)) == 16
-    assert exact_size(Case(batch_size=16, nan_density=None)) == 16
+    assert unrounded_size(Case(batch_size=16, nan_density=0.2)) == pytest.approx(13 / 0.8)
+    assert unrounded_size(Case(batch_size=16, nan_density=1.0)) == 16
+    assert unrounded_size(Case(batch_size=16, nan_density=None)) == 16
     results = [
         make_result(
             "one",
@@ -116,3 +116,26 @@ def test_memory_that_ran_out_where_the_law_says_it_should_not_is_said() -> None:
     (found,) = growth(results, "memory")
     assert found.verdict.law == "N^2"
     assert "ran out of 1 GiB at N=512, where its tensors take 1.05 MB" in found.verdict.evidence
+
+
+def test_batches_with_as_many_labels_or_none_count_once_or_not_at_all() -> None:
+    """At 97 % NaN both 32 and 40 rows leave one label: no logarithm, no quotient of sizes."""
+    for sizes in ((32, 40, 64), (2, 3, 4), (16, 32, 64, 128, 256)):
+        results = [
+            make_result(
+                "one", n=n, times=[1e-3] * 6, case={"nan_density": 0.97}, elements=n, peak_bytes=n
+            )
+            for n in sizes
+        ]
+        for found in growth_of(results, {}):
+            assert found.verdict.law is None or len(found.sizes) >= 5
+
+
+def test_a_call_that_was_stopped_while_it_was_recorded_bounds_nothing() -> None:
+    results: list[Result] = [measured(n, 1e-9 * n**3) for n in SIZES]
+    for stage in ("work", "time"):
+        ended = make_result(
+            "one", n=512, status=Status.TIMED_OUT, reason="", stage=stage, time_limit_s=1.0
+        )
+        (found,) = growth([*results, ended])
+        assert found.bounds == (() if stage == "work" else (512,))

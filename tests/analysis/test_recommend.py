@@ -1,5 +1,7 @@
 """Recommendations: the fastest that is right and fits, and an honest word on where figures end."""
 
+from functools import partial
+
 import pytest
 
 from supcr_bench.analysis.recommend import Question, Recommendation, Source, recommend
@@ -7,6 +9,10 @@ from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result, make_series
 
 SIZES = [16, 32, 64, 128, 256]
+
+
+def times(factor: float, n: int) -> float:
+    return factor * 1e-7 * n**2
 
 
 def run(dims: int = 2, factor: float = 1.0) -> list[Result]:
@@ -60,14 +66,72 @@ def test_between_dimensions_and_densities_it_interpolates_and_beyond_it_says_so(
     assert between.time is not None
     assert between.time.source is Source.INTERPOLATED
     assert between.time.value == pytest.approx(2.0 * 1e-9 * 64**3)
-    assert "extrapolated" in asked(results, 64, dims=16).explanation
-    assert "extrapolated" in asked(results, 64, dims=1, nan_density=0.9).explanation
+    beyond = asked(results, 64, dims=16)
+    assert "extrapolated" in beyond.explanation
+    assert beyond.candidates[0].time is not None
+    assert beyond.candidates[0].time.value == pytest.approx(16.0 * 1e-9 * 64**3)
+
+
+def test_what_was_not_measured_and_cannot_be_reached_is_refused() -> None:
+    for n, fields in ((64, {"nan_density": 0.9}), (64, {"dims": 16}), (10_000, {})):
+        found = asked(run(), n, **fields)
+        assert found.implementation is None
+        assert "only, too far from" in found.explanation
+
+
+def test_as_many_missing_labels_are_the_same_density() -> None:
+    found = asked(run(), 64, nan_density=0.2000001).candidates[0]
+    assert found.time is not None
+    assert found.time.source is Source.MEASURED
+
+
+def test_between_four_measured_places_both_axes_are_interpolated() -> None:
+    results = []
+    for dims in (1, 4):
+        for density in (0.0, 0.5):
+            case = {"dims": dims, "nan_density": density}
+            law = partial(times, dims)
+            results += make_series("one", SIZES, law, pass_="training", case=case)
+    found = asked(results, 64, dims=2, nan_density=0.25).candidates[0]
+    assert found.time is not None
+    assert found.time.source is Source.INTERPOLATED
+    assert found.time.value == pytest.approx(2 * 1e-7 * 64**2)
+
+
+def test_one_that_is_known_to_fail_there_is_not_used_beyond() -> None:
+    failed = make_result(
+        "cubic",
+        n=512,
+        pass_="training",
+        case={"dims": 2, "nan_density": 0.2},
+        status=Status.OUT_OF_MEMORY,
+        reason="an allocation of 1 GB failed",
+    )
+    found = asked([*run(), failed], 600)
+    assert found.implementation == "square"
+    assert "cubic is out: out of memory at N=512" in found.explanation.replace("Cubic", "cubic")
+    assert asked([*run(), failed], 64).implementation == "cubic"
+
+
+def test_the_usual_precision_temperature_and_labels_are_meant() -> None:
+    odd = make_series(
+        "odd", SIZES, lambda n: 1e-9, pass_="training", case={"dims": 2, "dtype": "float64"}
+    )
+    found = asked([*odd, *odd, *odd, *run()], 64)
+    assert found.implementation == "cubic"
+    assert "(float32, tau=0.1, d=64)" in found.explanation
+
+
+def test_labels_of_ones_own_bring_their_density() -> None:
+    case = {"dims": 2, "nan_density": None, "labels": "file:abc"}
+    results = make_series("one", SIZES, lambda n: 1e-7 * n**2, pass_="training", case=case)
+    assert asked(results, 64).implementation == "one"
 
 
 def test_what_does_not_fit_is_out_and_the_next_is_used() -> None:
     found = asked(run(), 64, memory_bytes=2**20)
     assert found.implementation == "square"
-    assert "Cubic is out: needs 2.13 MB, more than 1 MiB" in found.explanation
+    assert "Cubic is out: needs 2.13 MB (measured), more than 1 MiB" in found.explanation
 
 
 def test_a_wrong_one_is_out_however_fast() -> None:
@@ -103,7 +167,7 @@ def test_one_that_is_wrong_on_ties_is_out_where_there_are_none_too() -> None:
     )
     found = asked([*run(), tied, low], 32)
     assert found.implementation == "square"
-    assert "cubic is out: wrong at N=64 D=1 NaN 0% tied labels" in found.explanation
+    assert "Cubic is out: wrong at N=64 D=1 NaN 0% tied labels" in found.explanation
 
 
 def test_times_that_the_noise_hides_are_said_to_be_as_fast() -> None:

@@ -64,6 +64,9 @@ def found() -> Counter[str]:
                 for n in where_equal(laws[row.one], laws[row.other])
                 if row.sizes[0] <= n <= row.sizes[-1]
             ]
+            if row.size is None and row.small and row.small == row.large:
+                counts["none"] += 1
+                counts["none, and there is one"] += bool(true)
             if row.low is not None and row.high is not None:
                 low, high = row.low, row.high
                 counts["crossings"] += 1
@@ -98,3 +101,9 @@ def test_the_exponents_interval_covers_the_truth_in_93_to_97_percent(found: Coun
 def test_the_crossovers_interval_covers_the_truth_in_93_to_97_percent(found: Counter[str]) -> None:
     assert found["crossings"] >= 500
     assert 0.93 <= found["crossings covered"] / found["crossings"] <= 0.97
+
+
+def test_no_crossover_is_seldom_said_where_there_is_one(found: Counter[str]) -> None:
+    assert found["none"] >= 500
+    assert found["none, and there is one"] <= 0.01 * found["none"]
+    assert found["crossings"] >= 0.8 * found["true crossings"]

@@ -10,6 +10,8 @@ from supcr_bench.measure.work import Work, count_work
 from supcr_bench.values.case import Pass, Workload
 from tests.examples import implementation
 
+TALL = torch.rand(4096, 2)
+
 
 def work_of(name: str, n: int, pass_: Pass) -> Work:
     batch = make_batch(Workload(batch_size=n))
@@ -66,3 +68,28 @@ def test_a_product_counts_its_multiplications_and_a_sort_its_comparisons() -> No
 def test_views_are_launched_and_work_on_nothing() -> None:
     x = torch.ones(4, 6)
     assert count_work(lambda: x.t().unsqueeze(0)) == Work(2, 0, 0, 0)
+
+
+def test_a_sort_counts_the_length_of_what_it_sorts_along() -> None:
+    assert count_work(lambda: TALL.sort(dim=0)).elements == 4096 * 2 * 12
+    assert count_work(lambda: TALL.sort(dim=1)).elements == 4096 * 2
+    assert count_work(lambda: TALL.topk(1, dim=0)).elements == 4096 * 2 * 12
+
+
+def test_a_search_counts_the_logarithm_of_what_it_searches_in() -> None:
+    values, two = torch.rand(4096), torch.tensor([0.2, 0.7])
+    assert count_work(lambda: torch.bucketize(values, two)).elements == 4096
+    assert count_work(lambda: torch.searchsorted(two, values)).elements == 4096
+
+
+def test_distances_count_every_coordinate_of_every_pair() -> None:
+    one, other = torch.rand(6, 3), torch.rand(5, 3)
+    direct = count_work(lambda: torch.cdist(one, other, p=1))
+    assert direct.elements == 6 * 5 * 3
+
+
+def test_numbers_are_counted_too() -> None:
+    """A tensor without dimensions has no length, and must not end the count."""
+    number = torch.tensor(3.0)
+    assert count_work(lambda: number.sort()).launches >= 1
+    assert count_work(lambda: torch.bucketize(number, torch.tensor([1.0]))).launches >= 1

@@ -1,0 +1,66 @@
+"""A real headless Chromium, where the machine has one; else these tests skip and say so."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+DESKTOP = {"width": 1440, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium on this machine")
+    with playwright.sync_playwright() as p:
+        started = p.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        yield started
+        started.close()
+
+
+@dataclass
+class Opened:
+    """A page in the browser, and what it did beside being shown."""
+
+    page: "Page"
+    console: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def open_page(browser: "Browser") -> Iterator[Any]:
+    """Opens a file as ``open_page(path, hash, **context)``."""
+    contexts = []
+
+    def opened(path: Path, place: str = "", **options: Any) -> Opened:
+        context = browser.new_context(**{"viewport": DESKTOP, **options})
+        contexts.append(context)
+        found = Opened(context.new_page())
+        found.page.on("console", lambda message: found.console.append(message.text))
+        found.page.on("pageerror", lambda error: found.console.append(str(error)))
+        found.page.on("request", lambda request: found.requests.append(request.url))
+        found.page.goto(f"{path.as_uri()}{place}")
+        return found
+
+    yield opened
+    for context in contexts:
+        context.close()

@@ -1,0 +1,67 @@
+"""What the note's three implementations cost, counted here: growth laws, and peaks foretold."""
+
+import pytest
+
+from supcr_bench.analysis.counted_growth import Size, fit_counted, judge_counted
+from supcr_bench.inputs.tensors import make_batch
+from supcr_bench.measure.allocator_events import peak_cpu_bytes
+from supcr_bench.measure.work import count_work
+from supcr_bench.values.case import Pass, Workload
+from tests.examples import implementation
+
+SMALL = (12, 16, 20, 24, 32, 40)
+SIZES = (16, 24, 32, 48, 64, 96, 128, 192)
+
+
+def costs(name: str, n: int, pass_: Pass) -> tuple[int, int, int]:
+    """Launches, elements and peak bytes of one call."""
+    batch = make_batch(Workload(batch_size=n))
+    module = implementation(name).factory(temperature=0.1, weights=batch.weights, eps=1e-7)
+
+    def call() -> object:
+        batch.clear_gradients()
+        loss = module(batch.perturbed, batch.intact, batch.labels)[0]
+        if pass_ == "training":
+            loss.backward()
+        return loss
+
+    work = count_work(call)
+    return work.launches, work.elements, peak_cpu_bytes(call)
+
+
+@pytest.mark.parametrize(
+    ("name", "pass_", "launches", "work", "memory"),
+    [
+        ("loopy", "forward", "N^2", "N^3", "N^3"),
+        ("loopy", "training", "N^2", "N^4", "N^3"),
+        ("broadcast", "forward", "constant", "N^3", "N^3"),
+        ("broadcast", "training", "constant", "N^3", "N^3"),
+        ("rowsort", "forward", "N", "N^2 log N", "N^2"),
+        ("rowsort", "training", "N", "N^3", "N^2"),
+    ],
+)
+def test_counts_single_out_their_law(
+    name: str, pass_: Pass, launches: str, work: str, memory: str
+) -> None:
+    sizes = SMALL if name == "loopy" else SIZES
+    counted = [costs(name, n, pass_) for n in sizes]
+    laws = [
+        judge_counted([Size(n, n) for n in sizes], figures).law
+        for figures in zip(*counted, strict=True)
+    ]
+    assert laws == [launches, work, memory]
+
+
+@pytest.mark.parametrize("name", ["broadcast", "rowsort"])
+@pytest.mark.parametrize("pass_", ["forward", "training"])
+def test_the_peak_at_four_times_the_largest_size_is_foretold(name: str, pass_: Pass) -> None:
+    sizes = (20, 24, 32, 48, 64)
+    fit = fit_counted(
+        tuple(Size(n, n) for n in sizes),
+        tuple(float(costs(name, n, pass_)[2]) for n in sizes),
+    )
+    assert fit is not None
+    peak = costs(name, 256, pass_)[2]
+    assert fit.predict(Size(256, 256)) == pytest.approx(peak, rel=0.02)
+    low, high = fit.bounds(Size(256, 256))
+    assert low <= peak <= high
