@@ -188,16 +188,35 @@ def verify(
 
 @app.command()
 def report(
-    run: Annotated[str, typer.Argument(help="A run: its id, its path, or latest.")],
+    run: Annotated[
+        str, typer.Argument(help="A run: its id, its path, the path of its report, or latest.")
+    ],
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="In place of reports/<run id>/index.html."),
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Write how it compares with this one, from before."),
+    ] = None,
+    markdown: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The findings in short, for a pull request or a job."),
+    ] = None,
 ) -> None:
-    """Print a run's tables again and write its report, plots and CSV files."""
-    from supcr_bench.commands.report import report_run
+    """Print a run's tables again and write its report, plots and CSV files.
 
-    report_run(run, out)
+    With --against, print and write the comparison of the two instead; `compare` is the command that
+    exits with a finding.
+    """
+    if against is not None:
+        from supcr_bench.commands.against import write_comparison
+
+        write_comparison(run, against, out, markdown)
+    else:
+        from supcr_bench.commands.report import report_run
+
+        report_run(run, out, markdown)
 
 
 @app.command()

@@ -52,16 +52,9 @@ def compare_runs(request: CompareRequest) -> int:
         raise UsageError(f"--json: no folder {str(request.json.parent)!r}")
     margin = MARGIN if request.margin is None else _margin(request.margin)
     first, second = (load_run(name).require_complete() for name in (request.first, request.second))
-    comparison = compare_results(
-        first.results,
-        second.results,
-        environment_differences(first.environment, second.environment),
-        margin,
-    )
-    if not comparison.joined:
-        raise UsageError(f"{first.id} and {second.id} have no case in common: {_apart(comparison)}")
+    comparison = compare_loaded(first, second, margin)
     for position, run in (("First ", first), ("Second", second)):
-        console.print(Text(f"{position} {_run_line(run)}"), soft_wrap=True)
+        console.print(Text(f"{position} {run_line(run)}"), soft_wrap=True)
     for sentence in environment_sentences(comparison.differences):
         console.print(Text(sentence, style="yellow"), soft_wrap=True)
     for grid in comparison_grids(comparison):
@@ -76,6 +69,23 @@ def compare_runs(request: CompareRequest) -> int:
     return 3 if comparison.nothing_compared else 0
 
 
+def compare_loaded(first: Run, second: Run, margin: float = MARGIN) -> Comparison:
+    """Compare two runs that have been read.
+
+    Raises:
+        UsageError: the two have no case in common; says what sets them apart.
+    """
+    comparison = compare_results(
+        first.results,
+        second.results,
+        environment_differences(first.environment, second.environment),
+        margin,
+    )
+    if not comparison.joined:
+        raise UsageError(f"{first.id} and {second.id} have no case in common: {_apart(comparison)}")
+    return comparison
+
+
 def _margin(text: str) -> float:
     try:
         return parse_fraction(text)
@@ -83,7 +93,7 @@ def _margin(text: str) -> float:
         raise UsageError(f"--margin: {error}") from None
 
 
-def _run_line(run: Run) -> str:
+def run_line(run: Run) -> str:
     """Its id, its suite, and the code that it measured."""
     revision = run.info.get("revision")
     code = f"revision {str(revision)[:12]}" if revision else "no revision known"

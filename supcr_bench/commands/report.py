@@ -9,7 +9,9 @@ from rich.text import Text
 
 from supcr_bench.commands.verify import show_verified
 from supcr_bench.store.report_file import PAGE, embedded
+from supcr_bench.store.report_folder import SUMMARY_FILE, ReportSummary, reports_in
 from supcr_bench.store.run import RESULTS, Run, load_run
+from supcr_bench.values.errors import UsageError
 from supcr_bench.values.units import format_limit_bytes
 
 if TYPE_CHECKING:
@@ -46,18 +48,41 @@ def find_in(run: Run) -> "Findings":
 
 
 def default_page(run: Run) -> Path:
-    """Where a run's report goes: in ``reports/``, or into the run if that lies elsewhere."""
-    if run.path.parent.resolve() == RESULTS.resolve():
+    """Where a run's report goes: in ``reports/``, or into the run if its folder lies elsewhere."""
+    if run.path.is_file() or run.path.parent.resolve() == RESULTS.resolve():
         return REPORTS / run.id / PAGE
     return run.path / PAGE
 
 
-def show_and_write(run: Run, console: Console, page: Path | None = None) -> None:
-    """Print the tables; write CSV files, plots and the page; say where they are."""
+def require_folder(option: str, file: Path | None) -> None:
+    """Raise a UsageError for a file that could not be written."""
+    if file and not file.parent.is_dir():
+        raise UsageError(f"{option}: no folder {str(file.parent)!r}")
+
+
+def write_files(files: Mapping[Path, str | bytes]) -> None:
+    """Write each, in folders that are made for it."""
+    for path, content in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def list_reports() -> None:
+    """Write the list of what lies in ``reports/``."""
+    from supcr_bench.render.reports_index import render_reports_index
+
+    write_files({REPORTS / PAGE: render_reports_index(reports_in(REPORTS))})
+
+
+def show_and_write(
+    run: Run, console: Console, page: Path | None = None, markdown: Path | None = None
+) -> None:
+    """Print the tables; write CSV files, plots, the page and the Markdown; say where they are."""
     # matplotlib and scipy take a third of a second each: nothing that fails early waits for them.
     from supcr_bench.render.csv_tables import csv_tables
     from supcr_bench.render.grids import all_grids
     from supcr_bench.render.headline import headline
+    from supcr_bench.render.markdown import run_markdown
     from supcr_bench.render.plots import scaling_plots
     from supcr_bench.render.report import render_report
     from supcr_bench.render.terminal import print_grid
@@ -75,12 +100,14 @@ def show_and_write(run: Run, console: Console, page: Path | None = None) -> None
         console.print(Text(sentence), soft_wrap=True)
 
     plots = scaling_plots(run.results)
-    files: dict[Path, str | bytes] = {
-        run.path / "tables" / name: text for name, text in csv_tables(findings).items()
-    }
-    for plot in plots:
-        files[run.path / "plots" / f"{plot.name}.svg"] = plot.svg
-        files[run.path / "plots" / f"{plot.name}.png"] = plot.png
+    files: dict[Path, str | bytes] = {}
+    if run.path.is_dir():  # a report has no folder of a run to put them in
+        for name, text in csv_tables(findings).items():
+            files[run.path / "tables" / name] = text
+        for plot in plots:
+            files[run.path / "plots" / f"{plot.name}.svg"] = plot.svg
+            files[run.path / "plots" / f"{plot.name}.png"] = plot.png
+    listed = page is None and default_page(run).is_relative_to(REPORTS)
     page = page or default_page(run)
     line = environment_line(run.environment)
     files[page] = render_report(
@@ -91,16 +118,29 @@ def show_and_write(run: Run, console: Console, page: Path | None = None) -> None
         environment_line=line,
         data_address=embedded(run),
     )
-    for path, content in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-    console.print(
-        Text(f"\nResults {run.path}/ (measurements, tables, plots)\nReport  {page}"),
-        soft_wrap=True,
-    )
+    if listed:
+        summary = ReportSummary(
+            id=run.id,
+            suite=str(run.info["suite"]["name"]),
+            started_at=str(run.info.get("started_at") or ""),
+            headline=sentences[0],
+        )
+        files[page.parent / SUMMARY_FILE] = summary.to_json()
+    if markdown:
+        files[markdown] = run_markdown(run.info, findings, verifications, line)
+    write_files(files)
+    if listed:
+        list_reports()
+    results = f"{run.path}/ (measurements, tables, plots)" if run.path.is_dir() else run.path
+    console.print(Text(f"\nResults {results}\nReport  {page}"), soft_wrap=True)
 
 
-def report_run(name: str, out: Path | None) -> None:
-    """Print a stored run's tables and write its files."""
+def report_run(name: str, out: Path | None, markdown: Path | None) -> None:
+    """Print a stored run's tables and write its files.
+
+    Raises:
+        UsageError: the run cannot be read, or the Markdown has no folder to go to.
+    """
+    require_folder("--markdown", markdown)
     console = Console(highlight=False)
-    show_and_write(load_run(name).require_complete(), console, out)
+    show_and_write(load_run(name).require_complete(), console, out, markdown)

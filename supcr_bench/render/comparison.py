@@ -13,7 +13,7 @@ from supcr_bench.analysis.compare import (
     Difference,
     TimeVerdict,
 )
-from supcr_bench.render.grid import Grid, varied_columns
+from supcr_bench.render.grid import Facets, Grid, facets_of, varied_columns
 from supcr_bench.values.case import PASSES, Pass
 from supcr_bench.values.result import Status
 from supcr_bench.values.units import MISSING
@@ -97,6 +97,7 @@ def time_grid(comparison: Comparison, pass_: Pass) -> Grid:
         weak=frozenset(
             (i, verdict) for i, v in enumerate(verdicts) if v in (TimeVerdict.UNDECIDED, None)
         ),
+        facets=tuple(facets_of(r.case, r.implementation) for r in rows),
     )
 
 
@@ -144,6 +145,7 @@ def changes_grid(comparison: Comparison) -> Grid:
         for change in _changes(row):
             groups.setdefault(change.group, []).append(change)
     cells, alarming = [], set()
+    facets: list[Facets] = []
     for i, members in enumerate(groups.values()):
         first = min(members, key=lambda change: change.row.case.batch_size)
         case = first.row.case
@@ -151,6 +153,7 @@ def changes_grid(comparison: Comparison) -> Grid:
         where = f"{first.row.implementation} {case.pass_}, {case.describe_series()}, N={sizes}"
         several = len(members) > 1 and first.how != MISSING
         cells.append((where, first.what, f"at N={case.batch_size}: " * several + first.how))
+        facets.append(facets_of(case, first.row.implementation))
         if first.worse:
             alarming.add((i, 1))
     return Grid(
@@ -162,6 +165,7 @@ def changes_grid(comparison: Comparison) -> Grid:
         left=3,
         wraps=frozenset({0, 1, 2}),
         alarming=frozenset(alarming),
+        facets=tuple(facets),
     )
 
 
@@ -247,6 +251,19 @@ def _cost_sentence(comparison: Comparison) -> str | None:
     return f"{text[0].upper()}{text[1:]}." if text else None
 
 
+def comparison_verdict(comparison: Comparison) -> str:
+    """What two runs say of each other, in a sentence."""
+    if comparison.nothing_compared:
+        return "No figure could be held against another."
+    if not comparison.finding:
+        return "Nothing got worse that these runs can tell."
+    parts = [f"{name} became slower" for name in comparison.slower()]
+    findings = sum(r.finding is not None for r in comparison.rows)
+    if findings:
+        parts.append(f"{findings} results got worse beside time")
+    return f"{'; '.join(parts)}."
+
+
 def comparison_sentences(comparison: Comparison) -> list[str]:
     """What was found, in the order of reading."""
     only = [
@@ -260,8 +277,6 @@ def comparison_sentences(comparison: Comparison) -> list[str]:
     findings = sum(r.finding is not None for r in comparison.rows)
     if findings:
         sentences.append(f"{findings} results got worse beside time.")
-    if comparison.nothing_compared:
-        sentences.append("No figure could be held against another.")
-    elif not comparison.finding:
-        sentences.append("Nothing got worse that these runs can tell.")
+    if comparison.nothing_compared or not comparison.finding:
+        sentences.append(comparison_verdict(comparison))
     return [s for s in sentences if s]

@@ -84,8 +84,8 @@ def render_report(
             maps=maps,
             sections=sections,
             facets=facets,
-            filters=_filters(facets.values),
-            kind=_kind,
+            filters=filters_of(facets.values),
+            kind=cell_classes,
             environment_line=environment_line,
             data_address=data_address,
             css=page_css(),
@@ -131,7 +131,7 @@ def _facets(sections: Iterable[Section], maps: Iterable[Facets]) -> Iterable[Fac
             yield from grid.facets
 
 
-def _filters(facets: Sequence[Facets]) -> list[tuple[str, str, list[str]]]:
+def filters_of(facets: Sequence[Facets]) -> list[tuple[str, str, list[str]]]:
     """Name, label and values of what there is a choice of."""
     found = []
     for name, label in FILTERS.items():
@@ -141,7 +141,7 @@ def _filters(facets: Sequence[Facets]) -> list[tuple[str, str, list[str]]]:
     return found
 
 
-def _kind(grid: Grid, i: int, j: int) -> str:
+def cell_classes(grid: Grid, i: int, j: int) -> str:
     """The classes of a cell: how it stands out, and how it is set."""
     classes = []
     if j in grid.wraps:

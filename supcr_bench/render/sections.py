@@ -169,7 +169,7 @@ def make_sections(
             id="environment",
             title="Environment",
             short="Environment",
-            facts=_environment(info["environment"]) + _origin(info),
+            facts=environment_facts(info["environment"]) + origin_facts(info),
         ),
     ]
     return [section for section in sections if not section.empty]
@@ -202,7 +202,8 @@ def _budget(info: Mapping[str, Any]) -> list[tuple[str, str]]:
     return facts
 
 
-def _environment(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
+def environment_facts(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Machine and software: name and value of what is known."""
     return [
         (key.replace("_", " "), _plain(key, value))
         for key, value in environment.items()
@@ -218,7 +219,8 @@ def _plain(key: str, value: Any) -> str:
     return str(value)
 
 
-def _origin(info: Mapping[str, Any]) -> list[tuple[str, str]]:
+def origin_facts(info: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Which code measured, and when."""
     return [
         (name, str(value))
         for name, value in (

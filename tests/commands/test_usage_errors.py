@@ -42,7 +42,12 @@ WITHOUT_TENSORS = [
     (["run", "quick", "--labels", "nowhere.csv"], 2, "no labels file"),
     (["run", "quick", "--labels", "l.csv", "--dims", "2"], 2, "--dims has no meaning"),
     (["run", "--resume", "latest"], 2, "no runs in"),
+    (["run", "--resume", "page.html"], 2, "page.html is a report: name the run's folder"),
     (["report", "nothing"], 2, "no run 'nothing'"),
+    (["report", "page.html"], 2, "page.html holds no data of a run"),
+    (["report", "one", "--against", "two"], 2, "no run 'one'"),
+    (["report", "one", "--markdown", "no/where.md"], 2, "--markdown: no folder 'no'"),
+    (["report", "one", "--against", "two", "--markdown", "no/where.md"], 2, "no folder 'no'"),
     (["compare", "--help"], 0, ""),
     (["compare", "one"], 2, "Missing argument"),
     (["compare", "one", "two"], 2, "no run 'one'"),
@@ -54,6 +59,7 @@ WITHOUT_TENSORS = [
 def test_answers_without_importing_torch_pandas_or_matplotlib(
     arguments: list[str], status: int, words: str, tmp_path: Path
 ) -> None:
+    (tmp_path / "page.html").write_text("<p>no report")
     done = subprocess.run(
         [sys.executable, "-c", _PROBE.format(arguments=arguments, heavy=HEAVY)],
         cwd=tmp_path,

@@ -1,7 +1,6 @@
 """The page of a run: what it says, and that it keeps to itself."""
 
 from collections.abc import Mapping, Sequence
-from html.parser import HTMLParser
 from typing import Any
 
 from markupsafe import Markup
@@ -13,6 +12,7 @@ from supcr_bench.render.sections import Figure, Verified
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result, make_series
+from tests.outline import outline
 
 INFO: dict[str, Any] = {
     "id": "20260101T000000Z-<i>x</i>",
@@ -50,30 +50,6 @@ def usual() -> list[Result]:
             )
             results += make_series("rowsort", [n], lambda n: 1e-7 * n**2, pass_=pass_)
     return results
-
-
-class Outline(HTMLParser):
-    """Which tags a page has, which addresses it names, and which ids it gives."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.addresses: list[str] = []
-        self.ids: list[str] = []
-        self.headings: list[int] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.addresses += [v for k, v in attrs if k in ("src", "href", "xlink:href") and v]
-        self.ids += [v for k, v in attrs if k == "id" and v]
-        if tag in ("h1", "h2", "h3"):
-            self.headings.append(int(tag[1]))
-
-
-def outline(text: str) -> Outline:
-    found = Outline()
-    found.feed(text)
-    return found
 
 
 def test_names_and_errors_with_markup_in_them_show_as_text() -> None:

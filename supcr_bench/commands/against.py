@@ -1,0 +1,86 @@
+"""``supcr-bench report RUN --against RUN``: a run beside one from before, as a page."""
+
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+from rich.console import Console
+from rich.text import Text
+
+from supcr_bench.commands.compare import compare_loaded, run_line
+from supcr_bench.commands.report import (
+    REPORTS,
+    default_page,
+    list_reports,
+    require_folder,
+    write_files,
+)
+from supcr_bench.store.report_file import PAGE
+from supcr_bench.store.report_folder import SUMMARY_FILE, ReportSummary
+from supcr_bench.store.run import Run, load_run
+
+
+def write_comparison(name: str, against: str, out: Path | None, markdown: Path | None) -> None:
+    """Print what became of a run, and write the page and the Markdown.
+
+    Args:
+        name: the run after.
+        against: the run before.
+        out: the page, in place of the default one.
+        markdown: the same in short, if wanted.
+
+    Raises:
+        UsageError: a run cannot be read, or the two have no case in common.
+    """
+    require_folder("--markdown", markdown)
+    after, before = (load_run(n).require_complete() for n in (name, against))
+    comparison = compare_loaded(before, after)
+    # jinja2, numpy and scipy come in here, after everything that can be wrong without them.
+    from supcr_bench.render.comparison import (
+        comparison_sentences,
+        comparison_verdict,
+        environment_sentences,
+    )
+    from supcr_bench.render.comparison_page import Side, render_comparison
+    from supcr_bench.render.markdown import comparison_markdown
+
+    page = out or REPORTS / f"{after.id}-against-{before.id}" / PAGE
+    first, second = (
+        Side(id=run.id, info=run.info, results=run.results, report=_address(run, page))
+        for run in (before, after)
+    )
+    files: dict[Path, str | bytes] = {page: render_comparison(first, second, comparison)}
+    if out is None:
+        summary = ReportSummary(
+            id=f"{after.id} against {before.id}",
+            suite=str(after.info["suite"]["name"]),
+            started_at=str(after.info.get("started_at") or ""),
+            headline=comparison_verdict(comparison),
+        )
+        files[page.parent / SUMMARY_FILE] = summary.to_json()
+    if markdown:
+        files[markdown] = comparison_markdown(before.id, after.id, comparison)
+    write_files(files)
+    if out is None:
+        list_reports()
+    console = Console(highlight=False)
+    for position, run in (("First ", before), ("Second", after)):
+        console.print(Text(f"{position} {run_line(run)}"), soft_wrap=True)
+    for sentence in [
+        *environment_sentences(comparison.differences),
+        *comparison_sentences(comparison),
+    ]:
+        console.print(Text(sentence), soft_wrap=True)
+    console.print(Text(f"\nComparison {page}"), soft_wrap=True)
+
+
+def _address(run: Run, page: Path) -> str | None:
+    """Of a run's report as seen from a page, where it has one and no drive lies between them."""
+    report = run.path if run.path.is_file() else default_page(run)
+    if not report.is_file():
+        return None
+    try:
+        relative = os.path.relpath(report.resolve(), page.parent.resolve())
+    except ValueError:  # on Windows: another drive
+        return None
+    return quote(Path(relative).as_posix())

@@ -1,0 +1,81 @@
+"""What a run and a comparison say, as Markdown."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from supcr_bench.analysis.compare import compare_results
+from supcr_bench.analysis.findings import find
+from supcr_bench.render.markdown import comparison_markdown, escape, run_markdown
+from supcr_bench.values.result import Result, Status
+from tests.made_results import make_result, make_series
+from tests.made_verifications import OFF, make_verification
+
+INFO: dict[str, Any] = {"id": "20260101T000000Z-made_up", "suite": {"name": "made_up"}}
+
+
+def usual(name: str = "rowsort") -> list[Result]:
+    slow = make_series("broadcast", [8, 16, 32], lambda n: 1e-5 * n**3, pass_="training")
+    return slow + make_series(name, [8, 16, 32], lambda n: 1e-3 * n, pass_="training")
+
+
+def summary(results: list[Result], *verifications: Any) -> str:
+    findings = find(results, {}, "torchcell")
+    return run_markdown(INFO, findings, verifications, "a CPU, 2 CPUs")
+
+
+def test_the_first_screen_is_there_sentences_claims_recommendations_environment() -> None:
+    text = summary(usual(), make_verification("rowsort", OFF))
+    assert text.startswith("## supcr-bench: made\\_up\n\n- broadcast and rowsort agree with")
+    assert "- rowsort is not right by the definition (torchcell): 1 of 3 checks fail.\n" in text
+    assert "\n| claim | verdict | evidence |\n| --- | --- | --- |\n| All three give" in text
+    assert "| rowsort takes less memory than broadcast. | " in text
+    assert "### What to use in training\n\n| N | D=1, 0% NaN |\n| --- | --- |\n" in text
+    assert "\n| 8 | broadcast |\n| 16 | rowsort |\n| 32 | rowsort |\n" in text
+    assert text.endswith("\n\nRun 20260101T000000Z-made\\_up. a CPU, 2 CPUs.\n")
+
+
+def test_who_is_wrong_stands_beside_what_to_use() -> None:
+    results = usual()
+    results[0] = replace(results[0], status=Status.WRONG, reason="off")
+    assert "\n| 8 | rowsort (broadcast wrong) |\n" in summary(results)
+
+
+def test_names_cannot_break_a_table_or_become_markup() -> None:
+    name = "a|b`c`*d*[e](f)<img src=x>\n# g"
+    text = summary([*usual(name), make_result(name, n=64, status=Status.FAILED, reason="|\n|")])
+    assert "| 16 | a\\|b\\`c\\`\\*d\\*\\[e\\](f)&lt;img src=x&gt; \\# g |\n" in text
+    assert "<img" not in text
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert {line.count("|") - line.count("\\|") for line in rows} == {3, 4}
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("plain N^2 log N, 5 %", "plain N^2 log N, 5 %"),
+        ("a_b~c~$d$", "a\\_b\\~c\\~\\$d\\$"),
+        ("back\\slash & <i>", "back\\\\slash &amp; &lt;i&gt;"),
+        (" two\n lines\t", "two lines"),
+    ],
+)
+def test_text_shows_as_it_is(text: str, escaped: str) -> None:
+    assert escape(text) == escaped
+
+
+def test_a_comparison_says_its_verdict_and_what_changed() -> None:
+    later = [replace(r, elements=2) for r in (replace(r, elements=1) for r in usual())]
+    first = [replace(r, elements=1) for r in usual()]
+    text = comparison_markdown("one_run", "two", compare_results(first, later))
+    assert text.startswith("## supcr-bench: two against one\\_run\n\n**6 results got worse beside")
+    assert "\n- 6 results in both runs.\n" in text
+    assert "### What changed beside time\n\n| what | change | how |\n| --- | --- | --- |\n" in text
+    assert "| elements: more | at N=8: 1, then 2 (x2.00) |\n" in text
+    same = comparison_markdown("one", "two", compare_results(first, first))
+    assert "What changed" not in same
+    assert same.count("Nothing got worse that these runs can tell.") == 1
+
+
+def test_the_same_run_makes_the_same_text() -> None:
+    assert summary(usual()) == summary(usual())

@@ -1,0 +1,31 @@
+"""The list of reports."""
+
+from supcr_bench.render.reports_index import render_reports_index
+from supcr_bench.store.report_folder import ReportSummary
+from tests.outline import outline
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+def test_each_report_is_a_row_with_its_link() -> None:
+    text = render_reports_index(
+        [
+            ("b", ReportSummary(id="b", suite="quick", started_at="2026", headline="All is well.")),
+            ("a", ReportSummary(id="a")),
+        ]
+    )
+    assert outline(text).addresses == ["#main", "./b/index.html", "./a/index.html"]
+    assert text.index(">b</a>") < text.index("All is well.") < text.index(">a</a>")
+    assert outline(text).tags.count("h1") == outline(text).tags.count("main") == 1
+
+
+def test_names_with_markup_in_them_show_as_text_and_lead_nowhere_else() -> None:
+    text = render_reports_index(
+        [("javascript:alert(1)/..?#x", ReportSummary(id=HOSTILE, suite=HOSTILE, headline=HOSTILE))]
+    )
+    assert HOSTILE not in text
+    assert outline(text).addresses[1] == "./javascript%3Aalert%281%29%2F..%3F%23x/index.html"
+
+
+def test_no_reports_are_said() -> None:
+    assert "There are none." in render_reports_index([])
