@@ -125,7 +125,7 @@ def _growth(members: Sequence[Result], figure: FigureName, claims: Claims) -> Gr
     points = rising([(r, value) for r in members if (value := of(r))])
     if len(points) < 2:
         return None
-    bounds = _time_bounds(members) if figure == "time" else []
+    bounds = time_bounds(members) if figure == "time" else []
     if figure == "time":
         verdict = judge_timed(_timed_series(points, bounds))
     else:
@@ -146,7 +146,7 @@ def _growth(members: Sequence[Result], figure: FigureName, claims: Claims) -> Gr
     )
 
 
-def _time_bounds(members: Sequence[Result]) -> list[tuple[Result, float]]:
+def time_bounds(members: Sequence[Result]) -> list[tuple[Result, float]]:
     """What a call takes at least where it was not timed."""
     bounds, timed_out = [], False
     for r in members:
