@@ -79,11 +79,12 @@ def show_and_write(
 ) -> None:
     """Print the tables; write CSV files, plots, the page and the Markdown; say where they are."""
     # matplotlib and scipy take a third of a second each: nothing that fails early waits for them.
+    from supcr_bench.render.charts import charts_of
     from supcr_bench.render.csv_tables import csv_tables
+    from supcr_bench.render.figures import figures_of
     from supcr_bench.render.grids import all_grids
     from supcr_bench.render.headline import headline
     from supcr_bench.render.markdown import run_markdown
-    from supcr_bench.render.plots import scaling_plots
     from supcr_bench.render.report import render_report
     from supcr_bench.render.terminal import print_grid
     from supcr_bench.render.verification_grids import verified
@@ -99,21 +100,21 @@ def show_and_write(
     for sentence in sentences:
         console.print(Text(sentence), soft_wrap=True)
 
-    plots = scaling_plots(run.results)
+    charts = charts_of(findings)
     files: dict[Path, str | bytes] = {}
     if run.path.is_dir():  # a report has no folder of a run to put them in
         for name, text in csv_tables(findings).items():
             files[run.path / "tables" / name] = text
-        for plot in plots:
-            files[run.path / "plots" / f"{plot.name}.svg"] = plot.svg
-            files[run.path / "plots" / f"{plot.name}.png"] = plot.png
+        for chart in charts:
+            files[run.path / "plots" / f"{chart.name}.svg"] = chart.standalone_svg
+            files[run.path / "plots" / f"{chart.name}.png"] = chart.png()
     listed = page is None and default_page(run).is_relative_to(REPORTS)
     page = page or default_page(run)
     line = environment_line(run.environment)
     files[page] = render_report(
         run.info,
         findings,
-        charts={},
+        charts=figures_of(findings, charts),
         verified=[verified(found) for found in verifications],
         environment_line=line,
         data_address=embedded(run),

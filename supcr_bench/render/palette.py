@@ -1,37 +1,75 @@
 """Colours that stay with their implementation, and that colour-blind readers can tell apart.
 
-The eight of Okabe and Ito ("Color Universal Design", 2008), black left out: it is the text's.
+One set for a light ground and one for a dark one. Each colour has a contrast of at least 3:1 on its
+ground, and any two of a set stay apart with protanopia, deuteranopia and tritanopia as well;
+tests/render/test_palette.py holds both. Marker and dashes tell implementations apart without any
+colour. Beyond eight implementations colours begin again, with other dashes.
 """
 
 from collections.abc import Sequence
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#B5A300")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_FIXED = ("broadcast", "loopy", "rowsort")
-
-
-def _index(name: str, names: Sequence[str]) -> int:
-    """A fixed place for the note's three, the next free ones for others in order of name."""
-    if name in _FIXED:
-        return _FIXED.index(name)
-    others = sorted(n for n in names if n not in _FIXED)
-    return len(_FIXED) + others.index(name)
+LIGHT = (
+    "#003ffd",  # blue
+    "#be881d",  # ochre
+    "#214e3b",  # green
+    "#a3119e",  # purple
+    "#5f4c08",  # brown
+    "#0d95ff",  # sky
+    "#2408aa",  # indigo
+    "#ef3080",  # rose
+)
+DARK = (
+    "#2f76fa",
+    "#d56a12",
+    "#4dfba6",
+    "#c670b2",
+    "#f3e23a",
+    "#c9f6ff",
+    "#a888f6",
+    "#e8305a",
+)
+_MARKERS = ("o", "s", "D", "^", "P", "v", "h")
+_DASHES: tuple[tuple[float, ...], ...] = ((), (6, 2), (2, 1.5), (8, 2, 2, 2), (4, 1.5, 1.5, 1.5))
+"""On and off, in widths of the line; nothing for a solid one."""
 
 
 def colour(name: str, names: Sequence[str]) -> str:
-    """The colour of an implementation among these."""
-    return _COLOURS[_index(name, names) % len(_COLOURS)]
+    """The colour of an implementation on a light ground.
 
-
-def marker(name: str, names: Sequence[str]) -> str:
-    """The marker of an implementation among these; shape tells as much as colour."""
-    return _MARKERS[_index(name, names) % len(_MARKERS)]
+    Args:
+        name: whose.
+        names: of every implementation of the run, in order of first appearance.
+    """
+    return LIGHT[names.index(name) % len(LIGHT)]
 
 
 def variable(name: str, names: Sequence[str]) -> str:
     """The CSS variable of that colour, which a page sets for light and for dark."""
-    return f"--series-{_index(name, names) % len(_COLOURS) + 1}"
+    return f"--series-{names.index(name) % len(LIGHT) + 1}"
 
 
-CHART_CSS = ":root { " + " ".join(f"--series-{i}: {c};" for i, c in enumerate(_COLOURS, 1)) + " }"
-"""The variables, for a page."""
+def marker(name: str, names: Sequence[str]) -> str:
+    """The marker of an implementation, as matplotlib calls it; shape tells as much as colour."""
+    return _MARKERS[names.index(name) % len(_MARKERS)]
+
+
+def dashes(name: str, names: Sequence[str]) -> tuple[float, ...]:
+    """The dashes of an implementation's line."""
+    return _DASHES[names.index(name) % len(_DASHES)]
+
+
+def palette_css() -> str:
+    """The variables: light, dark where the system or ``html[data-theme]`` says so, light on paper.
+
+    An attribute of the page wins over the system.
+    """
+    light, dark = (
+        " ".join(f"--series-{i}: {value};" for i, value in enumerate(values, start=1))
+        for values in (LIGHT, DARK)
+    )
+    return (
+        f":root {{ {light} }}\n"
+        "@media screen and (prefers-color-scheme: dark) "
+        f'{{ :root:not([data-theme="light"]) {{ {dark} }} }}\n'
+        f'@media screen {{ :root[data-theme="dark"] {{ {dark} }} }}\n'
+    )

@@ -9,10 +9,10 @@ from markupsafe import Markup
 
 from supcr_bench.analysis.claims import Holds
 from supcr_bench.analysis.findings import Findings
+from supcr_bench.render.charts import CHART_CSS
 from supcr_bench.render.grid import Facets, Grid
 from supcr_bench.render.grids import all_grids
 from supcr_bench.render.headline import headline
-from supcr_bench.render.palette import CHART_CSS
 from supcr_bench.render.recommendation_map import recommendation_maps
 from supcr_bench.render.sections import Figure, Section, Verified, make_sections
 

@@ -67,7 +67,12 @@ def test_a_run_measures_shows_and_writes_everything(cli: Cli, workplace: Path) -
 
     cost = pd.read_csv(path / "tables" / "cost.csv")
     assert len(cost) == len(run.results)
-    assert {p.name for p in (path / "plots").iterdir()} == {"scaling-1.svg", "scaling-1.png"}
+    assert {p.name for p in (path / "plots").iterdir()} == {
+        f"{figure}-{pass_}-1.{ending}"
+        for figure in ("time", "memory")
+        for pass_ in ("forward", "training")
+        for ending in ("svg", "png")
+    }
     page = (workplace / "reports" / path.name / "index.html").read_text()
     assert "<svg" in page and "http://" not in page.replace("http://www.w3.org", "")
 

@@ -1,0 +1,72 @@
+"""A chart as a value: its drawing, and all that a page says around it."""
+
+import io
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+from matplotlib.figure import Figure
+
+from supcr_bench.render.palette import palette_css
+
+Section = Literal["time", "memory", "nan-density", "dims"]
+
+CHART_CSS = (
+    palette_css()
+    + """\
+.chart { display: block; width: 100%; min-width: 30rem; height: auto; overflow: visible; }
+.chart .point, .chart .crossing { cursor: default; }
+.chart .point:focus { outline: none; }
+.chart .point:focus use, .chart .point:hover use { stroke: currentColor; stroke-width: 3; }
+.chart .point:focus-visible { outline: 2px solid currentColor; outline-offset: 3px; }
+@media print { .chart { min-width: 0; } }
+"""
+)
+"""For a page, once. It builds on the page's ``--line``, ``--quiet`` and ``--paper``."""
+
+
+@contextmanager
+def no_glyph_warnings() -> Iterator[None]:
+    """While drawing: a name may be in a script that matplotlib's font lacks and a page's has."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A chart.
+
+    Attributes:
+        name: of its files and its anchor, and the beginning of every id in its drawing.
+        title: what is seen, in words computed from the data.
+        subtitle: what is drawn: the figure, the pass and what the cases have in common.
+        section: of the page.
+        filters: what it is about, as texts: some of ``device``, ``pass``, ``dims``,
+            ``nan-density`` and ``labels``. An axis that the chart spans is not among them.
+        svg: for within a page: no ground and no title, colours by CSS variables. Points are
+            ``g.point``, lines, bands and labels ``.series``, both with ``data-implementation``;
+            crossovers are ``g.crossing`` with ``data-one`` and ``data-other``.
+        description: a text alternative, in a few sentences.
+        standalone_svg: for a file: with its title, dark on white.
+        figure: what both were drawn from.
+    """
+
+    name: str
+    title: str
+    subtitle: str
+    section: Section
+    filters: Mapping[str, str]
+    svg: str
+    description: str
+    standalone_svg: str
+    figure: Figure = field(repr=False, compare=False)
+
+    def png(self) -> bytes:
+        """The same as ``standalone_svg``, about 1250 pixels wide."""
+        data = io.BytesIO()
+        with no_glyph_warnings():
+            self.figure.savefig(data, format="png", dpi=150)
+        return data.getvalue()
