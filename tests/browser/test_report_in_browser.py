@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from supcr_bench.render.charts import charts_of
-from supcr_bench.render.figures import figures_of
 
 from supcr_bench.analysis.findings import find
 from supcr_bench.analysis.growth import Claims
+from supcr_bench.render.charts import charts_of
+from supcr_bench.render.figures import figures_of
 from supcr_bench.render.report import render_report
 from supcr_bench.render.sections import Verified
 from supcr_bench.values.case import PASSES
