@@ -233,8 +233,11 @@ def fit_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> CountedF
     return None
 
 
-def judge_counted(sizes: Sequence[Size], figures: Sequence[float]) -> GrowthVerdict:
+@lru_cache(maxsize=4096)
+def judge_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> GrowthVerdict:
     """The law that counted figures follow; see the module for how.
+
+    Kept, because the same work on other labels, or in another pass, has the same counts.
 
     Args:
         sizes: rising, at least 2 each.
@@ -245,7 +248,7 @@ def judge_counted(sizes: Sequence[Size], figures: Sequence[float]) -> GrowthVerd
             law=None,
             evidence=f"counted at {len(sizes)} sizes; it takes {FEWEST_SIZES} to tell laws apart",
         )
-    fit = fit_counted(tuple(sizes), tuple(figures))
+    fit = fit_counted(sizes, figures)
     if fit is None:
         return GrowthVerdict(
             law=None, evidence=f"no sum of growth laws comes within {TOLERANCE:.1%} of the counts"

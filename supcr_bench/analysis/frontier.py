@@ -8,6 +8,7 @@ peak is predicted from the sizes up to a quarter of it; the prediction is stored
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from scipy.optimize import brentq
 
@@ -99,8 +100,12 @@ def largest_batch(fit: CountedFit, case: Case, capacity_bytes: float) -> int:
     return n if total(n) <= capacity_bytes else n - 1
 
 
+@lru_cache(maxsize=4096)
 def batch_interval(fit: CountedFit, batch_size: int) -> tuple[int, int]:
-    """The smallest and the largest batch that the byte law leaves open beside the largest one."""
+    """The smallest and the largest batch that the byte law leaves open beside the largest one.
+
+    Kept, because the same bytes in another pass, or on other labels, have the same interval.
+    """
     if batch_size < 2:
         return batch_size, batch_size
     # Near the frontier bytes are a power of N, so their interval becomes one of N by its exponent.

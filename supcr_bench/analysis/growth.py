@@ -129,7 +129,9 @@ def _growth(members: Sequence[Result], figure: FigureName, claims: Claims) -> Gr
     if figure == "time":
         verdict = judge_timed(_timed_series(points, bounds))
     else:
-        verdict = judge_counted([size_of(r.case) for r, _ in points], [y for _, y in points])
+        verdict = judge_counted(
+            tuple(size_of(r.case) for r, _ in points), tuple(float(y) for _, y in points)
+        )
         if figure == "memory":
             verdict = _contradicted(verdict, members)
     (before, small), (last, large) = points[-2:]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from supcr_bench.analysis.findings import Findings
 
 REPORTS = Path("reports")
+LARGE_RUN = 2000
 
 
 def environment_line(environment: Mapping[str, Any]) -> str:
@@ -100,7 +101,8 @@ def show_and_write(
     for sentence in sentences:
         console.print(Text(sentence), soft_wrap=True)
 
-    charts = charts_of(findings)
+    # A chart is 30 kB, and of a run of thousands of results the page is to be mailed too.
+    charts = charts_of(findings, at_most=4 if len(run.results) < LARGE_RUN else 2)
     files: dict[Path, str | bytes] = {}
     if run.path.is_dir():  # a report has no folder of a run to put them in
         for name, text in csv_tables(findings).items():

@@ -74,7 +74,7 @@ class Cpu:
         kept = call()
         elapsed_ns = time.perf_counter_ns() - start
         del kept
-        return Elapsed(elapsed_ns * 1e-9)
+        return Elapsed(elapsed_ns / 1e9)
 
     def peak_memory(self, call: Callable[[], object]) -> PeakMemory:
         """By the allocator's events."""
@@ -123,7 +123,7 @@ class Accelerator:
         elapsed_ns = time.perf_counter_ns() - start
         del kept
         device_s = events[0].elapsed_time(events[1]) * 1e-3 if events else None
-        return Elapsed(elapsed_ns * 1e-9, device_s)
+        return Elapsed(elapsed_ns / 1e9, device_s)
 
     def peak_memory(self, call: Callable[[], object]) -> PeakMemory:
         """By the allocator's statistics, or on MPS by what is allocated afterwards."""

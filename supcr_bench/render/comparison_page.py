@@ -15,6 +15,7 @@ from supcr_bench.render.comparison import (
 )
 from supcr_bench.render.grid import Grid, facets_of, varied_columns
 from supcr_bench.render.report import (
+    MOST_ROWS,
     FacetIndex,
     cell_classes,
     filters_of,
@@ -72,6 +73,7 @@ def render_comparison(first: Side, second: Side, comparison: Comparison) -> str:
             facets=facets,
             filters=filters_of(facets.values),
             kind=cell_classes,
+            most_rows=MOST_ROWS,
             css=page_css(),
             script=page_script(),
         )

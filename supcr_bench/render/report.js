@@ -41,6 +41,9 @@
       const off = only !== undefined && element.dataset.implementation !== only;
       if (element instanceof SVGElement) element.style.display = off ? "none" : "";
       else element.hidden = off;
+      if (element.tagName === "TH") { // and its column
+        for (const row of element.closest("table").tBodies[0].rows) row.cells[element.cellIndex].hidden = off;
+      }
     }
     for (const block of all("[data-empties]")) {
       const parts = all("[data-f]", block);

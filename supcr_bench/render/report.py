@@ -25,6 +25,8 @@ FILTERS = {
     "implementation": "implementation",
 }
 """What a page can be filtered by, and how it is called."""
+MOST_ROWS = 200
+"""Of a table on a page: what more there is, nobody reads there, and a mail does not take."""
 _VERDICT_CLASSES = {
     Holds.YES: "yes",
     Holds.CONDITION: "some",
@@ -86,6 +88,7 @@ def render_report(
             facets=facets,
             filters=filters_of(facets.values),
             kind=cell_classes,
+            most_rows=MOST_ROWS,
             environment_line=environment_line,
             data_address=data_address,
             css=page_css(),

@@ -18,8 +18,8 @@ def plain(sizes: list[float]) -> tuple[Size, ...]:
 EXAMPLES = settings(deadline=None, derandomize=True, max_examples=60)
 
 
-def counts(*terms: tuple[float, str], sizes: list[float] = SIZES) -> list[float]:
-    return [sum(c * LAWS[law].of(n) for c, law in terms) for n in sizes]
+def counts(*terms: tuple[float, str], sizes: list[float] = SIZES) -> tuple[float, ...]:
+    return tuple(sum(c * LAWS[law].of(n) for c, law in terms) for n in sizes)
 
 
 @pytest.mark.parametrize("name", LAWS)
@@ -47,7 +47,7 @@ def test_slower_terms_beside_a_law_do_not_hide_it(
 
 
 def test_pairs_of_different_rows_follow_the_law_of_all_pairs() -> None:
-    found = judge_counted(plain(SIZES), [30 * n * (n - 1) + 11 * n for n in SIZES])
+    found = judge_counted(plain(SIZES), tuple(30 * n * (n - 1) + 11 * n for n in SIZES))
     assert found.law == "N^2"
 
 
@@ -81,7 +81,7 @@ def test_a_faster_term_of_little_weight_is_seen_where_the_counts_show_it(
 
 def test_work_on_all_rows_beside_work_on_labelled_ones_is_met_exactly() -> None:
     sizes = tuple(Size(n, n - round(0.2 * n)) for n in (16, 23, 32, 45, 64, 91, 128, 181, 256))
-    figures = [31.0 * s.labelled * (s.labelled - 1) + 64 * s.rows + 80 for s in sizes]
+    figures = tuple(31.0 * s.labelled * (s.labelled - 1) + 64 * s.rows + 80 for s in sizes)
     found = judge_counted(sizes, figures)
     assert found.law == "N^2"
     assert "exactly" in found.evidence
@@ -89,7 +89,7 @@ def test_work_on_all_rows_beside_work_on_labelled_ones_is_met_exactly() -> None:
 
 def test_a_faster_law_that_could_hide_among_small_sizes_is_left_open() -> None:
     few = [16.0, 18.0, 20.0, 22.0, 24.0]
-    found = judge_counted(plain(few), [300 * n**2 + 5 * n for n in few])
+    found = judge_counted(plain(few), tuple(300 * n**2 + 5 * n for n in few))
     assert found.law is None
     assert found.candidates == ("N^2", "N^2 log N")
     assert "would not show; needs N up to about" in found.evidence
@@ -97,21 +97,21 @@ def test_a_faster_law_that_could_hide_among_small_sizes_is_left_open() -> None:
 
 def test_sizes_far_apart_are_no_trouble() -> None:
     sizes = [2.0**k for k in range(4, 21)]
-    assert judge_counted(plain(sizes), [n**4 + 5 for n in sizes]).law == "N^4"
+    assert judge_counted(plain(sizes), tuple(n**4 + 5 for n in sizes)).law == "N^4"
 
 
 def test_few_sizes_and_figures_on_no_law_cannot_be_told() -> None:
     few = judge_counted(plain(SIZES[:4]), counts((1.0, "N^3"), sizes=SIZES[:4]))
     assert few.law is None
     assert "takes 5" in few.evidence
-    jagged = judge_counted(plain(SIZES), [1e6, 1e3, 1e6, 1e3, 1e6, 1e3])
+    jagged = judge_counted(plain(SIZES), (1e6, 1e3, 1e6, 1e3, 1e6, 1e3))
     assert jagged.law is None
     assert "no sum of growth laws" in jagged.evidence
 
 
 def test_small_sizes_that_take_another_path_are_left_out_and_it_is_said() -> None:
     figures = counts((3.0, "N^2"))
-    found = judge_counted(plain(SIZES), [figures[0] * 1.1, *figures[1:]])
+    found = judge_counted(plain(SIZES), (figures[0] * 1.1, *figures[1:]))
     assert found.law == "N^2"
     assert "from N=32 on" in found.evidence
 

@@ -46,7 +46,7 @@ def test_counts_single_out_their_law(
     sizes = SMALL if name == "loopy" else SIZES
     counted = [costs(name, n, pass_) for n in sizes]
     laws = [
-        judge_counted([Size(n, n) for n in sizes], figures).law
+        judge_counted(tuple(Size(n, n) for n in sizes), tuple(map(float, figures))).law
         for figures in zip(*counted, strict=True)
     ]
     assert laws == [launches, work, memory]
