@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from supcr_bench.analysis.recommend import most_alike
 from supcr_bench.analysis.summary import cost_row, fastest_by_size, implementations_of
-from supcr_bench.render.cells import SHORT_STATUS, nan_text, series_text
+from supcr_bench.render.cells import SHORT_STATUS, nan_text
 from supcr_bench.render.grid import Facets
 from supcr_bench.render.palette import variable
 from supcr_bench.values.case import PASSES, Case
@@ -90,8 +90,8 @@ def _map(results: Sequence[Result], names: Sequence[str], several: bool) -> Reco
         id=f"map-{case.pass_}-{case.device.replace(':', '-')}",
         title=f"What to use in {where}",
         note=(
-            f"The fastest that is right, as measured; by batch size N. {series_text(case)}, "
-            "dimensions and NaN density as in the columns."
+            f"The fastest that is right, as measured, by batch size N; {case.dtype}, "
+            f"tau={case.temperature:g}, d={case.embedding_size}."
         ),
         headers=tuple(f"D={d}, {_density(by_case, d, x)} NaN" for d, x in columns),
         rows=rows,

@@ -127,7 +127,7 @@ def _facets(sections: Iterable[Section], maps: Iterable[Facets]) -> Iterable[Fac
             yield from chart.data.facets if chart.data else ()
         for heat in section.heats:
             yield from (row.facets for row in heat.rows)
-        for grid in section.grids:
+        for grid in (*section.grids, *section.more):
             yield from grid.facets
 
 

@@ -121,8 +121,9 @@ def axis_sentences(findings: Findings, axis: Axis) -> list[str]:
     parts = []
     for name in dict.fromkeys(r.implementation for r in main):
         own = [r for r in main if r.implementation == name and r.time_ratio is not None]
-        largest = max((r.case.batch_size for r in own), default=0)
-        at = [r for r in own if r.case.batch_size == largest]
+        sizes = [r.case.batch_size for r in own]
+        most = max(sizes, key=lambda n: (sizes.count(n), n), default=0)
+        at = [r for r in own if r.case.batch_size == most]
         if len(at) >= 2:
             parts.append(_changed(name, at[0], at[-1]))
     if parts:
@@ -140,11 +141,18 @@ def _changed(name: str, first: AxisEffectRow, last: AxisEffectRow) -> str:
     axis = first.axis
     text = (
         f"from {value_text(first.value, axis)} to {value_text(last.value, axis)} {name} takes "
-        f"{last.time_ratio:.2g} times the time"
+        f"{_part(last.time_ratio or 0.0)} the time"
     )
     if last.memory_ratio is not None:
-        text += f" and {last.memory_ratio:.2g} times the memory"
+        text += f" and {_part(last.memory_ratio)} the memory"
     return f"{text} (N={last.case.batch_size})"
+
+
+def _part(ratio: float) -> str:
+    """``1/53 of``, ``0.7 times``, ``12 times``."""
+    if 0 < ratio < 0.095:
+        return f"1/{1 / ratio:,.0f} of"
+    return f"{ratio:.2g} times" if ratio < 99.5 else f"{ratio:,.0f} times"
 
 
 def measured_sentences(findings: Findings) -> list[str]:

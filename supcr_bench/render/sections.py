@@ -64,6 +64,7 @@ class Section:
         short: its name in the bar.
         sentences: what it finds.
         charts, heats, verified, grids, facts: what it holds, in this order.
+        more: tables of all cases, closed at first, where charts show the main ones.
     """
 
     id: str
@@ -75,11 +76,13 @@ class Section:
     verified: Sequence[Verified] = ()
     grids: Sequence[Grid] = ()
     facts: Sequence[tuple[str, str]] = ()
+    more: Sequence[Grid] = ()
 
     @property
     def empty(self) -> bool:
         """Whether it has nothing to show."""
-        return not (self.charts or self.heats or self.verified or self.grids or self.facts)
+        held = (self.charts, self.heats, self.verified, self.grids, self.facts, self.more)
+        return not any(held)
 
 
 _AXIS_SECTIONS: Mapping[Axis, tuple[str, str]] = {
@@ -129,7 +132,8 @@ def make_sections(
             short="Time",
             sentences=time_sentences(findings),
             charts=charts.get("time", ()),
-            grids=named("crossovers", "time-"),
+            grids=named("crossovers"),
+            more=named("time-"),
         ),
         Section(
             id="memory",
@@ -137,7 +141,8 @@ def make_sections(
             short="Memory",
             sentences=memory_sentences(findings),
             charts=charts.get("memory", ()),
-            grids=named("frontier", "predictions", "memory-", "cuda-memory"),
+            grids=named("frontier", "predictions"),
+            more=named("memory-", "cuda-memory"),
         ),
         *(
             Section(

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from supcr_bench.render.charts import charts_of
-from supcr_bench.render.figures import figures_of
 
 from supcr_bench.analysis.findings import find
 from supcr_bench.analysis.growth import Claims
+from supcr_bench.render.charts import charts_of
+from supcr_bench.render.figures import figures_of
 from supcr_bench.render.report import render_report
 from supcr_bench.render.sections import Verified
 from supcr_bench.values.case import PASSES
@@ -75,16 +75,22 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def opened(page: Any) -> Any:
+    """The page with all that is closed at first."""
+    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    return page
+
+
 def visible_rows(page: Any, section: str) -> list[str]:
     rows = page.locator(f"section[aria-labelledby={section}] tbody tr:visible")
     return [text.replace("\t", " ") for text in rows.all_inner_texts()]
 
 
 def test_nothing_is_logged_and_no_request_leaves_the_page(report: Path, open_page: Any) -> None:
-    opened = open_page(report)
-    assert opened.console == []
-    assert {url.split(":")[0] for url in opened.requests} <= {"file", "data"}
-    assert len([url for url in opened.requests if url.startswith("file")]) == 1
+    shown = open_page(report)
+    assert shown.console == []
+    assert {url.split(":")[0] for url in shown.requests} <= {"file", "data"}
+    assert len([url for url in shown.requests if url.startswith("file")]) == 1
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -94,8 +100,7 @@ def test_axe_finds_no_violation(
 ) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     options = {"viewport": viewport} if viewport else {}
-    page = open_page(report, color_scheme=scheme, **options).page
-    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    page = opened(open_page(report, color_scheme=scheme, **options).page)
     found = axe.run(page, options={"runOnly": {"type": "tag", "values": WCAG}})
     problems = [
         (v["id"], [node["target"] for node in v["nodes"]][:3]) for v in found.response["violations"]
@@ -114,9 +119,9 @@ def test_the_answer_stands_on_the_first_screen(report: Path, open_page: Any) -> 
 def test_a_filter_hides_what_is_not_chosen_and_stands_in_the_address(
     report: Path, open_page: Any
 ) -> None:
-    page = open_page(report).page
+    page = opened(open_page(report).page)
     before = visible_rows(page, "time")
-    page.get_by_label("dimensions").select_option("1")
+    page.get_by_label("dimensions", exact=True).select_option("1")
     after = visible_rows(page, "time")
     assert 0 < len(after) < len(before)
     assert "dims=1" in page.url
@@ -126,7 +131,7 @@ def test_a_filter_hides_what_is_not_chosen_and_stands_in_the_address(
 
 
 def test_an_implementation_can_be_looked_at_alone(report: Path, open_page: Any) -> None:
-    page = open_page(report).page
+    page = opened(open_page(report).page)
     page.get_by_label("implementation", exact=True).select_option("rowsort")
     heads = page.locator("section[aria-labelledby=time] thead th:visible").all_inner_texts()
     assert "broadcast" not in " ".join(heads)
@@ -136,14 +141,14 @@ def test_an_implementation_can_be_looked_at_alone(report: Path, open_page: Any) 
 
 def test_a_deep_link_opens_a_section_with_its_filter(report: Path, open_page: Any) -> None:
     page = open_page(report, "#memory;pass=forward").page
-    assert page.get_by_label("pass").input_value() == "forward"
+    assert page.get_by_label("pass", exact=True).input_value() == "forward"
     box = page.locator("#memory").bounding_box()
     assert box is not None
     assert 0 <= box["y"] < 900
 
 
 def test_tables_sort_by_the_quantity_that_they_show(report: Path, open_page: Any) -> None:
-    page = open_page(report).page
+    page = opened(open_page(report).page)
     table = page.locator("section[aria-labelledby=time] table.sortable").filter(
         has=page.locator("caption", has_text="Time per call, training")
     )

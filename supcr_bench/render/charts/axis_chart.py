@@ -170,6 +170,8 @@ def _title(axis: DrawnAxis, pass_: Pass, lines: Sequence[Sequence[AxisEffectRow]
     }
     least, most = (f(ends, key=lambda name: ends[name]) for f in (min, max))
     value, base = _value_words(axis, last), _value_words(axis, _base(lines[0]).value)
+    if _times(ends[least]) == _times(ends[most]) == _times(1.0):
+        return f"{value} takes as long as {base} in {pass_}: {listed(list(ends))}"
     if _times(ends[least]) == _times(ends[most]):
         whose = f"{_times(ends[most])} ({listed(list(ends))})"
     else:

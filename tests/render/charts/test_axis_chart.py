@@ -74,6 +74,14 @@ def test_dimensions_that_cost_the_same_everywhere_are_said_once() -> None:
     assert "two, N=64: 2 times at 2, 4 times at 4." in drawn.description
 
 
+def test_dimensions_that_cost_nothing_are_said_to() -> None:
+    found: list[Result] = []
+    for dims in (1, 2):
+        found += make_series("one", [64], power(1e-6, 1), case={"dims": dims})
+    drawn = axis_chart(found, "dims")
+    assert drawn.title == "D=2 takes as long as D=1 in forward: one"
+
+
 def test_a_run_along_no_axis_has_no_such_chart() -> None:
     found = make_series("one", [16, 32], lambda n: 1e-6 * n)
     sections = {c.section for c in charts_of(find(found, {}, "torchcell"))}
