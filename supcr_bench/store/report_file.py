@@ -63,7 +63,15 @@ def load_report(path: Path) -> Run:
         # It names a folder to write to, and whoever sent the page chose it.
         if not isinstance(run_id, str) or run_id in ("", "..") or Path(run_id).name != run_id:
             raise ValueError(f"no id of a run: {run_id!r}")
-    except (OSError, EOFError, zlib.error, KeyError, TypeError, ValueError) as error:
+    except (
+        OSError,
+        EOFError,
+        zlib.error,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise StoreError(f"{path}: the data of its run are damaged ({error})") from None
     found = None if verification is None else verification_of(verification, path)
     return Run(path, info, results_of(rows, path), found)

@@ -139,6 +139,7 @@ def test_the_run_itself_goes_before_the_page_beside_it(tmp_path: Path) -> None:
         (packed(whole(run=INFO | {"id": "../../x"})), "damaged.*no id"),
         (packed(whole(run=INFO | {"id": ""})), "damaged.*no id"),
         (packed(whole(results={"a": [1], "b": []})), "damaged"),
+        (packed(whole(results=[])), "damaged"),
         (packed(whole(results={"a": [1]})), "holds a line that is no result"),
         (packed(whole(verification={"a": 1})), "holds what is no verification"),
         (
