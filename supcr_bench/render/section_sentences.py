@@ -55,10 +55,10 @@ def time_sentences(findings: Findings) -> list[str]:
 def memory_sentences(findings: Findings) -> list[str]:
     """What fits a common memory, and how far a prediction was off."""
     said = []
-    capacity = 24 * 2**30
+    capacity, pass_ = 24 * 2**30, _main_pass(findings)
     fits: dict[str, int] = {}
     for row in findings.frontier:
-        if row.capacity_bytes == capacity and row.case.pass_ == _main_pass(findings):
+        if row.capacity_bytes == capacity and row.case.pass_ == pass_:
             fits.setdefault(row.implementation, row.batch_size)
     if fits:
         parts = [f"{name} up to N={n:,}" for name, n in fits.items()]
@@ -112,8 +112,8 @@ def _breaks(growth: Growth) -> bool:
 
 def axis_sentences(findings: Findings, axis: Axis) -> list[str]:
     """What the last value of an axis changes against the first, at the largest batch."""
-    rows = axis_effect_rows(findings.results, axis)
-    main = [r for r in rows if r.case.pass_ == _main_pass(findings)]
+    rows, pass_ = axis_effect_rows(findings.results, axis), _main_pass(findings)
+    main = [r for r in rows if r.case.pass_ == pass_]
     if not main:
         return []
     wrong = [r for r in rows if r.status is Status.WRONG]
@@ -127,7 +127,7 @@ def axis_sentences(findings: Findings, axis: Axis) -> list[str]:
         if len(at) >= 2:
             parts.append(_changed(name, at[0], at[-1]))
     if parts:
-        said.append(f"Along {AXIS_NAMES[axis]}, in {_main_pass(findings)}: {'; '.join(parts)}.")
+        said.append(f"Along {AXIS_NAMES[axis]}, in {pass_}: {'; '.join(parts)}.")
     if wrong:
         values = dict.fromkeys(value_text(r.value, axis) for r in wrong)
         names = dict.fromkeys(r.implementation for r in wrong)

@@ -4,10 +4,14 @@ from rich import box
 from rich.cells import cell_len
 from rich.console import Console
 from rich.measure import Measurement
+from rich.segment import Segments
 from rich.table import Table
 from rich.text import Text
 
 from supcr_bench.render.grid import Grid
+
+MOST_ROWS = 150
+"""Of a table on a terminal; verification's is shorter, and a run's are in its files."""
 
 
 def rich_table(grid: Grid) -> Table:
@@ -15,7 +19,7 @@ def rich_table(grid: Grid) -> Table:
     table = Table(
         title=Text(grid.title, style="bold"),
         title_justify="left",
-        caption=Text(grid.note, style="dim"),
+        caption=Text(_note(grid), style="dim"),
         caption_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -30,16 +34,23 @@ def rich_table(grid: Grid) -> Table:
             min_width=None if index in grid.wraps else _width(grid, index),
             vertical="top",
         )
-    for i, row in enumerate(grid.rows):
+    for i, row in enumerate(grid.rows[:MOST_ROWS]):
         if i in grid.sections:
             table.add_section()
         table.add_row(*(Text(text, style=_style(grid, (i, j))) for j, text in enumerate(row)))
     return table
 
 
+def _note(grid: Grid) -> str:
+    if len(grid.rows) <= MOST_ROWS:
+        return grid.note
+    return f"{grid.note}; the first {MOST_ROWS} of {len(grid.rows)} rows"
+
+
 def _width(grid: Grid, column: int) -> int:
     """Of the longest line in a column."""
-    texts = [*grid.headers[column].split("\n"), *(row[column] for row in grid.rows)]
+    rows = grid.rows[:MOST_ROWS]
+    texts = [*grid.headers[column].split("\n"), *(row[column] for row in rows)]
     return max(cell_len(text) for text in texts)
 
 
@@ -48,7 +59,12 @@ def print_grid(console: Console, grid: Grid) -> None:
     table = rich_table(grid)
     unbounded = console.options.update(max_width=10_000)
     needed = Measurement.get(console, unbounded, table).minimum
-    console.print(table, width=max(console.width, needed), crop=False)
+    if needed <= console.width:
+        console.print(table)
+        return
+    # print() takes no width above the console's, so the table is rendered beforehand.
+    options = console.options.update(width=needed, max_width=needed)
+    console.print(Segments(console.render(table, options)), crop=False, end="")
 
 
 def _style(grid: Grid, cell: tuple[int, int]) -> str:

@@ -11,7 +11,7 @@ from supcr_bench.analysis.growth import Claims
 from supcr_bench.render.csv_tables import csv_tables
 from supcr_bench.render.grid import Grid
 from supcr_bench.render.grids import all_grids
-from supcr_bench.render.terminal import rich_table
+from supcr_bench.render.terminal import print_grid, rich_table
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result, make_series
 
@@ -145,3 +145,21 @@ def test_csv_tables_hold_plain_figures() -> None:
 def test_nothing_measured_gives_only_the_outcomes() -> None:
     failed = make_result("mine", status=Status.FAILED, reason="no")
     assert list(grids([failed])) == ["time-forward", "memory-forward", "outcomes"]
+
+
+def test_a_table_that_nobody_would_read_to_its_end_is_cut_and_says_so() -> None:
+    results = make_series("rowsort", list(range(2, 402)), lambda n: n * 1e-6)
+    text = shown(grids(results)["time-forward"])
+    assert "the first 150 of 400 rows" in " ".join(text.split())
+    assert len(text.splitlines()) < 160
+
+
+def test_a_table_that_is_wider_than_the_terminal_loses_no_digit() -> None:
+    name = "/a/long/path/to/some/file/of/losses.py:Loss"
+    results = make_series(name, [16, 24, 32, 48, 64], lambda n: n * 1e-6)
+    console = Console(file=io.StringIO(), width=40, color_system=None)
+    print_grid(console, grids(results)["frontier"])
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert name in text
+    assert all(cell in text for row in grids(results)["frontier"].rows for cell in row)
