@@ -277,14 +277,14 @@ def _smaller(results: Sequence[Result]) -> Ruling:
         own = _bytes(a) if a else None
         other = _bytes(b) if b else None
         if own and other:
-            compared.append((c.batch_size, own, other))
+            compared.append((c.batch_size, own, other, c.describe()))
     if not compared:
         return Ruling(Holds.UNDECIDED, "their memory was not measured together")
-    larger = [n for n, own, other in compared if own >= other]
-    n, own, other = max(compared)
-    evidence = f"{format_bytes(own)} against {format_bytes(other)} at N={n}, training"
+    larger = [where for _, own, other, where in compared if own >= other]
+    _, own, other, where = max(compared)
+    evidence = f"{format_bytes(own)} against {format_bytes(other)} at {where}, training"
     if larger:
-        return Ruling(Holds.CONDITION, f"not at N={max(larger)}; {evidence}")
+        return Ruling(Holds.CONDITION, f"not at {larger[-1]}; {evidence}")
     return Ruling(Holds.YES, evidence)
 
 

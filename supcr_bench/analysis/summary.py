@@ -4,7 +4,7 @@ Each is a list of flat frozen rows, so that the terminal, the CSV files and the 
 figures. Figures are in seconds and bytes; missing is ``None``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from supcr_bench.analysis.statistics import median_interval
@@ -173,11 +173,31 @@ def unusual(results: Sequence[Result]) -> list[Result]:
     return [r for r in results if r.status is not Status.MEASURED]
 
 
-def fastest_by_size(rows: Sequence[CostRow]) -> dict[Case, str]:
-    """The implementation with the smallest median among those that are right, for each case."""
+Wrong = frozenset[tuple[str, str, float]]
+"""Implementations that are wrong somewhere, with the dtype and the temperature where they are."""
+
+
+def known_wrong(results: Iterable[Result]) -> Wrong:
+    """Who is wrong: with any labels or sizes, but at that precision and temperature alone."""
+    return frozenset(
+        (r.implementation, r.case.dtype, r.case.temperature)
+        for r in results
+        if r.status is Status.WRONG
+    )
+
+
+def fastest_by_size(rows: Iterable[CostRow], wrong: Wrong) -> dict[Case, str]:
+    """The implementation with the smallest median among those that are right, for each case.
+
+    Args:
+        rows: of any cases.
+        wrong: who is wrong in the run; what is wrong on ties is not right without them.
+    """
     best: dict[Case, CostRow] = {}
     for row in rows:
         if row.status is not Status.MEASURED or row.time_s is None:
+            continue
+        if (row.implementation, row.case.dtype, row.case.temperature) in wrong:
             continue
         held = best.get(row.case)
         if held is None or held.time_s is None or row.time_s < held.time_s:

@@ -91,11 +91,12 @@ def show_and_write(
     from supcr_bench.render.verification_grids import verified
 
     findings = find_in(run)
-    grids, sentences = all_grids(findings), headline(findings)
+    verifications = list((run.verification or {}).values())
+    grids = all_grids(findings)
+    sentences = headline(findings, [v.headline for v in verifications])
     for grid in grids:
         if not grid.detail:
             print_grid(console, grid)
-    verifications = list((run.verification or {}).values())
     if verifications:
         show_verified(verifications, console)
     for sentence in sentences:

@@ -22,7 +22,6 @@ class HeatCell:
 
     text: str
     shade: str
-    implementation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,8 @@ class HeatMap:
 
     title: str
     note: str
-    headers: tuple[str, ...]
+    headers: tuple[tuple[str, str | None], ...]
+    """Each with the implementation that its column is of, if it is of one."""
     rows: tuple[HeatRow, ...]
 
 
@@ -79,16 +79,14 @@ def agreement_map(results: Sequence[Result]) -> HeatMap | None:
         title=f"Agreement by case, {pass_}",
         note=note,
         headers=(
-            *(header for header, _ in axes),
-            "N",
-            *(f"{name} {part}" for name in names for part in ("v", "g")),
+            *((header, None) for header, _ in axes),
+            ("N", None),
+            *((f"{name} {part}", name) for name in names for part in ("v", "g")),
         ),
         rows=tuple(
             HeatRow(
                 words=(*(value(case) for _, value in axes), str(case.batch_size)),
-                cells=tuple(
-                    cell for name in names for cell in _cells(name, by_case[case].get(name))
-                ),
+                cells=tuple(cell for name in names for cell in _cells(by_case[case].get(name))),
                 facets=facets_of(case),
             )
             for case in shown
@@ -109,19 +107,19 @@ def _worst(results: Iterable[Result]) -> float:
     )
 
 
-def _cells(name: str, result: Result | None) -> tuple[HeatCell, HeatCell]:
+def _cells(result: Result | None) -> tuple[HeatCell, HeatCell]:
     if result is None or not result.status.has_figures:
         text = SHORT_STATUS.get(result.status, MISSING) if result else MISSING
-        return HeatCell(text, "bare", name), HeatCell("", "bare", name)
+        return HeatCell(text, "bare"), HeatCell("", "bare")
     return (
-        _cell(name, result.value_tolerances, result),
-        _cell(name, result.gradient_tolerances, result),
+        _cell(result.value_tolerances, result),
+        _cell(result.gradient_tolerances, result),
     )
 
 
-def _cell(name: str, tolerances: float | None, result: Result) -> HeatCell:
+def _cell(tolerances: float | None, result: Result) -> HeatCell:
     wrong = result.status is Status.WRONG
     if tolerances is None:
-        return HeatCell("broken" if wrong else MISSING, "h3" if wrong else "bare", name)
+        return HeatCell("broken" if wrong else MISSING, "h3" if wrong else "bare")
     shade = next((s for limit, s in _SHADES if tolerances <= limit), "h3")
-    return HeatCell(format_error(tolerances), shade, name)
+    return HeatCell(format_error(tolerances), shade)

@@ -10,6 +10,7 @@ from supcr_bench.analysis.summary import (
     cost_rows,
     fastest_by_size,
     implementations_of,
+    known_wrong,
     pair_rows,
     unusual,
 )
@@ -96,7 +97,7 @@ def _cost_grid(
 ) -> Grid:
     names = implementations_of(results)
     costs = cost_rows(results, pass_)
-    fastest = fastest_by_size(costs) if mark_fastest else {}
+    fastest = fastest_by_size(costs, known_wrong(results)) if mark_fastest else {}
     cases = list(dict.fromkeys(row.case for row in costs))
     by_key = {(row.implementation, row.case): row for row in costs}
     series = {case.series() for case in cases}

@@ -42,7 +42,7 @@ def growth_grid(growth: Sequence[Growth]) -> Grid:
         name="growth",
         title="Growth with the batch size",
         note=(
-            f"the law that the figures single out; {OPEN}: they do not, why not is in the report. "
+            f"the law that the figures single out; {OPEN}: they do not, and the report says why. "
             "Launches, work and memory are counted, so they have no noise"
         ),
         headers=("implementation", "pass", *(header for header, _ in axes), *FIGURES, "claimed"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from supcr_bench.analysis.claims import ClaimRow, Holds
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.noise import NoiseFloor
 from supcr_bench.analysis.summary import (
@@ -9,6 +10,7 @@ from supcr_bench.analysis.summary import (
     cost_rows,
     fastest_by_size,
     implementations_of,
+    known_wrong,
 )
 from supcr_bench.render.cells import listed, series_text
 from supcr_bench.values.case import Case, Pass
@@ -25,7 +27,10 @@ def _agreement(results: Sequence[Result], definition: str) -> str:
     parts = []
     if right:
         verb = "agrees" if len(right) == 1 else "agree"
-        parts.append(f"{listed(right)} {verb} with the definition ({definition}) in every case")
+        answers = sum(r.cases for r in rows if r.implementation in right)
+        whole = len(right) == 1 and answers == 1
+        which = "the one answer given" if whole else f"all {answers} answers given"
+        parts.append(f"{listed(right)} {verb} with the definition ({definition}) in {which}")
     for name in implementations_of(results):
         if name in wrong:
             own = [r for r in rows if r.implementation == name]
@@ -36,7 +41,7 @@ def _agreement(results: Sequence[Result], definition: str) -> str:
 
 def _fastest(results: Sequence[Result], pass_: Pass) -> str | None:
     """Runs of batch sizes with the same fastest implementation, in the longest series."""
-    fastest = fastest_by_size(cost_rows(results, pass_))
+    fastest = fastest_by_size(cost_rows(results, pass_), known_wrong(results))
     by_series: dict[tuple[object, ...], list[Case]] = {}
     for case in fastest:
         by_series.setdefault(case.series(), []).append(case)
@@ -65,7 +70,25 @@ def _not_measured(results: Sequence[Result]) -> str | None:
         for status in (Status.OUT_OF_MEMORY, Status.TIMED_OUT, Status.SKIPPED, Status.FAILED)
     }
     parts = [f"{n} {s.replace('_', ' ')}" for s, n in counts.items() if n]
-    return f"Of {len(results)} results: {', '.join(parts)}." if parts else None
+    if not parts:
+        return None
+    said = f"Of {len(results)} results: {', '.join(parts)}"
+    failed = next((r for r in results if r.status is Status.FAILED), None)
+    if failed:
+        said += f" (first {failed.implementation} {failed.case.pass_} at {failed.case.describe()}: "
+        said += f"{failed.reason})"
+    return f"{said}."
+
+
+def _claims(claims: Sequence[ClaimRow]) -> str | None:
+    """Which of the note's claims this run refutes."""
+    broken = [row.claim.rstrip(".") for row in claims if row.verdict is Holds.NO]
+    if not broken:
+        return None
+    verb = "does" if len(broken) == 1 else "do"
+    return (
+        f"Of {len(claims)} claims of the note {len(broken)} {verb} not hold: {'; '.join(broken)}."
+    )
 
 
 def _noise(noise: NoiseFloor | None) -> str | None:
@@ -79,10 +102,19 @@ def _noise(noise: NoiseFloor | None) -> str | None:
     )
 
 
-def headline(findings: Findings) -> list[str]:
-    """Sentences, the most important first."""
+def headline(findings: Findings, verdicts: Sequence[str] = ()) -> list[str]:
+    """Sentences, the most important first.
+
+    Args:
+        findings: of the run.
+        verdicts: of verification, in a sentence each.
+    """
     results = findings.results
     sentences = [_agreement(results, findings.definition)]
-    sentences += [s for p in ("training", "forward") if (s := _fastest(results, p))]
-    sentences += [s for s in (_noise(findings.noise), _not_measured(results)) if s]
-    return sentences
+    if verdicts:
+        sentences.append(f"Verified: {' '.join(verdicts)}")
+    for device in dict.fromkeys(r.case.device for r in results):
+        own = [r for r in results if r.case.device == device]
+        sentences += [s for p in ("training", "forward") if (s := _fastest(own, p))]
+    rest = (_claims(findings.claims), _noise(findings.noise), _not_measured(results))
+    return sentences + [s for s in rest if s]

@@ -41,7 +41,7 @@ def run_markdown(
         environment_line: machine and software in a line.
     """
     blocks = [f"## supcr-bench: {escape(str(info['suite']['name']))}"]
-    blocks.append(_bullets([*headline(findings), *(v.headline for v in verifications)]))
+    blocks.append(_bullets(headline(findings, [v.headline for v in verifications])))
     if findings.claims:
         claims = [(row.claim, str(row.verdict), row.evidence) for row in findings.claims]
         blocks += ["### The note's claims", _table(("claim", "verdict", "evidence"), claims)]

@@ -33,6 +33,16 @@ _DASHES: tuple[tuple[float, ...], ...] = ((), (6, 2), (2, 1.5), (8, 2, 2, 2), (4
 """On and off, in widths of the line; nothing for a solid one."""
 
 
+_FIXED = ("broadcast", "loopy", "rowsort")
+"""The note's three keep their colours from report to report, whoever is beside them."""
+
+
+def _place(name: str, names: Sequence[str]) -> int:
+    if name in _FIXED:
+        return _FIXED.index(name)
+    return len(_FIXED) + [n for n in names if n not in _FIXED].index(name)
+
+
 def colour(name: str, names: Sequence[str]) -> str:
     """The colour of an implementation on a light ground.
 
@@ -40,22 +50,22 @@ def colour(name: str, names: Sequence[str]) -> str:
         name: whose.
         names: of every implementation of the run, in order of first appearance.
     """
-    return LIGHT[names.index(name) % len(LIGHT)]
+    return LIGHT[_place(name, names) % len(LIGHT)]
 
 
 def variable(name: str, names: Sequence[str]) -> str:
     """The CSS variable of that colour, which a page sets for light and for dark."""
-    return f"--series-{names.index(name) % len(LIGHT) + 1}"
+    return f"--series-{_place(name, names) % len(LIGHT) + 1}"
 
 
 def marker(name: str, names: Sequence[str]) -> str:
     """The marker of an implementation, as matplotlib calls it; shape tells as much as colour."""
-    return _MARKERS[names.index(name) % len(_MARKERS)]
+    return _MARKERS[_place(name, names) % len(_MARKERS)]
 
 
 def dashes(name: str, names: Sequence[str]) -> tuple[float, ...]:
     """The dashes of an implementation's line."""
-    return _DASHES[names.index(name) % len(_DASHES)]
+    return _DASHES[_place(name, names) % len(_DASHES)]
 
 
 def palette_css() -> str:

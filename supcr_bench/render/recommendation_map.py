@@ -4,12 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from supcr_bench.analysis.recommend import most_alike
-from supcr_bench.analysis.summary import cost_row, fastest_by_size, implementations_of
+from supcr_bench.analysis.summary import (
+    cost_row,
+    fastest_by_size,
+    implementations_of,
+    known_wrong,
+)
 from supcr_bench.render.cells import SHORT_STATUS, nan_text
 from supcr_bench.render.grid import Facets
 from supcr_bench.render.palette import variable
 from supcr_bench.values.case import PASSES, Case
-from supcr_bench.values.result import Result, Status
+from supcr_bench.values.result import Result
 from supcr_bench.values.units import MISSING
 
 MOST_COLUMNS = 8
@@ -68,7 +73,9 @@ def recommendation_maps(results: Sequence[Result]) -> list[RecommendationMap]:
 def _map(results: Sequence[Result], names: Sequence[str], several: bool) -> RecommendationMap:
     alike = most_alike(results)
     case = alike[0].case
-    fastest = fastest_by_size([cost_row(r) for r in alike])
+    wrong = known_wrong(results)
+    fastest = fastest_by_size([cost_row(r) for r in alike], wrong)
+    out = [n for n in names if (n, case.dtype, case.temperature) in wrong]
     by_case: dict[Case, list[Result]] = {}
     for r in alike:
         by_case.setdefault(r.case, []).append(r)
@@ -79,7 +86,7 @@ def _map(results: Sequence[Result], names: Sequence[str], several: bool) -> Reco
         (
             n,
             tuple(
-                _cell(at.get((n, dims, density)), by_case, fastest, names)
+                _cell(at.get((n, dims, density)), by_case, fastest, names, out)
                 for dims, density in columns
             ),
         )
@@ -90,12 +97,37 @@ def _map(results: Sequence[Result], names: Sequence[str], several: bool) -> Reco
         id=f"map-{case.pass_}-{case.device.replace(':', '-')}",
         title=f"What to use in {where}",
         note=(
-            f"The fastest that is right, as measured, by batch size N; {case.dtype}, "
-            f"tau={case.temperature:g}, d={case.embedding_size}."
+            f"The fastest that is right, as measured, by batch size N; "
+            f"{case.labels.split(':')[0]} labels, {case.dtype}, tau={case.temperature:g}, "
+            f"d={case.embedding_size}."
         ),
-        headers=tuple(f"D={d}, {_density(by_case, d, x)} NaN" for d, x in columns),
+        headers=_headers(by_case, columns),
         rows=rows,
-        facets={"device": case.device, "pass": case.pass_},
+        facets={
+            "device": case.device,
+            "pass": case.pass_,
+            "labels": case.labels.split(":")[0],
+        },
+    )
+
+
+def _headers(
+    cases: Mapping[Case, object], columns: Sequence[tuple[int, float | None]]
+) -> tuple[str, ...]:
+    """What tells the columns apart; all of it where there is one."""
+    dims = len({d for d, _ in columns}) > 1
+    densities = len({x for _, x in columns}) > 1
+    both = dims is densities
+    return tuple(
+        ", ".join(
+            part
+            for part, said in (
+                (f"D={d}", dims or both),
+                (f"{_density(cases, d, x)} NaN", densities or both),
+            )
+            if said
+        )
+        for d, x in columns
     )
 
 
@@ -118,13 +150,14 @@ def _cell(
     by_case: Mapping[Case, Sequence[Result]],
     fastest: Mapping[Case, str],
     names: Sequence[str],
+    wrong: Sequence[str],
 ) -> MapCell:
     if case is None:
         return MapCell(None, "", "not measured", "")
-    wrong = [r.implementation for r in by_case[case] if r.status is Status.WRONG]
-    out = f"{', '.join(wrong)} wrong" if wrong else ""
+    here = [r.implementation for r in by_case[case] if r.implementation in wrong]
+    out = f"{', '.join(here)} wrong" if here else ""
     use = fastest.get(case)
     if use is not None:
         return MapCell(use, variable(use, names), "", out)
     ended = dict.fromkeys(SHORT_STATUS.get(r.status, MISSING) for r in by_case[case])
-    return MapCell(None, "", "none" if wrong else f"none: {', '.join(ended)}", out)
+    return MapCell(None, "", "none" if here else f"none: {', '.join(ended)}", out)

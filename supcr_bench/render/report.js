@@ -52,8 +52,13 @@
     if (count) count.textContent = want.length ? `${rows} rows match` : "";
   };
   const address = () => {
-    const place = decodeURIComponent(location.hash.slice(1)).split(";");
-    return { section: place[0], filters: place.slice(1).map((part) => part.split("=")) };
+    const text = (part) => { try { return decodeURIComponent(part); } catch { return part; } };
+    const place = location.hash.slice(1).split(";");
+    const filters = place.slice(1).map((part) => {
+      const at = part.indexOf("=");
+      return [text(part.slice(0, at)), text(part.slice(at + 1))];
+    });
+    return { section: text(place[0]), filters };
   };
   const read = () => {
     const { section, filters } = address();
@@ -76,7 +81,7 @@
     form.addEventListener("reset", () => setTimeout(() => form.dispatchEvent(new Event("change"))));
     form.addEventListener("submit", (event) => event.preventDefault());
     // A link to a section keeps the filters.
-    for (const link of all("nav a")) {
+    for (const link of all("a[href^='#']:not(.skip)")) {
       link.addEventListener("click", () => {
         const parts = Object.entries(chosen()).map(([key, value]) => `;${key}=${encodeURIComponent(value)}`);
         setTimeout(() => history.replaceState(null, "", link.getAttribute("href") + parts.join("")));
@@ -89,13 +94,12 @@
   // Sorting: by the quantity that a cell shows, or by its text.
   const factor = { ns: 1e-9, "µs": 1e-6, ms: 1e-3, s: 1, B: 1, kB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, "%": 0.01 };
   const quantity = (text) => {
-    const found = /^[x+±]?(-?[\d,]*\.?\d+(?:e[-+]?\d+)?)(?:\s?(ns|µs|ms|s|B|kB|MB|GB|TB|%)\b|%)?/.exec(text);
+    const found = /^[<x+±]?(-?[\d,]*\.?\d+(?:e[-+]?\d+)?)(?:\s?(ns|µs|ms|s|B|kB|MB|GB|TB|%)\b|%)?/.exec(text);
     return found ? parseFloat(found[1].replaceAll(",", "")) * (factor[found[2]] ?? 1) : null;
   };
   const compare = (a, b) => {
     const [x, y] = [quantity(a), quantity(b)];
     if (x !== null && y !== null) return x - y;
-    if (x !== null || y !== null) return x !== null ? -1 : 1; // what has no figure comes last
     return a.localeCompare(b);
   };
   for (const table of all("table.sortable")) {
@@ -110,7 +114,9 @@
         head.setAttribute("aria-sort", down ? "descending" : "ascending");
         const body = table.tBodies[0];
         const rows = [...body.rows].map((row) => [row.cells[column].textContent.trim(), row]);
-        rows.sort((a, b) => (down ? -1 : 1) * compare(a[0], b[0]));
+        const some = rows.some(([text]) => quantity(text) !== null);
+        const last = (text) => (some && quantity(text) === null ? 1 : 0); // what has no figure
+        rows.sort((a, b) => last(a[0]) - last(b[0]) || (down ? -1 : 1) * compare(a[0], b[0]));
         for (const [, row] of rows) row.classList.remove("n");
         body.append(...rows.map(([, row]) => row));
       });
@@ -122,7 +128,7 @@
     const points = all(".point", figure);
     if (!points.length) continue;
     const said = document.createElement("p");
-    said.className = "quiet";
+    said.className = "quiet said";
     said.setAttribute("aria-live", "polite");
     said.textContent = "Point at a mark, or move through the marks with the arrow keys, for its figures.";
     figure.append(said);

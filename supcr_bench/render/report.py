@@ -80,7 +80,7 @@ def render_report(
         .get_template("report.html.j2")
         .render(
             info=info,
-            sentences=headline(findings),
+            sentences=headline(findings, [v.verdict for v in verified]),
             claims=findings.claims,
             verdict_class=_VERDICT_CLASSES,
             maps=maps,

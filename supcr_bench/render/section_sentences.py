@@ -1,68 +1,106 @@
 """What each section of the report finds, in words computed from the data."""
 
+from collections.abc import Sequence
+
 from supcr_bench.analysis.axis_effect import Axis, AxisEffectRow, axis_effect_rows
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.growth import Growth
-from supcr_bench.analysis.summary import agreement_rows
+from supcr_bench.analysis.summary import agreement_rows, known_wrong
 from supcr_bench.render.axis_grids import AXIS_NAMES, value_text
 from supcr_bench.render.cells import listed, series_text
 from supcr_bench.values.growth_law import grows_faster
-from supcr_bench.values.result import Status
+from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_bytes, format_error, format_limit_bytes
 
 
 def agreement_sentences(findings: Findings) -> list[str]:
-    """How near the worst case comes to the tolerance."""
+    """How near the worst case comes to the tolerance, and who gave no answer."""
     rows = agreement_rows(findings.results)
+    failed = _failed(findings.results)
     if not rows:
-        return ["Nothing was answered, so nothing can be held against the definition."]
-    wrong = sorted({r.implementation for r in rows if r.agree < r.cases})
+        return ["Nothing was answered, so nothing can be held against the definition.", *failed]
+    wrong = []
+    for name in dict.fromkeys(r.implementation for r in rows):
+        own = [r for r in rows if r.implementation == name]
+        cases, agree = sum(r.cases for r in own), sum(r.agree for r in own)
+        if agree < cases:
+            wrong.append(f"{name} is wrong in {cases - agree} of {cases} answers")
+    if wrong:
+        return [f"{'; '.join(wrong)}.", *failed]
     known = [
         (x, r) for r in rows for x in (r.value_tolerances, r.gradient_tolerances) if x is not None
     ]
-    if wrong:
-        count = sum(r.cases - r.agree for r in rows)
-        return [f"{listed(wrong)}: wrong in {count} of {sum(r.cases for r in rows)} results."]
     if not known:
-        return ["Every answer agrees."]
+        return ["Every answer agrees.", *failed]
     worst, row = max(known, key=lambda pair: pair[0])
     return [
         f"Every answer agrees with the definition ({findings.definition}). The largest error, of "
-        f"{row.implementation}, is {format_error(worst)} of what rounding explains."
+        f"{row.implementation}, is {format_error(worst)} of what rounding explains.",
+        *failed,
     ]
 
 
+def _failed(results: Sequence[Result]) -> list[str]:
+    """Who failed, and where first."""
+    failed = [r for r in results if r.status is Status.FAILED]
+    names = list(dict.fromkeys(r.implementation for r in failed))
+    if not failed:
+        return []
+    first = failed[0].case
+    return [f"{listed(names)} failed, first in {first.pass_} at {first.describe()}."]
+
+
+MOST_SENTENCES = 4
+
+
 def time_sentences(findings: Findings) -> list[str]:
-    """The crossovers, and where one is faster throughout."""
+    """The crossovers; else who is faster throughout, or that it cannot be told."""
+    rows = findings.crossovers
+    if not rows:
+        return ["No two implementations that are right were timed together at two sizes."]
     said = [
         f"In {row.case.pass_} ({series_text(row.case)}) {row.small} is faster than "
         f"{row.large} below N={row.size:.0f} (95 % interval {row.low:.0f} to "
         f"{row.high:.0f}), and slower above."
-        for row in findings.crossovers
+        for row in rows
         if row.size is not None and row.low is not None and row.high is not None
     ]
-    if said:
-        return said[:6]
-    never = [r for r in findings.crossovers if r.small is not None and r.small == r.large]
+    more = len(said) - MOST_SENTENCES
+    if more > 0:
+        said = [*said[:MOST_SENTENCES], f"And {more} more crossovers, in the table."]
+    without = [r for r in rows if r.size is None]
+    never = [r for r in without if r.small is not None and r.small == r.large]
     if never:
-        faster = dict.fromkeys(
-            f"{r.small} is faster than {r.other if r.small == r.one else r.one}" for r in never
+        said.append(
+            f"In {len(never)} of {len(rows)} comparisons of two implementations one is faster at "
+            "both ends of the measured sizes, and none overtakes."
         )
-        return [f"No crossover in the measured range: {'; '.join(faster)}."]
-    return ["No two implementations were timed together at two sizes, so none overtakes another."]
+    if len(without) > len(never):
+        said.append(f"In {len(without) - len(never)} of {len(rows)} it cannot be told.")
+    return said
 
 
 def memory_sentences(findings: Findings) -> list[str]:
     """What fits a common memory, and how far a prediction was off."""
     said = []
     capacity, pass_ = 24 * 2**30, _main_pass(findings)
-    fits: dict[str, int] = {}
-    for row in findings.frontier:
-        if row.capacity_bytes == capacity and row.case.pass_ == pass_:
-            fits.setdefault(row.implementation, row.batch_size)
-    if fits:
-        parts = [f"{name} up to N={n:,}" for name, n in fits.items()]
-        said.append(f"In {format_limit_bytes(capacity)} fit {listed(parts)}, tensors alone.")
+    wrong = {name for name, *_ in known_wrong(findings.results)}
+    rows = [
+        r
+        for r in findings.frontier
+        if (r.capacity_bytes, r.case.pass_) == (capacity, pass_) and r.implementation not in wrong
+    ]
+    if rows:
+        series = rows[0].case.series()
+        parts = [
+            f"{r.implementation} up to N={r.batch_size:,}"
+            for r in rows
+            if r.case.series() == series
+        ]
+        said.append(
+            f"By the byte law, in {format_limit_bytes(capacity)} of tensors fit {listed(parts)} "
+            f"({pass_}, {series_text(rows[0].case)})."
+        )
     if findings.predictions:
         worst = max(findings.predictions, key=lambda p: abs(p.error))
         said.append(
@@ -99,9 +137,12 @@ def growth_sentences(findings: Findings) -> list[str]:
         for g in broken[:4]
     ]
     timed = [g for g in findings.growth if g.figure == "time"]
-    named = [g for g in timed if g.verdict.law]
-    if timed and not named:
-        said.append("Times do not single out a law here: noise and overhead leave several open.")
+    if timed and not any(g.verdict.law for g in timed):
+        longest = max(timed, key=lambda g: len(g.sizes))
+        said.append(
+            f"Times do not single out a law here; at the most sizes, of "
+            f"{longest.implementation}: {longest.verdict.evidence}."
+        )
     return said or ["Too few sizes to tell growth laws apart."]
 
 
@@ -116,23 +157,24 @@ def axis_sentences(findings: Findings, axis: Axis) -> list[str]:
     main = [r for r in rows if r.case.pass_ == pass_]
     if not main:
         return []
-    wrong = [r for r in rows if r.status is Status.WRONG]
-    said = []
-    parts = []
+    said, parts = [], []
     for name in dict.fromkeys(r.implementation for r in main):
-        own = [r for r in main if r.implementation == name and r.time_ratio is not None]
-        sizes = [r.case.batch_size for r in own]
-        most = max(sizes, key=lambda n: (sizes.count(n), n), default=0)
-        at = [r for r in own if r.case.batch_size == most]
-        if len(at) >= 2:
-            parts.append(_changed(name, at[0], at[-1]))
+        groups: dict[tuple[object, ...], list[AxisEffectRow]] = {}
+        for row in main:
+            if row.implementation == name and row.time_ratio is not None:
+                groups.setdefault(row.others, []).append(row)
+        longest = max(groups.values(), key=lambda g: (len(g), g[0].case.batch_size), default=[])
+        if len(longest) >= 2:
+            parts.append(_changed(name, longest[0], longest[-1]))
     if parts:
         said.append(f"Along {AXIS_NAMES[axis]}, in {pass_}: {'; '.join(parts)}.")
-    if wrong:
-        values = dict.fromkeys(value_text(r.value, axis) for r in wrong)
-        names = dict.fromkeys(r.implementation for r in wrong)
-        said.append(f"Wrong results of {listed(list(names))} at {', '.join(values)}.")
-    elif said:
+    for status, words in ((Status.WRONG, "Wrong results of"), (Status.FAILED, "No answer from")):
+        bad = [r for r in rows if r.status is status]
+        if bad:
+            values = dict.fromkeys(value_text(r.value, axis) for r in bad)
+            names = list(dict.fromkeys(r.implementation for r in bad))
+            said.append(f"{words} {listed(names)} at {', '.join(values)}.")
+    if said and not any(r.status in (Status.WRONG, Status.FAILED) for r in rows):
         said.append("Agreement holds at every value.")
     return said
 
@@ -145,7 +187,7 @@ def _changed(name: str, first: AxisEffectRow, last: AxisEffectRow) -> str:
     )
     if last.memory_ratio is not None:
         text += f" and {_part(last.memory_ratio)} the memory"
-    return f"{text} (N={last.case.batch_size})"
+    return f"{text} ({last.case.describe()})"
 
 
 def _part(ratio: float) -> str:

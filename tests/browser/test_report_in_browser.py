@@ -139,6 +139,22 @@ def test_an_implementation_can_be_looked_at_alone(report: Path, open_page: Any) 
     assert drawn.count() == 0
 
 
+def test_each_figure_stays_under_the_heading_of_its_implementation(
+    report: Path, open_page: Any
+) -> None:
+    page = open_page(report, "#agreement;implementation=rowsort").page
+    heads = page.locator("table.heat thead th:visible").all_inner_texts()
+    first = page.locator("table.heat tbody tr:visible").first
+    assert [h for h in heads if h.endswith((" v", " g"))] == ["rowsort v", "rowsort g"]
+    assert first.locator("td:visible").all_inner_texts() == ["0.5", "0.25"]
+
+
+def test_an_address_that_is_no_text_does_not_stop_the_page(report: Path, open_page: Any) -> None:
+    shown = open_page(report, "#%E0%A4%A")
+    assert shown.console == []
+    assert shown.page.locator("table.sortable th button").count() > 0
+
+
 def test_a_deep_link_opens_a_section_with_its_filter(report: Path, open_page: Any) -> None:
     page = open_page(report, "#memory;pass=forward").page
     assert page.get_by_label("pass", exact=True).input_value() == "forward"

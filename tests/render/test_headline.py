@@ -11,7 +11,7 @@ def test_says_who_agrees_and_who_is_fastest_where() -> None:
     results += make_series("rowsort", [64, 128, 256], lambda n: 1.5e-5 * n, pass_="training")
     sentences = headline(find(results, {}, "torchcell"))
     assert sentences[0] == (
-        "broadcast and rowsort agree with the definition (torchcell) in every case."
+        "broadcast and rowsort agree with the definition (torchcell) in all 6 answers given."
     )
     assert sentences[1] == (
         "Fastest in training (D=1, 0% NaN, continuous labels, d=64, cpu): "
@@ -30,9 +30,34 @@ def test_a_wrong_one_is_counted_and_never_the_fastest() -> None:
 def test_counts_what_was_not_measured() -> None:
     results = [
         make_result("a", status=Status.OUT_OF_MEMORY, reason=""),
-        make_result("b", status=Status.FAILED, reason=""),
+        make_result("b", status=Status.FAILED, reason="it broke"),
     ]
     assert headline(find(results, {}, "torchcell")) == [
         "Nothing could be measured.",
-        "Of 2 results: 1 out of memory, 1 failed.",
+        "Of 2 results: 1 out of memory, 1 failed (first b forward at N=64 D=1 NaN 0%: it broke).",
     ]
+
+
+def test_one_that_is_wrong_on_ties_is_never_the_fastest() -> None:
+    results = make_series("slow", [64], lambda n: 1.0) + make_series("quick", [64], lambda n: 1e-6)
+    tied = make_result("quick", case={"labels": "tied"}, status=Status.WRONG, reason="off")
+    sentences = headline(find([*results, tied], {}, "paper"))
+    assert any("slow at N=64" in s for s in sentences)
+    assert not any("quick at N=64" in s for s in sentences)
+
+
+def test_each_device_has_its_fastest_and_verification_its_word() -> None:
+    results = make_series("a", [64], lambda n: 1.0)
+    results += make_series("b", [64], lambda n: 1.0, case={"device": "cuda"})
+    sentences = headline(find(results, {}, "paper"), ["a is not right."])
+    assert sentences[1] == "Verified: a is not right."
+    assert [s.split("): ")[1] for s in sentences[2:4]] == ["a at N=64.", "b at N=64."]
+
+
+def test_claims_that_do_not_hold_are_named() -> None:
+    results = []
+    for n in (16, 24, 32, 48, 64):
+        results += make_series("loopy", [n], lambda n: 1.0, pass_="training", elements=n**4)
+    sentences = headline(find(results, {}, "torchcell"))
+    assert any("do not hold" in s or "does not hold" in s for s in sentences)
+    assert any("loopy takes O(N^3) work: training" in s for s in sentences)

@@ -83,9 +83,14 @@ def test_colours_stay_apart_for_every_sight(
 
 
 def test_a_colour_belongs_to_a_place_among_all_names() -> None:
-    assert colour(NAMES[1], NAMES[:2]) == colour(NAMES[1], NAMES) == LIGHT[1]
-    assert variable(NAMES[1], NAMES) == "--series-2"
-    assert variable(NAMES[8], NAMES) == "--series-1"
+    assert colour(NAMES[1], NAMES[:2]) == colour(NAMES[1], NAMES) == LIGHT[4]
+    assert variable(NAMES[1], NAMES) == "--series-5"
+    assert variable(NAMES[8], NAMES) == "--series-4"
+
+
+def test_the_notes_three_keep_their_colours_whoever_is_beside_them() -> None:
+    for name in ("broadcast", "loopy", "rowsort"):
+        assert colour(name, [name]) == colour(name, ["mine", "rowsort", "loopy", "broadcast"])
 
 
 def test_no_two_of_twenty_share_colour_marker_and_dashes() -> None:

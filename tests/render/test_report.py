@@ -85,7 +85,7 @@ def test_landmarks_headings_and_ids_are_in_order() -> None:
 def test_the_first_screen_answers() -> None:
     text = page(usual())
     first = text[text.index('id="answer"') : text.index('id="agreement"')]
-    assert "broadcast and rowsort agree with the definition (torchcell) in every case." in first
+    assert "broadcast and rowsort agree with the definition (torchcell) in all 24 answers" in first
     assert "What to use in training" in first
     assert "rowsort takes less memory than broadcast." in first
     assert "a machine" in first
@@ -106,7 +106,7 @@ def test_a_single_cell_and_a_single_implementation_have_a_page() -> None:
     single = page(make_series("mine", [8], lambda n: 1e-3))
     assert "mine agrees with the definition" in single
     alone = page(make_series("mine", [8, 16, 32], lambda n: 1e-6 * n))
-    assert "none overtakes another" in alone
+    assert "No two implementations that are right were timed together" in alone
 
 
 def test_verification_shows_its_findings_its_diagnosis_and_its_snippet() -> None:
@@ -146,3 +146,26 @@ def test_a_chart_stands_in_its_section_with_its_figures_behind_it() -> None:
     assert "rowsort overtakes &lt;broadcast&gt;" in section
     assert "Two lines." in section
     assert "<svg><title>" in section
+
+
+def test_one_that_is_wrong_anywhere_is_not_what_to_use_anywhere() -> None:
+    wrong = make_result(
+        "rowsort",
+        n=16,
+        pass_="training",
+        case={"labels": "tied"},
+        times=[1.0] * 6,
+        status=Status.WRONG,
+        reason="off",
+    )
+    text = page([*usual(), wrong])
+    first = text[text.index("What to use in training") : text.index("What to use in forward")]
+    assert "rowsort wrong" in first
+    assert ">rowsort<" not in first
+
+
+def test_what_failed_is_said_where_agreement_is() -> None:
+    failed = make_result("rowsort", n=512, status=Status.FAILED, reason="no graph")
+    text = page([*usual(), failed])
+    section = text[text.index('id="agreement"') : text.index('id="time"')]
+    assert "rowsort failed, first in forward at N=512" in section

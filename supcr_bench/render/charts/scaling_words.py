@@ -77,7 +77,7 @@ def _fastest_title(points: Points, pass_: str, crossovers: Sequence[Crossover]) 
     met: dict[int, int] = {}
     for row in rows:
         met[row.case.batch_size] = met.get(row.case.batch_size, 0) + 1
-    fastest = {case.batch_size: name for case, name in fastest_by_size(rows).items()}
+    fastest = {case.batch_size: name for case, name in fastest_by_size(rows, frozenset()).items()}
     sizes = sorted(n for n in fastest if met[n] > 1)
     if not sizes:
         return f"Time of {listed(list(points))} in {pass_}"
