@@ -26,7 +26,7 @@ def environment_line(environment: Mapping[str, Any]) -> str:
     accelerators = [a["name"] for a in environment["accelerators"]]
     parts = [
         f"{environment['cpu']}, {environment['cpus_usable']} CPUs",
-        f"{environment['threads']} threads",
+        f"{environment['threads']} thread{'s' if environment['threads'] != 1 else ''}",
         format_limit_bytes(environment["memory_bytes"]),
         *accelerators,
         f"torch {environment['torch']}",

@@ -18,6 +18,7 @@ from supcr_bench.values.result import Result
 from supcr_bench.values.units import MISSING
 
 MOST_COLUMNS = 8
+NOT_MEASURED = "not measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ def _cell(
     wrong: Sequence[str],
 ) -> MapCell:
     if case is None:
-        return MapCell(None, "", "not measured", "")
+        return MapCell(None, "", NOT_MEASURED, "")
     here = [r.implementation for r in by_case[case] if r.implementation in wrong]
     out = f"{', '.join(here)} wrong" if here else ""
     use = fastest.get(case)

@@ -13,7 +13,7 @@ from supcr_bench.render.charts import CHART_CSS
 from supcr_bench.render.grid import Facets, Grid
 from supcr_bench.render.grids import all_grids
 from supcr_bench.render.headline import headline
-from supcr_bench.render.recommendation_map import recommendation_maps
+from supcr_bench.render.recommendation_map import NOT_MEASURED, recommendation_maps
 from supcr_bench.render.sections import Figure, Section, Verified, make_sections
 
 FILTERS = {
@@ -84,6 +84,7 @@ def render_report(
             claims=findings.claims,
             verdict_class=_VERDICT_CLASSES,
             maps=maps,
+            not_measured=NOT_MEASURED,
             sections=sections,
             facets=facets,
             filters=filters_of(facets.values),

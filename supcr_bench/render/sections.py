@@ -210,7 +210,7 @@ def _budget(info: Mapping[str, Any]) -> list[tuple[str, str]]:
 def environment_facts(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Machine and software: name and value of what is known."""
     return [
-        (key.replace("_", " "), _plain(key, value))
+        (key.removesuffix("_bytes").replace("_", " "), _plain(key, value))
         for key, value in environment.items()
         if value not in (None, [], "")
     ]

@@ -61,7 +61,7 @@ def test_what_is_the_same_in_both_environments_steps_back() -> None:
     names = [row[0] for row in grid.rows]
     assert grid.rows[names.index("torch")] == ("torch", "2.6", "2.7")
     assert grid.rows[names.index("driver")] == ("driver", "-", "1")
-    assert grid.rows[names.index("memory bytes")][1:] == ("16 GiB", "16 GiB")
+    assert grid.rows[names.index("memory")][1:] == ("16 GiB", "16 GiB")
     assert (names.index("cpu"), 1) in grid.weak
     assert not {(names.index(n), 1) for n in ("run", "torch", "driver")} & grid.weak
 
