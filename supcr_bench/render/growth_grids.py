@@ -132,14 +132,13 @@ def crossover_grid(rows: Sequence[Crossover]) -> Grid:
     return Grid(
         name="crossovers",
         title="Crossovers",
-        note="batch size at which the faster of two changes, and its 95 % interval; both right",
+        note="batch size above which the other is faster, and its 95 % interval; both right",
         headers=(
             "one",
             "other",
             "pass",
             *(header for header, _ in axes),
             "faster\nbelow",
-            "faster\nabove",
             "crossover N",
         ),
         rows=tuple(
@@ -149,14 +148,13 @@ def crossover_grid(rows: Sequence[Crossover]) -> Grid:
                 r.case.pass_,
                 *(value(r.case) for _, value in axes),
                 r.small or MISSING,
-                r.large or MISSING,
                 crossover_text(r),
             )
             for r in rows
         ),
         left=3,
-        strong=frozenset((i, 5 + len(axes)) for i, r in enumerate(rows) if r.size is not None),
-        weak=frozenset((i, 5 + len(axes)) for i, r in enumerate(rows) if r.size is None),
+        strong=frozenset((i, 4 + len(axes)) for i, r in enumerate(rows) if r.size is not None),
+        weak=frozenset((i, 4 + len(axes)) for i, r in enumerate(rows) if r.size is None),
         facets=tuple(facets_of(r.case) for r in rows),
     )
 

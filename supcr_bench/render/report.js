@@ -49,6 +49,9 @@
       const parts = all("[data-f]", block);
       block.hidden = parts.length > 0 && parts.every((part) => part.hidden);
     }
+    for (const note of all(".no-chart")) {
+      note.hidden = all("figure", note.nextElementSibling).some((figure) => !figure.hidden);
+    }
     if (count) count.textContent = want.length ? `${rows} rows match` : "";
   };
   const address = () => {
