@@ -132,7 +132,9 @@ def test_a_declared_implementation_keeps_what_it_says_of_itself(tmp_path: Path) 
 def test_a_claim_that_is_no_growth_law_is_refused_with_those_that_are(tmp_path: Path) -> None:
     path = tmp_path / "boasting_loss.py"
     path.write_text(DECLARED.format(name="other").replace("N^2", "N^1.5"))
-    with pytest.raises(SubjectError, match=r"claims the growth 'N\^1\.5'; known: constant, N, N log N"):
+    with pytest.raises(
+        SubjectError, match=r"claims the growth 'N\^1\.5'; known: constant, N, N log N"
+    ):
         load(locate(f"{path}:IMPLEMENTATION"))
 
 
