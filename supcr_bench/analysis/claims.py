@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from supcr_bench.analysis.growth import FigureName, Growth
-from supcr_bench.analysis.statistics import median_interval
+from supcr_bench.analysis.growth import FigureName, Growth, median_s
 from supcr_bench.values.case import Case, Pass
 from supcr_bench.values.growth_law import grows_faster
 from supcr_bench.values.result import Result, Status
@@ -153,9 +152,7 @@ def _bytes(result: Result) -> float | None:
 
 
 def _seconds(result: Result | None) -> float | None:
-    if result is None or not result.time_samples_s:
-        return None
-    return median_interval(result.time_samples_s).median
+    return median_s(result) if result else None
 
 
 def _judge_growth(claim: GrowthClaim, growth: Sequence[Growth]) -> Ruling:

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linprog
 
-from supcr_bench.analysis.growth_verdict import GrowthVerdict
+from supcr_bench.analysis.growth_verdict import GrowthVerdict, what_would_tell
 from supcr_bench.values.growth_law import CONSTANT, LAWS, GrowthLaw
 
 TOLERANCE = 1e-3
@@ -285,10 +285,9 @@ def _open(
 ) -> GrowthVerdict:
     """The verdict that two laws are left, and up to which size one would have to count."""
     needed = _deciding_size(fit)
-    until = f"needs N up to about {needed}" if needed else "no size in reach would tell"
     return replace(
         known,
-        evidence=f"{' or '.join(candidates)}: {said}; {until}",
+        evidence=f"{' or '.join(candidates)}: {said}; {what_would_tell(needed)}",
         candidates=candidates,
         needs_size=needed,
     )

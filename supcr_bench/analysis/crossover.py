@@ -18,10 +18,10 @@ import numpy.typing as npt
 from scipy.stats import t as t_distribution
 
 from supcr_bench.analysis.growth import series_of
+from supcr_bench.analysis.statistics import CONFIDENCE
 from supcr_bench.values.case import Case
 from supcr_bench.values.result import Result, Status
 
-CONFIDENCE = 0.95
 NEIGHBOURS = 4
 STEPS = 40
 """Sizes looked at between two measured ones."""

@@ -29,3 +29,8 @@ class GrowthVerdict:
     needs_size: int | None = None
     curve: Callable[[float], float] | None = None
     band: Callable[[float], tuple[float, float]] | None = None
+
+
+def what_would_tell(size: int | None) -> str:
+    """Up to which size one would have to measure, in words."""
+    return f"needs N up to about {size}" if size else "no size in reach would tell"

@@ -83,10 +83,6 @@ def _largest(values: Sequence[float | None]) -> float | None:
     return max(known) if known else None
 
 
-def _label_kind(case: Case) -> str:
-    return case.labels.split(":")[0]
-
-
 def implementations_of(results: Sequence[Result]) -> list[str]:
     """Names in order of first appearance."""
     return list(dict.fromkeys(r.implementation for r in results))
@@ -98,7 +94,7 @@ def agreement_rows(results: Sequence[Result]) -> list[AgreementRow]:
     for name in implementations_of(results):
         for r in results:
             if r.implementation == name and r.status.has_figures:
-                groups.setdefault((name, _label_kind(r.case)), []).append(r)
+                groups.setdefault((name, r.case.label_kind), []).append(r)
     return [
         AgreementRow(
             implementation=name,

@@ -29,11 +29,11 @@ from scipy.interpolate import CubicSpline
 from scipy.stats import f as f_distribution
 from scipy.stats import t as t_distribution
 
-from supcr_bench.analysis.growth_verdict import GrowthVerdict
+from supcr_bench.analysis.growth_verdict import GrowthVerdict, what_would_tell
+from supcr_bench.analysis.statistics import CONFIDENCE
 from supcr_bench.values.growth_law import CONSTANT, LAWS, GrowthLaw
 
 FEWEST_SIZES = 5
-CONFIDENCE = 0.95
 PASSED_OVER = 0.005
 """How often the true law may be dropped from the candidates."""
 WAVES = 0.01
@@ -205,8 +205,7 @@ def judge_timed(series: TimedSeries) -> GrowthVerdict:
         evidence = f"{_GROWING[rival].name} lies {worse:.1f} times as far off; {said}"
         return replace(known, law=names[0], evidence=evidence, candidates=names)
     needed = _deciding_size(found, [_GROWING[i] for i in candidates if i != best], noise)
-    until = f"needs N up to about {needed}" if needed else "no size in reach would tell"
-    evidence = f"{' or '.join(names)}; {until}; {said}"
+    evidence = f"{' or '.join(names)}; {what_would_tell(needed)}; {said}"
     return replace(known, evidence=evidence, candidates=names, needs_size=needed)
 
 

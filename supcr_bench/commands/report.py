@@ -117,6 +117,8 @@ def show_and_write(
     files[page] = render_report(
         run.info,
         findings,
+        grids=grids,
+        sentences=sentences,
         charts=figures_of(findings, charts),
         verified=[verified(found) for found in verifications],
         environment_line=line,

@@ -21,7 +21,11 @@ _COLUMNS: Mapping[Axis, str] = {
     "dtype": "dtype",
 }
 """Each axis as a column of a table whose rows it tells apart; here it is no row's own."""
-_FACETS: Mapping[Axis, str] = {"nan_density": "nan-density", "dims": "dims"}
+
+
+def axis_id(axis: Axis) -> str:
+    """The name of an axis among facets and sections of a page."""
+    return axis.replace("_", "-")
 
 
 def value_text(value: float | str, axis: Axis) -> str:
@@ -135,7 +139,7 @@ def axis_grid(rows: Sequence[AxisEffectRow], axis: Axis, figure: str) -> Grid:
             )
         )
     return Grid(
-        name=f"{axis}-{figure}-{pass_}".replace("_", "-"),
+        name=f"{axis_id(axis)}-{figure}-{pass_}",
         title=f"Along {AXIS_NAMES[axis]}: {figure}, {pass_}",
         note=note,
         headers=(
@@ -150,7 +154,7 @@ def axis_grid(rows: Sequence[AxisEffectRow], axis: Axis, figure: str) -> Grid:
         alarming=frozenset(alarming),
         weak=frozenset(weak),
         facets=tuple(
-            facets_of(one.case, one.implementation, without=(_FACETS.get(axis, ""),))
+            facets_of(one.case, one.implementation, without=(axis_id(axis),))
             for one in (next(iter(members.values())) for members in groups.values())
         ),
     )

@@ -44,7 +44,7 @@ def nan_text(workload: Workload) -> str:
 
 def series_text(workload: Workload) -> str:
     """What a series has in common: everything but the batch size, in words."""
-    kind = workload.labels.split(":")[0]
+    kind = workload.label_kind
     kind = "own labels" if kind == "file" else f"{kind} labels"
     parts = [f"D={workload.dims}", f"{nan_text(workload)} NaN", kind]
     parts.append(f"d={workload.embedding_size}")

@@ -4,17 +4,15 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from supcr_bench.analysis.axis_effect import Axis, axis_effect_rows
+from supcr_bench.analysis.axis_effect import AXES, axis_effect_rows
 from supcr_bench.analysis.findings import Findings
-from supcr_bench.render.axis_grids import axis_grid
+from supcr_bench.render.axis_grids import axis_grid, axis_id
 from supcr_bench.render.charts import Chart
 from supcr_bench.render.grid import Grid, facets_of
 from supcr_bench.render.grids import memory_grid, time_grid
 from supcr_bench.render.sections import Figure
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.result import Result
-
-_AXES: dict[str, Axis] = {"nan-density": "nan_density", "dims": "dims"}
 
 
 def figures_of(findings: Findings, charts: Sequence[Chart]) -> dict[str, list[Figure]]:
@@ -46,6 +44,6 @@ def _data(chart: Chart, results: Sequence[Result]) -> Grid | None:
         return time_grid(own, pass_)
     if chart.section == "memory":
         return memory_grid(own, pass_)
-    axis = _AXES[chart.section]
+    axis = next(axis for axis in AXES if axis_id(axis) == chart.section)
     rows = [row for row in axis_effect_rows(own, axis) if row.case.pass_ == pass_]
     return axis_grid(rows, axis, "time") if rows else None

@@ -23,7 +23,7 @@ def facets_of(case: Case, implementation: str | None = None, without: Sequence[s
         "pass": case.pass_,
         "dims": str(case.dims),
         "nan-density": nan_text(case),
-        "labels": case.labels.split(":")[0],
+        "labels": case.label_kind,
     }
     if implementation is not None:
         facets["implementation"] = implementation
@@ -78,7 +78,7 @@ def varied_columns(
     columns: list[tuple[str, Callable[[Case], str]]] = [
         ("D", lambda c: str(c.dims)),
         ("NaN", nan_text),
-        ("labels", lambda c: c.labels.split(":")[0]),
+        ("labels", lambda c: c.label_kind),
         ("d", lambda c: str(c.embedding_size)),
         ("dtype", lambda c: c.dtype),
         ("tau", lambda c: f"{c.temperature:g}"),

@@ -1,6 +1,6 @@
 """Tables of what growth says: laws, crossovers, the memory frontier, and how far off it was."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from supcr_bench.analysis.crossover import Crossover
 from supcr_bench.analysis.frontier import CAPACITIES_BYTES, FrontierRow, PeakPrediction
@@ -32,7 +32,8 @@ def growth_grid(growth: Sequence[Growth]) -> Grid:
     for g in _shown(growth):
         key = (g.case.series(), g.implementation, g.case.pass_)
         series.setdefault(key, {})[g.figure] = g
-    rows = [series[key] for key in sorted(series, key=_in_order(list(series)))]
+    order = {s: i for i, s in enumerate(dict.fromkeys(key[0] for key in series))}
+    rows = [series[key] for key in sorted(series, key=lambda key: order[key[0]])]
     firsts = [next(iter(row.values())) for row in rows]
     axes = varied_columns([g.case for g in firsts])
     left = 2 + len(axes)
@@ -66,12 +67,6 @@ def growth_grid(growth: Sequence[Growth]) -> Grid:
         ),
         facets=tuple(facets_of(first.case, first.implementation) for first in firsts),
     )
-
-
-def _in_order(keys: Sequence[tuple[object, ...]]) -> Callable[[tuple[object, ...]], int]:
-    """Series in order of appearance, and within them the rows."""
-    order = {s: i for i, s in enumerate(dict.fromkeys(key[0] for key in keys))}
-    return lambda key: order[key[0]] * len(keys) + keys.index(key)
 
 
 def _sections(series: Sequence[object]) -> frozenset[int]:

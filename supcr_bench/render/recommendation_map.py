@@ -99,7 +99,7 @@ def _map(results: Sequence[Result], names: Sequence[str], several: bool) -> Reco
         title=f"What to use in {where}",
         note=(
             f"The fastest that is right, as measured, by batch size N; "
-            f"{case.labels.split(':')[0]} labels, {case.dtype}, tau={case.temperature:g}, "
+            f"{case.label_kind} labels, {case.dtype}, tau={case.temperature:g}, "
             f"d={case.embedding_size}."
         ),
         headers=_headers(by_case, columns),
@@ -107,7 +107,7 @@ def _map(results: Sequence[Result], names: Sequence[str], several: bool) -> Reco
         facets={
             "device": case.device,
             "pass": case.pass_,
-            "labels": case.labels.split(":")[0],
+            "labels": case.label_kind,
         },
     )
 

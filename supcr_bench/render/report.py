@@ -11,8 +11,6 @@ from supcr_bench.analysis.claims import Holds
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.render.charts import CHART_CSS
 from supcr_bench.render.grid import Facets, Grid
-from supcr_bench.render.grids import all_grids
-from supcr_bench.render.headline import headline
 from supcr_bench.render.recommendation_map import NOT_MEASURED, recommendation_maps
 from supcr_bench.render.sections import Figure, Section, Verified, make_sections
 
@@ -55,6 +53,8 @@ def render_report(
     info: Mapping[str, Any],
     findings: Findings,
     *,
+    grids: Sequence[Grid],
+    sentences: Sequence[str],
     charts: Mapping[str, Sequence[Figure]],
     verified: Sequence[Verified],
     environment_line: str,
@@ -65,12 +65,14 @@ def render_report(
     Args:
         info: what ``run.json`` holds.
         findings: what the run says.
+        grids: its tables, in reading order.
+        sentences: its answer, the most important first.
         charts: by the id of their section.
         verified: what verification found.
         environment_line: machine and software in a line.
         data_address: of the raw data, which lies in the page itself.
     """
-    sections = make_sections(info, findings, all_grids(findings), charts, verified)
+    sections = make_sections(info, findings, grids, charts, verified)
     maps = recommendation_maps(findings.results)
     facets = FacetIndex()
     for found in _facets(sections, [m.facets for m in maps]):
@@ -80,7 +82,7 @@ def render_report(
         .get_template("report.html.j2")
         .render(
             info=info,
-            sentences=headline(findings, [v.verdict for v in verified]),
+            sentences=sentences,
             claims=findings.claims,
             verdict_class=_VERDICT_CLASSES,
             maps=maps,

@@ -7,7 +7,7 @@ from typing import Any
 from supcr_bench.analysis.axis_effect import AXES, Axis
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.render.agreement_map import HeatMap, agreement_map
-from supcr_bench.render.axis_grids import AXIS_NAMES
+from supcr_bench.render.axis_grids import AXIS_NAMES, axis_id
 from supcr_bench.render.grid import Facets, Grid
 from supcr_bench.render.section_sentences import (
     agreement_sentences,
@@ -85,11 +85,11 @@ class Section:
         return not any(held)
 
 
-_AXIS_SECTIONS: Mapping[Axis, tuple[str, str]] = {
-    "nan_density": ("nan-density", "NaN"),
-    "dims": ("dims", "Dimensions"),
-    "temperature": ("temperature", "Temperature"),
-    "dtype": ("dtype", "Precision"),
+_SHORT: Mapping[Axis, str] = {
+    "nan_density": "NaN",
+    "dims": "Dimensions",
+    "temperature": "Temperature",
+    "dtype": "Precision",
 }
 
 
@@ -146,12 +146,12 @@ def make_sections(
         ),
         *(
             Section(
-                id=_AXIS_SECTIONS[axis][0],
+                id=axis_id(axis),
                 title=AXIS_NAMES[axis].capitalize(),
-                short=_AXIS_SECTIONS[axis][1],
+                short=_SHORT[axis],
                 sentences=axis_sentences(findings, axis),
-                charts=charts.get(_AXIS_SECTIONS[axis][0], ()),
-                grids=named(f"{axis}-".replace("_", "-")),
+                charts=charts.get(axis_id(axis), ()),
+                grids=named(f"{axis_id(axis)}-"),
             )
             for axis in AXES
         ),

@@ -63,6 +63,11 @@ class Workload:
         """
         return self.batch_size - round((self.nan_density or 0.0) * self.batch_size)
 
+    @property
+    def label_kind(self) -> str:
+        """``continuous``, ``tied`` or ``file``, without the digest of a file."""
+        return self.labels.split(":")[0]
+
     def series(self) -> tuple[object, ...]:
         """Everything but the batch size: workloads of one series differ only in N."""
         return tuple(getattr(self, f.name) for f in fields(Workload) if f.name != "batch_size")
@@ -77,7 +82,7 @@ class Workload:
         if self.nan_density is not None:
             parts.append(f"NaN {self.nan_density:.0%}")
         if self.labels != "continuous":
-            parts.append(self.labels.split(":")[0] + " labels")
+            parts.append(self.label_kind + " labels")
         if self.dtype != "float32":
             parts.append(self.dtype)
         if self.temperature != 0.1:

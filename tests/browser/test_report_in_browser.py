@@ -9,6 +9,8 @@ from supcr_bench.analysis.findings import find
 from supcr_bench.analysis.growth import Claims
 from supcr_bench.render.charts import charts_of
 from supcr_bench.render.figures import figures_of
+from supcr_bench.render.grids import all_grids
+from supcr_bench.render.headline import headline
 from supcr_bench.render.report import render_report
 from supcr_bench.render.sections import Verified
 from supcr_bench.values.case import PASSES
@@ -58,6 +60,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         render_report(
             INFO,
             findings,
+            grids=all_grids(findings),
+            sentences=headline(findings, ["loopy is not right."]),
             charts=figures_of(findings, charts_of(findings)),
             verified=[
                 Verified(

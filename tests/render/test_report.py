@@ -7,6 +7,8 @@ from markupsafe import Markup
 
 from supcr_bench.analysis.findings import find
 from supcr_bench.analysis.growth import Claims
+from supcr_bench.render.grids import all_grids
+from supcr_bench.render.headline import headline
 from supcr_bench.render.report import render_report
 from supcr_bench.render.sections import Figure, Verified
 from supcr_bench.values.case import PASSES
@@ -31,9 +33,12 @@ def page(
     charts: Mapping[str, Sequence[Figure]] | None = None,
     verified: Sequence[Verified] = (),
 ) -> str:
+    findings = find(results, {"rowsort": Claims(time="N^2 log N", memory="N^2")}, "torchcell")
     return render_report(
         INFO,
-        find(results, {"rowsort": Claims(time="N^2 log N", memory="N^2")}, "torchcell"),
+        findings,
+        grids=all_grids(findings),
+        sentences=headline(findings, [v.verdict for v in verified]),
         charts=charts or {},
         verified=verified,
         environment_line="a machine",
