@@ -56,7 +56,7 @@ def page(tmp_path: Path, address: str, element: str = '<a id="{id}" href="{addre
 
 def packed(values: Any) -> str:
     data = values if isinstance(values, bytes) else json.dumps(values).encode()
-    return "data:application/gzip;base64," + base64.b64encode(gzip.compress(data)).decode()
+    return "data:application/gzip;base64," + base64.b64encode(gzip.compress(data, mtime=0)).decode()
 
 
 def whole(**changes: Any) -> dict[str, Any]:
