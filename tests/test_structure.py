@@ -23,6 +23,7 @@ FLOORS = (
     "store",
     "workers",
     "sweep",
+    "gate",
     "render",
     "commands",
 )
