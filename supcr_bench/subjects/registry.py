@@ -20,6 +20,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal
 
+from supcr_bench.subjects import isolated
 from supcr_bench.values.errors import SubjectError, UnknownNameError
 from supcr_bench.values.growth_law import LAWS
 from supcr_bench.values.implementation import Implementation
@@ -36,14 +37,17 @@ class Subject:
     Attributes:
         name: as results carry it.
         kind: which door it comes in by.
-        target: module and attribute, or file and attribute.
+        target: its module, or its file.
         attribute: what to take from there.
+        root: the folder of the version to import, which may be one of several; ``None`` for the
+            one that Python finds.
     """
 
     name: str
     kind: Literal["folder", "entry point", "module", "file"]
     target: str
     attribute: str
+    root: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,7 @@ def load(subject: Subject) -> Implementation:
         SubjectError: it cannot be imported, has no such attribute, or is not callable.
     """
     try:
-        module = _import_file(subject) if subject.kind == "file" else _import_module(subject)
+        module = _import(subject)
     except (Exception, SystemExit) as error:
         raise SubjectError(
             f"{subject.name} cannot be imported: {type(error).__name__}: {error}"
@@ -125,7 +129,7 @@ def load(subject: Subject) -> Implementation:
                 raise SubjectError(
                     f"{subject.name} claims the growth {law!r}; known: {', '.join(LAWS)}"
                 )
-        if subject.kind == "folder" and found.name != subject.name:
+        if subject.kind == "folder" and subject.root is None and found.name != subject.name:
             raise SubjectError(
                 f"{subject.name}.py exports the name {found.name!r}; "
                 "an implementation is named like its file"
@@ -141,8 +145,19 @@ def load(subject: Subject) -> Implementation:
     )
 
 
+def _import(subject: Subject) -> Any:
+    if subject.root is not None:
+        root = Path(subject.root)
+        if subject.kind == "file":
+            return isolated.import_script(root / subject.target)
+        if subject.kind == "folder":
+            return isolated.import_sibling(root / subject.target)
+        return isolated.import_module(subject.target, root)
+    return _import_file(subject) if subject.kind == "file" else _import_module(subject)
+
+
 def _import_module(subject: Subject) -> Any:
-    with _on_path(Path.cwd()):
+    with on_path(Path.cwd()):
         return importlib.import_module(subject.target)
 
 
@@ -157,7 +172,7 @@ def _import_file(subject: Subject) -> Any:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        with _on_path(path.parent):  # its neighbours, as when it is run as a script
+        with on_path(path.parent):  # its neighbours, as when it is run as a script
             spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
@@ -166,7 +181,8 @@ def _import_file(subject: Subject) -> Any:
 
 
 @contextmanager
-def _on_path(folder: Path) -> Iterator[None]:
+def on_path(folder: Path) -> Iterator[None]:
+    """Modules of that folder are found too, after all others."""
     sys.path.append(str(folder))
     try:
         yield

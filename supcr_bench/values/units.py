@@ -119,3 +119,8 @@ def format_error(value: float | None) -> str:
     if 0.001 <= abs(value) < 999.5:
         return f"{value:.2g}" if abs(value) < 99.5 else f"{value:.0f}"
     return f"{value:.1e}"
+
+
+def format_share(value: float) -> str:
+    """A share as a percentage of two significant digits."""
+    return f"{100 * value:.2g}%" if abs(value) < 0.995 else f"{100 * value:.0f}%"

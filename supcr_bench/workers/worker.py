@@ -62,6 +62,8 @@ class Worker:
             self._check(request)
         elif request["do"] == "verify":
             self._verify(request)
+        elif request["do"] == "sides":
+            self._time_sides(request)
         else:
             self._measure(request)
 
@@ -121,6 +123,17 @@ class Worker:
         self._page.write("diagnosis", None)
         diagnosis = verifier.diagnose(outcomes)
         self._say({"diagnosis": asdict(diagnosis) if diagnosis else None})
+
+    def _time_sides(self, request: Message) -> None:
+        from supcr_bench.measure.sides import SidedCell, time_cells
+
+        cells = [SidedCell.from_mapping(values) for values in request["cells"]]
+        try:
+            samples = time_cells(cells, sampling_s=request["sampling_s"], seed=request["seed"])
+        except Exception as error:  # noqa: BLE001 - whatever an implementation raises
+            self._say({"raised": f"{type(error).__name__}: {error}"})
+            return
+        self._say({"samples": samples})
 
     def _measure(self, request: Message) -> None:
         from supcr_bench.measure.cell import CellRun

@@ -1,0 +1,115 @@
+"""When a cell is slower, when it is not, and when that cannot be told.
+
+A cell is a regression when the whole interval of its paired ratio lies above what is allowed, and a
+pass when the whole interval lies below; else sampling goes on. In each process the version before
+is timed a second time, as if it were another: the A/A arm. Its interval says how far apart the
+machine puts what is the same. What is not farther out than that is not ruled on.
+
+The error is of a whole gate run: with that probability at most, any of its cells is called a
+regression that is not slower by more than is allowed, or passes although it is. Each cell has an
+equal share of it (Bonferroni), and each look at a cell has a share of the cell's. A cell can suffer
+only one of the two errors, so each of its bounds has the cell's whole share.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from supcr_bench.analysis.sequential import (
+    CentreInterval,
+    centre_interval,
+    first_look,
+    next_look,
+    spent_at,
+)
+from supcr_bench.values.gate import Ruling
+from supcr_bench.values.units import format_share
+
+ERROR = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class CellRuling:
+    """What can be said of one cell after some processes.
+
+    Attributes:
+        ruling: pass, regression, or undecided so far.
+        after: the log-ratio of the version after to the one before.
+        again: of the version before to itself.
+        reason: why undecided.
+    """
+
+    ruling: Ruling
+    after: CentreInterval
+    again: CentreInterval
+    reason: str | None = None
+
+    @property
+    def noise_floor(self) -> float | None:
+        """How far the A/A arm's interval reaches from 1, as a share; ``None`` without one."""
+        if self.again.low is None or self.again.high is None:
+            return None
+        return math.expm1(max(abs(self.again.low), abs(self.again.high)))
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRule:
+    """What is allowed, and with what error it is judged.
+
+    Attributes:
+        max_slowdown: the share by which a cell may become slower.
+        cells: judged together.
+        error: of all of them together.
+    """
+
+    max_slowdown: float
+    cells: int
+    error: float = ERROR
+
+    @property
+    def first_look(self) -> int:
+        """How many processes the first look needs."""
+        return first_look(self.error / self.cells)
+
+    def next_look(self, processes: int) -> int:
+        """How many the look after one with so many needs."""
+        return next_look(processes)
+
+    def judge(self, after: Sequence[float], again: Sequence[float], look: int) -> CellRuling:
+        """One cell, by the log-ratios of its processes.
+
+        Args:
+            after: of the version after, one a process.
+            again: of the A/A arm, one a process.
+            look: the number of this look at the cell, from 1.
+        """
+        alpha = spent_at(look, self.error / self.cells)
+        ruled = CellRuling(
+            Ruling.UNDECIDED, centre_interval(after, alpha), centre_interval(again, alpha)
+        )
+        low, high, floor = ruled.after.low, ruled.after.high, ruled.noise_floor
+        if low is None or high is None or floor is None:
+            few = f"{len(after)} processes are too few to tell"
+            return CellRuling(Ruling.UNDECIDED, ruled.after, ruled.again, few)
+        allowed = math.log1p(self.max_slowdown)
+        if allowed < low and math.log1p(floor) < low:
+            return CellRuling(Ruling.REGRESSION, ruled.after, ruled.again)
+        if high < allowed and floor < self.max_slowdown:
+            return CellRuling(Ruling.PASS, ruled.after, ruled.again)
+        if allowed < low or high < allowed:
+            reason = (
+                f"below the noise floor of {format_share(floor)}: the same code differs as much"
+            )
+        else:
+            reason = f"the interval holds the allowed {format_share(self.max_slowdown)}"
+        return CellRuling(Ruling.UNDECIDED, ruled.after, ruled.again, reason)
+
+    def detectable(self, again: CentreInterval) -> float | None:
+        """The slow-down that would have been found where the A/A arm's interval is this wide.
+
+        Its interval would be as wide, and its estimate off by half of that at most, so that it has
+        to lie a whole width above what is allowed.
+        """
+        if again.low is None or again.high is None:
+            return None
+        return math.expm1(math.log1p(self.max_slowdown) + again.high - again.low)

@@ -1,0 +1,138 @@
+"""An implementation as it stands now, and as it stood at a revision, side by side on disk.
+
+Of a file the Python files of its folder are taken, those below it included; of a module those of
+its top-level package. Both versions come in by the same door, from folders of their own, so that
+neither has an advantage; the work tree is only read.
+"""
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from supcr_bench.gate.checkout import Checkout, RevisionError
+from supcr_bench.subjects.registry import FOLDER, Subject, folder, on_path
+from supcr_bench.values.errors import SubjectError
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Both versions of one implementation.
+
+    Attributes:
+        name: as it was asked for.
+        after: as it stands in the work tree.
+        before: as it stood; ``None`` where it did not exist.
+        notes: what a person has to know of how they were found.
+    """
+
+    name: str
+    after: Subject
+    before: Subject | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an implementation lies.
+
+    Attributes:
+        file: itself.
+        folder: whose files are taken.
+        subject: what to import from there.
+        is_package: whether the folder is a package, and imports begin above it.
+    """
+
+    file: Path
+    folder: Path
+    subject: Subject
+    is_package: bool = False
+
+
+def _place(subject: Subject) -> _Place:
+    """Where a subject lies.
+
+    Raises:
+        SubjectError: its module is not there, has no file, or is the harness itself.
+    """
+    target = subject.target
+    if target.startswith(f"{FOLDER}."):
+        file = folder() / f"{target.removeprefix(FOLDER + '.')}.py"
+        return _Place(file, file.parent, replace(subject, kind="folder", target=file.name))
+    if subject.kind == "file":
+        file = Path(target)
+        return _Place(file, file.parent, replace(subject, target=file.name))
+    package = target.partition(".")[0]
+    if package == "supcr_bench":
+        raise SubjectError(f"{subject.name} is part of the harness, which cannot be two versions")
+    try:
+        with on_path(Path.cwd()):
+            top, found = importlib.util.find_spec(package), importlib.util.find_spec(target)
+    except (ImportError, ValueError) as error:
+        raise SubjectError(f"{subject.name} cannot be found: {error}") from None
+    if top is None or found is None or not found.origin or not found.origin.endswith(".py"):
+        raise SubjectError(f"{subject.name}: no Python file of that module is found")
+    places = list(top.submodule_search_locations or ())
+    inside = Path(places[0]) if places else Path(found.origin).parent
+    return _Place(Path(found.origin), inside, subject, is_package=bool(places))
+
+
+def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
+    """Both versions of a subject, written into ``scratch``.
+
+    Args:
+        subject: the implementation.
+        revision: whatever git takes for a commit.
+        scratch: an empty folder.
+
+    Raises:
+        RevisionError: the revision or the checkout is not there, or git ignores the file.
+        SubjectError: the implementation's file is not there.
+    """
+    place = _place(subject)
+    file, inside = place.file.resolve(), place.folder.resolve()
+    checkout = Checkout.around(file)
+    top = checkout.top.resolve()
+    path, within = (p.relative_to(top).as_posix() for p in (file, inside))
+    commit = checkout.commit(revision)
+    if checkout.is_ignored(path):
+        raise RevisionError(
+            f"{subject.name}: git ignores {path}, so there is no version of it to go back to; "
+            "install its checkout with `pip install --editable`, or use --baseline FILE"
+        )
+    notes = []
+    if checkout.has_changes(within):
+        where = "the work tree" if within == "." else f"{within}/"
+        notes.append(f"{where} has changes that are not committed; they are judged as they are")
+    now = checkout.python_files_now(within)
+    after = _write(now, within, scratch / "after", place)
+    then = checkout.python_files(commit, within)
+    if path not in then:
+        old = checkout.renamed_from(commit, path)
+        if old is None:
+            notes.append(f"{subject.name} is new since {revision}: nothing to hold it against")
+            return Versions(subject.name, after, None, tuple(notes))
+        if place.is_package:
+            raise RevisionError(
+                f"{subject.name}: {path} was {old} at {revision}, which is another module; "
+                "name the file instead, as in path/to/file.py:attribute"
+            )
+        notes.append(f"{subject.name} was {old} at {revision}, and is taken from there")
+        within = Path(old).parent.as_posix()
+        then = checkout.python_files(commit, within)
+        place = replace(place, subject=replace(place.subject, target=Path(old).name))
+    elif then == now:
+        notes.append(f"no file that {subject.name} is made of has changed since {revision}")
+    before = _write(then, within, scratch / "before", place)
+    before = replace(before, name=f"{subject.name}@{commit[:10]}")
+    return Versions(subject.name, after, before, tuple(notes))
+
+
+def _write(files: Mapping[str, bytes], within: str, root: Path, place: _Place) -> Subject:
+    """Write files by their paths below ``root``, and the subject that is imported from there."""
+    for path, content in files.items():
+        target = root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    written = root / within
+    return replace(place.subject, root=str(written.parent if place.is_package else written))

@@ -1,0 +1,96 @@
+"""One process's share of a comparison: every side loaded, then timed cell by cell."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, Self
+
+from supcr_bench.subjects.registry import Subject, load
+from supcr_bench.values.case import Case
+from supcr_bench.values.cell import Arm
+
+
+@dataclass(frozen=True, slots=True)
+class SidedCell:
+    """A case, and the versions of one implementation that are timed on it.
+
+    Attributes:
+        implementation: its name, whatever the version.
+        case: on what.
+        sides: by label, such as before, again (the same once more) and after.
+    """
+
+    implementation: str
+    case: Case
+    sides: Mapping[str, Subject]
+
+    def to_mapping(self) -> dict[str, Any]:
+        """For the pipe to a worker."""
+        return asdict(self)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """From what :meth:`to_mapping` gave."""
+        return cls(
+            implementation=values["implementation"],
+            case=Case(**values["case"]),
+            sides={label: Subject(**fields) for label, fields in values["sides"].items()},
+        )
+
+
+def time_cells(
+    cells: Sequence[SidedCell], *, sampling_s: float, seed: str
+) -> list[dict[str, list[float]]]:
+    """Seconds per call of each side of each cell, in the order of the cells.
+
+    The order in which sides are loaded, built and timed is random: what comes first in a process
+    lies elsewhere in memory than what comes last.
+
+    Args:
+        cells: what to time.
+        sampling_s: about how long the calls of one side of one cell may take.
+        seed: of every order.
+
+    Raises:
+        SubjectError: a side cannot be loaded.
+        Exception: whatever a side raises on being called.
+    """
+    from supcr_bench.inputs.tensors import make_batch
+    from supcr_bench.measure.cell import build_module, make_call
+    from supcr_bench.measure.device import get_device
+    from supcr_bench.measure.meter import DeviceMeter
+    from supcr_bench.measure.paired_timing import sample_sides
+    from supcr_bench.values.definition import get_definition
+
+    shuffle = random.Random(seed).shuffle  # noqa: S311 - an order, not a secret
+    to_load = list(dict.fromkeys(side for cell in cells for side in cell.sides.items()))
+    shuffle(to_load)
+    loaded = {side: load(side[1]) for side in to_load}
+    found: dict[int, dict[str, list[float]]] = {}
+    order = list(range(len(cells)))
+    shuffle(order)
+    for index in order:
+        cell = cells[index]
+        batch = make_batch(cell.case.workload)
+        meter = DeviceMeter(get_device(cell.case.device))
+        sides = list(cell.sides.items())
+        shuffle(sides)
+        calls = {}
+        for side in sides:
+            module = build_module(
+                loaded[side].factory,
+                get_definition(cell.case.definition),
+                cell.case.temperature,
+                batch,
+            )
+            call = make_call(module, batch, cell.case.pass_)
+            arm = Arm(cell.implementation, cell.case.pass_)
+            calls[side[0]] = partial(meter.time, arm, cell.case.workload, call)
+        found[index] = sample_sides(
+            calls,
+            sampling_s=sampling_s,
+            seed=f"{seed} {index}",
+            between=batch.clear_gradients,
+        )
+    return [found[index] for index in range(len(cells))]

@@ -1,0 +1,97 @@
+import math
+
+import numpy as np
+import pytest
+
+from supcr_bench.analysis.sequential import CentreInterval
+from supcr_bench.analysis.time_rule import TimeRule
+from supcr_bench.values.gate import Ruling
+
+RULE = TimeRule(max_slowdown=0.05, cells=4)
+CALM = [0.001 * (-1) ** k for k in range(20)]
+
+
+def around(ratio: float, spread: float = 0.002, n: int = 20) -> list[float]:
+    return [math.log(ratio) + spread * (-1) ** k * (1 + k / n) for k in range(n)]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "ruling"),
+    [
+        (0.5, Ruling.PASS),
+        (1.0, Ruling.PASS),
+        (1.03, Ruling.PASS),
+        (1.05, Ruling.UNDECIDED),
+        (1.07, Ruling.REGRESSION),
+        (2.0, Ruling.REGRESSION),
+    ],
+)
+def test_the_whole_interval_has_to_lie_on_one_side_of_what_is_allowed(ratio, ruling):
+    assert RULE.judge(around(ratio), CALM, 1).ruling is ruling
+
+
+def test_an_interval_that_holds_what_is_allowed_says_so():
+    ruled = RULE.judge(around(1.05), CALM, 1)
+    assert ruled.reason == "the interval holds the allowed 5%"
+
+
+def test_too_few_processes_are_said_to_be_too_few():
+    few = RULE.first_look - 1
+    ruled = RULE.judge(around(2.0)[:few], CALM[:few], 1)
+    assert ruled.ruling is Ruling.UNDECIDED
+    assert ruled.reason == f"{few} processes are too few to tell"
+
+
+def test_no_pass_where_the_same_code_differs_by_more_than_is_allowed():
+    noisy = [0.08 * (-1) ** k for k in range(20)]
+    ruled = RULE.judge(around(1.0), noisy, 1)
+    assert ruled.ruling is Ruling.UNDECIDED
+    assert ruled.reason is not None
+    assert "below the noise floor of 8.3%" in ruled.reason
+
+
+def test_no_regression_that_is_no_farther_out_than_the_same_code():
+    noisy = [0.15 * (-1) ** k for k in range(20)]
+    assert RULE.judge(around(1.10), noisy, 1).ruling is Ruling.UNDECIDED
+    assert RULE.judge(around(1.30), noisy, 1).ruling is Ruling.REGRESSION
+
+
+def test_a_biased_again_arm_is_noise_too():
+    assert RULE.judge(around(1.10), around(1.12), 1).ruling is Ruling.UNDECIDED
+
+
+def test_more_cells_or_later_looks_need_more_to_decide():
+    def width(rule: TimeRule, look: int) -> float:
+        after = rule.judge(around(1.0, 0.01), CALM, look).after
+        assert after.low is not None
+        assert after.high is not None
+        return after.high - after.low
+
+    assert width(RULE, 1) < width(TimeRule(max_slowdown=0.05, cells=40), 1)
+    assert width(RULE, 1) < width(RULE, 6)
+
+
+def test_what_could_have_been_detected_lies_a_whole_interval_above_what_is_allowed():
+    found = RULE.detectable(CentreInterval(0.0, -0.01, 0.02, 20))
+    assert found == pytest.approx(1.05 * math.exp(0.03) - 1)
+    assert RULE.detectable(CentreInterval(0.0, None, None, 3)) is None
+
+
+@pytest.mark.parametrize(("ratio", "wrong"), [(1.05, Ruling.REGRESSION), (1.0501, Ruling.PASS)])
+def test_a_slowdown_at_the_limit_is_ruled_on_no_more_often_than_the_error_allows(ratio, wrong):
+    rng = np.random.default_rng(1)
+    runs, cells = 150, 3
+    rule = TimeRule(max_slowdown=0.05, cells=cells, error=0.1)
+    mistaken = 0
+    for _ in range(runs):
+        after = math.log(ratio) + 0.01 * rng.standard_t(3, size=(cells, 40))
+        again = 0.01 * rng.standard_t(3, size=(cells, 40))
+        n, look, seen = rule.first_look, 1, False
+        while n <= 40:
+            seen |= any(
+                rule.judge(a[:n].tolist(), g[:n].tolist(), look).ruling is wrong
+                for a, g in zip(after, again, strict=True)
+            )
+            n, look = rule.next_look(n), look + 1
+        mistaken += seen
+    assert mistaken / runs <= 0.1 + 2 * math.sqrt(0.1 * 0.9 / runs)

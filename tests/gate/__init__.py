@@ -1,0 +1,1 @@
+"""The gate: sampling, deciding, baselines, versions from git."""

@@ -1,0 +1,60 @@
+"""A sampler with no clock and no process: times follow a given law, the same in every run."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from supcr_bench.gate.sampling import SidesError, SideTimes
+from supcr_bench.measure.sides import SidedCell
+from supcr_bench.subjects.registry import Subject
+from supcr_bench.values.case import Case, Pass, Workload
+
+ROUNDS = 5
+
+
+def sided(name: str = "loss", pass_: Pass = "training", batch_size: int = 64) -> SidedCell:
+    """A cell whose sides are never loaded."""
+    subject = Subject(name, "file", f"{name}.py", "Loss")
+    sides = {"before": subject, "again": subject, "after": subject}
+    return SidedCell(name, Case.of(Workload(batch_size=batch_size), pass_), sides)
+
+
+@dataclass
+class FakeSampler:
+    """Gives each cell its slow-down, with noise from process to process.
+
+    Attributes:
+        slower: by implementation, after over before; 1 where not named.
+        noise: half the width of the even spread of each process's ratio.
+        process_s: what a process takes, on ``now``.
+        fails_at: the process that raises.
+    """
+
+    slower: Mapping[str, float] = field(default_factory=dict)
+    noise: float = 0.005
+    process_s: float = 1.0
+    fails_at: int | None = None
+    now: float = 0.0
+    asked: list[list[str]] = field(default_factory=list)
+
+    def sample(self, cells: Sequence[SidedCell], process: int) -> Sequence[SideTimes]:
+        """One value for each cell."""
+        self.now += self.process_s
+        self.asked.append([cell.implementation for cell in cells])
+        if process == self.fails_at:
+            raise SidesError("RuntimeError: boom")
+        return [
+            self._times(cell, random.Random(f"{process} {cell.implementation}")) for cell in cells
+        ]
+
+    def _times(self, cell: SidedCell, rng: random.Random) -> SideTimes:
+        def side(ratio: float) -> tuple[float, ...]:
+            return (0.010 * ratio * (1 + rng.uniform(-self.noise, self.noise)),) * ROUNDS
+
+        slower = self.slower.get(cell.implementation, 1.0)
+        before = (0.010,) * ROUNDS
+        return SideTimes({"before": before, "again": side(1.0), "after": side(slower)})
+
+    def clock(self) -> float:
+        """Seconds."""
+        return self.now
