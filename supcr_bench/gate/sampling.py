@@ -11,7 +11,7 @@ from supcr_bench.measure.sides import SidedCell
 from supcr_bench.values.errors import SupcrBenchError
 from supcr_bench.workers.worker_process import WorkerProcess
 
-SAMPLING_S = 0.1
+SAMPLING_S = 0.13
 """Of timed calls of one side of one cell in one process. More of them would say more of that one
 process, where the differences between processes are what is left."""
 PROCESS_LIMIT_S = 120.0

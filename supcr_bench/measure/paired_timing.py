@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from supcr_bench.measure.elapsed import Elapsed
 from supcr_bench.measure.timing import MOST_REPETITIONS, garbage_collection_held
 
-FEWEST_ROUNDS = 5
-MOST_ROUNDS = 40
+FEWEST_ROUNDS = 10
+MOST_ROUNDS = 60
 SHORTEST_SAMPLE_S = 0.002
 """Calls are repeated until a sample is this long."""
 

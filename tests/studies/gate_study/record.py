@@ -17,7 +17,7 @@ from tests.studies.gate_study.slowed import write_slowed
 SHARES = (0.05, 0.1, 0.2)
 SLOWED_CELL = ("rowsort", "training")
 WORKLOADS = {
-    "loopy": Workload(batch_size=16, nan_density=0.2),
+    "loopy": Workload(batch_size=8, nan_density=0.2),
     "broadcast": Workload(batch_size=64, nan_density=0.2),
     "rowsort": Workload(batch_size=64, nan_density=0.2),
 }

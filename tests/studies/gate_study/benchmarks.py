@@ -1,0 +1,29 @@
+"""The study's cells the usual way, by pytest-benchmark: one run after another of the same code."""
+
+import pytest
+import torch
+
+from supcr_bench.inputs.tensors import make_batch
+from supcr_bench.measure.cell import build_module, make_call
+from supcr_bench.subjects.registry import load, locate
+from supcr_bench.values.case import PASSES
+from supcr_bench.values.definition import get_definition
+from tests.studies.gate_study.record import WORKLOADS
+
+
+@pytest.mark.parametrize("pass_", PASSES)
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_call(benchmark, name, pass_):
+    torch.set_num_threads(1)
+    workload = WORKLOADS[name]
+    batch = make_batch(workload)
+    module = build_module(
+        load(locate(name)).factory, get_definition("torchcell"), workload.temperature, batch
+    )
+    call = make_call(module, batch, pass_)
+
+    def cleared():
+        batch.clear_gradients()
+        call()
+
+    benchmark(cleared)
