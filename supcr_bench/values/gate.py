@@ -85,9 +85,8 @@ class TimeStudy:
 
     Attributes:
         max_slowdown: the share by which a cell may become slower.
-        false_alarm: bound of the probability that any cell is called a regression that is not
-            slower by more than ``max_slowdown``.
-        false_pass: bound of the probability that a given cell that is slower by more passes.
+        error: bound of the probability that any cell is ruled on wrongly: is called a regression
+            though it is not slower by more than ``max_slowdown``, or passes though it is.
         processes: fresh processes that timed.
         cells: cells judged.
         spent_s: wall seconds.
@@ -100,8 +99,7 @@ class TimeStudy:
     """
 
     max_slowdown: float
-    false_alarm: float
-    false_pass: float
+    error: float
     processes: int
     cells: int
     spent_s: float
