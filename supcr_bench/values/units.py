@@ -119,3 +119,11 @@ def format_error(value: float | None) -> str:
     if 0.001 <= abs(value) < 999.5:
         return f"{value:.2g}" if abs(value) < 99.5 else f"{value:.0f}"
     return f"{value:.1e}"
+
+
+def format_share(share: float, *, signed: bool = False) -> str:
+    """A share of one as ``5%``, ``0.31%`` or, signed, ``+12%``: two significant digits at least."""
+    percent = 100 * share
+    sign = "+" if signed else ""
+    digits = ".2g" if abs(percent) < 99.5 else ",.0f"
+    return f"{percent:{sign}{digits}}%"
