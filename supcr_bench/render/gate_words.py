@@ -25,8 +25,6 @@ LONG_COUNT = 10**7
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _ASIDE = {Ruling.PASS: "passed", Ruling.UNDECIDED: "undecided", Ruling.NEW: "new"}
-_UNSAID = ("embedding_size", "seed", "definition")
-"""Fields of a case that its description leaves out; said where they are not the usual ones."""
 
 
 def plain(text: str) -> str:
@@ -40,12 +38,15 @@ def printable(text: str) -> str:
 
 
 def case_text(case: Case | None) -> str:
-    """``training N=64 D=2 NaN 20%``, or a dash where a figure is of no case."""
+    """``training N=64 D=2 NaN 20%``, or a dash where a figure is of no case.
+
+    Seed and definition are left out: a suite has one of each.
+    """
     if case is None:
         return MISSING
-    usual = {f.name: f.default for f in fields(Case)}
-    more = [f"{n}={getattr(case, n)}" for n in _UNSAID if getattr(case, n) != usual[n]]
-    return " ".join([case.pass_, case.describe(), *more]).replace("embedding_size=", "d=")
+    usual = next(f.default for f in fields(Case) if f.name == "embedding_size")
+    more = f" d={case.embedding_size}" if case.embedding_size != usual else ""
+    return f"{case.pass_} {case.describe()}{more}"
 
 
 def figure_name(judgement: Judgement) -> str:

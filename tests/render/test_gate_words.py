@@ -111,8 +111,6 @@ def test_what_has_no_noise_is_exact_and_time_holds_for_all_cells_together() -> N
         {"temperature": 0.01},
         {"labels": "tied"},
         {"device": "cuda"},
-        {"seed": 1},
-        {"definition": "paper"},
         {"pass_": "forward"},
     ],
 )
