@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # An editable install with its extras, at the versions that CI pins.
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: setup check format test bench self-test false-alarms cross-check clean
+.PHONY: setup check check-workflows format test bench self-test false-alarms cross-check clean
 
 setup: $(VENV)/.installed
 
@@ -13,10 +13,16 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(INSTALL) --editable '.[dev,parquet]'
 	touch $@
 
-check: setup
+check: setup check-workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Nothing is fetched: the schemas come with check-jsonschema.
+check-workflows: setup
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-actions action.yml
+	$(BIN)/zizmor --quiet --offline --strict-collection --persona=pedantic .
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
-from supcr_bench.commands.report import environment_line
+from supcr_bench.render.machine import environment_line
 from supcr_bench.store.run import load_run
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.errors import UsageError

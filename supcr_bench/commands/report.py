@@ -2,38 +2,23 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
 from supcr_bench.commands.verify import show_verified
+from supcr_bench.render.machine import environment_line
 from supcr_bench.store.report_file import PAGE, embedded
 from supcr_bench.store.report_folder import SUMMARY_FILE, ReportSummary, reports_in
 from supcr_bench.store.run import RESULTS, Run, load_run
 from supcr_bench.values.errors import UsageError
-from supcr_bench.values.units import format_limit_bytes
 
 if TYPE_CHECKING:
     from supcr_bench.analysis.findings import Findings
 
 REPORTS = Path("reports")
 LARGE_RUN = 2000
-
-
-def environment_line(environment: Mapping[str, Any]) -> str:
-    """Machine and software in a line."""
-    accelerators = [a["name"] for a in environment["accelerators"]]
-    parts = [
-        f"{environment['cpu']}, {environment['cpus_usable']} CPUs",
-        f"{environment['threads']} thread{'s' if environment['threads'] != 1 else ''}",
-        format_limit_bytes(environment["memory_bytes"]),
-        *accelerators,
-        f"torch {environment['torch']}",
-        f"Python {environment['python']}",
-        environment["os"],
-    ]
-    return ", ".join(parts)
 
 
 def find_in(run: Run) -> "Findings":

@@ -42,6 +42,7 @@ class Grid:
         rows: of text.
         left: how many leading columns are words rather than figures.
         wraps: columns of long text.
+        folds: those of ``wraps`` whose words may be broken where a terminal is narrow.
         sections: indices of rows that begin a new section.
         strong: (row, column) of cells to stand out.
         alarming: (row, column) of cells that say something is wrong.
@@ -58,6 +59,7 @@ class Grid:
     rows: tuple[tuple[str, ...], ...]
     left: int
     wraps: frozenset[int] = frozenset()
+    folds: frozenset[int] = frozenset()
     sections: frozenset[int] = frozenset()
     strong: frozenset[tuple[int, int]] = frozenset()
     alarming: frozenset[tuple[int, int]] = frozenset()

@@ -41,13 +41,13 @@ def run_markdown(
         environment_line: machine and software in a line.
     """
     blocks = [f"## supcr-bench: {escape(str(info['suite']['name']))}"]
-    blocks.append(_bullets(headline(findings, [v.headline for v in verifications])))
+    blocks.append(bullets(headline(findings, [v.headline for v in verifications])))
     if findings.claims:
         claims = [(row.claim, str(row.verdict), row.evidence) for row in findings.claims]
-        blocks += ["### The note's claims", _table(("claim", "verdict", "evidence"), claims)]
+        blocks += ["### The note's claims", table(("claim", "verdict", "evidence"), claims)]
     for found in recommendation_maps(findings.results):
         rows = [(str(n), *(_cell_text(c) for c in cells)) for n, cells in found.rows]
-        blocks += [f"### {escape(found.title)}", _table(("N", *found.headers), rows)]
+        blocks += [f"### {escape(found.title)}", table(("N", *found.headers), rows)]
         blocks.append(escape(found.note))
     blocks.append(f"Run {escape(str(info['id']))}. {escape(environment_line)}.")
     return "\n\n".join(blocks) + "\n"
@@ -66,16 +66,17 @@ def comparison_markdown(first: str, second: str, comparison: Comparison) -> str:
     blocks = [
         f"## supcr-bench: {escape(second)} against {escape(first)}",
         f"**{escape(verdict)}**",
-        _bullets([s for s in rest if s != verdict]),
+        bullets([s for s in rest if s != verdict]),
     ]
     changes = changes_grid(comparison)
     if changes.rows:
-        blocks += [f"### {escape(changes.title)}", _table(changes.headers, changes.rows)]
+        blocks += [f"### {escape(changes.title)}", table(changes.headers, changes.rows)]
     blocks.append(f"First run: {escape(first)}. Second run: {escape(second)}.")
     return "\n\n".join(blocks) + "\n"
 
 
-def _bullets(sentences: Sequence[str]) -> str:
+def bullets(sentences: Sequence[str]) -> str:
+    """Sentences as a list."""
     return "\n".join(f"- {escape(sentence)}" for sentence in sentences)
 
 
@@ -83,7 +84,8 @@ def _cell_text(cell: MapCell) -> str:
     return f"{cell.use or cell.words} ({cell.out})" if cell.out else cell.use or cell.words
 
 
-def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Headers and rows as a table; every cell is escaped."""
     lines = [headers, ["---"] * len(headers)]
     texts = [[escape(cell) for cell in row] for row in [headers, *rows]]
     return "\n".join(f"| {' | '.join(line)} |" for line in [texts[0], lines[1], *texts[1:]])

@@ -1,4 +1,7 @@
-"""Grids as rich tables."""
+"""Grids as rich tables, and sentences, on a terminal."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from rich import box
 from rich.cells import cell_len
@@ -12,6 +15,23 @@ from supcr_bench.render.grid import Grid
 
 MOST_ROWS = 150
 """Of a table on a terminal; verification's is shorter, and a run's are in its files."""
+FOLDED = 12
+"""Characters that a column keeps whose words may be broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of text between tables.
+
+    Attributes:
+        text: shown as it is, never as markup.
+        style: a colour, where it has one.
+        whole: whether it is to be copied, so that no line break may come into it.
+    """
+
+    text: str
+    style: str = ""
+    whole: bool = False
 
 
 def rich_table(grid: Grid) -> Table:
@@ -59,12 +79,27 @@ def print_grid(console: Console, grid: Grid) -> None:
     table = rich_table(grid)
     unbounded = console.options.update(max_width=10_000)
     needed = Measurement.get(console, unbounded, table).minimum
+    needed -= sum(max(0, _longest_word(grid, column) - FOLDED) for column in grid.folds)
     if needed <= console.width:
         console.print(table)
         return
     # print() takes no width above the console's, so the table is rendered beforehand.
     options = console.options.update(width=needed, max_width=needed)
     console.print(Segments(console.render(table, options)), crop=False, end="")
+
+
+def print_blocks(console: Console, blocks: Iterable[Grid | Line]) -> None:
+    """Print tables and lines in turn."""
+    for block in blocks:
+        if isinstance(block, Grid):
+            print_grid(console, block)
+        else:
+            console.print(Text(block.text, style=block.style), soft_wrap=block.whole)
+
+
+def _longest_word(grid: Grid, column: int) -> int:
+    texts = [grid.headers[column], *(row[column] for row in grid.rows[:MOST_ROWS])]
+    return max(cell_len(word) for text in texts for word in text.split() or [""])
 
 
 def _style(grid: Grid, cell: tuple[int, int]) -> str:

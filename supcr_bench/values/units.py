@@ -121,6 +121,9 @@ def format_error(value: float | None) -> str:
     return f"{value:.1e}"
 
 
-def format_share(value: float) -> str:
-    """A share as a percentage of two significant digits."""
-    return f"{100 * value:.2g}%" if abs(value) < 0.995 else f"{100 * value:.0f}%"
+def format_share(share: float, *, signed: bool = False) -> str:
+    """A share of one as ``5%``, ``0.31%`` or, signed, ``+12%``: two significant digits at least."""
+    percent = 100 * share
+    sign = "+" if signed else ""
+    digits = ".2g" if abs(percent) < 99.5 else ",.0f"
+    return f"{percent:{sign}{digits}}%"

@@ -8,6 +8,7 @@ from supcr_bench.values.units import (
     format_duration_s,
     format_error,
     format_limit_bytes,
+    format_share,
     parse_bytes,
     parse_duration_s,
     parse_fraction,
@@ -177,3 +178,22 @@ def test_a_fraction_is_read_with_or_without_a_percent_sign(text: str, fraction: 
 def test_what_is_no_fraction_says_how_to_write_one(text: str) -> None:
     with pytest.raises(ValueError, match="is not a share between 0 and 1; write it like 5%"):
         parse_fraction(text)
+
+
+@pytest.mark.parametrize(
+    ("share", "text", "signed"),
+    [
+        (0.05, "5%", "+5%"),
+        (0.0634, "6.3%", "+6.3%"),
+        (-0.126, "-13%", "-13%"),
+        (0.0000034, "0.00034%", "+0.00034%"),
+        (0.9949, "99%", "+99%"),
+        (0.996, "100%", "+100%"),
+        (12.0, "1,200%", "+1,200%"),
+    ],
+)
+def test_shares_have_two_digits_and_a_sign_where_they_are_a_change(
+    share: float, text: str, signed: str
+) -> None:
+    assert format_share(share) == text
+    assert format_share(share, signed=True) == signed

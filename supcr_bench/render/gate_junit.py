@@ -1,0 +1,109 @@
+"""A gate's outcome as JUnit XML, one test case for each figure.
+
+What readers make of it decides how a ruling is written:
+
+- a regression is a ``failure``, which every reader shows in red;
+- what is undecided is ``skipped``, with the reason. Readers count it apart from what passed, and
+  it does not fail a build that the gate itself lets through, as ``error`` would: Jenkins and
+  GitHub's test summaries take an error for a failure. Where undecided is to count as a failure, it
+  is written as one;
+- what is new was held against nothing, so it is ``skipped`` too;
+- a gate that decided nothing is an ``error`` of its own: a file in which everything is skipped
+  would else be taken for a pass.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Literal
+from xml.etree import ElementTree as ET
+
+from supcr_bench.render.gate_words import (
+    case_text,
+    change_text,
+    plain,
+    printable,
+    reason_text,
+    ruling_sentence,
+    value_text,
+)
+from supcr_bench.values.gate import GateOutcome, Judgement, Ruling
+
+
+def gate_junit(outcome: GateOutcome, undecided: Literal["pass", "fail"] | None = None) -> bytes:
+    """The outcome as a JUnit XML file, in UTF-8.
+
+    Args:
+        outcome: of the gate.
+        undecided: what an undecided outcome is to count as, if anything.
+    """
+    cases = [_case(j, undecided) for j in outcome.judgements]
+    if outcome.measured_nothing:
+        cases.append(_nothing(outcome))
+    children = Counter(child.tag for case in cases for child in case)
+    counts = {
+        "tests": str(len(cases)),
+        "failures": str(children["failure"]),
+        "errors": str(children["error"]),
+        "time": f"{outcome.spent_s:.3f}",
+    }
+    name = plain(f"supcr-bench gate {outcome.suite}")
+    root = ET.Element("testsuites", {"name": name, **counts})
+    suite = ET.SubElement(
+        root, "testsuite", {"name": name, **counts, "skipped": str(children["skipped"])}
+    )
+    suite.append(_properties(outcome))
+    suite.extend(cases)
+    ET.indent(root)
+    text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return text + b"\n"
+
+
+def _properties(outcome: GateOutcome) -> ET.Element:
+    values: Mapping[str, Any] = {
+        "ruling": outcome.ruling,
+        "against": outcome.against,
+        "command": outcome.command,
+        **outcome.environment,
+    }
+    found = ET.Element("properties")
+    for name, value in values.items():
+        if value is not None:
+            text = value if isinstance(value, str) else json.dumps(value)
+            ET.SubElement(found, "property", {"name": plain(name), "value": plain(text)})
+    return found
+
+
+def _case(judgement: Judgement, undecided: Literal["pass", "fail"] | None) -> ET.Element:
+    where = f", {case_text(judgement.case)}" if judgement.case else ""
+    case = ET.Element(
+        "testcase",
+        {
+            "classname": plain(f"{judgement.evidence}.{judgement.implementation}"),
+            "name": plain(f"{judgement.figure}{where}"),
+        },
+    )
+    ruling = judgement.ruling
+    reason = reason_text(judgement)
+    if ruling is Ruling.REGRESSION or (ruling is Ruling.UNDECIDED and undecided == "fail"):
+        found = ET.SubElement(case, "failure", {"type": ruling, "message": reason})
+        found.text = "\n".join(_details(judgement))
+    elif ruling is Ruling.UNDECIDED:
+        ET.SubElement(case, "skipped", {"message": f"undecided: {reason}"})
+    elif ruling is Ruling.NEW:
+        ET.SubElement(case, "skipped", {"message": "new: nothing was there before"})
+    return case
+
+
+def _details(judgement: Judgement) -> list[str]:
+    lines = [reason_text(judgement)]
+    if judgement.before is not None or judgement.after is not None:
+        before, after = (value_text(judgement, v) for v in (judgement.before, judgement.after))
+        lines.append(f"before {before}, after {after}, {change_text(judgement)}")
+    return [*lines, printable(judgement.command)] if judgement.command else lines
+
+
+def _nothing(outcome: GateOutcome) -> ET.Element:
+    case = ET.Element("testcase", {"classname": "gate", "name": "a figure was decided"})
+    ET.SubElement(case, "error", {"type": "undecided", "message": ruling_sentence(outcome)})
+    return case

@@ -1,0 +1,196 @@
+"""What a gate found, in words: one figure, and the whole in a few sentences."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from math import isfinite
+
+from supcr_bench.render.cells import listed
+from supcr_bench.render.comparison import ratio_text
+from supcr_bench.values.case import Case
+from supcr_bench.values.gate import Evidence, GateOutcome, Judgement, Ruling, TimeStudy
+from supcr_bench.values.units import (
+    MISSING,
+    format_bytes,
+    format_clock,
+    format_duration_s,
+    format_error,
+    format_share,
+)
+
+NOTABLE = 0.95
+"""A ratio up to here is said as an improvement; of time, the whole interval."""
+LONG_COUNT = 10**7
+"""From here on a count is written with four digits; what changed in it is said beside it."""
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_ASIDE = {Ruling.PASS: "passed", Ruling.UNDECIDED: "undecided", Ruling.NEW: "new"}
+
+
+def plain(text: str) -> str:
+    """The text on one line, with nothing in it that a terminal or XML could not hold."""
+    return printable(" ".join(text.split()))
+
+
+def printable(text: str) -> str:
+    r"""The text with control characters written out, as ``\x1b``; a command keeps its spaces."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def case_text(case: Case | None) -> str:
+    """``training N=64 D=2 NaN 20%``, or a dash where a figure is of no case.
+
+    Seed and definition are left out: a suite has one of each.
+    """
+    if case is None:
+        return MISSING
+    usual = next(f.default for f in fields(Case) if f.name == "embedding_size")
+    more = f" d={case.embedding_size}" if case.embedding_size != usual else ""
+    return f"{case.pass_} {case.describe()}{more}"
+
+
+def figure_name(judgement: Judgement) -> str:
+    """Whose figure it is and on what: ``rowsort launches, training N=64 D=2 NaN 20%``."""
+    whose = f"{judgement.implementation} {judgement.figure}"
+    return plain(f"{whose}, {case_text(judgement.case)}" if judgement.case else whose)
+
+
+def value_text(judgement: Judgement, value: float | None) -> str:
+    """One side of a judgement, in its unit."""
+    if value is None:
+        return MISSING
+    if judgement.figure == "time":
+        return format_duration_s(value)
+    if judgement.figure == "peak memory":
+        return format_bytes(value)
+    if not float(value).is_integer():
+        return format_error(value)
+    return f"{value:,.0f}" if abs(value) < LONG_COUNT else f"{value:.4g}"
+
+
+def change_text(judgement: Judgement) -> str:
+    """By how much: ``x1.12 [1.09, 1.15]`` of what is noisy, ``+12%`` or ``x3.40`` of a count."""
+    ratio, low, high = judgement.ratio, judgement.low, judgement.high
+    if ratio is None or not isfinite(ratio):
+        return MISSING
+    if judgement.evidence is Evidence.TIME:
+        interval = f" [{ratio_text(low)}, {ratio_text(high)}]" if low and high else ""
+        return f"x{ratio_text(ratio)}{interval}"
+    if ratio == 1:
+        return "same"
+    return format_share(ratio - 1, signed=True) if ratio < 2 else f"x{ratio_text(ratio)}"
+
+
+def sureness_text(judgement: Judgement, study: TimeStudy | None) -> str:
+    """``exact`` of what has no noise; of time, the confidence that holds for all cells together."""
+    if judgement.evidence is not Evidence.TIME:
+        return "exact"
+    return f"{100 * (1 - study.error):.4g}%" if study else MISSING
+
+
+def reason_text(judgement: Judgement) -> str:
+    """Its reason on one line, or a dash."""
+    return plain(judgement.reason) if judgement.reason else MISSING
+
+
+def figures(count: int) -> str:
+    """``1 figure``, ``2 figures``."""
+    return f"{count:,} figure{'s' if count != 1 else ''}"
+
+
+def _by_implementation(judgements: Iterable[Judgement]) -> str:
+    """``rowsort (launches in 8 cases, time), scan (agreement)``."""
+    counts: dict[str, dict[str, int]] = {}
+    for j in judgements:
+        own = counts.setdefault(plain(j.implementation), {})
+        own[j.figure] = own.get(j.figure, 0) + 1
+    texts = {
+        name: ", ".join(f if n == 1 else f"{f} in {n} cases" for f, n in own.items())
+        for name, own in counts.items()
+    }
+    return ", ".join(f"{name} ({text})" for name, text in texts.items())
+
+
+def ruling_sentence(outcome: GateOutcome) -> str:
+    """The ruling of the whole, what it rests on, and against what."""
+    said: Ruling | None = outcome.ruling
+    counts = {ruling: len(outcome.ruled(ruling)) for ruling in Ruling}
+    against = plain(outcome.against)
+    if outcome.ruling is Ruling.REGRESSION:
+        who = _by_implementation(outcome.ruled(Ruling.REGRESSION))
+        text = f"{figures(counts[Ruling.REGRESSION])} got worse against {against}: {who}"
+    elif outcome.measured_nothing:
+        said = None
+        text = f"no figure could be held against {against}"
+    elif outcome.ruling is Ruling.UNDECIDED:
+        text = f"{figures(counts[Ruling.UNDECIDED])} could not be told against {against}"
+    else:
+        count = counts[Ruling.PASS]
+        text = f"{figures(count)} {'is' if count == 1 else 'are'} no worse than {against}"
+    rest = listed([f"{counts[r]:,} {w}" for r, w in _ASIDE.items() if counts[r] and r is not said])
+    return f"{outcome.ruling}: {text}; {rest}." if rest else f"{outcome.ruling}: {text}."
+
+
+def reason_sentences(judgements: Sequence[Judgement]) -> list[str]:
+    """Why; figures with one reason share a sentence."""
+    groups: dict[str, list[Judgement]] = {}
+    for j in judgements:
+        groups.setdefault(reason_text(j), []).append(j)
+    return [
+        f"{figure_name(own[0]) if len(own) == 1 else _by_implementation(own)}: {reason}"
+        for reason, own in groups.items()
+        if reason != MISSING
+    ]
+
+
+def _is_better(judgement: Judgement) -> bool:
+    farthest = judgement.high if judgement.evidence is Evidence.TIME else judgement.ratio
+    return judgement.ruling is Ruling.PASS and farthest is not None and farthest <= NOTABLE
+
+
+def better_sentences(outcome: GateOutcome) -> list[str]:
+    """What improved notably, an implementation and figure each."""
+    groups: dict[tuple[str, str], list[float]] = {}
+    for j in outcome.judgements:
+        if _is_better(j) and j.ratio is not None:
+            groups.setdefault((j.implementation, j.figure), []).append(j.ratio)
+    sentences = []
+    for (name, figure), ratios in groups.items():
+        span = dict.fromkeys(f"x{ratio_text(r)}" for r in (min(ratios), max(ratios)))
+        cases = "1 case" if len(ratios) == 1 else f"{len(ratios)} cases"
+        sentences.append(f"Better: {plain(name)}, {figure} {' to '.join(span)} in {cases}.")
+    return sentences
+
+
+def time_sentences(study: TimeStudy | None) -> list[str]:
+    """How time was judged: what was allowed, how sure, and what could have been seen."""
+    if study is None:
+        return ["Time was not judged."]
+    cells = f"{study.cells} cells" if study.cells != 1 else "1 cell"
+    asked = (
+        f"Time: up to {format_share(study.max_slowdown)} slower is allowed. The chance that any of "
+        f"{cells} is ruled on wrongly is at most {format_share(study.error)}."
+    )
+    spent = (
+        f"{study.processes} processes timed {cells} in {format_clock(study.spent_s)} of "
+        f"the {format_clock(study.budget_s)} allowed."
+    )
+    return [asked, f"{_floor_sentence(study)} {_detectable_sentence(study)}", spent]
+
+
+def _floor_sentence(study: TimeStudy) -> str:
+    if study.noise_floor is None:
+        return "There were too few processes for an A/A arm."
+    text = f"Noise floor {format_share(study.noise_floor)}: identical code against itself (A/A)"
+    if study.again_low is not None and study.again_high is not None:
+        text += f" gave up to [{study.again_low:.3f}, {study.again_high:.3f}]"
+    if study.again_covers is not None:
+        text += f"; {study.again_covers} of {study.cells} intervals cover 1"
+    return text + "."
+
+
+def _detectable_sentence(study: TimeStudy) -> str:
+    if study.detectable is None:
+        return "Which slow-down could have been detected cannot be said."
+    share = format_share(study.detectable)
+    return f"A slow-down of {share} could have been detected here in every cell."

@@ -1,0 +1,182 @@
+"""One judgement in words, and the sentences of the whole."""
+
+from dataclasses import replace
+
+import pytest
+
+from supcr_bench.render.gate_words import (
+    better_sentences,
+    case_text,
+    change_text,
+    figure_name,
+    plain,
+    printable,
+    reason_sentences,
+    ruling_sentence,
+    sureness_text,
+    time_sentences,
+    value_text,
+)
+from supcr_bench.values.case import Case
+from supcr_bench.values.gate import Judgement, Ruling
+from tests.made_gate_outcomes import ALL, ALL_UNDECIDED, PASS, STUDY, UNDECIDED, judge, outcome
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("pass", "pass: 14 figures are no worse than main (1a2b3c4d5e6f)."),
+        (
+            "regression",
+            "regression: 8 figures got worse against main (1a2b3c4d5e6f): rowsort (agreement, "
+            "verification, launches, element work, peak memory, time), research/losses/"
+            "contrastive_regression/my_weighted_rank_loss.py:WeightedRankLoss (launches, time); "
+            "6 passed.",
+        ),
+        (
+            "undecided",
+            "undecided: 4 figures could not be told against main (1a2b3c4d5e6f); 5 passed.",
+        ),
+        ("nothing", "undecided: no figure could be held against main (1a2b3c4d5e6f)."),
+        (
+            "all undecided",
+            "undecided: no figure could be held against main (1a2b3c4d5e6f); 1 undecided.",
+        ),
+        ("new", "undecided: no figure could be held against main (1a2b3c4d5e6f); 6 new."),
+        (
+            "ugly",
+            "regression: 1 figure got worse against main (1a2b3c4d5e6f): a|b`c`*d*.py:<Loss> "
+            "(agreement).",
+        ),
+    ],
+)
+def test_the_ruling_says_what_it_rests_on(name: str, sentence: str) -> None:
+    assert ruling_sentence(ALL[name]) == sentence
+
+
+def test_a_figure_that_got_worse_in_several_cases_is_counted() -> None:
+    cases = [Case(batch_size=n) for n in (16, 32)]
+    worse = [judge("launches", Ruling.REGRESSION, case=case) for case in cases]
+    found = outcome(*worse, judge("time", Ruling.UNDECIDED), judge("launches", Ruling.NEW, "scan"))
+    assert ruling_sentence(found).endswith(
+        ": rowsort (launches in 2 cases); 1 undecided and 1 new."
+    )
+
+
+def test_one_figure_alone_is_said_in_the_singular() -> None:
+    assert ruling_sentence(outcome(judge("launches"))).startswith("pass: 1 figure is no worse")
+
+
+@pytest.mark.parametrize(
+    ("judgement", "before", "after", "change"),
+    [
+        (judge("time", Ruling.REGRESSION), "26.1 ms", "29.3 ms", "x1.12 [1.09, 1.15]"),
+        (judge("time", Ruling.UNDECIDED, low=None), "26.1 ms", "29.3 ms", "x1.12"),
+        (judge("peak memory", Ruling.REGRESSION), "4.30 MB", "4.82 MB", "+12%"),
+        (judge("launches", Ruling.REGRESSION), "5,292", "6,086", "+15%"),
+        (judge("launches", after=5000.0, ratio=5000 / 5292), "5,292", "5,000", "-5.5%"),
+        (judge("element work", Ruling.REGRESSION), "1,250,000", "4,250,000", "x3.40"),
+        (judge("element work", before=1.0e9, after=1.0e9), "1e+09", "1e+09", "same"),
+        (judge("launches", before=0.0, after=3.0, ratio=None), "0", "3", "-"),
+        (judge("launches", before=0.0, after=3.0, ratio=float("inf")), "0", "3", "-"),
+        (judge("agreement", before=0.5, after=41.26), "0.5", "41", "-"),
+        (judge("verification"), "-", "-", "-"),
+    ],
+)
+def test_a_figure_is_written_in_its_unit_with_what_changed(
+    judgement: Judgement, before: str, after: str, change: str
+) -> None:
+    assert value_text(judgement, judgement.before) == before
+    assert value_text(judgement, judgement.after) == after
+    assert change_text(judgement) == change
+
+
+def test_what_has_no_noise_is_exact_and_time_holds_for_all_cells_together() -> None:
+    assert sureness_text(judge("launches"), STUDY) == "exact"
+    assert sureness_text(judge("verification"), None) == "exact"
+    assert sureness_text(judge("time"), STUDY) == "99%"
+    assert sureness_text(judge("time"), replace(STUDY, error=0.005)) == "99.5%"
+    assert sureness_text(judge("time"), None) == "-"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"batch_size": 32},
+        {"nan_density": 0.5},
+        {"nan_density": None},
+        {"dims": 1},
+        {"embedding_size": 128},
+        {"dtype": "float64"},
+        {"temperature": 0.01},
+        {"labels": "tied"},
+        {"device": "cuda"},
+        {"pass_": "forward"},
+    ],
+)
+def test_cases_that_differ_are_told_apart(other: dict[str, object]) -> None:
+    case = Case(batch_size=64, dims=2, nan_density=0.2, pass_="training")
+    assert case_text(case) == "training N=64 D=2 NaN 20%"
+    assert case_text(replace(case, **other)) != case_text(case)  # type: ignore[arg-type]
+
+
+def test_a_figure_of_an_implementation_as_a_whole_has_no_case() -> None:
+    assert case_text(None) == "-"
+    assert figure_name(judge("verification")) == "rowsort verification"
+    assert figure_name(judge("time")) == "rowsort time, training N=64 D=2 NaN 20%"
+
+
+def test_figures_with_one_reason_share_a_sentence() -> None:
+    assert reason_sentences(UNDECIDED.ruled(Ruling.UNDECIDED)) == [
+        "rowsort (time in 2 cases), broadcast (time in 2 cases): [0.97, 1.08] reaches over 5%: "
+        "below the noise floor of this machine"
+    ]
+    assert reason_sentences(ALL_UNDECIDED.judgements) == [
+        "rowsort time, training N=64 D=2 NaN 20%: too few processes"
+    ]
+    assert reason_sentences(PASS.judgements) == []
+
+
+def test_what_improved_notably_is_said_and_what_may_be_noise_is_not() -> None:
+    assert better_sentences(PASS) == [
+        "Better: scan, launches x0.34 in 1 case.",
+        "Better: scan, time x0.77 in 1 case.",
+    ]
+    cases = [Case(batch_size=n) for n in (16, 32)]
+    fewer = [judge("launches", case=c, ratio=r) for c, r in zip(cases, (0.9, 0.5), strict=True)]
+    noisy = judge("time", ratio=0.9, low=0.85, high=0.97)
+    failing = judge("time", Ruling.UNDECIDED, ratio=0.5, low=0.4, high=0.6)
+    hardly = judge("peak memory", ratio=0.96)
+    assert better_sentences(outcome(*fewer, noisy, failing, hardly)) == [
+        "Better: rowsort, launches x0.50 to x0.90 in 2 cases."
+    ]
+
+
+def test_time_says_what_was_allowed_how_sure_and_what_could_have_been_seen() -> None:
+    assert time_sentences(STUDY) == [
+        "Time: up to 5% slower is allowed. Chance of a false alarm, 5 cells together: at most 1%; "
+        "of passing a cell that is slower: at most 5%.",
+        "Noise floor 1.8%: identical code against itself (A/A) gave up to [0.982, 1.013]; 5 of 5 "
+        "intervals cover 1. A slow-down of 6.3% could have been detected here in every cell.",
+        "24 processes timed 5 cells in 1:52 of the 2:30 allowed.",
+    ]
+    assert time_sentences(None) == ["Time was not judged."]
+
+
+def test_time_says_what_it_does_not_know() -> None:
+    short = replace(STUDY, cells=1, noise_floor=None, detectable=None)
+    _, floor, spent = time_sentences(short)
+    assert floor == (
+        "There were too few processes for an A/A arm. "
+        "Which slow-down could have been detected cannot be said."
+    )
+    assert "timed 1 cell in" in spent
+    bare = replace(STUDY, again_low=None, again_covers=None)
+    assert time_sentences(bare)[1].startswith(
+        "Noise floor 1.8%: identical code against itself (A/A)."
+    )
+
+
+def test_control_characters_are_written_out() -> None:
+    assert plain("a\x1b[31m\n b\t c\x00") == "a\\x1b[31m b c\\x00"
+    assert printable("run 'two  spaces'\x07") == "run 'two  spaces'\\x07"
