@@ -225,7 +225,7 @@ def _faster_when_large(results: Sequence[Result]) -> Ruling:
         else:
             parts.append(f"{pass_}: at every N from {min(n for n, _ in known)}")
     if not verdicts:
-        return Ruling(Holds.UNDECIDED, "they were not measured together")
+        return Ruling(Holds.UNDECIDED, "they were not timed together")
     return Ruling(Holds.YES if all(verdicts) else Holds.UNDECIDED, "; ".join(parts))
 
 
@@ -236,7 +236,7 @@ def _fine_when_small(results: Sequence[Result]) -> Ruling:
         if (won := _faster(a, b)) is not None
     ]
     if not known:
-        return Ruling(Holds.UNDECIDED, "they were not measured together")
+        return Ruling(Holds.UNDECIDED, "they were not timed together")
     smallest, won, a, b = known[0]
     if not won:
         return Ruling(Holds.NO, f"in training rowsort is faster even at N={smallest}")
@@ -262,7 +262,7 @@ def _slowest(results: Sequence[Result]) -> Ruling:
             if faster is not None:
                 (won if faster else lost).append((c.batch_size, other))
     if not lost and not won:
-        return Ruling(Holds.UNDECIDED, "it was not measured beside the others")
+        return Ruling(Holds.UNDECIDED, "it was not timed beside the others")
     if not won:
         return Ruling(Holds.YES, f"at every N from {min(lost)[0]} to {max(lost)[0]}, in training")
     return Ruling(Holds.CONDITION, f"not at N={', '.join(sorted({str(n) for n, _ in won}))}")
@@ -293,7 +293,7 @@ def _fastest_for_now(results: Sequence[Result]) -> Ruling:
             if won is not None:
                 verdicts[won].append(c.batch_size)
     if not any(verdicts.values()):
-        return Ruling(Holds.UNDECIDED, "it was not measured beside the others")
+        return Ruling(Holds.UNDECIDED, "it was not timed beside the others")
     if not verdicts[False]:
         return Ruling(Holds.YES, "rowsort is the fastest at every measured N, in training")
     if not verdicts[True] or max(verdicts[False]) >= max(verdicts[True]):

@@ -21,6 +21,14 @@ from enum import StrEnum
 from statistics import median
 from typing import Any
 
+from supcr_bench.analysis.changes import (
+    MEMORY_ALLOWANCE,
+    CostVerdict,
+    CountChange,
+    OutcomeChange,
+    change_of_outcome,
+    count_change,
+)
 from supcr_bench.analysis.statistics import interval_rank
 from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.values.case import Case
@@ -37,8 +45,6 @@ CHANCE = 0.05
 """Share of cases that drift alone may show as faster or slower."""
 BEYOND_CHANCE = 0.01
 """So many slower cases of one implementation as chance gives this rarely are a finding."""
-MEMORY_ALLOWANCE = 0.01
-"""Share by which the peak of memory may differ: allocators round."""
 MACHINE = ("cpu", "cpus_usable", "threads", "accelerators", "os")
 """Where these differ, times say nothing about the code."""
 SOFTWARE = ("python", "torch")
@@ -52,16 +58,6 @@ class TimeVerdict(StrEnum):
     SLOWER = "slower"
     SAME = "same"
     UNDECIDED = "undecided"
-
-
-class CostVerdict(StrEnum):
-    """What became of a cost that has no noise."""
-
-    SAME = "same"
-    MORE = "more"
-    LESS = "less"
-    MIXED = "mixed"
-    """More of one count and less of another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,20 +77,6 @@ class TimeChange:
     high: float | None = None
     verdict: TimeVerdict = TimeVerdict.UNDECIDED
     reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CountChange:
-    """A count in both runs, and what became of it."""
-
-    first: int
-    second: int
-    verdict: CostVerdict
-
-    @property
-    def ratio(self) -> float | None:
-        """Second over first; ``None`` where the first is 0."""
-        return self.second / self.first if self.first else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,42 +277,21 @@ def _time_change(
     return TimeChange(ratio=ratio, low=low, high=high, verdict=verdict)
 
 
-def _count_change(
-    first: int | None, second: int | None, allowance: float = 0.0
-) -> CountChange | None:
-    if first is None or second is None:
-        return None
-    verdict = CostVerdict.SAME
-    if abs(second - first) > allowance * first:
-        verdict = CostVerdict.MORE if second > first else CostVerdict.LESS
-    return CountChange(first=first, second=second, verdict=verdict)
-
-
-def _at_least(limit: float | None, other: float | None) -> bool:
-    """Whether a limit is no tighter than another; ``None`` is no limit."""
-    return limit is None or (other is not None and limit >= other)
-
-
 def _change_of_status(
     first: Result, second: Result, drift: Drift, *, other_machine: bool
-) -> tuple[str | None, str | None]:
-    """A finding, and what else is to be said."""
-    broken = (Status.WRONG, Status.FAILED)
-    why = second.reason
-    if second.status in broken and first.status not in broken:
-        return f"became {second.status}: {why}", None
-    if second.status is Status.OUT_OF_MEMORY and first.status.has_figures:
-        if _at_least(second.memory_limit_bytes, first.memory_limit_bytes):
-            return f"ran out of memory: {why}", None
-        return None, f"under a lower memory limit: {why}"
+) -> OutcomeChange:
+    """What became of a case's outcome, with what drift says of a call that was stopped."""
     if second.status is Status.TIMED_OUT and first.time_samples_s:
         limit_s = second.time_limit_s
-        if other_machine or limit_s is None or drift.bound is None:
-            return None, why
         # The time is not known, but that it is above the limit is.
-        if limit_s / max(first.time_samples_s) > math.exp(drift.bound):
-            return f"timed out: {why}", None
-    return None, why
+        if (
+            not other_machine
+            and limit_s is not None
+            and drift.bound is not None
+            and limit_s / max(first.time_samples_s) > math.exp(drift.bound)
+        ):
+            return OutcomeChange(f"timed out: {second.reason}", None)
+    return change_of_outcome(first, second)
 
 
 def _row(
@@ -356,13 +317,14 @@ def _row(
         first=first.status,
         second=second.status,
         time=_time_change(first, second, drift, margin, other_machine=other_machine),
-        launches=_count_change(first.launches, second.launches),
-        elements=_count_change(first.elements, second.elements),
-        peak_bytes=_count_change(first.peak_bytes, second.peak_bytes, MEMORY_ALLOWANCE),
+        launches=count_change(first.launches, second.launches),
+        elements=count_change(first.elements, second.elements),
+        peak_bytes=count_change(first.peak_bytes, second.peak_bytes, MEMORY_ALLOWANCE),
     )
     finding, note = None, None
     if first.status is not second.status:
-        finding, note = _change_of_status(first, second, drift, other_machine=other_machine)
+        change = _change_of_status(first, second, drift, other_machine=other_machine)
+        finding, note = change.finding, change.note
     costlier = [
         label
         for label, verdict in (

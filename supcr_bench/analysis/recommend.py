@@ -197,6 +197,8 @@ def _why_unknown(own: Sequence[Result], question: Question) -> str:
     """Why there is no time at the place in question."""
     timed = [r for r in own if r.time_samples_s]
     if not timed:
+        if any(r.untimed for r in own):
+            return "not timed: its calls were only counted"
         largest = max(own, key=lambda r: r.case.batch_size)
         return f"not timed: {largest.reason or 'no figures'}"
     places = dict.fromkeys(r.case.describe_series() for r in timed)

@@ -20,7 +20,8 @@ def result_line(result: Result) -> str:
     what = f"{result.implementation} {result.case.pass_} at {result.case.describe()}"
     if result.status is Status.MEASURED:
         row = cost_row(result)
-        return f"{what}: {time_text(row)}, {memory_text(row, row.peak_bytes)}"
+        figures = [time_text(row)] if result.time_samples_s else []
+        return f"{what}: {', '.join([*figures, memory_text(row, row.peak_bytes)])}"
     return f"{what}: {result.status.replace('_', ' ')}: {result.reason}"
 
 

@@ -2,7 +2,7 @@
 
 Agreement comes first, because it finds out what cannot run at all, and warms everything up. Memory
 is taken with the allocator's events recorded and work with every dispatch counted, which disturbs
-time; so time is taken last, with nothing else on.
+time; so time is taken last, with nothing else on. An untimed cell ends before it.
 """
 
 import time
@@ -134,15 +134,14 @@ class CellRun:
             ended = ended or self._instrumented("work", arm, self.meter.work, works)
             if ended:
                 yield ended
-        timed = self._take_times()
+        timed = self._take_times() if self.cell.timed else {}
+        for arm, samples in timed.items():
+            if samples.error is not None:
+                yield self._end(arm, *outcome_of(samples.error))
         for arm in list(self._live()):
-            raised = timed[arm].error
-            if raised is not None:
-                yield self._end(arm, *outcome_of(raised))
-        for arm in list(self._live()):
-            yield self._measured(arm, reference, peaks[arm], works[arm], timed[arm])
+            yield self._measured(arm, reference, peaks[arm], works[arm], timed.get(arm))
 
-    # --- the three passes ---
+    # --- the passes ---
 
     def _agree(self, implementation: str) -> Iterator[Result]:
         """One call; its answer is kept, and what cannot run ends here."""
@@ -325,7 +324,7 @@ class CellRun:
         reference: Reference,
         peak: PeakMemory,
         work: Work,
-        samples: Samples,
+        samples: Samples | None,
     ) -> Result:
         workload = self.cell.workload
         answer = self._answers[arm]
@@ -360,11 +359,7 @@ class CellRun:
             gradient_difference=(
                 {o.implementation: g for o, (_, g) in others.items()} if gradient else None
             ),
-            time_samples_s=tuple(samples.seconds),
-            device_samples_s=tuple(samples.device_seconds) or None,
-            again_samples_s=tuple(samples.again_seconds) or None,
-            repetitions=samples.repetitions,
-            time_stopped_by=samples.stopped_by,
+            **(samples.as_figures() if samples else {}),
             peak_bytes=peak.peak_bytes,
             reserved_bytes=peak.reserved_bytes,
             memory_method=peak.method,

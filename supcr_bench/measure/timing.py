@@ -15,6 +15,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from supcr_bench.analysis.statistics import median_interval
 from supcr_bench.measure.elapsed import Elapsed
@@ -63,6 +64,16 @@ class Samples:
             elif self.spent_s >= budget.sampling_s:
                 self.stopped_by = "budget"
         return self.stopped_by is not None
+
+    def as_figures(self) -> dict[str, Any]:
+        """The fields of a :class:`~supcr_bench.values.result.Result` that timing answers for."""
+        return {
+            "time_samples_s": tuple(self.seconds),
+            "device_samples_s": tuple(self.device_seconds) or None,
+            "again_samples_s": tuple(self.again_seconds) or None,
+            "repetitions": self.repetitions,
+            "time_stopped_by": self.stopped_by,
+        }
 
 
 @contextmanager

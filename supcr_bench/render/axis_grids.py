@@ -162,11 +162,13 @@ def axis_grid(rows: Sequence[AxisEffectRow], axis: Axis, figure: str) -> Grid:
 
 def axis_grids(results: Sequence[Result]) -> list[Grid]:
     """Three tables of each pass for every axis that varies with everything else equal."""
+    timed = [r for r in results if not r.untimed]
     grids = []
     for axis in AXES:
         rows = axis_effect_rows(results, axis)
         for figure in _FIGURES:
+            known = axis_effect_rows(timed, axis) if figure == "time" else rows
             for pass_ in PASSES:
-                if own := [row for row in rows if row.case.pass_ == pass_]:
+                if own := [row for row in known if row.case.pass_ == pass_]:
                     grids.append(axis_grid(own, axis, figure))  # noqa: PERF401
     return grids

@@ -5,11 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from supcr_bench.analysis.changes import CostVerdict, CountChange
 from supcr_bench.analysis.compare import (
     Comparison,
     ComparisonRow,
-    CostVerdict,
-    CountChange,
     Difference,
     TimeVerdict,
 )

@@ -135,9 +135,9 @@ def _cost_grid(
 
 
 def time_grid(results: Sequence[Result], pass_: Pass) -> Grid:
-    """Median time per call."""
+    """Median time per call, of what was to be timed."""
     return _cost_grid(
-        results,
+        [r for r in results if not r.untimed],
         pass_,
         f"time-{pass_}",
         f"Time per call, {pass_}",

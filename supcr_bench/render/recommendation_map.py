@@ -65,7 +65,11 @@ def recommendation_maps(results: Sequence[Result]) -> list[RecommendationMap]:
     maps = []
     for device in devices:
         for pass_ in reversed(PASSES):
-            own = [r for r in results if (r.case.device, r.case.pass_) == (device, pass_)]
+            own = [
+                r
+                for r in results
+                if (r.case.device, r.case.pass_) == (device, pass_) and not r.untimed
+            ]
             if own:
                 maps.append(_map(own, implementations_of(results), len(devices) > 1))
     return maps

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from supcr_bench.values.case import Case
-from supcr_bench.values.cell import FEWEST_CALLS, Budget
+from supcr_bench.values.cell import FEWEST_CALLS, UNTIMED_CALLS, Budget
 from supcr_bench.values.growth_law import GrowthLaw
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_duration_s
@@ -124,8 +124,17 @@ class Forecast:
         size = size_of(case)
         return PeakForecast(fit.predict(size), *fit.bounds(size), known[-1].case.batch_size)
 
-    def skip(self, implementation: str, case: Case, budget: Budget) -> Prediction | None:
-        """Why a case would not fit its budget, or ``None`` if it may."""
+    def skip(
+        self, implementation: str, case: Case, budget: Budget, *, timed: bool = True
+    ) -> Prediction | None:
+        """Why a case would not fit its budget, or ``None`` if it may.
+
+        Args:
+            implementation: whose.
+            case: on what.
+            budget: what it has to fit.
+            timed: whether its calls would be timed, which takes more of them.
+        """
         end = self._ends.get(self._series(implementation, case))
         if end is not None and end.case.batch_size < case.batch_size:
             what = "out of memory" if end.status is Status.OUT_OF_MEMORY else "timed out"
@@ -134,19 +143,24 @@ class Forecast:
         if known is None:
             return None
         seconds, how = known
-        if seconds * FEWEST_CALLS <= budget.time_limit_s:
+        calls = FEWEST_CALLS if timed else UNTIMED_CALLS
+        if seconds * calls <= budget.time_limit_s:
             return None
         return Prediction(
             seconds,
             f"about {format_duration_s(seconds)} a call predicted ({how}); "
-            f"{FEWEST_CALLS} calls would pass the limit of "
+            f"{calls} calls would pass the limit of "
             f"{format_duration_s(budget.time_limit_s)}",
         )
 
-    def expected_s(self, implementation: str, case: Case, budget: Budget) -> float:
+    def expected_s(
+        self, implementation: str, case: Case, budget: Budget, *, timed: bool = True
+    ) -> float:
         """Rough seconds that a case will take, for the time left."""
-        if self.skip(implementation, case, budget):
+        if self.skip(implementation, case, budget, timed=timed):
             return 0.0
         known = self.call_s(implementation, case)
-        calls = FEWEST_CALLS * known[0] if known else 0.0
-        return 0.05 + max(budget.sampling_s, calls)
+        call_s = known[0] if known else 0.0
+        if not timed:
+            return 0.05 + UNTIMED_CALLS * call_s
+        return 0.05 + max(budget.sampling_s, FEWEST_CALLS * call_s)

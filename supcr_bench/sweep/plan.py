@@ -3,7 +3,7 @@
 import itertools
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from supcr_bench.sweep.suite import Axes, Suite
 from supcr_bench.values.case import Pass, Workload
@@ -13,14 +13,20 @@ from supcr_bench.values.errors import InputError, SuiteError
 
 @dataclass(frozen=True, slots=True)
 class PlannedCell:
-    """A workload and the arms that a suite asks for on it."""
+    """A workload, the arms that a suite asks for on it, and whether they are timed."""
 
     workload: Workload
     arms: tuple[Arm, ...]
+    timed: bool = True
 
     def as_cell(self, arms: Sequence[Arm], session: str) -> Cell:
         """The cell of some of these arms."""
-        return Cell(self.workload, tuple(arms), session)
+        return Cell(self.workload, tuple(arms), session, self.timed)
+
+
+def untimed(plan: Sequence[PlannedCell]) -> list[PlannedCell]:
+    """The same cells, of which none is timed: agreement, work and memory alone."""
+    return [replace(planned, timed=False) for planned in plan]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +76,21 @@ def make_plan(
 ) -> list[PlannedCell]:
     """Every cell of a suite, once, with batch sizes rising within each series.
 
-    Rising sizes let each size be predicted from the ones before it.
+    Rising sizes let each size be predicted from the ones before it. A workload of two grids is
+    timed if either of them is.
 
     Raises:
         InputError: a batch is larger than the labels file.
         SuiteError: there is nothing to run.
     """
     passes: dict[Workload, list[Pass]] = {}
+    timed: set[Workload] = set()
     for axes in suite.grids():
         for workload in _workloads(axes, suite, own):
             wanted = passes.setdefault(workload, [])
             wanted.extend(p for p in axes.pass_ or () if p not in wanted)
+            if axes.timed:
+                timed.add(workload)
     if own:
         for workload in passes:
             if workload.batch_size > own.rows:
@@ -93,7 +103,7 @@ def make_plan(
     order = {s: i for i, s in enumerate(dict.fromkeys(w.series() for w in passes))}
     workloads = sorted(passes, key=lambda w: (order[w.series()], w.batch_size))
     return [
-        PlannedCell(w, tuple(Arm(i, p) for i in implementations for p in passes[w]))
+        PlannedCell(w, tuple(Arm(i, p) for i in implementations for p in passes[w]), w in timed)
         for w in workloads
     ]
 

@@ -64,7 +64,7 @@ def run_sweep(
         yield CellStarted(index, planned, _left_s(plan[index:], forecast, budget, done))
         runnable: list[Arm] = []
         for arm in wanted:
-            prediction = forecast.skip(arm.implementation, case[arm], budget)
+            prediction = forecast.skip(arm.implementation, case[arm], budget, timed=planned.timed)
             if prediction is None:
                 runnable.append(arm)
                 continue
@@ -101,7 +101,7 @@ def _left_s(
     done: set[tuple[str, Case]],
 ) -> float:
     return sum(
-        forecast.expected_s(arm.implementation, case, budget)
+        forecast.expected_s(arm.implementation, case, budget, timed=planned.timed)
         for planned in rest
         for arm in planned.arms
         if (arm.implementation, case := Case.of(planned.workload, arm.pass_)) not in done

@@ -58,6 +58,7 @@ _FIXES = {
     "sampling": "write it like 10s, 500ms or 2min",
     "memory_limit": "write it like 4GiB or 500MB",
     "precision": "use a fraction above 0 and below 1",
+    "timed": "use true or false",
     "verify": "use true or false",
     "threads": "use a whole number; 0 takes every core but one",
     "purpose": "say in a sentence what the suite is for",
@@ -103,7 +104,11 @@ _Listed = BeforeValidator(_listed)
 
 
 class Axes(_Model):
-    """The axes of a grid. ``None`` leaves an axis to the suite, and then to the default."""
+    """The axes of a grid. ``None`` leaves an axis to the suite, and then to the default.
+
+    ``timed`` is no axis, and the command line has none for it: it says whether the grid's calls are
+    timed, or only held against the reference and counted.
+    """
 
     batch_size: Annotated[tuple[Annotated[Integer, Field(ge=2)], ...] | None, _Listed] = _axis()
     nan_density: Annotated[tuple[Annotated[Real, Field(ge=0, le=1)], ...] | None, _Listed] = _axis()
@@ -118,6 +123,7 @@ class Axes(_Model):
         tuple[Annotated[str, Field(pattern=r"^[a-z]+(:\d+)?$")], ...] | None, _Listed
     ] = _axis()
     pass_: Annotated[tuple[Pass, ...] | None, _Listed] = _axis("pass")
+    timed: StrictBool | None = None
 
     def over(self, other: "Axes") -> "Axes":
         """These axes, and the other's where these are not given."""
@@ -136,6 +142,7 @@ DEFAULT_AXES = Axes.model_validate(
         "labels": "continuous",
         "device": "cpu",
         "pass": ["forward", "training"],
+        "timed": True,
     }
 )
 

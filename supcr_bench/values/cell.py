@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from supcr_bench.values.case import Case, Pass, Workload
@@ -11,6 +11,8 @@ FEWEST_SAMPLES = 6
 """With fewer samples no distribution-free interval of the median reaches 95 %."""
 FEWEST_CALLS = FEWEST_SAMPLES + 3
 """Of a case that is timed: for agreement, for memory, to calibrate, and the samples."""
+UNTIMED_CALLS = 3
+"""Of a case that is not timed: for agreement, for memory, for work."""
 
 
 def new_session() -> str:
@@ -63,11 +65,13 @@ class Cell:
         workload: what the tensors are.
         arms: in no particular order; each round of timing shuffles them.
         session: names this execution; samples pair by round within it.
+        timed: whether calls are timed; without, they are held against the reference and counted.
     """
 
     workload: Workload
     arms: tuple[Arm, ...]
     session: str
+    timed: bool = True
 
     def case(self, arm: Arm) -> Case:
         """The case that an arm of this cell answers."""
@@ -76,7 +80,7 @@ class Cell:
     def without(self, done: set[Arm], session: str) -> Self:
         """The same cell with the arms that are not done, as a new session."""
         rest = tuple(arm for arm in self.arms if arm not in done)
-        return type(self)(self.workload, rest, session)
+        return replace(self, arms=rest, session=session)
 
     def to_mapping(self) -> dict[str, Any]:
         """For the pipe to a worker."""
@@ -89,6 +93,7 @@ class Cell:
             workload=Workload.from_mapping(values["workload"]),
             arms=tuple(Arm(**arm) for arm in values["arms"]),
             session=values["session"],
+            timed=values["timed"],
         )
 
 

@@ -26,7 +26,7 @@ class Status(StrEnum):
 
     @property
     def has_figures(self) -> bool:
-        """Whether time and memory were measured."""
+        """Whether memory and work were measured, and time where it was to be."""
         return self in (Status.MEASURED, Status.WRONG)
 
 
@@ -56,7 +56,7 @@ class Result:
             cell.
         gradient_difference: likewise for the gradient, by largest row.
         time_samples_s: seconds per call on the host, one per round; each the mean of
-            ``repetitions`` calls.
+            ``repetitions`` calls. ``None`` too where the cell was not to be timed.
         device_samples_s: the same calls by the device's own events; ``None`` on the CPU and where
             the device has none.
         again_samples_s: the A/A arm: samples of the same implementation, entered a second time
@@ -123,6 +123,11 @@ class Result:
     time_limit_s: float | None = None
     memory_limit_bytes: int | None = None
     spent_s: float | None = None
+
+    @property
+    def untimed(self) -> bool:
+        """Whether it was measured without its time, as its cell was planned."""
+        return self.status.has_figures and self.time_samples_s is None
 
     @property
     def key(self) -> tuple[str, Case]:

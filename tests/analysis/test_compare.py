@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from supcr_bench.analysis.changes import CostVerdict
 from supcr_bench.analysis.compare import (
     FEWEST_YARDSTICKS,
     Comparison,
     ComparisonRow,
-    CostVerdict,
     Difference,
     TimeVerdict,
     compare_results,

@@ -67,11 +67,12 @@ def run_cell(
     meter: Meter | None = None,
     budget: Budget | None = None,
     announced: list[tuple[str, Arm | None]] | None = None,
+    timed: bool = True,
 ) -> dict[Arm, Result]:
     """Run a cell in this process; its results by arm, each exactly once."""
     arms = tuple(Arm(name, pass_) for name in factories for pass_ in passes)
     run = CellRun(
-        cell=Cell(workload, arms, "session"),
+        cell=Cell(workload, arms, "session", timed),
         factories=factories,
         device=Cpu(),
         meter=meter or FakeMeter(),

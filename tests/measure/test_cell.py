@@ -39,6 +39,24 @@ def test_a_right_implementation_is_measured() -> None:
         assert (result.gradient_tolerances is not None) is training
 
 
+@pytest.mark.parametrize("timed", [True, False])
+def test_an_untimed_cell_takes_everything_but_the_time(timed: bool) -> None:
+    announced: list[tuple[str, Arm | None]] = []
+    meter = FakeMeter(bytes={"right": law(8, 2)})
+    factories = {**RIGHT, "double": DOUBLE}
+    found = run_cell(factories, WORKLOAD, meter=meter, announced=announced, timed=timed)
+    assert ("time" in {stage for stage, _ in announced}) is timed
+    for arm, result in found.items():
+        wrong = arm.implementation == "double"
+        assert result.status is (Status.WRONG if wrong else Status.MEASURED)
+        assert result.untimed is not timed
+        assert (result.repetitions is not None) is timed
+        assert (result.time_stopped_by is not None) is timed
+        assert result.launches == 1
+        assert result.peak_bytes is not None
+        assert result.value_tolerances is not None
+
+
 def test_a_wrong_value_is_wrong_with_a_finding_and_still_has_its_figures() -> None:
     for result in run_cell({"double": DOUBLE}, WORKLOAD).values():
         assert result.status is Status.WRONG

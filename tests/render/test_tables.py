@@ -54,6 +54,13 @@ def test_time_table_has_a_row_per_case_and_a_column_per_implementation() -> None
     assert grid.rows[2] == ("1", "0%", "128", "2.10 s ±0%", "out of memory", "-")
 
 
+def test_the_time_table_leaves_out_what_was_not_to_be_timed_and_the_others_do_not() -> None:
+    counted = make_result("rowsort", n=16, pass_="training", peak_bytes=4096)
+    found = grids([*RESULTS, counted])
+    assert [row[2] for row in found["time-training"].rows] == ["32", "64", "128"]
+    assert [row[2] for row in found["memory-training"].rows] == ["16", "32", "64", "128"]
+
+
 def test_the_fastest_that_is_right_stands_out_and_missing_figures_step_back() -> None:
     grid = grids()["time-training"]
     assert (0, 4) in grid.strong

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.values.case import Case, Pass
-from supcr_bench.values.cell import FEWEST_CALLS, Budget
+from supcr_bench.values.cell import FEWEST_CALLS, UNTIMED_CALLS, Budget
 from supcr_bench.values.growth_law import LAWS
 from supcr_bench.values.result import Result, Status
 from tests.examples import measured
@@ -101,6 +101,20 @@ def test_a_case_is_skipped_when_the_fewest_calls_would_not_fit() -> None:
     assert prediction.seconds == pytest.approx(fits * 1.001)
     assert all(part in prediction.reason for part in ("1.11 s a call", "as at N=64"))
     assert prediction.reason.endswith("would pass the limit of 10.0 s")
+
+
+def test_an_untimed_case_has_to_fit_fewer_calls() -> None:
+    fits = BUDGET.time_limit_s / UNTIMED_CALLS
+    quick, slow = (after(measured(64, fits * by)) for by in (0.999, 1.001))
+    assert quick.skip("one", case(64), BUDGET)
+    assert quick.skip("one", case(64), BUDGET, timed=False) is None
+    assert quick.expected_s("one", case(64), BUDGET, timed=False) == pytest.approx(
+        0.05 + 0.999 * BUDGET.time_limit_s
+    )
+    prediction = slow.skip("one", case(64), BUDGET, timed=False)
+    assert prediction is not None
+    assert f"{UNTIMED_CALLS} calls would pass" in prediction.reason
+    assert after().expected_s("one", case(64), BUDGET, timed=False) < BUDGET.sampling_s
 
 
 @pytest.mark.parametrize(

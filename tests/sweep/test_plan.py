@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from supcr_bench.sweep.plan import OwnLabels, PlannedCell, make_budget, make_plan
+from supcr_bench.sweep.plan import OwnLabels, PlannedCell, make_budget, make_plan, untimed
 from supcr_bench.sweep.suite import Suite, load_suite, suite_names
 from supcr_bench.values.cell import Arm
 from supcr_bench.values.errors import InputError, SuiteError
@@ -66,6 +66,20 @@ def test_a_workload_of_two_grids_is_one_cell_with_the_passes_of_both() -> None:
     grid = [{"pass": "forward"}, {"pass": "training"}, {"pass": ["forward", "training"]}]
     (planned,) = make_plan(suite(grid=grid), ["a"])
     assert planned.arms == (Arm("a", "forward"), Arm("a", "training"))
+
+
+def test_cells_are_timed_unless_their_grid_says_otherwise() -> None:
+    grid = [{"batch_size": [8, 16], "timed": False}, {"batch_size": [16, 32]}]
+    plan = make_plan(suite(grid=grid), ["a"])
+    assert {p.workload.batch_size: p.timed for p in plan} == {8: False, 16: True, 32: True}
+    assert [p.as_cell(p.arms, "session").timed for p in plan] == [False, True, True]
+
+
+def test_no_cell_of_an_untimed_plan_is_timed_and_nothing_else_of_it_changes() -> None:
+    plan = make_plan(suite(axes={"batch_size": [8, 16]}), ["a"])
+    counted = untimed(plan)
+    assert [p.timed for p in counted] == [False, False]
+    assert [(p.workload, p.arms) for p in counted] == [(p.workload, p.arms) for p in plan]
 
 
 def test_seed_and_definition_of_the_suite_reach_every_workload() -> None:

@@ -109,6 +109,14 @@ def test_an_axis_from_the_command_line_replaces_it_in_every_grid(file: Path) -> 
     assert [g.labels for g in suite.grids()] == [("continuous",), ("tied",)]
 
 
+def test_whether_a_grid_is_timed_is_its_own_or_its_suites_to_say(file: Path) -> None:
+    body = "[axes]\ntimed = false\n[[grid]]\ndims = 1\n[[grid]]\ndims = 2\ntimed = true\n"
+    suite = load(file, body)
+    assert [g.timed for g in suite.grids()] == [False, True]
+    assert [g.timed for g in suite.with_axes(Axes(batch_size=(8,))).grids()] == [False, True]
+    assert [g.timed for g in load(file).grids()] == [True]
+
+
 def test_grids_that_become_equal_are_one(file: Path) -> None:
     suite = load(file, "[[grid]]\nbatch_size = 16\n[[grid]]\nbatch_size = 32\n")
     assert len(suite.with_axes(Axes(batch_size=(8,))).grids()) == 1
@@ -130,6 +138,7 @@ def test_the_pass_axis_is_called_pass(file: Path) -> None:
         ("[[grid]]\nsize = 4\n", "grid[0].size", "unknown key 'size'; known: batch_size"),
         ("[budget]\ntime = 4\n", "budget.time", "known: time_limit, memory_limit, sampling"),
         ("sed = 4\n", "sed", "known: purpose, implementations, definition, seed, verify"),
+        ("[[grid]]\ntimed = 1\n", "grid[0].timed", "1 is not valid; use true or false"),
         ("verify = 1\n", "verify", "1 is not valid; use true or false"),
         ('verify = "yes"\n', "verify", "'yes' is not valid; use true or false"),
         ("[axes.dims]\nx = 1\n", "axes.dims[0]", "use whole numbers of 1 or more"),

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.cell import Account, Arm, Cell, new_session
@@ -9,7 +10,8 @@ CELL = Cell(Workload(batch_size=8, nan_density=None), (FORWARD, TRAINING, OTHER)
 
 
 def test_a_cell_survives_the_pipe() -> None:
-    assert Cell.from_mapping(json.loads(json.dumps(CELL.to_mapping()))) == CELL
+    for cell in (CELL, replace(CELL, timed=False)):
+        assert Cell.from_mapping(json.loads(json.dumps(cell.to_mapping()))) == cell
 
 
 def test_a_cell_without_what_is_done_is_a_new_session_of_the_rest() -> None:
@@ -17,6 +19,11 @@ def test_a_cell_without_what_is_done_is_a_new_session_of_the_rest() -> None:
     assert rest.arms == (FORWARD, OTHER)
     assert rest.session == "second"
     assert rest.workload == CELL.workload
+    assert rest.timed
+
+
+def test_what_is_left_of_an_untimed_cell_is_untimed() -> None:
+    assert not replace(CELL, timed=False).without({TRAINING}, "second").timed
 
 
 def test_the_case_of_an_arm_has_its_pass() -> None:
