@@ -178,7 +178,7 @@ def run_suite(request: RunRequest) -> bool:
         work = requested_work(request)
     budget = make_budget(work.suite, lambda: psutil.virtual_memory().available)
     with closing(LocalExecutor(budget.threads, work.label_spec)) as executor:
-        check_devices(work, executor)
+        check_devices(work.plan, executor)
         descriptions = check_calls(work, executor)
         if resumed:
             writer = RunWriter.resume(resumed)
@@ -239,10 +239,10 @@ def verify_work(work: Work, writer: RunWriter, console: Console) -> float:
     return seconds
 
 
-def check_devices(work: Work, executor: LocalExecutor) -> None:
+def check_devices(plan: Sequence[PlannedCell], executor: LocalExecutor) -> None:
     """Raise a UsageError for a device that is not there."""
     there = executor.environment["devices"]
-    for planned in work.plan:
+    for planned in plan:
         if planned.workload.device not in there:
             raise UsageError(
                 f"no device {planned.workload.device!r} on this machine; "

@@ -41,14 +41,12 @@ def cells_to_time(
             key = (arm.implementation, Case.of(cell.workload, arm.pass_))
             first, second = before.get(key), after.get(key)
             if first is None or not first.status.has_figures:
-                ruling, reason = Ruling.NEW, f"not timed: {_words(first)} before"
+                others.append(_judgement(key, Ruling.NEW, f"not timed: {_words(first)} before"))
             elif second is None or not second.status.has_figures:
-                ruling, reason = Ruling.UNDECIDED, f"not timed: {_words(second)} now"
+                others.append(_judgement(key, Ruling.UNDECIDED, f"not timed: {_words(second)} now"))
             else:
                 sides = {BEFORE: own.before, AGAIN: own.before, AFTER: own.after}
                 found.append(SidedCell(*key, sides))
-                continue
-            others.append(_judgement(key, ruling, reason))
     return found, others
 
 
@@ -72,8 +70,7 @@ def _of_cell(trial: CellTrial, stopped_by: str | None, suite: str, against: str)
     if ruled is None:
         reason = f"not timed: {stopped_by or 'no process came to its end'}"
         return _judgement((cell.implementation, cell.case), Ruling.UNDECIDED, reason)
-    low, high = ruled.after.low, ruled.after.high
-    reason = ruled.reason
+    low, high, reason = ruled.after.low, ruled.after.high, ruled.reason
     if ruled.ruling is Ruling.REGRESSION and low is not None:
         reason = f"slower by at least {100 * math.expm1(low):.2g}%"
     return Judgement(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from supcr_bench.sweep.suite import Axes, Suite
-from supcr_bench.values.case import Pass, Workload
+from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm, Budget, Cell
 from supcr_bench.values.errors import InputError, SuiteError
 
@@ -83,27 +83,29 @@ def make_plan(
         InputError: a batch is larger than the labels file.
         SuiteError: there is nothing to run.
     """
-    passes: dict[Workload, list[Pass]] = {}
+    arms: dict[Workload, dict[Arm, None]] = {}
     timed: set[Workload] = set()
     for axes in suite.grids():
-        for workload in _workloads(axes, suite, own):
-            wanted = passes.setdefault(workload, [])
-            wanted.extend(p for p in axes.pass_ or () if p not in wanted)
+        run = [name for name in implementations if name not in (axes.without or ())]
+        for workload in _workloads(axes, suite, own) if run else ():
+            wanted = arms.setdefault(workload, {})
+            wanted.update((Arm(name, p), None) for name in run for p in axes.pass_ or ())
             if axes.timed:
                 timed.add(workload)
     if own:
-        for workload in passes:
+        for workload in arms:
             if workload.batch_size > own.rows:
                 raise InputError(
                     f"the labels file has {own.rows} rows, fewer than a batch of "
                     f"{workload.batch_size}; use --batch-size up to {own.rows}"
                 )
-    if not passes or not implementations:
+    if not arms:
         raise SuiteError("nothing to run: no implementation or no workload")
-    order = {s: i for i, s in enumerate(dict.fromkeys(w.series() for w in passes))}
-    workloads = sorted(passes, key=lambda w: (order[w.series()], w.batch_size))
+    order = {s: i for i, s in enumerate(dict.fromkeys(w.series() for w in arms))}
+    place = {name: i for i, name in enumerate(implementations)}
+    workloads = sorted(arms, key=lambda w: (order[w.series()], w.batch_size))
     return [
-        PlannedCell(w, tuple(Arm(i, p) for i in implementations for p in passes[w]), w in timed)
+        PlannedCell(w, tuple(sorted(arms[w], key=lambda a: place[a.implementation])), w in timed)
         for w in workloads
     ]
 

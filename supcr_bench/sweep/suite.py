@@ -59,6 +59,7 @@ _FIXES = {
     "memory_limit": "write it like 4GiB or 500MB",
     "precision": "use a fraction above 0 and below 1",
     "timed": "use true or false",
+    "without": "use names of implementations",
     "verify": "use true or false",
     "threads": "use a whole number; 0 takes every core but one",
     "purpose": "say in a sentence what the suite is for",
@@ -106,8 +107,9 @@ _Listed = BeforeValidator(_listed)
 class Axes(_Model):
     """The axes of a grid. ``None`` leaves an axis to the suite, and then to the default.
 
-    ``timed`` is no axis, and the command line has none for it: it says whether the grid's calls are
-    timed, or only held against the reference and counted.
+    Two fields are no axes, and the command line has none for them: ``timed`` says whether calls are
+    timed, or only held against the reference and counted; ``without`` names implementations that
+    the grid leaves out, such as one that would take too long.
     """
 
     batch_size: Annotated[tuple[Annotated[Integer, Field(ge=2)], ...] | None, _Listed] = _axis()
@@ -124,6 +126,7 @@ class Axes(_Model):
     ] = _axis()
     pass_: Annotated[tuple[Pass, ...] | None, _Listed] = _axis("pass")
     timed: StrictBool | None = None
+    without: Annotated[tuple[str, ...] | None, _Listed] = None
 
     def over(self, other: "Axes") -> "Axes":
         """These axes, and the other's where these are not given."""

@@ -154,8 +154,8 @@ def test_what_improved_notably_is_said_and_what_may_be_noise_is_not() -> None:
 
 def test_time_says_what_was_allowed_how_sure_and_what_could_have_been_seen() -> None:
     assert time_sentences(STUDY) == [
-        "Time: up to 5% slower is allowed. The chance that any of 5 cells is ruled on wrongly is at "
-        "most 1%.",
+        "Time: up to 5% slower is allowed. The chance that any of 5 cells is ruled on wrongly is "
+        "at most 1%.",
         "Noise floor 1.8%: identical code against itself (A/A) gave up to [0.982, 1.013]; 5 of 5 "
         "intervals cover 1. A slow-down of 6.3% could have been detected here in every cell.",
         "24 processes timed 5 cells in 1:52 of the 2:30 allowed.",

@@ -75,6 +75,22 @@ def test_cells_are_timed_unless_their_grid_says_otherwise() -> None:
     assert [p.as_cell(p.arms, "session").timed for p in plan] == [False, True, True]
 
 
+def test_a_grid_leaves_out_whom_it_names_and_another_may_have_them() -> None:
+    plan = make_plan(
+        suite(grid=[{"batch_size": [8, 16], "without": "b"}, {"batch_size": 16, "dims": [1]}]),
+        ["a", "b"],
+    )
+    found = {p.workload.batch_size: [arm.implementation for arm in p.arms] for p in plan}
+    assert found == {8: ["a", "a"], 16: ["a", "a", "b", "b"]}
+
+
+def test_a_cell_that_nobody_is_left_for_is_none() -> None:
+    only = suite(grid=[{"batch_size": 8, "without": ["a"]}, {"batch_size": 16}])
+    assert sizes(make_plan(only, ["a"])) == [16]
+    with pytest.raises(SuiteError, match="nothing to run"):
+        make_plan(suite(grid=[{"without": ["a"]}]), ["a"])
+
+
 def test_no_cell_of_an_untimed_plan_is_timed_and_nothing_else_of_it_changes() -> None:
     plan = make_plan(suite(axes={"batch_size": [8, 16]}), ["a"])
     counted = untimed(plan)

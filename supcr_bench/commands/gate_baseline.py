@@ -1,0 +1,82 @@
+"""The gate against a baseline file, and how the file is made: all that has no noise."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import supcr_bench
+from supcr_bench.commands.gate_stages import Stages
+from supcr_bench.commands.gate_work import GateWork
+from supcr_bench.gate.baseline import Baseline, held_against, kept_of, read_baseline
+from supcr_bench.gate.judge import deterministic_notes, judge_deterministic
+from supcr_bench.gate.recorded import Recorded, record
+from supcr_bench.gate.terms import other_torch
+from supcr_bench.store.revision import git_revision
+from supcr_bench.sweep.local_executor import LocalExecutor
+from supcr_bench.values.case import Case
+from supcr_bench.values.errors import SubjectError, UsageError
+from supcr_bench.values.gate import GateOutcome
+
+BASELINES = Path("results/baselines")
+
+
+def make_baseline(work: GateWork, stages: Stages, executor: LocalExecutor) -> Baseline:
+    """Measure all that a baseline file holds."""
+    return Baseline(
+        suite=work.suite.name,
+        seed=work.suite.seed,
+        version=supcr_bench.__version__,
+        revision=git_revision(Path(supcr_bench.__file__).parent),
+        recorded_on=datetime.now(UTC).date().isoformat(),
+        environment=kept_of(executor.environment),
+        recorded=_measured(work, stages, executor),
+    )
+
+
+def gate_baseline(work: GateWork, stages: Stages, executor: LocalExecutor) -> GateOutcome:
+    """Judge agreement and cost by a file.
+
+    Raises:
+        BaselineError: the file cannot be read, or has nothing to compare with.
+        SubjectError: an implementation cannot be called.
+    """
+    path = _path(work)
+    baseline = read_baseline(path)
+    keys = {
+        (arm.implementation, Case.of(cell.workload, arm.pass_))
+        for cell in work.plan
+        for arm in cell.arms
+    }
+    notes = held_against(baseline, path, work.suite.name, work.suite.seed, keys)
+    terms = work.terms(
+        baseline=True, other_torch=other_torch(baseline.environment, executor.environment)
+    )
+    after = _measured(work, stages, executor)
+    judgements = judge_deterministic(baseline.recorded, after, terms)
+    notes += deterministic_notes(baseline.recorded, after, judgements, terms)
+    return GateOutcome(
+        suite=work.suite.name,
+        against=f"baseline {path}",
+        judgements=tuple(judgements),
+        notes=tuple(notes),
+    )
+
+
+def _path(work: GateWork) -> Path:
+    if work.request.baseline is not None:
+        return work.request.baseline
+    usual = BASELINES / f"{work.suite.name}.json"
+    if usual.is_file():
+        return usual
+    raise UsageError(
+        "nothing to hold it against: give --against REVISION or --baseline FILE; "
+        f"`supcr-bench gate {work.suite_name} --record {usual}` makes a file that the gate finds"
+    )
+
+
+def _measured(work: GateWork, stages: Stages, executor: LocalExecutor) -> Recorded:
+    for name, checked in executor.check(work.subjects, work.plan[0].workload).items():
+        if checked.finding:
+            raise SubjectError(
+                checked.finding if checked.finding.startswith(name) else f"{name} {checked.finding}"
+            )
+    return record(*stages.count_and_verify(work.plan, work.subjects, work.names))

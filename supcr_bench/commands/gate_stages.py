@@ -1,0 +1,120 @@
+"""The stages of a gate run, with what is going on shown while they last."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from supcr_bench.analysis.time_rule import TimeRule
+from supcr_bench.gate.agreement import to_verify_before
+from supcr_bench.gate.measure import (
+    CheckMade,
+    DeterministicEvent,
+    measure_deterministic,
+    verify_subject,
+)
+from supcr_bench.gate.recorded import Recorded
+from supcr_bench.gate.sampling import ProcessSampler
+from supcr_bench.gate.time_trial import TimeTrial
+from supcr_bench.gate.versions import Versions
+from supcr_bench.measure.sides import SidedCell
+from supcr_bench.subjects.registry import Subject
+from supcr_bench.sweep.local_executor import LocalExecutor
+from supcr_bench.sweep.plan import PlannedCell
+from supcr_bench.sweep.runner import CellStarted
+from supcr_bench.sweep.suite import Suite
+from supcr_bench.values.cell import Budget
+from supcr_bench.values.definition import get_definition
+from supcr_bench.values.result import Result
+from supcr_bench.verification.verification import Verification
+
+
+class Stages:
+    """Runs one stage after another and says which.
+
+    Args:
+        console: where a terminal shows what is running, and a log a line for each stage.
+        suite: whose cells are run.
+        budget: of each arm.
+        executor: that runs cells.
+    """
+
+    def __init__(
+        self, console: Console, suite: Suite, budget: Budget, executor: LocalExecutor
+    ) -> None:
+        self._console = console
+        self._suite = suite
+        self._budget = budget
+        self._executor = executor
+        self._definition = get_definition(suite.definition)
+
+    def count_and_verify(
+        self, plan: Sequence[PlannedCell], subjects: Sequence[Subject], verify: Iterable[str]
+    ) -> tuple[list[Result], list[Verification]]:
+        """Every arm of a plan, counted and held against the reference, and some verified."""
+        events = measure_deterministic(
+            plan,
+            self._executor,
+            subjects,
+            self._budget,
+            verify=dict.fromkeys(verify) if self._suite.verify else {},
+            definition=self._definition,
+            seed=self._suite.seed,
+        )
+        return self._collected("Agreement and cost", events)
+
+    def verify_before(self, versions: Sequence[Versions], after: Recorded) -> list[Verification]:
+        """Verify the versions before of what fails a check now, under the names of those after."""
+        failing = to_verify_before(after)
+        before = {v.name: v.before for v in versions if v.before and v.name in failing}
+        found: list[Verification] = []
+        for name, subject in before.items():
+            events = verify_subject(
+                replace(subject, name=name), self._definition, self._suite.seed, failing[name]
+            )
+            found += self._collected(f"Verification of {subject.name}", events)[1]
+        return found
+
+    def time(self, cells: Sequence[SidedCell], max_slowdown: float, budget_s: float) -> TimeTrial:
+        """Time both versions until every cell is decided or the budget is spent."""
+        trial = TimeTrial(
+            cells,
+            TimeRule(max_slowdown=max_slowdown, cells=max(len(cells), 1)),
+            ProcessSampler(self._budget.threads, self._suite.seed),
+            budget_s,
+        )
+        with self._stage("Time") as say:
+            for done in trial.run():
+                say(
+                    f"{done.processes} processes, {done.undecided} of {len(cells)} cells "
+                    f"undecided, {done.spent_s:.0f} of at most {budget_s:.0f} s"
+                )
+        return trial
+
+    def _collected(
+        self, stage: str, events: Iterable[DeterministicEvent]
+    ) -> tuple[list[Result], list[Verification]]:
+        results: list[Result] = []
+        verifications: list[Verification] = []
+        with self._stage(stage) as say:
+            for event in events:
+                match event:
+                    case Result():
+                        results.append(event)
+                    case Verification():
+                        verifications.append(event)
+                    case CellStarted():
+                        say(event.cell.workload.describe())
+                    case CheckMade():
+                        say(f"{event.implementation}, {event.outcome.check}")
+        return results, verifications
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[Any]:
+        if not self._console.is_terminal:
+            self._console.print(Text(f"{name} ..."))
+        with self._console.status(Text(name)) as status:
+            yield lambda what: status.update(Text(f"{name}: {what}"))
