@@ -18,7 +18,17 @@ from supcr_bench.verification.outcome import Verdict
 
 SCHEMA_VERSION = 1
 # 1: the first one. A field that is new in a case, or means something else, is a new schema.
-ENVIRONMENT = ("accelerators", "cpu", "cpu_capability", "numpy", "os", "python", "threads", "torch")
+ENVIRONMENT = (
+    "accelerators",
+    "cpu",
+    "cpu_capability",
+    "cpus_usable",
+    "numpy",
+    "os",
+    "python",
+    "threads",
+    "torch",
+)
 """What a baseline keeps of the environment."""
 _SHARED = "memory_limit_bytes"
 """Of a case, and the same in every case of a sweep: written once."""

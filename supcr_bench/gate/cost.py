@@ -71,10 +71,12 @@ def _ruled(
 ) -> tuple[Ruling, str | None]:
     if first is None:
         return Ruling.NEW, None
+    if getattr(first, FIELDS[figure]) is None:
+        return Ruling.NEW, _missing(figure, "before", first)
     allowed = allowance(figure, terms)
     change = count_change(getattr(first, FIELDS[figure]), getattr(second, FIELDS[figure]), allowed)
     if change is None:
-        return Ruling.UNDECIDED, _missing(figure, first, second)
+        return Ruling.UNDECIDED, _missing(figure, "now", second)
     if change.verdict is CostVerdict.MORE:
         said = _grown(figure, change, allowed, terms)
         law = growth_change(figure, key, *sides)
@@ -84,9 +86,8 @@ def _ruled(
     return Ruling.PASS, None
 
 
-def _missing(figure: Figure, first: CaseRecord, second: CaseRecord) -> str:
+def _missing(figure: Figure, side: str, ended: CaseRecord) -> str:
     """Which side has no such figure, and why."""
-    side, ended = ("before", first) if getattr(first, FIELDS[figure]) is None else ("now", second)
     return f"no {figure} {side}: {ended.status.replace('_', ' ')}"
 
 

@@ -26,7 +26,7 @@ def deterministic_notes(
     notes = []
     if terms.other_torch:
         notes.append(
-            "The two sides were taken with different versions of torch: counts may differ by "
+            f"torch was {terms.torch_before} and is {terms.torch_now}: counts may differ by "
             f"{100 * TORCH_ALLOWANCE:.3g} %."
         )
     for name in terms.implementations:

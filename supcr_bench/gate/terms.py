@@ -1,9 +1,7 @@
 """On what terms two sides are held against each other, for every kind of evidence without noise."""
 
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from supcr_bench.analysis.changes import MEMORY_ALLOWANCE
 from supcr_bench.values.case import Case
@@ -25,14 +23,21 @@ class Terms:
         implementations: that were asked for; of others nothing is said.
         baseline: whether what was before is a file that can be recorded again.
         max_memory_growth: share by which the peak of memory may grow.
-        other_torch: whether the two sides were taken with different versions of torch.
+        torch_before, torch_now: versions of torch that the two sides were taken with; builds of
+            one version count as the same.
     """
 
     suite: str
     implementations: tuple[str, ...]
     baseline: bool
     max_memory_growth: float = MEMORY_ALLOWANCE
-    other_torch: bool = False
+    torch_before: str | None = None
+    torch_now: str | None = None
+
+    @property
+    def other_torch(self) -> bool:
+        """Whether the two sides were taken with different versions of torch."""
+        return _release(self.torch_before) != _release(self.torch_now)
 
     @property
     def then(self) -> str:
@@ -59,10 +64,6 @@ class Terms:
         return shlex.join(["supcr-bench", "verify", implementation, "--definition", definition])
 
 
-def other_torch(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    """Whether two environments have different versions of torch; builds of one are the same."""
-    return _release(first) != _release(second)
-
-
-def _release(environment: Mapping[str, Any]) -> str:
-    return str(environment.get("torch")).split("+")[0]
+def _release(version: str | None) -> str | None:
+    """``2.13.0`` of ``2.13.0+cpu``."""
+    return version.partition("+")[0] if version else None

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from supcr_bench.analysis.compare import MACHINE, SOFTWARE
 from supcr_bench.gate.baseline import (
     SCHEMA_VERSION,
     Baseline,
@@ -104,6 +105,7 @@ def test_of_the_environment_it_keeps_what_figures_may_depend_on() -> None:
     kept = kept_of({"torch": "2.13.0", "python": "3.11", "memory_bytes": 8, "os": "Linux"})
     assert (kept["torch"], kept["python"], kept["os"]) == ("2.13.0", "3.11", "Linux")
     assert "memory_bytes" not in kept
+    assert kept.keys() >= {*MACHINE, *SOFTWARE}
 
 
 def test_a_file_that_is_not_there_is_named_with_what_makes_it(path: Path) -> None:

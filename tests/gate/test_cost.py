@@ -9,7 +9,7 @@ import pytest
 from supcr_bench.gate.cost import judge_cost
 from supcr_bench.gate.judge import deterministic_notes, judge_deterministic
 from supcr_bench.gate.recorded import Recorded
-from supcr_bench.gate.terms import TORCH_ALLOWANCE, Terms, other_torch
+from supcr_bench.gate.terms import TORCH_ALLOWANCE, Terms
 from supcr_bench.values.case import Case
 from supcr_bench.values.gate import Evidence, Figure, Judgement, Ruling
 from supcr_bench.values.result import Status
@@ -17,6 +17,7 @@ from supcr_bench.verification.outcome import Verdict
 from tests.gate.made_records import SESSION, TERMS, case_record, of_one
 
 SAME = case_record()
+FAILED = case_record(Status.FAILED, reason="IndexError")
 
 
 def judged(
@@ -63,7 +64,8 @@ def test_the_same_counts_pass_in_all_three_figures() -> None:
 def test_a_count_that_grew_is_a_regression_of_that_figure_alone(
     field: str, count: int, figure: Figure, reason: str
 ) -> None:
-    found = changed(**{field: count})
+    counts: dict[str, Any] = {field: count}
+    found = changed(**counts)
     assert found[figure].ruling is Ruling.REGRESSION
     assert found[figure].reason == reason
     assert found[figure].after == count
@@ -81,7 +83,7 @@ def test_peak_memory_may_grow_by_what_is_allowed() -> None:
 
 
 def test_under_another_torch_every_count_may_differ_a_little() -> None:
-    other = replace(TERMS, other_torch=True)
+    other = replace(TERMS, torch_before="2.6.0", torch_now="2.13.0+cpu")
     within: dict[str, Any] = {"launches": 102, "elements": 10_200, "peak_bytes": 102_000}
     assert TORCH_ALLOWANCE == 0.02
     assert {j.ruling for j in changed(other, **within).values()} == {Ruling.PASS}
@@ -95,8 +97,9 @@ def test_under_another_torch_every_count_may_differ_a_little() -> None:
 
 
 def test_builds_of_one_torch_are_the_same_torch() -> None:
-    assert not other_torch({"torch": "2.13.0+cpu"}, {"torch": "2.13.0+cu130"})
-    assert other_torch({"torch": "2.13.0+cpu"}, {"torch": "2.12.1+cpu"})
+    for now, other in (("2.13.0+cu130", False), ("2.13.0", False), ("2.12.1+cpu", True)):
+        assert replace(TERMS, torch_before="2.13.0+cpu", torch_now=now).other_torch is other
+    assert not TERMS.other_torch
 
 
 def test_a_count_that_fell_passes_and_a_baseline_is_to_be_recorded_again() -> None:
@@ -105,16 +108,20 @@ def test_a_count_that_fell_passes_and_a_baseline_is_to_be_recorded_again() -> No
     assert changed(launches=99)["launches"].ruling is Ruling.PASS
 
 
-def test_a_figure_that_one_side_lacks_is_undecided_and_one_that_both_lack_is_no_figure() -> None:
-    failed = case_record(Status.FAILED, reason="IndexError")
-    for before, after, reason in (
-        (SAME, failed, "no launches now: failed"),
-        (failed, SAME, "no launches before: failed"),
-    ):
-        found = judged(of_one(before), of_one(after))["launches"][0]
-        assert (found.ruling, found.reason) == (Ruling.UNDECIDED, reason)
-        assert found.ratio is None
-    assert judged(of_one(failed), of_one(failed)) == {}
+def test_a_figure_that_is_missing_now_is_undecided() -> None:
+    (found,) = judged(of_one(SAME), of_one(FAILED))["launches"]
+    assert (found.ruling, found.reason) == (Ruling.UNDECIDED, "no launches now: failed")
+    assert (found.before, found.after, found.ratio) == (100, None, None)
+
+
+def test_a_figure_that_was_missing_before_is_new_so_that_a_repair_is_not_undecided() -> None:
+    (found,) = judged(of_one(FAILED), of_one(SAME))["launches"]
+    assert (found.ruling, found.reason) == (Ruling.NEW, "no launches before: failed")
+    assert (found.before, found.after, found.ratio) == (None, 100, None)
+
+
+def test_a_figure_that_neither_side_has_is_none() -> None:
+    assert judged(of_one(FAILED), of_one(FAILED)) == {}
 
 
 def test_the_cost_of_what_is_wrong_is_judged_all_the_same() -> None:
@@ -193,15 +200,15 @@ def test_notes_say_what_passed_and_is_not_simply_right() -> None:
     wrong = case_record(Status.WRONG, reason="off")
     before = of_one(wrong, SAME, SAME)
     after = of_one(wrong, replace(SAME, launches=99, elements=9), SAME)
-    terms = replace(TERMS, other_torch=True)
+    terms = replace(TERMS, torch_before="2.6.0", torch_now="2.13.0+cpu")
     notes = deterministic_notes(before, after, judge_deterministic(before, after, terms), terms)
     assert notes == [
-        "The two sides were taken with different versions of torch: counts may differ by 2 %.",
+        "torch was 2.6.0 and is 2.13.0+cpu: counts may differ by 2 %.",
         "one is not right in 1 case, as recorded.",
         "one costs less than recorded in 1 case: record the baseline again, or it may grow back "
         "unseen.",
     ]
-    session = replace(SESSION, other_torch=False)
-    assert deterministic_notes(
-        before, after, judge_deterministic(before, after, session), session
-    ) == ["one is not right in 1 case, as before."]
+    found = judge_deterministic(before, after, SESSION)
+    assert deterministic_notes(before, after, found, SESSION) == [
+        "one is not right in 1 case, as before."
+    ]
