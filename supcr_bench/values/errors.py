@@ -6,7 +6,8 @@
     │   ├── SuiteError        a suite file or an axis is not valid; names file, key and fix
     │   ├── InputError        a labels file cannot be used
     │   ├── SubjectError      an implementation cannot be loaded or does not keep the call
-    │   └── StoreError        a run folder cannot be read or written
+    │   ├── StoreError        a run folder cannot be read or written
+    │   └── BaselineError     a gate's baseline file cannot be read, written or held against
     └── WorkerError           a worker process could not be started at all; exit status 1
 
 What goes wrong *inside* a measured call is not an exception of the harness: it is a row with a
@@ -66,6 +67,10 @@ class SubjectError(UsageError):
 
 class StoreError(UsageError):
     """A run folder cannot be read or written."""
+
+
+class BaselineError(UsageError):
+    """A gate's baseline file cannot be read or written, or nothing can be held against it."""
 
 
 class WorkerError(SupcrBenchError):

@@ -1,7 +1,7 @@
 """One implementation verified in a worker, so that a hang or a crash is a finding and no more."""
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from dataclasses import asdict
 
 from supcr_bench.subjects.registry import Subject
@@ -14,6 +14,10 @@ CHECK_LIMIT_S = 20.0
 """A single check takes a second or two of a usable implementation."""
 TOTAL_LIMIT_S = 55.0
 """After this the rest is left out: an implementation is verified within a minute."""
+STAGES = ("loading", "recognition", "diagnosis")
+"""What stands in the place of a check where the worker ends, or refuses, outside of all checks."""
+NO_DEFINITION = "none"
+"""Of an implementation that could not be loaded."""
 MOST_ENDS = 2
 """An implementation that has ended two workers is not asked any further."""
 
@@ -26,14 +30,22 @@ class WorkerVerification:
         definition: to hold it against; ``None`` for what it declares, and ``auto`` to recognise.
         strict: whether findings on robustness fail it.
         seed: of the random cases.
+        only: names of the checks to make, and nothing is diagnosed; ``None`` for all.
     """
 
     def __init__(
-        self, subject: Subject, definition: Definition | str | None, *, strict: bool, seed: int
+        self,
+        subject: Subject,
+        definition: Definition | str | None,
+        *,
+        strict: bool,
+        seed: int,
+        only: Collection[str] | None = None,
     ) -> None:
         self._subject = subject
         self._definition = definition
         self._strict, self._seed = strict, seed
+        self._only = None if only is None else sorted(only)
         self._outcomes: list[Outcome] = []
         self._left: list[tuple[str, str]] = []
         self._used: str | None = None
@@ -82,6 +94,7 @@ class WorkerVerification:
                 else definition,
                 "seed": self._seed,
                 "skip": [o.check for o in self._outcomes],
+                "only": self._only,
             }
         )
         check_began, killed = time.monotonic(), ""
@@ -138,7 +151,7 @@ class WorkerVerification:
         """All of it."""
         return Verification(
             implementation=self._subject.name,
-            definition=self._used or "none",
+            definition=self._used or NO_DEFINITION,
             recognised=self._recognised,
             strict=self._strict,
             seed=self._seed,

@@ -105,7 +105,8 @@ class Worker:
         except SubjectError as error:
             self._say({"refused": str(error)})
             return
-        checks = all_checks()
+        only = request["only"]
+        checks = [check for check in all_checks() if only is None or check.name in only]
         self._say(
             {
                 "checks": [(check.name, check.group) for check in checks],
@@ -121,7 +122,7 @@ class Worker:
             outcomes.append(verifier.run(check))
             self._say({"outcome": asdict(outcomes[-1])})
         self._page.write("diagnosis", None)
-        diagnosis = verifier.diagnose(outcomes)
+        diagnosis = verifier.diagnose(outcomes) if only is None else None
         self._say({"diagnosis": asdict(diagnosis) if diagnosis else None})
 
     def _time_sides(self, request: Message) -> None:

@@ -65,6 +65,20 @@ def test_the_precision_suite_crosses_every_dtype_with_temperatures_from_smooth_t
     assert min(temperatures) <= 0.02
 
 
+def test_the_suite_of_the_gate_counts_at_rising_sizes_and_times_few_cells() -> None:
+    suite = load_suite("ci")
+    plan = make_plan(suite, suite.implementations)
+    assert suite.verify
+    assert {arm.pass_ for planned in plan for arm in planned.arms} == {"forward", "training"}
+    assert any(p.workload.nan_density and p.workload.dims > 1 for p in plan)
+    assert any(p.workload.labels == "tied" for p in plan)
+    series: dict[object, int] = {}
+    for planned in plan:
+        series[planned.workload.series()] = series.get(planned.workload.series(), 0) + 1
+    assert max(series.values()) >= 5  # fewer tell no growth laws apart
+    assert [p.workload.batch_size for p in plan if p.timed] == [12]
+
+
 def test_a_suite_of_ones_own_is_loaded_by_its_path(file: Path) -> None:
     suite = load(file, '[axes]\nbatch_size = [8, 16]\ndims = 2\n[budget]\ntime_limit = "2min"\n')
     assert suite.name == "mine"

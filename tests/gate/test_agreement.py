@@ -1,0 +1,293 @@
+"""Agreement judged: each case against the reference, and the checks of verification."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from supcr_bench.gate.agreement import judge_agreement, judge_verification, to_verify_before
+from supcr_bench.gate.recorded import CaseRecord, Recorded, VerificationRecord, record
+from supcr_bench.gate.terms import Terms
+from supcr_bench.values.gate import Evidence, Judgement, Ruling
+from supcr_bench.values.result import Status
+from supcr_bench.verification.outcome import Verdict
+from tests.gate.made_records import CASE, SESSION, TERMS, case_record, of_one
+from tests.made_verifications import DIAGNOSIS, LATE, NOT_ROBUST, OFF, make_verification
+
+RIGHT = case_record()
+WRONG = case_record(Status.WRONG, reason="the loss is 2 where the definition gives 1")
+FAILED = case_record(Status.FAILED, reason="IndexError: index 8")
+SKIPPED = case_record(Status.SKIPPED, reason="timed out at N=8 already")
+TIMED_OUT = case_record(Status.TIMED_OUT, reason="a call took over 10 s")
+FULL = case_record(Status.OUT_OF_MEMORY, reason="an allocation failed", memory_limit_bytes=100)
+PASS, FAIL = Verdict.PASS, Verdict.FAIL
+NOT_RUN, NOT_APPLICABLE = Verdict.NOT_RUN, Verdict.NOT_APPLICABLE
+
+
+def judged(
+    first: CaseRecord | None, second: CaseRecord | None, terms: Terms = TERMS
+) -> tuple[Ruling, str | None]:
+    (found,) = judge_agreement(of_one(first), of_one(second), terms)
+    assert found.figure == "agreement"
+    assert found.evidence is Evidence.AGREEMENT
+    assert (found.implementation, found.case) == ("one", CASE)
+    return found.ruling, found.reason
+
+
+def test_what_was_right_and_is_passes_without_a_word() -> None:
+    assert judged(RIGHT, RIGHT) == (Ruling.PASS, None)
+
+
+@pytest.mark.parametrize("first", [RIGHT, SKIPPED, TIMED_OUT, FULL])
+@pytest.mark.parametrize(
+    ("second", "reason"),
+    [
+        (WRONG, "became wrong: the loss is 2 where the definition gives 1"),
+        (FAILED, "became failed: IndexError: index 8"),
+    ],
+)
+def test_what_was_not_wrong_and_is_now_is_a_regression_with_its_reason(
+    first: CaseRecord, second: CaseRecord, reason: str
+) -> None:
+    assert judged(first, second) == (Ruling.REGRESSION, reason)
+
+
+@pytest.mark.parametrize("first", [WRONG, FAILED])
+@pytest.mark.parametrize("second", [WRONG, FAILED])
+def test_what_was_wrong_and_still_is_got_no_worse_and_that_is_said(
+    first: CaseRecord, second: CaseRecord
+) -> None:
+    ruling, reason = judged(first, second)
+    assert ruling is Ruling.PASS
+    assert reason == f"still not right, as recorded: {second.reason}"
+    assert judged(first, second, SESSION)[1] == f"still not right, as before: {second.reason}"
+
+
+@pytest.mark.parametrize("first", [WRONG, FAILED, SKIPPED, TIMED_OUT, FULL])
+def test_what_is_right_now_and_was_not_passes_and_asks_to_be_recorded(first: CaseRecord) -> None:
+    before = first.status.replace("_", " ")
+    assert judged(first, RIGHT) == (Ruling.PASS, f"right now; it was {before}; record again")
+    assert judged(first, RIGHT, SESSION) == (Ruling.PASS, f"right now; it was {before}")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "ruling"),
+    [
+        (100, 100, Ruling.REGRESSION),
+        (100, 200, Ruling.REGRESSION),
+        (100, None, Ruling.REGRESSION),
+        (100, 99, Ruling.UNDECIDED),
+        (None, 100, Ruling.UNDECIDED),
+    ],
+)
+def test_running_out_of_memory_is_a_regression_where_the_limit_is_no_tighter(
+    before: int | None, now: int | None, ruling: Ruling
+) -> None:
+    first = replace(RIGHT, memory_limit_bytes=before)
+    found, reason = judged(first, replace(FULL, memory_limit_bytes=now))
+    assert found is ruling
+    assert reason is not None
+    assert "an allocation failed" in reason
+    assert ("under a lower memory limit" in reason) is (ruling is Ruling.UNDECIDED)
+
+
+@pytest.mark.parametrize("first", [RIGHT, WRONG, SKIPPED])
+@pytest.mark.parametrize("second", [SKIPPED, TIMED_OUT])
+def test_what_gave_no_answer_now_is_undecided_with_the_reason(
+    first: CaseRecord, second: CaseRecord
+) -> None:
+    ended = second.status.replace("_", " ")
+    assert judged(first, second) == (Ruling.UNDECIDED, f"{ended}: {second.reason}")
+
+
+@pytest.mark.parametrize(
+    ("second", "ruling", "reason"),
+    [
+        (RIGHT, Ruling.NEW, None),
+        (WRONG, Ruling.REGRESSION, f"new, and wrong: {WRONG.reason}"),
+        (FAILED, Ruling.REGRESSION, f"new, and failed: {FAILED.reason}"),
+        (SKIPPED, Ruling.UNDECIDED, f"new, and skipped: {SKIPPED.reason}"),
+        (FULL, Ruling.UNDECIDED, f"new, and out of memory: {FULL.reason}"),
+    ],
+)
+def test_what_is_new_is_judged_by_itself(
+    second: CaseRecord, ruling: Ruling, reason: str | None
+) -> None:
+    assert judged(None, second) == (ruling, reason)
+
+
+def test_what_is_gone_is_undecided_if_it_was_asked_for() -> None:
+    ruling, reason = judged(RIGHT, None)
+    assert ruling is Ruling.UNDECIDED
+    assert str(reason).startswith("not run now")
+    others = replace(TERMS, implementations=("two",))
+    assert judge_agreement(of_one(RIGHT), of_one(None), others) == []
+
+
+def test_every_case_has_a_command_that_shows_it_again() -> None:
+    terms = replace(TERMS, suite="my suite.toml")
+    (found,) = judge_agreement(of_one(RIGHT), of_one(WRONG), terms)
+    assert found.command == (
+        "supcr-bench run 'my suite.toml' -i one --no-verify --batch-size 16 --pass training "
+        "--dims 2 --nan-density 0.2"
+    )
+    own = replace(CASE, labels="file:0123456789ab", nan_density=None, device="cuda:1")
+    assert terms.run_command("a.py:Loss", own) == (
+        "supcr-bench run 'my suite.toml' -i a.py:Loss --no-verify --batch-size 16 "
+        "--pass training --device cuda:1"
+    )
+
+
+# --- verification ---
+
+
+def verified(
+    first: dict[str, Verdict], second: dict[str, Verdict], terms: Terms = TERMS, **fields: Any
+) -> Judgement:
+    """Verdicts before and now, of an implementation with a case on both sides."""
+    before, after = (of_one(RIGHT, **verdicts) for verdicts in (first, second))
+    if fields:
+        now = replace(after.verifications["one"], **fields)
+        after = replace(after, verifications={"one": now})
+    (found,) = judge_verification(before, after, terms)
+    assert found.figure == "verification"
+    assert found.case is None
+    assert found.evidence is Evidence.AGREEMENT
+    return found
+
+
+def test_checks_that_pass_as_before_pass_without_a_word() -> None:
+    verdicts = {"ties": PASS, "weights": PASS, "no_grad": NOT_APPLICABLE}
+    found = verified(verdicts, verdicts)
+    assert (found.ruling, found.reason) == (Ruling.PASS, None)
+    assert found.command == "supcr-bench verify one --definition torchcell"
+
+
+def test_a_check_that_fails_now_is_a_regression_that_names_it_the_finding_and_the_cause() -> None:
+    before = {"ties": PASS, "weights": PASS, "strides": FAIL}
+    now = {"ties": FAIL, "weights": FAIL, "strides": FAIL}
+    found = verified(
+        before,
+        now,
+        findings={"ties": "the loss is off (N=4)", "weights": "off too"},
+        diagnosis=("Most likely: the wrong sign.", "Smallest failing case found: N=2."),
+    )
+    assert found.ruling is Ruling.REGRESSION
+    assert found.reason == (
+        "fails ties, weights. Most likely: the wrong sign. Smallest failing case found: N=2. "
+        "ties: the loss is off (N=4)"
+    )
+
+
+def test_checks_that_failed_before_and_still_do_are_no_regression_and_are_said() -> None:
+    found = verified({"ties": FAIL, "weights": PASS}, {"ties": FAIL, "weights": PASS})
+    assert (found.ruling, found.reason) == (Ruling.PASS, "still fails ties, as recorded")
+
+
+def test_checks_that_pass_now_and_did_not_are_said() -> None:
+    found = verified({"ties": FAIL}, {"ties": PASS})
+    assert (found.ruling, found.reason) == (Ruling.PASS, "passes ties now; record again")
+
+
+@pytest.mark.parametrize("now", [NOT_RUN, NOT_APPLICABLE])
+def test_a_check_that_passed_and_was_not_made_is_undecided(now: Verdict) -> None:
+    found = verified({"ties": PASS}, {"ties": now}, findings={"ties": "the time was up"})
+    assert found.ruling is Ruling.UNDECIDED
+    assert found.reason == "not checked: ties (the time was up)"
+
+
+def test_a_check_that_was_never_run_stays_undecided_and_one_that_never_applied_does_not() -> None:
+    assert verified({"ties": NOT_RUN}, {"ties": NOT_RUN}).ruling is Ruling.UNDECIDED
+    assert verified({"ties": NOT_APPLICABLE}, {"ties": NOT_APPLICABLE}).ruling is Ruling.PASS
+
+
+def test_a_check_that_is_no_more_is_undecided() -> None:
+    found = verified({"ties": PASS, "weights": PASS}, {"weights": PASS})
+    assert found.ruling is Ruling.UNDECIDED
+    assert found.reason == "not checked: ties (there is no such check now)"
+
+
+@pytest.mark.parametrize("before", [{}, {"ties": NOT_RUN}, {"ties": NOT_APPLICABLE}])
+def test_a_check_that_fails_and_was_not_made_before_is_undecided(
+    before: dict[str, Verdict],
+) -> None:
+    found = verified({"weights": PASS, **before}, {"weights": PASS, "ties": FAIL})
+    assert found.ruling is Ruling.UNDECIDED
+    assert found.reason == "fails ties, and whether it did before is not known; record again"
+
+
+def test_a_regression_outweighs_what_was_not_run() -> None:
+    found = verified({"ties": PASS, "weights": PASS}, {"ties": FAIL, "weights": NOT_RUN})
+    assert found.ruling is Ruling.REGRESSION
+
+
+def test_one_that_cannot_be_loaded_any_more_is_a_regression() -> None:
+    found = verified(
+        {"ties": PASS},
+        {"loading": FAIL},
+        definition="none",
+        findings={"loading": "one cannot be imported: SyntaxError"},
+    )
+    assert found.ruling is Ruling.REGRESSION
+    assert str(found.reason) == "fails loading. loading: one cannot be imported: SyntaxError"
+
+
+def test_checks_by_another_definition_are_not_compared() -> None:
+    found = verified({"ties": PASS}, {"ties": FAIL}, definition="paper")
+    assert found.ruling is Ruling.UNDECIDED
+    assert found.reason == "held against the definition paper, and before against torchcell"
+
+
+def verification_of(*failing: Any, known: bool = True, terms: Terms = TERMS) -> Judgement:
+    """Of one that was not verified before."""
+    after = record([], [make_verification("one", *failing, diagnosis=DIAGNOSIS)])
+    (found,) = judge_verification(of_one(RIGHT) if known else Recorded(), after, terms)
+    return found
+
+
+def test_of_one_that_was_not_verified_before_what_is_not_right_is_a_regression() -> None:
+    found = verification_of(OFF, known=False)
+    assert found.ruling is Ruling.REGRESSION
+    assert found.reason == (
+        "new, and fails ties. Most likely: the wrong sign. Smallest failing case found: N=2. "
+        "ties: the loss is off (N=4)"
+    )
+
+
+def test_of_one_that_was_not_verified_before_the_rest_is_said() -> None:
+    assert verification_of().ruling is Ruling.NEW
+    assert verification_of(known=False, terms=SESSION).ruling is Ruling.NEW
+    not_robust = verification_of(NOT_ROBUST)
+    assert not_robust.ruling is Ruling.NEW
+    assert not_robust.reason == "not robust: fails low temperature"
+    assert verification_of(LATE).ruling is Ruling.UNDECIDED
+
+
+def test_in_one_session_the_side_before_need_not_be_verified_where_nothing_fails_now() -> None:
+    assert verification_of(terms=SESSION).ruling is Ruling.PASS
+
+
+def test_what_fails_now_has_to_be_asked_of_the_side_before() -> None:
+    after = record([], [make_verification("one", OFF, NOT_ROBUST), make_verification("two")])
+    assert to_verify_before(after) == {"one": ["ties", "low temperature"]}
+
+
+def test_one_that_is_not_verified_now_is_undecided_and_one_that_never_was_is_not_mentioned() -> (
+    None
+):
+    (found,) = judge_verification(of_one(RIGHT, ties=PASS), of_one(RIGHT), TERMS)
+    assert (found.ruling, found.reason) == (Ruling.UNDECIDED, "not verified now")
+    assert judge_verification(of_one(RIGHT), of_one(RIGHT), TERMS) == []
+
+
+def test_a_record_holds_what_a_verification_says() -> None:
+    found = VerificationRecord.of(make_verification("one", OFF, NOT_ROBUST, diagnosis=DIAGNOSIS))
+    assert found.verdicts == {
+        "weights": PASS,
+        "zero columns": NOT_APPLICABLE,
+        "ties": FAIL,
+        "low temperature": FAIL,
+    }
+    assert found.failures == ("ties",)
+    assert found.findings["ties"] == "the loss is off (N=4)"
+    assert found.diagnosis[0] == "Most likely: the wrong sign."

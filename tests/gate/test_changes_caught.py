@@ -1,0 +1,210 @@
+"""Changes made to real implementations, measured for real: each is caught with the right reason."""
+
+import re
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from supcr_bench.gate.judge import judge_deterministic
+from supcr_bench.gate.measure import measure_deterministic
+from supcr_bench.gate.recorded import Recorded, record
+from supcr_bench.gate.terms import Terms
+from supcr_bench.subjects.registry import Subject, folder
+from supcr_bench.sweep.local_executor import LocalExecutor
+from supcr_bench.sweep.plan import make_budget, make_plan
+from supcr_bench.sweep.suite import load_suite
+from supcr_bench.values.definition import TORCHCELL
+from supcr_bench.values.gate import Figure, Judgement, Ruling
+from supcr_bench.values.result import Result
+from supcr_bench.verification.verification import Verification
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Change:
+    """Text of an implementation's file, and what is put in its place."""
+
+    name: str
+    of: str
+    old: str = ""
+    new: str = ""
+    verified: bool = False
+
+
+CHANGES = {
+    change.name: change
+    for change in (
+        Change("rowsort", "rowsort"),
+        Change("broadcast", "broadcast", verified=True),
+        Change("rowsort again", "rowsort"),
+        Change("broadcast again", "broadcast", verified=True),
+        Change(
+            "copy kept",
+            "rowsort",
+            "        logits = [self.similarities(view) for view in views]\n",
+            "        logits = [self.similarities(view) for view in views]\n"
+            "        self.kept = distance.clone()\n",
+        ),
+        Change(
+            "python loop",
+            "broadcast",
+            "[torch.exp(s) for s in logits]",
+            "[torch.stack([torch.exp(row) for row in s]) for s in logits]",
+        ),
+        Change(
+            "reversed",
+            "broadcast",
+            "distance.unsqueeze(1) >= distance.unsqueeze(2)",
+            "distance.unsqueeze(1) <= distance.unsqueeze(2)",
+            verified=True,
+        ),
+        Change(
+            "detached",
+            "broadcast",
+            "[z[off_diagonal] for z in contrasts]",
+            "[z[off_diagonal].detach() for z in contrasts]",
+            verified=True,
+        ),
+        Change(
+            "cubic",
+            "rowsort",
+            "[tail[start].clamp(min=self.eps) for tail in tails]",
+            "[((row >= row.unsqueeze(1)).float() @ e[i]).clamp(min=self.eps)\n"
+            "                         for e in exponentials]",
+        ),
+    )
+}
+
+
+def written(change: Change, place: Path) -> Subject:
+    """The changed file, as a subject of the change's name."""
+    text = (folder() / f"{change.of}.py").read_text()
+    if change.old:
+        assert text.count(change.old) == 1, "the implementation was rewritten: rewrite the change"
+    path = place / f"{change.name.replace(' ', '_')}.py"
+    path.write_text(text.replace(change.old, change.new) if change.old else text)
+    return Subject(change.name, "file", str(path), "IMPLEMENTATION")
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """Everything, on the suite that the gate runs."""
+    place = tmp_path_factory.mktemp("changed")
+    subjects = {name: written(change, place) for name, change in CHANGES.items()}
+    suite = load_suite("ci")
+    results: list[Result] = []
+    verifications: list[Verification] = []
+    with closing(LocalExecutor()) as executor:
+        for event in measure_deterministic(
+            make_plan(suite, list(subjects)),
+            executor,
+            list(subjects.values()),
+            make_budget(suite, lambda: 2**32),
+            definition=TORCHCELL,
+            seed=suite.seed,
+            verify={name: None for name, change in CHANGES.items() if change.verified},
+        ):
+            if isinstance(event, Result):
+                results.append(event)
+            elif isinstance(event, Verification):
+                verifications.append(event)
+    return record(results, verifications)
+
+
+def side(measured: Recorded, name: str) -> Recorded:
+    """What was measured of one, under the name ``loss``."""
+    found = measured.verifications.get(name)
+    return Recorded(
+        cases={("loss", case): r for (own, case), r in measured.cases.items() if own == name},
+        verifications={"loss": found} if found else {},
+    )
+
+
+def judged(measured: Recorded, name: str) -> list[Judgement]:
+    """A change, held against the file that it was made to."""
+    terms = Terms(suite="ci", implementations=("loss",), baseline=False)
+    before = side(measured, CHANGES[name].of)
+    if not CHANGES[name].verified:
+        before = replace(before, verifications={})
+    return judge_deterministic(before, side(measured, name), terms)
+
+
+def regressions(measured: Recorded, name: str, figure: Figure) -> list[Judgement]:
+    return [
+        j for j in judged(measured, name) if j.figure == figure and j.ruling is Ruling.REGRESSION
+    ]
+
+
+def reasons(judgements: list[Judgement]) -> list[str]:
+    assert all(j.reason for j in judgements)
+    return [str(j.reason) for j in judgements]
+
+
+def cases_of(measured: Recorded, name: str) -> int:
+    return sum(own == name for own, _ in measured.cases)
+
+
+@pytest.mark.parametrize("name", ["rowsort again", "broadcast again"])
+def test_the_same_code_passes_in_every_figure(measured: Recorded, name: str) -> None:
+    found = judged(measured, name)
+    assert len(found) == 4 * cases_of(measured, name) + CHANGES[name].verified
+    assert {j.ruling for j in found} == {Ruling.PASS}
+
+
+def test_a_copy_that_is_kept_is_caught_by_peak_memory(measured: Recorded) -> None:
+    found = regressions(measured, "copy kept", "peak memory")
+    assert len(found) == cases_of(measured, "copy kept")
+    for reason in reasons(found):
+        assert re.search(r"peak memory grew from [\d.]+ kB to [\d.]+ kB, by [\d.]+ %", reason)
+        assert reason.endswith("where 1 % is allowed")
+    assert not regressions(measured, "copy kept", "agreement")
+
+
+def test_a_loop_in_place_of_a_batched_call_is_caught_by_launches(measured: Recorded) -> None:
+    found = regressions(measured, "python loop", "launches")
+    assert len(found) == cases_of(measured, "python loop")
+    assert all("launches grew from " in reason for reason in reasons(found))
+    largest = max(found, key=lambda j: j.ratio or 0)
+    assert largest.reason == (
+        "launches grew from 68 to 196, x2.88; over the suite's sizes its growth is N now, and "
+        "was constant before"
+    )
+    assert not regressions(measured, "python loop", "agreement")
+
+
+def test_a_reversed_inequality_is_caught_by_agreement_and_named(measured: Recorded) -> None:
+    found = regressions(measured, "reversed", "agreement")
+    assert len(found) == cases_of(measured, "reversed")
+    for reason in reasons(found):
+        assert re.search(r"became wrong: the loss .* is [\d.]+ where the definition gives", reason)
+    (reason,) = reasons(regressions(measured, "reversed", "verification"))
+    assert reason.startswith("fails ")
+    assert "Most likely: reversed inequality" in reason
+
+
+def test_a_detached_gradient_is_caught_by_agreement_in_training_and_named(
+    measured: Recorded,
+) -> None:
+    found = regressions(measured, "detached", "agreement")
+    assert len(found) == cases_of(measured, "detached") / 2
+    assert {j.case.pass_ for j in found if j.case} == {"training"}
+    assert all("became wrong: the gradient is off by" in reason for reason in reasons(found))
+    (reason,) = reasons(regressions(measured, "detached", "verification"))
+    assert "Most likely: the denominator's gradient detached" in reason
+
+
+def test_cubic_work_is_caught_by_element_work_and_its_growth_is_named(
+    measured: Recorded,
+) -> None:
+    found = regressions(measured, "cubic", "element work")
+    assert len(found) == cases_of(measured, "cubic")
+    assert all("element work grew from " in reason for reason in reasons(found))
+    named = [reason for reason in reasons(found) if "its growth" in reason]
+    assert named
+    assert {reason.split("; ")[1] for reason in named} == {
+        "over the suite's sizes its growth is N^3 now, and was N^2 or N^2 log N before"
+    }
+    assert not regressions(measured, "cubic", "agreement")

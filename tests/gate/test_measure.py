@@ -1,0 +1,131 @@
+"""What a gate measures without noise: a plan counted, and implementations verified."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import pytest
+
+from supcr_bench.gate import measure
+from supcr_bench.gate.measure import CheckMade, DeterministicEvent, measure_deterministic
+from supcr_bench.subjects.registry import Subject, locate
+from supcr_bench.sweep.executor import Checked, Event
+from supcr_bench.sweep.plan import make_plan
+from supcr_bench.sweep.runner import CellStarted
+from supcr_bench.sweep.suite import Suite
+from supcr_bench.values.case import Workload
+from supcr_bench.values.cell import Budget, Cell
+from supcr_bench.values.definition import TORCHCELL, Definition
+from supcr_bench.values.result import Result, Status
+from supcr_bench.verification.outcome import Outcome, Verdict
+from supcr_bench.verification.verification import Verification
+from supcr_bench.workers.verification import WorkerVerification
+from tests.made_verifications import make_verification
+
+SUITE = Suite.model_validate(
+    {
+        "name": "tiny",
+        "purpose": "To see.",
+        "implementations": ["one", "two"],
+        "axes": {"batch_size": [4, 8]},
+    }
+)
+SUBJECTS = [Subject(name, "module", "no.such.module", "Loss") for name in ("one", "two")]
+
+
+class FakeExecutor:
+    """Answers every arm at once, and keeps the cells that it was given."""
+
+    environment: Mapping[str, Any] = {}
+
+    def __init__(self) -> None:
+        self.cells: list[Cell] = []
+
+    def check(self, subjects: Sequence[Subject], like: Workload) -> Mapping[str, Checked]:
+        return {}
+
+    def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
+        self.cells.append(cell)
+        for arm in cell.arms:
+            yield Result(
+                implementation=arm.implementation, case=cell.case(arm), status=Status.MEASURED
+            )
+
+    def close(self) -> None:
+        pass
+
+
+class FakeVerification:
+    """Makes a check, and keeps what it was asked for."""
+
+    asked: ClassVar[list[tuple[str, Definition, int, Collection[str] | None]]] = []
+
+    def __init__(
+        self,
+        subject: Subject,
+        definition: Definition,
+        *,
+        strict: bool,
+        seed: int,
+        only: Collection[str] | None,
+    ) -> None:
+        assert not strict
+        self.name = subject.name
+        self.asked.append((subject.name, definition, seed, only))
+
+    def run(self) -> Iterator[Outcome]:
+        yield Outcome(check="ties", group="definition", verdict=Verdict.PASS)
+
+    def result(self) -> Verification:
+        return make_verification(self.name)
+
+
+@pytest.fixture
+def executor(monkeypatch: pytest.MonkeyPatch) -> FakeExecutor:
+    monkeypatch.setattr(measure, "WorkerVerification", FakeVerification)
+    monkeypatch.setattr(FakeVerification, "asked", [])
+    return FakeExecutor()
+
+
+def events(
+    executor: FakeExecutor, verify: Mapping[str, Collection[str] | None]
+) -> list[DeterministicEvent]:
+    plan = make_plan(SUITE, ["one", "two"])
+    return list(
+        measure_deterministic(
+            plan, executor, SUBJECTS, Budget(), definition=TORCHCELL, seed=7, verify=verify
+        )
+    )
+
+
+def test_every_arm_is_counted_and_none_is_timed(executor: FakeExecutor) -> None:
+    found = events(executor, {})
+    assert len([e for e in found if isinstance(e, Result)]) == 8
+    assert len([e for e in found if isinstance(e, CellStarted)]) == 2
+    assert [cell.timed for cell in executor.cells] == [False, False]
+    assert FakeVerification.asked == []
+
+
+def test_those_that_are_named_are_verified_with_all_checks_or_with_some(
+    executor: FakeExecutor,
+) -> None:
+    found = events(executor, {"two": ["ties"], "one": None})
+    assert sorted(FakeVerification.asked, key=str) == [
+        ("one", TORCHCELL, 7, None),
+        ("two", TORCHCELL, 7, ["ties"]),
+    ]
+    for name in ("one", "two"):
+        own = [
+            e for e in found if isinstance(e, CheckMade | Verification) and e.implementation == name
+        ]
+        assert [type(e) for e in own] == [CheckMade, Verification]
+    assert len([e for e in found if isinstance(e, Result)]) == 8
+
+
+@pytest.mark.slow
+def test_some_checks_alone_are_made_where_some_are_asked_for() -> None:
+    session = WorkerVerification(
+        locate("broadcast"), TORCHCELL, strict=False, seed=0, only=["ties", "low temperature"]
+    )
+    assert {o.check for o in session.run()} == {"ties", "low temperature"}
+    assert session.result().diagnosis is None
+    assert session.result().definition == "torchcell"
