@@ -4,28 +4,22 @@ import os
 import shlex
 import sys
 import time
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 from rich.console import Console
 from rich.text import Text
 
 from supcr_bench.analysis.changes import BROKEN
 from supcr_bench.commands.gate_against import gate_against
 from supcr_bench.commands.gate_baseline import gate_baseline, make_baseline
-from supcr_bench.commands.gate_stages import Stages
 from supcr_bench.commands.gate_work import GateRequest, GateWork, make_work
-from supcr_bench.commands.run import check_devices
 from supcr_bench.gate.baseline import Baseline, write_baseline
 from supcr_bench.render.gate_grids import gate_blocks
 from supcr_bench.render.gate_json import gate_json
 from supcr_bench.render.gate_junit import gate_junit
 from supcr_bench.render.gate_markdown import gate_markdown
 from supcr_bench.render.terminal import print_blocks
-from supcr_bench.sweep.local_executor import LocalExecutor
-from supcr_bench.sweep.plan import make_budget
 from supcr_bench.values.gate import GateOutcome
 
 
@@ -41,23 +35,17 @@ def gate(request: GateRequest) -> int:
     began = time.monotonic()
     console = Console(highlight=False)
     work = make_work(request)
-    budget = make_budget(work.suite, lambda: psutil.virtual_memory().available)
-    with closing(LocalExecutor(budget.threads)) as executor:
-        check_devices(work.plan, executor)
-        stages = Stages(console, work.suite, budget, executor)
-        if request.record is not None:
-            baseline = make_baseline(work, stages, executor)
-            write_baseline(baseline, request.record)
-            _say_recorded(baseline, request.record, console)
-            return 0
-        if request.against is not None:
-            outcome = gate_against(work, stages, executor, request.against)
-        else:
-            outcome = gate_baseline(work, stages, executor)
-        environment = dict(executor.environment)
+    if request.record is not None:
+        baseline = make_baseline(work, console)
+        write_baseline(baseline, request.record)
+        _say_recorded(baseline, request.record, console)
+        return 0
+    if request.against is not None:
+        outcome = gate_against(work, request.against, console)
+    else:
+        outcome = gate_baseline(work, console)
     outcome = replace(
         outcome,
-        environment=environment,
         command=shlex.join(["supcr-bench", *sys.argv[1:]]),
         spent_s=time.monotonic() - began,
     )

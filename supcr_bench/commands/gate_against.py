@@ -5,14 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from supcr_bench.commands.gate_stages import Stages
-from supcr_bench.commands.gate_work import GateWork
+from rich.console import Console
+
+from supcr_bench.commands.gate_stages import Stages, open_stages
+from supcr_bench.commands.gate_work import GateWork, named
 from supcr_bench.gate.judge import deterministic_notes, judge_deterministic
 from supcr_bench.gate.recorded import record
 from supcr_bench.gate.terms import Terms
 from supcr_bench.gate.time_judgements import cells_to_time, judge_times, study_of
 from supcr_bench.gate.versions import Versions, at_revision
-from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.sweep.plan import PlannedCell
 from supcr_bench.values.cell import Arm
 from supcr_bench.values.errors import SubjectError
@@ -21,9 +22,7 @@ from supcr_bench.values.gate import GateOutcome, Judgement, Ruling, TimeStudy
 NOTHING_TIMED = "The suite times no cell that both versions answer, so nothing is said of time."
 
 
-def gate_against(
-    work: GateWork, stages: Stages, executor: LocalExecutor, revision: str
-) -> GateOutcome:
+def gate_against(work: GateWork, revision: str, console: Console) -> GateOutcome:
     """Judge every kind of evidence.
 
     Raises:
@@ -35,61 +34,65 @@ def gate_against(
             at_revision(subject, revision, Path(scratch) / str(number))
             for number, subject in enumerate(work.subjects)
         ]
-        notes = [note for v in versions for note in v.notes]
-        versions, broken, more = _usable(work, executor, versions, revision)
-        notes += more
-        subjects = [v.after for v in versions if v.name not in broken]
-        subjects += [v.before for v in versions if v.before]
-        plan = _with_before(work.plan, versions, set(broken))
-        results, verifications = stages.count_and_verify(
-            plan, subjects, [v.name for v in versions if v.name not in broken]
-        )
-        names = {v.before.name: v.name for v in versions if v.before}
-        first = [
-            replace(r, implementation=names[r.implementation])
-            for r in results
-            if r.implementation in names
-        ]
-        second = [r for r in results if r.implementation not in names]
-        after = record(second, verifications)
-        before = record(first, stages.verify_before(versions, after))
-        terms = work.terms(baseline=False)
-        judgements = _unloadable(broken, terms) + [
-            j for j in judge_deterministic(before, after, terms) if j.implementation not in broken
-        ]
-        cells, others = cells_to_time(
-            work.plan,
-            [v for v in versions if v.name not in broken],
-            {r.key: r for r in first},
-            {r.key: r for r in second},
-        )
-        study: TimeStudy | None = None
-        if cells:
-            trial = stages.time(cells, work.max_slowdown, work.time_budget_s)
-            others = [*judge_times(trial, work.suite_name, revision), *others]
-            study = study_of(trial)
-        else:
-            notes.append(NOTHING_TIMED)
-        notes += deterministic_notes(before, after, judgements, terms)
+        with open_stages(console, work.suite, work.plan) as stages:
+            return _judged(work, revision, versions, stages)
+
+
+def _judged(
+    work: GateWork, revision: str, found: Sequence[Versions], stages: Stages
+) -> GateOutcome:
+    notes = [note for v in found for note in v.notes]
+    versions, broken, more = _usable(work, stages, found, revision)
+    notes += more
+    whole = [v for v in versions if v.name not in broken]
+    names = {v.before.name: v.name for v in versions if v.before}
+    results, verifications = stages.count_and_verify(
+        _with_before(work.plan, versions, set(broken)),
+        [v.after for v in whole] + [v.before for v in versions if v.before],
+        [v.name for v in whole],
+    )
+    first = [
+        replace(r, implementation=names[r.implementation])
+        for r in results
+        if r.implementation in names
+    ]
+    second = [r for r in results if r.implementation not in names]
+    after = record(second, verifications)
+    before = record(first, stages.verify_before(versions, after))
+    terms = work.terms(baseline=False)
+    judgements = _unloadable(broken, terms)
+    judgements += [
+        j for j in judge_deterministic(before, after, terms) if j.implementation not in broken
+    ]
+    cells, others = cells_to_time(
+        work.plan, whole, {r.key: r for r in first}, {r.key: r for r in second}
+    )
+    study: TimeStudy | None = None
+    if cells:
+        trial = stages.time(cells, work.max_slowdown, work.time_budget_s)
+        others = [*judge_times(trial, work.gate_command), *others]
+        study = study_of(trial)
+        if trial.error is not None:
+            notes.append(f"Timing was broken off: {trial.error}")
+    else:
+        notes.append(NOTHING_TIMED)
+    notes += deterministic_notes(before, after, judgements, terms)
     return GateOutcome(
         suite=work.suite.name,
         against=f"revision {revision}",
         judgements=(*judgements, *others),
         notes=tuple(dict.fromkeys(notes)),
         time=study,
+        environment=stages.environment,
     )
 
 
 def _usable(
-    work: GateWork, executor: LocalExecutor, versions: Sequence[Versions], revision: str
+    work: GateWork, stages: Stages, versions: Sequence[Versions], revision: str
 ) -> tuple[list[Versions], dict[str, str], list[str]]:
     """The versions that can be called; what is wrong with those after that could be and cannot."""
     both = [s for v in versions for s in (v.after, v.before) if s]
-    findings = {
-        name: checked.finding or "cannot be loaded"
-        for name, checked in executor.check(both, work.plan[0].workload).items()
-        if checked.finding or checked.description is None
-    }
+    findings = stages.findings(both, work.plan[0].workload)
     usable, broken, notes = [], {}, []
     for own in versions:
         if own.before and own.before.name in findings:
@@ -97,14 +100,10 @@ def _usable(
             own = replace(own, before=None)
         if own.name in findings:
             if own.before is None:
-                raise SubjectError(_named(own.name, findings[own.name]))
+                raise SubjectError(named(own.name, findings[own.name]))
             broken[own.name] = findings[own.name]
         usable.append(own)
     return usable, broken, notes
-
-
-def _named(name: str, finding: str) -> str:
-    return finding if finding.startswith(name) else f"{name} {finding}"
 
 
 def _with_before(
@@ -139,7 +138,7 @@ def _unloadable(broken: Mapping[str, str], terms: Terms) -> list[Judgement]:
             implementation=name,
             case=None,
             ruling=Ruling.REGRESSION,
-            reason=_named(name, finding),
+            reason=named(name, finding),
             command=terms.verify_command(name, "auto"),
         )
         for name, finding in broken.items()

@@ -3,15 +3,15 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from rich.console import Console
+
 import supcr_bench
-from supcr_bench.commands.gate_stages import Stages
-from supcr_bench.commands.gate_work import GateWork
+from supcr_bench.commands.gate_stages import Stages, open_stages
+from supcr_bench.commands.gate_work import GateWork, named
 from supcr_bench.gate.baseline import Baseline, held_against, kept_of, read_baseline
 from supcr_bench.gate.judge import deterministic_notes, judge_deterministic
 from supcr_bench.gate.recorded import Recorded, record
-from supcr_bench.gate.terms import other_torch
 from supcr_bench.store.revision import git_revision
-from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.values.case import Case
 from supcr_bench.values.errors import SubjectError, UsageError
 from supcr_bench.values.gate import GateOutcome
@@ -19,20 +19,25 @@ from supcr_bench.values.gate import GateOutcome
 BASELINES = Path("results/baselines")
 
 
-def make_baseline(work: GateWork, stages: Stages, executor: LocalExecutor) -> Baseline:
-    """Measure all that a baseline file holds."""
-    return Baseline(
-        suite=work.suite.name,
-        seed=work.suite.seed,
-        version=supcr_bench.__version__,
-        revision=git_revision(Path(supcr_bench.__file__).parent),
-        recorded_on=datetime.now(UTC).date().isoformat(),
-        environment=kept_of(executor.environment),
-        recorded=_measured(work, stages, executor),
-    )
+def make_baseline(work: GateWork, console: Console) -> Baseline:
+    """Measure all that a baseline file holds.
+
+    Raises:
+        SubjectError: an implementation cannot be called.
+    """
+    with open_stages(console, work.suite, work.plan) as stages:
+        return Baseline(
+            suite=work.suite.name,
+            seed=work.suite.seed,
+            version=supcr_bench.__version__,
+            revision=git_revision(Path(supcr_bench.__file__).parent),
+            recorded_on=datetime.now(UTC).date().isoformat(),
+            environment=kept_of(stages.environment),
+            recorded=_measured(work, stages),
+        )
 
 
-def gate_baseline(work: GateWork, stages: Stages, executor: LocalExecutor) -> GateOutcome:
+def gate_baseline(work: GateWork, console: Console) -> GateOutcome:
     """Judge agreement and cost by a file.
 
     Raises:
@@ -47,10 +52,13 @@ def gate_baseline(work: GateWork, stages: Stages, executor: LocalExecutor) -> Ga
         for arm in cell.arms
     }
     notes = held_against(baseline, path, work.suite.name, work.suite.seed, keys)
+    with open_stages(console, work.suite, work.plan) as stages:
+        after, environment = _measured(work, stages), stages.environment
     terms = work.terms(
-        baseline=True, other_torch=other_torch(baseline.environment, executor.environment)
+        baseline=True,
+        torch_before=baseline.environment.get("torch"),
+        torch_now=environment.get("torch"),
     )
-    after = _measured(work, stages, executor)
     judgements = judge_deterministic(baseline.recorded, after, terms)
     notes += deterministic_notes(baseline.recorded, after, judgements, terms)
     return GateOutcome(
@@ -58,6 +66,7 @@ def gate_baseline(work: GateWork, stages: Stages, executor: LocalExecutor) -> Ga
         against=f"baseline {path}",
         judgements=tuple(judgements),
         notes=tuple(notes),
+        environment=environment,
     )
 
 
@@ -73,10 +82,7 @@ def _path(work: GateWork) -> Path:
     )
 
 
-def _measured(work: GateWork, stages: Stages, executor: LocalExecutor) -> Recorded:
-    for name, checked in executor.check(work.subjects, work.plan[0].workload).items():
-        if checked.finding:
-            raise SubjectError(
-                checked.finding if checked.finding.startswith(name) else f"{name} {checked.finding}"
-            )
+def _measured(work: GateWork, stages: Stages) -> Recorded:
+    for name, finding in stages.findings(work.subjects, work.plan[0].workload).items():
+        raise SubjectError(named(name, finding))
     return record(*stages.count_and_verify(work.plan, work.subjects, work.names))

@@ -1,14 +1,16 @@
 """The stages of a gate run, with what is going on shown while they last."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
+import psutil
 from rich.console import Console
 from rich.text import Text
 
 from supcr_bench.analysis.time_rule import TimeRule
+from supcr_bench.commands.run import check_devices
 from supcr_bench.gate.agreement import to_verify_before
 from supcr_bench.gate.measure import (
     CheckMade,
@@ -23,13 +25,27 @@ from supcr_bench.gate.versions import Versions
 from supcr_bench.measure.sides import SidedCell
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.local_executor import LocalExecutor
-from supcr_bench.sweep.plan import PlannedCell
+from supcr_bench.sweep.plan import PlannedCell, make_budget
 from supcr_bench.sweep.runner import CellStarted
 from supcr_bench.sweep.suite import Suite
+from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Budget
 from supcr_bench.values.definition import get_definition
 from supcr_bench.values.result import Result
 from supcr_bench.verification.verification import Verification
+
+
+@contextmanager
+def open_stages(console: Console, suite: Suite, plan: Sequence[PlannedCell]) -> Iterator["Stages"]:
+    """Start a worker; end it afterwards.
+
+    Raises:
+        UsageError: a device of the plan is not there.
+    """
+    budget = make_budget(suite, lambda: psutil.virtual_memory().available)
+    with closing(LocalExecutor(budget.threads)) as executor:
+        check_devices(plan, executor)
+        yield Stages(console, suite, executor, budget)
 
 
 class Stages:
@@ -38,18 +54,31 @@ class Stages:
     Args:
         console: where a terminal shows what is running, and a log a line for each stage.
         suite: whose cells are run.
-        budget: of each arm.
         executor: that runs cells.
+        budget: of each arm.
     """
 
     def __init__(
-        self, console: Console, suite: Suite, budget: Budget, executor: LocalExecutor
+        self, console: Console, suite: Suite, executor: LocalExecutor, budget: Budget
     ) -> None:
         self._console = console
         self._suite = suite
-        self._budget = budget
         self._executor = executor
+        self._budget = budget
         self._definition = get_definition(suite.definition)
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Of the machine that measures."""
+        return dict(self._executor.environment)
+
+    def findings(self, subjects: Sequence[Subject], like: Workload) -> dict[str, str]:
+        """What is wrong with how subjects are loaded or called, by name."""
+        return {
+            name: checked.finding or "cannot be loaded"
+            for name, checked in self._executor.check(subjects, like).items()
+            if checked.finding or checked.description is None
+        }
 
     def count_and_verify(
         self, plan: Sequence[PlannedCell], subjects: Sequence[Subject], verify: Iterable[str]

@@ -53,14 +53,30 @@ class GateWork:
         """Of the implementations."""
         return tuple(subject.name for subject in self.subjects)
 
-    def terms(self, *, baseline: bool, other_torch: bool = False) -> Terms:
+    @property
+    def gate_command(self) -> list[str]:
+        """The command without implementations and files to write."""
+        request = self.request
+        command = ["supcr-bench", "gate", self.suite_name]
+        if request.against is not None:
+            command += ["--against", request.against]
+        if request.max_slowdown != MAX_SLOWDOWN:
+            command += ["--max-slowdown", request.max_slowdown]
+        if request.time_budget != TIME_BUDGET:
+            command += ["--time-budget", request.time_budget]
+        return command
+
+    def terms(
+        self, *, baseline: bool, torch_before: str | None = None, torch_now: str | None = None
+    ) -> Terms:
         """On which agreement and cost are judged."""
         return Terms(
             suite=self.suite_name,
             implementations=self.names,
             baseline=baseline,
             max_memory_growth=self.max_memory_growth,
-            other_torch=other_torch,
+            torch_before=torch_before,
+            torch_now=torch_now,
         )
 
 
@@ -111,3 +127,8 @@ def _counts_as(word: str | None) -> CountsAs:
     if word not in (None, "pass", "fail"):
         raise UsageError(f"--undecided: {word!r} is neither pass nor fail")
     return cast(CountsAs, word)
+
+
+def named(name: str, finding: str) -> str:
+    """A finding in a sentence that says whose it is."""
+    return finding if finding.startswith(name) else f"{name} {finding}"

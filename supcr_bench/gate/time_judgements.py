@@ -35,9 +35,9 @@ def cells_to_time(
     by_name = {v.name: v for v in versions}
     for cell in plan:
         for arm in cell.arms if cell.timed else ():
-            own = by_name[arm.implementation]
-            if own.before is None:
-                continue  # its agreement says that it is new
+            own = by_name.get(arm.implementation)
+            if own is None or own.before is None:
+                continue  # its agreement says that it is new, or cannot be called
             key = (arm.implementation, Case.of(cell.workload, arm.pass_))
             first, second = before.get(key), after.get(key)
             if first is None or not first.status.has_figures:
@@ -60,16 +60,21 @@ def _judgement(key: Key, ruling: Ruling, reason: str | None) -> Judgement:
     )
 
 
-def judge_times(trial: TimeTrial, suite: str, against: str) -> list[Judgement]:
-    """One judgement for each cell of a trial that has ended."""
-    return [_of_cell(t, trial.stopped_by, suite, against) for t in trial.trials]
+def judge_times(trial: TimeTrial, command: Sequence[str]) -> list[Judgement]:
+    """One judgement for each cell of a trial that has ended.
+
+    Args:
+        trial: of the cells.
+        command: the gate's own, to which ``-i`` and a name are added.
+    """
+    return [_of_cell(t, trial.error, command) for t in trial.trials]
 
 
-def _of_cell(trial: CellTrial, stopped_by: str | None, suite: str, against: str) -> Judgement:
+def _of_cell(trial: CellTrial, error: str | None, command: Sequence[str]) -> Judgement:
     cell, ruled = trial.cell, trial.ruled
     if ruled is None:
-        reason = f"not timed: {stopped_by or 'no process came to its end'}"
-        return _judgement((cell.implementation, cell.case), Ruling.UNDECIDED, reason)
+        why = f"not timed: {error or 'no process came to its end'}"
+        return _judgement((cell.implementation, cell.case), Ruling.UNDECIDED, why)
     low, high, reason = ruled.after.low, ruled.after.high, ruled.reason
     if ruled.ruling is Ruling.REGRESSION and low is not None:
         reason = f"slower by at least {100 * math.expm1(low):.2g}%"
@@ -84,9 +89,7 @@ def _of_cell(trial: CellTrial, stopped_by: str | None, suite: str, against: str)
         ratio=math.exp(ruled.after.estimate),
         low=None if low is None else math.exp(low),
         high=None if high is None else math.exp(high),
-        command=shlex.join(
-            ["supcr-bench", "gate", suite, "--against", against, "-i", cell.implementation]
-        ),
+        command=shlex.join([*command, "-i", cell.implementation]),
     )
 
 

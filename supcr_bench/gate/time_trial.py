@@ -56,6 +56,12 @@ class ProcessDone:
 class TimeTrial:
     """Times cells until each is decided; a cell that is decided is not timed any more.
 
+    Attributes:
+        trials: one for each cell.
+        processes: so far.
+        spent_s: wall seconds so far.
+        error: what broke it off, if anything did.
+
     Args:
         cells: each with its sides before, again and after.
         rule: decides.
@@ -77,7 +83,7 @@ class TimeTrial:
         self.processes = 0
         self.spent_s = 0.0
         self.budget_s = budget_s
-        self.stopped_by: str | None = None
+        self.error: str | None = None
         self._sampler = sampler
         self._clock = clock
 
@@ -95,7 +101,7 @@ class TimeTrial:
             try:
                 self._sample()
             except SidesError as error:
-                self.stopped_by = str(error)
+                self.error = str(error)
                 break
             now = self._clock()
             self.spent_s = now - began
@@ -105,7 +111,6 @@ class TimeTrial:
                 look, look_at = look + 1, self.rule.next_look(self.processes)
             yield ProcessDone(self.processes, len(self.undecided), self.spent_s)
             if out_of_time:
-                self.stopped_by = "the budget is spent"
                 break
 
     def _sample(self) -> None:

@@ -40,7 +40,6 @@ def test_what_is_decided_is_not_timed_any_more():
 def test_a_slowdown_at_the_limit_stays_undecided_to_the_end_of_the_budget():
     trial = trial_of(FakeSampler(slower={"two": 1.05}, noise=0.02), budget_s=30)
     assert rulings(trial) == [Ruling.PASS, Ruling.UNDECIDED]
-    assert trial.stopped_by == "the budget is spent"
     assert trial.processes == 30
     assert trial.spent_s <= 30
 
@@ -68,7 +67,7 @@ def test_a_noisy_machine_leaves_it_undecided_rather_than_wrong():
 
 def test_a_side_that_raises_ends_the_trial_with_its_words():
     trial = trial_of(FakeSampler(fails_at=3))
-    assert trial.stopped_by == "RuntimeError: boom"
+    assert trial.error == "RuntimeError: boom"
     assert trial.processes == 3
     assert all(t.ruled is None for t in trial.trials)
 

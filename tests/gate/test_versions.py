@@ -1,4 +1,3 @@
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -8,33 +7,7 @@ from supcr_bench.gate.checkout import Checkout, RevisionError
 from supcr_bench.gate.versions import Versions, at_revision
 from supcr_bench.subjects.registry import Subject, load, locate
 from supcr_bench.values.errors import SubjectError
-
-
-class Repository:
-    """A git checkout to change."""
-
-    def __init__(self, top: Path) -> None:
-        self.top = top
-        self.git("init", "--quiet", "--initial-branch=main")
-        self.git("config", "user.name", "Somebody")
-        self.git("config", "user.email", "somebody@example.org")
-        self.git("config", "commit.gpgsign", "false")
-
-    def git(self, *arguments: str) -> str:
-        done = subprocess.run(
-            ["git", *arguments], cwd=self.top, check=True, capture_output=True, text=True
-        )
-        return done.stdout.strip()
-
-    def write(self, path: str, text: str) -> None:
-        file = self.top / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-
-    def commit(self) -> str:
-        self.git("add", "--all")
-        self.git("commit", "--quiet", "--message", "change")
-        return self.git("rev-parse", "HEAD")
+from tests.repository import Repository
 
 
 @pytest.fixture

@@ -1,0 +1,300 @@
+"""The gate as a command: what it prints, writes and exits with, and what it refuses."""
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from supcr_bench.commands import gate_stages
+from supcr_bench.commands.gate import gate
+from supcr_bench.commands.gate_work import GateRequest
+from supcr_bench.gate.checkout import RevisionError
+from supcr_bench.gate.time_trial import TimeTrial
+from supcr_bench.subjects.registry import folder
+from supcr_bench.values.errors import BaselineError, SubjectError, SuiteError, UsageError
+from tests.gate.fake_sampler import FakeSampler
+from tests.repository import Repository
+
+SUITE = """
+purpose = "Small enough for a test."
+implementations = ["losses/loss.py:IMPLEMENTATION"]
+
+[[grid]]
+batch_size = [4, 6]
+nan_density = 0.25
+embedding_size = 8
+timed = false
+
+[[grid]]
+batch_size = 8
+embedding_size = 8
+
+[budget]
+threads = 1
+"""
+SLEEPY = """
+    def forward(self, perturbed, intact, labels):
+        if len(perturbed) > 4:
+            time.sleep(600)
+        return self.quick(perturbed, intact, labels)
+
+"""
+NAME = "losses/loss.py:IMPLEMENTATION"
+
+
+class Gate:
+    """A repository with one loss, and the gate run in it."""
+
+    def __init__(self, repository: Repository, sampler: FakeSampler) -> None:
+        self.repository = repository
+        self.sampler = sampler
+        self.source = (folder() / "broadcast.py").read_text()
+
+    def change(self, old: str, new: str, path: str = "losses/loss.py") -> None:
+        assert self.source.count(old) == 1
+        self.repository.write(path, self.source.replace(old, new))
+
+    def __call__(self, **options: Any) -> int:
+        return gate(GateRequest(suite="suite.toml", **options))
+
+    def found(self, **options: Any) -> tuple[int, dict[str, Any]]:
+        path = self.repository.top / "gate.json"
+        status = self(json=path, **options)
+        values: dict[str, Any] = json.loads(path.read_text())
+        return status, values
+
+
+@pytest.fixture
+def gated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    top = tmp_path / "project"
+    top.mkdir()
+    monkeypatch.chdir(top)
+    repository = Repository(top)
+    own = Gate(repository, FakeSampler())
+    repository.write("suite.toml", SUITE)
+    repository.write("losses/loss.py", own.source)
+    repository.write(".gitignore", "gate.*\nbase.json\n__pycache__/\n")
+    repository.commit()
+
+    def trial(cells: Any, rule: Any, _: object, budget_s: float) -> TimeTrial:
+        return TimeTrial(cells, rule, own.sampler, budget_s, own.sampler.clock)
+
+    monkeypatch.setattr(gate_stages, "TimeTrial", trial)
+    return own
+
+
+def judged(found: dict[str, Any], ruling: str) -> list[dict[str, Any]]:
+    return [j for j in found["judgements"] if j["ruling"] == ruling]
+
+
+# --- against a revision ---
+
+
+@pytest.mark.slow
+def test_the_same_code_passes_and_says_what_it_could_have_seen(gated, capsys):
+    status, found = gated.found(against="HEAD")
+    said = " ".join(capsys.readouterr().out.split())
+    assert status == 0
+    assert found["ruling"] == "pass"
+    assert {j["figure"] for j in found["judgements"]} == {
+        "agreement",
+        "launches",
+        "element work",
+        "peak memory",
+        "time",
+    }
+    assert len([j for j in found["judgements"] if j["figure"] == "time"]) == 2
+    assert "could have been detected here" in said
+    assert "no file that losses/loss.py:IMPLEMENTATION is made of has changed since HEAD" in said
+
+
+@pytest.mark.slow
+def test_a_slower_version_is_a_regression_with_the_command_that_shows_it(gated, capsys):
+    gated.sampler = FakeSampler(slower={NAME: 1.2})
+    status, found = gated.found(against="HEAD", max_slowdown="10%")
+    worse = judged(found, "regression")
+    assert status == 1
+    assert {j["figure"] for j in worse} == {"time"}
+    command = f"supcr-bench gate suite.toml --against HEAD --max-slowdown 10% -i {NAME}"
+    assert {j["command"] for j in worse} == {command}
+    assert command in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_noisy_machine_is_undecided_with_status_3_unless_that_is_to_count_as_either(gated):
+    for counts_as, status in ((None, 3), ("pass", 0), ("fail", 1)):
+        gated.sampler = FakeSampler(noise=0.5)
+        found = gated.found(against="HEAD", undecided=counts_as, time_budget="20s")
+        assert found[0] == status
+        assert found[1]["ruling"] == "undecided"
+
+
+@pytest.mark.slow
+def test_a_wrong_version_is_caught_whatever_its_time(gated):
+    gated.change("distance.unsqueeze(1) >= distance", "distance.unsqueeze(1) <= distance")
+    status, found = gated.found(against="HEAD")
+    assert status == 1
+    assert "agreement" in {j["figure"] for j in judged(found, "regression")}
+    assert any("not committed" in note for note in found["notes"])
+
+
+@pytest.mark.slow
+def test_a_version_that_no_longer_loads_is_a_regression_and_not_a_usage_error(gated):
+    gated.repository.write("losses/loss.py", "raise ImportError('gone')\n")
+    status, found = gated.found(against="HEAD")
+    worse = judged(found, "regression")
+    assert status == 1
+    assert len(worse) == 1
+    assert "cannot be imported: ImportError: gone" in worse[0]["reason"]
+
+
+@pytest.mark.slow
+def test_what_could_not_be_loaded_before_either_is_a_usage_error(gated):
+    gated.repository.write("losses/loss.py", "raise ImportError('gone')\n")
+    gated.repository.commit()
+    with pytest.raises(SubjectError, match="cannot be imported"):
+        gated(against="HEAD")
+
+
+@pytest.mark.slow
+def test_an_implementation_that_is_new_is_held_against_nothing_and_never_passes_alone(gated):
+    gated.repository.write("losses/new.py", gated.source)
+    name = "losses/new.py:IMPLEMENTATION"
+    status, found = gated.found(against="HEAD", implementations=(name,), undecided="pass")
+    assert status == 3
+    assert found["measured_nothing"]
+    assert {j["ruling"] for j in found["judgements"]} == {"new"}
+    status, found = gated.found(against="HEAD", implementations=(NAME, name))
+    assert status == 0
+
+
+@pytest.mark.slow
+def test_a_new_implementation_that_is_wrong_fails(gated):
+    gated.change(
+        "distance.unsqueeze(1) >= distance", "distance.unsqueeze(1) <= distance", "losses/new.py"
+    )
+    assert gated(against="HEAD", implementations=("losses/new.py:IMPLEMENTATION",)) == 1
+
+
+@pytest.mark.slow
+def test_a_gate_whose_cells_were_all_skipped_never_passes(gated):
+    slow = gated.source.replace("import torch\n", "import time\n\nimport torch\n", 1)
+    head = "    def forward(self"
+    assert slow.count(head) == 1
+    slow = slow.replace(head, SLEEPY + head.replace("forward", "quick"))
+    gated.repository.write("losses/loss.py", slow)
+    gated.repository.write("suite.toml", SUITE.replace("[4, 6]", "6") + 'time_limit = "1s"\n')
+    gated.repository.commit()
+    status, found = gated.found(against="HEAD", undecided="pass")
+    assert status == 3
+    assert found["measured_nothing"]
+
+
+@pytest.mark.slow
+def test_a_file_that_was_renamed_is_held_against_what_it_was(gated):
+    gated.repository.git("mv", "losses/loss.py", "losses/better.py")
+    status, found = gated.found(
+        against="HEAD", implementations=("losses/better.py:IMPLEMENTATION",)
+    )
+    assert status == 0
+    assert any("was losses/loss.py at HEAD" in note for note in found["notes"])
+
+
+@pytest.mark.slow
+def test_both_versions_are_really_timed_in_processes_of_their_own(gated, monkeypatch):
+    """The one test with the real sampler: a budget of nothing is one process, and undecided."""
+    monkeypatch.setattr(gate_stages, "TimeTrial", TimeTrial)
+    status, found = gated.found(against="HEAD", time_budget="1ms")
+    assert status == 3
+    assert found["time"]["processes"] == 1
+    times = [j for j in found["judgements"] if j["figure"] == "time"]
+    assert all(j["before"] > 0 and j["after"] > 0 and j["ratio"] > 0 for j in times)
+
+
+# --- against a baseline file ---
+
+
+@pytest.mark.slow
+def test_what_was_recorded_is_met_and_a_costlier_version_is_caught(gated, capsys):
+    base = gated.repository.top / "base.json"
+    assert gated(record=base) == 0
+    assert "Recorded 6 results" in capsys.readouterr().out
+    status, found = gated.found(baseline=base)
+    assert status == 0
+    assert found["time"] is None
+    gated.change(
+        "[torch.exp(s) for s in logits]",
+        "[torch.stack([torch.exp(row) for row in s]) for s in logits]",
+    )
+    status, found = gated.found(baseline=base)
+    assert status == 1
+    assert "launches" in {j["figure"] for j in judged(found, "regression")}
+
+
+@pytest.mark.slow
+def test_the_usual_baseline_is_found_by_itself(gated):
+    usual = Path("results/baselines/suite.json")
+    usual.parent.mkdir(parents=True)
+    assert gated(record=usual) == 0
+    assert gated() == 0
+
+
+def test_without_anything_to_hold_it_against_it_says_what_to_give(gated):
+    with pytest.raises(UsageError, match=r"--against REVISION or --baseline FILE.*--record"):
+        gated()
+
+
+def test_a_baseline_that_is_none_is_refused_before_anything_is_measured(gated):
+    with pytest.raises(BaselineError, match=r"no baseline 'nowhere\.json'"):
+        gated(baseline=Path("nowhere.json"))
+
+
+# --- files ---
+
+
+@pytest.mark.slow
+def test_every_file_that_was_asked_for_is_written(gated, monkeypatch):
+    top = gated.repository.top
+    summary, junit = top / "gate.md", top / "gate.xml"
+    summary.write_text("from another step\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    gated.sampler = FakeSampler(slower={NAME: 1.2})
+    assert gated(against="HEAD", summary=summary, junit=junit) == 1
+    assert summary.read_text().startswith("from another step\n")
+    assert "## supcr-bench gate" in summary.read_text()
+    assert ET.parse(junit).getroot().get("failures") == "2"
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY")
+    assert gated(against="HEAD", summary=summary) == 1
+    assert summary.read_text().startswith("## supcr-bench gate")
+
+
+# --- what cannot be carried out ---
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"against": "HEAD", "baseline": Path("b.json")}, UsageError, "not several"),
+        ({"against": "HEAD", "record": Path("b.json")}, UsageError, "not several"),
+        ({"against": "HEAD", "undecided": "maybe"}, UsageError, "neither pass nor fail"),
+        ({"against": "HEAD", "max_slowdown": "5"}, UsageError, "--max-slowdown"),
+        ({"against": "HEAD", "max_memory_growth": "x"}, UsageError, "--max-memory-growth"),
+        ({"against": "HEAD", "time_budget": "soon"}, UsageError, "--time-budget"),
+        ({"against": "HEAD", "json": Path("no/where.json")}, UsageError, "no folder 'no'"),
+        ({"record": Path("no/where.json")}, UsageError, "no folder 'no'"),
+        ({"against": "nonesuch"}, RevisionError, "no revision 'nonesuch'"),
+        ({"against": ""}, RevisionError, "no revision"),
+        ({"against": "HEAD", "implementations": ("a.py:B",)}, SubjectError, "no file"),
+    ],
+)
+def test_a_request_that_cannot_be_carried_out_is_refused_at_once(gated, options, error, words):
+    with pytest.raises(error, match=words):
+        gated(**options)
+
+
+def test_a_suite_with_nothing_for_the_implementation_is_refused(gated):
+    gated.repository.write("suite.toml", SUITE.replace("[[grid]]", f'[[grid]]\nwithout = "{NAME}"'))
+    with pytest.raises(SuiteError, match="nothing to run"):
+        gated(against="HEAD")
