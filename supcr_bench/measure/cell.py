@@ -63,6 +63,20 @@ def build_module(
     return module
 
 
+def make_call(module: Module, batch: Batch, pass_: Pass) -> Callable[[], object]:
+    """One call of a module on a batch, which returns what the module does."""
+
+    def forward() -> object:
+        return module(batch.perturbed, batch.intact, batch.labels)
+
+    def training() -> object:
+        output = cast(tuple[Tensor, Tensor], forward())
+        output[0].backward()  # type: ignore[no-untyped-call]
+        return output
+
+    return forward if pass_ == "forward" else training
+
+
 @dataclass(slots=True)
 class CellRun:
     """The execution of one cell.
@@ -287,17 +301,7 @@ class CellRun:
         return self.device.memory_limit(self.budget.memory_limit_bytes)
 
     def _call(self, arm: Arm) -> Callable[[], object]:
-        module, batch = self._modules[arm.implementation], self._batch
-
-        def forward() -> object:
-            return module(batch.perturbed, batch.intact, batch.labels)
-
-        def training() -> object:
-            output = cast(tuple[Tensor, Tensor], forward())
-            output[0].backward()  # type: ignore[no-untyped-call]
-            return output
-
-        return forward if arm.pass_ == "forward" else training
+        return make_call(self._modules[arm.implementation], self._batch, arm.pass_)
 
     def _live(self) -> Iterator[Arm]:
         return (arm for arm in self.cell.arms if arm in self._answers and arm not in self._ended)
