@@ -63,5 +63,5 @@ def _in_each_cell(
     def changed(cell: object) -> object:
         return change(cell) if isinstance(cell, kind) else cell
 
-    objects = frame.select_dtypes(include="object").columns
+    objects = [name for name in frame.columns if frame[name].dtype == object]
     return frame.assign(**{name: frame[name].map(changed) for name in objects})
