@@ -1,14 +1,20 @@
 """Runs tests of made-up projects, in this process."""
 
+import importlib
 from collections.abc import Callable
 
 import pytest
 
-# What the inner sessions import is imported here: pytester forgets modules that are new in one, and
-# extension modules cannot be imported twice.
-import supcr_bench.testing.benchmark
-import supcr_bench.testing.suite_file
-import supcr_bench.testing.suite_run  # noqa: F401
+# What the inner sessions import is imported here: pytester forgets modules that are new in one, so
+# that the next imports them again, which takes a second or, of an extension module, cannot be done.
+for module in (
+    "hypothesis",
+    "supcr_bench.testing.benchmark",
+    "supcr_bench.testing.suite_file",
+    "supcr_bench.testing.suite_run",
+    "supcr_bench.verification.bugs.catalogue",
+):
+    importlib.import_module(module)
 
 Project = Callable[..., pytest.RunResult]
 
