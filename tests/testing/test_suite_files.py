@@ -94,6 +94,23 @@ class Large(RightSupCR):
         if len(perturbed) >= 24:
             raise MemoryError
         return super().forward(perturbed, intact, labels)
+
+
+class Full(RightSupCR):
+    calls = 0
+
+    def forward(self, perturbed, intact, labels):
+        Full.calls += 1
+        if Full.calls > 4:
+            raise MemoryError
+        return super().forward(perturbed, intact, labels)
+
+
+class NotSixteen(RightSupCR):
+    def forward(self, perturbed, intact, labels):
+        if len(perturbed) == 16:
+            raise ValueError("not sixteen")
+        return super().forward(perturbed, intact, labels)
 """
 
 
@@ -124,6 +141,35 @@ def test_running_out_of_memory_skips_that_size_and_those_above(
             "*losses.py:Large N=48 *forward: out of memory at N=24 already*",
         ]
     )
+
+
+@pytest.mark.parametrize(
+    ("loss", "n", "words"),
+    [
+        ("Large", 128, "out of memory at N=32 already"),  # found out at a smaller size
+        ("Full", 12, "out of memory: *MemoryError"),  # found out while times are taken
+    ],
+)
+def test_running_out_of_memory_early_or_late_skips_too(
+    project: Project, pytester: pytest.Pytester, loss: str, n: int, words: str
+) -> None:
+    append(pytester, COSTLY)
+    suite = SUITE.replace('"broadcast", "losses.py:RightSupCR"', f'"losses.py:{loss}"')
+    suite = suite.replace("[8, 12]", f'{n}\npass = "training"')
+    pytester.makefile(".toml", mine=suite)
+    result = pytester.runpytest_inprocess("mine.toml", *QUICK, "-rs")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines([f"*losses.py:{loss} N={n} *: {words}*"])
+
+
+def test_what_goes_wrong_at_smaller_sizes_alone_says_nothing_of_the_case(
+    project: Project, pytester: pytest.Pytester
+) -> None:
+    append(pytester, COSTLY)
+    suite = SUITE.replace('"broadcast", "losses.py:RightSupCR"', '"losses.py:NotSixteen"')
+    pytester.makefile(".toml", mine=suite.replace("[8, 12]", "40"))
+    result = pytester.runpytest_inprocess("mine.toml", *QUICK)
+    result.assert_outcomes(passed=2)
 
 
 def test_a_device_that_is_not_there_skips(project: Project, pytester: pytest.Pytester) -> None:
