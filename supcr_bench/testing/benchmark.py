@@ -204,11 +204,18 @@ def _raise() -> None:
 
 
 def _rounds(call: StopwatchCall, sampling: Sampling) -> int:
-    """As many calls as the time allows. The calls that tell are a warm-up too."""
-    once_s = call.once_s()
-    if once_s * sampling.min_rounds < sampling.max_time_s:
-        once_s = min(once_s, call.once_s())
-    wanted = math.ceil(sampling.max_time_s / max(once_s, 1e-9))
+    """As many calls as the time allows.
+
+    By the mean of as many as fit into a tenth of it: on a busy machine, calls like the fastest one
+    would be too many. The first call, in which a module may still be at its preparations, is none
+    of them.
+    """
+    call.once_s()
+    calls, spent_s = 0, 0.0
+    while calls == 0 or (spent_s < sampling.max_time_s / 10 and calls < MOST_ROUNDS / 10):
+        spent_s += call.once_s()
+        calls += 1
+    wanted = math.ceil(sampling.max_time_s * calls / max(spent_s, 1e-9))
     return max(min(wanted, MOST_ROUNDS), sampling.min_rounds)
 
 
