@@ -1,10 +1,7 @@
 """The fixture ``supcr_benchmark``: one case, right and no costlier, timed by pytest-benchmark."""
 
-import math
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
-from types import TracebackType
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,41 +12,13 @@ from supcr_bench.measure.cell import Factory
 from supcr_bench.measure.device import get_device
 from supcr_bench.measure.one_case import StopwatchCall, check_case
 from supcr_bench.render.benchmark_json import extra_info
+from supcr_bench.testing.assertions import require_right, require_within
 from supcr_bench.testing.question import Limits, find_implementation, make_case
-from supcr_bench.testing.sentences import excess, failure
+from supcr_bench.testing.sampling import Sampling
 from supcr_bench.values.case import Case, Pass
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.values.result import Result, Status
-
-MOST_ROUNDS = 10_000
-_INSIDE = (Path(__file__).parent.parent, Path(torch.__file__).parent)
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How long pytest-benchmark is to go on.
-
-    Attributes:
-        max_time_s: seconds of timed calls.
-        min_rounds: calls, however long they take.
-        warmup: whether as many calls as ``min_rounds`` come first.
-    """
-
-    max_time_s: float
-    min_rounds: int
-    warmup: bool
-
-    @classmethod
-    def of(cls, request: pytest.FixtureRequest) -> "Sampling":
-        """As the test's ``benchmark`` mark and the command line say."""
-        marker = request.node.get_closest_marker("benchmark")
-        options = marker.kwargs if marker else {}
-
-        def option(name: str) -> Any:
-            return options.get(name, request.config.getoption(f"benchmark_{name}"))
-
-        return cls(float(option("max_time")), int(option("min_rounds")), bool(option("warmup")))
 
 
 class SupcrBenchmark:
@@ -175,7 +144,7 @@ class SupcrBenchmark:
         with call.limited():
             rounds = 1
             if not self.benchmark.disabled:
-                rounds = _rounds(call, sampling)
+                rounds = sampling.rounds(call)
             self.benchmark.pedantic(
                 call,
                 setup=call.prepare,
@@ -201,63 +170,3 @@ class _NothingToTimeError(Exception):
 
 def _raise() -> None:
     raise _NothingToTimeError
-
-
-def _rounds(call: StopwatchCall, sampling: Sampling) -> int:
-    """As many calls as the time allows.
-
-    By the mean of as many as fit into a tenth of it: on a busy machine, calls like the fastest one
-    would be too many. The first call, in which a module may still be at its preparations, is none
-    of them.
-    """
-    call.once_s()
-    calls, spent_s = 0, 0.0
-    while calls == 0 or (spent_s < sampling.max_time_s / 10 and calls < MOST_ROUNDS / 10):
-        spent_s += call.once_s()
-        calls += 1
-    wanted = math.ceil(sampling.max_time_s * calls / max(spent_s, 1e-9))
-    return max(min(wanted, MOST_ROUNDS), sampling.min_rounds)
-
-
-def require_right(result: Result, implementation: Implementation, *, by_name: bool) -> None:
-    """Raise an AssertionError for a result that does not agree with the definition.
-
-    Where the implementation itself raised, that is its cause.
-    """
-    __tracebackhide__ = True
-    verify = f"`supcr-bench verify {result.implementation}`"
-    if not by_name:
-        verify = f"supcr_bench.verify({result.implementation})"
-    text = failure(result, f"{verify} finds out what is wrong")
-    if text:
-        raise AssertionError(text) from _cause(result, implementation.factory)
-
-
-def require_within(result: Result, limits: Limits) -> None:
-    """Raise an AssertionError for a result that costs more than its limits."""
-    __tracebackhide__ = True
-    text = excess(result, limits)
-    if text:
-        raise AssertionError(text)
-
-
-def _cause(result: Result, factory: Factory) -> Exception | None:
-    """What an implementation that failed raises in its own lines when it is asked again."""
-    if result.status is not Status.FAILED:
-        return None
-    try:
-        StopwatchCall.of(factory, result.case)()
-    except Exception as error:  # noqa: BLE001 - whatever an implementation raises
-        own = _own_lines(error.__traceback__)
-        return error.with_traceback(own) if own else None
-    return None
-
-
-def _own_lines(traceback: TracebackType | None) -> TracebackType | None:
-    """From the first line on that is neither this package's nor torch's; ``None`` without one."""
-    while traceback is not None:
-        file = Path(traceback.tb_frame.f_code.co_filename)
-        if not any(file.is_relative_to(folder) for folder in _INSIDE):
-            break
-        traceback = traceback.tb_next
-    return traceback

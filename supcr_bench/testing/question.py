@@ -50,6 +50,11 @@ def make_case(axes: Mapping[str, Any], *, definition: str, seed: int) -> Case:
     Raises:
         UsageError: a value is not valid; names it and the fix.
     """
+    if definition in DEFINITIONS and definition not in HELD:
+        raise UsageError(
+            f"a case is held against {' or '.join(HELD)}, not {definition}; "
+            "supcr_bench.verify takes every definition"
+        )
     if definition not in HELD:
         raise UnknownNameError("definition", definition, HELD)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:

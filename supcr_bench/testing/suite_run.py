@@ -23,7 +23,8 @@ from supcr_bench.render.benchmark_json import parameters
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import make_budget
 from supcr_bench.sweep.suite import Suite
-from supcr_bench.testing.benchmark import SupcrBenchmark, require_right
+from supcr_bench.testing.assertions import require_right
+from supcr_bench.testing.benchmark import SupcrBenchmark
 from supcr_bench.testing.question import find_implementation
 from supcr_bench.values.case import Case
 from supcr_bench.values.case_id import case_id

@@ -87,6 +87,7 @@ def test_it(supcr_benchmark):
 """)
     result.assert_outcomes(failed=1)
     result.stdout.no_fnmatch_line("*not used at all*")
+    result.stdout.no_fnmatch_line("*benchmark: 1 tests*")
     result.stdout.no_fnmatch_line("*supcr_bench/testing*")
     result.stdout.fnmatch_lines(["> *supcr_benchmark(*self-never*", "E *is wrong on*"])
 

@@ -34,7 +34,10 @@ def test_axes_that_are_left_out_have_their_usual_value() -> None:
         ({"seed": -1}, "seed: -1 is not valid"),
         ({"seed": True}, "seed: True is not valid"),
         ({"definition": "papr"}, "did you mean 'paper'?; known: torchcell, paper"),
-        ({"definition": "rank-n-contrast"}, "known: torchcell, paper"),
+        (
+            {"definition": "rank-n-contrast"},
+            "is held against torchcell or paper, not rank-n-contrast",
+        ),
     ],
 )
 def test_what_is_not_valid_is_named_with_the_fix(axes: dict[str, Any], words: str) -> None:
