@@ -3,6 +3,9 @@
 import pytest
 import torch
 
+pytest_plugins = "pytester"
+"""Of tests of the pytest plug-in, which run tests of their own."""
+
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:

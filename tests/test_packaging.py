@@ -73,6 +73,16 @@ def test_an_installed_package_lists_what_the_checkout_holds(
     assert {s["name"] for s in listed["suites"]} == {
         p.stem for p in (CHECKOUT / "suites").glob("*.toml")
     }
+    # pytest finds the plug-in, and the plug-in finds what it is made of.
+    shutil.copy(CHECKOUT / "suites" / "quick.toml", tmp_path / "mine.toml")
+    collected = subprocess.run(
+        [python, "-m", "pytest", "--collect-only", "-q", "mine.toml"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "mine.toml::rowsort[training-N32-D1-nan0-tied]" in collected.stdout.splitlines()
     # The templates and the typing marker travel too.
     package = Path(where.stdout.strip()).parent
     assert (package / "py.typed").exists()

@@ -25,6 +25,7 @@ FLOORS = (
     "sweep",
     "gate",
     "render",
+    "testing",
     "commands",
 )
 """From low to high. A new folder needs a place here."""
@@ -68,10 +69,12 @@ def imports(name: str) -> Iterator[str]:
 
 
 def floor(name: str) -> int:
-    """Of a module of this package; its face and ``__main__`` stand with the commands."""
+    """Of a module of this package; its face and its entrances stand where they lead."""
     parts = name.split(".")
     if len(parts) == 1 or parts[1] == "__main__":
         return FLOORS.index("commands")
+    if parts[1] == "pytest_plugin":
+        return FLOORS.index("testing")
     if parts[1] in DATA_FOLDERS:
         return 0
     return FLOORS.index(parts[1])

@@ -365,6 +365,28 @@ def gate(
     raise typer.Exit(status)
 
 
+@app.command()
+def export(
+    run: Annotated[
+        str, typer.Argument(help="A run: its id, its path, the path of its report, or latest.")
+    ],
+    format_: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="pytest-benchmark, csv or parquet.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="In place of standard output.")
+    ] = None,
+) -> None:
+    """Write a run's results for other tools.
+
+    pytest-benchmark: a file that `pytest-benchmark compare` and what eats its files read, with the
+    samples. csv and parquet: one row a result, with all its fields and the median time.
+    """
+    from supcr_bench.commands.export import ExportRequest, export_run
+
+    export_run(ExportRequest(run=run, format=format_, out=out))
+
+
 def _fail(error: Exception, status: int) -> NoReturn:
     text = " ".join(str(error).split())
     print(f"supcr-bench: error: {text}", file=sys.stderr)

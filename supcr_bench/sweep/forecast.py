@@ -104,6 +104,10 @@ class Forecast:
         predicted = points[last] * (n / last) ** exponent
         return predicted, f"N^{exponent:.1f} from N={before} and {last}"
 
+    def largest_size(self, implementation: str, case: Case) -> int | None:
+        """The largest batch size of the case's series of which a call's seconds are known."""
+        return max(self._points.get(self._series(implementation, case), ()), default=None)
+
     def peak(self, implementation: str, case: Case) -> PeakForecast | None:
         """What the sizes up to a quarter of this one say of its peak; ``None`` if too few."""
         known = [

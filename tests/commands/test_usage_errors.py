@@ -58,6 +58,12 @@ WITHOUT_TENSORS = [
     (["compare", "one"], 2, "Missing argument"),
     (["compare", "one", "two"], 2, "no run 'one'"),
     (["compare", "one", "two", "--margin", "5"], 2, "write it like 5% or 0.05"),
+    (["export", "--help"], 0, ""),
+    (["export", "one"], 2, "Missing option '--format'"),
+    (["export", "one", "--format", "csv"], 2, "no run 'one'"),
+    (["export", "one", "--format", "parket"], 2, "did you mean 'parquet'?"),
+    (["export", "one", "--format", "parquet"], 2, "name the file to write with --out"),
+    (["export", "one", "--format", "csv", "--out", "no/where.csv"], 2, "--out: no folder 'no'"),
 ]
 
 

@@ -153,6 +153,13 @@ def test_what_is_expected_covers_the_sampling_and_the_fewest_calls() -> None:
     assert after().expected_s("one", at, BUDGET) > 0
 
 
+def test_the_largest_size_that_was_timed_is_known_by_series() -> None:
+    forecast = after(measured(64), measured(128), ended(256, Status.OUT_OF_MEMORY))
+    assert forecast.largest_size("one", case(512)) == 128
+    assert forecast.largest_size("one", case(512, dims=2)) is None
+    assert forecast.largest_size("two", case(512)) is None
+
+
 def test_a_peak_is_forecast_from_five_sizes_of_its_own_series_and_no_fewer() -> None:
     known = [replace(measured(n), peak_bytes=4 * n**3 + n) for n in (8, 12, 16, 24, 32)]
     found = after(*known).peak("one", case(128))

@@ -1,0 +1,111 @@
+"""One implementation on one case, in this process, for a stopwatch that is not this package's.
+
+Agreement, memory and work are those of a cell. Time is left to whoever holds the stopwatch, who
+gets the call and what has to be done before each.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from supcr_bench.inputs.tensors import Batch, make_batch
+from supcr_bench.measure.cell import CellRun, Factory, build_module, make_call
+from supcr_bench.measure.device import Device, get_device
+from supcr_bench.measure.elapsed import Elapsed
+from supcr_bench.measure.meter import DeviceMeter
+from supcr_bench.values.case import Case, Workload
+from supcr_bench.values.cell import Arm, Budget, Cell, new_session
+from supcr_bench.values.definition import get_definition
+from supcr_bench.values.result import Result
+
+
+class _WithoutClock(DeviceMeter):
+    """Memory and work as the device takes them. To be timed, a call is not made."""
+
+    def time(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Elapsed:
+        del arm, workload, call
+        return Elapsed(1.0)
+
+
+def check_case(
+    name: str, factory: Factory, case: Case, memory_limit_bytes: int | None = None
+) -> Result:
+    """All that a cell finds out about one implementation on one case, but its times.
+
+    Raises:
+        UsageError: this machine has no such device.
+    """
+    device = get_device(case.device)
+    cell = Cell(case.workload, (Arm(name, case.pass_),), new_session())
+    budget = Budget(memory_limit_bytes=memory_limit_bytes)
+    run = CellRun(
+        cell=cell,
+        factories={name: factory},
+        device=device,
+        meter=_WithoutClock(device),
+        budget=budget,
+    )
+    (result,) = run.results()
+    return replace(
+        result,
+        session=None,
+        time_samples_s=None,
+        again_samples_s=None,
+        repetitions=None,
+        time_stopped_by=None,
+        time_limit_s=None,
+        spent_s=None,
+    )
+
+
+@dataclass(slots=True)
+class StopwatchCall:
+    """One call, for any stopwatch: :meth:`prepare` before each, the object itself within the time.
+
+    What a call returns is kept until the next :meth:`prepare`, so that its release is no part of
+    the time, as in a cell.
+
+    Attributes:
+        device: waited for, so that everything queued is part of the time.
+        memory_limit_bytes: what the calls within :meth:`limited` may take, ``None`` for no limit.
+    """
+
+    device: Device
+    memory_limit_bytes: int | None
+    _batch: Batch
+    _call: Callable[[], object]
+    _kept: object = field(init=False, default=None)
+
+    @classmethod
+    def of(cls, factory: Factory, case: Case, memory_limit_bytes: int | None = None) -> Self:
+        """The call of a new module on the tensors of a case."""
+        batch = make_batch(case.workload)
+        module = build_module(factory, get_definition(case.definition), case.temperature, batch)
+        call = make_call(module, batch, case.pass_)
+        return cls(get_device(case.device), memory_limit_bytes, batch, call)
+
+    def prepare(self) -> None:
+        """Let go of the last call's output and gradients."""
+        self._kept = None
+        self._batch.clear_gradients()
+        self.device.synchronize()
+
+    def __call__(self) -> None:
+        """Make the call, to the end of what it queued."""
+        self._kept = self._call()
+        self.device.synchronize()
+
+    def once_s(self) -> float:
+        """Seconds of one call, prepared."""
+        self.prepare()
+        return self.device.time(self).host_s
+
+    @contextmanager
+    def limited(self) -> Iterator[None]:
+        """Within the block, memory is bounded; at its end, nothing of a call is kept."""
+        try:
+            with self.device.memory_limit(self.memory_limit_bytes):
+                yield
+        finally:
+            self.prepare()

@@ -1,0 +1,127 @@
+"""A run as pytest-benchmark stores one, so that its commands and what eats its files read it."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import pytest_benchmark
+from pytest_benchmark.stats import Stats
+
+from supcr_bench.store.loaded_run import Run
+from supcr_bench.values.case import Case
+from supcr_bench.values.case_id import benchmark_name, case_id
+from supcr_bench.values.cell import FEWEST_SAMPLES
+from supcr_bench.values.result import Result
+
+FIGURES = (
+    "status",
+    "reason",
+    "loss",
+    "reference_loss",
+    "value_error",
+    "value_tolerances",
+    "gradient_error",
+    "gradient_tolerances",
+    "peak_bytes",
+    "reserved_bytes",
+    "memory_method",
+    "launches",
+    "elements",
+    "dispatch_peak_bytes",
+    "predicted_cuda_peak_bytes",
+)
+"""Fields of a result that stand beside its times."""
+
+
+def extra_info(result: Result) -> dict[str, Any]:
+    """What a benchmark carries beside its times: the case, and the figures without noise."""
+    flat = result.to_mapping() | {"status": str(result.status)}
+    return {name: flat[name] for name in ("implementation", *parameters(result.case), *FIGURES)}
+
+
+def parameters(case: Case) -> dict[str, Any]:
+    """The case's fields, by which benchmarks can be grouped."""
+    return {f.name.rstrip("_"): getattr(case, f.name) for f in fields(Case)}
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkFile:
+    """What becomes of a run.
+
+    Attributes:
+        content: to be written as JSON.
+        left_out: results without times, by how they ended; they cannot be in such a file.
+    """
+
+    content: Mapping[str, Any]
+    left_out: Mapping[str, int]
+
+
+def benchmark_file(run: Run) -> BenchmarkFile:
+    """The run's times in the format of pytest-benchmark, with the samples themselves."""
+    timed = [r for r in run.results if r.time_samples_s]
+    left = Counter(str(r.status) for r in run.results if not r.time_samples_s)
+    suite = str(run.info["suite"]["name"])
+    budget: Mapping[str, Any] = run.info.get("budget") or {}
+    content = {
+        "machine_info": _machine_info(run.environment),
+        "commit_info": _commit_info(run.info.get("revision")),
+        "benchmarks": [_benchmark(result, suite, budget) for result in timed],
+        "datetime": run.info.get("finished_at") or run.info.get("started_at"),
+        "version": pytest_benchmark.__version__,
+    }
+    return BenchmarkFile(content, left)
+
+
+def _benchmark(result: Result, suite: str, budget: Mapping[str, Any]) -> dict[str, Any]:
+    assert result.time_samples_s
+    name = benchmark_name(result.implementation, result.case)
+    return {
+        "group": case_id(result.case),
+        "name": name,
+        "fullname": f"suites/{suite}.toml::{name}",
+        "params": parameters(result.case),
+        "param": case_id(result.case),
+        "extra_info": extra_info(result),
+        "options": {
+            "disable_gc": True,
+            "timer": "perf_counter_ns",
+            "min_rounds": FEWEST_SAMPLES,
+            "max_time": budget.get("sampling_s"),
+            "min_time": budget.get("shortest_sample_s"),
+            "warmup": False,
+        },
+        "stats": _stats(result.time_samples_s, result.repetitions or 1),
+    }
+
+
+def _stats(samples_s: Sequence[float], repetitions: int) -> dict[str, Any]:
+    stats: Any = Stats()  # type: ignore[no-untyped-call]
+    for seconds in samples_s:
+        stats.update(seconds)
+    return {**stats.as_dict(), "data": list(samples_s), "iterations": repetitions}
+
+
+def _machine_info(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """What the run knows of its machine, under the names of the format; and all that it knows."""
+    cpu = environment.get("cpu")
+    return {
+        "processor": cpu,
+        "python_version": environment.get("python"),
+        "system": environment.get("os"),
+        "cpu": {"brand_raw": cpu, "count": environment.get("cpus_usable")},
+        "supcr_bench": dict(environment),
+    }
+
+
+def _commit_info(revision: object) -> dict[str, Any]:
+    commit = str(revision).removesuffix("+dirty") if revision else "unversioned"
+    return {
+        "id": commit,
+        "time": None,
+        "author_time": None,
+        "dirty": str(revision).endswith("+dirty"),
+        "project": "supcr-bench",
+        "branch": "(unknown)",
+    }

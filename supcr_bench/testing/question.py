@@ -1,0 +1,117 @@
+"""What a test asks: which implementation, on which case, within which limits."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from supcr_bench.subjects.registry import load, locate
+from supcr_bench.sweep.suite import DEFAULT_AXES, Axes, explain
+from supcr_bench.values.case import Case
+from supcr_bench.values.definition import DEFINITIONS, TORCHCELL
+from supcr_bench.values.errors import UnknownNameError, UsageError
+from supcr_bench.values.implementation import Implementation
+from supcr_bench.values.units import parse_bytes
+
+HELD = tuple(name for name, d in DEFINITIONS.items() if d.call == TORCHCELL.call)
+"""Definitions that a case can be held against: those whose call a cell makes."""
+
+
+def find_implementation(given: object, folder: Path) -> Implementation:
+    """The implementation that a test names.
+
+    Args:
+        given: an implementation, a class or factory, or what the command line takes. A file's path
+            is looked for from ``folder`` first, so that it does not matter where pytest is started.
+        folder: of the file that holds the test.
+
+    Raises:
+        UsageError: there is none, or it cannot be loaded.
+    """
+    if isinstance(given, Implementation):
+        return given
+    if isinstance(given, str):
+        path, _, attribute = given.rpartition(":")
+        beside = folder / path
+        if path.endswith(".py") and beside.is_file():
+            return load(replace(locate(f"{beside}:{attribute}"), name=given))
+        return load(locate(given))
+    if not callable(given):
+        raise UsageError(f"{given!r} is no implementation: give a class, a factory or a name")
+    name = getattr(given, "__name__", type(given).__name__)
+    return Implementation(name=name, title=name, source="a test", factory=given)
+
+
+def make_case(axes: Mapping[str, Any], *, definition: str, seed: int) -> Case:
+    """The case of one value on each axis; the axes that are left out have their usual one.
+
+    Raises:
+        UsageError: a value is not valid; names it and the fix.
+    """
+    if definition in DEFINITIONS and definition not in HELD:
+        raise UsageError(
+            f"a case is held against {' or '.join(HELD)}, not {definition}; "
+            "supcr_bench.verify takes every definition"
+        )
+    if definition not in HELD:
+        raise UnknownNameError("definition", definition, HELD)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise UsageError(f"seed: {seed!r} is not valid; use a whole number of 0 or more")
+    for name, given in axes.items():
+        if isinstance(given, list | tuple):
+            raise UsageError(f"{name}: one value a test; pytest.mark.parametrize runs several")
+    try:
+        whole = Axes.model_validate({"pass": "training", **axes}).over(DEFAULT_AXES)
+    except ValidationError as error:
+        raise UsageError(explain(error, lambda location: location.split("[")[0])) from None
+    values = {name: getattr(whole, name)[0] for name in Axes.model_fields}
+    return Case(**values, definition=definition, seed=seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The most that a call may cost. ``None`` is no limit; a figure equal to its limit is within.
+
+    Attributes:
+        peak_bytes: live tensor bytes above the inputs.
+        launches: operations.
+        elements: elements worked on.
+    """
+
+    peak_bytes: int | None = None
+    launches: int | None = None
+    elements: int | None = None
+
+    @classmethod
+    def read(cls, peak_bytes: object, launches: object, elements: object) -> "Limits":
+        """The limits as a test writes them: bytes as a number or like ``"4MiB"``.
+
+        Raises:
+            UsageError: one is not valid.
+        """
+        return cls(
+            peak_bytes=_limit("max_peak_bytes", peak_bytes, _bytes),
+            launches=_limit("max_launches", launches, _count),
+            elements=_limit("max_elements", elements, _count),
+        )
+
+
+def _limit(name: str, given: object, read: Callable[[object], int]) -> int | None:
+    if given is None:
+        return None
+    try:
+        return read(given)
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from None
+
+
+def _bytes(given: object) -> int:
+    return given if given == 0 and isinstance(given, int) else parse_bytes(str(given))
+
+
+def _count(given: object) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or given < 0:
+        raise ValueError(f"{given!r} is not valid; use a whole number of 0 or more")
+    return given

@@ -1,0 +1,80 @@
+"""A suite file as a collection of tests: one for each implementation and case."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from supcr_bench.sweep.plan import make_plan
+from supcr_bench.sweep.suite import load_suite
+from supcr_bench.testing import TIME_LIMIT
+from supcr_bench.values.case import Case
+from supcr_bench.values.case_id import benchmark_name
+from supcr_bench.values.errors import UsageError
+from supcr_bench.values.units import parse_duration_s
+
+if TYPE_CHECKING:
+    from supcr_bench.testing.benchmark import SupcrBenchmark
+    from supcr_bench.testing.suite_run import SuiteRun
+
+
+class SuiteFile(pytest.File):
+    """A suite. Collecting it takes no torch."""
+
+    _run: "SuiteRun | None" = None
+
+    @property
+    def run(self) -> "SuiteRun":
+        """What its tests share."""
+        if self._run is None:
+            from supcr_bench.testing.suite_run import SuiteRun
+
+            suite = load_suite(str(self.path))
+            limit_s = parse_duration_s(self.config.getoption(TIME_LIMIT))
+            self._run = SuiteRun(suite, self.path.parent, limit_s)
+        return self._run
+
+    def collect(self) -> Iterator["SuiteTest"]:
+        """The tests, with batch sizes rising within each series, so that each predicts the next.
+
+        Raises:
+            CollectError: the suite or the time limit is not valid.
+        """
+        try:
+            parse_duration_s(self.config.getoption(TIME_LIMIT))
+            suite = load_suite(str(self.path))
+            plan = make_plan(suite, suite.implementations)
+        except UsageError as error:
+            raise self.CollectError(str(error)) from None
+        except ValueError as error:
+            raise self.CollectError(f"{TIME_LIMIT}: {error}") from None
+        for planned in plan:
+            for arm in planned.arms:
+                case = Case.of(planned.workload, arm.pass_)
+                yield SuiteTest.from_parent(
+                    self,
+                    name=benchmark_name(arm.implementation, case),
+                    callobj=self._test(arm.implementation, case),
+                )
+
+    def _test(self, implementation: str, case: Case) -> Callable[..., None]:
+        def test(supcr_benchmark: "SupcrBenchmark") -> None:
+            self.run.measure(implementation, case, supcr_benchmark)
+
+        return test
+
+
+class SuiteTest(pytest.Function):
+    """One implementation on one case."""
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
+        """What is wrong, without the lines that found it."""
+        if isinstance(excinfo.value, AssertionError | UsageError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+    def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
+        """The suite's file, and what this is called. pytest spoils a dot in a bare name."""
+        return Path(self.path), None, f"{self.path.stem}: {self.name}"

@@ -1,0 +1,155 @@
+"""What the tests of one suite share: its budget, and what is known of the sizes so far.
+
+A test runs in pytest's own process, where nothing can end a call that takes too long. So a case is
+run only once the sizes below it, up to half of it, say that it fits: those that other tests have
+timed, and where there are none, two calls at each doubling.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import NoReturn
+
+import psutil
+import pytest
+import torch
+
+from supcr_bench.measure.device import available_devices
+from supcr_bench.measure.one_case import StopwatchCall
+from supcr_bench.measure.outcome import is_out_of_memory, outcome_of
+from supcr_bench.render.benchmark_json import parameters
+from supcr_bench.sweep.forecast import Forecast
+from supcr_bench.sweep.plan import make_budget
+from supcr_bench.sweep.suite import Suite
+from supcr_bench.testing.assertions import require_right
+from supcr_bench.testing.benchmark import SupcrBenchmark
+from supcr_bench.testing.question import find_implementation
+from supcr_bench.values.case import Case
+from supcr_bench.values.case_id import case_id
+from supcr_bench.values.cell import Budget
+from supcr_bench.values.growth_law import GrowthLaw, get_law
+from supcr_bench.values.implementation import Implementation
+from supcr_bench.values.result import Result, Status
+
+SMALLEST = 16
+"""Rows of the first probe."""
+
+
+class SuiteRun:
+    """Runs the tests of one suite.
+
+    Args:
+        suite: the suite.
+        folder: of its file.
+        time_limit_s: of a case, where the suite's own is longer.
+    """
+
+    def __init__(self, suite: Suite, folder: Path, time_limit_s: float) -> None:
+        self.suite = suite
+        self._folder = folder
+        self._time_limit_s = time_limit_s
+        self._implementations: dict[str, Implementation] = {}
+        self._claims: dict[str, GrowthLaw] = {}
+        self._forecast = Forecast(self._claims)
+
+    @cached_property
+    def budget(self) -> Budget:
+        """The suite's, on this machine."""
+        budget = make_budget(self.suite, lambda: psutil.virtual_memory().available)
+        return replace(budget, time_limit_s=min(budget.time_limit_s, self._time_limit_s))
+
+    def measure(self, name: str, case: Case, benchmark: SupcrBenchmark) -> None:
+        """Assert that a case is right, and time it.
+
+        Skips one that does not fit the suite's budget, and one whose device is not there.
+        """
+        try:
+            if case.device not in available_devices():
+                there = ", ".join(available_devices())
+                _skip(name, case, f"no device {case.device!r} here; available: {there}")
+            with _threads(self.budget.threads):
+                self._measure(self._implementation(name), case, benchmark)
+        finally:
+            benchmark.use_up()
+
+    def _implementation(self, name: str) -> Implementation:
+        if name not in self._implementations:
+            found = find_implementation(name, self._folder)
+            self._implementations[name] = found
+            if found.claimed_time:
+                self._claims[name] = get_law(found.claimed_time)
+        return self._implementations[name]
+
+    def _measure(
+        self, implementation: Implementation, case: Case, benchmark: SupcrBenchmark
+    ) -> None:
+        self._skip_what_takes_too_long(implementation, case)
+        limit_bytes = self.budget.memory_limit_bytes
+        result = benchmark.check(implementation, case, limit_bytes)
+        if result.status is Status.OUT_OF_MEMORY:
+            self._skip_out_of_memory(result)
+        require_right(result, implementation, by_name=True)
+        fixture = benchmark.benchmark
+        fixture.group = fixture.param = case_id(case)
+        fixture.params = parameters(case)
+        sampling_s = min(self.budget.sampling_s, benchmark.sampling.max_time_s)
+        benchmark.sampling = replace(benchmark.sampling, max_time_s=sampling_s)
+        try:
+            timed = benchmark.take_times(result, implementation.factory, limit_bytes)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            status, reason = outcome_of(error)
+            self._skip_out_of_memory(replace(result, status=status, reason=reason))
+        else:
+            self._forecast.observe(timed)
+
+    def _skip_out_of_memory(self, result: Result) -> None:
+        """Running out is a measurement like another, and known for larger sizes from then on."""
+        self._forecast.observe(result)
+        _skip(result.implementation, result.case, f"out of memory: {result.reason}")
+
+    def _skip_what_takes_too_long(self, implementation: Implementation, case: Case) -> None:
+        while True:
+            prediction = self._forecast.skip(implementation.name, case, self.budget)
+            if prediction is not None:
+                _skip(implementation.name, case, prediction.reason)
+            known = self._forecast.largest_size(implementation.name, case) or 0
+            size = max(SMALLEST, 2 * known)
+            if size >= case.batch_size:
+                return
+            if not self._probe(implementation, replace(case, batch_size=size)):
+                return
+
+    def _probe(self, implementation: Implementation, case: Case) -> bool:
+        """Two calls, and whether anything is known from them."""
+        probed = Result(implementation=implementation.name, case=case, status=Status.MEASURED)
+        limit_bytes = self.budget.memory_limit_bytes
+        try:
+            call = StopwatchCall.of(implementation.factory, case, limit_bytes)
+            with call.limited():
+                probed = replace(probed, time_samples_s=(call.once_s(), call.once_s()))
+        except Exception as error:  # noqa: BLE001 - what the case itself says is said of the case
+            if not is_out_of_memory(error):
+                return False
+            probed = replace(probed, status=Status.OUT_OF_MEMORY)
+        self._forecast.observe(probed)
+        return True
+
+
+def _skip(implementation: str, case: Case, reason: str) -> NoReturn:
+    """Skip, named: pytest lists skips by their reasons, and not by the tests."""
+    pytest.skip(f"{implementation} {case.describe()} {case.pass_}: {reason}")
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """As many as a run has, so that its times can be compared."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,197 @@
+"""``supcr-bench export`` on runs that were written down, read by the tools it is for."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from supcr_bench.commands.app import app
+from supcr_bench.store.run import RunWriter
+from supcr_bench.values.errors import UsageError
+from supcr_bench.values.result import Result, Status
+from tests.made_results import make_result
+
+ENVIRONMENT: dict[str, Any] = {
+    "cpu": "a CPU",
+    "cpus_usable": 2,
+    "os": "an OS",
+    "python": "3.11",
+    "torch": "2.6",
+}
+TIMES = (1e-3, 2e-3, 3e-3, 4e-3, 5e-3, 6e-3, 7e-3)
+RESULTS = [
+    make_result("loopy", n=8, times=TIMES, launches=10, peak_bytes=10_000, repetitions=4),
+    make_result(
+        "losses.py:Mine",
+        n=8,
+        times=[2 * t for t in TIMES],
+        status=Status.WRONG,
+        reason="the loss is 2 where the definition gives 1",
+        value_tolerances=5e3,
+        value_difference={"loopy": 1.0},
+        repetitions=1,
+    ),
+    make_result("loopy", n=512, status=Status.SKIPPED, reason="about 9 s a call"),
+    make_result("loopy", n=1024, status=Status.OUT_OF_MEMORY, reason="4 GB failed"),
+    make_result("loopy", n=2048, status=Status.OUT_OF_MEMORY, reason="8 GB failed"),
+]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(name: str, results: Sequence[Result] = RESULTS, **info: Any) -> None:
+    """A run of that id in ``results/``."""
+    whole: dict[str, Any] = {
+        "suite": {"name": "made-up"},
+        "subjects": [],
+        "labels": None,
+        "implementations": {},
+        "environment": ENVIRONMENT,
+        "revision": "0123456789abcdef+dirty",
+        "budget": {"sampling_s": 0.5, "shortest_sample_s": 0.002},
+    }
+    with RunWriter.create(Path("results"), name, whole | info) as writer:
+        for result in results:
+            writer.append(result)
+
+
+def export(*arguments: str) -> tuple[str, str]:
+    """Standard output and standard error."""
+    done = CliRunner().invoke(app, ["export", *arguments])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == 0
+    return done.stdout, done.stderr
+
+
+def pytest_benchmark(*arguments: str) -> str:
+    """What the command of that name prints."""
+    command = [sys.executable, "-m", "pytest_benchmark", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def test_times_become_benchmarks_and_what_has_none_is_counted() -> None:
+    write("one")
+    text, notes = export("one", "--format", "pytest-benchmark")
+    assert notes == (
+        "2 benchmarks of run one; 3 results without times left out: 1 skipped, 2 out of memory\n"
+    )
+    stored = json.loads(text)
+    first, second = stored["benchmarks"]
+    assert first["name"] == "loopy[forward-N8-D1-nan0]"
+    assert second["fullname"] == "suites/made-up.toml::losses.py:Mine[forward-N8-D1-nan0]"
+    assert first["group"] == second["group"] == first["param"] == "forward-N8-D1-nan0"
+    assert first["params"]["batch_size"] == 8
+    assert first["stats"]["data"] == list(TIMES)
+    assert first["stats"]["median"] == first["stats"]["mean"] == pytest.approx(4e-3)
+    assert (first["stats"]["rounds"], first["stats"]["iterations"]) == (7, 4)
+    assert (first["stats"]["min"], first["stats"]["max"]) == (1e-3, 7e-3)
+    assert first["extra_info"]["launches"] == 10
+    assert first["extra_info"]["peak_bytes"] == 10_000
+    assert second["extra_info"]["status"] == "wrong"
+    assert second["extra_info"]["value_tolerances"] == 5e3
+    assert stored["machine_info"]["cpu"]["brand_raw"] == "a CPU"
+    assert stored["machine_info"]["supcr_bench"] == ENVIRONMENT
+    assert stored["commit_info"]["id"] == "0123456789abcdef"
+    assert stored["commit_info"]["dirty"] is True
+
+
+def test_a_benchmark_has_the_fields_that_pytest_benchmark_writes(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("one")
+    exported = json.loads(export("one", "--format", "pytest-benchmark")[0])
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    pytester.makepyfile("def test_it(benchmark): benchmark.pedantic(int, rounds=7)")
+    monkeypatch.chdir(pytester.path)
+    pytester.runpytest_inprocess("--benchmark-json=own.json")
+    own = json.loads(Path("own.json").read_text())
+    assert exported.keys() == own.keys()
+    assert exported["commit_info"].keys() == own["commit_info"].keys()
+    mine, theirs = exported["benchmarks"][0], own["benchmarks"][0]
+    assert mine.keys() == theirs.keys()
+    assert mine["stats"].keys() == theirs["stats"].keys()
+
+
+@pytest.mark.slow
+def test_pytest_benchmark_compares_and_lists_what_was_exported() -> None:
+    faster = [make_result("loopy", n=8, times=[t / 2 for t in TIMES], repetitions=4)]
+    write("one")
+    write("two", faster, revision=None)
+    storage = Path("stored") / "Machine"
+    storage.mkdir(parents=True)
+    for number, name in enumerate(("one", "two"), start=1):
+        out = f"{storage}/000{number}_{name}.json"
+        printed, _ = export(name, "--format", "pytest-benchmark", "--out", out)
+        assert printed.startswith(f"{out}: ")
+    listed = pytest_benchmark("--storage=stored", "list")
+    assert [Path(line).name for line in listed.split()] == ["0001_one.json", "0002_two.json"]
+    files = [str(path) for path in sorted(storage.iterdir())]
+    compared = pytest_benchmark("compare", *files, "--columns=median,rounds", "--sort=name")
+    (header,) = [line for line in compared.splitlines() if "benchmark 'forward-N8-" in line]
+    assert "'forward-N8-D1-nan0': 3 tests" in header
+    for name, median in (("0001_one", "4.0000"), ("0002_two", "2.0000")):
+        (row,) = [
+            line for line in compared.splitlines() if line.startswith("loopy[") and name in line
+        ]
+        assert median in row
+    by_size = pytest_benchmark("compare", files[0], "--group-by=param:batch_size")
+    assert "benchmark 'batch_size=8': 2 tests" in by_size
+
+
+def test_csv_has_a_row_a_result_with_whole_numbers_and_medians() -> None:
+    write("one")
+    text, notes = export("one", "--format", "csv")
+    assert notes == "5 results of run one\n"
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["status"] for row in rows] == [str(r.status) for r in RESULTS]
+    first, second, third = rows[:3]
+    assert (first["batch_size"], first["pass"], first["launches"]) == ("8", "forward", "10")
+    assert float(first["time_s"]) == pytest.approx(4e-3)
+    assert json.loads(first["time_samples_s"]) == list(TIMES)
+    assert json.loads(second["value_difference"]) == {"loopy": 1.0}
+    assert third["time_s"] == third["time_samples_s"] == third["launches"] == third["loss"] == ""
+    assert third["reason"] == "about 9 s a call"
+
+
+def test_parquet_holds_the_same_with_types() -> None:
+    write("one")
+    export("one", "--format", "parquet", "--out", "one.parquet")
+    frame = pd.read_parquet("one.parquet")
+    assert len(frame) == len(RESULTS)
+    assert str(frame["launches"].dtype) == str(frame["batch_size"].dtype) == "Int64"
+    assert str(frame["loss"].dtype) == str(frame["time_s"].dtype) == "float64"
+    assert list(frame["time_samples_s"][0]) == list(TIMES)
+    assert frame["time_s"][1] == pytest.approx(8e-3)
+    assert json.loads(frame["value_difference"][1]) == {"loopy": 1.0}
+    assert frame["launches"].isna().tolist() == [False, True, True, True, True]
+
+
+def test_a_run_without_results_is_a_header_alone() -> None:
+    write("one", [])
+    text, _ = export("one", "--format", "csv")
+    assert len(text.splitlines()) == 1
+    assert text.startswith("implementation,batch_size,")
+    stored, notes = export("one", "--format", "pytest-benchmark")
+    assert json.loads(stored)["benchmarks"] == []
+    assert notes == "0 benchmarks of run one\n"
+
+
+def test_parquet_without_pyarrow_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    write("one")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UsageError, match=r"needs pyarrow; pip install 'supcr-bench\[parquet\]'"):
+        export("one", "--format", "parquet", "--out", "one.parquet")
+    assert not Path("one.parquet").exists()

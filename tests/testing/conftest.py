@@ -1,0 +1,59 @@
+"""Runs tests of made-up projects, in this process."""
+
+import importlib
+from collections.abc import Callable
+
+import pytest
+
+# What the inner sessions import is imported here: pytester forgets modules that are new in one, so
+# that the next imports them again, which takes a second or, of an extension module, cannot be done.
+for module in (
+    "hypothesis",
+    "supcr_bench.testing.benchmark",
+    "supcr_bench.testing.suite_file",
+    "supcr_bench.testing.suite_run",
+    "supcr_bench.verification.bugs.catalogue",
+):
+    importlib.import_module(module)
+
+Project = Callable[..., pytest.RunResult]
+
+SETTINGS = """
+[tool.pytest.ini_options]
+filterwarnings = [
+    "error",
+    "ignore:Module already imported",  # by the outer session
+]
+"""
+
+LOSSES = """
+from supcr_bench.verification.bugs.catalogue import BUGS
+from supcr_bench.verification.bugs.right import RightSupCR
+
+WRONG = {bug.name: bug.factory for bug in BUGS}
+SMALL = {"batch_size": 12, "dims": 2, "nan_density": 0.25, "labels": "tied", "embedding_size": 8}
+
+
+class Raises(RightSupCR):
+    def forward(self, perturbed, intact, labels):
+        return self.no_such_thing
+"""
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """Run the tests of a project with some losses, its times as short as can be.
+
+    Warnings are errors in it, as they are here.
+    """
+    # The inner session is no part of an outer one on several cores.
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    pytester.makepyfile(losses=LOSSES)
+    pytester.makepyprojecttoml(SETTINGS)
+
+    def run(test: str, *options: str) -> pytest.RunResult:
+        pytester.makepyfile(test_it=f"import pytest\nfrom losses import *\n{test}")
+        brief = ("--benchmark-max-time=0.000001", "--benchmark-min-rounds=3")
+        return pytester.runpytest_inprocess("-p", "no:cacheprovider", *brief, *options)
+
+    return run

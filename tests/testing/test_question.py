@@ -1,0 +1,108 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from supcr_bench.testing.question import Limits, find_implementation, make_case
+from supcr_bench.values.case import Case
+from supcr_bench.values.errors import SubjectError, UnknownNameError, UsageError
+from tests.examples import implementation
+
+
+def case(definition: str = "torchcell", seed: Any = 0, **axes: Any) -> Case:
+    return make_case(axes, definition=definition, seed=seed)
+
+
+def test_axes_that_are_left_out_have_their_usual_value() -> None:
+    assert case() == Case(batch_size=64, pass_="training")
+    assert case(dims=2, nan_density=0.2, **{"pass": "forward"}) == Case(
+        batch_size=64, dims=2, nan_density=0.2, pass_="forward"
+    )
+    assert case(definition="paper", seed=3).seed == 3
+
+
+@pytest.mark.parametrize(
+    ("axes", "words"),
+    [
+        ({"batch_size": 1}, "batch_size: 1 is not valid; use whole numbers of 2 or more"),
+        ({"nan_density": 1.5}, "nan_density: 1.5 is not valid; use numbers from 0 to 1"),
+        ({"labels": "sorted"}, "labels: 'sorted' is not valid; use continuous, tied"),
+        ({"pass": "backward"}, "pass: 'backward' is not valid; use forward, training"),
+        ({"dtype": "int8"}, "dtype: 'int8' is not valid; use float32, float64"),
+        ({"dims": [1, 2]}, "dims: one value a test; pytest.mark.parametrize runs several"),
+        ({"dims": [1]}, "dims: one value a test"),
+        ({"seed": -1}, "seed: -1 is not valid"),
+        ({"seed": True}, "seed: True is not valid"),
+        ({"definition": "papr"}, "did you mean 'paper'?; known: torchcell, paper"),
+        (
+            {"definition": "rank-n-contrast"},
+            "is held against torchcell or paper, not rank-n-contrast",
+        ),
+    ],
+)
+def test_what_is_not_valid_is_named_with_the_fix(axes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        case(**axes)
+    assert words in str(raised.value)
+
+
+class Loss:
+    def __init__(self, **options: Any) -> None:
+        pass
+
+
+def test_an_implementation_is_a_value_a_class_or_a_name(tmp_path: Path) -> None:
+    rowsort = implementation("rowsort")
+    assert find_implementation(rowsort, tmp_path) is rowsort
+    assert find_implementation("rowsort", tmp_path) == rowsort
+    found = find_implementation(Loss, tmp_path)
+    assert (found.name, found.factory, found.definition) == ("Loss", Loss, "torchcell")
+
+
+def test_a_file_is_found_beside_the_test_wherever_pytest_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "losses.py").write_text("class Mine:\n    'Mine.'\n")
+    (tmp_path / "more.py").write_text("class Other:\n    'Other.'\n")
+    monkeypatch.chdir(tmp_path)
+    beside = find_implementation("losses.py:Mine", tmp_path / "tests")
+    assert (beside.name, beside.title) == ("losses.py:Mine", "Mine.")
+    assert find_implementation("more.py:Other", tmp_path / "tests").title == "Other."
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        ("rowsotr", UnknownNameError, "did you mean 'rowsort'?"),
+        ("nowhere.py:Loss", SubjectError, "no file"),
+        (7, UsageError, "7 is no implementation: give a class, a factory or a name"),
+    ],
+)
+def test_what_is_no_implementation_is_said(
+    given: object, error: type[Exception], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(error) as raised:
+        find_implementation(given, tmp_path)
+    assert words in str(raised.value)
+
+
+def test_limits_are_numbers_and_bytes_may_have_units() -> None:
+    assert Limits.read(None, None, None) == Limits()
+    assert Limits.read("4MiB", 20, 0) == Limits(peak_bytes=4 * 2**20, launches=20, elements=0)
+    assert Limits.read(0, None, None).peak_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (("lots", None, None), "max_peak_bytes: 'lots' is not a size"),
+        ((-1, None, None), "max_peak_bytes: '-1' is not a size"),
+        ((None, 1.5, None), "max_launches: 1.5 is not valid"),
+        ((None, None, True), "max_elements: True is not valid"),
+    ],
+)
+def test_a_limit_that_is_not_valid_is_named(limits: tuple[Any, Any, Any], words: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        Limits.read(*limits)
+    assert words in str(raised.value)

@@ -1,0 +1,42 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from supcr_bench.values.case import Case
+from supcr_bench.values.case_id import case_id
+
+CASE = Case(batch_size=64, dims=2, nan_density=0.2, pass_="training")
+OTHERS: dict[str, Any] = {
+    "batch_size": 128,
+    "nan_density": 0.25,
+    "dims": 3,
+    "embedding_size": 32,
+    "dtype": "float16",
+    "temperature": 0.05,
+    "labels": "tied",
+    "device": "cuda:1",
+    "seed": 3,
+    "definition": "paper",
+    "pass_": "forward",
+}
+
+
+def test_an_id_names_what_is_not_usual() -> None:
+    assert case_id(CASE) == "training-N64-D2-nan0.2"
+    assert case_id(replace(CASE, nan_density=None, labels="file:0123abcd", temperature=1.0)) == (
+        "training-N64-D2-file-0123abcd-tau1"
+    )
+    assert case_id(replace(CASE, **OTHERS)) == (
+        "forward-N128-D3-nan0.25-tied-d32-float16-tau0.05-cuda-1-paper-seed3"
+    )
+
+
+@pytest.mark.parametrize("field", OTHERS)
+def test_cases_that_differ_in_one_field_have_different_ids(field: str) -> None:
+    assert case_id(replace(CASE, **{field: OTHERS[field]})) != case_id(CASE)
+
+
+def test_close_numbers_stay_apart() -> None:
+    one, other = (case_id(replace(CASE, temperature=t)) for t in (0.0123456789, 0.0123456788))
+    assert one != other
