@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # An editable install with its extras, at the versions that CI pins.
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: setup check check-workflows format test bench self-test false-alarms cross-check clean
+.PHONY: setup check check-workflows format test bench self-test false-alarms cross-check gate-study clean
 
 setup: $(VENV)/.installed
 
@@ -47,6 +47,10 @@ false-alarms: setup
 # The harness's times beside those of torch.utils.benchmark and pytest-benchmark, some minutes.
 cross-check: setup
 	$(BIN)/pytest tests/studies/cross_check.py --benchmark-quiet
+
+# How often the gate cries wolf and what it misses, on this machine; two hours, and nothing else on it.
+gate-study: setup
+	$(BIN)/python -m tests.studies.gate_study
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache

@@ -1,14 +1,17 @@
 """Record real timings: identical code, and the same with 5, 10 and 20 % put into one cell."""
 
 import json
+import math
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from supcr_bench.gate.sampling import ProcessSampler
+from supcr_bench.gate.sampling import ProcessSampler, SideTimes
+from supcr_bench.gate.time_trial import AFTER, AGAIN, BEFORE
+from supcr_bench.measure.paired_timing import SHORTEST_SAMPLE_S
 from supcr_bench.measure.sides import SidedCell
 from supcr_bench.subjects.registry import Subject, folder
 from supcr_bench.values.case import PASSES, Case, Workload
@@ -36,7 +39,7 @@ def make_cells(root: Path) -> list[SidedCell]:
     cells = []
     for name, workload in WORKLOADS.items():
         before = side(root / "before" / name, name)
-        plain = {"before": before, "again": before, "after": side(root / "after" / name, name)}
+        plain = {BEFORE: before, AGAIN: before, AFTER: side(root / "after" / name, name)}
         for pass_ in PASSES:
             sides = dict(plain)
             if (name, pass_) == SLOWED_CELL:
@@ -57,30 +60,38 @@ def record(minutes: float, seed: int = 0) -> Iterator[Mapping[str, Any]]:
 
 
 def record_cells(cells: Sequence[SidedCell], minutes: float, seed: int) -> Iterator[Any]:
-    """One line a process: its wall time, and the samples of each cell."""
+    """One entry a process: what it took beside its calls, and what the gate needs of each cell."""
     sampler = ProcessSampler(threads=1, seed=seed)
     end, process = time.monotonic() + 60 * minutes, 0
     while time.monotonic() < end:
         began = time.monotonic()
         found = sampler.sample(cells, process)
         yield {
-            "process": process,
             "at": round(time.time(), 1),
-            "wall_s": round(time.monotonic() - began, 3),
-            "cells": [
-                {
-                    "cell": f"{cell.implementation} {cell.case.pass_}",
-                    "seconds": {s: [float(f"{v:.6g}") for v in t] for s, t in one.seconds.items()},
-                }
+            "start_s": round(time.monotonic() - began - sum(map(called_s, found)), 3),
+            "cells": {
+                f"{cell.implementation} {cell.case.pass_}": entry_of(one)
                 for cell, one in zip(cells, found, strict=True)
-            ],
+            },
         }
         process += 1
+
+
+def called_s(times: SideTimes, sides: Collection[str] | None = None) -> float:
+    """Seconds of timed calls of some sides, or of all."""
+    repetitions = max(math.ceil(SHORTEST_SAMPLE_S / min(times.seconds[BEFORE])), 1)
+    return repetitions * sum(sum(times.seconds[s]) for s in sides or times.seconds)
+
+
+def entry_of(times: SideTimes) -> dict[str, float]:
+    """The log-ratio of each side, and the seconds that the three sides of a gate took."""
+    ratios = {s: round(times.log_ratio(s, BEFORE), 6) for s in times.seconds if s != BEFORE}
+    return ratios | {"spent_s": round(called_s(times, (BEFORE, AGAIN, AFTER)), 4)}
 
 
 def write_recording(path: Path, minutes: float) -> None:
     """To a file of JSON lines."""
     with path.open("w") as file:
-        for line in record(minutes):
-            file.write(json.dumps(line) + "\n")
+        for entry in record(minutes):
+            file.write(json.dumps(entry) + "\n")
             file.flush()

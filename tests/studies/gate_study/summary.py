@@ -1,0 +1,133 @@
+"""The study's findings as Markdown: the gate's mistakes, and those of pytest-benchmark beside it."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from supcr_bench.render.markdown import table
+from supcr_bench.values.gate import Ruling
+from tests.studies.gate_study.replay import CASES, MAX_SLOWDOWN, Replayed
+
+THRESHOLD = 0.10
+"""Of pytest-benchmark's ``--benchmark-compare-fail=min:10%``."""
+
+
+def summary(
+    recording: Sequence[Mapping[str, Any]],
+    replays: Mapping[str, Replayed],
+    live: Sequence[Mapping[str, Any]],
+    environment: str,
+) -> str:
+    """All of it."""
+    gates = [run for run in live if run["case"] in CASES]
+    others = [run["stats"] for run in live if run["case"] not in CASES]
+    minutes = (recording[-1]["at"] - recording[0]["at"]) / 60
+    cells = list(recording[0]["cells"])
+    when = [datetime.fromtimestamp(r["at"], UTC) for r in (*recording, *gates)]
+    return "\n\n".join(
+        [
+            "# How often the gate cries wolf, and what it misses",
+            f"`make gate-study` wrote this page. {environment}. "
+            f"{min(when):%Y-%m-%d %H:%M} to {max(when):%H:%M} UTC.",
+            f"{len(cells)} cells ({', '.join(cells)}); a slow-down was put into rowsort training. "
+            f"Allowed: {MAX_SLOWDOWN:.0%}. Every figure is of whole gate runs, all cells together.",
+            "## Replayed",
+            f"{len(recording)} processes were recorded over {minutes:.0f} minutes, and the gate's "
+            "own decisions made on random stretches of them.",
+            table(REPLAY_HEADERS, [replay_row(case, found) for case, found in replays.items()]),
+            "## Live",
+            "Real gate runs in random order, by the command line, with its own budget.",
+            table(LIVE_HEADERS, [live_row(case, gates) for case in CASES]),
+            "## pytest-benchmark in the same hour",
+            f"The same cells, by {len(others)} runs of pytest-benchmark between the gate's, each "
+            f"held against the one before: identical code, a threshold of {THRESHOLD:.0%}.",
+            table(OTHER_HEADERS, [other_row(s, others) for s in ("min", "median")]),
+        ]
+    )
+
+
+REPLAY_HEADERS = [
+    "slow-down", "runs", "pass", "undecided", "regression", "false alarms", "slowed cell passed",
+    "processes, median", "seconds, median",
+]  # fmt: skip
+
+
+def replay_row(case: str, found: Replayed) -> list[str]:
+    """One case."""
+    runs = found.rulings.total()
+
+    def share(count: int) -> str:
+        return f"{100 * count / runs:.1f} %"
+
+    return [
+        "none" if case == "identical" else case,
+        f"{runs}",
+        *(share(found.rulings[r]) for r in (Ruling.PASS, Ruling.UNDECIDED, Ruling.REGRESSION)),
+        share(found.false_alarms),
+        "-" if case == "identical" else share(found.passed_slowed),
+        f"{median(found.processes):.0f}",
+        f"{median(found.seconds):.0f}",
+    ]
+
+
+LIVE_HEADERS = [
+    "slow-down", "runs", "pass", "undecided", "regression", "false alarms", "estimate, range",
+    "noise floor, median", "seconds, median",
+]  # fmt: skip
+
+
+def live_row(case: str, gates: Iterable[Mapping[str, Any]]) -> list[str]:
+    """One case."""
+    runs = [run for run in gates if run["case"] == case]
+    rulings = [run["ruling"] for run in runs]
+    slowed = [j for run in runs for j in run["judgements"] if is_slowed(j) and j["ratio"]]
+    floors = [run["time"]["noise_floor"] for run in runs if run["time"]["noise_floor"]]
+    return [
+        "none" if case == "identical" else case,
+        f"{len(runs)}",
+        *(f"{rulings.count(r)}" for r in (Ruling.PASS, Ruling.UNDECIDED, Ruling.REGRESSION)),
+        f"{sum(is_false_alarm(run) for run in runs)}",
+        f"{min(j['ratio'] for j in slowed):.3f} to {max(j['ratio'] for j in slowed):.3f}",
+        f"{100 * median(floors):.1f} %",
+        f"{median(run['wall_s'] for run in runs):.0f}",
+    ]
+
+
+def is_slowed(judgement: Mapping[str, Any]) -> bool:
+    """Whether it is of the cell that a slow-down was put into."""
+    return "rowsort" in judgement["implementation"] and judgement["pass"] == "training"
+
+
+def is_false_alarm(run: Mapping[str, Any]) -> bool:
+    """Whether a cell is called a regression in which nothing was put, or another figure is."""
+    worse = [j for j in run["judgements"] if j["ruling"] == Ruling.REGRESSION]
+    if run["case"] == "identical":
+        return bool(worse)
+    return any(not is_slowed(j) or j["figure"] != "time" for j in worse)
+
+
+OTHER_HEADERS = ["statistic", "comparisons", "false alarms", "runs with one at least"]
+
+
+def other_row(statistic: str, runs: Sequence[Mapping[str, Mapping[str, float]]]) -> list[str]:
+    """Every run held against the one before."""
+    alarms = [
+        [later[name][statistic] > (1 + THRESHOLD) * earlier[name][statistic] for name in later]
+        for earlier, later in pairwise(runs)
+    ]
+    single = [alarm for run in alarms for alarm in run]
+    return [
+        f"{statistic}:{THRESHOLD:.0%}",
+        f"{len(single)}",
+        f"{100 * sum(single) / max(len(single), 1):.1f} %",
+        f"{sum(map(any, alarms))} of {len(alarms)}",
+    ]
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The entries of a file of JSON lines; the last may be cut off."""
+    return [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
