@@ -172,10 +172,16 @@ class Accelerator:
             set_fraction(1.0, *arguments)
 
 
+def find_accelerator() -> torch.device | None:
+    """The kind of accelerator that this machine has, if any; ``cuda``, ``mps``, ``xpu``."""
+    # torch 2.6 has no current_accelerator(check_available=True).
+    return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+
+
 def available_devices() -> tuple[str, ...]:
     """Device names that this machine has, ``cpu`` first."""
     names = ["cpu"]
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    accelerator = find_accelerator()
     if accelerator is not None:
         count = torch.accelerator.device_count()
         names.append(accelerator.type)

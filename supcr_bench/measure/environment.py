@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import torch
 
-from supcr_bench.measure.device import available_devices
+from supcr_bench.measure.device import available_devices, find_accelerator
 
 
 def _cpu_model() -> str:
@@ -30,7 +30,7 @@ def _blas() -> str | None:
 
 def _accelerators() -> list[dict[str, Any]]:
     """Name and memory of each accelerator, where the platform tells."""
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    accelerator = find_accelerator()
     if accelerator is None:
         return []
     module = getattr(torch, accelerator.type)

@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from supcr_bench.inputs.tensors import make_batch
-from supcr_bench.measure.device import Accelerator, Cpu, available_devices, get_device
+from supcr_bench.measure.device import (
+    Accelerator,
+    Cpu,
+    available_devices,
+    find_accelerator,
+    get_device,
+)
 from supcr_bench.measure.environment import collect_environment
 from supcr_bench.measure.meter import DeviceMeter
 from supcr_bench.measure.work import count_work
@@ -15,7 +21,7 @@ from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm
 from supcr_bench.values.errors import UsageError
 
-ACCELERATOR = torch.accelerator.current_accelerator(check_available=True)
+ACCELERATOR = find_accelerator()
 
 
 def test_the_cpu_is_always_there() -> None:
@@ -199,11 +205,9 @@ def test_without_timing_events_there_is_the_hosts_time_alone_and_they_are_tried_
 def test_accelerators_are_listed_with_and_without_a_number(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(
-        torch.accelerator,
-        "current_accelerator",
-        lambda check_available: torch.device("cuda"),
-    )
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    # No argument is given: torch 2.6 takes none.
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
     monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
     assert available_devices() == ("cpu", "cuda", "cuda:0", "cuda:1")
     assert isinstance(get_device("cuda:1"), Accelerator)

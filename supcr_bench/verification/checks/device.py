@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import torch
 
+from supcr_bench.measure.device import find_accelerator
 from supcr_bench.verification.bench import Bench, Check
 from supcr_bench.verification.outcome import Trial, outright
 
@@ -22,7 +23,7 @@ def run(bench: Bench) -> Iterator[Trial]:
                 yield outright(full, f"{full} stays behind: it is not a buffer or a parameter")
     left = [name for name, b in module.named_buffers() if b.device.type != "meta"]
     yield outright("buffers", f"{', '.join(left)} stay behind" if left else None)
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    accelerator = find_accelerator()
     if accelerator is not None:
         there = bench.candidate.build(problem).to(accelerator)  # type: ignore[attr-defined]
         moved = problem.changed(
