@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # An editable install with its extras, at the versions that CI pins.
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: setup check check-workflows format test bench self-test false-alarms cross-check gate-study clean
+.PHONY: setup check check-workflows format test gate bench self-test false-alarms cross-check gate-study clean
 
 setup: $(VENV)/.installed
 
@@ -33,6 +33,10 @@ test: setup
 	$(BIN)/coverage run -m pytest --numprocesses 2 --dist worksteal
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+# What has no noise, against the figures that are committed.
+gate: setup
+	$(BIN)/supcr-bench gate ci --baseline results/baselines/ci.json --undecided pass
 
 bench: setup
 	$(BIN)/supcr-bench run default

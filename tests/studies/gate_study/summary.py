@@ -1,4 +1,4 @@
-"""The study's findings as Markdown: the gate's mistakes, and those of pytest-benchmark beside it."""
+"""The findings as Markdown: the mistakes of the gate, and those of pytest-benchmark beside it."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
