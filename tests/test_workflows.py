@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.repository import Repository
+
 CHECKOUT = Path(__file__).parent.parent
 WORKFLOW = CHECKOUT / ".github" / "workflows" / "ci.yml"
 ACTION = CHECKOUT / "action.yml"
@@ -190,6 +192,21 @@ def test_a_pull_request_is_held_against_its_base(act: Callable[..., Ran]) -> Non
     assert [ran.outputs["report"]] == ran.option("--json")
     assert [ran.outputs["junit"]] == ran.option("--junit")
     assert ran.printed == ""
+
+
+def test_a_merge_commit_is_held_against_its_first_parent(
+    act: Callable[..., Ran], tmp_path: Path
+) -> None:
+    repository = Repository(tmp_path)
+    repository.write("one.py", "")
+    repository.commit()
+    repository.git("checkout", "--quiet", "-b", "change")
+    repository.write("two.py", "")
+    repository.commit()
+    repository.git("checkout", "--quiet", "main")
+    repository.git("merge", "--quiet", "--no-ff", "--no-edit", "change")
+    assert act(PULL_REQUEST_BASE="abc123").option("--against") == ["HEAD^1"]
+    assert act(PULL_REQUEST_BASE="abc123", AGAINST="v1").option("--against") == ["v1"]
 
 
 def test_a_revision_or_a_baseline_takes_the_place_of_the_base(act: Callable[..., Ran]) -> None:

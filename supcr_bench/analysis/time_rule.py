@@ -105,11 +105,12 @@ class TimeRule:
         return CellRuling(Ruling.UNDECIDED, ruled.after, ruled.again, reason)
 
     def detectable(self, again: CentreInterval) -> float | None:
-        """The slow-down that would have been found where the A/A arm's interval is this wide.
+        """The slow-down that would have been found where the A/A arm's interval is this one.
 
         Its interval would be as wide, and its estimate off by half of that at most, so that it has
-        to lie a whole width above what is allowed.
+        to lie a whole width above what is allowed, and above how far the A/A arm reaches.
         """
         if again.low is None or again.high is None:
             return None
-        return math.expm1(math.log1p(self.max_slowdown) + again.high - again.low)
+        least = max(math.log1p(self.max_slowdown), abs(again.low), abs(again.high))
+        return math.expm1(least + again.high - again.low)

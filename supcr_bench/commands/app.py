@@ -4,6 +4,7 @@ Nothing heavy is imported at the top: ``--help`` and most usage errors answer wi
 """
 
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -407,6 +408,11 @@ def main() -> None:
         if debug:
             raise
         _fail(error, 2)
+    except Exception:  # noqa: BLE001
+        # Not 1, which means a finding: nothing was found.
+        traceback.print_exc()
+        print("supcr-bench: this is a mistake of supcr-bench itself", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print("supcr-bench: interrupted", file=sys.stderr)
         sys.exit(130)

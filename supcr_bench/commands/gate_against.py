@@ -9,13 +9,13 @@ from rich.console import Console
 
 from supcr_bench.commands.gate_stages import Stages, open_stages
 from supcr_bench.commands.gate_work import GateWork, named
+from supcr_bench.gate.agreement import to_verify_before
 from supcr_bench.gate.judge import deterministic_notes, judge_deterministic
 from supcr_bench.gate.recorded import record
 from supcr_bench.gate.terms import Terms
 from supcr_bench.gate.time_judgements import cells_to_time, judge_times, study_of
 from supcr_bench.gate.versions import Versions, at_revision
-from supcr_bench.sweep.plan import PlannedCell
-from supcr_bench.values.cell import Arm
+from supcr_bench.sweep.plan import only
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.values.gate import GateOutcome, Judgement, Ruling, TimeStudy
 
@@ -45,20 +45,21 @@ def _judged(
     versions, broken, more = _usable(work, stages, found, revision)
     notes += more
     whole = [v for v in versions if v.name not in broken]
-    names = {v.before.name: v.name for v in versions if v.before}
-    results, verifications = stages.count_and_verify(
-        _with_before(work.plan, versions, set(broken)),
-        [v.after for v in whole] + [v.before for v in versions if v.before],
-        [v.name for v in whole],
+    second, verifications = stages.count_and_verify(
+        "Agreement and cost",
+        only(work.plan, {v.name for v in whole}),
+        [v.after for v in whole],
+        dict.fromkeys(v.name for v in whole),
     )
-    first = [
-        replace(r, implementation=names[r.implementation])
-        for r in results
-        if r.implementation in names
-    ]
-    second = [r for r in results if r.implementation not in names]
     after = record(second, verifications)
-    before = record(first, stages.verify_before(versions, after))
+    earlier = [replace(v.before, name=v.name) for v in versions if v.before]
+    first, verified = stages.count_and_verify(
+        "Agreement and cost of what was before",
+        only(work.plan, {s.name for s in earlier}),
+        earlier,
+        to_verify_before(after),
+    )
+    before = record(first, verified)
     terms = work.terms(baseline=False)
     judgements = _unloadable(broken, terms)
     judgements += [
@@ -91,44 +92,20 @@ def _usable(
     work: GateWork, stages: Stages, versions: Sequence[Versions], revision: str
 ) -> tuple[list[Versions], dict[str, str], list[str]]:
     """The versions that can be called; what is wrong with those after that could be and cannot."""
-    both = [s for v in versions for s in (v.after, v.before) if s]
-    findings = stages.findings(both, work.plan[0].workload)
+    like = work.plan[0].workload
+    after = stages.findings([v.after for v in versions], like)
+    before = stages.findings([v.before for v in versions if v.before], like)
     usable, broken, notes = [], {}, []
     for own in versions:
-        if own.before and own.before.name in findings:
-            notes.append(f"At {revision}, {findings[own.before.name]}: nothing to hold it against")
+        if own.before and own.before.name in before:
+            notes.append(f"At {revision}, {before[own.before.name]}: nothing to hold it against")
             own = replace(own, before=None)
-        if own.name in findings:
+        if own.name in after:
             if own.before is None:
-                raise SubjectError(named(own.name, findings[own.name]))
-            broken[own.name] = findings[own.name]
+                raise SubjectError(named(own.name, after[own.name]))
+            broken[own.name] = after[own.name]
         usable.append(own)
     return usable, broken, notes
-
-
-def _with_before(
-    plan: Sequence[PlannedCell], versions: Sequence[Versions], broken: set[str]
-) -> list[PlannedCell]:
-    """The plan with the arms of the versions before beside their own."""
-    before = {v.name: v.before.name for v in versions if v.before}
-    return [
-        replace(
-            cell,
-            arms=tuple(
-                one
-                for arm in cell.arms
-                for one in (
-                    *([] if arm.implementation in broken else [arm]),
-                    *(
-                        [Arm(before[arm.implementation], arm.pass_)]
-                        if arm.implementation in before
-                        else []
-                    ),
-                )
-            ),
-        )
-        for cell in plan
-    ]
 
 
 def _unloadable(broken: Mapping[str, str], terms: Terms) -> list[Judgement]:

@@ -14,7 +14,7 @@ from supcr_bench.gate.recorded import Recorded, record
 from supcr_bench.store.revision import git_revision
 from supcr_bench.values.case import Case
 from supcr_bench.values.errors import SubjectError, UsageError
-from supcr_bench.values.gate import GateOutcome
+from supcr_bench.values.gate import GateOutcome, Judgement, Ruling
 
 BASELINES = Path("results/baselines")
 
@@ -60,6 +60,18 @@ def gate_baseline(work: GateWork, console: Console) -> GateOutcome:
         torch_now=environment.get("torch"),
     )
     judgements = judge_deterministic(baseline.recorded, after, terms)
+    if not work.request.implementations:
+        judgements += [
+            Judgement(
+                figure="agreement",
+                implementation=name,
+                case=None,
+                ruling=Ruling.UNDECIDED,
+                reason="recorded, and no longer in the suite; record again if that is meant",
+            )
+            for name in baseline.recorded.implementations
+            if name not in work.names
+        ]
     notes += deterministic_notes(baseline.recorded, after, judgements, terms)
     return GateOutcome(
         suite=work.suite.name,
@@ -85,4 +97,7 @@ def _path(work: GateWork) -> Path:
 def _measured(work: GateWork, stages: Stages) -> Recorded:
     for name, finding in stages.findings(work.subjects, work.plan[0].workload).items():
         raise SubjectError(named(name, finding))
-    return record(*stages.count_and_verify(work.plan, work.subjects, work.names))
+    found = stages.count_and_verify(
+        "Agreement and cost", work.plan, work.subjects, dict.fromkeys(work.names)
+    )
+    return record(*found)

@@ -1,8 +1,7 @@
 """The stages of a gate run, with what is going on shown while they last."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from typing import Any
 
 import psutil
@@ -11,17 +10,13 @@ from rich.text import Text
 
 from supcr_bench.analysis.time_rule import TimeRule
 from supcr_bench.commands.run import check_devices
-from supcr_bench.gate.agreement import to_verify_before
 from supcr_bench.gate.measure import (
     CheckMade,
     DeterministicEvent,
     measure_deterministic,
-    verify_subject,
 )
-from supcr_bench.gate.recorded import Recorded
 from supcr_bench.gate.sampling import ProcessSampler
 from supcr_bench.gate.time_trial import TimeTrial
-from supcr_bench.gate.versions import Versions
 from supcr_bench.measure.sides import SidedCell
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.local_executor import LocalExecutor
@@ -74,6 +69,7 @@ class Stages:
 
     def findings(self, subjects: Sequence[Subject], like: Workload) -> dict[str, str]:
         """What is wrong with how subjects are loaded or called, by name."""
+        self._renew()
         return {
             name: checked.finding or "cannot be loaded"
             for name, checked in self._executor.check(subjects, like).items()
@@ -81,31 +77,35 @@ class Stages:
         }
 
     def count_and_verify(
-        self, plan: Sequence[PlannedCell], subjects: Sequence[Subject], verify: Iterable[str]
+        self,
+        stage: str,
+        plan: Sequence[PlannedCell],
+        subjects: Sequence[Subject],
+        verify: Mapping[str, Collection[str] | None],
     ) -> tuple[list[Result], list[Verification]]:
-        """Every arm of a plan, counted and held against the reference, and some verified."""
+        """Every arm of a plan, counted and held against the reference, and some verified.
+
+        Args:
+            stage: what it is called while it lasts.
+            plan: the cells.
+            subjects: the implementations by name.
+            verify: by name, the checks to make; ``None`` for all of them.
+        """
+        self._renew()
         events = measure_deterministic(
             plan,
             self._executor,
             subjects,
             self._budget,
-            verify=dict.fromkeys(verify) if self._suite.verify else {},
+            verify=verify if self._suite.verify else {},
             definition=self._definition,
             seed=self._suite.seed,
         )
-        return self._collected("Agreement and cost", events)
+        return self._collected(stage, events)
 
-    def verify_before(self, versions: Sequence[Versions], after: Recorded) -> list[Verification]:
-        """Verify the versions before of what fails a check now, under the names of those after."""
-        failing = to_verify_before(after)
-        before = {v.name: v.before for v in versions if v.before and v.name in failing}
-        found: list[Verification] = []
-        for name, subject in before.items():
-            events = verify_subject(
-                replace(subject, name=name), self._definition, self._suite.seed, failing[name]
-            )
-            found += self._collected(f"Verification of {subject.name}", events)[1]
-        return found
+    def _renew(self) -> None:
+        """A worker for each version: what an import does to a process is no part of the other."""
+        self._executor.close()
 
     def time(self, cells: Sequence[SidedCell], max_slowdown: float, budget_s: float) -> TimeTrial:
         """Time both versions until every cell is decided or the budget is spent."""

@@ -89,6 +89,9 @@ def make_work(request: GateRequest) -> GateWork:
     ways = [w for w in (request.against, request.baseline, request.record) if w is not None]
     if len(ways) > 1:
         raise UsageError("one of --against, --baseline and --record, not several")
+    outputs = (request.summary, request.junit, request.json)
+    if request.record is not None and any(path is not None for path in outputs):
+        raise UsageError("--record writes the baseline alone: no --summary, --junit or --json")
     for path in (request.summary, request.junit, request.json, request.record):
         if path is not None and not path.absolute().parent.is_dir():
             raise UsageError(f"no folder {str(path.parent)!r} to write {path.name} in")

@@ -1,7 +1,7 @@
 """Agreement, before and after: each case against the reference, and the checks of verification.
 
-The question is whether something got worse. What was wrong and still is, is a pass with a word on
-it; what cannot be told is undecided.
+The question is whether something got worse. What was not right and still is not is unchanged, which
+is no pass; what cannot be told is undecided.
 """
 
 from supcr_bench.analysis.changes import BROKEN, change_of_outcome
@@ -11,6 +11,11 @@ from supcr_bench.values.gate import Judgement, Ruling
 from supcr_bench.values.result import Status
 from supcr_bench.verification.outcome import Verdict
 from supcr_bench.workers.verification import NO_DEFINITION, STAGES
+
+FARTHER_OFF = 2.0
+"""An error this many times as large is another one: rounding differs by less between machines."""
+NO_CHECKS = ("recognition", "diagnosis")
+"""What the verifier does beside its checks, and is not always asked to do of the side before."""
 
 _Said = tuple[Ruling, str | None]
 
@@ -41,27 +46,41 @@ def judge_agreement(before: Recorded, after: Recorded, terms: Terms) -> list[Jud
 def _case(first: CaseRecord | None, second: CaseRecord | None, terms: Terms) -> _Said:
     if second is None:
         return Ruling.UNDECIDED, "not run now; is it no longer in the suite?"
-    ended = f"{_words(second.status)}: {second.reason}"
+    now = f"{second.status.words}: {second.reason}"
     if first is None:
         if second.status is Status.MEASURED:
             return Ruling.NEW, None
-        if second.status in BROKEN:
-            return Ruling.REGRESSION, f"new, and {ended}"
-        return Ruling.UNDECIDED, f"new, and {ended}"
+        broken = second.status in BROKEN
+        return (Ruling.REGRESSION if broken else Ruling.UNDECIDED), f"new, and {now}"
     change = change_of_outcome(first, second)
     if change.finding:
         return Ruling.REGRESSION, change.finding
     if second.status is Status.MEASURED:
         if first.status is Status.MEASURED:
             return Ruling.PASS, None
-        return Ruling.PASS, f"right now; it was {_words(first.status)}{terms.record_again}"
-    if second.status in BROKEN:  # and it was so before, else that would be the finding
-        return Ruling.PASS, f"still not right, as {terms.then}: {second.reason}"
-    return Ruling.UNDECIDED, f"{_words(second.status)}: {change.note}"
+        return Ruling.PASS, f"right now; it was {first.status.words}{terms.record_again}"
+    if first.status is Status.WRONG and second.status is Status.FAILED:
+        return Ruling.REGRESSION, f"was wrong, and is now {now}"
+    if first.status is second.status is Status.WRONG and _is_farther_off(first, second):
+        return Ruling.REGRESSION, f"was wrong, and is farther off now: {second.reason}"
+    if first.status is second.status or second.status in BROKEN:
+        return Ruling.UNCHANGED, f"as {terms.then}, {now}"
+    stopped = second.status in (Status.TIMED_OUT, Status.SKIPPED)
+    if stopped and first.status.has_figures and not terms.baseline:
+        # Both were run in one session, on one machine.
+        return Ruling.REGRESSION, f"became {now}"
+    return Ruling.UNDECIDED, f"{second.status.words}: {change.note}"
 
 
-def _words(status: Status) -> str:
-    return status.replace("_", " ")
+def _is_farther_off(first: CaseRecord, second: CaseRecord) -> bool:
+    """Whether what was wrong is more so; an error that is not finite has no multiple."""
+    pairs = (
+        (first.value_tolerances, second.value_tolerances),
+        (first.gradient_tolerances, second.gradient_tolerances),
+    )
+    return any(
+        one is not None and (other is None or other > FARTHER_OFF * one) for one, other in pairs
+    )
 
 
 def judge_verification(before: Recorded, after: Recorded, terms: Terms) -> list[Judgement]:
@@ -93,10 +112,12 @@ def judge_verification(before: Recorded, after: Recorded, terms: Terms) -> list[
 
 def to_verify_before(after: Recorded) -> dict[str, list[str]]:
     """The checks that have to be made of the side before too, by implementation: what fails now."""
-    failing = {
-        name: found.with_verdict(Verdict.FAIL) for name, found in after.verifications.items()
-    }
+    failing = {name: _failing(found) for name, found in after.verifications.items()}
     return {name: checks for name, checks in failing.items() if checks}
+
+
+def _failing(found: VerificationRecord) -> list[str]:
+    return [c for c in found.with_verdict(Verdict.FAIL) if c not in NO_CHECKS]
 
 
 def _verification(
@@ -117,9 +138,12 @@ def _verification(
             f"held against the definition {second.definition}, and before against "
             f"{first.definition}"
         )
-    failing = second.with_verdict(Verdict.FAIL)
+    failing = _failing(second)
     broke = [c for c in failing if _passed(c, first)]
     if broke:
+        # A busy machine may end a check too; what it was about to find is not known.
+        if set(broke) <= set(second.overdue):
+            return Ruling.UNDECIDED, _not_made(broke, second)
         return Ruling.REGRESSION, _what_broke(broke, second)
     untold = [c for c in failing if first.verdicts.get(c) is not Verdict.FAIL]
     gone = [c for c in first.with_verdict(Verdict.PASS) if not _made(c, second)]
@@ -130,7 +154,9 @@ def _verification(
     if open_ := list(dict.fromkeys([*not_run, *gone])):
         return Ruling.UNDECIDED, _not_made(open_, second)
     if failing:
-        return Ruling.PASS, f"still fails {_listed(failing)}, as {terms.then}"
+        not_right = set(failing) & set(second.failures)
+        ruling = Ruling.UNCHANGED if not_right else Ruling.PASS
+        return ruling, f"still fails {_listed(failing)}, as {terms.then}"
     if fixed := first.with_verdict(Verdict.FAIL):
         return Ruling.PASS, f"passes {_listed(fixed)} now{terms.record_again}"
     return Ruling.PASS, None

@@ -10,10 +10,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from supcr_bench.gate.recorded import CaseRecord, Key, Recorded, VerificationRecord
+from supcr_bench.gate.recorded import CaseRecord, Recorded, VerificationRecord
 from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.errors import BaselineError
-from supcr_bench.values.result import Status
+from supcr_bench.values.result import Key, Status
 from supcr_bench.verification.outcome import Verdict
 
 SCHEMA_VERSION = 1

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 
 from supcr_bench.analysis.changes import CostVerdict, CountChange, count_change
 from supcr_bench.gate.growth_change import growth_change
-from supcr_bench.gate.recorded import CaseRecord, Key, Recorded
+from supcr_bench.gate.recorded import CaseRecord, Recorded
 from supcr_bench.gate.terms import TORCH_ALLOWANCE, Terms
 from supcr_bench.values.gate import Figure, Judgement, Ruling
+from supcr_bench.values.result import Key
 from supcr_bench.values.units import format_bytes
 
 FIELDS: Mapping[Figure, str] = {
@@ -25,8 +26,8 @@ FIELDS: Mapping[Figure, str] = {
 def judge_cost(before: Recorded, after: Recorded, terms: Terms) -> list[Judgement]:
     """One judgement for each figure of each case that has it on one side or both.
 
-    A case that was not run now is no cost; :func:`~supcr_bench.gate.agreement.judge_agreement` says
-    so of it.
+    A case that has no answer now has no cost; :func:`~supcr_bench.gate.agreement.judge_agreement`
+    says so of it.
     """
     judgements = []
     for key, second in after.cases.items():
@@ -35,7 +36,7 @@ def judge_cost(before: Recorded, after: Recorded, terms: Terms) -> list[Judgemen
         first = before.cases.get(key)
         for figure, name in FIELDS.items():
             counts = (getattr(first, name, None), getattr(second, name))
-            if counts == (None, None):
+            if counts == (None, None) or not second.status.has_figures:
                 continue
             ruling, reason = _ruled(figure, key, first, second, (before, after), terms)
             change = count_change(*counts)
@@ -88,7 +89,7 @@ def _ruled(
 
 def _missing(figure: Figure, side: str, ended: CaseRecord) -> str:
     """Which side has no such figure, and why."""
-    return f"no {figure} {side}: {ended.status.replace('_', ' ')}"
+    return f"no {figure} {side}: {ended.status.words}"
 
 
 def _grown(figure: Figure, change: CountChange, allowed: float, terms: Terms) -> str:

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from supcr_bench.gate.recorded import Key, Recorded
+from supcr_bench.gate.recorded import Recorded
 from supcr_bench.values.gate import Figure
-from supcr_bench.values.result import Result
+from supcr_bench.values.result import Key, Result
 
 _NAMES: Mapping[Figure, str] = {
     "launches": "launches",

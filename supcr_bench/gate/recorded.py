@@ -8,13 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from supcr_bench.values.case import Case
-from supcr_bench.values.result import Result, Status
+from supcr_bench.values.result import Key, Result, Status
 from supcr_bench.verification.outcome import Verdict
 from supcr_bench.verification.present import diagnosis_lines, finding_text
 from supcr_bench.verification.verification import Verification
-
-Key = tuple[str, Case]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +69,7 @@ class VerificationRecord:
         failures: checks whose failing means that it is not right.
         findings: by check, what is wrong, or why it was not made.
         diagnosis: sentences on what is most likely wrong.
+        overdue: checks that were ended because they took too long.
     """
 
     definition: str
@@ -79,6 +77,7 @@ class VerificationRecord:
     failures: tuple[str, ...] = field(default=(), compare=False)
     findings: Mapping[str, str] = field(default_factory=dict, compare=False)
     diagnosis: tuple[str, ...] = field(default=(), compare=False)
+    overdue: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def of(cls, found: Verification) -> Self:
@@ -89,6 +88,7 @@ class VerificationRecord:
             failures=tuple(o.check for o in found.failures),
             findings={o.check: finding_text(o) for o in found.outcomes if o.finding},
             diagnosis=tuple(diagnosis_lines(found.diagnosis)) if found.diagnosis else (),
+            overdue=tuple(o.check for o in found.outcomes if o.overdue),
         )
 
     def with_verdict(self, *verdicts: Verdict) -> list[str]:

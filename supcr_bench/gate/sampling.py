@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Protocol
+from typing import Any, Protocol
 
 from supcr_bench.measure.sides import SidedCell
 from supcr_bench.values.errors import SupcrBenchError
@@ -41,10 +41,27 @@ class SideTimes:
         return median(math.log(one / other) for one, other in pairs)
 
 
+@dataclass(frozen=True, slots=True)
+class SideRaised:
+    """A side raised on being timed, and ended its cell in that process."""
+
+    side: str
+    reason: str
+
+
+Sample = SideTimes | SideRaised
+
+
+def _read(one: Mapping[str, Any]) -> Sample:
+    if "raised" in one:
+        return SideRaised(one["side"], one["raised"])
+    return SideTimes({side: tuple(values) for side, values in one["seconds"].items()})
+
+
 class Sampler(Protocol):
     """Times the cells in one more fresh process."""
 
-    def sample(self, cells: Sequence[SidedCell], process: int) -> Sequence[SideTimes]:
+    def sample(self, cells: Sequence[SidedCell], process: int) -> Sequence[Sample]:
         """One value for each cell, in their order.
 
         Args:
@@ -52,7 +69,7 @@ class Sampler(Protocol):
             process: the number of the process, which seeds its orders.
 
         Raises:
-            SidesError: a side raised or hung, or the process ended.
+            SidesError: a side cannot be loaded or hangs, or the process ended.
         """
 
 
@@ -68,7 +85,7 @@ class ProcessSampler:
     def __init__(self, threads: int, seed: int, sampling_s: float = SAMPLING_S) -> None:
         self._threads, self._seed, self._sampling_s = threads, seed, sampling_s
 
-    def sample(self, cells: Sequence[SidedCell], process: int) -> Sequence[SideTimes]:
+    def sample(self, cells: Sequence[SidedCell], process: int) -> Sequence[Sample]:
         """In a process of its own."""
         worker = WorkerProcess(self._threads)
         try:
@@ -88,10 +105,7 @@ class ProcessSampler:
                 elif "raised" in message:
                     raise SidesError(message["raised"])
                 elif "samples" in message:
-                    return [
-                        SideTimes({side: tuple(values) for side, values in one.items()})
-                        for one in message["samples"]
-                    ]
+                    return [_read(one) for one in message["samples"]]
             raise SidesError(f"the process that timed ended: {worker.last_words()}")
         finally:
             worker.close()

@@ -11,9 +11,8 @@ from supcr_bench.measure.sides import SidedCell
 from supcr_bench.sweep.plan import PlannedCell
 from supcr_bench.values.case import Case
 from supcr_bench.values.gate import Judgement, Ruling, TimeStudy
-from supcr_bench.values.result import Result
-
-Key = tuple[str, Case]
+from supcr_bench.values.result import Key, Result
+from supcr_bench.values.units import format_share
 
 
 def cells_to_time(
@@ -23,6 +22,8 @@ def cells_to_time(
     after: Mapping[Key, Result],
 ) -> tuple[list[SidedCell], list[Judgement]]:
     """The timed cells of a plan that both versions answered, and the rulings on the others.
+
+    Where the version after has no answer, its agreement says so, and nothing is said of time.
 
     Args:
         plan: of the versions after.
@@ -41,17 +42,12 @@ def cells_to_time(
             key = (arm.implementation, Case.of(cell.workload, arm.pass_))
             first, second = before.get(key), after.get(key)
             if first is None or not first.status.has_figures:
-                others.append(_judgement(key, Ruling.NEW, f"not timed: {_words(first)} before"))
-            elif second is None or not second.status.has_figures:
-                others.append(_judgement(key, Ruling.UNDECIDED, f"not timed: {_words(second)} now"))
-            else:
+                was = first.status.words if first else "not run"
+                others.append(_judgement(key, Ruling.NEW, f"not timed: {was} before"))
+            elif second is not None and second.status.has_figures:
                 sides = {BEFORE: own.before, AGAIN: own.before, AFTER: own.after}
                 found.append(SidedCell(*key, sides))
     return found, others
-
-
-def _words(result: Result | None) -> str:
-    return "not run" if result is None else result.status.replace("_", " ")
 
 
 def _judgement(key: Key, ruling: Ruling, reason: str | None) -> Judgement:
@@ -72,12 +68,16 @@ def judge_times(trial: TimeTrial, command: Sequence[str]) -> list[Judgement]:
 
 def _of_cell(trial: CellTrial, error: str | None, command: Sequence[str]) -> Judgement:
     cell, ruled = trial.cell, trial.ruled
+    if trial.raised is not None:
+        side, why = trial.raised.side, trial.raised.reason
+        ruling = Ruling.REGRESSION if side == AFTER else Ruling.UNDECIDED
+        return _judgement((cell.implementation, cell.case), ruling, f"{side} raised: {why}")
     if ruled is None:
         why = f"not timed: {error or 'no process came to its end'}"
         return _judgement((cell.implementation, cell.case), Ruling.UNDECIDED, why)
     low, high, reason = ruled.after.low, ruled.after.high, ruled.reason
     if ruled.ruling is Ruling.REGRESSION and low is not None:
-        reason = f"slower by at least {100 * math.expm1(low):.2g}%"
+        reason = f"slower by at least {format_share(math.expm1(low))}"
     return Judgement(
         figure="time",
         implementation=cell.implementation,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from supcr_bench.analysis.sequential import CentreInterval
 from supcr_bench.analysis.time_rule import CellRuling, TimeRule
-from supcr_bench.gate.sampling import Sampler, SidesError
+from supcr_bench.gate.sampling import Sampler, SideRaised, SidesError
 from supcr_bench.measure.sides import SidedCell
 from supcr_bench.values.gate import Ruling
 
@@ -23,6 +23,7 @@ class CellTrial:
         before_s: medians of the version before, in seconds, one a process.
         after_s: of the version after.
         ruled: at the last look; ``None`` before the first.
+        raised: what a side raised, which ended the cell.
     """
 
     cell: SidedCell
@@ -31,11 +32,13 @@ class CellTrial:
     before_s: list[float] = field(default_factory=list)
     after_s: list[float] = field(default_factory=list)
     ruled: CellRuling | None = None
+    raised: SideRaised | None = None
 
     @property
     def decided(self) -> bool:
         """Whether nothing more has to be known of it."""
-        return self.ruled is not None and self.ruled.ruling is not Ruling.UNDECIDED
+        ruled = self.ruled is not None and self.ruled.ruling is not Ruling.UNDECIDED
+        return ruled or self.raised is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class TimeTrial:
         cells: each with its sides before, again and after.
         rule: decides.
         sampler: times the cells in one more process.
-        budget_s: no process is started that is not expected to end within it.
+        budget_s: after the first, no process is started that is not expected to end within it.
         clock: in seconds.
     """
 
@@ -102,6 +105,9 @@ class TimeTrial:
                 self._sample()
             except SidesError as error:
                 self.error = str(error)
+                self.spent_s = self._clock() - began
+                if self.processes:
+                    self._look(look)
                 break
             now = self._clock()
             self.spent_s = now - began
@@ -117,6 +123,9 @@ class TimeTrial:
         left = self.undecided
         found = self._sampler.sample([trial.cell for trial in left], self.processes)
         for trial, times in zip(left, found, strict=True):
+            if isinstance(times, SideRaised):
+                trial.raised = times
+                continue
             trial.after.append(times.log_ratio(AFTER, BEFORE))
             trial.again.append(times.log_ratio(AGAIN, BEFORE))
             trial.before_s.append(times.median_s(BEFORE))

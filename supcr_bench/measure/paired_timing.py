@@ -7,15 +7,32 @@ every side makes the same few rounds.
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from supcr_bench.measure.elapsed import Elapsed
 from supcr_bench.measure.timing import MOST_REPETITIONS, garbage_collection_held
 
 FEWEST_ROUNDS = 10
 MOST_ROUNDS = 60
+SLOW_ROUNDS = 2
+"""Where one side is slower than another by so much that the fewest rounds would take too long."""
+SLOW_FACTOR = 4
+"""So many times what was meant for all sides together is too long."""
 SHORTEST_SAMPLE_S = 0.002
 """Calls are repeated until a sample is this long."""
+
+
+class SideRaisedError(Exception):
+    """A call raised.
+
+    Args:
+        side: whose.
+        reason: what it raised.
+    """
+
+    def __init__(self, side: str, reason: str) -> None:
+        super().__init__(f"{side}: {reason}")
+        self.side, self.reason = side, reason
 
 
 def sample_sides(
@@ -33,12 +50,18 @@ def sample_sides(
             most rounds allow.
         seed: of the order within rounds.
         between: called before each call, outside the timed region.
+
+    Raises:
+        SideRaisedError: a call raised.
     """
     shuffle = random.Random(str(seed)).shuffle  # noqa: S311 - an order, not a secret
 
     def call(side: str) -> float:
         between()
-        return sides[side]().host_s
+        try:
+            return sides[side]().host_s
+        except Exception as error:
+            raise SideRaisedError(side, f"{type(error).__name__}: {error}") from error
 
     order = list(sides)
     with garbage_collection_held():
@@ -46,15 +69,26 @@ def sample_sides(
         for side in order:
             call(side)  # the first call of a module pays for what later ones find done
         shuffle(order)
-        once_s = min(call(side) for side in order)
-        repetitions = min(
-            max(math.ceil(SHORTEST_SAMPLE_S / max(once_s, 1e-9)), 1), MOST_REPETITIONS
-        )
-        rounds = int(sampling_s / max(repetitions * once_s, 1e-9))
-        rounds = min(max(rounds, FEWEST_ROUNDS), MOST_ROUNDS)
+        repetitions, rounds = _planned([call(side) for side in order], sampling_s)
         samples: dict[str, list[float]] = {side: [] for side in sides}
         for _ in range(rounds):
             shuffle(order)
             for side in order:
                 samples[side].append(sum(call(side) for _ in range(repetitions)) / repetitions)
     return samples
+
+
+def _planned(once_s: Sequence[float], sampling_s: float) -> tuple[int, int]:
+    """Repetitions and rounds, from one call of each side.
+
+    By the fastest side; but a side that is slower by far takes no more than a few times as long as
+    was meant for all of them. Such a difference shows in two rounds.
+    """
+    fastest_s, all_s = max(min(once_s), 1e-9), max(sum(once_s), 1e-9)
+    repetitions = min(max(math.ceil(SHORTEST_SAMPLE_S / fastest_s), 1), MOST_REPETITIONS)
+    rounds = min(max(int(sampling_s / (repetitions * fastest_s)), FEWEST_ROUNDS), MOST_ROUNDS)
+    meant_s = len(once_s) * max(sampling_s, FEWEST_ROUNDS * fastest_s)
+    if rounds * repetitions * all_s > SLOW_FACTOR * meant_s:
+        repetitions = min(max(int(SLOW_FACTOR * meant_s / (SLOW_ROUNDS * all_s)), 1), repetitions)
+        rounds = max(int(SLOW_FACTOR * meant_s / (repetitions * all_s)), SLOW_ROUNDS)
+    return repetitions, min(rounds, MOST_ROUNDS)

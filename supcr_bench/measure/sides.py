@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Self
 
+from supcr_bench.measure.paired_timing import SideRaisedError, sample_sides
 from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.case import Case
 from supcr_bench.values.cell import Arm
@@ -41,8 +42,8 @@ class SidedCell:
 
 def time_cells(
     cells: Sequence[SidedCell], *, sampling_s: float, seed: str
-) -> list[dict[str, list[float]]]:
-    """Seconds per call of each side of each cell, in the order of the cells.
+) -> list[dict[str, list[float]] | SideRaisedError]:
+    """Seconds per call of each side of each cell, in the order of the cells, or what one raised.
 
     The order in which sides are loaded, built and timed is random: what comes first in a process
     lies elsewhere in memory than what comes last.
@@ -54,20 +55,19 @@ def time_cells(
 
     Raises:
         SubjectError: a side cannot be loaded.
-        Exception: whatever a side raises on being called.
+        Exception: whatever a side raises on being made.
     """
     from supcr_bench.inputs.tensors import make_batch
     from supcr_bench.measure.cell import build_module, make_call
     from supcr_bench.measure.device import get_device
     from supcr_bench.measure.meter import DeviceMeter
-    from supcr_bench.measure.paired_timing import sample_sides
     from supcr_bench.values.definition import get_definition
 
     shuffle = random.Random(seed).shuffle  # noqa: S311 - an order, not a secret
     to_load = list(dict.fromkeys(side for cell in cells for side in cell.sides.items()))
     shuffle(to_load)
     loaded = {side: load(side[1]) for side in to_load}
-    found: dict[int, dict[str, list[float]]] = {}
+    found: dict[int, dict[str, list[float]] | SideRaisedError] = {}
     order = list(range(len(cells)))
     shuffle(order)
     for index in order:
@@ -87,10 +87,13 @@ def time_cells(
             call = make_call(module, batch, cell.case.pass_)
             arm = Arm(cell.implementation, cell.case.pass_)
             calls[side[0]] = partial(meter.time, arm, cell.case.workload, call)
-        found[index] = sample_sides(
-            calls,
-            sampling_s=sampling_s,
-            seed=f"{seed} {index}",
-            between=batch.clear_gradients,
-        )
+        try:
+            found[index] = sample_sides(
+                calls,
+                sampling_s=sampling_s,
+                seed=f"{seed} {index}",
+                between=batch.clear_gradients,
+            )
+        except SideRaisedError as error:
+            found[index] = error
     return [found[index] for index in range(len(cells))]

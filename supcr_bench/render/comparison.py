@@ -105,7 +105,7 @@ def _has_figures(row: ComparisonRow) -> bool:
 
 
 def _status_text(status: Status | None) -> str:
-    return "not there" if status is None else status.replace("_", " ")
+    return "not there" if status is None else status.words
 
 
 @dataclass(frozen=True, slots=True)

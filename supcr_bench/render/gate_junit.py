@@ -90,6 +90,8 @@ def _case(judgement: Judgement, undecided: Literal["pass", "fail"] | None) -> ET
         found.text = "\n".join(_details(judgement))
     elif ruling is Ruling.UNDECIDED:
         ET.SubElement(case, "skipped", {"message": f"undecided: {reason}"})
+    elif ruling is Ruling.UNCHANGED:
+        ET.SubElement(case, "skipped", {"message": f"no worse: {reason}"})
     elif ruling is Ruling.NEW:
         ET.SubElement(case, "skipped", {"message": "new: nothing was there before"})
     return case

@@ -24,7 +24,12 @@ LONG_COUNT = 10**7
 """From here on a count is written with four digits; what changed in it is said beside it."""
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-_ASIDE = {Ruling.PASS: "passed", Ruling.UNDECIDED: "undecided", Ruling.NEW: "new"}
+_ASIDE = {
+    Ruling.PASS: "passed",
+    Ruling.UNDECIDED: "undecided",
+    Ruling.UNCHANGED: "not right, as before",
+    Ruling.NEW: "new",
+}
 
 
 def plain(text: str) -> str:

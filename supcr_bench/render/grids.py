@@ -220,7 +220,7 @@ def outcome_grid(results: Sequence[Result]) -> Grid:
             (
                 f"{first.implementation} {first.case.pass_}, {first.case.describe_series()}, "
                 f"N={sizes}",
-                first.status.replace("_", " "),
+                first.status.words,
                 reason,
             )
         )

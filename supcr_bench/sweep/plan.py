@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from supcr_bench.sweep.suite import Axes, Suite
@@ -27,6 +27,15 @@ class PlannedCell:
 def untimed(plan: Sequence[PlannedCell]) -> list[PlannedCell]:
     """The same cells, of which none is timed: agreement, work and memory alone."""
     return [replace(planned, timed=False) for planned in plan]
+
+
+def only(plan: Sequence[PlannedCell], implementations: Collection[str]) -> list[PlannedCell]:
+    """The same cells with the arms of some implementations, where there are any."""
+    cells = [
+        replace(planned, arms=tuple(a for a in planned.arms if a.implementation in implementations))
+        for planned in plan
+    ]
+    return [planned for planned in cells if planned.arms]
 
 
 @dataclass(frozen=True, slots=True)

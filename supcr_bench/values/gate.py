@@ -20,6 +20,8 @@ class Ruling(StrEnum):
     """Measured or looked for, and it cannot be told."""
     NEW = "new"
     """There was nothing before to hold it against, and by itself it is right."""
+    UNCHANGED = "unchanged"
+    """Not right, or without an answer, before and now alike: no worse, and nothing that passed."""
 
 
 class Evidence(StrEnum):
@@ -77,6 +79,12 @@ class Judgement:
     def evidence(self) -> Evidence:
         """Its kind."""
         return EVIDENCE[self.figure]
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether it is undecided for noise alone: it was timed, and its interval is too wide."""
+        timed = self.evidence is Evidence.TIME and self.low is not None
+        return timed and self.ruling is Ruling.UNDECIDED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,11 +163,15 @@ class GateOutcome:
         return not any(j.ruling in decided for j in self.judgements)
 
     def exit_status(self, undecided: Literal["pass", "fail"] | None = None) -> int:
-        """0 for a pass, 1 for a regression, 3 for undecided unless that is to count as either."""
+        """0 for a pass, 1 for a regression, 3 for undecided unless that is to count as either.
+
+        To count it as a pass is for noise: what could not be told for any other reason stays so.
+        """
         if self.ruling is Ruling.REGRESSION:
             return 1
         if self.ruling is Ruling.PASS:
             return 0
         if undecided == "fail":
             return 1
-        return 0 if undecided == "pass" and not self.measured_nothing else 3
+        noise = all(j.is_noise for j in self.ruled(Ruling.UNDECIDED))
+        return 0 if undecided == "pass" and noise and not self.measured_nothing else 3

@@ -11,6 +11,9 @@ from typing import Any, Self
 
 from supcr_bench.values.case import Case, Workload
 
+Key = tuple[str, Case]
+"""An implementation's name and the case: what results are joined by."""
+
 
 class Status(StrEnum):
     """How a case ended for an implementation."""
@@ -23,6 +26,11 @@ class Status(StrEnum):
     SKIPPED = "skipped"
     """Not run: a prediction, kept in ``reason``, said that it would not fit its budget."""
     FAILED = "failed"
+
+    @property
+    def words(self) -> str:
+        """For a sentence."""
+        return self.replace("_", " ")
 
     @property
     def has_figures(self) -> bool:
@@ -130,7 +138,7 @@ class Result:
         return self.status.has_figures and self.time_samples_s is None
 
     @property
-    def key(self) -> tuple[str, Case]:
+    def key(self) -> Key:
         """What must not be measured twice."""
         return self.implementation, self.case
 

@@ -76,6 +76,7 @@ class Outcome:
         case: the worst trial.
         finding: what is wrong with it, or why the check does not apply.
         seconds: that the check took.
+        overdue: whether it was ended because it took too long.
     """
 
     check: str
@@ -90,6 +91,7 @@ class Outcome:
     case: str | None = None
     finding: str | None = None
     seconds: float | None = None
+    overdue: bool = False
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:

@@ -143,6 +143,7 @@ class WorkerVerification:
                 cases=1,
                 failed=1,
                 finding=killed or f"the worker ended: {worker.last_words()}",
+                overdue=bool(killed),
             )
         )
         return False

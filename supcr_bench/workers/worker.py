@@ -126,6 +126,7 @@ class Worker:
         self._say({"diagnosis": asdict(diagnosis) if diagnosis else None})
 
     def _time_sides(self, request: Message) -> None:
+        from supcr_bench.measure.paired_timing import SideRaisedError
         from supcr_bench.measure.sides import SidedCell, time_cells
 
         cells = [SidedCell.from_mapping(values) for values in request["cells"]]
@@ -134,7 +135,16 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - whatever an implementation raises
             self._say({"raised": f"{type(error).__name__}: {error}"})
             return
-        self._say({"samples": samples})
+        self._say(
+            {
+                "samples": [
+                    {"side": one.side, "raised": one.reason}
+                    if isinstance(one, SideRaisedError)
+                    else {"seconds": one}
+                    for one in samples
+                ]
+            }
+        )
 
     def _measure(self, request: Message) -> None:
         from supcr_bench.measure.cell import CellRun

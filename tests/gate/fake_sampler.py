@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from supcr_bench.gate.sampling import SidesError, SideTimes
+from supcr_bench.gate.sampling import Sample, SideRaised, SidesError, SideTimes
 from supcr_bench.measure.sides import SidedCell
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.case import Case, Pass, Workload
@@ -27,17 +27,19 @@ class FakeSampler:
         slower: by implementation, after over before; 1 where not named.
         noise: half the width of the even spread of each process's ratio.
         process_s: what a process takes, on ``now``.
-        fails_at: the process that raises.
+        fails_at: the process that ends.
+        raises: by implementation, the side that raises.
     """
 
     slower: Mapping[str, float] = field(default_factory=dict)
     noise: float = 0.005
     process_s: float = 1.0
     fails_at: int | None = None
+    raises: Mapping[str, str] = field(default_factory=dict)
     now: float = 0.0
     asked: list[list[str]] = field(default_factory=list)
 
-    def sample(self, cells: Sequence[SidedCell], process: int) -> Sequence[SideTimes]:
+    def sample(self, cells: Sequence[SidedCell], process: int) -> Sequence[Sample]:
         """One value for each cell."""
         self.now += self.process_s
         self.asked.append([cell.implementation for cell in cells])
@@ -47,7 +49,10 @@ class FakeSampler:
             self._times(cell, random.Random(f"{process} {cell.implementation}")) for cell in cells
         ]
 
-    def _times(self, cell: SidedCell, rng: random.Random) -> SideTimes:
+    def _times(self, cell: SidedCell, rng: random.Random) -> Sample:
+        if cell.implementation in self.raises:
+            return SideRaised(self.raises[cell.implementation], "RuntimeError: boom")
+
         def side(ratio: float) -> tuple[float, ...]:
             return (0.010 * ratio * (1 + rng.uniform(-self.noise, self.noise)),) * ROUNDS
 

@@ -52,15 +52,47 @@ def test_what_was_not_wrong_and_is_now_is_a_regression_with_its_reason(
     assert judged(first, second) == (Ruling.REGRESSION, reason)
 
 
-@pytest.mark.parametrize("first", [WRONG, FAILED])
-@pytest.mark.parametrize("second", [WRONG, FAILED])
-def test_what_was_wrong_and_still_is_got_no_worse_and_that_is_said(
-    first: CaseRecord, second: CaseRecord
+@pytest.mark.parametrize("found", [WRONG, FAILED, SKIPPED, TIMED_OUT, FULL])
+def test_what_was_not_right_and_still_is_not_is_no_worse_and_no_pass(found: CaseRecord) -> None:
+    now = f"{found.status.words}: {found.reason}"
+    assert judged(found, found) == (Ruling.UNCHANGED, f"as recorded, {now}")
+    assert judged(found, found, SESSION) == (Ruling.UNCHANGED, f"as before, {now}")
+
+
+def test_what_failed_and_is_wrong_now_is_no_worse_and_the_other_way_round_it_is() -> None:
+    assert judged(FAILED, WRONG)[0] is Ruling.UNCHANGED
+    ruling, reason = judged(WRONG, FAILED)
+    assert (ruling, reason) == (
+        Ruling.REGRESSION,
+        "was wrong, and is now failed: IndexError: index 8",
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "ruling"),
+    [
+        (1.1, 1e9, Ruling.REGRESSION),
+        (1.1, None, Ruling.REGRESSION),
+        (1.1, 2.1, Ruling.UNCHANGED),
+        (1e9, 1.1, Ruling.UNCHANGED),
+        (None, None, Ruling.UNCHANGED),
+    ],
+)
+def test_what_was_wrong_and_is_farther_off_is_a_regression(
+    before: float | None, now: float | None, ruling: Ruling
 ) -> None:
-    ruling, reason = judged(first, second)
-    assert ruling is Ruling.PASS
-    assert reason == f"still not right, as recorded: {second.reason}"
-    assert judged(first, second, SESSION)[1] == f"still not right, as before: {second.reason}"
+    first, second = (replace(WRONG, value_tolerances=value) for value in (before, now))
+    assert judged(first, second)[0] is ruling
+    first, second = (replace(WRONG, gradient_tolerances=value) for value in (before, now))
+    assert judged(first, second)[0] is ruling
+
+
+@pytest.mark.parametrize("second", [SKIPPED, TIMED_OUT])
+def test_a_call_that_is_stopped_now_is_a_regression_where_both_ran_on_one_machine(
+    second: CaseRecord,
+) -> None:
+    reason = f"became {second.status.words}: {second.reason}"
+    assert judged(RIGHT, second, SESSION) == (Ruling.REGRESSION, reason)
 
 
 @pytest.mark.parametrize("first", [WRONG, FAILED, SKIPPED, TIMED_OUT, FULL])
@@ -91,9 +123,9 @@ def test_running_out_of_memory_is_a_regression_where_the_limit_is_no_tighter(
     assert ("under a lower memory limit" in reason) is (ruling is Ruling.UNDECIDED)
 
 
-@pytest.mark.parametrize("first", [RIGHT, WRONG, SKIPPED])
+@pytest.mark.parametrize("first", [RIGHT, WRONG, FAILED])
 @pytest.mark.parametrize("second", [SKIPPED, TIMED_OUT])
-def test_what_gave_no_answer_now_is_undecided_with_the_reason(
+def test_what_gave_no_answer_now_is_undecided_by_a_file_with_the_reason(
     first: CaseRecord, second: CaseRecord
 ) -> None:
     ended = second.status.replace("_", " ")
@@ -182,6 +214,27 @@ def test_a_check_that_fails_now_is_a_regression_that_names_it_the_finding_and_th
 def test_checks_that_failed_before_and_still_do_are_no_regression_and_are_said() -> None:
     found = verified({"ties": FAIL, "weights": PASS}, {"ties": FAIL, "weights": PASS})
     assert (found.ruling, found.reason) == (Ruling.PASS, "still fails ties, as recorded")
+
+
+def test_checks_that_make_it_wrong_and_failed_before_leave_it_unchanged() -> None:
+    before, now = {"value": FAIL, "ties": PASS}, {"value": FAIL, "ties": PASS}
+    found = verified(before, now, failures=("value",))
+    assert (found.ruling, found.reason) == (Ruling.UNCHANGED, "still fails value, as recorded")
+
+
+def test_a_check_that_was_ended_for_its_time_is_undecided_for_the_machine_may_be_busy() -> None:
+    found = verified(
+        {"ties": PASS}, {"ties": FAIL}, findings={"ties": "took over 20 s"}, overdue=("ties",)
+    )
+    assert found.ruling is Ruling.UNDECIDED
+    assert found.reason == "not checked: ties (took over 20 s)"
+
+
+def test_a_diagnosis_that_fails_is_no_check() -> None:
+    now = {"ties": FAIL, "diagnosis": FAIL}
+    assert verified({"ties": FAIL}, now).ruling is Ruling.PASS
+    record = VerificationRecord(definition="torchcell", verdicts=now)
+    assert to_verify_before(Recorded(verifications={"one": record})) == {"one": ["ties"]}
 
 
 def test_checks_that_pass_now_and_did_not_are_said() -> None:

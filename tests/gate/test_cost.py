@@ -108,10 +108,14 @@ def test_a_count_that_fell_passes_and_a_baseline_is_to_be_recorded_again() -> No
     assert changed(launches=99)["launches"].ruling is Ruling.PASS
 
 
+def test_what_has_no_answer_now_has_no_cost_for_its_agreement_says_so() -> None:
+    assert judged(of_one(SAME), of_one(FAILED)) == {}
+
+
 def test_a_figure_that_is_missing_now_is_undecided() -> None:
-    (found,) = judged(of_one(SAME), of_one(FAILED))["launches"]
-    assert (found.ruling, found.reason) == (Ruling.UNDECIDED, "no launches now: failed")
-    assert (found.before, found.after, found.ratio) == (100, None, None)
+    (found,) = judged(of_one(SAME), of_one(replace(SAME, peak_bytes=None)))["peak memory"]
+    assert (found.ruling, found.reason) == (Ruling.UNDECIDED, "no peak memory now: measured")
+    assert (found.after, found.ratio) == (None, None)
 
 
 def test_a_figure_that_was_missing_before_is_new_so_that_a_repair_is_not_undecided() -> None:

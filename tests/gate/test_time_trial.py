@@ -1,6 +1,7 @@
 import pytest
 
 from supcr_bench.analysis.time_rule import TimeRule
+from supcr_bench.gate.sampling import SideRaised
 from supcr_bench.gate.time_trial import TimeTrial
 from supcr_bench.values.gate import Ruling
 from tests.gate.fake_sampler import FakeSampler, sided
@@ -65,11 +66,20 @@ def test_a_noisy_machine_leaves_it_undecided_rather_than_wrong():
     assert rulings(trial) == [Ruling.UNDECIDED, Ruling.UNDECIDED]
 
 
-def test_a_side_that_raises_ends_the_trial_with_its_words():
+def test_a_process_that_ends_breaks_the_trial_off_with_its_words():
     trial = trial_of(FakeSampler(fails_at=3))
     assert trial.error == "RuntimeError: boom"
     assert trial.processes == 3
-    assert all(t.ruled is None for t in trial.trials)
+    assert trial.spent_s == 4
+    assert [t.ruled.reason for t in trial.trials if t.ruled] == [
+        "3 processes are too few to tell"
+    ] * 2
+
+
+def test_a_side_that_raises_ends_its_cell_alone():
+    trial = trial_of(FakeSampler(raises={"two": "after"}))
+    assert rulings(trial) == [Ruling.PASS]
+    assert trial.trials[1].raised == SideRaised("after", "RuntimeError: boom")
 
 
 def test_every_process_is_told_of():

@@ -3,7 +3,14 @@ import gc
 import pytest
 
 from supcr_bench.measure.elapsed import Elapsed
-from supcr_bench.measure.paired_timing import FEWEST_ROUNDS, MOST_ROUNDS, sample_sides
+from supcr_bench.measure.paired_timing import (
+    FEWEST_ROUNDS,
+    MOST_ROUNDS,
+    SLOW_FACTOR,
+    SLOW_ROUNDS,
+    SideRaisedError,
+    sample_sides,
+)
 
 
 class Sides:
@@ -70,4 +77,29 @@ def test_gradients_are_cleared_before_each_call_and_nothing_is_collected_meanwhi
     sample(sides)
     assert sides.cleared == len(sides.order)
     assert not sides.collected
+    assert gc.isenabled()
+
+
+@pytest.mark.parametrize("slower", [30, 1000])
+def test_a_side_that_is_slower_by_far_does_not_stretch_the_process_without_bound(slower):
+    sides = Sides(before=0.001, again=0.001, after=0.001 * slower)
+    found = sample(sides)
+    spent_s = sides.order.count("after") * 0.001 * slower
+    assert len(found["after"]) == len(found["before"]) >= SLOW_ROUNDS
+    assert spent_s <= max(SLOW_FACTOR * 3 * 0.1, SLOW_ROUNDS * 0.001 * slower) + 2 * 0.001 * slower
+
+
+def test_sides_that_differ_by_less_get_the_rounds_that_equals_get():
+    rounds = {len(sample(Sides(before=0.004, after=0.004 * x))["before"]) for x in (1, 1.2, 5)}
+    assert len(rounds) == 1
+
+
+def test_a_call_that_raises_says_whose_it_was():
+    def boom() -> Elapsed:
+        raise RuntimeError("boom")
+
+    calls = {"before": lambda: Elapsed(0.01), "after": boom}
+    with pytest.raises(SideRaisedError, match="RuntimeError: boom") as caught:
+        sample_sides(calls, sampling_s=0.1, seed=0, between=lambda: None)
+    assert caught.value.side == "after"
     assert gc.isenabled()

@@ -65,7 +65,8 @@ def record_cells(cells: Sequence[SidedCell], minutes: float, seed: int) -> Itera
     end, process = time.monotonic() + 60 * minutes, 0
     while time.monotonic() < end:
         began = time.monotonic()
-        found = sampler.sample(cells, process)
+        sampled = sampler.sample(cells, process)
+        found = [one for one in sampled if isinstance(one, SideTimes)]
         yield {
             "at": round(time.time(), 1),
             "start_s": round(time.monotonic() - began - sum(map(called_s, found)), 3),

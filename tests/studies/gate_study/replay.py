@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from supcr_bench.analysis.time_rule import TimeRule
-from supcr_bench.gate.sampling import SideTimes
+from supcr_bench.gate.sampling import Sample, SideTimes
 from supcr_bench.gate.time_trial import AFTER, AGAIN, BEFORE, TimeTrial
 from supcr_bench.measure.sides import SidedCell
 from supcr_bench.subjects.registry import Subject
@@ -59,7 +59,7 @@ class ReplaySampler:
             found.append(SidedCell(implementation, case, {BEFORE: subject}))
         return found
 
-    def sample(self, cells: Sequence[SidedCell], process: int) -> Sequence[SideTimes]:
+    def sample(self, cells: Sequence[SidedCell], process: int) -> Sequence[Sample]:
         """The next recorded process."""
         del process
         if not self._left:
@@ -67,7 +67,7 @@ class ReplaySampler:
         entry = self.recording[self._at]
         self._at, self._left = (self._at + 1) % len(self.recording), self._left - 1
         self.now += entry["start_s"]
-        found = []
+        found: list[Sample] = []
         for cell in cells:
             own = entry["cells"][f"{cell.implementation} {cell.case.pass_}"]
             ratios = {AGAIN: own[AGAIN], AFTER: own.get(self.side, own[AFTER])}
