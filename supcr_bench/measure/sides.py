@@ -53,7 +53,7 @@ def time_cells(
         seed: of every order.
 
     Raises:
-        SubjectError: a side cannot be loaded.
+        SubjectError: a side cannot be loaded, or sides change the process for each other.
         Exception: whatever a side raises on being called.
     """
     from supcr_bench.inputs.tensors import make_batch
@@ -61,12 +61,20 @@ def time_cells(
     from supcr_bench.measure.device import get_device
     from supcr_bench.measure.meter import DeviceMeter
     from supcr_bench.measure.paired_timing import sample_sides
+    from supcr_bench.subjects.process_wide import (
+        ProcessState,
+        require_apart,
+        require_own_imports,
+    )
     from supcr_bench.values.definition import get_definition
 
     shuffle = random.Random(seed).shuffle  # noqa: S311 - an order, not a secret
     to_load = list(dict.fromkeys(side for cell in cells for side in cell.sides.items()))
     shuffle(to_load)
+    subjects = [subject for _, subject in to_load]
+    untouched = ProcessState.now()
     loaded = {side: load(side[1]) for side in to_load}
+    require_apart(subjects, untouched)
     found: dict[int, dict[str, list[float]]] = {}
     order = list(range(len(cells)))
     shuffle(order)
@@ -93,4 +101,6 @@ def time_cells(
             seed=f"{seed} {index}",
             between=batch.clear_gradients,
         )
+    require_own_imports(subjects)
+    require_apart(subjects, untouched)
     return [found[index] for index in range(len(cells))]
