@@ -65,6 +65,14 @@ def test_folders_without_init_are_forgotten_in_any_order(tmp_path):
         assert loaded(script(root)).x == number
 
 
+def test_a_file_of_such_a_folder_that_only_the_work_tree_has_is_noticed(tmp_path, monkeypatch):
+    tree = write(tmp_path / "tree", isospace__inner="X = 0\n")
+    one = write(tmp_path / "one", loss=LOSS, isospace__other="")
+    monkeypatch.syspath_prepend(tree)
+    with pytest.raises(SubjectError, match=r"imports isospace\.inner from elsewhere .*tree"):
+        load(script(one))
+
+
 def test_a_real_package_from_elsewhere_is_kept_beside_a_folder_of_its_name(tmp_path, monkeypatch):
     site = package(tmp_path / "site", thing="X = 1\n")
     monkeypatch.syspath_prepend(site)
