@@ -1,16 +1,42 @@
 """A git checkout, asked and read; nothing here changes it."""
 
+import os
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from supcr_bench.values.errors import UsageError
 
 GIT_LIMIT_S = 60
+_SYMLINK = b"120000"
+_SET_BY_HOOKS = {
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_PREFIX",
+    "GIT_COMMON_DIR",
+}
+"""What git tells the commands that it starts, of a checkout that need not be the one asked about.
+"""
 
 
 class RevisionError(UsageError):
     """What stood at a revision cannot be had."""
+
+
+class GitError(RevisionError):
+    """Git has refused.
+
+    Args:
+        command: what it was asked.
+        status: its exit status.
+        said: in its own words.
+    """
+
+    def __init__(self, command: str, status: int, said: str) -> None:
+        self.status, self.said = status, said
+        super().__init__(f"git {command}: {said or f'exit status {status}'}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +58,14 @@ class Checkout:
         """
         try:
             top = _git(path.parent, "rev-parse", "--show-toplevel")
-        except FileNotFoundError:
-            raise RevisionError("--against needs git, which is not installed") from None
-        except subprocess.CalledProcessError as error:
-            said = error.stderr.decode(errors="replace").strip()
-            if "dubious ownership" in said:
-                raise RevisionError(f"git does not trust the checkout: {said}") from None
+        except GitError as error:
+            if "dubious ownership" in error.said:
+                raise RevisionError(f"git does not trust the checkout: {error.said}") from None
             raise RevisionError(
                 f"{path} lies in no git checkout, so there is nothing to hold it against; "
                 "use --baseline FILE"
             ) from None
-        return cls(Path(top.decode().strip()))
+        return cls(Path(os.fsdecode(top.rstrip(b"\n"))))
 
     def commit(self, revision: str) -> str:
         """The full name of the commit that a revision names.
@@ -54,7 +77,7 @@ class Checkout:
             found = self.git(
                 "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
             )
-        except subprocess.CalledProcessError:
+        except GitError:
             if self.git("rev-parse", "--is-shallow-repository").strip() == b"true":
                 raise RevisionError(
                     f"revision {revision!r} is not in this shallow clone: fetch its history with "
@@ -70,37 +93,68 @@ class Checkout:
             commit: of which.
             folder: from the top, with slashes; ``"."`` for all.
         """
-        listing = self.git("ls-tree", "-r", "-z", commit, "--", folder + "/")
-        blobs = {}
-        for entry in listing.split(b"\0"):
-            head, _, path = entry.partition(b"\t")
-            if path.endswith(b".py") and head.startswith(b"100"):
-                blobs[path.decode()] = head.split()[2]
-        read = self.git("cat-file", "--batch", given=b"".join(b + b"\n" for b in blobs.values()))
+        wanted = {}
+        for path, (mode, blob) in self._files_at(commit, folder).items():
+            if path.endswith(".py") and mode.startswith(b"100"):
+                wanted[path] = blob
+            elif path.endswith(".py") and mode == _SYMLINK and "\n" not in path:
+                wanted[path] = os.fsencode(f"{commit}:{path}")
+        given = b"".join(name + b"\n" for name in wanted.values())
+        read = self.git("cat-file", "--batch", "--follow-symlinks", given=given)
         files: dict[str, bytes] = {}
         at = 0
-        for name in blobs:
+        for path in wanted:
             end = read.index(b"\n", at)
-            size = int(read[at:end].split()[2])
-            files[name] = read[end + 1 : end + 1 + size]
-            at = end + 1 + size + 1
+            said = read[at:end].decode(errors="replace")
+            words = said.split()
+            at = end + 1
+            if not words[-1].isdigit():
+                raise RevisionError(
+                    f"{readable(path)} at {commit[:10]} is not in this clone, which may be a "
+                    f"partial one: git cat-file: {said}"
+                )
+            size = int(words[-1])
+            if words[-2] == "blob":
+                files[path] = read[at : at + size]
+            at += size + 1
         return files
 
     def python_files_now(self, folder: str) -> dict[str, bytes]:
         """The same of the work tree, with files that are not committed, without ignored ones."""
-        listing = self.git(
-            "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", folder
-        )
-        paths = [name.decode() for name in listing.split(b"\0") if name.endswith(b".py")]
-        files = {path: self.top / path for path in dict.fromkeys(paths)}
-        return {
-            path: file.read_bytes()
-            for path, file in files.items()
-            if file.is_file() and not file.is_symlink()
-        }
+        return self._read("--cached", "--others", "--exclude-standard", "--", folder)
+
+    def ignored_python_files_now(self, folder: str) -> dict[str, bytes]:
+        """Those that git ignores, such as what a build writes."""
+        return self._read("--others", "--ignored", "--exclude-standard", "--", folder)
+
+    def _read(self, *which: str) -> dict[str, bytes]:
+        """Python files of the work tree; a link is followed as long as it stays inside."""
+        files = {}
+        top = self.top.resolve()
+        for path in dict.fromkeys(_paths(self.git("ls-files", "-z", *which))):
+            file = self.top / path
+            if path.endswith(".py") and file.is_file() and file.resolve().is_relative_to(top):
+                files[path] = file.read_bytes()
+        return files
+
+    def _files_at(self, commit: str, folder: str | None = None) -> dict[str, tuple[bytes, bytes]]:
+        """Mode and blob of each file of a commit, by its path."""
+        within = () if folder is None else ("--", folder + "/")
+        files = {}
+        for entry in self.git("ls-tree", "-r", "-z", commit, *within).split(b"\0")[:-1]:
+            head, _, path = entry.partition(b"\t")
+            mode, _, blob = head.split()
+            files[os.fsdecode(path)] = (mode, blob)
+        return files
 
     def renamed_from(self, commit: str, path: str) -> str | None:
-        """What a file of the work tree was called at a commit, where it has been renamed since."""
+        """What a file of the work tree was called at a commit, where it has been renamed since.
+
+        Git looks for renames among tracked files only; one that is not tracked is found where it
+        is the same, byte for byte, as a file that is no longer there.
+        """
+        if not self.is_tracked(path):
+            return self._same_but_gone(commit, path)
         said = self.git(
             "diff",
             "--no-ext-diff",
@@ -112,16 +166,32 @@ class Checkout:
         )
         fields = said.split(b"\0")
         for old, new in zip(fields[1::3], fields[2::3], strict=False):
-            if new.decode() == path:
-                return old.decode()
+            if os.fsdecode(new) == path:
+                return os.fsdecode(old)
         return None
+
+    def _same_but_gone(self, commit: str, path: str) -> str | None:
+        blob = self.git("hash-object", "--", path).strip()
+        gone = [
+            old
+            for old, (mode, then) in self._files_at(commit).items()
+            if then == blob and mode != _SYMLINK and not (self.top / old).exists()
+        ]
+        same_name = [old for old in gone if Path(old).name == Path(path).name]
+        return next(iter(same_name + gone), None)
+
+    def is_tracked(self, path: str) -> bool:
+        """Whether a path is in git's index."""
+        return bool(self.git("ls-files", "-z", "--cached", "--", path))
 
     def is_ignored(self, path: str) -> bool:
         """Whether git is told to leave a path alone."""
         try:
             self.git("check-ignore", "--quiet", path)
-        except subprocess.CalledProcessError:
-            return False
+        except GitError as error:
+            if error.status == 1:
+                return False
+            raise
         return True
 
     def has_changes(self, folder: str) -> bool:
@@ -133,12 +203,36 @@ class Checkout:
         return _git(self.top, *arguments, given=given)
 
 
+def readable(path: str) -> str:
+    """A path for a message; what is not UTF-8 in it is replaced."""
+    return os.fsencode(path).decode(errors="replace")
+
+
+def _paths(listing: bytes) -> list[str]:
+    return [os.fsdecode(name) for name in listing.split(b"\0") if name]
+
+
+def _environment() -> Mapping[str, str]:
+    """Git's environment: the checkout is the one of the folder, and is left as it is."""
+    kept = {name: value for name, value in os.environ.items() if name not in _SET_BY_HOOKS}
+    return {**kept, "GIT_OPTIONAL_LOCKS": "0"}
+
+
 def _git(folder: Path, *arguments: str, given: bytes | None = None) -> bytes:
-    return subprocess.run(
-        ["git", *arguments],
-        cwd=folder,
-        input=given,
-        capture_output=True,
-        check=True,
-        timeout=GIT_LIMIT_S,
-    ).stdout
+    try:
+        return subprocess.run(
+            ["git", *arguments],
+            cwd=folder,
+            input=given,
+            env=_environment(),
+            capture_output=True,
+            check=True,
+            timeout=GIT_LIMIT_S,
+        ).stdout
+    except FileNotFoundError:
+        raise RevisionError("--against needs git, which is not installed") from None
+    except subprocess.TimeoutExpired:
+        raise RevisionError(f"git {arguments[0]} took more than {GIT_LIMIT_S} s") from None
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace").strip()
+        raise GitError(arguments[0], error.returncode, said) from None

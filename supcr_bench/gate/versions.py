@@ -1,8 +1,8 @@
 """An implementation as it stands now, and as it stood at a revision, side by side on disk.
 
 Of a file the Python files of its folder are taken, those below it included; of a module those of
-its top-level package. Both versions come in by the same door, from folders of their own, so that
-neither has an advantage; the work tree is only read.
+its top-level package, and what a build has written into it. Both versions come in by the same
+door, from folders of their own, so that neither has an advantage; the work tree is only read.
 """
 
 import importlib.util
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from supcr_bench.gate.checkout import Checkout, RevisionError
+from supcr_bench.gate.checkout import Checkout, RevisionError, readable
 from supcr_bench.subjects.registry import FOLDER, Subject, folder, on_path
 from supcr_bench.values.errors import SubjectError
 
@@ -90,7 +90,7 @@ def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
         SubjectError: the implementation's file is not there.
     """
     place = _place(subject)
-    file, inside = place.file.resolve(), place.folder.resolve()
+    file, inside = place.file.parent.resolve() / place.file.name, place.folder.resolve()
     checkout = Checkout.around(file)
     top = checkout.top.resolve()
     path, within = (p.relative_to(top).as_posix() for p in (file, inside))
@@ -101,28 +101,39 @@ def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
             "install its checkout with `pip install --editable`, or use --baseline FILE"
         )
     notes = []
+    where = "the checkout's top folder and below" if within == "." else f"{readable(within)}/"
     if checkout.has_changes(within):
-        where = "the work tree" if within == "." else f"{within}/"
-        notes.append(f"{where} has changes that are not committed; they are judged as they are")
-    now = checkout.python_files_now(within)
-    after = _write(now, within, scratch / "after", place)
-    then = checkout.python_files(commit, within)
+        changed = "the work tree" if within == "." else where
+        notes.append(f"{changed} has changes that are not committed; they are judged as they are")
+    now, then = checkout.python_files_now(within), checkout.python_files(commit, within)
+    ignored = checkout.ignored_python_files_now(within) if place.is_package else {}
+    generated = {name: content for name, content in ignored.items() if name not in then}
+    after = _write({**ignored, **now}, within, scratch / "after", place)
     if path not in then:
         old = checkout.renamed_from(commit, path)
         if old is None:
+            if not checkout.is_tracked(path):
+                notes.append(
+                    f"{readable(path)} is not tracked by git: `git add` it so that a rename is "
+                    "found"
+                )
             notes.append(f"{subject.name} is new since {revision}: nothing to hold it against")
             return Versions(subject.name, after, None, tuple(notes))
         if place.is_package:
             raise RevisionError(
-                f"{subject.name}: {path} was {old} at {revision}, which is another module; "
-                "name the file instead, as in path/to/file.py:attribute"
+                f"{subject.name}: {readable(path)} was {readable(old)} at {revision}, which is "
+                "another module; name the file instead, as in path/to/file.py:attribute"
             )
-        notes.append(f"{subject.name} was {old} at {revision}, and is taken from there")
+        notes.append(f"{subject.name} was {readable(old)} at {revision}, and is taken from there")
         within = Path(old).parent.as_posix()
         then = checkout.python_files(commit, within)
         place = replace(place, subject=replace(place.subject, target=Path(old).name))
     elif then == now:
-        notes.append(f"no file that {subject.name} is made of has changed since {revision}")
+        notes.append(f"no Python file in {where} has changed since {revision}")
+    if generated:
+        names = ", ".join(map(readable, generated))
+        notes.append(f"git ignores {names}: both versions get what is there now")
+    then = {**generated, **then}
     before = _write(then, within, scratch / "before", place)
     before = replace(before, name=f"{subject.name}@{commit[:10]}")
     return Versions(subject.name, after, before, tuple(notes))

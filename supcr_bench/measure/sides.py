@@ -54,19 +54,27 @@ def time_cells(
         seed: of every order.
 
     Raises:
-        SubjectError: a side cannot be loaded.
+        SubjectError: a side cannot be loaded, or sides change the process for each other.
         Exception: whatever a side raises on being made.
     """
     from supcr_bench.inputs.tensors import make_batch
     from supcr_bench.measure.cell import build_module, make_call
     from supcr_bench.measure.device import get_device
     from supcr_bench.measure.meter import DeviceMeter
+    from supcr_bench.subjects.process_wide import (
+        ProcessState,
+        require_apart,
+        require_own_imports,
+    )
     from supcr_bench.values.definition import get_definition
 
     shuffle = random.Random(seed).shuffle  # noqa: S311 - an order, not a secret
     to_load = list(dict.fromkeys(side for cell in cells for side in cell.sides.items()))
     shuffle(to_load)
+    subjects = [subject for _, subject in to_load]
+    untouched = ProcessState.now()
     loaded = {side: load(side[1]) for side in to_load}
+    require_apart(subjects, untouched)
     found: dict[int, dict[str, list[float]] | SideRaisedError] = {}
     order = list(range(len(cells)))
     shuffle(order)
@@ -96,4 +104,6 @@ def time_cells(
             )
         except SideRaisedError as error:
             found[index] = error
+    require_apart(subjects, untouched)
+    require_own_imports(subjects)
     return [found[index] for index in range(len(cells))]

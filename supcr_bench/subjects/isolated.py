@@ -1,9 +1,13 @@
 """Import files as they stood in some folder, so that two versions of them live in one process.
 
 Python knows a module by its name alone, and two versions of a file have the same. So every import
-here is a fresh one, and what it brought in from that folder is forgotten by name afterwards: the
-objects live on, and the next version imports its own. What a function imports only when it is
-called, relative to its file, is therefore not found; neither is a name registered twice with torch.
+here is a fresh one, and what it brought in under the names of that folder is forgotten by name
+afterwards: the objects live on, and the next version imports its own.
+
+What a version imports only when it is called is no longer found there; where Python finds it
+elsewhere instead, :func:`strangers` tells. What a version sets for the whole process on import, an
+operator registered with torch or a default dtype, is shared by all versions:
+:mod:`supcr_bench.subjects.process_wide` notices that.
 """
 
 import importlib
@@ -16,36 +20,75 @@ from pathlib import Path
 from types import ModuleType
 
 _numbers = count()
+_known: dict[Path, frozenset[str]] = {}
+"""By root, the names that were taken before anything was imported from there."""
 
 
-def import_script(file: Path) -> ModuleType:
+@contextmanager
+def script(file: Path) -> Iterator[ModuleType]:
     """A file as when it is run as a script: its neighbours are found by their plain names."""
     name = f"supcr_bench_side_{next(_numbers)}"
-    with _forgotten(file.parent):
-        return _execute(name, file)
+    with _found_first(file.parent):
+        try:
+            yield _execute(name, file)
+        finally:
+            sys.modules.pop(name, None)
 
 
-def import_sibling(file: Path) -> ModuleType:
+@contextmanager
+def sibling(file: Path) -> Iterator[ModuleType]:
     """A file of a folder of implementations: its neighbours are found by relative imports."""
     name = f"supcr_bench_side_{next(_numbers)}"
     package = ModuleType(name)
     package.__path__ = [str(file.parent)]
-    with _forgotten(file.parent):
+    with _found_first(file.parent):
         sys.modules[name] = package
-        return _execute(f"{name}.{file.stem}", file)
+        try:
+            yield _execute(f"{name}.{file.stem}", file)
+        finally:
+            for made in [n for n in sys.modules if _top(n) == name]:
+                del sys.modules[made]
 
 
-def import_module(name: str, root: Path) -> ModuleType:
+@contextmanager
+def module(name: str, root: Path) -> Iterator[ModuleType]:
     """A module of a package that lies in ``root``, whatever is known by that name already."""
-    package = name.partition(".")[0]
-    known = {n: m for n, m in sys.modules.items() if n.partition(".")[0] == package}
+    known = {n: m for n, m in sys.modules.items() if _top(n) == _top(name)}
     for other in known:
         del sys.modules[other]
     try:
-        with _forgotten(root):
-            return importlib.import_module(name)
+        with _found_first(root):
+            yield importlib.import_module(name)
     finally:
         sys.modules.update(known)
+
+
+def strangers(root: Path) -> list[str]:
+    """Modules imported since ``root`` was first used, by its names, from other places than it."""
+    known = _known.get(root, frozenset())
+    return sorted(n for n in set(sys.modules) - known if came_from_elsewhere(n, root))
+
+
+def came_from_elsewhere(name: str, root: Path) -> bool:
+    """Whether a module has the name of one of ``root``'s own, but its file lies elsewhere."""
+    file = file_of(name)
+    return (
+        file is not None
+        and _top(name) not in sys.stdlib_module_names
+        and _is_own(name, root)
+        and not lies_in(file, root)
+    )
+
+
+def file_of(name: str) -> str | None:
+    """The file of a module that is known by a name; a folder alone has none."""
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return file if isinstance(file, str) else None
+
+
+def lies_in(file: str, root: Path) -> bool:
+    """Whether a file lies in a folder, by whichever of its names."""
+    return Path(file).resolve().is_relative_to(root.resolve())
 
 
 def _execute(name: str, file: Path) -> ModuleType:
@@ -59,23 +102,39 @@ def _execute(name: str, file: Path) -> ModuleType:
 
 
 @contextmanager
-def _forgotten(root: Path) -> Iterator[None]:
-    """Modules of that folder are found first, and are not known by name afterwards."""
-    known = set(sys.modules)
+def _found_first(root: Path) -> Iterator[None]:
+    """Modules of that folder are found first, and are not known by name afterwards.
+
+    They are told by name, not by path: a folder without ``__init__.py`` has a path that Python
+    works out anew from its parent, which may be gone, and from every other folder of that name.
+    """
+    known = frozenset(sys.modules)
+    _known.setdefault(root, known)
     sys.path.insert(0, str(root))
     importlib.invalidate_caches()
     try:
         yield
     finally:
         sys.path.remove(str(root))
-        for name in set(sys.modules) - known:
-            if _lies_in(sys.modules[name], root):
-                del sys.modules[name]
+        taken = {_top(name) for name in known}
+        new = set(sys.modules) - known
+        for name in [n for n in new if _top(n) not in taken and _is_own(n, root)]:
+            del sys.modules[name]
 
 
-def _lies_in(module: ModuleType, root: Path) -> bool:
-    """Whether a module came from a folder; a package without a file is known by its path."""
-    places = [getattr(module, "__file__", None)]
-    if places == [None]:
-        places = list(getattr(module, "__path__", ()))
-    return any(place and Path(place).is_relative_to(root) for place in places)
+def _is_own(name: str, root: Path) -> bool:
+    """Whether a module has a name that Python finds in a folder, the harness's own excepted.
+
+    A folder without ``__init__.py`` gives way to a real package of that name from elsewhere.
+    """
+    top = _top(name)
+    if top == "supcr_bench":
+        return False
+    if (root / f"{top}.py").is_file() or (root / top / "__init__.py").is_file():
+        return True
+    is_package = file_of(top) is not None
+    return (root / top).is_dir() and not is_package
+
+
+def _top(name: str) -> str:
+    return name.partition(".")[0]

@@ -28,6 +28,7 @@ from supcr_bench.values.implementation import Implementation
 ENTRY_POINTS = "supcr_bench.implementations"
 FOLDER = "supcr_bench.implementations"
 _HINT = "or name one as package.module:attribute or path/to/file.py:attribute"
+_NOTHING = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +113,18 @@ def load(subject: Subject) -> Implementation:
         SubjectError: it cannot be imported, has no such attribute, or is not callable.
     """
     try:
-        module = _import(subject)
+        with _imported(subject) as module:
+            found = getattr(module, subject.attribute, _NOTHING)
+            if subject.root is not None:
+                _require_own(subject, Path(subject.root), module, found)
+    except SubjectError:
+        raise
     except (Exception, SystemExit) as error:
         raise SubjectError(
             f"{subject.name} cannot be imported: {type(error).__name__}: {error}"
         ) from error
-    try:
-        found = getattr(module, subject.attribute)
-    except AttributeError:
-        raise SubjectError(
-            f"{subject.name}: {subject.target} has no {subject.attribute!r}"
-        ) from None
+    if found is _NOTHING:
+        raise SubjectError(f"{subject.name}: {subject.target} has no {subject.attribute!r}")
     if isinstance(found, Implementation):
         for law in (found.claimed_time, found.claimed_memory):
             if law is not None and law not in LAWS:
@@ -145,15 +147,41 @@ def load(subject: Subject) -> Implementation:
     )
 
 
-def _import(subject: Subject) -> Any:
-    if subject.root is not None:
-        root = Path(subject.root)
-        if subject.kind == "file":
-            return isolated.import_script(root / subject.target)
-        if subject.kind == "folder":
-            return isolated.import_sibling(root / subject.target)
-        return isolated.import_module(subject.target, root)
-    return _import_file(subject) if subject.kind == "file" else _import_module(subject)
+@contextmanager
+def _imported(subject: Subject) -> Iterator[Any]:
+    """A subject's module; of a version, its own modules are found as long as this lasts."""
+    if subject.root is None:
+        yield _import_file(subject) if subject.kind == "file" else _import_module(subject)
+        return
+    root = Path(subject.root)
+    if subject.kind == "file":
+        version = isolated.script(root / subject.target)
+    elif subject.kind == "folder":
+        version = isolated.sibling(root / subject.target)
+    else:
+        version = isolated.module(subject.target, root)
+    with version as module:
+        yield module
+
+
+def _require_own(subject: Subject, root: Path, module: Any, found: object) -> None:
+    """Refuse a version that Python has taken from another place, in whole or in part."""
+    file = getattr(module, "__file__", None)
+    if not isinstance(file, str) or not isolated.lies_in(file, root):
+        raise SubjectError(
+            f"{subject.name}: Python finds {subject.target} at {file}, before its version in "
+            f"{root}; an import hook, such as one of an editable install, may be why"
+        )
+    strange = isolated.strangers(root)
+    for one in (found, getattr(found, "factory", None)):
+        origin = getattr(one, "__module__", None)
+        if isinstance(origin, str) and isolated.came_from_elsewhere(origin, root):
+            strange.append(origin)
+    if strange:
+        raise SubjectError(
+            f"{subject.name} imports {strange[0]} from elsewhere than its version: "
+            f"{isolated.file_of(strange[0])}"
+        )
 
 
 def _import_module(subject: Subject) -> Any:

@@ -69,6 +69,7 @@ class Worker:
 
     def _check(self, request: Message) -> None:
         from supcr_bench.measure.call_check import broken_call
+        from supcr_bench.subjects.process_wide import require_own_imports
         from supcr_bench.subjects.registry import Subject, load
 
         like = Workload.from_mapping(request["workload"])
@@ -79,6 +80,7 @@ class Worker:
             try:
                 found = load(subject)
                 finding, description = broken_call(found.factory, like), asdict(found.description)
+                require_own_imports([subject])
             except SubjectError as error:
                 finding, description = str(error), None
             checked[subject.name] = {"finding": finding, "description": description}

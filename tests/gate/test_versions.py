@@ -1,8 +1,10 @@
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from supcr_bench.gate import checkout
 from supcr_bench.gate.checkout import Checkout, RevisionError
 from supcr_bench.gate.versions import Versions, at_revision
 from supcr_bench.subjects.registry import Subject, load, locate
@@ -60,8 +62,16 @@ def test_changes_that_are_not_committed_are_judged_and_said(repository, tmp_path
 
 
 def test_files_that_have_not_changed_are_said_to_be_the_same(repository, tmp_path):
-    assert versions(tmp_path).notes == (
-        "no file that losses/loss.py:Loss is made of has changed since HEAD",
+    assert versions(tmp_path).notes == ("no Python file in losses/ has changed since HEAD",)
+
+
+def test_files_of_a_whole_checkout_that_have_not_changed_are_said_to_be_the_same(
+    repository, tmp_path
+):
+    repository.write("top.py", "class Top:\n    pass\n")
+    repository.commit()
+    assert versions(tmp_path, "top.py:Top").notes == (
+        "no Python file in the checkout's top folder and below has changed since HEAD",
     )
 
 
@@ -96,6 +106,34 @@ def test_a_file_that_was_renamed_is_taken_from_where_it_was(repository, tmp_path
     assert (
         "losses/better.py:Loss was losses/loss.py at HEAD, and is taken from there" in found.notes
     )
+
+
+def test_a_file_that_was_renamed_without_git_is_found_by_its_content(repository, tmp_path):
+    (repository.top / "losses/loss.py").rename(repository.top / "losses/better.py")
+    found = versions(tmp_path, "losses/better.py:Loss")
+    assert found.before is not None
+    assert x_of(found.before) == 1
+    assert (
+        "losses/better.py:Loss was losses/loss.py at HEAD, and is taken from there" in found.notes
+    )
+
+
+def test_a_copy_of_a_file_that_is_still_there_is_new(repository, tmp_path):
+    content = (repository.top / "losses/loss.py").read_text()
+    repository.write("losses/copy.py", content)
+    assert versions(tmp_path, "losses/copy.py:Loss").before is None
+
+
+def test_a_file_that_was_renamed_and_changed_without_git_says_how_it_is_found(repository, tmp_path):
+    moved = repository.top / "losses/better.py"
+    (repository.top / "losses/loss.py").rename(moved)
+    moved.write_text(moved.read_text() + "# better\n")
+    found = versions(tmp_path, "losses/better.py:Loss")
+    assert found.before is None
+    said = "losses/better.py is not tracked by git: `git add` it so that a rename is found"
+    assert said in found.notes
+    repository.git("add", "--all")
+    assert versions(tmp_path, "losses/better.py:Loss").before is not None
 
 
 def test_a_revision_that_does_not_exist_is_a_usage_error(repository, tmp_path):
@@ -160,6 +198,119 @@ def test_a_module_of_a_package_brings_its_package(repository, tmp_path, monkeypa
     assert x_of(found.after) == (2, 2)
 
 
+def test_what_a_build_has_written_into_a_package_is_in_both_versions(repository, tmp_path):
+    repository.write(".gitignore", "_version.py\n")
+    repository.write("built/__init__.py", "from built._version import V\n")
+    repository.write("built/loss.py", "from . import V\nclass Loss:\n    x = V\n")
+    repository.commit()
+    repository.write("built/_version.py", "V = 3\n")
+    repository.write("losses/_version.py", "V = 4\n")
+    found = versions(tmp_path, "built.loss:Loss")
+    assert found.before is not None
+    assert (x_of(found.before), x_of(found.after)) == (3, 3)
+    assert found.notes == (
+        "no Python file in built/ has changed since HEAD",
+        "git ignores built/_version.py: both versions get what is there now",
+    )
+
+
+def test_a_file_that_a_build_writes_now_is_of_its_own_version(repository, tmp_path):
+    repository.write("kept/__init__.py", "")
+    repository.write("kept/_version.py", "V = 1\n")
+    repository.write("kept/loss.py", "from kept._version import V\nclass Loss:\n    x = V\n")
+    first = repository.commit()
+    repository.git("rm", "--quiet", "kept/_version.py")
+    repository.write(".gitignore", "_version.py\n")
+    repository.commit()
+    repository.write("kept/_version.py", "V = 2\n")
+    found = versions(tmp_path, "kept.loss:Loss", first)
+    assert found.before is not None
+    assert (x_of(found.before), x_of(found.after)) == (1, 2)
+
+
+def test_links_are_followed_inside_the_checkout_alone(repository, tmp_path):
+    (tmp_path / "outside.py").write_text("X = 5\n")
+    repository.write("shared/real.py", "X = 1\n")
+    (repository.top / "losses/helper.py").unlink()
+    (repository.top / "losses/helper.py").symlink_to("../shared/real.py")
+    (repository.top / "losses/outside.py").symlink_to("../../outside.py")
+    repository.commit()
+    repository.write("shared/real.py", "X = 2\n")
+    found = versions(tmp_path)
+    assert found.before is not None
+    assert (x_of(found.before), x_of(found.after)) == (1, 2)
+    copied = {p.name for p in (tmp_path / "scratch").rglob("*.py")}
+    assert copied == {"loss.py", "helper.py"}
+
+
+def test_a_hook_of_a_linked_worktree_does_not_mislead(repository, tmp_path, monkeypatch):
+    linked = tmp_path / "linked"
+    repository.git("worktree", "add", "--quiet", "--detach", str(linked))
+    (linked / "losses/helper.py").write_text("X = 2\n")
+    git_dir = repository.top / ".git/worktrees/linked"
+    monkeypatch.chdir(linked)
+    monkeypatch.setenv("GIT_DIR", str(git_dir))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "nonesuch"))
+    monkeypatch.setenv("GIT_PREFIX", "losses/")
+    found = versions(tmp_path)
+    assert found.before is not None
+    assert (x_of(found.before), x_of(found.after)) == (1, 2)
+    assert Checkout.around(linked / "losses/loss.py").top == linked
+
+
+def test_asking_for_changes_does_not_write_the_index(repository, tmp_path):
+    loss = repository.top / "losses/loss.py"
+    os.utime(loss, (1, 1))  # git would note that the content is the same
+    index = (repository.top / ".git/index").read_bytes()
+    versions(tmp_path)
+    assert (repository.top / ".git/index").read_bytes() == index
+
+
+def test_a_file_name_that_is_not_utf_8_is_taken_along(repository, tmp_path):
+    odd = os.fsdecode(b"losses/caf\xe9.py")
+    repository.write(odd, "X = 7\n")
+    commit = repository.commit()
+    assert Checkout(repository.top).python_files(commit, "losses")[odd] == b"X = 7\n"
+    found = versions(tmp_path)
+    assert found.before is not None
+    assert (tmp_path / "scratch/before" / odd).read_text() == "X = 7\n"
+
+
+def test_a_note_of_a_file_name_that_is_not_utf_8_can_be_printed(repository, tmp_path):
+    loss = repository.top / "losses/loss.py"
+    odd = repository.top / os.fsdecode(b"losses/caf\xe9.py")
+    loss.rename(odd)
+    repository.commit()
+    odd.rename(loss)
+    (note,) = [n for n in versions(tmp_path).notes if "taken from there" in n]
+    assert "was losses/caf\N{REPLACEMENT CHARACTER}.py at HEAD" in note
+
+
+def test_what_git_refuses_is_said_in_its_own_words(repository, tmp_path):
+    (repository.top / ".git/index").write_bytes(b"not an index, whatever its length may be")
+    with pytest.raises(RevisionError, match=r"(?s)git check-ignore: .*index file corrupt"):
+        versions(tmp_path)
+
+
+def test_a_blob_that_a_partial_clone_lacks_is_named(repository, tmp_path):
+    blob = repository.git("rev-parse", "HEAD:losses/helper.py")
+    (repository.top / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    with pytest.raises(RevisionError, match=rf"losses/helper\.py at .*partial.*{blob} missing"):
+        versions(tmp_path)
+
+
+def test_a_git_that_hangs_is_a_usage_error(repository, monkeypatch):
+    monkeypatch.setattr(checkout, "GIT_LIMIT_S", 0)
+    with pytest.raises(RevisionError, match="git rev-parse took more than 0 s"):
+        Checkout.around(repository.top / "losses/loss.py")
+
+
+def test_a_machine_without_git_is_a_usage_error(repository, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(RevisionError, match="needs git, which is not installed"):
+        Checkout.around(repository.top / "losses/loss.py")
+
+
 def test_a_module_that_is_not_there_is_a_usage_error(repository, tmp_path):
     with pytest.raises(SubjectError, match="no Python file of that module"):
         versions(tmp_path, "nonesuch:Loss")
@@ -171,8 +322,8 @@ def test_the_harness_itself_cannot_be_two_versions(tmp_path):
 
 
 def test_a_registered_implementation_comes_from_its_folder(tmp_path):
-    checkout = Path(__file__).parents[2]
-    if not (checkout / ".git").exists():
+    top = Path(__file__).parents[2]
+    if not (top / ".git").exists():
         pytest.skip("not in a checkout")
     found = versions(tmp_path, "rowsort")
     assert found.before is not None

@@ -1,0 +1,129 @@
+"""What two versions of an implementation share when they live in one process.
+
+Each has modules of its own, but torch is there once. An operator that both register is the one
+that was registered last, for both; a default that one sets holds for the other.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from supcr_bench.subjects import isolated
+from supcr_bench.subjects.registry import Subject
+from supcr_bench.values.errors import SubjectError
+
+_TORCH = Path(torch.__file__).parent
+_REGISTERED_AT = re.compile(r"^debug: registered at (.+):\d+", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessState:
+    """What holds for the whole process.
+
+    Attributes:
+        operators: names of those that torch knows; empty where this torch does not tell.
+        settings: by what a person calls them.
+    """
+
+    operators: frozenset[str]
+    settings: Mapping[str, object]
+
+    @classmethod
+    def now(cls) -> "ProcessState":
+        """As it is."""
+        names = getattr(torch._C, "_dispatch_get_all_op_names", lambda: ())
+        return cls(
+            operators=frozenset(names()),
+            settings={
+                "default dtype": torch.get_default_dtype(),
+                "default device": torch.get_default_device(),
+                "number of threads": torch.get_num_threads(),
+                "grad mode": torch.is_grad_enabled(),
+                "float32 matmul precision": torch.get_float32_matmul_precision(),
+                "use of deterministic algorithms": (
+                    torch.are_deterministic_algorithms_enabled(),
+                    torch.is_deterministic_algorithms_warn_only_enabled(),
+                ),
+                "cudnn.deterministic": torch.backends.cudnn.deterministic,
+                "cudnn.benchmark": torch.backends.cudnn.benchmark,
+                "detection of anomalies": torch.is_anomaly_enabled(),
+            },
+        )
+
+
+def require_apart(subjects: Iterable[Subject], before: ProcessState) -> None:
+    """Refuse subjects that have changed the process for each other since they were imported.
+
+    Args:
+        subjects: those that live in this process; only versions, which have a root, are judged.
+        before: the process before the first of them was imported.
+
+    Raises:
+        SubjectError: one has.
+    """
+    subjects = list(subjects)
+    roots = {Path(subject.root) for subject in subjects if subject.root is not None}
+    changes = list(_changes(before, ProcessState.now(), roots)) if roots else []
+    if changes:
+        names = ", ".join(sorted({subject.name for subject in subjects}))
+        raise SubjectError(
+            f"{names}: {'; '.join(changes)}, for the whole process, "
+            "so two versions cannot be timed in one process"
+        )
+
+
+def require_own_imports(subjects: Iterable[Subject]) -> None:
+    """Refuse subjects that have imported a module of another version; to be asked after calls.
+
+    Raises:
+        SubjectError: one has.
+    """
+    for subject in subjects:
+        found = isolated.strangers(Path(subject.root)) if subject.root is not None else []
+        if found:
+            raise SubjectError(
+                f"{subject.name} imports {found[0]} when it is called, from elsewhere than its "
+                f"version: {isolated.file_of(found[0])}; import it where the file begins"
+            )
+
+
+def _changes(before: ProcessState, after: ProcessState, roots: Iterable[Path]) -> Iterator[str]:
+    namespaces = {name.partition("::")[0] for name in before.operators}
+    for name in sorted(after.operators - before.operators):
+        if name.partition("::")[0] not in namespaces and _may_be_of(name, roots):
+            yield f"registers the operator {name} with torch"
+    for setting, value in after.settings.items():
+        if value != before.settings[setting]:
+            yield f"changes the {setting}"
+
+
+def _may_be_of(operator: str, roots: Iterable[Path]) -> bool:
+    """Whether an operator was registered by a file of some folders, or by nobody knows which.
+
+    Parts of torch, and other packages, register theirs when they are first imported.
+    """
+    file = _registered_in(operator)
+    return file is None or any(isolated.lies_in(file, root) for root in roots)
+
+
+def _registered_in(operator: str) -> str | None:
+    """The file that an operator was registered in, where torch remembers."""
+    try:
+        from torch._library.custom_ops import OPDEFS
+
+        definition = OPDEFS.get(operator)
+        if definition is not None:
+            file = definition._init_fn.__code__.co_filename
+        else:
+            said = torch._C._dispatch_dump(operator)
+            match = _REGISTERED_AT.search(said)
+            file = match[1] if match else None
+    except (AttributeError, ImportError, RuntimeError):  # another torch keeps its books otherwise
+        return None
+    is_tool = file is not None and (
+        Path(file) == _TORCH / "library.py" or Path(file).is_relative_to(_TORCH / "_library")
+    )
+    return None if is_tool else file

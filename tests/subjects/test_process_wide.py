@@ -1,0 +1,149 @@
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from supcr_bench.measure.sides import SidedCell, time_cells
+from supcr_bench.subjects.process_wide import ProcessState, require_apart
+from supcr_bench.subjects.registry import Subject, load
+from supcr_bench.values.case import Case
+from supcr_bench.values.errors import SubjectError
+
+LOSS = """
+import torch
+
+class Loss(torch.nn.Module):
+    def __init__(self, **options):
+        super().__init__()
+        {in_init}
+
+    def forward(self, perturbed, intact, labels):
+        loss = (perturbed * intact).mean()
+        return loss, loss.detach().expand(labels.shape[1])
+
+{on_import}
+"""
+
+
+@pytest.fixture(autouse=True)
+def same_process():
+    """The settings are as they were after each test."""
+    dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
+    precision = torch.get_float32_matmul_precision()
+    path, known = list(sys.path), set(sys.modules)
+    yield
+    torch.set_default_dtype(dtype)
+    torch.set_num_threads(threads)
+    torch.set_float32_matmul_precision(precision)
+    torch.use_deterministic_algorithms(False)
+    torch.set_grad_enabled(True)
+    torch.backends.cudnn.benchmark = False
+    sys.path[:] = path
+    for name in set(sys.modules) - known:
+        if name.startswith("apart"):
+            del sys.modules[name]
+
+
+def versions(tmp_path: Path, on_import: str = "", in_init: str = "pass") -> dict[str, Subject]:
+    sides = {}
+    for label in ("before", "after"):
+        root = tmp_path / label
+        root.mkdir()
+        (root / "loss.py").write_text(LOSS.format(on_import=on_import, in_init=in_init))
+        sides[label] = Subject("loss.py:Loss", "file", "loss.py", "Loss", str(root))
+    return sides
+
+
+def time(sides: dict[str, Subject]) -> list[dict[str, list[float]]]:
+    case = Case(batch_size=8, dims=2, nan_density=0.0, pass_="training")
+    cell = SidedCell(implementation="loss.py:Loss", case=case, sides=sides)
+    return time_cells([cell], sampling_s=0.01, seed="0")
+
+
+def operator(name: str) -> str:
+    return (
+        f"@torch.library.custom_op({name!r}, mutates_args=())\n"
+        "def f(x: torch.Tensor) -> torch.Tensor:\n"
+        "    return x.clone()\n"
+    )
+
+
+def test_versions_that_leave_the_process_alone_are_timed(tmp_path):
+    assert set(time(versions(tmp_path))[0]) == {"before", "after"}
+
+
+@pytest.mark.parametrize(
+    "on_import",
+    [
+        operator("apart_custom::f"),
+        "library = torch.library.Library('apart_library', 'DEF')\n"
+        "library.define('f(Tensor x) -> Tensor')\n",
+    ],
+    ids=["custom_op", "library"],
+)
+def test_an_operator_that_a_version_registers_is_named(tmp_path, on_import):
+    before = ProcessState.now()
+    subject = versions(tmp_path, on_import)["after"]
+    kept = load(subject)
+    with pytest.raises(SubjectError, match=r"loss\.py:Loss: registers the operator apart_\w+::f "):
+        require_apart([subject], before)
+    assert kept.name == "loss.py:Loss"
+
+
+def test_versions_that_register_the_same_operator_are_not_timed(tmp_path):
+    with pytest.raises(SubjectError, match=r"apart_timed::f with torch.*cannot be timed in one"):
+        time(versions(tmp_path, operator("apart_timed::f")))
+
+
+def test_an_operator_of_another_package_is_no_reason(tmp_path, monkeypatch):
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "apart_package.py").write_text("import torch\n" + operator("apart_package::f"))
+    monkeypatch.syspath_prepend(site)
+    before = ProcessState.now()
+    subject = versions(tmp_path, "import apart_package")["after"]
+    load(subject)
+    assert "apart_package::f" in ProcessState.now().operators - before.operators
+    require_apart([subject], before)
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("torch.set_default_dtype(torch.float64)", "changes the default dtype"),
+        ("torch.set_num_threads(torch.get_num_threads() + 1)", "changes the number of threads"),
+        ("torch.use_deterministic_algorithms(True)", "changes the use of deterministic algorithms"),
+        ("torch.set_grad_enabled(False)", "changes the grad mode"),
+        ("torch.set_float32_matmul_precision('medium')", "the float32 matmul precision"),
+        ("torch.backends.cudnn.benchmark = True", r"changes the cudnn\.benchmark"),
+    ],
+)
+def test_a_setting_that_an_import_changes_is_named(tmp_path, statement, said):
+    with pytest.raises(SubjectError, match=f"{said}.* for the whole process"):
+        time(versions(tmp_path, statement))
+
+
+def test_a_setting_that_a_call_changes_is_named_after_timing(tmp_path):
+    with pytest.raises(SubjectError, match="changes the float32 matmul precision"):
+        time(versions(tmp_path, in_init="torch.set_float32_matmul_precision('medium')"))
+
+
+def test_a_neighbour_that_a_call_imports_from_elsewhere_is_named_after_timing(
+    tmp_path, monkeypatch
+):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "apart_helper.py").touch()
+    sides = versions(tmp_path, in_init="import apart_helper")
+    for subject in sides.values():
+        (Path(str(subject.root)) / "apart_helper.py").touch()
+    monkeypatch.syspath_prepend(tree)
+    with pytest.raises(SubjectError, match=r"imports apart_helper when it is called.*tree"):
+        time(sides)
+
+
+def test_one_version_alone_may_do_as_it_likes(tmp_path):
+    before = ProcessState.now()
+    torch.set_float32_matmul_precision("medium")
+    require_apart([Subject("one", "file", "loss.py", "Loss")], before)
