@@ -1,5 +1,6 @@
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -55,7 +56,7 @@ def versions(tmp_path: Path, on_import: str = "", in_init: str = "pass") -> dict
     return sides
 
 
-def time(sides: dict[str, Subject]) -> list[dict[str, list[float]]]:
+def time(sides: dict[str, Subject]) -> list[Any]:
     case = Case(batch_size=8, dims=2, nan_density=0.0, pass_="training")
     cell = SidedCell(implementation="loss.py:Loss", case=case, sides=sides)
     return time_cells([cell], sampling_s=0.01, seed="0")
