@@ -17,17 +17,24 @@ THRESHOLD = 0.10
 
 
 def summary(
-    recording: Sequence[Mapping[str, Any]],
-    replays: Mapping[str, Replayed],
+    recordings: Mapping[str, Sequence[Mapping[str, Any]]],
+    replays: Mapping[str, Mapping[str, Replayed]],
     live: Sequence[Mapping[str, Any]],
     environment: str,
 ) -> str:
-    """All of it."""
+    """All of it.
+
+    Args:
+        recordings: by the name of their file; the cells are the same in all.
+        replays: of each recording, by case.
+        live: gate runs, and runs of pytest-benchmark between them.
+        environment: in a line.
+    """
     gates = [run for run in live if run["case"] in CASES]
     others = [run["stats"] for run in live if run["case"] not in CASES]
-    minutes = (recording[-1]["at"] - recording[0]["at"]) / 60
-    cells = list(recording[0]["cells"])
-    when = [datetime.fromtimestamp(r["at"], UTC) for r in (*recording, *gates)]
+    entries = [entry for recording in recordings.values() for entry in recording]
+    cells = list(entries[0]["cells"])
+    when = [datetime.fromtimestamp(r["at"], UTC) for r in (*entries, *gates)]
     return "\n\n".join(
         [
             "# How often the gate cries wolf, and what it misses",
@@ -36,9 +43,11 @@ def summary(
             f"{len(cells)} cells ({', '.join(cells)}); a slow-down was put into rowsort training. "
             f"Allowed: {MAX_SLOWDOWN:.0%}. Every figure is of whole gate runs, all cells together.",
             "## Replayed",
-            f"{len(recording)} processes were recorded over {minutes:.0f} minutes, and the gate's "
-            "own decisions made on random stretches of them.",
-            table(REPLAY_HEADERS, [replay_row(case, found) for case, found in replays.items()]),
+            *(
+                block
+                for name, recording in recordings.items()
+                for block in replayed(name, recording, replays[name])
+            ),
             "## Live",
             "Real gate runs in random order, by the command line, with its own budget.",
             table(LIVE_HEADERS, [live_row(case, gates) for case in CASES]),
@@ -48,6 +57,18 @@ def summary(
             table(OTHER_HEADERS, [other_row(s, others) for s in ("min", "median")]),
         ]
     )
+
+
+def replayed(
+    name: str, recording: Sequence[Mapping[str, Any]], replays: Mapping[str, Replayed]
+) -> list[str]:
+    """Of one recording."""
+    minutes = (recording[-1]["at"] - recording[0]["at"]) / 60
+    return [
+        f"`{name}`: {len(recording)} processes were recorded over {minutes:.0f} minutes, and the "
+        "gate's own decisions made on random stretches of them.",
+        table(REPLAY_HEADERS, [replay_row(case, found) for case, found in replays.items()]),
+    ]
 
 
 REPLAY_HEADERS = [
