@@ -38,10 +38,16 @@ def main() -> None:
                 file.write(json.dumps(run) + "\n")
                 file.flush()
     if "summary" in options.stage:
-        entries = read_lines(recording)
+        # Recordings under other conditions may lie beside the one that this makes.
+        recordings = {p.name: read_lines(p) for p in sorted(folder.glob("recording*.jsonl"))[::-1]}
         budget_s = parse_duration_s(TIME_BUDGET)
-        replays = {case: replay(entries, case, options.replays, budget_s) for case in CASES}
-        text = summary(entries, replays, read_lines(live), environment_line(collect_environment()))
+        replays = {
+            name: {case: replay(entries, case, options.replays, budget_s) for case in CASES}
+            for name, entries in recordings.items()
+        }
+        text = summary(
+            recordings, replays, read_lines(live), environment_line(collect_environment())
+        )
         (folder / "README.md").write_text(text + "\n")
 
 
