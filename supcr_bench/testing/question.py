@@ -1,7 +1,7 @@
 """What a test asks: which implementation, on which case, within which limits."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ def make_case(axes: Mapping[str, Any], *, definition: str, seed: int) -> Case:
         whole = Axes.model_validate({"pass": "training", **axes}).over(DEFAULT_AXES)
     except ValidationError as error:
         raise UsageError(explain(error, lambda location: location.split("[")[0])) from None
-    values = {name: getattr(whole, name)[0] for name in Axes.model_fields}
+    values = {f.name: getattr(whole, f.name)[0] for f in fields(Case) if hasattr(whole, f.name)}
     return Case(**values, definition=definition, seed=seed)
 
 
