@@ -15,11 +15,6 @@ from supcr_bench.commands.gate_against import gate_against
 from supcr_bench.commands.gate_baseline import gate_baseline, make_baseline
 from supcr_bench.commands.gate_work import GateRequest, GateWork, make_work
 from supcr_bench.gate.baseline import Baseline, write_baseline
-from supcr_bench.render.gate_grids import gate_blocks
-from supcr_bench.render.gate_json import gate_json
-from supcr_bench.render.gate_junit import gate_junit
-from supcr_bench.render.gate_markdown import gate_markdown
-from supcr_bench.render.terminal import print_blocks
 from supcr_bench.values.gate import GateOutcome
 
 
@@ -70,6 +65,13 @@ def _say_recorded(baseline: Baseline, path: Path, console: Console) -> None:
 
 def _present(outcome: GateOutcome, work: GateWork, console: Console) -> None:
     """On the terminal, and in every file that was asked for."""
+    # What is heavy to import is not needed before this, and not for what cannot be carried out.
+    from supcr_bench.render.gate_grids import gate_blocks
+    from supcr_bench.render.gate_json import gate_json
+    from supcr_bench.render.gate_junit import gate_junit
+    from supcr_bench.render.gate_markdown import gate_markdown
+    from supcr_bench.render.terminal import print_blocks
+
     request = work.request
     print_blocks(console, gate_blocks(outcome))
     if request.json is not None:

@@ -6,9 +6,13 @@ from collections.abc import Callable
 import pytest
 
 # What the inner sessions import is imported here: pytester forgets modules that are new in one, so
-# that the next imports them again, which takes a second or, of an extension module, cannot be done.
+# that the next imports them again, which takes a second or, where torch registers operators on
+# import, cannot be done. torch imports some of it only when something is compiled or traced.
 for module in (
     "hypothesis",
+    "torch._dynamo",
+    "torch._inductor.test_operators",
+    "torch.distributed._functional_collectives",
     "supcr_bench.testing.benchmark",
     "supcr_bench.testing.suite_file",
     "supcr_bench.testing.suite_run",
