@@ -50,7 +50,7 @@ WITHOUT_TENSORS = [
     (["report", "one", "--against", "two", "--markdown", "no/where.md"], 2, "no folder 'no'"),
     (["compare", "--help"], 0, ""),
     (["gate", "--help"], 0, ""),
-    (["gate", "ic"], 2, "did you mean 'ci'?"),
+    (["gate", "cii"], 2, "did you mean 'ci'?"),
     (["gate"], 2, "nothing to hold it against"),
     (["gate", "--baseline", "nowhere.json"], 2, "no baseline 'nowhere.json'"),
     (["gate", "--against", "HEAD", "--record", "b.json"], 2, "not several"),
