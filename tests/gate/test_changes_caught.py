@@ -95,6 +95,9 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     place = tmp_path_factory.mktemp("changed")
     subjects = {name: written(change, place) for name, change in CHANGES.items()}
     suite = load_suite("ci")
+    # The timed grids are not for everyone, and nothing is timed here.
+    counted = tuple(grid for grid in suite.grid if grid.without is None)
+    suite = suite.model_copy(update={"grid": counted})
     results: list[Result] = []
     verifications: list[Verification] = []
     with closing(LocalExecutor()) as executor:
