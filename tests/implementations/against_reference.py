@@ -1,0 +1,88 @@
+"""An implementation's answer in units of the derived tolerances."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from supcr_bench.inputs.tensors import Batch, make_batch
+from supcr_bench.reference.reference import compute_reference
+from supcr_bench.reference.tolerance import (
+    gradient_tolerance,
+    logit_error,
+    total_tolerance,
+    value_tolerance,
+)
+from supcr_bench.values.case import Workload
+from supcr_bench.values.definition import Definition
+
+Factory = Callable[..., Any]
+
+WORKLOADS = st.builds(
+    Workload,
+    batch_size=st.integers(2, 70),
+    nan_density=st.sampled_from([0.0, 0.2, 0.5, 0.9, 1.0]),
+    dims=st.integers(1, 3),
+    embedding_size=st.sampled_from([1, 2, 5, 32]),
+    dtype=st.sampled_from(["float32", "float64"]),
+    temperature=st.sampled_from([1.0, 0.1, 0.05, 0.02, 0.01, 0.005]),
+    labels=st.sampled_from(["continuous", "tied"]),
+    seed=st.integers(0, 10**6),
+)
+
+
+def worst_deviation(
+    factory: Factory,
+    workload: Workload,
+    definition: Definition,
+    upstream: Tensor | None = None,
+    batch: Batch | None = None,
+) -> float:
+    """Of the loss, its parts and both gradients, in tolerances; above 1 is wrong.
+
+    Args:
+        factory: of the implementation.
+        workload: gives the tensors.
+        definition: what it is held against.
+        upstream: [1 + D] gradient arriving at the loss and its parts; at the loss alone by default.
+        batch: tensors to take instead of the workload's own.
+    """
+    batch = batch or make_batch(workload)
+    weights = torch.arange(1.0, workload.dims + 1).to(batch.weights)
+    module = factory(
+        temperature=workload.temperature, weights=weights.clone(), eps=definition.eps or 0.0
+    )
+    batch.clear_gradients()
+    loss, parts = module(batch.perturbed, batch.intact, batch.labels)
+    if upstream is None:
+        loss.backward()
+    else:
+        (loss * upstream[0] + (parts * upstream[1:]).sum()).backward()
+    views = (batch.perturbed, batch.intact)
+    reference = compute_reference(
+        definition,
+        views,
+        batch.labels,
+        weights=weights,
+        temperature=workload.temperature,
+        upstream=upstream,
+        floor_margin=logit_error(workload),
+    )
+    of_parts = value_tolerance(workload, definition, reference)
+    of_loss = total_tolerance(workload, reference, of_parts)
+    ratios = [
+        _in_tolerances(parts.detach().double() - reference.per_dimension, of_parts),
+        _in_tolerances(loss.detach().double() - reference.loss, torch.tensor(of_loss)),
+    ]
+    for view, right in zip(views, reference.gradients, strict=True):
+        assert view.grad is not None
+        difference = (view.grad.double() - right).norm(dim=1)
+        bound = gradient_tolerance(workload, definition, reference, view)
+        ratios.append(_in_tolerances(difference, bound))
+    return float(torch.stack(ratios).max())
+
+
+def _in_tolerances(difference: Tensor, bound: Tensor) -> Tensor:
+    return torch.where(difference == 0, 0.0, difference.abs() / bound).max()

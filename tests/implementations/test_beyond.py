@@ -1,0 +1,292 @@
+"""The implementations beyond the note follow the definition everywhere that it can be asked."""
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from supcr_bench.inputs.tensors import make_batch
+from supcr_bench.values.case import Workload
+from supcr_bench.values.definition import DEFINITIONS
+from tests.examples import NAN, NOTE_OUTPUT, implementation, note_views, prints_as
+from tests.implementations.against_reference import WORKLOADS, worst_deviation
+
+NEEDS_NUMBA = pytest.mark.skipif(
+    importlib.util.find_spec("numba") is None, reason="numba is an extra: fast"
+)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An implementation under one definition."""
+
+    name: str
+    definition: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.definition}"
+
+    def factory(self, **arguments: Any) -> Callable[..., Any]:
+        if self.definition == "paper":
+            arguments["definition"] = self.definition
+        module: Callable[..., Any] = implementation(self.name).factory(**arguments)
+        return module
+
+
+def with_marks(*subjects: Subject) -> list[Any]:
+    return [
+        pytest.param(s, id=str(s), marks=[NEEDS_NUMBA] if s.name == "tiled" else [])
+        for s in subjects
+    ]
+
+
+BATCHED = Subject("batched", "torchcell")
+SCAN = Subject("scan", "torchcell")
+TILED = Subject("tiled", "torchcell")
+OF_PAPER = (Subject("scan", "paper"), Subject("tiled", "paper"))
+EACH = pytest.mark.parametrize("subject", with_marks(BATCHED, SCAN, TILED, *OF_PAPER))
+DIRECT = pytest.mark.parametrize("subject", with_marks(SCAN, TILED))
+
+
+@EACH
+@given(workload=WORKLOADS)
+@settings(deadline=None, derandomize=True, max_examples=60)
+def test_value_and_gradient_are_the_definitions(subject: Subject, workload: Workload) -> None:
+    assert worst_deviation(subject.factory, workload, DEFINITIONS[subject.definition]) <= 1
+
+
+@EACH
+@given(workload=WORKLOADS, upstream=st.lists(st.sampled_from([-1.0, 0.5, 2.0]), min_size=4))
+@settings(deadline=None, derandomize=True, max_examples=20)
+def test_a_gradient_may_arrive_at_each_part(
+    subject: Subject, workload: Workload, upstream: list[float]
+) -> None:
+    arriving = torch.tensor(upstream[: 1 + workload.dims], dtype=torch.float64)
+    definition = DEFINITIONS[subject.definition]
+    assert worst_deviation(subject.factory, workload, definition, arriving) <= 1
+
+
+@EACH
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("temperature", [0.004, 0.002, 0.0005])
+@pytest.mark.parametrize("labels", ["continuous", "tied"])
+def test_no_temperature_is_too_low(
+    subject: Subject, dtype: str, temperature: float, labels: str
+) -> None:
+    workload = Workload(
+        batch_size=19, dims=2, nan_density=0.2, dtype=dtype, temperature=temperature, labels=labels
+    )
+    assert worst_deviation(subject.factory, workload, DEFINITIONS[subject.definition]) <= 1
+
+
+@EACH
+@pytest.mark.parametrize("batch_size", [129, 301])
+def test_larger_batches_are_right_too(subject: Subject, batch_size: int) -> None:
+    workload = Workload(
+        batch_size=batch_size, dims=2, nan_density=0.1, labels="tied", embedding_size=8
+    )
+    assert worst_deviation(subject.factory, workload, DEFINITIONS[subject.definition]) <= 1
+
+
+@EACH
+@pytest.mark.parametrize("labels", [[0.1, 0.2, 0.3], [1.0, 2.0, 3.0], [16777216.0, 1.0, 0.5]])
+def test_labels_tie_as_their_own_dtype_rounds_them(subject: Subject, labels: list[float]) -> None:
+    workload = Workload(batch_size=3)
+    for dtype in (torch.float32, torch.float64, torch.bfloat16, torch.int64):
+        batch = replace(make_batch(workload), labels=torch.tensor([labels]).t().to(dtype))
+        definition = DEFINITIONS[subject.definition]
+        assert worst_deviation(subject.factory, workload, definition, batch=batch) <= 1
+
+
+@pytest.mark.parametrize("subject", with_marks(BATCHED, SCAN, TILED))
+@pytest.mark.parametrize(("labels", "weights", "loss", "per_dimension"), NOTE_OUTPUT)
+def test_every_published_figure_is_reproduced(
+    subject: Subject,
+    labels: Tensor,
+    weights: Tensor,
+    loss: float,
+    per_dimension: tuple[float, ...],
+) -> None:
+    total, parts = subject.factory(weights=weights)(*note_views(), labels)
+    assert prints_as(float(total), loss)
+    assert all(map(prints_as, parts.tolist(), per_dimension))
+
+
+@EACH
+@pytest.mark.parametrize("valid", [0, 1])
+@pytest.mark.parametrize("dims", [1, 3])
+def test_without_a_pair_the_loss_is_zero_and_can_be_trained_on(
+    subject: Subject, valid: int, dims: int
+) -> None:
+    batch = make_batch(Workload(batch_size=5, dims=dims))
+    labels = batch.labels.clone()
+    labels[valid:] = NAN
+    loss, parts = subject.factory()(batch.perturbed, batch.intact, labels)
+    loss.backward()
+    assert float(loss.detach()) == 0
+    assert parts.tolist() == [0.0] * dims
+    for view in (batch.perturbed, batch.intact):
+        assert view.grad is not None
+        assert not view.grad.any()
+
+
+@EACH
+def test_two_rows_without_a_tie_have_no_gradient(subject: Subject) -> None:
+    batch = make_batch(Workload(batch_size=2))
+    loss, _ = subject.factory()(batch.perturbed, batch.intact, batch.labels)
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(0, abs=1e-5)
+    assert batch.perturbed.grad is not None
+    assert float(batch.perturbed.grad.abs().max()) < 1e-5
+
+
+@EACH
+def test_an_unlabelled_row_is_not_there_whatever_it_holds(subject: Subject) -> None:
+    batch = make_batch(Workload(batch_size=6, dims=2))
+    views = [v.detach().clone() for v in (batch.perturbed, batch.intact)]
+    for view in views:
+        view[3] = NAN
+        view.requires_grad_()
+    labels = batch.labels.clone()
+    labels[3] = NAN
+    loss, _ = subject.factory()(*views, labels)
+    loss.backward()
+    others = [0, 1, 2, 4, 5]
+    alone, _ = subject.factory()(
+        *(v[others] for v in (batch.perturbed, batch.intact)), labels[others]
+    )
+    torch.testing.assert_close(loss, alone)
+    for view in views:
+        assert view.grad is not None
+        assert torch.isfinite(view.grad).all()
+        assert not view.grad[3].any()
+
+
+@EACH
+def test_infinite_labels_are_refused_and_embeddings_that_are_not_finite_are_seen(
+    subject: Subject,
+) -> None:
+    batch = make_batch(Workload(batch_size=5))
+    labels = batch.labels.clone()
+    labels[1] = torch.inf
+    module = subject.factory()
+    with pytest.raises(ValueError, match="infinite"):
+        module(batch.perturbed, batch.intact, labels)
+    diverged = batch.perturbed.detach().clone()
+    diverged[2, 1] = NAN
+    assert torch.isnan(module(diverged, batch.intact, batch.labels)[0])
+
+
+@EACH
+def test_equal_weights_are_the_default_for_any_number_of_dimensions(subject: Subject) -> None:
+    for dims in (1, 2, 3):
+        batch = make_batch(Workload(batch_size=7, dims=dims))
+        loss, parts = subject.factory()(batch.perturbed, batch.intact, batch.labels)
+        torch.testing.assert_close(loss, parts.mean())
+
+
+@EACH
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_low_precision_inputs_give_gradients_of_their_dtype(
+    subject: Subject, dtype: torch.dtype
+) -> None:
+    batch = make_batch(Workload(batch_size=9, dims=2, labels="tied"))
+    views = [v.detach().to(dtype).requires_grad_() for v in (batch.perturbed, batch.intact)]
+    exact = [v.detach().float().requires_grad_() for v in views]
+    module = subject.factory(temperature=0.05)
+    loss, _ = module(*views, batch.labels.to(dtype))
+    right, _ = module(*exact, batch.labels.to(dtype))
+    loss.backward()
+    right.backward()
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, right)
+    for low, high in zip(views, exact, strict=True):
+        assert low.grad is not None
+        assert low.grad.dtype == dtype
+        torch.testing.assert_close(low.grad, high.grad.to(dtype), rtol=0.02, atol=1e-3)  # type: ignore[union-attr]
+
+
+@DIRECT
+def test_autocast_changes_nothing(subject: Subject) -> None:
+    batch = make_batch(Workload(batch_size=9))
+    module = subject.factory()
+    right = module(batch.perturbed, batch.intact, batch.labels)[0]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = module(batch.perturbed, batch.intact, batch.labels)[0]
+    assert torch.equal(loss, right)
+
+
+@DIRECT
+def test_a_second_derivative_is_refused(subject: Subject) -> None:
+    batch = make_batch(Workload(batch_size=5))
+    loss, _ = subject.factory()(batch.perturbed, batch.intact, batch.labels)
+    (gradient,) = torch.autograd.grad(loss, batch.perturbed, create_graph=True)
+    with pytest.raises(RuntimeError, match="differentiated once"):
+        (loss + gradient.norm()).backward()
+
+
+@DIRECT
+def test_only_the_view_that_asks_gets_a_gradient(subject: Subject) -> None:
+    batch = make_batch(Workload(batch_size=5))
+    fixed = batch.intact.detach()
+    loss, _ = subject.factory()(batch.perturbed, fixed, batch.labels)
+    loss.backward()
+    assert batch.perturbed.grad is not None
+    assert fixed.grad is None
+
+
+@DIRECT
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_without_gradients_the_value_is_the_same(subject: Subject, mode: Callable[[], Any]) -> None:
+    batch = make_batch(Workload(batch_size=9, dims=2, nan_density=0.3))
+    module = subject.factory()
+    right = module(batch.perturbed, batch.intact, batch.labels)[0].detach()
+    with mode():
+        loss = module(batch.perturbed, batch.intact, batch.labels)[0]
+    assert not loss.requires_grad
+    assert torch.equal(loss, right)
+
+
+@DIRECT
+@pytest.mark.parametrize(
+    ("shapes", "words"),
+    [
+        (((4, 3), (4, 2), (4, 1)), "both views must be"),
+        (((4, 3), (4, 3), (5, 1)), r"labels must be \[4, D\]"),
+        (((4, 3), (4, 3), (4,)), r"labels must be \[4, D\]"),
+        (((4, 3), (4, 3), (4, 3)), "2 weights for 3 label dimensions"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_named(
+    subject: Subject, shapes: tuple[tuple[int, ...], ...], words: str
+) -> None:
+    module = subject.factory(weights=torch.ones(2))
+    with pytest.raises(ValueError, match=words):
+        module(*(torch.zeros(shape) for shape in shapes))
+
+
+@DIRECT
+@pytest.mark.parametrize(
+    "arguments", [{"temperature": 0.0}, {"temperature": NAN}, {"definition": "other"}]
+)
+def test_arguments_without_a_meaning_are_refused(
+    subject: Subject, arguments: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match="|".join(arguments)):
+        subject.factory(**arguments)
+
+
+@pytest.mark.parametrize("name", ["batched", "scan", "tiled"])
+def test_what_is_beyond_the_note_says_so(name: str) -> None:
+    if name == "tiled":
+        pytest.importorskip("numba")
+    found = implementation(name)
+    assert found.name == name
+    assert found.tags == ("beyond",)
+    assert found.source.startswith("beyond the note")

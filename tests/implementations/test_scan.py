@@ -1,0 +1,130 @@
+"""What is particular to ``scan``: blocks, ranges of exponentials, and that it stands alone."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from supcr_bench.inputs.tensors import make_batch
+from supcr_bench.measure.allocator_events import peak_cpu_bytes
+from supcr_bench.values.case import Workload
+from supcr_bench.values.definition import PAPER, TORCHCELL, Definition
+from tests.implementations.against_reference import WORKLOADS, worst_deviation
+
+BOTH = pytest.mark.parametrize("definition", [TORCHCELL, PAPER], ids=lambda d: d.name)
+
+
+@pytest.fixture
+def scan() -> ModuleType:
+    return importlib.import_module("supcr_bench.implementations.scan")
+
+
+def factory_of(module: ModuleType, definition: Definition) -> object:
+    found = module.IMPLEMENTATION if definition is TORCHCELL else module.PAPER
+    assert found.definition == definition.name
+    return found.factory
+
+
+@BOTH
+@pytest.mark.parametrize("elements", [1, 40, 333, 5000])
+@pytest.mark.parametrize("labels", ["continuous", "tied"])
+def test_the_size_of_a_block_changes_nothing(
+    scan: ModuleType,
+    definition: Definition,
+    elements: int,
+    labels: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(scan.BLOCK_ELEMENTS, "cpu", elements)
+    workload = Workload(batch_size=23, dims=3, nan_density=0.2, labels=labels)
+    assert worst_deviation(factory_of(scan, definition), workload, definition) <= 1
+
+
+@BOTH
+@pytest.mark.parametrize("range_", [0.0, 1e9], ids=["logarithms", "exponentials"])
+@given(workload=WORKLOADS.filter(lambda w: w.temperature >= 0.05))
+@settings(deadline=None, derandomize=True, max_examples=30)
+def test_sums_and_sums_kept_as_logarithms_are_both_right(
+    definition: Definition, range_: float, workload: Workload
+) -> None:
+    scan = importlib.import_module("supcr_bench.implementations.scan")
+    kept = dict(scan.RANGE)
+    scan.RANGE.update(dict.fromkeys(kept, range_))
+    try:
+        assert worst_deviation(factory_of(scan, definition), workload, definition) <= 1
+    finally:
+        scan.RANGE.update(kept)
+
+
+@given(
+    st.lists(st.integers(-4, 4), min_size=2, max_size=9),
+    st.sampled_from([torch.float32, torch.bfloat16, torch.int64]),
+)
+@settings(deadline=None, derandomize=True, max_examples=100)
+def test_a_merge_orders_every_row_by_label_distance(labels: list[int], dtype: torch.dtype) -> None:
+    scan = importlib.import_module("supcr_bench.implementations.scan")
+    y = torch.tensor(sorted(labels)).to(dtype)
+    m = len(y)
+    places = scan.merge(y.unsqueeze(0), 0, m)
+    distance = (y.unsqueeze(0) - y.unsqueeze(1)).abs().double()
+    for i in range(m):
+        order = places.of[0, i].argsort()
+        assert sorted(places.of[0, i].tolist()) == list(range(m))
+        assert int(places.anchors[0, i, 0]) == int(places.of[0, i, i])
+        falling = distance[i][order]
+        assert torch.equal(falling, falling.sort(descending=True).values)
+        row = (places.tied == i).nonzero().flatten()
+        first, last = (
+            (ends[int(row)] if len(row) else torch.arange(m))
+            for ends in (places.first, places.last)
+        )
+        for q in range(m):
+            same = (falling == falling[q]).nonzero().flatten()
+            assert (int(first[q]), int(last[q])) == (int(same[0]), int(same[-1]))
+
+
+def test_no_tensor_of_all_pairs_outlives_its_block(scan: ModuleType) -> None:
+    """Training needs memory of N, once a batch is larger than a block."""
+    module = scan.ScanSupCR()
+    peaks = []
+    for n in (512, 1024):
+        batch = make_batch(Workload(batch_size=n, embedding_size=16))
+
+        def call(batch: object = batch) -> object:
+            loss = module(batch.perturbed, batch.intact, batch.labels)[0]  # type: ignore[attr-defined]
+            loss.backward()
+            return loss
+
+        peaks.append(peak_cpu_bytes(call))
+    assert peaks[1] < 1.3 * peaks[0]
+    assert peaks[1] < 1024 * 1024 * 4 * 3
+
+
+def test_it_can_be_copied_into_another_project(scan: ModuleType, tmp_path: Path) -> None:
+    """The file alone, where this package cannot be imported."""
+    assert scan.__file__ is not None
+    (tmp_path / "loss.py").write_text(Path(scan.__file__).read_text())
+    (tmp_path / "train.py").write_text(
+        "import sys\n"
+        "sys.modules['supcr_bench'] = None\n"
+        "import torch\n"
+        "from loss import ScanSupCR\n"
+        "view = torch.eye(4).requires_grad_()\n"
+        "loss, parts = ScanSupCR()(view, view, torch.tensor([[0.0], [1.0], [3.0], [7.0]]))\n"
+        "loss.backward()\n"
+        "print(float(loss), tuple(parts.shape), bool(view.grad.any()))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "train.py"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    value, rest = done.stdout.split(" ", 1)
+    # Equal similarities: the mean of log |S(i,j)| over pairs, of sizes 1, 2 and 3, for two views.
+    expected = 2 * sum(map(float, torch.tensor([1.0, 2.0, 3.0]).log())) / 3
+    assert float(value) == pytest.approx(expected, rel=1e-6)
+    assert rest.split() == ["(1,)", "True"]

@@ -1,0 +1,144 @@
+"""What is particular to ``tiled``: tiles, threads, its compiled loop, and where it gives way."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+from supcr_bench.inputs.tensors import Batch, make_batch
+from supcr_bench.measure.allocator_events import peak_cpu_bytes
+from supcr_bench.subjects.registry import load, locate
+from supcr_bench.values.case import Workload
+from supcr_bench.values.definition import PAPER, TORCHCELL, Definition
+from supcr_bench.values.errors import SubjectError
+from tests.implementations.against_reference import worst_deviation
+
+BOTH = pytest.mark.parametrize("definition", [TORCHCELL, PAPER], ids=lambda d: d.name)
+NAME = "supcr_bench.implementations.tiled"
+
+
+@pytest.fixture
+def tiled() -> ModuleType:
+    pytest.importorskip("numba")
+    return importlib.import_module(NAME)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
+
+
+def factory_of(module: ModuleType, definition: Definition) -> Any:
+    return (module.IMPLEMENTATION if definition is TORCHCELL else module.PAPER).factory
+
+
+def train(module: ModuleType, batch: Batch) -> tuple[torch.Tensor, ...]:
+    batch.clear_gradients()
+    loss, parts = module.TiledSupCR()(batch.perturbed, batch.intact, batch.labels)
+    loss.backward()
+    assert batch.perturbed.grad is not None
+    assert batch.intact.grad is not None
+    return loss.detach(), parts.detach(), batch.perturbed.grad, batch.intact.grad
+
+
+@BOTH
+@pytest.mark.parametrize("labels", ["continuous", "tied"])
+@pytest.mark.parametrize("tile_bytes", [1, 2000, 10_000])
+def test_the_size_of_a_tile_changes_nothing(
+    tiled: ModuleType,
+    definition: Definition,
+    labels: str,
+    tile_bytes: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tiled, "TILE_BYTES", tile_bytes)
+    workload = Workload(batch_size=29, dims=3, nan_density=0.2, labels=labels)
+    assert worst_deviation(factory_of(tiled, definition), workload, definition) <= 1
+
+
+@BOTH
+@pytest.mark.parametrize("temperature", [0.1, 0.01])
+def test_the_loop_is_right_before_it_is_compiled(
+    tiled: ModuleType,
+    definition: Definition,
+    temperature: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tiled, "sweep_anchors", tiled.sweep_anchors.py_func)
+    workload = Workload(
+        batch_size=11, dims=2, nan_density=0.2, labels="tied", temperature=temperature
+    )
+    assert worst_deviation(factory_of(tiled, definition), workload, definition) <= 1
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_threads_share_the_anchors_and_change_no_bit(
+    tiled: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = make_batch(Workload(batch_size=203, dims=2, nan_density=0.2, embedding_size=8))
+    monkeypatch.setattr(tiled, "TILE_BYTES", 2**16)
+    monkeypatch.setattr(tiled, "ELEMENTS_PER_THREAD", 2**40)
+    assert tiled.thread_count(2**30) == 1
+    alone = train(tiled, batch)
+    monkeypatch.setattr(tiled, "ELEMENTS_PER_THREAD", 1)
+    assert tiled.thread_count(2**30) == 2
+    for _ in range(3):
+        assert all(map(torch.equal, alone, train(tiled, batch)))
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_an_error_in_a_thread_is_raised(tiled: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise MemoryError("no room in the loop")
+
+    monkeypatch.setattr(tiled, "sweep_anchors", fail)
+    monkeypatch.setattr(tiled, "ELEMENTS_PER_THREAD", 1)
+    with pytest.raises(MemoryError, match="no room in the loop"):
+        train(tiled, make_batch(Workload(batch_size=64)))
+
+
+def test_memory_grows_with_the_rows_and_not_with_the_pairs(
+    tiled: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiled, "TILE_BYTES", 2**16)
+    peaks = []
+    for n in (256, 512, 1024):
+        batch = make_batch(Workload(batch_size=n, embedding_size=16))
+        train(tiled, batch)
+        peaks.append(peak_cpu_bytes(lambda batch=batch: train(tiled, batch)))  # type: ignore[misc]
+    assert peaks[2] - peaks[1] == pytest.approx(2 * (peaks[1] - peaks[0]), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("temperature", "dtype"), [(0.001, torch.float32), (0.1, torch.bfloat16), (0.1, torch.int64)]
+)
+def test_where_the_loop_does_not_apply_scan_takes_over(
+    tiled: ModuleType,
+    temperature: float,
+    dtype: torch.dtype,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise AssertionError("not for this loop")
+
+    monkeypatch.setattr(tiled, "sweep_anchors", fail)
+    batch = make_batch(Workload(batch_size=9, labels="tied"))
+    scan = importlib.import_module("supcr_bench.implementations.scan")
+    inputs = (batch.perturbed, batch.intact, batch.labels.to(dtype))
+    own, other = (
+        loss(temperature=temperature)(*inputs)[0] for loss in (tiled.TiledSupCR, scan.ScanSupCR)
+    )
+    assert torch.equal(own, other)
+
+
+def test_without_numba_it_is_unavailable_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.delitem(sys.modules, NAME, raising=False)
+    with pytest.raises(SubjectError, match=r"tiled cannot be imported: .*needs numba: pip install"):
+        load(locate("tiled"))
