@@ -33,9 +33,9 @@ except ImportError as error:
         "its compiled loop needs numba: pip install 'supcr-bench[fast]', or pip install numba"
     ) from error
 
-TILE_BYTES = 2**23
+TILE_BYTES = 2**22
 """Of a tile's similarities, and again of its gradient."""
-ANCHORS_AT_ONCE = 8
+ANCHORS_AT_ONCE = 32
 """How many anchors a thread takes on before it asks for more."""
 ELEMENTS_PER_THREAD = 2**17
 """Pairs of a tile, in all dimensions, that are worth a further thread."""
@@ -57,13 +57,13 @@ class TiledSupCR(ScanSupCR):
         slope: Tensor | None,
     ) -> None:
         """Add the losses of all dimensions, and their derivative, as :class:`ScanSupCR` does."""
-        compiled = (
+        fits = (
             units.device.type == "cpu"
             and ranked.labels.dtype in (torch.float32, torch.float64)
             and 2 / options.temperature <= RANGE[torch.float64]
             and max(ranked.counts, default=0) >= 2
         )
-        add = add_tiles if compiled else ScanSupCR.add_parts
+        add = add_tiles if fits else ScanSupCR.add_parts
         add(ranked, units, arriving, options, parts, slope)
 
 
@@ -106,9 +106,10 @@ def add_tiles(
     threads = thread_count(size * rows * dims)
     buffers = [
         numpy_views(
-            torch.empty(rows, dtype=torch.int32),
-            torch.empty(rows, dtype=ranked.labels.dtype),
-            torch.empty(2, rows, dtype=torch.float64),
+            torch.empty(4, rows, dtype=torch.int32),
+            torch.empty(4, rows, dtype=ranked.labels.dtype),
+            torch.empty(2, rows, dtype=wide),
+            torch.empty(2, rows, dtype=wide),
         )
         for _ in range(threads)
     ]
@@ -172,7 +173,159 @@ def sweep_tile(
         sweep_anchors(start, first, last, *rules, *arrays, *buffers)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+compiled = njit(nogil=True, cache=True, error_model="numpy")
+
+
+@compiled  # type: ignore[untyped-decorator]
+def merge_rows(labels: Any, own: Any, m: int, at: Any, distance: Any) -> None:
+    """The places of four rows in order of label distance, farthest first, and the distances.
+
+    Each step takes the farther end of what is left of a row. Four rows at once, because a step
+    waits for the one before it and the processor has time for three others.
+
+    Args:
+        labels: [D's M or more] rising.
+        own: [4] labels of the anchors.
+        m: how many labels there are.
+        at: [4, M or more] places, set.
+        distance: [4, M or more] distances, as the labels' dtype rounds them, set.
+    """
+    own0, own1, own2, own3 = own[0], own[1], own[2], own[3]
+    low0 = low1 = low2 = low3 = 0
+    for q in range(m):
+        left = m - 1 - q
+        below, above = own0 - labels[low0], labels[low0 + left] - own0
+        at[0, q] = low0 if below >= above else low0 + left
+        distance[0, q] = max(below, above)
+        low0 += below >= above
+        below, above = own1 - labels[low1], labels[low1 + left] - own1
+        at[1, q] = low1 if below >= above else low1 + left
+        distance[1, q] = max(below, above)
+        low1 += below >= above
+        below, above = own2 - labels[low2], labels[low2 + left] - own2
+        at[2, q] = low2 if below >= above else low2 + left
+        distance[2, q] = max(below, above)
+        low2 += below >= above
+        below, above = own3 - labels[low3], labels[low3 + left] - own3
+        at[3, q] = low3 if below >= above else low3 + left
+        distance[3, q] = max(below, above)
+        low3 += below >= above
+
+
+@compiled  # type: ignore[untyped-decorator]
+def any_tie(distance: Any, m: int) -> bool:
+    """Whether two neighbours are at the same distance."""
+    same = 0
+    for q in range(1, m):
+        same += distance[q] == distance[q - 1]
+    return same > 0
+
+
+@compiled  # type: ignore[untyped-decorator]
+def put_last(at: Any, distance: Any, m: int, place: int) -> None:
+    """Move the anchor behind all others that are at distance 0 too."""
+    q = m - 1
+    while at[q] != place:
+        q -= 1
+    at[q] = at[m - 1]
+    at[m - 1] = place
+
+
+@compiled  # type: ignore[untyped-decorator]
+def sweep_row(
+    at: Any,
+    distance: Any,
+    m: int,
+    place: int,
+    order: Any,
+    terms0: Any,
+    terms1: Any,
+    contrast: Any,
+    inverse: Any,
+    floor: float,
+    batch: int,
+) -> float:
+    """Sum of the logarithms of an anchor's contrasts, in both views.
+
+    Args:
+        at: [M or more] places, farthest first; becomes the columns, the anchor's own last.
+        distance: [M or more] in that order.
+        m: how many labels there are.
+        place: the anchor's own.
+        order: [M or more] the column at each place.
+        terms0: [R] exp((cosine - 1) / tau) of the first view.
+        terms1: [R] of the second.
+        contrast: [2, M or more] is set to the sum over each candidate set.
+        inverse: [2, M or more] is set to the sum of 1/contrast over all partners no farther.
+        floor: of a contrast.
+        batch: how many contrasts may be multiplied before their logarithm is taken.
+    """
+    tied = any_tie(distance, m)
+    if tied:
+        put_last(at, distance, m, place)
+    sum0 = 0.0
+    sum1 = 0.0
+    for q in range(m):
+        column = order[at[q]]
+        at[q] = column
+        sum0 += terms0[column]
+        sum1 += terms1[column]
+        contrast[0, q] = sum0
+        contrast[1, q] = sum1
+    if tied:
+        for q in range(m - 2, -1, -1):
+            if distance[q] == distance[q + 1]:
+                contrast[0, q] = contrast[0, q + 1]
+                contrast[1, q] = contrast[1, q + 1]
+    for v in range(2):
+        for q in range(m - 1):
+            z = contrast[v, q]
+            inverse[v, q] = 0 if z < floor else 1 / z
+            contrast[v, q] = floor if z < floor else z
+    total = 0.0
+    sum0 = 0.0
+    sum1 = 0.0
+    end = m - 1
+    while end > 0:
+        begin = max(end - batch, 0)
+        product0 = 1.0
+        product1 = 1.0
+        for q in range(end - 1, begin - 1, -1):
+            sum0 += inverse[0, q]
+            sum1 += inverse[1, q]
+            inverse[0, q] = sum0
+            inverse[1, q] = sum1
+            product0 *= contrast[0, q]
+            product1 *= contrast[1, q]
+        total += np.log(product0) + np.log(product1)
+        end = begin
+    if tied:
+        for q in range(1, m - 1):
+            if distance[q] == distance[q - 1]:
+                inverse[0, q] = inverse[0, q - 1]
+                inverse[1, q] = inverse[1, q - 1]
+    return total
+
+
+@compiled  # type: ignore[untyped-decorator]
+def add_weights(
+    at: Any,
+    m: int,
+    terms0: Any,
+    terms1: Any,
+    inverse: Any,
+    factor: float,
+    weights0: Any,
+    weights1: Any,
+) -> None:
+    """Add an anchor's derivative by its cosines; arguments as in :func:`sweep_row`."""
+    for q in range(m - 1):
+        column = at[q]
+        weights0[column] += factor * (inverse[0, q] * terms0[column] - 1)
+        weights1[column] += factor * (inverse[1, q] * terms1[column] - 1)
+
+
+@compiled  # type: ignore[untyped-decorator]
 def sweep_anchors(
     start: int,
     first: int,
@@ -192,8 +345,9 @@ def sweep_anchors(
     at: Any,
     distance: Any,
     contrast: Any,
+    inverse: Any,
 ) -> None:
-    """The rows of some anchors: logarithms of their contrasts, and weights of their similarities.
+    """The rows of some anchors: logarithms of their contrasts, and weights of their cosines.
 
     Args:
         start: first anchor of the tile.
@@ -211,91 +365,62 @@ def sweep_anchors(
         places: [D, R] where each row stands in ``order``, -1 without a label.
         factors: [D] of each dimension in the derivative.
         logarithms: [D, R] set to the sum of the logarithms of each anchor's contrasts.
-        at: [R] the row's columns, farthest first.
-        distance: [R] their label distances.
-        contrast: [2, R] running sums of the terms.
+        at: [4, R] for :func:`merge_rows`.
+        distance: [4, R] likewise.
+        contrast: [2, R] for :func:`sweep_row`.
+        inverse: [2, R] likewise.
     """
     for i in range(first, stop):
-        t = i - start
         if gradient:
-            weights[0, t, :] = 0
-            weights[1, t, :] = 0
+            weights[:, i - start] = 0
         if not self_when_tied:
-            terms[0, t, i] = 0
-            terms[1, t, i] = 0
-        for c in range(len(counts)):
-            m = counts[c]
-            p = places[c, i]
-            if p < 0 or m < 2:
-                continue
-            # From both ends inwards, the farther one next.
-            own = labels[c, p]
-            low = 0
-            high = m - 1
-            sum0 = 0.0
-            sum1 = 0.0
-            for q in range(m):
-                below = own - labels[c, low]
-                above = labels[c, high] - own
-                is_below = below >= above
-                distance[q] = below if is_below else above
-                column = order[c, low if is_below else high]
-                low += is_below
-                high -= not is_below
-                at[q] = column
-                sum0 += terms[0, t, column]
-                sum1 += terms[1, t, column]
-                contrast[0, q] = sum0
-                contrast[1, q] = sum1
-            # And back, one tie at a time; a contrast that is alone is a tie of one.
-            reach0 = 0.0
-            reach1 = 0.0
-            product0 = 1.0
-            product1 = 1.0
-            held = 0
-            total = 0.0
-            last = m - 1
-            while last >= 0:
-                begin = last
-                while begin > 0 and distance[begin - 1] == distance[last]:
-                    begin -= 1
-                partners = last - begin + 1
-                if distance[last] == 0:
-                    partners -= 1
-                if partners > 0:
-                    sum0 = contrast[0, last]
-                    sum1 = contrast[1, last]
-                    if sum0 < floor:
-                        sum0 = floor
-                    else:
-                        reach0 += partners / sum0
-                    if sum1 < floor:
-                        sum1 = floor
-                    else:
-                        reach1 += partners / sum1
-                    if partners == 1:
-                        product0 *= sum0
-                        product1 *= sum1
-                        held += 1
-                        if held == batch:
-                            total += np.log(product0) + np.log(product1)
-                            product0 = 1.0
-                            product1 = 1.0
-                            held = 0
-                    else:
-                        total += partners * (np.log(sum0) + np.log(sum1))
-                    if gradient:
-                        for q in range(begin, last + 1):
-                            column = at[q]
-                            if column != i:
-                                weights[0, t, column] += factors[c] * (
-                                    reach0 * terms[0, t, column] - 1
-                                )
-                                weights[1, t, column] += factors[c] * (
-                                    reach1 * terms[1, t, column] - 1
-                                )
-                last = begin - 1
-            logarithms[c, i] = total + np.log(product0) + np.log(product1)
+            terms[:, i - start, i] = 0
+    anchors = np.empty(4, np.int64)
+    own = np.empty(4, labels.dtype)
+    for c in range(len(counts)):
+        m = counts[c]
+        if m < 2:
+            continue
+        i = first
+        while i < stop:
+            some = 0
+            while i < stop and some < 4:
+                if places[c, i] >= 0:
+                    anchors[some] = i
+                    own[some] = labels[c, places[c, i]]
+                    some += 1
+                i += 1
+            if some == 0:
+                break
+            own[some:] = own[0]
+            merge_rows(labels[c], own, m, at, distance)
+            for a in range(some):
+                anchor = anchors[a]
+                t = anchor - start
+                logarithms[c, anchor] = sweep_row(
+                    at[a],
+                    distance[a],
+                    m,
+                    places[c, anchor],
+                    order[c],
+                    terms[0, t],
+                    terms[1, t],
+                    contrast,
+                    inverse,
+                    floor,
+                    batch,
+                )
+                if gradient:
+                    add_weights(
+                        at[a],
+                        m,
+                        terms[0, t],
+                        terms[1, t],
+                        inverse,
+                        factors[c],
+                        weights[0, t],
+                        weights[1, t],
+                    )
 
 
 IMPLEMENTATION = Implementation(
