@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # An editable install with its extras, at the versions that CI pins.
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: setup check check-workflows format test gate bench self-test false-alarms cross-check gate-study clean
+.PHONY: setup check check-workflows format test gate bench self-test false-alarms cross-check gate-study floor clean
 
 setup: $(VENV)/.installed
 
@@ -55,6 +55,10 @@ cross-check: setup
 # How often the gate cries wolf and what it misses, on this machine; two hours, and nothing else on it.
 gate-study: setup
 	$(BIN)/python -m tests.studies.gate_study
+
+# What is beyond the note beside the note and beside the floor, some minutes.
+floor: setup
+	$(BIN)/python -m tests.studies.floor
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache

@@ -34,9 +34,10 @@ SMALLEST_NORM = 1e-12
 """Floor of an embedding's norm, as in ``torch.nn.functional.normalize``."""
 RANGE = {torch.float32: 60.0, torch.float64: 590.0}
 """Up to this 2 / tau a dtype holds the exponentials of a row, their sums and their inverses."""
-BLOCK_ELEMENTS = {"cpu": 2**17}
-"""Elements of a block of anchors' rows, in both views together: what a processor's cache holds."""
-BLOCK_ELEMENTS_ELSEWHERE = 2**24
+ANCHORS = 128
+"""Rows of a block on a CPU, where it is kept in cache; at least, elsewhere."""
+ELEMENTS = 2**24
+"""Of a block elsewhere, in both views together: enough to keep an accelerator busy."""
 
 
 class Options(NamedTuple):
@@ -65,18 +66,15 @@ class Ranked(NamedTuple):
 
 
 class Places(NamedTuple):
-    """Rows of a block of anchors in order of label distance, farthest first.
+    """Rows of a block of anchors in order of label distance, all [C, B, M].
 
-    ``of`` [C, B, M] is the place of each k, ``anchors`` [C, B, 1] that of the anchor itself. For
-    the ``tied`` rows, of C * B, ``first`` and ``last`` [tied, M] give for each place the first and
-    the last one at the same distance.
+    ``of`` is the place of each k, farthest first, and ``reach`` the last place of its tie, nearest
+    first. ``ending`` says for each place, farthest first, how many partners' tie ends there.
     """
 
     of: Tensor
-    anchors: Tensor
-    tied: Tensor
-    first: Tensor
-    last: Tensor
+    reach: Tensor
+    ending: Tensor
 
 
 AddParts = Callable[[Ranked, Tensor, Tensor | None, Options, Tensor, Tensor | None], None]
@@ -166,10 +164,9 @@ class ScanSupCR(nn.Module):
             parts: [D], added to.
             slope: [2, R, d], added to if given.
         """
-        most = block_elements(units.device)
         for m, dims in alike(ranked.counts):
-            # Dimensions with as many labels are taken together while one block holds them.
-            together = max(most // (2 * m * m), 1)
+            # Dimensions with as many labels are taken together while a block is no larger for it.
+            together = max(anchors_at_once(units.device, m) // m, 1)
             for at in range(0, len(dims), together):
                 group = dims[at : at + together]
                 order, labels = ranked.order[group, :m], ranked.labels[group, :m]
@@ -298,9 +295,9 @@ def sum_dtype(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-def block_elements(device: torch.device) -> int:
-    """How many elements of rows to handle at once."""
-    return BLOCK_ELEMENTS.get(device.type, BLOCK_ELEMENTS_ELSEWHERE)
+def anchors_at_once(device: torch.device, m: int) -> int:
+    """How many rows of M elements make a block."""
+    return ANCHORS if device.type == "cpu" else max(ELEMENTS // (2 * m), ANCHORS)
 
 
 def rank(labels: Tensor) -> Ranked:
@@ -335,28 +332,33 @@ def rows_of_group(
     ``order`` and ``labels`` are [C, M], ``units`` is [2, R, d].
     """
     dims, m = order.shape
-    own = units[:, order]  # [2, C, M, d]
+    own = units[:, order].flatten(0, 1)  # [2 C, M, d]
     total = torch.zeros(dims, dtype=sum_dtype(units.device), device=units.device)
     slope = torch.zeros_like(own) if sloping else None
-    anchors = max(block_elements(units.device) // (2 * dims * m), 1)
+    anchors = anchors_at_once(units.device, m)
     for start in range(0, m, anchors):
-        block = slice(start, start + anchors)
-        places = merge(labels, start, min(start + anchors, m))
-        logits = (own[:, :, block] / options.temperature) @ own.mT
+        some = own[:, start : start + anchors]
+        logits = torch.bmm(some / options.temperature, own.mT).sub_(1 / options.temperature)
+        places = merge(labels, start, min(start + anchors, m), units.dtype)
+        logits = logits.view(2, dims, -1, m)
         block_total, weights = scan_block(logits, places, start, options, sloping)
         total += block_total
-        if slope is None or weights is None:
-            continue
-        if anchors >= m:
-            slope = (weights + weights.mT) @ own
-        else:
-            slope[:, :, block] += weights @ own
-            slope += weights.mT @ own[:, :, block]
-    return total, slope
+        if slope is not None and weights is not None:
+            weights = weights.flatten(0, 1)
+            slope[:, start : start + anchors].baddbmm_(weights, own)
+            slope.baddbmm_(weights.mT, some)
+    return total, None if slope is None else slope.view(2, dims, m, -1)
 
 
-def merge(labels: Tensor, start: int, stop: int) -> Places:
-    """Order the rows of some anchors by label distance; ``labels`` is [C, M], rising."""
+def merge(labels: Tensor, start: int, stop: int, dtype: torch.dtype) -> Places:
+    """Order the rows of some anchors by label distance.
+
+    Args:
+        labels: [C, M], rising.
+        start: first anchor of the block.
+        stop: the one after its last.
+        dtype: of the counts.
+    """
     m = labels.shape[1]
     signed = labels.unsqueeze(1) - labels[:, start:stop].unsqueeze(2)  # rounded, rising along k
     if signed.dtype in (torch.float16, torch.bfloat16):
@@ -365,19 +367,15 @@ def merge(labels: Tensor, start: int, stop: int) -> Places:
     # Farther than k are, on its own side, all beyond it; on the other, what a search counts.
     apart = k - torch.searchsorted(signed, -signed)
     of = torch.where(signed < 0, apart, -1 - apart).add_(m)
-    anchors = of.diagonal(start, 1, 2).unsqueeze(2)
     distance = torch.empty_like(signed).scatter_(2, of, signed.abs())
-    same = (distance[..., 1:] == distance[..., :-1]).flatten(0, 1)
-    tied = same.any(dim=1).nonzero().squeeze(1)
-    # Where the next place is not at the same distance, a tie ends, and the next one begins.
-    same = same[tied]
-    first = k.repeat(len(tied), 1)
-    last = first.clone()
-    first[:, 1:].masked_fill_(same, 0)
-    last[:, :-1].masked_fill_(same, m - 1)
-    first = first.cummax(dim=1).values
-    last = last.flip(1).cummin(dim=1).values.flip(1)
-    return Places(of, anchors, tied, first, last)
+    same = distance[..., 1:] == distance[..., :-1]
+    first = k.repeat(*of.shape[:2], 1)
+    first[..., 1:].masked_fill_(same, 0)
+    first = first.cummax(dim=2).values
+    ending = (k + 1 - first).to(dtype)
+    ending[..., :-1].masked_fill_(same, 0)
+    ending[..., -1] -= 1  # the anchor, which is no partner
+    return Places(of, (m - 1 - first).gather(2, of), ending)
 
 
 def scan_block(
@@ -386,7 +384,7 @@ def scan_block(
     """Sum of -log(exp s(i,j) / Z(i,j)) over j != i, and its derivative by s.
 
     Args:
-        logits: [2, C, B, M] s of the block's anchors with all; overwritten.
+        logits: [2, C, B, M] s of the block's anchors with all, less 1 / tau; overwritten.
         places: the order of each row by label distance.
         start: first anchor of the block.
         options: temperature, eps and the rule for ties.
@@ -395,38 +393,34 @@ def scan_block(
     Returns:
         [C] sums over both views, and [2, C, B, M] the derivative, with 0 at the anchor itself.
     """
-    logits -= 1 / options.temperature
     in_logarithms, dtype = how_to_sum(logits, options.temperature)
-    nothing = -math.inf if in_logarithms else 0.0
-    of = places.of.expand(logits.shape)
-    anchors = places.anchors.expand(*logits.shape[:3], 1)
+    of, ending = places.of.expand(logits.shape), places.ending.to(dtype)
     numerators = logits.sum(dim=(0, 2, 3)) - logits.diagonal(start, 2, 3).sum(dim=(0, 2))
     terms = logits if in_logarithms else logits.to(dtype).exp_()
     if not options.self_when_tied:
-        terms.diagonal(start, 2, 3).fill_(nothing)
+        terms.diagonal(start, 2, 3).fill_(-math.inf if in_logarithms else 0)
 
     # Z at every place, farthest first.
     contrast = running_sum(torch.empty_like(terms).scatter_(3, of, terms), in_logarithms)
-    share_ties(contrast, places.tied, places.last)
-    contrast.scatter_(3, anchors, 0.0 if in_logarithms else 1.0)
     below = None
     if options.log_floor > -2.02 / options.temperature:  # what a single candidate can come to
         floor = options.log_floor if in_logarithms else math.exp(options.log_floor)
         below = contrast < floor
         contrast.clamp_(min=floor)
+    else:
+        # Empty is only what no tie ends at, and counts 0 times.
+        contrast.clamp_(min=-1e30 if in_logarithms else torch.finfo(dtype).tiny)
     logarithms = contrast if in_logarithms else contrast.log()
-    total = (logarithms.sum(dim=(0, 2, 3)) - numerators).to(sum_dtype(logits.device))
+    total = ((logarithms * ending).sum(dim=(0, 2, 3)) - numerators).to(sum_dtype(logits.device))
     if not sloping:
         return total, None
 
     # The sum of 1/Z over all partners up to every place, nearest first.
-    inverse = contrast.neg_() if in_logarithms else contrast.reciprocal_()
-    inverse.scatter_(3, anchors, nothing)
+    inverse = ending.log() - contrast if in_logarithms else ending / contrast
     if below is not None:
-        inverse.masked_fill_(below, nothing)
-    reach = running_sum(inverse.flip(3), in_logarithms).flip(3)
-    share_ties(reach, places.tied, places.first)
-    reach = reach.gather(3, of)
+        inverse.masked_fill_(below, -math.inf if in_logarithms else 0)
+    reach = running_sum(inverse.flip(3), in_logarithms)
+    reach = reach.gather(3, places.reach.expand(logits.shape))
     mass = reach.add_(terms).exp_() if in_logarithms else reach.mul_(terms)
     weights = mass.sub_(1).to(logits.dtype)
     weights.diagonal(start, 2, 3).zero_()
@@ -443,13 +437,6 @@ def how_to_sum(logits: Tensor, temperature: float) -> tuple[bool, torch.dtype]:
 def running_sum(x: Tensor, in_logarithms: bool) -> Tensor:
     """Along the last dimension."""
     return x.logcumsumexp(dim=-1) if in_logarithms else x.cumsum(dim=-1)
-
-
-def share_ties(sums: Tensor, tied: Tensor, end: Tensor) -> None:
-    """Give each member of a tie the running sum at its end; ``sums`` [2, C, B, M] is changed."""
-    if len(tied):
-        rows = sums.view(2, -1, sums.shape[-1])
-        rows[:, tied] = rows[:, tied].gather(2, end.expand(2, *end.shape))
 
 
 try:

@@ -70,7 +70,7 @@ def _length(tensor: Tensor, dim: int = -1) -> int:
 
 
 def _elements(schema: Any, arguments: tuple[Any, ...], named: dict[str, Any], output: Any) -> int:
-    name = schema.name
+    name = schema.name.removesuffix("_")  # in place or not, the work is the same
     given = list(_tensors(arguments))
     written = sum(t.numel() for t in _tensors(output))
     if name in _PRODUCTS:

@@ -19,6 +19,7 @@ from tests.implementations.against_reference import worst_deviation
 
 BOTH = pytest.mark.parametrize("definition", [TORCHCELL, PAPER], ids=lambda d: d.name)
 NAME = "supcr_bench.implementations.tiled"
+LOOP = "supcr_bench.implementations._tiled_loop"
 
 
 @pytest.fixture
@@ -49,15 +50,15 @@ def train(module: ModuleType, batch: Batch) -> tuple[torch.Tensor, ...]:
 
 @BOTH
 @pytest.mark.parametrize("labels", ["continuous", "tied"])
-@pytest.mark.parametrize("tile_bytes", [1, 2000, 10_000])
+@pytest.mark.parametrize("tile", [1, 7, 28])
 def test_the_size_of_a_tile_changes_nothing(
     tiled: ModuleType,
     definition: Definition,
     labels: str,
-    tile_bytes: int,
+    tile: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tiled, "TILE_BYTES", tile_bytes)
+    monkeypatch.setattr(tiled, "TILE", tile)
     workload = Workload(batch_size=29, dims=3, nan_density=0.2, labels=labels)
     assert worst_deviation(factory_of(tiled, definition), workload, definition) <= 1
 
@@ -70,7 +71,10 @@ def test_the_loop_is_right_before_it_is_compiled(
     temperature: float,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tiled, "sweep_anchors", tiled.sweep_anchors.py_func)
+    loop = importlib.import_module(LOOP)
+    for name in ("merge_rows", "any_tie", "put_last", "sweep_row", "add_weights", "sweep_anchors"):
+        monkeypatch.setattr(loop, name, getattr(loop, name).py_func)
+    monkeypatch.setattr(tiled, "sweep_anchors", loop.sweep_anchors)
     workload = Workload(
         batch_size=11, dims=2, nan_density=0.2, labels="tied", temperature=temperature
     )
@@ -82,7 +86,7 @@ def test_threads_share_the_anchors_and_change_no_bit(
     tiled: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = make_batch(Workload(batch_size=203, dims=2, nan_density=0.2, embedding_size=8))
-    monkeypatch.setattr(tiled, "TILE_BYTES", 2**16)
+    monkeypatch.setattr(tiled, "TILE", 32)
     monkeypatch.setattr(tiled, "ELEMENTS_PER_THREAD", 2**40)
     assert tiled.thread_count(2**30) == 1
     alone = train(tiled, batch)
@@ -106,9 +110,9 @@ def test_an_error_in_a_thread_is_raised(tiled: ModuleType, monkeypatch: pytest.M
 def test_memory_grows_with_the_rows_and_not_with_the_pairs(
     tiled: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tiled, "TILE_BYTES", 2**16)
+    monkeypatch.setattr(tiled, "TILE", 32)
     peaks = []
-    for n in (256, 512, 1024):
+    for n in (128, 256, 512):
         batch = make_batch(Workload(batch_size=n, embedding_size=16))
         train(tiled, batch)
         peaks.append(peak_cpu_bytes(lambda batch=batch: train(tiled, batch)))  # type: ignore[misc]
@@ -139,6 +143,7 @@ def test_where_the_loop_does_not_apply_scan_takes_over(
 
 def test_without_numba_it_is_unavailable_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numba", None)
-    monkeypatch.delitem(sys.modules, NAME, raising=False)
+    for name in (NAME, LOOP):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     with pytest.raises(SubjectError, match=r"tiled cannot be imported: .*needs numba: pip install"):
         load(locate("tiled"))

@@ -65,6 +65,12 @@ def test_a_product_counts_its_multiplications_and_a_sort_its_comparisons() -> No
     assert count_work(lambda: torch.searchsorted(x, x[:4])).elements == 4 * 3
 
 
+def test_a_product_counts_the_same_in_place() -> None:
+    into, one, other = torch.zeros(2, 3, 7), torch.ones(2, 3, 5), torch.ones(2, 5, 7)
+    anew = count_work(lambda: torch.baddbmm(into, one, other)).elements
+    assert count_work(lambda: into.baddbmm_(one, other)).elements == anew == 2 * 3 * 5 * 7
+
+
 def test_views_are_launched_and_work_on_nothing() -> None:
     x = torch.ones(4, 6)
     assert count_work(lambda: x.t().unsqueeze(0)) == Work(2, 0, 0, 0)
