@@ -1,18 +1,20 @@
 """supcr-bench: is an implementation of the SupCR loss right, what does it cost, did it get worse?
 
 From Python, ``supcr_bench.load("latest")`` gives a run, its environment, and a DataFrame with one
-row a result. Nothing heavy is imported before it is used.
+row a result, ``supcr_bench.verify(Loss)`` what is wrong with a loss, and ``supcr_bench.SupCRLoss``
+is one with nothing wrong. Nothing heavy is imported before it is used.
 """
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from supcr_bench.implementations._loss import SupCRLoss  # type: ignore[import-not-found]
     from supcr_bench.store.run import Run
     from supcr_bench.store.run import load_run as load
     from supcr_bench.verification.python_api import verify
 
 __version__ = "0.1.0"
-__all__ = ["Run", "__version__", "load", "verify"]
+__all__ = ["Run", "SupCRLoss", "__version__", "load", "verify"]
 
 
 def __getattr__(name: str) -> object:
@@ -28,4 +30,9 @@ def __getattr__(name: str) -> object:
         from supcr_bench.verification.python_api import verify
 
         return verify
+    if name == "SupCRLoss":
+        # By name: type checkers find the folder at the top of a checkout, not in this package.
+        from importlib import import_module
+
+        return import_module("supcr_bench.implementations._loss").SupCRLoss
     raise AttributeError(f"module 'supcr_bench' has no attribute {name!r}")

@@ -1,0 +1,50 @@
+"""The loss for people who train: the fastest of this package that the machine can run."""
+
+import importlib
+from functools import cache
+
+from torch import Tensor
+
+from .scan import Options, Ranked, ScanSupCR
+
+
+class SupCRLoss(ScanSupCR):
+    """SupCR, right at any temperature and on any device, in N^2.
+
+    On a CPU it runs the compiled loop of ``tiled`` where numba is installed
+    (``pip install 'supcr-bench[fast]'``), and ``scan`` otherwise and elsewhere. Both give the same
+    numbers, so that nothing but time depends on it.
+
+    Args:
+        temperature: tau, which divides the cosine similarities.
+        weights: one weight per label dimension, normalised to sum to one; equal ones by default.
+        eps: floor of each denominator; 1e-7 for ``torchcell`` and none for ``paper`` by default.
+        definition: ``torchcell`` (the anchor is a candidate of partners whose label ties with its
+            own) or ``paper`` (never).
+    """
+
+    @staticmethod
+    def add_parts(
+        ranked: Ranked,
+        units: Tensor,
+        arriving: Tensor | None,
+        options: Options,
+        parts: Tensor,
+        slope: Tensor | None,
+    ) -> None:
+        """Add the losses of all dimensions, and their derivative, by the faster way."""
+        way = fastest(units.device.type)
+        way.add_parts(ranked, units, arriving, options, parts, slope)
+
+
+@cache
+def fastest(device_type: str) -> type[ScanSupCR]:
+    """The implementation for a kind of device."""
+    if device_type != "cpu":
+        return ScanSupCR
+    try:
+        tiled = importlib.import_module(".tiled", __package__)
+    except ImportError:  # numba is an extra
+        return ScanSupCR
+    found: type[ScanSupCR] = tiled.TiledSupCR
+    return found
