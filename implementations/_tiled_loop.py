@@ -28,7 +28,7 @@ def merge_rows(labels: Any, own: Any, m: int, at: Any, distance: Any) -> None:
     waits for the one before it and the processor has time for three others.
 
     Args:
-        labels: [D's M or more] rising.
+        labels: [M or more] rising.
         own: [4] labels of the anchors.
         m: how many labels there are.
         at: [4, M or more] places, set.

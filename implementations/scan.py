@@ -82,7 +82,9 @@ AddParts = Callable[[Ranked, Tensor, Tensor | None, Options, Tensor, Tensor | No
 
 
 class ScanSupCR(nn.Module):
-    """SupCR by running sums: N^2 work, stable at low temperature, no graph of N x N tensors.
+    """SupCR by running sums: stable at low temperature, no graph of N x N tensors.
+
+    Its work is N^2, and one binary search for each pair.
 
     Args:
         temperature: tau, which divides the cosine similarities.
@@ -452,7 +454,7 @@ else:
         title="Running sums along merged rows, direct gradient",
         source="beyond the note",
         factory=ScanSupCR,
-        claimed_time="N^2",
+        claimed_time="N^2 log N",
         claimed_memory="N",
         tags=("beyond",),
     )

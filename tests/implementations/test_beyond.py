@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from supcr_bench.analysis.counted_growth import Size, judge_counted
 from supcr_bench.inputs.tensors import make_batch
-from supcr_bench.values.case import Workload
+from supcr_bench.values.case import PASSES, Pass, Workload
 from supcr_bench.values.definition import DEFINITIONS
 from tests.examples import NAN, NOTE_OUTPUT, implementation, note_views, prints_as
 from tests.implementations.against_reference import WORKLOADS, worst_deviation
+from tests.implementations.test_growth_of_counts import costs
 
 NEEDS_NUMBA = pytest.mark.skipif(
     importlib.util.find_spec("numba") is None, reason="numba is an extra: fast"
@@ -280,6 +282,23 @@ def test_arguments_without_a_meaning_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match="|".join(arguments)):
         subject.factory(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("subject", "law"),
+    [
+        *(pytest.param(*p.values, "N^2 log N", id="batched") for p in with_marks(BATCHED)),
+        *(pytest.param(*p.values, "N^2 log N", id="scan") for p in with_marks(SCAN)),
+        *(pytest.param(*p.values, "N^2", id="tiled", marks=p.marks) for p in with_marks(TILED)),
+    ],
+)
+@pytest.mark.parametrize("pass_", PASSES)
+def test_work_grows_alike_in_forward_and_training(subject: Subject, law: str, pass_: Pass) -> None:
+    """Up to sizes of several blocks and tiles. What ``scan`` adds to N^2 is a binary search."""
+    sizes = (16, 32, 64, 96, 128, 192, 256, 384, 512)
+    work = [costs(subject.name, n, pass_)[1] for n in sizes]
+    verdict = judge_counted(tuple(Size(n, n) for n in sizes), tuple(map(float, work)))
+    assert verdict.law == law
 
 
 @pytest.mark.parametrize("name", ["batched", "scan", "tiled"])
