@@ -66,14 +66,12 @@ class Ranked(NamedTuple):
 
 
 class Places(NamedTuple):
-    """Rows of a block of anchors in order of label distance, all [C, B, M].
+    """Rows of a block of anchors in order of label distance, farthest first, all [C, B, M].
 
-    ``of`` is the place of each k, farthest first, and ``reach`` the last place of its tie, nearest
-    first. ``ending`` says for each place, farthest first, how many partners' tie ends there.
+    ``order`` says which k stands at each place, and ``ending`` how many partners' tie ends there.
     """
 
-    of: Tensor
-    reach: Tensor
+    order: Tensor
     ending: Tensor
 
 
@@ -365,19 +363,32 @@ def merge(labels: Tensor, start: int, stop: int, dtype: torch.dtype) -> Places:
     signed = labels.unsqueeze(1) - labels[:, start:stop].unsqueeze(2)  # rounded, rising along k
     if signed.dtype in (torch.float16, torch.bfloat16):
         signed = signed.float()
+    # One side of each row is looked up in the other: farther than k are all beyond it on its own
+    # side, and what the search counts on the other. What is not on that side is put past the end.
     k = torch.arange(m, device=labels.device)
-    # Farther than k are, on its own side, all beyond it; on the other, what a search counts.
-    apart = k - torch.searchsorted(signed, -signed)
-    of = torch.where(signed < 0, apart, -1 - apart).add_(m)
-    distance = torch.empty_like(signed).scatter_(2, of, signed.abs())
-    same = distance[..., 1:] == distance[..., :-1]
-    first = k.repeat(*of.shape[:2], 1)
-    first[..., 1:].masked_fill_(same, 0)
-    first = first.cummax(dim=2).values
-    ending = (k + 1 - first).to(dtype)
-    ending[..., :-1].masked_fill_(same, 0)
+    below = stop <= m - start
+    if below:
+        side = signed[..., :stop]
+        places = torch.where(side < 0, k[:stop] + m - torch.searchsorted(signed, -side), m)
+    else:
+        side = signed[..., start:]
+        beyond = m - 1 - k[start:]
+        places = torch.where(side > 0, beyond + torch.searchsorted(signed, -side), m)
+    taken = k.new_zeros(*signed.shape[:2], m + 1).scatter_(2, places, 1)[..., :m]
+    # The other side takes the places that are left, in its own order.
+    order = torch.addcmul(taken.cumsum(dim=2) + (m - 1 - k), taken, m - k, value=-1)
+    if not below:
+        order = m - 1 - order
+
+    distance = signed.abs_().gather(2, order)
+    apart = distance[..., 1:] != distance[..., :-1]
+    number = k.to(dtype)
+    first = number.repeat(*order.shape[:2], 1)  # of each tie
+    first[..., 1:] *= apart
+    ending = number + 1 - first.cummax(dim=2).values
+    ending[..., :-1] *= apart
     ending[..., -1] -= 1  # the anchor, which is no partner
-    return Places(of, (m - 1 - first).gather(2, of), ending)
+    return Places(order, ending)
 
 
 def scan_block(
@@ -396,14 +407,15 @@ def scan_block(
         [C] sums over both views, and [2, C, B, M] the derivative, with 0 at the anchor itself.
     """
     in_logarithms, dtype = how_to_sum(logits, options.temperature)
-    of, ending = places.of.expand(logits.shape), places.ending.to(dtype)
+    order, ending = places.order.expand(logits.shape), places.ending.to(dtype)
     numerators = logits.sum(dim=(0, 2, 3)) - logits.diagonal(start, 2, 3).sum(dim=(0, 2))
     terms = logits if in_logarithms else logits.to(dtype).exp_()
     if not options.self_when_tied:
         terms.diagonal(start, 2, 3).fill_(-math.inf if in_logarithms else 0)
 
     # Z at every place, farthest first.
-    contrast = running_sum(torch.empty_like(terms).scatter_(3, of, terms), in_logarithms)
+    terms = terms.gather(3, order)
+    contrast = running_sum(terms, in_logarithms)
     below = None
     if options.log_floor > -2.02 / options.temperature:  # what a single candidate can come to
         floor = options.log_floor if in_logarithms else math.exp(options.log_floor)
@@ -417,14 +429,14 @@ def scan_block(
     if not sloping:
         return total, None
 
-    # The sum of 1/Z over all partners up to every place, nearest first.
+    # The sum of 1/Z over all partners up to every place, nearest first. A tie is met at its end,
+    # where it is counted in full, so all its members have the same.
     inverse = ending.log() - contrast if in_logarithms else ending / contrast
     if below is not None:
         inverse.masked_fill_(below, -math.inf if in_logarithms else 0)
-    reach = running_sum(inverse.flip(3), in_logarithms)
-    reach = reach.gather(3, places.reach.expand(logits.shape))
+    reach = running_sum(inverse.flip(3), in_logarithms).flip(3)
     mass = reach.add_(terms).exp_() if in_logarithms else reach.mul_(terms)
-    weights = mass.sub_(1).to(logits.dtype)
+    weights = logits.scatter_(3, order, mass.sub_(1).to(logits.dtype))
     weights.diagonal(start, 2, 3).zero_()
     return total, weights
 

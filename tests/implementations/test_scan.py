@@ -72,20 +72,19 @@ def test_a_merge_orders_every_row_by_label_distance(labels: list[int], dtype: to
     scan = importlib.import_module("supcr_bench.implementations.scan")
     y = torch.tensor(sorted(labels)).to(dtype)
     m = len(y)
-    places = scan.merge(y.unsqueeze(0), 0, m, torch.float32)
     distance = (y.unsqueeze(0) - y.unsqueeze(1)).abs().double()
-    for i in range(m):
-        of = places.of[0, i]
-        assert sorted(of.tolist()) == list(range(m))
-        order = of.argsort()
-        assert torch.equal(distance[i][order], distance[i].sort(descending=True).values)
-        for k in range(m):
-            no_farther = int((distance[i] <= distance[i][k]).sum())
-            assert int(places.reach[0, i, k]) == no_farther - 1
-            tie = (distance[i] == distance[i][k]).nonzero().flatten()
-            last = int(of[tie].max())
-            partners = len(tie) - int(i in tie.tolist())
-            assert float(places.ending[0, i, of[k]]) == (partners if int(of[k]) == last else 0)
+    # A row may be merged from below or from above, as suits its block.
+    for start, stop in [(0, m), *((i, i + 1) for i in range(m))]:
+        places = scan.merge(y.unsqueeze(0), start, stop, torch.float32)
+        for i in range(start, stop):
+            order, ending = places.order[0, i - start], places.ending[0, i - start].tolist()
+            assert sorted(order.tolist()) == list(range(m))
+            falling = distance[i][order]
+            assert torch.equal(falling, distance[i].sort(descending=True).values)
+            for q in range(m):
+                partners = int((falling == falling[q]).sum()) - int(falling[q] == 0)
+                ends = q == m - 1 or falling[q + 1] < falling[q]
+                assert ending[q] == (partners if ends else 0)
 
 
 def test_no_tensor_of_all_pairs_outlives_its_block(
