@@ -72,7 +72,8 @@ def add_tiles(
     tau = options.temperature
     dims, rows = ranked.order.shape
     pairs = torch.tensor([m * (m - 1) for m in ranked.counts], dtype=torch.float64)
-    shares = torch.where(pairs > 0, 1 / pairs, 0)
+    shares = torch.where(pairs > 0, 1 / pairs, 0)  # of a pair
+    places = places_of(ranked)
     logarithms = torch.zeros(dims, rows, dtype=torch.float64)
     rules = (
         slope is not None,
@@ -84,7 +85,7 @@ def add_tiles(
         ranked.order.to(torch.int32),
         ranked.labels.contiguous(),
         torch.tensor(ranked.counts),
-        places_of(ranked),
+        places,
         shares / tau if arriving is None else arriving * shares / tau,
         logarithms,
     )
@@ -122,12 +123,12 @@ def add_tiles(
                 slope[:, start:stop].baddbmm_(weights[:, some], units)
                 slope.baddbmm_(weights[:, some].mT, own)
 
-    totals = logarithms.sum(dim=1)
-    for c, m in enumerate(ranked.counts):
-        if m >= 2:
-            valid = units[:, ranked.order[c, :m]].double()
-            cosines = valid.sum(dim=1).square().sum() - valid.square().sum()
-            parts[c] += totals[c] * shares[c] - (cosines * shares[c] - 2) / tau
+    # The numerators need no loop: sums of cosines are products of sums. What is not a number shows
+    # in the contrasts of its own dimensions.
+    exact, labelled = units.double().nan_to_num(), (places >= 0).double()
+    cosines = (labelled @ exact).square().sum(dim=(0, 2))
+    cosines -= labelled @ exact.square().sum(dim=(0, 2))
+    parts += shares * (logarithms.sum(dim=1) - (cosines - 2 * pairs) / tau)
 
 
 def places_of(ranked: Ranked) -> Tensor:
