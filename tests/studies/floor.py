@@ -34,7 +34,8 @@ class Size:
 
     Attributes:
         n: rows.
-        beside: what the implementations are held against.
+        beside: what the implementations are held against; what takes seconds and what takes
+            milliseconds apart, so that the short ones get their rounds.
         rounds: how often.
     """
 
@@ -45,9 +46,11 @@ class Size:
 
 SIZES = (
     Size(64, ("broadcast",), 200),
-    Size(1024, ("rowsort", FLOOR), 15),
-    Size(2048, ("rowsort", FLOOR), 7),
-    Size(8192, (FLOOR,), 7),
+    Size(1024, ("rowsort",), 15),
+    Size(2048, ("rowsort",), 9),
+    Size(1024, (FLOOR,), 60),
+    Size(2048, (FLOOR,), 60),
+    Size(8192, (FLOOR,), 11),
 )
 
 
