@@ -14,7 +14,8 @@ try:
     from numba import njit
 except ImportError as error:
     raise ImportError(
-        "its compiled loop needs numba: pip install 'supcr-bench[fast]', or pip install numba"
+        "its compiled loop needs numba: pip install 'supcr-bench[fast]', or pip install numba",
+        name=error.name,
     ) from error
 
 compiled = njit(nogil=True, cache=True, error_model="numpy")  # division by 0 is no error

@@ -458,9 +458,6 @@ try:
 except ImportError:  # copied into another project: nothing above needs it
     pass
 else:
-    from dataclasses import replace
-    from functools import partial
-
     IMPLEMENTATION = Implementation(
         name="scan",
         title="Running sums along merged rows, direct gradient",
@@ -468,8 +465,7 @@ else:
         factory=ScanSupCR,
         claimed_time="N^2 log N",
         claimed_memory="N",
+        definitions=("torchcell", "paper"),
+        device_specific=True,
         tags=("beyond",),
-    )
-    PAPER = replace(
-        IMPLEMENTATION, definition="paper", factory=partial(ScanSupCR, definition="paper")
     )

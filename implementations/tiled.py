@@ -14,7 +14,6 @@ import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -170,6 +169,7 @@ IMPLEMENTATION = Implementation(
     factory=TiledSupCR,
     claimed_time="N^2",
     claimed_memory="N",
+    definitions=("torchcell", "paper"),
+    device_specific=True,
     tags=("beyond",),
 )
-PAPER = replace(IMPLEMENTATION, definition="paper", factory=partial(TiledSupCR, definition="paper"))

@@ -84,6 +84,8 @@ def _as_mapping(listing: Listing) -> dict[str, object]:
         "title": found.title if found else None,
         "source": found.source if found else None,
         "definition": found.definition if found else None,
+        "definitions": list(found.definitions) if found else [],
+        "device_specific": found.device_specific if found else None,
         "claimed_time": found.claimed_time if found else None,
         "claimed_memory": found.claimed_memory if found else None,
         "tags": list(found.tags) if found else [],

@@ -78,7 +78,8 @@ def show_and_write(
     findings = find_in(run)
     verifications = list((run.verification or {}).values())
     grids = all_grids(findings)
-    sentences = headline(findings, [v.headline for v in verifications])
+    verdicts = [v.headline for v in verifications]
+    sentences = headline(findings, verdicts, run.info.get("unavailable"))
     for grid in grids:
         if not grid.detail:
             print_grid(console, grid)

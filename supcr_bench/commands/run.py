@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from supcr_bench.store.run import RESULTS, RunWriter, find_run, load_run, new_ru
 from supcr_bench.subjects.registry import Subject, locate
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.local_executor import LocalExecutor
-from supcr_bench.sweep.plan import OwnLabels, PlannedCell, make_budget, make_plan
+from supcr_bench.sweep.plan import OwnLabels, PlannedCell, make_budget, make_plan, only
 from supcr_bench.sweep.runner import CellStarted, run_sweep
 from supcr_bench.sweep.suite import Suite, load_suite, read_axes, read_budgets
 from supcr_bench.values.cell import Account, Budget
@@ -69,12 +69,30 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A request that has been checked as far as that goes without torch."""
+    """A request that has been checked as far as that goes without torch.
+
+    Attributes:
+        suite: with the axes and budgets of the command line.
+        subjects: to measure.
+        labels: of a person's own, if any.
+        plan: the cells.
+        unavailable: implementations that the suite names and that cannot be measured here, and why.
+    """
 
     suite: Suite
     subjects: tuple[Subject, ...]
     labels: LabelFile | None
     plan: tuple[PlannedCell, ...]
+    unavailable: Mapping[str, str] = field(default_factory=dict)
+
+    def without(self, unavailable: Mapping[str, str]) -> "Work":
+        """The same without these implementations, where anything is left."""
+        names = [s.name for s in self.subjects if s.name not in unavailable]
+        if not unavailable or not names:
+            return self
+        subjects = tuple(s for s in self.subjects if s.name in names)
+        plan = tuple(only(self.plan, names))
+        return replace(self, subjects=subjects, plan=plan, unavailable=unavailable)
 
     def verifying(self, wanted: bool | None) -> "Work":
         """The same, with verification as it is wanted; ``None`` leaves it as it is."""
@@ -88,11 +106,13 @@ class Work:
             "suite": self.suite.model_dump(mode="json", by_alias=True, exclude_none=True),
             "subjects": [s.name for s in self.subjects],
             "labels": asdict(self.labels) if self.labels else None,
+            "unavailable": dict(self.unavailable),
         }
 
     def measures_as(self, other: "Work") -> bool:
         """Whether the results would be the same; verification may be another."""
-        return self.verifying(False).to_mapping() == other.verifying(False).to_mapping()
+        own = self.without(other.unavailable)
+        return own.verifying(False).to_mapping() == other.verifying(False).to_mapping()
 
     @property
     def label_spec(self) -> str | None:
@@ -150,7 +170,7 @@ def stored_work(info: Mapping[str, Any]) -> Work:
     work = make_work(suite, info["subjects"], spec)
     if labels and work.labels and work.labels.digest != labels["digest"]:
         raise StoreError(f"{labels['path']} has changed since the run began; start a new run")
-    return work
+    return replace(work, unavailable=info.get("unavailable") or {})
 
 
 def run_suite(request: RunRequest) -> bool:
@@ -179,7 +199,13 @@ def run_suite(request: RunRequest) -> bool:
     budget = make_budget(work.suite, lambda: psutil.virtual_memory().available)
     with closing(LocalExecutor(budget.threads, work.label_spec)) as executor:
         check_devices(work.plan, executor)
-        descriptions = check_calls(work, executor)
+        descriptions, unavailable = check_calls(
+            work, executor, named=bool(request.implementations or resumed)
+        )
+        if not resumed:
+            work = work.without(unavailable)
+        for reason in work.unavailable.values():
+            console.print(Text(f"Left out: {reason}", style="yellow"), soft_wrap=True)
         if resumed:
             writer = RunWriter.resume(resumed)
             check_same_machine(writer.info["environment"], executor.environment)
@@ -250,19 +276,33 @@ def check_devices(plan: Sequence[PlannedCell], executor: LocalExecutor) -> None:
             )
 
 
-def check_calls(work: Work, executor: LocalExecutor) -> dict[str, Description]:
-    """What the implementations say of themselves.
+def check_calls(
+    work: Work, executor: LocalExecutor, *, named: bool
+) -> tuple[dict[str, Description], dict[str, str]]:
+    """What the implementations say of themselves, and why others are unavailable.
+
+    Args:
+        work: what to measure.
+        executor: where.
+        named: whether a person asked for these implementations, and not the suite alone: then each
+            of them has to be there.
 
     Raises:
-        SubjectError: one cannot be loaded or called.
+        SubjectError: one cannot be loaded or called, or none is available.
     """
-    descriptions = {}
+    descriptions, unavailable = {}, {}
     for name, checked in executor.check(work.subjects, work.plan[0].workload).items():
-        if checked.finding or checked.description is None:
-            finding = checked.finding or "cannot be loaded"
-            raise SubjectError(finding if finding.startswith(name) else f"{name} {finding}")
-        descriptions[name] = checked.description
-    return descriptions
+        if checked.description is not None and not checked.finding:
+            descriptions[name] = checked.description
+            continue
+        finding = checked.finding or "cannot be loaded"
+        finding = finding if finding.startswith(name) else f"{name} {finding}"
+        if named or not checked.unavailable:
+            raise SubjectError(finding)
+        unavailable[name] = finding
+    if not descriptions:
+        raise SubjectError("; ".join(unavailable.values()))
+    return descriptions, unavailable
 
 
 def check_same_machine(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -87,7 +87,7 @@ def time_cells(
         calls = {}
         for side in sides:
             module = build_module(
-                loaded[side].factory,
+                loaded[side].under(cell.case.definition).factory,
                 get_definition(cell.case.definition),
                 cell.case.temperature,
                 batch,

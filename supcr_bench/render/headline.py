@@ -1,6 +1,6 @@
 """What a run found, in a few sentences computed from its results."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from supcr_bench.analysis.claims import ClaimRow, Holds
 from supcr_bench.analysis.findings import Findings
@@ -102,12 +102,15 @@ def _noise(noise: NoiseFloor | None) -> str | None:
     )
 
 
-def headline(findings: Findings, verdicts: Sequence[str] = ()) -> list[str]:
+def headline(
+    findings: Findings, verdicts: Sequence[str] = (), unavailable: Mapping[str, str] | None = None
+) -> list[str]:
     """Sentences, the most important first.
 
     Args:
         findings: of the run.
         verdicts: of verification, in a sentence each.
+        unavailable: implementations that the run had to leave out, and why.
     """
     results = findings.results
     sentences = [_agreement(results, findings.definition)]
@@ -117,4 +120,5 @@ def headline(findings: Findings, verdicts: Sequence[str] = ()) -> list[str]:
         own = [r for r in results if r.case.device == device]
         sentences += [s for p in ("training", "forward") if (s := _fastest(own, p))]
     rest = (_claims(findings.claims), _noise(findings.noise), _not_measured(results))
-    return sentences + [s for s in rest if s]
+    left_out = [f"Left out: {reason}." for reason in (unavailable or {}).values()]
+    return sentences + [s for s in rest if s] + left_out

@@ -41,7 +41,8 @@ def run_markdown(
         environment_line: machine and software in a line.
     """
     blocks = [f"## supcr-bench: {escape(str(info['suite']['name']))}"]
-    blocks.append(bullets(headline(findings, [v.headline for v in verifications])))
+    verdicts = [v.headline for v in verifications]
+    blocks.append(bullets(headline(findings, verdicts, info.get("unavailable"))))
     if findings.claims:
         claims = [(row.claim, str(row.verdict), row.evidence) for row in findings.claims]
         blocks += ["### The note's claims", table(("claim", "verdict", "evidence"), claims)]

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from supcr_bench.subjects import isolated
-from supcr_bench.values.errors import SubjectError, UnknownNameError
+from supcr_bench.values.errors import SubjectError, UnavailableError, UnknownNameError
 from supcr_bench.values.growth_law import LAWS
 from supcr_bench.values.implementation import Implementation
 
@@ -110,6 +110,7 @@ def load(subject: Subject) -> Implementation:
     """Import a subject.
 
     Raises:
+        UnavailableError: something that it imports is not there.
         SubjectError: it cannot be imported, has no such attribute, or is not callable.
     """
     try:
@@ -120,9 +121,8 @@ def load(subject: Subject) -> Implementation:
     except SubjectError:
         raise
     except (Exception, SystemExit) as error:
-        raise SubjectError(
-            f"{subject.name} cannot be imported: {type(error).__name__}: {error}"
-        ) from error
+        kind = UnavailableError if _is_of_others(error) else SubjectError
+        raise kind(f"{subject.name} cannot be imported: {type(error).__name__}: {error}") from error
     if found is _NOTHING:
         raise SubjectError(f"{subject.name}: {subject.target} has no {subject.attribute!r}")
     if isinstance(found, Implementation):
@@ -145,6 +145,12 @@ def load(subject: Subject) -> Implementation:
     return Implementation(
         name=subject.name, title=doc.splitlines()[0], source=subject.target, factory=found
     )
+
+
+def _is_of_others(error: BaseException) -> bool:
+    """Whether an import failed for something that does not belong to this package."""
+    missing = error.name or "" if isinstance(error, ImportError) else FOLDER
+    return missing.split(".")[0] != FOLDER.split(".")[0]
 
 
 @contextmanager

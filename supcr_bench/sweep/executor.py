@@ -19,10 +19,12 @@ class Checked:
     Attributes:
         finding: what is wrong with how it is loaded or called, or ``None``.
         description: what it says of itself, if it could be loaded.
+        unavailable: whether it could not be, for something that is not installed.
     """
 
     finding: str | None
     description: Description | None
+    unavailable: bool = False
 
 
 Event = Result | Activity | Account

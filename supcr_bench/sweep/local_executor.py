@@ -29,8 +29,10 @@ RESIDENT_SLACK_BYTES = 2**30
 
 def _checked_from(values: Mapping[str, Any]) -> Checked:
     said = values["description"]
-    description = Description(**{**said, "tags": tuple(said["tags"])}) if said else None
-    return Checked(values["finding"], description)
+    if said is None:
+        return Checked(values["finding"], None, values["unavailable"])
+    listed = {name: tuple(said[name]) for name in ("definitions", "tags")}
+    return Checked(values["finding"], Description(**{**said, **listed}))
 
 
 class LocalExecutor:

@@ -101,6 +101,7 @@ class SupcrBenchmark:
                 "device": device,
             }
             case = make_case(axes, definition=definition or found.definition, seed=seed)
+            found = found.under(case.definition)
             result = self.check(found, case)
             require_right(result, found, by_name=isinstance(implementation, str))
             require_within(result, limits)
@@ -125,6 +126,8 @@ class SupcrBenchmark:
             result = Result(implementation=name, case=case, status=Status.FAILED, reason=broken)
         else:
             result = check_case(name, factory, case, memory_limit_bytes)
+        if implementation.device_specific:
+            result = replace(result, predicted_cuda_peak_bytes=None)
         self.benchmark.extra_info.update(extra_info(result))
         self.benchmark.extra_info.update(
             threads=torch.get_num_threads(), torch=str(torch.__version__)

@@ -29,6 +29,7 @@ from supcr_bench.testing.question import find_implementation
 from supcr_bench.values.case import Case
 from supcr_bench.values.case_id import case_id
 from supcr_bench.values.cell import Budget
+from supcr_bench.values.errors import UnavailableError
 from supcr_bench.values.growth_law import GrowthLaw, get_law
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.values.result import Result, Status
@@ -70,7 +71,9 @@ class SuiteRun:
                 there = ", ".join(available_devices())
                 _skip(name, case, f"no device {case.device!r} here; available: {there}")
             with _threads(self.budget.threads):
-                self._measure(self._implementation(name), case, benchmark)
+                self._measure(self._implementation(name).under(case.definition), case, benchmark)
+        except UnavailableError as error:
+            _skip(name, case, str(error))
         finally:
             benchmark.use_up()
 

@@ -6,6 +6,7 @@
     │   ├── SuiteError        a suite file or an axis is not valid; names file, key and fix
     │   ├── InputError        a labels file cannot be used
     │   ├── SubjectError      an implementation cannot be loaded or does not keep the call
+    │   │   └── UnavailableError  it needs something that is not installed
     │   ├── StoreError        a run folder cannot be read or written
     │   └── BaselineError     a gate's baseline file cannot be read, written or held against
     └── WorkerError           a worker process could not be started at all; exit status 1
@@ -63,6 +64,10 @@ class InputError(UsageError):
 
 class SubjectError(UsageError):
     """An implementation cannot be loaded, or does not keep the definition's call."""
+
+
+class UnavailableError(SubjectError):
+    """An implementation needs something that is not installed."""
 
 
 class StoreError(UsageError):

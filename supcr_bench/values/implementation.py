@@ -1,8 +1,9 @@
 """What an implementation file exports: one constant, ``IMPLEMENTATION``."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,16 +14,23 @@ class Description:
         title: one line for people.
         source: where the algorithm comes from.
         definition: the definition that it claims to compute.
+        definitions: of all that it computes when its factory is called with ``definition=`` too;
+            empty where the factory takes no such argument.
         claimed_time: growth law of the time that its author claims, if any.
         claimed_memory: growth law of the memory that its author claims, if any.
-        tags: words to group by, such as ``seed`` for the note's own three.
+        device_specific: whether it takes another route on other devices, so that what is counted
+            on one predicts nothing of another.
+        tags: words to group by: ``seed`` for the note's own three, ``beyond`` for what is not of
+            the note.
     """
 
     title: str
     source: str
     definition: str = "torchcell"
+    definitions: tuple[str, ...] = ()
     claimed_time: str | None = None
     claimed_memory: str | None = None
+    device_specific: bool = False
     tags: tuple[str, ...] = ()
 
 
@@ -38,6 +46,13 @@ class Implementation(Description):
 
     name: str
     factory: Callable[..., Any]
+
+    def under(self, definition: str) -> Self:
+        """The same implementation as it computes that definition, if it says that it can."""
+        if definition == self.definition or definition not in self.definitions:
+            return self
+        factory = partial(self.factory, definition=definition)
+        return replace(self, definition=definition, factory=factory)
 
     @property
     def description(self) -> Description:

@@ -76,6 +76,7 @@ def make_verifier(
         return Verifier.for_recognised(name, factory, seed, tags)
     if isinstance(definition, str):
         definition = get_definition(definition)
+    factory = implementation.under(definition.name).factory
     return Verifier.for_definition(name, factory, definition, seed, tags)
 
 

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TextIO
@@ -71,19 +71,27 @@ class Worker:
         from supcr_bench.measure.call_check import broken_call
         from supcr_bench.subjects.process_wide import require_own_imports
         from supcr_bench.subjects.registry import Subject, load
+        from supcr_bench.values.errors import UnavailableError
 
         like = Workload.from_mapping(request["workload"])
         checked: dict[str, Message] = {}
         for fields in request["subjects"]:
             subject = Subject(**fields)
             self._page.write("check", Arm(subject.name, "forward"))
+            unavailable = False
             try:
                 found = load(subject)
-                finding, description = broken_call(found.factory, like), asdict(found.description)
+                asked = found.under(like.definition)
+                finding, description = broken_call(asked.factory, like), asdict(found.description)
                 require_own_imports([subject])
             except SubjectError as error:
                 finding, description = str(error), None
-            checked[subject.name] = {"finding": finding, "description": description}
+                unavailable = isinstance(error, UnavailableError)
+            checked[subject.name] = {
+                "finding": finding,
+                "description": description,
+                "unavailable": unavailable,
+            }
         self._say({"checked": checked})
 
     def _verify(self, request: Message) -> None:
@@ -157,9 +165,13 @@ class Worker:
         cell = Cell.from_mapping(request["cell"])
         labels = request["labels"]
         device = get_device(cell.workload.device)
+        found = {
+            s["name"]: load(Subject(**s)).under(cell.workload.definition)
+            for s in request["subjects"]
+        }
         run = CellRun(
             cell=cell,
-            factories={s["name"]: load(Subject(**s)).factory for s in request["subjects"]},
+            factories={name: implementation.factory for name, implementation in found.items()},
             device=device,
             meter=DeviceMeter(device),
             budget=Budget(**request["budget"]),
@@ -167,6 +179,8 @@ class Worker:
             announce=self._page.write,
         )
         for result in run.results():
+            if found[result.implementation].device_specific:
+                result = replace(result, predicted_cuda_peak_bytes=None)  # noqa: PLW2901
             self._say({"result": result.to_mapping()})
         self._say({"done": asdict(run.account)})
 

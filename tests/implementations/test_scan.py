@@ -26,7 +26,7 @@ def scan() -> ModuleType:
 
 
 def factory_of(module: ModuleType, definition: Definition) -> Factory:
-    found = module.IMPLEMENTATION if definition is TORCHCELL else module.PAPER
+    found = module.IMPLEMENTATION.under(definition.name)
     assert found.definition == definition.name
     factory: Factory = found.factory
     return factory

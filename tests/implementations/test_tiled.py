@@ -36,7 +36,7 @@ def two_threads() -> Iterator[None]:
 
 
 def factory_of(module: ModuleType, definition: Definition) -> Any:
-    return (module.IMPLEMENTATION if definition is TORCHCELL else module.PAPER).factory
+    return module.IMPLEMENTATION.under(definition.name).factory
 
 
 def train(module: ModuleType, batch: Batch) -> tuple[torch.Tensor, ...]:
