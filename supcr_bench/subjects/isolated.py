@@ -1,10 +1,12 @@
 """Import files as they stood in some folder, so that two versions of them live in one process.
 
 Python knows a module by its name alone, and two versions of a file have the same. So every import
-here is a fresh one, and what it brought in under the names of that folder is forgotten by name
-afterwards: the objects live on, and the next version imports its own.
+here is a fresh one. Implementations of a folder get a name of that folder's own, the same in every
+process: what is compiled on the first call and kept on disk, as numba does, asks for its module by
+that name. What else was imported under the names of the folder is forgotten by name afterwards: the
+objects live on, and the next version imports its own.
 
-What a version imports only when it is called is no longer found there; where Python finds it
+What such a version imports only when it is called is no longer found there; where Python finds it
 elsewhere instead, :func:`strangers` tells. What a version sets for the whole process on import, an
 operator registered with torch or a default dtype, is shared by all versions:
 :mod:`supcr_bench.subjects.process_wide` notices that.
@@ -15,11 +17,10 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import count
+from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 
-_numbers = count()
 _known: dict[Path, frozenset[str]] = {}
 """By root, the names that were taken before anything was imported from there."""
 
@@ -27,27 +28,24 @@ _known: dict[Path, frozenset[str]] = {}
 @contextmanager
 def script(file: Path) -> Iterator[ModuleType]:
     """A file as when it is run as a script: its neighbours are found by their plain names."""
-    name = f"supcr_bench_side_{next(_numbers)}"
     with _found_first(file.parent):
-        try:
-            yield _execute(name, file)
-        finally:
-            sys.modules.pop(name, None)
+        yield _execute(_name_of(file), file)
 
 
 @contextmanager
 def sibling(file: Path) -> Iterator[ModuleType]:
     """A file of a folder of implementations: its neighbours are found by relative imports."""
-    name = f"supcr_bench_side_{next(_numbers)}"
+    name = _name_of(file.parent)
     package = ModuleType(name)
     package.__path__ = [str(file.parent)]
+    earlier = {n: sys.modules.pop(n) for n in list(sys.modules) if _top(n) == name}
     with _found_first(file.parent):
         sys.modules[name] = package
         try:
             yield _execute(f"{name}.{file.stem}", file)
         finally:
-            for made in [n for n in sys.modules if _top(n) == name]:
-                del sys.modules[made]
+            for other, known in earlier.items():
+                sys.modules.setdefault(other, known)
 
 
 @contextmanager
@@ -89,6 +87,11 @@ def file_of(name: str) -> str | None:
 def lies_in(file: str, root: Path) -> bool:
     """Whether a file lies in a folder, by whichever of its names."""
     return Path(file).resolve().is_relative_to(root.resolve())
+
+
+def _name_of(place: Path) -> str:
+    """A module's name for a file or folder."""
+    return f"supcr_bench_side_{sha256(str(place.resolve()).encode()).hexdigest()[:12]}"
 
 
 def _execute(name: str, file: Path) -> ModuleType:
