@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from supcr_bench.analysis.counted_growth import Size, judge_counted
 from supcr_bench.inputs.tensors import Batch, make_batch
 from supcr_bench.measure.allocator_events import peak_cpu_bytes
 from supcr_bench.subjects.registry import load, locate
@@ -18,6 +20,7 @@ from supcr_bench.values.errors import SubjectError
 from tests.implementations.against_reference import worst_deviation
 
 BOTH = pytest.mark.parametrize("definition", [TORCHCELL, PAPER], ids=lambda d: d.name)
+LOOPS = ("merge_rows", "any_tie", "put_last", "sweep_row", "add_weights", "sweep_anchors")
 NAME = "supcr_bench.implementations.tiled"
 LOOP = "supcr_bench.implementations._tiled_loop"
 
@@ -72,13 +75,51 @@ def test_the_loop_is_right_before_it_is_compiled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     loop = importlib.import_module(LOOP)
-    for name in ("merge_rows", "any_tie", "put_last", "sweep_row", "add_weights", "sweep_anchors"):
+    for name in LOOPS:
         monkeypatch.setattr(loop, name, getattr(loop, name).py_func)
     monkeypatch.setattr(tiled, "sweep_anchors", loop.sweep_anchors)
     workload = Workload(
         batch_size=11, dims=2, nan_density=0.2, labels="tied", temperature=temperature
     )
     assert worst_deviation(factory_of(tiled, definition), workload, definition) <= 1
+
+
+class Counted(np.ndarray[Any, Any]):
+    """An array that counts how often one of its elements, or a row, is taken or set."""
+
+    touched = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        Counted.touched += 1
+        return super().__getitem__(key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        Counted.touched += 1
+        super().__setitem__(key, value)
+
+
+def test_the_loop_itself_grows_as_n_squared(
+    tiled: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dispatch does not see it, so its own steps are counted: it is run as it is written."""
+    loop = importlib.import_module(LOOP)
+    for name in LOOPS:
+        monkeypatch.setattr(loop, name, getattr(loop, name).py_func)
+    monkeypatch.setattr(tiled, "sweep_anchors", loop.sweep_anchors)
+    monkeypatch.setattr(
+        tiled, "numpy_views", lambda *tensors: tuple(t.numpy().view(Counted) for t in tensors)
+    )
+
+    def touched(n: int, labels: str) -> float:
+        Counted.touched = 0
+        workload = Workload(batch_size=n, labels=labels, embedding_size=4, dtype="float64")
+        train(tiled, make_batch(workload))
+        return float(Counted.touched)
+
+    sizes = (8, 16, 32, 48, 64)  # threads take whole fours of their anchors
+    plain = [touched(n, "continuous") for n in sizes]
+    assert set(judge_counted(tuple(Size(n, n) for n in sizes), tuple(plain)).candidates) == {"N^2"}
+    assert all(touched(n, "tied") < 1.5 * steps for n, steps in zip(sizes, plain, strict=True))
 
 
 @pytest.mark.usefixtures("two_threads")

@@ -1,3 +1,4 @@
+import subprocess
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -179,3 +180,43 @@ def test_a_version_of_the_harness_beside_a_loss_does_not_replace_it(tmp_path):
     root = write(tmp_path / "one", loss=loss, supcr_bench__values__errors="")
     assert loaded(script(root)).x is here
     assert sys.modules["supcr_bench.values.errors"] is here
+
+
+def test_neighbours_of_a_version_are_found_after_it_was_imported_too(tmp_path):
+    """By the names that they had then: compiled code that is kept on disk asks for them."""
+    text = "def factory():\n    from .near import X\n    return X\n"
+    names = []
+    for number in (1, 2):
+        root = write(tmp_path / str(number), folder__loss=text, folder__near=f"X = {number}\n")
+        subject = Subject("loss", "folder", "folder/loss.py", "factory", str(root))
+        factory, again = loaded(subject), loaded(subject)
+        assert factory is not again
+        assert factory() == again() == number
+        assert factory.__module__ == again.__module__
+        assert sys.modules[factory.__module__].factory is again
+        names.append(factory.__module__)
+    assert len(set(names)) == 2
+
+
+def test_a_loop_that_is_compiled_and_kept_on_disk_runs_again_in_another_process(tmp_path):
+    pytest.importorskip("numba")
+    root = write(
+        tmp_path / "one",
+        folder__loss="from .loop import add\nclass Loss:\n    add = add\n",
+        folder__loop=(
+            "from numba import njit\n"
+            "@njit(cache=True)\n"
+            "def twice(x):\n    return 2 * x\n"
+            "@njit(cache=True)\n"
+            "def add(x):\n    return twice(x) + 1\n"
+        ),
+    )
+    code = (
+        "from supcr_bench.subjects.registry import Subject, load\n"
+        f"subject = Subject('loss', 'folder', 'folder/loss.py', 'Loss', {str(root)!r})\n"
+        "print(load(subject).factory.add(3))\n"
+    )
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.stdout == "7\n", done.stderr
+    assert list(root.rglob("*.nbi"))

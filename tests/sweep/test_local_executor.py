@@ -164,6 +164,17 @@ def test_a_check_names_who_hangs_and_who_crashes_and_clears_the_others(
     assert "exited with status 7" in str(checked["Exits"].finding)
 
 
+def test_what_takes_another_route_on_other_devices_predicts_nothing_of_them(
+    executor: LocalExecutor,
+) -> None:
+    cell = Cell(WORKLOAD, (Arm("scan", "forward"), Arm("rowsort", "forward")), "session", False)
+    events = executor.run(cell, [locate("scan"), locate("rowsort")], BUDGET)
+    found = {r.implementation: r for r in events if isinstance(r, Result)}
+    assert found["scan"].elements
+    assert found["scan"].predicted_cuda_peak_bytes is None
+    assert found["rowsort"].predicted_cuda_peak_bytes is not None
+
+
 def test_a_harness_stage_that_never_ends_fails_all_arms(
     executor: LocalExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

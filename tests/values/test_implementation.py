@@ -1,4 +1,4 @@
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from supcr_bench.values.implementation import Description, Implementation
 from tests.examples import NOTE_NAMES, implementation
@@ -18,3 +18,16 @@ def test_an_implementation_claims_nothing_unless_it_says_so() -> None:
     plain = Implementation(name="a", title="A", source="here", factory=dict)
     assert (plain.claimed_time, plain.claimed_memory, plain.tags) == (None, None, ())
     assert plain.definition == "torchcell"
+    assert plain.definitions == ()
+    assert not plain.device_specific
+
+
+def test_under_a_definition_that_it_computes_too_the_factory_is_told() -> None:
+    plain = Implementation(name="a", title="A", source="here", factory=dict)
+    assert plain.under("paper") is plain
+    several = replace(plain, definitions=("torchcell", "paper"))
+    assert several.under("torchcell") is several
+    assert several.under("rank-n-contrast") is several
+    other = several.under("paper")
+    assert other.definition == "paper"
+    assert other.factory(eps=0) == {"definition": "paper", "eps": 0}
