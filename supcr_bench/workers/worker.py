@@ -180,7 +180,7 @@ class Worker:
         )
         for result in run.results():
             if found[result.implementation].device_specific:
-                result = replace(result, predicted_cuda_peak_bytes=None)  # noqa: PLW2901
+                result = replace(result, predicted_cuda_peak_bytes=None)
             self._say({"result": result.to_mapping()})
         self._say({"done": asdict(run.account)})
 

@@ -4,7 +4,8 @@ The floor is what no implementation that forms all similarities can do without: 
 product that gives them, their exponentials, and one product that brings a gradient of that shape
 back to the embeddings, tile by tile so that it stays in cache. Floor and implementations train on
 the same tensors in one process, each once a round in random order; ratios are medians of paired
-ratios, with an interval of 95 %. It takes some minutes, and is no part of the test suite.
+ratios, with an interval of 95 %. At the end stands the peak of memory at a size that only a loss
+without N x N tensors reaches. It takes some minutes, and is no part of the test suite.
 """
 
 import random
@@ -19,13 +20,15 @@ from torch.nn import functional
 
 from supcr_bench.analysis.statistics import interval_rank
 from supcr_bench.inputs.tensors import Batch, make_batch
+from supcr_bench.measure.allocator_events import peak_cpu_bytes
 from supcr_bench.values.case import Workload
-from supcr_bench.values.units import format_duration_s
+from supcr_bench.values.units import format_bytes, format_duration_s
 from tests.examples import build
 
 FLOOR = "the floor"
 TILE = 256
 WEIGHED = ("scan", "tiled")
+LARGE = 16384
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,15 @@ def lines_of(size: Size) -> Iterator[str]:
             yield f"N={size.n:<6} {name} {median(ratios):.2f}{interval} {words} {other}"
 
 
+def peak_line(n: int) -> str:
+    """Memory that training with ``tiled`` takes above its inputs."""
+    workload = Workload(batch_size=n, dims=2, nan_density=0.2)
+    batch = make_batch(workload)
+    call = training_call("tiled", batch, workload.temperature)
+    call()
+    return f"N={n:<6} tiled {format_bytes(peak_cpu_bytes(call))} above the inputs\n"
+
+
 def main(sizes: list[str]) -> None:
     """Write the lines of these sizes, of all by default."""
     threads = torch.get_num_threads()
@@ -136,6 +148,8 @@ def main(sizes: list[str]) -> None:
         if not sizes or str(size.n) in sizes:
             sys.stdout.writelines(f"{line}\n" for line in lines_of(size))
             sys.stdout.flush()
+    if not sizes or str(LARGE) in sizes:
+        sys.stdout.write(peak_line(LARGE))
 
 
 if __name__ == "__main__":
