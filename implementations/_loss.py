@@ -15,6 +15,9 @@ class SupCRLoss(ScanSupCR):
     (``pip install 'supcr-bench[fast]'``), and ``scan`` otherwise and elsewhere. Both give the same
     numbers, so that nothing but time depends on it.
 
+    It is the loss of the rows that it is given. Where the batch lies on several ranks, under
+    DistributedDataParallel, use ``DistributedSupCR`` of ``distributed``.
+
     Args:
         temperature: tau, which divides the cosine similarities.
         weights: one weight per label dimension, normalised to sum to one; equal ones by default.
