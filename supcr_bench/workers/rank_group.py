@@ -146,14 +146,22 @@ class RankGroup:
         if self._ended:
             rank = min(self._ended)
             return RankEndedError(f"rank {rank} ended: {self._workers[rank].last_words()}")
-        silent = [r for r in range(self.ranks) if r not in answers]
-        waiting = f"rank {', '.join(map(str, silent))}"
+        places: dict[str, list[str]] = {}
+        for rank in range(self.ranks):
+            if rank not in answers:
+                places.setdefault(self._place(rank), []).append(str(rank))
+        waiting = " and ".join(f"rank {', '.join(r)}{place}" for place, r in places.items())
         for rank, message in sorted(answers.items()):
             if "raised" in message:
                 return RankEndedError(
                     f"rank {rank} raises {message['raised']}, and {waiting} waits for it"
                 )
         return RankEndedError(f"{waiting} did not answer within {limit_s:g} s", overdue=True)
+
+    def _place(self, rank: int) -> str:
+        """What a rank says that it is doing, if it does."""
+        activity = self._workers[rank].activity()
+        return f" ({activity.stage})" if activity else ""
 
     def close(self) -> None:
         """End the ranks, and remove what they left."""

@@ -25,7 +25,9 @@ from supcr_bench.verification.verification import Verification
 from supcr_bench.workers.rank_group import RankEndedError, RankGroup
 from supcr_bench.workers.verification import MOST_ENDS, NO_DEFINITION, TOTAL_LIMIT_S
 
-STEP_LIMIT_S = 12.0
+LOAD_LIMIT_S = 60.0
+"""Importing an implementation may import much else."""
+STEP_LIMIT_S = 10.0
 """A question takes hundredths of a second. A hang is a finding within 30 s, the start included."""
 AUTO = "auto"
 
@@ -73,11 +75,13 @@ class RankVerification:
         """Each check's outcome as soon as it is known; :meth:`result` afterwards."""
         began, ends = time.monotonic(), 0
         try:
+            stage = "loading"
             try:
                 knobs = self._load()
+                stage = "recognition"
                 terms = Terms(self._ranks, self._settle(knobs), knobs, self._seed)
             except (RankEndedError, _RaisedError) as error:
-                yield self._add(_failed("loading", "definition", str(error)))
+                yield self._add(_failed(stage, "definition", str(error)))
                 return
             for check in self._checks:
                 if ends >= MOST_ENDS or time.monotonic() - began > TOTAL_LIMIT_S:
@@ -135,7 +139,10 @@ class RankVerification:
             "question": question.to_mapping() if question else None,
         }
         try:
-            said = self._group.ask([{**common, "rank": r} for r in range(self._ranks)])
+            said = self._group.ask(
+                [{**common, "rank": r} for r in range(self._ranks)],
+                None if question else LOAD_LIMIT_S,
+            )
             for rank, message in enumerate(said):
                 if "refused" in message:
                     raise _RaisedError(message["refused"])
@@ -245,9 +252,11 @@ class RankVerification:
         if not wrong:
             return None
         probes = self._answered(terms)
+        if not probes:
+            return None  # there are no numbers to explain
         causes = explain_ranks(probes)
         where = f"no known mistake of gathering gives these numbers; fails: {_names(wrong)}"
-        if probes and not {"value", "gradient under DDP"} & {o.check for o in wrong}:
+        if not {"value", "gradient under DDP"} & {o.check for o in wrong}:
             where = f"right on plain batches, wrong only in: {_names(wrong)}"
         return Diagnosis(causes=causes, where=None if causes else where)
 

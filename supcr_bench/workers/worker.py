@@ -137,6 +137,7 @@ class Worker:
         self._say({"diagnosis": asdict(diagnosis) if diagnosis else None})
 
     def _join(self, request: Message) -> None:
+        import supcr_bench.verification.ranks.step  # noqa: F401 - so that no question waits for it
         from supcr_bench.workers.rank import join
 
         join(request["rank"], request["ranks"], Path(request["store"]), request["limit_s"])
@@ -163,7 +164,9 @@ class Worker:
             return
         question = RankQuestion.from_mapping(request["question"])
         try:
-            answers = take_steps(found, question, request["rank"])
+            answers = take_steps(
+                found, question, request["rank"], lambda stage: self._page.write(stage, None)
+            )
         except Exception as error:  # noqa: BLE001 - whatever an implementation raises
             self._say({"raised": describe_error(error)})
             return

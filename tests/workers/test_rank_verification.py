@@ -122,7 +122,8 @@ def test_a_rank_that_hangs_ends_the_verification(tmp_path: Path) -> None:
     found = verified(of_file(tmp_path, LOSSES, "Hangs"), "paper", limit_s=4.0, only=())
     first, *others = found.outcomes
     assert first.overdue
-    assert "rank 0, 1 did not answer within 4 s" in str(first.finding)
+    assert "rank 0, 1 (forward) did not answer within 4 s" in str(first.finding)
+    assert found.diagnosis is None
     assert {o.verdict for o in others} == {Verdict.NOT_RUN}
 
 

@@ -112,7 +112,8 @@ def _off(case: str, name: str, mine: Tensor, right: Tensor, bound: Tensor) -> Tr
             finding = f"{name} is {factor:.4g} times what one process gives"
         else:
             off = float(difference[worst]) / scale
-            finding = f"{name} is off by {off:.2g} of its largest row"
+            of = "length" if len(mine) == 1 else "largest row"
+            finding = f"{name} is off by {off:.2g} of its {of}"
     return Trial(
         case,
         tolerances,

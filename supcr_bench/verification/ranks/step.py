@@ -1,5 +1,6 @@
 """In a rank: a step of training under DistributedDataParallel, and what came of it."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 
 import torch
@@ -13,9 +14,18 @@ from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
 
 
 def take_steps(
-    implementation: Implementation, question: RankQuestion, rank: int
+    implementation: Implementation,
+    question: RankQuestion,
+    rank: int,
+    announce: Callable[[str], None],
 ) -> list[RankAnswer]:
     """Each step's answer; model and loss are built once.
+
+    Args:
+        implementation: of the loss.
+        question: the same on every rank.
+        rank: which this is.
+        announce: told what begins, so that it is known where a rank hangs.
 
     Raises:
         Exception: whatever the implementation raises.
@@ -28,10 +38,11 @@ def take_steps(
         definition.eps or 0.0,
         find_knobs(implementation.factory),
     )
+    announce("construction")
     model = DistributedDataParallel(question.model())
     loss = candidate.build(question.batch(0))
     return [
-        _take_step(candidate, loss, model, question, question.batch(step), rank)
+        _take_step(candidate, loss, model, question, question.batch(step), rank, announce)
         for step in range(question.steps)
     ]
 
@@ -43,6 +54,7 @@ def _take_step(
     question: RankQuestion,
     batch: Problem,
     rank: int,
+    announce: Callable[[str], None],
 ) -> RankAnswer:
     own = question.slice_of(rank)
     model.zero_grad()
@@ -54,9 +66,11 @@ def _take_step(
             views.retain_grad()
         kept = views.shape[1] - int(question.misfit and rank == question.ranks - 1)
         first, second = views[:, :kept].chunk(2) if len(views) else (views[:, :kept],) * 2
+        announce("forward")
         output = candidate.invoke(module, first, second, batch.labels[own])  # type: ignore[arg-type]
         loss, parts = unpack(output, batch.labels.shape[1])
         if question.training:
+            announce("backward")
             _backward(loss, parts, views, question.arriving(batch.labels.shape[1]))
     return RankAnswer(
         loss=float(loss),
