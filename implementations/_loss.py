@@ -16,6 +16,9 @@ class SupCRLoss(ScanSupCR):
     definition within rounding, so that nothing but time depends on it. The size of the batch does
     not choose: from 16 rows to 8,192 no size was found at which ``scan`` was faster on a CPU.
 
+    It is the loss of the rows that it is given. Where the batch lies on several ranks, under
+    DistributedDataParallel, use ``DistributedSupCR`` of ``distributed``.
+
     Args:
         temperature: tau, which divides the cosine similarities.
         weights: one weight per label dimension, normalised to sum to one; equal ones by default.

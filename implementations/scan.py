@@ -128,6 +128,19 @@ class ScanSupCR(nn.Module):
         Raises:
             ValueError: shapes that do not fit, or a label that is infinite.
         """
+        shares = self.shares_of(perturbed, intact, labels)
+        loss, per_dimension = DirectGradient.apply(  # type: ignore[no-untyped-call]
+            perturbed, intact, labels, shares, self.options, self.add_parts, torch.is_grad_enabled()
+        )
+        return loss, per_dimension
+
+    @property
+    def options(self) -> Options:
+        """What the loss is computed by."""
+        return Options(self.temperature, self.eps, self.definition == "torchcell")
+
+    def shares_of(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Tensor:
+        """[D] what each dimension counts in the loss; a ValueError if the shapes do not fit."""
         if perturbed.ndim != 2 or perturbed.shape != intact.shape:
             shapes = f"{tuple(perturbed.shape)} and {tuple(intact.shape)}"
             raise ValueError(f"both views must be [N, d], got {shapes}")
@@ -138,12 +151,7 @@ class ScanSupCR(nn.Module):
             weights = torch.full((dims,), 1 / max(dims, 1))
         if len(weights) != dims:
             raise ValueError(f"{len(weights)} weights for {dims} label dimensions")
-        shares = weights.detach().to(labels.device, sum_dtype(labels.device))
-        options = Options(self.temperature, self.eps, self.definition == "torchcell")
-        loss, per_dimension = DirectGradient.apply(  # type: ignore[no-untyped-call]
-            perturbed, intact, labels, shares, options, self.add_parts, torch.is_grad_enabled()
-        )
-        return loss, per_dimension
+        return weights.detach().to(labels.device, sum_dtype(labels.device))
 
     @staticmethod
     def add_parts(
@@ -380,15 +388,21 @@ def merge(labels: Tensor, start: int, stop: int, dtype: torch.dtype) -> Places:
     if not below:
         order = m - 1 - order
 
-    distance = signed.abs_().gather(2, order)
+    return Places(order, tie_ends(signed.abs_().gather(2, order), k.to(dtype)))
+
+
+def tie_ends(distance: Tensor, number: Tensor) -> Tensor:
+    """How many partners' tie ends at each place: of ``distance``, [C, B, M] and falling.
+
+    ``number`` counts the places from 0, in the dtype of the result.
+    """
     apart = distance[..., 1:] != distance[..., :-1]
-    number = k.to(dtype)
-    first = number.repeat(*order.shape[:2], 1)  # of each tie
+    first = number.repeat(*distance.shape[:2], 1)  # of each tie
     first[..., 1:] *= apart
     ending = number + 1 - first.cummax(dim=2).values
     ending[..., :-1] *= apart
     ending[..., -1] -= 1  # the anchor, which is no partner
-    return Places(order, ending)
+    return ending
 
 
 def scan_block(

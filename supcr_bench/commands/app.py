@@ -162,12 +162,24 @@ def verify(
     self_test: Annotated[
         bool, typer.Option("--self-test", help="Verify the verifier with seeded bugs.")
     ] = False,
+    ranks: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            metavar="W",
+            help="Verify it over W local ranks instead; without IMPL, all that are made for it.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the random cases.")] = 0,
     json: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Everything found, for machines.")
     ] = None,
 ) -> None:
     """Prove an implementation right, or say what is wrong with it.
+
+    With --ranks, W processes hold a batch together, and value and gradient under
+    DistributedDataParallel must be those of one process with the whole batch.
 
     Exits with 0, with 1 if one is not right, or with 3 if the time was up before that was known.
     """
@@ -180,6 +192,7 @@ def verify(
             suite=None if suite is None else str(suite),
             strict=strict,
             self_test=self_test,
+            ranks=ranks,
             seed=seed,
             json=json,
         )

@@ -11,8 +11,10 @@ from rich.text import Text
 from supcr_bench.render.grid import Grid
 from supcr_bench.render.terminal import print_grid
 from supcr_bench.values.units import MISSING
+from supcr_bench.verification.bugs.across_ranks import RANK_BUGS
 from supcr_bench.verification.bugs.catalogue import BUGS
 from supcr_bench.verification.self_test import SelfTestRow, run_self_test
+from supcr_bench.workers.rank_self_test import run_rank_self_test
 
 NAMED_AT_LEAST = 0.9
 """Of the seeded bugs that have a name, this share must be named right."""
@@ -22,19 +24,23 @@ def _missed(row: SelfTestRow) -> str:
     return f"MISSED, {row.left_out} cases left out" if row.left_out else "MISSED"
 
 
-def self_test(console: Console, file: Path | None) -> bool:
-    """Run it, print the table, and say whether the verifier holds."""
+def self_test(console: Console, file: Path | None, ranks: int | None = None, seed: int = 0) -> bool:
+    """Run it, print the table, and say whether the verifier holds.
+
+    With ``ranks``, of the bugs that need several.
+    """
     torch.set_num_threads(1)  # small problems; threads would only add noise
     rows: list[SelfTestRow] = []
+    total = len(BUGS) if ranks is None else len(RANK_BUGS)
     with console.status("verifying seeded bugs") as status:
-        for row in run_self_test():
+        for row in run_self_test() if ranks is None else run_rank_self_test(ranks, seed):
             rows.append(row)
-            status.update(f"{len(rows)} of {len(BUGS)} seeded bugs verified")
+            status.update(f"{len(rows)} of {total} seeded bugs verified")
     print_grid(
         console,
         Grid(
             name="self-test",
-            title="Seeded bugs",
+            title="Seeded bugs" if ranks is None else f"Seeded bugs over {ranks} ranks",
             note="caught by: the checks that must and did fail; diagnosed as: what was named",
             headers=("bug", "kind", "caught by", "diagnosed as"),
             rows=tuple(

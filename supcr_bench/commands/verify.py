@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from supcr_bench.verification.verification import Verification
 
 AUTO = "auto"
+MADE_FOR_RANKS = "ranks"
+"""The tag of an implementation whose batch lies on several ranks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,7 @@ class VerifyRequest:
     suite: str | None
     strict: bool
     self_test: bool
+    ranks: int | None
     seed: int
     json: Path | None
 
@@ -63,14 +66,22 @@ def verify_implementations(request: VerifyRequest) -> int:
             raise UsageError("--self-test takes no implementation, definition, suite or --strict")
         from supcr_bench.commands.self_test import self_test
 
-        return 0 if self_test(console, request.json) else 1
+        return 0 if self_test(console, request.json, request.ranks, request.seed) else 1
     definition = find_definition(request.definition, request.suite)
-    subjects = [locate(name) for name in request.implementations or tuple(registered())]
+    names = request.implementations or tuple(registered())
+    if request.ranks is not None and not request.implementations:
+        names = made_for_ranks()
+    subjects = [locate(name) for name in names]
     if not subjects:
         raise UsageError("nothing to verify: name an implementation")
     verifications: list[Verification] = []
     for found in verify_each(
-        subjects, definition, strict=request.strict, seed=request.seed, console=console
+        subjects,
+        definition,
+        strict=request.strict,
+        seed=request.seed,
+        console=console,
+        ranks=request.ranks,
     ):
         verifications.append(found)
         show(found, console)
@@ -82,6 +93,14 @@ def verify_implementations(request: VerifyRequest) -> int:
     return 0 if all(verifications) else 3
 
 
+def made_for_ranks() -> tuple[str, ...]:
+    """Registered implementations that say that they are for a batch on several ranks."""
+    from supcr_bench.subjects.registry import list_all
+
+    found = [listing.implementation for listing in list_all()]
+    return tuple(i.name for i in found if i is not None and MADE_FOR_RANKS in i.tags)
+
+
 def verify_each(
     subjects: Iterable[Subject],
     definition: Definition | str | None,
@@ -89,12 +108,21 @@ def verify_each(
     strict: bool,
     seed: int,
     console: Console,
+    ranks: int | None = None,
 ) -> Iterator["Verification"]:
-    """Verify each implementation in a worker of its own, and show which check is on."""
+    """Verify each implementation in a worker of its own, and show which check is on.
+
+    With ``ranks``, in so many workers that hold a batch together.
+    """
+    from supcr_bench.workers.rank_verification import RankVerification
     from supcr_bench.workers.verification import WorkerVerification
 
     for subject in subjects:
-        session = WorkerVerification(subject, definition, strict=strict, seed=seed)
+        session: RankVerification | WorkerVerification
+        if ranks is None:
+            session = WorkerVerification(subject, definition, strict=strict, seed=seed)
+        else:
+            session = RankVerification(subject, definition, ranks=ranks, strict=strict, seed=seed)
         with console.status(f"{subject.name}: starting") as status:
             for outcome in session.run():
                 status.update(Text(f"{subject.name}: {outcome.group}, {outcome.check}"))

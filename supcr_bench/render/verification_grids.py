@@ -20,9 +20,10 @@ def verification_grid(verification: Verification) -> Grid:
     outcomes = verification.outcomes
     rows = [row(o) for o in outcomes]
     groups = [r[0] for r in rows]
+    over = f" over {verification.ranks} ranks" if verification.ranks is not None else ""
     return Grid(
         name="verification",
-        title=f"{verification.implementation}, held against {verification.definition}",
+        title=f"{verification.implementation}{over}, held against {verification.definition}",
         note="x tol.: largest error as a multiple of its bound; up to 1 passes",
         headers=HEADERS,
         rows=tuple(rows),

@@ -20,6 +20,7 @@ class Verification:
         seed: of the random cases.
         outcomes: one for each check.
         diagnosis: of the failures, if there are any.
+        ranks: over how many it was verified; ``None`` in a single process.
     """
 
     implementation: str
@@ -29,6 +30,7 @@ class Verification:
     seed: int
     outcomes: tuple[Outcome, ...]
     diagnosis: Diagnosis | None
+    ranks: int | None = None
 
     @property
     def failures(self) -> list[Outcome]:
@@ -59,6 +61,8 @@ class Verification:
     def headline(self) -> str:
         """The verdict in a sentence."""
         name, definition = self.implementation, self.definition
+        if self.ranks is not None:
+            name += f" over {self.ranks} ranks"
         robustness = [o for o in self.findings if o not in self.failures]
         if self.failures:
             text = f"{name} is not right by the definition ({definition}): "
@@ -97,6 +101,7 @@ class Verification:
             seed=values["seed"],
             outcomes=tuple(Outcome.from_mapping(o) for o in values["outcomes"]),
             diagnosis=Diagnosis.from_mapping(diagnosis) if diagnosis else None,
+            ranks=values.get("ranks"),
         )
 
     def __str__(self) -> str:

@@ -14,13 +14,17 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from supcr_bench.inputs.label_file import read_label_file
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm, Budget, Cell
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.workers.activity import ActivityPage
+
+if TYPE_CHECKING:
+    from supcr_bench.subjects.registry import Subject
+    from supcr_bench.values.implementation import Implementation
 
 Message = dict[str, Any]
 GRACE_S = 1.0
@@ -55,6 +59,7 @@ class Worker:
     def __init__(self, say: Callable[[Message], None], page: ActivityPage) -> None:
         self._say = say
         self._page = page
+        self._loaded: tuple[Subject, Implementation] | None = None
 
     def answer(self, request: Message) -> None:
         """Carry out one request."""
@@ -64,6 +69,10 @@ class Worker:
             self._verify(request)
         elif request["do"] == "sides":
             self._time_sides(request)
+        elif request["do"] == "join":
+            self._join(request)
+        elif request["do"] == "rank step":
+            self._rank_step(request)
         else:
             self._measure(request)
 
@@ -134,6 +143,42 @@ class Worker:
         self._page.write("diagnosis", None)
         diagnosis = verifier.diagnose(outcomes) if only is None else None
         self._say({"diagnosis": asdict(diagnosis) if diagnosis else None})
+
+    def _join(self, request: Message) -> None:
+        import supcr_bench.verification.ranks.step  # noqa: F401 - so that no question waits for it
+        from supcr_bench.workers.rank import join
+
+        join(request["rank"], request["ranks"], Path(request["store"]), request["limit_s"])
+        self._say({"joined": request["rank"]})
+
+    def _rank_step(self, request: Message) -> None:
+        from supcr_bench.measure.outcome import describe_error
+        from supcr_bench.subjects.registry import Subject, load
+        from supcr_bench.verification.candidate import find_knobs
+        from supcr_bench.verification.ranks.question import RankQuestion
+        from supcr_bench.verification.ranks.step import take_steps
+
+        subject = Subject(**request["subject"])
+        try:
+            if self._loaded is None or self._loaded[0] != subject:
+                self._loaded = subject, load(subject)
+        except SubjectError as error:
+            self._say({"refused": str(error)})
+            return
+        found = self._loaded[1]
+        if request["question"] is None:
+            knobs = asdict(find_knobs(found.factory))
+            self._say({"description": asdict(found.description), "knobs": knobs})
+            return
+        question = RankQuestion.from_mapping(request["question"])
+        try:
+            answers = take_steps(
+                found, question, request["rank"], lambda stage: self._page.write(stage, None)
+            )
+        except Exception as error:  # noqa: BLE001 - whatever an implementation raises
+            self._say({"raised": describe_error(error)})
+            return
+        self._say({"answers": [asdict(answer) for answer in answers]})
 
     def _time_sides(self, request: Message) -> None:
         from supcr_bench.measure.paired_timing import SideRaisedError

@@ -139,6 +139,11 @@ class WorkerProcess:
         lines = [line for line in lines if not line.startswith("USDT:")]
         return f"{how}: {lines[-1][:300]}" if lines else how
 
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._process.pid
+
     def kill(self) -> None:
         """End it at once."""
         self._process.kill()

@@ -115,9 +115,26 @@ def test_a_definition_of_ones_own_comes_from_a_suite_file(cli: Cli, workplace: P
     assert "Most likely: the views' losses summed." in done.stdout
 
 
+def test_over_ranks_those_made_for_it_are_verified_and_a_fault_is_named(
+    cli: Cli, workplace: Path
+) -> None:
+    right = cli("verify", "--ranks", "2", "--json", "found.json")
+    assert right.returncode == 0, right.stdout + right.stderr
+    assert "distributed over 2 ranks is right by the definition (torchcell)." in right.stdout
+    (found,) = json.loads((workplace / "found.json").read_text())
+    assert (found["implementation"], found["ranks"], found["passed"]) == ("distributed", 2, True)
+
+    bug = "supcr_bench.verification.bugs.across_ranks:PlainAllGather"
+    wrong = cli("verify", bug, "--ranks", "2", "--definition", "torchcell")
+    assert wrong.returncode == 1
+    assert "gradient under DDP: rank 0: the loss has no graph" in wrong.stdout
+    assert "Most likely: no gradient reaches the embeddings" in wrong.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["--ranks", "1"], "greater than or equal to 2"),
         (["lopy"], "did you mean 'loopy'?"),
         (["loopy", "--definition", "papr"], "did you mean 'paper'?"),
         (["loopy", "--definition", "mine", "--suite", "nowhere.toml"], "no suite file"),
@@ -154,6 +171,10 @@ def test_the_self_test_counts_what_is_caught_and_named(
     monkeypatch.setattr(self_test_command, "run_self_test", lambda: iter(rows[2:]))
     assert self_test_command.self_test(console, None) is True
     assert len(BUGS) >= 25
+
+    monkeypatch.setattr(self_test_command, "run_rank_self_test", lambda ranks, seed: iter(rows[2:]))
+    assert self_test_command.self_test(console, None, ranks=3) is True
+    assert "Seeded bugs over 3 ranks" in console.export_text()
 
 
 def test_right_implementations_raise_no_alarm(

@@ -1,0 +1,162 @@
+"""Losses over several ranks that gather wrongly, and one that does it right.
+
+The right one is the plainest that there is: every rank gathers all rows and computes the whole
+loss. The backward of its gather adds up what arrives on every rank, so that a rank's rows receive W
+times their gradient, which DDP's mean divides by W.
+"""
+
+# ruff: noqa: D102 - a method that is wrong may ignore something; its class says what
+
+from typing import Any
+
+import torch
+from torch import Tensor, distributed
+
+from supcr_bench.verification.bugs.right import RightSupCR
+from supcr_bench.verification.bugs.seeded_bug import SeededBug
+from supcr_bench.verification.ranks.diagnosis import GRADIENTS, OWN_ROWS, VALUES
+
+
+def rows_of_ranks(own: Tensor) -> list[int]:
+    """How many rows each rank has."""
+    counts = [torch.zeros(1, dtype=torch.int64) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(counts, torch.tensor([len(own)]))
+    return [int(n) for n in counts]
+
+
+def gathered(own: Tensor) -> tuple[Tensor, slice]:
+    """All ranks' rows [N, ...] without gradient, and which are this rank's."""
+    counts = rows_of_ranks(own)
+    padded = own.detach().new_zeros(max(counts), *own.shape[1:])
+    padded[: len(own)] = own.detach()
+    everyones = [torch.empty_like(padded) for _ in counts]
+    distributed.all_gather(everyones, padded)
+    start = sum(counts[: distributed.get_rank()])
+    rows = torch.cat([x[:n] for x, n in zip(everyones, counts, strict=True)])
+    return rows, slice(start, start + len(own))
+
+
+class _Gather(torch.autograd.Function):
+    """All rows, whose backward adds up what arrives on every rank, times a factor."""
+
+    @staticmethod
+    def forward(ctx: Any, own: Tensor, factor: float) -> Tensor:
+        rows, ctx.own = gathered(own)
+        ctx.factor = factor
+        return rows
+
+    @staticmethod
+    def backward(ctx: Any, *arriving: Tensor) -> Any:
+        total = arriving[0].contiguous()
+        distributed.all_reduce(total)
+        return ctx.factor * total[ctx.own], None
+
+
+def gather_with_gradient(own: Tensor, factor: float = 1.0) -> Tensor:
+    """All ranks' rows, with gradient to their owners."""
+    rows: Tensor = _Gather.apply(own, factor)  # type: ignore[no-untyped-call]
+    return rows
+
+
+class RightAcrossRanks(RightSupCR):
+    """Gathers with gradient, and computes the whole loss on every rank."""
+
+    def gather(self, own: Tensor) -> Tensor:
+        """All ranks' rows of a view."""
+        return gather_with_gradient(own)
+
+    def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        everyones = gathered(labels)[0]
+        return super().forward(self.gather(perturbed), self.gather(intact), everyones)
+
+
+class PlainAllGather(RightAcrossRanks):
+    """The gathered rows have no gradient."""
+
+    def gather(self, own: Tensor) -> Tensor:
+        return gathered(own)[0]
+
+
+class TimesWorldSize(RightAcrossRanks):
+    """The backward of the gather multiplies by the world size, though it has added up already."""
+
+    def gather(self, own: Tensor) -> Tensor:
+        return gather_with_gradient(own, factor=distributed.get_world_size())
+
+
+class OwnSlotOnly(RightAcrossRanks):
+    """A rank's own rows are put back into the gathered ones; the others are constants."""
+
+    def gather(self, own: Tensor) -> Tensor:
+        rows, place = gathered(own)
+        return torch.cat((rows[: place.start], own, rows[place.stop :]))
+
+
+class NothingGathered(RightSupCR):
+    """Each rank's loss is that of its own rows."""
+
+
+class _MeanOverRanks(torch.autograd.Function):
+    """The mean of a number over ranks, whose gradient is taken for that of the rank's own."""
+
+    @staticmethod
+    def forward(ctx: Any, own: Tensor) -> Tensor:
+        total = own.detach().clone()
+        distributed.all_reduce(total)
+        return total / distributed.get_world_size()
+
+    @staticmethod
+    def backward(ctx: Any, *arriving: Tensor) -> Any:
+        return arriving[0]
+
+
+class LossesAveraged(RightSupCR):
+    """The ranks' own losses are averaged."""
+
+    def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        loss, parts = super().forward(perturbed, intact, labels)
+        return _MeanOverRanks.apply(loss), parts  # type: ignore[no-untyped-call]
+
+
+RANK_BUGS = (
+    SeededBug(
+        name="plain-all-gather",
+        factory=PlainAllGather,
+        group="definition",
+        diagnosis=GRADIENTS["none"],
+        why="torch.distributed.all_gather writes into tensors that no graph knows: with more than "
+        "one rank the loss trains nothing.",
+    ),
+    SeededBug(
+        name="gradient-times-world-size",
+        factory=TimesWorldSize,
+        group="definition",
+        diagnosis=GRADIENTS["multiplied"],
+        why="A factor W against DDP's mean, where the gather's backward has already added up over "
+        "ranks: the learning rate grows with the number of GPUs.",
+    ),
+    SeededBug(
+        name="own-slot-only",
+        factory=OwnSlotOnly,
+        group="definition",
+        diagnosis=GRADIENTS["divided"],
+        why="The common repair of a plain all_gather puts the own rows back: each rank then moves "
+        "its own alone, and DDP's mean divides that by W.",
+    ),
+    SeededBug(
+        name="nothing-gathered",
+        factory=NothingGathered,
+        group="definition",
+        diagnosis=VALUES[OWN_ROWS],
+        why="A loss that knows of no ranks, under DDP: each contrasts a W-th of the batch.",
+    ),
+    SeededBug(
+        name="losses-averaged",
+        factory=LossesAveraged,
+        group="definition",
+        diagnosis=VALUES["mean"],
+        why="The mean of the ranks' losses is the whole batch's for losses that are sums over "
+        "rows; this one is over pairs of rows.",
+    ),
+)
+"""One fault each; they need a process group."""

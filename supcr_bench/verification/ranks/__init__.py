@@ -1,0 +1,1 @@
+"""A loss over several ranks: what they are asked, what is right, and what is wrong."""

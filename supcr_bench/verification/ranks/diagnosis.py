@@ -1,0 +1,128 @@
+"""Which known mistake gives the ranks' numbers.
+
+Each mistake has a value or a gradient of its own that follows from the reference: of the whole
+batch, or of each rank's rows alone. What gives the numbers of every rank on every plain question is
+the diagnosis.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from supcr_bench.verification.ranks.expected import Expected, reference_of
+from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
+
+RIGHT = "right"
+OWN_ROWS = "own rows"
+VALUES = {
+    OWN_ROWS: "nothing is gathered: each rank's loss is that of its own rows",
+    "mean": "the loss is the mean of the ranks' losses, each of its own rows, and not that of the "
+    "whole batch",
+    "divided": "the loss is divided by the world size",
+    "multiplied": "the loss is multiplied by the world size",
+}
+"""What a rank may return in place of the whole batch's loss, in words."""
+GRADIENTS = {
+    "none": "no gradient reaches the embeddings: what all_gather returns has none, so that nothing "
+    "is trained",
+    "divided": "the gradient is divided by the world size: of the gathered rows only a rank's own "
+    "carry gradient, or gradients are meant to be summed over ranks, and DDP averages them",
+    "multiplied": "the gradient is multiplied by the world size",
+    OWN_ROWS: "the gradient is that of each rank's loss of its own rows",
+}
+"""What a rank's embeddings may receive in place of W times the whole batch's gradient."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RankProbe:
+    """A question, its right answer, and what the ranks answered."""
+
+    question: RankQuestion
+    right: Expected
+    answers: tuple[RankAnswer, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Forms:
+    """What each mistake would give on one probe: [W] losses, and [2, R, d] gradients of each rank.
+
+    ``size`` is what a form's tolerance is multiplied by, against that of the right answer.
+    """
+
+    values: dict[str, Tensor]
+    gradients: dict[str, list[Tensor]]
+    size: float
+
+
+def forms_of(probe: RankProbe) -> Forms:
+    """From the reference of the whole batch, and of each rank's rows."""
+    question, right = probe.question, probe.right
+    ranks, slices = question.ranks, [question.slice_of(r) for r in range(question.ranks)]
+    alone = [reference_of(question, right.problem, rows) for rows in slices]
+    own = torch.stack([a.loss for a in alone])
+    whole = right.reference.loss.expand(ranks)
+    of_whole = [right.gradients_of(rows) for rows in slices]
+    of_own = [torch.stack([*a.gradients, *a.gradients][:2]) for a in alone]
+    return Forms(
+        values={
+            RIGHT: whole,
+            OWN_ROWS: own,
+            "mean": own.mean().expand(ranks),
+            "divided": whole / ranks,
+            "multiplied": whole * ranks,
+        },
+        gradients={
+            RIGHT: [ranks * g for g in of_whole],
+            "none": [torch.zeros_like(g) for g in of_whole],
+            "divided": of_whole,
+            "multiplied": [ranks**2 * g for g in of_whole],
+            OWN_ROWS: of_own,
+        },
+        # A rank's rows alone are fewer by W, so that a row's gradient may be off by W times that.
+        size=float(ranks**2),
+    )
+
+
+def explain_ranks(probes: Sequence[RankProbe]) -> tuple[str, ...]:
+    """The mistakes that give the numbers of all probes, in words; empty if none does."""
+    if not probes:
+        return ()
+    pairs = [(probe, forms_of(probe)) for probe in probes]
+    value = _value_of(pairs)
+    gradient = next(
+        (g for g in (RIGHT, *GRADIENTS) if all(_gives_gradient(g, *p) for p in pairs)), None
+    )
+    causes = [VALUES[value]] if value in VALUES else []
+    implied = value in (OWN_ROWS, "mean") and gradient == OWN_ROWS
+    if gradient in GRADIENTS and not implied:
+        causes.append(GRADIENTS[gradient])
+    return tuple(causes)
+
+
+def follows(probes: Sequence[RankProbe]) -> bool:
+    """Whether the ranks' losses are right, or those of a known mistake."""
+    return bool(probes) and _value_of([(probe, forms_of(probe)) for probe in probes]) is not None
+
+
+def _value_of(pairs: Sequence[tuple[RankProbe, Forms]]) -> str | None:
+    return next((v for v in (RIGHT, *VALUES) if all(_gives_value(v, *p) for p in pairs)), None)
+
+
+def _gives_value(name: str, probe: RankProbe, forms: Forms) -> bool:
+    answered = torch.tensor([a.loss for a in probe.answers], dtype=torch.float64)
+    off = (answered - forms.values[name]).abs()
+    return bool((off <= forms.size * probe.right.bounds.loss).all())
+
+
+def _gives_gradient(name: str, probe: RankProbe, forms: Forms) -> bool:
+    for rank, answer in enumerate(probe.answers):
+        if answer.rows is None:
+            return False
+        rows = torch.tensor(answer.rows, dtype=torch.float64)
+        off = (rows - forms.gradients[name][rank]).norm(dim=2)
+        allowed = forms.size * probe.right.bounds_at(probe.question.slice_of(rank))
+        if not bool((off <= allowed).all()):
+            return False
+    return True

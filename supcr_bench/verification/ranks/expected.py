@@ -1,0 +1,103 @@
+r"""What one process gives for the whole batch, and how far a right implementation may be from it.
+
+*Parameters.* With z_i = tanh(A x_i + b), a gradient g_i that arrives at row i of a view reaches the
+parameters (A, b) as ((1 - z_i^2) g_i) [x_i, 1]^T, which is no longer than
+
+    |J_i^T g_i|  <=  max(1 - z_i^2) sqrt(|x_i|^2 + 1) |g_i|.
+
+A right implementation's g_i is within the derived tolerance t_i of the reference's
+(:mod:`supcr_bench.reference.tolerance`), row by row, and the gradient is the sum over rows. So
+
+    |dL/dtheta - dL/dtheta^ref|  <=  sum over views and i of max(1 - z_i^2) sqrt(|x_i|^2 + 1) t_i.
+
+The model is in float64, so that its own rounding does not count, and neither does the averaging.
+Adding up W ranks' shares instead of all rows at once lengthens no sum that t_i allows for. The
+factor W that a rank's own rows carry until DDP has averaged is one more rounding, far below the 2 E
+in t_i.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from supcr_bench.reference.reference import Reference, compute_reference
+from supcr_bench.reference.tolerance import logit_error
+from supcr_bench.verification.bench import Bounds, bounds_of
+from supcr_bench.verification.problem import Problem
+from supcr_bench.verification.ranks.question import RankQuestion
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expected:
+    """The right answer to one step.
+
+    Attributes:
+        problem: the whole batch as the loss sees it: embeddings and labels.
+        reference: value and gradient of it.
+        bounds: of value and gradients, row by row.
+        parameters: gradient of the model's parameters, in one row.
+        parameters_bound: of its length.
+    """
+
+    problem: Problem
+    reference: Reference
+    bounds: Bounds
+    parameters: Tensor
+    parameters_bound: float
+
+    def gradients_of(self, rows: slice) -> Tensor:
+        """[2, R, d] of the whole batch's loss by some rows."""
+        return _both([g[rows] for g in self.reference.gradients])
+
+    def bounds_at(self, rows: slice) -> Tensor:
+        """[2, R] of the gradients of some rows."""
+        return _both([b[rows] for b in self.bounds.gradients])
+
+
+def _both(views: list[Tensor]) -> Tensor:
+    """Of two views; a second that the definition does not know has nothing."""
+    return torch.stack([*views, *[torch.zeros_like(views[0])] * (2 - len(views))])
+
+
+def expect(question: RankQuestion, step: int) -> Expected:
+    """The right answer to a step, in one process."""
+    batch = question.batch(step)
+    model = question.model()
+    inputs = [view.double() for view in (batch.first, batch.second)]
+    embedded = [model(view) for view in inputs]
+    rounded = [z.detach().to(batch.first.dtype) for z in embedded]
+    problem = replace(batch, first=rounded[0], second=rounded[1], spec=None)
+    upstream = question.arriving(batch.labels.shape[1])
+    reference = reference_of(question, problem, slice(None), upstream)
+    bounds = bounds_of(problem, question.definition, reference)
+    used = len(reference.gradients)
+    gradients = torch.autograd.grad(embedded[:used], tuple(model.parameters()), reference.gradients)
+    reach = 0.0
+    for x, z, bound in zip(inputs, embedded, bounds.gradients, strict=False):
+        slope = (1 - z.detach() ** 2).amax(dim=1) if z.shape[1] else torch.zeros(len(z))
+        reach += float((slope * (x.norm(dim=1) ** 2 + 1).sqrt() * bound).sum())
+    return Expected(
+        problem=problem,
+        reference=reference,
+        bounds=bounds,
+        parameters=torch.cat([g.flatten() for g in gradients]),
+        parameters_bound=reach,
+    )
+
+
+def reference_of(
+    question: RankQuestion, problem: Problem, rows: slice, upstream: Tensor | None = None
+) -> Reference:
+    """The definition's answer for some rows of a batch alone."""
+    views = (problem.first[rows], problem.second[rows])
+    single = question.definition.views == "single"
+    return compute_reference(
+        question.definition,
+        views[:1] if single else views,
+        problem.labels[rows],
+        weights=problem.weights,
+        temperature=problem.temperature,
+        upstream=upstream,
+        floor_margin=logit_error(problem),
+    )

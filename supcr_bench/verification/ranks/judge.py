@@ -1,0 +1,123 @@
+"""How far each rank's answer is from what one process gives."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from supcr_bench.verification.bench import deviation, worst_of
+from supcr_bench.verification.outcome import Trial, outright
+from supcr_bench.verification.ranks.expected import Expected
+from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
+
+Aspect = Literal["value", "gradient"]
+
+
+def judge_step(
+    question: RankQuestion,
+    step: int,
+    answers: Sequence[RankAnswer],
+    right: Expected,
+    aspects: Sequence[Aspect],
+) -> Trial:
+    """The worst deviation of any rank in one step."""
+    trials: list[Trial] = []
+    for rank, answer in enumerate(answers):
+        if "value" in aspects:
+            trials += value_trials(rank, answer, right)
+        if "gradient" in aspects and question.training:
+            trials += gradient_trials(question, step, rank, answer, right)
+    return worst_of(trials)
+
+
+def value_trials(rank: int, answer: RankAnswer, right: Expected) -> list[Trial]:
+    """A rank's loss, and its parts where it returns them."""
+    trials = [
+        deviation(
+            right.problem,
+            f"rank {rank}: the loss",
+            torch.tensor([answer.loss], dtype=torch.float64),
+            right.reference.loss.reshape(1),
+            torch.tensor([right.bounds.loss], dtype=torch.float64),
+            gives="one process gives",
+        )
+    ]
+    # Only where the loss itself is right, so that what is said first is said of the loss.
+    known = answer.parts is not None and len(answer.parts) == len(right.reference.per_dimension)
+    if known and not trials[0].failed:
+        parts = torch.tensor(answer.parts, dtype=torch.float64)
+        trials.append(
+            deviation(
+                right.problem,
+                f"rank {rank}: a per-dimension loss",
+                parts,
+                right.reference.per_dimension,
+                right.bounds.parts,
+                gives="one process gives",
+            )
+        )
+    return trials
+
+
+def gradient_trials(
+    question: RankQuestion, step: int, rank: int, answer: RankAnswer, right: Expected
+) -> list[Trial]:
+    """The gradient of the parameters under DDP, and of the rank's own rows before it."""
+    case = question.describe(step)
+    if not answer.graph:
+        return [outright(case, f"rank {rank}: the loss has no graph: backward() raises")]
+    parameters = torch.tensor(answer.parameters, dtype=torch.float64)
+    trials = [
+        _off(
+            case,
+            f"rank {rank}: the gradient of the model under DDP",
+            parameters[None],
+            right.parameters[None],
+            torch.tensor([right.parameters_bound], dtype=torch.float64),
+        )
+    ]
+    own, ranks = question.slice_of(rank), question.ranks
+    if question.rows[rank] and not trials[0].failed:  # else what is trained says it all
+        rows = torch.tensor(answer.rows, dtype=torch.float64).flatten(0, 1)
+        trials.append(
+            _off(
+                case,
+                f"rank {rank}: the gradient of its own rows",
+                rows,
+                ranks * right.gradients_of(own).flatten(0, 1),
+                ranks * right.bounds_at(own).flatten(),
+            )
+        )
+    return trials
+
+
+def _off(case: str, name: str, mine: Tensor, right: Tensor, bound: Tensor) -> Trial:
+    """How far rows are off, with what they are multiplied by where that is all."""
+    if not torch.isfinite(mine).all():
+        return Trial(case, math.inf, finding=f"{name} is not finite")
+    difference = (mine - right).norm(dim=1)
+    ratio = torch.where(difference == 0, 0.0, difference / bound)
+    worst = int(ratio.argmax())
+    tolerances, finding = float(ratio[worst]), None
+    if tolerances > 1:
+        scale = float(right.norm(dim=1).max())
+        factor = float((mine * right).sum() / (right * right).sum()) if scale > 0 else math.nan
+        if scale == 0:
+            finding = f"{name} is not 0, as it is in one process"
+        elif float(mine.abs().max()) == 0:
+            finding = f"{name} is 0"
+        elif float((mine - factor * right).norm()) < 1e-3 * float(right.norm()):
+            finding = f"{name} is {factor:.4g} times what one process gives"
+        else:
+            off = float(difference[worst]) / scale
+            of = "length" if len(mine) == 1 else "largest row"
+            finding = f"{name} is off by {off:.2g} of its {of}"
+    return Trial(
+        case,
+        tolerances,
+        error=float(difference[worst]),
+        bound=float(bound[worst]),
+        finding=finding,
+    )

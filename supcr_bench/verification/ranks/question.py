@@ -1,0 +1,136 @@
+"""What a group of ranks is asked: a batch, how it is split, and a small model that embeds it.
+
+The model is one linear layer and a tanh, in float64, and its embeddings are rounded to the dtype
+of the question. So nothing but the loss's own rounding stands between the ranks' gradients of the
+parameters and those of one process.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from supcr_bench.inputs.random_bits import Stream
+from supcr_bench.values.definition import Definition
+from supcr_bench.verification.problem import Problem, ProblemSpec, make_problem
+
+INPUTS = 5
+"""Columns of what the model embeds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankQuestion:
+    """One question to all ranks.
+
+    Attributes:
+        spec: of the whole batch; its ``d`` is the size of the embeddings.
+        rows: of each rank; they add up to ``spec.n``.
+        definition: how the loss is called, and its eps.
+        unlabelled: ranks whose labels are all missing.
+        steps: how many batches are put to the same model and the same loss, one after the other.
+        upstream: gradient arriving at the loss and its parts; at the loss alone if empty.
+        training: whether there is a backward; without one, all is done under ``no_grad``.
+        misfit: whether the last rank's embeddings have a column less than the others'.
+    """
+
+    spec: ProblemSpec
+    rows: tuple[int, ...]
+    definition: Definition
+    unlabelled: tuple[int, ...] = ()
+    steps: int = 1
+    upstream: tuple[float, ...] = ()
+    training: bool = True
+    misfit: bool = False
+
+    @property
+    def ranks(self) -> int:
+        """W."""
+        return len(self.rows)
+
+    def slice_of(self, rank: int) -> slice:
+        """Which rows of the batch a rank holds."""
+        start = sum(self.rows[:rank])
+        return slice(start, start + self.rows[rank])
+
+    def describe(self, step: int = 0) -> str:
+        """In a short line."""
+        parts = [f"rows {'+'.join(map(str, self.rows))}", self.spec.describe()]
+        if self.unlabelled:
+            parts.append(f"no label on rank {', '.join(map(str, self.unlabelled))}")
+        if self.upstream:
+            parts.append("a gradient arriving at each part" if len(self.upstream) > 1 else "scaled")
+        if not self.training:
+            parts.append("under no_grad")
+        if self.misfit:
+            parts.append(f"d={self.spec.d - 1} on rank {self.ranks - 1}")
+        if self.steps > 1:
+            parts.append(f"step {step + 1}")
+        return ", ".join(parts)
+
+    def batch(self, step: int) -> Problem:
+        """The whole batch of a step; its views are [N, INPUTS], for the model to embed."""
+        spec = replace(self.spec, d=INPUTS, seed=self.spec.seed + step)
+        problem = make_problem(spec)
+        labels = problem.labels
+        if self.definition.label_distance != "per_dimension":
+            # Sums over dimensions are exact on dyadic labels, whatever the order of summation.
+            labels = torch.round(labels * 64) / 64
+        for rank in self.unlabelled:
+            labels[self.slice_of(rank)] = torch.nan
+        return replace(problem, labels=labels, name=self.describe(step))
+
+    def model(self) -> nn.Module:
+        """What embeds: [N, INPUTS] to [N, d] in float64, the same on every rank."""
+        linear = nn.Linear(INPUTS, self.spec.d, dtype=torch.float64)
+        values = Stream("rank model", self.spec.seed).bell(self.spec.d * (INPUTS + 1))
+        numbers = torch.from_numpy(values / INPUTS**0.5).reshape(self.spec.d, INPUTS + 1)
+        with torch.no_grad():
+            linear.weight.copy_(numbers[:, :INPUTS])
+            linear.bias.copy_(numbers[:, INPUTS])
+        return nn.Sequential(linear, nn.Tanh())
+
+    def arriving(self, dims: int) -> Tensor | None:
+        """[1 + D] gradient arriving at the loss and its parts, or at the loss alone."""
+        if not self.upstream:
+            return None
+        values = (*self.upstream, *(0.0,) * (1 + dims - len(self.upstream)))
+        return torch.tensor(values, dtype=torch.float64)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """From what :meth:`to_mapping` gave, by way of JSON or not."""
+        own: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
+        own["spec"] = ProblemSpec(**values["spec"])
+        own["definition"] = Definition(**values["definition"])
+        return cls(**own)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankAnswer:
+    """What one rank answered to one step.
+
+    Attributes:
+        loss: as it was returned.
+        parts: [D] per-dimension losses, if it returns them.
+        graph: whether the loss can be differentiated.
+        rows: gradient of the rank's own embeddings, [2, R, d], before anything is averaged;
+            ``None`` without a backward.
+        parameters: gradient of the model's parameters, in one row, after DDP has averaged it.
+    """
+
+    loss: float
+    parts: tuple[float, ...] | None
+    graph: bool
+    rows: tuple[tuple[tuple[float, ...], ...], ...] | None
+    parameters: tuple[float, ...] | None
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """From what ``dataclasses.asdict`` gave, by way of JSON or not."""
+        return cls(**values)

@@ -1,0 +1,95 @@
+"""``distributed``: over any ranks, the whole batch's loss and gradient."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+
+from supcr_bench.inputs.tensors import make_batch
+from supcr_bench.subjects.registry import Subject, locate
+from supcr_bench.values.case import Workload
+from supcr_bench.values.definition import PAPER, TORCHCELL, Definition
+from supcr_bench.verification.ranks.checks import random_questions
+from supcr_bench.workers.rank_group import RankGroup
+from tests.examples import implementation
+from tests.implementations import rank_scenes
+from tests.ranks import LIMIT_S, judged, put, terms
+
+SCENES = (
+    rank_scenes.Settings,
+    rank_scenes.Dtypes,
+    rank_scenes.PartlyWanted,
+    rank_scenes.Disagreeing,
+    rank_scenes.InAGroupOfOne,
+    rank_scenes.DifferentiatedTwice,
+)
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[RankGroup]:
+    """Two ranks, for all that is asked of two."""
+    with RankGroup(2, LIMIT_S) as group:
+        yield group
+
+
+def subject(definition: Definition) -> Subject:
+    found = locate("distributed")
+    return found if definition is TORCHCELL else replace(found, attribute="PAPER")
+
+
+def test_without_a_process_group_it_is_scan() -> None:
+    batch = make_batch(Workload(batch_size=20, dims=2, nan_density=0.2))
+    answers = []
+    for name in ("distributed", "scan"):
+        batch.clear_gradients()
+        module = implementation(name).factory(weights=batch.weights)
+        loss, parts = module(batch.perturbed, batch.intact, batch.labels)
+        loss.backward()
+        assert batch.perturbed.grad is not None
+        answers.append((loss.detach(), parts.detach(), batch.perturbed.grad.clone()))
+    assert all(torch.equal(one, other) for one, other in zip(*answers, strict=True))
+
+
+def test_it_says_that_it_is_made_for_ranks() -> None:
+    assert implementation("distributed").tags == ("beyond", "ranks")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scene", SCENES, ids=lambda s: s.__name__)
+@pytest.mark.parametrize("rows", [(5, 3), (6, 0)], ids=lambda r: "+".join(map(str, r)))
+def test_in_the_ranks(pair: RankGroup, scene: type, rows: tuple[int, ...]) -> None:
+    if scene is rank_scenes.Disagreeing and not all(rows):
+        pytest.skip("each rank has a label to spoil")
+    own = Subject(scene.__name__, "module", scene.__module__, scene.__qualname__)
+    question = terms(2, TORCHCELL).ask(rows, dims=2, nan_density=0.2, labels="tied")
+    said = put(pair, own, question)
+    assert [m.get("raised") for m in said] == [None, None]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("definition", [TORCHCELL, PAPER], ids=lambda d: d.name)
+def test_over_two_ranks_fifty_random_batches_are_those_of_one_process(
+    pair: RankGroup, definition: Definition
+) -> None:
+    questions = random_questions(terms(2, definition), 50)
+    assert any(q.unlabelled for q in questions)
+    assert any(min(q.rows) == 0 for q in questions)
+    trials = judged(pair, subject(definition), questions)
+    assert [t.finding for t in trials if t.failed] == []
+
+
+@pytest.mark.slow
+def test_over_four_ranks_fifty_random_batches_are_those_of_one_process() -> None:
+    with RankGroup(4, LIMIT_S) as group:
+        for definition in (TORCHCELL, PAPER):
+            questions = random_questions(terms(4, definition), 50)
+            trials = judged(group, subject(definition), questions)
+            assert [t.finding for t in trials if t.failed] == []
+
+
+@pytest.mark.slow
+def test_a_rank_of_more_rows_than_a_block_is_right(pair: RankGroup) -> None:
+    question = terms(2, TORCHCELL).ask((150, 20), labels="tied", nan_density=0.1)
+    (trial,) = judged(pair, subject(TORCHCELL), [question])
+    assert trial.finding is None

@@ -1,0 +1,43 @@
+"""What tests of a loss over several ranks build on."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from supcr_bench.subjects.registry import Subject
+from supcr_bench.values.definition import Definition
+from supcr_bench.verification.candidate import Knobs
+from supcr_bench.verification.outcome import Trial
+from supcr_bench.verification.ranks.checks import Terms
+from supcr_bench.verification.ranks.expected import expect
+from supcr_bench.verification.ranks.judge import judge_step
+from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
+from supcr_bench.workers.rank_group import RankGroup
+
+LIMIT_S = 60.0
+"""For ranks that answer at once where nothing is wrong; a busy machine may take its time."""
+
+
+def terms(ranks: int, definition: Definition) -> Terms:
+    """For an implementation that takes everything."""
+    return Terms(ranks, definition, Knobs("temperature", weights=True, eps=True), seed=0)
+
+
+def put(
+    group: RankGroup, subject: Subject, question: RankQuestion
+) -> list[dict[str, list[dict[str, object]]]]:
+    """One question to every rank, and what each says."""
+    common = {"do": "rank step", "subject": asdict(subject), "question": question.to_mapping()}
+    return group.ask([{**common, "rank": r} for r in range(group.ranks)])
+
+
+def judged(group: RankGroup, subject: Subject, questions: Sequence[RankQuestion]) -> list[Trial]:
+    """Value and gradient of every question against one process."""
+    trials = []
+    for question in questions:
+        said = put(group, subject, question)
+        steps = zip(*(m["answers"] for m in said), strict=True)
+        for step, answers in enumerate(steps):
+            found = [RankAnswer.from_mapping(a) for a in answers]
+            right = expect(question, step)
+            trials.append(judge_step(question, step, found, right, ("value", "gradient")))
+    return trials

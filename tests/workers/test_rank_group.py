@@ -1,0 +1,139 @@
+"""Ranks start together, are heard together, and end together."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+import psutil
+import pytest
+
+from supcr_bench.subjects.registry import Subject, locate
+from supcr_bench.values.definition import PAPER
+from supcr_bench.values.errors import WorkerError
+from supcr_bench.workers import rank_group
+from supcr_bench.workers.rank_group import RankEndedError, RankGroup
+from supcr_bench.workers.worker_process import WorkerProcess
+from tests.ranks import LIMIT_S, put, terms
+
+pytestmark = pytest.mark.slow
+
+LOSSES = """
+import os, signal, time
+from torch import distributed
+from supcr_bench.verification.bugs.right import RightPaper
+
+class OnTheLastRank(RightPaper):
+    def forward(self, perturbed, intact, labels):
+        if distributed.get_rank() == distributed.get_world_size() - 1:
+            self.happen()
+        distributed.barrier()
+        return super().forward(perturbed, intact, labels)
+
+class Exits(OnTheLastRank):
+    def happen(self): os._exit(9)
+
+class IsKilled(OnTheLastRank):
+    def happen(self): os.kill(os.getpid(), signal.SIGKILL)
+
+class Hangs(OnTheLastRank):
+    def happen(self): time.sleep(600)
+
+class Raises(OnTheLastRank):
+    def happen(self): raise ValueError("not today")
+
+class AllRaise(RightPaper):
+    def forward(self, perturbed, intact, labels): raise ValueError("not today")
+"""
+PARENT = """
+import os
+from supcr_bench.workers.rank_group import RankGroup
+group = RankGroup(2, 60.0)
+print(*group.pids, flush=True)
+os._exit(0)
+"""
+
+
+@pytest.fixture
+def losses(tmp_path: Path) -> Path:
+    path = tmp_path / "losses.py"
+    path.write_text(LOSSES)
+    return path
+
+
+def subject(path: Path, name: str) -> Subject:
+    return replace(locate(f"{path}:{name}"), name=name)
+
+
+def gone(pids: tuple[int, ...]) -> bool:
+    """Whether none of these runs any more, once those that are ending have ended."""
+    running = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
+    _, alive = psutil.wait_procs(running, timeout=30)
+    return not alive
+
+
+@pytest.mark.parametrize(
+    ("name", "limit_s", "words"),
+    [
+        ("Exits", LIMIT_S, "rank 1 ended: exited with status 9"),
+        ("IsKilled", LIMIT_S, "rank 1 ended: killed by SIGKILL"),
+        ("Raises", LIMIT_S, "rank 1 raises ValueError: not today, and rank 0 .* waits for it"),
+        ("Hangs", 8.0, "rank 0, 1 .forward. did not answer within 8 s"),
+    ],
+)
+def test_what_becomes_of_one_rank_ends_all_and_is_said(
+    losses: Path, name: str, limit_s: float, words: str
+) -> None:
+    group = RankGroup(2, limit_s)
+    pids = group.pids
+    question = terms(2, PAPER).ask((3, 3))
+    with pytest.raises(RankEndedError, match=words) as error:
+        put(group, subject(losses, name), question)
+    assert error.value.overdue is (name == "Hangs")
+    assert gone(pids)
+    group.close()  # twice is no mistake
+
+
+def test_ranks_that_all_raise_meet_again_and_listen_on_the_loopback_alone(losses: Path) -> None:
+    with RankGroup(2, LIMIT_S) as group:
+        pids = group.pids
+        question = terms(2, PAPER).ask((3, 3))
+        said = put(group, subject(losses, "AllRaise"), question)
+        assert {m["raised"] for m in said} == {"ValueError: not today"}  # type: ignore[comparison-overlap]
+        group.join()
+        right = Subject(
+            "right", "module", "supcr_bench.verification.bugs.across_ranks", "RightAcrossRanks"
+        )
+        assert all("answers" in m for m in put(group, right, question))
+        connections = [c for pid in pids for c in psutil.Process(pid).net_connections("inet")]
+        assert {c.laddr.ip for c in connections} == {"127.0.0.1"}
+    assert gone(pids)
+
+
+def test_ranks_end_with_their_parent() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PARENT], capture_output=True, text=True, timeout=120, check=True
+    )
+    pids = tuple(map(int, done.stdout.split()))
+    assert len(pids) == 2
+    assert gone(pids)
+
+
+def test_a_worker_that_does_not_start_leaves_none_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[WorkerProcess] = []
+    places = SimpleQueue[str]()
+    places.put("the only one")
+
+    def start(threads: int) -> WorkerProcess:  # called by two threads at once
+        try:
+            places.get_nowait()
+        except Empty:
+            raise WorkerError("a worker did not start: no memory") from None
+        started.append(WorkerProcess(threads))
+        return started[0]
+
+    monkeypatch.setattr(rank_group, "WorkerProcess", start)
+    with pytest.raises(WorkerError, match="no memory"):
+        RankGroup(2, LIMIT_S)
+    assert gone((started[0].pid,))

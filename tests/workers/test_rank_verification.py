@@ -1,0 +1,142 @@
+"""Verification over several ranks: what is wrong is found, named, and never a hang."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from supcr_bench.subjects.registry import Subject, locate
+from supcr_bench.verification.bugs.across_ranks import RANK_BUGS
+from supcr_bench.verification.bugs.seeded_bug import SeededBug
+from supcr_bench.verification.outcome import Verdict
+from supcr_bench.verification.verification import Verification
+from supcr_bench.workers.rank_self_test import verify_rank_bug
+from supcr_bench.workers.rank_verification import RankVerification
+from tests.workers.test_rank_group import LOSSES
+
+pytestmark = pytest.mark.slow
+
+BUGS_MODULE = "supcr_bench.verification.bugs.across_ranks"
+STATEFUL = f"""
+import torch
+from {BUGS_MODULE} import RightAcrossRanks, gathered
+
+class LabelsKept(RightAcrossRanks):
+    kept = None
+    def read_labels(self, labels):
+        labels = super().read_labels(labels)
+        if self.kept is None or self.kept.shape != labels.shape:
+            self.kept = labels
+        return self.kept
+
+class AThird(RightAcrossRanks):
+    def gather(self, own):
+        rows = super().gather(own)
+        return rows.detach() + (rows - rows.detach()) / 3
+"""
+
+
+def verified(
+    subject: Subject, definition: str | None = None, *, limit_s: float = 60.0, only: tuple[str, ...]
+) -> Verification:
+    session = RankVerification(
+        subject,
+        definition,
+        ranks=2,
+        strict=False,
+        seed=0,
+        limit_s=limit_s,
+        only=only or None,
+    )
+    outcomes = tuple(session.run())
+    assert session.result().outcomes == outcomes
+    return session.result()
+
+
+def of_file(folder: Path, text: str, name: str) -> Subject:
+    path = folder / "losses.py"
+    path.write_text(text)
+    return replace(locate(f"{path}:{name}"), name=name)
+
+
+def test_distributed_passes_every_check() -> None:
+    found = verified(locate("distributed"), only=())
+    assert found
+    assert found.headline == "distributed over 2 ranks is right by the definition (torchcell)."
+    assert {o.verdict for o in found.outcomes} == {Verdict.PASS}
+    assert Verification.from_mapping(found.to_mapping()) == found
+
+
+def test_an_undeclared_definition_is_recognised_by_its_numbers() -> None:
+    right = Subject("right", "module", BUGS_MODULE, "RightAcrossRanks")
+    found = verified(right, only=("value", "random cases"))
+    assert found
+    assert found.recognised == "its numbers follow torchcell"
+
+
+@pytest.mark.parametrize("bug", RANK_BUGS, ids=lambda b: b.name)
+def test_a_seeded_bug_is_caught_and_named(bug: SeededBug) -> None:
+    row = verify_rank_bug(bug, 2)
+    assert "gradient under DDP" in row.caught_by
+    assert row.diagnosed == (bug.diagnosis,)
+
+
+def test_an_implementation_for_one_process_is_said_to_gather_nothing() -> None:
+    found = verified(locate("broadcast"), only=("value", "gradient under DDP"))
+    assert not found
+    assert found.diagnosis is not None
+    assert found.diagnosis.causes == (
+        "nothing is gathered: each rank's loss is that of its own rows",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "check", "where"),
+    [
+        ("LabelsKept", "next steps", "right on plain batches, wrong only in: next steps"),
+        ("AThird", "gradient under DDP", "no known mistake of gathering gives these numbers"),
+    ],
+)
+def test_what_is_wrong_in_another_way_is_found_and_not_named(
+    tmp_path: Path, name: str, check: str, where: str
+) -> None:
+    subject = of_file(tmp_path, STATEFUL, name)
+    found = verified(
+        subject, "torchcell", only=("value", "gradient under DDP", "next steps", "ragged ranks")
+    )
+    assert check in {o.check for o in found.failures}
+    assert found.diagnosis is not None
+    assert where in str(found.diagnosis.where)
+
+
+def test_a_rank_that_dies_twice_is_not_asked_again(tmp_path: Path) -> None:
+    found = verified(of_file(tmp_path, LOSSES, "Exits"), "paper", only=())
+    first, second, *others = found.outcomes
+    assert "rank 1 ended: exited with status 9 (rows 5+5" in str(first.finding).replace(":  ", ": ")
+    assert second.verdict is Verdict.FAIL
+    assert {o.verdict for o in others} == {Verdict.NOT_RUN}
+    assert not found
+
+
+def test_a_rank_that_hangs_ends_the_verification(tmp_path: Path) -> None:
+    found = verified(of_file(tmp_path, LOSSES, "Hangs"), "paper", limit_s=4.0, only=())
+    first, *others = found.outcomes
+    assert first.overdue
+    assert "rank 0, 1 (forward) did not answer within 4 s" in str(first.finding)
+    assert found.diagnosis is None
+    assert {o.verdict for o in others} == {Verdict.NOT_RUN}
+
+
+def test_where_every_rank_raises_it_is_a_finding_of_each_check(tmp_path: Path) -> None:
+    found = verified(
+        of_file(tmp_path, LOSSES, "AllRaise"), "auto", only=("value", "ranks that do not fit")
+    )
+    value, misfit = found.outcomes
+    assert "every rank raises ValueError: not today" in str(value.finding)
+    assert misfit.verdict is Verdict.PASS
+    assert not found
+
+
+def test_one_that_cannot_be_loaded_is_a_finding() -> None:
+    (outcome,) = verified(Subject("mine", "module", "no.such.module", "Loss"), only=()).outcomes
+    assert "cannot be imported" in str(outcome.finding)
