@@ -10,7 +10,7 @@ setup: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) --editable '.[dev,fast,parquet]'
+	$(INSTALL) --editable '.[dev,fast,parquet,ray]'
 	touch $@
 
 check: setup check-workflows

@@ -13,7 +13,8 @@ from supcr_bench.values.result import Status
 from supcr_bench.workers.activity import Activity
 from tests.made_results import make_result
 
-CELL = CellStarted(2, PlannedCell(make_result().case.workload, ()), left_s=75.0)
+PLANNED = PlannedCell(make_result().case.workload, ())
+CELL = CellStarted(index=2, cell=PLANNED, ended=2, open=(PLANNED,), left_s=75.0)
 
 
 def console(*, terminal: bool) -> Console:
