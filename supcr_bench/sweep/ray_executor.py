@@ -36,6 +36,9 @@ CONNECT_LIMIT_S = 5.0
 ANSWER_LIMIT_S = 120.0
 """For a machine to give its cores and start a worker; torch may come from a cold disk."""
 POLL_S = 0.5
+_SETTINGS = b"\x04"
+_HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _SETTINGS + b"\0" * 5
+"""How HTTP/2 begins, with settings of which none is set; the answer is a frame of settings too."""
 OBJECT_STORE_BYTES = 100 * 2**20
 """Of a Ray that is started here; Ray would take a third of the memory that is to be measured in."""
 
@@ -255,16 +258,25 @@ def _connect(address: str) -> None:
                 f"--executor ray:{address}: write it like ray:HOST:PORT, as `ray start` prints it"
             )
         try:
-            socket.create_connection((host, int(port)), CONNECT_LIMIT_S).close()
+            _require_grpc(host, int(port))
         except (OSError, OverflowError) as error:
             raise UsageError(
-                f"--executor ray:{address}: nothing answers there ({error}); `ray start --head` "
+                f"--executor ray:{address}: no Ray answers there ({error}); `ray start --head` "
                 "prints the address, and without one Ray is started here"
             ) from None
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
     except Exception as error:  # noqa: BLE001 - as many kinds as there are ways to fail
         raise UsageError(f"--executor ray:{address}: {_first_line(error)}") from None
+
+
+def _require_grpc(host: str, port: int) -> None:
+    """Raise an OSError where nothing speaks HTTP/2, as Ray does; Ray would wait for minutes."""
+    with socket.create_connection((host, port), CONNECT_LIMIT_S) as connection:
+        connection.settimeout(CONNECT_LIMIT_S)
+        connection.sendall(_HTTP2_GREETING)
+        if connection.recv(4)[3:] != _SETTINGS:
+            raise ConnectionError("something else listens there")
 
 
 def _first_line(error: object) -> str:
