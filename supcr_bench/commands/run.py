@@ -307,9 +307,11 @@ def admit_machines(run: Run, executor: Executor) -> None:
 
     On a cluster that is no mistake: what each machine measured is kept apart.
     """
-    if isinstance(executor, ClusterExecutor) or set(executor.environments) <= set(run.environments):
+    if isinstance(executor, ClusterExecutor):
         return
     if len(run.environments) > 1:
+        if set(executor.environments) <= set(run.environments):
+            return
         raise StoreError(
             f"the run was measured on {len(run.environments)} kinds of machine, and this one is "
             "none of them; go on with it on a cluster, or start a new run"

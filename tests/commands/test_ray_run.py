@@ -8,12 +8,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from tests.commands.conftest import Cli
+from tests.deterministic import case_of, differences, rows_in
 from tests.simulated_cluster import LOOPBACK, SimulatedCluster, simulated_cluster
 
 pytest.importorskip("ray", reason="needs the extra `ray`")
@@ -41,20 +41,6 @@ sampling = "30ms"
 memory_limit = "1GiB"
 """
 ROWS = (2 * 2 * 2 + 1) * 2 * 2
-DETERMINISTIC = (
-    "status",
-    "loss",
-    "reference_loss",
-    "value_error",
-    "gradient_error",
-    "peak_bytes",
-    "launches",
-    "elements",
-    "dispatch_peak_bytes",
-    "predicted_cuda_peak_bytes",
-    "predicted_peak_bytes",
-)
-CASE = ("implementation", "pass", "batch_size", "nan_density", "dims", "labels")
 
 
 @pytest.fixture(scope="module")
@@ -77,15 +63,6 @@ def run_here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "supcr_bench", "run", "spread.toml", "--out", "r"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return folder / "r"
-
-
-def rows_in(folder: Path) -> list[dict[str, Any]]:
-    (file,) = folder.glob("*/measurements.jsonl")
-    return [json.loads(line) for line in file.read_text().splitlines()]
-
-
-def case_of(row: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in CASE)
 
 
 OF_RAY = ("raylet", "gcs_server", "ray::", "site-packages/ray/", "simulated_cluster", "--executor")
@@ -119,12 +96,10 @@ def test_a_cluster_gives_the_cells_and_the_deterministic_figures_of_this_machine
     assert not ran.stderr
     assert "3 cells at once" in ran.stdout
     assert "(raylet)" not in ran.stdout
-    here, there = ({case_of(r): r for r in rows_in(f)} for f in (run_here, workplace / "there"))
+    here, there = rows_in(run_here), rows_in(workplace / "there")
     assert len(here) == len(there) == ROWS
-    for case, row in here.items():
-        for name in DETERMINISTIC:
-            assert there[case][name] == row[name], (case, name)
-    assert {r["machine"] for r in there.values()} == {r["machine"] for r in here.values()}
+    assert differences(here, there) == []
+    assert {r["machine"] for r in there} == {r["machine"] for r in here}
 
 
 def test_labels_of_ones_own_go_along(cli: Cli, workplace: Path, cluster: SimulatedCluster) -> None:
