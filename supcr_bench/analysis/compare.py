@@ -363,8 +363,7 @@ def compare_results(
         second: results of the later one.
         differences: of their environments.
         margin: share within which times count as the same.
-        unlike: whether a result of the first and one of the second come from unlike machines;
-            without it the differences tell that of all.
+        unlike: whether two results come from unlike machines; else the differences tell.
     """
     by_key = ({r.key: r for r in first}, {r.key: r for r in second})
     anywhere = any(d.of_the_machine for d in differences)
@@ -375,10 +374,8 @@ def compare_results(
     moved = [
         (key[0], math.log(ratio))
         for key, one in by_key[0].items()
-        if (other := by_key[1].get(key))
-        and not apart(one, other)
-        and _is_yardstick(one, other)
-        and (ratio := _ratio(one, other)) is not None
+        if (other := by_key[1].get(key)) and not apart(one, other)
+        if _is_yardstick(one, other) and (ratio := _ratio(one, other)) is not None
     ]
     drift = {
         name: drift_bound([log_ratio for other, log_ratio in moved if other != name])

@@ -27,6 +27,7 @@ from supcr_bench.values.errors import UsageError
 from supcr_bench.workers.activity import Activity
 
 DISTRIBUTION = "supcr-bench"
+BESIDE = ("implementations", "suites")
 BEAT_S = 1.0
 """What a worker is at is told this often, and when it changes: a message wakes its machine."""
 
@@ -86,12 +87,16 @@ def _digest(path: Path) -> str | None:
 
 
 def _code() -> str:
-    """A digest of this package as it is installed here, its implementations included."""
-    roots = (Path(__file__).parents[1], folder())
+    """A digest of this package as it is installed here, its implementations included.
+
+    In a checkout they lie beside it, and in an installed package within: they are read apart.
+    """
+    package, own = Path(__file__).parents[1], folder()
     parts = [
         f"{path.relative_to(root)} {_digest(path)}"
-        for root in roots
+        for root in (package, own)
         for path in sorted(root.rglob("*.py"))
+        if root == own or path.relative_to(root).parts[0] not in BESIDE
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -30,6 +30,7 @@ from supcr_bench.values.cell import Budget, Cell
 from supcr_bench.values.errors import UsageError, WorkerError
 from supcr_bench.workers.activity import Activity
 
+AUTO = "auto"
 LOOPBACK = "127.0.0.1"
 CONNECT_LIMIT_S = 5.0
 """To be answered at an address."""
@@ -39,6 +40,7 @@ POLL_S = 0.5
 _SETTINGS = b"\x04"
 _HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _SETTINGS + b"\0" * 5
 """How HTTP/2 begins, with settings of which none is set; the answer is a frame of settings too."""
+_QUIET: Mapping[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
 OBJECT_STORE_BYTES = 100 * 2**20
 """Of a Ray that is started here; Ray would take a third of the memory that is to be measured in."""
 
@@ -65,6 +67,8 @@ def make_ray_executor(
         UsageError: nothing answers there, or a machine cannot take part; says which and why.
     """
     require_ray()
+    if address is not None and address != AUTO:
+        require_address(address)
     machines = _RayMachines(address, read_labels(labels))
     try:
         return ClusterExecutor(machines.places(suite, subjects), machines)
@@ -93,10 +97,14 @@ class _RayMachines:
                 _node_ip_address=LOOPBACK,
                 num_cpus=usable_cpus(),
                 object_store_memory=OBJECT_STORE_BYTES,
+                include_dashboard=False,
                 **_QUIET,
             )
-        else:
-            _connect(address)
+            return
+        try:
+            ray.init(address=address, **_QUIET)
+        except Exception as error:  # noqa: BLE001 - as many kinds as there are ways to fail
+            raise UsageError(f"--executor ray:{address}: {_first_line(error)}") from None
 
     def close(self) -> None:
         """Leave the cluster, which ends this run's processes there; end it if it began here."""
@@ -223,13 +231,6 @@ class _RayMachines:
                     self._ray.cancel(stream, force=True)
 
 
-_QUIET: Mapping[str, Any] = {
-    "include_dashboard": False,
-    "log_to_driver": False,
-    "logging_level": logging.CRITICAL,
-}
-
-
 def _prepare_environment(address: str | None) -> None:
     """Settings that Ray reads when it is imported.
 
@@ -243,35 +244,26 @@ def _prepare_environment(address: str | None) -> None:
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 
 
-def _connect(address: str) -> None:
-    """Connect to a cluster.
-
-    Raises:
-        UsageError: nothing, or nothing of Ray, answers there; or this machine is no part of it.
-    """
-    import ray
-
-    if address != "auto":
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdigit():
-            raise UsageError(
-                f"--executor ray:{address}: write it like ray:HOST:PORT, as `ray start` prints it"
-            )
-        try:
-            _require_grpc(host, int(port))
-        except (OSError, OverflowError) as error:
-            raise UsageError(
-                f"--executor ray:{address}: no Ray answers there ({error}); `ray start --head` "
-                "prints the address, and without one Ray is started here"
-            ) from None
+def require_address(address: str) -> None:
+    """Raise a UsageError where no Ray can be at an address; Ray would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise UsageError(
+            f"--executor ray:{address}: write it like ray:HOST:PORT, as `ray start` prints it"
+        )
+    if os.environ.get("RAY_USE_TLS", "0") != "0":
+        return  # what answers there says nothing to a stranger
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
-    except Exception as error:  # noqa: BLE001 - as many kinds as there are ways to fail
-        raise UsageError(f"--executor ray:{address}: {_first_line(error)}") from None
+        _require_grpc(host, int(port))
+    except (OSError, OverflowError) as error:
+        raise UsageError(
+            f"--executor ray:{address}: no Ray answers there ({error}); `ray start --head` "
+            "prints the address, and without one Ray is started here"
+        ) from None
 
 
 def _require_grpc(host: str, port: int) -> None:
-    """Raise an OSError where nothing speaks HTTP/2, as Ray does; Ray would wait for minutes."""
+    """Raise an OSError where nothing speaks HTTP/2, as Ray does."""
     with socket.create_connection((host, port), CONNECT_LIMIT_S) as connection:
         connection.settimeout(CONNECT_LIMIT_S)
         connection.sendall(_HTTP2_GREETING)
