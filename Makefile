@@ -4,13 +4,13 @@ BIN := $(VENV)/bin
 # An editable install with its extras, at the versions that CI pins.
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: setup check check-workflows format test gate bench self-test false-alarms cross-check gate-study floor clean
+.PHONY: setup check check-workflows format test gate bench self-test false-alarms cross-check gate-study floor cluster clean
 
 setup: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) --editable '.[dev,fast,parquet]'
+	$(INSTALL) --editable '.[dev,fast,parquet,ray]'
 	touch $@
 
 check: setup check-workflows
@@ -59,6 +59,10 @@ gate-study: setup
 # What is beyond the note beside the note and beside the floor, some minutes.
 floor: setup
 	$(BIN)/python -m tests.studies.floor
+
+# The suite `quick` on a Ray cluster of three simulated machines, one of them killed, some minutes.
+cluster: setup
+	$(BIN)/python -m tests.studies.cluster
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache

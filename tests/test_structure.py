@@ -134,6 +134,16 @@ def test_only_the_command_line_prints(name: str) -> None:
     assert not called & {"print", "input", "breakpoint"}
 
 
+def test_ray_is_known_to_one_module_alone() -> None:
+    named = {
+        name
+        for name in FILES
+        if any(found.split(".")[0] == "ray" for found in imports(name))
+        or any(isinstance(n, ast.Name) and n.id == "ray" for n in ast.walk(SOURCES[name]))
+    }
+    assert named == {f"{PACKAGE}.sweep.ray_executor"}
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_every_module_says_what_it_is_for(name: str) -> None:
     assert ast.get_docstring(SOURCES[name])

@@ -15,7 +15,7 @@ What this cannot see: drift that hits one implementation and no other.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from statistics import median
@@ -354,6 +354,7 @@ def compare_results(
     second: Sequence[Result],
     differences: Sequence[Difference] = (),
     margin: float = MARGIN,
+    unlike: Callable[[Result, Result], bool] | None = None,
 ) -> Comparison:
     """Join two runs by implementation and case, and say what changed from the first to the second.
 
@@ -362,15 +363,19 @@ def compare_results(
         second: results of the later one.
         differences: of their environments.
         margin: share within which times count as the same.
+        unlike: whether two results come from unlike machines; else the differences tell.
     """
     by_key = ({r.key: r for r in first}, {r.key: r for r in second})
-    other_machine = any(d.of_the_machine for d in differences)
+    anywhere = any(d.of_the_machine for d in differences)
+
+    def apart(one: Result | None, other: Result | None) -> bool:
+        return anywhere if unlike is None or not one or not other else unlike(one, other)
+
     moved = [
         (key[0], math.log(ratio))
         for key, one in by_key[0].items()
-        if (other := by_key[1].get(key))
-        and _is_yardstick(one, other)
-        and (ratio := _ratio(one, other)) is not None
+        if (other := by_key[1].get(key)) and not apart(one, other)
+        if _is_yardstick(one, other) and (ratio := _ratio(one, other)) is not None
     ]
     drift = {
         name: drift_bound([log_ratio for other, log_ratio in moved if other != name])
@@ -384,7 +389,7 @@ def compare_results(
                 by_key[1].get(key),
                 drift[key[0]],
                 margin,
-                other_machine=other_machine,
+                other_machine=apart(by_key[0].get(key), by_key[1].get(key)),
             )
             for key in dict.fromkeys([*by_key[0], *by_key[1]])
         ),

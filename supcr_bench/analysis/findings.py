@@ -7,6 +7,7 @@ from supcr_bench.analysis.claims import ClaimRow, claim_rows
 from supcr_bench.analysis.crossover import Crossover, crossovers
 from supcr_bench.analysis.frontier import FrontierRow, PeakPrediction, frontier, peak_predictions
 from supcr_bench.analysis.growth import Claims, Growth, growth_of
+from supcr_bench.analysis.machines import by_machine
 from supcr_bench.analysis.noise import NoiseFloor, noise_floor
 from supcr_bench.values.result import Result
 
@@ -16,7 +17,8 @@ class Findings:
     """What a run says.
 
     Attributes:
-        results: every result, in the order in which they were found.
+        results: every result, in the order in which they were found; their devices are named with
+            the machine where there are several kinds of it.
         definition: what they were held against.
         growth: of every figure in every series.
         crossovers: of every two implementations in every series.
@@ -40,10 +42,11 @@ def find(results: Sequence[Result], said: Mapping[str, Claims], definition: str)
     """Derive everything.
 
     Args:
-        results: of one run, so of one machine.
+        results: of one run. Those of unlike machines are kept apart.
         said: what each implementation claims of its own growth.
         definition: what the results were held against.
     """
+    results = by_machine(results)
     growth = growth_of(results, said)
     return Findings(
         results=results,

@@ -16,6 +16,7 @@ from enum import StrEnum
 
 from supcr_bench.analysis.frontier import byte_fit, input_bytes
 from supcr_bench.analysis.growth import median_s, series_of, size_of
+from supcr_bench.analysis.machines import by_machine
 from supcr_bench.analysis.noise import paired_ratio
 from supcr_bench.values.case import Case, Pass
 from supcr_bench.values.result import Result, Status
@@ -94,7 +95,11 @@ class Recommendation:
 
 
 def recommend(results: Sequence[Result], question: Question) -> Recommendation:
-    """Answer a question from the results of one run."""
+    """Answer a question from the results of one run, and of one kind of machine.
+
+    Where the device was measured on several kinds, the question has to name one with it.
+    """
+    results = by_machine(results)
     asked = [
         r for r in results if r.case.device == question.device and r.case.pass_ == question.pass_
     ]

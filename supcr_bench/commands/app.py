@@ -107,6 +107,12 @@ def run(
             show_default="as the suite says",
         ),
     ] = None,
+    executor: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="local, ray (started here) or ray:HOST:PORT (a cluster)."
+        ),
+    ] = "local",
 ) -> None:
     """Measure implementations: who is right, how long, how much memory, how each grows.
 
@@ -134,6 +140,7 @@ def run(
             out=out,
             resume=resume,
             verify=verify,
+            executor=executor,
         )
     )
     raise typer.Exit(1 if finding else 0)

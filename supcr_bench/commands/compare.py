@@ -80,6 +80,12 @@ def compare_loaded(first: Run, second: Run, margin: float = MARGIN) -> Compariso
         second.results,
         environment_differences(first.environment, second.environment),
         margin,
+        lambda one, other: any(
+            difference.of_the_machine
+            for difference in environment_differences(
+                first.environment_of(one), second.environment_of(other)
+            )
+        ),
     )
     if not comparison.joined:
         raise UsageError(f"{first.id} and {second.id} have no case in common: {_apart(comparison)}")

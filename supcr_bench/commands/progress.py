@@ -9,7 +9,7 @@ from rich.text import Text
 
 from supcr_bench.analysis.summary import cost_row
 from supcr_bench.render.cells import memory_text, time_text
-from supcr_bench.sweep.runner import CellStarted
+from supcr_bench.sweep.runner import CellEnded, CellStarted, Standing
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_clock
 from supcr_bench.workers.activity import Activity
@@ -30,6 +30,9 @@ class ProgressDisplay(Protocol):
 
     def started(self, event: CellStarted) -> None:
         """A cell is about to run."""
+
+    def ended(self, event: CellEnded) -> None:
+        """A cell has ended beside others."""
 
     def busy(self, activity: Activity) -> None:
         """The worker was seen at something."""
@@ -61,6 +64,9 @@ class PlainProgress:
         left = format_clock(event.left_s)
         where = f"[{event.index + 1}/{self._cells}]"
         self._say(f"{where} {event.cell.workload.describe()} (about {left} left)")
+
+    def ended(self, event: CellEnded) -> None:
+        """Nothing: its results have been said."""
 
     def busy(self, activity: Activity) -> None:
         """Nothing: a log has no use for it."""
@@ -94,14 +100,27 @@ class LiveProgress:
         )
         self._task = self._progress.add_task("", total=cells, case="", left="", what="starting")
         self._left_s, self._cell_began_s = 0.0, time.monotonic()
+        self._case = ""
         self._progress.start()
 
     def started(self, event: CellStarted) -> None:
         """Move the bar."""
+        self._stand(event)
+
+    def ended(self, event: CellEnded) -> None:
+        """Move the bar."""
+        self._stand(event)
+
+    def _stand(self, event: Standing) -> None:
+        """Show how far it is: the cell that began first, and how many are beside it."""
         self._left_s, self._cell_began_s = event.left_s, time.monotonic()
-        self._progress.update(
-            self._task, completed=event.index, case=event.cell.workload.describe(), what=""
-        )
+        case = event.open[0].workload.describe() if event.open else ""
+        if len(event.open) > 1:
+            case += f" and {len(event.open) - 1} more"
+        self._progress.update(self._task, completed=event.ended, case=case)
+        if case != self._case:
+            self._case = case
+            self._progress.update(self._task, what="")
         self._show_left()
 
     def _show_left(self) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
-from supcr_bench.render.machine import environment_line
+from supcr_bench.render.machine import environments_line
 from supcr_bench.store.run import load_run
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.errors import UsageError
@@ -51,7 +51,7 @@ def recommend_from_run(request: RecommendRequest) -> int:
     answer = recommend(run.results, question)
     console = Console(highlight=False)
     console.print(Text(answer.explanation), soft_wrap=True)
-    console.print(Text(f"From run {run.id}: {environment_line(run.environment)}"), soft_wrap=True)
+    console.print(Text(f"From run {run.id}: {environments_line(run.measured_on)}"), soft_wrap=True)
     return 0 if answer.implementation else UNDECIDED
 
 

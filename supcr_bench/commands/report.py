@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from supcr_bench.commands.verify import show_verified
-from supcr_bench.render.machine import environment_line
+from supcr_bench.render.machine import environments_line
 from supcr_bench.store.report_file import PAGE, embedded
 from supcr_bench.store.report_folder import SUMMARY_FILE, ReportSummary, reports_in
 from supcr_bench.store.run import RESULTS, Run, load_run
@@ -99,10 +99,11 @@ def show_and_write(
             files[run.path / "plots" / f"{chart.name}.png"] = chart.png()
     listed = page is None and default_page(run).is_relative_to(REPORTS)
     page = page or default_page(run)
-    line = environment_line(run.environment)
+    line = environments_line(run.measured_on)
     files[page] = render_report(
         run.info,
         findings,
+        environments=run.measured_on,
         grids=grids,
         sentences=sentences,
         charts=figures_of(findings, charts),

@@ -19,25 +19,29 @@ from supcr_bench.commands.report import show_and_write
 from supcr_bench.commands.verify import verify_each
 from supcr_bench.inputs.label_file import LabelFile, read_label_file
 from supcr_bench.store.revision import git_revision
-from supcr_bench.store.run import RESULTS, RunWriter, find_run, load_run, new_run_id
+from supcr_bench.store.run import RESULTS, Run, RunWriter, find_run, load_run, new_run_id
 from supcr_bench.subjects.registry import Subject, locate
+from supcr_bench.sweep.cluster_executor import ClusterExecutor
+from supcr_bench.sweep.executor import Executor
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.sweep.plan import OwnLabels, PlannedCell, make_budget, make_plan, only
-from supcr_bench.sweep.runner import CellStarted, run_sweep
+from supcr_bench.sweep.ray_executor import make_ray_executor, require_ray
+from supcr_bench.sweep.runner import CellEnded, CellStarted, run_sweep
 from supcr_bench.sweep.suite import Suite, load_suite, read_axes, read_budgets
 from supcr_bench.values.cell import Account, Budget
 from supcr_bench.values.definition import get_definition
 from supcr_bench.values.errors import StoreError, SubjectError, UsageError
 from supcr_bench.values.growth_law import get_law
 from supcr_bench.values.implementation import Description
+from supcr_bench.values.machine import SAME_MACHINE, machine_of
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_clock
 from supcr_bench.workers.activity import Activity
 
 DEFAULT_SUITE = "default"
-SAME_MACHINE = ("cpu", "cpus_usable", "torch", "threads", "accelerators")
-"""What must not change between two starts of one run."""
+LOCAL = "local"
+RAY = "ray"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,7 @@ class RunRequest:
     out: Path | None = None
     resume: str | None = None
     verify: bool | None = None
+    executor: str = LOCAL
 
     @property
     def names_work(self) -> bool:
@@ -183,6 +188,7 @@ def run_suite(request: RunRequest) -> bool:
     """
     console = Console(highlight=False)
     began = time.monotonic()
+    check_executor(request.executor)
     root = request.out or RESULTS
     resumed = find_run(request.resume, root) if request.resume else None
     if resumed:
@@ -196,8 +202,8 @@ def run_suite(request: RunRequest) -> bool:
         work = work.verifying(request.verify)
     else:
         work = requested_work(request)
-    budget = make_budget(work.suite, lambda: psutil.virtual_memory().available)
-    with closing(LocalExecutor(budget.threads, work.label_spec)) as executor:
+    executor, budget = make_executor(request.executor, work)
+    with closing(executor):
         check_devices(work.plan, executor)
         descriptions, unavailable = check_calls(
             work, executor, named=bool(request.implementations or resumed)
@@ -207,8 +213,9 @@ def run_suite(request: RunRequest) -> bool:
         for reason in work.unavailable.values():
             console.print(Text(f"Left out: {reason}", style="yellow"), soft_wrap=True)
         if resumed:
+            admit_machines(load_run(resumed), executor)
             writer = RunWriter.resume(resumed)
-            check_same_machine(writer.info["environment"], executor.environment)
+            writer.update(environments=with_environments(writer.info, executor))
             if request.verify is not None:
                 writer.update(**work.to_mapping())
             console.print(
@@ -218,7 +225,7 @@ def run_suite(request: RunRequest) -> bool:
             writer = RunWriter.create(
                 root,
                 new_run_id(work.suite.name),
-                run_info(work, budget, executor.environment, descriptions),
+                run_info(work, budget, executor, descriptions),
             )
         with writer:
             claims = {
@@ -236,14 +243,19 @@ def run_suite(request: RunRequest) -> bool:
         console.print(Text("Nothing was left to measure."))
         return finding
     measuring = min(account.total_s / wall_s, 1.0)
-    console.print(
-        Text(
-            f"Wall time {format_clock(wall_s)}, of which {measuring:.0%} in measured calls, "
-            f"reference and inputs ({1 - measuring:.0%} overhead)"
-            + (f"; verification {format_clock(verification_s)} more" if verification_s else "")
-        ),
-        soft_wrap=True,
-    )
+    if executor.at_once > 1:
+        spent = (
+            f"{format_clock(account.total_s)} of measured calls, reference and inputs in it, up to "
+            f"{executor.at_once} cells at once"
+        )
+    else:
+        spent = (
+            f"of which {measuring:.0%} in measured calls, reference and inputs "
+            f"({1 - measuring:.0%} overhead)"
+        )
+    if verification_s:
+        spent += f"; verification {format_clock(verification_s)} more"
+    console.print(Text(f"Wall time {format_clock(wall_s)}, {spent}"), soft_wrap=True)
     return finding
 
 
@@ -265,19 +277,44 @@ def verify_work(work: Work, writer: RunWriter, console: Console) -> float:
     return seconds
 
 
-def check_devices(plan: Sequence[PlannedCell], executor: LocalExecutor) -> None:
+def check_executor(name: str) -> None:
+    """Raise a UsageError for an executor that there is not, or that is not installed."""
+    kind, colon, address = name.partition(":")
+    if kind == RAY and (address or not colon):
+        require_ray()
+    elif name != LOCAL:
+        raise UsageError(
+            f"--executor {name!r} is none; known: {LOCAL} (this machine), {RAY} (a Ray that is "
+            f"started here) and {RAY}:HOST:PORT (a cluster)"
+        )
+
+
+def make_executor(name: str, work: Work) -> tuple[LocalExecutor | ClusterExecutor, Budget]:
+    """What runs the cells, and the budget of an arm; on a cluster, of its first machine.
+
+    Raises:
+        UsageError: there is no such cluster, or a machine of it cannot take part.
+    """
+    kind, _, address = name.partition(":")
+    if kind == RAY:
+        cluster = make_ray_executor(address or None, work.suite, work.subjects, work.labels)
+        return cluster, cluster.budget
+    budget = make_budget(work.suite, lambda: psutil.virtual_memory().available)
+    return LocalExecutor(budget.threads, work.label_spec), budget
+
+
+def check_devices(plan: Sequence[PlannedCell], executor: Executor) -> None:
     """Raise a UsageError for a device that is not there."""
-    there = executor.environment["devices"]
     for planned in plan:
-        if planned.workload.device not in there:
+        if planned.workload.device not in executor.devices:
             raise UsageError(
-                f"no device {planned.workload.device!r} on this machine; "
-                f"available: {', '.join(there)}"
+                f"no device {planned.workload.device!r} {executor.place}; "
+                f"available: {', '.join(executor.devices)}"
             )
 
 
 def check_calls(
-    work: Work, executor: LocalExecutor, *, named: bool
+    work: Work, executor: Executor, *, named: bool
 ) -> tuple[dict[str, Description], dict[str, str]]:
     """What the implementations say of themselves, and why others are unavailable.
 
@@ -305,8 +342,21 @@ def check_calls(
     return descriptions, unavailable
 
 
-def check_same_machine(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise a StoreError where a run would mix figures of unlike machines."""
+def admit_machines(run: Run, executor: Executor) -> None:
+    """Raise a StoreError where a run would get figures of another machine by mistake.
+
+    On a cluster that is no mistake: what each machine measured is kept apart.
+    """
+    if isinstance(executor, ClusterExecutor):
+        return
+    if len(run.environments) > 1:
+        if set(executor.environments) <= set(run.environments):
+            return
+        raise StoreError(
+            f"the run was measured on {len(run.environments)} kinds of machine, and this one is "
+            "none of them; go on with it on a cluster, or start a new run"
+        )
+    then, now = run.environment, executor.environment
     for key in SAME_MACHINE:
         if then.get(key) != now.get(key):
             raise StoreError(
@@ -318,7 +368,7 @@ def check_same_machine(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
 def run_info(
     work: Work,
     budget: Budget,
-    environment: Mapping[str, Any],
+    executor: Executor,
     descriptions: Mapping[str, Description],
 ) -> dict[str, Any]:
     """What ``run.json`` holds beside the id and the times."""
@@ -330,13 +380,22 @@ def run_info(
         "seed": work.suite.seed,
         "budget": asdict(budget),
         "revision": git_revision(Path(supcr_bench.__file__).parent),
-        "environment": dict(environment),
+        "environment": dict(executor.environment),
+        "environments": {name: dict(found) for name, found in executor.environments.items()},
+        "at_once": executor.at_once,
     }
+
+
+def with_environments(info: Mapping[str, Any], executor: Executor) -> dict[str, Any]:
+    """The environments that a run has, and those of the machines that go on with it."""
+    home = info["environment"]
+    known = info.get("environments") or {machine_of(home): home}
+    return {**known, **{name: dict(found) for name, found in executor.environments.items()}}
 
 
 def sweep(
     work: Work,
-    executor: LocalExecutor,
+    executor: Executor,
     budget: Budget,
     forecast: Forecast,
     writer: RunWriter,
@@ -344,21 +403,26 @@ def sweep(
 ) -> Account:
     """Run the plan, store each result, show what happens."""
     account = Account()
+    # What was measured before the machine was recorded was measured on the run's own.
+    home = machine_of(writer.info["environment"])
+    finished = [r if r.machine else replace(r, machine=home) for r in writer.finished]
+    events = run_sweep(work.plan, executor, work.subjects, budget, forecast, finished)
     progress = make_progress(console, len(work.plan))
     try:
-        for event in run_sweep(
-            work.plan, executor, work.subjects, budget, forecast, writer.finished
-        ):
-            match event:
-                case Result():
-                    writer.append(event)
-                    progress.found(event)
-                case CellStarted():
-                    progress.started(event)
-                case Activity():
-                    progress.busy(event)
-                case Account():
-                    account += event
+        with closing(events):  # so that an interrupted sweep has stopped before this returns
+            for event in events:
+                match event:
+                    case Result():
+                        writer.append(event)
+                        progress.found(event)
+                    case CellStarted():
+                        progress.started(event)
+                    case CellEnded():
+                        progress.ended(event)
+                    case Activity():
+                        progress.busy(event)
+                    case Account():
+                        account += event
     finally:
         progress.close()
     return account

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from supcr_bench.analysis.claims import ClaimRow, Holds
 from supcr_bench.analysis.findings import Findings
+from supcr_bench.analysis.machines import device_of
 from supcr_bench.analysis.summary import (
     CostRow,
     agreement_rows,
@@ -173,7 +174,7 @@ def memory_grid(results: Sequence[Result], pass_: Pass) -> Grid:
 
 def cuda_grid(results: Sequence[Result], pass_: Pass) -> Grid:
     """Peak memory on CUDA as dispatch on the CPU predicts it."""
-    on_cpu = [r for r in results if r.case.device == "cpu"]
+    on_cpu = [r for r in results if device_of(r.case.device) == "cpu"]
     known = [r for r in on_cpu if r.predicted_cuda_peak_bytes]
     return _cost_grid(
         on_cpu if known else [],

@@ -6,6 +6,13 @@ from typing import Any
 from supcr_bench.values.units import format_limit_bytes
 
 
+def environments_line(environments: Mapping[str, Mapping[str, Any]]) -> str:
+    """Every kind of machine in a line; named, where there are several, as results name it."""
+    if len(environments) == 1:
+        return environment_line(*environments.values())
+    return "; ".join(f"{name}: {environment_line(e)}" for name, e in environments.items())
+
+
 def environment_line(environment: Mapping[str, Any]) -> str:
     """Machine and software in a line."""
     accelerators = [a["name"] for a in environment["accelerators"]]

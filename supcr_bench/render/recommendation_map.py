@@ -99,7 +99,7 @@ def _map(results: Sequence[Result], names: Sequence[str], several: bool) -> Reco
     )
     where = f"{case.pass_} on {case.device}" if several else case.pass_
     return RecommendationMap(
-        id=f"map-{case.pass_}-{case.device.replace(':', '-')}",
+        id=f"map-{case.pass_}-{case.device.replace(':', '-').replace('@', '-')}",
         title=f"What to use in {where}",
         note=(
             f"The fastest that is right, as measured, by batch size N; "

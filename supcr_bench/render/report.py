@@ -53,6 +53,7 @@ def render_report(
     info: Mapping[str, Any],
     findings: Findings,
     *,
+    environments: Mapping[str, Mapping[str, Any]] | None = None,
     grids: Sequence[Grid],
     sentences: Sequence[str],
     charts: Mapping[str, Sequence[Figure]],
@@ -65,6 +66,8 @@ def render_report(
     Args:
         info: what ``run.json`` holds.
         findings: what the run says.
+        environments: of the kinds of machine that it was measured on, where they are more than
+            the one of ``info``.
         grids: its tables, in reading order.
         sentences: its answer, the most important first.
         charts: by the id of their section.
@@ -72,7 +75,7 @@ def render_report(
         environment_line: machine and software in a line.
         data_address: of the raw data, which lies in the page itself.
     """
-    sections = make_sections(info, findings, grids, charts, verified)
+    sections = make_sections(info, findings, grids, charts, verified, environments)
     maps = recommendation_maps(findings.results)
     facets = FacetIndex()
     for found in _facets(sections, [m.facets for m in maps]):

@@ -99,6 +99,7 @@ def make_sections(
     grids: Sequence[Grid],
     charts: Mapping[str, Sequence[Figure]],
     verified: Sequence[Verified],
+    environments: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[Section]:
     """Every section that has something to show, in reading order.
 
@@ -108,6 +109,7 @@ def make_sections(
         grids: its tables.
         charts: by the id of their section.
         verified: what verification found.
+        environments: of every kind of machine; those of ``info`` where that is all.
     """
     by_name = {grid.name: grid for grid in grids}
 
@@ -174,7 +176,7 @@ def make_sections(
             id="environment",
             title="Environment",
             short="Environment",
-            facts=environment_facts(info["environment"]) + origin_facts(info),
+            facts=_machines(environments or {"": info["environment"]}) + origin_facts(info),
         ),
     ]
     return [section for section in sections if not section.empty]
@@ -197,14 +199,24 @@ def _budget(info: Mapping[str, Any]) -> list[tuple[str, str]]:
     if accounting.get("wall_s"):
         measured = sum(accounting.get(k, 0.0) for k in ("inputs_s", "reference_s", "calls_s"))
         share = min(measured / accounting["wall_s"], 1.0)
-        facts.append(
-            (
-                "wall time",
-                f"{format_clock(accounting['wall_s'])}, {share:.0%} of it in measured calls, "
-                "reference and inputs",
+        spent = f"{share:.0%} of it in measured calls, reference and inputs"
+        if info.get("at_once", 1) > 1:
+            spent = (
+                f"{format_clock(measured)} of measured calls, reference and inputs in it, up to "
+                f"{info['at_once']} cells at once"
             )
-        )
+        facts.append(("wall time", f"{format_clock(accounting['wall_s'])}, {spent}"))
     return facts
+
+
+def _machines(environments: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """The facts of each kind of machine; named where there are several."""
+    several = len(environments) > 1
+    return [
+        (f"{key}, {name}" if several else key, value)
+        for name, environment in environments.items()
+        for key, value in environment_facts(environment)
+    ]
 
 
 def environment_facts(environment: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -3,13 +3,14 @@
 Schema 1: the first one. A reader refuses a schema that is newer than it knows.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from supcr_bench.values.errors import StoreError
+from supcr_bench.values.machine import machine_of
 from supcr_bench.values.result import Result
 from supcr_bench.verification.verification import Verification
 
@@ -47,6 +48,25 @@ class Run:
         """The machine and the software that it was taken with."""
         environment: Mapping[str, Any] = self.info["environment"]
         return environment
+
+    @property
+    def environments(self) -> Mapping[str, Mapping[str, Any]]:
+        """Of every kind of machine that it was measured on, by the name that results carry."""
+        found: Mapping[str, Mapping[str, Any]] = self.info.get("environments") or {}
+        return found or {machine_of(self.environment): self.environment}
+
+    @property
+    def measured_on(self) -> Mapping[str, Mapping[str, Any]]:
+        """Those of them that a result is of; the run's own where that is none."""
+        home = machine_of(self.environment)
+        used = {result.machine or home for result in self.results}
+        return {name: e for name, e in self.environments.items() if name in used} or {
+            home: self.environment
+        }
+
+    def environment_of(self, result: Result) -> Mapping[str, Any]:
+        """The machine and the software that a result was taken with."""
+        return self.environments.get(result.machine or "", self.environment)
 
     def require_complete(self) -> Self:
         """This run.
@@ -95,6 +115,17 @@ def results_of(rows: Iterable[Mapping[str, Any]], where: Path) -> tuple[Result, 
         return tuple(Result.from_mapping(values) for values in rows)
     except (KeyError, TypeError, ValueError) as error:
         raise StoreError(f"{where} holds a line that is no result: {error!r}") from None
+
+
+def on_machines(results: Sequence[Result], info: Mapping[str, Any]) -> tuple[Result, ...]:
+    """The results, each with its machine where a run has several.
+
+    What was measured before the machine was recorded was measured on the run's own.
+    """
+    if len(info.get("environments") or ()) < 2:
+        return tuple(results)
+    home = machine_of(info["environment"])
+    return tuple(r if r.machine else replace(r, machine=home) for r in results)
 
 
 def verification_of(

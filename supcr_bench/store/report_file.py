@@ -14,7 +14,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from supcr_bench.store.loaded_run import Run, require_known_schema, results_of, verification_of
+from supcr_bench.store.loaded_run import (
+    Run,
+    on_machines,
+    require_known_schema,
+    results_of,
+    verification_of,
+)
 from supcr_bench.values.errors import StoreError
 
 PAGE = "index.html"
@@ -74,7 +80,7 @@ def load_report(path: Path) -> Run:
     ) as error:
         raise StoreError(f"{path}: the data of its run are damaged ({error})") from None
     found = None if verification is None else verification_of(verification, path)
-    return Run(path, info, results_of(rows, path), found)
+    return Run(path, info, on_machines(results_of(rows, path), info), found)
 
 
 def _rows(columns: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:

@@ -24,6 +24,7 @@ from typing import Any
 from supcr_bench.store.loaded_run import (
     SCHEMA_VERSION,
     Run,
+    on_machines,
     require_known_schema,
     results_of,
     verification_of,
@@ -101,7 +102,7 @@ def load_run(name: str | Path, root: Path = RESULTS) -> Run:
         return load_report(path)
     info = _read_info(path)
     results = results_of(_read_lines(path)[0], path / MEASUREMENTS_FILE)
-    return Run(path, info, results, _read_verification(path) or None)
+    return Run(path, info, on_machines(results, info), _read_verification(path) or None)
 
 
 def _read_info(path: Path) -> dict[str, Any]:

@@ -31,11 +31,44 @@ Event = Result | Activity | Account
 
 
 class Executor(Protocol):
-    """Runs one cell at a time."""
+    """Runs cells, each on a machine, or a GPU, that it has to itself."""
 
     @property
     def environment(self) -> Mapping[str, Any]:
-        """Of the machine that measures."""
+        """Of the machine that measures; of the first one where there are several."""
+
+    @property
+    def environments(self) -> Mapping[str, Mapping[str, Any]]:
+        """Of every kind of machine that measures, by the name that results carry."""
+
+    @property
+    def devices(self) -> Sequence[str]:
+        """Names of the devices that a cell can be run on."""
+
+    @property
+    def place(self) -> str:
+        """Where that is, for a sentence: ``on this machine``."""
+
+    @property
+    def at_once(self) -> int:
+        """How many cells may be open at the same time.
+
+        Where it is more than one, :meth:`run` is called from as many threads, and gives an event
+        at least every second or so: that is when a thread can be told to stop.
+        """
+
+    def machine_for(self, workload: Workload, before: str | None) -> str | None:
+        """The kind of machine that a workload would be run on now; ``None`` if that is not told.
+
+        All of a series are run on one kind as long as it is there.
+
+        Args:
+            workload: what is to be run.
+            before: the kind that the series was last measured on, in this start or an earlier one.
+
+        Raises:
+            WorkerError: no machine is left that has its device.
+        """
 
     def check(self, subjects: Sequence[Subject], like: Workload) -> Mapping[str, Checked]:
         """Load each subject and call it once on a tiny batch."""

@@ -18,7 +18,8 @@ from supcr_bench.values.units import format_duration_s
 AHEAD = 4
 """Peaks are predicted this many times as far as the largest size that the prediction knows."""
 
-_Series = tuple[str, str, tuple[object, ...]]
+_Series = tuple[str, str, str | None, tuple[object, ...]]
+"""An implementation, a pass, a kind of machine, and all of a case but its batch size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +70,12 @@ class Forecast:
     _measured: dict[_Series, list[Result]] = field(init=False, default_factory=dict)
 
     @staticmethod
-    def _series(implementation: str, case: Case) -> _Series:
-        return implementation, case.pass_, case.series()
+    def _series(implementation: str, case: Case, machine: str | None) -> _Series:
+        return implementation, case.pass_, machine, case.series()
 
     def observe(self, result: Result) -> None:
         """Take a result into account."""
-        series = self._series(result.implementation, result.case)
+        series = self._series(result.implementation, result.case, result.machine)
         if result.peak_bytes:
             self._measured.setdefault(series, []).append(result)
         if result.time_samples_s:
@@ -86,9 +87,11 @@ class Forecast:
             if before is None or result.case.batch_size < before.case.batch_size:
                 self._ends[series] = result
 
-    def call_s(self, implementation: str, case: Case) -> tuple[float, str] | None:
+    def call_s(
+        self, implementation: str, case: Case, machine: str | None = None
+    ) -> tuple[float, str] | None:
         """Seconds of a call at this size and how they were predicted, if any size is known."""
-        points = self._points.get(self._series(implementation, case))
+        points = self._points.get(self._series(implementation, case, machine))
         if not points:
             return None
         n = case.batch_size
@@ -106,13 +109,15 @@ class Forecast:
 
     def largest_size(self, implementation: str, case: Case) -> int | None:
         """The largest batch size of the case's series of which a call's seconds are known."""
-        return max(self._points.get(self._series(implementation, case), ()), default=None)
+        return max(self._points.get(self._series(implementation, case, None), ()), default=None)
 
-    def peak(self, implementation: str, case: Case) -> PeakForecast | None:
+    def peak(
+        self, implementation: str, case: Case, machine: str | None = None
+    ) -> PeakForecast | None:
         """What the sizes up to a quarter of this one say of its peak; ``None`` if too few."""
         known = [
             r
-            for r in self._measured.get(self._series(implementation, case), ())
+            for r in self._measured.get(self._series(implementation, case, machine), ())
             if AHEAD * r.case.batch_size <= case.batch_size
         ]
         if not known:
@@ -129,7 +134,13 @@ class Forecast:
         return PeakForecast(fit.predict(size), *fit.bounds(size), known[-1].case.batch_size)
 
     def skip(
-        self, implementation: str, case: Case, budget: Budget, *, timed: bool = True
+        self,
+        implementation: str,
+        case: Case,
+        budget: Budget,
+        *,
+        timed: bool = True,
+        machine: str | None = None,
     ) -> Prediction | None:
         """Why a case would not fit its budget, or ``None`` if it may.
 
@@ -138,12 +149,13 @@ class Forecast:
             case: on what.
             budget: what it has to fit.
             timed: whether its calls would be timed, which takes more of them.
+            machine: the kind of machine that it would run on; what others took says nothing of it.
         """
-        end = self._ends.get(self._series(implementation, case))
+        end = self._ends.get(self._series(implementation, case, machine))
         if end is not None and end.case.batch_size < case.batch_size:
             what = "out of memory" if end.status is Status.OUT_OF_MEMORY else "timed out"
             return Prediction(None, f"{what} at N={end.case.batch_size} already")
-        known = self.call_s(implementation, case)
+        known = self.call_s(implementation, case, machine)
         if known is None:
             return None
         seconds, how = known
@@ -158,12 +170,18 @@ class Forecast:
         )
 
     def expected_s(
-        self, implementation: str, case: Case, budget: Budget, *, timed: bool = True
+        self,
+        implementation: str,
+        case: Case,
+        budget: Budget,
+        *,
+        timed: bool = True,
+        machine: str | None = None,
     ) -> float:
         """Rough seconds that a case will take, for the time left."""
-        if self.skip(implementation, case, budget, timed=timed):
+        if self.skip(implementation, case, budget, timed=timed, machine=machine):
             return 0.0
-        known = self.call_s(implementation, case)
+        known = self.call_s(implementation, case, machine)
         call_s = known[0] if known else 0.0
         if not timed:
             return 0.05 + UNTIMED_CALLS * call_s

@@ -1,7 +1,7 @@
 """Cells run in a worker process on this machine, replaced when it crashes, hangs or runs out."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from supcr_bench.subjects.registry import Subject
@@ -9,6 +9,7 @@ from supcr_bench.sweep.executor import Checked, Event
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell, new_session
 from supcr_bench.values.implementation import Description
+from supcr_bench.values.machine import machine_of
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_duration_s, format_limit_bytes
 from supcr_bench.workers.activity import Activity
@@ -51,11 +52,38 @@ class LocalExecutor:
         self._labels = labels
         self._worker: WorkerProcess | None = WorkerProcess(threads)
         self._environment = self._worker.environment
+        self._machine = machine_of(self._environment)
 
     @property
     def environment(self) -> Mapping[str, Any]:
         """As the first worker found it."""
         return self._environment
+
+    @property
+    def environments(self) -> Mapping[str, Mapping[str, Any]]:
+        """This machine's."""
+        return {self._machine: self._environment}
+
+    @property
+    def devices(self) -> Sequence[str]:
+        """Of this machine."""
+        found: Sequence[str] = self._environment["devices"]
+        return found
+
+    @property
+    def place(self) -> str:
+        """Where cells are run."""
+        return "on this machine"
+
+    @property
+    def at_once(self) -> int:
+        """One cell: two would slow each other down."""
+        return 1
+
+    def machine_for(self, workload: Workload, before: str | None) -> str:
+        """This one."""
+        del workload, before
+        return self._machine
 
     def close(self) -> None:
         """End the worker."""
@@ -124,6 +152,7 @@ class LocalExecutor:
                         worker.kill()
                 elif "result" in message:
                     result = Result.from_mapping(message["result"])
+                    result = replace(result, machine=self._machine)
                     ran_out |= result.status is Status.OUT_OF_MEMORY
                     done.add(Arm(result.implementation, result.case.pass_))
                     yield result
@@ -142,7 +171,7 @@ class LocalExecutor:
             self.close()
             for result in self._ended(attempt, done, activity, verdict, budget):
                 done.add(Arm(result.implementation, result.case.pass_))
-                yield result
+                yield replace(result, machine=self._machine)
 
     def _overdue(
         self, worker: WorkerProcess, activity: Activity, budget: Budget

@@ -125,8 +125,10 @@ def usable_cpus() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def make_budget(suite: Suite, available_bytes: Callable[[], int]) -> Budget:
-    """A suite's budget on this machine.
+def make_budget(
+    suite: Suite, available_bytes: Callable[[], int], cpus: Callable[[], int] = usable_cpus
+) -> Budget:
+    """A suite's budget on this machine, or on another of which the same is known.
 
     Never more memory than four fifths of what is free. And, unless the suite says otherwise, a
     thread for every core but one: a team of threads waits for its slowest member, so one core that
@@ -140,5 +142,5 @@ def make_budget(suite: Suite, available_bytes: Callable[[], int]) -> Budget:
         memory_limit_bytes=most if wanted is None else min(wanted, most),
         sampling_s=suite.budget.sampling,
         precision=suite.budget.precision,
-        threads=suite.budget.threads or max(usable_cpus() - 1, 1),
+        threads=suite.budget.threads or max(cpus() - 1, 1),
     )

@@ -1,33 +1,76 @@
-"""The sweep: cells in order, each result yielded as soon as it is known. It prints nothing."""
+"""The sweep: each result yielded as soon as it is known. It prints nothing.
 
-from collections.abc import Callable, Iterator, Sequence
+Cells run in order, one at a time, or where the executor has room for several, side by side: then
+those of one series still run one after the other, by rising batch size, because each size is
+predicted from the ones before it. What is skipped hangs on its own series alone, so it does not
+hang on what runs beside it.
+"""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.executor import Event, Executor
-from supcr_bench.sweep.forecast import Forecast
+from supcr_bench.sweep.forecast import Forecast, PeakForecast
+from supcr_bench.sweep.open_cells import OpenCells
 from supcr_bench.sweep.plan import PlannedCell
 from supcr_bench.values.case import Case
-from supcr_bench.values.cell import Arm, Budget, new_session
-from supcr_bench.values.result import Result, Status
+from supcr_bench.values.cell import Arm, Budget, Cell, new_session
+from supcr_bench.values.result import Key, Result, Status
+from supcr_bench.workers.activity import Activity
 
 
-@dataclass(frozen=True, slots=True)
-class CellStarted:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How far a sweep is.
+
+    Attributes:
+        ended: cells of the plan that are done with.
+        open: those that are being run, the one that began first at the front.
+        left_s: rough seconds until the sweep ends.
+    """
+
+    ended: int
+    open: tuple[PlannedCell, ...]
+    left_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellStarted(Standing):
     """A cell is about to run.
 
     Attributes:
         index: of the cell in the plan, from 0.
         cell: the cell.
-        left_s: rough seconds until the sweep ends.
     """
 
     index: int
     cell: PlannedCell
-    left_s: float
 
 
-SweepEvent = Event | CellStarted
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellEnded(Standing):
+    """A cell has ended, while others may be open."""
+
+
+SweepEvent = Event | CellStarted | CellEnded
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A cell as it is to be run now.
+
+    Attributes:
+        skipped: results of the arms that are not to be run.
+        cell: the others; ``None`` for none.
+        peaks: what the sizes before say of their peaks.
+    """
+
+    skipped: tuple[Result, ...]
+    cell: Cell | None
+    peaks: dict[Key, PeakForecast]
 
 
 def run_sweep(
@@ -38,12 +81,12 @@ def run_sweep(
     forecast: Forecast,
     finished: Sequence[Result] = (),
     session: Callable[[], str] = new_session,
-) -> Iterator[SweepEvent]:
+) -> Generator[SweepEvent, None, None]:
     """Run a plan.
 
     Args:
         plan: the cells, in order.
-        executor: runs a cell.
+        executor: runs cells.
         subjects: the implementations by name.
         budget: of each arm.
         forecast: decides what is skipped; learns from every result.
@@ -53,56 +96,171 @@ def run_sweep(
     Yields:
         one result for every arm of the plan that is not finished, and what happens between.
     """
-    done = {result.key for result in finished}
+    sweep = _Sweep(plan, executor, budget, forecast, session)
     for result in finished:
-        forecast.observe(result)
-    for index, planned in enumerate(plan):
-        case = {arm: Case.of(planned.workload, arm.pass_) for arm in planned.arms}
-        wanted = [arm for arm in planned.arms if (arm.implementation, case[arm]) not in done]
-        if not wanted:
-            continue
-        yield CellStarted(index, planned, _left_s(plan[index:], forecast, budget, done))
+        sweep.take(result)
+    if executor.at_once == 1:
+        yield from _one_by_one(sweep, subjects)
+    else:
+        yield from _side_by_side(sweep, subjects)
+
+
+class _Sweep:
+    """What is known of a plan so far. One thread alone touches it."""
+
+    def __init__(
+        self,
+        plan: Sequence[PlannedCell],
+        executor: Executor,
+        budget: Budget,
+        forecast: Forecast,
+        session: Callable[[], str],
+    ) -> None:
+        self.plan = plan
+        self.executor = executor
+        self.budget = budget
+        self._forecast = forecast
+        self._session = session
+        self._done: set[Key] = set()
+        self._machines: dict[tuple[object, ...], str] = {}
+
+    def take(self, result: Result) -> None:
+        """Learn from a result."""
+        self._forecast.observe(result)
+        self._done.add(result.key)
+        if result.machine is not None:
+            self._machines[result.case.series()] = result.machine
+
+    def wanted(self, planned: PlannedCell) -> list[Arm]:
+        """The arms of a cell that have no result yet."""
+        return [
+            arm
+            for arm in planned.arms
+            if (arm.implementation, Case.of(planned.workload, arm.pass_)) not in self._done
+        ]
+
+    def prepare(self, planned: PlannedCell) -> _Prepared:
+        """What of a cell is to be run, by the results so far."""
+        before = self._machines.get(planned.workload.series())
+        machine = self.executor.machine_for(planned.workload, before)
         runnable: list[Arm] = []
-        for arm in wanted:
-            prediction = forecast.skip(arm.implementation, case[arm], budget, timed=planned.timed)
+        skipped: list[Result] = []
+        peaks: dict[Key, PeakForecast] = {}
+        for arm in self.wanted(planned):
+            name, case = arm.implementation, Case.of(planned.workload, arm.pass_)
+            prediction = self._forecast.skip(
+                name, case, self.budget, timed=planned.timed, machine=machine
+            )
             if prediction is None:
                 runnable.append(arm)
+                peak = self._forecast.peak(name, case, machine)
+                if peak:
+                    peaks[name, case] = peak
                 continue
-            yield Result(
-                implementation=arm.implementation,
-                case=case[arm],
-                status=Status.SKIPPED,
-                reason=prediction.reason,
-                predicted_s=prediction.seconds,
-                time_limit_s=budget.time_limit_s,
-                memory_limit_bytes=budget.memory_limit_bytes,
+            skipped.append(
+                Result(
+                    implementation=name,
+                    case=case,
+                    status=Status.SKIPPED,
+                    reason=prediction.reason,
+                    machine=machine,
+                    predicted_s=prediction.seconds,
+                    time_limit_s=self.budget.time_limit_s,
+                    memory_limit_bytes=self.budget.memory_limit_bytes,
+                )
             )
-        if not runnable:
+        cell = planned.as_cell(runnable, self._session()) if runnable else None
+        self._done.update(result.key for result in skipped)
+        return _Prepared(tuple(skipped), cell, peaks)
+
+    def passed_on(self, event: Event, prepared: _Prepared) -> Event:
+        """An event of a cell as the sweep yields it: a result with what was predicted of it."""
+        if not isinstance(event, Result):
+            return event
+        peak = prepared.peaks.get(event.key)
+        found = peak.attach(event) if peak else event
+        self.take(found)
+        return found
+
+    def left_s(self, indices: Sequence[int]) -> float:
+        """Rough seconds that cells take: as many at once as may be, a series one by one."""
+        series: dict[tuple[object, ...], float] = {}
+        for index in indices:
+            planned = self.plan[index]
+            key = planned.workload.series()
+            series[key] = series.get(key, 0.0) + sum(
+                self._forecast.expected_s(
+                    arm.implementation,
+                    Case.of(planned.workload, arm.pass_),
+                    self.budget,
+                    timed=planned.timed,
+                    machine=self._machines.get(key),
+                )
+                for arm in self.wanted(planned)
+            )
+        return max(sum(series.values()) / self.executor.at_once, *series.values(), 0.0)
+
+
+def _one_by_one(sweep: _Sweep, subjects: Sequence[Subject]) -> Iterator[SweepEvent]:
+    for index, planned in enumerate(sweep.plan):
+        if not sweep.wanted(planned):
             continue
-        peaks = {
-            (arm.implementation, case[arm]): peak
-            for arm in runnable
-            if (peak := forecast.peak(arm.implementation, case[arm]))
+        yield CellStarted(
+            index=index,
+            cell=planned,
+            ended=index,
+            open=(planned,),
+            left_s=sweep.left_s(range(index, len(sweep.plan))),
+        )
+        prepared = sweep.prepare(planned)
+        yield from prepared.skipped
+        if prepared.cell is not None:
+            for event in sweep.executor.run(prepared.cell, subjects, sweep.budget):
+                yield sweep.passed_on(event, prepared)
+
+
+def _side_by_side(sweep: _Sweep, subjects: Sequence[Subject]) -> Iterator[SweepEvent]:
+    plan, executor = sweep.plan, sweep.executor
+    waiting: dict[tuple[object, ...], deque[int]] = {}
+    for index, planned in enumerate(plan):
+        if sweep.wanted(planned):
+            waiting.setdefault(planned.workload.series(), deque()).append(index)
+    left = {index for series in waiting.values() for index in series}
+    begun: dict[int, _Prepared] = {}
+
+    def standing() -> dict[str, Any]:
+        return {
+            "ended": len(plan) - len(left),
+            "open": tuple(plan[index] for index in begun),
+            "left_s": sweep.left_s(sorted(left)),
         }
-        for event in executor.run(planned.as_cell(runnable, session()), subjects, budget):
-            if isinstance(event, Result):
-                peak = peaks.get(event.key)
-                found = peak.attach(event) if peak else event
-                forecast.observe(found)
-                yield found
+
+    with OpenCells(lambda cell: executor.run(cell, subjects, sweep.budget)) as cells:
+        while left:
+            busy = {plan[index].workload.series() for index in begun}
+            idle = next((s for s, rest in waiting.items() if rest and s not in busy), None)
+            if idle is not None and len(begun) < executor.at_once:
+                index = waiting[idle].popleft()
+                prepared = sweep.prepare(plan[index])
+                begun[index] = prepared
+                yield CellStarted(index=index, cell=plan[index], **standing())
+                yield from prepared.skipped
+                if prepared.cell is not None:
+                    cells.open(index, prepared.cell)
+                    continue
             else:
-                yield event
-
-
-def _left_s(
-    rest: Sequence[PlannedCell],
-    forecast: Forecast,
-    budget: Budget,
-    done: set[tuple[str, Case]],
-) -> float:
-    return sum(
-        forecast.expected_s(arm.implementation, case, budget, timed=planned.timed)
-        for planned in rest
-        for arm in planned.arms
-        if (arm.implementation, case := Case.of(planned.workload, arm.pass_)) not in done
-    )
+                try:
+                    index, event = cells.next_event()
+                except Exception:
+                    # What others had found by then is not lost with the one that broke.
+                    for index, found in cells.stop():
+                        yield sweep.passed_on(found, begun[index])
+                    raise
+                if event is not None:
+                    # With several at work, the display follows the one that began first.
+                    if not isinstance(event, Activity) or index == next(iter(begun)):
+                        yield sweep.passed_on(event, begun[index])
+                    continue
+            del begun[index]
+            left.remove(index)
+            yield CellEnded(**standing())

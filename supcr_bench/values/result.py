@@ -51,6 +51,9 @@ class Result:
             ``time``; ``None`` where it was not.
         session: the execution of a cell that this came from. Samples are paired by position only
             within one session.
+        machine: the kind of machine that it was measured on, or would have been
+            (``supcr_bench.values.machine``); figures of two kinds are never fitted together.
+            ``None`` where that was not recorded: it is the run's own.
         loss: the value that the implementation returned.
         reference_loss: the value that the definition gives.
         value_error: largest relative error of the total loss and of the per-dimension losses;
@@ -101,6 +104,7 @@ class Result:
     reason: str | None = None
     stage: str | None = None
     session: str | None = None
+    machine: str | None = None
     loss: float | None = None
     reference_loss: float | None = None
     value_error: float | None = None

@@ -7,13 +7,14 @@ from rich.console import Console
 
 from supcr_bench.commands.progress import LiveProgress, PlainProgress, make_progress
 from supcr_bench.sweep.plan import PlannedCell
-from supcr_bench.sweep.runner import CellStarted
+from supcr_bench.sweep.runner import CellEnded, CellStarted
 from supcr_bench.values.cell import Arm
 from supcr_bench.values.result import Status
 from supcr_bench.workers.activity import Activity
 from tests.made_results import make_result
 
-CELL = CellStarted(2, PlannedCell(make_result().case.workload, ()), left_s=75.0)
+PLANNED = PlannedCell(make_result().case.workload, ())
+CELL = CellStarted(index=2, cell=PLANNED, ended=2, open=(PLANNED,), left_s=75.0)
 
 
 def console(*, terminal: bool) -> Console:
@@ -60,3 +61,21 @@ def test_on_a_terminal_it_shows_what_runs_and_prints_only_what_is_unusual() -> N
     assert "about 1:15 left" in text
     assert "out of memory: an allocation failed" in text
     assert "500 ms" not in text
+
+
+def test_several_cells_at_once_are_one_line_that_names_the_first() -> None:
+    out = console(terminal=True)
+    progress = make_progress(out, cells=9)
+    two = (PLANNED, PLANNED)
+    progress.started(CellStarted(index=4, cell=PLANNED, ended=2, open=(*two, PLANNED), left_s=9))
+    progress.ended(CellEnded(ended=3, open=two, left_s=9))
+    progress.close()
+    shown = text_of(out)
+    assert f"{PLANNED.workload.describe()} and 1 more" in shown
+    assert "3/9" in shown
+
+
+def test_without_a_terminal_a_cell_that_ended_says_no_more_than_its_results() -> None:
+    out = console(terminal=False)
+    make_progress(out, cells=9).ended(CellEnded(ended=3, open=(), left_s=9))
+    assert text_of(out) == ""

@@ -4,7 +4,6 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.console import Console
@@ -21,12 +20,13 @@ from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.executor import Checked, Event
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import make_plan
-from supcr_bench.sweep.runner import CellStarted, run_sweep
+from supcr_bench.sweep.runner import CellStarted, SweepEvent, run_sweep
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Budget, Cell
 from supcr_bench.values.result import Result, Status
 from tests.examples import implementation
+from tests.one_machine import OneMachine
 
 NAMES = ("broadcast", "rowsort")
 SIZES = [4, 6, 8, 10, 12, 16]
@@ -48,10 +48,8 @@ METER = FakeMeter(
 )
 
 
-class InProcess:
+class InProcess(OneMachine):
     """Cells run here and now, metered by formula."""
-
-    environment: Mapping[str, Any] = {}
 
     def check(self, subjects: Sequence[Subject], like: Workload) -> Mapping[str, Checked]:
         return {}
@@ -64,7 +62,7 @@ class InProcess:
         pass
 
 
-def counted_events(finished: Sequence[Result] = ()) -> list[Event | CellStarted]:
+def counted_events(finished: Sequence[Result] = ()) -> list[SweepEvent]:
     plan = make_plan(SUITE, NAMES)
     return list(run_sweep(plan, InProcess(), (), Budget(), Forecast(), finished))
 

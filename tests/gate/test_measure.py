@@ -1,7 +1,7 @@
 """What a gate measures without noise: a plan counted, and implementations verified."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 
@@ -20,6 +20,7 @@ from supcr_bench.verification.outcome import Outcome, Verdict
 from supcr_bench.verification.verification import Verification
 from supcr_bench.workers.verification import WorkerVerification
 from tests.made_verifications import make_verification
+from tests.one_machine import OneMachine
 
 SUITE = Suite.model_validate(
     {
@@ -32,10 +33,8 @@ SUITE = Suite.model_validate(
 SUBJECTS = [Subject(name, "module", "no.such.module", "Loss") for name in ("one", "two")]
 
 
-class FakeExecutor:
+class FakeExecutor(OneMachine):
     """Answers every arm at once, and keeps the cells that it was given."""
-
-    environment: Mapping[str, Any] = {}
 
     def __init__(self) -> None:
         self.cells: list[Cell] = []

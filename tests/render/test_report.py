@@ -1,6 +1,7 @@
 """The page of a run: what it says, and that it keeps to itself."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
@@ -32,11 +33,13 @@ def page(
     results: Sequence[Result],
     charts: Mapping[str, Sequence[Figure]] | None = None,
     verified: Sequence[Verified] = (),
+    environments: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> str:
     findings = find(results, {"rowsort": Claims(time="N^2 log N", memory="N^2")}, "torchcell")
     return render_report(
         INFO,
         findings,
+        environments=environments,
         grids=all_grids(findings),
         sentences=headline(findings, [v.verdict for v in verified]),
         charts=charts or {},
@@ -85,6 +88,23 @@ def test_landmarks_headings_and_ids_are_in_order() -> None:
     steps = zip(found.headings, found.headings[1:], strict=False)
     assert all(b - a <= 1 for a, b in steps)
     assert {a[1:] for a in found.addresses if a.startswith("#")} <= set(found.ids)
+
+
+def test_a_page_of_several_machines_keeps_them_apart_by_name() -> None:
+    results = [replace(r, machine="quick1") for r in usual()]
+    results += [replace(r, machine="slow22", case=replace(r.case, dims=2)) for r in usual()]
+    environments = {name: {"cpu": f"a processor, {name}"} for name in ("quick1", "slow22")}
+    text = page(results, environments=environments)
+    found = outline(text)
+    assert len(set(found.ids)) == len(found.ids)
+    assert {a[1:] for a in found.addresses if a.startswith("#")} <= set(found.ids)
+    for name in environments:
+        assert f"cpu@{name}" in text
+        assert f"a processor, {name}" in text
+        assert f"cpu, {name}" in text
+    alone = [r for r in results if r.machine == "quick1"]
+    one = page(alone, environments={"quick1": INFO["environment"]})
+    assert one == page([replace(r, machine=None) for r in alone])
 
 
 def test_the_first_screen_answers() -> None:

@@ -20,6 +20,7 @@ from supcr_bench.store.run import (
     new_run_id,
 )
 from supcr_bench.values.errors import StoreError
+from supcr_bench.values.machine import machine_of
 from tests.examples import measured
 from tests.made_verifications import make_verification
 
@@ -251,3 +252,24 @@ def test_a_verification_that_cannot_be_read_is_named(
     (path / VERIFICATION_FILE).write_text(content)
     with pytest.raises(StoreError, match=rf"verification\.json.*{words}"):
         load_run(path)
+
+
+def test_a_run_of_one_machine_has_its_environment_alone(tmp_path: Path) -> None:
+    run = load_run(write(tmp_path), tmp_path)
+    assert list(run.environments.values()) == [{"cpu": "some"}]
+    assert run.measured_on == run.environments
+    assert run.environment_of(run.results[0]) == {"cpu": "some"}
+    assert [r.machine for r in run.results] == [None] * 3
+
+
+def test_results_name_the_environment_that_they_were_taken_in(tmp_path: Path) -> None:
+    home, other, unused = ({"cpu": name} for name in ("some", "another", "unused"))
+    known = {machine_of(e): e for e in (home, other, unused)}
+    path = write(tmp_path, count=2, environments=known)
+    with RunWriter.resume(path) as writer:
+        writer.append(replace(RESULTS[2], machine=machine_of(other)))
+    run = load_run(path, tmp_path)
+    # What was stored before machines were is of the run's own.
+    assert [run.environment_of(r)["cpu"] for r in run.results] == ["some", "some", "another"]
+    assert [r.machine for r in run.results] == [machine_of(e) for e in (home, home, other)]
+    assert run.measured_on == {machine_of(e): e for e in (home, other)}

@@ -17,12 +17,13 @@ from supcr_bench.values.cell import Account, Arm, Budget, Cell
 from supcr_bench.values.growth_law import LAWS
 from supcr_bench.values.result import Result, Status
 from supcr_bench.workers.activity import Activity
+from tests.one_machine import OneMachine
 
 BUDGET = Budget(time_limit_s=10.0, memory_limit_bytes=2**30)
 Seconds = Callable[[Arm, int], float]
 
 
-class FakeExecutor:
+class FakeExecutor(OneMachine):
     """Runs cells by formula.
 
     Args:
@@ -38,7 +39,6 @@ class FakeExecutor:
         self.seconds = seconds
         self.ends = ends or {}
         self.cells: list[Cell] = []
-        self.environment: Mapping[str, Any] = {}
 
     def check(self, subjects: Sequence[Subject], like: Workload) -> Mapping[str, Checked]:
         return {s.name: Checked(None, None) for s in subjects}

@@ -1,0 +1,160 @@
+"""``supcr-bench run --executor ray`` on a cluster of three simulated machines."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.commands.conftest import Cli
+from tests.deterministic import case_of, differences, rows_in
+from tests.simulated_cluster import LOOPBACK, SimulatedCluster, simulated_cluster
+
+pytest.importorskip("ray", reason="needs the extra `ray`")
+pytestmark = pytest.mark.slow
+
+SUITE = """
+purpose = "Small enough for a test, with series enough for three machines."
+implementations = ["broadcast", "rowsort"]
+
+[axes]
+embedding_size = 8
+
+[[grid]]
+batch_size = [4, 8]
+nan_density = [0, 0.25]
+dims = [1, 2]
+
+[[grid]]
+batch_size = 8
+labels = "tied"
+
+[budget]
+time_limit = "5s"
+sampling = "30ms"
+memory_limit = "1GiB"
+"""
+ROWS = (2 * 2 * 2 + 1) * 2 * 2
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[SimulatedCluster]:
+    with simulated_cluster(3) as made:
+        yield made
+
+
+@pytest.fixture
+def suite(workplace: Path) -> str:
+    (workplace / "spread.toml").write_text(SUITE)
+    return "spread.toml"
+
+
+@pytest.fixture(scope="module")
+def run_here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The suite as this machine alone runs it."""
+    folder = tmp_path_factory.mktemp("here")
+    (folder / "spread.toml").write_text(SUITE)
+    command = [sys.executable, "-m", "supcr_bench", "run", "spread.toml", "--out", "r"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return folder / "r"
+
+
+OF_RAY = ("raylet", "gcs_server", "ray::", "site-packages/ray/", "simulated_cluster", "--executor")
+"""In the command of every process that takes part, the one that was typed among them."""
+
+
+def listening_elsewhere() -> list[str]:
+    """Processes of Ray that other machines could reach."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        command = " ".join(process.info["cmdline"] or ())
+        if not any(part in command for part in OF_RAY):
+            continue
+        try:
+            connections = process.net_connections("tcp")
+        except psutil.Error:
+            continue
+        found += [
+            f"{command[:80]} on {c.laddr.ip}"
+            for c in connections
+            if c.status == psutil.CONN_LISTEN and not c.laddr.ip.endswith(LOOPBACK)
+        ]
+    return found
+
+
+def test_a_cluster_gives_the_cells_and_the_deterministic_figures_of_this_machine(
+    cli: Cli, workplace: Path, suite: str, run_here: Path, cluster: SimulatedCluster
+) -> None:
+    ran = cli("run", suite, "--out", "there", "--executor", f"ray:{cluster.address}")
+    assert ran.returncode == 0, ran.stderr
+    assert not ran.stderr
+    assert "3 cells at once" in ran.stdout
+    assert "(raylet)" not in ran.stdout
+    here, there = rows_in(run_here), rows_in(workplace / "there")
+    assert len(here) == len(there) == ROWS
+    assert differences(here, there) == []
+    assert {r["machine"] for r in there} == {r["machine"] for r in here}
+
+
+def test_labels_of_ones_own_go_along(cli: Cli, workplace: Path, cluster: SimulatedCluster) -> None:
+    (workplace / "own.csv").write_text("y\n" + "\n".join(str(i * i % 7) for i in range(20)))
+    options = ("tiny.toml", "-i", "rowsort", "--batch-size", "8", "--labels", "own.csv:y")
+    ran = cli("run", *options, "--out", "there", "--executor", f"ray:{cluster.address}")
+    assert ran.returncode == 0, ran.stderr
+    rows = rows_in(workplace / "there")
+    assert [r["status"] for r in rows] == ["measured"] * 2
+    assert {r["labels"].split(":")[0] for r in rows} == {"file"}
+
+
+def test_a_machine_that_is_lost_loses_and_doubles_nothing(workplace: Path, suite: str) -> None:
+    command = [sys.executable, "-m", "supcr_bench", "run", suite, "--out", "torn"]
+    with (
+        simulated_cluster(3) as cluster,
+        subprocess.Popen(
+            [*command, "--executor", f"ray:{cluster.address}"],
+            cwd=workplace,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as run,
+    ):
+        while run.poll() is None:
+            if list((workplace / "torn").glob("*/measurements.jsonl")):
+                before = len(rows_in(workplace / "torn"))
+                if before >= 6:
+                    break
+            time.sleep(0.02)
+        reachable = listening_elsewhere()
+        cluster.kill_a_machine()
+        assert run.stdout is not None
+        said = run.stdout.read()
+    assert run.returncode == 0, said
+    assert before < ROWS
+    assert not reachable
+    rows = rows_in(workplace / "torn")
+    assert max(Counter(map(case_of, rows)).values()) == 1
+    assert len(rows) == ROWS
+    assert {r["status"] for r in rows} == {"measured"}
+
+
+def test_a_run_is_gone_on_with_on_ray_and_back_here(
+    cli: Cli, workplace: Path, run_here: Path
+) -> None:
+    shutil.copytree(run_here, workplace / "r")
+    (file,) = (workplace / "r").glob("*/measurements.jsonl")
+    lines = file.read_text().splitlines(keepends=True)
+    for executor in ("ray", "local"):
+        file.write_text("".join(lines[:-5]))
+        ran = cli("run", "--resume", "latest", "--out", "r", "--executor", executor)
+        assert ran.returncode == 0, ran.stderr
+        assert f"{len(lines) - 5} results are there already" in ran.stdout
+        rows = rows_in(workplace / "r")
+        assert sorted(map(str, map(case_of, rows))) == sorted(
+            str(case_of(json.loads(line))) for line in lines
+        )
+        assert len({r["machine"] for r in rows}) == 1

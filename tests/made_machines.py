@@ -1,0 +1,84 @@
+"""Machines made up: they measure by formula, and are lost when they are told to."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from supcr_bench.subjects.registry import Subject
+from supcr_bench.sweep.executor import Checked, Event
+from supcr_bench.sweep.places import Place
+from supcr_bench.values.case import Workload
+from supcr_bench.values.cell import Account, Budget, Cell
+from supcr_bench.values.result import Result, Status
+from supcr_bench.workers.activity import Activity
+
+BUDGET = Budget(time_limit_s=10.0, memory_limit_bytes=2**30)
+
+
+def made_places(*kinds: str) -> list[Place]:
+    return [
+        Place(
+            node=str(i),
+            name=f"machine {i}",
+            cpus=2,
+            devices=("cpu",),
+            environment={"cpu": kind},
+            budget=BUDGET,
+        )
+        for i, kind in enumerate(kinds)
+    ]
+
+
+class MadeMachines:
+    """Measures by formula, and loses machines when it is told to.
+
+    Args:
+        fails: what happens before a result, by place, cell, and how many results the attempt has.
+    """
+
+    def __init__(self, fails: Callable[[Place, Cell, int], None] = lambda place, cell, n: None):
+        self.fails = fails
+        self.lock = threading.Lock()
+        self.begun: list[tuple[str, Cell]] = []
+        self.busy: Counter[str] = Counter()
+        self.most_busy = 0
+        self.most_open = 0
+        self.ended_early = 0
+
+    def check(
+        self, places: Sequence[Place], subjects: Sequence[Subject], like: Workload
+    ) -> list[Mapping[str, Checked]]:
+        return [
+            {"a": Checked("is not there" if place.node == "1" else None, None)} for place in places
+        ]
+
+    def measure(self, place: Place, cell: Cell, subjects: Sequence[Subject]) -> Iterator[Event]:
+        with self.lock:
+            self.begun.append((place.node, cell))
+            self.busy[place.node] += 1
+            self.most_busy = max(self.most_busy, *self.busy.values())
+            self.most_open = max(self.most_open, sum(self.busy.values()))
+        whole = False
+        try:
+            for i, arm in enumerate(cell.arms):
+                yield Activity("time", arm, time.monotonic())
+                self.fails(place, cell, i)
+                n = cell.workload.batch_size
+                yield Result(
+                    implementation=arm.implementation,
+                    case=cell.case(arm),
+                    status=Status.MEASURED,
+                    session=cell.session,
+                    machine=place.machine,
+                    time_samples_s=(1e-6 * n**3,) * 6,
+                )
+            yield Account(calls_s=1.0)
+            whole = True
+        finally:
+            with self.lock:
+                self.busy[place.node] -= 1
+                self.ended_early += not whole
+
+    def close(self) -> None:
+        pass
