@@ -10,6 +10,7 @@ import contextlib
 import importlib.util
 import logging
 import os
+import secrets
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +31,6 @@ from supcr_bench.values.cell import Budget, Cell
 from supcr_bench.values.errors import UsageError, WorkerError
 from supcr_bench.workers.activity import Activity
 
-AUTO = "auto"
 LOOPBACK = "127.0.0.1"
 CONNECT_LIMIT_S = 5.0
 """To be answered at an address."""
@@ -57,8 +57,8 @@ def make_ray_executor(
     """Connect to a cluster, or start Ray on this machine, and look at every machine of it.
 
     Args:
-        address: ``HOST:PORT`` of the cluster's head, ``auto`` for the one that this machine is a
-            part of; ``None`` to start one here that is gone with the executor.
+        address: ``HOST:PORT`` of the cluster's head; ``None`` to start one here that is gone with
+            the executor.
         suite: whose budget each machine gets, by its own cores and memory.
         subjects: what is to be measured; a file has to be the same everywhere.
         labels: a person's own.
@@ -67,7 +67,7 @@ def make_ray_executor(
         UsageError: nothing answers there, or a machine cannot take part; says which and why.
     """
     require_ray()
-    if address is not None and address != AUTO:
+    if address is not None:
         require_address(address)
     machines = _RayMachines(address, read_labels(labels))
     try:
@@ -104,7 +104,10 @@ class _RayMachines:
         try:
             ray.init(address=address, **_QUIET)
         except Exception as error:  # noqa: BLE001 - as many kinds as there are ways to fail
-            raise UsageError(f"--executor ray:{address}: {_first_line(error)}") from None
+            raise UsageError(
+                f"--executor ray:{address}: {_first_line(error)}; this machine has to be a part of "
+                "the cluster, and where that takes a token, RAY_AUTH_MODE=token has to be set"
+            ) from None
 
     def close(self) -> None:
         """Leave the cluster, which ends this run's processes there; end it if it began here."""
@@ -242,6 +245,10 @@ def _prepare_environment(address: str | None) -> None:
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     if address is None or address.rpartition(":")[0] in (LOOPBACK, "localhost"):
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    if address is None and "RAY_AUTH_MODE" not in os.environ:
+        # Ray would leave a token in the home folder, for every cluster to come.
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
 def require_address(address: str) -> None:
