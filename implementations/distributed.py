@@ -390,8 +390,7 @@ IMPLEMENTATION = Implementation(
     factory=DistributedSupCR,
     claimed_time="N^2 log N",
     claimed_memory="N",
+    definitions=("torchcell", "paper"),
+    device_specific=True,
     tags=("beyond", "ranks"),
-)
-PAPER = replace(
-    IMPLEMENTATION, definition="paper", factory=partial(DistributedSupCR, definition="paper")
 )

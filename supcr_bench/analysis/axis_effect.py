@@ -9,8 +9,8 @@ from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.values.case import PASSES, Case
 from supcr_bench.values.result import Result, Status
 
-Axis = Literal["nan_density", "dims", "temperature", "dtype"]
-AXES: tuple[Axis, ...] = ("nan_density", "dims", "temperature", "dtype")
+Axis = Literal["nan_density", "dims", "temperature", "dtype", "ranks"]
+AXES: tuple[Axis, ...] = ("nan_density", "dims", "temperature", "dtype", "ranks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

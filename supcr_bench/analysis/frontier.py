@@ -70,7 +70,7 @@ class PeakPrediction:
 
 def input_bytes(case: Case, batch_size: float) -> float:
     """Of both embeddings and the labels."""
-    return batch_size * (2 * case.embedding_size + case.dims) * ITEM_BYTES[case.dtype]
+    return batch_size / case.ranks * (2 * case.embedding_size + case.dims) * ITEM_BYTES[case.dtype]
 
 
 def byte_fit(members: Sequence[Result]) -> CountedFit | None:

@@ -101,7 +101,9 @@ def recommend(results: Sequence[Result], question: Question) -> Recommendation:
     """
     results = by_machine(results)
     asked = [
-        r for r in results if r.case.device == question.device and r.case.pass_ == question.pass_
+        r
+        for r in results
+        if r.case.device == question.device and r.case.pass_ == question.pass_ and r.case.ranks == 1
     ]
     if not asked:
         known = sorted({f"{r.case.pass_} on {r.case.device}" for r in results})

@@ -77,6 +77,10 @@ def run(
     device: Annotated[
         str | None, typer.Option(metavar="NAME,...", help="cpu, cuda, cuda:1, mps, xpu.")
     ] = None,
+    ranks: Annotated[
+        str | None,
+        typer.Option(metavar="W,W,...", help="Local processes that share out the batch."),
+    ] = None,
     pass_: Annotated[
         str | None, typer.Option("--pass", metavar="PASS,...", help="forward, training.")
     ] = None,
@@ -126,6 +130,7 @@ def run(
         "nan_density": nan_density,
         "dims": dims,
         "device": device,
+        "ranks": ranks,
         "pass": pass_,
     }
     budgets = {"time_limit": time_limit, "memory_limit": memory_limit}

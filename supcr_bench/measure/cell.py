@@ -141,6 +141,11 @@ class CellRun:
         for arm in list(self._live()):
             yield self._measured(arm, reference, peaks[arm], works[arm], timed.get(arm))
 
+    def end_with(self, arm: Arm, error: BaseException) -> Iterator[Result]:
+        """What an error that has stopped the whole run says of its arm, if nothing was said yet."""
+        if arm not in self._ended:
+            yield self._end(arm, *outcome_of(error))
+
     # --- the passes ---
 
     def _agree(self, implementation: str) -> Iterator[Result]:

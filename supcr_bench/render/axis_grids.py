@@ -13,12 +13,14 @@ AXIS_NAMES: Mapping[Axis, str] = {
     "dims": "label dimensions",
     "temperature": "temperature",
     "dtype": "precision",
+    "ranks": "ranks",
 }
 _COLUMNS: Mapping[Axis, str] = {
     "nan_density": "NaN",
     "dims": "D",
     "temperature": "tau",
     "dtype": "dtype",
+    "ranks": "ranks",
 }
 """Each axis as a column of a table whose rows it tells apart; here it is no row's own."""
 

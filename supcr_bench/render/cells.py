@@ -53,6 +53,8 @@ def series_text(workload: Workload) -> str:
     if workload.temperature != 0.1:
         parts.append(f"tau={workload.temperature:g}")
     parts.append(workload.device)
+    if workload.ranks > 1:
+        parts.append(f"{workload.ranks} ranks")
     return ", ".join(parts)
 
 

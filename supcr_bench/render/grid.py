@@ -24,6 +24,7 @@ def facets_of(case: Case, implementation: str | None = None, without: Sequence[s
         "dims": str(case.dims),
         "nan-density": nan_text(case),
         "labels": case.label_kind,
+        "ranks": str(case.ranks),
     }
     if implementation is not None:
         facets["implementation"] = implementation
@@ -85,6 +86,7 @@ def varied_columns(
         ("dtype", lambda c: c.dtype),
         ("tau", lambda c: f"{c.temperature:g}"),
         ("device", lambda c: c.device),
+        ("ranks", lambda c: str(c.ranks)),
     ]
     differ = {header for header, value in columns if len({value(c) for c in cases}) > 1}
     if len(differ.difference(always)) < 2:

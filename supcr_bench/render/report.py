@@ -20,6 +20,7 @@ FILTERS = {
     "nan-density": "NaN density",
     "labels": "labels",
     "device": "device",
+    "ranks": "ranks",
     "implementation": "implementation",
 }
 """What a page can be filtered by, and how it is called."""

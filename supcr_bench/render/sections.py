@@ -90,6 +90,7 @@ _SHORT: Mapping[Axis, str] = {
     "dims": "Dimensions",
     "temperature": "Temperature",
     "dtype": "Precision",
+    "ranks": "Ranks",
 }
 
 

@@ -7,6 +7,7 @@ what, and that each arm has exactly one result whatever happens to machines.
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Any, Protocol
 
 from supcr_bench.subjects.registry import Subject
@@ -116,7 +117,8 @@ class ClusterExecutor:
         for place, answer in zip(places, answers, strict=True):
             for name, checked in answer.items():
                 if checked.finding:
-                    checked = Checked(f"{checked.finding} (on {place.name})", checked.description)
+                    finding = f"{checked.finding} (on {place.name})"
+                    checked = replace(checked, finding=finding)
                 if name not in found or checked.finding:
                     found[name] = checked
         return found

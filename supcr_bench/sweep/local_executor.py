@@ -13,6 +13,7 @@ from supcr_bench.values.machine import machine_of
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_duration_s, format_limit_bytes
 from supcr_bench.workers.activity import Activity
+from supcr_bench.workers.led_group import LedGroup
 from supcr_bench.workers.worker_process import WorkerProcess
 
 RECORDING_FACTOR = 10
@@ -50,7 +51,7 @@ class LocalExecutor:
     def __init__(self, threads: int = 1, labels: str | None = None) -> None:
         self._threads = threads
         self._labels = labels
-        self._worker: WorkerProcess | None = WorkerProcess(threads)
+        self._worker: WorkerProcess | LedGroup | None = WorkerProcess(threads)
         self._environment = self._worker.environment
         self._machine = machine_of(self._environment)
 
@@ -91,9 +92,12 @@ class LocalExecutor:
             self._worker.close()
             self._worker = None
 
-    def _live_worker(self) -> WorkerProcess:
+    def _live_worker(self, ranks: int = 1) -> WorkerProcess | LedGroup:
+        if self._worker is not None and self._worker.ranks != ranks:
+            self.close()
         if self._worker is None:
-            self._worker = WorkerProcess(self._threads)
+            alone = ranks == 1
+            self._worker = WorkerProcess(self._threads) if alone else LedGroup(ranks, self._threads)
         return self._worker
 
     def check(self, subjects: Sequence[Subject], like: Workload) -> Mapping[str, Checked]:
@@ -129,7 +133,7 @@ class LocalExecutor:
         done: set[Arm] = set()
         while len(done) < len(cell.arms):
             attempt = cell.without(done, cell.session if not done else new_session())
-            worker = self._live_worker()
+            worker = self._live_worker(cell.workload.ranks)
             wanted = {arm.implementation for arm in attempt.arms}
             worker.send(
                 {
@@ -140,7 +144,7 @@ class LocalExecutor:
                     "labels": self._labels,
                 }
             )
-            finished = ran_out = False
+            finished = ran_out = broken = False
             verdict: tuple[Status, str] | None = None
             for message in worker.messages():
                 if message is None:
@@ -158,11 +162,13 @@ class LocalExecutor:
                     yield result
                 elif "done" in message:
                     yield Account(**message["done"])
-                    finished = True
+                    finished, broken = True, message["broken"]
                     break
+            if finished and (ran_out or broken):
+                self.close()
+            if broken:
+                continue  # one arm ended the group of ranks, not the others
             if finished:
-                if ran_out:
-                    self.close()
                 return
             activity = worker.activity()
             if activity is not None and activity.arm is not None:
@@ -174,7 +180,7 @@ class LocalExecutor:
                 yield replace(result, machine=self._machine)
 
     def _overdue(
-        self, worker: WorkerProcess, activity: Activity, budget: Budget
+        self, worker: WorkerProcess | LedGroup, activity: Activity, budget: Budget
     ) -> tuple[Status, str] | None:
         """Why a worker must be ended now, or ``None``."""
         if activity.arm is None:

@@ -55,6 +55,7 @@ def _workloads(axes: Axes, suite: Suite, own: OwnLabels | None) -> list[Workload
         densities, dims, labels = (None,), (own.dims,), (own.kind,)
     product = itertools.product(
         axes.device or (),
+        axes.ranks or (),
         axes.dtype or (),
         labels,
         axes.temperature or (),
@@ -73,10 +74,11 @@ def _workloads(axes: Axes, suite: Suite, own: OwnLabels | None) -> list[Workload
             temperature=temperature,
             labels=kind,
             device=device,
+            ranks=ranks,
             seed=suite.seed,
             definition=suite.definition,
         )
-        for device, dtype, kind, temperature, size, d, density, n in product
+        for device, ranks, dtype, kind, temperature, size, d, density, n in product
     ]
 
 
@@ -90,7 +92,7 @@ def make_plan(
 
     Raises:
         InputError: a batch is larger than the labels file.
-        SuiteError: there is nothing to run.
+        SuiteError: there is nothing to run, or ranks on another device than the CPU.
     """
     arms: dict[Workload, dict[Arm, None]] = {}
     timed: set[Workload] = set()
@@ -110,6 +112,9 @@ def make_plan(
                 )
     if not arms:
         raise SuiteError("nothing to run: no implementation or no workload")
+    for workload in arms:
+        if workload.ranks > 1 and workload.device != "cpu":
+            raise SuiteError(f"ranks are processes on the CPU: no {workload.device} with --ranks")
     order = {s: i for i, s in enumerate(dict.fromkeys(w.series() for w in arms))}
     place = {name: i for i, name in enumerate(implementations)}
     workloads = sorted(arms, key=lambda w: (order[w.series()], w.batch_size))

@@ -51,6 +51,7 @@ _FIXES = {
     "temperature": "use numbers above 0",
     "labels": f"use {', '.join(LABEL_KINDS)}",
     "device": "use names such as cpu, cuda, cuda:1, mps",
+    "ranks": "use whole numbers of 1 or more",
     "pass": f"use {', '.join(PASSES)}",
     "definition": "use torchcell or paper",
     "seed": "use a whole number of 0 or more",
@@ -124,6 +125,7 @@ class Axes(_Model):
     device: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[a-z]+(:\d+)?$")], ...] | None, _Listed
     ] = _axis()
+    ranks: Annotated[tuple[Whole, ...] | None, _Listed] = _axis()
     pass_: Annotated[tuple[Pass, ...] | None, _Listed] = _axis("pass")
     timed: StrictBool | None = None
     without: Annotated[tuple[str, ...] | None, _Listed] = None
@@ -144,6 +146,7 @@ DEFAULT_AXES = Axes.model_validate(
         "temperature": 0.1,
         "labels": "continuous",
         "device": "cpu",
+        "ranks": 1,
         "pass": ["forward", "training"],
         "timed": True,
     }

@@ -36,6 +36,7 @@ class Workload:
         device: where the tensors live.
         seed: of everything random in them.
         definition: the name of the definition that the reference follows.
+        ranks: W, processes that share out the rows, each with its own; 1 for one process alone.
     """
 
     batch_size: int
@@ -48,6 +49,7 @@ class Workload:
     device: str = "cpu"
     seed: int = 0
     definition: str = "torchcell"
+    ranks: int = 1
 
     @property
     def key(self) -> str:
@@ -89,12 +91,14 @@ class Workload:
             parts.append(f"tau={self.temperature:g}")
         if self.device != "cpu":
             parts.append(self.device)
+        if self.ranks > 1:
+            parts.append(f"{self.ranks} ranks")
         return " ".join(parts)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """The value from a mapping that may hold other keys too."""
-        return cls(**{f.name: values[f.name] for f in fields(cls)})
+        """The value from a mapping that may hold other keys too; ``ranks`` came later than others."""
+        return cls(**{f.name: {"ranks": 1, **values}[f.name] for f in fields(cls)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,8 @@ def case_id(case: Case) -> str:
         parts.append(f"tau{_number(case.temperature)}")
     if case.device != _USUAL.device:
         parts.append(_word(case.device))
+    if case.ranks != _USUAL.ranks:
+        parts.append(f"ranks{case.ranks}")
     if case.definition != _USUAL.definition:
         parts.append(case.definition)
     if case.seed != _USUAL.seed:

@@ -44,23 +44,26 @@ class RankGroup:
         ranks: W.
         limit_s: how long a request may take.
         threads: of torch in each rank.
+        patience_s: how long a rank waits for another in a collective.
 
     Raises:
         WorkerError: a worker does not come up, or the ranks do not meet.
     """
 
-    def __init__(self, ranks: int, limit_s: float, threads: int = 1) -> None:
+    def __init__(
+        self, ranks: int, limit_s: float, threads: int = 1, *, patience_s: float = JOIN_LIMIT_S
+    ) -> None:
         self.ranks = ranks
-        self._limit_s = limit_s
+        self._limit_s, self._patience_s = limit_s, patience_s
         self._folder = tempfile.TemporaryDirectory(prefix="supcr-bench-ranks-")
         self._groups = 0
         self._inbox: SimpleQueue[tuple[int, Message | None]] = SimpleQueue()
         self._ended: set[int] = set()
         self._readers: list[Thread] = []
-        self._workers: list[WorkerProcess] = []
+        self.workers: list[WorkerProcess] = []
         with ThreadPoolExecutor(ranks) as pool:  # importing torch is what takes the time
             starting = [pool.submit(WorkerProcess, threads) for _ in range(ranks)]
-        self._workers = [s.result() for s in starting if s.exception() is None]
+        self.workers = [s.result() for s in starting if s.exception() is None]
         failed = next((e for s in starting if (e := s.exception()) is not None), None)
         if failed is not None:
             self.close()
@@ -87,10 +90,10 @@ class RankGroup:
     @property
     def pids(self) -> tuple[int, ...]:
         """The ranks' processes."""
-        return tuple(w.pid for w in self._workers)
+        return tuple(w.pid for w in self.workers)
 
     def _read(self, rank: int) -> None:
-        for message in self._workers[rank].messages():
+        for message in self.workers[rank].messages():
             if message is not None:
                 self._inbox.put((rank, message))
         self._inbox.put((rank, None))
@@ -103,8 +106,21 @@ class RankGroup:
         """
         self._groups += 1
         store = Path(self._folder.name) / str(self._groups)
-        common = {"do": "join", "ranks": self.ranks, "store": str(store), "limit_s": JOIN_LIMIT_S}
+        common = {"do": "join", "ranks": self.ranks, "store": str(store)}
+        common["limit_s"] = self._patience_s
         self.ask([{**common, "rank": r} for r in range(self.ranks)], JOIN_LIMIT_S)
+
+    def send(self, requests: Sequence[Message]) -> None:
+        """One request to each rank."""
+        for worker, request in zip(self.workers, requests, strict=True):
+            worker.send(request)
+
+    def receive(self, timeout_s: float) -> tuple[int, Message | None] | None:
+        """The next message of any rank, ``None`` where that rank has ended; or nothing in time."""
+        try:
+            return self._inbox.get(timeout=max(timeout_s, 0))
+        except Empty:
+            return None
 
     def ask(self, requests: Sequence[Message], limit_s: float | None = None) -> list[Message]:
         """One request to each rank, and one answer from each.
@@ -118,15 +134,14 @@ class RankGroup:
                 raised. The group is closed.
         """
         limit_s = limit_s or self._limit_s
-        for worker, request in zip(self._workers, requests, strict=True):
-            worker.send(request)
+        self.send(requests)
         answers: dict[int, Message] = {}
         deadline = time.monotonic() + limit_s
         while len(answers) + len(self._ended) < self.ranks:
-            try:
-                rank, message = self._inbox.get(timeout=max(deadline - time.monotonic(), 0))
-            except Empty:
+            received = self.receive(deadline - time.monotonic())
+            if received is None:
                 break
+            rank, message = received
             if message is None:
                 self._ended.add(rank)
             else:
@@ -136,7 +151,7 @@ class RankGroup:
         if len(answers) == self.ranks:
             return [answers[r] for r in range(self.ranks)]
         error = self._what_happened(answers, limit_s)
-        for worker in self._workers:
+        for worker in self.workers:
             worker.kill()  # none of them can get on
         self.close()
         raise error
@@ -145,7 +160,7 @@ class RankGroup:
         """The rank that ended comes before one that raised, which comes before one that hangs."""
         if self._ended:
             rank = min(self._ended)
-            return RankEndedError(f"rank {rank} ended: {self._workers[rank].last_words()}")
+            return RankEndedError(f"rank {rank} ended: {self.workers[rank].last_words()}")
         places: dict[str, list[str]] = {}
         for rank in range(self.ranks):
             if rank not in answers:
@@ -160,14 +175,14 @@ class RankGroup:
 
     def _place(self, rank: int) -> str:
         """What a rank says that it is doing, if it does."""
-        activity = self._workers[rank].activity()
+        activity = self.workers[rank].activity()
         return f" ({activity.stage})" if activity else ""
 
     def close(self) -> None:
         """End the ranks, and remove what they left."""
-        for worker in self._workers:
+        for worker in self.workers:
             worker.close()
         for reader in self._readers:
             reader.join()
-        self._workers, self._readers = [], []
+        self.workers, self._readers = [], []
         self._folder.cleanup()

@@ -20,9 +20,14 @@ from supcr_bench.inputs.label_file import read_label_file
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm, Budget, Cell
 from supcr_bench.values.errors import SubjectError
+from supcr_bench.values.result import Result
 from supcr_bench.workers.activity import ActivityPage
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from supcr_bench.measure.ranked import Share
     from supcr_bench.subjects.registry import Subject
     from supcr_bench.values.implementation import Implementation
 
@@ -73,6 +78,8 @@ class Worker:
             self._join(request)
         elif request["do"] == "rank step":
             self._rank_step(request)
+        elif request["do"] == "follow":
+            self._follow(request)
         else:
             self._measure(request)
 
@@ -204,30 +211,78 @@ class Worker:
     def _measure(self, request: Message) -> None:
         from supcr_bench.measure.cell import CellRun
         from supcr_bench.measure.device import get_device
-        from supcr_bench.measure.meter import DeviceMeter
-        from supcr_bench.subjects.registry import Subject, load
+        from supcr_bench.measure.meter import DeviceMeter, Meter
+        from supcr_bench.measure.ranked import GroupBrokenError, Lead
 
         cell = Cell.from_mapping(request["cell"])
-        labels = request["labels"]
+        found = _found(request)
+        factories = {name: implementation.factory for name, implementation in found.items()}
         device = get_device(cell.workload.device)
-        found = {
-            s["name"]: load(Subject(**s)).under(cell.workload.definition)
-            for s in request["subjects"]
-        }
+        lead = Lead(_share(request)) if cell.workload.ranks > 1 else None
+        meter: Meter = lead or DeviceMeter(device)
         run = CellRun(
             cell=cell,
-            factories={name: implementation.factory for name, implementation in found.items()},
+            factories=lead.factories if lead else factories,
             device=device,
-            meter=DeviceMeter(device),
+            meter=meter,
             budget=Budget(**request["budget"]),
-            table=read_label_file(labels)[1] if labels else None,
+            table=_table(request),
             announce=self._page.write,
         )
-        for result in run.results():
+
+        def say(result: Result) -> None:
             if found[result.implementation].device_specific:
                 result = replace(result, predicted_cuda_peak_bytes=None)
             self._say({"result": result.to_mapping()})
-        self._say({"done": asdict(run.account)})
+
+        broken = False
+        try:
+            for result in run.results():
+                say(result)
+            if lead:
+                lead.dismiss()
+        except GroupBrokenError as error:
+            broken = True
+            for result in run.end_with(error.arm, error.reason):
+                say(result)
+        self._say({"done": asdict(run.account), "broken": broken})
+
+    def _follow(self, request: Message) -> None:
+        from supcr_bench.measure.outcome import describe_error
+        from supcr_bench.measure.ranked import follow
+
+        try:
+            follow(_share(request))
+        except Exception as error:  # noqa: BLE001 - whatever an implementation raises
+            self._say({"raised": describe_error(error)})
+
+
+def _found(request: Message) -> "dict[str, Implementation]":
+    """The implementations of a request for a cell, under the definition that it asks for."""
+    from supcr_bench.subjects.registry import Subject, load
+
+    definition = Workload.from_mapping(request["cell"]["workload"]).definition
+    return {s["name"]: load(Subject(**s)).under(definition) for s in request["subjects"]}
+
+
+def _table(request: Message) -> "npt.NDArray[np.float64] | None":
+    """A person's own labels, if the request names a file of them."""
+    return read_label_file(request["labels"])[1] if request["labels"] else None
+
+
+def _share(request: Message) -> "Share":
+    """This rank's part of a cell."""
+    from supcr_bench.measure.device import get_device
+    from supcr_bench.measure.ranked import Share
+
+    workload = Workload.from_mapping(request["cell"]["workload"])
+    return Share(
+        workload,
+        {name: implementation.factory for name, implementation in _found(request).items()},
+        get_device(workload.device),
+        Budget(**request["budget"]).memory_limit_bytes,
+        _table(request),
+    )
 
 
 def main() -> None:

@@ -35,6 +35,8 @@ class WorkerProcess:
         WorkerError: it does not come up.
     """
 
+    ranks = 1
+
     def __init__(self, threads: int = 1) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="supcr-bench-")
         folder = Path(self._folder.name)

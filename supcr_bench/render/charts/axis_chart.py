@@ -16,9 +16,10 @@ from supcr_bench.render.charts.scaling_chart import log_ticks
 from supcr_bench.render.grid import facets_of
 from supcr_bench.values.case import PASSES, Case, Pass
 from supcr_bench.values.result import Result, Status
-from supcr_bench.values.units import format_duration_s
+from supcr_bench.values.units import format_bytes, format_duration_s
 
-DrawnAxis = Literal["nan_density", "dims"]
+DrawnAxis = Literal["nan_density", "dims", "ranks"]
+Figure = Literal["time", "memory"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +35,38 @@ class _Words:
 _AXES: Mapping[DrawnAxis, _Words] = {
     "nan_density": _Words("nan-density", "share of labels missing", "{} NaN", "NaN density"),
     "dims": _Words("dims", "label dimensions D", "D={}", "dimensions"),
+    "ranks": _Words("ranks", "ranks W that share out the batch", "W={}", "ranks"),
 }
+_NAMES: Mapping[Figure, str] = {"time": "time per call", "memory": "peak memory of a rank"}
+_FIGURES: tuple[Figure, ...] = ("time", "memory")
 _LOG_FROM = 4.0
 """Ratios that span less than this factor are drawn on a plain scale."""
 
 
 def axis_charts(results: Sequence[Result]) -> list[Chart]:
-    """One for each axis and pass along which at least one implementation was timed twice."""
+    """One for each axis and pass along which at least one implementation was timed twice.
+
+    Along ranks memory is drawn too: what a rank needs is what they are there to lower.
+    """
     names = implementations_of(results)
     charts = []
     for axis in _AXES:
         rows = axis_effect_rows(results, axis)
         for pass_ in PASSES:
-            if lines := _lines([row for row in rows if row.case.pass_ == pass_], axis):
-                charts.append(_chart(axis, pass_, lines, names))  # noqa: PERF401
+            own = [row for row in rows if row.case.pass_ == pass_]
+            for figure in _FIGURES if axis == "ranks" else _FIGURES[:1]:
+                if lines := _lines(own, axis, figure):
+                    charts.append(_chart(axis, figure, pass_, lines, names))
     return charts
 
 
-def _lines(rows: Sequence[AxisEffectRow], axis: DrawnAxis) -> list[list[AxisEffectRow]]:
+def _ratio(row: AxisEffectRow, figure: Figure) -> float | None:
+    return row.time_ratio if figure == "time" else row.memory_ratio
+
+
+def _lines(
+    rows: Sequence[AxisEffectRow], axis: DrawnAxis, figure: Figure
+) -> list[list[AxisEffectRow]]:
     """Of each implementation the comparison to draw: of those with the most values, the largest N.
 
     All of them share everything but batch size and axis, on the first such setting with the most.
@@ -61,7 +76,7 @@ def _lines(rows: Sequence[AxisEffectRow], axis: DrawnAxis) -> list[list[AxisEffe
     for row in rows:
         groups.setdefault(row.others, []).append(row)
     for members in groups.values():
-        timed = [row for row in members if row.time_ratio]
+        timed = [row for row in members if _ratio(row, figure)]
         if len(timed) < 2:
             continue
         one = timed[0]
@@ -83,7 +98,11 @@ def _lines(rows: Sequence[AxisEffectRow], axis: DrawnAxis) -> list[list[AxisEffe
 
 
 def _chart(
-    axis: DrawnAxis, pass_: Pass, lines: Sequence[Sequence[AxisEffectRow]], names: Sequence[str]
+    axis: DrawnAxis,
+    figure: Figure,
+    pass_: Pass,
+    lines: Sequence[Sequence[AxisEffectRow]],
+    names: Sequence[str],
 ) -> Chart:
     words = _AXES[axis]
     case = lines[0][0].case
@@ -91,10 +110,10 @@ def _chart(
     sizes = sorted({own[0].case.batch_size for own in lines})
     where = f"N={sizes[0]}" if len(sizes) == 1 else "each at its largest N"
     base = _value_words(axis, _base(lines[0]).value)
-    subtitle = f"time relative to {base}, {pass_}; {where}; {', '.join(shared)}"
-    canvas = Canvas(_title(axis, pass_, lines), subtitle, names)
+    subtitle = f"{figure} relative to {base}, {pass_}; {where}; {', '.join(shared)}"
+    canvas = Canvas(_title(axis, figure, pass_, lines), subtitle, names)
     values = sorted({float(row.value) for own in lines for row in own})
-    ratios = [ratio for own in lines for row in own if (ratio := row.time_ratio)]
+    ratios = [ratio for own in lines for row in own if (ratio := _ratio(row, figure))]
     low, high = min([*ratios, 1.0]), max([*ratios, 1.0])
     if high / low >= _LOG_FROM:
         y, log_y = (low / 1.4, high * 1.4), True
@@ -103,31 +122,31 @@ def _chart(
         aside = 0.15 * (high - low + 0.2)
         y, log_y = (low - aside, high + aside), False
         y_ticks = [float(v) for v in MaxNLocator(6).tick_values(*y) if y[0] <= v <= y[1]]
-    log_x = axis == "dims"
+    log_x = axis != "nan_density"
     x = (values[0] / 1.15, values[-1] * 1.15) if log_x else (values[0] - 0.04, values[-1] + 0.04)
     canvas.scales(x, y, log_x=log_x, log_y=log_y)
     canvas.ticks(values, y_ticks, lambda v: value_text(v, axis), lambda v: f"{v:.3g}\u00d7")
-    canvas.axis_titles(words.x, f"time per call, relative to {base}")
+    canvas.axis_titles(words.x, f"{_NAMES[figure]}, relative to {base}")
     for own in lines:
         name, last = own[0].implementation, own[-1]
-        assert last.time_ratio is not None
-        xs, ys = [float(r.value) for r in own], [r.time_ratio or 0.0 for r in own]
+        xs, ys = [float(r.value) for r in own], [_ratio(r, figure) or 0.0 for r in own]
         canvas.line(name, xs, ys)
         for row, at, ratio in zip(own, xs, ys, strict=True):
-            canvas.point(
-                name, at, ratio, _point_words(row, axis, base), hollow=row.status is Status.WRONG
-            )
+            said = _point_words(row, axis, figure, base)
+            canvas.point(name, at, ratio, said, hollow=row.status is Status.WRONG)
         says = f"N={last.case.batch_size}" if len(sizes) > 1 else ""
         canvas.end(name, xs[-1], ys[-1], says)
     return canvas.chart(
-        f"{words.section}-{pass_}",
+        f"{words.section}-{pass_}" if figure == "time" else f"{words.section}-{figure}-{pass_}",
         words.section,
         facets_of(case, without=(words.section,)),
-        _description(axis, subtitle, lines),
+        _description(axis, figure, subtitle, lines),
     )
 
 
 def _is_axis(part: str, axis: DrawnAxis) -> bool:
+    if axis == "ranks":
+        return part.endswith(" ranks")
     return part.endswith(" NaN") if axis == "nan_density" else part.startswith("D=")
 
 
@@ -150,45 +169,55 @@ def _times(ratio: float) -> str:
     return f"{ratio:.0f} times" if ratio >= 99.5 else f"{ratio:.3g} times"
 
 
-def _point_words(row: AxisEffectRow, axis: DrawnAxis, base: str) -> str:
+def _point_words(row: AxisEffectRow, axis: DrawnAxis, figure: Figure, base: str) -> str:
     value = _value_words(axis, row.value)
-    said = (
-        f"{row.implementation}, {value}, N={row.case.batch_size}: {format_duration_s(row.time_s)}"
-    )
-    if not row.base and row.time_ratio:
-        said += f", {_times(row.time_ratio)} the time of {base}"
+    known = format_duration_s(row.time_s) if figure == "time" else format_bytes(row.peak_bytes)
+    said = f"{row.implementation}, {value}, N={row.case.batch_size}: {known}"
+    ratio = _ratio(row, figure)
+    if not row.base and ratio:
+        said += f", {_times(ratio)} the {figure} of {base}"
     return said + (", wrong result" if row.status is Status.WRONG else "")
 
 
-def _title(axis: DrawnAxis, pass_: Pass, lines: Sequence[Sequence[AxisEffectRow]]) -> str:
+def _title(
+    axis: DrawnAxis, figure: Figure, pass_: Pass, lines: Sequence[Sequence[AxisEffectRow]]
+) -> str:
     """What the last value costs, from the least to the most."""
     last = max(float(row.value) for own in lines for row in own)
     ends = {
-        own[-1].implementation: own[-1].time_ratio or 1.0
+        own[-1].implementation: _ratio(own[-1], figure) or 1.0
         for own in lines
         if float(own[-1].value) == last
     }
     least, most = (f(ends, key=lambda name: ends[name]) for f in (min, max))
     value, base = _value_words(axis, last), _value_words(axis, _base(lines[0]).value)
     if _times(ends[least]) == _times(ends[most]) == _times(1.0):
-        return f"{value} takes as long as {base} in {pass_}: {listed(list(ends))}"
+        alike = "as long as" if figure == "time" else "as much memory as"
+        return f"{value} takes {alike} {base} in {pass_}: {listed(list(ends))}"
     if _times(ends[least]) == _times(ends[most]):
         whose = f"{_times(ends[most])} ({listed(list(ends))})"
     else:
         whose = f"{_times(ends[least])} ({least}) to {_times(ends[most])} ({most})"
     of = "" if ends[most] >= 0.995 else "of "
-    return f"{value} takes {whose} {of}the time of {base} in {pass_}"
+    return f"{value} takes {whose} {of}the {figure} of {base} in {pass_}"
 
 
-def _description(axis: DrawnAxis, subtitle: str, lines: Sequence[Sequence[AxisEffectRow]]) -> str:
+def _description(
+    axis: DrawnAxis, figure: Figure, subtitle: str, lines: Sequence[Sequence[AxisEffectRow]]
+) -> str:
     words = _AXES[axis]
     sentences = [f"{subtitle[0].upper()}{subtitle[1:]}; along {words.whole}."]
     for own in lines:
         parts = [
-            f"{_times(r.time_ratio or 0)} at {value_text(r.value, axis)}" for r in own if not r.base
+            f"{_times(_ratio(r, figure) or 0)} at {value_text(r.value, axis)}"
+            for r in own
+            if not r.base
         ]
         sentences.append(
             f"{own[0].implementation}, N={own[0].case.batch_size}: {', '.join(parts)}."
         )
-    sentences.append("The values are timed one after the other, so the machine's drift is in them.")
+    if figure == "time":
+        sentences.append(
+            "The values are timed one after the other, so the machine's drift is in them."
+        )
     return " ".join(sentences)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from supcr_bench.render.palette import palette_css
 
-Section = Literal["time", "memory", "nan-density", "dims"]
+Section = Literal["time", "memory", "nan-density", "dims", "ranks"]
 
 CHART_CSS = (
     palette_css()

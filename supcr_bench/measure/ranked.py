@@ -1,0 +1,306 @@
+"""A cell over ranks: rank 0 measures it as if it were alone, and the others do each call with it.
+
+What a call is held against, how often it is made and when timing ends is decided once, in rank 0,
+by the same code as for one process. A call there is a command that goes to all ranks first: each
+makes it on its own rows of the batch, which are shared out in order, and rank 0 gets every rank's
+figures. A step takes as long as its slowest rank, and the peak is that of the rank that needs most.
+
+The loss has to be that of the whole batch on every rank, and the mean over ranks of the gradients
+that it sends back, as DDP takes it, that of one process with the whole batch.
+"""
+
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, distributed
+
+from supcr_bench.inputs.tensors import Batch, make_batch
+from supcr_bench.measure.agreement import BrokenCallError, check_output
+from supcr_bench.measure.cell import Factory, Module, build_module, make_call
+from supcr_bench.measure.device import Device, PeakMemory
+from supcr_bench.measure.elapsed import Elapsed
+from supcr_bench.measure.meter import DeviceMeter
+from supcr_bench.measure.work import Work
+from supcr_bench.values.case import Workload
+from supcr_bench.values.cell import Arm
+from supcr_bench.values.definition import get_definition
+
+VALUES_AGREE = 1e-5
+"""Largest relative difference between two ranks' values: they are sums of the same numbers."""
+
+
+class GroupBrokenError(BaseException):
+    """A call has raised on this rank, so that where the others are is not known.
+
+    Not an Exception: nothing that takes an implementation's own for a result may take this.
+
+    Args:
+        arm: whose call it was.
+        reason: what it raised.
+    """
+
+    def __init__(self, arm: Arm, reason: BaseException) -> None:
+        super().__init__(f"{arm.describe()} has ended the group")
+        self.arm, self.reason = arm, reason
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What every rank does next.
+
+    Attributes:
+        do: a call of an arm with a figure taken, or one step of the agreement pass.
+        arm: whose; of ``build`` and ``forward`` the implementation alone counts.
+    """
+
+    do: Literal["build", "forward", "backward", "memory", "work", "time"]
+    arm: Arm
+
+
+class Share:
+    """One rank's rows of the batch, and the modules that are called on them.
+
+    Args:
+        workload: of the whole batch.
+        factories: of the implementations.
+        device: where the tensors live.
+        limit_bytes: what a call may take.
+        table: labels of a person's own.
+    """
+
+    def __init__(
+        self,
+        workload: Workload,
+        factories: Mapping[str, Factory],
+        device: Device,
+        limit_bytes: int | None,
+        table: npt.NDArray[np.float64] | None = None,
+    ) -> None:
+        self.workload, self.factories = workload, factories
+        self._device, self._limit_bytes = device, limit_bytes
+        self._meter = DeviceMeter(device)
+        self._batch = own_rows(make_batch(workload, table))
+        self._modules: dict[str, Module] = {}
+        self._loss: Tensor | None = None
+
+    def do(self, command: Command) -> Any:
+        """This rank's part of a command, and what rank 0 is to know of it."""
+        self._batch.clear_gradients()
+        if command.do != "time":
+            gc.collect()
+        with self._device.memory_limit(self._limit_bytes):
+            return getattr(self, f"_{command.do}")(command.arm)
+
+    def _build(self, arm: Arm) -> None:
+        name = arm.implementation
+        self._modules[name] = build_module(
+            self.factories[name],
+            get_definition(self.workload.definition),
+            self.workload.temperature,
+            self._batch,
+        )
+
+    def _forward(self, arm: Arm) -> tuple[Tensor, Tensor]:
+        module, batch = self._modules[arm.implementation], self._batch
+        output = module(batch.perturbed, batch.intact, batch.labels)
+        self._loss, parts = check_output(output, self.workload.dims)
+        return self._loss.detach().cpu(), parts.detach().cpu()
+
+    def _backward(self, arm: Arm) -> tuple[Tensor, Tensor]:
+        del arm
+        assert self._loss is not None
+        self._loss.backward()  # type: ignore[no-untyped-call]
+        self._loss = None
+        views = (self._batch.perturbed, self._batch.intact)
+        first, second = (
+            torch.zeros_like(v) if v.grad is None else v.grad.detach().clone() for v in views
+        )
+        return first.cpu(), second.cpu()
+
+    def _memory(self, arm: Arm) -> PeakMemory:
+        return self._meter.peak_memory(arm, self.workload, self._call(arm))
+
+    def _work(self, arm: Arm) -> Work:
+        return self._meter.work(arm, self.workload, self._call(arm))
+
+    def _time(self, arm: Arm) -> Elapsed:
+        distributed.barrier()
+        return self._meter.time(arm, self.workload, self._call(arm))
+
+    def _call(self, arm: Arm) -> Callable[[], object]:
+        return make_call(self._modules[arm.implementation], self._batch, arm.pass_)
+
+
+class Lead:
+    """Rank 0's side: factories and a meter that stand for those of all ranks together.
+
+    Args:
+        share: its own rows.
+    """
+
+    def __init__(self, share: Share) -> None:
+        self._share = share
+        self._broken: GroupBrokenError | None = None
+        self.factories: Mapping[str, Factory] = {
+            name: partial(self._build, name) for name in share.factories
+        }
+
+    def tell(self, command: Command) -> list[Any]:
+        """Have every rank do it; what each has to say of it, by rank.
+
+        Raises:
+            GroupBrokenError: an earlier command ended this rank's part too early.
+        """
+        if self._broken:
+            raise self._broken
+        send(command)
+        try:
+            own = self._share.do(command)
+        except Exception as error:
+            self._broken = GroupBrokenError(command.arm, error.with_traceback(None))
+            raise
+        return gather(own)
+
+    def dismiss(self) -> None:
+        """Let the others go.
+
+        Raises:
+            GroupBrokenError: they are not to be reached.
+        """
+        if self._broken:
+            raise self._broken
+        send(None)
+
+    def _build(self, name: str, **arguments: object) -> Module:
+        del arguments  # those of the whole batch, which are the same
+        arm = Arm(name, "forward")
+        self.tell(Command("build", arm))
+        return partial(self._forward, arm)
+
+    def _forward(
+        self, arm: Arm, perturbed: Tensor, intact: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        del labels
+        answers = self.tell(Command("forward", arm))
+        require_one_value(answers)
+        loss, parts = answers[0]
+        led: tuple[Tensor, Tensor] = Led.apply(  # type: ignore[no-untyped-call]
+            perturbed, intact, loss, parts, partial(self.tell, Command("backward", arm))
+        )
+        return led
+
+    # --- a meter ---
+
+    def time(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Elapsed:
+        """Of the slowest rank."""
+        del workload, call
+        return max(self.tell(Command("time", arm)), key=lambda elapsed: elapsed.host_s)
+
+    def peak_memory(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> PeakMemory:
+        """Of the rank that needs most."""
+        del workload, call
+        peaks: list[PeakMemory] = self.tell(Command("memory", arm))
+        largest = max(peaks, key=lambda peak: peak.peak_bytes or 0)
+        return replace(largest, method=f"{largest.method}; the largest of {len(peaks)} ranks")
+
+    def work(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Work:
+        """Of the rank that does most; each figure by itself."""
+        del workload, call
+        works: list[Work] = self.tell(Command("work", arm))
+        return Work(
+            launches=max(w.launches for w in works),
+            elements=max(w.elements for w in works),
+            dispatch_peak_bytes=max(w.dispatch_peak_bytes for w in works),
+            predicted_cuda_peak_bytes=max(w.predicted_cuda_peak_bytes for w in works),
+        )
+
+
+class Led(torch.autograd.Function):
+    """A loss of all ranks as a function of the whole batch."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        perturbed: Tensor,
+        intact: Tensor,
+        loss: Tensor,
+        parts: Tensor,
+        backward: Callable[[], list[tuple[Tensor, Tensor]]],
+    ) -> tuple[Tensor, Tensor]:
+        """The two, which have a graph from here on."""
+        ctx.on_all_ranks, ctx.like = backward, perturbed
+        return loss.to(perturbed.device), parts.to(perturbed.device)
+
+    @staticmethod
+    def backward(ctx: Any, *arriving: Tensor) -> tuple[Any, ...]:
+        """Every rank's gradient of its own rows, as their mean over ranks reaches a parameter."""
+        del arriving  # each rank calls backward for itself, and there 1 arrives
+        answers = ctx.on_all_ranks()
+        whole = [
+            torch.cat([answer[view] for answer in answers]).to(ctx.like) / len(answers)
+            for view in (0, 1)
+        ]
+        return *whole, None, None, None
+
+
+def follow(share: Share) -> None:
+    """Do what rank 0 says until it lets go."""
+    gc.disable()  # rank 0 holds it while it times, and the slowest rank counts
+    try:
+        while (command := receive()) is not None:
+            gather(share.do(command))
+    finally:
+        gc.enable()
+
+
+def own_rows(batch: Batch) -> Batch:
+    """This rank's part: rows in order, in parts that differ by one row at most."""
+    ranks, rank = distributed.get_world_size(), distributed.get_rank()
+
+    def part(tensor: Tensor) -> Tensor:
+        return tensor.detach().tensor_split(ranks)[rank].clone()
+
+    return Batch(
+        perturbed=part(batch.perturbed).requires_grad_(),
+        intact=part(batch.intact).requires_grad_(),
+        labels=part(batch.labels),
+        weights=batch.weights,
+    )
+
+
+def require_one_value(answers: Sequence[tuple[Tensor, Tensor]]) -> None:
+    """Raise a BrokenCallError if two ranks answer something else."""
+    own = torch.cat([answers[0][0].reshape(1), answers[0][1]]).double()
+    for rank, (loss, parts) in enumerate(answers):
+        other = torch.cat([loss.reshape(1), parts]).double()
+        if not torch.allclose(own, other, rtol=VALUES_AGREE, atol=0, equal_nan=True):
+            raise BrokenCallError(
+                f"rank {rank} has the loss {float(loss):.6g} where rank 0 has "
+                f"{float(answers[0][0]):.6g}"
+            )
+
+
+def send(command: Command | None) -> None:
+    """From rank 0 to all others."""
+    distributed.broadcast_object_list([command], src=0)
+
+
+def receive() -> Command | None:
+    """What rank 0 sends."""
+    received: list[Command | None] = [None]
+    distributed.broadcast_object_list(received, src=0)
+    return received[0]
+
+
+def gather(own: Any) -> list[Any]:
+    """Each rank's, by rank, in rank 0; nothing elsewhere."""
+    leads = distributed.get_rank() == 0
+    everyones: list[Any] | None = [None] * distributed.get_world_size() if leads else None
+    distributed.gather_object(own, everyones, dst=0)
+    return everyones or []
