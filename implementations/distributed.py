@@ -183,7 +183,7 @@ class DistributedSupCR(ScanSupCR):
             gradient=int(graph),
         )
         told = all_gather(torch.tensor(own, device=perturbed.device), self.group)
-        notices = [Notice(*numbers.tolist()) for numbers in told]
+        notices = [Notice(*numbers) for numbers in torch.stack(told).tolist()]
         if refusal is not None:
             raise refusal
         require_agreement(notices)

@@ -58,7 +58,7 @@ class RankGroup:
         self._folder = tempfile.TemporaryDirectory(prefix="supcr-bench-ranks-")
         self._groups = 0
         self._inbox: SimpleQueue[tuple[int, Message | None]] = SimpleQueue()
-        self._ended: set[int] = set()
+        self._ended: list[int] = []  # the first may have taken others with it
         self._readers: list[Thread] = []
         self.workers: list[WorkerProcess] = []
         with ThreadPoolExecutor(ranks) as pool:  # importing torch is what takes the time
@@ -143,7 +143,7 @@ class RankGroup:
                 break
             rank, message = received
             if message is None:
-                self._ended.add(rank)
+                self._ended.append(rank)
             else:
                 answers[rank] = message
             if message is None or "raised" in message:
@@ -159,7 +159,7 @@ class RankGroup:
     def _what_happened(self, answers: dict[int, Message], limit_s: float) -> RankEndedError:
         """The rank that ended comes before one that raised, which comes before one that hangs."""
         if self._ended:
-            rank = min(self._ended)
+            rank = self._ended[0]
             return RankEndedError(f"rank {rank} ended: {self.workers[rank].last_words()}")
         places: dict[str, list[str]] = {}
         for rank in range(self.ranks):
