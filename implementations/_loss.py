@@ -1,11 +1,14 @@
 """The loss for people who train: the fastest of this package that the machine can run."""
 
 import importlib
-from functools import cache
+import warnings
 
 from torch import Tensor
 
-from .scan import Options, Ranked, ScanSupCR
+from ._scan import Options, Ranked, ScanSupCR
+
+_fastest: dict[str, type[ScanSupCR]] = {}
+"""By kind of device, once it was asked for. No cache of functools: torch.compile warns of that."""
 
 
 class SupCRLoss(ScanSupCR):
@@ -41,14 +44,20 @@ class SupCRLoss(ScanSupCR):
         way.add_parts(ranked, units, arriving, options, parts, slope)
 
 
-@cache
 def fastest(device_type: str) -> type[ScanSupCR]:
     """The implementation for a kind of device."""
-    if device_type != "cpu":
-        return ScanSupCR
+    if device_type not in _fastest:
+        _fastest[device_type] = _tiled_or_scan() if device_type == "cpu" else ScanSupCR
+    return _fastest[device_type]
+
+
+def _tiled_or_scan() -> type[ScanSupCR]:
     try:
         tiled = importlib.import_module(".tiled", __package__)
     except ImportError:  # numba is an extra
+        return ScanSupCR
+    except Exception as error:  # noqa: BLE001 - a numba that is there and broken
+        warnings.warn(f"the compiled loop cannot be used: {error}", RuntimeWarning, stacklevel=2)
         return ScanSupCR
     found: type[ScanSupCR] = tiled.TiledSupCR
     return found

@@ -14,11 +14,18 @@ try:
     from numba import njit
 except ImportError as error:
     raise ImportError(
-        "its compiled loop needs numba: pip install 'supcr-bench[fast]', or pip install numba",
+        f"its compiled loop needs numba: pip install 'supcr-bench[fast]', or pip install numba "
+        f"({error})",
         name=error.name,
     ) from error
 
-compiled = njit(nogil=True, cache=True, error_model="numpy")  # division by 0 is no error
+
+def compiled(function: Any) -> Any:
+    """Compile a function on its first call, and keep it on disk where there is room for that."""
+    try:
+        return njit(nogil=True, cache=True, error_model="numpy")(function)  # x / 0 is no error
+    except RuntimeError:  # no folder can be written to
+        return njit(nogil=True, error_model="numpy")(function)
 
 
 @compiled

@@ -6,6 +6,7 @@ as logarithms, which hold at any temperature.
 """
 
 import math
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -34,15 +35,19 @@ class BatchedSupCR(nn.Module):
         self, temperature: float = 0.1, weights: Tensor | None = None, eps: float = 1e-7
     ) -> None:
         super().__init__()
+        if not 0 < temperature < math.inf:
+            raise ValueError(f"temperature must be positive and finite, got {temperature}")
         self.temperature = temperature
         self.log_floor = math.log(eps) if eps > 0 else -math.inf
-        self.register_buffer("weights", None if weights is None else weights / weights.sum())
+        self.register_buffer("weights", None if weights is None else weights.clone())
 
     def similarities(self, view: Tensor) -> Tensor:
         """Cosine similarities of all pairs of rows over tau: [M, d] to [M, M]."""
-        dtype = torch.promote_types(view.dtype, torch.float32)
-        unit = functional.normalize(view.to(dtype), dim=1)
-        return torch.mm(unit, unit.t()).to(dtype) / self.temperature
+        kind, dtype = view.device.type, torch.promote_types(view.dtype, torch.float32)
+        lowered = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+        with torch.autocast(kind, enabled=False) if lowered else nullcontext():
+            unit = functional.normalize(view.to(dtype), dim=1)
+            return torch.mm(unit, unit.t()) / self.temperature
 
     def dimension_loss(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Tensor:
         """The loss of one label dimension: [N, d], [N, d] and [N] to a scalar."""
@@ -76,12 +81,15 @@ class BatchedSupCR(nn.Module):
         """
         if bool(torch.isinf(labels).any()):
             raise ValueError("a label is infinite: its distances have no order")
+        if not labels.is_floating_point():
+            labels = labels.long()  # distances are not to wrap around in a narrow dtype
         per_dimension = torch.stack(
             [self.dimension_loss(perturbed, intact, labels[:, c]) for c in range(labels.shape[1])]
         )
         if self.weights is None:
             return per_dimension.mean(), per_dimension
-        return (per_dimension * self.weights).sum() / self.weights.sum(), per_dimension
+        weights = self.weights.to(per_dimension.dtype)
+        return (per_dimension * weights).sum() / weights.sum(), per_dimension
 
 
 IMPLEMENTATION = Implementation(

@@ -27,7 +27,6 @@ all_gather and all_reduce: what gloo and NCCL both have. Run with gloo on CPUs, 
 
 import struct
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -36,7 +35,7 @@ from torch import Tensor, distributed
 
 from supcr_bench.values.implementation import Implementation
 
-from .scan import (
+from ._scan import (
     OnceDifferentiable,
     Options,
     Places,

@@ -5,8 +5,8 @@ embeddings. What lies between is a loop over the anchors, which torch's number o
 each row is merged, with no search, and passed over from the farthest label to the nearest and back.
 numba compiles it on the first call, which takes some seconds, and keeps it on disk.
 
-Where the loop does not apply (another device than the CPU, labels in 16 bits, a temperature below
-0.0034), ``scan`` takes over, block by block.
+Where the loop does not apply (another device than the CPU, labels of 16-bit floats, a temperature
+below 0.0034), ``scan`` takes over, block by block.
 """
 
 import itertools
@@ -22,8 +22,8 @@ from torch import Tensor
 
 from supcr_bench.values.implementation import Implementation
 
+from ._scan import RANGE, Options, Ranked, ScanSupCR
 from ._tiled_loop import sweep_anchors
-from .scan import RANGE, Options, Ranked, ScanSupCR
 
 TILE = 256
 """Anchors of a tile."""
@@ -36,7 +36,7 @@ ELEMENTS_PER_THREAD = 2**17
 class TiledSupCR(ScanSupCR):
     """SupCR in a compiled loop: N^2 work, N d + tile N memory, stable at low temperature.
 
-    Arguments, results and errors are those of :class:`~.scan.ScanSupCR`.
+    Arguments, results and errors are those of :class:`~._scan.ScanSupCR`.
     """
 
     @staticmethod
@@ -89,6 +89,8 @@ def add_tiles(
         logarithms,
     )
 
+    sums = torch.zeros(2, dims, units.shape[2], dtype=torch.float64)
+    squares = torch.zeros(dims, dtype=torch.float64)
     size = min(TILE, rows)
     wide = units.dtype if 2 / tau <= RANGE[units.dtype] else torch.float64
     logits = torch.empty(2, size, rows, dtype=units.dtype)
@@ -118,15 +120,16 @@ def add_tiles(
             sweep(buffers[0])
             for one in waiting:
                 one.result()
+            # The numerators need no loop: sums of cosines are products of sums. What is not a
+            # number shows in the contrasts of its own dimensions.
+            exact, labelled = own.double().nan_to_num(), (places[:, start:stop] >= 0).double()
+            sums += labelled @ exact
+            squares += labelled @ exact.square().sum(dim=(0, 2))
             if slope is not None:
                 slope[:, start:stop].baddbmm_(weights[:, some], units)
                 slope.baddbmm_(weights[:, some].mT, own)
 
-    # The numerators need no loop: sums of cosines are products of sums. What is not a number shows
-    # in the contrasts of its own dimensions.
-    exact, labelled = units.double().nan_to_num(), (places >= 0).double()
-    cosines = (labelled @ exact).square().sum(dim=(0, 2))
-    cosines -= labelled @ exact.square().sum(dim=(0, 2))
+    cosines = sums.square().sum(dim=(0, 2)) - squares
     parts += shares * (logarithms.sum(dim=1) - (cosines - 2 * pairs) / tau)
 
 

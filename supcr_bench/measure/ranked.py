@@ -200,14 +200,15 @@ class Lead:
     def time(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Elapsed:
         """Of the slowest rank."""
         del workload, call
-        return max(self.tell(Command("time", arm)), key=lambda elapsed: elapsed.host_s)
+        times: list[Elapsed] = self.tell(Command("time", arm))
+        return max(times, key=lambda elapsed: elapsed.host_s)
 
     def peak_memory(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> PeakMemory:
         """Of the rank that needs most."""
         del workload, call
         peaks: list[PeakMemory] = self.tell(Command("memory", arm))
         largest = max(peaks, key=lambda peak: peak.peak_bytes or 0)
-        return replace(largest, method=f"{largest.method}; the largest of {len(peaks)} ranks")
+        return replace(largest, method=f"{largest.method}, of the rank that needs most")
 
     def work(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Work:
         """Of the rank that does most; each figure by itself."""
@@ -234,8 +235,9 @@ class Led(torch.autograd.Function):
         backward: Callable[[], list[tuple[Tensor, Tensor]]],
     ) -> tuple[Tensor, Tensor]:
         """The two, which have a graph from here on."""
+        del intact
         ctx.on_all_ranks, ctx.like = backward, perturbed
-        return loss.to(perturbed.device), parts.to(perturbed.device)
+        return loss.clone().to(perturbed.device), parts.clone().to(perturbed.device)
 
     @staticmethod
     def backward(ctx: Any, *arriving: Tensor) -> tuple[Any, ...]:

@@ -97,7 +97,7 @@ class Workload:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """The value from a mapping that may hold other keys too; ``ranks`` came later than others."""
+        """The value from a mapping, which may hold other keys; ``ranks`` may be missing."""
         return cls(**{f.name: {"ranks": 1, **values}[f.name] for f in fields(cls)})
 
 

@@ -1,9 +1,11 @@
 """A group of ranks that is asked like one worker: rank 0 answers, and the others follow it."""
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+from supcr_bench.values.result import Status
 from supcr_bench.workers.activity import Activity
 from supcr_bench.workers.rank_group import SETTLE_S, RankGroup
 from supcr_bench.workers.worker_process import POLL_S, Message
@@ -31,6 +33,8 @@ class LedGroup:
         self.environment: dict[str, Any] = self._lead.environment
         self.resident_at_start_bytes = self.resident_bytes() or 0
         self._fallen: str | None = None
+        self._ended = False
+        self._waiting: deque[tuple[int, Message | None]] = deque()
 
     def send(self, message: Message) -> None:
         """Ask rank 0 for something, and the others to follow it."""
@@ -45,25 +49,47 @@ class LedGroup:
         """
         deadline: float | None = None
         while True:
-            received = self._group.receive(POLL_S)
+            received = self._waiting.popleft() if self._waiting else self._group.receive(POLL_S)
             if deadline is not None and time.monotonic() > deadline:
                 self.kill()
             if received is None:
                 yield None
                 continue
             rank, message = received
-            if rank == 0:
-                if message is None:
-                    return
-                yield message
-            elif message is None or "raised" in message:
-                if self._fallen is None:
-                    self._fallen = (
-                        f"rank {rank} ended: {self._others[rank - 1].last_words()}"
-                        if message is None
-                        else f"rank {rank} raises {message['raised']}"
-                    )
+            if rank > 0:
+                self._note(rank, message)
+                if self._fallen and deadline is None:
                     deadline = time.monotonic() + SETTLE_S
+            elif message is None:
+                return
+            else:
+                yield self._explained(message)
+
+    def _note(self, rank: int, message: Message | None) -> None:
+        """What another rank says, or that it has ended: the first is the reason for the others."""
+        if self._fallen is not None:
+            return
+        if message is None:
+            self._ended = True
+            self._fallen = f"rank {rank} ended: {self._group.workers[rank].last_words()}"
+        elif "raised" in message:
+            self._fallen = f"rank {rank} raises {message['raised']}"
+
+    def _explained(self, message: Message) -> Message:
+        """A failure of rank 0 that another rank's end has brought about is put down to that.
+
+        All that rank 0 itself knows is that a connection broke.
+        """
+        result = message.get("result")
+        if result is None or result["status"] != Status.FAILED:
+            return message
+        deadline = time.monotonic() + POLL_S
+        while not self._fallen and (received := self._group.receive(deadline - time.monotonic())):
+            if received[0] > 0:
+                self._note(*received)
+            else:
+                self._waiting.append(received)
+        return {"result": {**result, "reason": self._fallen}} if self._ended else message
 
     def activity(self) -> Activity | None:
         """What rank 0 is doing right now."""

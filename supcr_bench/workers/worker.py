@@ -180,7 +180,10 @@ class Worker:
         question = RankQuestion.from_mapping(request["question"])
         try:
             answers = take_steps(
-                found, question, request["rank"], lambda stage: self._page.write(stage, None)
+                found.under(question.definition.name),
+                question,
+                request["rank"],
+                lambda stage: self._page.write(stage, None),
             )
         except Exception as error:  # noqa: BLE001 - whatever an implementation raises
             self._say({"raised": describe_error(error)})

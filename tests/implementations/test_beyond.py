@@ -1,5 +1,6 @@
 """The implementations beyond the note follow the definition everywhere that it can be asked."""
 
+import copy
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -231,7 +232,7 @@ def test_low_precision_inputs_give_gradients_of_their_dtype(
         torch.testing.assert_close(low.grad, high.grad.to(dtype), rtol=0.02, atol=1e-3)  # type: ignore[union-attr]
 
 
-@DIRECT
+@EACH
 def test_autocast_changes_nothing(subject: Subject) -> None:
     batch = make_batch(Workload(batch_size=9))
     module = subject.factory()
@@ -239,6 +240,66 @@ def test_autocast_changes_nothing(subject: Subject) -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         loss = module(batch.perturbed, batch.intact, batch.labels)[0]
     assert torch.equal(loss, right)
+
+
+@EACH
+@pytest.mark.parametrize(
+    ("dtype", "labels"),
+    [
+        (torch.uint8, [18, 20, 33, 41, 50, 62, 70, 85, 90, 250]),
+        (torch.int8, [-100, 100, -90, 120, 0, 5, 30, -30, 60, 5]),
+        (torch.int16, [-30000, 30000, 5, 5, 12, 40, 99, -7, 2, 1]),
+        (torch.bool, [0, 1, 1, 0, 1, 0, 0, 0, 1, 1]),
+        (torch.int64, [2**60, 1, 2**60 + 1, 5, 7, 7, 2**60 - 3, 4, 3, 2]),
+    ],
+    ids=str,
+)
+def test_whole_numbers_are_labels_whatever_their_dtype(
+    subject: Subject, dtype: torch.dtype, labels: list[int]
+) -> None:
+    """Distances in a narrow dtype would wrap around."""
+    batch = make_batch(Workload(batch_size=10))
+    y = torch.tensor(labels, dtype=dtype)[:, None]
+    ranks = y.long() if dtype == torch.int64 else y.double()
+    module = subject.factory()
+    loss = module(batch.perturbed, batch.intact, y)[0]
+    definition = DEFINITIONS[subject.definition]
+    if dtype == torch.int64:  # the same distances, in a range where float64 has them exactly
+        near = torch.tensor(labels)
+        ranks = torch.where(near > 2**50, near - 2**60 + 2**40, near)[:, None].double()
+    held = replace(batch, labels=ranks)
+    assert worst_deviation(subject.factory, Workload(batch_size=10), definition, batch=held) <= 1
+    right = module(batch.perturbed, batch.intact, ranks)[0]
+    torch.testing.assert_close(loss, right)
+
+
+@EACH
+def test_weights_are_shared_out_in_double_precision(subject: Subject) -> None:
+    for chosen in (None, torch.tensor([1.0, 3.0, 5.0])):
+        batch = make_batch(Workload(batch_size=12, dims=3, dtype="float64"))
+        loss, parts = subject.factory(weights=chosen)(batch.perturbed, batch.intact, batch.labels)
+        weights = torch.ones(3) if chosen is None else chosen
+        right = (parts * weights.double()).sum() / weights.double().sum()
+        torch.testing.assert_close(loss, right, rtol=1e-14, atol=0)
+
+
+@DIRECT
+@pytest.mark.parametrize(
+    "weights", [torch.ones(2, 1), torch.tensor(1.0), torch.zeros(2), torch.tensor([1.0, NAN])]
+)
+def test_weights_that_share_nothing_out_are_refused(subject: Subject, weights: Tensor) -> None:
+    with pytest.raises(ValueError, match="weights must be"):
+        subject.factory(weights=weights)
+
+
+@DIRECT
+def test_a_module_can_be_copied_and_labels_may_ask_for_a_gradient(subject: Subject) -> None:
+    batch = make_batch(Workload(batch_size=8))
+    module = copy.deepcopy(subject.factory(weights=torch.ones(1, requires_grad=True)))
+    labels = batch.labels.clone().requires_grad_()
+    assert module(batch.perturbed, batch.intact, labels)[0].requires_grad
+    fixed = (batch.perturbed.detach(), batch.intact.detach())
+    assert not module(*fixed, labels)[0].requires_grad
 
 
 @DIRECT
@@ -292,7 +353,16 @@ def test_shapes_that_do_not_fit_are_named(
 
 @DIRECT
 @pytest.mark.parametrize(
-    "arguments", [{"temperature": 0.0}, {"temperature": NAN}, {"definition": "other"}]
+    "arguments",
+    [
+        {"temperature": 0.0},
+        {"temperature": NAN},
+        {"temperature": torch.inf},
+        {"temperature": torch.tensor(0.1, requires_grad=True)},
+        {"eps": -1.0},
+        {"eps": torch.inf},
+        {"definition": "other"},
+    ],
 )
 def test_arguments_without_a_meaning_are_refused(
     subject: Subject, arguments: dict[str, Any]

@@ -1,7 +1,6 @@
 """``distributed``: over any ranks, the whole batch's loss and gradient."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 import torch
@@ -24,6 +23,9 @@ SCENES = (
     rank_scenes.InAGroupOfOne,
     rank_scenes.DifferentiatedTwice,
 )
+
+
+SUBJECT = locate("distributed")
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +77,7 @@ def test_over_two_ranks_fifty_random_batches_are_those_of_one_process(
     questions = random_questions(terms(2, definition), 50)
     assert any(q.unlabelled for q in questions)
     assert any(min(q.rows) == 0 for q in questions)
-    trials = judged(pair, subject(definition), questions)
+    trials = judged(pair, SUBJECT, questions)
     assert [t.finding for t in trials if t.failed] == []
 
 
@@ -84,12 +86,12 @@ def test_over_four_ranks_fifty_random_batches_are_those_of_one_process() -> None
     with RankGroup(4, LIMIT_S) as group:
         for definition in (TORCHCELL, PAPER):
             questions = random_questions(terms(4, definition), 50)
-            trials = judged(group, subject(definition), questions)
+            trials = judged(group, SUBJECT, questions)
             assert [t.finding for t in trials if t.failed] == []
 
 
 @pytest.mark.slow
 def test_a_rank_of_more_rows_than_a_block_is_right(pair: RankGroup) -> None:
     question = terms(2, TORCHCELL).ask((150, 20), labels="tied", nan_density=0.1)
-    (trial,) = judged(pair, subject(TORCHCELL), [question])
+    (trial,) = judged(pair, SUBJECT, [question])
     assert trial.finding is None

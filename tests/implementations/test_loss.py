@@ -4,6 +4,7 @@ import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -22,9 +23,9 @@ PACKAGE = "supcr_bench.implementations"
 def loss() -> Iterator[ModuleType]:
     """Its module, with nothing chosen yet and no choice left behind."""
     module = importlib.import_module(f"{PACKAGE}._loss")
-    module.fastest.cache_clear()
+    module._fastest.clear()
     yield module
-    module.fastest.cache_clear()
+    module._fastest.clear()
 
 
 @pytest.mark.parametrize("definition", [TORCHCELL, PAPER], ids=lambda d: d.name)
@@ -60,3 +61,32 @@ def test_importing_the_package_imports_no_torch() -> None:
     code = "import supcr_bench, sys; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False"]
+
+
+def test_where_nothing_can_be_kept_on_disk_the_loop_is_compiled_all_the_same(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("numba")
+    folder = tmp_path / "losses"
+    folder.mkdir()
+    for name in ("_scan", "_tiled_loop"):
+        file = importlib.import_module(f"{PACKAGE}.{name}").__file__
+        (folder / f"{name}.py").write_text(Path(str(file)).read_text())
+    (folder / "__pycache__").touch()  # in the place of the folder that numba would make
+    code = "import _tiled_loop as loop, numpy as np; print(loop.any_tie(np.zeros(3), 3))"
+    nowhere = {"HOME": str(folder / "__pycache__" / "x"), "PYTHONPATH": str(folder)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=nowhere, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "True\n", done.stderr
+
+
+def test_a_numba_that_is_broken_is_said_and_done_without(
+    loss: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(name: str, package: str | None = None) -> ModuleType:
+        raise SystemError(f"initialization of {name} failed")
+
+    monkeypatch.setattr(loss.importlib, "import_module", broken)
+    with pytest.warns(RuntimeWarning, match="compiled loop cannot be used: initialization of"):
+        assert loss.fastest("cpu").__name__ == "ScanSupCR"

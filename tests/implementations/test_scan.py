@@ -3,6 +3,7 @@
 import importlib
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -22,14 +23,11 @@ BOTH = pytest.mark.parametrize("definition", [TORCHCELL, PAPER], ids=lambda d: d
 
 @pytest.fixture
 def scan() -> ModuleType:
-    return importlib.import_module("supcr_bench.implementations.scan")
+    return importlib.import_module("supcr_bench.implementations._scan")
 
 
 def factory_of(module: ModuleType, definition: Definition) -> Factory:
-    found = module.IMPLEMENTATION.under(definition.name)
-    assert found.definition == definition.name
-    factory: Factory = found.factory
-    return factory
+    return partial(module.ScanSupCR, definition=definition.name)
 
 
 @BOTH
@@ -54,7 +52,7 @@ def test_the_size_of_a_block_changes_nothing(
 def test_sums_and_sums_kept_as_logarithms_are_both_right(
     definition: Definition, range_: float, workload: Workload
 ) -> None:
-    scan = importlib.import_module("supcr_bench.implementations.scan")
+    scan = importlib.import_module("supcr_bench.implementations._scan")
     kept = dict(scan.RANGE)
     scan.RANGE.update(dict.fromkeys(kept, range_))
     try:
@@ -69,7 +67,7 @@ def test_sums_and_sums_kept_as_logarithms_are_both_right(
 )
 @settings(deadline=None, derandomize=True, max_examples=100)
 def test_a_merge_orders_every_row_by_label_distance(labels: list[int], dtype: torch.dtype) -> None:
-    scan = importlib.import_module("supcr_bench.implementations.scan")
+    scan = importlib.import_module("supcr_bench.implementations._scan")
     y = torch.tensor(sorted(labels)).to(dtype)
     m = len(y)
     distance = (y.unsqueeze(0) - y.unsqueeze(1)).abs().double()

@@ -54,9 +54,11 @@ def axis_charts(results: Sequence[Result]) -> list[Chart]:
         rows = axis_effect_rows(results, axis)
         for pass_ in PASSES:
             own = [row for row in rows if row.case.pass_ == pass_]
-            for figure in _FIGURES if axis == "ranks" else _FIGURES[:1]:
-                if lines := _lines(own, axis, figure):
-                    charts.append(_chart(axis, figure, pass_, lines, names))
+            charts += [
+                _chart(axis, figure, pass_, lines, names)
+                for figure in (_FIGURES if axis == "ranks" else _FIGURES[:1])
+                if (lines := _lines(own, axis, figure))
+            ]
     return charts
 
 

@@ -1,0 +1,488 @@
+"""Running sums along each anchor's row, and a gradient that is formed directly.
+
+One file, torch alone, any device: to use the loss elsewhere, copy this file.
+
+Once the rows are sorted by label, the label distances of an anchor fall towards it and rise beyond
+it, so all others come in order of distance by merging two sorted runs: a binary search each instead
+of a sort. In that order, farthest first, every candidate set S(i,j) is a prefix, and
+
+    Z(i,j) = sum over S(i,j) of exp s(i,k)                                      a running sum,
+    dL/ds(i,k) = exp s(i,k) * sum over {j : delta(i,j) <= delta(i,k)} of 1/Z(i,j) - 1     another,
+
+taken from the near end. Both only add positive terms, so that nothing is lost by cancellation.
+Members of a tie share the sums at its end. Distances are compared as the labels' dtype rounds them;
+rounding is monotone, so what is merged is still sorted.
+
+A cosine is at most 1, so exp((cosine - 1) / tau) does not overflow, and does not underflow while
+2 / tau stays within the dtype's range: down to tau = 0.034 in float32, 0.0034 in float64. Below its
+own range float32 takes the sums in float64; below that, or where there is no float64, they are kept
+as logarithms, which are slower and hold at any temperature.
+
+Anchors are taken block by block and the gradient of the embeddings is added up on the way, so no
+N x N tensor outlives its block.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+SMALLEST_NORM = 1e-12
+"""Floor of an embedding's norm, as in ``torch.nn.functional.normalize``."""
+RANGE = {torch.float32: 60.0, torch.float64: 590.0}
+"""Up to this 2 / tau a dtype holds the exponentials of a row, their sums and their inverses."""
+ANCHORS = 128
+"""Rows of a block on a CPU, where it is kept in cache; at least, elsewhere."""
+ELEMENTS = 2**24
+"""Of a block elsewhere, in both views together: enough to keep an accelerator busy."""
+
+
+class Options(NamedTuple):
+    """Temperature, floor of each denominator (0 for none), and the rule for ties."""
+
+    temperature: float
+    eps: float
+    self_when_tied: bool
+
+    @property
+    def log_floor(self) -> float:
+        """The logarithm of the floor of a sum of exp((cosine - 1) / tau)."""
+        return math.log(self.eps) - 1 / self.temperature if self.eps > 0 else -math.inf
+
+
+class Ranked(NamedTuple):
+    """Labels in order: the rows with any label, and [D, R] each dimension's order of them.
+
+    In each dimension the missing labels come last, after ``counts`` others.
+    """
+
+    rows: Tensor
+    counts: list[int]
+    order: Tensor
+    labels: Tensor
+
+
+class Places(NamedTuple):
+    """Rows of a block of anchors in order of label distance, farthest first, all [C, B, M].
+
+    ``order`` says which k stands at each place, and ``ending`` how many partners' tie ends there.
+    """
+
+    order: Tensor
+    ending: Tensor
+
+
+AddParts = Callable[[Ranked, Tensor, Tensor | None, Options, Tensor, Tensor | None], None]
+"""As :func:`add_parts`."""
+
+
+class ScanSupCR(nn.Module):
+    """SupCR by running sums: stable at low temperature, no graph of N x N tensors.
+
+    Its work is N^2, and one binary search for each pair.
+
+    Args:
+        temperature: tau, which divides the cosine similarities.
+        weights: one weight per label dimension, normalised to sum to one; equal ones by default.
+        eps: floor of each denominator, whose gradient is 0 where the floor holds; 1e-7 for
+            ``torchcell`` and none for ``paper`` by default.
+        definition: whether the anchor is a candidate of partners whose label ties with its own
+            (``torchcell``) or never (``paper``).
+
+    Raises:
+        ValueError: a temperature that is not positive and finite or that is to be learned (it gets
+            no gradient here), weights that are not [D] or have no share to give, an eps that is
+            negative or infinite, an unknown definition.
+    """
+
+    weights: Tensor | None
+
+    def __init__(
+        self,
+        temperature: float = 0.1,
+        weights: Tensor | None = None,
+        eps: float | None = None,
+        definition: Literal["torchcell", "paper"] = "torchcell",
+    ) -> None:
+        super().__init__()
+        if isinstance(temperature, Tensor) and temperature.requires_grad:
+            raise ValueError("temperature must be a number: no gradient flows to it here")
+        if not 0 < temperature < math.inf:
+            raise ValueError(f"temperature must be positive and finite, got {temperature}")
+        if definition not in ("torchcell", "paper"):
+            raise ValueError(f"definition must be 'torchcell' or 'paper', got {definition!r}")
+        self.temperature = float(temperature)
+        self.definition = definition
+        self.eps = (1e-7 if definition == "torchcell" else 0.0) if eps is None else float(eps)
+        if not 0 <= self.eps < math.inf:
+            raise ValueError(f"eps must be 0 or more and finite, got {eps}")
+        if weights is not None:
+            weights = torch.as_tensor(weights).detach().clone()
+            total = float(weights.sum())
+            if weights.ndim != 1 or total == 0 or not math.isfinite(total):
+                shape = tuple(weights.shape)
+                raise ValueError(f"weights must be [D] with a sum to share, got {shape}, {total:g}")
+        self.register_buffer("weights", weights)
+
+    def extra_repr(self) -> str:
+        """What ``print`` shows."""
+        return f"temperature={self.temperature}, eps={self.eps}, definition={self.definition!r}"
+
+    def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """[N, d], [N, d] and [N, D] to the weighted loss and the [D] per-dimension losses.
+
+        Both are float32, or float64 where the embeddings are. Their gradient cannot be
+        differentiated again, and transforms of torch.func do not apply.
+
+        Raises:
+            ValueError: shapes that do not fit, or a label that is infinite.
+        """
+        labels = labels.detach()
+        shares = self.shares_of(perturbed, intact, labels)
+        loss, per_dimension = DirectGradient.apply(  # type: ignore[no-untyped-call]
+            perturbed, intact, labels, shares, self.options, self.add_parts, torch.is_grad_enabled()
+        )
+        return loss, per_dimension
+
+    @property
+    def options(self) -> Options:
+        """What the loss is computed by."""
+        return Options(self.temperature, self.eps, self.definition == "torchcell")
+
+    def shares_of(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Tensor:
+        """[D] what each dimension counts in the loss; a ValueError if the shapes do not fit."""
+        if perturbed.ndim != 2 or perturbed.shape != intact.shape:
+            shapes = f"{tuple(perturbed.shape)} and {tuple(intact.shape)}"
+            raise ValueError(f"both views must be [N, d], got {shapes}")
+        if labels.ndim != 2 or len(labels) != len(perturbed):
+            raise ValueError(f"labels must be [{len(perturbed)}, D], got {tuple(labels.shape)}")
+        weights, dims = self.weights, labels.shape[1]
+        if weights is None:
+            weights = torch.ones(dims)
+        if len(weights) != dims:
+            raise ValueError(f"{len(weights)} weights for {dims} label dimensions")
+        weights = weights.to(labels.device, sum_dtype(labels.device))
+        return weights / weights.sum()
+
+    @staticmethod
+    def add_parts(
+        ranked: Ranked,
+        units: Tensor,
+        arriving: Tensor | None,
+        options: Options,
+        parts: Tensor,
+        slope: Tensor | None,
+    ) -> None:
+        """Add the losses of all dimensions, and their derivative by the unit embeddings.
+
+        Args:
+            ranked: labels in order.
+            units: [2, R, d] embeddings of length 1, of the rows that have a label.
+            arriving: [D] gradient at each loss, if the derivative is wanted.
+            options: temperature, eps and the rule for ties.
+            parts: [D], added to.
+            slope: [2, R, d], added to if given.
+        """
+        for m, dims in alike(ranked.counts):
+            # Dimensions with as many labels are taken together while a block is no larger for it.
+            together = max(anchors_at_once(units.device, m) // m, 1)
+            for at in range(0, len(dims), together):
+                group = dims[at : at + together]
+                order, labels = ranked.order[group, :m], ranked.labels[group, :m]
+                total, own_slope = rows_of_group(order, labels, units, options, slope is not None)
+                for c, number in enumerate(group):
+                    pairs = m * (m - 1)
+                    parts[number] += total[c] / pairs
+                    if slope is not None and own_slope is not None and arriving is not None:
+                        factor = (arriving[number] / (pairs * options.temperature)).to(slope)
+                        slope.index_add_(1, order[c], own_slope[:, c] * factor)
+
+
+class DirectGradient(torch.autograd.Function):
+    """The loss, and the gradient of the embeddings that is formed along with it."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        perturbed: Tensor,
+        intact: Tensor,
+        labels: Tensor,
+        shares: Tensor,
+        options: Options,
+        add_parts: AddParts,
+        graph: bool,
+    ) -> tuple[Tensor, Tensor]:
+        """The weighted loss and its parts; where a graph is asked for, the gradient is kept."""
+        ctx.set_materialize_grads(False)
+        ctx.how = options, add_parts
+        wanted = graph and (perturbed.requires_grad or intact.requires_grad)
+        parts, gradient = evaluate(perturbed, intact, labels, shares if wanted else None, *ctx.how)
+        if gradient is not None:
+            ctx.save_for_backward(perturbed, intact, labels, shares, gradient)
+        dtype = working_dtype(perturbed, intact)
+        return (parts * shares).sum().to(dtype), parts.to(dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *arriving: Tensor | None) -> tuple[Any, ...]:
+        """What arrives at the loss and at its parts, brought to the two views."""
+        gradients = OnceDifferentiable.apply(ctx.how, *arriving, *ctx.saved_tensors)  # type: ignore[no-untyped-call]
+        return *gradients, *(None,) * 5
+
+
+class OnceDifferentiable(torch.autograd.Function):
+    """The gradient of both views, which refuses to be differentiated again."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        how: tuple[Options, AddParts],
+        at_loss: Tensor | None,
+        at_parts: Tensor | None,
+        perturbed: Tensor,
+        intact: Tensor,
+        labels: Tensor,
+        shares: Tensor,
+        gradient: Tensor,
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """The kept gradient, scaled. Where something arrives at the parts, it is formed again."""
+        del ctx
+        if at_parts is not None:
+            arriving = at_parts.to(shares)
+            if at_loss is not None:
+                arriving = arriving + at_loss.to(shares) * shares
+            own = evaluate(perturbed, intact, labels, arriving, *how)[1]
+            assert own is not None
+        elif at_loss is not None:
+            own = gradient * at_loss
+        else:
+            return None, None
+        return own[0].to(perturbed.dtype), own[1].to(intact.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *arriving: Tensor) -> Any:
+        """Raises RuntimeError."""
+        del ctx, arriving
+        raise RuntimeError("this loss can be differentiated once: its gradient has no gradient")
+
+
+def evaluate(
+    perturbed: Tensor,
+    intact: Tensor,
+    labels: Tensor,
+    arriving: Tensor | None,
+    options: Options,
+    add_parts: AddParts,
+) -> tuple[Tensor, Tensor | None]:
+    """The [D] losses and, if anything arrives at them, the [2, N, d] gradient of both views."""
+    kind, dtype = labels.device.type, working_dtype(perturbed, intact)
+    lowered = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    with torch.autocast(kind, enabled=False) if lowered else nullcontext(), torch.no_grad():
+        ranked = rank(labels)
+        all_labelled = len(ranked.rows) == len(labels)
+        views = torch.stack((perturbed.detach().to(dtype), intact.detach().to(dtype)))
+        if not all_labelled:
+            views = views[:, ranked.rows]
+        norms = views.norm(dim=2, keepdim=True)
+        lengths = norms.clamp(min=SMALLEST_NORM)
+        units = views / lengths
+
+        parts = torch.zeros(labels.shape[1], dtype=sum_dtype(labels.device), device=labels.device)
+        slope = None if arriving is None else torch.zeros_like(units)
+        add_parts(ranked, units, arriving, options, parts, slope)
+        if slope is None:
+            return parts, None
+
+        # Along an embedding its cosines do not change, unless its length is below the floor.
+        along = (slope * units).sum(dim=2, keepdim=True).masked_fill_(norms < SMALLEST_NORM, 0)
+        slope -= along * units
+        slope /= lengths
+        if all_labelled:
+            return parts, slope
+        gradient = slope.new_zeros(2, *perturbed.shape)
+        gradient[:, ranked.rows] = slope
+        return parts, gradient
+
+
+def working_dtype(perturbed: Tensor, intact: Tensor) -> torch.dtype:
+    """float64 where an embedding is, else float32."""
+    double = torch.float64 in (perturbed.dtype, intact.dtype)
+    return torch.float64 if double else torch.float32
+
+
+def sum_dtype(device: torch.device) -> torch.dtype:
+    """What totals are added up in."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def anchors_at_once(device: torch.device, m: int) -> int:
+    """How many rows of M elements make a block."""
+    return ANCHORS if device.type == "cpu" else max(ELEMENTS // (2 * m), ANCHORS)
+
+
+def rank(labels: Tensor) -> Ranked:
+    """Sort the labels of each dimension; a ValueError if one is infinite.
+
+    Whole numbers are taken as such: their distances are not to wrap around in a narrow dtype.
+    """
+    if not labels.is_floating_point():
+        labels = labels.long()
+        if sum_dtype(labels.device) == torch.float64 and bool((labels.abs() < 2**52).all()):
+            labels = labels.double()  # as exact, and what the faster ways are made for
+    present = ~torch.isnan(labels)
+    labelled = present.any(dim=1)
+    facts = torch.cat((present.sum(dim=0), labelled.sum()[None], torch.isinf(labels).sum()[None]))
+    *counts, some, infinite = facts.tolist()
+    if infinite:
+        raise ValueError(f"{infinite} labels are infinite: their distances have no order")
+    rows = torch.arange(len(labels), device=labels.device)
+    if some < len(labels):
+        rows = rows[labelled]
+        labels = labels[rows]
+    ordered, order = labels.t().sort(dim=1)
+    return Ranked(rows, counts, order, ordered)
+
+
+def alike(counts: list[int]) -> Iterator[tuple[int, list[int]]]:
+    """Dimensions that have pairs, by their number of labels."""
+    dims: dict[int, list[int]] = {}
+    for c, m in enumerate(counts):
+        dims.setdefault(m, []).append(c)
+    return ((m, group) for m, group in dims.items() if m >= 2)
+
+
+def rows_of_group(
+    order: Tensor, labels: Tensor, units: Tensor, options: Options, sloping: bool
+) -> tuple[Tensor, Tensor | None]:
+    """The [C] sums over pairs, and [2, C, M, d] their derivative by the units in order, over 1/tau.
+
+    ``order`` and ``labels`` are [C, M], ``units`` is [2, R, d].
+    """
+    dims, m = order.shape
+    own = units[:, order].flatten(0, 1)  # [2 C, M, d]
+    total = torch.zeros(dims, dtype=sum_dtype(units.device), device=units.device)
+    slope = torch.zeros_like(own) if sloping else None
+    anchors = anchors_at_once(units.device, m)
+    for start in range(0, m, anchors):
+        some = own[:, start : start + anchors]
+        logits = torch.bmm(some / options.temperature, own.mT).sub_(1 / options.temperature)
+        places = merge(labels, start, min(start + anchors, m), units.dtype)
+        logits = logits.view(2, dims, -1, m)
+        block_total, weights = scan_block(logits, places, start, options, sloping)
+        total += block_total
+        if slope is not None and weights is not None:
+            weights = weights.flatten(0, 1)
+            slope[:, start : start + anchors].baddbmm_(weights, own)
+            slope.baddbmm_(weights.mT, some)
+    return total, None if slope is None else slope.view(2, dims, m, -1)
+
+
+def merge(labels: Tensor, start: int, stop: int, dtype: torch.dtype) -> Places:
+    """Order the rows of some anchors by label distance.
+
+    Args:
+        labels: [C, M], rising.
+        start: first anchor of the block.
+        stop: the one after its last.
+        dtype: of the counts.
+    """
+    m = labels.shape[1]
+    signed = labels.unsqueeze(1) - labels[:, start:stop].unsqueeze(2)  # rounded, rising along k
+    if signed.dtype in (torch.float16, torch.bfloat16):
+        signed = signed.float()
+    # One side of each row is looked up in the other: farther than k are all beyond it on its own
+    # side, and what the search counts on the other. What is not on that side is put past the end.
+    k = torch.arange(m, device=labels.device)
+    below = stop <= m - start
+    if below:
+        side = signed[..., :stop]
+        places = torch.where(side < 0, k[:stop] + m - torch.searchsorted(signed, -side), m)
+    else:
+        side = signed[..., start:]
+        beyond = m - 1 - k[start:]
+        places = torch.where(side > 0, beyond + torch.searchsorted(signed, -side), m)
+    taken = k.new_zeros(*signed.shape[:2], m + 1).scatter_(2, places, 1)[..., :m]
+    # The other side takes the places that are left, in its own order.
+    order = torch.addcmul(taken.cumsum(dim=2) + (m - 1 - k), taken, m - k, value=-1)
+    if not below:
+        order = m - 1 - order
+
+    return Places(order, tie_ends(signed.abs_().gather(2, order), k.to(dtype)))
+
+
+def tie_ends(distance: Tensor, number: Tensor) -> Tensor:
+    """How many partners' tie ends at each place: of ``distance``, [C, B, M] and falling.
+
+    ``number`` counts the places from 0, in the dtype of the result.
+    """
+    apart = distance[..., 1:] != distance[..., :-1]
+    first = number.repeat(*distance.shape[:2], 1)  # of each tie
+    first[..., 1:] *= apart
+    ending = number + 1 - first.cummax(dim=2).values
+    ending[..., :-1] *= apart
+    ending[..., -1] -= 1  # the anchor, which is no partner
+    return ending
+
+
+def scan_block(
+    logits: Tensor, places: Places, start: int, options: Options, sloping: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Sum of -log(exp s(i,j) / Z(i,j)) over j != i, and its derivative by s.
+
+    Args:
+        logits: [2, C, B, M] s of the block's anchors with all, less 1 / tau; overwritten.
+        places: the order of each row by label distance.
+        start: first anchor of the block.
+        options: temperature, eps and the rule for ties.
+        sloping: whether the derivative is wanted.
+
+    Returns:
+        [C] sums over both views, and [2, C, B, M] the derivative, with 0 at the anchor itself.
+    """
+    in_logarithms, dtype = how_to_sum(logits, options.temperature)
+    order, ending = places.order.expand(logits.shape), places.ending.to(dtype)
+    numerators = logits.sum(dim=(0, 2, 3)) - logits.diagonal(start, 2, 3).sum(dim=(0, 2))
+    terms = logits if in_logarithms else logits.to(dtype).exp_()
+    if not options.self_when_tied:
+        terms.diagonal(start, 2, 3).fill_(-math.inf if in_logarithms else 0)
+
+    # Z at every place, farthest first.
+    terms = terms.gather(3, order)
+    contrast = running_sum(terms, in_logarithms)
+    below = None
+    if options.log_floor > -2.02 / options.temperature:  # what a single candidate can come to
+        floor = options.log_floor if in_logarithms else math.exp(options.log_floor)
+        below = contrast < floor
+        contrast.clamp_(min=floor)
+    else:
+        # Empty is only what no tie ends at, and counts 0 times.
+        contrast.clamp_(min=-1e30 if in_logarithms else torch.finfo(dtype).tiny)
+    logarithms = contrast if in_logarithms else contrast.log()
+    total = ((logarithms * ending).sum(dim=(0, 2, 3)) - numerators).to(sum_dtype(logits.device))
+    if not sloping:
+        return total, None
+
+    # The sum of 1/Z over all partners up to every place, nearest first. A tie is met at its end,
+    # where it is counted in full, so all its members have the same.
+    inverse = ending.log() - contrast if in_logarithms else ending / contrast
+    if below is not None:
+        inverse.masked_fill_(below, -math.inf if in_logarithms else 0)
+    reach = running_sum(inverse.flip(3), in_logarithms).flip(3)
+    mass = reach.add_(terms).exp_() if in_logarithms else reach.mul_(terms)
+    weights = logits.scatter_(3, order, mass.sub_(1).to(logits.dtype))
+    weights.diagonal(start, 2, 3).zero_()
+    return total, weights
+
+
+def how_to_sum(logits: Tensor, temperature: float) -> tuple[bool, torch.dtype]:
+    """Whether sums are kept as logarithms, and in what dtype they are."""
+    dtypes = [logits.dtype] if logits.device.type == "mps" else [logits.dtype, torch.float64]
+    fitting = [dtype for dtype in dtypes if 2 / temperature <= RANGE[dtype]]
+    return not fitting, fitting[0] if fitting else logits.dtype
+
+
+def running_sum(x: Tensor, in_logarithms: bool) -> Tensor:
+    """Along the last dimension."""
+    return x.logcumsumexp(dim=-1) if in_logarithms else x.cumsum(dim=-1)

@@ -1,0 +1,140 @@
+"""Cells that ranks share: what they measure, and what becomes of a rank that goes wrong."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from supcr_bench.subjects.registry import Subject, locate
+from supcr_bench.sweep.local_executor import LocalExecutor
+from supcr_bench.values.case import PASSES, Workload
+from supcr_bench.values.cell import Arm, Budget, Cell
+from supcr_bench.values.result import Result, Status
+
+pytestmark = pytest.mark.slow
+
+WORKLOAD = Workload(batch_size=21, dims=2, nan_density=0.2, embedding_size=8, ranks=2)
+BUDGET = Budget(time_limit_s=4.0, sampling_s=0.02, memory_limit_bytes=2**30)
+LOSSES = """
+import os, time, torch
+from supcr_bench.implementations.distributed import DistributedSupCR
+
+class Loss(DistributedSupCR):
+    calls = 0
+
+    def forward(self, perturbed, intact, labels):
+        self.calls += 1
+        if torch.distributed.is_initialized():
+            self.before(torch.distributed.get_rank())
+        return super().forward(perturbed, intact, labels)
+
+    def before(self, rank):
+        pass
+
+class OneRaises(Loss):
+    def before(self, rank):
+        if rank == 1: raise ValueError("rank 1 cannot")
+
+class AllRaise(Loss):
+    def before(self, rank): raise ValueError("nobody can")
+
+class RaisesLater(Loss):
+    def before(self, rank):
+        if self.calls > 4 and rank == 0: raise ValueError("no more")
+
+class Dies(Loss):
+    def before(self, rank):
+        if rank == 1: os._exit(7)
+
+class Hangs(Loss):
+    def before(self, rank):
+        if rank == 1: time.sleep(600)
+
+class Disagrees(Loss):
+    def forward(self, perturbed, intact, labels):
+        loss, parts = super().forward(perturbed, intact, labels)
+        return loss * (1 + torch.distributed.get_rank()), parts
+
+class TooLarge(Loss):
+    def forward(self, perturbed, intact, labels):
+        loss, parts = super().forward(perturbed, intact, labels)
+        scale = torch.distributed.get_world_size()
+        return loss * scale - loss.detach() * (scale - 1), parts
+"""
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[LocalExecutor]:
+    found = LocalExecutor()
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def losses(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("losses") / "losses.py"
+    path.write_text(LOSSES)
+    return path
+
+
+def run(
+    executor: LocalExecutor, *subjects: Subject, workload: Workload = WORKLOAD
+) -> dict[tuple[str, str], Result]:
+    arms = tuple(Arm(s.name, p) for s in subjects for p in PASSES)
+    cell = Cell(workload, arms, "session")
+    found = [e for e in executor.run(cell, subjects, BUDGET) if isinstance(e, Result)]
+    assert len(found) == len(arms)
+    return {(r.implementation, r.case.pass_): r for r in found}
+
+
+def test_ranks_answer_for_the_whole_batch_and_share_the_memory(executor: LocalExecutor) -> None:
+    workload = replace(WORKLOAD, batch_size=192)
+    alone = run(executor, locate("distributed"), workload=replace(workload, ranks=1))
+    shared = run(executor, locate("distributed"), workload=workload)
+    for key, result in shared.items():
+        assert result.status is Status.MEASURED
+        assert result.case.ranks == 2
+        assert result.loss == pytest.approx(alone[key].loss, rel=1e-5)
+        assert result.reference_loss == alone[key].reference_loss
+        assert result.time_samples_s
+        assert result.launches and result.elements
+        assert result.peak_bytes and result.peak_bytes < (alone[key].peak_bytes or 0)
+        assert "of the rank that needs most" in str(result.memory_method)
+    assert shared["distributed", "training"].gradient_tolerances is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "words"),
+    [
+        ("OneRaises", Status.FAILED, "rank 1 raises ValueError: rank 1 cannot"),
+        ("AllRaise", Status.FAILED, "ValueError: nobody can"),
+        ("RaisesLater", Status.FAILED, "ValueError: no more"),
+        ("Dies", Status.FAILED, "rank 1 ended: exited with status 7"),
+        ("Hangs", Status.TIMED_OUT, "a call took over 4.00 s"),
+        ("Disagrees", Status.FAILED, "rank 1 has the loss"),
+    ],
+)
+def test_what_goes_wrong_in_a_rank_is_a_row_and_the_others_are_measured(
+    executor: LocalExecutor, losses: Path, name: str, status: Status, words: str
+) -> None:
+    subject = Subject(name, "file", str(losses), name)
+    found = run(executor, subject, locate("distributed"))
+    assert found[name, "training"].status is status
+    assert words in str(found[name, "training"].reason)
+    assert found["distributed", "training"].status is Status.MEASURED
+
+
+def test_a_gradient_that_grows_with_the_ranks_is_wrong(
+    executor: LocalExecutor, losses: Path
+) -> None:
+    subject = Subject("TooLarge", "file", str(losses), "TooLarge")
+    found = run(executor, subject)
+    assert found["TooLarge", "forward"].status is Status.MEASURED
+    assert found["TooLarge", "training"].status is Status.WRONG
+    assert "the gradient is off by" in str(found["TooLarge", "training"].reason)
+
+
+def test_a_loss_of_its_own_rows_is_told(executor: LocalExecutor) -> None:
+    found = run(executor, locate("broadcast"))
+    assert "rank 1 has the loss" in str(found["broadcast", "forward"].reason)
