@@ -123,7 +123,8 @@ def run(
     Exits with 0, or with 1 if a result is wrong, an implementation failed, or verification finds
     one not right.
     """
-    from supcr_bench.commands.run import RunRequest, run_suite
+    from supcr_bench.commands.run import run_suite
+    from supcr_bench.commands.run_work import RunRequest
 
     axes = {
         "batch_size": batch_size,

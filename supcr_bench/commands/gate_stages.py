@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from supcr_bench.analysis.time_rule import TimeRule
-from supcr_bench.commands.run import check_devices
+from supcr_bench.commands.run_executor import check_devices
 from supcr_bench.gate.measure import (
     CheckMade,
     DeterministicEvent,
