@@ -57,6 +57,8 @@ class Terms:
             parts += ["--dims", str(case.dims), "--nan-density", f"{case.nan_density:g}"]
         if case.device != "cpu":
             parts += ["--device", case.device]
+        if case.ranks > 1:
+            parts += ["--ranks", str(case.ranks)]
         return shlex.join(parts)
 
     def verify_command(self, implementation: str, definition: str) -> str:

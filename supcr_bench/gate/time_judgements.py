@@ -40,6 +40,10 @@ def cells_to_time(
             if own is None or own.before is None:
                 continue  # its agreement says that it is new, or cannot be called
             key = (arm.implementation, Case.of(cell.workload, arm.pass_))
+            if cell.workload.ranks > 1:
+                why = "the gate does not time what ranks share; `timed = false` keeps it to counts"
+                others.append(_judgement(key, Ruling.UNDECIDED, why))
+                continue
             first, second = before.get(key), after.get(key)
             if first is None or not first.status.has_figures:
                 was = first.status.words if first else "not run"

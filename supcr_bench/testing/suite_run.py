@@ -64,9 +64,12 @@ class SuiteRun:
     def measure(self, name: str, case: Case, benchmark: SupcrBenchmark) -> None:
         """Assert that a case is right, and time it.
 
-        Skips one that does not fit the suite's budget, and one whose device is not there.
+        Skips one that does not fit the suite's budget, that several ranks share, or whose device is
+        not there.
         """
         try:
+            if case.ranks > 1:
+                _skip(name, case, "ranks are processes of their own; `supcr-bench run` has them")
             if case.device not in available_devices():
                 there = ", ".join(available_devices())
                 _skip(name, case, f"no device {case.device!r} here; available: {there}")

@@ -53,8 +53,14 @@ class Workload:
 
     @property
     def key(self) -> str:
-        """A short digest of all fields, the same in every process and on every machine."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        """A short digest of all fields, the same in every process and on every machine.
+
+        Of one process alone it is what it was before there were ranks.
+        """
+        values = asdict(self)
+        if self.ranks == 1:
+            del values["ranks"]
+        text = json.dumps(values, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property

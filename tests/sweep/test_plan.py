@@ -44,6 +44,18 @@ def test_the_arms_of_a_cell_are_every_implementation_in_every_pass() -> None:
     )
 
 
+def test_ranks_are_an_axis_of_the_cpu_alone() -> None:
+    plan = make_plan(suite(axes={"ranks": [1, 2], "batch_size": [8, 16]}), ["a"])
+    assert [(p.workload.ranks, p.workload.batch_size) for p in plan] == [
+        (1, 8),
+        (1, 16),
+        (2, 8),
+        (2, 16),
+    ]
+    with pytest.raises(SuiteError, match="ranks are processes on the CPU: no cuda"):
+        make_plan(suite(axes={"ranks": 2, "device": "cuda"}), ["a"])
+
+
 def test_batch_sizes_rise_within_each_series() -> None:
     plan = make_plan(suite(axes={"batch_size": [64, 8, 16], "dims": [2, 1]}), ["a"])
     assert sizes(plan) == [8, 16, 64, 8, 16, 64]

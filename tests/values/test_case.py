@@ -121,3 +121,14 @@ def test_a_description_names_only_what_is_not_obvious() -> None:
         device="cuda:1",
     )
     assert unusual.describe() == "N=8 D=3 file labels float16 tau=0.5 cuda:1"
+
+
+def test_ranks_are_part_of_a_workload_and_those_of_old_runs_are_one() -> None:
+    shared = Workload(batch_size=64, ranks=2)
+    assert shared.key != Workload(batch_size=64).key
+    assert shared.describe() == "N=64 D=1 NaN 0% 2 ranks"
+    assert shared.series() != Workload(batch_size=64).series()
+    values = asdict(shared)
+    assert Workload.from_mapping(values) == shared
+    del values["ranks"]
+    assert Workload.from_mapping(values) == Workload(batch_size=64)

@@ -59,6 +59,7 @@ def test_the_axis_itself_is_no_filter() -> None:
         "pass": "forward",
         "dims": "1",
         "labels": "continuous",
+        "ranks": "1",
     }
 
 
