@@ -77,7 +77,10 @@ def test_the_suite_of_the_gate_counts_at_rising_sizes_and_times_few_cells() -> N
         series[planned.workload.series()] = series.get(planned.workload.series(), 0) + 1
     assert max(series.values()) >= 5  # fewer tell no growth laws apart
     timed = [arm for p in plan if p.timed for arm in p.arms]
-    assert len(timed) == len(set(timed)) == 2 * len(suite.implementations)
+    assert len(timed) == len(set(timed)) == 2 * len({arm.implementation for arm in timed})
+    untimed = set(suite.implementations) - {arm.implementation for arm in timed}
+    assert untimed == {"distributed"}  # alone it is scan, and ranks are counted only
+    assert any(p.workload.ranks > 1 for p in plan)
 
 
 def test_a_suite_of_ones_own_is_loaded_by_its_path(file: Path) -> None:
