@@ -1,10 +1,12 @@
 """The verifier verified: every seeded bug must be caught, and named where it has a name."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from supcr_bench.subjects.registry import load, locate
 from supcr_bench.values.definition import get_definition
+from supcr_bench.values.errors import UnavailableError
 from supcr_bench.verification.bugs.catalogue import BUGS, RIGHT
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.outcome import Verdict
@@ -81,11 +83,19 @@ def run_self_test(seed: int = 0) -> Iterator[SelfTestRow]:
 
 NOT_ROBUST = ("broadcast", "rowsort")
 """Of the note's: right by the definition, so that only robustness may be found wanting."""
+ROBUST = ("batched", "scan", "tiled")
+"""Beyond the note: right in every check, by each definition that they compute."""
 
 
 def false_alarms(seed: int) -> list[str]:
     """What the verifier finds wrong with implementations that are right, for one seed."""
     subjects = [(n, factory, get_definition(d), False) for n, factory, d in RIGHT]
+    for name in ROBUST:
+        with suppress(UnavailableError):
+            found = load(locate(name))
+            for said in found.definitions or (found.definition,):
+                factory = found.under(said).factory
+                subjects.append((name, factory, get_definition(said), False))
     for name in NOT_ROBUST:
         found = load(locate(name))
         subjects.append((name, found.factory, get_definition(found.definition), True))
