@@ -319,7 +319,9 @@ def _row(
         time=_time_change(first, second, drift, margin, other_machine=other_machine),
         launches=count_change(first.launches, second.launches),
         elements=count_change(first.elements, second.elements),
-        peak_bytes=count_change(first.peak_bytes, second.peak_bytes, MEMORY_ALLOWANCE),
+        peak_bytes=count_change(
+            first.counted_peak_bytes, second.counted_peak_bytes, MEMORY_ALLOWANCE
+        ),
     )
     finding, note = None, None
     if first.status is not second.status:

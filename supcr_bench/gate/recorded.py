@@ -23,7 +23,7 @@ class CaseRecord:
         reason: why; ``None`` for a plain measurement.
         launches: operations dispatched in one call.
         elements: elements worked on in one call.
-        peak_bytes: peak of live tensor bytes above the inputs.
+        peak_bytes: peak of live tensor bytes above the inputs; not kept of what ranks share.
         value_tolerances: error of the value as a multiple of its tolerance.
         gradient_tolerances: the same of the gradient, in training.
         memory_limit_bytes: the limit in force, ``None`` for none.
@@ -46,7 +46,7 @@ class CaseRecord:
             reason=result.reason,
             launches=result.launches,
             elements=result.elements,
-            peak_bytes=result.peak_bytes,
+            peak_bytes=result.counted_peak_bytes,
             value_tolerances=_two_digits(result.value_tolerances),
             gradient_tolerances=_two_digits(result.gradient_tolerances),
             memory_limit_bytes=result.memory_limit_bytes,

@@ -89,7 +89,7 @@ def run(
 
 
 def test_ranks_answer_for_the_whole_batch_and_share_the_memory(executor: LocalExecutor) -> None:
-    workload = replace(WORKLOAD, batch_size=192)
+    workload = replace(WORKLOAD, batch_size=64, embedding_size=64)
     alone = run(executor, locate("distributed"), workload=replace(workload, ranks=1))
     shared = run(executor, locate("distributed"), workload=workload)
     for key, result in shared.items():

@@ -1,5 +1,5 @@
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given, settings
@@ -107,3 +107,11 @@ def test_an_unknown_status_is_refused() -> None:
     mapping = Result(implementation="a", case=Case(batch_size=4), status=Status.FAILED).to_mapping()
     with pytest.raises(ValueError, match="exploded"):
         Result.from_mapping({**mapping, "status": "exploded"})
+
+
+def test_the_peak_of_what_ranks_share_is_no_count() -> None:
+    alone = Result(
+        implementation="a", case=Case(batch_size=8), status=Status.MEASURED, peak_bytes=5
+    )
+    assert alone.counted_peak_bytes == 5
+    assert replace(alone, case=Case(batch_size=8, ranks=2)).counted_peak_bytes is None
