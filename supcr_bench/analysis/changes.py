@@ -1,60 +1,37 @@
-"""What has no noise, before and after: counts, and how a case ended.
+"""How figures without noise changed, and how the end of a case changed.
 
-Two runs that are compared and a gate judge these by the same rules.
+``compare`` and the gate both judge by these rules.
 """
 
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
+from supcr_bench.values.change import Change, Direction
 from supcr_bench.values.result import Status
 
 MEMORY_ALLOWANCE = 0.01
-"""Share by which the peak of memory may differ: allocators round."""
+"""Share by which the peak memory may differ and count as the same: allocators round."""
 BROKEN = (Status.WRONG, Status.FAILED)
-"""How a case ends that is not right."""
-
-
-class CostVerdict(StrEnum):
-    """What became of a cost that has no noise."""
-
-    SAME = "same"
-    MORE = "more"
-    LESS = "less"
-    MIXED = "mixed"
-    """More of one count and less of another."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CountChange:
-    """A count in both runs, and what became of it."""
-
-    first: int
-    second: int
-    verdict: CostVerdict
-
-    @property
-    def ratio(self) -> float | None:
-        """Second over first; ``None`` where the first is 0."""
-        return self.second / self.first if self.first else None
+"""The statuses of a case that is not right."""
 
 
 def count_change(
-    first: int | None, second: int | None, allowance: float = 0.0
-) -> CountChange | None:
-    """What became of a count; ``None`` where one of both is not known.
+    metric: str, before: int | None, after: int | None, allowance: float = 0.0
+) -> Change | None:
+    """How a count changed; ``None`` where one side is unknown.
 
     Args:
-        first: before.
-        second: after.
-        allowance: share of the first by which it may differ and be the same.
+        metric: the name of the figure.
+        before: the count before.
+        after: the count after.
+        allowance: share of ``before`` by which the two may differ and count as the same.
     """
-    if first is None or second is None:
+    if before is None or after is None:
         return None
-    verdict = CostVerdict.SAME
-    if abs(second - first) > allowance * first:
-        verdict = CostVerdict.MORE if second > first else CostVerdict.LESS
-    return CountChange(first=first, second=second, verdict=verdict)
+    direction = Direction.SAME
+    if abs(after - before) > allowance * before:
+        direction = Direction.MORE if after > before else Direction.LESS
+    ratio = after / before if before else None
+    return Change(metric=metric, before=before, after=after, ratio=ratio, direction=direction)
 
 
 class Ended(Protocol):
@@ -73,31 +50,22 @@ class Ended(Protocol):
         """The limit in force, ``None`` for none."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutcomeChange:
-    """What became of how a case ended.
-
-    Attributes:
-        finding: what got worse, in a sentence; ``None`` where nothing did.
-        note: what else is to be said.
-    """
-
-    finding: str | None
-    note: str | None
-
-
-def _at_least(limit: float | None, other: float | None) -> bool:
-    """Whether a limit is no tighter than another; ``None`` is no limit."""
+def _no_tighter(limit: float | None, other: float | None) -> bool:
+    """Whether a limit is at least another; ``None`` is no limit."""
     return limit is None or (other is not None and limit >= other)
 
 
-def change_of_outcome(first: Ended, second: Ended) -> OutcomeChange:
-    """What became of how a case ended; of a call that was stopped, nothing can be said by this."""
-    why = second.reason
-    if second.status in BROKEN and first.status not in BROKEN:
-        return OutcomeChange(f"became {second.status}: {why}", None)
-    if second.status is Status.OUT_OF_MEMORY and first.status.has_figures:
-        if _at_least(second.memory_limit_bytes, first.memory_limit_bytes):
-            return OutcomeChange(f"ran out of memory: {why}", None)
-        return OutcomeChange(None, f"under a lower memory limit: {why}")
-    return OutcomeChange(None, why)
+def outcome_change(before: Ended, after: Ended) -> tuple[str | None, str | None]:
+    """How the end of a case changed; this says nothing about a call that was stopped.
+
+    Returns:
+        what got worse, in a sentence, or ``None``; and what else is worth saying, or ``None``.
+    """
+    why = after.reason
+    if after.status in BROKEN and before.status not in BROKEN:
+        return f"became {after.status}: {why}", None
+    if after.status is Status.OUT_OF_MEMORY and before.status.has_figures:
+        if _no_tighter(after.memory_limit_bytes, before.memory_limit_bytes):
+            return f"ran out of memory: {why}", None
+        return None, f"under a lower memory limit: {why}"
+    return None, why

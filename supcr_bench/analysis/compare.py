@@ -17,22 +17,15 @@ What this cannot see: drift that hits one implementation and no other.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from statistics import median
 from typing import Any
 
-from supcr_bench.analysis.changes import (
-    MEMORY_ALLOWANCE,
-    CostVerdict,
-    CountChange,
-    OutcomeChange,
-    change_of_outcome,
-    count_change,
-)
+from supcr_bench.analysis.changes import MEMORY_ALLOWANCE, count_change, outcome_change
 from supcr_bench.analysis.statistics import interval_rank
 from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.values.case import Case
 from supcr_bench.values.cell import FEWEST_SAMPLES
+from supcr_bench.values.change import Change, Direction
 from supcr_bench.values.result import Result, Status
 
 MARGIN = 0.05
@@ -49,34 +42,6 @@ MACHINE = ("cpu", "cpus_usable", "threads", "accelerators", "os")
 """Where these differ, times say nothing about the code."""
 SOFTWARE = ("python", "torch")
 """Where these differ, a change may come from them: it is one all the same."""
-
-
-class TimeVerdict(StrEnum):
-    """What can be said of the second run's time."""
-
-    FASTER = "faster"
-    SLOWER = "slower"
-    SAME = "same"
-    UNDECIDED = "undecided"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimeChange:
-    """Second over first.
-
-    Attributes:
-        ratio: of the medians.
-        low, high: what the ratio of the code lies in, samples and drift allowed for; ``None`` where
-            one of both is not known.
-        verdict: by that interval.
-        reason: why undecided, where it is not for the interval's width.
-    """
-
-    ratio: float
-    low: float | None = None
-    high: float | None = None
-    verdict: TimeVerdict = TimeVerdict.UNDECIDED
-    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +62,10 @@ class ComparisonRow:
     case: Case
     first: Status | None
     second: Status | None
-    time: TimeChange | None = None
-    launches: CountChange | None = None
-    elements: CountChange | None = None
-    peak_bytes: CountChange | None = None
+    time: Change | None = None
+    launches: Change | None = None
+    elements: Change | None = None
+    peak_bytes: Change | None = None
     finding: str | None = None
     note: str | None = None
 
@@ -110,13 +75,13 @@ class ComparisonRow:
         return self.first is not None and self.second is not None
 
     @property
-    def work(self) -> CostVerdict | None:
+    def work(self) -> Direction | None:
         """Launches and elements together; ``None`` where both are unknown."""
-        verdicts = {c.verdict for c in (self.launches, self.elements) if c}
-        if {CostVerdict.MORE, CostVerdict.LESS} <= verdicts:
-            return CostVerdict.MIXED
-        changed = verdicts - {CostVerdict.SAME}
-        return next(iter(changed or verdicts), None)
+        directions = {c.direction for c in (self.launches, self.elements) if c}
+        if {Direction.MORE, Direction.LESS} <= directions:
+            return Direction.MIXED
+        changed = directions - {Direction.SAME}
+        return next(iter(changed or directions), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +146,10 @@ class Comparison:
             for row in self.joined
         )
 
-    def times(self, verdict: TimeVerdict, implementation: str | None = None) -> int:
-        """How many cases have that verdict on time, of one implementation or of all."""
+    def times(self, direction: Direction, implementation: str | None = None) -> int:
+        """How many cases changed their time that way, of one implementation or of all."""
         return sum(
-            row.time is not None and row.time.verdict is verdict
+            row.time is not None and row.time.direction is direction
             for row in self.rows
             if implementation in (None, row.implementation)
         )
@@ -198,7 +163,7 @@ class Comparison:
                 for row in self.rows
                 if row.implementation == name
             )
-            if self.times(TimeVerdict.SLOWER, name) >= _beyond_chance(judged):
+            if self.times(Direction.SLOWER, name) >= _beyond_chance(judged):
                 found.append(name)
         return found
 
@@ -248,39 +213,41 @@ def _is_yardstick(first: Result, second: Result) -> bool:
 
 def _time_change(
     first: Result, second: Result, drift: Drift, margin: float, *, other_machine: bool
-) -> TimeChange | None:
+) -> Change | None:
     ratio = _ratio(first, second)
     if ratio is None or not first.time_samples_s or not second.time_samples_s:
         return None
+    before, after = median(first.time_samples_s), median(second.time_samples_s)
+    undecided = Change(metric="time", before=before, after=after, ratio=ratio)
     if other_machine:
-        return TimeChange(ratio=ratio, reason="other machine")
+        return replace(undecided, reason="other machine")
     fewest = min(len(first.time_samples_s), len(second.time_samples_s))
     if fewest < FEWEST_SAMPLES:
-        return TimeChange(ratio=ratio, reason=f"fewer than {FEWEST_SAMPLES} samples")
+        return replace(undecided, reason=f"fewer than {FEWEST_SAMPLES} samples")
     if drift.bound is None:
-        return TimeChange(
-            ratio=ratio,
+        return replace(
+            undecided,
             reason=f"fewer than {FEWEST_YARDSTICKS} unchanged results of other implementations to "
             "tell the machine's drift from",
         )
     (low_1, high_1), (low_2, high_2) = _bounds(first.time_samples_s), _bounds(second.time_samples_s)
     widened = math.exp(drift.bound)
     low, high = low_2 / high_1 / widened, high_2 / low_1 * widened
-    verdict = TimeVerdict.UNDECIDED
+    direction = Direction.UNDECIDED
     if low > 1:
-        verdict = TimeVerdict.SLOWER
+        direction = Direction.SLOWER
     elif high < 1:
-        verdict = TimeVerdict.FASTER
+        direction = Direction.FASTER
     # Within the margin it is the same, even where the interval leaves 1 out.
     if low >= 1 - margin and high <= 1 + margin:
-        verdict = TimeVerdict.SAME
-    return TimeChange(ratio=ratio, low=low, high=high, verdict=verdict)
+        direction = Direction.SAME
+    return replace(undecided, low=low, high=high, direction=direction)
 
 
 def _change_of_status(
     first: Result, second: Result, drift: Drift, *, other_machine: bool
-) -> OutcomeChange:
-    """What became of a case's outcome, with what drift says of a call that was stopped."""
+) -> tuple[str | None, str | None]:
+    """The finding and the note of :func:`outcome_change`, and what drift says of a stopped call."""
     if second.status is Status.TIMED_OUT and first.time_samples_s:
         limit_s = second.time_limit_s
         # The time is not known, but that it is above the limit is.
@@ -290,8 +257,8 @@ def _change_of_status(
             and drift.bound is not None
             and limit_s / max(first.time_samples_s) > math.exp(drift.bound)
         ):
-            return OutcomeChange(f"timed out: {second.reason}", None)
-    return change_of_outcome(first, second)
+            return f"timed out: {second.reason}", None
+    return outcome_change(first, second)
 
 
 def _row(
@@ -317,23 +284,22 @@ def _row(
         first=first.status,
         second=second.status,
         time=_time_change(first, second, drift, margin, other_machine=other_machine),
-        launches=count_change(first.launches, second.launches),
-        elements=count_change(first.elements, second.elements),
+        launches=count_change("launches", first.launches, second.launches),
+        elements=count_change("elements", first.elements, second.elements),
         peak_bytes=count_change(
-            first.counted_peak_bytes, second.counted_peak_bytes, MEMORY_ALLOWANCE
+            "peak_bytes", first.counted_peak_bytes, second.counted_peak_bytes, MEMORY_ALLOWANCE
         ),
     )
     finding, note = None, None
     if first.status is not second.status:
-        change = _change_of_status(first, second, drift, other_machine=other_machine)
-        finding, note = change.finding, change.note
+        finding, note = _change_of_status(first, second, drift, other_machine=other_machine)
     costlier = [
         label
-        for label, verdict in (
+        for label, direction in (
             ("work", row.work),
-            ("memory", row.peak_bytes.verdict if row.peak_bytes else None),
+            ("memory", row.peak_bytes.direction if row.peak_bytes else None),
         )
-        if verdict is CostVerdict.MORE
+        if direction is Direction.MORE
     ]
     if costlier and finding is None:
         finding = f"costs more {' and '.join(costlier)}"

@@ -24,6 +24,7 @@ from supcr_bench.render.comparison import (
 from supcr_bench.render.terminal import print_grid
 from supcr_bench.store.run import Run, load_run
 from supcr_bench.values.case import Case
+from supcr_bench.values.change import Change
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.units import parse_fraction
 
@@ -162,8 +163,18 @@ def _row_mapping(row: ComparisonRow) -> Mapping[str, Any]:
     values: dict[str, Any] = {"implementation": row.implementation}
     values |= {f.name.rstrip("_"): getattr(row.case, f.name) for f in fields(Case)}
     values |= {"first": row.first, "second": row.second, "work": row.work}
-    values["time"] = asdict(row.time) if row.time else None
+    time = row.time
+    values["time"] = time and {
+        **{name: getattr(time, name) for name in ("ratio", "low", "high")},
+        "verdict": time.direction,
+        "reason": time.reason,
+    }
     for name in ("launches", "elements", "peak_bytes"):
-        change = getattr(row, name)
-        values[name] = {**asdict(change), "ratio": change.ratio} if change else None
+        change: Change | None = getattr(row, name)
+        values[name] = change and {
+            "first": change.before,
+            "second": change.after,
+            "verdict": change.direction,
+            "ratio": change.ratio,
+        }
     return {**values, "finding": row.finding, "note": row.note}

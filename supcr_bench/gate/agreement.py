@@ -4,7 +4,7 @@ The question is whether something got worse. What was not right and still is not
 is no pass; what cannot be told is undecided.
 """
 
-from supcr_bench.analysis.changes import BROKEN, change_of_outcome
+from supcr_bench.analysis.changes import BROKEN, outcome_change
 from supcr_bench.gate.recorded import CaseRecord, Recorded, VerificationRecord
 from supcr_bench.gate.terms import Terms
 from supcr_bench.values.gate import Judgement, Ruling
@@ -52,9 +52,9 @@ def _case(first: CaseRecord | None, second: CaseRecord | None, terms: Terms) -> 
             return Ruling.NEW, None
         broken = second.status in BROKEN
         return (Ruling.REGRESSION if broken else Ruling.UNDECIDED), f"new, and {now}"
-    change = change_of_outcome(first, second)
-    if change.finding:
-        return Ruling.REGRESSION, change.finding
+    finding, note = outcome_change(first, second)
+    if finding:
+        return Ruling.REGRESSION, finding
     if second.status is Status.MEASURED:
         if first.status is Status.MEASURED:
             return Ruling.PASS, None
@@ -69,7 +69,7 @@ def _case(first: CaseRecord | None, second: CaseRecord | None, terms: Terms) -> 
     if stopped and first.status.has_figures and not terms.baseline:
         # Both were run in one session, on one machine.
         return Ruling.REGRESSION, f"became {now}"
-    return Ruling.UNDECIDED, f"{second.status.words}: {change.note}"
+    return Ruling.UNDECIDED, f"{second.status.words}: {note}"
 
 
 def _is_farther_off(first: CaseRecord, second: CaseRecord) -> bool:

@@ -7,10 +7,11 @@ allowance, because allocators round.
 
 from collections.abc import Mapping
 
-from supcr_bench.analysis.changes import CostVerdict, CountChange, count_change
+from supcr_bench.analysis.changes import count_change
 from supcr_bench.gate.growth_change import growth_change
 from supcr_bench.gate.recorded import CaseRecord, Recorded
 from supcr_bench.gate.terms import TORCH_ALLOWANCE, Terms
+from supcr_bench.values.change import Change, Direction
 from supcr_bench.values.gate import Figure, Judgement, Ruling
 from supcr_bench.values.result import Key
 from supcr_bench.values.units import format_bytes
@@ -39,7 +40,7 @@ def judge_cost(before: Recorded, after: Recorded, terms: Terms) -> list[Judgemen
             if counts == (None, None) or not second.status.has_figures:
                 continue
             ruling, reason = _ruled(figure, key, first, second, (before, after), terms)
-            change = count_change(*counts)
+            change = count_change(figure, *counts)
             judgements.append(
                 Judgement(
                     figure=figure,
@@ -75,14 +76,15 @@ def _ruled(
     if getattr(first, FIELDS[figure]) is None:
         return Ruling.NEW, _missing(figure, "before", first)
     allowed = allowance(figure, terms)
-    change = count_change(getattr(first, FIELDS[figure]), getattr(second, FIELDS[figure]), allowed)
+    counts = (getattr(first, FIELDS[figure]), getattr(second, FIELDS[figure]))
+    change = count_change(figure, *counts, allowed)
     if change is None:
         return Ruling.UNDECIDED, _missing(figure, "now", second)
-    if change.verdict is CostVerdict.MORE:
+    if change.direction is Direction.MORE:
         said = _grown(figure, change, allowed, terms)
         law = growth_change(figure, key, *sides)
         return Ruling.REGRESSION, said + (f"; {law}" if law else "")
-    if change.verdict is CostVerdict.LESS:
+    if change.direction is Direction.LESS:
         return Ruling.PASS, f"less than {terms.then}{terms.record_again}"
     return Ruling.PASS, None
 
@@ -92,11 +94,11 @@ def _missing(figure: Figure, side: str, ended: CaseRecord) -> str:
     return f"no {figure} {side}: {ended.status.words}"
 
 
-def _grown(figure: Figure, change: CountChange, allowed: float, terms: Terms) -> str:
+def _grown(figure: Figure, change: Change, allowed: float, terms: Terms) -> str:
     one, other = (
-        (format_bytes(change.first), format_bytes(change.second))
+        (format_bytes(change.before or 0), format_bytes(change.after or 0))
         if figure == "peak memory"
-        else (f"{change.first:,}", f"{change.second:,}")
+        else (f"{change.before:,}", f"{change.after:,}")
     )
     said = f"{figure} grew from {one} to {other}"
     if change.ratio is not None:

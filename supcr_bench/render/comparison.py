@@ -5,15 +5,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from supcr_bench.analysis.changes import CostVerdict, CountChange
 from supcr_bench.analysis.compare import (
     Comparison,
     ComparisonRow,
     Difference,
-    TimeVerdict,
 )
 from supcr_bench.render.grid import Facets, Grid, facets_of, varied_columns
 from supcr_bench.values.case import PASSES, Pass
+from supcr_bench.values.change import TIME_DIRECTIONS, Change, Direction
 from supcr_bench.values.result import Status
 from supcr_bench.values.units import MISSING
 
@@ -35,11 +34,11 @@ def _interval_text(low: float | None, high: float | None) -> str:
     return f"{ratio_text(low)}-{ratio_text(high)}"
 
 
-def _bytes_text(change: CountChange | None) -> str:
+def _bytes_text(change: Change | None) -> str:
     if change is None:
         return MISSING
-    if change.verdict is CostVerdict.SAME or change.ratio is None:
-        return change.verdict
+    if change.direction is Direction.SAME or change.ratio is None:
+        return change.direction
     return f"x{ratio_text(change.ratio)}"
 
 
@@ -57,20 +56,20 @@ def time_grid(comparison: Comparison, pass_: Pass) -> Grid:
         (
             ratio_text(r.time.ratio if r.time else None),
             _interval_text(r.time.low, r.time.high) if r.time else MISSING,
-            r.time.verdict if r.time else MISSING,
+            r.time.direction if r.time else MISSING,
             r.work or MISSING,
             _bytes_text(r.peak_bytes),
         )
         for r in rows
     ]
     verdict, work, size = left + 2, left + 3, left + 4
-    more = {(i, work) for i, r in enumerate(rows) if r.work is CostVerdict.MORE}
+    more = {(i, work) for i, r in enumerate(rows) if r.work is Direction.MORE}
     more |= {
         (i, size)
         for i, r in enumerate(rows)
-        if r.peak_bytes and r.peak_bytes.verdict is CostVerdict.MORE
+        if r.peak_bytes and r.peak_bytes.direction is Direction.MORE
     }
-    verdicts = [r.time.verdict if r.time else None for r in rows]
+    verdicts = [r.time.direction if r.time else None for r in rows]
     return Grid(
         name=f"compare-{pass_}",
         title=f"Second run over first, {pass_}",
@@ -86,15 +85,13 @@ def time_grid(comparison: Comparison, pass_: Pass) -> Grid:
             i for i in range(1, len(rows)) if rows[i].implementation != rows[i - 1].implementation
         ),
         strong=frozenset(
-            (i, verdict)
-            for i, v in enumerate(verdicts)
-            if v in (TimeVerdict.FASTER, TimeVerdict.SAME)
+            (i, verdict) for i, v in enumerate(verdicts) if v in (Direction.FASTER, Direction.SAME)
         ),
         alarming=frozenset(
-            {(i, verdict) for i, v in enumerate(verdicts) if v is TimeVerdict.SLOWER} | more
+            {(i, verdict) for i, v in enumerate(verdicts) if v is Direction.SLOWER} | more
         ),
         weak=frozenset(
-            (i, verdict) for i, v in enumerate(verdicts) if v in (TimeVerdict.UNDECIDED, None)
+            (i, verdict) for i, v in enumerate(verdicts) if v in (Direction.UNDECIDED, None)
         ),
         facets=tuple(facets_of(r.case, r.implementation) for r in rows),
     )
@@ -129,11 +126,11 @@ def _changes(row: ComparisonRow) -> Iterator[_Change]:
         what = f"{_status_text(row.first)}, then {_status_text(row.second)}"
         yield _Change(row, what, row.finding or row.note or MISSING, row.finding is not None)
     for name in _COUNTS:
-        change: CountChange | None = getattr(row, name)
-        if change and change.verdict is not CostVerdict.SAME:
-            what = f"{name.replace('_', ' ')}: {change.verdict}"
-            how = f"{change.first:,}, then {change.second:,} (x{ratio_text(change.ratio)})"
-            worse = row.finding is not None and change.verdict is CostVerdict.MORE
+        change: Change | None = getattr(row, name)
+        if change and change.direction is not Direction.SAME:
+            what = f"{name.replace('_', ' ')}: {change.direction}"
+            how = f"{change.before:,}, then {change.after:,} (x{ratio_text(change.ratio)})"
+            worse = row.finding is not None and change.direction is Direction.MORE
             yield _Change(row, what, how, worse)
 
 
@@ -200,7 +197,7 @@ def environment_sentences(differences: Sequence[Difference]) -> list[str]:
 
 
 def _time_sentence(comparison: Comparison) -> str | None:
-    counts = {v: comparison.times(v) for v in TimeVerdict}
+    counts = {v: comparison.times(v) for v in TIME_DIRECTIONS}
     if not any(counts.values()):
         return None
     text = "Time: " + ", ".join(f"{n} {v}" for v, n in counts.items() if n)
@@ -215,7 +212,7 @@ def _slower_sentences(comparison: Comparison) -> list[str]:
     found = comparison.slower()
     sentences = []
     for name in dict.fromkeys(r.implementation for r in comparison.rows):
-        slower = comparison.times(TimeVerdict.SLOWER, name)
+        slower = comparison.times(Direction.SLOWER, name)
         cases = sum(r.time is not None for r in comparison.rows if r.implementation == name)
         if name in found:
             sentences.append(f"{name} became slower: in {slower} of {cases} cases.")
@@ -241,10 +238,10 @@ def _cost_sentence(comparison: Comparison) -> str | None:
     parts = []
     for name, verdicts in (
         ("work", [r.work for r in comparison.joined if r.work]),
-        ("memory", [r.peak_bytes.verdict for r in comparison.joined if r.peak_bytes]),
+        ("memory", [r.peak_bytes.direction for r in comparison.joined if r.peak_bytes]),
     ):
         if verdicts:
-            same = sum(v is CostVerdict.SAME for v in verdicts)
+            same = sum(v is Direction.SAME for v in verdicts)
             parts.append(f"{name} is the same in {same} of {len(verdicts)} cases")
     text = ", ".join(parts)
     return f"{text[0].upper()}{text[1:]}." if text else None

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from supcr_bench.analysis.compare import Comparison, ComparisonRow, TimeVerdict
+from supcr_bench.analysis.compare import Comparison, ComparisonRow
 from supcr_bench.analysis.summary import cost_row
 from supcr_bench.render.cells import memory_text, time_text
 from supcr_bench.render.comparison import (
@@ -25,6 +25,7 @@ from supcr_bench.render.report import (
 )
 from supcr_bench.render.sections import environment_facts, origin_facts
 from supcr_bench.values.case import PASSES, Case, Pass
+from supcr_bench.values.change import Direction
 from supcr_bench.values.result import Result
 from supcr_bench.values.units import MISSING
 
@@ -118,10 +119,10 @@ def figures_grid(first: Side, second: Side, comparison: Comparison, pass_: Pass)
         (time, size), (then_time, then_size) = (
             found.get((row.implementation, row.case), none) for found in (before, after)
         )
-        verdict = row.time.verdict if row.time else MISSING
+        verdict = row.time.direction if row.time else MISSING
         cells.append((time, then_time, verdict, size, then_size))
     left = 1 + len(axes)
-    verdicts = {i: row.time.verdict for i, row in enumerate(rows) if row.time}
+    verdicts = {i: row.time.direction for i, row in enumerate(rows) if row.time}
     return Grid(
         name=f"figures-{pass_}",
         title=f"Both runs, {pass_}",
@@ -144,9 +145,9 @@ def figures_grid(first: Side, second: Side, comparison: Comparison, pass_: Pass)
         sections=frozenset(
             i for i in range(1, len(rows)) if rows[i].implementation != rows[i - 1].implementation
         ),
-        strong=frozenset((i, left + 3) for i, v in verdicts.items() if v is TimeVerdict.FASTER),
-        alarming=frozenset((i, left + 3) for i, v in verdicts.items() if v is TimeVerdict.SLOWER),
-        weak=frozenset((i, left + 3) for i, v in verdicts.items() if v is TimeVerdict.UNDECIDED),
+        strong=frozenset((i, left + 3) for i, v in verdicts.items() if v is Direction.FASTER),
+        alarming=frozenset((i, left + 3) for i, v in verdicts.items() if v is Direction.SLOWER),
+        weak=frozenset((i, left + 3) for i, v in verdicts.items() if v is Direction.UNDECIDED),
         facets=tuple(facets_of(r.case, r.implementation) for r in rows),
     )
 

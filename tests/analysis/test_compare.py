@@ -8,18 +8,17 @@ from typing import Any
 
 import pytest
 
-from supcr_bench.analysis.changes import CostVerdict
 from supcr_bench.analysis.compare import (
     FEWEST_YARDSTICKS,
     Comparison,
     ComparisonRow,
     Difference,
-    TimeVerdict,
     compare_results,
     drift_bound,
     environment_differences,
 )
 from supcr_bench.values.case import PASSES
+from supcr_bench.values.change import Direction
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result
 
@@ -59,30 +58,30 @@ def test_a_ratio_is_second_over_first_and_its_interval_holds_both_medians_interv
     assert row.time.ratio == pytest.approx(2.0)
     assert row.time.low == pytest.approx(2 / 1.1)
     assert row.time.high == pytest.approx(2.2)
-    assert row.time.verdict is TimeVerdict.SLOWER
+    assert row.time.direction is Direction.SLOWER
     assert row.finding is None  # of one case, it may be chance
 
 
 @pytest.mark.parametrize(
     ("ratio", "margin", "verdict"),
     [
-        (1.0, 0.05, TimeVerdict.SAME),
-        (1.04, 0.05, TimeVerdict.SAME),
-        (0.96, 0.05, TimeVerdict.SAME),
-        (1.06, 0.05, TimeVerdict.SLOWER),
-        (0.94, 0.05, TimeVerdict.FASTER),
-        (1.06, 0.10, TimeVerdict.SAME),
+        (1.0, 0.05, Direction.SAME),
+        (1.04, 0.05, Direction.SAME),
+        (0.96, 0.05, Direction.SAME),
+        (1.06, 0.05, Direction.SLOWER),
+        (0.94, 0.05, Direction.FASTER),
+        (1.06, 0.10, Direction.SAME),
     ],
 )
-def test_the_same_is_within_the_margin(ratio: float, margin: float, verdict: TimeVerdict) -> None:
+def test_the_same_is_within_the_margin(ratio: float, margin: float, verdict: Direction) -> None:
     row = pair(mine(), mine([ratio] * 8), margin=margin)
     assert row.time is not None
-    assert row.time.verdict is verdict
+    assert row.time.direction is verdict
 
 
 def test_the_drift_of_unchanged_results_widens_the_interval_on_both_sides() -> None:
     # Every unchanged result moved by 1.3, so a change of 1.3 may be drift and one of 2 is not.
-    for ratio, verdict in ((1.25, TimeVerdict.UNDECIDED), (2.0, TimeVerdict.SLOWER)):
+    for ratio, verdict in ((1.25, Direction.UNDECIDED), (2.0, Direction.SLOWER)):
         found = compare_results(
             [mine(), *steady()], [mine([ratio] * 8), *steady(lambda name, n: [1.3] * 8)]
         )
@@ -90,7 +89,7 @@ def test_the_drift_of_unchanged_results_widens_the_interval_on_both_sides() -> N
         assert row.time is not None
         assert row.time.low == pytest.approx(ratio / 1.3)
         assert row.time.high == pytest.approx(ratio * 1.3)
-        assert row.time.verdict is verdict
+        assert row.time.direction is verdict
 
 
 def test_results_whose_counts_changed_or_are_unknown_are_no_yardstick() -> None:
@@ -99,7 +98,7 @@ def test_results_whose_counts_changed_or_are_unknown_are_no_yardstick() -> None:
         (row,) = (r for r in found.rows if r.implementation == "mine")
         assert found.drift["mine"].results == 0
         assert row.time is not None
-        assert row.time.verdict is TimeVerdict.UNDECIDED
+        assert row.time.direction is Direction.UNDECIDED
         assert "fewer than 19 unchanged results" in str(row.time.reason)
 
 
@@ -128,16 +127,16 @@ def test_too_few_samples_decide_nothing() -> None:
     row = pair(mine([1.0] * 5), mine([9.0] * 8))
     assert row.time is not None
     assert row.time.ratio == 9.0
-    assert row.time.verdict is TimeVerdict.UNDECIDED
+    assert row.time.direction is Direction.UNDECIDED
     assert row.time.reason == "fewer than 6 samples"
 
 
 def test_another_machine_decides_nothing_and_other_software_does() -> None:
-    for key, verdict in (("cpu", TimeVerdict.UNDECIDED), ("torch", TimeVerdict.SLOWER)):
+    for key, verdict in (("cpu", Direction.UNDECIDED), ("torch", Direction.SLOWER)):
         row = pair(mine(), mine([3.0] * 8), differences=[Difference(key, "a", "b")])
         assert row.time is not None
         assert row.time.ratio == 3.0
-        assert row.time.verdict is verdict
+        assert row.time.direction is verdict
         assert (row.time.reason == "other machine") is (key == "cpu")
 
 
@@ -185,7 +184,7 @@ def test_identical_code_is_seldom_called_faster_or_slower(shared_by: str) -> Non
     for _ in range(sessions):
         found = compare_results(drifted(random, shared_by), drifted(random, shared_by))
         cases += len(found.rows)
-        confident += found.times(TimeVerdict.FASTER) + found.times(TimeVerdict.SLOWER)
+        confident += found.times(Direction.FASTER) + found.times(Direction.SLOWER)
         findings += found.finding
         moved += [r.time.ratio for r in found.rows if r.time]
     moved.sort()
@@ -203,12 +202,12 @@ def test_a_threefold_slowdown_with_the_same_counts_is_found(shared_by: str) -> N
     found = compare_results(drifted(random, shared_by), drifted(random, shared_by, slower="loopy"))
     assert found.slower() == ["loopy"]
     assert found.finding
-    assert found.times(TimeVerdict.SLOWER, "loopy") == 20
+    assert found.times(Direction.SLOWER, "loopy") == 20
     # What the others are held against now holds the slow one: nothing is said of them.
-    assert found.times(TimeVerdict.SLOWER) == 20
-    assert found.times(TimeVerdict.FASTER) == 0
+    assert found.times(Direction.SLOWER) == 20
+    assert found.times(Direction.FASTER) == 0
     back = compare_results(drifted(random, shared_by, slower="loopy"), drifted(random, shared_by))
-    assert back.times(TimeVerdict.FASTER, "loopy") == 20
+    assert back.times(Direction.FASTER, "loopy") == 20
     assert not back.finding
 
 
@@ -221,7 +220,7 @@ def test_so_many_slower_cases_as_chance_hardly_gives_are_a_finding(
     for i in own[:slower]:
         later[i] = replace(later[i], time_samples_s=(3.0,) * 8)
     found = compare_results(steady(), later)
-    assert found.times(TimeVerdict.SLOWER) == slower
+    assert found.times(Direction.SLOWER) == slower
     assert found.finding is finding
 
 
@@ -231,28 +230,28 @@ def test_so_many_slower_cases_as_chance_hardly_gives_are_a_finding(
 @pytest.mark.parametrize(
     ("second", "work", "memory", "finding"),
     [
-        ({}, CostVerdict.SAME, CostVerdict.SAME, None),
-        ({"launches": 11}, CostVerdict.MORE, CostVerdict.SAME, "costs more work"),
-        ({"elements": 1001}, CostVerdict.MORE, CostVerdict.SAME, "costs more work"),
-        ({"elements": 999}, CostVerdict.LESS, CostVerdict.SAME, None),
-        ({"launches": 1, "elements": 2000}, CostVerdict.MIXED, CostVerdict.SAME, None),
-        ({"peak_bytes": 10_100}, CostVerdict.SAME, CostVerdict.SAME, None),
-        ({"peak_bytes": 10_101}, CostVerdict.SAME, CostVerdict.MORE, "costs more memory"),
-        ({"peak_bytes": 5_000}, CostVerdict.SAME, CostVerdict.LESS, None),
+        ({}, Direction.SAME, Direction.SAME, None),
+        ({"launches": 11}, Direction.MORE, Direction.SAME, "costs more work"),
+        ({"elements": 1001}, Direction.MORE, Direction.SAME, "costs more work"),
+        ({"elements": 999}, Direction.LESS, Direction.SAME, None),
+        ({"launches": 1, "elements": 2000}, Direction.MIXED, Direction.SAME, None),
+        ({"peak_bytes": 10_100}, Direction.SAME, Direction.SAME, None),
+        ({"peak_bytes": 10_101}, Direction.SAME, Direction.MORE, "costs more memory"),
+        ({"peak_bytes": 5_000}, Direction.SAME, Direction.LESS, None),
         (
             {"launches": 11, "peak_bytes": 20_000},
-            CostVerdict.MORE,
-            CostVerdict.MORE,
+            Direction.MORE,
+            Direction.MORE,
             "costs more work and memory",
         ),
     ],
 )
 def test_counts_are_compared_exactly_and_bytes_nearly(
-    second: dict[str, Any], work: CostVerdict, memory: CostVerdict, finding: str | None
+    second: dict[str, Any], work: Direction, memory: Direction, finding: str | None
 ) -> None:
     row = pair(mine(), mine(**second))
     assert row.peak_bytes is not None
-    assert (row.work, row.peak_bytes.verdict, row.finding) == (work, memory, finding)
+    assert (row.work, row.peak_bytes.direction, row.finding) == (work, memory, finding)
 
 
 def test_a_count_that_one_run_lacks_is_not_compared() -> None:
@@ -264,7 +263,7 @@ def test_a_count_that_one_run_lacks_is_not_compared() -> None:
     row = pair(mine(peak_bytes=0), mine(peak_bytes=8))
     assert row.peak_bytes is not None
     assert row.peak_bytes.ratio is None
-    assert row.peak_bytes.verdict is CostVerdict.MORE
+    assert row.peak_bytes.direction is Direction.MORE
 
 
 # --- how a case ended ---

@@ -1,0 +1,45 @@
+"""How one figure of an implementation changed: the type that ``compare`` and the gate share."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Direction(StrEnum):
+    """Which way a figure changed."""
+
+    SAME = "same"
+    MORE = "more"
+    LESS = "less"
+    MIXED = "mixed"
+    """Two counts taken together: more of one and less of the other."""
+    FASTER = "faster"
+    SLOWER = "slower"
+    UNDECIDED = "undecided"
+    """The noise is too large to tell, or one side is unknown."""
+
+
+TIME_DIRECTIONS = (Direction.FASTER, Direction.SLOWER, Direction.SAME, Direction.UNDECIDED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One figure, before and after.
+
+    Attributes:
+        metric: the name of the figure.
+        before, after: the two counts, or the two median times in seconds; ``None`` where unknown.
+        ratio: after over before; for time, an estimate. ``None`` where it is unknown or ``before``
+            is 0.
+        low, high: the interval of that ratio; ``None`` for a figure without noise.
+        direction: which way it changed.
+        reason: why, in a sentence.
+    """
+
+    metric: str
+    before: float | None = None
+    after: float | None = None
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+    direction: Direction = Direction.UNDECIDED
+    reason: str | None = None
