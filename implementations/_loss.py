@@ -25,9 +25,9 @@ class SupCRLoss(ScanSupCR):
     Args:
         temperature: tau, which divides the cosine similarities.
         weights: one weight per label dimension, normalised to sum to one; equal ones by default.
-        eps: floor of each denominator; 1e-7 for ``torchcell`` and none for ``paper`` by default.
+        eps: floor of each denominator; 1e-7 for ``torchcell`` and none for ``no-self`` by default.
         definition: ``torchcell`` (the anchor is a candidate of partners whose label ties with its
-            own) or ``paper`` (never).
+            own) or ``no-self`` (never).
     """
 
     @staticmethod

@@ -88,9 +88,9 @@ class ScanSupCR(nn.Module):
         temperature: tau, which divides the cosine similarities.
         weights: one weight per label dimension, normalised to sum to one; equal ones by default.
         eps: floor of each denominator, whose gradient is 0 where the floor holds; 1e-7 for
-            ``torchcell`` and none for ``paper`` by default.
+            ``torchcell`` and none for ``no-self`` by default.
         definition: whether the anchor is a candidate of partners whose label ties with its own
-            (``torchcell``) or never (``paper``).
+            (``torchcell``) or never (``no-self``).
 
     Raises:
         ValueError: a temperature that is not positive and finite or that is to be learned (it gets
@@ -105,15 +105,15 @@ class ScanSupCR(nn.Module):
         temperature: float = 0.1,
         weights: Tensor | None = None,
         eps: float | None = None,
-        definition: Literal["torchcell", "paper"] = "torchcell",
+        definition: Literal["torchcell", "no-self"] = "torchcell",
     ) -> None:
         super().__init__()
         if isinstance(temperature, Tensor) and temperature.requires_grad:
             raise ValueError("temperature must be a number: no gradient flows to it here")
         if not 0 < temperature < math.inf:
             raise ValueError(f"temperature must be positive and finite, got {temperature}")
-        if definition not in ("torchcell", "paper"):
-            raise ValueError(f"definition must be 'torchcell' or 'paper', got {definition!r}")
+        if definition not in ("torchcell", "no-self"):
+            raise ValueError(f"definition must be 'torchcell' or 'no-self', got {definition!r}")
         self.temperature = float(temperature)
         self.definition = definition
         self.eps = (1e-7 if definition == "torchcell" else 0.0) if eps is None else float(eps)

@@ -105,9 +105,9 @@ class DistributedSupCR(ScanSupCR):
         temperature: tau, which divides the cosine similarities.
         weights: one weight per label dimension, normalised to sum to one; equal ones by default.
             The same on every rank.
-        eps: floor of each denominator; 1e-7 for ``torchcell`` and none for ``paper`` by default.
+        eps: floor of each denominator; 1e-7 for ``torchcell`` and none for ``no-self`` by default.
         definition: ``torchcell`` (the anchor is a candidate of partners whose label ties with its
-            own) or ``paper`` (never).
+            own) or ``no-self`` (never).
         group: the process group; the default one if not given.
         averaged: whether the gradients of parameters are averaged over ranks afterwards, as
             DistributedDataParallel does, or summed.
@@ -121,7 +121,7 @@ class DistributedSupCR(ScanSupCR):
         temperature: float = 0.1,
         weights: Tensor | None = None,
         eps: float | None = None,
-        definition: Literal["torchcell", "paper"] = "torchcell",
+        definition: Literal["torchcell", "no-self"] = "torchcell",
         group: "distributed.ProcessGroup | None" = None,
         averaged: bool = True,
     ) -> None:
@@ -176,7 +176,7 @@ class DistributedSupCR(ScanSupCR):
             first_dtype=dtypes[0],
             second_dtype=dtypes[1],
             labels_dtype=dtypes[2],
-            definition=int(self.definition == "paper"),
+            definition=int(self.definition == "no-self"),
             temperature=bits(self.temperature),
             eps=bits(self.eps),
             gradient=int(graph),
@@ -389,7 +389,7 @@ IMPLEMENTATION = Implementation(
     factory=DistributedSupCR,
     claimed_time="N^2 log N",
     claimed_memory="N",
-    definitions=("torchcell", "paper"),
+    definitions=("torchcell", "no-self"),
     device_specific=True,
     tags=("beyond", "ranks"),
 )

@@ -11,7 +11,7 @@ IMPLEMENTATION = Implementation(
     factory=ScanSupCR,
     claimed_time="N^2 log N",
     claimed_memory="N",
-    definitions=("torchcell", "paper"),
+    definitions=("torchcell", "no-self"),
     device_specific=True,
     tags=("beyond",),
 )

@@ -172,7 +172,7 @@ IMPLEMENTATION = Implementation(
     factory=TiledSupCR,
     claimed_time="N^2",
     claimed_memory="N",
-    definitions=("torchcell", "paper"),
+    definitions=("torchcell", "no-self"),
     device_specific=True,
     tags=("beyond",),
 )

@@ -129,16 +129,16 @@ def _is_the_formula(results: Sequence[Result]) -> Ruling:
     wrong = [r for r in own if r.status is Status.WRONG]
     if wrong:
         return Ruling(Holds.NO, f"{wrong[0].case.describe()}: {wrong[0].reason}")
-    tied = [r for r in own if r.paper_error is not None and r.paper_error > PLAINLY_OFF]
+    tied = [r for r in own if r.no_self_error is not None and r.no_self_error > PLAINLY_OFF]
     if tied:
-        worst = max(r.paper_error or 0.0 for r in tied)
+        worst = max(r.no_self_error or 0.0 for r in tied)
         return Ruling(
             Holds.CONDITION,
-            f"of its own definition; where labels tie it is {worst:.0%} from the paper's, which "
+            f"of its own definition; where labels tie it is {worst:.0%} from `no-self`, which "
             "never counts the anchor among its candidates",
         )
-    if not any(r.paper_error is not None for r in own):
-        return Ruling(Holds.UNDECIDED, "not compared with the paper's convention here")
+    if not any(r.no_self_error is not None for r in own):
+        return Ruling(Holds.UNDECIDED, "not compared with `no-self` here")
     if not any("tied" in r.case.labels for r in own):
         return Ruling(Holds.CONDITION, "without ties; tied labels were not measured here")
     return Ruling(Holds.YES, f"in {len(own)} cases, tied labels among them")

@@ -48,7 +48,7 @@ def results_frame(results: Sequence[Result]) -> pd.DataFrame:
         "elements",
         "dispatch_peak_bytes",
         "predicted_cuda_peak_bytes",
-        "paper_error",
+        "no_self_error",
         "predicted_s",
         "spent_s",
         "nan_density",

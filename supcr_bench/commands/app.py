@@ -165,7 +165,7 @@ def verify(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="torchcell, paper, rank-n-contrast, one of --suite, or auto to find out.",
+            help="torchcell, no-self, rank-n-contrast, one of --suite, or auto to find out.",
         ),
     ] = None,
     suite: Annotated[

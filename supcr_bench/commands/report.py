@@ -12,6 +12,7 @@ from supcr_bench.render.machine import environments_line
 from supcr_bench.store.report_file import PAGE, embedded
 from supcr_bench.store.report_folder import SUMMARY_FILE, ReportSummary, reports_in
 from supcr_bench.store.run import RESULTS, Run, load_run
+from supcr_bench.values.definition import current_name
 from supcr_bench.values.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def find_in(run: Run) -> "Findings":
         name: Claims(time=own["claimed_time"], memory=own["claimed_memory"])
         for name, own in run.info["implementations"].items()
     }
-    return find(run.results, said, run.info["suite"]["definition"])
+    return find(run.results, said, current_name(run.info["suite"]["definition"]))
 
 
 def default_page(run: Run) -> Path:

@@ -9,6 +9,7 @@ from supcr_bench.inputs.label_file import LabelFile, read_label_file
 from supcr_bench.subjects.registry import Subject, locate
 from supcr_bench.sweep.plan import OwnLabels, PlannedCell, make_plan, only
 from supcr_bench.sweep.suite import Suite, load_suite, read_axes, read_budgets
+from supcr_bench.values.definition import current_name
 from supcr_bench.values.errors import StoreError, UsageError
 
 DEFAULT_SUITE = "default"
@@ -140,7 +141,8 @@ def stored_work(info: Mapping[str, Any]) -> Work:
     Raises:
         UsageError: its labels file has changed, or an implementation is gone.
     """
-    suite = Suite.model_validate(info["suite"])
+    stored = info["suite"]
+    suite = Suite.model_validate({**stored, "definition": current_name(stored["definition"])})
     labels = info["labels"]
     spec = f"{labels['path']}:{','.join(labels['columns'])}" if labels else None
     work = make_work(suite, info["subjects"], spec)

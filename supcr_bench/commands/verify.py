@@ -11,7 +11,7 @@ from rich.text import Text
 
 from supcr_bench.subjects.registry import Subject, locate, registered
 from supcr_bench.sweep.suite import load_suite
-from supcr_bench.values.definition import DEFINITIONS, Definition
+from supcr_bench.values.definition import Definition, get_definition
 from supcr_bench.values.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -45,11 +45,10 @@ def find_definition(name: str | None, suite: str | None) -> Definition | str | N
     own = load_suite(suite).definitions if suite is not None else {}
     if name is None or name == AUTO:
         return name
-    if name in own:
-        return own[name].to_definition(name)
-    if name in DEFINITIONS:
-        return DEFINITIONS[name]
-    raise UnknownNameError("definition", name, [AUTO, *DEFINITIONS, *own])
+    try:
+        return get_definition(name, {n: given.to_definition(n) for n, given in own.items()})
+    except UnknownNameError as error:
+        raise UnknownNameError("definition", name, [AUTO, *error.known]) from None
 
 
 def verify_implementations(request: VerifyRequest) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 from supcr_bench.gate.recorded import CaseRecord, Recorded, VerificationRecord
 from supcr_bench.values.case import Case, Workload
+from supcr_bench.values.definition import current_name
 from supcr_bench.values.errors import BaselineError
 from supcr_bench.values.result import Key, Status
 from supcr_bench.verification.outcome import Verdict
@@ -171,7 +172,7 @@ def _from_mapping(values: Mapping[str, Any]) -> Baseline:
     limit = values[_SHARED]
     verdicts: dict[tuple[str, str], dict[str, Verdict]] = {}
     for row in values["checks"]:
-        own = verdicts.setdefault((row["implementation"], row["definition"]), {})
+        own = verdicts.setdefault((row["implementation"], current_name(row["definition"])), {})
         own[row["check"]] = Verdict(row["verdict"])
     return Baseline(
         suite=values["suite"],
@@ -191,7 +192,9 @@ def _from_mapping(values: Mapping[str, Any]) -> Baseline:
 
 
 def _case_record(row: Mapping[str, Any], limit: int | None) -> tuple[Key, CaseRecord]:
-    case = Case(**{f.name: row[f.name] for f in fields(Workload)}, pass_=row["pass"])
+    stored = {f.name: row[f.name] for f in fields(Workload)}
+    stored["definition"] = current_name(row["definition"])
+    case = Case(**stored, pass_=row["pass"])
     own = {f.name: row[f.name] for f in fields(CaseRecord) if f.name in row}
     own |= {"status": Status(row["status"]), _SHARED: limit}
     return (row["implementation"], case), CaseRecord(**own)

@@ -28,7 +28,7 @@ from supcr_bench.reference.reference import DIRECT_UP_TO, Reference, compute_ref
 from supcr_bench.reference.tolerance import logit_error
 from supcr_bench.values.case import Pass, Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell
-from supcr_bench.values.definition import PAPER, Definition, get_definition
+from supcr_bench.values.definition import NO_SELF, Definition, get_definition
 from supcr_bench.values.result import Result, Status
 
 Module = Callable[[Tensor, Tensor, Tensor], object]
@@ -104,7 +104,7 @@ class CellRun:
     _answers: dict[Arm, agreement.Answer] = field(init=False, default_factory=dict)
     _ended: dict[Arm, Result] = field(init=False, default_factory=dict)
     _spent_s: dict[Arm, float] = field(init=False, default_factory=dict)
-    _paper_error: float | None = field(init=False, default=None)
+    _no_self_error: float | None = field(init=False, default=None)
 
     def results(self) -> Iterator[Result]:
         """One result per arm: those that cannot be measured as soon as that is known."""
@@ -119,7 +119,7 @@ class CellRun:
         try:
             with self._accounted("reference_s"):
                 reference = self._reference(get_definition(self.cell.workload.definition))
-                self._paper_error = self._distance_from_paper(reference)
+                self._no_self_error = self._distance_from_no_self(reference)
                 if not bool(torch.isfinite(reference.per_dimension).all()):
                     raise ReferenceNotFiniteError("the definition itself is not finite here")
         except Exception as error:  # noqa: BLE001 - no reference, no verdict: said in every row
@@ -222,13 +222,13 @@ class CellRun:
             floor_margin=logit_error(workload),
         )
 
-    def _distance_from_paper(self, reference: Reference) -> float | None:
-        """How far the definition itself is from the paper's convention on these tensors."""
-        if self.cell.workload.definition == PAPER.name:
+    def _distance_from_no_self(self, reference: Reference) -> float | None:
+        """How far the definition itself is from ``no-self`` on these tensors."""
+        if self.cell.workload.definition == NO_SELF.name:
             return None
-        paper = self._reference(PAPER)
-        difference = float((reference.loss - paper.loss).abs())
-        return difference / float(paper.loss) if paper.loss else None
+        no_self = self._reference(NO_SELF)
+        difference = float((reference.loss - no_self.loss).abs())
+        return difference / float(no_self.loss) if no_self.loss else None
 
     def _compare_references(self) -> None:
         """The fast reference stands in only after it has met the direct one on like inputs."""
@@ -372,7 +372,7 @@ class CellRun:
             elements=work.elements,
             dispatch_peak_bytes=work.dispatch_peak_bytes,
             predicted_cuda_peak_bytes=work.predicted_cuda_peak_bytes,
-            paper_error=self._paper_error,
+            no_self_error=self._no_self_error,
             time_limit_s=self.budget.time_limit_s,
             memory_limit_bytes=self.budget.memory_limit_bytes,
             spent_s=self._spent_s.get(arm),

@@ -53,7 +53,7 @@ _FIXES = {
     "device": "use names such as cpu, cuda, cuda:1, mps",
     "ranks": "use whole numbers of 1 or more",
     "pass": f"use {', '.join(PASSES)}",
-    "definition": "use torchcell or paper",
+    "definition": "use torchcell or no-self (which was called paper)",
     "seed": "use a whole number of 0 or more",
     "time_limit": "write it like 10s, 500ms or 2min",
     "sampling": "write it like 10s, 500ms or 2min",
@@ -65,7 +65,7 @@ _FIXES = {
     "threads": "use a whole number; 0 takes every core but one",
     "purpose": "say in a sentence what the suite is for",
     "grid": "write one or more [[grid]] tables",
-    "base": "use torchcell, paper or rank-n-contrast",
+    "base": "use torchcell, no-self (which was called paper) or rank-n-contrast",
     "similarity": "use cosine or negative_euclidean",
     "views": "use sum, mean, concatenate or single",
     "self_candidate": "use when_tied or never",
@@ -160,7 +160,7 @@ class OwnDefinition(_Model):
     floor.
     """
 
-    base: Literal["torchcell", "paper", "rank-n-contrast"]
+    base: Literal["torchcell", "no-self", "rank-n-contrast"]
     similarity: Similarity | None = None
     views: Views | None = None
     self_candidate: SelfCandidate | None = None
@@ -216,7 +216,7 @@ class Suite(_Model):
     name: str
     purpose: Annotated[str, Field(min_length=1)]
     implementations: Annotated[tuple[str, ...], Field(min_length=1)]
-    definition: Literal["torchcell", "paper"] = "torchcell"
+    definition: Literal["torchcell", "no-self"] = "torchcell"
     seed: Annotated[Integer, Field(ge=0)] = 0
     verify: StrictBool = False
     axes: Axes = Axes()

@@ -70,7 +70,7 @@ class SupcrBenchmark:
             dtype: of embeddings and labels, by name.
             device: where the tensors live.
             seed: of everything random in them.
-            definition: ``torchcell`` or ``paper``; what the implementation declares if ``None``,
+            definition: ``torchcell`` or ``no-self``; what the implementation declares if ``None``,
                 and ``torchcell`` where it declares nothing.
             max_peak_bytes: of live tensors above the inputs, a number or like ``"4MiB"``.
             max_launches: operations.

@@ -1,9 +1,7 @@
 """A workload, a pass over it, and the case that both make: the key that results are joined by."""
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
 Pass = Literal["forward", "training"]
@@ -50,18 +48,6 @@ class Workload:
     seed: int = 0
     definition: str = "torchcell"
     ranks: int = 1
-
-    @property
-    def key(self) -> str:
-        """A short digest of all fields, the same in every process and on every machine.
-
-        Of one process alone it is what it was before there were ranks.
-        """
-        values = asdict(self)
-        if self.ranks == 1:
-            del values["ranks"]
-        text = json.dumps(values, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
     def labelled_rows(self) -> int:

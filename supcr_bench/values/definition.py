@@ -3,12 +3,17 @@
 Sources: torchcell's ``WeightedSupCRLoss`` (the note), and Zha et al., "Rank-N-Contrast: Learning
 Continuous Representations for Regression", arXiv 2210.01189 (its first version is titled
 "Supervised Contrastive Regression").
+
+``no-self`` is the note's loss with the paper's rule for the anchor: never a candidate. Section 3 of
+the paper defines ``rank-n-contrast``: it takes both views as 2N rows and names the negative
+Euclidean distance as its similarity.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from supcr_bench.values.errors import UnknownNameError
+from supcr_bench.values.errors import UnknownNameError, UsageError
 
 Similarity = Literal["cosine", "negative_euclidean"]
 Views = Literal["sum", "mean", "concatenate", "single"]
@@ -63,8 +68,8 @@ TORCHCELL = Definition(
     call="perturbed_intact_labels",
 )
 
-PAPER = Definition(
-    name="paper",
+NO_SELF = Definition(
+    name="no-self",
     similarity="cosine",
     views="sum",
     self_candidate="never",
@@ -89,16 +94,35 @@ RANK_N_CONTRAST = Definition(
     call="features_two_views",
 )
 
-DEFINITIONS = {d.name: d for d in (TORCHCELL, PAPER, RANK_N_CONTRAST)}
+DEFINITIONS = {d.name: d for d in (TORCHCELL, NO_SELF, RANK_N_CONTRAST)}
 
 
-def get_definition(name: str) -> Definition:
-    """The shipped definition of that name.
+RENAMED = {"paper": "no-self"}
+"""Names that definitions had before, as older runs and baselines hold them."""
+
+
+def current_name(name: str) -> str:
+    """Today's name of a definition that a stored result, run or baseline names."""
+    return RENAMED.get(name, name)
+
+
+def get_definition(name: str, own: Mapping[str, Definition] | None = None) -> Definition:
+    """The definition of that name: a shipped one, or one of a suite file.
+
+    Args:
+        name: of the definition.
+        own: those of a suite file.
 
     Raises:
-        UnknownNameError: there is none.
+        UsageError: the name is an old one; says the new one.
+        UnknownNameError: there is none of that name.
     """
-    try:
-        return DEFINITIONS[name]
-    except KeyError:
-        raise UnknownNameError("definition", name, DEFINITIONS) from None
+    known = {**DEFINITIONS, **(own or {})}
+    if name in known:
+        return known[name]
+    if name in RENAMED:
+        raise UsageError(
+            f"definition {name!r} is now called {RENAMED[name]!r}: it is the note's loss with the "
+            "paper's rule for the anchor; the paper's own loss is 'rank-n-contrast'"
+        )
+    raise UnknownNameError("definition", name, known)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from supcr_bench.values.case import Case, Workload
+from supcr_bench.values.definition import current_name
 
 Key = tuple[str, Case]
 """An implementation's name and the case: what results are joined by."""
@@ -90,8 +91,8 @@ class Result:
         predicted_cuda_peak_bytes: the same with each storage in blocks of 512 bytes, as PyTorch's
             CUDA allocator gives them out. A prediction of what ``peak_bytes`` is on CUDA, on
             whatever device it was made; never a measurement.
-        paper_error: relative distance of the definition's own value from that of the ``paper``
-            convention on the same tensors; ``None`` where that is the definition.
+        no_self_error: relative distance of the definition's own value from that of ``no-self`` on
+            the same tensors; ``None`` where that is the definition.
         predicted_s: seconds per call that the forecast gave, for a skipped case.
         time_limit_s: the limit in force.
         memory_limit_bytes: the limit in force, ``None`` for none.
@@ -130,7 +131,7 @@ class Result:
     elements: int | None = None
     dispatch_peak_bytes: int | None = None
     predicted_cuda_peak_bytes: int | None = None
-    paper_error: float | None = None
+    no_self_error: float | None = None
     predicted_s: float | None = None
     time_limit_s: float | None = None
     memory_limit_bytes: int | None = None
@@ -167,9 +168,15 @@ class Result:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """The result from what :meth:`to_mapping` gave, by way of JSON or not."""
+        """The result from what :meth:`to_mapping` gave, by way of JSON or not.
+
+        The names that older runs use are read too.
+        """
+        if "paper_error" in values:
+            values = {**values, "no_self_error": values["paper_error"]}
         case = Case(
-            **{f.name: values[f.name] for f in fields(Workload)},
+            **{f.name: values[f.name] for f in fields(Workload)}
+            | {"definition": current_name(values["definition"])},
             pass_=values["pass"],
         )
         own = {

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any
 
 from supcr_bench.subjects.registry import load, locate
-from supcr_bench.values.definition import PAPER, Definition, get_definition
+from supcr_bench.values.definition import NO_SELF, Definition, get_definition
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.verification.outcome import Diagnosis, Outcome, Verdict
 from supcr_bench.verification.run_checks import all_checks
@@ -92,7 +92,7 @@ def verify(
     Args:
         implementation: a class or factory, an :class:`Implementation`, or what the command line
             takes: a registered name, ``module:attribute`` or ``file.py:attribute``.
-        definition: ``torchcell``, ``paper``, ``rank-n-contrast``, a definition of your own, or
+        definition: ``torchcell``, ``no-self``, ``rank-n-contrast``, a definition of your own, or
             ``auto`` to find out what its numbers follow, which is what a class of your own gets.
         strict: whether findings on robustness fail it.
         seed: of the random cases.
@@ -118,8 +118,8 @@ def verify(
         with _alarm(CHECK_LIMIT_S):
             verifier = make_verifier(implementation, definition, declares=declares, seed=seed)
     except CheckTimeoutError:
-        # It does not answer at all, so what it follows is not known, and the paper serves.
-        verifier = Verifier.unprobed(implementation.name, implementation.factory, PAPER, seed)
+        # It does not answer at all, so what it follows is not known, and `no-self` serves.
+        verifier = Verifier.unprobed(implementation.name, implementation.factory, NO_SELF, seed)
     outcomes: list[Outcome] = []
     diagnosis: Diagnosis | None = None
     began = time.monotonic()

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from supcr_bench.values.definition import PAPER, Call, Definition, Views
+from supcr_bench.values.definition import NO_SELF, Call, Definition, Views
 from supcr_bench.verification.bench import Bench
 from supcr_bench.verification.candidate import Candidate, find_knobs
 from supcr_bench.verification.diagnosis import Probe, ask_all, fits, reproduces
@@ -37,7 +37,7 @@ class Recognised:
     Attributes:
         candidate: with its call.
         definition: to verify against.
-        line: what was found, and where it departs from ``paper``.
+        line: what was found, and where it departs from ``no-self``.
     """
 
     candidate: Candidate
@@ -67,7 +67,7 @@ def combinations(call: Call) -> Iterator[Definition]:
             nan_labels="drop_row_per_dimension",
             empty_dimension=empty,  # type: ignore[arg-type]
             eps=eps,
-            temperature=PAPER.temperature,
+            temperature=NO_SELF.temperature,
             call=call,
         )
 
@@ -77,15 +77,15 @@ def recognise(
 ) -> Recognised:
     """Find the call and the choices that an implementation follows.
 
-    Its default temperature is taken to be the paper's if it takes one; else it is looked for among
-    the usual defaults.
+    Its default temperature is taken to be that of ``no-self`` if it takes one; otherwise it is
+    looked for among the usual defaults.
     """
     knobs = find_knobs(factory)
-    temperatures = [PAPER.temperature] if knobs.temperature else [0.1, 2.0, 0.07, 0.5, 1.0, 0.05]
+    temperatures = [NO_SELF.temperature] if knobs.temperature else [0.1, 2.0, 0.07, 0.5, 1.0, 0.05]
     answering: list[tuple[Bench, list[Probe]]] = []
     for call, flat, tau in itertools.product(CALLS, (False, True), temperatures):
         candidate = Candidate(name, factory, call, EPS, knobs, flat, tuple(tags))
-        bench = Bench(candidate, replace(PAPER, call=call, temperature=tau), seed)
+        bench = Bench(candidate, replace(NO_SELF, call=call, temperature=tau), seed)
         asked = _probes(bench)
         if not asked:
             continue
@@ -106,14 +106,14 @@ def recognise(
     bench = (
         answering[0][0]
         if answering
-        else Bench(Candidate(name, factory, CALLS[0], EPS, knobs, tags=tuple(tags)), PAPER, seed)
+        else Bench(Candidate(name, factory, CALLS[0], EPS, knobs, tags=tuple(tags)), NO_SELF, seed)
     )
     line = (
-        "its numbers follow no combination of the family's choices; held against `paper`"
+        "its numbers follow no combination of the family's choices; held against `no-self`"
         if answering
-        else "no call of the family gives a loss; held against `paper`"
+        else "no call of the family gives a loss; held against `no-self`"
     )
-    definition = replace(PAPER, call=bench.candidate.call, views=_views_of(bench.candidate.call))
+    definition = replace(NO_SELF, call=bench.candidate.call, views=_views_of(bench.candidate.call))
     return Recognised(bench.candidate, definition, line)
 
 
@@ -158,16 +158,16 @@ def _settle(bench: Bench, definition: Definition) -> Recognised:
         "features_two_views": "(features [N,2,d], labels)",
         "features_single_view": "(features [N,d], labels)",
     }
-    formula, paper = Formula.of(definition), Formula.of(PAPER)
+    formula, no_self = Formula.of(definition), Formula.of(NO_SELF)
     line = f"called as {calls[bench.candidate.call]}; " + ", ".join(_choices(formula))
-    departures = formula.differences(paper)
+    departures = formula.differences(no_self)
     default = _default_temperature(bench, definition)
-    if default is not None and default != PAPER.temperature:
-        departures.append(f"its default temperature is {default:g}, not {PAPER.temperature:g}")
+    if default is not None and default != NO_SELF.temperature:
+        departures.append(f"its default temperature is {default:g}, not {NO_SELF.temperature:g}")
     if departures:
-        line += f"; departs from `paper`: {', '.join(departures)}"
+        line += f"; departs from `no-self`: {', '.join(departures)}"
     else:
-        line += "; as in `paper`"
+        line += "; as in `no-self`"
     bench.definition = definition
     return Recognised(bench.candidate, definition, line)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from supcr_bench.values.definition import current_name
 from supcr_bench.verification.outcome import GROUPS, Diagnosis, Outcome, Verdict
 from supcr_bench.verification.present import as_html, as_text, diagnosis_lines
 
@@ -95,7 +96,7 @@ class Verification:
         diagnosis = values["diagnosis"]
         return cls(
             implementation=values["implementation"],
-            definition=values["definition"],
+            definition=current_name(values["definition"]),
             recognised=values["recognised"],
             strict=values["strict"],
             seed=values["seed"],

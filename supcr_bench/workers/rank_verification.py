@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, replace
 
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.values.definition import DEFINITIONS, PAPER, Definition, get_definition
+from supcr_bench.values.definition import DEFINITIONS, NO_SELF, Definition, get_definition
 from supcr_bench.verification.candidate import Knobs
 from supcr_bench.verification.outcome import (
     Diagnosis,
@@ -185,8 +185,8 @@ class RankVerification:
             if follows(self._probes(terms)):
                 self._recognised = f"its numbers follow {definition.name}"
                 return definition
-        self._recognised = "its numbers follow no shipped definition; held against `paper`"
-        return PAPER
+        self._recognised = "its numbers follow no shipped definition; held against `no-self`"
+        return NO_SELF
 
     def _ask(self, question: RankQuestion) -> list[list[RankAnswer]]:
         """Each step's answers of all ranks; a question is put once."""

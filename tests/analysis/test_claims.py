@@ -24,7 +24,7 @@ def series(name: str, sizes: list[int], seconds: Law, work: Law, size_bytes: Law
                 size_bytes,
                 pass_=pass_,
                 elements=round(work(n)),
-                paper_error=0.0,
+                no_self_error=0.0,
                 value_difference=dict.fromkeys(others, 1e-7),
             )
     return found
@@ -102,7 +102,7 @@ def test_agreement_and_the_formula_are_told_apart_on_ties() -> None:
             pass_=pass_,
             case={"labels": "tied"},
             value_difference={"rowsort": 0.0},
-            paper_error=0.45,
+            no_self_error=0.45,
         )
         for pass_ in PASSES
     ]
@@ -110,7 +110,7 @@ def test_agreement_and_the_formula_are_told_apart_on_ties() -> None:
     assert found["All three give the same result, up to rounding."][0] is Holds.YES
     verdict, evidence = found["The loopy version is the formula."]
     assert verdict is Holds.CONDITION
-    assert "45% from the paper's" in evidence
+    assert "45% from `no-self`" in evidence
 
 
 def test_a_wrong_result_is_seen_in_both_claims_of_agreement() -> None:

@@ -326,7 +326,7 @@ def test_what_only_one_run_has_is_a_row() -> None:
 
 
 def test_another_seed_or_definition_is_another_case() -> None:
-    for case in ({"seed": 1}, {"definition": "paper"}):
+    for case in ({"seed": 1}, {"definition": "no-self"}):
         found = compare_results([make_result()], [make_result(case=case)])
         assert not found.joined
         assert len(found.rows) == 2

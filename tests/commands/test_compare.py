@@ -149,7 +149,7 @@ def test_runs_without_a_case_in_common_say_what_sets_them_apart() -> None:
         return [replace(r, case=replace(r.case, **fields)) for r in RESULTS]
 
     write("one", RESULTS)
-    write("two", with_case(seed=1, definition="paper"))
+    write("two", with_case(seed=1, definition="no-self"))
     with pytest.raises(UsageError, match="no case in common: seed 0 and 1; definition torchcell"):
         compare()
     write("one-more", RESULTS[:1])

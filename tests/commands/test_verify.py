@@ -20,8 +20,8 @@ import torch
 from torch import nn
 
 
-class Paper(nn.Module):
-    """Written by a person, from the paper."""
+class Own(nn.Module):
+    """Written by a person, with the rule of the paper."""
 
     def __init__(self, tau=0.1):
         super().__init__()
@@ -72,7 +72,7 @@ class Official(nn.Module):
 '''
 
 
-def test_the_notes_are_right_by_their_definition_and_not_by_the_papers(
+def test_the_notes_are_right_by_their_definition_and_not_by_no_self(
     cli: Cli, workplace: Path
 ) -> None:
     done = cli("verify", "broadcast", "rowsort", "--json", "found.json")
@@ -88,18 +88,18 @@ def test_the_notes_are_right_by_their_definition_and_not_by_the_papers(
     assert strict.returncode == 1
     assert "low temperature: the loss is nan" in strict.stdout
 
-    paper = cli("verify", "broadcast", "--definition", "paper")
-    assert paper.returncode == 1
-    assert "Most likely: the anchor itself among the candidates" in paper.stdout
-    assert "labels = torch.tensor(" in paper.stdout
+    no_self = cli("verify", "broadcast", "--definition", "no-self")
+    assert no_self.returncode == 1
+    assert "Most likely: the anchor itself among the candidates" in no_self.stdout
+    assert "labels = torch.tensor(" in no_self.stdout
 
 
 def test_a_persons_own_file_is_verified_with_no_preparation(cli: Cli, workplace: Path) -> None:
     (workplace / "own.py").write_text(OWN)
-    done = cli("verify", "own.py:Paper")
+    done = cli("verify", "own.py:Own")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Recognised: called as (perturbed, intact, labels)" in done.stdout
-    assert "as in `paper`" in done.stdout
+    assert "as in `no-self`" in done.stdout
     assert "left out" in done.stdout or "weights: not applicable" in done.stdout
 
     official = cli("verify", "own.py:Official", "--definition", "rank-n-contrast")
@@ -109,9 +109,9 @@ def test_a_persons_own_file_is_verified_with_no_preparation(cli: Cli, workplace:
 def test_a_definition_of_ones_own_comes_from_a_suite_file(cli: Cli, workplace: Path) -> None:
     (workplace / "own.py").write_text(OWN)
     with (workplace / "tiny.toml").open("a") as file:
-        file.write('\n[definitions.averaged]\nbase = "paper"\nviews = "mean"\n')
+        file.write('\n[definitions.averaged]\nbase = "no-self"\nviews = "mean"\n')
     arguments = ["--definition", "averaged", "--suite", "tiny.toml"]
-    done = cli("verify", "own.py:Paper", *arguments)
+    done = cli("verify", "own.py:Own", *arguments)
     assert done.returncode == 1
     assert "Most likely: the views' losses summed." in done.stdout
 
@@ -137,7 +137,8 @@ def test_over_ranks_those_made_for_it_are_verified_and_a_fault_is_named(
     [
         (["--ranks", "1"], "greater than or equal to 2"),
         (["lopy"], "did you mean 'loopy'?"),
-        (["loopy", "--definition", "papr"], "did you mean 'paper'?"),
+        (["loopy", "--definition", "no-slf"], "did you mean 'no-self'?"),
+        (["loopy", "--definition", "paper"], "'paper' is now called 'no-self'"),
         (["loopy", "--definition", "mine", "--suite", "nowhere.toml"], "no suite file"),
     ],
 )

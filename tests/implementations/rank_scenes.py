@@ -87,7 +87,7 @@ class Scene:
 
 class Settings(Scene):
     def play(self, first: Tensor, second: Tensor, labels: Tensor) -> None:
-        as_scan(first, second, labels, definition="paper")
+        as_scan(first, second, labels, definition="no-self")
         as_scan(first, second, labels, temperature=0.005, rtol=1e-4)
         as_scan(first, second, labels, weights=torch.arange(1.0, 1 + labels.shape[1]), eps=0.01)
         as_scan(first, second, labels, averaged=False)
@@ -131,7 +131,7 @@ class Disagreeing(Scene):
         with refused("same temperature"):
             DistributedSupCR(temperature=0.1 + 0.1 * other)(first, second, labels)
         with refused("same definition"):
-            DistributedSupCR(definition="paper" if other else "torchcell", eps=0)(
+            DistributedSupCR(definition="no-self" if other else "torchcell", eps=0)(
                 first, second, labels
             )
         with refused("labels must be" if other else "do not fit together"):

@@ -36,7 +36,7 @@ class Subject:
         return f"{self.name} {self.definition}"
 
     def factory(self, **arguments: Any) -> Callable[..., Any]:
-        if self.definition == "paper":
+        if self.definition == "no-self":
             arguments["definition"] = self.definition
         module: Callable[..., Any] = implementation(self.name).factory(**arguments)
         return module
@@ -52,8 +52,8 @@ def with_marks(*subjects: Subject) -> list[Any]:
 BATCHED = Subject("batched", "torchcell")
 SCAN = Subject("scan", "torchcell")
 TILED = Subject("tiled", "torchcell")
-OF_PAPER = (Subject("scan", "paper"), Subject("tiled", "paper"))
-EACH = pytest.mark.parametrize("subject", with_marks(BATCHED, SCAN, TILED, *OF_PAPER))
+OF_NO_SELF = (Subject("scan", "no-self"), Subject("tiled", "no-self"))
+EACH = pytest.mark.parametrize("subject", with_marks(BATCHED, SCAN, TILED, *OF_NO_SELF))
 DIRECT = pytest.mark.parametrize("subject", with_marks(SCAN, TILED))
 
 

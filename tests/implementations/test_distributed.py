@@ -8,7 +8,7 @@ import torch
 from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.subjects.registry import Subject, locate
 from supcr_bench.values.case import Workload
-from supcr_bench.values.definition import PAPER, TORCHCELL, Definition
+from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
 from supcr_bench.verification.ranks.checks import random_questions
 from supcr_bench.workers.rank_group import RankGroup
 from tests.examples import implementation
@@ -70,7 +70,7 @@ def test_in_the_ranks(pair: RankGroup, scene: type, rows: tuple[int, ...]) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("definition", [TORCHCELL, PAPER], ids=lambda d: d.name)
+@pytest.mark.parametrize("definition", [TORCHCELL, NO_SELF], ids=lambda d: d.name)
 def test_over_two_ranks_fifty_random_batches_are_those_of_one_process(
     pair: RankGroup, definition: Definition
 ) -> None:
@@ -84,7 +84,7 @@ def test_over_two_ranks_fifty_random_batches_are_those_of_one_process(
 @pytest.mark.slow
 def test_over_four_ranks_fifty_random_batches_are_those_of_one_process() -> None:
     with RankGroup(4, LIMIT_S) as group:
-        for definition in (TORCHCELL, PAPER):
+        for definition in (TORCHCELL, NO_SELF):
             questions = random_questions(terms(4, definition), 50)
             trials = judged(group, SUBJECT, questions)
             assert [t.finding for t in trials if t.failed] == []

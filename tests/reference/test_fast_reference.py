@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.reference.reference import DIRECT_UP_TO, Method, Reference, compute_reference
 from supcr_bench.values.case import Workload
-from supcr_bench.values.definition import PAPER, RANK_N_CONTRAST, TORCHCELL, Definition
+from supcr_bench.values.definition import NO_SELF, RANK_N_CONTRAST, TORCHCELL, Definition
 
 CLOSE = 1e-10
 """Both ways work in float64 and differ in the order of their sums only."""
 NOTHING = 1e-11
 """A gradient that is 0 but for rounding, as of cosines between vectors of one element."""
-FLOORED_PAPER = replace(PAPER, name="paper with a floor", eps=1e-7)
+FLOORED_NO_SELF = replace(NO_SELF, name="no-self with a floor", eps=1e-7)
 UNFLOORED = replace(TORCHCELL, name="torchcell without a floor", eps=None)
-FAMILY = (TORCHCELL, PAPER, FLOORED_PAPER, UNFLOORED)
+FAMILY = (TORCHCELL, NO_SELF, FLOORED_NO_SELF, UNFLOORED)
 
 
 def both(
@@ -103,7 +103,7 @@ def test_they_agree_on_few_valid_rows(definition: Definition, valid: int) -> Non
 def test_they_agree_on_more_anchors_than_a_block_holds() -> None:
     batch = make_batch(Workload(batch_size=300, labels="tied", nan_density=0.05, embedding_size=8))
     views = (batch.perturbed, batch.intact)
-    assert_same(*both(PAPER, views, batch.labels, 0.1))
+    assert_same(*both(NO_SELF, views, batch.labels, 0.1))
 
 
 def test_the_method_follows_from_the_batch_size() -> None:

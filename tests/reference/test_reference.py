@@ -10,7 +10,7 @@ from torch import Tensor
 from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.reference.reference import Method, Reference, compute_reference
 from supcr_bench.values.case import Workload
-from supcr_bench.values.definition import PAPER, RANK_N_CONTRAST, TORCHCELL, Definition
+from supcr_bench.values.definition import NO_SELF, RANK_N_CONTRAST, TORCHCELL, Definition
 from tests.examples import (
     NAN,
     NOTE_LABELS,
@@ -21,7 +21,7 @@ from tests.examples import (
     prints_as,
 )
 
-BOTH_RULES = pytest.mark.parametrize("definition", [TORCHCELL, PAPER], ids=lambda d: d.name)
+BOTH_RULES = pytest.mark.parametrize("definition", [TORCHCELL, NO_SELF], ids=lambda d: d.name)
 BOTH_METHODS = pytest.mark.parametrize("method", ["direct", "fast"])
 EXAMPLES = settings(deadline=None, derandomize=True, max_examples=25)
 SINGLE_VIEW = replace(TORCHCELL, name="single view", views="single", call="features_single_view")
@@ -70,7 +70,7 @@ def test_the_published_output_is_reproduced(
     st.integers(0, 1000),
     st.integers(-64, 64),
     st.sampled_from([0.25, 1.0, 2.0, -1.0, -4.0]),
-    st.sampled_from([TORCHCELL, PAPER]),
+    st.sampled_from([TORCHCELL, NO_SELF]),
 )
 @EXAMPLES
 def test_shifting_scaling_and_flipping_dyadic_labels_changes_nothing(
@@ -85,7 +85,7 @@ def test_shifting_scaling_and_flipping_dyadic_labels_changes_nothing(
     assert all(map(torch.equal, plain.gradients, moved.gradients))
 
 
-@given(st.integers(0, 1000), st.sampled_from([TORCHCELL, PAPER, RANK_N_CONTRAST]))
+@given(st.integers(0, 1000), st.sampled_from([TORCHCELL, NO_SELF, RANK_N_CONTRAST]))
 @EXAMPLES
 def test_permuting_rows_permutes_the_gradient(seed: int, definition: Definition) -> None:
     one, two = views(10, seed=seed)
@@ -213,7 +213,7 @@ def test_the_sum_of_views_is_the_sum_of_single_views(method: Method) -> None:
 
 @pytest.mark.parametrize(
     ("definition", "count"),
-    [(TORCHCELL, 1), (TORCHCELL, 3), (PAPER, 1), (RANK_N_CONTRAST, 1), (SINGLE_VIEW, 2)],
+    [(TORCHCELL, 1), (TORCHCELL, 3), (NO_SELF, 1), (RANK_N_CONTRAST, 1), (SINGLE_VIEW, 2)],
     ids=lambda x: getattr(x, "name", x),
 )
 def test_a_wrong_number_of_views_is_refused(definition: Definition, count: int) -> None:
@@ -231,7 +231,7 @@ def test_two_rows_without_ties_give_exactly_zero(definition: Definition, method:
 
 def test_two_tied_rows_differ_between_the_rules() -> None:
     embeddings, labels = views(2), torch.tensor([1.0, 1.0])
-    assert float(reference(PAPER, embeddings, labels).loss) == 0
+    assert float(reference(NO_SELF, embeddings, labels).loss) == 0
     assert float(reference(TORCHCELL, embeddings, labels).loss) > 0
 
 
@@ -283,12 +283,12 @@ def test_a_tie_on_paper_is_none_in_float32() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_rounding_labels_to_integers_parts_paper_from_torchcell(seed: int) -> None:
+def test_rounding_labels_to_integers_parts_no_self_from_torchcell(seed: int) -> None:
     batch = make_batch(Workload(batch_size=24, seed=seed))
     embeddings = (batch.perturbed, batch.intact)
 
     def losses(labels: Tensor) -> tuple[float, float]:
-        one, other = (float(reference(d, embeddings, labels).loss) for d in (TORCHCELL, PAPER))
+        one, other = (float(reference(d, embeddings, labels).loss) for d in (TORCHCELL, NO_SELF))
         return one, other
 
     with_self, without = losses(batch.labels.round())
@@ -319,7 +319,7 @@ def test_pairs_within_the_margin_of_the_floor_are_counted() -> None:
 
 
 def test_without_a_floor_no_pair_is_near_it() -> None:
-    assert reference(PAPER, views(6), torch.arange(6.0), floor_margin=1e9).near_floor == (0,)
+    assert reference(NO_SELF, views(6), torch.arange(6.0), floor_margin=1e9).near_floor == (0,)
 
 
 def test_labels_without_a_second_axis_are_one_dimension() -> None:
@@ -363,4 +363,4 @@ def test_the_spread_of_similarities_and_the_closest_rows_are_noted() -> None:
     two = torch.tensor([[0.0, 1.0], [3.0, 5.0], [6.0, 8.0]], dtype=torch.float64)
     distances = reference(RANK_N_CONTRAST, (one, two), labels)
     assert (distances.spread, distances.closest) == (10.0, 1.0)
-    assert reference(PAPER, views(6), torch.arange(6.0)).spread == pytest.approx(1.0)
+    assert reference(NO_SELF, views(6), torch.arange(6.0)).spread == pytest.approx(1.0)

@@ -16,7 +16,7 @@ from supcr_bench.reference.tolerance import (
     value_tolerance,
 )
 from supcr_bench.values.case import UNIT_ROUNDOFF, Workload
-from supcr_bench.values.definition import PAPER, TORCHCELL
+from supcr_bench.values.definition import NO_SELF, TORCHCELL
 from tests.examples import build
 
 TEMPERATURES = (1.0, 0.1)
@@ -178,6 +178,6 @@ def test_each_pair_near_the_floor_widens_the_gradient_tolerance_alike() -> None:
 def test_one_view_has_half_the_terms_of_two() -> None:
     workload = Workload(batch_size=8)
     reference = replace(reference_of(workload), per_dimension=torch.zeros(1, dtype=torch.float64))
-    two = value_tolerance(workload, PAPER, reference)
-    one = value_tolerance(workload, replace(PAPER, views="mean"), reference)
+    two = value_tolerance(workload, NO_SELF, reference)
+    one = value_tolerance(workload, replace(NO_SELF, views="mean"), reference)
     torch.testing.assert_close(two, one * 2)

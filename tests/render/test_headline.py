@@ -22,7 +22,7 @@ def test_says_who_agrees_and_who_is_fastest_where() -> None:
 def test_a_wrong_one_is_counted_and_never_the_fastest() -> None:
     results = make_series("broadcast", [64], lambda n: 1.0)
     results += [make_result("mine", times=[1e-6] * 6, status=Status.WRONG, reason="off")]
-    sentences = headline(find(results, {}, "paper"))
+    sentences = headline(find(results, {}, "no-self"))
     assert "mine is wrong in 1 of 1 cases" in sentences[0]
     assert "broadcast at N=64" in sentences[1]
 
@@ -41,7 +41,7 @@ def test_counts_what_was_not_measured() -> None:
 def test_one_that_is_wrong_on_ties_is_never_the_fastest() -> None:
     results = make_series("slow", [64], lambda n: 1.0) + make_series("quick", [64], lambda n: 1e-6)
     tied = make_result("quick", case={"labels": "tied"}, status=Status.WRONG, reason="off")
-    sentences = headline(find([*results, tied], {}, "paper"))
+    sentences = headline(find([*results, tied], {}, "no-self"))
     assert any("slow at N=64" in s for s in sentences)
     assert not any("quick at N=64" in s for s in sentences)
 
@@ -49,7 +49,7 @@ def test_one_that_is_wrong_on_ties_is_never_the_fastest() -> None:
 def test_each_device_has_its_fastest_and_verification_its_word() -> None:
     results = make_series("a", [64], lambda n: 1.0)
     results += make_series("b", [64], lambda n: 1.0, case={"device": "cuda"})
-    sentences = headline(find(results, {}, "paper"), ["a is not right."])
+    sentences = headline(find(results, {}, "no-self"), ["a is not right."])
     assert sentences[1] == "Verified: a is not right."
     assert [s.split("): ")[1] for s in sentences[2:4]] == ["a at N=64.", "b at N=64."]
 

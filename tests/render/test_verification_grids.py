@@ -24,10 +24,10 @@ def test_several_at_a_glance_count_what_passes_of_what_applies() -> None:
         [
             make_verification("fine", NOT_ROBUST),
             make_verification("off", OFF, NOT_ROBUST),
-            make_verification("late", LATE, definition="paper"),
+            make_verification("late", LATE, definition="no-self"),
         ]
     )
-    assert grid.title == "Verification by the definition (torchcell, paper)"
+    assert grid.title == "Verification by the definition (torchcell, no-self)"
     assert grid.rows == (
         ("fine", "right", "1 of 1", "-", "0 of 1", "-"),
         ("off", "not right", "1 of 2", "-", "0 of 1", "-"),

@@ -177,7 +177,11 @@ def test_the_pass_axis_is_called_pass(file: Path) -> None:
         ("grid = 3\n", "grid", "3 is not valid; write one or more [[grid]] tables"),
         ("seed = -1\n", "seed", "-1 is not valid; use a whole number of 0 or more"),
         ("axes = 3\n", "axes", "3 is not valid"),
-        ('definition = "papr"\n', "definition", "'papr' is not valid; use torchcell or paper"),
+        (
+            'definition = "no-slf"\n',
+            "definition",
+            "'no-slf' is not valid; use torchcell or no-self",
+        ),
         ('[budget]\ntime_limit = "soon"\n', "budget.time_limit", "write it like 10s"),
         ("[budget]\ntime_limit = 0\n", "budget.time_limit", "write it like 10s"),
         ("[budget]\ntime_limit = true\n", "budget.time_limit", "write it like 10s"),

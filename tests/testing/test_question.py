@@ -18,7 +18,7 @@ def test_axes_that_are_left_out_have_their_usual_value() -> None:
     assert case(dims=2, nan_density=0.2, **{"pass": "forward"}) == Case(
         batch_size=64, dims=2, nan_density=0.2, pass_="forward"
     )
-    assert case(definition="paper", seed=3).seed == 3
+    assert case(definition="no-self", seed=3).seed == 3
 
 
 @pytest.mark.parametrize(
@@ -33,10 +33,10 @@ def test_axes_that_are_left_out_have_their_usual_value() -> None:
         ({"dims": [1]}, "dims: one value a test"),
         ({"seed": -1}, "seed: -1 is not valid"),
         ({"seed": True}, "seed: True is not valid"),
-        ({"definition": "papr"}, "did you mean 'paper'?; known: torchcell, paper"),
+        ({"definition": "no-slf"}, "did you mean 'no-self'?; known: torchcell, no-self"),
         (
             {"definition": "rank-n-contrast"},
-            "is held against torchcell or paper, not rank-n-contrast",
+            "is held against torchcell or no-self, not rank-n-contrast",
         ),
     ],
 )

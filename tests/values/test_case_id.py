@@ -17,7 +17,7 @@ OTHERS: dict[str, Any] = {
     "labels": "tied",
     "device": "cuda:1",
     "seed": 3,
-    "definition": "paper",
+    "definition": "no-self",
     "pass_": "forward",
 }
 
@@ -28,7 +28,7 @@ def test_an_id_names_what_is_not_usual() -> None:
         "training-N64-D2-file-0123abcd-tau1"
     )
     assert case_id(replace(CASE, **OTHERS)) == (
-        "forward-N128-D3-nan0.25-tied-d32-float16-tau0.05-cuda-1-paper-seed3"
+        "forward-N128-D3-nan0.25-tied-d32-float16-tau0.05-cuda-1-no-self-seed3"
     )
 
 

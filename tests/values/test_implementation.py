@@ -24,10 +24,10 @@ def test_an_implementation_claims_nothing_unless_it_says_so() -> None:
 
 def test_under_a_definition_that_it_computes_too_the_factory_is_told() -> None:
     plain = Implementation(name="a", title="A", source="here", factory=dict)
-    assert plain.under("paper") is plain
-    several = replace(plain, definitions=("torchcell", "paper"))
+    assert plain.under("no-self") is plain
+    several = replace(plain, definitions=("torchcell", "no-self"))
     assert several.under("torchcell") is several
     assert several.under("rank-n-contrast") is several
-    other = several.under("paper")
-    assert other.definition == "paper"
-    assert other.factory(eps=0) == {"definition": "paper", "eps": 0}
+    other = several.under("no-self")
+    assert other.definition == "no-self"
+    assert other.factory(eps=0) == {"definition": "no-self", "eps": 0}

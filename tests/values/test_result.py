@@ -115,3 +115,16 @@ def test_the_peak_of_what_ranks_share_is_no_count() -> None:
     )
     assert alone.counted_peak_bytes == 5
     assert replace(alone, case=Case(batch_size=8, ranks=2)).counted_peak_bytes is None
+
+
+def test_a_result_of_an_older_run_is_read_by_the_names_of_its_time() -> None:
+    stored = Result(
+        implementation="a",
+        case=Case(batch_size=8, definition="no-self"),
+        status=Status.MEASURED,
+        no_self_error=0.25,
+    )
+    older = stored.to_mapping()
+    older["paper_error"] = older.pop("no_self_error")
+    older["definition"] = "paper"
+    assert Result.from_mapping(older) == stored

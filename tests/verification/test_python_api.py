@@ -6,24 +6,24 @@ import pytest
 from torch import Tensor
 
 import supcr_bench
-from supcr_bench.values.definition import PAPER
+from supcr_bench.values.definition import NO_SELF
 from supcr_bench.values.errors import UnknownNameError
 from supcr_bench.verification import python_api
-from supcr_bench.verification.bugs.right import RightPaper, RightSupCR
+from supcr_bench.verification.bugs.right import RightNoSelf, RightSupCR
 from supcr_bench.verification.run_checks import all_checks
 
 
 def test_a_right_class_is_true_and_says_what_it_follows() -> None:
-    found = supcr_bench.verify(RightPaper)
+    found = supcr_bench.verify(RightNoSelf)
     assert found
     assert found.passed
-    assert "as in `paper`" in str(found.recognised)
-    assert "RightPaper is right by the definition" in str(found)
+    assert "as in `no-self`" in str(found.recognised)
+    assert "RightNoSelf is right by the definition" in str(found)
     assert "random cases" in str(found)
 
 
 def test_a_wrong_one_is_false_and_prints_why() -> None:
-    found = supcr_bench.verify(RightSupCR, "paper")
+    found = supcr_bench.verify(RightSupCR, "no-self")
     assert not found
     assert "ties" in {o.check for o in found.failures}
     assert "Most likely: the anchor itself among the candidates" in str(found)
@@ -44,9 +44,9 @@ def test_a_registered_name_is_held_against_what_it_declares() -> None:
 
 
 def test_a_definition_may_be_given_as_a_value() -> None:
-    assert supcr_bench.verify(RightPaper, PAPER).definition == "paper"
-    with pytest.raises(UnknownNameError, match="did you mean 'paper'"):
-        supcr_bench.verify(RightPaper, "papr")
+    assert supcr_bench.verify(RightNoSelf, NO_SELF).definition == "no-self"
+    with pytest.raises(UnknownNameError, match="did you mean 'no-self'"):
+        supcr_bench.verify(RightNoSelf, "no-slf")
 
 
 def test_a_check_that_hangs_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,6 +58,6 @@ def test_a_check_that_hangs_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> N
     (two_rows,) = (check for check in all_checks() if check.name == "two rows")
     monkeypatch.setattr(python_api, "CHECK_LIMIT_S", 1)
     monkeypatch.setattr(python_api, "all_checks", lambda: [two_rows])
-    found = supcr_bench.verify(Hangs, "paper")
+    found = supcr_bench.verify(Hangs, "no-self")
     assert not found
     assert "took over 1 s" in str(found.outcomes[0].finding)

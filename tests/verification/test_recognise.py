@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from supcr_bench.values.definition import PAPER, RANK_N_CONTRAST, TORCHCELL
+from supcr_bench.values.definition import NO_SELF, RANK_N_CONTRAST, TORCHCELL
 from supcr_bench.verification.bugs import right
 from supcr_bench.verification.bugs.catalogue import BUGS
 from supcr_bench.verification.formula import Formula
@@ -17,7 +17,7 @@ from supcr_bench.verification.recognise import recognise
     ("factory", "definition", "words"),
     [
         (right.RightSupCR, TORCHCELL, "denominator clamped at eps"),
-        (right.RightPaper, PAPER, "as in `paper`"),
+        (right.RightNoSelf, NO_SELF, "as in `no-self`"),
         (right.RightRankNContrast, RANK_N_CONTRAST, "called as (features [N,2,d], labels)"),
     ],
 )
@@ -34,7 +34,7 @@ def test_a_single_view_and_concatenated_views_are_recognised() -> None:
     joined = recognise("mine", right.RightConcatenated)
     assert joined.definition.views == "concatenate"
     assert joined.definition.label_distance == "l1"
-    assert "departs from `paper`: " in joined.line
+    assert "departs from `no-self`: " in joined.line
 
 
 @pytest.mark.parametrize("name", ["divided-by-rows-squared", "weights-ignored"])
@@ -48,7 +48,7 @@ def test_right_values_with_wrong_gradients_are_recognised_by_the_values() -> Non
     assert Formula.of(recognise("mine", bug.factory).definition) == Formula.of(TORCHCELL)
 
 
-def test_what_follows_nothing_is_held_against_the_paper_and_says_so() -> None:
+def test_what_follows_nothing_is_held_against_no_self_and_says_so() -> None:
     class Other:
         def __call__(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Tensor:
             return (perturbed - intact).pow(2).sum()

@@ -104,7 +104,7 @@ def test_every_check_but_that_of_a_claim_nobody_makes_catches_some_bug() -> None
     assert missed == []
 
 
-def test_the_notes_implementation_is_right_by_its_definition_and_not_by_the_papers() -> None:
+def test_the_notes_implementation_is_right_by_its_definition_and_not_by_no_self() -> None:
     found = load(locate("broadcast"))
     verifier = Verifier.for_definition("broadcast", found.factory, get_definition("torchcell"))
     outcomes = {o.check: o for o in (verifier.run(check) for check in all_checks())}
@@ -115,10 +115,10 @@ def test_the_notes_implementation_is_right_by_its_definition_and_not_by_the_pape
         "low temperature",
         "non-finite inputs",
     }
-    paper = Verifier.for_definition("broadcast", found.factory, get_definition("paper"))
+    no_self = Verifier.for_definition("broadcast", found.factory, get_definition("no-self"))
     ties = next(check for check in all_checks() if check.name == "ties")
-    outcome = paper.run(ties)
-    diagnosis = paper.diagnose([outcome])
+    outcome = no_self.run(ties)
+    diagnosis = no_self.diagnose([outcome])
     assert outcome.verdict is Verdict.FAIL
     assert diagnosis is not None
     assert diagnosis.causes == (

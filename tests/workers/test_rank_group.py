@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from supcr_bench.subjects.registry import Subject, locate
-from supcr_bench.values.definition import PAPER
+from supcr_bench.values.definition import NO_SELF
 from supcr_bench.values.errors import WorkerError
 from supcr_bench.workers import rank_group
 from supcr_bench.workers.rank_group import RankEndedError, RankGroup
@@ -22,9 +22,9 @@ pytestmark = pytest.mark.slow
 LOSSES = """
 import os, signal, time
 from torch import distributed
-from supcr_bench.verification.bugs.right import RightPaper
+from supcr_bench.verification.bugs.right import RightNoSelf
 
-class OnTheLastRank(RightPaper):
+class OnTheLastRank(RightNoSelf):
     def forward(self, perturbed, intact, labels):
         if distributed.get_rank() == distributed.get_world_size() - 1:
             self.happen()
@@ -43,7 +43,7 @@ class Hangs(OnTheLastRank):
 class Raises(OnTheLastRank):
     def happen(self): raise ValueError("not today")
 
-class AllRaise(RightPaper):
+class AllRaise(RightNoSelf):
     def forward(self, perturbed, intact, labels): raise ValueError("not today")
 """
 PARENT = """
@@ -87,7 +87,7 @@ def test_what_becomes_of_one_rank_ends_all_and_is_said(
 ) -> None:
     group = RankGroup(2, limit_s)
     pids = group.pids
-    question = terms(2, PAPER).ask((3, 3))
+    question = terms(2, NO_SELF).ask((3, 3))
     with pytest.raises(RankEndedError, match=words) as error:
         put(group, subject(losses, name), question)
     assert error.value.overdue is (name == "Hangs")
@@ -98,7 +98,7 @@ def test_what_becomes_of_one_rank_ends_all_and_is_said(
 def test_ranks_that_all_raise_meet_again_and_listen_on_the_loopback_alone(losses: Path) -> None:
     with RankGroup(2, LIMIT_S) as group:
         pids = group.pids
-        question = terms(2, PAPER).ask((3, 3))
+        question = terms(2, NO_SELF).ask((3, 3))
         said = put(group, subject(losses, "AllRaise"), question)
         assert {m["raised"] for m in said} == {"ValueError: not today"}  # type: ignore[comparison-overlap]
         group.join()

@@ -110,7 +110,7 @@ def test_what_is_wrong_in_another_way_is_found_and_not_named(
 
 
 def test_a_rank_that_dies_twice_is_not_asked_again(tmp_path: Path) -> None:
-    found = verified(of_file(tmp_path, LOSSES, "Exits"), "paper", only=())
+    found = verified(of_file(tmp_path, LOSSES, "Exits"), "no-self", only=())
     first, second, *others = found.outcomes
     assert "rank 1 ended: exited with status 9 (rows 5+5" in str(first.finding).replace(":  ", ": ")
     assert second.verdict is Verdict.FAIL
@@ -119,7 +119,7 @@ def test_a_rank_that_dies_twice_is_not_asked_again(tmp_path: Path) -> None:
 
 
 def test_a_rank_that_hangs_ends_the_verification(tmp_path: Path) -> None:
-    found = verified(of_file(tmp_path, LOSSES, "Hangs"), "paper", limit_s=4.0, only=())
+    found = verified(of_file(tmp_path, LOSSES, "Hangs"), "no-self", limit_s=4.0, only=())
     first, *others = found.outcomes
     assert first.overdue
     assert "rank 0, 1 (forward) did not answer within 4 s" in str(first.finding)

@@ -14,18 +14,18 @@ pytestmark = pytest.mark.slow
 
 LOSSES = """
 import os, time
-from supcr_bench.verification.bugs.right import RightPaper
+from supcr_bench.verification.bugs.right import RightNoSelf
 
-class HangsWhenLarge(RightPaper):
+class HangsWhenLarge(RightNoSelf):
     def forward(self, perturbed, intact, labels):
         if len(perturbed) > 60: time.sleep(600)
         return super().forward(perturbed, intact, labels)
 
-class Crashes(RightPaper):
+class Crashes(RightNoSelf):
     def forward(self, perturbed, intact, labels):
         os._exit(9)
 
-class CrashesWhenLarge(RightPaper):
+class CrashesWhenLarge(RightNoSelf):
     def forward(self, perturbed, intact, labels):
         if len(perturbed) > 64: os._exit(9)
         return super().forward(perturbed, intact, labels)

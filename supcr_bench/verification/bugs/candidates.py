@@ -5,7 +5,7 @@
 import torch
 from torch import Tensor
 
-from supcr_bench.verification.bugs.right import RightPaper, RightSupCR
+from supcr_bench.verification.bugs.right import RightNoSelf, RightSupCR
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.formula import PHRASES
 
@@ -44,13 +44,13 @@ class SelfNever(RightSupCR):
     itself_when_tied = False
 
 
-class PaperSelfWhenTied(RightPaper):
+class NoSelfButWhenTied(RightNoSelf):
     """The diagonal goes by the inequality like any other column."""
 
     itself_when_tied = True
 
 
-class PaperSelfAlways(RightPaper):
+class NoSelfButAlways(RightNoSelf):
     """The diagonal is left in every denominator."""
 
     def candidates(self, delta: Tensor, anchors: Tensor) -> Tensor:
@@ -69,14 +69,14 @@ class TiesByPosition(RightSupCR):
         return super().candidates(positions(delta), anchors)
 
 
-class PaperTiesByPosition(RightPaper):
+class NoSelfTiesByPosition(RightNoSelf):
     """Suffixes of the sorted row, which begin in the midst of a tie."""
 
     def candidates(self, delta: Tensor, anchors: Tensor) -> Tensor:
         return super().candidates(positions(delta), anchors)
 
 
-class EveryoneIsACandidate(RightPaper):
+class EveryoneIsACandidate(RightNoSelf):
     """Every other row, whatever its label: a plain softmax contrast."""
 
     def candidates(self, delta: Tensor, anchors: Tensor) -> Tensor:
@@ -151,21 +151,21 @@ BUGS = (
         "tie, and only tied labels show the difference.",
     ),
     SeededBug(
-        name="paper-self-when-tied",
-        factory=PaperSelfWhenTied,
+        name="no-self-but-when-tied",
+        factory=NoSelfButWhenTied,
         group="definition",
         diagnosis=ITSELF["when_tied"],
-        definition="paper",
+        definition="no-self",
         why="The inequality alone lets the anchor in against every partner with the same label, "
         "which is all of them on binary labels.",
     ),
     SeededBug(
-        name="paper-self-always",
-        factory=PaperSelfAlways,
+        name="no-self-but-always",
+        factory=NoSelfButAlways,
         group="definition",
         diagnosis=ITSELF["always"],
-        definition="paper",
-        why="The paper's k != i was overlooked in the denominator.",
+        definition="no-self",
+        why="The rule k != i was overlooked in the denominator.",
     ),
     SeededBug(
         name="ties-by-position",
@@ -176,11 +176,11 @@ BUGS = (
         "place makes the loss depend on the order of the rows.",
     ),
     SeededBug(
-        name="paper-ties-by-position",
-        factory=PaperTiesByPosition,
+        name="no-self-ties-by-position",
+        factory=NoSelfTiesByPosition,
         group="definition",
         diagnosis=PHRASES["ties"]["by_position"],
-        definition="paper",
+        definition="no-self",
         why="The same with the anchor left out: right on continuous labels, wrong on counts and "
         "scores.",
     ),
@@ -189,7 +189,7 @@ BUGS = (
         factory=EveryoneIsACandidate,
         group="definition",
         diagnosis=None,
-        definition="paper",
+        definition="no-self",
         why="Every other row in the denominator is InfoNCE with every row a positive: nothing is "
         "ranked.",
     ),

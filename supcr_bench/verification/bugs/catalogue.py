@@ -20,7 +20,7 @@ from supcr_bench.verification.bugs import (
     views,
     weighting,
 )
-from supcr_bench.verification.bugs.right import RightPaper, RightRankNContrast, RightSupCR
+from supcr_bench.verification.bugs.right import RightNoSelf, RightRankNContrast, RightSupCR
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 
 __all__ = ["BUGS", "RIGHT", "SeededBug"]
@@ -46,7 +46,7 @@ BUGS: tuple[SeededBug, ...] = (
 
 RIGHT: tuple[tuple[str, Callable[..., Any], str], ...] = (
     ("RightSupCR", RightSupCR, "torchcell"),
-    ("RightPaper", RightPaper, "paper"),
+    ("RightNoSelf", RightNoSelf, "no-self"),
     ("RightRankNContrast", RightRankNContrast, "rank-n-contrast"),
 )
 """Name, factory and the definition that each computes."""

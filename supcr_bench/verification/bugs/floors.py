@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from supcr_bench.verification.bugs.right import RightPaper, RightSupCR
+from supcr_bench.verification.bugs.right import RightNoSelf, RightSupCR
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.formula import PHRASES
 
@@ -28,14 +28,14 @@ class NoFloor(RightSupCR):
         return contrast
 
 
-class PaperEpsAdded(RightPaper):
+class NoSelfEpsAdded(RightNoSelf):
     """Added to every denominator."""
 
     def floor(self, contrast: Tensor) -> Tensor:
         return torch.logaddexp(contrast, torch.full_like(contrast, LOG_EPS))
 
 
-class PaperFloor(RightPaper):
+class NoSelfFloor(RightNoSelf):
     """A floor where the definition has none."""
 
     def floor(self, contrast: Tensor) -> Tensor:
@@ -69,20 +69,20 @@ BUGS = (
         "temperature of about 0.06.",
     ),
     SeededBug(
-        name="paper-eps-added",
-        factory=PaperEpsAdded,
+        name="no-self-eps-added",
+        factory=NoSelfEpsAdded,
         group="robustness",
         diagnosis=PHRASES["eps"]["added"],
-        definition="paper",
+        definition="no-self",
         why="A guard against log(0) that the log-sum-exp does not need bends the loss at low "
         "temperatures.",
     ),
     SeededBug(
-        name="paper-floor",
-        factory=PaperFloor,
+        name="no-self-floor",
+        factory=NoSelfFloor,
         group="robustness",
         diagnosis=PHRASES["eps"]["floor"],
-        definition="paper",
+        definition="no-self",
         why="A clamp left over from another version makes far pairs constant at low "
         "temperatures: they get no gradient.",
     ),

@@ -2,7 +2,7 @@
 
 # ruff: noqa: D102 - a method that is wrong may ignore something; its class says what
 
-from supcr_bench.verification.bugs.right import RightPaper, RightSupCR
+from supcr_bench.verification.bugs.right import RightNoSelf, RightSupCR
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.formula import PHRASES
 
@@ -21,7 +21,7 @@ class ByBatchPairs(RightSupCR):
         return n * (n - 1)
 
 
-class ByBatchSquared(RightPaper):
+class ByBatchSquared(RightNoSelf):
     """N^2: rows without a label are counted, and so is the diagonal."""
 
     def normaliser(self, m: int, n: int) -> int:
@@ -35,7 +35,7 @@ class ByRows(RightSupCR):
         return m
 
 
-class ByBatch(RightPaper):
+class ByBatch(RightNoSelf):
     """N: the same, with rows without a label counted."""
 
     def normaliser(self, m: int, n: int) -> int:
@@ -72,7 +72,7 @@ BUGS = (
         factory=ByBatchSquared,
         group="definition",
         diagnosis=NORMALISER["batch_squared"],
-        definition="paper",
+        definition="no-self",
         why="A mean over the masked N x N matrix counts what was masked.",
     ),
     SeededBug(
@@ -88,7 +88,7 @@ BUGS = (
         factory=ByBatch,
         group="definition",
         diagnosis=NORMALISER["batch"],
-        definition="paper",
+        definition="no-self",
         why="The same, divided by the size of the tensor and not by the rows that have a label.",
     ),
     SeededBug(

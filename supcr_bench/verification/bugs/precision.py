@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from supcr_bench.verification.bugs.right import RightPaper, RightSupCR
+from supcr_bench.verification.bugs.right import RightNoSelf, RightSupCR
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.formula import PHRASES
 
@@ -19,7 +19,7 @@ class Bfloat16Inside(RightSupCR):
         return super().similarity(rows.bfloat16()).to(rows)
 
 
-class Float16Inside(RightPaper):
+class Float16Inside(RightNoSelf):
     """Rows are normalised and multiplied in float16."""
 
     def similarity(self, rows: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ BUGS = (
         factory=Float16Inside,
         group="definition",
         diagnosis=PHRASES["precision"]["float16"],
-        definition="paper",
+        definition="no-self",
         why="A .half() for speed in the product that everything else is built on.",
     ),
     SeededBug(

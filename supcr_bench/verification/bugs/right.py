@@ -231,8 +231,8 @@ class RightSupCR(RankedContrast):
         return self.combine(parts, labels).to(dtype), parts.to(dtype)
 
 
-class RightPaper(RightSupCR):
-    """The definition ``paper``: the anchor is never a candidate, and there is no floor."""
+class RightNoSelf(RightSupCR):
+    """The definition ``no-self``: the anchor is never a candidate, and there is no floor."""
 
     itself_when_tied = False
 

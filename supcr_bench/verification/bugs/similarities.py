@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from supcr_bench.verification.bugs.right import RightPaper, RightSupCR
+from supcr_bench.verification.bugs.right import RightNoSelf, RightSupCR
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.formula import PHRASES
 
@@ -27,7 +27,7 @@ class NegativeDistance(RightSupCR):
         return -distance
 
 
-class NegativeSquaredDistance(RightPaper):
+class NegativeSquaredDistance(RightNoSelf):
     """The square of it."""
 
     def similarity(self, rows: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ BUGS = (
         factory=NegativeSquaredDistance,
         group="definition",
         diagnosis=SIMILARITY["negative_squared_euclidean"],
-        definition="paper",
+        definition="no-self",
         why="On unit rows the squared distance is the cosine but for a factor of 2; on others it "
         "is not.",
     ),

@@ -4,7 +4,7 @@
 
 from torch import Tensor
 
-from supcr_bench.verification.bugs.right import RightPaper, RightSupCR
+from supcr_bench.verification.bugs.right import RightNoSelf, RightSupCR
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.formula import PHRASES
 
@@ -23,7 +23,7 @@ class TemperatureSquared(RightSupCR):
         return super().logits(rows) / self.temperature
 
 
-class TemperatureMultiplied(RightPaper):
+class TemperatureMultiplied(RightNoSelf):
     """Multiplied by."""
 
     def logits(self, rows: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ BUGS = (
         factory=TemperatureMultiplied,
         group="definition",
         diagnosis=TEMPERATURE["multiplies"],
-        definition="paper",
+        definition="no-self",
         why="A logit scale, as in CLIP, taken for a temperature.",
     ),
     SeededBug(

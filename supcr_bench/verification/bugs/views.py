@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from supcr_bench.verification.bugs.right import RightPaper, RightSupCR, joined
+from supcr_bench.verification.bugs.right import RightNoSelf, RightSupCR, joined
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.formula import PHRASES
 
@@ -57,7 +57,7 @@ class FirstViewOnly(RightSupCR):
         return (perturbed,), labels
 
 
-class SecondViewOnly(RightPaper):
+class SecondViewOnly(RightNoSelf):
     """The first view adds nothing."""
 
     def arrange(
@@ -126,7 +126,7 @@ BUGS = (
         factory=SecondViewOnly,
         group="definition",
         diagnosis=VIEWS["second_only"],
-        definition="paper",
+        definition="no-self",
         why="The running total is assigned where it should be added to.",
     ),
     SeededBug(

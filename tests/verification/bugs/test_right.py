@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from supcr_bench.reference.reference import compute_reference
-from supcr_bench.values.definition import PAPER, RANK_N_CONTRAST, TORCHCELL, Definition
+from supcr_bench.values.definition import NO_SELF, RANK_N_CONTRAST, TORCHCELL, Definition
 from supcr_bench.verification.bugs.right import (
     SETS_AT_ONCE,
     RightConcatenated,
-    RightPaper,
+    RightNoSelf,
     RightRankNContrast,
     RightSingleView,
     RightSupCR,
@@ -22,20 +22,20 @@ from supcr_bench.verification.problem import Problem, ProblemSpec, make_problem
 from tests.examples import NAN, NOTE_OUTPUT, note_views, prints_as
 
 SINGLE_VIEW = replace(
-    PAPER, name="single view", views="single", call="features_single_view", eps=None
+    NO_SELF, name="single view", views="single", call="features_single_view", eps=None
 )
 CONCATENATED = replace(
     RANK_N_CONTRAST, name="concatenated", similarity="cosine", temperature=0.1, call="two_views"
 )
 RIGHT: list[tuple[Definition, Callable[..., Any]]] = [
     (TORCHCELL, RightSupCR),
-    (PAPER, RightPaper),
+    (NO_SELF, RightNoSelf),
     (RANK_N_CONTRAST, RightRankNContrast),
     (SINGLE_VIEW, RightSingleView),
     (CONCATENATED, RightConcatenated),
 ]
 ALL = pytest.mark.parametrize(("definition", "factory"), RIGHT, ids=[d.name for d, _ in RIGHT])
-SUPCR = pytest.mark.parametrize("factory", [RightSupCR, RightPaper])
+SUPCR = pytest.mark.parametrize("factory", [RightSupCR, RightNoSelf])
 SPECS = [
     ProblemSpec(n=2, d=3),
     ProblemSpec(n=2, d=3, labels="constant"),
