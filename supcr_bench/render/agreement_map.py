@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.render.cells import SHORT_STATUS
-from supcr_bench.render.grid import Facets, facets_of, varied_columns
+from supcr_bench.render.grid import facets_of, varied_columns
 from supcr_bench.values.case import Case
 from supcr_bench.values.result import Result, Status
+from supcr_bench.values.table import Facets
 from supcr_bench.values.units import MISSING, format_error
 
 MOST_ROWS = 60

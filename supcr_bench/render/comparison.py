@@ -10,10 +10,11 @@ from supcr_bench.analysis.compare import (
     ComparisonRow,
     Difference,
 )
-from supcr_bench.render.grid import Facets, Grid, facets_of, varied_columns
+from supcr_bench.render.grid import Grid, facets_of, varied_columns
 from supcr_bench.values.case import PASSES, Pass
 from supcr_bench.values.change import TIME_DIRECTIONS, Change, Direction
 from supcr_bench.values.result import Status
+from supcr_bench.values.table import Facets
 from supcr_bench.values.units import MISSING
 
 _COUNTS = ("launches", "elements", "peak_bytes")

@@ -5,9 +5,7 @@ from dataclasses import dataclass, field
 
 from supcr_bench.render.cells import nan_text
 from supcr_bench.values.case import Case
-
-Facets = Mapping[str, str]
-"""What a row or a chart is about, by the names that a page filters by."""
+from supcr_bench.values.table import Cell, Column, Facets, Row, Table, Tone
 
 
 def facets_of(case: Case, implementation: str | None = None, without: Sequence[str] = ()) -> Facets:
@@ -92,3 +90,37 @@ def varied_columns(
     if len(differ.difference(always)) < 2:
         differ.update(always)
     return [column for column in columns if column[0] in differ]
+
+
+def table_of(grid: Grid) -> Table:
+    """The grid as a ``Table``, until nothing makes grids any more."""
+
+    def tone(at: tuple[int, int]) -> Tone:
+        if at in grid.alarming:
+            return "bad"
+        return "good" if at in grid.strong else "quiet" if at in grid.weak else ""
+
+    groups = [sum(start <= i for start in grid.sections) for i in range(len(grid.rows))]
+    return Table(
+        name=grid.name,
+        title=grid.title,
+        columns=tuple(
+            Column(
+                header,
+                "prose" if j in grid.wraps | grid.folds else "word" if j < grid.left else "number",
+                grid.implementations.get(j),
+            )
+            for j, header in enumerate(grid.headers)
+        ),
+        rows=tuple(
+            Row(
+                tuple(Cell(text, tone((i, j))) for j, text in enumerate(texts)),
+                grid.facets[i] if grid.facets else {},
+                groups[i],
+            )
+            for i, texts in enumerate(grid.rows)
+        ),
+        note=grid.note,
+        keys=len(grid.headers) - len(grid.implementations) if grid.implementations else 1,
+        detail=grid.detail,
+    )

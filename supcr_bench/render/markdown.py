@@ -14,6 +14,7 @@ from supcr_bench.render.comparison import (
 )
 from supcr_bench.render.headline import headline
 from supcr_bench.render.recommendation_map import MapCell, recommendation_maps
+from supcr_bench.values.table import Table
 from supcr_bench.verification.verification import Verification
 
 _MARKUP = re.compile(r"([\\`*_\[\]|~$#])")
@@ -90,3 +91,8 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [headers, ["---"] * len(headers)]
     texts = [[escape(cell) for cell in row] for row in [headers, *rows]]
     return "\n".join(f"| {' | '.join(line)} |" for line in [texts[0], lines[1], *texts[1:]])
+
+
+def table_markdown(found: Table) -> str:
+    """A table as Markdown, without title and note; every cell is escaped."""
+    return table([header.replace("\n", " ") for header in found.headers], found.texts)

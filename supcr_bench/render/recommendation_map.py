@@ -11,10 +11,10 @@ from supcr_bench.analysis.summary import (
     known_wrong,
 )
 from supcr_bench.render.cells import SHORT_STATUS, nan_text
-from supcr_bench.render.grid import Facets
 from supcr_bench.render.palette import variable
 from supcr_bench.values.case import PASSES, Case
 from supcr_bench.values.result import Result
+from supcr_bench.values.table import Facets
 from supcr_bench.values.units import MISSING
 
 MOST_COLUMNS = 8

@@ -10,9 +10,10 @@ from markupsafe import Markup
 from supcr_bench.analysis.claims import Holds
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.render.charts import CHART_CSS
-from supcr_bench.render.grid import Facets, Grid
+from supcr_bench.render.grid import Grid
 from supcr_bench.render.recommendation_map import NOT_MEASURED, recommendation_maps
 from supcr_bench.render.sections import Figure, Section, Verified, make_sections
+from supcr_bench.values.table import Facets
 
 FILTERS = {
     "pass": "pass",

@@ -8,7 +8,7 @@ from supcr_bench.analysis.axis_effect import AXES, Axis
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.render.agreement_map import HeatMap, agreement_map
 from supcr_bench.render.axis_grids import AXIS_NAMES, axis_id
-from supcr_bench.render.grid import Facets, Grid
+from supcr_bench.render.grid import Grid
 from supcr_bench.render.section_sentences import (
     agreement_sentences,
     axis_sentences,
@@ -17,6 +17,7 @@ from supcr_bench.render.section_sentences import (
     memory_sentences,
     time_sentences,
 )
+from supcr_bench.values.table import Facets
 from supcr_bench.values.units import format_clock, format_duration_s, format_limit_bytes
 
 

@@ -1,27 +1,54 @@
-"""Grids as rich tables, and sentences, on a terminal."""
+"""Tables and sentences on a terminal."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
-from rich.measure import Measurement
 from rich.segment import Segments
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
-from supcr_bench.render.grid import Grid
+from supcr_bench.render.grid import Grid, table_of
+from supcr_bench.values.table import Column, Table, Tone
 
 MOST_ROWS = 150
-"""Of a table on a terminal; verification's is shorter, and a run's are in its files."""
-FOLDED = 12
-"""Characters that a column keeps whose words may be broken."""
+"""Of a table on a terminal; the files of a run hold all rows."""
+_BETWEEN = 2
+"""Characters between two columns."""
+LONG_WORD = 24
+"""In columns of prose, a path or another word longer than this may continue on the next line, but
+only behind one of its separators."""
+_PIECES = re.compile(r"[^/:._-]*[/:._-]*")
+_STYLES: dict[Tone, str] = {"bad": "bold red", "good": "bold green", "quiet": "dim"}
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table without breaking a word.
+
+    Columns that do not fit beside each other follow below, behind the key columns. What is wider
+    than the terminal even so runs over its edge.
+    """
+    widths = [_width(table, index) for index in range(len(table.columns))]
+    parts = _parts(table, widths, console.width)
+    for number, part in enumerate(parts):
+        drawn = rich_table(
+            table, part, title=number == 0, note=number == len(parts) - 1, widths=widths
+        )
+        needed = sum(widths[index] + _BETWEEN for index in part)
+        if needed <= console.width:
+            console.print(drawn)
+            continue
+        # print() takes no width above the console's, so the table is rendered beforehand.
+        options = console.options.update(width=needed, max_width=needed)
+        console.print(Segments(console.render(drawn, options)), crop=False, end="")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of text between tables.
+    """A line of text between tables; to go: ``print_blocks`` takes rich's ``Text``.
 
     Attributes:
         text: shown as it is, never as markup.
@@ -34,77 +61,113 @@ class Line:
     whole: bool = False
 
 
-def rich_table(grid: Grid) -> Table:
-    """A table for the terminal. Text is shown as it is: names and errors are never markup."""
-    table = Table(
-        title=Text(grid.title, style="bold"),
+def print_grid(console: Console, grid: Grid) -> None:
+    """To go: make a ``Table`` and print that."""
+    print_table(console, table_of(grid))
+
+
+def print_blocks(console: Console, blocks: Iterable[Table | Text | Grid | Line]) -> None:
+    """Print tables and lines in turn. A line with ``no_wrap`` is to be copied and stays whole."""
+    for block in blocks:
+        if isinstance(block, Table):
+            print_table(console, block)
+        elif isinstance(block, Grid):
+            print_grid(console, block)
+        elif isinstance(block, Line):
+            console.print(Text(block.text, style=block.style), soft_wrap=block.whole)
+        else:
+            console.print(block, soft_wrap=bool(block.no_wrap))
+
+
+def rich_table(
+    table: Table,
+    part: Sequence[int] | None = None,
+    *,
+    title: bool = True,
+    note: bool = True,
+    widths: Sequence[int] | None = None,
+) -> RichTable:
+    """The table as rich draws it.
+
+    Args:
+        table: which. Texts are shown literally, never as markup.
+        part: columns to show; all of them by default.
+        title: whether the title stands above it.
+        note: whether the note stands below it.
+        widths: of every column, in characters, where they are known.
+    """
+    part = range(len(table.columns)) if part is None else part
+    widths = widths or [_width(table, index) for index in range(len(table.columns))]
+    drawn = RichTable(
+        title=Text(table.title, style="bold") if title else None,
         title_justify="left",
-        caption=Text(_note(grid), style="dim"),
+        caption=Text(_note(table), style="dim") if note else None,
         caption_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         padding=(0, 1, 0, 0),
     )
-    for index, header in enumerate(grid.headers):
-        table.add_column(
-            Text(header),
-            justify="left" if index < grid.left else "right",
+    for index in part:
+        column = table.columns[index]
+        drawn.add_column(
+            Text(column.header),
+            justify="right" if column.kind == "number" else "left",
             overflow="fold",
-            no_wrap=index not in grid.wraps,
-            min_width=None if index in grid.wraps else _width(grid, index),
+            no_wrap=column.kind != "prose",
+            min_width=widths[index],
             vertical="top",
         )
-    for i, row in enumerate(grid.rows[:MOST_ROWS]):
-        if i in grid.sections:
-            table.add_section()
-        table.add_row(*(Text(text, style=_style(grid, (i, j))) for j, text in enumerate(row)))
-    return table
+    for i, row in enumerate(table.rows[:MOST_ROWS]):
+        if table.starts_group(i):
+            drawn.add_section()
+        texts = (_text(table, i, index) for index in part)
+        tones = (row.cells[index].tone for index in part)
+        drawn.add_row(
+            *(Text(t, style=_STYLES.get(c, "")) for t, c in zip(texts, tones, strict=True))
+        )
+    return drawn
 
 
-def _note(grid: Grid) -> str:
-    if len(grid.rows) <= MOST_ROWS:
-        return grid.note
-    return f"{grid.note}; the first {MOST_ROWS} of {len(grid.rows)} rows"
+def _note(table: Table) -> str:
+    if len(table.rows) <= MOST_ROWS:
+        return table.note
+    return f"{table.note}; the first {MOST_ROWS} of {len(table.rows)} rows"
 
 
-def _width(grid: Grid, column: int) -> int:
-    """Of the longest line in a column."""
-    rows = grid.rows[:MOST_ROWS]
-    texts = [*grid.headers[column].split("\n"), *(row[column] for row in rows)]
-    return max(cell_len(text) for text in texts)
+def _text(table: Table, i: int, index: int) -> str:
+    """The text of a cell; in prose, long words have line breaks behind their separators."""
+    text = table.rows[i].cells[index].text
+    if table.columns[index].kind != "prose" or len(text) <= LONG_WORD:
+        return text
+    return re.sub(rf"\S{{{LONG_WORD + 1},}}", lambda found: _broken(found[0]), text)
 
 
-def print_grid(console: Console, grid: Grid) -> None:
-    """Print a table. One that is wider than the terminal runs over; no figure loses a digit."""
-    table = rich_table(grid)
-    unbounded = console.options.update(max_width=10_000)
-    needed = Measurement.get(console, unbounded, table).minimum
-    needed -= sum(max(0, _longest_word(grid, column) - FOLDED) for column in grid.folds)
-    if needed <= console.width:
-        console.print(table)
-        return
-    # print() takes no width above the console's, so the table is rendered beforehand.
-    options = console.options.update(width=needed, max_width=needed)
-    console.print(Segments(console.render(table, options)), crop=False, end="")
+def _broken(word: str) -> str:
+    lines = [""]
+    for piece in _PIECES.findall(word):
+        if lines[-1] and len(lines[-1] + piece) > LONG_WORD:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(lines)
 
 
-def print_blocks(console: Console, blocks: Iterable[Grid | Line]) -> None:
-    """Print tables and lines in turn."""
-    for block in blocks:
-        if isinstance(block, Grid):
-            print_grid(console, block)
-        else:
-            console.print(Text(block.text, style=block.style), soft_wrap=block.whole)
+def _width(table: Table, index: int) -> int:
+    """Characters that a column needs: its longest line, or its longest word where it may wrap."""
+    column: Column = table.columns[index]
+    lines = column.header.split("\n")
+    lines += [_text(table, i, index) for i in range(len(table.rows[:MOST_ROWS]))]
+    if column.kind == "prose":
+        lines = [word for line in lines for word in line.split()]
+    return max(map(cell_len, lines), default=0)
 
 
-def _longest_word(grid: Grid, column: int) -> int:
-    texts = [grid.headers[column], *(row[column] for row in grid.rows[:MOST_ROWS])]
-    return max(cell_len(word) for text in texts for word in text.split() or [""])
-
-
-def _style(grid: Grid, cell: tuple[int, int]) -> str:
-    if cell in grid.alarming:
-        return "bold red"
-    if cell in grid.strong:
-        return "bold green"
-    return "dim" if cell in grid.weak else ""
+def _parts(table: Table, widths: Sequence[int], width: int) -> list[list[int]]:
+    """The columns of each part that is printed: the key columns, and as many others as fit."""
+    keys = list(range(table.keys))
+    parts = [list(keys)]
+    for index in range(table.keys, len(table.columns)):
+        needed = sum(widths[j] + _BETWEEN for j in [*parts[-1], index])
+        if needed > width and len(parts[-1]) > len(keys):
+            parts.append(list(keys))
+        parts[-1].append(index)
+    return parts

@@ -11,7 +11,7 @@ from supcr_bench.render.axis_grids import axis_grids, value_text
 from supcr_bench.render.csv_tables import csv_tables
 from supcr_bench.render.grid import Grid
 from supcr_bench.render.grids import all_grids
-from supcr_bench.render.terminal import rich_table
+from supcr_bench.render.terminal import print_grid
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result, make_series
@@ -120,7 +120,7 @@ def test_six_values_fit_eighty_columns() -> None:
     results += [make_result("broadcast", n=512, times=[1.0], case={"dtype": "bfloat16", "dims": 2})]
     for grid in axis_grids(results):
         console = Console(file=io.StringIO(), width=80, color_system=None)
-        console.print(rich_table(grid))
+        print_grid(console, grid)
         assert isinstance(console.file, io.StringIO)
         text = console.file.getvalue()
         assert all(header in text for header in grid.headers)

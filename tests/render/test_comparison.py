@@ -16,7 +16,7 @@ from supcr_bench.render.comparison import (
     ratio_text,
     time_grid,
 )
-from supcr_bench.render.terminal import rich_table
+from supcr_bench.render.terminal import print_grid
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result
 
@@ -95,7 +95,7 @@ def test_tables_fit_eighty_columns() -> None:
     second += [make_result("loopy", n=4096, times=[0.9] * 8, case=apart)]
     for grid in comparison_grids(compare_results(first, second)):
         console = Console(file=io.StringIO(), width=80, color_system=None)
-        console.print(rich_table(grid))
+        print_grid(console, grid)
         assert isinstance(console.file, io.StringIO)
         assert max(len(line.rstrip()) for line in console.file.getvalue().splitlines()) <= 80
         if grid.name != "compare-changes":

@@ -11,7 +11,7 @@ from supcr_bench.analysis.growth import Claims
 from supcr_bench.render.csv_tables import csv_tables
 from supcr_bench.render.grid import Grid
 from supcr_bench.render.grids import all_grids
-from supcr_bench.render.terminal import print_grid, rich_table
+from supcr_bench.render.terminal import print_grid
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result, make_series
 
@@ -42,7 +42,7 @@ def grids(results: list[Result] = RESULTS) -> dict[str, Grid]:
 
 def shown(grid: Grid, width: int = 80) -> str:
     console = Console(file=io.StringIO(), width=width, color_system=None)
-    console.print(rich_table(grid))
+    print_grid(console, grid)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 

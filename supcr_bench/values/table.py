@@ -1,0 +1,189 @@
+"""A table as a value, and its two plain forms: aligned text, and HTML.
+
+A terminal, a report page and Markdown draw the same value; they are in ``render``.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from html import escape
+from typing import Literal, NamedTuple
+
+Facets = Mapping[str, str]
+"""What a row or a chart shows (device, pass, ...), by the names that a page filters by."""
+Tone = Literal["", "good", "bad", "quiet", "heat0", "heat1", "heat2", "heat3"]
+"""How a cell stands out. ``heat0`` to ``heat3`` shade an error from far below its tolerance to
+above it."""
+
+
+class Cell(NamedTuple):
+    """One cell.
+
+    Attributes:
+        text: shown literally, never as markup.
+        tone: how it stands out.
+        colour: the CSS variable of the implementation that it names, on a page.
+    """
+
+    text: str
+    tone: Tone = ""
+    colour: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column.
+
+    Attributes:
+        header: may have several lines.
+        kind: ``number`` is set to the right; ``word`` to the left, on one line; ``prose`` to the
+            left, on several lines where it is long.
+        implementation: whose figures they are, in a column of one implementation alone.
+    """
+
+    header: str
+    kind: Literal["number", "word", "prose"] = "number"
+    implementation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row.
+
+    Attributes:
+        cells: one per column.
+        facets: what it shows.
+        group: a rule is drawn between rows of different groups.
+    """
+
+    cells: tuple[Cell, ...]
+    facets: Facets = field(default_factory=dict)
+    group: object = None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The text of every cell."""
+        return tuple(cell.text for cell in self.cells)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table.
+
+    Attributes:
+        name: short, for anchors and file names.
+        title: what it shows.
+        columns: from left to right.
+        rows: from top to bottom.
+        note: how to read it; no full stop at its end.
+        keys: leading columns that tell rows apart; a narrow terminal repeats them.
+        detail: too long for a terminal, shown on pages only.
+        style: ``heat`` or ``map``, for a page that draws it in its own way.
+    """
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    note: str = ""
+    keys: int = 1
+    detail: bool = False
+    style: Literal["", "heat", "map"] = ""
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The header of every column."""
+        return tuple(column.header for column in self.columns)
+
+    @property
+    def texts(self) -> list[tuple[str, ...]]:
+        """The texts of every row."""
+        return [row.texts for row in self.rows]
+
+    def starts_group(self, index: int) -> bool:
+        """Whether a rule belongs above that row."""
+        return index > 0 and self.rows[index].group != self.rows[index - 1].group
+
+
+def numbers(*headers: str) -> tuple[Column, ...]:
+    """Columns of figures."""
+    return tuple(Column(header) for header in headers)
+
+
+def words(*headers: str) -> tuple[Column, ...]:
+    """Columns of short text."""
+    return tuple(Column(header, "word") for header in headers)
+
+
+def prose(*headers: str) -> tuple[Column, ...]:
+    """Columns of long text."""
+    return tuple(Column(header, "prose") for header in headers)
+
+
+def row(*cells: Cell | str, facets: Facets | None = None, group: object = None) -> Row:
+    """A row; a bare text is a cell that does not stand out."""
+    made = tuple(Cell(cell) if isinstance(cell, str) else cell for cell in cells)
+    return Row(made, facets or {}, group)
+
+
+def as_text(table: Table) -> str:
+    """Headers and rows as aligned lines; without title and note."""
+    rows = [[header.replace("\n", " ") for header in table.headers], *map(list, table.texts)]
+    widths = [max(len(cells[j]) for cells in rows) for j in range(len(table.columns))]
+    right = [column.kind == "number" for column in table.columns]
+    return "\n".join(
+        "  ".join(
+            text.rjust(width) if number else text.ljust(width)
+            for text, width, number in zip(cells, widths, right, strict=True)
+        ).rstrip()
+        for cells in rows
+    )
+
+
+def as_html(
+    table: Table,
+    facet_number: Callable[[Facets], int] | None = None,
+    *,
+    caption: bool = False,
+    classes: str = "",
+    most_rows: int | None = None,
+) -> str:
+    """The ``<table>`` element. Every text is escaped.
+
+    End tags that HTML does not need are left out: a page may hold thousands of rows.
+
+    Args:
+        table: which.
+        facet_number: numbers the facets of a row, where a page filters by them.
+        caption: whether the title stands above it.
+        classes: of the element; cells have their tone as a class, and ``word`` or ``prose``.
+        most_rows: rows beyond it are left out.
+    """
+    parts = [f'<table class="{classes}">' if classes else "<table>"]
+    parts += [f"<caption>{escape(table.title)}</caption>"] if caption else []
+    parts.append(f"<thead><tr>{''.join(map(_head, table.columns))}</tr></thead>")
+    parts.append("<tbody>")
+    for i, line in enumerate(table.rows[:most_rows]):
+        attributes = ""
+        if facet_number is not None and line.facets:
+            attributes = f' data-f="{facet_number(line.facets)}"'
+        if table.starts_group(i):
+            attributes += ' class="n"'
+        cells = map(_cell, table.columns, line.cells)
+        parts.append(f"<tr{attributes}>{''.join(cells)}")
+    return "\n".join([*parts, "</tbody>", "</table>"])
+
+
+def _head(column: Column) -> str:
+    kind = "" if column.kind == "number" else ' class="word"'
+    whose = column.implementation
+    whose = f' data-implementation="{escape(whose)}"' if whose is not None else ""
+    return f'<th scope="col"{kind}{whose}>{escape(column.header)}</th>'
+
+
+def _cell(column: Column, cell: Cell) -> str:
+    kind = "" if column.kind == "number" else column.kind
+    classes = " ".join(filter(None, (kind, cell.tone)))
+    attributes = f' class="{classes}"' if classes else ""
+    if cell.colour:
+        attributes += f' style="border-left-color: var({escape(cell.colour)})"'
+    return f"<td{attributes}>{escape(cell.text)}"
