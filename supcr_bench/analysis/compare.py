@@ -63,8 +63,8 @@ class ComparisonRow:
     first: Status | None
     second: Status | None
     time: Change | None = None
-    launches: Change | None = None
-    elements: Change | None = None
+    dispatched_ops: Change | None = None
+    elements_processed: Change | None = None
     peak_bytes: Change | None = None
     finding: str | None = None
     note: str | None = None
@@ -77,7 +77,7 @@ class ComparisonRow:
     @property
     def work(self) -> Direction | None:
         """Launches and elements together; ``None`` where both are unknown."""
-        directions = {c.direction for c in (self.launches, self.elements) if c}
+        directions = {c.direction for c in (self.dispatched_ops, self.elements_processed) if c}
         if {Direction.MORE, Direction.LESS} <= directions:
             return Direction.MIXED
         changed = directions - {Direction.SAME}
@@ -142,7 +142,11 @@ class Comparison:
     def nothing_compared(self) -> bool:
         """Whether no figure could be held against another and no outcome changed."""
         return not any(
-            row.time or row.launches or row.elements or row.peak_bytes or row.first != row.second
+            row.time
+            or row.dispatched_ops
+            or row.elements_processed
+            or row.peak_bytes
+            or row.first != row.second
             for row in self.joined
         )
 
@@ -207,7 +211,7 @@ def _ratio(first: Result, second: Result) -> float | None:
 
 def _is_yardstick(first: Result, second: Result) -> bool:
     """Whether the deterministic cost is known and unchanged."""
-    counts = [(r.launches, r.elements) for r in (first, second)]
+    counts = [(r.dispatched_ops, r.elements_processed) for r in (first, second)]
     return counts[0] == counts[1] and None not in counts[0]
 
 
@@ -284,8 +288,10 @@ def _row(
         first=first.status,
         second=second.status,
         time=_time_change(first, second, drift, margin, other_machine=other_machine),
-        launches=count_change("launches", first.launches, second.launches),
-        elements=count_change("elements", first.elements, second.elements),
+        dispatched_ops=count_change("dispatched_ops", first.dispatched_ops, second.dispatched_ops),
+        elements_processed=count_change(
+            "elements_processed", first.elements_processed, second.elements_processed
+        ),
         peak_bytes=count_change(
             "peak_bytes", first.counted_peak_bytes, second.counted_peak_bytes, MEMORY_ALLOWANCE
         ),

@@ -7,7 +7,7 @@ import pandas as pd
 
 from supcr_bench.analysis.statistics import median_interval
 from supcr_bench.values.case import Case
-from supcr_bench.values.result import Result
+from supcr_bench.values.result import Result, stored_name
 
 DERIVED = ("time_s", "time_low_s", "time_high_s")
 
@@ -16,7 +16,7 @@ def columns() -> list[str]:
     """Column names: the result's own fields, the case's in place of ``case``, and the derived."""
     names: list[str] = []
     for f in fields(Result):
-        names += [c.name.rstrip("_") for c in fields(Case)] if f.name == "case" else [f.name]
+        names += map(stored_name, (c.name for c in fields(Case)) if f.name == "case" else (f.name,))
     return names + list(DERIVED)
 
 

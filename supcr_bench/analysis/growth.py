@@ -66,8 +66,8 @@ def median_s(result: Result) -> float | None:
 
 FIGURE_OF: Mapping[FigureName, Callable[[Result], float | None]] = {
     "time": median_s,
-    "work": lambda r: r.elements,
-    "launches": lambda r: r.launches,
+    "work": lambda r: r.elements_processed,
+    "launches": lambda r: r.dispatched_ops,
     "memory": lambda r: r.peak_bytes,
 }
 
@@ -170,7 +170,7 @@ def _timed_series(
 ) -> TimedSeries:
     sizes = [unrounded_size(r.case) for r, _ in points]
     bound_sizes = [unrounded_size(r.case) for r, _ in bounds]
-    launches = [float(r.launches or 0) for r, _ in points]
+    launches = [float(r.dispatched_ops or 0) for r, _ in points]
     if not all(launches):
         launches = [1.0] * len(points)
     slope = math.log(launches[-1] / launches[-2]) / math.log(sizes[-1] / sizes[-2])

@@ -65,9 +65,9 @@ def paired_ratio(one: Sequence[float], other: Sequence[float]) -> PairedRatio:
 
 def again_ratio(result: Result) -> PairedRatio | None:
     """Of an A/A arm's second entry to its first; ``None`` where a result is none."""
-    if not result.time_samples_s or not result.again_samples_s:
+    if not result.time_samples_s or not result.aa_samples_s:
         return None
-    return paired_ratio(result.again_samples_s, result.time_samples_s)
+    return paired_ratio(result.aa_samples_s, result.time_samples_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,8 +60,8 @@ class CostRow:
         peak_bytes: peak of live tensor bytes above the inputs.
         dispatch_peak_bytes: the same by a second counter.
         predicted_cuda_peak_bytes: what it predicts for CUDA.
-        launches: operations dispatched.
-        elements: elements worked on.
+        dispatched_ops: operations dispatched.
+        elements_processed: elements worked on.
     """
 
     implementation: str
@@ -74,8 +74,8 @@ class CostRow:
     peak_bytes: int | None
     dispatch_peak_bytes: int | None
     predicted_cuda_peak_bytes: int | None
-    launches: int | None
-    elements: int | None
+    dispatched_ops: int | None
+    elements_processed: int | None
 
 
 def _largest(values: Sequence[float | None]) -> float | None:
@@ -152,8 +152,8 @@ def cost_row(result: Result) -> CostRow:
         peak_bytes=result.peak_bytes,
         dispatch_peak_bytes=result.dispatch_peak_bytes,
         predicted_cuda_peak_bytes=result.predicted_cuda_peak_bytes,
-        launches=result.launches,
-        elements=result.elements,
+        dispatched_ops=result.dispatched_ops,
+        elements_processed=result.elements_processed,
     )
 
 

@@ -26,6 +26,7 @@ from supcr_bench.store.run import Run, load_run
 from supcr_bench.values.case import Case
 from supcr_bench.values.change import Change
 from supcr_bench.values.errors import UsageError
+from supcr_bench.values.result import stored_name
 from supcr_bench.values.units import parse_fraction
 
 
@@ -161,7 +162,7 @@ def to_mapping(comparison: Comparison, first: Run, second: Run) -> dict[str, Any
 
 def _row_mapping(row: ComparisonRow) -> Mapping[str, Any]:
     values: dict[str, Any] = {"implementation": row.implementation}
-    values |= {f.name.rstrip("_"): getattr(row.case, f.name) for f in fields(Case)}
+    values |= {stored_name(f.name): getattr(row.case, f.name) for f in fields(Case)}
     values |= {"first": row.first, "second": row.second, "work": row.work}
     time = row.time
     values["time"] = time and {
@@ -169,9 +170,9 @@ def _row_mapping(row: ComparisonRow) -> Mapping[str, Any]:
         "verdict": time.direction,
         "reason": time.reason,
     }
-    for name in ("launches", "elements", "peak_bytes"):
+    for name in ("dispatched_ops", "elements_processed", "peak_bytes"):
         change: Change | None = getattr(row, name)
-        values[name] = change and {
+        values[stored_name(name)] = change and {
             "first": change.before,
             "second": change.after,
             "verdict": change.direction,

@@ -39,8 +39,8 @@ def _laws(figure: Figure, key: Key, side: Recorded) -> tuple[str, ...]:
             implementation=name,
             case=other,
             status=found.status,
-            launches=found.launches,
-            elements=found.elements,
+            dispatched_ops=found.launches,
+            elements_processed=found.elements,
             peak_bytes=found.peak_bytes,
         )
         for (owner, other), found in side.cases.items()

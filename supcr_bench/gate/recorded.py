@@ -44,8 +44,8 @@ class CaseRecord:
         return cls(
             status=result.status,
             reason=result.reason,
-            launches=result.launches,
-            elements=result.elements,
+            launches=result.dispatched_ops,
+            elements=result.elements_processed,
             peak_bytes=result.counted_peak_bytes,
             value_tolerances=_two_digits(result.value_tolerances),
             gradient_tolerances=_two_digits(result.gradient_tolerances),

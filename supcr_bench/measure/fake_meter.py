@@ -68,8 +68,8 @@ class FakeMeter:
         elements = round(self.elements.get(arm.implementation, nothing)(arm, workload))
         peak = self._bytes(arm, workload)
         return Work(
-            launches=1,
-            elements=elements,
+            dispatched_ops=1,
+            elements_processed=elements,
             dispatch_peak_bytes=peak,
             predicted_cuda_peak_bytes=in_blocks(peak),
         )

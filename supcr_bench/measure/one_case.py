@@ -51,7 +51,7 @@ def check_case(
         result,
         session=None,
         time_samples_s=None,
-        again_samples_s=None,
+        aa_samples_s=None,
         repetitions=None,
         time_stopped_by=None,
         time_limit_s=None,

@@ -215,8 +215,8 @@ class Lead:
         del workload, call
         works: list[Work] = self.tell(Command("work", arm))
         return Work(
-            launches=max(w.launches for w in works),
-            elements=max(w.elements for w in works),
+            dispatched_ops=max(w.dispatched_ops for w in works),
+            elements_processed=max(w.elements_processed for w in works),
             dispatch_peak_bytes=max(w.dispatch_peak_bytes for w in works),
             predicted_cuda_peak_bytes=max(w.predicted_cuda_peak_bytes for w in works),
         )

@@ -70,7 +70,7 @@ class Samples:
         return {
             "time_samples_s": tuple(self.seconds),
             "device_samples_s": tuple(self.device_seconds) or None,
-            "again_samples_s": tuple(self.again_seconds) or None,
+            "aa_samples_s": tuple(self.again_seconds) or None,
             "repetitions": self.repetitions,
             "time_stopped_by": self.stopped_by,
         }

@@ -28,14 +28,14 @@ class Work:
     """What a call took, whatever the machine.
 
     Attributes:
-        launches: operations dispatched.
-        elements: elements worked on.
+        dispatched_ops: operations dispatched.
+        elements_processed: elements worked on.
         dispatch_peak_bytes: peak of live tensor storage above the inputs, seen at dispatch.
         predicted_cuda_peak_bytes: the same in whole blocks of the CUDA allocator.
     """
 
-    launches: int
-    elements: int
+    dispatched_ops: int
+    elements_processed: int
     dispatch_peak_bytes: int
     predicted_cuda_peak_bytes: int
 
@@ -97,7 +97,7 @@ class _Counter(TorchDispatchMode):
 
     def __init__(self, host: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.launches = self.elements = 0
+        self.dispatched_ops = self.elements_processed = 0
         self.storages = StorageTracker(host)
         self._traits: dict[Any, tuple[bool, bool]] = {}
 
@@ -110,9 +110,9 @@ class _Counter(TorchDispatchMode):
         if traits is None:
             traits = self._traits[func] = bool(func.is_view), may_allocate(func)
         is_view, allocates = traits
-        self.launches += 1
+        self.dispatched_ops += 1
         if not is_view:
-            self.elements += _elements(func._schema, args, kwargs or {}, output)
+            self.elements_processed += _elements(func._schema, args, kwargs or {}, output)
         if allocates:
             self.storages.add(output, () if is_view else args)
         return output
@@ -130,8 +130,8 @@ def count_work(call: Callable[[], object], *, host: bool = True) -> Work:
         kept = call()
     del kept  # its release is no part of the call
     return Work(
-        launches=counter.launches,
-        elements=counter.elements,
+        dispatched_ops=counter.dispatched_ops,
+        elements_processed=counter.elements_processed,
         dispatch_peak_bytes=counter.storages.peak_bytes,
         predicted_cuda_peak_bytes=counter.storages.peak_block_bytes,
     )

@@ -17,7 +17,7 @@ from supcr_bench.values.result import Status
 from supcr_bench.values.table import Facets
 from supcr_bench.values.units import MISSING
 
-_COUNTS = ("launches", "elements", "peak_bytes")
+_COUNTS = ("dispatched_ops", "elements_processed", "peak_bytes")
 _HEADERS = ("ratio", "interval", "time", "work", "bytes")
 
 
@@ -99,7 +99,7 @@ def time_grid(comparison: Comparison, pass_: Pass) -> Grid:
 
 
 def _has_figures(row: ComparisonRow) -> bool:
-    return bool(row.time or row.launches or row.elements or row.peak_bytes)
+    return bool(row.time or row.dispatched_ops or row.elements_processed or row.peak_bytes)
 
 
 def _status_text(status: Status | None) -> str:

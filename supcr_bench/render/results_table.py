@@ -15,7 +15,7 @@ import pandas as pd
 
 from supcr_bench.analysis.frame import results_frame
 from supcr_bench.values.case import Case
-from supcr_bench.values.result import Result
+from supcr_bench.values.result import Result, stored_name
 
 _NUMBERS: Mapping[object, str] = {int: "Int64", float: "float64"}
 """Whole numbers stay whole where one is missing, and a column without a figure has a type."""
@@ -28,7 +28,7 @@ def _number_columns() -> Iterator[tuple[str, str]]:
         for name in (f.name for f in fields(kind)):
             (*held,) = {*(get_args(hints[name]) or [hints[name]])} - {type(None)}
             if len(held) == 1 and held[0] in _NUMBERS:
-                yield name, _NUMBERS[held[0]]
+                yield stored_name(name), _NUMBERS[held[0]]
 
 
 def results_table(results: Sequence[Result]) -> pd.DataFrame:

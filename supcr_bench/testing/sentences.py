@@ -46,9 +46,10 @@ def excess(result: Result, limits: Limits) -> str | None:
             f"a peak of {result.peak_bytes:,} bytes ({format_bytes(result.peak_bytes)}) passes "
             f"max_peak_bytes={limits.peak_bytes:,}"
         )
-    for name in ("launches", "elements"):
-        value, most = getattr(result, name), getattr(limits, name)
-        if most is not None and value > most:
+    counts = {"launches": result.dispatched_ops, "elements": result.elements_processed}
+    for name, value in counts.items():
+        most = getattr(limits, name)
+        if most is not None and value is not None and value > most:
             found.append(f"{value:,} {name} pass max_{name}={most:,}")
     if not found:
         return None

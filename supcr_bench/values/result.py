@@ -15,6 +15,18 @@ from supcr_bench.values.definition import current_name
 Key = tuple[str, Case]
 """An implementation's name and the case: what results are joined by."""
 
+_STORED = {
+    "dispatched_ops": "launches",
+    "elements_processed": "elements",
+    "aa_samples_s": "again_samples_s",
+}
+"""Fields that are stored under the name that they had in the first version of the format."""
+
+
+def stored_name(field: str) -> str:
+    """The key of a field of a case or a result in measurements, exports and tables."""
+    return _STORED.get(field, field.rstrip("_"))
+
 
 class Status(StrEnum):
     """How a case ended for an implementation."""
@@ -71,7 +83,7 @@ class Result:
             ``repetitions`` calls. ``None`` too where the cell was not to be timed.
         device_samples_s: the same calls by the device's own events; ``None`` on the CPU and where
             the device has none.
-        again_samples_s: the A/A arm: samples of the same implementation, entered a second time
+        aa_samples_s: the A/A arm: samples of the same implementation, entered a second time
             under another label, paired by round with ``time_samples_s``. What the two differ by is
             noise. ``None`` where this was not the A/A arm of its cell.
         repetitions: calls per sample.
@@ -83,8 +95,8 @@ class Result:
             was measured; ``None`` where they were too few.
         predicted_peak_low_bytes, predicted_peak_high_bytes: the interval of that prediction.
         predicted_peak_from: the largest batch size that the prediction knew.
-        launches: operations dispatched in one call, the same on every machine.
-        elements: elements worked on in one call, the same on every machine.
+        dispatched_ops: operations dispatched in one call, the same on every machine.
+        elements_processed: elements worked on in one call, the same on every machine.
         dispatch_peak_bytes: peak of the live storages that operations returned, above the inputs.
             What an operation allocates within itself is not seen, so it is about, and not exactly,
             ``peak_bytes``; ``supcr_bench/measure/dispatch_memory.py`` says how far off it was.
@@ -117,7 +129,7 @@ class Result:
     gradient_difference: Mapping[str, float | None] | None = None
     time_samples_s: tuple[float, ...] | None = None
     device_samples_s: tuple[float, ...] | None = None
-    again_samples_s: tuple[float, ...] | None = None
+    aa_samples_s: tuple[float, ...] | None = None
     repetitions: int | None = None
     time_stopped_by: str | None = None
     peak_bytes: int | None = None
@@ -127,8 +139,8 @@ class Result:
     predicted_peak_low_bytes: float | None = None
     predicted_peak_high_bytes: float | None = None
     predicted_peak_from: int | None = None
-    launches: int | None = None
-    elements: int | None = None
+    dispatched_ops: int | None = None
+    elements_processed: int | None = None
     dispatch_peak_bytes: int | None = None
     predicted_cuda_peak_bytes: int | None = None
     no_self_error: float | None = None
@@ -157,13 +169,13 @@ class Result:
         return self.implementation, self.case
 
     def to_mapping(self) -> dict[str, Any]:
-        """A flat mapping: the case's fields beside the result's own, ``pass_`` as ``pass``."""
+        """A flat mapping: the case's fields beside the result's own, by :func:`stored_name`."""
         flat: dict[str, Any] = {"implementation": self.implementation}
         for f in fields(Case):
-            flat[f.name.rstrip("_")] = getattr(self.case, f.name)
+            flat[stored_name(f.name)] = getattr(self.case, f.name)
         for f in fields(Result):
             if f.name not in ("implementation", "case"):
-                flat[f.name] = getattr(self, f.name)
+                flat[stored_name(f.name)] = getattr(self, f.name)
         return flat
 
     @classmethod
@@ -180,11 +192,11 @@ class Result:
             pass_=values["pass"],
         )
         own = {
-            f.name: values[f.name]
+            f.name: values[stored_name(f.name)]
             for f in fields(cls)
-            if f.name not in ("implementation", "case", "status") and f.name in values
+            if f.name not in ("implementation", "case", "status") and stored_name(f.name) in values
         }
-        for name in ("time_samples_s", "device_samples_s", "again_samples_s"):
+        for name in ("time_samples_s", "device_samples_s", "aa_samples_s"):
             samples = own.get(name)
             own[name] = None if samples is None else tuple(samples)
         return cls(

@@ -72,7 +72,7 @@ def sweep(
                 status=Status.MEASURED if known else Status.SKIPPED,
                 session=f"N={n}",
                 time_samples_s=known,
-                launches=round(law.launches(n)) if known else None,
+                dispatched_ops=round(law.launches(n)) if known else None,
                 predicted_s=prediction.seconds if prediction else None,
                 time_limit_s=TIME_LIMIT_S,
             )

@@ -23,7 +23,7 @@ def series(name: str, sizes: list[int], seconds: Law, work: Law, size_bytes: Law
                 seconds,
                 size_bytes,
                 pass_=pass_,
-                elements=round(work(n)),
+                elements_processed=round(work(n)),
                 no_self_error=0.0,
                 value_difference=dict.fromkeys(others, 1e-7),
             )

@@ -24,7 +24,7 @@ from tests.made_results import make_result
 
 SIZES = (16, 32, 64, 128, 256, 512, 1024)
 NAMES = ("loopy", "broadcast", "rowsort")
-COUNTS: dict[str, Any] = {"launches": 10, "elements": 1000, "peak_bytes": 10_000}
+COUNTS: dict[str, Any] = {"dispatched_ops": 10, "elements_processed": 1000, "peak_bytes": 10_000}
 
 
 def steady(
@@ -93,7 +93,7 @@ def test_the_drift_of_unchanged_results_widens_the_interval_on_both_sides() -> N
 
 
 def test_results_whose_counts_changed_or_are_unknown_are_no_yardstick() -> None:
-    for second in ({"launches": 11}, {"elements": None}):
+    for second in ({"dispatched_ops": 11}, {"elements_processed": None}):
         found = compare_results([mine(), *steady()], [mine(), *steady(**second)])
         (row,) = (r for r in found.rows if r.implementation == "mine")
         assert found.drift["mine"].results == 0
@@ -231,15 +231,15 @@ def test_so_many_slower_cases_as_chance_hardly_gives_are_a_finding(
     ("second", "work", "memory", "finding"),
     [
         ({}, Direction.SAME, Direction.SAME, None),
-        ({"launches": 11}, Direction.MORE, Direction.SAME, "costs more work"),
-        ({"elements": 1001}, Direction.MORE, Direction.SAME, "costs more work"),
-        ({"elements": 999}, Direction.LESS, Direction.SAME, None),
-        ({"launches": 1, "elements": 2000}, Direction.MIXED, Direction.SAME, None),
+        ({"dispatched_ops": 11}, Direction.MORE, Direction.SAME, "costs more work"),
+        ({"elements_processed": 1001}, Direction.MORE, Direction.SAME, "costs more work"),
+        ({"elements_processed": 999}, Direction.LESS, Direction.SAME, None),
+        ({"dispatched_ops": 1, "elements_processed": 2000}, Direction.MIXED, Direction.SAME, None),
         ({"peak_bytes": 10_100}, Direction.SAME, Direction.SAME, None),
         ({"peak_bytes": 10_101}, Direction.SAME, Direction.MORE, "costs more memory"),
         ({"peak_bytes": 5_000}, Direction.SAME, Direction.LESS, None),
         (
-            {"launches": 11, "peak_bytes": 20_000},
+            {"dispatched_ops": 11, "peak_bytes": 20_000},
             Direction.MORE,
             Direction.MORE,
             "costs more work and memory",
@@ -255,10 +255,10 @@ def test_counts_are_compared_exactly_and_bytes_nearly(
 
 
 def test_a_count_that_one_run_lacks_is_not_compared() -> None:
-    row = pair(mine(), mine(launches=None, elements=None, peak_bytes=None))
+    row = pair(mine(), mine(dispatched_ops=None, elements_processed=None, peak_bytes=None))
     assert row.work is None
-    assert row.launches is None
-    assert row.elements is None
+    assert row.dispatched_ops is None
+    assert row.elements_processed is None
     assert row.peak_bytes is None
     row = pair(mine(peak_bytes=0), mine(peak_bytes=8))
     assert row.peak_bytes is not None

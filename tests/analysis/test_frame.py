@@ -4,13 +4,13 @@ import pandas as pd
 
 from supcr_bench.analysis.frame import DERIVED, columns, results_frame
 from supcr_bench.values.case import Case
-from supcr_bench.values.result import Result, Status
+from supcr_bench.values.result import Result, Status, stored_name
 from tests.examples import measured
 
 
 def test_columns_are_the_fields_of_result_and_case_and_the_derived() -> None:
-    expected = {f.name.rstrip("_") for f in fields(Case)}
-    expected |= {f.name for f in fields(Result)} - {"case"}
+    expected = {stored_name(f.name) for f in fields(Case)}
+    expected |= {stored_name(f.name) for f in fields(Result)} - {"case"}
     assert set(columns()) == expected | set(DERIVED)
     assert len(columns()) == len(set(columns()))
 

@@ -57,7 +57,8 @@ def test_results_without_a_figure_are_left_out() -> None:
 
 def test_each_figure_is_judged_by_its_kind_and_beside_its_claim() -> None:
     results = [
-        counted(n, elements=3 * n**3 + n, launches=5 * n, peak_bytes=4 * n**2) for n in SIZES
+        counted(n, elements_processed=3 * n**3 + n, dispatched_ops=5 * n, peak_bytes=4 * n**2)
+        for n in SIZES
     ]
     found = {g.figure: g for g in growth_of(results, {"one": Claims(time="N^3", memory="N^3")})}
     assert {figure: g.verdict.law for figure, g in found.items()} == {
@@ -84,7 +85,7 @@ def test_missing_labels_that_were_rounded_do_not_bend_a_law() -> None:
             n=n,
             times=[1e-3] * 6,
             case={"nan_density": 0.2},
-            elements=7 * (n - round(0.2 * n)) ** 3,
+            elements_processed=7 * (n - round(0.2 * n)) ** 3,
         )
         for n in (16, 23, 32, 45, 64)
     ]
@@ -123,7 +124,12 @@ def test_batches_with_as_many_labels_or_none_count_once_or_not_at_all() -> None:
     for sizes in ((32, 40, 64), (2, 3, 4), (16, 32, 64, 128, 256)):
         results = [
             make_result(
-                "one", n=n, times=[1e-3] * 6, case={"nan_density": 0.97}, elements=n, peak_bytes=n
+                "one",
+                n=n,
+                times=[1e-3] * 6,
+                case={"nan_density": 0.97},
+                elements_processed=n,
+                peak_bytes=n,
             )
             for n in sizes
         ]

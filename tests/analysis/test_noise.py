@@ -65,7 +65,7 @@ def test_without_pairs_or_without_time_there_is_no_ratio(
 def a_a(ratio: float, rounds: int = 6, spread: float = 1.0, **fields: object) -> Result:
     """An A/A arm whose rounds differ by this ratio, half of them more and half less by a spread."""
     again = [ratio * spread, ratio / spread] * (rounds // 2)
-    return make_result(times=[1.0] * rounds, again_samples_s=tuple(again), **fields)  # type: ignore[arg-type]
+    return make_result(times=[1.0] * rounds, aa_samples_s=tuple(again), **fields)  # type: ignore[arg-type]
 
 
 def test_only_an_a_a_arm_has_a_ratio_to_itself() -> None:
@@ -158,7 +158,7 @@ def cell_on_a_busy_machine(seed: int, slower: float = 1.5) -> list[Result]:
         make_result(
             arm.implementation,
             times=own.seconds,
-            again_samples_s=tuple(own.again_seconds) or None,
+            aa_samples_s=tuple(own.again_seconds) or None,
         )
         for arm, own in samples.items()
     ]

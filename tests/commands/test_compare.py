@@ -26,7 +26,9 @@ ENVIRONMENT: dict[str, Any] = {
     "torch": "2.6",
 }
 RESULTS = [
-    make_result(name, n=n, times=[1e-3] * 8, launches=10, elements=1000, peak_bytes=10_000)
+    make_result(
+        name, n=n, times=[1e-3] * 8, dispatched_ops=10, elements_processed=1000, peak_bytes=10_000
+    )
     for n in range(8, 20)
     for name in ("loopy", "broadcast", "rowsort")
 ]
@@ -80,7 +82,7 @@ def test_a_result_that_became_wrong_is_a_finding_with_or_without_figures() -> No
 
 def test_costlier_counts_are_a_finding_on_another_machine_too() -> None:
     write("one", RESULTS)
-    write("two", [replace(r, elements=2000) for r in RESULTS], cpu="another", torch="2.7")
+    write("two", [replace(r, elements_processed=2000) for r in RESULTS], cpu="another", torch="2.7")
     status, text = compare()
     assert status == 1
     lines = text.splitlines()
@@ -123,7 +125,7 @@ def test_the_margin_may_be_chosen() -> None:
 
 def test_everything_is_written_for_machines(folder: Path) -> None:
     write("one", RESULTS)
-    write("two", [replace(RESULTS[0], elements=2000), *RESULTS[1:-1]])
+    write("two", [replace(RESULTS[0], elements_processed=2000), *RESULTS[1:-1]])
     assert compare("--json", "found.json")[0] == 1
     found = json.loads((folder / "found.json").read_text())
     assert (found["first"]["id"], found["second"]["id"]) == ("one", "two")

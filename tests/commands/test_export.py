@@ -28,7 +28,7 @@ ENVIRONMENT: dict[str, Any] = {
 }
 TIMES = (1e-3, 2e-3, 3e-3, 4e-3, 5e-3, 6e-3, 7e-3)
 RESULTS = [
-    make_result("loopy", n=8, times=TIMES, launches=10, peak_bytes=10_000, repetitions=4),
+    make_result("loopy", n=8, times=TIMES, dispatched_ops=10, peak_bytes=10_000, repetitions=4),
     make_result(
         "losses.py:Mine",
         n=8,

@@ -98,12 +98,12 @@ def test_everything_but_time_is_measured(counted: list[Result]) -> None:
     for result in counted:
         assert result.status is Status.MEASURED
         assert result.time_samples_s is None
-        assert result.again_samples_s is None
+        assert result.aa_samples_s is None
         assert result.repetitions is None
         assert result.time_stopped_by is None
         assert result.value_tolerances is not None
         assert result.peak_bytes == 8 * result.case.batch_size**3
-        assert result.launches == 1
+        assert result.dispatched_ops == 1
 
 
 def test_the_time_left_is_that_of_a_few_calls() -> None:

@@ -27,7 +27,11 @@ from tests.made_verifications import LATE, OFF, make_verification
 
 def results() -> list[Result]:
     own = {"nan_density": None, "labels": "file:0123456789ab"}
-    fields: dict[str, Any] = {"memory_limit_bytes": 2**30, "launches": 9, "elements": 12_345}
+    fields: dict[str, Any] = {
+        "memory_limit_bytes": 2**30,
+        "dispatched_ops": 9,
+        "elements_processed": 12_345,
+    }
     return [
         make_result("two", n=16, peak_bytes=4096, value_tolerances=0.0123456, **fields),
         make_result("one", n=128, pass_="training", gradient_tolerances=0.5, **fields),
@@ -81,7 +85,7 @@ def test_the_same_figures_give_the_same_bytes_in_whatever_order_they_came(path: 
 
 def test_one_line_is_one_record_so_that_a_change_is_one_line() -> None:
     first, *rest = results()
-    changed = record([replace(first, launches=10), *rest])
+    changed = record([replace(first, dispatched_ops=10), *rest])
     lines, others = (to_text(baseline(r)).splitlines() for r in (record(results()), changed))
     differing = [pair for pair in zip(lines, others, strict=True) if pair[0] != pair[1]]
     assert len(differing) == 1

@@ -17,7 +17,7 @@ def launches(n: int) -> int:
         loss.backward()
         return loss
 
-    return count_work(call).launches
+    return count_work(call).dispatched_ops
 
 
 def test_it_launches_the_same_few_operations_at_any_size() -> None:

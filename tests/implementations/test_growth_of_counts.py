@@ -26,7 +26,7 @@ def costs(name: str, n: int, pass_: Pass) -> tuple[int, int, int]:
         return loss
 
     work = count_work(call)
-    return work.launches, work.elements, peak_cpu_bytes(call)
+    return work.dispatched_ops, work.elements_processed, peak_cpu_bytes(call)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_an_untimed_cell_takes_everything_but_the_time(timed: bool) -> None:
         assert result.untimed is not timed
         assert (result.repetitions is not None) is timed
         assert (result.time_stopped_by is not None) is timed
-        assert result.launches == 1
+        assert result.dispatched_ops == 1
         assert result.peak_bytes is not None
         assert result.value_tolerances is not None
 
@@ -195,11 +195,11 @@ def test_the_fastest_of_each_pass_is_the_a_a_arm_of_its_cell() -> None:
     for arm, result in results.items():
         assert result.time_samples_s is not None
         if arm.implementation == "loopy":
-            assert result.again_samples_s is None
+            assert result.aa_samples_s is None
             continue
-        assert result.again_samples_s is not None
-        assert len(result.again_samples_s) == len(result.time_samples_s)
-        assert result.again_samples_s != result.time_samples_s
+        assert result.aa_samples_s is not None
+        assert len(result.aa_samples_s) == len(result.time_samples_s)
+        assert result.aa_samples_s != result.time_samples_s
 
 
 def test_time_on_the_device_is_kept_beside_the_hosts_where_the_device_tells() -> None:
@@ -283,7 +283,7 @@ def test_the_a_a_arm_is_on_the_cells_account_and_not_on_its_implementations() ->
     budget = Budget(time_limit_s=1e5, sampling_s=1e5)
     run = CellRun(cell=cell, factories=RIGHT, device=Cpu(), meter=meter, budget=budget)
     (result,) = run.results()
-    assert result.time_samples_s == result.again_samples_s == (1e3,) * 6
+    assert result.time_samples_s == result.aa_samples_s == (1e3,) * 6
     assert result.spent_s == pytest.approx(7e3, rel=0.1)
     assert run.account.calls_s == pytest.approx(13e3, rel=0.1)
 

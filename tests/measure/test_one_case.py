@@ -25,9 +25,9 @@ def test_a_right_implementation_has_every_figure_but_its_times(pass_: Pass) -> N
     assert result.value_tolerances < 1
     assert (result.gradient_tolerances is not None) is (pass_ == "training")
     assert result.peak_bytes
-    assert result.launches
-    assert result.elements
-    for name in ("time_samples_s", "again_samples_s", "repetitions", "session", "spent_s"):
+    assert result.dispatched_ops
+    assert result.elements_processed
+    for name in ("time_samples_s", "aa_samples_s", "repetitions", "session", "spent_s"):
         assert getattr(result, name) is None
 
 

@@ -20,7 +20,7 @@ from supcr_bench.render.terminal import print_grid
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result
 
-COUNTS: dict[str, Any] = {"launches": 10, "elements": 1000, "peak_bytes": 10_000}
+COUNTS: dict[str, Any] = {"dispatched_ops": 10, "elements_processed": 1000, "peak_bytes": 10_000}
 
 
 def run(seconds: float = 1.0, name: str = "", **fields: Any) -> list[Result]:
@@ -42,7 +42,7 @@ def said(comparison: Comparison) -> str:
 
 
 def test_a_row_has_ratio_interval_verdict_work_and_memory() -> None:
-    later = run(2.0, "loopy", launches=20, peak_bytes=15_000)
+    later = run(2.0, "loopy", dispatched_ops=20, peak_bytes=15_000)
     grid = time_grid(compare_results(run(), later), "forward")
     assert grid.headers == ("name", "N", "ratio", "interval", "time", "work", "bytes")
     assert grid.rows[0] == ("loopy", "8", "2.00", "2.00-2.00", "slower", "more", "x1.50")
@@ -58,14 +58,14 @@ def test_an_undecided_time_steps_back() -> None:
 
 
 def test_counts_and_ends_that_changed_are_told_apart_from_time() -> None:
-    first, second = run(), run(1.0, "loopy", launches=20)
+    first, second = run(), run(1.0, "loopy", dispatched_ops=20)
     second[1] = make_result("broadcast", n=8, status=Status.WRONG, reason="off")
     del second[2], first[3]
     grid = changes_grid(compare_results(first, second))
     assert grid.rows == (
         (
             "loopy forward, D=1 NaN 0%, N=8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19",
-            "launches: more",
+            "dispatched ops: more",
             "at N=8: 10, then 20 (x2.00)",
         ),
         ("broadcast forward, D=1 NaN 0%, N=8", "measured, then wrong", "became wrong: off"),
@@ -76,20 +76,20 @@ def test_counts_and_ends_that_changed_are_told_apart_from_time() -> None:
 
 
 def test_a_change_for_the_better_beside_a_finding_does_not_alarm() -> None:
-    later = run(1.0, "loopy", launches=5, elements=900, peak_bytes=20_000)[:1]
+    later = run(1.0, "loopy", dispatched_ops=5, elements_processed=900, peak_bytes=20_000)[:1]
     later = [replace(later[0], status=Status.WRONG, reason="off")]
     grid = changes_grid(compare_results(run()[:1], later))
     assert [row[1] for row in grid.rows] == [
         "measured, then wrong",
-        "launches: less",
-        "elements: less",
+        "dispatched ops: less",
+        "elements processed: less",
         "peak bytes: more",
     ]
     assert grid.alarming == {(0, 1), (3, 1)}
 
 
 def test_tables_fit_eighty_columns() -> None:
-    first, second = run(), run(1.0, "loopy", launches=20)
+    first, second = run(), run(1.0, "loopy", dispatched_ops=20)
     apart = {"labels": "tied", "dims": 2, "nan_density": 0.25}
     first += [make_result("loopy", n=4096, times=[1.0] * 8, case=apart)]
     second += [make_result("loopy", n=4096, times=[0.9] * 8, case=apart)]
@@ -135,7 +135,7 @@ def test_what_only_one_run_has_is_counted_and_undecided_times_say_why() -> None:
 
 
 def test_costs_that_rose_are_counted_as_findings() -> None:
-    text = said(compare_results(run(), run(1.0, "rowsort", elements=1001)))
+    text = said(compare_results(run(), run(1.0, "rowsort", elements_processed=1001)))
     assert "Work is the same in 24 of 36 cases" in text
     assert "12 results got worse beside time." in text
 

@@ -57,7 +57,9 @@ def test_each_device_has_its_fastest_and_verification_its_word() -> None:
 def test_claims_that_do_not_hold_are_named() -> None:
     results = []
     for n in (16, 24, 32, 48, 64):
-        results += make_series("loopy", [n], lambda n: 1.0, pass_="training", elements=n**4)
+        results += make_series(
+            "loopy", [n], lambda n: 1.0, pass_="training", elements_processed=n**4
+        )
     sentences = headline(find(results, {}, "torchcell"))
     assert any("do not hold" in s or "does not hold" in s for s in sentences)
     assert any("loopy takes O(N^3) work: training" in s for s in sentences)

@@ -68,13 +68,16 @@ def test_text_shows_as_it_is(text: str, escaped: str) -> None:
 
 
 def test_a_comparison_says_its_verdict_and_what_changed() -> None:
-    later = [replace(r, elements=2) for r in (replace(r, elements=1) for r in usual())]
-    first = [replace(r, elements=1) for r in usual()]
+    later = [
+        replace(r, elements_processed=2)
+        for r in (replace(r, elements_processed=1) for r in usual())
+    ]
+    first = [replace(r, elements_processed=1) for r in usual()]
     text = comparison_markdown("one_run", "two", compare_results(first, later))
     assert text.startswith("## supcr-bench: two against one\\_run\n\n**6 results got worse beside")
     assert "\n- 6 results in both runs.\n" in text
     assert "### What changed beside time\n\n| what | change | how |\n| --- | --- | --- |\n" in text
-    assert "| elements: more | at N=8: 1, then 2 (x2.00) |\n" in text
+    assert "| elements processed: more | at N=8: 1, then 2 (x2.00) |\n" in text
     same = comparison_markdown("one", "two", compare_results(first, first))
     assert "What changed" not in same
     assert same.count("Nothing got worse that these runs can tell.") == 1

@@ -70,9 +70,13 @@ def test_the_fastest_that_is_right_stands_out_and_missing_figures_step_back() ->
 
 def test_growth_puts_the_claim_beside_the_measurement() -> None:
     results = make_series(
-        "rowsort", [16, 24, 32, 48, 64], lambda n: 1e-6 * n**3, elements=1000, launches=10
+        "rowsort",
+        [16, 24, 32, 48, 64],
+        lambda n: 1e-6 * n**3,
+        elements_processed=1000,
+        dispatched_ops=10,
     )
-    found = grids([replace(r, elements=r.case.batch_size**3) for r in results])
+    found = grids([replace(r, elements_processed=r.case.batch_size**3) for r in results])
     assert found["growth"].headers[4:] == ("time", "work", "launches", "memory", "claimed")
     assert found["growth"].rows == (
         ("rowsort", "forward", "1", "0%", "?", "N^3", "constant", "N^2", "N^2 log N"),

@@ -23,7 +23,7 @@ RESULTS = (
         measured(16, (0.1 + 0.2, 1e-9 / 3, 5e-324)),
         value_difference={"other": 1e-7, "</a><b>": None},
         peak_bytes=2**53 + 1,
-        again_samples_s=(0.1,),
+        aa_samples_s=(0.1,),
     ),
     Result(
         implementation="<script>",

@@ -170,7 +170,7 @@ def test_what_takes_another_route_on_other_devices_predicts_nothing_of_them(
     cell = Cell(WORKLOAD, (Arm("scan", "forward"), Arm("rowsort", "forward")), "session", False)
     events = executor.run(cell, [locate("scan"), locate("rowsort")], BUDGET)
     found = {r.implementation: r for r in events if isinstance(r, Result)}
-    assert found["scan"].elements
+    assert found["scan"].elements_processed
     assert found["scan"].predicted_cuda_peak_bytes is None
     assert found["rowsort"].predicted_cuda_peak_bytes is not None
 

@@ -98,7 +98,7 @@ def test_ranks_answer_for_the_whole_batch_and_share_the_memory(executor: LocalEx
         assert result.loss == pytest.approx(alone[key].loss, rel=1e-5)
         assert result.reference_loss == alone[key].reference_loss
         assert result.time_samples_s
-        assert result.launches and result.elements
+        assert result.dispatched_ops and result.elements_processed
         assert result.peak_bytes and result.peak_bytes < (alone[key].peak_bytes or 0)
         assert "of the rank that needs most" in str(result.memory_method)
     assert shared["distributed", "training"].gradient_tolerances is not None

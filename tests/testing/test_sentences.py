@@ -5,7 +5,12 @@ from supcr_bench.testing.sentences import excess, failure
 from supcr_bench.values.result import Status
 from tests.made_results import make_result
 
-COSTS: dict[str, Any] = {"launches": 163, "elements": 1_000_000, "peak_bytes": 2_790_812}
+COSTS: dict[str, Any] = {
+    "dispatched_ops": 163,
+    "elements_processed": 1_000_000,
+    "peak_bytes": 2_790_812,
+}
+LIMITS = {"launches": 163, "elements": 1_000_000, "peak_bytes": 2_790_812}
 
 
 def test_a_measured_result_is_no_failure() -> None:
@@ -52,8 +57,8 @@ def test_running_out_of_memory_is_said() -> None:
 def test_a_figure_equal_to_its_limit_is_within_and_one_more_is_not() -> None:
     result = make_result(**COSTS)
     assert excess(result, Limits()) is None
-    assert excess(result, Limits(**COSTS)) is None
-    for name, value in COSTS.items():
+    assert excess(result, Limits(**LIMITS)) is None
+    for name, value in LIMITS.items():
         text = excess(result, Limits(**{name: value - 1}))
         assert text is not None
         assert f"max_{name}={value - 1:,}" in text
