@@ -1,33 +1,34 @@
-"""Colours that stay with their implementation, and that colour-blind readers can tell apart.
+"""Colours that stay with their implementation, on light and dark ground and for every sight.
 
-One set for a light ground and one for a dark one. Each colour has a contrast of at least 3:1 on its
-ground, and any two of a set stay apart with protanopia, deuteranopia and tritanopia as well;
-tests/render/test_palette.py holds both. Marker and dashes tell implementations apart without any
-colour. Beyond eight implementations colours begin again, with other dashes.
+Each colour has a contrast of at least 3:1 on both grounds, and any two stay apart with protanopia,
+deuteranopia and tritanopia as well; tests/render/test_palette.py holds both. Marker and dashes tell
+implementations apart without any colour. Beyond eight implementations colours begin again, with
+other dashes.
 """
 
 from collections.abc import Sequence
 
-LIGHT = (
-    "#003ffd",  # blue
-    "#be881d",  # ochre
-    "#214e3b",  # green
-    "#a3119e",  # purple
-    "#5f4c08",  # brown
-    "#0d95ff",  # sky
-    "#2408aa",  # indigo
-    "#ef3080",  # rose
+SERIES = (
+    "#5460a8",  # blue
+    "#f66600",  # orange
+    "#30a2b4",  # teal
+    "#9000fc",  # violet
+    "#a89066",  # tan
+    "#cc001e",  # red
+    "#cc54fc",  # orchid
+    "#ae3c6c",  # raspberry
 )
-DARK = (
-    "#2f76fa",
-    "#d56a12",
-    "#4dfba6",
-    "#c670b2",
-    "#f3e23a",
-    "#c9f6ff",
-    "#a888f6",
-    "#e8305a",
-)
+INK, QUIET, LINE, PAPER = "#1a1a1a", "#5c5c5c", "#d8d8d8", "#ffffff"
+"""Text, secondary text, grid lines and ground, where the ground is light."""
+DARK = {INK: "#ececec", QUIET: "#a9afb6", LINE: "#3a3f45", PAPER: "#16181b"}
+"""What stands for each where the ground is dark."""
+VARIABLES = {
+    INK: "currentColor",
+    QUIET: "var(--quiet, currentColor)",
+    LINE: "var(--line)",
+    PAPER: "var(--paper, Canvas)",
+} | {value: f"var(--series-{i})" for i, value in enumerate(SERIES, start=1)}
+"""What stands for each colour in a page."""
 _MARKERS = ("o", "s", "D", "^", "P", "v", "h")
 _DASHES: tuple[tuple[float, ...], ...] = ((), (6, 2), (2, 1.5), (8, 2, 2, 2), (4, 1.5, 1.5, 1.5))
 """On and off, in widths of the line; nothing for a solid one."""
@@ -44,18 +45,18 @@ def _place(name: str, names: Sequence[str]) -> int:
 
 
 def colour(name: str, names: Sequence[str]) -> str:
-    """The colour of an implementation on a light ground.
+    """The colour of an implementation.
 
     Args:
         name: whose.
         names: of every implementation of the run, in order of first appearance.
     """
-    return LIGHT[_place(name, names) % len(LIGHT)]
+    return SERIES[_place(name, names) % len(SERIES)]
 
 
 def variable(name: str, names: Sequence[str]) -> str:
-    """The CSS variable of that colour, which a page sets for light and for dark."""
-    return f"--series-{_place(name, names) % len(LIGHT) + 1}"
+    """The CSS variable of that colour in a page."""
+    return f"--series-{_place(name, names) % len(SERIES) + 1}"
 
 
 def marker(name: str, names: Sequence[str]) -> str:
@@ -69,17 +70,6 @@ def dashes(name: str, names: Sequence[str]) -> tuple[float, ...]:
 
 
 def palette_css() -> str:
-    """The variables: light, dark where the system or ``html[data-theme]`` says so, light on paper.
-
-    An attribute of the page wins over the system.
-    """
-    light, dark = (
-        " ".join(f"--series-{i}: {value};" for i, value in enumerate(values, start=1))
-        for values in (LIGHT, DARK)
-    )
-    return (
-        f":root {{ {light} }}\n"
-        "@media screen and (prefers-color-scheme: dark) "
-        f'{{ :root:not([data-theme="light"]) {{ {dark} }} }}\n'
-        f'@media screen {{ :root[data-theme="dark"] {{ {dark} }} }}\n'
-    )
+    """The rule that sets the variables."""
+    values = " ".join(f"--series-{i}: {value};" for i, value in enumerate(SERIES, start=1))
+    return f":root {{ {values} }}\n"

@@ -10,8 +10,8 @@ from supcr_bench.analysis.axis_effect import AxisEffectRow, axis_effect_rows
 from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.render.axis_grids import value_text
 from supcr_bench.render.cells import listed, series_text
-from supcr_bench.render.charts.canvas import Canvas
 from supcr_bench.render.charts.chart import Chart, Section
+from supcr_bench.render.charts.drawing import Drawing
 from supcr_bench.render.charts.scaling_chart import log_ticks
 from supcr_bench.render.grid import facets_of
 from supcr_bench.values.case import PASSES, Case, Pass
@@ -113,7 +113,6 @@ def _chart(
     where = f"N={sizes[0]}" if len(sizes) == 1 else "each at its largest N"
     base = _value_words(axis, _base(lines[0]).value)
     subtitle = f"{figure} relative to {base}, {pass_}; {where}; {', '.join(shared)}"
-    canvas = Canvas(_title(axis, figure, pass_, lines), subtitle, names)
     values = sorted({float(row.value) for own in lines for row in own})
     ratios = [ratio for own in lines for row in own if (ratio := _ratio(row, figure))]
     low, high = min([*ratios, 1.0]), max([*ratios, 1.0])
@@ -126,23 +125,24 @@ def _chart(
         y_ticks = [float(v) for v in MaxNLocator(6).tick_values(*y) if y[0] <= v <= y[1]]
     log_x = axis != "nan_density"
     x = (values[0] / 1.15, values[-1] * 1.15) if log_x else (values[0] - 0.04, values[-1] + 0.04)
-    canvas.scales(x, y, log_x=log_x, log_y=log_y)
-    canvas.ticks(values, y_ticks, lambda v: value_text(v, axis), lambda v: f"{v:.3g}\u00d7")
-    canvas.axis_titles(words.x, f"{_NAMES[figure]}, relative to {base}")
+    drawing = Drawing(names, x, y, log_x=log_x, log_y=log_y)
+    drawing.ticks(values, y_ticks, lambda v: value_text(v, axis), lambda v: f"{v:.3g}\u00d7")
     for own in lines:
         name, last = own[0].implementation, own[-1]
         xs, ys = [float(r.value) for r in own], [_ratio(r, figure) or 0.0 for r in own]
-        canvas.line(name, xs, ys)
+        drawing.line(name, xs, ys)
         for row, at, ratio in zip(own, xs, ys, strict=True):
             said = _point_words(row, axis, figure, base)
-            canvas.point(name, at, ratio, said, hollow=row.status is Status.WRONG)
-        says = f"N={last.case.batch_size}" if len(sizes) > 1 else ""
-        canvas.end(name, xs[-1], ys[-1], says)
-    return canvas.chart(
+            drawing.point(name, at, ratio, said, hollow=row.status is Status.WRONG)
+        drawing.entry(name, ys[-1], f"N={last.case.batch_size}" if len(sizes) > 1 else "")
+    return drawing.chart(
         f"{words.section}-{pass_}" if figure == "time" else f"{words.section}-{figure}-{pass_}",
+        _title(axis, figure, pass_, lines),
+        subtitle,
+        _description(axis, figure, subtitle, lines),
         words.section,
         facets_of(case, without=(words.section,)),
-        _description(axis, figure, subtitle, lines),
+        (words.x, f"{_NAMES[figure]}, relative to {base}"),
     )
 
 

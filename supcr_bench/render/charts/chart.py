@@ -1,14 +1,13 @@
 """A chart as a value: its drawing, and all that a page says around it."""
 
 import io
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from matplotlib.figure import Figure
 
+from supcr_bench.render.charts.svg import no_glyph_warnings
 from supcr_bench.render.palette import palette_css
 
 Section = Literal["time", "memory", "nan-density", "dims", "ranks"]
@@ -19,20 +18,14 @@ CHART_CSS = (
 .chart { display: block; width: 100%; min-width: 30rem; height: auto; overflow: visible; }
 .chart .point, .chart .crossing { cursor: default; }
 .chart .point:focus { outline: none; }
-.chart .point:focus use, .chart .point:hover use { stroke: currentColor; stroke-width: 3; }
+.chart .point:is(:focus, :hover) use {
+  stroke: currentColor !important; stroke-width: 3 !important;
+}
 .chart .point:focus-visible { outline: 2px solid currentColor; outline-offset: 3px; }
 @media print { .chart { min-width: 0; } }
 """
 )
 """For a page, once. It builds on the page's ``--line``, ``--quiet`` and ``--paper``."""
-
-
-@contextmanager
-def no_glyph_warnings() -> Iterator[None]:
-    """While drawing: a name may be in a script that matplotlib's font lacks and a page's has."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        yield
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

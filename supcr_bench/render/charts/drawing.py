@@ -1,0 +1,364 @@
+"""A chart while matplotlib draws it. Lengths are in points; the drawing is 600 wide.
+
+An artist that stands for something gets an id, and beside it the opening tag that takes the place
+of the SVG group with that id on a page.
+"""
+
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.path import Path
+from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.transforms import Affine2D
+
+from supcr_bench.render.charts.chart import Chart, Section
+from supcr_bench.render.charts.svg import HEAD, for_file, for_page, plain, written_svg
+from supcr_bench.render.palette import INK, LINE, PAPER, QUIET, colour, dashes, marker
+
+_WIDTH, _AXES_HEIGHT = 600.0, 300.0
+_LEFT, _RIGHT = 62.0, 138.0
+"""Beside the axes: tick labels on the left, the legend on the right."""
+_AXES_WIDTH = _WIDTH - _LEFT - _RIGHT
+_BELOW, _FOOT = 42.0, 5.0
+_TITLE_ROW, _CROSSING_ROW, _LEGEND_ROW, _KEY_ROW = 16.0, 13.0, 14.0, 17.0
+_TITLE_LETTERS, _SUBTITLE_LETTERS, _NAME_LETTERS = 74, 104, 16
+_KEY_COLUMNS = 3
+_CROSSING_ROOM = 50.0
+"""Width of the label of a crossover."""
+ARROW = Path(
+    [(0, 0), (0, 0.55), (-0.45, 0.55), (0, 1.25), (0.45, 0.55), (0, 0.55), (0, 0)],
+    [Path.MOVETO, *[Path.LINETO] * 5, Path.CLOSEPOLY],
+)
+"""A marker that stands on a lower bound and points to where the figure is."""
+
+
+def short_name(name: str) -> str:
+    """A name that fits into the legend: its end, which tells paths and modules apart."""
+    name = plain(name)
+    return name if len(name) <= _NAME_LETTERS else "\u2026" + name[1 - _NAME_LETTERS :]
+
+
+def marker_entry(text: str, shape: str | Path = "o", *, hollow: bool = False) -> Line2D:
+    """An entry of the key that explains a marker."""
+    fill, size = "none" if hollow else QUIET, 6.5
+    if shape is ARROW:  # it stands on its line elsewhere, and in the middle of its text here
+        shape, size = ARROW.transformed(Affine2D().translate(0, -0.6)), 13
+    return Line2D([], [], ls="", marker=shape, ms=size, mec=QUIET, mfc=fill, label=text)
+
+
+class Drawing:
+    """One axes with the lines, bands, points and crossovers of implementations, and its legends.
+
+    Args:
+        names: every implementation of the run, in order of first appearance, for colours.
+        x: range of the axis.
+        y: range of the axis.
+        log_x: whether x is logarithmic.
+        log_y: whether y is logarithmic.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        x: tuple[float, float],
+        y: tuple[float, float],
+        *,
+        log_x: bool = True,
+        log_y: bool = True,
+    ) -> None:
+        self.names = names
+        self.figure = Figure(figsize=(_WIDTH / 72, _AXES_HEIGHT / 72), dpi=72, facecolor=PAPER)
+        self.figure.patch.set_gid(f"{HEAD}-0")
+        self.axes = self.figure.add_axes((_LEFT / _WIDTH, 0, _AXES_WIDTH / _WIDTH, 1))
+        self.axes.set(
+            xscale="log" if log_x else "linear", yscale="log" if log_y else "linear", xlim=x, ylim=y
+        )
+        self.axes.patch.set_visible(False)
+        self.axes.spines[["top", "right"]].set_visible(False)
+        self.axes.spines[:].set_color(QUIET)
+        self.axes.tick_params(colors=QUIET, labelcolor=INK, labelsize=11, length=3)
+        self.axes.grid(visible=True, which="major", color=LINE, lw=0.6)
+        self.axes.set_axisbelow(True)
+        self._tags: dict[str, str] = {}
+        self._entries: list[tuple[float, str, str]] = []
+        self._reached: set[str] = set()
+        self._crossings: list[tuple[float, str]] = []
+
+    def _tag(self, artist: Artist, tag: str) -> None:
+        gid = f"mark-{len(self._tags) + 1}"
+        artist.set_gid(gid)
+        self._tags[gid] = tag
+
+    def _across(self, x: float) -> float:
+        return float(self.axes.transData.transform((x, self.axes.get_ylim()[0]))[0])
+
+    def ticks(
+        self,
+        x: Sequence[float],
+        y: Sequence[float],
+        x_text: Callable[[float], str],
+        y_text: Callable[[float], str],
+    ) -> None:
+        """Put ticks at these values; along x only those with room, from the largest down."""
+        shown: list[tuple[float, float, float]] = []
+        for value in reversed(x):
+            at, half = self._across(value), (len(x_text(value)) * 6.8 + 6) / 2
+            if all(abs(at - other) >= half + room for _, other, room in shown):
+                shown.append((value, at, half))
+        for axis, values, text in (
+            (self.axes.xaxis, [value for value, _, _ in shown], x_text),
+            (self.axes.yaxis, y, y_text),
+        ):
+            axis.set_ticks(values)
+            axis.set_major_formatter(FuncFormatter(lambda value, _, text=text: text(value)))
+            axis.set_minor_locator(NullLocator())
+
+    def line(
+        self, name: str, xs: Sequence[float], ys: Sequence[float], *, faint: bool = False
+    ) -> None:
+        """Draw a line of an implementation, in its colour and dashes."""
+        (drawn,) = self.axes.plot(xs, ys, **self._look(name), zorder=2.2)
+        drawn.set(linewidth=1.2 if faint else 1.8, alpha=0.55 if faint else 1)
+        self._tag(drawn, _series(name))
+
+    def _look(self, name: str) -> dict[str, Any]:
+        pattern = dashes(name, self.names)
+        return {"color": colour(name, self.names), "ls": (0, pattern) if pattern else "-"}
+
+    def band(
+        self,
+        name: str,
+        xs: Sequence[float],
+        bounds: Sequence[tuple[float, float]],
+        *,
+        faint: bool,
+    ) -> None:
+        """Shade between the lowest and the highest value that the data leave open."""
+        low, high = zip(*bounds, strict=True)
+        shade = colour(name, self.names)
+        alpha = 0.15 if faint else 0.25
+        area = self.axes.fill_between(xs, low, high, color=shade, alpha=alpha, lw=0, zorder=1.8)
+        self._tag(area, _series(name))
+
+    def intervals(self, name: str, bars: Sequence[tuple[float, float, float]]) -> None:
+        """Draw vertical bars: the x, the low and the high of each."""
+        if bars:
+            xs, low, high = zip(*bars, strict=True)
+            drawn = self.axes.vlines(
+                xs, low, high, colors=colour(name, self.names), lw=1.3, zorder=2.5
+            )
+            self._tag(drawn, _series(name))
+
+    def point(
+        self,
+        name: str,
+        x: float,
+        y: float,
+        text: str,
+        *,
+        hollow: bool = False,
+        shape: str | Path | None = None,
+    ) -> None:
+        """Draw a point that tells its figures on a page, under the pointer and by the keyboard.
+
+        Args:
+            name: the implementation.
+            x: where on the axes.
+            y: where on the axes.
+            text: the figures in words.
+            hollow: whether it is a wrong result or a skipped case.
+            shape: of a lower bound, in place of the implementation's marker.
+        """
+        shade = colour(name, self.names)
+        (drawn,) = self.axes.plot(
+            [x],
+            [y],
+            ls="",
+            marker=shape or marker(name, self.names),
+            ms=17 if shape is ARROW else 7.5 if shape else 6,
+            mec=shade,
+            mfc=PAPER if hollow else shade,
+            mew=1.2,
+            clip_on=False,
+            zorder=3,
+        )
+        # Tab goes to the first point of each implementation, and arrows from there.
+        index = -1 if name in self._reached else 0
+        self._reached.add(name)
+        said = escape(plain(text))
+        self._tag(
+            drawn,
+            f'<g class="point" data-implementation="{escape(plain(name))}" tabindex="{index}" '
+            f'role="img" aria-label="{said}"><title>{said}</title>',
+        )
+
+    def level(self, y: float, text: str, order: int) -> None:
+        """Draw a horizontal line with a label; labels of neighbours stand in different columns."""
+        self.axes.axhline(y, color=QUIET, lw=0.8, ls=(0, (5, 3)), zorder=1.5)
+        self.axes.annotate(
+            text,
+            (0, y),
+            xycoords=("axes fraction", "data"),
+            xytext=(6 + 62 * (order % 3), 0),
+            textcoords="offset points",
+            color=QUIET,
+            fontsize=10,
+            va="center",
+            bbox={"boxstyle": "square,pad=0.15", "fc": PAPER, "ec": "none"},
+            zorder=1.6,
+        )
+
+    def crossing(
+        self, pair: tuple[str, str], at: float, interval: tuple[float, float], text: str
+    ) -> None:
+        """Mark the batch size at which the faster of two implementations changes."""
+        one, other = (escape(plain(name)) for name in pair)
+        tag = f'<g class="crossing" data-one="{one}" data-other="{other}">'
+        titled = f"{tag}<title>{escape(plain(text))}</title>"
+        shade = self.axes.axvspan(*interval, color=INK, alpha=0.12, lw=0, zorder=1.4)
+        self._tag(shade, titled)
+        self._tag(self.axes.axvline(at, color=INK, lw=1, zorder=1.7), titled)
+        self._crossings.append((at, tag))
+
+    def entry(self, name: str, end: float, text: str) -> None:
+        """Name an implementation in the legend, which is ordered by where the lines end.
+
+        Args:
+            name: the implementation.
+            end: the y at which its line ends.
+            text: what stands below the name, or nothing.
+        """
+        self._entries.append((end, name, text))
+
+    def _label_crossings(self) -> int:
+        """Write each size above the axes, in a higher row where its neighbour is near."""
+        ends: list[float] = []  # of each row, so far
+        for size, tag in sorted(self._crossings):
+            at = self._across(size)
+            row = next((i for i, end in enumerate(ends) if end < at), len(ends))
+            ends[row : row + 1] = [at + _CROSSING_ROOM]
+            label = self.axes.annotate(
+                f"N={size:.0f}",
+                (size, 1),
+                xycoords=("data", "axes fraction"),
+                xytext=(0, 4 + _CROSSING_ROW * row),
+                textcoords="offset points",
+                ha="center",
+                fontsize=11,
+                fontweight="bold",
+                color=INK,
+            )
+            self._tag(label, tag)
+        return len(ends)
+
+    def _legend(self) -> None:
+        """Name the implementations on the right, the highest line first."""
+        entries = sorted(self._entries, key=lambda entry: -entry[0])
+        handles = [
+            Line2D([], [], marker=marker(name, self.names), ms=6, lw=1.8, **self._look(name))
+            for _, name, _ in entries
+        ]
+        legend = self.axes.legend(
+            handles,
+            [""] * len(handles),
+            loc="upper left",
+            bbox_to_anchor=(1, 1),
+            frameon=False,
+            fontsize=11,
+            labelcolor=INK,
+            handlelength=2.2,
+            handletextpad=0.5,
+            borderaxespad=0,
+            labelspacing=0.5,
+        )
+        for (_, name, text), label, handle in zip(
+            entries, legend.get_texts(), legend.legend_handles, strict=True
+        ):
+            label.set(text=f"{short_name(name)}\n{text}".rstrip(), parse_math=False)
+            self._tag(label, _series(name))
+            if handle:
+                self._tag(handle, _series(name))
+
+    def chart(
+        self,
+        name: str,
+        title: str,
+        subtitle: str,
+        description: str,
+        section: Section,
+        filters: Mapping[str, str],
+        axis_titles: tuple[str, str],
+        key: Sequence[Line2D | Patch] = (),
+    ) -> Chart:
+        """Add legends and titles, and write the SVG; arguments as in :class:`Chart`.
+
+        Args:
+            name: of the files.
+            title: what is seen.
+            subtitle: what is drawn.
+            description: the text alternative.
+            section: of the page.
+            filters: what the chart is about.
+            axis_titles: what x and y are.
+            key: entries that explain markers and shades.
+        """
+        title, subtitle = plain(title), plain(subtitle)
+        heads = [(text, 12.0, "bold", INK) for text in textwrap.wrap(title, _TITLE_LETTERS)]
+        heads += [
+            (text, 9.5, "normal", QUIET) for text in textwrap.wrap(subtitle, _SUBTITLE_LETTERS)
+        ]
+        above = _CROSSING_ROW * self._label_crossings()
+        rows = sum(1.6 + bool(text) for _, _, text in self._entries)
+        axes_height = max(_AXES_HEIGHT, _LEGEND_ROW * rows)
+        below = _FOOT + _KEY_ROW * -(-len(key) // _KEY_COLUMNS) + _BELOW
+        head_height = _TITLE_ROW * (len(heads) + 0.75)
+        height = head_height + 28 + above + axes_height + below
+        self.figure.set_size_inches(_WIDTH / 72, height / 72)
+        self.axes.set_position(
+            (_LEFT / _WIDTH, below / height, _AXES_WIDTH / _WIDTH, axes_height / height)
+        )
+        self.axes.set_xlabel(axis_titles[0], fontsize=11, color=INK, labelpad=3)
+        at = (10 - _LEFT) / _AXES_WIDTH
+        self.axes.set_title(axis_titles[1], loc="left", x=at, pad=9 + above, fontsize=11, color=INK)
+        self._legend()
+        self.figure.legend(
+            handles=list(key),
+            loc="lower left",
+            bbox_to_anchor=(8 / _WIDTH, 0),
+            ncols=_KEY_COLUMNS,
+            frameon=False,
+            fontsize=10.5,
+            labelcolor=QUIET,
+            handlelength=1.8,
+            handletextpad=0.5,
+            columnspacing=1.2,
+            borderaxespad=0.1,
+            labelspacing=0.3,
+        )
+        for row, (text, size, weight, shade) in enumerate(heads, start=1):
+            y = 1 - (row + 0.2) * _TITLE_ROW / height
+            written = self.figure.text(10 / _WIDTH, y, text, color=shade, parse_math=False)
+            written.set(fontsize=size, fontweight=weight, gid=f"{HEAD}-{row}")
+        drawn = written_svg(self.figure)
+        view = f"0 {head_height:g} {_WIDTH:g} {height - head_height:g}"
+        return Chart(
+            name=name,
+            title=title,
+            subtitle=subtitle,
+            section=section,
+            filters=filters,
+            svg=for_page(drawn, name, title, view, self._tags),
+            description=plain(description),
+            standalone_svg=for_file(drawn),
+            figure=self.figure,
+        )
+
+
+def _series(name: str) -> str:
+    return f'<g class="series" data-implementation="{escape(plain(name))}">'

@@ -1,0 +1,102 @@
+"""matplotlib's SVG for a file, in the colours of light and dark, and for a page, in its variables.
+
+Names reach the markup as text that matplotlib escapes, or in the tags of :mod:`.drawing`, which
+escapes them; a pattern here can match inside a text and change its looks, and no more than that.
+"""
+
+import io
+import re
+import unicodedata
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from html import escape
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from supcr_bench.render.palette import DARK, VARIABLES
+
+HEAD = "head"
+"""Begins the ids of what a file shows and a page does not: the ground and the titles."""
+_HIDDEN = ("text", "legend", "matplotlib.axis")
+"""Begin the ids of what would be read out tick by tick: points and description say it better."""
+
+
+def plain(text: str) -> str:
+    """Text with a replacement character for each that XML does not take."""
+    return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") else c for c in text)
+
+
+@contextmanager
+def no_glyph_warnings() -> Iterator[None]:
+    """While drawing: a name may be in a script that matplotlib's font lacks and a page's has."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
+
+
+def written_svg(figure: Figure) -> str:
+    """The figure as SVG, the same bytes for the same figure."""
+    text = io.StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    fixed = mpl.rc_context({"svg.hashsalt": "supcr-bench", "svg.fonttype": "none"})
+    with fixed, no_glyph_warnings():
+        figure.savefig(text, format="svg", metadata=nothing)
+    return text.getvalue()
+
+
+def for_file(drawn: str) -> str:
+    """The SVG with a dark look where the reader prefers one; other viewers show it light."""
+    rules = " ".join(
+        f'[style*="{kind}: {light}"] {{ {kind}: {dark} !important }}'
+        for light, dark in DARK.items()
+        for kind in ("fill", "stroke")
+    )
+    dark = f"\n@media (prefers-color-scheme: dark) {{ {rules} }}\n</style>"
+    return drawn.replace("</style>", dark, 1)
+
+
+def for_page(drawn: str, name: str, title: str, view: str, tags: Mapping[str, str]) -> str:
+    """The SVG to stand in a page: small, without titles, in the page's colours and font.
+
+    Args:
+        drawn: matplotlib's.
+        name: begins every id, so that many charts can stand on one page.
+        title: the accessible name.
+        view: left, top, width and height of the part to show.
+        tags: by id of a group, the opening tag to put in its place.
+    """
+    body = drawn[drawn.index('<g id="figure') : drawn.rindex("</svg>")]
+    body = re.sub(rf'<g id="{HEAD}-\d+">.*?</g>', "", body, flags=re.DOTALL)
+    body = re.sub(r">\s+<", "><", body)
+    # What a marker is drawn in is said where it is used.
+    body = re.sub(r'(<path id="[^"]*" d="[^"]*") style="[^"]*"', r"\1", body)
+    body = re.sub(r' style="([^"]*)"', lambda found: f' style="{_style(found[1])}"', body)
+    body = re.sub(r' (?:d|x|y|transform)="[^"]*"', _shortened, body)
+    body = re.sub(r'(<(?:path|clipPath) id="|xlink:href="#|url\(#)', rf"\g<1>{name}-", body)
+    body = body.replace("xlink:href", "href")
+    body = re.sub(r'<g id="([^"]*)">', lambda found: _group(found[1], tags), body)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="{view}" role="group" '
+        f'aria-label="{escape(title)}" stroke-linejoin="round">{body}</svg>'
+    )
+
+
+def _group(gid: str, tags: Mapping[str, str]) -> str:
+    hidden = ' aria-hidden="true"' if gid.startswith(_HIDDEN) else ""
+    return tags.get(gid, f"<g{hidden}>")
+
+
+def _shortened(found: re.Match[str]) -> str:
+    """Coordinates with one decimal: a tenth of a point is less than a pixel."""
+    short = re.sub(r"\d+\.\d+", lambda n: f"{float(n[0]):.1f}".removesuffix(".0"), found[0])
+    return re.sub(r"\s*\n\s*", "", short)
+
+
+def _style(declarations: str) -> str:
+    """Declarations in the page's font and colours."""
+    inherited = r"(font-family|stroke-linejoin|stroke-linecap|stroke-miterlimit): [^;]+;? ?"
+    style = re.sub(inherited, "", declarations)
+    style = re.sub(r"#[0-9a-f]{6}", lambda c: VARIABLES.get(c[0], c[0]), style)
+    return style.replace(": ", ":").replace("; ", ";")
