@@ -124,7 +124,7 @@ class Drawing:
     ) -> None:
         """Draw a line of an implementation, in its colour and dashes."""
         (drawn,) = self.axes.plot(xs, ys, **self._look(name), zorder=2.2)
-        drawn.set(linewidth=1.2 if faint else 1.8, alpha=0.55 if faint else 1)
+        drawn.set(linewidth=1.2 if faint else 1.8, alpha=0.7 if faint else 1)
         self._tag(drawn, _series(name))
 
     def _look(self, name: str) -> dict[str, Any]:
@@ -268,7 +268,7 @@ class Drawing:
             handles,
             [""] * len(handles),
             loc="upper left",
-            bbox_to_anchor=(1, 1),
+            bbox_to_anchor=(1.03, 1),
             frameon=False,
             fontsize=11,
             labelcolor=INK,
