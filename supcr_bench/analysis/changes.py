@@ -8,14 +8,12 @@ from typing import Protocol
 from supcr_bench.values.change import Change, Direction
 from supcr_bench.values.result import Status
 
-MEMORY_ALLOWANCE = 0.01
-"""Share by which the peak memory may differ and count as the same: allocators round."""
 BROKEN = (Status.WRONG, Status.FAILED)
 """The statuses of a case that is not right."""
 
 
 def count_change(
-    metric: str, before: int | None, after: int | None, allowance: float = 0.0
+    metric: str, before: float | None, after: float | None, allowance: float = 0.0
 ) -> Change | None:
     """How a count changed; ``None`` where one side is unknown.
 

@@ -1,47 +1,47 @@
-"""Two runs laid side by side: what changed, and what cannot be told from the machine's drift.
+"""Two runs compared: what changed, and what the machine's drift leaves undecided.
 
-Counts (operations launched, elements worked on, bytes) have no noise and are compared as they are.
-Time has two sources of it. The samples of a case show one, and give an interval of the ratio of
-medians: each median lies between order statistics of its samples, whatever the distribution. They
-do not show the other, the drift from one session to the next, which on a shared machine is the
-larger. The two runs show it themselves, in results whose counts did not change: for each
-implementation, the results of all *other* ones. Their |log ratio| has a prediction bound, the k-th
-smallest with k = ceil(0.95 (n + 1)): if one more drifts as they do, it lies above in at most 5 % of
-draws (Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", chapter 2). The
-interval is widened by it on both sides. The implementation's own results are no yardstick: a
-change that slows it everywhere would hide itself.
+Counts and bytes have no noise and are compared as they are. Time has two sources of noise. The
+samples of a case show one: each median lies between order statistics of its samples, whatever
+their distribution, which gives an interval of the ratio of medians. They do not show the other,
+the drift from one session to the next, which on a shared machine is the larger. The two runs show
+it themselves: for each implementation, by the results of all *other* implementations whose counts
+did not change. Their |log ratio| has a prediction bound, the k-th smallest with
+k = ceil(0.95 (n + 1)): one more result that drifts like them exceeds it in at most 5 % of draws
+(Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", chapter 2). The interval is
+widened by that bound on both sides. An implementation's own results do not count: a change that
+slows it everywhere would hide itself.
 
 What this cannot see: drift that hits one implementation and no other.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from statistics import median
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from supcr_bench.analysis.changes import MEMORY_ALLOWANCE, count_change, outcome_change
+from supcr_bench.analysis.changes import count_change, outcome_change
 from supcr_bench.analysis.statistics import interval_rank
 from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.values.case import Case
 from supcr_bench.values.cell import FEWEST_SAMPLES
 from supcr_bench.values.change import Change, Direction
-from supcr_bench.values.result import Result, Status
+from supcr_bench.values.metrics import COUNTS, DISPATCHED_OPS, ELEMENTS_PROCESSED, MEMORY, TIME
+from supcr_bench.values.result import Key, Result, Status
 
 MARGIN = 0.05
-"""A ratio this close to 1 counts as the same, unless a person says otherwise."""
+"""Default share by which two times may differ and count as the same."""
 EACH_MEDIAN = 0.975
 """Confidence of each median's interval, so that both hold at once with 95 %."""
 FEWEST_YARDSTICKS = 19
-"""With fewer, no |log ratio| among them bounds one more with 95 %."""
+"""Fewer unchanged results than this bound no further one with 95 %."""
 CHANCE = 0.05
 """Share of cases that drift alone may show as faster or slower."""
 BEYOND_CHANCE = 0.01
-"""So many slower cases of one implementation as chance gives this rarely are a finding."""
+"""An implementation is slower if chance shows that many slower cases less often than this."""
 MACHINE = ("cpu", "cpus_usable", "threads", "accelerators", "os")
-"""Where these differ, times say nothing about the code."""
+"""Runs that differ in one of these come from different machines: times are not compared."""
 SOFTWARE = ("python", "torch")
-"""Where these differ, a change may come from them: it is one all the same."""
+"""Differences in these are reported: they may explain a change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,23 +49,17 @@ class ComparisonRow:
     """One implementation on one case, in both runs.
 
     Attributes:
-        implementation: whose.
-        case: on what.
         first, second: how it ended in each run; ``None`` where that run has no such result.
-        time: ``None`` without a figure in both.
-        launches, elements, peak_bytes: likewise.
+        changes: by the metric's name, for every metric that both runs have a figure of.
         finding: what got worse, in a sentence; time is judged over all cases, not here.
-        note: what else is to be said of a change of status.
+        note: what else is worth saying about a change of status.
     """
 
     implementation: str
     case: Case
     first: Status | None
     second: Status | None
-    time: Change | None = None
-    dispatched_ops: Change | None = None
-    elements_processed: Change | None = None
-    peak_bytes: Change | None = None
+    changes: Mapping[str, Change] = field(default_factory=dict)
     finding: str | None = None
     note: str | None = None
 
@@ -75,9 +69,20 @@ class ComparisonRow:
         return self.first is not None and self.second is not None
 
     @property
+    def time(self) -> Change | None:
+        """The change of the median time."""
+        return self.changes.get(TIME.name)
+
+    @property
+    def memory(self) -> Change | None:
+        """The change of the peak memory."""
+        return self.changes.get(MEMORY.name)
+
+    @property
     def work(self) -> Direction | None:
-        """Launches and elements together; ``None`` where both are unknown."""
-        directions = {c.direction for c in (self.dispatched_ops, self.elements_processed) if c}
+        """Both counts of work together; ``None`` where both are unknown."""
+        changes = [self.changes.get(m.name) for m in (DISPATCHED_OPS, ELEMENTS_PROCESSED)]
+        directions = {change.direction for change in changes if change}
         if {Direction.MORE, Direction.LESS} <= directions:
             return Direction.MIXED
         changed = directions - {Direction.SAME}
@@ -86,12 +91,12 @@ class ComparisonRow:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How far unchanged results of other implementations moved between the runs.
+    """How far unchanged results of the other implementations moved between the runs.
 
     Attributes:
-        bound: of |log ratio|, exceeded by one more like them with at most 5 %; ``None`` where there
-            are too few.
-        results: how many it rests on.
+        bound: on the |log ratio| of one more result, which exceeds it in at most 5 % of draws;
+            ``None`` where too few results are unchanged.
+        results: how many results the bound rests on.
     """
 
     bound: float | None
@@ -114,13 +119,13 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """All that two runs say of each other.
+    """What changed from the first run to the second.
 
     Attributes:
         rows: every result of either run, in the order of the first.
-        differences: of the environments.
+        differences: of the two environments.
         drift: by implementation.
-        margin: share within which times count as the same.
+        margin: share by which two times may differ and count as the same.
     """
 
     rows: tuple[ComparisonRow, ...]
@@ -140,15 +145,8 @@ class Comparison:
 
     @property
     def nothing_compared(self) -> bool:
-        """Whether no figure could be held against another and no outcome changed."""
-        return not any(
-            row.time
-            or row.dispatched_ops
-            or row.elements_processed
-            or row.peak_bytes
-            or row.first != row.second
-            for row in self.joined
-        )
+        """Whether the runs share no figure and no outcome changed."""
+        return not any(row.changes or row.first != row.second for row in self.joined)
 
     def times(self, direction: Direction, implementation: str | None = None) -> int:
         """How many cases changed their time that way, of one implementation or of all."""
@@ -203,10 +201,8 @@ def _bounds(samples: Sequence[float]) -> tuple[float, float]:
 
 def _ratio(first: Result, second: Result) -> float | None:
     """Of the median times, second over first; ``None`` without both."""
-    medians = [median(r.time_samples_s) for r in (first, second) if r.time_samples_s]
-    if len(medians) < 2 or min(medians) <= 0:
-        return None
-    return medians[1] / medians[0]
+    before, after = TIME.get(first), TIME.get(second)
+    return after / before if before and after else None
 
 
 def _is_yardstick(first: Result, second: Result) -> bool:
@@ -221,8 +217,9 @@ def _time_change(
     ratio = _ratio(first, second)
     if ratio is None or not first.time_samples_s or not second.time_samples_s:
         return None
-    before, after = median(first.time_samples_s), median(second.time_samples_s)
-    undecided = Change(metric="time", before=before, after=after, ratio=ratio)
+    undecided = Change(
+        metric=TIME.name, before=TIME.get(first), after=TIME.get(second), ratio=ratio
+    )
     if other_machine:
         return replace(undecided, reason="other machine")
     fewest = min(len(first.time_samples_s), len(second.time_samples_s))
@@ -248,26 +245,19 @@ def _time_change(
     return replace(undecided, low=low, high=high, direction=direction)
 
 
-def _change_of_status(
-    first: Result, second: Result, drift: Drift, *, other_machine: bool
-) -> tuple[str | None, str | None]:
-    """The finding and the note of :func:`outcome_change`, and what drift says of a stopped call."""
-    if second.status is Status.TIMED_OUT and first.time_samples_s:
-        limit_s = second.time_limit_s
-        # The time is not known, but that it is above the limit is.
-        if (
-            not other_machine
-            and limit_s is not None
-            and drift.bound is not None
-            and limit_s / max(first.time_samples_s) > math.exp(drift.bound)
-        ):
-            return f"timed out: {second.reason}", None
-    return outcome_change(first, second)
+def _ran_past_limit(first: Result, second: Result, drift: Drift) -> bool:
+    """Whether the second run's time limit exceeds what the first run took by more than drift."""
+    return (
+        second.status is Status.TIMED_OUT
+        and bool(first.time_samples_s)
+        and second.time_limit_s is not None
+        and drift.bound is not None
+        and second.time_limit_s / max(first.time_samples_s or ()) > math.exp(drift.bound)
+    )
 
 
 def _row(
-    name: str,
-    case: Case,
+    key: Key,
     first: Result | None,
     second: Result | None,
     drift: Drift,
@@ -275,38 +265,27 @@ def _row(
     *,
     other_machine: bool,
 ) -> ComparisonRow:
-    if first is None or second is None:
-        return ComparisonRow(
-            implementation=name,
-            case=case,
-            first=first.status if first else None,
-            second=second.status if second else None,
-        )
     row = ComparisonRow(
-        implementation=name,
-        case=case,
-        first=first.status,
-        second=second.status,
-        time=_time_change(first, second, drift, margin, other_machine=other_machine),
-        dispatched_ops=count_change("dispatched_ops", first.dispatched_ops, second.dispatched_ops),
-        elements_processed=count_change(
-            "elements_processed", first.elements_processed, second.elements_processed
-        ),
-        peak_bytes=count_change(
-            "peak_bytes", first.counted_peak_bytes, second.counted_peak_bytes, MEMORY_ALLOWANCE
-        ),
+        implementation=key[0],
+        case=key[1],
+        first=first.status if first else None,
+        second=second.status if second else None,
     )
+    if first is None or second is None:
+        return row
+    changes = [_time_change(first, second, drift, margin, other_machine=other_machine)]
+    changes += [
+        count_change(m.name, m.compared(first), m.compared(second), m.allowance) for m in COUNTS
+    ]
+    row = replace(row, changes={change.metric: change for change in changes if change})
     finding, note = None, None
     if first.status is not second.status:
-        finding, note = _change_of_status(first, second, drift, other_machine=other_machine)
-    costlier = [
-        label
-        for label, direction in (
-            ("work", row.work),
-            ("memory", row.peak_bytes.direction if row.peak_bytes else None),
-        )
-        if direction is Direction.MORE
-    ]
+        if not other_machine and _ran_past_limit(first, second, drift):
+            finding = f"timed out: {second.reason}"
+        else:
+            finding, note = outcome_change(first, second)
+    directions = {"work": row.work, "memory": row.memory and row.memory.direction}
+    costlier = [name for name, way in directions.items() if way is Direction.MORE]
     if costlier and finding is None:
         finding = f"costs more {' and '.join(costlier)}"
     return replace(row, finding=finding, note=note)
@@ -330,14 +309,15 @@ def compare_results(
     margin: float = MARGIN,
     unlike: Callable[[Result, Result], bool] | None = None,
 ) -> Comparison:
-    """Join two runs by implementation and case, and say what changed from the first to the second.
+    """What changed from the first run to the second, joined by implementation and case.
 
     Args:
         first: results of the earlier run.
         second: results of the later one.
         differences: of their environments.
         margin: share within which times count as the same.
-        unlike: whether two results come from unlike machines; else the differences tell.
+        unlike: tells whether two results come from different machines; without it, the
+            differences of the environments do.
     """
     by_key = ({r.key: r for r in first}, {r.key: r for r in second})
     anywhere = any(d.of_the_machine for d in differences)
@@ -358,7 +338,7 @@ def compare_results(
     return Comparison(
         rows=tuple(
             _row(
-                *key,
+                key,
                 by_key[0].get(key),
                 by_key[1].get(key),
                 drift[key[0]],

@@ -38,16 +38,16 @@ class Findings:
     claims: Sequence[ClaimRow]
 
 
-def find(results: Sequence[Result], said: Mapping[str, Claims], definition: str) -> Findings:
+def find(results: Sequence[Result], claims: Mapping[str, Claims], definition: str) -> Findings:
     """Derive everything.
 
     Args:
         results: of one run. Those of unlike machines are kept apart.
-        said: what each implementation claims of its own growth.
+        claims: the growth laws that each implementation claims.
         definition: what the results were held against.
     """
     results = by_machine(results)
-    growth = growth_of(results, said)
+    growth = growth_of(results, claims)
     return Findings(
         results=results,
         definition=definition,

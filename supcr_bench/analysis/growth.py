@@ -1,75 +1,52 @@
-"""How each figure of each implementation grows with the batch size, in every series of a run.
+"""How each cost of each implementation grows with the batch size, in every series of a run.
 
-Time is noisy and judged by :mod:`~supcr_bench.analysis.timed_growth`; elements, launches and bytes
-are counted and judged by :mod:`~supcr_bench.analysis.counted_growth`.
+Time is noisy and judged by :mod:`~supcr_bench.analysis.timed_growth`; counts and bytes have no
+noise and are judged by :mod:`~supcr_bench.analysis.counted_growth`.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from supcr_bench.analysis.counted_growth import Size, judge_counted
 from supcr_bench.analysis.growth_verdict import GrowthVerdict
-from supcr_bench.analysis.statistics import median_interval
 from supcr_bench.analysis.timed_growth import TimedSeries, judge_timed
 from supcr_bench.values.case import Case
 from supcr_bench.values.cell import FEWEST_CALLS
+from supcr_bench.values.metrics import COSTS, ELEMENTS_PROCESSED, MEMORY, TIME, Metric
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_bytes, format_limit_bytes
 
-FigureName = Literal["time", "work", "launches", "memory"]
-FIGURES: tuple[FigureName, ...] = ("time", "work", "launches", "memory")
 RECORDED = ("memory", "work")
-"""Stages in which a call is recorded, and takes longer for it."""
+"""Stages in which a call is instrumented, and takes longer for it."""
 OF_TENSORS = 0.5
 """Running out of memory contradicts a byte law that predicts less than this share of the limit."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claims:
-    """What an implementation says of its own growth."""
-
-    time: str | None = None
-    memory: str | None = None
+Claims = Mapping[str, str | None]
+"""The growth laws that an implementation claims: of ``time`` and of ``memory``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Growth:
-    """Growth of one figure of one implementation in one series.
+    """Growth of one metric of one implementation in one series.
 
     Attributes:
-        implementation: whose.
-        figure: ``time``, ``work`` (elements worked on), ``launches`` or ``memory``.
         case: of the largest measured size; stands for the series.
         sizes: batch sizes with a figure, rising.
         bounds: batch sizes that could not be measured and count as bounds from below.
         claimed: growth law that the implementation claims.
         last_exponent: local power of N between the two largest sizes, as it was measured.
-        verdict: the law, or why it cannot be told.
+        verdict: the law, or why the data leave it open.
     """
 
     implementation: str
-    figure: FigureName
+    metric: Metric
     case: Case
     sizes: tuple[int, ...]
     bounds: tuple[int, ...]
     claimed: str | None
     last_exponent: float
     verdict: GrowthVerdict
-
-
-def median_s(result: Result) -> float | None:
-    """Median seconds per call."""
-    return median_interval(result.time_samples_s).median if result.time_samples_s else None
-
-
-FIGURE_OF: Mapping[FigureName, Callable[[Result], float | None]] = {
-    "time": median_s,
-    "work": lambda r: r.elements_processed,
-    "launches": lambda r: r.dispatched_ops,
-    "memory": lambda r: r.peak_bytes,
-}
 
 
 def size_of(case: Case) -> Size:
@@ -110,38 +87,37 @@ def series_of(results: Sequence[Result]) -> list[list[Result]]:
 
 
 def growth_of(results: Sequence[Result], claims: Mapping[str, Claims]) -> list[Growth]:
-    """Growth of every figure in every series with at least two sizes, figure by figure."""
+    """Growth of every cost in every series with at least two sizes, metric by metric."""
     series = series_of(results)
     found = (
-        _growth(members, figure, claims.get(members[0].implementation, Claims()))
-        for figure in FIGURES
+        _growth(members, metric, claims.get(members[0].implementation, {}))
+        for metric in COSTS
         for members in series
     )
     return [growth for growth in found if growth is not None]
 
 
-def _growth(members: Sequence[Result], figure: FigureName, claims: Claims) -> Growth | None:
-    of = FIGURE_OF[figure]
-    points = rising([(r, value) for r in members if (value := of(r))])
+def _growth(members: Sequence[Result], metric: Metric, claims: Claims) -> Growth | None:
+    points = rising([(r, value) for r in members if (value := metric.get(r))])
     if len(points) < 2:
         return None
-    bounds = time_bounds(members) if figure == "time" else []
-    if figure == "time":
+    bounds = time_bounds(members) if metric is TIME else []
+    if metric is TIME:
         verdict = judge_timed(_timed_series(points, bounds))
     else:
         verdict = judge_counted(
             tuple(size_of(r.case) for r, _ in points), tuple(float(y) for _, y in points)
         )
-        if figure == "memory":
+        if metric is MEMORY:
             verdict = _contradicted(verdict, members)
     (before, small), (last, large) = points[-2:]
     return Growth(
         implementation=last.implementation,
-        figure=figure,
+        metric=metric,
         case=last.case,
         sizes=tuple(r.case.batch_size for r, _ in points),
         bounds=tuple(r.case.batch_size for r, _ in bounds),
-        claimed={"time": claims.time, "work": claims.time, "memory": claims.memory}.get(figure),
+        claimed=claims.get((TIME if metric is ELEMENTS_PROCESSED else metric).name),
         last_exponent=math.log(large / small)
         / math.log(last.case.batch_size / before.case.batch_size),
         verdict=verdict,

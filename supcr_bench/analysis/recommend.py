@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from supcr_bench.analysis.frontier import byte_fit, input_bytes
-from supcr_bench.analysis.growth import median_s, series_of, size_of
+from supcr_bench.analysis.growth import series_of, size_of
 from supcr_bench.analysis.machines import by_machine
 from supcr_bench.analysis.noise import paired_ratio
 from supcr_bench.values.case import Case, Pass
+from supcr_bench.values.metrics import TIME
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_bytes, format_duration_s, format_limit_bytes
 
@@ -170,7 +171,7 @@ def _candidate(own: Sequence[Result], wrong: Sequence[Result], question: Questio
         first = min(ended, key=lambda r: r.case.batch_size)
         said = f"{first.status.replace('_', ' ')} at {first.case.describe()}: {first.reason}"
         return Candidate(implementation=name, ruled_out=said)
-    time = _estimate(own, question, median_s, _time_beyond)
+    time = _estimate(own, question, TIME.get, _time_beyond)
     peak = _estimate(own, question, _peak, _bytes_beyond)
     found = Candidate(implementation=name, time=time, peak_bytes=peak)
     if time is None:
@@ -301,7 +302,7 @@ def _time_beyond(members: Sequence[Result], n: float) -> float | None:
     if len(members) < 2:
         return None
     one, other = members[-2:] if n > members[-1].case.batch_size else members[:2]
-    x, y = median_s(one) or 0.0, median_s(other) or 0.0
+    x, y = TIME.get(one) or 0.0, TIME.get(other) or 0.0
     a, b = one.case.batch_size, other.case.batch_size
     power = max(0.0, math.log(y / x) / math.log(b / a))
     return float(y * (n / b) ** power)

@@ -24,8 +24,8 @@ from supcr_bench.render.comparison import (
 from supcr_bench.render.terminal import print_grid
 from supcr_bench.store.run import Run, load_run
 from supcr_bench.values.case import Case
-from supcr_bench.values.change import Change
 from supcr_bench.values.errors import UsageError
+from supcr_bench.values.metrics import COUNTS
 from supcr_bench.values.result import stored_name
 from supcr_bench.values.units import parse_fraction
 
@@ -170,9 +170,9 @@ def _row_mapping(row: ComparisonRow) -> Mapping[str, Any]:
         "verdict": time.direction,
         "reason": time.reason,
     }
-    for name in ("dispatched_ops", "elements_processed", "peak_bytes"):
-        change: Change | None = getattr(row, name)
-        values[stored_name(name)] = change and {
+    for metric in COUNTS:
+        change = row.changes.get(metric.name)
+        values[metric.key] = change and {
             "first": change.before,
             "second": change.after,
             "verdict": change.direction,

@@ -25,13 +25,12 @@ LARGE_RUN = 2000
 def find_in(run: Run) -> "Findings":
     """Everything that a run says."""
     from supcr_bench.analysis.findings import find
-    from supcr_bench.analysis.growth import Claims
 
-    said = {
-        name: Claims(time=own["claimed_time"], memory=own["claimed_memory"])
+    claims = {
+        name: {"time": own["claimed_time"], "memory": own["claimed_memory"]}
         for name, own in run.info["implementations"].items()
     }
-    return find(run.results, said, current_name(run.info["suite"]["definition"]))
+    return find(run.results, claims, current_name(run.info["suite"]["definition"]))
 
 
 def default_page(run: Run) -> Path:

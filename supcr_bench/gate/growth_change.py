@@ -7,8 +7,8 @@ from supcr_bench.values.gate import Figure
 from supcr_bench.values.result import Key, Result
 
 _NAMES: Mapping[Figure, str] = {
-    "launches": "launches",
-    "element work": "work",
+    "launches": "dispatched_ops",
+    "element work": "elements_processed",
     "peak memory": "memory",
 }
 
@@ -46,5 +46,5 @@ def _laws(figure: Figure, key: Key, side: Recorded) -> tuple[str, ...]:
         for (owner, other), found in side.cases.items()
         if (owner, other.pass_, other.series()) == (name, case.pass_, case.series())
     ]
-    grown = [g for g in growth_of(members, {}) if g.figure == _NAMES[figure]]
+    grown = [g for g in growth_of(members, {}) if g.metric.name == _NAMES[figure]]
     return grown[0].verdict.candidates if grown else ()

@@ -3,8 +3,8 @@
 import shlex
 from dataclasses import dataclass
 
-from supcr_bench.analysis.changes import MEMORY_ALLOWANCE
 from supcr_bench.values.case import Case
+from supcr_bench.values.metrics import MEMORY
 
 TORCH_ALLOWANCE = 0.02
 """Share by which counts may differ under another version of torch.
@@ -30,7 +30,7 @@ class Terms:
     suite: str
     implementations: tuple[str, ...]
     baseline: bool
-    max_memory_growth: float = MEMORY_ALLOWANCE
+    max_memory_growth: float = MEMORY.allowance
     torch_before: str | None = None
     torch_now: str | None = None
 

@@ -13,11 +13,11 @@ from supcr_bench.analysis.compare import (
 from supcr_bench.render.grid import Grid, facets_of, varied_columns
 from supcr_bench.values.case import PASSES, Pass
 from supcr_bench.values.change import TIME_DIRECTIONS, Change, Direction
+from supcr_bench.values.metrics import COUNTS
 from supcr_bench.values.result import Status
 from supcr_bench.values.table import Facets
 from supcr_bench.values.units import MISSING
 
-_COUNTS = ("dispatched_ops", "elements_processed", "peak_bytes")
 _HEADERS = ("ratio", "interval", "time", "work", "bytes")
 
 
@@ -59,16 +59,14 @@ def time_grid(comparison: Comparison, pass_: Pass) -> Grid:
             _interval_text(r.time.low, r.time.high) if r.time else MISSING,
             r.time.direction if r.time else MISSING,
             r.work or MISSING,
-            _bytes_text(r.peak_bytes),
+            _bytes_text(r.memory),
         )
         for r in rows
     ]
     verdict, work, size = left + 2, left + 3, left + 4
     more = {(i, work) for i, r in enumerate(rows) if r.work is Direction.MORE}
     more |= {
-        (i, size)
-        for i, r in enumerate(rows)
-        if r.peak_bytes and r.peak_bytes.direction is Direction.MORE
+        (i, size) for i, r in enumerate(rows) if r.memory and r.memory.direction is Direction.MORE
     }
     verdicts = [r.time.direction if r.time else None for r in rows]
     return Grid(
@@ -99,7 +97,7 @@ def time_grid(comparison: Comparison, pass_: Pass) -> Grid:
 
 
 def _has_figures(row: ComparisonRow) -> bool:
-    return bool(row.time or row.dispatched_ops or row.elements_processed or row.peak_bytes)
+    return bool(row.changes)
 
 
 def _status_text(status: Status | None) -> str:
@@ -126,10 +124,10 @@ def _changes(row: ComparisonRow) -> Iterator[_Change]:
     if row.first is not row.second:
         what = f"{_status_text(row.first)}, then {_status_text(row.second)}"
         yield _Change(row, what, row.finding or row.note or MISSING, row.finding is not None)
-    for name in _COUNTS:
-        change: Change | None = getattr(row, name)
+    for metric in COUNTS:
+        change = row.changes.get(metric.name)
         if change and change.direction is not Direction.SAME:
-            what = f"{name.replace('_', ' ')}: {change.direction}"
+            what = f"{metric.title}: {change.direction}"
             how = f"{change.before:,}, then {change.after:,} (x{ratio_text(change.ratio)})"
             worse = row.finding is not None and change.direction is Direction.MORE
             yield _Change(row, what, how, worse)
@@ -239,7 +237,7 @@ def _cost_sentence(comparison: Comparison) -> str | None:
     parts = []
     for name, verdicts in (
         ("work", [r.work for r in comparison.joined if r.work]),
-        ("memory", [r.peak_bytes.direction for r in comparison.joined if r.peak_bytes]),
+        ("memory", [r.memory.direction for r in comparison.joined if r.memory]),
     ):
         if verdicts:
             same = sum(v is Direction.SAME for v in verdicts)

@@ -11,6 +11,7 @@ from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.growth_verdict import GrowthVerdict
 from supcr_bench.analysis.summary import agreement_rows, cost_rows, pair_rows
 from supcr_bench.values.case import PASSES, Case
+from supcr_bench.values.metrics import Metric
 from supcr_bench.values.result import stored_name
 
 
@@ -21,6 +22,8 @@ def _flat(row: Any) -> dict[str, Any]:
         value = getattr(row, f.name)
         if isinstance(value, Case):
             flat |= {stored_name(c.name): getattr(value, c.name) for c in fields(Case)}
+        elif isinstance(value, Metric):
+            flat[f.name] = value.name
         elif isinstance(value, GrowthVerdict):
             flat |= {k: v for k, v in _flat(value).items() if k not in ("curve", "band")}
         elif isinstance(value, tuple):

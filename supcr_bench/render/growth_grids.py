@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from supcr_bench.analysis.crossover import Crossover
 from supcr_bench.analysis.frontier import CAPACITIES_BYTES, FrontierRow, PeakPrediction
-from supcr_bench.analysis.growth import FIGURES, Growth
+from supcr_bench.analysis.growth import Growth
 from supcr_bench.render.cells import sizes_text
 from supcr_bench.render.grid import Grid, facets_of, varied_columns
+from supcr_bench.values.metrics import COSTS, ELEMENTS_PROCESSED
 from supcr_bench.values.units import MISSING, format_bytes, format_limit_bytes
 
 FEWEST_SIZES = 3
@@ -31,29 +32,38 @@ def growth_grid(growth: Sequence[Growth]) -> Grid:
     series: dict[tuple[object, ...], dict[str, Growth]] = {}
     for g in _shown(growth):
         key = (g.case.series(), g.implementation, g.case.pass_)
-        series.setdefault(key, {})[g.figure] = g
+        series.setdefault(key, {})[g.metric.name] = g
     order = {s: i for i, s in enumerate(dict.fromkeys(key[0] for key in series))}
     rows = [series[key] for key in sorted(series, key=lambda key: order[key[0]])]
     firsts = [next(iter(row.values())) for row in rows]
     axes = varied_columns([g.case for g in firsts])
     left = 2 + len(axes)
-    cells = [[row.get(figure) for figure in FIGURES] for row in rows]
+    cells = [[row.get(metric.name) for metric in COSTS] for row in rows]
     named = [[bool(g and g.verdict.law) for g in row] for row in cells]
     return Grid(
         name="growth",
         title="Growth with the batch size",
         note=(
             f"the law that the figures single out; {OPEN}: they do not, and the report says why. "
-            "Launches, work and memory are counted, so they have no noise"
+            "Operations, elements and memory are counted, so they have no noise"
         ),
-        headers=("implementation", "pass", *(header for header, _ in axes), *FIGURES, "claimed"),
+        headers=(
+            "implementation",
+            "pass",
+            *(header for header, _ in axes),
+            *(metric.title for metric in COSTS),
+            "claimed",
+        ),
         rows=tuple(
             (
                 first.implementation,
                 first.case.pass_,
                 *(value(first.case) for _, value in axes),
                 *((g.verdict.law or OPEN) if g else MISSING for g in own),
-                next((g.claimed for g in own if g and g.figure == "work" and g.claimed), MISSING),
+                next(
+                    (g.claimed for g in own if g and g.metric is ELEMENTS_PROCESSED and g.claimed),
+                    MISSING,
+                ),
             )
             for first, own in zip(firsts, cells, strict=True)
         ),
@@ -81,11 +91,11 @@ def growth_reasons_grid(growth: Sequence[Growth]) -> Grid:
         name="growth-reasons",
         title="What decides the growth laws",
         note=(
-            "time: power p and law f in c0 x launches + c1 x f(N), by relative error; counts: the "
-            "local power at the largest N, and sums of laws that meet every count"
+            "time: power p and law f in c0 x operations + c1 x f(N), by relative error; counts: "
+            "the local power at the largest N, and sums of laws that meet every count"
         ),
         headers=(
-            "figure",
+            "metric",
             "implementation",
             "pass",
             *(header for header, _ in axes),
@@ -96,7 +106,7 @@ def growth_reasons_grid(growth: Sequence[Growth]) -> Grid:
         ),
         rows=tuple(
             (
-                g.figure,
+                g.metric.title,
                 g.implementation,
                 g.case.pass_,
                 *(value(g.case) for _, value in axes),

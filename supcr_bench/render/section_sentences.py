@@ -9,6 +9,7 @@ from supcr_bench.analysis.summary import agreement_rows, known_wrong
 from supcr_bench.render.axis_grids import AXIS_NAMES, value_text
 from supcr_bench.render.cells import listed, series_text
 from supcr_bench.values.growth_law import grows_faster
+from supcr_bench.values.metrics import ELEMENTS_PROCESSED, TIME
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_bytes, format_error, format_limit_bytes
 
@@ -126,7 +127,7 @@ def _main_pass(findings: Findings) -> str:
 
 def growth_sentences(findings: Findings) -> list[str]:
     """Which laws are told, and which claims they break."""
-    told = [g for g in findings.growth if g.verdict.law and g.figure == "work"]
+    told = [g for g in findings.growth if g.verdict.law and g.metric is ELEMENTS_PROCESSED]
     broken = [g for g in told if g.claimed and _breaks(g)]
     said = []
     if told:
@@ -136,7 +137,7 @@ def growth_sentences(findings: Findings) -> list[str]:
         f"{g.implementation} claims {g.claimed} and takes {g.verdict.law} in {g.case.pass_}."
         for g in broken[:4]
     ]
-    timed = [g for g in findings.growth if g.figure == "time"]
+    timed = [g for g in findings.growth if g.metric is TIME]
     if timed and not any(g.verdict.law for g in timed):
         longest = max(timed, key=lambda g: len(g.sizes))
         said.append(

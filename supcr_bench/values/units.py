@@ -121,6 +121,11 @@ def format_error(value: float | None) -> str:
     return f"{value:.1e}"
 
 
+def format_count(count: float | None) -> str:
+    """A count as ``9,752``, or a dash."""
+    return MISSING if count is None else f"{count:,.0f}"
+
+
 def format_share(share: float, *, signed: bool = False) -> str:
     """A share of one as ``5%``, ``0.31%`` or, signed, ``+12%``: two significant digits at least."""
     percent = 100 * share

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from supcr_bench.analysis.growth import Claims, Growth, growth_of, unrounded_size
+from supcr_bench.analysis.growth import Growth, growth_of, unrounded_size
 from supcr_bench.values.case import Case, Pass
 from supcr_bench.values.result import Result, Status
 from tests.examples import measured
@@ -15,7 +15,7 @@ SIZES = (16, 32, 64, 128, 256)
 
 
 def growth(results: list[Result], figure: str = "time") -> list[Growth]:
-    return [g for g in growth_of(results, {}) if g.figure == figure]
+    return [g for g in growth_of(results, {}) if g.metric.name == figure]
 
 
 def counted(n: int, **fields: Any) -> Result:
@@ -60,14 +60,18 @@ def test_each_figure_is_judged_by_its_kind_and_beside_its_claim() -> None:
         counted(n, elements_processed=3 * n**3 + n, dispatched_ops=5 * n, peak_bytes=4 * n**2)
         for n in SIZES
     ]
-    found = {g.figure: g for g in growth_of(results, {"one": Claims(time="N^3", memory="N^3")})}
+    found = {
+        g.metric.name: g for g in growth_of(results, {"one": {"time": "N^3", "memory": "N^3"}})
+    }
     assert {figure: g.verdict.law for figure, g in found.items()} == {
         "time": None,
-        "work": "N^3",
-        "launches": "N",
+        "elements_processed": "N^3",
+        "dispatched_ops": "N",
         "memory": "N^2",
     }
-    assert [found[f].claimed for f in ("time", "work", "launches", "memory")] == [
+    assert [
+        found[f].claimed for f in ("time", "elements_processed", "dispatched_ops", "memory")
+    ] == [
         "N^3",
         "N^3",
         None,
@@ -89,7 +93,7 @@ def test_missing_labels_that_were_rounded_do_not_bend_a_law() -> None:
         )
         for n in (16, 23, 32, 45, 64)
     ]
-    (found,) = growth(results, "work")
+    (found,) = growth(results, "elements_processed")
     assert found.verdict.law == "N^3"
 
 

@@ -49,7 +49,7 @@ def test_a_device_of_one_kind_keeps_its_name_beside_one_of_several() -> None:
 
 
 def test_each_machine_has_its_own_law_of_time_and_of_bytes() -> None:
-    growth = {(g.figure, g.case.device): g for g in found_in(two_machines()).growth}
+    growth = {(g.metric.name, g.case.device): g for g in found_in(two_machines()).growth}
     assert set(growth) == {(f, d) for f in ("time", "memory") for d in ("cpu@quick1", "cpu@slow22")}
     assert growth["time", "cpu@quick1"].sizes == SIZES[::2]
     assert growth["time", "cpu@slow22"].sizes == SIZES[1::2]

@@ -48,7 +48,7 @@ def found() -> Counter[str]:
         laws = {name: drawn(random) for name in ("one", "two", "three")}
         results = sweep(random, laws, sizes)
         for growth in growth_of(results, {}):
-            if growth.figure != "time" or len(growth.sizes) < 5:
+            if growth.metric.name != "time" or len(growth.sizes) < 5:
                 continue
             law, verdict = laws[growth.implementation], growth.verdict
             counts["verdicts"] += 1

@@ -65,7 +65,7 @@ def test_counts_and_ends_that_changed_are_told_apart_from_time() -> None:
     assert grid.rows == (
         (
             "loopy forward, D=1 NaN 0%, N=8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19",
-            "dispatched ops: more",
+            "dispatched operations: more",
             "at N=8: 10, then 20 (x2.00)",
         ),
         ("broadcast forward, D=1 NaN 0%, N=8", "measured, then wrong", "became wrong: off"),
@@ -81,9 +81,9 @@ def test_a_change_for_the_better_beside_a_finding_does_not_alarm() -> None:
     grid = changes_grid(compare_results(run()[:1], later))
     assert [row[1] for row in grid.rows] == [
         "measured, then wrong",
-        "dispatched ops: less",
         "elements processed: less",
-        "peak bytes: more",
+        "dispatched operations: less",
+        "peak memory: more",
     ]
     assert grid.alarming == {(0, 1), (3, 1)}
 

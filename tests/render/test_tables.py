@@ -7,7 +7,6 @@ from dataclasses import replace
 from rich.console import Console
 
 from supcr_bench.analysis.findings import Findings, find
-from supcr_bench.analysis.growth import Claims
 from supcr_bench.render.csv_tables import csv_tables
 from supcr_bench.render.grid import Grid
 from supcr_bench.render.grids import all_grids
@@ -15,7 +14,7 @@ from supcr_bench.render.terminal import print_grid
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result, make_series
 
-CLAIMS = {"rowsort": Claims(time="N^2 log N", memory="N^2")}
+CLAIMS = {"rowsort": {"time": "N^2 log N", "memory": "N^2"}}
 RESULTS = [
     *make_series("rowsort", [32, 64, 128], lambda n: 1e-6 * n**3, pass_="training"),
     *make_series("broadcast", [32, 64], lambda n: 2e-6 * n**2, pass_="training"),
@@ -77,13 +76,19 @@ def test_growth_puts_the_claim_beside_the_measurement() -> None:
         dispatched_ops=10,
     )
     found = grids([replace(r, elements_processed=r.case.batch_size**3) for r in results])
-    assert found["growth"].headers[4:] == ("time", "work", "launches", "memory", "claimed")
+    assert found["growth"].headers[4:] == (
+        "time",
+        "elements processed",
+        "dispatched operations",
+        "peak memory",
+        "claimed",
+    )
     assert found["growth"].rows == (
         ("rowsort", "forward", "1", "0%", "?", "N^3", "constant", "N^2", "N^2 log N"),
     )
     reasons = {r[0]: r for r in found["growth-reasons"].rows}
-    assert reasons["work"][5:8] == ("16-64", "N^3", "3.00 [3.00, 3.00]")
-    assert "N^2 log N misses by" in reasons["work"][-1]
+    assert reasons["elements processed"][5:8] == ("16-64", "N^3", "3.00 [3.00, 3.00]")
+    assert "N^2 log N misses by" in reasons["elements processed"][-1]
 
 
 def test_growth_that_cannot_be_told_is_a_question_mark() -> None:
@@ -150,7 +155,7 @@ def test_csv_tables_hold_plain_figures() -> None:
     ended = next(r for r in rows if r["status"] == "out_of_memory")
     assert ended["time_s"] == ended["peak_bytes"] == ""
     growth = list(csv.DictReader(io.StringIO(tables["growth.csv"])))
-    assert {r["figure"] for r in growth} == {"time", "memory"}
+    assert {r["metric"] for r in growth} == {"time", "memory"}
 
 
 def test_nothing_measured_gives_only_the_outcomes() -> None:

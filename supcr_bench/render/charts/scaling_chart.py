@@ -175,7 +175,7 @@ def scaling_chart(
 def _line(name: str, figure: Figure, results: Sequence[Result], growth: Sequence[Growth]) -> _Line:
     own = sorted((r for r in results if r.implementation == name), key=lambda r: r.case.batch_size)
     rows = [(row, _METRICS[figure].value(row)) for row in map(cost_row, own)]
-    verdicts = (g.verdict for g in growth if g.figure == figure and g.implementation == name)
+    verdicts = (g.verdict for g in growth if g.metric.name == figure and g.implementation == name)
     return _Line(
         name,
         [(row, y) for row, y in rows if y],
