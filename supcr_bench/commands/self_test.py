@@ -11,8 +11,7 @@ from rich.text import Text
 from supcr_bench.render.grid import Grid
 from supcr_bench.render.terminal import print_grid
 from supcr_bench.values.units import MISSING
-from supcr_bench.verification.bugs.across_ranks import RANK_BUGS
-from supcr_bench.verification.bugs.catalogue import BUGS
+from supcr_bench.verification.bugs.catalogue import BUGS, RANK_BUGS
 from supcr_bench.verification.self_test import SelfTestRow, run_self_test
 from supcr_bench.workers.rank_self_test import run_rank_self_test
 

@@ -1,11 +1,12 @@
 """The verifier verified: every seeded bug must be caught, and named where it has a name."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from supcr_bench.subjects.registry import load, locate
-from supcr_bench.values.definition import get_definition
+from supcr_bench.values.definition import Definition, get_definition
 from supcr_bench.values.errors import UnavailableError
 from supcr_bench.verification.bugs.catalogue import BUGS, RIGHT
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
@@ -56,7 +57,7 @@ def verify_bug(bug: SeededBug, seed: int = 0) -> tuple[SelfTestRow, Verification
         implementation=bug.name,
         definition=definition.name,
         recognised=None,
-        strict=bug.group == "robustness",
+        strict=bug.caught_by == "robustness",
         seed=seed,
         outcomes=outcomes,
         diagnosis=diagnosis,
@@ -65,9 +66,9 @@ def verify_bug(bug: SeededBug, seed: int = 0) -> tuple[SelfTestRow, Verification
     return (
         SelfTestRow(
             bug=bug.name,
-            group=bug.group,
-            caught_by=tuple(o.check for o in failed if o.group == bug.group),
-            nameable=bug.diagnosis,
+            group=bug.caught_by,
+            caught_by=tuple(o.check for o in failed if o.group == bug.caught_by),
+            nameable=bug.named,
             diagnosed=diagnosis.causes if diagnosis else (),
             left_out=sum(o.left_out for o in outcomes),
         ),
@@ -89,7 +90,8 @@ ROBUST = ("batched", "scan", "tiled")
 
 def false_alarms(seed: int) -> list[str]:
     """What the verifier finds wrong with implementations that are right, for one seed."""
-    subjects = [(n, factory, get_definition(d), False) for n, factory, d in RIGHT]
+    subjects: list[tuple[str, Callable[..., Any], Definition, bool]]
+    subjects = [(f.__name__, f, get_definition(f.DEFINITION), False) for f in RIGHT]
     for name in ROBUST:
         with suppress(UnavailableError):
             found = load(locate(name))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.definition import get_definition
-from supcr_bench.verification.bugs.across_ranks import RANK_BUGS
+from supcr_bench.verification.bugs.catalogue import RANK_BUGS
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.self_test import SelfTestRow
 from supcr_bench.workers.rank_verification import RankVerification
@@ -21,9 +21,9 @@ def verify_rank_bug(bug: SeededBug, ranks: int, seed: int = 0) -> SelfTestRow:
     found = session.result()
     return SelfTestRow(
         bug=bug.name,
-        group=bug.group,
-        caught_by=tuple(o.check for o in found.findings if o.group == bug.group),
-        nameable=bug.diagnosis,
+        group=bug.caught_by,
+        caught_by=tuple(o.check for o in found.findings if o.group == bug.caught_by),
+        nameable=bug.named,
         diagnosed=found.diagnosis.causes if found.diagnosis else (),
         left_out=0,
     )

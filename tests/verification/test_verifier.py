@@ -5,6 +5,7 @@ import pytest
 from supcr_bench.subjects.registry import load, locate
 from supcr_bench.values.definition import get_definition
 from supcr_bench.verification.bugs.catalogue import BUGS, RIGHT, SeededBug
+from supcr_bench.verification.bugs.right import RankedContrast
 from supcr_bench.verification.diagnosis import computed_in_float32, explain, probes
 from supcr_bench.verification.formula import Formula
 from supcr_bench.verification.outcome import GROUPS, Verdict
@@ -12,7 +13,7 @@ from supcr_bench.verification.run_checks import all_checks, run_check
 from supcr_bench.verification.self_test import verify_bug
 from supcr_bench.verification.verifier import Verifier
 
-NAMEABLE = [bug for bug in BUGS if bug.diagnosis]
+NAMEABLE = [bug for bug in BUGS if bug.named]
 ids = [bug.name for bug in BUGS]
 
 
@@ -23,7 +24,7 @@ def verifier_of(bug: SeededBug) -> Verifier:
 @pytest.mark.parametrize("bug", BUGS, ids=[bug.name for bug in BUGS])
 def test_a_seeded_bug_is_caught_by_its_kind_of_check(bug: SeededBug) -> None:
     bench = verifier_of(bug).bench
-    checks = [check for check in all_checks() if check.group == bug.group]
+    checks = [check for check in all_checks() if check.group == bug.caught_by]
     assert any(run_check(check, bench)[0].verdict is Verdict.FAIL for check in checks)
 
 
@@ -33,15 +34,16 @@ def test_a_bug_with_a_name_is_called_by_it(bug: SeededBug) -> None:
     base = Formula.of(bench.definition)
     found = explain(base, bench, probes(bench))
     causes = found.causes if found else ()
-    assert (causes or computed_in_float32(base, bench)) == (bug.diagnosis,)
+    assert (causes or computed_in_float32(base, bench)) == (bug.named,)
 
 
-@pytest.mark.parametrize(("name", "factory", "definition"), RIGHT, ids=[r[0] for r in RIGHT])
+@pytest.mark.parametrize("factory", RIGHT)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_right_implementation_passes_every_check(
-    name: str, factory: type, definition: str, seed: int
+    factory: type[RankedContrast], seed: int
 ) -> None:
-    verifier = Verifier.for_definition(name, factory, get_definition(definition), seed)
+    definition = get_definition(factory.DEFINITION)
+    verifier = Verifier.for_definition(factory.__name__, factory, definition, seed)
     outcomes = [verifier.run(check) for check in all_checks()]
     assert [o for o in outcomes if o.verdict is Verdict.FAIL] == []
     assert sum(o.left_out for o in outcomes) == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from supcr_bench.subjects.registry import Subject, locate
-from supcr_bench.verification.bugs.across_ranks import RANK_BUGS
+from supcr_bench.verification.bugs.catalogue import RANK_BUGS
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.outcome import Verdict
 from supcr_bench.verification.verification import Verification
@@ -78,7 +78,7 @@ def test_an_undeclared_definition_is_recognised_by_its_numbers() -> None:
 def test_a_seeded_bug_is_caught_and_named(bug: SeededBug) -> None:
     row = verify_rank_bug(bug, 2)
     assert "gradient under DDP" in row.caught_by
-    assert row.diagnosed == (bug.diagnosis,)
+    assert row.diagnosed == (bug.named,)
 
 
 def test_an_implementation_for_one_process_is_said_to_gather_nothing() -> None:

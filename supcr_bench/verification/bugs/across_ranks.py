@@ -5,15 +5,13 @@ loss. The backward of its gather adds up what arrives on every rank, so that a r
 times their gradient, which DDP's mean divides by W.
 """
 
-# ruff: noqa: D102 - a method that is wrong may ignore something; its class says what
-
 from typing import Any
 
 import torch
 from torch import Tensor, distributed
 
 from supcr_bench.verification.bugs.right import RightSupCR
-from supcr_bench.verification.bugs.seeded_bug import SeededBug
+from supcr_bench.verification.bugs.seeded_bug import seeded_bug
 from supcr_bench.verification.ranks.diagnosis import GRADIENTS, OWN_ROWS, VALUES
 
 
@@ -46,8 +44,8 @@ class _Gather(torch.autograd.Function):
         return rows
 
     @staticmethod
-    def backward(ctx: Any, *arriving: Tensor) -> Any:
-        total = arriving[0].contiguous()
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
+        total = grad_outputs[0].contiguous()
         distributed.all_reduce(total)
         return ctx.factor * total[ctx.own], None
 
@@ -70,30 +68,49 @@ class RightAcrossRanks(RightSupCR):
         return super().forward(self.gather(perturbed), self.gather(intact), everyones)
 
 
+@seeded_bug(named=GRADIENTS["none"])
 class PlainAllGather(RightAcrossRanks):
-    """The gathered rows have no gradient."""
+    """The gathered rows have no gradient.
+
+    torch.distributed.all_gather writes into tensors that no graph knows: with more than one
+    rank the loss trains nothing.
+    """
 
     def gather(self, own: Tensor) -> Tensor:
         return gathered(own)[0]
 
 
-class TimesWorldSize(RightAcrossRanks):
-    """The backward of the gather multiplies by the world size, though it has added up already."""
+@seeded_bug(named=GRADIENTS["multiplied"])
+class GradientTimesWorldSize(RightAcrossRanks):
+    """The backward of the gather multiplies by the world size, though it has added up already.
+
+    A factor W against DDP's mean, where the gather's backward has already added up over ranks:
+    the learning rate grows with the number of GPUs.
+    """
 
     def gather(self, own: Tensor) -> Tensor:
         return gather_with_gradient(own, factor=distributed.get_world_size())
 
 
+@seeded_bug(named=GRADIENTS["divided"])
 class OwnSlotOnly(RightAcrossRanks):
-    """A rank's own rows are put back into the gathered ones; the others are constants."""
+    """A rank's own rows are put back into the gathered ones; the others are constants.
+
+    The common repair of a plain all_gather puts the own rows back: each rank then moves its own
+    alone, and DDP's mean divides that by W.
+    """
 
     def gather(self, own: Tensor) -> Tensor:
         rows, place = gathered(own)
         return torch.cat((rows[: place.start], own, rows[place.stop :]))
 
 
+@seeded_bug(named=VALUES[OWN_ROWS])
 class NothingGathered(RightSupCR):
-    """Each rank's loss is that of its own rows."""
+    """Each rank's loss is that of its own rows.
+
+    A loss that knows of no ranks, under DDP: each contrasts a W-th of the batch.
+    """
 
 
 class _MeanOverRanks(torch.autograd.Function):
@@ -106,57 +123,18 @@ class _MeanOverRanks(torch.autograd.Function):
         return total / distributed.get_world_size()
 
     @staticmethod
-    def backward(ctx: Any, *arriving: Tensor) -> Any:
-        return arriving[0]
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
+        return grad_outputs[0]
 
 
+@seeded_bug(named=VALUES["mean"])
 class LossesAveraged(RightSupCR):
-    """The ranks' own losses are averaged."""
+    """The ranks' own losses are averaged.
+
+    The mean of the ranks' losses is the whole batch's for losses that are sums over rows; this
+    one is over pairs of rows.
+    """
 
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         loss, parts = super().forward(perturbed, intact, labels)
         return _MeanOverRanks.apply(loss), parts  # type: ignore[no-untyped-call]
-
-
-RANK_BUGS = (
-    SeededBug(
-        name="plain-all-gather",
-        factory=PlainAllGather,
-        group="definition",
-        diagnosis=GRADIENTS["none"],
-        why="torch.distributed.all_gather writes into tensors that no graph knows: with more than "
-        "one rank the loss trains nothing.",
-    ),
-    SeededBug(
-        name="gradient-times-world-size",
-        factory=TimesWorldSize,
-        group="definition",
-        diagnosis=GRADIENTS["multiplied"],
-        why="A factor W against DDP's mean, where the gather's backward has already added up over "
-        "ranks: the learning rate grows with the number of GPUs.",
-    ),
-    SeededBug(
-        name="own-slot-only",
-        factory=OwnSlotOnly,
-        group="definition",
-        diagnosis=GRADIENTS["divided"],
-        why="The common repair of a plain all_gather puts the own rows back: each rank then moves "
-        "its own alone, and DDP's mean divides that by W.",
-    ),
-    SeededBug(
-        name="nothing-gathered",
-        factory=NothingGathered,
-        group="definition",
-        diagnosis=VALUES[OWN_ROWS],
-        why="A loss that knows of no ranks, under DDP: each contrasts a W-th of the batch.",
-    ),
-    SeededBug(
-        name="losses-averaged",
-        factory=LossesAveraged,
-        group="definition",
-        diagnosis=VALUES["mean"],
-        why="The mean of the ranks' losses is the whole batch's for losses that are sums over "
-        "rows; this one is over pairs of rows.",
-    ),
-)
-"""One fault each; they need a process group."""

@@ -1,9 +1,7 @@
 """All seeded bugs, and the right implementations that must pass."""
 
-from collections.abc import Callable
-from typing import Any
-
 from supcr_bench.verification.bugs import (
+    across_ranks,
     candidates,
     conduct,
     floors,
@@ -20,33 +18,36 @@ from supcr_bench.verification.bugs import (
     views,
     weighting,
 )
-from supcr_bench.verification.bugs.right import RightNoSelf, RightRankNContrast, RightSupCR
-from supcr_bench.verification.bugs.seeded_bug import SeededBug
+from supcr_bench.verification.bugs.right import (
+    RankedContrast,
+    RightNoSelf,
+    RightRankNContrast,
+    RightSupCR,
+)
+from supcr_bench.verification.bugs.seeded_bug import SeededBug, bugs_in
 
-__all__ = ["BUGS", "RIGHT", "SeededBug"]
+__all__ = ["BUGS", "RANK_BUGS", "RIGHT", "SeededBug"]
 
-BUGS: tuple[SeededBug, ...] = (
-    *candidates.BUGS,
-    *normalisers.BUGS,
-    *missing_labels.BUGS,
-    *weighting.BUGS,
-    *views.BUGS,
-    *temperatures.BUGS,
-    *similarities.BUGS,
-    *floors.BUGS,
-    *precision.BUGS,
-    *gradients.BUGS,
-    *sizes.BUGS,
-    *rank_n_contrast.BUGS,
-    *robustness.BUGS,
-    *state.BUGS,
-    *conduct.BUGS,
+BUGS: tuple[SeededBug, ...] = bugs_in(
+    candidates,
+    normalisers,
+    missing_labels,
+    weighting,
+    views,
+    temperatures,
+    similarities,
+    floors,
+    precision,
+    gradients,
+    sizes,
+    rank_n_contrast,
+    robustness,
+    state,
+    conduct,
 )
 """One fault each."""
+RANK_BUGS: tuple[SeededBug, ...] = bugs_in(across_ranks)
+"""One fault each; they need a process group."""
 
-RIGHT: tuple[tuple[str, Callable[..., Any], str], ...] = (
-    ("RightSupCR", RightSupCR, "torchcell"),
-    ("RightNoSelf", RightNoSelf, "no-self"),
-    ("RightRankNContrast", RightRankNContrast, "rank-n-contrast"),
-)
-"""Name, factory and the definition that each computes."""
+RIGHT: tuple[type[RankedContrast], ...] = (RightSupCR, RightNoSelf, RightRankNContrast)
+"""One for each shipped definition."""

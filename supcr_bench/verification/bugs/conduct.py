@@ -1,18 +1,19 @@
 """Right answers, bad manners: inputs changed, random numbers drawn, memory layout assumed."""
 
-# ruff: noqa: D102 - a method that is wrong may ignore something; its class says what
-
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
-from supcr_bench.verification.bugs.right import RightSupCR
-from supcr_bench.verification.bugs.seeded_bug import SeededBug
+from supcr_bench.verification.bugs.right import Arranged, RightSupCR
+from supcr_bench.verification.bugs.seeded_bug import seeded_bug
 
 
+@seeded_bug(caught_by="conduct")
 class LabelsFilledInPlace(RightSupCR):
-    """Missing labels are 0 after the call."""
+    """Missing labels are 0 after the call.
+
+    nan_to_num_ writes into the data loader's tensor: from the second epoch on, missing labels
+    are zeros.
+    """
 
     def read_labels(self, labels: Tensor) -> Tensor:
         kept = super().read_labels(labels).clone()
@@ -20,46 +21,65 @@ class LabelsFilledInPlace(RightSupCR):
         return kept
 
 
+@seeded_bug(caught_by="conduct")
 class EmbeddingsNormalisedInPlace(RightSupCR):
-    """Embeddings have length 1 after the call."""
+    """Embeddings have length 1 after the call.
 
-    def arrange(
-        self, perturbed: Tensor, intact: Tensor, labels: Tensor
-    ) -> tuple[Sequence[Tensor], Tensor]:
+    Written under no_grad, so that autograd does not complain: the caller's embeddings change,
+    and the gradient belongs to other ones.
+    """
+
+    def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
         with torch.no_grad():
             for view in (perturbed, intact):
                 view.div_(view.norm(dim=1, keepdim=True).clamp(min=1e-12))
         return (perturbed, intact), labels
 
 
+@seeded_bug(caught_by="conduct")
 class TiesBrokenAtRandom(RightSupCR):
-    """Labels are jittered by up to 1e-3."""
+    """Labels are jittered by up to 1e-3.
+
+    Jitter makes a sort easy; the loss is then a random number, and near labels change places.
+    """
 
     def read_labels(self, labels: Tensor) -> Tensor:
         labels = super().read_labels(labels)
         return labels + 1e-3 * torch.rand_like(labels)
 
 
+@seeded_bug(caught_by="conduct")
 class RowsShuffled(RightSupCR):
-    """Rows are put into random order first, which changes nothing but the generator."""
+    """Rows are put into random order first, which changes nothing but the generator.
 
-    def arrange(
-        self, perturbed: Tensor, intact: Tensor, labels: Tensor
-    ) -> tuple[Sequence[Tensor], Tensor]:
+    Harmless to the value, but every dropout mask and every augmentation after it is another
+    one.
+    """
+
+    def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
         order = torch.randperm(len(labels)).to(labels.device)
         return (perturbed[order], intact[order]), labels[order]
 
 
+@seeded_bug(caught_by="conduct")
 class GeneratorSeeded(RightSupCR):
-    """The global generator is seeded in every call, and nothing is drawn."""
+    """The global generator is seeded in every call, and nothing is drawn.
+
+    Seeded for reproducibility in the wrong place: every step of the training draws the same
+    dropout mask.
+    """
 
     def read_labels(self, labels: Tensor) -> Tensor:
         torch.manual_seed(0)
         return super().read_labels(labels)
 
 
+@seeded_bug(caught_by="conduct")
 class NoisyLoss(RightSupCR):
-    """The loss is off by up to a thousandth, by numbers of its own generator."""
+    """The loss is off by up to a thousandth, by numbers of its own generator.
+
+    Two calls with one batch differ, and no difference between two runs can be traced.
+    """
 
     def __init__(
         self, temperature: float = 0.1, weights: Tensor | None = None, eps: float = 1e-7
@@ -72,28 +92,36 @@ class NoisyLoss(RightSupCR):
         return super().combine(parts, labels) * (1 + 1e-3 * noise)
 
 
+@seeded_bug(caught_by="conduct")
 class ContiguityAssumed(RightSupCR):
-    """Rows are read one after the other from memory, whatever the strides are."""
+    """Rows are read one after the other from memory, whatever the strides are.
 
-    def arrange(
-        self, perturbed: Tensor, intact: Tensor, labels: Tensor
-    ) -> tuple[Sequence[Tensor], Tensor]:
+    A kernel that reads rows by pointer is silently wrong on a slice or a transpose.
+    """
+
+    def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
         size, strides = perturbed.shape, (perturbed.shape[1], 1)
         return (perturbed.as_strided(size, strides), intact.as_strided(size, strides)), labels
 
 
+@seeded_bug(caught_by="conduct")
 class ContiguityRequired(RightSupCR):
-    """A view of the memory as one long vector, which raises where there is none."""
+    """A view of the memory as one long vector, which raises where there is none.
 
-    def arrange(
-        self, perturbed: Tensor, intact: Tensor, labels: Tensor
-    ) -> tuple[Sequence[Tensor], Tensor]:
+    view in place of reshape stops a training at the first sliced batch.
+    """
+
+    def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
         flat = [view.view(-1) for view in (perturbed, intact)]
         return [x.view(perturbed.shape) for x in flat], labels
 
 
+@seeded_bug(caught_by="conduct")
 class GradientInForward(RightSupCR):
-    """A gradient is taken within the call, for the log."""
+    """A gradient is taken within the call, for the log.
+
+    It works for a month of training and raises in the first validation loop, under no_grad.
+    """
 
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         leaf = perturbed.detach().requires_grad_()
@@ -103,8 +131,12 @@ class GradientInForward(RightSupCR):
         return super().forward(perturbed, intact, labels)
 
 
+@seeded_bug(caught_by="conduct")
 class WeightsStayBehind(RightSupCR):
-    """The weights are a plain attribute, which does not move with the module."""
+    """The weights are a plain attribute, which does not move with the module.
+
+    A tensor that is no buffer stays on the CPU, and the first step on a GPU raises.
+    """
 
     def __init__(
         self, temperature: float = 0.1, weights: Tensor | None = None, eps: float = 1e-7
@@ -116,83 +148,3 @@ class WeightsStayBehind(RightSupCR):
         if self.plain_weights is None:
             return super().dimension_weights(parts)
         return self.plain_weights.to(parts.dtype)
-
-
-BUGS = (
-    SeededBug(
-        name="labels-filled-in-place",
-        factory=LabelsFilledInPlace,
-        group="conduct",
-        diagnosis=None,
-        why="nan_to_num_ writes into the data loader's tensor: from the second epoch on, missing "
-        "labels are zeros.",
-    ),
-    SeededBug(
-        name="embeddings-normalised-in-place",
-        factory=EmbeddingsNormalisedInPlace,
-        group="conduct",
-        diagnosis=None,
-        why="Written under no_grad, so that autograd does not complain: the caller's embeddings "
-        "change, and the gradient belongs to other ones.",
-    ),
-    SeededBug(
-        name="ties-broken-at-random",
-        factory=TiesBrokenAtRandom,
-        group="conduct",
-        diagnosis=None,
-        why="Jitter makes a sort easy; the loss is then a random number, and near labels change "
-        "places.",
-    ),
-    SeededBug(
-        name="rows-shuffled",
-        factory=RowsShuffled,
-        group="conduct",
-        diagnosis=None,
-        why="Harmless to the value, but every dropout mask and every augmentation after it is "
-        "another one.",
-    ),
-    SeededBug(
-        name="generator-seeded",
-        factory=GeneratorSeeded,
-        group="conduct",
-        diagnosis=None,
-        why="Seeded for reproducibility in the wrong place: every step of the training draws the "
-        "same dropout mask.",
-    ),
-    SeededBug(
-        name="noisy-loss",
-        factory=NoisyLoss,
-        group="conduct",
-        diagnosis=None,
-        why="Two calls with one batch differ, and no difference between two runs can be traced.",
-    ),
-    SeededBug(
-        name="contiguity-assumed",
-        factory=ContiguityAssumed,
-        group="conduct",
-        diagnosis=None,
-        why="A kernel that reads rows by pointer is silently wrong on a slice or a transpose.",
-    ),
-    SeededBug(
-        name="contiguity-required",
-        factory=ContiguityRequired,
-        group="conduct",
-        diagnosis=None,
-        why="view in place of reshape stops a training at the first sliced batch.",
-    ),
-    SeededBug(
-        name="gradient-in-forward",
-        factory=GradientInForward,
-        group="conduct",
-        diagnosis=None,
-        why="It works for a month of training and raises in the first validation loop, under "
-        "no_grad.",
-    ),
-    SeededBug(
-        name="weights-stay-behind",
-        factory=WeightsStayBehind,
-        group="conduct",
-        diagnosis=None,
-        why="A tensor that is no buffer stays on the CPU, and the first step on a GPU raises.",
-    ),
-)

@@ -1,101 +1,75 @@
 """Divided by the wrong count."""
 
-# ruff: noqa: D102 - a method that is wrong may ignore something; its class says what
-
 from supcr_bench.verification.bugs.right import RightNoSelf, RightSupCR
-from supcr_bench.verification.bugs.seeded_bug import SeededBug
+from supcr_bench.verification.bugs.seeded_bug import seeded_bug
 from supcr_bench.verification.formula import PHRASES
 
+NORMALISER = PHRASES["normaliser"]
 
-class ByRowsSquared(RightSupCR):
-    """M^2: the mean over the whole matrix, whose diagonal is zero."""
+
+@seeded_bug(named=NORMALISER["rows_squared"])
+class DividedByRowsSquared(RightSupCR):
+    """M^2: the mean over the whole matrix, whose diagonal is zero.
+
+    A mean over a matrix with a zero diagonal; the error, 1/M, hides in large batches.
+    """
 
     def normaliser(self, m: int, n: int) -> int:
         return m * m
 
 
-class ByBatchPairs(RightSupCR):
-    """N(N-1): rows without a label are counted."""
+@seeded_bug(named=NORMALISER["batch_pairs"])
+class DividedByBatchPairs(RightSupCR):
+    """N(N-1): rows without a label are counted.
+
+    With labels missing the loss shrinks by the square of the valid share, and sparse dimensions
+    are quietly down-weighted.
+    """
 
     def normaliser(self, m: int, n: int) -> int:
         return n * (n - 1)
 
 
-class ByBatchSquared(RightNoSelf):
-    """N^2: rows without a label are counted, and so is the diagonal."""
+@seeded_bug(named=NORMALISER["batch_squared"])
+class DividedByBatchSquared(RightNoSelf):
+    """N^2: rows without a label are counted, and so is the diagonal.
+
+    A mean over the masked N x N matrix counts what was masked.
+    """
 
     def normaliser(self, m: int, n: int) -> int:
         return n * n
 
 
-class ByRows(RightSupCR):
-    """M: the mean over anchors of the sum over partners."""
+@seeded_bug(named=NORMALISER["rows"])
+class DividedByRows(RightSupCR):
+    """M: the mean over anchors of the sum over partners.
+
+    The inner mean over partners is forgotten, so that the learning rate that works depends on
+    the batch size.
+    """
 
     def normaliser(self, m: int, n: int) -> int:
         return m
 
 
-class ByBatch(RightNoSelf):
-    """N: the same, with rows without a label counted."""
+@seeded_bug(named=NORMALISER["batch"])
+class DividedByBatch(RightNoSelf):
+    """N: the same, with rows without a label counted.
+
+    The same, divided by the size of the tensor and not by the rows that have a label.
+    """
 
     def normaliser(self, m: int, n: int) -> int:
         return n
 
 
+@seeded_bug(named=NORMALISER["nothing"])
 class NotDivided(RightSupCR):
-    """The plain sum."""
+    """The plain sum.
+
+    A sum in place of a mean grows with the square of the batch.
+    """
 
     def normaliser(self, m: int, n: int) -> int:
         return 1
-
-
-NORMALISER = PHRASES["normaliser"]
-
-BUGS = (
-    SeededBug(
-        name="divided-by-rows-squared",
-        factory=ByRowsSquared,
-        group="definition",
-        diagnosis=NORMALISER["rows_squared"],
-        why="A mean over a matrix with a zero diagonal; the error, 1/M, hides in large batches.",
-    ),
-    SeededBug(
-        name="divided-by-batch-pairs",
-        factory=ByBatchPairs,
-        group="definition",
-        diagnosis=NORMALISER["batch_pairs"],
-        why="With labels missing the loss shrinks by the square of the valid share, and sparse "
-        "dimensions are quietly down-weighted.",
-    ),
-    SeededBug(
-        name="divided-by-batch-squared",
-        factory=ByBatchSquared,
-        group="definition",
-        diagnosis=NORMALISER["batch_squared"],
-        definition="no-self",
-        why="A mean over the masked N x N matrix counts what was masked.",
-    ),
-    SeededBug(
-        name="divided-by-rows",
-        factory=ByRows,
-        group="definition",
-        diagnosis=NORMALISER["rows"],
-        why="The inner mean over partners is forgotten, so that the learning rate that works "
-        "depends on the batch size.",
-    ),
-    SeededBug(
-        name="divided-by-batch",
-        factory=ByBatch,
-        group="definition",
-        diagnosis=NORMALISER["batch"],
-        definition="no-self",
-        why="The same, divided by the size of the tensor and not by the rows that have a label.",
-    ),
-    SeededBug(
-        name="not-divided",
-        factory=NotDivided,
-        group="definition",
-        diagnosis=NORMALISER["nothing"],
-        why="A sum in place of a mean grows with the square of the batch.",
-    ),
-)

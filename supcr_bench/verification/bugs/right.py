@@ -18,6 +18,8 @@ SETS_AT_ONCE = 2**19
 """Elements of one [anchors, M, M] block."""
 SMALLEST_NORM = 1e-12
 """Floor of an embedding's norm: an all-zero row has similarity 0 to everything."""
+Arranged = tuple[Sequence[Tensor], Tensor]
+"""The views whose losses are summed, and the labels of their rows."""
 
 
 class RankedContrast(nn.Module):
@@ -29,6 +31,8 @@ class RankedContrast(nn.Module):
         eps: floor of each denominator.
     """
 
+    DEFINITION: ClassVar[str]
+    """Name of the shipped definition that it computes."""
     weights: Tensor | None
     itself_when_tied: ClassVar[bool] = False
     """Whether an anchor is a candidate against partners whose label ties with its own."""
@@ -210,6 +214,7 @@ class RightSupCR(RankedContrast):
         eps: floor of each denominator.
     """
 
+    DEFINITION = "torchcell"
     itself_when_tied = True
 
     def __init__(
@@ -217,9 +222,7 @@ class RightSupCR(RankedContrast):
     ) -> None:
         super().__init__(temperature, weights, eps)
 
-    def arrange(
-        self, perturbed: Tensor, intact: Tensor, labels: Tensor
-    ) -> tuple[Sequence[Tensor], Tensor]:
+    def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
         """The views whose losses are summed, and the labels of their rows."""
         return (perturbed, intact), labels
 
@@ -234,6 +237,7 @@ class RightSupCR(RankedContrast):
 class RightNoSelf(RightSupCR):
     """The definition ``no-self``: the anchor is never a candidate, and there is no floor."""
 
+    DEFINITION = "no-self"
     itself_when_tied = False
 
     def floor(self, contrast: Tensor) -> Tensor:
@@ -273,6 +277,8 @@ class RightRankNContrast(JointLabels):
         temperature: tau.
     """
 
+    DEFINITION = "rank-n-contrast"
+
     def __init__(self, temperature: float = 2.0) -> None:
         super().__init__(temperature)
 
@@ -281,7 +287,7 @@ class RightRankNContrast(JointLabels):
         distance: Tensor = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
         return -distance
 
-    def arrange(self, features: Tensor, labels: Tensor) -> tuple[Sequence[Tensor], Tensor]:
+    def arrange(self, features: Tensor, labels: Tensor) -> Arranged:
         """[N, 2, d] to one view of 2 N rows."""
         first, second = features.unbind(dim=1)
         return joined(first, second, labels)

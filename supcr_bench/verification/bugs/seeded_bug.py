@@ -1,30 +1,60 @@
-"""What is known of an implementation that is wrong on purpose."""
+"""What an implementation that is wrong on purpose says of itself."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from types import ModuleType
+from typing import TypeVar
 
+from supcr_bench.verification.bugs.right import RankedContrast
 from supcr_bench.verification.outcome import Group
 
+Faulty = TypeVar("Faulty", bound=type[RankedContrast])
+_ALL: list["SeededBug"] = []
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True)
 class SeededBug:
-    """One fault, and what a verifier should say of it.
+    """One fault, and what the verifier must say of it.
 
     Attributes:
-        name: what is wrong, in a few words with hyphens.
-        factory: builds it, with the arguments of the right implementation of its definition.
-        group: the group of checks that must catch it; others may as well.
-        diagnosis: one of the phrases of
-            :data:`supcr_bench.verification.formula.PHRASES`, or ``None`` when no variation of the
+        factory: builds it, with the arguments of the right implementation of its definition. Its
+            docstring says what is wrong, how that comes about, and what it does to those who train
+            with it.
+        caught_by: the group of checks that must catch it; others may as well.
+        named: the cause that the diagnosis must give, one of the phrases of
+            :data:`supcr_bench.verification.formula.PHRASES`; ``None`` where no variation of the
             definition explains it.
-        definition: the one that it would compute without the fault.
-        why: how it comes about, and what it does to those who train with it.
     """
 
-    name: str
-    factory: Callable[..., Any]
-    group: Group
-    diagnosis: str | None
-    definition: str = "torchcell"
-    why: str
+    factory: type[RankedContrast]
+    caught_by: Group
+    named: str | None
+
+    @property
+    def name(self) -> str:
+        """The name of the class in lower case, with hyphens."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "-", self.factory.__name__).lower()
+
+    @property
+    def definition(self) -> str:
+        """Name of the definition that it would compute without the fault."""
+        return self.factory.DEFINITION
+
+
+def seeded_bug(
+    *, caught_by: Group = "definition", named: str | None = None
+) -> Callable[[Faulty], Faulty]:
+    """Mark a class as a seeded bug; the arguments are those of :class:`SeededBug`."""
+
+    def mark(factory: Faulty) -> Faulty:
+        _ALL.append(SeededBug(factory, caught_by, named))
+        return factory
+
+    return mark
+
+
+def bugs_in(*modules: ModuleType) -> tuple[SeededBug, ...]:
+    """The seeded bugs that these modules define, in the modules' order."""
+    names = [module.__name__ for module in modules]
+    return tuple(bug for name in names for bug in _ALL if bug.factory.__module__ == name)

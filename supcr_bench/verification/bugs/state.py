@@ -1,18 +1,21 @@
 """Something kept from one call to the next."""
 
-# ruff: noqa: D102 - a method that is wrong may ignore something; its class says what
-
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from supcr_bench.verification.bugs.right import RightSupCR
-from supcr_bench.verification.bugs.seeded_bug import SeededBug
+from supcr_bench.verification.bugs.seeded_bug import seeded_bug
 
 
+@seeded_bug(caught_by="conduct")
 class CandidatesOfTheFirstCall(RightSupCR):
-    """Rows and label distances are kept for the next batch of the same shape."""
+    """Rows and label distances are kept for the next batch of the same shape.
+
+    A mask cached by shape ranks every later batch by the labels of the first; all batches but
+    the last have that shape.
+    """
 
     _shape: torch.Size | None = None
     _groups: tuple[tuple[Tensor, Tensor], ...] = ()
@@ -24,8 +27,13 @@ class CandidatesOfTheFirstCall(RightSupCR):
         yield from self._groups
 
 
+@seeded_bug(caught_by="conduct")
 class LabelsOfTheFirstCall(RightSupCR):
-    """The first batch's labels are used for every later one, as far as they reach."""
+    """The first batch's labels are used for every later one, as far as they reach.
+
+    A buffer allocated once and never written again: right on the one batch that a test asks
+    for.
+    """
 
     _labels: list[Tensor] | None = None
 
@@ -37,8 +45,13 @@ class LabelsOfTheFirstCall(RightSupCR):
         return torch.cat((kept, labels[len(kept) :]))
 
 
+@seeded_bug(caught_by="conduct")
 class OutputByAddress(RightSupCR):
-    """An answer is remembered by the addresses of its inputs."""
+    """An answer is remembered by the addresses of its inputs.
+
+    Training loops reuse their buffers, so that a cache by data_ptr() returns an old batch's
+    loss.
+    """
 
     def __init__(
         self, temperature: float = 0.1, weights: Tensor | None = None, eps: float = 1e-7
@@ -53,8 +66,13 @@ class OutputByAddress(RightSupCR):
         return self._answers[key]
 
 
+@seeded_bug(caught_by="conduct")
 class OutputsKept(RightSupCR):
-    """Every answer is kept, with its graph."""
+    """Every answer is kept, with its graph.
+
+    A history for logging, without detach(), holds every graph until memory runs out hours into
+    the training.
+    """
 
     def __init__(
         self, temperature: float = 0.1, weights: Tensor | None = None, eps: float = 1e-7
@@ -67,8 +85,12 @@ class OutputsKept(RightSupCR):
         return self.history[-1]
 
 
+@seeded_bug(caught_by="conduct")
 class TemperatureDrifts(RightSupCR):
-    """Each call lowers the temperature for the next."""
+    """Each call lowers the temperature for the next.
+
+    An annealing schedule inside forward also advances on validation batches.
+    """
 
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         answer = super().forward(perturbed, intact, labels)
@@ -76,8 +98,13 @@ class TemperatureDrifts(RightSupCR):
         return answer
 
 
-class LossSmoothed(RightSupCR):
-    """From the second call on, the mean of this loss and the last."""
+@seeded_bug(caught_by="conduct")
+class LossSmoothedOverCalls(RightSupCR):
+    """From the second call on, the mean of this loss and the last.
+
+    An average meant for the log is returned: the first call is right, then the gradient is half
+    of what it should be.
+    """
 
     _last: list[Tensor] | None = None
 
@@ -85,54 +112,3 @@ class LossSmoothed(RightSupCR):
         loss, parts = super().forward(perturbed, intact, labels)
         last, self._last = self._last, [loss.detach()]
         return (loss if last is None else (loss + last[0]) / 2), parts
-
-
-BUGS = (
-    SeededBug(
-        name="candidates-of-the-first-call",
-        factory=CandidatesOfTheFirstCall,
-        group="conduct",
-        diagnosis=None,
-        why="A mask cached by shape ranks every later batch by the labels of the first; all "
-        "batches but the last have that shape.",
-    ),
-    SeededBug(
-        name="labels-of-the-first-call",
-        factory=LabelsOfTheFirstCall,
-        group="conduct",
-        diagnosis=None,
-        why="A buffer allocated once and never written again: right on the one batch that a test "
-        "asks for.",
-    ),
-    SeededBug(
-        name="output-by-address",
-        factory=OutputByAddress,
-        group="conduct",
-        diagnosis=None,
-        why="Training loops reuse their buffers, so that a cache by data_ptr() returns an old "
-        "batch's loss.",
-    ),
-    SeededBug(
-        name="outputs-kept",
-        factory=OutputsKept,
-        group="conduct",
-        diagnosis=None,
-        why="A history for logging, without detach(), holds every graph until memory runs out "
-        "hours into the training.",
-    ),
-    SeededBug(
-        name="temperature-drifts",
-        factory=TemperatureDrifts,
-        group="conduct",
-        diagnosis=None,
-        why="An annealing schedule inside forward also advances on validation batches.",
-    ),
-    SeededBug(
-        name="loss-smoothed-over-calls",
-        factory=LossSmoothed,
-        group="conduct",
-        diagnosis=None,
-        why="An average meant for the log is returned: the first call is right, then the gradient "
-        "is half of what it should be.",
-    ),
-)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from supcr_bench.reference.reference import compute_reference
 from supcr_bench.values.definition import DEFINITIONS
 from supcr_bench.verification.bugs.catalogue import BUGS, RIGHT, SeededBug
+from supcr_bench.verification.bugs.right import RankedContrast
 from supcr_bench.verification.candidate import Answer, Candidate, find_knobs
 from supcr_bench.verification.formula import PHRASES, Formula, evaluate
 from supcr_bench.verification.problem import Problem, ProblemSpec, make_problem
@@ -32,7 +33,7 @@ SEEN_IN_PARTS = {"parts-detached"}
 """The loss and its gradient are right: it shows only in what comes through the parts."""
 SEEN_WITHOUT_PAIRS = {"weights-renormalised", "mean-over-no-pairs"}
 """What shows where a dimension has no valid pair."""
-OTHERS = [bug for bug in BUGS if bug.group != "definition"]
+OTHERS = [bug for bug in BUGS if bug.caught_by != "definition"]
 NOT_SILENT = {"noisy-loss", "ties-broken-at-random", "embeddings-normalised-in-place"}
 """Outside of the definition's group, but not right to rounding on an ordinary problem either."""
 
@@ -42,7 +43,7 @@ def ids(bug: SeededBug) -> str:
 
 
 EACH = pytest.mark.parametrize("bug", BUGS, ids=ids)
-NAMEABLE = [bug for bug in BUGS if bug.diagnosis is not None]
+NAMEABLE = [bug for bug in BUGS if bug.named is not None]
 
 
 def candidate(bug: SeededBug) -> Candidate:
@@ -104,25 +105,25 @@ def test_there_are_many_and_each_has_a_name_of_its_own() -> None:
     assert len(BUGS) >= 36
     assert len({bug.name for bug in BUGS}) == len(BUGS)
     assert len({bug.factory for bug in BUGS}) == len(BUGS)
-    assert not {bug.name for bug in BUGS} & {name for name, _, _ in RIGHT}
+    assert not {bug.name for bug in BUGS} & {factory.__name__ for factory in RIGHT}
 
 
 def test_every_group_of_checks_has_bugs() -> None:
-    assert {bug.group for bug in BUGS} == {"definition", "relations", "robustness", "conduct"}
+    assert {bug.caught_by for bug in BUGS} == {"definition", "relations", "robustness", "conduct"}
 
 
 def test_every_definition_has_bugs_and_a_right_implementation() -> None:
     assert {bug.definition for bug in BUGS} == set(DEFINITIONS)
-    assert {definition for _, _, definition in RIGHT} == set(DEFINITIONS)
+    assert {factory.DEFINITION for factory in RIGHT} == set(DEFINITIONS)
 
 
 def test_every_diagnosis_is_a_phrase() -> None:
     phrases = {text for choices in PHRASES.values() for text in choices.values()}
-    assert {bug.diagnosis for bug in NAMEABLE} <= phrases
+    assert {bug.named for bug in NAMEABLE} <= phrases
 
 
 def test_every_choice_that_is_a_departure_from_some_definition_is_seeded() -> None:
-    seeded = {bug.diagnosis for bug in NAMEABLE}
+    seeded = {bug.named for bug in NAMEABLE}
     bases = [Formula.of(definition) for definition in DEFINITIONS.values()]
     missing = {
         text
@@ -144,8 +145,9 @@ def test_every_choice_that_is_a_departure_from_some_definition_is_seeded() -> No
 
 @EACH
 def test_a_sentence_says_why_it_matters(bug: SeededBug) -> None:
-    assert bug.why.endswith(".")
-    assert inspect.getdoc(bug.factory)
+    what, _, why = str(inspect.getdoc(bug.factory)).partition("\n\n")
+    assert what.endswith(".")
+    assert why.endswith(".")
 
 
 @EACH
@@ -158,7 +160,7 @@ def test_it_is_built_and_called_like_the_right_one(bug: SeededBug) -> None:
     assert asked.answer(problem, module=module).loss.ndim == 0
 
 
-@pytest.mark.parametrize("bug", [b for b in BUGS if b.group == "definition"], ids=ids)
+@pytest.mark.parametrize("bug", [b for b in BUGS if b.caught_by == "definition"], ids=ids)
 def test_a_bug_of_the_definition_shows_beyond_all_rounding(bug: SeededBug) -> None:
     upstream = None
     if bug.name in SEEN_IN_PARTS or bug.name == "upstream-ignored":
@@ -172,15 +174,9 @@ def test_the_other_bugs_are_right_on_an_ordinary_problem(bug: SeededBug) -> None
     assert max(deviations(bug, posed(ORDINARY, bug.definition))) < 1e-4
 
 
-@pytest.mark.parametrize("name", [name for name, _, _ in RIGHT])
-def test_the_right_ones_are_right_on_every_problem_here(name: str) -> None:
-    (bug,) = (
-        SeededBug(
-            name=n, factory=f, group="definition", diagnosis=None, definition=d, why="It is not."
-        )
-        for n, f, d in RIGHT
-        if n == name
-    )
+@pytest.mark.parametrize("factory", RIGHT)
+def test_the_right_ones_are_right_on_every_problem_here(factory: type[RankedContrast]) -> None:
+    bug = SeededBug(factory, "definition", None)
     specs = {ORDINARY, TIED, *SEEN_AT.values()}
     for spec in specs:
         if bug.definition == "rank-n-contrast" and spec.n > 100:
@@ -202,7 +198,7 @@ def formula_of(bug: SeededBug) -> Formula:
         replace(base, **{name: choice})  # type: ignore[arg-type]
         for name, choices in PHRASES.items()
         for choice, text in choices.items()
-        if text == bug.diagnosis
+        if text == bug.named
     )
     return found
 
