@@ -1,5 +1,6 @@
 """Verification over several ranks: what is wrong is found, named, and never a hang."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,7 +123,10 @@ def test_a_rank_that_hangs_ends_the_verification(tmp_path: Path) -> None:
     found = verified(of_file(tmp_path, LOSSES, "Hangs"), "no-self", limit_s=4.0, only=())
     first, *others = found.outcomes
     assert first.overdue
-    assert "rank 0, 1 (forward) did not answer within 4 s" in str(first.finding)
+    # Where a busy machine is slow to construct it, the ranks have not come to the forward yet.
+    assert re.match(
+        r"rank 0, 1 \((construction|forward)\) did not answer within 4 s", str(first.finding)
+    )
     assert found.diagnosis is None
     assert {o.verdict for o in others} == {Verdict.NOT_RUN}
 
