@@ -8,42 +8,32 @@ from rich.console import Console
 from rich.text import Text
 
 from supcr_bench.commands.compare import compare_loaded, run_line
-from supcr_bench.commands.report import (
-    REPORTS,
-    default_page,
-    list_reports,
-    require_folder,
-    write_files,
+from supcr_bench.commands.report_page import REPORTS, default_page, list_reports, write_files
+from supcr_bench.render.comparison import (
+    comparison_sentences,
+    comparison_verdict,
+    environment_sentences,
 )
+from supcr_bench.render.comparison_page import Side, render_comparison
+from supcr_bench.render.markdown import comparison_markdown
 from supcr_bench.store.report_file import PAGE
 from supcr_bench.store.report_folder import SUMMARY_FILE, ReportSummary
-from supcr_bench.store.run import Run, load_run
+from supcr_bench.store.run import Run
 
 
-def write_comparison(name: str, against: str, out: Path | None, markdown: Path | None) -> None:
-    """Print what became of a run, and write the page and the Markdown.
+def write_comparison(before: Run, after: Run, out: Path | None, markdown: Path | None) -> None:
+    """Print how two runs compare, and write the page and the Markdown.
 
     Args:
-        name: the run after.
-        against: the run before.
+        before: the earlier run.
+        after: the later run.
         out: the page, in place of the default one.
         markdown: the same in short, if wanted.
 
     Raises:
-        UsageError: a run cannot be read, or the two have no case in common.
+        UsageError: the two have no case in common.
     """
-    require_folder("--markdown", markdown)
-    after, before = (load_run(n).require_complete() for n in (name, against))
     comparison = compare_loaded(before, after)
-    # jinja2, numpy and scipy come in here, after everything that can be wrong without them.
-    from supcr_bench.render.comparison import (
-        comparison_sentences,
-        comparison_verdict,
-        environment_sentences,
-    )
-    from supcr_bench.render.comparison_page import Side, render_comparison
-    from supcr_bench.render.markdown import comparison_markdown
-
     page = out or REPORTS / f"{after.id}-against-{before.id}" / PAGE
     first, second = (
         Side(id=run.id, info=run.info, results=run.results, report=_address(run, page))
@@ -75,12 +65,15 @@ def write_comparison(name: str, against: str, out: Path | None, markdown: Path |
 
 
 def _address(run: Run, page: Path) -> str | None:
-    """Of a run's report as seen from a page, where it has one and no drive lies between them."""
+    """The relative address of a run's report, seen from a page.
+
+    ``None`` if the run has no report, or if it lies on another drive than the page (Windows).
+    """
     report = run.path if run.path.is_file() else default_page(run)
     if not report.is_file():
         return None
     try:
         relative = os.path.relpath(report.resolve(), page.parent.resolve())
-    except ValueError:  # on Windows: another drive
+    except ValueError:
         return None
     return quote(Path(relative).as_posix())

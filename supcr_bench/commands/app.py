@@ -1,15 +1,19 @@
-"""The command line. Options are declared here; what they do is one file per command beside this.
-
-Nothing heavy is imported at the top: ``--help`` and most usage errors answer without torch.
-"""
+"""The command line: registers the commands, one file each beside this, and reports their errors."""
 
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
+from supcr_bench.commands.compare import compare
+from supcr_bench.commands.export import export
+from supcr_bench.commands.list_subjects import list_subjects
+from supcr_bench.commands.recommend import recommend
+from supcr_bench.commands.report import report
+from supcr_bench.commands.run import run
 from supcr_bench.values.errors import SupcrBenchError
 
 app = typer.Typer(
@@ -33,126 +37,18 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def common(
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere.")
-    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
     ] = False,
 ) -> None:
-    """What every command takes."""
-    del debug, version  # main() and the callback have acted on them
+    """Take the options of all commands; :func:`main` and the callback act on them."""
+    del debug, version
 
 
-@app.command("list")
-def list_(
-    json: Annotated[bool, typer.Option("--json", help="As JSON, for machines.")] = False,
-) -> None:
-    """List implementations and suites; what cannot be imported is listed with the reason."""
-    from supcr_bench.commands.list_subjects import list_subjects
-
-    list_subjects(as_json=json)
-
-
-@app.command()
-def run(
-    suite: Annotated[
-        str | None, typer.Argument(help="A suite by name, or a .toml file.", show_default="default")
-    ] = None,
-    implementation: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--implementation",
-            "-i",
-            metavar="IMPL",
-            help="A name, module:attribute or file.py:attribute; may be repeated.",
-        ),
-    ] = None,
-    batch_size: Annotated[str | None, typer.Option(metavar="N,N,...", help="Rows.")] = None,
-    nan_density: Annotated[
-        str | None, typer.Option(metavar="X,X,...", help="Share of labels missing, 0 to 1.")
-    ] = None,
-    dims: Annotated[str | None, typer.Option(metavar="D,D,...", help="Label dimensions.")] = None,
-    device: Annotated[
-        str | None, typer.Option(metavar="NAME,...", help="cpu, cuda, cuda:1, mps, xpu.")
-    ] = None,
-    ranks: Annotated[
-        str | None,
-        typer.Option(metavar="W,W,...", help="Local processes that share out the batch."),
-    ] = None,
-    pass_: Annotated[
-        str | None, typer.Option("--pass", metavar="PASS,...", help="forward, training.")
-    ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option(metavar="FILE[:COLUMN,...]", help="Labels of your own: CSV, Parquet or NPZ."),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of everything random.")] = None,
-    time_limit: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Per implementation and case, such as 10s.")
-    ] = None,
-    memory_limit: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Of the measuring process, such as 8GiB.")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where the run's folder goes, in place of results/."),
-    ] = None,
-    resume: Annotated[
-        str | None,
-        typer.Option(metavar="RUN", help="Go on with a run: its id, its path, or latest."),
-    ] = None,
-    verify: Annotated[
-        bool | None,
-        typer.Option(
-            "--verify/--no-verify",
-            help="Verify each implementation at the end.",
-            show_default="as the suite says",
-        ),
-    ] = None,
-    executor: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="local, ray (started here) or ray:HOST:PORT (a cluster)."
-        ),
-    ] = "local",
-) -> None:
-    """Measure implementations: who is right, how long, how much memory, how each grows.
-
-    Exits with 0, or with 1 if a result is wrong, an implementation failed, or verification finds
-    one not right.
-    """
-    from supcr_bench.commands.run import run_suite
-    from supcr_bench.commands.run_work import RunRequest
-
-    axes = {
-        "batch_size": batch_size,
-        "nan_density": nan_density,
-        "dims": dims,
-        "device": device,
-        "ranks": ranks,
-        "pass": pass_,
-    }
-    budgets = {"time_limit": time_limit, "memory_limit": memory_limit}
-    finding = run_suite(
-        RunRequest(
-            suite=suite,
-            implementations=tuple(implementation or ()),
-            axes={name: text for name, text in axes.items() if text is not None},
-            budgets={name: text for name, text in budgets.items() if text is not None},
-            labels=labels,
-            seed=seed,
-            out=out,
-            resume=resume,
-            verify=verify,
-            executor=executor,
-        )
-    )
-    raise typer.Exit(1 if finding else 0)
-
-
-@app.command()
 def verify(
     implementation: Annotated[
         list[str] | None,
@@ -213,107 +109,6 @@ def verify(
     raise typer.Exit(status)
 
 
-@app.command()
-def report(
-    run: Annotated[
-        str, typer.Argument(help="A run: its id, its path, the path of its report, or latest.")
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="In place of reports/<run id>/index.html."),
-    ] = None,
-    against: Annotated[
-        str | None,
-        typer.Option(metavar="RUN", help="Write how it compares with this one, from before."),
-    ] = None,
-    markdown: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The findings in short, for a pull request or a job."),
-    ] = None,
-) -> None:
-    """Print a run's tables again and write its report, plots and CSV files.
-
-    With --against, print and write the comparison of the two instead; `compare` is the command that
-    exits with a finding.
-    """
-    if against is not None:
-        from supcr_bench.commands.against import write_comparison
-
-        write_comparison(run, against, out, markdown)
-    else:
-        from supcr_bench.commands.report import report_run
-
-        report_run(run, out, markdown)
-
-
-@app.command()
-def recommend(
-    batch_size: Annotated[int, typer.Option(min=2, metavar="N", help="Rows.")],
-    dims: Annotated[int, typer.Option(min=1, metavar="D", help="Label dimensions.")] = 1,
-    nan_density: Annotated[
-        float, typer.Option(min=0, max=1, metavar="X", help="Share of labels missing.")
-    ] = 0.0,
-    device: Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1, ...")] = "cpu",
-    pass_: Annotated[
-        str, typer.Option("--pass", metavar="PASS", help="forward or training.")
-    ] = "training",
-    memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="What it has to fit in, such as 4GiB.")
-    ] = None,
-    run: Annotated[
-        str, typer.Option("--from", metavar="RUN", help="A run: its id, its path, or latest.")
-    ] = "latest",
-) -> None:
-    """Say which implementation to use: the fastest that is right and fits, and why.
-
-    Exits with 0, or with 3 if the run does not tell.
-    """
-    from supcr_bench.commands.recommend import RecommendRequest, recommend_from_run
-
-    status = recommend_from_run(
-        RecommendRequest(
-            batch_size=batch_size,
-            dims=dims,
-            nan_density=nan_density,
-            device=device,
-            pass_=pass_,
-            memory=memory,
-            run=run,
-        )
-    )
-    raise typer.Exit(status)
-
-
-@app.command()
-def compare(
-    first: Annotated[str, typer.Argument(metavar="RUN", help="Before: an id, a path, or latest.")],
-    second: Annotated[str, typer.Argument(metavar="RUN", help="After: an id, a path, or latest.")],
-    margin: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SHARE", help="Times this close count as the same.", show_default="5%"
-        ),
-    ] = None,
-    json: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Everything found, for machines.")
-    ] = None,
-) -> None:
-    """Lay two runs side by side: time, counted work, memory, and how each case ended.
-
-    Two runs are two sessions, and a machine drifts between them. So a time is faster, slower or the
-    same only where the samples and the drift that unchanged results show leave no doubt.
-
-    Exits with 0, also where time is undecided; with 1 if a result became wrong, failed, ran out of
-    memory or time, or costs more work or memory, or if an implementation is slower in more cases
-    than chance explains; with 3 if nothing could be compared.
-    """
-    from supcr_bench.commands.compare import CompareRequest, compare_runs
-
-    status = compare_runs(CompareRequest(first=first, second=second, margin=margin, json=json))
-    raise typer.Exit(status)
-
-
-@app.command()
 def gate(
     suite: Annotated[
         str | None, typer.Argument(help="A suite by name, or a .toml file.", show_default="ci")
@@ -392,26 +187,19 @@ def gate(
     raise typer.Exit(status)
 
 
-@app.command()
-def export(
-    run: Annotated[
-        str, typer.Argument(help="A run: its id, its path, the path of its report, or latest.")
-    ],
-    format_: Annotated[
-        str, typer.Option("--format", metavar="FORMAT", help="pytest-benchmark, csv or parquet.")
-    ],
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="In place of standard output.")
-    ] = None,
-) -> None:
-    """Write a run's results for other tools.
-
-    pytest-benchmark: a file that `pytest-benchmark compare` and what eats its files read, with the
-    samples. csv and parquet: one row a result, with all its fields and the median time.
-    """
-    from supcr_bench.commands.export import ExportRequest, export_run
-
-    export_run(ExportRequest(run=run, format=format_, out=out))
+COMMANDS: dict[str, Callable[..., None]] = {
+    "list": list_subjects,
+    "run": run,
+    "verify": verify,
+    "report": report,
+    "recommend": recommend,
+    "compare": compare,
+    "gate": gate,
+    "export": export,
+}
+"""In the order of ``--help``."""
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_command)
 
 
 def _fail(error: Exception, status: int) -> NoReturn:
@@ -435,9 +223,8 @@ def main() -> None:
             raise
         _fail(error, 2)
     except Exception:  # noqa: BLE001
-        # Not 1, which means a finding: nothing was found.
-        traceback.print_exc()
-        print("supcr-bench: this is a mistake of supcr-bench itself", file=sys.stderr)
+        traceback.print_exc()  # exit status 2, because 1 means a finding
+        print("supcr-bench: this is a bug in supcr-bench, please report it", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("supcr-bench: interrupted", file=sys.stderr)

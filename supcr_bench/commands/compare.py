@@ -1,61 +1,72 @@
-"""``supcr-bench compare``."""
+"""``supcr-bench compare``: lays two stored runs side by side."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import Any
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.console import Console
-from rich.text import Text
+import typer
 
-from supcr_bench.analysis.compare import (
-    MARGIN,
-    Comparison,
-    ComparisonRow,
-    compare_results,
-    environment_differences,
-)
-from supcr_bench.render.comparison import (
-    comparison_grids,
-    comparison_sentences,
-    environment_sentences,
-)
-from supcr_bench.render.terminal import print_grid
-from supcr_bench.store.run import Run, load_run
+from supcr_bench.commands.options import JsonFile, quantity
 from supcr_bench.values.case import Case
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.metrics import COUNTS
 from supcr_bench.values.result import stored_name
 from supcr_bench.values.units import parse_fraction
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompareRequest:
-    """What was typed."""
-
-    first: str
-    second: str
-    margin: str | None = None
-    json: Path | None = None
+if TYPE_CHECKING:
+    from supcr_bench.analysis.compare import Comparison, ComparisonRow
+    from supcr_bench.store.run import Run
 
 
-def compare_runs(request: CompareRequest) -> int:
-    """Compare, print, and write the JSON file.
+def compare(
+    first: Annotated[
+        str,
+        typer.Argument(
+            metavar="BEFORE", help="The earlier run: its id, the path of its folder or report."
+        ),
+    ],
+    second: Annotated[
+        str, typer.Argument(metavar="AFTER", help="The later run, named likewise, or latest.")
+    ],
+    margin: Annotated[
+        float | None,
+        quantity(
+            "--margin",
+            parse_fraction,
+            metavar="SHARE",
+            help="Call two times the same if they differ by less than this share.",
+            show_default="5%",
+        ),
+    ] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """Lay two runs side by side: time, counted work, memory, and how each case ended.
 
-    Returns:
-        exit status: 0 if nothing got worse, 1 if something did, 3 if nothing could be compared.
+    Two runs are two sessions, and a machine drifts between them. So a time is called faster, slower
+    or the same only if neither the samples nor the drift of the unchanged results leave a doubt.
 
-    Raises:
-        UsageError: a run cannot be read, or the two have no case in common.
+    Exits with 0, also where time is undecided; with 1 if a result became wrong, failed, ran out of
+    memory or time, or costs more work or memory, or if an implementation is slower in more cases
+    than chance explains; with 3 if nothing could be compared.
     """
+    from supcr_bench.store.run import load_run
+
+    before, after = (load_run(name).require_complete() for name in (first, second))
+    comparison = compare_loaded(before, after, margin)
+
+    from rich.console import Console
+    from rich.text import Text
+
+    from supcr_bench.render.comparison import (
+        comparison_grids,
+        comparison_sentences,
+        environment_sentences,
+    )
+    from supcr_bench.render.terminal import print_grid
+
     console = Console(highlight=False)
-    if request.json and not request.json.parent.is_dir():
-        raise UsageError(f"--json: no folder {str(request.json.parent)!r}")
-    margin = MARGIN if request.margin is None else _margin(request.margin)
-    first, second = (load_run(name).require_complete() for name in (request.first, request.second))
-    comparison = compare_loaded(first, second, margin)
-    for position, run in (("First ", first), ("Second", second)):
+    for position, run in (("First ", before), ("Second", after)):
         console.print(Text(f"{position} {run_line(run)}"), soft_wrap=True)
     for sentence in environment_sentences(comparison.differences):
         console.print(Text(sentence, style="yellow"), soft_wrap=True)
@@ -63,25 +74,27 @@ def compare_runs(request: CompareRequest) -> int:
         print_grid(console, grid)
     for sentence in comparison_sentences(comparison):
         console.print(Text(sentence), soft_wrap=True)
-    if request.json:
-        values = to_mapping(comparison, first, second)
-        request.json.write_text(json.dumps(values, indent=2) + "\n")
+    if json_file:
+        values = to_mapping(comparison, before, after)
+        json_file.write_text(json.dumps(values, indent=2) + "\n")
     if comparison.finding:
-        return 1
-    return 3 if comparison.nothing_compared else 0
+        raise typer.Exit(1)
+    raise typer.Exit(3 if comparison.nothing_compared else 0)
 
 
-def compare_loaded(first: Run, second: Run, margin: float = MARGIN) -> Comparison:
+def compare_loaded(first: "Run", second: "Run", margin: float | None = None) -> "Comparison":
     """Compare two runs that have been read.
 
     Raises:
         UsageError: the two have no case in common; says what sets them apart.
     """
+    from supcr_bench.analysis.compare import MARGIN, compare_results, environment_differences
+
     comparison = compare_results(
         first.results,
         second.results,
         environment_differences(first.environment, second.environment),
-        margin,
+        MARGIN if margin is None else margin,
         lambda one, other: any(
             difference.of_the_machine
             for difference in environment_differences(
@@ -94,14 +107,7 @@ def compare_loaded(first: Run, second: Run, margin: float = MARGIN) -> Compariso
     return comparison
 
 
-def _margin(text: str) -> float:
-    try:
-        return parse_fraction(text)
-    except ValueError as error:
-        raise UsageError(f"--margin: {error}") from None
-
-
-def run_line(run: Run) -> str:
+def run_line(run: "Run") -> str:
     """Its id, its suite, and the code that it measured."""
     revision = run.info.get("revision")
     code = f"revision {str(revision)[:12]}" if revision else "no revision known"
@@ -110,7 +116,7 @@ def run_line(run: Run) -> str:
     return f"{run.id}, suite {run.info['suite']['name']}, {code}"
 
 
-def _apart(comparison: Comparison) -> str:
+def _apart(comparison: "Comparison") -> str:
     """Why nothing joins: the fields in which every case of one run differs from the other's."""
     sides = (
         [r for r in comparison.rows if r.second is None],
@@ -132,7 +138,7 @@ def _apart(comparison: Comparison) -> str:
     return "; ".join(apart) or "no single field tells them apart"
 
 
-def _value(row: ComparisonRow, name: str) -> Any:
+def _value(row: "ComparisonRow", name: str) -> Any:
     return row.implementation if name == "implementation" else getattr(row.case, name)
 
 
@@ -140,7 +146,7 @@ def _listed(values: set[Any]) -> str:
     return ", ".join(sorted(map(str, values)))
 
 
-def to_mapping(comparison: Comparison, first: Run, second: Run) -> dict[str, Any]:
+def to_mapping(comparison: "Comparison", first: "Run", second: "Run") -> dict[str, Any]:
     """Everything found, for machines. Ratios are second over first."""
     return {
         "first": {"id": first.id, "path": str(first.path), "revision": first.info.get("revision")},
@@ -160,7 +166,7 @@ def to_mapping(comparison: Comparison, first: Run, second: Run) -> dict[str, Any
     }
 
 
-def _row_mapping(row: ComparisonRow) -> Mapping[str, Any]:
+def _row_mapping(row: "ComparisonRow") -> Mapping[str, Any]:
     values: dict[str, Any] = {"implementation": row.implementation}
     values |= {stored_name(f.name): getattr(row.case, f.name) for f in fields(Case)}
     values |= {"first": row.first, "second": row.second, "work": row.work}

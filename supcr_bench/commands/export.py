@@ -1,50 +1,47 @@
-"""``supcr-bench export``: a stored run in the formats of other tools."""
+"""``supcr-bench export``: writes a stored run in the formats of other tools."""
 
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from supcr_bench.commands.report import require_folder
-from supcr_bench.store.run import Run, load_run
-from supcr_bench.values.errors import UnknownNameError, UsageError
+from supcr_bench.commands.options import RunName, choice, output_file
+from supcr_bench.values.errors import UsageError
+
+if TYPE_CHECKING:
+    from supcr_bench.store.run import Run
 
 BENCHMARK, CSV, PARQUET = FORMATS = ("pytest-benchmark", "csv", "parquet")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportRequest:
-    """What was typed."""
+def export(
+    run: RunName,
+    format_: Annotated[str, choice("--format", FORMATS, help="Format to write.")],
+    out: Annotated[
+        Path | None, output_file("--out", "Write to FILE in place of standard output.")
+    ] = None,
+) -> None:
+    """Write a run's results for other tools.
 
-    run: str
-    format: str
-    out: Path | None = None
-
-
-def export_run(request: ExportRequest) -> None:
-    """Write a run to a file or to standard output, and say what is in it and what is not.
-
-    Raises:
-        UsageError: the run cannot be read, there is no such format, or nowhere to write it to.
+    pytest-benchmark: a JSON file with the samples, for `pytest-benchmark compare` and the tools
+    that read its files. csv and parquet: one row a result, with all its fields and the median time.
     """
-    if request.format not in FORMATS:
-        raise UnknownNameError("format", request.format, FORMATS)
-    if request.format == PARQUET and request.out is None:
-        raise UsageError("parquet is no text: name the file to write with --out")
-    require_folder("--out", request.out)
-    run = load_run(request.run).require_complete()
-    content, note = _exported(run, request.format)
-    if request.out is None:
+    from supcr_bench.store.run import load_run
+
+    if format_ == PARQUET and out is None:
+        raise UsageError("Parquet is binary: give --out FILE")
+    content, note = _exported(load_run(run).require_complete(), format_)
+    if out is None:
         sys.stdout.write(content.decode())
         print(note, file=sys.stderr)  # so that standard output is the file and nothing else
     else:
-        request.out.write_bytes(content)
-        print(f"{request.out}: {note}")
+        out.write_bytes(content)
+        print(f"{out}: {note}")
 
 
-def _exported(run: Run, form: str) -> tuple[bytes, str]:
-    """The file, and a sentence of what is in it."""
+def _exported(run: "Run", form: str) -> tuple[bytes, str]:
+    """The content of the file, and a sentence that says how much is in it."""
     if form == BENCHMARK:
         from supcr_bench.render.benchmark_json import benchmark_file
 
@@ -53,7 +50,6 @@ def _exported(run: Run, form: str) -> tuple[bytes, str]:
         note = f"{benchmarks} benchmark{'s' * (benchmarks != 1)} of run {run.id}"
         text = json.dumps(made.content, indent=4, allow_nan=False) + "\n"
         return text.encode(), note + _left_out(made.left_out)
-    # pandas takes half a second: nothing that fails early waits for it.
     from supcr_bench.render.results_table import results_csv, results_parquet
 
     note = f"{len(run.results)} result{'s' * (len(run.results) != 1)} of run {run.id}"
@@ -68,7 +64,7 @@ def _exported(run: Run, form: str) -> tuple[bytes, str]:
 
 
 def _left_out(statuses: Mapping[str, int]) -> str:
-    """Which results have no times, and so no benchmark."""
+    """How many results have no times, and so no benchmark."""
     if not statuses:
         return ""
     number = sum(statuses.values())

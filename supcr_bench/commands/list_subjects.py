@@ -1,40 +1,44 @@
-"""``supcr-bench list``."""
+"""``supcr-bench list``: shows the implementations and suites that are installed."""
 
 import json
+from typing import TYPE_CHECKING, Annotated
 
-from rich.console import Console
+import typer
 
-from supcr_bench.render.grid import Grid
-from supcr_bench.render.terminal import print_grid
-from supcr_bench.subjects.registry import Listing, list_all
-from supcr_bench.sweep.suite import Suite, load_suite, suite_names
 from supcr_bench.values.errors import SuiteError
 from supcr_bench.values.units import MISSING
 
+if TYPE_CHECKING:
+    from supcr_bench.subjects.registry import Listing
 
-def list_subjects(*, as_json: bool) -> None:
-    """Print implementations and suites."""
+
+def list_subjects(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
+) -> None:
+    """List implementations and suites; what cannot be imported is listed with the reason."""
+    from supcr_bench.subjects.registry import list_all
+    from supcr_bench.sweep.suite import load_suite, suite_names
+
     listings = list_all()
-    suites: list[tuple[str, Suite | str]] = []
+    purposes: dict[str, str | None] = {}
+    errors: dict[str, str] = {}
     for name in suite_names():
         try:
-            suites.append((name, load_suite(name)))
+            purposes[name] = load_suite(name).purpose
         except SuiteError as error:
-            suites.append((name, str(error)))
+            purposes[name], errors[name] = None, str(error)
     if as_json:
-        print(
-            json.dumps(
-                {
-                    "implementations": [_as_mapping(listing) for listing in listings],
-                    "suites": [
-                        {"name": name, "purpose": s.purpose if isinstance(s, Suite) else None}
-                        for name, s in suites
-                    ],
-                },
-                indent=2,
-            )
-        )
+        values = {
+            "implementations": [_as_mapping(listing) for listing in listings],
+            "suites": [{"name": name, "purpose": p} for name, p in purposes.items()],
+        }
+        print(json.dumps(values, indent=2))
         return
+    from rich.console import Console
+
+    from supcr_bench.render.grid import Grid
+    from supcr_bench.render.terminal import print_grid
+
     console = Console(highlight=False)
     print_grid(
         console,
@@ -55,14 +59,14 @@ def list_subjects(*, as_json: bool) -> None:
             title="Suites",
             note="or give the path of a .toml file",
             headers=("name", "purpose"),
-            rows=tuple((n, s.purpose if isinstance(s, Suite) else s) for n, s in suites),
+            rows=tuple((name, p or errors[name]) for name, p in purposes.items()),
             left=2,
             wraps=frozenset({1}),
         ),
     )
 
 
-def _as_row(listing: Listing) -> tuple[str, ...]:
+def _as_row(listing: "Listing") -> tuple[str, ...]:
     found = listing.implementation
     if found is None:
         return listing.name, f"unavailable: {listing.reason}", MISSING, MISSING, MISSING
@@ -75,7 +79,7 @@ def _as_row(listing: Listing) -> tuple[str, ...]:
     )
 
 
-def _as_mapping(listing: Listing) -> dict[str, object]:
+def _as_mapping(listing: "Listing") -> dict[str, object]:
     found = listing.implementation
     return {
         "name": listing.name,

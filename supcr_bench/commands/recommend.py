@@ -1,64 +1,72 @@
-"""``supcr-bench recommend``: which implementation to use, from a stored run."""
+"""``supcr-bench recommend``: says from a stored run which implementation to use."""
 
-from dataclasses import dataclass
+from typing import Annotated
 
-from rich.console import Console
-from rich.text import Text
+import typer
 
-from supcr_bench.render.machine import environments_line
-from supcr_bench.store.run import load_run
-from supcr_bench.values.case import PASSES
-from supcr_bench.values.errors import UsageError
+from supcr_bench.commands.options import choice, quantity
+from supcr_bench.values.case import PASSES, Pass
 from supcr_bench.values.units import parse_bytes
 
 UNDECIDED = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecommendRequest:
-    """What was typed."""
+def recommend(
+    batch_size: Annotated[int, typer.Option(min=2, metavar="N", help="Number of rows in a batch.")],
+    dims: Annotated[int, typer.Option(min=1, metavar="D", help="Number of label dimensions.")] = 1,
+    nan_density: Annotated[
+        float, typer.Option(min=0, max=1, metavar="X", help="Share of labels missing, 0 to 1.")
+    ] = 0.0,
+    device: Annotated[
+        str, typer.Option(metavar="NAME", help="Device to run on, such as cpu or cuda:1.")
+    ] = "cpu",
+    pass_: Annotated[
+        Pass, choice("--pass", PASSES, help="Whether only the loss is needed or gradients too.")
+    ] = "training",
+    memory: Annotated[
+        int | None,
+        quantity(
+            "--memory",
+            parse_bytes,
+            metavar="SIZE",
+            help="Memory that inputs and peak must fit in, such as 4GiB.",
+        ),
+    ] = None,
+    run: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Run to decide from: its id, the path of its folder or report, or latest.",
+        ),
+    ] = "latest",
+) -> None:
+    """Say which implementation to use: the fastest that is right and fits, and why.
 
-    batch_size: int
-    dims: int
-    nan_density: float
-    device: str
-    pass_: str
-    memory: str | None
-    run: str
-
-
-def recommend_from_run(request: RecommendRequest) -> int:
-    """Print the recommendation and what it rests on.
-
-    Returns:
-        the exit status: 0, or 3 where the run does not tell.
+    Exits with 0, or with 3 if the run does not tell.
     """
-    pass_ = next((p for p in PASSES if p == request.pass_), None)
-    if pass_ is None:
-        raise UsageError(f"--pass {request.pass_!r} is not one of {', '.join(PASSES)}")
-    memory = _memory(request.memory)
-    run = load_run(request.run).require_complete()
-    from supcr_bench.analysis.recommend import Question, recommend
+    from supcr_bench.store.run import load_run
+
+    stored = load_run(run).require_complete()
+
+    from rich.console import Console
+    from rich.text import Text
+
+    from supcr_bench.analysis.recommend import Question
+    from supcr_bench.analysis.recommend import recommend as recommend_from
+    from supcr_bench.render.machine import environments_line
 
     question = Question(
-        batch_size=request.batch_size,
-        dims=request.dims,
-        nan_density=request.nan_density,
-        device=request.device,
+        batch_size=batch_size,
+        dims=dims,
+        nan_density=nan_density,
+        device=device,
         pass_=pass_,
         memory_bytes=memory,
     )
-    answer = recommend(run.results, question)
+    answer = recommend_from(stored.results, question)
     console = Console(highlight=False)
     console.print(Text(answer.explanation), soft_wrap=True)
-    console.print(Text(f"From run {run.id}: {environments_line(run.measured_on)}"), soft_wrap=True)
-    return 0 if answer.implementation else UNDECIDED
-
-
-def _memory(text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        return parse_bytes(text)
-    except ValueError as error:
-        raise UsageError(f"--memory: {error}") from None
+    line = environments_line(stored.measured_on)
+    console.print(Text(f"From run {stored.id}: {line}"), soft_wrap=True)
+    raise typer.Exit(0 if answer.implementation else UNDECIDED)

@@ -1,139 +1,46 @@
-"""``supcr-bench report``, and the end of every ``run``: tables, CSV files, plots and the page."""
+"""``supcr-bench report``: shows a stored run again, or compares it with an earlier one."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated
 
-from rich.console import Console
-from rich.text import Text
+import typer
 
-from supcr_bench.commands.verify import show_verified
-from supcr_bench.render.machine import environments_line
-from supcr_bench.store.report_file import PAGE, embedded
-from supcr_bench.store.report_folder import SUMMARY_FILE, ReportSummary, reports_in
-from supcr_bench.store.run import RESULTS, Run, load_run
-from supcr_bench.values.definition import current_name
-from supcr_bench.values.errors import UsageError
-
-if TYPE_CHECKING:
-    from supcr_bench.analysis.findings import Findings
-
-REPORTS = Path("reports")
-LARGE_RUN = 2000
+from supcr_bench.commands.options import MarkdownFile, RunName
 
 
-def find_in(run: Run) -> "Findings":
-    """Everything that a run says."""
-    from supcr_bench.analysis.findings import find
-
-    claims = {
-        name: {"time": own["claimed_time"], "memory": own["claimed_memory"]}
-        for name, own in run.info["implementations"].items()
-    }
-    return find(run.results, claims, current_name(run.info["suite"]["definition"]))
-
-
-def default_page(run: Run) -> Path:
-    """Where a run's report goes: in ``reports/``, or into the run if its folder lies elsewhere."""
-    if run.path.is_file() or run.path.parent.resolve() == RESULTS.resolve():
-        return REPORTS / run.id / PAGE
-    return run.path / PAGE
-
-
-def require_folder(option: str, file: Path | None) -> None:
-    """Raise a UsageError for a file that could not be written."""
-    if file and not file.parent.is_dir():
-        raise UsageError(f"{option}: no folder {str(file.parent)!r}")
-
-
-def write_files(files: Mapping[Path, str | bytes]) -> None:
-    """Write each, in folders that are made for it."""
-    for path, content in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-
-
-def list_reports() -> None:
-    """Write the list of what lies in ``reports/``."""
-    from supcr_bench.render.reports_index import render_reports_index
-
-    write_files({REPORTS / PAGE: render_reports_index(reports_in(REPORTS))})
-
-
-def show_and_write(
-    run: Run, console: Console, page: Path | None = None, markdown: Path | None = None
+def report(
+    run: RunName,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the page to FILE in place of reports/<run id>/index.html.",
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN", help="Compare with this earlier run and write that page instead."
+        ),
+    ] = None,
+    markdown: MarkdownFile = None,
 ) -> None:
-    """Print the tables; write CSV files, plots, the page and the Markdown; say where they are."""
-    # matplotlib and scipy take a third of a second each: nothing that fails early waits for them.
-    from supcr_bench.render.charts import charts_of
-    from supcr_bench.render.csv_tables import csv_tables
-    from supcr_bench.render.figures import figures_of
-    from supcr_bench.render.grids import all_grids
-    from supcr_bench.render.headline import headline
-    from supcr_bench.render.markdown import run_markdown
-    from supcr_bench.render.report import render_report
-    from supcr_bench.render.terminal import print_grid
-    from supcr_bench.render.verification_grids import verified
+    """Print a run's tables again and write its report, plots and CSV files.
 
-    findings = find_in(run)
-    verifications = list((run.verification or {}).values())
-    grids = all_grids(findings)
-    verdicts = [v.headline for v in verifications]
-    sentences = headline(findings, verdicts, run.info.get("unavailable"))
-    for grid in grids:
-        if not grid.detail:
-            print_grid(console, grid)
-    if verifications:
-        show_verified(verifications, console)
-    for sentence in sentences:
-        console.print(Text(sentence), soft_wrap=True)
-
-    # A chart is 30 kB, and of a run of thousands of results the page is to be mailed too.
-    charts = charts_of(findings, at_most=4 if len(run.results) < LARGE_RUN else 2)
-    files: dict[Path, str | bytes] = {}
-    if run.path.is_dir():  # a report has no folder of a run to put them in
-        for name, text in csv_tables(findings).items():
-            files[run.path / "tables" / name] = text
-        for chart in charts:
-            files[run.path / "plots" / f"{chart.name}.svg"] = chart.standalone_svg
-            files[run.path / "plots" / f"{chart.name}.png"] = chart.png()
-    listed = page is None and default_page(run).is_relative_to(REPORTS)
-    page = page or default_page(run)
-    line = environments_line(run.measured_on)
-    files[page] = render_report(
-        run.info,
-        findings,
-        environments=run.measured_on,
-        grids=grids,
-        sentences=sentences,
-        charts=figures_of(findings, charts),
-        verified=[verified(found) for found in verifications],
-        environment_line=line,
-        data_address=embedded(run),
-    )
-    if listed:
-        summary = ReportSummary(
-            id=run.id,
-            suite=str(run.info["suite"]["name"]),
-            started_at=str(run.info.get("started_at") or ""),
-            headline=sentences[0],
-        )
-        files[page.parent / SUMMARY_FILE] = summary.to_json()
-    if markdown:
-        files[markdown] = run_markdown(run.info, findings, verifications, line)
-    write_files(files)
-    if listed:
-        list_reports()
-    results = f"{run.path}/ (measurements, tables, plots)" if run.path.is_dir() else run.path
-    console.print(Text(f"\nResults {results}\nReport  {page}"), soft_wrap=True)
-
-
-def report_run(name: str, out: Path | None, markdown: Path | None) -> None:
-    """Print a stored run's tables and write its files.
-
-    Raises:
-        UsageError: the run cannot be read, or the Markdown has no folder to go to.
+    With --against, print and write the comparison of the two runs instead; it always exits with 0.
+    `supcr-bench compare` makes the same comparison and exits with 1 if something got worse.
     """
-    require_folder("--markdown", markdown)
-    console = Console(highlight=False)
-    show_and_write(load_run(name).require_complete(), console, out, markdown)
+    from supcr_bench.store.run import load_run
+
+    if against is not None:
+        after, before = (load_run(name).require_complete() for name in (run, against))
+        from supcr_bench.commands.against import write_comparison
+
+        write_comparison(before, after, out, markdown)
+        return
+    stored = load_run(run).require_complete()
+    from rich.console import Console
+
+    from supcr_bench.commands.report_page import show_and_write
+
+    show_and_write(stored, Console(highlight=False), out, markdown)

@@ -1,196 +1,201 @@
-"""``supcr-bench run``: from a request to a stored run and its report."""
+"""``supcr-bench run``: its options, and the work that they describe."""
 
-import shlex
-import sys
-import time
-from collections.abc import Mapping
-from contextlib import closing
-from dataclasses import asdict, replace
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from rich.console import Console
-from rich.text import Text
+import typer
 
-import supcr_bench
-from supcr_bench.commands.progress import make_progress
-from supcr_bench.commands.report import show_and_write
-from supcr_bench.commands.run_executor import (
-    admit_machines,
-    check_calls,
-    check_devices,
-    check_executor,
-    make_executor,
-    with_environments,
-)
-from supcr_bench.commands.run_work import RunRequest, Work, requested_work, stored_work
-from supcr_bench.commands.verify import verify_each
-from supcr_bench.store.revision import git_revision
-from supcr_bench.store.run import RESULTS, RunWriter, find_run, load_run, new_run_id
-from supcr_bench.sweep.executor import Executor
-from supcr_bench.sweep.forecast import Forecast
-from supcr_bench.sweep.runner import CellEnded, CellStarted, run_sweep
-from supcr_bench.values.cell import Account, Budget
-from supcr_bench.values.definition import get_definition
-from supcr_bench.values.errors import UsageError
-from supcr_bench.values.growth_law import get_law
-from supcr_bench.values.implementation import Description
-from supcr_bench.values.machine import machine_of
-from supcr_bench.values.result import Result, Status
-from supcr_bench.values.units import format_clock
-from supcr_bench.workers.activity import Activity
+from supcr_bench.commands.options import Implementations
+from supcr_bench.values.errors import UnknownNameError, UsageError
+
+DEFAULT_SUITE = "default"
+FROM_LABELS_FILE = ("nan_density", "dims", "labels")
+"""The axes that a labels file decides."""
 
 
-def run_suite(request: RunRequest) -> bool:
-    """Carry out a request, print what was found, and write it down.
+def run(
+    suite: Annotated[
+        str | None,
+        typer.Argument(
+            help="Suite to run: the name of one, or the path of a .toml file.",
+            show_default=DEFAULT_SUITE,
+        ),
+    ] = None,
+    implementation: Implementations = None,
+    batch_size: Annotated[
+        str | None, typer.Option(metavar="N,N,...", help="Numbers of rows in a batch.")
+    ] = None,
+    nan_density: Annotated[
+        str | None, typer.Option(metavar="X,X,...", help="Shares of labels missing, 0 to 1.")
+    ] = None,
+    dims: Annotated[
+        str | None, typer.Option(metavar="D,D,...", help="Numbers of label dimensions.")
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...", help="Devices to run on, such as cpu, cuda, cuda:1, mps or xpu."
+        ),
+    ] = None,
+    ranks: Annotated[
+        str | None,
+        typer.Option(
+            metavar="W,W,...", help="Numbers of local processes that share the rows of a batch."
+        ),
+    ] = None,
+    pass_: Annotated[
+        str | None,
+        typer.Option("--pass", metavar="PASS,...", help="Passes to measure: forward, training."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="AXIS=VALUE,...",
+            help="Set any axis of the suite, such as temperature=0.07,0.1. Give the option several "
+            "times for several axes.",
+        ),
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE[:COLUMN,...]", help="Use the labels of a CSV, Parquet or NPZ file."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Random seed for the generated inputs.")
+    ] = None,
+    time_limit: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Longest time for one call, such as 10s."),
+    ] = None,
+    memory_limit: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Largest memory of the measuring process, such as 8GiB."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Put the run's folder into DIR in place of results/."),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN", help="Continue a run: its id, the path of its folder, or latest."
+        ),
+    ] = None,
+    verify: Annotated[
+        bool | None,
+        typer.Option(
+            "--verify/--no-verify",
+            help="Verify each implementation after the measurements.",
+            show_default="as the suite says",
+        ),
+    ] = None,
+    executor: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Where to measure: local, ray (started on this machine) or ray:HOST:PORT (a "
+            "cluster).",
+        ),
+    ] = "local",
+) -> None:
+    """Measure implementations: who is right, how long, how much memory, how each grows.
 
-    Returns:
-        whether there is a finding: a result that is wrong, an implementation that failed, or one
-        that verification finds not right. What ran out of time or memory is a measurement like
-        another.
+    Exits with 0, or with 1 if a result is wrong, an implementation failed, or verification finds
+    one not right.
     """
-    console = Console(highlight=False)
-    began = time.monotonic()
-    check_executor(request.executor)
-    root = request.out or RESULTS
-    resumed = find_run(request.resume, root) if request.resume else None
-    if resumed:
+    axes = _given(
+        batch_size=batch_size,
+        nan_density=nan_density,
+        dims=dims,
+        device=device,
+        ranks=ranks,
+        **{"pass": pass_},
+    )
+    axes = set_axes(axes, set_ or ())
+    budgets = _given(time_limit=time_limit, memory_limit=memory_limit)
+    if labels is not None:
+        check_labels(labels, axes)
+    if not re.fullmatch("local|ray(:.+)?", executor):
+        raise UsageError(f"unknown executor {executor!r}; choose local, ray or ray:HOST:PORT")
+
+    from supcr_bench.commands.run_work import make_work, stored_work
+    from supcr_bench.store.run import RESULTS, find_run, load_run
+    from supcr_bench.sweep.suite import load_suite, read_axes, read_budgets
+
+    root = out or RESULTS
+    resumed = find_run(resume, root) if resume else None
+    options = (suite, implementation, labels, seed, axes or None, budgets or None)
+    requested = None
+    if resumed is None or any(option is not None for option in options):
+        changed = load_suite(suite or DEFAULT_SUITE).with_axes(read_axes(axes))
+        updates: dict[str, Any] = {"budget": read_budgets(budgets, changed.budget)}
+        if seed is not None:
+            updates["seed"] = seed
+        changed = changed.model_copy(update=updates)
+        requested = make_work(changed, implementation or changed.implementations, labels)
+    work = requested
+    if resumed is not None:
         if resumed.is_file():
-            raise UsageError(f"{resumed} is a report: name the run's folder to go on with it")
-        work = stored_work(load_run(resumed).require_complete().info)
-        if request.names_work and not requested_work(request).measures_as(work):
             raise UsageError(
-                f"{resumed} was begun with other options; --resume takes them from the run"
+                f"{resumed} is a report: give the folder of the run that is to be continued"
             )
-        work = work.verifying(request.verify)
-    else:
-        work = requested_work(request)
-    executor, budget = make_executor(request.executor, work)
-    with closing(executor):
-        check_devices(work.plan, executor)
-        descriptions, unavailable = check_calls(
-            work, executor, named=bool(request.implementations or resumed)
-        )
-        if not resumed:
-            work = work.without(unavailable)
-        for reason in work.unavailable.values():
-            console.print(Text(f"Left out: {reason}", style="yellow"), soft_wrap=True)
-        if resumed:
-            admit_machines(load_run(resumed), executor)
-            writer = RunWriter.resume(resumed)
-            writer.update(environments=with_environments(writer.info, executor))
-            if request.verify is not None:
-                writer.update(**work.to_mapping())
-            console.print(
-                Text(f"Going on with {resumed}: {len(writer.finished)} results are there already")
+        work = stored_work(load_run(resumed).require_complete().info)
+        if requested is not None and not requested.measures_the_same_as(work):
+            raise UsageError(
+                f"{resumed} was begun with other options; --resume takes them from the run, so "
+                "leave them out, or start a new run"
             )
-        else:
-            writer = RunWriter.create(
-                root,
-                new_run_id(work.suite.name),
-                run_info(work, budget, executor, descriptions),
-            )
-        with writer:
-            claims = {
-                name: get_law(d.claimed_time) for name, d in descriptions.items() if d.claimed_time
-            }
-            account = sweep(work, executor, budget, Forecast(claims), writer, console)
-            wall_s = time.monotonic() - began
-            writer.finish({"wall_s": wall_s, **asdict(account)})
-    verification_s = verify_work(work, writer, console) if work.suite.verify else 0.0
-    run = load_run(writer.path)
-    show_and_write(run, console)
-    finding = any(r.status in (Status.WRONG, Status.FAILED) for r in run.results)
-    finding |= any(found.failures for found in (run.verification or {}).values())
-    if not account.total_s:
-        console.print(Text("Nothing was left to measure."))
-        return finding
-    measuring = min(account.total_s / wall_s, 1.0)
-    if executor.at_once > 1:
-        spent = (
-            f"{format_clock(account.total_s)} of measured calls, reference and inputs in it, up to "
-            f"{executor.at_once} cells at once"
-        )
-    else:
-        spent = (
-            f"of which {measuring:.0%} in measured calls, reference and inputs "
-            f"({1 - measuring:.0%} overhead)"
-        )
-    if verification_s:
-        spent += f"; verification {format_clock(verification_s)} more"
-    console.print(Text(f"Wall time {format_clock(wall_s)}, {spent}"), soft_wrap=True)
-    return finding
+    assert work is not None
+    if verify is not None:
+        work = replace(work, suite=work.suite.model_copy(update={"verify": verify}))
+
+    from supcr_bench.commands.run_sweep import carry_out
+
+    named = bool(implementation or resumed)
+    finding = carry_out(work, executor, root, resumed, require_all=named)
+    raise typer.Exit(1 if finding else 0)
 
 
-def verify_work(work: Work, writer: RunWriter, console: Console) -> float:
-    """Verify what has not been, by the run's definition; store each as soon as it is known.
+def _given(**options: str | None) -> dict[str, str]:
+    """The options that were given."""
+    return {name: text for name, text in options.items() if text is not None}
 
-    Returns:
-        the seconds that it took.
+
+def set_axes(axes: Mapping[str, str], assignments: Sequence[str]) -> dict[str, str]:
+    """The axes of the options of their own, and those of ``--set``.
+
+    Raises:
+        UsageError: an assignment has no value, names no axis, or repeats an axis.
     """
-    left = [s for s in work.subjects if s.name not in writer.verification]
-    if not left:
-        return 0.0
-    began = time.monotonic()
-    definition = get_definition(work.suite.definition)
-    for found in verify_each(left, definition, strict=False, seed=work.suite.seed, console=console):
-        writer.store_verification(found)
-    seconds = time.monotonic() - began
-    writer.finish({"verification_s": seconds})
-    return seconds
+    from supcr_bench.sweep.suite import AXIS_NAMES
+
+    whole = dict(axes)
+    for assignment in assignments:
+        name, equals, values = assignment.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or not values.strip():
+            raise UsageError(
+                f"--set {assignment}: write AXIS=VALUE,VALUE, such as temperature=0.07,0.1"
+            )
+        if name not in AXIS_NAMES:
+            raise UnknownNameError("axis", name, AXIS_NAMES)
+        if name in whole:
+            raise UsageError(f"--set {assignment}: {name} is set twice; set it once")
+        whole[name] = values
+    return whole
 
 
-def run_info(
-    work: Work,
-    budget: Budget,
-    executor: Executor,
-    descriptions: Mapping[str, Description],
-) -> dict[str, Any]:
-    """What ``run.json`` holds beside the id and the times."""
-    return {
-        **work.to_mapping(),
-        "implementations": {name: asdict(d) for name, d in descriptions.items()},
-        "version": supcr_bench.__version__,
-        "command": shlex.join(["supcr-bench", *sys.argv[1:]]),
-        "seed": work.suite.seed,
-        "budget": asdict(budget),
-        "revision": git_revision(Path(supcr_bench.__file__).parent),
-        "environment": dict(executor.environment),
-        "environments": {name: dict(found) for name, found in executor.environments.items()},
-        "at_once": executor.at_once,
-    }
-
-
-def sweep(
-    work: Work,
-    executor: Executor,
-    budget: Budget,
-    forecast: Forecast,
-    writer: RunWriter,
-    console: Console,
-) -> Account:
-    """Run the plan, store each result, show what happens."""
-    account = Account()
-    # What was measured before the machine was recorded was measured on the run's own.
-    home = machine_of(writer.info["environment"])
-    finished = [r if r.machine else replace(r, machine=home) for r in writer.finished]
-    events = run_sweep(work.plan, executor, work.subjects, budget, forecast, finished)
-    progress = make_progress(console, len(work.plan))
-    try:
-        with closing(events):  # so that an interrupted sweep has stopped before this returns
-            for event in events:
-                match event:
-                    case Result():
-                        writer.append(event)
-                        progress.found(event)
-                    case CellStarted():
-                        progress.started(event)
-                    case CellEnded():
-                        progress.ended(event)
-                    case Activity():
-                        progress.busy(event)
-                    case Account():
-                        account += event
-    finally:
-        progress.close()
-    return account
+def check_labels(labels: str, axes: Mapping[str, str]) -> None:
+    """Refuse a labels file without a name, or beside an axis that the file itself decides."""
+    if not labels:
+        raise UsageError("--labels needs a file, as in FILE or FILE:COLUMN,COLUMN")
+    for axis in FROM_LABELS_FILE:
+        if axis in axes:
+            raise UsageError(
+                f"--labels and {axis} {axes[axis]}: the labels file decides {axis}; leave one out"
+            )

@@ -1,45 +1,35 @@
-"""What runs the cells of a run, and whether it can: devices, implementations, machines."""
+"""Starts what runs the cells of a run, and checks devices, implementations and machines."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psutil
 
-from supcr_bench.commands.run_work import LOCAL, Work
+from supcr_bench.commands.run_work import Work
 from supcr_bench.store.run import Run
 from supcr_bench.sweep.cluster_executor import ClusterExecutor
 from supcr_bench.sweep.executor import Executor
 from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.sweep.plan import PlannedCell, make_budget
-from supcr_bench.sweep.ray_executor import make_ray_executor, require_ray
+from supcr_bench.sweep.ray_executor import make_ray_executor
 from supcr_bench.values.cell import Budget
 from supcr_bench.values.errors import StoreError, SubjectError, UsageError
 from supcr_bench.values.implementation import Description
 from supcr_bench.values.machine import SAME_MACHINE, machine_of
 
-RAY = "ray"
-
-
-def check_executor(name: str) -> None:
-    """Raise a UsageError for an executor that there is not, or that is not installed."""
-    kind, colon, address = name.partition(":")
-    if kind == RAY and (address or not colon):
-        require_ray()
-    elif name != LOCAL:
-        raise UsageError(
-            f"--executor {name!r} is none; known: {LOCAL} (this machine), {RAY} (a Ray that is "
-            f"started here) and {RAY}:HOST:PORT (a cluster)"
-        )
-
 
 def make_executor(name: str, work: Work) -> tuple[LocalExecutor | ClusterExecutor, Budget]:
-    """What runs the cells, and the budget of an arm; on a cluster, of its first machine.
+    """The executor of a name, and the budget of an arm; on a cluster, that of its first machine.
+
+    Args:
+        name: ``local``, ``ray`` or ``ray:HOST:PORT``.
+        work: what it will run.
 
     Raises:
-        UsageError: there is no such cluster, or a machine of it cannot take part.
+        UsageError: Ray is not installed, does not answer, or a machine of it cannot take part.
     """
     kind, _, address = name.partition(":")
-    if kind == RAY:
+    if kind == "ray":
         cluster = make_ray_executor(address or None, work.suite, work.subjects, work.labels)
         return cluster, cluster.budget
     budget = make_budget(work.suite, lambda: psutil.virtual_memory().available)
@@ -47,7 +37,7 @@ def make_executor(name: str, work: Work) -> tuple[LocalExecutor | ClusterExecuto
 
 
 def check_devices(plan: Sequence[PlannedCell], executor: Executor) -> None:
-    """Raise a UsageError for a device that is not there."""
+    """Raise a UsageError for a device that the executor's machines do not have."""
     for planned in plan:
         if planned.workload.device not in executor.devices:
             raise UsageError(
@@ -57,15 +47,18 @@ def check_devices(plan: Sequence[PlannedCell], executor: Executor) -> None:
 
 
 def check_calls(
-    work: Work, executor: Executor, *, named: bool
+    work: Work, executor: Executor, *, require_all: bool
 ) -> tuple[dict[str, Description], dict[str, str]]:
-    """What the implementations say of themselves, and why others are unavailable.
+    """Load and call each implementation once.
 
     Args:
         work: what to measure.
-        executor: where.
-        named: whether a person asked for these implementations, and not the suite alone: then each
-            of them has to be there.
+        executor: whose machines load them.
+        require_all: whether an implementation that needs something that is not installed is an
+            error, as when the user named it; a suite's own is left out.
+
+    Returns:
+        descriptions by name, and for each implementation that is left out the reason.
 
     Raises:
         SubjectError: one cannot be loaded or called, or none is available.
@@ -77,7 +70,7 @@ def check_calls(
             continue
         finding = checked.finding or "cannot be loaded"
         finding = finding if finding.startswith(name) else f"{name} {finding}"
-        if named or not checked.unavailable:
+        if require_all or not checked.unavailable:
             raise SubjectError(finding)
         unavailable[name] = finding
     if not descriptions:
@@ -86,9 +79,9 @@ def check_calls(
 
 
 def admit_machines(run: Run, executor: Executor) -> None:
-    """Raise a StoreError where a run would get figures of another machine by mistake.
+    """Raise a StoreError if this machine is none of those that the run was measured on.
 
-    On a cluster that is no mistake: what each machine measured is kept apart.
+    A cluster may add machines: results carry the kind of machine that measured them.
     """
     if isinstance(executor, ClusterExecutor):
         return
@@ -97,19 +90,19 @@ def admit_machines(run: Run, executor: Executor) -> None:
             return
         raise StoreError(
             f"the run was measured on {len(run.environments)} kinds of machine, and this one is "
-            "none of them; go on with it on a cluster, or start a new run"
+            "none of them; continue it on a cluster, or start a new run"
         )
     then, now = run.environment, executor.environment
     for key in SAME_MACHINE:
         if then.get(key) != now.get(key):
             raise StoreError(
-                f"the run was begun with {key} {then.get(key)}, now it is {now.get(key)}; "
-                "start a new run"
+                f"the run was begun with {key} {then.get(key)}, and this machine has "
+                f"{now.get(key)}; start a new run"
             )
 
 
 def with_environments(info: Mapping[str, Any], executor: Executor) -> dict[str, Any]:
-    """The environments that a run has, and those of the machines that go on with it."""
+    """The environments of a run by kind of machine, with those of an executor added."""
     home = info["environment"]
     known = info.get("environments") or {machine_of(home): home}
     return {**known, **{name: dict(found) for name, found in executor.environments.items()}}

@@ -136,6 +136,12 @@ class Axes(_Model):
         return Axes.model_validate({**other.model_dump(exclude_none=True, by_alias=True), **own})
 
 
+AXIS_NAMES = tuple(
+    field.alias or name
+    for name, field in Axes.model_fields.items()
+    if name not in ("timed", "without")
+)
+"""Axes that ``run --set`` takes."""
 DEFAULT_AXES = Axes.model_validate(
     {
         "batch_size": 64,

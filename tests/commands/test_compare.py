@@ -142,7 +142,7 @@ def test_everything_is_written_for_machines(folder: Path) -> None:
     assert changed["time"]["verdict"] == "same"
     assert changed["finding"] == "costs more work"
     assert (last["first"], last["second"], last["time"]) == ("measured", None, None)
-    with pytest.raises(UsageError, match="--json: no folder 'nowhere'"):
+    with pytest.raises(UsageError, match="there is no folder 'nowhere'"):
         compare("--json", "nowhere/found.json")
 
 

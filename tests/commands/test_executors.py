@@ -49,7 +49,7 @@ def test_a_device_that_no_machine_has_is_said_with_what_there_is() -> None:
 def test_a_machine_goes_on_with_what_it_or_one_like_it_began() -> None:
     admit_machines(stored("x"), Here("x"))
     admit_machines(stored("x", "y"), Here("y"))
-    with pytest.raises(StoreError, match="begun with cpu x, now it is z"):
+    with pytest.raises(StoreError, match="begun with cpu x, and this machine has z"):
         admit_machines(stored("x"), Here("z"))
     with pytest.raises(StoreError, match="2 kinds of machine, and this one is none of them"):
         admit_machines(stored("x", "y"), Here("z"))

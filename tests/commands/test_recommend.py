@@ -47,18 +47,3 @@ def test_where_the_run_does_not_tell_the_status_is_3(cli: Cli, workplace: Path) 
     done = cli("recommend", "--batch-size", "256", "--device", "cuda")
     assert done.returncode == 3
     assert "holds nothing for training on cuda" in done.stdout
-
-
-def test_wrong_options_are_usage_errors(cli: Cli, workplace: Path) -> None:
-    none = cli("recommend", "--batch-size", "256")
-    assert none.returncode == 2
-    assert "no runs" in none.stderr
-    stored(workplace)
-    for options, words in (
-        (("--memory", "much"), "--memory"),
-        (("--pass", "backward"), "forward, training"),
-        (("--from", "nowhere"), "no run 'nowhere'"),
-    ):
-        done = cli("recommend", "--batch-size", "256", *options)
-        assert done.returncode == 2
-        assert words in done.stderr

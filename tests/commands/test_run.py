@@ -195,7 +195,7 @@ def test_a_run_is_not_gone_on_with_under_other_options(cli: Cli) -> None:
     assert "other options" in done.stderr
     done = cli("run", "--resume", "latest")
     assert done.returncode == 0
-    assert "Going on with" in done.stdout
+    assert "Continuing" in done.stdout
 
 
 def test_a_run_is_not_gone_on_with_on_another_machine(cli: Cli, workplace: Path) -> None:

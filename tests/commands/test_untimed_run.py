@@ -10,7 +10,7 @@ from rich.console import Console
 
 from supcr_bench.analysis.recommend import Question, recommend
 from supcr_bench.commands.compare import compare_loaded
-from supcr_bench.commands.report import show_and_write
+from supcr_bench.commands.report_page import show_and_write
 from supcr_bench.measure.cell import CellRun
 from supcr_bench.measure.device import Cpu
 from supcr_bench.measure.environment import collect_environment

@@ -1,5 +1,6 @@
 """What cannot be carried out is answered in one line, with status 2, before any measurement."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,16 +10,22 @@ import torch
 
 from tests.commands.conftest import Cli
 
-HEAVY = ("torch", "pandas", "matplotlib", "scipy")
-_PROBE = """
-import sys
-sys.argv = ["supcr-bench", *{arguments!r}]
+HEAVY = ("torch", "pandas", "matplotlib", "scipy", "jinja2")
+PROBE = """
+import contextlib, io, json, sys
 from supcr_bench.commands.app import main
-try:
-    main()
-except SystemExit as end:
-    print(end.code, [name for name in {heavy!r} if name in sys.modules])
-"""
+
+for arguments in json.load(sys.stdin):
+    sys.argv = ["supcr-bench", *arguments]
+    errors = io.StringIO()
+    with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code
+    loaded = [name for name in sys.argv_heavy if name in sys.modules]
+    print(json.dumps([status, errors.getvalue(), loaded]))
+""".replace("sys.argv_heavy", repr(HEAVY))
 
 WITHOUT_TENSORS = [
     (["--help"], 0, ""),
@@ -40,16 +47,30 @@ WITHOUT_TENSORS = [
     (["run", "quick", "--memory-limit", "0GiB"], 2, "4GiB"),
     (["run", "quick", "--seed", "-1"], 2, "--seed"),
     (["run", "quick", "--labels", "nowhere.csv"], 2, "no labels file"),
-    (["run", "quick", "--labels", "l.csv", "--dims", "2"], 2, "--dims has no meaning"),
+    (["run", "quick", "--labels", "l.csv", "--dims", "2"], 2, "the labels file decides dims"),
+    (["run", "quick", "--labels", "l.csv", "--set", "labels=tied"], 2, "decides labels"),
+    (["run", "quick", "--labels", ""], 2, "--labels needs a file"),
+    (["run", "quick", "--set", "temperature"], 2, "write AXIS=VALUE,VALUE"),
+    (["run", "quick", "--set", "temprature=1"], 2, "did you mean 'temperature'?"),
+    (["run", "quick", "--set", "temperature=-1"], 2, "use numbers above 0"),
+    (["run", "quick", "--dims", "2", "--set", "dims=3"], 2, "dims is set twice"),
     (["run", "--resume", "latest"], 2, "no runs in"),
-    (["run", "quick", "--executor", "dask"], 2, "known: local (this machine), ray"),
+    (
+        ["run", "quick", "--executor", "dask"],
+        2,
+        "unknown executor 'dask'; choose local, ray or ray:HOST:PORT",
+    ),
     (["run", "quick", "--executor", "ray:"], 2, "ray:HOST:PORT"),
-    (["run", "quick", "--executor", "local:8"], 2, "known: local"),
-    (["run", "--resume", "page.html"], 2, "page.html is a report: name the run's folder"),
+    (["run", "quick", "--executor", "local:8"], 2, "unknown executor 'local:8'"),
+    (["run", "--resume", "page.html"], 2, "page.html is a report"),
     (["report", "nothing"], 2, "no run 'nothing'"),
     (["report", "page.html"], 2, "page.html holds no data of a run"),
     (["report", "one", "--against", "two"], 2, "no run 'one'"),
-    (["report", "one", "--markdown", "no/where.md"], 2, "--markdown: no folder 'no'"),
+    (
+        ["report", "one", "--markdown", "no/where.md"],
+        2,
+        "--markdown no/where.md: there is no folder 'no'",
+    ),
     (["report", "one", "--against", "two", "--markdown", "no/where.md"], 2, "no folder 'no'"),
     (["compare", "--help"], 0, ""),
     (["gate", "--help"], 0, ""),
@@ -61,31 +82,53 @@ WITHOUT_TENSORS = [
     (["compare", "one"], 2, "Missing argument"),
     (["compare", "one", "two"], 2, "no run 'one'"),
     (["compare", "one", "two", "--margin", "5"], 2, "write it like 5% or 0.05"),
+    (["compare", "one", "two", "--json", "no/where.json"], 2, "there is no folder 'no'"),
+    (["recommend", "--batch-size", "8", "--memory", "much"], 2, "--memory: 'much' is not a size"),
+    (["recommend", "--batch-size", "8", "--pass", "backward"], 2, "unknown pass 'backward'"),
+    (["recommend", "--batch-size", "8"], 2, "no runs in"),
     (["export", "--help"], 0, ""),
     (["export", "one"], 2, "Missing option '--format'"),
     (["export", "one", "--format", "csv"], 2, "no run 'one'"),
     (["export", "one", "--format", "parket"], 2, "did you mean 'parquet'?"),
-    (["export", "one", "--format", "parquet"], 2, "name the file to write with --out"),
-    (["export", "one", "--format", "csv", "--out", "no/where.csv"], 2, "--out: no folder 'no'"),
+    (["export", "one", "--format", "parquet"], 2, "Parquet is binary: give --out FILE"),
+    (["export", "one", "--format", "csv", "--out", "no/where.csv"], 2, "no folder 'no'"),
 ]
+NAMES = [" ".join(arguments) for arguments, _, _ in WITHOUT_TENSORS]
 
 
-@pytest.mark.parametrize(("arguments", "status", "words"), WITHOUT_TENSORS)
-def test_answers_without_importing_torch_pandas_or_matplotlib(
-    arguments: list[str], status: int, words: str, tmp_path: Path
-) -> None:
-    (tmp_path / "page.html").write_text("<p>no report")
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, str, list[str]]]:
+    """Status, standard error and heavy modules after each of those, one process for all."""
+    folder = tmp_path_factory.mktemp("usage")
+    (folder / "page.html").write_text("<p>no report")
     done = subprocess.run(
-        [sys.executable, "-c", _PROBE.format(arguments=arguments, heavy=HEAVY)],
-        cwd=tmp_path,
+        [sys.executable, "-c", PROBE],
+        cwd=folder,
+        input=json.dumps([arguments for arguments, _, _ in WITHOUT_TENSORS]),
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    assert done.stdout.splitlines()[-1] == f"{status} []"
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("number", range(len(WITHOUT_TENSORS)), ids=NAMES)
+def test_answers_without_importing_torch_pandas_or_matplotlib(
+    number: int, answers: list[tuple[int, str, list[str]]]
+) -> None:
+    _, status, words = WITHOUT_TENSORS[number]
+    found, errors, heavy = answers[number]
+    assert (found, heavy) == (status, [])
+    assert words in errors
+    assert "Traceback" not in errors
+
+
+def test_a_process_ends_with_the_status_and_one_line(cli: Cli) -> None:
+    done = cli("run", "quik")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("supcr-bench: error: unknown suite 'quik'; did you mean 'quick'?")
 
 
 @pytest.mark.slow

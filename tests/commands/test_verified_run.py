@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import supcr_bench
-from supcr_bench.commands import run as run_command
+from supcr_bench.commands import run_sweep
 from supcr_bench.commands.app import app
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.definition import get_definition
@@ -45,7 +45,7 @@ class Verifier:
 def verifier(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Verifier:
     monkeypatch.chdir(workplace)
     verifier = Verifier()
-    monkeypatch.setattr(run_command, "verify_each", verifier)
+    monkeypatch.setattr(run_sweep, "verify_each", verifier)
     return verifier
 
 

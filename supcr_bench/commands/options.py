@@ -1,0 +1,89 @@
+"""Options that several commands take, each written once, and what their values become.
+
+Every ``commands/x.py`` holds the Typer function of its command. It imports what that needs inside
+the function, so that ``--help`` and usage errors answer without torch, pandas and their like.
+"""
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from supcr_bench.values.errors import UnknownNameError, UsageError
+
+
+def quantity(
+    name: str,
+    parse: Callable[[str], Any],
+    *,
+    metavar: str,
+    help: str,  # noqa: A002
+    **more: Any,
+) -> Any:
+    """An option whose text becomes a value; what ``parse`` raises is told with the option's name.
+
+    Args:
+        name: with its dashes.
+        parse: raises ValueError or UsageError for a text that is not valid.
+        metavar: what stands for the value in the help.
+        help: a full phrase.
+        more: for ``typer.Option``.
+    """
+
+    def convert(value: Any) -> Any:
+        if not isinstance(value, str):  # a default is a value already
+            return value
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise UsageError(f"{name}: {error}") from None
+
+    return typer.Option(name, parser=convert, metavar=metavar, help=help, **more)
+
+
+def choice(name: str, known: Collection[str], *, help: str, **more: Any) -> Any:  # noqa: A002
+    """An option that takes one of a few words."""
+
+    def check(word: str) -> str:
+        if word not in known:
+            raise UnknownNameError(name.removeprefix("--"), word, known)
+        return word
+
+    return quantity(name, check, metavar="|".join(known), help=help, **more)
+
+
+def output_file(name: str, help: str) -> Any:  # noqa: A002
+    """An option that names a file to write; its folder must exist."""
+
+    def check(file: Path | None) -> Path | None:
+        if file is not None and not file.absolute().parent.is_dir():
+            raise UsageError(
+                f"{name} {file}: there is no folder {str(file.parent)!r}; create it first"
+            )
+        return file
+
+    return typer.Option(name, metavar="FILE", callback=check, help=help)
+
+
+RunName = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="The run: its id, the path of its folder or report, or latest."
+    ),
+]
+Implementations = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--implementation",
+        "-i",
+        metavar="IMPL",
+        help="Implementation to use in place of the suite's: a registered name, module:attribute "
+        "or file.py:attribute. Give the option several times for several.",
+    ),
+]
+JsonFile = Annotated[Path | None, output_file("--json", "Write all results as JSON to FILE.")]
+MarkdownFile = Annotated[
+    Path | None,
+    output_file("--markdown", "Write a short Markdown summary to FILE, such as for a CI job."),
+]

@@ -1,0 +1,193 @@
+"""Carries out the work of ``supcr-bench run``: a stored run, verified and reported."""
+
+import shlex
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+import supcr_bench
+from supcr_bench.commands.progress import make_progress
+from supcr_bench.commands.run_executor import (
+    admit_machines,
+    check_calls,
+    check_devices,
+    make_executor,
+    with_environments,
+)
+from supcr_bench.commands.run_work import Work
+from supcr_bench.commands.verify import verify_each
+from supcr_bench.store.revision import git_revision
+from supcr_bench.store.run import RunWriter, load_run, new_run_id
+from supcr_bench.sweep.executor import Executor
+from supcr_bench.sweep.forecast import Forecast
+from supcr_bench.sweep.runner import CellEnded, CellStarted, run_sweep
+from supcr_bench.values.cell import Account, Budget
+from supcr_bench.values.definition import get_definition
+from supcr_bench.values.growth_law import get_law
+from supcr_bench.values.implementation import Description
+from supcr_bench.values.machine import machine_of
+from supcr_bench.values.result import Result, Status
+from supcr_bench.values.units import format_clock
+from supcr_bench.workers.activity import Activity
+
+
+def carry_out(
+    work: Work, executor_name: str, root: Path, resumed: Path | None, *, require_all: bool
+) -> bool:
+    """Measure, verify where the suite asks for it, print and report.
+
+    Args:
+        work: what to measure.
+        executor_name: ``local``, ``ray`` or ``ray:HOST:PORT``.
+        root: where a new run's folder goes.
+        resumed: the folder of the run to continue, if any.
+        require_all: whether every implementation must be available.
+
+    Returns:
+        whether a result is wrong, an implementation failed, or verification finds one not right. A
+        call that ran out of time or memory is no finding.
+    """
+    console = Console(highlight=False)
+    began = time.monotonic()
+    executor, budget = make_executor(executor_name, work)
+    with closing(executor):
+        check_devices(work.plan, executor)
+        descriptions, unavailable = check_calls(work, executor, require_all=require_all)
+        if resumed:
+            writer = _resumed(resumed, work, executor)
+            done = f"Continuing {resumed}: {len(writer.finished)} results are there already"
+        else:
+            work = work.without(unavailable)
+            info = _run_info(work, budget, executor, descriptions)
+            writer = RunWriter.create(root, new_run_id(work.suite.name), info)
+            done = ""
+        with writer:
+            for reason in work.unavailable.values():
+                console.print(Text(f"Left out: {reason}", style="yellow"), soft_wrap=True)
+            if done:
+                console.print(Text(done))
+            claims = {
+                name: get_law(d.claimed_time) for name, d in descriptions.items() if d.claimed_time
+            }
+            account = sweep(work, executor, budget, Forecast(claims), writer, console)
+            wall_s = time.monotonic() - began
+            writer.finish({"wall_s": wall_s, **asdict(account)})
+    verification_s = _verify(work, writer, console) if work.suite.verify else 0.0
+    from supcr_bench.commands.report_page import show_and_write  # pandas, scipy and matplotlib
+
+    run = load_run(writer.path)
+    show_and_write(run, console)
+    spent = _time_spent(account, wall_s, verification_s, executor.at_once)
+    console.print(Text(spent), soft_wrap=True)
+    return any(r.status in (Status.WRONG, Status.FAILED) for r in run.results) or any(
+        found.failures for found in (run.verification or {}).values()
+    )
+
+
+def _resumed(path: Path, work: Work, executor: Executor) -> RunWriter:
+    """Open a stored run for more results of this executor's machines."""
+    admit_machines(load_run(path), executor)
+    writer = RunWriter.resume(path)
+    writer.update(environments=with_environments(writer.info, executor))
+    if work.suite.verify != writer.info["suite"].get("verify", False):
+        writer.update(**work.to_mapping())
+    return writer
+
+
+def _run_info(
+    work: Work, budget: Budget, executor: Executor, descriptions: Mapping[str, Description]
+) -> dict[str, Any]:
+    """The values of ``run.json`` beside the id and the times."""
+    return {
+        **work.to_mapping(),
+        "implementations": {name: asdict(d) for name, d in descriptions.items()},
+        "version": supcr_bench.__version__,
+        "command": shlex.join(["supcr-bench", *sys.argv[1:]]),
+        "seed": work.suite.seed,
+        "budget": asdict(budget),
+        "revision": git_revision(Path(supcr_bench.__file__).parent),
+        "environment": dict(executor.environment),
+        "environments": {name: dict(found) for name, found in executor.environments.items()},
+        "at_once": executor.at_once,
+    }
+
+
+def sweep(
+    work: Work,
+    executor: Executor,
+    budget: Budget,
+    forecast: Forecast,
+    writer: RunWriter,
+    console: Console,
+) -> Account:
+    """Measure what is left of the plan; store each result and show progress.
+
+    Returns:
+        where the time went.
+    """
+    account = Account()
+    # Results from before the machine was recorded were measured on the run's own machine.
+    home = machine_of(writer.info["environment"])
+    finished = [r if r.machine else replace(r, machine=home) for r in writer.finished]
+    events = run_sweep(work.plan, executor, work.subjects, budget, forecast, finished)
+    progress = make_progress(console, len(work.plan))
+    try:
+        with closing(events):  # so that an interrupted sweep has stopped before this returns
+            for event in events:
+                match event:
+                    case Result():
+                        writer.append(event)
+                        progress.found(event)
+                    case CellStarted():
+                        progress.started(event)
+                    case CellEnded():
+                        progress.ended(event)
+                    case Activity():
+                        progress.busy(event)
+                    case Account():
+                        account += event
+    finally:
+        progress.close()
+    return account
+
+
+def _verify(work: Work, writer: RunWriter, console: Console) -> float:
+    """Verify the implementations that the run has not verified yet, and store each verdict.
+
+    Returns:
+        the seconds that it took.
+    """
+    left = [s for s in work.subjects if s.name not in writer.verification]
+    if not left:
+        return 0.0
+    began = time.monotonic()
+    definition = get_definition(work.suite.definition)
+    for found in verify_each(left, definition, strict=False, seed=work.suite.seed, console=console):
+        writer.store_verification(found)
+    seconds = time.monotonic() - began
+    writer.finish({"verification_s": seconds})
+    return seconds
+
+
+def _time_spent(account: Account, wall_s: float, verification_s: float, at_once: int) -> str:
+    """How long the sweep took, and how much of that was spent in measured calls."""
+    if not account.total_s:
+        return "Nothing was left to measure."
+    if at_once > 1:
+        spent = (
+            f"{format_clock(account.total_s)} in measured calls, reference and inputs, with up to "
+            f"{at_once} cells at once"
+        )
+    else:
+        share = min(account.total_s / wall_s, 1.0)
+        spent = f"{share:.0%} of it in measured calls, reference and inputs"
+    if verification_s:
+        spent += f"; verification took {format_clock(verification_s)} more"
+    return f"Wall time {format_clock(wall_s)}, {spent}"
