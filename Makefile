@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # An editable install with its extras, at the versions that CI pins.
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: setup check check-workflows format test coverage gate bench self-test false-alarms cross-check gate-study floor cluster clean
+.PHONY: setup check check-workflows format test coverage gate bench self-test false-alarms cross-check growth-study gate-study floor cluster clean
 
 setup: $(VENV)/.installed
 
@@ -55,6 +55,10 @@ false-alarms: setup
 # The harness's times beside those of torch.utils.benchmark and pytest-benchmark, some minutes.
 cross-check: setup
 	$(BIN)/pytest tests/studies/cross_check.py --benchmark-quiet
+
+# Growth laws and crossovers in 600 simulated sweeps whose laws are known, a minute or two.
+growth-study: setup
+	SUPCR_BENCH_SWEEPS=600 $(BIN)/python -m pytest tests/analysis/test_simulated_sweeps.py
 
 # How often the gate cries wolf and what it misses, on this machine; two hours, and nothing else on it.
 gate-study: setup

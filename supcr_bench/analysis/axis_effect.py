@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from statistics import median
 from typing import Literal
 
 from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.values.case import PASSES, Case
+from supcr_bench.values.metrics import TIME
 from supcr_bench.values.result import Result, Status
 
 Axis = Literal["nan_density", "dims", "temperature", "dtype", "ranks"]
@@ -71,7 +71,6 @@ def _ratio(own: float | None, base: float | None) -> float | None:
 
 def _compared(axis: Axis, members: Sequence[Result]) -> list[AxisEffectRow]:
     """Rows of one comparison; the base is its first value that was measured."""
-    times = {r.case: median(r.time_samples_s) for r in members if r.time_samples_s}
     base = next(r for r in members if r.status.has_figures)
     return [
         AxisEffectRow(
@@ -81,8 +80,8 @@ def _compared(axis: Axis, members: Sequence[Result]) -> list[AxisEffectRow]:
             status=r.status,
             base=r is base,
             tolerances=_tolerances(r),
-            time_s=times.get(r.case),
-            time_ratio=_ratio(times.get(r.case), times.get(base.case)),
+            time_s=TIME.get(r),
+            time_ratio=_ratio(TIME.get(r), TIME.get(base)),
             peak_bytes=r.peak_bytes,
             memory_ratio=_ratio(r.peak_bytes, base.peak_bytes),
         )

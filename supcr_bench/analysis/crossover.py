@@ -36,15 +36,15 @@ Vector = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crossover:
-    """Where the faster one of two changes, or that it does not.
+    """The size at which the faster of two implementations changes, or that it does not change.
 
     Attributes:
         one, other: the two implementations.
         case: of the largest size at which both were measured; stands for the series.
         sizes: batch sizes at which both were timed in the same rounds.
-        small: which is faster below the crossover, or at the smallest size; ``None`` where that
-            cannot be told.
-        large: which is faster above it, or at the largest size.
+        small: the faster one below the crossover, or at the smallest size; ``None`` where the
+            noise is too large to tell.
+        large: the faster one above it, or at the largest size; likewise.
         size: batch size of the crossover; ``None`` for none in the measured range.
         low, high: its 95 % interval.
     """
@@ -58,19 +58,6 @@ class Crossover:
     size: float | None = None
     low: float | None = None
     high: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Ratios:
-    """Logarithms of paired ratios at rising sizes.
-
-    Attributes:
-        sizes: batch sizes.
-        logs: for each, one log ratio a round.
-    """
-
-    sizes: tuple[float, ...]
-    logs: tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +76,15 @@ class Crossing:
     rising: bool
 
 
-def _band(ratios: Ratios) -> tuple[Vector, Vector, Vector]:
-    """The interpolated log ratio along log N: where, how large, and half its interval's width."""
-    x = np.log(ratios.sizes)
-    medians = np.array([np.median(logs) for logs in ratios.logs])
-    counts = np.array([len(logs) for logs in ratios.logs])
+def _band(sizes: Sequence[float], rounds: Sequence[Sequence[float]]) -> Vector:
+    """The interpolated log ratio along log N; [3, steps]: log N, ratio, half its interval."""
+    x = np.log(sizes)
+    medians = np.array([np.median(logs) for logs in rounds])
+    counts = np.array([len(logs) for logs in rounds])
     # Deviations from a median of few are too small by what it followed of them.
     deviations = [
         np.abs(np.array(logs) - middle) * math.sqrt(len(logs) / max(len(logs) - 1, 1))
-        for logs, middle in zip(ratios.logs, medians, strict=True)
+        for logs, middle in zip(rounds, medians, strict=True)
     ]
     width = min(NEIGHBOURS, len(x))
     parts = []
@@ -112,8 +99,7 @@ def _band(ratios: Ratios) -> tuple[Vector, Vector, Vector]:
         variance = (weights**2 / (counts[near] + 1)).sum(axis=1) * _MEDIAN_VARIANCE * spread**2
         quantile = float(t_distribution.ppf(0.5 + CONFIDENCE / 2, freedom))
         parts.append(np.stack([at, weights @ medians[near], quantile * np.sqrt(variance)]))
-    at, middle, half = np.concatenate(parts, axis=1)
-    return at, middle, half
+    return np.concatenate(parts, axis=1)
 
 
 def _lagrange(nodes: Vector, at: Vector) -> Vector:
@@ -124,14 +110,20 @@ def _lagrange(nodes: Vector, at: Vector) -> Vector:
     return weights
 
 
-def crossings(ratios: Ratios) -> tuple[list[Crossing], int, int]:
-    """Every crossing, and the side of 1 at both ends.
+def crossings(
+    sizes: Sequence[float], rounds: Sequence[Sequence[float]]
+) -> tuple[list[Crossing], int, int]:
+    """Every crossing of 1 by the paired ratio, and on which side of 1 the ratio begins and ends.
+
+    Args:
+        sizes: rising batch sizes.
+        rounds: at each size, the logarithm of the ratio in every round.
 
     Returns:
         the crossings by rising size; then the sign of the log ratio at the smallest and at the
-        largest size: 1, -1, or 0 where it is not plain.
+        largest size: 1, -1, or 0 where the interval holds 1.
     """
-    at, middle, half = _band(ratios)
+    at, middle, half = _band(sizes, rounds)
     plain = np.flatnonzero(np.abs(middle) > half)
     ends = [int(np.sign(middle[i])) if abs(middle[i]) > half[i] else 0 for i in (0, -1)]
     signs = np.sign(middle[plain]).astype(int)
@@ -161,25 +153,22 @@ def crossovers(results: Sequence[Result]) -> list[Crossover]:
 def _between(one: Sequence[Result], other: Sequence[Result]) -> list[Crossover]:
     others = {r.case.batch_size: r for r in other}
     met = [
-        (r, partner)
+        (r.case, logs)
         for r in one
         if (partner := others.get(r.case.batch_size))
         and partner.session == r.session
-        and _paired_logs(r, partner)
+        and (logs := _paired_logs(r, partner))
     ]
     if len(met) < 2:
         return []
-    ratios = Ratios(
-        tuple(float(r.case.batch_size) for r, _ in met),
-        tuple(_paired_logs(r, partner) for r, partner in met),
-    )
-    found, first, last = crossings(ratios)
-    names = {-1: met[0][0].implementation, 1: met[0][1].implementation, 0: None}
+    sizes = tuple(case.batch_size for case, _ in met)
+    found, first, last = crossings(sizes, [logs for _, logs in met])
+    names = {-1: one[0].implementation, 1: other[0].implementation, 0: None}
     none = Crossover(
-        one=met[0][0].implementation,
-        other=met[0][1].implementation,
-        case=met[-1][0].case,
-        sizes=tuple(r.case.batch_size for r, _ in met),
+        one=one[0].implementation,
+        other=other[0].implementation,
+        case=met[-1][0],
+        sizes=sizes,
         small=names[first],
         large=names[last],
     )

@@ -30,7 +30,7 @@ def results_frame(results: Sequence[Result]) -> pd.DataFrame:
         if result.time_samples_s:
             interval = median_interval(result.time_samples_s)
             row |= {
-                "time_s": interval.median,
+                "time_s": interval.estimate,
                 "time_low_s": interval.low,
                 "time_high_s": interval.high,
             }

@@ -378,6 +378,6 @@ def _compared(
     one, two = met.get(best.implementation), met.get(other.implementation)
     if one and two and one.session == two.session and one.time_samples_s and two.time_samples_s:
         paired = paired_ratio(two.time_samples_s, one.time_samples_s)
-        if paired.covers_one:
+        if paired.covers(1):
             return f"{other.implementation} is as fast within the noise"
     return said

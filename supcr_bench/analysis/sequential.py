@@ -14,29 +14,14 @@ union bound in place of the joint distribution, which would need the looks to be
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
+from supcr_bench.analysis.statistics import Interval
+
 GROWTH = 1.25
 """Each look has this many times the processes of the one before."""
-
-
-@dataclass(frozen=True, slots=True)
-class CentreInterval:
-    """Where the centre of some values lies.
-
-    Attributes:
-        estimate: the median of the Walsh averages (Hodges and Lehmann).
-        low, high: bounds; ``None`` where there are too few values for their confidence.
-        values: how many.
-    """
-
-    estimate: float
-    low: float | None
-    high: float | None
-    values: int
 
 
 @cache
@@ -55,8 +40,8 @@ def _bound_rank(n: int, alpha: float) -> int:
 
 def centre_interval(
     values: Sequence[float], alpha_low: float, alpha_high: float | None = None
-) -> CentreInterval:
-    """The centre of symmetry of some values, and bounds of it.
+) -> Interval:
+    """The centre of symmetry of some values: the median of their Walsh averages, and its bounds.
 
     Args:
         values: independent.
@@ -74,11 +59,11 @@ def centre_interval(
     walsh = np.sort((array[one] + array[other]) / 2)
     rank_low = _bound_rank(n, alpha_low)
     rank_high = _bound_rank(n, alpha_low if alpha_high is None else alpha_high)
-    return CentreInterval(
+    return Interval(
         estimate=float(np.median(walsh)),
         low=float(walsh[rank_low - 1]) if rank_low else None,
         high=float(walsh[-rank_high]) if rank_high else None,
-        values=n,
+        samples=n,
     )
 
 

@@ -9,31 +9,36 @@ CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
-class MedianInterval:
-    """A median and, where the samples suffice, an interval that covers it.
+class Interval:
+    """An estimate, and bounds that hold the true value with the confidence that was asked for.
 
     Attributes:
-        median: of the samples.
-        low, high: order statistics that cover the true median with at least ``CONFIDENCE``;
-            ``None`` where there are too few samples for that (fewer than six).
-        samples: how many.
+        estimate: for example the median of some samples.
+        low, high: the bounds; ``None`` where there are too few samples for the confidence.
+        samples: how many samples it rests on.
     """
 
-    median: float
+    estimate: float
     low: float | None
     high: float | None
     samples: int
 
     @property
     def half_width(self) -> float | None:
-        """The wider side of the interval as a fraction of the median."""
+        """The wider side of the interval as a fraction of the estimate."""
         if self.low is None or self.high is None:
             return None
         if self.low == self.high:
             return 0.0
-        if self.median == 0:
+        if self.estimate == 0:
             return None
-        return max(self.high - self.median, self.median - self.low) / self.median
+        return max(self.high - self.estimate, self.estimate - self.low) / self.estimate
+
+    def covers(self, value: float) -> bool | None:
+        """Whether the value lies within the bounds; ``None`` without bounds."""
+        if self.low is None or self.high is None:
+            return None
+        return self.low <= value <= self.high
 
 
 def interval_rank(n: int, confidence: float = CONFIDENCE) -> int | None:
@@ -55,8 +60,10 @@ def interval_rank(n: int, confidence: float = CONFIDENCE) -> int | None:
     return rank
 
 
-def median_interval(samples: Sequence[float]) -> MedianInterval:
-    """Median and distribution-free interval.
+def median_interval(samples: Sequence[float]) -> Interval:
+    """The median and its distribution-free interval, of confidence ``CONFIDENCE``.
+
+    Fewer than six samples have no such interval.
 
     Raises:
         ValueError: no samples.
@@ -66,6 +73,5 @@ def median_interval(samples: Sequence[float]) -> MedianInterval:
     ordered = sorted(samples)
     n = len(ordered)
     rank = interval_rank(n)
-    if rank is None:
-        return MedianInterval(median(ordered), None, None, n)
-    return MedianInterval(median(ordered), ordered[rank - 1], ordered[n - rank], n)
+    low, high = (ordered[rank - 1], ordered[n - rank]) if rank else (None, None)
+    return Interval(median(ordered), low, high, n)

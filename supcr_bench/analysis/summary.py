@@ -145,7 +145,7 @@ def cost_row(result: Result) -> CostRow:
         implementation=result.implementation,
         case=result.case,
         status=result.status,
-        time_s=interval.median if interval else None,
+        time_s=interval.estimate if interval else None,
         time_low_s=interval.low if interval else None,
         time_high_s=interval.high if interval else None,
         samples=interval.samples if interval else 0,

@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from supcr_bench.analysis.sequential import (
-    CentreInterval,
     centre_interval,
     first_look,
     next_look,
     spent_at,
 )
+from supcr_bench.analysis.statistics import Interval
 from supcr_bench.values.gate import Ruling
 from supcr_bench.values.units import format_share
 
@@ -40,8 +40,8 @@ class CellRuling:
     """
 
     ruling: Ruling
-    after: CentreInterval
-    again: CentreInterval
+    after: Interval
+    again: Interval
     reason: str | None = None
 
     @property
@@ -104,7 +104,7 @@ class TimeRule:
             reason = f"the interval holds the allowed {format_share(self.max_slowdown)}"
         return CellRuling(Ruling.UNDECIDED, ruled.after, ruled.again, reason)
 
-    def detectable(self, again: CentreInterval) -> float | None:
+    def detectable(self, again: Interval) -> float | None:
         """The slow-down that would have been found where the A/A arm's interval is this one.
 
         Its interval would be as wide, and its estimate off by half of that at most, so that it has

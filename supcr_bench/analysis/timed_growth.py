@@ -1,7 +1,7 @@
 """Growth of what is timed, which has noise.
 
 The model is ``c0 * h(N) + c1 * f(N)``, both coefficients not negative: h is the overhead and f a
-growth law. The overhead of a call is paid once for each operation launched, and launches are
+growth law. The overhead of a call is paid once for each operation dispatched, and these are
 counted, so h is their number, relative to that of the largest size; where they do not grow, h is 1
 and c0 a plain constant.
 
@@ -55,10 +55,10 @@ class TimedSeries:
     Attributes:
         sizes: batch sizes, rising.
         seconds: median at each.
-        overhead: launches at each, relative to the last; ones where they are not known.
+        overhead: operations dispatched at each, relative to the last; ones where unknown.
         bound_sizes: sizes without a figure.
         bound_seconds: what a call takes there at least.
-        bound_overhead: launches there, relative to the last measured size.
+        bound_overhead: operations there, relative to the last measured size.
     """
 
     sizes: tuple[float, ...]
@@ -189,7 +189,7 @@ def judge_timed(series: TimedSeries) -> GrowthVerdict:
         band=found.band(power),
     )
     if _overhead_alone(series) <= smallest * _allowed(count, 2, PASSED_OVER):
-        evidence = f"so far the cost of launching operations and no more; {said}"
+        evidence = f"so far the cost of dispatching operations and no more; {said}"
         return replace(known, evidence=evidence, candidates=tuple(LAWS))
     if _runs_in_waves(series, power, found, by_law=bool(fits.squares[best] <= power.squares)):
         evidence = f"no single law: distances from the best run in waves; {said}"
@@ -219,7 +219,7 @@ class _Model:
     log_scale: float
 
     def overhead(self, size: float) -> float:
-        """Launches relative to the last size: between and beyond sizes, straight in log-log."""
+        """Dispatched operations relative to the last size, interpolated straight in log-log."""
         x, y = np.log(self.series.sizes), np.log(self.series.overhead)
         if size <= self.series.sizes[-1]:
             return float(np.exp(np.interp(math.log(size), x, y)))
@@ -252,7 +252,7 @@ class _Model:
 
 
 def _overhead_alone(series: TimedSeries) -> float:
-    """The sum of squares if a call cost its launches and no more."""
+    """The sum of squares if a call cost its dispatched operations and no more."""
     shape, bound = np.array(series.overhead)[None, :], np.array(series.bound_overhead)[None, :]
     return float(_profile(series, shape, bound).squares[0])
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from supcr_bench.analysis.sequential import CentreInterval
+from supcr_bench.analysis.statistics import Interval
 from supcr_bench.analysis.time_rule import CellRuling, TimeRule
 from supcr_bench.gate.sampling import Sampler, SideRaised, SidesError
 from supcr_bench.measure.sides import SidedCell
@@ -137,6 +137,6 @@ class TimeTrial:
             trial.ruled = self.rule.judge(trial.after, trial.again, look)
 
     @property
-    def again_intervals(self) -> list[CentreInterval]:
+    def again_intervals(self) -> list[Interval]:
         """Of the A/A arm, one for each cell that has one."""
         return [t.ruled.again for t in self.trials if t.ruled and t.ruled.again.low is not None]

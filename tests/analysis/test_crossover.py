@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from supcr_bench.analysis.crossover import Ratios, crossings, crossovers
+from supcr_bench.analysis.crossover import crossings, crossovers
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result
 
@@ -64,10 +64,8 @@ def test_only_right_results_of_one_session_are_paired() -> None:
 
 def test_noise_makes_the_interval_wider() -> None:
     def width(deviation: float) -> float:
-        logs = tuple(
-            tuple(math.log(n / 250) + deviation * e for e in (-2, -1, 0, 0, 1, 2)) for n in SIZES
-        )
-        (found,), first, last = crossings(Ratios(tuple(map(float, SIZES)), logs))
+        logs = [[math.log(n / 250) + deviation * e for e in (-2, -1, 0, 0, 1, 2)] for n in SIZES]
+        (found,), first, last = crossings(SIZES, logs)
         assert (first, last) == (-1, 1)
         return found.high / found.low
 

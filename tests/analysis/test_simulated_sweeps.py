@@ -1,5 +1,9 @@
-"""The growth laws and crossovers that are found in sweeps whose laws are known."""
+"""The growth laws and crossovers that are found in sweeps whose laws are known.
 
+``make growth-study`` does the same with three times as many sweeps.
+"""
+
+import os
 from collections import Counter
 
 import numpy as np
@@ -11,7 +15,7 @@ from supcr_bench.analysis.timed_growth import TimedSeries, fit_power
 from supcr_bench.values.growth_law import LAWS
 from tests.analysis.simulated_sweeps import Law, cell_samples, exactly, sweep, where_equal
 
-SWEEPS = 600
+SWEEPS = int(os.environ.get("SUPCR_BENCH_SWEEPS", "200"))
 SIZES = (
     (16, 32, 64, 128, 256, 512, 1024),
     (16, 23, 32, 45, 64, 91, 128, 181, 256, 362, 512, 724, 1024, 1448, 2048),
@@ -40,7 +44,7 @@ def true_power(law: Law, sizes: tuple[int, ...]) -> float:
 
 @pytest.fixture(scope="module")
 def found() -> Counter[str]:
-    """What is found in 600 sweeps of three implementations each, held against the truth."""
+    """What is found in sweeps of three implementations each, compared with the truth."""
     random = np.random.default_rng(20261124)
     counts: Counter[str] = Counter()
     for k in range(SWEEPS):
@@ -88,22 +92,22 @@ def test_the_noise_is_that_of_a_shared_machine() -> None:
 
 
 def test_a_wrong_law_is_named_in_at_most_one_percent(found: Counter[str]) -> None:
-    assert found["verdicts"] >= 1500
+    assert found["verdicts"] >= 2.5 * SWEEPS
     assert found["named"] >= 0.3 * found["verdicts"]
     assert found["wrong"] <= 0.01 * found["verdicts"]
 
 
 def test_the_exponents_interval_covers_the_truth_in_93_to_97_percent(found: Counter[str]) -> None:
-    assert found["exponents"] >= 1000
+    assert found["exponents"] >= 5 * SWEEPS / 3
     assert 0.93 <= found["covered"] / found["exponents"] <= 0.97
 
 
 def test_the_crossovers_interval_covers_the_truth_in_93_to_97_percent(found: Counter[str]) -> None:
-    assert found["crossings"] >= 500
+    assert found["crossings"] >= 5 * SWEEPS / 6
     assert 0.93 <= found["crossings covered"] / found["crossings"] <= 0.97
 
 
 def test_no_crossover_is_seldom_said_where_there_is_one(found: Counter[str]) -> None:
-    assert found["none"] >= 500
+    assert found["none"] >= 5 * SWEEPS / 6
     assert found["none, and there is one"] <= 0.01 * found["none"]
     assert found["crossings"] >= 0.8 * found["true crossings"]

@@ -46,9 +46,9 @@ def test_another_confidence_needs_another_number_of_samples(
 
 def test_five_samples_give_no_interval_and_six_do() -> None:
     five, six = (median_interval([float(x) for x in range(1, n + 1)]) for n in (5, 6))
-    assert (five.median, five.low, five.high, five.samples) == (3.0, None, None, 5)
+    assert (five.estimate, five.low, five.high, five.samples) == (3.0, None, None, 5)
     assert five.half_width is None
-    assert (six.median, six.low, six.high, six.samples) == (3.5, 1.0, 6.0, 6)
+    assert (six.estimate, six.low, six.high, six.samples) == (3.5, 1.0, 6.0, 6)
     assert six.half_width == pytest.approx(2.5 / 3.5)
 
 
@@ -61,7 +61,7 @@ def test_the_half_width_is_the_wider_side() -> None:
 @EXAMPLES
 def test_the_interval_holds_the_median_and_consists_of_samples(samples: list[float]) -> None:
     interval = median_interval(samples)
-    assert interval.median == median(samples)
+    assert interval.estimate == median(samples)
     assert interval.samples == len(samples)
     if len(samples) < 6:
         assert interval.low is None
@@ -69,7 +69,7 @@ def test_the_interval_holds_the_median_and_consists_of_samples(samples: list[flo
         return
     assert interval.low is not None
     assert interval.high is not None
-    assert interval.low <= interval.median <= interval.high
+    assert interval.low <= interval.estimate <= interval.high
     assert {interval.low, interval.high} <= set(samples)
 
 
@@ -82,7 +82,7 @@ def test_order_does_not_matter_and_scale_carries_through(
     shuffled = [x * scale for x in samples]
     random.shuffle(shuffled)
     moved = median_interval(shuffled)
-    assert moved.median == plain.median * scale
+    assert moved.estimate == plain.estimate * scale
     if plain.low is not None and plain.high is not None:
         assert (moved.low, moved.high) == (plain.low * scale, plain.high * scale)
 

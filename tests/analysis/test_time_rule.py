@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from supcr_bench.analysis.sequential import CentreInterval
+from supcr_bench.analysis.statistics import Interval
 from supcr_bench.analysis.time_rule import TimeRule
 from supcr_bench.values.gate import Ruling
 
@@ -72,9 +72,9 @@ def test_more_cells_or_later_looks_need_more_to_decide():
 
 
 def test_what_could_have_been_detected_lies_a_whole_interval_above_what_is_allowed():
-    found = RULE.detectable(CentreInterval(0.0, -0.01, 0.02, 20))
+    found = RULE.detectable(Interval(0.0, -0.01, 0.02, 20))
     assert found == pytest.approx(1.05 * math.exp(0.03) - 1)
-    assert RULE.detectable(CentreInterval(0.0, None, None, 3)) is None
+    assert RULE.detectable(Interval(0.0, None, None, 3)) is None
 
 
 @pytest.mark.parametrize(("ratio", "wrong"), [(1.05, Ruling.REGRESSION), (1.0501, Ruling.PASS)])

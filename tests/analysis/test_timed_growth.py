@@ -62,7 +62,7 @@ def test_a_call_that_costs_its_launches_and_no_more_leaves_every_law_open() -> N
     found = judge_timed(series(noisy([5e-6 * h for h in launches]), launches))
     assert found.law is None
     assert found.candidates == tuple(LAWS)
-    assert "launching operations" in found.evidence
+    assert "dispatching operations" in found.evidence
 
 
 def test_distances_in_waves_are_no_law() -> None:

@@ -49,7 +49,7 @@ def test_the_last_look_counts_all_processes_even_between_two_planned_looks():
     trial = trial_of(FakeSampler(slower={"two": 1.05}, noise=0.02), budget_s=RULE.first_look + 1)
     ruled = trial.trials[1].ruled
     assert ruled is not None
-    assert ruled.after.values == RULE.first_look + 1
+    assert ruled.after.samples == RULE.first_look + 1
 
 
 def test_no_process_is_started_that_would_end_after_the_budget():
