@@ -1,7 +1,14 @@
 """For all tests."""
 
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import pytest
 import torch
+
+from supcr_bench.workers.worker_process import WorkerProcess
+from tests.forked.start import Servers
 
 pytest_plugins = "pytester"
 """Of tests of the pytest plug-in, which run tests of their own."""
@@ -11,3 +18,23 @@ pytest_plugins = "pytester"
 def one_thread() -> None:
     """Small tensors gain nothing from threads, which on a busy machine wait for each other."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """Start Python processes with torch imported."""
+    with TemporaryDirectory(prefix="supcr-bench-") as folder:  # a socket's path has to be short
+        made = Servers(Path(folder), owned=True)
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked_workers(servers: Servers) -> Iterator[None]:
+    """Workers are forked, since most of their start is the import of torch.
+
+    How they are really started is tested in ``tests/workers/test_worker_process.py``.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WorkerProcess, "start", servers.start_worker)
+        yield

@@ -1,11 +1,12 @@
 """Runs the command line as a person does: as a process, in a folder of its own."""
 
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.forked.start import Servers
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -100,17 +101,6 @@ def workplace(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def cli(workplace: Path) -> Cli:
+def cli(workplace: Path, servers: Servers) -> Cli:
     """Run ``supcr-bench`` with these arguments and wait for it."""
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "supcr_bench", *arguments],
-            cwd=workplace,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    return run
+    return lambda *arguments: servers.run_command(arguments, workplace, timeout_s=120)

@@ -1,0 +1,159 @@
+"""The process that others are forked from: ``python -P -m tests.forked.server SOCKET``.
+
+It imports torch and what workers and commands need, but neither of their main modules and no
+implementation, and calls nothing of torch: no thread runs here, and no device is initialised. Each
+connection asks for one process; the answers are its number and, later, how it ended.
+
+It ends with its standard input, which the tests hold.
+"""
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import runpy
+import selectors
+import signal
+import socket
+import sys
+import threading
+from contextlib import suppress
+from typing import Any, NoReturn
+
+PRELOADED = (
+    "psutil",
+    "torch.distributed",
+    "torch.profiler",
+    "torch.utils.flop_counter",
+    "supcr_bench.gate.together",
+    "supcr_bench.measure.call_check",
+    "supcr_bench.measure.cell",
+    "supcr_bench.measure.environment",
+    "supcr_bench.measure.ranked",
+    "supcr_bench.measure.sides",
+    "supcr_bench.sweep.local_executor",
+    "supcr_bench.verification.python_api",
+    "supcr_bench.verification.ranks.step",
+    "supcr_bench.verification.run_checks",
+    "supcr_bench.workers.rank",
+)
+LENGTH_BYTES = 4
+
+
+def main(path: str) -> None:
+    """Fork a process for each connection, until standard input ends."""
+    for name in PRELOADED:
+        importlib.import_module(name)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    gc.collect()
+    gc.freeze()  # a forked process does not write to what it never frees
+    wake, woken = socket.socketpair()
+    for end in (wake, woken):
+        end.setblocking(False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(64)
+    sys.stdout.write("listening\n")
+    sys.stdout.flush()
+    running: dict[int, socket.socket] = {}
+    with selectors.DefaultSelector() as selector:
+        for source in (sys.stdin, wake, listener):
+            selector.register(source, selectors.EVENT_READ)
+        while True:
+            ready = {key.fileobj for key, _ in selector.select()}
+            if wake in ready:
+                with suppress(BlockingIOError):
+                    while wake.recv(4096):
+                        pass
+            report_ended(running)
+            if listener in ready:
+                connection, _ = listener.accept()
+                request, files = receive(connection)
+                pid = os.fork()
+                if pid == 0:
+                    selector.close()
+                    for mine in (wake, woken, listener, connection, *running.values()):
+                        mine.close()
+                    become(request, files)
+                for file in files:
+                    os.close(file)
+                running[pid] = connection
+                connection.sendall(b"%d\n" % pid)
+            if sys.stdin in ready:
+                return
+
+
+def report_ended(running: dict[int, socket.socket]) -> None:
+    """Tell whoever asked for a process that it has ended, and how."""
+    while running:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        with running.pop(pid) as connection, suppress(OSError):
+            connection.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
+
+
+def receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """A request, and the three standard files of the process that it asks for."""
+    head, files, _, _ = socket.recv_fds(connection, LENGTH_BYTES, 3)
+    length = int.from_bytes(head, "big")
+    text = b""
+    while len(text) < length:
+        text += connection.recv(length - len(text))
+    return json.loads(text), files
+
+
+def become(request: dict[str, Any], files: list[int]) -> NoReturn:
+    """Run a module as a new Python process would, and end."""
+    signal.set_wakeup_fd(-1)
+    for name in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(name, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+        os.close(file)
+    sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, closefd=False, errors="backslashreplace")  # noqa: SIM115
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["folder"])
+    sys.argv = request["arguments"]
+    sys.path[:0] = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+    if not request["safe_path"]:
+        sys.path.insert(0, request["folder"])
+    status = 1
+    try:
+        measure_coverage()
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        status = 0
+    except SystemExit as error:
+        if isinstance(error.code, int | None):
+            status = error.code or 0
+        else:
+            sys.stderr.write(f"{error.code}\n")
+    except BaseException:  # noqa: BLE001 - as the interpreter does
+        sys.excepthook(*sys.exc_info())
+    finally:
+        # What the interpreter does at its end, without taking every module apart.
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(status)
+
+
+def measure_coverage() -> None:
+    """Begin to, where the tests do; the process that this was forked from is not measured."""
+    if "COVERAGE_PROCESS_CONFIG" in os.environ or "COVERAGE_PROCESS_START" in os.environ:
+        from coverage import process_startup
+
+        process_startup()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

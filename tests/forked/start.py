@@ -1,0 +1,170 @@
+"""Asks a :mod:`tests.forked.server` for processes, in the place of :class:`subprocess.Popen`."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Event, Lock, Thread
+from typing import IO
+
+from supcr_bench.workers.worker_process import StartedProcess, start_python, thread_settings
+from tests.forked.server import LENGTH_BYTES
+
+SERVERS = "SUPCR_BENCH_TEST_SERVERS"
+"""Names the folder of the servers' sockets, to processes that tests start."""
+
+
+class ForkedProcess:
+    """What is used of a :class:`subprocess.Popen`, of a process that a server has forked.
+
+    Args:
+        server: the path of its socket.
+        arguments: the module to run as the main one, and those of its command line.
+        environment: all of it.
+        stderr: where it writes its errors.
+        safe_path: whether the working directory is kept from ``sys.path``, as by ``-P``.
+        folder: the working directory; that of this process by default.
+    """
+
+    def __init__(
+        self,
+        server: Path,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        stderr: int,
+        *,
+        safe_path: bool = True,
+        folder: Path | None = None,
+    ) -> None:
+        request = {
+            "arguments": list(arguments),
+            "environment": dict(environment),
+            "folder": str(folder or Path.cwd()),
+            "safe_path": safe_path,
+        }
+        text = json.dumps(request).encode()
+        self._connection = socket.socket(socket.AF_UNIX)
+        self._connection.connect(str(server))
+        read_in, write_in = os.pipe()
+        read_out, write_out = os.pipe()
+        head = len(text).to_bytes(LENGTH_BYTES, "big")
+        socket.send_fds(self._connection, [head], [read_in, write_out, stderr])
+        self._connection.sendall(text)
+        os.close(read_in)
+        os.close(write_out)
+        self.stdin: IO[str] = os.fdopen(write_in, "w")
+        self.stdout: IO[str] = os.fdopen(read_out)
+        self._said = self._connection.makefile()
+        self.pid = int(self._said.readline())
+        self.returncode: int | None = None
+        self._ended = Event()
+        Thread(target=self._await_end, daemon=True).start()
+
+    def _await_end(self) -> None:
+        with self._connection, self._said:
+            self.returncode = int(self._said.readline() or -signal.SIGKILL)
+        self._ended.set()
+
+    def poll(self) -> int | None:
+        """Its exit status, negative for a signal; ``None`` while it runs."""
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end."""
+        if not self._ended.wait(timeout):
+            raise subprocess.TimeoutExpired("a forked process", timeout or 0)
+        assert self.returncode is not None
+        return self.returncode
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.returncode is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+
+class Servers:
+    """One server a number of threads, each started when it is first asked for.
+
+    Args:
+        folder: of their sockets.
+        owned: whether they are started here; elsewhere those are used that there are.
+    """
+
+    def __init__(self, folder: Path, *, owned: bool = False) -> None:
+        self.folder, self._owned = folder, owned
+        self._started = ExitStack()
+        self._lock = Lock()
+
+    def socket(self, threads: int) -> Path | None:
+        """The server whose processes have so many threads of torch, if there is one."""
+        path = self.folder / str(threads)
+        with self._lock:
+            if not path.exists() and self._owned:
+                self._started.enter_context(_server(path, threads))
+        return path if path.exists() else None
+
+    def close(self) -> None:
+        """End those that were started here."""
+        self._started.close()
+
+    def start_worker(
+        self, arguments: Sequence[str], environment: Mapping[str, str], stderr: IO[bytes]
+    ) -> StartedProcess:
+        """In the place of :func:`supcr_bench.workers.worker_process.start_python`."""
+        server = self.socket(int(environment["OMP_NUM_THREADS"]))
+        if server is None:
+            return start_python(arguments, environment, stderr)
+        return ForkedProcess(server, arguments, environment, stderr.fileno())
+
+    def run_command(
+        self, arguments: Sequence[str], folder: Path, timeout_s: float
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run ``supcr-bench`` in a folder, its workers forked too."""
+        environment = {**os.environ, SERVERS: str(self.folder)}
+        server = self.socket(1)
+        assert server is not None
+        with tempfile.TemporaryFile("w+") as stderr:
+            process = ForkedProcess(
+                server,
+                ["tests.forked.command", *arguments],
+                environment,
+                stderr.fileno(),
+                safe_path=False,
+                folder=folder,
+            )
+            process.stdin.close()
+            stdout: list[str] = []
+            reader = Thread(target=lambda: stdout.append(process.stdout.read()))
+            reader.start()
+            try:
+                status = process.wait(timeout_s)
+            finally:
+                process.kill()
+                reader.join()
+                process.stdout.close()
+            stderr.seek(0)
+            return subprocess.CompletedProcess(list(arguments), status, stdout[0], stderr.read())
+
+
+@contextmanager
+def _server(path: Path, threads: int) -> Iterator[None]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_PROCESS")}
+    environment |= thread_settings(threads)
+    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "tests.forked.server", str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "listening\n"
+        yield
