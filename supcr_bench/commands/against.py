@@ -14,7 +14,7 @@ from supcr_bench.render.comparison import (
     comparison_verdict,
     environment_sentences,
 )
-from supcr_bench.render.comparison_page import Side, render_comparison
+from supcr_bench.render.comparison_page import render_comparison
 from supcr_bench.render.markdown import comparison_markdown
 from supcr_bench.store.report_file import PAGE
 from supcr_bench.store.report_folder import SUMMARY_FILE, ReportSummary
@@ -35,11 +35,8 @@ def write_comparison(before: Run, after: Run, out: Path | None, markdown: Path |
     """
     comparison = compare_loaded(before, after)
     page = out or REPORTS / f"{after.id}-against-{before.id}" / PAGE
-    first, second = (
-        Side(id=run.id, info=run.info, results=run.results, report=_address(run, page))
-        for run in (before, after)
-    )
-    files: dict[Path, str | bytes] = {page: render_comparison(first, second, comparison)}
+    reports = [_address(run, page) for run in (before, after)]
+    files: dict[Path, str | bytes] = {page: render_comparison(before, after, comparison, reports)}
     if out is None:
         summary = ReportSummary(
             id=f"{after.id} against {before.id}",

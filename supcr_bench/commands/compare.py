@@ -58,20 +58,17 @@ def compare(
     from rich.console import Console
     from rich.text import Text
 
-    from supcr_bench.render.comparison import (
-        comparison_grids,
-        comparison_sentences,
-        environment_sentences,
-    )
-    from supcr_bench.render.terminal import print_grid
+    from supcr_bench.render.comparison import comparison_sentences, environment_sentences
+    from supcr_bench.render.comparison_tables import comparison_tables
+    from supcr_bench.render.terminal import print_table
 
     console = Console(highlight=False)
     for position, run in (("First ", before), ("Second", after)):
         console.print(Text(f"{position} {run_line(run)}"), soft_wrap=True)
     for sentence in environment_sentences(comparison.differences):
         console.print(Text(sentence, style="yellow"), soft_wrap=True)
-    for grid in comparison_grids(comparison):
-        print_grid(console, grid)
+    for table in comparison_tables(comparison):
+        print_table(console, table)
     for sentence in comparison_sentences(comparison):
         console.print(Text(sentence), soft_wrap=True)
     if json_file:

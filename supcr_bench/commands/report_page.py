@@ -10,16 +10,13 @@ from supcr_bench.analysis.findings import Findings, find
 from supcr_bench.commands.verify import show_verified
 from supcr_bench.render.charts import charts_of
 from supcr_bench.render.csv_tables import csv_tables
-from supcr_bench.render.figures import figures_of
-from supcr_bench.render.grids import all_grids
 from supcr_bench.render.headline import headline
-from supcr_bench.render.machine import environments_line
 from supcr_bench.render.markdown import run_markdown
 from supcr_bench.render.report import render_report
 from supcr_bench.render.reports_index import render_reports_index
-from supcr_bench.render.terminal import print_grid
-from supcr_bench.render.verification_grids import verified
-from supcr_bench.store.report_file import PAGE, embedded
+from supcr_bench.render.run_tables import run_tables
+from supcr_bench.render.terminal import print_table
+from supcr_bench.store.report_file import PAGE
 from supcr_bench.store.report_folder import SUMMARY_FILE, ReportSummary, reports_in
 from supcr_bench.store.run import RESULTS, Run
 from supcr_bench.values.definition import current_name
@@ -62,15 +59,13 @@ def show_and_write(
 ) -> None:
     """Print the tables; write CSV files, plots, the page and the Markdown; say where they are."""
     findings = find_in(run)
-    verifications = list((run.verification or {}).values())
-    grids = all_grids(findings)
-    verdicts = [v.headline for v in verifications]
-    sentences = headline(findings, verdicts, run.info.get("unavailable"))
-    for grid in grids:
-        if not grid.detail:
-            print_grid(console, grid)
-    if verifications:
-        show_verified(verifications, console)
+    tables = run_tables(findings)
+    sentences = headline(run, findings)
+    for table in tables:
+        if not table.detail:
+            print_table(console, table)
+    if run.verification:
+        show_verified(list(run.verification.values()), console)
     for sentence in sentences:
         console.print(Text(sentence), soft_wrap=True)
 
@@ -84,18 +79,7 @@ def show_and_write(
             files[run.path / "plots" / f"{chart.name}.png"] = chart.png()
     listed = page is None and default_page(run).is_relative_to(REPORTS)
     page = page or default_page(run)
-    line = environments_line(run.measured_on)
-    files[page] = render_report(
-        run.info,
-        findings,
-        environments=run.measured_on,
-        grids=grids,
-        sentences=sentences,
-        charts=figures_of(findings, charts),
-        verified=[verified(found) for found in verifications],
-        environment_line=line,
-        data_address=embedded(run),
-    )
+    files[page] = render_report(run, findings, tables, charts)
     if listed:
         summary = ReportSummary(
             id=run.id,
@@ -105,7 +89,7 @@ def show_and_write(
         )
         files[page.parent / SUMMARY_FILE] = summary.to_json()
     if markdown:
-        files[markdown] = run_markdown(run.info, findings, verifications, line)
+        files[markdown] = run_markdown(run, findings)
     write_files(files)
     if listed:
         list_reports()

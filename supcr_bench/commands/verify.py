@@ -130,12 +130,12 @@ def verify_each(
 
 def show(verification: "Verification", console: Console) -> None:
     """The table, the verdict, and the diagnosis."""
-    from supcr_bench.render.terminal import print_grid
-    from supcr_bench.render.verification_grids import verification_grid
+    from supcr_bench.render.terminal import print_table
+    from supcr_bench.render.verification_tables import checks_table
     from supcr_bench.verification.outcome import Verdict
     from supcr_bench.verification.present import finding_lines
 
-    print_grid(console, verification_grid(verification))
+    print_table(console, checks_table(verification))
     for outcome, line in zip(
         [o for o in verification.outcomes if o.verdict is not Verdict.PASS],
         finding_lines(verification.outcomes),
@@ -153,11 +153,11 @@ def show(verification: "Verification", console: Console) -> None:
 
 def show_verified(verifications: Sequence["Verification"], console: Console) -> None:
     """Several at a glance, and of those that are not right what is wrong."""
-    from supcr_bench.render.terminal import print_grid
-    from supcr_bench.render.verification_grids import verified_grid
+    from supcr_bench.render.terminal import print_table
+    from supcr_bench.render.verification_tables import verified_table
     from supcr_bench.verification.present import diagnosis_lines, finding_lines
 
-    print_grid(console, verified_grid(verifications))
+    print_table(console, verified_table(verifications))
     for found in verifications:
         console.print(Text(found.headline), soft_wrap=True)
         if found.failures:

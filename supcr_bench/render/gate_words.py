@@ -5,8 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from math import isfinite
 
-from supcr_bench.render.cells import listed
-from supcr_bench.render.comparison import ratio_text
+from supcr_bench.render.cells import listed, ratio_text
 from supcr_bench.values.case import Case
 from supcr_bench.values.gate import Evidence, GateOutcome, Judgement, Ruling, TimeStudy
 from supcr_bench.values.units import (

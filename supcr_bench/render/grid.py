@@ -1,32 +1,9 @@
-"""A table as headers and rows of text, and the columns that tell its cases apart."""
+"""To go: tables of before, which become a ``Table``."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from supcr_bench.render.cells import nan_text
-from supcr_bench.values.case import Case
 from supcr_bench.values.table import Cell, Column, Facets, Row, Table, Tone
-
-
-def facets_of(case: Case, implementation: str | None = None, without: Sequence[str] = ()) -> Facets:
-    """The facets of a case.
-
-    Args:
-        case: which.
-        implementation: where the row is of one alone.
-        without: facets that vary within the row.
-    """
-    facets = {
-        "device": case.device,
-        "pass": case.pass_,
-        "dims": str(case.dims),
-        "nan-density": nan_text(case),
-        "labels": case.label_kind,
-        "ranks": str(case.ranks),
-    }
-    if implementation is not None:
-        facets["implementation"] = implementation
-    return {name: value for name, value in facets.items() if name not in without}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,30 +43,6 @@ class Grid:
     detail: bool = False
     facets: tuple[Facets, ...] = ()
     implementations: Mapping[int, str] = field(default_factory=dict)
-
-
-def varied_columns(
-    cases: Sequence[Case], always: Sequence[str] = ("D", "NaN")
-) -> list[tuple[str, Callable[[Case], str]]]:
-    """Columns that tell series apart, as headers and their texts.
-
-    They are those in which the cases differ, and ``always``; but where two others differ, there is
-    no room on a terminal for what says the same in every row.
-    """
-    columns: list[tuple[str, Callable[[Case], str]]] = [
-        ("D", lambda c: str(c.dims)),
-        ("NaN", nan_text),
-        ("labels", lambda c: c.label_kind),
-        ("d", lambda c: str(c.embedding_size)),
-        ("dtype", lambda c: c.dtype),
-        ("tau", lambda c: f"{c.temperature:g}"),
-        ("device", lambda c: c.device),
-        ("ranks", lambda c: str(c.ranks)),
-    ]
-    differ = {header for header, value in columns if len({value(c) for c in cases}) > 1}
-    if len(differ.difference(always)) < 2:
-        differ.update(always)
-    return [column for column in columns if column[0] in differ]
 
 
 def table_of(grid: Grid) -> Table:

@@ -1,42 +1,54 @@
 """What a run found, in a few sentences computed from its results."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from supcr_bench.analysis.claims import ClaimRow, Holds
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.noise import NoiseFloor
 from supcr_bench.analysis.summary import (
-    agreement_rows,
     cost_rows,
     fastest_by_size,
-    implementations_of,
     known_wrong,
 )
 from supcr_bench.render.cells import listed, series_text
+from supcr_bench.store.run import Run
 from supcr_bench.values.case import Case, Pass
 from supcr_bench.values.result import Result, Status
 
 
-def _agreement(results: Sequence[Result], definition: str) -> str:
-    rows = agreement_rows(results)
-    if not rows:
-        return "Nothing could be measured."
-    wrong = {r.implementation for r in rows if r.agree < r.cases}
-    right = [name for name in implementations_of(results) if name not in wrong]
-    right = [name for name in right if any(r.implementation == name for r in rows)]
+def answers_of(results: Sequence[Result]) -> dict[tuple[str, str], tuple[int, int]]:
+    """How many answers agree, and how many there are, by definition and implementation."""
+    found: dict[tuple[str, str], tuple[int, int]] = {}
+    for r in results:
+        if r.status.has_figures:
+            key = (r.case.definition, r.implementation)
+            agree, cases = found.get(key, (0, 0))
+            found[key] = (agree + (r.status is Status.MEASURED), cases + 1)
+    return found
+
+
+def wrong_texts(results: Sequence[Result]) -> list[str]:
+    """Who is wrong, by which definition, and how often."""
+    return [
+        f"{name} is wrong by the definition ({definition}) in {cases - agree} of {cases} answers"
+        for (definition, name), (agree, cases) in answers_of(results).items()
+        if agree < cases
+    ]
+
+
+def _agreement(results: Sequence[Result]) -> str:
+    answers = answers_of(results)
     parts = []
-    if right:
+    for definition in dict.fromkeys(definition for definition, _ in answers):
+        own = {name: n for (d, name), n in answers.items() if d == definition}
+        right = [name for name, (agree, cases) in own.items() if agree == cases]
+        if not right:
+            continue
         verb = "agrees" if len(right) == 1 else "agree"
-        answers = sum(r.cases for r in rows if r.implementation in right)
-        whole = len(right) == 1 and answers == 1
-        which = "the one answer given" if whole else f"all {answers} answers given"
+        cases = sum(own[name][1] for name in right)
+        which = "the one answer" if cases == 1 else f"all {cases} answers"
         parts.append(f"{listed(right)} {verb} with the definition ({definition}) in {which}")
-    for name in implementations_of(results):
-        if name in wrong:
-            own = [r for r in rows if r.implementation == name]
-            agree, cases = sum(r.agree for r in own), sum(r.cases for r in own)
-            parts.append(f"{name} is wrong in {cases - agree} of {cases} cases")
-    return "; ".join(parts) + "."
+    return "; ".join([*parts, *wrong_texts(results)] or ["Nothing could be measured"]) + "."
 
 
 def _fastest(results: Sequence[Result], pass_: Pass) -> str | None:
@@ -87,7 +99,7 @@ def _claims(claims: Sequence[ClaimRow]) -> str | None:
         return None
     verb = "does" if len(broken) == 1 else "do"
     return (
-        f"Of {len(claims)} claims of the note {len(broken)} {verb} not hold: {'; '.join(broken)}."
+        f"{len(broken)} of {len(claims)} claims of the note {verb} not hold: {'; '.join(broken)}."
     )
 
 
@@ -95,30 +107,23 @@ def _noise(noise: NoiseFloor | None) -> str | None:
     """What identical code differs by in this run."""
     if noise is None:
         return None
-    entries = f"{noise.cells} timings of identical code against itself"
     return (
-        f"Noise floor: {noise.spread:.1%}, from {entries}; "
-        f"the 95 % interval covers 1 in {noise.covering} of {noise.with_interval}."
+        f"Noise floor: {noise.spread:.1%}, from {noise.cells} timings of identical code against "
+        f"itself; the 95 % interval contains 1 in {noise.covering} of {noise.with_interval}."
     )
 
 
-def headline(
-    findings: Findings, verdicts: Sequence[str] = (), unavailable: Mapping[str, str] | None = None
-) -> list[str]:
-    """Sentences, the most important first.
-
-    Args:
-        findings: of the run.
-        verdicts: of verification, in a sentence each.
-        unavailable: implementations that the run had to leave out, and why.
-    """
+def headline(run: Run, findings: Findings) -> list[str]:
+    """Sentences, the most important first."""
     results = findings.results
-    sentences = [_agreement(results, findings.definition)]
-    if verdicts:
+    sentences = [_agreement(results)]
+    if run.verification:
+        verdicts = [found.headline for found in run.verification.values()]
         sentences.append(f"Verified: {' '.join(verdicts)}")
     for device in dict.fromkeys(r.case.device for r in results):
         own = [r for r in results if r.case.device == device]
         sentences += [s for p in ("training", "forward") if (s := _fastest(own, p))]
     rest = (_claims(findings.claims), _noise(findings.noise), _not_measured(results))
-    left_out = [f"Left out: {reason}." for reason in (unavailable or {}).values()]
+    unavailable = run.info.get("unavailable") or {}
+    left_out = [f"Left out: {reason}." for reason in unavailable.values()]
     return sentences + [s for s in rest if s] + left_out

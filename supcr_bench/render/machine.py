@@ -1,4 +1,4 @@
-"""The machine and the software that figures were taken with, in words."""
+"""Where figures come from, in words: machine, software, and the code that measured."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,3 +26,35 @@ def environment_line(environment: Mapping[str, Any]) -> str:
         environment["os"],
     ]
     return ", ".join(parts)
+
+
+def environment_facts(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Machine and software: name and value of what is known."""
+    return [
+        (key.removesuffix("_bytes").replace("_", " "), _plain(key, value))
+        for key, value in environment.items()
+        if value not in (None, [], "")
+    ]
+
+
+def _plain(key: str, value: Any) -> str:
+    if key.endswith("_bytes"):
+        return format_limit_bytes(value)
+    if isinstance(value, list):
+        return ", ".join(str(v.get("name", v)) if isinstance(v, dict) else str(v) for v in value)
+    return str(value)
+
+
+def origin_facts(info: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Which code measured, and when."""
+    return [
+        (name, str(value))
+        for name, value in (
+            ("supcr-bench", info.get("version")),
+            ("revision", info.get("revision")),
+            ("seed", info.get("seed")),
+            ("started", info.get("started_at")),
+            ("finished", info.get("finished_at")),
+        )
+        if value is not None
+    ]

@@ -1,21 +1,18 @@
 """The first screen of a report as Markdown, for a pull request or the summary of a job."""
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from supcr_bench.analysis.compare import Comparison
 from supcr_bench.analysis.findings import Findings
-from supcr_bench.render.comparison import (
-    changes_grid,
-    comparison_sentences,
-    comparison_verdict,
-    environment_sentences,
-)
+from supcr_bench.render.comparison import verdict_first
+from supcr_bench.render.comparison_tables import changes_table
 from supcr_bench.render.headline import headline
-from supcr_bench.render.recommendation_map import MapCell, recommendation_maps
+from supcr_bench.render.machine import environments_line
+from supcr_bench.render.recommendation_tables import recommendation_tables
+from supcr_bench.render.run_tables import claims_table
+from supcr_bench.store.run import Run
 from supcr_bench.values.table import Table
-from supcr_bench.verification.verification import Verification
 
 _MARKUP = re.compile(r"([\\`*_\[\]|~$#])")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -27,63 +24,45 @@ def escape(text: str) -> str:
     return _MARKUP.sub(r"\\\1", plain)
 
 
-def run_markdown(
-    info: Mapping[str, Any],
-    findings: Findings,
-    verifications: Sequence[Verification],
-    environment_line: str,
-) -> str:
-    """What a run found.
-
-    Args:
-        info: what ``run.json`` holds.
-        findings: what the run says.
-        verifications: of each implementation.
-        environment_line: machine and software in a line.
-    """
-    blocks = [f"## supcr-bench: {escape(str(info['suite']['name']))}"]
-    verdicts = [v.headline for v in verifications]
-    blocks.append(bullets(headline(findings, verdicts, info.get("unavailable"))))
+def run_markdown(run: Run, findings: Findings) -> str:
+    """What a run found."""
+    blocks = [f"## supcr-bench: {escape(str(run.info['suite']['name']))}"]
+    blocks.append(bullets(headline(run, findings)))
     if findings.claims:
-        claims = [(row.claim, str(row.verdict), row.evidence) for row in findings.claims]
-        blocks += ["### The note's claims", table(("claim", "verdict", "evidence"), claims)]
-    for found in recommendation_maps(findings.results):
-        rows = [(str(n), *(_cell_text(c) for c in cells)) for n, cells in found.rows]
-        blocks += [f"### {escape(found.title)}", table(("N", *found.headers), rows)]
-        blocks.append(escape(found.note))
-    blocks.append(f"Run {escape(str(info['id']))}. {escape(environment_line)}.")
+        blocks += _titled(claims_table(findings.claims))
+    for found in recommendation_tables(findings.results):
+        blocks += [*_titled(found), f"{escape(found.note)}."]
+    blocks.append(f"Run {escape(run.id)}. {escape(environments_line(run.measured_on))}.")
     return "\n\n".join(blocks) + "\n"
 
 
 def comparison_markdown(first: str, second: str, comparison: Comparison) -> str:
-    """What became of a run.
+    """What changed between two runs.
 
     Args:
         first: the id of the run before.
         second: the id of the run after.
         comparison: of the two.
     """
-    verdict = comparison_verdict(comparison)
-    rest = environment_sentences(comparison.differences) + comparison_sentences(comparison)
+    verdict, *rest = verdict_first(comparison)
     blocks = [
         f"## supcr-bench: {escape(second)} against {escape(first)}",
         f"**{escape(verdict)}**",
-        bullets([s for s in rest if s != verdict]),
+        bullets(rest),
     ]
-    changes = changes_grid(comparison)
-    if changes.rows:
-        blocks += [f"### {escape(changes.title)}", table(changes.headers, changes.rows)]
+    changes = changes_table(comparison)
+    blocks += _titled(changes) if changes.rows else []
     blocks.append(f"First run: {escape(first)}. Second run: {escape(second)}.")
     return "\n\n".join(blocks) + "\n"
+
+
+def _titled(found: Table) -> list[str]:
+    return [f"### {escape(found.title)}", table_markdown(found)]
 
 
 def bullets(sentences: Sequence[str]) -> str:
     """Sentences as a list."""
     return "\n".join(f"- {escape(sentence)}" for sentence in sentences)
-
-
-def _cell_text(cell: MapCell) -> str:
-    return f"{cell.use or cell.words} ({cell.out})" if cell.out else cell.use or cell.words
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from supcr_bench.render.report import page_css, page_script, page_templates
+from supcr_bench.render.page import FacetIndex, render_page
 from supcr_bench.store.report_file import PAGE
 from supcr_bench.store.report_folder import ReportSummary
 
@@ -15,13 +15,9 @@ def render_reports_index(reports: Sequence[tuple[str, ReportSummary]]) -> str:
         reports: the name of each report's folder beside the page, and its summary, in the order in
             which they are to stand.
     """
-    return (
-        page_templates()
-        .get_template("reports_index.html.j2")
-        .render(
-            # "./" first, so that no name is taken for the scheme of an address.
-            reports=[(f"./{quote(folder, safe='')}/{PAGE}", report) for folder, report in reports],
-            css=page_css(),
-            script=page_script(),
-        )
+    return render_page(
+        "reports_index.html.j2",
+        FacetIndex(),
+        # "./" first, so that no name is taken for the scheme of an address.
+        reports=[(f"./{quote(folder, safe='')}/{PAGE}", report) for folder, report in reports],
     )

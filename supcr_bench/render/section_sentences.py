@@ -5,40 +5,41 @@ from collections.abc import Sequence
 from supcr_bench.analysis.axis_effect import Axis, AxisEffectRow, axis_effect_rows
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.growth import Growth
-from supcr_bench.analysis.summary import agreement_rows, known_wrong
-from supcr_bench.render.axis_grids import AXIS_NAMES, value_text
+from supcr_bench.analysis.summary import known_wrong
+from supcr_bench.render.axis_tables import AXIS_NAMES, value_text
 from supcr_bench.render.cells import listed, series_text
+from supcr_bench.render.headline import wrong_texts
 from supcr_bench.values.growth_law import grows_faster
 from supcr_bench.values.metrics import ELEMENTS_PROCESSED, TIME
 from supcr_bench.values.result import Result, Status
-from supcr_bench.values.units import format_bytes, format_error, format_limit_bytes
+from supcr_bench.values.units import format_bytes, format_error, format_limit_bytes, format_share
 
 
 def agreement_sentences(findings: Findings) -> list[str]:
     """How near the worst case comes to the tolerance, and who gave no answer."""
-    rows = agreement_rows(findings.results)
-    failed = _failed(findings.results)
-    if not rows:
-        return ["Nothing was answered, so nothing can be held against the definition.", *failed]
-    wrong = []
-    for name in dict.fromkeys(r.implementation for r in rows):
-        own = [r for r in rows if r.implementation == name]
-        cases, agree = sum(r.cases for r in own), sum(r.agree for r in own)
-        if agree < cases:
-            wrong.append(f"{name} is wrong in {cases - agree} of {cases} answers")
-    if wrong:
+    results = findings.results
+    failed = _failed(results)
+    if wrong := wrong_texts(results):
         return [f"{'; '.join(wrong)}.", *failed]
+    answered = [r for r in results if r.status.has_figures]
+    if not answered:
+        return ["Nothing was answered, so there is no agreement to show.", *failed]
+    definitions = listed(list(dict.fromkeys(r.case.definition for r in answered)))
+    several = "its own definition" if " and " in definitions else "the definition"
+    said = [f"Every answer agrees with {several} ({definitions})."]
     known = [
-        (x, r) for r in rows for x in (r.value_tolerances, r.gradient_tolerances) if x is not None
+        (x, r)
+        for r in answered
+        for x in (r.value_tolerances, r.gradient_tolerances)
+        if x is not None
     ]
-    if not known:
-        return ["Every answer agrees.", *failed]
-    worst, row = max(known, key=lambda pair: pair[0])
-    return [
-        f"Every answer agrees with the definition ({findings.definition}). The largest error, of "
-        f"{row.implementation}, is {format_error(worst)} of what rounding explains.",
-        *failed,
-    ]
+    if known:
+        worst, result = max(known, key=lambda pair: pair[0])
+        said.append(
+            f"The largest error, of {result.implementation}, is {format_error(worst)} of what "
+            "rounding explains."
+        )
+    return [" ".join(said), *failed]
 
 
 def _failed(results: Sequence[Result]) -> list[str]:
@@ -58,7 +59,7 @@ def time_sentences(findings: Findings) -> list[str]:
     """The crossovers; else who is faster throughout, or that it cannot be told."""
     rows = findings.crossovers
     if not rows:
-        return ["No two implementations that are right were timed together at two sizes."]
+        return ["No two right implementations were timed together at two or more sizes."]
     said = [
         f"In {row.case.pass_} ({series_text(row.case)}) {row.small} is faster than "
         f"{row.large} below N={row.size:.0f} (95 % interval {row.low:.0f} to "
@@ -73,11 +74,13 @@ def time_sentences(findings: Findings) -> list[str]:
     never = [r for r in without if r.small is not None and r.small == r.large]
     if never:
         said.append(
-            f"In {len(never)} of {len(rows)} comparisons of two implementations one is faster at "
-            "both ends of the measured sizes, and none overtakes."
+            f"In {len(never)} of {len(rows)} pairs the same one is faster at both ends of the "
+            "measured sizes."
         )
-    if len(without) > len(never):
-        said.append(f"In {len(without) - len(never)} of {len(rows)} it cannot be told.")
+    if undecided := len(without) - len(never):
+        said.append(
+            f"{undecided} of {len(rows)} pairs {'is' if undecided == 1 else 'are'} undecided."
+        )
     return said
 
 
@@ -99,14 +102,15 @@ def memory_sentences(findings: Findings) -> list[str]:
             if r.case.series() == series
         ]
         said.append(
-            f"By the byte law, in {format_limit_bytes(capacity)} of tensors fit {listed(parts)} "
-            f"({pass_}, {series_text(rows[0].case)})."
+            f"In {format_limit_bytes(capacity)} fit the tensors of {listed(parts)} "
+            f"({pass_}, {series_text(rows[0].case)}), by the growth law of the bytes."
         )
     if findings.predictions:
         worst = max(findings.predictions, key=lambda p: abs(p.error))
         said.append(
-            f"Peaks predicted from sizes up to a quarter were off by {abs(worst.error):.2%} at "
-            f"most ({worst.implementation} at N={worst.case.batch_size})."
+            f"Peaks predicted from sizes up to a quarter were off by up to "
+            f"{format_share(abs(worst.error))} ({worst.implementation} at "
+            f"N={worst.case.batch_size})."
         )
     if not said:
         peaks = [r for r in findings.results if r.peak_bytes]
@@ -115,7 +119,7 @@ def memory_sentences(findings: Findings) -> list[str]:
         top = max(peaks, key=lambda r: r.peak_bytes or 0)
         said.append(
             f"The largest peak is {format_bytes(top.peak_bytes)}, of {top.implementation} at "
-            f"N={top.case.batch_size}; too few sizes for a law."
+            f"N={top.case.batch_size}; too few sizes for a growth law."
         )
     return said
 
@@ -126,13 +130,13 @@ def _main_pass(findings: Findings) -> str:
 
 
 def growth_sentences(findings: Findings) -> list[str]:
-    """Which laws are told, and which claims they break."""
+    """Which growth laws are decided, and which claims they break."""
     told = [g for g in findings.growth if g.verdict.law and g.metric is ELEMENTS_PROCESSED]
     broken = [g for g in told if g.claimed and _breaks(g)]
     said = []
     if told:
         laws = dict.fromkeys(f"{g.implementation} {g.verdict.law} in {g.case.pass_}" for g in told)
-        said.append(f"By counted work: {listed(list(laws))}.")
+        said.append(f"Counted work grows as follows: {listed(list(laws))}.")
     said += [
         f"{g.implementation} claims {g.claimed} and takes {g.verdict.law} in {g.case.pass_}."
         for g in broken[:4]
@@ -141,8 +145,8 @@ def growth_sentences(findings: Findings) -> list[str]:
     if timed and not any(g.verdict.law for g in timed):
         longest = max(timed, key=lambda g: len(g.sizes))
         said.append(
-            f"Times do not single out a law here; at the most sizes, of "
-            f"{longest.implementation}: {longest.verdict.evidence}."
+            f"The times do not decide a growth law; for {longest.implementation}, which was timed "
+            f"at the most sizes: {longest.verdict.evidence}."
         )
     return said or ["Too few sizes to tell growth laws apart."]
 
@@ -212,7 +216,7 @@ def measured_sentences(findings: Findings) -> list[str]:
     results = findings.results
     ended = [r for r in results if not r.status.has_figures]
     if ended:
-        said.append(f"{len(ended)} of {len(results)} results have no figures; why stands below.")
+        said.append(f"{len(ended)} of {len(results)} results have no figures; the table says why.")
     stopped = [r.time_stopped_by for r in results if r.time_stopped_by]
     if stopped:
         precise = stopped.count("precision")

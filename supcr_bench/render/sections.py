@@ -1,4 +1,4 @@
-"""The sections of the report: which finding, charts and tables each holds."""
+"""The sections of the report: which sentences, charts and tables each holds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,9 +6,10 @@ from typing import Any
 
 from supcr_bench.analysis.axis_effect import AXES, Axis
 from supcr_bench.analysis.findings import Findings
-from supcr_bench.render.agreement_map import HeatMap, agreement_map
-from supcr_bench.render.axis_grids import AXIS_NAMES, axis_id
-from supcr_bench.render.grid import Grid
+from supcr_bench.render.agreement_tables import agreement_heat
+from supcr_bench.render.axis_tables import AXIS_NAMES, axis_id
+from supcr_bench.render.charts import Chart
+from supcr_bench.render.machine import environment_facts, origin_facts
 from supcr_bench.render.section_sentences import (
     agreement_sentences,
     axis_sentences,
@@ -17,42 +18,13 @@ from supcr_bench.render.section_sentences import (
     memory_sentences,
     time_sentences,
 )
-from supcr_bench.values.table import Facets
+from supcr_bench.store.run import Run
+from supcr_bench.values.table import Table
 from supcr_bench.values.units import format_clock, format_duration_s, format_limit_bytes
+from supcr_bench.verification.verification import Verification
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """A chart on the page.
-
-    Attributes:
-        name: its anchor.
-        title: what is seen.
-        subtitle: what is drawn.
-        description: the same for who does not see it.
-        drawing: markup that is let through as it is.
-        facets: what it is about.
-        data: the figures behind it.
-    """
-
-    name: str
-    title: str
-    subtitle: str
-    description: str
-    drawing: str
-    facets: Facets
-    data: Grid | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
-    """What verification found of one implementation."""
-
-    implementation: str
-    verdict: str
-    findings: tuple[tuple[str, str], ...] = ()
-    diagnosis: str | None = None
-    snippet: str | None = None
+DrawnChart = tuple[Chart, Table | None]
+"""A chart, and the table of the figures that it is drawn from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +36,7 @@ class Section:
         title: its heading.
         short: its name in the bar.
         sentences: what it finds.
-        charts, heats, verified, grids, facts: what it holds, in this order.
+        charts, verifications, tables, facts: what it holds, in this order.
         more: tables of all cases, closed at first, where charts show the main ones.
     """
 
@@ -72,18 +44,16 @@ class Section:
     title: str
     short: str
     sentences: Sequence[str] = ()
-    charts: Sequence[Figure] = ()
-    heats: Sequence[HeatMap] = ()
-    verified: Sequence[Verified] = ()
-    grids: Sequence[Grid] = ()
+    charts: Sequence[DrawnChart] = ()
+    verifications: Sequence[Verification] = ()
+    tables: Sequence[Table] = ()
     facts: Sequence[tuple[str, str]] = ()
-    more: Sequence[Grid] = ()
+    more: Sequence[Table] = ()
 
     @property
     def empty(self) -> bool:
         """Whether it has nothing to show."""
-        held = (self.charts, self.heats, self.verified, self.grids, self.facts, self.more)
-        return not any(held)
+        return not any((self.charts, self.verifications, self.tables, self.facts, self.more))
 
 
 _SHORT: Mapping[Axis, str] = {
@@ -96,39 +66,33 @@ _SHORT: Mapping[Axis, str] = {
 
 
 def make_sections(
-    info: Mapping[str, Any],
+    run: Run,
     findings: Findings,
-    grids: Sequence[Grid],
-    charts: Mapping[str, Sequence[Figure]],
-    verified: Sequence[Verified],
-    environments: Mapping[str, Mapping[str, Any]] | None = None,
+    tables: Sequence[Table],
+    charts: Mapping[str, Sequence[DrawnChart]],
 ) -> list[Section]:
     """Every section that has something to show, in reading order.
 
     Args:
-        info: what ``run.json`` holds.
+        run: what it is a report of.
         findings: what the run says.
-        grids: its tables.
+        tables: its tables.
         charts: by the id of their section.
-        verified: what verification found.
-        environments: of every kind of machine; those of ``info`` where that is all.
     """
-    by_name = {grid.name: grid for grid in grids}
 
-    def named(*starts: str) -> list[Grid]:
-        return [g for name, g in by_name.items() if any(name.startswith(s) for s in starts)]
+    def named(*starts: str) -> list[Table]:
+        return [table for table in tables if table.name.startswith(starts)]
 
-    heat = agreement_map(findings.results)
+    heat = agreement_heat(findings.results)
     sections = [
-        Section(id="claims", title="The note's claims", short="Claims", grids=named("claims")),
+        Section(id="claims", title="The note's claims", short="Claims", tables=named("claims")),
         Section(
             id="agreement",
             title="Agreement",
             short="Agreement",
             sentences=agreement_sentences(findings),
-            heats=[heat] if heat else [],
-            verified=verified,
-            grids=named("agreement", "pairs"),
+            verifications=list((run.verification or {}).values()),
+            tables=[*([heat] if heat.rows else []), *named("agreement", "pairs")],
         ),
         Section(
             id="time",
@@ -136,7 +100,7 @@ def make_sections(
             short="Time",
             sentences=time_sentences(findings),
             charts=charts.get("time", ()),
-            grids=named("crossovers"),
+            tables=named("crossovers"),
             more=named("time-"),
         ),
         Section(
@@ -145,7 +109,7 @@ def make_sections(
             short="Memory",
             sentences=memory_sentences(findings),
             charts=charts.get("memory", ()),
-            grids=named("frontier", "predictions"),
+            tables=named("frontier", "predictions"),
             more=named("memory-", "cuda-memory"),
         ),
         *(
@@ -155,7 +119,7 @@ def make_sections(
                 short=_SHORT[axis],
                 sentences=axis_sentences(findings, axis),
                 charts=charts.get(axis_id(axis), ()),
-                grids=named(f"{axis_id(axis)}-"),
+                tables=named(f"{axis_id(axis)}-"),
             )
             for axis in AXES
         ),
@@ -164,21 +128,21 @@ def make_sections(
             title="Growth",
             short="Growth",
             sentences=growth_sentences(findings),
-            grids=named("growth"),
+            tables=named("growth"),
         ),
         Section(
             id="measured",
             title="How it was measured",
             short="Measured",
             sentences=measured_sentences(findings),
-            facts=_budget(info),
-            grids=named("outcomes"),
+            facts=_budget(run.info),
+            tables=named("outcomes"),
         ),
         Section(
             id="environment",
             title="Environment",
             short="Environment",
-            facts=_machines(environments or {"": info["environment"]}) + origin_facts(info),
+            facts=_machines(run.measured_on) + origin_facts(run.info),
         ),
     ]
     return [section for section in sections if not section.empty]
@@ -218,36 +182,4 @@ def _machines(environments: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, 
         (f"{key}, {name}" if several else key, value)
         for name, environment in environments.items()
         for key, value in environment_facts(environment)
-    ]
-
-
-def environment_facts(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Machine and software: name and value of what is known."""
-    return [
-        (key.removesuffix("_bytes").replace("_", " "), _plain(key, value))
-        for key, value in environment.items()
-        if value not in (None, [], "")
-    ]
-
-
-def _plain(key: str, value: Any) -> str:
-    if key.endswith("_bytes"):
-        return format_limit_bytes(value)
-    if isinstance(value, list):
-        return ", ".join(str(v.get("name", v)) if isinstance(v, dict) else str(v) for v in value)
-    return str(value)
-
-
-def origin_facts(info: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Which code measured, and when."""
-    return [
-        (name, str(value))
-        for name, value in (
-            ("supcr-bench", info.get("version")),
-            ("revision", info.get("revision")),
-            ("seed", info.get("seed")),
-            ("started", info.get("started_at")),
-            ("finished", info.get("finished_at")),
-        )
-        if value is not None
     ]

@@ -95,9 +95,9 @@ class Table:
         return tuple(column.header for column in self.columns)
 
     @property
-    def texts(self) -> list[tuple[str, ...]]:
+    def texts(self) -> tuple[tuple[str, ...], ...]:
         """The texts of every row."""
-        return [row.texts for row in self.rows]
+        return tuple(row.texts for row in self.rows)
 
     def starts_group(self, index: int) -> bool:
         """Whether a rule belongs above that row."""

@@ -6,10 +6,11 @@ from supcr_bench.analysis.compare import compare_results
 from supcr_bench.analysis.findings import Findings, find
 from supcr_bench.analysis.machines import by_machine, device_of
 from supcr_bench.analysis.recommend import Question, recommend
-from supcr_bench.render.grids import all_grids
 from supcr_bench.render.headline import headline
+from supcr_bench.render.run_tables import run_tables
 from supcr_bench.values.result import Result
 from tests.made_results import make_series
+from tests.made_runs import make_run
 
 SIZES = (16, 24, 32, 48, 64, 96, 128, 192, 256)
 
@@ -68,12 +69,12 @@ def test_samples_of_unlike_machines_are_not_paired() -> None:
 
 def test_tables_and_sentences_name_the_machine_where_there_are_several() -> None:
     findings = found_in(two_machines())
-    tables = {g.name: g for g in all_grids(findings)}
+    tables = {g.name: g for g in run_tables(findings)}
     for name in ("time-forward", "memory-forward", "growth"):
         assert "device" in tables[name].headers
-        cells = {cell for row in tables[name].rows for cell in row}
+        cells = {cell for row in tables[name].texts for cell in row}
         assert {"cpu@quick1", "cpu@slow22"} <= cells
-    said = " ".join(headline(findings))
+    said = " ".join(headline(make_run(findings.results), findings))
     assert "cpu@quick1)" in said
     assert "cpu@slow22)" in said
 

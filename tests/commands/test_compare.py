@@ -86,8 +86,8 @@ def test_costlier_counts_are_a_finding_on_another_machine_too() -> None:
     status, text = compare()
     assert status == 1
     lines = text.splitlines()
-    assert lines[2].startswith("Unlike machines: cpu a CPU, then another.")
-    assert lines[3].startswith("Software differs, and may be the cause: torch 2.6, then 2.7.")
+    assert lines[2].startswith("The machines differ (cpu a CPU, then another)")
+    assert lines[3].startswith("The software differs and may be the cause: torch 2.6, then 2.7.")
     assert "36 of them: other machine" in text
 
 

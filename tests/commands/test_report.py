@@ -91,7 +91,7 @@ def test_a_comparison_is_a_page_beside_the_reports_of_both(folder: Path) -> None
     report("one")
     text = report("two", "--against", "one")
     assert "Comparison reports/two-against-one/index.html" in text
-    assert "Nothing got worse that these runs can tell." in text
+    assert "Nothing got worse, as far as these runs can tell." in text
     page = folder / "reports" / "two-against-one" / "index.html"
     addresses = [a for a in outline(page.read_text()).addresses if not a.startswith("#")]
     assert addresses == ["../one/index.html"]

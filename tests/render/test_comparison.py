@@ -8,17 +8,13 @@ import pytest
 from rich.console import Console
 
 from supcr_bench.analysis.compare import Comparison, Difference, compare_results
-from supcr_bench.render.comparison import (
-    changes_grid,
-    comparison_grids,
-    comparison_sentences,
-    environment_sentences,
-    ratio_text,
-    time_grid,
-)
-from supcr_bench.render.terminal import print_grid
+from supcr_bench.render.cells import ratio_text
+from supcr_bench.render.comparison import comparison_sentences, environment_sentences
+from supcr_bench.render.comparison_tables import changes_table, comparison_tables, ratio_table
+from supcr_bench.render.terminal import print_table
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result
+from tests.table_marks import group_starts, toned
 
 COUNTS: dict[str, Any] = {"dispatched_ops": 10, "elements_processed": 1000, "peak_bytes": 10_000}
 
@@ -43,49 +39,49 @@ def said(comparison: Comparison) -> str:
 
 def test_a_row_has_ratio_interval_verdict_work_and_memory() -> None:
     later = run(2.0, "loopy", dispatched_ops=20, peak_bytes=15_000)
-    grid = time_grid(compare_results(run(), later), "forward")
-    assert grid.headers == ("name", "N", "ratio", "interval", "time", "work", "bytes")
-    assert grid.rows[0] == ("loopy", "8", "2.00", "2.00-2.00", "slower", "more", "x1.50")
-    assert {(0, 4), (0, 5), (0, 6)} <= grid.alarming
-    assert grid.sections == {12, 24}
-    assert grid.rows[12][:3] == ("broadcast", "8", "1.00")
+    table = ratio_table(compare_results(run(), later), "forward")
+    assert table.headers == ("name", "N", "ratio", "interval", "time", "work", "bytes")
+    assert table.texts[0] == ("loopy", "8", "2.00", "2.00-2.00", "slower", "more", "x1.50")
+    assert {(0, 4), (0, 5), (0, 6)} <= toned(table, "bad")
+    assert group_starts(table) == {12, 24}
+    assert table.texts[12][:3] == ("broadcast", "8", "1.00")
 
 
 def test_an_undecided_time_steps_back() -> None:
-    grid = time_grid(compare_results(run()[:3], run()[:3]), "forward")
-    assert grid.rows[0][2:5] == ("1.00", "-", "undecided")
-    assert (0, 4) in grid.weak
+    table = ratio_table(compare_results(run()[:3], run()[:3]), "forward")
+    assert table.texts[0][2:5] == ("1.00", "-", "undecided")
+    assert (0, 4) in toned(table, "quiet")
 
 
 def test_counts_and_ends_that_changed_are_told_apart_from_time() -> None:
     first, second = run(), run(1.0, "loopy", dispatched_ops=20)
     second[1] = make_result("broadcast", n=8, status=Status.WRONG, reason="off")
     del second[2], first[3]
-    grid = changes_grid(compare_results(first, second))
-    assert grid.rows == (
+    table = changes_table(compare_results(first, second))
+    assert table.texts == (
         (
             "loopy forward, D=1 NaN 0%, N=8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19",
             "dispatched operations: more",
             "at N=8: 10, then 20 (x2.00)",
         ),
         ("broadcast forward, D=1 NaN 0%, N=8", "measured, then wrong", "became wrong: off"),
-        ("rowsort forward, D=1 NaN 0%, N=8", "measured, then not there", "-"),
-        ("loopy forward, D=1 NaN 0%, N=9", "not there, then measured", "-"),
+        ("rowsort forward, D=1 NaN 0%, N=8", "measured, then absent", "-"),
+        ("loopy forward, D=1 NaN 0%, N=9", "absent, then measured", "-"),
     )
-    assert grid.alarming == {(0, 1), (1, 1)}
+    assert toned(table, "bad") == {(0, 1), (1, 1)}
 
 
 def test_a_change_for_the_better_beside_a_finding_does_not_alarm() -> None:
     later = run(1.0, "loopy", dispatched_ops=5, elements_processed=900, peak_bytes=20_000)[:1]
     later = [replace(later[0], status=Status.WRONG, reason="off")]
-    grid = changes_grid(compare_results(run()[:1], later))
-    assert [row[1] for row in grid.rows] == [
+    table = changes_table(compare_results(run()[:1], later))
+    assert [row[1] for row in table.texts] == [
         "measured, then wrong",
         "elements processed: less",
         "dispatched operations: less",
         "peak memory: more",
     ]
-    assert grid.alarming == {(0, 1), (3, 1)}
+    assert toned(table, "bad") == {(0, 1), (3, 1)}
 
 
 def test_tables_fit_eighty_columns() -> None:
@@ -93,24 +89,24 @@ def test_tables_fit_eighty_columns() -> None:
     apart = {"labels": "tied", "dims": 2, "nan_density": 0.25}
     first += [make_result("loopy", n=4096, times=[1.0] * 8, case=apart)]
     second += [make_result("loopy", n=4096, times=[0.9] * 8, case=apart)]
-    for grid in comparison_grids(compare_results(first, second)):
+    for table in comparison_tables(compare_results(first, second)):
         console = Console(file=io.StringIO(), width=80, color_system=None)
-        print_grid(console, grid)
+        print_table(console, table)
         assert isinstance(console.file, io.StringIO)
         assert max(len(line.rstrip()) for line in console.file.getvalue().splitlines()) <= 80
-        if grid.name != "compare-changes":
-            assert all(cell in console.file.getvalue() for row in grid.rows for cell in row)
+        if table.name != "compare-changes":
+            assert all(cell in console.file.getvalue() for row in table.texts for cell in row)
 
 
 def test_two_equal_runs_say_that_nothing_got_worse() -> None:
     comparison = compare_results(run(), run())
-    assert [g.name for g in comparison_grids(comparison)] == ["compare-forward"]
+    assert [g.name for g in comparison_tables(comparison)] == ["compare-forward"]
     text = said(comparison)
     assert text.startswith("36 results in both runs.\n")
     assert "Work is the same in 36 of 36 cases, memory is the same in 36 of 36 cases." in text
     assert "Time: 36 same." in text
     assert "loopy x1.00, broadcast x1.00, rowsort x1.00" in text
-    assert text.endswith("Nothing got worse that these runs can tell.")
+    assert text.endswith("Nothing got worse, as far as these runs can tell.")
 
 
 def test_an_implementation_that_became_slower_is_named() -> None:
@@ -123,8 +119,8 @@ def test_a_slower_case_that_chance_explains_is_no_finding() -> None:
     later = run()
     later[0] = make_result("loopy", n=8, times=[3.0] * 8, **COUNTS)
     text = said(compare_results(run(), later))
-    assert "loopy is slower in 1 of 12 cases, which drift may do: no finding." in text
-    assert text.endswith("Nothing got worse that these runs can tell.")
+    assert "loopy is slower in 1 of 12 cases, which drift alone can explain." in text
+    assert text.endswith("Nothing got worse, as far as these runs can tell.")
 
 
 def test_what_only_one_run_has_is_counted_and_undecided_times_say_why() -> None:
@@ -137,13 +133,13 @@ def test_what_only_one_run_has_is_counted_and_undecided_times_say_why() -> None:
 def test_costs_that_rose_are_counted_as_findings() -> None:
     text = said(compare_results(run(), run(1.0, "rowsort", elements_processed=1001)))
     assert "Work is the same in 24 of 36 cases" in text
-    assert "12 results got worse beside time." in text
+    assert "12 results got worse in work, memory or outcome." in text
 
 
 def test_nothing_compared_is_said() -> None:
     skipped = [make_result(status=Status.SKIPPED)]
     text = said(compare_results(skipped, skipped))
-    assert text == "1 results in both runs.\nNo figure could be held against another."
+    assert text == "1 result in both runs.\nThe runs share no figure that could be compared."
 
 
 def test_what_differs_in_machine_and_software_is_said_first() -> None:
@@ -155,9 +151,9 @@ def test_what_differs_in_machine_and_software_is_said_first() -> None:
             Difference("torch", "2.6", "2.7"),
         ]
     ) == [
-        "Unlike machines: cpu one, then other; accelerators none, then a card. "
-        "Times are shown, and decide nothing.",
-        "Software differs, and may be the cause: torch 2.6, then 2.7.",
+        "The machines differ (cpu one, then other; accelerators none, then a card): times are "
+        "shown, but not judged.",
+        "The software differs and may be the cause: torch 2.6, then 2.7.",
     ]
     assert environment_sentences([]) == []
 

@@ -5,12 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 from supcr_bench.analysis.compare import compare_results, environment_differences
-from supcr_bench.render.comparison_page import Side, figures_grid, render_comparison, runs_grid
+from supcr_bench.render.comparison_page import render_comparison
+from supcr_bench.render.comparison_tables import figures_table, runs_table
+from supcr_bench.store.run import Run
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result, make_series
+from tests.made_runs import ENVIRONMENT, make_run
 from tests.outline import outline
+from tests.table_marks import toned
 
-ENVIRONMENT: dict[str, Any] = {"cpu": "a <CPU>", "torch": "2.6", "memory_bytes": 2**34}
 HOSTILE = "<script>alert(1)</script>"
 
 
@@ -18,27 +21,19 @@ def results(name: str = "rowsort", seconds: float = 1e-3) -> list[Result]:
     return make_series(name, [8, 16, 32], lambda n: seconds * n, pass_="training")
 
 
-def side(own: Sequence[Result], run_id: str = "one", report: str | None = None, **env: Any) -> Side:
-    info = {
-        "suite": {"name": "quick"},
-        "started_at": "2026-01-01T00:00:00+00:00",
-        "version": "1.0",
-        "seed": 0,
-        "environment": ENVIRONMENT | env,
-    }
-    return Side(id=run_id, info=info, results=own, report=report)
+def side(own: Sequence[Result], run_id: str = "one", **env: Any) -> Run:
+    return make_run(own, run_id, environment=ENVIRONMENT | env)
 
 
-def page(first: Side, second: Side) -> str:
-    differences = environment_differences(first.info["environment"], second.info["environment"])
-    return render_comparison(
-        first, second, compare_results(first.results, second.results, differences)
-    )
+def page(first: Run, second: Run, reports: Sequence[str | None] = (None, None)) -> str:
+    differences = environment_differences(first.environment, second.environment)
+    comparison = compare_results(first.results, second.results, differences)
+    return render_comparison(first, second, comparison, reports)
 
 
 def test_the_verdict_is_read_first_and_said_once() -> None:
     text = page(side(results()), side(results(), "two"))
-    verdict = "Nothing got worse that these runs can tell."
+    verdict = "Nothing got worse, as far as these runs can tell."
     assert text.count(verdict) == 1
     assert text.index(verdict) < text.index("3 results in both runs.") < text.index("The two runs")
 
@@ -46,48 +41,48 @@ def test_the_verdict_is_read_first_and_said_once() -> None:
 def test_what_got_worse_is_the_verdict() -> None:
     broken = [replace(r, status=Status.WRONG, reason="off") for r in results()]
     text = page(side(results()), side(broken, "two"))
-    assert "<p>3 results got worse beside time.</p>" in text
+    assert "<p>3 results got worse in work, memory or outcome.</p>" in text
     assert "became wrong: off" in text
 
 
 def test_both_runs_are_named_and_linked_where_they_have_a_report() -> None:
-    text = page(side(results(), report="../one/index.html"), side(results(), "two"))
+    text = page(side(results()), side(results(), "two"), ("../one/index.html", None))
     assert 'First: <a href="../one/index.html">one</a>, suite quick' in text
     assert "Second: two, suite quick" in text
 
 
 def test_what_is_the_same_in_both_environments_steps_back() -> None:
-    grid = runs_grid(side(results()), side(results(), "two", torch="2.7", driver="1"))
-    names = [row[0] for row in grid.rows]
-    assert grid.rows[names.index("torch")] == ("torch", "2.6", "2.7")
-    assert grid.rows[names.index("driver")] == ("driver", "-", "1")
-    assert grid.rows[names.index("memory")][1:] == ("16 GiB", "16 GiB")
-    assert (names.index("cpu"), 1) in grid.weak
-    assert not {(names.index(n), 1) for n in ("run", "torch", "driver")} & grid.weak
+    table = runs_table(side(results()), side(results(), "two", torch="2.7", driver="1"))
+    names = [row[0] for row in table.texts]
+    assert table.texts[names.index("torch")] == ("torch", "2.6", "2.7")
+    assert table.texts[names.index("driver")] == ("driver", "-", "1")
+    assert table.texts[names.index("memory")][1:] == ("16 GiB", "16 GiB")
+    assert (names.index("cpu"), 1) in toned(table, "quiet")
+    assert not {(names.index(n), 1) for n in ("run", "torch", "driver")} & toned(table, "quiet")
 
 
 def test_every_case_has_its_figures_of_both_runs_side_by_side() -> None:
     first, second = results(), results(seconds=2e-3)[1:]
     second.append(make_result("rowsort", n=64, pass_="training", status=Status.SKIPPED))
     comparison = compare_results(first, second)
-    grid = figures_grid(side(first), side(second, "two"), comparison, "training")
-    assert [row[3:5] for row in grid.rows] == [
+    table = figures_table(side(first), side(second, "two"), comparison, "training")
+    assert [row[3:5] for row in table.texts] == [
         ("8", "8.00 ms ±0%"),
         ("16", "16.0 ms ±0%"),
         ("32", "32.0 ms ±0%"),
-        ("64", "not there"),
+        ("64", "absent"),
     ]
-    assert [row[5] for row in grid.rows] == ["not there", "32.0 ms ±0%", "64.0 ms ±0%", "skipped"]
-    assert grid.rows[1][6:] == ("undecided", "2.05 kB", "2.05 kB")
-    assert not figures_grid(side(first), side(second), comparison, "forward").rows
+    assert [row[5] for row in table.texts] == ["absent", "32.0 ms ±0%", "64.0 ms ±0%", "skipped"]
+    assert table.texts[1][6:] == ("undecided", "2.05 kB", "2.05 kB")
+    assert not figures_table(side(first), side(second), comparison, "forward").texts
 
 
 def test_names_with_markup_in_them_show_as_text() -> None:
     own = [*results(HOSTILE), make_result(HOSTILE, n=64, status=Status.FAILED, reason=HOSTILE)]
-    text = page(side(own, HOSTILE, report=f"{HOSTILE}"), side(own, HOSTILE))
+    text = page(side(own, HOSTILE), side(own, HOSTILE), (HOSTILE, None))
     assert HOSTILE not in text
     assert outline(text).tags.count("script") == 2  # the page's own: facets, and what it does
-    assert "a &lt;CPU&gt;" in text
+    assert "a &lt;processor&gt;" in text
 
 
 def test_landmarks_headings_and_ids_are_in_order() -> None:

@@ -10,6 +10,7 @@ from supcr_bench.analysis.findings import find
 from supcr_bench.render.markdown import comparison_markdown, escape, run_markdown
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result, make_series
+from tests.made_runs import make_run
 from tests.made_verifications import OFF, make_verification
 
 INFO: dict[str, Any] = {"id": "20260101T000000Z-made_up", "suite": {"name": "made_up"}}
@@ -21,8 +22,8 @@ def usual(name: str = "rowsort") -> list[Result]:
 
 
 def summary(results: list[Result], *verifications: Any) -> str:
-    findings = find(results, {}, "torchcell")
-    return run_markdown(INFO, findings, verifications, "a CPU, 2 CPUs")
+    run = make_run(results, INFO["id"], verifications, suite=INFO["suite"])
+    return run_markdown(run, find(results, {}, "torchcell"))
 
 
 def test_the_first_screen_is_there_sentences_claims_recommendations_environment() -> None:
@@ -36,7 +37,10 @@ def test_the_first_screen_is_there_sentences_claims_recommendations_environment(
     assert "| rowsort takes less memory than broadcast. | " in text
     assert "### What to use in training\n\n| N | D=1, 0% NaN |\n| --- | --- |\n" in text
     assert "\n| 8 | broadcast |\n| 16 | rowsort |\n| 32 | rowsort |\n" in text
-    assert text.endswith("\n\nRun 20260101T000000Z-made\\_up. a CPU, 2 CPUs.\n")
+    assert text.endswith(
+        "\n\nRun 20260101T000000Z-made\\_up. a &lt;processor&gt;, 2 CPUs, 2 "
+        "threads, 16 GiB, torch 2.6, Python 3.12, Linux.\n"
+    )
 
 
 def test_who_is_wrong_stands_beside_what_to_use() -> None:
@@ -74,13 +78,13 @@ def test_a_comparison_says_its_verdict_and_what_changed() -> None:
     ]
     first = [replace(r, elements_processed=1) for r in usual()]
     text = comparison_markdown("one_run", "two", compare_results(first, later))
-    assert text.startswith("## supcr-bench: two against one\\_run\n\n**6 results got worse beside")
+    assert text.startswith("## supcr-bench: two against one\\_run\n\n**6 results got worse in work")
     assert "\n- 6 results in both runs.\n" in text
-    assert "### What changed beside time\n\n| what | change | how |\n| --- | --- | --- |\n" in text
+    assert "### What changed apart from time\n\n| what | change | how |\n" in text
     assert "| elements processed: more | at N=8: 1, then 2 (x2.00) |\n" in text
     same = comparison_markdown("one", "two", compare_results(first, first))
     assert "What changed" not in same
-    assert same.count("Nothing got worse that these runs can tell.") == 1
+    assert same.count("Nothing got worse, as far as these runs can tell.") == 1
 
 
 def test_the_same_run_makes_the_same_text() -> None:

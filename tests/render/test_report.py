@@ -1,51 +1,35 @@
 """The page of a run: what it says, and that it keeps to itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from supcr_bench.analysis.findings import find
-from supcr_bench.render.grids import all_grids
-from supcr_bench.render.headline import headline
+from supcr_bench.render.charts import Chart
 from supcr_bench.render.report import render_report
-from supcr_bench.render.sections import Figure, Verified
+from supcr_bench.render.run_tables import run_tables
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.result import Result, Status
+from supcr_bench.verification.verification import Verification
 from tests.made_results import make_result, make_series
+from tests.made_runs import ENVIRONMENT, make_run
+from tests.made_verifications import DIAGNOSIS, OFF, make_verification
 from tests.outline import outline
 
-INFO: dict[str, Any] = {
-    "id": "20260101T000000Z-<i>x</i>",
-    "started_at": "2026-01-01T00:00:00+00:00",
-    "version": "1.0",
-    "command": "supcr-bench run",
-    "suite": {"name": "quick", "purpose": "To <see>."},
-    "environment": {"cpu": "a <processor>", "memory_bytes": 2**34, "devices": ["cpu"]},
-    "budget": {"time_limit_s": 10.0, "memory_limit_bytes": 2**32, "precision": 0.02},
-}
 HOSTILE = "<script>alert(1)</script>"
 
 
 def page(
     results: Sequence[Result],
-    charts: Mapping[str, Sequence[Figure]] | None = None,
-    verified: Sequence[Verified] = (),
-    environments: Mapping[str, Mapping[str, Any]] | None = None,
+    charts: Sequence[Chart] = (),
+    verifications: Sequence[Verification] = (),
+    **info: Any,
 ) -> str:
+    run = make_run(results, "20260101T000000Z-<i>x</i>", verifications, **info)
     findings = find(results, {"rowsort": {"time": "N^2 log N", "memory": "N^2"}}, "torchcell")
-    return render_report(
-        INFO,
-        findings,
-        environments=environments,
-        grids=all_grids(findings),
-        sentences=headline(findings, [v.verdict for v in verified]),
-        charts=charts or {},
-        verified=verified,
-        environment_line="a machine",
-        data_address="data:application/gzip;base64,AAAA",
-    )
+    return render_report(run, findings, run_tables(findings), charts)
 
 
 def usual() -> list[Result]:
@@ -62,7 +46,7 @@ def usual() -> list[Result]:
 def test_names_and_errors_with_markup_in_them_show_as_text() -> None:
     results = make_series(HOSTILE, [8, 16], lambda n: n * 1e-6)
     results.append(make_result(HOSTILE, n=32, status=Status.FAILED, reason=HOSTILE))
-    text = page(results, verified=[Verified(implementation=HOSTILE, verdict=HOSTILE)])
+    text = page(results, verifications=[make_verification(HOSTILE, replace(OFF, finding=HOSTILE))])
     # The page's own: its facets as data, and what it does.
     assert outline(text).tags.count("script") == 2
     assert HOSTILE not in text
@@ -92,7 +76,9 @@ def test_landmarks_headings_and_ids_are_in_order() -> None:
 def test_a_page_of_several_machines_keeps_them_apart_by_name() -> None:
     results = [replace(r, machine="quick1") for r in usual()]
     results += [replace(r, machine="slow22", case=replace(r.case, dims=2)) for r in usual()]
-    environments = {name: {"cpu": f"a processor, {name}"} for name in ("quick1", "slow22")}
+    environments = {
+        name: ENVIRONMENT | {"cpu": f"a processor, {name}"} for name in ("quick1", "slow22")
+    }
     text = page(results, environments=environments)
     found = outline(text)
     assert len(set(found.ids)) == len(found.ids)
@@ -102,8 +88,9 @@ def test_a_page_of_several_machines_keeps_them_apart_by_name() -> None:
         assert f"a processor, {name}" in text
         assert f"cpu, {name}" in text
     alone = [r for r in results if r.machine == "quick1"]
-    one = page(alone, environments={"quick1": INFO["environment"]})
-    assert one == page([replace(r, machine=None) for r in alone])
+    one = page(alone, environments={"quick1": ENVIRONMENT})
+    other = page([replace(r, machine=None) for r in alone])
+    assert one.split("run-data")[0] == other.split("run-data")[0]
 
 
 def test_the_first_screen_answers() -> None:
@@ -112,7 +99,7 @@ def test_the_first_screen_answers() -> None:
     assert "broadcast and rowsort agree with the definition (torchcell) in all 24 answers" in first
     assert "What to use in training" in first
     assert "rowsort takes less memory than broadcast." in first
-    assert "a machine" in first
+    assert "a &lt;processor&gt;, 2 CPUs" in first
 
 
 def test_the_same_run_makes_the_same_page() -> None:
@@ -130,46 +117,39 @@ def test_a_single_cell_and_a_single_implementation_have_a_page() -> None:
     single = page(make_series("mine", [8], lambda n: 1e-3))
     assert "mine agrees with the definition" in single
     alone = page(make_series("mine", [8, 16, 32], lambda n: 1e-6 * n))
-    assert "No two implementations that are right were timed together" in alone
+    assert "No two right implementations were timed together" in alone
 
 
 def test_verification_shows_its_findings_its_diagnosis_and_its_snippet() -> None:
-    text = page(
-        usual(),
-        verified=[
-            Verified(
-                implementation="rowsort",
-                verdict="rowsort is not right.",
-                findings=(("permutation", "the loss changes by 0.1"),),
-                diagnosis="The inequality is reversed.",
-                snippet="print(1 < 2)",
-            )
-        ],
-    )
+    text = page(usual(), verifications=[make_verification("rowsort", OFF, diagnosis=DIAGNOSIS)])
     for words in (
-        "the loss changes by 0.1",
-        "The inequality is reversed.",
+        "rowsort is not right by the definition (torchcell): 1 of 3 checks fail.",
+        "<dt>ties</dt><dd>the loss is off (N=4)</dd>",
+        "Most likely: the wrong sign.",
         "print(1 &lt; 2)",
     ):
         assert words in text
 
 
 def test_a_chart_stands_in_its_section_with_its_figures_behind_it() -> None:
-    chart = Figure(
+    chart = Chart(
         name="time-1",
         title="rowsort overtakes <broadcast>",
         subtitle="Time per call.",
+        section="time",
+        filters={"pass": "training"},
+        svg="<svg><title>x</title></svg>",
         description="Two lines.",
-        drawing=Markup("<svg><title>x</title></svg>"),
-        facets={"pass": "training"},
-        data=None,
+        standalone_svg="",
+        figure=Figure(),
     )
-    text = page(usual(), charts={"time": [chart]})
+    text = page(usual(), charts=[chart])
     section = text[text.index('id="time"') : text.index('id="memory"')]
     assert "<figcaption" in section
     assert "rowsort overtakes &lt;broadcast&gt;" in section
     assert "Two lines." in section
     assert "<svg><title>" in section
+    assert "Figures of this chart" in section
 
 
 def test_one_that_is_wrong_anywhere_is_not_what_to_use_anywhere() -> None:

@@ -8,11 +8,12 @@ from rich.console import Console
 
 from supcr_bench.analysis.findings import Findings, find
 from supcr_bench.render.csv_tables import csv_tables
-from supcr_bench.render.grid import Grid
-from supcr_bench.render.grids import all_grids
-from supcr_bench.render.terminal import print_grid
+from supcr_bench.render.run_tables import run_tables
+from supcr_bench.render.terminal import print_table
 from supcr_bench.values.result import Result, Status
+from supcr_bench.values.table import Table
 from tests.made_results import make_result, make_series
+from tests.table_marks import group_starts, toned
 
 CLAIMS = {"rowsort": {"time": "N^2 log N", "memory": "N^2"}}
 RESULTS = [
@@ -35,36 +36,36 @@ def findings(results: list[Result] = RESULTS) -> Findings:
     return find(results, CLAIMS, "torchcell")
 
 
-def grids(results: list[Result] = RESULTS) -> dict[str, Grid]:
-    return {grid.name: grid for grid in all_grids(findings(results))}
+def tables(results: list[Result] = RESULTS) -> dict[str, Table]:
+    return {table.name: table for table in run_tables(findings(results))}
 
 
-def shown(grid: Grid, width: int = 80) -> str:
+def shown(table: Table, width: int = 80) -> str:
     console = Console(file=io.StringIO(), width=width, color_system=None)
-    print_grid(console, grid)
+    print_table(console, table)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 
 def test_time_table_has_a_row_per_case_and_a_column_per_implementation() -> None:
-    grid = grids()["time-training"]
-    assert grid.headers == ("D", "NaN", "N", "rowsort", "broadcast", "loopy")
-    assert grid.rows[0] == ("1", "0%", "32", "32.8 ms ±0%", "2.05 ms ±0%", "200 ms (n=3) wrong")
-    assert grid.rows[2] == ("1", "0%", "128", "2.10 s ±0%", "out of memory", "-")
+    table = tables()["time-training"]
+    assert table.headers == ("D", "NaN", "N", "rowsort", "broadcast", "loopy")
+    assert table.texts[0] == ("1", "0%", "32", "32.8 ms ±0%", "2.05 ms ±0%", "200 ms (n=3) wrong")
+    assert table.texts[2] == ("1", "0%", "128", "2.10 s ±0%", "out of memory", "-")
 
 
 def test_the_time_table_leaves_out_what_was_not_to_be_timed_and_the_others_do_not() -> None:
     counted = make_result("rowsort", n=16, pass_="training", peak_bytes=4096)
-    found = grids([*RESULTS, counted])
-    assert [row[2] for row in found["time-training"].rows] == ["32", "64", "128"]
-    assert [row[2] for row in found["memory-training"].rows] == ["16", "32", "64", "128"]
+    found = tables([*RESULTS, counted])
+    assert [row[2] for row in found["time-training"].texts] == ["32", "64", "128"]
+    assert [row[2] for row in found["memory-training"].texts] == ["16", "32", "64", "128"]
 
 
 def test_the_fastest_that_is_right_stands_out_and_missing_figures_step_back() -> None:
-    grid = grids()["time-training"]
-    assert (0, 4) in grid.strong
-    assert (2, 3) in grid.strong
-    assert {(2, 4), (2, 5), (1, 5)} <= grid.weak
+    table = tables()["time-training"]
+    assert (0, 4) in toned(table, "good")
+    assert (2, 3) in toned(table, "good")
+    assert {(2, 4), (2, 5), (1, 5)} <= toned(table, "quiet")
 
 
 def test_growth_puts_the_claim_beside_the_measurement() -> None:
@@ -75,45 +76,45 @@ def test_growth_puts_the_claim_beside_the_measurement() -> None:
         elements_processed=1000,
         dispatched_ops=10,
     )
-    found = grids([replace(r, elements_processed=r.case.batch_size**3) for r in results])
+    found = tables([replace(r, elements_processed=r.case.batch_size**3) for r in results])
     assert found["growth"].headers[4:] == (
         "time",
-        "elements processed",
-        "dispatched operations",
-        "peak memory",
+        "elements\nprocessed",
+        "dispatched\noperations",
+        "peak\nmemory",
         "claimed",
     )
-    assert found["growth"].rows == (
+    assert found["growth"].texts == (
         ("rowsort", "forward", "1", "0%", "?", "N^3", "constant", "N^2", "N^2 log N"),
     )
-    reasons = {r[0]: r for r in found["growth-reasons"].rows}
+    reasons = {r[0]: r for r in found["growth-reasons"].texts}
     assert reasons["elements processed"][5:8] == ("16-64", "N^3", "3.00 [3.00, 3.00]")
     assert "N^2 log N misses by" in reasons["elements processed"][-1]
 
 
 def test_growth_that_cannot_be_told_is_a_question_mark() -> None:
-    row = next(r for r in grids()["growth"].rows if r[0] == "rowsort")
+    row = next(r for r in tables()["growth"].texts if r[0] == "rowsort")
     assert row[4:] == ("?", "-", "-", "?", "-")
 
 
 def test_agreement_counts_cases_and_keeps_the_worst() -> None:
-    rows = {r[0]: r for r in grids()["agreement"].rows}
+    rows = {r[0]: r for r in tables()["agreement"].texts}
     assert rows["rowsort"][2:] == ("3 of 3", "1.0e-07", "0.5", "2.0e-07", "0.25")
     assert rows["loopy"][2] == "0 of 1"
 
 
 def test_every_outcome_that_is_not_plain_has_its_reason() -> None:
-    outcomes = {(r[1], r[2]) for r in grids()["outcomes"].rows}
+    outcomes = {(r[1], r[2]) for r in tables()["outcomes"].texts}
     assert outcomes == {("out of memory", "an allocation failed"), ("wrong", "off")}
 
 
 def test_tables_fit_eighty_columns_and_show_markup_as_text() -> None:
-    for grid in (g for g in grids().values() if not g.detail):
-        assert max(len(line.rstrip()) for line in shown(grid).splitlines()) <= 80
+    for table in (g for g in tables().values() if not g.detail):
+        assert max(len(line.rstrip()) for line in shown(table).splitlines()) <= 80
     hostile = make_result("[bold]x[/bold]", status=Status.FAILED, reason="[red]no[/red]")
-    grid = grids([hostile])["outcomes"]
-    assert "[bold]x[/bold]" in shown(grid)
-    assert "[red]no[/red]" in shown(grid)
+    table = tables([hostile])["outcomes"]
+    assert "[bold]x[/bold]" in shown(table)
+    assert "[red]no[/red]" in shown(table)
 
 
 def test_sizes_that_ended_alike_share_a_row() -> None:
@@ -121,8 +122,8 @@ def test_sizes_that_ended_alike_share_a_row() -> None:
         make_result("loopy", n=n, status=Status.SKIPPED, reason=f"too slow at {n}")
         for n in (256, 128)
     ]
-    grid = grids(skipped)["outcomes"]
-    assert grid.rows == (
+    table = tables(skipped)["outcomes"]
+    assert table.texts == (
         ("loopy forward, D=1 NaN 0%, N=128, 256", "skipped", "from N=128 on: too slow at 128"),
     )
 
@@ -130,9 +131,9 @@ def test_sizes_that_ended_alike_share_a_row() -> None:
 def test_varied_axes_become_columns_and_sections() -> None:
     results = make_series("rowsort", [8, 16], lambda n: n * 1e-6)
     results += make_series("rowsort", [8, 16], lambda n: n * 1e-6, case={"labels": "tied"})
-    grid = grids(results)["time-forward"]
-    assert grid.headers == ("D", "NaN", "labels", "N", "rowsort")
-    assert grid.sections == {2}
+    table = tables(results)["time-forward"]
+    assert table.headers == ("D", "NaN", "labels", "N", "rowsort")
+    assert group_starts(table) == {2}
 
 
 def test_where_two_axes_more_vary_what_is_the_same_everywhere_makes_room() -> None:
@@ -141,9 +142,9 @@ def test_where_two_axes_more_vary_what_is_the_same_everywhere_makes_room() -> No
         for dtype in ("float32", "float64")
         for temperature in (0.1, 1.0)
     ]
-    grid = grids(results)["time-forward"]
-    assert grid.headers == ("dtype", "tau", "N", "rowsort")
-    assert grid.sections == frozenset()  # series of one row each are no sections
+    table = tables(results)["time-forward"]
+    assert table.headers == ("dtype", "tau", "N", "rowsort")
+    assert group_starts(table) == set()  # series of one row each are no sections
 
 
 def test_csv_tables_hold_plain_figures() -> None:
@@ -160,12 +161,12 @@ def test_csv_tables_hold_plain_figures() -> None:
 
 def test_nothing_measured_gives_only_the_outcomes() -> None:
     failed = make_result("mine", status=Status.FAILED, reason="no")
-    assert list(grids([failed])) == ["time-forward", "memory-forward", "outcomes"]
+    assert list(tables([failed])) == ["time-forward", "memory-forward", "outcomes"]
 
 
 def test_a_table_that_nobody_would_read_to_its_end_is_cut_and_says_so() -> None:
     results = make_series("rowsort", list(range(2, 402)), lambda n: n * 1e-6)
-    text = shown(grids(results)["time-forward"])
+    text = shown(tables(results)["time-forward"])
     assert "the first 150 of 400 rows" in " ".join(text.split())
     assert len(text.splitlines()) < 160
 
@@ -174,8 +175,8 @@ def test_a_table_that_is_wider_than_the_terminal_loses_no_digit() -> None:
     name = "/a/long/path/to/some/file/of/losses.py:Loss"
     results = make_series(name, [16, 24, 32, 48, 64], lambda n: n * 1e-6)
     console = Console(file=io.StringIO(), width=40, color_system=None)
-    print_grid(console, grids(results)["frontier"])
+    print_table(console, tables(results)["frontier"])
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
     assert name in text
-    assert all(cell in text for row in grids(results)["frontier"].rows for cell in row)
+    assert all(cell in text for row in tables(results)["frontier"].texts for cell in row)

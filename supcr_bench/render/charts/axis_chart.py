@@ -8,12 +8,11 @@ from matplotlib.ticker import MaxNLocator
 
 from supcr_bench.analysis.axis_effect import AxisEffectRow, axis_effect_rows
 from supcr_bench.analysis.summary import implementations_of
-from supcr_bench.render.axis_grids import value_text
-from supcr_bench.render.cells import listed, series_text
+from supcr_bench.render.axis_tables import value_text
+from supcr_bench.render.cells import facets_of, listed, series_text
 from supcr_bench.render.charts.chart import Chart, Section
 from supcr_bench.render.charts.drawing import Drawing
 from supcr_bench.render.charts.scaling_chart import log_ticks
-from supcr_bench.render.grid import facets_of
 from supcr_bench.values.case import PASSES, Case, Pass
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_bytes, format_duration_s

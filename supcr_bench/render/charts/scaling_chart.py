@@ -14,7 +14,7 @@ from supcr_bench.analysis.growth import Growth, time_bounds
 from supcr_bench.analysis.growth_verdict import GrowthVerdict
 from supcr_bench.analysis.summary import CostRow, cost_row, implementations_of
 from supcr_bench.analysis.timed_growth import FEWEST_SIZES
-from supcr_bench.render.cells import series_text
+from supcr_bench.render.cells import facets_of, series_text
 from supcr_bench.render.charts.chart import Chart
 from supcr_bench.render.charts.drawing import ARROW, Drawing, marker_entry
 from supcr_bench.render.charts.scaling_words import description, title
@@ -25,7 +25,6 @@ from supcr_bench.render.charts.wording import (
     tick_text,
     time_words,
 )
-from supcr_bench.render.grid import facets_of
 from supcr_bench.render.palette import INK, QUIET
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_bytes, format_duration_s, format_limit_bytes

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from supcr_bench.analysis.axis_effect import AXES, Axis, AxisEffectRow, axis_effect_rows
-from supcr_bench.render.grid import Grid, facets_of, varied_columns
+from supcr_bench.render.cells import case_columns, facets_of
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.result import Result, Status
+from supcr_bench.values.table import Cell, Table, numbers, row, words
 from supcr_bench.values.units import MISSING, format_bytes, format_duration_s
 
 AXIS_NAMES: Mapping[Axis, str] = {
@@ -15,14 +16,6 @@ AXIS_NAMES: Mapping[Axis, str] = {
     "dtype": "precision",
     "ranks": "ranks",
 }
-_COLUMNS: Mapping[Axis, str] = {
-    "nan_density": "NaN",
-    "dims": "D",
-    "temperature": "tau",
-    "dtype": "dtype",
-    "ranks": "ranks",
-}
-"""Each axis as a column of a table whose rows it tells apart; here it is no row's own."""
 
 
 def axis_id(axis: Axis) -> str:
@@ -96,7 +89,7 @@ _FIGURES: Mapping[str, tuple[str, Callable[[AxisEffectRow], str]]] = {
 }
 
 
-def axis_grid(rows: Sequence[AxisEffectRow], axis: Axis, figure: str) -> Grid:
+def axis_table(rows: Sequence[AxisEffectRow], axis: Axis, figure: str) -> Table:
     """One figure of one pass along one axis.
 
     Args:
@@ -107,70 +100,51 @@ def axis_grid(rows: Sequence[AxisEffectRow], axis: Axis, figure: str) -> Grid:
     pass_ = rows[0].case.pass_
     note, text = _FIGURES[figure]
     groups: dict[tuple[object, ...], dict[float | str, AxisEffectRow]] = {}
-    for row in rows:
-        groups.setdefault(row.others, {})[row.value] = row
+    for effect in rows:
+        groups.setdefault(effect.others, {})[effect.value] = effect
     # In the order of a comparison that has them all, if there is one.
-    whole_first = sorted(rows, key=lambda row: -len(groups[row.others]))
-    values = list(dict.fromkeys(row.value for row in whole_first))
-    varied = [
-        column
-        for column in varied_columns([row.case for row in rows], always=())
-        if column[0] != _COLUMNS[axis]
-    ]
-    left = 1 + len(varied) + 1
-    cells: list[tuple[str, ...]] = []
-    sections, alarming, weak = set(), set(), set()
-    name = None
-    for i, members in enumerate(groups.values()):
-        one = next(iter(members.values()))
-        if name not in (None, one.implementation):
-            sections.add(i)
-        name = one.implementation
-        for j, value in enumerate(values, start=left):
-            own = members.get(value)
-            if own is None or not own.status.has_figures:
-                weak.add((i, j))
-            elif own.status is Status.WRONG:
-                alarming.add((i, j))
-        cells.append(
-            (
-                one.implementation,
-                *(column(one.case) for _, column in varied),
-                str(one.case.batch_size),
-                *(text(members[v]) if v in members else MISSING for v in values),
-            )
-        )
-    return Grid(
+    whole_first = sorted(rows, key=lambda effect: -len(groups[effect.others]))
+    values = list(dict.fromkeys(effect.value for effect in whole_first))
+    headers, texts = case_columns([effect.case for effect in rows], always=(), without=axis)
+
+    def cell(effect: AxisEffectRow | None) -> Cell:
+        if effect is None or not effect.status.has_figures:
+            return Cell(text(effect) if effect else MISSING, "quiet")
+        return Cell(text(effect), "bad" if effect.status is Status.WRONG else "")
+
+    return Table(
         name=f"{axis_id(axis)}-{figure}-{pass_}",
         title=f"Along {AXIS_NAMES[axis]}: {figure}, {pass_}",
         note=note,
-        headers=(
-            "implementation",
-            *(header for header, _ in varied),
-            "N",
-            *(value_text(value, axis) for value in values),
+        columns=(
+            *words("implementation"),
+            *numbers(*headers, "N", *(value_text(value, axis) for value in values)),
         ),
-        rows=tuple(cells),
-        left=1,
-        sections=frozenset(sections),
-        alarming=frozenset(alarming),
-        weak=frozenset(weak),
-        facets=tuple(
-            facets_of(one.case, one.implementation, without=(axis_id(axis),))
-            for one in (next(iter(members.values())) for members in groups.values())
+        rows=tuple(
+            row(
+                one.implementation,
+                *texts(one.case),
+                str(one.case.batch_size),
+                *(cell(members.get(value)) for value in values),
+                facets=facets_of(one.case, one.implementation, without=(axis_id(axis),)),
+                group=one.implementation,
+            )
+            for members in groups.values()
+            for one in [next(iter(members.values()))]
         ),
+        keys=2 + len(headers),
     )
 
 
-def axis_grids(results: Sequence[Result]) -> list[Grid]:
+def axis_tables(results: Sequence[Result]) -> list[Table]:
     """Three tables of each pass for every axis that varies with everything else equal."""
     timed = [r for r in results if not r.untimed]
-    grids = []
+    tables = []
     for axis in AXES:
-        rows = axis_effect_rows(results, axis)
+        effects = axis_effect_rows(results, axis)
         for figure in _FIGURES:
-            known = axis_effect_rows(timed, axis) if figure == "time" else rows
+            known = axis_effect_rows(timed, axis) if figure == "time" else effects
             for pass_ in PASSES:
-                if own := [row for row in known if row.case.pass_ == pass_]:
-                    grids.append(axis_grid(own, axis, figure))  # noqa: PERF401
-    return grids
+                if own := [effect for effect in known if effect.case.pass_ == pass_]:
+                    tables.append(axis_table(own, axis, figure))  # noqa: PERF401
+    return tables

@@ -1,0 +1,93 @@
+"""What every HTML page shares: templates, style, script, tables, and filters over their rows."""
+
+from collections.abc import Iterable
+from functools import partial
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from supcr_bench.render.charts import CHART_CSS
+from supcr_bench.values.table import Facets, Table, as_html
+
+FILTERS = {
+    "pass": "pass",
+    "dims": "dimensions",
+    "nan-density": "NaN density",
+    "labels": "labels",
+    "device": "device",
+    "ranks": "ranks",
+    "implementation": "implementation",
+}
+"""What a page can be filtered by, and its label there."""
+MOST_ROWS = 200
+"""Of a table on a page: nobody reads more there, and a mail does not take more."""
+
+
+class FacetIndex:
+    """Numbers the facets that occur on a page, so that a row names its own by a number."""
+
+    def __init__(self) -> None:
+        self.values: list[Facets] = []
+        self._numbers: dict[tuple[tuple[str, str], ...], int] = {}
+
+    def add(self, found: Iterable[Facets]) -> None:
+        """Number them, before the page is drawn."""
+        for facets in found:
+            if facets:
+                self.index(facets)
+
+    def index(self, facets: Facets) -> int:
+        """The number of some facets; the next one where they are new."""
+        key = tuple(sorted(facets.items()))
+        if key not in self._numbers:
+            self._numbers[key] = len(self.values)
+            self.values.append(dict(key))
+        return self._numbers[key]
+
+    def filters(self) -> list[tuple[str, str, list[str]]]:
+        """Name, label and values of every filter that has a choice."""
+        found = []
+        for name, label in FILTERS.items():
+            values = list(dict.fromkeys(f[name] for f in self.values if name in f))
+            if len(values) > 1:
+                found.append((name, label, values))
+        return found
+
+
+def render_page(template: str, facets: FacetIndex, **values: Any) -> str:
+    """A page. Escaping is on, and an undefined name is an error.
+
+    Args:
+        template: the file name of the template.
+        facets: of the whole page.
+        values: that the template names.
+    """
+    environment = Environment(
+        loader=PackageLoader("supcr_bench.render", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(
+        **values,
+        facets=facets,
+        filters=facets.filters(),
+        table_html=partial(_table_html, facets),
+        most_rows=MOST_ROWS,
+        # The style and the script are this package's own, so they are not escaped.
+        css=Markup(_own("report.css") + CHART_CSS),  # noqa: S704
+        script=Markup(_own("report.js")),  # noqa: S704
+    )
+
+
+def _table_html(facets: FacetIndex, table: Table, *, caption: bool) -> Markup:
+    classes = table.style or "sortable"
+    html = as_html(table, facets.index, caption=caption, classes=classes, most_rows=MOST_ROWS)
+    return Markup(html)  # noqa: S704  (as_html escapes every text)
+
+
+def _own(name: str) -> str:
+    return (resources.files("supcr_bench.render") / name).read_text(encoding="utf-8")

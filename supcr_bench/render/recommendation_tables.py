@@ -1,0 +1,109 @@
+"""What to use where: tables of batch size by dimensions and NaN density."""
+
+from collections.abc import Mapping, Sequence
+
+from supcr_bench.analysis.recommend import most_alike
+from supcr_bench.analysis.summary import (
+    cost_row,
+    fastest_by_size,
+    implementations_of,
+    known_wrong,
+)
+from supcr_bench.render.cells import SHORT_STATUS, nan_text
+from supcr_bench.render.palette import variable
+from supcr_bench.values.case import PASSES, Case
+from supcr_bench.values.result import Result
+from supcr_bench.values.table import Cell, Table, numbers, row, words
+from supcr_bench.values.units import MISSING
+
+MOST_COLUMNS = 8
+
+
+def recommendation_tables(results: Sequence[Result]) -> list[Table]:
+    """One for every device and pass, training first."""
+    devices = dict.fromkeys(r.case.device for r in results)
+    names = implementations_of(results)
+    groups = [
+        [r for r in results if (r.case.device, r.case.pass_) == (device, pass_) and not r.untimed]
+        for device in devices
+        for pass_ in reversed(PASSES)
+    ]
+    return [_table(own, names, len(devices) > 1) for own in groups if own]
+
+
+def _table(results: Sequence[Result], names: Sequence[str], several: bool) -> Table:
+    alike = most_alike(results)
+    first = alike[0].case
+    wrong = known_wrong(results)
+    fastest = fastest_by_size([cost_row(r) for r in alike], wrong)
+    by_case: dict[Case, list[Result]] = {}
+    for r in alike:
+        by_case.setdefault(r.case, []).append(r)
+    columns = _columns(by_case)
+    at = {(c.batch_size, c.dims, c.nan_density): c for c in by_case}
+
+    def cell(case: Case | None) -> Cell:
+        if case is None:
+            return Cell("not measured", "quiet")
+        here = [
+            r.implementation
+            for r in by_case[case]
+            if (r.implementation, case.dtype, case.temperature) in wrong
+        ]
+        out = f" ({', '.join(here)} wrong)" if here else ""
+        if case in fastest:
+            return Cell(fastest[case] + out, "", variable(fastest[case], names))
+        ended = dict.fromkeys(SHORT_STATUS.get(r.status, MISSING) for r in by_case[case])
+        return Cell(f"none{out}" if here else f"none: {', '.join(ended)}", "bad")
+
+    where = f"{first.pass_} on {first.device}" if several else first.pass_
+    return Table(
+        name=f"map-{first.pass_}-{first.device.replace(':', '-').replace('@', '-')}",
+        title=f"What to use in {where}",
+        note=(
+            f"The fastest that is right, as measured, by batch size N; "
+            f"{first.label_kind} labels, {first.dtype}, tau={first.temperature:g}, "
+            f"d={first.embedding_size}"
+        ),
+        columns=(*numbers("N"), *words(*_headers(by_case, columns))),
+        rows=tuple(
+            row(
+                str(n),
+                *(cell(at.get((n, *column))) for column in columns),
+                facets={"device": first.device, "pass": first.pass_, "labels": first.label_kind},
+            )
+            for n in sorted({c.batch_size for c in by_case if (c.dims, c.nan_density) in columns})
+        ),
+        style="map",
+    )
+
+
+def _headers(
+    cases: Mapping[Case, object], columns: Sequence[tuple[int, float | None]]
+) -> tuple[str, ...]:
+    """What tells the columns apart; all of it where there is one."""
+    nan_texts = {(c.dims, c.nan_density): nan_text(c) for c in cases}
+    dims = len({d for d, _ in columns}) > 1
+    densities = len({x for _, x in columns}) > 1
+    both = dims is densities
+    return tuple(
+        ", ".join(
+            part
+            for part, shown in (
+                (f"D={d}", dims or both),
+                (f"{nan_texts[d, x]} NaN", densities or both),
+            )
+            if shown
+        )
+        for d, x in columns
+    )
+
+
+def _columns(cases: Mapping[Case, object]) -> list[tuple[int, float | None]]:
+    """Dimensions and densities that were measured at the most sizes, in order."""
+    counts: dict[tuple[int, float | None], int] = {}
+    for case in cases:
+        place = (case.dims, case.nan_density)
+        counts[place] = counts.get(place, 0) + 1
+    most = sorted(counts, key=lambda place: -counts[place])[:MOST_COLUMNS]
+    return sorted(most, key=lambda place: (place[0], -1.0 if place[1] is None else place[1]))

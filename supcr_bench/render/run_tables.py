@@ -1,0 +1,239 @@
+"""Every table of a run, in reading order."""
+
+from collections.abc import Callable, Sequence
+
+from supcr_bench.analysis.claims import ClaimRow, Holds
+from supcr_bench.analysis.findings import Findings
+from supcr_bench.analysis.machines import device_of
+from supcr_bench.analysis.summary import (
+    CostRow,
+    agreement_rows,
+    cost_rows,
+    fastest_by_size,
+    implementations_of,
+    known_wrong,
+    pair_rows,
+    unusual,
+)
+from supcr_bench.render.axis_tables import axis_tables
+from supcr_bench.render.cells import case_columns, facets_of, memory_text, time_text
+from supcr_bench.render.growth_tables import (
+    crossover_table,
+    frontier_table,
+    growth_reasons_table,
+    growth_table,
+    prediction_table,
+)
+from supcr_bench.values.case import PASSES, Pass
+from supcr_bench.values.result import Result
+from supcr_bench.values.table import Cell, Column, Table, Tone, numbers, prose, row, words
+from supcr_bench.values.units import MISSING, format_error
+
+VERDICT_TONES: dict[Holds, Tone] = {
+    Holds.YES: "good",
+    Holds.NO: "bad",
+    Holds.UNDECIDED: "quiet",
+}
+
+
+def agreement_table(results: Sequence[Result], definition: str) -> Table:
+    """Who agrees with the definition, and how closely."""
+    return Table(
+        name="agreement",
+        title=f"Agreement with the definition {definition}",
+        note="largest errors over all cases, and as multiples of the tolerance: up to 1 agrees",
+        columns=(
+            *words("implementation", "labels"),
+            *numbers("agrees in", "value\nerror", "x tol.", "gradient\nerror", "x tol."),
+        ),
+        rows=tuple(
+            row(
+                r.implementation,
+                r.labels,
+                Cell(f"{r.agree} of {r.cases}", "bad" if r.agree < r.cases else ""),
+                format_error(r.value_error),
+                format_error(r.value_tolerances),
+                format_error(r.gradient_error),
+                format_error(r.gradient_tolerances),
+                facets={"implementation": r.implementation, "labels": r.labels},
+            )
+            for r in agreement_rows(results)
+        ),
+        keys=2,
+    )
+
+
+def pairs_table(results: Sequence[Result]) -> Table:
+    """Every two implementations of one definition against each other."""
+    return Table(
+        name="pairs",
+        title="Agreement with each other",
+        note="largest relative difference on the same tensors",
+        columns=(*words("implementation", "and"), *numbers("cases", "value", "gradient")),
+        rows=tuple(
+            row(
+                r.one,
+                r.other,
+                str(r.cases),
+                format_error(r.value_difference),
+                format_error(r.gradient_difference),
+            )
+            for r in pair_rows(results)
+        ),
+        keys=2,
+    )
+
+
+def _cost_table(
+    results: Sequence[Result],
+    pass_: Pass,
+    heading: tuple[str, str, str],
+    text: Callable[[CostRow], str],
+    figure: Callable[[CostRow], float | None],
+    *,
+    mark_fastest: bool = False,
+) -> Table:
+    """A row per case, a column per implementation. The heading is name, title and note."""
+    names = implementations_of(results)
+    costs = cost_rows(results, pass_)
+    fastest = fastest_by_size(costs, known_wrong(results)) if mark_fastest else {}
+    cases = list(dict.fromkeys(cost.case for cost in costs))
+    by_key = {(cost.implementation, cost.case): cost for cost in costs}
+    # Series of one row each need no rules between them.
+    ruled = len(cases) > len({case.series() for case in cases})
+    headers, texts = case_columns(cases)
+
+    def cell(cost: CostRow | None) -> Cell:
+        if cost is None:
+            return Cell(MISSING, "quiet")
+        if figure(cost) is None:
+            return Cell(text(cost), "quiet")
+        return Cell(text(cost), "good" if fastest.get(cost.case) == cost.implementation else "")
+
+    name, title, note = heading
+    return Table(
+        name=f"{name}-{pass_}",
+        title=f"{title}, {pass_}",
+        note=note,
+        columns=(*numbers(*headers, "N"), *(Column(n, implementation=n) for n in names)),
+        rows=tuple(
+            row(
+                *texts(case),
+                str(case.batch_size),
+                *(cell(by_key.get((n, case))) for n in names),
+                facets=facets_of(case),
+                group=case.series() if ruled else None,
+            )
+            for case in cases
+        ),
+        keys=len(headers) + 1,
+    )
+
+
+def time_table(results: Sequence[Result], pass_: Pass) -> Table:
+    """Median time per call, of what was to be timed."""
+    note = "median and its 95 % interval; the fastest that is right stands out"
+    return _cost_table(
+        [r for r in results if not r.untimed],
+        pass_,
+        ("time", "Time per call", note),
+        time_text,
+        lambda cost: cost.time_s,
+        mark_fastest=True,
+    )
+
+
+def memory_table(results: Sequence[Result], pass_: Pass) -> Table:
+    """Peak memory per call."""
+    methods = sorted({r.memory_method for r in results if r.memory_method})
+    note = f"live tensor bytes above the inputs; by {'; '.join(methods) or 'nothing measured'}"
+    apart = [
+        r.dispatch_peak_bytes / r.peak_bytes - 1
+        for r in results
+        if r.dispatch_peak_bytes and r.peak_bytes
+    ]
+    if apart:
+        note += (
+            f"; a second counter, at dispatch, differs by {min(apart):+.1%} to {max(apart):+.1%}"
+        )
+    return _cost_table(
+        results,
+        pass_,
+        ("memory", "Peak memory", note),
+        lambda cost: memory_text(cost, cost.peak_bytes),
+        lambda cost: cost.peak_bytes,
+    )
+
+
+def cuda_table(results: Sequence[Result], pass_: Pass) -> Table:
+    """Peak memory on CUDA as dispatch on the CPU predicts it."""
+    on_cpu = [r for r in results if device_of(r.case.device) == "cpu"]
+    known = any(r.predicted_cuda_peak_bytes for r in on_cpu)
+    note = "predicted from what was dispatched on the CPU, in blocks of 512 bytes; not measured"
+    return _cost_table(
+        on_cpu if known else [],
+        pass_,
+        ("cuda-memory", "Peak memory on CUDA, predicted", note),
+        lambda cost: memory_text(cost, cost.predicted_cuda_peak_bytes),
+        lambda cost: cost.predicted_cuda_peak_bytes,
+    )
+
+
+def claims_table(rows: Sequence[ClaimRow]) -> Table:
+    """What the note claims, and what this run says of it."""
+    return Table(
+        name="claims",
+        title="The note's claims",
+        note="decided by the figures of this run alone",
+        columns=(*prose("claim"), *words("verdict"), *prose("evidence")),
+        rows=tuple(
+            row(r.claim, Cell(r.verdict, VERDICT_TONES.get(r.verdict, "")), r.evidence)
+            for r in rows
+        ),
+    )
+
+
+def outcome_table(results: Sequence[Result]) -> Table:
+    """Every result that is not a plain measurement, and why; a series shares a row."""
+    groups: dict[tuple[object, ...], list[Result]] = {}
+    for r in unusual(results):
+        key = (r.implementation, r.case.pass_, r.case.series(), r.status)
+        groups.setdefault(key, []).append(r)
+    rows = []
+    for members in groups.values():
+        first = min(members, key=lambda r: r.case.batch_size)
+        sizes = ", ".join(str(n) for n in sorted(r.case.batch_size for r in members))
+        reason = first.reason or MISSING
+        if len(members) > 1:
+            reason = f"from N={first.case.batch_size} on: {reason}"
+        what = f"{first.implementation} {first.case.pass_}, {first.case.describe_series()}"
+        facets = facets_of(first.case, first.implementation)
+        rows.append(row(f"{what}, N={sizes}", first.status.words, reason, facets=facets))
+    return Table(
+        name="outcomes",
+        title="Wrong, skipped, out of memory or failed",
+        note="each size has a row of its own in measurements.jsonl",
+        columns=(*prose("what"), *words("outcome"), *prose("why")),
+        rows=tuple(rows),
+    )
+
+
+def run_tables(findings: Findings) -> list[Table]:
+    """Every table of a run, in reading order; tables with nothing in them are left out."""
+    results = findings.results
+    passes = [p for p in PASSES if any(r.case.pass_ == p for r in results)]
+    tables = [agreement_table(results, findings.definition), pairs_table(results)]
+    tables += [time_table(results, p) for p in passes]
+    tables += [memory_table(results, p) for p in passes]
+    tables += [cuda_table(results, p) for p in passes[-1:]]
+    tables += axis_tables(results)
+    tables += [
+        growth_table(findings.growth),
+        growth_reasons_table(findings.growth),
+        crossover_table(findings.crossovers),
+        frontier_table(findings.frontier),
+        prediction_table(findings.predictions),
+        outcome_table(results),
+        claims_table(findings.claims),
+    ]
+    return [table for table in tables if table.rows]
