@@ -1,1 +1,1 @@
-"""Runs on disk, and the environment they were taken in."""
+"""Runs and reports on disk."""

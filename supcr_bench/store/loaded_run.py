@@ -1,9 +1,9 @@
 """A run that has been read, from its folder or from its report.
 
-Schema 1: the first one. A reader refuses a schema that is newer than it knows.
+Schema 1 is the first one. A reader refuses a schema that is newer than it knows.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 REQUIRED = ("id", "suite", "subjects", "labels", "implementations", "environment")
-"""What of a run it can be neither reported nor gone on without."""
+"""Keys of ``run.json`` that reporting and continuing a run need."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Run:
     Attributes:
         path: its folder, or the report that it was read from.
         info: what ``run.json`` holds.
-        results: every result, in the order in which they were found.
+        results: in the order in which they were measured.
         verification: of each implementation; ``None`` where none was verified.
     """
 
@@ -40,24 +40,24 @@ class Run:
 
     @property
     def id(self) -> str:
-        """Its name."""
+        """The name of its folder."""
         return str(self.info["id"])
 
     @property
     def environment(self) -> Mapping[str, Any]:
-        """The machine and the software that it was taken with."""
+        """The machine and the software that the run began with."""
         environment: Mapping[str, Any] = self.info["environment"]
         return environment
 
     @property
     def environments(self) -> Mapping[str, Mapping[str, Any]]:
-        """Of every kind of machine that it was measured on, by the name that results carry."""
+        """The environment of each kind of machine, by the name that results carry."""
         found: Mapping[str, Mapping[str, Any]] = self.info.get("environments") or {}
         return found or {machine_of(self.environment): self.environment}
 
     @property
     def measured_on(self) -> Mapping[str, Mapping[str, Any]]:
-        """Those of them that a result is of; the run's own where that is none."""
+        """The environments that results were measured in; the run's own if it has no results."""
         home = machine_of(self.environment)
         used = {result.machine or home for result in self.results}
         return {name: e for name, e in self.environments.items() if name in used} or {
@@ -65,23 +65,26 @@ class Run:
         }
 
     def environment_of(self, result: Result) -> Mapping[str, Any]:
-        """The machine and the software that a result was taken with."""
+        """The machine and the software that a result was measured with."""
         return self.environments.get(result.machine or "", self.environment)
 
     def require_complete(self) -> Self:
-        """This run.
+        """This run, if it has all that reporting and continuing need.
 
         Raises:
-            StoreError: it lacks what a report or another start needs.
+            StoreError: a key is missing.
         """
         missing = [key for key in REQUIRED if key not in self.info]
         if missing:
-            raise StoreError(f"{self.path} has no {', '.join(missing)}: no run wrote it")
+            raise StoreError(
+                f"{self.path} lacks {', '.join(missing)}, so `supcr-bench run` did not write it; "
+                "name another run"
+            )
         return self
 
     @cached_property
     def frame(self) -> "pd.DataFrame":
-        """One row a result, with the derived summaries beside what is stored.
+        """One row a result, with a summary of its times.
 
         Columns are the fields of :class:`~supcr_bench.values.result.Result` and of its case, and
         ``time_s`` (median), ``time_low_s``, ``time_high_s`` (its 95 % interval).
@@ -92,51 +95,59 @@ class Run:
 
 
 def require_known_schema(version: Any, where: Path) -> None:
-    """Refuse what a newer supcr-bench wrote.
+    """Refuse values that a newer supcr-bench wrote.
 
     Raises:
-        StoreError: it is newer.
-        TypeError, ValueError: it is no number.
+        StoreError: the schema is newer than this supcr-bench.
+        TypeError, ValueError: the version is not a number.
     """
     if int(version) > SCHEMA_VERSION:
         raise StoreError(
-            f"{where} has schema {version}; this supcr-bench reads up to {SCHEMA_VERSION}, "
-            "so it takes a newer one"
+            f"{where} has schema {version}, and this supcr-bench reads schemas up to "
+            f"{SCHEMA_VERSION}; install a newer supcr-bench"
         )
 
 
-def results_of(rows: Iterable[Mapping[str, Any]], where: Path) -> tuple[Result, ...]:
-    """The results that flat mappings hold.
+def explain(error: Exception) -> str:
+    """Why stored values are not valid, in words."""
+    return f"key {error} is missing" if isinstance(error, KeyError) else str(error)
+
+
+def make_run(
+    path: Path,
+    info: Mapping[str, Any],
+    rows: Iterable[Mapping[str, Any]],
+    verification: Mapping[str, Mapping[str, Any]] | None,
+    where: tuple[str, str],
+) -> Run:
+    """A run from stored values.
+
+    Args:
+        path: its folder, or the file that holds all of it.
+        info: what ``run.json`` holds.
+        rows: the results as flat mappings.
+        verification: the verification of each implementation, if any was verified.
+        where: what errors call a result (its number follows) and the verification.
 
     Raises:
-        StoreError: one is no result.
+        StoreError: a value is not valid.
     """
-    try:
-        return tuple(Result.from_mapping(values) for values in rows)
-    except (KeyError, TypeError, ValueError) as error:
-        raise StoreError(f"{where} holds a line that is no result: {error!r}") from None
-
-
-def on_machines(results: Sequence[Result], info: Mapping[str, Any]) -> tuple[Result, ...]:
-    """The results, each with its machine where a run has several.
-
-    What was measured before the machine was recorded was measured on the run's own.
-    """
-    if len(info.get("environments") or ()) < 2:
-        return tuple(results)
-    home = machine_of(info["environment"])
-    return tuple(r if r.machine else replace(r, machine=home) for r in results)
-
-
-def verification_of(
-    values: Mapping[str, Mapping[str, Any]], where: Path
-) -> dict[str, Verification]:
-    """The verification of each implementation.
-
-    Raises:
-        StoreError: one is none.
-    """
-    try:
-        return {name: Verification.from_mapping(found) for name, found in values.items()}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise StoreError(f"{where} holds what is no verification: {error!r}") from None
+    results = []
+    for number, values in enumerate(rows, start=1):
+        try:
+            results.append(Result.from_mapping(values))
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreError(
+                f"{where[0]} {number} is not a valid result: {explain(error)}"
+            ) from None
+    if len(info.get("environments") or ()) > 1:
+        # Results from before the machine was recorded were measured on the run's own machine.
+        home = machine_of(info["environment"])
+        results = [r if r.machine else replace(r, machine=home) for r in results]
+    found: dict[str, Verification] = {}
+    for name, values in (verification or {}).items():
+        try:
+            found[name] = Verification.from_mapping(values)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise StoreError(f"{where[1]} of {name!r} is not valid: {explain(error)}") from None
+    return Run(path, info, tuple(results), found or None)

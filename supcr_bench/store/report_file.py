@@ -1,26 +1,18 @@
-"""A run's raw data inside the page of its report, so that the page alone can be compared.
+"""A run's raw data inside the page of its report, so that the page can be used like the run.
 
-The page holds them in an element ``<a id="run-data" href="data:application/gzip;base64,...">``: a
-gzip of one JSON object ``{"run", "results", "verification"}``. Results lie in columns, one list for
-each field, because like beside like compresses to four fifths of what rows do. Nothing is rounded.
+The page holds an element ``<a id="run-data" href="data:application/gzip;base64,...">``: a gzip of
+one JSON object ``{"run", "results", "verification"}``. Results are stored as columns, one list for
+each field, which compress to four fifths of the size of rows. Nothing is rounded.
 """
 
 import base64
 import gzip
 import json
 import zlib
-from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
-from supcr_bench.store.loaded_run import (
-    Run,
-    on_machines,
-    require_known_schema,
-    results_of,
-    verification_of,
-)
+from supcr_bench.store.loaded_run import Run, explain, make_run, require_known_schema
 from supcr_bench.values.errors import StoreError
 
 PAGE = "index.html"
@@ -29,7 +21,7 @@ _START = "data:application/gzip;base64,"
 
 
 def embedded(run: Run) -> str:
-    """The address that a page takes into its element; the same run gives the same text."""
+    """The value of ``href`` for the element; the same run gives the same text."""
     rows = [result.to_mapping() for result in run.results]
     values = {
         "run": dict(run.info),
@@ -46,7 +38,7 @@ def load_report(path: Path) -> Run:
     """Read the run that a report was made from.
 
     Raises:
-        StoreError: the page cannot be read, holds no data, or damaged or newer ones.
+        StoreError: the page cannot be read, or its data are missing, damaged or newer.
     """
     try:
         page = path.read_text(encoding="utf-8")
@@ -56,19 +48,19 @@ def load_report(path: Path) -> Run:
     finder.feed(page)
     address = finder.address
     if address is None:
-        raise StoreError(f"{path} holds no data of a run: it is no report, or not all of one")
+        raise StoreError(f"{path} holds no data of a run; give a report that `supcr-bench` wrote")
     if not address.startswith(_START):
-        raise StoreError(f"{path} holds data of another kind than a run's")
+        raise StoreError(f"{path} holds data of another kind than a run's; name another report")
     try:
         packed = base64.b64decode(address.removeprefix(_START), validate=True)
         values = json.loads(gzip.decompress(packed))
         info, columns, verification = (values[k] for k in ("run", "results", "verification"))
         require_known_schema(info["schema_version"], path)
-        rows = list(_rows(columns))
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         run_id = info["id"]
-        # It names a folder to write to, and whoever sent the page chose it.
+        # The id names a folder to write to, and the page may come from a stranger.
         if not isinstance(run_id, str) or run_id in ("", "..") or Path(run_id).name != run_id:
-            raise ValueError(f"no id of a run: {run_id!r}")
+            raise ValueError(f"{run_id!r} is not the id of a run")
     except (
         OSError,
         EOFError,
@@ -78,18 +70,16 @@ def load_report(path: Path) -> Run:
         TypeError,
         ValueError,
     ) as error:
-        raise StoreError(f"{path}: the data of its run are damaged ({error})") from None
-    found = None if verification is None else verification_of(verification, path)
-    return Run(path, info, on_machines(results_of(rows, path), info), found)
-
-
-def _rows(columns: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
-    for values in zip(*columns.values(), strict=True):
-        yield dict(zip(columns, values, strict=True))
+        raise StoreError(
+            f"{path}: the data of its run are damaged ({explain(error)}); make the report again"
+        ) from None
+    return make_run(
+        path, info, rows, verification, (f"{path}: result", f"{path}: the verification")
+    )
 
 
 class _Finder(HTMLParser):
-    """Finds the address of the data, wherever in the page and in whichever order it is written."""
+    """Finds the ``href`` of the element."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""What lies in a folder of reports: a page in a folder of its own each, and a summary beside it.
+"""The reports in a folder: each page in a folder of its own, with a summary beside it.
 
-The summary is there so that a list of reports need not open them: a page is of megabytes. A page
-without one, from elsewhere or from before, is a report all the same, known by its folder's name.
+A list of reports is made from the summaries, because a page has megabytes. A page without a
+summary, such as one from elsewhere, is listed by the name of its folder.
 """
 
 import json
@@ -15,13 +15,13 @@ SUMMARY_FILE = "summary.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportSummary:
-    """A report in a line.
+    """What a list of reports says of one.
 
     Attributes:
         id: of the run, or of both that are compared.
         suite: its name.
         started_at: when the run began, in ISO 8601; empty where that is not known.
-        headline: what was found, in a sentence.
+        headline: the first finding.
     """
 
     id: str

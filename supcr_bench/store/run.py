@@ -1,22 +1,22 @@
 """A run on disk: ``results/<run id>/``.
 
-- ``run.json``: what was asked for, the environment, and when. Written at the start, and again at
-  the end with the wall time and where it went.
+- ``run.json``: the suite, the implementations, the environment and the time. Written at the start,
+  and again at the end with the wall time and what it was spent on.
 - ``measurements.jsonl``: one JSON object a line, one line a result, appended and flushed to the
   disk as soon as the result is known.
-- ``verification.json``: what verification found of each implementation, where that was asked for;
-  written again with each one that is done.
+- ``verification.json``: the verification of each implementation, if it was asked for; written again
+  with each one that is done.
 
-A run that was killed at any moment can be gone on with: a last line that was cut off is removed,
+A run that was killed at any moment can be continued: a last line that was cut off is removed, and
 everything before it is kept.
 
-A report holds its run too (:mod:`supcr_bench.store.report_file`), and is taken wherever a run is
-read.
+A report holds its run too (:mod:`supcr_bench.store.report_file`), and can be named wherever a run
+is read.
 """
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,9 @@ from typing import Any
 from supcr_bench.store.loaded_run import (
     SCHEMA_VERSION,
     Run,
-    on_machines,
+    explain,
+    make_run,
     require_known_schema,
-    results_of,
-    verification_of,
 )
 from supcr_bench.store.report_file import PAGE, load_report
 from supcr_bench.values.errors import StoreError
@@ -44,7 +43,6 @@ __all__ = [
     "Run",
     "RunWriter",
     "find_run",
-    "iterate_runs",
     "load_run",
     "new_run_id",
 ]
@@ -57,15 +55,18 @@ LATEST = "latest"
 
 
 def new_run_id(suite: str, now: datetime | None = None) -> str:
-    """An id that sorts by time: ``20261124T054501Z-quick``."""
+    """An id that sorts by time, such as ``20261124T054501Z-quick``."""
     return f"{(now or datetime.now(UTC)):%Y%m%dT%H%M%SZ}-{suite}"
 
 
 def find_run(name: str, root: Path = RESULTS) -> Path:
-    """The folder of a run named by its id, its path, or ``latest``; or the report that holds it.
+    """Find a run by its id, the path of its folder or report, or ``latest``.
+
+    Returns:
+        the folder of the run, or the report that holds it.
 
     Raises:
-        StoreError: there is none; says which there are.
+        StoreError: there is no such run; the message lists the latest ones.
     """
     runs = sorted((p.parent for p in root.glob(f"*/{RUN_FILE}")), key=_started_at)
     if name == LATEST:
@@ -80,57 +81,51 @@ def find_run(name: str, root: Path = RESULTS) -> Path:
         if page.suffix == ".html" and page.is_file():
             return page
     known = ", ".join(p.name for p in runs[-5:]) or "none"
-    raise StoreError(f"no run {name!r}; the latest in {root}/: {known}")
+    raise StoreError(f"no run {name!r}; the latest runs in {root}/ are: {known}")
 
 
 def _started_at(folder: Path) -> tuple[str, str]:
     try:
         started = json.loads((folder / RUN_FILE).read_text())["started_at"]
     except (OSError, ValueError, KeyError, TypeError):
-        started = ""  # a stranger's file is older than any run
+        started = ""  # a file that supcr-bench did not write is never the latest
     return str(started or ""), folder.name
 
 
 def load_run(name: str | Path, root: Path = RESULTS) -> Run:
-    """Read a run named by its id, its path, the path of its report, or ``latest``.
+    """Read a run by its id, the path of its folder or report, or ``latest``.
 
     Raises:
-        StoreError: there is none, or it cannot be read.
+        StoreError: there is no such run, or it cannot be read.
     """
     path = find_run(str(name), root)
     if path.is_file():
         return load_report(path)
-    info = _read_info(path)
-    results = results_of(_read_lines(path)[0], path / MEASUREMENTS_FILE)
-    return Run(path, info, on_machines(results, info), _read_verification(path) or None)
+    return _read_folder(path)[0]
 
 
-def _read_info(path: Path) -> dict[str, Any]:
-    try:
-        info: dict[str, Any] = json.loads((path / RUN_FILE).read_text())
-        require_known_schema(info["schema_version"], path)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{path / RUN_FILE} cannot be read: {error!r}") from None
-    return info
-
-
-def _read_verification(path: Path) -> dict[str, Verification]:
-    """What is known of each implementation; empty where none was verified."""
+def _read_folder(path: Path) -> tuple[Run, int]:
+    """A run, and how many bytes of ``measurements.jsonl`` its whole lines take."""
+    info = _read_json(path / RUN_FILE)
+    rows, end = _read_lines(path / MEASUREMENTS_FILE)
     file = path / VERIFICATION_FILE
+    verification = _read_json(file, "implementations") if file.exists() else None
+    where = (f"{path / MEASUREMENTS_FILE} line", f"{file}: the verification")
+    return make_run(path, info, rows, verification, where), end
+
+
+def _read_json(file: Path, key: str | None = None) -> Any:
+    """The values of a file, or those of one key of it."""
     try:
         values = json.loads(file.read_text())
         require_known_schema(values["schema_version"], file)
-        found = values["implementations"]
-    except FileNotFoundError:
-        return {}
+        return values if key is None else values[key]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{file} cannot be read: {error!r}") from None
-    return verification_of(found, file)
+        raise StoreError(f"{file} cannot be read: {explain(error)}") from None
 
 
-def _read_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """The whole lines, and how many bytes they take. What follows them was cut off."""
-    file = path / MEASUREMENTS_FILE
+def _read_lines(file: Path) -> tuple[list[dict[str, Any]], int]:
+    """The whole lines, and how many bytes they take. A line without an end was cut off."""
     try:
         content = file.read_bytes()
     except FileNotFoundError:
@@ -143,7 +138,9 @@ def _read_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
         try:
             rows.append(json.loads(line))
         except ValueError:
-            raise StoreError(f"{file}, line {number} is not JSON; remove it and go on") from None
+            raise StoreError(
+                f"{file} line {number} is not JSON; remove the line to continue without it"
+            ) from None
         end += len(line)
     return rows, end
 
@@ -151,29 +148,32 @@ def _read_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
 class RunWriter:
     """Writes a run. Use :meth:`create` or :meth:`resume`."""
 
-    def __init__(self, path: Path, info: dict[str, Any], finished: Sequence[Result]) -> None:
+    def __init__(self, run: Run) -> None:
+        path = run.path
         self.path = path
-        self.info = info
-        self.finished = tuple(finished)
-        self.verification = _read_verification(path)
+        self.info = dict(run.info)
+        self.finished = run.results
+        self.verification = dict(run.verification or {})
         self._file = (path / MEASUREMENTS_FILE).open("ab")
 
     @classmethod
     def create(cls, root: Path, run_id: str, info: Mapping[str, Any]) -> "RunWriter":
-        """Begin a run in a folder of its own.
+        """Begin a run in a new folder.
 
         Raises:
             StoreError: the folder cannot be made.
         """
         path = root / run_id
         suffix = 1
-        while path.exists():  # two runs begun in the same second
+        while path.exists():  # another run began in the same second
             suffix += 1
             path = root / f"{run_id}-{suffix}"
         try:
             path.mkdir(parents=True)
         except OSError as error:
-            raise StoreError(f"{path} cannot be made: {error.strerror}") from None
+            raise StoreError(
+                f"the folder {path} cannot be made: {error.strerror}; give another with --out DIR"
+            ) from None
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
         whole = {
             "schema_version": SCHEMA_VERSION,
@@ -183,22 +183,20 @@ class RunWriter:
             **info,
         }
         _write_json(path / RUN_FILE, whole)
-        return cls(path, whole, ())
+        return cls(Run(path, whole, ()))
 
     @classmethod
     def resume(cls, path: Path) -> "RunWriter":
-        """Go on with a run, after removing a line that was cut off.
+        """Continue a run, after removing a last line that was cut off.
 
         Raises:
             StoreError: it cannot be read.
         """
-        info = _read_info(path)
-        rows, end = _read_lines(path)
+        run, end = _read_folder(path)
         file = path / MEASUREMENTS_FILE
         if file.exists() and file.stat().st_size > end:
-            with file.open("r+b") as f:
-                f.truncate(end)
-        return cls(path, info, results_of(rows, file))
+            os.truncate(file, end)
+        return cls(run)
 
     def append(self, result: Result) -> None:
         """Store a result; when this returns, it is on the disk."""
@@ -208,7 +206,7 @@ class RunWriter:
         os.fsync(self._file.fileno())
 
     def store_verification(self, found: Verification) -> None:
-        """Store what was found of one implementation, all at once or not at all."""
+        """Store the verification of one implementation, all at once or not at all."""
         self.verification[found.implementation] = found
         values = {name: v.to_mapping() for name, v in self.verification.items()}
         whole = {"schema_version": SCHEMA_VERSION, "implementations": values}
@@ -220,7 +218,7 @@ class RunWriter:
         _write_json(self.path / RUN_FILE, self.info)
 
     def finish(self, accounting: Mapping[str, float]) -> None:
-        """Note the end, and add this start's wall time to that of earlier ones."""
+        """Note the end, and add this session's times to those of earlier sessions."""
         before = self.info.get("accounting") or {}
         total = {key: before.get(key, 0.0) + value for key, value in accounting.items()}
         self.update(
@@ -240,7 +238,7 @@ class RunWriter:
 
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write whole or not at all: a kill in the middle leaves the old file."""
+    """Write all of it or nothing: a kill in the middle leaves the old file."""
     temporary = path.with_suffix(".tmp")
     with temporary.open("w") as file:
         json.dump(values, file, indent=2)
@@ -248,8 +246,3 @@ def _write_json(path: Path, values: Mapping[str, Any]) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-
-
-def iterate_runs(root: Path = RESULTS) -> Iterator[Path]:
-    """Folders of all runs, oldest first."""
-    return iter(sorted((p.parent for p in root.glob(f"*/{RUN_FILE}")), key=_started_at))

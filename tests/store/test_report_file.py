@@ -136,15 +136,18 @@ def test_the_run_itself_goes_before_the_page_beside_it(tmp_path: Path) -> None:
         (packed([]), "damaged"),
         (packed({"run": INFO}), "damaged"),
         (packed(whole(run={"id": "x"})), "damaged"),
-        (packed(whole(run=INFO | {"id": "../../x"})), "damaged.*no id"),
-        (packed(whole(run=INFO | {"id": ""})), "damaged.*no id"),
+        (packed(whole(run=INFO | {"id": "../../x"})), "damaged.*not the id"),
+        (packed(whole(run=INFO | {"id": ""})), "damaged.*not the id"),
         (packed(whole(results={"a": [1], "b": []})), "damaged"),
         (packed(whole(results=[])), "damaged"),
-        (packed(whole(results={"a": [1]})), "holds a line that is no result"),
-        (packed(whole(verification={"a": 1})), "holds what is no verification"),
+        (
+            packed(whole(results={"a": [1]})),
+            "result 1 is not a valid result: key 'batch_size' is missing",
+        ),
+        (packed(whole(verification={"a": 1})), "the verification of 'a' is not valid"),
         (
             packed(whole(run=INFO | {"schema_version": SCHEMA_VERSION + 1})),
-            f"has schema {SCHEMA_VERSION + 1}.*takes a newer one",
+            f"has schema {SCHEMA_VERSION + 1}.*install a newer",
         ),
     ],
 )
