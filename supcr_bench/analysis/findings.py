@@ -19,7 +19,6 @@ class Findings:
     Attributes:
         results: every result, in the order in which they were found; their devices are named with
             the machine where there are several kinds of it.
-        definition: what they were held against.
         growth: of every figure in every series.
         crossovers: of every two implementations in every series.
         frontier: the largest batches that fit.
@@ -29,7 +28,6 @@ class Findings:
     """
 
     results: Sequence[Result]
-    definition: str
     growth: Sequence[Growth]
     crossovers: Sequence[Crossover]
     frontier: Sequence[FrontierRow]
@@ -38,19 +36,17 @@ class Findings:
     claims: Sequence[ClaimRow]
 
 
-def find(results: Sequence[Result], claims: Mapping[str, Claims], definition: str) -> Findings:
+def find(results: Sequence[Result], claims: Mapping[str, Claims]) -> Findings:
     """Derive everything.
 
     Args:
         results: of one run. Those of unlike machines are kept apart.
         claims: the growth laws that each implementation claims.
-        definition: what the results were held against.
     """
     results = by_machine(results)
     growth = growth_of(results, claims)
     return Findings(
         results=results,
-        definition=definition,
         growth=growth,
         crossovers=crossovers(results),
         frontier=frontier(results),

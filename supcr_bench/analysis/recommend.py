@@ -119,9 +119,12 @@ def recommend(results: Sequence[Result], question: Question) -> Recommendation:
         )
     alike = most_alike(asked)
     # Labels, sizes and the rest may differ: what is wrong on ties is not right.
-    like = (alike[0].case.dtype, alike[0].case.temperature)
+    like = alike[0].case.shared
     wrong = [
-        r for r in asked if r.status is Status.WRONG and (r.case.dtype, r.case.temperature) == like
+        r
+        for r in asked
+        if r.status is Status.WRONG
+        and (r.case.dtype, r.case.shared.temperature) == (like.dtype, like.temperature)
     ]
     candidates = [
         _candidate(
@@ -145,7 +148,7 @@ def most_alike(results: Sequence[Result]) -> list[Result]:
     names = ("dtype", "temperature", "labels", "embedding_size", "seed")
     groups: dict[tuple[object, ...], list[Result]] = {}
     for r in results:
-        groups.setdefault(tuple(getattr(r.case, name) for name in names), []).append(r)
+        groups.setdefault(tuple(getattr(r.case.shared, name) for name in names), []).append(r)
 
     def rank(key: tuple[object, ...]) -> tuple[int, int]:
         alike = sum(v == getattr(usual, n) for v, n in zip(key[:3], names, strict=False))

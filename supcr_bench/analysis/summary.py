@@ -18,6 +18,7 @@ class AgreementRow:
 
     Attributes:
         implementation: whose.
+        definition: what it is held against.
         labels: label kind of the cases.
         cases: results with an answer.
         agree: of these, how many are within the tolerance in value and gradient.
@@ -26,6 +27,7 @@ class AgreementRow:
     """
 
     implementation: str
+    definition: str
     labels: str
     cases: int
     agree: int
@@ -98,6 +100,7 @@ def agreement_rows(results: Sequence[Result]) -> list[AgreementRow]:
     return [
         AgreementRow(
             implementation=name,
+            definition=members[0].case.definition,
             labels=labels,
             cases=len(members),
             agree=sum(r.status is Status.MEASURED for r in members),
@@ -185,6 +188,8 @@ def known_wrong(results: Iterable[Result]) -> Wrong:
 def fastest_by_size(rows: Iterable[CostRow], wrong: Wrong) -> dict[Case, str]:
     """The implementation with the smallest median among those that are right, for each case.
 
+    Cases are named without the definition, which may be another for each implementation.
+
     Args:
         rows: of any cases.
         wrong: who is wrong in the run; what is wrong on ties is not right without them.
@@ -195,7 +200,7 @@ def fastest_by_size(rows: Iterable[CostRow], wrong: Wrong) -> dict[Case, str]:
             continue
         if (row.implementation, row.case.dtype, row.case.temperature) in wrong:
             continue
-        held = best.get(row.case)
+        held = best.get(row.case.shared)
         if held is None or held.time_s is None or row.time_s < held.time_s:
-            best[row.case] = row
+            best[row.case.shared] = row
     return {case: row.implementation for case, row in best.items()}

@@ -15,7 +15,7 @@ from supcr_bench.gate.recorded import record
 from supcr_bench.gate.terms import Terms
 from supcr_bench.gate.time_judgements import cells_to_time, judge_times, study_of
 from supcr_bench.gate.versions import Versions, at_revision
-from supcr_bench.sweep.plan import only
+from supcr_bench.sweep.plan import only, under
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.values.gate import GateOutcome, Judgement, Ruling, TimeStudy
 
@@ -66,7 +66,10 @@ def _judged(
         j for j in judge_deterministic(before, after, terms) if j.implementation not in broken
     ]
     cells, others = cells_to_time(
-        work.plan, whole, {r.key: r for r in first}, {r.key: r for r in second}
+        under(work.plan, stages.definitions),
+        whole,
+        {r.key: r for r in first},
+        {r.key: r for r in second},
     )
     study: TimeStudy | None = None
     if cells:

@@ -12,7 +12,7 @@ from supcr_bench.gate.baseline import Baseline, held_against, kept_of, read_base
 from supcr_bench.gate.judge import deterministic_notes, judge_deterministic
 from supcr_bench.gate.recorded import Recorded, record
 from supcr_bench.store.revision import git_revision
-from supcr_bench.values.case import Case
+from supcr_bench.sweep.plan import under
 from supcr_bench.values.errors import SubjectError, UsageError
 from supcr_bench.values.gate import GateOutcome, Judgement, Ruling
 
@@ -26,6 +26,7 @@ def make_baseline(work: GateWork, console: Console) -> Baseline:
         SubjectError: an implementation cannot be called.
     """
     with open_stages(console, work.suite, work.plan) as stages:
+        _require_callable(work, stages)
         return Baseline(
             suite=work.suite.name,
             seed=work.suite.seed,
@@ -46,13 +47,14 @@ def gate_baseline(work: GateWork, console: Console) -> GateOutcome:
     """
     path = _path(work)
     baseline = read_baseline(path)
-    keys = {
-        (arm.implementation, Case.of(cell.workload, arm.pass_))
-        for cell in work.plan
-        for arm in cell.arms
-    }
-    notes = held_against(baseline, path, work.suite.name, work.suite.seed, keys)
     with open_stages(console, work.suite, work.plan) as stages:
+        _require_callable(work, stages)
+        keys = {
+            (arm.implementation, cell.case(arm))
+            for cell in under(work.plan, stages.definitions)
+            for arm in cell.arms
+        }
+        notes = held_against(baseline, path, work.suite.name, work.suite.seed, keys)
         after, environment = _measured(work, stages), stages.environment
     terms = work.terms(
         baseline=True,
@@ -94,9 +96,12 @@ def _path(work: GateWork) -> Path:
     )
 
 
-def _measured(work: GateWork, stages: Stages) -> Recorded:
+def _require_callable(work: GateWork, stages: Stages) -> None:
     for name, finding in stages.findings(work.subjects, work.plan[0].workload).items():
         raise SubjectError(named(name, finding))
+
+
+def _measured(work: GateWork, stages: Stages) -> Recorded:
     found = stages.count_and_verify(
         "Agreement and cost", work.plan, work.subjects, dict.fromkeys(work.names)
     )

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from supcr_bench.analysis.time_rule import TimeRule
-from supcr_bench.commands.run_executor import check_devices
+from supcr_bench.commands.run_executor import check_devices, definitions_of
 from supcr_bench.gate.measure import (
     CheckMade,
     DeterministicEvent,
@@ -20,12 +20,12 @@ from supcr_bench.gate.time_trial import TimeTrial
 from supcr_bench.measure.sides import SidedCell
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.local_executor import LocalExecutor
-from supcr_bench.sweep.plan import PlannedCell, make_budget
+from supcr_bench.sweep.plan import PlannedCell, make_budget, under
 from supcr_bench.sweep.runner import CellStarted
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Budget
-from supcr_bench.values.definition import get_definition
+from supcr_bench.values.definition import Definition
 from supcr_bench.values.result import Result
 from supcr_bench.verification.verification import Verification
 
@@ -60,7 +60,7 @@ class Stages:
         self._suite = suite
         self._executor = executor
         self._budget = budget
-        self._definition = get_definition(suite.definition)
+        self.definitions: dict[str, Definition] = {}
 
     @property
     def environment(self) -> dict[str, Any]:
@@ -68,12 +68,18 @@ class Stages:
         return dict(self._executor.environment)
 
     def findings(self, subjects: Sequence[Subject], like: Workload) -> dict[str, str]:
-        """What is wrong with how subjects are loaded or called, by name."""
+        """What is wrong with how subjects are loaded or called, by name.
+
+        What each of the others computes is kept in ``definitions``, for plans of them.
+        """
         self._renew()
+        checked = self._executor.check(subjects, like)
+        described = {n: c.description for n, c in checked.items() if c.description}
+        self.definitions |= definitions_of(self._suite, described)
         return {
-            name: checked.finding or "cannot be loaded"
-            for name, checked in self._executor.check(subjects, like).items()
-            if checked.finding or checked.description is None
+            name: own.finding or "cannot be loaded"
+            for name, own in checked.items()
+            if own.finding or own.description is None
         }
 
     def count_and_verify(
@@ -93,12 +99,12 @@ class Stages:
         """
         self._renew()
         events = measure_deterministic(
-            plan,
+            under(plan, self.definitions),
             self._executor,
             subjects,
             self._budget,
             verify=verify if self._suite.verify else {},
-            definition=self._definition,
+            definitions=self.definitions,
             seed=self._suite.seed,
         )
         return self._collected(stage, events)

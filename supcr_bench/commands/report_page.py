@@ -19,7 +19,6 @@ from supcr_bench.render.terminal import print_table
 from supcr_bench.store.report_file import PAGE
 from supcr_bench.store.report_folder import SUMMARY_FILE, ReportSummary, reports_in
 from supcr_bench.store.run import RESULTS, Run
-from supcr_bench.values.definition import current_name
 
 REPORTS = Path("reports")
 LARGE_RUN = 2000
@@ -32,7 +31,7 @@ def find_in(run: Run) -> Findings:
         name: {"time": own["claimed_time"], "memory": own["claimed_memory"]}
         for name, own in run.info["implementations"].items()
     }
-    return find(run.results, claims, current_name(run.info["suite"]["definition"]))
+    return find(run.results, claims)
 
 
 def default_page(run: Run) -> Path:

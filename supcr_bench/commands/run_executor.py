@@ -12,7 +12,9 @@ from supcr_bench.sweep.executor import Executor
 from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.sweep.plan import PlannedCell, make_budget
 from supcr_bench.sweep.ray_executor import make_ray_executor
+from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.cell import Budget
+from supcr_bench.values.definition import Definition, get_definition
 from supcr_bench.values.errors import StoreError, SubjectError, UsageError
 from supcr_bench.values.implementation import Description
 from supcr_bench.values.machine import SAME_MACHINE, machine_of
@@ -76,6 +78,11 @@ def check_calls(
     if not descriptions:
         raise SubjectError("; ".join(unavailable.values()))
     return descriptions, unavailable
+
+
+def definitions_of(suite: Suite, descriptions: Mapping[str, Description]) -> dict[str, Definition]:
+    """What each implementation is held against: the suite's definition, or else its own."""
+    return {n: get_definition(suite.definition or d.definition) for n, d in descriptions.items()}
 
 
 def admit_machines(run: Run, executor: Executor) -> None:

@@ -50,9 +50,15 @@ class Work:
         }
 
     def measures_the_same_as(self, other: "Work") -> bool:
-        """Whether both give the same results; whether they verify makes no difference."""
+        """Whether both give the same results; whether they verify makes no difference.
+
+        A definition that this one does not name is whatever the other has.
+        """
         one, two = self.without(other.unavailable).to_mapping(), other.to_mapping()
-        return one | {"suite": one["suite"] | {"verify": other.suite.verify}} == two
+        one["suite"]["verify"] = other.suite.verify
+        if other.suite.definition is not None:
+            one["suite"].setdefault("definition", other.suite.definition)
+        return one == two
 
     @property
     def label_spec(self) -> str | None:
@@ -85,7 +91,9 @@ def stored_work(info: Mapping[str, Any]) -> Work:
         UsageError: its labels file has changed, or an implementation is gone.
     """
     stored = info["suite"]
-    suite = Suite.model_validate({**stored, "definition": current_name(stored["definition"])})
+    if stored.get("definition") is not None:
+        stored = {**stored, "definition": current_name(stored["definition"])}
+    suite = Suite.model_validate(stored)
     labels = info["labels"]
     spec = f"{labels['path']}:{','.join(labels['columns'])}" if labels else None
     work = make_work(suite, info["subjects"], spec)

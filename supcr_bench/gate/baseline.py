@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from supcr_bench.gate.recorded import CaseRecord, Recorded, VerificationRecord
-from supcr_bench.values.case import Case, Workload
+from supcr_bench.values.case import Case
 from supcr_bench.values.definition import current_name
 from supcr_bench.values.errors import BaselineError
 from supcr_bench.values.result import Key, Status
@@ -192,9 +192,7 @@ def _from_mapping(values: Mapping[str, Any]) -> Baseline:
 
 
 def _case_record(row: Mapping[str, Any], limit: int | None) -> tuple[Key, CaseRecord]:
-    stored = {f.name: row[f.name] for f in fields(Workload)}
-    stored["definition"] = current_name(row["definition"])
-    case = Case(**stored, pass_=row["pass"])
+    case = Case.from_mapping(row)
     own = {f.name: row[f.name] for f in fields(CaseRecord) if f.name in row}
     own |= {"status": Status(row["status"]), _SHARED: limit}
     return (row["implementation"], case), CaseRecord(**own)

@@ -40,7 +40,7 @@ def count_cells(
 
 
 def verify_subject(
-    subject: Subject, definition: Definition, seed: int, only: Collection[str] | None = None
+    subject: Subject, definition: Definition | None, seed: int, only: Collection[str] | None = None
 ) -> Iterator[VerificationEvent]:
     """Verify one in a worker of its own: each check as it is made, then the whole."""
     session = WorkerVerification(subject, definition, strict=False, seed=seed, only=only)
@@ -55,7 +55,7 @@ def measure_deterministic(
     subjects: Sequence[Subject],
     budget: Budget,
     *,
-    definition: Definition,
+    definitions: Mapping[str, Definition],
     seed: int,
     verify: Mapping[str, Collection[str] | None],
     at_once: int | None = None,
@@ -67,7 +67,7 @@ def measure_deterministic(
         executor: runs a cell.
         subjects: the implementations by name.
         budget: of each arm.
-        definition: that verification holds them against.
+        definitions: that verification holds them against, by name.
         seed: of its random cases.
         verify: names of the implementations to verify too, and the checks to make of each;
             ``None`` for all of them, and a diagnosis.
@@ -82,7 +82,7 @@ def measure_deterministic(
         return count_cells(plan, executor, subjects, budget)
 
     def verifying(subject: Subject) -> Iterator[DeterministicEvent]:
-        return verify_subject(subject, definition, seed, verify[subject.name])
+        return verify_subject(subject, definitions.get(subject.name), seed, verify[subject.name])
 
     wanted = [s for s in subjects if s.name in verify]
     return together([counting, *(partial(verifying, s) for s in wanted)], at_once or usable_cpus())

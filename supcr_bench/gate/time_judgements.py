@@ -9,7 +9,6 @@ from supcr_bench.gate.time_trial import AFTER, AGAIN, BEFORE, CellTrial, TimeTri
 from supcr_bench.gate.versions import Versions
 from supcr_bench.measure.sides import SidedCell
 from supcr_bench.sweep.plan import PlannedCell
-from supcr_bench.values.case import Case
 from supcr_bench.values.gate import Judgement, Ruling, TimeStudy
 from supcr_bench.values.result import Key, Result
 from supcr_bench.values.units import format_share
@@ -39,7 +38,7 @@ def cells_to_time(
             own = by_name.get(arm.implementation)
             if own is None or own.before is None:
                 continue  # its agreement says that it is new, or cannot be called
-            key = (arm.implementation, Case.of(cell.workload, arm.pass_))
+            key = (arm.implementation, cell.case(arm))
             if cell.workload.ranks > 1:
                 why = "the gate does not time what ranks share; `timed = false` keeps it to counts"
                 others.append(_judgement(key, Ruling.UNDECIDED, why))

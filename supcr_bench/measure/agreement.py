@@ -9,7 +9,7 @@ from torch import Tensor
 from supcr_bench.inputs.tensors import Batch
 from supcr_bench.reference.reference import Reference
 from supcr_bench.reference.tolerance import gradient_tolerance, total_tolerance, value_tolerance
-from supcr_bench.values.case import Workload
+from supcr_bench.values.case import Case
 from supcr_bench.values.definition import Definition
 
 
@@ -105,7 +105,7 @@ def _relative(difference: float, scale: float) -> float | None:
 
 
 def value_deviation(
-    answer: Answer, reference: Reference, workload: Workload, definition: Definition
+    answer: Answer, reference: Reference, case: Case, definition: Definition
 ) -> Deviation:
     """Of the total loss and of each per-dimension loss, the worst."""
     own = torch.cat([answer.loss.reshape(1), answer.per_dimension])
@@ -117,9 +117,9 @@ def value_deviation(
             f"the loss is {float(answer.loss):g} where the definition gives "
             f"{float(reference.loss):.6g}",
         )
-    parts = value_tolerance(workload, definition, reference)
+    parts = value_tolerance(case, definition, reference)
     tolerance = torch.cat(
-        [torch.tensor([total_tolerance(workload, reference, parts)], dtype=torch.float64), parts]
+        [torch.tensor([total_tolerance(case, reference, parts)], dtype=torch.float64), parts]
     )
     difference = (own - right).abs()
     tolerances = _multiple(difference, tolerance)
@@ -139,7 +139,7 @@ def value_deviation(
 def gradient_deviation(
     answer: Answer,
     reference: Reference,
-    workload: Workload,
+    case: Case,
     definition: Definition,
     batch: Batch,
 ) -> Deviation:
@@ -155,7 +155,7 @@ def gradient_deviation(
             bad = int((~torch.isfinite(own)).any(dim=1).sum())
             return Deviation(None, None, f"the gradient is not finite in {bad} of {len(own)} rows")
         difference = (own - right).norm(dim=1)
-        tolerance = gradient_tolerance(workload, definition, reference, view)
+        tolerance = gradient_tolerance(case, definition, reference, view)
         tolerances = max(tolerances, _multiple(difference, tolerance))
         error = max(error, float(difference.max()))
         largest = max(largest, float(right.norm(dim=1).max()))

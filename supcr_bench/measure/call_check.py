@@ -7,22 +7,22 @@ from supcr_bench.measure.agreement import BrokenCallError, check_output
 from supcr_bench.measure.cell import Factory, build_module
 from supcr_bench.measure.outcome import describe_error
 from supcr_bench.values.case import Workload
-from supcr_bench.values.definition import get_definition
+from supcr_bench.values.definition import TORCHCELL, Definition
 
 CHECKED_ROWS = 4
 
 
-def broken_call(factory: Factory, like: Workload) -> str | None:
+def broken_call(factory: Factory, like: Workload, definition: Definition = TORCHCELL) -> str | None:
     """What is wrong with how an implementation is called, or ``None``.
 
     Only a wrong signature or a wrong shape counts. Any other exception may depend on the inputs,
     so it is left to become a row of the sweep.
     """
-    definition = get_definition(like.definition)
     workload = replace(like, batch_size=CHECKED_ROWS, nan_density=0.0, labels="continuous")
     batch = make_batch(workload)
+    temperature = workload.temperature or definition.temperature
     try:
-        module = build_module(factory, definition, workload.temperature, batch)
+        module = build_module(factory, definition.at(temperature), batch)
     except TypeError as error:
         return f"called as (temperature=, weights=, eps=): {describe_error(error)}"
     except Exception:  # noqa: BLE001

@@ -26,9 +26,9 @@ from supcr_bench.measure.timing import Samples, sample_arms
 from supcr_bench.measure.work import Work
 from supcr_bench.reference.reference import DIRECT_UP_TO, Reference, compute_reference
 from supcr_bench.reference.tolerance import logit_error
-from supcr_bench.values.case import Pass, Workload
+from supcr_bench.values.case import Case, Pass, Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell
-from supcr_bench.values.definition import NO_SELF, Definition, get_definition
+from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
 from supcr_bench.values.result import Result, Status
 
 Module = Callable[[Tensor, Tensor, Tensor], object]
@@ -49,12 +49,10 @@ class ReferencesDisagreeError(Exception):
     """The two references gave different answers, so neither can be held against anything."""
 
 
-def build_module(
-    factory: Factory, definition: Definition, temperature: float, batch: Batch
-) -> Module:
-    """An implementation, ready to be called on the batch's device."""
+def build_module(factory: Factory, definition: Definition, batch: Batch) -> Module:
+    """An implementation at a definition's temperature, on the batch's device."""
     module = factory(
-        temperature=temperature,
+        temperature=definition.temperature,
         weights=batch.weights.detach().clone(),
         eps=definition.eps or 0.0,
     )
@@ -104,7 +102,8 @@ class CellRun:
     _answers: dict[Arm, agreement.Answer] = field(init=False, default_factory=dict)
     _ended: dict[Arm, Result] = field(init=False, default_factory=dict)
     _spent_s: dict[Arm, float] = field(init=False, default_factory=dict)
-    _no_self_error: float | None = field(init=False, default=None)
+    _references: dict[Definition, Reference] = field(init=False, default_factory=dict)
+    _no_self_errors: dict[Definition, float | None] = field(init=False, default_factory=dict)
 
     def results(self) -> Iterator[Result]:
         """One result per arm: those that cannot be measured as soon as that is known."""
@@ -116,17 +115,8 @@ class CellRun:
         if not self._answers:
             return
         self.announce("reference", None)
-        try:
-            with self._accounted("reference_s"):
-                reference = self._reference(get_definition(self.cell.workload.definition))
-                self._no_self_error = self._distance_from_no_self(reference)
-                if not bool(torch.isfinite(reference.per_dimension).all()):
-                    raise ReferenceNotFiniteError("the definition itself is not finite here")
-        except Exception as error:  # noqa: BLE001 - no reference, no verdict: said in every row
-            for arm in list(self._live()):
-                reason = f"no reference to compare with: {describe_error(error)}"
-                yield self._end(arm, Status.FAILED, reason)
-            return
+        for definition in dict.fromkeys(self.cell.definition(arm) for arm in self._live()):
+            yield from self._take_reference(definition)
         peaks: dict[Arm, PeakMemory] = {}
         works: dict[Arm, Work] = {}
         for arm in list(self._live()):
@@ -139,7 +129,7 @@ class CellRun:
             if samples.error is not None:
                 yield self._end(arm, *outcome_of(samples.error))
         for arm in list(self._live()):
-            yield self._measured(arm, reference, peaks[arm], works[arm], timed.get(arm))
+            yield self._measured(arm, peaks[arm], works[arm], timed.get(arm))
 
     def end_with(self, arm: Arm, error: BaseException) -> Iterator[Result]:
         """What an error that has stopped the whole run says of its arm, if nothing was said yet."""
@@ -151,18 +141,14 @@ class CellRun:
     def _agree(self, implementation: str) -> Iterator[Result]:
         """One call; its answer is kept, and what cannot run ends here."""
         arms = {a.pass_: a for a in self.cell.arms if a.implementation == implementation}
-        definition = get_definition(self.cell.workload.definition)
         at: Pass = "forward"
         started = time.perf_counter()
         try:
-            self.announce("agreement", arms.get("forward") or arms["training"])
+            first = arms.get("forward") or arms["training"]
+            self.announce("agreement", first)
             self._batch.clear_gradients()
-            module = build_module(
-                self.factories[implementation],
-                definition,
-                self.cell.workload.temperature,
-                self._batch,
-            )
+            factory = self.factories[implementation]
+            module = build_module(factory, self.cell.definition(first), self._batch)
             pristine = self._batch.copy()
             with self._limited():
                 output = module(self._batch.perturbed, self._batch.intact, self._batch.labels)
@@ -209,41 +195,53 @@ class CellRun:
             elif at == "forward":
                 yield self._end(arm, status, f"in forward: {reason}")
 
+    def _take_reference(self, definition: Definition) -> Iterator[Result]:
+        """Keep a definition's answer; without one there is no verdict, and every row says so."""
+        try:
+            with self._accounted("reference_s"):
+                reference = self._reference(definition)
+                self._no_self_errors[definition] = self._no_self_error(definition, reference)
+                if not bool(torch.isfinite(reference.per_dimension).all()):
+                    raise ReferenceNotFiniteError(f"{definition.name} itself is not finite here")
+            self._references[definition] = reference
+        except Exception as error:  # noqa: BLE001 - whatever the tensors make of it
+            reason = f"no reference to compare with: {describe_error(error)}"
+            for arm in [a for a in self._live() if self.cell.definition(a) == definition]:
+                yield self._end(arm, Status.FAILED, reason)
+
     def _reference(self, definition: Definition) -> Reference:
         workload, batch = self.cell.workload, self._batch
         if workload.batch_size > DIRECT_UP_TO:
-            self._compare_references()
+            self._compare_references(definition)
         return compute_reference(
             definition,
             (batch.perturbed, batch.intact),
             batch.labels,
             weights=batch.weights,
-            temperature=workload.temperature,
-            floor_margin=logit_error(workload),
+            temperature=definition.temperature,
+            floor_margin=logit_error(Case.of(workload, "forward", definition)),
         )
 
-    def _distance_from_no_self(self, reference: Reference) -> float | None:
-        """How far the definition itself is from ``no-self`` on these tensors."""
-        if self.cell.workload.definition == NO_SELF.name:
+    def _no_self_error(self, definition: Definition, reference: Reference) -> float | None:
+        """How far torchcell itself is from ``no-self`` on these tensors; nothing for others."""
+        if definition.name != TORCHCELL.name:
             return None
-        no_self = self._reference(NO_SELF)
-        difference = float((reference.loss - no_self.loss).abs())
-        return difference / float(no_self.loss) if no_self.loss else None
+        right = self._reference(NO_SELF.at(definition.temperature)).loss
+        return float((reference.loss - right).abs()) / float(right) if right else None
 
-    def _compare_references(self) -> None:
+    def _compare_references(self, definition: Definition) -> None:
         """The fast reference stands in only after it has met the direct one on like inputs."""
         small = replace(self.cell.workload, batch_size=DIRECT_UP_TO // 2)
-        if small.series() in _COMPARED:
+        if (definition, small) in _COMPARED:
             return
         batch = make_batch(small, self.table)
-        definition = get_definition(small.definition)
         direct, fast = (
             compute_reference(
                 definition,
                 (batch.perturbed, batch.intact),
                 batch.labels,
                 weights=batch.weights,
-                temperature=small.temperature,
+                temperature=definition.temperature,
                 method=method,
             )
             for method in ("direct", "fast")
@@ -255,7 +253,7 @@ class CellRun:
         difference = float((one - other).norm() / one.norm().clamp(min=1e-300))
         if difference > REFERENCES_AGREE:
             raise ReferencesDisagreeError(f"direct and fast reference differ by {difference:.2g}")
-        _COMPARED.add(small.series())
+        _COMPARED.add((definition, small))
 
     def _instrumented(
         self,
@@ -323,20 +321,12 @@ class CellRun:
         )
         return self._ended[arm]
 
-    def _measured(
-        self,
-        arm: Arm,
-        reference: Reference,
-        peak: PeakMemory,
-        work: Work,
-        samples: Samples | None,
-    ) -> Result:
-        workload = self.cell.workload
-        answer = self._answers[arm]
-        definition = get_definition(workload.definition)
-        value = agreement.value_deviation(answer, reference, workload, definition)
+    def _measured(self, arm: Arm, peak: PeakMemory, work: Work, samples: Samples | None) -> Result:
+        case, definition = self.cell.case(arm), self.cell.definition(arm)
+        answer, reference = self._answers[arm], self._references[definition]
+        value = agreement.value_deviation(answer, reference, case, definition)
         gradient = (
-            agreement.gradient_deviation(answer, reference, workload, definition, self._batch)
+            agreement.gradient_deviation(answer, reference, case, definition, self._batch)
             if answer.gradients is not None
             else None
         )
@@ -344,12 +334,14 @@ class CellRun:
         others = {
             other: agreement.pair_differences(answer, self._answers[other])
             for other in self._live()
-            if other.pass_ == arm.pass_ and other != arm
+            if other.pass_ == arm.pass_
+            and other != arm
+            and self.cell.definition(other) == definition
         }
         loss = float(answer.loss)
         return Result(
             implementation=arm.implementation,
-            case=self.cell.case(arm),
+            case=case,
             status=Status.WRONG if finding else Status.MEASURED,
             reason=finding,
             session=self.cell.session,
@@ -372,7 +364,7 @@ class CellRun:
             elements_processed=work.elements_processed,
             dispatch_peak_bytes=work.dispatch_peak_bytes,
             predicted_cuda_peak_bytes=work.predicted_cuda_peak_bytes,
-            no_self_error=self._no_self_error,
+            no_self_error=self._no_self_errors[definition],
             time_limit_s=self.budget.time_limit_s,
             memory_limit_bytes=self.budget.memory_limit_bytes,
             spent_s=self._spent_s.get(arm),
@@ -393,5 +385,5 @@ class CellRun:
             self._charge(**{kind: time.perf_counter() - started})
 
 
-_COMPARED: set[tuple[object, ...]] = set()
-"""Series in which this process has compared the two references."""
+_COMPARED: set[tuple[Definition, Workload]] = set()
+"""Definitions and workloads for which this process has compared the two references."""

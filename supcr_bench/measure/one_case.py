@@ -37,7 +37,8 @@ def check_case(
         UsageError: this machine has no such device.
     """
     device = get_device(case.device)
-    cell = Cell(case.workload, (Arm(name, case.pass_),), new_session())
+    arm = Arm(name, case.pass_, get_definition(case.definition).at(case.temperature))
+    cell = Cell(case.workload, (arm,), new_session())
     budget = Budget(memory_limit_bytes=memory_limit_bytes)
     run = CellRun(
         cell=cell,
@@ -81,7 +82,7 @@ class StopwatchCall:
     def of(cls, factory: Factory, case: Case, memory_limit_bytes: int | None = None) -> Self:
         """The call of a new module on the tensors of a case."""
         batch = make_batch(case.workload)
-        module = build_module(factory, get_definition(case.definition), case.temperature, batch)
+        module = build_module(factory, get_definition(case.definition).at(case.temperature), batch)
         call = make_call(module, batch, case.pass_)
         return cls(get_device(case.device), memory_limit_bytes, batch, call)
 

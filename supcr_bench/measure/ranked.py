@@ -28,8 +28,7 @@ from supcr_bench.measure.elapsed import Elapsed
 from supcr_bench.measure.meter import DeviceMeter
 from supcr_bench.measure.work import Work
 from supcr_bench.values.case import Workload
-from supcr_bench.values.cell import Arm
-from supcr_bench.values.definition import get_definition
+from supcr_bench.values.cell import Arm, Cell
 
 VALUES_AGREE = 1e-5
 """Largest relative difference between two ranks' values: they are sums of the same numbers."""
@@ -67,7 +66,7 @@ class Share:
     """One rank's rows of the batch, and the modules that are called on them.
 
     Args:
-        workload: of the whole batch.
+        cell: of the whole batch.
         factories: of the implementations.
         device: where the tensors live.
         limit_bytes: what a call may take.
@@ -76,16 +75,17 @@ class Share:
 
     def __init__(
         self,
-        workload: Workload,
+        cell: Cell,
         factories: Mapping[str, Factory],
         device: Device,
         limit_bytes: int | None,
         table: npt.NDArray[np.float64] | None = None,
     ) -> None:
-        self.workload, self.factories = workload, factories
+        self.workload, self.factories = cell.workload, factories
+        self._definitions = {arm.implementation: cell.definition(arm) for arm in cell.arms}
         self._device, self._limit_bytes = device, limit_bytes
         self._meter = DeviceMeter(device)
-        self._batch = own_rows(make_batch(workload, table))
+        self._batch = own_rows(make_batch(cell.workload, table))
         self._modules: dict[str, Module] = {}
         self._loss: Tensor | None = None
 
@@ -100,10 +100,7 @@ class Share:
     def _build(self, arm: Arm) -> None:
         name = arm.implementation
         self._modules[name] = build_module(
-            self.factories[name],
-            get_definition(self.workload.definition),
-            self.workload.temperature,
-            self._batch,
+            self.factories[name], self._definitions[name], self._batch
         )
 
     def _forward(self, arm: Arm) -> tuple[Tensor, Tensor]:

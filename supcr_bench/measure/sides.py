@@ -86,12 +86,9 @@ def time_cells(
         shuffle(sides)
         calls = {}
         for side in sides:
-            module = build_module(
-                loaded[side].under(cell.case.definition).factory,
-                get_definition(cell.case.definition),
-                cell.case.temperature,
-                batch,
-            )
+            factory = loaded[side].under(cell.case.definition).factory
+            definition = get_definition(cell.case.definition).at(cell.case.temperature)
+            module = build_module(factory, definition, batch)
             call = make_call(module, batch, cell.case.pass_)
             arm = Arm(cell.implementation, cell.case.pass_)
             calls[side[0]] = partial(meter.time, arm, cell.case.workload, call)

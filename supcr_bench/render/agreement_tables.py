@@ -26,7 +26,7 @@ def agreement_heat(results: Sequence[Result]) -> Table:
     by_case: dict[Case, dict[str, Result]] = {}
     for r in results:
         if r.case.pass_ == pass_:
-            by_case.setdefault(r.case, {})[r.implementation] = r
+            by_case.setdefault(r.case.shared, {})[r.implementation] = r
     cases = [c for c, own in by_case.items() if any(r.status.has_figures for r in own.values())]
     worst = set(sorted(cases, key=lambda c: -_worst(by_case[c].values()))[:MOST_ROWS])
     shown = [case for case in cases if case in worst]

@@ -38,7 +38,7 @@ def _table(results: Sequence[Result], names: Sequence[str], several: bool) -> Ta
     fastest = fastest_by_size([cost_row(r) for r in alike], wrong)
     by_case: dict[Case, list[Result]] = {}
     for r in alike:
-        by_case.setdefault(r.case, []).append(r)
+        by_case.setdefault(r.case.shared, []).append(r)
     columns = _columns(by_case)
     at = {(c.batch_size, c.dims, c.nan_density): c for c in by_case}
 
@@ -48,7 +48,7 @@ def _table(results: Sequence[Result], names: Sequence[str], several: bool) -> Ta
         here = [
             r.implementation
             for r in by_case[case]
-            if (r.implementation, case.dtype, case.temperature) in wrong
+            if (r.implementation, r.case.dtype, r.case.temperature) in wrong
         ]
         out = f" ({', '.join(here)} wrong)" if here else ""
         if case in fastest:

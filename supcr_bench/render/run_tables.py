@@ -36,19 +36,25 @@ VERDICT_TONES: dict[Holds, Tone] = {
 }
 
 
-def agreement_table(results: Sequence[Result], definition: str) -> Table:
-    """Who agrees with the definition, and how closely."""
+def agreement_table(results: Sequence[Result]) -> Table:
+    """Who agrees with the definition that it is held against, and how closely."""
+    rows = agreement_rows(results)
+    names = list(dict.fromkeys(r.definition for r in rows))
+    several = len(names) > 1
     return Table(
         name="agreement",
-        title=f"Agreement with the definition {definition}",
+        title="Agreement with each one's definition"
+        if several
+        else f"Agreement with the definition {''.join(names)}",
         note="largest errors over all cases, and as multiples of the tolerance: up to 1 agrees",
         columns=(
-            *words("implementation", "labels"),
+            *words("implementation", *(["definition"] if several else []), "labels"),
             *numbers("agrees in", "value\nerror", "x tol.", "gradient\nerror", "x tol."),
         ),
         rows=tuple(
             row(
                 r.implementation,
+                *([r.definition] if several else []),
                 r.labels,
                 Cell(f"{r.agree} of {r.cases}", "bad" if r.agree < r.cases else ""),
                 format_error(r.value_error),
@@ -57,9 +63,9 @@ def agreement_table(results: Sequence[Result], definition: str) -> Table:
                 format_error(r.gradient_tolerances),
                 facets={"implementation": r.implementation, "labels": r.labels},
             )
-            for r in agreement_rows(results)
+            for r in rows
         ),
-        keys=2,
+        keys=2 + several,
     )
 
 
@@ -97,8 +103,8 @@ def _cost_table(
     names = implementations_of(results)
     costs = cost_rows(results, pass_)
     fastest = fastest_by_size(costs, known_wrong(results)) if mark_fastest else {}
-    cases = list(dict.fromkeys(cost.case for cost in costs))
-    by_key = {(cost.implementation, cost.case): cost for cost in costs}
+    cases = list(dict.fromkeys(cost.case.shared for cost in costs))
+    by_key = {(cost.implementation, cost.case.shared): cost for cost in costs}
     # Series of one row each need no rules between them.
     ruled = len(cases) > len({case.series() for case in cases})
     headers, texts = case_columns(cases)
@@ -222,7 +228,7 @@ def run_tables(findings: Findings) -> list[Table]:
     """Every table of a run, in reading order; tables with nothing in them are left out."""
     results = findings.results
     passes = [p for p in PASSES if any(r.case.pass_ == p for r in results)]
-    tables = [agreement_table(results, findings.definition), pairs_table(results)]
+    tables = [agreement_table(results), pairs_table(results)]
     tables += [time_table(results, p) for p in passes]
     tables += [memory_table(results, p) for p in passes]
     tables += [cuda_table(results, p) for p in passes[-1:]]

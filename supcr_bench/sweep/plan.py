@@ -2,12 +2,13 @@
 
 import itertools
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from supcr_bench.sweep.suite import Axes, Suite
-from supcr_bench.values.case import Workload
+from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.cell import Arm, Budget, Cell
+from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import InputError, SuiteError
 
 
@@ -18,6 +19,10 @@ class PlannedCell:
     workload: Workload
     arms: tuple[Arm, ...]
     timed: bool = True
+
+    def case(self, arm: Arm) -> Case:
+        """The case that an arm of this cell answers."""
+        return Case.of(self.workload, arm.pass_, arm.definition)
 
     def as_cell(self, arms: Sequence[Arm], session: str) -> Cell:
         """The cell of some of these arms."""
@@ -36,6 +41,21 @@ def only(plan: Sequence[PlannedCell], implementations: Collection[str]) -> list[
         for planned in plan
     ]
     return [planned for planned in cells if planned.arms]
+
+
+def under(plan: Sequence[PlannedCell], definitions: Mapping[str, Definition]) -> list[PlannedCell]:
+    """The same cells, with each implementation held against its definition.
+
+    Args:
+        plan: the cells.
+        definitions: by implementation; others stay as they are.
+    """
+
+    def arm(given: Arm) -> Arm:
+        own = definitions.get(given.implementation, given.definition)
+        return replace(given, definition=own)
+
+    return [replace(planned, arms=tuple(map(arm, planned.arms))) for planned in plan]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +78,7 @@ def _workloads(axes: Axes, suite: Suite, own: OwnLabels | None) -> list[Workload
         axes.ranks or (),
         axes.dtype or (),
         labels,
-        axes.temperature or (),
+        axes.temperature or (None,),
         axes.embedding_size or (),
         dims,
         densities,
@@ -76,7 +96,6 @@ def _workloads(axes: Axes, suite: Suite, own: OwnLabels | None) -> list[Workload
             device=device,
             ranks=ranks,
             seed=suite.seed,
-            definition=suite.definition,
         )
         for device, ranks, dtype, kind, temperature, size, d, density, n in product
     ]

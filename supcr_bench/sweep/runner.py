@@ -16,7 +16,6 @@ from supcr_bench.sweep.executor import Event, Executor
 from supcr_bench.sweep.forecast import Forecast, PeakForecast
 from supcr_bench.sweep.open_cells import OpenCells
 from supcr_bench.sweep.plan import PlannedCell
-from supcr_bench.values.case import Case
 from supcr_bench.values.cell import Arm, Budget, Cell, new_session
 from supcr_bench.values.result import Key, Result, Status
 from supcr_bench.workers.activity import Activity
@@ -134,9 +133,7 @@ class _Sweep:
     def wanted(self, planned: PlannedCell) -> list[Arm]:
         """The arms of a cell that have no result yet."""
         return [
-            arm
-            for arm in planned.arms
-            if (arm.implementation, Case.of(planned.workload, arm.pass_)) not in self._done
+            arm for arm in planned.arms if (arm.implementation, planned.case(arm)) not in self._done
         ]
 
     def prepare(self, planned: PlannedCell) -> _Prepared:
@@ -147,7 +144,7 @@ class _Sweep:
         skipped: list[Result] = []
         peaks: dict[Key, PeakForecast] = {}
         for arm in self.wanted(planned):
-            name, case = arm.implementation, Case.of(planned.workload, arm.pass_)
+            name, case = arm.implementation, planned.case(arm)
             prediction = self._forecast.skip(
                 name, case, self.budget, timed=planned.timed, machine=machine
             )
@@ -191,7 +188,7 @@ class _Sweep:
             series[key] = series.get(key, 0.0) + sum(
                 self._forecast.expected_s(
                     arm.implementation,
-                    Case.of(planned.workload, arm.pass_),
+                    planned.case(arm),
                     self.budget,
                     timed=planned.timed,
                     machine=self._machines.get(key),

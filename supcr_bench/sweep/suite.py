@@ -149,7 +149,6 @@ DEFAULT_AXES = Axes.model_validate(
         "dims": 1,
         "embedding_size": 64,
         "dtype": "float32",
-        "temperature": 0.1,
         "labels": "continuous",
         "device": "cpu",
         "ranks": 1,
@@ -210,7 +209,7 @@ class Suite(_Model):
         name: of its file.
         purpose: a sentence.
         implementations: names to run unless the command line names others.
-        definition: what they are held against.
+        definition: what they are held against; ``None`` for what each of them computes.
         seed: of everything random in the inputs.
         verify: whether each implementation is verified at the end.
         axes: shared by all grids.
@@ -222,7 +221,7 @@ class Suite(_Model):
     name: str
     purpose: Annotated[str, Field(min_length=1)]
     implementations: Annotated[tuple[str, ...], Field(min_length=1)]
-    definition: Literal["torchcell", "no-self"] = "torchcell"
+    definition: Literal["torchcell", "no-self"] | None = None
     seed: Annotated[Integer, Field(ge=0)] = 0
     verify: StrictBool = False
     axes: Axes = Axes()

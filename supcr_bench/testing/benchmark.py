@@ -45,7 +45,7 @@ class SupcrBenchmark:
         labels: str = "continuous",
         pass_: Pass = "training",
         embedding_size: int = 64,
-        temperature: float = 0.1,
+        temperature: float | None = None,
         dtype: str = "float32",
         device: str = "cpu",
         seed: int = 0,
@@ -66,7 +66,7 @@ class SupcrBenchmark:
             labels: ``continuous`` or ``tied``.
             pass_: ``forward``, with its graph kept, or ``training``, forward and backward.
             embedding_size: d, columns of an embedding.
-            temperature: tau.
+            temperature: tau; the default of the definition if ``None``.
             dtype: of embeddings and labels, by name.
             device: where the tensors live.
             seed: of everything random in them.

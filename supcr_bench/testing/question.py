@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from supcr_bench.subjects.registry import load, locate
 from supcr_bench.sweep.suite import DEFAULT_AXES, Axes, explain
-from supcr_bench.values.case import Case
-from supcr_bench.values.definition import DEFINITIONS, TORCHCELL
+from supcr_bench.values.case import PASSES, Case, Workload
+from supcr_bench.values.definition import DEFINITIONS, TORCHCELL, get_definition
 from supcr_bench.values.errors import UnknownNameError, UsageError
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.values.units import parse_bytes
@@ -63,11 +63,13 @@ def make_case(axes: Mapping[str, Any], *, definition: str, seed: int) -> Case:
         if isinstance(given, list | tuple):
             raise UsageError(f"{name}: one value a test; pytest.mark.parametrize runs several")
     try:
-        whole = Axes.model_validate({"pass": "training", **axes}).over(DEFAULT_AXES)
+        given = {name: value for name, value in axes.items() if value is not None}
+        whole = Axes.model_validate({"pass": "training", **given}).over(DEFAULT_AXES)
     except ValidationError as error:
         raise UsageError(explain(error, lambda location: location.split("[")[0])) from None
-    values = {f.name: getattr(whole, f.name)[0] for f in fields(Case) if hasattr(whole, f.name)}
-    return Case(**values, definition=definition, seed=seed)
+    values = {f.name: getattr(whole, f.name) for f in fields(Workload) if hasattr(whole, f.name)}
+    workload = Workload(**{name: given[0] for name, given in values.items() if given}, seed=seed)
+    return Case.of(workload, (whole.pass_ or PASSES)[0], get_definition(definition))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

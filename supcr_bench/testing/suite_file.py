@@ -52,7 +52,7 @@ class SuiteFile(pytest.File):
             raise self.CollectError(f"{TIME_LIMIT}: {error}") from None
         for planned in plan:
             for arm in planned.arms:
-                case = Case.of(planned.workload, arm.pass_)
+                case = planned.case(arm)
                 yield SuiteTest.from_parent(
                     self,
                     name=benchmark_name(arm.implementation, case),

@@ -1,8 +1,10 @@
-"""A workload, a pass over it, and the case that both make: the key that results are joined by."""
+"""A workload, and the case of one implementation on it: the key that results are joined by."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Self
+
+from supcr_bench.values.definition import DEFINITIONS, TORCHCELL, Definition, current_name
 
 Pass = Literal["forward", "training"]
 PASSES: tuple[Pass, ...] = ("forward", "training")
@@ -29,11 +31,10 @@ class Workload:
         dims: D, label dimensions.
         embedding_size: d, columns of an embedding.
         dtype: of embeddings and labels.
-        temperature: tau.
+        temperature: tau of every implementation; ``None`` for the default of each one's definition.
         labels: ``continuous``, ``tied``, or ``file:<digest>`` for rows of a person's own file.
         device: where the tensors live.
         seed: of everything random in them.
-        definition: the name of the definition that the reference follows.
         ranks: W, processes that share out the rows, each with its own; 1 for one process alone.
     """
 
@@ -42,11 +43,10 @@ class Workload:
     dims: int = 1
     embedding_size: int = 64
     dtype: str = "float32"
-    temperature: float = 0.1
+    temperature: float | None = None
     labels: str = "continuous"
     device: str = "cpu"
     seed: int = 0
-    definition: str = "torchcell"
     ranks: int = 1
 
     @property
@@ -62,9 +62,15 @@ class Workload:
         """``continuous``, ``tied`` or ``file``, without the digest of a file."""
         return self.labels.split(":")[0]
 
+    @property
+    def workload(self) -> "Workload":
+        """Itself; of a case, what it has in common with the other implementations of its cell."""
+        return self
+
     def series(self) -> tuple[object, ...]:
-        """Everything but the batch size: workloads of one series differ only in N."""
-        return tuple(getattr(self, f.name) for f in fields(Workload) if f.name != "batch_size")
+        """What workloads that differ only in N share, whatever the definition is."""
+        shared = self.workload
+        return tuple(getattr(shared, f.name) for f in fields(Workload) if f.name != "batch_size")
 
     def describe(self) -> str:
         """The workload in a short line, naming only what is not obvious."""
@@ -79,8 +85,8 @@ class Workload:
             parts.append(self.label_kind + " labels")
         if self.dtype != "float32":
             parts.append(self.dtype)
-        if self.temperature != 0.1:
-            parts.append(f"tau={self.temperature:g}")
+        if (tau := self.workload.temperature) not in (None, TORCHCELL.temperature):
+            parts.append(f"tau={tau:g}")
         if self.device != "cpu":
             parts.append(self.device)
         if self.ranks > 1:
@@ -95,21 +101,60 @@ class Workload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case(Workload):
-    """A workload and a pass: forward with its graph kept, or forward and backward.
+    """One pass over a workload, and the definition that an implementation is held against there.
 
     Attributes:
-        pass_: ``forward`` or ``training``; stored under the name ``pass``.
+        temperature: tau, as it was.
+        definition: the name of the definition that the reference follows.
+        own_temperature: whether that tau is the default of the definition or the implementation,
+            and not a value of the axis: then times stand beside those of other defaults.
+        pass_: ``forward`` with its graph kept, or ``training``, forward and backward; stored under
+            the name ``pass``.
     """
 
+    temperature: float = TORCHCELL.temperature
+    definition: str = TORCHCELL.name
+    own_temperature: bool = field(default=False, compare=False)
     pass_: Pass = "forward"
 
     @classmethod
-    def of(cls, workload: Workload, pass_: Pass) -> "Case":
-        """The case of that workload and pass."""
+    def of(cls, workload: Workload, pass_: Pass, definition: Definition = TORCHCELL) -> "Case":
+        """The case of a workload, a pass and a definition, at its temperature if none is set."""
         values = {f.name: getattr(workload, f.name) for f in fields(Workload)}
-        return cls(**values, pass_=pass_)
+        own = workload.temperature is None
+        if own:
+            values["temperature"] = definition.temperature
+        return cls(**values, definition=definition.name, own_temperature=own, pass_=pass_)
+
+    @property
+    def shared(self) -> "Case":
+        """The case without what is of one implementation: what times and bytes are compared by.
+
+        It names the usual definition, and the usual temperature where none was set.
+        """
+        usual = {"definition": TORCHCELL.name, "temperature": TORCHCELL.temperature}
+        return replace(self, **usual if self.own_temperature else {"definition": TORCHCELL.name})
 
     @property
     def workload(self) -> Workload:
-        """The workload of this case."""
-        return Workload(**{f.name: getattr(self, f.name) for f in fields(Workload)})
+        """What every implementation of the cell has in common."""
+        shared = {f.name: getattr(self, f.name) for f in fields(Workload)}
+        return Workload(**shared | {"temperature": None} if self.own_temperature else shared)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """The case of a stored result; an older one has no ``own_temperature`` or ``ranks``."""
+        name = current_name(values["definition"])
+        default = DEFINITIONS[name].temperature if name in DEFINITIONS else None
+        known = {
+            "ranks": 1,
+            "own_temperature": values["temperature"] == default,
+            **values,
+            "definition": name,
+            "pass_": values["pass"],
+        }
+        return cls(**{f.name: known[f.name] for f in fields(cls)})
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Flat, ``pass_`` as ``pass``; :meth:`from_mapping` reads it."""
+        return {f.name.rstrip("_"): getattr(self, f.name) for f in fields(self)}

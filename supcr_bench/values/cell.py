@@ -2,10 +2,11 @@
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from supcr_bench.values.case import Case, Pass, Workload
+from supcr_bench.values.definition import TORCHCELL, Definition
 
 FEWEST_SAMPLES = 6
 """With fewer samples no distribution-free interval of the median reaches 95 %."""
@@ -47,10 +48,17 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One implementation in one pass: what is called, and timed, inside a cell."""
+    """One implementation in one pass: what is called, and timed, inside a cell.
+
+    Attributes:
+        implementation: its name.
+        pass_: forward or training.
+        definition: what it is held against.
+    """
 
     implementation: str
     pass_: Pass
+    definition: Definition = field(default=TORCHCELL, compare=False)
 
     def describe(self) -> str:
         """The arm in two words."""
@@ -75,7 +83,11 @@ class Cell:
 
     def case(self, arm: Arm) -> Case:
         """The case that an arm of this cell answers."""
-        return Case.of(self.workload, arm.pass_)
+        return Case.of(self.workload, arm.pass_, arm.definition)
+
+    def definition(self, arm: Arm) -> Definition:
+        """What an arm is held against, with the temperature that it has here."""
+        return arm.definition.at(self.case(arm).temperature)
 
     def without(self, done: set[Arm], session: str) -> Self:
         """The same cell with the arms that are not done, as a new session."""
@@ -91,7 +103,10 @@ class Cell:
         """From what :meth:`to_mapping` gave."""
         return cls(
             workload=Workload.from_mapping(values["workload"]),
-            arms=tuple(Arm(**arm) for arm in values["arms"]),
+            arms=tuple(
+                Arm(**arm | {"definition": Definition(**arm["definition"])})
+                for arm in values["arms"]
+            ),
             session=values["session"],
             timed=values["timed"],
         )

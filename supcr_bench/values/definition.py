@@ -10,7 +10,7 @@ Euclidean distance as its similarity.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from supcr_bench.values.errors import UnknownNameError, UsageError
@@ -53,6 +53,10 @@ class Definition:
     eps: float | None
     temperature: float
     call: Call
+
+    def at(self, temperature: float) -> "Definition":
+        """The same definition at another temperature."""
+        return replace(self, temperature=temperature)
 
 
 TORCHCELL = Definition(

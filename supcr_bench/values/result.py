@@ -9,8 +9,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, Self
 
-from supcr_bench.values.case import Case, Workload
-from supcr_bench.values.definition import current_name
+from supcr_bench.values.case import Case
 
 Key = tuple[str, Case]
 """An implementation's name and the case: what results are joined by."""
@@ -170,9 +169,7 @@ class Result:
 
     def to_mapping(self) -> dict[str, Any]:
         """A flat mapping: the case's fields beside the result's own, by :func:`stored_name`."""
-        flat: dict[str, Any] = {"implementation": self.implementation}
-        for f in fields(Case):
-            flat[stored_name(f.name)] = getattr(self.case, f.name)
+        flat: dict[str, Any] = {"implementation": self.implementation, **self.case.to_mapping()}
         for f in fields(Result):
             if f.name not in ("implementation", "case"):
                 flat[stored_name(f.name)] = getattr(self, f.name)
@@ -186,11 +183,7 @@ class Result:
         """
         if "paper_error" in values:
             values = {**values, "no_self_error": values["paper_error"]}
-        case = Case(
-            **{f.name: values[f.name] for f in fields(Workload)}
-            | {"definition": current_name(values["definition"])},
-            pass_=values["pass"],
-        )
+        case = Case.from_mapping(values)
         own = {
             f.name: values[stored_name(f.name)]
             for f in fields(cls)

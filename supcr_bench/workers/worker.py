@@ -97,8 +97,7 @@ class Worker:
             unavailable = False
             try:
                 found = load(subject)
-                asked = found.under(like.definition)
-                finding, description = broken_call(asked.factory, like), asdict(found.description)
+                finding, description = broken_call(found.factory, like), asdict(found.description)
                 require_own_imports([subject])
             except SubjectError as error:
                 finding, description = str(error), None
@@ -264,8 +263,11 @@ def _found(request: Message) -> "dict[str, Implementation]":
     """The implementations of a request for a cell, under the definition that it asks for."""
     from supcr_bench.subjects.registry import Subject, load
 
-    definition = Workload.from_mapping(request["cell"]["workload"]).definition
-    return {s["name"]: load(Subject(**s)).under(definition) for s in request["subjects"]}
+    cell = Cell.from_mapping(request["cell"])
+    definitions = {arm.implementation: arm.definition.name for arm in cell.arms}
+    return {
+        s["name"]: load(Subject(**s)).under(definitions[s["name"]]) for s in request["subjects"]
+    }
 
 
 def _table(request: Message) -> "npt.NDArray[np.float64] | None":
@@ -278,11 +280,11 @@ def _share(request: Message) -> "Share":
     from supcr_bench.measure.device import get_device
     from supcr_bench.measure.ranked import Share
 
-    workload = Workload.from_mapping(request["cell"]["workload"])
+    cell = Cell.from_mapping(request["cell"])
     return Share(
-        workload,
+        cell,
         {name: implementation.factory for name, implementation in _found(request).items()},
-        get_device(workload.device),
+        get_device(cell.workload.device),
         Budget(**request["budget"]).memory_limit_bytes,
         _table(request),
     )

@@ -26,7 +26,7 @@ def two_machines() -> list[Result]:
 
 
 def found_in(results: Sequence[Result]) -> Findings:
-    return find(results, {}, "torchcell")
+    return find(results, {})
 
 
 def test_results_of_one_kind_of_machine_stay_as_they_are() -> None:

@@ -53,7 +53,7 @@ def results() -> list[Result]:
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wrong = make_verification("loopy", OFF, diagnosis=DIAGNOSIS)
     run = make_run(results(), verifications=[wrong])
-    findings = find(run.results, {"rowsort": {"time": "N^2 log N", "memory": "N^2"}}, "torchcell")
+    findings = find(run.results, {"rowsort": {"time": "N^2 log N", "memory": "N^2"}})
     path = tmp_path_factory.mktemp("report") / "index.html"
     path.write_text(render_report(run, findings, run_tables(findings), charts_of(findings)))
     return path

@@ -15,7 +15,6 @@ from supcr_bench.subjects.registry import Subject, folder
 from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.sweep.plan import make_budget, make_plan
 from supcr_bench.sweep.suite import load_suite
-from supcr_bench.values.definition import TORCHCELL
 from supcr_bench.values.gate import Figure, Judgement, Ruling
 from supcr_bench.values.result import Result
 from supcr_bench.verification.verification import Verification
@@ -106,7 +105,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
             executor,
             list(subjects.values()),
             make_budget(suite, lambda: 2**32),
-            definition=TORCHCELL,
+            definitions={},
             seed=suite.seed,
             verify={name: None for name, change in CHANGES.items() if change.verified},
         ):

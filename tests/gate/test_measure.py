@@ -30,6 +30,7 @@ SUITE = Suite.model_validate(
         "axes": {"batch_size": [4, 8]},
     }
 )
+TORCHCELLS = {"one": TORCHCELL, "two": TORCHCELL}
 SUBJECTS = [Subject(name, "module", "no.such.module", "Loss") for name in ("one", "two")]
 
 
@@ -56,12 +57,12 @@ class FakeExecutor(OneMachine):
 class FakeVerification:
     """Makes a check, and keeps what it was asked for."""
 
-    asked: ClassVar[list[tuple[str, Definition, int, Collection[str] | None]]] = []
+    asked: ClassVar[list[tuple[str, Definition | None, int, Collection[str] | None]]] = []
 
     def __init__(
         self,
         subject: Subject,
-        definition: Definition,
+        definition: Definition | None,
         *,
         strict: bool,
         seed: int,
@@ -91,7 +92,13 @@ def events(
     plan = make_plan(SUITE, ["one", "two"])
     return list(
         measure_deterministic(
-            plan, executor, SUBJECTS, Budget(), definition=TORCHCELL, seed=7, verify=verify
+            plan,
+            executor,
+            SUBJECTS,
+            Budget(),
+            definitions=TORCHCELLS,
+            seed=7,
+            verify=verify,
         )
     )
 

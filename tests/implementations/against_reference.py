@@ -15,13 +15,13 @@ from supcr_bench.reference.tolerance import (
     total_tolerance,
     value_tolerance,
 )
-from supcr_bench.values.case import Workload
+from supcr_bench.values.case import Case
 from supcr_bench.values.definition import Definition
 
 Factory = Callable[..., Any]
 
 WORKLOADS = st.builds(
-    Workload,
+    Case,
     batch_size=st.integers(2, 70),
     nan_density=st.sampled_from([0.0, 0.2, 0.5, 0.9, 1.0]),
     dims=st.integers(1, 3),
@@ -35,7 +35,7 @@ WORKLOADS = st.builds(
 
 def worst_deviation(
     factory: Factory,
-    workload: Workload,
+    workload: Case,
     definition: Definition,
     upstream: Tensor | None = None,
     batch: Batch | None = None,

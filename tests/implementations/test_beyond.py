@@ -14,7 +14,7 @@ from torch import Tensor
 
 from supcr_bench.analysis.counted_growth import Size, judge_counted
 from supcr_bench.inputs.tensors import make_batch
-from supcr_bench.values.case import PASSES, Pass, Workload
+from supcr_bench.values.case import PASSES, Case, Pass
 from supcr_bench.values.definition import DEFINITIONS
 from tests.examples import NAN, NOTE_OUTPUT, implementation, note_views, prints_as
 from tests.implementations.against_reference import WORKLOADS, worst_deviation
@@ -60,7 +60,7 @@ DIRECT = pytest.mark.parametrize("subject", with_marks(SCAN, TILED))
 @EACH
 @given(workload=WORKLOADS)
 @settings(deadline=None, derandomize=True, max_examples=60)
-def test_value_and_gradient_are_the_definitions(subject: Subject, workload: Workload) -> None:
+def test_value_and_gradient_are_the_definitions(subject: Subject, workload: Case) -> None:
     assert worst_deviation(subject.factory, workload, DEFINITIONS[subject.definition]) <= 1
 
 
@@ -68,7 +68,7 @@ def test_value_and_gradient_are_the_definitions(subject: Subject, workload: Work
 @given(workload=WORKLOADS, upstream=st.lists(st.sampled_from([-1.0, 0.5, 2.0]), min_size=4))
 @settings(deadline=None, derandomize=True, max_examples=20)
 def test_a_gradient_may_arrive_at_each_part(
-    subject: Subject, workload: Workload, upstream: list[float]
+    subject: Subject, workload: Case, upstream: list[float]
 ) -> None:
     arriving = torch.tensor(upstream[: 1 + workload.dims], dtype=torch.float64)
     definition = DEFINITIONS[subject.definition]
@@ -82,7 +82,7 @@ def test_a_gradient_may_arrive_at_each_part(
 def test_no_temperature_is_too_low(
     subject: Subject, dtype: str, temperature: float, labels: str
 ) -> None:
-    workload = Workload(
+    workload = Case(
         batch_size=19, dims=2, nan_density=0.2, dtype=dtype, temperature=temperature, labels=labels
     )
     assert worst_deviation(subject.factory, workload, DEFINITIONS[subject.definition]) <= 1
@@ -91,16 +91,14 @@ def test_no_temperature_is_too_low(
 @EACH
 @pytest.mark.parametrize("batch_size", [129, 301])
 def test_larger_batches_are_right_too(subject: Subject, batch_size: int) -> None:
-    workload = Workload(
-        batch_size=batch_size, dims=2, nan_density=0.1, labels="tied", embedding_size=8
-    )
+    workload = Case(batch_size=batch_size, dims=2, nan_density=0.1, labels="tied", embedding_size=8)
     assert worst_deviation(subject.factory, workload, DEFINITIONS[subject.definition]) <= 1
 
 
 @EACH
 @pytest.mark.parametrize("labels", [[0.1, 0.2, 0.3], [1.0, 2.0, 3.0], [16777216.0, 1.0, 0.5]])
 def test_labels_tie_as_their_own_dtype_rounds_them(subject: Subject, labels: list[float]) -> None:
-    workload = Workload(batch_size=3)
+    workload = Case(batch_size=3)
     for dtype in (torch.float32, torch.float64, torch.bfloat16, torch.int64):
         batch = replace(make_batch(workload), labels=torch.tensor([labels]).t().to(dtype))
         definition = DEFINITIONS[subject.definition]
@@ -127,7 +125,7 @@ def test_every_published_figure_is_reproduced(
 def test_without_a_pair_the_loss_is_zero_and_can_be_trained_on(
     subject: Subject, valid: int, dims: int
 ) -> None:
-    batch = make_batch(Workload(batch_size=5, dims=dims))
+    batch = make_batch(Case(batch_size=5, dims=dims))
     labels = batch.labels.clone()
     labels[valid:] = NAN
     loss, parts = subject.factory()(batch.perturbed, batch.intact, labels)
@@ -141,7 +139,7 @@ def test_without_a_pair_the_loss_is_zero_and_can_be_trained_on(
 
 @EACH
 def test_two_rows_without_a_tie_have_no_gradient(subject: Subject) -> None:
-    batch = make_batch(Workload(batch_size=2))
+    batch = make_batch(Case(batch_size=2))
     loss, _ = subject.factory()(batch.perturbed, batch.intact, batch.labels)
     loss.backward()
     assert float(loss.detach()) == pytest.approx(0, abs=1e-5)
@@ -151,7 +149,7 @@ def test_two_rows_without_a_tie_have_no_gradient(subject: Subject) -> None:
 
 @EACH
 def test_an_unlabelled_row_is_not_there_whatever_it_holds(subject: Subject) -> None:
-    batch = make_batch(Workload(batch_size=6, dims=2))
+    batch = make_batch(Case(batch_size=6, dims=2))
     views = [v.detach().clone() for v in (batch.perturbed, batch.intact)]
     for view in views:
         view[3] = NAN
@@ -175,7 +173,7 @@ def test_an_unlabelled_row_is_not_there_whatever_it_holds(subject: Subject) -> N
 def test_infinite_labels_are_refused_and_embeddings_that_are_not_finite_are_seen(
     subject: Subject,
 ) -> None:
-    batch = make_batch(Workload(batch_size=5))
+    batch = make_batch(Case(batch_size=5))
     labels = batch.labels.clone()
     labels[1] = torch.inf
     module = subject.factory()
@@ -190,7 +188,7 @@ def test_infinite_labels_are_refused_and_embeddings_that_are_not_finite_are_seen
 def test_an_embedding_that_is_not_finite_is_seen_in_the_dimensions_of_its_labels(
     subject: Subject,
 ) -> None:
-    batch = make_batch(Workload(batch_size=7, dims=2))
+    batch = make_batch(Case(batch_size=7, dims=2))
     labels = batch.labels.clone()
     labels[2, 1] = NAN
     diverged = batch.perturbed.detach().clone()
@@ -206,7 +204,7 @@ def test_an_embedding_that_is_not_finite_is_seen_in_the_dimensions_of_its_labels
 @EACH
 def test_equal_weights_are_the_default_for_any_number_of_dimensions(subject: Subject) -> None:
     for dims in (1, 2, 3):
-        batch = make_batch(Workload(batch_size=7, dims=dims))
+        batch = make_batch(Case(batch_size=7, dims=dims))
         loss, parts = subject.factory()(batch.perturbed, batch.intact, batch.labels)
         torch.testing.assert_close(loss, parts.mean())
 
@@ -216,7 +214,7 @@ def test_equal_weights_are_the_default_for_any_number_of_dimensions(subject: Sub
 def test_low_precision_inputs_give_gradients_of_their_dtype(
     subject: Subject, dtype: torch.dtype
 ) -> None:
-    batch = make_batch(Workload(batch_size=9, dims=2, labels="tied"))
+    batch = make_batch(Case(batch_size=9, dims=2, labels="tied"))
     views = [v.detach().to(dtype).requires_grad_() for v in (batch.perturbed, batch.intact)]
     exact = [v.detach().float().requires_grad_() for v in views]
     module = subject.factory(temperature=0.05)
@@ -234,7 +232,7 @@ def test_low_precision_inputs_give_gradients_of_their_dtype(
 
 @EACH
 def test_autocast_changes_nothing(subject: Subject) -> None:
-    batch = make_batch(Workload(batch_size=9))
+    batch = make_batch(Case(batch_size=9))
     module = subject.factory()
     right = module(batch.perturbed, batch.intact, batch.labels)[0]
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -258,7 +256,7 @@ def test_whole_numbers_are_labels_whatever_their_dtype(
     subject: Subject, dtype: torch.dtype, labels: list[int]
 ) -> None:
     """Distances in a narrow dtype would wrap around."""
-    batch = make_batch(Workload(batch_size=10))
+    batch = make_batch(Case(batch_size=10))
     y = torch.tensor(labels, dtype=dtype)[:, None]
     ranks = y.long() if dtype == torch.int64 else y.double()
     module = subject.factory()
@@ -268,7 +266,7 @@ def test_whole_numbers_are_labels_whatever_their_dtype(
         near = torch.tensor(labels)
         ranks = torch.where(near > 2**50, near - 2**60 + 2**40, near)[:, None].double()
     held = replace(batch, labels=ranks)
-    assert worst_deviation(subject.factory, Workload(batch_size=10), definition, batch=held) <= 1
+    assert worst_deviation(subject.factory, Case(batch_size=10), definition, batch=held) <= 1
     right = module(batch.perturbed, batch.intact, ranks)[0]
     torch.testing.assert_close(loss, right)
 
@@ -276,7 +274,7 @@ def test_whole_numbers_are_labels_whatever_their_dtype(
 @EACH
 def test_weights_are_shared_out_in_double_precision(subject: Subject) -> None:
     for chosen in (None, torch.tensor([1.0, 3.0, 5.0])):
-        batch = make_batch(Workload(batch_size=12, dims=3, dtype="float64"))
+        batch = make_batch(Case(batch_size=12, dims=3, dtype="float64"))
         loss, parts = subject.factory(weights=chosen)(batch.perturbed, batch.intact, batch.labels)
         weights = torch.ones(3) if chosen is None else chosen
         right = (parts * weights.double()).sum() / weights.double().sum()
@@ -294,7 +292,7 @@ def test_weights_that_share_nothing_out_are_refused(subject: Subject, weights: T
 
 @DIRECT
 def test_a_module_can_be_copied_and_labels_may_ask_for_a_gradient(subject: Subject) -> None:
-    batch = make_batch(Workload(batch_size=8))
+    batch = make_batch(Case(batch_size=8))
     module = copy.deepcopy(subject.factory(weights=torch.ones(1, requires_grad=True)))
     labels = batch.labels.clone().requires_grad_()
     assert module(batch.perturbed, batch.intact, labels)[0].requires_grad
@@ -304,7 +302,7 @@ def test_a_module_can_be_copied_and_labels_may_ask_for_a_gradient(subject: Subje
 
 @DIRECT
 def test_a_second_derivative_is_refused(subject: Subject) -> None:
-    batch = make_batch(Workload(batch_size=5))
+    batch = make_batch(Case(batch_size=5))
     loss, _ = subject.factory()(batch.perturbed, batch.intact, batch.labels)
     (gradient,) = torch.autograd.grad(loss, batch.perturbed, create_graph=True)
     with pytest.raises(RuntimeError, match="differentiated once"):
@@ -313,7 +311,7 @@ def test_a_second_derivative_is_refused(subject: Subject) -> None:
 
 @DIRECT
 def test_only_the_view_that_asks_gets_a_gradient(subject: Subject) -> None:
-    batch = make_batch(Workload(batch_size=5))
+    batch = make_batch(Case(batch_size=5))
     fixed = batch.intact.detach()
     loss, _ = subject.factory()(batch.perturbed, fixed, batch.labels)
     loss.backward()
@@ -324,7 +322,7 @@ def test_only_the_view_that_asks_gets_a_gradient(subject: Subject) -> None:
 @DIRECT
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_without_gradients_the_value_is_the_same(subject: Subject, mode: Callable[[], Any]) -> None:
-    batch = make_batch(Workload(batch_size=9, dims=2, nan_density=0.3))
+    batch = make_batch(Case(batch_size=9, dims=2, nan_density=0.3))
     module = subject.factory()
     right = module(batch.perturbed, batch.intact, batch.labels)[0].detach()
     with mode():

@@ -12,7 +12,7 @@ import torch
 
 import supcr_bench
 from supcr_bench.inputs.tensors import make_batch
-from supcr_bench.values.case import Workload
+from supcr_bench.values.case import Case
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
 from tests.implementations.against_reference import worst_deviation
 
@@ -34,7 +34,7 @@ def test_it_is_right(loss: ModuleType, definition: Definition, batch_size: int) 
     def factory(**arguments: object) -> object:
         return supcr_bench.SupCRLoss(definition=definition.name, **arguments)
 
-    workload = Workload(batch_size=batch_size, dims=2, nan_density=0.2, labels="tied")
+    workload = Case(batch_size=batch_size, dims=2, nan_density=0.2, labels="tied")
     assert worst_deviation(factory, workload, definition) <= 1
 
 
@@ -53,7 +53,7 @@ def test_without_numba_it_is_scan(loss: ModuleType, monkeypatch: pytest.MonkeyPa
     for name in ("tiled", "_tiled_loop"):
         monkeypatch.delitem(sys.modules, f"{PACKAGE}.{name}", raising=False)
     assert loss.fastest("cpu").__name__ == "ScanSupCR"
-    batch = make_batch(Workload(batch_size=6))
+    batch = make_batch(Case(batch_size=6))
     assert torch.isfinite(supcr_bench.SupCRLoss()(batch.perturbed, batch.intact, batch.labels)[0])
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.measure.allocator_events import peak_cpu_bytes
-from supcr_bench.values.case import Workload
+from supcr_bench.values.case import Case
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
 from tests.implementations.against_reference import WORKLOADS, Factory, worst_deviation
 
@@ -41,7 +41,7 @@ def test_the_size_of_a_block_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(scan, "ANCHORS", anchors)
-    workload = Workload(batch_size=23, dims=3, nan_density=0.2, labels=labels)
+    workload = Case(batch_size=23, dims=3, nan_density=0.2, labels=labels)
     assert worst_deviation(factory_of(scan, definition), workload, definition) <= 1
 
 
@@ -50,7 +50,7 @@ def test_the_size_of_a_block_changes_nothing(
 @given(workload=WORKLOADS.filter(lambda w: w.temperature >= 0.05))
 @settings(deadline=None, derandomize=True, max_examples=30)
 def test_sums_and_sums_kept_as_logarithms_are_both_right(
-    definition: Definition, range_: float, workload: Workload
+    definition: Definition, range_: float, workload: Case
 ) -> None:
     scan = importlib.import_module("supcr_bench.implementations._scan")
     kept = dict(scan.RANGE)
@@ -93,7 +93,7 @@ def test_no_tensor_of_all_pairs_outlives_its_block(
     module = scan.ScanSupCR()
     peaks = []
     for n in (128, 256, 512):
-        batch = make_batch(Workload(batch_size=n, embedding_size=16))
+        batch = make_batch(Case(batch_size=n, embedding_size=16))
 
         def call(batch: object = batch) -> object:
             loss = module(batch.perturbed, batch.intact, batch.labels)[0]  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ from supcr_bench.analysis.counted_growth import Size, judge_counted
 from supcr_bench.inputs.tensors import Batch, make_batch
 from supcr_bench.measure.allocator_events import peak_cpu_bytes
 from supcr_bench.subjects.registry import load, locate
-from supcr_bench.values.case import Workload
+from supcr_bench.values.case import Case
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
 from supcr_bench.values.errors import SubjectError
 from tests.implementations.against_reference import worst_deviation
@@ -62,7 +62,7 @@ def test_the_size_of_a_tile_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tiled, "TILE", tile)
-    workload = Workload(batch_size=29, dims=3, nan_density=0.2, labels=labels)
+    workload = Case(batch_size=29, dims=3, nan_density=0.2, labels=labels)
     assert worst_deviation(factory_of(tiled, definition), workload, definition) <= 1
 
 
@@ -78,9 +78,7 @@ def test_the_loop_is_right_before_it_is_compiled(
     for name in LOOPS:
         monkeypatch.setattr(loop, name, getattr(loop, name).py_func)
     monkeypatch.setattr(tiled, "sweep_anchors", loop.sweep_anchors)
-    workload = Workload(
-        batch_size=11, dims=2, nan_density=0.2, labels="tied", temperature=temperature
-    )
+    workload = Case(batch_size=11, dims=2, nan_density=0.2, labels="tied", temperature=temperature)
     assert worst_deviation(factory_of(tiled, definition), workload, definition) <= 1
 
 
@@ -112,7 +110,7 @@ def test_the_loop_itself_grows_as_n_squared(
 
     def touched(n: int, labels: str) -> float:
         Counted.touched = 0
-        workload = Workload(batch_size=n, labels=labels, embedding_size=4, dtype="float64")
+        workload = Case(batch_size=n, labels=labels, embedding_size=4, dtype="float64")
         train(tiled, make_batch(workload))
         return float(Counted.touched)
 
@@ -126,7 +124,7 @@ def test_the_loop_itself_grows_as_n_squared(
 def test_threads_share_the_anchors_and_change_no_bit(
     tiled: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch = make_batch(Workload(batch_size=203, dims=2, nan_density=0.2, embedding_size=8))
+    batch = make_batch(Case(batch_size=203, dims=2, nan_density=0.2, embedding_size=8))
     monkeypatch.setattr(tiled, "TILE", 32)
     monkeypatch.setattr(tiled, "ELEMENTS_PER_THREAD", 2**40)
     assert tiled.thread_count(2**30) == 1
@@ -145,7 +143,7 @@ def test_an_error_in_a_thread_is_raised(tiled: ModuleType, monkeypatch: pytest.M
     monkeypatch.setattr(tiled, "sweep_anchors", fail)
     monkeypatch.setattr(tiled, "ELEMENTS_PER_THREAD", 1)
     with pytest.raises(MemoryError, match="no room in the loop"):
-        train(tiled, make_batch(Workload(batch_size=64)))
+        train(tiled, make_batch(Case(batch_size=64)))
 
 
 def test_memory_grows_with_the_rows_and_not_with_the_pairs(
@@ -154,7 +152,7 @@ def test_memory_grows_with_the_rows_and_not_with_the_pairs(
     monkeypatch.setattr(tiled, "TILE", 32)
     peaks = []
     for n in (128, 256, 512):
-        batch = make_batch(Workload(batch_size=n, embedding_size=16))
+        batch = make_batch(Case(batch_size=n, embedding_size=16))
         train(tiled, batch)
         peaks.append(peak_cpu_bytes(lambda batch=batch: train(tiled, batch)))  # type: ignore[misc]
     assert peaks[2] - peaks[1] == pytest.approx(2 * (peaks[1] - peaks[0]), rel=0.1)
@@ -173,7 +171,7 @@ def test_where_the_loop_does_not_apply_scan_takes_over(
         raise AssertionError("not for this loop")
 
     monkeypatch.setattr(tiled, "sweep_anchors", fail)
-    batch = make_batch(Workload(batch_size=9, labels="tied"))
+    batch = make_batch(Case(batch_size=9, labels="tied"))
     scan = importlib.import_module("supcr_bench.implementations._scan")
     inputs = (batch.perturbed, batch.intact, batch.labels.to(dtype))
     own, other = (

@@ -16,10 +16,10 @@ from supcr_bench.measure.agreement import (
     value_deviation,
 )
 from supcr_bench.reference.reference import Reference, compute_reference
-from supcr_bench.values.case import Workload
+from supcr_bench.values.case import Case
 from supcr_bench.values.definition import TORCHCELL
 
-WORKLOAD = Workload(batch_size=8, dims=2)
+WORKLOAD = Case(batch_size=8, dims=2)
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_a_loss_that_is_not_finite_is_wrong_without_a_number(
 
 def test_an_error_relative_to_zero_is_none_and_still_found() -> None:
     """No valid pair: the definition gives 0, and any other value is wrong."""
-    workload = Workload(batch_size=4)
+    workload = Case(batch_size=4)
     batch = make_batch(workload)
     reference = compute_reference(
         TORCHCELL,

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from supcr_bench.measure.meter import DeviceMeter
 from supcr_bench.reference.reference import DIRECT_UP_TO, Reference, compute_reference
 from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.cell import Arm, Budget, Cell
+from supcr_bench.values.definition import NO_SELF, TORCHCELL
 from supcr_bench.values.result import Result, Status
 from tests.examples import NOTE_NAMES, implementation
 from tests.measure.fakes import around, no_way_back, raising, run_cell
@@ -391,4 +393,30 @@ def test_a_definition_that_is_not_finite_is_held_against_nobody() -> None:
     workload = Workload(batch_size=4, temperature=1e-310, dtype="float64")
     for result in run_cell(RIGHT, workload).values():
         assert result.status is Status.FAILED
-        assert "the definition itself is not finite here" in str(result.reason)
+        assert "torchcell itself is not finite here" in str(result.reason)
+
+
+def test_each_arm_is_held_against_its_definition_and_differs_from_those_of_the_same_alone() -> None:
+    arms = tuple(
+        Arm(name, "forward", definition)
+        for name, definition in (("one", TORCHCELL), ("other", TORCHCELL), ("apart", NO_SELF))
+    )
+    workload = replace(WORKLOAD, labels="tied", nan_density=0.0)
+    factory = implementation("scan")
+    factories = {arm.implementation: factory.under(arm.definition.name).factory for arm in arms}
+    run = CellRun(
+        cell=Cell(workload, arms, "session", timed=False),
+        factories=factories,
+        device=Cpu(),
+        meter=FakeMeter(),
+        budget=Budget(),
+    )
+    found = {result.implementation: result for result in run.results()}
+    assert {r.status for r in found.values()} == {Status.MEASURED}
+    assert found["apart"].case.definition == "no-self"
+    assert found["one"].reference_loss == found["other"].reference_loss
+    assert found["one"].reference_loss != found["apart"].reference_loss
+    assert found["one"].value_difference == {"other": 0.0}
+    assert found["apart"].value_difference == {}
+    assert found["one"].no_self_error
+    assert found["apart"].no_self_error is None

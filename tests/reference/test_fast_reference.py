@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.reference.reference import DIRECT_UP_TO, Method, Reference, compute_reference
-from supcr_bench.values.case import Workload
+from supcr_bench.values.case import Case
 from supcr_bench.values.definition import NO_SELF, RANK_N_CONTRAST, TORCHCELL, Definition
 
 CLOSE = 1e-10
@@ -45,7 +45,7 @@ def assert_same(direct: Reference, fast: Reference) -> None:
 
 
 WORKLOADS = st.builds(
-    Workload,
+    Case,
     batch_size=st.integers(2, 24),
     nan_density=st.sampled_from([0.0, 0.2, 0.5, 0.9, 1.0]),
     dims=st.integers(1, 3),
@@ -59,7 +59,7 @@ WORKLOADS = st.builds(
 
 @given(WORKLOADS, st.sampled_from(FAMILY))
 @settings(deadline=None, derandomize=True, max_examples=150)
-def test_the_fast_reference_is_the_direct_one(workload: Workload, definition: Definition) -> None:
+def test_the_fast_reference_is_the_direct_one(workload: Case, definition: Definition) -> None:
     batch = make_batch(workload)
     views = (batch.perturbed, batch.intact)
     assert_same(*both(definition, views, batch.labels, workload.temperature))
@@ -68,7 +68,7 @@ def test_the_fast_reference_is_the_direct_one(workload: Workload, definition: De
 @given(WORKLOADS)
 @settings(deadline=None, derandomize=True, max_examples=40)
 def test_they_agree_on_concatenated_views_and_distances_over_dimensions(
-    workload: Workload,
+    workload: Case,
 ) -> None:
     batch = make_batch(replace(workload, nan_density=0.0))
     definition = RANK_N_CONTRAST
@@ -81,7 +81,7 @@ def test_they_agree_on_concatenated_views_and_distances_over_dimensions(
 @pytest.mark.parametrize("definition", FAMILY, ids=lambda d: d.name)
 @pytest.mark.parametrize("tau", [1.0, 0.05])
 def test_they_agree_where_all_labels_tie(definition: Definition, tau: float) -> None:
-    batch = make_batch(Workload(batch_size=9))
+    batch = make_batch(Case(batch_size=9))
     labels = torch.full((9, 1), 0.25)
     assert_same(*both(definition, (batch.perturbed, batch.intact), labels, tau))
 
@@ -89,7 +89,7 @@ def test_they_agree_where_all_labels_tie(definition: Definition, tau: float) -> 
 @pytest.mark.parametrize("definition", FAMILY, ids=lambda d: d.name)
 @pytest.mark.parametrize("valid", [0, 1, 2, 3])
 def test_they_agree_on_few_valid_rows(definition: Definition, valid: int) -> None:
-    batch = make_batch(Workload(batch_size=6))
+    batch = make_batch(Case(batch_size=6))
     labels = batch.labels.clone()
     labels[valid:] = torch.nan
     direct, fast = both(definition, (batch.perturbed, batch.intact), labels, 0.1)
@@ -101,14 +101,14 @@ def test_they_agree_on_few_valid_rows(definition: Definition, valid: int) -> Non
 
 
 def test_they_agree_on_more_anchors_than_a_block_holds() -> None:
-    batch = make_batch(Workload(batch_size=300, labels="tied", nan_density=0.05, embedding_size=8))
+    batch = make_batch(Case(batch_size=300, labels="tied", nan_density=0.05, embedding_size=8))
     views = (batch.perturbed, batch.intact)
     assert_same(*both(NO_SELF, views, batch.labels, 0.1))
 
 
 def test_the_method_follows_from_the_batch_size() -> None:
     for n, method in ((DIRECT_UP_TO, "direct"), (DIRECT_UP_TO + 1, "fast")):
-        batch = make_batch(Workload(batch_size=n, embedding_size=2, nan_density=0.98))
+        batch = make_batch(Case(batch_size=n, embedding_size=2, nan_density=0.98))
         reference = compute_reference(
             TORCHCELL,
             (batch.perturbed, batch.intact),

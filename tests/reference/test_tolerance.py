@@ -15,7 +15,7 @@ from supcr_bench.reference.tolerance import (
     total_tolerance,
     value_tolerance,
 )
-from supcr_bench.values.case import UNIT_ROUNDOFF, Workload
+from supcr_bench.values.case import UNIT_ROUNDOFF, Case
 from supcr_bench.values.definition import NO_SELF, TORCHCELL
 from tests.examples import build
 
@@ -27,7 +27,7 @@ LOOSEST = 0.01
 
 
 @lru_cache(maxsize=512)
-def reference_of(workload: Workload) -> Reference:
+def reference_of(workload: Case) -> Reference:
     batch = make_batch(workload)
     return compute_reference(
         TORCHCELL,
@@ -39,7 +39,7 @@ def reference_of(workload: Workload) -> Reference:
     )
 
 
-def multiples(name: str, workload: Workload) -> tuple[float, float]:
+def multiples(name: str, workload: Case) -> tuple[float, float]:
     """Errors in value and in gradient as multiples of their tolerances."""
     batch = make_batch(workload)
     loss, per_dimension = build(name, workload.temperature, batch.weights)(
@@ -54,9 +54,9 @@ def multiples(name: str, workload: Workload) -> tuple[float, float]:
     return value.tolerances, gradient.tolerances
 
 
-def workloads(sizes: tuple[int, ...], dtype: str) -> list[Workload]:
+def workloads(sizes: tuple[int, ...], dtype: str) -> list[Case]:
     return [
-        Workload(
+        Case(
             batch_size=n,
             embedding_size=d,
             dtype=dtype,
@@ -103,7 +103,7 @@ def test_float32_accumulation_of_float64_inputs_is_beyond_the_bounds_only_where_
 @pytest.mark.parametrize("name", ["broadcast", "rowsort"])
 def test_pairs_at_the_floor_do_not_make_a_right_gradient_wrong(name: str) -> None:
     found = [
-        multiples(name, Workload(batch_size=16, embedding_size=8, temperature=0.05, seed=seed))
+        multiples(name, Case(batch_size=16, embedding_size=8, temperature=0.05, seed=seed))
         for seed in range(10)
     ]
     assert max(max(pair) for pair in found) <= 1
@@ -127,7 +127,7 @@ class Change:
     ids=lambda c: str(c.fields),
 )
 def test_the_error_of_a_logit_follows_temperature_and_dtype(change: Change) -> None:
-    plain = Workload(batch_size=8)
+    plain = Case(batch_size=8)
     harder = replace(plain, **change.fields)  # type: ignore[arg-type]
     assert logit_error(harder) == pytest.approx(change.factor * logit_error(plain))
     assert logit_error(plain) == pytest.approx((2 * 8 + 5) * UNIT_ROUNDOFF["float32"] / 0.1)
@@ -136,7 +136,7 @@ def test_the_error_of_a_logit_follows_temperature_and_dtype(change: Change) -> N
 def test_a_dimension_without_pairs_has_no_tolerance_in_value_and_adds_none_to_the_gradient() -> (
     None
 ):
-    workload = Workload(batch_size=8, dims=2)
+    workload = Case(batch_size=8, dims=2)
     batch = make_batch(workload)
     labels = batch.labels.clone()
     labels[:, 1] = torch.nan
@@ -156,7 +156,7 @@ def test_a_dimension_without_pairs_has_no_tolerance_in_value_and_adds_none_to_th
 
 
 def test_the_tolerance_of_the_total_is_at_least_the_weighted_parts() -> None:
-    workload = Workload(batch_size=8, dims=2)
+    workload = Case(batch_size=8, dims=2)
     reference = reference_of(workload)
     parts = value_tolerance(workload, TORCHCELL, reference)
     total = total_tolerance(workload, reference, parts)
@@ -164,7 +164,7 @@ def test_the_tolerance_of_the_total_is_at_least_the_weighted_parts() -> None:
 
 
 def test_each_pair_near_the_floor_widens_the_gradient_tolerance_alike() -> None:
-    workload = Workload(batch_size=8)
+    workload = Case(batch_size=8)
     batch = make_batch(workload)
     plain = reference_of(workload)
     bounds = [
@@ -176,7 +176,7 @@ def test_each_pair_near_the_floor_widens_the_gradient_tolerance_alike() -> None:
 
 
 def test_one_view_has_half_the_terms_of_two() -> None:
-    workload = Workload(batch_size=8)
+    workload = Case(batch_size=8)
     reference = replace(reference_of(workload), per_dimension=torch.zeros(1, dtype=torch.float64))
     two = value_tolerance(workload, NO_SELF, reference)
     one = value_tolerance(workload, replace(NO_SELF, views="mean"), reference)

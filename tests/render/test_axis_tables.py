@@ -68,14 +68,12 @@ def test_an_axis_that_does_not_vary_has_no_table() -> None:
 
 
 def test_the_tables_of_a_run_hold_them() -> None:
-    names = [table.name for table in run_tables(find(nan_run(), {}, "torchcell"))]
+    names = [table.name for table in run_tables(find(nan_run(), {}))]
     assert "nan-density-memory-training" in names
 
 
 def test_the_csv_file_holds_plain_figures_of_every_value() -> None:
-    rows = list(
-        csv.DictReader(io.StringIO(csv_tables(find(nan_run(), {}, "torchcell"))["axes.csv"]))
-    )
+    rows = list(csv.DictReader(io.StringIO(csv_tables(find(nan_run(), {}))["axes.csv"])))
     assert len(rows) == len(nan_run())
     assert (rows[1]["axis"], rows[1]["nan_density"], rows[1]["base"]) == (
         *("nan_density", "0.25"),

@@ -18,7 +18,7 @@ def said(findings: Findings, verifications: Sequence[Verification] = ()) -> list
 def test_says_who_agrees_and_who_is_fastest_where() -> None:
     results = make_series("broadcast", [64, 128, 256], lambda n: 1e-9 * n**3, pass_="training")
     results += make_series("rowsort", [64, 128, 256], lambda n: 1.5e-5 * n, pass_="training")
-    sentences = said(find(results, {}, "torchcell"))
+    sentences = said(find(results, {}))
     assert sentences[0] == (
         "broadcast and rowsort agree with the definition (torchcell) in all 6 answers."
     )
@@ -31,7 +31,7 @@ def test_says_who_agrees_and_who_is_fastest_where() -> None:
 def test_a_wrong_one_is_counted_and_never_the_fastest() -> None:
     results = make_series("broadcast", [64], lambda n: 1.0)
     results += [make_result("mine", times=[1e-6] * 6, status=Status.WRONG, reason="off")]
-    sentences = said(find(results, {}, "no-self"))
+    sentences = said(find(results, {}))
     assert "mine is wrong by the definition (torchcell) in 1 of 1 answers" in sentences[0]
     assert "broadcast at N=64" in sentences[1]
 
@@ -41,7 +41,7 @@ def test_counts_what_was_not_measured() -> None:
         make_result("a", status=Status.OUT_OF_MEMORY, reason=""),
         make_result("b", status=Status.FAILED, reason="it broke"),
     ]
-    assert said(find(results, {}, "torchcell")) == [
+    assert said(find(results, {})) == [
         "Nothing could be measured.",
         "Of 2 results: 1 out of memory, 1 failed (first b forward at N=64 D=1 NaN 0%: it broke).",
     ]
@@ -50,7 +50,7 @@ def test_counts_what_was_not_measured() -> None:
 def test_one_that_is_wrong_on_ties_is_never_the_fastest() -> None:
     results = make_series("slow", [64], lambda n: 1.0) + make_series("quick", [64], lambda n: 1e-6)
     tied = make_result("quick", case={"labels": "tied"}, status=Status.WRONG, reason="off")
-    sentences = said(find([*results, tied], {}, "no-self"))
+    sentences = said(find([*results, tied], {}))
     assert any("slow at N=64" in s for s in sentences)
     assert not any("quick at N=64" in s for s in sentences)
 
@@ -58,7 +58,7 @@ def test_one_that_is_wrong_on_ties_is_never_the_fastest() -> None:
 def test_each_device_has_its_fastest_and_verification_its_word() -> None:
     results = make_series("a", [64], lambda n: 1.0)
     results += make_series("b", [64], lambda n: 1.0, case={"device": "cuda"})
-    sentences = said(find(results, {}, "no-self"), [make_verification("a", OFF)])
+    sentences = said(find(results, {}), [make_verification("a", OFF)])
     verdict = "a is not right by the definition (torchcell): 1 of 3 checks fail."
     assert sentences[1] == f"Verified: {verdict}"
     assert [s.split("): ")[1] for s in sentences[2:4]] == ["a at N=64.", "b at N=64."]
@@ -70,6 +70,6 @@ def test_claims_that_do_not_hold_are_named() -> None:
         results += make_series(
             "loopy", [n], lambda n: 1.0, pass_="training", elements_processed=n**4
         )
-    sentences = said(find(results, {}, "torchcell"))
+    sentences = said(find(results, {}))
     assert any("do not hold" in s or "does not hold" in s for s in sentences)
     assert any("loopy takes O(N^3) work: training" in s for s in sentences)

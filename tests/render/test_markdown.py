@@ -23,7 +23,7 @@ def usual(name: str = "rowsort") -> list[Result]:
 
 def summary(results: list[Result], *verifications: Any) -> str:
     run = make_run(results, INFO["id"], verifications, suite=INFO["suite"])
-    return run_markdown(run, find(results, {}, "torchcell"))
+    return run_markdown(run, find(results, {}))
 
 
 def test_the_first_screen_is_there_sentences_claims_recommendations_environment() -> None:

@@ -28,7 +28,7 @@ def page(
     **info: Any,
 ) -> str:
     run = make_run(results, "20260101T000000Z-<i>x</i>", verifications, **info)
-    findings = find(results, {"rowsort": {"time": "N^2 log N", "memory": "N^2"}}, "torchcell")
+    findings = find(results, {"rowsort": {"time": "N^2 log N", "memory": "N^2"}})
     return render_report(run, findings, run_tables(findings), charts)
 
 

@@ -33,7 +33,7 @@ RESULTS = [
 
 
 def findings(results: list[Result] = RESULTS) -> Findings:
-    return find(results, CLAIMS, "torchcell")
+    return find(results, CLAIMS)
 
 
 def tables(results: list[Result] = RESULTS) -> dict[str, Table]:

@@ -21,7 +21,7 @@ from torch.nn import functional
 from supcr_bench.analysis.statistics import interval_rank
 from supcr_bench.inputs.tensors import Batch, make_batch
 from supcr_bench.measure.allocator_events import peak_cpu_bytes
-from supcr_bench.values.case import Workload
+from supcr_bench.values.case import Case
 from supcr_bench.values.units import format_bytes, format_duration_s
 from tests.examples import build
 
@@ -92,7 +92,7 @@ def training_call(name: str, batch: Batch, temperature: float) -> Callable[[], o
 
 def times_of(size: Size) -> dict[str, list[float]]:
     """Seconds of every call, by name, round by round."""
-    workload = Workload(batch_size=size.n, dims=2, nan_density=0.2)
+    workload = Case(batch_size=size.n, dims=2, nan_density=0.2)
     batch = make_batch(workload)
     calls = {
         name: floor_call(batch, workload.temperature)
@@ -132,7 +132,7 @@ def lines_of(size: Size) -> Iterator[str]:
 
 def peak_line(n: int) -> str:
     """Memory that training with ``tiled`` takes above its inputs."""
-    workload = Workload(batch_size=n, dims=2, nan_density=0.2)
+    workload = Case(batch_size=n, dims=2, nan_density=0.2)
     batch = make_batch(workload)
     call = training_call("tiled", batch, workload.temperature)
     call()

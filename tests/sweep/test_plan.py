@@ -3,9 +3,10 @@ from typing import Any
 
 import pytest
 
-from supcr_bench.sweep.plan import OwnLabels, PlannedCell, make_budget, make_plan, untimed
+from supcr_bench.sweep.plan import OwnLabels, PlannedCell, make_budget, make_plan, under, untimed
 from supcr_bench.sweep.suite import Suite, load_suite, suite_names
 from supcr_bench.values.cell import Arm
+from supcr_bench.values.definition import NO_SELF, RANK_N_CONTRAST
 from supcr_bench.values.errors import InputError, SuiteError
 
 
@@ -110,9 +111,24 @@ def test_no_cell_of_an_untimed_plan_is_timed_and_nothing_else_of_it_changes() ->
     assert [(p.workload, p.arms) for p in counted] == [(p.workload, p.arms) for p in plan]
 
 
-def test_seed_and_definition_of_the_suite_reach_every_workload() -> None:
-    plan = make_plan(suite(seed=5, definition="no-self", axes={"dims": [1, 2]}), ["a"])
-    assert {(p.workload.seed, p.workload.definition) for p in plan} == {(5, "no-self")}
+def test_the_seed_of_the_suite_reaches_every_workload() -> None:
+    plan = make_plan(suite(seed=5, axes={"dims": [1, 2]}), ["a"])
+    assert {p.workload.seed for p in plan} == {5}
+
+
+def test_each_implementation_has_its_definition_and_its_temperature_where_none_is_set() -> None:
+    definitions = {"a": NO_SELF, "b": RANK_N_CONTRAST}
+    for temperature, expected in ((None, {"a": 0.1, "b": 2.0}), (0.5, {"a": 0.5, "b": 0.5})):
+        axes = {} if temperature is None else {"temperature": temperature}
+        (planned,) = under(make_plan(suite(axes=axes), ["a", "b"]), definitions)
+        cases = {arm.implementation: planned.case(arm) for arm in planned.arms}
+        assert {name: case.definition for name, case in cases.items()} == {
+            "a": "no-self",
+            "b": "rank-n-contrast",
+        }
+        assert {name: case.temperature for name, case in cases.items()} == expected
+        assert cases["a"].workload == cases["b"].workload == planned.workload
+        assert cases["a"].series() == cases["b"].series()
 
 
 def test_own_labels_bring_dimensions_density_and_kind() -> None:

@@ -1,11 +1,13 @@
 import json
 from dataclasses import FrozenInstanceError, asdict, replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supcr_bench.values.case import DTYPES, PASSES, Case, Pass, Workload
+from supcr_bench.values.definition import DEFINITIONS, RANK_N_CONTRAST, Definition
 
 WORKLOADS = st.builds(
     Workload,
@@ -14,11 +16,10 @@ WORKLOADS = st.builds(
     dims=st.integers(1, 8),
     embedding_size=st.integers(1, 1024),
     dtype=st.sampled_from(DTYPES),
-    temperature=st.floats(1e-4, 10),
+    temperature=st.none() | st.floats(1e-4, 10),
     labels=st.sampled_from(["continuous", "tied", "file:0123456789ab"]),
     device=st.sampled_from(["cpu", "cuda", "cuda:1"]),
     seed=st.integers(0, 2**32),
-    definition=st.sampled_from(["torchcell", "no-self"]),
 )
 EXAMPLES = settings(deadline=None, derandomize=True, max_examples=50)
 
@@ -36,14 +37,23 @@ def test_the_passes_of_a_workload_share_a_series() -> None:
     assert forward != training
 
 
-@given(WORKLOADS, st.sampled_from(PASSES))
+SHIPPED = st.sampled_from(list(DEFINITIONS.values()))
+
+
+@given(WORKLOADS, st.sampled_from(PASSES), SHIPPED)
 @EXAMPLES
-def test_a_case_gives_back_its_workload(workload: Workload, pass_: Pass) -> None:
-    case = Case.of(workload, pass_)
-    assert case.pass_ == pass_
+def test_a_case_gives_back_its_workload(
+    workload: Workload, pass_: Pass, definition: Definition
+) -> None:
+    case = Case.of(workload, pass_, definition)
+    assert (case.pass_, case.definition) == (pass_, definition.name)
+    assert case.temperature == (workload.temperature or definition.temperature)
+    assert case.series() == workload.series()
+    assert case.shared == Case.of(workload, pass_)
+    assert Case.from_mapping(json.loads(json.dumps(case.to_mapping()))) == case
     assert case.workload == workload
     assert type(case.workload) is Workload
-    assert Case.of(case.workload, pass_) == case
+    assert Case.of(case.workload, pass_, definition) == case
 
 
 @given(WORKLOADS)
@@ -83,3 +93,18 @@ def test_ranks_are_part_of_a_workload_and_those_of_old_runs_are_one() -> None:
     assert Workload.from_mapping(values) == shared
     del values["ranks"]
     assert Workload.from_mapping(values) == Workload(batch_size=64)
+
+
+def test_a_temperature_of_an_older_run_is_the_definitions_own_where_it_is_its_default() -> None:
+    def read(**values: Any) -> Case:
+        stored = Case(batch_size=8).to_mapping() | values
+        del stored["own_temperature"], stored["ranks"]
+        return Case.from_mapping(stored)
+
+    assert read() == Case(batch_size=8)
+    assert read().workload.temperature is None
+    assert read(temperature=0.5).workload.temperature == 0.5
+    contrast = read(definition="rank-n-contrast", temperature=2.0)
+    assert contrast.series() == read(definition="paper").series() == read().series()
+    assert contrast.shared == read()
+    assert contrast == Case.of(Workload(batch_size=8), "forward", RANK_N_CONTRAST)

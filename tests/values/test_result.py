@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from supcr_bench.values.case import PASSES, Case
 from supcr_bench.values.result import Result, Status, stored_name
-from tests.values.test_case import WORKLOADS
+from tests.values.test_case import SHIPPED, WORKLOADS
 
 NUMBERS = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 COUNTS = st.none() | st.integers(0, 2**60)
@@ -18,7 +18,7 @@ SAMPLES = st.none() | st.lists(SECONDS, max_size=5).map(tuple)
 RESULTS = st.builds(
     Result,
     implementation=st.text(min_size=1, max_size=20),
-    case=st.builds(Case.of, WORKLOADS, st.sampled_from(PASSES)),
+    case=st.builds(Case.of, WORKLOADS, st.sampled_from(PASSES), SHIPPED),
     status=st.sampled_from(Status),
     reason=TEXTS,
     session=TEXTS,

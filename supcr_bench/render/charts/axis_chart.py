@@ -80,9 +80,9 @@ def _lines(
         timed = [row for row in members if _ratio(row, figure)]
         if len(timed) < 2:
             continue
-        one = timed[0]
+        one, case = timed[0], timed[0].case.shared
         setting = tuple(
-            getattr(one.case, f.name) for f in fields(Case) if f.name not in ("batch_size", axis)
+            getattr(case, f.name) for f in fields(Case) if f.name not in ("batch_size", axis)
         )
         own = settings.setdefault(setting, {}).setdefault(one.implementation, [])
         own.append(sorted(timed, key=lambda row: float(row.value)))

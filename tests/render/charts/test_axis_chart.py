@@ -27,7 +27,7 @@ def along_nan() -> list[Result]:
 
 
 def axis_chart(found: list[Result], section: str) -> Chart:
-    (drawn,) = (c for c in charts_of(find(found, {}, "torchcell")) if c.section == section)
+    (drawn,) = (c for c in charts_of(find(found, {})) if c.section == section)
     return drawn
 
 
@@ -85,5 +85,5 @@ def test_dimensions_that_cost_nothing_are_said_to() -> None:
 
 def test_a_run_along_no_axis_has_no_such_chart() -> None:
     found = make_series("one", [16, 32], lambda n: 1e-6 * n)
-    sections = {c.section for c in charts_of(find(found, {}, "torchcell"))}
+    sections = {c.section for c in charts_of(find(found, {}))}
     assert sections == {"time", "memory"}

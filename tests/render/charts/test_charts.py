@@ -38,7 +38,6 @@ def without_laws(results: list[Result]) -> Findings:
     """Findings in which growth is not judged: that takes long, and is not what is looked at."""
     return Findings(
         results=results,
-        definition="torchcell",
         growth=(),
         crossovers=(),
         frontier=(),
@@ -67,7 +66,7 @@ def test_a_run_of_five_thousand_results_has_charts_for_one_page() -> None:
 
 def test_a_chart_with_laws_is_small() -> None:
     sizes = [round(16 * 2 ** (i / 2)) for i in range(15)]
-    drawn = charts_of(find(many(3, sizes, 1), {}, "torchcell"))
+    drawn = charts_of(find(many(3, sizes, 1), {}))
     assert len(drawn) == 4
     assert max(len(c.svg) for c in drawn) < 50_000
 

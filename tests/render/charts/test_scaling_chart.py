@@ -51,7 +51,7 @@ def paired(name: str, unit: float, small: float, large: float) -> list[Result]:
 
 
 def chart(found: list[Result], name: str) -> Chart:
-    drawn = {c.name: c for c in charts_of(find(found, {}, "torchcell"))}
+    drawn = {c.name: c for c in charts_of(find(found, {}))}
     return drawn[name]
 
 
@@ -105,12 +105,12 @@ def test_bounds_stand_at_the_limit() -> None:
 
 
 def test_no_legend_names_an_implementation_twice() -> None:
-    for drawn in charts_of(find(results(), {}, "torchcell")):
+    for drawn in charts_of(find(results(), {})):
         assert texts(drawn.svg).count("slow") == 1
 
 
 def test_names_with_markup_show_as_text() -> None:
-    for drawn in charts_of(find(results(HOSTILE, "$x^2$ & <b>"), {}, "torchcell")):
+    for drawn in charts_of(find(results(HOSTILE, "$x^2$ & <b>"), {})):
         assert "<script" not in drawn.svg and "<b>" not in drawn.svg
         assert not {"script", "b"} & {e.tag.removeprefix(SVG) for e in parsed(drawn.svg).iter()}
         assert points(drawn.svg, HOSTILE)[0].startswith(f"{HOSTILE}, N=16: ")
@@ -157,7 +157,7 @@ def test_a_page_gives_colours_and_size_and_a_file_has_its_own() -> None:
 
 
 def test_ids_are_unique_on_a_page_and_used_where_they_are() -> None:
-    drawn = charts_of(find(results(), {}, "torchcell"))
+    drawn = charts_of(find(results(), {}))
     ids = [e.get("id", "") for c in drawn for e in parsed(c.svg).iter() if e.get("id")]
     assert len(ids) == len(set(ids))
     for c in drawn:
@@ -167,7 +167,7 @@ def test_ids_are_unique_on_a_page_and_used_where_they_are() -> None:
 
 
 def test_the_same_results_make_the_same_bytes() -> None:
-    one, other = (charts_of(find(results(), {}, "torchcell")) for _ in range(2))
+    one, other = (charts_of(find(results(), {})) for _ in range(2))
     assert one == other
     assert one[0].png() == other[0].png()
 
@@ -209,7 +209,7 @@ def test_a_series_in_which_nothing_was_measured_still_draws_its_bounds() -> None
         make_result("late", n=n, status=Status.TIMED_OUT, reason="", time_limit_s=2.0)
         for n in (8, 16)
     ]
-    (drawn,) = charts_of(find(ended, {}, "torchcell"))
+    (drawn,) = charts_of(find(ended, {}))
     assert drawn.title == "Nothing could be measured in forward"
     assert "timed out: above this" in texts(drawn.svg)
 

@@ -7,7 +7,7 @@ from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.measure.cell import build_module, make_call
 from supcr_bench.subjects.registry import load, locate
 from supcr_bench.values.case import PASSES
-from supcr_bench.values.definition import get_definition
+from supcr_bench.values.definition import TORCHCELL
 from tests.studies.gate_study.record import WORKLOADS
 
 
@@ -17,9 +17,7 @@ def test_call(benchmark, name, pass_):
     torch.set_num_threads(1)
     workload = WORKLOADS[name]
     batch = make_batch(workload)
-    module = build_module(
-        load(locate(name)).factory, get_definition("torchcell"), workload.temperature, batch
-    )
+    module = build_module(load(locate(name)).factory, TORCHCELL, batch)
     call = make_call(module, batch, pass_)
 
     def cleared():
