@@ -77,5 +77,5 @@ IMPLEMENTATION = Implementation(
     factory=BroadcastSupCR,
     claimed_time="N^3",
     claimed_memory="N^3",
-    tags=("seed",),
+    tags=("note",),
 )

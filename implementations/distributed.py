@@ -391,5 +391,5 @@ IMPLEMENTATION = Implementation(
     claimed_memory="N",
     definitions=("torchcell", "no-self"),
     device_specific=True,
-    tags=("beyond", "ranks"),
+    tags=("ranks",),
 )

@@ -81,5 +81,5 @@ IMPLEMENTATION = Implementation(
     factory=LoopySupCR,
     claimed_time="N^3",
     claimed_memory="N^2",
-    tags=("seed",),
+    tags=("note",),
 )

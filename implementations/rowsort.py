@@ -93,5 +93,5 @@ IMPLEMENTATION = Implementation(
     factory=RowSortSupCR,
     claimed_time="N^2 log N",
     claimed_memory="N^2",
-    tags=("seed",),
+    tags=("note",),
 )

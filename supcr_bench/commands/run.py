@@ -9,11 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from supcr_bench.commands.options import Implementations
-from supcr_bench.values.errors import UnknownNameError, UsageError
+from supcr_bench.values.axes import AXES, get_axis
+from supcr_bench.values.errors import UsageError
 
 DEFAULT_SUITE = "default"
-FROM_LABELS_FILE = ("nan_density", "dims", "labels")
-"""The axes that a labels file decides."""
 
 
 def run(
@@ -172,18 +171,14 @@ def set_axes(axes: Mapping[str, str], assignments: Sequence[str]) -> dict[str, s
     Raises:
         UsageError: an assignment has no value, names no axis, or repeats an axis.
     """
-    from supcr_bench.sweep.suite import AXIS_NAMES
-
     whole = dict(axes)
     for assignment in assignments:
         name, equals, values = assignment.partition("=")
-        name = name.strip().replace("-", "_")
         if not equals or not values.strip():
             raise UsageError(
                 f"--set {assignment}: write AXIS=VALUE,VALUE, such as temperature=0.07,0.1"
             )
-        if name not in AXIS_NAMES:
-            raise UnknownNameError("axis", name, AXIS_NAMES)
+        name = get_axis(name.strip()).name
         if name in whole:
             raise UsageError(f"--set {assignment}: {name} is set twice; set it once")
         whole[name] = values
@@ -194,7 +189,7 @@ def check_labels(labels: str, axes: Mapping[str, str]) -> None:
     """Refuse a labels file without a name, or beside an axis that the file itself decides."""
     if not labels:
         raise UsageError("--labels needs a file, as in FILE or FILE:COLUMN,COLUMN")
-    for axis in FROM_LABELS_FILE:
+    for axis in (known.name for known in AXES if known.from_labels):
         if axis in axes:
             raise UsageError(
                 f"--labels and {axis} {axes[axis]}: the labels file decides {axis}; leave one out"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from supcr_bench.sweep.suite import Axes, Suite
+from supcr_bench.values.axes import WORKLOAD_AXES
 from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.cell import Arm, Budget, Cell
 from supcr_bench.values.definition import Definition
@@ -68,36 +69,15 @@ class OwnLabels:
 
 
 def _workloads(axes: Axes, suite: Suite, own: OwnLabels | None) -> list[Workload]:
-    densities: Sequence[float | None] = axes.nan_density or ()
-    dims: Sequence[int] = axes.dims or ()
-    labels: Sequence[str] = axes.labels or ()
+    values = {axis.field: axes.values(axis) or (None,) for axis in WORKLOAD_AXES}
+    values["batch_size"] = tuple(sorted(values["batch_size"]))
     if own:
-        densities, dims, labels = (None,), (own.dims,), (own.kind,)
-    product = itertools.product(
-        axes.device or (),
-        axes.ranks or (),
-        axes.dtype or (),
-        labels,
-        axes.temperature or (None,),
-        axes.embedding_size or (),
-        dims,
-        densities,
-        sorted(axes.batch_size or ()),
-    )
+        values |= {"nan_density": (None,), "dims": (own.dims,), "labels": (own.kind,)}
+    # The last axis of a description varies slowest.
+    names = list(reversed(values))
     return [
-        Workload(
-            batch_size=n,
-            nan_density=density,
-            dims=d,
-            embedding_size=size,
-            dtype=dtype,
-            temperature=temperature,
-            labels=kind,
-            device=device,
-            ranks=ranks,
-            seed=suite.seed,
-        )
-        for device, ranks, dtype, kind, temperature, size, d, density, n in product
+        Workload(**dict(zip(names, chosen, strict=True)), seed=suite.seed)
+        for chosen in itertools.product(*(values[name] for name in names))
     ]
 
 

@@ -1,8 +1,8 @@
 """Suites: TOML files of axes, budgets and a sentence of purpose, validated when they are loaded.
 
 A suite holds one or more grids. Each ``[[grid]]`` is the product of its axes; axes that a grid does
-not name come from ``[axes]``, and from the defaults of :class:`Axes` after that. An axis given on
-the command line replaces that axis in every grid.
+not name come from ``[axes]``, and then from the defaults in ``values/axes.py``. An axis given on
+the command line replaces it in every grid.
 """
 
 import tomllib
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -19,10 +19,12 @@ from pydantic import (
     Field,
     StrictBool,
     ValidationError,
+    create_model,
     field_validator,
 )
 
-from supcr_bench.values.case import DTYPES, LABEL_KINDS, PASSES, Pass
+from supcr_bench.sweep.selection import is_selection, select
+from supcr_bench.values.axes import AXES, AXIS_NAMES, Axis
 from supcr_bench.values.cell import Budget
 from supcr_bench.values.definition import (
     DEFINITIONS,
@@ -41,18 +43,9 @@ from supcr_bench.values.units import parse_bytes, parse_duration_s
 
 PACKAGE = "supcr_bench.suites"
 
-_FIXES = {
-    "implementations": "use names of `supcr-bench list`",
-    "batch_size": "use whole numbers of 2 or more",
-    "nan_density": "use numbers from 0 to 1",
-    "dims": "use whole numbers of 1 or more",
-    "embedding_size": "use whole numbers of 1 or more",
-    "dtype": f"use {', '.join(DTYPES)}",
-    "temperature": "use numbers above 0",
-    "labels": f"use {', '.join(LABEL_KINDS)}",
-    "device": "use names such as cpu, cuda, cuda:1, mps",
-    "ranks": "use whole numbers of 1 or more",
-    "pass": f"use {', '.join(PASSES)}",
+_FIXES = {axis.name: axis.fix for axis in AXES} | {
+    "implementations": "use names of `supcr-bench list`, tag:TAG or all",
+    "without": "use names of implementations or tag:TAG",
     "definition": "use torchcell or no-self (which was called paper)",
     "seed": "use a whole number of 0 or more",
     "time_limit": "write it like 10s, 500ms or 2min",
@@ -60,7 +53,6 @@ _FIXES = {
     "memory_limit": "write it like 4GiB or 500MB",
     "precision": "use a fraction above 0 and below 1",
     "timed": "use true or false",
-    "without": "use names of implementations",
     "verify": "use true or false",
     "threads": "use a whole number; 0 takes every core but one",
     "purpose": "say in a sentence what the suite is for",
@@ -86,10 +78,6 @@ def _listed(value: object) -> object:
     return value if isinstance(value, list | tuple) else [value]
 
 
-def _axis(alias: str | None = None) -> Any:
-    return Field(default=None, min_length=1, alias=alias)
-
-
 DEFAULT_BUDGET = Budget()
 
 
@@ -99,36 +87,24 @@ def _not_a_boolean(value: object) -> object:
     return value
 
 
-Real = Annotated[float, BeforeValidator(_not_a_boolean)]
 Integer = Annotated[int, BeforeValidator(_not_a_boolean)]
-Whole = Annotated[Integer, Field(ge=1)]
 _Listed = BeforeValidator(_listed)
 
 
-class Axes(_Model):
-    """The axes of a grid. ``None`` leaves an axis to the suite, and then to the default.
+class _Grid(_Model):
+    """A grid: the values of each axis. ``None`` leaves an axis to the suite, then to the default.
 
-    Two fields are no axes, and the command line has none for them: ``timed`` says whether calls are
-    timed, or only held against the reference and counted; ``without`` names implementations that
-    the grid leaves out, such as one that would take too long.
+    Two keys are not axes: ``timed`` says whether calls are timed, or only compared with the
+    reference and counted; ``without`` names implementations that the grid leaves out, such as one
+    that would take too long.
     """
 
-    batch_size: Annotated[tuple[Annotated[Integer, Field(ge=2)], ...] | None, _Listed] = _axis()
-    nan_density: Annotated[tuple[Annotated[Real, Field(ge=0, le=1)], ...] | None, _Listed] = _axis()
-    dims: Annotated[tuple[Whole, ...] | None, _Listed] = _axis()
-    embedding_size: Annotated[tuple[Whole, ...] | None, _Listed] = _axis()
-    dtype: Annotated[
-        tuple[Literal["float32", "float64", "float16", "bfloat16"], ...] | None, _Listed
-    ] = _axis()
-    temperature: Annotated[tuple[Annotated[Real, Field(gt=0)], ...] | None, _Listed] = _axis()
-    labels: Annotated[tuple[Literal["continuous", "tied"], ...] | None, _Listed] = _axis()
-    device: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[a-z]+(:\d+)?$")], ...] | None, _Listed
-    ] = _axis()
-    ranks: Annotated[tuple[Whole, ...] | None, _Listed] = _axis()
-    pass_: Annotated[tuple[Pass, ...] | None, _Listed] = _axis("pass")
     timed: StrictBool | None = None
     without: Annotated[tuple[str, ...] | None, _Listed] = None
+
+    def values(self, axis: Axis) -> tuple[Any, ...]:
+        """The values of an axis; empty where the grid does not name it."""
+        return getattr(self, axis.field) or ()
 
     def over(self, other: "Axes") -> "Axes":
         """These axes, and the other's where these are not given."""
@@ -136,25 +112,24 @@ class Axes(_Model):
         return Axes.model_validate({**other.model_dump(exclude_none=True, by_alias=True), **own})
 
 
-AXIS_NAMES = tuple(
-    field.alias or name
-    for name, field in Axes.model_fields.items()
-    if name not in ("timed", "without")
-)
-"""Axes that ``run --set`` takes."""
+def _field(axis: Axis) -> Any:
+    value = Annotated[Any, BeforeValidator(axis.read)]
+    listed = Annotated[tuple[value, ...] | None, _Listed]
+    return listed, Field(default=None, min_length=1, alias=axis.name)
+
+
+if TYPE_CHECKING:
+
+    class Axes(_Grid):
+        """A grid with a field for every axis."""
+
+        def __init__(self, **values: Any) -> None: ...
+        def __getattr__(self, name: str) -> Any: ...
+else:
+    Axes = create_model("Axes", __base__=_Grid, **{axis.field: _field(axis) for axis in AXES})
+
 DEFAULT_AXES = Axes.model_validate(
-    {
-        "batch_size": 64,
-        "nan_density": 0.0,
-        "dims": 1,
-        "embedding_size": 64,
-        "dtype": "float32",
-        "labels": "continuous",
-        "device": "cpu",
-        "ranks": 1,
-        "pass": ["forward", "training"],
-        "timed": True,
-    }
+    {axis.name: axis.default for axis in AXES if axis.default} | {"timed": True}
 )
 
 
@@ -208,8 +183,9 @@ class Suite(_Model):
     Attributes:
         name: of its file.
         purpose: a sentence.
-        implementations: names to run unless the command line names others.
-        definition: what they are held against; ``None`` for what each of them computes.
+        implementations: names to run unless the command line names others; in a file ``all`` and
+            ``tag:TAG`` stand for several.
+        definition: the one that all are compared with; ``None`` for what each of them computes.
         seed: of everything random in the inputs.
         verify: whether each implementation is verified at the end.
         axes: shared by all grids.
@@ -220,7 +196,11 @@ class Suite(_Model):
 
     name: str
     purpose: Annotated[str, Field(min_length=1)]
-    implementations: Annotated[tuple[str, ...], Field(min_length=1)]
+    implementations: Annotated[
+        tuple[str, ...],
+        Field(min_length=1),
+        BeforeValidator(lambda given: [given] if is_selection(given) else given),
+    ]
     definition: Literal["torchcell", "no-self"] | None = None
     seed: Annotated[Integer, Field(ge=0)] = 0
     verify: StrictBool = False
@@ -244,6 +224,21 @@ class Suite(_Model):
         """With these axes in place of every grid's own; grids that become equal are one."""
         grids = tuple(dict.fromkeys(axes.over(grid) for grid in self.grid))
         return self.model_copy(update={"grid": grids})
+
+    def with_names(self, select: Callable[[Iterable[str]], tuple[str, ...]]) -> "Suite":
+        """With what ``select`` makes of the names of implementations, in every grid too."""
+
+        def chosen(axes: Axes) -> Axes:
+            own = None if axes.without is None else select(axes.without)
+            return axes.model_copy(update={"without": own})
+
+        return self.model_copy(
+            update={
+                "implementations": select(self.implementations),
+                "axes": chosen(self.axes),
+                "grid": tuple(map(chosen, self.grid)),
+            }
+        )
 
 
 def suite_names() -> list[str]:
@@ -278,7 +273,10 @@ def load_suite(name: str) -> Suite:
     except tomllib.TOMLDecodeError as error:
         raise SuiteError(f"{shown}: not valid TOML: {error}") from None
     try:
-        return Suite.model_validate({**values, "name": Path(name).stem})
+        suite = Suite.model_validate({**values, "name": Path(name).stem})
+        return suite.with_names(select)
+    except UnknownNameError as error:
+        raise SuiteError(f"{shown}: {error}") from None
     except ValidationError as error:
         raise SuiteError(explain(error, lambda location: f"{shown}: {location}")) from None
 
@@ -350,4 +348,5 @@ def _known_keys(parents: Sequence[str]) -> Iterable[str]:
         "definitions": OwnDefinition,
     }
     model = models[parents[0]] if parents else Suite
-    return (f.alias or name for name, f in model.model_fields.items() if name != "name")
+    names = [f.alias or name for name, f in model.model_fields.items() if name != "name"]
+    return sorted(names, key=[*AXIS_NAMES, *names].index)

@@ -20,7 +20,7 @@ class Description:
         claimed_memory: growth law of the memory that its author claims, if any.
         device_specific: whether it takes another route on other devices, so that what is counted
             on one predicts nothing of another.
-        tags: words to group by: ``seed`` for the note's own three, ``beyond`` for what is not of
+        tags: words to group by: ``note`` for the note's own three, ``beyond`` for what is not of
             the note.
     """
 

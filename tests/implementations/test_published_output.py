@@ -43,6 +43,6 @@ def test_only_the_ratio_of_weights_counts(name: str) -> None:
 def test_an_implementation_is_named_like_its_file_and_says_where_it_comes_from(name: str) -> None:
     found = implementation(name)
     assert found.name == name
-    assert found.tags == ("seed",)
+    assert found.tags == ("note",)
     assert found.definition == "torchcell"
     assert found.source.startswith("the note")

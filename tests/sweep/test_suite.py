@@ -151,7 +151,7 @@ def test_the_pass_axis_is_called_pass(file: Path) -> None:
         (
             "[axes]\nbatch = 4\n",
             "axes.batch",
-            "unknown key 'batch'; known: batch_size, nan_density",
+            "unknown key 'batch'; known: batch_size, dims",
         ),
         ("[[grid]]\nsize = 4\n", "grid[0].size", "unknown key 'size'; known: batch_size"),
         ("[budget]\ntime = 4\n", "budget.time", "known: time_limit, memory_limit, sampling"),
@@ -210,7 +210,7 @@ def test_a_mistake_is_named_with_file_key_and_fix(
         ),
         (
             'purpose = "x"\n',
-            "mine.toml: implementations: missing; use names of `supcr-bench list`",
+            "mine.toml: implementations: missing; use names of `supcr-bench list`, tag:TAG or all",
         ),
         (
             'purpose = ""\nimplementations = ["loopy"]\n',
@@ -218,11 +218,12 @@ def test_a_mistake_is_named_with_file_key_and_fix(
         ),
         (
             'purpose = "x"\nimplementations = []\n',
-            "mine.toml: implementations: empty; use names of `supcr-bench list`",
+            "mine.toml: implementations: empty; use names of `supcr-bench list`, tag:TAG or all",
         ),
         (
             'purpose = "x"\nimplementations = "loopy"\n',
-            "mine.toml: implementations: 'loopy' is not valid; use names of `supcr-bench list`",
+            "mine.toml: implementations: 'loopy' is not valid; use names of `supcr-bench list`, "
+            "tag:TAG or all",
         ),
     ],
 )

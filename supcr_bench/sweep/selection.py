@@ -1,0 +1,59 @@
+"""Implementations that a suite names by a tag, or all of them, without importing any.
+
+Tags are read from the source, because importing an implementation imports torch with it.
+"""
+
+import ast
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+
+from supcr_bench.subjects.registry import Subject, registered
+from supcr_bench.values.errors import UnknownNameError
+
+ALL = "all"
+TAG = "tag:"
+
+
+def is_selection(text: object) -> bool:
+    """Whether a text stands for several implementations: ``all`` or ``tag:TAG``."""
+    return isinstance(text, str) and (text == ALL or text.startswith(TAG))
+
+
+def select(names: Iterable[str]) -> tuple[str, ...]:
+    """The names, with every selection replaced by the registered names that it stands for.
+
+    Raises:
+        UnknownNameError: no registered implementation has the tag.
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        if not is_selection(name):
+            found[name] = None
+            continue
+        tags = {subject.name: tags_of(subject) for subject in registered().values()}
+        wanted = name.removeprefix(TAG)
+        chosen = [own for own in tags if name == ALL or wanted in tags[own]]
+        if not chosen:
+            raise UnknownNameError(
+                "tag", wanted, sorted({tag for own in tags.values() for tag in own})
+            )
+        found |= dict.fromkeys(chosen)
+    return tuple(found)
+
+
+def tags_of(subject: Subject) -> tuple[str, ...]:
+    """The tags that the file of a registered implementation declares; none if it has no literal.
+
+    They are the argument ``tags=`` in the call whose value is assigned to the attribute.
+    """
+    spec = find_spec(subject.target)
+    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        return ()
+    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+            tags = {k.arg: k.value for k in node.value.keywords}.get("tags")
+            if subject.attribute in names and tags is not None:
+                return tuple(ast.literal_eval(tags))
+    return ()

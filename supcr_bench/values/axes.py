@@ -1,0 +1,265 @@
+"""The axes of a case, each declared once: suites, the command line, tables and ids loop over them.
+
+A new axis takes an entry here, a field of that name in ``Workload``, and what it does to the
+tensors in ``supcr_bench/inputs/tensors.py``.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from supcr_bench.values.errors import UnknownNameError
+
+Pass = Literal["forward", "training"]
+PASSES: tuple[Pass, ...] = ("forward", "training")
+DTYPES = ("float32", "float64", "float16", "bfloat16")
+LABEL_KINDS = ("continuous", "tied")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """One axis.
+
+    Attributes:
+        name: the key in suites, on the command line and in stored results.
+        label: the name in sentences and headings.
+        short: the head of a table's column.
+        default: the values of a grid that does not name the axis; empty for ``None``, not set.
+        usual: values that descriptions and ids leave out, because they go without saying.
+        fix: how to write values of it, for an error.
+        read: a value from TOML or from the command line; raises ValueError if it is not valid.
+        text: a value in a table.
+        phrase: a value in a description; empty to leave it out.
+        word: a value in an id, without spaces and colons; empty to leave it out.
+        compared: whether reports show what the axis changes, with everything else equal.
+        from_labels: whether a labels file decides it.
+        added: whether results of older versions lack the key, and so have the default.
+    """
+
+    name: str
+    label: str
+    short: str
+    default: tuple[Any, ...]
+    usual: tuple[Any, ...] = ()
+    fix: str
+    read: Callable[[object], Any]
+    text: Callable[[Any], str] = str
+    phrase: Callable[[Any], str]
+    word: Callable[[Any], str]
+    compared: bool = False
+    from_labels: bool = False
+    added: bool = False
+
+    @property
+    def field(self) -> str:
+        """The name of the attribute: ``pass_`` for ``pass``."""
+        return f"{self.name}_" if self.name == "pass" else self.name
+
+    def of(self, case: object) -> Any:
+        """The value of a case or a workload."""
+        return getattr(case, self.field)
+
+    def named(self, case: object, write: Callable[[Any], str]) -> str:
+        """What ``write``, such as :attr:`phrase`, makes of the case; empty where it is usual."""
+        value = self.of(case)
+        return "" if value in self.usual else write(value)
+
+
+def _real(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"{value!r} is not a number")  # noqa: TRY004 - pydantic wants this one
+    return float(value)
+
+
+def _whole(least: int) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        number = _real(value)
+        if not number.is_integer() or number < least:
+            raise ValueError(f"{value!r} is not a whole number of {least} or more")
+        return int(number)
+
+    return read
+
+
+def _number(low: float, high: float, *, above: bool = False) -> Callable[[object], float]:
+    def read(value: object) -> float:
+        number = _real(value)
+        if not low <= number <= high or (above and number == low):
+            raise ValueError(f"{value!r} is out of range")
+        return number
+
+    return read
+
+
+def _one_of(*known: str) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if value not in known:
+            raise ValueError(f"{value!r} is none of {', '.join(known)}")
+        return str(value)
+
+    return read
+
+
+def _device(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z]+(:\d+)?", value):
+        raise ValueError(f"{value!r} is not a device")
+    return value
+
+
+def _kind(labels: str) -> str:
+    """``continuous``, ``tied`` or ``file``, without the digest of a file."""
+    return labels.split(":")[0]
+
+
+def _precise(value: float) -> str:
+    return f"{value:.15g}"
+
+
+def _general(value: float) -> str:
+    return f"{value:g}"
+
+
+def _percent(share: float | None) -> str:
+    return "own" if share is None else f"{100 * share:.4g}%"
+
+
+_LARGEST = 1.8e308
+
+AXES = (
+    Axis(
+        name="batch_size",
+        label="batch size",
+        short="N",
+        default=(64,),
+        fix="use whole numbers of 2 or more",
+        read=_whole(2),
+        phrase=lambda n: f"N={n}",
+        word=lambda n: f"N{n}",
+    ),
+    Axis(
+        name="dims",
+        label="label dimensions",
+        short="D",
+        default=(1,),
+        fix="use whole numbers of 1 or more",
+        read=_whole(1),
+        phrase=lambda dims: f"D={dims}",
+        word=lambda dims: f"D{dims}",
+        compared=True,
+        from_labels=True,
+    ),
+    Axis(
+        name="nan_density",
+        label="missing labels",
+        short="NaN",
+        default=(0.0,),
+        usual=(None,),
+        fix="use numbers from 0 to 1",
+        read=_number(0, 1),
+        text=_percent,
+        phrase=lambda share: f"NaN {_percent(share)}",
+        word=lambda share: f"nan{_precise(share)}",
+        compared=True,
+        from_labels=True,
+    ),
+    Axis(
+        name="labels",
+        label="labels",
+        short="labels",
+        default=("continuous",),
+        usual=("continuous",),
+        fix=f"use {', '.join(LABEL_KINDS)}",
+        read=_one_of(*LABEL_KINDS),
+        text=_kind,
+        phrase=lambda labels: f"{_kind(labels)} labels",
+        word=lambda labels: str(labels).replace(":", "-"),
+        from_labels=True,
+    ),
+    Axis(
+        name="embedding_size",
+        label="embedding size",
+        short="d",
+        default=(64,),
+        usual=(64,),
+        fix="use whole numbers of 1 or more",
+        read=_whole(1),
+        phrase=lambda d: f"d={d}",
+        word=lambda d: f"d{d}",
+    ),
+    Axis(
+        name="dtype",
+        label="precision",
+        short="dtype",
+        default=("float32",),
+        usual=("float32",),
+        fix=f"use {', '.join(DTYPES)}",
+        read=_one_of(*DTYPES),
+        phrase=str,
+        word=str,
+        compared=True,
+    ),
+    Axis(
+        name="temperature",
+        label="temperature",
+        short="tau",
+        default=(),
+        usual=(None, 0.1),
+        fix="use numbers above 0",
+        read=_number(0, _LARGEST, above=True),
+        text=_general,
+        phrase=lambda tau: f"tau={tau:g}",
+        word=lambda tau: f"tau{_precise(tau)}",
+        compared=True,
+    ),
+    Axis(
+        name="device",
+        label="device",
+        short="device",
+        default=("cpu",),
+        usual=("cpu",),
+        fix="use names such as cpu, cuda, cuda:1, mps",
+        read=_device,
+        phrase=str,
+        word=lambda device: str(device).replace(":", "-"),
+    ),
+    Axis(
+        name="ranks",
+        label="ranks",
+        short="ranks",
+        default=(1,),
+        usual=(1,),
+        fix="use whole numbers of 1 or more",
+        read=_whole(1),
+        phrase=lambda ranks: f"{ranks} ranks",
+        word=lambda ranks: f"ranks{ranks}",
+        compared=True,
+        added=True,
+    ),
+    Axis(
+        name="pass",
+        label="pass",
+        short="pass",
+        default=PASSES,
+        fix=f"use {', '.join(PASSES)}",
+        read=_one_of(*PASSES),
+        phrase=str,
+        word=str,
+    ),
+)
+"""In the order in which a description names them."""
+WORKLOAD_AXES = tuple(axis for axis in AXES if axis.name != "pass")
+"""The axes that decide the tensors, and so are the same for every arm of a cell."""
+AXIS_NAMES = tuple(axis.name for axis in AXES)
+
+
+def get_axis(name: str) -> Axis:
+    """The axis of that name; ``nan-density`` is read as ``nan_density``.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    try:
+        return AXES[AXIS_NAMES.index(name.replace("-", "_"))]
+    except ValueError:
+        raise UnknownNameError("axis", name, AXIS_NAMES) from None
