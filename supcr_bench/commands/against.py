@@ -16,6 +16,7 @@ from supcr_bench.render.comparison import (
 )
 from supcr_bench.render.comparison_page import render_comparison
 from supcr_bench.render.markdown import comparison_markdown
+from supcr_bench.render.terminal import print_sentence
 from supcr_bench.store.report_file import PAGE
 from supcr_bench.store.report_folder import SUMMARY_FILE, ReportSummary
 from supcr_bench.store.run import Run
@@ -52,12 +53,12 @@ def write_comparison(before: Run, after: Run, out: Path | None, markdown: Path |
         list_reports()
     console = Console(highlight=False)
     for position, run in (("First ", before), ("Second", after)):
-        console.print(Text(f"{position} {run_line(run)}"), soft_wrap=True)
+        print_sentence(console, f"{position} {run_line(run)}")
     for sentence in [
         *environment_sentences(comparison.differences),
         *comparison_sentences(comparison),
     ]:
-        console.print(Text(sentence), soft_wrap=True)
+        print_sentence(console, sentence)
     console.print(Text(f"\nComparison {page}"), soft_wrap=True)
 
 

@@ -56,21 +56,20 @@ def compare(
     comparison = compare_loaded(before, after, margin)
 
     from rich.console import Console
-    from rich.text import Text
 
     from supcr_bench.render.comparison import comparison_sentences, environment_sentences
     from supcr_bench.render.comparison_tables import comparison_tables
-    from supcr_bench.render.terminal import print_table
+    from supcr_bench.render.terminal import print_sentence, print_table
 
     console = Console(highlight=False)
     for position, run in (("First ", before), ("Second", after)):
-        console.print(Text(f"{position} {run_line(run)}"), soft_wrap=True)
+        print_sentence(console, f"{position} {run_line(run)}")
     for sentence in environment_sentences(comparison.differences):
-        console.print(Text(sentence, style="yellow"), soft_wrap=True)
+        print_sentence(console, sentence, "yellow")
     for table in comparison_tables(comparison):
         print_table(console, table)
     for sentence in comparison_sentences(comparison):
-        console.print(Text(sentence), soft_wrap=True)
+        print_sentence(console, sentence)
     if json_file:
         values = to_mapping(comparison, before, after)
         json_file.write_text(json.dumps(values, indent=2) + "\n")

@@ -45,11 +45,11 @@ def _exported(run: "Run", form: str) -> tuple[bytes, str]:
     if form == BENCHMARK:
         from supcr_bench.render.benchmark_json import benchmark_file
 
-        made = benchmark_file(run)
-        benchmarks = len(made.content["benchmarks"])
+        made, left_out = benchmark_file(run)
+        benchmarks = len(made["benchmarks"])
         note = f"{benchmarks} benchmark{'s' * (benchmarks != 1)} of run {run.id}"
-        text = json.dumps(made.content, indent=4, allow_nan=False) + "\n"
-        return text.encode(), note + _left_out(made.left_out)
+        text = json.dumps(made, indent=4, allow_nan=False) + "\n"
+        return text.encode(), note + _left_out(left_out)
     from supcr_bench.render.results_table import results_csv, results_parquet
 
     note = f"{len(run.results)} result{'s' * (len(run.results) != 1)} of run {run.id}"

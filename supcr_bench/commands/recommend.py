@@ -50,11 +50,11 @@ def recommend(
     stored = load_run(run).require_complete()
 
     from rich.console import Console
-    from rich.text import Text
 
     from supcr_bench.analysis.recommend import Question
     from supcr_bench.analysis.recommend import recommend as recommend_from
     from supcr_bench.render.machine import environments_line
+    from supcr_bench.render.terminal import print_sentence
 
     question = Question(
         batch_size=batch_size,
@@ -66,7 +66,7 @@ def recommend(
     )
     answer = recommend_from(stored.results, question)
     console = Console(highlight=False)
-    console.print(Text(answer.explanation), soft_wrap=True)
+    print_sentence(console, answer.explanation)
     line = environments_line(stored.measured_on)
-    console.print(Text(f"From run {stored.id}: {line}"), soft_wrap=True)
+    print_sentence(console, f"From run {stored.id}: {line}")
     raise typer.Exit(0 if answer.implementation else UNDECIDED)

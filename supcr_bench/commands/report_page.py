@@ -15,7 +15,7 @@ from supcr_bench.render.markdown import run_markdown
 from supcr_bench.render.report import render_report
 from supcr_bench.render.reports_index import render_reports_index
 from supcr_bench.render.run_tables import run_tables
-from supcr_bench.render.terminal import print_table
+from supcr_bench.render.terminal import print_sentence, print_table
 from supcr_bench.store.report_file import PAGE
 from supcr_bench.store.report_folder import SUMMARY_FILE, ReportSummary, reports_in
 from supcr_bench.store.run import RESULTS, Run
@@ -66,7 +66,7 @@ def show_and_write(
     if run.verification:
         show_verified(list(run.verification.values()), console)
     for sentence in sentences:
-        console.print(Text(sentence), soft_wrap=True)
+        print_sentence(console, sentence)
 
     charts = charts_of(findings, at_most=4 if len(run.results) < LARGE_RUN else 2)
     files: dict[Path, str | bytes] = {}

@@ -1,8 +1,8 @@
-"""A run as pytest-benchmark stores one, so that its commands and what eats its files read it."""
+"""A run in the file format of pytest-benchmark, for its commands and for tools that read it."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 import pytest_benchmark
@@ -45,21 +45,13 @@ def parameters(case: Case) -> dict[str, Any]:
     return {f.name.rstrip("_"): getattr(case, f.name) for f in fields(Case)}
 
 
-@dataclass(frozen=True, slots=True)
-class BenchmarkFile:
-    """What becomes of a run.
+def benchmark_file(run: Run) -> tuple[Mapping[str, Any], Mapping[str, int]]:
+    """The run's times in the format of pytest-benchmark, with the samples themselves.
 
-    Attributes:
-        content: to be written as JSON.
-        left_out: results without times, by how they ended; they cannot be in such a file.
+    Returns:
+        the content, to be written as JSON; and how many results it leaves out because they have no
+        times, by how they ended.
     """
-
-    content: Mapping[str, Any]
-    left_out: Mapping[str, int]
-
-
-def benchmark_file(run: Run) -> BenchmarkFile:
-    """The run's times in the format of pytest-benchmark, with the samples themselves."""
     timed = [r for r in run.results if r.time_samples_s]
     left = Counter(str(r.status) for r in run.results if not r.time_samples_s)
     suite = str(run.info["suite"]["name"])
@@ -71,7 +63,7 @@ def benchmark_file(run: Run) -> BenchmarkFile:
         "datetime": run.info.get("finished_at") or run.info.get("started_at"),
         "version": pytest_benchmark.__version__,
     }
-    return BenchmarkFile(content, left)
+    return content, left
 
 
 def _benchmark(result: Result, suite: str, budget: Mapping[str, Any]) -> dict[str, Any]:

@@ -47,11 +47,11 @@ def growth_table(growth: Sequence[Growth]) -> Table:
     return Table(
         name="growth",
         title="Growth with the batch size",
-        note=f"{UNDECIDED}: not decided, the report says why. "
-        "Elements, operations and memory are counted, so they have no noise",
+        note=f"{UNDECIDED}: not decided, the report says why. Elements processed, dispatched ops "
+        "and peak memory are counted, so they have no noise",
         columns=(
-            *words("implementation", "pass"),
-            *numbers(*headers, *(metric.title.replace(" ", "\n") for metric in COSTS), "claimed"),
+            *words("name", "pass"),
+            *numbers(*headers, "time", "elements", "ops", "memory", "claimed"),
         ),
         rows=tuple(
             row(
@@ -178,12 +178,14 @@ def prediction_table(rows: Sequence[PeakPrediction]) -> Table:
 
     def error(found: PeakPrediction) -> Cell:
         inside = found.low_bytes <= found.peak_bytes <= found.high_bytes
-        return Cell(f"{round(found.error, 4) + 0.0:+.2%}", "" if inside else "bad")  # no -0.00 %
+        digits = 2 if abs(found.error) < 0.1 else 0
+        error = round(found.error, 4) + 0.0  # no -0.00 %
+        return Cell(f"{error:+.{digits}%}", "" if inside else "bad")
 
     return Table(
         name="predictions",
         title="Peak memory, predicted before it was measured",
-        note="from the sizes up to a quarter; stands out where it lies outside of its interval",
+        note="from the sizes up to a quarter of N; stands out where outside of its interval",
         columns=(
             *words("implementation", "pass"),
             *numbers(*headers, "N", "known\nup to", "predicted", "measured", "off by"),

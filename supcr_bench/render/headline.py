@@ -14,6 +14,7 @@ from supcr_bench.render.cells import listed, series_text
 from supcr_bench.store.run import Run
 from supcr_bench.values.case import Case, Pass
 from supcr_bench.values.result import Result, Status
+from supcr_bench.verification.verification import Verification
 
 
 def answers_of(results: Sequence[Result]) -> dict[tuple[str, str], tuple[int, int]]:
@@ -113,13 +114,26 @@ def _noise(noise: NoiseFloor | None) -> str | None:
     )
 
 
+def _verified(verifications: Sequence[Verification]) -> list[str]:
+    """Who is right by verification, in groups; who is not, in a sentence each."""
+    right: dict[tuple[str, bool], list[str]] = {}
+    for found in verifications:
+        if found.passed:
+            key = (found.definition, bool(found.findings))
+            right.setdefault(key, []).append(found.implementation)
+    sentences = [found.headline for found in verifications if not found.passed]
+    for (definition, fragile), names in right.items():
+        verb = "is" if len(names) == 1 else "are"
+        text = f"{listed(names)} {verb} right by the definition ({definition})"
+        sentences.append(f"{text}, but not robust." if fragile else f"{text}.")
+    return [f"Verified: {' '.join(sentences)}"] if sentences else []
+
+
 def headline(run: Run, findings: Findings) -> list[str]:
     """Sentences, the most important first."""
     results = findings.results
     sentences = [_agreement(results)]
-    if run.verification:
-        verdicts = [found.headline for found in run.verification.values()]
-        sentences.append(f"Verified: {' '.join(verdicts)}")
+    sentences += _verified(list((run.verification or {}).values()))
     for device in dict.fromkeys(r.case.device for r in results):
         own = [r for r in results if r.case.device == device]
         sentences += [s for p in ("training", "forward") if (s := _fastest(own, p))]

@@ -108,7 +108,7 @@ def memory_sentences(findings: Findings) -> list[str]:
     if findings.predictions:
         worst = max(findings.predictions, key=lambda p: abs(p.error))
         said.append(
-            f"Peaks predicted from sizes up to a quarter were off by up to "
+            f"Peaks predicted from sizes up to a quarter of N were off by up to "
             f"{format_share(abs(worst.error))} ({worst.implementation} at "
             f"N={worst.case.batch_size})."
         )

@@ -36,8 +36,9 @@ class Section:
         title: its heading.
         short: its name in the bar.
         sentences: what it finds.
-        charts, verifications, tables, facts: what it holds, in this order.
+        charts, tables: what it holds first.
         more: tables of all cases, closed at first, where charts show the main ones.
+        verifications, facts: what it holds last.
     """
 
     id: str

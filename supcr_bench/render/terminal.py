@@ -31,12 +31,10 @@ def print_table(console: Console, table: Table) -> None:
     Columns that do not fit beside each other follow below, behind the key columns. What is wider
     than the terminal even so runs over its edge.
     """
+    console.print(Text(table.title, style="bold"))
     widths = [_width(table, index) for index in range(len(table.columns))]
-    parts = _parts(table, widths, console.width)
-    for number, part in enumerate(parts):
-        drawn = rich_table(
-            table, part, title=number == 0, note=number == len(parts) - 1, widths=widths
-        )
+    for part in _parts(table, widths, console.width):
+        drawn = _rich_table(table, part, widths)
         needed = sum(widths[index] + _BETWEEN for index in part)
         if needed <= console.width:
             console.print(drawn)
@@ -44,6 +42,17 @@ def print_table(console: Console, table: Table) -> None:
         # print() takes no width above the console's, so the table is rendered beforehand.
         options = console.options.update(width=needed, max_width=needed)
         console.print(Segments(console.render(drawn, options)), crop=False, end="")
+    notes = [table.note] if table.note else []
+    if len(table.rows) > MOST_ROWS:
+        notes.append(f"the first {MOST_ROWS} of {len(table.rows)} rows")
+    if notes:
+        console.print(Text("; ".join(notes), style="dim"))
+    console.print()
+
+
+def print_sentence(console: Console, text: str, style: str = "") -> None:
+    """Print a sentence: a terminal gets line breaks between words, a file or a pipe gets none."""
+    console.print(Text(text, style=style), soft_wrap=not console.is_terminal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,34 +88,9 @@ def print_blocks(console: Console, blocks: Iterable[Table | Text | Grid | Line])
             console.print(block, soft_wrap=bool(block.no_wrap))
 
 
-def rich_table(
-    table: Table,
-    part: Sequence[int] | None = None,
-    *,
-    title: bool = True,
-    note: bool = True,
-    widths: Sequence[int] | None = None,
-) -> RichTable:
-    """The table as rich draws it.
-
-    Args:
-        table: which. Texts are shown literally, never as markup.
-        part: columns to show; all of them by default.
-        title: whether the title stands above it.
-        note: whether the note stands below it.
-        widths: of every column, in characters, where they are known.
-    """
-    part = range(len(table.columns)) if part is None else part
-    widths = widths or [_width(table, index) for index in range(len(table.columns))]
-    drawn = RichTable(
-        title=Text(table.title, style="bold") if title else None,
-        title_justify="left",
-        caption=Text(_note(table), style="dim") if note else None,
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
+def _rich_table(table: Table, part: Sequence[int], widths: Sequence[int]) -> RichTable:
+    """Some columns as rich draws them. Texts are shown literally, never as markup."""
+    drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for index in part:
         column = table.columns[index]
         drawn.add_column(
@@ -126,12 +110,6 @@ def rich_table(
             *(Text(t, style=_STYLES.get(c, "")) for t, c in zip(texts, tones, strict=True))
         )
     return drawn
-
-
-def _note(table: Table) -> str:
-    if len(table.rows) <= MOST_ROWS:
-        return table.note
-    return f"{table.note}; the first {MOST_ROWS} of {len(table.rows)} rows"
 
 
 def _text(table: Table, i: int, index: int) -> str:
@@ -162,12 +140,22 @@ def _width(table: Table, index: int) -> int:
 
 
 def _parts(table: Table, widths: Sequence[int], width: int) -> list[list[int]]:
-    """The columns of each part that is printed: the key columns, and as many others as fit."""
-    keys = list(range(table.keys))
-    parts = [list(keys)]
-    for index in range(table.keys, len(table.columns)):
-        needed = sum(widths[j] + _BETWEEN for j in [*parts[-1], index])
-        if needed > width and len(parts[-1]) > len(keys):
-            parts.append(list(keys))
-        parts[-1].append(index)
-    return parts
+    """The columns of each part that is printed: the key columns, and as many others as fit.
+
+    The parts have about as many columns each.
+    """
+    keys, others = list(range(table.keys)), list(range(table.keys, len(table.columns)))
+
+    def filled(most: int) -> list[list[int]]:
+        parts = [list(keys)]
+        for index in others:
+            needed = sum(widths[j] + _BETWEEN for j in [*parts[-1], index])
+            held = len(parts[-1]) - len(keys)
+            if held and (needed > width or held == most):
+                parts.append(list(keys))
+            parts[-1].append(index)
+        return parts
+
+    fewest = filled(len(others))
+    even = filled(-(-len(others) // len(fewest)))
+    return even if len(even) == len(fewest) else fewest

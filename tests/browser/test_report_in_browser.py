@@ -94,7 +94,7 @@ def test_axe_finds_no_violation(
 
 def test_the_answer_stands_on_the_first_screen(report: Path, open_page: Any) -> None:
     page = open_page(report).page
-    for text in ("What to use in training", "Of the note's claims"):
+    for text in ("What to use in training", "claims of the note hold"):
         box = page.get_by_role("heading", name=text).bounding_box()
         assert box is not None
         assert box["y"] + box["height"] < 900

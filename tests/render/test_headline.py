@@ -8,7 +8,7 @@ from supcr_bench.values.result import Status
 from supcr_bench.verification.verification import Verification
 from tests.made_results import make_result, make_series
 from tests.made_runs import make_run
-from tests.made_verifications import OFF, make_verification
+from tests.made_verifications import NOT_ROBUST, OFF, make_verification
 
 
 def said(findings: Findings, verifications: Sequence[Verification] = ()) -> list[str]:
@@ -73,3 +73,20 @@ def test_claims_that_do_not_hold_are_named() -> None:
     sentences = said(find(results, {}))
     assert any("do not hold" in s or "does not hold" in s for s in sentences)
     assert any("loopy takes O(N^3) work: training" in s for s in sentences)
+
+
+def test_verification_names_the_right_together_and_the_others_one_by_one() -> None:
+    sentences = said(
+        find(make_series("a", [64], lambda n: 1.0), {}, "torchcell"),
+        [
+            make_verification("a"),
+            make_verification("b"),
+            make_verification("c", NOT_ROBUST),
+            make_verification("d", OFF),
+        ],
+    )
+    assert sentences[1] == (
+        "Verified: d is not right by the definition (torchcell): 1 of 3 checks fail. a and b are "
+        "right by the definition (torchcell). c is right by the definition (torchcell), but not "
+        "robust."
+    )

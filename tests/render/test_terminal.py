@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 from rich.text import Text
 
-from supcr_bench.render.terminal import print_blocks, print_table
+from supcr_bench.render.terminal import print_blocks, print_sentence, print_table
 from supcr_bench.values.table import Table, numbers, prose, row, words
 
 NAMES = tuple(f"implementation{i}" for i in range(7))
@@ -61,6 +61,24 @@ def test_a_long_path_in_prose_continues_behind_its_separators() -> None:
     table = Table("t", "T", (*prose("name"), *numbers("N")), (row(name, "16"),))
     lines = [line.replace("16", "").strip() for line in shown(40, table).splitlines()]
     assert lines[4:7] == ["research/losses/", "contrastive_regression/", "my_rank_loss.py:"]
+
+
+def test_parts_have_about_as_many_columns_each() -> None:
+    lines = [line for line in shown(80, WIDE).splitlines() if line.startswith(" labels")]
+    assert [line.count("implementation") for line in lines] == [3, 3, 1]
+
+
+def test_sentences_break_between_words_on_a_terminal_and_not_in_a_file() -> None:
+    sentence = "broadcast and rowsort agree with the definition (torchcell) in all 24 answers."
+    shown = {}
+    for terminal in (True, False):
+        file = io.StringIO()
+        console = Console(file=file, width=30, color_system=None, force_terminal=terminal)
+        print_sentence(console, sentence)
+        shown[terminal] = file.getvalue()
+    assert shown[False] == f"{sentence}\n"
+    assert max(map(len, shown[True].splitlines())) <= 30
+    assert " ".join(shown[True].split()) == sentence
 
 
 def test_a_line_to_be_copied_gets_no_line_break() -> None:
