@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from supcr_bench.analysis.summary import implementations_of
-from supcr_bench.render.cells import SHORT_STATUS, case_columns, facets_of
+from supcr_bench.render.cells import SHORT_STATUS, arm_names, case_columns, facets_of
 from supcr_bench.values.case import Case
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.table import Cell, Column, Table, Tone, numbers, row
@@ -31,9 +31,15 @@ def agreement_heat(results: Sequence[Result]) -> Table:
     worst = set(sorted(cases, key=lambda c: -_worst(by_case[c].values()))[:MOST_ROWS])
     shown = [case for case in cases if case in worst]
     headers, texts = case_columns(shown)
+    heads = [
+        Column(f"{head} {part}", implementation=name)
+        for name, head in arm_names(results, "{definition}\n{name}").items()
+        for part in "vg"
+    ]
     note = (
         "Largest relative error of the value (v) and the gradient (g), as a multiple of what "
-        "rounding explains: up to 1 agrees. The darker, the nearer to 1; wrong stands out"
+        "rounding explains: up to 1 agrees. The stronger the colour, the nearer to 1; wrong "
+        "stands out"
     )
     if len(shown) < len(cases):
         note += f". The {len(shown)} worst of {len(cases)} cases"
@@ -41,10 +47,7 @@ def agreement_heat(results: Sequence[Result]) -> Table:
         name="agreement-by-case",
         title=f"Agreement by case, {pass_}",
         note=note,
-        columns=(
-            *numbers(*headers, "N"),
-            *(Column(f"{name} {part}", implementation=name) for name in names for part in "vg"),
-        ),
+        columns=(*numbers(*headers, "N"), *heads),
         rows=tuple(
             row(
                 *texts(case),

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 
 from supcr_bench.analysis.summary import CostRow
 from supcr_bench.values.case import Case, Workload
-from supcr_bench.values.result import Status
+from supcr_bench.values.definition import TORCHCELL
+from supcr_bench.values.result import Result, Status
 from supcr_bench.values.table import Facets
 from supcr_bench.values.units import MISSING, format_bytes, format_duration_s
 
@@ -60,6 +61,7 @@ _COLUMNS: tuple[tuple[str, str, Callable[[Case], str]], ...] = (
     ("temperature", "tau", lambda c: f"{c.temperature:g}"),
     ("device", "device", lambda c: c.device),
     ("ranks", "ranks", lambda c: str(c.ranks)),
+    ("definition", "definition", lambda c: c.definition),
 )
 """Fields of a case that a table shows, each with its header and its text."""
 USUAL = ("dims", "nan_density")
@@ -98,7 +100,7 @@ def case_columns(
     """
     columns = [column for column in _COLUMNS if column[0] != without]
     shown = {name for name, _, text in columns if len({text(case) for case in cases}) > 1}
-    if len(shown.difference(always)) < 2:
+    if len(shown.difference(always, ("definition",))) < 2:
         shown.update(always)
     columns = [column for column in columns if column[0] in shown]
     headers = tuple(header for _, header, _ in columns)
@@ -113,12 +115,22 @@ def series_text(workload: Workload) -> str:
     parts.append(f"d={workload.embedding_size}")
     if workload.dtype != "float32":
         parts.append(workload.dtype)
-    if workload.temperature != 0.1:
-        parts.append(f"tau={workload.temperature:g}")
+    if (tau := workload.workload.temperature) not in (None, TORCHCELL.temperature):
+        parts.append(f"tau={tau:g}")
     parts.append(workload.device)
     if workload.ranks > 1:
         parts.append(f"{workload.ranks} ranks")
     return ", ".join(parts)
+
+
+def arm_names(results: Sequence[Result], form: str = "{name} ({definition})") -> dict[str, str]:
+    """Every implementation by name, with its definition where the results have several."""
+    found: dict[str, dict[str, None]] = {}
+    for r in results:
+        found.setdefault(r.implementation, {})[r.case.definition] = None
+    if len({definition for own in found.values() for definition in own}) < 2:
+        return {name: name for name in found}
+    return {name: form.format(name=name, definition=", ".join(own)) for name, own in found.items()}
 
 
 def listed(names: Sequence[str]) -> str:

@@ -116,7 +116,7 @@ def crossover_text(crossover: Crossover) -> str:
 
 def crossover_table(rows: Sequence[Crossover]) -> Table:
     """Where the faster one of two changes."""
-    headers, texts = case_columns([r.case for r in rows])
+    headers, texts = case_columns([r.case.shared for r in rows])
     return Table(
         name="crossovers",
         title="Crossovers",
@@ -130,7 +130,7 @@ def crossover_table(rows: Sequence[Crossover]) -> Table:
                 r.one,
                 r.other,
                 r.case.pass_,
-                *texts(r.case),
+                *texts(r.case.shared),
                 r.small or MISSING,
                 Cell(crossover_text(r), "quiet" if r.size is None else "good"),
                 facets=facets_of(r.case),

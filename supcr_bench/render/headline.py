@@ -10,7 +10,7 @@ from supcr_bench.analysis.summary import (
     fastest_by_size,
     known_wrong,
 )
-from supcr_bench.render.cells import listed, series_text
+from supcr_bench.render.cells import arm_names, listed, series_text
 from supcr_bench.store.run import Run
 from supcr_bench.values.case import Case, Pass
 from supcr_bench.values.result import Result, Status
@@ -63,9 +63,10 @@ def _fastest(results: Sequence[Result], pass_: Pass) -> str | None:
     longest = max(len(cases) for cases in by_series.values())
     cases = next(cases for cases in by_series.values() if len(cases) == longest)
     cases.sort(key=lambda c: c.batch_size)
+    names = arm_names(results)
     runs: list[tuple[str, int, int]] = []
     for case in cases:
-        name, n = fastest[case], case.batch_size
+        name, n = names[fastest[case]], case.batch_size
         if runs and runs[-1][0] == name:
             runs[-1] = (name, runs[-1][1], n)
         else:

@@ -9,7 +9,7 @@ from supcr_bench.analysis.summary import (
     implementations_of,
     known_wrong,
 )
-from supcr_bench.render.cells import SHORT_STATUS, nan_text
+from supcr_bench.render.cells import SHORT_STATUS, arm_names, nan_text
 from supcr_bench.render.palette import variable
 from supcr_bench.values.case import PASSES, Case
 from supcr_bench.values.result import Result
@@ -40,6 +40,7 @@ def _table(results: Sequence[Result], names: Sequence[str], several: bool) -> Ta
     for r in alike:
         by_case.setdefault(r.case.shared, []).append(r)
     columns = _columns(by_case)
+    arms = arm_names(results)
     at = {(c.batch_size, c.dims, c.nan_density): c for c in by_case}
 
     def cell(case: Case | None) -> Cell:
@@ -52,7 +53,7 @@ def _table(results: Sequence[Result], names: Sequence[str], several: bool) -> Ta
         ]
         out = f" ({', '.join(here)} wrong)" if here else ""
         if case in fastest:
-            return Cell(fastest[case] + out, "", variable(fastest[case], names))
+            return Cell(arms[fastest[case]] + out, "", variable(fastest[case], names))
         ended = dict.fromkeys(SHORT_STATUS.get(r.status, MISSING) for r in by_case[case])
         return Cell(f"none{out}" if here else f"none: {', '.join(ended)}", "bad")
 

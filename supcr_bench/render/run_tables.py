@@ -16,7 +16,7 @@ from supcr_bench.analysis.summary import (
     unusual,
 )
 from supcr_bench.render.axis_tables import axis_tables
-from supcr_bench.render.cells import case_columns, facets_of, memory_text, time_text
+from supcr_bench.render.cells import arm_names, case_columns, facets_of, memory_text, time_text
 from supcr_bench.render.growth_tables import (
     crossover_table,
     frontier_table,
@@ -24,7 +24,7 @@ from supcr_bench.render.growth_tables import (
     growth_table,
     prediction_table,
 )
-from supcr_bench.values.case import PASSES, Pass
+from supcr_bench.values.case import PASSES, Case, Pass
 from supcr_bench.values.result import Result
 from supcr_bench.values.table import Cell, Column, Table, Tone, numbers, prose, row, words
 from supcr_bench.values.units import MISSING, format_error
@@ -43,7 +43,7 @@ def agreement_table(results: Sequence[Result]) -> Table:
     several = len(names) > 1
     return Table(
         name="agreement",
-        title="Agreement with each one's definition"
+        title="Agreement of each implementation with its definition"
         if several
         else f"Agreement with the definition {''.join(names)}",
         note="largest errors over all cases, and as multiples of the tolerance: up to 1 agrees",
@@ -74,7 +74,7 @@ def pairs_table(results: Sequence[Result]) -> Table:
     return Table(
         name="pairs",
         title="Agreement with each other",
-        note="largest relative difference on the same tensors",
+        note="largest relative difference on the same tensors, between those of one definition",
         columns=(*words("implementation", "and"), *numbers("cases", "value", "gradient")),
         rows=tuple(
             row(
@@ -108,25 +108,30 @@ def _cost_table(
     # Series of one row each need no rules between them.
     ruled = len(cases) > len({case.series() for case in cases})
     headers, texts = case_columns(cases)
+    heads = arm_names(results, "{name}\n{definition}").items()
 
-    def cell(cost: CostRow | None) -> Cell:
+    def cell(name: str, case: Case) -> Cell:
+        cost = by_key.get((name, case))
         if cost is None:
             return Cell(MISSING, "quiet")
         if figure(cost) is None:
             return Cell(text(cost), "quiet")
-        return Cell(text(cost), "good" if fastest.get(cost.case) == cost.implementation else "")
+        return Cell(text(cost), "good" if fastest.get(case) == name else "")
 
     name, title, note = heading
     return Table(
         name=f"{name}-{pass_}",
         title=f"{title}, {pass_}",
         note=note,
-        columns=(*numbers(*headers, "N"), *(Column(n, implementation=n) for n in names)),
+        columns=(
+            *numbers(*headers, "N"),
+            *(Column(head, implementation=n) for n, head in heads),
+        ),
         rows=tuple(
             row(
                 *texts(case),
                 str(case.batch_size),
-                *(cell(by_key.get((n, case))) for n in names),
+                *(cell(n, case) for n in names),
                 facets=facets_of(case),
                 group=case.series() if ruled else None,
             )

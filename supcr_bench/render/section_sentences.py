@@ -7,7 +7,7 @@ from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.growth import Growth
 from supcr_bench.analysis.summary import known_wrong
 from supcr_bench.render.axis_tables import AXIS_NAMES, value_text
-from supcr_bench.render.cells import listed, series_text
+from supcr_bench.render.cells import arm_names, listed, series_text
 from supcr_bench.render.headline import wrong_texts
 from supcr_bench.values.growth_law import grows_faster
 from supcr_bench.values.metrics import ELEMENTS_PROCESSED, TIME
@@ -60,12 +60,14 @@ def time_sentences(findings: Findings) -> list[str]:
     rows = findings.crossovers
     if not rows:
         return ["No two right implementations were timed together at two or more sizes."]
+    names = arm_names(findings.results)
     said = [
-        f"In {row.case.pass_} ({series_text(row.case)}) {row.small} is faster than "
-        f"{row.large} below N={row.size:.0f} (95 % interval {row.low:.0f} to "
+        f"In {row.case.pass_} ({series_text(row.case)}) {names[row.small]} is faster than "
+        f"{names[row.large]} below N={row.size:.0f} (95 % interval {row.low:.0f} to "
         f"{row.high:.0f}), and slower above."
         for row in rows
         if row.size is not None and row.low is not None and row.high is not None
+        if row.small is not None and row.large is not None
     ]
     more = len(said) - MOST_SENTENCES
     if more > 0:
@@ -95,9 +97,10 @@ def memory_sentences(findings: Findings) -> list[str]:
         if (r.capacity_bytes, r.case.pass_) == (capacity, pass_) and r.implementation not in wrong
     ]
     if rows:
+        names = arm_names(findings.results)
         series = rows[0].case.series()
         parts = [
-            f"{r.implementation} up to N={r.batch_size:,}"
+            f"{names[r.implementation]} up to N={r.batch_size:,}"
             for r in rows
             if r.case.series() == series
         ]

@@ -77,7 +77,7 @@ def test_claims_that_do_not_hold_are_named() -> None:
 
 def test_verification_names_the_right_together_and_the_others_one_by_one() -> None:
     sentences = said(
-        find(make_series("a", [64], lambda n: 1.0), {}, "torchcell"),
+        find(make_series("a", [64], lambda n: 1.0), {}),
         [
             make_verification("a"),
             make_verification("b"),

@@ -7,12 +7,16 @@ from dataclasses import replace
 from rich.console import Console
 
 from supcr_bench.analysis.findings import Findings, find
+from supcr_bench.render.agreement_tables import agreement_heat
 from supcr_bench.render.csv_tables import csv_tables
+from supcr_bench.render.headline import headline
+from supcr_bench.render.recommendation_tables import recommendation_tables
 from supcr_bench.render.run_tables import run_tables
 from supcr_bench.render.terminal import print_table
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.table import Table
 from tests.made_results import make_result, make_series
+from tests.made_runs import make_run
 from tests.table_marks import group_starts, toned
 
 CLAIMS = {"rowsort": {"time": "N^2 log N", "memory": "N^2"}}
@@ -180,3 +184,61 @@ def test_a_table_that_is_wider_than_the_terminal_loses_no_digit() -> None:
     text = console.file.getvalue()
     assert name in text
     assert all(cell in text for row in tables(results)["frontier"].texts for cell in row)
+
+
+def two_definitions() -> list[Result]:
+    """rowsort of the note beside the official loop, which has a definition and default of its own.
+
+    rowsort is faster up to N=32.
+    """
+    own = {"own_temperature": True}
+    official = own | {"definition": "rank-n-contrast", "temperature": 2.0}
+    sizes = [16, 32, 64]
+    return [
+        *make_series("rowsort", sizes, lambda n: 1e-6 * n**2, pass_="training", case=own),
+        *make_series("rnc-loop", sizes, lambda n: 4e-5 * n, pass_="training", case=official),
+    ]
+
+
+def test_times_of_two_definitions_stand_side_by_side_and_say_whose_they_are() -> None:
+    found = tables(two_definitions())
+    time = found["time-training"]
+    assert time.headers == ("D", "NaN", "N", "rowsort\ntorchcell", "rnc-loop\nrank-n-contrast")
+    assert [row[3:] for row in time.texts] == [
+        ("256 µs ±0%", "640 µs ±0%"),
+        ("1.02 ms ±0%", "1.28 ms ±0%"),
+        ("4.10 ms ±0%", "2.56 ms ±0%"),
+    ]
+    assert toned(time, "good") == {(0, 3), (1, 3), (2, 4)}
+    agreement = found["agreement"]
+    assert agreement.title == "Agreement of each implementation with its definition"
+    assert [row[:2] for row in agreement.texts] == [
+        ("rowsort", "torchcell"),
+        ("rnc-loop", "rank-n-contrast"),
+    ]
+
+
+def test_numbers_of_two_definitions_are_not_drawn_as_agreement() -> None:
+    assert "pairs" not in tables(two_definitions())
+    heat = agreement_heat(two_definitions())
+    assert heat.headers[-2:] == ("rank-n-contrast\nrnc-loop v", "rank-n-contrast\nrnc-loop g")
+    assert len(heat.rows) == 3
+
+
+def test_what_to_use_and_what_is_fastest_name_the_definitions() -> None:
+    (what,) = recommendation_tables(two_definitions())
+    assert [row[1] for row in what.texts] == [
+        "rowsort (torchcell)",
+        "rowsort (torchcell)",
+        "rnc-loop (rank-n-contrast)",
+    ]
+    run = make_run(two_definitions())
+    agreement, fastest, *_ = headline(run, findings(two_definitions()))
+    assert agreement == (
+        "rowsort agrees with the definition (torchcell) in all 3 answers; rnc-loop agrees with the "
+        "definition (rank-n-contrast) in all 3 answers."
+    )
+    assert fastest == (
+        "Fastest in training (D=1, 0% NaN, continuous labels, d=64, cpu): "
+        "rowsort (torchcell) from N=16 to 32, rnc-loop (rank-n-contrast) at N=64."
+    )
