@@ -21,6 +21,8 @@ import threading
 from contextlib import suppress
 from typing import Any, NoReturn
 
+from coverage import process_startup
+
 PRELOADED = (
     "psutil",
     "torch.distributed",
@@ -43,8 +45,10 @@ LENGTH_BYTES = 4
 
 def main(path: str) -> None:
     """Fork a process for each connection, until standard input ends."""
+    process_startup()  # measures coverage where the environment asks for it
     for name in PRELOADED:
         importlib.import_module(name)
+    end_coverage()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     gc.collect()
@@ -127,7 +131,7 @@ def become(request: dict[str, Any], files: list[int]) -> NoReturn:
         sys.path.insert(0, request["folder"])
     status = 1
     try:
-        measure_coverage()
+        process_startup()
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
         status = 0
     except SystemExit as error:
@@ -147,12 +151,14 @@ def become(request: dict[str, Any], files: list[int]) -> NoReturn:
         os._exit(status)
 
 
-def measure_coverage() -> None:
-    """Begin to, where the tests do; the process that this was forked from is not measured."""
-    if "COVERAGE_PROCESS_CONFIG" in os.environ or "COVERAGE_PROCESS_START" in os.environ:
-        from coverage import process_startup
-
-        process_startup()
+def end_coverage() -> None:
+    """Store what was covered so far, if that is measured: each forked process begins anew."""
+    measured = getattr(process_startup, "coverage", None)
+    if measured is not None:
+        measured.stop()
+        measured.save()
+        atexit.unregister(measured._atexit)
+        del process_startup.coverage  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":

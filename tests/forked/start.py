@@ -154,8 +154,7 @@ class Servers:
 
 @contextmanager
 def _server(path: Path, threads: int) -> Iterator[None]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_PROCESS")}
-    environment |= thread_settings(threads)
+    environment = {**os.environ, **thread_settings(threads)}
     environment["PYTHONPATH"] = str(Path(__file__).parents[2])
     with subprocess.Popen(
         [sys.executable, "-P", "-m", "tests.forked.server", str(path)],
