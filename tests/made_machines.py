@@ -1,4 +1,4 @@
-"""Machines made up: they measure by formula, and are lost when they are told to."""
+"""A cluster made up: its machines measure by formula, and are lost on command."""
 
 import threading
 import time
@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep.executor import Checked, Event
-from supcr_bench.sweep.places import Place
+from supcr_bench.sweep.executor import Event, PreflightResult
+from supcr_bench.sweep.slots import Slot
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Budget, Cell
 from supcr_bench.values.result import Result, Status
@@ -16,9 +16,9 @@ from supcr_bench.workers.activity import Activity
 BUDGET = Budget(time_limit_s=10.0, memory_limit_bytes=2**30)
 
 
-def made_places(*kinds: str) -> list[Place]:
+def made_slots(*kinds: str) -> list[Slot]:
     return [
-        Place(
+        Slot(
             node=str(i),
             name=f"machine {i}",
             cpus=2,
@@ -30,14 +30,14 @@ def made_places(*kinds: str) -> list[Place]:
     ]
 
 
-class MadeMachines:
-    """Measures by formula, and loses machines when it is told to.
+class MadeBackend:
+    """Measures by formula, and loses machines on command.
 
     Args:
-        fails: what happens before a result, by place, cell, and how many results the attempt has.
+        fails: what happens before a result, by slot, cell, and how many results the attempt has.
     """
 
-    def __init__(self, fails: Callable[[Place, Cell, int], None] = lambda place, cell, n: None):
+    def __init__(self, fails: Callable[[Slot, Cell, int], None] = lambda slot, cell, n: None):
         self.fails = fails
         self.lock = threading.Lock()
         self.begun: list[tuple[str, Cell]] = []
@@ -46,38 +46,39 @@ class MadeMachines:
         self.most_open = 0
         self.ended_early = 0
 
-    def check(
-        self, places: Sequence[Place], subjects: Sequence[Subject], like: Workload
-    ) -> list[Mapping[str, Checked]]:
+    def preflight(
+        self, slots: Sequence[Slot], subjects: Sequence[Subject], like: Workload
+    ) -> list[Mapping[str, PreflightResult]]:
         return [
-            {"a": Checked("is not there" if place.node == "1" else None, None)} for place in places
+            {"a": PreflightResult("is not there" if slot.node == "1" else None, None)}
+            for slot in slots
         ]
 
-    def measure(self, place: Place, cell: Cell, subjects: Sequence[Subject]) -> Iterator[Event]:
+    def measure(self, slot: Slot, cell: Cell, subjects: Sequence[Subject]) -> Iterator[Event]:
         with self.lock:
-            self.begun.append((place.node, cell))
-            self.busy[place.node] += 1
+            self.begun.append((slot.node, cell))
+            self.busy[slot.node] += 1
             self.most_busy = max(self.most_busy, *self.busy.values())
             self.most_open = max(self.most_open, sum(self.busy.values()))
         whole = False
         try:
             for i, arm in enumerate(cell.arms):
                 yield Activity("time", arm, time.monotonic())
-                self.fails(place, cell, i)
+                self.fails(slot, cell, i)
                 n = cell.workload.batch_size
                 yield Result(
                     implementation=arm.implementation,
                     case=cell.case(arm),
                     status=Status.MEASURED,
                     session=cell.session,
-                    machine=place.machine,
+                    machine=slot.machine,
                     time_samples_s=(1e-6 * n**3,) * 6,
                 )
             yield Account(calls_s=1.0)
             whole = True
         finally:
             with self.lock:
-                self.busy[place.node] -= 1
+                self.busy[slot.node] -= 1
                 self.ended_early += not whole
 
     def close(self) -> None:

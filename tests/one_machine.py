@@ -12,8 +12,8 @@ class OneMachine:
     environment: Mapping[str, Any] = {}
     environments: Mapping[str, Mapping[str, Any]] = {}
     devices: Sequence[str] = ("cpu",)
-    place = "here"
-    at_once = 1
+    location = "here"
+    max_parallel_cells = 1
 
     def machine_for(self, workload: Workload, before: str | None) -> str | None:
         return None

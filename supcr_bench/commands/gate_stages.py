@@ -73,7 +73,7 @@ class Stages:
         What each of the others computes is kept in ``definitions``, for plans of them.
         """
         self._renew()
-        checked = self._executor.check(subjects, like)
+        checked = self._executor.preflight(subjects, like)
         described = {n: c.description for n, c in checked.items() if c.description}
         self.definitions |= definitions_of(self._suite, described)
         return {

@@ -43,7 +43,7 @@ def check_devices(plan: Sequence[PlannedCell], executor: Executor) -> None:
     for planned in plan:
         if planned.workload.device not in executor.devices:
             raise UsageError(
-                f"no device {planned.workload.device!r} {executor.place}; "
+                f"no device {planned.workload.device!r} {executor.location}; "
                 f"available: {', '.join(executor.devices)}"
             )
 
@@ -66,7 +66,7 @@ def check_calls(
         SubjectError: one cannot be loaded or called, or none is available.
     """
     descriptions, unavailable = {}, {}
-    for name, checked in executor.check(work.subjects, work.plan[0].workload).items():
+    for name, checked in executor.preflight(work.subjects, work.plan[0].workload).items():
         if checked.description is not None and not checked.finding:
             descriptions[name] = checked.description
             continue

@@ -88,7 +88,7 @@ def carry_out(
 
     run = load_run(writer.path)
     show_and_write(run, console)
-    spent = _time_spent(account, wall_s, verification_s, executor.at_once)
+    spent = _time_spent(account, wall_s, verification_s, executor.max_parallel_cells)
     console.print(Text(spent), soft_wrap=True)
     return any(r.status in (Status.WRONG, Status.FAILED) for r in run.results) or any(
         found.failures for found in (run.verification or {}).values()
@@ -119,7 +119,7 @@ def _run_info(
         "revision": git_revision(Path(supcr_bench.__file__).parent),
         "environment": dict(executor.environment),
         "environments": {name: dict(found) for name, found in executor.environments.items()},
-        "at_once": executor.at_once,
+        "at_once": executor.max_parallel_cells,
     }
 
 
@@ -188,14 +188,16 @@ def _verify(
     return seconds
 
 
-def _time_spent(account: Account, wall_s: float, verification_s: float, at_once: int) -> str:
+def _time_spent(
+    account: Account, wall_s: float, verification_s: float, max_parallel_cells: int
+) -> str:
     """How long the sweep took, and how much of that was spent in measured calls."""
     if not account.total_s:
         return "Nothing was left to measure."
-    if at_once > 1:
+    if max_parallel_cells > 1:
         spent = (
             f"{format_clock(account.total_s)} in measured calls, reference and inputs, with up to "
-            f"{at_once} cells at once"
+            f"{max_parallel_cells} cells at once"
         )
     else:
         share = min(account.total_s / wall_s, 1.0)

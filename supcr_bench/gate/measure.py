@@ -3,11 +3,10 @@
 Neither is timed, so both may run at once where there are cores for it.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from supcr_bench.gate.together import together
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.executor import Executor
 from supcr_bench.sweep.forecast import Forecast
@@ -17,6 +16,7 @@ from supcr_bench.values.cell import Budget
 from supcr_bench.values.definition import Definition
 from supcr_bench.verification.outcome import Outcome
 from supcr_bench.verification.verification import Verification
+from supcr_bench.workers.streams import merge_streams
 from supcr_bench.workers.verification import WorkerVerification
 
 
@@ -85,4 +85,6 @@ def measure_deterministic(
         return verify_subject(subject, definitions.get(subject.name), seed, verify[subject.name])
 
     wanted = [s for s in subjects if s.name in verify]
-    return together([counting, *(partial(verifying, s) for s in wanted)], at_once or usable_cpus())
+    streams: list[Callable[[], Iterator[DeterministicEvent]]]
+    streams = [counting, *(partial(verifying, s) for s in wanted)]
+    return merge_streams(streams, at_once or usable_cpus())

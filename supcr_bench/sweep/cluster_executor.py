@@ -1,7 +1,7 @@
-"""Cells on several machines: each where it has room, and again elsewhere when a machine is lost.
+"""Cells on several machines: each where a slot is free, and again elsewhere if its slot is lost.
 
-How a cell gets to a machine and its events back is for a subclass to say; here is who measures
-what, and that each arm has exactly one result whatever happens to machines.
+A :class:`ClusterBackend` reaches the machines. This module decides which slot runs which cell, and
+gives exactly one result for each arm, whatever happens to machines.
 """
 
 import time
@@ -11,155 +11,155 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep.executor import Checked, Event
-from supcr_bench.sweep.places import Place, Places
+from supcr_bench.sweep.executor import Event, PreflightResult
+from supcr_bench.sweep.slots import Slot, SlotPool
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm, Budget, Cell, new_session
 from supcr_bench.values.result import Result, Status
 from supcr_bench.workers.activity import Activity
 
 ATTEMPTS = 3
-"""A cell that is lost with its machine so often is taken to be the reason."""
+"""A cell whose slot was lost so often is taken to be the reason."""
 WAIT_S = 0.5
-"""How long a cell waits for a machine before it says that it waits."""
+"""How long a cell waits for a slot before it reports that it waits."""
 
 
-class PlaceLostError(Exception):
-    """What measured a cell is gone, or gave up on it.
+class SlotLostError(Exception):
+    """A slot stopped running its cell.
 
     Args:
-        reason: in words.
-        whole: whether the machine is gone, and not just the process that had the cell.
-        began: whether the cell may have been the reason, because it had been handed over.
+        reason: why, in words.
+        node_lost: whether the whole machine is lost, and not only the process that ran the cell.
+        started: whether the cell had started there, so that it may be the reason.
     """
 
-    def __init__(self, reason: str, *, whole: bool, began: bool = True) -> None:
+    def __init__(self, reason: str, *, node_lost: bool, started: bool = True) -> None:
         super().__init__(reason)
-        self.whole, self.began = whole, began
+        self.node_lost, self.started = node_lost, started
 
 
-class Machines(Protocol):
-    """Reaches places: the part of a cluster that a cluster's own module has to bring."""
+class ClusterBackend(Protocol):
+    """Reaches the slots of one kind of cluster, such as Ray."""
 
-    def check(
-        self, places: Sequence[Place], subjects: Sequence[Subject], like: Workload
-    ) -> Sequence[Mapping[str, Checked]]:
-        """Load and call each subject at each place; in the order of the places."""
+    def preflight(
+        self, slots: Sequence[Slot], subjects: Sequence[Subject], like: Workload
+    ) -> Sequence[Mapping[str, PreflightResult]]:
+        """Load and call each subject at each slot; in the order of the slots."""
 
-    def measure(self, place: Place, cell: Cell, subjects: Sequence[Subject]) -> Iterator[Event]:
+    def measure(self, slot: Slot, cell: Cell, subjects: Sequence[Subject]) -> Iterator[Event]:
         """Run a cell there, with an event at least every second or so.
 
-        Closed in the middle, it ends the cell there.
+        Closing the iterator early ends the cell there.
 
         Raises:
-            PlaceLostError: the place is gone; what was yielded before that stands.
+            SlotLostError: the slot is lost; what was yielded before is valid.
         """
 
     def close(self) -> None:
-        """Let go of what was started."""
+        """Disconnect, and end what was started."""
 
 
 class ClusterExecutor:
-    """Runs as many cells at a time as there are places.
+    """Runs as many cells at a time as there are slots.
 
     Args:
-        places: at least one.
-        machines: reaches them.
+        slots: at least one.
+        backend: reaches them.
     """
 
-    def __init__(self, places: Sequence[Place], machines: Machines) -> None:
-        self._places = Places(places)
-        self._machines = machines
+    def __init__(self, slots: Sequence[Slot], backend: ClusterBackend) -> None:
+        self._slots = SlotPool(slots)
+        self._backend = backend
 
     @property
     def budget(self) -> Budget:
-        """Of the first place; each place has its own."""
-        return self._places.all[0].budget
+        """The budget of the first slot; each slot has its own."""
+        return self._slots.all[0].budget
 
     @property
     def environment(self) -> Mapping[str, Any]:
-        """Of the first place."""
-        return self._places.all[0].environment
+        """The environment of the first slot."""
+        return self._slots.all[0].environment
 
     @property
     def environments(self) -> Mapping[str, Mapping[str, Any]]:
-        """Of every kind of machine."""
-        return {place.machine: place.environment for place in reversed(self._places.all)}
+        """One environment for every kind of machine."""
+        return {slot.machine: slot.environment for slot in reversed(self._slots.all)}
 
     @property
     def devices(self) -> Sequence[str]:
-        """Of all machines."""
-        return self._places.devices
+        """The devices of all machines."""
+        return self._slots.devices
 
     @property
-    def place(self) -> str:
-        """Where cells are run."""
-        nodes = len({place.node for place in self._places.all})
+    def location(self) -> str:
+        """Where cells run."""
+        nodes = len({slot.node for slot in self._slots.all})
         return (
             f"on the {nodes} machines of the cluster" if nodes > 1 else "on the cluster's machine"
         )
 
     @property
-    def at_once(self) -> int:
-        """A cell for every place that none shares."""
-        return self._places.at_once
+    def max_parallel_cells(self) -> int:
+        """As many cells as slots can be busy."""
+        return self._slots.max_busy
 
     def machine_for(self, workload: Workload, before: str | None) -> str:
-        """The kind that its series has, or gets now."""
-        return self._places.kind_for(workload, before)
+        """The kind of machine that the workload's series has, or gets now."""
+        return self._slots.kind_for(workload, before)
 
-    def check(self, subjects: Sequence[Subject], like: Workload) -> Mapping[str, Checked]:
+    def preflight(
+        self, subjects: Sequence[Subject], like: Workload
+    ) -> Mapping[str, PreflightResult]:
         """Load and call each subject on every machine; a finding names the machine."""
-        found: dict[str, Checked] = {}
-        one_a_node = {p.node: p for p in self._places.all if like.device in p.devices}
-        places = list(one_a_node.values())
-        answers = self._machines.check(places, subjects, like)
-        for place, answer in zip(places, answers, strict=True):
-            for name, checked in answer.items():
-                if checked.finding:
-                    finding = f"{checked.finding} (on {place.name})"
-                    checked = replace(checked, finding=finding)
-                if name not in found or checked.finding:
-                    found[name] = checked
-        return found
+        merged: dict[str, PreflightResult] = {}
+        slots = list({s.node: s for s in self._slots.all if like.device in s.devices}.values())
+        for slot, results in zip(
+            slots, self._backend.preflight(slots, subjects, like), strict=True
+        ):
+            for name, result in results.items():
+                if result.finding:
+                    merged[name] = replace(result, finding=f"{result.finding} (on {slot.name})")
+                else:
+                    merged.setdefault(name, result)
+        return merged
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
-        """Run a cell where there is room; what a lost machine leaves undone is run elsewhere."""
+        """Run a cell where a slot is free; the arms that a lost slot leaves run elsewhere."""
         done: set[Arm] = set()
         lost: dict[str, str] = {}
         losses = 0
         since_s = time.monotonic()
         while len(done) < len(cell.arms):
             if losses == ATTEMPTS:
-                kind = self._places.kind_for(cell.workload, None)
-                yield from self._given_up(cell, done, lost, budget, kind)
+                yield from self._given_up(cell, done, lost, budget)
                 return
-            with self._places.taking(cell.workload, lost, WAIT_S) as place:
-                if place is None:
+            with self._slots.acquire(cell.workload, lost, WAIT_S) as slot:
+                if slot is None:
                     yield Activity("waiting for a machine", None, since_s)
                     continue
                 attempt = cell.without(done, new_session() if losses else cell.session)
                 try:
-                    with closing(self._machines.measure(place, attempt, subjects)) as events:  # type: ignore[type-var]
+                    with closing(self._backend.measure(slot, attempt, subjects)) as events:  # type: ignore[type-var]
                         for event in events:
                             if isinstance(event, Result):
                                 done.add(Arm(event.implementation, event.case.pass_))
                             yield event
                     if not done.issuperset(cell.arms):
-                        raise PlaceLostError("it ended without an answer", whole=False)
-                except PlaceLostError as loss:
-                    if loss.whole:
-                        self._places.lose(place.node)
-                    if loss.began:
+                        raise SlotLostError("it ended without a result", node_lost=False)
+                except SlotLostError as loss:
+                    if loss.node_lost:
+                        self._slots.mark_node_lost(slot.node)
+                    if loss.started:
                         losses += 1
-                        lost[place.node] = f"{place.name}: {loss}"
+                        lost[slot.node] = f"{slot.name}: {loss}"
                     since_s = time.monotonic()
 
-    @staticmethod
     def _given_up(
-        cell: Cell, done: set[Arm], lost: Mapping[str, str], budget: Budget, machine: str
+        self, cell: Cell, done: set[Arm], lost: Mapping[str, str], budget: Budget
     ) -> Iterator[Result]:
-        reason = f"lost {ATTEMPTS} times with what ran it: {'; '.join(lost.values())}"
+        reason = f"what ran it was lost {ATTEMPTS} times: {'; '.join(lost.values())}"
+        machine = self._slots.kind_for(cell.workload, None)
         for arm in cell.arms:
             if arm not in done:
                 yield Result(
@@ -174,5 +174,5 @@ class ClusterExecutor:
                 )
 
     def close(self) -> None:
-        """Let go of the cluster."""
-        self._machines.close()
+        """Disconnect from the cluster."""
+        self._backend.close()

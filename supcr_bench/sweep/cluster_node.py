@@ -1,4 +1,4 @@
-"""What runs on each machine of a cluster, in the process of a task: cells as on this machine.
+"""What runs on each machine of a cluster, in the process of a task.
 
 The worker that measures outlives the task, so that torch is imported once on each machine.
 """
@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psutil
 
 from supcr_bench.inputs.label_file import LabelFile
 from supcr_bench.subjects.registry import Subject, folder
-from supcr_bench.sweep.executor import Checked, Event
+from supcr_bench.sweep.executor import Event, PreflightResult
 from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.sweep.plan import usable_cpus
 from supcr_bench.values.case import Workload
@@ -28,55 +28,64 @@ from supcr_bench.workers.activity import Activity
 
 DISTRIBUTION = "supcr-bench"
 BESIDE = ("implementations", "suites")
-BEAT_S = 1.0
-"""What a worker is at is told this often, and when it changes: a message wakes its machine."""
+"""Folders that lie beside the package in a checkout, and in it where it is installed."""
+HEARTBEAT_S = 1.0
+"""An unchanged activity is sent only this often: each message wakes the machine that measures."""
 
 
 @dataclass(frozen=True, slots=True)
-class Labels:
-    """A person's own labels, as bytes: the file lies on one machine alone."""
+class WorkerSettings:
+    """What the worker of a task is started with.
 
-    suffix: str
-    columns: tuple[str, ...]
-    content: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What the worker of a task is started with."""
+    Attributes:
+        threads: of torch.
+        label_columns: names of a person's own label columns.
+        label_suffix: of the labels' file name.
+        label_content: the file's bytes, which lie on one machine alone; ``None`` without labels.
+    """
 
     threads: int
-    labels: Labels | None
+    label_columns: tuple[str, ...] = ()
+    label_suffix: str = ""
+    label_content: bytes | None = None
+
+    @classmethod
+    def of(cls, threads: int, labels: LabelFile | None) -> Self:
+        """Settings that carry a label file along."""
+        if labels is None:
+            return cls(threads)
+        path = Path(labels.path)
+        return cls(threads, labels.columns, path.suffix, path.read_bytes())
 
 
-class _Kept:
-    """The executor of a task's process, kept for the tasks that follow in it."""
+class _KeptExecutor:
+    """The executor of a task's process, kept for later tasks in the same process."""
 
     def __init__(self) -> None:
-        self._with: tuple[Setting, str | None] | None = None
+        self._started_with: tuple[WorkerSettings, str | None] | None = None
         self._executor: LocalExecutor | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
-    def executor(self, setting: Setting) -> LocalExecutor:
-        """The one that was kept, or a new one where it is to be started otherwise."""
-        wanted = setting, os.environ.get("CUDA_VISIBLE_DEVICES")
-        if self._executor is None or self._with != wanted:
+    def get(self, settings: WorkerSettings) -> LocalExecutor:
+        """The kept one, or a new one if the settings or the visible GPUs are others."""
+        wanted = settings, os.environ.get("CUDA_VISIBLE_DEVICES")
+        if self._executor is None or self._started_with != wanted:
             if self._executor is not None:
                 self._executor.close()
-            self._executor = LocalExecutor(setting.threads, self._label_spec(setting.labels))
-            self._with = wanted
+            self._executor = LocalExecutor(settings.threads, self._write_labels(settings))
+            self._started_with = wanted
         return self._executor
 
-    def _label_spec(self, labels: Labels | None) -> str | None:
-        if labels is None:
+    def _write_labels(self, settings: WorkerSettings) -> str | None:
+        if settings.label_content is None:
             return None
         self._folder = tempfile.TemporaryDirectory(prefix="supcr-bench-labels-")
-        path = Path(self._folder.name) / f"labels{labels.suffix}"
-        path.write_bytes(labels.content)
-        return f"{path}:{','.join(labels.columns)}"
+        path = Path(self._folder.name) / f"labels{settings.label_suffix}"
+        path.write_bytes(settings.label_content)
+        return f"{path}:{','.join(settings.label_columns)}"
 
 
-_KEPT = _Kept()
+_KEPT = _KeptExecutor()
 
 
 def _digest(path: Path) -> str | None:
@@ -87,10 +96,7 @@ def _digest(path: Path) -> str | None:
 
 
 def _code() -> str:
-    """A digest of this package as it is installed here, its implementations included.
-
-    In a checkout they lie beside it, and in an installed package within: they are read apart.
-    """
+    """A digest of the source files of this package and of its implementations."""
     package, own = Path(__file__).parents[1], folder()
     parts = [
         f"{path.relative_to(root)} {_digest(path)}"
@@ -102,7 +108,7 @@ def _code() -> str:
 
 
 def facts(files: Sequence[str]) -> dict[str, Any]:
-    """What has to be known of a machine before anything is started on it."""
+    """What must be known of a machine before a worker is started on it."""
     return {
         "host": platform.node(),
         "version": version(DISTRIBUTION),
@@ -113,54 +119,54 @@ def facts(files: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def environment(setting: Setting) -> dict[str, Any]:
-    """Of the worker here, which is started for it."""
-    return dict(_KEPT.executor(setting).environment)
+def environment(settings: WorkerSettings) -> dict[str, Any]:
+    """The environment of a worker here, which this starts."""
+    return dict(_KEPT.get(settings).environment)
 
 
-def check(setting: Setting, subjects: Sequence[Subject], like: Workload) -> Mapping[str, Checked]:
+def preflight(
+    settings: WorkerSettings, subjects: Sequence[Subject], like: Workload
+) -> Mapping[str, PreflightResult]:
     """Load and call each subject in the worker here."""
-    return _KEPT.executor(setting).check(subjects, like)
+    return _KEPT.get(settings).preflight(subjects, like)
 
 
 def measure(
-    setting: Setting, cell: Cell, subjects: Sequence[Subject], budget: Budget
+    settings: WorkerSettings, cell: Cell, subjects: Sequence[Subject], budget: Budget
 ) -> Iterator[Event | tuple[Activity, float]]:
-    """Events of a cell. An activity comes with its seconds: no other machine has this clock."""
-    told: Activity | None = None
-    told_s = 0.0
-    for event in _KEPT.executor(setting).run(cell, subjects, budget):
+    """Events of a cell. An activity comes with its seconds: other machines have other clocks."""
+    last_sent: Activity | None = None
+    last_sent_s = 0.0
+    for event in _KEPT.get(settings).run(cell, subjects, budget):
         if not isinstance(event, Activity):
             yield event
             continue
         now = time.monotonic()
-        if event != told or now - told_s >= BEAT_S:
-            told, told_s = event, now
+        if event != last_sent or now - last_sent_s >= HEARTBEAT_S:
+            last_sent, last_sent_s = event, now
             yield event, event.elapsed_s
 
 
-def read_labels(labels: LabelFile | None) -> Labels | None:
-    """The file, to be sent along."""
-    if labels is None:
-        return None
-    path = Path(labels.path)
-    return Labels(path.suffix, labels.columns, path.read_bytes())
+def require_same_code(here: Mapping[str, Any], there: Mapping[str, Any], name: str) -> None:
+    """Compare the :func:`facts` of two machines.
 
-
-def require_alike(here: Mapping[str, Any], there: Mapping[str, Any], name: str) -> None:
-    """Raise a UsageError where a machine would measure something else."""
+    Raises:
+        UsageError: the other machine would measure something else.
+    """
     if there["version"] != here["version"]:
         raise UsageError(
-            f"{name} has supcr-bench {there['version']}, here it is {here['version']}: "
-            "install the same on every machine"
+            f"{name} has supcr-bench {there['version']}, this machine has {here['version']}: "
+            "install the same version on every machine"
         )
     if there["code"] != here["code"]:
         raise UsageError(
-            f"{name} has a supcr-bench {there['version']} whose code is not what it is here: "
+            f"{name} has supcr-bench {there['version']} with other code than this machine: "
             "install the same on every machine"
         )
     for file, digest in here["files"].items():
         if there["files"][file] is None:
-            raise UsageError(f"{name} has no file {file}: put it there, or on a shared disk")
+            raise UsageError(f"{name} has no file {file}: copy it there, or use a shared disk")
         if there["files"][file] != digest:
-            raise UsageError(f"on {name} the file {file} is not what it is here")
+            raise UsageError(
+                f"on {name} the file {file} has other content than here: copy it there again"
+            )

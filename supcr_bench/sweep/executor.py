@@ -1,4 +1,4 @@
-"""What runs cells: the runner knows no more of it than this."""
+"""What runs cells: all that the sweep knows of it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from supcr_bench.workers.activity import Activity
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class PreflightResult:
     """What is known of a subject before it is measured.
 
     Attributes:
-        finding: what is wrong with how it is loaded or called, or ``None``.
+        finding: why it cannot be loaded or called; ``None`` if it can.
         description: what it says of itself, if it could be loaded.
-        unavailable: whether it could not be, for something that is not installed.
+        unavailable: whether it could not be loaded because something is not installed.
     """
 
     finding: str | None
@@ -35,46 +35,48 @@ class Executor(Protocol):
 
     @property
     def environment(self) -> Mapping[str, Any]:
-        """Of the machine that measures; of the first one where there are several."""
+        """The machine that measures; the first one where there are several."""
 
     @property
     def environments(self) -> Mapping[str, Mapping[str, Any]]:
-        """Of every kind of machine that measures, by the name that results carry."""
+        """Every kind of machine that measures, by the name that results carry."""
 
     @property
     def devices(self) -> Sequence[str]:
-        """Names of the devices that a cell can be run on."""
+        """Names of the devices that a cell can run on."""
 
     @property
-    def place(self) -> str:
-        """Where that is, for a sentence: ``on this machine``."""
+    def location(self) -> str:
+        """Where cells run, for a sentence: ``on this machine``."""
 
     @property
-    def at_once(self) -> int:
-        """How many cells may be open at the same time.
+    def max_parallel_cells(self) -> int:
+        """How many cells may run at the same time.
 
-        Where it is more than one, :meth:`run` is called from as many threads, and gives an event
+        Where it is more than one, :meth:`run` is called from as many threads, and yields an event
         at least every second or so: that is when a thread can be told to stop.
         """
 
     def machine_for(self, workload: Workload, before: str | None) -> str | None:
-        """The kind of machine that a workload would be run on now; ``None`` if that is not told.
+        """The kind of machine that a workload would run on now; ``None`` if it is not known.
 
-        All of a series are run on one kind as long as it is there.
+        All workloads of a series run on one kind as long as a machine of that kind is left.
 
         Args:
-            workload: what is to be run.
+            workload: what would run.
             before: the kind that the series was last measured on, in this start or an earlier one.
 
         Raises:
-            WorkerError: no machine is left that has its device.
+            WorkerError: no machine is left that has the workload's device.
         """
 
-    def check(self, subjects: Sequence[Subject], like: Workload) -> Mapping[str, Checked]:
-        """Load each subject and call it once on a tiny batch."""
+    def preflight(
+        self, subjects: Sequence[Subject], like: Workload
+    ) -> Mapping[str, PreflightResult]:
+        """Load each subject and call it once on a tiny batch; results by the subject's name."""
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
         """Exactly one result for every arm of the cell, with activities and accounts between."""
 
     def close(self) -> None:
-        """Let go of everything."""
+        """End the processes that were started for it."""

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep.executor import Checked, Event
+from supcr_bench.sweep.executor import Event, PreflightResult
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell, new_session
 from supcr_bench.values.implementation import Description
@@ -29,12 +29,12 @@ CHECK_LIMIT_S = 60.0
 RESIDENT_SLACK_BYTES = 2**30
 
 
-def _checked_from(values: Mapping[str, Any]) -> Checked:
+def _checked_from(values: Mapping[str, Any]) -> PreflightResult:
     said = values["description"]
     if said is None:
-        return Checked(values["finding"], None, values["unavailable"])
+        return PreflightResult(values["finding"], None, values["unavailable"])
     listed = {name: tuple(said[name]) for name in ("definitions", "tags")}
-    return Checked(values["finding"], Description(**{**said, **listed}))
+    return PreflightResult(values["finding"], Description(**{**said, **listed}))
 
 
 class LocalExecutor:
@@ -72,12 +72,12 @@ class LocalExecutor:
         return found
 
     @property
-    def place(self) -> str:
-        """Where cells are run."""
+    def location(self) -> str:
+        """Where cells run."""
         return "on this machine"
 
     @property
-    def at_once(self) -> int:
+    def max_parallel_cells(self) -> int:
         """One cell: two would slow each other down."""
         return 1
 
@@ -100,9 +100,11 @@ class LocalExecutor:
             self._worker = WorkerProcess(self._threads) if alone else LedGroup(ranks, self._threads)
         return self._worker
 
-    def check(self, subjects: Sequence[Subject], like: Workload) -> Mapping[str, Checked]:
+    def preflight(
+        self, subjects: Sequence[Subject], like: Workload
+    ) -> Mapping[str, PreflightResult]:
         """Load and call each subject in the worker; one that hangs or crashes it says so."""
-        checked: dict[str, Checked] = {}
+        checked: dict[str, PreflightResult] = {}
         rest = list(subjects)
         while rest:
             worker = self._live_worker()
@@ -123,7 +125,7 @@ class LocalExecutor:
             finding = finding or worker.last_words()
             self.close()
             culprit = activity.arm.implementation if activity and activity.arm else rest[0].name
-            checked[culprit] = Checked(finding, None)
+            checked[culprit] = PreflightResult(finding, None)
             # Those before the culprit passed, but their findings went with the worker.
             rest = [s for s in rest if s.name != culprit]
         return checked

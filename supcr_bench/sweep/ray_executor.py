@@ -1,9 +1,9 @@
 """Cells on a Ray cluster. Nothing of Ray is anywhere else.
 
-A cell is one Ray task that asks for every core of a machine, or for a GPU and its share of them, so
-that Ray itself keeps other work away from it. In the task's process cells are run as on this
-machine, by a :class:`LocalExecutor` whose worker outlives the task, and events are streamed back.
-Ray is not asked to try again: what is lost is run again by whoever knows which arms are done.
+A cell is one Ray task that asks for every core of a machine, or for a GPU and its share of the
+cores, so that Ray keeps other work away from it. In the task's process a :class:`LocalExecutor`,
+whose worker outlives the task, runs the cell as on this machine; its events are streamed back. Ray
+does not retry tasks: :class:`ClusterExecutor` knows which arms are done and runs the others again.
 """
 
 import contextlib
@@ -20,11 +20,11 @@ from typing import Any
 from supcr_bench.inputs.label_file import LabelFile
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep import cluster_node
-from supcr_bench.sweep.cluster_executor import ClusterExecutor, PlaceLostError
-from supcr_bench.sweep.cluster_node import Labels, Setting, read_labels, require_alike
-from supcr_bench.sweep.executor import Checked, Event
-from supcr_bench.sweep.places import Place
+from supcr_bench.sweep.cluster_executor import ClusterExecutor, SlotLostError
+from supcr_bench.sweep.cluster_node import WorkerSettings, require_same_code
+from supcr_bench.sweep.executor import Event, PreflightResult
 from supcr_bench.sweep.plan import make_budget, usable_cpus
+from supcr_bench.sweep.slots import Slot
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Budget, Cell
@@ -33,16 +33,17 @@ from supcr_bench.workers.activity import Activity
 
 LOOPBACK = "127.0.0.1"
 CONNECT_LIMIT_S = 5.0
-"""To be answered at an address."""
+"""How long to wait for an answer at an address."""
 ANSWER_LIMIT_S = 120.0
-"""For a machine to give its cores and start a worker; torch may come from a cold disk."""
+"""How long a machine may take to free its cores and start a worker that imports torch."""
 POLL_S = 0.5
 _SETTINGS = b"\x04"
 _HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _SETTINGS + b"\0" * 5
-"""How HTTP/2 begins, with settings of which none is set; the answer is a frame of settings too."""
+"""How an HTTP/2 connection begins: the greeting and an empty settings frame. The server answers
+with a settings frame."""
 _QUIET: Mapping[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
 OBJECT_STORE_BYTES = 100 * 2**20
-"""Of a Ray that is started here; Ray would take a third of the memory that is to be measured in."""
+"""For a Ray that is started here: by default it takes a third of the machine's memory."""
 
 
 def require_ray() -> None:
@@ -54,42 +55,42 @@ def require_ray() -> None:
 def make_ray_executor(
     address: str | None, suite: Suite, subjects: Sequence[Subject], labels: LabelFile | None
 ) -> ClusterExecutor:
-    """Connect to a cluster, or start Ray on this machine, and look at every machine of it.
+    """Connect to a cluster, or start Ray on this machine, and find its slots.
 
     Args:
-        address: ``HOST:PORT`` of the cluster's head; ``None`` to start one here that is gone with
-            the executor.
-        suite: whose budget each machine gets, by its own cores and memory.
-        subjects: what is to be measured; a file has to be the same everywhere.
-        labels: a person's own.
+        address: ``HOST:PORT`` of the cluster's head; ``None`` to start Ray here for as long as the
+            executor is open.
+        suite: gives the budget, by each machine's own cores and memory.
+        subjects: what will be measured; a subject's file must be the same on every machine.
+        labels: a person's own labels.
 
     Raises:
-        UsageError: nothing answers there, or a machine cannot take part; says which and why.
+        UsageError: nothing answers there, or a machine cannot take part.
     """
     require_ray()
     if address is not None:
         require_address(address)
-    machines = _RayMachines(address, read_labels(labels))
+    backend = RayBackend(address, labels)
     try:
-        return ClusterExecutor(machines.places(suite, subjects), machines)
+        return ClusterExecutor(backend.slots(suite, subjects), backend)
     except BaseException:
-        machines.close()
+        backend.close()
         raise
 
 
-class _RayMachines:
-    """The machines of a Ray cluster, reached by tasks.
+class RayBackend:
+    """Reaches the slots of a Ray cluster by tasks.
 
     Args:
         address: of the cluster; ``None`` to start one.
-        labels: for every worker.
+        labels: a person's own labels, sent to every worker.
     """
 
-    def __init__(self, address: str | None, labels: Labels | None) -> None:
+    def __init__(self, address: str | None, labels: LabelFile | None) -> None:
         _prepare_environment(address)
         import ray
 
-        self._ray: Any = ray  # a part of it is typed
+        self._ray: Any = ray  # only parts of it have types
         self._labels = labels
         if address is None:
             ray.init(
@@ -103,21 +104,21 @@ class _RayMachines:
             return
         try:
             ray.init(address=address, **_QUIET)
-        except Exception as error:  # noqa: BLE001 - as many kinds as there are ways to fail
+        except Exception as error:  # noqa: BLE001 - Ray raises many kinds
             raise UsageError(
-                f"--executor ray:{address}: {_first_line(error)}; this machine has to be a part of "
-                "the cluster, and where that takes a token, RAY_AUTH_MODE=token has to be set"
+                f"--executor ray:{address}: {_first_line(error)}; this machine must be part of the "
+                "cluster, and if the cluster uses a token, set RAY_AUTH_MODE=token"
             ) from None
 
     def close(self) -> None:
-        """Leave the cluster, which ends this run's processes there; end it if it began here."""
+        """Leave the cluster, which ends this run's processes there; stop a Ray that was started."""
         self._ray.shutdown()
 
-    def places(self, suite: Suite, subjects: Sequence[Subject]) -> list[Place]:
-        """Every machine that has cores, and every GPU.
+    def slots(self, suite: Suite, subjects: Sequence[Subject]) -> list[Slot]:
+        """A slot for every machine that has cores, and for every GPU.
 
         Raises:
-            UsageError: one has other code, or does not answer.
+            UsageError: a machine has other code, or does not answer.
         """
         files = [subject.target for subject in subjects if subject.kind == "file"]
         here = cluster_node.facts(files)
@@ -125,82 +126,86 @@ class _RayMachines:
             node for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU")
         ]
         if not nodes:
-            raise UsageError("the Ray cluster has no machine with a CPU to give")
+            raise UsageError(
+                "no machine of the Ray cluster offers a CPU: start one with --num-cpus"
+            )
         nodes.sort(key=lambda node: (node["NodeManagerAddress"], node["NodeID"]))
         asked = [
             (node, self._task(cluster_node.facts, _whole(node)).remote(files)) for node in nodes
         ]
-        begun: list[tuple[Place, Any]] = []
+        begun: list[tuple[Slot, Any]] = []
         for node, answer in asked:
             name = f"{node['NodeManagerAddress']} ({node['NodeID'][:6]})"
             facts = self._answer(answer, name)
-            require_alike(here, facts, name)
-            for place in _places_of(node, name, facts, suite):
-                task = self._task(cluster_node.environment, place)
-                begun.append((place, task.remote(self._setting(place))))
-        with_gpus = {place.node for place, _ in begun if place.gpu is not None}
+            require_same_code(here, facts, name)
+            for slot in _slots_of(node, name, facts, suite):
+                task = self._task(cluster_node.environment, slot)
+                begun.append((slot, task.remote(self._settings(slot))))
+        with_gpus = {slot.node for slot, _ in begun if slot.gpu is not None}
         return [
-            _with_environment(place, self._answer(task, place.name), place.node in with_gpus)
-            for place, task in begun
+            _with_environment(slot, self._answer(task, slot.name), slot.node in with_gpus)
+            for slot, task in begun
         ]
 
-    def _setting(self, place: Place) -> Setting:
-        return Setting(place.budget.threads, self._labels)
+    def _settings(self, slot: Slot) -> WorkerSettings:
+        return WorkerSettings.of(slot.budget.threads, self._labels)
 
-    def _task(self, function: Any, place: Place, **options: Any) -> Any:
-        """A function as a task that has its place to itself."""
+    def _task(self, function: Any, slot: Slot, **options: Any) -> Any:
+        """A function as a task that has the slot to itself."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         return self._ray.remote(function).options(
-            num_cpus=place.cpus,
-            num_gpus=0 if place.gpu is None else 1,
+            num_cpus=slot.cpus,
+            num_gpus=0 if slot.gpu is None else 1,
             max_retries=0,
-            scheduling_strategy=NodeAffinitySchedulingStrategy(place.node, soft=False),
+            scheduling_strategy=NodeAffinitySchedulingStrategy(slot.node, soft=False),
             **options,
         )
 
     def _answer(self, task: Any, name: str, limit_s: float | None = ANSWER_LIMIT_S) -> Any:
-        """What a short task returns.
+        """The result of a short task.
 
         Raises:
-            UsageError: it failed, or its machine did not give it room.
+            UsageError: the task failed, or its machine had no free cores.
         """
         errors = self._ray.exceptions
         try:
             return self._ray.get(task, timeout=limit_s)
         except errors.GetTimeoutError:
             self._ray.cancel(task, force=True)
-            reason = f"did not answer within {limit_s:.0f} s: other work has its cores"
+            reason = f"did not answer within {limit_s:.0f} s: other work may hold its cores"
         except errors.RayTaskError as error:
             reason = f"cannot take part: {_first_line(getattr(error, 'cause', error))}"
             if "No module named" in str(error):
                 reason = (
-                    "has no supcr-bench that a task can import: install the same version there, "
+                    "has no supcr-bench that a task can import: install the same version, "
                     "in the environment that Ray runs in"
                 )
         except errors.RayError as error:
             reason = f"cannot take part: {_first_line(error)}"
         raise UsageError(f"{name} {reason}")
 
-    def check(
-        self, places: Sequence[Place], subjects: Sequence[Subject], like: Workload
-    ) -> list[Mapping[str, Checked]]:
-        """Load and call each subject at each place, at all of them at once."""
+    def preflight(
+        self, slots: Sequence[Slot], subjects: Sequence[Subject], like: Workload
+    ) -> list[Mapping[str, PreflightResult]]:
+        """Load and call each subject at each slot, at all of them in parallel."""
         tasks = [
-            self._task(cluster_node.check, place).remote(self._setting(place), list(subjects), like)
-            for place in places
+            self._task(cluster_node.preflight, slot).remote(
+                self._settings(slot), list(subjects), like
+            )
+            for slot in slots
         ]
-        # A worker that hangs in a subject is ended by its own limit.
+        # A subject that hangs is ended by the limit of its LocalExecutor.
         return [
-            self._answer(task, place.name, None) for task, place in zip(tasks, places, strict=True)
+            self._answer(task, slot.name, None) for task, slot in zip(tasks, slots, strict=True)
         ]
 
-    def measure(self, place: Place, cell: Cell, subjects: Sequence[Subject]) -> Iterator[Event]:
-        """Run a cell there as one task, and give its events as they come."""
+    def measure(self, slot: Slot, cell: Cell, subjects: Sequence[Subject]) -> Iterator[Event]:
+        """Run a cell there as one task, and yield its events as they come."""
         errors = self._ray.exceptions
         wanted = {arm.implementation for arm in cell.arms}
-        stream = self._task(cluster_node.measure, place, num_returns="streaming").remote(
-            self._setting(place), cell, [s for s in subjects if s.name in wanted], place.budget
+        stream = self._task(cluster_node.measure, slot, num_returns="streaming").remote(
+            self._settings(slot), cell, [s for s in subjects if s.name in wanted], slot.budget
         )
         last = Activity("waiting for a machine", None, time.monotonic())
         ended = False
@@ -221,13 +226,13 @@ class _RayMachines:
             ended = True
         except errors.RayTaskError as error:  # raised by the task itself
             cause = getattr(error, "cause", error)
-            raise WorkerError(f"{place.name}: {_first_line(cause)}") from None
+            raise WorkerError(f"{slot.name}: {_first_line(cause)}") from None
         except errors.TaskUnschedulableError as error:
-            raise PlaceLostError(_first_line(error), whole=True, began=False) from None
+            raise SlotLostError(_first_line(error), node_lost=True, started=False) from None
         except errors.NodeDiedError:
-            raise PlaceLostError("the machine was lost", whole=True) from None
+            raise SlotLostError("the machine was lost", node_lost=True) from None
         except errors.RayError as error:
-            raise PlaceLostError(_first_line(error), whole=False) from None
+            raise SlotLostError(_first_line(error), node_lost=False) from None
         finally:
             if not ended:
                 with contextlib.suppress(errors.RayError):
@@ -235,42 +240,42 @@ class _RayMachines:
 
 
 def _prepare_environment(address: str | None) -> None:
-    """Settings that Ray reads when it is imported.
+    """Set what Ray reads when it is imported.
 
-    Without them it reports its use, prints over what a person is looking at, and listens on every
-    interface: only on systems where it takes clusters to be unusual does it let a machine be known
-    as 127.0.0.1, to which it binds then.
+    By default Ray reports usage statistics, prints log lines of other processes, and listens on
+    every network interface. It binds to 127.0.0.1 alone only with the setting that it has for
+    systems where clusters are unusual.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     if address is None or address.rpartition(":")[0] in (LOOPBACK, "localhost"):
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     if address is None and "RAY_AUTH_MODE" not in os.environ:
-        # Ray would leave a token in the home folder, for every cluster to come.
+        # Without these, Ray would leave a token in the home folder.
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
 def require_address(address: str) -> None:
-    """Raise a UsageError where no Ray can be at an address; Ray would try for minutes."""
+    """Raise a UsageError if no Ray answers at an address; Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise UsageError(
-            f"--executor ray:{address}: write it like ray:HOST:PORT, as `ray start` prints it"
+            f"--executor ray:{address}: write ray:HOST:PORT, the address that `ray start` prints"
         )
     if os.environ.get("RAY_USE_TLS", "0") != "0":
-        return  # what answers there says nothing to a stranger
+        return  # a TLS server does not answer the greeting
     try:
         _require_grpc(host, int(port))
     except (OSError, OverflowError) as error:
         raise UsageError(
-            f"--executor ray:{address}: no Ray answers there ({error}); `ray start --head` "
-            "prints the address, and without one Ray is started here"
+            f"--executor ray:{address}: no Ray answers there ({error}); use the address that "
+            "`ray start --head` prints, or --executor ray to start Ray on this machine"
         ) from None
 
 
 def _require_grpc(host: str, port: int) -> None:
-    """Raise an OSError where nothing speaks HTTP/2, as Ray does."""
+    """Raise an OSError unless an HTTP/2 server, such as Ray's, answers."""
     with socket.create_connection((host, port), CONNECT_LIMIT_S) as connection:
         connection.settimeout(CONNECT_LIMIT_S)
         connection.sendall(_HTTP2_GREETING)
@@ -283,33 +288,31 @@ def _first_line(error: object) -> str:
     return lines[0][:300] if lines else type(error).__name__
 
 
-def _whole(node: Mapping[str, Any]) -> Place:
-    """A machine of which nothing is known yet."""
-    return Place(
+def _whole(node: Mapping[str, Any]) -> Slot:
+    """The slot of a whole machine, before anything else is known of it."""
+    return Slot(
         node=node["NodeID"],
         name=node["NodeManagerAddress"],
         cpus=node["Resources"]["CPU"],
-        devices=(),
         environment={},
         budget=Budget(),
     )
 
 
-def _places_of(
+def _slots_of(
     node: Mapping[str, Any], name: str, facts: Mapping[str, Any], suite: Suite
-) -> Iterator[Place]:
+) -> Iterator[Slot]:
     cpus = node["Resources"]["CPU"]
     gpus = int(node["Resources"].get("GPU", 0))
     shares: list[tuple[int | None, float, int]] = [(None, cpus, 1)]
     shares += [(gpu, cpus / gpus, gpus) for gpu in range(gpus)]
     for gpu, share, parts in shares:
         cores = max(min(facts["cpus"] // parts, int(share)), 1)
-        yield Place(
+        yield Slot(
             node=node["NodeID"],
             name=name,
             gpu=gpu,
             cpus=share,
-            devices=(),
             environment={},
             budget=make_budget(
                 suite,
@@ -319,11 +322,11 @@ def _places_of(
         )
 
 
-def _with_environment(place: Place, environment: Mapping[str, Any], gpus: bool) -> Place:
-    """The place, once a worker there has said what it has."""
+def _with_environment(slot: Slot, environment: Mapping[str, Any], gpus: bool) -> Slot:
+    """The slot with what a worker there reported; ``gpus``: whether its machine has GPU slots."""
     devices: list[str] = environment["devices"]
-    if place.gpu is not None:
+    if slot.gpu is not None:
         devices = [device for device in devices if device != "cpu"]
-    elif gpus:  # a task without a GPU may see them all the same
+    elif gpus:  # a task without a GPU may see them nevertheless
         devices = ["cpu"]
-    return replace(place, devices=tuple(devices), environment=environment)
+    return replace(slot, devices=tuple(devices), environment=environment)

@@ -9,16 +9,17 @@ hang on what runs beside it.
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.executor import Event, Executor
 from supcr_bench.sweep.forecast import Forecast, PeakForecast
-from supcr_bench.sweep.open_cells import OpenCells
 from supcr_bench.sweep.plan import PlannedCell
 from supcr_bench.values.cell import Arm, Budget, Cell, new_session
 from supcr_bench.values.result import Key, Result, Status
 from supcr_bench.workers.activity import Activity
+from supcr_bench.workers.streams import OpenStreams
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,7 @@ def run_sweep(
     sweep = _Sweep(plan, executor, budget, forecast, session)
     for result in finished:
         sweep.take(result)
-    if executor.at_once == 1:
+    if executor.max_parallel_cells == 1:
         yield from _one_by_one(sweep, subjects)
     else:
         yield from _side_by_side(sweep, subjects)
@@ -195,7 +196,7 @@ class _Sweep:
                 )
                 for arm in self.wanted(planned)
             )
-        return max(sum(series.values()) / self.executor.at_once, *series.values(), 0.0)
+        return max(sum(series.values()) / self.executor.max_parallel_cells, *series.values(), 0.0)
 
 
 def _one_by_one(sweep: _Sweep, subjects: Sequence[Subject]) -> Iterator[SweepEvent]:
@@ -232,28 +233,31 @@ def _side_by_side(sweep: _Sweep, subjects: Sequence[Subject]) -> Iterator[SweepE
             "left_s": sweep.left_s(sorted(left)),
         }
 
-    with OpenCells(lambda cell: executor.run(cell, subjects, sweep.budget)) as cells:
+    streams: OpenStreams[Event] = OpenStreams()
+    with streams:
         while left:
             busy = {plan[index].workload.series() for index in begun}
             idle = next((s for s, rest in waiting.items() if rest and s not in busy), None)
-            if idle is not None and len(begun) < executor.at_once:
+            if idle is not None and len(begun) < executor.max_parallel_cells:
                 index = waiting[idle].popleft()
                 prepared = sweep.prepare(plan[index])
                 begun[index] = prepared
                 yield CellStarted(index=index, cell=plan[index], **standing())
                 yield from prepared.skipped
                 if prepared.cell is not None:
-                    cells.open(index, prepared.cell)
+                    run = partial(executor.run, prepared.cell, subjects, sweep.budget)
+                    streams.open(index, run)
                     continue
             else:
                 try:
-                    index, event = cells.next_event()
+                    index, item = streams.next()
                 except Exception:
                     # What others had found by then is not lost with the one that broke.
-                    for index, found in cells.stop():
+                    for index, found in streams.stop():
                         yield sweep.passed_on(found, begun[index])
                     raise
-                if event is not None:
+                if item is not None:
+                    (event,) = item
                     # With several at work, the display follows the one that began first.
                     if not isinstance(event, Activity) or index == next(iter(begun)):
                         yield sweep.passed_on(event, begun[index])

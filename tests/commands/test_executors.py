@@ -12,7 +12,7 @@ from supcr_bench.sweep.plan import PlannedCell
 from supcr_bench.values.case import Workload
 from supcr_bench.values.errors import StoreError, UsageError
 from supcr_bench.values.machine import machine_of
-from tests.made_machines import MadeMachines, made_places
+from tests.made_machines import MadeBackend, made_slots
 from tests.one_machine import OneMachine
 
 
@@ -23,13 +23,13 @@ class Here(OneMachine):
         self.environment = {"cpu": cpu}
         self.environments = {machine_of(self.environment): self.environment}
 
-    check: Any = None
+    preflight: Any = None
     run: Any = None
     close: Any = None
 
 
 def cluster(*kinds: str) -> ClusterExecutor:
-    return ClusterExecutor(made_places(*kinds), MadeMachines())
+    return ClusterExecutor(made_slots(*kinds), MadeBackend())
 
 
 def stored(*kinds: str) -> Run:

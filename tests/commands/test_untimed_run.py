@@ -17,7 +17,7 @@ from supcr_bench.measure.environment import collect_environment
 from supcr_bench.measure.fake_meter import FakeMeter
 from supcr_bench.store.run import Run, RunWriter, load_run
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep.executor import Checked, Event
+from supcr_bench.sweep.executor import Event, PreflightResult
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import make_plan
 from supcr_bench.sweep.runner import CellStarted, SweepEvent, run_sweep
@@ -51,7 +51,9 @@ METER = FakeMeter(
 class InProcess(OneMachine):
     """Cells run here and now, metered by formula."""
 
-    def check(self, subjects: Sequence[Subject], like: Workload) -> Mapping[str, Checked]:
+    def preflight(
+        self, subjects: Sequence[Subject], like: Workload
+    ) -> Mapping[str, PreflightResult]:
         return {}
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:

@@ -28,7 +28,6 @@ PRELOADED = (
     "torch.distributed",
     "torch.profiler",
     "torch.utils.flop_counter",
-    "supcr_bench.gate.together",
     "supcr_bench.measure.call_check",
     "supcr_bench.measure.cell",
     "supcr_bench.measure.environment",

@@ -8,7 +8,7 @@ import pytest
 from supcr_bench.gate import measure
 from supcr_bench.gate.measure import CheckMade, DeterministicEvent, measure_deterministic
 from supcr_bench.subjects.registry import Subject, locate
-from supcr_bench.sweep.executor import Checked, Event
+from supcr_bench.sweep.executor import Event, PreflightResult
 from supcr_bench.sweep.plan import make_plan
 from supcr_bench.sweep.runner import CellStarted
 from supcr_bench.sweep.suite import Suite
@@ -40,7 +40,9 @@ class FakeExecutor(OneMachine):
     def __init__(self) -> None:
         self.cells: list[Cell] = []
 
-    def check(self, subjects: Sequence[Subject], like: Workload) -> Mapping[str, Checked]:
+    def preflight(
+        self, subjects: Sequence[Subject], like: Workload
+    ) -> Mapping[str, PreflightResult]:
         return {}
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:

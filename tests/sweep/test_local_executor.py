@@ -155,7 +155,7 @@ def test_a_check_names_who_hangs_and_who_crashes_and_clears_the_others(
 ) -> None:
     monkeypatch.setattr(local_executor, "CHECK_LIMIT_S", 0.5)
     subjects = [locate("rowsort"), subject(losses, "Sleeps"), subject(losses, "Exits")]
-    checked = executor.check(subjects, WORKLOAD)
+    checked = executor.preflight(subjects, WORKLOAD)
     assert checked["rowsort"].finding is None
     assert checked["rowsort"].description is not None
     assert checked["rowsort"].description.claimed_time == "N^2 log N"

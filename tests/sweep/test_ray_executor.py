@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from supcr_bench.sweep import cluster_node, ray_executor
-from supcr_bench.sweep.cluster_node import require_alike
+from supcr_bench.sweep.cluster_node import require_same_code
 from supcr_bench.sweep.ray_executor import require_address, require_ray
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.errors import UsageError
@@ -67,7 +67,7 @@ def node(**resources: float) -> dict[str, Any]:
 
 def test_a_machine_has_the_budget_of_its_own_cores_and_memory() -> None:
     facts = {"cpus": 8, "available_bytes": 10 * 2**30}
-    (whole,) = ray_executor._places_of(node(CPU=4), "m", facts, SUITE)
+    (whole,) = ray_executor._slots_of(node(CPU=4), "m", facts, SUITE)
     assert whole.cpus == 4
     assert whole.budget.threads == 3  # Ray has four of the eight
     assert whole.budget.memory_limit_bytes == 8 * 2**30
@@ -75,7 +75,7 @@ def test_a_machine_has_the_budget_of_its_own_cores_and_memory() -> None:
 
 def test_a_gpu_gets_its_share_of_cores_and_memory() -> None:
     facts = {"cpus": 8, "available_bytes": 10 * 2**30}
-    whole, *gpus = ray_executor._places_of(node(CPU=8, GPU=2), "m", facts, SUITE)
+    whole, *gpus = ray_executor._slots_of(node(CPU=8, GPU=2), "m", facts, SUITE)
     assert [p.gpu for p in gpus] == [0, 1]
     assert [(p.cpus, p.budget.threads) for p in gpus] == [(4, 3), (4, 3)]
     assert gpus[0].budget.memory_limit_bytes == 4 * 2**30
@@ -89,13 +89,13 @@ def test_a_machine_with_other_code_or_another_file_is_named(tmp_path: Path) -> N
     file = tmp_path / "loss.py"
     file.write_text("one")
     here = cluster_node.facts([str(file)])
-    require_alike(here, cluster_node.facts([str(file)]), "m7")
+    require_same_code(here, cluster_node.facts([str(file)]), "m7")
     file.write_text("two")
     for there, words in (
-        (cluster_node.facts([str(file)]), "is not what it is here"),
+        (cluster_node.facts([str(file)]), "has other content than here"),
         (here | {"files": {str(file): None}}, "m7 has no file"),
-        (here | {"version": "9.9"}, "m7 has supcr-bench 9.9, here it is"),
-        (here | {"code": "other"}, "m7 has a supcr-bench .* whose code is not what it is here"),
+        (here | {"version": "9.9"}, "m7 has supcr-bench 9.9, this machine has"),
+        (here | {"code": "other"}, "m7 has supcr-bench .* with other code than this machine"),
     ):
         with pytest.raises(UsageError, match=words):
-            require_alike(here, there, "m7")
+            require_same_code(here, there, "m7")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep.executor import Checked, Event
+from supcr_bench.sweep.executor import Event, PreflightResult
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import PlannedCell, make_plan
 from supcr_bench.sweep.runner import CellStarted, SweepEvent, run_sweep
@@ -40,8 +40,10 @@ class FakeExecutor(OneMachine):
         self.ends = ends or {}
         self.cells: list[Cell] = []
 
-    def check(self, subjects: Sequence[Subject], like: Workload) -> Mapping[str, Checked]:
-        return {s.name: Checked(None, None) for s in subjects}
+    def preflight(
+        self, subjects: Sequence[Subject], like: Workload
+    ) -> Mapping[str, PreflightResult]:
+        return {s.name: PreflightResult(None, None) for s in subjects}
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
         self.cells.append(cell)

@@ -10,19 +10,19 @@ from dataclasses import replace
 import pytest
 
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep.cluster_executor import ATTEMPTS, ClusterExecutor, PlaceLostError
+from supcr_bench.sweep.cluster_executor import ATTEMPTS, ClusterExecutor, SlotLostError
 from supcr_bench.sweep.executor import Event
 from supcr_bench.sweep.forecast import Forecast
-from supcr_bench.sweep.places import Place
 from supcr_bench.sweep.plan import PlannedCell, make_plan
 from supcr_bench.sweep.runner import CellEnded, CellStarted, SweepEvent, run_sweep
+from supcr_bench.sweep.slots import Slot
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Cell
 from supcr_bench.values.errors import WorkerError
 from supcr_bench.values.result import Result, Status
 from supcr_bench.workers.activity import Activity
-from tests.made_machines import BUDGET, MadeMachines, made_places
+from tests.made_machines import BUDGET, MadeBackend, made_slots
 
 NAMES = ("a", "b")
 SIZES = [16, 32, 64]
@@ -36,11 +36,11 @@ def plan(**axes: object) -> list[PlannedCell]:
 
 def sweep(
     cells: Sequence[PlannedCell],
-    machines: MadeMachines,
-    places: Sequence[Place],
+    machines: MadeBackend,
+    slots: Sequence[Slot],
     finished: Sequence[Result] = (),
 ) -> list[SweepEvent]:
-    executor = ClusterExecutor(places, machines)
+    executor = ClusterExecutor(slots, machines)
     return list(run_sweep(cells, executor, (), BUDGET, Forecast(), finished))
 
 
@@ -56,8 +56,8 @@ def assert_each_arm_once(cells: Sequence[PlannedCell], found: Sequence[Result]) 
 
 
 def test_every_arm_has_one_result_and_no_machine_two_cells() -> None:
-    cells, machines = plan(), MadeMachines(lambda place, cell, n: time.sleep(0.001))
-    events = sweep(cells, machines, made_places("x", "x", "x"))
+    cells, machines = plan(), MadeBackend(lambda slot, cell, n: time.sleep(0.001))
+    events = sweep(cells, machines, made_slots("x", "x", "x"))
     assert_each_arm_once(cells, results(events))
     assert machines.most_busy == 1
     assert 1 < machines.most_open <= 3
@@ -65,8 +65,8 @@ def test_every_arm_has_one_result_and_no_machine_two_cells() -> None:
 
 
 def test_sizes_of_a_series_run_one_after_the_other() -> None:
-    machines = MadeMachines()
-    sweep(plan(), machines, made_places("x", "x", "x"))
+    machines = MadeBackend()
+    sweep(plan(), machines, made_slots("x", "x", "x"))
     for dims in (1, 2, 3, 4):
         sizes = [c.workload.batch_size for _, c in machines.begun if c.workload.dims == dims]
         assert sizes == SIZES
@@ -74,17 +74,17 @@ def test_sizes_of_a_series_run_one_after_the_other() -> None:
 
 def test_what_is_skipped_does_not_hang_on_what_runs_beside_it() -> None:
     cells = plan(batch_size=[16, 32, 64, 128, 256])
-    alone = results(sweep(cells, MadeMachines(), made_places("x")))
-    beside = results(sweep(cells, MadeMachines(), made_places("x", "x", "x")))
+    alone = results(sweep(cells, MadeBackend(), made_slots("x")))
+    beside = results(sweep(cells, MadeBackend(), made_slots("x", "x", "x")))
     assert any(r.status is Status.SKIPPED for r in alone)
     by_key = {r.key: (r.status, r.reason) for r in alone}
     assert {r.key: (r.status, r.reason) for r in beside} == by_key
-    assert {r.machine for r in beside} == {made_places("x")[0].machine}
+    assert {r.machine for r in beside} == {made_slots("x")[0].machine}
 
 
 def test_a_display_is_told_how_many_are_open_and_how_many_have_ended() -> None:
     cells = plan()
-    events = sweep(cells, MadeMachines(), made_places("x", "x"))
+    events = sweep(cells, MadeBackend(), made_slots("x", "x"))
     started = [e for e in events if isinstance(e, CellStarted)]
     ended = [e for e in events if isinstance(e, CellEnded)]
     assert sorted(e.index for e in started) == list(range(len(cells)))
@@ -95,23 +95,23 @@ def test_a_display_is_told_how_many_are_open_and_how_many_have_ended() -> None:
 
 
 def test_finished_results_are_not_run_again_and_their_machine_goes_on() -> None:
-    cells, places = plan(), made_places("x", "y")
-    y = places[1].machine
-    whole = results(sweep(cells, MadeMachines(), places))
+    cells, slots = plan(), made_slots("x", "y")
+    y = slots[1].machine
+    whole = results(sweep(cells, MadeBackend(), slots))
     before = [replace(r, machine=y) for r in whole if r.case.batch_size == 16]
-    machines = MadeMachines()
-    rest = results(sweep(cells, machines, places, finished=before))
+    machines = MadeBackend()
+    rest = results(sweep(cells, machines, slots, finished=before))
     assert_each_arm_once(cells, [*before, *rest])
     assert {node for node, _ in machines.begun} == {"1"}
 
 
 def test_what_a_lost_machine_leaves_undone_is_run_elsewhere_once() -> None:
-    def fails(place: Place, cell: Cell, n: int) -> None:
-        if place.node == "0" and n == 2:
-            raise PlaceLostError("the machine was lost", whole=True)
+    def fails(slot: Slot, cell: Cell, n: int) -> None:
+        if slot.node == "0" and n == 2:
+            raise SlotLostError("the machine was lost", node_lost=True)
 
-    cells, machines = plan(), MadeMachines(fails)
-    found = results(sweep(cells, machines, made_places("x", "x", "x")))
+    cells, machines = plan(), MadeBackend(fails)
+    found = results(sweep(cells, machines, made_slots("x", "x", "x")))
     assert_each_arm_once(cells, found)
     assert {r.status for r in found} == {Status.MEASURED}
     lost = [cell for node, cell in machines.begun if node == "0"]
@@ -122,12 +122,12 @@ def test_what_a_lost_machine_leaves_undone_is_run_elsewhere_once() -> None:
 
 
 def test_a_cell_that_is_lost_each_time_is_a_failed_row_with_the_reason() -> None:
-    def fails(place: Place, cell: Cell, n: int) -> None:
+    def fails(slot: Slot, cell: Cell, n: int) -> None:
         if cell.workload.batch_size == 32 and n == 1:
-            raise PlaceLostError("its process was killed", whole=False)
+            raise SlotLostError("its process was killed", node_lost=False)
 
-    cells, machines = plan(dims=1), MadeMachines(fails)
-    found = results(sweep(cells, machines, made_places("x", "x")))
+    cells, machines = plan(dims=1), MadeBackend(fails)
+    found = results(sweep(cells, machines, made_slots("x", "x")))
     assert_each_arm_once(cells, found)
     failed = [r for r in found if r.status is Status.FAILED]
     assert {r.case.batch_size for r in failed} == {32}
@@ -137,32 +137,32 @@ def test_a_cell_that_is_lost_each_time_is_a_failed_row_with_the_reason() -> None
 
 
 def test_an_answer_that_ends_early_is_a_loss() -> None:
-    class Silent(MadeMachines):
-        def measure(self, place: Place, cell: Cell, subjects: Sequence[Subject]) -> Iterator[Event]:
+    class Silent(MadeBackend):
+        def measure(self, slot: Slot, cell: Cell, subjects: Sequence[Subject]) -> Iterator[Event]:
             yield Activity("time", None, time.monotonic())
 
     cells = plan(dims=1, batch_size=16)
-    found = results(sweep(cells, Silent(), made_places("x")))
+    found = results(sweep(cells, Silent(), made_slots("x")))
     assert_each_arm_once(cells, found)
-    assert all("ended without an answer" in str(r.reason) for r in found)
+    assert all("ended without a result" in str(r.reason) for r in found)
 
 
 def test_what_could_not_be_handed_over_does_not_count_against_a_cell() -> None:
-    def fails(place: Place, cell: Cell, n: int) -> None:
-        if place.node != "4":
-            raise PlaceLostError("no longer there", whole=True, began=False)
+    def fails(slot: Slot, cell: Cell, n: int) -> None:
+        if slot.node != "4":
+            raise SlotLostError("no longer there", node_lost=True, started=False)
 
-    found = results(sweep(plan(dims=1), MadeMachines(fails), made_places(*"xxxxx")))
+    found = results(sweep(plan(dims=1), MadeBackend(fails), made_slots(*"xxxxx")))
     assert {r.status for r in found} == {Status.MEASURED}
 
 
 def test_with_no_machine_left_the_sweep_ends_with_what_was_found() -> None:
-    def fails(place: Place, cell: Cell, n: int) -> None:
+    def fails(slot: Slot, cell: Cell, n: int) -> None:
         if cell.workload.batch_size == 32:
-            raise PlaceLostError("the machine was lost", whole=True)
+            raise SlotLostError("the machine was lost", node_lost=True)
 
     found: list[Result] = []
-    executor = ClusterExecutor(made_places("x", "x"), MadeMachines(fails))
+    executor = ClusterExecutor(made_slots("x", "x"), MadeBackend(fails))
     with pytest.raises(WorkerError, match="--resume"):
         for event in run_sweep(plan(dims=1), executor, (), BUDGET, Forecast()):
             if isinstance(event, Result):
@@ -171,12 +171,12 @@ def test_with_no_machine_left_the_sweep_ends_with_what_was_found() -> None:
 
 
 def test_an_error_of_one_cell_surfaces_after_what_the_others_had_found() -> None:
-    def fails(place: Place, cell: Cell, n: int) -> None:
+    def fails(slot: Slot, cell: Cell, n: int) -> None:
         if cell.workload.dims == 2:
             raise ValueError("a mistake")
 
-    before, machines = threading.active_count(), MadeMachines(fails)
-    executor = ClusterExecutor(made_places("x", "x"), machines)
+    before, machines = threading.active_count(), MadeBackend(fails)
+    executor = ClusterExecutor(made_slots("x", "x"), machines)
     with pytest.raises(ValueError, match="a mistake"):
         list(run_sweep(plan(), executor, (), BUDGET, Forecast()))
     assert not +machines.busy
@@ -186,12 +186,12 @@ def test_an_error_of_one_cell_surfaces_after_what_the_others_had_found() -> None
 def test_closing_a_sweep_ends_what_is_open() -> None:
     go_on = threading.Event()
 
-    def fails(place: Place, cell: Cell, n: int) -> None:
+    def fails(slot: Slot, cell: Cell, n: int) -> None:
         if n:
             go_on.wait(0.05)
 
-    before, machines = threading.active_count(), MadeMachines(fails)
-    executor = ClusterExecutor(made_places("x", "x"), machines)
+    before, machines = threading.active_count(), MadeBackend(fails)
+    executor = ClusterExecutor(made_slots("x", "x"), machines)
     with closing(run_sweep(plan(), executor, (), BUDGET, Forecast())) as events:
         next(event for event in events if isinstance(event, Result))
     assert machines.ended_early >= 1
@@ -200,18 +200,18 @@ def test_closing_a_sweep_ends_what_is_open() -> None:
 
 
 def test_a_subject_that_one_machine_lacks_is_found_and_the_machine_named() -> None:
-    executor = ClusterExecutor(made_places("x", "x", "x"), MadeMachines())
-    found = executor.check((), Workload(batch_size=8))
+    executor = ClusterExecutor(made_slots("x", "x", "x"), MadeBackend())
+    found = executor.preflight((), Workload(batch_size=8))
     assert found["a"].finding == "is not there (on machine 1)"
 
 
 def test_series_of_unlike_machines_are_forecast_apart() -> None:
-    def slow_on_x(place: Place, cell: Cell, n: int) -> None:
-        if place.environment["cpu"] == "x" and cell.workload.batch_size == 32:
-            raise PlaceLostError("the machine was lost", whole=True)
+    def slow_on_x(slot: Slot, cell: Cell, n: int) -> None:
+        if slot.environment["cpu"] == "x" and cell.workload.batch_size == 32:
+            raise SlotLostError("the machine was lost", node_lost=True)
 
     cells = plan(dims=1, batch_size=[16, 32, 256])
-    found = results(sweep(cells, MadeMachines(slow_on_x), made_places("x", "y")))
+    found = results(sweep(cells, MadeBackend(slow_on_x), made_slots("x", "y")))
     assert_each_arm_once(cells, found)
-    x, y = (p.machine for p in made_places("x", "y"))
+    x, y = (p.machine for p in made_slots("x", "y"))
     assert {(r.case.batch_size, r.machine) for r in found} == {(16, x), (32, y), (256, y)}

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from supcr_bench.gate.together import together
+from supcr_bench.workers.streams import merge_streams
 
 
 def counted(name: str, upto: int) -> Iterator[str]:
@@ -17,9 +17,9 @@ def counted(name: str, upto: int) -> Iterator[str]:
 STREAMS = [partial(counted, name, 3) for name in "abc"]
 
 
-@pytest.mark.parametrize("at_once", [0, 1, 2, 3, 9])
-def test_everything_comes_once_and_each_stream_in_its_order(at_once: int) -> None:
-    found = list(together(STREAMS, at_once))
+@pytest.mark.parametrize("max_open", [0, 1, 2, 3, 9])
+def test_everything_comes_once_and_each_stream_in_its_order(max_open: int) -> None:
+    found = list(merge_streams(STREAMS, max_open))
     assert sorted(found) == [f"{name}{i}" for name in "abc" for i in range(3)]
     for name in "abc":
         own = [item for item in found if item.startswith(name)]
@@ -27,7 +27,7 @@ def test_everything_comes_once_and_each_stream_in_its_order(at_once: int) -> Non
 
 
 def test_one_at_a_time_they_follow_each_other() -> None:
-    assert list(together(STREAMS, 1)) == [*counted("a", 3), *counted("b", 3), *counted("c", 3)]
+    assert list(merge_streams(STREAMS, 1)) == [*counted("a", 3), *counted("b", 3), *counted("c", 3)]
 
 
 def test_streams_run_at_the_same_time() -> None:
@@ -36,11 +36,11 @@ def test_streams_run_at_the_same_time() -> None:
     def meet() -> Iterator[int]:
         yield meeting.wait()
 
-    assert sorted(together([meet, meet], 2)) == [0, 1]
+    assert sorted(merge_streams([meet, meet], 2)) == [0, 1]
 
 
 def test_no_stream_is_nothing() -> None:
-    assert list(together([], 2)) == []
+    assert list(merge_streams([], 2)) == []
 
 
 def test_what_a_stream_raises_is_raised_and_no_other_is_begun() -> None:
@@ -54,7 +54,7 @@ def test_what_a_stream_raises_is_raised_and_no_other_is_begun() -> None:
         begun.append(1)
         yield 2
 
-    streams = together([fails, never], 1)
+    streams = merge_streams([fails, never], 1)
     assert next(streams) == 1
     with pytest.raises(ValueError, match="gone"):
         next(streams)
@@ -73,7 +73,7 @@ def test_a_stream_that_nobody_listens_to_any_more_ends() -> None:
         finally:
             ended.set()
 
-    stream = together([endless], 1)
+    stream = merge_streams([endless], 1)
     assert next(stream) == 0
     stream.close()  # type: ignore[attr-defined]
     go_on.set()

@@ -1,0 +1,149 @@
+"""Where a cell can run: whole machines, and single GPUs of them, and which of them are busy.
+
+A cell on the CPU takes a whole machine; a cell on a GPU takes that GPU and a share of the cores,
+and no cell on the CPU runs on its machine meanwhile. So no two measurements share hardware.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Condition
+from typing import Any
+
+from supcr_bench.values.case import Workload
+from supcr_bench.values.cell import Budget
+from supcr_bench.values.errors import WorkerError
+from supcr_bench.values.machine import machine_of
+
+Series = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A machine that runs one cell at a time, or one GPU of it that does.
+
+    Attributes:
+        node: the machine's identifier in the cluster.
+        name: the machine's name for people.
+        gpu: which of its GPUs, counted from 0; ``None`` for the whole machine.
+        cpus: cores that a cell gets here.
+        devices: names of the devices that a cell can run on here.
+        environment: what a worker here reported; empty until it has.
+        budget: of an arm here: threads and memory are this machine's.
+    """
+
+    node: str
+    name: str
+    gpu: int | None = None
+    cpus: float
+    devices: tuple[str, ...] = ()
+    environment: Mapping[str, Any]
+    budget: Budget
+
+    @property
+    def machine(self) -> str:
+        """The kind of machine."""
+        return machine_of(self.environment)
+
+    def excludes(self, other: "Slot") -> bool:
+        """Whether a cell here and one there would share hardware."""
+        return self.node == other.node and (self.gpu is None or other.gpu in (None, self.gpu))
+
+
+class SlotPool:
+    """All slots, which are busy, and which machines are lost. Several threads may use it.
+
+    Args:
+        slots: in the order in which they are taken.
+    """
+
+    def __init__(self, slots: Sequence[Slot]) -> None:
+        self.all = tuple(slots)
+        self._busy: list[Slot] = []
+        self._lost_nodes: set[str] = set()
+        self._kinds: dict[Series, str] = {}
+        self._change = Condition()
+
+    @property
+    def max_busy(self) -> int:
+        """The most slots that can be busy at the same time."""
+        gpus: dict[str, int] = {}
+        for slot in self.all:
+            gpus[slot.node] = gpus.get(slot.node, 0) + (slot.gpu is not None)
+        return sum(max(count, 1) for count in gpus.values())
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices of all slots."""
+        return tuple(dict.fromkeys(device for slot in self.all for device in slot.devices))
+
+    def _alive(self, device: str) -> list[Slot]:
+        return [s for s in self.all if device in s.devices and s.node not in self._lost_nodes]
+
+    def kind_for(self, workload: Workload, before: str | None) -> str:
+        """The kind of machine for a series: the one it has, as long as one of that kind is left.
+
+        A new series goes where there is the most room: to the kind with the fewest series a slot.
+
+        Raises:
+            WorkerError: no slot is left that has the workload's device.
+        """
+        with self._change:
+            alive = self._alive(workload.device)
+            if not alive:
+                raise WorkerError(
+                    f"the cluster has no machine left for device {workload.device!r}; all results "
+                    "so far are stored: continue with --resume once there is one"
+                )
+            kinds = [slot.machine for slot in alive]
+            key = workload.series()
+            for held in (before, self._kinds.get(key)):
+                if held in kinds:
+                    self._kinds[key] = held
+                    return held
+            assigned = list(self._kinds.values())
+            self._kinds[key] = min(kinds, key=lambda kind: assigned.count(kind) / kinds.count(kind))
+            return self._kinds[key]
+
+    def mark_node_lost(self, node: str) -> None:
+        """Never give out a slot of this machine again."""
+        with self._change:
+            self._lost_nodes.add(node)
+            self._change.notify_all()
+
+    @contextmanager
+    def acquire(
+        self, workload: Workload, avoid: Collection[str], wait_s: float
+    ) -> Iterator[Slot | None]:
+        """A slot of the series' kind of machine, for as long as the block lasts.
+
+        Args:
+            workload: what is to run.
+            avoid: machines to take last, because the same cell was lost there before.
+            wait_s: how long to wait for a free slot; after that the block gets ``None``.
+
+        Raises:
+            WorkerError: no slot is left that has the workload's device.
+        """
+        kind = self.kind_for(workload, None)
+        with self._change:
+            slot = self._free(workload.device, kind, avoid)
+            if slot is None:
+                self._change.wait(wait_s)
+                slot = self._free(workload.device, kind, avoid)
+            if slot is not None:
+                self._busy.append(slot)
+        try:
+            yield slot
+        finally:
+            if slot is not None:
+                with self._change:
+                    self._busy.remove(slot)
+                    self._change.notify_all()
+
+    def _free(self, device: str, kind: str, avoid: Collection[str]) -> Slot | None:
+        """The first free slot; one to avoid only if there is no other, be it busy or free."""
+        alive = [slot for slot in self._alive(device) if slot.machine == kind]
+        wanted = [slot for slot in alive if slot.node not in avoid] or alive
+        free = (s for s in wanted if not any(s.excludes(busy) for busy in self._busy))
+        return next(free, None)

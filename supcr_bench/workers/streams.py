@@ -1,0 +1,106 @@
+"""Several streams of events, each in a thread of its own, read as one."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from queue import SimpleQueue
+from threading import Event, Thread
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+_Item = TypeVar("_Item")
+
+
+class OpenStreams(Generic[_Item]):
+    """Streams that run at the same time; whoever opened them reads the items of all in one place.
+
+    Leaving the block stops every stream and waits for its thread. A stream sees the stop when it
+    yields its next item.
+    """
+
+    def __init__(self) -> None:
+        self._inbox: SimpleQueue[tuple[int, tuple[_Item] | BaseException | None]] = SimpleQueue()
+        self.stopped = Event()
+        self._threads: list[Thread] = []
+
+    def open(self, number: int, start: Callable[[], Iterator[_Item]]) -> None:
+        """Start a stream; its items come with the number."""
+        # A thread that waits for a worker must not keep an interrupted command from ending.
+        thread = Thread(target=self._pump, args=(number, start), daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _pump(self, number: int, start: Callable[[], Iterator[_Item]]) -> None:
+        try:
+            # Closing a stream early is what ends a cell in the middle.
+            with closing(start()) as stream:  # type: ignore[type-var]
+                for item in stream:
+                    self._inbox.put((number, (item,)))
+                    if self.stopped.is_set():
+                        return
+        except BaseException as error:  # noqa: BLE001 - raised again by next()
+            self._inbox.put((number, error))
+        else:
+            self._inbox.put((number, None))
+
+    def next(self) -> tuple[int, tuple[_Item] | None]:
+        """The next item of any stream, in a tuple, with the stream's number; ``None`` at its end.
+
+        Raises:
+            BaseException: what a stream raised.
+        """
+        number, item = self._inbox.get()
+        if isinstance(item, BaseException):
+            raise item
+        return number, item
+
+    def stop(self) -> Iterator[tuple[int, _Item]]:
+        """Stop all streams, wait for them, and give the items that nobody has read yet."""
+        self.stopped.set()
+        for thread in self._threads:
+            thread.join()
+        while not self._inbox.empty():
+            number, item = self._inbox.get()
+            if isinstance(item, tuple):
+                yield number, item[0]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for _ in self.stop():
+            pass  # nobody reads them any more
+
+
+def merge_streams(
+    streams: Sequence[Callable[[], Iterator[_Item]]], max_open: int
+) -> Iterator[_Item]:
+    """All items of several streams, as they come.
+
+    Streams are opened in order. When one raises, so does this, and all others are stopped. Closing
+    this does not wait for their threads.
+
+    Args:
+        streams: each started by a call.
+        max_open: how many may run at the same time; at least 1.
+    """
+    opened: OpenStreams[_Item] = OpenStreams()
+    waiting = list(enumerate(streams))[::-1]
+    running = 0
+    try:
+        while waiting or running:
+            if waiting and running < max(max_open, 1):
+                opened.open(*waiting.pop())
+                running += 1
+                continue
+            _, item = opened.next()
+            if item is None:
+                running -= 1
+            else:
+                yield item[0]
+    finally:
+        opened.stopped.set()
