@@ -3,12 +3,10 @@
 import importlib
 import warnings
 
-from torch import Tensor
-
-from ._scan import Options, Ranked, ScanSupCR
+from ._scan import Evaluation, ScanSupCR
 
 _fastest: dict[str, type[ScanSupCR]] = {}
-"""By kind of device, once it was asked for. No cache of functools: torch.compile warns of that."""
+"""By type of device, once it was asked for. Not functools.cache, which torch.compile warns of."""
 
 
 class SupCRLoss(ScanSupCR):
@@ -31,21 +29,13 @@ class SupCRLoss(ScanSupCR):
     """
 
     @staticmethod
-    def add_parts(
-        ranked: Ranked,
-        units: Tensor,
-        arriving: Tensor | None,
-        options: Options,
-        parts: Tensor,
-        slope: Tensor | None,
-    ) -> None:
-        """Add the losses of all dimensions, and their derivative, by the faster way."""
-        way = fastest(units.device.type)
-        way.add_parts(ranked, units, arriving, options, parts, slope)
+    def add_losses(work: Evaluation) -> None:
+        """Add the losses of all dimensions, and their derivative, by the faster implementation."""
+        fastest(work.units.device.type).add_losses(work)
 
 
 def fastest(device_type: str) -> type[ScanSupCR]:
-    """The implementation for a kind of device."""
+    """The fastest implementation on a type of device."""
     if device_type not in _fastest:
         _fastest[device_type] = _tiled_or_scan() if device_type == "cpu" else ScanSupCR
     return _fastest[device_type]

@@ -53,10 +53,14 @@ class Options(NamedTuple):
         return math.log(self.eps) - 1 / self.temperature if self.eps > 0 else -math.inf
 
 
-class Ranked(NamedTuple):
-    """Labels in order: the rows with any label, and [D, R] each dimension's order of them.
+class SortedLabels(NamedTuple):
+    """The labels of each dimension in rising order.
 
-    In each dimension the missing labels come last, after ``counts`` others.
+    Attributes:
+        rows: [R] the rows of the batch that have any label.
+        counts: [D] how many of them are labelled in each dimension.
+        order: [D, R] those rows in the order of each dimension's labels, the unlabelled ones last.
+        labels: [D, R] the labels in that order.
     """
 
     rows: Tensor
@@ -65,18 +69,53 @@ class Ranked(NamedTuple):
     labels: Tensor
 
 
-class Places(NamedTuple):
-    """Rows of a block of anchors in order of label distance, farthest first, all [C, B, M].
+class Evaluation(NamedTuple):
+    """One evaluation of the loss: its inputs, and the tensors that it is added to.
 
-    ``order`` says which k stands at each place, and ``ending`` how many partners' tie ends there.
+    Attributes:
+        labels: in order.
+        units: [2, R, d] embeddings of length 1, of the rows that have a label.
+        options: temperature, eps and the rule for ties.
+        grad_output: [D] gradient at each loss, if the derivative is wanted.
+        losses: [D] the losses of all dimensions, added to.
+        grad_units: [2, R, d] their derivative by ``units``, added to, if it is wanted.
+    """
+
+    labels: SortedLabels
+    units: Tensor
+    options: Options
+    grad_output: Tensor | None
+    losses: Tensor
+    grad_units: Tensor | None
+
+    def add_loss(self, c: int, total: Tensor) -> None:
+        """Add the sum over the pairs of a dimension."""
+        m = self.labels.counts[c]
+        self.losses[c] += total / (m * (m - 1))
+
+    def add_gradient(self, c: int, rows: Tensor, derivative: Tensor) -> None:
+        """Add the derivative of that sum by the units of some rows, [2, M, d] and over 1/tau."""
+        assert self.grad_units is not None
+        assert self.grad_output is not None
+        m = self.labels.counts[c]
+        factor = self.grad_output[c] / (m * (m - 1) * self.options.temperature)
+        self.grad_units.index_add_(1, rows, derivative * factor.to(self.grad_units))
+
+
+class DistanceOrder(NamedTuple):
+    """The rows of a block of anchors in order of label distance, farthest first.
+
+    Attributes:
+        order: [C, B, M] which k stands at each place.
+        ties_ending: [C, B, M] how many partners' tie ends there.
     """
 
     order: Tensor
-    ending: Tensor
+    ties_ending: Tensor
 
 
-AddParts = Callable[[Ranked, Tensor, Tensor | None, Options, Tensor, Tensor | None], None]
-"""As :func:`add_parts`."""
+AddLosses = Callable[[Evaluation], None]
+"""As :meth:`ScanSupCR.add_losses`."""
 
 
 class ScanSupCR(nn.Module):
@@ -141,19 +180,20 @@ class ScanSupCR(nn.Module):
             ValueError: shapes that do not fit, or a label that is infinite.
         """
         labels = labels.detach()
-        shares = self.shares_of(perturbed, intact, labels)
-        loss, per_dimension = DirectGradient.apply(  # type: ignore[no-untyped-call]
-            perturbed, intact, labels, shares, self.options, self.add_parts, torch.is_grad_enabled()
+        weights = self.normalised_weights(perturbed, intact, labels)
+        loss, losses = DirectGradient.apply(  # type: ignore[no-untyped-call]
+            *(perturbed, intact, labels, weights, self.options, self.add_losses),
+            torch.is_grad_enabled(),
         )
-        return loss, per_dimension
+        return loss, losses
 
     @property
     def options(self) -> Options:
-        """What the loss is computed by."""
+        """Temperature, eps and the rule for ties."""
         return Options(self.temperature, self.eps, self.definition == "torchcell")
 
-    def shares_of(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Tensor:
-        """[D] what each dimension counts in the loss; a ValueError if the shapes do not fit."""
+    def normalised_weights(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Tensor:
+        """[D] weights that sum to one; a ValueError if the shapes of the inputs do not fit."""
         if perturbed.ndim != 2 or perturbed.shape != intact.shape:
             shapes = f"{tuple(perturbed.shape)} and {tuple(intact.shape)}"
             raise ValueError(f"both views must be [N, d], got {shapes}")
@@ -168,37 +208,20 @@ class ScanSupCR(nn.Module):
         return weights / weights.sum()
 
     @staticmethod
-    def add_parts(
-        ranked: Ranked,
-        units: Tensor,
-        arriving: Tensor | None,
-        options: Options,
-        parts: Tensor,
-        slope: Tensor | None,
-    ) -> None:
-        """Add the losses of all dimensions, and their derivative by the unit embeddings.
-
-        Args:
-            ranked: labels in order.
-            units: [2, R, d] embeddings of length 1, of the rows that have a label.
-            arriving: [D] gradient at each loss, if the derivative is wanted.
-            options: temperature, eps and the rule for ties.
-            parts: [D], added to.
-            slope: [2, R, d], added to if given.
-        """
-        for m, dims in alike(ranked.counts):
+    def add_losses(work: Evaluation) -> None:
+        """Add the losses of all dimensions, and their derivative by the unit embeddings."""
+        sorted_labels, device = work.labels, work.units.device
+        for m, dims in dimensions_by_count(sorted_labels.counts):
             # Dimensions with as many labels are taken together while a block is no larger for it.
-            together = max(anchors_at_once(units.device, m) // m, 1)
+            together = max(anchors_at_once(device, m) // m, 1)
             for at in range(0, len(dims), together):
                 group = dims[at : at + together]
-                order, labels = ranked.order[group, :m], ranked.labels[group, :m]
-                total, own_slope = rows_of_group(order, labels, units, options, slope is not None)
+                order = sorted_labels.order[group, :m]
+                total, grad = sum_of_group(order, sorted_labels.labels[group, :m], work)
                 for c, number in enumerate(group):
-                    pairs = m * (m - 1)
-                    parts[number] += total[c] / pairs
-                    if slope is not None and own_slope is not None and arriving is not None:
-                        factor = (arriving[number] / (pairs * options.temperature)).to(slope)
-                        slope.index_add_(1, order[c], own_slope[:, c] * factor)
+                    work.add_loss(number, total[c])
+                    if grad is not None:
+                        work.add_gradient(number, order[c], grad[:, c])
 
 
 class DirectGradient(torch.autograd.Function):
@@ -210,25 +233,25 @@ class DirectGradient(torch.autograd.Function):
         perturbed: Tensor,
         intact: Tensor,
         labels: Tensor,
-        shares: Tensor,
+        weights: Tensor,
         options: Options,
-        add_parts: AddParts,
+        add_losses: AddLosses,
         graph: bool,
     ) -> tuple[Tensor, Tensor]:
-        """The weighted loss and its parts; where a graph is asked for, the gradient is kept."""
+        """The weighted loss and the [D] losses; where a graph is wanted, the gradient is kept."""
         ctx.set_materialize_grads(False)
-        ctx.how = options, add_parts
-        wanted = graph and (perturbed.requires_grad or intact.requires_grad)
-        parts, gradient = evaluate(perturbed, intact, labels, shares if wanted else None, *ctx.how)
+        ctx.settings = options, add_losses
+        wanted = weights if graph and (perturbed.requires_grad or intact.requires_grad) else None
+        losses, gradient = evaluate(perturbed, intact, labels, wanted, *ctx.settings)
         if gradient is not None:
-            ctx.save_for_backward(perturbed, intact, labels, shares, gradient)
+            ctx.save_for_backward(perturbed, intact, labels, weights, gradient)
         dtype = working_dtype(perturbed, intact)
-        return (parts * shares).sum().to(dtype), parts.to(dtype)
+        return (losses * weights).sum().to(dtype), losses.to(dtype)
 
     @staticmethod
-    def backward(ctx: Any, *arriving: Tensor | None) -> tuple[Any, ...]:
-        """What arrives at the loss and at its parts, brought to the two views."""
-        gradients = OnceDifferentiable.apply(ctx.how, *arriving, *ctx.saved_tensors)  # type: ignore[no-untyped-call]
+    def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple[Any, ...]:
+        """From the gradients at the loss and at the [D] losses to those of the two views."""
+        gradients = OnceDifferentiable.apply(ctx.settings, *grad_outputs, *ctx.saved_tensors)  # type: ignore[no-untyped-call]
         return *gradients, *(None,) * 5
 
 
@@ -238,72 +261,76 @@ class OnceDifferentiable(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        how: tuple[Options, AddParts],
+        settings: tuple[Options, AddLosses],
         at_loss: Tensor | None,
-        at_parts: Tensor | None,
+        at_losses: Tensor | None,
         perturbed: Tensor,
         intact: Tensor,
         labels: Tensor,
-        shares: Tensor,
+        weights: Tensor,
         gradient: Tensor,
     ) -> tuple[Tensor | None, Tensor | None]:
-        """The kept gradient, scaled. Where something arrives at the parts, it is formed again."""
+        """The kept gradient, scaled; formed again where the [D] losses have a gradient too."""
         del ctx
-        if at_parts is not None:
-            arriving = at_parts.to(shares)
-            if at_loss is not None:
-                arriving = arriving + at_loss.to(shares) * shares
-            own = evaluate(perturbed, intact, labels, arriving, *how)[1]
-            assert own is not None
+        if at_losses is not None:
+            grad_output = at_each_loss(at_loss, at_losses, weights)
+            views = evaluate(perturbed, intact, labels, grad_output, *settings)[1]
+            assert views is not None
         elif at_loss is not None:
-            own = gradient * at_loss
+            views = gradient * at_loss
         else:
             return None, None
-        return own[0].to(perturbed.dtype), own[1].to(intact.dtype)
+        return views[0].to(perturbed.dtype), views[1].to(intact.dtype)
 
     @staticmethod
-    def backward(ctx: Any, *arriving: Tensor) -> Any:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
         """Raises RuntimeError."""
-        del ctx, arriving
+        del ctx, grad_outputs
         raise RuntimeError("this loss can be differentiated once: its gradient has no gradient")
+
+
+def at_each_loss(at_loss: Tensor | None, at_losses: Tensor, weights: Tensor) -> Tensor:
+    """[D] the gradient at each dimension's loss, of which some comes through the weighted sum."""
+    grad_output = at_losses.to(weights)
+    return grad_output if at_loss is None else grad_output + at_loss.to(weights) * weights
 
 
 def evaluate(
     perturbed: Tensor,
     intact: Tensor,
     labels: Tensor,
-    arriving: Tensor | None,
+    grad_output: Tensor | None,
     options: Options,
-    add_parts: AddParts,
+    add_losses: AddLosses,
 ) -> tuple[Tensor, Tensor | None]:
-    """The [D] losses and, if anything arrives at them, the [2, N, d] gradient of both views."""
+    """The [D] losses and, for a [D] gradient at them, the [2, N, d] gradient of both views."""
     kind, dtype = labels.device.type, working_dtype(perturbed, intact)
     lowered = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
     with torch.autocast(kind, enabled=False) if lowered else nullcontext(), torch.no_grad():
-        ranked = rank(labels)
-        all_labelled = len(ranked.rows) == len(labels)
+        sorted_labels = sort_labels(labels)
+        all_labelled = len(sorted_labels.rows) == len(labels)
         views = torch.stack((perturbed.detach().to(dtype), intact.detach().to(dtype)))
         if not all_labelled:
-            views = views[:, ranked.rows]
+            views = views[:, sorted_labels.rows]
         norms = views.norm(dim=2, keepdim=True)
         lengths = norms.clamp(min=SMALLEST_NORM)
         units = views / lengths
 
-        parts = torch.zeros(labels.shape[1], dtype=sum_dtype(labels.device), device=labels.device)
-        slope = None if arriving is None else torch.zeros_like(units)
-        add_parts(ranked, units, arriving, options, parts, slope)
-        if slope is None:
-            return parts, None
+        losses = torch.zeros(labels.shape[1], dtype=sum_dtype(labels.device), device=labels.device)
+        grad_units = None if grad_output is None else torch.zeros_like(units)
+        add_losses(Evaluation(sorted_labels, units, options, grad_output, losses, grad_units))
+        if grad_units is None:
+            return losses, None
 
         # Along an embedding its cosines do not change, unless its length is below the floor.
-        along = (slope * units).sum(dim=2, keepdim=True).masked_fill_(norms < SMALLEST_NORM, 0)
-        slope -= along * units
-        slope /= lengths
+        along = (grad_units * units).sum(dim=2, keepdim=True).masked_fill_(norms < SMALLEST_NORM, 0)
+        grad_units -= along * units
+        grad_units /= lengths
         if all_labelled:
-            return parts, slope
-        gradient = slope.new_zeros(2, *perturbed.shape)
-        gradient[:, ranked.rows] = slope
-        return parts, gradient
+            return losses, grad_units
+        gradient = grad_units.new_zeros(2, *perturbed.shape)
+        gradient[:, sorted_labels.rows] = grad_units
+        return losses, gradient
 
 
 def working_dtype(perturbed: Tensor, intact: Tensor) -> torch.dtype:
@@ -322,8 +349,8 @@ def anchors_at_once(device: torch.device, m: int) -> int:
     return ANCHORS if device.type == "cpu" else max(ELEMENTS // (2 * m), ANCHORS)
 
 
-def rank(labels: Tensor) -> Ranked:
-    """Sort the labels of each dimension; a ValueError if one is infinite.
+def sort_labels(labels: Tensor) -> SortedLabels:
+    """Sort the [N, D] labels of each dimension; a ValueError if one is infinite.
 
     Whole numbers are taken as such: their distances are not to wrap around in a narrow dtype.
     """
@@ -333,8 +360,8 @@ def rank(labels: Tensor) -> Ranked:
             labels = labels.double()  # as exact, and what the faster ways are made for
     present = ~torch.isnan(labels)
     labelled = present.any(dim=1)
-    facts = torch.cat((present.sum(dim=0), labelled.sum()[None], torch.isinf(labels).sum()[None]))
-    *counts, some, infinite = facts.tolist()
+    numbers = torch.cat((present.sum(dim=0), labelled.sum()[None], torch.isinf(labels).sum()[None]))
+    *counts, some, infinite = numbers.tolist()
     if infinite:
         raise ValueError(f"{infinite} labels are infinite: their distances have no order")
     rows = torch.arange(len(labels), device=labels.device)
@@ -342,10 +369,10 @@ def rank(labels: Tensor) -> Ranked:
         rows = rows[labelled]
         labels = labels[rows]
     ordered, order = labels.t().sort(dim=1)
-    return Ranked(rows, counts, order, ordered)
+    return SortedLabels(rows, counts, order, ordered)
 
 
-def alike(counts: list[int]) -> Iterator[tuple[int, list[int]]]:
+def dimensions_by_count(counts: list[int]) -> Iterator[tuple[int, list[int]]]:
     """Dimensions that have pairs, by their number of labels."""
     dims: dict[int, list[int]] = {}
     for c, m in enumerate(counts):
@@ -353,33 +380,33 @@ def alike(counts: list[int]) -> Iterator[tuple[int, list[int]]]:
     return ((m, group) for m, group in dims.items() if m >= 2)
 
 
-def rows_of_group(
-    order: Tensor, labels: Tensor, units: Tensor, options: Options, sloping: bool
-) -> tuple[Tensor, Tensor | None]:
+def sum_of_group(order: Tensor, labels: Tensor, work: Evaluation) -> tuple[Tensor, Tensor | None]:
     """The [C] sums over pairs, and [2, C, M, d] their derivative by the units in order, over 1/tau.
 
-    ``order`` and ``labels`` are [C, M], ``units`` is [2, R, d].
+    ``order`` and ``labels`` are [C, M]: some dimensions with as many labels.
     """
-    dims, m = order.shape
-    own = units[:, order].flatten(0, 1)  # [2 C, M, d]
-    total = torch.zeros(dims, dtype=sum_dtype(units.device), device=units.device)
-    slope = torch.zeros_like(own) if sloping else None
-    anchors = anchors_at_once(units.device, m)
+    (dims, m), tau, device = order.shape, work.options.temperature, work.units.device
+    units = work.units[:, order].flatten(0, 1)  # [2 C, M, d]
+    total = torch.zeros(dims, dtype=sum_dtype(device), device=device)
+    grad_units = None if work.grad_units is None else torch.zeros_like(units)
+    anchors = anchors_at_once(device, m)
     for start in range(0, m, anchors):
-        some = own[:, start : start + anchors]
-        logits = torch.bmm(some / options.temperature, own.mT).sub_(1 / options.temperature)
+        block = units[:, start : start + anchors]
+        logits = torch.bmm(block / tau, units.mT).sub_(1 / tau)
         places = merge(labels, start, min(start + anchors, m), units.dtype)
         logits = logits.view(2, dims, -1, m)
-        block_total, weights = scan_block(logits, places, start, options, sloping)
+        block_total, weights = scan_block(
+            logits, places, start, work.options, grad_units is not None
+        )
         total += block_total
-        if slope is not None and weights is not None:
+        if grad_units is not None and weights is not None:
             weights = weights.flatten(0, 1)
-            slope[:, start : start + anchors].baddbmm_(weights, own)
-            slope.baddbmm_(weights.mT, some)
-    return total, None if slope is None else slope.view(2, dims, m, -1)
+            grad_units[:, start : start + anchors].baddbmm_(weights, units)
+            grad_units.baddbmm_(weights.mT, block)
+    return total, None if grad_units is None else grad_units.view(2, dims, m, -1)
 
 
-def merge(labels: Tensor, start: int, stop: int, dtype: torch.dtype) -> Places:
+def merge(labels: Tensor, start: int, stop: int, dtype: torch.dtype) -> DistanceOrder:
     """Order the rows of some anchors by label distance.
 
     Args:
@@ -409,13 +436,15 @@ def merge(labels: Tensor, start: int, stop: int, dtype: torch.dtype) -> Places:
     if not below:
         order = m - 1 - order
 
-    return Places(order, tie_ends(signed.abs_().gather(2, order), k.to(dtype)))
+    return DistanceOrder(order, ties_ending(signed.abs_().gather(2, order), k.to(dtype)))
 
 
-def tie_ends(distance: Tensor, number: Tensor) -> Tensor:
-    """How many partners' tie ends at each place: of ``distance``, [C, B, M] and falling.
+def ties_ending(distance: Tensor, number: Tensor) -> Tensor:
+    """How many partners' tie ends at each place, [C, B, M].
 
-    ``number`` counts the places from 0, in the dtype of the result.
+    Args:
+        distance: [C, B, M] falling.
+        number: [M] counts the places from 0, in the dtype of the result.
     """
     apart = distance[..., 1:] != distance[..., :-1]
     first = number.repeat(*distance.shape[:2], 1)  # of each tie
@@ -427,7 +456,7 @@ def tie_ends(distance: Tensor, number: Tensor) -> Tensor:
 
 
 def scan_block(
-    logits: Tensor, places: Places, start: int, options: Options, sloping: bool
+    logits: Tensor, places: DistanceOrder, start: int, options: Options, with_gradient: bool
 ) -> tuple[Tensor, Tensor | None]:
     """Sum of -log(exp s(i,j) / Z(i,j)) over j != i, and its derivative by s.
 
@@ -436,13 +465,13 @@ def scan_block(
         places: the order of each row by label distance.
         start: first anchor of the block.
         options: temperature, eps and the rule for ties.
-        sloping: whether the derivative is wanted.
+        with_gradient: whether the derivative is wanted.
 
     Returns:
         [C] sums over both views, and [2, C, B, M] the derivative, with 0 at the anchor itself.
     """
-    in_logarithms, dtype = how_to_sum(logits, options.temperature)
-    order, ending = places.order.expand(logits.shape), places.ending.to(dtype)
+    in_logarithms, dtype = summation(logits, options.temperature)
+    order, ending = places.order.expand(logits.shape), places.ties_ending.to(dtype)
     numerators = logits.sum(dim=(0, 2, 3)) - logits.diagonal(start, 2, 3).sum(dim=(0, 2))
     terms = logits if in_logarithms else logits.to(dtype).exp_()
     if not options.self_when_tied:
@@ -461,7 +490,7 @@ def scan_block(
         contrast.clamp_(min=-1e30 if in_logarithms else torch.finfo(dtype).tiny)
     logarithms = contrast if in_logarithms else contrast.log()
     total = ((logarithms * ending).sum(dim=(0, 2, 3)) - numerators).to(sum_dtype(logits.device))
-    if not sloping:
+    if not with_gradient:
         return total, None
 
     # The sum of 1/Z over all partners up to every place, nearest first. A tie is met at its end,
@@ -469,14 +498,14 @@ def scan_block(
     inverse = ending.log() - contrast if in_logarithms else ending / contrast
     if below is not None:
         inverse.masked_fill_(below, -math.inf if in_logarithms else 0)
-    reach = running_sum(inverse.flip(3), in_logarithms).flip(3)
-    mass = reach.add_(terms).exp_() if in_logarithms else reach.mul_(terms)
-    weights = logits.scatter_(3, order, mass.sub_(1).to(logits.dtype))
+    sums = running_sum(inverse.flip(3), in_logarithms).flip(3)
+    derivative = sums.add_(terms).exp_() if in_logarithms else sums.mul_(terms)
+    weights = logits.scatter_(3, order, derivative.sub_(1).to(logits.dtype))
     weights.diagonal(start, 2, 3).zero_()
     return total, weights
 
 
-def how_to_sum(logits: Tensor, temperature: float) -> tuple[bool, torch.dtype]:
+def summation(logits: Tensor, temperature: float) -> tuple[bool, torch.dtype]:
     """Whether sums are kept as logarithms, and in what dtype they are."""
     dtypes = [logits.dtype] if logits.device.type == "mps" else [logits.dtype, torch.float64]
     fitting = [dtype for dtype in dtypes if 2 / temperature <= RANGE[dtype]]
@@ -484,5 +513,5 @@ def how_to_sum(logits: Tensor, temperature: float) -> tuple[bool, torch.dtype]:
 
 
 def running_sum(x: Tensor, in_logarithms: bool) -> Tensor:
-    """Along the last dimension."""
+    """Cumulative sum, or log-sum-exp, along the last dimension."""
     return x.logcumsumexp(dim=-1) if in_logarithms else x.cumsum(dim=-1)

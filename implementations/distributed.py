@@ -14,12 +14,12 @@ embeddings receive. The two are equal if and only if h_r = W (dL / d rows of r):
 backward gives here. Where gradients are summed over ranks, ``averaged=False`` leaves out the W.
 
 dL / d rows of r has a part from every anchor of the batch, so the parts are added up over ranks, in
-the forward. The backward then needs no other rank, and none can be left waiting in it. It takes
-what arrives at the loss to be the same on every rank, as when all do the same with the same loss.
+the forward. The backward then needs no other rank, and none can be left waiting in it. It assumes
+that the gradient at the loss is the same on every rank, as when all do the same with the same loss.
 
-*Agreement.* Before any rows are sent, the ranks tell each other the sizes, dtypes and settings that
-they have. Where these do not fit together every rank raises, instead of waiting for a message that
-never comes; and whether gradients are formed is decided by all together.
+*Agreement.* Before any rows are sent, the ranks tell each other their sizes, dtypes and settings.
+Where these do not fit together every rank raises, instead of waiting for a message that never
+comes. All form gradients as soon as one of them wants its own.
 
 Everything that is sent is a tensor of equal shape on every rank, on the embeddings' device, in
 all_gather and all_reduce: what gloo and NCCL both have. Run with gloo on CPUs, and on no GPU.
@@ -36,16 +36,16 @@ from torch import Tensor, distributed
 from supcr_bench.values.implementation import Implementation
 
 from ._scan import (
+    DistanceOrder,
+    Evaluation,
     OnceDifferentiable,
-    Options,
-    Places,
-    Ranked,
     ScanSupCR,
     anchors_at_once,
+    at_each_loss,
     evaluate,
     scan_block,
     sum_dtype,
-    tie_ends,
+    ties_ending,
     working_dtype,
 )
 
@@ -60,12 +60,12 @@ SENT_DTYPES = (
     torch.int8,
     torch.uint8,
 )
-"""By their place here the ranks tell each other their dtypes."""
-Scaled = Callable[[Tensor | None, Tensor | None], Tensor]
-"""From what arrives at the loss and at its parts to the [2, R, d] gradient of a rank's own rows."""
+"""A rank tells the others its dtypes by their place here."""
+GradientOfOwnRows = Callable[[Tensor | None, Tensor | None], Tensor]
+"""From the gradients at the loss and at the [D] losses to the [2, R, d] of a rank's own rows."""
 
 
-class Notice(NamedTuple):
+class Settings(NamedTuple):
     """What a rank tells the others before it sends its rows, as whole numbers."""
 
     refuses: int
@@ -81,7 +81,7 @@ class Notice(NamedTuple):
     gradient: int
 
 
-MUST_AGREE = Notice._fields[2:-1]
+MUST_AGREE = Settings._fields[2:-1]
 
 
 class Gathered(NamedTuple):
@@ -102,12 +102,11 @@ class DistributedSupCR(ScanSupCR):
     group, or alone in one, it is ``scan``.
 
     Args:
-        temperature: tau, which divides the cosine similarities.
-        weights: one weight per label dimension, normalised to sum to one; equal ones by default.
-            The same on every rank.
-        eps: floor of each denominator; 1e-7 for ``torchcell`` and none for ``no-self`` by default.
-        definition: ``torchcell`` (the anchor is a candidate of partners whose label ties with its
-            own) or ``no-self`` (never).
+        temperature: as in :class:`~._scan.ScanSupCR`, and so are weights, eps and definition; all
+            of them the same on every rank.
+        weights: [D].
+        eps: floor of each denominator.
+        definition: ``torchcell`` or ``no-self``.
         group: the process group; the default one if not given.
         averaged: whether the gradients of parameters are averaged over ranks afterwards, as
             DistributedDataParallel does, or summed.
@@ -130,10 +129,10 @@ class DistributedSupCR(ScanSupCR):
         self.averaged = averaged
 
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """A rank's [R, d], [R, d] and [R, D] to the whole batch's loss and its [D] parts.
+        """A rank's [R, d], [R, d] and [R, D] to the whole batch's loss and its [D] losses.
 
-        Both are float32, or float64 where the embeddings are. A gradient that arrives at the parts
-        is formed by each rank from all rows, at W times the work of one that arrives at the loss.
+        Both are float32, or float64 where the embeddings are. For a gradient at the [D] losses each
+        rank works through all rows, which is W times the work of a gradient at the loss.
 
         Raises:
             ValueError: on every rank, if shapes do not fit on one or between them, dtypes or
@@ -144,17 +143,17 @@ class DistributedSupCR(ScanSupCR):
             return super().forward(perturbed, intact, labels)
         graph = torch.is_grad_enabled() and (perturbed.requires_grad or intact.requires_grad)
         with torch.no_grad():
-            gathered, forming = self.gather(perturbed, intact, labels, graph)
-            shares = self.shares_of(*gathered[:3])
-            parts, gradient = self.of_all(gathered, shares if forming else None)
+            gathered, any_graph = self.gather(perturbed, intact, labels, graph)
+            weights = self.normalised_weights(*gathered[:3])
+            losses, gradient = self.evaluate_together(gathered, weights if any_graph else None)
             dtype = working_dtype(perturbed, intact)
-            loss, parts = (parts * shares).sum().to(dtype), parts.to(dtype)
+            loss, losses = (losses * weights).sum().to(dtype), losses.to(dtype)
         if not graph or gradient is None:
-            return loss, parts
+            return loss, losses
         own = gradient[:, gathered.start : gathered.stop] * (ranks if self.averaged else 1)
-        scaled = partial(self.scaled, own, gathered, shares)
-        loss, parts = Attached.apply(perturbed, intact, loss, parts, scaled)  # type: ignore[no-untyped-call]
-        return loss, parts
+        form = partial(self.gradient_of_own_rows, own, gathered, weights)
+        loss, losses = WithGradient.apply(perturbed, intact, loss, losses, form)  # type: ignore[no-untyped-call]
+        return loss, losses
 
     def gather(
         self, perturbed: Tensor, intact: Tensor, labels: Tensor, graph: bool
@@ -164,11 +163,11 @@ class DistributedSupCR(ScanSupCR):
         refusal: ValueError | None = None
         dtypes = [-1, -1, -1]
         try:
-            self.shares_of(*views)
+            self.normalised_weights(*views)
             dtypes = [number_of(x.dtype) for x in views]
         except ValueError as error:
             refusal = error
-        own = Notice(
+        own = Settings(
             refuses=int(refusal is not None),
             rows=0 if refusal else len(labels),
             embedding_size=0 if refusal else perturbed.shape[1],
@@ -181,81 +180,86 @@ class DistributedSupCR(ScanSupCR):
             eps=bits(self.eps),
             gradient=int(graph),
         )
-        told = all_gather(torch.tensor(own, device=perturbed.device), self.group)
-        notices = [Notice(*numbers) for numbers in torch.stack(told).tolist()]
+        sent = all_gather(torch.tensor(own, device=perturbed.device), self.group)
+        settings = [Settings(*numbers) for numbers in torch.stack(sent).tolist()]
         if refusal is not None:
             raise refusal
-        require_agreement(notices)
+        require_agreement(settings)
 
         # A row goes as its bytes: any dtype travels as it is, and all in one message. Ranks with
         # fewer rows fill up.
         columns = [x.detach().contiguous().view(torch.uint8) for x in views]
         widths = [x.shape[1] for x in columns]
-        most = max(n.rows for n in notices)
+        most = max(n.rows for n in settings)
         padded = columns[0].new_zeros(most, sum(widths))
         padded[: own.rows] = torch.cat(columns, dim=1)
         sent = all_gather(padded, self.group)
-        rows = torch.cat([x[: n.rows] for x, n in zip(sent, notices, strict=True)])
+        rows = torch.cat([x[: n.rows] for x, n in zip(sent, settings, strict=True)])
         first, second, third = (
             x.contiguous().view(like.dtype)
             for x, like in zip(torch.split(rows, widths, dim=1), views, strict=True)
         )
-        start = sum(n.rows for n in notices[: distributed.get_rank(self.group)])
+        start = sum(n.rows for n in settings[: distributed.get_rank(self.group)])
         gathered = Gathered(first, second, third, start, start + own.rows)
-        return gathered, any(n.gradient for n in notices)
+        return gathered, any(n.gradient for n in settings)
 
-    def of_all(self, gathered: Gathered, arriving: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """The [D] losses and, if anything arrives at them, the [2, N, d] gradient: of all anchors.
+    def evaluate_together(
+        self, gathered: Gathered, grad_output: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """The [D] losses and, for a [D] gradient at them, the [2, N, d] gradient: of all anchors.
 
         Each rank adds up over its own, and the sums are added up over ranks. Every rank gets the
         gradient of all rows and needs its own alone: gloo has no reduce_scatter everywhere.
         """
-        add_parts = partial(add_own_parts, gathered.start, gathered.stop)
-        parts, gradient = evaluate(*gathered[:3], arriving, self.options, add_parts)
-        distributed.all_reduce(parts, group=self.group)
+        add_losses = partial(add_own_losses, gathered.start, gathered.stop)
+        losses, gradient = evaluate(*gathered[:3], grad_output, self.options, add_losses)
+        distributed.all_reduce(losses, group=self.group)
         if gradient is not None:
             distributed.all_reduce(gradient, group=self.group)
-        return parts, gradient
+        return losses, gradient
 
-    def scaled(
+    def gradient_of_own_rows(
         self,
         own: Tensor,
         gathered: Gathered,
-        shares: Tensor,
+        weights: Tensor,
         at_loss: Tensor | None,
-        at_parts: Tensor | None,
+        at_losses: Tensor | None,
     ) -> Tensor:
-        """The gradient of a rank's own rows for what arrives, without a word to the others."""
-        if at_parts is None:
+        """The [2, R, d] gradient of a rank's own rows, formed without a message to the others."""
+        if at_losses is None:
             return own * at_loss if at_loss is not None else torch.zeros_like(own)
-        arriving = at_parts.to(shares)
-        if at_loss is not None:
-            arriving = arriving + at_loss.to(shares) * shares
+        grad_output = at_each_loss(at_loss, at_losses, weights)
         if self.averaged:
-            arriving = arriving * world_size(self.group)
-        gradient = evaluate(*gathered[:3], arriving, self.options, ScanSupCR.add_parts)[1]
+            grad_output = grad_output * world_size(self.group)
+        gradient = evaluate(*gathered[:3], grad_output, self.options, ScanSupCR.add_losses)[1]
         assert gradient is not None
         return gradient[:, gathered.start : gathered.stop]
 
 
-class Attached(torch.autograd.Function):
-    """A loss and its parts as they are, with their gradient by a rank's own rows."""
+class WithGradient(torch.autograd.Function):
+    """A loss and the [D] losses as they are, with their gradient by a rank's own rows."""
 
     @staticmethod
     def forward(
-        ctx: Any, perturbed: Tensor, intact: Tensor, loss: Tensor, parts: Tensor, scaled: Scaled
+        ctx: Any,
+        perturbed: Tensor,
+        intact: Tensor,
+        loss: Tensor,
+        losses: Tensor,
+        form: GradientOfOwnRows,
     ) -> tuple[Tensor, Tensor]:
-        """The two, which have a graph from here on."""
+        """Copies of the two, which have a graph."""
         ctx.set_materialize_grads(False)
-        ctx.scaled = scaled
+        ctx.form = form
         ctx.save_for_backward(perturbed, intact)
-        return loss.clone(), parts.clone()
+        return loss.clone(), losses.clone()
 
     @staticmethod
-    def backward(ctx: Any, *arriving: Tensor | None) -> tuple[Any, ...]:
-        """What arrives at the loss and at its parts, brought to the two views."""
+    def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple[Any, ...]:
+        """From the gradients at the loss and at the [D] losses to those of the two views."""
         views = ctx.saved_tensors
-        gradients = FormedOnce.apply(ctx.scaled, *arriving, *views)  # type: ignore[no-untyped-call]
+        gradients = FormedOnce.apply(ctx.form, *grad_outputs, *views)  # type: ignore[no-untyped-call]
         return *gradients, None, None, None
 
 
@@ -265,15 +269,15 @@ class FormedOnce(OnceDifferentiable):
     @staticmethod
     def forward(  # type: ignore[override]
         ctx: Any,
-        scaled: Scaled,
+        form: GradientOfOwnRows,
         at_loss: Tensor | None,
-        at_parts: Tensor | None,
+        at_losses: Tensor | None,
         perturbed: Tensor,
         intact: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Each in its view's dtype."""
         del ctx
-        first, second = scaled(at_loss, at_parts)
+        first, second = form(at_loss, at_losses)
         return first.to(perturbed.dtype), second.to(intact.dtype)
 
 
@@ -292,7 +296,7 @@ def world_size(group: "distributed.ProcessGroup | None") -> int:
 
 
 def number_of(dtype: torch.dtype) -> int:
-    """Of a dtype, in messages; a ValueError for one that labels and embeddings cannot have."""
+    """The number of a dtype in messages; a ValueError for one that is not sent between ranks."""
     if dtype not in SENT_DTYPES:
         raise ValueError(f"embeddings or labels of {dtype} are not sent between ranks")
     return SENT_DTYPES.index(dtype)
@@ -310,76 +314,67 @@ def all_gather(own: Tensor, group: "distributed.ProcessGroup | None") -> list[Te
     return everyones
 
 
-def require_agreement(notices: list[Notice]) -> None:
+def require_agreement(settings: list[Settings]) -> None:
     """A ValueError, the same on every rank, unless the ranks' rows make one batch."""
-    refusing = [str(r) for r, n in enumerate(notices) if n.refuses]
+    refusing = [str(r) for r, n in enumerate(settings) if n.refuses]
     if refusing:
         raise ValueError(f"the inputs of rank {', '.join(refusing)} do not fit together")
     for field in MUST_AGREE:
-        values = [getattr(n, field) for n in notices]
+        values = [getattr(n, field) for n in settings]
         other = next((r for r, v in enumerate(values) if v != values[0]), None)
         if other is not None:
             name = field.replace("_", " ")
             raise ValueError(f"ranks must have the same {name}: rank {other} has another than 0")
 
 
-def add_own_parts(
-    first: int,
-    stop: int,
-    ranked: Ranked,
-    units: Tensor,
-    arriving: Tensor | None,
-    options: Options,
-    parts: Tensor,
-    slope: Tensor | None,
-) -> None:
-    """As :meth:`ScanSupCR.add_parts`, with the rows from ``first`` to ``stop`` for anchors."""
-    own = torch.tensor((first, stop), device=ranked.rows.device)
-    for c, m in enumerate(ranked.counts):
+def add_own_losses(first: int, stop: int, work: Evaluation) -> None:
+    """As :meth:`ScanSupCR.add_losses`, with the rows from ``first`` to ``stop`` for anchors."""
+    sorted_labels = work.labels
+    own = torch.tensor((first, stop), device=sorted_labels.rows.device)
+    for c, m in enumerate(sorted_labels.counts):
         if m < 2:
             continue
         # In the order in which they were gathered, a rank's rows stand together.
-        members, place = ranked.order[c, :m].sort()
-        labels = ranked.labels[c, :m][place]
-        anchors = torch.searchsorted(ranked.rows[members], own).tolist()
-        total, own_slope = rows_of(labels, units[:, members], anchors, options, slope is not None)
-        pairs = m * (m - 1)
-        parts[c] += total / pairs
-        if slope is not None and own_slope is not None and arriving is not None:
-            factor = (arriving[c] / (pairs * options.temperature)).to(slope)
-            slope.index_add_(1, members, own_slope * factor)
+        rows, place = sorted_labels.order[c, :m].sort()
+        labels = sorted_labels.labels[c, :m][place]
+        anchors = torch.searchsorted(sorted_labels.rows[rows], own).tolist()
+        total, grad = sum_of_anchors(labels, rows, anchors, work)
+        work.add_loss(c, total)
+        if grad is not None:
+            work.add_gradient(c, rows, grad)
 
 
-def rows_of(
-    labels: Tensor, own: Tensor, anchors: list[int], options: Options, sloping: bool
+def sum_of_anchors(
+    labels: Tensor, rows: Tensor, anchors: list[int], work: Evaluation
 ) -> tuple[Tensor, Tensor | None]:
     """The sum over pairs of some anchors, and [2, M, d] its derivative by the units, over 1/tau.
 
     Args:
         labels: [M], in any order.
-        own: [2, M, d] unit embeddings.
+        rows: [M] whose labels they are.
         anchors: the first, and the one after the last.
-        options: temperature, eps and the rule for ties.
-        sloping: whether the derivative is wanted.
+        work: what it is a part of.
     """
-    m = len(labels)
-    total = torch.zeros((), dtype=sum_dtype(own.device), device=own.device)
-    slope = torch.zeros_like(own) if sloping else None
-    number = torch.arange(m, device=own.device, dtype=own.dtype)
-    at_once = anchors_at_once(own.device, m)
+    m, tau, units = len(labels), work.options.temperature, work.units[:, rows]
+    total = torch.zeros((), dtype=sum_dtype(units.device), device=units.device)
+    grad_units = None if work.grad_units is None else torch.zeros_like(units)
+    number = torch.arange(m, device=units.device, dtype=units.dtype)
+    at_once = anchors_at_once(units.device, m)
     for start in range(anchors[0], anchors[1], at_once):
         block = slice(start, min(start + at_once, anchors[1]))
-        some = own[:, block]
-        logits = torch.bmm(some / options.temperature, own.mT).sub_(1 / options.temperature)
+        some = units[:, block]
+        logits = torch.bmm(some / tau, units.mT).sub_(1 / tau)
         distance = (labels - labels[block].unsqueeze(1)).abs()  # as the labels' dtype rounds it
         distance, order = distance.sort(dim=1, descending=True)
-        places = Places(order[None], tie_ends(distance[None], number))
-        block_total, weights = scan_block(logits.unsqueeze(1), places, start, options, sloping)
+        places = DistanceOrder(order[None], ties_ending(distance[None], number))
+        block_total, weights = scan_block(
+            logits.unsqueeze(1), places, start, work.options, grad_units is not None
+        )
         total += block_total[0]
-        if slope is not None and weights is not None:
-            slope[:, block].baddbmm_(weights[:, 0], own)
-            slope.baddbmm_(weights[:, 0].mT, some)
-    return total, slope
+        if grad_units is not None and weights is not None:
+            grad_units[:, block].baddbmm_(weights[:, 0], units)
+            grad_units.baddbmm_(weights[:, 0].mT, some)
+    return total, grad_units
 
 
 IMPLEMENTATION = Implementation(

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from supcr_bench.values.implementation import Implementation
 
-from ._scan import RANGE, Options, Ranked, ScanSupCR
+from ._scan import RANGE, Evaluation, ScanSupCR, SortedLabels
 from ._tiled_loop import sweep_anchors
 
 TILE = 256
@@ -40,52 +40,39 @@ class TiledSupCR(ScanSupCR):
     """
 
     @staticmethod
-    def add_parts(
-        ranked: Ranked,
-        units: Tensor,
-        arriving: Tensor | None,
-        options: Options,
-        parts: Tensor,
-        slope: Tensor | None,
-    ) -> None:
-        """Add the losses of all dimensions, and their derivative, as :class:`ScanSupCR` does."""
+    def add_losses(work: Evaluation) -> None:
+        """Add the losses of all dimensions, and their derivative, tile by tile where that fits."""
         fits = (
-            units.device.type == "cpu"
-            and ranked.labels.dtype in (torch.float32, torch.float64)
-            and 2 / options.temperature <= RANGE[torch.float64]
-            and max(ranked.counts, default=0) >= 2
+            work.units.device.type == "cpu"
+            and work.labels.labels.dtype in (torch.float32, torch.float64)
+            and 2 / work.options.temperature <= RANGE[torch.float64]
+            and max(work.labels.counts, default=0) >= 2
         )
-        add = add_tiles if fits else ScanSupCR.add_parts
-        add(ranked, units, arriving, options, parts, slope)
+        add = add_tiles if fits else ScanSupCR.add_losses
+        add(work)
 
 
-def add_tiles(
-    ranked: Ranked,
-    units: Tensor,
-    arriving: Tensor | None,
-    options: Options,
-    parts: Tensor,
-    slope: Tensor | None,
-) -> None:
-    """As :meth:`TiledSupCR.add_parts`, tile by tile."""
+def add_tiles(work: Evaluation) -> None:
+    """As :meth:`TiledSupCR.add_losses`, on a CPU."""
+    sorted_labels, units, options, grad_output, losses, grad_units = work
     tau = options.temperature
-    dims, rows = ranked.order.shape
-    pairs = torch.tensor([m * (m - 1) for m in ranked.counts], dtype=torch.float64)
-    shares = torch.where(pairs > 0, 1 / pairs, 0)  # of a pair
-    places = places_of(ranked)
+    dims, rows = sorted_labels.order.shape
+    pairs = torch.tensor([m * (m - 1) for m in sorted_labels.counts], dtype=torch.float64)
+    per_pair = torch.where(pairs > 0, 1 / pairs, 0)
+    places = places_of(sorted_labels)
     logarithms = torch.zeros(dims, rows, dtype=torch.float64)
     rules = (
-        slope is not None,
+        grad_units is not None,
         options.self_when_tied,
         math.exp(options.log_floor),
         min(max(int(RANGE[torch.float64] * tau / 2), 1), 16),
     )
     per_dimension = (
-        ranked.order.to(torch.int32),
-        ranked.labels.contiguous(),
-        torch.tensor(ranked.counts),
+        sorted_labels.order.to(torch.int32),
+        sorted_labels.labels.contiguous(),
+        torch.tensor(sorted_labels.counts),
         places,
-        shares / tau if arriving is None else arriving * shares / tau,
+        per_pair / tau if grad_output is None else grad_output * per_pair / tau,
         logarithms,
     )
 
@@ -95,14 +82,14 @@ def add_tiles(
     wide = units.dtype if 2 / tau <= RANGE[units.dtype] else torch.float64
     logits = torch.empty(2, size, rows, dtype=units.dtype)
     terms = logits if wide == units.dtype else torch.empty(2, size, rows, dtype=wide)
-    weights = torch.empty_like(logits) if slope is not None else logits[:, :0]
+    weights = torch.empty_like(logits) if grad_units is not None else logits[:, :0]
     arrays = numpy_views(terms, weights, *per_dimension)
     threads = thread_count(size * rows * dims)
     at_once = max(min(size // (4 * threads), MOST_AT_ONCE), 4)
     buffers = [
         numpy_views(
             torch.empty(4, rows, dtype=torch.int32),
-            torch.empty(4, rows, dtype=ranked.labels.dtype),
+            torch.empty(4, rows, dtype=sorted_labels.labels.dtype),
             torch.empty(2, rows, dtype=wide),
             torch.empty(2, rows, dtype=wide),
         )
@@ -111,33 +98,33 @@ def add_tiles(
     with ThreadPoolExecutor(threads - 1) if threads > 1 else nullcontext() as pool:
         for start in range(0, rows, size):
             stop = min(start + size, rows)
-            some, own = slice(0, stop - start), units[:, start:stop]
-            torch.bmm(own / tau, units.mT, out=logits[:, some])
-            torch.sub(logits[:, some], 1 / tau, out=terms[:, some]).exp_()
+            tile, anchors = slice(0, stop - start), units[:, start:stop]
+            torch.bmm(anchors / tau, units.mT, out=logits[:, tile])
+            torch.sub(logits[:, tile], 1 / tau, out=terms[:, tile]).exp_()
             numbers = itertools.count(start, at_once)
             sweep = partial(sweep_tile, start, stop, at_once, numbers, rules, arrays)
-            waiting = [pool.submit(sweep, other) for other in buffers[1:]] if pool else []
+            futures = [pool.submit(sweep, others) for others in buffers[1:]] if pool else []
             sweep(buffers[0])
-            for one in waiting:
-                one.result()
+            for future in futures:
+                future.result()
             # The numerators need no loop: sums of cosines are products of sums. What is not a
             # number shows in the contrasts of its own dimensions.
-            exact, labelled = own.double().nan_to_num(), (places[:, start:stop] >= 0).double()
+            exact, labelled = anchors.double().nan_to_num(), (places[:, start:stop] >= 0).double()
             sums += labelled @ exact
             squares += labelled @ exact.square().sum(dim=(0, 2))
-            if slope is not None:
-                slope[:, start:stop].baddbmm_(weights[:, some], units)
-                slope.baddbmm_(weights[:, some].mT, own)
+            if grad_units is not None:
+                grad_units[:, start:stop].baddbmm_(weights[:, tile], units)
+                grad_units.baddbmm_(weights[:, tile].mT, anchors)
 
     cosines = sums.square().sum(dim=(0, 2)) - squares
-    parts += shares * (logarithms.sum(dim=1) - (cosines - 2 * pairs) / tau)
+    losses += per_pair * (logarithms.sum(dim=1) - (cosines - 2 * pairs) / tau)
 
 
-def places_of(ranked: Ranked) -> Tensor:
+def places_of(sorted_labels: SortedLabels) -> Tensor:
     """[D, R] where each row stands in the order of each dimension, -1 without a label."""
-    places = torch.full(ranked.order.shape, -1, dtype=torch.int32)
-    for c, m in enumerate(ranked.counts):
-        places[c, ranked.order[c, :m]] = torch.arange(m, dtype=torch.int32)
+    places = torch.full(sorted_labels.order.shape, -1, dtype=torch.int32)
+    for c, m in enumerate(sorted_labels.counts):
+        places[c, sorted_labels.order[c, :m]] = torch.arange(m, dtype=torch.int32)
     return places
 
 

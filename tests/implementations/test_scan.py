@@ -75,7 +75,7 @@ def test_a_merge_orders_every_row_by_label_distance(labels: list[int], dtype: to
     for start, stop in [(0, m), *((i, i + 1) for i in range(m))]:
         places = scan.merge(y.unsqueeze(0), start, stop, torch.float32)
         for i in range(start, stop):
-            order, ending = places.order[0, i - start], places.ending[0, i - start].tolist()
+            order, ending = places.order[0, i - start], places.ties_ending[0, i - start].tolist()
             assert sorted(order.tolist()) == list(range(m))
             falling = distance[i][order]
             assert torch.equal(falling, distance[i].sort(descending=True).values)
