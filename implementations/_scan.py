@@ -93,13 +93,11 @@ class Evaluation(NamedTuple):
         m = self.labels.counts[c]
         self.losses[c] += total / (m * (m - 1))
 
-    def add_gradient(self, c: int, rows: Tensor, derivative: Tensor) -> None:
-        """Add the derivative of that sum by the units of some rows, [2, M, d] and over 1/tau."""
-        assert self.grad_units is not None
+    def factor(self, c: int, derivative: Tensor) -> Tensor:
+        """What the derivative of that sum, over 1/tau, has to be multiplied by; in its dtype."""
         assert self.grad_output is not None
         m = self.labels.counts[c]
-        factor = self.grad_output[c] / (m * (m - 1) * self.options.temperature)
-        self.grad_units.index_add_(1, rows, derivative * factor.to(self.grad_units))
+        return (self.grad_output[c] / (m * (m - 1) * self.options.temperature)).to(derivative)
 
 
 class DistanceOrder(NamedTuple):
@@ -220,8 +218,9 @@ class ScanSupCR(nn.Module):
                 total, grad = sum_of_group(order, sorted_labels.labels[group, :m], work)
                 for c, number in enumerate(group):
                     work.add_loss(number, total[c])
-                    if grad is not None:
-                        work.add_gradient(number, order[c], grad[:, c])
+                    if grad is not None and work.grad_units is not None:
+                        factor = work.factor(number, grad)
+                        work.grad_units.index_add_(1, order[c], grad[:, c] * factor)
 
 
 class DirectGradient(torch.autograd.Function):

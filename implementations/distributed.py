@@ -340,8 +340,9 @@ def add_own_losses(first: int, stop: int, work: Evaluation) -> None:
         anchors = torch.searchsorted(sorted_labels.rows[rows], own).tolist()
         total, grad = sum_of_anchors(labels, rows, anchors, work)
         work.add_loss(c, total)
-        if grad is not None:
-            work.add_gradient(c, rows, grad)
+        if grad is not None and work.grad_units is not None:
+            factor = work.factor(c, grad)
+            work.grad_units.index_add_(1, rows, grad * factor)
 
 
 def sum_of_anchors(
