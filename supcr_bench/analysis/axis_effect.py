@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Literal
 
 from supcr_bench.analysis.summary import implementations_of
-from supcr_bench.values.case import PASSES, Case
+from supcr_bench.values.axes import AXES, PASSES, Axis
+from supcr_bench.values.case import Case
 from supcr_bench.values.metrics import TIME
 from supcr_bench.values.result import Result, Status
 
-Axis = Literal["nan_density", "dims", "temperature", "dtype", "ranks"]
-AXES: tuple[Axis, ...] = ("nan_density", "dims", "temperature", "dtype", "ranks")
+COMPARED = tuple(axis for axis in AXES if axis.compared)
+"""The axes along which results are compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class AxisEffectRow:
     @property
     def value(self) -> float | int | str:
         """Of the axis."""
-        found: float | int | str = getattr(self.case, self.axis)
+        found: float | int | str = self.axis.of(self.case)
         return found
 
     @property
@@ -55,7 +55,7 @@ class AxisEffectRow:
 
 
 def _all_but(axis: Axis, case: Case) -> tuple[object, ...]:
-    return tuple(getattr(case, f.name) for f in fields(Case) if f.name != axis)
+    return tuple(getattr(case, f.name) for f in fields(Case) if f.name != axis.field)
 
 
 def _tolerances(result: Result) -> float | None:
@@ -95,8 +95,8 @@ def axis_effect_rows(results: Sequence[Result], axis: Axis) -> list[AxisEffectRo
     A comparison is all values of the axis at one batch size, with everything else equal; it takes
     two that were measured. The first value is the one that was run first, as a suite lists them.
     """
-    if axis == "nan_density":  # labels of a person's own have no density to vary
-        results = [r for r in results if r.case.nan_density is not None]
+    # A labels file decides some axes: there is nothing to vary.
+    results = [r for r in results if not axis.from_labels or r.case.nan_density is not None]
     groups: dict[tuple[object, ...], list[Result]] = {}
     for result in results:
         key = (result.implementation, *_all_but(axis, result.case))

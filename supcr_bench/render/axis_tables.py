@@ -2,33 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from supcr_bench.analysis.axis_effect import AXES, Axis, AxisEffectRow, axis_effect_rows
+from supcr_bench.analysis.axis_effect import COMPARED, AxisEffectRow, axis_effect_rows
 from supcr_bench.render.cells import case_columns, facets_of
-from supcr_bench.values.case import PASSES
+from supcr_bench.values.axes import PASSES, Axis
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.table import Cell, Table, numbers, row, words
 from supcr_bench.values.units import MISSING, format_bytes, format_duration_s
-
-AXIS_NAMES: Mapping[Axis, str] = {
-    "nan_density": "missing labels",
-    "dims": "label dimensions",
-    "temperature": "temperature",
-    "dtype": "precision",
-    "ranks": "ranks",
-}
-
-
-def axis_id(axis: Axis) -> str:
-    """The name of an axis among facets and sections of a page."""
-    return axis.replace("_", "-")
-
-
-def value_text(value: float | str, axis: Axis) -> str:
-    """A value of an axis, for the head of its column."""
-    if isinstance(value, str):
-        return value
-    return f"{100 * value:.4g}%" if axis == "nan_density" else f"{value:g}"
-
 
 # Six values of an axis are to fit on a terminal: a cell has seven characters at most.
 _SHORTEST_STATUS = {
@@ -99,13 +78,13 @@ def axis_table(rows: Sequence[AxisEffectRow], axis: Axis, figure: str) -> Table:
     """
     pass_ = rows[0].case.pass_
     note, text = _FIGURES[figure]
-    groups: dict[tuple[object, ...], dict[float | str, AxisEffectRow]] = {}
+    groups: dict[tuple[object, ...], dict[object, AxisEffectRow]] = {}
     for effect in rows:
         groups.setdefault(effect.others, {})[effect.value] = effect
     # In the order of a comparison that has them all, if there is one.
     whole_first = sorted(rows, key=lambda effect: -len(groups[effect.others]))
     values = list(dict.fromkeys(effect.value for effect in whole_first))
-    headers, texts = case_columns([effect.case for effect in rows], always=(), without=axis)
+    headers, texts = case_columns([effect.case for effect in rows], always=(), without=axis.name)
 
     def cell(effect: AxisEffectRow | None) -> Cell:
         if effect is None or not effect.status.has_figures:
@@ -113,12 +92,12 @@ def axis_table(rows: Sequence[AxisEffectRow], axis: Axis, figure: str) -> Table:
         return Cell(text(effect), "bad" if effect.status is Status.WRONG else "")
 
     return Table(
-        name=f"{axis_id(axis)}-{figure}-{pass_}",
-        title=f"Along {AXIS_NAMES[axis]}: {figure}, {pass_}",
+        name=f"{axis.id}-{figure}-{pass_}",
+        title=f"Along {axis.label}: {figure}, {pass_}",
         note=note,
         columns=(
             *words("implementation"),
-            *numbers(*headers, "N", *(value_text(value, axis) for value in values)),
+            *numbers(*headers, "N", *(axis.text(value) for value in values)),
         ),
         rows=tuple(
             row(
@@ -126,7 +105,7 @@ def axis_table(rows: Sequence[AxisEffectRow], axis: Axis, figure: str) -> Table:
                 *texts(one.case),
                 str(one.case.batch_size),
                 *(cell(members.get(value)) for value in values),
-                facets=facets_of(one.case, one.implementation, without=(axis_id(axis),)),
+                facets=facets_of(one.case, one.implementation, without=(axis.id,)),
                 group=one.implementation,
             )
             for members in groups.values()
@@ -140,7 +119,7 @@ def axis_tables(results: Sequence[Result]) -> list[Table]:
     """Three tables of each pass for every axis that varies with everything else equal."""
     timed = [r for r in results if not r.untimed]
     tables = []
-    for axis in AXES:
+    for axis in COMPARED:
         effects = axis_effect_rows(results, axis)
         for figure in _FIGURES:
             known = axis_effect_rows(timed, axis) if figure == "time" else effects

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from supcr_bench.analysis.summary import CostRow
+from supcr_bench.values.axes import WORKLOAD_AXES
 from supcr_bench.values.case import Case, Workload
-from supcr_bench.values.definition import TORCHCELL
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.table import Facets
 from supcr_bench.values.units import MISSING, format_bytes, format_duration_s
@@ -47,27 +47,13 @@ def ratio_text(ratio: float | None) -> str:
     return f"{ratio:.{digits}f}"
 
 
-def nan_text(workload: Workload) -> str:
-    """The NaN density, or that the labels bring their own."""
-    return "own" if workload.nan_density is None else f"{workload.nan_density:.0%}"
-
-
-_COLUMNS: tuple[tuple[str, str, Callable[[Case], str]], ...] = (
-    ("dims", "D", lambda c: str(c.dims)),
-    ("nan_density", "NaN", nan_text),
-    ("labels", "labels", lambda c: c.label_kind),
-    ("embedding_size", "d", lambda c: str(c.embedding_size)),
-    ("dtype", "dtype", lambda c: c.dtype),
-    ("temperature", "tau", lambda c: f"{c.temperature:g}"),
-    ("device", "device", lambda c: c.device),
-    ("ranks", "ranks", lambda c: str(c.ranks)),
-    ("definition", "definition", lambda c: c.definition),
-)
-"""Fields of a case that a table shows, each with its header and its text."""
+SHOWN = tuple(axis for axis in WORKLOAD_AXES if axis.name != "batch_size")
+"""The axes that tell the series of a table apart."""
+_DEFINITION = "definition"
 USUAL = ("dims", "nan_density")
-"""Fields that a table shows even where they do not vary."""
+"""Axes that a table shows even where they do not vary."""
 FILTERED = ("device", "dims", "nan_density", "labels", "ranks")
-"""Fields that a page filters by, beside the pass and the implementation."""
+"""Axes that a page filters by, beside the pass and the implementation."""
 
 
 def facets_of(case: Case, implementation: str | None = None, without: Sequence[str] = ()) -> Facets:
@@ -79,7 +65,7 @@ def facets_of(case: Case, implementation: str | None = None, without: Sequence[s
         without: facets that vary within the row.
     """
     facets: dict[str, str] = {"pass": case.pass_}
-    facets |= {name.replace("_", "-"): text(case) for name, _, text in _COLUMNS if name in FILTERED}
+    facets |= {axis.id: axis.text(axis.of(case)) for axis in SHOWN if axis.name in FILTERED}
     if implementation is not None:
         facets["implementation"] = implementation
     return {name: value for name, value in facets.items() if name not in without}
@@ -98,29 +84,37 @@ def case_columns(
         always: fields to show even where they do not differ.
         without: a field that has columns of its own.
     """
-    columns = [column for column in _COLUMNS if column[0] != without]
-    shown = {name for name, _, text in columns if len({text(case) for case in cases}) > 1}
-    if len(shown.difference(always, ("definition",))) < 2:
-        shown.update(always)
-    columns = [column for column in columns if column[0] in shown]
-    headers = tuple(header for _, header, _ in columns)
-    return headers, lambda case: tuple(text(case) for _, _, text in columns)
+    texts: dict[str, Callable[[Case], str]] = {
+        axis.short: lambda case, axis=axis: axis.text(axis.of(case))  # type: ignore[misc]
+        for axis in SHOWN
+        if axis.name != without
+    }
+    texts[_DEFINITION] = lambda case: case.definition
+    shown = {head for head, text in texts.items() if len({text(case) for case in cases}) > 1}
+    usual = {axis.short for axis in SHOWN if axis.name in always}
+    if len(shown - usual - {_DEFINITION}) < 2:
+        shown |= usual
+    columns = {head: text for head, text in texts.items() if head in shown}
+    return tuple(columns), lambda case: tuple(text(case) for text in columns.values())
 
 
-def series_text(workload: Workload) -> str:
-    """What the cases of a series have in common: everything but the batch size, in words."""
-    kind = workload.label_kind
-    kind = "own labels" if kind == "file" else f"{kind} labels"
-    parts = [f"D={workload.dims}", f"{nan_text(workload)} NaN", kind]
-    parts.append(f"d={workload.embedding_size}")
-    if workload.dtype != "float32":
-        parts.append(workload.dtype)
-    if (tau := workload.workload.temperature) not in (None, TORCHCELL.temperature):
-        parts.append(f"tau={tau:g}")
-    parts.append(workload.device)
-    if workload.ranks > 1:
-        parts.append(f"{workload.ranks} ranks")
-    return ", ".join(parts)
+def series_text(workload: Workload, without: str = "") -> str:
+    """What the cases of a series have in common, in words: all but the batch size.
+
+    What is usual is named too, except on axes that few runs set.
+
+    Args:
+        workload: any of the series.
+        without: the name of an axis to leave out.
+    """
+    always = ("labels", "embedding_size", "device")
+    shared = workload.workload
+    parts = [
+        axis.phrase(axis.of(shared)) if axis.name in always else axis.named(shared, axis.phrase)
+        for axis in SHOWN
+        if axis.name != without
+    ]
+    return ", ".join(filter(None, parts))
 
 
 def arm_names(results: Sequence[Result], form: str = "{name} ({definition})") -> dict[str, str]:

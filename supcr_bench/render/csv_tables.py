@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from supcr_bench.analysis.axis_effect import AXES, axis_effect_rows
+from supcr_bench.analysis.axis_effect import COMPARED, axis_effect_rows
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.growth_verdict import GrowthVerdict
 from supcr_bench.analysis.summary import agreement_rows, cost_rows, pair_rows
+from supcr_bench.values.axes import Axis
 from supcr_bench.values.case import PASSES, Case
 from supcr_bench.values.metrics import Metric
 from supcr_bench.values.result import stored_name
@@ -22,7 +23,7 @@ def _flat(row: Any) -> dict[str, Any]:
         value = getattr(row, f.name)
         if isinstance(value, Case):
             flat |= {stored_name(c.name): getattr(value, c.name) for c in fields(Case)}
-        elif isinstance(value, Metric):
+        elif isinstance(value, Metric | Axis):
             flat[f.name] = value.name
         elif isinstance(value, GrowthVerdict):
             flat |= {k: v for k, v in _flat(value).items() if k not in ("curve", "band")}
@@ -53,7 +54,7 @@ def csv_tables(findings: Findings) -> Mapping[str, str]:
         "crossovers.csv": findings.crossovers,
         "frontier.csv": findings.frontier,
         "predictions.csv": findings.predictions,
-        "axes.csv": [row for axis in AXES for row in axis_effect_rows(findings.results, axis)],
+        "axes.csv": [row for axis in COMPARED for row in axis_effect_rows(findings.results, axis)],
         "claims.csv": findings.claims,
     }
     return {name: _csv(rows) for name, rows in tables.items() if rows}

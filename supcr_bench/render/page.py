@@ -8,16 +8,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from supcr_bench.render.cells import FILTERED
 from supcr_bench.render.charts import CHART_CSS
+from supcr_bench.values.axes import WORKLOAD_AXES
 from supcr_bench.values.table import Facets, Table, as_html
 
 FILTERS = {
     "pass": "pass",
-    "dims": "dimensions",
-    "nan-density": "NaN density",
-    "labels": "labels",
-    "device": "device",
-    "ranks": "ranks",
+    **{axis.id: axis.label for axis in WORKLOAD_AXES if axis.name in FILTERED},
     "implementation": "implementation",
 }
 """What a page can be filtered by, and its label there."""

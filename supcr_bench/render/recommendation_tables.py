@@ -9,8 +9,9 @@ from supcr_bench.analysis.summary import (
     implementations_of,
     known_wrong,
 )
-from supcr_bench.render.cells import SHORT_STATUS, arm_names, nan_text
+from supcr_bench.render.cells import SHORT_STATUS, arm_names
 from supcr_bench.render.palette import variable
+from supcr_bench.values.axes import get_axis
 from supcr_bench.values.case import PASSES, Case
 from supcr_bench.values.result import Result
 from supcr_bench.values.table import Cell, Table, numbers, row, words
@@ -83,7 +84,8 @@ def _headers(
     cases: Mapping[Case, object], columns: Sequence[tuple[int, float | None]]
 ) -> tuple[str, ...]:
     """What tells the columns apart; all of it where there is one."""
-    nan_texts = {(c.dims, c.nan_density): nan_text(c) for c in cases}
+    nan = get_axis("nan_density")
+    nan_texts = {(c.dims, c.nan_density): nan.text(c.nan_density) for c in cases}
     dims = len({d for d, _ in columns}) > 1
     densities = len({x for _, x in columns}) > 1
     both = dims is densities

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from supcr_bench.analysis.axis_effect import AXES, axis_effect_rows
+from supcr_bench.analysis.axis_effect import COMPARED, axis_effect_rows
 from supcr_bench.analysis.findings import Findings
-from supcr_bench.render.axis_tables import axis_id, axis_table
+from supcr_bench.render.axis_tables import axis_table
 from supcr_bench.render.cells import facets_of
 from supcr_bench.render.charts import Chart
 from supcr_bench.render.headline import headline
@@ -66,7 +66,7 @@ def chart_table(chart: Chart, results: Sequence[Result]) -> Table | None:
         return time_table(own, pass_)
     if chart.section == "memory":
         return memory_table(own, pass_)
-    axis = next(axis for axis in AXES if axis_id(axis) == chart.section)
+    axis = next(axis for axis in COMPARED if axis.id == chart.section)
     rows = [row for row in axis_effect_rows(own, axis) if row.case.pass_ == pass_]
     return axis_table(rows, axis, "time") if rows else None
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from supcr_bench.analysis.axis_effect import Axis, AxisEffectRow, axis_effect_rows
+from supcr_bench.analysis.axis_effect import AxisEffectRow, axis_effect_rows
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.growth import Growth
 from supcr_bench.analysis.summary import known_wrong
-from supcr_bench.render.axis_tables import AXIS_NAMES, value_text
 from supcr_bench.render.cells import arm_names, listed, series_text
 from supcr_bench.render.headline import wrong_texts
+from supcr_bench.values.axes import Axis
 from supcr_bench.values.growth_law import grows_faster
 from supcr_bench.values.metrics import ELEMENTS_PROCESSED, TIME
 from supcr_bench.values.result import Result, Status
@@ -175,11 +175,11 @@ def axis_sentences(findings: Findings, axis: Axis) -> list[str]:
         if len(longest) >= 2:
             parts.append(_changed(name, longest[0], longest[-1]))
     if parts:
-        said.append(f"Along {AXIS_NAMES[axis]}, in {pass_}: {'; '.join(parts)}.")
+        said.append(f"Along {axis.label}, in {pass_}: {'; '.join(parts)}.")
     for status, words in ((Status.WRONG, "Wrong results of"), (Status.FAILED, "No answer from")):
         bad = [r for r in rows if r.status is status]
         if bad:
-            values = dict.fromkeys(value_text(r.value, axis) for r in bad)
+            values = dict.fromkeys(axis.text(r.value) for r in bad)
             names = list(dict.fromkeys(r.implementation for r in bad))
             said.append(f"{words} {listed(names)} at {', '.join(values)}.")
     if said and not any(r.status in (Status.WRONG, Status.FAILED) for r in rows):
@@ -190,7 +190,7 @@ def axis_sentences(findings: Findings, axis: Axis) -> list[str]:
 def _changed(name: str, first: AxisEffectRow, last: AxisEffectRow) -> str:
     axis = first.axis
     text = (
-        f"from {value_text(first.value, axis)} to {value_text(last.value, axis)} {name} takes "
+        f"from {axis.text(first.value)} to {axis.text(last.value)} {name} takes "
         f"{_part(last.time_ratio or 0.0)} the time"
     )
     if last.memory_ratio is not None:

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from supcr_bench.analysis.axis_effect import AXES, Axis
+from supcr_bench.analysis.axis_effect import COMPARED
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.render.agreement_tables import agreement_heat
-from supcr_bench.render.axis_tables import AXIS_NAMES, axis_id
 from supcr_bench.render.charts import Chart
 from supcr_bench.render.machine import environment_facts, origin_facts
 from supcr_bench.render.section_sentences import (
@@ -55,15 +54,6 @@ class Section:
     def empty(self) -> bool:
         """Whether it has nothing to show."""
         return not any((self.charts, self.verifications, self.tables, self.facts, self.more))
-
-
-_SHORT: Mapping[Axis, str] = {
-    "nan_density": "NaN",
-    "dims": "Dimensions",
-    "temperature": "Temperature",
-    "dtype": "Precision",
-    "ranks": "Ranks",
-}
 
 
 def make_sections(
@@ -115,14 +105,14 @@ def make_sections(
         ),
         *(
             Section(
-                id=axis_id(axis),
-                title=AXIS_NAMES[axis].capitalize(),
-                short=_SHORT[axis],
+                id=axis.id,
+                title=axis.label.capitalize(),
+                short=axis.label.capitalize(),
                 sentences=axis_sentences(findings, axis),
-                charts=charts.get(axis_id(axis), ()),
-                tables=named(f"{axis_id(axis)}-"),
+                charts=charts.get(axis.id, ()),
+                tables=named(f"{axis.id}-"),
             )
-            for axis in AXES
+            for axis in COMPARED
         ),
         Section(
             id="growth",

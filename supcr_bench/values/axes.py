@@ -5,6 +5,7 @@ tensors in ``supcr_bench/inputs/tensors.py``.
 """
 
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,6 +16,10 @@ Pass = Literal["forward", "training"]
 PASSES: tuple[Pass, ...] = ("forward", "training")
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 LABEL_KINDS = ("continuous", "tied")
+
+
+def _plain(value: object) -> str:
+    return f"{value:.10g}" if isinstance(value, int | float) else str(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +49,7 @@ class Axis:
     usual: tuple[Any, ...] = ()
     fix: str
     read: Callable[[object], Any]
-    text: Callable[[Any], str] = str
+    text: Callable[[Any], str] = _plain
     phrase: Callable[[Any], str]
     word: Callable[[Any], str]
     compared: bool = False
@@ -55,6 +60,11 @@ class Axis:
     def field(self) -> str:
         """The name of the attribute: ``pass_`` for ``pass``."""
         return f"{self.name}_" if self.name == "pass" else self.name
+
+    @property
+    def id(self) -> str:
+        """The name among the facets and the sections of a page."""
+        return self.name.replace("_", "-")
 
     def of(self, case: object) -> Any:
         """The value of a case or a workload."""
@@ -69,7 +79,10 @@ class Axis:
 def _real(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"{value!r} is not a number")  # noqa: TRY004 - pydantic wants this one
-    return float(value)
+    try:
+        return float(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is not a number") from None
 
 
 def _whole(least: int) -> Callable[[object], int]:
@@ -124,7 +137,7 @@ def _percent(share: float | None) -> str:
     return "own" if share is None else f"{100 * share:.4g}%"
 
 
-_LARGEST = 1.8e308
+_LARGEST = sys.float_info.max
 
 AXES = (
     Axis(
@@ -172,7 +185,7 @@ AXES = (
         fix=f"use {', '.join(LABEL_KINDS)}",
         read=_one_of(*LABEL_KINDS),
         text=_kind,
-        phrase=lambda labels: f"{_kind(labels)} labels",
+        phrase=lambda labels: f"{_kind(labels)} labels".replace("file", "own"),
         word=lambda labels: str(labels).replace(":", "-"),
         from_labels=True,
     ),
@@ -251,6 +264,8 @@ AXES = (
 WORKLOAD_AXES = tuple(axis for axis in AXES if axis.name != "pass")
 """The axes that decide the tensors, and so are the same for every arm of a cell."""
 AXIS_NAMES = tuple(axis.name for axis in AXES)
+DEFAULTS_OF_ADDED = {axis.field: (*axis.default, None)[0] for axis in AXES if axis.added}
+"""What results of older versions had on the axes that they did not store."""
 
 
 def get_axis(name: str) -> Axis:

@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, Self
+from typing import Any, Self
 
+from supcr_bench.values.axes import DEFAULTS_OF_ADDED, WORKLOAD_AXES
+from supcr_bench.values.axes import DTYPES as DTYPES
+from supcr_bench.values.axes import LABEL_KINDS as LABEL_KINDS
+from supcr_bench.values.axes import PASSES as PASSES
+from supcr_bench.values.axes import Pass as Pass
 from supcr_bench.values.definition import DEFINITIONS, TORCHCELL, Definition, current_name
 
-Pass = Literal["forward", "training"]
-PASSES: tuple[Pass, ...] = ("forward", "training")
-DTYPES = ("float32", "float64", "float16", "bfloat16")
-LABEL_KINDS = ("continuous", "tied")
 UNIT_ROUNDOFF = {
     "float64": 2.0**-53,
     "float32": 2.0**-24,
@@ -73,30 +74,20 @@ class Workload:
         return tuple(getattr(shared, f.name) for f in fields(Workload) if f.name != "batch_size")
 
     def describe(self) -> str:
-        """The workload in a short line, naming only what is not obvious."""
-        return f"N={self.batch_size} {self.describe_series()}"
+        """The workload in a short line, naming only what is not usual."""
+        shared = self.workload
+        phrases = (axis.named(shared, axis.phrase) for axis in WORKLOAD_AXES)
+        return " ".join(filter(None, phrases))
 
     def describe_series(self) -> str:
-        """What the workload shares with others of its series, naming only what is not obvious."""
-        parts = [f"D={self.dims}"]
-        if self.nan_density is not None:
-            parts.append(f"NaN {self.nan_density:.0%}")
-        if self.labels != "continuous":
-            parts.append(self.label_kind + " labels")
-        if self.dtype != "float32":
-            parts.append(self.dtype)
-        if (tau := self.workload.temperature) not in (None, TORCHCELL.temperature):
-            parts.append(f"tau={tau:g}")
-        if self.device != "cpu":
-            parts.append(self.device)
-        if self.ranks > 1:
-            parts.append(f"{self.ranks} ranks")
-        return " ".join(parts)
+        """What the workload shares with others of its series, naming only what is not usual."""
+        return self.describe().partition(" ")[2]
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """The value from a mapping, which may hold other keys; ``ranks`` may be missing."""
-        return cls(**{f.name: {"ranks": 1, **values}[f.name] for f in fields(cls)})
+        """The value from a mapping, which may hold other keys; added axes may be missing."""
+        known = {**DEFAULTS_OF_ADDED, **values}
+        return cls(**{f.name: known[f.name] for f in fields(cls)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,17 +134,16 @@ class Case(Workload):
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """The case of a stored result; an older one has no ``own_temperature`` or ``ranks``."""
+        """The case of a stored result; an older one lacks ``own_temperature`` and added axes."""
+        workload = Workload.from_mapping(values)
         name = current_name(values["definition"])
         default = DEFINITIONS[name].temperature if name in DEFINITIONS else None
-        known = {
-            "ranks": 1,
-            "own_temperature": values["temperature"] == default,
-            **values,
-            "definition": name,
-            "pass_": values["pass"],
-        }
-        return cls(**{f.name: known[f.name] for f in fields(cls)})
+        return cls(
+            **{f.name: getattr(workload, f.name) for f in fields(Workload)},
+            definition=name,
+            own_temperature=values.get("own_temperature", workload.temperature == default),
+            pass_=values["pass"],
+        )
 
     def to_mapping(self) -> dict[str, Any]:
         """Flat, ``pass_`` as ``pass``; :meth:`from_mapping` reads it."""

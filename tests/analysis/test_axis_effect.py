@@ -1,8 +1,10 @@
 """What an axis changes, with everything else equal."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from supcr_bench.analysis.axis_effect import AXES, Axis, axis_effect_rows
+from supcr_bench.analysis.axis_effect import COMPARED, AxisEffectRow, axis_effect_rows
+from supcr_bench.values.axes import get_axis
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result
 
@@ -18,9 +20,13 @@ def at(density: float | None, seconds: float = 1.0, n: int = 32, dims: int = 2) 
     )
 
 
+def along(axis: str, results: Sequence[Result]) -> list[AxisEffectRow]:
+    return axis_effect_rows(results, get_axis(axis))
+
+
 def test_each_value_is_held_against_the_first_at_the_same_size() -> None:
     results = [at(0.0, 4.0), at(0.0, 8.0, n=64), at(0.5, 1.0), at(0.5, 4.0, n=64)]
-    rows = axis_effect_rows(results, "nan_density")
+    rows = along("nan_density", results)
     assert [(r.case.batch_size, r.value, r.base) for r in rows] == [
         (32, 0.0, True),
         (32, 0.5, False),
@@ -35,37 +41,37 @@ def test_each_value_is_held_against_the_first_at_the_same_size() -> None:
 
 def test_everything_else_must_be_equal() -> None:
     apart = [at(0.0), at(0.5, n=64), at(0.5, dims=1)]
-    assert axis_effect_rows(apart, "nan_density") == []
-    assert len(axis_effect_rows([*apart, at(0.5)], "nan_density")) == 2
+    assert along("nan_density", apart) == []
+    assert len(along("nan_density", [*apart, at(0.5)])) == 2
     # D varies between these two, and nothing else does.
-    assert [r.value for r in axis_effect_rows([at(0.5), at(0.5, dims=1)], "dims")] == [2, 1]
+    assert [r.value for r in along("dims", [at(0.5), at(0.5, dims=1)])] == [2, 1]
 
 
 def test_a_value_without_figures_keeps_its_row_and_is_no_base() -> None:
     case = {"nan_density": 0.0, "dims": 2}
     out = make_result(n=32, status=Status.OUT_OF_MEMORY, case=case)
-    rows = axis_effect_rows([out, at(0.5, 2.0), at(0.9, 1.0)], "nan_density")
+    rows = along("nan_density", [out, at(0.5, 2.0), at(0.9, 1.0)])
     assert [(r.status, r.base, r.time_ratio) for r in rows] == [
         (Status.OUT_OF_MEMORY, False, None),
         (Status.MEASURED, True, 1.0),
         (Status.MEASURED, False, 0.5),
     ]
-    assert axis_effect_rows([out, at(0.5)], "nan_density") == []  # one is no comparison
+    assert along("nan_density", [out, at(0.5)]) == []  # one is no comparison
 
 
 def test_own_labels_have_no_density_to_vary() -> None:
-    assert axis_effect_rows([at(None), at(0.5)], "nan_density") == []
+    assert along("nan_density", [at(None), at(0.5)]) == []
 
 
 def test_temperature_and_dtype_are_axes_too() -> None:
-    values: dict[Axis, tuple[float | str, ...]] = {
+    values: dict[str, tuple[float | str, ...]] = {
         "temperature": (1.0, 0.1),
         "dtype": ("float64", "float16"),
     }
     for axis, both in values.items():
         results = [make_result(times=[1.0], case={axis: value}) for value in both]
-        assert tuple(r.value for r in axis_effect_rows(results, axis)) == both
-        assert not any(axis_effect_rows(results, other) for other in AXES if other != axis)
+        assert tuple(r.value for r in along(axis, results)) == both
+        assert not any(axis_effect_rows(results, other) for other in COMPARED if other.name != axis)
 
 
 def test_an_answer_that_is_no_number_has_no_multiple_of_the_tolerance() -> None:
@@ -73,5 +79,5 @@ def test_an_answer_that_is_no_number_has_no_multiple_of_the_tolerance() -> None:
     wrong = make_result(times=[1.0], status=Status.WRONG, case={"dims": 2})
     # The value is right and the gradient is not finite.
     half = replace(wrong, value_tolerances=0.1, case=replace(wrong.case, dims=4))
-    rows = axis_effect_rows([right, wrong, half], "dims")
+    rows = along("dims", [right, wrong, half])
     assert [r.tolerances for r in rows] == [0.5, None, None]

@@ -7,11 +7,11 @@ import pytest
 from rich.console import Console
 
 from supcr_bench.analysis.findings import find
-from supcr_bench.render.axis_tables import axis_tables, value_text
+from supcr_bench.render.axis_tables import axis_tables
 from supcr_bench.render.csv_tables import csv_tables
 from supcr_bench.render.run_tables import run_tables
 from supcr_bench.render.terminal import print_table
-from supcr_bench.values.case import PASSES
+from supcr_bench.values.axes import PASSES, get_axis
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.table import Table
 from tests.made_results import make_result, make_series
@@ -137,4 +137,4 @@ def test_six_values_fit_eighty_columns() -> None:
     ],
 )
 def test_values_are_written_as_people_write_them(value: float | str, axis: str, text: str) -> None:
-    assert value_text(value, axis) == text  # type: ignore[arg-type]
+    assert get_axis(axis).text(value) == text

@@ -239,6 +239,6 @@ def test_what_to_use_and_what_is_fastest_name_the_definitions() -> None:
         "definition (rank-n-contrast) in all 3 answers."
     )
     assert fastest == (
-        "Fastest in training (D=1, 0% NaN, continuous labels, d=64, cpu): "
+        "Fastest in training (D=1, NaN 0%, continuous labels, d=64, cpu): "
         "rowsort (torchcell) from N=16 to 32, rnc-loop (rank-n-contrast) at N=64."
     )

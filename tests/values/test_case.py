@@ -82,7 +82,7 @@ def test_a_description_names_only_what_is_not_obvious() -> None:
         temperature=0.5,
         device="cuda:1",
     )
-    assert unusual.describe() == "N=8 D=3 file labels float16 tau=0.5 cuda:1"
+    assert unusual.describe() == "N=8 D=3 own labels float16 tau=0.5 cuda:1"
 
 
 def test_ranks_are_part_of_a_workload_and_those_of_old_runs_are_one() -> None:

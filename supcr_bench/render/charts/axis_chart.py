@@ -8,16 +8,15 @@ from matplotlib.ticker import MaxNLocator
 
 from supcr_bench.analysis.axis_effect import AxisEffectRow, axis_effect_rows
 from supcr_bench.analysis.summary import implementations_of
-from supcr_bench.render.axis_tables import value_text
 from supcr_bench.render.cells import facets_of, listed, series_text
 from supcr_bench.render.charts.chart import Chart, Section
 from supcr_bench.render.charts.drawing import Drawing
 from supcr_bench.render.charts.scaling_chart import log_ticks
-from supcr_bench.values.case import PASSES, Case, Pass
+from supcr_bench.values.axes import PASSES, Axis, Pass, get_axis
+from supcr_bench.values.case import Case
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_bytes, format_duration_s
 
-DrawnAxis = Literal["nan_density", "dims", "ranks"]
 Figure = Literal["time", "memory"]
 
 
@@ -31,7 +30,7 @@ class _Words:
     whole: str
 
 
-_AXES: Mapping[DrawnAxis, _Words] = {
+_AXES: Mapping[str, _Words] = {
     "nan_density": _Words("nan-density", "share of labels missing", "{} NaN", "NaN density"),
     "dims": _Words("dims", "label dimensions D", "D={}", "dimensions"),
     "ranks": _Words("ranks", "ranks W that share out the batch", "W={}", "ranks"),
@@ -49,13 +48,13 @@ def axis_charts(results: Sequence[Result]) -> list[Chart]:
     """
     names = implementations_of(results)
     charts = []
-    for axis in _AXES:
+    for axis in map(get_axis, _AXES):
         rows = axis_effect_rows(results, axis)
         for pass_ in PASSES:
             own = [row for row in rows if row.case.pass_ == pass_]
             charts += [
                 _chart(axis, figure, pass_, lines, names)
-                for figure in (_FIGURES if axis == "ranks" else _FIGURES[:1])
+                for figure in (_FIGURES if axis.name == "ranks" else _FIGURES[:1])
                 if (lines := _lines(own, axis, figure))
             ]
     return charts
@@ -65,9 +64,7 @@ def _ratio(row: AxisEffectRow, figure: Figure) -> float | None:
     return row.time_ratio if figure == "time" else row.memory_ratio
 
 
-def _lines(
-    rows: Sequence[AxisEffectRow], axis: DrawnAxis, figure: Figure
-) -> list[list[AxisEffectRow]]:
+def _lines(rows: Sequence[AxisEffectRow], axis: Axis, figure: Figure) -> list[list[AxisEffectRow]]:
     """Of each implementation the comparison to draw: of those with the most values, the largest N.
 
     All of them share everything but batch size and axis, on the first such setting with the most.
@@ -99,19 +96,20 @@ def _lines(
 
 
 def _chart(
-    axis: DrawnAxis,
+    axis: Axis,
     figure: Figure,
     pass_: Pass,
     lines: Sequence[Sequence[AxisEffectRow]],
     names: Sequence[str],
 ) -> Chart:
-    words = _AXES[axis]
+    words = _AXES[axis.name]
     case = lines[0][0].case
-    shared = [part for part in series_text(case).split(", ") if not _is_axis(part, axis)]
     sizes = sorted({own[0].case.batch_size for own in lines})
     where = f"N={sizes[0]}" if len(sizes) == 1 else "each at its largest N"
     base = _value_words(axis, _base(lines[0]).value)
-    subtitle = f"{figure} relative to {base}, {pass_}; {where}; {', '.join(shared)}"
+    subtitle = (
+        f"{figure} relative to {base}, {pass_}; {where}; {series_text(case, without=axis.name)}"
+    )
     values = sorted({float(row.value) for own in lines for row in own})
     ratios = [ratio for own in lines for row in own if (ratio := _ratio(row, figure))]
     low, high = min([*ratios, 1.0]), max([*ratios, 1.0])
@@ -122,10 +120,10 @@ def _chart(
         aside = 0.15 * (high - low + 0.2)
         y, log_y = (low - aside, high + aside), False
         y_ticks = [float(v) for v in MaxNLocator(6).tick_values(*y) if y[0] <= v <= y[1]]
-    log_x = axis != "nan_density"
+    log_x = axis.name != "nan_density"
     x = (values[0] / 1.15, values[-1] * 1.15) if log_x else (values[0] - 0.04, values[-1] + 0.04)
     drawing = Drawing(names, x, y, log_x=log_x, log_y=log_y)
-    drawing.ticks(values, y_ticks, lambda v: value_text(v, axis), lambda v: f"{v:.3g}\u00d7")
+    drawing.ticks(values, y_ticks, axis.text, lambda v: f"{v:.3g}\u00d7")
     for own in lines:
         name, last = own[0].implementation, own[-1]
         xs, ys = [float(r.value) for r in own], [_ratio(r, figure) or 0.0 for r in own]
@@ -145,20 +143,14 @@ def _chart(
     )
 
 
-def _is_axis(part: str, axis: DrawnAxis) -> bool:
-    if axis == "ranks":
-        return part.endswith(" ranks")
-    return part.endswith(" NaN") if axis == "nan_density" else part.startswith("D=")
-
-
 def _base(own: Sequence[AxisEffectRow]) -> AxisEffectRow:
     """What the others are held against: it may have been run after them."""
     return next((row for row in own if row.base), own[0])
 
 
-def _value_words(axis: DrawnAxis, value: float | str) -> str:
+def _value_words(axis: Axis, value: float | str) -> str:
     """``97% NaN`` or ``D=8``."""
-    return _AXES[axis].value.format(value_text(value, axis))
+    return _AXES[axis.name].value.format(axis.text(value))
 
 
 def _times(ratio: float) -> str:
@@ -170,7 +162,7 @@ def _times(ratio: float) -> str:
     return f"{ratio:.0f} times" if ratio >= 99.5 else f"{ratio:.3g} times"
 
 
-def _point_words(row: AxisEffectRow, axis: DrawnAxis, figure: Figure, base: str) -> str:
+def _point_words(row: AxisEffectRow, axis: Axis, figure: Figure, base: str) -> str:
     value = _value_words(axis, row.value)
     known = format_duration_s(row.time_s) if figure == "time" else format_bytes(row.peak_bytes)
     said = f"{row.implementation}, {value}, N={row.case.batch_size}: {known}"
@@ -181,7 +173,7 @@ def _point_words(row: AxisEffectRow, axis: DrawnAxis, figure: Figure, base: str)
 
 
 def _title(
-    axis: DrawnAxis, figure: Figure, pass_: Pass, lines: Sequence[Sequence[AxisEffectRow]]
+    axis: Axis, figure: Figure, pass_: Pass, lines: Sequence[Sequence[AxisEffectRow]]
 ) -> str:
     """What the last value costs, from the least to the most."""
     last = max(float(row.value) for own in lines for row in own)
@@ -204,15 +196,13 @@ def _title(
 
 
 def _description(
-    axis: DrawnAxis, figure: Figure, subtitle: str, lines: Sequence[Sequence[AxisEffectRow]]
+    axis: Axis, figure: Figure, subtitle: str, lines: Sequence[Sequence[AxisEffectRow]]
 ) -> str:
-    words = _AXES[axis]
+    words = _AXES[axis.name]
     sentences = [f"{subtitle[0].upper()}{subtitle[1:]}; along {words.whole}."]
     for own in lines:
         parts = [
-            f"{_times(_ratio(r, figure) or 0)} at {value_text(r.value, axis)}"
-            for r in own
-            if not r.base
+            f"{_times(_ratio(r, figure) or 0)} at {axis.text(r.value)}" for r in own if not r.base
         ]
         sentences.append(
             f"{own[0].implementation}, N={own[0].case.batch_size}: {', '.join(parts)}."

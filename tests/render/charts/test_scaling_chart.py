@@ -175,7 +175,7 @@ def test_the_same_results_make_the_same_bytes() -> None:
 def test_the_description_says_ranges_laws_crossovers_and_what_is_missing() -> None:
     said = chart(results(), "time-forward-1").description
     for words in (
-        "Time per call, forward; D=1, 0% NaN, continuous labels, d=64, cpu",
+        "Time per call, forward; D=1, NaN 0%, continuous labels, d=64, cpu",
         "slow: N=16 to 512, 249 µs to 266 ms, grows as N^2.",
         "slow overtakes quick at N=",
         "quick: out of memory at N=256.",
