@@ -3,22 +3,29 @@
 from typing import Any
 
 from supcr_bench.values.case import Case
-from supcr_bench.values.gate import EVIDENCE, Evidence, GateOutcome, Judgement, Ruling, TimeStudy
+from supcr_bench.values.gate import (
+    EVIDENCE,
+    Evidence,
+    GatedChange,
+    GateOutcome,
+    GateVerdict,
+    TimeStudy,
+)
 
 CASE = Case(batch_size=64, dims=2, nan_density=0.2, pass_="training")
 LONG_NAME = "research/losses/contrastive_regression/my_weighted_rank_loss.py:WeightedRankLoss"
 REASONS = {
     "agreement": "the gradient is 41 tolerances from the definition",
     "verification": "ties: the loss is off by 0.02 (N=4), and passed before",
-    "launches": "15% more operations; none more is allowed",
-    "element work": "3.4 times the elements; 1% more is allowed",
-    "peak memory": "12% more bytes; 1% more is allowed",
+    "dispatched_ops": "15% more operations; none more is allowed",
+    "elements_processed": "3.4 times the elements; 1% more is allowed",
+    "memory": "12% more bytes; 1% more is allowed",
     "time": "the whole interval lies above 5% slower",
 }
 COUNTS: dict[str, dict[str, float]] = {
-    "launches": {"before": 5292, "after": 6086, "ratio": 6086 / 5292},
-    "element work": {"before": 1_250_000, "after": 4_250_000, "ratio": 3.4},
-    "peak memory": {"before": 4_300_000, "after": 4_816_000, "ratio": 1.12},
+    "dispatched_ops": {"before": 5292, "after": 6086, "ratio": 6086 / 5292},
+    "elements_processed": {"before": 1_250_000, "after": 4_250_000, "ratio": 3.4},
+    "memory": {"before": 4_300_000, "after": 4_816_000, "ratio": 1.12},
     "time": {"before": 0.0261, "after": 0.0293, "ratio": 1.123, "low": 1.087, "high": 1.154},
 }
 STUDY = TimeStudy(
@@ -43,27 +50,27 @@ def command_of(name: str, case: Case | None) -> str:
 
 
 def judge(
-    figure: Any, ruling: Ruling = Ruling.PASS, name: str = "rowsort", **fields: Any
-) -> Judgement:
+    figure: Any, ruling: GateVerdict = GateVerdict.PASS, name: str = "rowsort", **fields: Any
+) -> GatedChange:
     """A judgement with all that its figure has, and what a test names."""
     case = fields.pop("case", None if figure == "verification" else CASE)
     counts: dict[str, Any] = dict(COUNTS.get(figure, {}))
-    told = ruling in (Ruling.REGRESSION, Ruling.UNDECIDED)
-    if ruling is Ruling.PASS and counts:
+    told = ruling in (GateVerdict.REGRESSION, GateVerdict.UNDECIDED)
+    if ruling is GateVerdict.PASS and counts:
         counts |= {"after": counts["before"], "ratio": 1.0}
         counts |= {"low": 0.99, "high": 1.01} if figure == "time" else {}
-    if ruling is Ruling.NEW and counts:
+    if ruling is GateVerdict.NEW and counts:
         counts = {"after": counts["after"]}
     values: dict[str, Any] = {
-        "figure": figure,
+        "metric": figure,
         "implementation": name,
         "case": case,
-        "ruling": ruling,
+        "verdict": ruling,
         "reason": REASONS[figure] if told else None,
         "command": command_of(name, case) if told else None,
         **counts,
     }
-    return Judgement(**values | fields)
+    return GatedChange(**values | fields)
 
 
 ENVIRONMENT: dict[str, Any] = {
@@ -78,7 +85,7 @@ ENVIRONMENT: dict[str, Any] = {
 }
 
 
-def outcome(*judgements: Judgement, **fields: Any) -> GateOutcome:
+def outcome(*changes: GatedChange, **fields: Any) -> GateOutcome:
     """An outcome of these."""
     values: dict[str, Any] = {
         "suite": "ci",
@@ -88,10 +95,10 @@ def outcome(*judgements: Judgement, **fields: Any) -> GateOutcome:
         "spent_s": 171.2,
         "environment": ENVIRONMENT,
     }
-    return GateOutcome(judgements=judgements, **values | fields)
+    return GateOutcome(changes=changes, **values | fields)
 
 
-def figures_of(name: str) -> list[Judgement]:
+def figures_of(name: str) -> list[GatedChange]:
     """All figures of an implementation, which pass."""
     return [judge(figure, name=name) for figure in EVIDENCE]
 
@@ -99,13 +106,13 @@ def figures_of(name: str) -> list[Judgement]:
 PASS = outcome(
     *figures_of("rowsort"),
     *figures_of("broadcast"),
-    judge("launches", name="scan", before=6086.0, after=2040.0, ratio=2040 / 6086),
+    judge("dispatched_ops", name="scan", before=6086.0, after=2040.0, ratio=2040 / 6086),
     judge("time", name="scan", after=0.02, ratio=0.77, low=0.74, high=0.8),
     notes=("The work tree has changes that are not committed; they were measured.",),
 )
 REGRESSION = outcome(
-    *(judge(figure, Ruling.REGRESSION) for figure in EVIDENCE),
-    *(judge(figure, Ruling.REGRESSION, LONG_NAME) for figure in ("launches", "time")),
+    *(judge(figure, GateVerdict.REGRESSION) for figure in EVIDENCE),
+    *(judge(figure, GateVerdict.REGRESSION, LONG_NAME) for figure in ("dispatched_ops", "time")),
     *figures_of("broadcast"),
 )
 BELOW_FLOOR = "[0.97, 1.08] reaches over 5%: below the noise floor of this machine"
@@ -113,7 +120,7 @@ UNDECIDED = outcome(
     *(
         judge(
             "time",
-            Ruling.UNDECIDED,
+            GateVerdict.UNDECIDED,
             name,
             case=Case(batch_size=n, pass_="training"),
             reason=BELOW_FLOOR,
@@ -127,13 +134,13 @@ UNDECIDED = outcome(
     *(j for j in figures_of("rowsort") if j.evidence is not Evidence.TIME),
 )
 NOTHING = outcome(time=None, notes=("No implementation of the suite is in the baseline.",))
-ALL_UNDECIDED = outcome(judge("time", Ruling.UNDECIDED, reason="too few processes"))
-NEW = outcome(*(judge(figure, Ruling.NEW, "scan") for figure in EVIDENCE), time=None)
-NO_TIME = outcome(*(j for j in figures_of("rowsort") if j.figure != "time"), time=None)
+ALL_UNDECIDED = outcome(judge("time", GateVerdict.UNDECIDED, reason="too few processes"))
+NEW = outcome(*(judge(figure, GateVerdict.NEW, "scan") for figure in EVIDENCE), time=None)
+NO_TIME = outcome(*(j for j in figures_of("rowsort") if j.metric != "time"), time=None)
 UGLY = outcome(
     judge(
         "agreement",
-        Ruling.REGRESSION,
+        GateVerdict.REGRESSION,
         "a|b`c`*d*.py:<Loss>",
         reason="died:\x1b[31m\x00 | `code`\n<b>bold</b> & ]]> \ud800",
         command="supcr-bench gate ci -i 'a|b`c`*d*.py:<Loss>' --against 'x```y'",

@@ -22,24 +22,24 @@ from supcr_bench.analysis.sequential import (
     spent_at,
 )
 from supcr_bench.analysis.statistics import Interval
-from supcr_bench.values.gate import Ruling
+from supcr_bench.values.gate import GateVerdict
 from supcr_bench.values.units import format_share
 
 ERROR = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class CellRuling:
+class CellDecision:
     """What can be said of one cell after some processes.
 
     Attributes:
-        ruling: pass, regression, or undecided so far.
+        verdict: pass, regression, or undecided so far.
         after: the log-ratio of the version after to the one before.
         again: of the version before to itself.
         reason: why undecided.
     """
 
-    ruling: Ruling
+    verdict: GateVerdict
     after: Interval
     again: Interval
     reason: str | None = None
@@ -75,7 +75,7 @@ class TimeRule:
         """How many the look after one with so many needs."""
         return next_look(processes)
 
-    def judge(self, after: Sequence[float], again: Sequence[float], look: int) -> CellRuling:
+    def judge(self, after: Sequence[float], again: Sequence[float], look: int) -> CellDecision:
         """One cell, by the log-ratios of its processes.
 
         Args:
@@ -84,25 +84,25 @@ class TimeRule:
             look: the number of this look at the cell, from 1.
         """
         alpha = spent_at(look, self.error / self.cells)
-        ruled = CellRuling(
-            Ruling.UNDECIDED, centre_interval(after, alpha), centre_interval(again, alpha)
+        decision = CellDecision(
+            GateVerdict.UNDECIDED, centre_interval(after, alpha), centre_interval(again, alpha)
         )
-        low, high, floor = ruled.after.low, ruled.after.high, ruled.noise_floor
+        low, high, floor = decision.after.low, decision.after.high, decision.noise_floor
         if low is None or high is None or floor is None:
             few = f"{len(after)} processes are too few to tell"
-            return CellRuling(Ruling.UNDECIDED, ruled.after, ruled.again, few)
+            return CellDecision(GateVerdict.UNDECIDED, decision.after, decision.again, few)
         allowed = math.log1p(self.max_slowdown)
         if allowed < low and math.log1p(floor) < low:
-            return CellRuling(Ruling.REGRESSION, ruled.after, ruled.again)
+            return CellDecision(GateVerdict.REGRESSION, decision.after, decision.again)
         if high < allowed and floor < self.max_slowdown:
-            return CellRuling(Ruling.PASS, ruled.after, ruled.again)
+            return CellDecision(GateVerdict.PASS, decision.after, decision.again)
         if allowed < low or high < allowed:
             reason = (
                 f"below the noise floor of {format_share(floor)}: the same code differs as much"
             )
         else:
             reason = f"the interval holds the allowed {format_share(self.max_slowdown)}"
-        return CellRuling(Ruling.UNDECIDED, ruled.after, ruled.again, reason)
+        return CellDecision(GateVerdict.UNDECIDED, decision.after, decision.again, reason)
 
     def detectable(self, again: Interval) -> float | None:
         """The slow-down that would have been found where the A/A arm's interval is this one.

@@ -67,7 +67,7 @@ def _address(run: Run, page: Path) -> str | None:
 
     ``None`` if the run has no report, or if it lies on another drive than the page (Windows).
     """
-    report = run.path if run.path.is_file() else default_page(run)
+    report = run.path if run.path.suffix == ".html" else default_page(run)
     if not report.is_file():
         return None
     try:

@@ -10,6 +10,7 @@ import typer
 
 from supcr_bench.commands.compare import compare
 from supcr_bench.commands.export import export
+from supcr_bench.commands.gate import gate
 from supcr_bench.commands.list_subjects import list_subjects
 from supcr_bench.commands.recommend import recommend
 from supcr_bench.commands.report import report
@@ -103,84 +104,6 @@ def verify(
             self_test=self_test,
             ranks=ranks,
             seed=seed,
-            json=json,
-        )
-    )
-    raise typer.Exit(status)
-
-
-def gate(
-    suite: Annotated[
-        str | None, typer.Argument(help="A suite by name, or a .toml file.", show_default="ci")
-    ] = None,
-    against: Annotated[
-        str | None,
-        typer.Option(metavar="REVISION", help="Hold the work tree against a commit; times both."),
-    ] = None,
-    baseline: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Hold agreement and cost against recorded ones; does not time.",
-            show_default="results/baselines/SUITE.json",
-        ),
-    ] = None,
-    record: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a baseline file instead of gating.")
-    ] = None,
-    implementation: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--implementation",
-            "-i",
-            metavar="IMPL",
-            help="A name, module:attribute or file.py:attribute; may be repeated.",
-        ),
-    ] = None,
-    max_slowdown: Annotated[
-        str, typer.Option(metavar="SHARE", help="How much slower a cell may become.")
-    ] = "5%",
-    max_memory_growth: Annotated[
-        str, typer.Option(metavar="SHARE", help="How much the peak of memory may grow.")
-    ] = "1%",
-    time_budget: Annotated[
-        str, typer.Option(metavar="TIME", help="Of timing both versions, at most.")
-    ] = "100s",
-    undecided: Annotated[
-        str | None,
-        typer.Option(
-            metavar="pass|fail", help="What an undecided gate counts as, in place of status 3."
-        ),
-    ] = None,
-    summary: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Markdown, for the summary of a job.")
-    ] = None,
-    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="JUnit XML.")] = None,
-    json: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Everything found, for machines.")
-    ] = None,
-) -> None:
-    """Say whether an implementation got worse: agreement, cost and time, each by its own rule.
-
-    Exits with 0 if everything passed, with 1 if something got worse, with 3 if that is undecided.
-    A gate that could measure nothing never passes.
-    """
-    from supcr_bench.commands.gate import gate as run_gate
-    from supcr_bench.commands.gate_work import GateRequest
-
-    status = run_gate(
-        GateRequest(
-            suite=suite,
-            implementations=tuple(implementation or ()),
-            against=against,
-            baseline=baseline,
-            record=record,
-            max_slowdown=max_slowdown,
-            max_memory_growth=max_memory_growth,
-            time_budget=time_budget,
-            undecided=undecided,
-            summary=summary,
-            junit=junit,
             json=json,
         )
     )

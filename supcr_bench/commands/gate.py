@@ -1,85 +1,231 @@
-"""``supcr-bench gate``."""
+"""``supcr-bench gate``: its options, and what it prints and writes."""
 
 import os
 import shlex
 import sys
 import time
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.console import Console
-from rich.text import Text
+import typer
 
-from supcr_bench.analysis.changes import BROKEN
-from supcr_bench.commands.gate_against import gate_against
-from supcr_bench.commands.gate_baseline import gate_baseline, make_baseline
-from supcr_bench.commands.gate_work import GateRequest, GateWork, make_work
-from supcr_bench.gate.baseline import Baseline, write_baseline
-from supcr_bench.values.gate import GateOutcome
+from supcr_bench.commands.options import (
+    AxisValues,
+    Devices,
+    Implementations,
+    JsonFile,
+    choice,
+    output_file,
+    quantity,
+)
+from supcr_bench.commands.run import set_axes
+from supcr_bench.values.errors import UsageError
+from supcr_bench.values.units import parse_duration_s, parse_fraction
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from supcr_bench.store.loaded_run import Run
+    from supcr_bench.values.gate import CountsAs, GateOutcome
+
+DEFAULT_SUITE = "ci"
+MAX_SLOWDOWN, MAX_MEMORY_GROWTH, TIME_BUDGET_S = 0.05, 0.01, 100.0
+BASELINES = Path("results/baselines")
 
 
-def gate(request: GateRequest) -> int:
-    """Gate, print, and write what was asked for.
+def gate(
+    suite: Annotated[
+        str,
+        typer.Argument(help="Suite to run: the name of one, or the path of a .toml file."),
+    ] = DEFAULT_SUITE,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REVISION",
+            help="Compare the work tree with a git revision, and time both versions.",
+        ),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="Compare agreement and cost with a recorded file or any other run; time is not "
+            "compared.",
+            show_default="results/baselines/SUITE.json",
+        ),
+    ] = None,
+    record: Annotated[
+        Path | None, output_file("--record", "Write a baseline to FILE instead of comparing.")
+    ] = None,
+    implementation: Implementations = None,
+    device: Devices = None,
+    set_: AxisValues = None,
+    max_slowdown: Annotated[
+        float,
+        quantity(
+            "--max-slowdown",
+            parse_fraction,
+            metavar="SHARE",
+            help="How much slower a cell may become.",
+            show_default="5%",
+        ),
+    ] = MAX_SLOWDOWN,
+    max_memory_growth: Annotated[
+        float,
+        quantity(
+            "--max-memory-growth",
+            parse_fraction,
+            metavar="SHARE",
+            help="How much the peak memory may grow.",
+            show_default="1%",
+        ),
+    ] = MAX_MEMORY_GROWTH,
+    time_budget: Annotated[
+        float,
+        quantity(
+            "--time-budget",
+            parse_duration_s,
+            metavar="TIME",
+            help="How long the timing of both versions may take.",
+            show_default="100s",
+        ),
+    ] = TIME_BUDGET_S,
+    undecided: Annotated[
+        Any,
+        choice(
+            "--undecided",
+            ("pass", "fail"),
+            help="What an undecided gate counts as, instead of exit status 3; pass forgives noise "
+            "only.",
+        ),
+    ] = None,
+    summary: Annotated[
+        Path | None, output_file("--summary", "Write a Markdown summary to FILE, for a CI job.")
+    ] = None,
+    junit: Annotated[
+        Path | None, output_file("--junit", "Write all results as JUnit XML to FILE.")
+    ] = None,
+    json: JsonFile = None,
+) -> None:
+    """Say whether an implementation got worse in agreement, cost or time.
 
-    Returns:
-        exit status: 0 for a pass, 1 for a regression, 3 for undecided.
-
-    Raises:
-        UsageError: the request cannot be carried out.
+    Exits with 0 if everything passed, with 1 if something got worse, with 3 if that is undecided.
+    A gate that could measure nothing never passes.
     """
     began = time.monotonic()
+    ways = {"--against": against, "--baseline": baseline, "--record": record}
+    given = [option for option, value in ways.items() if value is not None]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} exclude each other; give one of them")
+    if record is not None and any((summary, junit, json)):
+        raise UsageError("--record writes the baseline alone; leave out --summary, --junit, --json")
+
+    axes = set_axes({"device": device} if device is not None else {}, set_ or ())
+
+    from supcr_bench.gate.baseline import load_baseline
+    from supcr_bench.gate.terms import Terms
+    from supcr_bench.subjects.registry import locate
+    from supcr_bench.sweep.plan import make_plan
+    from supcr_bench.sweep.suite import load_suite, read_axes
+
+    loaded = load_suite(suite).with_axes(read_axes(axes))
+    subjects = [locate(name) for name in dict.fromkeys(implementation or loaded.implementations)]
+    plan = make_plan(loaded, [subject.name for subject in subjects])
+    gate_options = ["--device", device] if device is not None else []
+    if max_slowdown != MAX_SLOWDOWN:
+        gate_options += ["--max-slowdown", f"{100 * max_slowdown:g}%"]
+    if time_budget != TIME_BUDGET_S:
+        gate_options += ["--time-budget", f"{time_budget:g}s"]
+    terms = Terms(
+        suite=suite,
+        implementations=tuple(subject.name for subject in subjects),
+        baseline=against is None,
+        named=bool(implementation),
+        max_memory_growth=max_memory_growth,
+        max_slowdown=max_slowdown,
+        time_budget_s=time_budget,
+        options=tuple(part for axis in set_ or () for part in ("--set", axis)),
+        gate_options=tuple(gate_options),
+    )
+    name, recorded = "", None
+    if against is None and record is None:
+        name = baseline or _usual_baseline(loaded.name, suite)
+        recorded = load_baseline(name)
+
+    from rich.console import Console
+
+    from supcr_bench.commands.gate_session import GateSession
+
     console = Console(highlight=False)
-    work = make_work(request)
-    if request.record is not None:
-        baseline = make_baseline(work, console)
-        write_baseline(baseline, request.record)
-        _say_recorded(baseline, request.record, console)
-        return 0
-    if request.against is not None:
-        outcome = gate_against(work, request.against, console)
-    else:
-        outcome = gate_baseline(work, console)
+    with closing(GateSession(console, loaded, subjects, plan, terms)) as session:
+        if against is not None:
+            outcome = session.against_revision(against)
+        elif recorded is not None:
+            outcome = session.against_baseline(recorded, name)
+        else:
+            assert record is not None
+            _write_baseline(session.measured(), record, console)
+            return
     outcome = replace(
         outcome,
         command=shlex.join(["supcr-bench", *sys.argv[1:]]),
         spent_s=time.monotonic() - began,
     )
-    _present(outcome, work, console)
-    return outcome.exit_status(work.undecided)
+    _present(outcome, undecided, console, {"summary": summary, "junit": junit, "json": json})
+    raise typer.Exit(outcome.exit_status(undecided))
 
 
-def _say_recorded(baseline: Baseline, path: Path, console: Console) -> None:
-    """What the file holds, and what in it is not right."""
-    cases = baseline.recorded.cases
-    console.print(
-        Text(f"Recorded {len(cases)} results of suite {baseline.suite} in {path}."), soft_wrap=True
+def _usual_baseline(suite: str, suite_name: str) -> str:
+    usual = BASELINES / f"{suite}.json"
+    if usual.is_file():
+        return str(usual)
+    raise UsageError(
+        "nothing to compare with: give --against REVISION or --baseline RUN; "
+        f"`supcr-bench gate {suite_name} --record {usual}` writes a file that the gate finds"
     )
-    wrong = [key for key, found in cases.items() if found.status in BROKEN]
+
+
+def _write_baseline(run: "Run", path: Path, console: "Console") -> None:
+    """Write the file, and say which of its results are not right."""
+    from rich.text import Text
+
+    from supcr_bench.analysis.changes import BROKEN
+    from supcr_bench.store.run_file import write_run_file
+
+    write_run_file(run, path)
+    text = f"Recorded {len(run.results)} results of suite {run.info['suite']['name']} in {path}."
+    console.print(Text(text), soft_wrap=True)
+    wrong = [result.implementation for result in run.results if result.status in BROKEN]
     if wrong:
-        names = ", ".join(dict.fromkeys(name for name, _ in wrong))
-        console.print(
-            Text(f"{len(wrong)} of them are not right, and count as they are: {names}.", "yellow"),
-            soft_wrap=True,
-        )
+        names = ", ".join(dict.fromkeys(wrong))
+        text = f"{len(wrong)} of them are not right, and are recorded as they are: {names}."
+        console.print(Text(text, "yellow"), soft_wrap=True)
 
 
-def _present(outcome: GateOutcome, work: GateWork, console: Console) -> None:
-    """On the terminal, and in every file that was asked for."""
-    # What is heavy to import is not needed before this, and not for what cannot be carried out.
-    from supcr_bench.render.gate_grids import gate_blocks
+def _present(
+    outcome: "GateOutcome",
+    undecided: "CountsAs",
+    console: "Console",
+    files: Mapping[str, Path | None],
+) -> None:
+    """Print the outcome, and write the files that were asked for."""
+    # These are heavy to import, and a request that cannot be carried out does not need them.
     from supcr_bench.render.gate_json import gate_json
     from supcr_bench.render.gate_junit import gate_junit
     from supcr_bench.render.gate_markdown import gate_markdown
+    from supcr_bench.render.gate_tables import gate_blocks
     from supcr_bench.render.terminal import print_blocks
 
-    request = work.request
     print_blocks(console, gate_blocks(outcome))
-    if request.json is not None:
-        request.json.write_text(gate_json(outcome, work.undecided))
-    if request.junit is not None:
-        request.junit.write_bytes(gate_junit(outcome, work.undecided))
-    if request.summary is not None:
+    if path := files["json"]:
+        path.write_text(gate_json(outcome, undecided))
+    if path := files["junit"]:
+        path.write_bytes(gate_junit(outcome, undecided))
+    if path := files["summary"]:
         # The other steps of a job write into the same summary; any other file is the gate's own.
-        of_the_job = os.environ.get("GITHUB_STEP_SUMMARY") == str(request.summary)
-        with request.summary.open("a" if of_the_job else "w", encoding="utf-8") as file:
+        of_the_job = os.environ.get("GITHUB_STEP_SUMMARY") == str(path)
+        with path.open("a" if of_the_job else "w", encoding="utf-8") as file:
             file.write(gate_markdown(outcome))

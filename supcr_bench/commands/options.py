@@ -87,3 +87,20 @@ MarkdownFile = Annotated[
     Path | None,
     output_file("--markdown", "Write a short Markdown summary to FILE, such as for a CI job."),
 ]
+Devices = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="NAME,...",
+        help="Devices to run on, such as cpu, cuda, cuda:1, mps or xpu.",
+    ),
+]
+AxisValues = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="AXIS=VALUE,...",
+        help="Set any axis of the suite, such as temperature=0.07,0.1. Give the option several "
+        "times for several axes.",
+    ),
+]

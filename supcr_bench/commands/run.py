@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from supcr_bench.commands.options import Implementations
+from supcr_bench.commands.options import AxisValues, Devices, Implementations
 from supcr_bench.values.axes import AXES, get_axis
 from supcr_bench.values.errors import UsageError
 
@@ -33,12 +33,7 @@ def run(
     dims: Annotated[
         str | None, typer.Option(metavar="D,D,...", help="Numbers of label dimensions.")
     ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME,...", help="Devices to run on, such as cpu, cuda, cuda:1, mps or xpu."
-        ),
-    ] = None,
+    device: Devices = None,
     ranks: Annotated[
         str | None,
         typer.Option(
@@ -49,15 +44,7 @@ def run(
         str | None,
         typer.Option("--pass", metavar="PASS,...", help="Passes to measure: forward, training."),
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="AXIS=VALUE,...",
-            help="Set any axis of the suite, such as temperature=0.07,0.1. Give the option several "
-            "times for several axes.",
-        ),
-    ] = None,
+    set_: AxisValues = None,
     labels: Annotated[
         str | None,
         typer.Option(

@@ -1,79 +1,80 @@
 """Agreement, before and after: each case against the reference, and the checks of verification.
 
-The question is whether something got worse. What was not right and still is not is unchanged, which
-is no pass; what cannot be told is undecided.
+The question is whether something got worse. What was wrong before and still is wrong is unchanged,
+which is no pass; what the gate cannot tell is undecided.
 """
 
 from supcr_bench.analysis.changes import BROKEN, outcome_change
-from supcr_bench.gate.recorded import CaseRecord, Recorded, VerificationRecord
 from supcr_bench.gate.terms import Terms
-from supcr_bench.values.gate import Judgement, Ruling
-from supcr_bench.values.result import Status
+from supcr_bench.store.loaded_run import Run
+from supcr_bench.values.gate import GatedChange, GateVerdict
+from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.outcome import Verdict
+from supcr_bench.verification.present import diagnosis_lines, finding_text
+from supcr_bench.verification.verification import Verification
 from supcr_bench.workers.verification import NO_DEFINITION, STAGES
 
 FARTHER_OFF = 2.0
-"""An error this many times as large is another one: rounding differs by less between machines."""
+"""An error this many times larger is a different error: rounding differs less between machines."""
 NO_CHECKS = ("recognition", "diagnosis")
-"""What the verifier does beside its checks, and is not always asked to do of the side before."""
+"""What the verifier does beside its checks; the gate does not always ask for it on both sides."""
 
-_Said = tuple[Ruling, str | None]
+_Reasoned = tuple[GateVerdict, str | None]
 
 
-def judge_agreement(before: Recorded, after: Recorded, terms: Terms) -> list[Judgement]:
-    """One judgement for each implementation that was asked for and each case of either side."""
-    keys = [
-        key
-        for key in dict.fromkeys([*after.cases, *before.cases])
-        if key[0] in terms.implementations
-    ]
-    judgements = []
-    for name, case in keys:
-        ruling, reason = _case(before.cases.get((name, case)), after.cases.get((name, case)), terms)
-        judgements.append(
-            Judgement(
-                figure="agreement",
+def judge_agreement(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
+    """One change for each case of either side and each implementation that is to be judged."""
+    earlier = {result.key: result for result in before.results}
+    now = {result.key: result for result in after.results}
+    changes = []
+    for name, case in dict.fromkeys([*now, *earlier]):
+        if name not in terms.implementations:
+            continue
+        verdict, reason = _judge_case(earlier.get((name, case)), now.get((name, case)), terms)
+        changes.append(
+            GatedChange(
+                metric="agreement",
                 implementation=name,
                 case=case,
-                ruling=ruling,
+                verdict=verdict,
                 reason=reason,
                 command=terms.run_command(name, case),
             )
         )
-    return judgements
+    return changes
 
 
-def _case(first: CaseRecord | None, second: CaseRecord | None, terms: Terms) -> _Said:
+def _judge_case(first: Result | None, second: Result | None, terms: Terms) -> _Reasoned:
     if second is None:
-        return Ruling.UNDECIDED, "not run now; is it no longer in the suite?"
+        return GateVerdict.UNDECIDED, "not run now; is it no longer in the suite?"
     now = f"{second.status.words}: {second.reason}"
     if first is None:
         if second.status is Status.MEASURED:
-            return Ruling.NEW, None
+            return GateVerdict.NEW, None
         broken = second.status in BROKEN
-        return (Ruling.REGRESSION if broken else Ruling.UNDECIDED), f"new, and {now}"
+        return (GateVerdict.REGRESSION if broken else GateVerdict.UNDECIDED), f"new, and {now}"
     finding, note = outcome_change(first, second)
     if finding:
-        return Ruling.REGRESSION, finding
+        return GateVerdict.REGRESSION, finding
     if second.status is Status.MEASURED:
         if first.status is Status.MEASURED:
-            return Ruling.PASS, None
-        return Ruling.PASS, f"right now; it was {first.status.words}{terms.record_again}"
+            return GateVerdict.PASS, None
+        return GateVerdict.PASS, f"right now; it was {first.status.words}{terms.record_again}"
     if first.status is Status.WRONG and second.status is Status.FAILED:
-        return Ruling.REGRESSION, f"was wrong, and is now {now}"
+        return GateVerdict.REGRESSION, f"was wrong, and is now {now}"
     if first.status is second.status is Status.WRONG and _is_farther_off(first, second):
-        return Ruling.REGRESSION, f"was wrong, and is farther off now: {second.reason}"
+        return GateVerdict.REGRESSION, f"was wrong, and is farther off now: {second.reason}"
     if first.status is second.status or second.status in BROKEN:
-        return Ruling.UNCHANGED, f"as {terms.then}, {now}"
+        return GateVerdict.UNCHANGED, f"as {terms.then}, {now}"
     stopped = second.status in (Status.TIMED_OUT, Status.SKIPPED)
     if stopped and first.status.has_figures and not terms.baseline:
         # Both were run in one session, on one machine.
-        return Ruling.REGRESSION, f"became {now}"
-    return Ruling.UNDECIDED, f"{second.status.words}: {note}"
+        return GateVerdict.REGRESSION, f"became {now}"
+    return GateVerdict.UNDECIDED, f"{second.status.words}: {note}"
 
 
-def _is_farther_off(first: CaseRecord, second: CaseRecord) -> bool:
-    """Whether what was wrong is more so; an error that is not finite has no multiple."""
+def _is_farther_off(first: Result, second: Result) -> bool:
+    """Whether an error grew, or is no longer finite."""
     pairs = (
         (first.value_tolerances, second.value_tolerances),
         (first.gradient_tolerances, second.gradient_tolerances),
@@ -83,121 +84,114 @@ def _is_farther_off(first: CaseRecord, second: CaseRecord) -> bool:
     )
 
 
-def judge_verification(before: Recorded, after: Recorded, terms: Terms) -> list[Judgement]:
-    """One judgement for each implementation that was asked for and verified on either side.
+def judge_verification(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
+    """One change for each implementation that is to be judged and was verified on either side.
 
     Where nothing fails now, nothing can have become wrong, so the side before need not have been
-    verified (:func:`to_verify_before`).
+    verified (see :func:`checks_to_repeat`).
     """
-    judgements = []
+    earlier, now = before.verification or {}, after.verification or {}
+    known = {result.implementation for result in before.results} | set(earlier)
+    changes = []
     for name in terms.implementations:
-        first, second = before.verifications.get(name), after.verifications.get(name)
-        found = second or first
-        if found is None:
+        first, second = earlier.get(name), now.get(name)
+        either = first if second is None else second
+        if either is None:
             continue
-        known = name in before.implementations
-        ruling, reason = _verification(first, second, terms, known=known)
-        judgements.append(
-            Judgement(
-                figure="verification",
+        verdict, reason = _judge_verification(first, second, terms, known=name in known)
+        changes.append(
+            GatedChange(
+                metric="verification",
                 implementation=name,
                 case=None,
-                ruling=ruling,
+                verdict=verdict,
                 reason=reason,
-                command=terms.verify_command(name, found.definition),
+                command=terms.verify_command(name, either.definition),
             )
         )
-    return judgements
+    return changes
 
 
-def to_verify_before(after: Recorded) -> dict[str, list[str]]:
-    """The checks that have to be made of the side before too, by implementation: what fails now."""
-    failing = {name: _failing(found) for name, found in after.verifications.items()}
+def checks_to_repeat(after: Run) -> dict[str, list[str]]:
+    """The checks that fail now, by implementation: the version before needs no others."""
+    failing = {name: _failing(found) for name, found in (after.verification or {}).items()}
     return {name: checks for name, checks in failing.items() if checks}
 
 
-def _failing(found: VerificationRecord) -> list[str]:
-    return [c for c in found.with_verdict(Verdict.FAIL) if c not in NO_CHECKS]
+def _with_verdict(found: Verification, verdict: Verdict) -> list[str]:
+    return [o.check for o in found.outcomes if o.verdict is verdict]
 
 
-def _verification(
-    first: VerificationRecord | None,
-    second: VerificationRecord | None,
-    terms: Terms,
-    *,
-    known: bool,
-) -> _Said:
+def _failing(found: Verification) -> list[str]:
+    return [c for c in _with_verdict(found, Verdict.FAIL) if c not in NO_CHECKS]
+
+
+def _judge_verification(
+    first: Verification | None, second: Verification | None, terms: Terms, *, known: bool
+) -> _Reasoned:
     if second is None:
-        return Ruling.UNDECIDED, "not verified now"
-    not_run = second.with_verdict(Verdict.NOT_RUN)
+        return GateVerdict.UNDECIDED, "not verified now"
+    not_run = _with_verdict(second, Verdict.NOT_RUN)
     if first is None:
-        return _first_verification(second, not_run, terms, known=known)
-    definitions = {first.definition, second.definition} - {NO_DEFINITION}
-    if len(definitions) > 1:
-        return Ruling.UNDECIDED, (
-            f"held against the definition {second.definition}, and before against "
-            f"{first.definition}"
+        return _judge_first_verification(second, not_run, terms, known=known)
+    if len({first.definition, second.definition} - {NO_DEFINITION}) > 1:
+        return GateVerdict.UNDECIDED, (
+            f"compared with the definition {second.definition} now, and with {first.definition} "
+            "before"
         )
+    verdicts = {o.check: o.verdict for o in first.outcomes}
     failing = _failing(second)
-    broke = [c for c in failing if _passed(c, first)]
+    # A stage that is not listed went well.
+    broke = [c for c in failing if verdicts.get(c, c in STAGES and Verdict.PASS) is Verdict.PASS]
     if broke:
         # A busy machine may end a check too; what it was about to find is not known.
-        if set(broke) <= set(second.overdue):
-            return Ruling.UNDECIDED, _not_made(broke, second)
-        return Ruling.REGRESSION, _what_broke(broke, second)
-    untold = [c for c in failing if first.verdicts.get(c) is not Verdict.FAIL]
-    gone = [c for c in first.with_verdict(Verdict.PASS) if not _made(c, second)]
-    if untold:
-        return Ruling.UNDECIDED, (
-            f"fails {_listed(untold)}, and whether it did before is not known{terms.record_again}"
+        if set(broke) <= {o.check for o in second.outcomes if o.overdue}:
+            return GateVerdict.UNDECIDED, _not_checked(broke, second)
+        return GateVerdict.REGRESSION, _failures_text(broke, second)
+    unknown = [c for c in failing if verdicts.get(c) is not Verdict.FAIL]
+    if unknown:
+        return GateVerdict.UNDECIDED, (
+            f"fails {', '.join(unknown)}, and whether it did before is not known"
+            f"{terms.record_again}"
         )
-    if open_ := list(dict.fromkeys([*not_run, *gone])):
-        return Ruling.UNDECIDED, _not_made(open_, second)
+    made = {o.check for o in second.outcomes if o.verdict in (Verdict.PASS, Verdict.FAIL)}
+    gone = [c for c in _with_verdict(first, Verdict.PASS) if c not in made]
+    if missing := list(dict.fromkeys([*not_run, *gone])):
+        return GateVerdict.UNDECIDED, _not_checked(missing, second)
     if failing:
-        not_right = set(failing) & set(second.failures)
-        ruling = Ruling.UNCHANGED if not_right else Ruling.PASS
-        return ruling, f"still fails {_listed(failing)}, as {terms.then}"
-    if fixed := first.with_verdict(Verdict.FAIL):
-        return Ruling.PASS, f"passes {_listed(fixed)} now{terms.record_again}"
-    return Ruling.PASS, None
+        wrong = set(failing) & {o.check for o in second.failures}
+        verdict = GateVerdict.UNCHANGED if wrong else GateVerdict.PASS
+        return verdict, f"still fails {', '.join(failing)}, as {terms.then}"
+    if fixed := _with_verdict(first, Verdict.FAIL):
+        return GateVerdict.PASS, f"passes {', '.join(fixed)} now{terms.record_again}"
+    return GateVerdict.PASS, None
 
 
-def _first_verification(
-    found: VerificationRecord, not_run: list[str], terms: Terms, *, known: bool
-) -> _Said:
-    """Of an implementation that was not verified before."""
+def _judge_first_verification(
+    found: Verification, not_run: list[str], terms: Terms, *, known: bool
+) -> _Reasoned:
+    """The verdict on an implementation that was not verified before."""
     if found.failures:
-        return Ruling.REGRESSION, f"new, and {_what_broke(list(found.failures), found)}"
+        failures = [o.check for o in found.failures]
+        return GateVerdict.REGRESSION, f"new, and {_failures_text(failures, found)}"
     if not_run:
-        return Ruling.UNDECIDED, _not_made(not_run, found)
-    if failing := found.with_verdict(Verdict.FAIL):
-        return Ruling.NEW, f"not robust: fails {_listed(failing)}"
-    # Of a known one the side before was left out because nothing fails now.
-    return (Ruling.PASS if known and not terms.baseline else Ruling.NEW), None
+        return GateVerdict.UNDECIDED, _not_checked(not_run, found)
+    if failing := _with_verdict(found, Verdict.FAIL):
+        return GateVerdict.NEW, f"not robust: fails {', '.join(failing)}"
+    # The version before of a known implementation is not verified where nothing fails now.
+    return (GateVerdict.PASS if known and not terms.baseline else GateVerdict.NEW), None
 
 
-def _passed(check: str, found: VerificationRecord) -> bool:
-    """Whether a check passed; a stage that is not named went well."""
-    verdict = found.verdicts.get(check, Verdict.PASS if check in STAGES else None)
-    return verdict is Verdict.PASS
+def _failures_text(failures: list[str], found: Verification) -> str:
+    """Which checks fail, what is most likely wrong, and what the first of them found."""
+    findings = {o.check: finding_text(o) for o in found.outcomes if o.finding}
+    finding = f"{failures[0]}: {findings.get(failures[0], 'no finding')}"
+    diagnosis = diagnosis_lines(found.diagnosis) if found.diagnosis else []
+    parts = [f"fails {', '.join(failures)}", *(line.rstrip(".") for line in diagnosis), finding]
+    return ". ".join(parts)
 
 
-def _made(check: str, found: VerificationRecord) -> bool:
-    return found.verdicts.get(check) in (Verdict.PASS, Verdict.FAIL)
-
-
-def _what_broke(broke: list[str], found: VerificationRecord) -> str:
-    """Which checks fail, what is most likely wrong, and what one of them found."""
-    shown = broke[0]
-    finding = f"{shown}: {found.findings.get(shown, 'no finding')}"
-    diagnosis = (line.rstrip(".") for line in found.diagnosis)
-    return ". ".join([f"fails {_listed(broke)}", *diagnosis, finding])
-
-
-def _not_made(checks: list[str], found: VerificationRecord) -> str:
-    reasons = dict.fromkeys(found.findings.get(c, "there is no such check now") for c in checks)
-    return f"not checked: {_listed(checks)} ({'; '.join(reasons)})"
-
-
-def _listed(checks: list[str]) -> str:
-    return ", ".join(checks)
+def _not_checked(checks: list[str], found: Verification) -> str:
+    findings = {o.check: finding_text(o) for o in found.outcomes if o.finding}
+    reasons = dict.fromkeys(findings.get(c, "there is no such check now") for c in checks)
+    return f"not checked: {', '.join(checks)} ({'; '.join(reasons)})"

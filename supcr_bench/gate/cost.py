@@ -1,115 +1,126 @@
-"""Deterministic cost, before and after: operations launched, element work, peak memory.
+"""Cost without noise, before and after: dispatched operations, element work, peak memory.
 
-Under one version of torch counts are exact, and every one that is larger is a regression. Under
-another they may differ by :data:`~supcr_bench.gate.terms.TORCH_ALLOWANCE`. Peak memory has its own
-allowance, because allocators round.
+Under one version of torch counts are exact, and every larger one is a regression. Between two
+versions they may differ by :data:`~supcr_bench.gate.terms.TORCH_ALLOWANCE`. Peak memory has an
+allowance of its own, because allocators round.
 """
 
-from collections.abc import Mapping
-
 from supcr_bench.analysis.changes import count_change
-from supcr_bench.gate.growth_change import growth_change
-from supcr_bench.gate.recorded import CaseRecord, Recorded
-from supcr_bench.gate.terms import TORCH_ALLOWANCE, Terms
+from supcr_bench.gate.terms import TORCH_ALLOWANCE, Terms, other_torch
+from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.change import Change, Direction
-from supcr_bench.values.gate import Figure, Judgement, Ruling
-from supcr_bench.values.result import Key
-from supcr_bench.values.units import format_bytes
-
-FIELDS: Mapping[Figure, str] = {
-    "launches": "launches",
-    "element work": "elements",
-    "peak memory": "peak_bytes",
-}
-"""The figures, and the fields of a record that hold them."""
+from supcr_bench.values.gate import GatedChange, GateVerdict
+from supcr_bench.values.metrics import COUNTS, MEMORY, Metric
+from supcr_bench.values.result import Result
 
 
-def judge_cost(before: Recorded, after: Recorded, terms: Terms) -> list[Judgement]:
-    """One judgement for each figure of each case that has it on one side or both.
+def judge_cost(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
+    """One change for each metric of each case that has the metric on at least one side.
 
-    A case that has no answer now has no cost; :func:`~supcr_bench.gate.agreement.judge_agreement`
-    says so of it.
+    A case without an answer now has no cost;
+    :func:`~supcr_bench.gate.agreement.judge_agreement` reports it.
     """
-    judgements = []
-    for key, second in after.cases.items():
-        if key[0] not in terms.implementations:
+    earlier = {result.key: result for result in before.results}
+    torch_differs = other_torch(before, after)
+    changes = []
+    for second in after.results:
+        if second.implementation not in terms.implementations or not second.status.has_figures:
             continue
-        first = before.cases.get(key)
-        for figure, name in FIELDS.items():
-            counts = (getattr(first, name, None), getattr(second, name))
-            if counts == (None, None) or not second.status.has_figures:
+        first = earlier.get(second.key)
+        for metric in COUNTS:
+            old = metric.compared(first) if first else None
+            new = metric.compared(second)
+            if old is None and new is None:
                 continue
-            ruling, reason = _ruled(figure, key, first, second, (before, after), terms)
-            change = count_change(figure, *counts)
-            judgements.append(
-                Judgement(
-                    figure=figure,
-                    implementation=key[0],
-                    case=key[1],
-                    ruling=ruling,
+            allowed = allowance(metric, terms, torch_differs=torch_differs)
+            change = count_change(metric.name, old, new, allowed)
+            verdict, reason = _judge(metric, first, second, change, terms)
+            if verdict is GateVerdict.REGRESSION and change is not None:
+                reason = _growth_text(metric, change, allowed, torch_differs=torch_differs)
+                law = growth_change(metric, second, before, after)
+                reason += f"; {law}" if law else ""
+            changes.append(
+                GatedChange(
+                    metric=metric.name,
+                    implementation=second.implementation,
+                    case=second.case,
+                    verdict=verdict,
                     reason=reason,
-                    before=counts[0],
-                    after=counts[1],
+                    before=old,
+                    after=new,
                     ratio=change.ratio if change else None,
-                    command=terms.run_command(*key),
+                    direction=change.direction if change else Direction.UNDECIDED,
+                    command=terms.run_command(*second.key),
                 )
             )
-    return judgements
+    return changes
 
 
-def allowance(figure: Figure, terms: Terms) -> float:
-    """The share by which a figure may grow and count as the same."""
-    own = terms.max_memory_growth if figure == "peak memory" else 0.0
-    return max(own, TORCH_ALLOWANCE) if terms.other_torch else own
+def allowance(metric: Metric, terms: Terms, *, torch_differs: bool) -> float:
+    """The share by which a metric may grow and count as the same."""
+    own = terms.max_memory_growth if metric is MEMORY else metric.allowance
+    return max(own, TORCH_ALLOWANCE) if torch_differs else own
 
 
-def _ruled(
-    figure: Figure,
-    key: Key,
-    first: CaseRecord | None,
-    second: CaseRecord,
-    sides: tuple[Recorded, Recorded],
-    terms: Terms,
-) -> tuple[Ruling, str | None]:
+def _judge(
+    metric: Metric, first: Result | None, second: Result, change: Change | None, terms: Terms
+) -> tuple[GateVerdict, str | None]:
     if first is None:
-        return Ruling.NEW, None
-    if getattr(first, FIELDS[figure]) is None:
-        return Ruling.NEW, _missing(figure, "before", first)
-    allowed = allowance(figure, terms)
-    counts = (getattr(first, FIELDS[figure]), getattr(second, FIELDS[figure]))
-    change = count_change(figure, *counts, allowed)
+        return GateVerdict.NEW, None
+    if change is None and metric.compared(first) is None:
+        return GateVerdict.NEW, f"no {metric.title} before: {first.status.words}"
     if change is None:
-        return Ruling.UNDECIDED, _missing(figure, "now", second)
+        return GateVerdict.UNDECIDED, f"no {metric.title} now: {second.status.words}"
     if change.direction is Direction.MORE:
-        said = _grown(figure, change, allowed, terms)
-        law = growth_change(figure, key, *sides)
-        return Ruling.REGRESSION, said + (f"; {law}" if law else "")
+        return GateVerdict.REGRESSION, None
     if change.direction is Direction.LESS:
-        return Ruling.PASS, f"less than {terms.then}{terms.record_again}"
-    return Ruling.PASS, None
+        return GateVerdict.PASS, f"less than {terms.then}{terms.record_again}"
+    return GateVerdict.PASS, None
 
 
-def _missing(figure: Figure, side: str, ended: CaseRecord) -> str:
-    """Which side has no such figure, and why."""
-    return f"no {figure} {side}: {ended.status.words}"
-
-
-def _grown(figure: Figure, change: Change, allowed: float, terms: Terms) -> str:
+def _growth_text(metric: Metric, change: Change, allowed: float, *, torch_differs: bool) -> str:
     one, other = (
-        (format_bytes(change.before or 0), format_bytes(change.after or 0))
-        if figure == "peak memory"
-        else (f"{change.before:,}", f"{change.after:,}")
+        metric.format(value) if metric.unit else f"{value:,}"
+        for value in (change.before or 0, change.after or 0)
     )
-    said = f"{figure} grew from {one} to {other}"
+    text = f"{metric.title} grew from {one} to {other}"
     if change.ratio is not None:
-        said += f", {_by(change.ratio)}"
+        grown = change.ratio - 1
+        text += f", x{change.ratio:.3g}" if grown >= 0.1 else f", by {100 * grown:.3g} %"
     if allowed:
-        said += f", where {100 * allowed:.3g} % is allowed"
-    if terms.other_torch:
-        said += "; the version of torch is another one too"
-    return said
+        text += f", where {100 * allowed:.3g} % is allowed"
+    return text + ("; the version of torch differs too" if torch_differs else "")
 
 
-def _by(ratio: float) -> str:
-    """``x3.1``, and a growth of less than a tenth as a percentage."""
-    return f"x{ratio:.3g}" if ratio >= 1.1 else f"by {100 * (ratio - 1):.3g} %"
+def growth_change(metric: Metric, result: Result, before: Run, after: Run) -> str | None:
+    """How the growth law changed that a metric follows over the batch sizes of a series.
+
+    Args:
+        metric: the metric.
+        result: any result of the series.
+        before: the run before.
+        after: the run now.
+
+    Returns:
+        a clause; ``None`` where a law remains possible that would be the same on both sides.
+    """
+    earlier, now = (_laws(metric, result, run) for run in (before, after))
+    if not earlier or not now or set(earlier) & set(now):
+        return None
+    return (
+        f"over the suite's sizes its growth is {' or '.join(now)} now, and was "
+        f"{' or '.join(earlier)} before"
+    )
+
+
+def _laws(metric: Metric, result: Result, run: Run) -> tuple[str, ...]:
+    """The laws that the counts of a series leave possible; none where there are too few counts."""
+    # scipy takes a third of a second, and most gates find nothing that grew.
+    from supcr_bench.analysis.growth import growth_of
+
+    series = (result.implementation, result.case.pass_, result.case.series())
+    members = [
+        r for r in run.results if (r.implementation, r.case.pass_, r.case.series()) == series
+    ]
+    growths = [g for g in growth_of(members, {}) if g.metric is metric]
+    return growths[0].verdict.candidates if growths else ()

@@ -1,17 +1,17 @@
-"""All evidence without noise, judged; and what a person has to know beside the judgements."""
+"""All evidence without noise, judged; and what a person has to know beside the verdicts."""
 
 from collections.abc import Sequence
 
 from supcr_bench.analysis.changes import BROKEN
 from supcr_bench.gate.agreement import judge_agreement, judge_verification
 from supcr_bench.gate.cost import judge_cost
-from supcr_bench.gate.recorded import Recorded
-from supcr_bench.gate.terms import TORCH_ALLOWANCE, Terms
-from supcr_bench.values.gate import Judgement
+from supcr_bench.gate.terms import TORCH_ALLOWANCE, Terms, other_torch, torch_of
+from supcr_bench.store.loaded_run import Run
+from supcr_bench.values.gate import GatedChange, GateVerdict
 
 
-def judge_deterministic(before: Recorded, after: Recorded, terms: Terms) -> list[Judgement]:
-    """Agreement, verification and cost of every implementation that was asked for."""
+def judge_deterministic(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
+    """Agreement, verification and cost of every implementation that is to be judged."""
     return [
         *judge_agreement(before, after, terms),
         *judge_verification(before, after, terms),
@@ -19,31 +19,41 @@ def judge_deterministic(before: Recorded, after: Recorded, terms: Terms) -> list
     ]
 
 
+def dropped_implementations(baseline: Run, terms: Terms) -> list[GatedChange]:
+    """A change for each recorded implementation that the suite no longer names."""
+    recorded = [r.implementation for r in baseline.results] + list(baseline.verification or {})
+    return [
+        GatedChange(
+            metric="agreement",
+            implementation=name,
+            case=None,
+            verdict=GateVerdict.UNDECIDED,
+            reason="recorded, and no longer in the suite; record again if that is meant",
+        )
+        for name in dict.fromkeys(recorded)
+        if name not in terms.implementations and not terms.named
+    ]
+
+
 def deterministic_notes(
-    before: Recorded, after: Recorded, judgements: Sequence[Judgement], terms: Terms
+    before: Run, after: Run, changes: Sequence[GatedChange], terms: Terms
 ) -> list[str]:
-    """Sentences on what passed and is not simply right, and on what limits the judgements."""
+    """Sentences on what is not simply right although nothing got worse, and on other limits."""
     notes = []
-    if terms.other_torch:
+    if other_torch(before, after):
         notes.append(
-            f"torch was {terms.torch_before} and is {terms.torch_now}: counts may differ by "
+            f"torch was {torch_of(before)} and is {torch_of(after)}: counts may differ by "
             f"{100 * TORCH_ALLOWANCE:.3g} %."
         )
+    broken = {result.key for result in before.results if result.status in BROKEN}
     for name in terms.implementations:
-        still = [
-            key
-            for key, found in after.cases.items()
-            if key[0] == name
-            and found.status in BROKEN
-            and (was := before.cases.get(key))
-            and was.status in BROKEN
-        ]
-        if still:
-            notes.append(f"{name} is not right in {_cases(len(still))}, as {terms.then}.")
+        own = [result for result in after.results if result.implementation == name]
+        if still := sum(result.status in BROKEN and result.key in broken for result in own):
+            notes.append(f"{name} is not right in {_cases(still)}, as {terms.then}.")
         less = {
-            j.case
-            for j in judgements
-            if j.implementation == name and j.ratio is not None and j.ratio < 1
+            c.case
+            for c in changes
+            if c.implementation == name and c.ratio is not None and c.ratio < 1
         }
         if less and terms.baseline:
             notes.append(

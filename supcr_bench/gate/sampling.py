@@ -1,75 +1,47 @@
-"""Fresh processes that time every side of some cells, one process a value."""
+"""Fresh processes that time every version in some cells; each process gives one value a cell."""
 
-import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from statistics import median
 from typing import Any, Protocol
 
+from supcr_bench.measure.paired_timing import SideRaisedError
 from supcr_bench.measure.sides import SidedCell
 from supcr_bench.values.errors import SupcrBenchError
 from supcr_bench.workers.worker_process import WorkerProcess
 
 SAMPLING_S = 0.13
-"""Of timed calls of one side of one cell in one process. More of them would say more of that one
-process, where the differences between processes are what is left."""
+"""Seconds of timed calls of one version, in one cell and one process. A longer time would tell more
+about that process, while the uncertainty that remains comes from differences between processes."""
 PROCESS_LIMIT_S = 120.0
 
 
 class SidesError(SupcrBenchError):
-    """A side could not be timed."""
+    """A version could not be timed."""
 
 
-@dataclass(frozen=True, slots=True)
-class SideTimes:
-    """What one process found of one cell.
-
-    Attributes:
-        seconds: per call, of each side; sides pair by round.
-    """
-
-    seconds: Mapping[str, tuple[float, ...]]
-
-    def median_s(self, side: str) -> float:
-        """Of its rounds."""
-        return median(self.seconds[side])
-
-    def log_ratio(self, side: str, before: str) -> float:
-        """The median over rounds of the log of how many times as long a side takes."""
-        pairs = zip(self.seconds[side], self.seconds[before], strict=True)
-        return median(math.log(one / other) for one, other in pairs)
+Sample = Mapping[str, Sequence[float]] | SideRaisedError
+"""Seconds per call of each version, paired by round; or the error that ended the cell."""
 
 
-@dataclass(frozen=True, slots=True)
-class SideRaised:
-    """A side raised on being timed, and ended its cell in that process."""
-
-    side: str
-    reason: str
-
-
-Sample = SideTimes | SideRaised
-
-
-def _read(one: Mapping[str, Any]) -> Sample:
-    if "raised" in one:
-        return SideRaised(one["side"], one["raised"])
-    return SideTimes({side: tuple(values) for side, values in one["seconds"].items()})
+def _read(message: Mapping[str, Any]) -> Sample:
+    if "raised" in message:
+        return SideRaisedError(message["side"], message["raised"])
+    seconds: Sample = message["seconds"]
+    return seconds
 
 
 class Sampler(Protocol):
-    """Times the cells in one more fresh process."""
+    """Times cells, each call in one more fresh process."""
 
     def sample(self, cells: Sequence[SidedCell], process: int) -> Sequence[Sample]:
-        """One value for each cell, in their order.
+        """One sample for each cell, in their order.
 
         Args:
-            cells: what to time.
-            process: the number of the process, which seeds its orders.
+            cells: the cells to time.
+            process: the number of the process, which seeds the order of its calls.
 
         Raises:
-            SidesError: a side cannot be loaded or hangs, or the process ended.
+            SidesError: a version cannot be loaded or hangs, or the process ended.
         """
 
 
@@ -77,16 +49,16 @@ class ProcessSampler:
     """Starts a worker for each sample, and ends it.
 
     Args:
-        threads: of torch in it.
-        seed: of every order.
-        sampling_s: about how long the calls of one side of one cell may take.
+        threads: number of torch threads in the worker.
+        seed: seeds every random order.
+        sampling_s: about how many seconds the calls of one version in one cell may take.
     """
 
     def __init__(self, threads: int, seed: int, sampling_s: float = SAMPLING_S) -> None:
         self._threads, self._seed, self._sampling_s = threads, seed, sampling_s
 
     def sample(self, cells: Sequence[SidedCell], process: int) -> Sequence[Sample]:
-        """In a process of its own."""
+        """One sample for each cell, from a worker of their own."""
         worker = WorkerProcess(self._threads)
         try:
             worker.send(

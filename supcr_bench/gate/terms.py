@@ -1,56 +1,58 @@
-"""On what terms two sides are held against each other, for every kind of evidence without noise."""
+"""The terms on which the gate compares two sides, and the commands that reproduce a change."""
 
 import shlex
 from dataclasses import dataclass
 
+from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.case import Case
 from supcr_bench.values.metrics import MEMORY
 
 TORCH_ALLOWANCE = 0.02
-"""Share by which counts may differ under another version of torch.
+"""Share by which counts may differ between two versions of torch.
 
-On the suite ``ci``, torch 2.6 launches up to 1.8 % more operations than 2.13, one to three of some
-170, and 2.14 as many; element work and peak memory are the same in all three.
+On the suite ``ci``, torch 2.6 dispatches up to 1.8 % more operations than 2.13, one to three of
+some 170, and 2.14 as many; element work and peak memory are the same in all three.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """The terms.
+    """The terms of one gate.
 
     Attributes:
-        suite: as the command line takes it.
-        implementations: that were asked for; of others nothing is said.
-        baseline: whether what was before is a file that can be recorded again.
-        max_memory_growth: share by which the peak of memory may grow.
-        torch_before, torch_now: versions of torch that the two sides were taken with; builds of
-            one version count as the same.
+        suite: the suite as the command line names it.
+        implementations: the names to judge; others are ignored.
+        baseline: whether the side before is a baseline, which can be recorded again.
+        named: whether the command line names the implementations, and not the suite.
+        max_memory_growth: share by which the peak memory may grow.
+        max_slowdown: share by which a cell may become slower.
+        time_budget_s: seconds of timing both versions.
+        options: command-line arguments that change what is measured, repeated in every command.
+        gate_options: those that change how time is judged, repeated in the gate's command.
     """
 
     suite: str
     implementations: tuple[str, ...]
     baseline: bool
+    named: bool = False
     max_memory_growth: float = MEMORY.allowance
-    torch_before: str | None = None
-    torch_now: str | None = None
-
-    @property
-    def other_torch(self) -> bool:
-        """Whether the two sides were taken with different versions of torch."""
-        return _release(self.torch_before) != _release(self.torch_now)
+    max_slowdown: float = 0.05
+    time_budget_s: float = 100.0
+    options: tuple[str, ...] = ()
+    gate_options: tuple[str, ...] = ()
 
     @property
     def then(self) -> str:
-        """When something was already so, in a word."""
+        """When the figures before were taken, in a word."""
         return "recorded" if self.baseline else "before"
 
     @property
     def record_again(self) -> str:
-        """What to do about something that got better, where there is something to do."""
+        """What to do about a figure that got better, if anything."""
         return "; record again" if self.baseline else ""
 
     def run_command(self, implementation: str, case: Case) -> str:
-        """A command that shows a case again."""
+        """A command that measures the case again."""
         parts = ["supcr-bench", "run", self.suite, "-i", implementation, "--no-verify"]
         parts += ["--batch-size", str(case.batch_size), "--pass", case.pass_]
         if case.nan_density is not None:
@@ -59,13 +61,25 @@ class Terms:
             parts += ["--device", case.device]
         if case.ranks > 1:
             parts += ["--ranks", str(case.ranks)]
-        return shlex.join(parts)
+        return shlex.join([*parts, *self.options])
+
+    def gate_command(self, revision: str) -> list[str]:
+        """The command of this gate, without its implementations and the files that it writes."""
+        command = ["supcr-bench", "gate", self.suite, "--against", revision]
+        return [*command, *self.gate_options, *self.options]
 
     def verify_command(self, implementation: str, definition: str) -> str:
-        """A command that shows a verification again."""
+        """A command that verifies the implementation again."""
         return shlex.join(["supcr-bench", "verify", implementation, "--definition", definition])
 
 
-def _release(version: str | None) -> str | None:
-    """``2.13.0`` of ``2.13.0+cpu``."""
-    return version.partition("+")[0] if version else None
+def torch_of(run: Run) -> str | None:
+    """The version of torch that a run was taken with."""
+    version: str | None = run.environment.get("torch")
+    return version
+
+
+def other_torch(before: Run, after: Run) -> bool:
+    """Whether two runs were taken with different releases of torch; builds do not matter."""
+    releases = {(torch_of(run) or "").partition("+")[0] for run in (before, after)}
+    return len(releases) > 1

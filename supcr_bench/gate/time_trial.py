@@ -1,29 +1,36 @@
-"""The trial of time: processes are started until every cell is decided or the budget is spent."""
+"""The time trial: processes are started until every cell is decided or the budget is spent."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 
 from supcr_bench.analysis.statistics import Interval
-from supcr_bench.analysis.time_rule import CellRuling, TimeRule
-from supcr_bench.gate.sampling import Sampler, SideRaised, SidesError
+from supcr_bench.analysis.time_rule import CellDecision, TimeRule
+from supcr_bench.gate.sampling import Sampler, SidesError
+from supcr_bench.measure.paired_timing import SideRaisedError
 from supcr_bench.measure.sides import SidedCell
-from supcr_bench.values.gate import Ruling
+from supcr_bench.values.gate import GateVerdict
 
 BEFORE, AGAIN, AFTER = "before", "again", "after"
 
 
+def log_ratio(seconds: Sequence[float], before: Sequence[float]) -> float:
+    """The median over rounds of log(seconds / before); both are paired by round."""
+    return median(math.log(one / other) for one, other in zip(seconds, before, strict=True))
+
+
 @dataclass(slots=True)
 class CellTrial:
-    """One cell and what is known of it so far.
+    """One cell and what is known about it so far.
 
     Attributes:
-        cell: which.
-        after, again: log-ratios to the version before, one a process.
-        before_s: medians of the version before, in seconds, one a process.
-        after_s: of the version after.
-        ruled: at the last look; ``None`` before the first.
-        raised: what a side raised, which ended the cell.
+        cell: the cell.
+        after, again: log-ratios to the version before, one from each process.
+        before_s, after_s: medians of both versions in seconds, one from each process.
+        decision: of the last look; ``None`` before the first.
+        raised: what a version raised, which ended the cell.
     """
 
     cell: SidedCell
@@ -31,46 +38,32 @@ class CellTrial:
     again: list[float] = field(default_factory=list)
     before_s: list[float] = field(default_factory=list)
     after_s: list[float] = field(default_factory=list)
-    ruled: CellRuling | None = None
-    raised: SideRaised | None = None
+    decision: CellDecision | None = None
+    raised: SideRaisedError | None = None
 
     @property
     def decided(self) -> bool:
-        """Whether nothing more has to be known of it."""
-        ruled = self.ruled is not None and self.ruled.ruling is not Ruling.UNDECIDED
-        return ruled or self.raised is not None
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessDone:
-    """A process has ended.
-
-    Attributes:
-        processes: so far.
-        undecided: cells left.
-        spent_s: wall seconds so far.
-    """
-
-    processes: int
-    undecided: int
-    spent_s: float
+        """Whether it needs no more processes."""
+        if self.decision is not None and self.decision.verdict is not GateVerdict.UNDECIDED:
+            return True
+        return self.raised is not None
 
 
 class TimeTrial:
-    """Times cells until each is decided; a cell that is decided is not timed any more.
+    """Times cells until each is decided; a decided cell is not timed any more.
 
     Attributes:
         trials: one for each cell.
-        processes: so far.
+        processes: number of processes so far.
         spent_s: wall seconds so far.
-        error: what broke it off, if anything did.
+        error: why the trial ended early, if it did.
 
     Args:
-        cells: each with its sides before, again and after.
-        rule: decides.
+        cells: each with its versions before, again and after.
+        rule: decides each cell.
         sampler: times the cells in one more process.
-        budget_s: after the first, no process is started that is not expected to end within it.
-        clock: in seconds.
+        budget_s: after the first process, none is started that is not expected to end within it.
+        clock: gives seconds.
     """
 
     def __init__(
@@ -92,11 +85,15 @@ class TimeTrial:
 
     @property
     def undecided(self) -> list[CellTrial]:
-        """Cells left."""
+        """The cells that are not decided."""
         return [trial for trial in self.trials if not trial.decided]
 
-    def run(self) -> Iterator[ProcessDone]:
-        """Process after process; the rulings are in ``trials`` afterwards."""
+    def run(self) -> Iterator[str]:
+        """Run process after process; ``trials`` holds the decisions afterwards.
+
+        Yields:
+            after each process, how far the trial is.
+        """
         began = self._clock()
         look, look_at = 1, self.rule.first_look
         while self.undecided:
@@ -115,28 +112,33 @@ class TimeTrial:
             if self.processes >= look_at or out_of_time:
                 self._look(look)
                 look, look_at = look + 1, self.rule.next_look(self.processes)
-            yield ProcessDone(self.processes, len(self.undecided), self.spent_s)
+            yield (
+                f"{self.processes} processes, {len(self.undecided)} of {len(self.trials)} cells "
+                f"undecided, {self.spent_s:.0f} of at most {self.budget_s:.0f} s"
+            )
             if out_of_time:
                 break
 
     def _sample(self) -> None:
         left = self.undecided
-        found = self._sampler.sample([trial.cell for trial in left], self.processes)
-        for trial, times in zip(left, found, strict=True):
-            if isinstance(times, SideRaised):
-                trial.raised = times
+        samples = self._sampler.sample([trial.cell for trial in left], self.processes)
+        for trial, sample in zip(left, samples, strict=True):
+            if isinstance(sample, SideRaisedError):
+                trial.raised = sample
                 continue
-            trial.after.append(times.log_ratio(AFTER, BEFORE))
-            trial.again.append(times.log_ratio(AGAIN, BEFORE))
-            trial.before_s.append(times.median_s(BEFORE))
-            trial.after_s.append(times.median_s(AFTER))
+            before, after = sample[BEFORE], sample[AFTER]
+            trial.after.append(log_ratio(after, before))
+            trial.again.append(log_ratio(sample[AGAIN], before))
+            trial.before_s.append(median(before))
+            trial.after_s.append(median(after))
         self.processes += 1
 
     def _look(self, look: int) -> None:
         for trial in self.undecided:
-            trial.ruled = self.rule.judge(trial.after, trial.again, look)
+            trial.decision = self.rule.judge(trial.after, trial.again, look)
 
     @property
     def again_intervals(self) -> list[Interval]:
-        """Of the A/A arm, one for each cell that has one."""
-        return [t.ruled.again for t in self.trials if t.ruled and t.ruled.again.low is not None]
+        """The intervals of the A/A arm, of each cell that has one."""
+        decisions = [t.decision for t in self.trials if t.decision]
+        return [d.again for d in decisions if d.again.low is not None]

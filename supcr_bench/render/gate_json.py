@@ -7,22 +7,30 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from math import isfinite
-from typing import Any, Literal
+from typing import Any
 
 from supcr_bench.values.case import Case
-from supcr_bench.values.gate import Figure, GateOutcome, Judgement
+from supcr_bench.values.gate import CountsAs, GatedChange, GateOutcome
 
 SCHEMA_VERSION = 1
-UNITS: Mapping[Figure, str] = {
-    "launches": "operations",
-    "element work": "elements",
-    "peak memory": "bytes",
+FIGURES: Mapping[str, str] = {
+    "dispatched_ops": "launches",
+    "elements_processed": "element work",
+    "memory": "peak memory",
+}
+"""What schema 1 calls a metric where that is not its name. JUnit files say the same."""
+UNITS: Mapping[str, str] = {
+    "dispatched_ops": "operations",
+    "elements_processed": "elements",
+    "memory": "bytes",
     "time": "seconds",
 }
-"""Of ``before`` and ``after``; a figure of agreement has none."""
+"""The unit of ``before`` and ``after``; a metric of agreement has none."""
+KEYS = {"metric": "figure", "verdict": "ruling"}
+"""Keys of schema 1 that are not the names of attributes."""
 
 
-def gate_json(outcome: GateOutcome, undecided: Literal["pass", "fail"] | None = None) -> str:
+def gate_json(outcome: GateOutcome, undecided: CountsAs = None) -> str:
     """The outcome as the text of a JSON file.
 
     Args:
@@ -32,13 +40,11 @@ def gate_json(outcome: GateOutcome, undecided: Literal["pass", "fail"] | None = 
     return json.dumps(to_mapping(outcome, undecided), indent=2, allow_nan=False) + "\n"
 
 
-def to_mapping(
-    outcome: GateOutcome, undecided: Literal["pass", "fail"] | None = None
-) -> dict[str, Any]:
-    """Everything found. Judgements are flat: the fields of their case stand among their own."""
+def to_mapping(outcome: GateOutcome, undecided: CountsAs = None) -> dict[str, Any]:
+    """Everything found; the fields of a case stand among those of its change."""
     values = {
         "schema_version": SCHEMA_VERSION,
-        "ruling": outcome.ruling,
+        "ruling": outcome.verdict,
         "exit_status": outcome.exit_status(undecided),
         "undecided_counts_as": undecided,
         "measured_nothing": outcome.measured_nothing,
@@ -49,17 +55,19 @@ def to_mapping(
         "notes": outcome.notes,
         "time": asdict(outcome.time) if outcome.time else None,
         "environment": outcome.environment,
-        "judgements": [_judgement(j) for j in outcome.judgements],
+        "judgements": [_change(change) for change in outcome.changes],
     }
     finite: dict[str, Any] = _finite(values)
     return finite
 
 
-def _judgement(judgement: Judgement) -> dict[str, Any]:
-    own = {f.name: getattr(judgement, f.name) for f in fields(Judgement) if f.name != "case"}
-    case = {f.name.rstrip("_"): getattr(judgement.case, f.name, None) for f in fields(Case)}
-    kind = {"evidence": judgement.evidence, "unit": UNITS.get(judgement.figure)}
-    return {**own, **kind, **case}
+def _change(change: GatedChange) -> dict[str, Any]:
+    own = {KEYS.get(f.name, f.name): getattr(change, f.name) for f in fields(GatedChange)}
+    own["figure"] = FIGURES.get(change.metric, change.metric)
+    del own["case"]
+    own |= {"evidence": change.evidence, "unit": UNITS.get(change.metric)}
+    case = {f.name.rstrip("_"): getattr(change.case, f.name, None) for f in fields(Case)}
+    return {**own, **case}
 
 
 def _finite(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """A gate's outcome as JUnit XML, one test case for each figure.
 
-What readers make of it decides how a ruling is written:
+What readers make of it decides how a verdict is written:
 
 - a regression is a ``failure``, which every reader shows in red;
 - what is undecided is ``skipped``, with the reason. Readers count it apart from what passed, and
@@ -15,29 +15,30 @@ What readers make of it decides how a ruling is written:
 import json
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 from xml.etree import ElementTree as ET
 
+from supcr_bench.render.gate_json import FIGURES
 from supcr_bench.render.gate_words import (
     case_text,
-    change_text,
     plain,
     printable,
+    ratio_change_text,
     reason_text,
-    ruling_sentence,
     value_text,
+    verdict_sentence,
 )
-from supcr_bench.values.gate import GateOutcome, Judgement, Ruling
+from supcr_bench.values.gate import CountsAs, GatedChange, GateOutcome, GateVerdict
 
 
-def gate_junit(outcome: GateOutcome, undecided: Literal["pass", "fail"] | None = None) -> bytes:
+def gate_junit(outcome: GateOutcome, undecided: CountsAs = None) -> bytes:
     """The outcome as a JUnit XML file, in UTF-8.
 
     Args:
         outcome: of the gate.
         undecided: what an undecided outcome is to count as, if anything.
     """
-    cases = [_case(j, undecided) for j in outcome.judgements]
+    cases = [_case(change, undecided) for change in outcome.changes]
     if outcome.measured_nothing:
         cases.append(_nothing(outcome))
     children = Counter(child.tag for case in cases for child in case)
@@ -61,7 +62,7 @@ def gate_junit(outcome: GateOutcome, undecided: Literal["pass", "fail"] | None =
 
 def _properties(outcome: GateOutcome) -> ET.Element:
     values: Mapping[str, Any] = {
-        "ruling": outcome.ruling,
+        "ruling": outcome.verdict,
         "against": outcome.against,
         "command": outcome.command,
         **outcome.environment,
@@ -74,38 +75,38 @@ def _properties(outcome: GateOutcome) -> ET.Element:
     return found
 
 
-def _case(judgement: Judgement, undecided: Literal["pass", "fail"] | None) -> ET.Element:
-    where = f", {case_text(judgement.case)}" if judgement.case else ""
+def _case(change: GatedChange, undecided: CountsAs) -> ET.Element:
+    where = f", {case_text(change.case)}" if change.case else ""
     case = ET.Element(
         "testcase",
         {
-            "classname": plain(f"{judgement.evidence}.{judgement.implementation}"),
-            "name": plain(f"{judgement.figure}{where}"),
+            "classname": plain(f"{change.evidence}.{change.implementation}"),
+            "name": plain(f"{FIGURES.get(change.metric, change.metric)}{where}"),
         },
     )
-    ruling = judgement.ruling
-    reason = reason_text(judgement)
-    if ruling is Ruling.REGRESSION or (ruling is Ruling.UNDECIDED and undecided == "fail"):
-        found = ET.SubElement(case, "failure", {"type": ruling, "message": reason})
-        found.text = "\n".join(_details(judgement))
-    elif ruling is Ruling.UNDECIDED:
+    verdict, reason = change.verdict, reason_text(change)
+    counts_as_failure = verdict is GateVerdict.UNDECIDED and undecided == "fail"
+    if verdict is GateVerdict.REGRESSION or counts_as_failure:
+        found = ET.SubElement(case, "failure", {"type": verdict, "message": reason})
+        found.text = "\n".join(_details(change))
+    elif verdict is GateVerdict.UNDECIDED:
         ET.SubElement(case, "skipped", {"message": f"undecided: {reason}"})
-    elif ruling is Ruling.UNCHANGED:
+    elif verdict is GateVerdict.UNCHANGED:
         ET.SubElement(case, "skipped", {"message": f"no worse: {reason}"})
-    elif ruling is Ruling.NEW:
+    elif verdict is GateVerdict.NEW:
         ET.SubElement(case, "skipped", {"message": "new: nothing was there before"})
     return case
 
 
-def _details(judgement: Judgement) -> list[str]:
-    lines = [reason_text(judgement)]
-    if judgement.before is not None or judgement.after is not None:
-        before, after = (value_text(judgement, v) for v in (judgement.before, judgement.after))
-        lines.append(f"before {before}, after {after}, {change_text(judgement)}")
-    return [*lines, printable(judgement.command)] if judgement.command else lines
+def _details(change: GatedChange) -> list[str]:
+    lines = [reason_text(change)]
+    if change.before is not None or change.after is not None:
+        before, after = (value_text(change, v) for v in (change.before, change.after))
+        lines.append(f"before {before}, after {after}, {ratio_change_text(change)}")
+    return [*lines, printable(change.command)] if change.command else lines
 
 
 def _nothing(outcome: GateOutcome) -> ET.Element:
     case = ET.Element("testcase", {"classname": "gate", "name": "a figure was decided"})
-    ET.SubElement(case, "error", {"type": "undecided", "message": ruling_sentence(outcome)})
+    ET.SubElement(case, "error", {"type": "undecided", "message": verdict_sentence(outcome)})
     return case

@@ -1,40 +1,45 @@
 """A gate's outcome as Markdown, for the summary of a job."""
 
 import re
-from collections.abc import Sequence
+from dataclasses import replace
 
-from supcr_bench.render.gate_grids import HEADERS, in_order, passed_grid, reproductions, row
+from supcr_bench.render.gate_tables import (
+    TITLES,
+    changes_table,
+    in_order,
+    passed_table,
+    reproductions,
+)
 from supcr_bench.render.gate_words import (
     better_sentences,
     figures,
     plain,
     printable,
-    reason_text,
-    ruling_sentence,
     time_sentences,
+    verdict_sentence,
 )
 from supcr_bench.render.machine import environment_line
-from supcr_bench.render.markdown import bullets, escape, table
-from supcr_bench.values.gate import GateOutcome, Judgement, Ruling
+from supcr_bench.render.markdown import bullets, escape, table_markdown
+from supcr_bench.values.gate import GateOutcome, GateVerdict
 from supcr_bench.values.units import format_clock
 
 MOST_PASSED = 500
-"""Rows of what passed: the summary of a step holds a megabyte, and the JSON file holds all."""
+"""Rows of what passed: GitHub's job summary holds a megabyte, and the JSON file holds all."""
 
 
 def gate_markdown(outcome: GateOutcome) -> str:
-    """The ruling, what got worse and how to see it again, what is undecided, and the rest folded.
+    """The verdict, what got worse and how to see it again, what is undecided, the rest folded.
 
-    The text ends with a line feed, and is to be appended: a job's other steps write to the same
-    file.
+    The text ends with a line feed, so that it can be appended: other steps of a job write to the
+    same file.
     """
     blocks = [f"## supcr-bench gate: {escape(plain(outcome.suite))}"]
-    blocks.append(f"**{escape(ruling_sentence(outcome))}**")
-    blocks += _figures(outcome, Ruling.REGRESSION, "Got worse")
+    blocks.append(f"**{escape(verdict_sentence(outcome))}**")
+    blocks += _changes(outcome, GateVerdict.REGRESSION)
     commands = [command for _, command in reproductions(outcome) if command]
     if commands:
         blocks += ["To see it again:", fenced("\n".join(map(printable, commands)))]
-    blocks += _figures(outcome, Ruling.UNDECIDED, "Undecided")
+    blocks += _changes(outcome, GateVerdict.UNDECIDED)
     blocks += _passed(outcome)
     better = better_sentences(outcome)
     blocks += [bullets(better)] if better else []
@@ -49,32 +54,26 @@ def gate_markdown(outcome: GateOutcome) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _figures(outcome: GateOutcome, ruling: Ruling, title: str) -> list[str]:
-    found = in_order(outcome.ruled(ruling))
-    return [f"### {title}", _table(outcome, found, reasons=True)] if found else []
-
-
-def _table(outcome: GateOutcome, judgements: Sequence[Judgement], *, reasons: bool) -> str:
-    headers = ["name", *HEADERS, *(["reason"] if reasons else [])]
-    rows = [
-        [plain(j.implementation), *row(j, outcome.time), *([reason_text(j)] if reasons else [])]
-        for j in judgements
-    ]
-    return table(headers, rows)
+def _changes(outcome: GateOutcome, verdict: GateVerdict) -> list[str]:
+    changes = in_order(outcome.with_verdict(verdict))
+    if not changes:
+        return []
+    table = changes_table(changes, outcome.time, names=True, reasons=True)
+    return [f"### {TITLES[verdict]}", table_markdown(table)]
 
 
 def _passed(outcome: GateOutcome) -> list[str]:
-    found = in_order(outcome.ruled(Ruling.PASS))
-    if not found:
+    changes = in_order(outcome.with_verdict(GateVerdict.PASS))
+    if not changes:
         return []
-    grid = passed_grid(outcome)
+    table = changes_table(changes, outcome.time, names=True, reasons=False)
     blocks = [
-        f"<details><summary>Passed: {figures(len(found))}</summary>",
-        table(grid.headers, grid.rows),
-        _table(outcome, found[:MOST_PASSED], reasons=False),
+        f"<details><summary>Passed: {figures(len(changes))}</summary>",
+        table_markdown(passed_table(outcome)),
+        table_markdown(replace(table, rows=table.rows[:MOST_PASSED])),
     ]
-    if len(found) > MOST_PASSED:
-        blocks.append(f"The first {MOST_PASSED:,} of {len(found):,}.")
+    if len(changes) > MOST_PASSED:
+        blocks.append(f"The first {MOST_PASSED:,} of {len(changes):,}.")
     return [*blocks, "</details>"]
 
 

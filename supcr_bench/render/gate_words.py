@@ -7,12 +7,11 @@ from math import isfinite
 
 from supcr_bench.render.cells import listed, ratio_text
 from supcr_bench.values.case import Case
-from supcr_bench.values.gate import Evidence, GateOutcome, Judgement, Ruling, TimeStudy
+from supcr_bench.values.gate import Evidence, GatedChange, GateOutcome, GateVerdict, TimeStudy
+from supcr_bench.values.metrics import METRICS
 from supcr_bench.values.units import (
     MISSING,
-    format_bytes,
     format_clock,
-    format_duration_s,
     format_error,
     format_share,
 )
@@ -24,10 +23,10 @@ LONG_COUNT = 10**7
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _ASIDE = {
-    Ruling.PASS: "passed",
-    Ruling.UNDECIDED: "undecided",
-    Ruling.UNCHANGED: "not right, as before",
-    Ruling.NEW: "new",
+    GateVerdict.PASS: "passed",
+    GateVerdict.UNDECIDED: "undecided",
+    GateVerdict.UNCHANGED: "not right, as before",
+    GateVerdict.NEW: "new",
 }
 
 
@@ -53,31 +52,30 @@ def case_text(case: Case | None) -> str:
     return f"{case.pass_} {case.describe()}{more}"
 
 
-def figure_name(judgement: Judgement) -> str:
-    """Whose figure it is and on what: ``rowsort launches, training N=64 D=2 NaN 20%``."""
-    whose = f"{judgement.implementation} {judgement.figure}"
-    return plain(f"{whose}, {case_text(judgement.case)}" if judgement.case else whose)
+def change_name(change: GatedChange) -> str:
+    """Whose figure it is and on what: ``rowsort time, training N=64 D=2 NaN 20%``."""
+    whose = f"{change.implementation} {change.title}"
+    return plain(f"{whose}, {case_text(change.case)}" if change.case else whose)
 
 
-def value_text(judgement: Judgement, value: float | None) -> str:
-    """One side of a judgement, in its unit."""
+def value_text(change: GatedChange, value: float | None) -> str:
+    """One side of a change, in its unit."""
     if value is None:
         return MISSING
-    if judgement.figure == "time":
-        return format_duration_s(value)
-    if judgement.figure == "peak memory":
-        return format_bytes(value)
+    metric = METRICS.get(change.metric)
+    if metric is not None and metric.unit:
+        return metric.format(value)
     if not float(value).is_integer():
         return format_error(value)
     return f"{value:,.0f}" if abs(value) < LONG_COUNT else f"{value:.4g}"
 
 
-def change_text(judgement: Judgement) -> str:
+def ratio_change_text(change: GatedChange) -> str:
     """By how much: ``x1.12 [1.09, 1.15]`` of what is noisy, ``+12%`` or ``x3.40`` of a count."""
-    ratio, low, high = judgement.ratio, judgement.low, judgement.high
+    ratio, low, high = change.ratio, change.low, change.high
     if ratio is None or not isfinite(ratio):
         return MISSING
-    if judgement.evidence is Evidence.TIME:
+    if change.evidence is Evidence.TIME:
         interval = f" [{ratio_text(low)}, {ratio_text(high)}]" if low and high else ""
         return f"x{ratio_text(ratio)}{interval}"
     if ratio == 1:
@@ -85,16 +83,16 @@ def change_text(judgement: Judgement) -> str:
     return format_share(ratio - 1, signed=True) if ratio < 2 else f"x{ratio_text(ratio)}"
 
 
-def sureness_text(judgement: Judgement, study: TimeStudy | None) -> str:
+def sureness_text(change: GatedChange, study: TimeStudy | None) -> str:
     """``exact`` of what has no noise; of time, the confidence that holds for all cells together."""
-    if judgement.evidence is not Evidence.TIME:
+    if change.evidence is not Evidence.TIME:
         return "exact"
     return f"{100 * (1 - study.error):.4g}%" if study else MISSING
 
 
-def reason_text(judgement: Judgement) -> str:
+def reason_text(change: GatedChange) -> str:
     """Its reason on one line, or a dash."""
-    return plain(judgement.reason) if judgement.reason else MISSING
+    return plain(change.reason) if change.reason else MISSING
 
 
 def figures(count: int) -> str:
@@ -102,12 +100,12 @@ def figures(count: int) -> str:
     return f"{count:,} figure{'s' if count != 1 else ''}"
 
 
-def _by_implementation(judgements: Iterable[Judgement]) -> str:
-    """``rowsort (launches in 8 cases, time), scan (agreement)``."""
+def _by_implementation(changes: Iterable[GatedChange]) -> str:
+    """``rowsort (peak memory in 8 cases, time), scan (agreement)``."""
     counts: dict[str, dict[str, int]] = {}
-    for j in judgements:
-        own = counts.setdefault(plain(j.implementation), {})
-        own[j.figure] = own.get(j.figure, 0) + 1
+    for change in changes:
+        own = counts.setdefault(plain(change.implementation), {})
+        own[change.title] = own.get(change.title, 0) + 1
     texts = {
         name: ", ".join(f if n == 1 else f"{f} in {n} cases" for f, n in own.items())
         for name, own in counts.items()
@@ -115,49 +113,49 @@ def _by_implementation(judgements: Iterable[Judgement]) -> str:
     return ", ".join(f"{name} ({text})" for name, text in texts.items())
 
 
-def ruling_sentence(outcome: GateOutcome) -> str:
+def verdict_sentence(outcome: GateOutcome) -> str:
     """The ruling of the whole, what it rests on, and against what."""
-    said: Ruling | None = outcome.ruling
-    counts = {ruling: len(outcome.ruled(ruling)) for ruling in Ruling}
+    said: GateVerdict | None = outcome.verdict
+    counts = {ruling: len(outcome.with_verdict(ruling)) for ruling in GateVerdict}
     against = plain(outcome.against)
-    if outcome.ruling is Ruling.REGRESSION:
-        who = _by_implementation(outcome.ruled(Ruling.REGRESSION))
-        text = f"{figures(counts[Ruling.REGRESSION])} got worse against {against}: {who}"
+    if outcome.verdict is GateVerdict.REGRESSION:
+        who = _by_implementation(outcome.with_verdict(GateVerdict.REGRESSION))
+        text = f"{figures(counts[GateVerdict.REGRESSION])} got worse against {against}: {who}"
     elif outcome.measured_nothing:
         said = None
         text = f"no figure could be held against {against}"
-    elif outcome.ruling is Ruling.UNDECIDED:
-        text = f"{figures(counts[Ruling.UNDECIDED])} could not be told against {against}"
+    elif outcome.verdict is GateVerdict.UNDECIDED:
+        text = f"{figures(counts[GateVerdict.UNDECIDED])} could not be told against {against}"
     else:
-        count = counts[Ruling.PASS]
+        count = counts[GateVerdict.PASS]
         text = f"{figures(count)} {'is' if count == 1 else 'are'} no worse than {against}"
     rest = listed([f"{counts[r]:,} {w}" for r, w in _ASIDE.items() if counts[r] and r is not said])
-    return f"{outcome.ruling}: {text}; {rest}." if rest else f"{outcome.ruling}: {text}."
+    return f"{outcome.verdict}: {text}; {rest}." if rest else f"{outcome.verdict}: {text}."
 
 
-def reason_sentences(judgements: Sequence[Judgement]) -> list[str]:
+def reason_sentences(changes: Sequence[GatedChange]) -> list[str]:
     """Why; figures with one reason share a sentence."""
-    groups: dict[str, list[Judgement]] = {}
-    for j in judgements:
-        groups.setdefault(reason_text(j), []).append(j)
+    groups: dict[str, list[GatedChange]] = {}
+    for change in changes:
+        groups.setdefault(reason_text(change), []).append(change)
     return [
-        f"{figure_name(own[0]) if len(own) == 1 else _by_implementation(own)}: {reason}"
+        f"{change_name(own[0]) if len(own) == 1 else _by_implementation(own)}: {reason}"
         for reason, own in groups.items()
         if reason != MISSING
     ]
 
 
-def _is_better(judgement: Judgement) -> bool:
-    farthest = judgement.high if judgement.evidence is Evidence.TIME else judgement.ratio
-    return judgement.ruling is Ruling.PASS and farthest is not None and farthest <= NOTABLE
+def _is_better(change: GatedChange) -> bool:
+    farthest = change.high if change.evidence is Evidence.TIME else change.ratio
+    return change.verdict is GateVerdict.PASS and farthest is not None and farthest <= NOTABLE
 
 
 def better_sentences(outcome: GateOutcome) -> list[str]:
     """What improved notably, an implementation and figure each."""
     groups: dict[tuple[str, str], list[float]] = {}
-    for j in outcome.judgements:
-        if _is_better(j) and j.ratio is not None:
-            groups.setdefault((j.implementation, j.figure), []).append(j.ratio)
+    for change in outcome.changes:
+        if _is_better(change) and change.ratio is not None:
+            groups.setdefault((change.implementation, change.title), []).append(change.ratio)
     sentences = []
     for (name, figure), ratios in groups.items():
         span = dict.fromkeys(f"x{ratio_text(r)}" for r in (min(ratios), max(ratios)))
@@ -173,7 +171,7 @@ def time_sentences(study: TimeStudy | None) -> list[str]:
     cells = f"{study.cells} cells" if study.cells != 1 else "1 cell"
     asked = (
         f"Time: up to {format_share(study.max_slowdown)} slower is allowed. The chance that any of "
-        f"{cells} is ruled on wrongly is at most {format_share(study.error)}."
+        f"{cells} gets a wrong verdict is at most {format_share(study.error)}."
     )
     spent = (
         f"{study.processes} processes timed {cells} in {format_clock(study.spent_s)} of "

@@ -10,8 +10,8 @@
 A run that was killed at any moment can be continued: a last line that was cut off is removed, and
 everything before it is kept.
 
-A report holds its run too (:mod:`supcr_bench.store.report_file`), and can be named wherever a run
-is read.
+A report holds its run too (:mod:`supcr_bench.store.report_file`), and a baseline is a run without
+timings in one file (:mod:`supcr_bench.store.run_file`); both can be named wherever a run is read.
 """
 
 import json
@@ -29,6 +29,7 @@ from supcr_bench.store.loaded_run import (
     require_known_schema,
 )
 from supcr_bench.store.report_file import PAGE, load_report
+from supcr_bench.store.run_file import load_run_file
 from supcr_bench.values.errors import StoreError
 from supcr_bench.values.result import Result
 from supcr_bench.verification.verification import Verification
@@ -60,10 +61,10 @@ def new_run_id(suite: str, now: datetime | None = None) -> str:
 
 
 def find_run(name: str, root: Path = RESULTS) -> Path:
-    """Find a run by its id, the path of its folder or report, or ``latest``.
+    """Find a run by its id, the path of its folder, report or baseline, or ``latest``.
 
     Returns:
-        the folder of the run, or the report that holds it.
+        the folder of the run, or the file that holds it.
 
     Raises:
         StoreError: there is no such run; the message lists the latest ones.
@@ -77,6 +78,8 @@ def find_run(name: str, root: Path = RESULTS) -> Path:
         if (path / RUN_FILE).is_file():
             return path
     named = Path(name)
+    if named.suffix == ".json" and named.is_file():
+        return named
     for page in (named, named / PAGE):
         if page.suffix == ".html" and page.is_file():
             return page
@@ -100,7 +103,7 @@ def load_run(name: str | Path, root: Path = RESULTS) -> Run:
     """
     path = find_run(str(name), root)
     if path.is_file():
-        return load_report(path)
+        return load_run_file(path) if path.suffix == ".json" else load_report(path)
     return _read_folder(path)[0]
 
 

@@ -1,6 +1,6 @@
-"""What a gate rules of each figure of an implementation: pass, regression or undecided.
+"""What the gate says about each change: pass, regression or undecided.
 
-The gate's exit status follows from the rulings alone.
+The gate's exit status follows from these verdicts alone.
 """
 
 from collections.abc import Mapping
@@ -9,101 +9,97 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from supcr_bench.values.case import Case
+from supcr_bench.values.change import Change
+from supcr_bench.values.metrics import COUNTS, METRICS, TIME
+
+CountsAs = Literal["pass", "fail"] | None
+"""What an undecided gate counts as; ``None`` keeps exit status 3."""
 
 
-class Ruling(StrEnum):
-    """What the gate says of one figure."""
+class GateVerdict(StrEnum):
+    """What the gate says about one change."""
 
     PASS = "pass"
     REGRESSION = "regression"
     UNDECIDED = "undecided"
-    """Measured or looked for, and it cannot be told."""
+    """The gate measured or looked, and cannot tell."""
     NEW = "new"
-    """There was nothing before to hold it against, and by itself it is right."""
+    """There is no figure before to compare with, and by itself this one is right."""
     UNCHANGED = "unchanged"
-    """Not right, or without an answer, before and now alike: no worse, and nothing that passed."""
+    """Wrong or without an answer both before and now: no worse, but no pass either."""
 
 
 class Evidence(StrEnum):
-    """The kinds of evidence, which are gated apart."""
+    """The kinds of evidence, which the gate judges separately."""
 
     AGREEMENT = "agreement"
-    """Exact verdicts: a case against the reference, and the checks of verification."""
+    """Exact: each case against the reference, and the checks of verification."""
     COST = "cost"
-    """Counts, the same on every machine: operations launched, element work, peak bytes."""
+    """Counts that are the same on every machine: operations, element work, peak bytes."""
     TIME = "time"
-    """Statistical, and only ever judged side by side in one session."""
+    """Statistical: both versions are timed side by side in one session."""
 
 
-Figure = Literal["agreement", "verification", "launches", "element work", "peak memory", "time"]
-EVIDENCE: Mapping[Figure, Evidence] = {
+EVIDENCE: Mapping[str, Evidence] = {
     "agreement": Evidence.AGREEMENT,
     "verification": Evidence.AGREEMENT,
-    "launches": Evidence.COST,
-    "element work": Evidence.COST,
-    "peak memory": Evidence.COST,
-    "time": Evidence.TIME,
+    **{metric.name: Evidence.COST for metric in COUNTS},
+    TIME.name: Evidence.TIME,
 }
+"""The metrics that the gate judges, and the kind of evidence that each is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    """The ruling on one figure.
+class GatedChange(Change):
+    """A change with the gate's verdict on it.
 
     Attributes:
-        figure: what was judged.
-        implementation: whose.
-        case: on what; ``None`` where the figure is of the implementation as a whole
-            (verification).
-        ruling: what came of it.
-        reason: in a sentence; always there for a regression and for what is undecided.
-        before, after: the two counts, or the two medians in seconds; ``None`` where not known.
-        ratio: after over before; for time, the estimate of the paired ratio.
-        low, high: of the interval of that ratio; ``None`` for a figure without noise.
-        command: a command that shows it again.
+        implementation: the name of the implementation.
+        case: the case; ``None`` for verification, which covers the implementation as a whole.
+        verdict: of the gate. A regression and an undecided change always have a ``reason``.
+        command: a command line that reproduces the change.
     """
 
-    figure: Figure
     implementation: str
     case: Case | None
-    ruling: Ruling
-    reason: str | None = None
-    before: float | None = None
-    after: float | None = None
-    ratio: float | None = None
-    low: float | None = None
-    high: float | None = None
+    verdict: GateVerdict
     command: str | None = None
 
     @property
     def evidence(self) -> Evidence:
-        """Its kind."""
-        return EVIDENCE[self.figure]
+        """The kind of evidence."""
+        return EVIDENCE[self.metric]
+
+    @property
+    def title(self) -> str:
+        """The name of the metric in tables and sentences."""
+        return METRICS[self.metric].title if self.metric in METRICS else self.metric
 
     @property
     def is_noise(self) -> bool:
-        """Whether it is undecided for noise alone: it was timed, and its interval is too wide."""
+        """Whether it was timed and is undecided only because its interval is too wide."""
         timed = self.evidence is Evidence.TIME and self.low is not None
-        return timed and self.ruling is Ruling.UNDECIDED
+        return timed and self.verdict is GateVerdict.UNDECIDED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeStudy:
-    """How time was judged: what it took, and what it could have seen.
+    """How the gate judged time: what it took, and which slowdown it could have detected.
 
     Attributes:
-        max_slowdown: the share by which a cell may become slower.
-        error: bound of the probability that any cell is ruled on wrongly: is called a regression
-            though it is not slower by more than ``max_slowdown``, or passes though it is.
-        processes: fresh processes that timed.
-        cells: cells judged.
+        max_slowdown: share by which a cell may become slower.
+        error: upper bound of the probability that any cell gets a wrong verdict: that it is called
+            a regression though it is not slower by more than ``max_slowdown``, or passes though it
+            is.
+        processes: number of fresh processes that timed.
+        cells: number of cells judged.
         spent_s: wall seconds.
-        budget_s: wall seconds that there were.
-        noise_floor: the farthest that the A/A arm's intervals reach from 1, as a share; ``None``
-            where there were too few processes.
-        again_low, again_high: the interval of the ratio in the A/A arm that reaches the farthest.
-        again_covers: how many of the A/A intervals cover 1.
-        detectable: the slow-down that could have been detected here in every cell, as a share.
+        budget_s: wall seconds that were allowed.
+        noise_floor: how far the intervals of the A/A arm (the version before, timed against
+            itself) reach from 1, as a share; ``None`` where there were too few processes.
+        again_low, again_high: the interval of the A/A arm that reaches farthest.
+        again_covers: number of A/A intervals that contain 1.
+        detectable: the slowdown that could have been detected in every cell, as a share.
     """
 
     max_slowdown: float
@@ -121,57 +117,59 @@ class TimeStudy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateOutcome:
-    """All that a gate run found.
+    """Everything that one run of the gate found.
 
     Attributes:
-        suite: its name.
-        against: what everything was held against, in words: a revision or a baseline file.
-        judgements: one for each figure.
-        notes: what else a person has to know: a dirty tree, another torch version, a file renamed.
+        suite: the name of the suite.
+        against: the revision or the baseline that the gate compared with, in words.
+        changes: one for each metric of each case.
+        notes: sentences on what else matters: uncommitted changes, another torch version, a
+            renamed file.
         time: how time was judged; ``None`` where it was not.
-        environment: of this machine, as a run stores it.
+        environment: the environment of this machine, as a run stores it.
         command: the command line.
         spent_s: wall seconds of the whole gate.
     """
 
     suite: str
     against: str
-    judgements: tuple[Judgement, ...]
+    changes: tuple[GatedChange, ...]
     notes: tuple[str, ...] = ()
     time: TimeStudy | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""
     spent_s: float = 0.0
 
-    def ruled(self, ruling: Ruling) -> tuple[Judgement, ...]:
-        """Judgements with that ruling."""
-        return tuple(j for j in self.judgements if j.ruling is ruling)
+    def with_verdict(self, verdict: GateVerdict) -> tuple[GatedChange, ...]:
+        """The changes that have this verdict."""
+        return tuple(c for c in self.changes if c.verdict is verdict)
 
     @property
-    def ruling(self) -> Ruling:
-        """Of the whole: one regression is one; a pass needs something that passed."""
-        if self.ruled(Ruling.REGRESSION):
-            return Ruling.REGRESSION
-        if self.ruled(Ruling.UNDECIDED) or not self.ruled(Ruling.PASS):
-            return Ruling.UNDECIDED
-        return Ruling.PASS
+    def verdict(self) -> GateVerdict:
+        """The verdict on the whole: one regression is enough, and a pass needs one that passed."""
+        if self.with_verdict(GateVerdict.REGRESSION):
+            return GateVerdict.REGRESSION
+        if self.with_verdict(GateVerdict.UNDECIDED) or not self.with_verdict(GateVerdict.PASS):
+            return GateVerdict.UNDECIDED
+        return GateVerdict.PASS
 
     @property
     def measured_nothing(self) -> bool:
-        """Whether no figure was decided. Such a gate never passes, whatever is asked of it."""
-        decided = (Ruling.PASS, Ruling.REGRESSION)
-        return not any(j.ruling in decided for j in self.judgements)
+        """Whether no change was decided. Such a gate never passes, whatever the options say."""
+        decided = (GateVerdict.PASS, GateVerdict.REGRESSION)
+        return not any(c.verdict in decided for c in self.changes)
 
-    def exit_status(self, undecided: Literal["pass", "fail"] | None = None) -> int:
-        """0 for a pass, 1 for a regression, 3 for undecided unless that is to count as either.
+    def exit_status(self, undecided: CountsAs = None) -> int:
+        """0 for a pass, 1 for a regression, 3 for undecided unless ``undecided`` says otherwise.
 
-        To count it as a pass is for noise: what could not be told for any other reason stays so.
+        ``undecided="pass"`` forgives noise only: a change that is undecided for any other reason
+        still gives 3.
         """
-        if self.ruling is Ruling.REGRESSION:
+        if self.verdict is GateVerdict.REGRESSION:
             return 1
-        if self.ruling is Ruling.PASS:
+        if self.verdict is GateVerdict.PASS:
             return 0
         if undecided == "fail":
             return 1
-        noise = all(j.is_noise for j in self.ruled(Ruling.UNDECIDED))
+        noise = all(c.is_noise for c in self.with_verdict(GateVerdict.UNDECIDED))
         return 0 if undecided == "pass" and noise and not self.measured_nothing else 3

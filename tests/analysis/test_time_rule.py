@@ -5,7 +5,7 @@ import pytest
 
 from supcr_bench.analysis.statistics import Interval
 from supcr_bench.analysis.time_rule import TimeRule
-from supcr_bench.values.gate import Ruling
+from supcr_bench.values.gate import GateVerdict
 
 RULE = TimeRule(max_slowdown=0.05, cells=4)
 CALM = [0.001 * (-1) ** k for k in range(20)]
@@ -18,16 +18,16 @@ def around(ratio: float, spread: float = 0.002, n: int = 20) -> list[float]:
 @pytest.mark.parametrize(
     ("ratio", "ruling"),
     [
-        (0.5, Ruling.PASS),
-        (1.0, Ruling.PASS),
-        (1.03, Ruling.PASS),
-        (1.05, Ruling.UNDECIDED),
-        (1.07, Ruling.REGRESSION),
-        (2.0, Ruling.REGRESSION),
+        (0.5, GateVerdict.PASS),
+        (1.0, GateVerdict.PASS),
+        (1.03, GateVerdict.PASS),
+        (1.05, GateVerdict.UNDECIDED),
+        (1.07, GateVerdict.REGRESSION),
+        (2.0, GateVerdict.REGRESSION),
     ],
 )
 def test_the_whole_interval_has_to_lie_on_one_side_of_what_is_allowed(ratio, ruling):
-    assert RULE.judge(around(ratio), CALM, 1).ruling is ruling
+    assert RULE.judge(around(ratio), CALM, 1).verdict is ruling
 
 
 def test_an_interval_that_holds_what_is_allowed_says_so():
@@ -38,26 +38,26 @@ def test_an_interval_that_holds_what_is_allowed_says_so():
 def test_too_few_processes_are_said_to_be_too_few():
     few = RULE.first_look - 1
     ruled = RULE.judge(around(2.0)[:few], CALM[:few], 1)
-    assert ruled.ruling is Ruling.UNDECIDED
+    assert ruled.verdict is GateVerdict.UNDECIDED
     assert ruled.reason == f"{few} processes are too few to tell"
 
 
 def test_no_pass_where_the_same_code_differs_by_more_than_is_allowed():
     noisy = [0.08 * (-1) ** k for k in range(20)]
     ruled = RULE.judge(around(1.0), noisy, 1)
-    assert ruled.ruling is Ruling.UNDECIDED
+    assert ruled.verdict is GateVerdict.UNDECIDED
     assert ruled.reason is not None
     assert "below the noise floor of 8.3%" in ruled.reason
 
 
 def test_no_regression_that_is_no_farther_out_than_the_same_code():
     noisy = [0.15 * (-1) ** k for k in range(20)]
-    assert RULE.judge(around(1.10), noisy, 1).ruling is Ruling.UNDECIDED
-    assert RULE.judge(around(1.30), noisy, 1).ruling is Ruling.REGRESSION
+    assert RULE.judge(around(1.10), noisy, 1).verdict is GateVerdict.UNDECIDED
+    assert RULE.judge(around(1.30), noisy, 1).verdict is GateVerdict.REGRESSION
 
 
 def test_a_biased_again_arm_is_noise_too():
-    assert RULE.judge(around(1.10), around(1.12), 1).ruling is Ruling.UNDECIDED
+    assert RULE.judge(around(1.10), around(1.12), 1).verdict is GateVerdict.UNDECIDED
 
 
 def test_more_cells_or_later_looks_need_more_to_decide():
@@ -77,7 +77,9 @@ def test_what_could_have_been_detected_lies_a_whole_interval_above_what_is_allow
     assert RULE.detectable(Interval(0.0, None, None, 3)) is None
 
 
-@pytest.mark.parametrize(("ratio", "wrong"), [(1.05, Ruling.REGRESSION), (1.0501, Ruling.PASS)])
+@pytest.mark.parametrize(
+    ("ratio", "wrong"), [(1.05, GateVerdict.REGRESSION), (1.0501, GateVerdict.PASS)]
+)
 def test_a_slowdown_at_the_limit_is_ruled_on_no_more_often_than_the_error_allows(ratio, wrong):
     rng = np.random.default_rng(1)
     runs, cells = 150, 3
@@ -89,7 +91,7 @@ def test_a_slowdown_at_the_limit_is_ruled_on_no_more_often_than_the_error_allows
         n, look, seen = rule.first_look, 1, False
         while n <= 40:
             seen |= any(
-                rule.judge(a[:n].tolist(), g[:n].tolist(), look).ruling is wrong
+                rule.judge(a[:n].tolist(), g[:n].tolist(), look).verdict is wrong
                 for a, g in zip(after, again, strict=True)
             )
             n, look = rule.next_look(n), look + 1

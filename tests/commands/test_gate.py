@@ -7,13 +7,18 @@ from typing import Any
 
 import pytest
 
-from supcr_bench.commands import gate_stages
-from supcr_bench.commands.gate import gate
-from supcr_bench.commands.gate_work import GateRequest
+from supcr_bench.commands import gate_session
+from supcr_bench.commands.app import app
 from supcr_bench.gate.checkout import RevisionError
 from supcr_bench.gate.time_trial import TimeTrial
 from supcr_bench.subjects.registry import folder
-from supcr_bench.values.errors import BaselineError, SubjectError, SuiteError, UsageError
+from supcr_bench.values.errors import (
+    BaselineError,
+    SubjectError,
+    SuiteError,
+    UnknownNameError,
+    UsageError,
+)
 from tests.gate.fake_sampler import FakeSampler
 from tests.repository import Repository
 
@@ -56,12 +61,17 @@ class Gate:
         assert self.source.count(old) == 1
         self.repository.write(path, self.source.replace(old, new))
 
-    def __call__(self, **options: Any) -> int:
-        return gate(GateRequest(suite="suite.toml", **options))
+    def __call__(self, *names: str, **options: object) -> int:
+        """The exit status of the gate on some implementations, or on those of the suite."""
+        arguments = ["gate", "suite.toml", *(part for name in names for part in ("-i", name))]
+        for option, value in options.items():
+            arguments += [f"--{option.replace('_', '-')}", str(value)]
+        return app(arguments, standalone_mode=False) or 0
 
-    def found(self, **options: Any) -> tuple[int, dict[str, Any]]:
+    def found(self, *names: str, **options: object) -> tuple[int, dict[str, Any]]:
+        """The exit status, and what the JSON file says."""
         path = self.repository.top / "gate.json"
-        status = self(json=path, **options)
+        status = self(*names, json=path, **options)
         values: dict[str, Any] = json.loads(path.read_text())
         return status, values
 
@@ -81,12 +91,12 @@ def gated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gate:
     def trial(cells: Any, rule: Any, _: object, budget_s: float) -> TimeTrial:
         return TimeTrial(cells, rule, own.sampler, budget_s, own.sampler.clock)
 
-    monkeypatch.setattr(gate_stages, "TimeTrial", trial)
+    monkeypatch.setattr(gate_session, "TimeTrial", trial)
     return own
 
 
-def judged(found: dict[str, Any], ruling: str) -> list[dict[str, Any]]:
-    return [j for j in found["judgements"] if j["ruling"] == ruling]
+def judged(found: dict[str, Any], verdict: str) -> list[dict[str, Any]]:
+    return [j for j in found["judgements"] if j["ruling"] == verdict]
 
 
 # --- against a revision ---
@@ -162,11 +172,11 @@ def test_what_could_not_be_loaded_before_either_is_a_usage_error(gated):
 def test_an_implementation_that_is_new_is_held_against_nothing_and_never_passes_alone(gated):
     gated.repository.write("losses/new.py", gated.source)
     name = "losses/new.py:IMPLEMENTATION"
-    status, found = gated.found(against="HEAD", implementations=(name,), undecided="pass")
+    status, found = gated.found(name, against="HEAD", undecided="pass")
     assert status == 3
     assert found["measured_nothing"]
     assert {j["ruling"] for j in found["judgements"]} == {"new"}
-    status, found = gated.found(against="HEAD", implementations=(NAME, name))
+    status, found = gated.found(NAME, name, against="HEAD")
     assert status == 0
 
 
@@ -175,7 +185,7 @@ def test_a_new_implementation_that_is_wrong_fails(gated):
     gated.change(
         "distance.unsqueeze(1) >= distance", "distance.unsqueeze(1) <= distance", "losses/new.py"
     )
-    assert gated(against="HEAD", implementations=("losses/new.py:IMPLEMENTATION",)) == 1
+    assert gated("losses/new.py:IMPLEMENTATION", against="HEAD") == 1
 
 
 @pytest.mark.slow
@@ -195,9 +205,7 @@ def test_a_gate_whose_cells_were_all_skipped_never_passes(gated):
 @pytest.mark.slow
 def test_a_file_that_was_renamed_is_held_against_what_it_was(gated):
     gated.repository.git("mv", "losses/loss.py", "losses/better.py")
-    status, found = gated.found(
-        against="HEAD", implementations=("losses/better.py:IMPLEMENTATION",)
-    )
+    status, found = gated.found("losses/better.py:IMPLEMENTATION", against="HEAD")
     assert status == 0
     assert any("was losses/loss.py at HEAD" in note for note in found["notes"])
 
@@ -205,7 +213,7 @@ def test_a_file_that_was_renamed_is_held_against_what_it_was(gated):
 @pytest.mark.slow
 def test_both_versions_are_really_timed_in_processes_of_their_own(gated, monkeypatch):
     """The one test with the real sampler: a budget of nothing is one process, and undecided."""
-    monkeypatch.setattr(gate_stages, "TimeTrial", TimeTrial)
+    monkeypatch.setattr(gate_session, "TimeTrial", TimeTrial)
     status, found = gated.found(against="HEAD", time_budget="1ms")
     assert status == 3
     assert found["time"]["processes"] == 1
@@ -242,13 +250,13 @@ def test_the_usual_baseline_is_found_by_itself(gated):
 
 
 def test_without_anything_to_hold_it_against_it_says_what_to_give(gated):
-    with pytest.raises(UsageError, match=r"--against REVISION or --baseline FILE.*--record"):
+    with pytest.raises(UsageError, match=r"--against REVISION or --baseline RUN.*--record"):
         gated()
 
 
 def test_a_baseline_that_is_none_is_refused_before_anything_is_measured(gated):
     with pytest.raises(BaselineError, match=r"no baseline 'nowhere\.json'"):
-        gated(baseline=Path("nowhere.json"))
+        gated(baseline="nowhere.json")
 
 
 # --- files ---
@@ -276,17 +284,21 @@ def test_every_file_that_was_asked_for_is_written(gated, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"against": "HEAD", "baseline": Path("b.json")}, UsageError, "not several"),
-        ({"against": "HEAD", "record": Path("b.json")}, UsageError, "not several"),
-        ({"against": "HEAD", "undecided": "maybe"}, UsageError, "neither pass nor fail"),
+        ({"against": "HEAD", "baseline": "b.json"}, UsageError, "exclude each other"),
+        ({"against": "HEAD", "record": "b.json"}, UsageError, "exclude each other"),
+        ({"record": "b.json", "json": "gate.json"}, UsageError, "the baseline alone"),
+        ({"against": "HEAD", "undecided": "maybe"}, UsageError, "known: pass, fail"),
         ({"against": "HEAD", "max_slowdown": "5"}, UsageError, "--max-slowdown"),
         ({"against": "HEAD", "max_memory_growth": "x"}, UsageError, "--max-memory-growth"),
         ({"against": "HEAD", "time_budget": "soon"}, UsageError, "--time-budget"),
-        ({"against": "HEAD", "json": Path("no/where.json")}, UsageError, "no folder 'no'"),
-        ({"record": Path("no/where.json")}, UsageError, "no folder 'no'"),
+        ({"against": "HEAD", "json": "no/where.json"}, UsageError, "no folder 'no'"),
+        ({"record": "no/where.json"}, UsageError, "no folder 'no'"),
+        ({"against": "HEAD", "set": "tau=1"}, UnknownNameError, "unknown axis 'tau'"),
+        ({"against": "HEAD", "set": "temperature=0"}, SuiteError, "temperature"),
+        ({"against": "HEAD", "device": "cuda:77"}, UsageError, "no device 'cuda:77'"),
         ({"against": "nonesuch"}, RevisionError, "no revision 'nonesuch'"),
         ({"against": ""}, RevisionError, "no revision"),
-        ({"against": "HEAD", "implementations": ("a.py:B",)}, SubjectError, "no file"),
+        ({"against": "HEAD", "implementation": "a.py:B"}, SubjectError, "no file"),
     ],
 )
 def test_a_request_that_cannot_be_carried_out_is_refused_at_once(gated, options, error, words):

@@ -4,7 +4,8 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from supcr_bench.gate.sampling import Sample, SideRaised, SidesError, SideTimes
+from supcr_bench.gate.sampling import Sample, SidesError
+from supcr_bench.measure.paired_timing import SideRaisedError
 from supcr_bench.measure.sides import SidedCell
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.case import Case, Pass, Workload
@@ -51,14 +52,14 @@ class FakeSampler:
 
     def _times(self, cell: SidedCell, rng: random.Random) -> Sample:
         if cell.implementation in self.raises:
-            return SideRaised(self.raises[cell.implementation], "RuntimeError: boom")
+            return SideRaisedError(self.raises[cell.implementation], "RuntimeError: boom")
 
         def side(ratio: float) -> tuple[float, ...]:
             return (0.010 * ratio * (1 + rng.uniform(-self.noise, self.noise)),) * ROUNDS
 
         slower = self.slower.get(cell.implementation, 1.0)
         before = (0.010,) * ROUNDS
-        return SideTimes({"before": before, "again": side(1.0), "after": side(slower)})
+        return {"before": before, "again": side(1.0), "after": side(slower)}
 
     def clock(self) -> float:
         """Seconds."""

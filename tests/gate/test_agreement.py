@@ -5,37 +5,36 @@ from typing import Any
 
 import pytest
 
-from supcr_bench.gate.agreement import judge_agreement, judge_verification, to_verify_before
-from supcr_bench.gate.recorded import CaseRecord, Recorded, VerificationRecord, record
+from supcr_bench.gate.agreement import checks_to_repeat, judge_agreement, judge_verification
 from supcr_bench.gate.terms import Terms
-from supcr_bench.values.gate import Evidence, Judgement, Ruling
-from supcr_bench.values.result import Status
-from supcr_bench.verification.outcome import Verdict
-from tests.gate.made_records import CASE, SESSION, TERMS, case_record, of_one
+from supcr_bench.values.gate import Evidence, GatedChange, GateVerdict
+from supcr_bench.values.result import Result, Status
+from supcr_bench.verification.outcome import Diagnosis, Verdict
+from tests.gate.made_runs import CASE, SESSION, TERMS, made_case, made_run, of_one
 from tests.made_verifications import DIAGNOSIS, LATE, NOT_ROBUST, OFF, make_verification
 
-RIGHT = case_record()
-WRONG = case_record(Status.WRONG, reason="the loss is 2 where the definition gives 1")
-FAILED = case_record(Status.FAILED, reason="IndexError: index 8")
-SKIPPED = case_record(Status.SKIPPED, reason="timed out at N=8 already")
-TIMED_OUT = case_record(Status.TIMED_OUT, reason="a call took over 10 s")
-FULL = case_record(Status.OUT_OF_MEMORY, reason="an allocation failed", memory_limit_bytes=100)
+RIGHT = made_case()
+WRONG = made_case(Status.WRONG, reason="the loss is 2 where the definition gives 1")
+FAILED = made_case(Status.FAILED, reason="IndexError: index 8")
+SKIPPED = made_case(Status.SKIPPED, reason="timed out at N=8 already")
+TIMED_OUT = made_case(Status.TIMED_OUT, reason="a call took over 10 s")
+FULL = made_case(Status.OUT_OF_MEMORY, reason="an allocation failed", memory_limit_bytes=100)
 PASS, FAIL = Verdict.PASS, Verdict.FAIL
 NOT_RUN, NOT_APPLICABLE = Verdict.NOT_RUN, Verdict.NOT_APPLICABLE
 
 
 def judged(
-    first: CaseRecord | None, second: CaseRecord | None, terms: Terms = TERMS
-) -> tuple[Ruling, str | None]:
+    first: Result | None, second: Result | None, terms: Terms = TERMS
+) -> tuple[GateVerdict, str | None]:
     (found,) = judge_agreement(of_one(first), of_one(second), terms)
-    assert found.figure == "agreement"
+    assert found.metric == "agreement"
     assert found.evidence is Evidence.AGREEMENT
     assert (found.implementation, found.case) == ("one", CASE)
-    return found.ruling, found.reason
+    return found.verdict, found.reason
 
 
 def test_what_was_right_and_is_passes_without_a_word() -> None:
-    assert judged(RIGHT, RIGHT) == (Ruling.PASS, None)
+    assert judged(RIGHT, RIGHT) == (GateVerdict.PASS, None)
 
 
 @pytest.mark.parametrize("first", [RIGHT, SKIPPED, TIMED_OUT, FULL])
@@ -47,23 +46,23 @@ def test_what_was_right_and_is_passes_without_a_word() -> None:
     ],
 )
 def test_what_was_not_wrong_and_is_now_is_a_regression_with_its_reason(
-    first: CaseRecord, second: CaseRecord, reason: str
+    first: Result, second: Result, reason: str
 ) -> None:
-    assert judged(first, second) == (Ruling.REGRESSION, reason)
+    assert judged(first, second) == (GateVerdict.REGRESSION, reason)
 
 
 @pytest.mark.parametrize("found", [WRONG, FAILED, SKIPPED, TIMED_OUT, FULL])
-def test_what_was_not_right_and_still_is_not_is_no_worse_and_no_pass(found: CaseRecord) -> None:
+def test_what_was_not_right_and_still_is_not_is_no_worse_and_no_pass(found: Result) -> None:
     now = f"{found.status.words}: {found.reason}"
-    assert judged(found, found) == (Ruling.UNCHANGED, f"as recorded, {now}")
-    assert judged(found, found, SESSION) == (Ruling.UNCHANGED, f"as before, {now}")
+    assert judged(found, found) == (GateVerdict.UNCHANGED, f"as recorded, {now}")
+    assert judged(found, found, SESSION) == (GateVerdict.UNCHANGED, f"as before, {now}")
 
 
 def test_what_failed_and_is_wrong_now_is_no_worse_and_the_other_way_round_it_is() -> None:
-    assert judged(FAILED, WRONG)[0] is Ruling.UNCHANGED
+    assert judged(FAILED, WRONG)[0] is GateVerdict.UNCHANGED
     ruling, reason = judged(WRONG, FAILED)
     assert (ruling, reason) == (
-        Ruling.REGRESSION,
+        GateVerdict.REGRESSION,
         "was wrong, and is now failed: IndexError: index 8",
     )
 
@@ -71,15 +70,15 @@ def test_what_failed_and_is_wrong_now_is_no_worse_and_the_other_way_round_it_is(
 @pytest.mark.parametrize(
     ("before", "now", "ruling"),
     [
-        (1.1, 1e9, Ruling.REGRESSION),
-        (1.1, None, Ruling.REGRESSION),
-        (1.1, 2.1, Ruling.UNCHANGED),
-        (1e9, 1.1, Ruling.UNCHANGED),
-        (None, None, Ruling.UNCHANGED),
+        (1.1, 1e9, GateVerdict.REGRESSION),
+        (1.1, None, GateVerdict.REGRESSION),
+        (1.1, 2.1, GateVerdict.UNCHANGED),
+        (1e9, 1.1, GateVerdict.UNCHANGED),
+        (None, None, GateVerdict.UNCHANGED),
     ],
 )
 def test_what_was_wrong_and_is_farther_off_is_a_regression(
-    before: float | None, now: float | None, ruling: Ruling
+    before: float | None, now: float | None, ruling: GateVerdict
 ) -> None:
     first, second = (replace(WRONG, value_tolerances=value) for value in (before, now))
     assert judged(first, second)[0] is ruling
@@ -89,68 +88,68 @@ def test_what_was_wrong_and_is_farther_off_is_a_regression(
 
 @pytest.mark.parametrize("second", [SKIPPED, TIMED_OUT])
 def test_a_call_that_is_stopped_now_is_a_regression_where_both_ran_on_one_machine(
-    second: CaseRecord,
+    second: Result,
 ) -> None:
     reason = f"became {second.status.words}: {second.reason}"
-    assert judged(RIGHT, second, SESSION) == (Ruling.REGRESSION, reason)
+    assert judged(RIGHT, second, SESSION) == (GateVerdict.REGRESSION, reason)
 
 
 @pytest.mark.parametrize("first", [WRONG, FAILED, SKIPPED, TIMED_OUT, FULL])
-def test_what_is_right_now_and_was_not_passes_and_asks_to_be_recorded(first: CaseRecord) -> None:
+def test_what_is_right_now_and_was_not_passes_and_asks_to_be_recorded(first: Result) -> None:
     before = first.status.replace("_", " ")
-    assert judged(first, RIGHT) == (Ruling.PASS, f"right now; it was {before}; record again")
-    assert judged(first, RIGHT, SESSION) == (Ruling.PASS, f"right now; it was {before}")
+    assert judged(first, RIGHT) == (GateVerdict.PASS, f"right now; it was {before}; record again")
+    assert judged(first, RIGHT, SESSION) == (GateVerdict.PASS, f"right now; it was {before}")
 
 
 @pytest.mark.parametrize(
     ("before", "now", "ruling"),
     [
-        (100, 100, Ruling.REGRESSION),
-        (100, 200, Ruling.REGRESSION),
-        (100, None, Ruling.REGRESSION),
-        (100, 99, Ruling.UNDECIDED),
-        (None, 100, Ruling.UNDECIDED),
+        (100, 100, GateVerdict.REGRESSION),
+        (100, 200, GateVerdict.REGRESSION),
+        (100, None, GateVerdict.REGRESSION),
+        (100, 99, GateVerdict.UNDECIDED),
+        (None, 100, GateVerdict.UNDECIDED),
     ],
 )
 def test_running_out_of_memory_is_a_regression_where_the_limit_is_no_tighter(
-    before: int | None, now: int | None, ruling: Ruling
+    before: int | None, now: int | None, ruling: GateVerdict
 ) -> None:
     first = replace(RIGHT, memory_limit_bytes=before)
     found, reason = judged(first, replace(FULL, memory_limit_bytes=now))
     assert found is ruling
     assert reason is not None
     assert "an allocation failed" in reason
-    assert ("under a lower memory limit" in reason) is (ruling is Ruling.UNDECIDED)
+    assert ("under a lower memory limit" in reason) is (ruling is GateVerdict.UNDECIDED)
 
 
 @pytest.mark.parametrize("first", [RIGHT, WRONG, FAILED])
 @pytest.mark.parametrize("second", [SKIPPED, TIMED_OUT])
 def test_what_gave_no_answer_now_is_undecided_by_a_file_with_the_reason(
-    first: CaseRecord, second: CaseRecord
+    first: Result, second: Result
 ) -> None:
     ended = second.status.replace("_", " ")
-    assert judged(first, second) == (Ruling.UNDECIDED, f"{ended}: {second.reason}")
+    assert judged(first, second) == (GateVerdict.UNDECIDED, f"{ended}: {second.reason}")
 
 
 @pytest.mark.parametrize(
     ("second", "ruling", "reason"),
     [
-        (RIGHT, Ruling.NEW, None),
-        (WRONG, Ruling.REGRESSION, f"new, and wrong: {WRONG.reason}"),
-        (FAILED, Ruling.REGRESSION, f"new, and failed: {FAILED.reason}"),
-        (SKIPPED, Ruling.UNDECIDED, f"new, and skipped: {SKIPPED.reason}"),
-        (FULL, Ruling.UNDECIDED, f"new, and out of memory: {FULL.reason}"),
+        (RIGHT, GateVerdict.NEW, None),
+        (WRONG, GateVerdict.REGRESSION, f"new, and wrong: {WRONG.reason}"),
+        (FAILED, GateVerdict.REGRESSION, f"new, and failed: {FAILED.reason}"),
+        (SKIPPED, GateVerdict.UNDECIDED, f"new, and skipped: {SKIPPED.reason}"),
+        (FULL, GateVerdict.UNDECIDED, f"new, and out of memory: {FULL.reason}"),
     ],
 )
 def test_what_is_new_is_judged_by_itself(
-    second: CaseRecord, ruling: Ruling, reason: str | None
+    second: Result, ruling: GateVerdict, reason: str | None
 ) -> None:
     assert judged(None, second) == (ruling, reason)
 
 
 def test_what_is_gone_is_undecided_if_it_was_asked_for() -> None:
     ruling, reason = judged(RIGHT, None)
-    assert ruling is Ruling.UNDECIDED
+    assert ruling is GateVerdict.UNDECIDED
     assert str(reason).startswith("not run now")
     others = replace(TERMS, implementations=("two",))
     assert judge_agreement(of_one(RIGHT), of_one(None), others) == []
@@ -174,24 +173,36 @@ def test_every_case_has_a_command_that_shows_it_again() -> None:
 
 
 def verified(
-    first: dict[str, Verdict], second: dict[str, Verdict], terms: Terms = TERMS, **fields: Any
-) -> Judgement:
-    """Verdicts before and now, of an implementation with a case on both sides."""
-    before, after = (of_one(RIGHT, **verdicts) for verdicts in (first, second))
-    if fields:
-        now = replace(after.verifications["one"], **fields)
-        after = replace(after, verifications={"one": now})
-    (found,) = judge_verification(before, after, terms)
-    assert found.figure == "verification"
-    assert found.case is None
-    assert found.evidence is Evidence.AGREEMENT
-    return found
+    first: dict[str, Verdict],
+    second: dict[str, Verdict],
+    terms: Terms = TERMS,
+    *,
+    definition: str = "torchcell",
+    diagnosis: Diagnosis | None = None,
+    **outcomes: dict[str, Any],
+) -> GatedChange:
+    """Verdicts before and now, of an implementation with a case on both sides.
+
+    Args:
+        outcomes: fields of an outcome now, by the name of its check.
+    """
+    now = of_one(RIGHT, verdicts=second)
+    assert now.verification
+    found = now.verification["one"]
+    made = tuple(replace(o, **outcomes.get(o.check, {})) for o in found.outcomes)
+    found = replace(found, outcomes=made, definition=definition, diagnosis=diagnosis)
+    after = replace(now, verification={"one": found})
+    (change,) = judge_verification(of_one(RIGHT, verdicts=first), after, terms)
+    assert change.metric == "verification"
+    assert change.case is None
+    assert change.evidence is Evidence.AGREEMENT
+    return change
 
 
 def test_checks_that_pass_as_before_pass_without_a_word() -> None:
     verdicts = {"ties": PASS, "weights": PASS, "no_grad": NOT_APPLICABLE}
     found = verified(verdicts, verdicts)
-    assert (found.ruling, found.reason) == (Ruling.PASS, None)
+    assert (found.verdict, found.reason) == (GateVerdict.PASS, None)
     assert found.command == "supcr-bench verify one --definition torchcell"
 
 
@@ -201,10 +212,11 @@ def test_a_check_that_fails_now_is_a_regression_that_names_it_the_finding_and_th
     found = verified(
         before,
         now,
-        findings={"ties": "the loss is off (N=4)", "weights": "off too"},
-        diagnosis=("Most likely: the wrong sign.", "Smallest failing case found: N=2."),
+        diagnosis=DIAGNOSIS,
+        ties={"finding": "the loss is off", "case": "N=4"},
+        weights={"finding": "off too"},
     )
-    assert found.ruling is Ruling.REGRESSION
+    assert found.verdict is GateVerdict.REGRESSION
     assert found.reason == (
         "fails ties, weights. Most likely: the wrong sign. Smallest failing case found: N=2. "
         "ties: the loss is off (N=4)"
@@ -213,50 +225,52 @@ def test_a_check_that_fails_now_is_a_regression_that_names_it_the_finding_and_th
 
 def test_checks_that_failed_before_and_still_do_are_no_regression_and_are_said() -> None:
     found = verified({"ties": FAIL, "weights": PASS}, {"ties": FAIL, "weights": PASS})
-    assert (found.ruling, found.reason) == (Ruling.PASS, "still fails ties, as recorded")
+    assert (found.verdict, found.reason) == (GateVerdict.PASS, "still fails ties, as recorded")
 
 
 def test_checks_that_make_it_wrong_and_failed_before_leave_it_unchanged() -> None:
     before, now = {"value": FAIL, "ties": PASS}, {"value": FAIL, "ties": PASS}
-    found = verified(before, now, failures=("value",))
-    assert (found.ruling, found.reason) == (Ruling.UNCHANGED, "still fails value, as recorded")
+    found = verified(before, now, value={"group": "definition"})
+    assert (found.verdict, found.reason) == (
+        GateVerdict.UNCHANGED,
+        "still fails value, as recorded",
+    )
 
 
 def test_a_check_that_was_ended_for_its_time_is_undecided_for_the_machine_may_be_busy() -> None:
     found = verified(
-        {"ties": PASS}, {"ties": FAIL}, findings={"ties": "took over 20 s"}, overdue=("ties",)
+        {"ties": PASS}, {"ties": FAIL}, ties={"finding": "took over 20 s", "overdue": True}
     )
-    assert found.ruling is Ruling.UNDECIDED
+    assert found.verdict is GateVerdict.UNDECIDED
     assert found.reason == "not checked: ties (took over 20 s)"
 
 
 def test_a_diagnosis_that_fails_is_no_check() -> None:
     now = {"ties": FAIL, "diagnosis": FAIL}
-    assert verified({"ties": FAIL}, now).ruling is Ruling.PASS
-    record = VerificationRecord(definition="torchcell", verdicts=now)
-    assert to_verify_before(Recorded(verifications={"one": record})) == {"one": ["ties"]}
+    assert verified({"ties": FAIL}, now).verdict is GateVerdict.PASS
+    assert checks_to_repeat(of_one(verdicts=now)) == {"one": ["ties"]}
 
 
 def test_checks_that_pass_now_and_did_not_are_said() -> None:
     found = verified({"ties": FAIL}, {"ties": PASS})
-    assert (found.ruling, found.reason) == (Ruling.PASS, "passes ties now; record again")
+    assert (found.verdict, found.reason) == (GateVerdict.PASS, "passes ties now; record again")
 
 
 @pytest.mark.parametrize("now", [NOT_RUN, NOT_APPLICABLE])
 def test_a_check_that_passed_and_was_not_made_is_undecided(now: Verdict) -> None:
-    found = verified({"ties": PASS}, {"ties": now}, findings={"ties": "the time was up"})
-    assert found.ruling is Ruling.UNDECIDED
+    found = verified({"ties": PASS}, {"ties": now}, ties={"finding": "the time was up"})
+    assert found.verdict is GateVerdict.UNDECIDED
     assert found.reason == "not checked: ties (the time was up)"
 
 
 def test_a_check_that_was_never_run_stays_undecided_and_one_that_never_applied_does_not() -> None:
-    assert verified({"ties": NOT_RUN}, {"ties": NOT_RUN}).ruling is Ruling.UNDECIDED
-    assert verified({"ties": NOT_APPLICABLE}, {"ties": NOT_APPLICABLE}).ruling is Ruling.PASS
+    assert verified({"ties": NOT_RUN}, {"ties": NOT_RUN}).verdict is GateVerdict.UNDECIDED
+    assert verified({"ties": NOT_APPLICABLE}, {"ties": NOT_APPLICABLE}).verdict is GateVerdict.PASS
 
 
 def test_a_check_that_is_no_more_is_undecided() -> None:
     found = verified({"ties": PASS, "weights": PASS}, {"weights": PASS})
-    assert found.ruling is Ruling.UNDECIDED
+    assert found.verdict is GateVerdict.UNDECIDED
     assert found.reason == "not checked: ties (there is no such check now)"
 
 
@@ -265,13 +279,13 @@ def test_a_check_that_fails_and_was_not_made_before_is_undecided(
     before: dict[str, Verdict],
 ) -> None:
     found = verified({"weights": PASS, **before}, {"weights": PASS, "ties": FAIL})
-    assert found.ruling is Ruling.UNDECIDED
+    assert found.verdict is GateVerdict.UNDECIDED
     assert found.reason == "fails ties, and whether it did before is not known; record again"
 
 
 def test_a_regression_outweighs_what_was_not_run() -> None:
     found = verified({"ties": PASS, "weights": PASS}, {"ties": FAIL, "weights": NOT_RUN})
-    assert found.ruling is Ruling.REGRESSION
+    assert found.verdict is GateVerdict.REGRESSION
 
 
 def test_one_that_cannot_be_loaded_any_more_is_a_regression() -> None:
@@ -279,28 +293,28 @@ def test_one_that_cannot_be_loaded_any_more_is_a_regression() -> None:
         {"ties": PASS},
         {"loading": FAIL},
         definition="none",
-        findings={"loading": "one cannot be imported: SyntaxError"},
+        loading={"finding": "one cannot be imported: SyntaxError"},
     )
-    assert found.ruling is Ruling.REGRESSION
+    assert found.verdict is GateVerdict.REGRESSION
     assert str(found.reason) == "fails loading. loading: one cannot be imported: SyntaxError"
 
 
 def test_checks_by_another_definition_are_not_compared() -> None:
     found = verified({"ties": PASS}, {"ties": FAIL}, definition="no-self")
-    assert found.ruling is Ruling.UNDECIDED
-    assert found.reason == "held against the definition no-self, and before against torchcell"
+    assert found.verdict is GateVerdict.UNDECIDED
+    assert found.reason == "compared with the definition no-self now, and with torchcell before"
 
 
-def verification_of(*failing: Any, known: bool = True, terms: Terms = TERMS) -> Judgement:
+def verification_of(*failing: Any, known: bool = True, terms: Terms = TERMS) -> GatedChange:
     """Of one that was not verified before."""
-    after = record([], [make_verification("one", *failing, diagnosis=DIAGNOSIS)])
-    (found,) = judge_verification(of_one(RIGHT) if known else Recorded(), after, terms)
+    after = made_run([], [make_verification("one", *failing, diagnosis=DIAGNOSIS)])
+    (found,) = judge_verification(of_one(RIGHT) if known else made_run(), after, terms)
     return found
 
 
 def test_of_one_that_was_not_verified_before_what_is_not_right_is_a_regression() -> None:
     found = verification_of(OFF, known=False)
-    assert found.ruling is Ruling.REGRESSION
+    assert found.verdict is GateVerdict.REGRESSION
     assert found.reason == (
         "new, and fails ties. Most likely: the wrong sign. Smallest failing case found: N=2. "
         "ties: the loss is off (N=4)"
@@ -308,39 +322,26 @@ def test_of_one_that_was_not_verified_before_what_is_not_right_is_a_regression()
 
 
 def test_of_one_that_was_not_verified_before_the_rest_is_said() -> None:
-    assert verification_of().ruling is Ruling.NEW
-    assert verification_of(known=False, terms=SESSION).ruling is Ruling.NEW
+    assert verification_of().verdict is GateVerdict.NEW
+    assert verification_of(known=False, terms=SESSION).verdict is GateVerdict.NEW
     not_robust = verification_of(NOT_ROBUST)
-    assert not_robust.ruling is Ruling.NEW
+    assert not_robust.verdict is GateVerdict.NEW
     assert not_robust.reason == "not robust: fails low temperature"
-    assert verification_of(LATE).ruling is Ruling.UNDECIDED
+    assert verification_of(LATE).verdict is GateVerdict.UNDECIDED
 
 
 def test_in_one_session_the_side_before_need_not_be_verified_where_nothing_fails_now() -> None:
-    assert verification_of(terms=SESSION).ruling is Ruling.PASS
+    assert verification_of(terms=SESSION).verdict is GateVerdict.PASS
 
 
 def test_what_fails_now_has_to_be_asked_of_the_side_before() -> None:
-    after = record([], [make_verification("one", OFF, NOT_ROBUST), make_verification("two")])
-    assert to_verify_before(after) == {"one": ["ties", "low temperature"]}
+    after = made_run([], [make_verification("one", OFF, NOT_ROBUST), make_verification("two")])
+    assert checks_to_repeat(after) == {"one": ["ties", "low temperature"]}
 
 
 def test_one_that_is_not_verified_now_is_undecided_and_one_that_never_was_is_not_mentioned() -> (
     None
 ):
-    (found,) = judge_verification(of_one(RIGHT, ties=PASS), of_one(RIGHT), TERMS)
-    assert (found.ruling, found.reason) == (Ruling.UNDECIDED, "not verified now")
+    (found,) = judge_verification(of_one(RIGHT, verdicts={"ties": PASS}), of_one(RIGHT), TERMS)
+    assert (found.verdict, found.reason) == (GateVerdict.UNDECIDED, "not verified now")
     assert judge_verification(of_one(RIGHT), of_one(RIGHT), TERMS) == []
-
-
-def test_a_record_holds_what_a_verification_says() -> None:
-    found = VerificationRecord.of(make_verification("one", OFF, NOT_ROBUST, diagnosis=DIAGNOSIS))
-    assert found.verdicts == {
-        "weights": PASS,
-        "zero columns": NOT_APPLICABLE,
-        "ties": FAIL,
-        "low temperature": FAIL,
-    }
-    assert found.failures == ("ties",)
-    assert found.findings["ties"] == "the loss is off (N=4)"
-    assert found.diagnosis[0] == "Most likely: the wrong sign."

@@ -8,104 +8,119 @@ import pytest
 
 from supcr_bench.gate.cost import judge_cost
 from supcr_bench.gate.judge import deterministic_notes, judge_deterministic
-from supcr_bench.gate.recorded import Recorded
-from supcr_bench.gate.terms import TORCH_ALLOWANCE, Terms
-from supcr_bench.values.case import Case
-from supcr_bench.values.gate import Evidence, Figure, Judgement, Ruling
+from supcr_bench.gate.terms import TORCH_ALLOWANCE, Terms, other_torch
+from supcr_bench.store.loaded_run import Run
+from supcr_bench.values.gate import Evidence, GatedChange, GateVerdict
 from supcr_bench.values.result import Status
 from supcr_bench.verification.outcome import Verdict
-from tests.gate.made_records import SESSION, TERMS, case_record, of_one
+from tests.gate.made_runs import CASE, SESSION, TERMS, made_case, made_run, of_one
 
-SAME = case_record()
-FAILED = case_record(Status.FAILED, reason="IndexError")
+SAME = made_case()
+FAILED = made_case(Status.FAILED, reason="IndexError")
+DISPATCHED = "dispatched operations"
 
 
-def judged(
-    before: Recorded, after: Recorded, terms: Terms = TERMS
-) -> dict[Figure, list[Judgement]]:
-    found: dict[Figure, list[Judgement]] = {}
-    for judgement in judge_cost(before, after, terms):
-        assert judgement.evidence is Evidence.COST
-        found.setdefault(judgement.figure, []).append(judgement)
+def judged(before: Run, after: Run, terms: Terms = TERMS) -> dict[str, list[GatedChange]]:
+    found: dict[str, list[GatedChange]] = {}
+    for change in judge_cost(before, after, terms):
+        assert change.evidence is Evidence.COST
+        found.setdefault(change.metric, []).append(change)
     return found
 
 
-def changed(terms: Terms = TERMS, **counts: Any) -> dict[Figure, Judgement]:
+def changed(terms: Terms = TERMS, torch: str = "2.13.0", **counts: Any) -> dict[str, GatedChange]:
     """One case, with those counts after, and the same before as ever."""
-    found = judged(of_one(SAME), of_one(case_record(**counts)), terms)
-    return {figure: judgement for figure, (judgement,) in found.items()}
+    found = judged(of_one(SAME), of_one(made_case(**counts), torch=torch), terms)
+    return {figure: change for figure, (change,) in found.items()}
 
 
 def test_the_same_counts_pass_in_all_three_figures() -> None:
     found = changed()
-    assert set(found) == {"launches", "element work", "peak memory"}
-    for judgement in found.values():
-        assert (judgement.ruling, judgement.reason) == (Ruling.PASS, None)
-        assert judgement.ratio == 1
-        assert judgement.before == judgement.after
-        assert judgement.low is judgement.high is None
-        assert str(judgement.command).startswith("supcr-bench run ci -i one")
+    assert set(found) == {"dispatched_ops", "elements_processed", "memory"}
+    for change in found.values():
+        assert (change.verdict, change.reason) == (GateVerdict.PASS, None)
+        assert change.ratio == 1
+        assert change.before == change.after
+        assert change.low is change.high is None
+        assert str(change.command).startswith("supcr-bench run ci -i one")
 
 
 @pytest.mark.parametrize(
     ("field", "count", "figure", "reason"),
     [
-        ("launches", 101, "launches", "launches grew from 100 to 101, by 1 %"),
-        ("launches", 5000, "launches", "launches grew from 100 to 5,000, x50"),
-        ("elements", 10_001, "element work", "element work grew from 10,000 to 10,001, by 0.01 %"),
+        (
+            "dispatched_ops",
+            101,
+            "dispatched_ops",
+            "dispatched operations grew from 100 to 101, by 1 %",
+        ),
+        (
+            "dispatched_ops",
+            5000,
+            "dispatched_ops",
+            "dispatched operations grew from 100 to 5,000, x50",
+        ),
+        (
+            "elements_processed",
+            10_001,
+            "elements_processed",
+            "elements processed grew from 10,000 to 10,001, by 0.01 %",
+        ),
         (
             "peak_bytes",
             101_001,
-            "peak memory",
+            "memory",
             "peak memory grew from 100 kB to 101 kB, by 1 %, where 1 % is allowed",
         ),
     ],
 )
 def test_a_count_that_grew_is_a_regression_of_that_figure_alone(
-    field: str, count: int, figure: Figure, reason: str
+    field: str, count: int, figure: str, reason: str
 ) -> None:
     counts: dict[str, Any] = {field: count}
     found = changed(**counts)
-    assert found[figure].ruling is Ruling.REGRESSION
+    assert found[figure].verdict is GateVerdict.REGRESSION
     assert found[figure].reason == reason
     assert found[figure].after == count
     assert found[figure].ratio == pytest.approx(count / (found[figure].before or 0))
-    assert {j.ruling for name, j in found.items() if name != figure} == {Ruling.PASS}
+    assert {j.verdict for name, j in found.items() if name != figure} == {GateVerdict.PASS}
 
 
 def test_peak_memory_may_grow_by_what_is_allowed() -> None:
     roomy = replace(TERMS, max_memory_growth=0.1)
-    assert changed(peak_bytes=101_000)["peak memory"].ruling is Ruling.PASS
-    assert changed(peak_bytes=101_001)["peak memory"].ruling is Ruling.REGRESSION
-    assert changed(roomy, peak_bytes=110_000)["peak memory"].ruling is Ruling.PASS
-    assert changed(roomy, peak_bytes=110_001)["peak memory"].ruling is Ruling.REGRESSION
-    assert changed(roomy, launches=101)["launches"].ruling is Ruling.REGRESSION
+    assert changed(peak_bytes=101_000)["memory"].verdict is GateVerdict.PASS
+    assert changed(peak_bytes=101_001)["memory"].verdict is GateVerdict.REGRESSION
+    assert changed(roomy, peak_bytes=110_000)["memory"].verdict is GateVerdict.PASS
+    assert changed(roomy, peak_bytes=110_001)["memory"].verdict is GateVerdict.REGRESSION
+    assert changed(roomy, dispatched_ops=101)["dispatched_ops"].verdict is GateVerdict.REGRESSION
 
 
 def test_under_another_torch_every_count_may_differ_a_little() -> None:
-    other = replace(TERMS, torch_before="2.6.0", torch_now="2.13.0+cpu")
-    within: dict[str, Any] = {"launches": 102, "elements": 10_200, "peak_bytes": 102_000}
+    within: dict[str, Any] = {
+        "dispatched_ops": 102,
+        "elements_processed": 10_200,
+        "peak_bytes": 102_000,
+    }
     assert TORCH_ALLOWANCE == 0.02
-    assert {j.ruling for j in changed(other, **within).values()} == {Ruling.PASS}
+    assert {j.verdict for j in changed(torch="2.6.0", **within).values()} == {GateVerdict.PASS}
     more: dict[str, Any] = {field: count + 1 for field, count in within.items()}
-    beyond = changed(other, **more)
-    assert {j.ruling for j in beyond.values()} == {Ruling.REGRESSION}
-    assert beyond["launches"].reason == (
-        "launches grew from 100 to 103, by 3 %, where 2 % is allowed; the version of torch is "
-        "another one too"
+    beyond = changed(torch="2.6.0", **more)
+    assert {j.verdict for j in beyond.values()} == {GateVerdict.REGRESSION}
+    assert beyond["dispatched_ops"].reason == (
+        f"{DISPATCHED} grew from 100 to 103, by 3 %, where 2 % is allowed; the version of torch "
+        "differs too"
     )
 
 
 def test_builds_of_one_torch_are_the_same_torch() -> None:
     for now, other in (("2.13.0+cu130", False), ("2.13.0", False), ("2.12.1+cpu", True)):
-        assert replace(TERMS, torch_before="2.13.0+cpu", torch_now=now).other_torch is other
-    assert not TERMS.other_torch
+        assert other_torch(made_run(torch="2.13.0+cpu"), made_run(torch=now)) is other
 
 
 def test_a_count_that_fell_passes_and_a_baseline_is_to_be_recorded_again() -> None:
-    assert changed(launches=99)["launches"].reason == "less than recorded; record again"
-    assert changed(SESSION, launches=99)["launches"].reason == "less than before"
-    assert changed(launches=99)["launches"].ruling is Ruling.PASS
+    assert changed(dispatched_ops=99)["dispatched_ops"].reason == "less than recorded; record again"
+    assert changed(SESSION, dispatched_ops=99)["dispatched_ops"].reason == "less than before"
+    assert changed(dispatched_ops=99)["dispatched_ops"].verdict is GateVerdict.PASS
 
 
 def test_what_has_no_answer_now_has_no_cost_for_its_agreement_says_so() -> None:
@@ -113,14 +128,17 @@ def test_what_has_no_answer_now_has_no_cost_for_its_agreement_says_so() -> None:
 
 
 def test_a_figure_that_is_missing_now_is_undecided() -> None:
-    (found,) = judged(of_one(SAME), of_one(replace(SAME, peak_bytes=None)))["peak memory"]
-    assert (found.ruling, found.reason) == (Ruling.UNDECIDED, "no peak memory now: measured")
+    (found,) = judged(of_one(SAME), of_one(replace(SAME, peak_bytes=None)))["memory"]
+    assert (found.verdict, found.reason) == (GateVerdict.UNDECIDED, "no peak memory now: measured")
     assert (found.after, found.ratio) == (None, None)
 
 
 def test_a_figure_that_was_missing_before_is_new_so_that_a_repair_is_not_undecided() -> None:
-    (found,) = judged(of_one(FAILED), of_one(SAME))["launches"]
-    assert (found.ruling, found.reason) == (Ruling.NEW, "no launches before: failed")
+    (found,) = judged(of_one(FAILED), of_one(SAME))["dispatched_ops"]
+    assert (found.verdict, found.reason) == (
+        GateVerdict.NEW,
+        "no dispatched operations before: failed",
+    )
     assert (found.before, found.after, found.ratio) == (None, 100, None)
 
 
@@ -129,13 +147,15 @@ def test_a_figure_that_neither_side_has_is_none() -> None:
 
 
 def test_the_cost_of_what_is_wrong_is_judged_all_the_same() -> None:
-    wrong = case_record(Status.WRONG, reason="off", launches=101)
-    assert judged(of_one(SAME), of_one(wrong))["launches"][0].ruling is Ruling.REGRESSION
+    wrong = made_case(Status.WRONG, reason="off", dispatched_ops=101)
+    assert (
+        judged(of_one(SAME), of_one(wrong))["dispatched_ops"][0].verdict is GateVerdict.REGRESSION
+    )
 
 
 def test_a_new_case_has_nothing_to_be_held_against() -> None:
-    found = judged(of_one(SAME), of_one(SAME, SAME))["launches"]
-    assert [j.ruling for j in found] == [Ruling.PASS, Ruling.NEW]
+    found = judged(of_one(SAME), of_one(SAME, SAME))["dispatched_ops"]
+    assert [j.verdict for j in found] == [GateVerdict.PASS, GateVerdict.NEW]
     assert (found[1].before, found[1].after) == (None, 100)
 
 
@@ -151,19 +171,20 @@ Law = Callable[[int], float]
 SIZES = (8, 12, 16, 20, 24, 32)
 
 
-def series(elements: Law, sizes: Sequence[int] = SIZES, dims: int = 1) -> Recorded:
-    return Recorded(
-        cases={
-            ("one", Case(batch_size=n, dims=dims)): case_record(elements=round(elements(n)))
-            for n in sizes
-        }
+def series(elements: Law, sizes: Sequence[int] = SIZES, dims: int = 1) -> Run:
+    return made_run(
+        replace(
+            made_case(elements_processed=round(elements(n))),
+            case=replace(CASE, batch_size=n, dims=dims, nan_density=0.0),
+        )
+        for n in sizes
     )
 
 
-def reasons(before: Recorded, after: Recorded) -> set[str | None]:
+def reasons(before: Run, after: Run) -> set[str | None]:
     """What is said behind the figures."""
-    found = judged(before, after)["element work"]
-    assert {j.ruling for j in found} == {Ruling.REGRESSION}
+    found = judged(before, after)["elements_processed"]
+    assert {j.verdict for j in found} == {GateVerdict.REGRESSION}
     return {str(j.reason).partition("; ")[2] or None for j in found}
 
 
@@ -181,8 +202,8 @@ def test_growth_by_the_same_law_or_at_too_few_sizes_is_told_by_its_ratio_alone()
 def test_sizes_of_another_series_tell_nothing_of_a_growth() -> None:
     before, after = series(lambda n: n**2, SIZES[:4]), series(lambda n: n**3, SIZES[:4])
     other = series(lambda n: n**3, SIZES, dims=2)
-    one, two = (Recorded(cases={**side.cases, **other.cases}) for side in (before, after))
-    found = [j for j in judge_cost(one, two, TERMS) if j.ruling is Ruling.REGRESSION]
+    one, two = (made_run([*side.results, *other.results]) for side in (before, after))
+    found = [j for j in judge_cost(one, two, TERMS) if j.verdict is GateVerdict.REGRESSION]
     assert len(found) == 4
     assert not any("growth" in str(j.reason) for j in found)
 
@@ -191,27 +212,28 @@ def test_sizes_of_another_series_tell_nothing_of_a_growth() -> None:
 
 
 def test_everything_without_noise_is_judged_together() -> None:
-    side = of_one(SAME, SAME, ties=Verdict.PASS)
+    side = of_one(SAME, SAME, verdicts={"ties": Verdict.PASS})
     found = judge_deterministic(side, side, TERMS)
-    assert [j.figure for j in found].count("agreement") == 2
-    assert [j.figure for j in found].count("verification") == 1
+    assert [j.metric for j in found].count("agreement") == 2
+    assert [j.metric for j in found].count("verification") == 1
     assert len(found) == 2 + 1 + 2 * 3
-    assert {j.ruling for j in found} == {Ruling.PASS}
+    assert {j.verdict for j in found} == {GateVerdict.PASS}
     assert deterministic_notes(side, side, found, TERMS) == []
 
 
 def test_notes_say_what_passed_and_is_not_simply_right() -> None:
-    wrong = case_record(Status.WRONG, reason="off")
-    before = of_one(wrong, SAME, SAME)
-    after = of_one(wrong, replace(SAME, launches=99, elements=9), SAME)
-    terms = replace(TERMS, torch_before="2.6.0", torch_now="2.13.0+cpu")
-    notes = deterministic_notes(before, after, judge_deterministic(before, after, terms), terms)
+    wrong = made_case(Status.WRONG, reason="off")
+    less = replace(SAME, dispatched_ops=99, elements_processed=9)
+    before = of_one(wrong, SAME, SAME, torch="2.6.0")
+    after = of_one(wrong, less, SAME, torch="2.13.0+cpu")
+    notes = deterministic_notes(before, after, judge_deterministic(before, after, TERMS), TERMS)
     assert notes == [
         "torch was 2.6.0 and is 2.13.0+cpu: counts may differ by 2 %.",
         "one is not right in 1 case, as recorded.",
         "one costs less than recorded in 1 case: record the baseline again, or it may grow back "
         "unseen.",
     ]
+    before = of_one(wrong, SAME, SAME, torch="2.13.0+cpu")
     found = judge_deterministic(before, after, SESSION)
     assert deterministic_notes(before, after, found, SESSION) == [
         "one is not right in 1 case, as before."

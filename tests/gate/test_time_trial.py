@@ -1,9 +1,8 @@
 import pytest
 
 from supcr_bench.analysis.time_rule import TimeRule
-from supcr_bench.gate.sampling import SideRaised
 from supcr_bench.gate.time_trial import TimeTrial
-from supcr_bench.values.gate import Ruling
+from supcr_bench.values.gate import GateVerdict
 from tests.gate.fake_sampler import FakeSampler, sided
 
 RULE = TimeRule(max_slowdown=0.05, cells=2)
@@ -15,19 +14,19 @@ def trial_of(sampler: FakeSampler, budget_s: float = 100.0) -> TimeTrial:
     return trial
 
 
-def rulings(trial: TimeTrial) -> list[Ruling]:
-    return [t.ruled.ruling for t in trial.trials if t.ruled]
+def rulings(trial: TimeTrial) -> list[GateVerdict]:
+    return [t.decision.verdict for t in trial.trials if t.decision]
 
 
 def test_the_same_code_passes_at_the_first_look():
     trial = trial_of(FakeSampler())
-    assert rulings(trial) == [Ruling.PASS, Ruling.PASS]
+    assert rulings(trial) == [GateVerdict.PASS, GateVerdict.PASS]
     assert trial.processes == RULE.first_look
 
 
 def test_what_is_slower_by_more_than_is_allowed_is_a_regression_of_its_cell_alone():
     trial = trial_of(FakeSampler(slower={"two": 1.2}))
-    assert rulings(trial) == [Ruling.PASS, Ruling.REGRESSION]
+    assert rulings(trial) == [GateVerdict.PASS, GateVerdict.REGRESSION]
 
 
 def test_what_is_decided_is_not_timed_any_more():
@@ -40,30 +39,30 @@ def test_what_is_decided_is_not_timed_any_more():
 
 def test_a_slowdown_at_the_limit_stays_undecided_to_the_end_of_the_budget():
     trial = trial_of(FakeSampler(slower={"two": 1.05}, noise=0.02), budget_s=30)
-    assert rulings(trial) == [Ruling.PASS, Ruling.UNDECIDED]
+    assert rulings(trial) == [GateVerdict.PASS, GateVerdict.UNDECIDED]
     assert trial.processes == 30
     assert trial.spent_s <= 30
 
 
 def test_the_last_look_counts_all_processes_even_between_two_planned_looks():
     trial = trial_of(FakeSampler(slower={"two": 1.05}, noise=0.02), budget_s=RULE.first_look + 1)
-    ruled = trial.trials[1].ruled
-    assert ruled is not None
-    assert ruled.after.samples == RULE.first_look + 1
+    decision = trial.trials[1].decision
+    assert decision is not None
+    assert decision.after.samples == RULE.first_look + 1
 
 
 def test_no_process_is_started_that_would_end_after_the_budget():
     sampler = FakeSampler(slower={"two": 1.05}, noise=0.02, process_s=7.0)
     trial = trial_of(sampler, budget_s=20)
     assert sampler.now == 14.0
-    assert [t.ruled.reason for t in trial.trials if t.ruled] == [
+    assert [t.decision.reason for t in trial.trials if t.decision] == [
         "2 processes are too few to tell"
     ] * 2
 
 
 def test_a_noisy_machine_leaves_it_undecided_rather_than_wrong():
     trial = trial_of(FakeSampler(slower={"two": 1.1}, noise=0.3), budget_s=40)
-    assert rulings(trial) == [Ruling.UNDECIDED, Ruling.UNDECIDED]
+    assert rulings(trial) == [GateVerdict.UNDECIDED, GateVerdict.UNDECIDED]
 
 
 def test_a_process_that_ends_breaks_the_trial_off_with_its_words():
@@ -71,22 +70,25 @@ def test_a_process_that_ends_breaks_the_trial_off_with_its_words():
     assert trial.error == "RuntimeError: boom"
     assert trial.processes == 3
     assert trial.spent_s == 4
-    assert [t.ruled.reason for t in trial.trials if t.ruled] == [
+    assert [t.decision.reason for t in trial.trials if t.decision] == [
         "3 processes are too few to tell"
     ] * 2
 
 
 def test_a_side_that_raises_ends_its_cell_alone():
     trial = trial_of(FakeSampler(raises={"two": "after"}))
-    assert rulings(trial) == [Ruling.PASS]
-    assert trial.trials[1].raised == SideRaised("after", "RuntimeError: boom")
+    assert rulings(trial) == [GateVerdict.PASS]
+    raised = trial.trials[1].raised
+    assert raised is not None
+    assert (raised.side, raised.reason) == ("after", "RuntimeError: boom")
 
 
-def test_every_process_is_told_of():
+def test_after_every_process_it_says_how_far_it_is():
     trial = trial_of(FakeSampler())
     events = trial.events  # type: ignore[attr-defined]
-    assert [e.processes for e in events] == list(range(1, RULE.first_look + 1))
-    assert events[-1].undecided == 0
+    assert len(events) == RULE.first_look
+    assert events[0] == "1 processes, 2 of 2 cells undecided, 1 of at most 100 s"
+    assert events[-1].startswith(f"{RULE.first_look} processes, 0 of 2 cells undecided")
 
 
 @pytest.mark.parametrize("cells", [1, 6])

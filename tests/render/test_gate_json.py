@@ -8,7 +8,7 @@ import pytest
 
 from supcr_bench.render.gate_json import SCHEMA_VERSION, gate_json, to_mapping
 from supcr_bench.values.case import Case
-from supcr_bench.values.gate import GateOutcome, Judgement, Ruling, TimeStudy
+from supcr_bench.values.gate import GatedChange, GateOutcome, GateVerdict, TimeStudy
 from tests.made_gate_outcomes import ALL, NOTHING, PASS, REGRESSION, UGLY, UNDECIDED
 
 
@@ -25,23 +25,26 @@ def test_every_outcome_is_json_that_any_reader_takes(name: str) -> None:
     found = ALL[name]
     values = read(gate_json(found))
     assert values["schema_version"] == SCHEMA_VERSION == 1
-    assert values["ruling"] == found.ruling
+    assert values["ruling"] == found.verdict
     assert values["exit_status"] == found.exit_status()
-    assert len(values["judgements"]) == len(found.judgements)
+    assert len(values["judgements"]) == len(found.changes)
     worse = [j for j in values["judgements"] if j["ruling"] == "regression"]
-    assert [j["command"] for j in worse] == [j.command for j in found.ruled(Ruling.REGRESSION)]
+    assert [j["command"] for j in worse] == [
+        j.command for j in found.with_verdict(GateVerdict.REGRESSION)
+    ]
 
 
 def test_nothing_that_is_known_is_left_out() -> None:
     values = to_mapping(PASS)
-    assert {f.name for f in fields(GateOutcome)} <= set(values)
+    names = {"changes": "judgements", "metric": "figure", "verdict": "ruling"}
+    assert {names.get(f.name, f.name) for f in fields(GateOutcome)} <= set(values)
     assert {f.name for f in fields(TimeStudy)} == set(values["time"])
     own = values["judgements"][0]
-    assert {f.name for f in fields(Judgement)} - {"case"} <= set(own)
+    assert {names.get(f.name, f.name) for f in fields(GatedChange)} - {"case"} <= set(own)
     assert {f.name.rstrip("_") for f in fields(Case)} <= set(own)
 
 
-def test_a_judgement_is_flat_and_has_a_unit() -> None:
+def test_a_change_is_flat_and_has_a_unit() -> None:
     agreement, verification, *_, time = to_mapping(REGRESSION)["judgements"][:6]
     assert (time["figure"], time["evidence"], time["unit"]) == ("time", "time", "seconds")
     assert (time["before"], time["ratio"], time["low"]) == (0.0261, 1.123, 1.087)

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from supcr_bench.render.gate_junit import gate_junit
-from supcr_bench.values.gate import GateOutcome, Ruling
+from supcr_bench.values.gate import GateOutcome, GateVerdict
 from tests.made_gate_outcomes import (
     ALL,
     ALL_UNDECIDED,
@@ -68,7 +68,7 @@ def test_every_outcome_keeps_to_what_readers_know_and_counts_right(
 @pytest.mark.parametrize("name", ALL)
 def test_every_regression_is_a_failure_with_its_reason_and_command(name: str) -> None:
     failures = [f.text or "" for f in read(ALL[name]).iter("failure")]
-    worse = ALL[name].ruled(Ruling.REGRESSION)
+    worse = ALL[name].with_verdict(GateVerdict.REGRESSION)
     assert len(failures) == len(worse)
     assert all(str(j.command) in text for j, text in zip(worse, failures, strict=True))
 
@@ -83,7 +83,7 @@ def test_a_test_case_is_of_an_evidence_an_implementation_a_figure_and_a_case() -
     assert time.text == (
         "the whole interval lies above 5% slower\n"
         "before 26.1 ms, after 29.3 ms, x1.12 [1.09, 1.15]\n"
-        + command_of("rowsort", REGRESSION.judgements[5].case)
+        + command_of("rowsort", REGRESSION.changes[5].case)
     )
 
 

@@ -5,10 +5,10 @@ import re
 import pytest
 
 from supcr_bench.render.gate_markdown import MOST_PASSED, gate_markdown
-from supcr_bench.render.gate_words import ruling_sentence
+from supcr_bench.render.gate_words import verdict_sentence
 from supcr_bench.render.markdown import escape
 from supcr_bench.values.case import Case
-from supcr_bench.values.gate import GateOutcome, Ruling
+from supcr_bench.values.gate import GateOutcome, GateVerdict
 from tests.made_gate_outcomes import (
     ALL,
     NEW,
@@ -28,11 +28,11 @@ def outside_of_fences(text: str) -> str:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_the_ruling_stands_first_and_every_regression_has_its_command(name: str) -> None:
+def test_the_verdict_stands_first_and_every_regression_has_its_command(name: str) -> None:
     found = ALL[name]
     text = gate_markdown(found)
-    assert text.startswith(f"## supcr-bench gate: ci\n\n**{escape(ruling_sentence(found))}**\n\n")
-    assert all(f"\n{j.command}\n" in text for j in found.ruled(Ruling.REGRESSION))
+    assert text.startswith(f"## supcr-bench gate: ci\n\n**{escape(verdict_sentence(found))}**\n\n")
+    assert all(f"\n{j.command}\n" in text for j in found.with_verdict(GateVerdict.REGRESSION))
     assert text.endswith(".\n")
 
 
@@ -69,17 +69,16 @@ def test_what_passed_is_folded_away() -> None:
     inside = text[text.index("<details>") : text.index("</details>")]
     assert inside.startswith("<details><summary>Passed: 14 figures</summary>\n\n| name |")
     assert "\n| rowsort | 2 of 2 | 3 of 3 | 1 of 1 | - |\n" in inside
-    assert "\n| scan | training N=64 D=2 NaN 20% | launches | 6,086 | 2,040 | -66% | exact |\n" in (
-        inside
-    )
-    assert "- Better: scan, launches x0.34 in 1 case.\n" in text
+    row = "scan | training N=64 D=2 NaN 20% | dispatched operations | 6,086 | 2,040 | -66% | exact"
+    assert f"\n| {row} |\n" in inside
+    assert "- Better: scan, dispatched operations x0.34 in 1 case.\n" in text
     assert "details" not in gate_markdown(NEW) + gate_markdown(NOTHING)
 
 
 def test_a_long_list_of_what_passed_ends() -> None:
     cases = [Case(batch_size=n) for n in range(2, 604)]
-    text = gate_markdown(outcome(*(judge("launches", case=c) for c in cases)))
-    assert text.count("| launches |") == MOST_PASSED == 500
+    text = gate_markdown(outcome(*(judge("dispatched_ops", case=c) for c in cases)))
+    assert text.count("| dispatched operations |") == MOST_PASSED == 500
     assert "\nThe first 500 of 602.\n" in text
 
 
@@ -92,7 +91,7 @@ def test_time_notes_command_and_machine_close_it() -> None:
         "a CPU, 2 CPUs, 1 thread, 8 GiB, torch 2.13.0, Python 3.11.7, Linux.\n"
     )
     assert "- Time was not judged.\n" in gate_markdown(NO_TIME)
-    bare = GateOutcome(suite="ci", against="main", judgements=())
+    bare = GateOutcome(suite="ci", against="main", changes=())
     assert gate_markdown(bare).endswith("- The gate took 0:00.\n")
 
 

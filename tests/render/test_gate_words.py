@@ -7,18 +7,18 @@ import pytest
 from supcr_bench.render.gate_words import (
     better_sentences,
     case_text,
-    change_text,
-    figure_name,
+    change_name,
     plain,
     printable,
+    ratio_change_text,
     reason_sentences,
-    ruling_sentence,
     sureness_text,
     time_sentences,
     value_text,
+    verdict_sentence,
 )
 from supcr_bench.values.case import Case
-from supcr_bench.values.gate import Judgement, Ruling
+from supcr_bench.values.gate import GatedChange, GateVerdict
 from tests.made_gate_outcomes import ALL, ALL_UNDECIDED, PASS, STUDY, UNDECIDED, judge, outcome
 
 
@@ -29,9 +29,9 @@ from tests.made_gate_outcomes import ALL, ALL_UNDECIDED, PASS, STUDY, UNDECIDED,
         (
             "regression",
             "regression: 8 figures got worse against main (1a2b3c4d5e6f): rowsort (agreement, "
-            "verification, launches, element work, peak memory, time), research/losses/"
-            "contrastive_regression/my_weighted_rank_loss.py:WeightedRankLoss (launches, time); "
-            "6 passed.",
+            "verification, elements processed, dispatched operations, peak memory, time), "
+            "research/losses/contrastive_regression/my_weighted_rank_loss.py:WeightedRankLoss "
+            "(dispatched operations, time); 6 passed.",
         ),
         (
             "undecided",
@@ -50,49 +50,55 @@ from tests.made_gate_outcomes import ALL, ALL_UNDECIDED, PASS, STUDY, UNDECIDED,
         ),
     ],
 )
-def test_the_ruling_says_what_it_rests_on(name: str, sentence: str) -> None:
-    assert ruling_sentence(ALL[name]) == sentence
+def test_the_verdict_says_what_it_rests_on(name: str, sentence: str) -> None:
+    assert verdict_sentence(ALL[name]) == sentence
 
 
 def test_a_figure_that_got_worse_in_several_cases_is_counted() -> None:
     cases = [Case(batch_size=n) for n in (16, 32)]
-    worse = [judge("launches", Ruling.REGRESSION, case=case) for case in cases]
-    found = outcome(*worse, judge("time", Ruling.UNDECIDED), judge("launches", Ruling.NEW, "scan"))
-    assert ruling_sentence(found).endswith(
-        ": rowsort (launches in 2 cases); 1 undecided and 1 new."
+    worse = [judge("dispatched_ops", GateVerdict.REGRESSION, case=case) for case in cases]
+    found = outcome(
+        *worse,
+        judge("time", GateVerdict.UNDECIDED),
+        judge("dispatched_ops", GateVerdict.NEW, "scan"),
+    )
+    assert verdict_sentence(found).endswith(
+        ": rowsort (dispatched operations in 2 cases); 1 undecided and 1 new."
     )
 
 
 def test_one_figure_alone_is_said_in_the_singular() -> None:
-    assert ruling_sentence(outcome(judge("launches"))).startswith("pass: 1 figure is no worse")
+    assert verdict_sentence(outcome(judge("dispatched_ops"))).startswith(
+        "pass: 1 figure is no worse"
+    )
 
 
 @pytest.mark.parametrize(
     ("judgement", "before", "after", "change"),
     [
-        (judge("time", Ruling.REGRESSION), "26.1 ms", "29.3 ms", "x1.12 [1.09, 1.15]"),
-        (judge("time", Ruling.UNDECIDED, low=None), "26.1 ms", "29.3 ms", "x1.12"),
-        (judge("peak memory", Ruling.REGRESSION), "4.30 MB", "4.82 MB", "+12%"),
-        (judge("launches", Ruling.REGRESSION), "5,292", "6,086", "+15%"),
-        (judge("launches", after=5000.0, ratio=5000 / 5292), "5,292", "5,000", "-5.5%"),
-        (judge("element work", Ruling.REGRESSION), "1,250,000", "4,250,000", "x3.40"),
-        (judge("element work", before=1.0e9, after=1.0e9), "1e+09", "1e+09", "same"),
-        (judge("launches", before=0.0, after=3.0, ratio=None), "0", "3", "-"),
-        (judge("launches", before=0.0, after=3.0, ratio=float("inf")), "0", "3", "-"),
+        (judge("time", GateVerdict.REGRESSION), "26.1 ms", "29.3 ms", "x1.12 [1.09, 1.15]"),
+        (judge("time", GateVerdict.UNDECIDED, low=None), "26.1 ms", "29.3 ms", "x1.12"),
+        (judge("memory", GateVerdict.REGRESSION), "4.30 MB", "4.82 MB", "+12%"),
+        (judge("dispatched_ops", GateVerdict.REGRESSION), "5,292", "6,086", "+15%"),
+        (judge("dispatched_ops", after=5000.0, ratio=5000 / 5292), "5,292", "5,000", "-5.5%"),
+        (judge("elements_processed", GateVerdict.REGRESSION), "1,250,000", "4,250,000", "x3.40"),
+        (judge("elements_processed", before=1.0e9, after=1.0e9), "1e+09", "1e+09", "same"),
+        (judge("dispatched_ops", before=0.0, after=3.0, ratio=None), "0", "3", "-"),
+        (judge("dispatched_ops", before=0.0, after=3.0, ratio=float("inf")), "0", "3", "-"),
         (judge("agreement", before=0.5, after=41.26), "0.5", "41", "-"),
         (judge("verification"), "-", "-", "-"),
     ],
 )
 def test_a_figure_is_written_in_its_unit_with_what_changed(
-    judgement: Judgement, before: str, after: str, change: str
+    judgement: GatedChange, before: str, after: str, change: str
 ) -> None:
     assert value_text(judgement, judgement.before) == before
     assert value_text(judgement, judgement.after) == after
-    assert change_text(judgement) == change
+    assert ratio_change_text(judgement) == change
 
 
 def test_what_has_no_noise_is_exact_and_time_holds_for_all_cells_together() -> None:
-    assert sureness_text(judge("launches"), STUDY) == "exact"
+    assert sureness_text(judge("dispatched_ops"), STUDY) == "exact"
     assert sureness_text(judge("verification"), None) == "exact"
     assert sureness_text(judge("time"), STUDY) == "99%"
     assert sureness_text(judge("time"), replace(STUDY, error=0.005)) == "99.5%"
@@ -122,40 +128,42 @@ def test_cases_that_differ_are_told_apart(other: dict[str, object]) -> None:
 
 def test_a_figure_of_an_implementation_as_a_whole_has_no_case() -> None:
     assert case_text(None) == "-"
-    assert figure_name(judge("verification")) == "rowsort verification"
-    assert figure_name(judge("time")) == "rowsort time, training N=64 D=2 NaN 20%"
+    assert change_name(judge("verification")) == "rowsort verification"
+    assert change_name(judge("time")) == "rowsort time, training N=64 D=2 NaN 20%"
 
 
 def test_figures_with_one_reason_share_a_sentence() -> None:
-    assert reason_sentences(UNDECIDED.ruled(Ruling.UNDECIDED)) == [
+    assert reason_sentences(UNDECIDED.with_verdict(GateVerdict.UNDECIDED)) == [
         "rowsort (time in 2 cases), broadcast (time in 2 cases): [0.97, 1.08] reaches over 5%: "
         "below the noise floor of this machine"
     ]
-    assert reason_sentences(ALL_UNDECIDED.judgements) == [
+    assert reason_sentences(ALL_UNDECIDED.changes) == [
         "rowsort time, training N=64 D=2 NaN 20%: too few processes"
     ]
-    assert reason_sentences(PASS.judgements) == []
+    assert reason_sentences(PASS.changes) == []
 
 
 def test_what_improved_notably_is_said_and_what_may_be_noise_is_not() -> None:
     assert better_sentences(PASS) == [
-        "Better: scan, launches x0.34 in 1 case.",
+        "Better: scan, dispatched operations x0.34 in 1 case.",
         "Better: scan, time x0.77 in 1 case.",
     ]
     cases = [Case(batch_size=n) for n in (16, 32)]
-    fewer = [judge("launches", case=c, ratio=r) for c, r in zip(cases, (0.9, 0.5), strict=True)]
+    fewer = [
+        judge("dispatched_ops", case=c, ratio=r) for c, r in zip(cases, (0.9, 0.5), strict=True)
+    ]
     noisy = judge("time", ratio=0.9, low=0.85, high=0.97)
-    failing = judge("time", Ruling.UNDECIDED, ratio=0.5, low=0.4, high=0.6)
-    hardly = judge("peak memory", ratio=0.96)
+    failing = judge("time", GateVerdict.UNDECIDED, ratio=0.5, low=0.4, high=0.6)
+    hardly = judge("memory", ratio=0.96)
     assert better_sentences(outcome(*fewer, noisy, failing, hardly)) == [
-        "Better: rowsort, launches x0.50 to x0.90 in 2 cases."
+        "Better: rowsort, dispatched operations x0.50 to x0.90 in 2 cases."
     ]
 
 
 def test_time_says_what_was_allowed_how_sure_and_what_could_have_been_seen() -> None:
     assert time_sentences(STUDY) == [
-        "Time: up to 5% slower is allowed. The chance that any of 5 cells is ruled on wrongly is "
-        "at most 1%.",
+        "Time: up to 5% slower is allowed. The chance that any of 5 cells gets a wrong verdict "
+        "is at most 1%.",
         "Noise floor 1.8%: identical code against itself (A/A) gave up to [0.982, 1.013]; 5 of 5 "
         "intervals cover 1. A slow-down of 6.3% could have been detected here in every cell.",
         "24 processes timed 5 cells in 1:52 of the 2:30 allowed.",

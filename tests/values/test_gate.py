@@ -2,30 +2,32 @@
 
 import pytest
 
-from supcr_bench.values.gate import GateOutcome, Judgement, Ruling
+from supcr_bench.values.gate import GatedChange, GateOutcome, GateVerdict
 
 
-def judgement(ruling: Ruling, figure: str = "agreement", low: float | None = None) -> Judgement:
-    return Judgement(
-        figure=figure,  # type: ignore[arg-type]
+def judgement(
+    ruling: GateVerdict, figure: str = "agreement", low: float | None = None
+) -> GatedChange:
+    return GatedChange(
+        metric=figure,
         implementation="one",
         case=None,
-        ruling=ruling,
+        verdict=ruling,
         low=low,
     )
 
 
-PASSED = judgement(Ruling.PASS)
-WORSE = judgement(Ruling.REGRESSION)
-NEW = judgement(Ruling.NEW)
-UNCHANGED = judgement(Ruling.UNCHANGED)
-NOISE = judgement(Ruling.UNDECIDED, "time", low=0.9)
-NOT_TIMED = judgement(Ruling.UNDECIDED, "time")
-UNTOLD = judgement(Ruling.UNDECIDED, "launches")
+PASSED = judgement(GateVerdict.PASS)
+WORSE = judgement(GateVerdict.REGRESSION)
+NEW = judgement(GateVerdict.NEW)
+UNCHANGED = judgement(GateVerdict.UNCHANGED)
+NOISE = judgement(GateVerdict.UNDECIDED, "time", low=0.9)
+NOT_TIMED = judgement(GateVerdict.UNDECIDED, "time")
+UNTOLD = judgement(GateVerdict.UNDECIDED, "dispatched_ops")
 
 
-def outcome(*judgements: Judgement) -> GateOutcome:
-    return GateOutcome(suite="ci", against="main", judgements=judgements)
+def outcome(*judgements: GatedChange) -> GateOutcome:
+    return GateOutcome(suite="ci", against="main", changes=judgements)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +46,7 @@ def outcome(*judgements: Judgement) -> GateOutcome:
     ],
 )
 def test_only_noise_is_excused_and_nothing_measured_never_passes(
-    judgements: tuple[Judgement, ...], plain: int, as_pass: int, as_fail: int
+    judgements: tuple[GatedChange, ...], plain: int, as_pass: int, as_fail: int
 ) -> None:
     found = outcome(*judgements)
     assert found.exit_status() == plain

@@ -4,10 +4,9 @@ import argparse
 import json
 from pathlib import Path
 
-from supcr_bench.commands.gate_work import TIME_BUDGET
+from supcr_bench.commands.gate import TIME_BUDGET_S
 from supcr_bench.measure.environment import collect_environment
 from supcr_bench.render.machine import environment_line
-from supcr_bench.values.units import parse_duration_s
 from tests.studies.gate_study.live import run_live
 from tests.studies.gate_study.record import write_recording
 from tests.studies.gate_study.replay import CASES, replay
@@ -40,7 +39,7 @@ def main() -> None:
     if "summary" in options.stage:
         # Recordings under other conditions may lie beside the one that this makes.
         recordings = {p.name: read_lines(p) for p in sorted(folder.glob("recording*.jsonl"))[::-1]}
-        budget_s = parse_duration_s(TIME_BUDGET)
+        budget_s = TIME_BUDGET_S
         replays = {
             name: {case: replay(entries, case, options.replays, budget_s) for case in CASES}
             for name, entries in recordings.items()

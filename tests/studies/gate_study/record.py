@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from supcr_bench.gate.sampling import ProcessSampler, SideTimes
-from supcr_bench.gate.time_trial import AFTER, AGAIN, BEFORE
+from supcr_bench.gate.sampling import ProcessSampler
+from supcr_bench.gate.time_trial import AFTER, AGAIN, BEFORE, log_ratio
 from supcr_bench.measure.paired_timing import SHORTEST_SAMPLE_S
 from supcr_bench.measure.sides import SidedCell
 from supcr_bench.subjects.registry import Subject, folder
@@ -66,7 +66,7 @@ def record_cells(cells: Sequence[SidedCell], minutes: float, seed: int) -> Itera
     while time.monotonic() < end:
         began = time.monotonic()
         sampled = sampler.sample(cells, process)
-        found = [one for one in sampled if isinstance(one, SideTimes)]
+        found = [one for one in sampled if isinstance(one, Mapping)]
         yield {
             "at": round(time.time(), 1),
             "start_s": round(time.monotonic() - began - sum(map(called_s, found)), 3),
@@ -78,15 +78,15 @@ def record_cells(cells: Sequence[SidedCell], minutes: float, seed: int) -> Itera
         process += 1
 
 
-def called_s(times: SideTimes, sides: Collection[str] | None = None) -> float:
+def called_s(times: Mapping[str, Sequence[float]], sides: Collection[str] | None = None) -> float:
     """Seconds of timed calls of some sides, or of all."""
-    repetitions = max(math.ceil(SHORTEST_SAMPLE_S / min(times.seconds[BEFORE])), 1)
-    return repetitions * sum(sum(times.seconds[s]) for s in sides or times.seconds)
+    repetitions = max(math.ceil(SHORTEST_SAMPLE_S / min(times[BEFORE])), 1)
+    return repetitions * sum(sum(times[s]) for s in sides or times)
 
 
-def entry_of(times: SideTimes) -> dict[str, float]:
+def entry_of(times: Mapping[str, Sequence[float]]) -> dict[str, float]:
     """The log-ratio of each side, and the seconds that the three sides of a gate took."""
-    ratios = {s: round(times.log_ratio(s, BEFORE), 6) for s in times.seconds if s != BEFORE}
+    ratios = {s: round(log_ratio(times[s], times[BEFORE]), 6) for s in times if s != BEFORE}
     return ratios | {"spent_s": round(called_s(times, (BEFORE, AGAIN, AFTER)), 4)}
 
 

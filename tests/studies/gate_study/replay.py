@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from supcr_bench.analysis.time_rule import TimeRule
-from supcr_bench.gate.sampling import Sample, SideTimes
+from supcr_bench.gate.sampling import Sample
 from supcr_bench.gate.time_trial import AFTER, AGAIN, BEFORE, TimeTrial
 from supcr_bench.measure.sides import SidedCell
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.case import Case, Pass, Workload
-from supcr_bench.values.gate import Ruling
+from supcr_bench.values.gate import GateVerdict
 from tests.studies.gate_study.record import SLOWED_CELL
 
 BLOCK = 12
@@ -21,7 +21,7 @@ BLOCK = 12
 CASES = {"identical": AFTER, "5%": "slowed 5%", "10%": "slowed 10%", "20%": "slowed 20%"}
 
 MAX_SLOWDOWN = 0.05
-WORST_FIRST = (Ruling.REGRESSION, Ruling.UNDECIDED)
+WORST_FIRST = (GateVerdict.REGRESSION, GateVerdict.UNDECIDED)
 
 Recording = Sequence[dict[str, Any]]
 
@@ -71,9 +71,7 @@ class ReplaySampler:
         for cell in cells:
             own = entry["cells"][f"{cell.implementation} {cell.case.pass_}"]
             ratios = {AGAIN: own[AGAIN], AFTER: own.get(self.side, own[AFTER])}
-            found.append(
-                SideTimes({BEFORE: (1.0,), **{s: (math.exp(r),) for s, r in ratios.items()}})
-            )
+            found.append({BEFORE: (1.0,), **{s: (math.exp(r),) for s, r in ratios.items()}})
             self.now += own["spent_s"]
         return found
 
@@ -94,7 +92,7 @@ class Replayed:
         seconds: of each run.
     """
 
-    rulings: Counter[Ruling]
+    rulings: Counter[GateVerdict]
     false_alarms: int
     passed_slowed: int
     processes: list[int]
@@ -103,7 +101,7 @@ class Replayed:
 
 def replay(recording: Recording, case: str, runs: int, budget_s: float) -> Replayed:
     """Make the gate's decisions of one case on stretches of a recording, so many times."""
-    rulings: Counter[Ruling] = Counter()
+    rulings: Counter[GateVerdict] = Counter()
     false_alarms = passed_slowed = 0
     processes, seconds = [], []
     slowed = None if case == "identical" else " ".join(SLOWED_CELL)
@@ -115,16 +113,16 @@ def replay(recording: Recording, case: str, runs: int, budget_s: float) -> Repla
         for _ in trial.run():
             pass
         by_cell = {
-            f"{t.cell.implementation} {t.cell.case.pass_}": t.ruled.ruling
+            f"{t.cell.implementation} {t.cell.case.pass_}": t.decision.verdict
             for t in trial.trials
-            if t.ruled
+            if t.decision
         }
         found = set(by_cell.values())
-        rulings[next((r for r in WORST_FIRST if r in found), Ruling.PASS)] += 1
+        rulings[next((r for r in WORST_FIRST if r in found), GateVerdict.PASS)] += 1
         false_alarms += any(
-            ruling is Ruling.REGRESSION for name, ruling in by_cell.items() if name != slowed
+            ruling is GateVerdict.REGRESSION for name, ruling in by_cell.items() if name != slowed
         )
-        passed_slowed += slowed is not None and by_cell[slowed] is Ruling.PASS
+        passed_slowed += slowed is not None and by_cell[slowed] is GateVerdict.PASS
         processes.append(trial.processes)
         seconds.append(trial.spent_s)
     return Replayed(rulings, false_alarms, passed_slowed, processes, seconds)

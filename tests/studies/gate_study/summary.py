@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from supcr_bench.render.markdown import table
-from supcr_bench.values.gate import Ruling
+from supcr_bench.values.gate import GateVerdict
 from tests.studies.gate_study.replay import CASES, MAX_SLOWDOWN, Replayed
 
 THRESHOLD = 0.10
@@ -87,7 +87,10 @@ def replay_row(case: str, found: Replayed) -> list[str]:
     return [
         "none" if case == "identical" else case,
         f"{runs}",
-        *(share(found.rulings[r]) for r in (Ruling.PASS, Ruling.UNDECIDED, Ruling.REGRESSION)),
+        *(
+            share(found.rulings[r])
+            for r in (GateVerdict.PASS, GateVerdict.UNDECIDED, GateVerdict.REGRESSION)
+        ),
         share(found.false_alarms),
         "-" if case == "identical" else share(found.passed_slowed),
         f"{median(found.processes):.0f}",
@@ -110,7 +113,10 @@ def live_row(case: str, gates: Iterable[Mapping[str, Any]]) -> list[str]:
     return [
         "none" if case == "identical" else case,
         f"{len(runs)}",
-        *(f"{rulings.count(r)}" for r in (Ruling.PASS, Ruling.UNDECIDED, Ruling.REGRESSION)),
+        *(
+            f"{rulings.count(r)}"
+            for r in (GateVerdict.PASS, GateVerdict.UNDECIDED, GateVerdict.REGRESSION)
+        ),
         f"{sum(is_false_alarm(run) for run in runs)}",
         f"{min(j['ratio'] for j in slowed):.3f} to {max(j['ratio'] for j in slowed):.3f}",
         f"{100 * median(floors):.1f} %",
@@ -125,7 +131,7 @@ def is_slowed(judgement: Mapping[str, Any]) -> bool:
 
 def is_false_alarm(run: Mapping[str, Any]) -> bool:
     """Whether a cell is called a regression in which nothing was put, or another figure is."""
-    worse = [j for j in run["judgements"] if j["ruling"] == Ruling.REGRESSION]
+    worse = [j for j in run["judgements"] if j["ruling"] == GateVerdict.REGRESSION]
     if run["case"] == "identical":
         return bool(worse)
     return any(not is_slowed(j) or j["figure"] != "time" for j in worse)

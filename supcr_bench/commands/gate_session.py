@@ -1,0 +1,309 @@
+"""One run of the gate: its worker, its stages with their progress, and what they find."""
+
+import tempfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+from rich.console import Console
+from rich.text import Text
+
+import supcr_bench
+from supcr_bench.analysis.time_rule import TimeRule
+from supcr_bench.commands.run_executor import check_devices, definitions_of
+from supcr_bench.gate.agreement import checks_to_repeat
+from supcr_bench.gate.baseline import comparability_notes
+from supcr_bench.gate.judge import (
+    deterministic_notes,
+    dropped_implementations,
+    judge_deterministic,
+)
+from supcr_bench.gate.measure import measure_deterministic
+from supcr_bench.gate.sampling import ProcessSampler
+from supcr_bench.gate.terms import Terms
+from supcr_bench.gate.time_changes import cells_to_time, study_of, time_changes
+from supcr_bench.gate.time_trial import TimeTrial
+from supcr_bench.gate.versions import Versions, at_revision
+from supcr_bench.measure.sides import SidedCell
+from supcr_bench.store.loaded_run import Run
+from supcr_bench.store.revision import git_revision
+from supcr_bench.store.run_file import without_noise
+from supcr_bench.subjects.registry import Subject
+from supcr_bench.sweep.local_executor import LocalExecutor
+from supcr_bench.sweep.plan import PlannedCell, make_budget, only, under
+from supcr_bench.sweep.runner import CellStarted
+from supcr_bench.sweep.suite import Suite
+from supcr_bench.values.errors import SubjectError
+from supcr_bench.values.gate import GatedChange, GateOutcome, GateVerdict
+from supcr_bench.values.implementation import Description
+from supcr_bench.values.result import Result
+from supcr_bench.verification.verification import Verification
+
+NOTHING_TIMED = "The suite times no cell that both versions answer, so nothing is said about time."
+
+
+class GateSession:
+    """Measures a suite's implementations and judges them.
+
+    Args:
+        console: a terminal shows the progress of a stage, and a log one line for each stage.
+        suite: the suite.
+        subjects: the implementations.
+        plan: the cells.
+        terms: on which the two sides are compared.
+
+    Raises:
+        UsageError: a device of the plan is not on this machine.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        suite: Suite,
+        subjects: Sequence[Subject],
+        plan: Sequence[PlannedCell],
+        terms: Terms,
+    ) -> None:
+        self._console = console
+        self._suite = suite
+        self._subjects = subjects
+        self._plan = plan
+        self._terms = terms
+        self._budget = make_budget(suite, lambda: psutil.virtual_memory().available)
+        self._executor = LocalExecutor(self._budget.threads)
+        self._descriptions: dict[str, Description] = {}
+        try:
+            check_devices(plan, self._executor)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the worker."""
+        self._executor.close()
+
+    # --- against a baseline ---
+
+    def measured(self) -> Run:
+        """The implementations as they are now, without timings.
+
+        Raises:
+            SubjectError: an implementation cannot be called.
+        """
+        self._require_callable()
+        return self._measured()
+
+    def against_baseline(self, baseline: Run, name: str) -> GateOutcome:
+        """Judge agreement and cost by a stored run.
+
+        Args:
+            baseline: the run.
+            name: how the command line named it.
+
+        Raises:
+            BaselineError: the run and the suite have no case in common.
+            SubjectError: an implementation cannot be called.
+        """
+        self._require_callable()
+        suite, terms = self._suite, self._terms
+        keys = {(arm.implementation, cell.case(arm)) for cell in self._cells() for arm in cell.arms}
+        notes = comparability_notes(baseline, name, suite.name, suite.seed, keys)
+        after = self._measured()
+        changes = judge_deterministic(baseline, after, terms)
+        changes += dropped_implementations(baseline, terms)
+        notes += deterministic_notes(baseline, after, changes, terms)
+        return self._outcome(f"baseline {name}", changes, notes)
+
+    def _require_callable(self) -> None:
+        for name, finding in self._findings(self._subjects).items():
+            raise SubjectError(_named(name, finding))
+
+    def _measured(self) -> Run:
+        names = [subject.name for subject in self._subjects]
+        run = self._deterministic("Agreement and cost", self._subjects, dict.fromkeys(names))
+        suite = self._suite
+        info = {
+            "id": suite.name,
+            "started_at": datetime.now(UTC).date().isoformat(),
+            "suite": suite.model_dump(mode="json", by_alias=True, exclude_none=True),
+            "subjects": names,
+            "labels": None,
+            "implementations": {name: asdict(self._descriptions[name]) for name in names},
+            "version": supcr_bench.__version__,
+            "revision": git_revision(Path(supcr_bench.__file__).parent),
+            "seed": suite.seed,
+        }
+        return replace(run, info={**info, **run.info})
+
+    # --- against a revision ---
+
+    def against_revision(self, revision: str) -> GateOutcome:
+        """Judge agreement, cost and time by a version from git.
+
+        Raises:
+            RevisionError: the version at the revision is not available.
+            SubjectError: an implementation cannot be called now, nor could it be before.
+        """
+        with tempfile.TemporaryDirectory(prefix="supcr-bench-gate-") as scratch:
+            versions = [
+                at_revision(subject, revision, Path(scratch) / str(number))
+                for number, subject in enumerate(self._subjects)
+            ]
+            return self._judge_versions(versions, revision)
+
+    def _judge_versions(self, found: Sequence[Versions], revision: str) -> GateOutcome:
+        terms = self._terms
+        versions, broken, notes = self._callable_versions(found, revision)
+        whole = [v for v in versions if v.name not in broken]
+        after = self._deterministic(
+            "Agreement and cost",
+            [v.after for v in whole],
+            dict.fromkeys(v.name for v in whole),
+        )
+        self._executor.close()
+        before = self._deterministic(
+            "Agreement and cost of the version before",
+            [replace(v.before, name=v.name) for v in versions if v.before],
+            checks_to_repeat(after),
+        )
+        changes = [
+            GatedChange(
+                metric="agreement",
+                implementation=name,
+                case=None,
+                verdict=GateVerdict.REGRESSION,
+                reason=_named(name, finding),
+                command=terms.verify_command(name, "auto"),
+            )
+            for name, finding in broken.items()
+        ]
+        changes += [
+            change
+            for change in judge_deterministic(before, after, terms)
+            if change.implementation not in broken
+        ]
+        cells, others = cells_to_time(
+            self._cells(),
+            whole,
+            {r.key: r for r in before.results},
+            {r.key: r for r in after.results},
+        )
+        trial = self._time(cells) if cells else None
+        if trial is None:
+            notes.append(NOTHING_TIMED)
+        else:
+            others = [*time_changes(trial, terms.gate_command(revision)), *others]
+            if trial.error is not None:
+                notes.append(f"Timing ended early: {trial.error}")
+        notes += deterministic_notes(before, after, changes, terms)
+        outcome = self._outcome(f"revision {revision}", [*changes, *others], notes)
+        return replace(outcome, time=study_of(trial) if trial else None)
+
+    def _callable_versions(
+        self, found: Sequence[Versions], revision: str
+    ) -> tuple[list[Versions], dict[str, str], list[str]]:
+        """The versions, what is wrong with those that can no longer be called, and notes."""
+        before = self._findings([v.before for v in found if v.before])
+        self._executor.close()  # neither version runs in a process that the other has changed
+        after = self._findings([v.after for v in found])
+        versions, broken = [], {}
+        notes = [note for v in found for note in v.notes]
+        for both in found:
+            if both.before and both.before.name in before:
+                finding = before[both.before.name]
+                notes.append(f"At {revision}, {finding}: there is nothing to compare with")
+                both = replace(both, before=None)
+            if both.name in after:
+                if both.before is None:
+                    raise SubjectError(_named(both.name, after[both.name]))
+                broken[both.name] = after[both.name]
+            versions.append(both)
+        return versions, broken, notes
+
+    # --- stages ---
+
+    def _outcome(
+        self, against: str, changes: Sequence[GatedChange], notes: Sequence[str]
+    ) -> GateOutcome:
+        return GateOutcome(
+            suite=self._suite.name,
+            against=against,
+            changes=tuple(changes),
+            notes=tuple(dict.fromkeys(notes)),
+            environment=dict(self._executor.environment),
+        )
+
+    def _cells(self) -> list[PlannedCell]:
+        """The plan, with the definition of each implementation that has been called."""
+        return under(self._plan, definitions_of(self._suite, self._descriptions))
+
+    def _findings(self, subjects: Sequence[Subject]) -> dict[str, str]:
+        """What is wrong with how subjects are loaded or called, by name."""
+        checked = self._executor.preflight(subjects, self._plan[0].workload)
+        described = {name: found.description for name, found in checked.items()}
+        self._descriptions |= {name: d for name, d in described.items() if d}
+        return {
+            name: found.finding or "cannot be loaded"
+            for name, found in checked.items()
+            if found.finding or found.description is None
+        }
+
+    def _deterministic(
+        self,
+        stage: str,
+        subjects: Sequence[Subject],
+        verify: Mapping[str, Collection[str] | None],
+    ) -> Run:
+        """Count the arms of the plan that belong to some subjects, and verify some of these."""
+        results: list[Result] = []
+        verification: dict[str, Verification] = {}
+        with self._stage(stage) as say:
+            for event in measure_deterministic(
+                only(self._cells(), {subject.name for subject in subjects}),
+                self._executor,
+                subjects,
+                self._budget,
+                verify=verify if self._suite.verify else {},
+                definitions=definitions_of(self._suite, self._descriptions),
+                seed=self._suite.seed,
+            ):
+                match event:
+                    case Result():
+                        results.append(without_noise(event))
+                    case Verification():
+                        verification[event.implementation] = event
+                    case CellStarted():
+                        say(event.cell.workload.describe())
+                    case (name, outcome):
+                        say(f"{name}, {outcome.check}")
+        info = {"environment": dict(self._executor.environment)}
+        return Run(Path(), info, tuple(results), verification)
+
+    def _time(self, cells: Sequence[SidedCell]) -> TimeTrial:
+        """Time both versions until every cell is decided or the budget is spent."""
+        trial = TimeTrial(
+            cells,
+            TimeRule(max_slowdown=self._terms.max_slowdown, cells=len(cells)),
+            ProcessSampler(self._budget.threads, self._suite.seed),
+            self._terms.time_budget_s,
+        )
+        with self._stage("Time") as say:
+            for progress in trial.run():
+                say(progress)
+        return trial
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[Any]:
+        if not self._console.is_terminal:
+            self._console.print(Text(f"{name} ..."))
+        with self._console.status(Text(name)) as status:
+            yield lambda what: status.update(Text(f"{name}: {what}"))
+
+
+def _named(name: str, finding: str) -> str:
+    """A finding in a sentence that names the implementation."""
+    return finding if finding.startswith(name) else f"{name} {finding}"

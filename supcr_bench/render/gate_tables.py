@@ -1,0 +1,152 @@
+"""A gate's outcome for a person: the verdict first, then tables and sentences."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from rich.text import Text
+
+from supcr_bench.render.gate_words import (
+    better_sentences,
+    case_text,
+    change_name,
+    plain,
+    printable,
+    ratio_change_text,
+    reason_sentences,
+    reason_text,
+    sureness_text,
+    time_sentences,
+    value_text,
+    verdict_sentence,
+)
+from supcr_bench.values.case import Case
+from supcr_bench.values.gate import Evidence, GatedChange, GateOutcome, GateVerdict, TimeStudy
+from supcr_bench.values.table import Cell, Table, numbers, prose, row, words
+from supcr_bench.values.units import MISSING, format_clock
+
+VERDICT_STYLES = {
+    GateVerdict.PASS: "bold green",
+    GateVerdict.REGRESSION: "bold red",
+    GateVerdict.UNDECIDED: "bold yellow",
+}
+TITLES = {GateVerdict.REGRESSION: "Got worse", GateVerdict.UNDECIDED: "Undecided"}
+
+
+def in_order(changes: Iterable[GatedChange]) -> list[GatedChange]:
+    """The changes of one implementation together, and in it those of one case."""
+    changes = list(changes)
+    names: dict[str, None] = dict.fromkeys(c.implementation for c in changes)
+    cases: dict[Case | None, None] = dict.fromkeys(c.case for c in changes)
+    name_at, case_at = ({key: i for i, key in enumerate(keys)} for keys in (names, cases))
+    return sorted(changes, key=lambda c: (name_at[c.implementation], case_at[c.case]))
+
+
+def changes_table(
+    changes: Sequence[GatedChange], study: TimeStudy | None, *, names: bool, reasons: bool
+) -> Table:
+    """One row for each change; a rule divides the cases.
+
+    Args:
+        changes: in the order of the rows.
+        study: how time was judged.
+        names: whether each row names its implementation and case; else the title names the
+            implementation, and a case stands in its first row alone.
+        reasons: whether the last column gives the reason.
+    """
+    verdict = changes[0].verdict if changes else GateVerdict.PASS
+    worse = verdict is GateVerdict.REGRESSION
+    rows = []
+    for i, c in enumerate(changes):
+        case = case_text(c.case)
+        if not names and i and changes[i - 1].case == c.case:
+            case = ""
+        before, after = (value_text(c, value) for value in (c.before, c.after))
+        by = Cell(ratio_change_text(c), "bad" if worse else "")
+        cells: list[Cell | str] = [plain(c.implementation)] if names else []
+        cells += [case, c.title, before, after, by]
+        cells += [sureness_text(c, study)] if worse or names else []
+        cells += [reason_text(c)] if reasons else []
+        rows.append(row(*cells, group=None if names else c.case))
+    if len({r.group for r in rows}) == len(rows):  # no case has several rows
+        rows = [row(*r.cells) for r in rows]
+    title = TITLES.get(verdict, "Passed")
+    return Table(
+        name=f"gate-{verdict}",
+        title=title if names or not changes else f"{title}: {plain(changes[0].implementation)}",
+        note="by: after over before; sure: of time, for all cells together" * worse,
+        columns=(
+            *(words("name") if names else ()),
+            *prose("case", "figure"),
+            *numbers("before", "after", "by", *(["sure"] if worse or names else [])),
+            *(prose("reason") if reasons else ()),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def tables_of(outcome: GateOutcome, verdict: GateVerdict) -> list[Table]:
+    """The changes with that verdict, in one table for each implementation."""
+    changes = in_order(outcome.with_verdict(verdict))
+    return [
+        changes_table(list(own), outcome.time, names=False, reasons=False)
+        for _, own in groupby(changes, lambda c: c.implementation)
+    ]
+
+
+def passed_table(outcome: GateOutcome) -> Table:
+    """How many figures of each kind passed, out of those that had a figure before."""
+    rows = []
+    for name in dict.fromkeys(c.implementation for c in outcome.changes):
+        own = [c for c in outcome.changes if c.implementation == name]
+        new = sum(c.verdict is GateVerdict.NEW for c in own)
+        cells = [_passed_cell([c for c in own if c.evidence is kind]) for kind in Evidence]
+        rows.append(row(plain(name), *cells, str(new) if new else MISSING))
+    return Table(
+        name="gate-passed",
+        title="Passed",
+        note="of the figures that could be compared; new: there was nothing before",
+        columns=(*prose("name"), *numbers(*Evidence, "new")),
+        rows=tuple(rows),
+    )
+
+
+def _passed_cell(changes: Iterable[GatedChange]) -> Cell:
+    verdicts = [c.verdict for c in changes if c.verdict is not GateVerdict.NEW]
+    text = f"{verdicts.count(GateVerdict.PASS)} of {len(verdicts)}" if verdicts else MISSING
+    return Cell(text, "bad" if GateVerdict.REGRESSION in verdicts else "")
+
+
+def reproductions(outcome: GateOutcome) -> Iterator[tuple[list[str], str | None]]:
+    """For each command that reproduces regressions: why each of them is one, and the command."""
+    groups: dict[str | None, list[str]] = {}
+    for change in in_order(outcome.with_verdict(GateVerdict.REGRESSION)):
+        text = f"{change_name(change)}: {reason_text(change)}"
+        groups.setdefault(change.command, []).append(text)
+    for command, reasons in groups.items():
+        yield reasons, command
+
+
+def gate_blocks(outcome: GateOutcome) -> Iterator[Table | Text]:
+    """What a terminal shows, from top to bottom. A command has ``no_wrap``, to be copied."""
+    yield Text(verdict_sentence(outcome), VERDICT_STYLES[outcome.verdict])
+    yield Text()
+    undecided = outcome.with_verdict(GateVerdict.UNDECIDED)
+    if outcome.with_verdict(GateVerdict.REGRESSION):
+        yield from tables_of(outcome, GateVerdict.REGRESSION)
+        yield Text("Why, and which command shows it again:")
+        for reasons, command in reproductions(outcome):
+            yield from map(Text, reasons)
+            if command:
+                yield Text(f"  {printable(command)}", no_wrap=True)
+        yield Text()
+    if undecided:
+        yield from tables_of(outcome, GateVerdict.UNDECIDED)
+        yield from map(Text, reason_sentences(undecided))
+        yield Text()
+    if outcome.with_verdict(GateVerdict.PASS):
+        yield passed_table(outcome)
+        yield from map(Text, better_sentences(outcome))
+        yield Text()
+    yield from map(Text, time_sentences(outcome.time))
+    yield Text(f"The gate took {format_clock(outcome.spent_s)}.")
+    yield from (Text(plain(note), "yellow") for note in outcome.notes)

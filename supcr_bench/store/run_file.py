@@ -1,0 +1,178 @@
+"""A run without its timings in one text file, to be committed: what the gate calls a baseline.
+
+The file is JSON with one record on each line, so that a diff of two of them reads as what changed.
+The same figures give the same bytes, in whatever order they were found. Only figures without noise
+are kept, and the verdicts of checks without their words, which quote figures of one machine.
+
+Schema 2 holds the head of ``run.json``, then ``results`` and ``checks``. Schema 1, which held less
+of the head and called the results ``cases``, is read too.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from supcr_bench.store.loaded_run import Run, explain, make_run
+from supcr_bench.values.case import Case
+from supcr_bench.values.errors import StoreError
+from supcr_bench.values.result import Result
+from supcr_bench.verification.verification import Verification
+
+RUN_FILE_SCHEMA = 2
+HEAD = (
+    "id",
+    "started_at",
+    "suite",
+    "subjects",
+    "labels",
+    "implementations",
+    "version",
+    "revision",
+    "seed",
+)
+"""Keys of ``run.json`` that the file keeps."""
+ENVIRONMENT = (
+    "accelerators",
+    "cpu",
+    "cpu_capability",
+    "cpus_usable",
+    "numpy",
+    "os",
+    "python",
+    "threads",
+    "torch",
+)
+"""Keys of the environment that the file keeps: what the figures may depend on."""
+COUNTS = ("launches", "elements", "peak_bytes")
+ROUNDED = ("value_tolerances", "gradient_tolerances")
+"""Kept to two digits: more of them belong to the machine."""
+SHARED = "memory_limit_bytes"
+"""A key of every result that is the same throughout a sweep: it is written once."""
+
+
+def without_noise(result: Result) -> Result:
+    """The result with its status and its figures without noise, and nothing else."""
+    empty = Result(implementation=result.implementation, case=result.case, status=result.status)
+    values = result.to_mapping()
+    kept = {key: values[key] for key in ("reason", *COUNTS, *ROUNDED, SHARED)}
+    kept["peak_bytes"] = result.counted_peak_bytes
+    for key in ROUNDED:
+        kept[key] = None if kept[key] is None else float(f"{kept[key]:.1e}")
+    return Result.from_mapping({**empty.to_mapping(), **kept})
+
+
+def write_run_file(run: Run, path: Path) -> None:
+    """Write a run without its timings; a file of that name is replaced.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    try:
+        path.write_text(run_file_text(run), encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def run_file_text(run: Run) -> str:
+    """The content of the file."""
+    results = [without_noise(result) for result in run.results]
+    limits = [r.memory_limit_bytes for r in results if r.memory_limit_bytes]
+    head = {key: run.info[key] for key in HEAD if key in run.info}
+    head["environment"] = {key: run.environment.get(key) for key in ENVIRONMENT}
+    head[SHARED] = min(limits, default=None)
+    lines = [f"  {json.dumps(key)}: {json.dumps(value)}," for key, value in head.items()]
+    rows = _list("results", map(_row, sorted(results, key=_place)))
+    checks = _list("checks", _checks(run.verification or {}))
+    schema = f'  "schema_version": {RUN_FILE_SCHEMA},'
+    return "\n".join(["{", schema, *lines, *rows[:-1], f"{rows[-1]},", *checks, "}"]) + "\n"
+
+
+def _list(name: str, rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """A JSON list with each row on a line of its own."""
+    texts = [f"    {json.dumps(row, allow_nan=False)}" for row in rows]
+    return [f"  {json.dumps(name)}: [", *([",\n".join(texts)] if texts else []), "  ]"]
+
+
+def _place(result: Result) -> tuple[str, str, str, int]:
+    case = result.case
+    return result.implementation, str(case.series()), case.pass_, case.batch_size
+
+
+def _row(result: Result) -> dict[str, Any]:
+    """The keys of the case, and those others that have a value."""
+    case = {field.name for field in fields(Case)}
+    values = result.to_mapping().items()
+    return {k: v for k, v in values if k != SHARED and (k in case or v is not None)}
+
+
+def _checks(verification: Mapping[str, Verification]) -> Iterable[dict[str, Any]]:
+    for name, found in sorted(verification.items()):
+        for outcome in sorted(found.outcomes, key=lambda o: o.check):
+            yield {
+                "implementation": name,
+                "definition": found.definition,
+                "check": outcome.check,
+                "group": outcome.group,
+                "verdict": outcome.verdict,
+            }
+
+
+def load_run_file(path: Path) -> Run:
+    """Read a run that :func:`write_run_file` wrote.
+
+    Raises:
+        StoreError: the file is not there, holds no run, or has a newer schema.
+    """
+    again = f"`supcr-bench gate --record {path}` writes it again"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        version = values["schema_version"]
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}; {again}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{path} is not a run in one file: {explain(error)}; {again}") from None
+    if version not in (1, RUN_FILE_SCHEMA):
+        raise StoreError(
+            f"{path} has schema {version!r}, and this supcr-bench reads 1 to {RUN_FILE_SCHEMA}; "
+            f"install a newer supcr-bench, or {again}"
+        )
+    try:
+        values = _from_schema_1(values, path) if version == 1 else values
+        info = {"schema_version": 1} | {key: values[key] for key in (*HEAD, "environment")}
+        rows = [{**row, SHARED: values[SHARED]} for row in values["results"]]
+        verification = _verification(values["checks"], values["seed"])
+        where = (f"{path}: result", f"{path}: the verification")
+        return make_run(path, info, rows, verification, where)
+    except StoreError as error:
+        raise StoreError(f"{error}; {again}") from None
+    except (AttributeError, KeyError, TypeError) as error:
+        raise StoreError(f"{path} is not a run in one file: {explain(error)}; {again}") from None
+
+
+def _from_schema_1(values: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    rows = values["cases"]
+    definition = rows[0]["definition"] if rows else "torchcell"
+    return {
+        **values,
+        "id": path.stem,
+        "started_at": values["recorded_on"],
+        "suite": {"name": values["suite"], "seed": values["seed"], "definition": definition},
+        "subjects": list(dict.fromkeys(row["implementation"] for row in rows)),
+        "labels": None,
+        "implementations": {},
+        "results": rows,
+    }
+
+
+def _verification(checks: Iterable[Mapping[str, Any]], seed: int) -> dict[str, Any]:
+    """The stored verification of each implementation, of which only the verdicts are known."""
+    found: dict[str, Any] = {}
+    for row in checks:
+        # Schema 1 did not keep the group.
+        outcome = {"group": "definition", **row}
+        whole = {"strict": False, "seed": seed, "recognised": None, "diagnosis": None}
+        own = found.setdefault(row["implementation"], {**row, **whole, "outcomes": []})
+        own["outcomes"].append(outcome)
+    return found
