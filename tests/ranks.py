@@ -7,7 +7,7 @@ from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.definition import Definition
 from supcr_bench.verification.candidate import Knobs
 from supcr_bench.verification.outcome import Trial
-from supcr_bench.verification.ranks.checks import Terms
+from supcr_bench.verification.ranks.context import Answers, RankContext
 from supcr_bench.verification.ranks.expected import expect
 from supcr_bench.verification.ranks.judge import judge_step
 from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
@@ -17,9 +17,14 @@ LIMIT_S = 60.0
 """For ranks that answer at once where nothing is wrong; a busy machine may take its time."""
 
 
-def terms(ranks: int, definition: Definition) -> Terms:
-    """For an implementation that takes everything."""
-    return Terms(ranks, definition, Knobs("temperature", weights=True, eps=True), seed=0)
+def unanswered(question: RankQuestion) -> Answers:
+    raise AssertionError("no question is put through this context")
+
+
+def rank_context(ranks: int, definition: Definition) -> RankContext:
+    """For making questions to an implementation that takes every parameter."""
+    knobs = Knobs("temperature", weights=True, eps=True)
+    return RankContext(ranks, definition, knobs, seed=0, put=unanswered)
 
 
 def put(

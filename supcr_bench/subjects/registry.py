@@ -50,6 +50,11 @@ class Subject:
     attribute: str
     root: str | None = None
 
+    @property
+    def declares(self) -> bool:
+        """Whether it says which definition it computes: registered ones do."""
+        return self.kind in ("folder", "entry point")
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:

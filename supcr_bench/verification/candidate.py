@@ -14,6 +14,7 @@ from torch import Tensor
 
 from supcr_bench.values.definition import Call
 from supcr_bench.values.errors import SubjectError
+from supcr_bench.values.implementation import Implementation
 from supcr_bench.verification.problem import Problem
 
 TEMPERATURE_NAMES = ("temperature", "tau", "t", "temp")
@@ -112,6 +113,7 @@ class Candidate:
         knobs: arguments of the factory.
         flat_labels: whether labels of one dimension are passed as [N].
         tags: what the implementation says of itself.
+        device: where module and inputs live; answers come back to the CPU.
     """
 
     name: str
@@ -121,6 +123,20 @@ class Candidate:
     knobs: Knobs
     flat_labels: bool = False
     tags: tuple[str, ...] = ()
+    device: str = "cpu"
+
+    @classmethod
+    def of(cls, implementation: Implementation, device: str = "cpu") -> "Candidate":
+        """An implementation, before it is known how it is called."""
+        return cls(
+            implementation.name,
+            implementation.factory,
+            "perturbed_intact_labels",
+            eps=0.0,
+            knobs=find_knobs(implementation.factory),
+            tags=implementation.tags,
+            device=device,
+        )
 
     def build(self, problem: Problem, *, weights: bool = True) -> Callable[..., Any]:
         """The module for a problem's temperature and weights.
@@ -139,6 +155,8 @@ class Candidate:
             module: Callable[..., Any] = self.factory(**arguments)
         except TypeError as error:
             raise SubjectError(f"{self.name} cannot be built: {error}") from error
+        if self.device != "cpu" and isinstance(module, torch.nn.Module):
+            module = module.to(self.device)
         return module
 
     def invoke(
@@ -152,6 +170,10 @@ class Candidate:
         if self.call == "features_single_view":
             return module(first, labels)
         return module(first, second, labels)
+
+    def there(self, tensor: Tensor) -> Tensor:
+        """A copy of an input on the subject's device, outside of any graph."""
+        return tensor.detach().clone().to(self.device)
 
     def answer(
         self,
@@ -168,8 +190,8 @@ class Candidate:
             module: asked instead of a new one.
         """
         module = module or self.build(problem)
-        leaves = [v.detach().clone().requires_grad_() for v in (problem.first, problem.second)]
-        output = self.invoke(module, leaves[0], leaves[1], problem.labels.detach().clone())
+        leaves = [self.there(v).requires_grad_() for v in (problem.first, problem.second)]
+        output = self.invoke(module, leaves[0], leaves[1], self.there(problem.labels))
         loss, parts = unpack(output, problem.labels.shape[1])
         scalar = loss if upstream is None else loss * upstream[0].to(loss)
         if upstream is not None and parts is not None:

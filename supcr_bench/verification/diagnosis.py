@@ -9,31 +9,31 @@ and gradient of every problem is the diagnosis, in the field's words.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
 from supcr_bench.reference.tolerance import logit_error
 from supcr_bench.values.case import UNIT_ROUNDOFF
-from supcr_bench.verification.bench import Bench
 from supcr_bench.verification.candidate import Answer
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.formula import Evaluation, Formula, evaluate
+from supcr_bench.verification.outcome import Diagnosis, Outcome, Trial, Verdict
 from supcr_bench.verification.problem import Problem
+from supcr_bench.verification.shrink import fails, shrink, snippet
 
 LOW_PRECISIONS = ("float16", "bfloat16")
 """What float32 inputs may be computed in; the finer one first, since it explains less."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Probe:
+class Probe(NamedTuple):
     """A problem, and the implementation's answer to it."""
 
     problem: Problem
     answer: Answer
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(NamedTuple):
     """A formula that gives the implementation's numbers.
 
     Attributes:
@@ -45,7 +45,7 @@ class Explanation:
     causes: tuple[str, ...]
 
 
-def probes(bench: Bench) -> list[Probe]:
+def probes(context: CheckContext) -> list[Probe]:
     """Problems that tell the variations apart, as far as the implementation answers them."""
     specs: list[dict[str, object]] = [
         {"n": 7, "d": 4, "dims": 1},
@@ -54,27 +54,27 @@ def probes(bench: Bench) -> list[Probe]:
         {"n": 10, "d": 4, "dims": 2, "nan_density": 0.3, "labels": "tied", "seed": 3},
         {"n": 9, "d": 4, "dims": 3, "nan_density": 0.2, "weights": "unnormalised", "seed": 4},
     ]
-    tau = bench.definition.temperature
+    tau = context.definition.temperature
     specs.append({"n": 8, "d": 4, "dims": 1, "temperature": 4 * tau, "labels": "tied", "seed": 5})
     specs.append({"n": 8, "d": 4, "dims": 1, "temperature": 10 * tau, "seed": 8})
-    if bench.definition.similarity == "cosine":  # low enough for a floor of 1e-7 to be reached
+    if context.definition.similarity == "cosine":  # low enough for a floor of 1e-7 to be reached
         specs.append({"n": 8, "d": 4, "dims": 1, "temperature": tau / 2.5, "seed": 6})
-    problems = list(bench.problems(specs))
-    if bench.takes_missing_labels and not bench.candidate.flat_labels:
-        problem = bench.problem(n=6, d=4, dims=2, weights="unequal", seed=7)
+    problems = list(context.problems(specs))
+    if context.takes_missing_labels and not context.candidate.flat_labels:
+        problem = context.problem(n=6, d=4, dims=2, weights="unequal", seed=7)
         labels = problem.labels.clone()
         labels[1:, 1] = torch.nan
         problems.append(problem.changed("a dimension without a pair", labels=labels))
-    return ask_all(bench, problems)
+    return ask_all(context, problems)
 
 
-def ask_all(bench: Bench, problems: Sequence[Problem]) -> list[Probe]:
+def ask_all(context: CheckContext, problems: Sequence[Problem]) -> list[Probe]:
     """The problems that the implementation answers, with its answers."""
     found = []
     for problem in problems:
         # What it cannot answer cannot be compared; the checks have said so.
         with suppress(Exception):
-            found.append(Probe(problem, bench.ask(problem)))
+            found.append(Probe(problem, context.ask(problem)))
     return found
 
 
@@ -88,8 +88,7 @@ def reproduces(formula: Formula, probe: Probe, *, gradient: bool = True) -> bool
     return _close_gradients(formula, probe, evaluate(formula, probe.problem))
 
 
-@dataclass(frozen=True, slots=True)
-class _Slack:
+class _Slack(NamedTuple):
     """What rounding may do to a loss and, relative to its largest entry, to a gradient."""
 
     value: float
@@ -150,21 +149,21 @@ def _irregular(formula: Formula, asked: Sequence[Probe]) -> bool:
     return len(ratios) > 1 and max(ratios) - min(ratios) > 0.5 * max(map(abs, ratios))
 
 
-def _relevant(formula: Formula, bench: Bench) -> Iterator[Formula]:
+def _relevant(formula: Formula, context: CheckContext) -> Iterator[Formula]:
     """Variations that this implementation could show at all."""
     for other in formula.variations():
         if other.precision != "own" and other.precision not in LOW_PRECISIONS:
             continue
-        if not bench.takes_weights and other.weights != formula.weights:
+        if not context.takes_weights and other.weights != formula.weights:
             continue
         yield other
 
 
-def explain(base: Formula, bench: Bench, asked: Sequence[Probe]) -> Explanation | None:
+def explain(base: Formula, context: CheckContext, asked: Sequence[Probe]) -> Explanation | None:
     """The nearest formula that fits, at most two choices away from ``base``."""
     if not asked:
         return None
-    first: Iterable[Formula] = [base, *_relevant(base, bench)]
+    first: Iterable[Formula] = [base, *_relevant(base, context)]
     # Low precision fits whatever is nearly right, so exact explanations come first.
     ordered = sorted(first, key=lambda f: ("own", *LOW_PRECISIONS).index(f.precision))
     for formula in ordered:
@@ -172,9 +171,9 @@ def explain(base: Formula, bench: Bench, asked: Sequence[Probe]) -> Explanation 
             return Explanation(formula, tuple(formula.differences(base)))
     pairs = {
         second
-        for one in _relevant(base, bench)
+        for one in _relevant(base, context)
         if one.precision == "own"
-        for second in _relevant(one, bench)
+        for second in _relevant(one, context)
         if second.precision == "own" and len(second.differences(base)) == 2
     }
     order = sorted(pairs, key=lambda f: tuple(f.differences(base)))
@@ -184,10 +183,54 @@ def explain(base: Formula, bench: Bench, asked: Sequence[Probe]) -> Explanation 
     return None
 
 
-def computed_in_float32(base: Formula, bench: Bench) -> tuple[str, ...]:
+def computed_in_float32(base: Formula, context: CheckContext) -> tuple[str, ...]:
     """The cause, if answers to float64 questions are right to the rounding of float32."""
-    problems = [bench.problem(n=8, d=4, dims=2, dtype="float64", seed=seed) for seed in (9, 10)]
+    problems = [context.problem(n=8, d=4, dims=2, dtype="float64", seed=seed) for seed in (9, 10)]
     formula = base.with_choice("precision", "float32")
-    if fits(formula, ask_all(bench, problems)):
+    if fits(formula, ask_all(context, problems)):
         return tuple(formula.differences(base))
     return ()
+
+
+def diagnose(
+    context: CheckContext, outcomes: Sequence[Outcome], failed: Sequence[Trial]
+) -> Diagnosis | None:
+    """What is most likely wrong; ``None`` where nothing is, or the findings say it all.
+
+    Args:
+        context: calls the subject.
+        outcomes: of all checks.
+        failed: trials that failed, of checks on the definition and on relations.
+    """
+    wrong = [o for o in outcomes if o.verdict is Verdict.FAIL]
+    if not wrong:
+        return None
+    base = Formula.of(context.definition)
+    found = explain(base, context, probes(context))
+    # Numbers that differ from call to call are not those of any formula.
+    erratic = any(o.check in ("repeatability", "random state") for o in wrong)
+    causes = found.causes if found and not erratic else ()
+    if not causes and any(o.check == "float64 accuracy" for o in wrong):
+        causes = computed_in_float32(base, context)
+    counting = [o for o in wrong if o.group != "robustness"]
+    if not causes and not counting:
+        return None
+    problems = sorted((t.problem for t in failed if t.problem is not None), key=lambda p: p.size)
+    smallest = next((shrink(context, p) for p in problems[:5] if fails(context, p)), None)
+    return Diagnosis(
+        causes=causes,
+        where=None if causes else _where(counting, problems, right_on_probes=found is not None),
+        smallest=smallest.name if smallest else None,
+        snippet=snippet(context, smallest) if smallest else None,
+    )
+
+
+def _where(wrong: Sequence[Outcome], problems: Sequence[Problem], *, right_on_probes: bool) -> str:
+    """What is known where no variation of the definition explains the numbers."""
+    names = ", ".join(o.check for o in wrong)
+    if not right_on_probes:
+        return f"no variation of the definition gives these numbers; fails: {names}"
+    sizes = [p.size[0] for p in problems]
+    if sizes and min(sizes) > 24:
+        return f"right on small batches, wrong from N={min(sizes)} or so on; fails: {names}"
+    return f"right on plain small problems, wrong only in: {names}"

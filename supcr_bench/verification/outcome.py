@@ -17,18 +17,33 @@ class NotApplicableError(Exception):
     """A check has no meaning for this definition or this call; says why."""
 
 
+class CheckEndedError(BaseException):
+    """A check did not come to its end: it took too long, or the process that ran it is gone.
+
+    Not an Exception, so that no trial takes it for a failure of its own.
+
+    Args:
+        finding: what happened, in a sentence.
+        overdue: whether it took too long.
+    """
+
+    def __init__(self, finding: str, *, overdue: bool = False) -> None:
+        super().__init__(finding)
+        self.finding, self.overdue = finding, overdue
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:
     """One comparison inside a check.
 
     Attributes:
-        case: what was asked.
+        case: which inputs.
         tolerances: the error as a multiple of its bound; above 1 is a failure, infinite where
             something is wrong outright.
-        error: the largest error itself, absolute, where there is one.
-        bound: what it was held against.
+        error: the largest absolute error, where there is one.
+        bound: the largest absolute error that rounding explains.
         finding: what is wrong, in a sentence; ``None`` where nothing is.
-        problem: the question, where a smaller one could be looked for.
+        problem: the inputs, where smaller ones that fail too could be looked for.
     """
 
     case: str
@@ -49,6 +64,11 @@ def outright(case: str, finding: str | None, problem: "Problem | None" = None) -
     return Trial(case, math.inf if finding else 0.0, finding=finding, problem=problem)
 
 
+def worst_of(trials: Sequence[Trial]) -> Trial:
+    """The trial with the largest error for its bound."""
+    return max(trials, key=lambda t: math.inf if math.isnan(t.tolerances) else t.tolerances)
+
+
 class Verdict(StrEnum):
     """How a check ended."""
 
@@ -65,7 +85,7 @@ class Outcome:
     Attributes:
         check: its name.
         group: definition, relations, robustness or conduct.
-        verdict: derived from the trials.
+        verdict: pass, fail, not applicable or not run.
         cases: trials made.
         failed: trials that failed.
         left_out: trials not made, because they would have taken too long.
@@ -75,7 +95,7 @@ class Outcome:
         bound: its bound, likewise.
         case: the worst trial.
         finding: what is wrong with it, or why the check does not apply.
-        seconds: that the check took.
+        seconds: how long the check took.
         overdue: whether it was ended because it took too long.
     """
 
@@ -94,6 +114,54 @@ class Outcome:
     overdue: bool = False
 
     @classmethod
+    def judged(
+        cls, check: str, group: Group, trials: Sequence[Trial], left_out: int, seconds: float
+    ) -> Self:
+        """The outcome of a check's trials: the worst decides; without any it does not apply."""
+        if not trials:
+            reason = "every case would have taken too long" if left_out else "no case applies"
+            return cls.not_applicable(check, group, reason, left_out=left_out, seconds=seconds)
+        worst, failed = worst_of(trials), sum(t.failed for t in trials)
+        return cls(
+            check=check,
+            group=group,
+            verdict=Verdict.FAIL if failed else Verdict.PASS,
+            cases=len(trials),
+            failed=failed,
+            left_out=left_out,
+            tolerances=_finite(worst.tolerances),
+            error=_finite(worst.error),
+            bound=_finite(worst.bound),
+            case=worst.case,
+            finding=worst.finding,
+            seconds=seconds,
+        )
+
+    @classmethod
+    def ended(cls, check: str, group: Group, finding: str, *, overdue: bool = False) -> Self:
+        """A check that crashed, or took too long: it fails."""
+        return cls(
+            check=check,
+            group=group,
+            verdict=Verdict.FAIL,
+            cases=1,
+            failed=1,
+            finding=finding,
+            overdue=overdue,
+        )
+
+    @classmethod
+    def skipped(cls, check: str, group: Group, reason: str) -> Self:
+        """A check that was not made."""
+        return cls(check=check, group=group, verdict=Verdict.NOT_RUN, finding=reason)
+
+    @classmethod
+    def not_applicable(cls, check: str, group: Group, reason: str, **measured: Any) -> Self:
+        """A check that has no meaning for this subject."""
+        verdict = Verdict.NOT_APPLICABLE
+        return cls(check=check, group=group, verdict=verdict, finding=reason, **measured)
+
+    @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
         """From what ``dataclasses.asdict`` gave, by way of JSON or not."""
         own = {f.name: values[f.name] for f in fields(cls) if f.name in values}
@@ -106,7 +174,7 @@ class Diagnosis:
 
     Attributes:
         causes: in the field's words; empty where no variation of the definition explains it.
-        where: for what the failing cases have in common, if nothing else is known.
+        where: what the failing cases have in common, if nothing else is known.
         smallest: the smallest failing case found, in a line.
         snippet: a program that shows it.
     """
@@ -121,37 +189,6 @@ class Diagnosis:
         """From what ``dataclasses.asdict`` gave, by way of JSON or not."""
         own = {f.name: values[f.name] for f in fields(cls) if f.name in values}
         return cls(**{**own, "causes": tuple(values["causes"])})
-
-
-def summarise(
-    check: str, group: Group, trials: Sequence[Trial], left_out: int, seconds: float
-) -> Outcome:
-    """The outcome of a check's trials: the worst decides."""
-    if not trials:
-        return Outcome(
-            check=check,
-            group=group,
-            verdict=Verdict.NOT_APPLICABLE,
-            left_out=left_out,
-            finding="every case would have taken too long" if left_out else "no case applies",
-            seconds=seconds,
-        )
-    worst = max(trials, key=lambda t: math.inf if math.isnan(t.tolerances) else t.tolerances)
-    failed = sum(t.failed for t in trials)
-    return Outcome(
-        check=check,
-        group=group,
-        verdict=Verdict.FAIL if failed else Verdict.PASS,
-        cases=len(trials),
-        failed=failed,
-        left_out=left_out,
-        tolerances=_finite(worst.tolerances),
-        error=_finite(worst.error),
-        bound=_finite(worst.bound),
-        case=worst.case,
-        finding=worst.finding,
-        seconds=seconds,
-    )
 
 
 def _finite(value: float | None) -> float | None:

@@ -6,16 +6,16 @@ does with one fault in it is taken, so that the fault can be named.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import fields, replace
+from typing import Any, NamedTuple
 
 import torch
 
-from supcr_bench.values.definition import NO_SELF, Call, Definition, Views
-from supcr_bench.verification.bench import Bench
-from supcr_bench.verification.candidate import Candidate, find_knobs
+from supcr_bench.values.definition import DEFINITIONS, NO_SELF, Call, Definition, Views
+from supcr_bench.verification.candidate import Candidate
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.diagnosis import Probe, ask_all, fits, reproduces
 from supcr_bench.verification.formula import PHRASES, Formula
 from supcr_bench.verification.problem import Problem
@@ -26,18 +26,22 @@ CALLS: tuple[Call, ...] = (
     "features_single_view",
 )
 """``two_views`` has the tensors of the first: they differ in how the views are joined."""
+SIGNATURES = {
+    "perturbed_intact_labels": "(perturbed, intact, labels)",
+    "features_two_views": "(features [N,2,d], labels)",
+    "features_single_view": "(features [N,d], labels)",
+}
 TWO_VIEWS: tuple[Views, ...] = ("sum", "mean", "concatenate")
 EPS = 1e-7
 
 
-@dataclass(frozen=True, slots=True)
-class Recognised:
+class Recognised(NamedTuple):
     """What an implementation was found to follow.
 
     Attributes:
         candidate: with its call.
-        definition: to verify against.
-        line: what was found, and where it departs from ``no-self``.
+        definition: the definition to verify it against.
+        line: what was found, and where it departs from the nearest shipped definition.
     """
 
     candidate: Candidate
@@ -45,9 +49,28 @@ class Recognised:
     line: str
 
 
-def combinations(call: Call) -> Iterator[Definition]:
-    """Every combination of the table of choices under a call, the shipped ones' choices first."""
+def nearest_definition(formula: Formula) -> tuple[Definition, list[str]]:
+    """The shipped definition with the fewest differences, and what the formula does instead."""
+    return min(
+        ((d, formula.differences(Formula.of(d))) for d in DEFINITIONS.values()),
+        key=lambda pair: len(pair[1]),
+    )
+
+
+def named_after_nearest(definition: Definition) -> Definition:
+    """A custom combination under the name of the nearest shipped one and its departures from it."""
+    nearest, departures = nearest_definition(Formula.of(definition))
+    name = " but ".join((nearest.name, *([" and ".join(departures)] if departures else [])))
+    return replace(definition, name=name)
+
+
+def combinations(call: Call) -> list[Definition]:
+    """Every combination of the table of choices under a call, the nearest to a shipped one first.
+
+    Whether missing labels are supported is found out later.
+    """
     views: tuple[Views, ...] = ("single",) if call == "features_single_view" else TWO_VIEWS
+    found = []
     for similarity, view, own, distance, empty, eps in itertools.product(
         ("cosine", "negative_euclidean"),
         views,
@@ -58,72 +81,94 @@ def combinations(call: Call) -> Iterator[Definition]:
     ):
         if distance != "per_dimension" and (empty == "renormalise" or eps is not None):
             continue
-        yield Definition(
-            name="auto",
-            similarity=similarity,  # type: ignore[arg-type]
-            views=view,
-            self_candidate=own,  # type: ignore[arg-type]
-            label_distance=distance,  # type: ignore[arg-type]
-            nan_labels="drop_row_per_dimension",
-            empty_dimension=empty,  # type: ignore[arg-type]
-            eps=eps,
-            temperature=NO_SELF.temperature,
-            call=call,
-        )
+        choices: dict[str, Any] = {
+            "similarity": similarity,
+            "views": view,
+            "self_candidate": own,
+            "label_distance": distance,
+            "empty_dimension": empty,
+            "eps": eps,
+        }
+        plain = replace(NO_SELF, name="", call=call, **choices)
+        missing = "drop_row_per_dimension" if distance == "per_dimension" else "unsupported"
+        alike = Formula.of(replace(plain, nan_labels=missing))  # type: ignore[arg-type]
+        found.append((len(nearest_definition(alike)[1]), plain))
+    return [plain for _, plain in sorted(found, key=lambda pair: pair[0])]
 
 
-def recognise(
-    name: str, factory: Callable[..., Any], seed: int = 0, tags: Sequence[str] = ()
-) -> Recognised:
+def recognise(candidate: Candidate, seed: int = 0) -> Recognised:
     """Find the call and the choices that an implementation follows.
 
-    Its default temperature is taken to be that of ``no-self`` if it takes one; otherwise it is
+    If it takes a temperature it is called with that of ``no-self``; otherwise its temperature is
     looked for among the usual defaults.
     """
-    knobs = find_knobs(factory)
-    temperatures = [NO_SELF.temperature] if knobs.temperature else [0.1, 2.0, 0.07, 0.5, 1.0, 0.05]
-    answering: list[tuple[Bench, list[Probe]]] = []
+    candidate = replace(candidate, eps=EPS)
+    usual = [0.1, 2.0, 0.07, 0.5, 1.0, 0.05]
+    temperatures = [NO_SELF.temperature] if candidate.knobs.temperature else usual
+    answering: list[tuple[CheckContext, list[Probe]]] = []
     for call, flat, tau in itertools.product(CALLS, (False, True), temperatures):
-        candidate = Candidate(name, factory, call, EPS, knobs, flat, tuple(tags))
-        bench = Bench(candidate, replace(NO_SELF, call=call, temperature=tau), seed)
-        asked = _probes(bench)
+        called = replace(candidate, call=call, flat_labels=flat)
+        context = CheckContext(called, replace(NO_SELF, call=call, temperature=tau), seed)
+        asked = _probes(context)
         if not asked:
             continue
-        answering.append((bench, asked))
+        answering.append((context, asked))
         for definition in combinations(call):
-            tuned = replace(definition, temperature=tau)
-            if fits(Formula.of(tuned), asked):
-                return _settle(bench, tuned)
-    for bench, asked in answering:
-        found = _with_one_fault(bench, asked)
+            if fits(Formula.of(definition), asked):
+                return _settle(context, definition)
+    for context, asked in answering:
+        found = _with_one_fault(context, asked)
         if found is not None:
-            return _settle(bench, found)
-    for bench, asked in answering:  # right values, whatever is wrong with the gradients
-        for definition in combinations(bench.candidate.call):
-            tuned = replace(definition, temperature=bench.definition.temperature)
-            if all(reproduces(Formula.of(tuned), probe, gradient=False) for probe in asked):
-                return _settle(bench, tuned)
-    bench = (
-        answering[0][0]
-        if answering
-        else Bench(Candidate(name, factory, CALLS[0], EPS, knobs, tags=tuple(tags)), NO_SELF, seed)
-    )
-    line = (
-        "its numbers follow no combination of the family's choices; held against `no-self`"
-        if answering
-        else "no call of the family gives a loss; held against `no-self`"
-    )
-    definition = replace(NO_SELF, call=bench.candidate.call, views=_views_of(bench.candidate.call))
-    return Recognised(bench.candidate, definition, line)
+            return _settle(context, found)
+    for context, asked in answering:  # right values, whatever is wrong with the gradients
+        for definition in combinations(context.candidate.call):
+            if all(reproduces(Formula.of(definition), probe, gradient=False) for probe in asked):
+                return _settle(context, definition)
+    if answering:
+        candidate = answering[0][0].candidate
+        line = "its numbers follow no combination of the family's choices"
+    else:
+        candidate = replace(candidate, call=CALLS[0])
+        line = "no call of the family gives a loss"
+    definition = replace(NO_SELF, call=candidate.call, views=_views_of(candidate.call))
+    definition = named_after_nearest(definition)
+    return Recognised(candidate, definition, f"{line}; verified against {definition.name}")
+
+
+def as_called(
+    candidate: Candidate, definition: Definition, seed: int
+) -> tuple[Candidate, Definition]:
+    """How an implementation is called, whatever the definition that it is verified against.
+
+    The definition's own call comes first, then labels of one dimension as [N], then the other
+    calls. Another call is taken only where it gives the right loss, or where nothing else answers.
+    """
+    candidate = replace(candidate, call=definition.call, eps=definition.eps or 0.0)
+    tried = [(definition.call, False), (definition.call, True)]
+    tried += [(call, flat) for call in CALLS if call != definition.call for flat in (False, True)]
+    answering: tuple[Candidate, Definition] | None = None
+    for call, flat in tried:
+        own = replace(definition, call=call)
+        if (call == "features_single_view") != (definition.views == "single"):
+            own = named_after_nearest(replace(own, views=_views_of(call)))
+        as_tried = replace(candidate, call=call, flat_labels=flat)
+        context = CheckContext(as_tried, own, seed)
+        problem = context.problem(n=6, d=4, dims=1)
+        with suppress(Exception):  # it is not called like this
+            context.ask(problem)
+            if not context.compare(problem).failed:
+                return as_tried, own
+            answering = answering or (as_tried, own)
+    return answering or (candidate, definition)
 
 
 def _views_of(call: Call) -> Views:
     return "single" if call == "features_single_view" else "sum"
 
 
-def _probes(bench: Bench) -> list[Probe]:
+def _probes(context: CheckContext) -> list[Probe]:
     """Problems without missing labels, of which all that can be answered must be."""
-    tau = bench.definition.temperature
+    tau = context.definition.temperature
     specs: list[dict[str, Any]] = [
         {"n": 7, "d": 4, "dims": 1},
         {"n": 8, "d": 4, "dims": 1, "labels": "tied", "seed": 1},
@@ -131,55 +176,50 @@ def _probes(bench: Bench) -> list[Probe]:
         {"n": 8, "d": 4, "dims": 1, "temperature": 3 * tau, "seed": 3},
         {"n": 8, "d": 4, "dims": 1, "temperature": tau / 2.5, "seed": 4},
     ]
-    problems = [bench.problem(**spec) for spec in specs]
-    return ask_all(bench, problems)
+    problems = [context.problem(**spec) for spec in specs]
+    return ask_all(context, problems)
 
 
-def _with_one_fault(bench: Bench, asked: Sequence[Probe]) -> Definition | None:
+def _with_one_fault(context: CheckContext, asked: Sequence[Probe]) -> Definition | None:
     """A combination that, with one fault in it, gives the numbers."""
-    tau = bench.definition.temperature
-    for definition in combinations(bench.candidate.call):
+    for definition in combinations(context.candidate.call):
         for faulty in Formula.of(definition).variations():
             if faulty.precision != "own":
                 continue
             if reproduces(faulty, asked[0], gradient=False) and fits(faulty, asked):
-                return replace(definition, temperature=tau)
+                return definition
     return None
 
 
-def _settle(bench: Bench, definition: Definition) -> Recognised:
+def _settle(context: CheckContext, definition: Definition) -> Recognised:
     """Find out about missing labels, and say what was found."""
-    missing = _missing_labels(bench, definition)
+    definition = replace(definition, temperature=context.definition.temperature)
+    missing = _missing_labels(context, definition)
     definition = replace(
         definition, nan_labels="drop_row_per_dimension" if missing else "unsupported"
     )
-    calls = {
-        "perturbed_intact_labels": "(perturbed, intact, labels)",
-        "features_two_views": "(features [N,2,d], labels)",
-        "features_single_view": "(features [N,d], labels)",
-    }
-    formula, no_self = Formula.of(definition), Formula.of(NO_SELF)
-    line = f"called as {calls[bench.candidate.call]}; " + ", ".join(_choices(formula))
-    departures = formula.differences(no_self)
-    default = _default_temperature(bench, definition)
-    if default is not None and default != NO_SELF.temperature:
-        departures.append(f"its default temperature is {default:g}, not {NO_SELF.temperature:g}")
+    definition = named_after_nearest(definition)
+    formula = Formula.of(definition)
+    nearest, departures = nearest_definition(formula)
+    default = _default_temperature(context, definition)
+    if default is not None and default != nearest.temperature:
+        departures.append(f"its default temperature is {default:g}, not {nearest.temperature:g}")
+    line = f"called as {SIGNATURES[context.candidate.call]}; {', '.join(_choices(formula))}; "
     if departures:
-        line += f"; departs from `no-self`: {', '.join(departures)}"
+        line += f"departs from `{nearest.name}`: {', '.join(departures)}"
     else:
-        line += "; as in `no-self`"
-    bench.definition = definition
-    return Recognised(bench.candidate, definition, line)
+        line += f"as in `{nearest.name}`"
+    return Recognised(context.candidate, definition, line)
 
 
 DEFAULT_TEMPERATURES = (0.1, 2.0, 0.07, 0.05, 0.2, 0.5, 1.0, 0.01, 0.02)
 
 
-def _default_temperature(bench: Bench, definition: Definition) -> float | None:
+def _default_temperature(context: CheckContext, definition: Definition) -> float | None:
     """The temperature of a module built without one, among those in use; ``None`` if another."""
-    trial = Bench(bench.candidate, definition, bench.seed)
+    trial = CheckContext(context.candidate, definition, context.seed)
     problem = trial.problem(n=6, d=4, dims=1, seed=9)
-    silent = replace(bench.candidate, knobs=replace(bench.candidate.knobs, temperature=None))
+    silent = replace(context.candidate, knobs=replace(context.candidate.knobs, temperature=None))
     with suppress(Exception):
         answer = silent.answer(problem)
         for tau in DEFAULT_TEMPERATURES:
@@ -194,9 +234,9 @@ def _choices(formula: Formula) -> list[str]:
     return [PHRASES[f.name][getattr(formula, f.name)] for f in fields(formula) if f.name in shown]
 
 
-def _missing_labels(bench: Bench, definition: Definition) -> bool:
+def _missing_labels(context: CheckContext, definition: Definition) -> bool:
     """Whether rows without a label are dropped; an answer that is anything else is no support."""
-    trial = Bench(bench.candidate, definition, bench.seed)
+    trial = CheckContext(context.candidate, definition, context.seed)
     problem: Problem = trial.problem(n=9, d=4, dims=1, seed=5)
     labels = problem.labels.clone()
     labels[3] = torch.nan

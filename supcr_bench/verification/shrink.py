@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from supcr_bench.verification.bench import Bench
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.problem import Problem
 
 MOST_TRIALS = 60
@@ -15,19 +15,19 @@ LITERAL_UP_TO = 60
 """Numbers that a snippet writes out; a larger problem is made from its specification."""
 
 
-def fails(bench: Bench, problem: Problem) -> bool:
+def fails(context: CheckContext, problem: Problem) -> bool:
     """Whether the implementation is wrong on it, or raises."""
-    trial = bench.compare(problem)
+    trial = context.compare(problem)
     return trial.failed
 
 
 def shrink(
-    bench: Bench, problem: Problem, still: Callable[[Bench, Problem], bool] = fails
+    context: CheckContext, problem: Problem, still: Callable[[CheckContext, Problem], bool] = fails
 ) -> Problem:
     """A failing problem, made smaller step by step; each step must still fail.
 
     Args:
-        bench: asks the implementation.
+        context: asks the implementation.
         problem: one that fails.
         still: whether a problem still shows the fault.
     """
@@ -39,7 +39,7 @@ def shrink(
             tried += 1
             if tried > MOST_TRIALS or time.perf_counter() - began > LONGEST_S:
                 return problem
-            if still(bench, candidate):
+            if still(context, candidate):
                 problem, smaller = candidate, True
                 break
     return problem
@@ -97,24 +97,24 @@ def _literal(tensor: Tensor) -> str:
     return f"torch.tensor({text}{dtype})"
 
 
-def snippet(bench: Bench, problem: Problem) -> str:
+def snippet(context: CheckContext, problem: Problem) -> str:
     """A program that shows the failure: paste, put the implementation in, run."""
     n, d, dims = problem.size
-    knobs = bench.candidate.knobs
+    knobs = context.candidate.knobs
     arguments = []
     if knobs.temperature:
         arguments.append(f"{knobs.temperature}={problem.temperature!r}")
     if knobs.weights:
         arguments.append("weights=weights")
     if knobs.eps:
-        arguments.append(f"eps={bench.candidate.eps!r}")
-    labels = "labels[:, 0]" if bench.candidate.flat_labels and dims == 1 else "labels"
+        arguments.append(f"eps={context.candidate.eps!r}")
+    labels = "labels[:, 0]" if context.candidate.flat_labels and dims == 1 else "labels"
     call = {
         "features_two_views": f"torch.stack((first, second), dim=1), {labels}",
         "features_single_view": f"first, {labels}",
-    }.get(bench.candidate.call, f"first, second, {labels}")
+    }.get(context.candidate.call, f"first, second, {labels}")
     generated = _generated(n, d, dims, problem.temperature)
-    if 2 * n * d + n * dims > LITERAL_UP_TO and fails(bench, generated):
+    if 2 * n * d + n * dims > LITERAL_UP_TO and fails(context, generated):
         problem = generated
         tensors = [
             "generator = torch.Generator().manual_seed(0)",
@@ -131,7 +131,7 @@ def snippet(bench: Bench, problem: Problem) -> str:
             f"labels = {_literal(problem.labels)}",
             f"weights = {_literal(problem.weights)}",
         ]
-    reference = bench.reference(problem)
+    reference = context.reference(problem)
     lines = [
         "import torch",
         "",
@@ -139,13 +139,13 @@ def snippet(bench: Bench, problem: Problem) -> str:
         "first.requires_grad_()",
         "second.requires_grad_()",
         "",
-        f"loss_module = YourLoss({', '.join(arguments)})  # {bench.candidate.name}",
+        f"loss_module = YourLoss({', '.join(arguments)})  # {context.candidate.name}",
         f"output = loss_module({call})",
         "if isinstance(output, dict):",
         "    output = output['loss']",
         "loss = output if torch.is_tensor(output) else output[0]",
         "loss.backward()",
-        f"print(loss.item())  # the definition ({bench.definition.name}) gives "
+        f"print(loss.item())  # the definition ({context.definition.name}) gives "
         f"{float(reference.loss):.7g}",
     ]
     for name, gradient in zip(("first", "second"), reference.gradients, strict=False):

@@ -10,26 +10,14 @@ from supcr_bench.verification.self_test import SelfTestRow
 from supcr_bench.workers.rank_verification import RankVerification
 
 
-def verify_rank_bug(bug: SeededBug, ranks: int, seed: int = 0) -> SelfTestRow:
-    """How the verifier did on one bug, over so many ranks."""
+def rank_bug_session(bug: SeededBug, ranks: int, seed: int = 0) -> RankVerification:
+    """The verification of one seeded bug over so many ranks."""
     subject = Subject(bug.name, "module", bug.factory.__module__, bug.factory.__qualname__)
-    session = RankVerification(
-        subject, get_definition(bug.definition), ranks=ranks, strict=False, seed=seed
-    )
-    for _ in session.run():
-        pass
-    found = session.result()
-    return SelfTestRow(
-        bug=bug.name,
-        group=bug.caught_by,
-        caught_by=tuple(o.check for o in found.findings if o.group == bug.caught_by),
-        nameable=bug.named,
-        diagnosed=found.diagnosis.causes if found.diagnosis else (),
-        left_out=0,
-    )
+    definition = get_definition(bug.definition)
+    return RankVerification(subject, definition, ranks=ranks, strict=False, seed=seed)
 
 
 def run_rank_self_test(ranks: int, seed: int = 0) -> Iterator[SelfTestRow]:
     """Every seeded bug across ranks."""
     for bug in RANK_BUGS:
-        yield verify_rank_bug(bug, ranks, seed)
+        yield SelfTestRow.of(bug, rank_bug_session(bug, ranks, seed).verified())

@@ -1,36 +1,33 @@
 """One implementation verified in a worker, so that a hang or a crash is a finding and no more."""
 
 import time
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.definition import Definition
-from supcr_bench.verification.outcome import Diagnosis, Outcome, Verdict
-from supcr_bench.verification.verification import Verification
-from supcr_bench.workers.worker_process import WorkerProcess
-
-CHECK_LIMIT_S = 20.0
-"""A single check takes a second or two of a usable implementation."""
-TOTAL_LIMIT_S = 55.0
-"""After this the rest is left out: an implementation is verified within a minute."""
-STAGES = ("loading", "recognition", "diagnosis")
-"""What stands in the place of a check where the worker ends, or refuses, outside of all checks."""
-NO_DEFINITION = "none"
-"""Of an implementation that could not be loaded."""
-MOST_ENDS = 2
-"""An implementation that has ended two workers is not asked any further."""
+from supcr_bench.values.errors import SubjectError
+from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Outcome
+from supcr_bench.verification.session import (
+    CHECK_LIMIT_S,
+    CheckName,
+    NamedCheck,
+    Opened,
+    Session,
+)
+from supcr_bench.workers.worker_process import Message, WorkerProcess
 
 
-class WorkerVerification:
-    """The verification of one implementation, outcome by outcome.
+class WorkerVerification(Session):
+    """The verification of one implementation in a worker, which is replaced when it ends.
 
     Args:
         subject: what to verify.
-        definition: to hold it against; ``None`` for what it declares, and ``auto`` to recognise.
-        strict: whether findings on robustness fail it.
-        seed: of the random cases.
+        definition: the definition; ``None`` for the one that it declares, ``auto`` to find it out.
+        strict: whether robustness findings count as failures.
+        seed: random seed for the inputs.
         only: names of the checks to make, and nothing is diagnosed; ``None`` for all.
+        device: where inputs and module live.
     """
 
     def __init__(
@@ -41,121 +38,69 @@ class WorkerVerification:
         strict: bool,
         seed: int,
         only: Collection[str] | None = None,
+        device: str = "cpu",
     ) -> None:
-        self._subject = subject
-        self._definition = definition
-        self._strict, self._seed = strict, seed
-        self._only = None if only is None else sorted(only)
-        self._outcomes: list[Outcome] = []
-        self._left: list[tuple[str, str]] = []
-        self._used: str | None = None
-        self._recognised: str | None = None
-        self._diagnosis: Diagnosis | None = None
+        super().__init__(subject.name, strict=strict, seed=seed, only=only)
+        self._request = {
+            "do": "verify",
+            "subject": asdict(subject),
+            "definition": asdict(definition) if isinstance(definition, Definition) else definition,
+            "seed": seed,
+            "only": None if only is None else sorted(only),
+            "device": device,
+        }
+        self._worker: WorkerProcess | None = None
 
-    def run(self) -> Iterator[Outcome]:
-        """Each check's outcome as soon as it is known; :meth:`result` afterwards."""
-        began = time.monotonic()
-        ends = 0
-        while ends < MOST_ENDS:
-            worker = WorkerProcess(threads=1)  # small problems; threads would only add noise
+    def open(self) -> Opened:
+        """Start a worker that loads the subject and keeps the session."""
+        self._worker = WorkerProcess(threads=1)  # small problems; threads would only add noise
+        said = self._ask(self._request)
+        if "refused" in said:
+            raise SubjectError(said["refused"])
+        checks = [CheckName(*pair) for pair in said["checks"]]
+        return Opened(said["definition"], said["recognised"], checks)
+
+    def make(self, check: NamedCheck) -> Outcome:
+        """Have the worker make one check, a new one if the last has ended."""
+        self._reopen()
+        said = self._ask({"do": "make check", "check": check.name, "group": check.group})
+        return Outcome.from_mapping(said["outcome"])
+
+    def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:
+        """From the worker; the inputs that failed in one that has ended are lost."""
+        if self.only is not None:
+            return None
+        self._reopen()
+        said = self._ask({"do": "diagnose", "outcomes": [asdict(o) for o in outcomes]})
+        return Diagnosis.from_mapping(said["diagnosis"]) if said["diagnosis"] else None
+
+    def _reopen(self) -> None:
+        """A new worker, where the last has ended."""
+        if self._worker is None:
             try:
-                finished = yield from self._in_worker(worker, began)
-            finally:
-                worker.close()
-            if finished:
-                break
-            ends += 1
-        done = {o.check for o in self._outcomes}
-        for name, group in self._left:
-            if name not in done:
-                reason = "the time was up" if ends < MOST_ENDS else "it ended too many workers"
-                yield self._add(
-                    Outcome(
-                        check=name,
-                        group=group,  # type: ignore[arg-type]
-                        verdict=Verdict.NOT_RUN,
-                        finding=reason,
-                    )
-                )
+                self.open()
+            except SubjectError as error:  # it could be loaded before
+                raise CheckEndedError(str(error)) from error
 
-    def _add(self, outcome: Outcome) -> Outcome:
-        self._outcomes.append(outcome)
-        return outcome
-
-    def _in_worker(self, worker: WorkerProcess, began: float) -> Generator[Outcome, None, bool]:
-        """Run what is left in one worker; returns whether it came to its end."""
-        definition = self._definition
-        worker.send(
-            {
-                "do": "verify",
-                "subject": asdict(self._subject),
-                "definition": asdict(definition)
-                if isinstance(definition, Definition)
-                else definition,
-                "seed": self._seed,
-                "skip": [o.check for o in self._outcomes],
-                "only": self._only,
-            }
-        )
-        check_began, killed = time.monotonic(), ""
+    def _ask(self, request: Message) -> Message:
+        """The worker's answer; a CheckEndedError where it ended or took too long."""
+        worker = self._worker
+        assert worker is not None
+        began = time.monotonic()
+        worker.send(request)
         for message in worker.messages():
-            now = time.monotonic()
-            if message is None:
-                if now - check_began > CHECK_LIMIT_S:
-                    killed = f"a check took over {CHECK_LIMIT_S:.0f} s"
-                    worker.kill()
-                continue
-            check_began = now
-            if "checks" in message:
-                self._left = [tuple(pair) for pair in message["checks"]]
-                self._used, self._recognised = message["definition"], message["recognised"]
-            elif "outcome" in message:
-                yield self._add(Outcome.from_mapping(message["outcome"]))
-                if now - began > TOTAL_LIMIT_S:
-                    return True
-            elif "diagnosis" in message:
-                said = message["diagnosis"]
-                if said:
-                    self._diagnosis = Diagnosis.from_mapping(said)
-                return True
-            elif "refused" in message:
-                yield self._add(
-                    Outcome(
-                        check="loading",
-                        group="definition",
-                        verdict=Verdict.FAIL,
-                        cases=1,
-                        failed=1,
-                        finding=message["refused"],
-                    )
-                )
-                return True
-        activity = worker.activity()
-        running = activity.stage if activity else "recognition"
-        groups = dict(self._left)
-        if running in {o.check for o in self._outcomes}:
-            running = "diagnosis"
-        yield self._add(
-            Outcome(
-                check=running,
-                group=groups.get(running, "definition"),  # type: ignore[arg-type]
-                verdict=Verdict.FAIL,
-                cases=1,
-                failed=1,
-                finding=killed or f"the worker ended: {worker.last_words()}",
-                overdue=bool(killed),
-            )
-        )
-        return False
+            if message is not None:
+                return message
+            if time.monotonic() - began > CHECK_LIMIT_S:
+                worker.kill()
+                self.close()
+                raise CheckEndedError(f"a check took over {CHECK_LIMIT_S:.0f} s", overdue=True)
+        finding = f"the worker ended: {worker.last_words()}"
+        self.close()
+        raise CheckEndedError(finding)
 
-    def result(self) -> Verification:
-        """All of it."""
-        return Verification(
-            implementation=self._subject.name,
-            definition=self._used or NO_DEFINITION,
-            recognised=self._recognised,
-            strict=self._strict,
-            seed=self._seed,
-            outcomes=tuple(self._outcomes),
-            diagnosis=self._diagnosis,
-        )
+    def close(self) -> None:
+        """End the worker."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from supcr_bench.measure.ranked import Share
     from supcr_bench.subjects.registry import Subject
     from supcr_bench.values.implementation import Implementation
+    from supcr_bench.verification.local_session import LocalSession
 
 Message = dict[str, Any]
 GRACE_S = 1.0
@@ -65,6 +66,7 @@ class Worker:
         self._say = say
         self._page = page
         self._loaded: tuple[Subject, Implementation] | None = None
+        self._session: LocalSession | None = None
 
     def answer(self, request: Message) -> None:
         """Carry out one request."""
@@ -72,6 +74,10 @@ class Worker:
             self._check(request)
         elif request["do"] == "verify":
             self._verify(request)
+        elif request["do"] == "make check":
+            self._make_check(request)
+        elif request["do"] == "diagnose":
+            self._diagnose(request)
         elif request["do"] == "sides":
             self._time_sides(request)
         elif request["do"] == "join":
@@ -112,42 +118,44 @@ class Worker:
     def _verify(self, request: Message) -> None:
         from supcr_bench.subjects.registry import Subject, load
         from supcr_bench.values.definition import Definition
-        from supcr_bench.verification.python_api import make_verifier
-        from supcr_bench.verification.run_checks import all_checks
+        from supcr_bench.verification.local_session import LocalSession
+        from supcr_bench.verification.session import AUTO
 
-        subject = Subject(**request["subject"])
-        definition = request["definition"]
+        subject, definition = Subject(**request["subject"]), request["definition"]
         if isinstance(definition, dict):
             definition = Definition(**definition)
-        self._page.write("recognition", None)
+        elif definition is None and not subject.declares:
+            definition = AUTO
         try:
-            verifier = make_verifier(
+            self._session = LocalSession(
                 load(subject),
                 definition,
-                declares=subject.kind in ("folder", "entry point"),
                 seed=request["seed"],
+                only=request["only"],
+                device=request["device"],
             )
+            opened = self._session.open()
         except SubjectError as error:
             self._say({"refused": str(error)})
             return
-        only = request["only"]
-        checks = [check for check in all_checks() if only is None or check.name in only]
+        checks = [(check.name, check.group) for check in opened.checks]
         self._say(
-            {
-                "checks": [(check.name, check.group) for check in checks],
-                "definition": verifier.bench.definition.name,
-                "recognised": verifier.recognised,
-            }
+            {"checks": checks, "definition": opened.definition, "recognised": opened.recognised}
         )
-        outcomes = []
-        for check in checks:
-            if check.name in request["skip"]:
-                continue
-            self._page.write(check.name, None)
-            outcomes.append(verifier.run(check))
-            self._say({"outcome": asdict(outcomes[-1])})
-        self._page.write("diagnosis", None)
-        diagnosis = verifier.diagnose(outcomes) if only is None else None
+
+    def _make_check(self, request: Message) -> None:
+        from supcr_bench.verification.session import CheckName
+
+        assert self._session is not None
+        outcome = self._session.make(CheckName(request["check"], request["group"]))
+        self._say({"outcome": asdict(outcome)})
+
+    def _diagnose(self, request: Message) -> None:
+        from supcr_bench.verification.outcome import Outcome
+
+        assert self._session is not None
+        outcomes = [Outcome.from_mapping(values) for values in request["outcomes"]]
+        diagnosis = self._session.diagnose(outcomes)
         self._say({"diagnosis": asdict(diagnosis) if diagnosis else None})
 
     def _join(self, request: Message) -> None:

@@ -13,7 +13,7 @@ from supcr_bench.verification.ranks.checks import random_questions
 from supcr_bench.workers.rank_group import RankGroup
 from tests.examples import implementation
 from tests.implementations import rank_scenes
-from tests.ranks import LIMIT_S, judged, put, terms
+from tests.ranks import LIMIT_S, judged, put, rank_context
 
 SCENES = (
     rank_scenes.Settings,
@@ -64,7 +64,7 @@ def test_it_says_that_it_is_made_for_ranks() -> None:
 )
 def test_in_the_ranks(pair: RankGroup, scene: type, rows: tuple[int, ...]) -> None:
     own = Subject(scene.__name__, "module", scene.__module__, scene.__qualname__)
-    question = terms(2, TORCHCELL).ask(rows, dims=2, nan_density=0.2, labels="tied")
+    question = rank_context(2, TORCHCELL).question(rows, dims=2, nan_density=0.2, labels="tied")
     said = put(pair, own, question)
     assert [m.get("raised") for m in said] == [None, None]
 
@@ -74,7 +74,7 @@ def test_in_the_ranks(pair: RankGroup, scene: type, rows: tuple[int, ...]) -> No
 def test_over_two_ranks_fifty_random_batches_are_those_of_one_process(
     pair: RankGroup, definition: Definition
 ) -> None:
-    questions = random_questions(terms(2, definition), 50)
+    questions = random_questions(rank_context(2, definition), 50)
     assert any(q.unlabelled for q in questions)
     assert any(min(q.rows) == 0 for q in questions)
     trials = judged(pair, SUBJECT, questions)
@@ -85,13 +85,13 @@ def test_over_two_ranks_fifty_random_batches_are_those_of_one_process(
 def test_over_four_ranks_fifty_random_batches_are_those_of_one_process() -> None:
     with RankGroup(4, LIMIT_S) as group:
         for definition in (TORCHCELL, NO_SELF):
-            questions = random_questions(terms(4, definition), 50)
+            questions = random_questions(rank_context(4, definition), 50)
             trials = judged(group, SUBJECT, questions)
             assert [t.finding for t in trials if t.failed] == []
 
 
 @pytest.mark.slow
 def test_a_rank_of_more_rows_than_a_block_is_right(pair: RankGroup) -> None:
-    question = terms(2, TORCHCELL).ask((150, 20), labels="tied", nan_density=0.1)
+    question = rank_context(2, TORCHCELL).question((150, 20), labels="tied", nan_density=0.1)
     (trial,) = judged(pair, SUBJECT, [question])
     assert trial.finding is None

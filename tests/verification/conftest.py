@@ -4,10 +4,11 @@ import math
 
 import pytest
 
-from supcr_bench.verification import bench
+from supcr_bench.verification import context
 
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """No case is too slow."""
-    monkeypatch.setattr(bench, "SLOWEST_CALL_S", math.inf)
+    monkeypatch.setattr(context, "SLOWEST_CALL_S", math.inf)
+    monkeypatch.setattr(context, "BUDGET_S", math.inf)

@@ -8,9 +8,9 @@ from torch import Tensor
 import supcr_bench
 from supcr_bench.values.definition import NO_SELF
 from supcr_bench.values.errors import UnknownNameError
-from supcr_bench.verification import python_api
+from supcr_bench.verification import local_session, python_api
 from supcr_bench.verification.bugs.right import RightNoSelf, RightSupCR
-from supcr_bench.verification.run_checks import all_checks
+from supcr_bench.verification.checks import all_checks
 
 
 def test_a_right_class_is_true_and_says_what_it_follows() -> None:
@@ -57,7 +57,7 @@ def test_a_check_that_hangs_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> N
 
     (two_rows,) = (check for check in all_checks() if check.name == "two rows")
     monkeypatch.setattr(python_api, "CHECK_LIMIT_S", 1)
-    monkeypatch.setattr(python_api, "all_checks", lambda: [two_rows])
+    monkeypatch.setattr(local_session, "all_checks", lambda: [two_rows])
     found = supcr_bench.verify(Hangs, "no-self")
     assert not found
     assert "took over 1 s" in str(found.outcomes[0].finding)

@@ -7,16 +7,24 @@ import torch
 from torch import Tensor
 
 from supcr_bench.values.definition import NO_SELF, RANK_N_CONTRAST, TORCHCELL
+from supcr_bench.values.implementation import Implementation
 from supcr_bench.verification.bugs import right
 from supcr_bench.verification.bugs.catalogue import BUGS
+from supcr_bench.verification.candidate import Candidate
 from supcr_bench.verification.formula import Formula
-from supcr_bench.verification.recognise import recognise
+from supcr_bench.verification.recognise import Recognised
+from supcr_bench.verification.recognise import recognise as recognise_called
+
+
+def recognise(name: str, factory: Any) -> Recognised:
+    implementation = Implementation(name=name, title=name, source="a test", factory=factory)
+    return recognise_called(Candidate.of(implementation))
 
 
 @pytest.mark.parametrize(
     ("factory", "definition", "words"),
     [
-        (right.RightSupCR, TORCHCELL, "denominator clamped at eps"),
+        (right.RightSupCR, TORCHCELL, "as in `torchcell`"),
         (right.RightNoSelf, NO_SELF, "as in `no-self`"),
         (right.RightRankNContrast, RANK_N_CONTRAST, "called as (features [N,2,d], labels)"),
     ],
@@ -34,7 +42,8 @@ def test_a_single_view_and_concatenated_views_are_recognised() -> None:
     joined = recognise("mine", right.RightConcatenated)
     assert joined.definition.views == "concatenate"
     assert joined.definition.label_distance == "l1"
-    assert "departs from `no-self`: " in joined.line
+    assert "departs from `rank-n-contrast`: cosine similarity" in joined.line
+    assert joined.definition.name == "rank-n-contrast but cosine similarity"
 
 
 @pytest.mark.parametrize("name", ["divided-by-rows-squared", "weights-ignored"])

@@ -15,7 +15,7 @@ from supcr_bench.values.errors import WorkerError
 from supcr_bench.workers import rank_group
 from supcr_bench.workers.rank_group import RankEndedError, RankGroup
 from supcr_bench.workers.worker_process import WorkerProcess
-from tests.ranks import LIMIT_S, put, terms
+from tests.ranks import LIMIT_S, put, rank_context
 
 pytestmark = pytest.mark.slow
 
@@ -87,7 +87,7 @@ def test_what_becomes_of_one_rank_ends_all_and_is_said(
 ) -> None:
     group = RankGroup(2, limit_s)
     pids = group.pids
-    question = terms(2, NO_SELF).ask((3, 3))
+    question = rank_context(2, NO_SELF).question((3, 3))
     with pytest.raises(RankEndedError, match=words) as error:
         put(group, subject(losses, name), question)
     assert error.value.overdue is (name == "Hangs")
@@ -98,7 +98,7 @@ def test_what_becomes_of_one_rank_ends_all_and_is_said(
 def test_ranks_that_all_raise_meet_again_and_listen_on_the_loopback_alone(losses: Path) -> None:
     with RankGroup(2, LIMIT_S) as group:
         pids = group.pids
-        question = terms(2, NO_SELF).ask((3, 3))
+        question = rank_context(2, NO_SELF).question((3, 3))
         said = put(group, subject(losses, "AllRaise"), question)
         assert {m["raised"] for m in said} == {"ValueError: not today"}  # type: ignore[comparison-overlap]
         group.join()

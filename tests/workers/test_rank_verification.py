@@ -10,8 +10,9 @@ from supcr_bench.subjects.registry import Subject, locate
 from supcr_bench.verification.bugs.catalogue import RANK_BUGS
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.outcome import Verdict
+from supcr_bench.verification.self_test import SelfTestRow
 from supcr_bench.verification.verification import Verification
-from supcr_bench.workers.rank_self_test import verify_rank_bug
+from supcr_bench.workers.rank_self_test import rank_bug_session
 from supcr_bench.workers.rank_verification import RankVerification
 from tests.workers.test_rank_group import LOSSES
 
@@ -77,7 +78,7 @@ def test_an_undeclared_definition_is_recognised_by_its_numbers() -> None:
 
 @pytest.mark.parametrize("bug", RANK_BUGS, ids=lambda b: b.name)
 def test_a_seeded_bug_is_caught_and_named(bug: SeededBug) -> None:
-    row = verify_rank_bug(bug, 2)
+    row = SelfTestRow.of(bug, rank_bug_session(bug, 2).verified())
     assert "gradient under DDP" in row.caught_by
     assert row.diagnosed == (bug.named,)
 

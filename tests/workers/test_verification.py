@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from supcr_bench.subjects.registry import Subject, locate
+from supcr_bench.verification import session as sessions
 from supcr_bench.verification.outcome import Verdict
 from supcr_bench.workers import verification
 from supcr_bench.workers.verification import WorkerVerification
@@ -56,7 +57,7 @@ def test_a_hang_fails_its_check_and_the_others_are_made(
     losses: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verification, "CHECK_LIMIT_S", 6.0)
-    monkeypatch.setattr(verification, "MOST_ENDS", 1)
+    monkeypatch.setattr(sessions, "MOST_ENDS", 1)
     session = WorkerVerification(subject(losses, "HangsWhenLarge"), "auto", strict=False, seed=0)
     list(session.run())
     found = {o.check: o for o in session.result().outcomes}

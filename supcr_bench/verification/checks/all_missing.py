@@ -4,16 +4,17 @@ from collections.abc import Iterator
 
 import torch
 
-from supcr_bench.verification.bench import Bench, Check
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """Such batches come up where labels are rare, and must not stop the training."""
-    bench.require(bench.takes_missing_labels, "the definition does not support NaN labels")
-    problem = bench.problem(n=5, dims=2)
+    context.require(context.takes_missing_labels, "the definition does not support NaN labels")
+    problem = context.problem(n=5, dims=2)
     labels = torch.full_like(problem.labels, torch.nan)
-    yield bench.compare(problem.changed("every label NaN", labels=labels))
+    yield context.compare(problem.changed("every label NaN", labels=labels))
 
 
 CHECK = Check(

@@ -3,11 +3,13 @@
 import math
 from collections.abc import Iterator
 
-from supcr_bench.verification.bench import Bench, Check, bounds_of
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.compare import bounds_of
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """Every partner is among its own candidates, so no term is negative.
 
     With cosines no term exceeds log M + 2 / tau either.
@@ -17,17 +19,17 @@ def run(bench: Bench) -> Iterator[Trial]:
         for n in (3, 5, 17)
         for labels in ("continuous", "tied")
     ]
-    for problem in bench.problems(specs):
-        loss = float(bench.ask(problem).loss)
-        bound = bounds_of(problem, bench.definition, bench.reference(problem)).loss
-        views = 2 if bench.definition.views == "sum" else 1
+    for problem in context.problems(specs):
+        loss = float(context.ask(problem).loss)
+        bound = bounds_of(problem, context.definition, context.reference(problem)).loss
+        views = 2 if context.definition.views == "sum" else 1
         rows = (
             2 * len(problem.labels)
-            if bench.definition.views == "concatenate"
+            if context.definition.views == "concatenate"
             else len(problem.labels)
         )
         most = math.inf
-        if bench.definition.similarity == "cosine":
+        if context.definition.similarity == "cosine":
             most = views * (math.log(rows) + 2 / problem.temperature)
         error = max(-loss, loss - most, 0.0)
         finding = None

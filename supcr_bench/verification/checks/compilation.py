@@ -4,18 +4,19 @@ from collections.abc import Iterator
 
 import torch
 
-from supcr_bench.verification.bench import Bench, Check
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 
 TAG = "compile"
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """Only where the implementation carries the tag ``compile``."""
-    bench.require(TAG in bench.candidate.tags, "does not claim to work under torch.compile")
-    problem = bench.problem(n=9, dims=2)
-    module = torch.compile(bench.candidate.build(problem))
-    yield bench.compare(problem.changed("compiled"), module=module)
+    context.require(TAG in context.candidate.tags, "does not claim to work under torch.compile")
+    problem = context.problem(n=9, dims=2)
+    module = torch.compile(context.candidate.build(problem))
+    yield context.compare(problem.changed("compiled"), module=module)
 
 
 CHECK = Check(

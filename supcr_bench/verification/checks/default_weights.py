@@ -2,22 +2,23 @@
 
 from collections.abc import Iterator
 
-from supcr_bench.verification.bench import Bench, Check
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial, outright
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """Built without weights, for one, two and three dimensions."""
-    bench.require(bench.takes_weights, "takes no dimension weights")
+    context.require(context.takes_weights, "takes no dimension weights")
     for dims in (1, 2, 3):
-        problem = bench.problem(n=7, dims=dims)
+        problem = context.problem(n=7, dims=dims)
         problem = problem.changed("default weights")
         try:
-            module = bench.candidate.build(problem, weights=False)
+            module = context.candidate.build(problem, weights=False)
         except Exception as error:  # noqa: BLE001 - whatever it raises
             yield outright(problem.name, f"raises {type(error).__name__}: {error}", problem)
             continue
-        yield bench.compare(problem, module=module)
+        yield context.compare(problem, module=module)
 
 
 CHECK = Check(

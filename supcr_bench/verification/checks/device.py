@@ -5,15 +5,16 @@ from collections.abc import Iterator
 import torch
 
 from supcr_bench.measure.device import find_accelerator
-from supcr_bench.verification.bench import Bench, Check
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial, outright
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """Moved to the meta device, which every machine has, no tensor may stay behind."""
-    problem = bench.problem(n=5, dims=2)
-    module = bench.candidate.build(problem)
-    bench.require(isinstance(module, torch.nn.Module), "is not a torch.nn.Module")
+    problem = context.problem(n=5, dims=2)
+    module = context.candidate.build(problem)
+    context.require(isinstance(module, torch.nn.Module), "is not a torch.nn.Module")
     assert isinstance(module, torch.nn.Module)
     module.to("meta")
     for part_name, part in module.named_modules():
@@ -25,14 +26,14 @@ def run(bench: Bench) -> Iterator[Trial]:
     yield outright("buffers", f"{', '.join(left)} stay behind" if left else None)
     accelerator = find_accelerator()
     if accelerator is not None:
-        there = bench.candidate.build(problem).to(accelerator)  # type: ignore[attr-defined]
+        there = context.candidate.build(problem).to(accelerator)  # type: ignore[attr-defined]
         moved = problem.changed(
             f"on {accelerator.type}",
             first=problem.first.to(accelerator),
             second=problem.second.to(accelerator),
             labels=problem.labels.to(accelerator),
         )
-        yield bench.compare(moved, module=there)
+        yield context.compare(moved, module=there)
 
 
 CHECK = Check(

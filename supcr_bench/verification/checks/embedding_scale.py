@@ -5,24 +5,26 @@ from collections.abc import Iterator
 import torch
 
 from supcr_bench.inputs.random_bits import Stream
-from supcr_bench.verification.bench import Bench, Check, relation
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
+from supcr_bench.verification.relation import relation
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """Every row times a power of two of its own: the same loss, gradients divided by it."""
-    bench.require(
-        bench.definition.similarity == "cosine", "a distance does depend on the rows' lengths"
+    context.require(
+        context.definition.similarity == "cosine", "a distance does depend on the rows' lengths"
     )
-    problem = bench.problem(n=11, dims=2)
-    exponents = torch.from_numpy(Stream("scale", bench.seed).uniform(11) * 9 - 4).floor()
+    problem = context.problem(n=11, dims=2)
+    exponents = torch.from_numpy(Stream("scale", context.seed).uniform(11) * 9 - 4).floor()
     scale = torch.exp2(exponents).unsqueeze(1)
     changed = problem.changed(
         "rows scaled",
         first=problem.first * scale.to(problem.first),
         second=problem.second * scale.to(problem.second),
     )
-    yield relation(bench, problem, changed, lambda a: tuple(g / scale for g in a.gradients))
+    yield relation(context, problem, changed, lambda a: tuple(g / scale for g in a.gradients))
 
 
 CHECK = Check(

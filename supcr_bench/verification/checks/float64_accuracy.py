@@ -2,19 +2,20 @@
 
 from collections.abc import Iterator
 
-from supcr_bench.verification.bench import Bench, Check
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """Against the rounding of float64."""
     specs = [
         {"n": n, "dims": dims, "labels": labels, "dtype": "float64", "seed": n}
         for n, dims in ((3, 1), (9, 2), (17, 3))
         for labels in ("continuous", "tied")
     ]
-    for problem in bench.problems(specs):
-        yield bench.compare(problem)
+    for problem in context.problems(specs):
+        yield context.compare(problem)
 
 
 CHECK = Check(

@@ -7,23 +7,24 @@ import torch
 
 from supcr_bench.inputs.random_bits import Stream
 from supcr_bench.values.case import UNIT_ROUNDOFF
-from supcr_bench.verification.bench import Bench, Check
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 from supcr_bench.verification.problem import Problem
 
 
-def _directional(bench: Bench, problem: Problem, accumulator: str) -> Trial:
+def _directional(context: CheckContext, problem: Problem, accumulator: str) -> Trial:
     """The gradient along v against a central difference of fourth order.
 
     The step balances the truncation, of the order h^4, with the rounding of the value: u / h.
     """
-    answer = bench.ask(problem)
+    answer = context.ask(problem)
     u = UNIT_ROUNDOFF[accumulator]
     h = 0.5 * u ** (1 / 5) * problem.temperature
     n, d, _ = problem.size
-    single = bench.definition.views == "single"
+    single = context.definition.views == "single"
     directions = [
-        torch.from_numpy(Stream("direction", view, bench.seed).bell(n * d).reshape(n, d)).to(
+        torch.from_numpy(Stream("direction", view, context.seed).bell(n * d).reshape(n, d)).to(
             problem.first
         )
         for view in (0, 1)
@@ -37,7 +38,7 @@ def _directional(bench: Bench, problem: Problem, accumulator: str) -> Trial:
             first=problem.first + step * directions[0],
             second=problem.second + step * directions[1],
         )
-        return float(bench.ask(moved).loss)
+        return float(context.ask(moved).loss)
 
     numeric = (8 * (value(h) - value(-h)) - (value(2 * h) - value(-2 * h))) / (12 * h)
     pairs = list(zip(answer.gradients, directions, strict=True))[: 1 if single else 2]
@@ -56,15 +57,17 @@ def _directional(bench: Bench, problem: Problem, accumulator: str) -> Trial:
     return Trial(problem.name, tolerances, error, bound, finding, problem)
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """Small problems in float64, tied and not."""
     for labels in ("continuous", "tied"):
         for dims in (1, 3):
-            problem = bench.problem(n=7, d=4, dims=dims, labels=labels, dtype="float64", seed=dims)
-            trial = _directional(bench, problem, "float64")
+            problem = context.problem(
+                n=7, d=4, dims=dims, labels=labels, dtype="float64", seed=dims
+            )
+            trial = _directional(context, problem, "float64")
             if trial.failed:
                 # A value accumulated in float32 is a matter of robustness, and has its own check.
-                trial = _directional(bench, problem, "float32")
+                trial = _directional(context, problem, "float32")
             yield trial
 
 

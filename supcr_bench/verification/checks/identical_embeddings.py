@@ -4,15 +4,17 @@ from collections.abc import Iterator
 
 import torch
 
-from supcr_bench.verification.bench import Bench, Check, bounds_of, deviation
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.compare import bounds_of, deviation
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 from supcr_bench.verification.problem import Problem
 
 
-def closed_form(bench: Bench, problem: Problem) -> float:
+def closed_form(context: CheckContext, problem: Problem) -> float:
     """Sum over views of the mean over i != j of log |S(i,j)|, weighted over dimensions."""
     labels = problem.labels
-    if bench.definition.views == "concatenate":
+    if context.definition.views == "concatenate":
         labels = labels.repeat(2, 1)
     columns = list(labels.unbind(1))
     losses = []
@@ -21,26 +23,26 @@ def closed_form(bench: Bench, problem: Problem) -> float:
         m = len(y)
         off = ~torch.eye(m, dtype=torch.bool)
         farther = delta.unsqueeze(1) >= delta.unsqueeze(2)
-        if bench.definition.self_candidate == "never":
+        if context.definition.self_candidate == "never":
             farther &= off.unsqueeze(1)
         losses.append(float(farther.sum(dim=2)[off].double().log().mean()))
     shares = problem.weights.double() / problem.weights.double().sum()
-    views = 2 if bench.definition.views == "sum" else 1
+    views = 2 if context.definition.views == "sum" else 1
     return views * float((torch.tensor(losses, dtype=torch.float64) * shares).sum())
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """One dimension, so that every label distance serves."""
     for labels in ("continuous", "tied", "constant"):
-        base = bench.problem(n=9, dims=1, labels=labels)
+        base = context.problem(n=9, dims=1, labels=labels)
         same = base.first[:1].expand_as(base.first).clone()
         problem = base.changed("identical embeddings", first=same, second=same.clone())
-        bounds = bounds_of(problem, bench.definition, bench.reference(problem))
+        bounds = bounds_of(problem, context.definition, context.reference(problem))
         yield deviation(
             problem,
             "the loss",
-            bench.ask(problem).loss.reshape(1),
-            torch.tensor([closed_form(bench, problem)], dtype=torch.float64),
+            context.ask(problem).loss.reshape(1),
+            torch.tensor([closed_form(context, problem)], dtype=torch.float64),
             torch.tensor([bounds.loss], dtype=torch.float64),
         )
 

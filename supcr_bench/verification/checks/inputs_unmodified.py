@@ -4,23 +4,24 @@ from collections.abc import Iterator
 
 import torch
 
-from supcr_bench.verification.bench import Bench, Check
 from supcr_bench.verification.candidate import unpack
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial, outright
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """Views, labels and weights, before and after forward and backward."""
-    density = 0.2 if bench.takes_missing_labels else 0.0
-    problem = bench.problem(n=9, dims=2, nan_density=density, weights="unnormalised")
+    density = 0.2 if context.takes_missing_labels else 0.0
+    problem = context.problem(n=9, dims=2, nan_density=density, weights="unnormalised")
     given = {
         "first view": problem.first.clone().requires_grad_(),
         "second view": problem.second.clone().requires_grad_(),
         "labels": problem.labels.clone(),
     }
     kept = {name: tensor.detach().clone() for name, tensor in given.items()}
-    module = bench.candidate.build(problem)
-    output = bench.candidate.invoke(module, *given.values())
+    module = context.candidate.build(problem)
+    output = context.candidate.invoke(module, *given.values())
     loss, _ = unpack(output, 2)
     loss.backward()  # type: ignore[no-untyped-call]
     for name, tensor in given.items():

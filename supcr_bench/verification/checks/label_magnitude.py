@@ -4,18 +4,19 @@ from collections.abc import Iterator
 
 import torch
 
-from supcr_bench.verification.bench import Bench, Check
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """Label distances are formed in the labels' own dtype."""
-    problem = bench.problem(n=13, dims=1)
+    problem = context.problem(n=13, dims=1)
     whole = torch.round(problem.labels * 64)
-    yield bench.compare(problem.changed("labels of about 1e6", labels=whole + 2.0**20))
-    fine = bench.problem(n=13, dims=1, dtype="float64")
+    yield context.compare(problem.changed("labels of about 1e6", labels=whole + 2.0**20))
+    fine = context.problem(n=13, dims=1, dtype="float64")
     steps = torch.round(fine.labels * 1024)
-    yield bench.compare(
+    yield context.compare(
         fine.changed("labels 2^-40 apart", labels=1 + steps * 2.0**-40), dtype="float32"
     )
 

@@ -4,14 +4,16 @@ from collections.abc import Iterator
 
 import torch
 
-from supcr_bench.verification.bench import Bench, Check, relation, same_gradients
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
+from supcr_bench.verification.relation import relation, same_gradients
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """On dyadic labels every one of these is exact in floating point."""
     for labels in ("continuous", "tied"):
-        problem = bench.problem(n=13, dims=2, labels=labels)
+        problem = context.problem(n=13, dims=2, labels=labels)
         dyadic = torch.round(problem.labels * 64) / 64
         problem = problem.changed("dyadic", labels=dyadic)
         for name, other in (
@@ -19,7 +21,7 @@ def run(bench: Bench) -> Iterator[Trial]:
             ("labels * 8", dyadic * 8),
             ("labels * -1", -dyadic),
         ):
-            yield relation(bench, problem, problem.changed(name, labels=other), same_gradients)
+            yield relation(context, problem, problem.changed(name, labels=other), same_gradients)
 
 
 CHECK = Check(

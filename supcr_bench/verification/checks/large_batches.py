@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from supcr_bench.verification.bench import Bench, Check
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """Sizes around powers of two, with ragged ends."""
     specs = [
         {"n": n, "d": 16, "dims": dims, "nan_density": density, "seed": n}
@@ -19,8 +20,8 @@ def run(bench: Bench) -> Iterator[Trial]:
             (300, 2, 0.1),
         )
     ]
-    for problem in bench.problems(specs):
-        yield bench.compare(problem)
+    for problem in context.problems(specs):
+        yield context.compare(problem)
 
 
 CHECK = Check(
@@ -28,4 +29,5 @@ CHECK = Check(
     group="definition",
     why="chunked code is often wrong only past its chunk, or in a ragged last one",
     run=run,
+    slow=True,
 )

@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator
 
-from supcr_bench.verification.bench import Bench, Check
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 
 TEMPERATURES = (1.0, 0.5, 0.2, 0.1, 0.07, 0.05, 0.02, 0.0112, 0.005)
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """exp(1/tau) overflows float32 below tau = 1/88.7."""
-    bench.require(bool(bench.candidate.knobs.temperature), "takes no temperature")
+    context.require(bool(context.candidate.knobs.temperature), "takes no temperature")
     for tau in TEMPERATURES:
-        yield bench.compare(bench.problem(n=17, d=16, dims=2, temperature=tau))
+        yield context.compare(context.problem(n=17, d=16, dims=2, temperature=tau))
 
 
 CHECK = Check(

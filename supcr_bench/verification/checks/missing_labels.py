@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import torch
 
-from supcr_bench.verification.bench import Bench, Check
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 from supcr_bench.verification.problem import Problem
 
@@ -17,20 +18,20 @@ def _with_valid(problem: Problem, counts: tuple[int, ...]) -> Problem:
     return problem.changed(f"{', '.join(map(str, counts))} valid", labels=labels)
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """Every density, and dimensions without a pair."""
-    bench.require(bench.takes_missing_labels, "the definition does not support NaN labels")
+    context.require(context.takes_missing_labels, "the definition does not support NaN labels")
     densities = (0.1, 0.25, 0.5, 0.75, 0.9)
     specs = [
         {"n": 24, "dims": 3, "nan_density": density, "labels": labels, "weights": "unequal"}
         for density in densities
         for labels in ("continuous", "tied")
     ]
-    for problem in bench.problems(specs):
-        yield bench.compare(problem, upstream=bench.upstream(problem.labels.shape[1]))
+    for problem in context.problems(specs):
+        yield context.compare(problem, upstream=context.upstream(problem.labels.shape[1]))
     for counts in ((9, 1), (9, 0), (2, 9), (3, 2), (9, 5)):
-        problem = _with_valid(bench.problem(n=9, dims=2, weights="unequal"), counts)
-        yield bench.compare(problem)
+        problem = _with_valid(context.problem(n=9, dims=2, weights="unequal"), counts)
+        yield context.compare(problem)
 
 
 CHECK = Check(

@@ -4,20 +4,22 @@ from collections.abc import Iterator
 
 import torch
 
-from supcr_bench.verification.bench import Bench, Check, bounds_of, deviation
 from supcr_bench.verification.candidate import unpack
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.compare import bounds_of, deviation
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """Under ``torch.no_grad`` and under ``torch.inference_mode``."""
-    problem = bench.problem(n=9, dims=2)
-    bound = bounds_of(problem, bench.definition, bench.reference(problem)).loss
-    usual = bench.ask(problem).loss
+    problem = context.problem(n=9, dims=2)
+    bound = bounds_of(problem, context.definition, context.reference(problem)).loss
+    usual = context.ask(problem).loss
     for name, mode in (("no_grad", torch.no_grad), ("inference_mode", torch.inference_mode)):
         with mode():
-            module = bench.candidate.build(problem)
-            output = bench.candidate.invoke(
+            module = context.candidate.build(problem)
+            output = context.candidate.invoke(
                 module, problem.first.clone(), problem.second.clone(), problem.labels.clone()
             )
             loss, _ = unpack(output, 2)

@@ -4,15 +4,16 @@ from collections.abc import Iterator
 
 import torch
 
-from supcr_bench.verification.bench import Bench, Check
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial, outright
 from supcr_bench.verification.problem import Problem
 
 
-def _refuses(bench: Bench, problem: Problem) -> Trial:
+def _refuses(context: CheckContext, problem: Problem) -> Trial:
     """An error is fine, and so is NaN."""
     try:
-        loss = float(bench.ask(problem).loss)
+        loss = float(context.ask(problem).loss)
     except (ValueError, AssertionError, FloatingPointError):
         return outright(problem.name, None)
     except Exception as error:  # noqa: BLE001 - whatever it raises
@@ -23,16 +24,16 @@ def _refuses(bench: Bench, problem: Problem) -> Trial:
     return outright(problem.name, finding, problem)
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """One entry of the labels, or of an embedding."""
-    base = bench.problem(n=7, dims=1)
+    base = context.problem(n=7, dims=1)
     for value in (torch.inf, -torch.inf):
         labels = base.labels.clone()
         labels[2, 0] = value
-        yield _refuses(bench, base.changed(f"a label of {value:g}", labels=labels))
+        yield _refuses(context, base.changed(f"a label of {value:g}", labels=labels))
     first = base.first.clone()
     first[2, 1] = torch.nan
-    yield _refuses(bench, base.changed("a NaN in an embedding", first=first))
+    yield _refuses(context, base.changed("a NaN in an embedding", first=first))
 
 
 CHECK = Check(

@@ -5,29 +5,31 @@ from collections.abc import Iterator
 import torch
 
 from supcr_bench.inputs.random_bits import Stream
-from supcr_bench.verification.bench import Bench, Check, relation
 from supcr_bench.verification.candidate import Answer
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
+from supcr_bench.verification.relation import relation
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """Rows of views and labels in another order: the same loss, gradients in that order."""
     specs = [
         {"n": n, "dims": 2, "nan_density": 0.2, "labels": labels, "seed": n}
         for n in (5, 17)
         for labels in ("continuous", "tied")
     ]
-    if not bench.takes_missing_labels:
+    if not context.takes_missing_labels:
         specs = [{**spec, "nan_density": 0.0} for spec in specs]
-    for problem in bench.problems(specs):
+    for problem in context.problems(specs):
         n = len(problem.labels)
-        order = torch.from_numpy(Stream("order", bench.seed, n).choose(n, of=n))
+        order = torch.from_numpy(Stream("order", context.seed, n).choose(n, of=n))
         changed = problem.rows(order).changed("rows permuted")
 
         def permuted(answer: Answer, order: torch.Tensor = order) -> tuple[torch.Tensor, ...]:
             return tuple(g[order] for g in answer.gradients)
 
-        yield relation(bench, problem, changed, permuted)
+        yield relation(context, problem, changed, permuted)
 
 
 CHECK = Check(

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import torch
 
-from supcr_bench.verification.bench import Bench, Check
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 from supcr_bench.verification.problem import Problem
 
@@ -20,15 +21,15 @@ PUBLISHED = (
 """Labels, weights and the loss printed for them, to four decimals."""
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """Four rows of eight columns from ``torch.manual_seed(42)``."""
-    definition = bench.definition
-    bench.require(
+    definition = context.definition
+    context.require(
         (definition.similarity, definition.views, definition.label_distance)
         == ("cosine", "sum", "per_dimension")
         and definition.empty_dimension == "keeps_weight"
-        and bool(bench.candidate.knobs.temperature)
-        and bench.takes_weights,
+        and bool(context.candidate.knobs.temperature)
+        and context.takes_weights,
         "the note's figures are of another definition",
     )
     with torch.random.fork_rng(devices=[]):
@@ -38,7 +39,7 @@ def run(bench: Bench) -> Iterator[Trial]:
         problem = Problem(
             first, second, torch.tensor(labels), torch.tensor(weights), 0.1, f"prints {printed}"
         )
-        loss = float(bench.ask(problem).loss)
+        loss = float(context.ask(problem).loss)
         bound = 0.5e-4 + 4 * 2.0**-22  # half the last digit, and a few units of float32
         error = abs(loss - printed)
         finding = f"the loss is {loss:.6f} where the note prints {printed}"

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-from supcr_bench.verification.bench import Bench, Check
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """Rows, columns, dimensions and missing labels, each over its range."""
     specs: list[dict[str, Any]] = [
         {"n": n, "d": d, "dims": dims, "nan_density": density, "seed": 10 * n + dims}
@@ -27,11 +28,11 @@ def run(bench: Bench) -> Iterator[Trial]:
             (64, 16, 3, 0.9),
         )
     ]
-    tau = bench.definition.temperature
+    tau = context.definition.temperature
     specs += [{"n": 9, "d": 8, "dims": 1, "temperature": factor * tau} for factor in (0.8, 3, 10)]
-    for problem in bench.problems(specs):
-        yield bench.compare(problem)
-        yield bench.compare(problem, upstream=bench.upstream(problem.labels.shape[1]))
+    for problem in context.problems(specs):
+        yield context.compare(problem)
+        yield context.compare(problem, upstream=context.upstream(problem.labels.shape[1]))
 
 
 CHECK = Check(

@@ -6,20 +6,21 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from supcr_bench.verification.bench import Bench, Check
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial, outright
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """The global generators of torch, NumPy and Python, before and after."""
-    problem = bench.problem(n=9, dims=1, labels="tied")
+    problem = context.problem(n=9, dims=1, labels="tied")
     with torch.random.fork_rng(devices=[]):
         # Somewhere in the middle of a stream: a fixed seed would not be noticed at its beginning.
         torch.manual_seed(20_221_004)
         torch.rand(3)
         torch_state, python_state = torch.get_rng_state(), random.getstate()
         numpy_state = str(np.random.get_state(legacy=False))
-        bench.ask(problem)
+        context.ask(problem)
         unchanged = {
             "torch": torch.equal(torch_state, torch.get_rng_state()),
             "Python": python_state == random.getstate(),

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 import torch
 
-from supcr_bench.verification.bench import Bench, Check, relation
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
+from supcr_bench.verification.relation import relation
 
 
 def orthogonal(dtype: torch.dtype) -> torch.Tensor:
@@ -15,14 +17,16 @@ def orthogonal(dtype: torch.dtype) -> torch.Tensor:
     return torch.kron(torch.eye(2), block).flip(0).to(dtype)
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """Both views turned alike: the same loss, gradients turned along."""
-    problem = bench.problem(n=11, d=8, dims=2)
+    problem = context.problem(n=11, d=8, dims=2)
     turn = orthogonal(problem.first.dtype)
     changed = problem.changed(
         "embeddings rotated", first=problem.first @ turn, second=problem.second @ turn
     )
-    yield relation(bench, problem, changed, lambda a: tuple(g @ turn.double() for g in a.gradients))
+    yield relation(
+        context, problem, changed, lambda a: tuple(g @ turn.double() for g in a.gradients)
+    )
 
 
 CHECK = Check(

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from supcr_bench.verification.bench import Bench, Check, bounds_of, deviation, worst_of
 from supcr_bench.verification.candidate import unpack
-from supcr_bench.verification.outcome import Trial
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.compare import bounds_of, deviation
+from supcr_bench.verification.context import CheckContext
+from supcr_bench.verification.outcome import Trial, worst_of
 
 
 def _transposed(x: Tensor) -> Tensor:
@@ -22,16 +24,16 @@ def _sliced(x: Tensor) -> Tensor:
     return wide[::2, 1::2]
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """Views and labels transposed in memory, and sliced out of larger tensors."""
-    problem = bench.problem(n=9, d=6, dims=3)
-    bounds = bounds_of(problem, bench.definition, bench.reference(problem))
-    usual = bench.ask(problem)
-    module = bench.candidate.build(problem)
+    problem = context.problem(n=9, d=6, dims=3)
+    bounds = bounds_of(problem, context.definition, context.reference(problem))
+    usual = context.ask(problem)
+    module = context.candidate.build(problem)
     for name, lay in (("transposed in memory", _transposed), ("sliced", _sliced)):
         case = problem.changed(name)
         leaves = [lay(v).detach().requires_grad_() for v in (problem.first, problem.second)]
-        output = bench.candidate.invoke(module, leaves[0], leaves[1], lay(problem.labels))
+        output = context.candidate.invoke(module, leaves[0], leaves[1], lay(problem.labels))
         loss, _ = unpack(output, 3)
         loss.backward()  # type: ignore[no-untyped-call]
         trials = [

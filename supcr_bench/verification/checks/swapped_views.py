@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator
 
-from supcr_bench.verification.bench import Bench, Check, relation
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
+from supcr_bench.verification.relation import relation
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """The views swapped: the same loss, gradients swapped."""
-    bench.require(bench.definition.views != "single", "the definition has a single view")
+    context.require(context.definition.views != "single", "the definition has a single view")
     for labels in ("continuous", "tied"):
-        problem = bench.problem(n=11, dims=2, labels=labels)
+        problem = context.problem(n=11, dims=2, labels=labels)
         changed = problem.changed("views swapped", first=problem.second, second=problem.first)
-        yield relation(bench, problem, changed, lambda a: a.gradients[::-1])
+        yield relation(context, problem, changed, lambda a: a.gradients[::-1])
 
 
 CHECK = Check(

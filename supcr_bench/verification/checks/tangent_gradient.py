@@ -4,16 +4,18 @@ from collections.abc import Iterator
 
 import torch
 
-from supcr_bench.verification.bench import Bench, Check, bounds_of, deviation, worst_of
-from supcr_bench.verification.outcome import Trial
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.compare import bounds_of, deviation
+from supcr_bench.verification.context import CheckContext
+from supcr_bench.verification.outcome import Trial, worst_of
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """Moving along an embedding changes its length alone."""
-    bench.require(bench.definition.similarity == "cosine", "holds for cosines only")
-    problem = bench.problem(n=17, dims=2)
-    answer = bench.ask(problem)
-    bounds = bounds_of(problem, bench.definition, bench.reference(problem))
+    context.require(context.definition.similarity == "cosine", "holds for cosines only")
+    problem = context.problem(n=17, dims=2)
+    answer = context.ask(problem)
+    bounds = bounds_of(problem, context.definition, context.reference(problem))
     trials = []
     names = ("the first view's gradient", "the second view's gradient")
     views = (problem.first, problem.second)

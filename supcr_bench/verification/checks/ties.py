@@ -2,19 +2,20 @@
 
 from collections.abc import Iterator
 
-from supcr_bench.verification.bench import Bench, Check
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """Labels on a grid, in clusters, of two values and of one."""
     specs = [
         {"n": n, "dims": dims, "labels": labels, "nan_density": density, "seed": n}
         for n, dims, density in ((2, 1, 0.0), (3, 1, 0.0), (5, 1, 0.0), (17, 2, 0.2), (64, 1, 0.0))
         for labels in ("tied", "clustered", "binary", "constant")
     ]
-    for problem in bench.problems(specs):
-        yield bench.compare(problem)
+    for problem in context.problems(specs):
+        yield context.compare(problem)
 
 
 CHECK = Check(

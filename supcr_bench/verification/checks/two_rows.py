@@ -4,19 +4,22 @@ from collections.abc import Iterator
 
 import torch
 
-from supcr_bench.verification.bench import Bench, Check
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """Two rows, and many of which only two have a label."""
-    bench.require(bench.definition.views != "concatenate", "two concatenated views make four rows")
-    yield bench.compare(bench.problem(n=2, dims=1))
-    if bench.takes_missing_labels:
-        problem = bench.problem(n=7, dims=1)
+    context.require(
+        context.definition.views != "concatenate", "two concatenated views make four rows"
+    )
+    yield context.compare(context.problem(n=2, dims=1))
+    if context.takes_missing_labels:
+        problem = context.problem(n=7, dims=1)
         labels = problem.labels.clone()
         labels[2:] = torch.nan
-        yield bench.compare(problem.changed("two labelled rows", labels=labels))
+        yield context.compare(problem.changed("two labelled rows", labels=labels))
 
 
 CHECK = Check(

@@ -4,15 +4,17 @@ from collections.abc import Iterator
 
 import torch
 
-from supcr_bench.verification.bench import Bench, Check, relation
 from supcr_bench.verification.candidate import Answer
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
+from supcr_bench.verification.relation import relation
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """Appended, whatever its embedding holds, it changes nothing and gets no gradient."""
-    bench.require(bench.takes_missing_labels, "the definition does not support NaN labels")
-    problem = bench.problem(n=9, dims=2, nan_density=0.2)
+    context.require(context.takes_missing_labels, "the definition does not support NaN labels")
+    problem = context.problem(n=9, dims=2, nan_density=0.2)
     missing = torch.full((1, problem.labels.shape[1]), torch.nan, dtype=problem.labels.dtype)
     for name, value in (("ordinary", 0.5), ("zero", 0.0), ("huge", 2.0**60), ("NaN", torch.nan)):
         row = torch.full((1, problem.embedding_size), value, dtype=problem.first.dtype)
@@ -27,7 +29,7 @@ def run(bench: Bench) -> Iterator[Trial]:
         def unchanged(answer: Answer, none: torch.Tensor = none) -> tuple[torch.Tensor, ...]:
             return tuple(torch.cat((g, none)) for g in answer.gradients)
 
-        yield relation(bench, problem, changed, unchanged)
+        yield relation(context, problem, changed, unchanged)
 
 
 CHECK = Check(

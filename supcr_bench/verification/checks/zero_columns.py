@@ -4,13 +4,15 @@ from collections.abc import Iterator
 
 import torch
 
-from supcr_bench.verification.bench import Bench, Check, relation
+from supcr_bench.verification.check import Check
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
+from supcr_bench.verification.relation import relation
 
 
-def run(bench: Bench) -> Iterator[Trial]:
+def run(context: CheckContext) -> Iterator[Trial]:
     """Three columns of zeros appended to both views: the same loss, and no gradient in them."""
-    problem = bench.problem(n=11, dims=2)
+    problem = context.problem(n=11, dims=2)
     none = torch.zeros(11, 3, dtype=problem.first.dtype)
     changed = problem.changed(
         "zero columns appended",
@@ -18,7 +20,7 @@ def run(bench: Bench) -> Iterator[Trial]:
         second=torch.cat((problem.second, none), dim=1),
     )
     yield relation(
-        bench,
+        context,
         problem,
         changed,
         lambda a: tuple(torch.cat((g, none.double()), dim=1) for g in a.gradients),

@@ -6,12 +6,16 @@ the diagnosis.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from supcr_bench.verification.ranks.expected import Expected, reference_of
+from supcr_bench.verification.outcome import Diagnosis, Outcome, Verdict
+from supcr_bench.verification.ranks.checks import plain
+from supcr_bench.verification.ranks.context import RankContext, RanksRaisedError
+from supcr_bench.verification.ranks.expected import Expected, expect, reference_of
 from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
 
 RIGHT = "right"
@@ -35,8 +39,7 @@ GRADIENTS = {
 """What a rank's embeddings may receive in place of W times the whole batch's gradient."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RankProbe:
+class RankProbe(NamedTuple):
     """A question, its right answer, and what the ranks answered."""
 
     question: RankQuestion
@@ -44,8 +47,7 @@ class RankProbe:
     answers: tuple[RankAnswer, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Forms:
+class Forms(NamedTuple):
     """What each mistake would give on one probe: [W] losses, and [2, R, d] gradients of each rank.
 
     ``size`` is what a form's tolerance is multiplied by, against that of the right answer.
@@ -99,6 +101,35 @@ def explain_ranks(probes: Sequence[RankProbe]) -> tuple[str, ...]:
     if gradient in GRADIENTS and not implied:
         causes.append(GRADIENTS[gradient])
     return tuple(causes)
+
+
+def plain_probes(context: RankContext, *, ask: bool = False) -> list[RankProbe]:
+    """The plain questions that the ranks answered.
+
+    Args:
+        context: of the ranks.
+        ask: whether to put those that were not put yet; raises CheckEndedError.
+    """
+    probes = []
+    for question in plain(context):
+        with suppress(RanksRaisedError):
+            if ask or question in context.answers:
+                answers = context.ask(question)[0]
+                probes.append(RankProbe(question, expect(question, 0), tuple(answers)))
+    return probes
+
+
+def diagnose_ranks(context: RankContext, outcomes: Sequence[Outcome]) -> Diagnosis | None:
+    """What is most likely wrong, from answers that the ranks have given already."""
+    wrong = [o.check for o in outcomes if o.verdict is Verdict.FAIL and o.group != "robustness"]
+    probes = plain_probes(context)
+    if not wrong or not probes:
+        return None
+    causes, names = explain_ranks(probes), ", ".join(wrong)
+    where = f"no known mistake of gathering gives these numbers; fails: {names}"
+    if not {"value", "gradient under DDP"} & set(wrong):
+        where = f"right on plain batches, wrong only in: {names}"
+    return Diagnosis(causes=causes, where=None if causes else where)
 
 
 def follows(probes: Sequence[RankProbe]) -> bool:

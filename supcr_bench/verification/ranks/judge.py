@@ -7,8 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from supcr_bench.verification.bench import deviation, worst_of
-from supcr_bench.verification.outcome import Trial, outright
+from supcr_bench.verification.compare import deviation
+from supcr_bench.verification.outcome import Trial, outright, worst_of
 from supcr_bench.verification.ranks.expected import Expected
 from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
 

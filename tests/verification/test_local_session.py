@@ -3,38 +3,33 @@
 import pytest
 
 from supcr_bench.subjects.registry import load, locate
-from supcr_bench.values.definition import get_definition
 from supcr_bench.verification.bugs.catalogue import BUGS, RIGHT, SeededBug
 from supcr_bench.verification.bugs.right import RankedContrast
+from supcr_bench.verification.checks import all_checks
 from supcr_bench.verification.diagnosis import computed_in_float32, explain, probes
 from supcr_bench.verification.formula import Formula
+from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.outcome import GROUPS, Verdict
-from supcr_bench.verification.run_checks import all_checks, run_check
-from supcr_bench.verification.self_test import verify_bug
-from supcr_bench.verification.verifier import Verifier
-
-NAMEABLE = [bug for bug in BUGS if bug.named]
-ids = [bug.name for bug in BUGS]
+from supcr_bench.verification.self_test import SelfTestRow, as_implementation, bug_session
 
 
-def verifier_of(bug: SeededBug) -> Verifier:
-    return Verifier.for_definition(bug.name, bug.factory, get_definition(bug.definition))
+def opened(bug: SeededBug) -> LocalSession:
+    session = bug_session(bug)
+    session.open()
+    return session
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=[bug.name for bug in BUGS])
-def test_a_seeded_bug_is_caught_by_its_kind_of_check(bug: SeededBug) -> None:
-    bench = verifier_of(bug).bench
+def test_a_seeded_bug_is_caught_by_its_kind_of_check_and_named(bug: SeededBug) -> None:
+    session = opened(bug)
     checks = [check for check in all_checks() if check.group == bug.caught_by]
-    assert any(run_check(check, bench)[0].verdict is Verdict.FAIL for check in checks)
-
-
-@pytest.mark.parametrize("bug", NAMEABLE, ids=[bug.name for bug in NAMEABLE])
-def test_a_bug_with_a_name_is_called_by_it(bug: SeededBug) -> None:
-    bench = verifier_of(bug).bench
-    base = Formula.of(bench.definition)
-    found = explain(base, bench, probes(bench))
+    assert any(session.make(check).verdict is Verdict.FAIL for check in checks)
+    if bug.named is None:
+        return
+    base = Formula.of(session.context.definition)
+    found = explain(base, session.context, probes(session.context))
     causes = found.causes if found else ()
-    assert (causes or computed_in_float32(base, bench)) == (bug.named,)
+    assert (causes or computed_in_float32(base, session.context)) == (bug.named,)
 
 
 @pytest.mark.parametrize("factory", RIGHT)
@@ -42,12 +37,11 @@ def test_a_bug_with_a_name_is_called_by_it(bug: SeededBug) -> None:
 def test_a_right_implementation_passes_every_check(
     factory: type[RankedContrast], seed: int
 ) -> None:
-    definition = get_definition(factory.DEFINITION)
-    verifier = Verifier.for_definition(factory.__name__, factory, definition, seed)
-    outcomes = [verifier.run(check) for check in all_checks()]
-    assert [o for o in outcomes if o.verdict is Verdict.FAIL] == []
-    assert sum(o.left_out for o in outcomes) == 0
-    assert verifier.diagnose(outcomes) is None
+    found = LocalSession(as_implementation(factory, "right"), seed=seed).verified()
+    assert [o for o in found.outcomes if o.verdict is Verdict.FAIL] == []
+    assert sum(o.left_out for o in found.outcomes) == 0
+    assert len(found.outcomes) == len(all_checks())
+    assert found.diagnosis is None
 
 
 def test_every_check_has_a_name_a_reason_and_a_kind() -> None:
@@ -101,25 +95,23 @@ def test_every_check_but_that_of_a_claim_nobody_makes_catches_some_bug() -> None
     missed = [
         name
         for name, bug in caught_by.items()
-        if run_check(checks[name], verifier_of(by_name[bug]).bench)[0].verdict is not Verdict.FAIL
+        if opened(by_name[bug]).make(checks[name]).verdict is not Verdict.FAIL
     ]
     assert missed == []
 
 
 def test_the_notes_implementation_is_right_by_its_definition_and_not_by_no_self() -> None:
-    found = load(locate("broadcast"))
-    verifier = Verifier.for_definition("broadcast", found.factory, get_definition("torchcell"))
-    outcomes = {o.check: o for o in (verifier.run(check) for check in all_checks())}
-    failed = {name for name, o in outcomes.items() if o.verdict is Verdict.FAIL}
-    assert failed == {
+    found = LocalSession(load(locate("broadcast"))).verified()
+    assert {o.check for o in found.findings} == {
         "all labels missing",
         "default weights",
         "low temperature",
         "non-finite inputs",
     }
-    no_self = Verifier.for_definition("broadcast", found.factory, get_definition("no-self"))
+    no_self = LocalSession(load(locate("broadcast")), "no-self")
+    no_self.open()
     ties = next(check for check in all_checks() if check.name == "ties")
-    outcome = no_self.run(ties)
+    outcome = no_self.make(ties)
     diagnosis = no_self.diagnose([outcome])
     assert outcome.verdict is Verdict.FAIL
     assert diagnosis is not None
@@ -133,16 +125,17 @@ def test_the_notes_implementation_is_right_by_its_definition_and_not_by_no_self(
 
 def test_a_bug_of_size_is_said_to_be_one_and_its_snippet_is_a_program() -> None:
     bug = next(bug for bug in BUGS if bug.name == "last-chunk-dropped")
-    row, verification = verify_bug(bug)
+    found = bug_session(bug).verified()
+    row = SelfTestRow.of(bug, found)
     assert row.caught
     assert row.named is None
-    assert not verification
-    assert verification.diagnosis is not None
-    assert verification.diagnosis.causes == ()
-    assert "wrong from N=" in str(verification.diagnosis.where)
-    compile(str(verification.diagnosis.snippet), "snippet", "exec")
+    assert not found
+    assert found.diagnosis is not None
+    assert found.diagnosis.causes == ()
+    assert "wrong from N=" in str(found.diagnosis.where)
+    compile(str(found.diagnosis.snippet), "snippet", "exec")
 
 
 def test_numbers_that_change_from_call_to_call_are_put_down_to_no_formula() -> None:
     bug = next(bug for bug in BUGS if bug.name == "noisy-loss")
-    assert verify_bug(bug)[0].diagnosed == ()
+    assert SelfTestRow.of(bug, bug_session(bug).verified()).diagnosed == ()

@@ -1,0 +1,58 @@
+"""A check: what it asks, of one process or of several ranks, and how that ended."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from supcr_bench.measure.outcome import describe_error
+from supcr_bench.verification.outcome import (
+    Group,
+    NotApplicableError,
+    Outcome,
+    Trial,
+    outright,
+)
+
+
+class Context(Protocol):
+    """What every check can rely on."""
+
+    left_out: int
+    """Cases not made so far, for the time that they would have taken."""
+
+
+ContextT = TypeVar("ContextT", bound=Context)
+
+
+@dataclass(frozen=True, slots=True)
+class Check(Generic[ContextT]):
+    """One check.
+
+    Attributes:
+        name: short, as findings carry it.
+        group: which kind of failure it finds.
+        why: why it matters, in a sentence.
+        run: makes the trials; raises NotApplicableError where the check has no meaning.
+        slow: whether it comes after the others of its group, so that a failure is found early.
+    """
+
+    name: str
+    group: Group
+    why: str
+    run: Callable[[ContextT], Iterator[Trial]]
+    slow: bool = False
+
+    def outcome(self, context: ContextT) -> tuple[Outcome, list[Trial]]:
+        """How it ends, and the trials that failed."""
+        started, before = time.perf_counter(), context.left_out
+        trials: list[Trial] = []
+        try:
+            trials.extend(self.run(context))
+        except NotApplicableError as reason:
+            return Outcome.not_applicable(self.name, self.group, str(reason)), []
+        except Exception as error:  # noqa: BLE001 - whatever an implementation raises is a finding
+            trials.append(outright("the check", f"raises {describe_error(error)}"))
+        left_out, seconds = context.left_out - before, time.perf_counter() - started
+        outcome = Outcome.judged(self.name, self.group, trials, left_out, seconds)
+        return outcome, [t for t in trials if t.failed]

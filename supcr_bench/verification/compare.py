@@ -1,0 +1,162 @@
+"""How far an answer is from the right one, against what rounding explains."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from supcr_bench.measure.outcome import describe_error
+from supcr_bench.reference.reference import Reference
+from supcr_bench.reference.tolerance import gradient_tolerance, total_tolerance, value_tolerance
+from supcr_bench.values.definition import Definition
+from supcr_bench.verification.candidate import Answer
+from supcr_bench.verification.outcome import Trial, outright, worst_of
+from supcr_bench.verification.problem import Problem
+
+
+class _Conditions(NamedTuple):
+    dtype: str
+    embedding_size: int
+    temperature: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bounds:
+    """Tolerances of one problem.
+
+    Attributes:
+        loss: of the total.
+        parts: [D].
+        gradients: [N] for each view.
+    """
+
+    loss: float
+    parts: Tensor
+    gradients: tuple[Tensor, ...]
+
+
+def bounds_of(
+    problem: Problem, definition: Definition, reference: Reference, dtype: str | None = None
+) -> Bounds:
+    """The derived tolerances, see :mod:`supcr_bench.reference.tolerance`."""
+    conditions = _Conditions(dtype or problem.dtype, problem.embedding_size, problem.temperature)
+    parts = value_tolerance(conditions, definition, reference)
+    return Bounds(
+        loss=total_tolerance(conditions, reference, parts),
+        parts=parts,
+        gradients=tuple(
+            gradient_tolerance(conditions, definition, reference, view)
+            for view in (problem.first, problem.second)[: len(reference.gradients)]
+        ),
+    )
+
+
+def judge(
+    problem: Problem,
+    definition: Definition,
+    answer: Answer,
+    reference: Reference,
+    dtype: str | None = None,
+) -> Trial:
+    """The worst deviation of an answer from the reference, as a trial."""
+    bounds = bounds_of(problem, definition, reference, dtype)
+    trials = deviations(problem, answer, reference.loss, reference.gradients, bounds)
+    if answer.parts is not None and len(answer.parts) == len(reference.per_dimension):
+        trials.insert(
+            1,
+            deviation(
+                problem,
+                "a per-dimension loss",
+                answer.parts,
+                reference.per_dimension,
+                bounds.parts,
+            ),
+        )
+    return worst_of(trials)
+
+
+def deviations(
+    problem: Problem,
+    own: Answer,
+    loss: Tensor,
+    gradients: Sequence[Tensor],
+    bounds: Bounds,
+    *,
+    gives: str = "the definition gives",
+) -> list[Trial]:
+    """How far an answer's loss and each of its gradients are off; see :func:`deviation`."""
+    trials = [
+        deviation(
+            problem,
+            "the loss",
+            own.loss.reshape(1),
+            loss.reshape(1),
+            torch.tensor([bounds.loss], dtype=torch.float64),
+            gives=gives,
+        )
+    ]
+    names = ("the first view's gradient", "the second view's gradient")
+    for name, mine, right, bound in zip(
+        names, own.gradients, gradients, bounds.gradients, strict=False
+    ):
+        trials.append(deviation(problem, name, mine, right, bound))
+    return trials
+
+
+def raised(problem: Problem, error: Exception) -> Trial:
+    """A trial that ended in an exception."""
+    return outright(problem.name, f"raises {describe_error(error)}", problem)
+
+
+def deviation(
+    problem: Problem,
+    name: str,
+    own: Tensor,
+    right: Tensor,
+    bound: Tensor,
+    *,
+    gives: str = "the definition gives",
+) -> Trial:
+    """How far one output is off; rows of a matrix are compared by their norms.
+
+    Args:
+        problem: the question.
+        name: of the output.
+        own: what the implementation answered.
+        right: what it is held against.
+        bound: absolute, for each entry or row.
+        gives: where ``right`` comes from, in words.
+    """
+    if not torch.isfinite(own).all():
+        text = f"{name} is not finite"
+        if own.numel() == 1:
+            text = f"{name} is {float(own):g} where {gives} {float(right):.6g}"
+        return Trial(problem.name, math.inf, finding=text, problem=problem)
+    difference = (own - right).reshape(len(own), -1).norm(dim=1)
+    ratio = torch.where(difference == 0, 0.0, difference / bound)
+    worst = int(ratio.argmax())
+    tolerances = float(ratio[worst])
+    finding: str | None = None
+    if tolerances > 1:
+        if own.numel() == 1:
+            finding = f"{name} is {float(own):.6g} where {gives} {float(right):.6g}"
+        elif own.ndim == 1:
+            finding = (
+                f"{name}: {float(own[worst]):.6g} in dimension {worst} where {gives} "
+                f"{float(right[worst]):.6g}"
+            )
+        else:
+            scale = float(right.reshape(len(right), -1).norm(dim=1).max())
+            share = float(difference[worst]) / scale if scale > 0 else math.inf
+            finding = f"{name} is off by {share:.2g} of its largest row"
+    return Trial(
+        problem.name,
+        tolerances,
+        error=float(difference[worst]),
+        bound=float(bound[worst]),
+        finding=finding,
+        problem=problem,
+    )

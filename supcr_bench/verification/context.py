@@ -1,0 +1,169 @@
+"""What a check works with: the subject, the definition, inputs and the clock."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from supcr_bench.inputs.random_bits import Stream
+from supcr_bench.reference.reference import Reference, compute_reference
+from supcr_bench.reference.tolerance import logit_error
+from supcr_bench.values.definition import Definition
+from supcr_bench.verification.candidate import Answer, Candidate
+from supcr_bench.verification.compare import judge, raised
+from supcr_bench.verification.outcome import NotApplicableError, Trial
+from supcr_bench.verification.problem import Problem, ProblemSpec, make_problem
+
+SLOWEST_CALL_S = 8.0
+"""A case whose call is predicted to take longer is left out, counted and reported."""
+BUDGET_S = 40.0
+"""After this many seconds no further case is begun."""
+STEEPEST_GROWTH = 4.0
+"""Prediction from a single smaller size is by the fourth power, the steepest growth seen."""
+EXPONENT_MARGIN = 1.0
+"""Added to the exponent between two smaller sizes, since fixed overhead pulls it down."""
+DIRECT_ROWS = 24
+"""Rows up to which the reference adds up every candidate set; above, it sorts."""
+
+
+@dataclass(slots=True)
+class CheckContext:
+    """One subject and the definition that it is verified against.
+
+    Attributes:
+        candidate: the subject.
+        definition: gives the right answers.
+        seed: random seed for the inputs.
+        left_out: cases not made so far, for the time that they would have taken.
+    """
+
+    candidate: Candidate
+    definition: Definition
+    seed: int = 0
+    left_out: int = 0
+    _started_s: float = field(default_factory=time.perf_counter)
+    _timed: dict[int, float] = field(default_factory=dict)
+
+    def problem(self, **spec: Any) -> Problem:
+        """Inputs that the subject takes; the arguments are those of ``ProblemSpec``.
+
+        What it has no parameter for stays at its default: the temperature of the definition, equal
+        weights. The seed is the context's own, shifted by ``seed`` where given.
+        """
+        spec.setdefault("temperature", self.definition.temperature)
+        if not self.candidate.knobs.temperature:
+            spec["temperature"] = self.definition.temperature
+        if not self.takes_weights:
+            spec["weights"] = "equal"
+        if self.candidate.flat_labels:
+            spec["dims"] = 1
+        seed = 1000 * self.seed + spec.get("seed", 0)
+        problem = make_problem(ProblemSpec(**{**spec, "seed": seed}))
+        if self.definition.label_distance == "per_dimension":
+            return problem
+        # Sums over dimensions are exact on dyadic labels, so that no order of summation can make
+        # or break a tie.
+        return replace(problem, labels=torch.round(problem.labels * 64) / 64)
+
+    def problems(self, specs: Sequence[dict[str, Any]]) -> Iterator[Problem]:
+        """Problems of rising size, as far as they apply and do not take too long."""
+        for spec in specs:
+            if spec.get("nan_density") and not self.takes_missing_labels:
+                continue
+            if self.affordable(spec["n"]):
+                yield self.problem(**spec)
+
+    @property
+    def takes_weights(self) -> bool:
+        """Whether dimension weights can be given, and mean anything."""
+        return self.candidate.knobs.weights and self.definition.label_distance == "per_dimension"
+
+    @property
+    def takes_missing_labels(self) -> bool:
+        """Whether the definition says what a NaN label means."""
+        return self.definition.nan_labels != "unsupported"
+
+    def require(self, condition: bool, reason: str) -> None:
+        """Leave the check where it has no meaning."""
+        if not condition:
+            raise NotApplicableError(reason)
+
+    def affordable(self, n: int) -> bool:
+        """Whether a call of this size is worth its time; counts it as left out if not."""
+        if time.perf_counter() - self._started_s > BUDGET_S:
+            self.left_out += 1
+            return False
+        sizes = sorted(size for size in self._timed if size <= n)
+        if not sizes:
+            return True
+        size, exponent = sizes[-1], STEEPEST_GROWTH
+        before = [s for s in sizes if s <= size / 1.8]
+        if before:
+            ratio = self._timed[size] / self._timed[before[-1]]
+            exponent = math.log(ratio) / math.log(size / before[-1]) + EXPONENT_MARGIN
+            exponent = min(max(exponent, EXPONENT_MARGIN), STEEPEST_GROWTH)
+        if self._timed[size] * (n / size) ** exponent > SLOWEST_CALL_S:
+            self.left_out += 1
+            return False
+        return True
+
+    def upstream(self, dims: int) -> Tensor:
+        """A random gradient to arrive at the loss and at each part, in dyadic numbers."""
+        if self.definition.label_distance != "per_dimension":
+            dims = 1
+        uniform = Stream("upstream", self.seed, dims).uniform(1 + dims)
+        values = [round(16 * u) / 8 - 1 for u in uniform]
+        values[0] += 2
+        return torch.tensor(values, dtype=torch.float64)
+
+    def ask(self, problem: Problem, upstream: Tensor | None = None, module: Any = None) -> Answer:
+        """The subject's answer. Its time serves :meth:`affordable` for larger inputs."""
+        started = time.perf_counter()
+        answer = self.candidate.answer(problem, upstream, module)
+        n = len(problem.labels)
+        elapsed = time.perf_counter() - started
+        self._timed[n] = min(self._timed.get(n, math.inf), elapsed / problem.labels.shape[1])
+        return answer
+
+    def reference(self, problem: Problem, upstream: Tensor | None = None) -> Reference:
+        """The definition's answer."""
+        views = (problem.first, problem.second)
+        return compute_reference(
+            self.definition,
+            views[:1] if self.definition.views == "single" else views,
+            problem.labels,
+            weights=problem.weights,
+            temperature=problem.temperature,
+            method="direct" if len(problem.labels) <= DIRECT_ROWS else "fast",
+            upstream=upstream,
+            floor_margin=logit_error(problem),
+        )
+
+    def compare(
+        self,
+        problem: Problem,
+        *,
+        upstream: Tensor | None = None,
+        module: Any = None,
+        dtype: str | None = None,
+    ) -> Trial:
+        """Value, parts and gradients against the definition.
+
+        Args:
+            problem: the inputs.
+            upstream: gradient arriving at (loss, parts).
+            module: called instead of a new one.
+            dtype: bounds follow from its rounding; of the inputs by default.
+        """
+        try:
+            answer = self.ask(problem, upstream, module)
+        except Exception as error:  # noqa: BLE001 - whatever an implementation raises
+            return raised(problem, error)
+        if upstream is not None and answer.parts is None:
+            upstream = torch.cat([upstream[:1], torch.zeros_like(upstream[1:])])
+        reference = self.reference(problem, upstream)
+        return judge(problem, self.definition, answer, reference, dtype)

@@ -1,0 +1,121 @@
+"""Verification in this process."""
+
+import math
+import signal
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from supcr_bench.values.definition import Definition, get_definition
+from supcr_bench.values.implementation import Implementation
+from supcr_bench.verification.candidate import Candidate
+from supcr_bench.verification.checks import all_checks
+from supcr_bench.verification.context import CheckContext
+from supcr_bench.verification.diagnosis import diagnose
+from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Outcome, Trial
+from supcr_bench.verification.recognise import as_called, recognise
+from supcr_bench.verification.session import AUTO, NamedCheck, Opened, Session
+
+
+class LocalSession(Session):
+    """Verifies an implementation in this process.
+
+    Args:
+        implementation: what to verify.
+        definition: a definition, its name, ``auto`` to find it out, or ``None`` for the one that
+            the implementation declares.
+        device: where inputs and module live, such as ``cuda:0``.
+        limit_s: how long a check may take, where the platform can interrupt it; ``None`` without
+            a limit.
+        strict: whether robustness findings count as failures.
+        seed: random seed for the inputs.
+        only: names of the checks to make, and nothing is diagnosed; ``None`` for all.
+
+    Raises:
+        UnknownNameError: there is no such definition.
+    """
+
+    context: CheckContext
+
+    def __init__(
+        self,
+        implementation: Implementation,
+        definition: str | Definition | None = None,
+        *,
+        device: str = "cpu",
+        limit_s: float | None = None,
+        strict: bool = False,
+        seed: int = 0,
+        only: Collection[str] | None = None,
+    ) -> None:
+        super().__init__(implementation.name, strict=strict, seed=seed, only=only)
+        if definition is None:
+            definition = implementation.definition
+        if isinstance(definition, str) and definition != AUTO:
+            definition = get_definition(definition)
+        self._implementation, self._definition = implementation, definition
+        self._device, self._limit_s = device, limit_s
+        if limit_s is None:
+            self.total_limit_s = math.inf
+        self._checks = {c.name: c for c in all_checks() if only is None or c.name in only}
+        self._failed: list[Trial] = []
+
+    def open(self) -> Opened:
+        """Find out how it is called and, if need be, what it computes."""
+        found, definition = self._implementation, self._definition
+        recognised = None
+        with interrupted_after(self._limit_s):
+            if isinstance(definition, Definition):
+                candidate = Candidate.of(found.under(definition.name), self._device)
+                candidate, definition = as_called(candidate, definition, self.seed)
+            else:
+                candidate = Candidate.of(found, self._device)
+                candidate, definition, recognised = recognise(candidate, self.seed)
+        self.context = CheckContext(candidate, definition, self.seed)
+        return Opened(definition.name, recognised, tuple(self._checks.values()))
+
+    def make(self, check: NamedCheck) -> Outcome:
+        """Make one check; inputs that fail are kept for the diagnosis."""
+        with interrupted_after(self._limit_s):
+            outcome, failed = self._checks[check.name].outcome(self.context)
+        self._failed += [t for t in failed if check.group in ("definition", "relations")]
+        return outcome
+
+    def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:
+        """What is most likely wrong; ``None`` where nothing is, or the findings say it all."""
+        if self.only is not None:
+            return None
+        with interrupted_after(self._limit_s):
+            return diagnose(self.context, outcomes, self._failed)
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+@contextmanager
+def interrupted_after(seconds: float | None) -> Iterator[None]:
+    """Interrupt what runs in the block after that time, where the platform can.
+
+    Only the main thread can be interrupted, and only between bytecodes: an implementation that
+    hangs inside a kernel needs the command line, which runs it in a process of its own.
+
+    Raises:
+        CheckEndedError: the time was up.
+    """
+    usable = hasattr(signal, "SIGALRM") and threading.current_thread() is threading.main_thread()
+    if seconds is None or not usable:
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise CheckEndedError(f"took over {seconds:g} s", overdue=True)
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

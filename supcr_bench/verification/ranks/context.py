@@ -1,0 +1,113 @@
+"""What a check over several ranks works with: the ranks, the definition and inputs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from supcr_bench.values.definition import Definition
+from supcr_bench.verification.candidate import Knobs
+from supcr_bench.verification.outcome import (
+    CheckEndedError,
+    NotApplicableError,
+    Trial,
+    outright,
+)
+from supcr_bench.verification.problem import ProblemSpec
+from supcr_bench.verification.ranks.expected import expect
+from supcr_bench.verification.ranks.judge import Aspect, judge_step
+from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
+
+Answers = list[list[RankAnswer]]
+"""Of each step, of each rank."""
+
+
+class RanksRaisedError(Exception):
+    """Ranks raised; says which, and what.
+
+    Args:
+        finding: in a sentence.
+        everyone: whether all of them did.
+    """
+
+    def __init__(self, finding: str, *, everyone: bool) -> None:
+        super().__init__(finding)
+        self.everyone = everyone
+
+
+@dataclass(slots=True)
+class RankContext:
+    """A subject on several ranks, and the definition that it is verified against.
+
+    Attributes:
+        ranks: W, the world size.
+        definition: gives the right answers.
+        parameters: what the subject's factory takes; the rest stays at its default.
+        seed: random seed for the inputs.
+        put: puts a question to every rank; raises RanksRaisedError or CheckEndedError.
+        left_out: always 0: no case is left out for its time.
+        answers: what the ranks answered so far; a question is put once.
+    """
+
+    ranks: int
+    definition: Definition
+    parameters: Knobs
+    seed: int
+    put: Callable[[RankQuestion], Answers]
+    left_out: int = 0
+    answers: dict[RankQuestion, Answers] = field(default_factory=dict)
+
+    def question(self, rows: Sequence[int], *, seed: int = 0, **given: Any) -> RankQuestion:
+        """A question; what is not of :class:`RankQuestion` is of its batch."""
+        own = {n: given.pop(n) for n in tuple(given) if n in RankQuestion.__dataclass_fields__}
+        spec = {"d": 4, "temperature": self.definition.temperature, **given}
+        if not self.parameters.temperature:
+            spec["temperature"] = self.definition.temperature
+        if not self.parameters.weights or self.definition.label_distance != "per_dimension":
+            spec["weights"] = "equal"
+        return RankQuestion(
+            spec=ProblemSpec(n=sum(rows), seed=1000 * self.seed + seed, **spec),
+            rows=tuple(rows),
+            definition=self.definition,
+            **own,
+        )
+
+    @property
+    def even(self) -> tuple[int, ...]:
+        """Five rows on each rank."""
+        return (5,) * self.ranks
+
+    @property
+    def missing(self) -> bool:
+        """Whether the definition says what a NaN label means."""
+        return self.definition.nan_labels != "unsupported"
+
+    def require_missing(self) -> None:
+        """Leave a check that needs NaN labels where they mean nothing."""
+        if not self.missing:
+            raise NotApplicableError(f"{self.definition.name} does not support missing labels")
+
+    def ask(self, question: RankQuestion) -> Answers:
+        """The ranks' answers; raises RanksRaisedError or CheckEndedError."""
+        if question not in self.answers:
+            try:
+                self.answers[question] = self.put(question)
+            except CheckEndedError as end:
+                finding = f"{end.finding} ({question.describe()})"
+                raise CheckEndedError(finding, overdue=end.overdue) from end
+        return self.answers[question]
+
+    def trials(
+        self, question: RankQuestion, aspects: Sequence[Aspect], *, must_raise: bool
+    ) -> list[Trial]:
+        """One trial for each step of a question."""
+        try:
+            steps = self.ask(question)
+        except RanksRaisedError as error:
+            right = must_raise and error.everyone
+            return [outright(question.describe(), None if right else str(error))]
+        if must_raise:
+            return [outright(question.describe(), "no rank raises")]
+        return [
+            judge_step(question, step, answers, expect(question, step), aspects)
+            for step, answers in enumerate(steps)
+        ]

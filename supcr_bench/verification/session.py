@@ -1,0 +1,165 @@
+"""The verification of one subject, outcome by outcome: in this process, in a worker or on ranks."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+from supcr_bench.values.errors import SubjectError
+from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
+from supcr_bench.verification.verification import Verification
+
+CHECK_LIMIT_S = 20.0
+"""A single check takes a second or two of a usable implementation."""
+TOTAL_LIMIT_S = 55.0
+"""After this the rest is left out: an implementation is verified within a minute."""
+MOST_ENDS = 2
+"""A subject that has ended two processes is not called any further."""
+AUTO = "auto"
+"""In place of the name of a definition: find out which one the subject computes."""
+STAGES = ("loading", "recognition", "diagnosis")
+"""What stands in the place of a check where a subject fails outside of all checks."""
+NO_DEFINITION = "none"
+"""The definition of a subject that could not be loaded or called."""
+
+
+class NamedCheck(Protocol):
+    """A check, or its name where another process makes it."""
+
+    @property
+    def name(self) -> str:
+        """Short, as findings carry it."""
+
+    @property
+    def group(self) -> Group:
+        """Which kind of failure it finds."""
+
+
+class CheckName(NamedTuple):
+    """A check that another process makes."""
+
+    name: str
+    group: Group
+
+
+class Opened(NamedTuple):
+    """What is known before the first check.
+
+    Attributes:
+        definition: name of the definition that gives the right answers.
+        recognised: in a line, what the subject's numbers follow, where that was looked for.
+        checks: those to make, in order.
+    """
+
+    definition: str
+    recognised: str | None
+    checks: Sequence[NamedCheck]
+
+
+class Session(ABC):
+    """The verification of one subject, outcome by outcome.
+
+    A subclass says where the subject runs: see :meth:`open`, :meth:`make` and :meth:`diagnose`.
+
+    Args:
+        name: of the subject.
+        strict: whether robustness findings count as failures.
+        seed: random seed for the inputs.
+        only: names of the checks to make; ``None`` for all.
+    """
+
+    ranks: int | None = None
+    total_limit_s = TOTAL_LIMIT_S
+
+    def __init__(
+        self, name: str, *, strict: bool = False, seed: int = 0, only: Collection[str] | None = None
+    ) -> None:
+        self.name, self.strict, self.seed, self.only = name, strict, seed, only
+        self._opened = Opened(NO_DEFINITION, None, ())
+        self._outcomes: list[Outcome] = []
+        self._diagnosis: Diagnosis | None = None
+
+    @abstractmethod
+    def open(self) -> Opened:
+        """Load the subject and find out what it computes.
+
+        Raises:
+            SubjectError: it cannot be loaded or called.
+            CheckEndedError: it takes too long, or ends the process that it runs in.
+        """
+
+    @abstractmethod
+    def make(self, check: NamedCheck) -> Outcome:
+        """Make one check.
+
+        Raises:
+            CheckEndedError: the subject takes too long, or ends the process that it runs in.
+        """
+
+    @abstractmethod
+    def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:
+        """What is most likely wrong, if anything is; raises as :meth:`make` does."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the processes that the subject runs in."""
+
+    def run(self) -> Iterator[Outcome]:
+        """Each check's outcome as soon as it is known; :meth:`result` afterwards."""
+        try:
+            for outcome in self._run():
+                self._outcomes.append(outcome)
+                yield outcome
+        finally:
+            self.close()
+
+    def _run(self) -> Iterator[Outcome]:
+        began, ends = time.monotonic(), 0
+        try:
+            self._opened = self.open()
+        except SubjectError as error:
+            yield Outcome.ended("loading", "definition", str(error))
+            return
+        except CheckEndedError as end:
+            yield Outcome.ended("recognition", "definition", end.finding, overdue=end.overdue)
+            return
+        for check in self._opened.checks:
+            if ends >= MOST_ENDS:
+                yield Outcome.skipped(check.name, check.group, "it ended too many processes")
+            elif time.monotonic() - began > self.total_limit_s:
+                yield Outcome.skipped(check.name, check.group, "the time was up")
+            else:
+                try:
+                    yield self.make(check)
+                except CheckEndedError as end:
+                    ends += self.weight(end)
+                    yield Outcome.ended(check.name, check.group, end.finding, overdue=end.overdue)
+        if ends < MOST_ENDS:
+            try:
+                self._diagnosis = self.diagnose(self._outcomes)
+            except CheckEndedError as end:
+                yield Outcome.ended("diagnosis", "definition", end.finding, overdue=end.overdue)
+
+    def weight(self, end: CheckEndedError) -> int:
+        """How much an end counts of :data:`MOST_ENDS`."""
+        del end
+        return 1
+
+    def result(self) -> Verification:
+        """All that was found out."""
+        return Verification(
+            implementation=self.name,
+            definition=self._opened.definition,
+            recognised=self._opened.recognised,
+            strict=self.strict,
+            seed=self.seed,
+            outcomes=tuple(self._outcomes),
+            diagnosis=self._diagnosis,
+            ranks=self.ranks,
+        )
+
+    def verified(self) -> Verification:
+        """Run it to its end."""
+        for _ in self.run():
+            pass
+        return self.result()
