@@ -36,7 +36,7 @@ PRELOADED = (
     "supcr_bench.sweep.local_executor",
     "supcr_bench.verification.python_api",
     "supcr_bench.verification.ranks.step",
-    "supcr_bench.verification.run_checks",
+    "supcr_bench.verification.local_session",
     "supcr_bench.workers.rank",
 )
 LENGTH_BYTES = 4

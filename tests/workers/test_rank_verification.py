@@ -78,7 +78,7 @@ def test_an_undeclared_definition_is_recognised_by_its_numbers() -> None:
 
 @pytest.mark.parametrize("bug", RANK_BUGS, ids=lambda b: b.name)
 def test_a_seeded_bug_is_caught_and_named(bug: SeededBug) -> None:
-    row = SelfTestRow.of(bug, rank_bug_session(bug, 2).verified())
+    row = SelfTestRow.of(bug, rank_bug_session(bug, 2, limit_s=60.0).verified())
     assert "gradient under DDP" in row.caught_by
     assert row.diagnosed == (bug.named,)
 

@@ -56,12 +56,19 @@ def test_an_implementation_that_is_right_passes(losses: Path) -> None:
 def test_a_hang_fails_its_check_and_the_others_are_made(
     losses: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verification, "CHECK_LIMIT_S", 6.0)
+    monkeypatch.setattr(verification, "CHECK_LIMIT_S", 600.0)
     monkeypatch.setattr(sessions, "MOST_ENDS", 1)
-    session = WorkerVerification(subject(losses, "HangsWhenLarge"), "auto", strict=False, seed=0)
-    list(session.run())
+    session = WorkerVerification(
+        subject(losses, "HangsWhenLarge"),
+        "no-self",
+        strict=False,
+        seed=0,
+        only=("edge embeddings", "large batches", "strides"),
+    )
+    for _ in session.run():  # only the check that hangs is given little time
+        monkeypatch.setattr(verification, "CHECK_LIMIT_S", 1.0)
     found = {o.check: o for o in session.result().outcomes}
-    assert "a check took over 6 s" in str(found["large batches"].finding)
+    assert "a check took over 1 s" in str(found["large batches"].finding)
     assert found["edge embeddings"].verdict is Verdict.PASS
     assert found["strides"].verdict is Verdict.NOT_RUN
     assert not session.result()
