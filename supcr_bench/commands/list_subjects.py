@@ -1,11 +1,13 @@
 """``supcr-bench list``: shows the implementations and suites that are installed."""
 
 import json
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from supcr_bench.values.errors import SuiteError
+from supcr_bench.values.implementation import Description
 from supcr_bench.values.units import MISSING
 
 if TYPE_CHECKING:
@@ -36,37 +38,37 @@ def list_subjects(
         return
     from rich.console import Console
 
-    from supcr_bench.render.grid import Grid
-    from supcr_bench.render.terminal import print_grid
+    from supcr_bench.render.terminal import print_table
+    from supcr_bench.values.table import Table, prose, row, words
 
     console = Console(highlight=False)
-    print_grid(
+    print_table(
         console,
-        Grid(
+        Table(
             name="implementations",
             title="Implementations",
             note="or name your own as package.module:attribute or path/to/file.py:attribute",
-            headers=("name", "what it is", "time claimed", "memory claimed", "tags"),
-            rows=tuple(_as_row(listing) for listing in listings),
-            left=5,
-            wraps=frozenset({1}),
+            columns=(
+                *words("name"),
+                *prose("what it is"),
+                *words("time claimed", "memory claimed", "tags"),
+            ),
+            rows=tuple(row(*_texts(listing)) for listing in listings),
         ),
     )
-    print_grid(
+    print_table(
         console,
-        Grid(
+        Table(
             name="suites",
             title="Suites",
             note="or give the path of a .toml file",
-            headers=("name", "purpose"),
-            rows=tuple((name, p or errors[name]) for name, p in purposes.items()),
-            left=2,
-            wraps=frozenset({1}),
+            columns=(*words("name"), *prose("purpose")),
+            rows=tuple(row(name, p or errors[name]) for name, p in purposes.items()),
         ),
     )
 
 
-def _as_row(listing: "Listing") -> tuple[str, ...]:
+def _texts(listing: "Listing") -> tuple[str, ...]:
     found = listing.implementation
     if found is None:
         return listing.name, f"unavailable: {listing.reason}", MISSING, MISSING, MISSING
@@ -80,17 +82,8 @@ def _as_row(listing: "Listing") -> tuple[str, ...]:
 
 
 def _as_mapping(listing: "Listing") -> dict[str, object]:
-    found = listing.implementation
-    return {
-        "name": listing.name,
-        "available": found is not None,
-        "reason": listing.reason,
-        "title": found.title if found else None,
-        "source": found.source if found else None,
-        "definition": found.definition if found else None,
-        "definitions": list(found.definitions) if found else [],
-        "device_specific": found.device_specific if found else None,
-        "claimed_time": found.claimed_time if found else None,
-        "claimed_memory": found.claimed_memory if found else None,
-        "tags": list(found.tags) if found else [],
-    }
+    values = dict.fromkeys(f.name for f in fields(Description)) | {"definitions": [], "tags": []}
+    if listing.implementation is not None:
+        values = asdict(listing.implementation.description)
+    available = listing.implementation is not None
+    return {"name": listing.name, "available": available, "reason": listing.reason, **values}
