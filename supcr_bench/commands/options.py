@@ -82,6 +82,16 @@ Implementations = Annotated[
         "or file.py:attribute. Give the option several times for several.",
     ),
 ]
+DefinitionName = Annotated[
+    str | None,
+    typer.Option(
+        "--definition",
+        metavar="NAME",
+        help="Definition to compare with: torchcell, no-self, rank-n-contrast or one of the "
+        "suite's own. By default, the one that each implementation computes.",
+        show_default=False,
+    ),
+]
 JsonFile = Annotated[Path | None, output_file("--json", "Write all results as JSON to FILE.")]
 MarkdownFile = Annotated[
     Path | None,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from supcr_bench.commands.options import AxisValues, Devices, Implementations
+from supcr_bench.commands.options import AxisValues, DefinitionName, Devices, Implementations
 from supcr_bench.values.axes import AXES, get_axis
 from supcr_bench.values.errors import UsageError
 
@@ -24,6 +24,7 @@ def run(
         ),
     ] = None,
     implementation: Implementations = None,
+    definition: DefinitionName = None,
     batch_size: Annotated[
         str | None, typer.Option(metavar="N,N,...", help="Numbers of rows in a batch.")
     ] = None,
@@ -115,11 +116,13 @@ def run(
 
     root = out or RESULTS
     resumed = find_run(resume, root) if resume else None
-    options = (suite, implementation, labels, seed, axes or None, budgets or None)
+    options = (suite, implementation, definition, labels, axes, budgets)
     requested = None
-    if resumed is None or any(option is not None for option in options):
+    if resumed is None or any(options) or seed is not None:
         changed = load_suite(suite or DEFAULT_SUITE).with_axes(read_axes(axes))
         updates: dict[str, Any] = {"budget": read_budgets(budgets, changed.budget)}
+        if definition is not None:
+            updates["definition"] = changed.get_definition(definition).name
         if seed is not None:
             updates["seed"] = seed
         changed = changed.model_copy(update=updates)

@@ -14,7 +14,7 @@ from supcr_bench.sweep.plan import PlannedCell, make_budget
 from supcr_bench.sweep.ray_executor import make_ray_executor
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.cell import Budget
-from supcr_bench.values.definition import Definition, get_definition
+from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import StoreError, SubjectError, UsageError
 from supcr_bench.values.implementation import Description
 from supcr_bench.values.machine import SAME_MACHINE, machine_of
@@ -81,8 +81,10 @@ def check_calls(
 
 
 def definitions_of(suite: Suite, descriptions: Mapping[str, Description]) -> dict[str, Definition]:
-    """What each implementation is held against: the suite's definition, or else its own."""
-    return {n: get_definition(suite.definition or d.definition) for n, d in descriptions.items()}
+    """The definition that each implementation is compared with: the suite's, or else its own."""
+    return {
+        n: suite.get_definition(suite.definition or d.definition) for n, d in descriptions.items()
+    }
 
 
 def admit_machines(run: Run, executor: Executor) -> None:

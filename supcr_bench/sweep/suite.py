@@ -46,7 +46,7 @@ PACKAGE = "supcr_bench.suites"
 _FIXES = {axis.name: axis.fix for axis in AXES} | {
     "implementations": "use names of `supcr-bench list`, tag:TAG or all",
     "without": "use names of implementations or tag:TAG",
-    "definition": "use torchcell or no-self (which was called paper)",
+    "definition": f"use {', '.join(DEFINITIONS)} or one of [definitions]; paper is no-self now",
     "seed": "use a whole number of 0 or more",
     "time_limit": "write it like 10s, 500ms or 2min",
     "sampling": "write it like 10s, 500ms or 2min",
@@ -185,13 +185,13 @@ class Suite(_Model):
         purpose: a sentence.
         implementations: names to run unless the command line names others; in a file ``all`` and
             ``tag:TAG`` stand for several.
+        definitions: the suite's own, which ``--definition NAME`` takes too.
         definition: the one that all are compared with; ``None`` for what each of them computes.
         seed: of everything random in the inputs.
         verify: whether each implementation is verified at the end.
         axes: shared by all grids.
         grid: the grids; one of the shared axes alone when none is given.
         budget: what one implementation may spend on one case.
-        definitions: of a person's own, for `supcr-bench verify --suite FILE --definition NAME`.
     """
 
     name: str
@@ -201,13 +201,13 @@ class Suite(_Model):
         Field(min_length=1),
         BeforeValidator(lambda given: [given] if is_selection(given) else given),
     ]
-    definition: Literal["torchcell", "no-self"] | None = None
+    definitions: dict[str, OwnDefinition] = {}
+    definition: str | None = None
     seed: Annotated[Integer, Field(ge=0)] = 0
     verify: StrictBool = False
     axes: Axes = Axes()
     grid: Annotated[tuple[Axes, ...], Field(min_length=1)] = (Axes(),)
     budget: Budgets = Budgets()
-    definitions: dict[str, OwnDefinition] = {}
 
     @field_validator("definitions")
     @classmethod
@@ -215,6 +215,23 @@ class Suite(_Model):
         if taken := own.keys() & {*DEFINITIONS, "auto"}:
             raise ValueError(f"the name {min(taken)!r} is taken; choose another")
         return own
+
+    @field_validator("definition")
+    @classmethod
+    def _known(cls, name: str | None, info: Any) -> str | None:
+        if name is not None and name not in {*DEFINITIONS, *info.data.get("definitions", ())}:
+            raise ValueError(f"{name!r} is no definition")
+        return name
+
+    def get_definition(self, name: str) -> Definition:
+        """The definition of that name: a shipped one, or the suite's own.
+
+        Raises:
+            UsageError: there is none of that name.
+        """
+        return get_definition(
+            name, {own: d.to_definition(own) for own, d in self.definitions.items()}
+        )
 
     def grids(self) -> list[Axes]:
         """Every grid with all its axes filled in."""

@@ -155,7 +155,11 @@ def test_the_pass_axis_is_called_pass(file: Path) -> None:
         ),
         ("[[grid]]\nsize = 4\n", "grid[0].size", "unknown key 'size'; known: batch_size"),
         ("[budget]\ntime = 4\n", "budget.time", "known: time_limit, memory_limit, sampling"),
-        ("sed = 4\n", "sed", "known: purpose, implementations, definition, seed, verify"),
+        (
+            "sed = 4\n",
+            "sed",
+            "known: purpose, implementations, definitions, definition, seed",
+        ),
         ("[[grid]]\ntimed = 1\n", "grid[0].timed", "1 is not valid; use true or false"),
         ("verify = 1\n", "verify", "1 is not valid; use true or false"),
         ('verify = "yes"\n', "verify", "'yes' is not valid; use true or false"),
@@ -180,7 +184,7 @@ def test_the_pass_axis_is_called_pass(file: Path) -> None:
         (
             'definition = "no-slf"\n',
             "definition",
-            "'no-slf' is not valid; use torchcell or no-self",
+            "'no-slf' is not valid; use torchcell, no-self, rank-n-contrast or one of",
         ),
         ('[budget]\ntime_limit = "soon"\n', "budget.time_limit", "write it like 10s"),
         ("[budget]\ntime_limit = 0\n", "budget.time_limit", "write it like 10s"),
@@ -291,3 +295,13 @@ def test_budgets_given_replace_the_suites_and_keep_the_others() -> None:
 
 def test_a_list_may_have_spaces_and_a_trailing_comma() -> None:
     assert read_axes({"batch_size": " 32, 64 ,"}).batch_size == (32, 64)
+
+
+def test_a_suite_may_name_any_definition_and_its_own(file: Path) -> None:
+    assert load(file, 'definition = "rank-n-contrast"\n').definition == "rank-n-contrast"
+    suite = load(
+        file, 'definition = "mine"\n[definitions.mine]\nbase = "no-self"\ntemperature = 0.5\n'
+    )
+    assert suite.get_definition("mine").temperature == 0.5
+    with pytest.raises(UnknownNameError, match="did you mean 'mine'"):
+        suite.get_definition("mind")
