@@ -1,14 +1,25 @@
 """Runs the command line as a person does: as a process, in a folder of its own."""
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from tests.forked.start import Servers
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+class FinishedRun(NamedTuple):
+    """A run that has ended: where it was run, its folder, and what the command printed."""
+
+    folder: Path
+    path: Path
+    done: subprocess.CompletedProcess[str]
+
 
 TINY = """
 purpose = "Small enough for a test."
@@ -104,3 +115,20 @@ def workplace(tmp_path: Path) -> Path:
 def cli(workplace: Path, servers: Servers) -> Cli:
     """Run ``supcr-bench`` with these arguments and wait for it."""
     return lambda *arguments: servers.run_command(arguments, workplace, timeout_s=120)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> FinishedRun:
+    """The tiny suite, run once for all tests that need a run that has ended."""
+    folder = tmp_path_factory.mktemp("tiny")
+    (folder / "tiny.toml").write_text(TINY)
+    done = servers.run_command(["run", "tiny.toml"], folder, timeout_s=120)
+    (path,) = (folder / "results").iterdir()
+    return FinishedRun(folder, path, done)
+
+
+@pytest.fixture
+def run_here(tiny_run: FinishedRun, workplace: Path) -> Path:
+    """A copy of that run in ``results/`` of the workplace."""
+    shutil.copytree(tiny_run.folder / "results", workplace / "results")
+    return workplace / "results" / tiny_run.path.name

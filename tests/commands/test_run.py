@@ -15,7 +15,8 @@ import pytest
 
 import supcr_bench
 from supcr_bench.values.result import Status
-from tests.commands.conftest import Cli
+from tests.commands.conftest import Cli, FinishedRun
+from tests.forked.start import Servers
 
 pytestmark = pytest.mark.slow
 
@@ -35,12 +36,12 @@ def keys_of(run: Path) -> list[tuple[Any, ...]]:
     return [tuple(row[c] for c in columns) for row in rows_of(run)]
 
 
-def test_a_run_measures_shows_and_writes_everything(cli: Cli, workplace: Path) -> None:
-    done = cli("run", "tiny.toml")
+def test_a_run_measures_shows_and_writes_everything(cli: Cli, tiny_run: FinishedRun) -> None:
+    done = tiny_run.done
     assert done.returncode == 0, done.stderr
     for words in (
         "[1/3] N=4 D=2 NaN 25%",
-        "Agreement with the definition (torchcell)",
+        "Agreement with the definition torchcell",
         "Agreement with each other",
         "Time per call, forward",
         "Time per call, training",
@@ -51,7 +52,7 @@ def test_a_run_measures_shows_and_writes_everything(cli: Cli, workplace: Path) -
     ):
         assert words in done.stdout
 
-    path = only_run(workplace / "results")
+    path = tiny_run.path
     run = supcr_bench.load(path)
     assert len(run.results) == len(run.frame) == 3 * 3 * 2
     assert {r.status for r in run.results} == {Status.MEASURED}
@@ -73,10 +74,10 @@ def test_a_run_measures_shows_and_writes_everything(cli: Cli, workplace: Path) -
         for pass_ in ("forward", "training")
         for ending in ("svg", "png")
     }
-    page = (workplace / "reports" / path.name / "index.html").read_text()
+    page = (tiny_run.folder / "reports" / path.name / "index.html").read_text()
     assert "<svg" in page and "http://" not in page.replace("http://www.w3.org", "")
 
-    again = cli("report", "latest")
+    again = cli("report", str(path))
     assert again.returncode == 0
     table = done.stdout[done.stdout.index("Agreement with the definition") :].splitlines()[:8]
     assert "\n".join(table) in again.stdout
@@ -90,11 +91,17 @@ def test_axes_and_implementations_of_the_command_line_replace_the_suites(
         "tiny.toml",
         *("-i", "rowsort", "-i", "broadcast"),
         *("--batch-size", "5", "--dims", "1", "--nan-density", "0", "--pass", "forward"),
+        *("--set", "temperature=0.2", "--set", "embedding_size=4", "--definition", "no-self"),
         *("--seed", "7", "--out", "elsewhere"),
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr  # tied labels tell the definitions apart
     path = only_run(workplace / "elsewhere")
     rows = rows_of(path)
+    assert {(r["temperature"], r["embedding_size"]) for r in rows} == {(0.2, 4)}
+    assert {(r["definition"], r["labels"], r["status"]) for r in rows} == {
+        ("no-self", "continuous", "measured"),
+        ("no-self", "tied", "wrong"),
+    }
     assert {r["implementation"] for r in rows} == {"rowsort", "broadcast"}
     assert {(r["batch_size"], r["dims"], r["nan_density"], r["seed"]) for r in rows} == {
         (5, 1, 0.0, 7)
@@ -145,35 +152,41 @@ def test_running_out_of_memory_is_a_row_in_seconds(cli: Cli, workplace: Path) ->
 
 
 def test_a_run_killed_at_any_moment_goes_on_and_measures_nothing_twice(
-    cli: Cli, workplace: Path
+    cli: Cli, workplace: Path, servers: Servers, tiny_run: FinishedRun
 ) -> None:
-    whole = cli("run", "tiny.toml", "--out", "whole")
-    assert whole.returncode == 0
-    command = [sys.executable, "-m", "supcr_bench", "run", "tiny.toml", "--out", "killed"]
+    arguments = ["run", "tiny.toml", "--out", "killed"]
     # Five moments: before the first result, after some, and with a half-written line left behind.
     for kill, at_least in enumerate((0, 1, 6, 7, 13)):
-        process = subprocess.Popen(
-            command, cwd=workplace, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        if kill == 1:  # a worker whose parent was killed ends by itself, also one started truly
+            process: Any = subprocess.Popen(
+                [sys.executable, "-m", "supcr_bench", *arguments],
+                cwd=workplace,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        else:
+            process = servers.start_command(arguments, workplace)
         wait_for_lines(workplace / "killed", at_least, process)
-        worker = [p.pid for p in psutil.Process(process.pid).children()]
+        children = [p.pid for p in psutil.Process(process.pid).children()]
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        wait_for_end(worker)
+        if process.stdout:
+            process.stdout.close()
+        wait_for_end(children)
         file = only_run(workplace / "killed") / "measurements.jsonl"
         if kill % 2:
             with file.open("ab") as f:
                 f.write(b'{"implementation": "loopy", "batch_si')
         if kill == 0:
-            command += ["--resume", "latest"]
-    last = subprocess.run(command, cwd=workplace, capture_output=True, text=True, check=False)
+            arguments += ["--resume", "latest"]
+    last = cli(*arguments)
     assert last.returncode == 0, last.stderr
     killed = keys_of(only_run(workplace / "killed"))
     assert len(set(killed)) == len(killed)
-    assert set(killed) == set(keys_of(only_run(workplace / "whole")))
+    assert set(killed) == set(keys_of(tiny_run.path))
 
 
-def wait_for_lines(folder: Path, count: int, process: subprocess.Popen[bytes]) -> None:
+def wait_for_lines(folder: Path, count: int, process: Any) -> None:
     """Until that many results are stored, or the run has ended by itself."""
     while process.poll() is None:
         files = list(folder.glob("*/measurements.jsonl"))
@@ -188,19 +201,22 @@ def wait_for_end(pids: list[int]) -> None:
     assert not alive
 
 
-def test_a_run_is_not_gone_on_with_under_other_options(cli: Cli) -> None:
-    assert cli("run", "tiny.toml", "--batch-size", "4").returncode == 0
+def test_a_run_is_not_continued_under_other_options(cli: Cli, run_here: Path) -> None:
     done = cli("run", "tiny.toml", "--batch-size", "5", "--resume", "latest")
     assert done.returncode == 2
     assert "other options" in done.stderr
+    file = run_here / "measurements.jsonl"
+    whole = keys_of(run_here)
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:-2]))
     done = cli("run", "--resume", "latest")
     assert done.returncode == 0
-    assert "Continuing" in done.stdout
+    assert f"Continuing results/{run_here.name}: 16 results are there already" in done.stdout
+    assert set(keys_of(run_here)) == set(whole)
 
 
-def test_a_run_is_not_gone_on_with_on_another_machine(cli: Cli, workplace: Path) -> None:
-    assert cli("run", "tiny.toml", "--batch-size", "4").returncode == 0
-    file = only_run(workplace / "results") / "run.json"
+def test_a_run_is_not_continued_on_another_machine(cli: Cli, run_here: Path) -> None:
+    file = run_here / "run.json"
     info = json.loads(file.read_text())
     info["environment"]["torch"] = "1.0.0"
     file.write_text(json.dumps(info))

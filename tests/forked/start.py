@@ -122,23 +122,30 @@ class Servers:
             return start_python(arguments, environment, stderr)
         return ForkedProcess(server, arguments, environment, stderr.fileno())
 
+    def start_command(
+        self, arguments: Sequence[str], folder: Path, stderr: int | None = None
+    ) -> ForkedProcess:
+        """Start ``supcr-bench`` in a folder, its workers forked too."""
+        server = self.socket(1)
+        assert server is not None
+        with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+            process = ForkedProcess(
+                server,
+                ["tests.forked.command", *arguments],
+                {**os.environ, SERVERS: str(self.folder)},
+                nowhere.fileno() if stderr is None else stderr,
+                safe_path=False,
+                folder=folder,
+            )
+        process.stdin.close()
+        return process
+
     def run_command(
         self, arguments: Sequence[str], folder: Path, timeout_s: float
     ) -> "subprocess.CompletedProcess[str]":
         """Run ``supcr-bench`` in a folder, its workers forked too."""
-        environment = {**os.environ, SERVERS: str(self.folder)}
-        server = self.socket(1)
-        assert server is not None
         with tempfile.TemporaryFile("w+") as stderr:
-            process = ForkedProcess(
-                server,
-                ["tests.forked.command", *arguments],
-                environment,
-                stderr.fileno(),
-                safe_path=False,
-                folder=folder,
-            )
-            process.stdin.close()
+            process = self.start_command(arguments, folder, stderr.fileno())
             stdout: list[str] = []
             reader = Thread(target=lambda: stdout.append(process.stdout.read()))
             reader.start()
