@@ -10,7 +10,7 @@ import torch
 
 from tests.commands.conftest import Cli
 
-HEAVY = ("torch", "pandas", "matplotlib", "scipy", "jinja2")
+HEAVY = ("torch", "numpy", "pandas", "matplotlib", "scipy", "jinja2")
 PROBE = """
 import contextlib, io, json, sys
 from supcr_bench.commands.app import main
