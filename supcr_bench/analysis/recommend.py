@@ -18,10 +18,15 @@ from supcr_bench.analysis.frontier import byte_fit, input_bytes
 from supcr_bench.analysis.growth import series_of, size_of
 from supcr_bench.analysis.machines import by_machine
 from supcr_bench.analysis.noise import paired_ratio
+from supcr_bench.values.axes import WORKLOAD_AXES
 from supcr_bench.values.case import Case, Pass
 from supcr_bench.values.metrics import TIME
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_bytes, format_duration_s, format_limit_bytes
+
+_ASKED = ("batch_size", "dims", "nan_density", "device", "ranks")
+_OTHER_AXES = tuple(axis for axis in WORKLOAD_AXES if axis.name not in _ASKED)
+"""The axes that a question says nothing of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,18 +146,18 @@ def recommend(results: Sequence[Result], question: Question) -> Recommendation:
 def most_alike(results: Sequence[Result]) -> list[Result]:
     """Results that differ in size, dimensions and NaN density only.
 
-    Of several such groups the one that is nearest to the usual: float32, tau = 0.1, continuous
-    labels; of these the largest.
+    Of several such groups the one with the most usual values on the other axes; of these the
+    largest.
     """
-    usual = Case(batch_size=2)
-    names = ("dtype", "temperature", "labels", "embedding_size", "seed")
     groups: dict[tuple[object, ...], list[Result]] = {}
     for r in results:
-        groups.setdefault(tuple(getattr(r.case.shared, name) for name in names), []).append(r)
+        shared = r.case.shared
+        key = (*(axis.of(shared) for axis in _OTHER_AXES), shared.seed)
+        groups.setdefault(key, []).append(r)
 
     def rank(key: tuple[object, ...]) -> tuple[int, int]:
-        alike = sum(v == getattr(usual, n) for v, n in zip(key[:3], names, strict=False))
-        return alike, len(groups[key])
+        usual = sum(v in axis.usual for axis, v in zip(_OTHER_AXES, key, strict=False))
+        return usual, len(groups[key])
 
     return groups[max(groups, key=rank)]
 
