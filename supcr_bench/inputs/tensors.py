@@ -112,6 +112,9 @@ def make_batch(workload: Workload, table: npt.NDArray[np.float64] | None = None)
 
     def embedding(view: str) -> Tensor:
         values = Stream(view, workload.seed).bell(n * d).reshape(n, d)
+        if workload.embedding_norm is not None:
+            # A running sum adds in the same order on every machine, and np.sum does not.
+            values *= workload.embedding_norm / np.sqrt(np.cumsum(values**2, axis=1)[:, -1:])
         tensor = torch.from_numpy(values).to(dtype).to(workload.device)
         return tensor.requires_grad_()
 

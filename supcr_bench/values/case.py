@@ -37,6 +37,8 @@ class Workload:
         device: where the tensors live.
         seed: of everything random in them.
         ranks: W, processes that share out the rows, each with its own; 1 for one process alone.
+        embedding_norm: Euclidean norm of every row of an embedding; ``None`` for rows as they are
+            drawn, with a norm of about sqrt(d).
     """
 
     batch_size: int
@@ -49,6 +51,7 @@ class Workload:
     device: str = "cpu"
     seed: int = 0
     ranks: int = 1
+    embedding_norm: float | None = None
 
     @property
     def labelled_rows(self) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from supcr_bench.analysis.axis_effect import COMPARED, AxisEffectRow, axis_effect_rows
+from supcr_bench.render.cells import case_columns
 from supcr_bench.values.axes import get_axis
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result
@@ -81,3 +82,15 @@ def test_an_answer_that_is_no_number_has_no_multiple_of_the_tolerance() -> None:
     half = replace(wrong, value_tolerances=0.1, case=replace(wrong.case, dims=4))
     rows = along("dims", [right, wrong, half])
     assert [r.tolerances for r in rows] == [0.5, None, None]
+
+
+def test_the_norm_of_the_embeddings_is_compared_along() -> None:
+    results = [
+        make_result(times=[float(norm)], case={"embedding_norm": norm}) for norm in (1.0, 4.0)
+    ]
+    assert [(r.value, r.time_ratio) for r in along("embedding_norm", results)] == [
+        (1.0, 1.0),
+        (4.0, 4.0),
+    ]
+    headers, texts = case_columns([r.case for r in results])
+    assert (headers, texts(results[1].case)) == (("D", "NaN", "norm"), ("1", "0%", "4"))

@@ -31,6 +31,16 @@ def test_the_tensors_are_pinned() -> None:
     assert digest(make_batch(unusual)) == "49deaddcc67bc801"
 
 
+def test_the_norm_of_the_embeddings_changes_their_length_and_nothing_else() -> None:
+    workload = Workload(batch_size=8, embedding_size=5, nan_density=0.25, dims=2, dtype="float64")
+    drawn, scaled = make_batch(workload), make_batch(replace(workload, embedding_norm=3.0))
+    for before, after in ((drawn.perturbed, scaled.perturbed), (drawn.intact, scaled.intact)):
+        torch.testing.assert_close(after.norm(dim=1), torch.full((8,), 3.0, dtype=torch.float64))
+        torch.testing.assert_close(after / 3, torch.nn.functional.normalize(before))
+    torch.testing.assert_close(drawn.labels, scaled.labels, equal_nan=True)
+    assert digest(make_batch(Workload(batch_size=4, embedding_norm=2.0))) == "6ea7038d21dafe98"
+
+
 def test_a_second_call_gives_the_same_tensors() -> None:
     workload = Workload(batch_size=16, nan_density=0.5, dims=2)
     assert digest(make_batch(workload)) == digest(make_batch(workload))

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from supcr_bench.sweep.plan import OwnLabels, PlannedCell, make_budget, make_plan, under, untimed
-from supcr_bench.sweep.suite import Suite, load_suite, suite_names
+from supcr_bench.sweep.suite import Suite, load_suite, read_axes, suite_names
 from supcr_bench.values.cell import Arm
 from supcr_bench.values.definition import NO_SELF, RANK_N_CONTRAST
 from supcr_bench.values.errors import InputError, SuiteError
@@ -180,3 +180,21 @@ def test_the_budget_is_the_suites_within_four_fifths_of_free_memory() -> None:
     assert roomy.memory_limit_bytes == 2**30
     assert tight.memory_limit_bytes == 8 * 10**8
     assert make_budget(suite(), lambda: 1000).memory_limit_bytes == 800
+
+
+def test_the_norm_of_the_embeddings_is_an_axis_of_suites_and_of_the_command_line() -> None:
+    suite = Suite.model_validate(
+        {
+            "name": "x",
+            "purpose": "x",
+            "implementations": ["a"],
+            "axes": {"embedding_norm": [1, 100]},
+        }
+    )
+    plan = make_plan(suite, ["a"])
+    assert [p.workload.embedding_norm for p in plan] == [1.0, 100.0]
+    assert plan[1].workload.describe() == "N=64 D=1 NaN 0% norm 100"
+    changed = suite.with_axes(read_axes({"embedding_norm": "0.5"}))
+    assert [p.workload.embedding_norm for p in make_plan(changed, ["a"])] == [0.5]
+    with pytest.raises(SuiteError, match="--embedding-norm: '0' is not valid; use numbers above 0"):
+        read_axes({"embedding_norm": "0"})

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from supcr_bench.values.axes import DEFAULTS_OF_ADDED
 from supcr_bench.values.case import PASSES, Case
 from supcr_bench.values.result import Result, Status, stored_name
 from tests.values.test_case import SHIPPED, WORKLOADS
@@ -90,6 +91,15 @@ def test_a_result_from_before_a_field_was_added_has_none_there() -> None:
         del mapping[stored_name(name)]
     read = Result.from_mapping(mapping)
     assert all(getattr(read, name) is None for name in added)
+
+
+def test_a_result_from_before_an_axis_was_added_has_its_default_there() -> None:
+    case = Case(batch_size=4, embedding_norm=2.0, ranks=3)
+    mapping = Result(implementation="a", case=case, status=Status.FAILED).to_mapping()
+    assert (mapping["embedding_norm"], mapping["ranks"]) == (2.0, 3)
+    for name in DEFAULTS_OF_ADDED:
+        del mapping[name]
+    assert Result.from_mapping(mapping).case == Case(batch_size=4)
 
 
 def test_what_is_missing_is_none_and_never_zero() -> None:
