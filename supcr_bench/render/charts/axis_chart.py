@@ -1,156 +1,73 @@
-"""What missing labels and label dimensions change: time relative to the first value."""
+"""What an axis changes: time, and along ranks memory, relative to the first value."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from matplotlib.ticker import MaxNLocator
 
-from supcr_bench.analysis.axis_effect import AxisEffectRow, axis_effect_rows
+from supcr_bench.analysis.axis_effect import COMPARED, AxisEffectRow, axis_effect_rows
 from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.render.cells import facets_of, listed, series_text
-from supcr_bench.render.charts.chart import Chart, Section
+from supcr_bench.render.charts.chart import Chart
 from supcr_bench.render.charts.drawing import Drawing
-from supcr_bench.render.charts.scaling_chart import log_ticks
-from supcr_bench.values.axes import PASSES, Axis, Pass, get_axis
-from supcr_bench.values.case import Case
+from supcr_bench.render.charts.wording import WRONG, definitions_text, log_ticks
+from supcr_bench.values.axes import AXES, PASSES, Axis
+from supcr_bench.values.metrics import MEMORY, TIME, Metric
 from supcr_bench.values.result import Result, Status
-from supcr_bench.values.units import format_bytes, format_duration_s
 
-Figure = Literal["time", "memory"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """How an axis reads."""
-
-    section: Section
-    x: str
-    value: str
-    whole: str
-
-
-_AXES: Mapping[str, _Words] = {
-    "nan_density": _Words("nan-density", "share of labels missing", "{} NaN", "NaN density"),
-    "dims": _Words("dims", "label dimensions D", "D={}", "dimensions"),
-    "ranks": _Words("ranks", "ranks W that share out the batch", "W={}", "ranks"),
-}
-_NAMES: Mapping[Figure, str] = {"time": "time per call", "memory": "peak memory of a rank"}
-_FIGURES: tuple[Figure, ...] = ("time", "memory")
 _LOG_FROM = 4.0
 """Ratios that span less than this factor are drawn on a plain scale."""
 
 
 def axis_charts(results: Sequence[Result]) -> list[Chart]:
-    """One for each axis and pass along which at least one implementation was timed twice.
+    """One for each axis of numbers and pass along which an implementation was timed twice.
 
-    Along ranks memory is drawn too: what a rank needs is what they are there to lower.
+    Along ranks memory is drawn too: to need less of it is what ranks are for.
     """
     names = implementations_of(results)
     charts = []
-    for axis in map(get_axis, _AXES):
-        rows = axis_effect_rows(results, axis)
+    for axis in COMPARED:
+        rows = [row for row in axis_effect_rows(results, axis) if not isinstance(row.value, str)]
         for pass_ in PASSES:
             own = [row for row in rows if row.case.pass_ == pass_]
-            charts += [
-                _chart(axis, figure, pass_, lines, names)
-                for figure in (_FIGURES if axis.name == "ranks" else _FIGURES[:1])
-                if (lines := _lines(own, axis, figure))
-            ]
+            for metric in (TIME, MEMORY) if axis.name == "ranks" else (TIME,):
+                lines = _lines(own, axis, metric)
+                charts += [_Comparison(axis, metric, lines).chart(names)] if lines else []
     return charts
 
 
-def _ratio(row: AxisEffectRow, figure: Figure) -> float | None:
-    return row.time_ratio if figure == "time" else row.memory_ratio
+def _ratio(row: AxisEffectRow, metric: Metric) -> float:
+    """The figure over that of the base; 0 where there is none."""
+    return (row.time_ratio if metric is TIME else row.memory_ratio) or 0.0
 
 
-def _lines(rows: Sequence[AxisEffectRow], axis: Axis, figure: Figure) -> list[list[AxisEffectRow]]:
+def _lines(rows: Sequence[AxisEffectRow], axis: Axis, metric: Metric) -> list[list[AxisEffectRow]]:
     """Of each implementation the comparison to draw: of those with the most values, the largest N.
 
-    All of them share everything but batch size and axis, on the first such setting with the most.
+    All of them share everything but batch size and axis: on the setting with the most values.
     """
-    settings: dict[tuple[object, ...], dict[str, list[list[AxisEffectRow]]]] = {}
     groups: dict[tuple[object, ...], list[AxisEffectRow]] = {}
     for row in rows:
-        groups.setdefault(row.others, []).append(row)
-    for members in groups.values():
-        timed = [row for row in members if _ratio(row, figure)]
-        if len(timed) < 2:
-            continue
-        one, case = timed[0], timed[0].case.shared
-        setting = tuple(
-            getattr(case, f.name) for f in fields(Case) if f.name not in ("batch_size", axis)
-        )
-        own = settings.setdefault(setting, {}).setdefault(one.implementation, [])
-        own.append(sorted(timed, key=lambda row: float(row.value)))
-    if not settings:
-        return []
-    best = max(
-        settings.values(),
-        key=lambda found: sum(max(len(own) for own in many) for many in found.values()),
-    )
-    lines = [
-        max(many, key=lambda own: (len(own), own[0].case.batch_size)) for many in best.values()
-    ]
+        if _ratio(row, metric):
+            groups.setdefault(row.others, []).append(row)
+    settings: dict[tuple[object, ...], dict[str, list[AxisEffectRow]]] = {}
+    for group in groups.values():
+        if len(group) >= 2:
+            case = group[0].case.shared
+            free = ("batch_size", axis.name)
+            setting = tuple(other.of(case) for other in AXES if other.name not in free)
+            found = settings.setdefault(setting, {})
+            held = found.get(group[0].implementation, group)
+            best = max(held, group, key=lambda own: (len(own), own[0].case.batch_size))
+            found[group[0].implementation] = best
+    best_setting = max(settings.values(), key=lambda s: sum(map(len, s.values())), default={})
+    lines = [sorted(own, key=lambda row: float(row.value)) for own in best_setting.values()]
     return [own for own in lines if _base(own).value == _base(lines[0]).value]
 
 
-def _chart(
-    axis: Axis,
-    figure: Figure,
-    pass_: Pass,
-    lines: Sequence[Sequence[AxisEffectRow]],
-    names: Sequence[str],
-) -> Chart:
-    words = _AXES[axis.name]
-    case = lines[0][0].case
-    sizes = sorted({own[0].case.batch_size for own in lines})
-    where = f"N={sizes[0]}" if len(sizes) == 1 else "each at its largest N"
-    base = _value_words(axis, _base(lines[0]).value)
-    subtitle = (
-        f"{figure} relative to {base}, {pass_}; {where}; {series_text(case, without=axis.name)}"
-    )
-    values = sorted({float(row.value) for own in lines for row in own})
-    ratios = [ratio for own in lines for row in own if (ratio := _ratio(row, figure))]
-    low, high = min([*ratios, 1.0]), max([*ratios, 1.0])
-    if high / low >= _LOG_FROM:
-        y, log_y = (low / 1.4, high * 1.4), True
-        y_ticks = log_ticks(*y)
-    else:
-        aside = 0.15 * (high - low + 0.2)
-        y, log_y = (low - aside, high + aside), False
-        y_ticks = [float(v) for v in MaxNLocator(6).tick_values(*y) if y[0] <= v <= y[1]]
-    log_x = axis.name != "nan_density"
-    x = (values[0] / 1.15, values[-1] * 1.15) if log_x else (values[0] - 0.04, values[-1] + 0.04)
-    drawing = Drawing(names, x, y, log_x=log_x, log_y=log_y)
-    drawing.ticks(values, y_ticks, axis.text, lambda v: f"{v:.3g}\u00d7")
-    for own in lines:
-        name, last = own[0].implementation, own[-1]
-        xs, ys = [float(r.value) for r in own], [_ratio(r, figure) or 0.0 for r in own]
-        drawing.line(name, xs, ys)
-        for row, at, ratio in zip(own, xs, ys, strict=True):
-            said = _point_words(row, axis, figure, base)
-            drawing.point(name, at, ratio, said, hollow=row.status is Status.WRONG)
-        drawing.entry(name, ys[-1], f"N={last.case.batch_size}" if len(sizes) > 1 else "")
-    return drawing.chart(
-        f"{words.section}-{pass_}" if figure == "time" else f"{words.section}-{figure}-{pass_}",
-        _title(axis, figure, pass_, lines),
-        subtitle,
-        _description(axis, figure, subtitle, lines),
-        words.section,
-        facets_of(case, without=(words.section,)),
-        (words.x, f"{_NAMES[figure]}, relative to {base}"),
-    )
-
-
 def _base(own: Sequence[AxisEffectRow]) -> AxisEffectRow:
-    """What the others are held against: it may have been run after them."""
+    """What the others are compared with: it may have been run after them."""
     return next((row for row in own if row.base), own[0])
-
-
-def _value_words(axis: Axis, value: float | str) -> str:
-    """``97% NaN`` or ``D=8``."""
-    return _AXES[axis.name].value.format(axis.text(value))
 
 
 def _times(ratio: float) -> str:
@@ -162,53 +79,112 @@ def _times(ratio: float) -> str:
     return f"{ratio:.0f} times" if ratio >= 99.5 else f"{ratio:.3g} times"
 
 
-def _point_words(row: AxisEffectRow, axis: Axis, figure: Figure, base: str) -> str:
-    value = _value_words(axis, row.value)
-    known = format_duration_s(row.time_s) if figure == "time" else format_bytes(row.peak_bytes)
-    said = f"{row.implementation}, {value}, N={row.case.batch_size}: {known}"
-    ratio = _ratio(row, figure)
-    if not row.base and ratio:
-        said += f", {_times(ratio)} the {figure} of {base}"
-    return said + (", wrong result" if row.status is Status.WRONG else "")
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """The rows of each implementation along one axis, by rising value."""
 
+    axis: Axis
+    metric: Metric
+    lines: Sequence[Sequence[AxisEffectRow]]
 
-def _title(
-    axis: Axis, figure: Figure, pass_: Pass, lines: Sequence[Sequence[AxisEffectRow]]
-) -> str:
-    """What the last value costs, from the least to the most."""
-    last = max(float(row.value) for own in lines for row in own)
-    ends = {
-        own[-1].implementation: _ratio(own[-1], figure) or 1.0
-        for own in lines
-        if float(own[-1].value) == last
-    }
-    least, most = (f(ends, key=lambda name: ends[name]) for f in (min, max))
-    value, base = _value_words(axis, last), _value_words(axis, _base(lines[0]).value)
-    if _times(ends[least]) == _times(ends[most]) == _times(1.0):
-        alike = "as long as" if figure == "time" else "as much memory as"
-        return f"{value} takes {alike} {base} in {pass_}: {listed(list(ends))}"
-    if _times(ends[least]) == _times(ends[most]):
-        whose = f"{_times(ends[most])} ({listed(list(ends))})"
-    else:
+    @property
+    def base(self) -> str:
+        """The value that the others are compared with."""
+        return self._value(_base(self.lines[0]).value)
+
+    def _value(self, value: object) -> str:
+        """``NaN=97%`` or ``D=8``."""
+        return f"{self.axis.short}={self.axis.text(value)}"
+
+    def chart(self, names: Sequence[str]) -> Chart:
+        """The chart; ``names`` are those of every implementation of the run."""
+        axis, metric, lines = self.axis, self.metric, self.lines
+        case = lines[0][0].case
+        definitions = {own[0].implementation: own[0].case.definition for own in lines}
+        sizes = {own[0].case.batch_size for own in lines}
+        where = f"N={min(sizes)}" if len(sizes) == 1 else "each at its largest N"
+        subtitle = (
+            f"{metric.title} relative to {self.base}, {case.pass_}; {where}; "
+            f"{series_text(case, without=axis.name)}; {definitions_text(definitions)}"
+        )
+        drawing = self._axes(names)
+        for own in lines:
+            name = own[0].implementation
+            xs, ys = [float(row.value) for row in own], [_ratio(row, metric) for row in own]
+            drawing.line(name, xs, ys)
+            for row, x, y in zip(own, xs, ys, strict=True):
+                hollow = row.status is Status.WRONG
+                drawing.point(name, x, y, self._point_words(row), hollow=hollow)
+            size = f"N={own[0].case.batch_size}" if len(sizes) > 1 else ""
+            several = len(set(definitions.values())) > 1
+            drawing.entry(name, ys[-1], size, definitions[name] if several else "")
+        what = "time per call" if metric is TIME else "peak memory of a rank"
+        return drawing.chart(
+            "-".join((axis.id, *([] if metric is TIME else [metric.name]), case.pass_)),
+            self._title(),
+            subtitle,
+            self._description(subtitle),
+            axis.id,
+            facets_of(case, without=(axis.id,)),
+            (axis.label, f"{what}, relative to {self.base}"),
+        )
+
+    def _axes(self, names: Sequence[str]) -> Drawing:
+        values = sorted({float(row.value) for own in self.lines for row in own})
+        ratios = [1.0, *(_ratio(row, self.metric) for own in self.lines for row in own)]
+        low, high = min(ratios), max(ratios)
+        log_x, log_y = values[0] > 0, high / low >= _LOG_FROM
+        if log_y:
+            y = (low / 1.4, high * 1.4)
+            ticks = log_ticks(*y)
+        else:
+            aside = 0.15 * (high - low + 0.2)
+            y = (low - aside, high + aside)
+            ticks = [float(v) for v in MaxNLocator(6).tick_values(*y) if y[0] <= v <= y[1]]
+        aside = 0.04 * values[-1]
+        x = (values[0] / 1.15, values[-1] * 1.15) if log_x else (-aside, values[-1] + aside)
+        drawing = Drawing(names, x, y, log_x=log_x, log_y=log_y)
+        drawing.ticks(values, ticks, self.axis.text, lambda v: f"{v:.3g}\u00d7")
+        return drawing
+
+    def _point_words(self, row: AxisEffectRow) -> str:
+        figure = self.metric.format(row.time_s if self.metric is TIME else row.peak_bytes)
+        said = f"{row.implementation}, {self._value(row.value)}, N={row.case.batch_size}: {figure}"
+        if not row.base:
+            said += f", {_times(_ratio(row, self.metric))} the {self.metric.title} of {self.base}"
+        return said + (WRONG if row.status is Status.WRONG else "")
+
+    def _title(self) -> str:
+        """What the last value costs, from the least to the most."""
+        what, pass_ = self.metric.title, self.lines[0][0].case.pass_
+        last = max(float(row.value) for own in self.lines for row in own)
+        ends = {
+            own[-1].implementation: _ratio(own[-1], self.metric)
+            for own in self.lines
+            if float(own[-1].value) == last
+        }
+        least, most = (choose(ends, key=lambda name: ends[name]) for choose in (min, max))
+        value, everyone = self._value(last), listed(list(ends))
+        if _times(ends[least]) == _times(ends[most]) == _times(1.0):
+            return f"{value} takes the same {what} as {self.base} in {pass_}: {everyone}"
         whose = f"{_times(ends[least])} ({least}) to {_times(ends[most])} ({most})"
-    of = "" if ends[most] >= 0.995 else "of "
-    return f"{value} takes {whose} {of}the {figure} of {base} in {pass_}"
+        if _times(ends[least]) == _times(ends[most]):
+            whose = f"{_times(ends[most])} ({everyone})"
+        of = "" if ends[most] >= 0.995 else "of "
+        return f"{value} takes {whose} {of}the {what} of {self.base} in {pass_}"
 
-
-def _description(
-    axis: Axis, figure: Figure, subtitle: str, lines: Sequence[Sequence[AxisEffectRow]]
-) -> str:
-    words = _AXES[axis.name]
-    sentences = [f"{subtitle[0].upper()}{subtitle[1:]}; along {words.whole}."]
-    for own in lines:
-        parts = [
-            f"{_times(_ratio(r, figure) or 0)} at {axis.text(r.value)}" for r in own if not r.base
-        ]
-        sentences.append(
-            f"{own[0].implementation}, N={own[0].case.batch_size}: {', '.join(parts)}."
-        )
-    if figure == "time":
-        sentences.append(
-            "The values are timed one after the other, so the machine's drift is in them."
-        )
-    return " ".join(sentences)
+    def _description(self, subtitle: str) -> str:
+        sentences = [f"{subtitle[0].upper()}{subtitle[1:]}; along {self.axis.label}."]
+        for own in self.lines:
+            parts = [
+                f"{_times(_ratio(row, self.metric))} at {self.axis.text(row.value)}"
+                for row in own
+                if not row.base
+            ]
+            whose = f"{own[0].implementation}, N={own[0].case.batch_size}"
+            sentences.append(f"{whose}: {', '.join(parts)}.")
+        if self.metric is TIME:
+            sentences.append(
+                "The values are timed one after the other, so the machine's drift is in them."
+            )
+        return " ".join(sentences)

@@ -3,14 +3,11 @@
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from matplotlib.figure import Figure
 
 from supcr_bench.render.charts.svg import no_glyph_warnings
 from supcr_bench.render.palette import palette_css
-
-Section = Literal["time", "memory", "nan-density", "dims", "ranks"]
 
 CHART_CSS = (
     palette_css()
@@ -50,7 +47,7 @@ class Chart:
     name: str
     title: str
     subtitle: str
-    section: Section
+    section: str
     filters: Mapping[str, str]
     svg: str
     description: str

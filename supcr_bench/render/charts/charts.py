@@ -6,15 +6,14 @@ from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.render.charts.axis_chart import axis_charts
 from supcr_bench.render.charts.chart import Chart
-from supcr_bench.render.charts.scaling_chart import Figure, scaling_chart
+from supcr_bench.render.charts.scaling_chart import scaling_chart
 from supcr_bench.values.case import PASSES
+from supcr_bench.values.metrics import MEMORY, TIME
 from supcr_bench.values.result import Result
-
-FIGURES: tuple[Figure, ...] = ("time", "memory")
 
 
 def charts_of(findings: Findings, at_most: int = 4) -> list[Chart]:
-    """Time and memory of each series and pass, then what missing labels and dimensions change.
+    """Time and memory of each series and pass, then what each axis changes.
 
     Args:
         findings: of a run.
@@ -24,7 +23,7 @@ def charts_of(findings: Findings, at_most: int = 4) -> list[Chart]:
     names = implementations_of(findings.results)
     charts: list[Chart] = []
     series = _longest(findings.results, at_most)
-    for figure in FIGURES:
+    for metric in (TIME, MEMORY):
         for number, members in enumerate(series, start=1):
             for pass_ in PASSES:
                 own = [r for r in members if r.case.pass_ == pass_]
@@ -32,8 +31,8 @@ def charts_of(findings: Findings, at_most: int = 4) -> list[Chart]:
                     continue
                 key = (pass_, own[0].case.series())
                 chart = scaling_chart(
-                    f"{figure}-{pass_}-{number}",
-                    figure,
+                    f"{metric.name}-{pass_}-{number}",
+                    metric,
                     own,
                     [g for g in findings.growth if (g.case.pass_, g.case.series()) == key],
                     [c for c in findings.crossovers if (c.case.pass_, c.case.series()) == key],

@@ -17,18 +17,24 @@ from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, NullLocator
 from matplotlib.transforms import Affine2D
 
-from supcr_bench.render.charts.chart import Chart, Section
+from supcr_bench.render.charts.chart import Chart
 from supcr_bench.render.charts.svg import HEAD, for_file, for_page, plain, written_svg
 from supcr_bench.render.palette import INK, LINE, PAPER, QUIET, colour, dashes, marker
 
 _WIDTH, _AXES_HEIGHT = 600.0, 300.0
-_LEFT, _RIGHT = 62.0, 138.0
+_LEFT, _RIGHT = 62.0, 152.0
 """Beside the axes: tick labels on the left, the legend on the right."""
 _AXES_WIDTH = _WIDTH - _LEFT - _RIGHT
 _BELOW, _FOOT = 42.0, 5.0
 _TITLE_ROW, _CROSSING_ROW, _LEGEND_ROW, _KEY_ROW = 16.0, 13.0, 14.0, 17.0
 _TITLE_LETTERS, _SUBTITLE_LETTERS, _NAME_LETTERS = 74, 104, 16
 _KEY_COLUMNS = 3
+_LEGEND: dict[str, Any] = {
+    "frameon": False,
+    "handletextpad": 0.5,
+    "borderaxespad": 0.1,
+    "labelspacing": 0.4,
+}
 _CROSSING_ROOM = 50.0
 """Width of the label of a crossover."""
 ARROW = Path(
@@ -76,9 +82,8 @@ class Drawing:
         self.figure = Figure(figsize=(_WIDTH / 72, _AXES_HEIGHT / 72), dpi=72, facecolor=PAPER)
         self.figure.patch.set_gid(f"{HEAD}-0")
         self.axes = self.figure.add_axes((_LEFT / _WIDTH, 0, _AXES_WIDTH / _WIDTH, 1))
-        self.axes.set(
-            xscale="log" if log_x else "linear", yscale="log" if log_y else "linear", xlim=x, ylim=y
-        )
+        scales = ("log" if log else "linear" for log in (log_x, log_y))
+        self.axes.set(**dict(zip(("xscale", "yscale"), scales, strict=True)), xlim=x, ylim=y)
         self.axes.patch.set_visible(False)
         self.axes.spines[["top", "right"]].set_visible(False)
         self.axes.spines[:].set_color(QUIET)
@@ -86,7 +91,7 @@ class Drawing:
         self.axes.grid(visible=True, which="major", color=LINE, lw=0.6)
         self.axes.set_axisbelow(True)
         self._tags: dict[str, str] = {}
-        self._entries: list[tuple[float, str, str]] = []
+        self._entries: list[tuple[float, str, list[str]]] = []
         self._reached: set[str] = set()
         self._crossings: list[tuple[float, str]] = []
 
@@ -165,7 +170,7 @@ class Drawing:
         hollow: bool = False,
         shape: str | Path | None = None,
     ) -> None:
-        """Draw a point that tells its figures on a page, under the pointer and by the keyboard.
+        """Draw a point whose figures in words, ``text``, are read out on a page.
 
         Args:
             name: the implementation.
@@ -226,15 +231,12 @@ class Drawing:
         self._tag(self.axes.axvline(at, color=INK, lw=1, zorder=1.7), titled)
         self._crossings.append((at, tag))
 
-    def entry(self, name: str, end: float, text: str) -> None:
-        """Name an implementation in the legend, which is ordered by where the lines end.
+    def entry(self, name: str, end: float, *texts: str) -> None:
+        """Name an implementation in the legend, with texts below; ordered by ``end``, its last y.
 
-        Args:
-            name: the implementation.
-            end: the y at which its line ends.
-            text: what stands below the name, or nothing.
+        Empty texts are left out.
         """
-        self._entries.append((end, name, text))
+        self._entries.append((end, name, [text for text in texts if text]))
 
     def _label_crossings(self) -> int:
         """Write each size above the axes, in a higher row where its neighbour is near."""
@@ -269,21 +271,16 @@ class Drawing:
             [""] * len(handles),
             loc="upper left",
             bbox_to_anchor=(1.03, 1),
-            frameon=False,
+            **_LEGEND,
             fontsize=11,
             labelcolor=INK,
             handlelength=2.2,
-            handletextpad=0.5,
-            borderaxespad=0,
-            labelspacing=0.5,
         )
-        for (_, name, text), label, handle in zip(
-            entries, legend.get_texts(), legend.legend_handles, strict=True
-        ):
-            label.set(text=f"{short_name(name)}\n{text}".rstrip(), parse_math=False)
-            self._tag(label, _series(name))
-            if handle:
-                self._tag(handle, _series(name))
+        drawn = zip(entries, legend.get_texts(), legend.legend_handles, strict=True)
+        for (_, name, texts), label, handle in drawn:
+            label.set(text="\n".join([short_name(name), *texts]), parse_math=False)
+            for artist in filter(None, (label, handle)):
+                self._tag(artist, _series(name))
 
     def chart(
         self,
@@ -291,22 +288,14 @@ class Drawing:
         title: str,
         subtitle: str,
         description: str,
-        section: Section,
+        section: str,
         filters: Mapping[str, str],
         axis_titles: tuple[str, str],
         key: Sequence[Line2D | Patch] = (),
     ) -> Chart:
-        """Add legends and titles, and write the SVG; arguments as in :class:`Chart`.
+        """Add legends and titles, and write the SVG; arguments are those of :class:`Chart`.
 
-        Args:
-            name: of the files.
-            title: what is seen.
-            subtitle: what is drawn.
-            description: the text alternative.
-            section: of the page.
-            filters: what the chart is about.
-            axis_titles: what x and y are.
-            key: entries that explain markers and shades.
+        ``axis_titles`` say what x and y are, and ``key`` explains markers and shades.
         """
         title, subtitle = plain(title), plain(subtitle)
         heads = [(text, 12.0, "bold", INK) for text in textwrap.wrap(title, _TITLE_LETTERS)]
@@ -314,7 +303,7 @@ class Drawing:
             (text, 9.5, "normal", QUIET) for text in textwrap.wrap(subtitle, _SUBTITLE_LETTERS)
         ]
         above = _CROSSING_ROW * self._label_crossings()
-        rows = sum(1.6 + bool(text) for _, _, text in self._entries)
+        rows = sum(1.6 + len(texts) for _, _, texts in self._entries)
         axes_height = max(_AXES_HEIGHT, _LEGEND_ROW * rows)
         below = _FOOT + _KEY_ROW * -(-len(key) // _KEY_COLUMNS) + _BELOW
         head_height = _TITLE_ROW * (len(heads) + 0.75)
@@ -332,14 +321,11 @@ class Drawing:
             loc="lower left",
             bbox_to_anchor=(8 / _WIDTH, 0),
             ncols=_KEY_COLUMNS,
-            frameon=False,
+            **_LEGEND,
             fontsize=10.5,
             labelcolor=QUIET,
             handlelength=1.8,
-            handletextpad=0.5,
             columnspacing=1.2,
-            borderaxespad=0.1,
-            labelspacing=0.3,
         )
         for row, (text, size, weight, shade) in enumerate(heads, start=1):
             y = 1 - (row + 0.2) * _TITLE_ROW / height

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -20,16 +20,17 @@ from supcr_bench.render.charts.drawing import ARROW, Drawing, marker_entry
 from supcr_bench.render.charts.scaling_words import description, title
 from supcr_bench.render.charts.wording import (
     bound_words,
-    memory_words,
+    definitions_text,
+    log_ticks,
+    point_words,
     superscript,
     tick_text,
-    time_words,
 )
 from supcr_bench.render.palette import INK, QUIET
+from supcr_bench.values.metrics import TIME, Metric
 from supcr_bench.values.result import Result, Status
-from supcr_bench.values.units import format_bytes, format_duration_s, format_limit_bytes
+from supcr_bench.values.units import format_limit_bytes
 
-Figure = Literal["time", "memory"]
 _T = TypeVar("_T")
 BEYOND = 2
 """How many times the largest size a law is drawn to."""
@@ -44,26 +45,6 @@ _MOST_POINTS = 160
 _MOST_CROSSINGS = 3
 _SEEN = 1.05
 """A band of this width is as wide as a line."""
-
-
-class _Metric(NamedTuple):
-    """One of the two quantities: what it is called, its value, its unit, its text at a point."""
-
-    label: str
-    value: Callable[[CostRow], float | None]
-    unit: Callable[[float], str]
-    words: Callable[[CostRow], str]
-
-
-_METRICS: Mapping[Figure, _Metric] = {
-    "time": _Metric("time per call", lambda r: r.time_s, format_duration_s, time_words),
-    "memory": _Metric(
-        "peak memory above the inputs",
-        lambda r: None if r.peak_bytes is None else float(r.peak_bytes),
-        format_bytes,
-        memory_words,
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +79,13 @@ class _Line:
         return self.verdict.curve if self.verdict and self.verdict.law and self.band else None
 
     @property
+    def law_text(self) -> str:
+        """``N² log N``, that the law is open, or nothing where too few sizes are measured."""
+        if self.law and self.verdict and self.verdict.law:
+            return superscript(self.verdict.law)
+        return "law open" if self.verdict and len(self.sizes) >= FEWEST_SIZES else ""
+
+    @property
     def band(self) -> Callable[[float], tuple[float, float]] | None:
         """What the data leave open at a size."""
         fitted = self.verdict and self.verdict.curve and self.points
@@ -119,7 +107,7 @@ class _Line:
 
 def scaling_chart(
     name: str,
-    figure: Figure,
+    metric: Metric,
     results: Sequence[Result],
     growth: Sequence[Growth],
     crossovers: Sequence[Crossover],
@@ -129,31 +117,35 @@ def scaling_chart(
 
     Args:
         name: of the chart.
-        figure: ``time`` or ``memory``.
+        metric: time or memory.
         results: of one series and pass.
         growth: of these, of any figure.
         crossovers: of these.
         names: of every implementation of the run, for colours.
     """
-    metric = _METRICS[figure]
-    all_lines = [_line(own, figure, results, growth) for own in implementations_of(results)]
+    all_lines = [_line(own, metric, results, growth) for own in implementations_of(results)]
     lines = [line for line in all_lines if line.points or line.bounds]
     if not lines:
         return None
     pass_ = results[0].case.pass_
-    subtitle = f"{metric.label}, {pass_}; {series_text(results[0].case)}"
+    definitions = {r.implementation: r.case.definition for r in results}
+    several = len(set(definitions.values())) > 1
+    what = "time per call" if metric is TIME else "peak memory above the inputs"
+    shared = f"{series_text(results[0].case)}; {definitions_text(definitions)}"
+    subtitle = f"{what}, {pass_}; {shared}"
     points = {line.name: line.points for line in lines}
     laws = {line.name: line.verdict for line in lines if line.verdict}
-    drawn = _drawn_crossovers(crossovers, lines) if figure == "time" else []
+    drawn = _drawn_crossovers(crossovers, lines) if metric is TIME else []
 
-    levels = _memory_levels(lines, results) if figure == "memory" else {}
+    levels = _memory_levels(lines, results) if metric is not TIME else {}
     drawing = _axes(lines, results, levels, metric, names)
     for order, (level, text) in enumerate(sorted(levels.items())):
         drawing.level(level, text, order)
     for line in lines:
-        _draw_law(drawing, line, _CURVE_STEPS if figure == "time" else _COUNTED_STEPS)
+        _draw_law(drawing, line, _CURVE_STEPS if metric is TIME else _COUNTED_STEPS)
+        drawing.entry(line.name, line.end, line.law_text, definitions[line.name] if several else "")
     for line in lines:
-        _draw_points(drawing, figure, line, lines)
+        _draw_points(drawing, metric, line, lines)
     for row in drawn:
         assert row.size is not None and row.low is not None and row.high is not None
         text = f"{row.large} overtakes {row.small} at N={row.size:.0f}"
@@ -161,24 +153,24 @@ def scaling_chart(
         drawing.crossing((row.one, row.other), row.size, (row.low, row.high), text)
     return drawing.chart(
         name,
-        title(figure, points, pass_, laws, crossovers, drawn),
+        title(metric, points, pass_, laws, crossovers, drawn),
         subtitle,
-        description(figure, subtitle, points, laws, crossovers, results),
-        figure,
+        description(metric, subtitle, points, laws, crossovers, results),
+        metric.name,
         facets_of(results[0].case),
-        ("batch size N", metric.label),
-        _key(lines, figure, crossings=bool(drawn)),
+        ("batch size N", what),
+        _key(lines, metric, crossings=bool(drawn)),
     )
 
 
-def _line(name: str, figure: Figure, results: Sequence[Result], growth: Sequence[Growth]) -> _Line:
+def _line(name: str, metric: Metric, results: Sequence[Result], growth: Sequence[Growth]) -> _Line:
     own = sorted((r for r in results if r.implementation == name), key=lambda r: r.case.batch_size)
-    rows = [(row, _METRICS[figure].value(row)) for row in map(cost_row, own)]
-    verdicts = (g.verdict for g in growth if g.metric.name == figure and g.implementation == name)
+    figures = [(cost_row(r), metric.get(r)) for r in own]
+    verdicts = (g.verdict for g in growth if g.metric is metric and g.implementation == name)
     return _Line(
         name,
-        [(row, y) for row, y in rows if y],
-        time_bounds(own) if figure == "time" else memory_bounds(own),
+        [(row, y) for row, y in figures if y],
+        time_bounds(own) if metric is TIME else memory_bounds(own),
         next(verdicts, None),
     )
 
@@ -193,7 +185,7 @@ def memory_bounds(members: Sequence[Result]) -> list[tuple[Result, float]]:
 
 
 def _drawn_crossovers(rows: Sequence[Crossover], lines: Sequence[_Line]) -> list[Crossover]:
-    """Those with a size, by it; of many, those at which the fastest of all changes."""
+    """Those with a size, by it; of many, those at which the fastest implementation changes."""
 
     def behind(row: Crossover) -> float:
         """How many times the fastest of all takes what the two of a crossover take there."""
@@ -231,7 +223,7 @@ def _axes(
     lines: Sequence[_Line],
     results: Sequence[Result],
     levels: Mapping[float, str],
-    metric: _Metric,
+    metric: Metric,
     names: Sequence[str],
 ) -> Drawing:
     """Axes that hold all figures, and the laws beyond them."""
@@ -243,7 +235,7 @@ def _axes(
     drawing = Drawing(names, (sizes[0] / 1.12, right), y)
     powers = [2.0**i for i in range(1, 41) if sizes[0] <= 2**i <= right]
     at = powers if sum(p in sizes for p in powers) >= 4 else sizes
-    drawing.ticks(at, log_ticks(*y), "{:g}".format, lambda v: tick_text(metric.unit(v)))
+    drawing.ticks(at, log_ticks(*y), "{:g}".format, lambda v: tick_text(metric.format(v)))
     return drawing
 
 
@@ -259,17 +251,12 @@ def _draw_law(drawing: Drawing, line: _Line, band_steps: int) -> None:
             drawing.line(line.name, at, [line.law(n) for n in at], faint=last > sizes[-1])
     elif len(sizes) > 1:
         drawing.line(line.name, sizes, [y for _, y in line.points], faint=True)
-    if line.law and line.verdict and line.verdict.law:
-        drawing.entry(line.name, line.end, superscript(line.verdict.law))
-    else:
-        unknown = line.verdict and len(sizes) >= FEWEST_SIZES
-        drawing.entry(line.name, line.end, "law open" if unknown else "")
 
 
-def _draw_points(drawing: Drawing, figure: Figure, line: _Line, lines: Sequence[_Line]) -> None:
+def _draw_points(drawing: Drawing, metric: Metric, line: _Line, lines: Sequence[_Line]) -> None:
     most = max(4, _MOST_POINTS // len(lines))
     points = _thinned(line.points, most)
-    if figure == "time":
+    if metric is TIME:
         drawing.intervals(
             line.name,
             [
@@ -280,8 +267,7 @@ def _draw_points(drawing: Drawing, figure: Figure, line: _Line, lines: Sequence[
         )
     for row, y in points:
         hollow = row.status is Status.WRONG
-        words = _METRICS[figure].words(row)
-        drawing.point(line.name, row.case.batch_size, y, words, hollow=hollow)
+        drawing.point(line.name, row.case.batch_size, y, point_words(row, metric), hollow=hollow)
     # Bounds of several implementations are often the same: each stands a little aside.
     bounded = [other.name for other in lines if other.bounds]
     for result, y in _thinned(line.bounds, most):
@@ -308,21 +294,11 @@ def _spaced(first: float, last: float, steps: int) -> list[float]:
     return [first * (last / first) ** (i / steps) for i in range(steps + 1)]
 
 
-def log_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten within the range, or 1, 2 and 5 times these where they are few."""
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    powers = [10.0**i for i in range(first, last + 1)]
-    within = [p for p in powers if low <= p <= high]
-    if len(within) < 3:
-        return [v for p in powers for m in (1, 2, 5) if low <= (v := m * p) <= high]
-    return within[:: -(-len(within) // 9)]
-
-
-def _key(lines: Sequence[_Line], figure: Figure, *, crossings: bool) -> list[Line2D | Patch]:
+def _key(lines: Sequence[_Line], metric: Metric, *, crossings: bool) -> list[Line2D | Patch]:
     """What markers, lines and shades mean; only those that are drawn."""
     points = {row.status for line in lines for row, _ in line.points}
     bounds = {r.status for line in lines for r, _ in line.bounds}
-    median = "median, 95 % interval" if figure == "time" else "measured"
+    median = "median, 95 % interval" if metric is TIME else "measured"
     entries: list[tuple[bool, Line2D | Patch]] = [
         (Status.MEASURED in points, marker_entry(median)),
         (Status.WRONG in points, marker_entry("wrong result", hollow=True)),

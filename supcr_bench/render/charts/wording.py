@@ -1,10 +1,14 @@
-"""What charts say of their figures in words."""
+"""What charts say of their figures in words, and where their ticks stand."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 
 from supcr_bench.analysis.summary import CostRow
+from supcr_bench.values.metrics import TIME, Metric
 from supcr_bench.values.result import Result, Status
-from supcr_bench.values.units import format_bytes, format_duration_s, format_limit_bytes
+from supcr_bench.values.units import format_duration_s, format_limit_bytes
+
+WRONG = ", wrong result"
 
 
 def superscript(law: str) -> str:
@@ -18,6 +22,22 @@ def tick_text(text: str) -> str:
     return f"{number.rstrip('0').rstrip('.') if '.' in number else number} {unit}"
 
 
+def log_ticks(low: float, high: float) -> list[float]:
+    """Powers of ten within the range, or 1, 2 and 5 times these where they are few."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    powers = [10.0**i for i in range(first, last + 1)]
+    within = [p for p in powers if low <= p <= high]
+    if len(within) < 3:
+        return [v for p in powers for m in (1, 2, 5) if low <= (v := m * p) <= high]
+    return within[:: -(-len(within) // 9)]
+
+
+def definitions_text(definitions: Mapping[str, str]) -> str:
+    """Which definition the implementations compute, or that the legend tells it of each."""
+    names = set(definitions.values())
+    return f"definition {names.pop()}" if len(names) == 1 else "definitions as in the legend"
+
+
 def span_text(low: float, high: float, unit: Callable[[float], str]) -> str:
     """``57.9 to 59.1 ms``."""
     one, other = unit(low), unit(high)
@@ -25,21 +45,17 @@ def span_text(low: float, high: float, unit: Callable[[float], str]) -> str:
     return f"{number} to {other}" if other.endswith(f" {scale}") else f"{one} to {other}"
 
 
-def time_words(row: CostRow) -> str:
+def point_words(row: CostRow, metric: Metric) -> str:
     """``rowsort, N=256: 58.4 ms, 95 % interval 57.9 to 59.1 ms``."""
-    said = f"{_whose(row)}: {format_duration_s(row.time_s)}"
-    if row.time_low_s is not None and row.time_high_s is not None:
+    figure = row.time_s if metric is TIME else row.peak_bytes
+    said = f"{row.implementation}, N={row.case.batch_size}: {metric.format(figure)}"
+    if metric is TIME and row.time_low_s is not None and row.time_high_s is not None:
         said += f", 95 % interval {span_text(row.time_low_s, row.time_high_s, format_duration_s)}"
-    return said + _wrong(row)
-
-
-def memory_words(row: CostRow) -> str:
-    """``rowsort, N=256: 4.30 MB``."""
-    return f"{_whose(row)}: {format_bytes(row.peak_bytes)}{_wrong(row)}"
+    return said + (WRONG if row.status is Status.WRONG else "")
 
 
 def bound_words(result: Result) -> str:
-    """What is known of a figure that there is none of."""
+    """Why there is no figure, and what limits it."""
     whose = f"{result.implementation}, N={result.case.batch_size}"
     if result.status is Status.OUT_OF_MEMORY:
         return f"{whose}: out of memory, limit {format_limit_bytes(result.memory_limit_bytes)}"
@@ -48,11 +64,3 @@ def bound_words(result: Result) -> str:
     if result.predicted_s is not None:
         return f"{whose}: skipped, about {format_duration_s(result.predicted_s)} a call predicted"
     return f"{whose}: skipped, {result.reason or 'no reason given'}"
-
-
-def _whose(row: CostRow) -> str:
-    return f"{row.implementation}, N={row.case.batch_size}"
-
-
-def _wrong(row: CostRow) -> str:
-    return ", wrong result" if row.status is Status.WRONG else ""

@@ -37,15 +37,15 @@ def test_each_implementation_stands_at_its_largest_size_with_every_value() -> No
     assert labels(drawn.svg, "quick") == ["quick", "N=256"]
     assert labels(drawn.svg, "slow") == ["slow", "N=64"]
     assert points(drawn.svg, "slow") == [
-        "slow, 0% NaN, N=64: 4.10 ms",
-        "slow, 50% NaN, N=64: 1.02 ms, 0.25 the time of 0% NaN",
-        "slow, 90% NaN, N=64: 41.0 µs, 1/100 the time of 0% NaN",
+        "slow, NaN=0%, N=64: 4.10 ms",
+        "slow, NaN=50%, N=64: 1.02 ms, 0.25 the time of NaN=0%",
+        "slow, NaN=90%, N=64: 41.0 µs, 1/100 the time of NaN=0%",
     ]
-    title = "90% NaN takes 1/100 (slow) to 0.10 (quick) of the time of 0% NaN in forward"
+    title = "NaN=90% takes 1/100 (slow) to 0.10 (quick) of the time of NaN=0% in forward"
     assert drawn.title == title
     for words in (
-        "share of labels missing",
-        "time per call, relative to 0% NaN",
+        "missing labels",
+        "time per call, relative to NaN=0%",
         "50%",
         "0.1\u00d7",
     ):
@@ -80,10 +80,19 @@ def test_dimensions_that_cost_nothing_are_said_to() -> None:
     for dims in (1, 2):
         found += make_series("one", [64], power(1e-6, 1), case={"dims": dims})
     drawn = axis_chart(found, "dims")
-    assert drawn.title == "D=2 takes as long as D=1 in forward: one"
+    assert drawn.title == "D=2 takes the same time as D=1 in forward: one"
 
 
 def test_a_run_along_no_axis_has_no_such_chart() -> None:
     found = make_series("one", [16, 32], lambda n: 1e-6 * n)
     sections = {c.section for c in charts_of(find(found, {}))}
     assert sections == {"time", "memory"}
+
+
+def test_any_axis_of_numbers_has_a_chart() -> None:
+    found: list[Result] = []
+    for tau in (0.05, 0.1):
+        case = {"temperature": tau}
+        found += make_series("one", [64], power(1e-6 * tau, 1), case=case)
+    drawn = axis_chart(found, "temperature")
+    assert drawn.title == "tau=0.1 takes 2 times (one) the time of tau=0.05 in forward"

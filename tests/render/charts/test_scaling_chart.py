@@ -10,6 +10,8 @@ import pytest
 from supcr_bench.analysis.findings import find
 from supcr_bench.render.charts.chart import Chart
 from supcr_bench.render.charts.charts import charts_of
+from supcr_bench.render.charts.drawing import Drawing
+from supcr_bench.render.palette import DARK
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result, make_series
 from tests.render.charts.reading import SVG, labels, of_class, parsed, points, texts
@@ -247,3 +249,43 @@ def test_the_title_of_memory_holds_the_most_against_the_least() -> None:
         chart(results(), "memory-forward-1").title
         == "quick takes 1,024 times the memory of slow at N=128 in forward"
     )
+
+
+def test_each_definition_is_named_where_implementations_compute_several() -> None:
+    found = make_series("one", SIZES[:3], lambda n: 1e-6 * n)
+    drawn = chart(found, "time-forward-1")
+    assert labels(drawn.svg, "one") == ["one"]
+    assert drawn.subtitle.endswith("; definition torchcell")
+    other = {"definition": "rank-n-contrast"}
+    found += make_series("two", SIZES[:3], lambda n: 2e-6 * n, case=other)
+    drawn = chart(found, "time-forward-1")
+    assert labels(drawn.svg, "one") == ["one", "torchcell"]
+    assert labels(drawn.svg, "two") == ["two", "rank-n-contrast"]
+    assert drawn.subtitle.endswith("; definitions as in the legend")
+
+
+def test_the_legend_is_in_the_order_in_which_the_lines_end() -> None:
+    found: list[Result] = []
+    for name, factor in (("low", 1e-6), ("high", 9e-6), ("middle", 3e-6)):
+        found += make_series(name, SIZES[:3], lambda n, factor=factor: factor * n)  # type: ignore[misc]
+    written = texts(chart(found, "time-forward-1").svg)
+    names = [text for text in written if text in ("low", "high", "middle")]
+    assert names == ["high", "middle", "low"]
+
+
+def test_a_file_is_dark_where_a_reader_prefers_that() -> None:
+    drawn = chart(results(), "time-forward-1").standalone_svg
+    for light, dark in DARK.items():
+        assert f'[style*="fill: {light}"] {{ fill: {dark} !important }}' in drawn
+
+
+def test_sizes_of_crossovers_near_each_other_stand_in_different_rows() -> None:
+    drawing = Drawing(("one", "two"), (10, 1000), (1, 10))
+    for at in (100.0, 104.0, 700.0):
+        drawing.crossing(("one", "two"), at, (at, at + 1), "")
+    drawing.chart("x", "x", "x", "x", "time", {}, ("N", "s"))
+    boxes = [
+        text.get_window_extent() for text in drawing.axes.texts if text.get_text().startswith("N=")
+    ]
+    assert len(boxes) == 3
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
