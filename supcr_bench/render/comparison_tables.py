@@ -1,17 +1,19 @@
 """Tables of two runs side by side."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from supcr_bench.analysis.compare import Comparison, ComparisonRow
 from supcr_bench.analysis.summary import cost_row
-from supcr_bench.render.cells import case_columns, facets_of, memory_text, ratio_text, time_text
+from supcr_bench.render.case_table import case_table, implementation_of
+from supcr_bench.render.cells import facets_of, memory_text, ratio_text, time_text
 from supcr_bench.render.machine import environment_facts, origin_facts
 from supcr_bench.store.run import Run
 from supcr_bench.values.case import PASSES, Case, Pass
 from supcr_bench.values.change import Change, Direction
 from supcr_bench.values.metrics import COUNTS
-from supcr_bench.values.result import Result, Status
-from supcr_bench.values.table import Cell, Table, Tone, numbers, prose, row, words
+from supcr_bench.values.result import Status
+from supcr_bench.values.table import Cell, Table, Tone, prose, row, words
 from supcr_bench.values.units import MISSING
 
 _TONES: dict[Direction, Tone] = {
@@ -55,33 +57,23 @@ def _in_order(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
 
 def ratio_table(comparison: Comparison, pass_: Pass) -> Table:
     """Time, work and memory of every case with figures in both runs, second over first."""
-    rows = [r for r in comparison.joined if r.case.pass_ == pass_ and r.changes]
-    headers, texts = case_columns([r.case for r in rows], always=())
-    return Table(
-        name=f"compare-{pass_}",
-        title=f"Second run over first, {pass_}",
-        note="interval: 95 % by the samples, widened by the drift of unchanged results; "
+    return case_table(
+        f"compare-{pass_}",
+        f"Second run over first, {pass_}",
+        "interval: 95 % by the samples, widened by the drift of unchanged results; "
         f"same: all of it within {comparison.margin:.3g} of 1",
-        columns=(
-            *words("name"),
-            *numbers(*headers, "N", "ratio", "interval", "time", "work", "bytes"),
-        ),
-        rows=tuple(
-            row(
-                r.implementation,
-                *texts(r.case),
-                str(r.case.batch_size),
-                ratio_text(r.time.ratio if r.time else None),
-                _interval_text(r.time),
-                _direction_cell(r.time),
-                Cell(r.work or MISSING, "bad" if r.work is Direction.MORE else ""),
-                _bytes_cell(r.memory),
-                facets=facets_of(r.case, r.implementation),
-                group=r.implementation,
-            )
-            for r in _in_order(rows)
-        ),
-        keys=2 + len(headers),
+        _in_order([r for r in comparison.joined if r.case.pass_ == pass_ and r.changes]),
+        {"name": lambda r: r.implementation},
+        {
+            "N": lambda r: str(r.case.batch_size),
+            "ratio": lambda r: ratio_text(r.time.ratio if r.time else None),
+            "interval": lambda r: _interval_text(r.time),
+            "time": lambda r: _direction_cell(r.time),
+            "work": lambda r: Cell(r.work or MISSING, "bad" if r.work is Direction.MORE else ""),
+            "bytes": lambda r: _bytes_cell(r.memory),
+        },
+        always=(),
+        group=implementation_of,
     )
 
 
@@ -167,43 +159,33 @@ def _facts(run: Run) -> list[tuple[str, str]]:
 
 def figures_table(first: Run, second: Run, comparison: Comparison, pass_: Pass) -> Table:
     """Time and memory of every case as both runs have them."""
-    rows = _in_order([r for r in comparison.rows if r.case.pass_ == pass_])
-    headers, texts = case_columns([r.case for r in rows])
-    before, after = (_figures(run.results) for run in (first, second))
-    none = (_ABSENT, _ABSENT)
+    costs = [{r.key: cost_row(r) for r in run.results} for run in (first, second)]
 
-    def cells(found: ComparisonRow) -> tuple[Cell | str, ...]:
-        key = (found.implementation, found.case)
-        time, size = before.get(key, none)
-        then_time, then_size = after.get(key, none)
-        direction = _direction_cell(found.time)
-        tone: Tone = "" if found.time and found.time.direction is Direction.SAME else direction.tone
-        return time, then_time, Cell(direction.text, tone), size, then_size
+    def time(run: int, r: ComparisonRow) -> str:
+        cost = costs[run].get((r.implementation, r.case))
+        return time_text(cost) if cost else _ABSENT
 
-    return Table(
-        name=f"figures-{pass_}",
-        title=f"Both runs, {pass_}",
-        note="medians with their 95 % interval; peaks of live tensor bytes above the inputs",
-        columns=(
-            *words("implementation"),
-            *numbers(*headers, "N", "time,\nfirst", "time,\nsecond", "it is"),
-            *numbers("peak,\nfirst", "peak,\nsecond"),
-        ),
-        rows=tuple(
-            row(
-                r.implementation,
-                *texts(r.case),
-                str(r.case.batch_size),
-                *cells(r),
-                facets=facets_of(r.case, r.implementation),
-                group=r.implementation,
-            )
-            for r in rows
-        ),
-        keys=2 + len(headers),
+    def peak(run: int, r: ComparisonRow) -> str:
+        cost = costs[run].get((r.implementation, r.case))
+        return memory_text(cost, cost.peak_bytes) if cost else _ABSENT
+
+    def direction(r: ComparisonRow) -> Cell:
+        cell = _direction_cell(r.time)
+        return Cell(cell.text) if cell.text == Direction.SAME else cell
+
+    return case_table(
+        f"figures-{pass_}",
+        f"Both runs, {pass_}",
+        "medians with their 95 % interval; peaks of live tensor bytes above the inputs",
+        _in_order([r for r in comparison.rows if r.case.pass_ == pass_]),
+        {"implementation": lambda r: r.implementation},
+        {
+            "N": lambda r: str(r.case.batch_size),
+            "time,\nfirst": partial(time, 0),
+            "time,\nsecond": partial(time, 1),
+            "it is": direction,
+            "peak,\nfirst": partial(peak, 0),
+            "peak,\nsecond": partial(peak, 1),
+        },
+        group=implementation_of,
     )
-
-
-def _figures(results: Sequence[Result]) -> dict[tuple[str, Case], tuple[str, str]]:
-    costs = ((r.key, cost_row(r)) for r in results)
-    return {key: (time_text(cost), memory_text(cost, cost.peak_bytes)) for key, cost in costs}

@@ -61,7 +61,7 @@ def growth_table(growth: Sequence[Growth]) -> Table:
         sorted(firsts, key=lambda g: order[g.case.series()]),
         {"name": lambda g: g.implementation, "pass": lambda g: g.case.pass_},
         {
-            **{SHORT_TITLES.get(m.name, m.name): lambda g, metric=m: law(g, metric) for m in COSTS},
+            **{SHORT_TITLES.get(m.name, m.name): partial(law, m) for m in COSTS},
             "claimed": claimed,
         },
         group=lambda g: g.case.series(),
