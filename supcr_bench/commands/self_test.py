@@ -1,6 +1,7 @@
 """``supcr-bench verify --self-test``."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,8 +9,8 @@ import torch
 from rich.console import Console
 from rich.text import Text
 
-from supcr_bench.render.grid import Grid
-from supcr_bench.render.terminal import print_grid
+from supcr_bench.render.terminal import print_table
+from supcr_bench.values.table import Cell, Table, prose, row, words
 from supcr_bench.values.units import MISSING
 from supcr_bench.verification.bugs.catalogue import BUGS, RANK_BUGS
 from supcr_bench.verification.self_test import SelfTestRow, run_self_test
@@ -23,6 +24,24 @@ def _missed(row: SelfTestRow) -> str:
     return f"MISSED, {row.left_out} cases left out" if row.left_out else "MISSED"
 
 
+def _table(rows: Sequence[SelfTestRow], ranks: int | None) -> Table:
+    return Table(
+        name="self-test",
+        title="Seeded bugs" if ranks is None else f"Seeded bugs over {ranks} ranks",
+        note="caught by: the checks that must and did fail; diagnosed as: what was named",
+        columns=(*prose("bug"), *words("kind"), *prose("caught by", "diagnosed as")),
+        rows=tuple(
+            row(
+                r.bug,
+                r.group,
+                Cell(", ".join(r.caught_by) or _missed(r), "" if r.caught else "bad"),
+                Cell("; ".join(r.diagnosed) or MISSING, "bad" if r.named is False else ""),
+            )
+            for r in rows
+        ),
+    )
+
+
 def self_test(console: Console, file: Path | None, ranks: int | None = None, seed: int = 0) -> bool:
     """Run it, print the table, and say whether the verifier holds.
 
@@ -32,33 +51,10 @@ def self_test(console: Console, file: Path | None, ranks: int | None = None, see
     rows: list[SelfTestRow] = []
     total = len(BUGS) if ranks is None else len(RANK_BUGS)
     with console.status("verifying seeded bugs") as status:
-        for row in run_self_test() if ranks is None else run_rank_self_test(ranks, seed):
-            rows.append(row)
+        for found in run_self_test() if ranks is None else run_rank_self_test(ranks, seed):
+            rows.append(found)
             status.update(f"{len(rows)} of {total} seeded bugs verified")
-    print_grid(
-        console,
-        Grid(
-            name="self-test",
-            title="Seeded bugs" if ranks is None else f"Seeded bugs over {ranks} ranks",
-            note="caught by: the checks that must and did fail; diagnosed as: what was named",
-            headers=("bug", "kind", "caught by", "diagnosed as"),
-            rows=tuple(
-                (
-                    r.bug,
-                    r.group,
-                    ", ".join(r.caught_by) or _missed(r),
-                    "; ".join(r.diagnosed) or MISSING,
-                )
-                for r in rows
-            ),
-            left=4,
-            wraps=frozenset({0, 2, 3}),
-            alarming=frozenset(
-                [(i, 2) for i, r in enumerate(rows) if not r.caught]
-                + [(i, 3) for i, r in enumerate(rows) if r.named is False]
-            ),
-        ),
-    )
+    print_table(console, _table(rows, ranks))
     caught = sum(r.caught for r in rows)
     nameable = [r for r in rows if r.named is not None]
     named = sum(bool(r.named) for r in nameable)

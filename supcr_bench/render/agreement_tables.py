@@ -58,6 +58,7 @@ def agreement_heat(results: Sequence[Result]) -> Table:
             for case in shown
         ),
         keys=len(headers) + 1,
+        detail=True,
         style="heat",
     )
 

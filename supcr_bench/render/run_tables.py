@@ -15,6 +15,7 @@ from supcr_bench.analysis.summary import (
     pair_rows,
     unusual,
 )
+from supcr_bench.render.agreement_tables import agreement_heat
 from supcr_bench.render.axis_tables import axis_tables
 from supcr_bench.render.cells import arm_names, case_columns, facets_of, memory_text, time_text
 from supcr_bench.render.growth_tables import (
@@ -194,7 +195,7 @@ def claims_table(rows: Sequence[ClaimRow]) -> Table:
     """What the note claims, and what this run says of it."""
     return Table(
         name="claims",
-        title="The note's claims",
+        title="Claims of the note",
         note="decided by the figures of this run alone",
         columns=(*prose("claim"), *words("verdict"), *prose("evidence")),
         rows=tuple(
@@ -233,7 +234,7 @@ def run_tables(findings: Findings) -> list[Table]:
     """Every table of a run, in reading order; tables with nothing in them are left out."""
     results = findings.results
     passes = [p for p in PASSES if any(r.case.pass_ == p for r in results)]
-    tables = [agreement_table(results), pairs_table(results)]
+    tables = [agreement_heat(results), agreement_table(results), pairs_table(results)]
     tables += [time_table(results, p) for p in passes]
     tables += [memory_table(results, p) for p in passes]
     tables += [cuda_table(results, p) for p in passes[-1:]]

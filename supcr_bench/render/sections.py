@@ -1,12 +1,12 @@
 """The sections of the report: which sentences, charts and tables each holds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from supcr_bench.analysis.axis_effect import COMPARED
 from supcr_bench.analysis.findings import Findings
-from supcr_bench.render.agreement_tables import agreement_heat
 from supcr_bench.render.charts import Chart
 from supcr_bench.render.machine import environment_facts, origin_facts
 from supcr_bench.render.section_sentences import (
@@ -18,6 +18,7 @@ from supcr_bench.render.section_sentences import (
     time_sentences,
 )
 from supcr_bench.store.run import Run
+from supcr_bench.values.axes import Axis
 from supcr_bench.values.table import Table
 from supcr_bench.values.units import format_clock, format_duration_s, format_limit_bytes
 from supcr_bench.verification.verification import Verification
@@ -33,7 +34,6 @@ class Section:
     Attributes:
         id: its anchor.
         title: its heading.
-        short: its name in the bar.
         sentences: what it finds.
         charts, tables: what it holds first.
         more: tables of all cases, closed at first, where charts show the main ones.
@@ -42,7 +42,6 @@ class Section:
 
     id: str
     title: str
-    short: str
     sentences: Sequence[str] = ()
     charts: Sequence[DrawnChart] = ()
     verifications: Sequence[Verification] = ()
@@ -54,6 +53,26 @@ class Section:
     def empty(self) -> bool:
         """Whether it has nothing to show."""
         return not any((self.charts, self.verifications, self.tables, self.facts, self.more))
+
+
+_Spec = tuple[str, str, Callable[[Findings], list[str]] | None, tuple[str, ...], tuple[str, ...]]
+"""Id, title, sentences, and how the names of the tables and of the closed tables start."""
+_BEFORE_AXES: tuple[_Spec, ...] = (
+    ("claims", "Claims of the note", None, ("claims",), ()),
+    ("agreement", "Agreement", agreement_sentences, ("agreement", "pairs"), ()),
+    ("time", "Time", time_sentences, ("crossovers",), ("time-",)),
+    ("memory", "Memory", memory_sentences, ("frontier", "predict"), ("memory-", "cuda-memory")),
+)
+_AFTER_AXES: tuple[_Spec, ...] = (
+    ("growth", "Growth", growth_sentences, ("growth",), ()),
+    ("measured", "How it was measured", measured_sentences, ("outcomes",), ()),
+    ("environment", "Environment", None, (), ()),
+)
+
+
+def _axis_spec(axis: Axis) -> _Spec:
+    sentences = partial(axis_sentences, axis=axis)
+    return (axis.id, axis.label.capitalize(), sentences, (f"{axis.id}-",), ())
 
 
 def make_sections(
@@ -71,70 +90,26 @@ def make_sections(
         charts: by the id of their section.
     """
 
-    def named(*starts: str) -> list[Table]:
+    def named(starts: tuple[str, ...]) -> list[Table]:
         return [table for table in tables if table.name.startswith(starts)]
 
-    heat = agreement_heat(findings.results)
+    others: dict[str, dict[str, Any]] = {
+        "agreement": {"verifications": list((run.verification or {}).values())},
+        "measured": {"facts": _budget(run.info)},
+        "environment": {"facts": _machines(run.measured_on) + origin_facts(run.info)},
+    }
+    specs = (*_BEFORE_AXES, *map(_axis_spec, COMPARED), *_AFTER_AXES)
     sections = [
-        Section(id="claims", title="The note's claims", short="Claims", tables=named("claims")),
         Section(
-            id="agreement",
-            title="Agreement",
-            short="Agreement",
-            sentences=agreement_sentences(findings),
-            verifications=list((run.verification or {}).values()),
-            tables=[*([heat] if heat.rows else []), *named("agreement", "pairs")],
-        ),
-        Section(
-            id="time",
-            title="Time",
-            short="Time",
-            sentences=time_sentences(findings),
-            charts=charts.get("time", ()),
-            tables=named("crossovers"),
-            more=named("time-"),
-        ),
-        Section(
-            id="memory",
-            title="Memory",
-            short="Memory",
-            sentences=memory_sentences(findings),
-            charts=charts.get("memory", ()),
-            tables=named("frontier", "predictions"),
-            more=named("memory-", "cuda-memory"),
-        ),
-        *(
-            Section(
-                id=axis.id,
-                title=axis.label.capitalize(),
-                short=axis.label.capitalize(),
-                sentences=axis_sentences(findings, axis),
-                charts=charts.get(axis.id, ()),
-                tables=named(f"{axis.id}-"),
-            )
-            for axis in COMPARED
-        ),
-        Section(
-            id="growth",
-            title="Growth",
-            short="Growth",
-            sentences=growth_sentences(findings),
-            tables=named("growth"),
-        ),
-        Section(
-            id="measured",
-            title="How it was measured",
-            short="Measured",
-            sentences=measured_sentences(findings),
-            facts=_budget(run.info),
-            tables=named("outcomes"),
-        ),
-        Section(
-            id="environment",
-            title="Environment",
-            short="Environment",
-            facts=_machines(run.measured_on) + origin_facts(run.info),
-        ),
+            id=name,
+            title=title,
+            sentences=write(findings) if write else (),
+            charts=charts.get(name, ()),
+            tables=named(starts),
+            more=named(more),
+            **others.get(name, {}),
+        )
+        for name, title, write, starts, more in specs
     ]
     return [section for section in sections if not section.empty]
 

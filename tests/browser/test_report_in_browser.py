@@ -55,7 +55,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = make_run(results(), verifications=[wrong])
     findings = find(run.results, {"rowsort": {"time": "N^2 log N", "memory": "N^2"}})
     path = tmp_path_factory.mktemp("report") / "index.html"
-    path.write_text(render_report(run, findings, run_tables(findings), charts_of(findings, at_most=1)))
+    charts = charts_of(findings, at_most=1)
+    path.write_text(render_report(run, findings, run_tables(findings), charts))
     return path
 
 
