@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from rich import box
 from rich.cells import cell_len
@@ -11,7 +10,6 @@ from rich.segment import Segments
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from supcr_bench.render.grid import Grid, table_of
 from supcr_bench.values.table import Column, Table, Tone
 
 MOST_ROWS = 150
@@ -55,35 +53,11 @@ def print_sentence(console: Console, text: str, style: str = "") -> None:
     console.print(Text(text, style=style), soft_wrap=not console.is_terminal)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line of text between tables; to go: ``print_blocks`` takes rich's ``Text``.
-
-    Attributes:
-        text: shown as it is, never as markup.
-        style: a colour, where it has one.
-        whole: whether it is to be copied, so that no line break may come into it.
-    """
-
-    text: str
-    style: str = ""
-    whole: bool = False
-
-
-def print_grid(console: Console, grid: Grid) -> None:
-    """To go: make a ``Table`` and print that."""
-    print_table(console, table_of(grid))
-
-
-def print_blocks(console: Console, blocks: Iterable[Table | Text | Grid | Line]) -> None:
+def print_blocks(console: Console, blocks: Iterable[Table | Text]) -> None:
     """Print tables and lines in turn. A line with ``no_wrap`` is to be copied and stays whole."""
     for block in blocks:
         if isinstance(block, Table):
             print_table(console, block)
-        elif isinstance(block, Grid):
-            print_grid(console, block)
-        elif isinstance(block, Line):
-            console.print(Text(block.text, style=block.style), soft_wrap=block.whole)
         else:
             console.print(block, soft_wrap=bool(block.no_wrap))
 
