@@ -35,7 +35,7 @@ from supcr_bench.store.run_file import without_noise
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.sweep.plan import PlannedCell, make_budget, only, under
-from supcr_bench.sweep.runner import CellStarted
+from supcr_bench.sweep.runner import SweepProgress
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.values.gate import GatedChange, GateOutcome, GateVerdict
@@ -276,8 +276,8 @@ class GateSession:
                         results.append(without_noise(event))
                     case Verification():
                         verification[event.implementation] = event
-                    case CellStarted():
-                        say(event.cell.workload.describe())
+                    case SweepProgress(started=PlannedCell() as planned):
+                        say(planned.workload.describe())
                     case (name, outcome):
                         say(f"{name}, {outcome.check}")
         info = {"environment": dict(self._executor.environment)}

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from supcr_bench.analysis.summary import cost_row
 from supcr_bench.render.cells import memory_text, time_text
-from supcr_bench.sweep.runner import CellEnded, CellStarted, Standing
+from supcr_bench.sweep.runner import SweepProgress
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_clock
 from supcr_bench.workers.activity import Activity
@@ -28,11 +28,8 @@ def result_line(result: Result) -> str:
 class ProgressDisplay(Protocol):
     """Told of everything that happens."""
 
-    def started(self, event: CellStarted) -> None:
-        """A cell is about to run."""
-
-    def ended(self, event: CellEnded) -> None:
-        """A cell has ended beside others."""
+    def moved(self, event: SweepProgress) -> None:
+        """A cell is about to run, or one of several at once has ended."""
 
     def busy(self, activity: Activity) -> None:
         """The worker was seen at something."""
@@ -59,14 +56,12 @@ class PlainProgress:
     def _say(self, text: str) -> None:
         self._console.print(Text(text), soft_wrap=True)
 
-    def started(self, event: CellStarted) -> None:
-        """Say which cell, and the time left."""
-        left = format_clock(event.left_s)
-        where = f"[{event.index + 1}/{self._cells}]"
-        self._say(f"{where} {event.cell.workload.describe()} (about {left} left)")
-
-    def ended(self, event: CellEnded) -> None:
-        """Nothing: its results have been said."""
+    def moved(self, event: SweepProgress) -> None:
+        """Say which cell starts, and the time left; of one that ended the results were printed."""
+        if event.started is not None and event.index is not None:
+            left = format_clock(event.left_s)
+            where = f"[{event.index + 1}/{self._cells}]"
+            self._say(f"{where} {event.started.workload.describe()} (about {left} left)")
 
     def busy(self, activity: Activity) -> None:
         """Nothing: a log has no use for it."""
@@ -103,16 +98,8 @@ class LiveProgress:
         self._case = ""
         self._progress.start()
 
-    def started(self, event: CellStarted) -> None:
-        """Move the bar."""
-        self._stand(event)
-
-    def ended(self, event: CellEnded) -> None:
-        """Move the bar."""
-        self._stand(event)
-
-    def _stand(self, event: Standing) -> None:
-        """Show how far it is: the cell that began first, and how many are beside it."""
+    def moved(self, event: SweepProgress) -> None:
+        """Move the bar; name the cell that began first, and how many run beside it."""
         self._left_s, self._cell_began_s = event.left_s, time.monotonic()
         case = event.open[0].workload.describe() if event.open else ""
         if len(event.open) > 1:

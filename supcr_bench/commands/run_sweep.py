@@ -29,7 +29,7 @@ from supcr_bench.store.run import RunWriter, load_run, new_run_id
 from supcr_bench.sweep.executor import Executor
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import under
-from supcr_bench.sweep.runner import CellEnded, CellStarted, run_sweep
+from supcr_bench.sweep.runner import SweepProgress, run_sweep
 from supcr_bench.values.cell import Account, Budget
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.growth_law import get_law
@@ -149,10 +149,8 @@ def sweep(
                     case Result():
                         writer.append(event)
                         progress.found(event)
-                    case CellStarted():
-                        progress.started(event)
-                    case CellEnded():
-                        progress.ended(event)
+                    case SweepProgress():
+                        progress.moved(event)
                     case Activity():
                         progress.busy(event)
                     case Account():

@@ -7,7 +7,7 @@ up to a quarter, and the prediction is stored beside what is measured then.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from supcr_bench.values.case import Case
 from supcr_bench.values.cell import FEWEST_CALLS, UNTIMED_CALLS, Budget
@@ -20,39 +20,6 @@ AHEAD = 4
 
 _Series = tuple[str, str, str | None, tuple[object, ...]]
 """An implementation, a pass, a kind of machine, and all of a case but its batch size."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """Seconds a call, and where they come from.
-
-    Attributes:
-        seconds: predicted for one call; ``None`` where the series had ended before.
-        reason: in a sentence.
-    """
-
-    seconds: float | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class PeakForecast:
-    """Peak bytes, their interval, and the largest batch size that the forecast knew."""
-
-    predicted: float
-    low: float
-    high: float
-    known_up_to: int
-
-    def attach(self, result: Result) -> Result:
-        """The result with this forecast beside its figures."""
-        return replace(
-            result,
-            predicted_peak_bytes=self.predicted,
-            predicted_peak_low_bytes=self.low,
-            predicted_peak_high_bytes=self.high,
-            predicted_peak_from=self.known_up_to,
-        )
 
 
 @dataclass(slots=True)
@@ -113,15 +80,18 @@ class Forecast:
 
     def peak(
         self, implementation: str, case: Case, machine: str | None = None
-    ) -> PeakForecast | None:
-        """What the sizes up to a quarter of this one say of its peak; ``None`` if too few."""
+    ) -> dict[str, float | int]:
+        """The peak that the sizes up to a quarter of this one predict, as fields of a result.
+
+        Empty where they are too few.
+        """
         known = [
             r
             for r in self._measured.get(self._series(implementation, case, machine), ())
             if AHEAD * r.case.batch_size <= case.batch_size
         ]
         if not known:
-            return None
+            return {}
         # scipy takes a third of a second, so nothing that fails early waits for it.
         from supcr_bench.analysis.frontier import byte_fit
         from supcr_bench.analysis.growth import size_of
@@ -129,9 +99,15 @@ class Forecast:
         known.sort(key=lambda r: r.case.batch_size)
         fit = byte_fit(known)
         if fit is None:
-            return None
+            return {}
         size = size_of(case)
-        return PeakForecast(fit.predict(size), *fit.bounds(size), known[-1].case.batch_size)
+        low, high = fit.bounds(size)
+        return {
+            "predicted_peak_bytes": fit.predict(size),
+            "predicted_peak_low_bytes": low,
+            "predicted_peak_high_bytes": high,
+            "predicted_peak_from": known[-1].case.batch_size,
+        }
 
     def skip(
         self,
@@ -141,20 +117,24 @@ class Forecast:
         *,
         timed: bool = True,
         machine: str | None = None,
-    ) -> Prediction | None:
-        """Why a case would not fit its budget, or ``None`` if it may.
+    ) -> tuple[float | None, str] | None:
+        """Why a case would not fit its budget; ``None`` if it may fit.
 
         Args:
-            implementation: whose.
-            case: on what.
+            implementation: its name.
+            case: what it would run on.
             budget: what it has to fit.
             timed: whether its calls would be timed, which takes more of them.
-            machine: the kind of machine that it would run on; what others took says nothing of it.
+            machine: the kind of machine that it would run on; times of other kinds do not count.
+
+        Returns:
+            the predicted seconds of a call, ``None`` where a smaller size could not be finished;
+            and the reason in a sentence.
         """
         end = self._ends.get(self._series(implementation, case, machine))
         if end is not None and end.case.batch_size < case.batch_size:
             what = "out of memory" if end.status is Status.OUT_OF_MEMORY else "timed out"
-            return Prediction(None, f"{what} at N={end.case.batch_size} already")
+            return (None, f"{what} at N={end.case.batch_size} already")
         known = self.call_s(implementation, case, machine)
         if known is None:
             return None
@@ -162,7 +142,7 @@ class Forecast:
         calls = FEWEST_CALLS if timed else UNTIMED_CALLS
         if seconds * calls <= budget.time_limit_s:
             return None
-        return Prediction(
+        return (
             seconds,
             f"about {format_duration_s(seconds)} a call predicted ({how}); "
             f"{calls} calls would pass the limit of "

@@ -1,20 +1,20 @@
-"""The sweep: each result yielded as soon as it is known. It prints nothing.
+"""The sweep: it yields each result as soon as it is known, and prints nothing.
 
-Cells run in order, one at a time, or where the executor has room for several, side by side: then
-those of one series still run one after the other, by rising batch size, because each size is
-predicted from the ones before it. What is skipped hangs on its own series alone, so it does not
-hang on what runs beside it.
+Cells run in order, one at a time. Where the executor has room for several they run side by side,
+but those of one series still run one after the other, by rising batch size, because each size is
+predicted from the ones before it. Whether a case is skipped depends on its own series alone, and so
+not on what runs beside it.
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.executor import Event, Executor
-from supcr_bench.sweep.forecast import Forecast, PeakForecast
+from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import PlannedCell
 from supcr_bench.values.cell import Arm, Budget, Cell, new_session
 from supcr_bench.values.result import Key, Result, Status
@@ -23,54 +23,40 @@ from supcr_bench.workers.streams import OpenStreams
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """How far a sweep is.
+class SweepProgress:
+    """How far a sweep is, told when a cell starts, and when one of several at once has ended.
 
     Attributes:
-        ended: cells of the plan that are done with.
-        open: those that are being run, the one that began first at the front.
+        ended: how many cells of the plan have ended.
+        open: the cells that run now, the one that began first at the front.
         left_s: rough seconds until the sweep ends.
+        started: the cell that is about to run; ``None`` where one has ended.
+        index: its index in the plan, from 0; likewise.
     """
 
     ended: int
     open: tuple[PlannedCell, ...]
     left_s: float
+    started: PlannedCell | None = None
+    index: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CellStarted(Standing):
-    """A cell is about to run.
-
-    Attributes:
-        index: of the cell in the plan, from 0.
-        cell: the cell.
-    """
-
-    index: int
-    cell: PlannedCell
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CellEnded(Standing):
-    """A cell has ended, while others may be open."""
-
-
-SweepEvent = Event | CellStarted | CellEnded
+SweepEvent = Event | SweepProgress
 
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A cell as it is to be run now.
+    """What becomes of a cell, by the results so far.
 
     Attributes:
-        skipped: results of the arms that are not to be run.
-        cell: the others; ``None`` for none.
-        peaks: what the sizes before say of their peaks.
+        skipped: results of the arms that do not run.
+        cell: the arms that run; ``None`` for none.
+        peaks: the predicted peaks of these, as fields of their results.
     """
 
     skipped: tuple[Result, ...]
     cell: Cell | None
-    peaks: dict[Key, PeakForecast]
+    peaks: dict[Key, Mapping[str, Any]]
 
 
 def run_sweep(
@@ -98,7 +84,7 @@ def run_sweep(
     """
     sweep = _Sweep(plan, executor, budget, forecast, session)
     for result in finished:
-        sweep.take(result)
+        sweep.observe(result)
     if executor.max_parallel_cells == 1:
         yield from _one_by_one(sweep, subjects)
     else:
@@ -124,7 +110,7 @@ class _Sweep:
         self._done: set[Key] = set()
         self._machines: dict[tuple[object, ...], str] = {}
 
-    def take(self, result: Result) -> None:
+    def observe(self, result: Result) -> None:
         """Learn from a result."""
         self._forecast.observe(result)
         self._done.add(result.key)
@@ -143,7 +129,7 @@ class _Sweep:
         machine = self.executor.machine_for(planned.workload, before)
         runnable: list[Arm] = []
         skipped: list[Result] = []
-        peaks: dict[Key, PeakForecast] = {}
+        peaks: dict[Key, Mapping[str, Any]] = {}
         for arm in self.wanted(planned):
             name, case = arm.implementation, planned.case(arm)
             prediction = self._forecast.skip(
@@ -151,18 +137,17 @@ class _Sweep:
             )
             if prediction is None:
                 runnable.append(arm)
-                peak = self._forecast.peak(name, case, machine)
-                if peak:
-                    peaks[name, case] = peak
+                peaks[name, case] = self._forecast.peak(name, case, machine)
                 continue
+            seconds, reason = prediction
             skipped.append(
                 Result(
                     implementation=name,
                     case=case,
                     status=Status.SKIPPED,
-                    reason=prediction.reason,
+                    reason=reason,
                     machine=machine,
-                    predicted_s=prediction.seconds,
+                    predicted_s=seconds,
                     time_limit_s=self.budget.time_limit_s,
                     memory_limit_bytes=self.budget.memory_limit_bytes,
                 )
@@ -171,13 +156,12 @@ class _Sweep:
         self._done.update(result.key for result in skipped)
         return _Prepared(tuple(skipped), cell, peaks)
 
-    def passed_on(self, event: Event, prepared: _Prepared) -> Event:
-        """An event of a cell as the sweep yields it: a result with what was predicted of it."""
+    def with_peak_prediction(self, event: Event, prepared: _Prepared) -> Event:
+        """The event; a result with the peak that was predicted before it was measured."""
         if not isinstance(event, Result):
             return event
-        peak = prepared.peaks.get(event.key)
-        found = peak.attach(event) if peak else event
-        self.take(found)
+        found = replace(event, **prepared.peaks.get(event.key, {}))
+        self.observe(found)
         return found
 
     def left_s(self, indices: Sequence[int]) -> float:
@@ -203,9 +187,9 @@ def _one_by_one(sweep: _Sweep, subjects: Sequence[Subject]) -> Iterator[SweepEve
     for index, planned in enumerate(sweep.plan):
         if not sweep.wanted(planned):
             continue
-        yield CellStarted(
+        yield SweepProgress(
             index=index,
-            cell=planned,
+            started=planned,
             ended=index,
             open=(planned,),
             left_s=sweep.left_s(range(index, len(sweep.plan))),
@@ -214,7 +198,7 @@ def _one_by_one(sweep: _Sweep, subjects: Sequence[Subject]) -> Iterator[SweepEve
         yield from prepared.skipped
         if prepared.cell is not None:
             for event in sweep.executor.run(prepared.cell, subjects, sweep.budget):
-                yield sweep.passed_on(event, prepared)
+                yield sweep.with_peak_prediction(event, prepared)
 
 
 def _side_by_side(sweep: _Sweep, subjects: Sequence[Subject]) -> Iterator[SweepEvent]:
@@ -226,12 +210,14 @@ def _side_by_side(sweep: _Sweep, subjects: Sequence[Subject]) -> Iterator[SweepE
     left = {index for series in waiting.values() for index in series}
     begun: dict[int, _Prepared] = {}
 
-    def standing() -> dict[str, Any]:
-        return {
-            "ended": len(plan) - len(left),
-            "open": tuple(plan[index] for index in begun),
-            "left_s": sweep.left_s(sorted(left)),
-        }
+    def progress(started: int | None = None) -> SweepProgress:
+        return SweepProgress(
+            ended=len(plan) - len(left),
+            open=tuple(plan[index] for index in begun),
+            left_s=sweep.left_s(sorted(left)),
+            started=None if started is None else plan[started],
+            index=started,
+        )
 
     streams: OpenStreams[Event] = OpenStreams()
     with streams:
@@ -242,7 +228,7 @@ def _side_by_side(sweep: _Sweep, subjects: Sequence[Subject]) -> Iterator[SweepE
                 index = waiting[idle].popleft()
                 prepared = sweep.prepare(plan[index])
                 begun[index] = prepared
-                yield CellStarted(index=index, cell=plan[index], **standing())
+                yield progress(started=index)
                 yield from prepared.skipped
                 if prepared.cell is not None:
                     run = partial(executor.run, prepared.cell, subjects, sweep.budget)
@@ -254,14 +240,14 @@ def _side_by_side(sweep: _Sweep, subjects: Sequence[Subject]) -> Iterator[SweepE
                 except Exception:
                     # What others had found by then is not lost with the one that broke.
                     for index, found in streams.stop():
-                        yield sweep.passed_on(found, begun[index])
+                        yield sweep.with_peak_prediction(found, begun[index])
                     raise
                 if item is not None:
                     (event,) = item
                     # With several at work, the display follows the one that began first.
                     if not isinstance(event, Activity) or index == next(iter(begun)):
-                        yield sweep.passed_on(event, begun[index])
+                        yield sweep.with_peak_prediction(event, begun[index])
                     continue
             del begun[index]
             left.remove(index)
-            yield CellEnded(**standing())
+            yield progress()

@@ -121,7 +121,7 @@ class SuiteRun:
         while True:
             prediction = self._forecast.skip(implementation.name, case, self.budget)
             if prediction is not None:
-                _skip(implementation.name, case, prediction.reason)
+                _skip(implementation.name, case, prediction[1])
             known = self._forecast.largest_size(implementation.name, case) or 0
             size = max(SMALLEST, 2 * known)
             if size >= case.batch_size:

@@ -73,7 +73,7 @@ def sweep(
                 session=f"N={n}",
                 time_samples_s=known,
                 dispatched_ops=round(law.launches(n)) if known else None,
-                predicted_s=prediction.seconds if prediction else None,
+                predicted_s=prediction[0] if prediction else None,
                 time_limit_s=TIME_LIMIT_S,
             )
             forecast.observe(result)

@@ -7,14 +7,14 @@ from rich.console import Console
 
 from supcr_bench.commands.progress import LiveProgress, PlainProgress, make_progress
 from supcr_bench.sweep.plan import PlannedCell
-from supcr_bench.sweep.runner import CellEnded, CellStarted
+from supcr_bench.sweep.runner import SweepProgress
 from supcr_bench.values.cell import Arm
 from supcr_bench.values.result import Status
 from supcr_bench.workers.activity import Activity
 from tests.made_results import make_result
 
 PLANNED = PlannedCell(make_result().case.workload, ())
-CELL = CellStarted(index=2, cell=PLANNED, ended=2, open=(PLANNED,), left_s=75.0)
+CELL = SweepProgress(index=2, started=PLANNED, ended=2, open=(PLANNED,), left_s=75.0)
 
 
 def console(*, terminal: bool) -> Console:
@@ -32,7 +32,7 @@ def test_without_a_terminal_there_is_a_line_for_each_cell_and_result() -> None:
     out = console(terminal=False)
     progress = make_progress(out, cells=9)
     assert isinstance(progress, PlainProgress)
-    progress.started(CELL)
+    progress.moved(CELL)
     progress.busy(Activity("time", Arm("loopy", "forward"), time.monotonic()))
     progress.found(make_result(times=[0.5] * 7, peak_bytes=2_000_000))
     progress.found(make_result(peak_bytes=2_000_000))
@@ -50,7 +50,7 @@ def test_on_a_terminal_it_shows_what_runs_and_prints_only_what_is_unusual() -> N
     out = console(terminal=True)
     progress = make_progress(out, cells=9)
     assert isinstance(progress, LiveProgress)
-    progress.started(CELL)
+    progress.moved(CELL)
     progress.busy(Activity("memory", Arm("loopy", "training"), time.monotonic() - 5))
     progress.found(make_result(times=[0.5] * 7))
     progress.found(make_result(status=Status.OUT_OF_MEMORY, reason="an allocation failed"))
@@ -67,8 +67,8 @@ def test_several_cells_at_once_are_one_line_that_names_the_first() -> None:
     out = console(terminal=True)
     progress = make_progress(out, cells=9)
     two = (PLANNED, PLANNED)
-    progress.started(CellStarted(index=4, cell=PLANNED, ended=2, open=(*two, PLANNED), left_s=9))
-    progress.ended(CellEnded(ended=3, open=two, left_s=9))
+    progress.moved(SweepProgress(index=4, started=PLANNED, ended=2, open=(*two, PLANNED), left_s=9))
+    progress.moved(SweepProgress(ended=3, open=two, left_s=9))
     progress.close()
     shown = text_of(out)
     assert f"{PLANNED.workload.describe()} and 1 more" in shown
@@ -77,5 +77,5 @@ def test_several_cells_at_once_are_one_line_that_names_the_first() -> None:
 
 def test_without_a_terminal_a_cell_that_ended_says_no_more_than_its_results() -> None:
     out = console(terminal=False)
-    make_progress(out, cells=9).ended(CellEnded(ended=3, open=(), left_s=9))
+    make_progress(out, cells=9).moved(SweepProgress(ended=3, open=(), left_s=9))
     assert text_of(out) == ""

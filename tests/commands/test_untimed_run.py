@@ -20,7 +20,7 @@ from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.executor import Event, PreflightResult
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import make_plan
-from supcr_bench.sweep.runner import CellStarted, SweepEvent, run_sweep
+from supcr_bench.sweep.runner import SweepEvent, SweepProgress, run_sweep
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Budget, Cell
@@ -109,7 +109,7 @@ def test_everything_but_time_is_measured(counted: list[Result]) -> None:
 
 
 def test_the_time_left_is_that_of_a_few_calls() -> None:
-    started = next(e for e in counted_events() if isinstance(e, CellStarted))
+    started = next(e for e in counted_events() if isinstance(e, SweepProgress))
     assert 0 < started.left_s < 60 * Budget().sampling_s
 
 

@@ -10,7 +10,7 @@ from supcr_bench.gate.measure import DeterministicEvent, measure_deterministic
 from supcr_bench.subjects.registry import Subject, locate
 from supcr_bench.sweep.executor import Event, PreflightResult
 from supcr_bench.sweep.plan import make_plan
-from supcr_bench.sweep.runner import CellStarted
+from supcr_bench.sweep.runner import SweepProgress
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Budget, Cell
@@ -108,7 +108,7 @@ def events(
 def test_every_arm_is_counted_and_none_is_timed(executor: FakeExecutor) -> None:
     found = events(executor, {})
     assert len([e for e in found if isinstance(e, Result)]) == 8
-    assert len([e for e in found if isinstance(e, CellStarted)]) == 2
+    assert len([e for e in found if isinstance(e, SweepProgress)]) == 2
     assert [cell.timed for cell in executor.cells] == [False, False]
     assert FakeVerification.asked == []
 

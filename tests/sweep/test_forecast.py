@@ -98,9 +98,9 @@ def test_a_case_is_skipped_when_the_fewest_calls_would_not_fit() -> None:
     assert after(measured(64, fits * 0.999)).skip("one", case(64), BUDGET) is None
     prediction = after(measured(64, fits * 1.001)).skip("one", case(64), BUDGET)
     assert prediction is not None
-    assert prediction.seconds == pytest.approx(fits * 1.001)
-    assert all(part in prediction.reason for part in ("1.11 s a call", "as at N=64"))
-    assert prediction.reason.endswith("would pass the limit of 10.0 s")
+    assert prediction[0] == pytest.approx(fits * 1.001)
+    assert all(part in prediction[1] for part in ("1.11 s a call", "as at N=64"))
+    assert prediction[1].endswith("would pass the limit of 10.0 s")
 
 
 def test_an_untimed_case_has_to_fit_fewer_calls() -> None:
@@ -113,7 +113,7 @@ def test_an_untimed_case_has_to_fit_fewer_calls() -> None:
     )
     prediction = slow.skip("one", case(64), BUDGET, timed=False)
     assert prediction is not None
-    assert f"{UNTIMED_CALLS} calls would pass" in prediction.reason
+    assert f"{UNTIMED_CALLS} calls would pass" in prediction[1]
     assert after().expected_s("one", case(64), BUDGET, timed=False) < BUDGET.sampling_s
 
 
@@ -124,8 +124,8 @@ def test_larger_sizes_are_skipped_once_a_series_has_ended(status: Status, words:
     forecast = after(measured(32, 1e-3), ended(64, status))
     prediction = forecast.skip("one", case(128), BUDGET)
     assert prediction is not None
-    assert prediction.seconds is None
-    assert prediction.reason == f"{words} at N=64 already"
+    assert prediction[0] is None
+    assert prediction[1] == f"{words} at N=64 already"
     assert forecast.skip("one", case(32), BUDGET) is None
     assert forecast.skip("one", case(64), BUDGET) is None
     assert forecast.skip("one", case(128, "training"), BUDGET) is None
@@ -136,7 +136,7 @@ def test_the_smallest_end_of_a_series_counts() -> None:
     forecast = after(*(ended(n, Status.OUT_OF_MEMORY) for n in sizes))
     prediction = forecast.skip("one", case(512), BUDGET)
     assert prediction is not None
-    assert prediction.reason == "out of memory at N=64 already"
+    assert prediction[1] == "out of memory at N=64 already"
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.SKIPPED])
@@ -163,10 +163,10 @@ def test_the_largest_size_that_was_timed_is_known_by_series() -> None:
 def test_a_peak_is_forecast_from_five_sizes_of_its_own_series_and_no_fewer() -> None:
     known = [replace(measured(n), peak_bytes=4 * n**3 + n) for n in (8, 12, 16, 24, 32)]
     found = after(*known).peak("one", case(128))
-    assert found is not None
-    assert found.known_up_to == 32
-    assert found.predicted == pytest.approx(4 * 128**3 + 128, rel=1e-3)
-    assert found.low <= 4 * 128**3 + 128 <= found.high
-    assert after(*known).peak("one", case(127)) is None
-    assert after(*known).peak("one", case(128, dims=2)) is None
-    assert after(*known).peak("two", case(128)) is None
+    assert found["predicted_peak_from"] == 32
+    assert found["predicted_peak_bytes"] == pytest.approx(4 * 128**3 + 128, rel=1e-3)
+    low, high = found["predicted_peak_low_bytes"], found["predicted_peak_high_bytes"]
+    assert low <= 4 * 128**3 + 128 <= high
+    assert after(*known).peak("one", case(127)) == {}
+    assert after(*known).peak("one", case(128, dims=2)) == {}
+    assert after(*known).peak("two", case(128)) == {}

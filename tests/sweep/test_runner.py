@@ -10,7 +10,7 @@ from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.executor import Event, PreflightResult
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import PlannedCell, make_plan
-from supcr_bench.sweep.runner import CellStarted, SweepEvent, run_sweep
+from supcr_bench.sweep.runner import SweepEvent, SweepProgress, run_sweep
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell
@@ -139,11 +139,12 @@ def test_each_cell_is_a_session_of_its_own() -> None:
 
 def test_a_cell_is_announced_before_its_results_and_events_pass_through() -> None:
     events = sweep(plan(["a"], batch_size=[16], **{"pass": "forward"}), FakeExecutor())
-    assert [type(event) for event in events] == [CellStarted, Activity, Result, Account]
+    assert [type(event) for event in events] == [SweepProgress, Activity, Result, Account]
     started = events[0]
-    assert isinstance(started, CellStarted)
+    assert isinstance(started, SweepProgress)
     assert started.index == 0
-    assert started.cell.workload.batch_size == 16
+    assert started.started is not None
+    assert started.started.workload.batch_size == 16
 
 
 def test_finished_results_are_not_run_again() -> None:
@@ -239,7 +240,7 @@ def test_finished_results_teach_the_forecast() -> None:
 
 def test_the_time_left_falls_towards_the_end() -> None:
     events = sweep(plan(batch_size=SIZES), FakeExecutor())
-    left = [event.left_s for event in events if isinstance(event, CellStarted)]
+    left = [event.left_s for event in events if isinstance(event, SweepProgress)]
     assert left == sorted(left, reverse=True)
     assert left[-1] > 0
 

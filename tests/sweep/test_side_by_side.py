@@ -14,7 +14,7 @@ from supcr_bench.sweep.cluster_executor import ATTEMPTS, ClusterExecutor, SlotLo
 from supcr_bench.sweep.executor import Event
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import PlannedCell, make_plan
-from supcr_bench.sweep.runner import CellEnded, CellStarted, SweepEvent, run_sweep
+from supcr_bench.sweep.runner import SweepEvent, SweepProgress, run_sweep
 from supcr_bench.sweep.slots import Slot
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.case import Workload
@@ -85,9 +85,9 @@ def test_what_is_skipped_does_not_hang_on_what_runs_beside_it() -> None:
 def test_a_display_is_told_how_many_are_open_and_how_many_have_ended() -> None:
     cells = plan()
     events = sweep(cells, MadeBackend(), made_slots("x", "x"))
-    started = [e for e in events if isinstance(e, CellStarted)]
-    ended = [e for e in events if isinstance(e, CellEnded)]
-    assert sorted(e.index for e in started) == list(range(len(cells)))
+    started = [e for e in events if isinstance(e, SweepProgress) and e.started]
+    ended = [e for e in events if isinstance(e, SweepProgress) and not e.started]
+    assert sorted(e.index or 0 for e in started) == list(range(len(cells)))
     assert [e.ended for e in ended] == list(range(1, len(cells) + 1))
     assert max(len(e.open) for e in started) == 2
     assert ended[-1].open == ()
