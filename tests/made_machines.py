@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep.executor import Event, PreflightResult
+from supcr_bench.sweep.executor import Event
 from supcr_bench.sweep.slots import Slot
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Budget, Cell
 from supcr_bench.values.result import Result, Status
 from supcr_bench.workers.activity import Activity
+from supcr_bench.workers.messages import PreflightResult
 
 BUDGET = Budget(time_limit_s=10.0, memory_limit_bytes=2**30)
 
@@ -50,7 +51,7 @@ class MadeBackend:
         self, slots: Sequence[Slot], subjects: Sequence[Subject], like: Workload
     ) -> list[Mapping[str, PreflightResult]]:
         return [
-            {"a": PreflightResult("is not there" if slot.node == "1" else None, None)}
+            {"a": PreflightResult("a", "is not there" if slot.node == "1" else None)}
             for slot in slots
         ]
 

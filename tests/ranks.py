@@ -1,7 +1,6 @@
 """What tests of a loss over several ranks build on."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.definition import Definition
@@ -10,8 +9,9 @@ from supcr_bench.verification.outcome import Trial
 from supcr_bench.verification.ranks.context import Answers, RankContext
 from supcr_bench.verification.ranks.expected import expect
 from supcr_bench.verification.ranks.judge import judge_step
-from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
-from supcr_bench.workers.rank_group import RankGroup
+from supcr_bench.verification.ranks.question import RankQuestion
+from supcr_bench.workers.messages import AskRank, RankAnswers, Response
+from supcr_bench.workers.rank_group import RankGroupWorker
 
 LIMIT_S = 60.0
 """For ranks that answer at once where nothing is wrong; a busy machine may take its time."""
@@ -27,22 +27,21 @@ def rank_context(ranks: int, definition: Definition) -> RankContext:
     return RankContext(ranks, definition, knobs, seed=0, put=unanswered)
 
 
-def put(
-    group: RankGroup, subject: Subject, question: RankQuestion
-) -> list[dict[str, list[dict[str, object]]]]:
+def put(group: RankGroupWorker, subject: Subject, question: RankQuestion) -> list[Response]:
     """One question to every rank, and what each says."""
-    common = {"do": "rank step", "subject": asdict(subject), "question": question.to_mapping()}
-    return group.ask([{**common, "rank": r} for r in range(group.ranks)])
+    return group.ask(AskRank(subject, question))
 
 
-def judged(group: RankGroup, subject: Subject, questions: Sequence[RankQuestion]) -> list[Trial]:
+def judged(
+    group: RankGroupWorker, subject: Subject, questions: Sequence[RankQuestion]
+) -> list[Trial]:
     """Value and gradient of every question against one process."""
     trials = []
     for question in questions:
         said = put(group, subject, question)
-        steps = zip(*(m["answers"] for m in said), strict=True)
+        assert all(isinstance(response, RankAnswers) for response in said)
+        steps = zip(*(r.answers for r in said if isinstance(r, RankAnswers)), strict=True)
         for step, answers in enumerate(steps):
-            found = [RankAnswer.from_mapping(a) for a in answers]
             right = expect(question, step)
-            trials.append(judge_step(question, step, found, right, ("value", "gradient")))
+            trials.append(judge_step(question, step, answers, right, ("value", "gradient")))
     return trials

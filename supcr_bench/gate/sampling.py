@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from supcr_bench.measure.paired_timing import SideRaisedError
 from supcr_bench.measure.sides import SidedCell
 from supcr_bench.values.errors import SupcrBenchError
+from supcr_bench.workers.messages import Failed, TimeVersions, VersionTimes
 from supcr_bench.workers.worker_process import WorkerProcess
 
 SAMPLING_S = 0.13
@@ -23,11 +24,10 @@ Sample = Mapping[str, Sequence[float]] | SideRaisedError
 """Seconds per call of each version, paired by round; or the error that ended the cell."""
 
 
-def _read(message: Mapping[str, Any]) -> Sample:
-    if "raised" in message:
-        return SideRaisedError(message["side"], message["raised"])
-    seconds: Sample = message["seconds"]
-    return seconds
+def _read(times: VersionTimes) -> Sample:
+    if times.raised_by is not None:
+        return SideRaisedError(times.raised_by, times.reason or "")
+    return times.seconds
 
 
 class Sampler(Protocol):
@@ -61,23 +61,19 @@ class ProcessSampler:
         """One sample for each cell, from a worker of their own."""
         worker = WorkerProcess(self._threads)
         try:
-            worker.send(
-                {
-                    "do": "sides",
-                    "cells": [cell.to_mapping() for cell in cells],
-                    "sampling_s": self._sampling_s,
-                    "seed": f"{self._seed} {process}",
-                }
-            )
+            worker.send(TimeVersions(tuple(cells), self._sampling_s, f"{self._seed} {process}"))
+            samples: list[Sample] = []
             began = time.monotonic()
-            for message in worker.messages():
-                if message is None:
-                    if time.monotonic() - began > PROCESS_LIMIT_S:
-                        raise SidesError(f"timing took over {PROCESS_LIMIT_S:.0f} s in one process")
-                elif "raised" in message:
-                    raise SidesError(message["raised"])
-                elif "samples" in message:
-                    return [_read(one) for one in message["samples"]]
-            raise SidesError(f"the process that timed ended: {worker.last_words()}")
+            for response in worker.responses():
+                match response:
+                    case VersionTimes():
+                        samples.append(_read(response))
+                        if len(samples) == len(cells):
+                            return samples
+                    case Failed():
+                        raise SidesError(response.reason)
+                if time.monotonic() - began > PROCESS_LIMIT_S:
+                    raise SidesError(f"timing took over {PROCESS_LIMIT_S:.0f} s in one process")
+            raise SidesError(f"the process that timed ended: {worker.exit_description()}")
         finally:
             worker.close()

@@ -2,9 +2,8 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
 
 from supcr_bench.measure.paired_timing import SideRaisedError, sample_sides
 from supcr_bench.subjects.registry import Subject, load
@@ -25,19 +24,6 @@ class SidedCell:
     implementation: str
     case: Case
     sides: Mapping[str, Subject]
-
-    def to_mapping(self) -> dict[str, Any]:
-        """For the pipe to a worker."""
-        return asdict(self)
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """From what :meth:`to_mapping` gave."""
-        return cls(
-            implementation=values["implementation"],
-            case=Case(**values["case"]),
-            sides={label: Subject(**fields) for label, fields in values["sides"].items()},
-        )
 
 
 def time_cells(

@@ -11,12 +11,13 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep.executor import Event, PreflightResult
+from supcr_bench.sweep.executor import Event
 from supcr_bench.sweep.slots import Slot, SlotPool
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm, Budget, Cell, new_session
 from supcr_bench.values.result import Result, Status
 from supcr_bench.workers.activity import Activity
+from supcr_bench.workers.messages import PreflightResult
 
 ATTEMPTS = 3
 """A cell whose slot was lost so often is taken to be the reason."""

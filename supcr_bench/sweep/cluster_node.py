@@ -18,13 +18,14 @@ import psutil
 
 from supcr_bench.inputs.label_file import LabelFile
 from supcr_bench.subjects.registry import Subject, folder
-from supcr_bench.sweep.executor import Event, PreflightResult
+from supcr_bench.sweep.executor import Event
 from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.sweep.plan import usable_cpus
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Budget, Cell
 from supcr_bench.values.errors import UsageError
 from supcr_bench.workers.activity import Activity
+from supcr_bench.workers.messages import PreflightResult
 
 DISTRIBUTION = "supcr-bench"
 BESIDE = ("implementations", "suites")

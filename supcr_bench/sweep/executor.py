@@ -1,31 +1,14 @@
 """What runs cells: all that the sweep knows of it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Budget, Cell
-from supcr_bench.values.implementation import Description
 from supcr_bench.values.result import Result
 from supcr_bench.workers.activity import Activity
-
-
-@dataclass(frozen=True, slots=True)
-class PreflightResult:
-    """What is known of a subject before it is measured.
-
-    Attributes:
-        finding: why it cannot be loaded or called; ``None`` if it can.
-        description: what it says of itself, if it could be loaded.
-        unavailable: whether it could not be loaded because something is not installed.
-    """
-
-    finding: str | None
-    description: Description | None
-    unavailable: bool = False
-
+from supcr_bench.workers.messages import PreflightResult
 
 Event = Result | Activity | Account
 

@@ -1,19 +1,19 @@
 """Cells run in a worker process on this machine, replaced when it crashes, hangs or runs out."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep.executor import Event, PreflightResult
+from supcr_bench.sweep.executor import Event
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell, new_session
-from supcr_bench.values.implementation import Description
 from supcr_bench.values.machine import machine_of
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_duration_s, format_limit_bytes
 from supcr_bench.workers.activity import Activity
-from supcr_bench.workers.led_group import LedGroup
+from supcr_bench.workers.messages import CellDone, MeasureCell, Preflight, PreflightResult
+from supcr_bench.workers.rank_group import RankGroupWorker
 from supcr_bench.workers.worker_process import WorkerProcess
 
 RECORDING_FACTOR = 10
@@ -27,14 +27,6 @@ HARNESS_LIMIT_S = 600.0
 """For inputs and the reference, which are not the implementation's to answer for."""
 CHECK_LIMIT_S = 60.0
 RESIDENT_SLACK_BYTES = 2**30
-
-
-def _checked_from(values: Mapping[str, Any]) -> PreflightResult:
-    said = values["description"]
-    if said is None:
-        return PreflightResult(values["finding"], None, values["unavailable"])
-    listed = {name: tuple(said[name]) for name in ("definitions", "tags")}
-    return PreflightResult(values["finding"], Description(**{**said, **listed}))
 
 
 class LocalExecutor:
@@ -51,7 +43,7 @@ class LocalExecutor:
     def __init__(self, threads: int = 1, labels: str | None = None) -> None:
         self._threads = threads
         self._labels = labels
-        self._worker: WorkerProcess | LedGroup | None = WorkerProcess(threads)
+        self._worker: WorkerProcess | RankGroupWorker | None = WorkerProcess(threads)
         self._environment = self._worker.environment
         self._machine = machine_of(self._environment)
 
@@ -92,43 +84,39 @@ class LocalExecutor:
             self._worker.close()
             self._worker = None
 
-    def _live_worker(self, ranks: int = 1) -> WorkerProcess | LedGroup:
+    def _live_worker(self, ranks: int = 1) -> WorkerProcess | RankGroupWorker:
         if self._worker is not None and self._worker.ranks != ranks:
             self.close()
         if self._worker is None:
             alone = ranks == 1
-            self._worker = WorkerProcess(self._threads) if alone else LedGroup(ranks, self._threads)
+            self._worker = (
+                WorkerProcess(self._threads) if alone else RankGroupWorker(ranks, self._threads)
+            )
         return self._worker
 
     def preflight(
         self, subjects: Sequence[Subject], like: Workload
     ) -> Mapping[str, PreflightResult]:
-        """Load and call each subject in the worker; one that hangs or crashes it says so."""
-        checked: dict[str, PreflightResult] = {}
-        rest = list(subjects)
-        while rest:
+        """Load and call each subject in the worker; a hang or a crash is the subject's finding."""
+        results: dict[str, PreflightResult] = {}
+        while rest := tuple(s for s in subjects if s.name not in results):
             worker = self._live_worker()
-            worker.send(
-                {"do": "check", "subjects": [asdict(s) for s in rest], "workload": asdict(like)}
-            )
+            worker.send(Preflight(rest, like))
             finding = ""
-            for message in worker.messages():
-                if message is not None:
-                    return checked | {
-                        name: _checked_from(values) for name, values in message["checked"].items()
-                    }
+            for response in worker.responses():
+                if isinstance(response, PreflightResult):
+                    results[response.name] = response
+                    if len(results) == len(subjects):
+                        return results
                 activity = worker.activity()
                 if activity and activity.elapsed_s > CHECK_LIMIT_S:
                     finding = f"did not answer within {CHECK_LIMIT_S:.0f} s"
                     worker.kill()
-            activity = worker.activity()
-            finding = finding or worker.last_words()
+            finding = finding or worker.exit_description()
             self.close()
-            culprit = activity.arm.implementation if activity and activity.arm else rest[0].name
-            checked[culprit] = PreflightResult(finding, None)
-            # Those before the culprit passed, but their findings went with the worker.
-            rest = [s for s in rest if s.name != culprit]
-        return checked
+            culprit = next(s.name for s in rest if s.name not in results)
+            results[culprit] = PreflightResult(culprit, finding)
+        return results
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
         """Run a cell; what ends a worker ends one arm, and the others start again in a new one."""
@@ -136,35 +124,27 @@ class LocalExecutor:
         while len(done) < len(cell.arms):
             attempt = cell.without(done, cell.session if not done else new_session())
             worker = self._live_worker(cell.workload.ranks)
-            wanted = {arm.implementation for arm in attempt.arms}
-            worker.send(
-                {
-                    "do": "cell",
-                    "cell": attempt.to_mapping(),
-                    "subjects": [asdict(s) for s in subjects if s.name in wanted],
-                    "budget": asdict(budget),
-                    "labels": self._labels,
-                }
-            )
+            names = {arm.implementation for arm in attempt.arms}
+            wanted = tuple(s for s in subjects if s.name in names)
+            worker.send(MeasureCell(attempt, wanted, budget, self._labels))
             finished = ran_out = broken = False
             verdict: tuple[Status, str] | None = None
-            for message in worker.messages():
-                if message is None:
+            for response in worker.responses():
+                if response is None:
                     activity = worker.activity()
                     if activity is not None:
                         yield activity
                         verdict = verdict or self._overdue(worker, activity, budget)
                     if verdict is not None:
                         worker.kill()
-                elif "result" in message:
-                    result = Result.from_mapping(message["result"])
-                    result = replace(result, machine=self._machine)
+                elif isinstance(response, Result):
+                    result = replace(response, machine=self._machine)
                     ran_out |= result.status is Status.OUT_OF_MEMORY
                     done.add(Arm(result.implementation, result.case.pass_))
                     yield result
-                elif "done" in message:
-                    yield Account(**message["done"])
-                    finished, broken = True, message["broken"]
+                elif isinstance(response, CellDone):
+                    yield response.account
+                    finished, broken = True, response.group_broken
                     break
             if finished and (ran_out or broken):
                 self.close()
@@ -175,14 +155,14 @@ class LocalExecutor:
             activity = worker.activity()
             if activity is not None and activity.arm is not None:
                 yield Account(calls_s=activity.elapsed_s)
-            verdict = verdict or (Status.FAILED, f"the worker ended: {worker.last_words()}")
+            verdict = verdict or (Status.FAILED, f"the worker ended: {worker.exit_description()}")
             self.close()
             for result in self._ended(attempt, done, activity, verdict, budget):
                 done.add(Arm(result.implementation, result.case.pass_))
                 yield replace(result, machine=self._machine)
 
     def _overdue(
-        self, worker: WorkerProcess | LedGroup, activity: Activity, budget: Budget
+        self, worker: WorkerProcess | RankGroupWorker, activity: Activity, budget: Budget
     ) -> tuple[Status, str] | None:
         """Why a worker must be ended now, or ``None``."""
         if activity.arm is None:

@@ -22,7 +22,7 @@ from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep import cluster_node
 from supcr_bench.sweep.cluster_executor import ClusterExecutor, SlotLostError
 from supcr_bench.sweep.cluster_node import WorkerSettings, require_same_code
-from supcr_bench.sweep.executor import Event, PreflightResult
+from supcr_bench.sweep.executor import Event
 from supcr_bench.sweep.plan import make_budget, usable_cpus
 from supcr_bench.sweep.slots import Slot
 from supcr_bench.sweep.suite import Suite
@@ -30,6 +30,7 @@ from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Budget, Cell
 from supcr_bench.values.errors import UsageError, WorkerError
 from supcr_bench.workers.activity import Activity
+from supcr_bench.workers.messages import PreflightResult
 
 LOOPBACK = "127.0.0.1"
 CONNECT_LIMIT_S = 5.0

@@ -1,9 +1,8 @@
 """The unit of work: one workload, several implementations and passes on the same tensors."""
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Self
+from dataclasses import dataclass, field, fields, replace
+from typing import Self
 
 from supcr_bench.values.case import Case, Pass, Workload
 from supcr_bench.values.definition import TORCHCELL, Definition
@@ -93,23 +92,6 @@ class Cell:
         """The same cell with the arms that are not done, as a new session."""
         rest = tuple(arm for arm in self.arms if arm not in done)
         return replace(self, arms=rest, session=session)
-
-    def to_mapping(self) -> dict[str, Any]:
-        """For the pipe to a worker."""
-        return asdict(self)
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """From what :meth:`to_mapping` gave."""
-        return cls(
-            workload=Workload.from_mapping(values["workload"]),
-            arms=tuple(
-                Arm(**arm | {"definition": Definition(**arm["definition"])})
-                for arm in values["arms"]
-            ),
-            session=values["session"],
-            timed=values["timed"],
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

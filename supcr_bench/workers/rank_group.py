@@ -1,34 +1,41 @@
-"""Workers that form a group of ranks, and the parent's side of all of them together.
+"""Workers that form a group of ranks, used like one worker.
 
-A collective waits for every rank, so that one rank's end is every rank's hang. The parent sees it
-at once, since a worker that ends closes its pipe, and ends the others.
+A collective waits for every rank, so when one rank ends, all others hang. The parent notices at
+once, since a worker that ends closes its pipe, and ends the others.
 """
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Thread
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from supcr_bench.values.errors import SupcrBenchError, WorkerError
-from supcr_bench.workers.worker_process import WorkerProcess
+from supcr_bench.values.result import Result, Status
+from supcr_bench.workers.activity import Activity
+from supcr_bench.workers.messages import Failed, JoinRanks, Request, Response
+from supcr_bench.workers.worker_process import POLL_S, WorkerProcess
 
-Message = dict[str, Any]
 JOIN_LIMIT_S = 60.0
-"""A group of idle ranks meets in a fraction of a second; a busy machine takes longer."""
+"""Idle ranks meet in a fraction of a second; a busy machine takes longer."""
+MEASURE_LIMIT_S = 3600.0
+"""While a cell is measured, rank 0 may compute the reference for long; an executor ends a call
+that takes too long."""
 SETTLE_S = 2.0
-"""Once a rank has ended or raised, how long the others may take to say what became of them."""
+"""Once a rank has ended or raised, how long the others may take to answer."""
 
 
 class RankEndedError(SupcrBenchError):
-    """A group that cannot go on: a rank ended, or did not answer. It is closed.
+    """A rank ended, or did not answer in time. Its group is closed.
 
     Args:
-        finding: which, and how, in a sentence.
+        finding: which rank, and how, in a sentence.
         overdue: whether it took too long.
     """
 
@@ -37,44 +44,50 @@ class RankEndedError(SupcrBenchError):
         self.overdue = overdue
 
 
-class RankGroup:
-    """W workers in one gloo group on this machine, which end with this object or its parent.
+class RankGroupWorker:
+    """W worker processes in one gloo group on this machine.
+
+    Rank 0 measures cells and the other ranks make each call with it, so that the group can stand in
+    for a :class:`~supcr_bench.workers.worker_process.WorkerProcess`. :meth:`ask` gets an answer
+    from every rank.
 
     Args:
         ranks: W.
-        limit_s: how long a request may take.
         threads: of torch in each rank.
-        patience_s: how long a rank waits for another in a collective.
+        limit_s: how long :meth:`ask` waits, and a rank for another in a collective, where a rank
+            waits at least ``JOIN_LIMIT_S``.
 
     Raises:
-        WorkerError: a worker does not come up, or the ranks do not meet.
+        WorkerError: a worker does not start, or the ranks do not meet.
     """
 
-    def __init__(
-        self, ranks: int, limit_s: float, threads: int = 1, *, patience_s: float = JOIN_LIMIT_S
-    ) -> None:
-        self.ranks = ranks
-        self._limit_s, self._patience_s = limit_s, patience_s
+    def __init__(self, ranks: int, threads: int = 1, *, limit_s: float = MEASURE_LIMIT_S) -> None:
+        self.ranks, self._limit_s = ranks, limit_s
         self._folder = tempfile.TemporaryDirectory(prefix="supcr-bench-ranks-")
-        self._groups = 0
-        self._inbox: SimpleQueue[tuple[int, Message | None]] = SimpleQueue()
-        self._ended: list[int] = []  # the first may have taken others with it
-        self._readers: list[Thread] = []
-        self.workers: list[WorkerProcess] = []
-        with ThreadPoolExecutor(ranks) as pool:  # importing torch is what takes the time
-            starting = [pool.submit(WorkerProcess, threads) for _ in range(ranks)]
-        self.workers = [s.result() for s in starting if s.exception() is None]
+        self._joins = 0
+        self._inbox: SimpleQueue[tuple[int, Response | None]] = SimpleQueue()
+        self._unread: deque[tuple[int, Response | None]] = deque()
+        self._ended: list[int] = []
+        self._failure: str | None = None
+        with ThreadPoolExecutor(ranks) as pool:  # importing torch takes most of the time
+            starting = [
+                pool.submit(WorkerProcess, threads, partial(self._deliver, rank))
+                for rank in range(ranks)
+            ]
+        self._workers = [s.result() for s in starting if s.exception() is None]
         failed = next((e for s in starting if (e := s.exception()) is not None), None)
         if failed is not None:
             self.close()
             raise failed
-        self._readers = [Thread(target=self._read, args=(r,), daemon=True) for r in range(ranks)]
-        for reader in self._readers:
-            reader.start()
         try:
             self.join()
         except RankEndedError as error:
             raise WorkerError(f"the ranks did not meet: {error}") from error
+        self.environment = self._workers[0].environment
+        self.resident_at_start_bytes = self.resident_bytes() or 0
+
+    def _deliver(self, rank: int, response: Response | None) -> None:
+        self._inbox.put((rank, response))
 
     def __enter__(self) -> Self:
         return self
@@ -89,100 +102,166 @@ class RankGroup:
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """The ranks' processes."""
-        return tuple(w.pid for w in self.workers)
+        """The numbers of the processes."""
+        return tuple(w.pid for w in self._workers)
 
-    def _read(self, rank: int) -> None:
-        for message in self.workers[rank].messages():
-            if message is not None:
-                self._inbox.put((rank, message))
-        self._inbox.put((rank, None))
+    # --- every rank answers ---
 
     def join(self) -> None:
-        """Have the ranks form a new group, as after one of them has raised.
+        """Have the ranks form a new group, which is needed after one of them has raised.
 
         Raises:
             RankEndedError: see :meth:`ask`.
         """
-        self._groups += 1
-        store = Path(self._folder.name) / str(self._groups)
-        common = {"do": "join", "ranks": self.ranks, "store": str(store)}
-        common["limit_s"] = self._patience_s
-        self.ask([{**common, "rank": r} for r in range(self.ranks)], JOIN_LIMIT_S)
+        self._joins += 1
+        store = str(Path(self._folder.name) / str(self._joins))
+        limit_s = max(self._limit_s, JOIN_LIMIT_S)
+        for rank, worker in enumerate(self._workers):
+            worker.send(JoinRanks(rank, self.ranks, store, limit_s))
+        self._answers(JOIN_LIMIT_S)
 
-    def send(self, requests: Sequence[Message]) -> None:
-        """One request to each rank."""
-        for worker, request in zip(self.workers, requests, strict=True):
-            worker.send(request)
+    def ask(self, request: Request, limit_s: float | None = None) -> list[Response]:
+        """Send a request to all ranks, and collect one answer from each, by rank.
 
-    def receive(self, timeout_s: float) -> tuple[int, Message | None] | None:
-        """The next message of any rank, ``None`` where that rank has ended; or nothing in time."""
+        Args:
+            request: the request.
+            limit_s: how long it may take; by default what the group was made with.
+
+        Raises:
+            RankEndedError: a rank ended or did not answer in time, or not soon after another had
+                failed. The group is closed.
+        """
+        self.send(request)
+        return self._answers(limit_s or self._limit_s)
+
+    def _answers(self, limit_s: float) -> list[Response]:
+        answers: dict[int, Response] = {}
+        deadline = time.monotonic() + limit_s
+        while (
+            len(answers) + len(self._ended) < self.ranks
+            and (left_s := deadline - time.monotonic()) > 0
+        ):
+            received = self._receive(min(left_s, POLL_S))
+            if received is None:
+                continue
+            rank, response = received
+            if response is None:
+                self._ended.append(rank)
+            else:
+                answers[rank] = response
+            if response is None or isinstance(response, Failed):
+                deadline = min(deadline, time.monotonic() + SETTLE_S)
+        if len(answers) == self.ranks:
+            return [answers[rank] for rank in range(self.ranks)]
+        error = self._why_unanswered(answers, limit_s)
+        self.kill()  # none of them can get on
+        self.close()
+        raise error
+
+    def _why_unanswered(self, answers: dict[int, Response], limit_s: float) -> RankEndedError:
+        """A rank that ended explains one that failed, which explains one that hangs."""
+        if self._ended:
+            return RankEndedError(self._how_ended(self._ended[0]))
+        stages: dict[str, list[str]] = {}
+        for rank in sorted(set(range(self.ranks)) - set(answers)):
+            activity = self._workers[rank].activity()
+            stage = f" ({activity.stage})" if activity else ""
+            stages.setdefault(stage, []).append(str(rank))
+        waiting = " and ".join(f"rank {', '.join(r)}{stage}" for stage, r in stages.items())
+        for rank, response in sorted(answers.items()):
+            if isinstance(response, Failed):
+                return RankEndedError(
+                    f"rank {rank} raises {response.reason}, and {waiting} waits for it"
+                )
+        return RankEndedError(f"{waiting} did not answer within {limit_s:g} s", overdue=True)
+
+    def _receive(self, timeout_s: float) -> tuple[int, Response | None] | None:
+        """The next response of any rank, ``None`` for a rank that ended; or nothing in time."""
         try:
             return self._inbox.get(timeout=max(timeout_s, 0))
         except Empty:
             return None
 
-    def ask(self, requests: Sequence[Message], limit_s: float | None = None) -> list[Message]:
-        """One request to each rank, and one answer from each.
+    def _how_ended(self, rank: int) -> str:
+        return f"rank {rank} ended: {self._workers[rank].exit_description()}"
 
-        Args:
-            requests: [W].
-            limit_s: how long it may take, if not what the group was made with.
+    # --- like one worker ---
 
-        Raises:
-            RankEndedError: a rank ended or did not answer in time, or not soon after another had
-                raised. The group is closed.
+    def send(self, request: Request) -> None:
+        """Send a request to all ranks."""
+        for worker in self._workers:
+            worker.send(request)
+
+    def responses(self) -> Iterator[Response | None]:
+        """Rank 0's responses, and ``None`` several times a second, until it ends.
+
+        When another rank ends or raises, rank 0 has ``SETTLE_S`` to end the request by itself, and
+        is ended then.
         """
-        limit_s = limit_s or self._limit_s
-        self.send(requests)
-        answers: dict[int, Message] = {}
-        deadline = time.monotonic() + limit_s
-        while len(answers) + len(self._ended) < self.ranks:
-            received = self.receive(deadline - time.monotonic())
+        deadline: float | None = None
+        while True:
+            received = self._unread.popleft() if self._unread else self._receive(POLL_S)
+            if deadline is not None and time.monotonic() > deadline:
+                self.kill()
             if received is None:
-                break
-            rank, message = received
-            if message is None:
-                self._ended.append(rank)
+                yield None
+                continue
+            rank, response = received
+            if rank > 0:
+                self._note(rank, response)
+                if self._failure and deadline is None:
+                    deadline = time.monotonic() + SETTLE_S
+            elif response is None:
+                return
             else:
-                answers[rank] = message
-            if message is None or "raised" in message:
-                deadline = min(deadline, time.monotonic() + SETTLE_S)
-        if len(answers) == self.ranks:
-            return [answers[r] for r in range(self.ranks)]
-        error = self._what_happened(answers, limit_s)
-        for worker in self.workers:
-            worker.kill()  # none of them can get on
-        self.close()
-        raise error
+                yield self._explained(response)
 
-    def _what_happened(self, answers: dict[int, Message], limit_s: float) -> RankEndedError:
-        """The rank that ended comes before one that raised, which comes before one that hangs."""
-        if self._ended:
-            rank = self._ended[0]
-            return RankEndedError(f"rank {rank} ended: {self.workers[rank].last_words()}")
-        places: dict[str, list[str]] = {}
-        for rank in range(self.ranks):
-            if rank not in answers:
-                places.setdefault(self._place(rank), []).append(str(rank))
-        waiting = " and ".join(f"rank {', '.join(r)}{place}" for place, r in places.items())
-        for rank, message in sorted(answers.items()):
-            if "raised" in message:
-                return RankEndedError(
-                    f"rank {rank} raises {message['raised']}, and {waiting} waits for it"
-                )
-        return RankEndedError(f"{waiting} did not answer within {limit_s:g} s", overdue=True)
+    def _note(self, rank: int, response: Response | None) -> None:
+        """Keep the first failure of another rank: it is the reason for those that follow."""
+        if self._failure is not None:
+            return
+        if response is None:
+            self._ended.append(rank)
+            self._failure = self._how_ended(rank)
+        elif isinstance(response, Failed):
+            self._failure = f"rank {rank} raises {response.reason}"
 
-    def _place(self, rank: int) -> str:
-        """What a rank says that it is doing, if it does."""
-        activity = self.workers[rank].activity()
-        return f" ({activity.stage})" if activity else ""
+    def _explained(self, response: Response) -> Response:
+        """Rank 0's failure, with the reason if another rank's end has caused it.
+
+        All that rank 0 itself knows is that a connection broke.
+        """
+        if not isinstance(response, Result) or response.status is not Status.FAILED:
+            return response
+        deadline = time.monotonic() + POLL_S
+        while not self._failure and (received := self._receive(deadline - time.monotonic())):
+            if received[0] > 0:
+                self._note(*received)
+            else:
+                self._unread.append(received)
+        return replace(response, reason=self._failure) if self._ended else response
+
+    def activity(self) -> Activity | None:
+        """What rank 0 is doing right now."""
+        return self._workers[0].activity()
+
+    def resident_bytes(self) -> int | None:
+        """Resident memory of the rank that holds most; ``None`` once all have ended."""
+        known = [b for w in self._workers if (b := w.resident_bytes()) is not None]
+        return max(known, default=None)
+
+    def exit_description(self) -> str:
+        """How the group ended."""
+        return self._failure or f"rank 0 {self._workers[0].exit_description()}"
+
+    def kill(self) -> None:
+        """End all ranks at once."""
+        for worker in self._workers:
+            worker.kill()
 
     def close(self) -> None:
-        """End the ranks, and remove what they left."""
-        for worker in self.workers:
+        """End all ranks, and remove their files."""
+        for worker in self._workers:
             worker.close()
-        for reader in self._readers:
-            reader.join()
-        self.workers, self._readers = [], []
+        self._workers = []
         self._folder.cleanup()

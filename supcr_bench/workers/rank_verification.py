@@ -1,7 +1,6 @@
 """One implementation verified across ranks, outcome by outcome."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.definition import DEFINITIONS, NO_SELF, Definition, get_definition
@@ -11,10 +10,10 @@ from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Outcome
 from supcr_bench.verification.ranks.checks import RANK_CHECKS
 from supcr_bench.verification.ranks.context import Answers, RankContext, RanksRaisedError
 from supcr_bench.verification.ranks.diagnosis import diagnose_ranks, follows, plain_probes
-from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
+from supcr_bench.verification.ranks.question import RankQuestion
 from supcr_bench.verification.session import AUTO, MOST_ENDS, NamedCheck, Opened, Session
-from supcr_bench.workers.rank_group import RankEndedError, RankGroup
-from supcr_bench.workers.worker_process import Message
+from supcr_bench.workers.messages import AskRank, Failed, RankAnswers, RankLoaded, Response
+from supcr_bench.workers.rank_group import RankEndedError, RankGroupWorker
 
 LOAD_LIMIT_S = 60.0
 """Importing an implementation may import much else."""
@@ -51,16 +50,17 @@ class RankVerification(Session):
         self._subject, self._definition = subject, definition
         self.ranks, self._limit_s = ranks, limit_s
         self._checks = {c.name: c for c in RANK_CHECKS if only is None or c.name in only}
-        self._group: RankGroup | None = None
+        self._group: RankGroupWorker | None = None
         self._context: RankContext | None = None
 
     def open(self) -> Opened:
         """Load it on every rank, and find out what it computes where it does not say."""
-        said = self._request(None)[0]
+        loaded = self._request(None)[0]
+        assert isinstance(loaded, RankLoaded)
         definition = self._definition
         if definition is None:
-            definition = said["description"]["definition"] if self._subject.declares else AUTO
-        parameters, recognised = Knobs(**said["knobs"]), None
+            definition = loaded.description.definition if self._subject.declares else AUTO
+        parameters, recognised = loaded.knobs, None
         if definition == AUTO:
             definition, recognised = self._recognise(parameters)
         elif not isinstance(definition, Definition):
@@ -106,13 +106,11 @@ class RankVerification(Session):
 
     def _put(self, question: RankQuestion) -> Answers:
         """Each step's answers of all ranks."""
-        per_rank = [
-            [RankAnswer.from_mapping(a) for a in message["answers"]]
-            for message in self._request(question)
-        ]
+        responses = self._request(question)
+        per_rank = [r.answers for r in responses if isinstance(r, RankAnswers)]
         return [list(step) for step in zip(*per_rank, strict=True)]
 
-    def _request(self, question: RankQuestion | None) -> list[Message]:
+    def _request(self, question: RankQuestion | None) -> list[Response]:
         """Put one question to every rank, in a new group where the last one ended.
 
         Raises:
@@ -122,26 +120,20 @@ class RankVerification(Session):
         """
         assert self.ranks is not None
         if self._group is None:
-            self._group = RankGroup(self.ranks, self._limit_s)
-        common = {
-            "do": "rank step",
-            "subject": asdict(self._subject),
-            "question": question.to_mapping() if question else None,
-        }
+            self._group = RankGroupWorker(self.ranks, limit_s=self._limit_s)
         try:
             said = self._group.ask(
-                [{**common, "rank": r} for r in range(self.ranks)],
-                None if question else LOAD_LIMIT_S,
+                AskRank(self._subject, question), None if question else LOAD_LIMIT_S
             )
-            for rank, message in enumerate(said):
-                if "refused" in message:
-                    raise SubjectError(message["refused"])
-                if "raised" in message:
+            for rank, response in enumerate(said):
+                if isinstance(response, Failed):
+                    if response.stage == "load":
+                        raise SubjectError(response.reason)
                     # Where each stopped is not known, and messages must match: they meet anew.
                     self._group.join()
-                    everyone = all("raised" in m for m in said)
+                    everyone = all(isinstance(r, Failed) for r in said)
                     who = "every rank" if everyone else f"rank {rank}"
-                    raise RanksRaisedError(f"{who} raises {message['raised']}", everyone=everyone)
+                    raise RanksRaisedError(f"{who} raises {response.reason}", everyone=everyone)
         except RankEndedError as error:
             self._group = None
             raise CheckEndedError(str(error), overdue=error.overdue) from error

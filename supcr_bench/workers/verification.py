@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.definition import Definition
@@ -15,7 +14,17 @@ from supcr_bench.verification.session import (
     Opened,
     Session,
 )
-from supcr_bench.workers.worker_process import Message, WorkerProcess
+from supcr_bench.workers.messages import (
+    Diagnose,
+    Diagnosed,
+    Failed,
+    MakeCheck,
+    Request,
+    Response,
+    VerificationStarted,
+    VerifySubject,
+)
+from supcr_bench.workers.worker_process import WorkerProcess
 
 
 class WorkerVerification(Session):
@@ -41,38 +50,34 @@ class WorkerVerification(Session):
         device: str = "cpu",
     ) -> None:
         super().__init__(subject.name, strict=strict, seed=seed, only=only)
-        self._request = {
-            "do": "verify",
-            "subject": asdict(subject),
-            "definition": asdict(definition) if isinstance(definition, Definition) else definition,
-            "seed": seed,
-            "only": None if only is None else sorted(only),
-            "device": device,
-        }
+        names = None if only is None else tuple(sorted(only))
+        self._request = VerifySubject(subject, definition, seed, names, device)
         self._worker: WorkerProcess | None = None
 
     def open(self) -> Opened:
         """Start a worker that loads the subject and keeps the session."""
         self._worker = WorkerProcess(threads=1)  # small problems; threads would only add noise
-        said = self._ask(self._request)
-        if "refused" in said:
-            raise SubjectError(said["refused"])
-        checks = [CheckName(*pair) for pair in said["checks"]]
-        return Opened(said["definition"], said["recognised"], checks)
+        started = self._ask(self._request)
+        if isinstance(started, Failed):
+            raise SubjectError(started.reason)
+        assert isinstance(started, VerificationStarted)
+        return Opened(started.definition, started.recognised, started.checks)
 
     def make(self, check: NamedCheck) -> Outcome:
         """Have the worker make one check, a new one if the last has ended."""
         self._reopen()
-        said = self._ask({"do": "make check", "check": check.name, "group": check.group})
-        return Outcome.from_mapping(said["outcome"])
+        outcome = self._ask(MakeCheck(CheckName(check.name, check.group)))
+        assert isinstance(outcome, Outcome)
+        return outcome
 
     def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:
         """From the worker; the inputs that failed in one that has ended are lost."""
         if self.only is not None:
             return None
         self._reopen()
-        said = self._ask({"do": "diagnose", "outcomes": [asdict(o) for o in outcomes]})
-        return Diagnosis.from_mapping(said["diagnosis"]) if said["diagnosis"] else None
+        diagnosed = self._ask(Diagnose(tuple(outcomes)))
+        assert isinstance(diagnosed, Diagnosed)
+        return diagnosed.diagnosis
 
     def _reopen(self) -> None:
         """A new worker, where the last has ended."""
@@ -82,20 +87,20 @@ class WorkerVerification(Session):
             except SubjectError as error:  # it could be loaded before
                 raise CheckEndedError(str(error)) from error
 
-    def _ask(self, request: Message) -> Message:
+    def _ask(self, request: Request) -> Response:
         """The worker's answer; a CheckEndedError where it ended or took too long."""
         worker = self._worker
         assert worker is not None
         began = time.monotonic()
         worker.send(request)
-        for message in worker.messages():
-            if message is not None:
-                return message
+        for response in worker.responses():
+            if response is not None:
+                return response
             if time.monotonic() - began > CHECK_LIMIT_S:
                 worker.kill()
                 self.close()
                 raise CheckEndedError(f"a check took over {CHECK_LIMIT_S:.0f} s", overdue=True)
-        finding = f"the worker ended: {worker.last_words()}"
+        finding = f"the worker ended: {worker.exit_description()}"
         self.close()
         raise CheckEndedError(finding)
 

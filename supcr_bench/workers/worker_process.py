@@ -17,8 +17,8 @@ import psutil
 
 from supcr_bench.values.errors import WorkerError
 from supcr_bench.workers.activity import Activity, ActivityPage
+from supcr_bench.workers.messages import Ready, Request, Response, read_message, write_message
 
-Message = dict[str, Any]
 START_LIMIT_S = 120.0
 """Importing torch from a cold, busy disk can take tens of seconds."""
 POLL_S = 0.25
@@ -84,9 +84,11 @@ class WorkerProcess:
 
     Args:
         threads: of torch in it.
+        deliver: called with each response, and with ``None`` once it has ended, in a thread; by
+            default :meth:`responses` gives them.
 
     Raises:
-        WorkerError: it does not come up.
+        WorkerError: it does not start.
     """
 
     start: ClassVar[Callable[[Sequence[str], Mapping[str, str], IO[bytes]], StartedProcess]] = (
@@ -94,7 +96,9 @@ class WorkerProcess:
     )
     ranks = 1
 
-    def __init__(self, threads: int = 1) -> None:
+    def __init__(
+        self, threads: int = 1, deliver: Callable[[Response | None], None] | None = None
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="supcr-bench-")
         folder = Path(self._folder.name)
         self._errors = folder / "stderr"
@@ -107,72 +111,74 @@ class WorkerProcess:
                 environment,
                 stderr,
             )
-        self._inbox: SimpleQueue[Message | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Response | None] = SimpleQueue()
+        self._deliver = deliver or self._inbox.put
+        self._started: SimpleQueue[Ready | None] = SimpleQueue()
         self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()
-        hello = self._first_message()
-        self.environment: dict[str, Any] = hello["hello"]
+        self.environment = self._await_start()
         self.resident_at_start_bytes = self.resident_bytes() or 0
 
     def _read(self) -> None:
         assert self._process.stdout is not None
+        put: Callable[[Any], None] = self._started.put
         for line in self._process.stdout:
             try:
-                message = json.loads(line)
-            except ValueError:
-                continue  # cut off in the middle by the worker's end
-            self._inbox.put(message)
-        self._inbox.put(None)
+                response = read_message(line)
+            except json.JSONDecodeError:
+                continue  # the worker ended in the middle of a line
+            put(response)
+            put = self._deliver
+        self._process.wait()
+        put(None)
 
-    def _first_message(self) -> Message:
+    def _await_start(self) -> Mapping[str, Any]:
         try:
-            message = self._inbox.get(timeout=START_LIMIT_S)
+            ready = self._started.get(timeout=START_LIMIT_S)
         except Empty:
             self.kill()
             finding = f"within {START_LIMIT_S:.0f} s"
         else:
-            if message is not None:
-                return message
-            self._process.wait()
-            finding = self.last_words()
+            if ready is not None:
+                return ready.environment or {}
+            finding = self.exit_description()
         self.close()
         raise WorkerError(f"a worker did not start: {finding}")
 
-    def send(self, message: Message) -> None:
-        """Ask for something. A worker that has died since is noticed on reading its answer."""
+    def send(self, request: Request) -> None:
+        """Send a request. That a worker has died is noticed when its response is read."""
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(json.dumps(message) + "\n")
+            self._process.stdin.write(write_message(request))
             self._process.stdin.flush()
         except BrokenPipeError:
             pass
 
-    def messages(self) -> Iterator[Message | None]:
-        """Messages as they come, and ``None`` several times a second, until the worker ends."""
+    def responses(self) -> Iterator[Response | None]:
+        """Responses as they come, and ``None`` several times a second, until the worker ends."""
         while True:
             try:
-                message = self._inbox.get(timeout=POLL_S)
+                response = self._inbox.get(timeout=POLL_S)
             except Empty:
                 yield None
                 continue
-            if message is None:
-                self._process.wait()
+            if response is None:
                 return
-            yield message
+            yield response
 
     def activity(self) -> Activity | None:
         """What it is doing right now."""
         return self._page.read()
 
     def resident_bytes(self) -> int | None:
-        """Its resident memory, while it lives."""
+        """Its resident memory; ``None`` once it has ended."""
         try:
             return int(psutil.Process(self._process.pid).memory_info().rss)
         except psutil.Error:
             return None
 
-    def last_words(self) -> str:
-        """How it ended: the signal or exit status, and the last line that it wrote."""
+    def exit_description(self) -> str:
+        """How it ended: the signal or exit status, and the last line of its standard error."""
         status = self._process.poll()
         if status is None:
             how = "still running"
@@ -188,7 +194,7 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
-        """Of its process."""
+        """The number of its process."""
         return self._process.pid
 
     def kill(self) -> None:
@@ -197,7 +203,7 @@ class WorkerProcess:
         self._process.wait()
 
     def close(self) -> None:
-        """End it, and remove what it left."""
+        """End it, and remove its files."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()

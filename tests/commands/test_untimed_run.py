@@ -17,7 +17,7 @@ from supcr_bench.measure.environment import collect_environment
 from supcr_bench.measure.fake_meter import FakeMeter
 from supcr_bench.store.run import Run, RunWriter, load_run
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep.executor import Event, PreflightResult
+from supcr_bench.sweep.executor import Event
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import make_plan
 from supcr_bench.sweep.runner import SweepEvent, SweepProgress, run_sweep
@@ -25,6 +25,7 @@ from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Budget, Cell
 from supcr_bench.values.result import Result, Status
+from supcr_bench.workers.messages import PreflightResult
 from tests.examples import implementation
 from tests.one_machine import OneMachine
 

@@ -25,6 +25,8 @@ from coverage import process_startup
 
 PRELOADED = (
     "psutil",
+    "pydantic",
+    "torch._dynamo",
     "torch.distributed",
     "torch.profiler",
     "torch.utils.flop_counter",
@@ -34,7 +36,6 @@ PRELOADED = (
     "supcr_bench.measure.ranked",
     "supcr_bench.measure.sides",
     "supcr_bench.sweep.local_executor",
-    "supcr_bench.verification.python_api",
     "supcr_bench.verification.ranks.step",
     "supcr_bench.verification.local_session",
     "supcr_bench.workers.rank",

@@ -8,7 +8,7 @@ import pytest
 from supcr_bench.gate import measure
 from supcr_bench.gate.measure import DeterministicEvent, measure_deterministic
 from supcr_bench.subjects.registry import Subject, locate
-from supcr_bench.sweep.executor import Event, PreflightResult
+from supcr_bench.sweep.executor import Event
 from supcr_bench.sweep.plan import make_plan
 from supcr_bench.sweep.runner import SweepProgress
 from supcr_bench.sweep.suite import Suite
@@ -18,6 +18,7 @@ from supcr_bench.values.definition import TORCHCELL, Definition
 from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.outcome import Outcome, Verdict
 from supcr_bench.verification.verification import Verification
+from supcr_bench.workers.messages import PreflightResult
 from supcr_bench.workers.verification import WorkerVerification
 from tests.made_verifications import make_verification
 from tests.one_machine import OneMachine

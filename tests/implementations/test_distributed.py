@@ -10,7 +10,8 @@ from supcr_bench.subjects.registry import Subject, locate
 from supcr_bench.values.case import Workload
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
 from supcr_bench.verification.ranks.checks import random_questions
-from supcr_bench.workers.rank_group import RankGroup
+from supcr_bench.workers.messages import RankAnswers
+from supcr_bench.workers.rank_group import RankGroupWorker
 from tests.examples import implementation
 from tests.implementations import rank_scenes
 from tests.ranks import LIMIT_S, judged, put, rank_context
@@ -29,9 +30,9 @@ SUBJECT = locate("distributed")
 
 
 @pytest.fixture(scope="module")
-def pair() -> Iterator[RankGroup]:
+def pair() -> Iterator[RankGroupWorker]:
     """Two ranks, for all that is asked of two."""
-    with RankGroup(2, LIMIT_S) as group:
+    with RankGroupWorker(2, limit_s=LIMIT_S) as group:
         yield group
 
 
@@ -62,17 +63,17 @@ def test_it_says_that_it_is_made_for_ranks() -> None:
         if all(rows) or scene is not rank_scenes.Disagreeing  # it spoils a label of each rank
     ],
 )
-def test_in_the_ranks(pair: RankGroup, scene: type, rows: tuple[int, ...]) -> None:
+def test_in_the_ranks(pair: RankGroupWorker, scene: type, rows: tuple[int, ...]) -> None:
     own = Subject(scene.__name__, "module", scene.__module__, scene.__qualname__)
     question = rank_context(2, TORCHCELL).question(rows, dims=2, nan_density=0.2, labels="tied")
     said = put(pair, own, question)
-    assert [m.get("raised") for m in said] == [None, None]
+    assert all(isinstance(response, RankAnswers) for response in said)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("definition", [TORCHCELL, NO_SELF], ids=lambda d: d.name)
 def test_over_two_ranks_fifty_random_batches_are_those_of_one_process(
-    pair: RankGroup, definition: Definition
+    pair: RankGroupWorker, definition: Definition
 ) -> None:
     questions = random_questions(rank_context(2, definition), 50)
     assert any(q.unlabelled for q in questions)
@@ -83,7 +84,7 @@ def test_over_two_ranks_fifty_random_batches_are_those_of_one_process(
 
 @pytest.mark.slow
 def test_over_four_ranks_fifty_random_batches_are_those_of_one_process() -> None:
-    with RankGroup(4, LIMIT_S) as group:
+    with RankGroupWorker(4, limit_s=LIMIT_S) as group:
         for definition in (TORCHCELL, NO_SELF):
             questions = random_questions(rank_context(4, definition), 50)
             trials = judged(group, SUBJECT, questions)
@@ -91,7 +92,7 @@ def test_over_four_ranks_fifty_random_batches_are_those_of_one_process() -> None
 
 
 @pytest.mark.slow
-def test_a_rank_of_more_rows_than_a_block_is_right(pair: RankGroup) -> None:
+def test_a_rank_of_more_rows_than_a_block_is_right(pair: RankGroupWorker) -> None:
     question = rank_context(2, TORCHCELL).question((150, 20), labels="tied", nan_density=0.1)
     (trial,) = judged(pair, SUBJECT, [question])
     assert trial.finding is None

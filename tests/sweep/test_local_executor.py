@@ -181,7 +181,7 @@ def test_a_harness_stage_that_never_ends_fails_all_arms(
     monkeypatch.setattr(
         WorkerProcess, "activity", lambda self: Activity("reference", None, since_s=0.0)
     )
-    monkeypatch.setattr(WorkerProcess, "messages", lambda self: iter([None]))
+    monkeypatch.setattr(WorkerProcess, "responses", lambda self: iter([None]))
     results, _ = run(executor, [locate("rowsort")])
     assert {r.status for r in results} == {Status.FAILED}
     assert "reference took over" in str(results[0].reason)

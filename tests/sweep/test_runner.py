@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep.executor import Event, PreflightResult
+from supcr_bench.sweep.executor import Event
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import PlannedCell, make_plan
 from supcr_bench.sweep.runner import SweepEvent, SweepProgress, run_sweep
@@ -17,6 +17,7 @@ from supcr_bench.values.cell import Account, Arm, Budget, Cell
 from supcr_bench.values.growth_law import LAWS
 from supcr_bench.values.result import Result, Status
 from supcr_bench.workers.activity import Activity
+from supcr_bench.workers.messages import PreflightResult
 from tests.one_machine import OneMachine
 
 BUDGET = Budget(time_limit_s=10.0, memory_limit_bytes=2**30)
@@ -43,7 +44,7 @@ class FakeExecutor(OneMachine):
     def preflight(
         self, subjects: Sequence[Subject], like: Workload
     ) -> Mapping[str, PreflightResult]:
-        return {s.name: PreflightResult(None, None) for s in subjects}
+        return {s.name: PreflightResult(s.name, None) for s in subjects}
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
         self.cells.append(cell)

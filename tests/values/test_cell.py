@@ -1,4 +1,3 @@
-import json
 from dataclasses import replace
 
 from supcr_bench.values.case import Case, Workload
@@ -7,11 +6,6 @@ from supcr_bench.values.cell import Account, Arm, Cell, new_session
 FORWARD, TRAINING = Arm("one", "forward"), Arm("one", "training")
 OTHER = Arm("two", "forward")
 CELL = Cell(Workload(batch_size=8, nan_density=None), (FORWARD, TRAINING, OTHER), "first")
-
-
-def test_a_cell_survives_the_pipe() -> None:
-    for cell in (CELL, replace(CELL, timed=False)):
-        assert Cell.from_mapping(json.loads(json.dumps(cell.to_mapping()))) == cell
 
 
 def test_a_cell_without_what_is_done_is_a_new_session_of_the_rest() -> None:

@@ -70,8 +70,8 @@ def test_cells_are_measured_and_what_ends_a_worker_is_told(tmp_path: Path) -> No
 def test_a_killed_worker_says_how_it_ended() -> None:
     worker = WorkerProcess()
     worker.kill()
-    assert list(worker.messages()) == []
-    assert worker.last_words().startswith("killed by SIGKILL")
+    assert list(worker.responses()) == []
+    assert worker.exit_description().startswith("killed by SIGKILL")
     worker.close()
 
 

@@ -5,9 +5,7 @@ of the question. So nothing but the loss's own rounding stands between the ranks
 parameters and those of one process.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -98,18 +96,6 @@ class RankQuestion:
         values = (*self.upstream, *(0.0,) * (1 + dims - len(self.upstream)))
         return torch.tensor(values, dtype=torch.float64)
 
-    def to_mapping(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """From what :meth:`to_mapping` gave, by way of JSON or not."""
-        own: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
-        own["spec"] = ProblemSpec(**values["spec"])
-        own["definition"] = Definition(**values["definition"])
-        return cls(**own)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankAnswer:
@@ -129,8 +115,3 @@ class RankAnswer:
     graph: bool
     rows: tuple[tuple[tuple[float, ...], ...], ...] | None
     parameters: tuple[float, ...] | None
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """From what ``dataclasses.asdict`` gave, by way of JSON or not."""
-        return cls(**values)

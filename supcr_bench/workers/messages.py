@@ -1,0 +1,279 @@
+"""What a worker is asked, and what it answers: one JSON object a line, whose ``kind`` is its type.
+
+Types that need torch are imported only when a message that holds one is read.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from supcr_bench.measure.sides import SidedCell
+from supcr_bench.subjects.registry import Subject
+from supcr_bench.values.case import Workload
+from supcr_bench.values.cell import Account, Budget, Cell
+from supcr_bench.values.definition import Definition
+from supcr_bench.values.implementation import Description
+from supcr_bench.values.result import Result
+from supcr_bench.verification.outcome import Diagnosis, Outcome
+from supcr_bench.verification.session import CheckName
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+    from supcr_bench.verification.candidate import Knobs
+    from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
+
+# --- requests ---
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """Load each subject and call it on a tiny batch like ``like``: a PreflightResult for each."""
+
+    subjects: tuple[Subject, ...]
+    like: Workload
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureCell:
+    """Measure a cell: a Result for each arm, then CellDone. All ranks of a group get it.
+
+    Attributes:
+        cell: the cell.
+        subjects: the implementations of its arms.
+        budget: of each arm.
+        labels: ``FILE:COLUMN,...`` of a person's own labels, if the workload has them.
+    """
+
+    cell: Cell
+    subjects: tuple[Subject, ...]
+    budget: Budget
+    labels: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TimeVersions:
+    """Time every version of each cell: a VersionTimes for each cell, or Failed."""
+
+    cells: tuple[SidedCell, ...]
+    sampling_s: float
+    seed: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifySubject:
+    """Load a subject to verify it, and keep the session: VerificationStarted or Failed.
+
+    Attributes:
+        subject: the subject.
+        definition: what it is compared with; ``None`` for what it declares, ``auto`` to find out.
+        seed: of the random cases.
+        only: names of the checks to make, without a diagnosis; ``None`` for all.
+        device: where inputs and module live.
+    """
+
+    subject: Subject
+    definition: Definition | str | None
+    seed: int
+    only: tuple[str, ...] | None
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class MakeCheck:
+    """Make one check of the subject that is being verified: an Outcome."""
+
+    check: CheckName
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnose:
+    """Find out what is wrong with the subject, from the outcomes of its checks: Diagnosed."""
+
+    outcomes: tuple[Outcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRanks:
+    """Become one rank of a group: Ready once all ranks have met.
+
+    Attributes:
+        rank: the number of this one.
+        ranks: how many there are.
+        store: the file in which they meet; each group needs a new one.
+        limit_s: how long a rank waits for another in a collective.
+    """
+
+    rank: int
+    ranks: int
+    store: str
+    limit_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AskRank:
+    """Load a subject on a rank and put a question to it: RankAnswers or Failed.
+
+    Attributes:
+        subject: the subject.
+        question: ``None`` to load it only: RankLoaded.
+    """
+
+    subject: Subject
+    question: "RankQuestion | None"
+
+
+Request = (
+    Preflight
+    | MeasureCell
+    | TimeVersions
+    | VerifySubject
+    | MakeCheck
+    | Diagnose
+    | JoinRanks
+    | AskRank
+)
+
+# --- responses ---
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A worker has started, and says what machine it found; or it has joined a group of ranks."""
+
+    environment: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A request failed.
+
+    Attributes:
+        reason: in a sentence.
+        stage: whether the subject could not be loaded, or raised when it was called.
+    """
+
+    reason: str
+    stage: Literal["load", "call"] = "call"
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightResult:
+    """What is known of a subject before it is measured.
+
+    Attributes:
+        name: of the subject.
+        finding: why it cannot be loaded or called; ``None`` if it can.
+        description: what it says of itself, if it could be loaded.
+        unavailable: whether it could not be loaded because something is not installed.
+    """
+
+    name: str
+    finding: str | None
+    description: Description | None = None
+    unavailable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CellDone:
+    """All arms of a cell have a result, or the group of ranks that measured it is broken."""
+
+    account: Account
+    group_broken: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VersionTimes:
+    """How long calls of each version of a cell took.
+
+    Attributes:
+        seconds: per call, by version; versions pair by round. Empty where one raised.
+        raised_by: the version that raised.
+        reason: what it raised.
+    """
+
+    seconds: Mapping[str, tuple[float, ...]]
+    raised_by: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationStarted:
+    """A subject is loaded, and it is known what it is compared with.
+
+    Attributes:
+        checks: those to make.
+        definition: name of the definition.
+        recognised: what its numbers follow, where that was to be found out.
+    """
+
+    checks: tuple[CheckName, ...]
+    definition: str
+    recognised: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosed:
+    """What is most likely wrong, if anything is."""
+
+    diagnosis: Diagnosis | None
+
+
+@dataclass(frozen=True, slots=True)
+class RankLoaded:
+    """What a subject says of itself, and which arguments it takes."""
+
+    description: Description
+    knobs: "Knobs"
+
+
+@dataclass(frozen=True, slots=True)
+class RankAnswers:
+    """What a rank answered to each step of a question."""
+
+    answers: "tuple[RankAnswer, ...]"
+
+
+Response = (
+    Ready
+    | Failed
+    | PreflightResult
+    | Result
+    | CellDone
+    | VersionTimes
+    | VerificationStarted
+    | Outcome
+    | Diagnosed
+    | RankLoaded
+    | RankAnswers
+)
+
+_KINDS: Mapping[str, type] = {kind.__name__: kind for kind in get_args(Request | Response)}
+
+
+def write_message(message: Request | Response) -> str:
+    """A message as a line of JSON."""
+    return json.dumps({"kind": type(message).__name__, **asdict(message)}) + "\n"
+
+
+def read_message(line: str) -> Any:
+    """The request or response that :func:`write_message` has written.
+
+    Raises:
+        json.JSONDecodeError: the line is not whole, because its writer was ended.
+    """
+    values = json.loads(line)
+    return _reader(values.pop("kind")).validate_python(values)
+
+
+@cache
+def _reader(kind: str) -> "TypeAdapter[Any]":
+    from pydantic import TypeAdapter
+
+    if kind in ("AskRank", "RankLoaded", "RankAnswers"):
+        # TypeAdapter finds the names of annotations among these locals.
+        from supcr_bench.verification.candidate import Knobs  # noqa: F401
+        from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion  # noqa: F401
+    return TypeAdapter(_KINDS[kind])
