@@ -14,8 +14,8 @@ from supcr_bench.render.comparison import (
     comparison_verdict,
     environment_sentences,
 )
-from supcr_bench.render.comparison_page import render_comparison
 from supcr_bench.render.markdown import comparison_markdown
+from supcr_bench.render.report import render_comparison
 from supcr_bench.render.terminal import print_sentence
 from supcr_bench.store.report_file import PAGE
 from supcr_bench.store.report_folder import SUMMARY_FILE, ReportSummary

@@ -57,8 +57,11 @@ def compare(
 
     from rich.console import Console
 
-    from supcr_bench.render.comparison import comparison_sentences, environment_sentences
-    from supcr_bench.render.comparison_tables import comparison_tables
+    from supcr_bench.render.comparison import (
+        comparison_sentences,
+        comparison_tables,
+        environment_sentences,
+    )
     from supcr_bench.render.terminal import print_sentence, print_table
 
     console = Console(highlight=False)

@@ -10,11 +10,10 @@ from supcr_bench.analysis.findings import Findings, find
 from supcr_bench.commands.verify import show_verified
 from supcr_bench.render.charts import charts_of
 from supcr_bench.render.csv_tables import csv_tables
-from supcr_bench.render.headline import headline
 from supcr_bench.render.markdown import run_markdown
-from supcr_bench.render.report import render_report
-from supcr_bench.render.reports_index import render_reports_index
+from supcr_bench.render.report import render_report, render_reports_index
 from supcr_bench.render.run_tables import run_tables
+from supcr_bench.render.sentences import headline
 from supcr_bench.render.terminal import print_sentence, print_table
 from supcr_bench.store.report_file import PAGE
 from supcr_bench.store.report_folder import SUMMARY_FILE, ReportSummary, reports_in

@@ -2,14 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 import pytest_benchmark
 from pytest_benchmark.stats import Stats
 
 from supcr_bench.store.loaded_run import Run
-from supcr_bench.values.case import Case
 from supcr_bench.values.case_id import benchmark_name, case_id
 from supcr_bench.values.cell import FEWEST_SAMPLES
 from supcr_bench.values.result import Result
@@ -37,12 +35,7 @@ FIGURES = (
 def extra_info(result: Result) -> dict[str, Any]:
     """What a benchmark carries beside its times: the case, and the figures without noise."""
     flat = result.to_mapping() | {"status": str(result.status)}
-    return {name: flat[name] for name in ("implementation", *parameters(result.case), *FIGURES)}
-
-
-def parameters(case: Case) -> dict[str, Any]:
-    """The case's fields, by which benchmarks can be grouped."""
-    return {f.name.rstrip("_"): getattr(case, f.name) for f in fields(Case)}
+    return {name: flat[name] for name in ("implementation", *result.case.to_mapping(), *FIGURES)}
 
 
 def benchmark_file(run: Run) -> tuple[Mapping[str, Any], Mapping[str, int]]:
@@ -73,7 +66,7 @@ def _benchmark(result: Result, suite: str, budget: Mapping[str, Any]) -> dict[st
         "group": case_id(result.case),
         "name": name,
         "fullname": f"suites/{suite}.toml::{name}",
-        "params": parameters(result.case),
+        "params": result.case.to_mapping(),
         "param": case_id(result.case),
         "extra_info": extra_info(result),
         "options": {
@@ -96,7 +89,6 @@ def _stats(samples_s: Sequence[float], repetitions: int) -> dict[str, Any]:
 
 
 def _machine_info(environment: Mapping[str, Any]) -> dict[str, Any]:
-    """What the run knows of its machine, under the names of the format; and all that it knows."""
     cpu = environment.get("cpu")
     return {
         "processor": cpu,

@@ -1,12 +1,13 @@
 """The texts of table cells: figures, and the columns, filters and words that describe a case."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 from supcr_bench.analysis.summary import CostRow
-from supcr_bench.values.axes import WORKLOAD_AXES
+from supcr_bench.values.axes import WORKLOAD_AXES, Axis
 from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.result import Result, Status
-from supcr_bench.values.table import Facets
+from supcr_bench.values.table import Cell, Facets, Table, numbers, prose, row, words
 from supcr_bench.values.units import MISSING, format_bytes, format_duration_s
 
 SHORT_STATUS = {
@@ -62,7 +63,7 @@ def facets_of(case: Case, implementation: str | None = None, without: Sequence[s
     Args:
         case: that the row shows.
         implementation: where the row is of one alone.
-        without: facets that vary within the row.
+        without: ids of facets that vary within the row.
     """
     facets: dict[str, str] = {"pass": case.pass_}
     facets |= {axis.id: axis.text(axis.of(case)) for axis in SHOWN if axis.name in FILTERED}
@@ -78,11 +79,6 @@ def case_columns(
 
     They are the fields in which the cases differ, and ``always``; but where two others differ, a
     terminal has no room for what says the same in every row.
-
-    Args:
-        cases: of the rows.
-        always: fields to show even where they do not differ.
-        without: a field that has columns of its own.
     """
     texts: dict[str, Callable[[Case], str]] = {
         axis.short: lambda case, axis=axis: axis.text(axis.of(case))  # type: ignore[misc]
@@ -102,10 +98,6 @@ def series_text(workload: Workload, without: str = "") -> str:
     """What the cases of a series have in common, in words: all but the batch size.
 
     What is usual is named too, except on axes that few runs set.
-
-    Args:
-        workload: any of the series.
-        without: the name of an axis to leave out.
     """
     always = ("labels", "embedding_size", "device")
     shared = workload.workload
@@ -128,5 +120,65 @@ def arm_names(results: Sequence[Result], form: str = "{name} ({definition})") ->
 
 
 def listed(names: Sequence[str]) -> str:
-    """``a``, ``a and b`` or ``a, b and c``."""
     return " and ".join((", ".join(names[:-1]), names[-1]) if len(names) > 1 else names)
+
+
+class HasCase(Protocol):
+    """What a row shows: a case, or one that stands for its series."""
+
+    @property
+    def case(self) -> Case: ...
+
+
+T = TypeVar("T", bound=HasCase)
+Columns = Mapping[str, Callable[[T], Cell | str]]
+"""Headers of columns, and what each shows of a row."""
+
+
+def implementation_of(found: object) -> str | None:
+    name: str | None = getattr(found, "implementation", None)
+    return name
+
+
+def case_table(
+    name: str,
+    title: str,
+    note: str,
+    rows: Sequence[T],
+    lead: Columns[T],
+    figures: Columns[T],
+    last: Columns[T] | None = None,
+    *,
+    always: Sequence[str] = USUAL,
+    without: Axis | None = None,
+    group: Callable[[T], object] = lambda _: None,
+    detail: bool = False,
+) -> Table:
+    """A table with the columns that tell its cases apart between words and figures.
+
+    ``lead`` are columns of words before those of the case, ``figures`` follow them, ``last`` are
+    columns of long text. ``always`` names axes to show even where the cases do not differ,
+    ``without`` an axis that has columns of its own. A rule is drawn between rows of another
+    ``group``. ``detail``: the table is too long for a terminal.
+    """
+    name_left_out, id_left_out = (without.name, without.id) if without else ("", "")
+    headers, texts = case_columns([found.case for found in rows], always, name_left_out)
+    ends = {**figures, **(last or {})}
+    return Table(
+        name=name,
+        title=title,
+        note=note,
+        columns=(*words(*lead), *numbers(*headers, *figures), *prose(*(last or {}))),
+        rows=tuple(
+            row(
+                *(write(found) for write in lead.values()),
+                *texts(found.case),
+                *(write(found) for write in ends.values()),
+                facets=facets_of(found.case, implementation_of(found), (id_left_out,)),
+                group=group(found),
+            )
+            for found in rows
+        ),
+        keys=len(lead) + len(headers),
+        detail=detail,
+    )

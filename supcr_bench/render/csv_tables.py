@@ -22,7 +22,7 @@ def _flat(row: Any) -> dict[str, Any]:
     for f in fields(row):
         value = getattr(row, f.name)
         if isinstance(value, Case):
-            flat |= {stored_name(c.name): getattr(value, c.name) for c in fields(Case)}
+            flat |= value.to_mapping()
         elif isinstance(value, Metric | Axis):
             flat[f.name] = value.name
         elif isinstance(value, GrowthVerdict):
@@ -45,7 +45,6 @@ def _csv(rows: Sequence[Any]) -> str:
 
 
 def csv_tables(findings: Findings) -> Mapping[str, str]:
-    """File name and text of every table that has rows."""
     tables: dict[str, Sequence[Any]] = {
         "agreement.csv": agreement_rows(findings.results),
         "pairs.csv": pair_rows(findings.results),

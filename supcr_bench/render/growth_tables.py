@@ -1,16 +1,19 @@
-"""Tables of growth: laws, crossovers, the largest batches that fit, and predicted peaks."""
+"""Tables of growth: laws, crossovers, the largest batches that fit, predicted peaks, and axes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from supcr_bench.analysis.axis_effect import COMPARED, AxisEffectRow, axis_effect_rows
 from supcr_bench.analysis.crossover import Crossover
 from supcr_bench.analysis.frontier import CAPACITIES_BYTES, FrontierRow, PeakPrediction
 from supcr_bench.analysis.growth import Growth
-from supcr_bench.render.case_table import case_table
+from supcr_bench.render.cells import case_table, implementation_of
+from supcr_bench.values.axes import PASSES, Axis
 from supcr_bench.values.metrics import COSTS, ELEMENTS_PROCESSED, Metric
+from supcr_bench.values.result import Result, Status
 from supcr_bench.values.table import Cell, Table
-from supcr_bench.values.units import MISSING, format_bytes, format_limit_bytes
+from supcr_bench.values.units import MISSING, format_bytes, format_duration_s, format_limit_bytes
 
 FEWEST_SIZES = 3
 """Growth over fewer sizes is left to the CSV file."""
@@ -36,7 +39,6 @@ def _key(growth: Growth) -> tuple[object, ...]:
 
 
 def growth_table(growth: Sequence[Growth]) -> Table:
-    """The law of every metric, or that it is not decided."""
     by_arm: dict[tuple[object, ...], dict[str, Growth]] = {}
     for g in _shown(growth):
         by_arm.setdefault(_key(g), {})[g.metric.name] = g
@@ -69,7 +71,6 @@ def growth_table(growth: Sequence[Growth]) -> Table:
 
 
 def growth_reasons_table(growth: Sequence[Growth]) -> Table:
-    """The power of N and what decides the law, one row a metric."""
     return case_table(
         "growth-reasons",
         "What decides the growth laws",
@@ -100,7 +101,6 @@ def crossover_text(crossover: Crossover) -> str:
 
 
 def crossover_table(rows: Sequence[Crossover]) -> Table:
-    """Where the faster one of two changes."""
     return case_table(
         "crossovers",
         "Crossovers",
@@ -115,7 +115,6 @@ def crossover_table(rows: Sequence[Crossover]) -> Table:
 
 
 def frontier_table(rows: Sequence[FrontierRow]) -> Table:
-    """The largest batch for each capacity."""
     sizes = {(r.implementation, r.case, r.capacity_bytes): str(r.batch_size) for r in rows}
 
     def fitting(capacity: int, r: FrontierRow) -> str:
@@ -141,7 +140,6 @@ def _error_cell(found: PeakPrediction) -> Cell:
 
 
 def prediction_table(rows: Sequence[PeakPrediction]) -> Table:
-    """Peaks that were predicted, beside what they were."""
     return case_table(
         "predictions",
         "Peak memory, predicted before it was measured",
@@ -156,3 +154,101 @@ def prediction_table(rows: Sequence[PeakPrediction]) -> Table:
             "off by": _error_cell,
         },
     )
+
+
+# Six values of an axis are to fit on a terminal: a cell has seven characters at most.
+_SHORTEST_STATUS = {
+    Status.OUT_OF_MEMORY: "OOM",
+    Status.TIMED_OUT: "timeout",
+    Status.SKIPPED: "skipped",
+    Status.FAILED: "failed",
+}
+
+
+def _ratio_text(ratio: float) -> str:
+    if ratio >= 99.5:
+        return f"x{ratio:.0f}" if ratio < 99_999.5 else f"x{ratio:.0e}"
+    if ratio >= 9.995:
+        return f"x{ratio:.1f}"
+    return f"x{ratio:.2f}" if ratio >= 0.00995 else f"x{ratio:.0e}"
+
+
+def _tolerances_text(tolerances: float) -> str:
+    if 0 < tolerances < 0.00995:
+        return "<0.01"
+    return f"{tolerances:.0e}" if tolerances >= 999.5 else f"{tolerances:.2g}"
+
+
+_AXIS_NOTES = {
+    "agreement": "largest error as a multiple of the tolerance: up to 1 agrees; broken: not finite",
+    "time": "median of the first that was measured, and ratios to it; they are timed one after the "
+    "other, so the machine's drift is in them",
+    "memory": "peak of the first that was measured, and ratios to it",
+}
+
+
+def _axis_text(metric: str, effect: AxisEffectRow) -> str:
+    ended = _SHORTEST_STATUS.get(effect.status, MISSING)
+    if metric == "agreement":
+        if effect.tolerances is not None:
+            return _tolerances_text(effect.tolerances)
+        return "broken" if effect.status is Status.WRONG else ended
+    if metric == "time":
+        figure, ratio = format_duration_s(effect.time_s), effect.time_ratio
+    else:
+        figure, ratio = format_bytes(effect.peak_bytes), effect.memory_ratio
+    if effect.base or ratio is None:
+        return ended if figure == MISSING else figure
+    return _ratio_text(ratio)
+
+
+def axis_table(rows: Sequence[AxisEffectRow], axis: Axis, metric: str) -> Table:
+    """A row per comparison, a column per value of the axis.
+
+    Args:
+        rows: of that axis and one pass, in the order to keep.
+        axis: whose values are the columns.
+        metric: ``agreement``, ``time`` or ``memory``.
+    """
+    pass_ = rows[0].case.pass_
+    groups: dict[tuple[object, ...], dict[object, AxisEffectRow]] = {}
+    for effect in rows:
+        groups.setdefault(effect.others, {})[effect.value] = effect
+    # In the order of a comparison that has them all, if there is one.
+    whole_first = sorted(rows, key=lambda effect: -len(groups[effect.others]))
+
+    def cell(value: object, first: AxisEffectRow) -> Cell:
+        effect = groups[first.others].get(value)
+        text = _axis_text(metric, effect) if effect else MISSING
+        if effect is None or not effect.status.has_figures:
+            return Cell(text, "quiet")
+        return Cell(text, "bad" if effect.status is Status.WRONG else "")
+
+    return case_table(
+        f"{axis.id}-{metric}-{pass_}",
+        f"Along {axis.label}: {metric}, {pass_}",
+        _AXIS_NOTES[metric],
+        [next(iter(members.values())) for members in groups.values()],
+        {"implementation": lambda r: r.implementation},
+        {
+            "N": lambda r: str(r.case.batch_size),
+            **{axis.text(r.value): partial(cell, r.value) for r in whole_first},
+        },
+        always=(),
+        without=axis,
+        group=implementation_of,
+    )
+
+
+def axis_tables(results: Sequence[Result]) -> list[Table]:
+    """Three tables of each pass for every axis that varies with everything else equal."""
+    timed = [r for r in results if not r.untimed]
+    tables = []
+    for axis in COMPARED:
+        effects = axis_effect_rows(results, axis)
+        for metric in _AXIS_NOTES:
+            known = axis_effect_rows(timed, axis) if metric == "time" else effects
+            for pass_ in PASSES:
+                if own := [effect for effect in known if effect.case.pass_ == pass_]:
+                    tables.append(axis_table(own, axis, metric))  # noqa: PERF401
+    return tables

@@ -14,7 +14,6 @@ def environments_line(environments: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def environment_line(environment: Mapping[str, Any]) -> str:
-    """Machine and software in a line."""
     accelerators = [a["name"] for a in environment["accelerators"]]
     parts = [
         f"{environment['cpu']}, {environment['cpus_usable']} CPUs",
@@ -29,7 +28,6 @@ def environment_line(environment: Mapping[str, Any]) -> str:
 
 
 def environment_facts(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Machine and software: name and value of what is known."""
     return [
         (key.removesuffix("_bytes").replace("_", " "), _plain(key, value))
         for key, value in environment.items()
@@ -46,7 +44,6 @@ def _plain(key: str, value: Any) -> str:
 
 
 def origin_facts(info: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Which code measured, and when."""
     return [
         (name, str(value))
         for name, value in (

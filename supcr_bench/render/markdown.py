@@ -5,12 +5,11 @@ from collections.abc import Sequence
 
 from supcr_bench.analysis.compare import Comparison
 from supcr_bench.analysis.findings import Findings
-from supcr_bench.render.comparison import verdict_first
-from supcr_bench.render.comparison_tables import changes_table
-from supcr_bench.render.headline import headline
+from supcr_bench.render.comparison import changes_table, verdict_first
 from supcr_bench.render.machine import environments_line
 from supcr_bench.render.recommendation_tables import recommendation_tables
 from supcr_bench.render.run_tables import claims_table
+from supcr_bench.render.sentences import headline
 from supcr_bench.store.run import Run
 from supcr_bench.values.table import Table
 
@@ -25,7 +24,6 @@ def escape(text: str) -> str:
 
 
 def run_markdown(run: Run, findings: Findings) -> str:
-    """What a run found."""
     blocks = [f"## supcr-bench: {escape(str(run.info['suite']['name']))}"]
     blocks.append(bullets(headline(run, findings)))
     if findings.claims:
@@ -61,7 +59,6 @@ def _titled(found: Table) -> list[str]:
 
 
 def bullets(sentences: Sequence[str]) -> str:
-    """Sentences as a list."""
     return "\n".join(f"- {escape(sentence)}" for sentence in sentences)
 
 
@@ -73,5 +70,4 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def table_markdown(found: Table) -> str:
-    """A table as Markdown, without title and note; every cell is escaped."""
     return table([header.replace("\n", " ") for header in found.headers], found.texts)

@@ -31,13 +31,11 @@ class FacetIndex:
         self._numbers: dict[tuple[tuple[str, str], ...], int] = {}
 
     def add(self, found: Iterable[Facets]) -> None:
-        """Number them, before the page is drawn."""
         for facets in found:
             if facets:
                 self.index(facets)
 
     def index(self, facets: Facets) -> int:
-        """The number of some facets; the next one where they are new."""
         key = tuple(sorted(facets.items()))
         if key not in self._numbers:
             self._numbers[key] = len(self.values)

@@ -21,7 +21,6 @@ MOST_COLUMNS = 8
 
 
 def recommendation_tables(results: Sequence[Result]) -> list[Table]:
-    """One for every device and pass, training first."""
     devices = dict.fromkeys(r.case.device for r in results)
     names = implementations_of(results)
     groups = [
@@ -83,7 +82,6 @@ def _table(results: Sequence[Result], names: Sequence[str], several: bool) -> Ta
 def _headers(
     cases: Mapping[Case, object], columns: Sequence[tuple[int, float | None]]
 ) -> tuple[str, ...]:
-    """What tells the columns apart; all of it where there is one."""
     nan = get_axis("nan_density")
     nan_texts = {(c.dims, c.nan_density): nan.text(c.nan_density) for c in cases}
     dims = len({d for d, _ in columns}) > 1

@@ -1,19 +1,28 @@
-"""The report of a run: one HTML file that needs no network."""
+"""The pages: a report of a run, a comparison of two, a list of reports; none needs a network."""
 
 from collections.abc import Iterable, Sequence
+from urllib.parse import quote
 
 from supcr_bench.analysis.axis_effect import COMPARED, axis_effect_rows
+from supcr_bench.analysis.compare import Comparison
 from supcr_bench.analysis.findings import Findings
-from supcr_bench.render.axis_tables import axis_table
 from supcr_bench.render.cells import facets_of
 from supcr_bench.render.charts import Chart
-from supcr_bench.render.headline import headline
+from supcr_bench.render.comparison import (
+    comparison_tables,
+    figures_table,
+    runs_table,
+    verdict_first,
+)
+from supcr_bench.render.growth_tables import axis_table
 from supcr_bench.render.machine import environments_line
 from supcr_bench.render.page import FacetIndex, render_page
 from supcr_bench.render.recommendation_tables import recommendation_tables
 from supcr_bench.render.run_tables import VERDICT_TONES, memory_table, time_table
 from supcr_bench.render.sections import DrawnChart, Section, make_sections
-from supcr_bench.store.report_file import embedded
+from supcr_bench.render.sentences import headline
+from supcr_bench.store.report_file import PAGE, embedded
+from supcr_bench.store.report_folder import ReportSummary
 from supcr_bench.store.run import Run
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.result import Result
@@ -80,3 +89,46 @@ def _facets(sections: Iterable[Section], maps: Iterable[Table]) -> Iterable[Face
         tables += [*section.tables, *section.more]
     for table in tables:
         yield from (row.facets for row in table.rows)
+
+
+def render_comparison(
+    first: Run,
+    second: Run,
+    comparison: Comparison,
+    reports: Sequence[str | None] = (None, None),
+) -> str:
+    """The page.
+
+    Args:
+        first: the run before.
+        second: the run after.
+        comparison: of the two.
+        reports: the addresses of their two reports as seen from the page, where they have one.
+    """
+    tables = comparison_tables(comparison)
+    tables += [t for p in PASSES if (t := figures_table(first, second, comparison, p)).rows]
+    facets = FacetIndex()
+    facets.add(row.facets for table in tables for row in table.rows)
+    return render_page(
+        "comparison.html.j2",
+        facets,
+        sides=list(zip(("First", "Second"), (first, second), reports, strict=True)),
+        sentences=verdict_first(comparison),
+        runs=runs_table(first, second),
+        tables=tables,
+    )
+
+
+def render_reports_index(reports: Sequence[tuple[str, ReportSummary]]) -> str:
+    """The page.
+
+    Args:
+        reports: the name of each report's folder beside the page, and its summary, in the order in
+            which they are to stand.
+    """
+    return render_page(
+        "reports_index.html.j2",
+        FacetIndex(),
+        # "./" first, so that no name is taken for the scheme of an address.
+        reports=[(f"./{quote(folder, safe='')}/{PAGE}", report) for folder, report in reports],
+    )

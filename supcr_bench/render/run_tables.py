@@ -1,6 +1,7 @@
 """Every table of a run, in reading order."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 
 from supcr_bench.analysis.claims import ClaimRow, Holds
 from supcr_bench.analysis.findings import Findings
@@ -15,10 +16,16 @@ from supcr_bench.analysis.summary import (
     pair_rows,
     unusual,
 )
-from supcr_bench.render.agreement_tables import agreement_heat
-from supcr_bench.render.axis_tables import axis_tables
-from supcr_bench.render.cells import arm_names, case_columns, facets_of, memory_text, time_text
+from supcr_bench.render.cells import (
+    SHORT_STATUS,
+    arm_names,
+    case_columns,
+    facets_of,
+    memory_text,
+    time_text,
+)
 from supcr_bench.render.growth_tables import (
+    axis_tables,
     crossover_table,
     frontier_table,
     growth_reasons_table,
@@ -26,7 +33,7 @@ from supcr_bench.render.growth_tables import (
     prediction_table,
 )
 from supcr_bench.values.case import PASSES, Case, Pass
-from supcr_bench.values.result import Result
+from supcr_bench.values.result import Result, Status
 from supcr_bench.values.table import Cell, Column, Table, Tone, numbers, prose, row, words
 from supcr_bench.values.units import MISSING, format_error
 
@@ -38,7 +45,6 @@ VERDICT_TONES: dict[Holds, Tone] = {
 
 
 def agreement_table(results: Sequence[Result]) -> Table:
-    """Who agrees with the definition that it is held against, and how closely."""
     rows = agreement_rows(results)
     names = list(dict.fromkeys(r.definition for r in rows))
     several = len(names) > 1
@@ -95,15 +101,14 @@ def _cost_table(
     results: Sequence[Result],
     pass_: Pass,
     heading: tuple[str, str, str],
-    text: Callable[[CostRow], str],
-    figure: Callable[[CostRow], float | None],
-    *,
-    mark_fastest: bool = False,
+    size: Callable[[CostRow], int | None] | None = None,
 ) -> Table:
-    """A row per case, a column per implementation. The heading is name, title and note."""
-    names = implementations_of(results)
+    """A row per case, a column per implementation; of times, without a ``size`` to show.
+
+    The heading is name, title and note.
+    """
     costs = cost_rows(results, pass_)
-    fastest = fastest_by_size(costs, known_wrong(results)) if mark_fastest else {}
+    fastest = fastest_by_size(costs, known_wrong(results)) if size is None else {}
     cases = list(dict.fromkeys(cost.case.shared for cost in costs))
     by_key = {(cost.implementation, cost.case.shared): cost for cost in costs}
     # Series of one row each need no rules between them.
@@ -115,24 +120,22 @@ def _cost_table(
         cost = by_key.get((name, case))
         if cost is None:
             return Cell(MISSING, "quiet")
-        if figure(cost) is None:
-            return Cell(text(cost), "quiet")
-        return Cell(text(cost), "good" if fastest.get(case) == name else "")
+        figure = size(cost) if size else cost.time_s
+        text = memory_text(cost, size(cost)) if size else time_text(cost)
+        tone: Tone = "quiet" if figure is None else "good" if fastest.get(case) == name else ""
+        return Cell(text, tone)
 
     name, title, note = heading
     return Table(
         name=f"{name}-{pass_}",
         title=f"{title}, {pass_}",
         note=note,
-        columns=(
-            *numbers(*headers, "N"),
-            *(Column(head, implementation=n) for n, head in heads),
-        ),
+        columns=(*numbers(*headers, "N"), *(Column(head, implementation=n) for n, head in heads)),
         rows=tuple(
             row(
                 *texts(case),
                 str(case.batch_size),
-                *(cell(n, case) for n in names),
+                *(cell(n, case) for n, _ in heads),
                 facets=facets_of(case),
                 group=case.series() if ruled else None,
             )
@@ -143,20 +146,12 @@ def _cost_table(
 
 
 def time_table(results: Sequence[Result], pass_: Pass) -> Table:
-    """Median time per call, of what was to be timed."""
     note = "median and its 95 % interval; the fastest that is right stands out"
-    return _cost_table(
-        [r for r in results if not r.untimed],
-        pass_,
-        ("time", "Time per call", note),
-        time_text,
-        lambda cost: cost.time_s,
-        mark_fastest=True,
-    )
+    timed = [r for r in results if not r.untimed]
+    return _cost_table(timed, pass_, ("time", "Time per call", note))
 
 
 def memory_table(results: Sequence[Result], pass_: Pass) -> Table:
-    """Peak memory per call."""
     methods = sorted({r.memory_method for r in results if r.memory_method})
     note = f"live tensor bytes above the inputs; by {'; '.join(methods) or 'nothing measured'}"
     apart = [
@@ -165,16 +160,9 @@ def memory_table(results: Sequence[Result], pass_: Pass) -> Table:
         if r.dispatch_peak_bytes and r.peak_bytes
     ]
     if apart:
-        note += (
-            f"; a second counter, at dispatch, differs by {min(apart):+.1%} to {max(apart):+.1%}"
-        )
-    return _cost_table(
-        results,
-        pass_,
-        ("memory", "Peak memory", note),
-        lambda cost: memory_text(cost, cost.peak_bytes),
-        lambda cost: cost.peak_bytes,
-    )
+        span = f"{min(apart):+.1%} to {max(apart):+.1%}"
+        note += f"; a second counter, at dispatch, differs by {span}"
+    return _cost_table(results, pass_, ("memory", "Peak memory", note), lambda c: c.peak_bytes)
 
 
 def cuda_table(results: Sequence[Result], pass_: Pass) -> Table:
@@ -186,13 +174,11 @@ def cuda_table(results: Sequence[Result], pass_: Pass) -> Table:
         on_cpu if known else [],
         pass_,
         ("cuda-memory", "Peak memory on CUDA, predicted", note),
-        lambda cost: memory_text(cost, cost.predicted_cuda_peak_bytes),
         lambda cost: cost.predicted_cuda_peak_bytes,
     )
 
 
 def claims_table(rows: Sequence[ClaimRow]) -> Table:
-    """What the note claims, and what this run says of it."""
     return Table(
         name="claims",
         title="Claims of the note",
@@ -249,3 +235,86 @@ def run_tables(findings: Findings) -> list[Table]:
         claims_table(findings.claims),
     ]
     return [table for table in tables if table.rows]
+
+
+MOST_CASES = 60
+"""More cases than a person looks over: the worst are shown."""
+_HEAT: tuple[tuple[float, Tone], ...] = ((0.1, "heat0"), (0.5, "heat1"), (1.0, "heat2"))
+
+
+def agreement_heat(results: Sequence[Result]) -> Table:
+    """Value and gradient error of every case that any implementation answered in training.
+
+    Forward's value is that of training, so forward is shown only where training was not run.
+    """
+    names = implementations_of(results)
+    passes = {r.case.pass_ for r in results if r.status.has_figures}
+    pass_ = "training" if "training" in passes else "forward"
+    by_case: dict[Case, dict[str, Result]] = {}
+    for r in results:
+        if r.case.pass_ == pass_:
+            by_case.setdefault(r.case.shared, {})[r.implementation] = r
+    cases = [c for c, own in by_case.items() if any(r.status.has_figures for r in own.values())]
+    worst = set(sorted(cases, key=lambda c: -_worst(by_case[c].values()))[:MOST_CASES])
+    shown = [case for case in cases if case in worst]
+    headers, texts = case_columns(shown)
+    heads = [
+        Column(f"{head} {part}", implementation=name)
+        for name, head in arm_names(results, "{definition}\n{name}").items()
+        for part in "vg"
+    ]
+    note = (
+        "Largest relative error of the value (v) and the gradient (g), as a multiple of what "
+        "rounding explains: up to 1 agrees. The stronger the colour, the nearer to 1; wrong "
+        "stands out"
+    )
+    if len(shown) < len(cases):
+        note += f". The {len(shown)} worst of {len(cases)} cases"
+    return Table(
+        name="agreement-by-case",
+        title=f"Agreement by case, {pass_}",
+        note=note,
+        columns=(*numbers(*headers, "N"), *heads),
+        rows=tuple(
+            row(
+                *texts(case),
+                str(case.batch_size),
+                *(cell for name in names for cell in _cells(by_case[case].get(name))),
+                facets=facets_of(case),
+            )
+            for case in shown
+        ),
+        keys=len(headers) + 1,
+        detail=True,
+        style="heat",
+    )
+
+
+def _worst(results: Iterable[Result]) -> float:
+    """The largest multiple of the tolerance; what is no number is worse than any."""
+    return max(
+        (
+            math.inf
+            if r.status is Status.WRONG
+            else max(r.value_tolerances or 0.0, r.gradient_tolerances or 0.0)
+            for r in results
+        ),
+        default=0.0,
+    )
+
+
+def _cells(result: Result | None) -> tuple[Cell, Cell]:
+    if result is None or not result.status.has_figures:
+        text = SHORT_STATUS.get(result.status, MISSING) if result else MISSING
+        return Cell(text, "quiet"), Cell("", "quiet")
+    wrong = result.status is Status.WRONG
+    return _cell(result.value_tolerances, wrong), _cell(result.gradient_tolerances, wrong)
+
+
+def _cell(tolerances: float | None, wrong: bool) -> Cell:
+    if tolerances is None:
+        return Cell("broken", "heat3") if wrong else Cell(MISSING, "quiet")
+    return Cell(
+        format_error(tolerances),
+        next((tone for limit, tone in _HEAT if tolerances <= limit), "heat3"),
+    )

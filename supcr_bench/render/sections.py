@@ -9,7 +9,7 @@ from supcr_bench.analysis.axis_effect import COMPARED
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.render.charts import Chart
 from supcr_bench.render.machine import environment_facts, origin_facts
-from supcr_bench.render.section_sentences import (
+from supcr_bench.render.sentences import (
     agreement_sentences,
     axis_sentences,
     growth_sentences,
@@ -51,7 +51,6 @@ class Section:
 
     @property
     def empty(self) -> bool:
-        """Whether it has nothing to show."""
         return not any((self.charts, self.verifications, self.tables, self.facts, self.more))
 
 
@@ -142,7 +141,6 @@ def _budget(info: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _machines(environments: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """The facts of each kind of machine; named where there are several."""
     several = len(environments) > 1
     return [
         (f"{key}, {name}" if several else key, value)

@@ -19,7 +19,6 @@ import torch
 from supcr_bench.measure.device import available_devices
 from supcr_bench.measure.one_case import StopwatchCall
 from supcr_bench.measure.outcome import is_out_of_memory, outcome_of
-from supcr_bench.render.benchmark_json import parameters
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import make_budget
 from supcr_bench.sweep.suite import Suite
@@ -99,7 +98,7 @@ class SuiteRun:
         require_right(result, implementation, by_name=True)
         fixture = benchmark.benchmark
         fixture.group = fixture.param = case_id(case)
-        fixture.params = parameters(case)
+        fixture.params = case.to_mapping()
         sampling_s = min(self.budget.sampling_s, benchmark.sampling.max_time_s)
         benchmark.sampling = replace(benchmark.sampling, max_time_s=sampling_s)
         try:

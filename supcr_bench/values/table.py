@@ -61,7 +61,6 @@ class Row:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The text of every cell."""
         return tuple(cell.text for cell in self.cells)
 
 
@@ -91,12 +90,10 @@ class Table:
 
     @property
     def headers(self) -> tuple[str, ...]:
-        """The header of every column."""
         return tuple(column.header for column in self.columns)
 
     @property
     def texts(self) -> tuple[tuple[str, ...], ...]:
-        """The texts of every row."""
         return tuple(row.texts for row in self.rows)
 
     def starts_group(self, index: int) -> bool:

@@ -6,8 +6,8 @@ from supcr_bench.analysis.compare import compare_results
 from supcr_bench.analysis.findings import Findings, find
 from supcr_bench.analysis.machines import by_machine, device_of
 from supcr_bench.analysis.recommend import Question, recommend
-from supcr_bench.render.headline import headline
 from supcr_bench.render.run_tables import run_tables
+from supcr_bench.render.sentences import headline
 from supcr_bench.values.result import Result
 from tests.made_results import make_series
 from tests.made_runs import make_run

@@ -9,8 +9,13 @@ from rich.console import Console
 
 from supcr_bench.analysis.compare import Comparison, Difference, compare_results
 from supcr_bench.render.cells import ratio_text
-from supcr_bench.render.comparison import comparison_sentences, environment_sentences
-from supcr_bench.render.comparison_tables import changes_table, comparison_tables, ratio_table
+from supcr_bench.render.comparison import (
+    changes_table,
+    comparison_sentences,
+    comparison_tables,
+    environment_sentences,
+    ratio_table,
+)
 from supcr_bench.render.terminal import print_table
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result

@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from supcr_bench.analysis.compare import compare_results, environment_differences
-from supcr_bench.render.comparison_page import render_comparison
-from supcr_bench.render.comparison_tables import figures_table, runs_table
+from supcr_bench.render.comparison import figures_table, runs_table
+from supcr_bench.render.report import render_comparison
 from supcr_bench.store.run import Run
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result, make_series

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from supcr_bench.analysis.findings import Findings, find
-from supcr_bench.render.headline import headline
+from supcr_bench.render.sentences import headline
 from supcr_bench.values.result import Status
 from supcr_bench.verification.verification import Verification
 from tests.made_results import make_result, make_series

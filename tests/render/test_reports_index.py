@@ -1,6 +1,6 @@
 """The list of reports."""
 
-from supcr_bench.render.reports_index import render_reports_index
+from supcr_bench.render.report import render_reports_index
 from supcr_bench.store.report_folder import ReportSummary
 from tests.outline import outline
 

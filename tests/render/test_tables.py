@@ -7,11 +7,10 @@ from dataclasses import replace
 from rich.console import Console
 
 from supcr_bench.analysis.findings import Findings, find
-from supcr_bench.render.agreement_tables import agreement_heat
 from supcr_bench.render.csv_tables import csv_tables
-from supcr_bench.render.headline import headline
 from supcr_bench.render.recommendation_tables import recommendation_tables
-from supcr_bench.render.run_tables import run_tables
+from supcr_bench.render.run_tables import agreement_heat, run_tables
+from supcr_bench.render.sentences import headline
 from supcr_bench.render.terminal import print_table
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.table import Table
