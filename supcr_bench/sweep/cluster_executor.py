@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.executor import Event
@@ -69,44 +69,18 @@ class ClusterExecutor:
     """
 
     def __init__(self, slots: Sequence[Slot], backend: ClusterBackend) -> None:
-        self._slots = SlotPool(slots)
-        self._backend = backend
-
-    @property
-    def budget(self) -> Budget:
-        """The budget of the first slot; each slot has its own."""
-        return self._slots.all[0].budget
-
-    @property
-    def environment(self) -> Mapping[str, Any]:
-        """The environment of the first slot."""
-        return self._slots.all[0].environment
-
-    @property
-    def environments(self) -> Mapping[str, Mapping[str, Any]]:
-        """One environment for every kind of machine."""
-        return {slot.machine: slot.environment for slot in reversed(self._slots.all)}
-
-    @property
-    def devices(self) -> Sequence[str]:
-        """The devices of all machines."""
-        return self._slots.devices
-
-    @property
-    def location(self) -> str:
-        """Where cells run."""
-        nodes = len({slot.node for slot in self._slots.all})
-        return (
+        self._slots, self._backend = SlotPool(slots), backend
+        self.budget = slots[0].budget  # each slot has its own
+        self.environment = slots[0].environment
+        self.environments = {slot.machine: slot.environment for slot in reversed(slots)}
+        self.devices = self._slots.devices
+        self.max_parallel_cells = self._slots.max_busy
+        nodes = len({slot.node for slot in slots})
+        self.location = (
             f"on the {nodes} machines of the cluster" if nodes > 1 else "on the cluster's machine"
         )
 
-    @property
-    def max_parallel_cells(self) -> int:
-        """As many cells as slots can be busy."""
-        return self._slots.max_busy
-
     def machine_for(self, workload: Workload, before: str | None) -> str:
-        """The kind of machine that the workload's series has, or gets now."""
         return self._slots.kind_for(workload, before)
 
     def preflight(
@@ -175,5 +149,4 @@ class ClusterExecutor:
                 )
 
     def close(self) -> None:
-        """Disconnect from the cluster."""
         self._backend.close()

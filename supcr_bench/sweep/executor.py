@@ -14,31 +14,28 @@ Event = Result | Activity | Account
 
 
 class Executor(Protocol):
-    """Runs cells, each on a machine, or a GPU, that it has to itself."""
+    """Runs cells, each on a machine, or a GPU, that it has to itself.
+
+    Attributes:
+        environment: the machine that measures; the first one where there are several.
+        environments: every kind of machine that measures, by the name that results carry.
+        devices: names of the devices that a cell can run on.
+        location: where cells run, for a sentence: ``on this machine``.
+        max_parallel_cells: how many cells may run at the same time. Where it is more than one,
+            :meth:`run` is called from as many threads, and yields an event at least every second
+            or so: that is when a thread can be told to stop.
+    """
 
     @property
-    def environment(self) -> Mapping[str, Any]:
-        """The machine that measures; the first one where there are several."""
-
+    def environment(self) -> Mapping[str, Any]: ...
     @property
-    def environments(self) -> Mapping[str, Mapping[str, Any]]:
-        """Every kind of machine that measures, by the name that results carry."""
-
+    def environments(self) -> Mapping[str, Mapping[str, Any]]: ...
     @property
-    def devices(self) -> Sequence[str]:
-        """Names of the devices that a cell can run on."""
-
+    def devices(self) -> Sequence[str]: ...
     @property
-    def location(self) -> str:
-        """Where cells run, for a sentence: ``on this machine``."""
-
+    def location(self) -> str: ...
     @property
-    def max_parallel_cells(self) -> int:
-        """How many cells may run at the same time.
-
-        Where it is more than one, :meth:`run` is called from as many threads, and yields an event
-        at least every second or so: that is when a thread can be told to stop.
-        """
+    def max_parallel_cells(self) -> int: ...
 
     def machine_for(self, workload: Workload, before: str | None) -> str | None:
         """The kind of machine that a workload would run on now; ``None`` if it is not known.

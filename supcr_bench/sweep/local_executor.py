@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.executor import Event
@@ -40,46 +39,22 @@ class LocalExecutor:
         WorkerError: a worker cannot be started.
     """
 
+    location = "on this machine"
+    max_parallel_cells = 1  # two would slow each other down
+
     def __init__(self, threads: int = 1, labels: str | None = None) -> None:
-        self._threads = threads
-        self._labels = labels
+        self._threads, self._labels = threads, labels
         self._worker: WorkerProcess | RankGroupWorker | None = WorkerProcess(threads)
-        self._environment = self._worker.environment
-        self._machine = machine_of(self._environment)
-
-    @property
-    def environment(self) -> Mapping[str, Any]:
-        """As the first worker found it."""
-        return self._environment
-
-    @property
-    def environments(self) -> Mapping[str, Mapping[str, Any]]:
-        """This machine's."""
-        return {self._machine: self._environment}
-
-    @property
-    def devices(self) -> Sequence[str]:
-        """Of this machine."""
-        found: Sequence[str] = self._environment["devices"]
-        return found
-
-    @property
-    def location(self) -> str:
-        """Where cells run."""
-        return "on this machine"
-
-    @property
-    def max_parallel_cells(self) -> int:
-        """One cell: two would slow each other down."""
-        return 1
+        self.environment = self._worker.environment
+        self._machine = machine_of(self.environment)
+        self.environments = {self._machine: self.environment}
+        self.devices: Sequence[str] = self.environment["devices"]
 
     def machine_for(self, workload: Workload, before: str | None) -> str:
-        """This one."""
         del workload, before
         return self._machine
 
     def close(self) -> None:
-        """End the worker."""
         if self._worker is not None:
             self._worker.close()
             self._worker = None

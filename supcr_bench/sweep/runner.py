@@ -8,6 +8,7 @@ not on what runs beside it.
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -220,7 +221,7 @@ def _side_by_side(sweep: _Sweep, subjects: Sequence[Subject]) -> Iterator[SweepE
         )
 
     streams: OpenStreams[Event] = OpenStreams()
-    with streams:
+    with closing(streams):
         while left:
             busy = {plan[index].workload.series() for index in begun}
             idle = next((s for s, rest in waiting.items() if rest and s not in busy), None)

@@ -4,6 +4,7 @@ A cell on the CPU takes a whole machine; a cell on a GPU takes that GPU and a sh
 and no cell on the CPU runs on its machine meanwhile. So no two measurements share hardware.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +15,6 @@ from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Budget
 from supcr_bench.values.errors import WorkerError
 from supcr_bench.values.machine import machine_of
-
-Series = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +41,6 @@ class Slot:
 
     @property
     def machine(self) -> str:
-        """The kind of machine."""
         return machine_of(self.environment)
 
     def excludes(self, other: "Slot") -> bool:
@@ -55,27 +53,22 @@ class SlotPool:
 
     Args:
         slots: in the order in which they are taken.
+
+    Attributes:
+        devices: the devices of all slots.
+        max_busy: the most slots that can be busy at the same time.
     """
 
     def __init__(self, slots: Sequence[Slot]) -> None:
         self.all = tuple(slots)
         self._busy: list[Slot] = []
         self._lost_nodes: set[str] = set()
-        self._kinds: dict[Series, str] = {}
+        self._kinds: dict[tuple[object, ...], str] = {}
         self._change = Condition()
-
-    @property
-    def max_busy(self) -> int:
-        """The most slots that can be busy at the same time."""
-        gpus: dict[str, int] = {}
-        for slot in self.all:
-            gpus[slot.node] = gpus.get(slot.node, 0) + (slot.gpu is not None)
-        return sum(max(count, 1) for count in gpus.values())
-
-    @property
-    def devices(self) -> tuple[str, ...]:
-        """The devices of all slots."""
-        return tuple(dict.fromkeys(device for slot in self.all for device in slot.devices))
+        self.devices = tuple(dict.fromkeys(d for slot in slots for d in slot.devices))
+        gpus = Counter({slot.node: 0 for slot in slots})
+        gpus.update(slot.node for slot in slots if slot.gpu is not None)
+        self.max_busy = sum(max(count, 1) for count in gpus.values())
 
     def _alive(self, device: str) -> list[Slot]:
         return [s for s in self.all if device in s.devices and s.node not in self._lost_nodes]

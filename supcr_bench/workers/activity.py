@@ -31,7 +31,6 @@ class Activity:
 
     @property
     def elapsed_s(self) -> float:
-        """For how long."""
         return time.monotonic() - self.since_s
 
 
@@ -53,7 +52,7 @@ class ActivityPage:
         self._page[: len(line)] = line
 
     def read(self) -> Activity | None:
-        """What is there, or ``None`` before the first write or in the middle of one."""
+        """The activity; ``None`` before the first write and in the middle of one."""
         line = bytes(self._page[:]).split(b"\n", 1)[0]
         try:
             since_s, stage, *arm = json.loads(line)
@@ -62,5 +61,4 @@ class ActivityPage:
         return Activity(stage, Arm(*arm) if arm else None, since_s)
 
     def close(self) -> None:
-        """Let go of the page."""
         self._page.close()

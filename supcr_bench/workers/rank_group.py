@@ -13,8 +13,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from types import TracebackType
-from typing import Self
 
 from supcr_bench.values.errors import SupcrBenchError, WorkerError
 from supcr_bench.values.result import Result, Status
@@ -89,20 +87,8 @@ class RankGroupWorker:
     def _deliver(self, rank: int, response: Response | None) -> None:
         self._inbox.put((rank, response))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
     @property
     def pids(self) -> tuple[int, ...]:
-        """The numbers of the processes."""
         return tuple(w.pid for w in self._workers)
 
     # --- every rank answers ---
@@ -242,7 +228,6 @@ class RankGroupWorker:
         return replace(response, reason=self._failure) if self._ended else response
 
     def activity(self) -> Activity | None:
-        """What rank 0 is doing right now."""
         return self._workers[0].activity()
 
     def resident_bytes(self) -> int | None:
@@ -251,16 +236,13 @@ class RankGroupWorker:
         return max(known, default=None)
 
     def exit_description(self) -> str:
-        """How the group ended."""
         return self._failure or f"rank 0 {self._workers[0].exit_description()}"
 
     def kill(self) -> None:
-        """End all ranks at once."""
         for worker in self._workers:
             worker.kill()
 
     def close(self) -> None:
-        """End all ranks, and remove their files."""
         for worker in self._workers:
             worker.close()
         self._workers = []

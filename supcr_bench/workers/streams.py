@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from queue import SimpleQueue
 from threading import Event, Thread
-from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
 _Item = TypeVar("_Item")
 
@@ -13,8 +12,7 @@ _Item = TypeVar("_Item")
 class OpenStreams(Generic[_Item]):
     """Streams that run at the same time; whoever opened them reads the items of all in one place.
 
-    Leaving the block stops every stream and waits for its thread. A stream sees the stop when it
-    yields its next item.
+    A stream stops when it yields its next item.
     """
 
     def __init__(self) -> None:
@@ -63,17 +61,10 @@ class OpenStreams(Generic[_Item]):
             if isinstance(item, tuple):
                 yield number, item[0]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Stop all streams, and wait for them."""
         for _ in self.stop():
-            pass  # nobody reads them any more
+            pass
 
 
 def merge_streams(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import IO, Any, ClassVar, Protocol
+from typing import IO, Any
 
 import psutil
 
@@ -25,34 +25,9 @@ POLL_S = 0.25
 CLOSE_LIMIT_S = 5.0
 
 
-class StartedProcess(Protocol):
-    """What is used of a :class:`subprocess.Popen`."""
-
-    @property
-    def stdin(self) -> IO[str] | None:
-        """Requests go here."""
-
-    @property
-    def stdout(self) -> IO[str] | None:
-        """Responses come from here."""
-
-    @property
-    def pid(self) -> int:
-        """The process's number."""
-
-    def poll(self) -> int | None:
-        """The exit status, negative for a signal; ``None`` while it runs."""
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait for the exit status."""
-
-    def kill(self) -> None:
-        """End the process at once."""
-
-
 def start_python(
     arguments: Sequence[str], environment: Mapping[str, str], stderr: IO[bytes]
-) -> StartedProcess:
+) -> "subprocess.Popen[str]":
     """Start a Python process.
 
     Args:
@@ -91,9 +66,7 @@ class WorkerProcess:
         WorkerError: it does not start.
     """
 
-    start: ClassVar[Callable[[Sequence[str], Mapping[str, str], IO[bytes]], StartedProcess]] = (
-        staticmethod(start_python)
-    )
+    start = staticmethod(start_python)
     ranks = 1
 
     def __init__(
@@ -167,7 +140,6 @@ class WorkerProcess:
             yield response
 
     def activity(self) -> Activity | None:
-        """What it is doing right now."""
         return self._page.read()
 
     def resident_bytes(self) -> int | None:
@@ -194,11 +166,9 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
-        """The number of its process."""
         return self._process.pid
 
     def kill(self) -> None:
-        """End it at once."""
         self._process.kill()
         self._process.wait()
 

@@ -8,5 +8,5 @@ from supcr_bench.workers.worker_process import WorkerProcess
 from tests.forked.start import SERVERS, Servers
 
 if __name__ == "__main__":
-    WorkerProcess.start = Servers(Path(os.environ[SERVERS])).start_worker
+    WorkerProcess.start = staticmethod(Servers(Path(os.environ[SERVERS])).start_worker)
     runpy.run_module("supcr_bench", run_name="__main__", alter_sys=True)

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event, Lock, Thread
-from typing import IO
+from typing import IO, cast
 
-from supcr_bench.workers.worker_process import StartedProcess, start_python, thread_settings
+from supcr_bench.workers.worker_process import start_python, thread_settings
 from tests.forked.server import LENGTH_BYTES
 
 SERVERS = "SUPCR_BENCH_TEST_SERVERS"
@@ -115,12 +115,13 @@ class Servers:
 
     def start_worker(
         self, arguments: Sequence[str], environment: Mapping[str, str], stderr: IO[bytes]
-    ) -> StartedProcess:
+    ) -> "subprocess.Popen[str]":
         """In the place of :func:`supcr_bench.workers.worker_process.start_python`."""
         server = self.socket(int(environment["OMP_NUM_THREADS"]))
         if server is None:
             return start_python(arguments, environment, stderr)
-        return ForkedProcess(server, arguments, environment, stderr.fileno())
+        forked = ForkedProcess(server, arguments, environment, stderr.fileno())
+        return cast("subprocess.Popen[str]", forked)
 
     def start_command(
         self, arguments: Sequence[str], folder: Path, stderr: int | None = None

@@ -1,6 +1,7 @@
 """``distributed``: over any ranks, the whole batch's loss and gradient."""
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 import torch
@@ -32,7 +33,7 @@ SUBJECT = locate("distributed")
 @pytest.fixture(scope="module")
 def pair() -> Iterator[RankGroupWorker]:
     """Two ranks, for all that is asked of two."""
-    with RankGroupWorker(2, limit_s=LIMIT_S) as group:
+    with closing(RankGroupWorker(2, limit_s=LIMIT_S)) as group:
         yield group
 
 
@@ -84,7 +85,7 @@ def test_over_two_ranks_fifty_random_batches_are_those_of_one_process(
 
 @pytest.mark.slow
 def test_over_four_ranks_fifty_random_batches_are_those_of_one_process() -> None:
-    with RankGroupWorker(4, limit_s=LIMIT_S) as group:
+    with closing(RankGroupWorker(4, limit_s=LIMIT_S)) as group:
         for definition in (TORCHCELL, NO_SELF):
             questions = random_questions(rank_context(4, definition), 50)
             trials = judged(group, SUBJECT, questions)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -86,7 +87,7 @@ def gone(pids: tuple[int, ...]) -> bool:
     ],
 )
 def test_what_becomes_of_one_rank_ends_all_and_is_said(losses: Path, name: str, words: str) -> None:
-    with RankGroupWorker(2, limit_s=LIMIT_S) as group:
+    with closing(RankGroupWorker(2, limit_s=LIMIT_S)) as group:
         pids = group.pids
         with pytest.raises(RankEndedError, match=words) as error:
             put(group, subject(losses, name), rank_context(2, NO_SELF).question((3, 3)))
@@ -97,7 +98,7 @@ def test_what_becomes_of_one_rank_ends_all_and_is_said(losses: Path, name: str, 
 def test_ranks_that_hang_are_ended_once_the_limit_is_over(
     losses: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with RankGroupWorker(2, limit_s=LIMIT_S) as group:
+    with closing(RankGroupWorker(2, limit_s=LIMIT_S)) as group:
         pids, workers = group.pids, tuple(group._workers)
 
         def clock() -> float:
@@ -113,7 +114,7 @@ def test_ranks_that_hang_are_ended_once_the_limit_is_over(
 
 
 def test_ranks_that_all_raise_meet_again_and_listen_on_the_loopback_alone(losses: Path) -> None:
-    with RankGroupWorker(2, limit_s=LIMIT_S) as group:
+    with closing(RankGroupWorker(2, limit_s=LIMIT_S)) as group:
         pids = group.pids
         question = rank_context(2, NO_SELF).question((3, 3))
         said = put(group, subject(losses, "AllRaise"), question)
