@@ -7,7 +7,7 @@ from urllib.parse import quote
 from rich.console import Console
 from rich.text import Text
 
-from supcr_bench.commands.compare import compare_loaded, run_line
+from supcr_bench.commands.compared_runs import compare_loaded, run_line
 from supcr_bench.commands.report_page import REPORTS, default_page, list_reports, write_files
 from supcr_bench.render.comparison import (
     comparison_sentences,

@@ -1,22 +1,12 @@
 """``supcr-bench compare``: lays two stored runs side by side."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from supcr_bench.commands.options import JsonFile, quantity
-from supcr_bench.values.case import Case
-from supcr_bench.values.errors import UsageError
-from supcr_bench.values.metrics import COUNTS
-from supcr_bench.values.result import stored_name
 from supcr_bench.values.units import parse_fraction
-
-if TYPE_CHECKING:
-    from supcr_bench.analysis.compare import Comparison, ComparisonRow
-    from supcr_bench.store.run import Run
 
 
 def compare(
@@ -53,7 +43,11 @@ def compare(
     from supcr_bench.store.run import load_run
 
     before, after = (load_run(name).require_complete() for name in (first, second))
-    comparison = compare_loaded(before, after, margin)
+
+    from supcr_bench.analysis.compare import MARGIN
+    from supcr_bench.commands.compared_runs import compare_loaded, run_line, to_mapping
+
+    comparison = compare_loaded(before, after, MARGIN if margin is None else margin)
 
     from rich.console import Console
 
@@ -79,108 +73,3 @@ def compare(
     if comparison.finding:
         raise typer.Exit(1)
     raise typer.Exit(3 if comparison.nothing_compared else 0)
-
-
-def compare_loaded(first: "Run", second: "Run", margin: float | None = None) -> "Comparison":
-    """Compare two runs that have been read.
-
-    Raises:
-        UsageError: the two have no case in common; says what sets them apart.
-    """
-    from supcr_bench.analysis.compare import MARGIN, compare_results, environment_differences
-
-    comparison = compare_results(
-        first.results,
-        second.results,
-        environment_differences(first.environment, second.environment),
-        MARGIN if margin is None else margin,
-        lambda one, other: any(
-            difference.of_the_machine
-            for difference in environment_differences(
-                first.environment_of(one), second.environment_of(other)
-            )
-        ),
-    )
-    if not comparison.joined:
-        raise UsageError(f"{first.id} and {second.id} have no case in common: {_apart(comparison)}")
-    return comparison
-
-
-def run_line(run: "Run") -> str:
-    """Its id, its suite, and the code that it measured."""
-    revision = run.info.get("revision")
-    code = f"revision {str(revision)[:12]}" if revision else "no revision known"
-    if str(revision).endswith("+dirty"):
-        code += " with changes"
-    return f"{run.id}, suite {run.info['suite']['name']}, {code}"
-
-
-def _apart(comparison: "Comparison") -> str:
-    """Why nothing joins: the fields in which every case of one run differs from the other's."""
-    sides = (
-        [r for r in comparison.rows if r.second is None],
-        [r for r in comparison.rows if r.first is None],
-    )
-    if not all(sides):
-        return "one of them has no results"
-
-    def values(name: str) -> tuple[set[Any], set[Any]]:
-        one, other = ({_value(r, name) for r in side} for side in sides)
-        return one, other
-
-    apart = [
-        f"{name} {_listed(one)} and {_listed(other)}"
-        for name in ("implementation", *(f.name for f in fields(Case)))
-        if not (pair := values(name))[0] & pair[1]
-        for one, other in [pair]
-    ]
-    return "; ".join(apart) or "no single field tells them apart"
-
-
-def _value(row: "ComparisonRow", name: str) -> Any:
-    return row.implementation if name == "implementation" else getattr(row.case, name)
-
-
-def _listed(values: set[Any]) -> str:
-    return ", ".join(sorted(map(str, values)))
-
-
-def to_mapping(comparison: "Comparison", first: "Run", second: "Run") -> dict[str, Any]:
-    """Everything found, for machines. Ratios are second over first."""
-    return {
-        "first": {"id": first.id, "path": str(first.path), "revision": first.info.get("revision")},
-        "second": {
-            "id": second.id,
-            "path": str(second.path),
-            "revision": second.info.get("revision"),
-        },
-        "environment_differences": [
-            {**asdict(d), "of_the_machine": d.of_the_machine} for d in comparison.differences
-        ],
-        "margin": comparison.margin,
-        "log_ratio_drift": {name: asdict(d) for name, d in comparison.drift.items()},
-        "slower": comparison.slower(),
-        "finding": comparison.finding,
-        "rows": [_row_mapping(row) for row in comparison.rows],
-    }
-
-
-def _row_mapping(row: "ComparisonRow") -> Mapping[str, Any]:
-    values: dict[str, Any] = {"implementation": row.implementation}
-    values |= {stored_name(f.name): getattr(row.case, f.name) for f in fields(Case)}
-    values |= {"first": row.first, "second": row.second, "work": row.work}
-    time = row.time
-    values["time"] = time and {
-        **{name: getattr(time, name) for name in ("ratio", "low", "high")},
-        "verdict": time.direction,
-        "reason": time.reason,
-    }
-    for metric in COUNTS:
-        change = row.changes.get(metric.name)
-        values[metric.key] = change and {
-            "first": change.before,
-            "second": change.after,
-            "verdict": change.direction,
-            "ratio": change.ratio,
-        }
-    return {**values, "finding": row.finding, "note": row.note}

@@ -20,8 +20,8 @@ from supcr_bench.commands.options import (
     choice,
     output_file,
     quantity,
+    set_axes,
 )
-from supcr_bench.commands.run import set_axes
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.units import parse_duration_s, parse_fraction
 

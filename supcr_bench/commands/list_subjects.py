@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from supcr_bench.values.errors import SuiteError
-from supcr_bench.values.implementation import Description
 from supcr_bench.values.units import MISSING
 
 if TYPE_CHECKING:
@@ -82,6 +81,8 @@ def _texts(listing: "Listing") -> tuple[str, ...]:
 
 
 def _as_mapping(listing: "Listing") -> dict[str, object]:
+    from supcr_bench.values.implementation import Description
+
     values = dict.fromkeys(f.name for f in fields(Description)) | {"definitions": [], "tags": []}
     if listing.implementation is not None:
         values = asdict(listing.implementation.description)

@@ -4,7 +4,7 @@ Every ``commands/x.py`` holds the Typer function of its command. It imports what
 the function, so that ``--help`` and usage errors answer without torch, pandas and their like.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -114,3 +114,29 @@ AxisValues = Annotated[
         "times for several axes.",
     ),
 ]
+
+
+def set_axes(axes: Mapping[str, str], assignments: Sequence[str]) -> dict[str, str]:
+    """The axes of ``--set``, beside those that have options of their own.
+
+    Args:
+        axes: the values of the latter, by the axis's name.
+        assignments: the values of ``--set``.
+
+    Raises:
+        UsageError: an assignment has no value, names no axis, or repeats an axis.
+    """
+    from supcr_bench.values.axes import get_axis
+
+    whole = dict(axes)
+    for assignment in assignments:
+        name, equals, values = assignment.partition("=")
+        if not equals or not values.strip():
+            raise UsageError(
+                f"--set {assignment}: write AXIS=VALUE,VALUE, such as temperature=0.07,0.1"
+            )
+        name = get_axis(name.strip()).name
+        if name in whole:
+            raise UsageError(f"--set {assignment}: {name} is set twice; set it once")
+        whole[name] = values
+    return whole

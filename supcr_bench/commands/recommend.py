@@ -1,14 +1,14 @@
 """``supcr-bench recommend``: says from a stored run which implementation to use."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from supcr_bench.commands.options import choice, quantity
-from supcr_bench.values.case import PASSES, Pass
 from supcr_bench.values.units import parse_bytes
 
 UNDECIDED = 3
+PASSES = ("forward", "training")
 
 
 def recommend(
@@ -21,7 +21,7 @@ def recommend(
         str, typer.Option(metavar="NAME", help="Device to run on, such as cpu or cuda:1.")
     ] = "cpu",
     pass_: Annotated[
-        Pass, choice("--pass", PASSES, help="Whether only the loss is needed or gradients too.")
+        Any, choice("--pass", PASSES, help="Whether only the loss is needed or gradients too.")
     ] = "training",
     memory: Annotated[
         int | None,

@@ -1,15 +1,20 @@
 """``supcr-bench run``: its options, and the work that they describe."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from supcr_bench.commands.options import AxisValues, DefinitionName, Devices, Implementations
-from supcr_bench.values.axes import AXES, get_axis
+from supcr_bench.commands.options import (
+    AxisValues,
+    DefinitionName,
+    Devices,
+    Implementations,
+    set_axes,
+)
 from supcr_bench.values.errors import UsageError
 
 DEFAULT_SUITE = "default"
@@ -110,43 +115,51 @@ def run(
     if not re.fullmatch("local|ray(:.+)?", executor):
         raise UsageError(f"unknown executor {executor!r}; choose local, ray or ray:HOST:PORT")
 
-    from supcr_bench.commands.run_work import make_work, stored_work
-    from supcr_bench.store.run import RESULTS, find_run, load_run
     from supcr_bench.sweep.suite import load_suite, read_axes, read_budgets
 
-    root = out or RESULTS
-    resumed = find_run(resume, root) if resume else None
+    requested, stored = None, None
     options = (suite, implementation, definition, labels, axes, budgets)
-    requested = None
-    if resumed is None or any(options) or seed is not None:
-        changed = load_suite(suite or DEFAULT_SUITE).with_axes(read_axes(axes))
+    if resume is None or any(options) or seed is not None:
+        own = read_axes(axes)
+        changed = load_suite(suite or DEFAULT_SUITE).with_axes(own)
         updates: dict[str, Any] = {"budget": read_budgets(budgets, changed.budget)}
         if definition is not None:
             updates["definition"] = changed.get_definition(definition).name
         if seed is not None:
             updates["seed"] = seed
         changed = changed.model_copy(update=updates)
+
+        from supcr_bench.commands.run_work import make_work
+
         requested = make_work(changed, implementation or changed.implementations, labels)
-    work = requested
-    if resumed is not None:
-        if resumed.is_file():
+
+    from supcr_bench.store.run import RESULTS, find_run, load_run
+
+    root = out or RESULTS
+    folder = None
+    if resume is not None:
+        folder = find_run(resume, root)
+        if folder.is_file():
             raise UsageError(
-                f"{resumed} is a report: give the folder of the run that is to be continued"
+                f"{folder} is a report: give the folder of the run that is to be continued"
             )
-        work = stored_work(load_run(resumed).require_complete().info)
-        if requested is not None and not requested.measures_the_same_as(work):
+        from supcr_bench.commands.run_work import stored_work
+
+        stored = stored_work(load_run(folder).require_complete().info)
+        if requested is not None and not requested.measures_the_same_as(stored):
             raise UsageError(
-                f"{resumed} was begun with other options; --resume takes them from the run, so "
+                f"{folder} was begun with other options; --resume takes them from the run, so "
                 "leave them out, or start a new run"
             )
+    work = stored or requested
     assert work is not None
     if verify is not None:
         work = replace(work, suite=work.suite.model_copy(update={"verify": verify}))
 
     from supcr_bench.commands.run_sweep import carry_out
 
-    named = bool(implementation or resumed)
-    finding = carry_out(work, executor, root, resumed, require_all=named)
+    named = bool(implementation or folder)
+    finding = carry_out(work, executor, root, folder, require_all=named)
     raise typer.Exit(1 if finding else 0)
 
 
@@ -155,30 +168,12 @@ def _given(**options: str | None) -> dict[str, str]:
     return {name: text for name, text in options.items() if text is not None}
 
 
-def set_axes(axes: Mapping[str, str], assignments: Sequence[str]) -> dict[str, str]:
-    """The axes of the options of their own, and those of ``--set``.
-
-    Raises:
-        UsageError: an assignment has no value, names no axis, or repeats an axis.
-    """
-    whole = dict(axes)
-    for assignment in assignments:
-        name, equals, values = assignment.partition("=")
-        if not equals or not values.strip():
-            raise UsageError(
-                f"--set {assignment}: write AXIS=VALUE,VALUE, such as temperature=0.07,0.1"
-            )
-        name = get_axis(name.strip()).name
-        if name in whole:
-            raise UsageError(f"--set {assignment}: {name} is set twice; set it once")
-        whole[name] = values
-    return whole
-
-
 def check_labels(labels: str, axes: Mapping[str, str]) -> None:
     """Refuse a labels file without a name, or beside an axis that the file itself decides."""
     if not labels:
         raise UsageError("--labels needs a file, as in FILE or FILE:COLUMN,COLUMN")
+    from supcr_bench.values.axes import AXES
+
     for axis in (known.name for known in AXES if known.from_labels):
         if axis in axes:
             raise UsageError(

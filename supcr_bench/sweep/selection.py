@@ -27,11 +27,12 @@ def select(names: Iterable[str]) -> tuple[str, ...]:
         UnknownNameError: no registered implementation has the tag.
     """
     found: dict[str, None] = {}
+    tags: dict[str, tuple[str, ...]] = {}
     for name in names:
         if not is_selection(name):
             found[name] = None
             continue
-        tags = {subject.name: tags_of(subject) for subject in registered().values()}
+        tags = tags or {subject.name: tags_of(subject) for subject in registered().values()}
         wanted = name.removeprefix(TAG)
         chosen = [own for own in tags if name == ALL or wanted in tags[own]]
         if not chosen:

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from supcr_bench.analysis.recommend import Question, recommend
-from supcr_bench.commands.compare import compare_loaded
+from supcr_bench.commands.compared_runs import compare_loaded
 from supcr_bench.commands.report_page import show_and_write
 from supcr_bench.measure.cell import CellRun
 from supcr_bench.measure.device import Cpu

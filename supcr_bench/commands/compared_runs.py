@@ -1,0 +1,123 @@
+"""Compares two stored runs: for ``compare`` and ``report --against``."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from supcr_bench.analysis.compare import (
+    MARGIN,
+    Comparison,
+    ComparisonRow,
+    compare_results,
+    environment_differences,
+)
+from supcr_bench.store.run import Run
+from supcr_bench.values.axes import AXES
+from supcr_bench.values.errors import UsageError
+from supcr_bench.values.metrics import COUNTS
+
+DIMENSIONS = ("implementation", *(axis.field for axis in AXES), "seed", "definition")
+"""Two results are of the same case if they have all of these in common."""
+
+
+def compare_loaded(first: Run, second: Run, margin: float = MARGIN) -> Comparison:
+    """Compare two runs that have been read.
+
+    Raises:
+        UsageError: the two have no case in common; says what sets them apart.
+    """
+    comparison = compare_results(
+        first.results,
+        second.results,
+        environment_differences(first.environment, second.environment),
+        margin,
+        lambda one, other: any(
+            difference.of_the_machine
+            for difference in environment_differences(
+                first.environment_of(one), second.environment_of(other)
+            )
+        ),
+    )
+    if not comparison.joined:
+        raise UsageError(f"{first.id} and {second.id} have no case in common: {_apart(comparison)}")
+    return comparison
+
+
+def run_line(run: Run) -> str:
+    """The id of a run, its suite, and the revision of the code that it measured."""
+    revision = run.info.get("revision")
+    code = f"revision {str(revision)[:12]}" if revision else "no revision known"
+    if str(revision).endswith("+dirty"):
+        code += " with changes"
+    return f"{run.id}, suite {run.info['suite']['name']}, {code}"
+
+
+def _apart(comparison: Comparison) -> str:
+    """Why nothing joins: the fields in which every case of one run differs from the other's."""
+    sides = (
+        [r for r in comparison.rows if r.second is None],
+        [r for r in comparison.rows if r.first is None],
+    )
+    if not all(sides):
+        return "one of them has no results"
+
+    def values(name: str) -> tuple[set[Any], set[Any]]:
+        one, other = ({_value(r, name) for r in side} for side in sides)
+        return one, other
+
+    apart = [
+        f"{name} {_listed(one)} and {_listed(other)}"
+        for name in DIMENSIONS
+        if not (pair := values(name))[0] & pair[1]
+        for one, other in [pair]
+    ]
+    return "; ".join(apart) or "no single field tells them apart"
+
+
+def _value(row: ComparisonRow, name: str) -> Any:
+    return row.implementation if name == "implementation" else getattr(row.case, name)
+
+
+def _listed(values: set[Any]) -> str:
+    return ", ".join(sorted(map(str, values)))
+
+
+def to_mapping(comparison: Comparison, first: Run, second: Run) -> dict[str, Any]:
+    """The values of the JSON file. Ratios are second over first."""
+    return {
+        "first": {"id": first.id, "path": str(first.path), "revision": first.info.get("revision")},
+        "second": {
+            "id": second.id,
+            "path": str(second.path),
+            "revision": second.info.get("revision"),
+        },
+        "environment_differences": [
+            {**asdict(d), "of_the_machine": d.of_the_machine} for d in comparison.differences
+        ],
+        "margin": comparison.margin,
+        "log_ratio_drift": {name: asdict(d) for name, d in comparison.drift.items()},
+        "slower": comparison.slower(),
+        "finding": comparison.finding,
+        "rows": [_row_mapping(row) for row in comparison.rows],
+    }
+
+
+def _row_mapping(row: ComparisonRow) -> Mapping[str, Any]:
+    values: dict[str, Any] = {"implementation": row.implementation}
+    values |= row.case.to_mapping()
+    values |= {"first": row.first, "second": row.second, "work": row.work}
+    time = row.time
+    values["time"] = time and {
+        **{name: getattr(time, name) for name in ("ratio", "low", "high")},
+        "verdict": time.direction,
+        "reason": time.reason,
+    }
+    for metric in COUNTS:
+        change = row.changes.get(metric.name)
+        values[metric.key] = change and {
+            "first": change.before,
+            "second": change.after,
+            "verdict": change.direction,
+            "ratio": change.ratio,
+        }
+    return {**values, "finding": row.finding, "note": row.note}
