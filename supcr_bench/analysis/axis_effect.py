@@ -44,13 +44,11 @@ class AxisEffectRow:
 
     @property
     def value(self) -> float | int | str:
-        """Of the axis."""
         found: float | int | str = self.axis.of(self.case)
         return found
 
     @property
     def others(self) -> tuple[object, ...]:
-        """What the values of one comparison share: all but the axis."""
         return (self.implementation, *_all_but(self.axis, self.case))
 
 

@@ -65,17 +65,14 @@ class ComparisonRow:
 
     @property
     def in_both(self) -> bool:
-        """Whether both runs have the result."""
         return self.first is not None and self.second is not None
 
     @property
     def time(self) -> Change | None:
-        """The change of the median time."""
         return self.changes.get(TIME.name)
 
     @property
     def memory(self) -> Change | None:
-        """The change of the peak memory."""
         return self.changes.get(MEMORY.name)
 
     @property
@@ -113,7 +110,6 @@ class Difference:
 
     @property
     def of_the_machine(self) -> bool:
-        """Whether times cannot be compared across it."""
         return self.key in MACHINE
 
 
@@ -135,12 +131,10 @@ class Comparison:
 
     @property
     def other_machine(self) -> bool:
-        """Whether the runs come from unlike machines."""
         return any(d.of_the_machine for d in self.differences)
 
     @property
     def joined(self) -> tuple[ComparisonRow, ...]:
-        """Rows that both runs have."""
         return tuple(row for row in self.rows if row.in_both)
 
     @property
@@ -171,7 +165,6 @@ class Comparison:
 
     @property
     def finding(self) -> bool:
-        """Whether something got worse."""
         return bool(self.slower()) or any(row.finding for row in self.rows)
 
 
@@ -185,7 +178,6 @@ def _beyond_chance(cases: int) -> int:
 
 
 def drift_bound(log_ratios: Sequence[float]) -> Drift:
-    """The prediction bound for the |log ratio| of one more result."""
     n = len(log_ratios)
     rank = -(-19 * (n + 1) // 20)  # ceil(0.95 (n + 1)), without rounding
     bound = sorted(map(abs, log_ratios))[rank - 1] if n >= FEWEST_YARDSTICKS else None
@@ -200,13 +192,11 @@ def _bounds(samples: Sequence[float]) -> tuple[float, float]:
 
 
 def _ratio(first: Result, second: Result) -> float | None:
-    """Of the median times, second over first; ``None`` without both."""
     before, after = TIME.get(first), TIME.get(second)
     return after / before if before and after else None
 
 
 def _is_yardstick(first: Result, second: Result) -> bool:
-    """Whether the deterministic cost is known and unchanged."""
     counts = [(r.dispatched_ops, r.elements_processed) for r in (first, second)]
     return counts[0] == counts[1] and None not in counts[0]
 
@@ -294,7 +284,6 @@ def _row(
 def environment_differences(
     first: Mapping[str, Any], second: Mapping[str, Any]
 ) -> tuple[Difference, ...]:
-    """What differs in machine and software."""
     return tuple(
         Difference(key, first.get(key), second.get(key))
         for key in (*MACHINE, *SOFTWARE)

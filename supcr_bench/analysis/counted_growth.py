@@ -100,7 +100,6 @@ class CountedFit:
     misfit: float
 
     def predict(self, size: Size) -> float:
-        """The figure at a batch size."""
         return self.figures[-1] * float(self._relative([size])[0] @ np.array(self.coefficients))
 
     def bounds(self, size: Size) -> tuple[float, float]:
@@ -298,7 +297,6 @@ def _refuted(slower: CountedFit, fit: CountedFit) -> bool:
 
 
 def _deciding_size(fit: CountedFit) -> int | None:
-    """Up to which size one would have to count to refute slower laws and to see faster ones."""
     sizes, figures = list(fit.sizes), list(fit.figures)
     for _ in range(2 * MOST_DOUBLINGS):
         sizes.append(sizes[-1].at(math.ceil(sizes[-1].rows * math.sqrt(2))))
@@ -311,7 +309,6 @@ def _deciding_size(fit: CountedFit) -> int | None:
 
 
 def _miss(fraction: float) -> str:
-    """A relative distance in words."""
     return "exactly" if fraction < EXACT else f"to {_share(fraction)}"
 
 

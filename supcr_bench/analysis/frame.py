@@ -13,7 +13,6 @@ DERIVED = ("time_s", "time_low_s", "time_high_s")
 
 
 def columns() -> list[str]:
-    """Column names: the result's own fields, the case's in place of ``case``, and the derived."""
     names: list[str] = []
     for f in fields(Result):
         names += map(stored_name, (c.name for c in fields(Case)) if f.name == "case" else (f.name,))
@@ -21,7 +20,6 @@ def columns() -> list[str]:
 
 
 def results_frame(results: Sequence[Result]) -> pd.DataFrame:
-    """One row a result, in their order."""
     rows = []
     for result in results:
         row = result.to_mapping()

@@ -69,18 +69,15 @@ class PeakPrediction:
 
 
 def input_bytes(case: Case, batch_size: float) -> float:
-    """Of both embeddings and the labels."""
     return batch_size / case.ranks * (2 * case.embedding_size + case.dims) * ITEM_BYTES[case.dtype]
 
 
 def byte_fit(members: Sequence[Result]) -> CountedFit | None:
-    """The byte law of one series, if its sizes suffice."""
     points = rising([(r, float(r.peak_bytes)) for r in members if r.peak_bytes])
     return fit_counted(tuple(size_of(r.case) for r, _ in points), tuple(y for _, y in points))
 
 
 def largest_batch(fit: CountedFit, case: Case, capacity_bytes: float) -> int:
-    """The largest batch whose inputs and peak fit."""
 
     def total(n: float) -> float:
         return input_bytes(case, n) + fit.predict(fit.sizes[-1].at(n))

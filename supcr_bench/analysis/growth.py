@@ -50,7 +50,6 @@ class Growth:
 
 
 def size_of(case: Case) -> Size:
-    """The batch size, by its rows and by those that have a label."""
     return Size(case.batch_size, case.labelled_rows)
 
 

@@ -32,5 +32,4 @@ class GrowthVerdict:
 
 
 def what_would_tell(size: int | None) -> str:
-    """Up to which size one would have to measure, in words."""
     return f"needs N up to about {size}" if size else "no size in reach would tell"

@@ -13,7 +13,6 @@ AT = "@"
 
 
 def device_of(name: str) -> str:
-    """The device alone, without the machine that it may be named with."""
     return name.split(AT)[0]
 
 

@@ -210,7 +210,6 @@ def _same_density(case: Case, question: Question) -> bool:
 
 
 def _why_unknown(own: Sequence[Result], question: Question) -> str:
-    """Why there is no time at the place in question."""
     timed = [r for r in own if r.time_samples_s]
     if not timed:
         if any(r.untimed for r in own):
@@ -280,7 +279,6 @@ def _beyond_dims(known: Mapping[float, Estimate], dims: int) -> Estimate | None:
 
 
 def _at_size(members: Sequence[Result], n: int, figure: Figure, beyond: Beyond) -> Estimate | None:
-    """A figure of one series at a batch size."""
     points = {float(r.case.batch_size): value for r in members if (value := figure(r))}
     if n in points:
         return Estimate(points[n], Source.MEASURED)
@@ -297,7 +295,6 @@ def _at_size(members: Sequence[Result], n: int, figure: Figure, beyond: Beyond) 
 
 
 def _between(known: Sequence[float], at: float) -> tuple[float, float] | None:
-    """The two neighbours that a place lies between."""
     return next(((a, b) for a, b in itertools.pairwise(known) if a <= at <= b), None)
 
 
@@ -317,7 +314,6 @@ def _time_beyond(members: Sequence[Result], n: float) -> float | None:
 
 
 def _bytes_beyond(members: Sequence[Result], n: float) -> float | None:
-    """By the byte law."""
     fit = byte_fit(members)
     like = members[-1].case
     return fit.predict(size_of(replace(like, batch_size=int(n)))) if fit else None

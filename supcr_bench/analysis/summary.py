@@ -86,12 +86,10 @@ def _largest(values: Sequence[float | None]) -> float | None:
 
 
 def implementations_of(results: Sequence[Result]) -> list[str]:
-    """Names in order of first appearance."""
     return list(dict.fromkeys(r.implementation for r in results))
 
 
 def agreement_rows(results: Sequence[Result]) -> list[AgreementRow]:
-    """By implementation and label kind."""
     groups: dict[tuple[str, str], list[Result]] = {}
     for name in implementations_of(results):
         for r in results:
@@ -114,7 +112,6 @@ def agreement_rows(results: Sequence[Result]) -> list[AgreementRow]:
 
 
 def pair_rows(results: Sequence[Result]) -> list[PairRow]:
-    """For every two implementations that met on the same tensors."""
     names = implementations_of(results)
     rows = []
     for i, one in enumerate(names):
@@ -142,7 +139,6 @@ def pair_rows(results: Sequence[Result]) -> list[PairRow]:
 
 
 def cost_row(result: Result) -> CostRow:
-    """Time and memory of one result."""
     interval = median_interval(result.time_samples_s) if result.time_samples_s else None
     return CostRow(
         implementation=result.implementation,
@@ -161,14 +157,12 @@ def cost_row(result: Result) -> CostRow:
 
 
 def cost_rows(results: Sequence[Result], pass_: Pass) -> list[CostRow]:
-    """Of one pass, by series and rising batch size."""
     rows = [cost_row(r) for r in results if r.case.pass_ == pass_]
     order = {s: i for i, s in enumerate(dict.fromkeys(r.case.series() for r in rows))}
     return sorted(rows, key=lambda r: (order[r.case.series()], r.case.batch_size))
 
 
 def unusual(results: Sequence[Result]) -> list[Result]:
-    """Everything that was not simply measured: wrong, out of memory, timed out, skipped, failed."""
     return [r for r in results if r.status is not Status.MEASURED]
 
 

@@ -68,11 +68,9 @@ class TimeRule:
 
     @property
     def first_look(self) -> int:
-        """How many processes the first look needs."""
         return first_look(self.error / self.cells)
 
     def next_look(self, processes: int) -> int:
-        """How many the look after one with so many needs."""
         return next_look(processes)
 
     def judge(self, after: Sequence[float], again: Sequence[float], look: int) -> CellDecision:

@@ -164,7 +164,6 @@ def _allowed(sizes: int, restrictions: int, alpha: float) -> float:
 
 
 def judge_timed(series: TimedSeries) -> GrowthVerdict:
-    """The law that timed figures follow; see the module for how."""
     count = len(series.sizes)
     if count < FEWEST_SIZES:
         return GrowthVerdict(
@@ -227,7 +226,6 @@ class _Model:
         return float((size / self.series.sizes[-1]) ** slope)
 
     def seconds(self, size: float) -> float:
-        """Of a call at that size."""
         grown = self.law.ratio(self.series.sizes[-1], size)
         mixed = (1 - self.mixture) * self.overhead(size) + self.mixture * grown
         return math.exp(self.log_scale) * mixed

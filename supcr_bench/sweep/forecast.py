@@ -41,7 +41,6 @@ class Forecast:
         return implementation, case.pass_, machine, case.series()
 
     def observe(self, result: Result) -> None:
-        """Take a result into account."""
         series = self._series(result.implementation, result.case, result.machine)
         if result.peak_bytes:
             self._measured.setdefault(series, []).append(result)
@@ -158,7 +157,6 @@ class Forecast:
         timed: bool = True,
         machine: str | None = None,
     ) -> float:
-        """Rough seconds that a case will take, for the time left."""
         if self.skip(implementation, case, budget, timed=timed, machine=machine):
             return 0.0
         known = self.call_s(implementation, case, machine)

@@ -22,11 +22,9 @@ class PlannedCell:
     timed: bool = True
 
     def case(self, arm: Arm) -> Case:
-        """The case that an arm of this cell answers."""
         return Case.of(self.workload, arm.pass_, arm.definition)
 
     def as_cell(self, arms: Sequence[Arm], session: str) -> Cell:
-        """The cell of some of these arms."""
         return Cell(self.workload, tuple(arms), session, self.timed)
 
 
@@ -36,7 +34,6 @@ def untimed(plan: Sequence[PlannedCell]) -> list[PlannedCell]:
 
 
 def only(plan: Sequence[PlannedCell], implementations: Collection[str]) -> list[PlannedCell]:
-    """The same cells with the arms of some implementations, where there are any."""
     cells = [
         replace(planned, arms=tuple(a for a in planned.arms if a.implementation in implementations))
         for planned in plan
@@ -124,7 +121,6 @@ def make_plan(
 
 
 def usable_cpus() -> int:
-    """Cores that this process may run on."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 

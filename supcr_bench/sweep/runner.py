@@ -112,14 +112,12 @@ class _Sweep:
         self._machines: dict[tuple[object, ...], str] = {}
 
     def observe(self, result: Result) -> None:
-        """Learn from a result."""
         self._forecast.observe(result)
         self._done.add(result.key)
         if result.machine is not None:
             self._machines[result.case.series()] = result.machine
 
     def wanted(self, planned: PlannedCell) -> list[Arm]:
-        """The arms of a cell that have no result yet."""
         return [
             arm for arm in planned.arms if (arm.implementation, planned.case(arm)) not in self._done
         ]

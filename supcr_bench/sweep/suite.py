@@ -152,7 +152,6 @@ class OwnDefinition(_Model):
     call: Call | None = None
 
     def to_definition(self, name: str) -> Definition:
-        """The definition, under that name."""
         changes = self.model_dump(exclude_none=True, exclude={"base"})
         if "eps" in changes:
             changes["eps"] = changes["eps"] or None
@@ -234,7 +233,6 @@ class Suite(_Model):
         )
 
     def grids(self) -> list[Axes]:
-        """Every grid with all its axes filled in."""
         return [g.over(self.axes).over(DEFAULT_AXES) for g in self.grid]
 
     def with_axes(self, axes: Axes) -> "Suite":
@@ -259,7 +257,6 @@ class Suite(_Model):
 
 
 def suite_names() -> list[str]:
-    """The suites that come with the package."""
     folder = resources.files(PACKAGE)
     return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name[-5:] == ".toml")
 

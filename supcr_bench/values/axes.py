@@ -63,11 +63,9 @@ class Axis:
 
     @property
     def id(self) -> str:
-        """The name among the facets and the sections of a page."""
         return self.name.replace("_", "-")
 
     def of(self, case: object) -> Any:
-        """The value of a case or a workload."""
         return getattr(case, self.field)
 
     def named(self, case: object, write: Callable[[Any], str]) -> str:

@@ -68,7 +68,6 @@ class Workload:
 
     @property
     def workload(self) -> "Workload":
-        """Itself; of a case, what it has in common with the other implementations of its cell."""
         return self
 
     def series(self) -> tuple[object, ...]:
@@ -77,13 +76,11 @@ class Workload:
         return tuple(getattr(shared, f.name) for f in fields(Workload) if f.name != "batch_size")
 
     def describe(self) -> str:
-        """The workload in a short line, naming only what is not usual."""
         shared = self.workload
         phrases = (axis.named(shared, axis.phrase) for axis in WORKLOAD_AXES)
         return " ".join(filter(None, phrases))
 
     def describe_series(self) -> str:
-        """What the workload shares with others of its series, naming only what is not usual."""
         return self.describe().partition(" ")[2]
 
     @classmethod
@@ -131,7 +128,6 @@ class Case(Workload):
 
     @property
     def workload(self) -> Workload:
-        """What every implementation of the cell has in common."""
         shared = {f.name: getattr(self, f.name) for f in fields(Workload)}
         return Workload(**shared | {"temperature": None} if self.own_temperature else shared)
 
@@ -149,5 +145,4 @@ class Case(Workload):
         )
 
     def to_mapping(self) -> dict[str, Any]:
-        """Flat, ``pass_`` as ``pass``; :meth:`from_mapping` reads it."""
         return {f.name.rstrip("_"): getattr(self, f.name) for f in fields(self)}

@@ -20,5 +20,4 @@ def case_id(case: Case) -> str:
 
 
 def benchmark_name(implementation: str, case: Case) -> str:
-    """What an implementation on a case is called among tests and among stored benchmarks."""
     return f"{implementation}[{case_id(case)}]"

@@ -16,7 +16,6 @@ UNTIMED_CALLS = 3
 
 
 def new_session() -> str:
-    """A name for one execution of a cell."""
     return uuid.uuid4().hex[:12]
 
 
@@ -60,7 +59,6 @@ class Arm:
     definition: Definition = field(default=TORCHCELL, compare=False)
 
     def describe(self) -> str:
-        """The arm in two words."""
         return f"{self.implementation} {self.pass_}"
 
 
@@ -81,7 +79,6 @@ class Cell:
     timed: bool = True
 
     def case(self, arm: Arm) -> Case:
-        """The case that an arm of this cell answers."""
         return Case.of(self.workload, arm.pass_, arm.definition)
 
     def definition(self, arm: Arm) -> Definition:
@@ -89,7 +86,6 @@ class Cell:
         return arm.definition.at(self.case(arm).temperature)
 
     def without(self, done: set[Arm], session: str) -> Self:
-        """The same cell with the arms that are not done, as a new session."""
         rest = tuple(arm for arm in self.arms if arm not in done)
         return replace(self, arms=rest, session=session)
 
@@ -110,11 +106,9 @@ class Account:
 
     @property
     def total_s(self) -> float:
-        """All that counts as measuring."""
         return self.inputs_s + self.reference_s + self.calls_s
 
     def __add__(self, other: "Account") -> "Account":
-        """The sum, field by field."""
         return Account(
             **{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
         )

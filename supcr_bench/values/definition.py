@@ -55,7 +55,6 @@ class Definition:
     call: Call
 
     def at(self, temperature: float) -> "Definition":
-        """The same definition at another temperature."""
         return replace(self, temperature=temperature)
 
 

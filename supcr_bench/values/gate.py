@@ -67,12 +67,10 @@ class GatedChange(Change):
 
     @property
     def evidence(self) -> Evidence:
-        """The kind of evidence."""
         return EVIDENCE[self.metric]
 
     @property
     def title(self) -> str:
-        """The name of the metric in tables and sentences."""
         return METRICS[self.metric].title if self.metric in METRICS else self.metric
 
     @property
@@ -141,7 +139,6 @@ class GateOutcome:
     spent_s: float = 0.0
 
     def with_verdict(self, verdict: GateVerdict) -> tuple[GatedChange, ...]:
-        """The changes that have this verdict."""
         return tuple(c for c in self.changes if c.verdict is verdict)
 
     @property

@@ -56,5 +56,4 @@ class Implementation(Description):
 
     @property
     def description(self) -> Description:
-        """Without name and code."""
         return Description(**{f.name: getattr(self, f.name) for f in fields(Description)})

@@ -47,7 +47,6 @@ class Metric:
 
 
 def median_s(result: Result) -> float | None:
-    """Median seconds per call."""
     return median(result.time_samples_s) if result.time_samples_s else None
 
 

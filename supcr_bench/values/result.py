@@ -41,7 +41,6 @@ class Status(StrEnum):
 
     @property
     def words(self) -> str:
-        """For a sentence."""
         return self.replace("_", " ")
 
     @property
@@ -164,11 +163,9 @@ class Result:
 
     @property
     def key(self) -> Key:
-        """What must not be measured twice."""
         return self.implementation, self.case
 
     def to_mapping(self) -> dict[str, Any]:
-        """A flat mapping: the case's fields beside the result's own, by :func:`stored_name`."""
         flat: dict[str, Any] = {"implementation": self.implementation, **self.case.to_mapping()}
         for f in fields(Result):
             if f.name not in ("implementation", "case"):

@@ -102,17 +102,14 @@ class Table:
 
 
 def numbers(*headers: str) -> tuple[Column, ...]:
-    """Columns of figures."""
     return tuple(Column(header) for header in headers)
 
 
 def words(*headers: str) -> tuple[Column, ...]:
-    """Columns of short text."""
     return tuple(Column(header, "word") for header in headers)
 
 
 def prose(*headers: str) -> tuple[Column, ...]:
-    """Columns of long text."""
     return tuple(Column(header, "prose") for header in headers)
 
 
