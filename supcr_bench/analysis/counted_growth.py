@@ -113,15 +113,9 @@ class CountedFit:
 
     def share_of_faster(self) -> float:
         """The largest share that faster laws can have at the largest size."""
-        whole = replace(self, laws=_ORDERED)
-        own, matrix = len(self.coefficients), whole.matrix()
-        slack = 2 * self.misfit + EXACT
+        own, matrix = len(self.coefficients), replace(self, laws=_ORDERED).matrix()
         faster = np.concatenate([np.zeros(own), np.ones(matrix.shape[1] - own)])
-        found = _minimise(
-            -faster,
-            np.vstack([matrix, -matrix]),
-            np.repeat([1 + slack, slack - 1], len(self.sizes)),
-        )
+        found = _minimise(-faster, *_within(matrix, 2 * self.misfit + EXACT))
         return 0.0 if found is None else float(faster @ found)
 
     def exponent(self) -> tuple[float, float, float]:
@@ -137,27 +131,24 @@ class CountedFit:
         relative: Vector = self.figures[-1] / np.array(self.figures)[:, None]
         return self._relative(self.sizes) * relative
 
-    @property
-    def _apart(self) -> bool:
-        return any(size.rows != size.labelled for size in self.sizes)
-
     def _relative(self, sizes: Sequence[Size]) -> Vector:
         """The terms at these sizes, each relative to itself at the largest; [sizes, terms]."""
-        at = [_terms(self.laws, size, self._apart) for size in (*sizes, self.sizes[-1])]
+        apart = any(size.rows != size.labelled for size in self.sizes)
+        at = [_terms(self.laws, size, apart) for size in (*sizes, self.sizes[-1])]
         terms: Vector = np.array(at[:-1]) / np.array(at[-1])
         return terms
 
     def _range(self, weights: Vector) -> tuple[float, float]:
         """The smallest and the largest weighted sum of coefficients within the slack."""
-        slack, matrix = 2 * self.misfit + TOLERANCE / 10, self.matrix()
-        allowed = np.repeat([1 + slack, slack - 1], len(self.sizes))
-        own = float(weights @ np.array(self.coefficients))
-        ends = [own]
-        for sign in (1.0, -1.0):
-            found = _minimise(sign * weights, np.vstack([matrix, -matrix]), allowed)
-            if found is not None:
-                ends.append(float(weights @ found))
-        return min(ends), max(ends)
+        near = _within(self.matrix(), 2 * self.misfit + TOLERANCE / 10)
+        ends = [_minimise(weights, *near), _minimise(-weights, *near), self.coefficients]
+        sums = [float(weights @ np.array(end)) for end in ends if end is not None]
+        return min(sums), max(sums)
+
+
+def _within(matrix: Vector, slack: float) -> tuple[Vector, Vector]:
+    """The constraints under which no sum misses its count, which is 1, by more than the slack."""
+    return np.vstack([matrix, -matrix]), np.repeat([1 + slack, slack - 1], len(matrix))
 
 
 def _minimise(objective: Vector, matrix: Vector, at_most: Vector) -> Vector | None:
@@ -216,7 +207,7 @@ def _slowest(sizes: Sequence[Size], figures: Sequence[float]) -> CountedFit | No
 def fit_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> CountedFit | None:
     """The slowest law that explains counted figures, with slower ones beside it.
 
-    Kept, because a series' bytes are asked for twice: for their law and for the frontier.
+    Cached: a series' bytes are asked for twice, for their law and for the frontier.
 
     Args:
         sizes: rising, at least 2 each.
@@ -234,13 +225,9 @@ def fit_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> CountedF
 
 @lru_cache(maxsize=4096)
 def judge_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> GrowthVerdict:
-    """The law that counted figures follow; see the module for how.
+    """The law that counted figures follow.
 
-    Kept, because the same work on other labels, or in another pass, has the same counts.
-
-    Args:
-        sizes: rising, at least 2 each.
-        figures: above 0, without noise.
+    Cached: the same work on other labels, or in another pass, has the same counts.
     """
     if len(sizes) < FEWEST_SIZES:
         return GrowthVerdict(

@@ -31,16 +31,7 @@ _OTHER_AXES = tuple(axis for axis in WORKLOAD_AXES if axis.name not in _ASKED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is to be run.
-
-    Attributes:
-        batch_size: N.
-        dims: D.
-        nan_density: share of labels missing.
-        device: where.
-        pass_: forward or training.
-        memory_bytes: what inputs and peak have to fit in; ``None`` for no limit.
-    """
+    """What is to be run; inputs and peak have to fit in ``memory_bytes`` unless it is ``None``."""
 
     batch_size: int
     dims: int = 1
@@ -71,10 +62,9 @@ class Candidate:
     """One implementation at the size in question.
 
     Attributes:
-        implementation: its name.
-        time: seconds per call, if anything is known of it.
-        peak_bytes: above the inputs, likewise.
-        ruled_out: why it is not to be used, if so.
+        time: seconds per call; ``None`` where unknown.
+        peak_bytes: above the inputs; ``None`` where unknown.
+        ruled_out: why not to use it; ``None`` where it may be used.
     """
 
     implementation: str
@@ -88,7 +78,6 @@ class Recommendation:
     """The answer.
 
     Attributes:
-        question: what was asked.
         implementation: the one to use; ``None`` where the run does not tell.
         explanation: in two sentences.
         candidates: all implementations, the fastest first, then those ruled out.
@@ -113,14 +102,12 @@ def recommend(results: Sequence[Result], question: Question) -> Recommendation:
     ]
     if not asked:
         known = sorted({f"{r.case.pass_} on {r.case.device}" for r in results})
+        said = (
+            f"This run holds nothing for {question.pass_} on {question.device}. "
+            f"It holds {', '.join(known) or 'no results'}."
+        )
         return Recommendation(
-            question=question,
-            implementation=None,
-            explanation=(
-                f"This run holds nothing for {question.pass_} on {question.device}. "
-                f"It holds {', '.join(known) or 'no results'}."
-            ),
-            candidates=(),
+            question=question, implementation=None, explanation=said, candidates=()
         )
     alike = most_alike(asked)
     # Labels, sizes and the rest may differ: what is wrong on ties is not right.
@@ -140,7 +127,13 @@ def recommend(results: Sequence[Result], question: Question) -> Recommendation:
         for name in dict.fromkeys(r.implementation for r in alike)
     ]
     candidates.sort(key=lambda c: (c.ruled_out is not None, c.time.value if c.time else math.inf))
-    return _answer(question, candidates, alike)
+    usable = [c for c in candidates if c.ruled_out is None]
+    return Recommendation(
+        question=question,
+        implementation=usable[0].implementation if usable else None,
+        explanation=_explanation(question, candidates, usable, alike),
+        candidates=tuple(candidates),
+    )
 
 
 def most_alike(results: Sequence[Result]) -> list[Result]:
@@ -258,13 +251,15 @@ def _along(
     """The figure at a place on an axis, if it is known or lies between two that are."""
     if at in known:
         return known[at]
-    between = _between(sorted(known), at)
-    if between is None:
-        return None
-    (a, b), (one, other) = between, (known[p] for p in between)
-    share = (scale(at) - scale(a)) / (scale(b) - scale(a))
-    value = math.exp((1 - share) * math.log(one.value) + share * math.log(other.value))
-    return Estimate(value, _least_sure(one.source, other.source, Source.INTERPOLATED))
+    for a, b in itertools.pairwise(sorted(known)):
+        if a <= at <= b:
+            share = (scale(at) - scale(a)) / (scale(b) - scale(a))
+            one, other = known[a], known[b]
+            value = math.exp((1 - share) * math.log(one.value) + share * math.log(other.value))
+            surest_first = list(Source).index
+            source = max(one.source, other.source, Source.INTERPOLATED, key=surest_first)
+            return Estimate(value, source)
+    return None
 
 
 def _beyond_dims(known: Mapping[float, Estimate], dims: int) -> Estimate | None:
@@ -279,27 +274,16 @@ def _beyond_dims(known: Mapping[float, Estimate], dims: int) -> Estimate | None:
 
 
 def _at_size(members: Sequence[Result], n: int, figure: Figure, beyond: Beyond) -> Estimate | None:
-    points = {float(r.case.batch_size): value for r in members if (value := figure(r))}
-    if n in points:
-        return Estimate(points[n], Source.MEASURED)
-    between = _between(sorted(points), n)
-    if between:
-        a, b = between
-        share = math.log(n / a) / math.log(b / a)
-        value = math.exp((1 - share) * math.log(points[a]) + share * math.log(points[b]))
-        return Estimate(value, Source.INTERPOLATED)
-    if not points or n > FURTHEST * max(points):
-        return None
+    known = {
+        float(r.case.batch_size): Estimate(value, Source.MEASURED)
+        for r in members
+        if (value := figure(r))
+    }
+    inside = _along(known, n, math.log)
+    if inside or not known or n > FURTHEST * max(known):
+        return inside
     value_beyond = beyond([r for r in members if figure(r)], n)
     return None if value_beyond is None else Estimate(value_beyond, Source.EXTRAPOLATED)
-
-
-def _between(known: Sequence[float], at: float) -> tuple[float, float] | None:
-    return next(((a, b) for a, b in itertools.pairwise(known) if a <= at <= b), None)
-
-
-def _least_sure(*sources: Source) -> Source:
-    return max(sources, key=list(Source).index)
 
 
 def _time_beyond(members: Sequence[Result], n: float) -> float | None:
@@ -322,41 +306,32 @@ def _bytes_beyond(members: Sequence[Result], n: float) -> float | None:
 # --- the answer ---
 
 
-def _answer(
-    question: Question, candidates: Sequence[Candidate], results: Sequence[Result]
-) -> Recommendation:
-    left = [c for c in candidates if c.ruled_out is None]
+def _explanation(
+    question: Question,
+    candidates: Sequence[Candidate],
+    usable: Sequence[Candidate],
+    results: Sequence[Result],
+) -> str:
     case = results[0].case
     density = "own" if case.nan_density is None else f"{100 * question.nan_density:.3g}%"
     where = (
         f"N={question.batch_size}, D={question.dims}, {density} NaN, {question.pass_} on "
         f"{question.device} ({case.dtype}, tau={case.temperature:g}, d={case.embedding_size})"
     )
-    if not left:
+    if not usable:
         reasons = "; ".join(f"{c.implementation}: {c.ruled_out}" for c in candidates)
-        return Recommendation(
-            question=question,
-            implementation=None,
-            explanation=f"At {where} none can be recommended. {reasons}.",
-            candidates=tuple(candidates),
-        )
-    best, *others = left
+        return f"At {where} none can be recommended. {reasons}."
+    best, *others = usable
     assert best.time is not None
-    parts = [f"about {format_duration_s(best.time.value)} a call ({best.time.source})"]
+    first = f"about {format_duration_s(best.time.value)} a call ({best.time.source})"
     if best.peak_bytes:
-        parts.append(f"{format_bytes(best.peak_bytes.value)} above the inputs")
-    first = f"At {where}, use {best.implementation}: {', '.join(parts)}."
+        first += f", {format_bytes(best.peak_bytes.value)} above the inputs"
     rest = [_compared(best, other, results, question) for other in others]
     rest += [f"{c.implementation} is out: {c.ruled_out}" for c in candidates if c.ruled_out]
-    if Source.EXTRAPOLATED in (c.time.source for c in left if c.time):
+    if Source.EXTRAPOLATED in (c.time.source for c in usable if c.time):
         rest.append("what is extrapolated was not measured, and lies beyond what was")
     second = "; ".join(rest) or "it is the only one in this run"
-    return Recommendation(
-        question=question,
-        implementation=best.implementation,
-        explanation=f"{first} {second[0].upper() + second[1:]}.",
-        candidates=tuple(candidates),
-    )
+    return f"At {where}, use {best.implementation}: {first}. {second[0].upper()}{second[1:]}."
 
 
 def _times(ratio: float) -> str:
