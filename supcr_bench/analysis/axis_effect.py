@@ -15,20 +15,13 @@ COMPARED = tuple(axis for axis in AXES if axis.compared)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AxisEffectRow:
-    """One value of an axis, held against the first that was measured with everything else equal.
+    """One value of an axis, compared with the first that was measured, all else being equal.
 
     Attributes:
-        axis: which.
-        implementation: whose.
-        case: on what; ``axis`` of it is the value.
-        status: how it ended.
-        base: whether it is the one that the others are held against.
-        tolerances: the larger of the multiples of the tolerance in value and gradient; ``None``
-            where either is not a number.
-        time_s: median seconds per call.
-        time_ratio: over that of the base.
-        peak_bytes: peak of live tensor bytes above the inputs.
-        memory_ratio: over that of the base.
+        base: whether it is the one that the others are compared with.
+        tolerances: the larger of the errors of value and gradient, in multiples of the tolerance;
+            ``None`` where either is not a number.
+        time_ratio, memory_ratio: over those of the base.
     """
 
     axis: Axis

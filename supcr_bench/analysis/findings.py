@@ -17,14 +17,10 @@ class Findings:
     """What a run says.
 
     Attributes:
-        results: every result, in the order in which they were found; their devices are named with
-            the machine where there are several kinds of it.
-        growth: of every figure in every series.
-        crossovers: of every two implementations in every series.
-        frontier: the largest batches that fit.
-        predictions: peaks that were predicted before they were measured.
-        noise: what identical code differs by in this run; ``None`` without an A/A arm.
-        claims: the note's, each decided; empty where none of its implementations is in the run.
+        results: in the order in which they were found; their devices are named with the machine
+            where there are several kinds of it.
+        noise: ``None`` without an A/A arm.
+        claims: empty where none of the note's implementations is in the run.
     """
 
     results: Sequence[Result]

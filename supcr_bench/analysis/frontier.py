@@ -22,17 +22,15 @@ CAPACITIES_BYTES = tuple(gib * 2**30 for gib in (4, 8, 16, 24, 40, 80))
 MOST_ROWS = 2**40
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class FrontierRow:
-    """The largest batch of one implementation that fits a memory.
+    """The largest batch of one implementation whose inputs and peak fit a memory.
 
     Attributes:
-        implementation: whose.
         case: of the largest measured size; stands for the series.
-        capacity_bytes: of the memory.
-        batch_size: the largest whose inputs and peak fit; tensors alone, nothing else of a process.
+        batch_size: by tensors alone, without what else a process needs.
         low, high: its interval, from every sum of laws that meets the measured bytes.
-        law: that the bytes follow.
+        law: the growth law of the bytes.
     """
 
     implementation: str
@@ -49,12 +47,7 @@ class PeakPrediction:
     """A peak that was predicted before it was measured.
 
     Attributes:
-        implementation: whose.
-        case: of what.
         fitted_up_to: the largest batch size that the prediction knew.
-        predicted_bytes: the prediction.
-        low_bytes, high_bytes: its interval.
-        peak_bytes: what was measured then.
         error: relative, of the prediction.
     """
 
@@ -101,7 +94,7 @@ def largest_batch(fit: CountedFit, case: Case, capacity_bytes: float) -> int:
 def batch_interval(fit: CountedFit, batch_size: int) -> tuple[int, int]:
     """The smallest and the largest batch that the byte law leaves open beside the largest one.
 
-    Kept, because the same bytes in another pass, or on other labels, have the same interval.
+    Cached: the same bytes in another pass, or on other labels, have the same interval.
     """
     if batch_size < 2:
         return batch_size, batch_size
@@ -127,17 +120,8 @@ def frontier(results: Sequence[Result]) -> list[FrontierRow]:
         for capacity in CAPACITIES_BYTES:
             batch_size = largest_batch(fit, case, capacity)
             low, high = batch_interval(fit, batch_size)
-            rows.append(
-                FrontierRow(
-                    implementation=measured[-1].implementation,
-                    case=case,
-                    capacity_bytes=capacity,
-                    batch_size=batch_size,
-                    low=low,
-                    high=high,
-                    law=fit.laws[-1].name,
-                )
-            )
+            name, law = measured[-1].implementation, fit.laws[-1].name
+            rows.append(FrontierRow(name, case, capacity, batch_size, low=low, high=high, law=law))
     return rows
 
 

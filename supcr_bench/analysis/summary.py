@@ -17,8 +17,6 @@ class AgreementRow:
     """How far one implementation is from the definition, at worst.
 
     Attributes:
-        implementation: whose.
-        definition: what it is held against.
         labels: label kind of the cases.
         cases: results with an answer.
         agree: of these, how many are within the tolerance in value and gradient.
@@ -53,17 +51,8 @@ class CostRow:
     """Time and memory of one implementation on one case.
 
     Attributes:
-        implementation: whose.
-        case: on what.
-        status: how it ended.
         time_s: median seconds per call.
         time_low_s, time_high_s: its 95 % interval; ``None`` with fewer than six samples.
-        samples: how many.
-        peak_bytes: peak of live tensor bytes above the inputs.
-        dispatch_peak_bytes: the same by a second counter.
-        predicted_cuda_peak_bytes: what it predicts for CUDA.
-        dispatched_ops: operations dispatched.
-        elements_processed: elements worked on.
     """
 
     implementation: str

@@ -52,20 +52,11 @@ _FIXES = {axis.name: axis.fix for axis in AXES} | {
     "sampling": "write it like 10s, 500ms or 2min",
     "memory_limit": "write it like 4GiB or 500MB",
     "precision": "use a fraction above 0 and below 1",
-    "timed": "use true or false",
-    "verify": "use true or false",
     "threads": "use a whole number; 0 takes every core but one",
     "purpose": "say in a sentence what the suite is for",
     "grid": "write one or more [[grid]] tables",
     "base": "use torchcell, no-self (which was called paper) or rank-n-contrast",
-    "similarity": "use cosine or negative_euclidean",
-    "views": "use sum, mean, concatenate or single",
-    "self_candidate": "use when_tied or never",
-    "label_distance": "use per_dimension, l1 or l2",
-    "nan_labels": "use drop_row_per_dimension or unsupported",
-    "empty_dimension": "use keeps_weight or renormalise",
     "eps": "use a number of 0 or more; 0 is no floor",
-    "call": "use perturbed_intact_labels, features_two_views, features_single_view or two_views",
     "definitions": "write tables such as [definitions.mine] under names of their own",
 }
 
@@ -341,17 +332,16 @@ def explain(error: ValidationError, locate: Callable[[str], str]) -> str:
         return f"{locate(location)}: missing; {_FIXES.get(key, 'add it')}"
     if first["type"] == "too_short":
         return f"{locate(location)}: empty; {_FIXES.get(key, 'give a value')}"
-    return f"{locate(location)}: {first['input']!r} is not valid; {_FIXES.get(key, first['msg'])}"
+    if first["type"] == "literal_error":
+        fix = f"use {first['ctx']['expected']}".replace("'", "")
+    else:
+        fix = "use true or false" if first["type"].startswith("bool") else first["msg"]
+    return f"{locate(location)}: {first['input']!r} is not valid; {_FIXES.get(key, fix)}"
 
 
 def _dotted(location: Sequence[int | str]) -> str:
-    text = ""
-    for part in location:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            text += f".{part}" if text else part
-    return text
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return "".join(parts).removeprefix(".")
 
 
 def _known_keys(parents: Sequence[str]) -> Iterable[str]:
