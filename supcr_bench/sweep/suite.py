@@ -332,11 +332,13 @@ def explain(error: ValidationError, locate: Callable[[str], str]) -> str:
         return f"{locate(location)}: missing; {_FIXES.get(key, 'add it')}"
     if first["type"] == "too_short":
         return f"{locate(location)}: empty; {_FIXES.get(key, 'give a value')}"
-    if first["type"] == "literal_error":
-        fix = f"use {first['ctx']['expected']}".replace("'", "")
-    else:
-        fix = "use true or false" if first["type"].startswith("bool") else first["msg"]
-    return f"{locate(location)}: {first['input']!r} is not valid; {_FIXES.get(key, fix)}"
+    fix = _FIXES.get(key, first["msg"])
+    if keys and keys[-1] not in _FIXES:
+        if first["type"] == "literal_error":
+            fix = f"use {first['ctx']['expected']}".replace("'", "")
+        elif "boolean" in first["msg"]:
+            fix = "use true or false"
+    return f"{locate(location)}: {first['input']!r} is not valid; {fix}"
 
 
 def _dotted(location: Sequence[int | str]) -> str:
