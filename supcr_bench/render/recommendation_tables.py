@@ -66,7 +66,7 @@ def _table(results: Sequence[Result], names: Sequence[str], several: bool) -> Ta
             f"{first.label_kind} labels, {first.dtype}, tau={first.temperature:g}, "
             f"d={first.embedding_size}"
         ),
-        columns=(*numbers("N"), *words(*_headers(by_case, columns))),
+        columns=(*numbers("N"), *words(*(_header(*column) for column in columns))),
         rows=tuple(
             row(
                 str(n),
@@ -79,25 +79,9 @@ def _table(results: Sequence[Result], names: Sequence[str], several: bool) -> Ta
     )
 
 
-def _headers(
-    cases: Mapping[Case, object], columns: Sequence[tuple[int, float | None]]
-) -> tuple[str, ...]:
-    nan = get_axis("nan_density")
-    nan_texts = {(c.dims, c.nan_density): nan.text(c.nan_density) for c in cases}
-    dims = len({d for d, _ in columns}) > 1
-    densities = len({x for _, x in columns}) > 1
-    both = dims is densities
-    return tuple(
-        ", ".join(
-            part
-            for part, shown in (
-                (f"D={d}", dims or both),
-                (f"{nan_texts[d, x]} NaN", densities or both),
-            )
-            if shown
-        )
-        for d, x in columns
-    )
+def _header(dims: int, nan_density: float | None) -> str:
+    texts = (get_axis("dims").phrase(dims), get_axis("nan_density").phrase(nan_density))
+    return ", ".join(texts)
 
 
 def _columns(cases: Mapping[Case, object]) -> list[tuple[int, float | None]]:

@@ -1,6 +1,8 @@
 """What a run found, in sentences: for the head of the report, and for each of its sections."""
 
+from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
 
 from supcr_bench.analysis.axis_effect import AxisEffectRow, axis_effect_rows
 from supcr_bench.analysis.claims import ClaimRow, Holds
@@ -65,37 +67,28 @@ def _fastest(results: Sequence[Result], pass_: Pass) -> str | None:
         by_series.setdefault(case.series(), []).append(case)
     if not by_series:
         return None
-    longest = max(len(cases) for cases in by_series.values())
-    cases = next(cases for cases in by_series.values() if len(cases) == longest)
-    cases.sort(key=lambda c: c.batch_size)
+    longest = max(by_series, key=lambda series: len(by_series[series]))
+    cases = sorted(by_series[longest], key=lambda c: c.batch_size)
     names = arm_names(results)
-    runs: list[tuple[str, int, int]] = []
-    for case in cases:
-        name, n = names[fastest[case]], case.batch_size
-        if runs and runs[-1][0] == name:
-            runs[-1] = (name, runs[-1][1], n)
-        else:
-            runs.append((name, n, n))
-    spans = [
-        f"{name} at N={first}" if first == last else f"{name} from N={first} to {last}"
-        for name, first, last in runs
-    ]
+    spans = []
+    for name, same in groupby(cases, key=lambda case: names[fastest[case]]):
+        sizes = [case.batch_size for case in same]
+        one = len(sizes) == 1
+        spans.append(f"{name} {f'at N={sizes[0]}' if one else f'from N={sizes[0]} to {sizes[-1]}'}")
     return f"Fastest in {pass_} ({series_text(cases[0])}): {', '.join(spans)}."
 
 
 def _not_measured(results: Sequence[Result]) -> str | None:
-    counts = {
-        status: sum(r.status is status for r in results)
-        for status in (Status.OUT_OF_MEMORY, Status.TIMED_OUT, Status.SKIPPED, Status.FAILED)
-    }
-    parts = [f"{n} {s.replace('_', ' ')}" for s, n in counts.items() if n]
+    ends = (Status.OUT_OF_MEMORY, Status.TIMED_OUT, Status.SKIPPED, Status.FAILED)
+    counts = Counter(r.status for r in results)
+    parts = [f"{counts[end]} {end.words}" for end in ends if counts[end]]
     if not parts:
         return None
     said = f"Of {len(results)} results: {', '.join(parts)}"
     failed = next((r for r in results if r.status is Status.FAILED), None)
     if failed:
-        said += f" (first {failed.implementation} {failed.case.pass_} at {failed.case.describe()}: "
-        said += f"{failed.reason})"
+        where = f"{failed.implementation} {failed.case.pass_} at {failed.case.describe()}"
+        said += f" (first {where}: {failed.reason})"
     return f"{said}."
 
 
@@ -114,7 +107,8 @@ def _noise(noise: NoiseFloor | None) -> str | None:
         return None
     return (
         f"Noise floor: {noise.spread:.1%}, from {noise.cells} timings of identical code against "
-        f"itself; the 95 % interval contains 1 in {noise.covering} of {noise.with_interval}."
+        f"itself; the 95 % interval contains 1 in {noise.covering} of {noise.with_interval}. "
+        "Smaller differences are noise here."
     )
 
 
@@ -331,20 +325,11 @@ def _part(ratio: float) -> str:
 
 
 def measured_sentences(findings: Findings) -> list[str]:
-    said = []
-    noise = findings.noise
-    if noise is not None:
-        said.append(
-            f"Identical code, timed twice in {noise.cells} cells, differed by up to "
-            f"{noise.spread:.1%}: smaller differences are noise here."
-        )
-    else:
-        said.append("No implementation was timed twice, so the noise of this run is not known.")
-    results = findings.results
-    ended = [r for r in results if not r.status.has_figures]
-    if ended:
-        said.append(f"{len(ended)} of {len(results)} results have no figures; the table says why.")
-    stopped = [r.time_stopped_by for r in results if r.time_stopped_by]
+    unknown = "No implementation was timed twice, so the noise of this run is not known."
+    said = [_noise(findings.noise) or unknown]
+    if ended := _not_measured(findings.results):
+        said.append(f"{ended.removesuffix('.')}; the table says why.")
+    stopped = [r.time_stopped_by for r in findings.results if r.time_stopped_by]
     if stopped:
         precise = stopped.count("precision")
         said.append(

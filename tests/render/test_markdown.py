@@ -35,7 +35,7 @@ def test_the_first_screen_is_there_sentences_claims_recommendations_environment(
     )
     assert "\n| claim | verdict | evidence |\n| --- | --- | --- |\n| All three give" in text
     assert "| rowsort takes less memory than broadcast. | " in text
-    assert "### What to use in training\n\n| N | D=1, 0% NaN |\n| --- | --- |\n" in text
+    assert "### What to use in training\n\n| N | D=1, NaN 0% |\n| --- | --- |\n" in text
     assert "\n| 8 | broadcast |\n| 16 | rowsort |\n| 32 | rowsort |\n" in text
     assert text.endswith(
         "\n\nRun 20260101T000000Z-made\\_up. a &lt;processor&gt;, 2 CPUs, 2 "
