@@ -2,6 +2,7 @@
 
 import json
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,11 @@ from supcr_bench.commands import gate_session
 from supcr_bench.commands.app import app
 from supcr_bench.gate.checkout import RevisionError
 from supcr_bench.gate.time_trial import TimeTrial
-from supcr_bench.subjects.registry import folder
+from supcr_bench.subjects.registry import Subject, folder
+from supcr_bench.sweep.executor import PreflightResult
+from supcr_bench.sweep.local_executor import LocalExecutor
+from supcr_bench.sweep.plan import PlannedCell
+from supcr_bench.values.case import Workload
 from supcr_bench.values.errors import (
     BaselineError,
     SubjectError,
@@ -76,8 +81,59 @@ class Gate:
         return status, values
 
 
+def code_of(subject: Subject) -> tuple[str, ...]:
+    """The name of a subject without its revision, and all code that it may import."""
+    top = Path(subject.root or Path(subject.target).parent)
+    files = sorted(top.rglob("*.py"))
+    return (subject.name.partition("@")[0], *(f"{f.name} {f.read_text()}" for f in files))
+
+
+class Recordings:
+    """What was measured of the same code on the same cells, kept for all tests of the module."""
+
+    def __init__(self) -> None:
+        self.known: dict[object, Any] = {}
+
+    def preflight(
+        self, executor: LocalExecutor, subjects: Sequence[Subject], like: Workload
+    ) -> Mapping[str, PreflightResult]:
+        key = ("preflight", like, tuple(map(code_of, subjects)))
+        if key not in self.known:
+            self.known[key] = list(PREFLIGHT(executor, subjects, like).items())
+        return {s.name: found for s, (_, found) in zip(subjects, self.known[key], strict=True)}
+
+    def measure(
+        self,
+        plan: Sequence[PlannedCell],
+        executor: LocalExecutor,
+        subjects: Any,
+        *rest: Any,
+        **how: Any,
+    ) -> Iterator[Any]:
+        key = ("measure", repr(plan), tuple(map(code_of, subjects)), repr(how))
+        if key not in self.known:
+            self.known[key] = list(MEASURE(plan, executor, subjects, *rest, **how))
+        return iter(self.known[key])
+
+
+PREFLIGHT, MEASURE = LocalExecutor.preflight, gate_session.measure_deterministic
+
+
+@pytest.fixture(scope="module")
+def recordings() -> Recordings:
+    return Recordings()
+
+
 @pytest.fixture
-def gated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gate:
+def measured_anew(monkeypatch: pytest.MonkeyPatch, gated: Gate) -> None:
+    """Everything is measured in this test, and nothing recalled from another."""
+    monkeypatch.setattr(LocalExecutor, "preflight", PREFLIGHT)
+    monkeypatch.setattr(gate_session, "measure_deterministic", MEASURE)
+
+
+@pytest.fixture
+def gated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recordings: Recordings) -> Gate:
+    """A gate that measures the same code once in all tests that do not say ``measured_anew``."""
     top = tmp_path / "project"
     top.mkdir()
     monkeypatch.chdir(top)
@@ -92,6 +148,8 @@ def gated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gate:
         return TimeTrial(cells, rule, own.sampler, budget_s, own.sampler.clock)
 
     monkeypatch.setattr(gate_session, "TimeTrial", trial)
+    monkeypatch.setattr(LocalExecutor, "preflight", lambda *given: recordings.preflight(*given))
+    monkeypatch.setattr(gate_session, "measure_deterministic", recordings.measure)
     return own
 
 
@@ -103,6 +161,7 @@ def judged(found: dict[str, Any], verdict: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("measured_anew")
 def test_the_same_code_passes_and_says_what_it_could_have_seen(gated, capsys):
     status, found = gated.found(against="HEAD")
     said = " ".join(capsys.readouterr().out.split())
@@ -142,6 +201,7 @@ def test_a_noisy_machine_is_undecided_and_counts_as_what_was_said(gated):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("measured_anew")
 def test_a_wrong_version_is_caught_whatever_its_time(gated):
     gated.change("distance.unsqueeze(1) >= distance", "distance.unsqueeze(1) <= distance")
     status, found = gated.found(against="HEAD")
@@ -225,6 +285,7 @@ def test_both_versions_are_really_timed_in_processes_of_their_own(gated, monkeyp
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("measured_anew")
 def test_what_was_recorded_is_met_and_a_costlier_version_is_caught(gated, capsys):
     base = gated.repository.top / "base.json"
     assert gated(record=base) == 0
