@@ -14,6 +14,7 @@ import typer
 
 from supcr_bench.commands.options import (
     AxisValues,
+    DefinitionName,
     Devices,
     Implementations,
     JsonFile,
@@ -61,6 +62,7 @@ def gate(
         Path | None, output_file("--record", "Write a baseline to FILE instead of comparing.")
     ] = None,
     implementation: Implementations = None,
+    definition: DefinitionName = None,
     device: Devices = None,
     set_: AxisValues = None,
     max_slowdown: Annotated[
@@ -132,6 +134,11 @@ def gate(
     from supcr_bench.sweep.suite import load_suite, read_axes
 
     loaded = load_suite(suite).with_axes(read_axes(axes))
+    options = [part for axis in set_ or () for part in ("--set", axis)]
+    if definition is not None:
+        name = loaded.get_definition(definition).name
+        loaded = loaded.model_copy(update={"definition": name})
+        options += ["--definition", name]
     subjects = [locate(name) for name in dict.fromkeys(implementation or loaded.implementations)]
     plan = make_plan(loaded, [subject.name for subject in subjects])
     gate_options = ["--device", device] if device is not None else []
@@ -147,7 +154,7 @@ def gate(
         max_memory_growth=max_memory_growth,
         max_slowdown=max_slowdown,
         time_budget_s=time_budget,
-        options=tuple(part for axis in set_ or () for part in ("--set", axis)),
+        options=tuple(options),
         gate_options=tuple(gate_options),
     )
     name, recorded = "", None

@@ -1,12 +1,12 @@
-"""What a gate found, in words: one figure, and the whole in a few sentences."""
+"""A gate's outcome in words: one change, and the whole in a few sentences."""
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from math import isfinite
 
 from supcr_bench.render.cells import listed, ratio_text
 from supcr_bench.values.case import Case
+from supcr_bench.values.definition import TORCHCELL
 from supcr_bench.values.gate import Evidence, GatedChange, GateOutcome, GateVerdict, TimeStudy
 from supcr_bench.values.metrics import METRICS
 from supcr_bench.values.units import (
@@ -17,9 +17,9 @@ from supcr_bench.values.units import (
 )
 
 NOTABLE = 0.95
-"""A ratio up to here is said as an improvement; of time, the whole interval."""
+"""A ratio up to this is reported as an improvement; of time, the whole interval has to be."""
 LONG_COUNT = 10**7
-"""From here on a count is written with four digits; what changed in it is said beside it."""
+"""From here on a count is written with four digits; its ratio stands beside it."""
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _ASIDE = {
@@ -41,25 +41,24 @@ def printable(text: str) -> str:
 
 
 def case_text(case: Case | None) -> str:
-    """``training N=64 D=2 NaN 20%``, or a dash where a figure is of no case.
+    """``training N=64 D=2 NaN 20%``, or a dash for a change of no single case.
 
-    Seed and definition are left out: a suite has one of each.
+    The seed is left out, because a suite has only one.
     """
     if case is None:
         return MISSING
-    usual = next(f.default for f in fields(Case) if f.name == "embedding_size")
-    more = f" d={case.embedding_size}" if case.embedding_size != usual else ""
-    return f"{case.pass_} {case.describe()}{more}"
+    usual = case.definition == TORCHCELL.name
+    return f"{case.pass_} {case.describe()}" + ("" if usual else f" ({case.definition})")
 
 
 def change_name(change: GatedChange) -> str:
-    """Whose figure it is and on what: ``rowsort time, training N=64 D=2 NaN 20%``."""
+    """Implementation, metric and case: ``rowsort time, training N=64 D=2 NaN 20%``."""
     whose = f"{change.implementation} {change.title}"
     return plain(f"{whose}, {case_text(change.case)}" if change.case else whose)
 
 
 def value_text(change: GatedChange, value: float | None) -> str:
-    """One side of a change, in its unit."""
+    """The figure of one side, with its unit."""
     if value is None:
         return MISSING
     metric = METRICS.get(change.metric)
@@ -71,7 +70,7 @@ def value_text(change: GatedChange, value: float | None) -> str:
 
 
 def ratio_change_text(change: GatedChange) -> str:
-    """By how much: ``x1.12 [1.09, 1.15]`` of what is noisy, ``+12%`` or ``x3.40`` of a count."""
+    """The ratio: ``x1.12 [1.09, 1.15]`` for time, ``+12%`` or ``x3.40`` for a count."""
     ratio, low, high = change.ratio, change.low, change.high
     if ratio is None or not isfinite(ratio):
         return MISSING
@@ -84,7 +83,7 @@ def ratio_change_text(change: GatedChange) -> str:
 
 
 def sureness_text(change: GatedChange, study: TimeStudy | None) -> str:
-    """``exact`` of what has no noise; of time, the confidence that holds for all cells together."""
+    """``exact`` for a figure without noise; for time, the confidence of all cells together."""
     if change.evidence is not Evidence.TIME:
         return "exact"
     return f"{100 * (1 - study.error):.4g}%" if study else MISSING
@@ -114,27 +113,26 @@ def _by_implementation(changes: Iterable[GatedChange]) -> str:
 
 
 def verdict_sentence(outcome: GateOutcome) -> str:
-    """The ruling of the whole, what it rests on, and against what."""
-    said: GateVerdict | None = outcome.verdict
-    counts = {ruling: len(outcome.with_verdict(ruling)) for ruling in GateVerdict}
-    against = plain(outcome.against)
+    """The verdict on the whole, what it rests on, and what the gate compared with."""
+    told: GateVerdict | None = outcome.verdict
+    counts = {verdict: len(outcome.with_verdict(verdict)) for verdict in GateVerdict}
+    count, against = counts[outcome.verdict], plain(outcome.against)
     if outcome.verdict is GateVerdict.REGRESSION:
         who = _by_implementation(outcome.with_verdict(GateVerdict.REGRESSION))
-        text = f"{figures(counts[GateVerdict.REGRESSION])} got worse against {against}: {who}"
+        text = f"{figures(count)} got worse against {against}: {who}"
     elif outcome.measured_nothing:
-        said = None
-        text = f"no figure could be held against {against}"
+        told = None
+        text = f"no figure could be compared with {against}"
     elif outcome.verdict is GateVerdict.UNDECIDED:
-        text = f"{figures(counts[GateVerdict.UNDECIDED])} could not be told against {against}"
+        text = f"{figures(count)} could not be decided against {against}"
     else:
-        count = counts[GateVerdict.PASS]
         text = f"{figures(count)} {'is' if count == 1 else 'are'} no worse than {against}"
-    rest = listed([f"{counts[r]:,} {w}" for r, w in _ASIDE.items() if counts[r] and r is not said])
-    return f"{outcome.verdict}: {text}; {rest}." if rest else f"{outcome.verdict}: {text}."
+    others = [f"{counts[v]:,} {w}" for v, w in _ASIDE.items() if counts[v] and v is not told]
+    return f"{outcome.verdict}: {text}" + (f"; {listed(others)}." if others else ".")
 
 
 def reason_sentences(changes: Sequence[GatedChange]) -> list[str]:
-    """Why; figures with one reason share a sentence."""
+    """The reasons; changes with the same reason share a sentence."""
     groups: dict[str, list[GatedChange]] = {}
     for change in changes:
         groups.setdefault(reason_text(change), []).append(change)
@@ -151,7 +149,7 @@ def _is_better(change: GatedChange) -> bool:
 
 
 def better_sentences(outcome: GateOutcome) -> list[str]:
-    """What improved notably, an implementation and figure each."""
+    """What improved notably, one sentence for each implementation and metric."""
     groups: dict[tuple[str, str], list[float]] = {}
     for change in outcome.changes:
         if _is_better(change) and change.ratio is not None:
@@ -165,7 +163,7 @@ def better_sentences(outcome: GateOutcome) -> list[str]:
 
 
 def time_sentences(study: TimeStudy | None) -> list[str]:
-    """How time was judged: what was allowed, how sure, and what could have been seen."""
+    """How time was judged: what was allowed, how sure it is, and what it could have detected."""
     if study is None:
         return ["Time was not judged."]
     cells = f"{study.cells} cells" if study.cells != 1 else "1 cell"
@@ -193,6 +191,6 @@ def _floor_sentence(study: TimeStudy) -> str:
 
 def _detectable_sentence(study: TimeStudy) -> str:
     if study.detectable is None:
-        return "Which slow-down could have been detected cannot be said."
+        return "The slowdown that could have been detected is not known."
     share = format_share(study.detectable)
-    return f"A slow-down of {share} could have been detected here in every cell."
+    return f"A slowdown of {share} could have been detected here in every cell."

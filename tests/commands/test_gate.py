@@ -11,6 +11,7 @@ import pytest
 from supcr_bench.commands import gate_session
 from supcr_bench.commands.app import app
 from supcr_bench.gate.checkout import RevisionError
+from supcr_bench.gate.measure import measure_deterministic
 from supcr_bench.gate.time_trial import TimeTrial
 from supcr_bench.subjects.registry import Subject, folder
 from supcr_bench.sweep.executor import PreflightResult
@@ -116,7 +117,7 @@ class Recordings:
         return iter(self.known[key])
 
 
-PREFLIGHT, MEASURE = LocalExecutor.preflight, gate_session.measure_deterministic
+PREFLIGHT, MEASURE = LocalExecutor.preflight, measure_deterministic
 
 
 @pytest.fixture(scope="module")

@@ -35,14 +35,14 @@ from tests.made_gate_outcomes import ALL, ALL_UNDECIDED, PASS, STUDY, UNDECIDED,
         ),
         (
             "undecided",
-            "undecided: 4 figures could not be told against main (1a2b3c4d5e6f); 5 passed.",
+            "undecided: 4 figures could not be decided against main (1a2b3c4d5e6f); 5 passed.",
         ),
-        ("nothing", "undecided: no figure could be held against main (1a2b3c4d5e6f)."),
+        ("nothing", "undecided: no figure could be compared with main (1a2b3c4d5e6f)."),
         (
             "all undecided",
-            "undecided: no figure could be held against main (1a2b3c4d5e6f); 1 undecided.",
+            "undecided: no figure could be compared with main (1a2b3c4d5e6f); 1 undecided.",
         ),
-        ("new", "undecided: no figure could be held against main (1a2b3c4d5e6f); 6 new."),
+        ("new", "undecided: no figure could be compared with main (1a2b3c4d5e6f); 6 new."),
         (
             "ugly",
             "regression: 1 figure got worse against main (1a2b3c4d5e6f): a|b`c`*d*.py:<Loss> "
@@ -165,7 +165,7 @@ def test_time_says_what_was_allowed_how_sure_and_what_could_have_been_seen() -> 
         "Time: up to 5% slower is allowed. The chance that any of 5 cells gets a wrong verdict "
         "is at most 1%.",
         "Noise floor 1.8%: identical code against itself (A/A) gave up to [0.982, 1.013]; 5 of 5 "
-        "intervals cover 1. A slow-down of 6.3% could have been detected here in every cell.",
+        "intervals cover 1. A slowdown of 6.3% could have been detected here in every cell.",
         "24 processes timed 5 cells in 1:52 of the 2:30 allowed.",
     ]
     assert time_sentences(None) == ["Time was not judged."]
@@ -176,7 +176,7 @@ def test_time_says_what_it_does_not_know() -> None:
     _, floor, spent = time_sentences(short)
     assert floor == (
         "There were too few processes for an A/A arm. "
-        "Which slow-down could have been detected cannot be said."
+        "The slowdown that could have been detected is not known."
     )
     assert "timed 1 cell in" in spent
     bare = replace(STUDY, again_low=None, again_covers=None)
