@@ -10,12 +10,11 @@ of the head and called the results ``cases``, is read too.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from supcr_bench.store.loaded_run import Run, explain, make_run
-from supcr_bench.values.case import Case
+from supcr_bench.values.axes import AXES
 from supcr_bench.values.errors import StoreError
 from supcr_bench.values.result import Result
 from supcr_bench.verification.verification import Verification
@@ -101,10 +100,10 @@ def _place(result: Result) -> tuple[str, str, str, int]:
 
 
 def _row(result: Result) -> dict[str, Any]:
-    """The keys of the case, and those others that have a value."""
-    case = {field.name for field in fields(Case)}
+    """The keys that have a value, and the axes that reading needs."""
+    axes = {axis.name for axis in AXES if not axis.added}
     values = result.to_mapping().items()
-    return {k: v for k, v in values if k != SHARED and (k in case or v is not None)}
+    return {k: v for k, v in values if k != SHARED and (k in axes or v is not None)}
 
 
 def _checks(verification: Mapping[str, Verification]) -> Iterable[dict[str, Any]]:
