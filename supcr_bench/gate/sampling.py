@@ -1,10 +1,9 @@
 """Fresh processes that time every version in some cells; each process gives one value a cell."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
-from supcr_bench.measure.paired_timing import SideRaisedError
 from supcr_bench.measure.sides import SidedCell
 from supcr_bench.values.errors import SupcrBenchError
 from supcr_bench.workers.messages import Failed, TimeVersions, VersionTimes
@@ -20,21 +19,11 @@ class SidesError(SupcrBenchError):
     """A version could not be timed."""
 
 
-Sample = Mapping[str, Sequence[float]] | SideRaisedError
-"""Seconds per call of each version, paired by round; or the error that ended the cell."""
-
-
-def _read(times: VersionTimes) -> Sample:
-    if times.raised_by is not None:
-        return SideRaisedError(times.raised_by, times.reason or "")
-    return times.seconds
-
-
 class Sampler(Protocol):
     """Times cells, each call in one more fresh process."""
 
-    def sample(self, cells: Sequence[SidedCell], process: int) -> Sequence[Sample]:
-        """One sample for each cell, in their order.
+    def sample(self, cells: Sequence[SidedCell], process: int) -> Sequence[VersionTimes]:
+        """The times of each cell, in their order.
 
         Args:
             cells: the cells to time.
@@ -57,17 +46,17 @@ class ProcessSampler:
     def __init__(self, threads: int, seed: int, sampling_s: float = SAMPLING_S) -> None:
         self._threads, self._seed, self._sampling_s = threads, seed, sampling_s
 
-    def sample(self, cells: Sequence[SidedCell], process: int) -> Sequence[Sample]:
-        """One sample for each cell, from a worker of their own."""
+    def sample(self, cells: Sequence[SidedCell], process: int) -> Sequence[VersionTimes]:
+        """The times of each cell, from a worker of their own."""
         worker = WorkerProcess(self._threads)
         try:
             worker.send(TimeVersions(tuple(cells), self._sampling_s, f"{self._seed} {process}"))
-            samples: list[Sample] = []
+            samples: list[VersionTimes] = []
             began = time.monotonic()
             for response in worker.responses():
                 match response:
                     case VersionTimes():
-                        samples.append(_read(response))
+                        samples.append(response)
                         if len(samples) == len(cells):
                             return samples
                     case Failed():

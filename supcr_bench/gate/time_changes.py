@@ -78,7 +78,7 @@ def _cell_change(trial: CellTrial, error: str | None, command: Sequence[str]) ->
     cell, decision = trial.cell, trial.decision
     key = (cell.implementation, cell.case)
     if trial.raised is not None:
-        now = trial.raised.side == AFTER
+        now = trial.raised.raised_by == AFTER
         verdict = GateVerdict.REGRESSION if now else GateVerdict.UNDECIDED
         which = "the version now" if now else "the version before"
         return _change(key, verdict, f"{which} raised while it was timed: {trial.raised.reason}")

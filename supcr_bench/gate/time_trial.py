@@ -9,9 +9,9 @@ from statistics import median
 from supcr_bench.analysis.statistics import Interval
 from supcr_bench.analysis.time_rule import CellDecision, TimeRule
 from supcr_bench.gate.sampling import Sampler, SidesError
-from supcr_bench.measure.paired_timing import SideRaisedError
 from supcr_bench.measure.sides import SidedCell
 from supcr_bench.values.gate import GateVerdict
+from supcr_bench.workers.messages import VersionTimes
 
 BEFORE, AGAIN, AFTER = "before", "again", "after"
 
@@ -30,7 +30,7 @@ class CellTrial:
         after, again: log-ratios to the version before, one from each process.
         before_s, after_s: medians of both versions in seconds, one from each process.
         decision: of the last look; ``None`` before the first.
-        raised: what a version raised, which ended the cell.
+        raised: which version raised what; that ended the cell.
     """
 
     cell: SidedCell
@@ -39,7 +39,7 @@ class CellTrial:
     before_s: list[float] = field(default_factory=list)
     after_s: list[float] = field(default_factory=list)
     decision: CellDecision | None = None
-    raised: SideRaisedError | None = None
+    raised: VersionTimes | None = None
 
     @property
     def decided(self) -> bool:
@@ -123,12 +123,12 @@ class TimeTrial:
         left = self.undecided
         samples = self._sampler.sample([trial.cell for trial in left], self.processes)
         for trial, sample in zip(left, samples, strict=True):
-            if isinstance(sample, SideRaisedError):
+            if sample.raised_by is not None:
                 trial.raised = sample
                 continue
-            before, after = sample[BEFORE], sample[AFTER]
+            before, after = sample.seconds[BEFORE], sample.seconds[AFTER]
             trial.after.append(log_ratio(after, before))
-            trial.again.append(log_ratio(sample[AGAIN], before))
+            trial.again.append(log_ratio(sample.seconds[AGAIN], before))
             trial.before_s.append(median(before))
             trial.after_s.append(median(after))
         self.processes += 1

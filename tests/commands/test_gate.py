@@ -14,7 +14,6 @@ from supcr_bench.gate.checkout import RevisionError
 from supcr_bench.gate.measure import measure_deterministic
 from supcr_bench.gate.time_trial import TimeTrial
 from supcr_bench.subjects.registry import Subject, folder
-from supcr_bench.sweep.executor import PreflightResult
 from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.sweep.plan import PlannedCell
 from supcr_bench.values.case import Workload
@@ -25,6 +24,7 @@ from supcr_bench.values.errors import (
     UnknownNameError,
     UsageError,
 )
+from supcr_bench.workers.messages import PreflightResult
 from tests.gate.fake_sampler import FakeSampler
 from tests.repository import Repository
 

@@ -4,11 +4,11 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from supcr_bench.gate.sampling import Sample, SidesError
-from supcr_bench.measure.paired_timing import SideRaisedError
+from supcr_bench.gate.sampling import SidesError
 from supcr_bench.measure.sides import SidedCell
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.case import Case, Pass, Workload
+from supcr_bench.workers.messages import VersionTimes
 
 ROUNDS = 5
 
@@ -40,7 +40,7 @@ class FakeSampler:
     now: float = 0.0
     asked: list[list[str]] = field(default_factory=list)
 
-    def sample(self, cells: Sequence[SidedCell], process: int) -> Sequence[Sample]:
+    def sample(self, cells: Sequence[SidedCell], process: int) -> Sequence[VersionTimes]:
         """One value for each cell."""
         self.now += self.process_s
         self.asked.append([cell.implementation for cell in cells])
@@ -50,16 +50,16 @@ class FakeSampler:
             self._times(cell, random.Random(f"{process} {cell.implementation}")) for cell in cells
         ]
 
-    def _times(self, cell: SidedCell, rng: random.Random) -> Sample:
+    def _times(self, cell: SidedCell, rng: random.Random) -> VersionTimes:
         if cell.implementation in self.raises:
-            return SideRaisedError(self.raises[cell.implementation], "RuntimeError: boom")
+            return VersionTimes({}, self.raises[cell.implementation], "RuntimeError: boom")
 
         def side(ratio: float) -> tuple[float, ...]:
             return (0.010 * ratio * (1 + rng.uniform(-self.noise, self.noise)),) * ROUNDS
 
         slower = self.slower.get(cell.implementation, 1.0)
         before = (0.010,) * ROUNDS
-        return {"before": before, "again": side(1.0), "after": side(slower)}
+        return VersionTimes({"before": before, "again": side(1.0), "after": side(slower)})
 
     def clock(self) -> float:
         """Seconds."""

@@ -80,7 +80,7 @@ def test_a_side_that_raises_ends_its_cell_alone():
     assert rulings(trial) == [GateVerdict.PASS]
     raised = trial.trials[1].raised
     assert raised is not None
-    assert (raised.side, raised.reason) == ("after", "RuntimeError: boom")
+    assert (raised.raised_by, raised.reason) == ("after", "RuntimeError: boom")
 
 
 def test_after_every_process_it_says_how_far_it_is():

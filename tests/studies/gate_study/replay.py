@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from supcr_bench.analysis.time_rule import TimeRule
-from supcr_bench.gate.sampling import Sample
 from supcr_bench.gate.time_trial import AFTER, AGAIN, BEFORE, TimeTrial
 from supcr_bench.measure.sides import SidedCell
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.case import Case, Pass, Workload
 from supcr_bench.values.gate import GateVerdict
+from supcr_bench.workers.messages import VersionTimes
 from tests.studies.gate_study.record import SLOWED_CELL
 
 BLOCK = 12
@@ -59,7 +59,7 @@ class ReplaySampler:
             found.append(SidedCell(implementation, case, {BEFORE: subject}))
         return found
 
-    def sample(self, cells: Sequence[SidedCell], process: int) -> Sequence[Sample]:
+    def sample(self, cells: Sequence[SidedCell], process: int) -> Sequence[VersionTimes]:
         """The next recorded process."""
         del process
         if not self._left:
@@ -67,11 +67,12 @@ class ReplaySampler:
         entry = self.recording[self._at]
         self._at, self._left = (self._at + 1) % len(self.recording), self._left - 1
         self.now += entry["start_s"]
-        found: list[Sample] = []
+        found: list[VersionTimes] = []
         for cell in cells:
             own = entry["cells"][f"{cell.implementation} {cell.case.pass_}"]
             ratios = {AGAIN: own[AGAIN], AFTER: own.get(self.side, own[AFTER])}
-            found.append({BEFORE: (1.0,), **{s: (math.exp(r),) for s, r in ratios.items()}})
+            seconds = {BEFORE: (1.0,), **{s: (math.exp(r),) for s, r in ratios.items()}}
+            found.append(VersionTimes(seconds))
             self.now += own["spent_s"]
         return found
 
