@@ -86,7 +86,7 @@ class ClusterExecutor:
     def preflight(
         self, subjects: Sequence[Subject], like: Workload
     ) -> Mapping[str, PreflightResult]:
-        """Load and call each subject on every machine; a finding names the machine."""
+        """On every machine; a finding names the machine."""
         merged: dict[str, PreflightResult] = {}
         slots = list({s.node: s for s in self._slots.all if like.device in s.devices}.values())
         for slot, results in zip(

@@ -52,7 +52,6 @@ class WorkerSettings:
 
     @classmethod
     def of(cls, threads: int, labels: LabelFile | None) -> Self:
-        """Settings that carry a label file along."""
         if labels is None:
             return cls(threads)
         path = Path(labels.path)
@@ -68,7 +67,6 @@ class _KeptExecutor:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def get(self, settings: WorkerSettings) -> LocalExecutor:
-        """The kept one, or a new one if the settings or the visible GPUs are others."""
         wanted = settings, os.environ.get("CUDA_VISIBLE_DEVICES")
         if self._executor is None or self._started_with != wanted:
             if self._executor is not None:
@@ -97,7 +95,6 @@ def _digest(path: Path) -> str | None:
 
 
 def _code() -> str:
-    """A digest of the source files of this package and of its implementations."""
     package, own = Path(__file__).parents[1], folder()
     parts = [
         f"{path.relative_to(root)} {_digest(path)}"
@@ -121,14 +118,12 @@ def facts(files: Sequence[str]) -> dict[str, Any]:
 
 
 def environment(settings: WorkerSettings) -> dict[str, Any]:
-    """The environment of a worker here, which this starts."""
     return dict(_KEPT.get(settings).environment)
 
 
 def preflight(
     settings: WorkerSettings, subjects: Sequence[Subject], like: Workload
 ) -> Mapping[str, PreflightResult]:
-    """Load and call each subject in the worker here."""
     return _KEPT.get(settings).preflight(subjects, like)
 
 
@@ -149,11 +144,7 @@ def measure(
 
 
 def require_same_code(here: Mapping[str, Any], there: Mapping[str, Any], name: str) -> None:
-    """Compare the :func:`facts` of two machines.
-
-    Raises:
-        UsageError: the other machine would measure something else.
-    """
+    """Raise a UsageError if another machine, by its facts, would measure something else."""
     if there["version"] != here["version"]:
         raise UsageError(
             f"{name} has supcr-bench {there['version']}, this machine has {here['version']}: "

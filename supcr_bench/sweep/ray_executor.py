@@ -80,12 +80,7 @@ def make_ray_executor(
 
 
 class RayBackend:
-    """Reaches the slots of a Ray cluster by tasks.
-
-    Args:
-        address: of the cluster; ``None`` to start one.
-        labels: a person's own labels, sent to every worker.
-    """
+    """Reaches the slots of a Ray cluster by tasks; starts a Ray here if there is no address."""
 
     def __init__(self, address: str | None, labels: LabelFile | None) -> None:
         _prepare_environment(address)
@@ -116,11 +111,7 @@ class RayBackend:
         self._ray.shutdown()
 
     def slots(self, suite: Suite, subjects: Sequence[Subject]) -> list[Slot]:
-        """A slot for every machine that has cores, and for every GPU.
-
-        Raises:
-            UsageError: a machine has other code, or does not answer.
-        """
+        """A slot for every machine that has cores, and for every GPU."""
         files = [subject.target for subject in subjects if subject.kind == "file"]
         here = cluster_node.facts(files)
         nodes = [
@@ -164,11 +155,6 @@ class RayBackend:
         )
 
     def _answer(self, task: Any, name: str, limit_s: float | None = ANSWER_LIMIT_S) -> Any:
-        """The result of a short task.
-
-        Raises:
-            UsageError: the task failed, or its machine had no free cores.
-        """
         errors = self._ray.exceptions
         try:
             return self._ray.get(task, timeout=limit_s)
@@ -189,7 +175,6 @@ class RayBackend:
     def preflight(
         self, slots: Sequence[Slot], subjects: Sequence[Subject], like: Workload
     ) -> list[Mapping[str, PreflightResult]]:
-        """Load and call each subject at each slot, at all of them in parallel."""
         tasks = [
             self._task(cluster_node.preflight, slot).remote(
                 self._settings(slot), list(subjects), like
@@ -202,11 +187,13 @@ class RayBackend:
         ]
 
     def measure(self, slot: Slot, cell: Cell, subjects: Sequence[Subject]) -> Iterator[Event]:
-        """Run a cell there as one task, and yield its events as they come."""
         errors = self._ray.exceptions
         wanted = {arm.implementation for arm in cell.arms}
         stream = self._task(cluster_node.measure, slot, num_returns="streaming").remote(
-            self._settings(slot), cell, [s for s in subjects if s.name in wanted], slot.budget
+            self._settings(slot),
+            cell,
+            [s for s in subjects if s.name in wanted],
+            slot.budget,
         )
         last = Activity("waiting for a machine", None, time.monotonic())
         ended = False
@@ -290,7 +277,6 @@ def _first_line(error: object) -> str:
 
 
 def _whole(node: Mapping[str, Any]) -> Slot:
-    """The slot of a whole machine, before anything else is known of it."""
     return Slot(
         node=node["NodeID"],
         name=node["NodeManagerAddress"],
@@ -324,7 +310,6 @@ def _slots_of(
 
 
 def _with_environment(slot: Slot, environment: Mapping[str, Any], gpus: bool) -> Slot:
-    """The slot with what a worker there reported; ``gpus``: whether its machine has GPU slots."""
     devices: list[str] = environment["devices"]
     if slot.gpu is not None:
         devices = [device for device in devices if device != "cpu"]

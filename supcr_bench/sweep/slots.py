@@ -99,7 +99,6 @@ class SlotPool:
             return self._kinds[key]
 
     def mark_node_lost(self, node: str) -> None:
-        """Never give out a slot of this machine again."""
         with self._change:
             self._lost_nodes.add(node)
             self._change.notify_all()

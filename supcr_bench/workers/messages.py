@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from supcr_bench.verification.candidate import Knobs
     from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
 
-# --- requests ---
-
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
@@ -40,11 +38,7 @@ class Preflight:
 class MeasureCell:
     """Measure a cell: a Result for each arm, then CellDone. All ranks of a group get it.
 
-    Attributes:
-        cell: the cell.
-        subjects: the implementations of its arms.
-        budget: of each arm.
-        labels: ``FILE:COLUMN,...`` of a person's own labels, if the workload has them.
+    ``labels`` is ``FILE:COLUMN,...`` of a person's own labels, if the workload has them.
     """
 
     cell: Cell
@@ -66,12 +60,8 @@ class TimeVersions:
 class VerifySubject:
     """Load a subject to verify it, and keep the session: VerificationStarted or Failed.
 
-    Attributes:
-        subject: the subject.
-        definition: what it is compared with; ``None`` for what it declares, ``auto`` to find out.
-        seed: of the random cases.
-        only: names of the checks to make, without a diagnosis; ``None`` for all.
-        device: where inputs and module live.
+    ``definition`` is ``None`` for what it declares, ``auto`` to find out; ``only`` names the checks
+    to make, without a diagnosis, and is ``None`` for all.
     """
 
     subject: Subject
@@ -100,9 +90,7 @@ class JoinRanks:
     """Become one rank of a group: Ready once all ranks have met.
 
     Attributes:
-        rank: the number of this one.
-        ranks: how many there are.
-        store: the file in which they meet; each group needs a new one.
+        store: the file in which they meet, in a folder that exists; each group needs a new one.
         limit_s: how long a rank waits for another in a collective.
     """
 
@@ -114,12 +102,7 @@ class JoinRanks:
 
 @dataclass(frozen=True, slots=True)
 class AskRank:
-    """Load a subject on a rank and put a question to it: RankAnswers or Failed.
-
-    Attributes:
-        subject: the subject.
-        question: ``None`` to load it only: RankLoaded.
-    """
+    """Load a subject on a rank, RankLoaded, and put a question to it, RankAnswers; or Failed."""
 
     subject: Subject
     question: "RankQuestion | None"
@@ -136,8 +119,6 @@ Request = (
     | AskRank
 )
 
-# --- responses ---
-
 
 @dataclass(frozen=True, slots=True)
 class Ready:
@@ -148,12 +129,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A request failed.
-
-    Attributes:
-        reason: in a sentence.
-        stage: whether the subject could not be loaded, or raised when it was called.
-    """
+    """A request failed: its subject could not be loaded, or raised when it was called."""
 
     reason: str
     stage: Literal["load", "call"] = "call"
@@ -190,8 +166,7 @@ class VersionTimes:
 
     Attributes:
         seconds: per call, by version; versions pair by round. Empty where one raised.
-        raised_by: the version that raised.
-        reason: what it raised.
+        raised_by: the version that raised, for ``reason``.
     """
 
     seconds: Mapping[str, tuple[float, ...]]
@@ -201,11 +176,11 @@ class VersionTimes:
 
 @dataclass(frozen=True, slots=True)
 class VerificationStarted:
-    """A subject is loaded, and it is known what it is compared with.
+    """A subject is loaded.
 
     Attributes:
         checks: those to make.
-        definition: name of the definition.
+        definition: name of the definition that it is compared with.
         recognised: what its numbers follow, where that was to be found out.
     """
 

@@ -6,14 +6,18 @@ is gone, the worker ends.
 """
 
 import os
+import socket
 import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, TextIO
+
+import psutil
 
 from supcr_bench.inputs.label_file import read_label_file
 from supcr_bench.subjects.registry import Subject, load
@@ -110,7 +114,7 @@ class Worker:
                 assert self._session is not None
                 self._respond(Diagnosed(self._session.diagnose(request.outcomes)))
             case JoinRanks():
-                self._join(request)
+                self._respond(self._join(request))
             case AskRank():
                 self._respond(self._answer_on_rank(request))
 
@@ -149,13 +153,24 @@ class Worker:
         checks = tuple(CheckName(check.name, check.group) for check in opened.checks)
         return VerificationStarted(checks, opened.definition, opened.recognised)
 
-    def _join(self, request: JoinRanks) -> None:
-        import supcr_bench.verification.ranks.step  # noqa: F401 - so that no question waits for it
-        from supcr_bench.workers.rank import join
+    def _join(self, request: JoinRanks) -> Response:
+        """Join a gloo group, on the loopback interface alone; leave the group of before."""
+        from torch import distributed
 
-        join(request.rank, request.ranks, Path(request.store), request.limit_s)
+        import supcr_bench.verification.ranks.step  # noqa: F401 - so that no question waits for it
+
+        os.environ["GLOO_SOCKET_IFNAME"] = _loopback()
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+        distributed.init_process_group(
+            "gloo",
+            init_method=f"file://{request.store}",
+            rank=request.rank,
+            world_size=request.ranks,
+            timeout=timedelta(seconds=request.limit_s),
+        )
         self._rank = request.rank
-        self._respond(Ready())
+        return Ready()
 
     def _answer_on_rank(self, request: AskRank) -> Response:
         from supcr_bench.measure.outcome import describe_error
@@ -242,6 +257,18 @@ class Worker:
             follow(_share(request))
         except Exception as error:  # noqa: BLE001 - whatever an implementation raises
             self._respond(Failed(describe_error(error)))
+
+
+def _loopback() -> str:
+    """The name of the interface that has the address 127.0.0.1: ``lo`` on Linux, ``lo0`` on a Mac.
+
+    Raises:
+        OSError: there is none.
+    """
+    for name, addresses in psutil.net_if_addrs().items():
+        if any(a.family == socket.AF_INET and a.address == "127.0.0.1" for a in addresses):
+            return name
+    raise OSError("no network interface has the address 127.0.0.1, on which the ranks meet")
 
 
 def _implementations(request: MeasureCell) -> "dict[str, Implementation]":

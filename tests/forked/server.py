@@ -38,7 +38,6 @@ PRELOADED = (
     "supcr_bench.sweep.local_executor",
     "supcr_bench.verification.ranks.step",
     "supcr_bench.verification.local_session",
-    "supcr_bench.workers.rank",
 )
 LENGTH_BYTES = 4
 
