@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from supcr_bench.values.errors import StoreError
 from supcr_bench.values.machine import machine_of
@@ -40,20 +40,17 @@ class Run:
 
     @property
     def id(self) -> str:
-        """The name of its folder."""
         return str(self.info["id"])
 
     @property
     def environment(self) -> Mapping[str, Any]:
         """The machine and the software that the run began with."""
-        environment: Mapping[str, Any] = self.info["environment"]
-        return environment
+        return cast("Mapping[str, Any]", self.info["environment"])
 
     @property
     def environments(self) -> Mapping[str, Mapping[str, Any]]:
         """The environment of each kind of machine, by the name that results carry."""
-        found: Mapping[str, Mapping[str, Any]] = self.info.get("environments") or {}
-        return found or {machine_of(self.environment): self.environment}
+        return self.info.get("environments") or {machine_of(self.environment): self.environment}
 
     @property
     def measured_on(self) -> Mapping[str, Mapping[str, Any]]:
@@ -69,11 +66,7 @@ class Run:
         return self.environments.get(result.machine or "", self.environment)
 
     def require_complete(self) -> Self:
-        """This run, if it has all that reporting and continuing need.
-
-        Raises:
-            StoreError: a key is missing.
-        """
+        """This run; raises a StoreError if it lacks what reporting and continuing need."""
         missing = [key for key in REQUIRED if key not in self.info]
         if missing:
             raise StoreError(
@@ -95,12 +88,7 @@ class Run:
 
 
 def require_known_schema(version: Any, where: Path) -> None:
-    """Refuse values that a newer supcr-bench wrote.
-
-    Raises:
-        StoreError: the schema is newer than this supcr-bench.
-        TypeError, ValueError: the version is not a number.
-    """
+    """Raise a StoreError for values that a newer supcr-bench wrote."""
     if int(version) > SCHEMA_VERSION:
         raise StoreError(
             f"{where} has schema {version}, and this supcr-bench reads schemas up to "

@@ -230,7 +230,6 @@ class RunWriter:
         )
 
     def close(self) -> None:
-        """Close the measurements file."""
         self._file.close()
 
     def __enter__(self) -> "RunWriter":
