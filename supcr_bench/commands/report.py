@@ -32,15 +32,15 @@ def report(
     """
     from supcr_bench.store.run import load_run
 
-    if against is not None:
-        after, before = (load_run(name).require_complete() for name in (run, against))
-        from supcr_bench.commands.against import write_comparison
-
-        write_comparison(before, after, out, markdown)
-        return
     stored = load_run(run).require_complete()
+    before = None if against is None else load_run(against).require_complete()
+
     from rich.console import Console
 
-    from supcr_bench.commands.report_page import show_and_write
+    from supcr_bench.commands.report_page import show_and_write, show_and_write_comparison
 
-    show_and_write(stored, Console(highlight=False), out, markdown)
+    console = Console(highlight=False)
+    if before is None:
+        show_and_write(stored, console, out, markdown)
+    else:
+        show_and_write_comparison(before, stored, console, out, markdown)

@@ -1,17 +1,25 @@
-"""The tables, CSV files, plots and pages of a run: for ``report`` and the end of every ``run``."""
+"""The tables, CSV files, plots and pages of runs: for ``report`` and the end of every ``run``."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 from rich.console import Console
 from rich.text import Text
 
-from supcr_bench.analysis.findings import Findings, find
+from supcr_bench.analysis.findings import find
+from supcr_bench.commands.compared_runs import compare_loaded, run_line
 from supcr_bench.commands.verify import show_verified
 from supcr_bench.render.charts import charts_of
+from supcr_bench.render.comparison import (
+    comparison_sentences,
+    comparison_verdict,
+    environment_sentences,
+)
 from supcr_bench.render.csv_tables import csv_tables
-from supcr_bench.render.markdown import run_markdown
-from supcr_bench.render.report import render_report, render_reports_index
+from supcr_bench.render.markdown import comparison_markdown, run_markdown
+from supcr_bench.render.report import render_comparison, render_report, render_reports_index
 from supcr_bench.render.run_tables import run_tables
 from supcr_bench.render.sentences import headline
 from supcr_bench.render.terminal import print_sentence, print_table
@@ -24,15 +32,6 @@ LARGE_RUN = 2000
 """The number of results from which a page holds fewer charts, so that it can still be mailed."""
 
 
-def find_in(run: Run) -> Findings:
-    """Everything that a run says."""
-    claims = {
-        name: {"time": own["claimed_time"], "memory": own["claimed_memory"]}
-        for name, own in run.info["implementations"].items()
-    }
-    return find(run.results, claims)
-
-
 def default_page(run: Run) -> Path:
     """Where a run's report goes: in ``reports/``, or into the run if its folder lies elsewhere."""
     if run.path.is_file() or run.path.parent.resolve() == RESULTS.resolve():
@@ -40,23 +39,15 @@ def default_page(run: Run) -> Path:
     return run.path / PAGE
 
 
-def write_files(files: Mapping[Path, str | bytes]) -> None:
-    """Write each, in folders that are made for it."""
-    for path, content in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-
-
-def list_reports() -> None:
-    """Write the list of what lies in ``reports/``."""
-    write_files({REPORTS / PAGE: render_reports_index(reports_in(REPORTS))})
-
-
 def show_and_write(
     run: Run, console: Console, page: Path | None = None, markdown: Path | None = None
 ) -> None:
     """Print the tables; write CSV files, plots, the page and the Markdown; say where they are."""
-    findings = find_in(run)
+    claims = {
+        name: {"time": own["claimed_time"], "memory": own["claimed_memory"]}
+        for name, own in run.info["implementations"].items()
+    }
+    findings = find(run.results, claims)
     tables = run_tables(findings)
     sentences = headline(run, findings)
     for table in tables:
@@ -78,18 +69,69 @@ def show_and_write(
     listed = page is None and default_page(run).is_relative_to(REPORTS)
     page = page or default_page(run)
     files[page] = render_report(run, findings, tables, charts)
-    if listed:
-        summary = ReportSummary(
-            id=run.id,
-            suite=str(run.info["suite"]["name"]),
-            started_at=str(run.info.get("started_at") or ""),
-            headline=sentences[0],
-        )
-        files[page.parent / SUMMARY_FILE] = summary.to_json()
     if markdown:
         files[markdown] = run_markdown(run, findings)
-    write_files(files)
-    if listed:
-        list_reports()
+    _write(files, page, _summary(run, run.id, sentences[0]) if listed else None)
     results = f"{run.path}/ (measurements, tables, plots)" if run.path.is_dir() else run.path
     console.print(Text(f"\nResults {results}\nReport  {page}"), soft_wrap=True)
+
+
+def show_and_write_comparison(
+    before: Run, after: Run, console: Console, out: Path | None, markdown: Path | None
+) -> None:
+    """Print how two runs compare; write the page and the Markdown.
+
+    Raises:
+        UsageError: the two have no case in common.
+    """
+    comparison = compare_loaded(before, after)
+    page = out or REPORTS / f"{after.id}-against-{before.id}" / PAGE
+    reports = [_address(run, page) for run in (before, after)]
+    files: dict[Path, str | bytes] = {page: render_comparison(before, after, comparison, reports)}
+    if markdown:
+        files[markdown] = comparison_markdown(before.id, after.id, comparison)
+    name = f"{after.id} against {before.id}"
+    _write(files, page, None if out else _summary(after, name, comparison_verdict(comparison)))
+    for sentence in (
+        f"First  {run_line(before)}",
+        f"Second {run_line(after)}",
+        *environment_sentences(comparison.differences),
+        *comparison_sentences(comparison),
+    ):
+        print_sentence(console, sentence)
+    console.print(Text(f"\nComparison {page}"), soft_wrap=True)
+
+
+def _summary(run: Run, name: str, headline: str) -> ReportSummary:
+    started = str(run.info.get("started_at") or "")
+    return ReportSummary(
+        id=name, suite=str(run.info["suite"]["name"]), started_at=started, headline=headline
+    )
+
+
+def _write(files: Mapping[Path, str | bytes], page: Path, summary: ReportSummary | None) -> None:
+    """Write files into folders that are made for them; with a summary, list the page too."""
+    written = dict(files)
+    if summary is not None:
+        written[page.parent / SUMMARY_FILE] = summary.to_json()
+    for path, content in written.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    if summary is not None:
+        index = render_reports_index(reports_in(REPORTS))
+        (REPORTS / PAGE).write_text(index, encoding="utf-8", newline="\n")
+
+
+def _address(run: Run, page: Path) -> str | None:
+    """The relative address of a run's report, seen from a page.
+
+    ``None`` if the run has no report, or if it lies on another drive than the page (Windows).
+    """
+    report = run.path if run.path.suffix == ".html" else default_page(run)
+    if not report.is_file():
+        return None
+    try:
+        relative = os.path.relpath(report.resolve(), page.parent.resolve())
+    except ValueError:
+        return None
+    return quote(Path(relative).as_posix())
