@@ -1,5 +1,7 @@
 """The report as a person meets it: in Chromium, with and without scripts, by keyboard, on paper."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,18 @@ pytestmark = pytest.mark.slow
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 
 
-def results() -> list[Result]:
+CASES = ({"dims": 1}, {"dims": 2, "nan_density": 0.2}, {"dims": 2})
+SIZES = (16, 24, 32, 48, 64, 256)
+
+
+def results(of_others: Sequence[int] = SIZES) -> list[Result]:
+    """Of three cases: the first at all sizes, the others at those given."""
     found: list[Result] = []
-    for case in ({"dims": 1}, {"dims": 2, "nan_density": 0.2}, {"dims": 2}):
+    for i, case in enumerate(CASES):
+        sizes = of_others if i else SIZES
         for pass_ in PASSES:
             common: dict[str, Any] = {"pass_": pass_, "case": case}
-            for n in (16, 24, 32, 48, 64, 256):
+            for n in sizes:
                 found += make_series(
                     "broadcast", [n], lambda n: 1e-9 * n**3, lambda n: 8.0 * n**3, **common
                 )
@@ -49,15 +57,26 @@ def results() -> list[Result]:
     return found
 
 
-@pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def written(found: list[Result], folder: Path) -> Path:
+    """The page of these results."""
     wrong = make_verification("loopy", OFF, diagnosis=DIAGNOSIS)
-    run = make_run(results(), verifications=[wrong])
+    run = make_run(found, verifications=[wrong])
     findings = find(run.results, {"rowsort": {"time": "N^2 log N", "memory": "N^2"}})
-    path = tmp_path_factory.mktemp("report") / "index.html"
+    path = folder / "index.html"
     charts = charts_of(findings, at_most=1)
     path.write_text(render_report(run, findings, run_tables(findings), charts))
     return path
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(results(), tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def small_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One of every kind of section, chart and table: what is slow to search takes fewer rows."""
+    return written(results(SIZES[:1]), tmp_path_factory.mktemp("small-report"))
 
 
 def opened(page: Any) -> Any:
@@ -71,6 +90,17 @@ def visible_rows(page: Any, section: str) -> list[str]:
     return [text.replace("\t", " ") for text in rows.all_inner_texts()]
 
 
+def test_the_small_report_has_every_kind_of_element_of_the_large_one(
+    small_report: Path, report: Path
+) -> None:
+    def kinds(page: Path) -> set[str]:
+        text = page.read_text()
+        found = re.findall(r'<section aria-labelledby="([^"]+)"|<([a-z]+)| class="([^"]*)"', text)
+        return {name for names in found for name in names}
+
+    assert kinds(report) <= kinds(small_report)
+
+
 def test_nothing_is_logged_and_no_request_leaves_the_page(report: Path, open_page: Any) -> None:
     shown = open_page(report)
     assert shown.console == []
@@ -81,11 +111,11 @@ def test_nothing_is_logged_and_no_request_leaves_the_page(report: Path, open_pag
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [None, PHONE])
 def test_axe_finds_no_violation(
-    report: Path, open_page: Any, scheme: str, viewport: dict[str, int] | None
+    small_report: Path, open_page: Any, scheme: str, viewport: dict[str, int] | None
 ) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     options = {"viewport": viewport} if viewport else {}
-    page = opened(open_page(report, color_scheme=scheme, **options).page)
+    page = opened(open_page(small_report, color_scheme=scheme, **options).page)
     rules = {"type": "tag", "values": WCAG}
     # Only violations come back: lists of all that is right take most of the time.
     found = axe.run(page, options={"runOnly": rules, "resultTypes": ["violations"]})
