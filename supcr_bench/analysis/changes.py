@@ -3,10 +3,8 @@
 ``compare`` and the gate both judge by these rules.
 """
 
-from typing import Protocol
-
 from supcr_bench.values.change import Change, Direction
-from supcr_bench.values.result import Status
+from supcr_bench.values.result import Result, Status
 
 BROKEN = (Status.WRONG, Status.FAILED)
 """The statuses of a case that is not right."""
@@ -32,28 +30,7 @@ def count_change(
     return Change(metric=metric, before=before, after=after, ratio=ratio, direction=direction)
 
 
-class Ended(Protocol):
-    """A case that was run, wherever its outcome is kept."""
-
-    @property
-    def status(self) -> Status:
-        """How it ended."""
-
-    @property
-    def reason(self) -> str | None:
-        """Why."""
-
-    @property
-    def memory_limit_bytes(self) -> int | None:
-        """The limit in force, ``None`` for none."""
-
-
-def _no_tighter(limit: float | None, other: float | None) -> bool:
-    """Whether a limit is at least another; ``None`` is no limit."""
-    return limit is None or (other is not None and limit >= other)
-
-
-def outcome_change(before: Ended, after: Ended) -> tuple[str | None, str | None]:
+def outcome_change(before: Result, after: Result) -> tuple[str | None, str | None]:
     """How the end of a case changed; this says nothing about a call that was stopped.
 
     Returns:
@@ -63,7 +40,8 @@ def outcome_change(before: Ended, after: Ended) -> tuple[str | None, str | None]
     if after.status in BROKEN and before.status not in BROKEN:
         return f"became {after.status}: {why}", None
     if after.status is Status.OUT_OF_MEMORY and before.status.has_figures:
-        if _no_tighter(after.memory_limit_bytes, before.memory_limit_bytes):
+        was, now = before.memory_limit_bytes, after.memory_limit_bytes
+        if now is None or (was is not None and now >= was):
             return f"ran out of memory: {why}", None
         return None, f"under a lower memory limit: {why}"
     return None, why

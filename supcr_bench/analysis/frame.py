@@ -27,30 +27,10 @@ def results_frame(results: Sequence[Result]) -> pd.DataFrame:
         row |= dict.fromkeys(DERIVED)
         if result.time_samples_s:
             interval = median_interval(result.time_samples_s)
-            row |= {
-                "time_s": interval.estimate,
-                "time_low_s": interval.low,
-                "time_high_s": interval.high,
-            }
+            row |= zip(DERIVED, (interval.estimate, interval.low, interval.high), strict=True)
         rows.append(row)
     frame = pd.DataFrame(rows, columns=columns())
-    numeric = [
-        "loss",
-        "reference_loss",
-        "value_error",
-        "value_tolerances",
-        "gradient_error",
-        "gradient_tolerances",
-        "peak_bytes",
-        "launches",
-        "elements",
-        "dispatch_peak_bytes",
-        "predicted_cuda_peak_bytes",
-        "no_self_error",
-        "predicted_s",
-        "spent_s",
-        "nan_density",
-        *DERIVED,
-    ]
-    frame[numeric] = frame[numeric].astype(float)
+    optional = (float | None, int | None)
+    numeric = [stored_name(f.name) for f in (*fields(Case), *fields(Result)) if f.type in optional]
+    frame[[*numeric, *DERIVED]] = frame[[*numeric, *DERIVED]].astype(float)
     return frame

@@ -69,16 +69,9 @@ class TimedSeries:
     bound_overhead: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Profiles:
-    """The best mixture of overhead and shape, for each of several shapes."""
-
-    squares: Vector
-    mixture: Vector
-    log_scale: Vector
-
-
-def _profile(series: TimedSeries, shapes: Vector, bound_shapes: Vector) -> _Profiles:
+def _profile(
+    series: TimedSeries, shapes: Vector, bound_shapes: Vector
+) -> tuple[Vector, Vector, Vector]:
     """Least squares over scale and mixture, for every shape at once.
 
     The model is ``exp(scale) * ((1 - w) h + w f)``. Its scale follows from the mean of the
@@ -88,6 +81,9 @@ def _profile(series: TimedSeries, shapes: Vector, bound_shapes: Vector) -> _Prof
         series: the figures.
         shapes: f relative to the largest size, [shapes, sizes].
         bound_shapes: the same at the sizes of the bounds.
+
+    Returns:
+        for each shape the sum of squares, the mixture w, and the logarithm of the scale.
     """
     y, bound = np.log(series.seconds), np.log(np.array(series.bound_seconds))
     h, bound_h = np.array(series.overhead), np.array(series.bound_overhead)
@@ -105,7 +101,7 @@ def _profile(series: TimedSeries, shapes: Vector, bound_shapes: Vector) -> _Prof
         best = squares.argmin(axis=1)
         found, step = logits[rows, best], (high - low) / 20
         low, high = found - 1.2 * step, found + 1.2 * step
-    return _Profiles(squares[rows, best], 1 / (1 + np.exp(-found)), scale[rows, best, 0])
+    return squares[rows, best], 1 / (1 + np.exp(-found)), scale[rows, best, 0]
 
 
 def _law_shapes(series: TimedSeries, laws: Sequence[GrowthLaw]) -> tuple[Vector, Vector]:
@@ -117,7 +113,7 @@ def _law_shapes(series: TimedSeries, laws: Sequence[GrowthLaw]) -> tuple[Vector,
     return at(series.sizes), at(series.bound_sizes)
 
 
-def _fit_powers(series: TimedSeries, powers: Vector) -> _Profiles:
+def _fit_powers(series: TimedSeries, powers: Vector) -> tuple[Vector, Vector, Vector]:
     last = series.sizes[-1]
     shapes, bounds = (
         (np.array(sizes) / last)[None, :] ** powers[:, None]
@@ -146,13 +142,13 @@ class PowerFit:
 
 def fit_power(series: TimedSeries) -> PowerFit:
     """The exponent and its interval; the series has at least five sizes."""
-    profiles = _fit_powers(series, _POWERS)
+    at_powers, _, _ = _fit_powers(series, _POWERS)
     fine = np.linspace(_POWERS[0], _POWERS[-1], 5901)
-    squares = np.maximum(CubicSpline(_POWERS, profiles.squares)(fine), 0.0)
+    squares = np.maximum(CubicSpline(_POWERS, at_powers)(fine), 0.0)
     smallest = float(squares.min())
     inside = fine[squares <= smallest * _allowed(len(series.sizes), 1, 1 - CONFIDENCE) + 1e-15]
     best = float(fine[squares.argmin()])
-    mixture = float(_fit_powers(series, np.array([best])).mixture[0])
+    mixture = float(_fit_powers(series, np.array([best]))[1][0])
     return PowerFit(best, float(inside.min()), float(inside.max()), smallest, mixture)
 
 
@@ -171,10 +167,10 @@ def judge_timed(series: TimedSeries) -> GrowthVerdict:
             evidence=f"timed at {count} sizes; it takes {FEWEST_SIZES} to tell laws from noise",
         )
     power = fit_power(series)
-    fits = _profile(series, *_law_shapes(series, _GROWING))
-    best = int(fits.squares.argmin())
-    found = _Model(series, _GROWING[best], float(fits.mixture[best]), float(fits.log_scale[best]))
-    smallest = min(power.squares, float(fits.squares[best]))
+    squares, mixtures, log_scales = _profile(series, *_law_shapes(series, _GROWING))
+    best = int(squares.argmin())
+    found = _Model(series, _GROWING[best], float(mixtures[best]), float(log_scales[best]))
+    smallest = min(power.squares, float(squares[best]))
     noise = math.sqrt(smallest / (count - _PARAMETERS))
     said = f"noise between sizes {noise:.0%}"
     bounded = power.low > _POWERS[0] and power.high < _POWERS[-1]
@@ -190,17 +186,17 @@ def judge_timed(series: TimedSeries) -> GrowthVerdict:
     if _overhead_alone(series) <= smallest * _allowed(count, 2, PASSED_OVER):
         evidence = f"so far the cost of dispatching operations and no more; {said}"
         return replace(known, evidence=evidence, candidates=tuple(LAWS))
-    if _runs_in_waves(series, power, found, by_law=bool(fits.squares[best] <= power.squares)):
+    if _runs_in_waves(series, power, found, by_law=bool(squares[best] <= power.squares)):
         evidence = f"no single law: distances from the best run in waves; {said}"
         return replace(known, evidence=evidence, curve=None, band=None)
     allowed = smallest * _allowed(count, 1, PASSED_OVER)
-    candidates = [i for i, squares in enumerate(fits.squares) if squares <= allowed]
+    candidates = [i for i, own in enumerate(squares) if own <= allowed]
     names = tuple(_GROWING[i].name for i in candidates)
     if not names:
         return known
     if len(names) == 1:
-        rival = min((s, i) for i, s in enumerate(fits.squares) if i != best)[1]
-        worse = math.sqrt(fits.squares[rival] / max(fits.squares[best], 1e-30))
+        rival = min((s, i) for i, s in enumerate(squares) if i != best)[1]
+        worse = math.sqrt(squares[rival] / max(squares[best], 1e-30))
         evidence = f"{_GROWING[rival].name} lies {worse:.1f} times as far off; {said}"
         return replace(known, law=names[0], evidence=evidence, candidates=names)
     needed = _deciding_size(found, [_GROWING[i] for i in candidates if i != best], noise)
@@ -238,12 +234,12 @@ class _Model:
         powers, count = np.linspace(power.low, power.high, 25), len(self.series.sizes)
         noise = math.sqrt(power.squares / (count - _PARAMETERS) / count)
         scale_off = math.exp(noise * t_distribution.ppf(0.5 + CONFIDENCE / 2, count - _PARAMETERS))
-        fits = _fit_powers(self.series, powers)
+        _, mixture, log_scale = _fit_powers(self.series, powers)
 
         def at(size: float) -> tuple[float, float]:
             grown = (size / self.series.sizes[-1]) ** powers
-            mixed = (1 - fits.mixture) * self.overhead(size) + fits.mixture * grown
-            seconds = [*(np.exp(fits.log_scale) * mixed), self.seconds(size)]
+            mixed = (1 - mixture) * self.overhead(size) + mixture * grown
+            seconds = [*(np.exp(log_scale) * mixed), self.seconds(size)]
             return float(min(seconds) / scale_off), float(max(seconds) * scale_off)
 
         return at
@@ -252,7 +248,7 @@ class _Model:
 def _overhead_alone(series: TimedSeries) -> float:
     """The sum of squares if a call cost its dispatched operations and no more."""
     shape, bound = np.array(series.overhead)[None, :], np.array(series.bound_overhead)[None, :]
-    return float(_profile(series, shape, bound).squares[0])
+    return float(_profile(series, shape, bound)[0][0])
 
 
 def _runs_in_waves(series: TimedSeries, power: PowerFit, law: _Model, *, by_law: bool) -> bool:
@@ -296,7 +292,7 @@ def _deciding_size(found: _Model, rivals: Sequence[GrowthLaw], noise: float) -> 
             tuple(map(found.seconds, sizes)),
             tuple(found.overhead(n) / found.overhead(sizes[-1]) for n in sizes),
         )
-        squares = _profile(longer, *_law_shapes(longer, rivals)).squares
+        squares, _, _ = _profile(longer, *_law_shapes(longer, rivals))
         if float(squares.min()) > _POWER_TO_TELL * noise**2:
             return round(sizes[-1])
     return None

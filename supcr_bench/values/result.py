@@ -54,9 +54,7 @@ class Result:
     """What was found out about one implementation on one case.
 
     Attributes:
-        implementation: its registered name, or the path or module it was named by.
-        case: the join key.
-        status: how it ended.
+        implementation: its registered name, or the path or module that names it.
         reason: why, in a sentence; ``None`` for a plain measurement.
         stage: in which it was stopped from outside: ``agreement``, ``memory``, ``work`` or
             ``time``; ``None`` where it was not.
@@ -65,8 +63,6 @@ class Result:
         machine: the kind of machine that it was measured on, or would have been
             (``supcr_bench.values.machine``); figures of two kinds are never fitted together.
             ``None`` where that was not recorded: it is the run's own.
-        loss: the value that the implementation returned.
-        reference_loss: the value that the definition gives.
         value_error: largest relative error of the total loss and of the per-dimension losses;
             ``None`` where the reference is 0 and the error is not.
         value_tolerances: the same as a multiple of the derived tolerance.
@@ -84,7 +80,6 @@ class Result:
         aa_samples_s: the A/A arm: samples of the same implementation, entered a second time
             under another label, paired by round with ``time_samples_s``. What the two differ by is
             noise. ``None`` where this was not the A/A arm of its cell.
-        repetitions: calls per sample.
         time_stopped_by: ``precision`` (the median's interval became narrow enough) or ``budget``.
         peak_bytes: peak of live tensor bytes above the inputs.
         reserved_bytes: what the allocator had reserved at that peak, where the device tells.
@@ -104,8 +99,6 @@ class Result:
         no_self_error: relative distance of the definition's own value from that of ``no-self`` on
             the same tensors; ``None`` where that is the definition.
         predicted_s: seconds per call that the forecast gave, for a skipped case.
-        time_limit_s: the limit in force.
-        memory_limit_bytes: the limit in force, ``None`` for none.
         spent_s: seconds of measured calls that this result took, warm-up included.
     """
 
