@@ -1,6 +1,6 @@
 """What every HTML page shares: templates, style, script, tables, and filters over their rows."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import partial
 from importlib import resources
 from typing import Any
@@ -30,11 +30,6 @@ class FacetIndex:
         self.values: list[Facets] = []
         self._numbers: dict[tuple[tuple[str, str], ...], int] = {}
 
-    def add(self, found: Iterable[Facets]) -> None:
-        for facets in found:
-            if facets:
-                self.index(facets)
-
     def index(self, facets: Facets) -> int:
         key = tuple(sorted(facets.items()))
         if key not in self._numbers:
@@ -42,24 +37,19 @@ class FacetIndex:
             self.values.append(dict(key))
         return self._numbers[key]
 
-    def filters(self) -> list[tuple[str, str, list[str]]]:
-        """Name, label and values of every filter that has a choice."""
-        found = []
-        for name, label in FILTERS.items():
-            values = list(dict.fromkeys(f[name] for f in self.values if name in f))
-            if len(values) > 1:
-                found.append((name, label, values))
-        return found
+
+def _filters(shown: Sequence[Facets]) -> list[tuple[str, str, list[str]]]:
+    """Name, label and values of every filter that has a choice."""
+    values = {name: list(dict.fromkeys(f[name] for f in shown if name in f)) for name in FILTERS}
+    return [(n, label, values[n]) for n, label in FILTERS.items() if len(values[n]) > 1]
 
 
-def render_page(template: str, facets: FacetIndex, **values: Any) -> str:
-    """A page. Escaping is on, and an undefined name is an error.
+def render_page(template: str, shown: Sequence[Facets], **values: Any) -> str:
+    """A page that can be filtered by what it shows.
 
-    Args:
-        template: the file name of the template.
-        facets: of the whole page.
-        values: that the template names.
+    Escaping is on, and an undefined name is an error.
     """
+    facets = FacetIndex()
     environment = Environment(
         loader=PackageLoader("supcr_bench.render", "."),
         autoescape=True,
@@ -70,7 +60,7 @@ def render_page(template: str, facets: FacetIndex, **values: Any) -> str:
     return environment.get_template(template).render(
         **values,
         facets=facets,
-        filters=facets.filters(),
+        filters=_filters(shown),
         table_html=partial(_table_html, facets),
         most_rows=MOST_ROWS,
         # The style and the script are this package's own, so they are not escaped.

@@ -1,6 +1,6 @@
 """The pages: a report of a run, a comparison of two, a list of reports; none needs a network."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from supcr_bench.analysis.axis_effect import COMPARED, axis_effect_rows
@@ -16,48 +16,36 @@ from supcr_bench.render.comparison import (
 )
 from supcr_bench.render.growth_tables import axis_table
 from supcr_bench.render.machine import environments_line
-from supcr_bench.render.page import FacetIndex, render_page
+from supcr_bench.render.page import render_page
 from supcr_bench.render.recommendation_tables import recommendation_tables
 from supcr_bench.render.run_tables import VERDICT_TONES, memory_table, time_table
-from supcr_bench.render.sections import DrawnChart, Section, make_sections
+from supcr_bench.render.sections import DrawnChart, make_sections
 from supcr_bench.render.sentences import headline
 from supcr_bench.store.report_file import PAGE, embedded
 from supcr_bench.store.report_folder import ReportSummary
 from supcr_bench.store.run import Run
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.result import Result
-from supcr_bench.values.table import Facets, Table
+from supcr_bench.values.table import Table
 from supcr_bench.verification.present import diagnosis_lines, finding_text
 
 
 def render_report(
     run: Run, findings: Findings, tables: Sequence[Table], charts: Sequence[Chart] = ()
 ) -> str:
-    """The page.
-
-    Args:
-        run: whose raw data the page holds.
-        findings: what the run says.
-        tables: its tables, in reading order.
-        charts: its charts, in reading order.
-    """
     drawn: dict[str, list[DrawnChart]] = {}
     for chart in charts:
         figures = chart_table(chart, findings.results)
         drawn.setdefault(chart.section, []).append((chart, figures))
-    sections = make_sections(run, findings, tables, drawn)
-    maps = recommendation_tables(findings.results)
-    facets = FacetIndex()
-    facets.add(_facets(sections, maps))
     return render_page(
         "report.html.j2",
-        facets,
+        [facets_of(r.case, r.implementation) for r in findings.results],
         info=run.info,
         sentences=headline(run, findings),
         claims=findings.claims,
         verdict_tones=VERDICT_TONES,
-        maps=maps,
-        sections=sections,
+        maps=recommendation_tables(findings.results),
+        sections=make_sections(run, findings, tables, drawn),
         finding_text=finding_text,
         diagnosis_lines=diagnosis_lines,
         environment_line=environments_line(run.measured_on),
@@ -80,38 +68,18 @@ def chart_table(chart: Chart, results: Sequence[Result]) -> Table | None:
     return axis_table(rows, axis, "time") if rows else None
 
 
-def _facets(sections: Iterable[Section], maps: Iterable[Table]) -> Iterable[Facets]:
-    tables = list(maps)
-    for section in sections:
-        for chart, figures in section.charts:
-            yield chart.filters
-            tables += [figures] if figures else []
-        tables += [*section.tables, *section.more]
-    for table in tables:
-        yield from (row.facets for row in table.rows)
-
-
 def render_comparison(
     first: Run,
     second: Run,
     comparison: Comparison,
     reports: Sequence[str | None] = (None, None),
 ) -> str:
-    """The page.
-
-    Args:
-        first: the run before.
-        second: the run after.
-        comparison: of the two.
-        reports: the addresses of their two reports as seen from the page, where they have one.
-    """
+    """The page; ``reports`` are the addresses of the two reports, where there are any."""
     tables = comparison_tables(comparison)
     tables += [t for p in PASSES if (t := figures_table(first, second, comparison, p)).rows]
-    facets = FacetIndex()
-    facets.add(row.facets for table in tables for row in table.rows)
     return render_page(
         "comparison.html.j2",
-        facets,
+        [facets_of(r.case, r.implementation) for r in comparison.rows],
         sides=list(zip(("First", "Second"), (first, second), reports, strict=True)),
         sentences=verdict_first(comparison),
         runs=runs_table(first, second),
@@ -120,15 +88,10 @@ def render_comparison(
 
 
 def render_reports_index(reports: Sequence[tuple[str, ReportSummary]]) -> str:
-    """The page.
-
-    Args:
-        reports: the name of each report's folder beside the page, and its summary, in the order in
-            which they are to stand.
-    """
+    """The page; ``reports`` are the folders beside it, each with its summary, in their order."""
     return render_page(
         "reports_index.html.j2",
-        FacetIndex(),
+        (),
         # "./" first, so that no name is taken for the scheme of an address.
         reports=[(f"./{quote(folder, safe='')}/{PAGE}", report) for folder, report in reports],
     )

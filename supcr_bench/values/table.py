@@ -16,13 +16,7 @@ above it."""
 
 
 class Cell(NamedTuple):
-    """One cell.
-
-    Attributes:
-        text: shown literally, never as markup.
-        tone: how it stands out.
-        colour: the CSS variable of the implementation that it names, on a page.
-    """
+    """A text, shown literally; on a page, with the CSS variable of its colour."""
 
     text: str
     tone: Tone = ""
@@ -47,13 +41,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row.
-
-    Attributes:
-        cells: one per column.
-        facets: what it shows.
-        group: a rule is drawn between rows of different groups.
-    """
+    """One row; a rule is drawn between rows of different groups."""
 
     cells: tuple[Cell, ...]
     facets: Facets = field(default_factory=dict)
