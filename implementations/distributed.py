@@ -102,11 +102,8 @@ class DistributedSupCR(ScanSupCR):
     group, or alone in one, it is ``scan``.
 
     Args:
-        temperature: as in :class:`~._scan.ScanSupCR`, and so are weights, eps and definition; all
-            of them the same on every rank.
-        weights: [D].
-        eps: floor of each denominator.
-        definition: ``torchcell`` or ``no-self``.
+        temperature, weights, eps, definition: as in :class:`~._scan.ScanSupCR`, the same on every
+            rank.
         group: the process group; the default one if not given.
         averaged: whether the gradients of parameters are averaged over ranks afterwards, as
             DistributedDataParallel does, or summed.

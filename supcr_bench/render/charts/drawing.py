@@ -170,15 +170,10 @@ class Drawing:
         hollow: bool = False,
         shape: str | Path | None = None,
     ) -> None:
-        """Draw a point whose figures in words, ``text``, are read out on a page.
+        """Draw a point whose ``text``, its figures in words, is read out on a page.
 
-        Args:
-            name: the implementation.
-            x: where on the axes.
-            y: where on the axes.
-            text: the figures in words.
-            hollow: whether it is a wrong result or a skipped case.
-            shape: of a lower bound, in place of the implementation's marker.
+        A wrong result and a skipped case are ``hollow``; a lower bound has a ``shape`` in place of
+        the implementation's marker.
         """
         shade = colour(name, self.names)
         (drawn,) = self.axes.plot(

@@ -119,20 +119,19 @@ def scaling_chart(
         name: of the chart.
         metric: time or memory.
         results: of one series and pass.
-        growth: of these, of any figure.
-        crossovers: of these.
+        growth: of these results, of any metric.
+        crossovers: of these results.
         names: of every implementation of the run, for colours.
     """
     all_lines = [_line(own, metric, results, growth) for own in implementations_of(results)]
     lines = [line for line in all_lines if line.points or line.bounds]
     if not lines:
         return None
-    pass_ = results[0].case.pass_
+    case = results[0].case
     definitions = {r.implementation: r.case.definition for r in results}
     several = len(set(definitions.values())) > 1
     what = "time per call" if metric is TIME else "peak memory above the inputs"
-    shared = f"{series_text(results[0].case)}; {definitions_text(definitions)}"
-    subtitle = f"{what}, {pass_}; {shared}"
+    subtitle = f"{what}, {case.pass_}; {series_text(case)}; {definitions_text(definitions)}"
     points = {line.name: line.points for line in lines}
     laws = {line.name: line.verdict for line in lines if line.verdict}
     drawn = _drawn_crossovers(crossovers, lines) if metric is TIME else []
@@ -153,11 +152,11 @@ def scaling_chart(
         drawing.crossing((row.one, row.other), row.size, (row.low, row.high), text)
     return drawing.chart(
         name,
-        title(metric, points, pass_, laws, crossovers, drawn),
+        title(metric, points, case.pass_, laws, crossovers, drawn),
         subtitle,
         description(metric, subtitle, points, laws, crossovers, results),
         metric.name,
-        facets_of(results[0].case),
+        facets_of(case),
         ("batch size N", what),
         _key(lines, metric, crossings=bool(drawn)),
     )
@@ -187,22 +186,14 @@ def memory_bounds(members: Sequence[Result]) -> list[tuple[Result, float]]:
 def _drawn_crossovers(rows: Sequence[Crossover], lines: Sequence[_Line]) -> list[Crossover]:
     """Those with a size, by it; of many, those at which the fastest implementation changes."""
 
+    def log_figure(line: _Line, size: float) -> float:
+        """Straight in log-log between measured figures, infinite beyond them."""
+        xs, ys = np.log(line.sizes), np.log([y for _, y in line.points])
+        return float(np.interp(math.log(size), xs, ys, left=math.inf, right=math.inf))
+
     def behind(row: Crossover) -> float:
-        """How many times the fastest of all takes what the two of a crossover take there."""
-        at = math.log(row.size or 1)
-        logs = {
-            line.name: float(
-                np.interp(
-                    at,
-                    np.log(line.sizes),
-                    np.log([y for _, y in line.points]),
-                    left=math.inf,
-                    right=math.inf,
-                )
-            )
-            for line in lines
-            if line.points
-        }
+        """How far the two of a crossover are above the fastest of all there."""
+        logs = {line.name: log_figure(line, row.size or 1) for line in lines if line.points}
         return logs[row.one] - min(logs.values())
 
     found = sorted((row for row in rows if row.size is not None), key=behind)
@@ -257,14 +248,8 @@ def _draw_points(drawing: Drawing, metric: Metric, line: _Line, lines: Sequence[
     most = max(4, _MOST_POINTS // len(lines))
     points = _thinned(line.points, most)
     if metric is TIME:
-        drawing.intervals(
-            line.name,
-            [
-                (row.case.batch_size, row.time_low_s, row.time_high_s)
-                for row, _ in points
-                if row.time_low_s and row.time_high_s
-            ],
-        )
+        known = [(row.case.batch_size, row.time_low_s, row.time_high_s) for row, _ in points]
+        drawing.intervals(line.name, [(n, low, high) for n, low, high in known if low and high])
     for row, y in points:
         hollow = row.status is Status.WRONG
         drawing.point(line.name, row.case.batch_size, y, point_words(row, metric), hollow=hollow)
@@ -299,17 +284,13 @@ def _key(lines: Sequence[_Line], metric: Metric, *, crossings: bool) -> list[Lin
     points = {row.status for line in lines for row, _ in line.points}
     bounds = {r.status for line in lines for r, _ in line.bounds}
     median = "median, 95 % interval" if metric is TIME else "measured"
+    law = Line2D([], [], lw=1.8, color=QUIET, label="law, pale beyond the data")
+    band = Patch(fc=QUIET, alpha=0.3, label="what the data leave open")
     entries: list[tuple[bool, Line2D | Patch]] = [
         (Status.MEASURED in points, marker_entry(median)),
         (Status.WRONG in points, marker_entry("wrong result", hollow=True)),
-        (
-            any(line.law for line in lines),
-            Line2D([], [], lw=1.8, color=QUIET, label="law, pale beyond the data"),
-        ),
-        (
-            any(line.has_visible_band for line in lines),
-            Patch(fc=QUIET, alpha=0.3, label="what the data leave open"),
-        ),
+        (any(line.law for line in lines), law),
+        (any(line.has_visible_band for line in lines), band),
         (crossings, Patch(fc=INK, alpha=0.12, label="crossover, 95 % interval")),
         (Status.OUT_OF_MEMORY in bounds, marker_entry("out of memory: above this", "X")),
         (Status.TIMED_OUT in bounds, marker_entry("timed out: above this", ARROW)),
