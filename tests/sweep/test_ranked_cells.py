@@ -11,11 +11,13 @@ from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.values.case import PASSES, Workload
 from supcr_bench.values.cell import Arm, Budget, Cell
 from supcr_bench.values.result import Result, Status
+from supcr_bench.workers.rank_group import RankGroupWorker
+from tests.hanging import call_long_ago
 
 pytestmark = pytest.mark.slow
 
 WORKLOAD = Workload(batch_size=21, dims=2, nan_density=0.2, embedding_size=8, ranks=2)
-BUDGET = Budget(time_limit_s=4.0, sampling_s=0.02, memory_limit_bytes=2**30)
+BUDGET = Budget(time_limit_s=60.0, sampling_s=0.02, memory_limit_bytes=2**30)
 LOSSES = """
 import os, time, torch
 from supcr_bench.implementations.distributed import DistributedSupCR
@@ -111,13 +113,19 @@ def test_ranks_answer_for_the_whole_batch_and_share_the_memory(executor: LocalEx
         ("AllRaise", Status.FAILED, "ValueError: nobody can"),
         ("RaisesLater", Status.FAILED, "ValueError: no more"),
         ("Dies", Status.FAILED, "rank 1 ended: exited with status 7"),
-        ("Hangs", Status.TIMED_OUT, "a call took over 4.00 s"),
+        ("Hangs", Status.TIMED_OUT, "a call took over 60.0 s"),
         ("Disagrees", Status.FAILED, "rank 1 has the loss"),
     ],
 )
 def test_what_goes_wrong_in_a_rank_is_a_row_and_the_others_are_measured(
-    executor: LocalExecutor, losses: Path, name: str, status: Status, words: str
+    executor: LocalExecutor,
+    losses: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    status: Status,
+    words: str,
 ) -> None:
+    call_long_ago(monkeypatch, RankGroupWorker, "Hangs")
     subject = Subject(name, "file", str(losses), name)
     found = run(executor, subject, locate("distributed"))
     assert found[name, "training"].status is status

@@ -16,6 +16,7 @@ from supcr_bench.values.cell import Arm, Budget, Cell
 from supcr_bench.values.errors import WorkerError
 from supcr_bench.values.result import Result, Status
 from supcr_bench.workers.worker_process import WorkerProcess, start_python
+from tests.hanging import call_long_ago
 
 pytestmark = pytest.mark.slow
 
@@ -47,14 +48,17 @@ def true_start() -> Iterator[None]:
         yield
 
 
-def test_cells_are_measured_and_what_ends_a_worker_is_told(tmp_path: Path) -> None:
+def test_cells_are_measured_and_what_ends_a_worker_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call_long_ago(monkeypatch, WorkerProcess, "Sleeps")
     path = tmp_path / "losses.py"
     path.write_text(LOSSES)
     names = ("Exits", "Sleeps", "Prints")
     subjects = [locate("rowsort"), *(replace(locate(f"{path}:{n}"), name=n) for n in names)]
     arms = tuple(Arm(s.name, p) for s in subjects for p in PASSES)
     cell = Cell(Workload(batch_size=6, embedding_size=4), arms, "a session")
-    budget = Budget(time_limit_s=2.0, sampling_s=0.005, memory_limit_bytes=2**30)
+    budget = Budget(time_limit_s=60.0, sampling_s=0.005, memory_limit_bytes=2**30)
     executor = LocalExecutor(threads=2)
     assert executor.environment["threads"] == 2
     found = {
