@@ -3,7 +3,6 @@
 import sys
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -15,6 +14,7 @@ from supcr_bench.commands.list_subjects import list_subjects
 from supcr_bench.commands.recommend import recommend
 from supcr_bench.commands.report import report
 from supcr_bench.commands.run import run
+from supcr_bench.commands.verify import verify
 from supcr_bench.values.errors import SupcrBenchError
 
 app = typer.Typer(
@@ -48,66 +48,6 @@ def common(
 ) -> None:
     """Take the options of all commands; :func:`main` and the callback act on them."""
     del debug, version
-
-
-def verify(
-    implementation: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[IMPL]...",
-            help="Names, module:attribute or file.py:attribute; all registered ones if none.",
-        ),
-    ] = None,
-    definition: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="torchcell, no-self, rank-n-contrast, one of --suite, or auto to find out.",
-        ),
-    ] = None,
-    suite: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A suite file with definitions of your own.")
-    ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Findings on robustness fail.")] = False,
-    self_test: Annotated[
-        bool, typer.Option("--self-test", help="Verify the verifier with seeded bugs.")
-    ] = False,
-    ranks: Annotated[
-        int | None,
-        typer.Option(
-            min=2,
-            metavar="W",
-            help="Verify it over W local ranks instead; without IMPL, all that are made for it.",
-            show_default=False,
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random cases.")] = 0,
-    json: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Everything found, for machines.")
-    ] = None,
-) -> None:
-    """Prove an implementation right, or say what is wrong with it.
-
-    With --ranks, W processes hold a batch together, and value and gradient under
-    DistributedDataParallel must be those of one process with the whole batch.
-
-    Exits with 0, with 1 if one is not right, or with 3 if the time was up before that was known.
-    """
-    from supcr_bench.commands.verify import VerifyRequest, verify_implementations
-
-    status = verify_implementations(
-        VerifyRequest(
-            implementations=tuple(implementation or ()),
-            definition=definition,
-            suite=None if suite is None else str(suite),
-            strict=strict,
-            self_test=self_test,
-            ranks=ranks,
-            seed=seed,
-            json=json,
-        )
-    )
-    raise typer.Exit(status)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -1,7 +1,6 @@
-"""``supcr-bench verify --self-test``."""
+"""``supcr-bench verify --self-test``: the verifier must catch and name every seeded bug."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,50 +19,52 @@ NAMED_AT_LEAST = 0.9
 """Of the seeded bugs that have a name, this share must be named right."""
 
 
-def _missed(row: SelfTestRow) -> str:
-    return f"MISSED, {row.left_out} cases left out" if row.left_out else "MISSED"
+def run_seeded_bugs(
+    file: Path | None, ranks: int | None = None, seed: int = 0, console: Console | None = None
+) -> bool:
+    """Verify every seeded bug, print the table, and say whether the verifier holds.
 
-
-def _table(rows: Sequence[SelfTestRow], ranks: int | None) -> Table:
-    return Table(
-        name="self-test",
-        title="Seeded bugs" if ranks is None else f"Seeded bugs over {ranks} ranks",
-        note="caught by: the checks that must and did fail; diagnosed as: what was named",
-        columns=(*prose("bug"), *words("kind"), *prose("caught by", "diagnosed as")),
-        rows=tuple(
-            row(
-                r.bug,
-                r.group,
-                Cell(", ".join(r.caught_by) or _missed(r), "" if r.caught else "bad"),
-                Cell("; ".join(r.diagnosed) or MISSING, "bad" if r.named is False else ""),
-            )
-            for r in rows
-        ),
-    )
-
-
-def self_test(console: Console, file: Path | None, ranks: int | None = None, seed: int = 0) -> bool:
-    """Run it, print the table, and say whether the verifier holds.
-
-    With ``ranks``, of the bugs that need several.
+    Args:
+        file: for the rows as JSON.
+        ranks: over how many ranks, with the bugs that need several; ``None`` for one process.
+        seed: random seed for the inputs.
+        console: where to print.
     """
+    console = console or Console(highlight=False)
     torch.set_num_threads(1)  # small problems; threads would only add noise
     rows: list[SelfTestRow] = []
     total = len(BUGS) if ranks is None else len(RANK_BUGS)
     with console.status("verifying seeded bugs") as status:
-        for found in run_self_test() if ranks is None else run_rank_self_test(ranks, seed):
-            rows.append(found)
+        for one in run_self_test(seed) if ranks is None else run_rank_self_test(ranks, seed):
+            rows.append(one)
             status.update(f"{len(rows)} of {total} seeded bugs verified")
-    print_table(console, _table(rows, ranks))
-    caught = sum(r.caught for r in rows)
-    nameable = [r for r in rows if r.named is not None]
-    named = sum(bool(r.named) for r in nameable)
-    console.print(
-        Text(
-            f"{caught} of {len(rows)} seeded bugs caught; "
-            f"{named} of {len(nameable)} with a nameable cause named right."
-        )
+    over = "" if ranks is None else f" over {ranks} ranks"
+    table = Table(
+        name="self-test",
+        title=f"Seeded bugs{over}",
+        note="caught by: the checks that must and did fail; diagnosed as: the cause named",
+        columns=(*words("bug", "kind"), *prose("caught by", "diagnosed as")),
+        rows=tuple(
+            row(
+                one.bug,
+                one.group,
+                Cell(", ".join(one.caught_by)) if one.caught else Cell(_missed(one), "bad"),
+                Cell("; ".join(one.diagnosed) or MISSING, "bad" if one.named is False else ""),
+            )
+            for one in rows
+        ),
     )
+    print_table(console, table)
+    caught = sum(one.caught for one in rows)
+    nameable = [one for one in rows if one.named is not None]
+    named = sum(bool(one.named) for one in nameable)
+    summary = f"{caught} of {len(rows)} seeded bugs caught; "
+    summary += f"{named} of {len(nameable)} with a nameable cause named right."
+    console.print(Text(summary))
     if file:
-        file.write_text(json.dumps([asdict(r) for r in rows], indent=2) + "\n")
+        file.write_text(json.dumps([asdict(one) for one in rows], indent=2) + "\n")
     return caught == len(rows) and named >= NAMED_AT_LEAST * len(nameable)
+
+
+def _missed(one: SelfTestRow) -> str:
+    return f"MISSED, {one.left_out} cases left out" if one.left_out else "MISSED"

@@ -1,125 +1,166 @@
-"""``supcr-bench verify``."""
+"""``supcr-bench verify``: proves implementations right, or says what is wrong with them."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from rich.console import Console
-from rich.text import Text
+import typer
 
-from supcr_bench.subjects.registry import Subject, locate, registered
-from supcr_bench.sweep.suite import load_suite
+from supcr_bench.commands.options import JsonFile
 from supcr_bench.values.definition import Definition, get_definition
 from supcr_bench.values.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from supcr_bench.subjects.registry import Subject
+    from supcr_bench.verification.session import Session
     from supcr_bench.verification.verification import Verification
 
 AUTO = "auto"
-MADE_FOR_RANKS = "ranks"
-"""The tag of an implementation whose batch lies on several ranks."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyRequest:
-    """What was typed."""
+def verify(
+    implementation: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[IMPL]...",
+            help="Implementations to verify: registered names, module:attribute or "
+            "file.py:attribute. Without any, all registered ones.",
+        ),
+    ] = None,
+    definition: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Definition that gives the right answers: torchcell, no-self, rank-n-contrast, "
+            "one of --suite, or auto to find out which one the numbers follow.",
+            show_default="the one that it declares, else auto",
+        ),
+    ] = None,
+    suite: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Take definitions of your own from this suite file."),
+    ] = None,
+    device: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Device where module and inputs live, such as cpu, cuda or mps."
+        ),
+    ] = "cpu",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Treat robustness findings as failures.")
+    ] = False,
+    self_test: Annotated[
+        bool, typer.Option("--self-test", help="Verify the verifier with seeded bugs.")
+    ] = False,
+    ranks: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            metavar="W",
+            help="Verify over W local processes that share a batch. Without IMPL, verifies all "
+            "implementations that are made for several processes.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed for the generated inputs.")] = 0,
+    json_file: JsonFile = None,
+) -> None:
+    """Prove an implementation right, or say what is wrong with it.
 
-    implementations: tuple[str, ...]
-    definition: str | None
-    suite: str | None
-    strict: bool
-    self_test: bool
-    ranks: int | None
-    seed: int
-    json: Path | None
+    With --ranks, W processes share a batch, and value and gradient under DistributedDataParallel
+    must be those of one process with the whole batch.
+
+    Exits with 0, with 1 if one is not right, or with 3 if the time was up before that was known.
+    """
+    if self_test:
+        if implementation or definition or suite or strict or device != "cpu":
+            raise UsageError(
+                "--self-test verifies seeded bugs: leave out implementations, --definition, "
+                "--suite, --device and --strict"
+            )
+        from supcr_bench.commands.self_test import run_seeded_bugs
+
+        raise typer.Exit(0 if run_seeded_bugs(json_file, ranks, seed) else 1)
+    wanted = find_definition(definition, suite)
+    if ranks is not None and device != "cpu":
+        raise UsageError(f"--ranks verifies on the CPU: leave out --device {device}")
+    if device != "cpu":
+        from supcr_bench.measure.device import get_device
+
+        get_device(device)
+
+    from rich.console import Console
+
+    from supcr_bench.subjects.registry import locate, registered
+    from supcr_bench.sweep.selection import select
+
+    names = implementation or (registered() if ranks is None else select(["tag:ranks"]))
+    subjects = [locate(name) for name in names]
+    if not subjects:
+        raise UsageError("nothing is registered to verify: name an implementation")
+    console = Console(highlight=False)
+    verifications: list[Verification] = []
+    for found in verify_each(
+        subjects, wanted, strict=strict, seed=seed, console=console, ranks=ranks, device=device
+    ):
+        verifications.append(found)
+        show(found, console)
+    if json_file:
+        values = [v.to_mapping() for v in verifications]
+        json_file.write_text(json.dumps(values, indent=2) + "\n")
+    if any(v.failures for v in verifications):
+        raise typer.Exit(1)
+    raise typer.Exit(0 if all(verifications) else 3)
 
 
-def find_definition(name: str | None, suite: str | None) -> Definition | str | None:
+def find_definition(name: str | None, suite: Path | None) -> Definition | str | None:
     """A definition by name: shipped, of a suite file, ``auto``, or none at all.
 
     Raises:
         UsageError: there is no such definition, or the suite file is not valid.
     """
-    own = load_suite(suite).definitions if suite is not None else {}
+    own: dict[str, Definition] = {}
+    if suite is not None:
+        from supcr_bench.sweep.suite import load_suite
+
+        given = load_suite(str(suite)).definitions
+        own = {n: model.to_definition(n) for n, model in given.items()}
     if name is None or name == AUTO:
         return name
     try:
-        return get_definition(name, {n: given.to_definition(n) for n, given in own.items()})
+        return get_definition(name, own)
     except UnknownNameError as error:
         raise UnknownNameError("definition", name, [AUTO, *error.known]) from None
 
 
-def verify_implementations(request: VerifyRequest) -> int:
-    """Verify, print, and write the JSON file.
-
-    Returns:
-        exit status: 0 if all are right, 1 if one is not, 3 if one is undecided.
-    """
-    console = Console(highlight=False)
-    if request.json and not request.json.parent.is_dir():
-        raise UsageError(f"--json: no folder {str(request.json.parent)!r}")
-    if request.self_test:
-        if request.implementations or request.definition or request.suite or request.strict:
-            raise UsageError("--self-test takes no implementation, definition, suite or --strict")
-        from supcr_bench.commands.self_test import self_test
-
-        return 0 if self_test(console, request.json, request.ranks, request.seed) else 1
-    definition = find_definition(request.definition, request.suite)
-    names = request.implementations or tuple(registered())
-    if request.ranks is not None and not request.implementations:
-        names = made_for_ranks()
-    subjects = [locate(name) for name in names]
-    if not subjects:
-        raise UsageError("nothing to verify: name an implementation")
-    verifications: list[Verification] = []
-    for found in verify_each(
-        subjects,
-        definition,
-        strict=request.strict,
-        seed=request.seed,
-        console=console,
-        ranks=request.ranks,
-    ):
-        verifications.append(found)
-        show(found, console)
-    if request.json:
-        values = [v.to_mapping() for v in verifications]
-        request.json.write_text(json.dumps(values, indent=2) + "\n")
-    if any(v.failures for v in verifications):
-        return 1
-    return 0 if all(verifications) else 3
-
-
-def made_for_ranks() -> tuple[str, ...]:
-    """Registered implementations that say that they are for a batch on several ranks."""
-    from supcr_bench.subjects.registry import list_all
-
-    found = [listing.implementation for listing in list_all()]
-    return tuple(i.name for i in found if i is not None and MADE_FOR_RANKS in i.tags)
-
-
 def verify_each(
-    subjects: Iterable[Subject],
+    subjects: "Iterable[Subject]",
     definition: Definition | str | None,
     *,
     strict: bool,
     seed: int,
-    console: Console,
+    console: "Console",
     ranks: int | None = None,
+    device: str = "cpu",
 ) -> Iterator["Verification"]:
-    """Verify each implementation in a worker of its own, and show which check is on.
+    """Verify each implementation in a worker of its own, and show which check runs.
 
-    With ``ranks``, in so many workers that hold a batch together.
+    With ``ranks``, in so many workers that share a batch.
     """
+    from rich.text import Text
+
     from supcr_bench.workers.rank_verification import RankVerification
     from supcr_bench.workers.verification import WorkerVerification
 
     for subject in subjects:
-        session: RankVerification | WorkerVerification
+        session: Session
         if ranks is None:
-            session = WorkerVerification(subject, definition, strict=strict, seed=seed)
+            session = WorkerVerification(
+                subject, definition, strict=strict, seed=seed, device=device
+            )
         else:
             session = RankVerification(subject, definition, ranks=ranks, strict=strict, seed=seed)
         with console.status(f"{subject.name}: starting") as status:
@@ -128,41 +169,35 @@ def verify_each(
         yield session.result()
 
 
-def show(verification: "Verification", console: Console) -> None:
-    """The table, the verdict, and the diagnosis."""
-    from supcr_bench.render.terminal import print_table
-    from supcr_bench.render.verification_tables import checks_table
-    from supcr_bench.verification.outcome import Verdict
-    from supcr_bench.verification.present import finding_lines
+def show(verification: "Verification", console: "Console") -> None:
+    """Print the table, the verdict, and the diagnosis."""
+    from rich.text import Text
+
+    from supcr_bench.render.terminal import print_sentence, print_table
+    from supcr_bench.verification.present import checks_table, finding_lines, notes
 
     print_table(console, checks_table(verification))
-    for outcome, line in zip(
-        [o for o in verification.outcomes if o.verdict is not Verdict.PASS],
-        finding_lines(verification.outcomes),
-        strict=True,
-    ):
-        style = "red" if outcome in verification.failures else "dim"
-        style = "yellow" if outcome in verification.findings and style == "dim" else style
-        console.print(Text(line, style=style), soft_wrap=True)
+    for line, outcome in finding_lines(verification.outcomes):
+        style = "yellow" if outcome in verification.findings else "dim"
+        print_sentence(console, line, "red" if outcome in verification.failures else style)
     console.print()
-    for line in verification.notes:
-        console.print(Text(line), soft_wrap=True)
+    for line in notes(verification):
+        print_sentence(console, line)
     if verification.diagnosis and verification.diagnosis.snippet:
         console.print(Text("\n" + verification.diagnosis.snippet + "\n"), soft_wrap=True)
 
 
-def show_verified(verifications: Sequence["Verification"], console: Console) -> None:
-    """Several at a glance, and of those that are not right what is wrong."""
-    from supcr_bench.render.terminal import print_table
-    from supcr_bench.render.verification_tables import verified_table
-    from supcr_bench.verification.present import diagnosis_lines, finding_lines
+def show_verified(verifications: Sequence["Verification"], console: "Console") -> None:
+    """Print several at a glance, and of those that are not right what is wrong."""
+    from supcr_bench.render.terminal import print_sentence, print_table
+    from supcr_bench.verification.present import diagnosis_lines, finding_lines, verified_table
 
     print_table(console, verified_table(verifications))
     for found in verifications:
-        console.print(Text(found.headline), soft_wrap=True)
+        print_sentence(console, found.headline)
         if found.failures:
-            for line in finding_lines(found.failures):
-                console.print(Text(f"  {line}", style="red"), soft_wrap=True)
-            for line in diagnosis_lines(found.diagnosis) if found.diagnosis else ():
-                console.print(Text(f"  {line}"), soft_wrap=True)
+            for line, _ in finding_lines(found.failures):
+                print_sentence(console, f"  {line}", "red")
+            for line in diagnosis_lines(found.diagnosis):
+                print_sentence(console, f"  {line}")
     console.print()

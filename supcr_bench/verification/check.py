@@ -32,14 +32,13 @@ class Check(Generic[ContextT]):
     Attributes:
         name: short, as findings carry it.
         group: which kind of failure it finds.
-        why: why it matters, in a sentence.
-        run: makes the trials; raises NotApplicableError where the check has no meaning.
+        run: makes the trials; raises NotApplicableError where the check has no meaning. Its
+            docstring says what it tries and why that matters.
         slow: whether it comes after the others of its group, so that a failure is found early.
     """
 
     name: str
     group: Group
-    why: str
     run: Callable[[ContextT], Iterator[Trial]]
     slow: bool = False
 
@@ -56,3 +55,10 @@ class Check(Generic[ContextT]):
         left_out, seconds = context.left_out - before, time.perf_counter() - started
         outcome = Outcome.judged(self.name, self.group, trials, left_out, seconds)
         return outcome, [t for t in trials if t.failed]
+
+
+def check(
+    name: str, group: Group, *, slow: bool = False
+) -> Callable[[Callable[[ContextT], Iterator[Trial]]], Check[ContextT]]:
+    """Make a check of a function; the arguments are those of :class:`Check`."""
+    return lambda run: Check(name, group, run, slow)

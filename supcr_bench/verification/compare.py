@@ -63,7 +63,9 @@ def judge(
 ) -> Trial:
     """The worst deviation of an answer from the reference, as a trial."""
     bounds = bounds_of(problem, definition, reference, dtype)
-    trials = deviations(problem, answer, reference.loss, reference.gradients, bounds)
+    gives = f"{definition.name} gives"
+    right = (reference.loss, reference.gradients)
+    trials = deviations(problem, answer, *right, bounds, gives=gives)
     if answer.parts is not None and len(answer.parts) == len(reference.per_dimension):
         trials.insert(
             1,
@@ -73,6 +75,7 @@ def judge(
                 answer.parts,
                 reference.per_dimension,
                 bounds.parts,
+                gives=gives,
             ),
         )
     return worst_of(trials)
@@ -85,25 +88,23 @@ def deviations(
     gradients: Sequence[Tensor],
     bounds: Bounds,
     *,
-    gives: str = "the definition gives",
+    gives: str,
 ) -> list[Trial]:
     """How far an answer's loss and each of its gradients are off; see :func:`deviation`."""
-    trials = [
-        deviation(
-            problem,
-            "the loss",
-            own.loss.reshape(1),
-            loss.reshape(1),
-            torch.tensor([bounds.loss], dtype=torch.float64),
-            gives=gives,
-        )
-    ]
+    trials = [loss_deviation(problem, own.loss, loss, bounds.loss, gives)]
     names = ("the first view's gradient", "the second view's gradient")
     for name, mine, right, bound in zip(
         names, own.gradients, gradients, bounds.gradients, strict=False
     ):
-        trials.append(deviation(problem, name, mine, right, bound))
+        trials.append(deviation(problem, name, mine, right, bound, gives=gives))
     return trials
+
+
+def loss_deviation(problem: Problem, own: Tensor, right: Tensor, bound: float, gives: str) -> Trial:
+    """How far a loss is off; see :func:`deviation`."""
+    mine, other = (x.detach().double().cpu().reshape(1) for x in (own, right))
+    limit = torch.tensor([bound], dtype=torch.float64)
+    return deviation(problem, "the loss", mine, other, limit, gives=gives)
 
 
 def raised(problem: Problem, error: Exception) -> Trial:
@@ -118,7 +119,7 @@ def deviation(
     right: Tensor,
     bound: Tensor,
     *,
-    gives: str = "the definition gives",
+    gives: str = "it should be",
 ) -> Trial:
     """How far one output is off; rows of a matrix are compared by their norms.
 

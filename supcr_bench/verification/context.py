@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,8 +14,8 @@ from supcr_bench.reference.reference import Reference, compute_reference
 from supcr_bench.reference.tolerance import logit_error
 from supcr_bench.values.definition import Definition
 from supcr_bench.verification.candidate import Answer, Candidate
-from supcr_bench.verification.compare import judge, raised
-from supcr_bench.verification.outcome import NotApplicableError, Trial
+from supcr_bench.verification.compare import Bounds, bounds_of, deviations, judge, raised
+from supcr_bench.verification.outcome import NotApplicableError, Trial, worst_of
 from supcr_bench.verification.problem import Problem, ProblemSpec, make_problem
 
 SLOWEST_CALL_S = 8.0
@@ -92,6 +92,11 @@ class CheckContext:
         if not condition:
             raise NotApplicableError(reason)
 
+    def require_missing_labels(self) -> None:
+        """Leave a check that needs NaN labels where they mean nothing."""
+        reason = f"{self.definition.name} does not support NaN labels"
+        self.require(self.takes_missing_labels, reason)
+
     def affordable(self, n: int) -> bool:
         """Whether a call of this size is worth its time; counts it as left out if not."""
         if time.perf_counter() - self._started_s > BUDGET_S:
@@ -128,6 +133,11 @@ class CheckContext:
         elapsed = time.perf_counter() - started
         self._timed[n] = min(self._timed.get(n, math.inf), elapsed / problem.labels.shape[1])
         return answer
+
+    def given(self, problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
+        """Copies of both views and the labels on the subject's device."""
+        there = self.candidate.there
+        return there(problem.first), there(problem.second), there(problem.labels)
 
     def reference(self, problem: Problem, upstream: Tensor | None = None) -> Reference:
         """The definition's answer."""
@@ -167,3 +177,36 @@ class CheckContext:
             upstream = torch.cat([upstream[:1], torch.zeros_like(upstream[1:])])
         reference = self.reference(problem, upstream)
         return judge(problem, self.definition, answer, reference, dtype)
+
+    def bounds(self, problem: Problem) -> Bounds:
+        """What rounding allows a right answer to be off by."""
+        return bounds_of(problem, self.definition, self.reference(problem))
+
+    def relation(
+        self,
+        problem: Problem,
+        changed: Problem,
+        gradients: Callable[[Answer], tuple[Tensor, ...]] = lambda answer: answer.gradients,
+    ) -> Trial:
+        """Two inputs with the same loss, and gradients that are related exactly.
+
+        Args:
+            problem: the first.
+            changed: the second.
+            gradients: from the first answer, what the second's gradients must be; the same by
+                default.
+        """
+        try:
+            before, after = self.ask(problem), self.ask(changed)
+        except Exception as error:  # noqa: BLE001 - whatever an implementation raises
+            return raised(changed, error)
+        first, second = self.bounds(problem), self.bounds(changed)
+        both = Bounds(
+            loss=first.loss + second.loss,
+            parts=second.parts,
+            gradients=tuple(2 * bound for bound in second.gradients),
+        )
+        expected = gradients(before)
+        return worst_of(
+            deviations(changed, after, before.loss, expected, both, gives="the relation gives")
+        )

@@ -217,19 +217,22 @@ def diagnose(
         return None
     problems = sorted((t.problem for t in failed if t.problem is not None), key=lambda p: p.size)
     smallest = next((shrink(context, p) for p in problems[:5] if fails(context, p)), None)
+    where = _where(context.definition.name, counting, problems, explained=found is not None)
     return Diagnosis(
         causes=causes,
-        where=None if causes else _where(counting, problems, right_on_probes=found is not None),
+        where=None if causes else where,
         smallest=smallest.name if smallest else None,
         snippet=snippet(context, smallest) if smallest else None,
     )
 
 
-def _where(wrong: Sequence[Outcome], problems: Sequence[Problem], *, right_on_probes: bool) -> str:
+def _where(
+    definition: str, wrong: Sequence[Outcome], problems: Sequence[Problem], *, explained: bool
+) -> str:
     """What is known where no variation of the definition explains the numbers."""
     names = ", ".join(o.check for o in wrong)
-    if not right_on_probes:
-        return f"no variation of the definition gives these numbers; fails: {names}"
+    if not explained:
+        return f"no variation of {definition} gives these numbers; fails: {names}"
     sizes = [p.size[0] for p in problems]
     if sizes and min(sizes) > 24:
         return f"right on small batches, wrong from N={min(sizes)} or so on; fails: {names}"

@@ -145,13 +145,12 @@ def snippet(context: CheckContext, problem: Problem) -> str:
         "    output = output['loss']",
         "loss = output if torch.is_tensor(output) else output[0]",
         "loss.backward()",
-        f"print(loss.item())  # the definition ({context.definition.name}) gives "
-        f"{float(reference.loss):.7g}",
+        f"print(loss.item())  # {context.definition.name} gives {float(reference.loss):.7g}",
     ]
     for name, gradient in zip(("first", "second"), reference.gradients, strict=False):
         row = int(gradient.norm(dim=1).argmax())
         values = ", ".join(f"{x:.6g}" for x in gradient[row, :4].tolist())
-        lines.append(f"print({name}.grad[{row}, :4])  # the definition gives [{values}]")
+        lines.append(f"print({name}.grad[{row}, :4])  # {context.definition.name} gives [{values}]")
     return "\n".join(lines)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from supcr_bench.values.definition import current_name
 from supcr_bench.verification.outcome import GROUPS, Diagnosis, Outcome, Verdict
-from supcr_bench.verification.present import as_html, as_text, diagnosis_lines
+from supcr_bench.verification.present import verification_html, verification_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +79,6 @@ class Verification:
             text += f"; not robust: {', '.join(o.check for o in robustness)}"
         return text + "."
 
-    @property
-    def notes(self) -> list[str]:
-        """What is said below the table."""
-        lines = [f"Recognised: {self.recognised}."] if self.recognised else []
-        lines.append(self.headline)
-        return lines + (diagnosis_lines(self.diagnosis) if self.diagnosis else [])
-
     def to_mapping(self) -> dict[str, Any]:
         """For JSON."""
         return {"passed": self.passed, **asdict(self)}
@@ -106,10 +99,7 @@ class Verification:
         )
 
     def __str__(self) -> str:
-        """The table and the findings as plain text."""
-        return as_text(self.outcomes, self.notes)
+        return verification_text(self)
 
     def _repr_html_(self) -> str:
-        """A table that a notebook shows."""
-        snippet = self.diagnosis.snippet if self.diagnosis else None
-        return as_html(self.outcomes, self.notes, snippet)
+        return verification_html(self)

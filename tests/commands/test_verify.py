@@ -128,7 +128,8 @@ def test_over_ranks_those_made_for_it_are_verified_and_a_fault_is_named(
     bug = "supcr_bench.verification.bugs.across_ranks:PlainAllGather"
     wrong = cli("verify", bug, "--ranks", "2", "--definition", "torchcell")
     assert wrong.returncode == 1
-    assert "gradient under DDP: rank 0: the loss has no graph" in wrong.stdout
+    assert "gradient under DDP, ragged ranks, " in wrong.stdout
+    assert ": rank 0: the loss has no graph" in wrong.stdout
     assert "Most likely: no gradient reaches the embeddings" in wrong.stdout
 
 
@@ -137,6 +138,9 @@ def test_over_ranks_those_made_for_it_are_verified_and_a_fault_is_named(
     [
         (["--ranks", "1"], "greater than or equal to 2"),
         (["lopy"], "did you mean 'loopy'?"),
+        (["loopy", "--device", "warp"], "no device 'warp' on this machine; available: cpu"),
+        (["loopy", "--ranks", "2", "--device", "cuda"], "leave out --device cuda"),
+        (["loopy", "--self-test"], "--self-test verifies seeded bugs: leave out implementations"),
         (["loopy", "--definition", "no-slf"], "did you mean 'no-self'?"),
         (["loopy", "--definition", "paper"], "'paper' is now called 'no-self'"),
         (["loopy", "--definition", "mine", "--suite", "nowhere.toml"], "no suite file"),
@@ -162,20 +166,20 @@ def test_the_self_test_counts_what_is_caught_and_named(
         )
         for i in range(3)
     ]
-    monkeypatch.setattr(self_test_command, "run_self_test", lambda: iter(rows))
+    monkeypatch.setattr(self_test_command, "run_self_test", lambda seed: iter(rows))
     console = Console(record=True, width=100)
     file = tmp_path / "self-test.json"
-    assert self_test_command.self_test(console, file) is False
+    assert self_test_command.run_seeded_bugs(file, console=console) is False
     text = console.export_text()
     assert "2 of 3 seeded bugs caught; 1 of 3 with a nameable cause named right." in text
     assert "MISSED" in text
     assert len(json.loads(file.read_text())) == 3
-    monkeypatch.setattr(self_test_command, "run_self_test", lambda: iter(rows[2:]))
-    assert self_test_command.self_test(console, None) is True
+    monkeypatch.setattr(self_test_command, "run_self_test", lambda seed: iter(rows[2:]))
+    assert self_test_command.run_seeded_bugs(None, console=console) is True
     assert len(BUGS) >= 25
 
     monkeypatch.setattr(self_test_command, "run_rank_self_test", lambda ranks, seed: iter(rows[2:]))
-    assert self_test_command.self_test(console, None, ranks=3) is True
+    assert self_test_command.run_seeded_bugs(None, ranks=3, console=console) is True
     assert "Seeded bugs over 3 ranks" in console.export_text()
 
 

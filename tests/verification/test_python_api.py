@@ -7,7 +7,7 @@ from torch import Tensor
 
 import supcr_bench
 from supcr_bench.values.definition import NO_SELF
-from supcr_bench.values.errors import UnknownNameError
+from supcr_bench.values.errors import UnknownNameError, UsageError
 from supcr_bench.verification import local_session, python_api
 from supcr_bench.verification.bugs.right import RightNoSelf, RightSupCR
 from supcr_bench.verification.checks import all_checks
@@ -43,6 +43,18 @@ def test_a_registered_name_is_held_against_what_it_declares() -> None:
     assert not strict
 
 
+@pytest.fixture
+def few_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = [check for check in all_checks() if check.name in ("two rows", "device")]
+    monkeypatch.setattr(local_session, "all_checks", lambda: few)
+
+
+def test_a_device_that_is_not_there_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="no device 'warp' on this machine"):
+        supcr_bench.verify(RightNoSelf, device="warp")
+
+
+@pytest.mark.usefixtures("few_checks")
 def test_a_definition_may_be_given_as_a_value() -> None:
     assert supcr_bench.verify(RightNoSelf, NO_SELF).definition == "no-self"
     with pytest.raises(UnknownNameError, match="did you mean 'no-self'"):

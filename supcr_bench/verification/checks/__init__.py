@@ -1,4 +1,4 @@
-"""The checks of a single process: one file each, which exports one constant, `CHECK`."""
+"""The checks of a single process, one file each."""
 
 import importlib
 import pkgutil
@@ -9,9 +9,9 @@ from supcr_bench.verification.outcome import GROUPS
 
 
 def all_checks() -> list[Check[CheckContext]]:
-    """Every check of this folder, by group, the slow ones last, and name."""
+    """The function `run` of every file, by group, the slow ones last, and name."""
     found: list[Check[CheckContext]] = [
-        importlib.import_module(f"{__name__}.{module.name}").CHECK
+        importlib.import_module(f"{__name__}.{module.name}").run
         for module in pkgutil.iter_modules(__path__)
     ]
-    return sorted(found, key=lambda check: (GROUPS.index(check.group), check.slow, check.name))
+    return sorted(found, key=lambda c: (GROUPS.index(c.group), c.slow, c.name))

@@ -3,16 +3,18 @@
 import math
 from collections.abc import Iterator
 
-from supcr_bench.verification.check import Check
-from supcr_bench.verification.compare import bounds_of
+from supcr_bench.verification.check import check
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 
 
+@check("bounds", "relations")
 def run(context: CheckContext) -> Iterator[Trial]:
     """Every partner is among its own candidates, so no term is negative.
 
     With cosines no term exceeds log M + 2 / tau either.
+
+    A negative loss means that the partner is missing from its own denominator.
     """
     specs = [
         {"n": n, "dims": 1, "labels": labels, "seed": n}
@@ -21,7 +23,7 @@ def run(context: CheckContext) -> Iterator[Trial]:
     ]
     for problem in context.problems(specs):
         loss = float(context.ask(problem).loss)
-        bound = bounds_of(problem, context.definition, context.reference(problem)).loss
+        bound = context.bounds(problem).loss
         views = 2 if context.definition.views == "sum" else 1
         rows = (
             2 * len(problem.labels)
@@ -37,11 +39,3 @@ def run(context: CheckContext) -> Iterator[Trial]:
             finding = f"the loss is {loss:.6g}, outside 0 to {most:.6g}"
         tolerances = error / bound if math.isfinite(loss) else math.inf
         yield Trial(problem.name, tolerances, error, bound, finding, problem)
-
-
-CHECK = Check(
-    name="bounds",
-    group="relations",
-    why="a negative loss means that the partner is missing from its own denominator",
-    run=run,
-)

@@ -1,17 +1,22 @@
 """A module takes its tensors along when it moves."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 
 from supcr_bench.measure.device import find_accelerator
-from supcr_bench.verification.check import Check
+from supcr_bench.verification.check import check
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial, outright
 
 
+@check("device", "conduct")
 def run(context: CheckContext) -> Iterator[Trial]:
-    """Moved to the meta device, which every machine has, no tensor may stay behind."""
+    """Moved to the meta device, which every machine has, no tensor may stay behind.
+
+    A weight that stays on the CPU stops the first step on a GPU.
+    """
     problem = context.problem(n=5, dims=2)
     module = context.candidate.build(problem)
     context.require(isinstance(module, torch.nn.Module), "is not a torch.nn.Module")
@@ -26,19 +31,6 @@ def run(context: CheckContext) -> Iterator[Trial]:
     yield outright("buffers", f"{', '.join(left)} stay behind" if left else None)
     accelerator = find_accelerator()
     if accelerator is not None:
-        there = context.candidate.build(problem).to(accelerator)  # type: ignore[attr-defined]
-        moved = problem.changed(
-            f"on {accelerator.type}",
-            first=problem.first.to(accelerator),
-            second=problem.second.to(accelerator),
-            labels=problem.labels.to(accelerator),
-        )
-        yield context.compare(moved, module=there)
-
-
-CHECK = Check(
-    name="device",
-    group="conduct",
-    why="a weight that stays on the CPU stops the first step on a GPU",
-    run=run,
-)
+        there = replace(context.candidate, device=accelerator.type)
+        moved = problem.changed(f"on {accelerator.type}")
+        yield replace(context, candidate=there).compare(moved)

@@ -4,13 +4,17 @@ from collections.abc import Iterator
 
 import torch
 
-from supcr_bench.verification.check import Check
+from supcr_bench.verification.check import check
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 
 
+@check("edge embeddings", "definition")
 def run(context: CheckContext) -> Iterator[Trial]:
-    """Early and collapsed training look like this."""
+    """Early and collapsed training look like this.
+
+    Embeddings collapse and explode in training; the loss must not add to it.
+    """
     base = context.problem(n=9, d=8, dims=1)
     first, second = base.first, base.second
     cosine = context.definition.similarity == "cosine"
@@ -31,11 +35,3 @@ def run(context: CheckContext) -> Iterator[Trial]:
             )
     near = first[:1] + first * 2.0**-7
     yield context.compare(base.changed("collapsed embeddings", first=near, second=near.flip(0)))
-
-
-CHECK = Check(
-    name="edge embeddings",
-    group="definition",
-    why="embeddings collapse and explode in training; the loss must not add to it",
-    run=run,
-)

@@ -5,14 +5,17 @@ from collections.abc import Iterator
 import torch
 
 from supcr_bench.inputs.random_bits import Stream
-from supcr_bench.verification.check import Check
+from supcr_bench.verification.check import check
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
-from supcr_bench.verification.relation import relation
 
 
+@check("embedding scale", "relations")
 def run(context: CheckContext) -> Iterator[Trial]:
-    """Every row times a power of two of its own: the same loss, gradients divided by it."""
+    """Every row times a power of two of its own: the same loss, gradients divided by it.
+
+    Without normalisation the loss can be lowered by growing the embeddings.
+    """
     context.require(
         context.definition.similarity == "cosine", "a distance does depend on the rows' lengths"
     )
@@ -24,12 +27,4 @@ def run(context: CheckContext) -> Iterator[Trial]:
         first=problem.first * scale.to(problem.first),
         second=problem.second * scale.to(problem.second),
     )
-    yield relation(context, problem, changed, lambda a: tuple(g / scale for g in a.gradients))
-
-
-CHECK = Check(
-    name="embedding scale",
-    group="relations",
-    why="without normalisation the loss can be lowered by growing the embeddings",
-    run=run,
-)
+    yield context.relation(problem, changed, lambda a: tuple(g / scale for g in a.gradients))

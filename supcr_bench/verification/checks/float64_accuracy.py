@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator
 
-from supcr_bench.verification.check import Check
+from supcr_bench.verification.check import check
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 
 
+@check("float64 accuracy", "robustness")
 def run(context: CheckContext) -> Iterator[Trial]:
-    """Against the rounding of float64."""
+    """Against the rounding of float64.
+
+    A float32 accumulator inside makes gradient checks and double-precision runs meaningless.
+    """
     specs = [
         {"n": n, "dims": dims, "labels": labels, "dtype": "float64", "seed": n}
         for n, dims in ((3, 1), (9, 2), (17, 3))
@@ -16,11 +20,3 @@ def run(context: CheckContext) -> Iterator[Trial]:
     ]
     for problem in context.problems(specs):
         yield context.compare(problem)
-
-
-CHECK = Check(
-    name="float64 accuracy",
-    group="robustness",
-    why="a float32 accumulator inside makes gradient checks and double-precision runs meaningless",
-    run=run,
-)

@@ -7,7 +7,7 @@ import torch
 
 from supcr_bench.inputs.random_bits import Stream
 from supcr_bench.values.case import UNIT_ROUNDOFF
-from supcr_bench.verification.check import Check
+from supcr_bench.verification.check import check
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 from supcr_bench.verification.problem import Problem
@@ -57,8 +57,12 @@ def _directional(context: CheckContext, problem: Problem, accumulator: str) -> T
     return Trial(problem.name, tolerances, error, bound, finding, problem)
 
 
+@check("gradcheck", "definition")
 def run(context: CheckContext) -> Iterator[Trial]:
-    """Small problems in float64, tied and not."""
+    """Small problems in float64, tied and not.
+
+    A gradient that is not that of the value optimises something else.
+    """
     for labels in ("continuous", "tied"):
         for dims in (1, 3):
             problem = context.problem(
@@ -69,11 +73,3 @@ def run(context: CheckContext) -> Iterator[Trial]:
                 # A value accumulated in float32 is a matter of robustness, and has its own check.
                 trial = _directional(context, problem, "float32")
             yield trial
-
-
-CHECK = Check(
-    name="gradcheck",
-    group="definition",
-    why="a gradient that is not that of the value optimises something else",
-    run=run,
-)

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import torch
 
-from supcr_bench.verification.check import Check
-from supcr_bench.verification.compare import bounds_of, deviation
+from supcr_bench.verification.check import check
+from supcr_bench.verification.compare import loss_deviation
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 from supcr_bench.verification.problem import Problem
@@ -31,25 +31,16 @@ def closed_form(context: CheckContext, problem: Problem) -> float:
     return views * float((torch.tensor(losses, dtype=torch.float64) * shares).sum())
 
 
+@check("identical embeddings", "relations")
 def run(context: CheckContext) -> Iterator[Trial]:
-    """One dimension, so that every label distance serves."""
+    """One dimension, so that every label distance serves.
+
+    A value that can be counted by hand, with no reference in between.
+    """
     for labels in ("continuous", "tied", "constant"):
         base = context.problem(n=9, dims=1, labels=labels)
         same = base.first[:1].expand_as(base.first).clone()
         problem = base.changed("identical embeddings", first=same, second=same.clone())
-        bounds = bounds_of(problem, context.definition, context.reference(problem))
-        yield deviation(
-            problem,
-            "the loss",
-            context.ask(problem).loss.reshape(1),
-            torch.tensor([closed_form(context, problem)], dtype=torch.float64),
-            torch.tensor([bounds.loss], dtype=torch.float64),
-        )
-
-
-CHECK = Check(
-    name="identical embeddings",
-    group="relations",
-    why="a value that can be counted by hand, with no reference in between",
-    run=run,
-)
+        right = torch.tensor(closed_form(context, problem), dtype=torch.float64)
+        loss, bound = context.ask(problem).loss, context.bounds(problem).loss
+        yield loss_deviation(problem, loss, right, bound, "counting candidates gives")

@@ -5,19 +5,24 @@ from collections.abc import Iterator
 import torch
 
 from supcr_bench.verification.candidate import unpack
-from supcr_bench.verification.check import Check
+from supcr_bench.verification.check import check
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial, outright
 
 
+@check("inputs unmodified", "conduct")
 def run(context: CheckContext) -> Iterator[Trial]:
-    """Views, labels and weights, before and after forward and backward."""
+    """Views, labels and weights, before and after forward and backward.
+
+    Labels that are filled in place are wrong for whoever reads them next.
+    """
     density = 0.2 if context.takes_missing_labels else 0.0
     problem = context.problem(n=9, dims=2, nan_density=density, weights="unnormalised")
+    first, second, labels = context.given(problem)
     given = {
-        "first view": problem.first.clone().requires_grad_(),
-        "second view": problem.second.clone().requires_grad_(),
-        "labels": problem.labels.clone(),
+        "first view": first.requires_grad_(),
+        "second view": second.requires_grad_(),
+        "labels": labels,
     }
     kept = {name: tensor.detach().clone() for name, tensor in given.items()}
     module = context.candidate.build(problem)
@@ -29,11 +34,3 @@ def run(context: CheckContext) -> Iterator[Trial]:
         same = same and torch.equal(torch.isnan(tensor.detach()), torch.isnan(kept[name]))
         finding = None if same else f"the {name} were changed by the call"
         yield outright(f"{problem.name}: {name}", finding)
-
-
-CHECK = Check(
-    name="inputs unmodified",
-    group="conduct",
-    why="labels that are filled in place are wrong for whoever reads them next",
-    run=run,
-)

@@ -4,13 +4,17 @@ from collections.abc import Iterator
 
 import torch
 
-from supcr_bench.verification.check import Check
+from supcr_bench.verification.check import check
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 
 
+@check("label magnitude", "robustness")
 def run(context: CheckContext) -> Iterator[Trial]:
-    """Label distances are formed in the labels' own dtype."""
+    """Label distances are formed in the labels' own dtype.
+
+    Labels cast to a lower precision tie where the data do not.
+    """
     problem = context.problem(n=13, dims=1)
     whole = torch.round(problem.labels * 64)
     yield context.compare(problem.changed("labels of about 1e6", labels=whole + 2.0**20))
@@ -19,11 +23,3 @@ def run(context: CheckContext) -> Iterator[Trial]:
     yield context.compare(
         fine.changed("labels 2^-40 apart", labels=1 + steps * 2.0**-40), dtype="float32"
     )
-
-
-CHECK = Check(
-    name="label magnitude",
-    group="robustness",
-    why="labels cast to a lower precision tie where the data do not",
-    run=run,
-)

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator
 
-from supcr_bench.verification.check import Check
+from supcr_bench.verification.check import check
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 
 
+@check("large batches", "definition", slow=True)
 def run(context: CheckContext) -> Iterator[Trial]:
-    """Sizes around powers of two, with ragged ends."""
+    """Sizes around powers of two, with ragged ends.
+
+    Chunked code is often wrong only past its chunk, or in a ragged last one.
+    """
     specs = [
         {"n": n, "d": 16, "dims": dims, "nan_density": density, "seed": n}
         for n, dims, density in (
@@ -22,12 +26,3 @@ def run(context: CheckContext) -> Iterator[Trial]:
     ]
     for problem in context.problems(specs):
         yield context.compare(problem)
-
-
-CHECK = Check(
-    name="large batches",
-    group="definition",
-    why="chunked code is often wrong only past its chunk, or in a ragged last one",
-    run=run,
-    slow=True,
-)

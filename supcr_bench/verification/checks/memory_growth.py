@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import torch
 
-from supcr_bench.verification.check import Check
+from supcr_bench.verification.check import check
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial, outright
 
@@ -17,8 +17,12 @@ def _live_tensors() -> int:
     return sum(issubclass(type(o), torch.Tensor) for o in gc.get_objects())
 
 
+@check("memory growth", "conduct", slow=True)
 def run(context: CheckContext) -> Iterator[Trial]:
-    """Live tensors after some calls, and after as many more."""
+    """Live tensors after some calls, and after as many more.
+
+    Graphs that are kept run a training out of memory hours into it.
+    """
     problem = context.problem(n=7, dims=2)
     module = context.candidate.build(problem)
     counts = []
@@ -35,12 +39,3 @@ def run(context: CheckContext) -> Iterator[Trial]:
     if grown >= CALLS:
         finding = f"{grown // CALLS} tensors more after every call"
     yield outright(f"{CALLS} calls", finding)
-
-
-CHECK = Check(
-    name="memory growth",
-    group="conduct",
-    why="graphs that are kept run a training out of memory hours into it",
-    run=run,
-    slow=True,
-)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import torch
 
-from supcr_bench.verification.check import Check
+from supcr_bench.verification.check import check
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 from supcr_bench.verification.problem import Problem
@@ -18,9 +18,13 @@ def _with_valid(problem: Problem, counts: tuple[int, ...]) -> Problem:
     return problem.changed(f"{', '.join(map(str, counts))} valid", labels=labels)
 
 
+@check("missing labels", "definition")
 def run(context: CheckContext) -> Iterator[Trial]:
-    """Every density, and dimensions without a pair."""
-    context.require(context.takes_missing_labels, "the definition does not support NaN labels")
+    """Every density, and dimensions without a pair.
+
+    Rows and pairs are counted per dimension; a wrong count rescales the gradient silently.
+    """
+    context.require_missing_labels()
     densities = (0.1, 0.25, 0.5, 0.75, 0.9)
     specs = [
         {"n": 24, "dims": 3, "nan_density": density, "labels": labels, "weights": "unequal"}
@@ -32,11 +36,3 @@ def run(context: CheckContext) -> Iterator[Trial]:
     for counts in ((9, 1), (9, 0), (2, 9), (3, 2), (9, 5)):
         problem = _with_valid(context.problem(n=9, dims=2, weights="unequal"), counts)
         yield context.compare(problem)
-
-
-CHECK = Check(
-    name="missing labels",
-    group="definition",
-    why="rows and pairs are counted per dimension; a wrong count rescales the gradient silently",
-    run=run,
-)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import torch
 
-from supcr_bench.verification.check import Check
+from supcr_bench.verification.check import check
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial, outright
 from supcr_bench.verification.problem import Problem
@@ -24,8 +24,12 @@ def _refuses(context: CheckContext, problem: Problem) -> Trial:
     return outright(problem.name, finding, problem)
 
 
+@check("non-finite inputs", "robustness")
 def run(context: CheckContext) -> Iterator[Trial]:
-    """One entry of the labels, or of an embedding."""
+    """One entry of the labels, or of an embedding.
+
+    A diverged network or a broken label must be seen, not averaged away.
+    """
     base = context.problem(n=7, dims=1)
     for value in (torch.inf, -torch.inf):
         labels = base.labels.clone()
@@ -34,11 +38,3 @@ def run(context: CheckContext) -> Iterator[Trial]:
     first = base.first.clone()
     first[2, 1] = torch.nan
     yield _refuses(context, base.changed("a NaN in an embedding", first=first))
-
-
-CHECK = Check(
-    name="non-finite inputs",
-    group="robustness",
-    why="a diverged network or a broken label must be seen, not averaged away",
-    run=run,
-)

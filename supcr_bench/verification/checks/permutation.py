@@ -6,14 +6,17 @@ import torch
 
 from supcr_bench.inputs.random_bits import Stream
 from supcr_bench.verification.candidate import Answer
-from supcr_bench.verification.check import Check
+from supcr_bench.verification.check import check
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
-from supcr_bench.verification.relation import relation
 
 
+@check("permutation", "relations")
 def run(context: CheckContext) -> Iterator[Trial]:
-    """Rows of views and labels in another order: the same loss, gradients in that order."""
+    """Rows of views and labels in another order: the same loss, gradients in that order.
+
+    A loss that depends on the order of the batch reads something it must not.
+    """
     specs = [
         {"n": n, "dims": 2, "nan_density": 0.2, "labels": labels, "seed": n}
         for n in (5, 17)
@@ -29,12 +32,4 @@ def run(context: CheckContext) -> Iterator[Trial]:
         def permuted(answer: Answer, order: torch.Tensor = order) -> tuple[torch.Tensor, ...]:
             return tuple(g[order] for g in answer.gradients)
 
-        yield relation(context, problem, changed, permuted)
-
-
-CHECK = Check(
-    name="permutation",
-    group="relations",
-    why="a loss that depends on the order of the batch reads something it must not",
-    run=run,
-)
+        yield context.relation(problem, changed, permuted)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import torch
 
-from supcr_bench.verification.check import Check
+from supcr_bench.verification.check import check
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 from supcr_bench.verification.problem import Problem
@@ -21,8 +21,12 @@ PUBLISHED = (
 """Labels, weights and the loss printed for them, to four decimals."""
 
 
+@check("published output", "definition")
 def run(context: CheckContext) -> Iterator[Trial]:
-    """Four rows of eight columns from ``torch.manual_seed(42)``."""
+    """Four rows of eight columns from ``torch.manual_seed(42)``.
+
+    The figures that the definition was published with.
+    """
     definition = context.definition
     context.require(
         (definition.similarity, definition.views, definition.label_distance)
@@ -52,11 +56,3 @@ def run(context: CheckContext) -> Iterator[Trial]:
             None if right else finding,
             problem,
         )
-
-
-CHECK = Check(
-    name="published output",
-    group="definition",
-    why="the figures that the definition was published with",
-    run=run,
-)

@@ -3,13 +3,17 @@
 from collections.abc import Iterator
 from typing import Any
 
-from supcr_bench.verification.check import Check
+from supcr_bench.verification.check import check
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 
 
+@check("random cases", "definition")
 def run(context: CheckContext) -> Iterator[Trial]:
-    """Rows, columns, dimensions and missing labels, each over its range."""
+    """Rows, columns, dimensions and missing labels, each over its range.
+
+    A loss that is off on plain random batches trains something else.
+    """
     specs: list[dict[str, Any]] = [
         {"n": n, "d": d, "dims": dims, "nan_density": density, "seed": 10 * n + dims}
         for n, d, dims, density in (
@@ -33,11 +37,3 @@ def run(context: CheckContext) -> Iterator[Trial]:
     for problem in context.problems(specs):
         yield context.compare(problem)
         yield context.compare(problem, upstream=context.upstream(problem.labels.shape[1]))
-
-
-CHECK = Check(
-    name="random cases",
-    group="definition",
-    why="a loss that is off on plain random batches trains something else",
-    run=run,
-)

@@ -6,13 +6,17 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from supcr_bench.verification.check import Check
+from supcr_bench.verification.check import check
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial, outright
 
 
+@check("random state", "conduct")
 def run(context: CheckContext) -> Iterator[Trial]:
-    """The global generators of torch, NumPy and Python, before and after."""
+    """The global generators of torch, NumPy and Python, before and after.
+
+    A loss that draws, or seeds, changes every random number after it.
+    """
     problem = context.problem(n=9, dims=1, labels="tied")
     with torch.random.fork_rng(devices=[]):
         # Somewhere in the middle of a stream: a fixed seed would not be noticed at its beginning.
@@ -28,11 +32,3 @@ def run(context: CheckContext) -> Iterator[Trial]:
         }
     for name, same in unchanged.items():
         yield outright(name, None if same else f"the call changes {name}'s global random state")
-
-
-CHECK = Check(
-    name="random state",
-    group="conduct",
-    why="a loss that draws, or seeds, changes every random number after it",
-    run=run,
-)

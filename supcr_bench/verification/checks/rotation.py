@@ -4,10 +4,9 @@ from collections.abc import Iterator
 
 import torch
 
-from supcr_bench.verification.check import Check
+from supcr_bench.verification.check import check
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
-from supcr_bench.verification.relation import relation
 
 
 def orthogonal(dtype: torch.dtype) -> torch.Tensor:
@@ -17,21 +16,17 @@ def orthogonal(dtype: torch.dtype) -> torch.Tensor:
     return torch.kron(torch.eye(2), block).flip(0).to(dtype)
 
 
+@check("rotation", "relations")
 def run(context: CheckContext) -> Iterator[Trial]:
-    """Both views turned alike: the same loss, gradients turned along."""
+    """Both views turned alike: the same loss, gradients turned along.
+
+    Similarities depend on angles and distances alone.
+    """
     problem = context.problem(n=11, d=8, dims=2)
     turn = orthogonal(problem.first.dtype)
     changed = problem.changed(
         "embeddings rotated", first=problem.first @ turn, second=problem.second @ turn
     )
-    yield relation(
-        context, problem, changed, lambda a: tuple(g @ turn.double() for g in a.gradients)
+    yield context.relation(
+        problem, changed, lambda a: tuple(g @ turn.double() for g in a.gradients)
     )
-
-
-CHECK = Check(
-    name="rotation",
-    group="relations",
-    why="similarities depend on angles and distances alone",
-    run=run,
-)

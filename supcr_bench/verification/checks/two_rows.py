@@ -4,13 +4,17 @@ from collections.abc import Iterator
 
 import torch
 
-from supcr_bench.verification.check import Check
+from supcr_bench.verification.check import check
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 
 
+@check("two rows", "relations")
 def run(context: CheckContext) -> Iterator[Trial]:
-    """Two rows, and many of which only two have a label."""
+    """Two rows, and many of which only two have a label.
+
+    The only candidate of a pair is its partner, so the loss and its gradient are 0.
+    """
     context.require(
         context.definition.views != "concatenate", "two concatenated views make four rows"
     )
@@ -20,11 +24,3 @@ def run(context: CheckContext) -> Iterator[Trial]:
         labels = problem.labels.clone()
         labels[2:] = torch.nan
         yield context.compare(problem.changed("two labelled rows", labels=labels))
-
-
-CHECK = Check(
-    name="two rows",
-    group="relations",
-    why="the only candidate of a pair is its partner, so the loss and its gradient are 0",
-    run=run,
-)

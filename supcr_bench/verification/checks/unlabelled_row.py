@@ -5,15 +5,18 @@ from collections.abc import Iterator
 import torch
 
 from supcr_bench.verification.candidate import Answer
-from supcr_bench.verification.check import Check
+from supcr_bench.verification.check import check
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
-from supcr_bench.verification.relation import relation
 
 
+@check("unlabelled row", "relations")
 def run(context: CheckContext) -> Iterator[Trial]:
-    """Appended, whatever its embedding holds, it changes nothing and gets no gradient."""
-    context.require(context.takes_missing_labels, "the definition does not support NaN labels")
+    """Appended, whatever its embedding holds, it changes nothing and gets no gradient.
+
+    Masking by multiplication lets a NaN through; zero times NaN is NaN.
+    """
+    context.require_missing_labels()
     problem = context.problem(n=9, dims=2, nan_density=0.2)
     missing = torch.full((1, problem.labels.shape[1]), torch.nan, dtype=problem.labels.dtype)
     for name, value in (("ordinary", 0.5), ("zero", 0.0), ("huge", 2.0**60), ("NaN", torch.nan)):
@@ -29,12 +32,4 @@ def run(context: CheckContext) -> Iterator[Trial]:
         def unchanged(answer: Answer, none: torch.Tensor = none) -> tuple[torch.Tensor, ...]:
             return tuple(torch.cat((g, none)) for g in answer.gradients)
 
-        yield relation(context, problem, changed, unchanged)
-
-
-CHECK = Check(
-    name="unlabelled row",
-    group="relations",
-    why="masking by multiplication lets a NaN through; zero times NaN is NaN",
-    run=run,
-)
+        yield context.relation(problem, changed, unchanged)

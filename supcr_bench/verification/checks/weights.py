@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator
 
-from supcr_bench.verification.check import Check
+from supcr_bench.verification.check import check
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
 
 
+@check("weights", "definition")
 def run(context: CheckContext) -> Iterator[Trial]:
-    """The weighted loss divides by the sum of the weights, whatever that is."""
+    """The weighted loss divides by the sum of the weights, whatever that is.
+
+    Ignored or unnormalised weights change which label is learnt.
+    """
     context.require(context.takes_weights, "takes no dimension weights")
     specs = [
         {"n": n, "dims": dims, "weights": weights, "nan_density": density, "seed": dims}
@@ -17,11 +21,3 @@ def run(context: CheckContext) -> Iterator[Trial]:
     ]
     for problem in context.problems(specs):
         yield context.compare(problem, upstream=context.upstream(problem.labels.shape[1]))
-
-
-CHECK = Check(
-    name="weights",
-    group="definition",
-    why="ignored or unnormalised weights change which label is learnt",
-    run=run,
-)

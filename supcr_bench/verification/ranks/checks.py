@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from supcr_bench.inputs.random_bits import Stream
 from supcr_bench.verification.check import Check
-from supcr_bench.verification.outcome import NotApplicableError, Trial
+from supcr_bench.verification.outcome import Group, NotApplicableError, Trial
 from supcr_bench.verification.ranks.context import RankContext
 from supcr_bench.verification.ranks.judge import Aspect
 from supcr_bench.verification.ranks.question import RankQuestion
@@ -13,25 +13,33 @@ from supcr_bench.verification.ranks.question import RankQuestion
 RANDOM_CASES = 50
 
 
-def asked(
-    questions: Callable[[RankContext], list[RankQuestion]],
+Questions = Callable[[RankContext], list[RankQuestion]]
+
+
+def rank_check(
+    name: str,
+    group: Group,
     aspects: tuple[Aspect, ...] = ("value", "gradient"),
     *,
     must_raise: bool = False,
-) -> Callable[[RankContext], Iterator[Trial]]:
-    """The trials of a check.
+) -> Callable[[Questions], Check[RankContext]]:
+    """Make a check of a function that gives the questions to put to the ranks.
 
     Args:
-        questions: what to ask the ranks.
-        aspects: what of their answers is compared with one process.
+        name: short, as findings carry it.
+        group: which kind of failure it finds.
+        aspects: what of the answers is compared with one process.
         must_raise: whether the right answer is an error on every rank.
     """
 
-    def run(context: RankContext) -> Iterator[Trial]:
-        for question in questions(context):
-            yield from context.trials(question, aspects, must_raise=must_raise)
+    def make(questions: Questions) -> Check[RankContext]:
+        def run(context: RankContext) -> Iterator[Trial]:
+            for question in questions(context):
+                yield from context.trials(question, aspects, must_raise=must_raise)
 
-    return run
+        return Check(name, group, run)
+
+    return make
 
 
 def plain(context: RankContext) -> list[RankQuestion]:
@@ -46,7 +54,9 @@ def plain(context: RankContext) -> list[RankQuestion]:
     return asked
 
 
-def _ragged(context: RankContext) -> list[RankQuestion]:
+@rank_check("ragged ranks", "definition")
+def ragged(context: RankContext) -> list[RankQuestion]:
+    """The last batch is rarely a multiple of the ranks, and all_gather wants equal shapes."""
     few = [
         tuple(1 if r == 0 else 3 + r for r in range(context.ranks)),
         tuple(2 + 3 * (r == 0) for r in range(context.ranks)),
@@ -56,7 +66,9 @@ def _ragged(context: RankContext) -> list[RankQuestion]:
     return [context.question(rows, seed=10 + i, labels="tied") for i, rows in enumerate(few)]
 
 
-def _unlabelled_rank(context: RankContext) -> list[RankQuestion]:
+@rank_check("rank without labels", "definition")
+def unlabelled_rank(context: RankContext) -> list[RankQuestion]:
+    """Where labels are sparse a rank comes to have none; if it leaves early the others wait."""
     context.require_missing()
     return [
         context.question(context.even, seed=20 + rank, dims=2, unlabelled=(rank,))
@@ -64,12 +76,16 @@ def _unlabelled_rank(context: RankContext) -> list[RankQuestion]:
     ]
 
 
-def _no_label(context: RankContext) -> list[RankQuestion]:
+@rank_check("no label at all", "definition")
+def no_label(context: RankContext) -> list[RankQuestion]:
+    """A batch without a pair must give 0 with a graph on every rank, or DDP waits for ever."""
     context.require_missing()
     return [context.question(context.even, seed=30, dims=2, unlabelled=tuple(range(context.ranks)))]
 
 
-def _random(context: RankContext) -> list[RankQuestion]:
+@rank_check("random cases", "definition")
+def random(context: RankContext) -> list[RankQuestion]:
+    """What no one thought of: any split, any missing labels, ties and weights."""
     return random_questions(context, RANDOM_CASES)
 
 
@@ -100,105 +116,60 @@ def random_questions(context: RankContext, count: int) -> list[RankQuestion]:
     return asked
 
 
-def _no_grad(context: RankContext) -> list[RankQuestion]:
+@rank_check("no_grad", "conduct", ("value",))
+def no_grad(context: RankContext) -> list[RankQuestion]:
+    """Validation runs without gradients, and the collectives must still match."""
     return [context.question(context.even, seed=40, training=False)]
 
 
-def _second_step(context: RankContext) -> list[RankQuestion]:
+@rank_check("next steps", "conduct")
+def second_step(context: RankContext) -> list[RankQuestion]:
+    """What is kept from one step, such as gathered labels, spoils the next."""
     return [
         context.question(context.even, seed=50, steps=3),
         context.question(context.even, seed=60, dims=2, steps=2),
     ]
 
 
-def _arriving(context: RankContext) -> list[RankQuestion]:
+@rank_check("arriving gradient", "conduct")
+def arriving(context: RankContext) -> list[RankQuestion]:
+    """Loss scaling multiplies the loss before backward(), and the parts may be weighted anew."""
     asked = [context.question(context.even, seed=70, upstream=(256.0,))]
     if context.definition.label_distance == "per_dimension":
         asked.append(context.question(context.even, seed=71, dims=2, upstream=(0.5, 2.0, -1.0)))
     return asked
 
 
-def _low_temperature(context: RankContext) -> list[RankQuestion]:
+@rank_check("low temperature", "robustness")
+def low_temperature(context: RankContext) -> list[RankQuestion]:
+    """Exponentials that overflow on one rank spoil the gradient on all."""
     if not context.parameters.temperature:
         raise NotApplicableError("it takes no temperature")
     tau = context.definition.temperature
     return [context.question(context.even, seed=80 + i, temperature=tau / 10**i) for i in (1, 2)]
 
 
-def _misfit(context: RankContext) -> list[RankQuestion]:
+@rank_check("ranks that do not fit", "robustness", must_raise=True)
+def misfit(context: RankContext) -> list[RankQuestion]:
+    """Embeddings of another size on one rank must be an error on every rank, not a hang."""
     return [replace(context.question(context.even, seed=90), misfit=True)]
 
 
+# A rank whose loss is that of its own rows trains against few candidates, and still learns.
+value = rank_check("value", "definition", ("value",))(plain)
+# What all_gather returns has no gradient, and sums and means over ranks are easily confused.
+gradient = rank_check("gradient under DDP", "definition", ("gradient",))(plain)
 RANK_CHECKS: tuple[Check[RankContext], ...] = (
-    Check(
-        "value",
-        "definition",
-        "A rank whose loss is that of its own rows trains against few candidates, and its "
-        "curves still fall.",
-        asked(plain, ("value",)),
-    ),
-    Check(
-        "gradient under DDP",
-        "definition",
-        "What all_gather returns has no gradient, and sums and means over ranks are easily "
-        "confused: the loss is right and what is trained is not.",
-        asked(plain, ("gradient",)),
-    ),
-    Check(
-        "ragged ranks",
-        "definition",
-        "The last batch of an epoch is rarely a multiple of the ranks, and all_gather wants "
-        "equal shapes.",
-        asked(_ragged),
-    ),
-    Check(
-        "rank without labels",
-        "definition",
-        "Where labels are sparse a rank comes to have none; if it leaves early the others wait.",
-        asked(_unlabelled_rank),
-    ),
-    Check(
-        "no label at all",
-        "definition",
-        "A batch without a pair must give 0 with a graph on every rank, or DDP waits for ever.",
-        asked(_no_label),
-    ),
-    Check(
-        "random cases",
-        "definition",
-        "What no one thought of: any split, any missing labels, ties and weights.",
-        asked(_random),
-    ),
-    Check(
-        "no_grad",
-        "conduct",
-        "Validation runs without gradients, and the collectives must still match.",
-        asked(_no_grad, ("value",)),
-    ),
-    Check(
-        "next steps",
-        "conduct",
-        "What is kept from one step, such as gathered labels, spoils the next.",
-        asked(_second_step),
-    ),
-    Check(
-        "arriving gradient",
-        "conduct",
-        "Loss scaling multiplies the loss before backward(), and the parts may be weighted anew.",
-        asked(_arriving),
-    ),
-    Check(
-        "low temperature",
-        "robustness",
-        "Exponentials that overflow on one rank spoil the gradient on all.",
-        asked(_low_temperature),
-    ),
-    Check(
-        "ranks that do not fit",
-        "robustness",
-        "Embeddings of another size on one rank should be an error on every rank; else the job "
-        "hangs, or reads what is not there.",
-        asked(_misfit, must_raise=True),
-    ),
+    value,
+    gradient,
+    ragged,
+    unlabelled_rank,
+    no_label,
+    random,
+    no_grad,
+    second_step,
+    arriving,
+    low_temperature,
+    misfit,
 )
 """In the order in which they are made: what may end the ranks comes last."""

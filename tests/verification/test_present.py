@@ -1,11 +1,12 @@
-"""Verification as tables, and as the page shows it."""
+"""Verification as tables and sentences."""
 
 import io
 
 from rich.console import Console
 
 from supcr_bench.commands.verify import show_verified
-from supcr_bench.render.verification_tables import checks_table, verified_table
+from supcr_bench.verification.outcome import Outcome
+from supcr_bench.verification.present import checks_table, finding_lines, verified_table
 from tests.made_verifications import DIAGNOSIS, LATE, NOT_ROBUST, OFF, make_verification
 from tests.table_marks import group_starts, toned
 
@@ -47,3 +48,16 @@ def test_the_terminal_says_what_is_wrong_with_those_that_are_not_right_alone() -
     assert "a is right by the definition (torchcell).\nb is not right" in text
     assert "\n  ties: the loss is off (N=4)\n  Most likely: the wrong sign.\n" in text
     assert text.count("Most likely") == 1
+
+
+def test_what_several_checks_found_alike_is_one_line() -> None:
+    raises = [
+        Outcome.ended(name, "definition", "raises KeyError: 'x'") for name in ("ties", "weights")
+    ]
+    skipped = [Outcome.skipped(name, "conduct", "the time was up") for name in ("a", "b")]
+    lines = finding_lines([OFF, *raises, *skipped])
+    assert [line for line, _ in lines] == [
+        "ties: the loss is off (N=4)",
+        "ties, weights: raises KeyError: 'x'",
+        "a, b: not run, the time was up",
+    ]
