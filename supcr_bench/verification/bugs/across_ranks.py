@@ -70,11 +70,8 @@ class RightAcrossRanks(RightSupCR):
 
 @seeded_bug(named=GRADIENTS["none"])
 class PlainAllGather(RightAcrossRanks):
-    """The gathered rows have no gradient.
-
-    torch.distributed.all_gather writes into tensors that no graph knows: with more than one
-    rank the loss trains nothing.
-    """
+    """The gathered rows have no gradient. torch.distributed.all_gather writes into tensors that
+    no graph knows: with more than one rank the loss trains nothing."""
 
     def gather(self, own: Tensor) -> Tensor:
         return gathered(own)[0]
@@ -83,10 +80,8 @@ class PlainAllGather(RightAcrossRanks):
 @seeded_bug(named=GRADIENTS["multiplied"])
 class GradientTimesWorldSize(RightAcrossRanks):
     """The backward of the gather multiplies by the world size, though it has added up already.
-
     A factor W against DDP's mean, where the gather's backward has already added up over ranks:
-    the learning rate grows with the number of GPUs.
-    """
+    the learning rate grows with the number of GPUs."""
 
     def gather(self, own: Tensor) -> Tensor:
         return gather_with_gradient(own, factor=distributed.get_world_size())
@@ -94,11 +89,9 @@ class GradientTimesWorldSize(RightAcrossRanks):
 
 @seeded_bug(named=GRADIENTS["divided"])
 class OwnSlotOnly(RightAcrossRanks):
-    """A rank's own rows are put back into the gathered ones; the others are constants.
-
-    The common repair of a plain all_gather puts the own rows back: each rank then moves its own
-    alone, and DDP's mean divides that by W.
-    """
+    """A rank's own rows are put back into the gathered ones; the others are constants. The
+    common repair of a plain all_gather puts the own rows back: each rank then moves its own
+    alone, and DDP's mean divides that by W."""
 
     def gather(self, own: Tensor) -> Tensor:
         rows, place = gathered(own)
@@ -107,10 +100,8 @@ class OwnSlotOnly(RightAcrossRanks):
 
 @seeded_bug(named=VALUES[OWN_ROWS])
 class NothingGathered(RightSupCR):
-    """Each rank's loss is that of its own rows.
-
-    A loss that knows of no ranks, under DDP: each contrasts a W-th of the batch.
-    """
+    """Each rank's loss is that of its own rows. A loss that knows of no ranks, under DDP: each
+    contrasts a W-th of the batch."""
 
 
 class _MeanOverRanks(torch.autograd.Function):
@@ -129,11 +120,8 @@ class _MeanOverRanks(torch.autograd.Function):
 
 @seeded_bug(named=VALUES["mean"])
 class LossesAveraged(RightSupCR):
-    """The ranks' own losses are averaged.
-
-    The mean of the ranks' losses is the whole batch's for losses that are sums over rows; this
-    one is over pairs of rows.
-    """
+    """The ranks' own losses are averaged. The mean of the ranks' losses is the whole batch's
+    for losses that are sums over rows; this one is over pairs of rows."""
 
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         loss, parts = super().forward(perturbed, intact, labels)

@@ -9,11 +9,8 @@ from supcr_bench.verification.bugs.seeded_bug import seeded_bug
 
 @seeded_bug(caught_by="conduct")
 class LabelsFilledInPlace(RightSupCR):
-    """Missing labels are 0 after the call.
-
-    nan_to_num_ writes into the data loader's tensor: from the second epoch on, missing labels
-    are zeros.
-    """
+    """Missing labels are 0 after the call. nan_to_num_ writes into the data loader's tensor:
+    from the second epoch on, missing labels are zeros."""
 
     def read_labels(self, labels: Tensor) -> Tensor:
         kept = super().read_labels(labels).clone()
@@ -23,11 +20,8 @@ class LabelsFilledInPlace(RightSupCR):
 
 @seeded_bug(caught_by="conduct")
 class EmbeddingsNormalisedInPlace(RightSupCR):
-    """Embeddings have length 1 after the call.
-
-    Written under no_grad, so that autograd does not complain: the caller's embeddings change,
-    and the gradient belongs to other ones.
-    """
+    """Embeddings have length 1 after the call. Written under no_grad, so that autograd does not
+    complain: the caller's embeddings change, and the gradient belongs to other ones."""
 
     def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
         with torch.no_grad():
@@ -38,10 +32,8 @@ class EmbeddingsNormalisedInPlace(RightSupCR):
 
 @seeded_bug(caught_by="conduct")
 class TiesBrokenAtRandom(RightSupCR):
-    """Labels are jittered by up to 1e-3.
-
-    Jitter makes a sort easy; the loss is then a random number, and near labels change places.
-    """
+    """Labels are jittered by up to 1e-3. Jitter makes a sort easy; the loss is then a random
+    number, and near labels change places."""
 
     def read_labels(self, labels: Tensor) -> Tensor:
         labels = super().read_labels(labels)
@@ -50,11 +42,8 @@ class TiesBrokenAtRandom(RightSupCR):
 
 @seeded_bug(caught_by="conduct")
 class RowsShuffled(RightSupCR):
-    """Rows are put into random order first, which changes nothing but the generator.
-
-    Harmless to the value, but every dropout mask and every augmentation after it is another
-    one.
-    """
+    """Rows are put into random order first, which changes nothing but the generator. Harmless
+    to the value, but every dropout mask and every augmentation after it is another one."""
 
     def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
         order = torch.randperm(len(labels)).to(labels.device)
@@ -63,11 +52,9 @@ class RowsShuffled(RightSupCR):
 
 @seeded_bug(caught_by="conduct")
 class GeneratorSeeded(RightSupCR):
-    """The global generator is seeded in every call, and nothing is drawn.
-
-    Seeded for reproducibility in the wrong place: every step of the training draws the same
-    dropout mask.
-    """
+    """The global generator is seeded in every call, and nothing is drawn. Seeded for
+    reproducibility in the wrong place: every step of the training draws the same dropout
+    mask."""
 
     def read_labels(self, labels: Tensor) -> Tensor:
         torch.manual_seed(0)
@@ -76,10 +63,8 @@ class GeneratorSeeded(RightSupCR):
 
 @seeded_bug(caught_by="conduct")
 class NoisyLoss(RightSupCR):
-    """The loss is off by up to a thousandth, by numbers of its own generator.
-
-    Two calls with one batch differ, and no difference between two runs can be traced.
-    """
+    """The loss is off by up to a thousandth, by numbers of its own generator. Two calls with
+    one batch differ, and no difference between two runs can be traced."""
 
     def __init__(
         self, temperature: float = 0.1, weights: Tensor | None = None, eps: float = 1e-7
@@ -94,10 +79,8 @@ class NoisyLoss(RightSupCR):
 
 @seeded_bug(caught_by="conduct")
 class ContiguityAssumed(RightSupCR):
-    """Rows are read one after the other from memory, whatever the strides are.
-
-    A kernel that reads rows by pointer is silently wrong on a slice or a transpose.
-    """
+    """Rows are read one after the other from memory, whatever the strides are. A kernel that
+    reads rows by pointer is silently wrong on a slice or a transpose."""
 
     def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
         size, strides = perturbed.shape, (perturbed.shape[1], 1)
@@ -106,10 +89,8 @@ class ContiguityAssumed(RightSupCR):
 
 @seeded_bug(caught_by="conduct")
 class ContiguityRequired(RightSupCR):
-    """A view of the memory as one long vector, which raises where there is none.
-
-    view in place of reshape stops a training at the first sliced batch.
-    """
+    """A view of the memory as one long vector, which raises where there is none. view in place
+    of reshape stops a training at the first sliced batch."""
 
     def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
         flat = [view.view(-1) for view in (perturbed, intact)]
@@ -118,10 +99,8 @@ class ContiguityRequired(RightSupCR):
 
 @seeded_bug(caught_by="conduct")
 class GradientInForward(RightSupCR):
-    """A gradient is taken within the call, for the log.
-
-    It works for a month of training and raises in the first validation loop, under no_grad.
-    """
+    """A gradient is taken within the call, for the log. It works for a month of training and
+    raises in the first validation loop, under no_grad."""
 
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         leaf = perturbed.detach().requires_grad_()
@@ -133,10 +112,8 @@ class GradientInForward(RightSupCR):
 
 @seeded_bug(caught_by="conduct")
 class WeightsStayBehind(RightSupCR):
-    """The weights are a plain attribute, which does not move with the module.
-
-    A tensor that is no buffer stays on the CPU, and the first step on a GPU raises.
-    """
+    """The weights are a plain attribute, which does not move with the module. A tensor that is
+    no buffer stays on the CPU, and the first step on a GPU raises."""
 
     def __init__(
         self, temperature: float = 0.1, weights: Tensor | None = None, eps: float = 1e-7

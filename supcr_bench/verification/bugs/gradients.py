@@ -45,10 +45,8 @@ def scaled_gradient(x: Tensor, factor: float) -> Tensor:
 
 @seeded_bug(named=GRADIENT["first_detached"])
 class FirstViewDetached(RightSupCR):
-    """No gradient reaches the first view.
-
-    A stop-gradient taken over from BYOL or SimSiam trains one encoder only.
-    """
+    """No gradient reaches the first view. A stop-gradient taken over from BYOL or SimSiam
+    trains one encoder only."""
 
     def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
         return (perturbed.detach(), intact), labels
@@ -56,10 +54,8 @@ class FirstViewDetached(RightSupCR):
 
 @seeded_bug(named=GRADIENT["second_detached"])
 class SecondViewDetached(RightSupCR):
-    """No gradient reaches the second view.
-
-    A target branch under no_grad: half of the gradient is gone and no value shows it.
-    """
+    """No gradient reaches the second view. A target branch under no_grad: half of the gradient
+    is gone and no value shows it."""
 
     def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
         return (perturbed, intact.detach()), labels
@@ -67,11 +63,8 @@ class SecondViewDetached(RightSupCR):
 
 @seeded_bug(named=GRADIENT["contrast_detached"])
 class DenominatorDetached(RightSupCR):
-    """No gradient passes through the denominator.
-
-    Denominators computed with .data or in a side buffer: all is pulled together, nothing is
-    pushed apart, and the embedding collapses.
-    """
+    """No gradient passes through the denominator. Denominators computed with .data or in a side
+    buffer: all is pulled together, nothing is pushed apart, and the embedding collapses."""
 
     def floor(self, contrast: Tensor) -> Tensor:
         return super().floor(contrast).detach()
@@ -79,11 +72,8 @@ class DenominatorDetached(RightSupCR):
 
 @seeded_bug()
 class NormDetached(RightSupCR):
-    """The norm is a constant in the backward.
-
-    With a constant norm the gradient has a part along the embedding, and the norms grow step by
-    step.
-    """
+    """The norm is a constant in the backward. With a constant norm the gradient has a part
+    along the embedding, and the norms grow step by step."""
 
     def norms(self, rows: Tensor) -> Tensor:
         return super().norms(rows).detach()
@@ -91,11 +81,8 @@ class NormDetached(RightSupCR):
 
 @seeded_bug()
 class GradientDoubled(RightSupCR):
-    """Twice the gradient, in both views.
-
-    A backward written by hand that counts i,j and j,i: the loss is right and the learning rate
-    is twice what it says.
-    """
+    """Twice the gradient, in both views. A backward written by hand that counts i,j and j,i:
+    the loss is right and the learning rate is twice what it says."""
 
     def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
         return (scaled_gradient(perturbed, 2.0), scaled_gradient(intact, 2.0)), labels
@@ -103,10 +90,8 @@ class GradientDoubled(RightSupCR):
 
 @seeded_bug()
 class GradientFlipped(RightSupCR):
-    """The gradient of one view points the other way.
-
-    A sign lost in a backward written by hand: one view climbs what the other descends.
-    """
+    """The gradient of one view points the other way. A sign lost in a backward written by hand:
+    one view climbs what the other descends."""
 
     def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
         return (perturbed, scaled_gradient(intact, -1.0)), labels
@@ -114,11 +99,9 @@ class GradientFlipped(RightSupCR):
 
 @seeded_bug()
 class UpstreamIgnored(RightSupCR):
-    """Whatever is done to the loss afterwards does not reach the embeddings.
-
-    A fused backward that leaves out grad_output is right for loss.backward() and wrong under
-    loss scaling, accumulation or a weighted sum of losses.
-    """
+    """Whatever is done to the loss afterwards does not reach the embeddings. A fused backward
+    that leaves out grad_output is right for loss.backward() and wrong under loss scaling,
+    accumulation or a weighted sum of losses."""
 
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         loss, parts = super().forward(perturbed, intact, labels)

@@ -9,10 +9,8 @@ NORMALISER = PHRASES["normaliser"]
 
 @seeded_bug(named=NORMALISER["rows_squared"])
 class DividedByRowsSquared(RightSupCR):
-    """M^2: the mean over the whole matrix, whose diagonal is zero.
-
-    A mean over a matrix with a zero diagonal; the error, 1/M, hides in large batches.
-    """
+    """M^2: the mean over the whole matrix, whose diagonal is zero. A mean over a matrix with a
+    zero diagonal; the error, 1/M, hides in large batches."""
 
     def normaliser(self, m: int, n: int) -> int:
         return m * m
@@ -20,11 +18,8 @@ class DividedByRowsSquared(RightSupCR):
 
 @seeded_bug(named=NORMALISER["batch_pairs"])
 class DividedByBatchPairs(RightSupCR):
-    """N(N-1): rows without a label are counted.
-
-    With labels missing the loss shrinks by the square of the valid share, and sparse dimensions
-    are quietly down-weighted.
-    """
+    """N(N-1): rows without a label are counted. With labels missing the loss shrinks by the
+    square of the valid share, and sparse dimensions are quietly down-weighted."""
 
     def normaliser(self, m: int, n: int) -> int:
         return n * (n - 1)
@@ -32,10 +27,8 @@ class DividedByBatchPairs(RightSupCR):
 
 @seeded_bug(named=NORMALISER["batch_squared"])
 class DividedByBatchSquared(RightNoSelf):
-    """N^2: rows without a label are counted, and so is the diagonal.
-
-    A mean over the masked N x N matrix counts what was masked.
-    """
+    """N^2: rows without a label are counted, and so is the diagonal. A mean over the masked N x
+    N matrix counts what was masked."""
 
     def normaliser(self, m: int, n: int) -> int:
         return n * n
@@ -43,11 +36,8 @@ class DividedByBatchSquared(RightNoSelf):
 
 @seeded_bug(named=NORMALISER["rows"])
 class DividedByRows(RightSupCR):
-    """M: the mean over anchors of the sum over partners.
-
-    The inner mean over partners is forgotten, so that the learning rate that works depends on
-    the batch size.
-    """
+    """M: the mean over anchors of the sum over partners. The inner mean over partners is
+    forgotten, so that the learning rate that works depends on the batch size."""
 
     def normaliser(self, m: int, n: int) -> int:
         return m
@@ -55,10 +45,8 @@ class DividedByRows(RightSupCR):
 
 @seeded_bug(named=NORMALISER["batch"])
 class DividedByBatch(RightNoSelf):
-    """N: the same, with rows without a label counted.
-
-    The same, divided by the size of the tensor and not by the rows that have a label.
-    """
+    """N: the same, with rows without a label counted. The same, divided by the size of the
+    tensor and not by the rows that have a label."""
 
     def normaliser(self, m: int, n: int) -> int:
         return n
@@ -66,10 +54,7 @@ class DividedByBatch(RightNoSelf):
 
 @seeded_bug(named=NORMALISER["nothing"])
 class NotDivided(RightSupCR):
-    """The plain sum.
-
-    A sum in place of a mean grows with the square of the batch.
-    """
+    """The plain sum. A sum in place of a mean grows with the square of the batch."""
 
     def normaliser(self, m: int, n: int) -> int:
         return 1

@@ -12,10 +12,8 @@ from supcr_bench.verification.formula import PHRASES
 
 @seeded_bug(named=PHRASES["precision"]["bfloat16"])
 class Bfloat16Inside(RightSupCR):
-    """Rows are normalised and multiplied in bfloat16.
-
-    Eight bits of a cosine divided by 0.1 leave logits good to a few hundredths.
-    """
+    """Rows are normalised and multiplied in bfloat16. Eight bits of a cosine divided by 0.1
+    leave logits good to a few hundredths."""
 
     def similarity(self, rows: Tensor) -> Tensor:
         return super().similarity(rows.bfloat16()).to(rows)
@@ -23,10 +21,8 @@ class Bfloat16Inside(RightSupCR):
 
 @seeded_bug(named=PHRASES["precision"]["float16"])
 class Float16Inside(RightNoSelf):
-    """Rows are normalised and multiplied in float16.
-
-    A .half() for speed in the product that everything else is built on.
-    """
+    """Rows are normalised and multiplied in float16. A .half() for speed in the product that
+    everything else is built on."""
 
     def similarity(self, rows: Tensor) -> Tensor:
         return super().similarity(rows.half()).to(rows)
@@ -34,11 +30,9 @@ class Float16Inside(RightNoSelf):
 
 @seeded_bug(caught_by="robustness", named=PHRASES["precision"]["float32"])
 class Float32Inside(RightSupCR):
-    """Computed and accumulated in float32, and then called float64.
-
-    Accumulators created without a dtype are float32: gradient checks in float64 fail or, worse,
-    are loosened until they pass.
-    """
+    """Computed and accumulated in float32, and then called float64. Accumulators created
+    without a dtype are float32: gradient checks in float64 fail or, worse, are loosened until
+    they pass."""
 
     def working_dtype(self, views: Sequence[Tensor]) -> torch.dtype:
         return torch.float32
@@ -46,10 +40,8 @@ class Float32Inside(RightSupCR):
 
 @seeded_bug()
 class LabelsInBfloat16(RightSupCR):
-    """Labels are rounded to 8 bits before they are compared.
-
-    Labels follow the embeddings into bfloat16, and distinct labels tie.
-    """
+    """Labels are rounded to 8 bits before they are compared. Labels follow the embeddings into
+    bfloat16, and distinct labels tie."""
 
     def read_labels(self, labels: Tensor) -> Tensor:
         return super().read_labels(labels).bfloat16().to(labels)
@@ -57,10 +49,8 @@ class LabelsInBfloat16(RightSupCR):
 
 @seeded_bug()
 class LabelsInFloat16(RightSupCR):
-    """Labels are rounded to 11 bits before they are compared.
-
-    The whole batch was cast with .half(): in large batches the nearest labels tie.
-    """
+    """Labels are rounded to 11 bits before they are compared. The whole batch was cast with
+    .half(): in large batches the nearest labels tie."""
 
     def read_labels(self, labels: Tensor) -> Tensor:
         return super().read_labels(labels).half().to(labels)
@@ -68,10 +58,8 @@ class LabelsInFloat16(RightSupCR):
 
 @seeded_bug(caught_by="robustness")
 class LabelsInFloat32(RightSupCR):
-    """Labels are rounded to 24 bits before they are compared.
-
-    float64 labels that differ in the eighth digit, times of day say, all tie.
-    """
+    """Labels are rounded to 24 bits before they are compared. float64 labels that differ in the
+    eighth digit, times of day say, all tie."""
 
     def read_labels(self, labels: Tensor) -> Tensor:
         return super().read_labels(labels).float().to(labels)
@@ -79,10 +67,8 @@ class LabelsInFloat32(RightSupCR):
 
 @seeded_bug()
 class LabelsRounded(RightSupCR):
-    """Labels are rounded to whole numbers.
-
-    Labels read as classes: .long() or .round() ties everything between two integers.
-    """
+    """Labels are rounded to whole numbers. Labels read as classes: .long() or .round() ties
+    everything between two integers."""
 
     def read_labels(self, labels: Tensor) -> Tensor:
         return super().read_labels(labels).round()
@@ -90,11 +76,9 @@ class LabelsRounded(RightSupCR):
 
 @seeded_bug(caught_by="robustness")
 class LabelDistanceExpanded(RightSupCR):
-    """The squared distance from the binomial formula, which cancels for labels far from 0.
-
-    (a - b)^2 as a^2 - 2ab + b^2 saves a broadcast and loses every digit once labels are large
-    against their differences.
-    """
+    """The squared distance from the binomial formula, which cancels for labels far from 0. (a -
+    b)^2 as a^2 - 2ab + b^2 saves a broadcast and loses every digit once labels are large
+    against their differences."""
 
     def distances(self, y: Tensor) -> Tensor:
         square = y * y

@@ -10,11 +10,8 @@ from supcr_bench.verification.formula import PHRASES
 
 @seeded_bug(named=PHRASES["similarity"]["cosine"])
 class RncCosine(RightRankNContrast):
-    """The cosine, at the temperature of a distance.
-
-    The first version's similarity with the later version's temperature of 2: an all but flat
-    softmax.
-    """
+    """The cosine, at the temperature of a distance. The first version's similarity with the
+    later version's temperature of 2: an all but flat softmax."""
 
     def similarity(self, rows: Tensor) -> Tensor:
         unit = self.unit(rows)
@@ -23,10 +20,8 @@ class RncCosine(RightRankNContrast):
 
 @seeded_bug(named=PHRASES["similarity"]["negative_squared_euclidean"])
 class RncSquaredDistance(RightRankNContrast):
-    """The distance without its root.
-
-    A root saved, since the order is the same; the softmax is not.
-    """
+    """The distance without its root. A root saved, since the order is the same; the softmax is
+    not."""
 
     def similarity(self, rows: Tensor) -> Tensor:
         return -super().similarity(rows).square()
@@ -34,10 +29,8 @@ class RncSquaredDistance(RightRankNContrast):
 
 @seeded_bug(named=PHRASES["label_distance"]["l2"])
 class RncEuclideanLabels(RightRankNContrast):
-    """The Euclidean distance of label vectors.
-
-    The same as L1 for one label, another ranking for several.
-    """
+    """The Euclidean distance of label vectors. The same as L1 for one label, another ranking
+    for several."""
 
     def distances(self, y: Tensor) -> Tensor:
         distance: Tensor = (y.unsqueeze(1) - y.unsqueeze(0)).norm(dim=2)
@@ -46,10 +39,8 @@ class RncEuclideanLabels(RightRankNContrast):
 
 @seeded_bug(named=PHRASES["self_candidate"]["always"])
 class RncSelfAlways(RightRankNContrast):
-    """The diagonal, at distance 0, is left in every denominator.
-
-    The diagonal of the logits, which is their maximum, was not removed.
-    """
+    """The diagonal, at distance 0, is left in every denominator. The diagonal of the logits,
+    which is their maximum, was not removed."""
 
     def candidates(self, delta: Tensor, anchors: Tensor) -> Tensor:
         return super().candidates(delta, anchors) | self.itself(delta, anchors).unsqueeze(1)
@@ -57,21 +48,16 @@ class RncSelfAlways(RightRankNContrast):
 
 @seeded_bug(named=PHRASES["self_candidate"]["when_tied"])
 class RncSelfWhenTied(RightRankNContrast):
-    """The diagonal goes by the inequality like any other column.
-
-    The other view of the same row always ties, so that it always competes with the anchor
-    itself.
-    """
+    """The diagonal goes by the inequality like any other column. The other view of the same row
+    always ties, so that it always competes with the anchor itself."""
 
     itself_when_tied = True
 
 
 @seeded_bug(named=PHRASES["normaliser"]["rows"])
 class RncDividedByRows(RightRankNContrast):
-    """By 2 N in place of 2 N (2 N - 1).
-
-    One of the two divisions, by n and by n - 1, was lost.
-    """
+    """By 2 N in place of 2 N (2 N - 1). One of the two divisions, by n and by n - 1, was
+    lost."""
 
     def normaliser(self, m: int, n: int) -> int:
         return m
@@ -79,10 +65,8 @@ class RncDividedByRows(RightRankNContrast):
 
 @seeded_bug(named=PHRASES["views"]["single"])
 class RncFirstViewOnly(RightRankNContrast):
-    """Of [N, 2, d], only [:, 0].
-
-    features[:, 0] runs without complaint and drops half of the batch.
-    """
+    """Of [N, 2, d], only [:, 0]. features[:, 0] runs without complaint and drops half of the
+    batch."""
 
     def arrange(self, features: Tensor, labels: Tensor) -> Arranged:
         return (features[:, 0],), labels
@@ -90,10 +74,8 @@ class RncFirstViewOnly(RightRankNContrast):
 
 @seeded_bug()
 class RncLabelsInterleaved(RightRankNContrast):
-    """Views lie one after the other, labels alternate.
-
-    repeat_interleave in place of repeat gives most rows another row's label.
-    """
+    """Views lie one after the other, labels alternate. repeat_interleave in place of repeat
+    gives most rows another row's label."""
 
     def arrange(self, features: Tensor, labels: Tensor) -> Arranged:
         views, _ = super().arrange(features, labels)
@@ -102,11 +84,8 @@ class RncLabelsInterleaved(RightRankNContrast):
 
 @seeded_bug()
 class RncRootOfZero(RightRankNContrast):
-    """The root of a sum of squares, whose derivative at 0 is infinite.
-
-    The distance of a row to itself is masked afterwards, but 0 times an infinite derivative is
-    NaN.
-    """
+    """The root of a sum of squares, whose derivative at 0 is infinite. The distance of a row to
+    itself is masked afterwards, but 0 times an infinite derivative is NaN."""
 
     def similarity(self, rows: Tensor) -> Tensor:
         return -(rows.unsqueeze(1) - rows.unsqueeze(0)).square().sum(dim=2).sqrt()
@@ -114,10 +93,8 @@ class RncRootOfZero(RightRankNContrast):
 
 @seeded_bug()
 class RncFirstLabelOnly(RightRankNContrast):
-    """Labels [N, D] are read as if D were 1.
-
-    The loss was written for ages and never met a second label.
-    """
+    """Labels [N, D] are read as if D were 1. The loss was written for ages and never met a
+    second label."""
 
     def read_labels(self, labels: Tensor) -> Tensor:
         return super().read_labels(labels)[:, :1]
@@ -125,10 +102,8 @@ class RncFirstLabelOnly(RightRankNContrast):
 
 @seeded_bug(named=PHRASES["temperature"]["missing"])
 class RncTemperatureMissing(RightRankNContrast):
-    """Never divided by.
-
-    Distances of a few units need no scale to work, so that nobody misses it.
-    """
+    """Never divided by. Distances of a few units need no scale to work, so that nobody misses
+    it."""
 
     def logits(self, rows: Tensor) -> Tensor:
         return self.similarity(rows)
@@ -136,10 +111,8 @@ class RncTemperatureMissing(RightRankNContrast):
 
 @seeded_bug()
 class RncGradientOfOneSide(RightRankNContrast):
-    """Distances are from constants: a row is moved as an anchor and not as a candidate.
-
-    A detached memory of the batch halves the gradient: rows are never pushed as candidates.
-    """
+    """Distances are from constants: a row is moved as an anchor and not as a candidate. A
+    detached memory of the batch halves the gradient: rows are never pushed as candidates."""
 
     def similarity(self, rows: Tensor) -> Tensor:
         return -torch.cdist(rows, rows.detach(), compute_mode="donot_use_mm_for_euclid_dist")

@@ -12,10 +12,8 @@ from supcr_bench.verification.bugs.seeded_bug import seeded_bug
 
 @seeded_bug(caught_by="robustness")
 class ExponentialsOverflow(RightSupCR):
-    """Exponentials are taken before the largest is subtracted.
-
-    exp(1/tau) exceeds float32 below a temperature of 1/88.7, and the loss is infinite.
-    """
+    """Exponentials are taken before the largest is subtracted. exp(1/tau) exceeds float32 below
+    a temperature of 1/88.7, and the loss is infinite."""
 
     def log_contrast(self, s: Tensor, chosen: Tensor) -> Tensor:
         return (s.exp().unsqueeze(1) * chosen).sum(dim=2).log()
@@ -23,10 +21,8 @@ class ExponentialsOverflow(RightSupCR):
 
 @seeded_bug(caught_by="robustness")
 class NanEmbeddingsHidden(RightSupCR):
-    """NaN and infinity in an embedding become numbers.
-
-    A network that has diverged goes on being trained on a number that looks fine.
-    """
+    """NaN and infinity in an embedding become numbers. A network that has diverged goes on
+    being trained on a number that looks fine."""
 
     def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
         return (perturbed.nan_to_num(), intact.nan_to_num()), labels
@@ -35,9 +31,7 @@ class NanEmbeddingsHidden(RightSupCR):
 @seeded_bug(caught_by="robustness")
 class InfiniteLabelsAccepted(RightSupCR):
     """Labels are not looked at; infinity less infinity compares as false with everything.
-
-    log(0) in the label pipeline is -inf, and comes out as a plausible loss.
-    """
+    log(0) in the label pipeline is -inf, and comes out as a plausible loss."""
 
     def read_labels(self, labels: Tensor) -> Tensor:
         return labels.unsqueeze(1) if labels.ndim == 1 else labels
@@ -45,10 +39,8 @@ class InfiniteLabelsAccepted(RightSupCR):
 
 @seeded_bug(caught_by="robustness")
 class NoGraphWithoutPairs(RightSupCR):
-    """A dimension without a pair is a new zero, which belongs to no graph.
-
-    The first batch without a label makes backward raise, in the middle of an epoch.
-    """
+    """A dimension without a pair is a new zero, which belongs to no graph. The first batch
+    without a label makes backward raise, in the middle of an epoch."""
 
     def no_pairs(self, views: Sequence[Tensor]) -> Tensor:
         return views[0].new_zeros(())
@@ -56,11 +48,9 @@ class NoGraphWithoutPairs(RightSupCR):
 
 @seeded_bug(caught_by="robustness")
 class HalfUnsupported(RightSupCR):
-    """The cosine from the distance of unit rows, in the inputs' own dtype.
-
-    An operation that has no half-precision kernel on the CPU keeps the loss out of tests and of
-    mixed precision.
-    """
+    """The cosine from the distance of unit rows, in the inputs' own dtype. An operation that
+    has no half-precision kernel on the CPU keeps the loss out of tests and of mixed
+    precision."""
 
     def working_dtype(self, views: Sequence[Tensor]) -> torch.dtype:
         return torch.promote_types(views[0].dtype, views[-1].dtype)
@@ -74,10 +64,8 @@ class HalfUnsupported(RightSupCR):
 @seeded_bug(caught_by="robustness")
 class AutocastMixesDtypes(RightSupCR):
     """The product is written into a buffer of the inputs' dtype, which autocast does not give.
-
     Under autocast a matrix product comes back in bfloat16, and an indexed write insists on one
-    dtype.
-    """
+    dtype."""
 
     def precision(self, view: Tensor) -> AbstractContextManager[object]:
         return nullcontext()

@@ -14,10 +14,8 @@ SIMILARITY = PHRASES["similarity"]
 
 @seeded_bug(named=SIMILARITY["dot"])
 class DotProduct(RightSupCR):
-    """Rows are not normalised.
-
-    The caller was expected to normalise; if not, the loss falls by growing norms alone.
-    """
+    """Rows are not normalised. The caller was expected to normalise; if not, the loss falls by
+    growing norms alone."""
 
     def similarity(self, rows: Tensor) -> Tensor:
         return rows @ rows.T
@@ -25,11 +23,8 @@ class DotProduct(RightSupCR):
 
 @seeded_bug(named=SIMILARITY["negative_euclidean"])
 class NegativeEuclidean(RightSupCR):
-    """The negative Euclidean distance of the rows as they are.
-
-    The official code's similarity, with its temperature of 2; at 0.1 and with norms that vary
-    it is another loss.
-    """
+    """The negative Euclidean distance of the rows as they are. The official code's similarity,
+    with its temperature of 2; at 0.1 and with norms that vary it is another loss."""
 
     def similarity(self, rows: Tensor) -> Tensor:
         distance: Tensor = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
@@ -38,10 +33,8 @@ class NegativeEuclidean(RightSupCR):
 
 @seeded_bug(named=SIMILARITY["negative_squared_euclidean"])
 class NegativeSquaredEuclidean(RightNoSelf):
-    """The square of it.
-
-    On unit rows the squared distance is the cosine but for a factor of 2; on others it is not.
-    """
+    """The square of it. On unit rows the squared distance is the cosine but for a factor of 2;
+    on others it is not."""
 
     def similarity(self, rows: Tensor) -> Tensor:
         squares: Tensor = (rows.unsqueeze(1) - rows.unsqueeze(0)).square()
@@ -50,11 +43,8 @@ class NegativeSquaredEuclidean(RightNoSelf):
 
 @seeded_bug()
 class ColumnsNormalised(RightSupCR):
-    """Each column of the batch has length 1, not each row.
-
-    dim=0 in place of dim=1 normalises over the batch: every row's similarity depends on all
-    other rows.
-    """
+    """Each column of the batch has length 1, not each row. dim=0 in place of dim=1 normalises
+    over the batch: every row's similarity depends on all other rows."""
 
     def unit(self, rows: Tensor) -> Tensor:
         lengths: Tensor = rows.norm(dim=0, keepdim=True)
@@ -63,11 +53,8 @@ class ColumnsNormalised(RightSupCR):
 
 @seeded_bug()
 class NormPlusConstant(RightSupCR):
-    """Divided by the norm and a bit, so that no division by zero can happen.
-
-    Added in place of clamped, the constant shortens every row and lets a gradient through along
-    it.
-    """
+    """Divided by the norm and a bit, so that no division by zero can happen. Added in place of
+    clamped, the constant shortens every row and lets a gradient through along it."""
 
     def norms(self, rows: Tensor) -> Tensor:
         return super().norms(rows) + 0.01
@@ -75,11 +62,9 @@ class NormPlusConstant(RightSupCR):
 
 @seeded_bug()
 class ScaledByColumns(RightSupCR):
-    """Divided by the root of the embedding size, as attention does.
-
-    A factor taken over from attention makes the temperature depend on the embedding size:
-    appended zero columns change the loss.
-    """
+    """Divided by the root of the embedding size, as attention does. A factor taken over from
+    attention makes the temperature depend on the embedding size: appended zero columns change
+    the loss."""
 
     def logits(self, rows: Tensor) -> Tensor:
         return super().logits(rows) / math.sqrt(rows.shape[1])

@@ -14,11 +14,8 @@ CAP = 256
 
 @seeded_bug()
 class RanksInEightBits(RightSupCR):
-    """Distances are compared by their ranks, which begin again at 0 after 255.
-
-    Ranks packed into bytes to save memory wrap around above 256 rows, where the tests did not
-    go.
-    """
+    """Distances are compared by their ranks, which begin again at 0 after 255. Ranks packed
+    into bytes to save memory wrap around above 256 rows, where the tests did not go."""
 
     def candidates(self, delta: Tensor, anchors: Tensor) -> Tensor:
         ordered = delta.sort(dim=1).values
@@ -28,11 +25,9 @@ class RanksInEightBits(RightSupCR):
 
 @seeded_bug()
 class CandidatesCapped(RightSupCR):
-    """Columns beyond the first 256 are candidates only against themselves.
-
-    A fixed buffer of 256 columns: larger batches, which are the point of a contrastive loss,
-    silently stop helping.
-    """
+    """Columns beyond the first 256 are candidates only against themselves. A fixed buffer of
+    256 columns: larger batches, which are the point of a contrastive loss, silently stop
+    helping."""
 
     def candidates(self, delta: Tensor, anchors: Tensor) -> Tensor:
         column = torch.arange(delta.shape[1], device=delta.device)
@@ -42,10 +37,8 @@ class CandidatesCapped(RightSupCR):
 
 @seeded_bug()
 class LastChunkDropped(RightSupCR):
-    """Anchors are taken 64 at a time, as often as 64 fits.
-
-    n // chunk chunks: right for powers of two, and up to 63 rows are lost for the rest.
-    """
+    """Anchors are taken 64 at a time, as often as 64 fits. n // chunk chunks: right for powers
+    of two, and up to 63 rows are lost for the rest."""
 
     def pair_sum(self, s: Tensor, delta: Tensor) -> Tensor:
         m = len(s)
@@ -56,10 +49,8 @@ class LastChunkDropped(RightSupCR):
 
 @seeded_bug()
 class LastChunkCountedFull(RightSupCR):
-    """The mean of the chunks' means: the rows of a short last chunk count for more.
-
-    A mean of means is the mean only when all chunks are of one size.
-    """
+    """The mean of the chunks' means: the rows of a short last chunk count for more. A mean of
+    means is the mean only when all chunks are of one size."""
 
     def pair_sum(self, s: Tensor, delta: Tensor) -> Tensor:
         chunks = torch.split(torch.arange(len(s), device=s.device), CHUNK)
@@ -69,11 +60,8 @@ class LastChunkCountedFull(RightSupCR):
 
 @seeded_bug()
 class OddRowDropped(RightSupCR):
-    """Of an odd number of rows the last one is left out.
-
-    Work in pairs of rows drops the last of an odd number, which missing labels make every other
-    batch.
-    """
+    """Of an odd number of rows the last one is left out. Work in pairs of rows drops the last
+    of an odd number, which missing labels make every other batch."""
 
     def valid_rows(self, labels: Tensor, c: int) -> Tensor:
         rows = super().valid_rows(labels, c)
@@ -82,10 +70,8 @@ class OddRowDropped(RightSupCR):
 
 @seeded_bug()
 class LabelsOfTheFirstDimension(RightSupCR):
-    """Every dimension is ranked by the first dimension's labels.
-
-    A loop over dimensions whose body does not use the index: right for one dimension.
-    """
+    """Every dimension is ranked by the first dimension's labels. A loop over dimensions whose
+    body does not use the index: right for one dimension."""
 
     def losses(self, views: Sequence[Tensor], labels: Tensor) -> Tensor:
         return super().losses(views, labels[:, :1].expand_as(labels))

@@ -11,11 +11,9 @@ from supcr_bench.verification.bugs.seeded_bug import seeded_bug
 
 @seeded_bug(caught_by="conduct")
 class CandidatesOfTheFirstCall(RightSupCR):
-    """Rows and label distances are kept for the next batch of the same shape.
-
-    A mask cached by shape ranks every later batch by the labels of the first; all batches but
-    the last have that shape.
-    """
+    """Rows and label distances are kept for the next batch of the same shape. A mask cached by
+    shape ranks every later batch by the labels of the first; all batches but the last have that
+    shape."""
 
     _shape: torch.Size | None = None
     _groups: tuple[tuple[Tensor, Tensor], ...] = ()
@@ -29,11 +27,8 @@ class CandidatesOfTheFirstCall(RightSupCR):
 
 @seeded_bug(caught_by="conduct")
 class LabelsOfTheFirstCall(RightSupCR):
-    """The first batch's labels are used for every later one, as far as they reach.
-
-    A buffer allocated once and never written again: right on the one batch that a test asks
-    for.
-    """
+    """The first batch's labels are used for every later one, as far as they reach. A buffer
+    allocated once and never written again: right on the one batch that a test asks for."""
 
     _labels: list[Tensor] | None = None
 
@@ -47,11 +42,8 @@ class LabelsOfTheFirstCall(RightSupCR):
 
 @seeded_bug(caught_by="conduct")
 class OutputByAddress(RightSupCR):
-    """An answer is remembered by the addresses of its inputs.
-
-    Training loops reuse their buffers, so that a cache by data_ptr() returns an old batch's
-    loss.
-    """
+    """An answer is remembered by the addresses of its inputs. Training loops reuse their
+    buffers, so that a cache by data_ptr() returns an old batch's loss."""
 
     def __init__(
         self, temperature: float = 0.1, weights: Tensor | None = None, eps: float = 1e-7
@@ -68,11 +60,8 @@ class OutputByAddress(RightSupCR):
 
 @seeded_bug(caught_by="conduct")
 class OutputsKept(RightSupCR):
-    """Every answer is kept, with its graph.
-
-    A history for logging, without detach(), holds every graph until memory runs out hours into
-    the training.
-    """
+    """Every answer is kept, with its graph. A history for logging, without detach(), holds
+    every graph until memory runs out hours into the training."""
 
     def __init__(
         self, temperature: float = 0.1, weights: Tensor | None = None, eps: float = 1e-7
@@ -87,10 +76,8 @@ class OutputsKept(RightSupCR):
 
 @seeded_bug(caught_by="conduct")
 class TemperatureDrifts(RightSupCR):
-    """Each call lowers the temperature for the next.
-
-    An annealing schedule inside forward also advances on validation batches.
-    """
+    """Each call lowers the temperature for the next. An annealing schedule inside forward also
+    advances on validation batches."""
 
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         answer = super().forward(perturbed, intact, labels)
@@ -100,11 +87,8 @@ class TemperatureDrifts(RightSupCR):
 
 @seeded_bug(caught_by="conduct")
 class LossSmoothedOverCalls(RightSupCR):
-    """From the second call on, the mean of this loss and the last.
-
-    An average meant for the log is returned: the first call is right, then the gradient is half
-    of what it should be.
-    """
+    """From the second call on, the mean of this loss and the last. An average meant for the log
+    is returned: the first call is right, then the gradient is half of what it should be."""
 
     _last: list[Tensor] | None = None
 

@@ -11,10 +11,8 @@ TEMPERATURE = PHRASES["temperature"]
 
 @seeded_bug(named=TEMPERATURE["missing"])
 class TemperatureMissing(RightSupCR):
-    """Never divided by.
-
-    Without it cosines lie between -1 and 1, and the softmax is all but flat.
-    """
+    """Never divided by. Without it cosines lie between -1 and 1, and the softmax is all but
+    flat."""
 
     def logits(self, rows: Tensor) -> Tensor:
         return self.similarity(rows)
@@ -22,10 +20,8 @@ class TemperatureMissing(RightSupCR):
 
 @seeded_bug(named=TEMPERATURE["squared"])
 class TemperatureSquared(RightSupCR):
-    """Divided by twice.
-
-    Divided once in the similarity and once more in the loss: 0.1 acts as 0.01.
-    """
+    """Divided by twice. Divided once in the similarity and once more in the loss: 0.1 acts as
+    0.01."""
 
     def logits(self, rows: Tensor) -> Tensor:
         return super().logits(rows) / self.temperature
@@ -33,10 +29,7 @@ class TemperatureSquared(RightSupCR):
 
 @seeded_bug(named=TEMPERATURE["multiplies"])
 class TemperatureMultiplied(RightNoSelf):
-    """Multiplied by.
-
-    A logit scale, as in CLIP, taken for a temperature.
-    """
+    """Multiplied by. A logit scale, as in CLIP, taken for a temperature."""
 
     def logits(self, rows: Tensor) -> Tensor:
         return self.similarity(rows) * self.temperature
@@ -44,10 +37,8 @@ class TemperatureMultiplied(RightNoSelf):
 
 @seeded_bug()
 class TemperatureHardCoded(RightSupCR):
-    """The default, whatever was asked for.
-
-    A sweep over temperatures then shows that the temperature does not matter.
-    """
+    """The default, whatever was asked for. A sweep over temperatures then shows that the
+    temperature does not matter."""
 
     def logits(self, rows: Tensor) -> Tensor:
         return self.similarity(rows) / 0.1
@@ -55,10 +46,8 @@ class TemperatureHardCoded(RightSupCR):
 
 @seeded_bug()
 class TemperatureOfTheNumeratorOnly(RightSupCR):
-    """The candidates are summed without it.
-
-    Numerator and denominator are computed in two places, and one was missed.
-    """
+    """The candidates are summed without it. Numerator and denominator are computed in two
+    places, and one was missed."""
 
     def log_contrast(self, s: Tensor, chosen: Tensor) -> Tensor:
         return super().log_contrast(s * self.temperature, chosen)

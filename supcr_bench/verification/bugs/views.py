@@ -14,11 +14,8 @@ VIEWS = PHRASES["views"]
 
 @seeded_bug(named=VIEWS["mean"])
 class MeanOfViews(RightSupCR):
-    """Half of the sum.
-
-    A later convention; against the claimed one it halves the loss, and with it the effective
-    learning rate.
-    """
+    """Half of the sum. A later convention; against the claimed one it halves the loss, and with
+    it the effective learning rate."""
 
     def dimension_loss(
         self, views: Sequence[Tensor], rows: Tensor, delta: Tensor, n: int
@@ -28,11 +25,8 @@ class MeanOfViews(RightSupCR):
 
 @seeded_bug(named=VIEWS["concatenate"])
 class ViewsConcatenated(RightSupCR):
-    """One batch of 2 N rows.
-
-    As in SimCLR and in the official code: the views then compete in one denominator, which is
-    another loss.
-    """
+    """One batch of 2 N rows. As in SimCLR and in the official code: the views then compete in
+    one denominator, which is another loss."""
 
     def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
         return joined(perturbed, intact, labels)
@@ -40,10 +34,8 @@ class ViewsConcatenated(RightSupCR):
 
 @seeded_bug(named=VIEWS["first_twice"])
 class FirstViewTwice(RightSupCR):
-    """The second view is never looked at.
-
-    A line copied and not edited: the loss looks right and half of the network is not trained.
-    """
+    """The second view is never looked at. A line copied and not edited: the loss looks right
+    and half of the network is not trained."""
 
     def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
         return (perturbed, perturbed), labels
@@ -51,10 +43,7 @@ class FirstViewTwice(RightSupCR):
 
 @seeded_bug(named=VIEWS["second_twice"])
 class SecondViewTwice(RightSupCR):
-    """The first view is never looked at.
-
-    The same line copied the other way round.
-    """
+    """The first view is never looked at. The same line copied the other way round."""
 
     def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
         return (intact, intact), labels
@@ -62,10 +51,8 @@ class SecondViewTwice(RightSupCR):
 
 @seeded_bug(named=VIEWS["single"])
 class FirstViewOnly(RightSupCR):
-    """The second view adds nothing.
-
-    The second view is accepted for the sake of the call, and dropped.
-    """
+    """The second view adds nothing. The second view is accepted for the sake of the call, and
+    dropped."""
 
     def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
         return (perturbed,), labels
@@ -73,10 +60,8 @@ class FirstViewOnly(RightSupCR):
 
 @seeded_bug(named=VIEWS["second_only"])
 class SecondViewOnly(RightNoSelf):
-    """The first view adds nothing.
-
-    The running total is assigned where it should be added to.
-    """
+    """The first view adds nothing. The running total is assigned where it should be added
+    to."""
 
     def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
         return (intact,), labels
@@ -84,10 +69,8 @@ class SecondViewOnly(RightNoSelf):
 
 @seeded_bug()
 class AcrossViews(RightSupCR):
-    """Each row of one view is compared with the rows of the other.
-
-    Similarities between the views, as in CLIP, in place of within each of them.
-    """
+    """Each row of one view is compared with the rows of the other. Similarities between the
+    views, as in CLIP, in place of within each of them."""
 
     def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
         there, back = (perturbed, intact), (intact, perturbed)

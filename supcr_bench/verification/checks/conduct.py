@@ -1,0 +1,248 @@
+"""What a loss must do and leave alone beside giving the right numbers."""
+
+import gc
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from supcr_bench.measure.device import find_accelerator
+from supcr_bench.verification.candidate import Answer, unpack
+from supcr_bench.verification.check import check
+from supcr_bench.verification.compare import deviation, deviations, loss_deviation
+from supcr_bench.verification.context import CheckContext
+from supcr_bench.verification.outcome import Trial, outright, worst_of
+from supcr_bench.verification.problem import Problem
+
+TAG = "compile"
+CALLS = 8
+
+
+@check("torch.compile", "conduct")
+def compilation(context: CheckContext) -> Iterator[Trial]:
+    """What claims to work under torch.compile does.
+
+    Only where the implementation carries the tag ``compile``. A claim that can be tested.
+    """
+    context.require(TAG in context.candidate.tags, "does not claim to work under torch.compile")
+    problem = context.problem(n=9, dims=2)
+    module = torch.compile(context.candidate.build(problem))
+    yield context.compare(problem.changed("compiled"), module=module)
+
+
+@check("device", "conduct")
+def device(context: CheckContext) -> Iterator[Trial]:
+    """A module takes its tensors along when it moves.
+
+    Moved to the meta device, which every machine has, no tensor may stay behind. A weight that
+    stays on the CPU stops the first step on a GPU.
+    """
+    problem = context.problem(n=5, dims=2)
+    module = context.candidate.build(problem)
+    context.require(isinstance(module, torch.nn.Module), "is not a torch.nn.Module")
+    assert isinstance(module, torch.nn.Module)
+    module.to("meta")
+    for part_name, part in module.named_modules():
+        for name, value in vars(part).items():
+            if isinstance(value, torch.Tensor) and value.device.type != "meta":
+                full = f"{part_name}.{name}".lstrip(".")
+                yield outright(full, f"{full} stays behind: it is not a buffer or a parameter")
+    left = [name for name, b in module.named_buffers() if b.device.type != "meta"]
+    yield outright("buffers", f"{', '.join(left)} stay behind" if left else None)
+    accelerator = find_accelerator()
+    if accelerator is not None:
+        there = replace(context.candidate, device=accelerator.type)
+        moved = problem.changed(f"on {accelerator.type}")
+        yield replace(context, candidate=there).compare(moved)
+
+
+@check("inputs unmodified", "conduct")
+def inputs_unmodified(context: CheckContext) -> Iterator[Trial]:
+    """A loss leaves what it is given as it was.
+
+    Views, labels and weights, before and after forward and backward. Labels that are filled in
+    place are wrong for whoever reads them next.
+    """
+    density = 0.2 if context.takes_missing_labels else 0.0
+    problem = context.problem(n=9, dims=2, nan_density=density, weights="unnormalised")
+    first, second, labels = context.given(problem)
+    given = {
+        "first view": first.requires_grad_(),
+        "second view": second.requires_grad_(),
+        "labels": labels,
+    }
+    kept = {name: tensor.detach().clone() for name, tensor in given.items()}
+    module = context.candidate.build(problem)
+    output = context.candidate.invoke(module, *given.values())
+    loss, _ = unpack(output, 2)
+    loss.backward()  # type: ignore[no-untyped-call]
+    for name, tensor in given.items():
+        same = torch.equal(tensor.detach().nan_to_num(7.5), kept[name].nan_to_num(7.5))
+        same = same and torch.equal(torch.isnan(tensor.detach()), torch.isnan(kept[name]))
+        finding = None if same else f"the {name} were changed by the call"
+        yield outright(f"{problem.name}: {name}", finding)
+
+
+def _live_tensors() -> int:
+    gc.collect()
+    return sum(issubclass(type(o), torch.Tensor) for o in gc.get_objects())
+
+
+@check("memory growth", "conduct", slow=True)
+def memory_growth(context: CheckContext) -> Iterator[Trial]:
+    """Nothing is kept from call to call.
+
+    Live tensors after some calls, and after as many more. Graphs that are kept run a training
+    out of memory hours into it.
+    """
+    problem = context.problem(n=7, dims=2)
+    module = context.candidate.build(problem)
+    counts = []
+    gc.freeze()  # what there was before is not counted, which in a large program takes long
+    try:
+        for _ in range(3):
+            for _ in range(CALLS):
+                context.ask(problem, module=module)
+            counts.append(_live_tensors())
+    finally:
+        gc.unfreeze()
+    grown = min(counts[1] - counts[0], counts[2] - counts[1])
+    finding = None
+    if grown >= CALLS:
+        finding = f"{grown // CALLS} tensors more after every call"
+    yield outright(f"{CALLS} calls", finding)
+
+
+@check("no cached outputs", "conduct")
+def no_cache(context: CheckContext) -> Iterator[Trial]:
+    """New content in the same storage is a new question.
+
+    The tensors of one question overwritten in place by those of another. Buffers are reused in
+    training; an answer remembered by address is an old one.
+    """
+    problem = context.problem(n=9, dims=2)
+    other = context.problem(n=9, dims=2, seed=3).changed("same storage, new content")
+    module = context.candidate.build(problem)
+    tensors = context.given(problem)
+    with torch.no_grad():
+        context.candidate.invoke(module, *tensors)
+        for tensor, content in zip(tensors, context.given(other), strict=True):
+            tensor.copy_(content)
+        loss, _ = unpack(context.candidate.invoke(module, *tensors), 2)
+    right, bound = context.ask(other).loss, context.bounds(other).loss
+    yield loss_deviation(other, loss, right, bound, "a new module gives")
+
+
+@check("no grad", "conduct")
+def no_grad(context: CheckContext) -> Iterator[Trial]:
+    """The value does not depend on whether a gradient will be asked for.
+
+    Under ``torch.no_grad`` and under ``torch.inference_mode``. Validation loops run without
+    gradients.
+    """
+    problem = context.problem(n=9, dims=2)
+    bound = context.bounds(problem).loss
+    usual = context.ask(problem).loss
+    for name, mode in (("no_grad", torch.no_grad), ("inference_mode", torch.inference_mode)):
+        with mode():
+            module = context.candidate.build(problem)
+            loss, _ = unpack(context.candidate.invoke(module, *context.given(problem)), 2)
+        case = problem.changed(f"under torch.{name}")
+        yield loss_deviation(case, loss, usual, bound, "it gives with gradients")
+
+
+@check("random state", "conduct")
+def random_state(context: CheckContext) -> Iterator[Trial]:
+    """A loss draws no random numbers.
+
+    The global generators of torch, NumPy and Python, before and after. A loss that draws, or
+    seeds, changes every random number after it.
+    """
+    problem = context.problem(n=9, dims=1, labels="tied")
+    with torch.random.fork_rng(devices=[]):
+        # Somewhere in the middle of a stream: a fixed seed would not be noticed at its beginning.
+        torch.manual_seed(20_221_004)
+        torch.rand(3)
+        torch_state, python_state = torch.get_rng_state(), random.getstate()
+        numpy_state = str(np.random.get_state(legacy=False))
+        context.ask(problem)
+        unchanged = {
+            "torch": torch.equal(torch_state, torch.get_rng_state()),
+            "Python": python_state == random.getstate(),
+            "NumPy": numpy_state == str(np.random.get_state(legacy=False)),
+        }
+    for name, same in unchanged.items():
+        yield outright(name, None if same else f"the call changes {name}'s global random state")
+
+
+def _same(context: CheckContext, problem: Problem, before: Answer, after: Answer) -> Trial:
+    bounds = context.bounds(problem)
+    trials = deviations(problem, after, before.loss, before.gradients, bounds, gives="it was")
+    return worst_of(trials)
+
+
+@check("repeatability", "conduct")
+def repeatability(context: CheckContext) -> Iterator[Trial]:
+    """The same question has the same answer, whatever was asked before.
+
+    One module: a question, another, the first again; and a second module. State that is kept
+    from one batch to the next is wrong from the second step on.
+    """
+    density = 0.2 if context.takes_missing_labels else 0.0
+    problem = context.problem(n=9, dims=2, nan_density=density)
+    other = context.problem(n=9, dims=2, nan_density=density, seed=5)
+    longer = context.problem(n=14, dims=2, nan_density=density, seed=6)
+    module = context.candidate.build(problem)
+    before = context.ask(problem, module=module)
+    second = problem.changed("the second call")
+    yield _same(context, second, before, context.ask(problem, module=module))
+    for name, question in (
+        ("the second input of a module", other),
+        ("a longer batch after a shorter", longer),
+    ):
+        alone = context.ask(question)
+        yield _same(context, question.changed(name), alone, context.ask(question, module=module))
+    again = problem.changed("again after another input")
+    yield _same(context, again, before, context.ask(problem, module=module))
+    yield _same(context, problem.changed("a second module"), before, context.ask(problem))
+
+
+def _transposed(x: Tensor) -> Tensor:
+    """The same values, column by column in memory."""
+    return x.t().contiguous().t()
+
+
+def _sliced(x: Tensor) -> Tensor:
+    """The same values as every second row and column of a larger tensor of other values."""
+    wide = torch.full((2 * x.shape[0], 2 * x.shape[1] + 1), 9.0, dtype=x.dtype, device=x.device)
+    wide[::2, 1::2] = x
+    return wide[::2, 1::2]
+
+
+@check("strides", "conduct")
+def strides(context: CheckContext) -> Iterator[Trial]:
+    """How tensors lie in memory means nothing.
+
+    Views and labels transposed in memory, and sliced out of larger tensors. Embeddings come out
+    of slices and transposes.
+    """
+    problem = context.problem(n=9, d=6, dims=3)
+    bounds = context.bounds(problem)
+    usual = context.ask(problem)
+    module = context.candidate.build(problem)
+    for name, lay in (("transposed in memory", _transposed), ("sliced", _sliced)):
+        case = problem.changed(name)
+        first, second, labels = map(lay, context.given(problem))
+        leaves = [view.detach().requires_grad_() for view in (first, second)]
+        output = context.candidate.invoke(module, leaves[0], leaves[1], labels)
+        loss, _ = unpack(output, 3)
+        loss.backward()  # type: ignore[no-untyped-call]
+        gives = "it gives on contiguous tensors"
+        trials = [loss_deviation(case, loss, usual.loss, bounds.loss, gives)]
+        for leaf, right, bound in zip(leaves, usual.gradients, bounds.gradients, strict=False):
+            own = torch.zeros_like(right) if leaf.grad is None else leaf.grad.double().cpu()
+            trials.append(deviation(case, "a gradient", own, right, bound))
+        yield worst_of(trials)

@@ -1,0 +1,270 @@
+"""Value and gradient against the definition."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from supcr_bench.inputs.random_bits import Stream
+from supcr_bench.values.case import UNIT_ROUNDOFF
+from supcr_bench.verification.check import check
+from supcr_bench.verification.context import CheckContext
+from supcr_bench.verification.outcome import Trial
+from supcr_bench.verification.problem import Problem
+
+_NAN = math.nan
+_LABELS = ((1.2, 2.1), (0.4, _NAN), (_NAN, 3.2), (1.4, 2.3))
+_ONE_DIMENSION = ((1.2, _NAN), (0.4, _NAN), (1.8, _NAN), (1.4, _NAN))
+PUBLISHED = (
+    (_LABELS, (1.0, 1.0), 2.3407),
+    (_LABELS, (0.7, 0.3), 2.4128),
+    (_ONE_DIMENSION, (0.7, 0.3), 2.0708),
+)
+"""Labels, weights and the loss printed for them, to four decimals."""
+
+
+@check("edge embeddings", "definition")
+def edge_embeddings(context: CheckContext) -> Iterator[Trial]:
+    """Embeddings at the edge: equal, opposite, collapsed, very long and very short.
+
+    Early and collapsed training look like this. Embeddings collapse and explode in training;
+    the loss must not add to it.
+    """
+    base = context.problem(n=9, d=8, dims=1)
+    first, second = base.first, base.second
+    cosine = context.definition.similarity == "cosine"
+    if cosine:
+        same = first[:1].expand_as(first).clone()
+        yield context.compare(base.changed("identical embeddings", first=same, second=same.clone()))
+        signs = torch.where(torch.arange(9) % 2 == 0, 1.0, -1.0).unsqueeze(1)
+        opposite = (first[:1] * signs).to(first)
+        yield context.compare(
+            base.changed("antipodal embeddings", first=opposite, second=-opposite)
+        )
+        for exponent in (-20, 20):
+            scale = 2.0**exponent
+            yield context.compare(
+                base.changed(
+                    f"norms of about 2^{exponent}", first=first * scale, second=second * scale
+                )
+            )
+    near = first[:1] + first * 2.0**-7
+    yield context.compare(base.changed("collapsed embeddings", first=near, second=near.flip(0)))
+
+
+def _directional(context: CheckContext, problem: Problem, accumulator: str) -> Trial:
+    """The gradient along v against a central difference of fourth order.
+
+    The step balances the truncation, of the order h^4, with the rounding of the value: u / h.
+    """
+    answer = context.ask(problem)
+    u = UNIT_ROUNDOFF[accumulator]
+    h = 0.5 * u ** (1 / 5) * problem.temperature
+    n, d, _ = problem.size
+    single = context.definition.views == "single"
+    directions = [
+        torch.from_numpy(Stream("direction", view, context.seed).bell(n * d).reshape(n, d)).to(
+            problem.first
+        )
+        for view in (0, 1)
+    ]
+    length = math.sqrt(sum(float(v.pow(2).sum()) for v in directions))
+    directions = [v / length for v in directions]
+
+    def value(step: float) -> float:
+        moved = problem.changed(
+            "moved",
+            first=problem.first + step * directions[0],
+            second=problem.second + step * directions[1],
+        )
+        return float(context.ask(moved).loss)
+
+    numeric = (8 * (value(h) - value(-h)) - (value(2 * h) - value(-2 * h))) / (12 * h)
+    pairs = list(zip(answer.gradients, directions, strict=True))[: 1 if single else 2]
+    analytic = sum(float((g * v.double()).sum()) for g, v in pairs)
+    size = max(abs(float(answer.loss)), 1.0)
+    # Rounding: 18/12 u of the value over h, several roundings deep; truncation: h^4 times a fifth
+    # derivative that scales with 1/tau^5 and a direction of length 1.
+    bound = size * (16 * u / h + (h / problem.temperature) ** 4 / problem.temperature)
+    error = abs(numeric - analytic)
+    tolerances = error / bound if math.isfinite(error) else math.inf
+    finding = None
+    if not tolerances <= 1:
+        finding = (
+            f"along a random direction the slope is {numeric:.6g}, the gradient {analytic:.6g}"
+        )
+    return Trial(problem.name, tolerances, error, bound, finding, problem)
+
+
+@check("gradcheck", "definition")
+def gradcheck(context: CheckContext) -> Iterator[Trial]:
+    """The gradient against finite differences of the value, with no reference in between.
+
+    Small problems in float64, tied and not. A gradient that is not that of the value optimises
+    something else.
+    """
+    for labels in ("continuous", "tied"):
+        for dims in (1, 3):
+            problem = context.problem(
+                n=7, d=4, dims=dims, labels=labels, dtype="float64", seed=dims
+            )
+            trial = _directional(context, problem, "float64")
+            if trial.failed:
+                # A value accumulated in float32 is a matter of robustness, and has its own check.
+                trial = _directional(context, problem, "float32")
+            yield trial
+
+
+@check("large batches", "definition", slow=True)
+def large_batches(context: CheckContext) -> Iterator[Trial]:
+    """Value and gradient at batch sizes where implementations begin to work in chunks.
+
+    Sizes around powers of two, with ragged ends. Chunked code is often wrong only past its
+    chunk, or in a ragged last one.
+    """
+    specs = [
+        {"n": n, "d": 16, "dims": dims, "nan_density": density, "seed": n}
+        for n, dims, density in (
+            (17, 1, 0.0),
+            (33, 1, 0.0),
+            (65, 1, 0.0),
+            (129, 2, 0.1),
+            (257, 1, 0.0),
+            (300, 2, 0.1),
+        )
+    ]
+    for problem in context.problems(specs):
+        yield context.compare(problem)
+
+
+def _with_valid(problem: Problem, counts: tuple[int, ...]) -> Problem:
+    """Keep just the first so many labels of each dimension."""
+    labels = problem.labels.clone()
+    for c, count in enumerate(counts[: labels.shape[1]]):
+        labels[count:, c] = torch.nan
+    return problem.changed(f"{', '.join(map(str, counts))} valid", labels=labels)
+
+
+@check("missing labels", "definition")
+def missing_labels(context: CheckContext) -> Iterator[Trial]:
+    """Missing labels, from a few to nearly all, and dimensions with one label or none.
+
+    Every density, and dimensions without a pair. Rows and pairs are counted per dimension; a
+    wrong count rescales the gradient silently.
+    """
+    context.require_missing_labels()
+    densities = (0.1, 0.25, 0.5, 0.75, 0.9)
+    specs = [
+        {"n": 24, "dims": 3, "nan_density": density, "labels": labels, "weights": "unequal"}
+        for density in densities
+        for labels in ("continuous", "tied")
+    ]
+    for problem in context.problems(specs):
+        yield context.compare(problem, upstream=context.upstream(problem.labels.shape[1]))
+    for counts in ((9, 1), (9, 0), (2, 9), (3, 2), (9, 5)):
+        problem = _with_valid(context.problem(n=9, dims=2, weights="unequal"), counts)
+        yield context.compare(problem)
+
+
+@check("published output", "definition")
+def published(context: CheckContext) -> Iterator[Trial]:
+    """The output that the note prints.
+
+    Four rows of eight columns from ``torch.manual_seed(42)``. The figures that the definition
+    was published with.
+    """
+    definition = context.definition
+    context.require(
+        (definition.similarity, definition.views, definition.label_distance)
+        == ("cosine", "sum", "per_dimension")
+        and definition.empty_dimension == "keeps_weight"
+        and bool(context.candidate.knobs.temperature)
+        and context.takes_weights,
+        "the note's figures are of another definition",
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(42)
+        first, second = torch.randn(4, 8), torch.randn(4, 8)
+    for labels, weights, printed in PUBLISHED:
+        problem = Problem(
+            first, second, torch.tensor(labels), torch.tensor(weights), 0.1, f"prints {printed}"
+        )
+        loss = float(context.ask(problem).loss)
+        bound = 0.5e-4 + 4 * 2.0**-22  # half the last digit, and a few units of float32
+        error = abs(loss - printed)
+        finding = f"the loss is {loss:.6f} where the note prints {printed}"
+        right = error <= bound
+        yield Trial(
+            problem.name,
+            error / bound if math.isfinite(error) else math.inf,
+            error,
+            bound,
+            None if right else finding,
+            problem,
+        )
+
+
+@check("random cases", "definition")
+def random_cases(context: CheckContext) -> Iterator[Trial]:
+    """Value and gradient over random batches of many shapes.
+
+    Rows, columns, dimensions and missing labels, each over its range. A loss that is off on
+    plain random batches trains something else.
+    """
+    specs: list[dict[str, Any]] = [
+        {"n": n, "d": d, "dims": dims, "nan_density": density, "seed": 10 * n + dims}
+        for n, d, dims, density in (
+            (2, 8, 1, 0.0),
+            (3, 2, 1, 0.0),
+            (3, 8, 2, 0.0),
+            (5, 8, 1, 0.2),
+            (5, 1, 2, 0.0),
+            (5, 64, 3, 0.2),
+            (17, 8, 1, 0.0),
+            (17, 3, 2, 0.25),
+            (17, 16, 8, 0.5),
+            (17, 512, 4, 0.1),
+            (64, 8, 1, 0.0),
+            (64, 64, 2, 0.25),
+            (64, 16, 3, 0.9),
+        )
+    ]
+    tau = context.definition.temperature
+    specs += [{"n": 9, "d": 8, "dims": 1, "temperature": factor * tau} for factor in (0.8, 3, 10)]
+    for problem in context.problems(specs):
+        yield context.compare(problem)
+        yield context.compare(problem, upstream=context.upstream(problem.labels.shape[1]))
+
+
+@check("ties", "definition")
+def ties(context: CheckContext) -> Iterator[Trial]:
+    """Labels that tie: where the conventions of the family part, and sorts go wrong.
+
+    Labels on a grid, in clusters, of two values and of one. Real labels repeat; whether the
+    anchor counts among its candidates then is the definition.
+    """
+    specs = [
+        {"n": n, "dims": dims, "labels": labels, "nan_density": density, "seed": n}
+        for n, dims, density in ((2, 1, 0.0), (3, 1, 0.0), (5, 1, 0.0), (17, 2, 0.2), (64, 1, 0.0))
+        for labels in ("tied", "clustered", "binary", "constant")
+    ]
+    for problem in context.problems(specs):
+        yield context.compare(problem)
+
+
+@check("weights", "definition")
+def weights(context: CheckContext) -> Iterator[Trial]:
+    """Dimension weights: unequal, and not adding up to one.
+
+    The weighted loss divides by the sum of the weights, whatever that is. Ignored or
+    unnormalised weights change which label is learnt.
+    """
+    context.require(context.takes_weights, "takes no dimension weights")
+    specs = [
+        {"n": n, "dims": dims, "weights": weights, "nan_density": density, "seed": dims}
+        for n, dims, density in ((5, 2, 0.0), (9, 3, 0.3), (17, 8, 0.2))
+        for weights in ("unequal", "unnormalised")
+    ]
+    for problem in context.problems(specs):
+        yield context.compare(problem, upstream=context.upstream(problem.labels.shape[1]))

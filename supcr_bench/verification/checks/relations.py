@@ -1,0 +1,293 @@
+"""Relations that hold for every right answer, with no reference in between."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+
+from supcr_bench.inputs.random_bits import Stream
+from supcr_bench.verification.candidate import Answer
+from supcr_bench.verification.check import check
+from supcr_bench.verification.compare import deviation, loss_deviation
+from supcr_bench.verification.context import CheckContext
+from supcr_bench.verification.outcome import Trial, worst_of
+from supcr_bench.verification.problem import Problem
+
+
+@check("bounds", "relations")
+def bounds(context: CheckContext) -> Iterator[Trial]:
+    """The loss lies between 0 and what the temperature allows.
+
+    Every partner is among its own candidates, so no term is negative. With cosines no term
+    exceeds log M + 2 / tau either. A negative loss means that the partner is missing from its
+    own denominator.
+    """
+    specs = [
+        {"n": n, "dims": 1, "labels": labels, "seed": n}
+        for n in (3, 5, 17)
+        for labels in ("continuous", "tied")
+    ]
+    for problem in context.problems(specs):
+        loss = float(context.ask(problem).loss)
+        bound = context.bounds(problem).loss
+        views = 2 if context.definition.views == "sum" else 1
+        rows = (
+            2 * len(problem.labels)
+            if context.definition.views == "concatenate"
+            else len(problem.labels)
+        )
+        most = math.inf
+        if context.definition.similarity == "cosine":
+            most = views * (math.log(rows) + 2 / problem.temperature)
+        error = max(-loss, loss - most, 0.0)
+        finding = None
+        if not error <= bound:
+            finding = f"the loss is {loss:.6g}, outside 0 to {most:.6g}"
+        tolerances = error / bound if math.isfinite(loss) else math.inf
+        yield Trial(problem.name, tolerances, error, bound, finding, problem)
+
+
+@check("duplicated dimension", "relations")
+def duplicated_dimension(context: CheckContext) -> Iterator[Trial]:
+    """A label dimension given twice counts twice.
+
+    Weights (2, 1) on (y, z) are weights (1, 1, 1) on (y, y, z). Dimensions must be combined by
+    their weights and nothing else.
+    """
+    context.require(context.takes_weights, "takes no dimension weights")
+    problem = context.problem(n=11, dims=2)
+    problem = problem.changed("weights 2, 1", weights=torch.tensor([2.0, 1.0]).to(problem.weights))
+    changed = problem.changed(
+        "a dimension given twice",
+        labels=problem.labels[:, [0, 0, 1]],
+        weights=torch.ones(3).to(problem.weights),
+    )
+    yield context.relation(problem, changed)
+
+
+@check("embedding scale", "relations")
+def embedding_scale(context: CheckContext) -> Iterator[Trial]:
+    """A cosine does not see the length of a row.
+
+    Every row times a power of two of its own: the same loss, gradients divided by it. Without
+    normalisation the loss can be lowered by growing the embeddings.
+    """
+    context.require(
+        context.definition.similarity == "cosine", "a distance does depend on the rows' lengths"
+    )
+    problem = context.problem(n=11, dims=2)
+    exponents = torch.from_numpy(Stream("scale", context.seed).uniform(11) * 9 - 4).floor()
+    scale = torch.exp2(exponents).unsqueeze(1)
+    changed = problem.changed(
+        "rows scaled",
+        first=problem.first * scale.to(problem.first),
+        second=problem.second * scale.to(problem.second),
+    )
+    yield context.relation(problem, changed, lambda a: tuple(g / scale for g in a.gradients))
+
+
+def closed_form(context: CheckContext, problem: Problem) -> float:
+    """Sum over views of the mean over i != j of log |S(i,j)|, weighted over dimensions."""
+    labels = problem.labels
+    if context.definition.views == "concatenate":
+        labels = labels.repeat(2, 1)
+    columns = list(labels.unbind(1))
+    losses = []
+    for y in columns:
+        delta = (y.unsqueeze(1) - y.unsqueeze(0)).abs()
+        m = len(y)
+        off = ~torch.eye(m, dtype=torch.bool)
+        farther = delta.unsqueeze(1) >= delta.unsqueeze(2)
+        if context.definition.self_candidate == "never":
+            farther &= off.unsqueeze(1)
+        losses.append(float(farther.sum(dim=2)[off].double().log().mean()))
+    shares = problem.weights.double() / problem.weights.double().sum()
+    views = 2 if context.definition.views == "sum" else 1
+    return views * float((torch.tensor(losses, dtype=torch.float64) * shares).sum())
+
+
+@check("identical embeddings", "relations")
+def identical_embeddings(context: CheckContext) -> Iterator[Trial]:
+    """With all embeddings equal the loss is known: the mean logarithm of the candidates' number.
+
+    One dimension, so that every label distance serves. A value that can be counted by hand,
+    with no reference in between.
+    """
+    for labels in ("continuous", "tied", "constant"):
+        base = context.problem(n=9, dims=1, labels=labels)
+        same = base.first[:1].expand_as(base.first).clone()
+        problem = base.changed("identical embeddings", first=same, second=same.clone())
+        right = torch.tensor(closed_form(context, problem), dtype=torch.float64)
+        loss, bound = context.ask(problem).loss, context.bounds(problem).loss
+        yield loss_deviation(problem, loss, right, bound, "counting candidates gives")
+
+
+@check("label transformations", "relations")
+def label_transformations(context: CheckContext) -> Iterator[Trial]:
+    """Only the order of label distances counts: shift, scale and sign do not.
+
+    On dyadic labels every one of these is exact in floating point. Units and origin of a label
+    are arbitrary.
+    """
+    for labels in ("continuous", "tied"):
+        problem = context.problem(n=13, dims=2, labels=labels)
+        dyadic = torch.round(problem.labels * 64) / 64
+        problem = problem.changed("dyadic", labels=dyadic)
+        for name, other in (
+            ("labels + 4", dyadic + 4),
+            ("labels * 8", dyadic * 8),
+            ("labels * -1", -dyadic),
+        ):
+            yield context.relation(problem, problem.changed(name, labels=other))
+
+
+@check("permutation", "relations")
+def permutation(context: CheckContext) -> Iterator[Trial]:
+    """The order of the rows means nothing.
+
+    Rows of views and labels in another order: the same loss, gradients in that order. A loss
+    that depends on the order of the batch reads something it must not.
+    """
+    specs = [
+        {"n": n, "dims": 2, "nan_density": 0.2, "labels": labels, "seed": n}
+        for n in (5, 17)
+        for labels in ("continuous", "tied")
+    ]
+    if not context.takes_missing_labels:
+        specs = [{**spec, "nan_density": 0.0} for spec in specs]
+    for problem in context.problems(specs):
+        n = len(problem.labels)
+        order = torch.from_numpy(Stream("order", context.seed, n).choose(n, of=n))
+        changed = problem.rows(order).changed("rows permuted")
+
+        def permuted(answer: Answer, order: torch.Tensor = order) -> tuple[torch.Tensor, ...]:
+            return tuple(g[order] for g in answer.gradients)
+
+        yield context.relation(problem, changed, permuted)
+
+
+def orthogonal(dtype: torch.dtype) -> torch.Tensor:
+    """An 8 x 8 orthogonal matrix of halves: two Hadamard blocks and a reversal of the axes."""
+    two = torch.tensor([[1.0, 1.0], [1.0, -1.0]])
+    block = torch.kron(two, two) / 2
+    return torch.kron(torch.eye(2), block).flip(0).to(dtype)
+
+
+@check("rotation", "relations")
+def rotation(context: CheckContext) -> Iterator[Trial]:
+    """The axes of the embedding space mean nothing.
+
+    Both views turned alike: the same loss, gradients turned along. Similarities depend on
+    angles and distances alone.
+    """
+    problem = context.problem(n=11, d=8, dims=2)
+    turn = orthogonal(problem.first.dtype)
+    changed = problem.changed(
+        "embeddings rotated", first=problem.first @ turn, second=problem.second @ turn
+    )
+    yield context.relation(
+        problem, changed, lambda a: tuple(g @ turn.double() for g in a.gradients)
+    )
+
+
+@check("swapped views", "relations")
+def swapped_views(context: CheckContext) -> Iterator[Trial]:
+    """Neither view is the first.
+
+    The views swapped: the same loss, gradients swapped. A view that is used twice, or detached,
+    trains half of the network.
+    """
+    context.require(context.definition.views != "single", f"{context.definition.name} has one view")
+    for labels in ("continuous", "tied"):
+        problem = context.problem(n=11, dims=2, labels=labels)
+        changed = problem.changed("views swapped", first=problem.second, second=problem.first)
+        yield context.relation(problem, changed, lambda a: a.gradients[::-1])
+
+
+@check("tangent gradient", "relations")
+def tangent_gradient(context: CheckContext) -> Iterator[Trial]:
+    """A cosine's gradient is orthogonal to its embedding.
+
+    Moving along an embedding changes its length alone. A gradient along the embedding grows its
+    norm and slows training down.
+    """
+    context.require(context.definition.similarity == "cosine", "holds for cosines only")
+    problem = context.problem(n=17, dims=2)
+    answer = context.ask(problem)
+    bounds = context.bounds(problem)
+    trials = []
+    names = ("the first view's gradient", "the second view's gradient")
+    views = (problem.first, problem.second)
+    for name, gradient, view, bound in zip(
+        names, answer.gradients, views, bounds.gradients, strict=False
+    ):
+        along = (gradient * view.double()).sum(dim=1) / view.double().norm(dim=1)
+        trials.append(
+            deviation(problem, f"{name} along its embedding", along, torch.zeros_like(along), bound)
+        )
+    yield worst_of(trials)
+
+
+@check("two rows", "relations")
+def two_rows(context: CheckContext) -> Iterator[Trial]:
+    """Two rows without a tie have nothing to rank: the loss is 0.
+
+    Two rows, and many of which only two have a label. The only candidate of a pair is its
+    partner, so the loss and its gradient are 0.
+    """
+    context.require(
+        context.definition.views != "concatenate", "two concatenated views make four rows"
+    )
+    yield context.compare(context.problem(n=2, dims=1))
+    if context.takes_missing_labels:
+        problem = context.problem(n=7, dims=1)
+        labels = problem.labels.clone()
+        labels[2:] = torch.nan
+        yield context.compare(problem.changed("two labelled rows", labels=labels))
+
+
+@check("unlabelled row", "relations")
+def unlabelled_row(context: CheckContext) -> Iterator[Trial]:
+    """A row without any label is not there.
+
+    Appended, whatever its embedding holds, it changes nothing and gets no gradient. Masking by
+    multiplication lets a NaN through; zero times NaN is NaN.
+    """
+    context.require_missing_labels()
+    problem = context.problem(n=9, dims=2, nan_density=0.2)
+    missing = torch.full((1, problem.labels.shape[1]), torch.nan, dtype=problem.labels.dtype)
+    for name, value in (("ordinary", 0.5), ("zero", 0.0), ("huge", 2.0**60), ("NaN", torch.nan)):
+        row = torch.full((1, problem.embedding_size), value, dtype=problem.first.dtype)
+        changed = problem.changed(
+            f"an unlabelled row with {name} embedding appended",
+            first=torch.cat((problem.first, row)),
+            second=torch.cat((problem.second, row)),
+            labels=torch.cat((problem.labels, missing)),
+        )
+        none = torch.zeros(1, problem.embedding_size, dtype=torch.float64)
+
+        def unchanged(answer: Answer, none: torch.Tensor = none) -> tuple[torch.Tensor, ...]:
+            return tuple(torch.cat((g, none)) for g in answer.gradients)
+
+        yield context.relation(problem, changed, unchanged)
+
+
+@check("zero columns", "relations")
+def zero_columns(context: CheckContext) -> Iterator[Trial]:
+    """Columns of zeros change nothing.
+
+    Three columns of zeros appended to both views: the same loss, and no gradient in them. A
+    loss that divides by the number of columns has another temperature at every width.
+    """
+    problem = context.problem(n=11, dims=2)
+    none = torch.zeros(11, 3, dtype=problem.first.dtype)
+    changed = problem.changed(
+        "zero columns appended",
+        first=torch.cat((problem.first, none), dim=1),
+        second=torch.cat((problem.second, none), dim=1),
+    )
+    yield context.relation(
+        problem,
+        changed,
+        lambda a: tuple(torch.cat((g, none.double()), dim=1) for g in a.gradients),
+    )

@@ -1,0 +1,141 @@
+"""Inputs at the edge: low temperatures, low precision, missing and broken labels."""
+
+from collections.abc import Iterator
+
+import torch
+
+from supcr_bench.verification.check import check
+from supcr_bench.verification.context import CheckContext
+from supcr_bench.verification.outcome import Trial, outright
+from supcr_bench.verification.problem import Problem
+
+TEMPERATURES = (1.0, 0.5, 0.2, 0.1, 0.07, 0.05, 0.02, 0.0112, 0.005)
+
+
+@check("all labels missing", "robustness")
+def all_missing(context: CheckContext) -> Iterator[Trial]:
+    """A batch without a single label can be trained on: the gradient is zero.
+
+    Such batches come up where labels are rare, and must not stop the training. A loss without a
+    graph makes backward raise in the middle of an epoch.
+    """
+    context.require_missing_labels()
+    problem = context.problem(n=5, dims=2)
+    labels = torch.full_like(problem.labels, torch.nan)
+    yield context.compare(problem.changed("every label NaN", labels=labels))
+
+
+@check("default weights", "robustness")
+def default_weights(context: CheckContext) -> Iterator[Trial]:
+    """Without weights every dimension counts the same, however many there are.
+
+    Built without weights, for one, two and three dimensions. Weights for two dimensions
+    broadcast silently over one, and raise for three.
+    """
+    context.require(context.takes_weights, "takes no dimension weights")
+    for dims in (1, 2, 3):
+        problem = context.problem(n=7, dims=dims)
+        problem = problem.changed("default weights")
+        try:
+            module = context.candidate.build(problem, weights=False)
+        except Exception as error:  # noqa: BLE001 - whatever it raises
+            yield outright(problem.name, f"raises {type(error).__name__}: {error}", problem)
+            continue
+        yield context.compare(problem, module=module)
+
+
+@check("float64 accuracy", "robustness")
+def float64_accuracy(context: CheckContext) -> Iterator[Trial]:
+    """float64 in means float64 accuracy out.
+
+    Against the rounding of float64. A float32 accumulator inside makes gradient checks and
+    double-precision runs meaningless.
+    """
+    specs = [
+        {"n": n, "dims": dims, "labels": labels, "dtype": "float64", "seed": n}
+        for n, dims in ((3, 1), (9, 2), (17, 3))
+        for labels in ("continuous", "tied")
+    ]
+    for problem in context.problems(specs):
+        yield context.compare(problem)
+
+
+@check("label magnitude", "robustness")
+def label_magnitude(context: CheckContext) -> Iterator[Trial]:
+    """Large labels, and float64 labels closer together than float32 can tell.
+
+    Label distances are formed in the labels' own dtype. Labels cast to a lower precision tie
+    where the data do not.
+    """
+    problem = context.problem(n=13, dims=1)
+    whole = torch.round(problem.labels * 64)
+    yield context.compare(problem.changed("labels of about 1e6", labels=whole + 2.0**20))
+    fine = context.problem(n=13, dims=1, dtype="float64")
+    steps = torch.round(fine.labels * 1024)
+    yield context.compare(
+        fine.changed("labels 2^-40 apart", labels=1 + steps * 2.0**-40), dtype="float32"
+    )
+
+
+@check("low precision", "robustness")
+def low_precision(context: CheckContext) -> Iterator[Trial]:
+    """float16, bfloat16 and autocast, within the rounding of that precision.
+
+    Against the definition of the same, already rounded inputs; autocast around forward alone.
+    Mixed precision is the default of most training loops.
+    """
+    for dtype in ("bfloat16", "float16"):
+        yield context.compare(context.problem(n=9, dims=1, labels="tied", dtype=dtype))
+    problem = context.problem(n=9, dims=1, labels="tied")
+    module = context.candidate.build(problem)
+
+    device = torch.device(context.candidate.device).type
+
+    def under_autocast(*arguments: torch.Tensor) -> object:
+        with torch.autocast(device, dtype=torch.bfloat16):
+            return module(*arguments)
+
+    yield context.compare(problem.changed("autocast"), module=under_autocast, dtype="bfloat16")
+
+
+@check("low temperature", "robustness")
+def low_temperature(context: CheckContext) -> Iterator[Trial]:
+    """Temperatures down to 0.005 in float32.
+
+    exp(1/tau) overflows float32 below tau = 1/88.7. Contrastive losses are trained at
+    temperatures of 0.05 and below.
+    """
+    context.require(bool(context.candidate.knobs.temperature), "takes no temperature")
+    for tau in TEMPERATURES:
+        yield context.compare(context.problem(n=17, d=16, dims=2, temperature=tau))
+
+
+def _refuses(context: CheckContext, problem: Problem) -> Trial:
+    """An error is fine, and so is NaN."""
+    try:
+        loss = float(context.ask(problem).loss)
+    except (ValueError, AssertionError, FloatingPointError):
+        return outright(problem.name, None)
+    except Exception as error:  # noqa: BLE001 - whatever it raises
+        clear = isinstance(error, RuntimeError)
+        text = f"raises {type(error).__name__}: {error}, not an error that names the input"
+        return outright(problem.name, None if clear else text, problem)
+    finding = f"the loss is {loss:.6g}" if loss == loss else None
+    return outright(problem.name, finding, problem)
+
+
+@check("non-finite inputs", "robustness")
+def non_finite(context: CheckContext) -> Iterator[Trial]:
+    """Infinite labels and NaN embeddings never give a plausible number.
+
+    One entry of the labels, or of an embedding. A diverged network or a broken label must be
+    seen, not averaged away.
+    """
+    base = context.problem(n=7, dims=1)
+    for value in (torch.inf, -torch.inf):
+        labels = base.labels.clone()
+        labels[2, 0] = value
+        yield _refuses(context, base.changed(f"a label of {value:g}", labels=labels))
+    first = base.first.clone()
+    first[2, 1] = torch.nan
+    yield _refuses(context, base.changed("a NaN in an embedding", first=first))
