@@ -174,7 +174,7 @@ def show(verification: "Verification", console: "Console") -> None:
     from rich.text import Text
 
     from supcr_bench.render.terminal import print_sentence, print_table
-    from supcr_bench.verification.present import checks_table, finding_lines, notes
+    from supcr_bench.verification.verification import checks_table, finding_lines, notes
 
     print_table(console, checks_table(verification))
     for line, outcome in finding_lines(verification.outcomes):
@@ -190,7 +190,7 @@ def show(verification: "Verification", console: "Console") -> None:
 def show_verified(verifications: Sequence["Verification"], console: "Console") -> None:
     """Print several at a glance, and of those that are not right what is wrong."""
     from supcr_bench.render.terminal import print_sentence, print_table
-    from supcr_bench.verification.present import diagnosis_lines, finding_lines, verified_table
+    from supcr_bench.verification.verification import diagnosis_lines, finding_lines, verified_table
 
     print_table(console, verified_table(verifications))
     for found in verifications:

@@ -10,9 +10,8 @@ from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.gate import GatedChange, GateVerdict
 from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.outcome import Verdict
-from supcr_bench.verification.present import diagnosis_lines, finding_text
 from supcr_bench.verification.session import NO_DEFINITION, STAGES
-from supcr_bench.verification.verification import Verification
+from supcr_bench.verification.verification import Verification, diagnosis_lines, finding_text
 
 FARTHER_OFF = 2.0
 """An error this many times larger is a different error: rounding differs less between machines."""

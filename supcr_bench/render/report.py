@@ -27,7 +27,7 @@ from supcr_bench.store.run import Run
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.result import Result
 from supcr_bench.values.table import Table
-from supcr_bench.verification.present import diagnosis_lines, finding_text
+from supcr_bench.verification.verification import diagnosis_lines, finding_text
 
 
 def render_report(

@@ -1,12 +1,13 @@
-"""All that was found out about one implementation."""
+"""All that was found out about one implementation, as a value, as tables and as sentences."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from html import escape
 from typing import Any, Self
 
-from supcr_bench.values.definition import current_name
+from supcr_bench.values.table import Cell, Row, Table, Tone, as_html, as_text, numbers, row, words
+from supcr_bench.values.units import MISSING, format_error
 from supcr_bench.verification.outcome import GROUPS, Diagnosis, Outcome, Verdict
-from supcr_bench.verification.present import verification_html, verification_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,3 +104,117 @@ class Verification:
 
     def _repr_html_(self) -> str:
         return verification_html(self)
+
+
+def checks_table(found: Verification) -> Table:
+    """Every check of one implementation."""
+    over = f" over {found.ranks} ranks" if found.ranks is not None else ""
+    return Table(
+        name="verification",
+        title=f"{found.implementation}{over}, by the definition {found.definition}",
+        note="x tol.: largest error as a multiple of its bound; up to 1 passes",
+        columns=(*words("group", "check", "verdict", "cases"), *numbers("x tol.")),
+        rows=tuple(map(_check_row, found.outcomes)),
+        keys=2,
+    )
+
+
+def _check_row(outcome: Outcome) -> Row:
+    cases = str(outcome.cases) if outcome.cases else MISSING
+    if outcome.failed:
+        cases = f"{outcome.failed} of {outcome.cases} wrong"
+    if outcome.left_out:
+        cases += f", {outcome.left_out} left out"
+    verdict = Cell(outcome.verdict, "bad" if outcome.verdict is Verdict.FAIL else "")
+    tolerances = format_error(outcome.tolerances)
+    cells = row(outcome.group, outcome.check, verdict, cases, tolerances, group=outcome.group)
+    if outcome.verdict in (Verdict.PASS, Verdict.FAIL):
+        return cells
+    return row(*(Cell(text, "quiet") for text in cells.texts), group=outcome.group)
+
+
+def verified_table(verifications: Sequence[Verification]) -> Table:
+    """Several implementations: the verdict, and how many checks of each group pass."""
+    definitions = ", ".join(dict.fromkeys(v.definition for v in verifications))
+    return Table(
+        name="verified",
+        title=f"Verification by the definition ({definitions})",
+        note="checks that pass, of those that apply; robustness decides nothing",
+        columns=words("implementation", "verdict", *GROUPS),
+        rows=tuple(
+            row(found.implementation, _verdict(found), *(_passes(found, g) for g in GROUPS))
+            for found in verifications
+        ),
+        keys=2,
+    )
+
+
+def _verdict(found: Verification) -> Cell:
+    if found.failures:
+        return Cell("not right", "bad")
+    return Cell("right", "good") if found.passed else Cell("undecided")
+
+
+def _passes(found: Verification, group: str) -> Cell:
+    own = [
+        o for o in found.outcomes if o.group == group and o.verdict is not Verdict.NOT_APPLICABLE
+    ]
+    passes = sum(o.verdict is Verdict.PASS for o in own)
+    tone: Tone = "bad" if group in {o.group for o in found.failures} else ""
+    return Cell(f"{passes} of {len(own)}" if own else MISSING, tone)
+
+
+def finding_text(outcome: Outcome) -> str:
+    """What a check found, and on which case."""
+    return f"{outcome.finding} ({outcome.case})" if outcome.case else str(outcome.finding)
+
+
+def finding_lines(outcomes: Sequence[Outcome]) -> list[tuple[str, Outcome]]:
+    """What failed checks found and why others were not made, each with the first such outcome.
+
+    What several checks found alike, such as an exception that every call raises, is one line.
+    """
+    alike: dict[tuple[Verdict, str | None], list[Outcome]] = {}
+    for outcome in outcomes:
+        if outcome.verdict is not Verdict.PASS:
+            alike.setdefault((outcome.verdict, outcome.finding), []).append(outcome)
+    lines = []
+    for (verdict, finding), same in alike.items():
+        text = finding_text(same[0]) if verdict is Verdict.FAIL else f"{verdict}, {finding}"
+        lines.append((f"{', '.join(o.check for o in same)}: {text}", same[0]))
+    return lines
+
+
+def diagnosis_lines(diagnosis: Diagnosis | None) -> list[str]:
+    """What is most likely wrong, and how to see it."""
+    if diagnosis is None:
+        return []
+    lines = []
+    if diagnosis.causes:
+        lines.append(f"Most likely: {'; and '.join(diagnosis.causes)}.")
+    elif diagnosis.where:
+        lines.append(f"Cause not recognised: {diagnosis.where}.")
+    if diagnosis.smallest:
+        lines.append(f"Smallest failing case found: {diagnosis.smallest}.")
+    return lines
+
+
+def notes(found: Verification) -> list[str]:
+    """What stands below the table of checks."""
+    recognised = [f"Recognised: {found.recognised}."] if found.recognised else []
+    return [*recognised, found.headline, *diagnosis_lines(found.diagnosis)]
+
+
+def verification_text(found: Verification) -> str:
+    """The table and the findings as plain text."""
+    lines = [line for line, _ in finding_lines(found.outcomes)]
+    return "\n".join([as_text(checks_table(found)), *lines, *notes(found)])
+
+
+def verification_html(found: Verification) -> str:
+    """The same for a notebook, with the program that shows the failure at its end."""
+    lines = [*notes(found), *(line for line, _ in finding_lines(found.outcomes))]
+    text = "".join(f"<p>{escape(line)}</p>" for line in lines)
+    snippet = found.diagnosis.snippet if found.diagnosis else None
+    program = f"<pre>{escape(snippet)}</pre>" if snippet else ""
+    return f"{text}{as_html(checks_table(found))}{program}"

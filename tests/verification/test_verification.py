@@ -6,7 +6,7 @@ from rich.console import Console
 
 from supcr_bench.commands.verify import show_verified
 from supcr_bench.verification.outcome import Outcome
-from supcr_bench.verification.present import checks_table, finding_lines, verified_table
+from supcr_bench.verification.verification import checks_table, finding_lines, verified_table
 from tests.made_verifications import DIAGNOSIS, LATE, NOT_ROBUST, OFF, make_verification
 from tests.table_marks import group_starts, toned
 
