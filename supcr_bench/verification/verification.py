@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any, Self
 
+from supcr_bench.values.definition import current_name
 from supcr_bench.values.table import Cell, Row, Table, Tone, as_html, as_text, numbers, row, words
 from supcr_bench.values.units import MISSING, format_error
 from supcr_bench.verification.outcome import GROUPS, Diagnosis, Outcome, Verdict
