@@ -57,14 +57,15 @@ def _table(results: Sequence[Result], names: Sequence[str], several: bool) -> Ta
         ended = dict.fromkeys(SHORT_STATUS.get(r.status, MISSING) for r in by_case[case])
         return Cell(f"none{out}" if here else f"none: {', '.join(ended)}", "bad")
 
+    temperatures = {r.case.temperature for r in alike}
+    tau = f"tau={first.temperature:g}" if len(temperatures) == 1 else "each at its own tau"
     where = f"{first.pass_} on {first.device}" if several else first.pass_
     return Table(
         name=f"map-{first.pass_}-{first.device.replace(':', '-').replace('@', '-')}",
         title=f"What to use in {where}",
         note=(
-            f"The fastest that is right, as measured, by batch size N; "
-            f"{first.label_kind} labels, {first.dtype}, tau={first.temperature:g}, "
-            f"d={first.embedding_size}"
+            f"The fastest that is right, as measured, by batch size N; {first.label_kind} labels, "
+            f"{first.dtype}, {tau}, d={first.embedding_size}"
         ),
         columns=(*numbers("N"), *words(*(_header(*column) for column in columns))),
         rows=tuple(

@@ -226,6 +226,7 @@ def test_numbers_of_two_definitions_are_not_drawn_as_agreement() -> None:
 
 def test_what_to_use_and_what_is_fastest_name_the_definitions() -> None:
     (what,) = recommendation_tables(two_definitions())
+    assert "each at its own tau" in what.note
     assert [row[1] for row in what.texts] == [
         "rowsort (torchcell)",
         "rowsort (torchcell)",
