@@ -14,11 +14,13 @@ def environments_line(environments: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def environment_line(environment: Mapping[str, Any]) -> str:
+    """Machine and software in a line; a baseline does not know the size of the memory."""
+    memory = environment.get("memory_bytes")
     accelerators = [a["name"] for a in environment["accelerators"]]
     parts = [
         f"{environment['cpu']}, {environment['cpus_usable']} CPUs",
         f"{environment['threads']} thread{'s' if environment['threads'] != 1 else ''}",
-        format_limit_bytes(environment["memory_bytes"]),
+        *([] if memory is None else [format_limit_bytes(memory)]),
         *accelerators,
         f"torch {environment['torch']}",
         f"Python {environment['python']}",
