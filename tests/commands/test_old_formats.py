@@ -103,3 +103,14 @@ def test_a_stored_baseline_is_held_against(cli: Cli) -> None:
     suite, baseline = GOLDEN / "old.toml", GOLDEN / "paper-baseline.json"
     done = cli("gate", str(suite), "--baseline", str(baseline), "-i", "scan")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_stored_baseline_is_taken_wherever_a_run_is(cli: Cli) -> None:
+    stored = str(GOLDEN / "paper-baseline.json")
+    for command in (["report"], ["export", "--format", "csv"]):
+        done = cli(*command, stored)
+        assert done.returncode == 0, done.stdout + done.stderr
+    done = cli("compare", stored, str(GOLDEN / "paper"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "results in both runs" in done.stdout
