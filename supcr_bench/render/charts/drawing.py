@@ -22,7 +22,7 @@ from supcr_bench.render.charts.svg import HEAD, for_file, for_page, plain, writt
 from supcr_bench.render.palette import INK, LINE, PAPER, QUIET, colour, dashes, marker
 
 _WIDTH, _AXES_HEIGHT = 600.0, 300.0
-_LEFT, _RIGHT = 62.0, 152.0
+_LEFT, _RIGHT = 62.0, 160.0
 """Beside the axes: tick labels on the left, the legend on the right."""
 _AXES_WIDTH = _WIDTH - _LEFT - _RIGHT
 _BELOW, _FOOT = 42.0, 5.0

@@ -80,10 +80,10 @@ class _Line:
 
     @property
     def law_text(self) -> str:
-        """``N² log N``, that the law is open, or nothing where too few sizes are measured."""
+        """``N² log N``, that it is not decided, or nothing where too few sizes are measured."""
         if self.law and self.verdict and self.verdict.law:
             return superscript(self.verdict.law)
-        return "law open" if self.verdict and len(self.sizes) >= FEWEST_SIZES else ""
+        return "growth not decided" if self.verdict and len(self.sizes) >= FEWEST_SIZES else ""
 
     @property
     def band(self) -> Callable[[float], tuple[float, float]] | None:

@@ -110,7 +110,7 @@ def description(
         elif own:
             (first, low), (last, high) = own[0], own[-1]
             verdict = laws.get(name)
-            grows = f"grows as {verdict.law}" if verdict and verdict.law else "law open"
+            grows = f"grows as {verdict.law}" if verdict and verdict.law else "growth not decided"
             sizes = f"N={first.case.batch_size} to {last.case.batch_size}"
             sentences.append(f"{name}: {sizes}, {span_text(low, high, metric.format)}, {grows}.")
     if metric is TIME:

@@ -191,7 +191,7 @@ def test_a_law_that_is_not_told_leaves_its_points_and_says_so() -> None:
     drawn = chart(few, "time-forward-1")
     assert labels(drawn.svg, "quick") == ["quick"]
     open_ = make_series("quick", SIZES[:5], lambda n: 1e-3 + 1e-9 * n)
-    assert labels(chart(open_, "time-forward-1").svg, "quick") == ["quick", "law open"]
+    assert labels(chart(open_, "time-forward-1").svg, "quick") == ["quick", "growth not decided"]
 
 
 def test_a_wrong_result_is_hollow() -> None:
@@ -235,6 +235,16 @@ def test_a_series_in_which_nothing_was_measured_still_draws_its_bounds() -> None
             "two is the fastest in forward up to N=32, one from N=64 on",
         ),
         (
+            make_series("one", SIZES[:2], lambda n: 1e-6 * n)
+            + make_series("two", SIZES[3:5], lambda n: 1e-6 * n),
+            "Time of one and two in forward",
+        ),
+        (
+            make_series("one", SIZES[:3], lambda n: 3e-6 if n == 32 else 1e-6)
+            + make_series("two", SIZES[:3], lambda n: 2e-6),
+            "one and two are close in forward: which is the fastest changes with N",
+        ),
+        (
             paired("one", 1e-3, 2.0, 1.0) + paired("two", 1e-3, 1.0, 1.1),
             "two is the fastest in forward up to N=16, too close to one to tell from N=32 on",
         ),
@@ -242,6 +252,12 @@ def test_a_series_in_which_nothing_was_measured_still_draws_its_bounds() -> None
 )
 def test_the_title_says_what_is_seen(found: list[Result], title: str) -> None:
     assert chart(found, "time-forward-1").title == title
+
+
+def test_memory_that_was_never_measured_at_one_size_is_not_compared() -> None:
+    apart = make_series("one", SIZES[:2], lambda n: 1e-6 * n)
+    apart += make_series("two", SIZES[3:5], lambda n: 1e-6 * n)
+    assert chart(apart, "memory-forward-1").title == "Peak memory of one and two in forward"
 
 
 def test_the_title_of_memory_holds_the_most_against_the_least() -> None:
