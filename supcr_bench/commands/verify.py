@@ -170,7 +170,6 @@ def verify_each(
 
 
 def show(verification: "Verification", console: "Console") -> None:
-    """Print the table, the verdict, and the diagnosis."""
     from rich.text import Text
 
     from supcr_bench.render.terminal import print_sentence, print_table

@@ -58,7 +58,6 @@ class Knobs:
 
 
 def find_knobs(factory: Callable[..., Any]) -> Knobs:
-    """The arguments that a factory takes, by their names."""
     if getattr(factory, "__init__", None) is torch.nn.Module.__init__:
         # nn.Module's own (*args, **kwargs) takes nothing, whatever it looks like.
         return Knobs(None, weights=False, eps=False)
@@ -127,7 +126,6 @@ class Candidate:
 
     @classmethod
     def of(cls, implementation: Implementation, device: str = "cpu") -> "Candidate":
-        """An implementation, before it is known how it is called."""
         return cls(
             implementation.name,
             implementation.factory,
@@ -162,7 +160,6 @@ class Candidate:
     def invoke(
         self, module: Callable[..., Any], first: Tensor, second: Tensor, labels: Tensor
     ) -> Any:
-        """Call a module in its own way."""
         if self.flat_labels and labels.shape[1] == 1:
             labels = labels[:, 0]
         if self.call == "features_two_views":

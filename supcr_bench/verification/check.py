@@ -43,7 +43,6 @@ class Check(Generic[ContextT]):
     slow: bool = False
 
     def outcome(self, context: ContextT) -> tuple[Outcome, list[Trial]]:
-        """How it ends, and the trials that failed."""
         started, before = time.perf_counter(), context.left_out
         trials: list[Trial] = []
         try:

@@ -61,7 +61,6 @@ def judge(
     reference: Reference,
     dtype: str | None = None,
 ) -> Trial:
-    """The worst deviation of an answer from the reference, as a trial."""
     bounds = bounds_of(problem, definition, reference, dtype)
     gives = f"{definition.name} gives"
     right = (reference.loss, reference.gradients)
@@ -101,14 +100,12 @@ def deviations(
 
 
 def loss_deviation(problem: Problem, own: Tensor, right: Tensor, bound: float, gives: str) -> Trial:
-    """How far a loss is off; see :func:`deviation`."""
     mine, other = (x.detach().double().cpu().reshape(1) for x in (own, right))
     limit = torch.tensor([bound], dtype=torch.float64)
     return deviation(problem, "the loss", mine, other, limit, gives=gives)
 
 
 def raised(problem: Problem, error: Exception) -> Trial:
-    """A trial that ended in an exception."""
     return outright(problem.name, f"raises {describe_error(error)}", problem)
 
 

@@ -79,21 +79,17 @@ class CheckContext:
 
     @property
     def takes_weights(self) -> bool:
-        """Whether dimension weights can be given, and mean anything."""
         return self.candidate.knobs.weights and self.definition.label_distance == "per_dimension"
 
     @property
     def takes_missing_labels(self) -> bool:
-        """Whether the definition says what a NaN label means."""
         return self.definition.nan_labels != "unsupported"
 
     def require(self, condition: bool, reason: str) -> None:
-        """Leave the check where it has no meaning."""
         if not condition:
             raise NotApplicableError(reason)
 
     def require_missing_labels(self) -> None:
-        """Leave a check that needs NaN labels where they mean nothing."""
         reason = f"{self.definition.name} does not support NaN labels"
         self.require(self.takes_missing_labels, reason)
 
@@ -140,7 +136,6 @@ class CheckContext:
         return there(problem.first), there(problem.second), there(problem.labels)
 
     def reference(self, problem: Problem, upstream: Tensor | None = None) -> Reference:
-        """The definition's answer."""
         views = (problem.first, problem.second)
         return compute_reference(
             self.definition,

@@ -69,7 +69,6 @@ def probes(context: CheckContext) -> list[Probe]:
 
 
 def ask_all(context: CheckContext, problems: Sequence[Problem]) -> list[Probe]:
-    """The problems that the implementation answers, with its answers."""
     found = []
     for problem in problems:
         # What it cannot answer cannot be compared; the checks have said so.
@@ -79,7 +78,6 @@ def ask_all(context: CheckContext, problems: Sequence[Problem]) -> list[Probe]:
 
 
 def reproduces(formula: Formula, probe: Probe, *, gradient: bool = True) -> bool:
-    """Whether a formula gives the implementation's numbers on a probe."""
     values = evaluate(formula, probe.problem, gradient=False)
     if not _close_values(formula, probe, values):
         return False
@@ -133,7 +131,6 @@ def _close_gradients(formula: Formula, probe: Probe, right: Evaluation) -> bool:
 
 
 def fits(formula: Formula, asked: Sequence[Probe]) -> bool:
-    """Whether a formula reproduces every probe."""
     if not asked or not all(reproduces(formula, probe) for probe in asked):
         return False
     return formula.precision == "own" or _irregular(formula, asked)
@@ -229,7 +226,6 @@ def diagnose(
 def _where(
     definition: str, wrong: Sequence[Outcome], problems: Sequence[Problem], *, explained: bool
 ) -> str:
-    """What is known where no variation of the definition explains the numbers."""
     names = ", ".join(o.check for o in wrong)
     if not explained:
         return f"no variation of {definition} gives these numbers; fails: {names}"

@@ -127,7 +127,6 @@ class Formula:
 
     @classmethod
     def of(cls, definition: Definition) -> "Formula":
-        """The definition itself."""
         return cls(
             self_candidate=definition.self_candidate,
             nan_labels=definition.nan_labels,
@@ -140,7 +139,6 @@ class Formula:
         )
 
     def variations(self) -> list["Formula"]:
-        """Every formula that differs in one choice."""
         return [
             self.with_choice(name, choice)
             for name, choices in PHRASES.items()
@@ -149,7 +147,6 @@ class Formula:
         ]
 
     def with_choice(self, name: str, choice: str) -> "Formula":
-        """The formula that makes another choice in one field."""
         fields_of: dict[str, Any] = {name: choice}
         return replace(self, **fields_of)
 

@@ -55,7 +55,6 @@ class Trial:
 
     @property
     def failed(self) -> bool:
-        """Whether something is wrong."""
         return not self.tolerances <= 1
 
 
@@ -65,7 +64,6 @@ def outright(case: str, finding: str | None, problem: "Problem | None" = None) -
 
 
 def worst_of(trials: Sequence[Trial]) -> Trial:
-    """The trial with the largest error for its bound."""
     return max(trials, key=lambda t: math.inf if math.isnan(t.tolerances) else t.tolerances)
 
 
@@ -152,18 +150,15 @@ class Outcome:
 
     @classmethod
     def skipped(cls, check: str, group: Group, reason: str) -> Self:
-        """A check that was not made."""
         return cls(check=check, group=group, verdict=Verdict.NOT_RUN, finding=reason)
 
     @classmethod
     def not_applicable(cls, check: str, group: Group, reason: str, **measured: Any) -> Self:
-        """A check that has no meaning for this subject."""
         verdict = Verdict.NOT_APPLICABLE
         return cls(check=check, group=group, verdict=verdict, finding=reason, **measured)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """From what ``dataclasses.asdict`` gave, by way of JSON or not."""
         own = {f.name: values[f.name] for f in fields(cls) if f.name in values}
         return cls(**{**own, "verdict": Verdict(values["verdict"])})
 
@@ -186,7 +181,6 @@ class Diagnosis:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """From what ``dataclasses.asdict`` gave, by way of JSON or not."""
         own = {f.name: values[f.name] for f in fields(cls) if f.name in values}
         return cls(**{**own, "causes": tuple(values["causes"])})
 

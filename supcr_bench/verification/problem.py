@@ -45,7 +45,6 @@ class ProblemSpec:
     seed: int = 0
 
     def describe(self) -> str:
-        """In a short line."""
         parts = [f"N={self.n}", f"d={self.d}", f"D={self.dims}"]
         if self.nan_density:
             parts.append(f"NaN {self.nan_density:.0%}")
@@ -83,22 +82,18 @@ class Problem:
 
     @property
     def dtype(self) -> str:
-        """Of the embeddings, by name."""
         return str(self.first.dtype).removeprefix("torch.")
 
     @property
     def unit_roundoff(self) -> float:
-        """Of that dtype."""
         return UNIT_ROUNDOFF[self.dtype]
 
     @property
     def size(self) -> tuple[int, int, int]:
-        """Rows, columns and label dimensions."""
         return len(self.labels), self.first.shape[1], self.labels.shape[1]
 
     @property
     def embedding_size(self) -> int:
-        """Columns of an embedding, d."""
         return self.first.shape[1]
 
     def changed(self, name: str, **fields: Any) -> "Problem":
@@ -106,7 +101,6 @@ class Problem:
         return replace(self, name=f"{self.name}, {name}", spec=None, **fields)
 
     def rows(self, index: Tensor) -> "Problem":
-        """Only these rows, in this order."""
         return replace(
             self,
             first=self.first[index],

@@ -42,7 +42,6 @@ class SelfTestRow:
 
     @classmethod
     def of(cls, bug: SeededBug, found: Verification) -> "SelfTestRow":
-        """From the verification of a bug."""
         return cls(
             bug=bug.name,
             group=bug.caught_by,
@@ -54,7 +53,6 @@ class SelfTestRow:
 
     @property
     def caught(self) -> bool:
-        """Whether a check of the right kind failed."""
         return bool(self.caught_by)
 
     @property
@@ -71,13 +69,11 @@ def as_implementation(factory: type[RankedContrast], name: str) -> Implementatio
 
 
 def bug_session(bug: SeededBug, seed: int = 0) -> LocalSession:
-    """The verification of one seeded bug in this process."""
     strict = bug.caught_by == "robustness"
     return LocalSession(as_implementation(bug.factory, bug.name), strict=strict, seed=seed)
 
 
 def run_self_test(seed: int = 0) -> Iterator[SelfTestRow]:
-    """Every seeded bug."""
     for bug in BUGS:
         yield SelfTestRow.of(bug, bug_session(bug, seed).verified())
 

@@ -141,12 +141,10 @@ class Session(ABC):
                 yield Outcome.ended("diagnosis", "definition", end.finding, overdue=end.overdue)
 
     def weight(self, end: CheckEndedError) -> int:
-        """How much an end counts of :data:`MOST_ENDS`."""
         del end
         return 1
 
     def result(self) -> Verification:
-        """All that was found out."""
         return Verification(
             implementation=self.name,
             definition=self._opened.definition,
@@ -159,7 +157,6 @@ class Session(ABC):
         )
 
     def verified(self) -> Verification:
-        """Run it to its end."""
         for _ in self.run():
             pass
         return self.result()

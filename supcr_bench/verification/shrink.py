@@ -16,7 +16,6 @@ LITERAL_UP_TO = 60
 
 
 def fails(context: CheckContext, problem: Problem) -> bool:
-    """Whether the implementation is wrong on it, or raises."""
     trial = context.compare(problem)
     return trial.failed
 
@@ -46,7 +45,6 @@ def shrink(
 
 
 def _steps(problem: Problem) -> Iterator[Problem]:
-    """Smaller problems, the boldest first."""
     n, d, dims = problem.size
     for c in range(dims):
         if dims > 1:
@@ -155,7 +153,6 @@ def snippet(context: CheckContext, problem: Problem) -> str:
 
 
 def _generated(n: int, d: int, dims: int, temperature: float) -> Problem:
-    """The problem that a long snippet makes for itself."""
     generator = torch.Generator().manual_seed(0)
     first = torch.randn(n, d, generator=generator)
     second = torch.randn(n, d, generator=generator)

@@ -37,7 +37,6 @@ class Verification:
 
     @property
     def failures(self) -> list[Outcome]:
-        """Checks that fail the implementation."""
         groups = GROUPS if self.strict else tuple(g for g in GROUPS if g != "robustness")
         return [o for o in self.outcomes if o.verdict is Verdict.FAIL and o.group in groups]
 
@@ -62,7 +61,6 @@ class Verification:
 
     @property
     def headline(self) -> str:
-        """The verdict in a sentence."""
         name, definition = self.implementation, self.definition
         if self.ranks is not None:
             name += f" over {self.ranks} ranks"
@@ -82,12 +80,10 @@ class Verification:
         return text + "."
 
     def to_mapping(self) -> dict[str, Any]:
-        """For JSON."""
         return {"passed": self.passed, **asdict(self)}
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """From what :meth:`to_mapping` gave, by way of JSON or not."""
         diagnosis = values["diagnosis"]
         return cls(
             implementation=values["implementation"],
@@ -108,7 +104,6 @@ class Verification:
 
 
 def checks_table(found: Verification) -> Table:
-    """Every check of one implementation."""
     over = f" over {found.ranks} ranks" if found.ranks is not None else ""
     return Table(
         name="verification",
@@ -166,7 +161,6 @@ def _passes(found: Verification, group: str) -> Cell:
 
 
 def finding_text(outcome: Outcome) -> str:
-    """What a check found, and on which case."""
     return f"{outcome.finding} ({outcome.case})" if outcome.case else str(outcome.finding)
 
 
@@ -201,13 +195,11 @@ def diagnosis_lines(diagnosis: Diagnosis | None) -> list[str]:
 
 
 def notes(found: Verification) -> list[str]:
-    """What stands below the table of checks."""
     recognised = [f"Recognised: {found.recognised}."] if found.recognised else []
     return [*recognised, found.headline, *diagnosis_lines(found.diagnosis)]
 
 
 def verification_text(found: Verification) -> str:
-    """The table and the findings as plain text."""
     lines = [line for line, _ in finding_lines(found.outcomes)]
     return "\n".join([as_text(checks_table(found)), *lines, *notes(found)])
 

@@ -13,7 +13,6 @@ from supcr_bench.workers.rank_verification import STEP_LIMIT_S, RankVerification
 def rank_bug_session(
     bug: SeededBug, ranks: int, seed: int = 0, limit_s: float = STEP_LIMIT_S
 ) -> RankVerification:
-    """The verification of one seeded bug over so many ranks."""
     subject = Subject(bug.name, "module", bug.factory.__module__, bug.factory.__qualname__)
     definition = get_definition(bug.definition)
     return RankVerification(
@@ -22,6 +21,5 @@ def rank_bug_session(
 
 
 def run_rank_self_test(ranks: int, seed: int = 0) -> Iterator[SelfTestRow]:
-    """Every seeded bug across ranks."""
     for bug in RANK_BUGS:
         yield SelfTestRow.of(bug, rank_bug_session(bug, ranks, seed).verified())

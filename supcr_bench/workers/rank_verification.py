@@ -69,7 +69,6 @@ class RankVerification(Session):
         return Opened(definition.name, recognised, tuple(self._checks.values()))
 
     def make(self, check: NamedCheck) -> Outcome:
-        """Make one check."""
         assert self._context is not None
         return self._checks[check.name].outcome(self._context)[0]
 
@@ -78,12 +77,10 @@ class RankVerification(Session):
         return MOST_ENDS if end.overdue else 1
 
     def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:
-        """From the answers that the ranks have given."""
         assert self._context is not None
         return diagnose_ranks(self._context, outcomes)
 
     def close(self) -> None:
-        """End the ranks."""
         if self._group is not None:
             self._group.close()
             self._group = None
@@ -105,7 +102,6 @@ class RankVerification(Session):
         return NO_SELF, line
 
     def _put(self, question: RankQuestion) -> Answers:
-        """Each step's answers of all ranks."""
         responses = self._request(question)
         per_rank = [r.answers for r in responses if isinstance(r, RankAnswers)]
         return [list(step) for step in zip(*per_rank, strict=True)]

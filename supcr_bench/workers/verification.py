@@ -80,7 +80,6 @@ class WorkerVerification(Session):
         return diagnosed.diagnosis
 
     def _reopen(self) -> None:
-        """A new worker, where the last has ended."""
         if self._worker is None:
             try:
                 self.open()
@@ -105,7 +104,6 @@ class WorkerVerification(Session):
         raise CheckEndedError(finding)
 
     def close(self) -> None:
-        """End the worker."""
         if self._worker is not None:
             self._worker.close()
             self._worker = None

@@ -16,7 +16,6 @@ from supcr_bench.verification.ranks.diagnosis import GRADIENTS, OWN_ROWS, VALUES
 
 
 def rows_of_ranks(own: Tensor) -> list[int]:
-    """How many rows each rank has."""
     counts = [torch.zeros(1, dtype=torch.int64) for _ in range(distributed.get_world_size())]
     distributed.all_gather(counts, torch.tensor([len(own)]))
     return [int(n) for n in counts]
@@ -60,7 +59,6 @@ class RightAcrossRanks(RightSupCR):
     """Gathers with gradient, and computes the whole loss on every rank."""
 
     def gather(self, own: Tensor) -> Tensor:
-        """All ranks' rows of a view."""
         return gather_with_gradient(own)
 
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

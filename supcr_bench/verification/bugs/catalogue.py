@@ -2,21 +2,11 @@
 
 from supcr_bench.verification.bugs import (
     across_ranks,
-    candidates,
-    conduct,
-    floors,
-    gradients,
-    missing_labels,
-    normalisers,
-    precision,
+    logits,
+    manners,
+    numerics,
     rank_n_contrast,
-    robustness,
-    similarities,
-    sizes,
-    state,
-    temperatures,
-    views,
-    weighting,
+    sums,
 )
 from supcr_bench.verification.bugs.right import (
     RankedContrast,
@@ -28,23 +18,7 @@ from supcr_bench.verification.bugs.seeded_bug import SeededBug, bugs_in
 
 __all__ = ["BUGS", "RANK_BUGS", "RIGHT", "SeededBug"]
 
-BUGS: tuple[SeededBug, ...] = bugs_in(
-    candidates,
-    normalisers,
-    missing_labels,
-    weighting,
-    views,
-    temperatures,
-    similarities,
-    floors,
-    precision,
-    gradients,
-    sizes,
-    rank_n_contrast,
-    robustness,
-    state,
-    conduct,
-)
+BUGS: tuple[SeededBug, ...] = bugs_in(sums, logits, numerics, rank_n_contrast, manners)
 """One fault each."""
 RANK_BUGS: tuple[SeededBug, ...] = bugs_in(across_ranks)
 """One fault each; they need a process group."""

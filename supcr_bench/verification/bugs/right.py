@@ -81,7 +81,6 @@ class RankedContrast(nn.Module):
         return lengths * scale
 
     def unit(self, rows: Tensor) -> Tensor:
-        """Rows of length 1."""
         return rows / self.norms(rows).clamp(min=SMALLEST_NORM)
 
     def similarity(self, rows: Tensor) -> Tensor:
@@ -90,7 +89,6 @@ class RankedContrast(nn.Module):
         return unit @ unit.mT
 
     def logits(self, rows: Tensor) -> Tensor:
-        """Similarities over the temperature."""
         return self.similarity(rows) / self.temperature
 
     def logits_among(self, view: Tensor, rows: Tensor) -> Tensor:
@@ -115,16 +113,13 @@ class RankedContrast(nn.Module):
         return torch.logsumexp(s.unsqueeze(1).masked_fill(~chosen, -math.inf), dim=2)
 
     def floor(self, contrast: Tensor) -> Tensor:
-        """The log of max(eps, denominator)."""
         return contrast.clamp(min=math.log(self.eps) if self.eps > 0 else -math.inf)
 
     def anchor_sum(self, s: Tensor, delta: Tensor, anchors: Tensor) -> Tensor:
-        """Over the block's anchors and all their partners."""
         contrast = self.floor(self.log_contrast(s, self.candidates(delta, anchors)))
         return (contrast - s).masked_fill(self.itself(delta, anchors), 0.0).sum()
 
     def pair_sum(self, s: Tensor, delta: Tensor) -> Tensor:
-        """Over all i != j."""
         m = len(s)
         size = max(1, SETS_AT_ONCE // (m * m))
         blocks = zip(
@@ -144,7 +139,6 @@ class RankedContrast(nn.Module):
     # Put together.
 
     def normaliser(self, m: int, n: int) -> int:
-        """Of M valid rows among N: the number of pairs."""
         return m * (m - 1)
 
     def no_pairs(self, views: Sequence[Tensor]) -> Tensor:
@@ -154,7 +148,6 @@ class RankedContrast(nn.Module):
     def dimension_loss(
         self, views: Sequence[Tensor], rows: Tensor, delta: Tensor, n: int
     ) -> Tensor:
-        """One loss of the vector."""
         m = len(rows)
         if m < 2:
             return self.no_pairs(views)
@@ -195,7 +188,6 @@ class RankedContrast(nn.Module):
         return self.weights.to(parts)
 
     def combine(self, parts: Tensor, labels: Tensor) -> Tensor:
-        """The weighted mean of the vector."""
         weights = self.dimension_weights(parts)
         return (parts * weights).sum() / weights.sum()
 
@@ -241,7 +233,6 @@ class RightNoSelf(RightSupCR):
     itself_when_tied = False
 
     def floor(self, contrast: Tensor) -> Tensor:
-        """None, whatever eps is."""
         return contrast
 
 
@@ -256,7 +247,6 @@ class JointLabels(RankedContrast):
         super().__init__(temperature)
 
     def distances(self, y: Tensor) -> Tensor:
-        """[M, D] to [M, M]."""
         return (y.unsqueeze(1) - y.unsqueeze(0)).abs().sum(dim=2)
 
     def groups(self, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

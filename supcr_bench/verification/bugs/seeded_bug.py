@@ -33,12 +33,10 @@ class SeededBug:
 
     @property
     def name(self) -> str:
-        """The name of the class in lower case, with hyphens."""
         return re.sub(r"(?<!^)(?=[A-Z])", "-", self.factory.__name__).lower()
 
     @property
     def definition(self) -> str:
-        """Name of the definition that it would compute without the fault."""
         return self.factory.DEFINITION
 
 

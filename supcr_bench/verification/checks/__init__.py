@@ -5,7 +5,6 @@ from supcr_bench.verification.context import CheckContext
 
 
 def all_checks() -> list[Check[CheckContext]]:
-    """Every check, by group, the slow ones last, and name."""
     from supcr_bench.verification.checks import conduct, definition, relations, robustness
 
     return [

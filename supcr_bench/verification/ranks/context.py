@@ -73,16 +73,13 @@ class RankContext:
 
     @property
     def even(self) -> tuple[int, ...]:
-        """Five rows on each rank."""
         return (5,) * self.ranks
 
     @property
     def missing(self) -> bool:
-        """Whether the definition says what a NaN label means."""
         return self.definition.nan_labels != "unsupported"
 
     def require_missing(self) -> None:
-        """Leave a check that needs NaN labels where they mean nothing."""
         if not self.missing:
             raise NotApplicableError(f"{self.definition.name} does not support missing labels")
 
@@ -99,7 +96,6 @@ class RankContext:
     def trials(
         self, question: RankQuestion, aspects: Sequence[Aspect], *, must_raise: bool
     ) -> list[Trial]:
-        """One trial for each step of a question."""
         try:
             steps = self.ask(question)
         except RanksRaisedError as error:

@@ -59,7 +59,6 @@ class Forms(NamedTuple):
 
 
 def forms_of(probe: RankProbe) -> Forms:
-    """From the reference of the whole batch, and of each rank's rows."""
     question, right = probe.question, probe.right
     ranks, slices = question.ranks, [question.slice_of(r) for r in range(question.ranks)]
     alone = [reference_of(question, right.problem, rows) for rows in slices]

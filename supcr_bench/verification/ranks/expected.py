@@ -61,7 +61,6 @@ def _both(views: list[Tensor]) -> Tensor:
 
 
 def expect(question: RankQuestion, step: int) -> Expected:
-    """The right answer to a step, in one process."""
     batch = question.batch(step)
     model = question.model()
     inputs = [view.double() for view in (batch.first, batch.second)]

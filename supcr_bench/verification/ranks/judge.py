@@ -22,7 +22,6 @@ def judge_step(
     right: Expected,
     aspects: Sequence[Aspect],
 ) -> Trial:
-    """The worst deviation of any rank in one step."""
     trials: list[Trial] = []
     for rank, answer in enumerate(answers):
         if "value" in aspects:
@@ -33,7 +32,6 @@ def judge_step(
 
 
 def value_trials(rank: int, answer: RankAnswer, right: Expected) -> list[Trial]:
-    """A rank's loss, and its parts where it returns them."""
     trials = [
         deviation(
             right.problem,

@@ -44,16 +44,13 @@ class RankQuestion:
 
     @property
     def ranks(self) -> int:
-        """W."""
         return len(self.rows)
 
     def slice_of(self, rank: int) -> slice:
-        """Which rows of the batch a rank holds."""
         start = sum(self.rows[:rank])
         return slice(start, start + self.rows[rank])
 
     def describe(self, step: int = 0) -> str:
-        """In a short line."""
         parts = [f"rows {'+'.join(map(str, self.rows))}", self.spec.describe()]
         if self.unlabelled:
             parts.append(f"no label on rank {', '.join(map(str, self.unlabelled))}")

@@ -1,0 +1,285 @@
+"""Right on ordinary batches: robustness, state that is kept, and bad manners."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+from supcr_bench.verification.bugs.right import Arranged, RightSupCR
+from supcr_bench.verification.bugs.seeded_bug import seeded_bug
+
+
+@seeded_bug(caught_by="robustness")
+class ExponentialsOverflow(RightSupCR):
+    """Exponentials are taken before the largest is subtracted. exp(1/tau) exceeds float32 below
+    a temperature of 1/88.7, and the loss is infinite."""
+
+    def log_contrast(self, s: Tensor, chosen: Tensor) -> Tensor:
+        return (s.exp().unsqueeze(1) * chosen).sum(dim=2).log()
+
+
+@seeded_bug(caught_by="robustness")
+class NanEmbeddingsHidden(RightSupCR):
+    """NaN and infinity in an embedding become numbers. A network that has diverged goes on
+    being trained on a number that looks fine."""
+
+    def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
+        return (perturbed.nan_to_num(), intact.nan_to_num()), labels
+
+
+@seeded_bug(caught_by="robustness")
+class InfiniteLabelsAccepted(RightSupCR):
+    """Labels are not looked at; infinity less infinity compares as false with everything.
+    log(0) in the label pipeline is -inf, and comes out as a plausible loss."""
+
+    def read_labels(self, labels: Tensor) -> Tensor:
+        return labels.unsqueeze(1) if labels.ndim == 1 else labels
+
+
+@seeded_bug(caught_by="robustness")
+class NoGraphWithoutPairs(RightSupCR):
+    """A dimension without a pair is a new zero, which belongs to no graph. The first batch
+    without a label makes backward raise, in the middle of an epoch."""
+
+    def no_pairs(self, views: Sequence[Tensor]) -> Tensor:
+        return views[0].new_zeros(())
+
+
+@seeded_bug(caught_by="robustness")
+class HalfUnsupported(RightSupCR):
+    """The cosine from the distance of unit rows, in the inputs' own dtype. An operation that
+    has no half-precision kernel on the CPU keeps the loss out of tests and of mixed
+    precision."""
+
+    def working_dtype(self, views: Sequence[Tensor]) -> torch.dtype:
+        return torch.promote_types(views[0].dtype, views[-1].dtype)
+
+    def similarity(self, rows: Tensor) -> Tensor:
+        unit = self.unit(rows)
+        distance = torch.cdist(unit, unit, compute_mode="donot_use_mm_for_euclid_dist")
+        return 1 - distance.square() / 2
+
+
+@seeded_bug(caught_by="robustness")
+class AutocastMixesDtypes(RightSupCR):
+    """The product is written into a buffer of the inputs' dtype, which autocast does not give.
+    Under autocast a matrix product comes back in bfloat16, and an indexed write insists on one
+    dtype."""
+
+    def precision(self, view: Tensor) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def similarity(self, rows: Tensor) -> Tensor:
+        unit = self.unit(rows)
+        every = torch.arange(len(rows), device=rows.device)
+        return rows.new_zeros(len(rows), len(rows)).index_put((every,), unit @ unit.T)
+
+
+@seeded_bug(caught_by="conduct")
+class CandidatesOfTheFirstCall(RightSupCR):
+    """Rows and label distances are kept for the next batch of the same shape. A mask cached by
+    shape ranks every later batch by the labels of the first; all batches but the last have that
+    shape."""
+
+    _shape: torch.Size | None = None
+    _groups: tuple[tuple[Tensor, Tensor], ...] = ()
+
+    def groups(self, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        if self._shape != labels.shape:
+            self._shape = labels.shape
+            self._groups = tuple(super().groups(labels))
+        yield from self._groups
+
+
+@seeded_bug(caught_by="conduct")
+class LabelsOfTheFirstCall(RightSupCR):
+    """The first batch's labels are used for every later one, as far as they reach. A buffer
+    allocated once and never written again: right on the one batch that a test asks for."""
+
+    _labels: list[Tensor] | None = None
+
+    def read_labels(self, labels: Tensor) -> Tensor:
+        labels = super().read_labels(labels)
+        if self._labels is None or self._labels[0].shape[1] != labels.shape[1]:
+            self._labels = [labels.clone()]
+        kept = self._labels[0][: len(labels)]
+        return torch.cat((kept, labels[len(kept) :]))
+
+
+@seeded_bug(caught_by="conduct")
+class OutputByAddress(RightSupCR):
+    """An answer is remembered by the addresses of its inputs. Training loops reuse their
+    buffers, so that a cache by data_ptr() returns an old batch's loss."""
+
+    def __init__(
+        self, temperature: float = 0.1, weights: Tensor | None = None, eps: float = 1e-7
+    ) -> None:
+        super().__init__(temperature, weights, eps)
+        self._answers: dict[tuple[object, ...], tuple[Tensor, Tensor]] = {}
+
+    def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        key = tuple((x.data_ptr(), x.shape) for x in (perturbed, intact, labels))
+        if key not in self._answers:
+            self._answers = {key: super().forward(perturbed, intact, labels)}
+        return self._answers[key]
+
+
+@seeded_bug(caught_by="conduct")
+class OutputsKept(RightSupCR):
+    """Every answer is kept, with its graph. A history for logging, without detach(), holds
+    every graph until memory runs out hours into the training."""
+
+    def __init__(
+        self, temperature: float = 0.1, weights: Tensor | None = None, eps: float = 1e-7
+    ) -> None:
+        super().__init__(temperature, weights, eps)
+        self.history: list[tuple[Tensor, Tensor]] = []
+
+    def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        self.history.append(super().forward(perturbed, intact, labels))
+        return self.history[-1]
+
+
+@seeded_bug(caught_by="conduct")
+class TemperatureDrifts(RightSupCR):
+    """Each call lowers the temperature for the next. An annealing schedule inside forward also
+    advances on validation batches."""
+
+    def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        answer = super().forward(perturbed, intact, labels)
+        self.temperature *= 0.99
+        return answer
+
+
+@seeded_bug(caught_by="conduct")
+class LossSmoothedOverCalls(RightSupCR):
+    """From the second call on, the mean of this loss and the last. An average meant for the log
+    is returned: the first call is right, then the gradient is half of what it should be."""
+
+    _last: list[Tensor] | None = None
+
+    def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        loss, parts = super().forward(perturbed, intact, labels)
+        last, self._last = self._last, [loss.detach()]
+        return (loss if last is None else (loss + last[0]) / 2), parts
+
+
+@seeded_bug(caught_by="conduct")
+class LabelsFilledInPlace(RightSupCR):
+    """Missing labels are 0 after the call. nan_to_num_ writes into the data loader's tensor:
+    from the second epoch on, missing labels are zeros."""
+
+    def read_labels(self, labels: Tensor) -> Tensor:
+        kept = super().read_labels(labels).clone()
+        labels.nan_to_num_(0.0)
+        return kept
+
+
+@seeded_bug(caught_by="conduct")
+class EmbeddingsNormalisedInPlace(RightSupCR):
+    """Embeddings have length 1 after the call. Written under no_grad, so that autograd does not
+    complain: the caller's embeddings change, and the gradient belongs to other ones."""
+
+    def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
+        with torch.no_grad():
+            for view in (perturbed, intact):
+                view.div_(view.norm(dim=1, keepdim=True).clamp(min=1e-12))
+        return (perturbed, intact), labels
+
+
+@seeded_bug(caught_by="conduct")
+class TiesBrokenAtRandom(RightSupCR):
+    """Labels are jittered by up to 1e-3. Jitter makes a sort easy; the loss is then a random
+    number, and near labels change places."""
+
+    def read_labels(self, labels: Tensor) -> Tensor:
+        labels = super().read_labels(labels)
+        return labels + 1e-3 * torch.rand_like(labels)
+
+
+@seeded_bug(caught_by="conduct")
+class RowsShuffled(RightSupCR):
+    """Rows are put into random order first, which changes nothing but the generator. Harmless
+    to the value, but every dropout mask and every augmentation after it is another one."""
+
+    def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
+        order = torch.randperm(len(labels)).to(labels.device)
+        return (perturbed[order], intact[order]), labels[order]
+
+
+@seeded_bug(caught_by="conduct")
+class GeneratorSeeded(RightSupCR):
+    """The global generator is seeded in every call, and nothing is drawn. Seeded for
+    reproducibility in the wrong place: every step of the training draws the same dropout
+    mask."""
+
+    def read_labels(self, labels: Tensor) -> Tensor:
+        torch.manual_seed(0)
+        return super().read_labels(labels)
+
+
+@seeded_bug(caught_by="conduct")
+class NoisyLoss(RightSupCR):
+    """The loss is off by up to a thousandth, by numbers of its own generator. Two calls with
+    one batch differ, and no difference between two runs can be traced."""
+
+    def __init__(
+        self, temperature: float = 0.1, weights: Tensor | None = None, eps: float = 1e-7
+    ) -> None:
+        super().__init__(temperature, weights, eps)
+        self._generator = torch.Generator().manual_seed(0)
+
+    def combine(self, parts: Tensor, labels: Tensor) -> Tensor:
+        noise = torch.rand((), generator=self._generator).item()
+        return super().combine(parts, labels) * (1 + 1e-3 * noise)
+
+
+@seeded_bug(caught_by="conduct")
+class ContiguityAssumed(RightSupCR):
+    """Rows are read one after the other from memory, whatever the strides are. A kernel that
+    reads rows by pointer is silently wrong on a slice or a transpose."""
+
+    def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
+        size, strides = perturbed.shape, (perturbed.shape[1], 1)
+        return (perturbed.as_strided(size, strides), intact.as_strided(size, strides)), labels
+
+
+@seeded_bug(caught_by="conduct")
+class ContiguityRequired(RightSupCR):
+    """A view of the memory as one long vector, which raises where there is none. view in place
+    of reshape stops a training at the first sliced batch."""
+
+    def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
+        flat = [view.view(-1) for view in (perturbed, intact)]
+        return [x.view(perturbed.shape) for x in flat], labels
+
+
+@seeded_bug(caught_by="conduct")
+class GradientInForward(RightSupCR):
+    """A gradient is taken within the call, for the log. It works for a month of training and
+    raises in the first validation loop, under no_grad."""
+
+    def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        leaf = perturbed.detach().requires_grad_()
+        loss, _ = super().forward(leaf, intact.detach(), labels)
+        (gradient,) = torch.autograd.grad(loss, leaf)
+        self.gradient_norm = float(gradient.norm())
+        return super().forward(perturbed, intact, labels)
+
+
+@seeded_bug(caught_by="conduct")
+class WeightsStayBehind(RightSupCR):
+    """The weights are a plain attribute, which does not move with the module. A tensor that is
+    no buffer stays on the CPU, and the first step on a GPU raises."""
+
+    def __init__(
+        self, temperature: float = 0.1, weights: Tensor | None = None, eps: float = 1e-7
+    ) -> None:
+        super().__init__(temperature, None, eps)
+        self.plain_weights = weights
+
+    def dimension_weights(self, parts: Tensor) -> Tensor:
+        if self.plain_weights is None:
+            return super().dimension_weights(parts)
+        return self.plain_weights.to(parts.dtype)
