@@ -60,7 +60,7 @@ def test_it(supcr_benchmark, name):
     with pytest.raises(AssertionError) as raised:
         supcr_benchmark(WRONG[name], **SMALL)
     text = str(raised.value)
-    assert " is wrong on N=12 D=2 NaN 25% tied labels training: the loss" in text
+    assert " is wrong on N=12 D=2 NaN 25% tied labels d=8 training: the loss" in text
     assert "times the tolerance" in text
     assert "finds out what is wrong" in text
 """)

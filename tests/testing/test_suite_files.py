@@ -73,7 +73,7 @@ def test_what_is_wrong_or_fails_in_a_suite_fails_in_a_line_or_two(
     result.assert_outcomes(passed=2, failed=2)
     result.stdout.fnmatch_lines(
         [
-            "losses.py:Wrong is wrong on N=8 D=2 NaN 25% tied labels forward: the loss*",
+            "losses.py:Wrong is wrong on N=8 D=2 NaN 25% tied labels d=8 forward: the loss*",
             "*`supcr-bench verify losses.py:Wrong` finds out what is wrong",
         ]
     )
