@@ -35,8 +35,8 @@ class Axis:
         fix: how to write values of it, for an error.
         read: a value from TOML or from the command line; raises ValueError if it is not valid.
         text: a value in a table.
-        phrase: a value in a description; empty to leave it out.
-        word: a value in an id, without spaces and colons; empty to leave it out.
+        symbol: stands before a value in an id, and as ``N=64`` in a description.
+        form: a value in a description, where it is not written with the symbol.
         compared: whether reports show what the axis changes, with everything else equal.
         from_labels: whether a labels file decides it.
         added: whether results of older versions lack the key, and so have the default.
@@ -50,8 +50,8 @@ class Axis:
     fix: str
     read: Callable[[object], Any]
     text: Callable[[Any], str] = _plain
-    phrase: Callable[[Any], str]
-    word: Callable[[Any], str]
+    symbol: str = ""
+    form: str = ""
     compared: bool = False
     from_labels: bool = False
     added: bool = False
@@ -67,6 +67,16 @@ class Axis:
 
     def of(self, case: object) -> Any:
         return getattr(case, self.field)
+
+    def phrase(self, value: Any) -> str:
+        """A value in a description: ``NaN 20%``."""
+        form = self.form or (f"{self.symbol}={{}}" if self.symbol else "{}")
+        return form.format(self.text(value))
+
+    def word(self, value: Any) -> str:
+        """A value in an id, exact and without spaces and colons: ``nan0.2``."""
+        exact = f"{value:.15g}" if isinstance(value, float) else value
+        return f"{self.symbol}{exact}".replace(":", "-")
 
     def named(self, case: object, write: Callable[[Any], str]) -> str:
         """What ``write``, such as :attr:`phrase`, makes of the case; empty where it is usual."""
@@ -119,16 +129,8 @@ def _device(value: object) -> str:
 
 
 def _kind(labels: str) -> str:
-    """``continuous``, ``tied`` or ``file``, without the digest of a file."""
-    return labels.split(":")[0]
-
-
-def _precise(value: float) -> str:
-    return f"{value:.15g}"
-
-
-def _general(value: float) -> str:
-    return f"{value:g}"
+    """``own`` for those of a labels file, without its digest."""
+    return "own" if labels.startswith("file") else labels
 
 
 def _percent(share: float | None) -> str:
@@ -145,8 +147,7 @@ AXES = (
         default=(64,),
         fix="use whole numbers of 2 or more",
         read=_whole(2),
-        phrase=lambda n: f"N={n}",
-        word=lambda n: f"N{n}",
+        symbol="N",
     ),
     Axis(
         name="dims",
@@ -155,8 +156,7 @@ AXES = (
         default=(1,),
         fix="use whole numbers of 1 or more",
         read=_whole(1),
-        phrase=lambda dims: f"D={dims}",
-        word=lambda dims: f"D{dims}",
+        symbol="D",
         compared=True,
         from_labels=True,
     ),
@@ -169,8 +169,8 @@ AXES = (
         fix="use numbers from 0 to 1",
         read=_number(0, 1),
         text=_percent,
-        phrase=lambda share: f"NaN {_percent(share)}",
-        word=lambda share: f"nan{_precise(share)}",
+        symbol="nan",
+        form="NaN {}",
         compared=True,
         from_labels=True,
     ),
@@ -183,8 +183,7 @@ AXES = (
         fix=f"use {', '.join(LABEL_KINDS)}",
         read=_one_of(*LABEL_KINDS),
         text=_kind,
-        phrase=lambda labels: f"{_kind(labels)} labels".replace("file", "own"),
-        word=lambda labels: str(labels).replace(":", "-"),
+        form="{} labels",
         from_labels=True,
     ),
     Axis(
@@ -195,8 +194,7 @@ AXES = (
         usual=(64,),
         fix="use whole numbers of 1 or more",
         read=_whole(1),
-        phrase=lambda d: f"d={d}",
-        word=lambda d: f"d{d}",
+        symbol="d",
     ),
     Axis(
         name="embedding_norm",
@@ -206,9 +204,9 @@ AXES = (
         usual=(None,),
         fix="use numbers above 0",
         read=_number(0, _LARGEST, above=True),
-        text=lambda norm: "as drawn" if norm is None else f"{norm:g}",
-        phrase=lambda norm: f"norm {norm:g}",
-        word=lambda norm: f"norm{_precise(norm)}",
+        text=lambda norm: "as drawn" if norm is None else _plain(norm),
+        symbol="norm",
+        form="norm {}",
         compared=True,
         added=True,
     ),
@@ -220,8 +218,6 @@ AXES = (
         usual=("float32",),
         fix=f"use {', '.join(DTYPES)}",
         read=_one_of(*DTYPES),
-        phrase=str,
-        word=str,
         compared=True,
     ),
     Axis(
@@ -232,9 +228,7 @@ AXES = (
         usual=(None, 0.1),
         fix="use numbers above 0",
         read=_number(0, _LARGEST, above=True),
-        text=_general,
-        phrase=lambda tau: f"tau={tau:g}",
-        word=lambda tau: f"tau{_precise(tau)}",
+        symbol="tau",
         compared=True,
     ),
     Axis(
@@ -245,8 +239,6 @@ AXES = (
         usual=("cpu",),
         fix="use names such as cpu, cuda, cuda:1, mps",
         read=_device,
-        phrase=str,
-        word=lambda device: str(device).replace(":", "-"),
     ),
     Axis(
         name="ranks",
@@ -256,8 +248,8 @@ AXES = (
         usual=(1,),
         fix="use whole numbers of 1 or more",
         read=_whole(1),
-        phrase=lambda ranks: f"{ranks} ranks",
-        word=lambda ranks: f"ranks{ranks}",
+        symbol="ranks",
+        form="{} ranks",
         compared=True,
         added=True,
     ),
@@ -268,8 +260,6 @@ AXES = (
         default=PASSES,
         fix=f"use {', '.join(PASSES)}",
         read=_one_of(*PASSES),
-        phrase=str,
-        word=str,
     ),
 )
 """In the order in which a description names them."""
