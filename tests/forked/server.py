@@ -24,13 +24,24 @@ from typing import Any, NoReturn
 from coverage import process_startup
 
 PRELOADED = (
+    # What commands need beside workers.
+    "jinja2",
+    "matplotlib.backends.backend_svg",
+    "pandas",
+    "rich.progress",
+    "scipy.optimize",
+    "scipy.stats",
+    "typer",
+    "supcr_bench.analysis.findings",
+    "supcr_bench.render.report",
+    "supcr_bench.sweep.runner",
+    # What workers need.
     "psutil",
     "pydantic",
     "torch._dynamo",
     "torch.distributed",
     "torch.profiler",
     "torch.utils.flop_counter",
-    "supcr_bench.measure.call_check",
     "supcr_bench.measure.cell",
     "supcr_bench.measure.environment",
     "supcr_bench.measure.ranked",
