@@ -141,7 +141,7 @@ def run(
         folder = find_run(resume, root)
         if folder.is_file():
             raise UsageError(
-                f"{folder} is a report: give the folder of the run that is to be continued"
+                f"{folder} is one file; --resume needs the folder of a run"
             )
         from supcr_bench.commands.run_work import stored_work
 

@@ -147,3 +147,10 @@ def test_the_findings_in_short_are_written_beside_the_report(folder: Path) -> No
     assert "rowsort is not right by the definition (torchcell)" in text
     assert "a CPU, 2 CPUs" in text
     assert (folder / "reports" / "one" / "index.html").is_file()
+
+
+def test_a_baseline_is_reported_as_the_run_that_it_is(folder: Path) -> None:
+    baseline = Path(__file__).parents[1] / "golden" / "paper-baseline.json"
+    assert f"Results {baseline}" in report(str(baseline))
+    (page,) = folder.glob("reports/*/index.html")
+    assert supcr_bench.load(page).results == supcr_bench.load(baseline).results

@@ -63,7 +63,11 @@ WITHOUT_TENSORS = [
     ),
     (["run", "quick", "--executor", "ray:"], 2, "ray:HOST:PORT"),
     (["run", "quick", "--executor", "local:8"], 2, "unknown executor 'local:8'"),
-    (["run", "--resume", "page.html"], 2, "page.html is a report"),
+    (
+        ["run", "--resume", "page.html"],
+        2,
+        "page.html is one file; --resume needs the folder",
+    ),
     (["report", "nothing"], 2, "no run 'nothing'"),
     (["report", "page.html"], 2, "page.html holds no data of a run"),
     (["report", "one", "--against", "two"], 2, "no run 'one'"),
