@@ -140,9 +140,7 @@ def run(
     if resume is not None:
         folder = find_run(resume, root)
         if folder.is_file():
-            raise UsageError(
-                f"{folder} is one file; --resume needs the folder of a run"
-            )
+            raise UsageError(f"{folder} is one file; --resume needs the folder of a run")
         from supcr_bench.commands.run_work import stored_work
 
         stored = stored_work(load_run(folder).require_complete().info)

@@ -1,6 +1,7 @@
 """Verification at the end of a run. Workers measure; what they would verify is made up."""
 
 import json
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from supcr_bench.commands.app import app
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.definition import get_definition
 from supcr_bench.verification.verification import Verification
-from tests.commands.conftest import Cli
+from tests.commands.conftest import TINY, Cli
+from tests.forked.start import Servers
 from tests.made_verifications import NOT_ROBUST, OFF, make_verification
 
 pytestmark = pytest.mark.slow
 
 SMALL = ("--batch-size", "4", "--pass", "forward", "-i", "broadcast", "-i", "rowsort")
+CONTINUED = ("--resume", "latest")
 
 
 class Verifier:
@@ -76,15 +79,33 @@ def test_each_implementation_is_verified_by_the_runs_definition_and_seed(
     assert supcr_bench.load(page).verification == stored.verification
 
 
+@pytest.fixture(scope="module")
+def small_run(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> Path:
+    """The results of a run without verification."""
+    folder = tmp_path_factory.mktemp("small")
+    (folder / "tiny.toml").write_text(TINY)
+    done = servers.run_command(["run", "tiny.toml", *SMALL], folder, timeout_s=120)
+    assert done.returncode == 0, done.stderr
+    return folder / "results"
+
+
+@pytest.fixture
+def unverified(small_run: Path, workplace: Path) -> None:
+    """A copy of it in the workplace."""
+    shutil.copytree(small_run, workplace / "results")
+
+
+@pytest.mark.usefixtures("unverified")
 def test_a_finding_of_verification_is_a_finding_of_the_run(verifier: Verifier) -> None:
     verifier.found["rowsort"] = make_verification("rowsort", OFF)
-    done = run("tiny.toml", *SMALL, "--verify")
+    done = run(*CONTINUED, "--verify")
     assert done.exit_code == 1
     assert "ties: the loss is off (N=4)" in done.output
 
 
+@pytest.mark.usefixtures("unverified")
 def test_the_command_line_goes_before_the_suite(verifier: Verifier, workplace: Path) -> None:
-    assert run("tiny.toml", *SMALL).exit_code == 0
+    assert supcr_bench.load("latest").verification is None
     suite = workplace / "tiny.toml"
     suite.write_text("verify = true\n" + suite.read_text())
     assert run("tiny.toml", *SMALL, "--no-verify").exit_code == 0
@@ -94,22 +115,23 @@ def test_the_command_line_goes_before_the_suite(verifier: Verifier, workplace: P
     assert len(verifier.asked) == 2
 
 
+@pytest.mark.usefixtures("unverified")
 def test_what_is_verified_is_not_verified_again_on_resuming(verifier: Verifier) -> None:
     verifier.stops_before = "rowsort"
-    assert run("tiny.toml", *SMALL, "--verify").exit_code == 130
+    assert run(*CONTINUED, "--verify").exit_code == 130
     assert set(supcr_bench.load("latest").verification or ()) == {"broadcast"}
     verifier.stops_before = None
     verifier.found["rowsort"] = make_verification("rowsort", OFF)
-    assert run("--resume", "latest").exit_code == 1
+    assert run(*CONTINUED).exit_code == 1
     assert [name for name, *_ in verifier.asked] == ["broadcast", "rowsort"]
-    assert run("--resume", "latest").exit_code == 1
+    assert run(*CONTINUED).exit_code == 1
     assert len(verifier.asked) == 2
     assert set(supcr_bench.load("latest").verification or ()) == {"broadcast", "rowsort"}
 
 
+@pytest.mark.usefixtures("unverified")
 def test_a_run_may_be_verified_after_all(verifier: Verifier) -> None:
-    assert run("tiny.toml", *SMALL).exit_code == 0
-    assert run("tiny.toml", *SMALL, "--resume", "latest", "--verify").exit_code == 0
+    assert run("tiny.toml", *SMALL, *CONTINUED, "--verify").exit_code == 0
     assert len(verifier.asked) == 2
     assert supcr_bench.load("latest").info["suite"]["verify"] is True
 
