@@ -133,13 +133,13 @@ def gate(
     from supcr_bench.sweep.plan import make_plan
     from supcr_bench.sweep.suite import load_suite, read_axes
 
-    loaded = load_suite(suite).with_axes(read_axes(axes))
+    loaded = load_suite(suite).with_axes(read_axes(axes)).with_definition(definition)
     options = [part for axis in set_ or () for part in ("--set", axis)]
     if definition is not None:
-        name = loaded.get_definition(definition).name
-        loaded = loaded.model_copy(update={"definition": name})
-        options += ["--definition", name]
-    subjects = [locate(name) for name in dict.fromkeys(implementation or loaded.implementations)]
+        options += ["--definition", definition]
+    wanted = loaded.compared_with
+    names = dict.fromkeys(implementation or loaded.implementations)
+    subjects = [replace(locate(name), definition=wanted) for name in names]
     plan = make_plan(loaded, [subject.name for subject in subjects])
     gate_options = ["--device", device] if device is not None else []
     if max_slowdown != MAX_SLOWDOWN:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 import supcr_bench
 from supcr_bench.analysis.time_rule import TimeRule
-from supcr_bench.commands.run_executor import check_devices, definitions_of
+from supcr_bench.commands.run_executor import check_devices
 from supcr_bench.gate.agreement import checks_to_repeat
 from supcr_bench.gate.baseline import comparability_notes
 from supcr_bench.gate.judge import (
@@ -39,7 +39,7 @@ from supcr_bench.sweep.runner import SweepProgress
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.values.gate import GatedChange, GateOutcome, GateVerdict
-from supcr_bench.values.implementation import Description
+from supcr_bench.values.implementation import Description, Resolution
 from supcr_bench.values.result import Result
 from supcr_bench.verification.verification import Verification
 
@@ -76,6 +76,7 @@ class GateSession:
         self._budget = make_budget(suite, lambda: psutil.virtual_memory().available)
         self._executor = LocalExecutor(self._budget.threads)
         self._descriptions: dict[str, Description] = {}
+        self._resolutions: dict[str, Resolution] = {}
         try:
             check_devices(plan, self._executor)
         except BaseException:
@@ -124,7 +125,8 @@ class GateSession:
 
     def _measured(self) -> Run:
         names = [subject.name for subject in self._subjects]
-        run = self._deterministic("Agreement and cost", self._subjects, dict.fromkeys(names))
+        subjects = [self._resolved(subject) for subject in self._subjects]
+        run = self._deterministic("Agreement and cost", subjects, dict.fromkeys(names))
         suite = self._suite
         info = {
             "id": suite.name,
@@ -161,13 +163,13 @@ class GateSession:
         whole = [v for v in versions if v.name not in broken]
         after = self._deterministic(
             "Agreement and cost",
-            [v.after for v in whole],
+            [self._resolved(v.after) for v in whole],
             dict.fromkeys(v.name for v in whole),
         )
         self._executor.close()
         before = self._deterministic(
             "Agreement and cost of the version before",
-            [replace(v.before, name=v.name) for v in versions if v.before],
+            [self._resolved(v.before, v.name) for v in versions if v.before],
             checks_to_repeat(after),
         )
         changes = [
@@ -188,7 +190,14 @@ class GateSession:
         ]
         cells, others = cells_to_time(
             self._cells(),
-            whole,
+            [
+                replace(
+                    v,
+                    after=self._resolved(v.after),
+                    before=self._resolved(v.before) if v.before else None,
+                )
+                for v in whole
+            ],
             {r.key: r for r in before.results},
             {r.key: r for r in after.results},
         )
@@ -239,13 +248,21 @@ class GateSession:
 
     def _cells(self) -> list[PlannedCell]:
         """The plan, with the definition of each implementation that has been called."""
-        return under(self._plan, definitions_of(self._suite, self._descriptions))
+        return under(self._plan, {n: own.definition for n, own in self._resolutions.items()})
+
+    def _resolved(self, subject: Subject, name: str | None = None) -> Subject:
+        """A subject with how it is called, under another name if one is given."""
+        own = self._resolutions.get(subject.name)
+        return replace(subject, resolution=own, name=name or subject.name)
 
     def _findings(self, subjects: Sequence[Subject]) -> dict[str, str]:
         """What is wrong with how subjects are loaded or called, by name."""
         checked = self._executor.preflight(subjects, self._plan[0].workload)
-        described = {name: found.description for name, found in checked.items()}
-        self._descriptions |= {name: d for name, d in described.items() if d}
+        for name, found in checked.items():
+            if found.description and found.resolution:
+                self._resolutions[name] = found.resolution
+                held = found.resolution.definition.name
+                self._descriptions[name] = replace(found.description, definition=held)
         return {
             name: found.finding or "cannot be loaded"
             for name, found in checked.items()
@@ -268,7 +285,7 @@ class GateSession:
                 subjects,
                 self._budget,
                 verify=verify if self._suite.verify else {},
-                definitions=definitions_of(self._suite, self._descriptions),
+                definition=self._suite.compared_with,
                 seed=self._suite.seed,
             ):
                 match event:

@@ -88,7 +88,7 @@ DefinitionName = Annotated[
         "--definition",
         metavar="NAME",
         help="Definition to compare with: torchcell, no-self, rank-n-contrast or one of the "
-        "suite's own. By default, the one that each implementation computes.",
+        "suite's own, or auto to recognise it. By default, what each implementation computes.",
         show_default=False,
     ),
 ]

@@ -121,10 +121,8 @@ def run(
     options = (suite, implementation, definition, labels, axes, budgets)
     if resume is None or any(options) or seed is not None:
         own = read_axes(axes)
-        changed = load_suite(suite or DEFAULT_SUITE).with_axes(own)
+        changed = load_suite(suite or DEFAULT_SUITE).with_axes(own).with_definition(definition)
         updates: dict[str, Any] = {"budget": read_budgets(budgets, changed.budget)}
-        if definition is not None:
-            updates["definition"] = changed.get_definition(definition).name
         if seed is not None:
             updates["seed"] = seed
         changed = changed.model_copy(update=updates)

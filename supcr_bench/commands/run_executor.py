@@ -1,6 +1,7 @@
 """Starts what runs the cells of a run, and checks devices, implementations and machines."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import psutil
@@ -10,11 +11,9 @@ from supcr_bench.store.run import Run
 from supcr_bench.sweep.cluster_executor import ClusterExecutor
 from supcr_bench.sweep.executor import Executor
 from supcr_bench.sweep.local_executor import LocalExecutor
-from supcr_bench.sweep.plan import PlannedCell, make_budget
+from supcr_bench.sweep.plan import PlannedCell, make_budget, under
 from supcr_bench.sweep.ray_executor import make_ray_executor
-from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.cell import Budget
-from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import StoreError, SubjectError, UsageError
 from supcr_bench.values.implementation import Description
 from supcr_bench.values.machine import SAME_MACHINE, machine_of
@@ -50,7 +49,7 @@ def check_devices(plan: Sequence[PlannedCell], executor: Executor) -> None:
 
 def check_calls(
     work: Work, executor: Executor, *, require_all: bool
-) -> tuple[dict[str, Description], dict[str, str]]:
+) -> tuple[Work, dict[str, Description], dict[str, str]]:
     """Load and call each implementation once.
 
     Args:
@@ -60,15 +59,18 @@ def check_calls(
             error, as when the user named it; a suite's own is left out.
 
     Returns:
-        descriptions by name, and for each implementation that is left out the reason.
+        the work with each implementation's call and definition, descriptions by name, and for each
+        implementation that is left out the reason.
 
     Raises:
         SubjectError: one cannot be loaded or called, or none is available.
     """
-    descriptions, unavailable = {}, {}
+    descriptions, unavailable, found = {}, {}, {}
     for name, checked in executor.preflight(work.subjects, work.plan[0].workload).items():
-        if checked.description is not None and not checked.finding:
-            descriptions[name] = checked.description
+        if checked.description and checked.resolution and not checked.finding:
+            found[name] = checked.resolution
+            held = checked.resolution.definition.name
+            descriptions[name] = replace(checked.description, definition=held)
             continue
         finding = checked.finding or "cannot be loaded"
         finding = finding if finding.startswith(name) else f"{name} {finding}"
@@ -77,14 +79,12 @@ def check_calls(
         unavailable[name] = finding
     if not descriptions:
         raise SubjectError("; ".join(unavailable.values()))
-    return descriptions, unavailable
-
-
-def definitions_of(suite: Suite, descriptions: Mapping[str, Description]) -> dict[str, Definition]:
-    """The definition that each implementation is compared with: the suite's, or else its own."""
-    return {
-        n: suite.get_definition(suite.definition or d.definition) for n, d in descriptions.items()
-    }
+    work = replace(
+        work,
+        subjects=tuple(replace(s, resolution=found.get(s.name)) for s in work.subjects),
+        plan=tuple(under(work.plan, {name: own.definition for name, own in found.items()})),
+    )
+    return work, descriptions, unavailable
 
 
 def admit_machines(run: Run, executor: Executor) -> None:

@@ -18,7 +18,6 @@ from supcr_bench.commands.run_executor import (
     admit_machines,
     check_calls,
     check_devices,
-    definitions_of,
     make_executor,
     with_environments,
 )
@@ -28,10 +27,8 @@ from supcr_bench.store.revision import git_revision
 from supcr_bench.store.run import RunWriter, load_run, new_run_id
 from supcr_bench.sweep.executor import Executor
 from supcr_bench.sweep.forecast import Forecast
-from supcr_bench.sweep.plan import under
 from supcr_bench.sweep.runner import SweepProgress, run_sweep
 from supcr_bench.values.cell import Account, Budget
-from supcr_bench.values.definition import Definition
 from supcr_bench.values.growth_law import get_law
 from supcr_bench.values.implementation import Description
 from supcr_bench.values.machine import machine_of
@@ -61,9 +58,7 @@ def carry_out(
     executor, budget = make_executor(executor_name, work)
     with closing(executor):
         check_devices(work.plan, executor)
-        descriptions, unavailable = check_calls(work, executor, require_all=require_all)
-        definitions = definitions_of(work.suite, descriptions)
-        work = replace(work, plan=tuple(under(work.plan, definitions)))
+        work, descriptions, unavailable = check_calls(work, executor, require_all=require_all)
         if resumed:
             writer = _resumed(resumed, work, executor)
             done = f"Continuing {resumed}: {len(writer.finished)} results are there already"
@@ -83,7 +78,7 @@ def carry_out(
             account = sweep(work, executor, budget, Forecast(claims), writer, console)
             wall_s = time.monotonic() - began
             writer.finish({"wall_s": wall_s, **asdict(account)})
-    verification_s = _verify(work, definitions, writer, console) if work.suite.verify else 0.0
+    verification_s = _verify(work, writer, console) if work.suite.verify else 0.0
     from supcr_bench.commands.report_page import show_and_write  # pandas, scipy and matplotlib
 
     run = load_run(writer.path)
@@ -160,9 +155,7 @@ def sweep(
     return account
 
 
-def _verify(
-    work: Work, definitions: Mapping[str, Definition], writer: RunWriter, console: Console
-) -> float:
+def _verify(work: Work, writer: RunWriter, console: Console) -> float:
     """Verify what the run has not verified yet, each by its definition; store each verdict.
 
     Returns:
@@ -172,15 +165,9 @@ def _verify(
     if not left:
         return 0.0
     began = time.monotonic()
-    for subject in left:
-        for found in verify_each(
-            [subject],
-            definitions.get(subject.name),
-            strict=False,
-            seed=work.suite.seed,
-            console=console,
-        ):
-            writer.store_verification(found)
+    definition, seed = work.suite.compared_with, work.suite.seed
+    for found in verify_each(left, definition, strict=False, seed=seed, console=console):
+        writer.store_verification(found)
     seconds = time.monotonic() - began
     writer.finish({"verification_s": seconds})
     return seconds

@@ -72,7 +72,8 @@ def make_work(suite: Suite, names: Sequence[str], labels: str | None) -> Work:
     Raises:
         UsageError: an implementation or a column of labels is not there.
     """
-    subjects = tuple(locate(name) for name in dict.fromkeys(names))
+    definition = suite.compared_with
+    subjects = tuple(replace(locate(name), definition=definition) for name in dict.fromkeys(names))
     file, own = None, None
     if labels:
         file, table = read_label_file(labels)

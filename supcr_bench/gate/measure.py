@@ -29,7 +29,7 @@ def measure_deterministic(
     subjects: Sequence[Subject],
     budget: Budget,
     *,
-    definitions: Mapping[str, Definition],
+    definition: Definition | str | None,
     seed: int,
     verify: Mapping[str, Collection[str] | None],
     max_workers: int | None = None,
@@ -41,7 +41,7 @@ def measure_deterministic(
         executor: runs a cell.
         subjects: the implementations.
         budget: of each arm.
-        definitions: the definition that verification compares with, by implementation.
+        definition: what verification compares with; ``None`` for what each declares.
         seed: of the random cases of verification.
         verify: names of the implementations to verify, and the checks to make of each; ``None``
             for all checks and a diagnosis.
@@ -58,7 +58,7 @@ def measure_deterministic(
     def verify_one(subject: Subject) -> Iterator[DeterministicEvent]:
         session = WorkerVerification(
             subject,
-            definitions.get(subject.name),
+            definition,
             strict=False,
             seed=seed,
             only=verify[subject.name],

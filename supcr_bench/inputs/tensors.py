@@ -1,6 +1,6 @@
 """A workload made into tensors."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -44,18 +44,6 @@ class Batch:
             self.labels.clone(),
             self.weights.clone(),
         )
-
-    def changed_from(self, before: "Batch") -> list[str]:
-        """Names of the tensors that no longer hold what they held, or need no gradient any more."""
-        changed = []
-        for f in fields(self):
-            now, then = getattr(self, f.name), getattr(before, f.name)
-            same = torch.equal(now.detach().isnan(), then.detach().isnan()) and torch.equal(
-                now.detach().nan_to_num(), then.detach().nan_to_num()
-            )
-            if not same or now.requires_grad != then.requires_grad:
-                changed.append(f.name)
-        return changed
 
 
 def nan_count(batch_size: int, nan_density: float) -> int:

@@ -1,91 +1,16 @@
 """Agreement: what an implementation answers, held against the definition and the others."""
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from supcr_bench.inputs.tensors import Batch
+from supcr_bench.reference.answer import Answer, Deviation, explain
 from supcr_bench.reference.reference import Reference
 from supcr_bench.reference.tolerance import gradient_tolerance, total_tolerance, value_tolerance
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import Definition
-
-
-class BrokenCallError(Exception):
-    """An implementation returned something that is not the definition's answer."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Answer:
-    """What one implementation returned, as float64 on the CPU.
-
-    Attributes:
-        loss: scalar.
-        per_dimension: [D].
-        gradients: [N, d] for each view; ``None`` where only forward was asked for.
-    """
-
-    loss: Tensor
-    per_dimension: Tensor
-    gradients: tuple[Tensor, Tensor] | None = None
-
-
-def check_output(output: object, dims: int) -> tuple[Tensor, Tensor]:
-    """The (loss, per-dimension) pair of a call.
-
-    Raises:
-        BrokenCallError: it is something else; says what.
-    """
-    if not (isinstance(output, tuple | list) and len(output) == 2):
-        raise BrokenCallError(
-            f"returned {type(output).__name__}, not the pair (loss, per-dimension losses)"
-        )
-    loss, per_dimension = output
-    for name, value, shape in (
-        ("loss", loss, ()),
-        ("per-dimension losses", per_dimension, (dims,)),
-    ):
-        if not isinstance(value, Tensor):
-            raise BrokenCallError(f"{name}: {type(value).__name__}, not a tensor")
-        if tuple(value.shape) != shape:
-            raise BrokenCallError(f"{name} of shape {tuple(value.shape)}, not {shape}")
-    return loss, per_dimension
-
-
-def take_answer(loss: Tensor, per_dimension: Tensor, batch: Batch | None) -> Answer:
-    """Copy an answer out of the implementation's hands; with gradients if given the batch."""
-    gradients = None
-    if batch is not None:
-        gradients = (_gradient(batch.perturbed), _gradient(batch.intact))
-    return Answer(
-        loss=loss.detach().double().cpu().clone(),
-        per_dimension=per_dimension.detach().double().cpu().clone(),
-        gradients=gradients,
-    )
-
-
-def _gradient(leaf: Tensor) -> Tensor:
-    """A leaf's gradient; none at all is a zero gradient."""
-    if leaf.grad is None:
-        return torch.zeros(leaf.shape, dtype=torch.float64)
-    return leaf.grad.detach().double().cpu().clone()
-
-
-@dataclass(frozen=True, slots=True)
-class Deviation:
-    """A distance from the definition.
-
-    Attributes:
-        error: relative; ``None`` where it is not a number, or relative to zero.
-        tolerances: the same as a multiple of the tolerance; ``None`` where it is not a number.
-        finding: what is wrong, in a sentence; ``None`` where within the tolerance.
-    """
-
-    error: float | None
-    tolerances: float | None
-    finding: str | None
 
 
 def _multiple(difference: Tensor, tolerance: Tensor) -> float:
@@ -107,20 +32,18 @@ def _relative(difference: float, scale: float) -> float | None:
 def value_deviation(
     answer: Answer, reference: Reference, case: Case, definition: Definition
 ) -> Deviation:
-    """Of the total loss and of each per-dimension loss, the worst."""
-    own = torch.cat([answer.loss.reshape(1), answer.per_dimension])
-    right = torch.cat([reference.loss.reshape(1), reference.per_dimension])
+    """Of the total loss and of its parts, where it returns them, the worst."""
+    own, right = answer.loss.reshape(1), reference.loss.reshape(1)
+    if answer.parts is not None and answer.parts.shape == reference.per_dimension.shape:
+        own = torch.cat([own, answer.parts])
+        right = torch.cat([right, reference.per_dimension])
     if not torch.isfinite(own).all():
-        return Deviation(
-            None,
-            None,
-            f"the loss is {float(answer.loss):g} where the definition gives "
-            f"{float(reference.loss):.6g}",
-        )
+        said = explain("the loss", float(answer.loss), definition.name, float(reference.loss))
+        return Deviation(None, None, said)
     parts = value_tolerance(case, definition, reference)
     tolerance = torch.cat(
         [torch.tensor([total_tolerance(case, reference, parts)], dtype=torch.float64), parts]
-    )
+    )[: len(own)]
     difference = (own - right).abs()
     tolerances = _multiple(difference, tolerance)
     relative = torch.where(difference == 0, 0.0, difference / right.abs())
@@ -129,10 +52,7 @@ def value_deviation(
     if tolerances > 1:
         worst = int((difference / tolerance).nan_to_num(0).argmax())
         name = "the loss" if worst == 0 else f"the loss of dimension {worst - 1}"
-        finding = (
-            f"{name} is {float(own[worst]):.6g} where the definition gives "
-            f"{float(right[worst]):.6g}"
-        )
+        finding = explain(name, float(own[worst]), definition.name, float(right[worst]))
     return Deviation(_finite(error), _finite(tolerances), finding)
 
 
@@ -143,13 +63,13 @@ def gradient_deviation(
     definition: Definition,
     batch: Batch,
 ) -> Deviation:
-    """Over both views, the worst row."""
-    if answer.gradients is None:
+    """Over all views, the worst row."""
+    if not answer.gradients:
         raise ValueError("the answer has no gradients")
     largest = error = 0.0
     tolerances = 0.0
     for own, right, view in zip(
-        answer.gradients, reference.gradients, (batch.perturbed, batch.intact), strict=True
+        answer.gradients, reference.gradients, (batch.perturbed, batch.intact), strict=False
     ):
         if not torch.isfinite(own).all():
             bad = int((~torch.isfinite(own)).any(dim=1).sum())
@@ -178,6 +98,6 @@ def pair_differences(one: Answer, other: Answer) -> tuple[float | None, float | 
         return _relative(float((rows_a - rows_b).norm(dim=1).max()), scale)
 
     value = difference(one.loss.reshape(1), other.loss.reshape(1))
-    if one.gradients is None or other.gradients is None:
+    if not one.gradients or len(one.gradients) != len(other.gradients):
         return value, None
     return value, difference(torch.cat(one.gradients), torch.cat(other.gradients))

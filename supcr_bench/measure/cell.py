@@ -9,12 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from supcr_bench.inputs.tensors import Batch, make_batch
 from supcr_bench.measure import agreement
@@ -24,21 +23,25 @@ from supcr_bench.measure.meter import Meter
 from supcr_bench.measure.outcome import describe_error, outcome_of
 from supcr_bench.measure.timing import Samples, sample_arms
 from supcr_bench.measure.work import Work
+from supcr_bench.reference.answer import Answer
 from supcr_bench.reference.reference import DIRECT_UP_TO, Reference, compute_reference
 from supcr_bench.reference.tolerance import logit_error
+from supcr_bench.subjects.adapter import Adapter, BoundLoss, NotALossError, loss_of, views_of
 from supcr_bench.values.case import Case, Pass, Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
 from supcr_bench.values.result import Result, Status
 
-Module = Callable[[Tensor, Tensor, Tensor], object]
-Factory = Callable[..., Module]
 _Figure = TypeVar("_Figure")
 Announce = Callable[[str, Arm | None], None]
 
 REFERENCES_AGREE = 1e-10
 """Largest relative difference between the direct and the fast reference. Both work in float64,
 where their own errors are of the order of N times 1e-16."""
+
+
+class BrokenCallError(Exception):
+    """An implementation did something that no call of a loss may do."""
 
 
 class ReferenceNotFiniteError(Exception):
@@ -49,30 +52,9 @@ class ReferencesDisagreeError(Exception):
     """The two references gave different answers, so neither can be held against anything."""
 
 
-def build_module(factory: Factory, definition: Definition, batch: Batch) -> Module:
-    """An implementation at a definition's temperature, on the batch's device."""
-    module = factory(
-        temperature=definition.temperature,
-        weights=batch.weights.detach().clone(),
-        eps=definition.eps or 0.0,
-    )
-    if isinstance(module, torch.nn.Module):
-        module = module.to(batch.labels.device)
-    return module
-
-
-def make_call(module: Module, batch: Batch, pass_: Pass) -> Callable[[], object]:
-    """One call of a module: forward with its graph kept, or forward and backward."""
-
-    def forward() -> object:
-        return module(batch.perturbed, batch.intact, batch.labels)
-
-    def training() -> object:
-        output = cast(tuple[Tensor, Tensor], forward())
-        output[0].backward()  # type: ignore[no-untyped-call]
-        return output
-
-    return forward if pass_ == "forward" else training
+def make_call(loss: BoundLoss, pass_: Pass) -> Callable[[], object]:
+    """One call of a loss: forward with its graph kept, or forward and backward."""
+    return loss.forward if pass_ == "forward" else loss.training
 
 
 @dataclass(slots=True)
@@ -81,7 +63,7 @@ class CellRun:
 
     Attributes:
         cell: what to run.
-        factories: for each implementation of the cell.
+        subjects: the implementations of the cell, by name.
         device: where the tensors live.
         meter: takes the figures.
         budget: bounds the sampling.
@@ -90,7 +72,7 @@ class CellRun:
     """
 
     cell: Cell
-    factories: Mapping[str, Factory]
+    subjects: Mapping[str, Adapter]
     device: Device
     meter: Meter
     budget: Budget
@@ -98,8 +80,8 @@ class CellRun:
     announce: Announce = lambda stage, arm: None  # noqa: ARG005
     account: Account = field(init=False, default_factory=Account)
     _batch: Batch = field(init=False)
-    _modules: dict[str, Module] = field(init=False, default_factory=dict)
-    _answers: dict[Arm, agreement.Answer] = field(init=False, default_factory=dict)
+    _losses: dict[str, BoundLoss] = field(init=False, default_factory=dict)
+    _answers: dict[Arm, Answer] = field(init=False, default_factory=dict)
     _ended: dict[Arm, Result] = field(init=False, default_factory=dict)
     _spent_s: dict[Arm, float] = field(init=False, default_factory=dict)
     _references: dict[Definition, Reference] = field(init=False, default_factory=dict)
@@ -141,38 +123,39 @@ class CellRun:
     def _agree(self, implementation: str) -> Iterator[Result]:
         """One call; its answer is kept, and what cannot run ends here."""
         arms = {a.pass_: a for a in self.cell.arms if a.implementation == implementation}
+        first = arms.get("forward") or arms["training"]
+        subject, definition = self.subjects[implementation], self.cell.definition(first)
+        if reason := subject.why_not(definition, self.cell.workload):
+            yield from self._end_from("forward", arms, Status.SKIPPED, reason)
+            return
         at: Pass = "forward"
         started = time.perf_counter()
         try:
-            first = arms.get("forward") or arms["training"]
             self.announce("agreement", first)
             self._batch.clear_gradients()
-            factory = self.factories[implementation]
-            module = build_module(factory, self.cell.definition(first), self._batch)
+            loss = subject.bind(definition, self._batch)
             pristine = self._batch.copy()
             with self._limited():
-                output = module(self._batch.perturbed, self._batch.intact, self._batch.labels)
+                output = loss.forward()
                 self.device.synchronize()
-            loss, per_dimension = agreement.check_output(output, self.cell.workload.dims)
+            answer = loss.answer(output, gradients=False)
             if "forward" in arms:
-                self._answers[arms["forward"]] = agreement.take_answer(loss, per_dimension, None)
+                self._answers[arms["forward"]] = answer
                 self._spend(arms["forward"], time.perf_counter() - started)
             if "training" in arms:
                 at = "training"
                 self.announce("agreement", arms["training"])
                 with self._limited():
-                    loss.backward()  # type: ignore[no-untyped-call]
+                    loss_of(output).backward()  # type: ignore[no-untyped-call]
                     self.device.synchronize()
-                self._answers[arms["training"]] = agreement.take_answer(
-                    loss, per_dimension, self._batch
-                )
+                self._answers[arms["training"]] = loss.answer(output, gradients=True)
                 self._spend(arms["training"], time.perf_counter() - started)
-            if changed := self._batch.changed_from(pristine):
+            if changed := loss.changed_from(subject.arguments(pristine)):
                 self._batch = pristine
                 at = "forward"
-                raise agreement.BrokenCallError(f"changed its inputs: {', '.join(changed)}")
-            self._modules[implementation] = module
-        except agreement.BrokenCallError as error:
+                raise BrokenCallError(f"changed its inputs: {', '.join(changed)}")
+            self._losses[implementation] = loss
+        except (NotALossError, BrokenCallError) as error:
             for arm in arms.values():
                 self._answers.pop(arm, None)
             yield from self._end_from(at, arms, Status.FAILED, str(error))
@@ -180,7 +163,7 @@ class CellRun:
             yield from self._end_from(at, arms, *outcome_of(error))
             # A forward that answered stays, without its module's graph.
             if at == "training" and "forward" in arms:
-                self._modules[implementation] = module
+                self._losses[implementation] = loss
         finally:
             self._charge(calls_s=time.perf_counter() - started)
             self._batch.clear_gradients()
@@ -215,7 +198,7 @@ class CellRun:
             self._compare_references(definition)
         return compute_reference(
             definition,
-            (batch.perturbed, batch.intact),
+            views_of(definition, batch),
             batch.labels,
             weights=batch.weights,
             temperature=definition.temperature,
@@ -238,7 +221,7 @@ class CellRun:
         direct, fast = (
             compute_reference(
                 definition,
-                (batch.perturbed, batch.intact),
+                views_of(definition, batch),
                 batch.labels,
                 weights=batch.weights,
                 temperature=definition.temperature,
@@ -264,7 +247,7 @@ class CellRun:
     ) -> Result | None:
         """One call with something recorded; a result if that ended the arm."""
         self.announce(stage, arm)
-        self._batch.clear_gradients()
+        self._losses[arm.implementation].clear_gradients()
         started = time.perf_counter()
         try:
             with self._limited():
@@ -273,7 +256,7 @@ class CellRun:
             return self._end(arm, *outcome_of(error))
         finally:
             self._charge(calls_s=time.perf_counter() - started)
-            self._batch.clear_gradients()
+            self._losses[arm.implementation].clear_gradients()
         return None
 
     def _take_times(self) -> dict[Arm, Samples]:
@@ -283,7 +266,8 @@ class CellRun:
 
         def between(arm: Arm) -> None:
             self.announce("time", arm)
-            self._batch.clear_gradients()
+            for loss in self._losses.values():
+                loss.clear_gradients()
 
         with self._limited():
             samples = sample_arms(
@@ -303,7 +287,7 @@ class CellRun:
         return self.device.memory_limit(self.budget.memory_limit_bytes)
 
     def _call(self, arm: Arm) -> Callable[[], object]:
-        return make_call(self._modules[arm.implementation], self._batch, arm.pass_)
+        return make_call(self._losses[arm.implementation], arm.pass_)
 
     def _live(self) -> Iterator[Arm]:
         return (arm for arm in self.cell.arms if arm in self._answers and arm not in self._ended)
@@ -327,7 +311,7 @@ class CellRun:
         value = agreement.value_deviation(answer, reference, case, definition)
         gradient = (
             agreement.gradient_deviation(answer, reference, case, definition, self._batch)
-            if answer.gradients is not None
+            if answer.gradients
             else None
         )
         finding = value.finding or (gradient.finding if gradient else None)
@@ -336,7 +320,8 @@ class CellRun:
             for other in self._live()
             if other.pass_ == arm.pass_
             and other != arm
-            and self.cell.definition(other) == definition
+            and other.definition.name == definition.name
+            and self.cell.definition(other).temperature == definition.temperature
         }
         loss = float(answer.loss)
         return Result(

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from supcr_bench.inputs.tensors import Batch, make_batch
-from supcr_bench.measure.cell import CellRun, Factory, build_module, make_call
+from supcr_bench.inputs.tensors import make_batch
+from supcr_bench.measure.cell import CellRun, make_call
 from supcr_bench.measure.device import Device, get_device
 from supcr_bench.measure.elapsed import Elapsed
 from supcr_bench.measure.meter import DeviceMeter
+from supcr_bench.subjects.adapter import Adapter, BoundLoss
 from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.cell import Arm, Budget, Cell, new_session
-from supcr_bench.values.definition import get_definition
 from supcr_bench.values.result import Result
 
 
@@ -29,7 +29,7 @@ class _WithoutClock(DeviceMeter):
 
 
 def check_case(
-    name: str, factory: Factory, case: Case, memory_limit_bytes: int | None = None
+    name: str, subject: Adapter, case: Case, memory_limit_bytes: int | None = None
 ) -> Result:
     """All that a cell finds out about one implementation on one case, but its times.
 
@@ -37,12 +37,12 @@ def check_case(
         UsageError: this machine has no such device.
     """
     device = get_device(case.device)
-    arm = Arm(name, case.pass_, get_definition(case.definition).at(case.temperature))
+    arm = Arm(name, case.pass_, subject.resolution.definition)
     cell = Cell(case.workload, (arm,), new_session())
     budget = Budget(memory_limit_bytes=memory_limit_bytes)
     run = CellRun(
         cell=cell,
-        factories={name: factory},
+        subjects={name: subject},
         device=device,
         meter=_WithoutClock(device),
         budget=budget,
@@ -74,22 +74,22 @@ class StopwatchCall:
 
     device: Device
     memory_limit_bytes: int | None
-    _batch: Batch
+    _loss: BoundLoss
     _call: Callable[[], object]
     _kept: object = field(init=False, default=None)
 
     @classmethod
-    def of(cls, factory: Factory, case: Case, memory_limit_bytes: int | None = None) -> Self:
-        """The call of a new module on the tensors of a case."""
-        batch = make_batch(case.workload)
-        module = build_module(factory, get_definition(case.definition).at(case.temperature), batch)
-        call = make_call(module, batch, case.pass_)
-        return cls(get_device(case.device), memory_limit_bytes, batch, call)
+    def of(cls, subject: Adapter, case: Case, memory_limit_bytes: int | None = None) -> Self:
+        """The call of a newly built loss on the tensors of a case."""
+        definition = subject.resolution.definition.at(case.temperature)
+        loss = subject.bind(definition, make_batch(case.workload))
+        call = make_call(loss, case.pass_)
+        return cls(get_device(case.device), memory_limit_bytes, loss, call)
 
     def prepare(self) -> None:
         """Let go of the last call's output and gradients."""
         self._kept = None
-        self._batch.clear_gradients()
+        self._loss.clear_gradients()
         self.device.synchronize()
 
     def __call__(self) -> None:

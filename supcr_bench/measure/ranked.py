@@ -21,12 +21,12 @@ import torch
 from torch import Tensor, distributed
 
 from supcr_bench.inputs.tensors import Batch, make_batch
-from supcr_bench.measure.agreement import BrokenCallError, check_output
-from supcr_bench.measure.cell import Factory, Module, build_module, make_call
+from supcr_bench.measure.cell import BrokenCallError, make_call
 from supcr_bench.measure.device import Device, PeakMemory
 from supcr_bench.measure.elapsed import Elapsed
 from supcr_bench.measure.meter import DeviceMeter
 from supcr_bench.measure.work import Work
+from supcr_bench.subjects.adapter import Adapter, BoundLoss, unpack
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm, Cell
 
@@ -67,7 +67,7 @@ class Share:
 
     Args:
         cell: of the whole batch.
-        factories: of the implementations.
+        subjects: the implementations, by name.
         device: where the tensors live.
         limit_bytes: what a call may take.
         table: labels of a person's own.
@@ -76,22 +76,24 @@ class Share:
     def __init__(
         self,
         cell: Cell,
-        factories: Mapping[str, Factory],
+        subjects: Mapping[str, Adapter],
         device: Device,
         limit_bytes: int | None,
         table: npt.NDArray[np.float64] | None = None,
     ) -> None:
-        self.workload, self.factories = cell.workload, factories
+        self.workload, self.subjects = cell.workload, subjects
         self._definitions = {arm.implementation: cell.definition(arm) for arm in cell.arms}
         self._device, self._limit_bytes = device, limit_bytes
         self._meter = DeviceMeter(device)
         self._batch = own_rows(make_batch(cell.workload, table))
-        self._modules: dict[str, Module] = {}
+        self._losses: dict[str, BoundLoss] = {}
         self._loss: Tensor | None = None
 
     def do(self, command: Command) -> Any:
         """This rank's part of a command, and what rank 0 is to know of it."""
         self._batch.clear_gradients()
+        for loss in self._losses.values():
+            loss.clear_gradients()
         if command.do != "time":
             gc.collect()
         with self._device.memory_limit(self._limit_bytes):
@@ -99,25 +101,20 @@ class Share:
 
     def _build(self, arm: Arm) -> None:
         name = arm.implementation
-        self._modules[name] = build_module(
-            self.factories[name], self._definitions[name], self._batch
-        )
+        definition = self._definitions[name]
+        self._losses[name] = self.subjects[name].bind(definition, self._batch)
 
     def _forward(self, arm: Arm) -> tuple[Tensor, Tensor]:
-        module, batch = self._modules[arm.implementation], self._batch
-        output = module(batch.perturbed, batch.intact, batch.labels)
-        self._loss, parts = check_output(output, self.workload.dims)
-        return self._loss.detach().cpu(), parts.detach().cpu()
+        self._loss, parts = unpack(self._losses[arm.implementation].forward(), self.workload.dims)
+        own = self._loss.new_empty(0) if parts is None else parts
+        return self._loss.detach().cpu(), own.detach().cpu()
 
     def _backward(self, arm: Arm) -> tuple[Tensor, Tensor]:
-        del arm
         assert self._loss is not None
         self._loss.backward()  # type: ignore[no-untyped-call]
         self._loss = None
-        views = (self._batch.perturbed, self._batch.intact)
-        first, second = (
-            torch.zeros_like(v) if v.grad is None else v.grad.detach().clone() for v in views
-        )
+        own = self._losses[arm.implementation].gradients()
+        first, second = own if len(own) == 2 else (own[0], torch.zeros_like(own[0]))
         return first.cpu(), second.cpu()
 
     def _memory(self, arm: Arm) -> PeakMemory:
@@ -131,11 +128,11 @@ class Share:
         return self._meter.time(arm, self.workload, self._call(arm))
 
     def _call(self, arm: Arm) -> Callable[[], object]:
-        return make_call(self._modules[arm.implementation], self._batch, arm.pass_)
+        return make_call(self._losses[arm.implementation], arm.pass_)
 
 
 class Lead:
-    """Rank 0's side: factories and a meter that stand for those of all ranks together.
+    """Rank 0's side: subjects and a meter that stand for those of all ranks together.
 
     Args:
         share: its own rows.
@@ -144,8 +141,8 @@ class Lead:
     def __init__(self, share: Share) -> None:
         self._share = share
         self._broken: GroupBrokenError | None = None
-        self.factories: Mapping[str, Factory] = {
-            name: partial(self._build, name) for name in share.factories
+        self.subjects: Mapping[str, Adapter] = {
+            name: Adapter.usual(partial(self._build, name)) for name in share.subjects
         }
 
     def tell(self, command: Command) -> list[Any]:
@@ -174,7 +171,7 @@ class Lead:
             raise self._broken
         send(None)
 
-    def _build(self, name: str, **arguments: object) -> Module:
+    def _build(self, name: str, **arguments: object) -> Callable[..., object]:
         del arguments  # those of the whole batch, which are the same
         arm = Arm(name, "forward")
         self.tell(Command("build", arm))

@@ -4,11 +4,16 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from supcr_bench.measure.paired_timing import SideRaisedError, sample_sides
 from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.case import Case
 from supcr_bench.values.cell import Arm
+from supcr_bench.values.implementation import Resolution
+
+if TYPE_CHECKING:
+    from supcr_bench.subjects.adapter import BoundLoss
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +49,15 @@ def time_cells(
         Exception: whatever a side raises on being made.
     """
     from supcr_bench.inputs.tensors import make_batch
-    from supcr_bench.measure.cell import build_module, make_call
+    from supcr_bench.measure.cell import make_call
     from supcr_bench.measure.device import get_device
     from supcr_bench.measure.meter import DeviceMeter
+    from supcr_bench.subjects.adapter import Adapter
     from supcr_bench.subjects.process_wide import (
         ProcessState,
         require_apart,
         require_own_imports,
     )
-    from supcr_bench.values.definition import get_definition
 
     shuffle = random.Random(seed).shuffle  # noqa: S311 - an order, not a secret
     to_load = list(dict.fromkeys(side for cell in cells for side in cell.sides.items()))
@@ -70,12 +75,12 @@ def time_cells(
         meter = DeviceMeter(get_device(cell.case.device))
         sides = list(cell.sides.items())
         shuffle(sides)
-        calls = {}
+        calls, losses = {}, []
         for side in sides:
-            factory = loaded[side].under(cell.case.definition).factory
-            definition = get_definition(cell.case.definition).at(cell.case.temperature)
-            module = build_module(factory, definition, batch)
-            call = make_call(module, batch, cell.case.pass_)
+            subject = Adapter.of(loaded[side], side[1].resolution or Resolution())
+            definition = subject.resolution.definition.at(cell.case.temperature)
+            losses.append(subject.bind(definition, batch))
+            call = make_call(losses[-1], cell.case.pass_)
             arm = Arm(cell.implementation, cell.case.pass_)
             calls[side[0]] = partial(meter.time, arm, cell.case.workload, call)
         try:
@@ -83,10 +88,15 @@ def time_cells(
                 calls,
                 sampling_s=sampling_s,
                 seed=f"{seed} {index}",
-                between=batch.clear_gradients,
+                between=partial(_clear_gradients, losses),
             )
         except SideRaisedError as error:
             found[index] = error
     require_apart(subjects, untouched)
     require_own_imports(subjects)
     return [found[index] for index in range(len(cells))]
+
+
+def _clear_gradients(losses: "Sequence[BoundLoss]") -> None:
+    for loss in losses:
+        loss.clear_gradients()

@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from supcr_bench.subjects import isolated
+from supcr_bench.values.definition import AUTO, Definition
 from supcr_bench.values.errors import SubjectError, UnavailableError, UnknownNameError
 from supcr_bench.values.growth_law import LAWS
-from supcr_bench.values.implementation import Implementation
+from supcr_bench.values.implementation import Implementation, Resolution
 
 ENTRY_POINTS = "supcr_bench.implementations"
 FOLDER = "supcr_bench.implementations"
@@ -42,6 +43,9 @@ class Subject:
         attribute: what to take from there.
         root: the folder of the version to import, which may be one of several; ``None`` for the
             one that Python finds.
+        definition: what the user wants it compared with, or ``auto`` to recognise that; ``None``
+            for what it declares.
+        resolution: how it is called, once that has been found out.
     """
 
     name: str
@@ -49,11 +53,8 @@ class Subject:
     target: str
     attribute: str
     root: str | None = None
-
-    @property
-    def declares(self) -> bool:
-        """Whether it says which definition it computes: registered ones do."""
-        return self.kind in ("folder", "entry point")
+    definition: Definition | str | None = None
+    resolution: Resolution | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,11 @@ def load(subject: Subject) -> Implementation:
         )
     doc = (getattr(found, "__doc__", None) or "").strip() or subject.attribute
     return Implementation(
-        name=subject.name, title=doc.splitlines()[0], source=subject.target, factory=found
+        name=subject.name,
+        title=doc.splitlines()[0],
+        source=subject.target,
+        definition=AUTO,
+        factory=found,
     )
 
 

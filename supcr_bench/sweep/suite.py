@@ -27,6 +27,7 @@ from supcr_bench.sweep.selection import is_selection, select
 from supcr_bench.values.axes import AXES, AXIS_NAMES, Axis
 from supcr_bench.values.cell import Budget
 from supcr_bench.values.definition import (
+    AUTO,
     DEFINITIONS,
     Call,
     Definition,
@@ -176,7 +177,8 @@ class Suite(_Model):
         implementations: names to run unless the command line names others; in a file ``all`` and
             ``tag:TAG`` stand for several.
         definitions: the suite's own, which ``--definition NAME`` takes too.
-        definition: the one that all are compared with; ``None`` for what each of them computes.
+        definition: the one that all are compared with; ``None`` for what each of them computes,
+            and ``auto`` to recognise it by its numbers.
         seed: of everything random in the inputs.
         verify: whether each implementation is verified at the end.
         axes: shared by all grids.
@@ -202,14 +204,14 @@ class Suite(_Model):
     @field_validator("definitions")
     @classmethod
     def _names_of_their_own(cls, own: dict[str, OwnDefinition]) -> dict[str, OwnDefinition]:
-        if taken := own.keys() & {*DEFINITIONS, "auto"}:
+        if taken := own.keys() & {AUTO, *DEFINITIONS}:
             raise ValueError(f"the name {min(taken)!r} is taken; choose another")
         return own
 
     @field_validator("definition")
     @classmethod
     def _known(cls, name: str | None, info: Any) -> str | None:
-        if name is not None and name not in {*DEFINITIONS, *info.data.get("definitions", ())}:
+        if name is not None and name not in {AUTO, *DEFINITIONS, *info.data.get("definitions", ())}:
             raise ValueError(f"{name!r} is no definition")
         return name
 
@@ -222,6 +224,24 @@ class Suite(_Model):
         return get_definition(
             name, {own: d.to_definition(own) for own, d in self.definitions.items()}
         )
+
+    @property
+    def compared_with(self) -> Definition | str | None:
+        """The definition that the suite names, ``auto``, or ``None`` where it names none."""
+        name = self.definition
+        return name if name in (None, AUTO) else self.get_definition(name)
+
+    def with_definition(self, name: str | None) -> "Suite":
+        """With every implementation compared with this one; unchanged for ``None``.
+
+        Raises:
+            UsageError: there is none of that name.
+        """
+        if name is None:
+            return self
+        if name != AUTO:
+            self.get_definition(name)
+        return self.model_copy(update={"definition": name})
 
     def grids(self) -> list[Axes]:
         return [g.over(self.axes).over(DEFAULT_AXES) for g in self.grid]

@@ -5,17 +5,16 @@ from types import TracebackType
 
 import torch
 
-from supcr_bench.measure.cell import Factory
 from supcr_bench.measure.one_case import StopwatchCall
+from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.testing.question import Limits
 from supcr_bench.testing.sentences import excess, failure
-from supcr_bench.values.implementation import Implementation
 from supcr_bench.values.result import Result, Status
 
 _INSIDE = (Path(__file__).parent.parent, Path(torch.__file__).parent)
 
 
-def require_right(result: Result, implementation: Implementation, *, by_name: bool) -> None:
+def require_right(result: Result, subject: Adapter, *, by_name: bool) -> None:
     """Raise an AssertionError for a result that does not agree with the definition.
 
     Where the implementation itself raised, that is its cause.
@@ -26,7 +25,7 @@ def require_right(result: Result, implementation: Implementation, *, by_name: bo
         verify = f"supcr_bench.verify({result.implementation})"
     text = failure(result, f"{verify} finds out what is wrong")
     if text:
-        raise AssertionError(text) from _cause(result, implementation.factory)
+        raise AssertionError(text) from _cause(result, subject)
 
 
 def require_within(result: Result, limits: Limits) -> None:
@@ -37,12 +36,12 @@ def require_within(result: Result, limits: Limits) -> None:
         raise AssertionError(text)
 
 
-def _cause(result: Result, factory: Factory) -> Exception | None:
+def _cause(result: Result, subject: Adapter) -> Exception | None:
     """What an implementation that failed raises in its own lines when it is asked again."""
     if result.status is not Status.FAILED:
         return None
     try:
-        StopwatchCall.of(factory, result.case)()
+        StopwatchCall.of(subject, result.case)()
     except Exception as error:  # noqa: BLE001 - whatever an implementation raises
         own = _own_lines(error.__traceback__)
         return error.with_traceback(own) if own else None

@@ -7,18 +7,19 @@ from typing import Any
 import pytest
 import torch
 
-from supcr_bench.measure.call_check import broken_call
-from supcr_bench.measure.cell import Factory
 from supcr_bench.measure.device import get_device
 from supcr_bench.measure.one_case import StopwatchCall, check_case
 from supcr_bench.render.benchmark_json import extra_info
+from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.testing.assertions import require_right, require_within
-from supcr_bench.testing.question import Limits, find_implementation, make_case
+from supcr_bench.testing.question import Limits, find_implementation, make_workload
 from supcr_bench.testing.sampling import Sampling
 from supcr_bench.values.case import Case, Pass
+from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.values.result import Result, Status
+from supcr_bench.verification.resolve import resolve
 
 
 class SupcrBenchmark:
@@ -49,7 +50,7 @@ class SupcrBenchmark:
         dtype: str = "float32",
         device: str = "cpu",
         seed: int = 0,
-        definition: str | None = None,
+        definition: str | Definition | None = None,
         max_peak_bytes: int | str | None = None,
         max_launches: int | None = None,
         max_elements: int | None = None,
@@ -57,9 +58,9 @@ class SupcrBenchmark:
         """Assert that an implementation is right and keeps its limits, and take its times.
 
         Args:
-            implementation: a class or factory that is called as ``(temperature=, weights=, eps=)``
-                and gives a module that is called as ``(perturbed, intact, labels)``; or a
-                registered name, ``module:attribute`` or ``file.py:attribute``.
+            implementation: a class, a plain function, a module or a ``functools.partial``, with any
+                call of the family; or a registered name, ``module:attribute`` or
+                ``file.py:attribute``.
             batch_size: N, rows.
             dims: D, label dimensions.
             nan_density: share of labels missing in each dimension.
@@ -70,8 +71,9 @@ class SupcrBenchmark:
             dtype: of embeddings and labels, by name.
             device: where the tensors live.
             seed: of everything random in them.
-            definition: ``torchcell`` or ``no-self``; what the implementation declares if ``None``,
-                and ``torchcell`` where it declares nothing.
+            definition: ``torchcell``, ``no-self``, ``rank-n-contrast`` or one of your own; what the
+                implementation declares if ``None``, and what its numbers follow where it declares
+                nothing.
             max_peak_bytes: of live tensors above the inputs, a number or like ``"4MiB"``.
             max_launches: operations.
             max_elements: elements worked on.
@@ -100,32 +102,35 @@ class SupcrBenchmark:
                 "dtype": dtype,
                 "device": device,
             }
-            case = make_case(axes, definition=definition or found.definition, seed=seed)
-            found = found.under(case.definition)
-            result = self.check(found, case)
-            require_right(result, found, by_name=isinstance(implementation, str))
+            workload, pass_ = make_workload(axes, seed=seed)
+            get_device(workload.device)
+            resolution = resolve(found, definition, device=workload.device)
+            subject = Adapter.of(found, resolution)
+            case = Case.of(workload, pass_, resolution.definition)
+            result = self.check(found, subject, case)
+            if result.status is Status.SKIPPED:
+                raise UsageError(f"{found.name} {result.reason}")
+            require_right(result, subject, by_name=isinstance(implementation, str))
             require_within(result, limits)
-            return self.take_times(result, found.factory)
+            return self.take_times(result, subject)
         except UsageError as error:
             raise error.with_traceback(None) from None  # it tells a test's author all by itself
         finally:
             self.use_up()
 
     def check(
-        self, implementation: Implementation, case: Case, memory_limit_bytes: int | None = None
+        self,
+        implementation: Implementation,
+        subject: Adapter,
+        case: Case,
+        memory_limit_bytes: int | None = None,
     ) -> Result:
         """All but the times, which is put beside them in what pytest-benchmark stores.
 
         Raises:
             UsageError: this machine has no such device.
         """
-        name, factory = implementation.name, implementation.factory
-        get_device(case.device)
-        broken = broken_call(factory, case.workload)
-        if broken:
-            result = Result(implementation=name, case=case, status=Status.FAILED, reason=broken)
-        else:
-            result = check_case(name, factory, case, memory_limit_bytes)
+        result = check_case(implementation.name, subject, case, memory_limit_bytes)
         if implementation.device_specific:
             result = replace(result, predicted_cuda_peak_bytes=None)
         self.benchmark.extra_info.update(extra_info(result))
@@ -135,7 +140,7 @@ class SupcrBenchmark:
         return result
 
     def take_times(
-        self, result: Result, factory: Factory, memory_limit_bytes: int | None = None
+        self, result: Result, subject: Adapter, memory_limit_bytes: int | None = None
     ) -> Result:
         """The result with the times that pytest-benchmark takes, if it does.
 
@@ -143,7 +148,7 @@ class SupcrBenchmark:
         """
         self._used = True
         sampling = self.sampling
-        call = StopwatchCall.of(factory, result.case, memory_limit_bytes)
+        call = StopwatchCall.of(subject, result.case, memory_limit_bytes)
         with call.limited():
             rounds = 1
             if not self.benchmark.disabled:

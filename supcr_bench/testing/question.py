@@ -9,14 +9,11 @@ from pydantic import ValidationError
 
 from supcr_bench.subjects.registry import load, locate
 from supcr_bench.sweep.suite import DEFAULT_AXES, Axes, explain
-from supcr_bench.values.case import PASSES, Case, Workload
-from supcr_bench.values.definition import DEFINITIONS, TORCHCELL, get_definition
-from supcr_bench.values.errors import UnknownNameError, UsageError
+from supcr_bench.values.case import PASSES, Pass, Workload
+from supcr_bench.values.definition import AUTO
+from supcr_bench.values.errors import UsageError
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.values.units import parse_bytes
-
-HELD = tuple(name for name, d in DEFINITIONS.items() if d.call == TORCHCELL.call)
-"""Definitions that a case can be held against: those whose call a cell makes."""
 
 
 def find_implementation(given: object, folder: Path) -> Implementation:
@@ -41,22 +38,15 @@ def find_implementation(given: object, folder: Path) -> Implementation:
     if not callable(given):
         raise UsageError(f"{given!r} is no implementation: give a class, a factory or a name")
     name = getattr(given, "__name__", type(given).__name__)
-    return Implementation(name=name, title=name, source="a test", factory=given)
+    return Implementation(name=name, title=name, source="a test", definition=AUTO, factory=given)
 
 
-def make_case(axes: Mapping[str, Any], *, definition: str, seed: int) -> Case:
-    """The case of one value on each axis; the axes that are left out have their usual one.
+def make_workload(axes: Mapping[str, Any], *, seed: int) -> tuple[Workload, Pass]:
+    """The workload and the pass of one value on each axis; an axis left out has its usual one.
 
     Raises:
         UsageError: a value is not valid; names it and the fix.
     """
-    if definition in DEFINITIONS and definition not in HELD:
-        raise UsageError(
-            f"a case is held against {' or '.join(HELD)}, not {definition}; "
-            "supcr_bench.verify takes every definition"
-        )
-    if definition not in HELD:
-        raise UnknownNameError("definition", definition, HELD)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise UsageError(f"seed: {seed!r} is not valid; use a whole number of 0 or more")
     for name, given in axes.items():
@@ -69,7 +59,7 @@ def make_case(axes: Mapping[str, Any], *, definition: str, seed: int) -> Case:
         raise UsageError(explain(error, lambda location: location.split("[")[0])) from None
     values = {f.name: getattr(whole, f.name) for f in fields(Workload) if hasattr(whole, f.name)}
     workload = Workload(**{name: given[0] for name, given in values.items() if given}, seed=seed)
-    return Case.of(workload, (whole.pass_ or PASSES)[0], get_definition(definition))
+    return workload, (whole.pass_ or PASSES)[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

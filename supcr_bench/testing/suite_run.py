@@ -19,6 +19,7 @@ import torch
 from supcr_bench.measure.device import available_devices
 from supcr_bench.measure.one_case import StopwatchCall
 from supcr_bench.measure.outcome import is_out_of_memory, outcome_of
+from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import make_budget
 from supcr_bench.sweep.suite import Suite
@@ -32,6 +33,7 @@ from supcr_bench.values.errors import UnavailableError
 from supcr_bench.values.growth_law import GrowthLaw, get_law
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.values.result import Result, Status
+from supcr_bench.verification.resolve import resolve
 
 SMALLEST = 16
 """Rows of the first probe."""
@@ -50,7 +52,7 @@ class SuiteRun:
         self.suite = suite
         self._folder = folder
         self._time_limit_s = time_limit_s
-        self._implementations: dict[str, Implementation] = {}
+        self._subjects: dict[str, tuple[Implementation, Adapter]] = {}
         self._claims: dict[str, GrowthLaw] = {}
         self._forecast = Forecast(self._claims)
 
@@ -73,36 +75,47 @@ class SuiteRun:
                 there = ", ".join(available_devices())
                 _skip(name, case, f"no device {case.device!r} here; available: {there}")
             with _threads(self.budget.threads):
-                self._measure(self._implementation(name).under(case.definition), case, benchmark)
+                found, subject = self._subject(name, case.device)
+                definition = subject.resolution.definition
+                case = Case.of(case.workload, case.pass_, definition)
+                self._measure(found, subject, case, benchmark)
         except UnavailableError as error:
             _skip(name, case, str(error))
         finally:
             benchmark.use_up()
 
-    def _implementation(self, name: str) -> Implementation:
-        if name not in self._implementations:
+    def _subject(self, name: str, device: str) -> tuple[Implementation, Adapter]:
+        if name not in self._subjects:
             found = find_implementation(name, self._folder)
-            self._implementations[name] = found
+            resolution = resolve(found, self.suite.compared_with, device=device)
+            self._subjects[name] = found, Adapter.of(found, resolution)
             if found.claimed_time:
                 self._claims[name] = get_law(found.claimed_time)
-        return self._implementations[name]
+        return self._subjects[name]
 
     def _measure(
-        self, implementation: Implementation, case: Case, benchmark: SupcrBenchmark
+        self,
+        implementation: Implementation,
+        subject: Adapter,
+        case: Case,
+        benchmark: SupcrBenchmark,
     ) -> None:
-        self._skip_what_takes_too_long(implementation, case)
+        definition = subject.resolution.definition.at(case.temperature)
+        if reason := subject.why_not(definition, case):
+            _skip(implementation.name, case, reason)
+        self._skip_what_takes_too_long(implementation.name, subject, case)
         limit_bytes = self.budget.memory_limit_bytes
-        result = benchmark.check(implementation, case, limit_bytes)
+        result = benchmark.check(implementation, subject, case, limit_bytes)
         if result.status is Status.OUT_OF_MEMORY:
             self._skip_out_of_memory(result)
-        require_right(result, implementation, by_name=True)
+        require_right(result, subject, by_name=True)
         fixture = benchmark.benchmark
         fixture.group = fixture.param = case_id(case)
         fixture.params = case.to_mapping()
         sampling_s = min(self.budget.sampling_s, benchmark.sampling.max_time_s)
         benchmark.sampling = replace(benchmark.sampling, max_time_s=sampling_s)
         try:
-            timed = benchmark.take_times(result, implementation.factory, limit_bytes)
+            timed = benchmark.take_times(result, subject, limit_bytes)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -116,24 +129,24 @@ class SuiteRun:
         self._forecast.observe(result)
         _skip(result.implementation, result.case, f"out of memory: {result.reason}")
 
-    def _skip_what_takes_too_long(self, implementation: Implementation, case: Case) -> None:
+    def _skip_what_takes_too_long(self, name: str, subject: Adapter, case: Case) -> None:
         while True:
-            prediction = self._forecast.skip(implementation.name, case, self.budget)
+            prediction = self._forecast.skip(name, case, self.budget)
             if prediction is not None:
-                _skip(implementation.name, case, prediction[1])
-            known = self._forecast.largest_size(implementation.name, case) or 0
+                _skip(name, case, prediction[1])
+            known = self._forecast.largest_size(name, case) or 0
             size = max(SMALLEST, 2 * known)
             if size >= case.batch_size:
                 return
-            if not self._probe(implementation, replace(case, batch_size=size)):
+            if not self._probe(name, subject, replace(case, batch_size=size)):
                 return
 
-    def _probe(self, implementation: Implementation, case: Case) -> bool:
+    def _probe(self, name: str, subject: Adapter, case: Case) -> bool:
         """Two calls, and whether anything is known from them."""
-        probed = Result(implementation=implementation.name, case=case, status=Status.MEASURED)
+        probed = Result(implementation=name, case=case, status=Status.MEASURED)
         limit_bytes = self.budget.memory_limit_bytes
         try:
-            call = StopwatchCall.of(implementation.factory, case, limit_bytes)
+            call = StopwatchCall.of(subject, case, limit_bytes)
             with call.limited():
                 probed = replace(probed, time_samples_s=(call.once_s(), call.once_s()))
         except Exception as error:  # noqa: BLE001 - what the case itself says is said of the case

@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any, Self
 
+from supcr_bench.values.definition import TORCHCELL, Definition
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
@@ -13,7 +15,8 @@ class Description:
     Attributes:
         title: one line for people.
         source: where the algorithm comes from.
-        definition: the definition that it claims to compute.
+        definition: the definition that it claims to compute; ``auto`` where it claims none, which
+            is then recognised by its numbers.
         definitions: of all that it computes when its factory is called with ``definition=`` too;
             empty where the factory takes no such argument.
         claimed_time: growth law of the time that its author claims, if any.
@@ -57,3 +60,25 @@ class Implementation(Description):
     @property
     def description(self) -> Description:
         return Description(**{f.name: getattr(self, f.name) for f in fields(Description)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """How a subject is built and called, and what it is held against: found out once.
+
+    Attributes:
+        definition: what it is held against; its ``call`` is how the subject is called, and its
+            ``temperature`` what holds where a case sets none.
+        temperature: the name of its temperature argument, ``None`` if it takes none.
+        weights: whether it takes weights.
+        eps: whether it takes eps.
+        flat_labels: whether it takes labels [N] of one dimension.
+        recognised: in a line, what its numbers follow, where that was looked for.
+    """
+
+    definition: Definition = TORCHCELL
+    temperature: str | None = "temperature"
+    weights: bool = True
+    eps: bool = True
+    flat_labels: bool = False
+    recognised: str | None = None

@@ -4,100 +4,22 @@ Public implementations of the family are called in four ways and take different 
 become one: a problem goes in, a loss, perhaps its parts, and gradients come out.
 """
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from supcr_bench.reference.answer import Answer
+from supcr_bench.subjects.adapter import NotALossError as NotALossError
+from supcr_bench.subjects.adapter import Parameters as Knobs
+from supcr_bench.subjects.adapter import construct, unpack
+from supcr_bench.subjects.adapter import find_parameters as find_knobs
 from supcr_bench.values.definition import Call
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.verification.problem import Problem
-
-TEMPERATURE_NAMES = ("temperature", "tau", "t", "temp")
-LOSS_KEYS = ("loss", "total", "total_loss")
-
-
-class NotALossError(Exception):
-    """What came back is not a loss, or not the parts of one."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Answer:
-    """What an implementation answered, as float64 on the CPU.
-
-    Attributes:
-        loss: scalar.
-        parts: [D] per-dimension losses, if it returns them.
-        gradients: d (upstream . outputs) / d view, [N, d] for each view.
-        loss_dtype: of the loss as it was returned.
-    """
-
-    loss: Tensor
-    parts: Tensor | None
-    gradients: tuple[Tensor, ...]
-    loss_dtype: torch.dtype
-
-
-@dataclass(frozen=True, slots=True)
-class Knobs:
-    """Which arguments a factory takes.
-
-    Attributes:
-        temperature: under which name, or ``None``.
-        weights: whether it takes weights.
-        eps: whether it takes eps.
-    """
-
-    temperature: str | None
-    weights: bool
-    eps: bool
-
-
-def find_knobs(factory: Callable[..., Any]) -> Knobs:
-    if getattr(factory, "__init__", None) is torch.nn.Module.__init__:
-        # nn.Module's own (*args, **kwargs) takes nothing, whatever it looks like.
-        return Knobs(None, weights=False, eps=False)
-    try:
-        parameters = inspect.signature(factory).parameters
-    except (TypeError, ValueError):
-        return Knobs(None, weights=False, eps=False)
-    anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    temperature = next((name for name in TEMPERATURE_NAMES if name in parameters), None)
-    if temperature is None and anything:
-        temperature = TEMPERATURE_NAMES[0]
-    return Knobs(
-        temperature,
-        weights="weights" in parameters or anything,
-        eps="eps" in parameters or anything,
-    )
-
-
-def unpack(output: object, dims: int) -> tuple[Tensor, Tensor | None]:
-    """The loss and, if they come along, the [D] parts.
-
-    Raises:
-        NotALossError: there is no scalar loss in it.
-    """
-    parts: object = None
-    if isinstance(output, Mapping):
-        found = next((output[key] for key in LOSS_KEYS if key in output), None)
-        loss: object = found
-    elif isinstance(output, tuple | list) and output:
-        loss, *rest = output
-        parts = rest[0] if rest else None
-    else:
-        loss = output
-    if not isinstance(loss, Tensor):
-        raise NotALossError(f"returned {type(output).__name__} without a loss tensor in it")
-    if loss.numel() != 1:
-        raise NotALossError(f"returned a loss of shape {tuple(loss.shape)}, not a scalar")
-    if not (isinstance(parts, Tensor) and tuple(parts.shape) == (dims,)):
-        parts = None
-    return loss.reshape(()), parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +72,7 @@ class Candidate:
         if self.knobs.eps:
             arguments["eps"] = self.eps
         try:
-            module: Callable[..., Any] = self.factory(**arguments)
+            module = construct(self.factory, arguments)
         except TypeError as error:
             raise SubjectError(f"{self.name} cannot be built: {error}") from error
         if self.device != "cpu" and isinstance(module, torch.nn.Module):
@@ -205,3 +127,6 @@ class Candidate:
             ),
             loss_dtype=loss.dtype,
         )
+
+
+__all__ = ["Answer", "Candidate", "Knobs", "NotALossError", "find_knobs", "unpack"]

@@ -5,10 +5,10 @@ from typing import Any
 
 from supcr_bench.measure.device import get_device
 from supcr_bench.subjects.registry import load, locate
-from supcr_bench.values.definition import Definition
+from supcr_bench.values.definition import AUTO, Definition
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.verification.local_session import LocalSession
-from supcr_bench.verification.session import AUTO, CHECK_LIMIT_S
+from supcr_bench.verification.session import CHECK_LIMIT_S
 from supcr_bench.verification.verification import Verification
 
 
@@ -40,16 +40,12 @@ def verify(
     """
     get_device(device)
     if isinstance(implementation, str):
-        subject = locate(implementation)
-        implementation = load(subject)
-        if definition is None and not subject.declares:
-            definition = AUTO
+        implementation = load(locate(implementation))
     elif not isinstance(implementation, Implementation):
         name = getattr(implementation, "__name__", type(implementation).__name__)
         implementation = Implementation(
-            name=name, title=name, source="Python", factory=implementation
+            name=name, title=name, source="Python", definition=AUTO, factory=implementation
         )
-        definition = AUTO if definition is None else definition
     return LocalSession(
         implementation,
         definition,

@@ -14,7 +14,7 @@ from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Budget, Cell
 from supcr_bench.values.definition import Definition
-from supcr_bench.values.implementation import Description
+from supcr_bench.values.implementation import Description, Resolution
 from supcr_bench.values.result import Result
 from supcr_bench.verification.outcome import Diagnosis, Outcome
 from supcr_bench.verification.session import CheckName
@@ -143,12 +143,14 @@ class PreflightResult:
         name: of the subject.
         finding: why it cannot be loaded or called; ``None`` if it can.
         description: what it says of itself, if it could be loaded.
+        resolution: how it is called, if it can be.
         unavailable: whether it could not be loaded because something is not installed.
     """
 
     name: str
     finding: str | None
     description: Description | None = None
+    resolution: Resolution | None = None
     unavailable: bool = False
 
 

@@ -59,7 +59,7 @@ class RankVerification(Session):
         assert isinstance(loaded, RankLoaded)
         definition = self._definition
         if definition is None:
-            definition = loaded.description.definition if self._subject.declares else AUTO
+            definition = loaded.description.definition
         parameters, recognised = loaded.knobs, None
         if definition == AUTO:
             definition, recognised = self._recognise(parameters)

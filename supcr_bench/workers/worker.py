@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from supcr_bench.measure.ranked import Share
+    from supcr_bench.subjects.adapter import Adapter
     from supcr_bench.values.implementation import Implementation
     from supcr_bench.verification.local_session import LocalSession
 
@@ -119,30 +120,26 @@ class Worker:
                 self._respond(self._answer_on_rank(request))
 
     def _preflight(self, subject: Subject, request: Preflight) -> PreflightResult:
-        from supcr_bench.measure.call_check import broken_call
         from supcr_bench.subjects.process_wide import require_own_imports
+        from supcr_bench.verification.resolve import resolved
 
         self._page.write("preflight", Arm(subject.name, "forward"))
         try:
-            found = load(subject)
-            finding = broken_call(found.factory, request.like)
+            found, adapter = resolved(subject, request.like.device)
             require_own_imports([subject])
         except SubjectError as error:
             unavailable = isinstance(error, UnavailableError)
             return PreflightResult(subject.name, str(error), unavailable=unavailable)
-        return PreflightResult(subject.name, finding, found.description)
+        return PreflightResult(subject.name, None, found.description, adapter.resolution)
 
     def _verify(self, request: VerifySubject) -> Response:
         from supcr_bench.verification.local_session import LocalSession
-        from supcr_bench.verification.session import AUTO, CheckName
+        from supcr_bench.verification.session import CheckName
 
-        definition = request.definition
-        if definition is None and not request.subject.declares:
-            definition = AUTO
         try:
             self._session = LocalSession(
                 load(request.subject),
-                definition,
+                request.definition,
                 seed=request.seed,
                 only=request.only,
                 device=request.device,
@@ -218,13 +215,13 @@ class Worker:
         from supcr_bench.measure.ranked import GroupBrokenError, Lead
 
         found = _implementations(request)
-        factories = {name: implementation.factory for name, implementation in found.items()}
+        subjects = {name: adapter for name, (_, adapter) in found.items()}
         device = get_device(request.cell.workload.device)
         lead = Lead(_share(request)) if request.cell.workload.ranks > 1 else None
         meter: Meter = lead or DeviceMeter(device)
         run = CellRun(
             cell=request.cell,
-            factories=lead.factories if lead else factories,
+            subjects=lead.subjects if lead else subjects,
             device=device,
             meter=meter,
             budget=request.budget,
@@ -233,7 +230,7 @@ class Worker:
         )
 
         def respond(result: Result) -> None:
-            if found[result.implementation].device_specific:
+            if found[result.implementation][0].device_specific:
                 result = replace(result, predicted_cuda_peak_bytes=None)
             self._respond(result)
 
@@ -271,10 +268,17 @@ def _loopback() -> str:
     raise OSError("no network interface has the address 127.0.0.1, on which the ranks meet")
 
 
-def _implementations(request: MeasureCell) -> "dict[str, Implementation]":
-    """The implementations of a cell by name, each under its arm's definition."""
-    definitions = {arm.implementation: arm.definition.name for arm in request.cell.arms}
-    return {s.name: load(s).under(definitions[s.name]) for s in request.subjects}
+def _implementations(request: MeasureCell) -> "dict[str, tuple[Implementation, Adapter]]":
+    """The implementations of a cell by name, and what calls each."""
+    from supcr_bench.verification.resolve import resolved
+
+    definitions = {arm.implementation: arm.definition for arm in request.cell.arms}
+    found = {}
+    for subject in request.subjects:
+        if subject.resolution is None:
+            subject = replace(subject, definition=definitions[subject.name])
+        found[subject.name] = resolved(subject, request.cell.workload.device)
+    return found
 
 
 def _labels(request: MeasureCell) -> "npt.NDArray[np.float64] | None":
@@ -290,7 +294,7 @@ def _share(request: MeasureCell) -> "Share":
     found = _implementations(request)
     return Share(
         request.cell,
-        {name: implementation.factory for name, implementation in found.items()},
+        {name: adapter for name, (_, adapter) in found.items()},
         get_device(request.cell.workload.device),
         request.budget.memory_limit_bytes,
         _labels(request),

@@ -16,6 +16,7 @@ from supcr_bench.measure.device import Cpu
 from supcr_bench.measure.environment import collect_environment
 from supcr_bench.measure.fake_meter import FakeMeter
 from supcr_bench.store.run import Run, RunWriter, load_run
+from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.executor import Event
 from supcr_bench.sweep.forecast import Forecast
@@ -58,8 +59,8 @@ class InProcess(OneMachine):
         return {}
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
-        factories = {name: implementation(name).factory for name in NAMES}
-        yield from CellRun(cell, factories, Cpu(), METER, budget).results()
+        adapters = {name: Adapter.usual(implementation(name).factory) for name in NAMES}
+        yield from CellRun(cell, adapters, Cpu(), METER, budget).results()
 
     def close(self) -> None:
         pass

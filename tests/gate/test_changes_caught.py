@@ -110,7 +110,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Run:
             executor,
             list(subjects.values()),
             make_budget(suite, lambda: 2**32),
-            definitions=dict.fromkeys(subjects, TORCHCELL),
+            definition=TORCHCELL,
             seed=suite.seed,
             verify={name: None for name, change in CHANGES.items() if change.verified},
         ):

@@ -31,7 +31,6 @@ SUITE = Suite.model_validate(
         "axes": {"batch_size": [4, 8]},
     }
 )
-TORCHCELLS = {"one": TORCHCELL, "two": TORCHCELL}
 SUBJECTS = [Subject(name, "module", "no.such.module", "Loss") for name in ("one", "two")]
 
 
@@ -60,12 +59,12 @@ class FakeExecutor(OneMachine):
 class FakeVerification:
     """Makes a check, and keeps what it was asked for."""
 
-    asked: ClassVar[list[tuple[str, Definition | None, int, Collection[str] | None]]] = []
+    asked: ClassVar[list[tuple[str, Definition | str | None, int, Collection[str] | None]]] = []
 
     def __init__(
         self,
         subject: Subject,
-        definition: Definition | None,
+        definition: Definition | str | None,
         *,
         strict: bool,
         seed: int,
@@ -99,7 +98,7 @@ def events(
             executor,
             SUBJECTS,
             Budget(),
-            definitions=TORCHCELLS,
+            definition=TORCHCELL,
             seed=7,
             verify=verify,
         )

@@ -157,12 +157,3 @@ def test_gradients_of_an_earlier_call_are_cleared() -> None:
     batch.clear_gradients()
     assert batch.perturbed.grad is None
     assert batch.intact.grad is None
-
-
-def test_a_batch_tells_which_of_its_tensors_were_changed() -> None:
-    batch = make_batch(Workload(batch_size=8, dims=2, nan_density=0.25))
-    before = batch.copy()
-    assert batch.changed_from(before) == []
-    batch.labels[torch.isnan(batch.labels)] = 0.0
-    batch.perturbed.requires_grad_(False)
-    assert batch.changed_from(before) == ["perturbed", "labels"]

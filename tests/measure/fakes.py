@@ -6,15 +6,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from supcr_bench.measure.cell import CellRun, Factory
+from supcr_bench.measure.cell import CellRun
 from supcr_bench.measure.device import Cpu
 from supcr_bench.measure.fake_meter import FakeMeter
 from supcr_bench.measure.meter import Meter
+from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.values.case import Pass, Workload
 from supcr_bench.values.cell import Arm, Budget, Cell
 from supcr_bench.values.result import Result
 from tests.examples import implementation
 
+Factory = Callable[..., Any]
 Loss = tuple[Tensor, Tensor]
 
 
@@ -73,7 +75,7 @@ def run_cell(
     arms = tuple(Arm(name, pass_) for name in factories for pass_ in passes)
     run = CellRun(
         cell=Cell(workload, arms, "session", timed),
-        factories=factories,
+        subjects={name: Adapter.usual(factory) for name, factory in factories.items()},
         device=Cpu(),
         meter=meter or FakeMeter(),
         budget=budget or Budget(),

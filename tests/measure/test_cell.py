@@ -13,9 +13,11 @@ from supcr_bench.measure.elapsed import Elapsed
 from supcr_bench.measure.fake_meter import FakeMeter
 from supcr_bench.measure.meter import DeviceMeter
 from supcr_bench.reference.reference import DIRECT_UP_TO, Reference, compute_reference
+from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.cell import Arm, Budget, Cell
 from supcr_bench.values.definition import NO_SELF, TORCHCELL
+from supcr_bench.values.implementation import Resolution
 from supcr_bench.values.result import Result, Status
 from tests.examples import NOTE_NAMES, implementation
 from tests.measure.fakes import around, no_way_back, raising, run_cell
@@ -23,6 +25,7 @@ from tests.measure.fakes import around, no_way_back, raising, run_cell
 WORKLOAD = Workload(batch_size=10, dims=2, nan_density=0.2)
 NOTE = {name: implementation(name).factory for name in NOTE_NAMES}
 RIGHT = {"right": implementation("broadcast").factory}
+ADAPTED = {"right": Adapter.usual(RIGHT["right"])}
 DOUBLE = around(lambda loss, parts: (2 * loss, parts))
 
 
@@ -117,9 +120,18 @@ def test_running_out_of_memory_is_an_outcome_of_its_own() -> None:
 
 
 def test_one_that_returns_something_else_fails_with_what_it_returned() -> None:
-    results = run_cell({"odd": around(lambda loss, parts: loss)}, WORKLOAD)
+    results = run_cell({"odd": around(lambda loss, parts: parts)}, WORKLOAD)
     reason = results[Arm("odd", "forward")].reason
-    assert reason == "returned Tensor, not the pair (loss, per-dimension losses)"
+    assert reason == "returned a loss of shape (2,), not a scalar"
+
+
+def test_one_that_returns_the_loss_alone_is_measured_by_the_total() -> None:
+    results = run_cell({"alone": around(lambda loss, parts: loss), **RIGHT}, WORKLOAD)
+    assert {result.status for result in results.values()} == {Status.MEASURED}
+    alone, right = (results[Arm(name, "training")] for name in ("alone", "right"))
+    assert alone.loss == right.loss
+    assert alone.gradient_error == right.gradient_error
+    assert alone.value_difference == {"right": 0.0}
 
 
 def test_one_that_raises_in_backward_fails_in_training_alone() -> None:
@@ -283,7 +295,13 @@ def test_the_a_a_arm_is_on_the_cells_account_and_not_on_its_implementations() ->
     cell = Cell(WORKLOAD, (Arm("right", "forward"),), "session")
     meter = FakeMeter(seconds={"right": lambda arm, w: 1e3})
     budget = Budget(time_limit_s=1e5, sampling_s=1e5)
-    run = CellRun(cell=cell, factories=RIGHT, device=Cpu(), meter=meter, budget=budget)
+    run = CellRun(
+        cell=cell,
+        subjects=ADAPTED,
+        device=Cpu(),
+        meter=meter,
+        budget=budget,
+    )
     (result,) = run.results()
     assert result.time_samples_s == result.aa_samples_s == (1e3,) * 6
     assert result.spent_s == pytest.approx(7e3, rel=0.1)
@@ -292,7 +310,13 @@ def test_the_a_a_arm_is_on_the_cells_account_and_not_on_its_implementations() ->
 
 def test_the_account_says_where_the_time_went() -> None:
     cell = Cell(WORKLOAD, (Arm("right", "forward"),), "session")
-    run = CellRun(cell=cell, factories=RIGHT, device=Cpu(), meter=FakeMeter(), budget=Budget())
+    run = CellRun(
+        cell=cell,
+        subjects=ADAPTED,
+        device=Cpu(),
+        meter=FakeMeter(),
+        budget=Budget(),
+    )
     list(run.results())
     account = run.account
     assert account.inputs_s > 0
@@ -307,7 +331,12 @@ def test_labels_of_a_file_reach_the_implementation_and_the_reference() -> None:
     workload = Workload(batch_size=12, dims=2, nan_density=None, labels="file:x")
     cell = Cell(workload, (Arm("right", "forward"),), "session")
     run = CellRun(
-        cell=cell, factories=RIGHT, device=Cpu(), meter=FakeMeter(), budget=Budget(), table=table
+        cell=cell,
+        subjects=ADAPTED,
+        device=Cpu(),
+        meter=FakeMeter(),
+        budget=Budget(),
+        table=table,
     )
     (result,) = run.results()
     assert result.status is Status.MEASURED
@@ -403,10 +432,13 @@ def test_each_arm_is_held_against_its_definition_and_differs_from_those_of_the_s
     )
     workload = replace(WORKLOAD, labels="tied", nan_density=0.0)
     factory = implementation("scan")
-    factories = {arm.implementation: factory.under(arm.definition.name).factory for arm in arms}
+    subjects = {
+        arm.implementation: Adapter.of(factory, Resolution(definition=arm.definition))
+        for arm in arms
+    }
     run = CellRun(
         cell=Cell(workload, arms, "session", timed=False),
-        factories=factories,
+        subjects=subjects,
         device=Cpu(),
         meter=FakeMeter(),
         budget=Budget(),

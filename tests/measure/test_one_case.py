@@ -5,6 +5,7 @@ import pytest
 from torch import Tensor
 
 from supcr_bench.measure.one_case import StopwatchCall, check_case
+from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.values.case import PASSES, Case, Pass
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.result import Status
@@ -12,7 +13,7 @@ from tests.examples import implementation
 from tests.measure.fakes import around, no_way_back, raising
 
 CASE = Case(batch_size=10, dims=2, nan_density=0.2, pass_="training")
-RIGHT = implementation("broadcast").factory
+RIGHT = Adapter.usual(implementation("broadcast").factory)
 
 
 @pytest.mark.parametrize("pass_", PASSES)
@@ -33,10 +34,13 @@ def test_a_right_implementation_has_every_figure_but_its_times(pass_: Pass) -> N
 
 def test_a_wrong_value_is_wrong_and_what_raises_failed() -> None:
     double = around(lambda loss, parts: (2 * loss, parts))
-    assert check_case("double", double, CASE).status is Status.WRONG
-    failed = check_case("bad", raising(IndexError("index 8")), CASE)
+    assert check_case("double", Adapter.usual(double), CASE).status is Status.WRONG
+    failed = check_case("bad", Adapter.usual(raising(IndexError("index 8"))), CASE)
     assert (failed.status, failed.reason) == (Status.FAILED, "in forward: IndexError: index 8")
-    assert check_case("bad", around(no_way_back), CASE).reason == "RuntimeError: no way back"
+    assert (
+        check_case("bad", Adapter.usual(around(no_way_back)), CASE).reason
+        == "RuntimeError: no way back"
+    )
 
 
 def test_a_device_that_is_not_there_is_a_usage_error() -> None:
@@ -58,7 +62,7 @@ class Watching:
 
 
 def test_gradients_are_cleared_before_a_call_and_there_after_it() -> None:
-    call = StopwatchCall.of(Watching, CASE)
+    call = StopwatchCall.of(Adapter.usual(Watching), CASE)
     with call.limited():
         for _ in range(3):
             call.prepare()
@@ -69,7 +73,7 @@ def test_gradients_are_cleared_before_a_call_and_there_after_it() -> None:
 
 
 def test_a_stopwatch_call_can_tell_its_seconds() -> None:
-    call = StopwatchCall.of(Watching, CASE)
+    call = StopwatchCall.of(Adapter.usual(Watching), CASE)
     with call.limited():
         assert call.once_s() > 0
     assert len(Watching.found) == 1

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from supcr_bench.inputs.tensors import make_batch
-from supcr_bench.measure.agreement import gradient_deviation, take_answer, value_deviation
+from supcr_bench.measure.agreement import gradient_deviation, value_deviation
 from supcr_bench.reference.reference import Reference, compute_reference
 from supcr_bench.reference.tolerance import (
     gradient_tolerance,
@@ -15,9 +15,10 @@ from supcr_bench.reference.tolerance import (
     total_tolerance,
     value_tolerance,
 )
+from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.values.case import UNIT_ROUNDOFF, Case
 from supcr_bench.values.definition import NO_SELF, TORCHCELL
-from tests.examples import build
+from tests.examples import implementation
 
 TEMPERATURES = (1.0, 0.1)
 EMBEDDING_SIZES = (2, 16, 64)
@@ -42,11 +43,9 @@ def reference_of(workload: Case) -> Reference:
 def multiples(name: str, workload: Case) -> tuple[float, float]:
     """Errors in value and in gradient as multiples of their tolerances."""
     batch = make_batch(workload)
-    loss, per_dimension = build(name, workload.temperature, batch.weights)(
-        batch.perturbed, batch.intact, batch.labels
-    )
-    loss.backward()
-    answer = take_answer(loss, per_dimension, batch)
+    adapter = Adapter.usual(implementation(name).factory)
+    loss = adapter.bind(TORCHCELL.at(workload.temperature), batch)
+    answer = loss.answer(loss.training(), gradients=True)
     value = value_deviation(answer, reference_of(workload), workload, TORCHCELL)
     gradient = gradient_deviation(answer, reference_of(workload), workload, TORCHCELL, batch)
     assert value.tolerances is not None

@@ -36,6 +36,7 @@ from supcr_bench.verification.bugs.right import RightSupCR
 
 WRONG = {bug.name: bug.factory for bug in BUGS}
 SMALL = {"batch_size": 12, "dims": 2, "nan_density": 0.25, "labels": "tied", "embedding_size": 8}
+SMALL["definition"] = "torchcell"
 
 
 class Raises(RightSupCR):

@@ -3,14 +3,15 @@ from typing import Any
 
 import pytest
 
-from supcr_bench.testing.question import Limits, find_implementation, make_case
+from supcr_bench.testing.question import Limits, find_implementation, make_workload
 from supcr_bench.values.case import Case
 from supcr_bench.values.errors import SubjectError, UnknownNameError, UsageError
 from tests.examples import implementation
 
 
-def case(definition: str = "torchcell", seed: Any = 0, **axes: Any) -> Case:
-    return make_case(axes, definition=definition, seed=seed)
+def case(seed: Any = 0, **axes: Any) -> Case:
+    workload, pass_ = make_workload(axes, seed=seed)
+    return Case.of(workload, pass_)
 
 
 def test_axes_that_are_left_out_have_their_usual_value() -> None:
@@ -18,7 +19,7 @@ def test_axes_that_are_left_out_have_their_usual_value() -> None:
     assert case(dims=2, nan_density=0.2, **{"pass": "forward"}) == Case(
         batch_size=64, dims=2, nan_density=0.2, pass_="forward"
     )
-    assert case(definition="no-self", seed=3).seed == 3
+    assert case(seed=3).seed == 3
 
 
 @pytest.mark.parametrize(
@@ -33,11 +34,6 @@ def test_axes_that_are_left_out_have_their_usual_value() -> None:
         ({"dims": [1]}, "dims: one value a test"),
         ({"seed": -1}, "seed: -1 is not valid"),
         ({"seed": True}, "seed: True is not valid"),
-        ({"definition": "no-slf"}, "did you mean 'no-self'?; known: torchcell, no-self"),
-        (
-            {"definition": "rank-n-contrast"},
-            "is held against torchcell or no-self, not rank-n-contrast",
-        ),
     ],
 )
 def test_what_is_not_valid_is_named_with_the_fix(axes: dict[str, Any], words: str) -> None:
@@ -56,7 +52,7 @@ def test_an_implementation_is_a_value_a_class_or_a_name(tmp_path: Path) -> None:
     assert find_implementation(rowsort, tmp_path) is rowsort
     assert find_implementation("rowsort", tmp_path) == rowsort
     found = find_implementation(Loss, tmp_path)
-    assert (found.name, found.factory, found.definition) == ("Loss", Loss, "torchcell")
+    assert (found.name, found.factory, found.definition) == ("Loss", Loss, "auto")
 
 
 def test_a_file_is_found_beside_the_test_wherever_pytest_was_started(

@@ -68,7 +68,8 @@ def test_what_is_wrong_or_fails_in_a_suite_fails_in_a_line_or_two(
 ) -> None:
     append(pytester, "\nWrong = WRONG['self-never']\n")
     suite = SUITE.replace('"broadcast"', '"losses.py:Wrong"').replace("[8, 12]", "8")
-    pytester.makefile(".toml", mine=suite.replace("dims = 2", "dims = 2\nlabels = 'tied'"))
+    suite = suite.replace("dims = 2", "dims = 2\nlabels = 'tied'")
+    pytester.makefile(".toml", mine='definition = "torchcell"\n' + suite)
     result = pytester.runpytest_inprocess("mine.toml", *QUICK)
     result.assert_outcomes(passed=2, failed=2)
     result.stdout.fnmatch_lines(
@@ -156,7 +157,7 @@ def test_running_out_of_memory_early_or_late_skips_too(
     append(pytester, COSTLY)
     suite = SUITE.replace('"broadcast", "losses.py:RightSupCR"', f'"losses.py:{loss}"')
     suite = suite.replace("[8, 12]", f'{n}\npass = "training"')
-    pytester.makefile(".toml", mine=suite)
+    pytester.makefile(".toml", mine='definition = "torchcell"\n' + suite)
     result = pytester.runpytest_inprocess("mine.toml", *QUICK, "-rs")
     result.assert_outcomes(skipped=1)
     result.stdout.fnmatch_lines([f"*losses.py:{loss} N={n} *: {words}*"])

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from supcr_bench.inputs.tensors import make_batch
-from supcr_bench.measure.cell import build_module, make_call
+from supcr_bench.measure.cell import make_call
+from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.registry import load, locate
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.definition import TORCHCELL
@@ -17,8 +18,8 @@ def test_call(benchmark, name, pass_):
     torch.set_num_threads(1)
     workload = WORKLOADS[name]
     batch = make_batch(workload)
-    module = build_module(load(locate(name)).factory, TORCHCELL, batch)
-    call = make_call(module, batch, pass_)
+    loss = Adapter.usual(load(locate(name)).factory).bind(TORCHCELL, batch)
+    call = make_call(loss, pass_)
 
     def cleared():
         batch.clear_gradients()

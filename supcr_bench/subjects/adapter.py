@@ -1,0 +1,368 @@
+"""One way to call any loss of the family.
+
+A subject may be a class, a function that makes a module, a plain function ``(features, labels,
+temperature=...)``, a module, or a ``functools.partial`` of one of them. It is called in one of four
+ways, with labels [N, D] or [N], and returns a loss, alone or with its parts. How, is found out once
+on a small batch and kept as a :class:`~supcr_bench.values.implementation.Resolution`; an
+:class:`Adapter` builds and calls by it.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from supcr_bench.inputs.tensors import Batch, make_batch
+from supcr_bench.reference.answer import Answer
+from supcr_bench.reference.reference import compute_reference
+from supcr_bench.values.case import Workload
+from supcr_bench.values.definition import TORCHCELL, Call, Definition
+from supcr_bench.values.errors import SubjectError
+from supcr_bench.values.implementation import Implementation, Resolution
+
+TEMPERATURE_NAMES = ("temperature", "tau", "t", "temp")
+LOSS_KEYS = ("loss", "total", "total_loss")
+CALLS: dict[Call, str] = {
+    "perturbed_intact_labels": "(perturbed, intact, labels)",
+    "features_two_views": "(features [N,2,d], labels)",
+    "features_single_view": "(features [N,d], labels)",
+    "two_views": "(z1, z2, labels)",
+}
+TRIED: tuple[Call, ...] = tuple(CALLS)[:3]
+"""``two_views`` has the tensors of the first: they differ in how the views are joined."""
+SMALL = Workload(batch_size=6, embedding_size=4)
+"""What a subject is tried on."""
+RIGHT = 1e-3
+"""Relative difference of two losses that count as equal: it tells calls apart, and no more."""
+
+
+class NotALossError(Exception):
+    """What a call returned holds no loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Which arguments a subject takes, on being built or on being called.
+
+    Attributes:
+        temperature: under which name, or ``None``.
+        weights: whether it takes weights.
+        eps: whether it takes eps.
+    """
+
+    temperature: str | None
+    weights: bool
+    eps: bool
+
+
+def is_called_with_tensors(target: object) -> bool:
+    """Whether a subject is the loss itself, and not what builds one."""
+    if isinstance(target, type):
+        return False
+    if isinstance(target, nn.Module):
+        return True
+    try:
+        given = inspect.signature(target).parameters.values()  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    arguments = {*TEMPERATURE_NAMES, "weights", "eps"}
+    required = [p for p in given if p.default is p.empty and p.kind in by_position]
+    return len([p for p in required if p.name not in arguments]) >= 2
+
+
+def find_parameters(target: Callable[..., Any]) -> Parameters:
+    """The arguments that a subject takes, by their names. What a partial has set stays as it is."""
+    none = Parameters(None, weights=False, eps=False)
+    # nn.Module's own (*args, **kwargs) takes nothing, whatever it looks like.
+    if isinstance(target, nn.Module) or (getattr(target, "__init__", None) is nn.Module.__init__):
+        return none
+    try:
+        parameters = inspect.signature(target).parameters
+    except (TypeError, ValueError):
+        return none
+    fixed = target.keywords if isinstance(target, functools.partial) else {}
+    anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+    def takes(name: str) -> bool:
+        return name not in fixed and (name in parameters or anything)
+
+    temperature = next((n for n in TEMPERATURE_NAMES if n in parameters), None)
+    if temperature is None and anything:
+        temperature = TEMPERATURE_NAMES[0]
+    if temperature is not None and not takes(temperature):
+        temperature = None
+    return Parameters(temperature, weights=takes("weights"), eps=takes("eps"))
+
+
+def construct(target: Callable[..., Any], arguments: Mapping[str, Any]) -> Callable[..., Any]:
+    """What is called with tensors: built with these arguments, or called with them.
+
+    Raises:
+        TypeError: it does not take them, or needs others.
+    """
+    if not is_called_with_tensors(target):
+        built = target(**arguments)
+        if not callable(built):
+            raise TypeError(f"gives {type(built).__name__}, which cannot be called")
+        loss: Callable[..., Any] = built
+        return loss
+    return functools.partial(target, **arguments) if arguments else target
+
+
+def loss_of(output: object) -> Tensor:
+    """The loss in what a call returned, untouched.
+
+    Raises:
+        NotALossError: there is no tensor of one element where a loss should be.
+    """
+    loss: object = output
+    if isinstance(output, tuple | list) and output:
+        loss = output[0]
+    elif isinstance(output, Mapping):
+        loss = next((output[key] for key in LOSS_KEYS if key in output), None)
+    if not isinstance(loss, Tensor):
+        raise NotALossError(f"returned {type(output).__name__} without a loss tensor in it")
+    if loss.numel() != 1:
+        raise NotALossError(f"returned a loss of shape {tuple(loss.shape)}, not a scalar")
+    return loss
+
+
+def unpack(output: object, dims: int) -> tuple[Tensor, Tensor | None]:
+    """The loss as a scalar and, if they come along, the [D] parts.
+
+    Raises:
+        NotALossError: there is no scalar loss in it.
+    """
+    loss = loss_of(output)
+    parts = output[1] if isinstance(output, tuple | list) and len(output) > 1 else None
+    if not (isinstance(parts, Tensor) and tuple(parts.shape) == (dims,)):
+        parts = None
+    return loss.reshape(()), parts
+
+
+def arguments_of(batch: Batch, call: Call, *, flat_labels: bool) -> dict[str, Tensor]:
+    """The tensors that a call takes, by what they are; those of the batch where it can be."""
+    labels = batch.labels[:, 0] if flat_labels else batch.labels
+    if call == "features_single_view":
+        return {"features": batch.perturbed, "labels": labels}
+    if call == "features_two_views":
+        features = torch.stack((batch.perturbed.detach(), batch.intact.detach()), dim=1)
+        return {"features": features.requires_grad_(), "labels": labels}
+    return {"perturbed": batch.perturbed, "intact": batch.intact, "labels": labels}
+
+
+def views_of(definition: Definition, batch: Batch) -> tuple[Tensor, ...]:
+    """The views that a definition takes."""
+    views = (batch.perturbed, batch.intact)
+    return views[:1] if definition.views == "single" else views
+
+
+@dataclass(slots=True, eq=False)
+class BoundLoss:
+    """A loss and the tensors that it is called on.
+
+    Attributes:
+        module: what is called.
+        arguments: its tensors, in order; all but the labels require grad.
+        dims: label dimensions.
+    """
+
+    module: Callable[..., object]
+    arguments: dict[str, Tensor]
+    dims: int
+
+    def forward(self) -> object:
+        """One call; what it returns keeps the graph."""
+        return self.module(*self.arguments.values())
+
+    def training(self) -> object:
+        """One call and its backward."""
+        output = self.forward()
+        loss_of(output).backward()  # type: ignore[no-untyped-call]
+        return output
+
+    def clear_gradients(self) -> None:
+        """Forget the gradients of an earlier call."""
+        for tensor in self.arguments.values():
+            tensor.grad = None
+
+    def answer(self, output: object, *, gradients: bool) -> Answer:
+        """A copy of an answer, out of the implementation's hands."""
+        loss, parts = unpack(output, self.dims)
+        views = self.gradients() if gradients else ()
+        return Answer(
+            loss=loss.detach().double().cpu().clone(),
+            parts=None if parts is None else parts.detach().double().cpu().clone(),
+            gradients=tuple(view.double().cpu().clone() for view in views),
+            loss_dtype=loss.dtype,
+        )
+
+    def gradients(self) -> tuple[Tensor, ...]:
+        """[N, d] of each view; none at all is a zero gradient."""
+        leaves = [tensor for name, tensor in self.arguments.items() if name != "labels"]
+        found = [torch.zeros_like(t) if t.grad is None else t.grad.detach() for t in leaves]
+        return found[0].unbind(dim=1) if found[0].ndim == 3 else tuple(found)
+
+    def changed_from(self, before: Mapping[str, Tensor]) -> list[str]:
+        """Names of the tensors that no longer hold what they held, or need no gradient any more."""
+        return [
+            name
+            for name, tensor in self.arguments.items()
+            if tensor.requires_grad != before[name].requires_grad
+            or not torch.equal(tensor.detach().isnan(), before[name].detach().isnan())
+            or not torch.equal(tensor.detach().nan_to_num(), before[name].detach().nan_to_num())
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A subject that is called by its resolution.
+
+    Attributes:
+        target: a class, a function or a module.
+        resolution: how it is built and called.
+    """
+
+    target: Callable[..., Any]
+    resolution: Resolution
+
+    @classmethod
+    def of(cls, implementation: Implementation, resolution: Resolution) -> "Adapter":
+        """An implementation, as it computes the definition of its resolution if it has several."""
+        return cls(implementation.under(resolution.definition.name).factory, resolution)
+
+    @classmethod
+    def usual(cls, target: Callable[..., Any], definition: Definition = TORCHCELL) -> "Adapter":
+        """A subject that is called as a definition says, without trying it."""
+        taken = find_parameters(target)
+        resolution = Resolution(
+            definition=definition,
+            temperature=taken.temperature,
+            weights=taken.weights,
+            eps=taken.eps,
+        )
+        return cls(target, resolution)
+
+    def bind(self, definition: Definition, batch: Batch) -> BoundLoss:
+        """The loss at a definition's temperature, on the tensors and the device of a batch."""
+        own = self.resolution
+        arguments: dict[str, Any] = {}
+        if own.temperature:
+            arguments[own.temperature] = definition.temperature
+        if own.weights:
+            arguments["weights"] = batch.weights.detach().clone()
+        if own.eps:
+            arguments["eps"] = definition.eps or 0.0
+        module = construct(self.target, arguments)
+        if isinstance(module, nn.Module):
+            module = module.to(batch.labels.device)
+        return BoundLoss(module, self.arguments(batch), batch.labels.shape[1])
+
+    def arguments(self, batch: Batch) -> dict[str, Tensor]:
+        """The tensors of a batch as this subject takes them."""
+        own = self.resolution
+        return arguments_of(batch, own.definition.call, flat_labels=own.flat_labels)
+
+    def why_not(self, definition: Definition, case: Workload) -> str | None:
+        """Why a case cannot be asked of this subject; ``None`` where it can."""
+        own = self.resolution
+        if own.flat_labels and case.dims > 1:
+            return f"takes labels [N] of one dimension, and the case has D={case.dims}"
+        if not own.temperature and definition.temperature != own.definition.temperature:
+            return (
+                f"takes no temperature: it computes at {own.definition.temperature:g}, and the "
+                f"case asks for {definition.temperature:g}"
+            )
+        if definition.nan_labels == "unsupported" and case.nan_density:
+            return f"{definition.name} does not say what a missing label means"
+        return None
+
+
+def find_call(
+    implementation: Implementation, definition: Definition, device: str = "cpu"
+) -> tuple[Resolution, bool]:
+    """How a subject is called, held against a given definition; and whether it gave a loss.
+
+    The definition's own call comes first, then labels of one dimension as [N], then the other
+    calls. Another call is taken only where it gives the right loss, or where nothing else answers.
+    A call that takes the arguments and raises may do so for the inputs: it is left to become a row.
+
+    Raises:
+        SubjectError: it cannot be built, or takes the arguments of no call.
+    """
+    usual = Adapter.usual(implementation.under(definition.name).factory, definition)
+    answering: list[Resolution] = []
+    raising: list[Resolution] = []
+    failed: dict[str, Exception] = {}
+    for own in _tried(usual.resolution):
+        try:
+            loss = _small_loss(replace(usual, resolution=own), implementation.name, device)
+        except SubjectError:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is not called like this
+            failed[_as_called(own)] = error
+            if not isinstance(error, TypeError | NotALossError):
+                raising.append(own)
+            continue
+        if _is_right(own.definition, loss):
+            return own, True
+        answering.append(own)
+    if not answering and not raising:
+        raise SubjectError(_uncallable(implementation.name, failed))
+    return [*answering, *raising][0], bool(answering)
+
+
+def _tried(first: Resolution) -> Iterator[Resolution]:
+    """Every way to call, the definition's own first."""
+    definition = first.definition
+    calls = [definition.call, *(c for c in TRIED if c != definition.call)]
+    if definition.call == "two_views":
+        calls.remove("perturbed_intact_labels")
+    for call in calls:
+        views = definition.views
+        if (call == "features_single_view") != (views == "single"):
+            views = "single" if call == "features_single_view" else "sum"
+        own = replace(definition, call=call, views=views)
+        for flat in (False, True):
+            yield replace(first, definition=own, flat_labels=flat)
+
+
+def _as_called(resolution: Resolution) -> str:
+    words = CALLS[resolution.definition.call]
+    return words.replace("labels", "labels [N]") if resolution.flat_labels else words
+
+
+def _small_loss(adapter: Adapter, name: str, device: str) -> float:
+    try:
+        batch = make_batch(replace(SMALL, device=device))
+        bound = adapter.bind(adapter.resolution.definition, batch)
+    except TypeError as error:
+        raise SubjectError(f"{name} cannot be built: {error}") from error
+    return float(loss_of(bound.forward()).detach())
+
+
+def _is_right(definition: Definition, loss: float) -> bool:
+    batch = make_batch(SMALL)
+    reference = compute_reference(
+        definition,
+        views_of(definition, batch),
+        batch.labels,
+        weights=batch.weights,
+        temperature=definition.temperature,
+    )
+    return abs(loss - float(reference.loss)) <= RIGHT * abs(float(reference.loss))
+
+
+def _uncallable(name: str, failed: Mapping[str, Exception]) -> str:
+    """What was tried, and what each call raised; equal errors once."""
+    said: dict[str, list[str]] = {}
+    for call, error in failed.items():
+        text = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        said.setdefault(text, []).append(call)
+    tried = "; ".join(f"as {' or '.join(calls)}: {text}" for text, calls in said.items())
+    return f"{name} cannot be called: {tried}"

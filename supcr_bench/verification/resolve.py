@@ -1,0 +1,70 @@
+"""How a subject is called and what it computes: declared, asked for, or recognised."""
+
+from dataclasses import replace
+
+from supcr_bench.subjects.adapter import Adapter, find_call
+from supcr_bench.subjects.registry import Subject, load
+from supcr_bench.values.definition import AUTO, NO_SELF, Definition, get_definition
+from supcr_bench.values.implementation import Implementation, Resolution
+from supcr_bench.verification.candidate import Candidate
+from supcr_bench.verification.formula import Formula
+from supcr_bench.verification.recognise import nearest_definition, recognise
+
+
+def resolve(
+    implementation: Implementation,
+    definition: Definition | str | None = None,
+    *,
+    device: str = "cpu",
+    seed: int = 0,
+) -> Resolution:
+    """Find out how an implementation is called, once.
+
+    Args:
+        implementation: what to call.
+        definition: what to hold it against, or its name; ``auto`` to recognise that, and ``None``
+            for what it declares.
+        device: where it is tried.
+        seed: of the inputs that it is recognised by.
+
+    Raises:
+        SubjectError: it cannot be built, or no call gives a loss; says what was tried.
+        UsageError: there is no such definition.
+    """
+    if definition is None:
+        definition = implementation.definition
+    if isinstance(definition, Definition):
+        return find_call(implementation, definition, device)[0]
+    if definition != AUTO:
+        return find_call(implementation, get_definition(definition), device)[0]
+    usual, answers = find_call(implementation, NO_SELF, device)
+    if not answers:
+        return usual
+    found = recognise(Candidate.of(implementation, device), seed)
+    taken, own = found.candidate.knobs, found.definition
+    nearest, _ = nearest_definition(Formula.of(own))
+    if not Formula.of(replace(own, nan_labels=nearest.nan_labels)).differences(Formula.of(nearest)):
+        own = replace(
+            own, name=nearest.name
+        )  # labels that it does not take are left out, not wrong
+    if taken.temperature:
+        own = own.at(nearest.temperature)
+    return Resolution(
+        definition=own,
+        temperature=taken.temperature,
+        weights=taken.weights,
+        eps=taken.eps,
+        flat_labels=found.candidate.flat_labels,
+        recognised=found.line,
+    )
+
+
+def resolved(subject: Subject, device: str = "cpu") -> tuple[Implementation, Adapter]:
+    """A subject's implementation, and what calls it: by its resolution if it has one already.
+
+    Raises:
+        SubjectError: it cannot be loaded, built or called.
+    """
+    found = load(subject)
+    own = subject.resolution or resolve(found, subject.definition, device=device)
+    return found, Adapter.of(found, own)
