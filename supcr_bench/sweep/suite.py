@@ -335,8 +335,15 @@ def _comma_list(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
+_OPTIONS = ("batch_size", "nan_density", "dims", "device", "ranks", "pass")
+"""Axes that have an option of their own; the others are set by ``--set``."""
+
+
 def _as_option(location: str) -> str:
-    return "--" + location.split("[")[0].replace("_", "-")
+    name = location.split("[")[0]
+    if name in AXIS_NAMES and name not in _OPTIONS:
+        return f"--set {name}"
+    return "--" + name.replace("_", "-")
 
 
 def explain(error: ValidationError, locate: Callable[[str], str]) -> str:

@@ -196,5 +196,7 @@ def test_the_norm_of_the_embeddings_is_an_axis_of_suites_and_of_the_command_line
     assert plan[1].workload.describe() == "N=64 D=1 NaN 0% norm 100"
     changed = suite.with_axes(read_axes({"embedding_norm": "0.5"}))
     assert [p.workload.embedding_norm for p in make_plan(changed, ["a"])] == [0.5]
-    with pytest.raises(SuiteError, match="--embedding-norm: '0' is not valid; use numbers above 0"):
+    with pytest.raises(
+        SuiteError, match="--set embedding_norm: '0' is not valid; use numbers above 0"
+    ):
         read_axes({"embedding_norm": "0"})

@@ -260,9 +260,9 @@ def test_an_unknown_suite_is_refused_with_the_nearest() -> None:
         ("batch_size", "x", "--batch-size: 'x' is not valid; use whole numbers of 2 or more"),
         ("batch_size", "", "--batch-size: empty; use whole numbers of 2 or more"),
         ("nan_density", "2", "--nan-density: '2' is not valid; use numbers from 0 to 1"),
-        ("embedding_size", "1.5", "--embedding-size: '1.5' is not valid"),
+        ("embedding_size", "1.5", "--set embedding_size: '1.5' is not valid"),
         ("pass", "back", "--pass: 'back' is not valid; use forward, training"),
-        ("dtype", "half", "--dtype: 'half' is not valid; use float32"),
+        ("dtype", "half", "--set dtype: 'half' is not valid; use float32"),
         ("device", "GPU", "--device: 'GPU' is not valid; use names such as cpu"),
     ],
 )
