@@ -1,1 +1,1 @@
-"""The gate: what changed in an implementation, held against a revision or a baseline file."""
+"""The gate: whether an implementation got worse, compared with a git revision or a stored run."""

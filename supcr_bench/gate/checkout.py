@@ -1,4 +1,4 @@
-"""A git checkout, asked and read; nothing here changes it."""
+"""Reads a git checkout; nothing here changes it."""
 
 import os
 import subprocess
@@ -17,21 +17,21 @@ _SET_BY_HOOKS = {
     "GIT_PREFIX",
     "GIT_COMMON_DIR",
 }
-"""What git tells the commands that it starts, of a checkout that need not be the one asked about.
-"""
+"""Variables that git sets for the commands that it starts, such as hooks. They may name another
+checkout than the one that is read here."""
 
 
 class RevisionError(UsageError):
-    """What stood at a revision cannot be had."""
+    """The code at a revision is not available."""
 
 
 class GitError(RevisionError):
-    """Git has refused.
+    """A git command failed.
 
     Args:
-        command: what it was asked.
+        command: the command.
         status: its exit status.
-        said: in its own words.
+        said: what it wrote to standard error.
     """
 
     def __init__(self, command: str, status: int, said: str) -> None:
@@ -51,10 +51,10 @@ class Checkout:
 
     @classmethod
     def around(cls, path: Path) -> "Checkout":
-        """The checkout that a file lies in.
+        """The checkout that holds a file.
 
         Raises:
-            RevisionError: it lies in none, or git is not installed.
+            RevisionError: no checkout holds it, or git is not installed.
         """
         try:
             top = _git(path.parent, "rev-parse", "--show-toplevel")
@@ -62,8 +62,8 @@ class Checkout:
             if "dubious ownership" in error.said:
                 raise RevisionError(f"git does not trust the checkout: {error.said}") from None
             raise RevisionError(
-                f"{path} lies in no git checkout, so there is nothing to hold it against; "
-                "use --baseline FILE"
+                f"{path} lies in no git checkout, so there is no version to compare it with; "
+                "use --baseline RUN"
             ) from None
         return cls(Path(os.fsdecode(top.rstrip(b"\n"))))
 
@@ -120,15 +120,15 @@ class Checkout:
         return files
 
     def python_files_now(self, folder: str) -> dict[str, bytes]:
-        """The same of the work tree, with files that are not committed, without ignored ones."""
+        """The same for the work tree, with uncommitted files and without ignored ones."""
         return self._read("--cached", "--others", "--exclude-standard", "--", folder)
 
     def ignored_python_files_now(self, folder: str) -> dict[str, bytes]:
-        """Those that git ignores, such as what a build writes."""
+        """The Python files that git ignores, such as those that a build writes."""
         return self._read("--others", "--ignored", "--exclude-standard", "--", folder)
 
     def _read(self, *which: str) -> dict[str, bytes]:
-        """Python files of the work tree; a link is followed as long as it stays inside."""
+        """Python files of the work tree; links are followed inside the checkout."""
         files = {}
         top = self.top.resolve()
         for path in dict.fromkeys(_paths(self.git("ls-files", "-z", *which))):
@@ -148,10 +148,10 @@ class Checkout:
         return files
 
     def renamed_from(self, commit: str, path: str) -> str | None:
-        """What a file of the work tree was called at a commit, where it has been renamed since.
+        """The name at a commit of a file that has been renamed since; ``None`` if it was not.
 
-        Git looks for renames among tracked files only; one that is not tracked is found where it
-        is the same, byte for byte, as a file that is no longer there.
+        Git finds renames among tracked files only. A file that is not tracked is found if it is
+        the same, byte for byte, as one that no longer exists.
         """
         if not self.is_tracked(path):
             return self._same_but_gone(commit, path)
@@ -185,7 +185,7 @@ class Checkout:
         return bool(self.git("ls-files", "-z", "--cached", "--", path))
 
     def is_ignored(self, path: str) -> bool:
-        """Whether git is told to leave a path alone."""
+        """Whether git ignores a path."""
         try:
             self.git("check-ignore", "--quiet", path)
         except GitError as error:
@@ -195,11 +195,11 @@ class Checkout:
         return True
 
     def has_changes(self, folder: str) -> bool:
-        """Whether a folder holds what is not committed, new files included."""
+        """Whether a folder has uncommitted changes, new files included."""
         return bool(self.git("status", "--porcelain", "--", folder))
 
     def git(self, *arguments: str, given: bytes | None = None) -> bytes:
-        """What git says, at the top."""
+        """The output of a git command in the top folder."""
         return _git(self.top, *arguments, given=given)
 
 
@@ -213,7 +213,7 @@ def _paths(listing: bytes) -> list[str]:
 
 
 def _environment() -> Mapping[str, str]:
-    """Git's environment: the checkout is the one of the folder, and is left as it is."""
+    """The environment of git: it finds the checkout by its folder, and writes no index."""
     kept = {name: value for name, value in os.environ.items() if name not in _SET_BY_HOOKS}
     return {**kept, "GIT_OPTIONAL_LOCKS": "0"}
 

@@ -1,8 +1,8 @@
-"""An implementation as it stands now, and as it stood at a revision, side by side on disk.
+"""An implementation as it is now, and as it was at a revision, side by side on disk.
 
-Of a file the Python files of its folder are taken, those below it included; of a module those of
-its top-level package, and what a build has written into it. Both versions come in by the same
-door, from folders of their own, so that neither has an advantage; the work tree is only read.
+For a file, all Python files of its folder and below are copied; for a module, those of its
+top-level package, with what a build has written into it. Both versions are imported in the same
+way from folders of their own, so that neither has an advantage; the work tree is only read.
 """
 
 import importlib.util
@@ -20,10 +20,10 @@ class Versions:
     """Both versions of one implementation.
 
     Attributes:
-        name: as it was asked for.
-        after: as it stands in the work tree.
-        before: as it stood; ``None`` where it did not exist.
-        notes: what a person has to know of how they were found.
+        name: the implementation as the command line names it.
+        after: the version in the work tree.
+        before: the version at the revision; ``None`` where it did not exist.
+        notes: sentences on how they were found.
     """
 
     name: str
@@ -34,13 +34,13 @@ class Versions:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where an implementation lies.
+    """Where the code of an implementation is.
 
     Attributes:
-        file: itself.
-        folder: whose files are taken.
-        subject: what to import from there.
-        is_package: whether the folder is a package, and imports begin above it.
+        file: the file that defines it.
+        folder: the folder that is copied.
+        subject: what to import from the copy.
+        is_package: whether the folder is a package, so that imports begin above it.
     """
 
     file: Path
@@ -50,10 +50,10 @@ class _Place:
 
 
 def _place(subject: Subject) -> _Place:
-    """Where a subject lies.
+    """Where the code of a subject is.
 
     Raises:
-        SubjectError: its module is not there, has no file, or is the harness itself.
+        SubjectError: its module is not there, has no file, or belongs to supcr_bench.
     """
     target = subject.target
     if target.startswith(f"{FOLDER}."):
@@ -64,7 +64,10 @@ def _place(subject: Subject) -> _Place:
         return _Place(file, file.parent, replace(subject, target=file.name))
     package = target.partition(".")[0]
     if package == "supcr_bench":
-        raise SubjectError(f"{subject.name} is part of the harness, which cannot be two versions")
+        raise SubjectError(
+            f"{subject.name} is part of the harness, of which there can be only one version; "
+            "copy it into a file of its own"
+        )
     try:
         with on_path(Path.cwd()):
             top, found = importlib.util.find_spec(package), importlib.util.find_spec(target)
@@ -78,16 +81,16 @@ def _place(subject: Subject) -> _Place:
 
 
 def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
-    """Both versions of a subject, written into ``scratch``.
+    """Both versions of a subject, copied into ``scratch``.
 
     Args:
         subject: the implementation.
-        revision: whatever git takes for a commit.
+        revision: any name of a commit that git understands.
         scratch: an empty folder.
 
     Raises:
-        RevisionError: the revision or the checkout is not there, or git ignores the file.
-        SubjectError: the implementation's file is not there.
+        RevisionError: there is no such revision or no checkout, or git ignores the file.
+        SubjectError: the file of the implementation does not exist.
     """
     place = _place(subject)
     file, inside = place.file.parent.resolve() / place.file.name, place.folder.resolve()
@@ -98,13 +101,13 @@ def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
     if checkout.is_ignored(path):
         raise RevisionError(
             f"{subject.name}: git ignores {path}, so there is no version of it to go back to; "
-            "install its checkout with `pip install --editable`, or use --baseline FILE"
+            "install its checkout with `pip install --editable`, or use --baseline RUN"
         )
     notes = []
     where = "the checkout's top folder and below" if within == "." else f"{readable(within)}/"
     if checkout.has_changes(within):
         changed = "the work tree" if within == "." else where
-        notes.append(f"{changed} has changes that are not committed; they are judged as they are")
+        notes.append(f"{changed} has changes that are not committed; the gate judges them too")
     now, then = checkout.python_files_now(within), checkout.python_files(commit, within)
     ignored = checkout.ignored_python_files_now(within) if place.is_package else {}
     generated = {name: content for name, content in ignored.items() if name not in then}
@@ -117,7 +120,7 @@ def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
                     f"{readable(path)} is not tracked by git: `git add` it so that a rename is "
                     "found"
                 )
-            notes.append(f"{subject.name} is new since {revision}: nothing to hold it against")
+            notes.append(f"{subject.name} is new since {revision}: nothing to compare it with")
             return Versions(subject.name, after, None, tuple(notes))
         if place.is_package:
             raise RevisionError(

@@ -1,6 +1,6 @@
-"""A gate's outcome for machines: JSON that any reader takes, without NaN and infinity.
+"""A gate's outcome as JSON for other programs, without NaN and infinity.
 
-Schema version 1: first.
+Schema version 1 is the first one.
 """
 
 import json
@@ -35,7 +35,7 @@ def gate_json(outcome: GateOutcome, undecided: CountsAs = None) -> str:
 
     Args:
         outcome: of the gate.
-        undecided: what an undecided outcome is to count as, if anything.
+        undecided: what an undecided gate counts as; ``None`` for neither.
     """
     return json.dumps(to_mapping(outcome, undecided), indent=2, allow_nan=False) + "\n"
 
@@ -71,7 +71,7 @@ def _change(change: GatedChange) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    """The same with ``None`` in the place of each number that JSON does not have."""
+    """The value with ``None`` for each number that JSON cannot hold."""
     if isinstance(value, Mapping):
         return {str(key): _finite(own) for key, own in value.items()}
     if isinstance(value, list | tuple):

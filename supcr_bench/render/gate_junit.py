@@ -1,15 +1,15 @@
-"""A gate's outcome as JUnit XML, one test case for each figure.
+"""A gate's outcome as JUnit XML, one test case for each change.
 
-What readers make of it decides how a verdict is written:
+How readers treat an element decides how a verdict is written:
 
 - a regression is a ``failure``, which every reader shows in red;
-- what is undecided is ``skipped``, with the reason. Readers count it apart from what passed, and
-  it does not fail a build that the gate itself lets through, as ``error`` would: Jenkins and
-  GitHub's test summaries take an error for a failure. Where undecided is to count as a failure, it
-  is written as one;
-- what is new was held against nothing, so it is ``skipped`` too;
-- a gate that decided nothing is an ``error`` of its own: a file in which everything is skipped
-  would else be taken for a pass.
+- an undecided change is ``skipped``, with the reason. Readers count it apart from what passed, and
+  it does not fail a build that the gate itself lets through. An ``error`` would: Jenkins and
+  GitHub's test summaries count it as a failure. Where undecided counts as a failure, it is written
+  as one;
+- a new figure is ``skipped`` too, because there was nothing to compare it with;
+- a gate that decided nothing adds an ``error`` of its own: a file in which everything is skipped
+  would count as a pass.
 """
 
 import json
@@ -36,7 +36,7 @@ def gate_junit(outcome: GateOutcome, undecided: CountsAs = None) -> bytes:
 
     Args:
         outcome: of the gate.
-        undecided: what an undecided outcome is to count as, if anything.
+        undecided: what an undecided gate counts as; ``None`` for neither.
     """
     cases = [_case(change, undecided) for change in outcome.changes]
     if outcome.measured_nothing:

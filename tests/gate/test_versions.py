@@ -56,9 +56,7 @@ def test_the_work_tree_is_only_read(repository, tmp_path):
 def test_changes_that_are_not_committed_are_judged_and_said(repository, tmp_path):
     repository.write("losses/helper.py", "X = 2\n")
     found = versions(tmp_path)
-    assert found.notes == (
-        "losses/ has changes that are not committed; they are judged as they are",
-    )
+    assert found.notes == ("losses/ has changes that are not committed; the gate judges them too",)
 
 
 def test_files_that_have_not_changed_are_said_to_be_the_same(repository, tmp_path):
@@ -91,7 +89,7 @@ def test_an_implementation_that_is_new_since_then_has_no_version_before(reposito
     repository.write("losses/other.py", "class Other:\n    pass\n")
     found = versions(tmp_path, "losses/other.py:Other")
     assert found.before is None
-    assert found.notes[-1] == "losses/other.py:Other is new since HEAD: nothing to hold it against"
+    assert found.notes[-1] == "losses/other.py:Other is new since HEAD: nothing to compare it with"
 
 
 def test_a_file_that_was_renamed_is_taken_from_where_it_was(repository, tmp_path):
