@@ -1,4 +1,4 @@
-"""The loss for people who train: the fastest of this package that the machine can run."""
+"""The loss for training: the fastest implementation here that the machine can run."""
 
 import importlib
 import warnings
@@ -6,7 +6,7 @@ import warnings
 from ._scan import Evaluation, ScanSupCR
 
 _fastest: dict[str, type[ScanSupCR]] = {}
-"""By type of device, once it was asked for. Not functools.cache, which torch.compile warns of."""
+"""The fastest implementation by type of device. Not functools.cache: torch.compile warns of it."""
 
 
 class SupCRLoss(ScanSupCR):
@@ -30,7 +30,6 @@ class SupCRLoss(ScanSupCR):
 
     @staticmethod
     def add_losses(work: Evaluation) -> None:
-        """Add the losses of all dimensions, and their derivative, by the faster implementation."""
         fastest(work.units.device.type).add_losses(work)
 
 

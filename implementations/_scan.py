@@ -33,11 +33,11 @@ from torch import Tensor, nn
 SMALLEST_NORM = 1e-12
 """Floor of an embedding's norm, as in ``torch.nn.functional.normalize``."""
 RANGE = {torch.float32: 60.0, torch.float64: 590.0}
-"""Up to this 2 / tau a dtype holds the exponentials of a row, their sums and their inverses."""
+"""The largest 2 / tau at which the exponentials of a row, their sums and inverses stay in range."""
 ANCHORS = 128
-"""Rows of a block on a CPU, where it is kept in cache; at least, elsewhere."""
+"""Rows of a block on a CPU, so that it fits in cache; the fewest on an accelerator."""
 ELEMENTS = 2**24
-"""Of a block elsewhere, in both views together: enough to keep an accelerator busy."""
+"""Elements of a block on an accelerator, in both views together: enough to keep it busy."""
 
 
 class Options(NamedTuple):
@@ -94,7 +94,7 @@ class Evaluation(NamedTuple):
         self.losses[c] += total / (m * (m - 1))
 
     def factor(self, c: int, derivative: Tensor) -> Tensor:
-        """What the derivative of that sum, over 1/tau, has to be multiplied by; in its dtype."""
+        """Multiplies the derivative of that sum, over 1/tau; in the derivative's dtype."""
         assert self.grad_output is not None
         m = self.labels.counts[c]
         return (self.grad_output[c] / (m * (m - 1) * self.options.temperature)).to(derivative)
@@ -104,7 +104,7 @@ class DistanceOrder(NamedTuple):
     """The rows of a block of anchors in order of label distance, farthest first.
 
     Attributes:
-        order: [C, B, M] which k stands at each place.
+        order: [C, B, M] the row k at each place.
         ties_ending: [C, B, M] how many partners' tie ends there.
     """
 
@@ -165,7 +165,6 @@ class ScanSupCR(nn.Module):
         self.register_buffer("weights", weights)
 
     def extra_repr(self) -> str:
-        """What ``print`` shows."""
         return f"temperature={self.temperature}, eps={self.eps}, definition={self.definition!r}"
 
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -187,7 +186,6 @@ class ScanSupCR(nn.Module):
 
     @property
     def options(self) -> Options:
-        """Temperature, eps and the rule for ties."""
         return Options(self.temperature, self.eps, self.definition == "torchcell")
 
     def normalised_weights(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Tensor:
@@ -339,12 +337,12 @@ def working_dtype(perturbed: Tensor, intact: Tensor) -> torch.dtype:
 
 
 def sum_dtype(device: torch.device) -> torch.dtype:
-    """What totals are added up in."""
+    """The dtype in which totals are summed."""
     return torch.float32 if device.type == "mps" else torch.float64
 
 
 def anchors_at_once(device: torch.device, m: int) -> int:
-    """How many rows of M elements make a block."""
+    """The number of rows of M elements in a block."""
     return ANCHORS if device.type == "cpu" else max(ELEMENTS // (2 * m), ANCHORS)
 
 
@@ -356,7 +354,7 @@ def sort_labels(labels: Tensor) -> SortedLabels:
     if not labels.is_floating_point():
         labels = labels.long()
         if sum_dtype(labels.device) == torch.float64 and bool((labels.abs() < 2**52).all()):
-            labels = labels.double()  # as exact, and what the faster ways are made for
+            labels = labels.double()  # exact too, and the faster kernels take float64
     present = ~torch.isnan(labels)
     labelled = present.any(dim=1)
     numbers = torch.cat((present.sum(dim=0), labelled.sum()[None], torch.isinf(labels).sum()[None]))
@@ -480,12 +478,12 @@ def scan_block(
     terms = terms.gather(3, order)
     contrast = running_sum(terms, in_logarithms)
     below = None
-    if options.log_floor > -2.02 / options.temperature:  # what a single candidate can come to
+    if options.log_floor > -2.02 / options.temperature:  # the smallest value of a single candidate
         floor = options.log_floor if in_logarithms else math.exp(options.log_floor)
         below = contrast < floor
         contrast.clamp_(min=floor)
     else:
-        # Empty is only what no tie ends at, and counts 0 times.
+        # Only places where no tie ends are empty, and they count 0 times.
         contrast.clamp_(min=-1e30 if in_logarithms else torch.finfo(dtype).tiny)
     logarithms = contrast if in_logarithms else contrast.log()
     total = ((logarithms * ending).sum(dim=(0, 2, 3)) - numerators).to(sum_dtype(logits.device))

@@ -1,4 +1,4 @@
-"""The loop of ``tiled``, compiled by numba: rows of anchors, from a tile of terms to its weights.
+"""The loop of ``tiled``, compiled by numba: exponentials to weights of a gradient.
 
 A row is merged from both ends inwards, which puts it in order of label distance, farthest first. A
 running sum in that order is the sum over each candidate set, and a running sum of its inverses on
@@ -23,7 +23,7 @@ except ImportError as error:
 def compiled(function: Any) -> Any:
     """Compile a function on its first call, and keep it on disk where there is room for that."""
     try:
-        return njit(nogil=True, cache=True, error_model="numpy")(function)  # x / 0 is no error
+        return njit(nogil=True, cache=True, error_model="numpy")(function)  # x / 0 gives inf
     except RuntimeError:  # no folder can be written to
         return njit(nogil=True, error_model="numpy")(function)
 

@@ -85,7 +85,7 @@ MUST_AGREE = Settings._fields[2:-1]
 
 
 class Gathered(NamedTuple):
-    """The rows of all ranks, in the ranks' order; this one's are those from start to stop."""
+    """The rows of all ranks, in the ranks' order; this rank's are those from start to stop."""
 
     perturbed: Tensor
     intact: Tensor
@@ -235,7 +235,7 @@ class DistributedSupCR(ScanSupCR):
 
 
 class WithGradient(torch.autograd.Function):
-    """A loss and the [D] losses as they are, with their gradient by a rank's own rows."""
+    """Attaches the gradient by a rank's own rows to the loss and the [D] losses."""
 
     @staticmethod
     def forward(
@@ -305,7 +305,6 @@ def bits(value: float) -> int:
 
 
 def all_gather(own: Tensor, group: "distributed.ProcessGroup | None") -> list[Tensor]:
-    """Each rank's tensor, all of one shape."""
     everyones = [torch.empty_like(own) for _ in range(world_size(group))]
     distributed.all_gather(everyones, own, group=group)
     return everyones

@@ -30,7 +30,7 @@ TILE = 256
 MOST_AT_ONCE = 32
 """How many anchors a thread takes on at most before it asks for more."""
 ELEMENTS_PER_THREAD = 2**17
-"""Pairs of a tile, in all dimensions, that are worth a further thread."""
+"""Pairs of a tile, over all dimensions, for each further thread."""
 
 
 class TiledSupCR(ScanSupCR):
@@ -134,7 +134,7 @@ def numpy_views(*tensors: Tensor) -> tuple[Any, ...]:
 
 
 def thread_count(elements: int) -> int:
-    """How many of torch's threads that much work is worth."""
+    """The number of torch's threads that this much work can use."""
     return max(min(torch.get_num_threads(), elements // ELEMENTS_PER_THREAD), 1)
 
 

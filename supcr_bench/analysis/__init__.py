@@ -1,1 +1,1 @@
-"""Figures derived from results: summaries, growth."""
+"""Figures derived from stored results: summaries, growth laws, comparisons, recommendations."""

@@ -52,7 +52,7 @@ def _all_but(axis: Axis, case: Case) -> tuple[object, ...]:
 def _tolerances(result: Result) -> float | None:
     known = [x for x in (result.value_tolerances, result.gradient_tolerances) if x is not None]
     largest = max(known, default=None)
-    # A wrong result whose numbers are all within the tolerance is wrong for what is no number.
+    # A wrong result whose errors are all within the tolerance is wrong because it is NaN.
     return None if result.status is Status.WRONG and (largest or 0) <= 1 else largest
 
 

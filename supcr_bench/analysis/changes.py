@@ -1,4 +1,4 @@
-"""How figures without noise changed, and how the end of a case changed.
+"""How figures without noise changed, and how the status of a case changed.
 
 ``compare`` and the gate both judge by these rules.
 """
@@ -31,10 +31,10 @@ def count_change(
 
 
 def outcome_change(before: Result, after: Result) -> tuple[str | None, str | None]:
-    """How the end of a case changed; this says nothing about a call that was stopped.
+    """How the status of a case changed; time limits are not judged here.
 
     Returns:
-        what got worse, in a sentence, or ``None``; and what else is worth saying, or ``None``.
+        what got worse, in a sentence, or ``None``; and any other remark, or ``None``.
     """
     why = after.reason
     if after.status in BROKEN and before.status not in BROKEN:

@@ -1,8 +1,8 @@
 """The note's claims about its three implementations, each decided by the run at hand.
 
-Nothing here knows the answer: a claim is a sentence and a function of the results, which says so
-where they do not decide it. A claim on the growth of time is tested on the elements processed,
-which are counted and have no noise; one on memory, on bytes.
+No verdict is written down here: a claim is a sentence and a function of the results, which may
+leave it undecided. A claim on the growth of time is tested on the elements processed, which are
+counted and have no noise; one on memory, on bytes.
 """
 
 import itertools
@@ -20,11 +20,12 @@ from supcr_bench.values.units import format_bytes, format_duration_s
 
 NOTE = ("loopy", "broadcast", "rowsort")
 PLAINLY_OFF = 0.01
-"""A relative distance between two definitions that no rounding explains."""
+"""Two definitions whose values differ by more than this, relatively, differ by more than
+rounding."""
 
 
 class Holds(StrEnum):
-    """What a run says of a claim."""
+    """The verdict on a claim."""
 
     YES = "holds"
     CONDITION = "holds with a condition"
@@ -33,14 +34,14 @@ class Holds(StrEnum):
 
 
 Judged = tuple[Holds, str]
-"""What a run says of a claim, and the evidence in a sentence."""
+"""The verdict on a claim, and the evidence in a sentence."""
 Judge = Callable[[Sequence[Result], Sequence[Growth]], Judged]
-"""Decides a claim from the results of a run and their growth."""
+"""A function that decides a claim from the results of a run and their growth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimRow:
-    """A claim, and what the run says of it."""
+    """A claim, and whether the run confirms it."""
 
     claim: str
     verdict: Holds
@@ -64,7 +65,7 @@ def _all_agree(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
     met = [(r, values) for r, values in differences if values]
     if not met:
         return Holds.UNDECIDED, "no two of them met on the same tensors"
-    # Two that are within their own tolerance of the same reference are within the sum of both.
+    # Two answers, each within its tolerance of one reference, differ by at most the sum of both.
     apart = [r for r, values in met if r.status is not Status.MEASURED or None in values]
     cases = len({r.case for r, _ in met})
     if not apart:
@@ -98,7 +99,7 @@ def _is_the_formula(results: Sequence[Result], _growth: Sequence[Growth]) -> Jud
 
 
 def _grows_at_most(implementation: str, metric: Metric, pass_: Pass, law: str) -> Judge:
-    """The judge of an O(): the metric grows no faster than the law."""
+    """A function that decides whether a metric grows no faster than a law, as O() claims."""
 
     def judge(_results: Sequence[Result], growth: Sequence[Growth]) -> Judged:
         wanted = (implementation, metric, pass_)

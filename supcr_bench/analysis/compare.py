@@ -8,8 +8,8 @@ it themselves: for each implementation, by the results of all *other* implementa
 did not change. Their |log ratio| has a prediction bound, the k-th smallest with
 k = ceil(0.95 (n + 1)): one more result that drifts like them exceeds it in at most 5 % of draws
 (Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", chapter 2). The interval is
-widened by that bound on both sides. An implementation's own results do not count: a change that
-slows it everywhere would hide itself.
+widened by that bound on both sides. An implementation's own results do not count, because a change
+that slows all its cases would look like drift.
 
 What this cannot see: drift that hits one implementation and no other.
 """
@@ -33,11 +33,11 @@ MARGIN = 0.05
 EACH_MEDIAN = 0.975
 """Confidence of each median's interval, so that both hold at once with 95 %."""
 FEWEST_YARDSTICKS = 19
-"""Fewer unchanged results than this bound no further one with 95 %."""
+"""With fewer unchanged results the drift has no 95 % bound."""
 CHANCE = 0.05
 """Share of cases that drift alone may show as faster or slower."""
 BEYOND_CHANCE = 0.01
-"""An implementation is slower if chance shows that many slower cases less often than this."""
+"""An implementation is slower if so many slower cases are less probable than this by chance."""
 MACHINE = ("cpu", "cpus_usable", "threads", "accelerators", "os")
 """Runs that differ in one of these come from different machines: times are not compared."""
 SOFTWARE = ("python", "torch")
@@ -52,7 +52,7 @@ class ComparisonRow:
         first, second: how it ended in each run; ``None`` where that run has no such result.
         changes: by the metric's name, for every metric that both runs have a figure of.
         finding: what got worse, in a sentence; time is judged over all cases, not here.
-        note: what else is worth saying about a change of status.
+        note: any other remark on a change of status.
     """
 
     implementation: str
@@ -139,7 +139,7 @@ class Comparison:
 
     @property
     def nothing_compared(self) -> bool:
-        """Whether the runs share no figure and no outcome changed."""
+        """Whether no figure could be compared and no status changed."""
         return not any(row.changes or row.first != row.second for row in self.joined)
 
     def times(self, direction: Direction, implementation: str | None = None) -> int:
@@ -229,7 +229,7 @@ def _time_change(
         direction = Direction.SLOWER
     elif high < 1:
         direction = Direction.FASTER
-    # Within the margin it is the same, even where the interval leaves 1 out.
+    # Within the margin it is the same, even where the interval does not contain 1.
     if low >= 1 - margin and high <= 1 + margin:
         direction = Direction.SAME
     return replace(undecided, low=low, high=high, direction=direction)

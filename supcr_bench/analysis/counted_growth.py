@@ -5,7 +5,7 @@ every question is a linear programme over those coefficients:
 
 - *which law?* The slowest one such that it and slower ones together meet the counts as well as all
   laws do. It is named if slower laws alone miss some count by ten times more, and if faster ones
-  could have no share at the largest size that is worth a word; else it is left open.
+  can only have a negligible share at the largest size; otherwise it is undecided.
 - *which figure at another size, and how sure?* The smallest and the largest value that any such sum
   takes there.
 
@@ -32,7 +32,7 @@ from supcr_bench.values.growth_law import CONSTANT, LAWS, GrowthLaw
 TOLERANCE = 1e-3
 """A sum of laws fits if it misses no count by more than this fraction."""
 EXACT = 2e-5
-"""A miss that is none: of a sort that counts n log2 n in whole numbers."""
+"""Relative errors up to this are rounding: sorts count n log2 n in whole numbers."""
 AS_GOOD = 3
 """A sum of fewer laws is as good if it misses by at most this many times what all laws miss by."""
 REFUTED = 10
@@ -40,9 +40,9 @@ REFUTED = 10
 WORTH_A_WORD = 0.05
 """Share of the figure at the largest size that a faster law may have without being a candidate."""
 FEWEST_SIZES = 5
-"""Fewer counts are met by too many sums of laws."""
+"""Fewer counts than this fit too many sums of laws."""
 MOST_DOUBLINGS = 10
-"""How far ahead a size that would decide is looked for."""
+"""How many times the largest size to look for one that would decide between two laws."""
 
 Vector = npt.NDArray[np.float64]
 _ORDERED = tuple(LAWS.values())
@@ -139,7 +139,7 @@ class CountedFit:
         return terms
 
     def _range(self, weights: Vector) -> tuple[float, float]:
-        """The smallest and the largest weighted sum of coefficients within the slack."""
+        """The smallest and the largest weighted sum of coefficients that fit within the slack."""
         near = _within(self.matrix(), 2 * self.misfit + TOLERANCE / 10)
         ends = [_minimise(weights, *near), _minimise(-weights, *near), self.coefficients]
         sums = [float(weights @ np.array(end)) for end in ends if end is not None]
@@ -269,7 +269,7 @@ def judge_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> Growth
 def _open(
     known: GrowthVerdict, fit: CountedFit, candidates: tuple[str, str], said: str
 ) -> GrowthVerdict:
-    """The verdict that two laws are left, and up to which size one would have to count."""
+    """The verdict that several laws remain, with the batch size that would decide between them."""
     needed = _deciding_size(fit)
     return replace(
         known,

@@ -24,12 +24,12 @@ from supcr_bench.values.result import Result, Status
 
 NEIGHBOURS = 4
 STEPS = 40
-"""Sizes looked at between two measured ones."""
+"""Interpolated sizes between two measured ones."""
 _MAD_OF_NORMAL = 1.4826
 _MEDIAN_VARIANCE = math.pi / 2
-"""Of the median of n normal samples, times n + 1, relative to their variance."""
+"""Variance of the median of n normal samples, times n + 1, relative to theirs."""
 _MAD_EFFICIENCY = 0.5
-"""Of the degrees of freedom, what a pooled median absolute deviation keeps; found by simulation."""
+"""Share of the degrees of freedom that a pooled median absolute deviation has, by simulation."""
 
 Vector = npt.NDArray[np.float64]
 
@@ -81,7 +81,7 @@ def _band(sizes: Sequence[float], rounds: Sequence[Sequence[float]]) -> Vector:
     x = np.log(sizes)
     medians = np.array([np.median(logs) for logs in rounds])
     counts = np.array([len(logs) for logs in rounds])
-    # Deviations from a median of few are too small by what it followed of them.
+    # Deviations from the median of few samples are too small, because it follows them.
     deviations = [
         np.abs(np.array(logs) - middle) * math.sqrt(len(logs) / max(len(logs) - 1, 1))
         for logs, middle in zip(rounds, medians, strict=True)

@@ -1,4 +1,4 @@
-"""Everything that is derived from a run's results, once: what every renderer draws from."""
+"""Everything derived from a run's results, computed once for all renderers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from supcr_bench.values.result import Result
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """What a run says.
+    """The derived figures of a run.
 
     Attributes:
         results: in the order in which they were found; their devices are named with the machine

@@ -1,4 +1,4 @@
-"""The memory frontier: the largest batch that fits a device, from the byte law; and how far off.
+"""The memory frontier: the largest batch that fits a device, and the error of such predictions.
 
 Peak bytes are counted without noise, so the sum of growth laws through them reaches far beyond
 the measured sizes. How far it can be trusted is tested in every run: before a size is measured, its
@@ -18,7 +18,7 @@ from supcr_bench.values.case import ITEM_BYTES, Case
 from supcr_bench.values.result import Result
 
 CAPACITIES_BYTES = tuple(gib * 2**30 for gib in (4, 8, 16, 24, 40, 80))
-"""Of common devices."""
+"""Memory of common devices, in bytes."""
 MOST_ROWS = 2**40
 
 

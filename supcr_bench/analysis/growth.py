@@ -18,7 +18,7 @@ from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_bytes, format_limit_bytes
 
 RECORDED = ("memory", "work")
-"""Stages in which a call is instrumented, and takes longer for it."""
+"""Stages whose calls are instrumented, and so slower."""
 OF_TENSORS = 0.5
 """Running out of memory contradicts a byte law that predicts less than this share of the limit."""
 
@@ -71,7 +71,7 @@ def rising(points: Sequence[tuple[Result, float]]) -> list[tuple[Result, float]]
     last = 1.0
     for result, figure in points:
         labelled = result.case.labelled_rows
-        if labelled > last:  # the logarithm of 1 is no law's
+        if labelled > last:  # log 1 = 0 fits no law
             kept.append((result, figure))
             last = labelled
     return kept
@@ -124,18 +124,18 @@ def _growth(members: Sequence[Result], metric: Metric, claims: Claims) -> Growth
 
 
 def time_bounds(members: Sequence[Result]) -> list[tuple[Result, float]]:
-    """What a call takes at least where it was not timed."""
+    """Lower bounds on the time of a call where it was not timed."""
     bounds, timed_out = [], False
     for r in members:
         timed_out |= r.status is Status.TIMED_OUT and r.stage not in RECORDED
         if r.time_limit_s is None or r.time_samples_s:
             continue
         if r.stage in RECORDED:
-            continue  # it is slower while it is recorded, and by how much is not known
+            continue  # recording slows a call by an unknown factor
         if r.status is Status.TIMED_OUT or (r.status is Status.SKIPPED and timed_out):
             bounds.append((r, r.time_limit_s))
         elif r.status is Status.SKIPPED and r.predicted_s is not None:
-            # All that the prediction says for certain: that so many calls would pass the limit.
+            # The prediction is certain only of this: so many calls would exceed the limit.
             bounds.append((r, r.time_limit_s / FEWEST_CALLS))
     return bounds
 
@@ -160,7 +160,7 @@ def _timed_series(
 
 
 def _contradicted(verdict: GrowthVerdict, members: Sequence[Result]) -> GrowthVerdict:
-    """The verdict, with a word on memory that ran out where the byte law says that it should not.
+    """The verdict, with a note if memory ran out where the byte law predicts that it should not.
 
     A byte law needs no bound to be fitted: its figures are exact. But tensors are not all that a
     process holds, and a graph of millions of nodes can be larger than what it computes.

@@ -1,4 +1,4 @@
-"""What is said of growth, however it was found out: by counting or by timing."""
+"""The verdict on growth, from counted or from timed figures."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrowthVerdict:
-    """The law that a figure follows, or why that cannot be told.
+    """The growth law of a figure, or why it is undecided.
 
     Attributes:
         law: name of the law, where the data separate it from every other; else ``None``.

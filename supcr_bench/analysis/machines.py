@@ -1,7 +1,8 @@
-"""Figures of unlike machines, kept apart: the machine becomes part of the device's name.
+"""Keeps figures of different machines apart: the machine becomes part of the device's name.
 
-A device is what figures are never fitted, paired or compared across, and what every table names
-where it varies. ``cpu`` of two kinds of machine is two devices: ``cpu@3f2a1b`` and ``cpu@9c0d4e``.
+Figures of different devices are never fitted, paired or compared with each other, and every table
+names the device where it varies. So ``cpu`` on two kinds of machine becomes two devices:
+``cpu@3f2a1b`` and ``cpu@9c0d4e``.
 """
 
 from collections.abc import Sequence

@@ -16,7 +16,7 @@ from supcr_bench.values.result import Result
 def paired_ratio(one: Sequence[float], other: Sequence[float]) -> Interval:
     """How many times as long the first arm takes: the median of the rounds' ratios.
 
-    Rounds that only one arm was in are left out. Fewer than six pairs have no interval.
+    Rounds with a sample of only one arm are left out. Fewer than six pairs have no interval.
 
     Raises:
         ValueError: no round in common, or a sample that is not above zero.
@@ -78,7 +78,7 @@ def noise_floor(results: Iterable[Result]) -> NoiseFloor | None:
     if not ratios:
         return None
     plain = [ratio.estimate for ratio in ratios]
-    # Two at least are needed to interpolate between.
+    # Interpolation needs at least two.
     twentieths = quantiles(plain * 2 if len(plain) == 1 else plain, n=20, method="inclusive")
     deviations = sorted(max(r, 1 / r) - 1 for r in plain)
     half_widths = [w for ratio in ratios if (w := ratio_half_width(ratio)) is not None]

@@ -4,8 +4,8 @@ The fastest of those that are right and fit the memory. Between measured sizes t
 interpolated, straight in log-log, and so they are between measured numbers of label dimensions;
 between NaN densities the logarithm is straight in the density. Beyond the measured sizes time
 follows its local power of N and bytes their law, up to eight times as far; beyond the measured
-dimensions both follow their local power of D; and all that is said. Nothing is said of a NaN
-density outside of those measured.
+dimensions both follow their local power of D; the answer names what was extrapolated. A NaN density
+outside of those measured gets no answer.
 """
 
 import itertools
@@ -26,12 +26,12 @@ from supcr_bench.values.units import format_bytes, format_duration_s, format_lim
 
 _ASKED = ("batch_size", "dims", "nan_density", "device", "ranks")
 _OTHER_AXES = tuple(axis for axis in WORKLOAD_AXES if axis.name not in _ASKED)
-"""The axes that a question says nothing of."""
+"""The axes whose values a question leaves open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is to be run; inputs and peak have to fit in ``memory_bytes`` unless it is ``None``."""
+    """The case to run, and the memory that its inputs and peak must fit in, if limited."""
 
     batch_size: int
     dims: int = 1
@@ -103,8 +103,8 @@ def recommend(results: Sequence[Result], question: Question) -> Recommendation:
     if not asked:
         known = sorted({f"{r.case.pass_} on {r.case.device}" for r in results})
         said = (
-            f"This run holds nothing for {question.pass_} on {question.device}. "
-            f"It holds {', '.join(known) or 'no results'}."
+            f"This run has no results for {question.pass_} on {question.device}. "
+            f"It has {', '.join(known) or 'no results'}."
         )
         return Recommendation(
             question=question, implementation=None, explanation=said, candidates=()
@@ -179,7 +179,7 @@ def _candidate(own: Sequence[Result], wrong: Sequence[Result], question: Questio
         return replace(found, ruled_out=_why_unknown(own, question))
     if question.memory_bytes is not None:
         if peak is None:
-            return replace(found, ruled_out="too few sizes to tell its memory there")
+            return replace(found, ruled_out="too few sizes to extrapolate its memory that far")
         case = replace(own[0].case, dims=question.dims)
         needed = peak.value + input_bytes(case, question.batch_size)
         if needed > question.memory_bytes:
@@ -190,7 +190,7 @@ def _candidate(own: Sequence[Result], wrong: Sequence[Result], question: Questio
 
 
 def _peak(result: Result) -> float | None:
-    # A peak of no byte at all is measured; its logarithm is that of one.
+    # A measured peak may be 0 bytes; its logarithm is taken as that of 1.
     return None if result.peak_bytes is None else max(float(result.peak_bytes), 1.0)
 
 
@@ -220,7 +220,7 @@ def _why_unknown(own: Sequence[Result], question: Question) -> str:
 Figure = Callable[[Result], float | None]
 Beyond = Callable[[Sequence[Result], float], float | None]
 FURTHEST = 8
-"""No time is told for a batch that is this many times larger than any that was timed."""
+"""Times are extrapolated up to this many times the largest batch that was timed."""
 
 
 def _estimate(
@@ -329,7 +329,7 @@ def _explanation(
     rest = [_compared(best, other, results, question) for other in others]
     rest += [f"{c.implementation} is out: {c.ruled_out}" for c in candidates if c.ruled_out]
     if Source.EXTRAPOLATED in (c.time.source for c in usable if c.time):
-        rest.append("what is extrapolated was not measured, and lies beyond what was")
+        rest.append("extrapolated figures were not measured")
     second = "; ".join(rest) or "it is the only one in this run"
     return f"At {where}, use {best.implementation}: {first}. {second[0].upper()}{second[1:]}."
 

@@ -1,4 +1,4 @@
-"""A paired log-ratio with an interval that may be looked at again and again.
+"""A paired log-ratio with an interval that stays valid over repeated looks.
 
 The unit is a fresh process: it gives one log-ratio, the median of its rounds. Over processes the
 interval is Wilcoxon's: between order statistics of the Walsh averages (x_i + x_j) / 2, exact for
@@ -7,7 +7,7 @@ their spreads differ (Hollander, Wolfe and Chicken, "Nonparametric Statistical M
 3.1 to 3.3). No process is dropped as an outlier. That the values are symmetric is no guess where
 both sides are the same code: the sides may be exchanged.
 
-Looks are paid for by spending: the k-th look's bounds fail with probability alpha / (k (k + 1)),
+Repeated looks are corrected for: the k-th look's bounds fail with probability alpha / (k (k + 1)),
 which sums to alpha over however many looks there are (Lan and DeMets, Biometrika 70, 1983, with the
 union bound in place of the joint distribution, which would need the looks to be planned).
 """
@@ -68,15 +68,15 @@ def centre_interval(
 
 
 def spent_at(look: int, alpha: float) -> float:
-    """What the look of that number, from 1, may spend of alpha."""
+    """The share of alpha that a look may spend; looks count from 1."""
     return alpha / (look * (look + 1))
 
 
 def first_look(alpha: float) -> int:
-    """The fewest values of which bounds with that probability of failing can be had at all."""
+    """The fewest values that have bounds with that probability of failing."""
     return math.ceil(-math.log2(spent_at(1, alpha)))
 
 
 def next_look(values: int) -> int:
-    """How many values the look after one with that many has."""
+    """The number of values at the next look."""
     return math.ceil(GROWTH * values)

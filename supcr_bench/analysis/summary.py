@@ -1,4 +1,4 @@
-"""The tables that a run is read by, as data: agreement, pairs, time, memory, outcomes.
+"""The main tables of a run, as data: agreement, pairs, time, memory, outcomes.
 
 Each is a list of flat frozen rows, so that the terminal, the CSV files and the report show the same
 figures. Figures are in seconds and bytes; missing is ``None``.

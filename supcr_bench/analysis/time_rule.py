@@ -1,9 +1,9 @@
-"""When a cell is slower, when it is not, and when that cannot be told.
+"""Decides whether a cell became slower, did not, or is undecided.
 
 A cell is a regression when the whole interval of its paired ratio lies above what is allowed, and a
 pass when the whole interval lies below; else sampling goes on. In each process the version before
-is timed a second time, as if it were another: the A/A arm. Its interval says how far apart the
-machine puts what is the same. What is not farther out than that is not ruled on.
+is timed a second time, as if it were another: the A/A arm. Its interval shows how far apart the
+machine measures identical code. A difference within it is undecided.
 
 The error is of a whole gate run: with that probability at most, any of its cells is called a
 regression that is not slower by more than is allowed, or passes although it is. Each cell has an
@@ -30,7 +30,7 @@ ERROR = 0.01
 
 @dataclass(frozen=True, slots=True)
 class CellDecision:
-    """What can be said of one cell after some processes.
+    """The decision on one cell after some processes.
 
     Attributes:
         verdict: pass, regression, or undecided so far.
@@ -54,7 +54,7 @@ class CellDecision:
 
 @dataclass(frozen=True, slots=True)
 class TimeRule:
-    """What is allowed, and with what error it is judged.
+    """The allowed slowdown, and the probability of a wrong verdict.
 
     Attributes:
         max_slowdown: the share by which a cell may become slower.
@@ -87,7 +87,7 @@ class TimeRule:
         )
         low, high, floor = decision.after.low, decision.after.high, decision.noise_floor
         if low is None or high is None or floor is None:
-            few = f"{len(after)} processes are too few to tell"
+            few = f"{len(after)} processes are too few to decide"
             return CellDecision(GateVerdict.UNDECIDED, decision.after, decision.again, few)
         allowed = math.log1p(self.max_slowdown)
         if allowed < low and math.log1p(floor) < low:
@@ -99,7 +99,7 @@ class TimeRule:
                 f"below the noise floor of {format_share(floor)}: the same code differs as much"
             )
         else:
-            reason = f"the interval holds the allowed {format_share(self.max_slowdown)}"
+            reason = f"the interval contains the allowed {format_share(self.max_slowdown)}"
         return CellDecision(GateVerdict.UNDECIDED, decision.after, decision.again, reason)
 
     def detectable(self, again: Interval) -> float | None:

@@ -7,16 +7,16 @@ and c0 a plain constant.
 
 Noise is relative: the machine's drift multiplies a whole cell, so distances are taken in logarithms
 and the noise is estimated from the distances that remain, not from the spread within a cell, which
-knows nothing of drift. A size that could not be measured is a bound from below: a model pays for
-lying under it and not for lying above.
+knows nothing of drift. A size that could not be measured gives a lower bound: only a model that
+lies below it is penalised.
 
 - *Exponent*: p in ``c0 h + c1 N^p``; its interval holds every p whose sum of squares is not
   significantly larger than the smallest (Seber and Wild, "Nonlinear Regression", section 5.2: the
   likelihood-ratio interval, which unlike one from curvature needs no linear model).
 - *Law*: every law whose sum of squares is not significantly larger, at half a percent, stays a
-  candidate. A law is named if it is the only one, so the true one is passed over in half a percent.
+  candidate. A law is named if it is the only one, so the true one is missed in half a percent.
 - *No law*: distances that run in waves say that the curve has another shape. The von Neumann ratio
-  is held against what the same design gives under noise alone, by simulation with a fixed seed.
+  is compared with its distribution under noise alone, by simulation with a fixed seed.
 """
 
 import math
@@ -35,9 +35,9 @@ from supcr_bench.values.growth_law import CONSTANT, LAWS, GrowthLaw
 
 FEWEST_SIZES = 5
 PASSED_OVER = 0.005
-"""How often the true law may be dropped from the candidates."""
+"""Probability that the true law is dropped from the candidates."""
 WAVES = 0.01
-"""How often plain noise may look like waves."""
+"""Probability that plain noise is taken for waves."""
 MOST_DOUBLINGS = 10
 _GROWING = tuple(law for law in LAWS.values() if law is not CONSTANT)
 _POWERS = np.linspace(0.1, 6.0, 119)
@@ -184,7 +184,7 @@ def judge_timed(series: TimedSeries) -> GrowthVerdict:
         band=found.band(power),
     )
     if _overhead_alone(series) <= smallest * _allowed(count, 2, PASSED_OVER):
-        evidence = f"so far the cost of dispatching operations and no more; {said}"
+        evidence = f"so far only the cost of dispatching operations; {said}"
         return replace(known, evidence=evidence, candidates=tuple(LAWS))
     if _runs_in_waves(series, power, found, by_law=bool(squares[best] <= power.squares)):
         evidence = f"no single law: distances from the best run in waves; {said}"
@@ -206,7 +206,7 @@ def judge_timed(series: TimedSeries) -> GrowthVerdict:
 
 @dataclass(frozen=True, slots=True)
 class _Model:
-    """A fitted model: what its series is, its law, and its two numbers."""
+    """A fitted model: its series, its law, and its two parameters."""
 
     series: TimedSeries
     law: GrowthLaw
@@ -229,7 +229,7 @@ class _Model:
     def band(self, power: PowerFit) -> Callable[[float], tuple[float, float]]:
         """The smallest and the largest of this model and every power within its interval.
 
-        Either way by as much as the common scale may be off, a mean over the sizes.
+        Both are widened by the standard error of the common scale, a mean over the sizes.
         """
         powers, count = np.linspace(power.low, power.high, 25), len(self.series.sizes)
         noise = math.sqrt(power.squares / (count - _PARAMETERS) / count)
@@ -246,7 +246,7 @@ class _Model:
 
 
 def _overhead_alone(series: TimedSeries) -> float:
-    """The sum of squares if a call cost its dispatched operations and no more."""
+    """The sum of squares of the model in which a call costs only its dispatched operations."""
     shape, bound = np.array(series.overhead)[None, :], np.array(series.bound_overhead)[None, :]
     return float(_profile(series, shape, bound)[0][0])
 
@@ -265,7 +265,7 @@ def _runs_in_waves(series: TimedSeries, power: PowerFit, law: _Model, *, by_law:
     mixture = law.mixture if by_law else power.mixture
     model = (1 - mixture) * np.array(series.overhead) + mixture * shape
     distance = np.log(series.seconds) - np.log(model)
-    # Near the fit the distances are the noise less what scale, mixture and power take of it.
+    # Near the fit the distances are the noise less the part that scale, mixture and power absorb.
     fitted = [np.ones_like(x), shape / model, *([] if by_law else [shape * x / model])]
     taken, _ = np.linalg.qr(np.stack(fitted, axis=1))
     noise = np.random.default_rng(0).standard_normal((2000, len(x)))

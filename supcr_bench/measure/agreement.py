@@ -1,4 +1,4 @@
-"""Agreement: what an implementation answers, held against the definition and the others."""
+"""Agreement: how far an implementation's answer is from the definition's and from the others'."""
 
 import math
 

@@ -45,11 +45,11 @@ class BrokenCallError(Exception):
 
 
 class ReferenceNotFiniteError(Exception):
-    """The definition has no finite value, so nothing can be held against it."""
+    """The definition has no finite value here, so no answer can be judged."""
 
 
 class ReferencesDisagreeError(Exception):
-    """The two references gave different answers, so neither can be held against anything."""
+    """The two references gave different answers, so no answer can be judged."""
 
 
 def make_call(loss: BoundLoss, pass_: Pass) -> Callable[[], object]:

@@ -19,8 +19,8 @@ why:
   to 6 % above. The allocator's own events show the same when they are recorded under the same
   watch, and with both watching it is never above.
 
-In blocks of 512 bytes it predicts the figure of the CUDA allocator. That has not been held against
-one yet. Beside the above, a kernel there may want a workspace that the CPU's does not, as a sort
+In blocks of 512 bytes it predicts the figure of the CUDA allocator. That has not been checked on a
+GPU yet. Beside the above, a kernel there may want a workspace that the CPU's does not, as a sort
 does, and a block above 1 MiB may be up to 1 MiB larger than what was asked of it.
 
 A storage that grows in place (``resize_``, or ``out=`` given a tensor that is too small) keeps the

@@ -1,6 +1,6 @@
 """A cell over ranks: rank 0 measures it as if it were alone, and the others do each call with it.
 
-What a call is held against, how often it is made and when timing ends is decided once, in rank 0,
+Rank 0 alone decides what a call is compared with, how often it is made and when timing ends,
 by the same code as for one process. A call there is a command that goes to all ranks first: each
 makes it on its own rows of the batch, which are shared out in order, and rank 0 gets every rank's
 figures. A step takes as long as its slowest rank, and the peak is that of the rank that needs most.

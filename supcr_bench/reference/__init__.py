@@ -1,1 +1,1 @@
-"""The float64 reference that implementations are held against, and the tolerances it implies."""
+"""The float64 reference that implementations are compared with, and its tolerances."""

@@ -1,4 +1,4 @@
-"""What an implementation answers, and how far that is from what it is held against."""
+"""What an implementation returns, and how far that is from the definition."""
 
 from dataclasses import dataclass
 

@@ -42,7 +42,7 @@ def only(plan: Sequence[PlannedCell], implementations: Collection[str]) -> list[
 
 
 def under(plan: Sequence[PlannedCell], definitions: Mapping[str, Definition]) -> list[PlannedCell]:
-    """The same cells, with each implementation held against its definition.
+    """The same cells, with each implementation compared with its own definition.
 
     Args:
         plan: the cells.

@@ -23,7 +23,7 @@ from supcr_bench.verification.resolve import resolve
 
 
 class SupcrBenchmark:
-    """Holds one implementation against the definition on one case, and takes its times.
+    """Compares one implementation with the definition on one case, and takes its times.
 
     Args:
         benchmark: the fixture of pytest-benchmark.

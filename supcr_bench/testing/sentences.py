@@ -27,7 +27,7 @@ def failure(result: Result, next_step: str) -> str | None:
             )
             if tolerances is not None
         ]
-        lines.append(f"  held against `{result.case.definition}` in float64; {next_step}")
+        lines.append(f"  compared with `{result.case.definition}` in float64; {next_step}")
     elif NO_GRAPH in str(result.reason):
         lines.append(
             "  the loss has no graph: where no pair has labels, return a zero that depends on the "

@@ -92,7 +92,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case(Workload):
-    """One pass over a workload, and the definition that an implementation is held against there.
+    """One pass over a workload, and the definition that an implementation is compared with.
 
     Attributes:
         temperature: tau, as it was.

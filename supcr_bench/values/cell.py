@@ -51,7 +51,7 @@ class Arm:
     Attributes:
         implementation: its name.
         pass_: forward or training.
-        definition: what it is held against.
+        definition: the definition that it is compared with.
     """
 
     implementation: str
@@ -70,7 +70,7 @@ class Cell:
         workload: what the tensors are.
         arms: in no particular order; each round of timing shuffles them.
         session: names this execution; samples pair by round within it.
-        timed: whether calls are timed; without, they are held against the reference and counted.
+        timed: whether calls are timed, beside being compared with the reference and counted.
     """
 
     workload: Workload
@@ -82,7 +82,7 @@ class Cell:
         return Case.of(self.workload, arm.pass_, arm.definition)
 
     def definition(self, arm: Arm) -> Definition:
-        """What an arm is held against, with the temperature that it has here."""
+        """The definition that an arm is compared with, at the temperature of this cell."""
         return arm.definition.at(self.case(arm).temperature)
 
     def without(self, done: set[Arm], session: str) -> Self:

@@ -8,7 +8,7 @@
     │   ├── SubjectError      an implementation cannot be loaded or does not keep the call
     │   │   └── UnavailableError  it needs something that is not installed
     │   ├── StoreError        a run folder cannot be read or written
-    │   └── BaselineError     a gate's baseline file cannot be read, written or held against
+    │   └── BaselineError     a gate's baseline cannot be read, written or compared with
     └── WorkerError           a worker process could not be started at all; exit status 1
 
 What goes wrong *inside* a measured call is not an exception of the harness: it is a row with a
@@ -75,7 +75,7 @@ class StoreError(UsageError):
 
 
 class BaselineError(UsageError):
-    """A gate's baseline file cannot be read or written, or nothing can be held against it."""
+    """A gate's baseline cannot be read or written, or shares no case with the gate."""
 
 
 class WorkerError(SupcrBenchError):

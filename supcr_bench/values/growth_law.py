@@ -1,4 +1,4 @@
-"""Growth laws by name: what an implementation claims, and what measured figures are held against.
+"""Growth laws by name, such as N^2: implementations claim them, and measured figures are fitted.
 
 To add a law, add it here, in its place: :data:`LAWS` rises from the slowest to the fastest.
 """

@@ -64,11 +64,11 @@ class Implementation(Description):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolution:
-    """How a subject is built and called, and what it is held against: found out once.
+    """How a subject is built and called, and the definition that it is compared with.
 
     Attributes:
-        definition: what it is held against; its ``call`` is how the subject is called, and its
-            ``temperature`` what holds where a case sets none.
+        definition: the definition that it is compared with; its ``call`` is how the subject is
+            called, and its ``temperature`` what holds where a case sets none.
         temperature: the name of its temperature argument, ``None`` if it takes none.
         weights: whether it takes weights.
         eps: whether it takes eps.

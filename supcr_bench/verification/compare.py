@@ -124,7 +124,7 @@ def deviation(
         problem: the question.
         name: of the output.
         own: what the implementation answered.
-        right: what it is held against.
+        right: the correct value.
         bound: absolute, for each entry or row.
         gives: where ``right`` comes from, in words.
     """

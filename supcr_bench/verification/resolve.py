@@ -22,8 +22,8 @@ def resolve(
 
     Args:
         implementation: what to call.
-        definition: what to hold it against, or its name; ``auto`` to recognise that, and ``None``
-            for what it declares.
+        definition: the definition to compare with, or its name; ``auto`` to recognise that, and
+            ``None`` for what it declares.
         device: where it is tried.
         seed: of the inputs that it is recognised by.
 

@@ -17,7 +17,7 @@ class Verification:
 
     Attributes:
         implementation: its name.
-        definition: what it was held against.
+        definition: name of the definition that gave the right answers.
         recognised: in a line, the definition that its numbers follow, where that was looked for.
         strict: whether findings on robustness fail it.
         seed: of the random cases.

@@ -57,7 +57,7 @@ def test_beyond_the_sizes_it_extrapolates_and_says_so() -> None:
     assert found.candidates[0].time is not None
     assert found.candidates[0].time.value == pytest.approx(1e-7 * 1024**2)
     assert "extrapolated" in found.explanation
-    assert "was not measured" in found.explanation
+    assert "were not measured" in found.explanation
 
 
 def test_between_dimensions_and_densities_it_interpolates_and_beyond_it_says_so() -> None:
@@ -182,7 +182,7 @@ def test_times_that_the_noise_hides_are_said_to_be_as_fast() -> None:
 def test_a_run_that_does_not_tell_recommends_nothing() -> None:
     other = asked(run(), 64, device="cuda")
     assert other.implementation is None
-    assert "holds nothing for training on cuda" in other.explanation
+    assert "has no results for training on cuda" in other.explanation
     failed = [make_result("mine", pass_="training", status=Status.FAILED, reason="no")]
     assert asked(failed, 64).implementation is None
     assert "mine: not timed: no" in asked(failed, 64).explanation

@@ -32,14 +32,14 @@ def test_the_whole_interval_has_to_lie_on_one_side_of_what_is_allowed(ratio, rul
 
 def test_an_interval_that_holds_what_is_allowed_says_so():
     ruled = RULE.judge(around(1.05), CALM, 1)
-    assert ruled.reason == "the interval holds the allowed 5%"
+    assert ruled.reason == "the interval contains the allowed 5%"
 
 
 def test_too_few_processes_are_said_to_be_too_few():
     few = RULE.first_look - 1
     ruled = RULE.judge(around(2.0)[:few], CALM[:few], 1)
     assert ruled.verdict is GateVerdict.UNDECIDED
-    assert ruled.reason == f"{few} processes are too few to tell"
+    assert ruled.reason == f"{few} processes are too few to decide"
 
 
 def test_no_pass_where_the_same_code_differs_by_more_than_is_allowed():

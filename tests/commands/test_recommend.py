@@ -46,4 +46,4 @@ def test_where_the_run_does_not_tell_the_status_is_3(cli: Cli, workplace: Path) 
     stored(workplace)
     done = cli("recommend", "--batch-size", "256", "--device", "cuda")
     assert done.returncode == 3
-    assert "holds nothing for training on cuda" in done.stdout
+    assert "has no results for training on cuda" in done.stdout

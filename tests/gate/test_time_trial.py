@@ -56,7 +56,7 @@ def test_no_process_is_started_that_would_end_after_the_budget():
     trial = trial_of(sampler, budget_s=20)
     assert sampler.now == 14.0
     assert [t.decision.reason for t in trial.trials if t.decision] == [
-        "2 processes are too few to tell"
+        "2 processes are too few to decide"
     ] * 2
 
 
@@ -71,7 +71,7 @@ def test_a_process_that_ends_breaks_the_trial_off_with_its_words():
     assert trial.processes == 3
     assert trial.spent_s == 4
     assert [t.decision.reason for t in trial.trials if t.decision] == [
-        "3 processes are too few to tell"
+        "3 processes are too few to decide"
     ] * 2
 
 

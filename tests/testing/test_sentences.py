@@ -32,7 +32,7 @@ def test_a_wrong_result_says_what_by_how_much_and_what_next() -> None:
         "mine is wrong on N=64 D=1 NaN 0% training: the gradient is off by 0.5 of its largest row",
         "  value: 0.5 times the tolerance, relative error 1.0e-07",
         "  gradient: 7.0e+03 times the tolerance, relative error 0.5",
-        "  held against `torchcell` in float64; ask again",
+        "  compared with `torchcell` in float64; ask again",
     ]
 
 
