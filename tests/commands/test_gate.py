@@ -27,6 +27,7 @@ from supcr_bench.values.errors import (
 from supcr_bench.workers.messages import PreflightResult
 from tests.gate.fake_sampler import FakeSampler
 from tests.repository import Repository
+from tests.subjects_table import SUBJECTS, write_subjects
 
 SUITE = """
 purpose = "Small enough for a test."
@@ -269,6 +270,54 @@ def test_a_file_that_was_renamed_is_held_against_what_it_was(gated):
     status, found = gated.found("losses/better.py:IMPLEMENTATION", against="HEAD")
     assert status == 0
     assert any("was losses/loss.py at HEAD" in note for note in found["notes"])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("measured_anew")
+def test_every_loss_that_can_be_called_is_compared_with_its_own_definition(gated):
+    grid = SUITE[SUITE.index("[[grid]]") : SUITE.rindex("[[grid]]")]
+    gated.repository.write("suite.toml", SUITE.replace(grid, ""))
+    write_subjects(gated.repository.top)
+    gated.repository.commit()
+    names = {f"losses.py:{name}": definition for name, definition in SUBJECTS.items()}
+    status, found = gated.found(*names, against="HEAD")
+    assert status == 0
+    assert {j["ruling"] for j in found["judgements"]} == {"pass"}
+    # A function of [N, d] is compared with "rank-n-contrast but a single view".
+    by_figure = {
+        (j["implementation"], j["figure"], j["definition"].partition(" but ")[0])
+        for j in found["judgements"]
+    }
+    assert by_figure == {
+        (name, figure, definition)
+        for name, definition in names.items()
+        for figure in ("agreement", "launches", "element work", "peak memory", "time")
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("measured_anew")
+def test_a_plain_function_that_became_wrong_is_a_regression(gated):
+    file = write_subjects(gated.repository.top)
+    gated.repository.commit()
+    right = "(apart >= apart[:, k : k + 1])"
+    assert file.read_text().count(right) == 1
+    file.write_text(file.read_text().replace(right, right.replace(">=", ">")))
+    name = "losses.py:rnc_function"
+    status, found = gated.found(name, against="HEAD", set="nan_density=0")
+    assert status == 1
+    assert "agreement" in {j["figure"] for j in judged(found, "regression")}
+    command = next(j["command"] for j in judged(found, "regression"))
+    assert command.endswith("--set nan_density=0")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("measured_anew")
+def test_a_definition_that_is_named_takes_the_place_of_its_own(gated):
+    status, found = gated.found(against="HEAD", definition="no-self")
+    cases = [j for j in found["judgements"] if j["batch_size"] is not None]
+    assert {j["definition"] for j in cases} == {"no-self"}
+    assert status == 0
 
 
 @pytest.mark.slow
