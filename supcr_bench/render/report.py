@@ -1,6 +1,8 @@
 """The pages: a report of a run, a comparison of two, a list of reports; none needs a network."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 from urllib.parse import quote
 
 from supcr_bench.analysis.axis_effect import COMPARED, axis_effect_rows
@@ -15,19 +17,117 @@ from supcr_bench.render.comparison import (
     verdict_first,
 )
 from supcr_bench.render.growth_tables import axis_table
-from supcr_bench.render.machine import environments_line
+from supcr_bench.render.machine import environment_facts, environments_line, origin_facts
 from supcr_bench.render.page import render_page
 from supcr_bench.render.recommendation_tables import recommendation_tables
 from supcr_bench.render.run_tables import VERDICT_TONES, memory_table, time_table
-from supcr_bench.render.sections import DrawnChart, make_sections
-from supcr_bench.render.sentences import headline
+from supcr_bench.render.sentences import (
+    agreement_sentences,
+    axis_sentences,
+    growth_sentences,
+    headline,
+    measured_sentences,
+    memory_sentences,
+    time_sentences,
+)
 from supcr_bench.store.report_file import PAGE, embedded
 from supcr_bench.store.report_folder import ReportSummary
 from supcr_bench.store.run import Run
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.result import Result
 from supcr_bench.values.table import Table
+from supcr_bench.values.units import format_clock, format_duration_s, format_limit_bytes
 from supcr_bench.verification.verification import diagnosis_lines, finding_text
+
+DrawnChart = tuple[Chart, Table | None]
+"""A chart, and the table of the figures that it is drawn from."""
+
+
+_Spec = tuple[str, str, Callable[[Findings], list[str]] | None, tuple[str, ...], tuple[str, ...]]
+"""Id, title, sentences, and how the names of the tables and of the closed tables start."""
+_SECTIONS: tuple[_Spec, ...] = (
+    ("claims", "Claims of the note", None, ("claims",), ()),
+    ("agreement", "Agreement", agreement_sentences, ("agreement", "pairs"), ()),
+    ("time", "Time", time_sentences, ("crossovers",), ("time-",)),
+    ("memory", "Memory", memory_sentences, ("frontier", "predict"), ("memory-", "cuda-memory")),
+    *(
+        (a.id, a.label.capitalize(), partial(axis_sentences, axis=a), (f"{a.id}-",), ())
+        for a in COMPARED
+    ),
+    ("growth", "Growth", growth_sentences, ("growth",), ()),
+    ("measured", "How it was measured", measured_sentences, ("outcomes",), ()),
+    ("environment", "Environment", None, (), ()),
+)
+
+
+def _sections(
+    run: Run,
+    findings: Findings,
+    tables: Sequence[Table],
+    charts: Mapping[str, Sequence[DrawnChart]],
+) -> list[dict[str, Any]]:
+    """Every section that has something to show, in reading order; charts by the section's id.
+
+    Tables of all cases (``more``) are closed at first, where charts show the main ones.
+    """
+
+    def named(starts: tuple[str, ...]) -> list[Table]:
+        return [table for table in tables if table.name.startswith(starts)]
+
+    held: dict[str, dict[str, Sequence[object]]] = {
+        name: {
+            "charts": charts.get(name, ()),
+            "tables": named(starts),
+            "more": named(more),
+            "verifications": (),
+            "facts": (),
+        }
+        for name, _, _, starts, more in _SECTIONS
+    }
+    held["agreement"]["verifications"] = list((run.verification or {}).values())
+    held["measured"]["facts"] = _budget(run.info)
+    held["environment"]["facts"] = _machines(run.measured_on) + origin_facts(run.info)
+    return [
+        {"id": name, "title": title, "sentences": write(findings) if write else (), **held[name]}
+        for name, title, write, _, _ in _SECTIONS
+        if any(held[name].values())
+    ]
+
+
+def _budget(info: Mapping[str, Any]) -> list[tuple[str, str]]:
+    budget = info.get("budget") or {}
+    facts = [
+        (words, write(budget[key]))
+        for key, words, write in (
+            ("time_limit_s", "time limit of a case", format_duration_s),
+            ("memory_limit_bytes", "memory limit", format_limit_bytes),
+            ("sampling_s", "sampling of an implementation", format_duration_s),
+            ("precision", "precision asked for", lambda v: f"±{v:.0%} of the median"),
+            ("threads", "threads", str),
+        )
+        if budget.get(key) is not None
+    ]
+    accounting = info.get("accounting") or {}
+    if accounting.get("wall_s"):
+        measured = sum(accounting.get(k, 0.0) for k in ("inputs_s", "reference_s", "calls_s"))
+        share = min(measured / accounting["wall_s"], 1.0)
+        spent = f"{share:.0%} of it in measured calls, reference and inputs"
+        if info.get("at_once", 1) > 1:
+            spent = (
+                f"{format_clock(measured)} of measured calls, reference and inputs in it, up to "
+                f"{info['at_once']} cells at once"
+            )
+        facts.append(("wall time", f"{format_clock(accounting['wall_s'])}, {spent}"))
+    return facts
+
+
+def _machines(environments: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
+    several = len(environments) > 1
+    return [
+        (f"{key}, {name}" if several else key, value)
+        for name, environment in environments.items()
+        for key, value in environment_facts(environment)
+    ]
 
 
 def render_report(
@@ -45,7 +145,7 @@ def render_report(
         claims=findings.claims,
         verdict_tones=VERDICT_TONES,
         maps=recommendation_tables(findings.results),
-        sections=make_sections(run, findings, tables, drawn),
+        sections=_sections(run, findings, tables, drawn),
         finding_text=finding_text,
         diagnosis_lines=diagnosis_lines,
         environment_line=environments_line(run.measured_on),

@@ -6,7 +6,7 @@ A terminal, a report page and Markdown draw the same value; they are in ``render
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from html import escape
-from typing import Literal, NamedTuple
+from typing import Literal
 
 Facets = Mapping[str, str]
 """What a row or a chart shows (device, pass, ...), by the names that a page filters by."""
@@ -15,7 +15,8 @@ Tone = Literal["", "good", "bad", "quiet", "heat0", "heat1", "heat2", "heat3"]
 above it."""
 
 
-class Cell(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Cell:
     """A text, shown literally; on a page, with the CSS variable of its colour."""
 
     text: str
