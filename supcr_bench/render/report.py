@@ -2,14 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib import resources
 from typing import Any
 from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from supcr_bench.analysis.axis_effect import COMPARED, axis_effect_rows
 from supcr_bench.analysis.compare import Comparison
 from supcr_bench.analysis.findings import Findings
-from supcr_bench.render.cells import facets_of
-from supcr_bench.render.charts import Chart
+from supcr_bench.render.cells import FILTERED, facets_of
+from supcr_bench.render.charts import CHART_CSS, Chart
 from supcr_bench.render.comparison import (
     comparison_tables,
     figures_table,
@@ -18,7 +22,6 @@ from supcr_bench.render.comparison import (
 )
 from supcr_bench.render.growth_tables import axis_table
 from supcr_bench.render.machine import environment_facts, environments_line, origin_facts
-from supcr_bench.render.page import render_page
 from supcr_bench.render.recommendation_tables import recommendation_tables
 from supcr_bench.render.run_tables import VERDICT_TONES, memory_table, time_table
 from supcr_bench.render.sentences import (
@@ -33,11 +36,68 @@ from supcr_bench.render.sentences import (
 from supcr_bench.store.report_file import PAGE, embedded
 from supcr_bench.store.report_folder import ReportSummary
 from supcr_bench.store.run import Run
+from supcr_bench.values.axes import WORKLOAD_AXES
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.result import Result
-from supcr_bench.values.table import Table
+from supcr_bench.values.table import Facets, Table, as_html
 from supcr_bench.values.units import format_clock, format_duration_s, format_limit_bytes
 from supcr_bench.verification.verification import diagnosis_lines, finding_text
+
+FILTERS = {
+    "pass": "pass",
+    **{axis.id: axis.label for axis in WORKLOAD_AXES if axis.name in FILTERED},
+    "implementation": "implementation",
+}
+"""What a page can be filtered by, and its label there."""
+MOST_ROWS = 200
+"""Of a table on a page: nobody reads more there, and a mail does not take more."""
+
+
+def _filters(shown: Sequence[Facets]) -> list[tuple[str, str, list[str]]]:
+    """Name, label and values of every filter that has a choice."""
+    values = {name: list(dict.fromkeys(f[name] for f in shown if name in f)) for name in FILTERS}
+    return [(n, label, values[n]) for n, label in FILTERS.items() if len(values[n]) > 1]
+
+
+def render_page(template: str, shown: Sequence[Facets], **values: Any) -> str:
+    """A page that can be filtered by what it shows.
+
+    Escaping is on, and an undefined name is an error.
+    """
+    numbers: dict[tuple[tuple[str, str], ...], int] = {}
+
+    def number(facets: Facets) -> int:
+        """By which a row names what it shows; the page lists the facets by their numbers."""
+        return numbers.setdefault(tuple(sorted(facets.items())), len(numbers))
+
+    def table_html(table: Table, *, caption: bool) -> Markup:
+        classes = table.style or "sortable"
+        html = as_html(table, number, caption=caption, classes=classes, most_rows=MOST_ROWS)
+        return Markup(html)  # noqa: S704  (as_html escapes every text)
+
+    environment = Environment(
+        loader=PackageLoader("supcr_bench.render", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(
+        **values,
+        facet_number=number,
+        facets=lambda: list(map(dict, numbers)),
+        filters=_filters(shown),
+        table_html=table_html,
+        most_rows=MOST_ROWS,
+        # The style and the script are this package's own, so they are not escaped.
+        css=Markup(_own("report.css") + CHART_CSS),  # noqa: S704
+        script=Markup(_own("report.js")),  # noqa: S704
+    )
+
+
+def _own(name: str) -> str:
+    return (resources.files("supcr_bench.render") / name).read_text(encoding="utf-8")
+
 
 DrawnChart = tuple[Chart, Table | None]
 """A chart, and the table of the figures that it is drawn from."""
