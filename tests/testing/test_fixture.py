@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.subjects_table import SUBJECTS, write_subjects
 from tests.testing.conftest import Project
 
 WRONG = (
@@ -280,3 +281,21 @@ def test_on_several_cores_agreement_is_asserted_without_times(
     pytester.makepyprojecttoml("")  # pytest-benchmark warns that it takes no times
     result = pytester.runpytest_subprocess("-n", "1")
     result.assert_outcomes(passed=1, failed=1)
+
+
+def test_every_kind_of_loss_is_called_its_own_way(
+    project: Project, pytester: pytest.Pytester
+) -> None:
+    write_subjects(pytester.path)  # in place of the project's own
+    result = project(
+        f"""
+import losses
+
+@pytest.mark.parametrize(("name", "definition"), {list(SUBJECTS.items())!r})
+def test_it(supcr_benchmark, name, definition):
+    result = supcr_benchmark(getattr(losses, name), batch_size=8, labels="tied")
+    assert result.case.definition.startswith(definition)
+""",
+        "--benchmark-disable",
+    )
+    result.assert_outcomes(passed=len(SUBJECTS))

@@ -1,0 +1,130 @@
+"""What one door of the tool can call, all can: each is held to the same list of losses."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from supcr_bench.measure.one_case import check_case
+from supcr_bench.subjects.registry import Subject, locate
+from supcr_bench.values.case import PASSES, Case, Workload
+from supcr_bench.values.errors import SubjectError
+from supcr_bench.values.result import Status
+from supcr_bench.verification.local_session import LocalSession
+from supcr_bench.verification.resolve import resolved
+from tests.forked.start import Servers
+from tests.repository import Repository
+from tests.subjects_table import SUBJECTS, write_subjects
+
+SUITE = """
+purpose = "Small enough for a test."
+implementations = ["broadcast"]
+
+[axes]
+batch_size = 10
+embedding_size = 8
+
+[[grid]]
+labels = "tied"
+
+[budget]
+sampling = "5ms"
+memory_limit = "1GiB"
+"""
+EACH = pytest.mark.parametrize(("name", "definition"), SUBJECTS.items())
+NAMES = [part for name in SUBJECTS for part in ("-i", f"losses.py:{name}")]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_subjects(tmp_path)
+    (tmp_path / "suite.toml").write_text(SUITE)
+    return tmp_path
+
+
+def subject(folder: Path, name: str) -> Subject:
+    return locate(f"{folder / 'losses.py'}:{name}")
+
+
+@EACH
+def test_each_is_measured_and_right_by_what_its_numbers_follow(
+    folder: Path, name: str, definition: str
+) -> None:
+    found, adapter = resolved(subject(folder, name))
+    own = adapter.resolution.definition
+    assert own.name.startswith(definition)
+    for pass_ in PASSES:
+        case = Case.of(Workload(batch_size=10, embedding_size=8, labels="tied"), pass_, own)
+        result = check_case(found.name, adapter, case)
+        assert (result.status, result.reason) == (Status.MEASURED, None)
+        assert (result.gradient_tolerances is not None) is (pass_ == "training")
+
+
+@EACH
+def test_each_passes_the_first_checks_of_verification(
+    folder: Path, name: str, definition: str
+) -> None:
+    found, _ = resolved(subject(folder, name))
+    verified = LocalSession(found, only=("ties", "random cases")).verified()
+    assert verified.definition.startswith(definition)
+    assert verified
+
+
+def test_what_a_case_cannot_be_asked_of_is_skipped_with_the_reason(folder: Path) -> None:
+    def asked(name: str, workload: Workload) -> str:
+        found, adapter = resolved(subject(folder, name))
+        case = Case.of(workload, "forward", adapter.resolution.definition)
+        result = check_case(found.name, adapter, case)
+        assert result.status is Status.SKIPPED
+        return str(result.reason)
+
+    several = Workload(batch_size=8, dims=2)
+    assert asked("FlatLabels", several).startswith("takes labels [N] of one dimension")
+    assert "computes at 0.07" in asked("instance", Workload(batch_size=8, temperature=0.5))
+    missing = Workload(batch_size=8, nan_density=0.25)
+    assert asked("RnCLoss", missing).startswith("rank-n-contrast does not say what a missing")
+
+
+def test_what_no_call_fits_is_one_error_with_what_was_tried(folder: Path) -> None:
+    (folder / "losses.py").write_text(
+        "def alone(a, b, c, d): ...\nclass Sized:\n    def __init__(self, size): ...\n"
+    )
+    with pytest.raises(SubjectError, match=r"cannot be called: as .*\(features \[N,2,d\], labels"):
+        resolved(subject(folder, "alone"))
+    with pytest.raises(SubjectError, match=r"cannot be built: .*'size'"):
+        resolved(subject(folder, "Sized"))
+
+
+@pytest.mark.slow
+def test_run_measures_each_with_time_memory_and_agreement(folder: Path, servers: Servers) -> None:
+    done = servers.run_command(["run", "suite.toml", *NAMES, "-i", "broadcast"], folder, 120)
+    assert done.returncode == 0, done.stderr
+    (run,) = (folder / "results").iterdir()
+    rows = [json.loads(line) for line in (run / "measurements.jsonl").read_text().splitlines()]
+    assert len(rows) == 2 * (len(SUBJECTS) + 1)
+    for row in rows:
+        name = row["implementation"].removeprefix("losses.py:")
+        assert row["definition"].startswith(SUBJECTS.get(name, "torchcell"))
+        assert row["status"] == "measured"
+        assert row["time_samples_s"]
+        assert row["peak_bytes"]
+        assert row["value_tolerances"] <= 1
+        alike = {"TwoViews", "FlatLabels", "TotalAlone", "DictOutput", "partial_class"}
+        if name in alike:
+            others = {other.removeprefix("losses.py:") for other in row["value_difference"]}
+            assert others == alike - {name}
+        if name == "broadcast":
+            assert row["value_difference"] == {}
+    assert "rank-n-contrast" in done.stdout
+
+
+@pytest.mark.slow
+def test_gate_judges_each_against_a_revision(folder: Path, servers: Servers) -> None:
+    Repository(folder).commit()
+    arguments = ["gate", "suite.toml", "--against", "HEAD", *NAMES, "--time-budget", "1ms"]
+    done = servers.run_command([*arguments, "--json", "found.json"], folder, 240)
+    assert done.returncode in (0, 3), done.stderr + done.stdout
+    found = json.loads((folder / "found.json").read_text())
+    text = json.dumps(found)
+    assert all(f"losses.py:{name}" in text for name in SUBJECTS)
+    assert "regression" not in {str(change.get("verdict")) for change in found["judgements"]}
