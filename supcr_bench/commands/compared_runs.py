@@ -1,6 +1,6 @@
 """Compares two stored runs: for ``compare`` and ``report --against``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -53,43 +53,29 @@ def run_line(run: Run) -> str:
 
 
 def _apart(comparison: Comparison) -> str:
-    """Why nothing joins: the fields in which every case of one run differs from the other's."""
-    sides = (
-        [r for r in comparison.rows if r.second is None],
-        [r for r in comparison.rows if r.first is None],
-    )
-    if not all(sides):
+    """Why nothing joins: in what every case of one run differs from every case of the other."""
+    first = [row for row in comparison.rows if row.second is None]
+    second = [row for row in comparison.rows if row.first is None]
+    if not first or not second:
         return "one of them has no results"
 
-    def values(name: str) -> tuple[set[Any], set[Any]]:
-        one, other = ({_value(r, name) for r in side} for side in sides)
-        return one, other
+    def values(rows: Sequence[ComparisonRow], name: str) -> set[str]:
+        return {str(getattr(r if name == "implementation" else r.case, name)) for r in rows}
 
     apart = [
-        f"{name} {_listed(one)} and {_listed(other)}"
+        f"{name} {', '.join(sorted(one))} and {', '.join(sorted(other))}"
         for name in DIMENSIONS
-        if not (pair := values(name))[0] & pair[1]
-        for one, other in [pair]
+        if (one := values(first, name)).isdisjoint(other := values(second, name))
     ]
     return "; ".join(apart) or "no single field tells them apart"
-
-
-def _value(row: ComparisonRow, name: str) -> Any:
-    return row.implementation if name == "implementation" else getattr(row.case, name)
-
-
-def _listed(values: set[Any]) -> str:
-    return ", ".join(sorted(map(str, values)))
 
 
 def to_mapping(comparison: Comparison, first: Run, second: Run) -> dict[str, Any]:
     """The values of the JSON file. Ratios are second over first."""
     return {
-        "first": {"id": first.id, "path": str(first.path), "revision": first.info.get("revision")},
-        "second": {
-            "id": second.id,
-            "path": str(second.path),
-            "revision": second.info.get("revision"),
+        **{
+            position: {"id": run.id, "path": str(run.path), "revision": run.info.get("revision")}
+            for position, run in (("first", first), ("second", second))
         },
         "environment_differences": [
             {**asdict(d), "of_the_machine": d.of_the_machine} for d in comparison.differences

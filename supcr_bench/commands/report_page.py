@@ -1,7 +1,7 @@
 """The tables, CSV files, plots and pages of runs: for ``report`` and the end of every ``run``."""
 
+import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -23,8 +23,7 @@ from supcr_bench.render.report import render_comparison, render_report, render_r
 from supcr_bench.render.run_tables import run_tables
 from supcr_bench.render.sentences import headline
 from supcr_bench.render.terminal import print_sentence, print_table
-from supcr_bench.store.report_file import PAGE
-from supcr_bench.store.report_folder import SUMMARY_FILE, ReportSummary, reports_in
+from supcr_bench.store.report_file import PAGE, SUMMARY_FILE, reports_in
 from supcr_bench.store.run import RESULTS, Run
 
 REPORTS = Path("reports")
@@ -102,18 +101,19 @@ def show_and_write_comparison(
     console.print(Text(f"\nComparison {page}"), soft_wrap=True)
 
 
-def _summary(run: Run, name: str, headline: str) -> ReportSummary:
+def _summary(run: Run, name: str, headline: str) -> dict[str, str]:
     started = str(run.info.get("started_at") or "")
-    return ReportSummary(
-        id=name, suite=str(run.info["suite"]["name"]), started_at=started, headline=headline
-    )
+    suite = str(run.info["suite"]["name"])
+    return {"id": name, "suite": suite, "started_at": started, "headline": headline}
 
 
-def _write(files: Mapping[Path, str | bytes], page: Path, summary: ReportSummary | None) -> None:
+def _write(
+    files: Mapping[Path, str | bytes], page: Path, summary: Mapping[str, str] | None
+) -> None:
     """Write files into folders that are made for them; with a summary, list the page too."""
     written = dict(files)
     if summary is not None:
-        written[page.parent / SUMMARY_FILE] = summary.to_json()
+        written[page.parent / SUMMARY_FILE] = json.dumps(summary, indent=2) + "\n"
     for path, content in written.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.encode() if isinstance(content, str) else content)

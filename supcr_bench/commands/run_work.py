@@ -63,7 +63,11 @@ class Work:
     @property
     def label_spec(self) -> str | None:
         """The labels file and its columns, as ``--labels`` takes them."""
-        return f"{self.labels.path}:{','.join(self.labels.columns)}" if self.labels else None
+        return _spec(self.labels)
+
+
+def _spec(labels: LabelFile | None) -> str | None:
+    return f"{labels.path}:{','.join(labels.columns)}" if labels else None
 
 
 def make_work(suite: Suite, names: Sequence[str], labels: str | None) -> Work:
@@ -95,9 +99,8 @@ def stored_work(info: Mapping[str, Any]) -> Work:
     if stored.get("definition") is not None:
         stored = {**stored, "definition": current_name(stored["definition"])}
     suite = Suite.model_validate(stored)
-    labels = info["labels"]
-    spec = f"{labels['path']}:{','.join(labels['columns'])}" if labels else None
-    work = make_work(suite, info["subjects"], spec)
-    if labels and work.labels and work.labels.digest != labels["digest"]:
-        raise StoreError(f"{labels['path']} has changed since the run began; start a new run")
+    labels = LabelFile(**info["labels"]) if info["labels"] else None
+    work = make_work(suite, info["subjects"], _spec(labels))
+    if labels and work.labels and work.labels.digest != labels.digest:
+        raise StoreError(f"{labels.path} has changed since the run began; start a new run")
     return replace(work, unavailable=info.get("unavailable") or {})

@@ -34,7 +34,6 @@ from supcr_bench.render.sentences import (
     time_sentences,
 )
 from supcr_bench.store.report_file import PAGE, embedded
-from supcr_bench.store.report_folder import ReportSummary
 from supcr_bench.store.run import Run
 from supcr_bench.values.axes import WORKLOAD_AXES
 from supcr_bench.values.case import PASSES
@@ -247,7 +246,7 @@ def render_comparison(
     )
 
 
-def render_reports_index(reports: Sequence[tuple[str, ReportSummary]]) -> str:
+def render_reports_index(reports: Sequence[tuple[str, Mapping[str, str]]]) -> str:
     """The page; ``reports`` are the folders beside it, each with its summary, in their order."""
     return render_page(
         "reports_index.html.j2",

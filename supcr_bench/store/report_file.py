@@ -17,6 +17,10 @@ from supcr_bench.values.errors import StoreError
 
 PAGE = "index.html"
 ELEMENT_ID = "run-data"
+SUMMARY_FILE = "summary.json"
+SUMMARY_KEYS = ("id", "suite", "started_at", "headline")
+"""What is written beside a page, because a list of reports cannot open pages of megabytes: the run
+(or both that are compared), its suite, when it began (ISO 8601), and the first finding."""
 _START = "data:application/gzip;base64,"
 
 
@@ -89,3 +93,20 @@ class _Finder(HTMLParser):
         values = dict(attrs)
         if self.address is None and tag == "a" and values.get("id") == ELEMENT_ID:
             self.address = values.get("href")
+
+
+def reports_in(folder: Path) -> list[tuple[str, dict[str, str]]]:
+    """The name of each report's folder, and its summary; the latest run first.
+
+    A page without a summary, such as one from elsewhere, is known by the name of its folder.
+    """
+    found = [(page.parent.name, _summary(page.parent)) for page in folder.glob(f"*/{PAGE}")]
+    return sorted(found, key=lambda r: (r[1]["started_at"], r[1]["id"], r[0]), reverse=True)
+
+
+def _summary(folder: Path) -> dict[str, str]:
+    try:
+        values = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
+        return {key: str(values[key]) for key in SUMMARY_KEYS}
+    except (OSError, ValueError, KeyError, TypeError):
+        return dict.fromkeys(SUMMARY_KEYS, "") | {"id": folder.name}

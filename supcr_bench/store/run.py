@@ -14,6 +14,7 @@ A report holds its run too (:mod:`supcr_bench.store.report_file`), and a baselin
 timings in one file (:mod:`supcr_bench.store.run_file`); both can be named wherever a run is read.
 """
 
+import itertools
 import json
 import os
 from collections.abc import Mapping
@@ -21,32 +22,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from supcr_bench.store.loaded_run import (
-    SCHEMA_VERSION,
-    Run,
-    explain,
-    make_run,
-    require_known_schema,
-)
+from supcr_bench.store.loaded_run import SCHEMA_VERSION as SCHEMA_VERSION
+from supcr_bench.store.loaded_run import Run as Run
+from supcr_bench.store.loaded_run import explain, make_run, require_known_schema
 from supcr_bench.store.report_file import PAGE, load_report
 from supcr_bench.store.run_file import load_run_file
 from supcr_bench.values.errors import StoreError
 from supcr_bench.values.result import Result
 from supcr_bench.verification.verification import Verification
-
-__all__ = [
-    "LATEST",
-    "MEASUREMENTS_FILE",
-    "RESULTS",
-    "RUN_FILE",
-    "SCHEMA_VERSION",
-    "VERIFICATION_FILE",
-    "Run",
-    "RunWriter",
-    "find_run",
-    "load_run",
-    "new_run_id",
-]
 
 RESULTS = Path("results")
 RUN_FILE = "run.json"
@@ -152,12 +135,11 @@ class RunWriter:
     """Writes a run. Use :meth:`create` or :meth:`resume`."""
 
     def __init__(self, run: Run) -> None:
-        path = run.path
-        self.path = path
+        self.path = run.path
         self.info = dict(run.info)
         self.finished = run.results
         self.verification = dict(run.verification or {})
-        self._file = (path / MEASUREMENTS_FILE).open("ab")
+        self._file = (run.path / MEASUREMENTS_FILE).open("ab")
 
     @classmethod
     def create(cls, root: Path, run_id: str, info: Mapping[str, Any]) -> "RunWriter":
@@ -167,24 +149,18 @@ class RunWriter:
             StoreError: the folder cannot be made.
         """
         path = root / run_id
-        suffix = 1
-        while path.exists():  # another run began in the same second
-            suffix += 1
-            path = root / f"{run_id}-{suffix}"
+        for suffix in itertools.count(2):
+            if not path.exists():
+                break
+            path = root / f"{run_id}-{suffix}"  # another run began in the same second
         try:
             path.mkdir(parents=True)
         except OSError as error:
             raise StoreError(
                 f"the folder {path} cannot be made: {error.strerror}; give another with --out DIR"
             ) from None
-        started_at = datetime.now(UTC).isoformat(timespec="seconds")
-        whole = {
-            "schema_version": SCHEMA_VERSION,
-            "id": path.name,
-            "started_at": started_at,
-            "finished_at": None,
-            **info,
-        }
+        head = {"schema_version": SCHEMA_VERSION, "id": path.name}
+        whole = {**head, "started_at": _now(), "finished_at": None, **info}
         _write_json(path / RUN_FILE, whole)
         return cls(Run(path, whole, ()))
 
@@ -224,10 +200,7 @@ class RunWriter:
         """Note the end, and add this session's times to those of earlier sessions."""
         before = self.info.get("accounting") or {}
         total = {key: before.get(key, 0.0) + value for key, value in accounting.items()}
-        self.update(
-            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            accounting=total,
-        )
+        self.update(finished_at=_now(), accounting=total)
 
     def close(self) -> None:
         self._file.close()
@@ -237,6 +210,10 @@ class RunWriter:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:
