@@ -107,14 +107,11 @@ def _summary(run: Run, name: str, headline: str) -> dict[str, str]:
     return {"id": name, "suite": suite, "started_at": started, "headline": headline}
 
 
-def _write(
-    files: Mapping[Path, str | bytes], page: Path, summary: Mapping[str, str] | None
-) -> None:
+def _write(files: dict[Path, str | bytes], page: Path, summary: dict[str, str] | None) -> None:
     """Write files into folders that are made for them; with a summary, list the page too."""
-    written = dict(files)
     if summary is not None:
-        written[page.parent / SUMMARY_FILE] = json.dumps(summary, indent=2) + "\n"
-    for path, content in written.items():
+        files[page.parent / SUMMARY_FILE] = json.dumps(summary, indent=2) + "\n"
+    for path, content in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.encode() if isinstance(content, str) else content)
     if summary is not None:
