@@ -63,7 +63,6 @@ def gradient_deviation(
     definition: Definition,
     batch: Batch,
 ) -> Deviation:
-    """Over all views, the worst row."""
     if not answer.gradients:
         raise ValueError("the answer has no gradients")
     largest = error = 0.0

@@ -53,7 +53,6 @@ class ReferencesDisagreeError(Exception):
 
 
 def make_call(loss: BoundLoss, pass_: Pass) -> Callable[[], object]:
-    """One call of a loss: forward with its graph kept, or forward and backward."""
     return loss.forward if pass_ == "forward" else loss.training
 
 
@@ -126,7 +125,8 @@ class CellRun:
         first = arms.get("forward") or arms["training"]
         subject, definition = self.subjects[implementation], self.cell.definition(first)
         if reason := subject.why_not(definition, self.cell.workload):
-            yield from self._end_from("forward", arms, Status.SKIPPED, reason)
+            for arm in arms.values():
+                yield self._end(arm, Status.SKIPPED, reason)
             return
         at: Pass = "forward"
         started = time.perf_counter()

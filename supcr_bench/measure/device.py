@@ -69,7 +69,6 @@ class Cpu:
         """Nothing is queued on the CPU."""
 
     def time(self, call: Callable[[], object]) -> Elapsed:
-        """By the host's clock alone."""
         start = time.perf_counter_ns()
         kept = call()
         elapsed_ns = time.perf_counter_ns() - start
@@ -77,11 +76,9 @@ class Cpu:
         return Elapsed(elapsed_ns / 1e9)
 
     def peak_memory(self, call: Callable[[], object]) -> PeakMemory:
-        """By the allocator's events."""
         return PeakMemory(peak_cpu_bytes(call), None, "CPU allocator events (torch profiler)")
 
     def memory_limit(self, limit_bytes: int | None) -> AbstractContextManager[None]:
-        """By the operating system."""
         return process_memory_limit(limit_bytes)
 
 
@@ -93,7 +90,6 @@ class Accelerator:
         self._device = torch.device(name)
 
     def synchronize(self) -> None:
-        """Wait for the current stream."""
         torch.accelerator.synchronize(self._device)
 
     @cached_property
@@ -110,7 +106,6 @@ class Accelerator:
         return begin, end
 
     def time(self, call: Callable[[], object]) -> Elapsed:
-        """By the host's clock between synchronisations, and by events around the call."""
         events = self._events
         self.synchronize()
         if events:

@@ -19,7 +19,6 @@ Cost = Callable[[Arm, Workload], float]
 
 
 def nothing(arm: Arm, workload: Workload) -> float:
-    """A cost of one microsecond, or one byte, at any size."""
     del arm, workload
     return 1e-6
 
@@ -49,7 +48,6 @@ class FakeMeter:
         self._random = random.Random(self.seed)  # noqa: S311 - noise, not secrets
 
     def time(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Elapsed:
-        """By formula; the call is not made."""
         del call
         noise = math.exp(self._random.gauss(0.0, self.noise))
         host_s = self.seconds.get(arm.implementation, nothing)(arm, workload)
@@ -58,12 +56,10 @@ class FakeMeter:
         return Elapsed(host_s * noise, device_s)
 
     def peak_memory(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> PeakMemory:
-        """By formula; the call is not made."""
         del call
         return PeakMemory(self._bytes(arm, workload), None, "fake meter")
 
     def work(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Work:
-        """By formula; the call is not made."""
         del call
         elements = round(self.elements.get(arm.implementation, nothing)(arm, workload))
         peak = self._bytes(arm, workload)

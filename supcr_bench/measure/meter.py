@@ -34,16 +34,13 @@ class DeviceMeter:
         self._device = device
 
     def time(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Elapsed:
-        """As the device takes it."""
         del arm, workload
         return self._device.time(call)
 
     def peak_memory(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> PeakMemory:
-        """As the device takes it."""
         del arm, workload
         return self._device.peak_memory(call)
 
     def work(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Work:
-        """By dispatch, which is the same on every device."""
         del arm, workload
         return count_work(call, host=self._device.name == "cpu")

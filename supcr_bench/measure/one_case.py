@@ -80,25 +80,21 @@ class StopwatchCall:
 
     @classmethod
     def of(cls, subject: Adapter, case: Case, memory_limit_bytes: int | None = None) -> Self:
-        """The call of a newly built loss on the tensors of a case."""
         definition = subject.resolution.definition.at(case.temperature)
         loss = subject.bind(definition, make_batch(case.workload))
         call = make_call(loss, case.pass_)
         return cls(get_device(case.device), memory_limit_bytes, loss, call)
 
     def prepare(self) -> None:
-        """Let go of the last call's output and gradients."""
         self._kept = None
         self._loss.clear_gradients()
         self.device.synchronize()
 
     def __call__(self) -> None:
-        """Make the call, to the end of what it queued."""
         self._kept = self._call()
         self.device.synchronize()
 
     def once_s(self) -> float:
-        """Seconds of one call, prepared."""
         self.prepare()
         return self.device.time(self).host_s
 

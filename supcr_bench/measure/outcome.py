@@ -30,7 +30,6 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def describe_error(error: BaseException) -> str:
-    """An exception in one line."""
     text = " ".join(str(error).split())
     if len(text) > 300:
         text = text[:297] + "..."
@@ -38,7 +37,6 @@ def describe_error(error: BaseException) -> str:
 
 
 def outcome_of(error: BaseException) -> tuple[Status, str]:
-    """Status and reason for an exception."""
     if is_out_of_memory(error):
         asked = re.search(r"tried to allocate (\d+) bytes", str(error))
         if asked:

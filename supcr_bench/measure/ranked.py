@@ -192,20 +192,17 @@ class Lead:
     # --- a meter ---
 
     def time(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Elapsed:
-        """Of the slowest rank."""
         del workload, call
         times: list[Elapsed] = self.tell(Command("time", arm))
         return max(times, key=lambda elapsed: elapsed.host_s)
 
     def peak_memory(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> PeakMemory:
-        """Of the rank that needs most."""
         del workload, call
         peaks: list[PeakMemory] = self.tell(Command("memory", arm))
         largest = max(peaks, key=lambda peak: peak.peak_bytes or 0)
         return replace(largest, method=f"{largest.method}, of the rank that needs most")
 
     def work(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Work:
-        """Of the rank that does most; each figure by itself."""
         del workload, call
         works: list[Work] = self.tell(Command("work", arm))
         return Work(
@@ -228,7 +225,6 @@ class Led(torch.autograd.Function):
         parts: Tensor,
         backward: Callable[[], list[tuple[Tensor, Tensor]]],
     ) -> tuple[Tensor, Tensor]:
-        """The two, which have a graph from here on."""
         del intact
         ctx.on_all_ranks, ctx.like = backward, perturbed
         return loss.clone().to(perturbed.device), parts.clone().to(perturbed.device)
@@ -246,7 +242,6 @@ class Led(torch.autograd.Function):
 
 
 def follow(share: Share) -> None:
-    """Do what rank 0 says until it lets go."""
     gc.disable()  # rank 0 holds it while it times, and the slowest rank counts
     try:
         while (command := receive()) is not None:
@@ -283,19 +278,16 @@ def require_one_value(answers: Sequence[tuple[Tensor, Tensor]]) -> None:
 
 
 def send(command: Command | None) -> None:
-    """From rank 0 to all others."""
     distributed.broadcast_object_list([command], src=0)
 
 
 def receive() -> Command | None:
-    """What rank 0 sends."""
     received: list[Command | None] = [None]
     distributed.broadcast_object_list(received, src=0)
     return received[0]
 
 
 def gather(own: Any) -> list[Any]:
-    """Each rank's, by rank, in rank 0; nothing elsewhere."""
     leads = distributed.get_rank() == 0
     everyones: list[Any] | None = [None] * distributed.get_world_size() if leads else None
     distributed.gather_object(own, everyones, dst=0)

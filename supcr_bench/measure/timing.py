@@ -78,7 +78,6 @@ class Samples:
 
 @contextmanager
 def garbage_collection_held() -> Iterator[None]:
-    """Collect now, and not again before the end."""
     gc.collect()
     was_enabled = gc.isenabled()
     gc.disable()
