@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from supcr_bench.analysis.claims import ClaimRow, Holds
 from supcr_bench.analysis.findings import Findings
@@ -97,6 +98,34 @@ def pairs_table(results: Sequence[Result]) -> Table:
     )
 
 
+def _by_case(
+    heading: tuple[str, str, str],
+    cases: Sequence[Case],
+    columns: Sequence[Column],
+    cells: Callable[[Case], Iterable[Cell]],
+) -> Table:
+    """A row per case of all implementations. The heading is name, title and note."""
+    headers, texts = case_columns(cases)
+    # Series of one row each need no rules between them.
+    ruled = len(cases) > len({case.series() for case in cases})
+    return Table(
+        *heading[:2],
+        columns=(*numbers(*headers, "N"), *columns),
+        rows=tuple(
+            row(
+                *texts(case),
+                str(case.batch_size),
+                *cells(case),
+                facets=facets_of(case),
+                group=case.series() if ruled else None,
+            )
+            for case in cases
+        ),
+        note=heading[2],
+        keys=len(headers) + 1,
+    )
+
+
 def _cost_table(
     results: Sequence[Result],
     pass_: Pass,
@@ -111,9 +140,6 @@ def _cost_table(
     fastest = fastest_by_size(costs, known_wrong(results)) if size is None else {}
     cases = list(dict.fromkeys(cost.case.shared for cost in costs))
     by_key = {(cost.implementation, cost.case.shared): cost for cost in costs}
-    # Series of one row each need no rules between them.
-    ruled = len(cases) > len({case.series() for case in cases})
-    headers, texts = case_columns(cases)
     heads = arm_names(results, "{name}\n{definition}").items()
 
     def cell(name: str, case: Case) -> Cell:
@@ -126,22 +152,11 @@ def _cost_table(
         return Cell(text, tone)
 
     name, title, note = heading
-    return Table(
-        name=f"{name}-{pass_}",
-        title=f"{title}, {pass_}",
-        note=note,
-        columns=(*numbers(*headers, "N"), *(Column(head, implementation=n) for n, head in heads)),
-        rows=tuple(
-            row(
-                *texts(case),
-                str(case.batch_size),
-                *(cell(n, case) for n, _ in heads),
-                facets=facets_of(case),
-                group=case.series() if ruled else None,
-            )
-            for case in cases
-        ),
-        keys=len(headers) + 1,
+    return _by_case(
+        (f"{name}-{pass_}", f"{title}, {pass_}", note),
+        cases,
+        [Column(head, implementation=n) for n, head in heads],
+        lambda case: [cell(n, case) for n, _ in heads],
     )
 
 
@@ -257,7 +272,6 @@ def agreement_heat(results: Sequence[Result]) -> Table:
     cases = [c for c, own in by_case.items() if any(r.status.has_figures for r in own.values())]
     worst = set(sorted(cases, key=lambda c: -_worst(by_case[c].values()))[:MOST_CASES])
     shown = [case for case in cases if case in worst]
-    headers, texts = case_columns(shown)
     heads = [
         Column(f"{head} {part}", implementation=name)
         for name, head in arm_names(results, "{definition}\n{name}").items()
@@ -270,24 +284,13 @@ def agreement_heat(results: Sequence[Result]) -> Table:
     )
     if len(shown) < len(cases):
         note += f". The {len(shown)} worst of {len(cases)} cases"
-    return Table(
-        name="agreement-by-case",
-        title=f"Agreement by case, {pass_}",
-        note=note,
-        columns=(*numbers(*headers, "N"), *heads),
-        rows=tuple(
-            row(
-                *texts(case),
-                str(case.batch_size),
-                *(cell for name in names for cell in _cells(by_case[case].get(name))),
-                facets=facets_of(case),
-            )
-            for case in shown
-        ),
-        keys=len(headers) + 1,
-        detail=True,
-        style="heat",
+    table = _by_case(
+        ("agreement-by-case", f"Agreement by case, {pass_}", note),
+        shown,
+        heads,
+        lambda case: [cell for name in names for cell in _cells(by_case[case].get(name))],
     )
+    return replace(table, detail=True, style="heat")
 
 
 def _worst(results: Iterable[Result]) -> float:
