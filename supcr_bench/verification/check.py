@@ -1,4 +1,4 @@
-"""A check: what it asks, of one process or of several ranks, and how that ended."""
+"""A check of one process or of several ranks."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,10 +16,10 @@ from supcr_bench.verification.outcome import (
 
 
 class Context(Protocol):
-    """What every check can rely on."""
+    """What every check gets: the definition, the seed, and a count of skipped cases."""
 
     left_out: int
-    """Cases not made so far, for the time that they would have taken."""
+    """Number of cases skipped so far because they would have taken too long."""
 
 
 ContextT = TypeVar("ContextT", bound=Context)

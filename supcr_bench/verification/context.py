@@ -38,7 +38,7 @@ class CheckContext:
         candidate: the subject.
         definition: gives the right answers.
         seed: random seed for the inputs.
-        left_out: cases not made so far, for the time that they would have taken.
+        left_out: number of cases skipped so far because they would have taken too long.
     """
 
     candidate: Candidate
@@ -51,8 +51,8 @@ class CheckContext:
     def problem(self, **spec: Any) -> Problem:
         """Inputs that the subject takes; the arguments are those of ``ProblemSpec``.
 
-        What it has no parameter for stays at its default: the temperature of the definition, equal
-        weights. The seed is the context's own, shifted by ``seed`` where given.
+        If the subject takes no temperature or weights, the definition's temperature or equal
+        weights are used. The seed is the context's own, shifted by ``seed`` where given.
         """
         spec.setdefault("temperature", self.definition.temperature)
         if not self.candidate.knobs.temperature:
@@ -113,7 +113,7 @@ class CheckContext:
         return True
 
     def upstream(self, dims: int) -> Tensor:
-        """A random gradient to arrive at the loss and at each part, in dyadic numbers."""
+        """A random gradient at the loss and at each per-dimension loss, in dyadic numbers."""
         if self.definition.label_distance != "per_dimension":
             dims = 1
         uniform = Stream("upstream", self.seed, dims).uniform(1 + dims)

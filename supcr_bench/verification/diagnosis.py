@@ -23,7 +23,7 @@ from supcr_bench.verification.problem import Problem
 from supcr_bench.verification.shrink import fails, shrink, snippet
 
 LOW_PRECISIONS = ("float16", "bfloat16")
-"""What float32 inputs may be computed in; the finer one first, since it explains less."""
+"""Precisions that an implementation may lower float32 inputs to, the finer one first."""
 
 
 class Probe(NamedTuple):
@@ -71,7 +71,7 @@ def probes(context: CheckContext) -> list[Probe]:
 def ask_all(context: CheckContext, problems: Sequence[Problem]) -> list[Probe]:
     found = []
     for problem in problems:
-        # What it cannot answer cannot be compared; the checks have said so.
+        # A problem that it cannot answer cannot be compared; a check has reported that already.
         with suppress(Exception):
             found.append(Probe(problem, context.ask(problem)))
     return found
@@ -94,7 +94,7 @@ class _Slack(NamedTuple):
 
 
 def _slack(formula: Formula, problem: Problem, loss: float) -> _Slack:
-    """In the inputs' own precision the derived bound; in a lower one what its rounding does.
+    """The derived bound in the inputs' own precision; in a lower one, the error of its rounding.
 
     A lower precision explains only what its rounding of a cosine does, since a bound that allowed
     for its worst case would explain nearly everything.
@@ -147,7 +147,7 @@ def _irregular(formula: Formula, asked: Sequence[Probe]) -> bool:
 
 
 def _relevant(formula: Formula, context: CheckContext) -> Iterator[Formula]:
-    """Variations that this implementation could show at all."""
+    """One-choice variations that can occur, so none of the weights if the subject takes none."""
     for other in formula.variations():
         if other.precision != "own" and other.precision not in LOW_PRECISIONS:
             continue
@@ -192,7 +192,7 @@ def computed_in_float32(base: Formula, context: CheckContext) -> tuple[str, ...]
 def diagnose(
     context: CheckContext, outcomes: Sequence[Outcome], failed: Sequence[Trial]
 ) -> Diagnosis | None:
-    """What is most likely wrong; ``None`` where nothing is, or the findings say it all.
+    """What is most likely wrong; ``None`` if nothing is, or if the findings explain it.
 
     Args:
         context: calls the subject.

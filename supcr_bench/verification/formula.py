@@ -1,4 +1,4 @@
-"""The loss with every choice that implementations get wrong, as data, and its value by brute force.
+"""The loss as data, with every choice that implementations get wrong, evaluated by brute force.
 
 A :class:`Formula` holds the choices of a definition and, beside them, ways to depart from it. Right
 or wrong, any combination can be evaluated, so that an implementation's numbers can be looked up
@@ -99,14 +99,14 @@ PHRASES: dict[str, dict[str, str]] = {
         "contrast_detached": "the denominator's gradient detached",
     },
 }
-"""Every choice of every field, in the field's words."""
+"""Every choice of every field of a formula, in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Formula:
     """One point among all choices; see :data:`PHRASES` for what each means.
 
-    ``eps_value`` is the size of the floor or of what is added.
+    ``eps_value`` is the floor, or the constant that is added.
     """
 
     comparison: str = ">="
@@ -151,7 +151,7 @@ class Formula:
         return replace(self, **fields_of)
 
     def differences(self, other: "Formula") -> list[str]:
-        """In the field's words, what this one does where the other does not."""
+        """The choices in which this formula differs from the other, in words."""
         return [
             PHRASES[f.name][getattr(self, f.name)]
             for f in fields(self)
@@ -305,7 +305,7 @@ def _count(normaliser: str, m: int, n: int) -> int:
 
 
 def _shares(formula: Formula, problem: Problem, counts: list[int]) -> Tensor:
-    """What each loss of the vector counts in the total."""
+    """The share of each per-dimension loss in the total."""
     if formula.label_distance != "per_dimension":
         return torch.ones(1, dtype=torch.float64)
     w = problem.weights.double()

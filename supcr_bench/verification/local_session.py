@@ -83,7 +83,7 @@ class LocalSession(Session):
         return outcome
 
     def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:
-        """What is most likely wrong; ``None`` where nothing is, or the findings say it all."""
+        """What is most likely wrong; ``None`` if nothing is, or if the findings explain it."""
         if self.only is not None:
             return None
         with interrupted_after(self._limit_s):

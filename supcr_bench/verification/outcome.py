@@ -18,7 +18,7 @@ class NotApplicableError(Exception):
 
 
 class CheckEndedError(BaseException):
-    """A check did not come to its end: it took too long, or the process that ran it is gone.
+    """A check did not finish: it took too long, or its process ended.
 
     Not an Exception, so that no trial takes it for a failure of its own.
 
@@ -59,7 +59,7 @@ class Trial:
 
 
 def outright(case: str, finding: str | None, problem: "Problem | None" = None) -> Trial:
-    """A trial that is right or wrong, with nothing to measure."""
+    """A trial that is right or wrong, without a measured error."""
     return Trial(case, math.inf if finding else 0.0, finding=finding, problem=problem)
 
 
@@ -168,7 +168,7 @@ class Diagnosis:
     """What is most likely wrong.
 
     Attributes:
-        causes: in the field's words; empty where no variation of the definition explains it.
+        causes: in words; empty where no variation of the definition explains the failures.
         where: what the failing cases have in common, if nothing else is known.
         smallest: the smallest failing case found, in a line.
         snippet: a program that shows it.

@@ -1,4 +1,4 @@
-"""What an implementation is asked in verification: tensors, weights, a temperature."""
+"""The inputs of one call in verification: tensors, weights and a temperature."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -31,7 +31,7 @@ class ProblemSpec:
         weights: equal, unequal but adding up to 1, or unequal and not adding up to 1.
         temperature: tau.
         dtype: of all tensors.
-        seed: of everything random.
+        seed: random seed.
     """
 
     n: int
@@ -60,7 +60,7 @@ class ProblemSpec:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
-    """One question.
+    """The inputs of one call.
 
     Attributes:
         first: [N, d], the first view (perturbed).

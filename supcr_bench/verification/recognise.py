@@ -36,7 +36,7 @@ EPS = 1e-7
 
 
 class Recognised(NamedTuple):
-    """What an implementation was found to follow.
+    """The definition that an implementation was found to follow.
 
     Attributes:
         candidate: with its call.
@@ -154,7 +154,7 @@ def as_called(
         as_tried = replace(candidate, call=call, flat_labels=flat)
         context = CheckContext(as_tried, own, seed)
         problem = context.problem(n=6, d=4, dims=1)
-        with suppress(Exception):  # it is not called like this
+        with suppress(Exception):  # it does not take this call
             context.ask(problem)
             if not context.compare(problem).failed:
                 return as_tried, own
@@ -192,7 +192,7 @@ def _with_one_fault(context: CheckContext, asked: Sequence[Probe]) -> Definition
 
 
 def _settle(context: CheckContext, definition: Definition) -> Recognised:
-    """Find out about missing labels, and say what was found."""
+    """Find out whether missing labels are supported, and describe the definition in a line."""
     definition = replace(definition, temperature=context.definition.temperature)
     missing = _missing_labels(context, definition)
     definition = replace(
@@ -235,7 +235,7 @@ def _choices(formula: Formula) -> list[str]:
 
 
 def _missing_labels(context: CheckContext, definition: Definition) -> bool:
-    """Whether rows without a label are dropped; an answer that is anything else is no support."""
+    """Whether rows without a label are dropped; any other behaviour counts as unsupported."""
     trial = CheckContext(context.candidate, definition, context.seed)
     problem: Problem = trial.problem(n=9, d=4, dims=1, seed=5)
     labels = problem.labels.clone()

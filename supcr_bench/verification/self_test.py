@@ -1,4 +1,4 @@
-"""The verifier verified: every seeded bug must be caught, and named where it has a name."""
+"""Tests the verifier: it must catch every seeded bug, and name the cause where there is a name."""
 
 from collections.abc import Iterator
 from contextlib import suppress

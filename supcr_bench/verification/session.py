@@ -10,21 +10,21 @@ from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, 
 from supcr_bench.verification.verification import Verification
 
 CHECK_LIMIT_S = 20.0
-"""A single check takes a second or two of a usable implementation."""
+"""Seconds for one check; a usable implementation needs one or two."""
 TOTAL_LIMIT_S = 55.0
-"""After this the rest is left out: an implementation is verified within a minute."""
+"""Seconds after which no further check starts, so that a verification ends within a minute."""
 MOST_ENDS = 2
-"""A subject that has ended two processes is not called any further."""
+"""A subject that has crashed this many processes is not called again."""
 AUTO = "auto"
 """In place of the name of a definition: find out which one the subject computes."""
 STAGES = ("loading", "recognition", "diagnosis")
-"""What stands in the place of a check where a subject fails outside of all checks."""
+"""The name given in place of a check if a subject fails before the first."""
 NO_DEFINITION = "none"
 """The definition of a subject that could not be loaded or called."""
 
 
 class NamedCheck(Protocol):
-    """A check, or its name where another process makes it."""
+    """A check, or only its name if another process runs it."""
 
     @property
     def name(self) -> str:
@@ -36,14 +36,14 @@ class NamedCheck(Protocol):
 
 
 class CheckName(NamedTuple):
-    """A check that another process makes."""
+    """A check that another process runs."""
 
     name: str
     group: Group
 
 
 class Opened(NamedTuple):
-    """What is known before the first check.
+    """What a session knows before the first check.
 
     Attributes:
         definition: name of the definition that gives the right answers.
@@ -98,7 +98,7 @@ class Session(ABC):
 
     @abstractmethod
     def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:
-        """What is most likely wrong, if anything is; raises as :meth:`make` does."""
+        """What is most likely wrong, if anything; raises like :meth:`make`."""
 
     @abstractmethod
     def close(self) -> None:

@@ -23,7 +23,7 @@ def fails(context: CheckContext, problem: Problem) -> bool:
 def shrink(
     context: CheckContext, problem: Problem, still: Callable[[CheckContext, Problem], bool] = fails
 ) -> Problem:
-    """A failing problem, made smaller step by step; each step must still fail.
+    """Make a failing problem smaller step by step; each step must still fail.
 
     Args:
         context: asks the implementation.

@@ -1,4 +1,4 @@
-"""All that was found out about one implementation, as a value, as tables and as sentences."""
+"""The result of verifying one implementation, with its tables and sentences."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +13,7 @@ from supcr_bench.verification.outcome import GROUPS, Diagnosis, Outcome, Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """All that was found out about one implementation.
+    """The result of verifying one implementation.
 
     Attributes:
         implementation: its name.
@@ -47,7 +47,7 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        """Whether it is right. What was not checked is not known to be right."""
+        """Whether it is right. An implementation with a check that was not run does not pass."""
         checked = any(o.verdict is Verdict.PASS for o in self.outcomes)
         return checked and not self.failures and not self.undecided
 
@@ -74,7 +74,7 @@ class Verification:
         elif self.passed:
             text = f"{name} is right by the definition ({definition})"
         else:
-            text = f"{name}: nothing could be checked, so nothing is said for it"
+            text = f"{name}: no check could run, so it is not known to be right"
         if robustness:
             text += f"; not robust: {', '.join(o.check for o in robustness)}"
         return text + "."
@@ -135,7 +135,7 @@ def verified_table(verifications: Sequence[Verification]) -> Table:
     return Table(
         name="verified",
         title=f"Verification by the definition ({definitions})",
-        note="checks that pass, of those that apply; robustness decides nothing",
+        note="checks that pass, of those that apply; robustness does not count",
         columns=words("implementation", "verdict", *GROUPS),
         rows=tuple(
             row(found.implementation, _verdict(found), *(_passes(found, g) for g in GROUPS))
@@ -205,7 +205,7 @@ def verification_text(found: Verification) -> str:
 
 
 def verification_html(found: Verification) -> str:
-    """The same for a notebook, with the program that shows the failure at its end."""
+    """The same as HTML, with the program that shows the failure at its end."""
     lines = [*notes(found), *(line for line, _ in finding_lines(found.outcomes))]
     text = "".join(f"<p>{escape(line)}</p>" for line in lines)
     snippet = found.diagnosis.snippet if found.diagnosis else None

@@ -1,1 +1,2 @@
-"""Implementations that are wrong on purpose, one fault each, and the right ones behind them."""
+"""Implementations that are wrong on purpose, one fault each, and the right ones they derive
+from."""

@@ -1,8 +1,8 @@
 """Losses over several ranks that gather wrongly, and one that does it right.
 
-The right one is the plainest that there is: every rank gathers all rows and computes the whole
-loss. The backward of its gather adds up what arrives on every rank, so that a rank's rows receive W
-times their gradient, which DDP's mean divides by W.
+In the right one, every rank gathers all rows and computes the whole loss. The backward of its
+gather adds up what arrives on every rank, so that a rank's rows receive W times their gradient,
+which DDP's mean divides by W.
 """
 
 from typing import Any
@@ -34,7 +34,7 @@ def gathered(own: Tensor) -> tuple[Tensor, slice]:
 
 
 class _Gather(torch.autograd.Function):
-    """All rows, whose backward adds up what arrives on every rank, times a factor."""
+    """Gathers all rows; its backward sums the gradients of all ranks, times a factor."""
 
     @staticmethod
     def forward(ctx: Any, own: Tensor, factor: float) -> Tensor:
@@ -98,12 +98,13 @@ class OwnSlotOnly(RightAcrossRanks):
 
 @seeded_bug(named=VALUES[OWN_ROWS])
 class NothingGathered(RightSupCR):
-    """Each rank's loss is that of its own rows. A loss that knows of no ranks, under DDP: each
-    contrasts a W-th of the batch."""
+    """Each rank's loss is that of its own rows. A loss written for one process, under DDP: each
+    rank contrasts a W-th of the batch."""
 
 
 class _MeanOverRanks(torch.autograd.Function):
-    """The mean of a number over ranks, whose gradient is taken for that of the rank's own."""
+    """Averages a number over ranks; its backward passes the gradient to the own number
+    unchanged."""
 
     @staticmethod
     def forward(ctx: Any, own: Tensor) -> Tensor:

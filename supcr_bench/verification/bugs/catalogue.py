@@ -19,9 +19,9 @@ from supcr_bench.verification.bugs.seeded_bug import SeededBug, bugs_in
 __all__ = ["BUGS", "RANK_BUGS", "RIGHT", "SeededBug"]
 
 BUGS: tuple[SeededBug, ...] = bugs_in(sums, logits, numerics, rank_n_contrast, manners)
-"""One fault each."""
+"""Bugs of a single process, one fault each."""
 RANK_BUGS: tuple[SeededBug, ...] = bugs_in(across_ranks)
-"""One fault each; they need a process group."""
+"""Bugs that need a process group, one fault each."""
 
 RIGHT: tuple[type[RankedContrast], ...] = (RightSupCR, RightNoSelf, RightRankNContrast)
-"""One for each shipped definition."""
+"""Right implementations, one for each shipped definition."""

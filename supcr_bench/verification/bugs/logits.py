@@ -1,4 +1,4 @@
-"""Departures in the logits: views, temperature, similarity and the floor of the denominator."""
+"""Seeded bugs in the logits: views, temperature, similarity and the floor of the denominator."""
 
 import math
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ VIEWS = PHRASES["views"]
 
 @seeded_bug(named=VIEWS["mean"])
 class MeanOfViews(RightSupCR):
-    """Half of the sum. A later convention; against the claimed one it halves the loss, and with
-    it the effective learning rate."""
+    """Averages the two views' losses, which should be summed. A later convention; against the
+    claimed one it halves the loss, and with it the effective learning rate."""
 
     def dimension_loss(
         self, views: Sequence[Tensor], rows: Tensor, delta: Tensor, n: int
@@ -26,8 +26,8 @@ class MeanOfViews(RightSupCR):
 
 @seeded_bug(named=VIEWS["concatenate"])
 class ViewsConcatenated(RightSupCR):
-    """One batch of 2 N rows. As in SimCLR and in the official code: the views then compete in
-    one denominator, which is another loss."""
+    """Concatenates the views into one batch of 2 N rows. As in SimCLR and in the official code: the
+    views then compete in one denominator, which is another loss."""
 
     def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
         return joined(perturbed, intact, labels)
@@ -35,8 +35,8 @@ class ViewsConcatenated(RightSupCR):
 
 @seeded_bug(named=VIEWS["first_twice"])
 class FirstViewTwice(RightSupCR):
-    """The second view is never looked at. A line copied and not edited: the loss looks right
-    and half of the network is not trained."""
+    """Uses the first view twice and the second never. A line copied and not edited: the loss looks
+    right and half of the network is not trained."""
 
     def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
         return (perturbed, perturbed), labels
@@ -44,7 +44,7 @@ class FirstViewTwice(RightSupCR):
 
 @seeded_bug(named=VIEWS["second_twice"])
 class SecondViewTwice(RightSupCR):
-    """The first view is never looked at. The same line copied the other way round."""
+    """Uses the second view twice and the first never. The same line copied the other way round."""
 
     def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
         return (intact, intact), labels
@@ -87,8 +87,8 @@ TEMPERATURE = PHRASES["temperature"]
 
 @seeded_bug(named=TEMPERATURE["missing"])
 class TemperatureMissing(RightSupCR):
-    """Never divided by. Without it cosines lie between -1 and 1, and the softmax is all but
-    flat."""
+    """Does not divide the similarities by the temperature. Without it cosines lie between -1 and 1,
+    and the softmax is all but flat."""
 
     def logits(self, rows: Tensor) -> Tensor:
         return self.similarity(rows)
@@ -96,8 +96,8 @@ class TemperatureMissing(RightSupCR):
 
 @seeded_bug(named=TEMPERATURE["squared"])
 class TemperatureSquared(RightSupCR):
-    """Divided by twice. Divided once in the similarity and once more in the loss: 0.1 acts as
-    0.01."""
+    """Divides by the temperature twice. Divided once in the similarity and once more in the loss:
+    0.1 acts as 0.01."""
 
     def logits(self, rows: Tensor) -> Tensor:
         return super().logits(rows) / self.temperature
@@ -105,7 +105,7 @@ class TemperatureSquared(RightSupCR):
 
 @seeded_bug(named=TEMPERATURE["multiplies"])
 class TemperatureMultiplied(RightNoSelf):
-    """Multiplied by. A logit scale, as in CLIP, taken for a temperature."""
+    """Multiplies by the temperature. A logit scale, as in CLIP, taken for a temperature."""
 
     def logits(self, rows: Tensor) -> Tensor:
         return self.similarity(rows) * self.temperature
@@ -113,7 +113,7 @@ class TemperatureMultiplied(RightNoSelf):
 
 @seeded_bug()
 class TemperatureHardCoded(RightSupCR):
-    """The default, whatever was asked for. A sweep over temperatures then shows that the
+    """Always uses the default temperature. A sweep over temperatures then shows that the
     temperature does not matter."""
 
     def logits(self, rows: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ class TemperatureHardCoded(RightSupCR):
 
 @seeded_bug()
 class TemperatureOfTheNumeratorOnly(RightSupCR):
-    """The candidates are summed without it. Numerator and denominator are computed in two
+    """Sums the candidates without the temperature. Numerator and denominator are computed in two
     places, and one was missed."""
 
     def log_contrast(self, s: Tensor, chosen: Tensor) -> Tensor:
@@ -134,7 +134,7 @@ SIMILARITY = PHRASES["similarity"]
 
 @seeded_bug(named=SIMILARITY["dot"])
 class DotProduct(RightSupCR):
-    """Rows are not normalised. The caller was expected to normalise; if not, the loss falls by
+    """Does not normalise the rows. The caller was expected to normalise; if not, the loss falls by
     growing norms alone."""
 
     def similarity(self, rows: Tensor) -> Tensor:
@@ -143,8 +143,8 @@ class DotProduct(RightSupCR):
 
 @seeded_bug(named=SIMILARITY["negative_euclidean"])
 class NegativeEuclidean(RightSupCR):
-    """The negative Euclidean distance of the rows as they are. The official code's similarity,
-    with its temperature of 2; at 0.1 and with norms that vary it is another loss."""
+    """Takes the negative Euclidean distance of unnormalised rows as similarity. The official code's
+    similarity, with its temperature of 2; at 0.1 and with norms that vary it is another loss."""
 
     def similarity(self, rows: Tensor) -> Tensor:
         distance: Tensor = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
@@ -153,8 +153,8 @@ class NegativeEuclidean(RightSupCR):
 
 @seeded_bug(named=SIMILARITY["negative_squared_euclidean"])
 class NegativeSquaredEuclidean(RightNoSelf):
-    """The square of it. On unit rows the squared distance is the cosine but for a factor of 2;
-    on others it is not."""
+    """Takes the negative squared Euclidean distance as similarity. On unit rows the squared
+    distance is the cosine but for a factor of 2; on others it is not."""
 
     def similarity(self, rows: Tensor) -> Tensor:
         squares: Tensor = (rows.unsqueeze(1) - rows.unsqueeze(0)).square()
@@ -173,8 +173,8 @@ class ColumnsNormalised(RightSupCR):
 
 @seeded_bug()
 class NormPlusConstant(RightSupCR):
-    """Divided by the norm and a bit, so that no division by zero can happen. Added in place of
-    clamped, the constant shortens every row and lets a gradient through along it."""
+    """Divides rows by their norm plus a constant, so that no division by zero can happen. Added in
+    place of clamped, the constant shortens every row and lets a gradient through along it."""
 
     def norms(self, rows: Tensor) -> Tensor:
         return super().norms(rows) + 0.01
@@ -182,9 +182,9 @@ class NormPlusConstant(RightSupCR):
 
 @seeded_bug()
 class ScaledByColumns(RightSupCR):
-    """Divided by the root of the embedding size, as attention does. A factor taken over from
-    attention makes the temperature depend on the embedding size: appended zero columns change
-    the loss."""
+    """Divides similarities by the root of the embedding size, as attention does. A factor taken
+    over from attention makes the temperature depend on the embedding size: appended zero columns
+    change the loss."""
 
     def logits(self, rows: Tensor) -> Tensor:
         return super().logits(rows) / math.sqrt(rows.shape[1])
@@ -195,7 +195,7 @@ LOG_EPS = math.log(1e-7)
 
 @seeded_bug(caught_by="robustness", named=PHRASES["eps"]["added"])
 class EpsAdded(RightSupCR):
-    """Added to every denominator. log(x + eps) is a habit; it agrees to seven digits until the
+    """Adds eps to every denominator. log(x + eps) is a habit; it agrees to seven digits until the
     temperature falls and the denominators come near eps."""
 
     def floor(self, contrast: Tensor) -> Tensor:
@@ -204,8 +204,8 @@ class EpsAdded(RightSupCR):
 
 @seeded_bug(caught_by="robustness", named=PHRASES["eps"]["none"])
 class NoFloor(RightSupCR):
-    """The argument is ignored. More right than the definition that it claims, and different
-    from it below a temperature of about 0.06."""
+    """Ignores eps: denominators have no floor. More right than the definition that it claims, and
+    different from it below a temperature of about 0.06."""
 
     def floor(self, contrast: Tensor) -> Tensor:
         return contrast
@@ -213,7 +213,7 @@ class NoFloor(RightSupCR):
 
 @seeded_bug(caught_by="robustness", named=PHRASES["eps"]["added"])
 class NoSelfEpsAdded(RightNoSelf):
-    """Added to every denominator. A guard against log(0) that the log-sum-exp does not need
+    """Adds eps to every denominator. A guard against log(0) that the log-sum-exp does not need
     bends the loss at low temperatures."""
 
     def floor(self, contrast: Tensor) -> Tensor:
@@ -222,8 +222,8 @@ class NoSelfEpsAdded(RightNoSelf):
 
 @seeded_bug(caught_by="robustness", named=PHRASES["eps"]["floor"])
 class NoSelfFloor(RightNoSelf):
-    """A floor where the definition has none. A clamp left over from another version makes far
-    pairs constant at low temperatures: they get no gradient."""
+    """Clamps denominators at a floor, though the definition has none. A clamp left over from
+    another version makes far pairs constant at low temperatures: they get no gradient."""
 
     def floor(self, contrast: Tensor) -> Tensor:
         return contrast.clamp(min=LOG_EPS)

@@ -1,4 +1,4 @@
-"""Right on ordinary batches: robustness, state that is kept, and bad manners."""
+"""Seeded bugs that ordinary batches do not show: robustness, kept state, and side effects."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -21,8 +21,8 @@ class ExponentialsOverflow(RightSupCR):
 
 @seeded_bug(caught_by="robustness")
 class NanEmbeddingsHidden(RightSupCR):
-    """NaN and infinity in an embedding become numbers. A network that has diverged goes on
-    being trained on a number that looks fine."""
+    """Replaces NaN and infinity in an embedding by finite numbers. A network that has diverged goes
+    on being trained on a number that looks fine."""
 
     def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
         return (perturbed.nan_to_num(), intact.nan_to_num()), labels
@@ -30,7 +30,7 @@ class NanEmbeddingsHidden(RightSupCR):
 
 @seeded_bug(caught_by="robustness")
 class InfiniteLabelsAccepted(RightSupCR):
-    """Labels are not looked at; infinity less infinity compares as false with everything.
+    """Accepts infinite labels, whose distance to each other is NaN and compares as false.
     log(0) in the label pipeline is -inf, and comes out as a plausible loss."""
 
     def read_labels(self, labels: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ class InfiniteLabelsAccepted(RightSupCR):
 
 @seeded_bug(caught_by="robustness")
 class NoGraphWithoutPairs(RightSupCR):
-    """A dimension without a pair is a new zero, which belongs to no graph. The first batch
+    """Returns a new zero without a graph for a dimension without a pair. The first batch
     without a label makes backward raise, in the middle of an epoch."""
 
     def no_pairs(self, views: Sequence[Tensor]) -> Tensor:
@@ -48,8 +48,8 @@ class NoGraphWithoutPairs(RightSupCR):
 
 @seeded_bug(caught_by="robustness")
 class HalfUnsupported(RightSupCR):
-    """The cosine from the distance of unit rows, in the inputs' own dtype. An operation that
-    has no half-precision kernel on the CPU keeps the loss out of tests and of mixed
+    """Computes the cosine from the distance of unit rows, in the inputs' own dtype. An operation
+    that has no half-precision kernel on the CPU keeps the loss out of tests and of mixed
     precision."""
 
     def working_dtype(self, views: Sequence[Tensor]) -> torch.dtype:
@@ -154,8 +154,9 @@ class TemperatureDrifts(RightSupCR):
 
 @seeded_bug(caught_by="conduct")
 class LossSmoothedOverCalls(RightSupCR):
-    """From the second call on, the mean of this loss and the last. An average meant for the log
-    is returned: the first call is right, then the gradient is half of what it should be."""
+    """Returns, from the second call on, the mean of this loss and the previous one. An average
+    meant for the log is returned: the first call is right, then the gradient is half of what it
+    should be."""
 
     _last: list[Tensor] | None = None
 
@@ -247,7 +248,7 @@ class ContiguityAssumed(RightSupCR):
 
 @seeded_bug(caught_by="conduct")
 class ContiguityRequired(RightSupCR):
-    """A view of the memory as one long vector, which raises where there is none. view in place
+    """Calls view() on the inputs, which raises for tensors that are not contiguous. view in place
     of reshape stops a training at the first sliced batch."""
 
     def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:

@@ -1,4 +1,4 @@
-"""Wrong precision, wrong gradients, and what is right for some batch sizes only."""
+"""Seeded bugs in precision, in gradients, and at some batch sizes only."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -77,7 +77,7 @@ class LabelsRounded(RightSupCR):
 
 @seeded_bug(caught_by="robustness")
 class LabelDistanceExpanded(RightSupCR):
-    """The squared distance from the binomial formula, which cancels for labels far from 0. (a -
+    """Expands the squared label distance, which loses all digits for labels far from 0. (a -
     b)^2 as a^2 - 2ab + b^2 saves a broadcast and loses every digit once labels are large
     against their differences."""
 
@@ -90,7 +90,7 @@ GRADIENT = PHRASES["gradient"]
 
 
 class _ScaledGradient(torch.autograd.Function):
-    """The identity, with a factor in its backward."""
+    """Identity whose backward multiplies the gradient by a factor."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, factor: float) -> Tensor:
@@ -103,7 +103,7 @@ class _ScaledGradient(torch.autograd.Function):
 
 
 class _IgnoredUpstream(torch.autograd.Function):
-    """The identity, whose backward takes grad_output for 1."""
+    """Identity whose backward takes grad_output for 1."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -140,7 +140,7 @@ class SecondViewDetached(RightSupCR):
 @seeded_bug(named=GRADIENT["contrast_detached"])
 class DenominatorDetached(RightSupCR):
     """No gradient passes through the denominator. Denominators computed with .data or in a side
-    buffer: all is pulled together, nothing is pushed apart, and the embedding collapses."""
+    buffer: every pair attracts, none repels, and the embedding collapses."""
 
     def floor(self, contrast: Tensor) -> Tensor:
         return super().floor(contrast).detach()
@@ -157,7 +157,7 @@ class NormDetached(RightSupCR):
 
 @seeded_bug()
 class GradientDoubled(RightSupCR):
-    """Twice the gradient, in both views. A backward written by hand that counts i,j and j,i:
+    """Doubles the gradient of both views. A backward written by hand that counts i,j and j,i:
     the loss is right and the learning rate is twice what it says."""
 
     def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
@@ -175,7 +175,7 @@ class GradientFlipped(RightSupCR):
 
 @seeded_bug()
 class UpstreamIgnored(RightSupCR):
-    """Whatever is done to the loss afterwards does not reach the embeddings. A fused backward
+    """Ignores grad_output, so that scaling the loss does not scale the gradient. A fused backward
     that leaves out grad_output is right for loss.backward() and wrong under loss scaling,
     accumulation or a weighted sum of losses."""
 
@@ -213,8 +213,8 @@ class CandidatesCapped(RightSupCR):
 
 @seeded_bug()
 class LastChunkDropped(RightSupCR):
-    """Anchors are taken 64 at a time, as often as 64 fits. n // chunk chunks: right for powers
-    of two, and up to 63 rows are lost for the rest."""
+    """Processes anchors in chunks of 64 and drops a shorter last chunk. n // chunk chunks: right
+    for powers of two, and up to 63 rows are lost for the rest."""
 
     def pair_sum(self, s: Tensor, delta: Tensor) -> Tensor:
         m = len(s)
@@ -225,7 +225,7 @@ class LastChunkDropped(RightSupCR):
 
 @seeded_bug()
 class LastChunkCountedFull(RightSupCR):
-    """The mean of the chunks' means: the rows of a short last chunk count for more. A mean of
+    """Averages the chunks' means, so that rows of a short last chunk count for more. A mean of
     means is the mean only when all chunks are of one size."""
 
     def pair_sum(self, s: Tensor, delta: Tensor) -> Tensor:
@@ -236,7 +236,7 @@ class LastChunkCountedFull(RightSupCR):
 
 @seeded_bug()
 class OddRowDropped(RightSupCR):
-    """Of an odd number of rows the last one is left out. Work in pairs of rows drops the last
+    """Leaves out the last of an odd number of rows. Work in pairs of rows drops the last
     of an odd number, which missing labels make every other batch."""
 
     def valid_rows(self, labels: Tensor, c: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""The official call, with something wrong."""
+"""Seeded bugs of losses that follow ``rank-n-contrast`` and its call."""
 
 import torch
 from torch import Tensor
@@ -10,8 +10,8 @@ from supcr_bench.verification.formula import PHRASES
 
 @seeded_bug(named=PHRASES["similarity"]["cosine"])
 class RncCosine(RightRankNContrast):
-    """The cosine, at the temperature of a distance. The first version's similarity with the
-    later version's temperature of 2: an all but flat softmax."""
+    """Takes the cosine as similarity, at the temperature meant for a distance. The first version's
+    similarity with the later version's temperature of 2: an all but flat softmax."""
 
     def similarity(self, rows: Tensor) -> Tensor:
         unit = self.unit(rows)
@@ -20,8 +20,8 @@ class RncCosine(RightRankNContrast):
 
 @seeded_bug(named=PHRASES["similarity"]["negative_squared_euclidean"])
 class RncSquaredDistance(RightRankNContrast):
-    """The distance without its root. A root saved, since the order is the same; the softmax is
-    not."""
+    """Takes the squared distance in place of the distance. A root saved, since the order is the
+    same; the softmax is not."""
 
     def similarity(self, rows: Tensor) -> Tensor:
         return -super().similarity(rows).square()
@@ -29,8 +29,8 @@ class RncSquaredDistance(RightRankNContrast):
 
 @seeded_bug(named=PHRASES["label_distance"]["l2"])
 class RncEuclideanLabels(RightRankNContrast):
-    """The Euclidean distance of label vectors. The same as L1 for one label, another ranking
-    for several."""
+    """Takes the Euclidean distance of label vectors in place of L1. The same as L1 for one label,
+    another ranking for several."""
 
     def distances(self, y: Tensor) -> Tensor:
         distance: Tensor = (y.unsqueeze(1) - y.unsqueeze(0)).norm(dim=2)
@@ -39,7 +39,7 @@ class RncEuclideanLabels(RightRankNContrast):
 
 @seeded_bug(named=PHRASES["self_candidate"]["always"])
 class RncSelfAlways(RightRankNContrast):
-    """The diagonal, at distance 0, is left in every denominator. The diagonal of the logits,
+    """Leaves the diagonal, at distance 0, in every denominator. The diagonal of the logits,
     which is their maximum, was not removed."""
 
     def candidates(self, delta: Tensor, anchors: Tensor) -> Tensor:
@@ -48,15 +48,15 @@ class RncSelfAlways(RightRankNContrast):
 
 @seeded_bug(named=PHRASES["self_candidate"]["when_tied"])
 class RncSelfWhenTied(RightRankNContrast):
-    """The diagonal goes by the inequality like any other column. The other view of the same row
-    always ties, so that it always competes with the anchor itself."""
+    """Treats the anchor as a candidate wherever a partner's label ties with its own. The other view
+    of the same row always ties, so that it always competes with the anchor itself."""
 
     itself_when_tied = True
 
 
 @seeded_bug(named=PHRASES["normaliser"]["rows"])
 class RncDividedByRows(RightRankNContrast):
-    """By 2 N in place of 2 N (2 N - 1). One of the two divisions, by n and by n - 1, was
+    """Divides by 2 N in place of 2 N (2 N - 1). One of the two divisions, by n and by n - 1, was
     lost."""
 
     def normaliser(self, m: int, n: int) -> int:
@@ -65,8 +65,8 @@ class RncDividedByRows(RightRankNContrast):
 
 @seeded_bug(named=PHRASES["views"]["single"])
 class RncFirstViewOnly(RightRankNContrast):
-    """Of [N, 2, d], only [:, 0]. features[:, 0] runs without complaint and drops half of the
-    batch."""
+    """Reads only [:, 0] of features [N, 2, d]. features[:, 0] runs without complaint and drops half
+    of the batch."""
 
     def arrange(self, features: Tensor, labels: Tensor) -> Arranged:
         return (features[:, 0],), labels
@@ -74,7 +74,7 @@ class RncFirstViewOnly(RightRankNContrast):
 
 @seeded_bug()
 class RncLabelsInterleaved(RightRankNContrast):
-    """Views lie one after the other, labels alternate. repeat_interleave in place of repeat
+    """Repeats labels in another order than the views. repeat_interleave in place of repeat
     gives most rows another row's label."""
 
     def arrange(self, features: Tensor, labels: Tensor) -> Arranged:
@@ -84,8 +84,8 @@ class RncLabelsInterleaved(RightRankNContrast):
 
 @seeded_bug()
 class RncRootOfZero(RightRankNContrast):
-    """The root of a sum of squares, whose derivative at 0 is infinite. The distance of a row to
-    itself is masked afterwards, but 0 times an infinite derivative is NaN."""
+    """Takes the root of a sum of squares, whose derivative at 0 is infinite. The distance of a row
+    to itself is masked afterwards, but 0 times an infinite derivative is NaN."""
 
     def similarity(self, rows: Tensor) -> Tensor:
         return -(rows.unsqueeze(1) - rows.unsqueeze(0)).square().sum(dim=2).sqrt()
@@ -93,7 +93,7 @@ class RncRootOfZero(RightRankNContrast):
 
 @seeded_bug()
 class RncFirstLabelOnly(RightRankNContrast):
-    """Labels [N, D] are read as if D were 1. The loss was written for ages and never met a
+    """Reads labels [N, D] as if D were 1. The loss was written for ages and never met a
     second label."""
 
     def read_labels(self, labels: Tensor) -> Tensor:
@@ -102,8 +102,8 @@ class RncFirstLabelOnly(RightRankNContrast):
 
 @seeded_bug(named=PHRASES["temperature"]["missing"])
 class RncTemperatureMissing(RightRankNContrast):
-    """Never divided by. Distances of a few units need no scale to work, so that nobody misses
-    it."""
+    """Does not divide the similarities by the temperature. Distances of a few units need no scale
+    to work, so that nobody misses it."""
 
     def logits(self, rows: Tensor) -> Tensor:
         return self.similarity(rows)
@@ -111,7 +111,7 @@ class RncTemperatureMissing(RightRankNContrast):
 
 @seeded_bug()
 class RncGradientOfOneSide(RightRankNContrast):
-    """Distances are from constants: a row is moved as an anchor and not as a candidate. A
+    """Detaches the candidates, so that a row gets its gradient only as an anchor. A
     detached memory of the batch halves the gradient: rows are never pushed as candidates."""
 
     def similarity(self, rows: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ Arranged = tuple[Sequence[Tensor], Tensor]
 
 
 class RankedContrast(nn.Module):
-    """What the family shares; a subclass adds the call.
+    """Everything that the family shares; a subclass adds the call.
 
     Args:
         temperature: tau.
@@ -92,7 +92,7 @@ class RankedContrast(nn.Module):
         return self.similarity(rows) / self.temperature
 
     def logits_among(self, view: Tensor, rows: Tensor) -> Tensor:
-        """Of the rows that count; the others are left out before anything is computed."""
+        """Logits among the rows that count; other rows are dropped before anything is computed."""
         return self.logits(view[rows])
 
     # The contrast of a block of B anchors.
@@ -162,7 +162,7 @@ class RankedContrast(nn.Module):
         return dtype
 
     def precision(self, view: Tensor) -> AbstractContextManager[object]:
-        """The context that everything is computed in: nothing lowered by an autocast around it."""
+        """A context that disables an autocast around the call."""
         return torch.autocast(view.device.type, enabled=False)
 
     def losses(self, views: Sequence[Tensor], labels: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What an implementation that is wrong on purpose says of itself."""
+"""The declaration of a seeded bug: an implementation that is wrong on purpose."""
 
 import re
 from collections.abc import Callable
@@ -15,12 +15,11 @@ _ALL: list["SeededBug"] = []
 
 @dataclass(frozen=True, slots=True)
 class SeededBug:
-    """One fault, and what the verifier must say of it.
+    """One fault, and the checks and the diagnosis that must find it.
 
     Attributes:
         factory: builds it, with the arguments of the right implementation of its definition. Its
-            docstring says what is wrong, how that comes about, and what it does to those who train
-            with it.
+            docstring says what is wrong, how such a bug arises, and how it harms training.
         caught_by: the group of checks that must catch it; others may as well.
         named: the cause that the diagnosis must give, one of the phrases of
             :data:`supcr_bench.verification.formula.PHRASES`; ``None`` where no variation of the

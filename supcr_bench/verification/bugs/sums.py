@@ -1,4 +1,4 @@
-"""Departures in what is summed: candidate sets, counts, missing labels and weights."""
+"""Seeded bugs in the sums: candidate sets, counts, missing labels and weights."""
 
 from collections.abc import Sequence
 
@@ -15,9 +15,9 @@ ITSELF = PHRASES["self_candidate"]
 
 @seeded_bug(named=COMPARISON[">"])
 class StrictInequality(RightSupCR):
-    """Farther than the partner, which is then no candidate itself. 'farther than the partner'
-    reads like the definition, but leaves the partner out of its own denominator, so that the
-    loss is not a softmax and falls below zero."""
+    """Takes only candidates farther than the partner, which leaves out the partner itself. 'farther
+    than the partner' reads like the definition, but leaves the partner out of its own denominator,
+    so that the loss is not a softmax and falls below zero."""
 
     def candidates(self, delta: Tensor, anchors: Tensor) -> Tensor:
         return delta.unsqueeze(1) > delta.unsqueeze(2)
@@ -25,8 +25,8 @@ class StrictInequality(RightSupCR):
 
 @seeded_bug(named=COMPARISON["<="])
 class ReversedInequality(RightSupCR):
-    """At most as far as the partner. With <= the anchor is pushed away from those whose labels
-    are near: the ranking is trained upside down while the loss still goes down."""
+    """Takes candidates at most as far as the partner. With <= the anchor is pushed away from those
+    whose labels are near: the ranking is trained upside down while the loss still goes down."""
 
     def candidates(self, delta: Tensor, anchors: Tensor) -> Tensor:
         return delta.unsqueeze(1) <= delta.unsqueeze(2)
@@ -34,8 +34,8 @@ class ReversedInequality(RightSupCR):
 
 @seeded_bug(named=COMPARISON["<"])
 class ReversedStrictInequality(RightSupCR):
-    """Nearer than the partner. Two slips in one comparison: nearer rows are the negatives, and
-    the partner is left out."""
+    """Takes candidates nearer than the partner. Two slips in one comparison: nearer rows are the
+    negatives, and the partner is left out."""
 
     def candidates(self, delta: Tensor, anchors: Tensor) -> Tensor:
         return delta.unsqueeze(1) < delta.unsqueeze(2)
@@ -43,7 +43,7 @@ class ReversedStrictInequality(RightSupCR):
 
 @seeded_bug(named=ITSELF["always"])
 class SelfAlways(RightSupCR):
-    """The diagonal is left in every denominator. The diagonal of the similarity matrix was
+    """Leaves the diagonal in every denominator. The diagonal of the similarity matrix was
     never masked; exp(1/tau) swamps every denominator."""
 
     def candidates(self, delta: Tensor, anchors: Tensor) -> Tensor:
@@ -52,7 +52,7 @@ class SelfAlways(RightSupCR):
 
 @seeded_bug(named=ITSELF["never"])
 class SelfNever(RightSupCR):
-    """The diagonal is taken out of every denominator. The diagonal is masked as in SimCLR; the
+    """Takes the diagonal out of every denominator. The diagonal is masked as in SimCLR; the
     torchcell convention keeps it where labels tie, and only tied labels show the difference."""
 
     itself_when_tied = False
@@ -60,16 +60,16 @@ class SelfNever(RightSupCR):
 
 @seeded_bug(named=ITSELF["when_tied"])
 class NoSelfButWhenTied(RightNoSelf):
-    """The diagonal goes by the inequality like any other column. The inequality alone lets the
-    anchor in against every partner with the same label, which is all of them on binary
-    labels."""
+    """Treats the anchor as a candidate wherever a partner's label ties with its own. The inequality
+    alone lets the anchor in against every partner with the same label, which is all of them on
+    binary labels."""
 
     itself_when_tied = True
 
 
 @seeded_bug(named=ITSELF["always"])
 class NoSelfButAlways(RightNoSelf):
-    """The diagonal is left in every denominator. The paper's k != i was overlooked in the
+    """Leaves the diagonal in every denominator. The paper's k != i was overlooked in the
     denominator."""
 
     def candidates(self, delta: Tensor, anchors: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ def positions(delta: Tensor) -> Tensor:
 
 @seeded_bug(named=PHRASES["ties"]["by_position"])
 class TiesByPosition(RightSupCR):
-    """Suffixes of the sorted row, which begin in the midst of a tie. A sort and a cumulative
+    """Sums suffixes of the sorted row that begin in the middle of a tie. A sort and a cumulative
     sum need the first place of a tie; taking the partner's own place makes the loss depend on
     the order of the rows."""
 
@@ -93,7 +93,7 @@ class TiesByPosition(RightSupCR):
 
 @seeded_bug(named=PHRASES["ties"]["by_position"])
 class NoSelfTiesByPosition(RightNoSelf):
-    """Suffixes of the sorted row, which begin in the midst of a tie. The same with the anchor
+    """Sums suffixes of the sorted row that begin in the middle of a tie. The same with the anchor
     left out: right on continuous labels, wrong on counts and scores."""
 
     def candidates(self, delta: Tensor, anchors: Tensor) -> Tensor:
@@ -102,8 +102,8 @@ class NoSelfTiesByPosition(RightNoSelf):
 
 @seeded_bug()
 class LabelsIgnored(RightNoSelf):
-    """Every other row, whatever its label: a plain softmax contrast. Every other row in the
-    denominator is InfoNCE with every row a positive: nothing is ranked."""
+    """Takes every other row as a candidate, whatever its label: a plain softmax contrast. Every
+    other row in the denominator is InfoNCE with every row a positive: nothing is ranked."""
 
     def candidates(self, delta: Tensor, anchors: Tensor) -> Tensor:
         return super().candidates(torch.zeros_like(delta), anchors)
@@ -111,9 +111,9 @@ class LabelsIgnored(RightNoSelf):
 
 @seeded_bug()
 class SignedLabelDistance(RightSupCR):
-    """Without the absolute value, so that smaller labels count as near. A lost absolute value
-    orders by label and not by distance, so that flipping the sign of the labels changes the
-    loss."""
+    """Omits the absolute value of label differences, so that smaller labels count as near. A lost
+    absolute value orders by label and not by distance, so that flipping the sign of the labels
+    changes the loss."""
 
     def distances(self, y: Tensor) -> Tensor:
         return y.unsqueeze(0) - y.unsqueeze(1)
@@ -121,8 +121,8 @@ class SignedLabelDistance(RightSupCR):
 
 @seeded_bug()
 class RelativeLabelDistance(RightSupCR):
-    """As a share of the labels' own size. A relative difference seems fair for labels of mixed
-    size, but adding a constant to all labels then changes who is near."""
+    """Divides label distances by the size of the labels. A relative difference seems fair for
+    labels of mixed size, but adding a constant to all labels then changes who is near."""
 
     def distances(self, y: Tensor) -> Tensor:
         size = y.abs().unsqueeze(1) + y.abs().unsqueeze(0)
@@ -131,7 +131,7 @@ class RelativeLabelDistance(RightSupCR):
 
 @seeded_bug()
 class DiagonalSummed(RightSupCR):
-    """The anchor is a partner of its own, among the pairs that are summed. The diagonal is
+    """Sums the diagonal too, as if the anchor were its own partner. The diagonal is
     dropped from the count of pairs but not from the sum, where it adds a term that has no
     partner."""
 
@@ -145,8 +145,8 @@ NORMALISER = PHRASES["normaliser"]
 
 @seeded_bug(named=NORMALISER["rows_squared"])
 class DividedByRowsSquared(RightSupCR):
-    """M^2: the mean over the whole matrix, whose diagonal is zero. A mean over a matrix with a
-    zero diagonal; the error, 1/M, hides in large batches."""
+    """Divides by M^2: the mean over the whole matrix, whose diagonal is zero. A mean over a matrix
+    with a zero diagonal; the error, 1/M, hides in large batches."""
 
     def normaliser(self, m: int, n: int) -> int:
         return m * m
@@ -154,8 +154,8 @@ class DividedByRowsSquared(RightSupCR):
 
 @seeded_bug(named=NORMALISER["batch_pairs"])
 class DividedByBatchPairs(RightSupCR):
-    """N(N-1): rows without a label are counted. With labels missing the loss shrinks by the
-    square of the valid share, and sparse dimensions are quietly down-weighted."""
+    """Divides by N(N-1): rows without a label are counted. With labels missing the loss shrinks by
+    the square of the valid share, and sparse dimensions are quietly down-weighted."""
 
     def normaliser(self, m: int, n: int) -> int:
         return n * (n - 1)
@@ -163,8 +163,8 @@ class DividedByBatchPairs(RightSupCR):
 
 @seeded_bug(named=NORMALISER["batch_squared"])
 class DividedByBatchSquared(RightNoSelf):
-    """N^2: rows without a label are counted, and so is the diagonal. A mean over the masked N x
-    N matrix counts what was masked."""
+    """Divides by N^2: rows without a label are counted, and so is the diagonal. A mean over the
+    masked N x N matrix counts what was masked."""
 
     def normaliser(self, m: int, n: int) -> int:
         return n * n
@@ -172,7 +172,7 @@ class DividedByBatchSquared(RightNoSelf):
 
 @seeded_bug(named=NORMALISER["rows"])
 class DividedByRows(RightSupCR):
-    """M: the mean over anchors of the sum over partners. The inner mean over partners is
+    """Divides by M: the mean over anchors of the sum over partners. The inner mean over partners is
     forgotten, so that the learning rate that works depends on the batch size."""
 
     def normaliser(self, m: int, n: int) -> int:
@@ -181,7 +181,7 @@ class DividedByRows(RightSupCR):
 
 @seeded_bug(named=NORMALISER["batch"])
 class DividedByBatch(RightNoSelf):
-    """N: the same, with rows without a label counted. The same, divided by the size of the
+    """Divides by N: anchors without a label are counted. The same, divided by the size of the
     tensor and not by the rows that have a label."""
 
     def normaliser(self, m: int, n: int) -> int:
@@ -190,7 +190,8 @@ class DividedByBatch(RightNoSelf):
 
 @seeded_bug(named=NORMALISER["nothing"])
 class NotDivided(RightSupCR):
-    """The plain sum. A sum in place of a mean grows with the square of the batch."""
+    """Does not divide the sum by the number of pairs. A sum in place of a mean grows with the
+    square of the batch."""
 
     def normaliser(self, m: int, n: int) -> int:
         return 1
@@ -211,8 +212,9 @@ class NanFilledWithZero(RightSupCR):
 
 @seeded_bug(named=MISSING["drop_row_anywhere"])
 class RowsDroppedAnywhere(RightSupCR):
-    """Only complete rows count, in every dimension. Complete-case analysis throws away every
-    label of a row that misses one; with many sparse dimensions nothing is left to train on."""
+    """Drops a row from every dimension if any of its labels is missing. Complete-case analysis
+    throws away every label of a row that misses one; with many sparse dimensions nothing is left to
+    train on."""
 
     def valid_rows(self, labels: Tensor, c: int) -> Tensor:
         return torch.nonzero(~torch.isnan(labels).any(dim=1)).squeeze(1)
@@ -233,7 +235,7 @@ class CountOfTheFirstDimension(RightSupCR):
 
 @seeded_bug()
 class MeanOverNoPairs(RightSupCR):
-    """A dimension without a pair is a mean over nothing. 0/0 in one empty dimension makes the
+    """Averages over no pairs in a dimension that has none. 0/0 in one empty dimension makes the
     whole loss NaN, and the first such batch ends the training."""
 
     def no_pairs(self, views: Sequence[Tensor]) -> Tensor:
@@ -242,8 +244,8 @@ class MeanOverNoPairs(RightSupCR):
 
 @seeded_bug()
 class ZeroTakenForMissing(RightSupCR):
-    """A label of exactly 0 does not count as one. A mask by truth value drops every row whose
-    label is 0, the wild type of many a data set."""
+    """Treats a label of exactly 0 as missing. A mask by truth value drops every row whose
+    label is 0, such as the wild type in many data sets."""
 
     def valid_rows(self, labels: Tensor, c: int) -> Tensor:
         return torch.nonzero(labels[:, c].nan_to_num(0.0)).squeeze(1)
@@ -271,8 +273,8 @@ class SelectedByMultiplication(RightSupCR):
 
 @seeded_bug(named=PHRASES["weights"]["ignored"])
 class WeightsIgnored(RightSupCR):
-    """The plain mean over dimensions. The argument is stored and never read; nobody notices
-    while the weights are equal."""
+    """Ignores the weights and averages the dimensions. The argument is stored and never read;
+    nobody notices while the weights are equal."""
 
     def dimension_weights(self, parts: Tensor) -> Tensor:
         return torch.ones_like(parts)
@@ -280,7 +282,7 @@ class WeightsIgnored(RightSupCR):
 
 @seeded_bug(named=PHRASES["weights"]["summed"])
 class WeightsNotNormalised(RightSupCR):
-    """The weighted sum, not divided by the sum of the weights. Weights of 7 and 3 in place of
+    """Does not divide by the sum of the weights. Weights of 7 and 3 in place of
     0.7 and 0.3 then mean ten times the learning rate."""
 
     def combine(self, parts: Tensor, labels: Tensor) -> Tensor:
@@ -301,8 +303,8 @@ class WeightsRenormalised(RightSupCR):
 
 @seeded_bug()
 class WeightsThroughSoftmax(RightSupCR):
-    """Normalised, but by a softmax. A softmax makes weights add up to one as well, but 0.7 and
-    0.3 become 0.6 and 0.4."""
+    """Normalises the weights by a softmax. A softmax makes weights add up to one as well, but 0.7
+    and 0.3 become 0.6 and 0.4."""
 
     def dimension_weights(self, parts: Tensor) -> Tensor:
         return super().dimension_weights(parts).softmax(dim=0)
@@ -310,7 +312,7 @@ class WeightsThroughSoftmax(RightSupCR):
 
 @seeded_bug()
 class AveragedTwice(RightSupCR):
-    """The parts are right; their weighted mean is divided by D once more. A weighted mean, then
+    """Divides the weighted mean of the per-dimension losses by D once more. A weighted mean, then
     .mean(): every logged part is right, and the gradient is D times too small."""
 
     def combine(self, parts: Tensor, labels: Tensor) -> Tensor:
@@ -319,7 +321,7 @@ class AveragedTwice(RightSupCR):
 
 @seeded_bug()
 class PartsReturnedWeighted(RightSupCR):
-    """The total is right; the vector beside it is already weighted. The training is right and
+    """Returns per-dimension losses that are already weighted. The training is right and
     its curves are not: dimensions with small weights look solved."""
 
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -330,7 +332,7 @@ class PartsReturnedWeighted(RightSupCR):
 
 @seeded_bug()
 class PartsDetached(RightSupCR):
-    """The vector beside the loss has no gradient. Whoever weights the parts on their own, by
+    """Returns per-dimension losses without gradient. Whoever weights the parts on their own, by
     uncertainty say, trains on nothing."""
 
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -340,7 +342,7 @@ class PartsDetached(RightSupCR):
 
 @seeded_bug(caught_by="robustness")
 class TwoDimensionsByDefault(RightSupCR):
-    """Two equal weights by default, whatever D is. A default of two weights broadcasts silently
+    """Has two equal weights by default, whatever D is. A default of two weights broadcasts silently
     over one dimension and raises for three."""
 
     def dimension_weights(self, parts: Tensor) -> Tensor:

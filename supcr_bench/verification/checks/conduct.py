@@ -1,4 +1,4 @@
-"""What a loss must do and leave alone beside giving the right numbers."""
+"""Checks of conduct: what a loss must do, and must not change, beside computing right numbers."""
 
 import gc
 import random
@@ -23,9 +23,9 @@ CALLS = 8
 
 @check("torch.compile", "conduct")
 def compilation(context: CheckContext) -> Iterator[Trial]:
-    """What claims to work under torch.compile does.
+    """A loss that claims to work under torch.compile does so.
 
-    Only where the implementation carries the tag ``compile``. A claim that can be tested.
+    Applies to implementations with the tag ``compile``.
     """
     context.require(TAG in context.candidate.tags, "does not claim to work under torch.compile")
     problem = context.problem(n=9, dims=2)
@@ -35,7 +35,7 @@ def compilation(context: CheckContext) -> Iterator[Trial]:
 
 @check("device", "conduct")
 def device(context: CheckContext) -> Iterator[Trial]:
-    """A module takes its tensors along when it moves.
+    """Moving the module to another device moves all of its tensors.
 
     Moved to the meta device, which every machine has, no tensor may stay behind. A weight that
     stays on the CPU stops the first step on a GPU.
@@ -61,10 +61,10 @@ def device(context: CheckContext) -> Iterator[Trial]:
 
 @check("inputs unmodified", "conduct")
 def inputs_unmodified(context: CheckContext) -> Iterator[Trial]:
-    """A loss leaves what it is given as it was.
+    """The loss does not change its inputs.
 
-    Views, labels and weights, before and after forward and backward. Labels that are filled in
-    place are wrong for whoever reads them next.
+    Compares views, labels and weights before and after forward and backward. Labels filled in place
+    are wrong for the next reader.
     """
     density = 0.2 if context.takes_missing_labels else 0.0
     problem = context.problem(n=9, dims=2, nan_density=density, weights="unnormalised")
@@ -93,15 +93,15 @@ def _live_tensors() -> int:
 
 @check("memory growth", "conduct", slow=True)
 def memory_growth(context: CheckContext) -> Iterator[Trial]:
-    """Nothing is kept from call to call.
+    """The loss keeps no tensors from call to call.
 
-    Live tensors after some calls, and after as many more. Graphs that are kept run a training
-    out of memory hours into it.
+    Counts live tensors after some calls, and after as many more. A loss that keeps graphs makes a
+    training run out of memory after hours.
     """
     problem = context.problem(n=7, dims=2)
     module = context.candidate.build(problem)
     counts = []
-    gc.freeze()  # what there was before is not counted, which in a large program takes long
+    gc.freeze()  # earlier objects are not counted, since that takes long in a large program
     try:
         for _ in range(3):
             for _ in range(CALLS):
@@ -118,10 +118,10 @@ def memory_growth(context: CheckContext) -> Iterator[Trial]:
 
 @check("no cached outputs", "conduct")
 def no_cache(context: CheckContext) -> Iterator[Trial]:
-    """New content in the same storage is a new question.
+    """New values in the same storage give a new answer.
 
-    The tensors of one question overwritten in place by those of another. Buffers are reused in
-    training; an answer remembered by address is an old one.
+    Overwrites the tensors of one problem in place with those of another. Training reuses buffers,
+    so an answer cached by address is an old one.
     """
     problem = context.problem(n=9, dims=2)
     other = context.problem(n=9, dims=2, seed=3).changed("same storage, new content")
@@ -158,8 +158,8 @@ def no_grad(context: CheckContext) -> Iterator[Trial]:
 def random_state(context: CheckContext) -> Iterator[Trial]:
     """A loss draws no random numbers.
 
-    The global generators of torch, NumPy and Python, before and after. A loss that draws, or
-    seeds, changes every random number after it.
+    Compares the global generators of torch, NumPy and Python before and after a call. A loss that
+    draws, or seeds, changes every random number after it.
     """
     problem = context.problem(n=9, dims=1, labels="tied")
     with torch.random.fork_rng(devices=[]):
@@ -186,10 +186,10 @@ def _same(context: CheckContext, problem: Problem, before: Answer, after: Answer
 
 @check("repeatability", "conduct")
 def repeatability(context: CheckContext) -> Iterator[Trial]:
-    """The same question has the same answer, whatever was asked before.
+    """The same inputs give the same answer, whatever was computed before.
 
-    One module: a question, another, the first again; and a second module. State that is kept
-    from one batch to the next is wrong from the second step on.
+    Calls one module on one problem, another, and the first again; then a second module. State kept
+    from one batch makes the loss wrong from the second step on.
     """
     density = 0.2 if context.takes_missing_labels else 0.0
     problem = context.problem(n=9, dims=2, nan_density=density)
@@ -224,10 +224,10 @@ def _sliced(x: Tensor) -> Tensor:
 
 @check("strides", "conduct")
 def strides(context: CheckContext) -> Iterator[Trial]:
-    """How tensors lie in memory means nothing.
+    """Strides do not matter.
 
-    Views and labels transposed in memory, and sliced out of larger tensors. Embeddings come out
-    of slices and transposes.
+    Passes views and labels transposed in memory, and sliced out of larger tensors. Embeddings come
+    out of slices and transposes.
     """
     problem = context.problem(n=9, d=6, dims=3)
     bounds = context.bounds(problem)

@@ -1,4 +1,4 @@
-"""Value and gradient against the definition."""
+"""Checks of value and gradient against the definition."""
 
 import math
 from collections.abc import Iterator
@@ -28,8 +28,7 @@ PUBLISHED = (
 def edge_embeddings(context: CheckContext) -> Iterator[Trial]:
     """Embeddings at the edge: equal, opposite, collapsed, very long and very short.
 
-    Early and collapsed training look like this. Embeddings collapse and explode in training;
-    the loss must not add to it.
+    Embeddings look like this early in training and when training collapses or diverges.
     """
     base = context.problem(n=9, d=8, dims=1)
     first, second = base.first, base.second
@@ -101,7 +100,7 @@ def _directional(context: CheckContext, problem: Problem, accumulator: str) -> T
 def gradcheck(context: CheckContext) -> Iterator[Trial]:
     """The gradient against finite differences of the value, with no reference in between.
 
-    Small problems in float64, tied and not. A gradient that is not that of the value optimises
+    Small problems in float64, tied and not. A gradient that does not belong to the value optimises
     something else.
     """
     for labels in ("continuous", "tied"):
@@ -150,7 +149,7 @@ def _with_valid(problem: Problem, counts: tuple[int, ...]) -> Problem:
 def missing_labels(context: CheckContext) -> Iterator[Trial]:
     """Missing labels, from a few to nearly all, and dimensions with one label or none.
 
-    Every density, and dimensions without a pair. Rows and pairs are counted per dimension; a
+    Tries every density, and dimensions without a pair. Rows and pairs are counted per dimension; a
     wrong count rescales the gradient silently.
     """
     context.require_missing_labels()
@@ -169,10 +168,10 @@ def missing_labels(context: CheckContext) -> Iterator[Trial]:
 
 @check("published output", "definition")
 def published(context: CheckContext) -> Iterator[Trial]:
-    """The output that the note prints.
+    """The output that the note, which the definition ``torchcell`` comes from, prints.
 
-    Four rows of eight columns from ``torch.manual_seed(42)``. The figures that the definition
-    was published with.
+    Four rows of eight columns from ``torch.manual_seed(42)``. These figures were published with the
+    definition.
     """
     definition = context.definition
     context.require(
@@ -209,8 +208,8 @@ def published(context: CheckContext) -> Iterator[Trial]:
 def random_cases(context: CheckContext) -> Iterator[Trial]:
     """Value and gradient over random batches of many shapes.
 
-    Rows, columns, dimensions and missing labels, each over its range. A loss that is off on
-    plain random batches trains something else.
+    Rows, columns, dimensions and missing labels, each over its range. A loss that is wrong on plain
+    random batches optimises something else.
     """
     specs: list[dict[str, Any]] = [
         {"n": n, "d": d, "dims": dims, "nan_density": density, "seed": 10 * n + dims}
@@ -239,10 +238,10 @@ def random_cases(context: CheckContext) -> Iterator[Trial]:
 
 @check("ties", "definition")
 def ties(context: CheckContext) -> Iterator[Trial]:
-    """Labels that tie: where the conventions of the family part, and sorts go wrong.
+    """Labels that tie, where the definitions differ and sorting goes wrong.
 
-    Labels on a grid, in clusters, of two values and of one. Real labels repeat; whether the
-    anchor counts among its candidates then is the definition.
+    Labels on a grid, in clusters, of two values and of one. Real labels repeat, and then the
+    definition decides whether the anchor is its own candidate.
     """
     specs = [
         {"n": n, "dims": dims, "labels": labels, "nan_density": density, "seed": n}
@@ -257,7 +256,7 @@ def ties(context: CheckContext) -> Iterator[Trial]:
 def weights(context: CheckContext) -> Iterator[Trial]:
     """Dimension weights: unequal, and not adding up to one.
 
-    The weighted loss divides by the sum of the weights, whatever that is. Ignored or
+    The weighted loss divides by the sum of the weights. Ignored or
     unnormalised weights change which label is learnt.
     """
     context.require(context.takes_weights, "takes no dimension weights")

@@ -1,4 +1,4 @@
-"""Relations that hold for every right answer, with no reference in between."""
+"""Checks of relations that hold for every right answer and need no reference."""
 
 import math
 from collections.abc import Iterator
@@ -67,7 +67,7 @@ def duplicated_dimension(context: CheckContext) -> Iterator[Trial]:
 
 @check("embedding scale", "relations")
 def embedding_scale(context: CheckContext) -> Iterator[Trial]:
-    """A cosine does not see the length of a row.
+    """The length of a row does not change a cosine.
 
     Every row times a power of two of its own: the same loss, gradients divided by it. Without
     normalisation the loss can be lowered by growing the embeddings.
@@ -110,8 +110,8 @@ def closed_form(context: CheckContext, problem: Problem) -> float:
 def identical_embeddings(context: CheckContext) -> Iterator[Trial]:
     """With all embeddings equal the loss is known: the mean logarithm of the candidates' number.
 
-    One dimension, so that every label distance serves. A value that can be counted by hand,
-    with no reference in between.
+    One dimension, so that every label distance serves. This value can be counted by hand and needs
+    no reference.
     """
     for labels in ("continuous", "tied", "constant"):
         base = context.problem(n=9, dims=1, labels=labels)
@@ -124,7 +124,7 @@ def identical_embeddings(context: CheckContext) -> Iterator[Trial]:
 
 @check("label transformations", "relations")
 def label_transformations(context: CheckContext) -> Iterator[Trial]:
-    """Only the order of label distances counts: shift, scale and sign do not.
+    """Only the order of label distances matters; shift, scale and sign of the labels do not.
 
     On dyadic labels every one of these is exact in floating point. Units and origin of a label
     are arbitrary.
@@ -143,7 +143,7 @@ def label_transformations(context: CheckContext) -> Iterator[Trial]:
 
 @check("permutation", "relations")
 def permutation(context: CheckContext) -> Iterator[Trial]:
-    """The order of the rows means nothing.
+    """The order of the rows does not matter.
 
     Rows of views and labels in another order: the same loss, gradients in that order. A loss
     that depends on the order of the batch reads something it must not.
@@ -175,9 +175,9 @@ def orthogonal(dtype: torch.dtype) -> torch.Tensor:
 
 @check("rotation", "relations")
 def rotation(context: CheckContext) -> Iterator[Trial]:
-    """The axes of the embedding space mean nothing.
+    """Rotating the embedding space does not matter.
 
-    Both views turned alike: the same loss, gradients turned along. Similarities depend on
+    Both views rotated alike: the same loss, and gradients rotated alike. Similarities depend on
     angles and distances alone.
     """
     problem = context.problem(n=11, d=8, dims=2)
@@ -192,7 +192,7 @@ def rotation(context: CheckContext) -> Iterator[Trial]:
 
 @check("swapped views", "relations")
 def swapped_views(context: CheckContext) -> Iterator[Trial]:
-    """Neither view is the first.
+    """Swapping the views does not matter.
 
     The views swapped: the same loss, gradients swapped. A view that is used twice, or detached,
     trains half of the network.
@@ -248,9 +248,9 @@ def two_rows(context: CheckContext) -> Iterator[Trial]:
 
 @check("unlabelled row", "relations")
 def unlabelled_row(context: CheckContext) -> Iterator[Trial]:
-    """A row without any label is not there.
+    """A row without any label has no effect.
 
-    Appended, whatever its embedding holds, it changes nothing and gets no gradient. Masking by
+    Such a row, appended with any embedding, changes no value and gets no gradient. Masking by
     multiplication lets a NaN through; zero times NaN is NaN.
     """
     context.require_missing_labels()
@@ -276,8 +276,8 @@ def unlabelled_row(context: CheckContext) -> Iterator[Trial]:
 def zero_columns(context: CheckContext) -> Iterator[Trial]:
     """Columns of zeros change nothing.
 
-    Three columns of zeros appended to both views: the same loss, and no gradient in them. A
-    loss that divides by the number of columns has another temperature at every width.
+    Three columns of zeros appended to both views: the same loss, and no gradient in them. A loss
+    that divides by the number of columns effectively changes its temperature with the width.
     """
     problem = context.problem(n=11, dims=2)
     none = torch.zeros(11, 3, dtype=problem.first.dtype)

@@ -1,4 +1,4 @@
-"""Inputs at the edge: low temperatures, low precision, missing and broken labels."""
+"""Checks of robustness: low temperatures, low precision, missing and broken labels."""
 
 from collections.abc import Iterator
 
@@ -46,9 +46,9 @@ def default_weights(context: CheckContext) -> Iterator[Trial]:
 
 @check("float64 accuracy", "robustness")
 def float64_accuracy(context: CheckContext) -> Iterator[Trial]:
-    """float64 in means float64 accuracy out.
+    """float64 inputs give float64 accuracy.
 
-    Against the rounding of float64. A float32 accumulator inside makes gradient checks and
+    Compares with the rounding of float64. A float32 accumulator inside makes gradient checks and
     double-precision runs meaningless.
     """
     specs = [
@@ -111,7 +111,7 @@ def low_temperature(context: CheckContext) -> Iterator[Trial]:
 
 
 def _refuses(context: CheckContext, problem: Problem) -> Trial:
-    """An error is fine, and so is NaN."""
+    """An exception or NaN passes; a finite loss fails."""
     try:
         loss = float(context.ask(problem).loss)
     except (ValueError, AssertionError, FloatingPointError):
@@ -128,8 +128,8 @@ def _refuses(context: CheckContext, problem: Problem) -> Trial:
 def non_finite(context: CheckContext) -> Iterator[Trial]:
     """Infinite labels and NaN embeddings never give a plausible number.
 
-    One entry of the labels, or of an embedding. A diverged network or a broken label must be
-    seen, not averaged away.
+    Puts one such entry into the labels or an embedding. A diverged network or a broken label must
+    be seen, not averaged away.
     """
     base = context.problem(n=7, dims=1)
     for value in (torch.inf, -torch.inf):

@@ -1,1 +1,1 @@
-"""A loss over several ranks: what they are asked, what is right, and what is wrong."""
+"""Verification of a loss over several ranks: its checks, expected answers and diagnosis."""

@@ -28,7 +28,7 @@ def rank_check(
     Args:
         name: short, as findings carry it.
         group: which kind of failure it finds.
-        aspects: what of the answers is compared with one process.
+        aspects: the parts of the answers that are compared with one process.
         must_raise: whether the right answer is an error on every rank.
     """
 
@@ -85,7 +85,7 @@ def no_label(context: RankContext) -> list[RankQuestion]:
 
 @rank_check("random cases", "definition")
 def random(context: RankContext) -> list[RankQuestion]:
-    """What no one thought of: any split, any missing labels, ties and weights."""
+    """Random splits, missing labels, ties and weights, to find what the other checks miss."""
     return random_questions(context, RANDOM_CASES)
 
 
@@ -172,4 +172,4 @@ RANK_CHECKS: tuple[Check[RankContext], ...] = (
     low_temperature,
     misfit,
 )
-"""In the order in which they are made: what may end the ranks comes last."""
+"""The checks in order; those that may end the ranks come last."""

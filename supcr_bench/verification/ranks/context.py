@@ -18,11 +18,11 @@ from supcr_bench.verification.ranks.judge import Aspect, judge_step
 from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
 
 Answers = list[list[RankAnswer]]
-"""Of each step, of each rank."""
+"""Answers of each step, and in it of each rank."""
 
 
 class RanksRaisedError(Exception):
-    """Ranks raised; says which, and what.
+    """Some ranks raised an exception.
 
     Args:
         finding: in a sentence.
@@ -44,7 +44,7 @@ class RankContext:
         parameters: what the subject's factory takes; the rest stays at its default.
         seed: random seed for the inputs.
         put: puts a question to every rank; raises RanksRaisedError or CheckEndedError.
-        left_out: always 0: no case is left out for its time.
+        left_out: always 0.
         answers: what the ranks answered so far; a question is put once.
     """
 
@@ -57,7 +57,7 @@ class RankContext:
     answers: dict[RankQuestion, Answers] = field(default_factory=dict)
 
     def question(self, rows: Sequence[int], *, seed: int = 0, **given: Any) -> RankQuestion:
-        """A question; what is not of :class:`RankQuestion` is of its batch."""
+        """A question; arguments that :class:`RankQuestion` does not take describe its batch."""
         own = {n: given.pop(n) for n in tuple(given) if n in RankQuestion.__dataclass_fields__}
         spec = {"d": 4, "temperature": self.definition.temperature, **given}
         if not self.parameters.temperature:

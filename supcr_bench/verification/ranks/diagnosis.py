@@ -1,4 +1,4 @@
-"""Which known mistake gives the ranks' numbers.
+"""Finds the known mistake that gives the ranks' numbers.
 
 Each mistake has a value or a gradient of its own that follows from the reference: of the whole
 batch, or of each rank's rows alone. What gives the numbers of every rank on every plain question is
@@ -27,7 +27,7 @@ VALUES = {
     "divided": "the loss is divided by the world size",
     "multiplied": "the loss is multiplied by the world size",
 }
-"""What a rank may return in place of the whole batch's loss, in words."""
+"""Wrong losses that a rank may return, each with its cause in words."""
 GRADIENTS = {
     "none": "no gradient reaches the embeddings: what all_gather returns has none, so that nothing "
     "is trained",
@@ -36,7 +36,7 @@ GRADIENTS = {
     "multiplied": "the gradient is multiplied by the world size",
     OWN_ROWS: "the gradient is that of each rank's loss of its own rows",
 }
-"""What a rank's embeddings may receive in place of W times the whole batch's gradient."""
+"""Wrong gradients that a rank's embeddings may receive, each with its cause in words."""
 
 
 class RankProbe(NamedTuple):
@@ -50,7 +50,7 @@ class RankProbe(NamedTuple):
 class Forms(NamedTuple):
     """What each mistake would give on one probe: [W] losses, and [2, R, d] gradients of each rank.
 
-    ``size`` is what a form's tolerance is multiplied by, against that of the right answer.
+    ``size`` multiplies the tolerance of the right answer to give that of a form.
     """
 
     values: dict[str, Tensor]

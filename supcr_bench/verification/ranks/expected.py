@@ -56,7 +56,7 @@ class Expected:
 
 
 def _both(views: list[Tensor]) -> Tensor:
-    """Of two views; a second that the definition does not know has nothing."""
+    """Stacks the figures of two views; a definition of one view has zeros for the second."""
     return torch.stack([*views, *[torch.zeros_like(views[0])] * (2 - len(views))])
 
 

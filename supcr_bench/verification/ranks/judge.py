@@ -42,7 +42,7 @@ def value_trials(rank: int, answer: RankAnswer, right: Expected) -> list[Trial]:
             gives="one process gives",
         )
     ]
-    # Only where the loss itself is right, so that what is said first is said of the loss.
+    # Only if the loss itself is right, so that a wrong loss is reported first.
     known = answer.parts is not None and len(answer.parts) == len(right.reference.per_dimension)
     if known and not trials[0].failed:
         parts = torch.tensor(answer.parts, dtype=torch.float64)
@@ -77,7 +77,7 @@ def gradient_trials(
         )
     ]
     own, ranks = question.slice_of(rank), question.ranks
-    if question.rows[rank] and not trials[0].failed:  # else what is trained says it all
+    if question.rows[rank] and not trials[0].failed:  # one wrong gradient is enough
         rows = torch.tensor(answer.rows, dtype=torch.float64).flatten(0, 1)
         trials.append(
             _off(
@@ -92,7 +92,7 @@ def gradient_trials(
 
 
 def _off(case: str, name: str, mine: Tensor, right: Tensor, bound: Tensor) -> Trial:
-    """How far rows are off, with what they are multiplied by where that is all."""
+    """The error of some rows in words: a plain factor where there is one."""
     if not torch.isfinite(mine).all():
         return Trial(case, math.inf, finding=f"{name} is not finite")
     difference = (mine - right).norm(dim=1)

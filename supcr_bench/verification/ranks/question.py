@@ -1,4 +1,4 @@
-"""What a group of ranks is asked: a batch, how it is split, and a small model that embeds it.
+"""The inputs of a group of ranks: a batch, its split, and a small model that embeds it.
 
 The model is one linear layer and a tanh, in float64, and its embeddings are rounded to the dtype
 of the question. So nothing but the loss's own rounding stands between the ranks' gradients of the
@@ -15,7 +15,7 @@ from supcr_bench.values.definition import Definition
 from supcr_bench.verification.problem import Problem, ProblemSpec, make_problem
 
 INPUTS = 5
-"""Columns of what the model embeds."""
+"""Columns of the model's input."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ class RankQuestion:
         return replace(problem, labels=labels, name=self.describe(step))
 
     def model(self) -> nn.Module:
-        """What embeds: [N, INPUTS] to [N, d] in float64, the same on every rank."""
+        """The model: [N, INPUTS] to [N, d] in float64, the same on every rank."""
         linear = nn.Linear(INPUTS, self.spec.d, dtype=torch.float64)
         values = Stream("rank model", self.spec.seed).bell(self.spec.d * (INPUTS + 1))
         numbers = torch.from_numpy(values / INPUTS**0.5).reshape(self.spec.d, INPUTS + 1)

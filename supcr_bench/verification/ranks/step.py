@@ -1,4 +1,4 @@
-"""In a rank: a step of training under DistributedDataParallel, and what came of it."""
+"""Runs in a rank: steps of training under DistributedDataParallel."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -25,7 +25,7 @@ def take_steps(
         implementation: of the loss.
         question: the same on every rank.
         rank: which this is.
-        announce: told what begins, so that it is known where a rank hangs.
+        announce: called with each stage that begins, so that a hang can be located.
 
     Raises:
         Exception: whatever the implementation raises.
@@ -85,7 +85,7 @@ def _backward(loss: Tensor, parts: Tensor | None, views: Tensor, upstream: Tenso
     scalar = loss if upstream is None else loss * upstream[0].to(loss)
     if upstream is not None and parts is not None:
         scalar = scalar + (parts * upstream[1:].to(parts)).sum()
-    # DDP waits for every rank's backward, so that one which has nothing to say must say that.
+    # DDP waits for every rank's backward, so a rank without a gradient must send zeros.
     (scalar.double() + 0 * views.double().sum()).backward()  # type: ignore[no-untyped-call]
 
 
