@@ -57,7 +57,7 @@ def _apart(comparison: Comparison) -> str:
     first = [row for row in comparison.rows if row.second is None]
     second = [row for row in comparison.rows if row.first is None]
     if not first or not second:
-        return "one of them has no results"
+        return "one of the runs has no results"
 
     def values(rows: Sequence[ComparisonRow], name: str) -> set[str]:
         return {str(getattr(r if name == "implementation" else r.case, name)) for r in rows}

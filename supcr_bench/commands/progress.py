@@ -9,13 +9,16 @@ from rich.text import Text
 from supcr_bench.analysis.summary import cost_row
 from supcr_bench.render.cells import memory_text, time_text
 from supcr_bench.sweep.runner import SweepProgress
+from supcr_bench.values.definition import TORCHCELL
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_clock
 from supcr_bench.workers.activity import Activity
 
 
 def result_line(result: Result) -> str:
-    what = f"{result.implementation} {result.case.pass_} at {result.case.describe()}"
+    case = result.case
+    whose = "" if case.definition == TORCHCELL.name else f" ({case.definition})"
+    what = f"{result.implementation}{whose} {case.pass_} at {case.describe()}"
     if result.status is Status.MEASURED:
         row = cost_row(result)
         figures = [time_text(row)] if result.time_samples_s else []

@@ -24,6 +24,7 @@ def run(
     suite: Annotated[
         str | None,
         typer.Argument(
+            metavar="SUITE",
             help="Suite to run: the name of one, or the path of a .toml file.",
             show_default=DEFAULT_SUITE,
         ),
@@ -58,7 +59,7 @@ def run(
         ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Random seed for the generated inputs.")
+        int | None, typer.Option(min=0, metavar="N", help="Random seed for the generated inputs.")
     ] = None,
     time_limit: Annotated[
         str | None,

@@ -157,7 +157,7 @@ def test_runs_without_a_case_in_common_say_what_sets_them_apart() -> None:
     write("one-more", RESULTS[:1])
     write("two-more", [])
     done = CliRunner().invoke(app, ["compare", "one-more", "two-more"])
-    assert "one of them has no results" in str(done.exception)
+    assert "one of the runs has no results" in str(done.exception)
     crossed = [
         Result(implementation=name, case=Case(batch_size=n), status=Status.SKIPPED)
         for name, n in (("loopy", 8), ("rowsort", 9))

@@ -2,6 +2,7 @@
 
 import io
 import time
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -35,13 +36,14 @@ def test_without_a_terminal_there_is_a_line_for_each_cell_and_result() -> None:
     progress.moved(CELL)
     progress.busy(Activity("time", Arm("loopy", "forward"), time.monotonic()))
     progress.found(make_result(times=[0.5] * 7, peak_bytes=2_000_000))
-    progress.found(make_result(peak_bytes=2_000_000))
+    other = make_result(peak_bytes=2_000_000)
+    progress.found(replace(other, case=replace(other.case, definition="no-self")))
     progress.found(make_result(status=Status.FAILED, reason="[red]no[/red]"))
     progress.close()
     assert text_of(out).splitlines() == [
         "[3/9] N=64 D=1 NaN 0% (about 1:15 left)",
         "  loopy forward at N=64 D=1 NaN 0%: 500 ms ±0%, 2.00 MB",
-        "  loopy forward at N=64 D=1 NaN 0%: 2.00 MB",
+        "  loopy (no-self) forward at N=64 D=1 NaN 0%: 2.00 MB",
         "  loopy forward at N=64 D=1 NaN 0%: failed: [red]no[/red]",
     ]
 
