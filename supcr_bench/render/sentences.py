@@ -84,12 +84,12 @@ def _not_measured(results: Sequence[Result]) -> str | None:
     parts = [f"{counts[end]} {end.words}" for end in ends if counts[end]]
     if not parts:
         return None
-    said = f"Of {len(results)} results: {', '.join(parts)}"
+    text = f"Of {len(results)} results: {', '.join(parts)}"
     failed = next((r for r in results if r.status is Status.FAILED), None)
     if failed:
         where = f"{failed.implementation} {failed.case.pass_} at {failed.case.describe()}"
-        said += f" (first {where}: {failed.reason})"
-    return f"{said}."
+        text += f" (first {where}: {failed.reason})"
+    return f"{text}."
 
 
 def _claims(claims: Sequence[ClaimRow]) -> str | None:
@@ -150,7 +150,7 @@ def agreement_sentences(findings: Findings) -> list[str]:
         return ["Nothing was answered, so there is no agreement to show.", *failed]
     definitions = listed(list(dict.fromkeys(r.case.definition for r in answered)))
     several = "its own definition" if " and " in definitions else "the definition"
-    said = [f"Every answer agrees with {several} ({definitions})."]
+    sentences = [f"Every answer agrees with {several} ({definitions})."]
     known = [
         (x, r)
         for r in answered
@@ -159,11 +159,11 @@ def agreement_sentences(findings: Findings) -> list[str]:
     ]
     if known:
         worst, result = max(known, key=lambda pair: pair[0])
-        said.append(
+        sentences.append(
             f"The largest error, of {result.implementation}, is {format_error(worst)} of what "
             "rounding explains."
         )
-    return [" ".join(said), *failed]
+    return [" ".join(sentences), *failed]
 
 
 def _failed(results: Sequence[Result]) -> list[str]:
@@ -183,7 +183,7 @@ def time_sentences(findings: Findings) -> list[str]:
     if not rows:
         return ["No two right implementations were timed together at two or more sizes."]
     names = arm_names(findings.results)
-    said = [
+    sentences = [
         f"In {row.case.pass_} ({series_text(row.case)}) {names[row.small]} is faster than "
         f"{names[row.large]} below N={row.size:.0f} (95 % interval {row.low:.0f} to "
         f"{row.high:.0f}), and slower above."
@@ -191,25 +191,25 @@ def time_sentences(findings: Findings) -> list[str]:
         if row.size is not None and row.low is not None and row.high is not None
         if row.small is not None and row.large is not None
     ]
-    more = len(said) - MOST_SENTENCES
+    more = len(sentences) - MOST_SENTENCES
     if more > 0:
-        said = [*said[:MOST_SENTENCES], f"And {more} more crossovers, in the table."]
+        sentences = [*sentences[:MOST_SENTENCES], f"And {more} more crossovers, in the table."]
     without = [r for r in rows if r.size is None]
     never = [r for r in without if r.small is not None and r.small == r.large]
     if never:
-        said.append(
+        sentences.append(
             f"In {len(never)} of {len(rows)} pairs the same one is faster at both ends of the "
             "measured sizes."
         )
     if undecided := len(without) - len(never):
-        said.append(
+        sentences.append(
             f"{undecided} of {len(rows)} pairs {'is' if undecided == 1 else 'are'} undecided."
         )
-    return said
+    return sentences
 
 
 def memory_sentences(findings: Findings) -> list[str]:
-    said = []
+    sentences = []
     capacity, pass_ = 24 * 2**30, _main_pass(findings)
     wrong = {name for name, *_ in known_wrong(findings.results)}
     rows = [
@@ -225,27 +225,27 @@ def memory_sentences(findings: Findings) -> list[str]:
             for r in rows
             if r.case.series() == series
         ]
-        said.append(
+        sentences.append(
             f"In {format_limit_bytes(capacity)} fit the tensors of {listed(parts)} "
             f"({pass_}, {series_text(rows[0].case)}), by the growth law of the bytes."
         )
     if findings.predictions:
         worst = max(findings.predictions, key=lambda p: abs(p.error))
-        said.append(
+        sentences.append(
             f"Peaks predicted from sizes up to a quarter of N were off by up to "
             f"{format_share(abs(worst.error))} ({worst.implementation} at "
             f"N={worst.case.batch_size})."
         )
-    if not said:
+    if not sentences:
         peaks = [r for r in findings.results if r.peak_bytes]
         if not peaks:
             return ["No peak was measured."]
         top = max(peaks, key=lambda r: r.peak_bytes or 0)
-        said.append(
+        sentences.append(
             f"The largest peak is {format_bytes(top.peak_bytes)}, of {top.implementation} at "
             f"N={top.case.batch_size}; too few sizes for a growth law."
         )
-    return said
+    return sentences
 
 
 def _main_pass(findings: Findings) -> str:
@@ -256,22 +256,22 @@ def _main_pass(findings: Findings) -> str:
 def growth_sentences(findings: Findings) -> list[str]:
     told = [g for g in findings.growth if g.verdict.law and g.metric is ELEMENTS_PROCESSED]
     broken = [g for g in told if g.claimed and _breaks(g)]
-    said = []
+    sentences = []
     if told:
         laws = dict.fromkeys(f"{g.implementation} {g.verdict.law} in {g.case.pass_}" for g in told)
-        said.append(f"Counted work grows as follows: {listed(list(laws))}.")
-    said += [
+        sentences.append(f"Counted work grows as follows: {listed(list(laws))}.")
+    sentences += [
         f"{g.implementation} claims {g.claimed} and takes {g.verdict.law} in {g.case.pass_}."
         for g in broken[:4]
     ]
     timed = [g for g in findings.growth if g.metric is TIME]
     if timed and not any(g.verdict.law for g in timed):
         longest = max(timed, key=lambda g: len(g.sizes))
-        said.append(
+        sentences.append(
             f"The times do not decide a growth law; for {longest.implementation}, which was timed "
             f"at the most sizes: {longest.verdict.evidence}."
         )
-    return said or ["Too few sizes to tell growth laws apart."]
+    return sentences or ["Too few sizes to tell growth laws apart."]
 
 
 def _breaks(growth: Growth) -> bool:
@@ -284,7 +284,7 @@ def axis_sentences(findings: Findings, axis: Axis) -> list[str]:
     main = [r for r in rows if r.case.pass_ == pass_]
     if not main:
         return []
-    said, parts = [], []
+    sentences, parts = [], []
     for name in dict.fromkeys(r.implementation for r in main):
         groups: dict[tuple[object, ...], list[AxisEffectRow]] = {}
         for row in main:
@@ -294,16 +294,16 @@ def axis_sentences(findings: Findings, axis: Axis) -> list[str]:
         if len(longest) >= 2:
             parts.append(_changed(name, longest[0], longest[-1]))
     if parts:
-        said.append(f"Along {axis.label}, in {pass_}: {'; '.join(parts)}.")
+        sentences.append(f"Along {axis.label}, in {pass_}: {'; '.join(parts)}.")
     for status, words in ((Status.WRONG, "Wrong results of"), (Status.FAILED, "No answer from")):
         bad = [r for r in rows if r.status is status]
         if bad:
             values = dict.fromkeys(axis.text(r.value) for r in bad)
             names = list(dict.fromkeys(r.implementation for r in bad))
-            said.append(f"{words} {listed(names)} at {', '.join(values)}.")
-    if said and not any(r.status in (Status.WRONG, Status.FAILED) for r in rows):
-        said.append("Agreement holds at every value.")
-    return said
+            sentences.append(f"{words} {listed(names)} at {', '.join(values)}.")
+    if sentences and not any(r.status in (Status.WRONG, Status.FAILED) for r in rows):
+        sentences.append("Agreement holds at every value.")
+    return sentences
 
 
 def _changed(name: str, first: AxisEffectRow, last: AxisEffectRow) -> str:
@@ -326,14 +326,14 @@ def _part(ratio: float) -> str:
 
 def measured_sentences(findings: Findings) -> list[str]:
     unknown = "No implementation was timed twice, so the noise of this run is not known."
-    said = [_noise(findings.noise) or unknown]
+    sentences = [_noise(findings.noise) or unknown]
     if ended := _not_measured(findings.results):
-        said.append(f"{ended.removesuffix('.')}; the table says why.")
+        sentences.append(f"{ended.removesuffix('.')}; the table says why.")
     stopped = [r.time_stopped_by for r in findings.results if r.time_stopped_by]
     if stopped:
         precise = stopped.count("precision")
-        said.append(
+        sentences.append(
             f"Of {len(stopped)} timings {precise} reached the precision asked for, "
             f"{len(stopped) - precise} ended with their budget."
         )
-    return said
+    return sentences
