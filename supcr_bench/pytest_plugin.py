@@ -1,4 +1,4 @@
-"""The door for a project's own tests: the fixture ``supcr_benchmark``, and suites as tests.
+"""The pytest plug-in: the fixture ``supcr_benchmark``, and suite files collected as tests.
 
 pytest loads this file in every session of every project that has supcr-bench installed. So it
 imports nothing but pytest; what the fixture needs is imported when a test asks for it.
@@ -38,14 +38,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Provide the fixture that goes with the plug-ins that are there."""
+    """Provide the fixture with or without times, depending on pytest-benchmark."""
     times = config.getoption("benchmark_disable", None) is not None
     fixtures = _WithTimes() if times else _WithoutTimes()
     config.pluginmanager.register(fixtures, "supcr_bench_fixtures")
 
 
 class _WithTimes:
-    """Beside pytest-benchmark, which sees by the name ``benchmark`` what takes times."""
+    """The fixture with pytest-benchmark, which finds timed tests by the argument ``benchmark``."""
 
     @pytest.fixture
     def supcr_benchmark(self, benchmark: Any, request: pytest.FixtureRequest) -> "SupcrBenchmark":
@@ -91,5 +91,5 @@ def _looks_like_a_suite(file: Path) -> bool:
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return True  # it was asked for, so what is wrong with it is said
+        return True  # the user named this file, so its errors are shown
     return not values.keys().isdisjoint({"purpose", "implementations", "grid"})

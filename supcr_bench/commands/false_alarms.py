@@ -10,7 +10,7 @@ SEEDS = 200
 
 
 def main() -> int:
-    """Verify every right implementation with that many seeds; print each alarm and the count."""
+    """Verify every right implementation with several seeds; print and count false alarms."""
     torch.set_num_threads(1)
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else SEEDS
     count = 0

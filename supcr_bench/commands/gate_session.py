@@ -54,7 +54,7 @@ class GateSession:
         suite: the suite.
         subjects: the implementations.
         plan: the cells.
-        terms: on which the two sides are compared.
+        terms: the allowances and options of the comparison.
 
     Raises:
         UsageError: a device of the plan is not on this machine.

@@ -1,7 +1,7 @@
-"""Options that several commands take, each written once, and what their values become.
+"""Options that several commands take, each written once.
 
 Every ``commands/x.py`` holds the Typer function of its command. It imports what that needs inside
-the function, so that ``--help`` and usage errors answer without torch, pandas and their like.
+the function, so that ``--help`` and usage errors do not wait for torch or pandas.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -21,7 +21,7 @@ def quantity(
     help: str,  # noqa: A002
     **more: Any,
 ) -> Any:
-    """An option whose text becomes a value; what ``parse`` raises is told with the option's name.
+    """An option whose text ``parse`` turns into a value; its errors name the option.
 
     Args:
         name: with its dashes.
@@ -32,7 +32,7 @@ def quantity(
     """
 
     def convert(value: Any) -> Any:
-        if not isinstance(value, str):  # a default is a value already
+        if not isinstance(value, str):  # the default is parsed already
             return value
         try:
             return parse(value)

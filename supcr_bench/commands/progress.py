@@ -42,14 +42,14 @@ class PlainProgress:
         self._console.print(Text(text, style=style), soft_wrap=True)
 
     def moved(self, event: SweepProgress) -> None:
-        """A cell starts, or one of several at once has ended."""
+        """Show that a cell starts, or that one of several parallel cells has ended."""
         if event.started is not None and event.index is not None:
             left = format_clock(event.left_s)
             where = f"[{event.index + 1}/{self._cells}]"
             self._say(f"{where} {event.started.workload.describe()} (about {left} left)")
 
     def busy(self, activity: Activity) -> None:
-        """A worker does this now; a log does not show it."""
+        """Do nothing: a log does not show what a worker is doing."""
 
     def found(self, result: Result) -> None:
         self._say(f"  {result_line(result)}")

@@ -1,4 +1,4 @@
-"""Starts what runs the cells of a run, and checks devices, implementations and machines."""
+"""Makes the executor of a run, and checks devices, implementations and machines."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

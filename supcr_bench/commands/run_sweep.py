@@ -1,4 +1,4 @@
-"""Carries out the work of ``supcr-bench run``: a stored run, verified and reported."""
+"""Carries out ``supcr-bench run``: measures, stores, verifies and reports."""
 
 import shlex
 import sys

@@ -50,9 +50,9 @@ class Work:
         }
 
     def measures_the_same_as(self, other: "Work") -> bool:
-        """Whether both give the same results; whether they verify makes no difference.
+        """Whether both give the same results, verification aside.
 
-        A definition that this one does not name is whatever the other has.
+        If this one names no definition, any definition of the other matches.
         """
         one, two = self.without(other.unavailable).to_mapping(), other.to_mapping()
         one["suite"]["verify"] = other.suite.verify

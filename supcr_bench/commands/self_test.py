@@ -16,7 +16,7 @@ from supcr_bench.verification.self_test import SelfTestRow, run_self_test
 from supcr_bench.workers.rank_self_test import run_rank_self_test
 
 NAMED_AT_LEAST = 0.9
-"""Of the seeded bugs that have a name, this share must be named right."""
+"""The least share of the seeded bugs with a nameable cause that must be named right."""
 
 
 def run_seeded_bugs(

@@ -187,7 +187,7 @@ def show(verification: "Verification", console: "Console") -> None:
 
 
 def show_verified(verifications: Sequence["Verification"], console: "Console") -> None:
-    """Print several at a glance, and of those that are not right what is wrong."""
+    """Print a summary of several, and the findings on those that are not right."""
     from supcr_bench.render.terminal import print_sentence, print_table
     from supcr_bench.verification.verification import diagnosis_lines, finding_lines, verified_table
 

@@ -1,4 +1,4 @@
-"""A person's own labels: ``--labels FILE[:COLUMN,...]`` from CSV, Parquet or NPZ."""
+"""The user's labels: ``--labels FILE[:COLUMN,...]`` from CSV, Parquet or NPZ."""
 
 import hashlib
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class LabelFile:
 
     @property
     def label_kind(self) -> str:
-        """How a workload names these labels."""
+        """The name of these labels in a workload."""
         return f"file:{self.digest}"
 
 

@@ -15,10 +15,10 @@ Float64 = npt.NDArray[np.float64]
 
 
 class Stream:
-    """An independent stream of random numbers, named by the things it depends on.
+    """An independent stream of random numbers, named by its purpose.
 
     Args:
-        names: what the stream is for. Streams of different names are independent, so that, say,
+        names: the purpose of the stream. Streams of different names are independent, so that, say,
             the embeddings of a case do not change when its NaN density does.
     """
 

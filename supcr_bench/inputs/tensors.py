@@ -1,4 +1,4 @@
-"""A workload made into tensors."""
+"""Makes the tensors of a workload."""
 
 from dataclasses import dataclass
 
@@ -72,7 +72,7 @@ def make_labels(workload: Workload) -> npt.NDArray[np.float64]:
 
 
 def draw_rows(table: npt.NDArray[np.float64], workload: Workload) -> npt.NDArray[np.float64]:
-    """N different rows of a person's own labels, drawn by the seed.
+    """N different rows of the user's labels, drawn by the seed.
 
     Raises:
         InputError: the file has fewer rows than the batch.

@@ -1,1 +1,1 @@
-"""What is done to one cell inside a worker: agreement, memory, time."""
+"""Measures one cell inside a worker: agreement, memory, work, time."""

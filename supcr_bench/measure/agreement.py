@@ -14,7 +14,7 @@ from supcr_bench.values.definition import Definition
 
 
 def _multiple(difference: Tensor, tolerance: Tensor) -> float:
-    """The largest difference as a multiple of its tolerance; nothing is 0 of nothing."""
+    """The largest difference as a multiple of its tolerance; 0 / 0 counts as 0."""
     ratios = torch.where(difference == 0, 0.0, difference / tolerance)
     return float(ratios.max())
 

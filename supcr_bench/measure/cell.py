@@ -1,8 +1,8 @@
 """One cell, measured: agreement, memory, work, then time, each a pass of its own.
 
-Agreement comes first, because it finds out what cannot run at all, and warms everything up. Memory
+Agreement comes first: it finds arms that cannot run, and warms up the others. Memory
 is taken with the allocator's events recorded and work with every dispatch counted, which disturbs
-time; so time is taken last, with nothing else on. An untimed cell ends before it.
+time; so time is taken last, with no instrumentation. An untimed cell ends before it.
 """
 
 import time
@@ -67,7 +67,7 @@ class CellRun:
         meter: takes the figures.
         budget: bounds the sampling.
         table: labels from a file, if the workload has them.
-        announce: told what is about to run, so that a hang can be put down to it.
+        announce: called with each stage before it starts, so that a hang can be attributed to it.
     """
 
     cell: Cell
@@ -113,14 +113,14 @@ class CellRun:
             yield self._measured(arm, peaks[arm], works[arm], timed.get(arm))
 
     def end_with(self, arm: Arm, error: BaseException) -> Iterator[Result]:
-        """What an error that has stopped the whole run says of its arm, if nothing was said yet."""
+        """The result of the arm whose error stopped the whole cell, unless it has one already."""
         if arm not in self._ended:
             yield self._end(arm, *outcome_of(error))
 
     # --- the passes ---
 
     def _agree(self, implementation: str) -> Iterator[Result]:
-        """One call; its answer is kept, and what cannot run ends here."""
+        """Make one call and keep its answer; an arm that cannot run ends here."""
         arms = {a.pass_: a for a in self.cell.arms if a.implementation == implementation}
         first = arms.get("forward") or arms["training"]
         subject, definition = self.subjects[implementation], self.cell.definition(first)
@@ -159,7 +159,7 @@ class CellRun:
             for arm in arms.values():
                 self._answers.pop(arm, None)
             yield from self._end_from(at, arms, Status.FAILED, str(error))
-        except Exception as error:  # noqa: BLE001 - whatever an implementation raises is a row
+        except Exception as error:  # noqa: BLE001 - any failure becomes a result
             yield from self._end_from(at, arms, *outcome_of(error))
             # A forward that answered stays, without its module's graph.
             if at == "training" and "forward" in arms:
@@ -171,7 +171,7 @@ class CellRun:
     def _end_from(
         self, at: Pass, arms: Mapping[Pass, Arm], status: Status, reason: str
     ) -> Iterator[Result]:
-        """End the pass that broke, and training too where forward already did."""
+        """End the pass that failed, and if that is forward, training too."""
         for pass_, arm in arms.items():
             if pass_ == at:
                 yield self._end(arm, status, reason)
@@ -179,7 +179,7 @@ class CellRun:
                 yield self._end(arm, status, f"in forward: {reason}")
 
     def _take_reference(self, definition: Definition) -> Iterator[Result]:
-        """Keep a definition's answer; without one there is no verdict, and every row says so."""
+        """Compute a definition's answer; if that fails, every result of the cell says so."""
         try:
             with self._accounted("reference_s"):
                 reference = self._reference(definition)
@@ -187,7 +187,7 @@ class CellRun:
                 if not bool(torch.isfinite(reference.per_dimension).all()):
                     raise ReferenceNotFiniteError(f"{definition.name} itself is not finite here")
             self._references[definition] = reference
-        except Exception as error:  # noqa: BLE001 - whatever the tensors make of it
+        except Exception as error:  # noqa: BLE001 - any failure becomes a result
             reason = f"no reference to compare with: {describe_error(error)}"
             for arm in [a for a in self._live() if self.cell.definition(a) == definition]:
                 yield self._end(arm, Status.FAILED, reason)
@@ -206,14 +206,14 @@ class CellRun:
         )
 
     def _no_self_error(self, definition: Definition, reference: Reference) -> float | None:
-        """How far torchcell itself is from ``no-self`` on these tensors; nothing for others."""
+        """Relative difference of torchcell and ``no-self``; ``None`` for other definitions."""
         if definition.name != TORCHCELL.name:
             return None
         right = self._reference(NO_SELF.at(definition.temperature)).loss
         return float((reference.loss - right).abs()) / float(right) if right else None
 
     def _compare_references(self, definition: Definition) -> None:
-        """The fast reference stands in only after it has met the direct one on like inputs."""
+        """Use the fast reference only after it has agreed with the direct one on similar inputs."""
         small = replace(self.cell.workload, batch_size=DIRECT_UP_TO // 2)
         if (definition, small) in _COMPARED:
             return
@@ -245,14 +245,14 @@ class CellRun:
         take: Callable[[Arm, Workload, Callable[[], object]], _Figure],
         figures: dict[Arm, _Figure],
     ) -> Result | None:
-        """One call with something recorded; a result if that ended the arm."""
+        """One instrumented call; returns a result if it failed and so ended the arm."""
         self.announce(stage, arm)
         self._losses[arm.implementation].clear_gradients()
         started = time.perf_counter()
         try:
             with self._limited():
                 figures[arm] = take(arm, self.cell.workload, self._call(arm))
-        except Exception as error:  # noqa: BLE001 - whatever an implementation raises is a row
+        except Exception as error:  # noqa: BLE001 - any failure becomes a result
             return self._end(arm, *outcome_of(error))
         finally:
             self._charge(calls_s=time.perf_counter() - started)

@@ -1,15 +1,15 @@
-"""One small interface to a device, so that cpu, cuda, mps and xpu are one path and not four.
+"""One interface to all devices: cpu, cuda, mps and xpu.
 
-Peak memory has one definition everywhere: the most bytes of live tensors above the inputs. How it
-can be taken differs, and every figure says how it was:
+Peak memory has one definition everywhere: the most bytes of live tensors above the inputs. The
+methods differ, and every figure names its own:
 
 - an accelerator with allocator statistics (CUDA, XPU): ``max_memory_allocated`` after a reset, with
   the reserved bytes beside it;
 - the CPU: the allocator's own events, as the profiler reports them;
 - MPS, which keeps no peak: allocated bytes after each call, a lower bound.
 
-Time is the host's between two synchronisations everywhere; an accelerator that has timing events
-tells its own beside it.
+Time is the host's between two synchronisations everywhere; an accelerator with timing events
+reports its own beside it.
 """
 
 import time
@@ -33,7 +33,7 @@ class PeakMemory:
 
     Attributes:
         peak_bytes: ``None`` where it was not taken.
-        reserved_bytes: the allocator's reservation at the peak, where the device tells.
+        reserved_bytes: the allocator's reservation at the peak, where the device reports it.
         method: how it was taken, or why not.
     """
 
@@ -43,7 +43,7 @@ class PeakMemory:
 
 
 class Device(Protocol):
-    """What measuring needs of a device."""
+    """The operations of a device that measuring needs."""
 
     name: str
 
@@ -66,7 +66,7 @@ class Cpu:
     name = "cpu"
 
     def synchronize(self) -> None:
-        """Nothing is queued on the CPU."""
+        ...
 
     def time(self, call: Callable[[], object]) -> Elapsed:
         start = time.perf_counter_ns()
@@ -101,7 +101,7 @@ class Accelerator:
             end.record()
             self.synchronize()
             begin.elapsed_time(end)
-        except RuntimeError:  # most backends say so on first use, not when events are made
+        except RuntimeError:  # most backends raise on first use, not when events are made
             return None
         return begin, end
 
@@ -121,7 +121,6 @@ class Accelerator:
         return Elapsed(elapsed_ns / 1e9, device_s)
 
     def peak_memory(self, call: Callable[[], object]) -> PeakMemory:
-        """By the allocator's statistics, or on MPS by what is allocated afterwards."""
         self.synchronize()
         if self._device.type == "mps":
             before = torch.mps.current_allocated_memory()

@@ -1,12 +1,12 @@
 """Peak of live tensor bytes as dispatch sees it: a second counter beside the allocator's.
 
-It follows each storage that an operation brings into being until its release, forward and backward,
+It follows each storage from the operation that creates it to its release, forward and backward,
 so it needs no allocator that keeps statistics and gives the same figure on every machine. Views
 share a storage, which counts once; what was alive before the call does not count.
 
-It sees what operations return, and no more. Where it departs from the allocator's figure, measured
-on the CPU with the note's three implementations, D = 1 and 2, N = 32 to 256 (``loopy`` to 128), and
-why:
+It sees only the tensors that operations return. Where it differs from the allocator's figure,
+measured on the CPU with the note's three implementations, D = 1 and 2, N = 32 to 256 (``loopy`` to
+128), and why:
 
 - *Below it* by what an operation allocates within itself. Indexing by a mask makes 8 bytes of
   positions a row; summing a boolean [N, N] makes a copy of 8 N^2 bytes. That is less than 0.2 %
@@ -38,7 +38,7 @@ CUDA_BLOCK_BYTES = 512
 
 
 class _Life(weakref.ref[torch.UntypedStorage]):
-    """Ends with a storage, and knows what it took."""
+    """Lives as long as a storage, and holds its size."""
 
     __slots__ = ("key", "size_bytes")
     key: int
@@ -48,8 +48,8 @@ class _Life(weakref.ref[torch.UntypedStorage]):
 def may_allocate(operation: Any) -> bool:
     """Whether an operation may return a storage that was not there before.
 
-    By its schema, what it returns is an argument's or else new. ``lift_fresh`` alone is declared a
-    view and is none: its argument is what Python has just made of its own numbers.
+    Its schema declares which returned tensors share an argument's storage; others are new. Only
+    ``lift_fresh`` is declared a view although its storage is new: Python made it from numbers.
     """
     schema = operation._schema
     return schema.name == "aten::lift_fresh" or any(r.alias_info is None for r in schema.returns)
@@ -70,7 +70,7 @@ def in_blocks(size_bytes: int) -> int:
 
 
 class StorageTracker:
-    """Counts the live bytes of storages that operations bring into being.
+    """Counts the live bytes of storages that operations create.
 
     Args:
         host: whether storages of the host are counted, or those of the accelerator.
@@ -87,7 +87,7 @@ class StorageTracker:
         self.peak_bytes = self.peak_block_bytes = 0
 
     def add(self, output: Any, arguments: tuple[Any, ...]) -> None:
-        """Take note of what an operation returned, unless an argument brought its storage."""
+        """Count the storage of a returned tensor, unless it is an argument's."""
         if isinstance(output, Tensor):
             self._add(output, arguments)
         elif isinstance(output, list | tuple):

@@ -1,4 +1,4 @@
-"""What one call took: a value apart, so that knowing of it does not mean importing torch."""
+"""The time of one call; in a file of its own, so that importing it does not import torch."""
 
 from dataclasses import dataclass
 

@@ -29,7 +29,7 @@ def _blas() -> str | None:
 
 
 def _accelerators() -> list[dict[str, Any]]:
-    """Name and memory of each accelerator, where the platform tells."""
+    """Name and memory of each accelerator, if known."""
     accelerator = find_accelerator()
     if accelerator is None:
         return []
@@ -59,9 +59,9 @@ def _driver() -> str | None:
 
 
 def collect_environment() -> dict[str, Any]:
-    """Everything about this process's machine that figures may depend on.
+    """The facts about this machine and its software that figures may depend on.
 
-    Keys carry their units; what the platform does not tell is ``None``.
+    Keys carry their units; unknown values are ``None``.
     """
     affinity = getattr(os, "sched_getaffinity", None)
     return {

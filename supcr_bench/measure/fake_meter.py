@@ -1,6 +1,7 @@
-"""A meter that follows a law instead of a clock. It ships, so that plug-ins can be tested with it.
+"""A meter that follows a law instead of a clock.
 
-The calls it is given are not made: a cost of hours is metered in microseconds.
+It is part of the package, so that plug-ins can be tested with it. It makes no calls: a cost of
+hours is metered in microseconds.
 """
 
 import math

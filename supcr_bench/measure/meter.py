@@ -1,4 +1,4 @@
-"""What takes a figure: a clock and a memory counter behind one interface.
+"""The interface to the clock and the memory counter.
 
 The real one asks the device; :class:`~supcr_bench.measure.fake_meter.FakeMeter` follows a given
 law and makes everything above it deterministic.

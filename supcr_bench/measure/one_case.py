@@ -1,7 +1,7 @@
 """One implementation on one case, in this process, for a stopwatch that is not this package's.
 
-Agreement, memory and work are those of a cell. Time is left to whoever holds the stopwatch, who
-gets the call and what has to be done before each.
+Agreement, memory and work are those of a cell. The owner of the stopwatch takes the time: it gets
+the call, and a method to run before each.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ class _WithoutClock(DeviceMeter):
 def check_case(
     name: str, subject: Adapter, case: Case, memory_limit_bytes: int | None = None
 ) -> Result:
-    """All that a cell finds out about one implementation on one case, but its times.
+    """The result of one implementation on one case, as a cell gives it, without times.
 
     Raises:
         UsageError: this machine has no such device.
@@ -100,7 +100,7 @@ class StopwatchCall:
 
     @contextmanager
     def limited(self) -> Iterator[None]:
-        """Within the block, memory is bounded; at its end, nothing of a call is kept."""
+        """Within the block, memory is bounded; at its end, the last output is released."""
         try:
             with self.device.memory_limit(self.memory_limit_bytes):
                 yield

@@ -1,4 +1,4 @@
-"""What an exception from inside an implementation means for its row."""
+"""Turns an exception from an implementation into the status and reason of its result."""
 
 import re
 
@@ -12,7 +12,7 @@ _OUT_OF_MEMORY_TEXTS = (
     "not enough memory",  # DefaultCPUAllocator on Windows
     "out of memory",  # CUDA, XPU, MPS
     "std::bad_alloc",
-    "resource temporarily unavailable",  # a thread's stack that does not fit
+    "resource temporarily unavailable",  # no memory for a thread's stack
     "cannot allocate memory",
 )
 
@@ -20,8 +20,8 @@ _OUT_OF_MEMORY_TEXTS = (
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that memory ran out.
 
-    PyTorch has a class for accelerators; the CPU allocator raises a plain RuntimeError, told by
-    its text.
+    PyTorch has a class for accelerators; the CPU allocator raises a plain RuntimeError, recognised
+    by its text.
     """
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True

@@ -1,8 +1,8 @@
 """Times of several sides of one call, round by round: the same tensors, one process, random order.
 
-The gate's sampler. :mod:`supcr_bench.measure.timing` times a cell until each arm is known well
-enough by itself; here only the ratio of the sides counts, and one process gives one value of it, so
-every side makes the same few rounds.
+The gate uses this. :mod:`supcr_bench.measure.timing` times a cell until the median of each arm is
+precise; here only the ratio of the versions counts, and one process gives one value of it, so every
+version makes the same few rounds.
 """
 
 import math
@@ -17,7 +17,7 @@ MOST_ROUNDS = 60
 SLOW_ROUNDS = 2
 """Where one side is slower than another by so much that the fewest rounds would take too long."""
 SLOW_FACTOR = 4
-"""So many times what was meant for all sides together is too long."""
+"""A side takes at most this many times the time planned for all sides together."""
 SHORTEST_SAMPLE_S = 0.002
 """Calls are repeated until a sample is this long."""
 
@@ -67,7 +67,7 @@ def sample_sides(
     with garbage_collection_held():
         shuffle(order)
         for side in order:
-            call(side)  # the first call of a module pays for what later ones find done
+            call(side)  # the first call of a module includes one-time work
         shuffle(order)
         repetitions, rounds = _planned([call(side) for side in order], sampling_s)
         samples: dict[str, list[float]] = {side: [] for side in sides}
@@ -81,8 +81,8 @@ def sample_sides(
 def _planned(once_s: Sequence[float], sampling_s: float) -> tuple[int, int]:
     """Repetitions and rounds, from one call of each side.
 
-    By the fastest side; but a side that is slower by far takes no more than a few times as long as
-    was meant for all of them. Such a difference shows in two rounds.
+    The fastest side decides; but a much slower side takes at most a few times the time planned for
+    all of them, since such a difference shows in two rounds.
     """
     fastest_s, all_s = max(min(once_s), 1e-9), max(sum(once_s), 1e-9)
     repetitions = min(max(math.ceil(SHORTEST_SAMPLE_S / fastest_s), 1), MOST_REPETITIONS)

@@ -35,9 +35,9 @@ VALUES_AGREE = 1e-5
 
 
 class GroupBrokenError(BaseException):
-    """A call has raised on this rank, so that where the others are is not known.
+    """A call raised on this rank, so the state of the other ranks is unknown.
 
-    Not an Exception: nothing that takes an implementation's own for a result may take this.
+    Not an Exception, so that code that catches an implementation's errors does not catch it.
 
     Args:
         arm: whose call it was.
@@ -70,7 +70,7 @@ class Share:
         subjects: the implementations, by name.
         device: where the tensors live.
         limit_bytes: what a call may take.
-        table: labels of a person's own.
+        table: labels from the user's file.
     """
 
     def __init__(
@@ -164,15 +164,14 @@ class Lead:
     def dismiss(self) -> None:
         """Let the others go.
 
-        Raises:
-            GroupBrokenError: they are not to be reached.
+        Raises: GroupBrokenError: they cannot be reached.
         """
         if self._broken:
             raise self._broken
         send(None)
 
     def _build(self, name: str, **arguments: object) -> Callable[..., object]:
-        del arguments  # those of the whole batch, which are the same
+        del arguments  # the whole batch has the same
         arm = Arm(name, "forward")
         self.tell(Command("build", arm))
         return partial(self._forward, arm)
@@ -242,7 +241,7 @@ class Led(torch.autograd.Function):
 
 
 def follow(share: Share) -> None:
-    gc.disable()  # rank 0 holds it while it times, and the slowest rank counts
+    gc.disable()  # rank 0 does so while it times, and the slowest rank counts
     try:
         while (command := receive()) is not None:
             gather(share.do(command))

@@ -1,4 +1,4 @@
-"""One process's share of a comparison: every side loaded, then timed cell by cell."""
+"""Loads all versions of the implementations in one process, then times them cell by cell."""
 
 import random
 from collections.abc import Mapping, Sequence

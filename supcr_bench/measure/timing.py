@@ -1,12 +1,12 @@
-"""Timing: every arm once a round, in random order, until each is known well enough.
+"""Timing: every arm once a round, in random order, until each median is precise enough.
 
 Interleaving puts the machine's drift on all arms alike, and makes round r of one arm the pair of
 round r of another. Samples are never dropped. An arm leaves when its median's interval is narrow
 enough or its budget is spent, and does not come back, so that its samples are rounds 0 to n - 1.
 
 The fastest arm of each pass is entered a second time, under another label: it takes its turn in
-every round as if it were another arm. What the two entries differ by is noise and nothing else, so
-they show what the rest can be trusted for.
+every round as if it were another arm. The two entries differ only by noise, so they show how small
+a difference can be trusted.
 """
 
 import gc
@@ -28,7 +28,7 @@ MOST_SAMPLES = 10_000
 
 @dataclass(slots=True)
 class Samples:
-    """What timing knows of one arm.
+    """The samples of one arm.
 
     Attributes:
         repetitions: calls per sample.
@@ -66,7 +66,7 @@ class Samples:
         return self.stopped_by is not None
 
     def as_figures(self) -> dict[str, Any]:
-        """The fields of a :class:`~supcr_bench.values.result.Result` that timing answers for."""
+        """The fields of a :class:`~supcr_bench.values.result.Result` that timing fills."""
         return {
             "time_samples_s": tuple(self.seconds),
             "device_samples_s": tuple(self.device_seconds) or None,
@@ -90,11 +90,11 @@ def garbage_collection_held() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A turn in every round.
+    """An entry that is called once in every round.
 
     Attributes:
         arm: whose.
-        again: whether it is the arm's second, which has no say in when the arm leaves.
+        again: whether it is the arm's second entry, which does not decide when the arm stops.
     """
 
     arm: Arm
@@ -102,7 +102,7 @@ class _Entry:
 
 
 def fastest_of_each_pass(once_s: Mapping[Arm, float]) -> list[Arm]:
-    """Whom a second entry costs least, given the seconds of one call."""
+    """The fastest arm of each pass, given the seconds of one call."""
     fastest: dict[Pass, Arm] = {}
     for arm in sorted(once_s, key=lambda arm: once_s[arm]):
         fastest.setdefault(arm.pass_, arm)

@@ -7,8 +7,8 @@ they show how an implementation grows where a clock cannot.
 - Elements: the larger of what it reads and what it writes. A matrix product of [m, k] and [k, n]
   counts m k n, one multiplication each, and so do the distances of m points from n in k
   dimensions; a sort of n counts n log2 n; a binary search among n counts log2 n for each value that
-  is looked up. A view works on nothing.
-- Bytes: the peak of live storages, of which ``dispatch_memory`` says what it sees and what not.
+  is looked up. A view counts 0.
+- Bytes: the peak of live storages; see ``dispatch_memory`` for what this count misses.
 """
 
 import itertools
@@ -25,7 +25,7 @@ from supcr_bench.measure.dispatch_memory import StorageTracker, may_allocate
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a call took, whatever the machine.
+    """The counted cost of a call, the same on every machine.
 
     Attributes:
         dispatched_ops: operations dispatched.
@@ -55,7 +55,7 @@ def _tensors(value: Any) -> Iterator[Tensor]:
 
 
 def _argument(schema: Any, arguments: tuple[Any, ...], named: dict[str, Any], name: str) -> Any:
-    """An argument of an operation, wherever it was given; its default if it was not."""
+    """An argument of an operation, positional or by name; its default if not given."""
     if name in named:
         return named[name]
     for given, declared in itertools.zip_longest(arguments, schema.arguments):
@@ -65,12 +65,12 @@ def _argument(schema: Any, arguments: tuple[Any, ...], named: dict[str, Any], na
 
 
 def _length(tensor: Tensor, dim: int = -1) -> int:
-    """Of one dimension, and at least 2, so that its logarithm counts something."""
+    """The length of one dimension, at least 2, so that its logarithm is at least 1."""
     return max(tensor.shape[dim], 2) if tensor.dim() else 2
 
 
 def _elements(schema: Any, arguments: tuple[Any, ...], named: dict[str, Any], output: Any) -> int:
-    name = schema.name.removesuffix("_")  # in place or not, the work is the same
+    name = schema.name.removesuffix("_")  # the in-place variant costs the same
     given = list(_tensors(arguments))
     written = sum(t.numel() for t in _tensors(output))
     if name in _PRODUCTS:
@@ -119,7 +119,7 @@ class _Counter(TorchDispatchMode):
 
 
 def count_work(call: Callable[[], object], *, host: bool = True) -> Work:
-    """Make a call and count what it takes.
+    """Make a call and count its operations, elements and bytes.
 
     Args:
         call: what to count.

@@ -1,4 +1,4 @@
-"""What both ways of summing the candidates give."""
+"""The result of either way of summing the candidates."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ContrastSums:
-    """The sum over all i != j, and what follows from it.
+    """The sum over all i != j, its gradient, and the contrast of each pair.
 
     Attributes:
         total: scalar, over all views.

@@ -1,7 +1,7 @@
 """Contrast sums straight from the definition: every candidate set is summed on its own.
 
-N^3 work, and the yardstick for everything else in this package. The gradient comes from autograd
-through these very lines, so that it needs no derivation of its own.
+N^3 work; everything else in this package is compared with this. Autograd computes the gradient, so
+that none is derived by hand.
 """
 
 import math

@@ -37,8 +37,8 @@ class Reference:
         loss: scalar.
         per_dimension: [D], or [1] where the definition has one distance over all dimensions.
         gradients: d loss / d embeddings, one [N, d] for each view.
-        arriving: gradient arriving at each loss of the vector, directly and through the total.
-        shares: what each loss of the vector counts in the total.
+        arriving: gradient at each per-dimension loss, directly and through the total.
+        shares: the share of each per-dimension loss in the total.
         spread: largest |s| before the division by the temperature; at most 1 for a cosine.
         closest: smallest distance of two different rows, for a similarity that is a distance.
         valid_rows: M of each dimension.
@@ -109,7 +109,7 @@ def compute_reference(
 
     Raises:
         ValueError: the number of views is not the definition's, or a label is missing where the
-            definition does not say what that means.
+            definition does not support that.
     """
     if len(views) != (1 if definition.views == "single" else 2):
         raise ValueError(f"{definition.name} takes {definition.views} views, got {len(views)}")

@@ -14,7 +14,7 @@ log-sum-exp is 1-Lipschitz whatever its candidates, and so is s; a floor does no
 a sum of up to M positive terms, quotient and log add (sqrt(M) + 4) u. Averaging over pairs does
 not enlarge this, the views are summed, and adding up 2 M^2 terms one after the other costs
 lambda sqrt(2) M u relative to the sum. With one rounding a standard deviation of about a quarter of
-its bound, lambda = 2 is eight of them: this is the one place where nothing else is slack.
+its bound, lambda = 2 is eight of them: no other slack is added in this term.
 
     |L_c - L_c^ref|  <=  V (2 E + (sqrt(M) + 4) u)  +  2 sqrt(2) M u L_c^ref
 
@@ -51,11 +51,11 @@ LEAST_SEPARATION = 1e-3
 
 
 class Conditions(Protocol):
-    """What rounding depends on, beside the reference's own figures: of a workload or a problem."""
+    """The properties of a workload or a problem that rounding depends on."""
 
     @property
     def dtype(self) -> str:
-        """Of all tensors, by name."""
+        """Dtype of all tensors, by name."""
 
     @property
     def embedding_size(self) -> int:
@@ -63,7 +63,7 @@ class Conditions(Protocol):
 
     @property
     def temperature(self) -> float:
-        """What divides the similarities, tau."""
+        """tau, which divides the similarities."""
 
 
 def logit_error(conditions: Conditions, spread: float = 1.0) -> float:

@@ -33,7 +33,6 @@ class ProcessState:
 
     @classmethod
     def now(cls) -> "ProcessState":
-        """As it is."""
         names = getattr(torch._C, "_dispatch_get_all_op_names", lambda: ())
         return cls(
             operators=frozenset(names()),
