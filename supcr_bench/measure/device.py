@@ -65,8 +65,7 @@ class Cpu:
 
     name = "cpu"
 
-    def synchronize(self) -> None:
-        ...
+    def synchronize(self) -> None: ...
 
     def time(self, call: Callable[[], object]) -> Elapsed:
         start = time.perf_counter_ns()
