@@ -48,7 +48,7 @@ threads = 1
 """
 SLEEPY = """
     def forward(self, perturbed, intact, labels):
-        if len(perturbed) > 4:
+        if len(perturbed) > 40:
             time.sleep(600)
         return self.quick(perturbed, intact, labels)
 
@@ -257,7 +257,10 @@ def test_a_gate_whose_cells_were_all_skipped_never_passes(gated):
     assert slow.count(head) == 1
     slow = slow.replace(head, SLEEPY + head.replace("forward", "quick"))
     gated.repository.write("losses/loss.py", slow)
-    gated.repository.write("suite.toml", SUITE.replace("[4, 6]", "6") + 'time_limit = "1s"\n')
+    gated.repository.write(
+        "suite.toml",
+        SUITE.replace("[4, 6]", "60").replace("= 8\nembed", "= 80\nembed") + 'time_limit = "1s"\n',
+    )
     gated.repository.commit()
     status, found = gated.found(against="HEAD", undecided="pass")
     assert status == 3

@@ -193,7 +193,7 @@ def test_a_reversed_inequality_is_caught_by_agreement_and_named(measured: Run) -
     found = regressions(measured, "reversed", "agreement")
     assert len(found) == cases_of(measured, "reversed")
     for reason in reasons(found):
-        assert re.search(r"became wrong: the loss .* is [\d.]+ where the definition gives", reason)
+        assert re.search(r"became wrong: the loss .* is [\d.]+ where torchcell gives", reason)
     (reason,) = reasons(regressions(measured, "reversed", "verification"))
     assert reason.startswith("fails ")
     assert "Most likely: reversed inequality" in reason
