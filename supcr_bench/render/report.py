@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from supcr_bench.analysis.axis_effect import COMPARED, axis_effect_rows
+from supcr_bench.analysis.claims import Holds
 from supcr_bench.analysis.compare import Comparison
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.render.cells import FILTERED, facets_of
@@ -202,6 +203,7 @@ def render_report(
         info=run.info,
         sentences=headline(run, findings),
         claims=findings.claims,
+        undecided_claims=sum(c.verdict is Holds.UNDECIDED for c in findings.claims),
         verdict_tones=VERDICT_TONES,
         maps=recommendation_tables(findings.results),
         sections=_sections(run, findings, tables, drawn),

@@ -99,6 +99,8 @@ def test_the_first_screen_answers() -> None:
     assert "broadcast and rowsort agree with the definition (torchcell) in all 24 answers" in first
     assert "What to use in training" in first
     assert "rowsort takes less memory than broadcast." in first
+    claims = first[first.index("claims-short") :]
+    assert " undecided</h2>" in claims.split("\n")[0]
     assert "a &lt;processor&gt;, 2 CPUs" in first
 
 
