@@ -247,7 +247,7 @@ class DirectGradient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple[Any, ...]:
-        """From the gradients at the loss and at the [D] losses to those of the two views."""
+        """Map the gradients at the loss and at the [D] losses to those of the two views."""
         gradients = OnceDifferentiable.apply(ctx.settings, *grad_outputs, *ctx.saved_tensors)  # type: ignore[no-untyped-call]
         return *gradients, *(None,) * 5
 

@@ -62,11 +62,11 @@ SENT_DTYPES = (
 )
 """A rank tells the others its dtypes by their place here."""
 GradientOfOwnRows = Callable[[Tensor | None, Tensor | None], Tensor]
-"""From the gradients at the loss and at the [D] losses to the [2, R, d] of a rank's own rows."""
+"""Maps the gradients at the loss and at the [D] losses to the [2, R, d] of a rank's own rows."""
 
 
 class Settings(NamedTuple):
-    """What a rank tells the others before it sends its rows, as whole numbers."""
+    """The sizes, dtypes and settings that ranks exchange first, as whole numbers."""
 
     refuses: int
     rows: int
@@ -254,7 +254,7 @@ class WithGradient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple[Any, ...]:
-        """From the gradients at the loss and at the [D] losses to those of the two views."""
+        """Map the gradients at the loss and at the [D] losses to those of the two views."""
         views = ctx.saved_tensors
         gradients = FormedOnce.apply(ctx.form, *grad_outputs, *views)  # type: ignore[no-untyped-call]
         return *gradients, None, None, None

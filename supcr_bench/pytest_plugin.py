@@ -56,7 +56,7 @@ class _WithTimes:
 
 
 class _WithoutTimes:
-    """Where pytest-benchmark's plug-in is missing or blocked."""
+    """The fixture where pytest-benchmark is missing or blocked."""
 
     @pytest.fixture
     def supcr_benchmark(self) -> None:

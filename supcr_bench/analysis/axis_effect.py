@@ -1,4 +1,4 @@
-"""What one axis changes: agreement, time and memory along it, with everything else equal."""
+"""Agreement, time and memory along one axis, with everything else equal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields

@@ -251,4 +251,4 @@ CLAIMS: tuple[tuple[str, Judge], ...] = (
     ("loopy is the slowest.", _slowest),
     ("rowsort is the fastest, so it is the one to use.", _fastest_for_now),
 )
-"""In the order of the note."""
+"""All claims, in the order of the note."""

@@ -127,7 +127,7 @@ class CountedFit:
         return float(slopes @ own / (at @ own)), *self._range(slopes)
 
     def matrix(self) -> Vector:
-        """What each term contributes to each count, relative to it; [sizes, terms]."""
+        """Each term as a share of each count; [sizes, terms]."""
         relative: Vector = self.figures[-1] / np.array(self.figures)[:, None]
         return self._relative(self.sizes) * relative
 

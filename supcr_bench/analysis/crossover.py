@@ -137,7 +137,7 @@ def crossings(
 
 
 def crossovers(results: Sequence[Result]) -> list[Crossover]:
-    """For each two implementations that were timed in the same rounds, in every series."""
+    """The crossover of each two implementations that were timed in the same rounds, by series."""
     timed = [r for r in results if r.time_samples_s and r.session and r.status is Status.MEASURED]
     by_series: dict[tuple[object, ...], list[list[Result]]] = {}
     for members in series_of(timed):

@@ -126,7 +126,7 @@ def frontier(results: Sequence[Result]) -> list[FrontierRow]:
 
 
 def peak_predictions(results: Sequence[Result]) -> list[PeakPrediction]:
-    """Of each series, the prediction that was tested at its largest size."""
+    """The peak prediction of each series that was tested at its largest size."""
     rows = []
     for members in series_of(results):
         tested = [r for r in members if r.peak_bytes and r.predicted_peak_bytes]

@@ -40,7 +40,7 @@ def ratio_half_width(ratio: Interval) -> float | None:
 
 
 def aa_ratio(result: Result) -> Interval | None:
-    """Of an A/A arm's second entry to its first; ``None`` where the result has no A/A arm."""
+    """Time ratio of an arm's second entry to its first (A/A); ``None`` without one."""
     if not result.time_samples_s or not result.aa_samples_s:
         return None
     return paired_ratio(result.aa_samples_s, result.time_samples_s)

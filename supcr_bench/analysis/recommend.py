@@ -263,7 +263,7 @@ def _along(
 
 
 def _beyond_dims(known: Mapping[float, Estimate], dims: int) -> Estimate | None:
-    """By the local power of D between the two nearest numbers of dimensions."""
+    """Extrapolate by the local power of D between the two nearest numbers of dimensions."""
     if len(known) < 2:
         return None
     ordered = sorted(known)
@@ -287,7 +287,7 @@ def _at_size(members: Sequence[Result], n: int, figure: Figure, beyond: Beyond) 
 
 
 def _time_beyond(members: Sequence[Result], n: float) -> float | None:
-    """By the local power of N between the two nearest sizes: an overhead or a law, as measured."""
+    """Extrapolate by the local power of N between the two nearest sizes."""
     if len(members) < 2:
         return None
     one, other = members[-2:] if n > members[-1].case.batch_size else members[:2]

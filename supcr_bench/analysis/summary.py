@@ -160,7 +160,7 @@ Wrong = frozenset[tuple[str, str, float]]
 
 
 def known_wrong(results: Iterable[Result]) -> Wrong:
-    """Who is wrong: with any labels or sizes, but at that precision and temperature alone."""
+    """Implementations that are wrong at a dtype and temperature, at any size and labels."""
     return frozenset(
         (r.implementation, r.case.dtype, r.case.temperature)
         for r in results

@@ -60,7 +60,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "gate": gate,
     "export": export,
 }
-"""In the order of ``--help``."""
+"""The commands, in the order of ``--help``."""
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
 

@@ -256,7 +256,7 @@ class GateSession:
         return replace(subject, resolution=own, name=name or subject.name)
 
     def _findings(self, subjects: Sequence[Subject]) -> dict[str, str]:
-        """What is wrong with how subjects are loaded or called, by name."""
+        """Why subjects cannot be loaded or called, by name."""
         checked = self._executor.preflight(subjects, self._plan[0].workload)
         for name, found in checked.items():
             if found.description and found.resolution:

@@ -1,4 +1,4 @@
-"""What a person sees while a sweep runs: a live display, or plain lines without a terminal."""
+"""The progress of a sweep: a live display, or plain lines without a terminal."""
 
 import time
 

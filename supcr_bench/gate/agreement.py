@@ -16,7 +16,7 @@ from supcr_bench.verification.verification import Verification, diagnosis_lines,
 FARTHER_OFF = 2.0
 """An error this many times larger is a different error: rounding differs less between machines."""
 NO_CHECKS = ("recognition", "diagnosis")
-"""What the verifier does beside its checks; the gate does not always ask for it on both sides."""
+"""Names of verifier steps that are not checks; the gate may run them for one version only."""
 
 _Reasoned = tuple[GateVerdict, str | None]
 

@@ -32,7 +32,7 @@ def _relative(difference: float, scale: float) -> float | None:
 def value_deviation(
     answer: Answer, reference: Reference, case: Case, definition: Definition
 ) -> Deviation:
-    """Of the total loss and of its parts, where it returns them, the worst."""
+    """The largest deviation of the total loss and of its parts, if it returns them."""
     own, right = answer.loss.reshape(1), reference.loss.reshape(1)
     if answer.parts is not None and answer.parts.shape == reference.per_dimension.shape:
         own = torch.cat([own, answer.parts])

@@ -51,7 +51,7 @@ class Device(Protocol):
         """Wait until everything queued has run."""
 
     def time(self, call: Callable[[], object]) -> Elapsed:
-        """What one call takes; the release of what it returns is no part of it."""
+        """Time one call, without the release of its output."""
 
     def peak_memory(self, call: Callable[[], object]) -> PeakMemory:
         """Peak of live tensor bytes that ``call`` adds to what is live now."""
@@ -145,7 +145,7 @@ class Accelerator:
 
     @contextmanager
     def memory_limit(self, limit_bytes: int | None) -> Iterator[None]:
-        """By a fraction of the device's memory, where the platform has one."""
+        """Limit memory to a fraction of the device's, if the platform can."""
         module = getattr(torch, self._device.type)
         set_fraction = getattr(module, "set_per_process_memory_fraction", None)
         if limit_bytes is None or set_fraction is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Elapsed:
-    """What one call took.
+    """The time of one call.
 
     Attributes:
         host_s: seconds on the host, from a synchronised start to a synchronised end.

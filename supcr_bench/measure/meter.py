@@ -17,8 +17,7 @@ from supcr_bench.values.cell import Arm
 class Meter(Protocol):
     """Takes one figure of one call."""
 
-    def time(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Elapsed:
-        """What one call takes, on the host and on the device."""
+    def time(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Elapsed: ...
 
     def peak_memory(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> PeakMemory:
         """Peak of live tensor bytes that one call adds."""

@@ -15,7 +15,7 @@ from supcr_bench.measure.timing import MOST_REPETITIONS, garbage_collection_held
 FEWEST_ROUNDS = 10
 MOST_ROUNDS = 60
 SLOW_ROUNDS = 2
-"""Where one side is slower than another by so much that the fewest rounds would take too long."""
+"""Fewest rounds when one side is so much slower that the usual fewest would take too long."""
 SLOW_FACTOR = 4
 """A side takes at most this many times the time planned for all sides together."""
 SHORTEST_SAMPLE_S = 0.002

@@ -51,7 +51,7 @@ class GroupBrokenError(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What every rank does next.
+    """A command from rank 0 to every rank.
 
     Attributes:
         do: a call of an arm with a figure taken, or one step of the agreement pass.

@@ -33,7 +33,7 @@ FIGURES = (
 
 
 def extra_info(result: Result) -> dict[str, Any]:
-    """What a benchmark carries beside its times: the case, and the figures without noise."""
+    """The extra fields of a benchmark: the case, and the figures without noise."""
     flat = result.to_mapping() | {"status": str(result.status)}
     return {name: flat[name] for name in ("implementation", *result.case.to_mapping(), *FIGURES)}
 

@@ -58,7 +58,7 @@ FILTERED = ("device", "dims", "nan_density", "labels", "ranks")
 
 
 def facets_of(case: Case, implementation: str | None = None, without: Sequence[str] = ()) -> Facets:
-    """What a page filters a row by.
+    """The values by which a page filters a row.
 
     Args:
         case: that the row shows.
@@ -124,7 +124,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 class HasCase(Protocol):
-    """What a row shows: a case, or one that stands for its series."""
+    """A row of a table: it has a case, which may stand for its series."""
 
     @property
     def case(self) -> Case: ...

@@ -1,4 +1,4 @@
-"""What two runs say of each other, in sentences and in tables."""
+"""The comparison of two runs, in sentences and tables."""
 
 import math
 from collections import Counter
@@ -133,7 +133,7 @@ def comparison_sentences(comparison: Comparison) -> list[str]:
 
 
 def verdict_first(comparison: Comparison) -> list[str]:
-    """The verdict, and then everything else that two runs say of each other."""
+    """The verdict, then the other sentences of a comparison."""
     verdict = comparison_verdict(comparison)
     rest = environment_sentences(comparison.differences) + comparison_sentences(comparison)
     return [verdict, *(sentence for sentence in rest if sentence != verdict)]
@@ -146,7 +146,7 @@ _TONES: dict[Direction, Tone] = {
     Direction.UNDECIDED: "quiet",
 }
 _ABSENT = "absent"
-"""In place of what only the other run has."""
+"""Shown where only the other run has a figure."""
 
 
 def _direction_cell(change: Change | None) -> Cell:
@@ -203,7 +203,7 @@ def _status_text(status: Status | None) -> str:
 
 
 def _changes(found: ComparisonRow) -> Iterator[tuple[str, str, bool]]:
-    """What changed apart from time: what, how, and whether for the worse."""
+    """Changes apart from time: the metric, the change, and whether it is for the worse."""
     if found.first is not found.second:
         what = f"{_status_text(found.first)}, then {_status_text(found.second)}"
         yield what, found.finding or found.note or MISSING, found.finding is not None
@@ -216,7 +216,7 @@ def _changes(found: ComparisonRow) -> Iterator[tuple[str, str, bool]]:
 
 
 def changes_table(comparison: Comparison) -> Table:
-    """What changed apart from time, and what only one run has; sizes of a series share a row."""
+    """Changes apart from time, and results of only one run; sizes of a series share a row."""
     groups: dict[tuple[str, str, bool, object], list[tuple[Case, str]]] = {}
     for found in comparison.rows:
         for what, how, worse in _changes(found):

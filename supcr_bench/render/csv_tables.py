@@ -17,7 +17,7 @@ from supcr_bench.values.result import stored_name
 
 
 def _flat(row: Any) -> dict[str, Any]:
-    """A row value as columns; a case and a verdict become their own fields."""
+    """The columns of a row; a case and a verdict give their fields as columns."""
     flat: dict[str, Any] = {}
     for f in fields(row):
         value = getattr(row, f.name)

@@ -18,7 +18,7 @@ FIGURES: Mapping[str, str] = {
     "elements_processed": "element work",
     "memory": "peak memory",
 }
-"""What schema 1 calls a metric where that is not its name. JUnit files say the same."""
+"""Names of metrics in schema 1 that differ from today's. JUnit files say the same."""
 UNITS: Mapping[str, str] = {
     "dispatched_ops": "operations",
     "elements_processed": "elements",

@@ -19,7 +19,7 @@ from supcr_bench.values.units import (
 NOTABLE = 0.95
 """A ratio up to this is reported as an improvement; of time, the whole interval has to be."""
 LONG_COUNT = 10**7
-"""From here on a count is written with four digits; its ratio stands beside it."""
+"""Counts from this on are written with four digits."""
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _ASIDE = {
@@ -180,7 +180,7 @@ def time_sentences(study: TimeStudy | None) -> list[str]:
 
 def _floor_sentence(study: TimeStudy) -> str:
     if study.noise_floor is None:
-        return "There were too few processes for an A/A arm."
+        return "Too few processes ran to time identical code against itself (A/A)."
     text = f"Noise floor {format_share(study.noise_floor)}: identical code against itself (A/A)"
     if study.again_low is not None and study.again_high is not None:
         text += f" gave up to [{study.again_low:.3f}, {study.again_high:.3f}]"

@@ -19,7 +19,7 @@ FEWEST_SIZES = 3
 """Growth over fewer sizes is left to the CSV file."""
 UNDECIDED = "?"
 SHORT_TITLES = {"elements_processed": "elements", "dispatched_ops": "ops"}
-"""Of metrics, where the table would be too wide for a terminal."""
+"""Short names of metrics, for tables that would be too wide for a terminal."""
 
 
 def _shown(growth: Sequence[Growth]) -> list[Growth]:
@@ -143,7 +143,7 @@ def prediction_table(rows: Sequence[PeakPrediction]) -> Table:
     return case_table(
         "predictions",
         "Peak memory, predicted before it was measured",
-        "from the sizes up to a quarter of N; stands out where outside of its interval",
+        "from the sizes up to a quarter of N; highlighted where outside of its interval",
         rows,
         {"implementation": lambda r: r.implementation, "pass": lambda r: r.case.pass_},
         {

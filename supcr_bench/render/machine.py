@@ -1,4 +1,4 @@
-"""Where figures come from, in words: machine, software, and the code that measured."""
+"""The machine, the software and the measured code, in words."""
 
 from collections.abc import Mapping
 from typing import Any

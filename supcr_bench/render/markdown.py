@@ -18,7 +18,7 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
 def escape(text: str) -> str:
-    """The text so that it shows as it is, on one line, in a table too."""
+    """Escape a text so that Markdown shows it literally, on one line, in a table too."""
     plain = "".join(_ENTITIES.get(c, c) for c in " ".join(text.split()))
     return _MARKUP.sub(r"\\\1", plain)
 

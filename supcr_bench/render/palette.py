@@ -1,4 +1,4 @@
-"""Colours that stay with their implementation, on light and dark ground and for every sight.
+"""One colour per implementation, for light and dark backgrounds and for colour-blind readers.
 
 Each colour has a contrast of at least 3:1 on both grounds, and any two stay apart with protanopia,
 deuteranopia and tritanopia as well; tests/render/test_palette.py holds both. Marker and dashes tell
@@ -19,23 +19,23 @@ SERIES = (
     "#ae3c6c",  # raspberry
 )
 INK, QUIET, LINE, PAPER = "#1a1a1a", "#5c5c5c", "#d8d8d8", "#ffffff"
-"""Text, secondary text, grid lines and ground, where the ground is light."""
+"""Text, secondary text, grid lines and background, for a light background."""
 DARK = {INK: "#ececec", QUIET: "#a9afb6", LINE: "#3a3f45", PAPER: "#16181b"}
-"""What stands for each where the ground is dark."""
+"""The same colours for a dark background."""
 VARIABLES = {
     INK: "currentColor",
     QUIET: "var(--quiet, currentColor)",
     LINE: "var(--line)",
     PAPER: "var(--paper, Canvas)",
 } | {value: f"var(--series-{i})" for i, value in enumerate(SERIES, start=1)}
-"""What stands for each colour in a page."""
+"""The CSS variable for each colour in a page."""
 _MARKERS = ("o", "s", "D", "^", "P", "v", "h")
 _DASHES: tuple[tuple[float, ...], ...] = ((), (6, 2), (2, 1.5), (8, 2, 2, 2), (4, 1.5, 1.5, 1.5))
-"""On and off, in widths of the line; nothing for a solid one."""
+"""Lengths of dashes and gaps, in line widths; empty for a solid line."""
 
 
 _FIXED = ("broadcast", "loopy", "rowsort")
-"""The note's three keep their colours from report to report, whoever is beside them."""
+"""The note's three implementations have the same colours in every report."""
 
 
 def _place(name: str, names: Sequence[str]) -> int:
@@ -48,7 +48,7 @@ def colour(name: str, names: Sequence[str]) -> str:
     """The colour of an implementation.
 
     Args:
-        name: whose.
+        name: the implementation.
         names: of every implementation of the run, in order of first appearance.
     """
     return SERIES[_place(name, names) % len(SERIES)]

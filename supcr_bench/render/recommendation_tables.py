@@ -1,4 +1,4 @@
-"""What to use where: tables of batch size by dimensions and NaN density."""
+"""The recommended implementation by batch size, dimensions and NaN density, as tables."""
 
 from collections.abc import Mapping, Sequence
 

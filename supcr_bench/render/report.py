@@ -48,9 +48,9 @@ FILTERS = {
     **{axis.id: axis.label for axis in WORKLOAD_AXES if axis.name in FILTERED},
     "implementation": "implementation",
 }
-"""What a page can be filtered by, and its label there."""
+"""The filters of a page, with their labels."""
 MOST_ROWS = 200
-"""Of a table on a page: nobody reads more there, and a mail does not take more."""
+"""Most rows of a table on a page, so that it can still be mailed."""
 
 
 def _filters(shown: Sequence[Facets]) -> list[tuple[str, str, list[str]]]:
@@ -67,7 +67,7 @@ def render_page(template: str, shown: Sequence[Facets], **values: Any) -> str:
     numbers: dict[tuple[tuple[str, str], ...], int] = {}
 
     def number(facets: Facets) -> int:
-        """By which a row names what it shows; the page lists the facets by their numbers."""
+        """The number of a row's facets in the page's list."""
         return numbers.setdefault(tuple(sorted(facets.items())), len(numbers))
 
     def table_html(table: Table, *, caption: bool) -> Markup:

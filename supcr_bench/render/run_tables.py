@@ -253,7 +253,7 @@ def run_tables(findings: Findings) -> list[Table]:
 
 
 MOST_CASES = 60
-"""More cases than a person looks over: the worst are shown."""
+"""Most cases in the agreement table; of more, the worst are shown."""
 _HEAT: tuple[tuple[float, Tone], ...] = ((0.1, "heat0"), (0.5, "heat1"), (1.0, "heat2"))
 
 
@@ -294,7 +294,7 @@ def agreement_heat(results: Sequence[Result]) -> Table:
 
 
 def _worst(results: Iterable[Result]) -> float:
-    """The largest multiple of the tolerance; what is no number is worse than any."""
+    """The largest multiple of the tolerance; NaN counts as the worst."""
     return max(
         (
             math.inf

@@ -60,7 +60,7 @@ def _agreement(results: Sequence[Result]) -> str:
 
 
 def _fastest(results: Sequence[Result], pass_: Pass) -> str | None:
-    """Runs of batch sizes with the same fastest implementation, in the longest series."""
+    """Ranges of batch sizes with the same fastest implementation, in the longest series."""
     fastest = fastest_by_size(cost_rows(results, pass_), known_wrong(results))
     by_series: dict[tuple[object, ...], list[Case]] = {}
     for case in fastest:
@@ -113,7 +113,7 @@ def _noise(noise: NoiseFloor | None) -> str | None:
 
 
 def _verified(verifications: Sequence[Verification]) -> list[str]:
-    """Who is right by verification, in groups; who is not, in a sentence each."""
+    """One sentence on the verified implementations that are right, one on each other."""
     right: dict[tuple[str, bool], list[str]] = {}
     for found in verifications:
         if found.passed:
@@ -147,7 +147,7 @@ def agreement_sentences(findings: Findings) -> list[str]:
         return [f"{'; '.join(wrong)}.", *failed]
     answered = [r for r in results if r.status.has_figures]
     if not answered:
-        return ["Nothing was answered, so there is no agreement to show.", *failed]
+        return ["No implementation returned an answer, so there is no agreement to show.", *failed]
     definitions = listed(list(dict.fromkeys(r.case.definition for r in answered)))
     several = "its own definition" if " and " in definitions else "the definition"
     sentences = [f"Every answer agrees with {several} ({definitions})."]

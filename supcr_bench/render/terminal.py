@@ -13,7 +13,7 @@ from rich.text import Text
 from supcr_bench.values.table import Column, Table, Tone
 
 MOST_ROWS = 150
-"""Of a table on a terminal; the files of a run hold all rows."""
+"""Most rows of a table on a terminal; the files of a run hold all."""
 _BETWEEN = 2
 """Characters between two columns."""
 LONG_WORD = 24
@@ -26,8 +26,8 @@ _STYLES: dict[Tone, str] = {"bad": "bold red", "good": "bold green", "quiet": "d
 def print_table(console: Console, table: Table) -> None:
     """Print a table without breaking a word.
 
-    Columns that do not fit beside each other follow below, behind the key columns. What is wider
-    than the terminal even so runs over its edge.
+    Columns that do not fit beside each other follow below, behind the key columns. A column wider
+    than the terminal runs over its edge.
     """
     console.print(Text(table.title, style="bold"))
     widths = [_width(table, index) for index in range(len(table.columns))]

@@ -19,7 +19,7 @@ PAGE = "index.html"
 ELEMENT_ID = "run-data"
 SUMMARY_FILE = "summary.json"
 SUMMARY_KEYS = ("id", "suite", "started_at", "headline")
-"""What is written beside a page, because a list of reports cannot open pages of megabytes: the run
+"""Written beside a page, because reading many pages of megabytes is slow: the run
 (or both that are compared), its suite, when it began (ISO 8601), and the first finding."""
 _START = "data:application/gzip;base64,"
 

@@ -35,13 +35,13 @@ CALLS: dict[Call, str] = {
 TRIED: tuple[Call, ...] = tuple(CALLS)[:3]
 """``two_views`` has the tensors of the first: they differ in how the views are joined."""
 SMALL = Workload(batch_size=6, embedding_size=4)
-"""What a subject is tried on."""
+"""The small batch on which a subject is tried."""
 RIGHT = 1e-3
 """Relative difference of two losses that count as equal: it tells calls apart, and no more."""
 
 
 class NotALossError(Exception):
-    """What a call returned holds no loss."""
+    """A call returned no loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,7 +359,7 @@ def _is_right(definition: Definition, loss: float) -> bool:
 
 
 def _uncallable(name: str, failed: Mapping[str, Exception]) -> str:
-    """What was tried, and what each call raised; equal errors once."""
+    """The calls that were tried, and the error of each; equal errors once."""
     said: dict[str, list[str]] = {}
     for call, error in failed.items():
         text = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

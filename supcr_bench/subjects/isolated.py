@@ -1,10 +1,10 @@
 """Import files as they stood in some folder, so that two versions of them live in one process.
 
 Python knows a module by its name alone, and two versions of a file have the same. So every import
-here is a fresh one. Implementations of a folder get a name of that folder's own, the same in every
-process: what is compiled on the first call and kept on disk, as numba does, asks for its module by
-that name. What else was imported under the names of the folder is forgotten by name afterwards: the
-objects live on, and the next version imports its own.
+here is a fresh one. Implementations of a folder get a module name that is unique to the folder and
+the same in every process, because numba's disk cache stores that name. Other modules of the folder
+are removed from ``sys.modules`` afterwards: the objects live on, and the next version imports its
+own.
 
 What such a version imports only when it is called is no longer found there; where Python finds it
 elsewhere instead, :func:`strangers` tells. What a version sets for the whole process on import, an
@@ -22,19 +22,19 @@ from pathlib import Path
 from types import ModuleType
 
 _known: dict[Path, frozenset[str]] = {}
-"""By root, the names that were taken before anything was imported from there."""
+"""By root, the module names that existed before the first import from there."""
 
 
 @contextmanager
 def script(file: Path) -> Iterator[ModuleType]:
-    """A file as when it is run as a script: its neighbours are found by their plain names."""
+    """Import a file like a script: it finds its neighbours by their plain names."""
     with _found_first(file.parent):
         yield _execute(_name_of(file), file)
 
 
 @contextmanager
 def sibling(file: Path) -> Iterator[ModuleType]:
-    """A file of a folder of implementations: its neighbours are found by relative imports."""
+    """Import a file of a folder of implementations, which may use relative imports."""
     name = _name_of(file.parent)
     package = ModuleType(name)
     package.__path__ = [str(file.parent)]
@@ -50,7 +50,7 @@ def sibling(file: Path) -> Iterator[ModuleType]:
 
 @contextmanager
 def module(name: str, root: Path) -> Iterator[ModuleType]:
-    """A module of a package that lies in ``root``, whatever is known by that name already."""
+    """Import a module of a package in ``root``, even if its name is already imported."""
     known = {n: m for n, m in sys.modules.items() if _top(n) == _top(name)}
     for other in known:
         del sys.modules[other]
@@ -85,7 +85,7 @@ def file_of(name: str) -> str | None:
 
 
 def lies_in(file: str, root: Path) -> bool:
-    """Whether a file lies in a folder, by whichever of its names."""
+    """Whether a file lies in a folder, links resolved."""
     return Path(file).resolve().is_relative_to(root.resolve())
 
 

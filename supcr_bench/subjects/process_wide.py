@@ -1,4 +1,4 @@
-"""What two versions of an implementation share when they live in one process.
+"""Finds process-wide state that two versions of an implementation share.
 
 Each has modules of its own, but torch is there once. An operator that both register is the one
 that was registered last, for both; a default that one sets holds for the other.
@@ -21,11 +21,11 @@ _REGISTERED_AT = re.compile(r"^debug: registered at (.+):\d+", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class ProcessState:
-    """What holds for the whole process.
+    """The process-wide state.
 
     Attributes:
-        operators: names of those that torch knows; empty where this torch does not tell.
-        settings: by what a person calls them.
+        operators: names of those that torch knows; empty if this torch cannot list them.
+        settings: values by a readable name.
     """
 
     operators: frozenset[str]
@@ -54,7 +54,7 @@ class ProcessState:
 
 
 def require_apart(subjects: Iterable[Subject], before: ProcessState) -> None:
-    """Refuse subjects that have changed the process for each other since they were imported.
+    """Refuse versions that have changed process-wide state since they were imported.
 
     Args:
         subjects: those that live in this process; only versions, which have a root, are judged.
@@ -100,7 +100,7 @@ def _changes(before: ProcessState, after: ProcessState, roots: Iterable[Path]) -
 
 
 def _may_be_of(operator: str, roots: Iterable[Path]) -> bool:
-    """Whether an operator was registered by a file of some folders, or by nobody knows which.
+    """Whether an operator was registered by a file of some folders, or by an unknown file.
 
     Parts of torch, and other packages, register theirs when they are first imported.
     """
@@ -120,7 +120,7 @@ def _registered_in(operator: str) -> str | None:
             said = torch._C._dispatch_dump(operator)
             match = _REGISTERED_AT.search(said)
             file = match[1] if match else None
-    except (AttributeError, ImportError, RuntimeError):  # another torch keeps its books otherwise
+    except (AttributeError, ImportError, RuntimeError):  # another version of torch
         return None
     is_tool = file is not None and (
         Path(file) == _TORCH / "library.py" or Path(file).is_relative_to(_TORCH / "_library")

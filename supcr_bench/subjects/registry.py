@@ -1,6 +1,6 @@
 """Where implementations come from, and how they are loaded.
 
-Three doors, none of which touches the repository:
+Three kinds of names, none of which changes the repository:
 
 - a registered name: a file in ``implementations/``, or an entry point in the group
   ``supcr_bench.implementations`` of an installed package;
@@ -38,7 +38,7 @@ class Subject:
 
     Attributes:
         name: as results carry it.
-        kind: which door it comes in by.
+        kind: registered name, module or file.
         target: its module, or its file.
         attribute: what to take from there.
         root: the folder of the version to import, which may be one of several; ``None`` for the

@@ -1,4 +1,4 @@
-"""Cells on several machines: each where a slot is free, and again elsewhere if its slot is lost.
+"""Runs cells on several machines; a cell whose slot is lost runs again on another.
 
 A :class:`ClusterBackend` reaches the machines. This module decides which slot runs which cell, and
 gives exactly one result for each arm, whatever happens to machines.
@@ -20,7 +20,7 @@ from supcr_bench.workers.activity import Activity
 from supcr_bench.workers.messages import PreflightResult
 
 ATTEMPTS = 3
-"""A cell whose slot was lost so often is taken to be the reason."""
+"""A cell whose slot was lost this many times is taken to be the cause."""
 WAIT_S = 0.5
 """How long a cell waits for a slot before it reports that it waits."""
 
@@ -86,7 +86,7 @@ class ClusterExecutor:
     def preflight(
         self, subjects: Sequence[Subject], like: Workload
     ) -> Mapping[str, PreflightResult]:
-        """On every machine; a finding names the machine."""
+        """Check the subjects on every machine; a finding names the machine."""
         merged: dict[str, PreflightResult] = {}
         slots = list({s.node: s for s in self._slots.all if like.device in s.devices}.values())
         for slot, results in zip(
@@ -133,7 +133,7 @@ class ClusterExecutor:
     def _given_up(
         self, cell: Cell, done: set[Arm], lost: Mapping[str, str], budget: Budget
     ) -> Iterator[Result]:
-        reason = f"what ran it was lost {ATTEMPTS} times: {'; '.join(lost.values())}"
+        reason = f"its machine or worker was lost {ATTEMPTS} times: {'; '.join(lost.values())}"
         machine = self._slots.kind_for(cell.workload, None)
         for arm in cell.arms:
             if arm not in done:

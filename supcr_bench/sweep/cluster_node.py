@@ -1,4 +1,4 @@
-"""What runs on each machine of a cluster, in the process of a task.
+"""The code that runs on each machine of a cluster, in the process of a task.
 
 The worker that measures outlives the task, so that torch is imported once on each machine.
 """
@@ -29,18 +29,18 @@ from supcr_bench.workers.messages import PreflightResult
 
 DISTRIBUTION = "supcr-bench"
 BESIDE = ("implementations", "suites")
-"""Folders that lie beside the package in a checkout, and in it where it is installed."""
+"""Folders beside the package in a checkout; an installed package contains them."""
 HEARTBEAT_S = 1.0
 """An unchanged activity is sent only this often: each message wakes the machine that measures."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """What the worker of a task is started with.
+    """The settings of a task's worker.
 
     Attributes:
         threads: of torch.
-        label_columns: names of a person's own label columns.
+        label_columns: names of the user's label columns.
         label_suffix: of the labels' file name.
         label_content: the file's bytes, which lie on one machine alone; ``None`` without labels.
     """
@@ -106,7 +106,7 @@ def _code() -> str:
 
 
 def facts(files: Sequence[str]) -> dict[str, Any]:
-    """What must be known of a machine before a worker is started on it."""
+    """Facts about a machine that are checked before a worker starts on it."""
     return {
         "host": platform.node(),
         "version": version(DISTRIBUTION),

@@ -1,4 +1,4 @@
-"""What runs cells: all that the sweep knows of it."""
+"""The interface of executors, which run cells."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol

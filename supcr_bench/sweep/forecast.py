@@ -1,4 +1,4 @@
-"""What the next size will take, from the sizes before it.
+"""Predicts time and peak memory of the next size from the sizes before it.
 
 Time is forecast only well enough to decide whether a case is worth starting: growth laws proper
 are fitted after the sweep. Peak bytes have no noise, so they are predicted by their law, from sizes
@@ -24,7 +24,7 @@ _Series = tuple[str, str, str | None, tuple[object, ...]]
 
 @dataclass(slots=True)
 class Forecast:
-    """Knows the results so far.
+    """Predicts from the results so far.
 
     Attributes:
         claims: growth law of the time that each implementation claims, used as long as only one
@@ -80,7 +80,7 @@ class Forecast:
     def peak(
         self, implementation: str, case: Case, machine: str | None = None
     ) -> dict[str, float | int]:
-        """The peak that the sizes up to a quarter of this one predict, as fields of a result.
+        """The peak predicted from sizes up to a quarter of this one, as fields of a result.
 
         Empty where they are too few.
         """

@@ -1,4 +1,4 @@
-"""Cells run in a worker process on this machine, replaced when it crashes, hangs or runs out."""
+"""Runs cells in a worker process on this machine, and replaces a worker that has ended."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -21,9 +21,9 @@ RECORDING = {
     "memory": "with its allocations recorded ",
     "work": "with its operations counted ",
 }
-"""What is recorded, by the stage that does."""
+"""What each instrumented stage records, in words."""
 HARNESS_LIMIT_S = 600.0
-"""For inputs and the reference, which are not the implementation's to answer for."""
+"""Seconds for inputs and the reference, which do not count for the implementation."""
 CHECK_LIMIT_S = 60.0
 RESIDENT_SLACK_BYTES = 2**30
 
@@ -33,7 +33,7 @@ class LocalExecutor:
 
     Args:
         threads: of torch in the worker.
-        labels: ``FILE:COLUMN,...`` of a person's own labels.
+        labels: ``FILE:COLUMN,...`` of the user's labels.
 
     Raises:
         WorkerError: a worker cannot be started.
@@ -94,7 +94,7 @@ class LocalExecutor:
         return results
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
-        """Run a cell; what ends a worker ends one arm, and the others start again in a new one."""
+        """Run a cell; if an arm ends the worker, the others continue in a new one."""
         done: set[Arm] = set()
         while len(done) < len(cell.arms):
             attempt = cell.without(done, cell.session if not done else new_session())
@@ -170,7 +170,7 @@ class LocalExecutor:
         """Rows for what ended the worker: one arm, its training with its forward, or all."""
         status, reason = verdict
         culprit = activity.arm if activity else None
-        if culprit in done:  # it had just ended, and nothing else had been announced
+        if culprit in done:  # it had just ended, and no other arm had started
             culprit = None
         for arm in cell.arms:
             if arm in done:

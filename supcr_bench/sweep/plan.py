@@ -58,7 +58,7 @@ def under(plan: Sequence[PlannedCell], definitions: Mapping[str, Definition]) ->
 
 @dataclass(frozen=True, slots=True)
 class OwnLabels:
-    """What a plan needs to know of a person's own labels."""
+    """The rows and dimensions of the user's labels file."""
 
     kind: str
     dims: int
@@ -128,12 +128,12 @@ def usable_cpus() -> int:
 def make_budget(
     suite: Suite, available_bytes: Callable[[], int], cpus: Callable[[], int] = usable_cpus
 ) -> Budget:
-    """A suite's budget on this machine, or on another of which the same is known.
+    """A suite's budget on a machine, by default this one.
 
-    Never more memory than four fifths of what is free. And, unless the suite says otherwise, a
-    thread for every core but one: a team of threads waits for its slowest member, so one core that
-    is shared with anything else, the parent included, slows down every parallel loop. On a
-    two-core machine with one core busy, two threads took four times as long as one.
+    Memory is at most four fifths of what is free. And, unless the suite says otherwise, a thread
+    for every core but one: a team of threads waits for its slowest member, so one core that is
+    shared with anything else, the parent included, slows down every parallel loop. On a two-core
+    machine with one core busy, two threads took four times as long as one.
     """
     most = int(0.8 * available_bytes())
     wanted = suite.budget.memory_limit

@@ -1,4 +1,4 @@
-"""Cells on a Ray cluster. Nothing of Ray is anywhere else.
+"""Runs cells on a Ray cluster; the only file that uses Ray.
 
 A cell is one Ray task that asks for every core of a machine, or for a GPU and its share of the
 cores, so that Ray keeps other work away from it. In the task's process a :class:`LocalExecutor`,
@@ -44,7 +44,7 @@ _HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _SETTINGS + 
 with a settings frame."""
 _QUIET: Mapping[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
 OBJECT_STORE_BYTES = 100 * 2**20
-"""For a Ray that is started here: by default it takes a third of the machine's memory."""
+"""Bytes of Ray's object store when it is started here; its default is a third of the memory."""
 
 
 def require_ray() -> None:
@@ -63,7 +63,7 @@ def make_ray_executor(
             executor is open.
         suite: gives the budget, by each machine's own cores and memory.
         subjects: what will be measured; a subject's file must be the same on every machine.
-        labels: a person's own labels.
+        labels: the user's labels.
 
     Raises:
         UsageError: nothing answers there, or a machine cannot take part.

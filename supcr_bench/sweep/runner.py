@@ -47,7 +47,7 @@ SweepEvent = Event | SweepProgress
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """What becomes of a cell, by the results so far.
+    """The skipped and the remaining arms of a cell, by the results so far.
 
     Attributes:
         skipped: results of the arms that do not run.
@@ -93,7 +93,7 @@ def run_sweep(
 
 
 class _Sweep:
-    """What is known of a plan so far. One thread alone touches it."""
+    """The state of a plan. Only one thread uses it."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class _Sweep:
         ]
 
     def prepare(self, planned: PlannedCell) -> _Prepared:
-        """What of a cell is to be run, by the results so far."""
+        """Decide which arms of a cell run, by the results so far."""
         before = self._machines.get(planned.workload.series())
         machine = self.executor.machine_for(planned.workload, before)
         runnable: list[Arm] = []
@@ -156,7 +156,7 @@ class _Sweep:
         return _Prepared(tuple(skipped), cell, peaks)
 
     def with_peak_prediction(self, event: Event, prepared: _Prepared) -> Event:
-        """The event; a result with the peak that was predicted before it was measured."""
+        """The event; a result gets the peak that was predicted before it was measured."""
         if not isinstance(event, Result):
             return event
         found = replace(event, **prepared.peaks.get(event.key, {}))
@@ -164,7 +164,7 @@ class _Sweep:
         return found
 
     def left_s(self, indices: Sequence[int]) -> float:
-        """Rough seconds that cells take: as many at once as may be, a series one by one."""
+        """Rough seconds that cells take, run in parallel but one by one within a series."""
         series: dict[tuple[object, ...], float] = {}
         for index in indices:
             planned = self.plan[index]
@@ -237,7 +237,7 @@ def _side_by_side(sweep: _Sweep, subjects: Sequence[Subject]) -> Iterator[SweepE
                 try:
                     index, item = streams.next()
                 except Exception:
-                    # What others had found by then is not lost with the one that broke.
+                    # Results that other cells gave before this error are kept.
                     for index, found in streams.stop():
                         yield sweep.with_peak_prediction(found, begun[index])
                     raise

@@ -1,4 +1,4 @@
-"""Implementations that a suite names by a tag, or all of them, without importing any.
+"""Selects the implementations that a suite names by a tag or as ``all``, without importing any.
 
 Tags are read from the source, because importing an implementation imports torch with it.
 """

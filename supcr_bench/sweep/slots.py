@@ -1,4 +1,4 @@
-"""Where a cell can run: whole machines, and single GPUs of them, and which of them are busy.
+"""The slots in which cells can run, machines and single GPUs, and which of them are busy.
 
 A cell on the CPU takes a whole machine; a cell on a GPU takes that GPU and a share of the cores,
 and no cell on the CPU runs on its machine meanwhile. So no two measurements share hardware.
@@ -19,7 +19,7 @@ from supcr_bench.values.machine import machine_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """A machine that runs one cell at a time, or one GPU of it that does.
+    """A machine, or one GPU of it, that runs one cell at a time.
 
     Attributes:
         node: the machine's identifier in the cluster.
@@ -134,7 +134,7 @@ class SlotPool:
                     self._change.notify_all()
 
     def _free(self, device: str, kind: str, avoid: Collection[str]) -> Slot | None:
-        """The first free slot; one to avoid only if there is no other, be it busy or free."""
+        """The first free slot; one to avoid only if no other exists, not even a busy one."""
         alive = [slot for slot in self._alive(device) if slot.machine == kind]
         wanted = [slot for slot in alive if slot.node not in avoid] or alive
         free = (s for s in wanted if not any(s.excludes(busy) for busy in self._busy))

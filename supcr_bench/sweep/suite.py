@@ -1,4 +1,4 @@
-"""Suites: TOML files of axes, budgets and a sentence of purpose, validated when they are loaded.
+"""Suites: TOML files of axes, budgets and a sentence of purpose, validated on loading.
 
 A suite holds one or more grids. Each ``[[grid]]`` is the product of its axes; axes that a grid does
 not name come from ``[axes]``, and then from the defaults in ``values/axes.py``. An axis given on
@@ -126,7 +126,7 @@ DEFAULT_AXES = Axes.model_validate(
 
 
 class OwnDefinition(_Model):
-    """A definition of a person's own: a shipped one with some of its choices changed.
+    """A definition of the user's: a shipped one with some of its choices changed.
 
     Each field is a choice of :class:`supcr_bench.values.definition.Definition`; ``eps = 0`` is no
     floor.
@@ -179,7 +179,7 @@ class Suite(_Model):
         definitions: the suite's own, which ``--definition NAME`` takes too.
         definition: the one that all are compared with; ``None`` for what each of them computes,
             and ``auto`` to recognise it by its numbers.
-        seed: of everything random in the inputs.
+        seed: random seed for the inputs.
         verify: whether each implementation is verified at the end.
         axes: shared by all grids.
         grid: the grids; one of the shared axes alone when none is given.
@@ -232,7 +232,7 @@ class Suite(_Model):
         return name if name in (None, AUTO) else self.get_definition(name)
 
     def with_definition(self, name: str | None) -> "Suite":
-        """With every implementation compared with this one; unchanged for ``None``.
+        """Compare every implementation with this definition; unchanged for ``None``.
 
         Raises:
             UsageError: there is none of that name.
@@ -247,12 +247,12 @@ class Suite(_Model):
         return [g.over(self.axes).over(DEFAULT_AXES) for g in self.grid]
 
     def with_axes(self, axes: Axes) -> "Suite":
-        """With these axes in place of every grid's own; grids that become equal are one."""
+        """Replace these axes in every grid; grids that become equal are merged."""
         grids = tuple(dict.fromkeys(axes.over(grid) for grid in self.grid))
         return self.model_copy(update={"grid": grids})
 
     def with_names(self, select: Callable[[Iterable[str]], tuple[str, ...]]) -> "Suite":
-        """With what ``select`` makes of the names of implementations, in every grid too."""
+        """Replace the names of implementations, in grids too, by what ``select`` gives."""
 
         def chosen(axes: Axes) -> Axes:
             own = None if axes.without is None else select(axes.without)

@@ -1,4 +1,4 @@
-"""What a test asserts of a result; an implementation's own exception is shown as the cause."""
+"""The assertions on a result; an implementation's own exception is shown as the cause."""
 
 from pathlib import Path
 from types import TracebackType
@@ -37,7 +37,7 @@ def require_within(result: Result, limits: Limits) -> None:
 
 
 def _cause(result: Result, subject: Adapter) -> Exception | None:
-    """What an implementation that failed raises in its own lines when it is asked again."""
+    """The exception of an implementation that failed, from its own lines, by calling it again."""
     if result.status is not Status.FAILED:
         return None
     try:
@@ -49,7 +49,7 @@ def _cause(result: Result, subject: Adapter) -> Exception | None:
 
 
 def _own_lines(traceback: TracebackType | None) -> TracebackType | None:
-    """From the first line on that is neither this package's nor torch's; ``None`` without one."""
+    """The traceback from the first line outside of this package and torch; ``None`` without one."""
     while traceback is not None:
         file = Path(traceback.tb_frame.f_code.co_filename)
         if not any(file.is_relative_to(folder) for folder in _INSIDE):

@@ -70,7 +70,7 @@ class SupcrBenchmark:
             temperature: tau; the default of the definition if ``None``.
             dtype: of embeddings and labels, by name.
             device: where the tensors live.
-            seed: of everything random in them.
+            seed: random seed for them.
             definition: ``torchcell``, ``no-self``, ``rank-n-contrast`` or one of your own; what the
                 implementation declares if ``None``, and what its numbers follow where it declares
                 nothing.
@@ -87,7 +87,7 @@ class SupcrBenchmark:
         """
         __tracebackhide__ = True
         if self._used:
-            raise UsageError("one case a test: pytest.mark.parametrize runs several")
+            raise UsageError("one case per test; use pytest.mark.parametrize for several")
         try:
             limits = Limits.read(max_peak_bytes, max_launches, max_elements)
             found = find_implementation(implementation, self._folder)
@@ -114,7 +114,7 @@ class SupcrBenchmark:
             require_within(result, limits)
             return self.take_times(result, subject)
         except UsageError as error:
-            raise error.with_traceback(None) from None  # it tells a test's author all by itself
+            raise error.with_traceback(None) from None  # the message is enough
         finally:
             self.use_up()
 
@@ -125,7 +125,7 @@ class SupcrBenchmark:
         case: Case,
         memory_limit_bytes: int | None = None,
     ) -> Result:
-        """All but the times, which is put beside them in what pytest-benchmark stores.
+        """Measure all but the times, and add it to the data that pytest-benchmark stores.
 
         Raises:
             UsageError: this machine has no such device.
@@ -144,7 +144,7 @@ class SupcrBenchmark:
     ) -> Result:
         """The result with the times that pytest-benchmark takes, if it does.
 
-        Gradients and outputs of one call are let go of before the next, outside the time.
+        Gradients and outputs of one call are released before the next, outside the time.
         """
         self._used = True
         sampling = self.sampling
@@ -173,7 +173,7 @@ class SupcrBenchmark:
 
 
 class _NothingToTimeError(Exception):
-    """There is a finding in place of times."""
+    """The case has a finding, so it is not timed."""
 
 
 def _raise() -> None:

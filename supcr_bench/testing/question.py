@@ -1,4 +1,4 @@
-"""What a test asks: which implementation, on which case, within which limits."""
+"""The arguments of a test: the implementation, the case and the limits."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -36,7 +36,7 @@ def find_implementation(given: object, folder: Path) -> Implementation:
             return load(replace(locate(f"{beside}:{attribute}"), name=given))
         return load(locate(given))
     if not callable(given):
-        raise UsageError(f"{given!r} is no implementation: give a class, a factory or a name")
+        raise UsageError(f"{given!r} is not an implementation: give a class, a factory or a name")
     name = getattr(given, "__name__", type(given).__name__)
     return Implementation(name=name, title=name, source="a test", definition=AUTO, factory=given)
 
@@ -51,7 +51,7 @@ def make_workload(axes: Mapping[str, Any], *, seed: int) -> tuple[Workload, Pass
         raise UsageError(f"seed: {seed!r} is not valid; use a whole number of 0 or more")
     for name, given in axes.items():
         if isinstance(given, list | tuple):
-            raise UsageError(f"{name}: one value a test; pytest.mark.parametrize runs several")
+            raise UsageError(f"{name} takes one value; use pytest.mark.parametrize for several")
     try:
         given = {name: value for name, value in axes.items() if value is not None}
         whole = Axes.model_validate({"pass": "training", **given}).over(DEFAULT_AXES)

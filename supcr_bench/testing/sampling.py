@@ -27,7 +27,7 @@ class Sampling:
 
     @classmethod
     def of(cls, request: pytest.FixtureRequest) -> "Sampling":
-        """As the test's ``benchmark`` mark and the command line say."""
+        """The limits of the test's ``benchmark`` mark and the command line."""
         marker = request.node.get_closest_marker("benchmark")
         options = marker.kwargs if marker else {}
 
@@ -37,11 +37,11 @@ class Sampling:
         return cls(float(option("max_time")), int(option("min_rounds")), bool(option("warmup")))
 
     def rounds(self, call: StopwatchCall) -> int:
-        """As many calls as the time allows.
+        """The number of calls that fit into the time.
 
-        By the mean of as many as fit into a tenth of it: on a busy machine, calls like the fastest
-        one would be too many. The first call, in which a module may still be at its preparations,
-        is none of them.
+        It follows from the mean of the calls in a tenth of that time: on a busy machine, the
+        fastest call would predict too many. The first call, which may include one-time work, is
+        not counted.
         """
         call.once_s()
         calls, spent_s = 0, 0.0

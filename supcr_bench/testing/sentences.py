@@ -1,4 +1,4 @@
-"""What an assertion says: what is wrong, by how much, and where to look next."""
+"""The messages of failed assertions: the error, its size, and the next step."""
 
 from supcr_bench.testing.question import Limits
 from supcr_bench.values.result import Result, Status

@@ -27,7 +27,6 @@ class SuiteFile(pytest.File):
 
     @property
     def run(self) -> "SuiteRun":
-        """What its tests share."""
         if self._run is None:
             from supcr_bench.testing.suite_run import SuiteRun
 
@@ -70,11 +69,11 @@ class SuiteTest(pytest.Function):
     """One implementation on one case."""
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
-        """What is wrong, without the lines that found it."""
+        """The finding, without a traceback of this package."""
         if isinstance(excinfo.value, AssertionError | UsageError):
             return str(excinfo.value)
         return super().repr_failure(excinfo)
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
-        """The suite's file, and what this is called. pytest spoils a dot in a bare name."""
+        """The suite's file and the test's name, because pytest changes dots in names."""
         return Path(self.path), None, f"{self.path.stem}: {self.name}"

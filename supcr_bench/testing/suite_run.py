@@ -1,4 +1,4 @@
-"""What the tests of one suite share: its budget, and what is known of the sizes so far.
+"""The state that the tests of one suite share: its budget, and the results so far.
 
 A test runs in pytest's own process, where nothing can end a call that takes too long. So a case is
 run only once the sizes below it, up to half of it, say that it fits: those that other tests have
@@ -70,7 +70,7 @@ class SuiteRun:
         """
         try:
             if case.ranks > 1:
-                _skip(name, case, "ranks are processes of their own; `supcr-bench run` has them")
+                _skip(name, case, "several ranks need several processes; use `supcr-bench run`")
             if case.device not in available_devices():
                 there = ", ".join(available_devices())
                 _skip(name, case, f"no device {case.device!r} here; available: {there}")
@@ -125,7 +125,7 @@ class SuiteRun:
             self._forecast.observe(timed)
 
     def _skip_out_of_memory(self, result: Result) -> None:
-        """Running out is a measurement like another, and known for larger sizes from then on."""
+        """Record that a case ran out of memory, so that larger sizes are skipped."""
         self._forecast.observe(result)
         _skip(result.implementation, result.case, f"out of memory: {result.reason}")
 
@@ -149,7 +149,7 @@ class SuiteRun:
             call = StopwatchCall.of(subject, case, limit_bytes)
             with call.limited():
                 probed = replace(probed, time_samples_s=(call.once_s(), call.once_s()))
-        except Exception as error:  # noqa: BLE001 - what the case itself says is said of the case
+        except Exception as error:  # noqa: BLE001 - the case itself will report the error
             if not is_out_of_memory(error):
                 return False
             probed = replace(probed, status=Status.OUT_OF_MEMORY)
@@ -158,13 +158,13 @@ class SuiteRun:
 
 
 def _skip(implementation: str, case: Case, reason: str) -> NoReturn:
-    """Skip, named: pytest lists skips by their reasons, and not by the tests."""
+    """Skip with the case in the reason, because pytest lists skips without their tests."""
     pytest.skip(f"{implementation} {case.describe()} {case.pass_}: {reason}")
 
 
 @contextmanager
 def _threads(number: int) -> Iterator[None]:
-    """As many as a run has, so that its times can be compared."""
+    """Use as many threads as a run, so that times can be compared."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:

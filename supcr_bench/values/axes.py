@@ -79,7 +79,7 @@ class Axis:
         return f"{self.symbol}{exact}".replace(":", "-")
 
     def named(self, case: object, write: Callable[[Any], str]) -> str:
-        """What ``write``, such as :attr:`phrase`, makes of the case; empty where it is usual."""
+        """The case's value as written by :attr:`phrase` or ``write``; empty if usual."""
         value = self.of(case)
         return "" if value in self.usual else write(value)
 
@@ -262,12 +262,12 @@ AXES = (
         read=_one_of(*PASSES),
     ),
 )
-"""In the order in which a description names them."""
+"""All axes, in the order in which a description names them."""
 WORKLOAD_AXES = tuple(axis for axis in AXES if axis.name != "pass")
 """The axes that decide the tensors, and so are the same for every arm of a cell."""
 AXIS_NAMES = tuple(axis.name for axis in AXES)
 DEFAULTS_OF_ADDED = {axis.field: (*axis.default, None)[0] for axis in AXES if axis.added}
-"""What results of older versions had on the axes that they did not store."""
+"""Values of the axes that results of older versions did not store."""
 
 
 def get_axis(name: str) -> Axis:

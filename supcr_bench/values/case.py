@@ -23,7 +23,7 @@ ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """What the tensors are: every implementation of a cell meets the same ones.
+    """Describes the input tensors, which all implementations of a cell share.
 
     Attributes:
         batch_size: N, rows.
@@ -33,9 +33,9 @@ class Workload:
         embedding_size: d, columns of an embedding.
         dtype: of embeddings and labels.
         temperature: tau of every implementation; ``None`` for the default of each one's definition.
-        labels: ``continuous``, ``tied``, or ``file:<digest>`` for rows of a person's own file.
+        labels: ``continuous``, ``tied``, or ``file:<digest>`` for rows of the user's labels file.
         device: where the tensors live.
-        seed: of everything random in them.
+        seed: random seed for the tensors.
         ranks: W, processes that share out the rows, each with its own; 1 for one process alone.
         embedding_norm: Euclidean norm of every row of an embedding; ``None`` for rows as they are
             drawn, with a norm of about sqrt(d).
@@ -71,7 +71,7 @@ class Workload:
         return self
 
     def series(self) -> tuple[object, ...]:
-        """What workloads that differ only in N share, whatever the definition is."""
+        """Identifies a series: the workload without N and definition."""
         shared = self.workload
         return tuple(getattr(shared, f.name) for f in fields(Workload) if f.name != "batch_size")
 
@@ -119,7 +119,7 @@ class Case(Workload):
 
     @property
     def shared(self) -> "Case":
-        """The case without what is of one implementation: what times and bytes are compared by.
+        """The key by which times and bytes of implementations are compared.
 
         It names the usual definition, and the usual temperature where none was set.
         """

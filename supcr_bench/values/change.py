@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Direction(StrEnum):
-    """Which way a figure changed."""
+    """The direction of a change."""
 
     SAME = "same"
     MORE = "more"

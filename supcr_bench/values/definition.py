@@ -101,7 +101,7 @@ DEFINITIONS = {d.name: d for d in (TORCHCELL, NO_SELF, RANK_N_CONTRAST)}
 
 
 AUTO = "auto"
-"""In place of a definition's name: recognise it by the implementation's numbers."""
+"""Stands for a definition: recognise it by the implementation's numbers."""
 RENAMED = {"paper": "no-self"}
 """Names that definitions had before, as older runs and baselines hold them."""
 

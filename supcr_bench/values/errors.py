@@ -1,18 +1,17 @@
-"""The errors that a person is meant to read.
+"""The errors of supcr-bench; users read their messages.
 
     SupcrBenchError
     ├── UsageError            the request cannot be carried out; exit status 2
     │   ├── UnknownNameError  a name that is not known; carries the known ones and the nearest
     │   ├── SuiteError        a suite file or an axis is not valid; names file, key and fix
     │   ├── InputError        a labels file cannot be used
-    │   ├── SubjectError      an implementation cannot be loaded or does not keep the call
+    │   ├── SubjectError      an implementation cannot be loaded or called
     │   │   └── UnavailableError  it needs something that is not installed
     │   ├── StoreError        a run folder cannot be read or written
     │   └── BaselineError     a gate's baseline cannot be read, written or compared with
     └── WorkerError           a worker process could not be started at all; exit status 1
 
-What goes wrong *inside* a measured call is not an exception of the harness: it is a row with a
-status and a reason.
+An error *inside* a measured call is not raised: it becomes a result with a status and a reason.
 """
 
 import difflib
@@ -26,7 +25,7 @@ class SupcrBenchError(Exception):
 
 
 class UsageError(SupcrBenchError):
-    """The request cannot be carried out as it stands."""
+    """The request cannot be carried out."""
 
     exit_status = 2
 
@@ -63,7 +62,7 @@ class InputError(UsageError):
 
 
 class SubjectError(UsageError):
-    """An implementation cannot be loaded, or does not keep the definition's call."""
+    """An implementation cannot be loaded, or not called as its definition says."""
 
 
 class UnavailableError(SubjectError):

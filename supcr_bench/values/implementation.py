@@ -10,7 +10,7 @@ from supcr_bench.values.definition import TORCHCELL, Definition
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """What an implementation says of itself: everything but its code.
+    """The metadata that an implementation declares.
 
     Attributes:
         title: one line for people.

@@ -1,4 +1,4 @@
-"""The kind of machine that figures are of: what must be alike for figures to be alike."""
+"""The kind of machine: machines with the same name give comparable figures."""
 
 import hashlib
 import json
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 SAME_MACHINE = ("cpu", "cpus_usable", "torch", "threads", "accelerators")
-"""Facts of an environment that time and memory hang on: where one differs, figures are apart."""
+"""Facts of an environment that decide time and memory; machines of one kind agree in all."""
 DIGITS = 6
 
 
 def machine_of(environment: Mapping[str, Any]) -> str:
-    """A short name for the kind of machine, the same for all that are alike.
+    """A short name for the kind of machine.
 
     Args:
         environment: as ``supcr_bench.measure.environment`` collects it.

@@ -1,6 +1,6 @@
 """The metrics by which implementations are fitted, compared, gated and shown, each declared once.
 
-Of every metric a smaller figure is better.
+A smaller figure is better for every metric.
 """
 
 from collections.abc import Callable

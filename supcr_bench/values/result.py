@@ -1,6 +1,6 @@
 """One flat, frozen result per (implementation, case). Raw samples are kept; summaries are derived.
 
-Missing is ``None``, never 0; a result that could not be had is a status and a reason, never an
+Missing is ``None``, never 0; a failed measurement is a result with a status and a reason, never an
 absent row.
 """
 
@@ -51,7 +51,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What was found out about one implementation on one case.
+    """The result of one implementation on one case.
 
     Attributes:
         implementation: its registered name, or the path or module that names it.
@@ -78,13 +78,13 @@ class Result:
         device_samples_s: the same calls by the device's own events; ``None`` on the CPU and where
             the device has none.
         aa_samples_s: the A/A arm: samples of the same implementation, entered a second time
-            under another label, paired by round with ``time_samples_s``. What the two differ by is
-            noise. ``None`` where this was not the A/A arm of its cell.
+            under another label, paired by round with ``time_samples_s``. Their difference is noise.
+            ``None`` where this was not the A/A arm of its cell.
         time_stopped_by: ``precision`` (the median's interval became narrow enough) or ``budget``.
         peak_bytes: peak of live tensor bytes above the inputs.
-        reserved_bytes: what the allocator had reserved at that peak, where the device tells.
+        reserved_bytes: what the allocator had reserved at that peak, where the device reports it.
         memory_method: how the peak was taken, or why there is none.
-        predicted_peak_bytes: what the sizes up to a quarter of this one said of the peak, before it
+        predicted_peak_bytes: the peak predicted from sizes up to a quarter of this one, before it
             was measured; ``None`` where they were too few.
         predicted_peak_low_bytes, predicted_peak_high_bytes: the interval of that prediction.
         predicted_peak_from: the largest batch size that the prediction knew.
@@ -142,7 +142,7 @@ class Result:
 
     @property
     def counted_peak_bytes(self) -> int | None:
-        """The peak where it has no noise, and nothing elsewhere.
+        """The peak, if it has no noise; otherwise ``None``.
 
         Where ranks exchange tensors, threads of the communication let go of them a moment sooner or
         later, and the peak differs from call to call (by up to 15 % on a batch of 24 rows).

@@ -9,7 +9,7 @@ from html import escape
 from typing import Literal
 
 Facets = Mapping[str, str]
-"""What a row or a chart shows (device, pass, ...), by the names that a page filters by."""
+"""Values by which a page filters a row or a chart: device, pass, and so on, by name."""
 Tone = Literal["", "good", "bad", "quiet", "heat0", "heat1", "heat2", "heat3"]
 """How a cell stands out. ``heat0`` to ``heat3`` shade an error from far below its tolerance to
 above it."""

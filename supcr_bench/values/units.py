@@ -70,7 +70,7 @@ def parse_fraction(text: str) -> float:
 
 
 def _scaled(value: float, steps: list[tuple[float, str]]) -> str:
-    # What would be rounded up to the next unit, or to one more digit, is written there.
+    # A value that rounds up to the next unit, or to one more digit, is written in that form.
     scale, unit = next((step for step in steps if abs(value) >= 0.9995 * step[0]), steps[-1])
     scaled = value / scale
     digits = 0 if abs(scaled) >= 99.95 else 1 if abs(scaled) >= 9.995 else 2

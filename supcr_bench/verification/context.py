@@ -174,7 +174,7 @@ class CheckContext:
         return judge(problem, self.definition, answer, reference, dtype)
 
     def bounds(self, problem: Problem) -> Bounds:
-        """What rounding allows a right answer to be off by."""
+        """The largest errors that rounding explains."""
         return bounds_of(problem, self.definition, self.reference(problem))
 
     def relation(

@@ -175,7 +175,7 @@ class Evaluation:
 
 
 def evaluate(formula: Formula, problem: Problem, *, gradient: bool = True) -> Evaluation:
-    """By brute force in float64: N^3 memory, for small problems."""
+    """Evaluate a formula by brute force in float64, with N^3 memory."""
     leaves = [v.detach().double().requires_grad_(gradient) for v in (problem.first, problem.second)]
     first, second = leaves
     if formula.gradient == "first_detached":

@@ -1,4 +1,4 @@
-"""What verification finds: trials make an outcome, outcomes make a verification."""
+"""The findings of verification: trials make an outcome, outcomes make a verification."""
 
 import math
 from collections.abc import Mapping, Sequence

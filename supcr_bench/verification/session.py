@@ -16,7 +16,7 @@ TOTAL_LIMIT_S = 55.0
 MOST_ENDS = 2
 """A subject that has crashed this many processes is not called again."""
 AUTO = "auto"
-"""In place of the name of a definition: find out which one the subject computes."""
+"""Stands for a definition: find out which one the subject computes."""
 STAGES = ("loading", "recognition", "diagnosis")
 """The name given in place of a check if a subject fails before the first."""
 NO_DEFINITION = "none"
@@ -31,8 +31,7 @@ class NamedCheck(Protocol):
         """Short, as findings carry it."""
 
     @property
-    def group(self) -> Group:
-        """Which kind of failure it finds."""
+    def group(self) -> Group: ...
 
 
 class CheckName(NamedTuple):

@@ -1,4 +1,4 @@
-"""What a worker is doing right now, on a page of memory that its parent reads when it likes.
+"""Shows the parent what a worker is doing, on a page of shared memory.
 
 A message per timed call would wake the parent while a call is being timed. The worker instead
 overwrites one small shared page, which costs it a microsecond and wakes nobody.
@@ -17,7 +17,7 @@ PAGE_BYTES = 1024
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What a worker is doing.
+    """The current stage of a worker.
 
     Attributes:
         stage: ``inputs``, ``agreement``, ``reference``, ``memory``, ``work`` or ``time``.

@@ -1,4 +1,4 @@
-"""What a worker is asked, and what it answers: one JSON object a line, whose ``kind`` is its type.
+"""Requests to a worker and its responses: one JSON object a line, whose ``kind`` is its type.
 
 Types that need torch are imported only when a message that holds one is read.
 """
@@ -38,7 +38,7 @@ class Preflight:
 class MeasureCell:
     """Measure a cell: a Result for each arm, then CellDone. All ranks of a group get it.
 
-    ``labels`` is ``FILE:COLUMN,...`` of a person's own labels, if the workload has them.
+    ``labels`` is ``FILE:COLUMN,...`` of the user's labels, if the workload has them.
     """
 
     cell: Cell
@@ -137,12 +137,12 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class PreflightResult:
-    """What is known of a subject before it is measured.
+    """The result of loading and calling a subject before it is measured.
 
     Attributes:
         name: of the subject.
         finding: why it cannot be loaded or called; ``None`` if it can.
-        description: what it says of itself, if it could be loaded.
+        description: its declared metadata, if it could be loaded.
         resolution: how it is called, if it can be.
         unavailable: whether it could not be loaded because something is not installed.
     """
@@ -200,7 +200,7 @@ class Diagnosed:
 
 @dataclass(frozen=True, slots=True)
 class RankLoaded:
-    """What a subject says of itself, and which arguments it takes."""
+    """The description of a subject, and the arguments that it takes."""
 
     description: Description
     knobs: "Knobs"
@@ -208,7 +208,7 @@ class RankLoaded:
 
 @dataclass(frozen=True, slots=True)
 class RankAnswers:
-    """What a rank answered to each step of a question."""
+    """A rank's answer to each step of a question."""
 
     answers: "tuple[RankAnswer, ...]"
 

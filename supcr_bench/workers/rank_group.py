@@ -140,12 +140,12 @@ class RankGroupWorker:
         if len(answers) == self.ranks:
             return [answers[rank] for rank in range(self.ranks)]
         error = self._why_unanswered(answers, limit_s)
-        self.kill()  # none of them can get on
+        self.kill()  # none of them can continue
         self.close()
         raise error
 
     def _why_unanswered(self, answers: dict[int, Response], limit_s: float) -> RankEndedError:
-        """A rank that ended explains one that failed, which explains one that hangs."""
+        """The reason: a rank that ended, else one that failed, else one that hangs."""
         if self._ended:
             return RankEndedError(self._how_ended(self._ended[0]))
         stages: dict[str, list[str]] = {}
@@ -215,7 +215,7 @@ class RankGroupWorker:
     def _explained(self, response: Response) -> Response:
         """Rank 0's failure, with the reason if another rank's end has caused it.
 
-        All that rank 0 itself knows is that a connection broke.
+        Rank 0 itself only sees a broken connection.
         """
         if not isinstance(response, Result) or response.status is not Status.FAILED:
             return response

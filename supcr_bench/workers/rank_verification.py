@@ -125,7 +125,7 @@ class RankVerification(Session):
                 if isinstance(response, Failed):
                     if response.stage == "load":
                         raise SubjectError(response.reason)
-                    # Where each stopped is not known, and messages must match: they meet anew.
+                    # The ranks may have stopped at different messages, so they form a new group.
                     self._group.join()
                     everyone = all(isinstance(r, Failed) for r in said)
                     who = "every rank" if everyone else f"rank {rank}"

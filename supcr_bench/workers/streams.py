@@ -72,8 +72,8 @@ def merge_streams(
 ) -> Iterator[_Item]:
     """All items of several streams, as they come.
 
-    Streams are opened in order. When one raises, so does this, and all others are stopped. Closing
-    this does not wait for their threads.
+    Streams are opened in order. If one raises, all others are stopped and the exception is raised
+    here. Closing this does not wait for their threads.
 
     Args:
         streams: each started by a call.

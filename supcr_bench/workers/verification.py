@@ -64,14 +64,14 @@ class WorkerVerification(Session):
         return Opened(started.definition, started.recognised, started.checks)
 
     def make(self, check: NamedCheck) -> Outcome:
-        """Have the worker make one check, a new one if the last has ended."""
+        """Have the worker make one check; start a new worker if the last has ended."""
         self._reopen()
         outcome = self._ask(MakeCheck(CheckName(check.name, check.group)))
         assert isinstance(outcome, Outcome)
         return outcome
 
     def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:
-        """From the worker; the inputs that failed in one that has ended are lost."""
+        """Diagnose in the worker; failing inputs of a worker that has ended are lost."""
         if self.only is not None:
             return None
         self._reopen()

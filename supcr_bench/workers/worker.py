@@ -154,7 +154,7 @@ class Worker:
         """Join a gloo group, on the loopback interface alone; leave the group of before."""
         from torch import distributed
 
-        import supcr_bench.verification.ranks.step  # noqa: F401 - so that no question waits for it
+        import supcr_bench.verification.ranks.step  # noqa: F401 - to save time later
 
         os.environ["GLOO_SOCKET_IFNAME"] = _loopback()
         if distributed.is_initialized():
@@ -282,7 +282,7 @@ def _implementations(request: MeasureCell) -> "dict[str, tuple[Implementation, A
 
 
 def _labels(request: MeasureCell) -> "npt.NDArray[np.float64] | None":
-    """A person's own labels, if the request names a file of them."""
+    """The user's labels, if the request names a labels file."""
     return read_label_file(request.labels)[1] if request.labels else None
 
 

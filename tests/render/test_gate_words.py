@@ -175,7 +175,7 @@ def test_time_says_what_it_does_not_know() -> None:
     short = replace(STUDY, cells=1, noise_floor=None, detectable=None)
     _, floor, spent = time_sentences(short)
     assert floor == (
-        "There were too few processes for an A/A arm. "
+        "Too few processes ran to time identical code against itself (A/A). "
         "The slowdown that could have been detected is not known."
     )
     assert "timed 1 cell in" in spent

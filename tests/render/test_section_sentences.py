@@ -52,7 +52,7 @@ def test_agreement_names_the_definition_the_largest_error_and_who_failed() -> No
     assert agreement_sentences(found(*right, wrong)) == [
         "loopy is wrong by the definition (no-self) in 1 of 1 answers."
     ]
-    assert agreement_sentences(found(failed))[0].startswith("Nothing was answered")
+    assert agreement_sentences(found(failed))[0].startswith("No implementation returned an answer")
 
 
 def test_time_tells_four_crossovers_and_counts_the_rest() -> None:

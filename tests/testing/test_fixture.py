@@ -259,7 +259,7 @@ def test_twice(supcr_benchmark):
             "E *did you mean 'rowsort'?*",
             "E *batch_size: 1 is not valid; use whole numbers of 2 or more",
             "E *no device 'warp' on this machine*",
-            "E *one case a test: pytest.mark.parametrize runs several",
+            "E *one case per test; use pytest.mark.parametrize for several",
         ]
     )
     result.stdout.no_fnmatch_line("*supcr_bench/testing*")

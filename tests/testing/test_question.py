@@ -30,8 +30,8 @@ def test_axes_that_are_left_out_have_their_usual_value() -> None:
         ({"labels": "sorted"}, "labels: 'sorted' is not valid; use continuous, tied"),
         ({"pass": "backward"}, "pass: 'backward' is not valid; use forward, training"),
         ({"dtype": "int8"}, "dtype: 'int8' is not valid; use float32, float64"),
-        ({"dims": [1, 2]}, "dims: one value a test; pytest.mark.parametrize runs several"),
-        ({"dims": [1]}, "dims: one value a test"),
+        ({"dims": [1, 2]}, "dims takes one value; use pytest.mark.parametrize for several"),
+        ({"dims": [1]}, "dims takes one value"),
         ({"seed": -1}, "seed: -1 is not valid"),
         ({"seed": True}, "seed: True is not valid"),
     ],
@@ -72,7 +72,7 @@ def test_a_file_is_found_beside_the_test_wherever_pytest_was_started(
     [
         ("rowsotr", UnknownNameError, "did you mean 'rowsort'?"),
         ("nowhere.py:Loss", SubjectError, "no file"),
-        (7, UsageError, "7 is no implementation: give a class, a factory or a name"),
+        (7, UsageError, "7 is not an implementation: give a class, a factory or a name"),
     ],
 )
 def test_what_is_no_implementation_is_said(

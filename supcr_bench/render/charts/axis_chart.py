@@ -1,4 +1,4 @@
-"""What an axis changes: time, and along ranks memory, relative to the first value."""
+"""Charts of time along an axis, and of memory along ranks, relative to the first value."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _LOG_FROM = 4.0
 def axis_charts(results: Sequence[Result]) -> list[Chart]:
     """One for each axis of numbers and pass along which an implementation was timed twice.
 
-    Along ranks memory is drawn too: to need less of it is what ranks are for.
+    Along ranks memory is drawn too: ranks are used to reduce it.
     """
     names = implementations_of(results)
     charts = []
@@ -42,7 +42,7 @@ def _ratio(row: AxisEffectRow, metric: Metric) -> float:
 
 
 def _lines(rows: Sequence[AxisEffectRow], axis: Axis, metric: Metric) -> list[list[AxisEffectRow]]:
-    """Of each implementation the comparison to draw: of those with the most values, the largest N.
+    """The comparison to draw of each implementation: most values first, then the largest N.
 
     All of them share everything but batch size and axis: on the setting with the most values.
     """
@@ -66,7 +66,7 @@ def _lines(rows: Sequence[AxisEffectRow], axis: Axis, metric: Metric) -> list[li
 
 
 def _base(own: Sequence[AxisEffectRow]) -> AxisEffectRow:
-    """What the others are compared with: it may have been run after them."""
+    """The row that the others are compared with."""
     return next((row for row in own if row.base), own[0])
 
 
@@ -155,7 +155,7 @@ class _Comparison:
         return said + (WRONG if row.status is Status.WRONG else "")
 
     def _title(self) -> str:
-        """What the last value costs, from the least to the most."""
+        """The title: the cost of the last value, from the least to the most."""
         what, pass_ = self.metric.title, self.lines[0][0].case.pass_
         last = max(float(row.value) for own in self.lines for row in own)
         ends = {

@@ -1,4 +1,4 @@
-"""A chart as a value: its drawing, and all that a page says around it."""
+"""A chart: its drawing, title and description."""
 
 import io
 from collections.abc import Mapping
@@ -22,7 +22,8 @@ CHART_CSS = (
 @media print { .chart { min-width: 0; } }
 """
 )
-"""For a page, once. It builds on the page's ``--line``, ``--quiet`` and ``--paper``."""
+"""Style for the charts of a page, included once. It builds on the page's ``--line``, ``--quiet``
+and ``--paper``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,7 @@ class Chart:
 
     Attributes:
         name: of its files and its anchor, and the beginning of every id in its drawing.
-        title: what is seen, in words computed from the data.
+        title: the main finding, computed from the data.
         subtitle: what is drawn: the figure, the pass and what the cases have in common.
         section: of the page.
         filters: what it is about, as texts: some of ``device``, ``pass``, ``dims``,

@@ -1,7 +1,7 @@
 """A chart while matplotlib draws it. Lengths are in points; the drawing is 600 wide.
 
-An artist that stands for something gets an id, and beside it the opening tag that takes the place
-of the SVG group with that id on a page.
+An artist that shows data gets an id; on a page, its own opening tag replaces that of the SVG group
+with this id.
 """
 
 import textwrap

@@ -33,7 +33,7 @@ from supcr_bench.values.units import format_limit_bytes
 
 _T = TypeVar("_T")
 BEYOND = 2
-"""How many times the largest size a law is drawn to."""
+"""A law is drawn up to this many times the largest size."""
 GPU_BYTES = tuple(gib * 2**30 for gib in (8, 16, 24, 40, 80))
 """Memory of common GPUs."""
 _NEAR = 100
@@ -41,7 +41,7 @@ _NEAR = 100
 _CURVE_STEPS, _COUNTED_STEPS = 24, 8
 """A law is nearly straight here, and a band of counted figures is two linear programmes a step."""
 _MOST_POINTS = 160
-"""Of a chart; a page of many would not open at once."""
+"""Most points of a line; pages with many charts would otherwise open slowly."""
 _MOST_CROSSINGS = 3
 _SEEN = 1.05
 """A band of this width is as wide as a line."""
@@ -49,7 +49,7 @@ _SEEN = 1.05
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """What is drawn of one implementation.
+    """The line, points and bounds of one implementation.
 
     Attributes:
         name: of the implementation.
@@ -75,7 +75,7 @@ class _Line:
 
     @property
     def law(self) -> Callable[[float], float] | None:
-        """The fitted law, where one is told."""
+        """The fitted law, if one is decided."""
         return self.verdict.curve if self.verdict and self.verdict.law and self.band else None
 
     @property
@@ -87,7 +87,7 @@ class _Line:
 
     @property
     def band(self) -> Callable[[float], tuple[float, float]] | None:
-        """What the data leave open at a size."""
+        """The smallest and the largest figure that the data allow at a size."""
         fitted = self.verdict and self.verdict.curve and self.points
         return self.verdict.band if self.verdict and fitted else None
 
@@ -175,7 +175,7 @@ def _line(name: str, metric: Metric, results: Sequence[Result], growth: Sequence
 
 
 def memory_bounds(members: Sequence[Result]) -> list[tuple[Result, float]]:
-    """What a case takes at least where it ran out of memory; by rising size, as ``time_bounds``."""
+    """Lower bounds on memory where a case ran out of it, by rising size."""
     return [
         (r, float(r.memory_limit_bytes))
         for r in members
@@ -184,7 +184,7 @@ def memory_bounds(members: Sequence[Result]) -> list[tuple[Result, float]]:
 
 
 def _drawn_crossovers(rows: Sequence[Crossover], lines: Sequence[_Line]) -> list[Crossover]:
-    """Those with a size, by it; of many, those at which the fastest implementation changes."""
+    """The crossovers to draw, by size; if they are many, only changes of the fastest."""
 
     def log_figure(line: _Line, size: float) -> float:
         """Straight in log-log between measured figures, infinite beyond them."""
@@ -231,7 +231,7 @@ def _axes(
 
 
 def _draw_law(drawing: Drawing, line: _Line, band_steps: int) -> None:
-    """The law, or the points joined where none is told; with the band that the data leave open."""
+    """Draw the law, or join the points if none is decided; with the band that the data allow."""
     sizes = line.sizes
     if line.band and line.has_visible_band:
         at = _spaced(sizes[0], line.last, band_steps)
@@ -268,24 +268,24 @@ def _draw_points(drawing: Drawing, metric: Metric, line: _Line, lines: Sequence[
 
 
 def _thinned(items: Sequence[_T], most: int) -> Sequence[_T]:
-    """Evenly, with the first and the last."""
+    """An even selection that keeps the first and the last."""
     if len(items) <= most:
         return items
     return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
 
 
 def _spaced(first: float, last: float, steps: int) -> list[float]:
-    """From one size to another, evenly in logarithms."""
+    """Sizes between two, evenly spaced in the logarithm."""
     return [first * (last / first) ** (i / steps) for i in range(steps + 1)]
 
 
 def _key(lines: Sequence[_Line], metric: Metric, *, crossings: bool) -> list[Line2D | Patch]:
-    """What markers, lines and shades mean; only those that are drawn."""
+    """The key: explains the markers, lines and shades that are drawn."""
     points = {row.status for line in lines for row, _ in line.points}
     bounds = {r.status for line in lines for r, _ in line.bounds}
     median = "median, 95 % interval" if metric is TIME else "measured"
     law = Line2D([], [], lw=1.8, color=QUIET, label="law, pale beyond the data")
-    band = Patch(fc=QUIET, alpha=0.3, label="what the data leave open")
+    band = Patch(fc=QUIET, alpha=0.3, label="range that the data allow")
     entries: list[tuple[bool, Line2D | Patch]] = [
         (Status.MEASURED in points, marker_entry(median)),
         (Status.WRONG in points, marker_entry("wrong result", hollow=True)),

@@ -12,9 +12,9 @@ from supcr_bench.values.metrics import TIME, Metric
 from supcr_bench.values.result import Result, Status
 
 Points = Mapping[str, Sequence[tuple[CostRow, float]]]
-"""Of each implementation, by rising size: rows with a figure, and the figure."""
+"""The rows of each implementation that have a figure, with it, by rising size."""
 _MOST_CROSSINGS = 2
-"""That a title names."""
+"""Most crossovers that a title names."""
 
 
 def title(
@@ -25,7 +25,7 @@ def title(
     crossovers: Sequence[Crossover],
     drawn: Sequence[Crossover],
 ) -> str:
-    """What is seen, in a line.
+    """The title of a chart: its main finding in a line.
 
     Args:
         metric: time or memory.
@@ -55,7 +55,7 @@ def title(
 
 
 def _fastest_title(points: Points, pass_: str, crossovers: Sequence[Crossover]) -> str:
-    """By medians, at every size at which at least two were timed."""
+    """The title of a time chart: which is the fastest, by medians."""
     rows = [row for own in points.values() for row, _ in own]
     timed = [row.case.batch_size for row in rows]
     fastest = {case.batch_size: name for case, name in fastest_by_size(rows, frozenset()).items()}
@@ -77,7 +77,7 @@ def _fastest_title(points: Points, pass_: str, crossovers: Sequence[Crossover]) 
 
 
 def _memory_title(points: Points, pass_: str) -> str:
-    """The most and the least at the largest size that most of them reached."""
+    """The title of a memory chart: the most and the least at the largest common size."""
     by_size: dict[int, dict[str, float]] = {}
     for name, own in points.items():
         for row, y in own:

@@ -1,7 +1,7 @@
 """matplotlib's SVG for a file, in the colours of light and dark, and for a page, in its variables.
 
 Names reach the markup as text that matplotlib escapes, or in the tags of :mod:`.drawing`, which
-escapes them; a pattern here can match inside a text and change its looks, and no more than that.
+escapes them; a pattern here that matches inside a text can only change its looks.
 """
 
 import io
@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from supcr_bench.render.palette import DARK, VARIABLES
 
 HEAD = "head"
-"""Begins the ids of what a file shows and a page does not: the ground and the titles."""
+"""Prefix of the ids of what only files show: the background and the titles."""
 _HIDDEN = ("text", "legend", "matplotlib.axis")
-"""Begin the ids of what would be read out tick by tick: points and description say it better."""
+"""Prefixes of ids that screen readers skip, since points and description say the same."""
 
 
 def plain(text: str) -> str:
@@ -30,7 +30,7 @@ def plain(text: str) -> str:
 
 @contextmanager
 def no_glyph_warnings() -> Iterator[None]:
-    """While drawing: a name may be in a script that matplotlib's font lacks and a page's has."""
+    """Silence warnings on characters that matplotlib's font lacks but a page's font has."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield
@@ -70,7 +70,7 @@ def for_page(drawn: str, name: str, title: str, view: str, tags: Mapping[str, st
     body = drawn[drawn.index('<g id="figure') : drawn.rindex("</svg>")]
     body = re.sub(rf'<g id="{HEAD}-\d+">.*?</g>', "", body, flags=re.DOTALL)
     body = re.sub(r">\s+<", "><", body)
-    # What a marker is drawn in is said where it is used.
+    # Each use of a marker sets its own colours.
     body = re.sub(r'(<path id="[^"]*" d="[^"]*") style="[^"]*"', r"\1", body)
     body = re.sub(r' style="([^"]*)"', lambda found: f' style="{_style(found[1])}"', body)
     body = re.sub(r' (?:d|x|y|transform)="[^"]*"', _shortened, body)

@@ -1,4 +1,4 @@
-"""What charts say of their figures in words, and where their ticks stand."""
+"""Texts of points, bounds and ticks of charts."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -33,7 +33,7 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 
 def definitions_text(definitions: Mapping[str, str]) -> str:
-    """Which definition the implementations compute, or that the legend tells it of each."""
+    """The definition of the implementations, or a pointer to the legend if they differ."""
     names = set(definitions.values())
     return f"definition {names.pop()}" if len(names) == 1 else "definitions as in the legend"
 

@@ -66,7 +66,7 @@ class RankedContrast(nn.Module):
         return (y.unsqueeze(1) - y.unsqueeze(0)).abs()
 
     def groups(self, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """For each loss of the vector, the rows that count and their distances."""
+        """The rows that count and their distances, for each per-dimension loss."""
         for c in range(labels.shape[1]):
             rows = self.valid_rows(labels, c)
             yield rows, self.distances(labels[rows, c])
