@@ -17,7 +17,11 @@ def compare(
         ),
     ],
     second: Annotated[
-        str, typer.Argument(metavar="AFTER", help="The later run, named likewise, or latest.")
+        str,
+        typer.Argument(
+            metavar="AFTER",
+            help="The later run: its id, the path of its folder or report, or latest.",
+        ),
     ],
     margin: Annotated[
         float | None,
@@ -31,10 +35,11 @@ def compare(
     ] = None,
     json_file: JsonFile = None,
 ) -> None:
-    """Lay two runs side by side: time, counted work, memory, and how each case ended.
+    """Compare two runs: time, counted work, memory and failures.
 
     Two runs are two sessions, and a machine drifts between them. So a time is called faster, slower
-    or the same only if neither the samples nor the drift of the unchanged results leave a doubt.
+    or the same only if the noise of the samples and the drift of the unchanged results rule out the
+    other verdicts.
 
     Exits with 0, also where time is undecided; with 1 if a result became wrong, failed, ran out of
     memory or time, or costs more work or memory, or if an implementation is slower in more cases

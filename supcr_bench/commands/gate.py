@@ -112,7 +112,7 @@ def gate(
     ] = None,
     json: JsonFile = None,
 ) -> None:
-    """Say whether an implementation got worse in agreement, cost or time.
+    """Check that no implementation got worse: agreement, cost, time.
 
     Exits with 0 if everything passed, with 1 if something got worse, with 3 if that is undecided.
     A gate that could measure nothing never passes.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def list_subjects(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
 ) -> None:
-    """List implementations and suites; what cannot be imported is listed with the reason."""
+    """List the implementations and suites, with import errors."""
     from supcr_bench.subjects.registry import list_all
     from supcr_bench.sweep.suite import load_suite, suite_names
 

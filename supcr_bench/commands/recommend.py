@@ -41,7 +41,7 @@ def recommend(
         ),
     ] = "latest",
 ) -> None:
-    """Say which implementation to use: the fastest that is right and fits, and why.
+    """Recommend the fastest implementation that is right and fits.
 
     Exits with 0, or with 3 if the run does not tell.
     """

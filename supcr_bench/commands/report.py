@@ -25,7 +25,7 @@ def report(
     ] = None,
     markdown: MarkdownFile = None,
 ) -> None:
-    """Print a run's tables again and write its report, plots and CSV files.
+    """Print a run's tables again; write its report, plots and CSV.
 
     With --against, print and write the comparison of the two runs instead; it always exits with 0.
     `supcr-bench compare` makes the same comparison and exits with 1 if something got worse.

@@ -96,7 +96,7 @@ def run(
         ),
     ] = "local",
 ) -> None:
-    """Measure implementations: who is right, how long, how much memory, how each grows.
+    """Measure whether implementations are right, and what they cost.
 
     Exits with 0, or with 1 if a result is wrong, an implementation failed, or verification finds
     one not right.

@@ -25,7 +25,7 @@ def verify(
     implementation: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[IMPL]...",
+            metavar="IMPL",
             help="Implementations to verify: registered names, module:attribute or "
             "file.py:attribute. Without any, all registered ones.",
         ),

@@ -38,7 +38,7 @@ def dropped_implementations(baseline: Run, terms: Terms) -> list[GatedChange]:
 def deterministic_notes(
     before: Run, after: Run, changes: Sequence[GatedChange], terms: Terms
 ) -> list[str]:
-    """Sentences on what is not simply right although nothing got worse, and on other limits."""
+    """Remarks beside the verdicts: another torch, cases wrong before and now, and lower costs."""
     notes = []
     if other_torch(before, after):
         notes.append(

@@ -66,8 +66,11 @@ def find_run(name: str, root: Path = RESULTS) -> Path:
     for page in (named, named / PAGE):
         if page.suffix == ".html" and page.is_file():
             return page
-    known = ", ".join(p.name for p in runs[-5:]) or "none"
-    raise StoreError(f"no run {name!r}; the latest runs in {root}/ are: {known}")
+    if not runs:
+        none = f"no run {name!r}, and no runs in {root}/ yet"
+        raise StoreError(f"{none}; `supcr-bench run` makes one")
+    latest = ", ".join(p.name for p in runs[-5:])
+    raise StoreError(f"no run {name!r}; the latest runs in {root}/ are: {latest}")
 
 
 def _started_at(folder: Path) -> tuple[str, str]:

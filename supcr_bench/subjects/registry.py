@@ -165,7 +165,7 @@ def _is_of_others(error: BaseException) -> bool:
 
 @contextmanager
 def _imported(subject: Subject) -> Iterator[Any]:
-    """A subject's module; of a version, its own modules are found as long as this lasts."""
+    """The subject's module; within the block, a version imports only its own modules."""
     if subject.root is None:
         yield _import_file(subject) if subject.kind == "file" else _import_module(subject)
         return

@@ -347,8 +347,8 @@ def _as_option(location: str) -> str:
 
 
 def explain(error: ValidationError, locate: Callable[[str], str]) -> str:
-    """The first thing that is wrong, where, and how to put it right."""
-    first = error.errors()[0]
+    """The first error, where it is, and how to correct it; a misspelled key comes first."""
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     keys = [part for part in first["loc"] if isinstance(part, str)]
     key = next((k for k in reversed(keys) if k in _FIXES), keys[-1] if keys else "")
     location = _dotted(first["loc"])

@@ -44,13 +44,9 @@ class UnknownNameError(UsageError):
         self.kind, self.name, self.known = kind, name, tuple(known)
         near = difflib.get_close_matches(name, self.known, n=1, cutoff=0.5)
         self.nearest = near[0] if near else None
-        parts = [f"unknown {kind} {name!r}"]
-        if self.nearest:
-            parts.append(f"did you mean {self.nearest!r}?")
-        parts.append(f"known: {', '.join(self.known) or 'none'}")
-        if hint:
-            parts.append(hint)
-        super().__init__("; ".join(parts))
+        meant = f" (did you mean {self.nearest!r}?)" if self.nearest else ""
+        text = f"unknown {kind} {name!r}{meant}; known: {', '.join(self.known) or 'none'}"
+        super().__init__(f"{text}; {hint}" if hint else text)
 
 
 class SuiteError(UsageError):

@@ -1,8 +1,8 @@
 """Which member of the family an implementation is, by its numbers.
 
-Every call is tried, and on what answers, every combination of the table of choices; what gives the
-implementation's numbers on all probes is its definition. Where nothing does, the combination that
-does with one fault in it is taken, so that the fault can be named.
+Every call is tried, and for those that work, every combination of a definition's choices; the
+combination that gives the implementation's numbers on all probes is its definition. If none does, a
+combination with one fault is looked for, so that the fault can be named.
 """
 
 import itertools
@@ -65,7 +65,7 @@ def named_after_nearest(definition: Definition) -> Definition:
 
 
 def combinations(call: Call) -> list[Definition]:
-    """Every combination of the table of choices under a call, the nearest to a shipped one first.
+    """All definitions that a call allows, those nearest to a shipped one first.
 
     Whether missing labels are supported is found out later.
     """

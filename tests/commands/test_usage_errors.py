@@ -134,7 +134,7 @@ def test_a_process_ends_with_the_status_and_one_line(cli: Cli) -> None:
     done = cli("run", "quik")
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert line.startswith("supcr-bench: error: unknown suite 'quik'; did you mean 'quick'?")
+    assert line.startswith("supcr-bench: error: unknown suite 'quik' (did you mean 'quick'?)")
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ def test_without_known_names_the_message_says_none() -> None:
 def test_a_hint_closes_the_message() -> None:
     error = UnknownNameError("suite", "quik", ["quick"], "or give the path of a .toml file")
     assert str(error) == (
-        "unknown suite 'quik'; did you mean 'quick'?; known: quick; "
+        "unknown suite 'quik' (did you mean 'quick'?); known: quick; "
         "or give the path of a .toml file"
     )
 
