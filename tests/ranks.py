@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.definition import Definition
-from supcr_bench.verification.candidate import Knobs
+from supcr_bench.values.implementation import Resolution
 from supcr_bench.verification.outcome import Trial
 from supcr_bench.verification.ranks.context import Answers, RankContext
 from supcr_bench.verification.ranks.expected import expect
@@ -23,8 +23,7 @@ def unanswered(question: RankQuestion) -> Answers:
 
 def rank_context(ranks: int, definition: Definition) -> RankContext:
     """For making questions to an implementation that takes every parameter."""
-    knobs = Knobs("temperature", weights=True, eps=True)
-    return RankContext(ranks, definition, knobs, seed=0, put=unanswered)
+    return RankContext(ranks, Resolution(definition=definition), seed=0, put=unanswered)
 
 
 def put(group: RankGroupWorker, subject: Subject, question: RankQuestion) -> list[Response]:

@@ -12,13 +12,10 @@ import torch
 from torch import Tensor
 
 from supcr_bench.reference.answer import Answer
-from supcr_bench.subjects.adapter import NotALossError as NotALossError
-from supcr_bench.subjects.adapter import Parameters as Knobs
-from supcr_bench.subjects.adapter import construct, unpack
-from supcr_bench.subjects.adapter import find_parameters as find_knobs
+from supcr_bench.subjects.adapter import Parameters, construct, find_parameters, unpack
 from supcr_bench.values.definition import Call
 from supcr_bench.values.errors import SubjectError
-from supcr_bench.values.implementation import Implementation
+from supcr_bench.values.implementation import Implementation, Resolution
 from supcr_bench.verification.problem import Problem
 
 
@@ -31,7 +28,7 @@ class Candidate:
         factory: builds its module.
         call: which of the four calls.
         eps: passed on where the factory takes it.
-        knobs: arguments of the factory.
+        parameters: arguments of the factory.
         flat_labels: whether labels of one dimension are passed as [N].
         tags: what the implementation says of itself.
         device: where module and inputs live; answers come back to the CPU.
@@ -41,19 +38,37 @@ class Candidate:
     factory: Callable[..., Any]
     call: Call
     eps: float
-    knobs: Knobs
+    parameters: Parameters
     flat_labels: bool = False
     tags: tuple[str, ...] = ()
     device: str = "cpu"
 
     @classmethod
-    def of(cls, implementation: Implementation, device: str = "cpu") -> "Candidate":
+    def of(
+        cls,
+        implementation: Implementation,
+        device: str = "cpu",
+        resolution: Resolution | None = None,
+    ) -> "Candidate":
+        """An implementation as it is called, or before that is known."""
+        if resolution is not None:
+            definition = resolution.definition
+            return cls(
+                implementation.name,
+                implementation.under(definition.name).factory,
+                definition.call,
+                eps=definition.eps or 0.0,
+                parameters=Parameters(resolution.temperature, resolution.weights, resolution.eps),
+                flat_labels=resolution.flat_labels,
+                tags=implementation.tags,
+                device=device,
+            )
         return cls(
             implementation.name,
             implementation.factory,
             "perturbed_intact_labels",
             eps=0.0,
-            knobs=find_knobs(implementation.factory),
+            parameters=find_parameters(implementation.factory),
             tags=implementation.tags,
             device=device,
         )
@@ -65,11 +80,11 @@ class Candidate:
             SubjectError: the factory does not take what its signature says.
         """
         arguments: dict[str, Any] = {}
-        if self.knobs.temperature:
-            arguments[self.knobs.temperature] = problem.temperature
-        if self.knobs.weights and weights:
+        if self.parameters.temperature:
+            arguments[self.parameters.temperature] = problem.temperature
+        if self.parameters.weights and weights:
             arguments["weights"] = problem.weights.detach().clone()
-        if self.knobs.eps:
+        if self.parameters.eps:
             arguments["eps"] = self.eps
         try:
             module = construct(self.factory, arguments)
@@ -127,6 +142,3 @@ class Candidate:
             ),
             loss_dtype=loss.dtype,
         )
-
-
-__all__ = ["Answer", "Candidate", "Knobs", "NotALossError", "find_knobs", "unpack"]

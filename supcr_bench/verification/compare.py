@@ -2,25 +2,18 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from supcr_bench.measure.outcome import describe_error
+from supcr_bench.reference.answer import Answer
 from supcr_bench.reference.reference import Reference
 from supcr_bench.reference.tolerance import gradient_tolerance, total_tolerance, value_tolerance
 from supcr_bench.values.definition import Definition
-from supcr_bench.verification.candidate import Answer
 from supcr_bench.verification.outcome import Trial, outright, worst_of
 from supcr_bench.verification.problem import Problem
-
-
-class _Conditions(NamedTuple):
-    dtype: str
-    embedding_size: int
-    temperature: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +35,9 @@ def bounds_of(
     problem: Problem, definition: Definition, reference: Reference, dtype: str | None = None
 ) -> Bounds:
     """The derived tolerances, see :mod:`supcr_bench.reference.tolerance`."""
-    conditions = _Conditions(dtype or problem.dtype, problem.embedding_size, problem.temperature)
+    conditions = problem
+    if dtype is not None:
+        conditions = replace(problem, first=problem.first.to(getattr(torch, dtype)))
     parts = value_tolerance(conditions, definition, reference)
     return Bounds(
         loss=total_tolerance(conditions, reference, parts),

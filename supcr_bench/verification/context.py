@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from supcr_bench.inputs.random_bits import Stream
+from supcr_bench.reference.answer import Answer
 from supcr_bench.reference.reference import Reference, compute_reference
 from supcr_bench.reference.tolerance import logit_error
 from supcr_bench.values.definition import Definition
-from supcr_bench.verification.candidate import Answer, Candidate
+from supcr_bench.verification.candidate import Candidate
 from supcr_bench.verification.compare import Bounds, bounds_of, deviations, judge, raised
 from supcr_bench.verification.outcome import NotApplicableError, Trial, worst_of
 from supcr_bench.verification.problem import Problem, ProblemSpec, make_problem
@@ -55,7 +56,7 @@ class CheckContext:
         weights are used. The seed is the context's own, shifted by ``seed`` where given.
         """
         spec.setdefault("temperature", self.definition.temperature)
-        if not self.candidate.knobs.temperature:
+        if not self.candidate.parameters.temperature:
             spec["temperature"] = self.definition.temperature
         if not self.takes_weights:
             spec["weights"] = "equal"
@@ -79,7 +80,9 @@ class CheckContext:
 
     @property
     def takes_weights(self) -> bool:
-        return self.candidate.knobs.weights and self.definition.label_distance == "per_dimension"
+        return (
+            self.candidate.parameters.weights and self.definition.label_distance == "per_dimension"
+        )
 
     @property
     def takes_missing_labels(self) -> bool:

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import torch
 
+from supcr_bench.reference.answer import Answer
 from supcr_bench.reference.tolerance import logit_error
 from supcr_bench.values.case import UNIT_ROUNDOFF
-from supcr_bench.verification.candidate import Answer
 from supcr_bench.verification.context import CheckContext
-from supcr_bench.verification.formula import Evaluation, Formula, evaluate
+from supcr_bench.verification.formula import Formula, evaluate
 from supcr_bench.verification.outcome import Diagnosis, Outcome, Trial, Verdict
 from supcr_bench.verification.problem import Problem
 from supcr_bench.verification.shrink import fails, shrink, snippet
@@ -31,18 +31,6 @@ class Probe(NamedTuple):
 
     problem: Problem
     answer: Answer
-
-
-class Explanation(NamedTuple):
-    """A formula that gives the implementation's numbers.
-
-    Attributes:
-        formula: which.
-        causes: how it differs from the definition, in words.
-    """
-
-    formula: Formula
-    causes: tuple[str, ...]
 
 
 def probes(context: CheckContext) -> list[Probe]:
@@ -86,15 +74,10 @@ def reproduces(formula: Formula, probe: Probe, *, gradient: bool = True) -> bool
     return _close_gradients(formula, probe, evaluate(formula, probe.problem))
 
 
-class _Slack(NamedTuple):
-    """What rounding may do to a loss and, relative to its largest entry, to a gradient."""
+def _slack(formula: Formula, problem: Problem, loss: float) -> tuple[float, float]:
+    """What rounding may do to a loss and, relative to its largest entry, to a gradient.
 
-    value: float
-    gradient: float
-
-
-def _slack(formula: Formula, problem: Problem, loss: float) -> _Slack:
-    """The derived bound in the inputs' own precision; in a lower one, the error of its rounding.
+    In the inputs' own precision the derived bound; in a lower one what its rounding does.
 
     A lower precision explains only what its rounding of a cosine does, since a bound that allowed
     for its worst case would explain nearly everything.
@@ -102,26 +85,26 @@ def _slack(formula: Formula, problem: Problem, loss: float) -> _Slack:
     size = max(abs(loss), 1.0)
     if formula.precision == "own":
         slack = 4 * (logit_error(problem) + 16 * problem.unit_roundoff)
-        return _Slack(slack * size, 4 * slack)
+        return slack * size, 4 * slack
     u = UNIT_ROUNDOFF[formula.precision]
-    return _Slack(4 * u / problem.temperature + 8 * u * size, 8 * u / problem.temperature + 8 * u)
+    return 4 * u / problem.temperature + 8 * u * size, 8 * u / problem.temperature + 8 * u
 
 
-def _close_values(formula: Formula, probe: Probe, right: Evaluation) -> bool:
+def _close_values(formula: Formula, probe: Probe, right: Answer) -> bool:
     loss = float(right.loss)
     if not math.isfinite(loss):
         return False
-    slack = _slack(formula, probe.problem, loss).value
+    slack = _slack(formula, probe.problem, loss)[0]
     if not abs(float(probe.answer.loss) - loss) <= slack:
         return False
     parts = probe.answer.parts
-    if parts is None or len(parts) != len(right.parts):
+    if parts is None or right.parts is None or len(parts) != len(right.parts):
         return True
     return bool(((parts - right.parts).abs() <= slack * right.parts.abs().clamp(min=1.0)).all())
 
 
-def _close_gradients(formula: Formula, probe: Probe, right: Evaluation) -> bool:
-    slack = _slack(formula, probe.problem, float(right.loss)).gradient
+def _close_gradients(formula: Formula, probe: Probe, right: Answer) -> bool:
+    slack = _slack(formula, probe.problem, float(right.loss))[1]
     for own, expected in zip(probe.answer.gradients, right.gradients, strict=True):
         if not torch.isfinite(own).all() or not torch.isfinite(expected).all():
             return False
@@ -156,8 +139,8 @@ def _relevant(formula: Formula, context: CheckContext) -> Iterator[Formula]:
         yield other
 
 
-def explain(base: Formula, context: CheckContext, asked: Sequence[Probe]) -> Explanation | None:
-    """The nearest formula that fits, at most two choices away from ``base``."""
+def explain(base: Formula, context: CheckContext, asked: Sequence[Probe]) -> tuple[str, ...] | None:
+    """How the nearest formula that fits differs from ``base``, at most in two choices."""
     if not asked:
         return None
     first: Iterable[Formula] = [base, *_relevant(base, context)]
@@ -165,7 +148,7 @@ def explain(base: Formula, context: CheckContext, asked: Sequence[Probe]) -> Exp
     ordered = sorted(first, key=lambda f: ("own", *LOW_PRECISIONS).index(f.precision))
     for formula in ordered:
         if fits(formula, asked):
-            return Explanation(formula, tuple(formula.differences(base)))
+            return tuple(formula.differences(base))
     pairs = {
         second
         for one in _relevant(base, context)
@@ -176,7 +159,7 @@ def explain(base: Formula, context: CheckContext, asked: Sequence[Probe]) -> Exp
     order = sorted(pairs, key=lambda f: tuple(f.differences(base)))
     for formula in order:
         if reproduces(formula, asked[0], gradient=False) and fits(formula, asked):
-            return Explanation(formula, tuple(formula.differences(base)))
+            return tuple(formula.differences(base))
     return None
 
 
@@ -206,7 +189,7 @@ def diagnose(
     found = explain(base, context, probes(context))
     # Numbers that differ from call to call are not those of any formula.
     erratic = any(o.check in ("repeatability", "random state") for o in wrong)
-    causes = found.causes if found and not erratic else ()
+    causes = found if found and not erratic else ()
     if not causes and any(o.check == "float64 accuracy" for o in wrong):
         causes = computed_in_float32(base, context)
     counting = [o for o in wrong if o.group != "robustness"]

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from supcr_bench.reference.answer import Answer
 from supcr_bench.values.definition import Definition
 from supcr_bench.verification.problem import Problem
 
@@ -159,22 +160,7 @@ class Formula:
         ]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Evaluation:
-    """Value and gradient of a formula.
-
-    Attributes:
-        loss: scalar.
-        parts: one loss per label dimension, or one in all.
-        gradients: [N, d] for each view.
-    """
-
-    loss: Tensor
-    parts: Tensor
-    gradients: tuple[Tensor, Tensor]
-
-
-def evaluate(formula: Formula, problem: Problem, *, gradient: bool = True) -> Evaluation:
+def evaluate(formula: Formula, problem: Problem, *, gradient: bool = True) -> Answer:
     """Evaluate a formula by brute force in float64, with N^3 memory."""
     leaves = [v.detach().double().requires_grad_(gradient) for v in (problem.first, problem.second)]
     first, second = leaves
@@ -218,7 +204,7 @@ def evaluate(formula: Formula, problem: Problem, *, gradient: bool = True) -> Ev
             torch.zeros_like(leaf) if g is None else g
             for leaf, g in zip(leaves, found, strict=True)
         )
-    return Evaluation(loss.detach(), vector.detach(), (gradients[0], gradients[1]))
+    return Answer(loss.detach(), vector.detach(), (gradients[0], gradients[1]))
 
 
 def _groups(formula: Formula, labels: Tensor) -> list[tuple[Tensor, Tensor]]:

@@ -7,15 +7,15 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from supcr_bench.values.definition import Definition, get_definition
+from supcr_bench.values.definition import Definition
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.verification.candidate import Candidate
 from supcr_bench.verification.checks import all_checks
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.diagnosis import diagnose
-from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Outcome, Trial
-from supcr_bench.verification.recognise import as_called, recognise
-from supcr_bench.verification.session import AUTO, NamedCheck, Opened, Session
+from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome, Trial
+from supcr_bench.verification.resolve import resolve
+from supcr_bench.verification.session import Session
 
 
 class LocalSession(Session):
@@ -31,9 +31,6 @@ class LocalSession(Session):
         strict: whether robustness findings count as failures.
         seed: random seed for the inputs.
         only: names of the checks to make, and nothing is diagnosed; ``None`` for all.
-
-    Raises:
-        UnknownNameError: there is no such definition.
     """
 
     context: CheckContext
@@ -50,10 +47,6 @@ class LocalSession(Session):
         only: Collection[str] | None = None,
     ) -> None:
         super().__init__(implementation.name, strict=strict, seed=seed, only=only)
-        if definition is None:
-            definition = implementation.definition
-        if isinstance(definition, str) and definition != AUTO:
-            definition = get_definition(definition)
         self._implementation, self._definition = implementation, definition
         self._device, self._limit_s = device, limit_s
         if limit_s is None:
@@ -61,25 +54,23 @@ class LocalSession(Session):
         self._checks = {c.name: c for c in all_checks() if only is None or c.name in only}
         self._failed: list[Trial] = []
 
-    def open(self) -> Opened:
+    def open(self) -> Sequence[tuple[str, Group]]:
         """Find out how it is called and, if need be, what it computes."""
-        found, definition = self._implementation, self._definition
-        recognised = None
         with interrupted_after(self._limit_s):
-            if isinstance(definition, Definition):
-                candidate = Candidate.of(found.under(definition.name), self._device)
-                candidate, definition = as_called(candidate, definition, self.seed)
-            else:
-                candidate = Candidate.of(found, self._device)
-                candidate, definition, recognised = recognise(candidate, self.seed)
-        self.context = CheckContext(candidate, definition, self.seed)
-        return Opened(definition.name, recognised, tuple(self._checks.values()))
+            found = resolve(
+                self._implementation, self._definition, device=self._device, seed=self.seed
+            )
+        self.definition, self.recognised = found.definition.name, found.recognised
+        candidate = Candidate.of(self._implementation, self._device, found)
+        self.context = CheckContext(candidate, found.definition, self.seed)
+        return [(check.name, check.group) for check in self._checks.values()]
 
-    def make(self, check: NamedCheck) -> Outcome:
+    def make(self, check: str) -> Outcome:
         """Make one check; inputs that fail are kept for the diagnosis."""
         with interrupted_after(self._limit_s):
-            outcome, failed = self._checks[check.name].outcome(self.context)
-        self._failed += [t for t in failed if check.group in ("definition", "relations")]
+            outcome, failed = self._checks[check].outcome(self.context)
+        if outcome.group in ("definition", "relations"):
+            self._failed += failed
         return outcome
 
     def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:

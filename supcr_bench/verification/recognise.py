@@ -9,10 +9,11 @@ import itertools
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
+from supcr_bench.subjects.adapter import CALLS, TRIED
 from supcr_bench.values.definition import DEFINITIONS, NO_SELF, Call, Definition, Views
 from supcr_bench.verification.candidate import Candidate
 from supcr_bench.verification.context import CheckContext
@@ -20,33 +21,12 @@ from supcr_bench.verification.diagnosis import Probe, ask_all, fits, reproduces
 from supcr_bench.verification.formula import PHRASES, Formula
 from supcr_bench.verification.problem import Problem
 
-CALLS: tuple[Call, ...] = (
-    "perturbed_intact_labels",
-    "features_two_views",
-    "features_single_view",
-)
-"""``two_views`` has the tensors of the first: they differ in how the views are joined."""
-SIGNATURES = {
-    "perturbed_intact_labels": "(perturbed, intact, labels)",
-    "features_two_views": "(features [N,2,d], labels)",
-    "features_single_view": "(features [N,d], labels)",
-}
 TWO_VIEWS: tuple[Views, ...] = ("sum", "mean", "concatenate")
 EPS = 1e-7
 
 
-class Recognised(NamedTuple):
-    """The definition that an implementation was found to follow.
-
-    Attributes:
-        candidate: with its call.
-        definition: the definition to verify it against.
-        line: what was found, and where it departs from the nearest shipped definition.
-    """
-
-    candidate: Candidate
-    definition: Definition
-    line: str
+Recognised = tuple[Candidate, Definition, str]
+"""The subject with its call, the definition that it follows, and both in a line."""
 
 
 def nearest_definition(formula: Formula) -> tuple[Definition, list[str]]:
@@ -104,9 +84,9 @@ def recognise(candidate: Candidate, seed: int = 0) -> Recognised:
     """
     candidate = replace(candidate, eps=EPS)
     usual = [0.1, 2.0, 0.07, 0.5, 1.0, 0.05]
-    temperatures = [NO_SELF.temperature] if candidate.knobs.temperature else usual
+    temperatures = [NO_SELF.temperature] if candidate.parameters.temperature else usual
     answering: list[tuple[CheckContext, list[Probe]]] = []
-    for call, flat, tau in itertools.product(CALLS, (False, True), temperatures):
+    for call, flat, tau in itertools.product(TRIED, (False, True), temperatures):
         called = replace(candidate, call=call, flat_labels=flat)
         context = CheckContext(called, replace(NO_SELF, call=call, temperature=tau), seed)
         asked = _probes(context)
@@ -128,38 +108,11 @@ def recognise(candidate: Candidate, seed: int = 0) -> Recognised:
         candidate = answering[0][0].candidate
         line = "its numbers follow no combination of the family's choices"
     else:
-        candidate = replace(candidate, call=CALLS[0])
+        candidate = replace(candidate, call=TRIED[0])
         line = "no call of the family gives a loss"
     definition = replace(NO_SELF, call=candidate.call, views=_views_of(candidate.call))
     definition = named_after_nearest(definition)
-    return Recognised(candidate, definition, f"{line}; verified against {definition.name}")
-
-
-def as_called(
-    candidate: Candidate, definition: Definition, seed: int
-) -> tuple[Candidate, Definition]:
-    """How an implementation is called, whatever the definition that it is verified against.
-
-    The definition's own call comes first, then labels of one dimension as [N], then the other
-    calls. Another call is taken only where it gives the right loss, or where nothing else answers.
-    """
-    candidate = replace(candidate, call=definition.call, eps=definition.eps or 0.0)
-    tried = [(definition.call, False), (definition.call, True)]
-    tried += [(call, flat) for call in CALLS if call != definition.call for flat in (False, True)]
-    answering: tuple[Candidate, Definition] | None = None
-    for call, flat in tried:
-        own = replace(definition, call=call)
-        if (call == "features_single_view") != (definition.views == "single"):
-            own = named_after_nearest(replace(own, views=_views_of(call)))
-        as_tried = replace(candidate, call=call, flat_labels=flat)
-        context = CheckContext(as_tried, own, seed)
-        problem = context.problem(n=6, d=4, dims=1)
-        with suppress(Exception):  # it does not take this call
-            context.ask(problem)
-            if not context.compare(problem).failed:
-                return as_tried, own
-            answering = answering or (as_tried, own)
-    return answering or (candidate, definition)
+    return candidate, definition, f"{line}; verified against {definition.name}"
 
 
 def _views_of(call: Call) -> Views:
@@ -204,12 +157,12 @@ def _settle(context: CheckContext, definition: Definition) -> Recognised:
     default = _default_temperature(context, definition)
     if default is not None and default != nearest.temperature:
         departures.append(f"its default temperature is {default:g}, not {nearest.temperature:g}")
-    line = f"called as {SIGNATURES[context.candidate.call]}; {', '.join(_choices(formula))}; "
+    line = f"called as {CALLS[context.candidate.call]}; {', '.join(_choices(formula))}; "
     if departures:
         line += f"departs from `{nearest.name}`: {', '.join(departures)}"
     else:
         line += f"as in `{nearest.name}`"
-    return Recognised(context.candidate, definition, line)
+    return context.candidate, definition, line
 
 
 DEFAULT_TEMPERATURES = (0.1, 2.0, 0.07, 0.05, 0.2, 0.5, 1.0, 0.01, 0.02)
@@ -219,7 +172,9 @@ def _default_temperature(context: CheckContext, definition: Definition) -> float
     """The temperature of a module built without one, among those in use; ``None`` if another."""
     trial = CheckContext(context.candidate, definition, context.seed)
     problem = trial.problem(n=6, d=4, dims=1, seed=9)
-    silent = replace(context.candidate, knobs=replace(context.candidate.knobs, temperature=None))
+    silent = replace(
+        context.candidate, parameters=replace(context.candidate.parameters, temperature=None)
+    )
     with suppress(Exception):
         answer = silent.answer(problem)
         for tau in DEFAULT_TEMPERATURES:

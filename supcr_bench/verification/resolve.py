@@ -40,8 +40,8 @@ def resolve(
     usual, answers = find_call(implementation, NO_SELF, device)
     if not answers:
         return usual
-    found = recognise(Candidate.of(implementation, device), seed)
-    taken, own = found.candidate.knobs, found.definition
+    candidate, own, line = recognise(Candidate.of(implementation, device), seed)
+    taken = candidate.parameters
     nearest, _ = nearest_definition(Formula.of(own))
     if not Formula.of(replace(own, nan_labels=nearest.nan_labels)).differences(Formula.of(nearest)):
         own = replace(
@@ -54,8 +54,8 @@ def resolve(
         temperature=taken.temperature,
         weights=taken.weights,
         eps=taken.eps,
-        flat_labels=found.candidate.flat_labels,
-        recognised=found.line,
+        flat_labels=candidate.flat_labels,
+        recognised=line,
     )
 
 

@@ -3,7 +3,6 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
-from typing import NamedTuple, Protocol
 
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
@@ -15,44 +14,10 @@ TOTAL_LIMIT_S = 55.0
 """Seconds after which no further check starts, so that a verification ends within a minute."""
 MOST_ENDS = 2
 """A subject that has crashed this many processes is not called again."""
-AUTO = "auto"
-"""Stands for a definition: find out which one the subject computes."""
 STAGES = ("loading", "recognition", "diagnosis")
 """The name given in place of a check if a subject fails before the first."""
 NO_DEFINITION = "none"
 """The definition of a subject that could not be loaded or called."""
-
-
-class NamedCheck(Protocol):
-    """A check, or only its name if another process runs it."""
-
-    @property
-    def name(self) -> str:
-        """Short, as findings carry it."""
-
-    @property
-    def group(self) -> Group: ...
-
-
-class CheckName(NamedTuple):
-    """A check that another process runs."""
-
-    name: str
-    group: Group
-
-
-class Opened(NamedTuple):
-    """What a session knows before the first check.
-
-    Attributes:
-        definition: name of the definition that gives the right answers.
-        recognised: in a line, what the subject's numbers follow, where that was looked for.
-        checks: those to make, in order.
-    """
-
-    definition: str
-    recognised: str | None
-    checks: Sequence[NamedCheck]
 
 
 class Session(ABC):
@@ -74,13 +39,17 @@ class Session(ABC):
         self, name: str, *, strict: bool = False, seed: int = 0, only: Collection[str] | None = None
     ) -> None:
         self.name, self.strict, self.seed, self.only = name, strict, seed, only
-        self._opened = Opened(NO_DEFINITION, None, ())
+        self.definition = NO_DEFINITION
+        self.recognised: str | None = None
         self._outcomes: list[Outcome] = []
         self._diagnosis: Diagnosis | None = None
 
     @abstractmethod
-    def open(self) -> Opened:
-        """Load the subject and find out what it computes.
+    def open(self) -> Sequence[tuple[str, Group]]:
+        """Load the subject and find out what it computes; sets ``definition`` and ``recognised``.
+
+        Returns:
+            name and group of the checks to make, in order.
 
         Raises:
             SubjectError: it cannot be loaded or called.
@@ -88,7 +57,7 @@ class Session(ABC):
         """
 
     @abstractmethod
-    def make(self, check: NamedCheck) -> Outcome:
+    def make(self, check: str) -> Outcome:
         """Make one check.
 
         Raises:
@@ -115,24 +84,24 @@ class Session(ABC):
     def _run(self) -> Iterator[Outcome]:
         began, ends = time.monotonic(), 0
         try:
-            self._opened = self.open()
+            checks = self.open()
         except SubjectError as error:
             yield Outcome.ended("loading", "definition", str(error))
             return
         except CheckEndedError as end:
             yield Outcome.ended("recognition", "definition", end.finding, overdue=end.overdue)
             return
-        for check in self._opened.checks:
+        for check, group in checks:
             if ends >= MOST_ENDS:
-                yield Outcome.skipped(check.name, check.group, "it ended too many processes")
+                yield Outcome.skipped(check, group, "it ended too many processes")
             elif time.monotonic() - began > self.total_limit_s:
-                yield Outcome.skipped(check.name, check.group, "the time was up")
+                yield Outcome.skipped(check, group, "the time was up")
             else:
                 try:
                     yield self.make(check)
                 except CheckEndedError as end:
                     ends += self.weight(end)
-                    yield Outcome.ended(check.name, check.group, end.finding, overdue=end.overdue)
+                    yield Outcome.ended(check, group, end.finding, overdue=end.overdue)
         if ends < MOST_ENDS:
             try:
                 self._diagnosis = self.diagnose(self._outcomes)
@@ -146,8 +115,8 @@ class Session(ABC):
     def result(self) -> Verification:
         return Verification(
             implementation=self.name,
-            definition=self._opened.definition,
-            recognised=self._opened.recognised,
+            definition=self.definition,
+            recognised=self.recognised,
             strict=self.strict,
             seed=self.seed,
             outcomes=tuple(self._outcomes),

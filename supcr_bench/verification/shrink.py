@@ -98,13 +98,13 @@ def _literal(tensor: Tensor) -> str:
 def snippet(context: CheckContext, problem: Problem) -> str:
     """A program that shows the failure: paste, put the implementation in, run."""
     n, d, dims = problem.size
-    knobs = context.candidate.knobs
+    parameters = context.candidate.parameters
     arguments = []
-    if knobs.temperature:
-        arguments.append(f"{knobs.temperature}={problem.temperature!r}")
-    if knobs.weights:
+    if parameters.temperature:
+        arguments.append(f"{parameters.temperature}={problem.temperature!r}")
+    if parameters.weights:
         arguments.append("weights=weights")
-    if knobs.eps:
+    if parameters.eps:
         arguments.append(f"eps={context.candidate.eps!r}")
     labels = "labels[:, 0]" if context.candidate.flat_labels and dims == 1 else "labels"
     call = {

@@ -16,13 +16,11 @@ from supcr_bench.values.cell import Account, Budget, Cell
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.implementation import Description, Resolution
 from supcr_bench.values.result import Result
-from supcr_bench.verification.outcome import Diagnosis, Outcome
-from supcr_bench.verification.session import CheckName
+from supcr_bench.verification.outcome import Diagnosis, Group, Outcome
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-    from supcr_bench.verification.candidate import Knobs
     from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
 
 
@@ -75,7 +73,7 @@ class VerifySubject:
 class MakeCheck:
     """Make one check of the subject that is being verified: an Outcome."""
 
-    check: CheckName
+    check: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +179,12 @@ class VerificationStarted:
     """A subject is loaded.
 
     Attributes:
-        checks: those to make.
+        checks: name and group of those to make.
         definition: name of the definition that it is compared with.
         recognised: what its numbers follow, where that was to be found out.
     """
 
-    checks: tuple[CheckName, ...]
+    checks: tuple[tuple[str, Group], ...]
     definition: str
     recognised: str | None
 
@@ -200,10 +198,9 @@ class Diagnosed:
 
 @dataclass(frozen=True, slots=True)
 class RankLoaded:
-    """The description of a subject, and the arguments that it takes."""
+    """How a subject is called; ``None`` where the definition that it computes is not known."""
 
-    description: Description
-    knobs: "Knobs"
+    resolution: Resolution | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,8 +246,7 @@ def read_message(line: str) -> Any:
 def _reader(kind: str) -> "TypeAdapter[Any]":
     from pydantic import TypeAdapter
 
-    if kind in ("AskRank", "RankLoaded", "RankAnswers"):
+    if kind in ("AskRank", "RankAnswers"):
         # TypeAdapter finds the names of annotations among these locals.
-        from supcr_bench.verification.candidate import Knobs  # noqa: F401
         from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion  # noqa: F401
     return TypeAdapter(_KINDS[kind])

@@ -1,17 +1,17 @@
 """One implementation verified across ranks, outcome by outcome."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.values.definition import DEFINITIONS, NO_SELF, Definition, get_definition
+from supcr_bench.values.definition import DEFINITIONS, NO_SELF, Definition
 from supcr_bench.values.errors import SubjectError
-from supcr_bench.verification.candidate import Knobs
-from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Outcome
+from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
 from supcr_bench.verification.ranks.checks import RANK_CHECKS
 from supcr_bench.verification.ranks.context import Answers, RankContext, RanksRaisedError
 from supcr_bench.verification.ranks.diagnosis import diagnose_ranks, follows, plain_probes
 from supcr_bench.verification.ranks.question import RankQuestion
-from supcr_bench.verification.session import AUTO, MOST_ENDS, NamedCheck, Opened, Session
+from supcr_bench.verification.session import MOST_ENDS, Session
 from supcr_bench.workers.messages import AskRank, Failed, RankAnswers, RankLoaded, Response
 from supcr_bench.workers.rank_group import RankEndedError, RankGroupWorker
 
@@ -53,24 +53,17 @@ class RankVerification(Session):
         self._group: RankGroupWorker | None = None
         self._context: RankContext | None = None
 
-    def open(self) -> Opened:
-        """Load it on every rank, and find out what it computes where it does not say."""
-        loaded = self._request(None)[0]
-        assert isinstance(loaded, RankLoaded)
-        definition = self._definition
-        if definition is None:
-            definition = loaded.description.definition
-        parameters, recognised = loaded.knobs, None
-        if definition == AUTO:
-            definition, recognised = self._recognise(parameters)
-        elif not isinstance(definition, Definition):
-            definition = get_definition(str(definition))
-        self._context = self._in_terms_of(definition, parameters)
-        return Opened(definition.name, recognised, tuple(self._checks.values()))
+    def open(self) -> Sequence[tuple[str, Group]]:
+        """Load it on every rank, and find out how it is called and what it computes."""
+        self._context = self._resolved(self._definition)
+        if self._context is None:
+            self._context, self.recognised = self._recognise()
+        self.definition = self._context.definition.name
+        return [(check.name, check.group) for check in self._checks.values()]
 
-    def make(self, check: NamedCheck) -> Outcome:
+    def make(self, check: str) -> Outcome:
         assert self._context is not None
-        return self._checks[check.name].outcome(self._context)[0]
+        return self._checks[check].outcome(self._context)[0]
 
     def weight(self, end: CheckEndedError) -> int:
         """A hang takes long to find out: one is enough."""
@@ -85,21 +78,27 @@ class RankVerification(Session):
             self._group.close()
             self._group = None
 
-    def _in_terms_of(self, definition: Definition, parameters: Knobs) -> RankContext:
+    def _resolved(self, definition: Definition | str | None) -> RankContext | None:
+        """The subject as it is called, by a definition; ``None`` where that is to be found out."""
+        self._subject = replace(self._subject, definition=definition, resolution=None)
+        loaded = self._request(None)[0]
+        assert isinstance(loaded, RankLoaded)
+        found = loaded.resolution
+        if found is None:
+            return None
+        self._subject = replace(self._subject, resolution=found)
         assert self.ranks is not None
-        return RankContext(self.ranks, definition, parameters, self.seed, self._put)
+        return RankContext(self.ranks, found, self.seed, self._put)
 
-    def _recognise(self, parameters: Knobs) -> tuple[Definition, str]:
-        """The shipped definition that gives its numbers, with a known mistake or none."""
-        try:
-            for definition in DEFINITIONS.values():
-                context = self._in_terms_of(definition, parameters)
-                if follows(plain_probes(context, ask=True)):
-                    return definition, f"its numbers follow {definition.name}"
-        except RanksRaisedError as error:
-            raise CheckEndedError(str(error)) from error
-        line = f"its numbers follow no shipped definition; verified against {NO_SELF.name}"
-        return NO_SELF, line
+    def _recognise(self) -> tuple[RankContext, str]:
+        """By the shipped definition that gives its numbers, with a known mistake or none."""
+        for definition in DEFINITIONS.values():
+            context = self._resolved(definition)
+            if context is not None and follows(plain_probes(context, ask=True)):
+                return context, f"its numbers follow {context.definition.name}"
+        context = self._resolved(NO_SELF)
+        assert context is not None
+        return context, f"its numbers follow no shipped definition; verified against {NO_SELF.name}"
 
     def _put(self, question: RankQuestion) -> Answers:
         responses = self._request(question)

@@ -6,12 +6,9 @@ from collections.abc import Collection, Sequence
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import SubjectError
-from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Outcome
+from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
 from supcr_bench.verification.session import (
     CHECK_LIMIT_S,
-    CheckName,
-    NamedCheck,
-    Opened,
     Session,
 )
 from supcr_bench.workers.messages import (
@@ -54,19 +51,20 @@ class WorkerVerification(Session):
         self._request = VerifySubject(subject, definition, seed, names, device)
         self._worker: WorkerProcess | None = None
 
-    def open(self) -> Opened:
+    def open(self) -> Sequence[tuple[str, Group]]:
         """Start a worker that loads the subject and keeps the session."""
         self._worker = WorkerProcess(threads=1)  # small problems; threads would only add noise
         started = self._ask(self._request)
         if isinstance(started, Failed):
             raise SubjectError(started.reason)
         assert isinstance(started, VerificationStarted)
-        return Opened(started.definition, started.recognised, started.checks)
+        self.definition, self.recognised = started.definition, started.recognised
+        return started.checks
 
-    def make(self, check: NamedCheck) -> Outcome:
+    def make(self, check: str) -> Outcome:
         """Have the worker make one check; start a new worker if the last has ended."""
         self._reopen()
-        outcome = self._ask(MakeCheck(CheckName(check.name, check.group)))
+        outcome = self._ask(MakeCheck(check))
         assert isinstance(outcome, Outcome)
         return outcome
 

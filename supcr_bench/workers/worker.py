@@ -134,7 +134,6 @@ class Worker:
 
     def _verify(self, request: VerifySubject) -> Response:
         from supcr_bench.verification.local_session import LocalSession
-        from supcr_bench.verification.session import CheckName
 
         try:
             self._session = LocalSession(
@@ -144,11 +143,10 @@ class Worker:
                 only=request.only,
                 device=request.device,
             )
-            opened = self._session.open()
+            checks = tuple(self._session.open())
         except SubjectError as error:
             return Failed(str(error), "load")
-        checks = tuple(CheckName(check.name, check.group) for check in opened.checks)
-        return VerificationStarted(checks, opened.definition, opened.recognised)
+        return VerificationStarted(checks, self._session.definition, self._session.recognised)
 
     def _join(self, request: JoinRanks) -> Response:
         """Join a gloo group, on the loopback interface alone; leave the group of before."""
@@ -171,23 +169,29 @@ class Worker:
 
     def _answer_on_rank(self, request: AskRank) -> Response:
         from supcr_bench.measure.outcome import describe_error
-        from supcr_bench.verification.candidate import find_knobs
+        from supcr_bench.subjects.adapter import find_call
+        from supcr_bench.values.definition import AUTO, Definition, get_definition
+        from supcr_bench.verification.candidate import Candidate
         from supcr_bench.verification.ranks.step import take_steps
 
+        subject, question = request.subject, request.question
         try:
-            if self._loaded is None or self._loaded[0] != request.subject:
-                self._loaded = request.subject, load(request.subject)
+            if self._loaded is None or self._loaded[0] != subject:
+                self._loaded = subject, load(subject)
+            found = self._loaded[1]
+            if question is None:
+                wanted = subject.definition or found.definition
+                if wanted == AUTO:
+                    return RankLoaded(None)
+                definition = wanted if isinstance(wanted, Definition) else get_definition(wanted)
+                return RankLoaded(find_call(found, definition)[0])
         except SubjectError as error:
             return Failed(str(error), "load")
-        found, question = self._loaded[1], request.question
-        if question is None:
-            return RankLoaded(found.description, find_knobs(found.factory))
         try:
+            resolution = subject.resolution or find_call(found, question.definition)[0]
+            candidate = Candidate.of(found, resolution=resolution)
             answers = take_steps(
-                found.under(question.definition.name),
-                question,
-                self._rank,
-                lambda stage: self._page.write(stage, None),
+                candidate, question, self._rank, lambda stage: self._page.write(stage, None)
             )
         except Exception as error:  # noqa: BLE001 - whatever an implementation raises
             return Failed(describe_error(error))

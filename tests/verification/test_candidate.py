@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from supcr_bench.subjects.adapter import NotALossError, Parameters, find_parameters, unpack
 from supcr_bench.values.definition import Call
 from supcr_bench.values.errors import SubjectError
-from supcr_bench.verification.candidate import Candidate, Knobs, NotALossError, find_knobs, unpack
+from supcr_bench.verification.candidate import Candidate
 from supcr_bench.verification.problem import ProblemSpec, make_problem
 
 PROBLEM = make_problem(ProblemSpec(n=5, d=3, dims=1))
@@ -23,18 +24,18 @@ def takes_any(**options: Any) -> None: ...
 
 
 @pytest.mark.parametrize(
-    ("factory", "knobs"),
+    ("factory", "parameters"),
     [
-        (takes_all, Knobs("temperature", weights=True, eps=True)),
-        (takes_tau, Knobs("tau", weights=False, eps=False)),
-        (takes_t, Knobs("t", weights=False, eps=False)),
-        (takes_temp, Knobs("temp", weights=False, eps=False)),
-        (takes_none, Knobs(None, weights=False, eps=False)),
-        (takes_any, Knobs("temperature", weights=True, eps=True)),
+        (takes_all, Parameters("temperature", weights=True, eps=True)),
+        (takes_tau, Parameters("tau", weights=False, eps=False)),
+        (takes_t, Parameters("t", weights=False, eps=False)),
+        (takes_temp, Parameters("temp", weights=False, eps=False)),
+        (takes_none, Parameters(None, weights=False, eps=False)),
+        (takes_any, Parameters("temperature", weights=True, eps=True)),
     ],
 )
-def test_a_factory_gets_the_arguments_that_it_knows(factory: Any, knobs: Knobs) -> None:
-    assert find_knobs(factory) == knobs
+def test_a_factory_gets_the_arguments_that_it_knows(factory: Any, parameters: Parameters) -> None:
+    assert find_parameters(factory) == parameters
 
 
 def test_a_loss_is_found_however_it_is_returned() -> None:
@@ -70,8 +71,8 @@ def test_each_call_of_the_family_is_made(
         seen.extend(tuple(t.shape) for t in tensors)
         return tensors[0].sum()
 
-    knobs = Knobs(None, weights=False, eps=False)
-    candidate = Candidate("loss", lambda: loss, call, 0.0, knobs, flat_labels=flat)
+    parameters = Parameters(None, weights=False, eps=False)
+    candidate = Candidate("loss", lambda: loss, call, 0.0, parameters, flat_labels=flat)
     answer = candidate.answer(PROBLEM)
     assert seen == shapes
     assert torch.equal(answer.gradients[0], torch.ones(5, 3, dtype=torch.float64))
@@ -81,6 +82,6 @@ def test_a_factory_that_does_not_keep_its_signature_is_refused() -> None:
     def factory(temperature: float) -> None:
         raise TypeError("no")
 
-    candidate = Candidate("loss", factory, "two_views", 0.0, find_knobs(factory))
+    candidate = Candidate("loss", factory, "two_views", 0.0, find_parameters(factory))
     with pytest.raises(SubjectError, match="cannot be built"):
         candidate.build(PROBLEM)

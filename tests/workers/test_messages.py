@@ -10,12 +10,10 @@ from supcr_bench.subjects.registry import locate
 from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell
 from supcr_bench.values.definition import NO_SELF, RANK_N_CONTRAST
-from supcr_bench.values.implementation import Description
+from supcr_bench.values.implementation import Description, Resolution
 from supcr_bench.values.result import Result, Status
-from supcr_bench.verification.candidate import Knobs
 from supcr_bench.verification.outcome import Diagnosis, Outcome, Verdict
 from supcr_bench.verification.ranks.question import RankAnswer
-from supcr_bench.verification.session import CheckName
 from supcr_bench.workers.messages import (
     AskRank,
     CellDone,
@@ -74,7 +72,7 @@ ANSWER = RankAnswer(
         JoinRanks(1, 2, "/store", 60.0),
         VerifySubject(SUBJECT, RANK_N_CONTRAST, 3, ("ties",), "cpu"),
         VerifySubject(SUBJECT, "auto", 0, None, "cuda"),
-        MakeCheck(CheckName("ties", "relations")),
+        MakeCheck("ties"),
         Diagnose((OUTCOME,)),
         AskRank(SUBJECT, rank_context(2, NO_SELF).question((3, 2))),
         AskRank(SUBJECT, None),
@@ -85,11 +83,11 @@ ANSWER = RankAnswer(
         RESULT,
         CellDone(Account(calls_s=1.5), group_broken=True),
         VersionTimes({"before": (0.1, 0.2), "after": (0.3, 0.4)}),
-        VerificationStarted((CheckName("ties", "relations"),), "torchcell", None),
+        VerificationStarted((("ties", "relations"),), "torchcell", None),
         OUTCOME,
         Diagnosed(Diagnosis(causes=("ties",))),
         Diagnosed(None),
-        RankLoaded(Description(title="A", source="b"), Knobs("tau", weights=True, eps=False)),
+        RankLoaded(Resolution(temperature="tau", eps=False)),
         RankAnswers((ANSWER,)),
     ],
     ids=lambda message: type(message).__name__,

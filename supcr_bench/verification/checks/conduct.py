@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from supcr_bench.measure.device import find_accelerator
-from supcr_bench.verification.candidate import Answer, unpack
+from supcr_bench.reference.answer import Answer
+from supcr_bench.subjects.adapter import unpack
 from supcr_bench.verification.check import check
 from supcr_bench.verification.compare import deviation, deviations, loss_deviation
 from supcr_bench.verification.context import CheckContext

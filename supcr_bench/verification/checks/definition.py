@@ -178,7 +178,7 @@ def published(context: CheckContext) -> Iterator[Trial]:
         (definition.similarity, definition.views, definition.label_distance)
         == ("cosine", "sum", "per_dimension")
         and definition.empty_dimension == "keeps_weight"
-        and bool(context.candidate.knobs.temperature)
+        and bool(context.candidate.parameters.temperature)
         and context.takes_weights,
         "the note's figures are of another definition",
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 
 from supcr_bench.inputs.random_bits import Stream
-from supcr_bench.verification.candidate import Answer
+from supcr_bench.reference.answer import Answer
 from supcr_bench.verification.check import check
 from supcr_bench.verification.compare import deviation, loss_deviation
 from supcr_bench.verification.context import CheckContext

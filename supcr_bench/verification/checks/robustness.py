@@ -105,7 +105,7 @@ def low_temperature(context: CheckContext) -> Iterator[Trial]:
     exp(1/tau) overflows float32 below tau = 1/88.7. Contrastive losses are trained at
     temperatures of 0.05 and below.
     """
-    context.require(bool(context.candidate.knobs.temperature), "takes no temperature")
+    context.require(bool(context.candidate.parameters.temperature), "takes no temperature")
     for tau in TEMPERATURES:
         yield context.compare(context.problem(n=17, d=16, dims=2, temperature=tau))
 

@@ -143,7 +143,7 @@ def arriving(context: RankContext) -> list[RankQuestion]:
 @rank_check("low temperature", "robustness")
 def low_temperature(context: RankContext) -> list[RankQuestion]:
     """Exponentials that overflow on one rank spoil the gradient on all."""
-    if not context.parameters.temperature:
+    if not context.resolution.temperature:
         raise NotApplicableError("it takes no temperature")
     tau = context.definition.temperature
     return [context.question(context.even, seed=80 + i, temperature=tau / 10**i) for i in (1, 2)]

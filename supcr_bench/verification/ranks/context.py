@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from supcr_bench.values.definition import Definition
-from supcr_bench.verification.candidate import Knobs
+from supcr_bench.values.implementation import Resolution
 from supcr_bench.verification.outcome import (
     CheckEndedError,
     NotApplicableError,
@@ -40,8 +40,7 @@ class RankContext:
 
     Attributes:
         ranks: W, the world size.
-        definition: gives the right answers.
-        parameters: what the subject's factory takes; the rest stays at its default.
+        resolution: how the subject is called, and the definition that gives the right answers.
         seed: random seed for the inputs.
         put: puts a question to every rank; raises RanksRaisedError or CheckEndedError.
         left_out: always 0.
@@ -49,21 +48,26 @@ class RankContext:
     """
 
     ranks: int
-    definition: Definition
-    parameters: Knobs
+    resolution: Resolution
     seed: int
     put: Callable[[RankQuestion], Answers]
     left_out: int = 0
     answers: dict[RankQuestion, Answers] = field(default_factory=dict)
 
+    @property
+    def definition(self) -> Definition:
+        return self.resolution.definition
+
     def question(self, rows: Sequence[int], *, seed: int = 0, **given: Any) -> RankQuestion:
         """A question; arguments that :class:`RankQuestion` does not take describe its batch."""
         own = {n: given.pop(n) for n in tuple(given) if n in RankQuestion.__dataclass_fields__}
         spec = {"d": 4, "temperature": self.definition.temperature, **given}
-        if not self.parameters.temperature:
+        if not self.resolution.temperature:
             spec["temperature"] = self.definition.temperature
-        if not self.parameters.weights or self.definition.label_distance != "per_dimension":
+        if not self.resolution.weights or self.definition.label_distance != "per_dimension":
             spec["weights"] = "equal"
+        if self.resolution.flat_labels:
+            spec["dims"] = 1
         return RankQuestion(
             spec=ProblemSpec(n=sum(rows), seed=1000 * self.seed + seed, **spec),
             rows=tuple(rows),

@@ -7,22 +7,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from supcr_bench.values.implementation import Implementation
-from supcr_bench.verification.candidate import Candidate, find_knobs, unpack
+from supcr_bench.subjects.adapter import unpack
+from supcr_bench.verification.candidate import Candidate
 from supcr_bench.verification.problem import Problem
 from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
 
 
 def take_steps(
-    implementation: Implementation,
-    question: RankQuestion,
-    rank: int,
-    announce: Callable[[str], None],
+    candidate: Candidate, question: RankQuestion, rank: int, announce: Callable[[str], None]
 ) -> list[RankAnswer]:
     """Each step's answer; model and loss are built once.
 
     Args:
-        implementation: of the loss.
+        candidate: the loss.
         question: the same on every rank.
         rank: which this is.
         announce: called with each stage that begins, so that a hang can be located.
@@ -30,14 +27,6 @@ def take_steps(
     Raises:
         Exception: whatever the implementation raises.
     """
-    definition = question.definition
-    candidate = Candidate(
-        implementation.name,
-        implementation.factory,
-        definition.call,
-        definition.eps or 0.0,
-        find_knobs(implementation.factory),
-    )
     announce("construction")
     model = DistributedDataParallel(question.model())
     loss = candidate.build(question.batch(0))

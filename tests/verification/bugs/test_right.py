@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from supcr_bench.reference.reference import compute_reference
+from supcr_bench.subjects.adapter import find_parameters
 from supcr_bench.values.definition import NO_SELF, RANK_N_CONTRAST, TORCHCELL, Definition
 from supcr_bench.verification.bugs.right import (
     SETS_AT_ONCE,
@@ -17,7 +18,7 @@ from supcr_bench.verification.bugs.right import (
     RightSingleView,
     RightSupCR,
 )
-from supcr_bench.verification.candidate import Candidate, find_knobs
+from supcr_bench.verification.candidate import Candidate
 from supcr_bench.verification.problem import Problem, ProblemSpec, make_problem
 from tests.examples import NAN, NOTE_OUTPUT, note_views, prints_as
 
@@ -51,7 +52,7 @@ SPECS = [
 
 def candidate(definition: Definition, factory: Callable[..., Any]) -> Candidate:
     return Candidate(
-        definition.name, factory, definition.call, definition.eps or 0.0, find_knobs(factory)
+        definition.name, factory, definition.call, definition.eps or 0.0, find_parameters(factory)
     )
 
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from supcr_bench.reference.answer import Answer
 from supcr_bench.values.definition import DEFINITIONS
 from supcr_bench.verification.bugs.catalogue import BUGS, RIGHT, SeededBug
-from supcr_bench.verification.candidate import Answer
 from supcr_bench.verification.problem import Problem, ProblemSpec, make_problem
 from tests.examples import NAN
 from tests.verification.bugs.test_catalogue import candidate, deviations
