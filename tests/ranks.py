@@ -1,6 +1,7 @@
 """What tests of a loss over several ranks build on."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.definition import Definition
@@ -28,6 +29,7 @@ def rank_context(ranks: int, definition: Definition) -> RankContext:
 
 def put(group: RankGroupWorker, subject: Subject, question: RankQuestion) -> list[Response]:
     """One question to every rank, and what each says."""
+    subject = replace(subject, resolution=Resolution(definition=question.definition))
     return group.ask(AskRank(subject, question))
 
 

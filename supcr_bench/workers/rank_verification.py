@@ -1,11 +1,13 @@
 """One implementation verified across ranks, outcome by outcome."""
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.definition import DEFINITIONS, NO_SELF, Definition
 from supcr_bench.values.errors import SubjectError
+from supcr_bench.values.implementation import Resolution
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
 from supcr_bench.verification.ranks.checks import RANK_CHECKS
 from supcr_bench.verification.ranks.context import Answers, RankContext, RanksRaisedError
@@ -81,14 +83,21 @@ class RankVerification(Session):
     def _resolved(self, definition: Definition | str | None) -> RankContext | None:
         """The subject as it is called, by a definition; ``None`` where that is to be found out."""
         self._subject = replace(self._subject, definition=definition, resolution=None)
-        loaded = self._request(None)[0]
-        assert isinstance(loaded, RankLoaded)
-        found = loaded.resolution
+        found = self._load(LOAD_LIMIT_S)
         if found is None:
             return None
         self._subject = replace(self._subject, resolution=found)
+        # Where ranks do not live through the trial, the checks say so of the definition's own call.
+        with suppress(CheckEndedError):
+            found = self._load(self._limit_s) or found
+        self._subject = replace(self._subject, resolution=found)
         assert self.ranks is not None
         return RankContext(self.ranks, found, self.seed, self._put)
+
+    def _load(self, limit_s: float) -> Resolution | None:
+        loaded = self._request(None, limit_s)[0]
+        assert isinstance(loaded, RankLoaded)
+        return loaded.resolution
 
     def _recognise(self) -> tuple[RankContext, str]:
         """By the shipped definition that gives its numbers, with a known mistake or none."""
@@ -105,7 +114,9 @@ class RankVerification(Session):
         per_rank = [r.answers for r in responses if isinstance(r, RankAnswers)]
         return [list(step) for step in zip(*per_rank, strict=True)]
 
-    def _request(self, question: RankQuestion | None) -> list[Response]:
+    def _request(
+        self, question: RankQuestion | None, limit_s: float | None = None
+    ) -> list[Response]:
         """Put one question to every rank, in a new group where the last one ended.
 
         Raises:
@@ -117,9 +128,7 @@ class RankVerification(Session):
         if self._group is None:
             self._group = RankGroupWorker(self.ranks, limit_s=self._limit_s)
         try:
-            said = self._group.ask(
-                AskRank(self._subject, question), None if question else LOAD_LIMIT_S
-            )
+            said = self._group.ask(AskRank(self._subject, question), limit_s)
             for rank, response in enumerate(said):
                 if isinstance(response, Failed):
                     if response.stage == "load":

@@ -169,7 +169,7 @@ class Worker:
 
     def _answer_on_rank(self, request: AskRank) -> Response:
         from supcr_bench.measure.outcome import describe_error
-        from supcr_bench.subjects.adapter import find_call
+        from supcr_bench.subjects.adapter import Adapter, find_call
         from supcr_bench.values.definition import AUTO, Definition, get_definition
         from supcr_bench.verification.candidate import Candidate
         from supcr_bench.verification.ranks.step import take_steps
@@ -180,16 +180,20 @@ class Worker:
                 self._loaded = subject, load(subject)
             found = self._loaded[1]
             if question is None:
+                if subject.resolution is not None:
+                    self._page.write("recognition", None)
+                    return RankLoaded(find_call(found, subject.resolution.definition)[0])
                 wanted = subject.definition or found.definition
                 if wanted == AUTO:
                     return RankLoaded(None)
                 definition = wanted if isinstance(wanted, Definition) else get_definition(wanted)
-                return RankLoaded(find_call(found, definition)[0])
+                target = found.under(definition.name).factory
+                return RankLoaded(Adapter.usual(target, definition).resolution)
         except SubjectError as error:
             return Failed(str(error), "load")
+        assert subject.resolution is not None
         try:
-            resolution = subject.resolution or find_call(found, question.definition)[0]
-            candidate = Candidate.of(found, resolution=resolution)
+            candidate = Candidate.of(found, resolution=subject.resolution)
             answers = take_steps(
                 candidate, question, self._rank, lambda stage: self._page.write(stage, None)
             )

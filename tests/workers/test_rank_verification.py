@@ -31,6 +31,10 @@ class LabelsKept(RightAcrossRanks):
             self.kept = labels
         return self.kept
 
+class Stacked(RightAcrossRanks):
+    def forward(self, features, labels):
+        return super().forward(features[:, 0], features[:, 1], labels)
+
 class AThird(RightAcrossRanks):
     def gather(self, own):
         rows = super().gather(own)
@@ -74,6 +78,16 @@ def test_an_undeclared_definition_is_recognised_by_its_numbers() -> None:
     found = verified(right, only=("value", "random cases"))
     assert found
     assert found.recognised == "its numbers follow torchcell"
+
+
+@pytest.mark.parametrize("definition", ["auto", "torchcell"])
+def test_a_loss_with_another_call_is_verified_over_ranks_too(
+    tmp_path: Path, definition: str
+) -> None:
+    stacked = of_file(tmp_path, STATEFUL, "Stacked")
+    found = verified(stacked, definition, only=("value", "gradient under DDP"))
+    assert found, found
+    assert found.definition == "torchcell"
 
 
 @pytest.mark.parametrize("bug", RANK_BUGS, ids=lambda b: b.name)
