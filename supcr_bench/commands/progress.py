@@ -4,12 +4,12 @@ import time
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
 from supcr_bench.analysis.summary import cost_row
 from supcr_bench.render.cells import memory_text, time_text
+from supcr_bench.render.terminal import print_sentence
 from supcr_bench.sweep.runner import SweepProgress
-from supcr_bench.values.definition import TORCHCELL
+from supcr_bench.values.definition import TORCHCELL, short_name
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_clock
 from supcr_bench.workers.activity import Activity
@@ -17,13 +17,14 @@ from supcr_bench.workers.activity import Activity
 
 def result_line(result: Result) -> str:
     case = result.case
-    whose = "" if case.definition == TORCHCELL.name else f" ({case.definition})"
+    whose = "" if case.definition == TORCHCELL.name else f" ({short_name(case.definition)})"
     what = f"{result.implementation}{whose} {case.pass_} at {case.describe()}"
     if result.status is Status.MEASURED:
         row = cost_row(result)
         figures = [time_text(row)] if result.time_samples_s else []
         return f"{what}: {', '.join([*figures, memory_text(row, row.peak_bytes)])}"
-    return f"{what}: {result.status.replace('_', ' ')}: {result.reason}"
+    reason = str(result.reason).replace(case.definition, short_name(case.definition))
+    return f"{what}: {result.status.words}: {reason}"
 
 
 class PlainProgress:
@@ -39,7 +40,7 @@ class PlainProgress:
         self._cells = cells
 
     def _say(self, text: str, style: str = "") -> None:
-        self._console.print(Text(text, style=style), soft_wrap=True)
+        print_sentence(self._console, text, style)
 
     def moved(self, event: SweepProgress) -> None:
         """Show that a cell starts, or that one of several parallel cells has ended."""

@@ -23,6 +23,8 @@ from supcr_bench.commands.run_executor import (
 )
 from supcr_bench.commands.run_work import Work
 from supcr_bench.commands.verify import verify_each
+from supcr_bench.render.cells import definitions_note
+from supcr_bench.render.terminal import print_sentence
 from supcr_bench.store.revision import git_revision
 from supcr_bench.store.run import RunWriter, load_run, new_run_id
 from supcr_bench.sweep.executor import Executor
@@ -72,6 +74,9 @@ def carry_out(
                 console.print(Text(f"Left out: {reason}", style="yellow"), soft_wrap=True)
             if done:
                 console.print(Text(done))
+            marks = definitions_note({n: d.definition for n, d in descriptions.items()})
+            if marks:
+                print_sentence(console, marks)
             claims = {
                 name: get_law(d.claimed_time) for name, d in descriptions.items() if d.claimed_time
             }

@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 from supcr_bench.analysis.summary import CostRow
 from supcr_bench.values.axes import WORKLOAD_AXES, Axis
 from supcr_bench.values.case import Case, Workload
+from supcr_bench.values.definition import short_name
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.table import Cell, Facets, Table, numbers, prose, row, words
 from supcr_bench.values.units import MISSING, format_bytes, format_duration_s
@@ -109,11 +110,27 @@ def series_text(workload: Workload, without: str = "") -> str:
     return ", ".join(filter(None, parts))
 
 
+def definitions_note(definitions: Mapping[str, str]) -> str:
+    """What the mark of a short name means, for each implementation that has one.
+
+    Args:
+        definitions: the name of each implementation's.
+    """
+    marked = {n: full for n, full in definitions.items() if full != short_name(full)}
+    return "; ".join(f"{short_name(full)} of {n}: {full}" for n, full in marked.items())
+
+
+def noted(note: str, results: Sequence[Result]) -> str:
+    """A table's note, and what the marks of the definitions in the table mean."""
+    marks = definitions_note({r.implementation: r.case.definition for r in results})
+    return f"{note}.\n{marks}" if marks else note
+
+
 def arm_names(results: Sequence[Result], form: str = "{name} ({definition})") -> dict[str, str]:
     """Every implementation by name, with its definition where the results have several."""
     found: dict[str, dict[str, None]] = {}
     for r in results:
-        found.setdefault(r.implementation, {})[r.case.definition] = None
+        found.setdefault(r.implementation, {})[short_name(r.case.definition)] = None
     if len({definition for own in found.values() for definition in own}) < 2:
         return {name: name for name in found}
     return {name: form.format(name=name, definition=", ".join(own)) for name, own in found.items()}

@@ -9,7 +9,7 @@ from supcr_bench.analysis.summary import (
     implementations_of,
     known_wrong,
 )
-from supcr_bench.render.cells import SHORT_STATUS, arm_names
+from supcr_bench.render.cells import SHORT_STATUS, arm_names, noted
 from supcr_bench.render.palette import variable
 from supcr_bench.values.axes import get_axis
 from supcr_bench.values.case import PASSES, Case
@@ -63,9 +63,10 @@ def _table(results: Sequence[Result], names: Sequence[str], several: bool) -> Ta
     return Table(
         name=f"map-{first.pass_}-{first.device.replace(':', '-').replace('@', '-')}",
         title=f"What to use in {where}",
-        note=(
+        note=noted(
             f"The fastest that is right, as measured, by batch size N; {first.label_kind} labels, "
-            f"{first.dtype}, {tau}, d={first.embedding_size}"
+            f"{first.dtype}, {tau}, d={first.embedding_size}",
+            results,
         ),
         columns=(*numbers("N"), *words(*(_header(*column) for column in columns))),
         rows=tuple(

@@ -23,6 +23,7 @@ from supcr_bench.render.cells import (
     case_columns,
     facets_of,
     memory_text,
+    noted,
     time_text,
 )
 from supcr_bench.render.growth_tables import (
@@ -34,6 +35,7 @@ from supcr_bench.render.growth_tables import (
     prediction_table,
 )
 from supcr_bench.values.case import PASSES, Case, Pass
+from supcr_bench.values.definition import short_name
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.table import Cell, Column, Table, Tone, numbers, prose, row, words
 from supcr_bench.values.units import MISSING, format_error
@@ -47,14 +49,17 @@ VERDICT_TONES: dict[Holds, Tone] = {
 
 def agreement_table(results: Sequence[Result]) -> Table:
     rows = agreement_rows(results)
-    names = list(dict.fromkeys(r.definition for r in rows))
+    names = {r.definition for r in rows}
     several = len(names) > 1
     return Table(
         name="agreement",
         title="Agreement of each implementation with its definition"
         if several
-        else f"Agreement with the definition {''.join(names)}",
-        note="largest errors over all cases, and as multiples of the tolerance: up to 1 agrees",
+        else f"Agreement with the definition {''.join(map(short_name, names))}",
+        note=noted(
+            "largest errors over all cases, and as multiples of the tolerance: up to 1 agrees",
+            results,
+        ),
         columns=(
             *words("implementation", *(["definition"] if several else []), "labels"),
             *numbers("agrees in", "value\nerror", "x tol.", "gradient\nerror", "x tol."),
@@ -62,7 +67,7 @@ def agreement_table(results: Sequence[Result]) -> Table:
         rows=tuple(
             row(
                 r.implementation,
-                *([r.definition] if several else []),
+                *([short_name(r.definition)] if several else []),
                 r.labels,
                 Cell(f"{r.agree} of {r.cases}", "bad" if r.agree < r.cases else ""),
                 format_error(r.value_error),
@@ -153,7 +158,7 @@ def _cost_table(
 
     name, title, note = heading
     return _by_case(
-        (f"{name}-{pass_}", f"{title}, {pass_}", note),
+        (f"{name}-{pass_}", f"{title}, {pass_}", noted(note, results)),
         cases,
         [Column(head, implementation=n) for n, head in heads],
         lambda case: [cell(n, case) for n, _ in heads],
@@ -285,7 +290,7 @@ def agreement_heat(results: Sequence[Result]) -> Table:
     if len(shown) < len(cases):
         note += f". The {len(shown)} worst of {len(cases)} cases"
     table = _by_case(
-        ("agreement-by-case", f"Agreement by case, {pass_}", note),
+        ("agreement-by-case", f"Agreement by case, {pass_}", noted(note, results)),
         shown,
         heads,
         lambda case: [cell for name in names for cell in _cells(by_case[case].get(name))],

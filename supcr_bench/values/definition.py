@@ -102,6 +102,8 @@ DEFINITIONS = {d.name: d for d in (TORCHCELL, NO_SELF, RANK_N_CONTRAST)}
 
 AUTO = "auto"
 """Stands for a definition: recognise it by the implementation's numbers."""
+DEPARTS = " but "
+"""In the name of what no shipped definition is: between the nearest one and the departures."""
 RENAMED = {"paper": "no-self"}
 """Names that definitions had before, as older runs and baselines hold them."""
 
@@ -109,6 +111,12 @@ RENAMED = {"paper": "no-self"}
 def current_name(name: str) -> str:
     """Today's name of a definition that a stored result, run or baseline names."""
     return RENAMED.get(name, name)
+
+
+def short_name(name: str) -> str:
+    """A name for tables: ``rank-n-contrast*`` for a definition that departs from that one."""
+    nearest, departs, _ = name.partition(DEPARTS)
+    return f"{nearest}*" if departs and nearest in DEFINITIONS else name
 
 
 def get_definition(name: str, own: Mapping[str, Definition] | None = None) -> Definition:

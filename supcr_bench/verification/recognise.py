@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from supcr_bench.subjects.adapter import CALLS, TRIED
-from supcr_bench.values.definition import DEFINITIONS, NO_SELF, Call, Definition, Views
+from supcr_bench.values.definition import DEFINITIONS, DEPARTS, NO_SELF, Call, Definition, Views
 from supcr_bench.verification.candidate import Candidate
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.diagnosis import Probe, ask_all, fits, reproduces
@@ -40,7 +40,7 @@ def nearest_definition(formula: Formula) -> tuple[Definition, list[str]]:
 def named_after_nearest(definition: Definition) -> Definition:
     """A custom combination under the name of the nearest shipped one and its departures from it."""
     nearest, departures = nearest_definition(Formula.of(definition))
-    name = " but ".join((nearest.name, *([" and ".join(departures)] if departures else [])))
+    name = DEPARTS.join((nearest.name, *([" and ".join(departures)] if departures else [])))
     return replace(definition, name=name)
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any, Self
 
-from supcr_bench.values.definition import current_name
+from supcr_bench.values.definition import current_name, short_name
 from supcr_bench.values.table import Cell, Row, Table, Tone, as_html, as_text, numbers, row, words
 from supcr_bench.values.units import MISSING, format_error
 from supcr_bench.verification.outcome import GROUPS, Diagnosis, Outcome, Verdict
@@ -131,7 +131,7 @@ def _check_row(outcome: Outcome) -> Row:
 
 def verified_table(verifications: Sequence[Verification]) -> Table:
     """Several implementations: the verdict, and how many checks of each group pass."""
-    definitions = ", ".join(dict.fromkeys(v.definition for v in verifications))
+    definitions = ", ".join(dict.fromkeys(short_name(v.definition) for v in verifications))
     return Table(
         name="verified",
         title=f"Verification by the definition ({definitions})",

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from supcr_bench.commands.progress import LiveProgress, PlainProgress, make_progress
+from supcr_bench.commands.progress import LiveProgress, PlainProgress, make_progress, result_line
 from supcr_bench.sweep.plan import PlannedCell
 from supcr_bench.sweep.runner import SweepProgress
 from supcr_bench.values.cell import Arm
@@ -81,3 +81,13 @@ def test_without_a_terminal_a_cell_that_ended_says_no_more_than_its_results() ->
     out = console(terminal=False)
     make_progress(out, cells=9).moved(SweepProgress(ended=3, open=(), left_s=9))
     assert text_of(out) == ""
+
+
+def test_a_line_has_the_short_name_of_a_definition_that_departs_from_a_shipped_one() -> None:
+    full = "rank-n-contrast but a single view"
+    result = make_result(status=Status.SKIPPED, reason=f"{full} does not say what to do")
+    case = replace(result.case, definition=full)
+    assert result_line(replace(result, case=case)) == (
+        "loopy (rank-n-contrast*) forward at N=64 D=1 NaN 0%: skipped: "
+        "rank-n-contrast* does not say what to do"
+    )

@@ -242,3 +242,29 @@ def test_what_to_use_and_what_is_fastest_name_the_definitions() -> None:
         "Fastest in training (D=1, NaN 0%, continuous labels, d=64, cpu): "
         "rowsort (torchcell) from N=16 to 32, rnc-loop (rank-n-contrast) at N=64."
     )
+
+
+def test_a_definition_that_departs_from_a_shipped_one_is_marked_and_explained_below() -> None:
+    full = "rank-n-contrast but a single view and cosine similarity"
+    own = {"definition": full, "temperature": 0.5, "own_temperature": True}
+    results = [
+        *two_definitions(),
+        *make_series("rnc.py:my_rnc", [16, 32, 64], lambda n: 1e-3 * n, pass_="training", case=own),
+    ]
+    found = tables(results)
+    explained = f"\nrank-n-contrast* of rnc.py:my_rnc: {full}"
+    assert found["time-training"].headers[-1] == "rnc.py:my_rnc\nrank-n-contrast*"
+    assert found["agreement"].texts[-1][:2] == ("rnc.py:my_rnc", "rank-n-contrast*")
+    (what,) = recommendation_tables(results)
+    for table in (found["time-training"], found["memory-training"], found["agreement"], what):
+        assert table.note.endswith(explained)
+        assert not any(full in text for texts in (table.headers, *table.texts) for text in texts)
+    assert shown(found["time-training"]).count("Time per call") == 1
+    assert shown(found["time-training"]).count("rowsort") == 1  # in one piece
+    (agreement, *_) = headline(make_run(results), findings(results))
+    assert f"rnc.py:my_rnc agrees with the definition ({full})" in agreement
+
+    alone = tables(results[-3:])["agreement"]
+    assert alone.title == "Agreement with the definition rank-n-contrast*"
+    assert alone.note.endswith(explained)
+    assert "* " not in tables(two_definitions())["agreement"].note

@@ -12,6 +12,7 @@ from supcr_bench.render.charts.chart import Chart
 from supcr_bench.render.charts.drawing import Drawing
 from supcr_bench.render.charts.wording import WRONG, definitions_text, log_ticks
 from supcr_bench.values.axes import AXES, PASSES, Axis
+from supcr_bench.values.definition import short_name
 from supcr_bench.values.metrics import MEMORY, TIME, Metric
 from supcr_bench.values.result import Result, Status
 
@@ -100,7 +101,7 @@ class _Comparison:
         """The chart; ``names`` are those of every implementation of the run."""
         axis, metric, lines = self.axis, self.metric, self.lines
         case = lines[0][0].case
-        definitions = {own[0].implementation: own[0].case.definition for own in lines}
+        definitions = {own[0].implementation: short_name(own[0].case.definition) for own in lines}
         sizes = {own[0].case.batch_size for own in lines}
         where = f"N={min(sizes)}" if len(sizes) == 1 else "each at its largest N"
         subtitle = (

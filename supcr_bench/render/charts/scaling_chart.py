@@ -27,6 +27,7 @@ from supcr_bench.render.charts.wording import (
     tick_text,
 )
 from supcr_bench.render.palette import INK, QUIET
+from supcr_bench.values.definition import short_name
 from supcr_bench.values.metrics import TIME, Metric
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_limit_bytes
@@ -128,7 +129,7 @@ def scaling_chart(
     if not lines:
         return None
     case = results[0].case
-    definitions = {r.implementation: r.case.definition for r in results}
+    definitions = {r.implementation: short_name(r.case.definition) for r in results}
     several = len(set(definitions.values())) > 1
     what = "time per call" if metric is TIME else "peak memory above the inputs"
     subtitle = f"{what}, {case.pass_}; {series_text(case)}; {definitions_text(definitions)}"
