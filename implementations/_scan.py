@@ -208,7 +208,7 @@ class ScanSupCR(nn.Module):
         """Add the losses of all dimensions, and their derivative by the unit embeddings."""
         sorted_labels, device = work.labels, work.units.device
         for m, dims in dimensions_by_count(sorted_labels.counts):
-            # Dimensions with as many labels are taken together while a block is no larger for it.
+            # Dimensions with equally many labels share a block, as long as it does not grow.
             together = max(anchors_at_once(device, m) // m, 1)
             for at in range(0, len(dims), together):
                 group = dims[at : at + together]
@@ -380,7 +380,7 @@ def dimensions_by_count(counts: list[int]) -> Iterator[tuple[int, list[int]]]:
 def sum_of_group(order: Tensor, labels: Tensor, work: Evaluation) -> tuple[Tensor, Tensor | None]:
     """The [C] sums over pairs, and [2, C, M, d] their derivative by the units in order, over 1/tau.
 
-    ``order`` and ``labels`` are [C, M]: some dimensions with as many labels.
+    ``order`` and ``labels`` are [C, M]: C dimensions with M labels each.
     """
     (dims, m), tau, device = order.shape, work.options.temperature, work.units.device
     units = work.units[:, order].flatten(0, 1)  # [2 C, M, d]

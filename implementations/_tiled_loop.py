@@ -2,8 +2,8 @@
 
 A row is merged from both ends inwards, which puts it in order of label distance, farthest first. A
 running sum in that order is the sum over each candidate set, and a running sum of its inverses on
-the way back is what the derivative needs. Members of a tie share the sums at its end, which is
-mended afterwards in the rows that have one.
+the way back is what the derivative needs. Members of a tie share the sums at its end; rows with
+ties are corrected for that afterwards.
 """
 
 from typing import Any

@@ -60,7 +60,7 @@ SENT_DTYPES = (
     torch.int8,
     torch.uint8,
 )
-"""A rank tells the others its dtypes by their place here."""
+"""Ranks exchange dtypes as indices into this tuple."""
 GradientOfOwnRows = Callable[[Tensor | None, Tensor | None], Tensor]
 """Maps the gradients at the loss and at the [D] losses to the [2, R, d] of a rank's own rows."""
 
@@ -99,7 +99,7 @@ class DistributedSupCR(ScanSupCR):
 
     Called on every rank, with that rank's rows; returns the loss of the whole batch on each. Rows
     per rank may differ, down to none, and a rank's labels may all be missing. Without a process
-    group, or alone in one, it is ``scan``.
+    group, or in a group of one rank, it is ``scan``.
 
     Args:
         temperature, weights, eps, definition: as in :class:`~._scan.ScanSupCR`, the same on every
@@ -206,7 +206,8 @@ class DistributedSupCR(ScanSupCR):
         """The [D] losses and, for a [D] gradient at them, the [2, N, d] gradient: of all anchors.
 
         Each rank adds up over its own, and the sums are added up over ranks. Every rank gets the
-        gradient of all rows and needs its own alone: gloo has no reduce_scatter everywhere.
+        gradient of all rows although it needs only its own rows, because gloo lacks reduce_scatter
+        in some versions.
         """
         add_losses = partial(add_own_losses, gathered.start, gathered.stop)
         losses, gradient = evaluate(*gathered[:3], grad_output, self.options, add_losses)
@@ -330,7 +331,7 @@ def add_own_losses(first: int, stop: int, work: Evaluation) -> None:
     for c, m in enumerate(sorted_labels.counts):
         if m < 2:
             continue
-        # In the order in which they were gathered, a rank's rows stand together.
+        # In the gathered order, the rows of one rank are contiguous.
         rows, place = sorted_labels.order[c, :m].sort()
         labels = sorted_labels.labels[c, :m][place]
         anchors = torch.searchsorted(sorted_labels.rows[rows], own).tolist()

@@ -28,7 +28,7 @@ from ._tiled_loop import sweep_anchors
 TILE = 256
 """Anchors of a tile."""
 MOST_AT_ONCE = 32
-"""How many anchors a thread takes on at most before it asks for more."""
+"""Most anchors that a thread takes at a time."""
 ELEMENTS_PER_THREAD = 2**17
 """Pairs of a tile, over all dimensions, for each further thread."""
 
@@ -121,7 +121,7 @@ def add_tiles(work: Evaluation) -> None:
 
 
 def places_of(sorted_labels: SortedLabels) -> Tensor:
-    """[D, R] where each row stands in the order of each dimension, -1 without a label."""
+    """[D, R] the index of each row in the order of each dimension, -1 without a label."""
     places = torch.full(sorted_labels.order.shape, -1, dtype=torch.int32)
     for c, m in enumerate(sorted_labels.counts):
         places[c, sorted_labels.order[c, :m]] = torch.arange(m, dtype=torch.int32)

@@ -64,7 +64,7 @@ def _all_agree(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
     ]
     met = [(r, values) for r, values in differences if values]
     if not met:
-        return Holds.UNDECIDED, "no two of them met on the same tensors"
+        return Holds.UNDECIDED, "no two of them ran on the same tensors"
     # Two answers, each within its tolerance of one reference, differ by at most the sum of both.
     apart = [r for r, values in met if r.status is not Status.MEASURED or None in values]
     cases = len({r.case for r, _ in met})
@@ -132,7 +132,7 @@ def _pairs(results: Sequence[Result], one: str, other: str, pass_: Pass) -> list
 
 
 def _wins(pairs: Iterable[Pair]) -> list[tuple[int, bool]]:
-    """Batch sizes, and whether the first of the pair is faster there, where that is known.
+    """Batch sizes at which the faster one is known, and whether it is the first of the pair.
 
     A case that only one of them could finish is its win.
     """

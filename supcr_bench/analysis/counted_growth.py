@@ -3,13 +3,13 @@
 A counted figure is taken to be a sum of growth laws with coefficients that are not negative, and so
 every question is a linear programme over those coefficients:
 
-- *which law?* The slowest one such that it and slower ones together meet the counts as well as all
-  laws do. It is named if slower laws alone miss some count by ten times more, and if faster ones
-  can only have a negligible share at the largest size; otherwise it is undecided.
+- *which law?* The slowest law such that it and slower laws fit the counts as well as all laws do.
+  It is named if slower laws alone miss some count by ten times more, and if faster ones can only
+  have a negligible share at the largest size; otherwise it is undecided.
 - *which figure at another size, and how sure?* The smallest and the largest value that any such sum
   takes there.
 
-A loop over pairs i != j costs N(N - 1), not N^2, so beside each law f(N) stands f(N)(1 - 1/N).
+A loop over pairs i != j costs N(N - 1), not N^2, so each law f(N) is accompanied by f(N)(1 - 1/N).
 Small sizes often take other paths (a different kernel, a smaller workspace), so where no sum comes
 within a thousandth of all sizes, the smallest are left out, as long as enough are left.
 
@@ -86,8 +86,7 @@ class CountedFit:
     """A sum of growth laws through counted figures.
 
     Attributes:
-        sizes: that it was fitted to, rising.
-        figures: the counts at these.
+        sizes: the sizes of the fit, rising. figures: the counts at these.
         laws: the laws that may stand in the sum, slowest first.
         coefficients: of the terms, scaled to the largest size.
         misfit: largest relative distance from a count.
@@ -154,8 +153,8 @@ def _within(matrix: Vector, slack: float) -> tuple[Vector, Vector]:
 def _minimise(objective: Vector, matrix: Vector, at_most: Vector) -> Vector | None:
     """The x >= 0 with the smallest objective under matrix x <= at_most.
 
-    Columns are scaled to 1, and so is the objective: terms of sizes far apart differ by more
-    orders of magnitude than a solver tells from 0.
+    Columns and objective are scaled to 1, because terms of very different sizes would be lost in
+    the solver's tolerance.
     """
     scale = np.abs(matrix).max(axis=0)
     largest = float(np.abs(objective / scale).max()) or 1.0
@@ -207,7 +206,7 @@ def _slowest(sizes: Sequence[Size], figures: Sequence[float]) -> CountedFit | No
 def fit_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> CountedFit | None:
     """The slowest law that explains counted figures, with slower ones beside it.
 
-    Cached: a series' bytes are asked for twice, for their law and for the frontier.
+    Cached, because the bytes of a series are fitted twice, for their law and for the frontier.
 
     Args:
         sizes: rising, at least 2 each.

@@ -40,7 +40,7 @@ class Crossover:
 
     Attributes:
         one, other: the two implementations.
-        case: of the largest size at which both were measured; stands for the series.
+        case: the case of the largest common size; represents the series.
         sizes: batch sizes at which both were timed in the same rounds.
         small: the faster one below the crossover, or at the smallest size; ``None`` where the
             noise is too large to tell.

@@ -27,9 +27,9 @@ class FrontierRow:
     """The largest batch of one implementation whose inputs and peak fit a memory.
 
     Attributes:
-        case: of the largest measured size; stands for the series.
-        batch_size: by tensors alone, without what else a process needs.
-        low, high: its interval, from every sum of laws that meets the measured bytes.
+        case: the case of the largest measured size; represents the series.
+        batch_size: counts only tensors, not the other memory of a process.
+        low, high: its interval, from all sums of laws that fit the measured bytes.
         law: the growth law of the bytes.
     """
 
@@ -47,8 +47,8 @@ class PeakPrediction:
     """A peak that was predicted before it was measured.
 
     Attributes:
-        fitted_up_to: the largest batch size that the prediction knew.
-        error: relative, of the prediction.
+        fitted_up_to: the largest batch size that the prediction used.
+        error: relative error of the prediction.
     """
 
     implementation: str
@@ -92,9 +92,9 @@ def largest_batch(fit: CountedFit, case: Case, capacity_bytes: float) -> int:
 
 @lru_cache(maxsize=4096)
 def batch_interval(fit: CountedFit, batch_size: int) -> tuple[int, int]:
-    """The smallest and the largest batch that the byte law leaves open beside the largest one.
+    """The interval of the largest batch, from all byte laws that fit.
 
-    Cached: the same bytes in another pass, or on other labels, have the same interval.
+    Cached, because other passes and labels often have the same bytes.
     """
     if batch_size < 2:
         return batch_size, batch_size

@@ -31,7 +31,7 @@ class Growth:
     """Growth of one metric of one implementation in one series.
 
     Attributes:
-        case: of the largest measured size; stands for the series.
+        case: the case of the largest measured size; represents the series.
         sizes: batch sizes with a figure, rising.
         bounds: batch sizes that could not be measured and count as bounds from below.
         claimed: growth law that the implementation claims.
@@ -65,7 +65,7 @@ def unrounded_size(case: Case) -> float:
 def rising(points: Sequence[tuple[Result, float]]) -> list[tuple[Result, float]]:
     """The points whose sizes rise, by rows and by labels, from 2 on.
 
-    With few labels, batches of different sizes may have as many, or none.
+    With few labels, batches of different sizes may have equally many labels, or none.
     """
     kept: list[tuple[Result, float]] = []
     last = 1.0

@@ -42,7 +42,7 @@ class Question:
 
 
 class Source(StrEnum):
-    """Where a figure comes from, the surest first."""
+    """The source of a figure, the most reliable first."""
 
     MEASURED = "measured"
     INTERPOLATED = "interpolated"
@@ -51,7 +51,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure at the size in question, and where it comes from."""
+    """A figure at the size in question, and its source."""
 
     value: float
     source: Source
@@ -90,9 +90,9 @@ class Recommendation:
 
 
 def recommend(results: Sequence[Result], question: Question) -> Recommendation:
-    """Answer a question from the results of one run, and of one kind of machine.
+    """Answer a question from the results of one run on one kind of machine.
 
-    Where the device was measured on several kinds, the question has to name one with it.
+    If a run has several kinds, ``question.device`` names one, as in ``cpu@3f2a1b``.
     """
     results = by_machine(results)
     asked = [
@@ -195,7 +195,7 @@ def _peak(result: Result) -> float | None:
 
 
 def _same_density(case: Case, question: Question) -> bool:
-    """Whether as many labels are missing as asked; labels of one's own bring their density."""
+    """Whether the case has the NaN density in question; a labels file always has it."""
     if case.nan_density is None:
         return True
     n = case.batch_size
@@ -232,7 +232,7 @@ def _estimate(
         found = _at_size(members, question.batch_size, figure, beyond)
         case = members[0].case
         if found is not None:
-            # Labels of one's own, and as many missing labels as asked, are the density in question.
+            # Cases of a labels file, and those with the density in question.
             same = all(_same_density(r.case, question) for r in members)
             density = question.nan_density if same else case.nan_density or 0.0
             by_dims.setdefault(case.dims, {})[density] = found
@@ -248,7 +248,7 @@ def _estimate(
 def _along(
     known: Mapping[float, Estimate], at: float, scale: Callable[[float], float]
 ) -> Estimate | None:
-    """The figure at a place on an axis, if it is known or lies between two that are."""
+    """The figure at a value of an axis, if measured there or interpolated between two values."""
     if at in known:
         return known[at]
     for a, b in itertools.pairwise(sorted(known)):
@@ -335,7 +335,7 @@ def _explanation(
 
 
 def _times(ratio: float) -> str:
-    """``4.4 times``, ``490 times``; what rounds to one time is said to be about as much."""
+    """``4.4 times``, ``490 times``; a ratio that rounds to 1 is written as about as much."""
     if ratio < 1.05:
         return "about"
     return f"{ratio:.1f} times" if ratio < 9.95 else f"{ratio:,.0f} times"

@@ -10,7 +10,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An estimate, and bounds that hold the true value with the confidence that was asked for.
+    """An estimate, and bounds that contain the true value with a given confidence.
 
     Attributes:
         estimate: for example the median of some samples.

@@ -105,8 +105,8 @@ class TimeRule:
     def detectable(self, again: Interval) -> float | None:
         """The slow-down that would have been found where the A/A arm's interval is this one.
 
-        Its interval would be as wide, and its estimate off by half of that at most, so that it has
-        to lie a whole width above what is allowed, and above how far the A/A arm reaches.
+        With an interval as wide, and an estimate off by up to half of that, a slowdown must exceed
+        both the allowed one and the A/A interval by a whole width.
         """
         if again.low is None or again.high is None:
             return None

@@ -7,7 +7,7 @@ and c0 a plain constant.
 
 Noise is relative: the machine's drift multiplies a whole cell, so distances are taken in logarithms
 and the noise is estimated from the distances that remain, not from the spread within a cell, which
-knows nothing of drift. A size that could not be measured gives a lower bound: only a model that
+does not contain the drift. A size that could not be measured gives a lower bound: only a model that
 lies below it is penalised.
 
 - *Exponent*: p in ``c0 h + c1 N^p``; its interval holds every p whose sum of squares is not
@@ -153,7 +153,7 @@ def fit_power(series: TimedSeries) -> PowerFit:
 
 
 def _allowed(sizes: int, restrictions: int, alpha: float) -> float:
-    """How many times the smallest sum of squares noise alone reaches, with that probability."""
+    """The largest factor on the smallest sum of squares that noise explains."""
     freedom = sizes - _PARAMETERS
     quantile = float(f_distribution.ppf(1 - alpha, restrictions, freedom))
     return 1 + restrictions * quantile / freedom
@@ -282,7 +282,7 @@ def _von_neumann(distances: Vector) -> Vector:
 
 
 def _deciding_size(found: _Model, rivals: Sequence[GrowthLaw], noise: float) -> int | None:
-    """Up to which size one would have to time to drop every rival, with nine chances in ten."""
+    """The size up to which timing would exclude every rival law, with probability 0.9."""
     series = found.series
     sizes = list(series.sizes)
     for _ in range(2 * MOST_DOUBLINGS):

@@ -43,7 +43,7 @@ from supcr_bench.values.implementation import Description, Resolution
 from supcr_bench.values.result import Result
 from supcr_bench.verification.verification import Verification
 
-NOTHING_TIMED = "The suite times no cell that both versions answer, so nothing is said about time."
+NOTHING_TIMED = "The suite times no cell that both versions answer, so time was not judged."
 
 
 class GateSession:

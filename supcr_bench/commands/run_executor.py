@@ -88,7 +88,7 @@ def check_calls(
 
 
 def admit_machines(run: Run, executor: Executor) -> None:
-    """Raise a StoreError if this machine is none of those that the run was measured on.
+    """Raise a StoreError if the run was not measured on this kind of machine.
 
     A cluster may add machines: results carry the kind of machine that measured them.
     """

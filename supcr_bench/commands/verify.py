@@ -70,10 +70,10 @@ def verify(
 ) -> None:
     """Prove an implementation right, or say what is wrong with it.
 
-    With --ranks, W processes share a batch, and value and gradient under DistributedDataParallel
-    must be those of one process with the whole batch.
+    With --ranks, W processes share a batch; value and gradient under DistributedDataParallel must
+    equal those of one process with the whole batch.
 
-    Exits with 0, with 1 if one is not right, or with 3 if the time was up before that was known.
+    Exits with 0, with 1 if one is not right, or with 3 if time ran out before that was decided.
     """
     if self_test:
         if implementation or definition or suite or strict or device != "cpu":
@@ -148,7 +148,7 @@ def verify_each(
 ) -> Iterator["Verification"]:
     """Verify each implementation in a worker of its own, and show which check runs.
 
-    With ``ranks``, in so many workers that share a batch.
+    With ``ranks``, each is verified in that many workers, which share a batch.
     """
     from rich.text import Text
 

@@ -12,7 +12,7 @@ from supcr_bench.values.result import Key
 
 
 def load_baseline(name: str) -> Run:
-    """The run, with its figures without noise alone.
+    """Read a run, and keep only its figures without noise.
 
     Args:
         name: the id or the path of a run, its report page, or a file that ``--record`` wrote.

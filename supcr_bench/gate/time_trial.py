@@ -23,7 +23,7 @@ def log_ratio(seconds: Sequence[float], before: Sequence[float]) -> float:
 
 @dataclass(slots=True)
 class CellTrial:
-    """One cell and what is known about it so far.
+    """One cell, with its samples and decision so far.
 
     Attributes:
         cell: the cell.

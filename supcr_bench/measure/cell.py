@@ -87,7 +87,7 @@ class CellRun:
     _no_self_errors: dict[Definition, float | None] = field(init=False, default_factory=dict)
 
     def results(self) -> Iterator[Result]:
-        """One result per arm: those that cannot be measured as soon as that is known."""
+        """One result per arm; an arm that cannot be measured gets its result at once."""
         self.announce("inputs", None)
         with self._accounted("inputs_s"):
             self._batch = make_batch(self.cell.workload, self.table)

@@ -20,8 +20,8 @@ measured on the CPU with the note's three implementations, D = 1 and 2, N = 32 t
   watch, and with both watching it is never above.
 
 In blocks of 512 bytes it predicts the figure of the CUDA allocator. That has not been checked on a
-GPU yet. Beside the above, a kernel there may want a workspace that the CPU's does not, as a sort
-does, and a block above 1 MiB may be up to 1 MiB larger than what was asked of it.
+GPU yet. In addition, a CUDA kernel, such as a sort, may need a workspace that the CPU's does not,
+and a block above 1 MiB may be up to 1 MiB larger than what was asked of it.
 
 A storage that grows in place (``resize_``, or ``out=`` given a tensor that is too small) keeps the
 size it began with, and sparse tensors are left out.

@@ -1,7 +1,7 @@
 """A bound on what this process may allocate, enforced by the operating system.
 
 With it an allocation that does not fit fails at once, as an error of the call that asked for it,
-and the machine never starts to swap or to kill.
+and the machine does not start to swap or to kill processes.
 """
 
 from collections.abc import Iterator

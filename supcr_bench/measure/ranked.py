@@ -1,4 +1,4 @@
-"""A cell over ranks: rank 0 measures it as if it were alone, and the others do each call with it.
+"""A cell over ranks: rank 0 measures it as in one process, and the other ranks join in each call.
 
 Rank 0 alone decides what a call is compared with, how often it is made and when timing ends,
 by the same code as for one process. A call there is a command that goes to all ranks first: each
@@ -55,7 +55,7 @@ class Command:
 
     Attributes:
         do: a call of an arm with a figure taken, or one step of the agreement pass.
-        arm: whose; of ``build`` and ``forward`` the implementation alone counts.
+        arm: the arm; ``build`` and ``forward`` use only its implementation.
     """
 
     do: Literal["build", "forward", "backward", "memory", "work", "time"]
@@ -231,7 +231,7 @@ class Led(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *arriving: Tensor) -> tuple[Any, ...]:
         """Every rank's gradient of its own rows, as their mean over ranks reaches a parameter."""
-        del arriving  # each rank calls backward for itself, and there 1 arrives
+        del arriving  # each rank calls backward itself, with a gradient of 1 at its loss
         answers = ctx.on_all_ranks()
         whole = [
             torch.cat([answer[view] for answer in answers]).to(ctx.like) / len(answers)

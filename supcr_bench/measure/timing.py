@@ -33,7 +33,7 @@ class Samples:
     Attributes:
         repetitions: calls per sample.
         seconds: one mean per round, on the host.
-        device_seconds: likewise on the device; empty where it does not tell.
+        device_seconds: likewise on the device; empty if it has no timer.
         again_seconds: likewise on the host, of the arm's second entry; empty where it has none.
         spent_s: seconds of timed calls, the calibrating one included, the second entry's not.
         again_spent_s: seconds of the second entry's calls.

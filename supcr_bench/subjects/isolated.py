@@ -62,7 +62,7 @@ def module(name: str, root: Path) -> Iterator[ModuleType]:
 
 
 def strangers(root: Path) -> list[str]:
-    """Modules imported since ``root`` was first used, by its names, from other places than it."""
+    """Modules named like those of ``root``, imported from elsewhere since its first use."""
     known = _known.get(root, frozenset())
     return sorted(n for n in set(sys.modules) - known if came_from_elsewhere(n, root))
 
@@ -79,7 +79,7 @@ def came_from_elsewhere(name: str, root: Path) -> bool:
 
 
 def file_of(name: str) -> str | None:
-    """The file of a module that is known by a name; a folder alone has none."""
+    """The file of an imported module; a namespace package has none."""
     file = getattr(sys.modules.get(name), "__file__", None)
     return file if isinstance(file, str) else None
 

@@ -117,7 +117,7 @@ class Forecast:
         timed: bool = True,
         machine: str | None = None,
     ) -> tuple[float | None, str] | None:
-        """Why a case would not fit its budget; ``None`` if it may fit.
+        """The reason to skip a case that would not fit its budget; ``None`` if it may fit.
 
         Args:
             implementation: its name.

@@ -36,7 +36,7 @@ class Workload:
         labels: ``continuous``, ``tied``, or ``file:<digest>`` for rows of the user's labels file.
         device: where the tensors live.
         seed: random seed for the tensors.
-        ranks: W, processes that share out the rows, each with its own; 1 for one process alone.
+        ranks: W, the processes among which the rows are divided; 1 for a single process.
         embedding_norm: Euclidean norm of every row of an embedding; ``None`` for rows as they are
             drawn, with a norm of about sqrt(d).
     """

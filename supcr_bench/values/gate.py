@@ -143,7 +143,7 @@ class GateOutcome:
 
     @property
     def verdict(self) -> GateVerdict:
-        """The verdict on the whole: one regression is enough, and a pass needs one that passed."""
+        """The overall verdict: any regression is one; a pass needs a change that passed."""
         if self.with_verdict(GateVerdict.REGRESSION):
             return GateVerdict.REGRESSION
         if self.with_verdict(GateVerdict.UNDECIDED) or not self.with_verdict(GateVerdict.PASS):

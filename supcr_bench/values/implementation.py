@@ -68,12 +68,12 @@ class Resolution:
 
     Attributes:
         definition: the definition that it is compared with; its ``call`` is how the subject is
-            called, and its ``temperature`` what holds where a case sets none.
+            called, and its ``temperature`` is used where a case sets none.
         temperature: the name of its temperature argument, ``None`` if it takes none.
         weights: whether it takes weights.
         eps: whether it takes eps.
         flat_labels: whether it takes labels [N] of one dimension.
-        recognised: in a line, what its numbers follow, where that was looked for.
+        recognised: a line on the definition that its numbers follow, if it was looked for.
     """
 
     definition: Definition = TORCHCELL

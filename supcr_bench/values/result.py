@@ -87,7 +87,7 @@ class Result:
         predicted_peak_bytes: the peak predicted from sizes up to a quarter of this one, before it
             was measured; ``None`` where they were too few.
         predicted_peak_low_bytes, predicted_peak_high_bytes: the interval of that prediction.
-        predicted_peak_from: the largest batch size that the prediction knew.
+        predicted_peak_from: the largest batch size that the prediction used.
         dispatched_ops: operations dispatched in one call, the same on every machine.
         elements_processed: elements worked on in one call, the same on every machine.
         dispatch_peak_bytes: peak of the live storages that operations returned, above the inputs.

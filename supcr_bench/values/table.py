@@ -11,7 +11,7 @@ from typing import Literal
 Facets = Mapping[str, str]
 """Values by which a page filters a row or a chart: device, pass, and so on, by name."""
 Tone = Literal["", "good", "bad", "quiet", "heat0", "heat1", "heat2", "heat3"]
-"""How a cell stands out. ``heat0`` to ``heat3`` shade an error from far below its tolerance to
+"""Highlighting of a cell. ``heat0`` to ``heat3`` shade an error from far below its tolerance to
 above it."""
 
 
@@ -32,7 +32,7 @@ class Column:
         header: may have several lines.
         kind: ``number`` is set to the right; ``word`` to the left, on one line; ``prose`` to the
             left, on several lines where it is long.
-        implementation: whose figures they are, in a column of one implementation alone.
+        implementation: the implementation that a column of figures belongs to, if one.
     """
 
     header: str

@@ -1,7 +1,7 @@
 """An implementation under verification: constructed and called however it wants to be.
 
-Public implementations of the family are called in four ways and take different arguments. Here they
-become one: a problem goes in, a loss, perhaps its parts, and gradients come out.
+Public implementations of the family are called in four ways and take different arguments. A
+candidate hides that: it takes a problem and gives the loss, its parts if any, and gradients.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class Candidate:
         name: what it is called in findings.
         factory: builds its module.
         call: which of the four calls.
-        eps: passed on where the factory takes it.
+        eps: given to the factory if it takes one.
         parameters: arguments of the factory.
         flat_labels: whether labels of one dimension are passed as [N].
         tags: what the implementation says of itself.

@@ -20,9 +20,9 @@ from supcr_bench.verification.outcome import NotApplicableError, Trial, worst_of
 from supcr_bench.verification.problem import Problem, ProblemSpec, make_problem
 
 SLOWEST_CALL_S = 8.0
-"""A case whose call is predicted to take longer is left out, counted and reported."""
+"""Seconds; a case whose call is predicted to take longer is left out, counted and reported."""
 BUDGET_S = 40.0
-"""After this many seconds no further case is begun."""
+"""Seconds after which a check starts no further case."""
 STEEPEST_GROWTH = 4.0
 """Prediction from a single smaller size is by the fourth power, the steepest growth seen."""
 EXPONENT_MARGIN = 1.0
@@ -97,7 +97,7 @@ class CheckContext:
         self.require(self.takes_missing_labels, reason)
 
     def affordable(self, n: int) -> bool:
-        """Whether a call of this size is worth its time; counts it as left out if not."""
+        """Whether a call of this size is fast enough; if not, it is counted as left out."""
         if time.perf_counter() - self._started_s > BUDGET_S:
             self.left_out += 1
             return False
@@ -125,7 +125,10 @@ class CheckContext:
         return torch.tensor(values, dtype=torch.float64)
 
     def ask(self, problem: Problem, upstream: Tensor | None = None, module: Any = None) -> Answer:
-        """The subject's answer. Its time serves :meth:`affordable` for larger inputs."""
+        """The subject's answer.
+
+        Its time is recorded: :meth:`affordable` predicts that of larger inputs from it.
+        """
         started = time.perf_counter()
         answer = self.candidate.answer(problem, upstream, module)
         n = len(problem.labels)

@@ -1,9 +1,9 @@
 """What is most likely wrong, by finding which variation of the definition gives the same numbers.
 
-A few small problems, chosen so that every variation changes some of their answers, are put to the
-implementation. Then the formulas near the definition are evaluated on them: the definition itself,
-everything one choice away, and, if nothing fits, everything two choices away. What reproduces value
-and gradient of every problem is the diagnosis, in the field's words.
+The implementation solves a few small problems, chosen so that every variation changes some answer.
+Then the formulas near the definition are evaluated on them: the definition itself, all formulas
+that differ in one choice, and, if none fits, in two. The formula that gives value and gradient of
+every problem is the diagnosis.
 """
 
 import math

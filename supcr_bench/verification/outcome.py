@@ -43,7 +43,7 @@ class Trial:
         error: the largest absolute error, where there is one.
         bound: the largest absolute error that rounding explains.
         finding: what is wrong, in a sentence; ``None`` where nothing is.
-        problem: the inputs, where smaller ones that fail too could be looked for.
+        problem: the inputs, if they may be shrunk to a smaller failing case.
     """
 
     case: str
@@ -169,7 +169,7 @@ class Diagnosis:
 
     Attributes:
         causes: in words; empty where no variation of the definition explains the failures.
-        where: what the failing cases have in common, if nothing else is known.
+        where: what the failing cases have in common, if no cause is known.
         smallest: the smallest failing case found, in a line.
         snippet: a program that shows it.
     """

@@ -97,7 +97,7 @@ class Problem:
         return self.first.shape[1]
 
     def changed(self, name: str, **fields: Any) -> "Problem":
-        """The same with some tensors replaced, and a name that says so."""
+        """A copy with some tensors replaced, and another name."""
         return replace(self, name=f"{self.name}, {name}", spec=None, **fields)
 
     def rows(self, index: Tensor) -> "Problem":

@@ -1,4 +1,4 @@
-"""How a subject is called and what it computes: declared, asked for, or recognised."""
+"""Finds how a subject is called and which definition it follows: declared, given or recognised."""
 
 from dataclasses import replace
 

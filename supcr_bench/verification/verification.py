@@ -18,8 +18,8 @@ class Verification:
     Attributes:
         implementation: its name.
         definition: name of the definition that gave the right answers.
-        recognised: in a line, the definition that its numbers follow, where that was looked for.
-        strict: whether findings on robustness fail it.
+        recognised: a line on the definition that its numbers follow, if it was looked for.
+        strict: whether failed robustness checks count.
         seed: of the random cases.
         outcomes: one for each check.
         diagnosis: of the failures, if there are any.

@@ -85,10 +85,10 @@ class Diagnose:
 
 @dataclass(frozen=True, slots=True)
 class JoinRanks:
-    """Become one rank of a group: Ready once all ranks have met.
+    """Become one rank of a group: Ready once all ranks have joined.
 
     Attributes:
-        store: the file in which they meet, in a folder that exists; each group needs a new one.
+        store: the rendezvous file, in a folder that exists; each group needs a new one.
         limit_s: how long a rank waits for another in a collective.
     """
 

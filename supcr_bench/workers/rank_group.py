@@ -21,7 +21,7 @@ from supcr_bench.workers.messages import Failed, JoinRanks, Request, Response
 from supcr_bench.workers.worker_process import POLL_S, WorkerProcess
 
 JOIN_LIMIT_S = 60.0
-"""Idle ranks meet in a fraction of a second; a busy machine takes longer."""
+"""Seconds for the ranks to form a group; idle ones need a fraction of a second."""
 MEASURE_LIMIT_S = 3600.0
 """While a cell is measured, rank 0 may compute the reference for long; an executor ends a call
 that takes too long."""
@@ -56,7 +56,7 @@ class RankGroupWorker:
             waits at least ``JOIN_LIMIT_S``.
 
     Raises:
-        WorkerError: a worker does not start, or the ranks do not meet.
+        WorkerError: a worker does not start, or the ranks do not form a group.
     """
 
     def __init__(self, ranks: int, threads: int = 1, *, limit_s: float = MEASURE_LIMIT_S) -> None:
@@ -80,7 +80,7 @@ class RankGroupWorker:
         try:
             self.join()
         except RankEndedError as error:
-            raise WorkerError(f"the ranks did not meet: {error}") from error
+            raise WorkerError(f"the ranks did not form a group: {error}") from error
         self.environment = self._workers[0].environment
         self.resident_at_start_bytes = self.resident_bytes() or 0
 
@@ -111,7 +111,7 @@ class RankGroupWorker:
 
         Args:
             request: the request.
-            limit_s: how long it may take; by default what the group was made with.
+            limit_s: how long it may take; by default the group's own limit.
 
         Raises:
             RankEndedError: a rank ended or did not answer in time, or not soon after another had

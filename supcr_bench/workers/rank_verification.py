@@ -18,9 +18,10 @@ from supcr_bench.workers.messages import AskRank, Failed, RankAnswers, RankLoade
 from supcr_bench.workers.rank_group import RankEndedError, RankGroupWorker
 
 LOAD_LIMIT_S = 60.0
-"""Importing an implementation may import much else."""
+"""Seconds to import an implementation."""
 STEP_LIMIT_S = 10.0
-"""A question takes hundredths of a second. A hang is a finding within 30 s, the start included."""
+"""Seconds for one question, which usually takes hundredths; a hang is found within 30 s, start
+included."""
 
 
 class RankVerification(Session):

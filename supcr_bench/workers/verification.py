@@ -1,4 +1,4 @@
-"""One implementation verified in a worker, so that a hang or a crash is a finding and no more."""
+"""Verifies one implementation in a worker, so that a hang or a crash becomes a finding."""
 
 import time
 from collections.abc import Collection, Sequence

@@ -63,7 +63,7 @@ GRACE_S = 1.0
 
 
 def _take_standard_output() -> TextIO:
-    """The pipe to the parent, for responses alone: prints go to standard error from now on."""
+    """The pipe to the parent, only for responses: prints go to standard error from now on."""
     pipe = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     sys.stdout = sys.stderr
@@ -149,7 +149,7 @@ class Worker:
         return VerificationStarted(checks, self._session.definition, self._session.recognised)
 
     def _join(self, request: JoinRanks) -> Response:
-        """Join a gloo group, on the loopback interface alone; leave the group of before."""
+        """Join a gloo group, only on the loopback interface; leave the previous group."""
         from torch import distributed
 
         import supcr_bench.verification.ranks.step  # noqa: F401 - to save time later
@@ -273,7 +273,7 @@ def _loopback() -> str:
     for name, addresses in psutil.net_if_addrs().items():
         if any(a.family == socket.AF_INET and a.address == "127.0.0.1" for a in addresses):
             return name
-    raise OSError("no network interface has the address 127.0.0.1, on which the ranks meet")
+    raise OSError("no network interface has the address 127.0.0.1, which the ranks need")
 
 
 def _implementations(request: MeasureCell) -> "dict[str, tuple[Implementation, Adapter]]":

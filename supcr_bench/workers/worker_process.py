@@ -46,7 +46,7 @@ def start_python(
 
 
 def thread_settings(threads: int) -> dict[str, str]:
-    """Environment variables that hold every library of a process to so many threads."""
+    """Environment variables that limit every library of a process to this many threads."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     return dict.fromkeys(names, str(threads))
 

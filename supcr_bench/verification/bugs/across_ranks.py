@@ -87,9 +87,9 @@ class GradientTimesWorldSize(RightAcrossRanks):
 
 @seeded_bug(named=GRADIENTS["divided"])
 class OwnSlotOnly(RightAcrossRanks):
-    """A rank's own rows are put back into the gathered ones; the others are constants. The
-    common repair of a plain all_gather puts the own rows back: each rank then moves its own
-    alone, and DDP's mean divides that by W."""
+    """A rank's own rows are put back into the gathered ones; the others are constants. The usual
+    repair of a plain all_gather puts the own rows back: then only these get a gradient, and DDP's
+    mean divides it by W."""
 
     def gather(self, own: Tensor) -> Tensor:
         rows, place = gathered(own)

@@ -94,8 +94,8 @@ class CandidatesOfTheFirstCall(RightSupCR):
 
 @seeded_bug(caught_by="conduct")
 class LabelsOfTheFirstCall(RightSupCR):
-    """The first batch's labels are used for every later one, as far as they reach. A buffer
-    allocated once and never written again: right on the one batch that a test asks for."""
+    """The first batch's labels are used for every later one, for as many rows as there are. A
+    buffer allocated once and never written again: right on the one batch that a test asks for."""
 
     _labels: list[Tensor] | None = None
 

@@ -93,7 +93,7 @@ class RncRootOfZero(RightRankNContrast):
 
 @seeded_bug()
 class RncFirstLabelOnly(RightRankNContrast):
-    """Reads labels [N, D] as if D were 1. The loss was written for ages and never met a
+    """Reads labels [N, D] as if D were 1. The loss was written for age, and never tested with a
     second label."""
 
     def read_labels(self, labels: Tensor) -> Tensor:

@@ -61,8 +61,7 @@ class SelfNever(RightSupCR):
 @seeded_bug(named=ITSELF["when_tied"])
 class NoSelfButWhenTied(RightNoSelf):
     """Treats the anchor as a candidate wherever a partner's label ties with its own. The inequality
-    alone lets the anchor in against every partner with the same label, which is all of them on
-    binary labels."""
+    makes the anchor a candidate for every partner with the same label; binary labels tie often."""
 
     itself_when_tied = True
 
@@ -77,7 +76,7 @@ class NoSelfButAlways(RightNoSelf):
 
 
 def positions(delta: Tensor) -> Tensor:
-    """Each row's places in sorted order: ties are told apart by their index."""
+    """The index of each row's entries in sorted order; ties get different indices."""
     return delta.argsort(dim=1, stable=True).argsort(dim=1)
 
 

@@ -138,7 +138,7 @@ def large_batches(context: CheckContext) -> Iterator[Trial]:
 
 
 def _with_valid(problem: Problem, counts: tuple[int, ...]) -> Problem:
-    """Keep just the first so many labels of each dimension."""
+    """Keep only the first ``counts[c]`` labels of each dimension c."""
     labels = problem.labels.clone()
     for c, count in enumerate(counts[: labels.shape[1]]):
         labels[count:, c] = torch.nan

@@ -51,8 +51,8 @@ def bounds(context: CheckContext) -> Iterator[Trial]:
 def duplicated_dimension(context: CheckContext) -> Iterator[Trial]:
     """A label dimension given twice counts twice.
 
-    Weights (2, 1) on (y, z) are weights (1, 1, 1) on (y, y, z). Dimensions must be combined by
-    their weights and nothing else.
+    Weights (2, 1) on (y, z) are weights (1, 1, 1) on (y, y, z). Only the weights decide how
+    dimensions are combined.
     """
     context.require(context.takes_weights, "takes no dimension weights")
     problem = context.problem(n=11, dims=2)

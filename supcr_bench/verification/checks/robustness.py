@@ -81,7 +81,7 @@ def label_magnitude(context: CheckContext) -> Iterator[Trial]:
 def low_precision(context: CheckContext) -> Iterator[Trial]:
     """float16, bfloat16 and autocast, within the rounding of that precision.
 
-    Against the definition of the same, already rounded inputs; autocast around forward alone.
+    Compares with the definition on the same rounded inputs; autocast covers only the forward.
     Mixed precision is the default of most training loops.
     """
     for dtype in ("bfloat16", "float16"):

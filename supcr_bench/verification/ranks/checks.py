@@ -68,7 +68,7 @@ def ragged(context: RankContext) -> list[RankQuestion]:
 
 @rank_check("rank without labels", "definition")
 def unlabelled_rank(context: RankContext) -> list[RankQuestion]:
-    """Where labels are sparse a rank comes to have none; if it leaves early the others wait."""
+    """With sparse labels a rank may have none; if it returns early, the others wait for ever."""
     context.require_missing()
     return [
         context.question(context.even, seed=20 + rank, dims=2, unlabelled=(rank,))

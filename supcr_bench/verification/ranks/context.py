@@ -42,9 +42,9 @@ class RankContext:
         ranks: W, the world size.
         resolution: how the subject is called, and the definition that gives the right answers.
         seed: random seed for the inputs.
-        put: puts a question to every rank; raises RanksRaisedError or CheckEndedError.
+        put: sends a question to every rank; raises RanksRaisedError or CheckEndedError.
         left_out: always 0.
-        answers: what the ranks answered so far; a question is put once.
+        answers: what the ranks answered so far; a question is sent once.
     """
 
     ranks: int

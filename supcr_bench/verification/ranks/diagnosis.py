@@ -107,7 +107,7 @@ def plain_probes(context: RankContext, *, ask: bool = False) -> list[RankProbe]:
 
     Args:
         context: of the ranks.
-        ask: whether to put those that were not put yet; raises CheckEndedError.
+        ask: whether to send questions that were not sent yet; raises CheckEndedError.
     """
     probes = []
     for question in plain(context):

@@ -1,8 +1,8 @@
 """The inputs of a group of ranks: a batch, its split, and a small model that embeds it.
 
 The model is one linear layer and a tanh, in float64, and its embeddings are rounded to the dtype
-of the question. So nothing but the loss's own rounding stands between the ranks' gradients of the
-parameters and those of one process.
+of the question. So the ranks' gradients of the parameters differ from those of one process only by
+the loss's rounding.
 """
 
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ class RankQuestion:
         definition: how the loss is called, and its eps.
         unlabelled: ranks whose labels are all missing.
         steps: how many batches are put to the same model and the same loss, one after the other.
-        upstream: gradient arriving at the loss and its parts; at the loss alone if empty.
+        upstream: gradient arriving at the loss and its parts; only at the loss if empty.
         training: whether there is a backward; without one, all is done under ``no_grad``.
         misfit: whether the last rank's embeddings have a column less than the others'.
     """
@@ -87,7 +87,7 @@ class RankQuestion:
         return nn.Sequential(linear, nn.Tanh())
 
     def arriving(self, dims: int) -> Tensor | None:
-        """[1 + D] gradient arriving at the loss and its parts, or at the loss alone."""
+        """[1 + D] gradient arriving at the loss and its parts, or only at the loss."""
         if not self.upstream:
             return None
         values = (*self.upstream, *(0.0,) * (1 + dims - len(self.upstream)))
