@@ -14,7 +14,7 @@ from rich.text import Text
 
 import supcr_bench
 from supcr_bench.analysis.time_rule import TimeRule
-from supcr_bench.commands.run_executor import check_devices
+from supcr_bench.commands.run_sweep import check_devices
 from supcr_bench.gate.agreement import checks_to_repeat
 from supcr_bench.gate.baseline import comparability_notes
 from supcr_bench.gate.judge import (

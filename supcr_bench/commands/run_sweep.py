@@ -1,39 +1,38 @@
-"""Carries out ``supcr-bench run``: measures, stores, verifies and reports."""
+"""Carries out ``supcr-bench run``: finds machines, measures, stores, verifies and reports."""
 
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 from rich.console import Console
 from rich.text import Text
 
 import supcr_bench
 from supcr_bench.commands.progress import make_progress
-from supcr_bench.commands.run_executor import (
-    admit_machines,
-    check_calls,
-    check_devices,
-    make_executor,
-    with_environments,
-)
 from supcr_bench.commands.run_work import Work
 from supcr_bench.commands.verify import verify_each
 from supcr_bench.render.cells import definitions_note
 from supcr_bench.render.terminal import print_sentence
 from supcr_bench.store.revision import git_revision
-from supcr_bench.store.run import RunWriter, load_run, new_run_id
+from supcr_bench.store.run import Run, RunWriter, load_run, new_run_id
+from supcr_bench.sweep.cluster_executor import ClusterExecutor
 from supcr_bench.sweep.executor import Executor
 from supcr_bench.sweep.forecast import Forecast
+from supcr_bench.sweep.local_executor import LocalExecutor
+from supcr_bench.sweep.plan import PlannedCell, make_budget, under
+from supcr_bench.sweep.ray_executor import make_ray_executor
 from supcr_bench.sweep.runner import SweepProgress, run_sweep
 from supcr_bench.values.cell import Account, Budget
+from supcr_bench.values.errors import StoreError, SubjectError, UsageError
 from supcr_bench.values.growth_law import get_law
 from supcr_bench.values.implementation import Description
-from supcr_bench.values.machine import machine_of
+from supcr_bench.values.machine import SAME_MACHINE, machine_of
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_clock
 from supcr_bench.workers.activity import Activity
@@ -63,17 +62,15 @@ def carry_out(
         work, descriptions, unavailable = check_calls(work, executor, require_all=require_all)
         if resumed:
             writer = _resumed(resumed, work, executor)
-            done = f"Continuing {resumed}: {len(writer.finished)} results are there already"
+            done = len(writer.finished)
+            console.print(Text(f"Continuing {resumed}: {done} results are there already"))
         else:
             work = work.without(unavailable)
             info = _run_info(work, budget, executor, descriptions)
             writer = RunWriter.create(root, new_run_id(work.suite.name), info)
-            done = ""
         with writer:
             for reason in work.unavailable.values():
                 console.print(Text(f"Left out: {reason}", style="yellow"), soft_wrap=True)
-            if done:
-                console.print(Text(done))
             marks = definitions_note({n: d.definition for n, d in descriptions.items()})
             if marks:
                 print_sentence(console, marks)
@@ -195,3 +192,101 @@ def _time_spent(
     if verification_s:
         spent += f"; verification took {format_clock(verification_s)} more"
     return f"Wall time {format_clock(wall_s)}, {spent}"
+
+
+def make_executor(name: str, work: Work) -> tuple[LocalExecutor | ClusterExecutor, Budget]:
+    """The executor of a name, and the budget of an arm; on a cluster, that of its first machine.
+
+    Args:
+        name: ``local``, ``ray`` or ``ray:HOST:PORT``.
+        work: what it will run.
+
+    Raises:
+        UsageError: Ray is not installed, does not answer, or a machine of it cannot take part.
+    """
+    kind, _, address = name.partition(":")
+    if kind == "ray":
+        cluster = make_ray_executor(address or None, work.suite, work.subjects, work.labels)
+        return cluster, cluster.budget
+    budget = make_budget(work.suite, lambda: psutil.virtual_memory().available)
+    return LocalExecutor(budget.threads, work.label_spec), budget
+
+
+def check_devices(plan: Sequence[PlannedCell], executor: Executor) -> None:
+    """Raise a UsageError for a device that the executor's machines do not have."""
+    for planned in plan:
+        if planned.workload.device not in executor.devices:
+            raise UsageError(
+                f"no device {planned.workload.device!r} {executor.location}; "
+                f"available: {', '.join(executor.devices)}; choose with --device"
+            )
+
+
+def check_calls(
+    work: Work, executor: Executor, *, require_all: bool
+) -> tuple[Work, dict[str, Description], dict[str, str]]:
+    """Load and call each implementation once.
+
+    Args:
+        work: what to measure.
+        executor: whose machines load them.
+        require_all: whether an implementation that needs something that is not installed is an
+            error, as when the user named it; a suite's own is left out.
+
+    Returns:
+        the work with each implementation's call and definition, descriptions by name, and for each
+        implementation that is left out the reason.
+
+    Raises:
+        SubjectError: one cannot be loaded or called, or none is available.
+    """
+    descriptions, unavailable, found = {}, {}, {}
+    for name, checked in executor.preflight(work.subjects, work.plan[0].workload).items():
+        if checked.description and checked.resolution and not checked.finding:
+            found[name] = checked.resolution
+            held = checked.resolution.definition.name
+            descriptions[name] = replace(checked.description, definition=held)
+            continue
+        finding = checked.finding or "cannot be loaded"
+        finding = finding if finding.startswith(name) else f"{name} {finding}"
+        if require_all or not checked.unavailable:
+            raise SubjectError(finding)
+        unavailable[name] = finding
+    if not descriptions:
+        raise SubjectError("; ".join(unavailable.values()))
+    work = replace(
+        work,
+        subjects=tuple(replace(s, resolution=found.get(s.name)) for s in work.subjects),
+        plan=tuple(under(work.plan, {name: own.definition for name, own in found.items()})),
+    )
+    return work, descriptions, unavailable
+
+
+def admit_machines(run: Run, executor: Executor) -> None:
+    """Raise a StoreError if the run was not measured on this kind of machine.
+
+    A cluster may add machines: results carry the kind of machine that measured them.
+    """
+    if isinstance(executor, ClusterExecutor):
+        return
+    if len(run.environments) > 1:
+        if set(executor.environments) <= set(run.environments):
+            return
+        raise StoreError(
+            f"the run was measured on {len(run.environments)} kinds of machine, and this one is "
+            "none of them; continue it on a cluster, or start a new run"
+        )
+    then, now = run.environment, executor.environment
+    for key in SAME_MACHINE:
+        if then.get(key) != now.get(key):
+            raise StoreError(
+                f"the run was begun with {key} {then.get(key)}, and this machine has "
+                f"{now.get(key)}; start a new run"
+            )
+
+
+def with_environments(info: Mapping[str, Any], executor: Executor) -> dict[str, Any]:
+    """The environments of a run by kind of machine, with those of an executor added."""
+    home = info["environment"]
+    known = info.get("environments") or {machine_of(home): home}
+    return {**known, **{name: dict(found) for name, found in executor.environments.items()}}

@@ -68,14 +68,9 @@ class OneArgument(_Loss):
         return perturbed.sum()
 
 
-class LossOnly(_Loss):
+class NoLoss(_Loss):
     def __call__(self, perturbed, intact, labels):
-        return perturbed.sum()
-
-
-class WrongShape(_Loss):
-    def __call__(self, perturbed, intact, labels):
-        return perturbed.sum(), labels
+        return "a loss"
 
 
 class Wrong(_Loss):
@@ -90,14 +85,14 @@ class Raises(_Loss):
 
 class Hangs(_Loss):
     def __call__(self, perturbed, intact, labels):
-        if len(perturbed) > 4:
+        if len(perturbed) > 9:
             time.sleep(600)
         return self.answer(perturbed, intact, labels)
 
 
 class Crashes(_Loss):
     def __call__(self, perturbed, intact, labels):
-        if len(perturbed) > 4:
+        if len(perturbed) > 9:
             os.kill(os.getpid(), signal.SIGSEGV)
         return self.answer(perturbed, intact, labels)
 '''

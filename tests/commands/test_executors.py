@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from supcr_bench.commands.run_executor import admit_machines, check_devices, with_environments
+from supcr_bench.commands.run_sweep import admit_machines, check_devices, with_environments
 from supcr_bench.store.run import Run
 from supcr_bench.sweep.cluster_executor import ClusterExecutor
 from supcr_bench.sweep.plan import PlannedCell
