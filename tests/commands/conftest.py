@@ -26,7 +26,7 @@ purpose = "Small enough for a test."
 implementations = ["loopy", "broadcast", "rowsort"]
 
 [[grid]]
-batch_size = [4, 8]
+batch_size = [4, 12]
 nan_density = 0.25
 dims = 2
 embedding_size = 8
