@@ -73,7 +73,7 @@ class Evaluation(NamedTuple):
     """One evaluation of the loss: its inputs, and the tensors that it is added to.
 
     Attributes:
-        labels: in order.
+        labels: the sorted labels of each dimension.
         units: [2, R, d] embeddings of length 1, of the rows that have a label.
         options: temperature, eps and the rule for ties.
         grad_output: [D] gradient at each loss, if the derivative is wanted.
@@ -281,7 +281,7 @@ class OnceDifferentiable(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
-        """Raises RuntimeError."""
+        """Raise a RuntimeError: there is no second derivative."""
         del ctx, grad_outputs
         raise RuntimeError("this loss can be differentiated once: its gradient has no gradient")
 
@@ -410,7 +410,7 @@ def merge(labels: Tensor, start: int, stop: int, dtype: torch.dtype) -> Distance
         labels: [C, M], rising.
         start: first anchor of the block.
         stop: the one after its last.
-        dtype: of the counts.
+        dtype: the dtype of the counts.
     """
     m = labels.shape[1]
     signed = labels.unsqueeze(1) - labels[:, start:stop].unsqueeze(2)  # rounded, rising along k

@@ -30,7 +30,7 @@ def compiled(function: Any) -> Any:
 
 @compiled
 def merge_rows(labels: Any, own: Any, m: int, at: Any, distance: Any) -> None:
-    """The places of four rows in order of label distance, farthest first, and the distances.
+    """Sort four rows by label distance, farthest first: places and distances.
 
     Each step takes the farther end of what is left of a row. Four rows at once, because a step
     waits for the one before it and the processor has time for three others.
@@ -109,7 +109,7 @@ def sweep_row(
         terms1: [R] of the second.
         contrast: [2, M or more] is set to the sum over each candidate set.
         inverse: [2, M or more] is set to the sum of 1/contrast over all partners no farther.
-        floor: of a contrast.
+        floor: the floor of a contrast.
         batch: how many contrasts may be multiplied before their logarithm is taken.
     """
     tied = any_tie(distance, m)
@@ -207,7 +207,7 @@ def sweep_anchors(
         stop: the one after its last.
         gradient: whether weights are wanted.
         self_when_tied: whether the anchor is a candidate of partners at distance 0.
-        floor: of a contrast, in the unit of the terms.
+        floor: the floor of a contrast, in the unit of the terms.
         batch: how many contrasts may be multiplied before their logarithm is taken.
         terms: [2, T, R] exp((cosine - 1) / tau); the anchors' own may be changed.
         weights: [2, T, R] set to the derivative of the loss by the cosines.

@@ -273,7 +273,6 @@ class FormedOnce(OnceDifferentiable):
         perturbed: Tensor,
         intact: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Each in its view's dtype."""
         del ctx
         first, second = form(at_loss, at_losses)
         return first.to(perturbed.dtype), second.to(intact.dtype)

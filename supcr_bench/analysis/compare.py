@@ -50,7 +50,7 @@ class ComparisonRow:
 
     Attributes:
         first, second: how it ended in each run; ``None`` where that run has no such result.
-        changes: by the metric's name, for every metric that both runs have a figure of.
+        changes: the change of every metric with figures in both runs, by its name.
         finding: what got worse, in a sentence; time is judged over all cases, not here.
         note: any other remark on a change of status.
     """
@@ -91,7 +91,7 @@ class Drift:
     """How far unchanged results of the other implementations moved between the runs.
 
     Attributes:
-        bound: on the |log ratio| of one more result, which exceeds it in at most 5 % of draws;
+        bound: limit that the |log ratio| of one more result exceeds in at most 5 % of draws;
             ``None`` where too few results are unchanged.
         results: how many results the bound rests on.
     """
@@ -119,8 +119,8 @@ class Comparison:
 
     Attributes:
         rows: every result of either run, in the order of the first.
-        differences: of the two environments.
-        drift: by implementation.
+        differences: the differences of the two environments.
+        drift: the drift of each implementation.
         margin: share by which two times may differ and count as the same.
     """
 
@@ -303,7 +303,7 @@ def compare_results(
     Args:
         first: results of the earlier run.
         second: results of the later one.
-        differences: of their environments.
+        differences: the differences of their environments.
         margin: share within which times count as the same.
         unlike: tells whether two results come from different machines; without it, the
             differences of the environments do.

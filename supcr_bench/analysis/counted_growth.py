@@ -88,7 +88,7 @@ class CountedFit:
     Attributes:
         sizes: the sizes of the fit, rising. figures: the counts at these.
         laws: the laws that may stand in the sum, slowest first.
-        coefficients: of the terms, scaled to the largest size.
+        coefficients: the coefficients of the terms, scaled to the largest size.
         misfit: largest relative distance from a count.
     """
 

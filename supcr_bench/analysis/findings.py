@@ -36,7 +36,7 @@ def find(results: Sequence[Result], claims: Mapping[str, Claims]) -> Findings:
     """Derive everything.
 
     Args:
-        results: of one run. Those of unlike machines are kept apart.
+        results: the results of one run. Those of unlike machines are kept apart.
         claims: the growth laws that each implementation claims.
     """
     results = by_machine(results)

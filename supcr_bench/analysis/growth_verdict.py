@@ -10,7 +10,7 @@ class GrowthVerdict:
 
     Attributes:
         law: name of the law, where the data separate it from every other; else ``None``.
-        evidence: what decides it, or what would, in a sentence.
+        evidence: the deciding figures, or what would decide it, in a sentence.
         candidates: names of the laws that the data leave open, slowest first.
         exponent: the power of N; ``None`` where the data do not bound it.
         exponent_low, exponent_high: its interval.

@@ -79,7 +79,7 @@ class Recommendation:
 
     Attributes:
         implementation: the one to use; ``None`` where the run does not tell.
-        explanation: in two sentences.
+        explanation: the reasons, in two sentences.
         candidates: all implementations, the fastest first, then those ruled out.
     """
 

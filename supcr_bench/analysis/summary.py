@@ -174,7 +174,7 @@ def fastest_by_size(rows: Iterable[CostRow], wrong: Wrong) -> dict[Case, str]:
     Cases are named without the definition, which may be another for each implementation.
 
     Args:
-        rows: of any cases.
+        rows: rows of any cases.
         wrong: who is wrong in the run; what is wrong on ties is not right without them.
     """
     best: dict[Case, CostRow] = {}

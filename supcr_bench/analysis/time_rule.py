@@ -35,7 +35,7 @@ class CellDecision:
     Attributes:
         verdict: pass, regression, or undecided so far.
         after: the log-ratio of the version after to the one before.
-        again: of the version before to itself.
+        again: log-ratio of the version before to itself.
         reason: why undecided.
     """
 
@@ -59,7 +59,7 @@ class TimeRule:
     Attributes:
         max_slowdown: the share by which a cell may become slower.
         cells: judged together.
-        error: of all of them together.
+        error: the error probability of all of them together.
     """
 
     max_slowdown: float
@@ -77,8 +77,8 @@ class TimeRule:
         """One cell, by the log-ratios of its processes.
 
         Args:
-            after: of the version after, one a process.
-            again: of the A/A arm, one a process.
+            after: log-ratios of the version after, one per process.
+            again: log-ratios of the A/A arm, one per process.
             look: the number of this look at the cell, from 1.
         """
         alpha = spent_at(look, self.error / self.cells)

@@ -57,7 +57,7 @@ class TimedSeries:
         seconds: median at each.
         overhead: operations dispatched at each, relative to the last; ones where unknown.
         bound_sizes: sizes without a figure.
-        bound_seconds: what a call takes there at least.
+        bound_seconds: lower bounds on the time of a call there.
         bound_overhead: operations there, relative to the last measured size.
     """
 

@@ -84,7 +84,6 @@ class GateSession:
             raise
 
     def close(self) -> None:
-        """End the worker."""
         self._executor.close()
 
     # --- against a baseline ---

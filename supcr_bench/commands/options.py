@@ -24,11 +24,11 @@ def quantity(
     """An option whose text ``parse`` turns into a value; its errors name the option.
 
     Args:
-        name: with its dashes.
+        name: the option with its dashes.
         parse: raises ValueError or UsageError for a text that is not valid.
         metavar: what stands for the value in the help.
         help: a full phrase.
-        more: for ``typer.Option``.
+        more: further arguments of ``typer.Option``.
     """
 
     def convert(value: Any) -> Any:

@@ -56,7 +56,7 @@ class PlainProgress:
         self._say(f"  {result_line(result)}")
 
     def close(self) -> None:
-        """Take the display away."""
+        ...
 
 
 class LiveProgress(PlainProgress):

@@ -161,7 +161,6 @@ def run(
 
 
 def _given(**options: str | None) -> dict[str, str]:
-    """The options that were given."""
     return {name: text for name, text in options.items() if text is not None}
 
 

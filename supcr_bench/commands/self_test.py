@@ -25,7 +25,7 @@ def run_seeded_bugs(
     """Verify every seeded bug, print the table, and say whether the verifier holds.
 
     Args:
-        file: for the rows as JSON.
+        file: a file for the rows as JSON.
         ranks: over how many ranks, with the bugs that need several; ``None`` for one process.
         seed: random seed for the inputs.
         console: where to print.

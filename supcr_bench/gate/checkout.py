@@ -90,7 +90,7 @@ class Checkout:
         """Every Python file of a folder and those below it, by its path, as of a commit.
 
         Args:
-            commit: of which.
+            commit: the commit.
             folder: from the top, with slashes; ``"."`` for all.
         """
         wanted = {}
@@ -181,11 +181,9 @@ class Checkout:
         return next(iter(same_name + gone), None)
 
     def is_tracked(self, path: str) -> bool:
-        """Whether a path is in git's index."""
         return bool(self.git("ls-files", "-z", "--cached", "--", path))
 
     def is_ignored(self, path: str) -> bool:
-        """Whether git ignores a path."""
         try:
             self.git("check-ignore", "--quiet", path)
         except GitError as error:

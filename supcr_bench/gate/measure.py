@@ -40,9 +40,9 @@ def measure_deterministic(
         plan: the cells; none of them is timed.
         executor: runs a cell.
         subjects: the implementations.
-        budget: of each arm.
+        budget: the budget of each arm.
         definition: what verification compares with; ``None`` for what each declares.
-        seed: of the random cases of verification.
+        seed: random seed for the random cases of verification.
         verify: names of the implementations to verify, and the checks to make of each; ``None``
             for all checks and a diagnosis.
         max_workers: how many workers may be busy at the same time; by default one on each core.

@@ -52,7 +52,6 @@ class Terms:
         return "; record again" if self.baseline else ""
 
     def run_command(self, implementation: str, case: Case) -> str:
-        """A command that measures the case again."""
         parts = ["supcr-bench", "run", self.suite, "-i", implementation, "--no-verify"]
         parts += ["--batch-size", str(case.batch_size), "--pass", case.pass_]
         if case.nan_density is not None:
@@ -69,7 +68,6 @@ class Terms:
         return [*command, *self.gate_options, *self.options]
 
     def verify_command(self, implementation: str, definition: str) -> str:
-        """A command that verifies the implementation again."""
         return shlex.join(["supcr-bench", "verify", implementation, "--definition", definition])
 
 

@@ -27,8 +27,8 @@ def cells_to_time(
     of time.
 
     Args:
-        plan: of the versions after.
-        versions: of every implementation.
+        plan: the plan of the versions after.
+        versions: the versions of every implementation.
         before: results of the versions before, under the names of those after.
         after: results of the versions after.
     """

@@ -85,7 +85,6 @@ class TimeTrial:
 
     @property
     def undecided(self) -> list[CellTrial]:
-        """The cells that are not decided."""
         return [trial for trial in self.trials if not trial.decided]
 
     def run(self) -> Iterator[str]:

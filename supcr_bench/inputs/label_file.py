@@ -24,7 +24,7 @@ class LabelFile:
     Attributes:
         path: absolute path.
         columns: the label dimensions, in order.
-        digest: of the label values; the same labels give the same cases wherever they lie.
+        digest: a digest of the label values; the same labels give the same cases wherever they lie.
         rows: rows in the file.
     """
 

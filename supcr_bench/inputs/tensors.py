@@ -32,7 +32,6 @@ class Batch:
     weights: Tensor
 
     def clear_gradients(self) -> None:
-        """Forget the gradients of an earlier call."""
         self.perturbed.grad = None
         self.intact.grad = None
 

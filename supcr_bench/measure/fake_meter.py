@@ -34,7 +34,7 @@ class FakeMeter:
         bytes: peak of a call, by implementation, whichever way it is counted.
         elements: work of a call, by implementation.
         noise: standard deviation of the logarithm of each time.
-        seed: of the noise.
+        seed: random seed for the noise.
     """
 
     seconds: Mapping[str, Cost] = field(default_factory=dict)

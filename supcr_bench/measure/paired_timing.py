@@ -23,11 +23,11 @@ SHORTEST_SAMPLE_S = 0.002
 
 
 class SideRaisedError(Exception):
-    """A call raised.
+    """A timed call raised an exception.
 
     Args:
-        side: whose.
-        reason: what it raised.
+        side: the label of the version.
+        reason: the exception in a line.
     """
 
     def __init__(self, side: str, reason: str) -> None:
@@ -48,7 +48,7 @@ def sample_sides(
         sides: for each, a function that makes one call and returns what it took.
         sampling_s: about how long the calls of one side may take, as far as the fewest and the
             most rounds allow.
-        seed: of the order within rounds.
+        seed: random seed for the order within rounds.
         between: called before each call, outside the timed region.
 
     Raises:

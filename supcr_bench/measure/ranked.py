@@ -40,8 +40,8 @@ class GroupBrokenError(BaseException):
     Not an Exception, so that code that catches an implementation's errors does not catch it.
 
     Args:
-        arm: whose call it was.
-        reason: what it raised.
+        arm: the arm whose call raised.
+        reason: the exception in a line.
     """
 
     def __init__(self, arm: Arm, reason: BaseException) -> None:
@@ -66,7 +66,7 @@ class Share:
     """One rank's rows of the batch, and the modules that are called on them.
 
     Args:
-        cell: of the whole batch.
+        cell: the cell with the whole batch.
         subjects: the implementations, by name.
         device: where the tensors live.
         limit_bytes: what a call may take.
@@ -135,7 +135,7 @@ class Lead:
     """Rank 0's side: subjects and a meter that stand for those of all ranks together.
 
     Args:
-        share: its own rows.
+        share: the rows of rank 0.
     """
 
     def __init__(self, share: Share) -> None:

@@ -21,9 +21,9 @@ class SidedCell:
     """A case, and the versions of one implementation that are timed on it.
 
     Attributes:
-        implementation: its name, whatever the version.
-        case: on what.
-        sides: by label, such as before, again (the same once more) and after.
+        implementation: the name that all versions share.
+        case: the case to time them on.
+        sides: the versions by label: before, again (the same once more) and after.
     """
 
     implementation: str
@@ -42,7 +42,7 @@ def time_cells(
     Args:
         cells: what to time.
         sampling_s: about how long the calls of one side of one cell may take.
-        seed: of every order.
+        seed: random seed for all orders.
 
     Raises:
         SubjectError: a side cannot be loaded, or sides change the process for each other.

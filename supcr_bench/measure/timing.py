@@ -93,7 +93,7 @@ class _Entry:
     """An entry that is called once in every round.
 
     Attributes:
-        arm: whose.
+        arm: the arm that is called.
         again: whether it is the arm's second entry, which does not decide when the arm stops.
     """
 
@@ -121,7 +121,7 @@ def sample_arms(
     Args:
         arms: for each arm, a function that makes one call and returns what it took.
         budget: when to stop.
-        seed: of the order within rounds.
+        seed: random seed for the order within rounds.
         between: called before each call, outside the timed region.
     """
     shuffle = random.Random(str(seed)).shuffle  # noqa: S311 - an order, not a secret

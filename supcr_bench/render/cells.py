@@ -62,8 +62,8 @@ def facets_of(case: Case, implementation: str | None = None, without: Sequence[s
     """The values by which a page filters a row.
 
     Args:
-        case: that the row shows.
-        implementation: where the row is of one alone.
+        case: the case that the row shows.
+        implementation: the implementation, if the row is of one.
         without: ids of facets that vary within the row.
     """
     facets: dict[str, str] = {"pass": case.pass_}

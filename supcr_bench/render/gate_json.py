@@ -34,7 +34,7 @@ def gate_json(outcome: GateOutcome, undecided: CountsAs = None) -> str:
     """The outcome as the text of a JSON file.
 
     Args:
-        outcome: of the gate.
+        outcome: the outcome of the gate.
         undecided: what an undecided gate counts as; ``None`` for neither.
     """
     return json.dumps(to_mapping(outcome, undecided), indent=2, allow_nan=False) + "\n"

@@ -35,7 +35,7 @@ def gate_junit(outcome: GateOutcome, undecided: CountsAs = None) -> bytes:
     """The outcome as a JUnit XML file, in UTF-8.
 
     Args:
-        outcome: of the gate.
+        outcome: the outcome of the gate.
         undecided: what an undecided gate counts as; ``None`` for neither.
     """
     cases = [_case(change, undecided) for change in outcome.changes]

@@ -206,8 +206,8 @@ def axis_table(rows: Sequence[AxisEffectRow], axis: Axis, metric: str) -> Table:
     """A row per comparison, a column per value of the axis.
 
     Args:
-        rows: of that axis and one pass, in the order to keep.
-        axis: whose values are the columns.
+        rows: rows of that axis and one pass, in the order to keep.
+        axis: the axis whose values are the columns.
         metric: ``agreement``, ``time`` or ``memory``.
     """
     pass_ = rows[0].case.pass_

@@ -40,7 +40,7 @@ def comparison_markdown(first: str, second: str, comparison: Comparison) -> str:
     Args:
         first: the id of the run before.
         second: the id of the run after.
-        comparison: of the two.
+        comparison: the comparison of the two.
     """
     verdict, *rest = verdict_first(comparison)
     blocks = [

@@ -49,7 +49,7 @@ def colour(name: str, names: Sequence[str]) -> str:
 
     Args:
         name: the implementation.
-        names: of every implementation of the run, in order of first appearance.
+        names: the names of every implementation of the run, in order of first appearance.
     """
     return SERIES[_place(name, names) % len(SERIES)]
 
@@ -65,7 +65,6 @@ def marker(name: str, names: Sequence[str]) -> str:
 
 
 def dashes(name: str, names: Sequence[str]) -> tuple[float, ...]:
-    """The dashes of an implementation's line."""
     return _DASHES[_place(name, names) % len(_DASHES)]
 
 

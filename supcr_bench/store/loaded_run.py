@@ -30,7 +30,7 @@ class Run:
         path: its folder, or the report that it was read from.
         info: what ``run.json`` holds.
         results: in the order in which they were measured.
-        verification: of each implementation; ``None`` where none was verified.
+        verification: the verification of each implementation; ``None`` where none was verified.
     """
 
     path: Path
@@ -115,7 +115,7 @@ def make_run(
         info: what ``run.json`` holds.
         rows: the results as flat mappings.
         verification: the verification of each implementation, if any was verified.
-        where: what errors call a result (its number follows) and the verification.
+        where: names for error messages: of a result (its number follows) and of the verification.
 
     Raises:
         StoreError: a value is not valid.

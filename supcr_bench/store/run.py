@@ -135,7 +135,7 @@ def _read_lines(file: Path) -> tuple[list[dict[str, Any]], int]:
 
 
 class RunWriter:
-    """Writes a run. Use :meth:`create` or :meth:`resume`."""
+    """Writes the files of a run; made by :meth:`create` or :meth:`resume`."""
 
     def __init__(self, run: Run) -> None:
         self.path = run.path

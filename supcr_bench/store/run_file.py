@@ -75,7 +75,6 @@ def write_run_file(run: Run, path: Path) -> None:
 
 
 def run_file_text(run: Run) -> str:
-    """The content of the file."""
     results = [without_noise(result) for result in run.results]
     limits = [r.memory_limit_bytes for r in results if r.memory_limit_bytes]
     head = {key: run.info[key] for key in HEAD if key in run.info}

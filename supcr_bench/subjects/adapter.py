@@ -157,7 +157,6 @@ def arguments_of(batch: Batch, call: Call, *, flat_labels: bool) -> dict[str, Te
 
 
 def views_of(definition: Definition, batch: Batch) -> tuple[Tensor, ...]:
-    """The views that a definition takes."""
     views = (batch.perturbed, batch.intact)
     return views[:1] if definition.views == "single" else views
 
@@ -181,13 +180,11 @@ class BoundLoss:
         return self.module(*self.arguments.values())
 
     def training(self) -> object:
-        """One call and its backward."""
         output = self.forward()
         loss_of(output).backward()  # type: ignore[no-untyped-call]
         return output
 
     def clear_gradients(self) -> None:
-        """Forget the gradients of an earlier call."""
         for tensor in self.arguments.values():
             tensor.grad = None
 
@@ -238,7 +235,7 @@ class Adapter:
 
     @classmethod
     def usual(cls, target: Callable[..., Any], definition: Definition = TORCHCELL) -> "Adapter":
-        """A subject that is called as a definition says, without trying it."""
+        """The adapter of a subject that is called as its definition says; it is not tried first."""
         taken = find_parameters(target)
         resolution = Resolution(
             definition=definition,

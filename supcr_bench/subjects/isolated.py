@@ -6,8 +6,8 @@ the same in every process, because numba's disk cache stores that name. Other mo
 are removed from ``sys.modules`` afterwards: the objects live on, and the next version imports its
 own.
 
-What such a version imports only when it is called is no longer found there; where Python finds it
-elsewhere instead, :func:`strangers` tells. What a version sets for the whole process on import, an
+A version that imports a module only when it is called may so get it from elsewhere;
+:func:`strangers` finds such modules. What a version sets for the whole process on import, an
 operator registered with torch or a default dtype, is shared by all versions:
 :mod:`supcr_bench.subjects.process_wide` notices that.
 """

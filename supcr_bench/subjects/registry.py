@@ -37,10 +37,10 @@ class Subject:
     """An implementation by name, located but not imported.
 
     Attributes:
-        name: as results carry it.
+        name: the name in results.
         kind: registered name, module or file.
         target: its module, or its file.
-        attribute: what to take from there.
+        attribute: the attribute of that module.
         root: the folder of the version to import, which may be one of several; ``None`` for the
             one that Python finds.
         definition: what the user wants it compared with, or ``auto`` to recognise that; ``None``

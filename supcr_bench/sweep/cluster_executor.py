@@ -26,7 +26,7 @@ WAIT_S = 0.5
 
 
 class SlotLostError(Exception):
-    """A slot stopped running its cell.
+    """A slot was lost while it ran a cell.
 
     Args:
         reason: why, in words.

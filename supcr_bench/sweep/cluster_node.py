@@ -39,7 +39,7 @@ class WorkerSettings:
     """The settings of a task's worker.
 
     Attributes:
-        threads: of torch.
+        threads: number of threads of torch.
         label_columns: names of the user's label columns.
         label_suffix: of the labels' file name.
         label_content: the file's bytes, which lie on one machine alone; ``None`` without labels.

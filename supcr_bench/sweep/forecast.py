@@ -121,8 +121,8 @@ class Forecast:
 
         Args:
             implementation: its name.
-            case: what it would run on.
-            budget: what it has to fit.
+            case: the case.
+            budget: the budget that it must fit.
             timed: whether its calls would be timed, which takes more of them.
             machine: the kind of machine that it would run on; times of other kinds do not count.
 

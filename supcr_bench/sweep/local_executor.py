@@ -32,7 +32,7 @@ class LocalExecutor:
     """One worker process at a time.
 
     Args:
-        threads: of torch in the worker.
+        threads: number of threads of torch in the worker.
         labels: ``FILE:COLUMN,...`` of the user's labels.
 
     Raises:

@@ -32,7 +32,7 @@ class SweepProgress:
         open: the cells that run now, the one that began first at the front.
         left_s: rough seconds until the sweep ends.
         started: the cell that is about to run; ``None`` where one has ended.
-        index: its index in the plan, from 0; likewise.
+        index: the index of ``started`` in the plan, from 0; ``None`` where one has ended.
     """
 
     ended: int
@@ -75,7 +75,7 @@ def run_sweep(
         plan: the cells, in order.
         executor: runs cells.
         subjects: the implementations by name.
-        budget: of each arm.
+        budget: the budget of each arm.
         forecast: decides what is skipped; learns from every result.
         finished: results of an earlier start of the same run; none of them is measured again.
         session: names executions.

@@ -27,8 +27,8 @@ class Slot:
         gpu: which of its GPUs, counted from 0; ``None`` for the whole machine.
         cpus: cores that a cell gets here.
         devices: names of the devices that a cell can run on here.
-        environment: what a worker here reported; empty until it has.
-        budget: of an arm here: threads and memory are this machine's.
+        environment: the machine as a worker here reported it; empty before that.
+        budget: the budget of an arm here: threads and memory are this machine's.
     """
 
     node: str

@@ -172,7 +172,7 @@ class Suite(_Model):
     """A suite.
 
     Attributes:
-        name: of its file.
+        name: the name of its file.
         purpose: a sentence.
         implementations: names to run unless the command line names others; in a file ``all`` and
             ``tag:TAG`` stand for several.

@@ -27,7 +27,7 @@ class SupcrBenchmark:
 
     Args:
         benchmark: the fixture of pytest-benchmark.
-        request: of the test.
+        request: the request of the test.
     """
 
     def __init__(self, benchmark: Any, request: pytest.FixtureRequest) -> None:
@@ -68,13 +68,14 @@ class SupcrBenchmark:
             pass_: ``forward``, with its graph kept, or ``training``, forward and backward.
             embedding_size: d, columns of an embedding.
             temperature: tau; the default of the definition if ``None``.
-            dtype: of embeddings and labels, by name.
+            dtype: the dtype of embeddings and labels, by name.
             device: where the tensors live.
             seed: random seed for them.
             definition: ``torchcell``, ``no-self``, ``rank-n-contrast`` or one of your own; what the
                 implementation declares if ``None``, and what its numbers follow where it declares
                 nothing.
-            max_peak_bytes: of live tensors above the inputs, a number or like ``"4MiB"``.
+            max_peak_bytes: limit on live tensor bytes above the inputs, a number or like
+                ``"4MiB"``.
             max_launches: operations.
             max_elements: elements worked on.
 

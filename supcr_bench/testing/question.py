@@ -22,7 +22,7 @@ def find_implementation(given: object, folder: Path) -> Implementation:
     Args:
         given: an implementation, a class or factory, or what the command line takes. A file's path
             is looked for from ``folder`` first, so that it does not matter where pytest is started.
-        folder: of the file that holds the test.
+        folder: the folder of the file that holds the test.
 
     Raises:
         UsageError: there is none, or it cannot be loaded.

@@ -44,8 +44,8 @@ class SuiteRun:
 
     Args:
         suite: the suite.
-        folder: of its file.
-        time_limit_s: of a case, where the suite's own is longer.
+        folder: the folder of its file.
+        time_limit_s: limit for a case, if the suite's own is longer.
     """
 
     def __init__(self, suite: Suite, folder: Path, time_limit_s: float) -> None:
@@ -58,7 +58,6 @@ class SuiteRun:
 
     @cached_property
     def budget(self) -> Budget:
-        """The suite's, on this machine."""
         budget = make_budget(self.suite, lambda: psutil.virtual_memory().available)
         return replace(budget, time_limit_s=min(budget.time_limit_s, self._time_limit_s))
 

@@ -31,7 +31,7 @@ class Workload:
             (``round(nan_density * N)``); ``None`` when a labels file brings its own.
         dims: D, label dimensions.
         embedding_size: d, columns of an embedding.
-        dtype: of embeddings and labels.
+        dtype: the dtype of embeddings and labels.
         temperature: tau of every implementation; ``None`` for the default of each one's definition.
         labels: ``continuous``, ``tied``, or ``file:<digest>`` for rows of the user's labels file.
         device: where the tensors live.

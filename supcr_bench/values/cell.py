@@ -33,7 +33,7 @@ class Budget:
             fraction of it, on either side.
         shortest_sample_s: calls are repeated until a sample is at least this long, so that the
             clock's resolution is no part of it.
-        threads: of torch in the worker.
+        threads: number of threads of torch in the worker.
     """
 
     time_limit_s: float = 10.0
@@ -67,7 +67,7 @@ class Cell:
     """One workload and the arms to run on it.
 
     Attributes:
-        workload: what the tensors are.
+        workload: describes the tensors.
         arms: in no particular order; each round of timing shuffles them.
         session: names this execution; samples pair by round within it.
         timed: whether calls are timed, beside being compared with the reference and counted.

@@ -123,7 +123,7 @@ def get_definition(name: str, own: Mapping[str, Definition] | None = None) -> De
     """The definition of that name: a shipped one, or one of a suite file.
 
     Args:
-        name: of the definition.
+        name: the name of the definition.
         own: those of a suite file.
 
     Raises:

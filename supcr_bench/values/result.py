@@ -56,7 +56,7 @@ class Result:
     Attributes:
         implementation: its registered name, or the path or module that names it.
         reason: why, in a sentence; ``None`` for a plain measurement.
-        stage: in which it was stopped from outside: ``agreement``, ``memory``, ``work`` or
+        stage: the stage in which it was stopped: ``agreement``, ``memory``, ``work`` or
             ``time``; ``None`` where it was not.
         session: the execution of a cell that this came from. Samples are paired by position only
             within one session.

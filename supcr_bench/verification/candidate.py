@@ -30,7 +30,7 @@ class Candidate:
         eps: given to the factory if it takes one.
         parameters: arguments of the factory.
         flat_labels: whether labels of one dimension are passed as [N].
-        tags: what the implementation says of itself.
+        tags: the tags that the implementation declares.
         device: where module and inputs live; answers come back to the CPU.
     """
 

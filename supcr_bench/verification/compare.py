@@ -21,7 +21,7 @@ class Bounds:
     """Tolerances of one problem.
 
     Attributes:
-        loss: of the total.
+        loss: error bound of the total.
         parts: [D].
         gradients: [N] for each view.
     """
@@ -117,8 +117,8 @@ def deviation(
 
     Args:
         problem: the question.
-        name: of the output.
-        own: what the implementation answered.
+        name: the name of the output.
+        own: the implementation's value.
         right: the correct value.
         bound: absolute, for each entry or row.
         gives: where ``right`` comes from, in words.

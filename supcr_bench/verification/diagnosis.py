@@ -179,7 +179,7 @@ def diagnose(
 
     Args:
         context: calls the subject.
-        outcomes: of all checks.
+        outcomes: the outcomes of all checks.
         failed: trials that failed, of checks on the definition and on relations.
     """
     wrong = [o for o in outcomes if o.verdict is Verdict.FAIL]

@@ -81,7 +81,7 @@ class LocalSession(Session):
             return diagnose(self.context, outcomes, self._failed)
 
     def close(self) -> None:
-        """Nothing to end."""
+        ...
 
 
 @contextmanager

@@ -30,7 +30,7 @@ class ProblemSpec:
             clusters with small spread), binary, or constant.
         weights: equal, unequal but adding up to 1, or unequal and not adding up to 1.
         temperature: tau.
-        dtype: of all tensors.
+        dtype: the dtype of all tensors.
         seed: random seed.
     """
 
@@ -68,7 +68,7 @@ class Problem:
         labels: [N, D], NaN where missing.
         weights: [D].
         temperature: tau.
-        name: in a short line.
+        name: a short description.
         spec: what it was made from, unless it was put together by hand.
     """
 

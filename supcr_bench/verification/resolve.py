@@ -25,7 +25,7 @@ def resolve(
         definition: the definition to compare with, or its name; ``auto`` to recognise that, and
             ``None`` for what it declares.
         device: where it is tried.
-        seed: of the inputs that it is recognised by.
+        seed: random seed for the inputs that it is recognised by.
 
     Raises:
         SubjectError: it cannot be built, or no call gives a loss; says what was tried.

@@ -26,7 +26,7 @@ class Session(ABC):
     A subclass says where the subject runs: see :meth:`open`, :meth:`make` and :meth:`diagnose`.
 
     Args:
-        name: of the subject.
+        name: the name of the subject.
         strict: whether robustness findings count as failures.
         seed: random seed for the inputs.
         only: names of the checks to make; ``None`` for all.

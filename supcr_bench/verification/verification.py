@@ -20,9 +20,9 @@ class Verification:
         definition: name of the definition that gave the right answers.
         recognised: a line on the definition that its numbers follow, if it was looked for.
         strict: whether failed robustness checks count.
-        seed: of the random cases.
+        seed: random seed for the random cases.
         outcomes: one for each check.
-        diagnosis: of the failures, if there are any.
+        diagnosis: the diagnosis of the failures, if there are any.
         ranks: over how many it was verified; ``None`` in a single process.
     """
 

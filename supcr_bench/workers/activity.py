@@ -44,7 +44,6 @@ class ActivityPage:
             self._page = mmap.mmap(file.fileno(), PAGE_BYTES)
 
     def write(self, stage: str, arm: Arm | None) -> None:
-        """Replace what was there."""
         fields = [time.monotonic(), stage, *((arm.implementation, arm.pass_) if arm else ())]
         line = json.dumps(fields).encode() + b"\n"
         if len(line) > PAGE_BYTES:  # a path as a name can be long

@@ -138,7 +138,7 @@ class PreflightResult:
     """The result of loading and calling a subject before it is measured.
 
     Attributes:
-        name: of the subject.
+        name: the name of the subject.
         finding: why it cannot be loaded or called; ``None`` if it can.
         description: its declared metadata, if it could be loaded.
         resolution: how it is called, if it can be.
@@ -181,7 +181,7 @@ class VerificationStarted:
     Attributes:
         checks: name and group of those to make.
         definition: name of the definition that it is compared with.
-        recognised: what its numbers follow, where that was to be found out.
+        recognised: a line on the definition that its numbers follow, if it was looked for.
     """
 
     checks: tuple[tuple[str, Group], ...]

@@ -51,7 +51,7 @@ class RankGroupWorker:
 
     Args:
         ranks: W.
-        threads: of torch in each rank.
+        threads: number of threads of torch in each rank.
         limit_s: how long :meth:`ask` waits, and a rank for another in a collective, where a rank
             waits at least ``JOIN_LIMIT_S``.
 
@@ -174,7 +174,6 @@ class RankGroupWorker:
     # --- like one worker ---
 
     def send(self, request: Request) -> None:
-        """Send a request to all ranks."""
         for worker in self._workers:
             worker.send(request)
 

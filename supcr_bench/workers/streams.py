@@ -62,7 +62,6 @@ class OpenStreams(Generic[_Item]):
                 yield number, item[0]
 
     def close(self) -> None:
-        """Stop all streams, and wait for them."""
         for _ in self.stop():
             pass
 

@@ -95,7 +95,6 @@ class Worker:
         self._session: LocalSession | None = None
 
     def answer(self, request: Request) -> None:
-        """Carry out one request."""
         match request:
             case Preflight():
                 for subject in request.subjects:
@@ -295,7 +294,6 @@ def _labels(request: MeasureCell) -> "npt.NDArray[np.float64] | None":
 
 
 def _share(request: MeasureCell) -> "Share":
-    """This rank's rows of a cell."""
     from supcr_bench.measure.device import get_device
     from supcr_bench.measure.ranked import Share
 

@@ -58,7 +58,7 @@ class WorkerProcess:
         start: starts its process; tests, which start hundreds, put a faster one here.
 
     Args:
-        threads: of torch in it.
+        threads: number of threads of torch in it.
         deliver: called with each response, and with ``None`` once it has ended, in a thread; by
             default :meth:`responses` gives them.
 
@@ -173,7 +173,6 @@ class WorkerProcess:
         self._process.wait()
 
     def close(self) -> None:
-        """End it, and remove its files."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()

@@ -31,18 +31,18 @@ class Chart:
     """A chart.
 
     Attributes:
-        name: of its files and its anchor, and the beginning of every id in its drawing.
+        name: the name of its files and its anchor, and the beginning of every id in its drawing.
         title: the main finding, computed from the data.
         subtitle: what is drawn: the figure, the pass and what the cases have in common.
-        section: of the page.
-        filters: what it is about, as texts: some of ``device``, ``pass``, ``dims``,
+        section: its section of the page.
+        filters: the values by which a page filters it: some of ``device``, ``pass``, ``dims``,
             ``nan-density`` and ``labels``. An axis that the chart spans is not among them.
-        svg: for within a page: no ground and no title, colours by CSS variables. Points are
-            ``g.point``, lines, bands and labels ``.series``, both with ``data-implementation``;
+        svg: the drawing for a page: no background and no title, colours by CSS variables. Points
+            are ``g.point``, lines, bands and labels ``.series``, both with ``data-implementation``;
             crossovers are ``g.crossing`` with ``data-one`` and ``data-other``.
         description: a text alternative, in a few sentences.
-        standalone_svg: for a file: with its title, dark on white.
-        figure: what both were drawn from.
+        standalone_svg: the drawing for a file: with its title, dark on white.
+        figure: the matplotlib figure of both.
     """
 
     name: str

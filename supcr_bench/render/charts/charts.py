@@ -16,7 +16,7 @@ def charts_of(findings: Findings, at_most: int = 4) -> list[Chart]:
     """Time and memory of each series and pass, then what each axis changes.
 
     Args:
-        findings: of a run.
+        findings: the findings of a run.
         at_most: series to draw time and memory of; those with the most sizes, of the same length
             the first.
     """

@@ -53,10 +53,10 @@ class _Line:
     """The line, points and bounds of one implementation.
 
     Attributes:
-        name: of the implementation.
+        name: the name of the implementation.
         points: rows with a figure, by rising size.
         bounds: results without one, and what the figure is at least.
-        verdict: on its growth, if there is one.
+        verdict: the verdict on its growth, if any.
     """
 
     name: str
@@ -66,7 +66,6 @@ class _Line:
 
     @property
     def sizes(self) -> list[int]:
-        """Batch sizes of the points."""
         return [row.case.batch_size for row, _ in self.points]
 
     @property
@@ -76,7 +75,6 @@ class _Line:
 
     @property
     def law(self) -> Callable[[float], float] | None:
-        """The fitted law, if one is decided."""
         return self.verdict.curve if self.verdict and self.verdict.law and self.band else None
 
     @property
@@ -117,12 +115,12 @@ def scaling_chart(
     """A chart of time or memory in one series and pass; ``None`` where there is nothing to draw.
 
     Args:
-        name: of the chart.
+        name: the name of the chart.
         metric: time or memory.
-        results: of one series and pass.
-        growth: of these results, of any metric.
-        crossovers: of these results.
-        names: of every implementation of the run, for colours.
+        results: the results of one series and pass.
+        growth: the growth of these results, of any metric.
+        crossovers: the crossovers of these results.
+        names: the names of every implementation of the run, for colours.
     """
     all_lines = [_line(own, metric, results, growth) for own in implementations_of(results)]
     lines = [line for line in all_lines if line.points or line.bounds]

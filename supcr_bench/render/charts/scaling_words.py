@@ -29,10 +29,10 @@ def title(
 
     Args:
         metric: time or memory.
-        points: of each implementation.
+        points: the points of each implementation.
         pass_: forward or training.
         laws: the verdict on each, where there is one.
-        crossovers: of every two of these, or that there is none.
+        crossovers: the crossovers of every two of these, or that there is none.
         drawn: those of them that matter most, by size.
     """
     measured = {name: own for name, own in points.items() if own}

@@ -95,7 +95,7 @@ def _shortened(found: re.Match[str]) -> str:
 
 
 def _style(declarations: str) -> str:
-    """Declarations in the page's font and colours."""
+    """Replace fonts and colours in a style by those of the page."""
     inherited = r"(font-family|stroke-linejoin|stroke-linecap|stroke-miterlimit): [^;]+;? ?"
     style = re.sub(inherited, "", declarations)
     style = re.sub(r"#[0-9a-f]{6}", lambda c: VARIABLES.get(c[0], c[0]), style)

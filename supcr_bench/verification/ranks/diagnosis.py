@@ -106,7 +106,7 @@ def plain_probes(context: RankContext, *, ask: bool = False) -> list[RankProbe]:
     """The plain questions that the ranks answered.
 
     Args:
-        context: of the ranks.
+        context: the context of the ranks.
         ask: whether to send questions that were not sent yet; raises CheckEndedError.
     """
     probes = []

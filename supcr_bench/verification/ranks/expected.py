@@ -35,9 +35,9 @@ class Expected:
     Attributes:
         problem: the whole batch as the loss sees it: embeddings and labels.
         reference: value and gradient of it.
-        bounds: of value and gradients, row by row.
+        bounds: tolerances of value and gradients, row by row.
         parameters: gradient of the model's parameters, in one row.
-        parameters_bound: of its length.
+        parameters_bound: bound on the length of that gradient's error.
     """
 
     problem: Problem

@@ -23,8 +23,8 @@ class RankQuestion:
     """One question to all ranks.
 
     Attributes:
-        spec: of the whole batch; its ``d`` is the size of the embeddings.
-        rows: of each rank; they add up to ``spec.n``.
+        spec: the specification of the whole batch; its ``d`` is the size of the embeddings.
+        rows: number of rows of each rank; they add up to ``spec.n``.
         definition: how the loss is called, and its eps.
         unlabelled: ranks whose labels are all missing.
         steps: how many batches are put to the same model and the same loss, one after the other.
