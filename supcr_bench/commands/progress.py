@@ -55,8 +55,7 @@ class PlainProgress:
     def found(self, result: Result) -> None:
         self._say(f"  {result_line(result)}")
 
-    def close(self) -> None:
-        ...
+    def close(self) -> None: ...
 
 
 class LiveProgress(PlainProgress):

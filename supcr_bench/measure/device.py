@@ -47,8 +47,7 @@ class Device(Protocol):
 
     name: str
 
-    def synchronize(self) -> None:
-        ...
+    def synchronize(self) -> None: ...
 
     def time(self, call: Callable[[], object]) -> Elapsed:
         """Time one call, without the release of its output."""

@@ -80,8 +80,7 @@ class LocalSession(Session):
         with interrupted_after(self._limit_s):
             return diagnose(self.context, outcomes, self._failed)
 
-    def close(self) -> None:
-        ...
+    def close(self) -> None: ...
 
 
 @contextmanager
