@@ -9,7 +9,6 @@ every problem is the diagnosis.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
 import torch
 
@@ -26,11 +25,8 @@ LOW_PRECISIONS = ("float16", "bfloat16")
 """Precisions that an implementation may lower float32 inputs to, the finer one first."""
 
 
-class Probe(NamedTuple):
-    """A problem, and the implementation's answer to it."""
-
-    problem: Problem
-    answer: Answer
+Probe = tuple[Problem, Answer]
+"""A problem, and the answer of the implementation to it."""
 
 
 def probes(context: CheckContext) -> list[Probe]:
@@ -61,17 +57,17 @@ def ask_all(context: CheckContext, problems: Sequence[Problem]) -> list[Probe]:
     for problem in problems:
         # A problem that it cannot answer cannot be compared; a check has reported that already.
         with suppress(Exception):
-            found.append(Probe(problem, context.ask(problem)))
+            found.append((problem, context.ask(problem)))
     return found
 
 
 def reproduces(formula: Formula, probe: Probe, *, gradient: bool = True) -> bool:
-    values = evaluate(formula, probe.problem, gradient=False)
+    values = evaluate(formula, probe[0], gradient=False)
     if not _close_values(formula, probe, values):
         return False
     if not gradient:
         return True
-    return _close_gradients(formula, probe, evaluate(formula, probe.problem))
+    return _close_gradients(formula, probe, evaluate(formula, probe[0]))
 
 
 def _slack(formula: Formula, problem: Problem, loss: float) -> tuple[float, float]:
@@ -91,21 +87,23 @@ def _slack(formula: Formula, problem: Problem, loss: float) -> tuple[float, floa
 
 
 def _close_values(formula: Formula, probe: Probe, right: Answer) -> bool:
+    problem, answer = probe
     loss = float(right.loss)
     if not math.isfinite(loss):
         return False
-    slack = _slack(formula, probe.problem, loss)[0]
-    if not abs(float(probe.answer.loss) - loss) <= slack:
+    slack = _slack(formula, problem, loss)[0]
+    if not abs(float(answer.loss) - loss) <= slack:
         return False
-    parts = probe.answer.parts
+    parts = answer.parts
     if parts is None or right.parts is None or len(parts) != len(right.parts):
         return True
     return bool(((parts - right.parts).abs() <= slack * right.parts.abs().clamp(min=1.0)).all())
 
 
 def _close_gradients(formula: Formula, probe: Probe, right: Answer) -> bool:
-    slack = _slack(formula, probe.problem, float(right.loss))[1]
-    for own, expected in zip(probe.answer.gradients, right.gradients, strict=True):
+    problem, answer = probe
+    slack = _slack(formula, problem, float(right.loss))[1]
+    for own, expected in zip(answer.gradients, right.gradients, strict=True):
         if not torch.isfinite(own).all() or not torch.isfinite(expected).all():
             return False
         if float((own - expected).abs().max()) > slack * float(expected.abs().max()) + 1e-9:
@@ -122,10 +120,10 @@ def fits(formula: Formula, asked: Sequence[Probe]) -> bool:
 def _irregular(formula: Formula, asked: Sequence[Probe]) -> bool:
     """Whether the errors look like rounding: of either sign, and not one constant factor."""
     ratios = []
-    for probe in asked:
-        right = float(evaluate(formula, probe.problem, gradient=False).loss)
+    for problem, answer in asked:
+        right = float(evaluate(formula, problem, gradient=False).loss)
         if right:
-            ratios.append(float(probe.answer.loss) / right - 1)
+            ratios.append(float(answer.loss) / right - 1)
     return len(ratios) > 1 and max(ratios) - min(ratios) > 0.5 * max(map(abs, ratios))
 
 

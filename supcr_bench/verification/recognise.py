@@ -178,7 +178,7 @@ def _default_temperature(context: CheckContext, definition: Definition) -> float
     with suppress(Exception):
         answer = silent.answer(problem)
         for tau in DEFAULT_TEMPERATURES:
-            probe = Probe(replace(problem, temperature=tau), answer)
+            probe = (replace(problem, temperature=tau), answer)
             if reproduces(Formula.of(definition), probe, gradient=False):
                 return tau
     return None
@@ -197,5 +197,5 @@ def _missing_labels(context: CheckContext, definition: Definition) -> bool:
     labels[3] = torch.nan
     with suppress(Exception):
         (probe,) = ask_all(trial, [problem.changed("one label missing", labels=labels)])
-        return bool(torch.isfinite(probe.answer.loss))
+        return bool(torch.isfinite(probe[1].loss))
     return False

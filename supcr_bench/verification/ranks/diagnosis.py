@@ -47,15 +47,9 @@ class RankProbe(NamedTuple):
     answers: tuple[RankAnswer, ...]
 
 
-class Forms(NamedTuple):
-    """What each mistake would give on one probe: [W] losses, and [2, R, d] gradients of each rank.
-
-    ``size`` multiplies the tolerance of the right answer to give that of a form.
-    """
-
-    values: dict[str, Tensor]
-    gradients: dict[str, list[Tensor]]
-    size: float
+Forms = tuple[dict[str, Tensor], dict[str, list[Tensor]], float]
+"""What each mistake would give on one probe: [W] losses, [2, R, d] gradients of each rank, and the
+factor of the tolerance against that of the right answer."""
 
 
 def forms_of(probe: RankProbe) -> Forms:
@@ -66,24 +60,22 @@ def forms_of(probe: RankProbe) -> Forms:
     whole = right.reference.loss.expand(ranks)
     of_whole = [right.gradients_of(rows) for rows in slices]
     of_own = [torch.stack([*a.gradients, *a.gradients][:2]) for a in alone]
-    return Forms(
-        values={
-            RIGHT: whole,
-            OWN_ROWS: own,
-            "mean": own.mean().expand(ranks),
-            "divided": whole / ranks,
-            "multiplied": whole * ranks,
-        },
-        gradients={
-            RIGHT: [ranks * g for g in of_whole],
-            "none": [torch.zeros_like(g) for g in of_whole],
-            "divided": of_whole,
-            "multiplied": [ranks**2 * g for g in of_whole],
-            OWN_ROWS: of_own,
-        },
-        # A rank's rows alone are fewer by W, so that a row's gradient may be off by W times that.
-        size=float(ranks**2),
-    )
+    values = {
+        RIGHT: whole,
+        OWN_ROWS: own,
+        "mean": own.mean().expand(ranks),
+        "divided": whole / ranks,
+        "multiplied": whole * ranks,
+    }
+    gradients = {
+        RIGHT: [ranks * g for g in of_whole],
+        "none": [torch.zeros_like(g) for g in of_whole],
+        "divided": of_whole,
+        "multiplied": [ranks**2 * g for g in of_whole],
+        OWN_ROWS: of_own,
+    }
+    # A rank's rows alone are fewer by W, so that a row's gradient may be off by W times that.
+    return values, gradients, float(ranks**2)
 
 
 def explain_ranks(probes: Sequence[RankProbe]) -> tuple[str, ...]:
@@ -142,17 +134,19 @@ def _value_of(pairs: Sequence[tuple[RankProbe, Forms]]) -> str | None:
 
 def _gives_value(name: str, probe: RankProbe, forms: Forms) -> bool:
     answered = torch.tensor([a.loss for a in probe.answers], dtype=torch.float64)
-    off = (answered - forms.values[name]).abs()
-    return bool((off <= forms.size * probe.right.bounds.loss).all())
+    values, _, size = forms
+    off = (answered - values[name]).abs()
+    return bool((off <= size * probe.right.bounds.loss).all())
 
 
 def _gives_gradient(name: str, probe: RankProbe, forms: Forms) -> bool:
+    _, gradients, size = forms
     for rank, answer in enumerate(probe.answers):
         if answer.rows is None:
             return False
         rows = torch.tensor(answer.rows, dtype=torch.float64)
-        off = (rows - forms.gradients[name][rank]).norm(dim=2)
-        allowed = forms.size * probe.right.bounds_at(probe.question.slice_of(rank))
+        off = (rows - gradients[name][rank]).norm(dim=2)
+        allowed = size * probe.right.bounds_at(probe.question.slice_of(rank))
         if not bool((off <= allowed).all()):
             return False
     return True
