@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from supcr_bench.implementations._loss import SupCRLoss  # type: ignore[import-not-found]
-    from supcr_bench.store.run import Run
+    from supcr_bench.store.loaded_run import Run
     from supcr_bench.store.run import load_run as load
     from supcr_bench.verification.python_api import verify
 
@@ -23,7 +23,7 @@ def __getattr__(name: str) -> object:
 
         return load_run
     if name == "Run":
-        from supcr_bench.store.run import Run
+        from supcr_bench.store.loaded_run import Run
 
         return Run
     if name == "verify":

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from supcr_bench.store.run import Run
+from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.result import Result
 from supcr_bench.verification.verification import Verification
 

@@ -19,7 +19,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from supcr_bench.analysis.changes import count_change, outcome_change
 from supcr_bench.analysis.statistics import interval_rank
 from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.values.case import Case
@@ -42,6 +41,8 @@ MACHINE = ("cpu", "cpus_usable", "threads", "accelerators", "os")
 """Runs that differ in one of these come from different machines: times are not compared."""
 SOFTWARE = ("python", "torch")
 """Differences in these are reported: they may explain a change."""
+BROKEN = (Status.WRONG, Status.FAILED)
+"""The statuses of a case that is not right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,52 +87,27 @@ class ComparisonRow:
         return next(iter(changed or directions), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """How far unchanged results of the other implementations moved between the runs.
-
-    Attributes:
-        bound: limit that the |log ratio| of one more result exceeds in at most 5 % of draws;
-            ``None`` where too few results are unchanged.
-        results: how many results the bound rests on.
-    """
-
-    bound: float | None
-    results: int
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Something of the environment that differs between the runs."""
-
-    key: str
-    first: Any
-    second: Any
-
-    @property
-    def of_the_machine(self) -> bool:
-        return self.key in MACHINE
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """What changed from the first run to the second.
 
     Attributes:
         rows: every result of either run, in the order of the first.
-        differences: the differences of the two environments.
-        drift: the drift of each implementation.
+        differences: of the two environments: what it is, in the first and in the second.
+        drift: how far unchanged results of the *other* implementations moved between the runs, by
+            implementation: a bound on the |log ratio| of one more result, which exceeds it in at
+            most 5 % of draws, or ``None``; and on how many results the bound rests.
         margin: share by which two times may differ and count as the same.
     """
 
     rows: tuple[ComparisonRow, ...]
-    differences: tuple[Difference, ...]
-    drift: Mapping[str, Drift]
+    differences: Mapping[str, tuple[Any, Any]]
+    drift: Mapping[str, tuple[float | None, int]]
     margin: float
 
     @property
     def other_machine(self) -> bool:
-        return any(d.of_the_machine for d in self.differences)
+        return of_the_machine(self.differences)
 
     @property
     def joined(self) -> tuple[ComparisonRow, ...]:
@@ -177,11 +153,11 @@ def _beyond_chance(cases: int) -> int:
     return count
 
 
-def drift_bound(log_ratios: Sequence[float]) -> Drift:
+def drift_bound(log_ratios: Sequence[float]) -> tuple[float | None, int]:
     n = len(log_ratios)
     rank = -(-19 * (n + 1) // 20)  # ceil(0.95 (n + 1)), without rounding
     bound = sorted(map(abs, log_ratios))[rank - 1] if n >= FEWEST_YARDSTICKS else None
-    return Drift(bound, n)
+    return bound, n
 
 
 def _bounds(samples: Sequence[float]) -> tuple[float, float]:
@@ -201,8 +177,40 @@ def _is_yardstick(first: Result, second: Result) -> bool:
     return counts[0] == counts[1] and None not in counts[0]
 
 
+def count_change(
+    metric: str, before: float | None, after: float | None, allowance: float = 0.0
+) -> Change | None:
+    """How a count changed; ``None`` where one side is unknown.
+
+    ``allowance`` is the share of ``before`` by which the two may differ and count as the same.
+    """
+    if before is None or after is None:
+        return None
+    direction = Direction.SAME
+    if abs(after - before) > allowance * before:
+        direction = Direction.MORE if after > before else Direction.LESS
+    ratio = after / before if before else None
+    return Change(metric=metric, before=before, after=after, ratio=ratio, direction=direction)
+
+
+def outcome_change(before: Result, after: Result) -> tuple[str | None, str | None]:
+    """What got worse in how a case ended, in a sentence, and any other remark; or ``None``.
+
+    Time limits are not judged here.
+    """
+    why = after.reason
+    if after.status in BROKEN and before.status not in BROKEN:
+        return f"became {after.status}: {why}", None
+    if after.status is Status.OUT_OF_MEMORY and before.status.has_figures:
+        was, now = before.memory_limit_bytes, after.memory_limit_bytes
+        if now is None or (was is not None and now >= was):
+            return f"ran out of memory: {why}", None
+        return None, f"under a lower memory limit: {why}"
+    return None, why
+
+
 def _time_change(
-    first: Result, second: Result, drift: Drift, margin: float, *, other_machine: bool
+    first: Result, second: Result, drift: float | None, margin: float, *, other_machine: bool
 ) -> Change | None:
     ratio = _ratio(first, second)
     if ratio is None or not first.time_samples_s or not second.time_samples_s:
@@ -215,14 +223,14 @@ def _time_change(
     fewest = min(len(first.time_samples_s), len(second.time_samples_s))
     if fewest < FEWEST_SAMPLES:
         return replace(undecided, reason=f"fewer than {FEWEST_SAMPLES} samples")
-    if drift.bound is None:
+    if drift is None:
         return replace(
             undecided,
             reason=f"fewer than {FEWEST_YARDSTICKS} unchanged results of other implementations to "
             "tell the machine's drift from",
         )
     (low_1, high_1), (low_2, high_2) = _bounds(first.time_samples_s), _bounds(second.time_samples_s)
-    widened = math.exp(drift.bound)
+    widened = math.exp(drift)
     low, high = low_2 / high_1 / widened, high_2 / low_1 * widened
     direction = Direction.UNDECIDED
     if low > 1:
@@ -235,66 +243,33 @@ def _time_change(
     return replace(undecided, low=low, high=high, direction=direction)
 
 
-def _ran_past_limit(first: Result, second: Result, drift: Drift) -> bool:
+def _ran_past_limit(first: Result, second: Result, drift: float | None) -> bool:
     """Whether the second run's time limit exceeds what the first run took by more than drift."""
     return (
         second.status is Status.TIMED_OUT
         and bool(first.time_samples_s)
         and second.time_limit_s is not None
-        and drift.bound is not None
-        and second.time_limit_s / max(first.time_samples_s or ()) > math.exp(drift.bound)
+        and drift is not None
+        and second.time_limit_s / max(first.time_samples_s or ()) > math.exp(drift)
     )
 
 
-def _row(
-    key: Key,
-    first: Result | None,
-    second: Result | None,
-    drift: Drift,
-    margin: float,
-    *,
-    other_machine: bool,
-) -> ComparisonRow:
-    row = ComparisonRow(
-        implementation=key[0],
-        case=key[1],
-        first=first.status if first else None,
-        second=second.status if second else None,
-    )
-    if first is None or second is None:
-        return row
-    changes = [_time_change(first, second, drift, margin, other_machine=other_machine)]
-    changes += [
-        count_change(m.name, m.compared(first), m.compared(second), m.allowance) for m in COUNTS
-    ]
-    row = replace(row, changes={change.metric: change for change in changes if change})
-    finding, note = None, None
-    if first.status is not second.status:
-        if not other_machine and _ran_past_limit(first, second, drift):
-            finding = f"timed out: {second.reason}"
-        else:
-            finding, note = outcome_change(first, second)
-    directions = {"work": row.work, "memory": row.memory and row.memory.direction}
-    costlier = [name for name, way in directions.items() if way is Direction.MORE]
-    if costlier and finding is None:
-        finding = f"costs more {' and '.join(costlier)}"
-    return replace(row, finding=finding, note=note)
+def of_the_machine(differences: Mapping[str, tuple[Any, Any]]) -> bool:
+    """Whether one of them says that two runs come from different machines."""
+    return not differences.keys().isdisjoint(MACHINE)
 
 
 def environment_differences(
     first: Mapping[str, Any], second: Mapping[str, Any]
-) -> tuple[Difference, ...]:
-    return tuple(
-        Difference(key, first.get(key), second.get(key))
-        for key in (*MACHINE, *SOFTWARE)
-        if first.get(key) != second.get(key)
-    )
+) -> dict[str, tuple[Any, Any]]:
+    pairs = {key: (first.get(key), second.get(key)) for key in (*MACHINE, *SOFTWARE)}
+    return {key: (one, other) for key, (one, other) in pairs.items() if one != other}
 
 
 def compare_results(
     first: Sequence[Result],
     second: Sequence[Result],
-    differences: Sequence[Difference] = (),
+    differences: Mapping[str, tuple[Any, Any]] | None = None,
     margin: float = MARGIN,
     unlike: Callable[[Result, Result], bool] | None = None,
 ) -> Comparison:
@@ -303,13 +278,13 @@ def compare_results(
     Args:
         first: results of the earlier run.
         second: results of the later one.
-        differences: the differences of their environments.
+        differences: of the environments, as :func:`environment_differences` gives them.
         margin: share within which times count as the same.
         unlike: tells whether two results come from different machines; without it, the
             differences of the environments do.
     """
     by_key = ({r.key: r for r in first}, {r.key: r for r in second})
-    anywhere = any(d.of_the_machine for d in differences)
+    anywhere = of_the_machine(differences or {})
 
     def apart(one: Result | None, other: Result | None) -> bool:
         return anywhere if unlike is None or not one or not other else unlike(one, other)
@@ -324,19 +299,38 @@ def compare_results(
         name: drift_bound([log_ratio for other, log_ratio in moved if other != name])
         for name in implementations_of([*first, *second])
     }
+
+    def row(key: Key) -> ComparisonRow:
+        one, other = by_key[0].get(key), by_key[1].get(key)
+        found = ComparisonRow(
+            implementation=key[0],
+            case=key[1],
+            first=one.status if one else None,
+            second=other.status if other else None,
+        )
+        if one is None or other is None:
+            return found
+        bound, other_machine = drift[key[0]][0], apart(one, other)
+        changes = [_time_change(one, other, bound, margin, other_machine=other_machine)]
+        changes += [
+            count_change(m.name, m.compared(one), m.compared(other), m.allowance) for m in COUNTS
+        ]
+        found = replace(found, changes={change.metric: change for change in changes if change})
+        finding, note = None, None
+        if one.status is not other.status:
+            if not other_machine and _ran_past_limit(one, other, bound):
+                finding = f"timed out: {other.reason}"
+            else:
+                finding, note = outcome_change(one, other)
+        directions = {"work": found.work, "memory": found.memory and found.memory.direction}
+        costlier = [name for name, way in directions.items() if way is Direction.MORE]
+        if costlier and finding is None:
+            finding = f"costs more {' and '.join(costlier)}"
+        return replace(found, finding=finding, note=note)
+
     return Comparison(
-        rows=tuple(
-            _row(
-                key,
-                by_key[0].get(key),
-                by_key[1].get(key),
-                drift[key[0]],
-                margin,
-                other_machine=apart(by_key[0].get(key), by_key[1].get(key)),
-            )
-            for key in dict.fromkeys([*by_key[0], *by_key[1]])
-        ),
-        differences=tuple(differences),
+        rows=tuple(row(key) for key in dict.fromkeys([*by_key[0], *by_key[1]])),
+        differences=differences or {},
         drift=drift,
         margin=margin,
     )

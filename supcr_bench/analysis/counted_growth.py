@@ -9,12 +9,10 @@ every question is a linear programme over those coefficients:
 - *which figure at another size, and how sure?* The smallest and the largest value that any such sum
   takes there.
 
-A loop over pairs i != j costs N(N - 1), not N^2, so each law f(N) is accompanied by f(N)(1 - 1/N).
-Small sizes often take other paths (a different kernel, a smaller workspace), so where no sum comes
-within a thousandth of all sizes, the smallest are left out, as long as enough are left.
-
-What this cannot tell: a figure that is no sum of these laws, such as N^2.1, looks like one where
-there are few sizes.
+A loop over pairs i != j costs N(N - 1), so beside each law f(N) stands f(N)(1 - 1/N). Small sizes
+often take other paths, so where no sum comes within a thousandth of all sizes, the smallest are
+left out, as long as enough are left. A figure that is no sum of these laws, such as N^2.1, looks
+like one where there are few sizes.
 """
 
 import math
@@ -26,8 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linprog
 
-from supcr_bench.analysis.growth_verdict import GrowthVerdict, what_would_tell
-from supcr_bench.values.growth_law import CONSTANT, LAWS, GrowthLaw
+from supcr_bench.values.growth_law import CONSTANT, LAWS, GrowthLaw, GrowthVerdict, what_would_tell
 
 TOLERANCE = 1e-3
 """A sum of laws fits if it misses no count by more than this fraction."""
@@ -50,14 +47,10 @@ _ORDERED = tuple(LAWS.values())
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A batch size, by its rows and by those that have a label.
+    """A batch size, by its ``rows`` N and by those that have a label.
 
     What an implementation does for all rows and what it does for labelled ones grow alike, but not
     in step: the number of missing labels is rounded.
-
-    Attributes:
-        rows: N.
-        labelled: rows with a label.
     """
 
     rows: float
@@ -83,10 +76,9 @@ def _terms(laws: tuple[GrowthLaw, ...], size: Size, apart: bool) -> tuple[float,
 
 @dataclass(frozen=True, slots=True)
 class CountedFit:
-    """A sum of growth laws through counted figures.
+    """A sum of growth laws through counted figures, rising in size.
 
     Attributes:
-        sizes: the sizes of the fit, rising. figures: the counts at these.
         laws: the laws that may stand in the sum, slowest first.
         coefficients: the coefficients of the terms, scaled to the largest size.
         misfit: largest relative distance from a count.
@@ -165,10 +157,7 @@ def _minimise(objective: Vector, matrix: Vector, at_most: Vector) -> Vector | No
 def fit_sum(sizes: Sequence[Size], figures: Sequence[float], laws: int) -> CountedFit:
     """The sum of the slowest laws, that many, whose largest relative miss is smallest.
 
-    Args:
-        sizes: rising, at least 2 each.
-        figures: above 0.
-        laws: how many of :data:`~supcr_bench.values.growth_law.LAWS`.
+    Sizes rise, at least 2 each; figures are above 0.
     """
     empty = CountedFit(tuple(sizes), tuple(figures), _ORDERED[:laws], (), math.inf)
     matrix = empty.matrix()
@@ -204,16 +193,10 @@ def _slowest(sizes: Sequence[Size], figures: Sequence[float]) -> CountedFit | No
 
 @lru_cache(maxsize=4096)
 def fit_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> CountedFit | None:
-    """The slowest law that explains counted figures, with slower ones beside it.
+    """The slowest law that explains counted figures above 0, with slower ones beside it.
 
-    Cached, because the bytes of a series are fitted twice, for their law and for the frontier.
-
-    Args:
-        sizes: rising, at least 2 each.
-        figures: above 0, without noise.
-
-    Returns:
-        ``None`` where no sum of laws fits at least five of the largest sizes.
+    ``None`` where no sum of laws fits at least five of the largest sizes. Cached: a series' bytes
+    are asked for twice, for their law and for the frontier.
     """
     for first in range(len(sizes) - FEWEST_SIZES + 1):
         fit = _slowest(sizes[first:], figures[first:])

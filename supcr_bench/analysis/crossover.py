@@ -39,12 +39,10 @@ class Crossover:
     """The size at which the faster of two implementations changes, or that it does not change.
 
     Attributes:
-        one, other: the two implementations.
         case: the case of the largest common size; represents the series.
         sizes: batch sizes at which both were timed in the same rounds.
-        small: the faster one below the crossover, or at the smallest size; ``None`` where the
-            noise is too large to tell.
-        large: the faster one above it, or at the largest size; likewise.
+        small, large: the faster one below and above the crossover, or at the smallest and the
+            largest size; ``None`` where the noise is too large to tell.
         size: batch size of the crossover; ``None`` for none in the measured range.
         low, high: its 95 % interval.
     """
@@ -58,22 +56,6 @@ class Crossover:
     size: float | None = None
     low: float | None = None
     high: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Crossing:
-    """A stretch within which a ratio passes 1.
-
-    Attributes:
-        size: where the interpolated ratio is 1.
-        low, high: the 95 % interval.
-        rising: whether the ratio grows with the size.
-    """
-
-    size: float
-    low: float
-    high: float
-    rising: bool
 
 
 def _band(sizes: Sequence[float], rounds: Sequence[Sequence[float]]) -> Vector:
@@ -112,7 +94,7 @@ def _lagrange(nodes: Vector, at: Vector) -> Vector:
 
 def crossings(
     sizes: Sequence[float], rounds: Sequence[Sequence[float]]
-) -> tuple[list[Crossing], int, int]:
+) -> tuple[list[tuple[float, float, float]], list[int], tuple[int, int]]:
     """Every crossing of 1 by the paired ratio, and on which side of 1 the ratio begins and ends.
 
     Args:
@@ -120,20 +102,22 @@ def crossings(
         rounds: at each size, the logarithm of the ratio in every round.
 
     Returns:
-        the crossings by rising size; then the sign of the log ratio at the smallest and at the
-        largest size: 1, -1, or 0 where the interval holds 1.
+        the crossings by rising size: the size where the interpolated ratio is 1, and the 95 %
+        interval; the sign of the log ratio after each of them; and its sign at the smallest and at
+        the largest size: 1, -1, or 0 where the interval holds 1.
     """
     at, middle, half = _band(sizes, rounds)
     plain = np.flatnonzero(np.abs(middle) > half)
-    ends = [int(np.sign(middle[i])) if abs(middle[i]) > half[i] else 0 for i in (0, -1)]
+    first, last = (int(np.sign(middle[i])) if abs(middle[i]) > half[i] else 0 for i in (0, -1))
     signs = np.sign(middle[plain]).astype(int)
+    turns = np.flatnonzero(signs[1:] != signs[:-1])
     found = []
-    for turn in np.flatnonzero(signs[1:] != signs[:-1]):
+    for turn in turns:
         start, end = plain[turn], plain[turn + 1]
         zero = start + int(np.abs(middle[start : end + 1]).argmin())
         size, low, high = (float(np.exp(at[i])) for i in (zero, start, end))
-        found.append(Crossing(size, low, high, rising=bool(signs[turn + 1] > 0)))
-    return found, ends[0], ends[1]
+        found.append((size, low, high))
+    return found, [int(signs[turn + 1]) for turn in turns], (first, last)
 
 
 def crossovers(results: Sequence[Result]) -> list[Crossover]:
@@ -162,7 +146,7 @@ def _between(one: Sequence[Result], other: Sequence[Result]) -> list[Crossover]:
     if len(met) < 2:
         return []
     sizes = tuple(case.batch_size for case, _ in met)
-    found, first, last = crossings(sizes, [logs for _, logs in met])
+    found, signs, (first, last) = crossings(sizes, [logs for _, logs in met])
     names = {-1: one[0].implementation, 1: other[0].implementation, 0: None}
     none = Crossover(
         one=one[0].implementation,
@@ -173,15 +157,8 @@ def _between(one: Sequence[Result], other: Sequence[Result]) -> list[Crossover]:
         large=names[last],
     )
     return [
-        replace(
-            none,
-            small=names[-1 if c.rising else 1],
-            large=names[1 if c.rising else -1],
-            size=c.size,
-            low=c.low,
-            high=c.high,
-        )
-        for c in found
+        replace(none, small=names[-sign], large=names[sign], size=size, low=low, high=high)
+        for (size, low, high), sign in zip(found, signs, strict=True)
     ] or [none]
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from supcr_bench.analysis.claims import ClaimRow, claim_rows
 from supcr_bench.analysis.crossover import Crossover, crossovers
-from supcr_bench.analysis.frontier import FrontierRow, PeakPrediction, frontier, peak_predictions
+from supcr_bench.analysis.frontier import FrontierRow, frontier, predicted_peaks
 from supcr_bench.analysis.growth import Claims, Growth, growth_of
-from supcr_bench.analysis.machines import by_machine
 from supcr_bench.analysis.noise import NoiseFloor, noise_floor
+from supcr_bench.values.machine import by_machine
 from supcr_bench.values.result import Result
 
 
@@ -19,6 +19,7 @@ class Findings:
     Attributes:
         results: in the order in which they were found; their devices are named with the machine
             where there are several kinds of it.
+        predictions: results whose peak was predicted before it was measured.
         noise: ``None`` without an A/A arm.
         claims: empty where none of the note's implementations is in the run.
     """
@@ -27,18 +28,13 @@ class Findings:
     growth: Sequence[Growth]
     crossovers: Sequence[Crossover]
     frontier: Sequence[FrontierRow]
-    predictions: Sequence[PeakPrediction]
+    predictions: Sequence[Result]
     noise: NoiseFloor | None
     claims: Sequence[ClaimRow]
 
 
 def find(results: Sequence[Result], claims: Mapping[str, Claims]) -> Findings:
-    """Derive everything.
-
-    Args:
-        results: the results of one run. Those of unlike machines are kept apart.
-        claims: the growth laws that each implementation claims.
-    """
+    """Derive everything from the results of one run and the laws that implementations claim."""
     results = by_machine(results)
     growth = growth_of(results, claims)
     return Findings(
@@ -46,7 +42,7 @@ def find(results: Sequence[Result], claims: Mapping[str, Claims]) -> Findings:
         growth=growth,
         crossovers=crossovers(results),
         frontier=frontier(results),
-        predictions=peak_predictions(results),
+        predictions=predicted_peaks(results),
         noise=noise_floor(results),
         claims=claim_rows(results, growth),
     )

@@ -42,25 +42,6 @@ class FrontierRow:
     law: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeakPrediction:
-    """A peak that was predicted before it was measured.
-
-    Attributes:
-        fitted_up_to: the largest batch size that the prediction used.
-        error: relative error of the prediction.
-    """
-
-    implementation: str
-    case: Case
-    fitted_up_to: int
-    predicted_bytes: float
-    low_bytes: float
-    high_bytes: float
-    peak_bytes: int
-    error: float
-
-
 def input_bytes(case: Case, batch_size: float) -> float:
     return batch_size / case.ranks * (2 * case.embedding_size + case.dims) * ITEM_BYTES[case.dtype]
 
@@ -125,26 +106,15 @@ def frontier(results: Sequence[Result]) -> list[FrontierRow]:
     return rows
 
 
-def peak_predictions(results: Sequence[Result]) -> list[PeakPrediction]:
-    """The peak prediction of each series that was tested at its largest size."""
-    rows = []
-    for members in series_of(results):
-        tested = [r for r in members if r.peak_bytes and r.predicted_peak_bytes]
-        if not tested:
-            continue
-        last = tested[-1]
-        assert last.peak_bytes is not None
-        assert last.predicted_peak_bytes is not None
-        rows.append(
-            PeakPrediction(
-                implementation=last.implementation,
-                case=last.case,
-                fitted_up_to=last.predicted_peak_from or 0,
-                predicted_bytes=last.predicted_peak_bytes,
-                low_bytes=last.predicted_peak_low_bytes or 0.0,
-                high_bytes=last.predicted_peak_high_bytes or 0.0,
-                peak_bytes=last.peak_bytes,
-                error=last.predicted_peak_bytes / last.peak_bytes - 1,
-            )
-        )
-    return rows
+def predicted_peaks(results: Sequence[Result]) -> list[Result]:
+    """Of each series, the result at the largest size whose peak was predicted before."""
+    tested = [
+        [r for r in members if r.peak_bytes and r.predicted_peak_bytes]
+        for members in series_of(results)
+    ]
+    return [members[-1] for members in tested if members]
+
+
+def prediction_error(result: Result) -> float:
+    """The relative error of the peak that was predicted; 0 where none was."""
+    return (result.predicted_peak_bytes or 0) / result.peak_bytes - 1 if result.peak_bytes else 0.0

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from supcr_bench.analysis.counted_growth import Size, judge_counted
-from supcr_bench.analysis.growth_verdict import GrowthVerdict
 from supcr_bench.analysis.timed_growth import TimedSeries, judge_timed
 from supcr_bench.values.case import Case
 from supcr_bench.values.cell import FEWEST_CALLS
+from supcr_bench.values.growth_law import GrowthVerdict
 from supcr_bench.values.metrics import COSTS, ELEMENTS_PROCESSED, MEMORY, TIME, Metric
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_bytes, format_limit_bytes
@@ -32,11 +32,8 @@ class Growth:
 
     Attributes:
         case: the case of the largest measured size; represents the series.
-        sizes: batch sizes with a figure, rising.
-        bounds: batch sizes that could not be measured and count as bounds from below.
-        claimed: growth law that the implementation claims.
+        sizes, bounds: batch sizes with a figure, and those that only bound it from below.
         last_exponent: local power of N between the two largest sizes, as it was measured.
-        verdict: the law, or why the data leave it open.
     """
 
     implementation: str

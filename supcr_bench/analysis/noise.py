@@ -69,11 +69,7 @@ class NoiseFloor:
 
 
 def noise_floor(results: Iterable[Result]) -> NoiseFloor | None:
-    """The noise floor of some results, such as those of one device and pass.
-
-    Returns:
-        ``None`` where none of them has an A/A arm.
-    """
+    """The noise floor of some results; ``None`` where none of them has an A/A arm."""
     ratios = [ratio for result in results if (ratio := aa_ratio(result)) is not None]
     if not ratios:
         return None

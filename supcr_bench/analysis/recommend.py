@@ -16,10 +16,10 @@ from enum import StrEnum
 
 from supcr_bench.analysis.frontier import byte_fit, input_bytes
 from supcr_bench.analysis.growth import series_of, size_of
-from supcr_bench.analysis.machines import by_machine
 from supcr_bench.analysis.noise import paired_ratio
 from supcr_bench.values.axes import WORKLOAD_AXES
 from supcr_bench.values.case import Case, Pass
+from supcr_bench.values.machine import by_machine
 from supcr_bench.values.metrics import TIME
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_bytes, format_duration_s, format_limit_bytes
@@ -75,12 +75,9 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """The answer.
+    """The answer: the one to use, or ``None`` where the run does not tell.
 
-    Attributes:
-        implementation: the one to use; ``None`` where the run does not tell.
-        explanation: the reasons, in two sentences.
-        candidates: all implementations, the fastest first, then those ruled out.
+    The fastest candidate comes first, those that are ruled out last.
     """
 
     question: Question

@@ -9,31 +9,96 @@ The error is of a whole gate run: with that probability at most, any of its cell
 regression that is not slower by more than is allowed, or passes although it is. Each cell has an
 equal share of it (Bonferroni), and each look at a cell has a share of the cell's. A cell can suffer
 only one of the two errors, so each of its bounds has the cell's whole share.
+
+The unit is a fresh process: it gives one log-ratio, the median of its rounds. Over processes the
+interval is Wilcoxon's: between order statistics of the Walsh averages (x_i + x_j) / 2, exact for
+independent values with a common centre of symmetry, whatever their distribution and even where
+their spreads differ (Hollander, Wolfe and Chicken, "Nonparametric Statistical Methods", sections
+3.1 to 3.3). No process is dropped as an outlier. That the values are symmetric is no guess where
+both sides are the same code: the sides may be exchanged.
+
+Repeated looks are corrected for: the k-th look's bounds fail with probability alpha / (k (k + 1)),
+which sums to alpha over however many looks there are (Lan and DeMets, Biometrika 70, 1983, with the
+union bound in place of the joint distribution, which would need the looks to be planned).
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from supcr_bench.analysis.sequential import (
-    centre_interval,
-    first_look,
-    next_look,
-    spent_at,
-)
+import numpy as np
+
 from supcr_bench.analysis.statistics import Interval
 from supcr_bench.values.gate import GateVerdict
 from supcr_bench.values.units import format_share
 
 ERROR = 0.01
+GROWTH = 1.25
+"""Each look has this many times the processes of the one before."""
+
+
+@cache
+def _bound_rank(n: int, alpha: float) -> int:
+    """The largest k for which the centre is below the k-th smallest Walsh average this rarely.
+
+    That happens where the signed-rank statistic is k - 1 or less. 0 where no k will do.
+    """
+    ways = np.zeros(n * (n + 1) // 2 + 1)
+    ways[0] = 1.0
+    for rank in range(1, n + 1):
+        ways[rank:] += ways[:-rank].copy()
+    below = np.cumsum(ways) / 2.0**n
+    return int(np.searchsorted(below, alpha, side="right"))
+
+
+def centre_interval(
+    values: Sequence[float], alpha_low: float, alpha_high: float | None = None
+) -> Interval:
+    """The centre of symmetry of independent values: the median of their Walsh averages.
+
+    The probability that a bound lies on the wrong side of it is at most its alpha; the upper
+    bound's is the same as the lower's where it is not given.
+
+    Raises:
+        ValueError: no values.
+    """
+    n = len(values)
+    if not n:
+        raise ValueError("the centre of no values")
+    array = np.asarray(values, dtype=np.float64)
+    one, other = np.triu_indices(n)
+    walsh = np.sort((array[one] + array[other]) / 2)
+    rank_low = _bound_rank(n, alpha_low)
+    rank_high = _bound_rank(n, alpha_low if alpha_high is None else alpha_high)
+    return Interval(
+        estimate=float(np.median(walsh)),
+        low=float(walsh[rank_low - 1]) if rank_low else None,
+        high=float(walsh[-rank_high]) if rank_high else None,
+        samples=n,
+    )
+
+
+def spent_at(look: int, alpha: float) -> float:
+    """The share of alpha that a look may spend; looks count from 1."""
+    return alpha / (look * (look + 1))
+
+
+def first_look(alpha: float) -> int:
+    """The fewest values that have bounds with that probability of failing."""
+    return math.ceil(-math.log2(spent_at(1, alpha)))
+
+
+def next_look(values: int) -> int:
+    """The number of values at the next look."""
+    return math.ceil(GROWTH * values)
 
 
 @dataclass(frozen=True, slots=True)
 class CellDecision:
-    """The decision on one cell after some processes.
+    """The decision on one cell after some processes: pass, regression, or undecided so far.
 
     Attributes:
-        verdict: pass, regression, or undecided so far.
         after: the log-ratio of the version after to the one before.
         again: log-ratio of the version before to itself.
         reason: why undecided.
@@ -54,12 +119,9 @@ class CellDecision:
 
 @dataclass(frozen=True, slots=True)
 class TimeRule:
-    """The allowed slowdown, and the probability of a wrong verdict.
+    """The share by which a cell may become slower, and the probability of a wrong verdict.
 
-    Attributes:
-        max_slowdown: the share by which a cell may become slower.
-        cells: judged together.
-        error: the error probability of all of them together.
+    ``error`` is that of all cells that are judged together.
     """
 
     max_slowdown: float
@@ -70,16 +132,10 @@ class TimeRule:
     def first_look(self) -> int:
         return first_look(self.error / self.cells)
 
-    def next_look(self, processes: int) -> int:
-        return next_look(processes)
-
     def judge(self, after: Sequence[float], again: Sequence[float], look: int) -> CellDecision:
-        """One cell, by the log-ratios of its processes.
+        """One cell, at its look of that number, from 1.
 
-        Args:
-            after: log-ratios of the version after, one per process.
-            again: log-ratios of the A/A arm, one per process.
-            look: the number of this look at the cell, from 1.
+        By the log-ratios, one a process, of the version after and of the A/A arm.
         """
         alpha = spent_at(look, self.error / self.cells)
         decision = CellDecision(

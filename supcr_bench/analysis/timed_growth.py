@@ -29,9 +29,8 @@ from scipy.interpolate import CubicSpline
 from scipy.stats import f as f_distribution
 from scipy.stats import t as t_distribution
 
-from supcr_bench.analysis.growth_verdict import GrowthVerdict, what_would_tell
 from supcr_bench.analysis.statistics import CONFIDENCE
-from supcr_bench.values.growth_law import CONSTANT, LAWS, GrowthLaw
+from supcr_bench.values.growth_law import CONSTANT, LAWS, GrowthLaw, GrowthVerdict, what_would_tell
 
 FEWEST_SIZES = 5
 PASSED_OVER = 0.005
@@ -50,14 +49,11 @@ Vector = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class TimedSeries:
-    """Medians of one implementation at rising sizes.
+    """Medians of one implementation at rising sizes, in seconds.
 
     Attributes:
-        sizes: batch sizes, rising.
-        seconds: median at each.
         overhead: operations dispatched at each, relative to the last; ones where unknown.
-        bound_sizes: sizes without a figure.
-        bound_seconds: lower bounds on the time of a call there.
+        bound_sizes, bound_seconds: sizes without a figure, and what a call takes there at least.
         bound_overhead: operations there, relative to the last measured size.
     """
 
@@ -75,12 +71,8 @@ def _profile(
     """Least squares over scale and mixture, for every shape at once.
 
     The model is ``exp(scale) * ((1 - w) h + w f)``. Its scale follows from the mean of the
-    logarithms; w is one number, found on a grid over its logit that closes in four times.
-
-    Args:
-        series: the figures.
-        shapes: f relative to the largest size, [shapes, sizes].
-        bound_shapes: the same at the sizes of the bounds.
+    logarithms; w is one number, found on a grid over its logit that closes in four times. Shapes
+    are f relative to the largest size, [shapes, sizes], at the sizes and at those of the bounds.
 
     Returns:
         for each shape the sum of squares, the mixture w, and the logarithm of the scale.
@@ -252,13 +244,9 @@ def _overhead_alone(series: TimedSeries) -> float:
 
 
 def _runs_in_waves(series: TimedSeries, power: PowerFit, law: _Model, *, by_law: bool) -> bool:
-    """Whether the distances from the best model follow each other more than noise would.
+    """Whether the distances from the best model, which is the law or the power, run in waves.
 
-    Args:
-        series: the figures.
-        power: the best power.
-        law: the best law.
-        by_law: whether the law is the better of the two.
+    They do if they follow each other more than noise would.
     """
     x = np.log(np.array(series.sizes) / series.sizes[-1])
     shape = _law_shapes(series, [law.law])[0][0] if by_law else np.exp(power.exponent * x)

@@ -1,17 +1,18 @@
 """Compares two stored runs: for ``compare`` and ``report --against``."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from supcr_bench.analysis.compare import (
+    MACHINE,
     MARGIN,
     Comparison,
     ComparisonRow,
     compare_results,
     environment_differences,
+    of_the_machine,
 )
-from supcr_bench.store.run import Run
+from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.axes import AXES
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.metrics import COUNTS
@@ -31,11 +32,8 @@ def compare_loaded(first: Run, second: Run, margin: float = MARGIN) -> Compariso
         second.results,
         environment_differences(first.environment, second.environment),
         margin,
-        lambda one, other: any(
-            difference.of_the_machine
-            for difference in environment_differences(
-                first.environment_of(one), second.environment_of(other)
-            )
+        lambda one, other: of_the_machine(
+            environment_differences(first.environment_of(one), second.environment_of(other))
         ),
     )
     if not comparison.joined:
@@ -78,10 +76,14 @@ def to_mapping(comparison: Comparison, first: Run, second: Run) -> dict[str, Any
             for position, run in (("first", first), ("second", second))
         },
         "environment_differences": [
-            {**asdict(d), "of_the_machine": d.of_the_machine} for d in comparison.differences
+            {"key": key, "first": one, "second": other, "of_the_machine": key in MACHINE}
+            for key, (one, other) in comparison.differences.items()
         ],
         "margin": comparison.margin,
-        "log_ratio_drift": {name: asdict(d) for name, d in comparison.drift.items()},
+        "log_ratio_drift": {
+            name: {"bound": bound, "results": results}
+            for name, (bound, results) in comparison.drift.items()
+        },
         "slower": comparison.slower(),
         "finding": comparison.finding,
         "rows": [_row_mapping(row) for row in comparison.rows],

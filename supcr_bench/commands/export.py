@@ -10,7 +10,7 @@ from supcr_bench.commands.options import RunName, choice, output_file
 from supcr_bench.values.errors import UsageError
 
 if TYPE_CHECKING:
-    from supcr_bench.store.run import Run
+    from supcr_bench.store.loaded_run import Run
 
 BENCHMARK, CSV, PARQUET = FORMATS = ("pytest-benchmark", "csv", "parquet")
 

@@ -199,7 +199,7 @@ def _write_baseline(run: "Run", path: Path, console: "Console") -> None:
     """Write the file, and say which of its results are not right."""
     from rich.text import Text
 
-    from supcr_bench.analysis.changes import BROKEN
+    from supcr_bench.analysis.compare import BROKEN
     from supcr_bench.store.run_file import write_run_file
 
     write_run_file(run, path)

@@ -34,9 +34,10 @@ from supcr_bench.store.revision import git_revision
 from supcr_bench.store.run_file import without_noise
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.local_executor import LocalExecutor
-from supcr_bench.sweep.plan import PlannedCell, make_budget, only, under
+from supcr_bench.sweep.plan import make_budget, only, under
 from supcr_bench.sweep.runner import SweepProgress
 from supcr_bench.sweep.suite import Suite
+from supcr_bench.values.cell import Cell
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.values.gate import GatedChange, GateOutcome, GateVerdict
 from supcr_bench.values.implementation import Description, Resolution
@@ -65,7 +66,7 @@ class GateSession:
         console: Console,
         suite: Suite,
         subjects: Sequence[Subject],
-        plan: Sequence[PlannedCell],
+        plan: Sequence[Cell],
         terms: Terms,
     ) -> None:
         self._console = console
@@ -245,7 +246,7 @@ class GateSession:
             environment=dict(self._executor.environment),
         )
 
-    def _cells(self) -> list[PlannedCell]:
+    def _cells(self) -> list[Cell]:
         """The plan, with the definition of each implementation that has been called."""
         return under(self._plan, {n: own.definition for n, own in self._resolutions.items()})
 
@@ -292,7 +293,7 @@ class GateSession:
                         results.append(without_noise(event))
                     case Verification():
                         verification[event.implementation] = event
-                    case SweepProgress(started=PlannedCell() as planned):
+                    case SweepProgress(started=Cell() as planned):
                         say(planned.workload.describe())
                     case (name, outcome):
                         say(f"{name}, {outcome.check}")

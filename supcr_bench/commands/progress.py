@@ -5,7 +5,6 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from supcr_bench.analysis.summary import cost_row
 from supcr_bench.render.cells import memory_text, time_text
 from supcr_bench.render.terminal import print_sentence
 from supcr_bench.sweep.runner import SweepProgress
@@ -20,9 +19,8 @@ def result_line(result: Result) -> str:
     whose = "" if case.definition == TORCHCELL.name else f" ({short_name(case.definition)})"
     what = f"{result.implementation}{whose} {case.pass_} at {case.describe()}"
     if result.status is Status.MEASURED:
-        row = cost_row(result)
-        figures = [time_text(row)] if result.time_samples_s else []
-        return f"{what}: {', '.join([*figures, memory_text(row, row.peak_bytes)])}"
+        figures = [time_text(result)] if result.time_samples_s else []
+        return f"{what}: {', '.join([*figures, memory_text(result, result.peak_bytes)])}"
     reason = str(result.reason).replace(case.definition, short_name(case.definition))
     return f"{what}: {result.status.words}: {reason}"
 

@@ -23,8 +23,9 @@ from supcr_bench.render.report import render_comparison, render_report, render_r
 from supcr_bench.render.run_tables import run_tables
 from supcr_bench.render.sentences import headline
 from supcr_bench.render.terminal import print_sentence, print_table
+from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.report_file import PAGE, SUMMARY_FILE, reports_in
-from supcr_bench.store.run import RESULTS, Run
+from supcr_bench.store.run import RESULTS
 
 REPORTS = Path("reports")
 LARGE_RUN = 2000

@@ -25,10 +25,10 @@ from supcr_bench.sweep.cluster_executor import ClusterExecutor
 from supcr_bench.sweep.executor import Executor
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.local_executor import LocalExecutor
-from supcr_bench.sweep.plan import PlannedCell, make_budget, under
+from supcr_bench.sweep.plan import make_budget, under
 from supcr_bench.sweep.ray_executor import make_ray_executor
 from supcr_bench.sweep.runner import SweepProgress, run_sweep
-from supcr_bench.values.cell import Account, Budget
+from supcr_bench.values.cell import Account, Budget, Cell
 from supcr_bench.values.errors import StoreError, SubjectError, UsageError
 from supcr_bench.values.growth_law import get_law
 from supcr_bench.values.implementation import Description
@@ -212,7 +212,7 @@ def make_executor(name: str, work: Work) -> tuple[LocalExecutor | ClusterExecuto
     return LocalExecutor(budget.threads, work.label_spec), budget
 
 
-def check_devices(plan: Sequence[PlannedCell], executor: Executor) -> None:
+def check_devices(plan: Sequence[Cell], executor: Executor) -> None:
     """Raise a UsageError for a device that the executor's machines do not have."""
     for planned in plan:
         if planned.workload.device not in executor.devices:

@@ -6,8 +6,9 @@ from typing import Any
 
 from supcr_bench.inputs.label_file import LabelFile, read_label_file
 from supcr_bench.subjects.registry import Subject, locate
-from supcr_bench.sweep.plan import OwnLabels, PlannedCell, make_plan, only
+from supcr_bench.sweep.plan import make_plan, only
 from supcr_bench.sweep.suite import Suite
+from supcr_bench.values.cell import Cell
 from supcr_bench.values.definition import current_name
 from supcr_bench.values.errors import StoreError
 
@@ -28,7 +29,7 @@ class Work:
     suite: Suite
     subjects: tuple[Subject, ...]
     labels: LabelFile | None
-    plan: tuple[PlannedCell, ...]
+    plan: tuple[Cell, ...]
     unavailable: Mapping[str, str] = field(default_factory=dict)
 
     def without(self, unavailable: Mapping[str, str]) -> "Work":
@@ -78,11 +79,8 @@ def make_work(suite: Suite, names: Sequence[str], labels: str | None) -> Work:
     """
     definition = suite.compared_with
     subjects = tuple(replace(locate(name), definition=definition) for name in dict.fromkeys(names))
-    file, own = None, None
-    if labels:
-        file, table = read_label_file(labels)
-        own = OwnLabels(file.label_kind, table.shape[1], len(table))
-    plan = make_plan(suite, [s.name for s in subjects], own)
+    file = read_label_file(labels)[0] if labels else None
+    plan = make_plan(suite, [s.name for s in subjects], file)
     return Work(suite, subjects, file, tuple(plan))
 
 

@@ -4,7 +4,7 @@ The question is whether something got worse. What was wrong before and still is 
 which is no pass; what the gate cannot tell is undecided.
 """
 
-from supcr_bench.analysis.changes import BROKEN, outcome_change
+from supcr_bench.analysis.compare import BROKEN, outcome_change
 from supcr_bench.gate.terms import Terms
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.gate import GatedChange, GateVerdict

@@ -5,7 +5,7 @@ versions they may differ by :data:`~supcr_bench.gate.terms.TORCH_ALLOWANCE`. Pea
 allowance of its own, because allocators round.
 """
 
-from supcr_bench.analysis.changes import count_change
+from supcr_bench.analysis.compare import count_change
 from supcr_bench.gate.terms import TORCH_ALLOWANCE, Terms, other_torch
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.change import Change, Direction

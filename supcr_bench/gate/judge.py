@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from supcr_bench.analysis.changes import BROKEN
+from supcr_bench.analysis.compare import BROKEN
 from supcr_bench.gate.agreement import judge_agreement, judge_verification
 from supcr_bench.gate.cost import judge_cost
 from supcr_bench.gate.terms import TORCH_ALLOWANCE, Terms, other_torch, torch_of

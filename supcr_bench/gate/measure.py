@@ -9,9 +9,9 @@ from functools import partial
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.executor import Executor
 from supcr_bench.sweep.forecast import Forecast
-from supcr_bench.sweep.plan import PlannedCell, untimed, usable_cpus
+from supcr_bench.sweep.plan import untimed, usable_cpus
 from supcr_bench.sweep.runner import SweepEvent, run_sweep
-from supcr_bench.values.cell import Budget
+from supcr_bench.values.cell import Budget, Cell
 from supcr_bench.values.definition import Definition
 from supcr_bench.verification.outcome import Outcome
 from supcr_bench.verification.verification import Verification
@@ -24,7 +24,7 @@ DeterministicEvent = SweepEvent | CheckMade | Verification
 
 
 def measure_deterministic(
-    plan: Sequence[PlannedCell],
+    plan: Sequence[Cell],
     executor: Executor,
     subjects: Sequence[Subject],
     budget: Budget,

@@ -8,7 +8,7 @@ from statistics import median
 from supcr_bench.gate.time_trial import AFTER, AGAIN, BEFORE, CellTrial, TimeTrial
 from supcr_bench.gate.versions import Versions
 from supcr_bench.measure.sides import SidedCell
-from supcr_bench.sweep.plan import PlannedCell
+from supcr_bench.values.cell import Cell
 from supcr_bench.values.change import Direction
 from supcr_bench.values.gate import GatedChange, GateVerdict, TimeStudy
 from supcr_bench.values.result import Key, Result
@@ -16,7 +16,7 @@ from supcr_bench.values.units import format_share
 
 
 def cells_to_time(
-    plan: Sequence[PlannedCell],
+    plan: Sequence[Cell],
     versions: Sequence[Versions],
     before: Mapping[Key, Result],
     after: Mapping[Key, Result],

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from supcr_bench.analysis.statistics import Interval
-from supcr_bench.analysis.time_rule import CellDecision, TimeRule
+from supcr_bench.analysis.time_rule import CellDecision, TimeRule, next_look
 from supcr_bench.gate.sampling import Sampler, SidesError
 from supcr_bench.measure.sides import SidedCell
 from supcr_bench.values.gate import GateVerdict
@@ -110,7 +110,7 @@ class TimeTrial:
             out_of_time = self.spent_s + (now - started) > self.budget_s
             if self.processes >= look_at or out_of_time:
                 self._look(look)
-                look, look_at = look + 1, self.rule.next_look(self.processes)
+                look, look_at = look + 1, next_look(self.processes)
             yield (
                 f"{self.processes} processes, {len(self.undecided)} of {len(self.trials)} cells "
                 f"undecided, {self.spent_s:.0f} of at most {self.budget_s:.0f} s"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
-from supcr_bench.analysis.summary import CostRow
+from supcr_bench.analysis.summary import time_interval
 from supcr_bench.values.axes import WORKLOAD_AXES, Axis
 from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.definition import short_name
@@ -20,24 +20,25 @@ SHORT_STATUS = {
 WRONG_MARK = " wrong"
 
 
-def time_text(row: CostRow) -> str:
+def time_text(result: Result) -> str:
     """``1.06 s ±2%``, the status where there is no figure, and a mark where it is wrong."""
-    if row.time_s is None:
-        return SHORT_STATUS.get(row.status, MISSING)
-    text = format_duration_s(row.time_s)
-    if row.time_low_s is not None and row.time_high_s is not None:
-        half = max(row.time_high_s - row.time_s, row.time_s - row.time_low_s) / row.time_s
+    time = time_interval(result)
+    if time is None:
+        return SHORT_STATUS.get(result.status, MISSING)
+    text = format_duration_s(time.estimate)
+    if time.low is not None and time.high is not None:
+        half = max(time.high - time.estimate, time.estimate - time.low) / time.estimate
         text += f" ±{half:.0%}" if half <= 1 else " ±>100%"
     else:
-        text += f" (n={row.samples})"
-    return text + (WRONG_MARK if row.status is Status.WRONG else "")
+        text += f" (n={time.samples})"
+    return text + (WRONG_MARK if result.status is Status.WRONG else "")
 
 
-def memory_text(row: CostRow, size: int | None) -> str:
+def memory_text(result: Result, size: int | None) -> str:
     """``137 MB``, the status where there is no figure, and a mark where it is wrong."""
     if size is None:
-        return MISSING if row.status.has_figures else SHORT_STATUS.get(row.status, MISSING)
-    mark = WRONG_MARK if row.status is Status.WRONG else ""
+        return MISSING if result.status.has_figures else SHORT_STATUS.get(result.status, MISSING)
+    mark = WRONG_MARK if result.status is Status.WRONG else ""
     return format_bytes(size) + mark
 
 

@@ -2,12 +2,11 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from supcr_bench.analysis.compare import Comparison, ComparisonRow, Difference
-from supcr_bench.analysis.summary import cost_row
+from supcr_bench.analysis.compare import MACHINE, Comparison, ComparisonRow
 from supcr_bench.render.cells import (
     case_table,
     facets_of,
@@ -17,7 +16,7 @@ from supcr_bench.render.cells import (
     time_text,
 )
 from supcr_bench.render.machine import environment_facts, origin_facts
-from supcr_bench.store.run import Run
+from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.case import PASSES, Case, Pass
 from supcr_bench.values.change import TIME_DIRECTIONS, Change, Direction
 from supcr_bench.values.metrics import COUNTS
@@ -32,15 +31,14 @@ def _value_text(value: Any) -> str:
     return str(value)
 
 
-def _difference_text(difference: Difference) -> str:
-    first, second = _value_text(difference.first), _value_text(difference.second)
-    return f"{difference.key} {first}, then {second}"
-
-
-def environment_sentences(differences: Sequence[Difference]) -> list[str]:
+def environment_sentences(differences: Mapping[str, tuple[Any, Any]]) -> list[str]:
     """What differs in machine and software, and what follows from it."""
-    machine = [_difference_text(d) for d in differences if d.of_the_machine]
-    software = [_difference_text(d) for d in differences if not d.of_the_machine]
+    said = {
+        key: f"{key} {_value_text(first)}, then {_value_text(second)}"
+        for key, (first, second) in differences.items()
+    }
+    machine = [text for key, text in said.items() if key in MACHINE]
+    software = [text for key, text in said.items() if key not in MACHINE]
     sentences = []
     if machine:
         sentences.append(
@@ -76,7 +74,7 @@ def _slower_sentences(comparison: Comparison) -> list[str]:
 
 
 def _drift_sentence(comparison: Comparison) -> str | None:
-    known = {n: d.bound for n, d in comparison.drift.items() if d.bound is not None}
+    known = {n: bound for n, (bound, _) in comparison.drift.items() if bound is not None}
     if not known or comparison.other_machine:
         return None
     bounds = ", ".join(f"{name} x{ratio_text(math.exp(bound))}" for name, bound in known.items())
@@ -277,7 +275,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
 
 
 def figures_table(first: Run, second: Run, comparison: Comparison, pass_: Pass) -> Table:
-    costs = [{r.key: cost_row(r) for r in run.results} for run in (first, second)]
+    costs = [{r.key: r for r in run.results} for run in (first, second)]
 
     def time(run: int, r: ComparisonRow) -> str:
         cost = costs[run].get((r.implementation, r.case))

@@ -3,21 +3,32 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from typing import Any
 
 from supcr_bench.analysis.axis_effect import COMPARED, axis_effect_rows
 from supcr_bench.analysis.findings import Findings
-from supcr_bench.analysis.growth_verdict import GrowthVerdict
-from supcr_bench.analysis.summary import agreement_rows, cost_rows, pair_rows
+from supcr_bench.analysis.frontier import prediction_error
+from supcr_bench.analysis.summary import agreement_rows, by_series, pair_rows, time_interval
 from supcr_bench.values.axes import Axis
 from supcr_bench.values.case import PASSES, Case
+from supcr_bench.values.growth_law import GrowthVerdict
 from supcr_bench.values.metrics import Metric
-from supcr_bench.values.result import stored_name
+from supcr_bench.values.result import Result, stored_name
+
+_COSTS = (
+    "peak_bytes",
+    "dispatch_peak_bytes",
+    "predicted_cuda_peak_bytes",
+    "launches",
+    "elements",
+)
 
 
 def _flat(row: Any) -> dict[str, Any]:
     """The columns of a row; a case and a verdict give their fields as columns."""
+    if isinstance(row, Mapping):
+        return dict(row)
     flat: dict[str, Any] = {}
     for f in fields(row):
         value = getattr(row, f.name)
@@ -36,7 +47,6 @@ def _flat(row: Any) -> dict[str, Any]:
 
 def _csv(rows: Sequence[Any]) -> str:
     text = io.StringIO()
-    assert all(is_dataclass(row) for row in rows)
     flat = [_flat(row) for row in rows]
     writer = csv.DictWriter(text, fieldnames=list(flat[0]), lineterminator="\n")
     writer.writeheader()
@@ -44,15 +54,42 @@ def _csv(rows: Sequence[Any]) -> str:
     return text.getvalue()
 
 
+def _cost(result: Result) -> Mapping[str, Any]:
+    values, time = result.to_mapping(), time_interval(result)
+    return {
+        "implementation": result.implementation,
+        **result.case.to_mapping(),
+        "status": result.status,
+        "time_s": time and time.estimate,
+        "time_low_s": time and time.low,
+        "time_high_s": time and time.high,
+        "samples": time.samples if time else 0,
+        **{key: values[key] for key in _COSTS},
+    }
+
+
+def _prediction(result: Result) -> Mapping[str, Any]:
+    return {
+        "implementation": result.implementation,
+        **result.case.to_mapping(),
+        "fitted_up_to": result.predicted_peak_from or 0,
+        "predicted_bytes": result.predicted_peak_bytes,
+        "low_bytes": result.predicted_peak_low_bytes or 0.0,
+        "high_bytes": result.predicted_peak_high_bytes or 0.0,
+        "peak_bytes": result.peak_bytes,
+        "error": prediction_error(result),
+    }
+
+
 def csv_tables(findings: Findings) -> Mapping[str, str]:
     tables: dict[str, Sequence[Any]] = {
         "agreement.csv": agreement_rows(findings.results),
         "pairs.csv": pair_rows(findings.results),
-        "cost.csv": [row for p in PASSES for row in cost_rows(findings.results, p)],
+        "cost.csv": [_cost(r) for p in PASSES for r in by_series(findings.results, p)],
         "growth.csv": findings.growth,
         "crossovers.csv": findings.crossovers,
         "frontier.csv": findings.frontier,
-        "predictions.csv": findings.predictions,
+        "predictions.csv": [_prediction(r) for r in findings.predictions],
         "axes.csv": [row for axis in COMPARED for row in axis_effect_rows(findings.results, axis)],
         "claims.csv": findings.claims,
     }

@@ -6,7 +6,7 @@ from functools import partial
 
 from supcr_bench.analysis.axis_effect import COMPARED, AxisEffectRow, axis_effect_rows
 from supcr_bench.analysis.crossover import Crossover
-from supcr_bench.analysis.frontier import CAPACITIES_BYTES, FrontierRow, PeakPrediction
+from supcr_bench.analysis.frontier import CAPACITIES_BYTES, FrontierRow, prediction_error
 from supcr_bench.analysis.growth import Growth
 from supcr_bench.render.cells import case_table, implementation_of
 from supcr_bench.values.axes import PASSES, Axis
@@ -132,14 +132,15 @@ def frontier_table(rows: Sequence[FrontierRow]) -> Table:
     )
 
 
-def _error_cell(found: PeakPrediction) -> Cell:
-    inside = found.low_bytes <= found.peak_bytes <= found.high_bytes
-    digits = 2 if abs(found.error) < 0.1 else 0
-    error = round(found.error, 4) + 0.0  # no -0.00 %
-    return Cell(f"{error:+.{digits}%}", "" if inside else "bad")
+def _error_cell(found: Result) -> Cell:
+    low, high = found.predicted_peak_low_bytes or 0.0, found.predicted_peak_high_bytes or 0.0
+    error = prediction_error(found)
+    digits = 2 if abs(error) < 0.1 else 0
+    error = round(error, 4) + 0.0  # no -0.00 %
+    return Cell(f"{error:+.{digits}%}", "" if low <= (found.peak_bytes or 0) <= high else "bad")
 
 
-def prediction_table(rows: Sequence[PeakPrediction]) -> Table:
+def prediction_table(rows: Sequence[Result]) -> Table:
     return case_table(
         "predictions",
         "Peak memory, predicted before it was measured",
@@ -148,8 +149,8 @@ def prediction_table(rows: Sequence[PeakPrediction]) -> Table:
         {"implementation": lambda r: r.implementation, "pass": lambda r: r.case.pass_},
         {
             "N": lambda r: str(r.case.batch_size),
-            "known\nup to": lambda r: str(r.fitted_up_to),
-            "predicted": lambda r: format_bytes(r.predicted_bytes),
+            "known\nup to": lambda r: str(r.predicted_peak_from or 0),
+            "predicted": lambda r: format_bytes(r.predicted_peak_bytes),
             "measured": lambda r: format_bytes(r.peak_bytes),
             "off by": _error_cell,
         },

@@ -10,7 +10,7 @@ from supcr_bench.render.machine import environments_line
 from supcr_bench.render.recommendation_tables import recommendation_tables
 from supcr_bench.render.run_tables import claims_table
 from supcr_bench.render.sentences import headline
-from supcr_bench.store.run import Run
+from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.table import Table
 
 _MARKUP = re.compile(r"([\\`*_\[\]|~$#])")

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 from supcr_bench.analysis.recommend import most_alike
 from supcr_bench.analysis.summary import (
-    cost_row,
     fastest_by_size,
     implementations_of,
     known_wrong,
@@ -35,7 +34,7 @@ def _table(results: Sequence[Result], names: Sequence[str], several: bool) -> Ta
     alike = most_alike(results)
     first = alike[0].case
     wrong = known_wrong(results)
-    fastest = fastest_by_size([cost_row(r) for r in alike], wrong)
+    fastest = fastest_by_size(alike, wrong)
     by_case: dict[Case, list[Result]] = {}
     for r in alike:
         by_case.setdefault(r.case.shared, []).append(r)

@@ -34,8 +34,8 @@ from supcr_bench.render.sentences import (
     memory_sentences,
     time_sentences,
 )
+from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.report_file import PAGE, embedded
-from supcr_bench.store.run import Run
 from supcr_bench.values.axes import WORKLOAD_AXES
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.result import Result

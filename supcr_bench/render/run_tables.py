@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from supcr_bench.analysis.claims import ClaimRow, Holds
 from supcr_bench.analysis.findings import Findings
-from supcr_bench.analysis.machines import device_of
 from supcr_bench.analysis.summary import (
-    CostRow,
+    DIFFERENCES,
+    ERRORS,
     agreement_rows,
-    cost_rows,
+    by_series,
     fastest_by_size,
     implementations_of,
     known_wrong,
@@ -36,6 +36,7 @@ from supcr_bench.render.growth_tables import (
 )
 from supcr_bench.values.case import PASSES, Case, Pass
 from supcr_bench.values.definition import short_name
+from supcr_bench.values.machine import device_of
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.table import Cell, Column, Table, Tone, numbers, prose, row, words
 from supcr_bench.values.units import MISSING, format_error
@@ -49,7 +50,7 @@ VERDICT_TONES: dict[Holds, Tone] = {
 
 def agreement_table(results: Sequence[Result]) -> Table:
     rows = agreement_rows(results)
-    names = {r.definition for r in rows}
+    names = {r["definition"] for r in rows}
     several = len(names) > 1
     return Table(
         name="agreement",
@@ -66,15 +67,12 @@ def agreement_table(results: Sequence[Result]) -> Table:
         ),
         rows=tuple(
             row(
-                r.implementation,
-                *([short_name(r.definition)] if several else []),
-                r.labels,
-                Cell(f"{r.agree} of {r.cases}", "bad" if r.agree < r.cases else ""),
-                format_error(r.value_error),
-                format_error(r.value_tolerances),
-                format_error(r.gradient_error),
-                format_error(r.gradient_tolerances),
-                facets={"implementation": r.implementation, "labels": r.labels},
+                r["implementation"],
+                *([short_name(r["definition"])] if several else []),
+                r["labels"],
+                Cell(f"{r['agree']} of {r['cases']}", "bad" if r["agree"] < r["cases"] else ""),
+                *(format_error(r[error]) for error in ERRORS),
+                facets={"implementation": r["implementation"], "labels": r["labels"]},
             )
             for r in rows
         ),
@@ -91,11 +89,10 @@ def pairs_table(results: Sequence[Result]) -> Table:
         columns=(*words("implementation", "and"), *numbers("cases", "value", "gradient")),
         rows=tuple(
             row(
-                r.one,
-                r.other,
-                str(r.cases),
-                format_error(r.value_difference),
-                format_error(r.gradient_difference),
+                r["one"],
+                r["other"],
+                str(r["cases"]),
+                *(format_error(r[kind]) for kind in DIFFERENCES),
             )
             for r in pair_rows(results)
         ),
@@ -135,13 +132,13 @@ def _cost_table(
     results: Sequence[Result],
     pass_: Pass,
     heading: tuple[str, str, str],
-    size: Callable[[CostRow], int | None] | None = None,
+    size: Callable[[Result], int | None] | None = None,
 ) -> Table:
     """A row per case, a column per implementation; of times, without a ``size`` to show.
 
     The heading is name, title and note.
     """
-    costs = cost_rows(results, pass_)
+    costs = by_series(results, pass_)
     fastest = fastest_by_size(costs, known_wrong(results)) if size is None else {}
     cases = list(dict.fromkeys(cost.case.shared for cost in costs))
     by_key = {(cost.implementation, cost.case.shared): cost for cost in costs}
@@ -151,7 +148,7 @@ def _cost_table(
         cost = by_key.get((name, case))
         if cost is None:
             return Cell(MISSING, "quiet")
-        figure = size(cost) if size else cost.time_s
+        figure = size(cost) if size else cost.time_samples_s or None
         text = memory_text(cost, size(cost)) if size else time_text(cost)
         tone: Tone = "quiet" if figure is None else "good" if fastest.get(case) == name else ""
         return Cell(text, tone)

@@ -7,15 +7,16 @@ from itertools import groupby
 from supcr_bench.analysis.axis_effect import AxisEffectRow, axis_effect_rows
 from supcr_bench.analysis.claims import ClaimRow, Holds
 from supcr_bench.analysis.findings import Findings
+from supcr_bench.analysis.frontier import prediction_error
 from supcr_bench.analysis.growth import Growth
 from supcr_bench.analysis.noise import NoiseFloor
 from supcr_bench.analysis.summary import (
-    cost_rows,
+    by_series,
     fastest_by_size,
     known_wrong,
 )
 from supcr_bench.render.cells import arm_names, listed, series_text
-from supcr_bench.store.run import Run
+from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.axes import Axis
 from supcr_bench.values.case import Case, Pass
 from supcr_bench.values.growth_law import grows_faster
@@ -61,14 +62,14 @@ def _agreement(results: Sequence[Result]) -> str:
 
 def _fastest(results: Sequence[Result], pass_: Pass) -> str | None:
     """Ranges of batch sizes with the same fastest implementation, in the longest series."""
-    fastest = fastest_by_size(cost_rows(results, pass_), known_wrong(results))
-    by_series: dict[tuple[object, ...], list[Case]] = {}
+    fastest = fastest_by_size(by_series(results, pass_), known_wrong(results))
+    of_series: dict[tuple[object, ...], list[Case]] = {}
     for case in fastest:
-        by_series.setdefault(case.series(), []).append(case)
-    if not by_series:
+        of_series.setdefault(case.series(), []).append(case)
+    if not of_series:
         return None
-    longest = max(by_series, key=lambda series: len(by_series[series]))
-    cases = sorted(by_series[longest], key=lambda c: c.batch_size)
+    longest = max(of_series, key=lambda series: len(of_series[series]))
+    cases = sorted(of_series[longest], key=lambda c: c.batch_size)
     names = arm_names(results)
     spans = []
     for name, same in groupby(cases, key=lambda case: names[fastest[case]]):
@@ -230,10 +231,10 @@ def memory_sentences(findings: Findings) -> list[str]:
             f"({pass_}, {series_text(rows[0].case)}), by the growth law of the bytes."
         )
     if findings.predictions:
-        worst = max(findings.predictions, key=lambda p: abs(p.error))
+        worst = max(findings.predictions, key=lambda r: abs(prediction_error(r)))
         sentences.append(
             f"Peaks predicted from sizes up to a quarter of N were off by up to "
-            f"{format_share(abs(worst.error))} ({worst.implementation} at "
+            f"{format_share(abs(prediction_error(worst)))} ({worst.implementation} at "
             f"N={worst.case.batch_size})."
         )
     if not sentences:

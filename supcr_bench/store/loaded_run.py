@@ -62,7 +62,6 @@ class Run:
         }
 
     def environment_of(self, result: Result) -> Mapping[str, Any]:
-        """The machine and the software that a result was measured with."""
         return self.environments.get(result.machine or "", self.environment)
 
     def require_complete(self) -> Self:
@@ -108,14 +107,9 @@ def make_run(
     verification: Mapping[str, Mapping[str, Any]] | None,
     where: tuple[str, str],
 ) -> Run:
-    """A run from stored values.
+    """A run from stored values: results as flat mappings, verification by implementation.
 
-    Args:
-        path: its folder, or the file that holds all of it.
-        info: what ``run.json`` holds.
-        rows: the results as flat mappings.
-        verification: the verification of each implementation, if any was verified.
-        where: names for error messages: of a result (its number follows) and of the verification.
+    ``where`` is what errors call a result (its number follows) and the verification.
 
     Raises:
         StoreError: a value is not valid.

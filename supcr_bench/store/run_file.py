@@ -16,6 +16,7 @@ from typing import Any
 from supcr_bench.store.loaded_run import Run, explain, make_run
 from supcr_bench.values.axes import AXES
 from supcr_bench.values.errors import StoreError
+from supcr_bench.values.metrics import MEMORY
 from supcr_bench.values.result import Result
 from supcr_bench.verification.verification import Verification
 
@@ -56,7 +57,7 @@ def without_noise(result: Result) -> Result:
     empty = Result(implementation=result.implementation, case=result.case, status=result.status)
     values = result.to_mapping()
     kept = {key: values[key] for key in ("reason", *COUNTS, *ROUNDED, SHARED)}
-    kept["peak_bytes"] = result.counted_peak_bytes
+    kept["peak_bytes"] = MEMORY.compared(result)
     for key in ROUNDED:
         kept[key] = None if kept[key] is None else float(f"{kept[key]:.1e}")
     return Result.from_mapping({**empty.to_mapping(), **kept})

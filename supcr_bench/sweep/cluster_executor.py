@@ -26,10 +26,9 @@ WAIT_S = 0.5
 
 
 class SlotLostError(Exception):
-    """A slot was lost while it ran a cell.
+    """A slot stopped running its cell, for that reason in words.
 
     Args:
-        reason: why, in words.
         node_lost: whether the whole machine is lost, and not only the process that ran the cell.
         started: whether the cell had started there, so that it may be the reason.
     """
@@ -61,12 +60,7 @@ class ClusterBackend(Protocol):
 
 
 class ClusterExecutor:
-    """Runs as many cells at a time as there are slots.
-
-    Args:
-        slots: at least one.
-        backend: reaches them.
-    """
+    """Runs as many cells at a time as there are slots."""
 
     def __init__(self, slots: Sequence[Slot], backend: ClusterBackend) -> None:
         self._slots, self._backend = SlotPool(slots), backend

@@ -9,10 +9,9 @@ import platform
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import psutil
 
@@ -34,54 +33,37 @@ HEARTBEAT_S = 1.0
 """An unchanged activity is sent only this often: each message wakes the machine that measures."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
-    """The settings of a task's worker.
+Labels = tuple[str, bytes]
+"""The user's labels, which lie on one machine alone: ``labels.csv:COLUMN,...``, and the content of
+the file."""
 
-    Attributes:
-        threads: number of threads of torch.
-        label_columns: names of the user's label columns.
-        label_suffix: of the labels' file name.
-        label_content: the file's bytes, which lie on one machine alone; ``None`` without labels.
-    """
 
-    threads: int
-    label_columns: tuple[str, ...] = ()
-    label_suffix: str = ""
-    label_content: bytes | None = None
-
-    @classmethod
-    def of(cls, threads: int, labels: LabelFile | None) -> Self:
-        if labels is None:
-            return cls(threads)
-        path = Path(labels.path)
-        return cls(threads, labels.columns, path.suffix, path.read_bytes())
+def labels_to_send(labels: LabelFile) -> Labels:
+    path = Path(labels.path)
+    return f"labels{path.suffix}:{','.join(labels.columns)}", path.read_bytes()
 
 
 class _KeptExecutor:
     """The executor of a task's process, kept for later tasks in the same process."""
 
     def __init__(self) -> None:
-        self._started_with: tuple[WorkerSettings, str | None] | None = None
+        self._started_with: object = None
         self._executor: LocalExecutor | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
-    def get(self, settings: WorkerSettings) -> LocalExecutor:
-        wanted = settings, os.environ.get("CUDA_VISIBLE_DEVICES")
+    def get(self, threads: int, labels: Labels | None) -> LocalExecutor:
+        wanted = threads, labels, os.environ.get("CUDA_VISIBLE_DEVICES")
         if self._executor is None or self._started_with != wanted:
             if self._executor is not None:
                 self._executor.close()
-            self._executor = LocalExecutor(settings.threads, self._write_labels(settings))
+            self._executor = LocalExecutor(threads, self._written(labels) if labels else None)
             self._started_with = wanted
         return self._executor
 
-    def _write_labels(self, settings: WorkerSettings) -> str | None:
-        if settings.label_content is None:
-            return None
-        self._folder = tempfile.TemporaryDirectory(prefix="supcr-bench-labels-")
-        path = Path(self._folder.name) / f"labels{settings.label_suffix}"
-        path.write_bytes(settings.label_content)
-        return f"{path}:{','.join(settings.label_columns)}"
+    def _written(self, labels: Labels) -> str:
+        (name, content), self._folder = labels, tempfile.TemporaryDirectory(prefix="supcr-bench-")
+        (Path(self._folder.name) / name.partition(":")[0]).write_bytes(content)
+        return f"{self._folder.name}/{name}"
 
 
 _KEPT = _KeptExecutor()
@@ -117,23 +99,23 @@ def facts(files: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def environment(settings: WorkerSettings) -> dict[str, Any]:
-    return dict(_KEPT.get(settings).environment)
+def environment(threads: int, labels: Labels | None) -> dict[str, Any]:
+    return dict(_KEPT.get(threads, labels).environment)
 
 
 def preflight(
-    settings: WorkerSettings, subjects: Sequence[Subject], like: Workload
+    threads: int, labels: Labels | None, subjects: Sequence[Subject], like: Workload
 ) -> Mapping[str, PreflightResult]:
-    return _KEPT.get(settings).preflight(subjects, like)
+    return _KEPT.get(threads, labels).preflight(subjects, like)
 
 
 def measure(
-    settings: WorkerSettings, cell: Cell, subjects: Sequence[Subject], budget: Budget
+    labels: Labels | None, cell: Cell, subjects: Sequence[Subject], budget: Budget
 ) -> Iterator[Event | tuple[Activity, float]]:
     """Events of a cell. An activity comes with its seconds: other machines have other clocks."""
     last_sent: Activity | None = None
     last_sent_s = 0.0
-    for event in _KEPT.get(settings).run(cell, subjects, budget):
+    for event in _KEPT.get(budget.threads, labels).run(cell, subjects, budget):
         if not isinstance(event, Activity):
             yield event
             continue

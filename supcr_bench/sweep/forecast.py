@@ -7,7 +7,6 @@ up to a quarter, and the prediction is stored beside what is measured then.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from supcr_bench.values.case import Case
 from supcr_bench.values.cell import FEWEST_CALLS, UNTIMED_CALLS, Budget
@@ -22,19 +21,19 @@ _Series = tuple[str, str, str | None, tuple[object, ...]]
 """An implementation, a pass, a kind of machine, and all of a case but its batch size."""
 
 
-@dataclass(slots=True)
 class Forecast:
     """Predicts from the results so far.
 
-    Attributes:
+    Args:
         claims: growth law of the time that each implementation claims, used as long as only one
             size is known.
     """
 
-    claims: Mapping[str, GrowthLaw] = field(default_factory=dict)
-    _points: dict[_Series, dict[int, float]] = field(init=False, default_factory=dict)
-    _ends: dict[_Series, Result] = field(init=False, default_factory=dict)
-    _measured: dict[_Series, list[Result]] = field(init=False, default_factory=dict)
+    def __init__(self, claims: Mapping[str, GrowthLaw] | None = None) -> None:
+        self.claims = claims or {}
+        self._points: dict[_Series, dict[int, float]] = {}
+        self._ends: dict[_Series, Result] = {}
+        self._measured: dict[_Series, list[Result]] = {}
 
     @staticmethod
     def _series(implementation: str, case: Case, machine: str | None) -> _Series:
@@ -119,12 +118,7 @@ class Forecast:
     ) -> tuple[float | None, str] | None:
         """The reason to skip a case that would not fit its budget; ``None`` if it may fit.
 
-        Args:
-            implementation: its name.
-            case: the case.
-            budget: the budget that it must fit.
-            timed: whether its calls would be timed, which takes more of them.
-            machine: the kind of machine that it would run on; times of other kinds do not count.
+        Times of other kinds of machine do not count, and a case that is ``timed`` takes more calls.
 
         Returns:
             the predicted seconds of a call, ``None`` where a smaller size could not be finished;

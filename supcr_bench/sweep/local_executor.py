@@ -29,11 +29,7 @@ RESIDENT_SLACK_BYTES = 2**30
 
 
 class LocalExecutor:
-    """One worker process at a time.
-
-    Args:
-        threads: number of threads of torch in the worker.
-        labels: ``FILE:COLUMN,...`` of the user's labels.
+    """One worker process at a time; ``labels`` are ``FILE:COLUMN,...`` of the user's.
 
     Raises:
         WorkerError: a worker cannot be started.

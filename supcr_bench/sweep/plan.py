@@ -3,37 +3,23 @@
 import itertools
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from supcr_bench.inputs.label_file import LabelFile
 from supcr_bench.sweep.suite import Axes, Suite
 from supcr_bench.values.axes import WORKLOAD_AXES
-from supcr_bench.values.case import Case, Workload
+from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm, Budget, Cell
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import InputError, SuiteError
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedCell:
-    """A workload, the arms that a suite asks for on it, and whether they are timed."""
-
-    workload: Workload
-    arms: tuple[Arm, ...]
-    timed: bool = True
-
-    def case(self, arm: Arm) -> Case:
-        return Case.of(self.workload, arm.pass_, arm.definition)
-
-    def as_cell(self, arms: Sequence[Arm], session: str) -> Cell:
-        return Cell(self.workload, tuple(arms), session, self.timed)
-
-
-def untimed(plan: Sequence[PlannedCell]) -> list[PlannedCell]:
+def untimed(plan: Sequence[Cell]) -> list[Cell]:
     """The same cells, of which none is timed: agreement, work and memory alone."""
     return [replace(planned, timed=False) for planned in plan]
 
 
-def only(plan: Sequence[PlannedCell], implementations: Collection[str]) -> list[PlannedCell]:
+def only(plan: Sequence[Cell], implementations: Collection[str]) -> list[Cell]:
     cells = [
         replace(planned, arms=tuple(a for a in planned.arms if a.implementation in implementations))
         for planned in plan
@@ -41,13 +27,8 @@ def only(plan: Sequence[PlannedCell], implementations: Collection[str]) -> list[
     return [planned for planned in cells if planned.arms]
 
 
-def under(plan: Sequence[PlannedCell], definitions: Mapping[str, Definition]) -> list[PlannedCell]:
-    """The same cells, with each implementation compared with its own definition.
-
-    Args:
-        plan: the cells.
-        definitions: by implementation; others stay as they are.
-    """
+def under(plan: Sequence[Cell], definitions: Mapping[str, Definition]) -> list[Cell]:
+    """The same cells, with each implementation that has one compared with its own definition."""
 
     def arm(given: Arm) -> Arm:
         own = definitions.get(given.implementation, given.definition)
@@ -56,20 +37,12 @@ def under(plan: Sequence[PlannedCell], definitions: Mapping[str, Definition]) ->
     return [replace(planned, arms=tuple(map(arm, planned.arms))) for planned in plan]
 
 
-@dataclass(frozen=True, slots=True)
-class OwnLabels:
-    """The rows and dimensions of the user's labels file."""
-
-    kind: str
-    dims: int
-    rows: int
-
-
-def _workloads(axes: Axes, suite: Suite, own: OwnLabels | None) -> list[Workload]:
+def _workloads(axes: Axes, suite: Suite, own: LabelFile | None) -> list[Workload]:
     values = {axis.field: axes.values(axis) or (None,) for axis in WORKLOAD_AXES}
     values["batch_size"] = tuple(sorted(values["batch_size"]))
     if own:
-        values |= {"nan_density": (None,), "dims": (own.dims,), "labels": (own.kind,)}
+        labels = {"dims": (len(own.columns),), "labels": (own.label_kind,)}
+        values |= {"nan_density": (None,), **labels}
     # The last axis of a description varies slowest.
     names = list(reversed(values))
     return [
@@ -79,8 +52,8 @@ def _workloads(axes: Axes, suite: Suite, own: OwnLabels | None) -> list[Workload
 
 
 def make_plan(
-    suite: Suite, implementations: Sequence[str], own: OwnLabels | None = None
-) -> list[PlannedCell]:
+    suite: Suite, implementations: Sequence[str], own: LabelFile | None = None
+) -> list[Cell]:
     """Every cell of a suite, once, with batch sizes rising within each series.
 
     Rising sizes let each size be predicted from the ones before it. A workload of two grids is
@@ -115,7 +88,7 @@ def make_plan(
     place = {name: i for i, name in enumerate(implementations)}
     workloads = sorted(arms, key=lambda w: (order[w.series()], w.batch_size))
     return [
-        PlannedCell(w, tuple(sorted(arms[w], key=lambda a: place[a.implementation])), w in timed)
+        Cell(w, tuple(sorted(arms[w], key=lambda a: place[a.implementation])), timed=w in timed)
         for w in workloads
     ]
 

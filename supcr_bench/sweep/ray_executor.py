@@ -21,7 +21,7 @@ from supcr_bench.inputs.label_file import LabelFile
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep import cluster_node
 from supcr_bench.sweep.cluster_executor import ClusterExecutor, SlotLostError
-from supcr_bench.sweep.cluster_node import WorkerSettings, require_same_code
+from supcr_bench.sweep.cluster_node import labels_to_send, require_same_code
 from supcr_bench.sweep.executor import Event
 from supcr_bench.sweep.plan import make_budget, usable_cpus
 from supcr_bench.sweep.slots import Slot
@@ -62,7 +62,7 @@ def make_ray_executor(
         address: ``HOST:PORT`` of the cluster's head; ``None`` to start Ray here for as long as the
             executor is open.
         suite: gives the budget, by each machine's own cores and memory.
-        subjects: what will be measured; a subject's file must be the same on every machine.
+        subjects: a subject's file must be the same on every machine.
         labels: the user's labels.
 
     Raises:
@@ -87,7 +87,7 @@ class RayBackend:
         import ray
 
         self._ray: Any = ray  # only parts of it have types
-        self._labels = labels
+        self._labels = labels_to_send(labels) if labels else None
         if address is None:
             ray.init(
                 address="local",
@@ -107,7 +107,6 @@ class RayBackend:
             ) from None
 
     def close(self) -> None:
-        """Leave the cluster, which ends this run's processes there; stop a Ray that was started."""
         self._ray.shutdown()
 
     def slots(self, suite: Suite, subjects: Sequence[Subject]) -> list[Slot]:
@@ -132,15 +131,12 @@ class RayBackend:
             require_same_code(here, facts, name)
             for slot in _slots_of(node, name, facts, suite):
                 task = self._task(cluster_node.environment, slot)
-                begun.append((slot, task.remote(self._settings(slot))))
+                begun.append((slot, task.remote(slot.budget.threads, self._labels)))
         with_gpus = {slot.node for slot, _ in begun if slot.gpu is not None}
         return [
             _with_environment(slot, self._answer(task, slot.name), slot.node in with_gpus)
             for slot, task in begun
         ]
-
-    def _settings(self, slot: Slot) -> WorkerSettings:
-        return WorkerSettings.of(slot.budget.threads, self._labels)
 
     def _task(self, function: Any, slot: Slot, **options: Any) -> Any:
         """A function as a task that has the slot to itself."""
@@ -177,7 +173,7 @@ class RayBackend:
     ) -> list[Mapping[str, PreflightResult]]:
         tasks = [
             self._task(cluster_node.preflight, slot).remote(
-                self._settings(slot), list(subjects), like
+                slot.budget.threads, self._labels, list(subjects), like
             )
             for slot in slots
         ]
@@ -190,7 +186,7 @@ class RayBackend:
         errors = self._ray.exceptions
         wanted = {arm.implementation for arm in cell.arms}
         stream = self._task(cluster_node.measure, slot, num_returns="streaming").remote(
-            self._settings(slot),
+            self._labels,
             cell,
             [s for s in subjects if s.name in wanted],
             slot.budget,

@@ -16,7 +16,6 @@ from typing import Any
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.executor import Event, Executor
 from supcr_bench.sweep.forecast import Forecast
-from supcr_bench.sweep.plan import PlannedCell
 from supcr_bench.values.cell import Arm, Budget, Cell, new_session
 from supcr_bench.values.result import Key, Result, Status
 from supcr_bench.workers.activity import Activity
@@ -31,37 +30,22 @@ class SweepProgress:
         ended: how many cells of the plan have ended.
         open: the cells that run now, the one that began first at the front.
         left_s: rough seconds until the sweep ends.
-        started: the cell that is about to run; ``None`` where one has ended.
-        index: the index of ``started`` in the plan, from 0; ``None`` where one has ended.
+        started, index: the cell that is about to run and its index in the plan, from 0; ``None``
+            where one has ended.
     """
 
     ended: int
-    open: tuple[PlannedCell, ...]
+    open: tuple[Cell, ...]
     left_s: float
-    started: PlannedCell | None = None
+    started: Cell | None = None
     index: int | None = None
 
 
 SweepEvent = Event | SweepProgress
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """The skipped and the remaining arms of a cell, by the results so far.
-
-    Attributes:
-        skipped: results of the arms that do not run.
-        cell: the arms that run; ``None`` for none.
-        peaks: the predicted peaks of these, as fields of their results.
-    """
-
-    skipped: tuple[Result, ...]
-    cell: Cell | None
-    peaks: dict[Key, Mapping[str, Any]]
-
-
 def run_sweep(
-    plan: Sequence[PlannedCell],
+    plan: Sequence[Cell],
     executor: Executor,
     subjects: Sequence[Subject],
     budget: Budget,
@@ -69,16 +53,10 @@ def run_sweep(
     finished: Sequence[Result] = (),
     session: Callable[[], str] = new_session,
 ) -> Generator[SweepEvent, None, None]:
-    """Run a plan.
+    """Run a plan, in order; ``session`` names executions.
 
-    Args:
-        plan: the cells, in order.
-        executor: runs cells.
-        subjects: the implementations by name.
-        budget: the budget of each arm.
-        forecast: decides what is skipped; learns from every result.
-        finished: results of an earlier start of the same run; none of them is measured again.
-        session: names executions.
+    The forecast decides what is skipped, and learns from every result, also from those that an
+    earlier start of the same run ``finished``, none of which is measured again.
 
     Yields:
         one result for every arm of the plan that is not finished, and what happens between.
@@ -97,7 +75,7 @@ class _Sweep:
 
     def __init__(
         self,
-        plan: Sequence[PlannedCell],
+        plan: Sequence[Cell],
         executor: Executor,
         budget: Budget,
         forecast: Forecast,
@@ -110,6 +88,7 @@ class _Sweep:
         self._session = session
         self._done: set[Key] = set()
         self._machines: dict[tuple[object, ...], str] = {}
+        self._peaks: dict[Key, Mapping[str, Any]] = {}
 
     def observe(self, result: Result) -> None:
         self._forecast.observe(result)
@@ -117,18 +96,17 @@ class _Sweep:
         if result.machine is not None:
             self._machines[result.case.series()] = result.machine
 
-    def wanted(self, planned: PlannedCell) -> list[Arm]:
+    def wanted(self, planned: Cell) -> list[Arm]:
         return [
             arm for arm in planned.arms if (arm.implementation, planned.case(arm)) not in self._done
         ]
 
-    def prepare(self, planned: PlannedCell) -> _Prepared:
-        """Decide which arms of a cell run, by the results so far."""
+    def prepare(self, planned: Cell) -> tuple[list[Result], Cell | None]:
+        """Results of the arms that are skipped, by the results so far, and the cell to run."""
         before = self._machines.get(planned.workload.series())
         machine = self.executor.machine_for(planned.workload, before)
         runnable: list[Arm] = []
         skipped: list[Result] = []
-        peaks: dict[Key, Mapping[str, Any]] = {}
         for arm in self.wanted(planned):
             name, case = arm.implementation, planned.case(arm)
             prediction = self._forecast.skip(
@@ -136,7 +114,7 @@ class _Sweep:
             )
             if prediction is None:
                 runnable.append(arm)
-                peaks[name, case] = self._forecast.peak(name, case, machine)
+                self._peaks[name, case] = self._forecast.peak(name, case, machine)
                 continue
             seconds, reason = prediction
             skipped.append(
@@ -151,15 +129,15 @@ class _Sweep:
                     memory_limit_bytes=self.budget.memory_limit_bytes,
                 )
             )
-        cell = planned.as_cell(runnable, self._session()) if runnable else None
+        cell = replace(planned, arms=tuple(runnable), session=self._session())
         self._done.update(result.key for result in skipped)
-        return _Prepared(tuple(skipped), cell, peaks)
+        return skipped, cell if runnable else None
 
-    def with_peak_prediction(self, event: Event, prepared: _Prepared) -> Event:
-        """The event; a result gets the peak that was predicted before it was measured."""
+    def with_peak_prediction(self, event: Event) -> Event:
+        """The event; a result with the peak that was predicted before it was measured."""
         if not isinstance(event, Result):
             return event
-        found = replace(event, **prepared.peaks.get(event.key, {}))
+        found = replace(event, **self._peaks.pop(event.key, {}))
         self.observe(found)
         return found
 
@@ -193,11 +171,11 @@ def _one_by_one(sweep: _Sweep, subjects: Sequence[Subject]) -> Iterator[SweepEve
             open=(planned,),
             left_s=sweep.left_s(range(index, len(sweep.plan))),
         )
-        prepared = sweep.prepare(planned)
-        yield from prepared.skipped
-        if prepared.cell is not None:
-            for event in sweep.executor.run(prepared.cell, subjects, sweep.budget):
-                yield sweep.with_peak_prediction(event, prepared)
+        skipped, cell = sweep.prepare(planned)
+        yield from skipped
+        if cell is not None:
+            for event in sweep.executor.run(cell, subjects, sweep.budget):
+                yield sweep.with_peak_prediction(event)
 
 
 def _side_by_side(sweep: _Sweep, subjects: Sequence[Subject]) -> Iterator[SweepEvent]:
@@ -207,7 +185,7 @@ def _side_by_side(sweep: _Sweep, subjects: Sequence[Subject]) -> Iterator[SweepE
         if sweep.wanted(planned):
             waiting.setdefault(planned.workload.series(), deque()).append(index)
     left = {index for series in waiting.values() for index in series}
-    begun: dict[int, _Prepared] = {}
+    begun: list[int] = []
 
     def progress(started: int | None = None) -> SweepProgress:
         return SweepProgress(
@@ -225,28 +203,27 @@ def _side_by_side(sweep: _Sweep, subjects: Sequence[Subject]) -> Iterator[SweepE
             idle = next((s for s, rest in waiting.items() if rest and s not in busy), None)
             if idle is not None and len(begun) < executor.max_parallel_cells:
                 index = waiting[idle].popleft()
-                prepared = sweep.prepare(plan[index])
-                begun[index] = prepared
+                skipped, cell = sweep.prepare(plan[index])
+                begun.append(index)
                 yield progress(started=index)
-                yield from prepared.skipped
-                if prepared.cell is not None:
-                    run = partial(executor.run, prepared.cell, subjects, sweep.budget)
-                    streams.open(index, run)
+                yield from skipped
+                if cell is not None:
+                    streams.open(index, partial(executor.run, cell, subjects, sweep.budget))
                     continue
             else:
                 try:
                     index, item = streams.next()
                 except Exception:
                     # Results that other cells gave before this error are kept.
-                    for index, found in streams.stop():
-                        yield sweep.with_peak_prediction(found, begun[index])
+                    for _, found in streams.stop():
+                        yield sweep.with_peak_prediction(found)
                     raise
                 if item is not None:
                     (event,) = item
                     # With several at work, the display follows the one that began first.
-                    if not isinstance(event, Activity) or index == next(iter(begun)):
-                        yield sweep.with_peak_prediction(event, begun[index])
+                    if not isinstance(event, Activity) or index == begun[0]:
+                        yield sweep.with_peak_prediction(event)
                     continue
-            del begun[index]
+            begun.remove(index)
             left.remove(index)
             yield progress()

@@ -51,12 +51,7 @@ class Slot:
 class SlotPool:
     """All slots, which are busy, and which machines are lost. Several threads may use it.
 
-    Args:
-        slots: in the order in which they are taken.
-
-    Attributes:
-        devices: the devices of all slots.
-        max_busy: the most slots that can be busy at the same time.
+    Slots are taken in their order; ``max_busy`` is the most that can be busy at the same time.
     """
 
     def __init__(self, slots: Sequence[Slot]) -> None:
@@ -109,10 +104,8 @@ class SlotPool:
     ) -> Iterator[Slot | None]:
         """A slot of the series' kind of machine, for as long as the block lasts.
 
-        Args:
-            workload: what is to run.
-            avoid: machines to take last, because the same cell was lost there before.
-            wait_s: how long to wait for a free slot; after that the block gets ``None``.
+        Machines to ``avoid`` are taken last: the same cell was lost there before. The block
+        gets ``None`` where no slot is free after ``wait_s``.
 
         Raises:
             WorkerError: no slot is left that has the workload's device.

@@ -7,10 +7,10 @@ the command line replaces it in every grid.
 
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_origin
 
 from pydantic import (
     BaseModel,
@@ -26,19 +26,7 @@ from pydantic import (
 from supcr_bench.sweep.selection import is_selection, select
 from supcr_bench.values.axes import AXES, AXIS_NAMES, Axis
 from supcr_bench.values.cell import Budget
-from supcr_bench.values.definition import (
-    AUTO,
-    DEFINITIONS,
-    Call,
-    Definition,
-    EmptyDimension,
-    LabelDistance,
-    NanLabels,
-    SelfCandidate,
-    Similarity,
-    Views,
-    get_definition,
-)
+from supcr_bench.values.definition import AUTO, DEFINITIONS, Definition, get_definition
 from supcr_bench.values.errors import SuiteError, UnknownNameError
 from supcr_bench.values.units import parse_bytes, parse_duration_s
 
@@ -125,29 +113,34 @@ DEFAULT_AXES = Axes.model_validate(
 )
 
 
-class OwnDefinition(_Model):
-    """A definition of the user's: a shipped one with some of its choices changed.
-
-    Each field is a choice of :class:`supcr_bench.values.definition.Definition`; ``eps = 0`` is no
-    floor.
-    """
-
+class _OwnDefinition(_Model):
     base: Literal["torchcell", "no-self", "rank-n-contrast"]
-    similarity: Similarity | None = None
-    views: Views | None = None
-    self_candidate: SelfCandidate | None = None
-    label_distance: LabelDistance | None = None
-    nan_labels: NanLabels | None = None
-    empty_dimension: EmptyDimension | None = None
     eps: Annotated[float, Field(ge=0)] | None = None
     temperature: Annotated[float, Field(gt=0)] | None = None
-    call: Call | None = None
 
     def to_definition(self, name: str) -> Definition:
         changes = self.model_dump(exclude_none=True, exclude={"base"})
         if "eps" in changes:
             changes["eps"] = changes["eps"] or None
         return replace(get_definition(self.base), name=name, **changes)
+
+
+_CHOICES = {f.name: f.type for f in fields(Definition) if get_origin(f.type) is Literal}
+
+if TYPE_CHECKING:
+
+    class OwnDefinition(_OwnDefinition):
+        """A definition of the user's: a shipped one with some of its choices changed.
+
+        ``eps = 0`` is no floor.
+        """
+
+else:
+    OwnDefinition = create_model(
+        "OwnDefinition",
+        __base__=_OwnDefinition,
+        **{name: (choices | None, None) for name, choices in _CHOICES.items()},
+    )
 
 
 def _duration(value: object) -> object:
@@ -172,18 +165,15 @@ class Suite(_Model):
     """A suite.
 
     Attributes:
-        name: the name of its file.
-        purpose: a sentence.
+        name: of its file.
         implementations: names to run unless the command line names others; in a file ``all`` and
             ``tag:TAG`` stand for several.
         definitions: the suite's own, which ``--definition NAME`` takes too.
         definition: the one that all are compared with; ``None`` for what each of them computes,
             and ``auto`` to recognise it by its numbers.
-        seed: random seed for the inputs.
         verify: whether each implementation is verified at the end.
         axes: shared by all grids.
         grid: the grids; one of the shared axes alone when none is given.
-        budget: what one implementation may spend on one case.
     """
 
     name: str
@@ -216,11 +206,6 @@ class Suite(_Model):
         return name
 
     def get_definition(self, name: str) -> Definition:
-        """The definition of that name: a shipped one, or the suite's own.
-
-        Raises:
-            UsageError: there is none of that name.
-        """
         return get_definition(
             name, {own: d.to_definition(own) for own, d in self.definitions.items()}
         )

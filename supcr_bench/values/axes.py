@@ -4,8 +4,8 @@ A new axis takes an entry here, a field of that name in ``Workload``, and what i
 tensors in ``supcr_bench/inputs/tensors.py``.
 """
 
+import math
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -22,7 +22,12 @@ def _plain(value: object) -> str:
     return f"{value:.10g}" if isinstance(value, int | float) else str(value)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+Reader = tuple[Callable[[object], Any], str]
+"""Reads a value from TOML or from the command line, raising a ValueError if it is not valid; and
+how to write values of it, for an error."""
+
+
+@dataclass(frozen=True, slots=True)
 class Axis:
     """One axis.
 
@@ -32,8 +37,6 @@ class Axis:
         short: the head of a table's column.
         default: the values of a grid that does not name the axis; empty for ``None``, not set.
         usual: values that descriptions and ids leave out, because they go without saying.
-        fix: how to write values of it, for an error.
-        read: a value from TOML or from the command line; raises ValueError if it is not valid.
         text: a value in a table.
         symbol: stands before a value in an id, and as ``N=64`` in a description.
         form: a value in a description, where it is not written with the symbol.
@@ -46,9 +49,8 @@ class Axis:
     label: str
     short: str
     default: tuple[Any, ...]
+    reader: Reader
     usual: tuple[Any, ...] = ()
-    fix: str
-    read: Callable[[object], Any]
     text: Callable[[Any], str] = _plain
     symbol: str = ""
     form: str = ""
@@ -60,6 +62,13 @@ class Axis:
     def field(self) -> str:
         """The name of the attribute: ``pass_`` for ``pass``."""
         return f"{self.name}_" if self.name == "pass" else self.name
+
+    @property
+    def fix(self) -> str:
+        return self.reader[1]
+
+    def read(self, value: object) -> Any:
+        return self.reader[0](value)
 
     @property
     def id(self) -> str:
@@ -93,39 +102,46 @@ def _real(value: object) -> float:
         raise ValueError(f"{value!r} is not a number") from None
 
 
-def _whole(least: int) -> Callable[[object], int]:
+def _whole(least: int) -> Reader:
     def read(value: object) -> int:
         number = _real(value)
         if not number.is_integer() or number < least:
             raise ValueError(f"{value!r} is not a whole number of {least} or more")
         return int(number)
 
-    return read
+    return read, f"use whole numbers of {least} or more"
 
 
-def _number(low: float, high: float, *, above: bool = False) -> Callable[[object], float]:
+def _number(fix: str, within: Callable[[float], bool]) -> Reader:
     def read(value: object) -> float:
         number = _real(value)
-        if not low <= number <= high or (above and number == low):
+        if not within(number):
             raise ValueError(f"{value!r} is out of range")
         return number
 
-    return read
+    return read, fix
 
 
-def _one_of(*known: str) -> Callable[[object], str]:
+_share = _number("use numbers from 0 to 1", lambda number: 0 <= number <= 1)
+_above_zero = _number("use numbers above 0", lambda number: 0 < number < math.inf)
+
+
+def _one_of(*known: str) -> Reader:
     def read(value: object) -> str:
         if value not in known:
             raise ValueError(f"{value!r} is none of {', '.join(known)}")
         return str(value)
 
-    return read
+    return read, f"use {', '.join(known)}"
 
 
-def _device(value: object) -> str:
+def _read_device(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[a-z]+(:\d+)?", value):
         raise ValueError(f"{value!r} is not a device")
     return value
+
+
+_device = (_read_device, "use names such as cpu, cuda, cuda:1, mps")
 
 
 def _kind(labels: str) -> str:
@@ -137,37 +153,25 @@ def _percent(share: float | None) -> str:
     return "own" if share is None else f"{100 * share:.4g}%"
 
 
-_LARGEST = sys.float_info.max
-
 AXES = (
+    Axis("batch_size", "batch size", "N", (64,), _whole(2), symbol="N"),
     Axis(
-        name="batch_size",
-        label="batch size",
-        short="N",
-        default=(64,),
-        fix="use whole numbers of 2 or more",
-        read=_whole(2),
-        symbol="N",
-    ),
-    Axis(
-        name="dims",
-        label="label dimensions",
-        short="D",
-        default=(1,),
-        fix="use whole numbers of 1 or more",
-        read=_whole(1),
+        "dims",
+        "label dimensions",
+        "D",
+        (1,),
+        _whole(1),
         symbol="D",
         compared=True,
         from_labels=True,
     ),
     Axis(
-        name="nan_density",
-        label="missing labels",
-        short="NaN",
-        default=(0.0,),
+        "nan_density",
+        "missing labels",
+        "NaN",
+        (0.0,),
+        _share,
         usual=(None,),
-        fix="use numbers from 0 to 1",
-        read=_number(0, 1),
         text=_percent,
         symbol="nan",
         form="NaN {}",
@@ -175,35 +179,24 @@ AXES = (
         from_labels=True,
     ),
     Axis(
-        name="labels",
-        label="labels",
-        short="labels",
-        default=("continuous",),
+        "labels",
+        "labels",
+        "labels",
+        ("continuous",),
+        _one_of(*LABEL_KINDS),
         usual=("continuous",),
-        fix=f"use {', '.join(LABEL_KINDS)}",
-        read=_one_of(*LABEL_KINDS),
         text=_kind,
         form="{} labels",
         from_labels=True,
     ),
+    Axis("embedding_size", "embedding size", "d", (64,), _whole(1), usual=(64,), symbol="d"),
     Axis(
-        name="embedding_size",
-        label="embedding size",
-        short="d",
-        default=(64,),
-        usual=(64,),
-        fix="use whole numbers of 1 or more",
-        read=_whole(1),
-        symbol="d",
-    ),
-    Axis(
-        name="embedding_norm",
-        label="norm of the embeddings",
-        short="norm",
-        default=(),
+        "embedding_norm",
+        "norm of the embeddings",
+        "norm",
+        (),
+        _above_zero,
         usual=(None,),
-        fix="use numbers above 0",
-        read=_number(0, _LARGEST, above=True),
         text=lambda norm: "as drawn" if norm is None else _plain(norm),
         symbol="norm",
         form="norm {}",
@@ -211,56 +204,38 @@ AXES = (
         added=True,
     ),
     Axis(
-        name="dtype",
-        label="precision",
-        short="dtype",
-        default=("float32",),
+        "dtype",
+        "precision",
+        "dtype",
+        ("float32",),
+        _one_of(*DTYPES),
         usual=("float32",),
-        fix=f"use {', '.join(DTYPES)}",
-        read=_one_of(*DTYPES),
         compared=True,
     ),
     Axis(
-        name="temperature",
-        label="temperature",
-        short="tau",
-        default=(),
+        "temperature",
+        "temperature",
+        "tau",
+        (),
+        _above_zero,
         usual=(None, 0.1),
-        fix="use numbers above 0",
-        read=_number(0, _LARGEST, above=True),
         symbol="tau",
         compared=True,
     ),
+    Axis("device", "device", "device", ("cpu",), _device, usual=("cpu",)),
     Axis(
-        name="device",
-        label="device",
-        short="device",
-        default=("cpu",),
-        usual=("cpu",),
-        fix="use names such as cpu, cuda, cuda:1, mps",
-        read=_device,
-    ),
-    Axis(
-        name="ranks",
-        label="ranks",
-        short="ranks",
-        default=(1,),
+        "ranks",
+        "ranks",
+        "ranks",
+        (1,),
+        _whole(1),
         usual=(1,),
-        fix="use whole numbers of 1 or more",
-        read=_whole(1),
         symbol="ranks",
         form="{} ranks",
         compared=True,
         added=True,
     ),
-    Axis(
-        name="pass",
-        label="pass",
-        short="pass",
-        default=PASSES,
-        fix=f"use {', '.join(PASSES)}",
-        read=_one_of(*PASSES),
-    ),
+    Axis("pass", "pass", "pass", PASSES, _one_of(*PASSES)),
 )
 """All axes, in the order in which a description names them."""
 WORKLOAD_AXES = tuple(axis for axis in AXES if axis.name != "pass")

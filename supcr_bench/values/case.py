@@ -34,7 +34,6 @@ class Workload:
         dtype: the dtype of embeddings and labels.
         temperature: tau of every implementation; ``None`` for the default of each one's definition.
         labels: ``continuous``, ``tied``, or ``file:<digest>`` for rows of the user's labels file.
-        device: where the tensors live.
         seed: random seed for the tensors.
         ranks: W, the processes among which the rows are divided; 1 for a single process.
         embedding_norm: Euclidean norm of every row of an embedding; ``None`` for rows as they are

@@ -46,13 +46,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One implementation in one pass: what is called, and timed, inside a cell.
-
-    Attributes:
-        implementation: its name.
-        pass_: forward or training.
-        definition: the definition that it is compared with.
-    """
+    """One implementation in one pass, and the definition that it is compared with."""
 
     implementation: str
     pass_: Pass
@@ -67,15 +61,14 @@ class Cell:
     """One workload and the arms to run on it.
 
     Attributes:
-        workload: describes the tensors.
         arms: in no particular order; each round of timing shuffles them.
-        session: names this execution; samples pair by round within it.
+        session: names an execution of it; samples pair by round within it.
         timed: whether calls are timed, beside being compared with the reference and counted.
     """
 
     workload: Workload
     arms: tuple[Arm, ...]
-    session: str
+    session: str = ""
     timed: bool = True
 
     def case(self, arm: Arm) -> Case:
@@ -92,13 +85,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Where the wall time of a cell went, in seconds.
-
-    Attributes:
-        inputs_s: making tensors.
-        reference_s: the reference.
-        calls_s: calls of implementations, instrumented or timed.
-    """
+    """Where the wall time of a cell went, in seconds: inputs, reference, and all calls."""
 
     inputs_s: float = 0.0
     reference_s: float = 0.0

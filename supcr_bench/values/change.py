@@ -31,7 +31,6 @@ class Change:
         ratio: after over before; for time, an estimate. ``None`` where it is unknown or ``before``
             is 0.
         low, high: the interval of that ratio; ``None`` for a figure without noise.
-        direction: which way it changed.
         reason: why, in a sentence.
     """
 

@@ -71,18 +71,7 @@ TORCHCELL = Definition(
     call="perturbed_intact_labels",
 )
 
-NO_SELF = Definition(
-    name="no-self",
-    similarity="cosine",
-    views="sum",
-    self_candidate="never",
-    label_distance="per_dimension",
-    nan_labels="drop_row_per_dimension",
-    empty_dimension="keeps_weight",
-    eps=None,
-    temperature=0.1,
-    call="perturbed_intact_labels",
-)
+NO_SELF = replace(TORCHCELL, name="no-self", self_candidate="never", eps=None)
 
 RANK_N_CONTRAST = Definition(
     name="rank-n-contrast",
@@ -120,11 +109,7 @@ def short_name(name: str) -> str:
 
 
 def get_definition(name: str, own: Mapping[str, Definition] | None = None) -> Definition:
-    """The definition of that name: a shipped one, or one of a suite file.
-
-    Args:
-        name: the name of the definition.
-        own: those of a suite file.
+    """The definition of that name: a shipped one, or one of a suite file's own.
 
     Raises:
         UsageError: the name is an old one; says the new one.

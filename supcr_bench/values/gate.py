@@ -54,9 +54,8 @@ class GatedChange(Change):
     """A change with the gate's verdict on it.
 
     Attributes:
-        implementation: the name of the implementation.
-        case: the case; ``None`` for verification, which covers the implementation as a whole.
-        verdict: of the gate. A regression and an undecided change always have a ``reason``.
+        case: ``None`` for verification, which covers the implementation as a whole.
+        verdict: a regression and an undecided change always have a ``reason``.
         command: a command line that reproduces the change.
     """
 
@@ -91,8 +90,7 @@ class TimeStudy:
             is.
         processes: number of fresh processes that timed.
         cells: number of cells judged.
-        spent_s: wall seconds.
-        budget_s: wall seconds that were allowed.
+        spent_s, budget_s: wall seconds that it took, and that were allowed.
         noise_floor: how far the intervals of the A/A arm (the version before, timed against
             itself) reach from 1, as a share; ``None`` where there were too few processes.
         again_low, again_high: the interval of the A/A arm that reaches farthest.
@@ -118,13 +116,12 @@ class GateOutcome:
     """Everything that one run of the gate found.
 
     Attributes:
-        suite: the name of the suite.
         against: the revision or the baseline that the gate compared with, in words.
         changes: one for each metric of each case.
         notes: sentences on what else matters: uncommitted changes, another torch version, a
             renamed file.
         time: how time was judged; ``None`` where it was not.
-        environment: the environment of this machine, as a run stores it.
+        environment: of this machine, as a run stores it.
         command: the command line.
         spent_s: wall seconds of the whole gate.
     """

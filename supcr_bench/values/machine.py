@@ -1,9 +1,17 @@
-"""The kind of machine: machines with the same name give comparable figures."""
+"""The kind of machine: machines with the same name give comparable figures.
+
+Figures of different devices are never fitted, paired or compared with each other, and every table
+names the device where it varies. So the machine becomes part of the device's name: ``cpu`` on two
+kinds of machine becomes ``cpu@3f2a1b`` and ``cpu@9c0d4e``.
+"""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
+
+from supcr_bench.values.result import Result
 
 SAME_MACHINE = ("cpu", "cpus_usable", "torch", "threads", "accelerators")
 """Facts of an environment that decide time and memory; machines of one kind agree in all."""
@@ -11,10 +19,26 @@ DIGITS = 6
 
 
 def machine_of(environment: Mapping[str, Any]) -> str:
-    """A short name for the kind of machine.
-
-    Args:
-        environment: as ``supcr_bench.measure.environment`` collects it.
-    """
+    """A short name for the kind of machine, the same for all that are alike."""
     facts = {key: environment.get(key) for key in SAME_MACHINE}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:DIGITS]
+
+
+def device_of(name: str) -> str:
+    return name.split("@")[0]
+
+
+def by_machine(results: Sequence[Result]) -> Sequence[Result]:
+    """The results; those of a device that several kinds of machine have are named by both."""
+    kinds: dict[str, set[str | None]] = {}
+    for result in results:
+        kinds.setdefault(result.case.device, set()).add(result.machine)
+    several = {device for device, found in kinds.items() if len(found) > 1}
+    if not several:
+        return results
+    return [_named(r) if r.case.device in several else r for r in results]
+
+
+def _named(result: Result) -> Result:
+    device = f"{result.case.device}@{result.machine or 'unknown'}"
+    return replace(result, case=replace(result.case, device=device))

@@ -18,6 +18,7 @@ _STORED = {
     "dispatched_ops": "launches",
     "elements_processed": "elements",
     "aa_samples_s": "again_samples_s",
+    "no_self_error": "paper_error",
 }
 """Fields that are stored under the name that they had in the first version of the format."""
 
@@ -141,15 +142,6 @@ class Result:
     spent_s: float | None = None
 
     @property
-    def counted_peak_bytes(self) -> int | None:
-        """The peak, if it has no noise; otherwise ``None``.
-
-        Where ranks exchange tensors, threads of the communication let go of them a moment sooner or
-        later, and the peak differs from call to call (by up to 15 % on a batch of 24 rows).
-        """
-        return self.peak_bytes if self.case.ranks == 1 else None
-
-    @property
     def untimed(self) -> bool:
         """Whether it was measured without its time, as its cell was planned."""
         return self.status.has_figures and self.time_samples_s is None
@@ -171,8 +163,8 @@ class Result:
 
         The names that older runs use are read too.
         """
-        if "paper_error" in values:
-            values = {**values, "no_self_error": values["paper_error"]}
+        if "no_self_error" in values:
+            values = {**values, "paper_error": values["no_self_error"]}
         case = Case.from_mapping(values)
         own = {
             f.name: values[stored_name(f.name)]

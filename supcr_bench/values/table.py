@@ -26,10 +26,9 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column.
+    """One column; its header may have several lines.
 
     Attributes:
-        header: may have several lines.
         kind: ``number`` is set to the right; ``word`` to the left, on one line; ``prose`` to the
             left, on several lines where it is long.
         implementation: the implementation that a column of figures belongs to, if one.
@@ -59,9 +58,6 @@ class Table:
 
     Attributes:
         name: short, for anchors and file names.
-        title: what it shows.
-        columns: from left to right.
-        rows: from top to bottom.
         note: how to read it; no full stop at its end.
         keys: leading columns that tell rows apart; a narrow terminal repeats them.
         detail: too long for a terminal, shown on pages only.

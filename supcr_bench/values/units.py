@@ -78,7 +78,6 @@ def _scaled(value: float, steps: list[tuple[float, str]]) -> str:
 
 
 def format_duration_s(seconds: float | None) -> str:
-    """A duration with three significant digits, or a dash where there is none."""
     if seconds is None:
         return MISSING
     return _scaled(seconds, [(1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")])
@@ -122,7 +121,6 @@ def format_error(value: float | None) -> str:
 
 
 def format_count(count: float | None) -> str:
-    """A count as ``9,752``, or a dash."""
     return MISSING if count is None else f"{count:,.0f}"
 
 

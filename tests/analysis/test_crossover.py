@@ -65,8 +65,8 @@ def test_only_right_results_of_one_session_are_paired() -> None:
 def test_noise_makes_the_interval_wider() -> None:
     def width(deviation: float) -> float:
         logs = [[math.log(n / 250) + deviation * e for e in (-2, -1, 0, 0, 1, 2)] for n in SIZES]
-        (found,), first, last = crossings(SIZES, logs)
-        assert (first, last) == (-1, 1)
-        return found.high / found.low
+        ((_, low, high),), _, ends = crossings(SIZES, logs)
+        assert ends == (-1, 1)
+        return high / low
 
     assert 1 < width(0.01) < width(0.1)

@@ -12,7 +12,8 @@ from supcr_bench.analysis.frontier import (
     frontier,
     input_bytes,
     largest_batch,
-    peak_predictions,
+    predicted_peaks,
+    prediction_error,
 )
 from supcr_bench.values.case import Case
 from tests.made_results import make_result, make_series
@@ -66,6 +67,6 @@ def test_a_prediction_is_held_against_the_peak_at_the_largest_size() -> None:
         make_result("one", n=128, peak_bytes=500, **predicted),
         make_result("one", n=256, peak_bytes=1000, **predicted),
     ]
-    (row,) = peak_predictions(results)
-    assert (row.case.batch_size, row.fitted_up_to) == (256, 64)
-    assert row.error == pytest.approx(-0.01)
+    (row,) = predicted_peaks(results)
+    assert (row.case.batch_size, row.predicted_peak_from) == (256, 64)
+    assert prediction_error(row) == pytest.approx(-0.01)

@@ -6,7 +6,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supcr_bench.analysis.sequential import (
+from supcr_bench.analysis.time_rule import (
     _bound_rank,
     centre_interval,
     first_look,

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from supcr_bench.commands.run_sweep import admit_machines, check_devices, with_environments
-from supcr_bench.store.run import Run
+from supcr_bench.store.loaded_run import Run
 from supcr_bench.sweep.cluster_executor import ClusterExecutor
-from supcr_bench.sweep.plan import PlannedCell
 from supcr_bench.values.case import Workload
+from supcr_bench.values.cell import Cell
 from supcr_bench.values.errors import StoreError, UsageError
 from supcr_bench.values.machine import machine_of
 from tests.made_machines import MadeBackend, made_slots
@@ -39,7 +39,7 @@ def stored(*kinds: str) -> Run:
 
 
 def test_a_device_that_no_machine_has_is_said_with_what_there_is() -> None:
-    plan = [PlannedCell(Workload(batch_size=8, device="cuda"), ())]
+    plan = [Cell(Workload(batch_size=8, device="cuda"), ())]
     with pytest.raises(UsageError, match="'cuda' on the 2 machines of the cluster; available: cpu"):
         check_devices(plan, cluster("x", "y"))
     with pytest.raises(UsageError, match="'cuda' on the cluster's machine"):

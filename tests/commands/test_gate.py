@@ -15,8 +15,8 @@ from supcr_bench.gate.measure import measure_deterministic
 from supcr_bench.gate.time_trial import TimeTrial
 from supcr_bench.subjects.registry import Subject, folder
 from supcr_bench.sweep.local_executor import LocalExecutor
-from supcr_bench.sweep.plan import PlannedCell
 from supcr_bench.values.case import Workload
+from supcr_bench.values.cell import Cell
 from supcr_bench.values.errors import (
     BaselineError,
     SubjectError,
@@ -106,7 +106,7 @@ class Recordings:
 
     def measure(
         self,
-        plan: Sequence[PlannedCell],
+        plan: Sequence[Cell],
         executor: LocalExecutor,
         subjects: Any,
         *rest: Any,

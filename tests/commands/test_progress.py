@@ -7,14 +7,13 @@ from dataclasses import replace
 from rich.console import Console
 
 from supcr_bench.commands.progress import LiveProgress, PlainProgress, make_progress, result_line
-from supcr_bench.sweep.plan import PlannedCell
 from supcr_bench.sweep.runner import SweepProgress
-from supcr_bench.values.cell import Arm
+from supcr_bench.values.cell import Arm, Cell
 from supcr_bench.values.result import Status
 from supcr_bench.workers.activity import Activity
 from tests.made_results import make_result
 
-PLANNED = PlannedCell(make_result().case.workload, ())
+PLANNED = Cell(make_result().case.workload, ())
 CELL = SweepProgress(index=2, started=PLANNED, ended=2, open=(PLANNED,), left_s=75.0)
 
 

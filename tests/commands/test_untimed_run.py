@@ -15,7 +15,8 @@ from supcr_bench.measure.cell import CellRun
 from supcr_bench.measure.device import Cpu
 from supcr_bench.measure.environment import collect_environment
 from supcr_bench.measure.fake_meter import FakeMeter
-from supcr_bench.store.run import Run, RunWriter, load_run
+from supcr_bench.store.loaded_run import Run
+from supcr_bench.store.run import RunWriter, load_run
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.executor import Event

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from supcr_bench.analysis.compare import Comparison, Difference, compare_results
+from supcr_bench.analysis.compare import Comparison, compare_results
 from supcr_bench.render.cells import ratio_text
 from supcr_bench.render.comparison import (
     changes_table,
@@ -150,17 +150,17 @@ def test_nothing_compared_is_said() -> None:
 def test_what_differs_in_machine_and_software_is_said_first() -> None:
     gpu = {"device": "cuda:0", "name": "a card", "memory_bytes": 1}
     assert environment_sentences(
-        [
-            Difference("cpu", "one", "other"),
-            Difference("accelerators", [], [gpu]),
-            Difference("torch", "2.6", "2.7"),
-        ]
+        {
+            "cpu": ("one", "other"),
+            "accelerators": ([], [gpu]),
+            "torch": ("2.6", "2.7"),
+        }
     ) == [
         "The machines differ (cpu one, then other; accelerators none, then a card): times are "
         "shown, but not judged.",
         "The software differs and may be the cause: torch 2.6, then 2.7.",
     ]
-    assert environment_sentences([]) == []
+    assert environment_sentences({}) == []
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 from supcr_bench.analysis.compare import compare_results, environment_differences
 from supcr_bench.render.comparison import figures_table, runs_table
 from supcr_bench.render.report import render_comparison
-from supcr_bench.store.run import Run
+from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result, make_series
 from tests.made_runs import ENVIRONMENT, make_run

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 import supcr_bench
+from supcr_bench.store.loaded_run import SCHEMA_VERSION
 from supcr_bench.store.run import (
     MEASUREMENTS_FILE,
     RUN_FILE,
-    SCHEMA_VERSION,
     VERIFICATION_FILE,
     RunWriter,
     find_run,

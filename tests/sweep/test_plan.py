@@ -3,9 +3,10 @@ from typing import Any
 
 import pytest
 
-from supcr_bench.sweep.plan import OwnLabels, PlannedCell, make_budget, make_plan, under, untimed
+from supcr_bench.inputs.label_file import LabelFile
+from supcr_bench.sweep.plan import make_budget, make_plan, under, untimed
 from supcr_bench.sweep.suite import Suite, load_suite, read_axes, suite_names
-from supcr_bench.values.cell import Arm
+from supcr_bench.values.cell import Arm, Cell
 from supcr_bench.values.definition import NO_SELF, RANK_N_CONTRAST
 from supcr_bench.values.errors import InputError, SuiteError
 
@@ -16,7 +17,7 @@ def suite(**fields: Any) -> Suite:
     )
 
 
-def sizes(plan: list[PlannedCell]) -> list[int]:
+def sizes(plan: list[Cell]) -> list[int]:
     return [planned.workload.batch_size for planned in plan]
 
 
@@ -36,12 +37,6 @@ def test_the_arms_of_a_cell_are_every_implementation_in_every_pass() -> None:
         Arm("a", "training"),
         Arm("b", "forward"),
         Arm("b", "training"),
-    )
-    cell = planned.as_cell(planned.arms[:1], "session")
-    assert (cell.workload, cell.arms, cell.session) == (
-        planned.workload,
-        (Arm("a", "forward"),),
-        "session",
     )
 
 
@@ -85,7 +80,6 @@ def test_cells_are_timed_unless_their_grid_says_otherwise() -> None:
     grid = [{"batch_size": [8, 16], "timed": False}, {"batch_size": [16, 32]}]
     plan = make_plan(suite(grid=grid), ["a"])
     assert {p.workload.batch_size: p.timed for p in plan} == {8: False, 16: True, 32: True}
-    assert [p.as_cell(p.arms, "session").timed for p in plan] == [False, True, True]
 
 
 def test_a_grid_leaves_out_whom_it_names_and_another_may_have_them() -> None:
@@ -132,7 +126,7 @@ def test_each_implementation_has_its_definition_and_its_temperature_where_none_i
 
 
 def test_own_labels_bring_dimensions_density_and_kind() -> None:
-    own = OwnLabels("file:0123456789ab", dims=3, rows=100)
+    own = LabelFile("labels.csv", ("a", "b", "c"), "0123456789ab", rows=100)
     axes = {"batch_size": [8, 16], "dims": [1, 2], "nan_density": [0, 0.5], "labels": "tied"}
     plan = make_plan(suite(axes=axes), ["a"], own)
     assert sizes(plan) == [8, 16]
@@ -142,7 +136,7 @@ def test_own_labels_bring_dimensions_density_and_kind() -> None:
 
 
 def test_a_batch_larger_than_the_labels_file_is_refused_before_anything_runs() -> None:
-    own = OwnLabels("file:0123456789ab", dims=1, rows=20)
+    own = LabelFile("labels.csv", ("a",), "0123456789ab", rows=20)
     with pytest.raises(InputError, match=r"has 20 rows.*batch of 32; use --batch-size up to 20"):
         make_plan(suite(axes={"batch_size": [8, 32]}), ["a"], own)
     assert sizes(make_plan(suite(axes={"batch_size": 20}), ["a"], own)) == [20]

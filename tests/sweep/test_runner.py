@@ -9,7 +9,7 @@ import pytest
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.executor import Event
 from supcr_bench.sweep.forecast import Forecast
-from supcr_bench.sweep.plan import PlannedCell, make_plan
+from supcr_bench.sweep.plan import make_plan
 from supcr_bench.sweep.runner import SweepEvent, SweepProgress, run_sweep
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.case import Case, Workload
@@ -67,7 +67,7 @@ class FakeExecutor(OneMachine):
         self.cells.clear()
 
 
-def plan(names: Sequence[str] = ("a", "b"), **axes: Any) -> list[PlannedCell]:
+def plan(names: Sequence[str] = ("a", "b"), **axes: Any) -> list[Cell]:
     suite = Suite.model_validate(
         {"name": "x", "purpose": "To see.", "implementations": names, "axes": axes}
     )
@@ -75,7 +75,7 @@ def plan(names: Sequence[str] = ("a", "b"), **axes: Any) -> list[PlannedCell]:
 
 
 def sweep(
-    cells: Sequence[PlannedCell],
+    cells: Sequence[Cell],
     executor: FakeExecutor,
     finished: Sequence[Result] = (),
     forecast: Forecast | None = None,
@@ -98,7 +98,7 @@ def results(events: Sequence[SweepEvent]) -> list[Result]:
     return [event for event in events if isinstance(event, Result)]
 
 
-def keys(cells: Sequence[PlannedCell]) -> list[tuple[str, Case]]:
+def keys(cells: Sequence[Cell]) -> list[tuple[str, Case]]:
     return [
         (arm.implementation, Case.of(planned.workload, arm.pass_))
         for planned in cells

@@ -13,7 +13,7 @@ from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.cluster_executor import ATTEMPTS, ClusterExecutor, SlotLostError
 from supcr_bench.sweep.executor import Event
 from supcr_bench.sweep.forecast import Forecast
-from supcr_bench.sweep.plan import PlannedCell, make_plan
+from supcr_bench.sweep.plan import make_plan
 from supcr_bench.sweep.runner import SweepEvent, SweepProgress, run_sweep
 from supcr_bench.sweep.slots import Slot
 from supcr_bench.sweep.suite import Suite
@@ -28,14 +28,14 @@ NAMES = ("a", "b")
 SIZES = [16, 32, 64]
 
 
-def plan(**axes: object) -> list[PlannedCell]:
+def plan(**axes: object) -> list[Cell]:
     axes = {"batch_size": SIZES, "dims": [1, 2, 3, 4], **axes}
     suite = {"name": "x", "purpose": "To see.", "implementations": NAMES, "axes": axes}
     return make_plan(Suite.model_validate(suite), NAMES)
 
 
 def sweep(
-    cells: Sequence[PlannedCell],
+    cells: Sequence[Cell],
     machines: MadeBackend,
     slots: Sequence[Slot],
     finished: Sequence[Result] = (),
@@ -48,7 +48,7 @@ def results(events: Sequence[SweepEvent]) -> list[Result]:
     return [event for event in events if isinstance(event, Result)]
 
 
-def assert_each_arm_once(cells: Sequence[PlannedCell], found: Sequence[Result]) -> None:
+def assert_each_arm_once(cells: Sequence[Cell], found: Sequence[Result]) -> None:
     wanted = Counter(
         (arm.implementation, arm.pass_, cell.workload) for cell in cells for arm in cell.arms
     )

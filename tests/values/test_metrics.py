@@ -11,16 +11,12 @@ RESULT = make_result(
     elements_processed=92_150,
     dispatched_ops=9_752,
     peak_bytes=89_389,
-    value_error=7.6e-7,
-    gradient_error=2e-6,
 )
 FIGURES = {
     "time": (2.0, "2.00 s"),
     "elements_processed": (92_150, "92,150"),
     "dispatched_ops": (9_752, "9,752"),
     "memory": (89_389, "89.4 kB"),
-    "value_error": (7.6e-7, "7.6e-07"),
-    "gradient_error": (2e-6, "2.0e-06"),
 }
 
 

@@ -11,8 +11,7 @@ from matplotlib.patches import Patch
 
 from supcr_bench.analysis.crossover import Crossover
 from supcr_bench.analysis.growth import Growth, time_bounds
-from supcr_bench.analysis.growth_verdict import GrowthVerdict
-from supcr_bench.analysis.summary import CostRow, cost_row, implementations_of
+from supcr_bench.analysis.summary import implementations_of, time_interval
 from supcr_bench.analysis.timed_growth import FEWEST_SIZES
 from supcr_bench.render.cells import facets_of, series_text
 from supcr_bench.render.charts.chart import Chart
@@ -28,6 +27,7 @@ from supcr_bench.render.charts.wording import (
 )
 from supcr_bench.render.palette import INK, QUIET
 from supcr_bench.values.definition import short_name
+from supcr_bench.values.growth_law import GrowthVerdict
 from supcr_bench.values.metrics import TIME, Metric
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_limit_bytes
@@ -60,7 +60,7 @@ class _Line:
     """
 
     name: str
-    points: Sequence[tuple[CostRow, float]]
+    points: Sequence[tuple[Result, float]]
     bounds: Sequence[tuple[Result, float]]
     verdict: GrowthVerdict | None
 
@@ -163,11 +163,10 @@ def scaling_chart(
 
 def _line(name: str, metric: Metric, results: Sequence[Result], growth: Sequence[Growth]) -> _Line:
     own = sorted((r for r in results if r.implementation == name), key=lambda r: r.case.batch_size)
-    figures = [(cost_row(r), metric.get(r)) for r in own]
     verdicts = (g.verdict for g in growth if g.metric is metric and g.implementation == name)
     return _Line(
         name,
-        [(row, y) for row, y in figures if y],
+        [(r, y) for r in own if (y := metric.get(r))],
         time_bounds(own) if metric is TIME else memory_bounds(own),
         next(verdicts, None),
     )
@@ -247,8 +246,9 @@ def _draw_points(drawing: Drawing, metric: Metric, line: _Line, lines: Sequence[
     most = max(4, _MOST_POINTS // len(lines))
     points = _thinned(line.points, most)
     if metric is TIME:
-        known = [(row.case.batch_size, row.time_low_s, row.time_high_s) for row, _ in points]
-        drawing.intervals(line.name, [(n, low, high) for n, low, high in known if low and high])
+        known = [(row.case.batch_size, time_interval(row)) for row, _ in points]
+        ends = [(n, i.low, i.high) for n, i in known if i and i.low and i.high]
+        drawing.intervals(line.name, ends)
     for row, y in points:
         hollow = row.status is Status.WRONG
         drawing.point(line.name, row.case.batch_size, y, point_words(row, metric), hollow=hollow)

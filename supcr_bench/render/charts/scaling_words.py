@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from supcr_bench.analysis.crossover import Crossover
-from supcr_bench.analysis.growth_verdict import GrowthVerdict
-from supcr_bench.analysis.summary import CostRow, fastest_by_size
+from supcr_bench.analysis.summary import fastest_by_size
 from supcr_bench.render.cells import listed
 from supcr_bench.render.charts.wording import span_text
+from supcr_bench.values.growth_law import GrowthVerdict
 from supcr_bench.values.metrics import TIME, Metric
 from supcr_bench.values.result import Result, Status
 
-Points = Mapping[str, Sequence[tuple[CostRow, float]]]
-"""The rows of each implementation that have a figure, with it, by rising size."""
+Points = Mapping[str, Sequence[tuple[Result, float]]]
+"""The results of each implementation that have a figure, with it, by rising size."""
 _MOST_CROSSINGS = 2
 """Most crossovers that a title names."""
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 
-from supcr_bench.analysis.summary import CostRow
+from supcr_bench.analysis.summary import time_interval
 from supcr_bench.values.metrics import TIME, Metric
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_duration_s, format_limit_bytes
@@ -45,13 +45,14 @@ def span_text(low: float, high: float, unit: Callable[[float], str]) -> str:
     return f"{number} to {other}" if other.endswith(f" {scale}") else f"{one} to {other}"
 
 
-def point_words(row: CostRow, metric: Metric) -> str:
+def point_words(result: Result, metric: Metric) -> str:
     """``rowsort, N=256: 58.4 ms, 95 % interval 57.9 to 59.1 ms``."""
-    figure = row.time_s if metric is TIME else row.peak_bytes
-    said = f"{row.implementation}, N={row.case.batch_size}: {metric.format(figure)}"
-    if metric is TIME and row.time_low_s is not None and row.time_high_s is not None:
-        said += f", 95 % interval {span_text(row.time_low_s, row.time_high_s, format_duration_s)}"
-    return said + (WRONG if row.status is Status.WRONG else "")
+    figure = metric.format(metric.get(result))
+    said = f"{result.implementation}, N={result.case.batch_size}: {figure}"
+    time = time_interval(result) if metric is TIME else None
+    if time and time.low is not None and time.high is not None:
+        said += f", 95 % interval {span_text(time.low, time.high, format_duration_s)}"
+    return said + (WRONG if result.status is Status.WRONG else "")
 
 
 def bound_words(result: Result) -> str:
