@@ -1,17 +1,17 @@
-"""A cell over ranks: rank 0 measures it as in one process, and the other ranks join in each call.
+"""A cell over ranks: rank 0 measures it as if it were alone, and the others make each call with it.
 
-Rank 0 alone decides what a call is compared with, how often it is made and when timing ends,
-by the same code as for one process. A call there is a command that goes to all ranks first: each
-makes it on its own rows of the batch, which are shared out in order, and rank 0 gets every rank's
-figures. A step takes as long as its slowest rank, and the peak is that of the rank that needs most.
+Rank 0 decides, by the same code as for one process, what a call is compared with, how often it is
+made and when timing ends. Each call there is first broadcast to all ranks: each makes it on its own
+rows of the batch, which are split in order, and rank 0 gathers every rank's figures. A step takes
+as long as its slowest rank, and the peak is that of the rank that needs most.
 
-The loss has to be that of the whole batch on every rank, and the mean over ranks of the gradients
-that it sends back, as DDP takes it, that of one process with the whole batch.
+Every rank must have the loss of the whole batch. The mean over ranks of the gradients, as DDP takes
+it, must be the gradient of one process with the whole batch.
 """
 
 import gc
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -35,13 +35,13 @@ VALUES_AGREE = 1e-5
 
 
 class GroupBrokenError(BaseException):
-    """A call raised on this rank, so the state of the other ranks is unknown.
+    """A call has raised on this rank, so it is not known where the other ranks are.
 
-    Not an Exception, so that code that catches an implementation's errors does not catch it.
+    It is not an Exception, so that no handler of an implementation's errors catches it.
 
     Args:
-        arm: the arm whose call raised.
-        reason: the exception in a line.
+        arm: whose call it was.
+        reason: what it raised.
     """
 
     def __init__(self, arm: Arm, reason: BaseException) -> None:
@@ -49,28 +49,19 @@ class GroupBrokenError(BaseException):
         self.arm, self.reason = arm, reason
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A command from rank 0 to every rank.
-
-    Attributes:
-        do: a call of an arm with a figure taken, or one step of the agreement pass.
-        arm: the arm; ``build`` and ``forward`` use only its implementation.
-    """
-
-    do: Literal["build", "forward", "backward", "memory", "work", "time"]
-    arm: Arm
+Step = Literal["build", "forward", "backward", "memory", "work", "time"]
+"""One step of the agreement pass, or a call of an arm with a figure taken."""
 
 
-class Share:
-    """One rank's rows of the batch, and the modules that are called on them.
+class RankShard:
+    """One rank's rows of the batch, and the losses that are called on them.
 
     Args:
-        cell: the cell with the whole batch.
+        cell: the cell of the whole batch.
         subjects: the implementations, by name.
         device: where the tensors live.
-        limit_bytes: what a call may take.
-        table: labels from the user's file.
+        limit_bytes: the memory that a call may take.
+        table: a person's own labels.
     """
 
     def __init__(
@@ -89,15 +80,15 @@ class Share:
         self._losses: dict[str, BoundLoss] = {}
         self._loss: Tensor | None = None
 
-    def do(self, command: Command) -> Any:
-        """This rank's part of a command, and what rank 0 is to know of it."""
+    def do(self, step: Step, arm: Arm) -> Any:
+        """Do this rank's part of a step; returns what rank 0 needs of it."""
         self._batch.clear_gradients()
         for loss in self._losses.values():
             loss.clear_gradients()
-        if command.do != "time":
+        if step != "time":
             gc.collect()
         with self._device.memory_limit(self._limit_bytes):
-            return getattr(self, f"_{command.do}")(command.arm)
+            return getattr(self, f"_{step}")(arm)
 
     def _build(self, arm: Arm) -> None:
         name = arm.implementation
@@ -131,79 +122,74 @@ class Share:
         return make_call(self._losses[arm.implementation], arm.pass_)
 
 
-class Lead:
-    """Rank 0's side: subjects and a meter that stand for those of all ranks together.
+class Coordinator:
+    """Rank 0's side: subjects and a meter that stand for those of all ranks together."""
 
-    Args:
-        share: the rows of rank 0.
-    """
-
-    def __init__(self, share: Share) -> None:
-        self._share = share
+    def __init__(self, shard: RankShard) -> None:
+        self._shard = shard
         self._broken: GroupBrokenError | None = None
         self.subjects: Mapping[str, Adapter] = {
-            name: Adapter.usual(partial(self._build, name)) for name in share.subjects
+            name: Adapter.usual(partial(self._build, name)) for name in shard.subjects
         }
 
-    def tell(self, command: Command) -> list[Any]:
-        """Have every rank do it; what each has to say of it, by rank.
+    def broadcast(self, step: Step, arm: Arm) -> list[Any]:
+        """Have every rank do a step; what each returns, by rank.
 
         Raises:
-            GroupBrokenError: an earlier command ended this rank's part too early.
+            GroupBrokenError: an earlier step has raised on this rank.
         """
         if self._broken:
             raise self._broken
-        send(command)
+        send((step, arm))
         try:
-            own = self._share.do(command)
+            own = self._shard.do(step, arm)
         except Exception as error:
-            self._broken = GroupBrokenError(command.arm, error.with_traceback(None))
+            self._broken = GroupBrokenError(arm, error.with_traceback(None))
             raise
         return gather(own)
 
-    def dismiss(self) -> None:
-        """Let the others go.
+    def release(self) -> None:
+        """Let the other ranks end the cell.
 
-        Raises: GroupBrokenError: they cannot be reached.
+        Raises:
+            GroupBrokenError: a step has raised on this rank.
         """
         if self._broken:
             raise self._broken
         send(None)
 
     def _build(self, name: str, **arguments: object) -> Callable[..., object]:
-        del arguments  # the whole batch has the same
+        del arguments  # each rank has the same
         arm = Arm(name, "forward")
-        self.tell(Command("build", arm))
+        self.broadcast("build", arm)
         return partial(self._forward, arm)
 
     def _forward(
         self, arm: Arm, perturbed: Tensor, intact: Tensor, labels: Tensor
     ) -> tuple[Tensor, Tensor]:
         del labels
-        answers = self.tell(Command("forward", arm))
+        answers = self.broadcast("forward", arm)
         require_one_value(answers)
         loss, parts = answers[0]
-        led: tuple[Tensor, Tensor] = Led.apply(  # type: ignore[no-untyped-call]
-            perturbed, intact, loss, parts, partial(self.tell, Command("backward", arm))
+        gathered: tuple[Tensor, Tensor] = GatheredLoss.apply(  # type: ignore[no-untyped-call]
+            perturbed, intact, loss, parts, partial(self.broadcast, "backward", arm)
         )
-        return led
-
-    # --- a meter ---
+        return gathered
 
     def time(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Elapsed:
         del workload, call
-        times: list[Elapsed] = self.tell(Command("time", arm))
+        times: list[Elapsed] = self.broadcast("time", arm)
         return max(times, key=lambda elapsed: elapsed.host_s)
 
     def peak_memory(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> PeakMemory:
         del workload, call
-        peaks: list[PeakMemory] = self.tell(Command("memory", arm))
+        peaks: list[PeakMemory] = self.broadcast("memory", arm)
         largest = max(peaks, key=lambda peak: peak.peak_bytes or 0)
         return replace(largest, method=f"{largest.method}, of the rank that needs most")
 
     def work(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Work:
         del workload, call
-        works: list[Work] = self.tell(Command("work", arm))
+        works: list[Work] = self.broadcast("work", arm)
         return Work(
             dispatched_ops=max(w.dispatched_ops for w in works),
             elements_processed=max(w.elements_processed for w in works),
@@ -212,8 +198,8 @@ class Lead:
         )
 
 
-class Led(torch.autograd.Function):
-    """A loss of all ranks as a function of the whole batch."""
+class GatheredLoss(torch.autograd.Function):
+    """The loss of all ranks as a function of the whole batch."""
 
     @staticmethod
     def forward(
@@ -229,9 +215,9 @@ class Led(torch.autograd.Function):
         return loss.clone().to(perturbed.device), parts.clone().to(perturbed.device)
 
     @staticmethod
-    def backward(ctx: Any, *arriving: Tensor) -> tuple[Any, ...]:
-        """Every rank's gradient of its own rows, as their mean over ranks reaches a parameter."""
-        del arriving  # each rank calls backward itself, with a gradient of 1 at its loss
+    def backward(ctx: Any, *grad_output: Tensor) -> tuple[Any, ...]:
+        """Every rank's gradient of its own rows, over W, as their mean reaches a parameter."""
+        del grad_output  # each rank calls backward on its own loss
         answers = ctx.on_all_ranks()
         whole = [
             torch.cat([answer[view] for answer in answers]).to(ctx.like) / len(answers)
@@ -240,17 +226,18 @@ class Led(torch.autograd.Function):
         return *whole, None, None, None
 
 
-def follow(share: Share) -> None:
-    gc.disable()  # rank 0 does so while it times, and the slowest rank counts
+def serve(shard: RankShard) -> None:
+    """Do the steps that rank 0 broadcasts, until it releases this rank."""
+    gc.disable()  # as in rank 0 while it times: the slowest rank counts
     try:
-        while (command := receive()) is not None:
-            gather(share.do(command))
+        while (step := receive()) is not None:
+            gather(shard.do(*step))
     finally:
         gc.enable()
 
 
 def own_rows(batch: Batch) -> Batch:
-    """This rank's part: rows in order, in parts that differ by one row at most."""
+    """This rank's rows: parts of the batch in order, which differ by one row at most."""
     ranks, rank = distributed.get_world_size(), distributed.get_rank()
 
     def part(tensor: Tensor) -> Tensor:
@@ -265,7 +252,7 @@ def own_rows(batch: Batch) -> Batch:
 
 
 def require_one_value(answers: Sequence[tuple[Tensor, Tensor]]) -> None:
-    """Raise a BrokenCallError if two ranks answer something else."""
+    """Raise a BrokenCallError if two ranks have different losses."""
     own = torch.cat([answers[0][0].reshape(1), answers[0][1]]).double()
     for rank, (loss, parts) in enumerate(answers):
         other = torch.cat([loss.reshape(1), parts]).double()
@@ -276,18 +263,19 @@ def require_one_value(answers: Sequence[tuple[Tensor, Tensor]]) -> None:
             )
 
 
-def send(command: Command | None) -> None:
-    distributed.broadcast_object_list([command], src=0)
+def send(step: tuple[Step, Arm] | None) -> None:
+    distributed.broadcast_object_list([step], src=0)
 
 
-def receive() -> Command | None:
-    received: list[Command | None] = [None]
+def receive() -> tuple[Step, Arm] | None:
+    received: list[tuple[Step, Arm] | None] = [None]
     distributed.broadcast_object_list(received, src=0)
     return received[0]
 
 
 def gather(own: Any) -> list[Any]:
-    leads = distributed.get_rank() == 0
-    everyones: list[Any] | None = [None] * distributed.get_world_size() if leads else None
+    """What each rank gives, by rank, in rank 0; an empty list elsewhere."""
+    first = distributed.get_rank() == 0
+    everyones: list[Any] | None = [None] * distributed.get_world_size() if first else None
     distributed.gather_object(own, everyones, dst=0)
     return everyones or []

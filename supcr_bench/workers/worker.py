@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from supcr_bench.measure.ranked import Share
+    from supcr_bench.measure.ranked import RankShard
     from supcr_bench.subjects.adapter import Adapter
     from supcr_bench.values.implementation import Implementation
     from supcr_bench.verification.local_session import LocalSession
@@ -219,16 +219,17 @@ class Worker:
         from supcr_bench.measure.cell import CellRun
         from supcr_bench.measure.device import get_device
         from supcr_bench.measure.meter import DeviceMeter, Meter
-        from supcr_bench.measure.ranked import GroupBrokenError, Lead
+        from supcr_bench.measure.ranked import Coordinator, GroupBrokenError
 
         found = _implementations(request)
         subjects = {name: adapter for name, (_, adapter) in found.items()}
         device = get_device(request.cell.workload.device)
-        lead = Lead(_share(request)) if request.cell.workload.ranks > 1 else None
-        meter: Meter = lead or DeviceMeter(device)
+        ranked = request.cell.workload.ranks > 1
+        coordinator = Coordinator(_shard(request, subjects)) if ranked else None
+        meter: Meter = coordinator or DeviceMeter(device)
         run = CellRun(
             cell=request.cell,
-            subjects=lead.subjects if lead else subjects,
+            subjects=coordinator.subjects if coordinator else subjects,
             device=device,
             meter=meter,
             budget=request.budget,
@@ -245,8 +246,8 @@ class Worker:
         try:
             for result in run.results():
                 respond(result)
-            if lead:
-                lead.dismiss()
+            if coordinator:
+                coordinator.release()
         except GroupBrokenError as error:
             broken = True
             for result in run.end_with(error.arm, error.reason):
@@ -255,10 +256,11 @@ class Worker:
 
     def _serve(self, request: MeasureCell) -> None:
         from supcr_bench.measure.outcome import describe_error
-        from supcr_bench.measure.ranked import follow
+        from supcr_bench.measure.ranked import serve
 
         try:
-            follow(_share(request))
+            subjects = {name: adapter for name, (_, adapter) in _implementations(request).items()}
+            serve(_shard(request, subjects))
         except Exception as error:  # noqa: BLE001 - whatever an implementation raises
             self._respond(Failed(describe_error(error)))
 
@@ -276,15 +278,26 @@ def _loopback() -> str:
 
 
 def _implementations(request: MeasureCell) -> "dict[str, tuple[Implementation, Adapter]]":
-    """The implementations of a cell by name, and what calls each."""
+    """The implementations of a cell by name, and what calls each.
+
+    Within a group of ranks no call is tried, since ranks that stop at different calls hang: it is
+    the one that preflight has found, or the definition's own.
+    """
+    from supcr_bench.subjects.adapter import Adapter
     from supcr_bench.verification.resolve import resolved
 
     definitions = {arm.implementation: arm.definition for arm in request.cell.arms}
     found = {}
     for subject in request.subjects:
-        if subject.resolution is None:
-            subject = replace(subject, definition=definitions[subject.name])
-        found[subject.name] = resolved(subject, request.cell.workload.device)
+        definition = definitions[subject.name]
+        if subject.resolution is not None or request.cell.workload.ranks == 1:
+            if subject.resolution is None:
+                subject = replace(subject, definition=definition)
+            found[subject.name] = resolved(subject, request.cell.workload.device)
+        else:
+            own = load(subject)
+            usual = Adapter.usual(own.under(definition.name).factory, definition)
+            found[subject.name] = own, usual
     return found
 
 
@@ -293,14 +306,18 @@ def _labels(request: MeasureCell) -> "npt.NDArray[np.float64] | None":
     return read_label_file(request.labels)[1] if request.labels else None
 
 
+<<<<<<< HEAD
 def _share(request: MeasureCell) -> "Share":
+=======
+def _shard(request: MeasureCell, subjects: "Mapping[str, Adapter]") -> "RankShard":
+    """This rank's rows of a cell."""
+>>>>>>> ce64a7c (Cells over ranks: Coordinator, RankShard, broadcast, serve, release; within a group no call is tried, which hung)
     from supcr_bench.measure.device import get_device
-    from supcr_bench.measure.ranked import Share
+    from supcr_bench.measure.ranked import RankShard
 
-    found = _implementations(request)
-    return Share(
+    return RankShard(
         request.cell,
-        {name: adapter for name, (_, adapter) in found.items()},
+        subjects,
         get_device(request.cell.workload.device),
         request.budget.memory_limit_bytes,
         _labels(request),
