@@ -278,26 +278,22 @@ def _loopback() -> str:
 
 
 def _implementations(request: MeasureCell) -> "dict[str, tuple[Implementation, Adapter]]":
-    """The implementations of a cell by name, and what calls each.
+    """The implementations of a cell by name, and what calls each: as preflight has found it.
 
-    Within a group of ranks no call is tried, since ranks that stop at different calls hang: it is
-    the one that preflight has found, or the definition's own.
+    Without a preflight it is the call of the arm's definition. None is tried here, where a hang or
+    a crash could not be told from one of the harness, and ranks would wait for each other.
     """
     from supcr_bench.subjects.adapter import Adapter
-    from supcr_bench.verification.resolve import resolved
 
     definitions = {arm.implementation: arm.definition for arm in request.cell.arms}
     found = {}
     for subject in request.subjects:
-        definition = definitions[subject.name]
-        if subject.resolution is not None or request.cell.workload.ranks == 1:
-            if subject.resolution is None:
-                subject = replace(subject, definition=definition)
-            found[subject.name] = resolved(subject, request.cell.workload.device)
+        own, definition = load(subject), definitions[subject.name]
+        if subject.resolution is not None:
+            adapter = Adapter.of(own, subject.resolution)
         else:
-            own = load(subject)
-            usual = Adapter.usual(own.under(definition.name).factory, definition)
-            found[subject.name] = own, usual
+            adapter = Adapter.usual(own.under(definition.name).factory, definition)
+        found[subject.name] = own, adapter
     return found
 
 
