@@ -302,12 +302,7 @@ def _labels(request: MeasureCell) -> "npt.NDArray[np.float64] | None":
     return read_label_file(request.labels)[1] if request.labels else None
 
 
-<<<<<<< HEAD
-def _share(request: MeasureCell) -> "Share":
-=======
 def _shard(request: MeasureCell, subjects: "Mapping[str, Adapter]") -> "RankShard":
-    """This rank's rows of a cell."""
->>>>>>> ce64a7c (Cells over ranks: Coordinator, RankShard, broadcast, serve, release; within a group no call is tried, which hung)
     from supcr_bench.measure.device import get_device
     from supcr_bench.measure.ranked import RankShard
 
