@@ -11,7 +11,7 @@ of a sort. In that order, farthest first, every candidate set S(i,j) is a prefix
 
 taken from the near end. Both only add positive terms, so that nothing is lost by cancellation.
 Members of a tie share the sums at its end. Distances are compared as the labels' dtype rounds them;
-rounding is monotone, so what is merged is still sorted.
+rounding is monotone, so the merged runs are still sorted.
 
 A cosine is at most 1, so exp((cosine - 1) / tau) does not overflow, and does not underflow while
 2 / tau stays within the dtype's range: down to tau = 0.034 in float32, 0.0034 in float64. Below its
@@ -448,7 +448,7 @@ def ties_ending(distance: Tensor, number: Tensor) -> Tensor:
     first[..., 1:] *= apart
     ending = number + 1 - first.cummax(dim=2).values
     ending[..., :-1] *= apart
-    ending[..., -1] -= 1  # the anchor, which is no partner
+    ending[..., -1] -= 1  # the anchor is not a partner
     return ending
 
 

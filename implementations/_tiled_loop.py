@@ -32,7 +32,7 @@ def compiled(function: Any) -> Any:
 def merge_rows(labels: Any, own: Any, m: int, at: Any, distance: Any) -> None:
     """Sort four rows by label distance, farthest first: places and distances.
 
-    Each step takes the farther end of what is left of a row. Four rows at once, because a step
+    Each step takes the farther end of the rest of a row. Four rows at once, because a step
     waits for the one before it and the processor has time for three others.
 
     Args:

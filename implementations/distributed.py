@@ -15,7 +15,7 @@ backward gives here. Where gradients are summed over ranks, ``averaged=False`` l
 
 dL / d rows of r has a part from every anchor of the batch, so the parts are added up over ranks, in
 the forward. The backward then needs no other rank, and none can be left waiting in it. It assumes
-that the gradient at the loss is the same on every rank, as when all do the same with the same loss.
+that the gradient at the loss is the same on every rank.
 
 *Agreement.* Before any rows are sent, the ranks tell each other their sizes, dtypes and settings.
 Where these do not fit together every rank raises, instead of waiting for a message that never
@@ -348,9 +348,9 @@ def sum_of_anchors(
 
     Args:
         labels: [M], in any order.
-        rows: [M] whose labels they are.
-        anchors: the first, and the one after the last.
-        work: what it is a part of.
+        rows: [M], the rows with these labels.
+        anchors: index of the first, and of the one after the last.
+        work: the evaluation that the sum is added to.
     """
     m, tau, units = len(labels), work.options.temperature, work.units[:, rows]
     total = torch.zeros((), dtype=sum_dtype(units.device), device=units.device)

@@ -1,8 +1,8 @@
 """supcr-bench: is an implementation of the SupCR loss right, what does it cost, did it get worse?
 
 From Python, ``supcr_bench.load("latest")`` gives a run, its environment, and a DataFrame with one
-row a result, ``supcr_bench.verify(Loss)`` what is wrong with a loss, and ``supcr_bench.SupCRLoss``
-is one with nothing wrong. Nothing heavy is imported before it is used.
+row a result, ``supcr_bench.verify(Loss)`` verifies a loss, and ``supcr_bench.SupCRLoss`` is a fast
+loss to train with. Nothing heavy is imported before it is used.
 """
 
 from typing import TYPE_CHECKING

@@ -11,7 +11,7 @@ k = ceil(0.95 (n + 1)): one more result that drifts like them exceeds it in at m
 widened by that bound on both sides. An implementation's own results do not count, because a change
 that slows all its cases would look like drift.
 
-What this cannot see: drift that hits one implementation and no other.
+Its limit: drift that affects only one implementation is not seen.
 """
 
 import math

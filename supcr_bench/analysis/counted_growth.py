@@ -1,4 +1,4 @@
-"""Growth of what is counted: operations, elements, bytes. These have no noise.
+"""Growth of counted figures (operations, elements, bytes), which have no noise.
 
 A counted figure is taken to be a sum of growth laws with coefficients that are not negative, and so
 every question is a linear programme over those coefficients:
@@ -31,7 +31,7 @@ TOLERANCE = 1e-3
 EXACT = 2e-5
 """Relative errors up to this are rounding: sorts count n log2 n in whole numbers."""
 AS_GOOD = 3
-"""A sum of fewer laws is as good if it misses by at most this many times what all laws miss by."""
+"""A sum of fewer laws is as good if its error is at most this many times that of all laws."""
 REFUTED = 10
 """A law is refuted if every sum of it and slower ones misses by this many times more."""
 WORTH_A_WORD = 0.05

@@ -107,7 +107,7 @@ def recommend(results: Sequence[Result], question: Question) -> Recommendation:
             question=question, implementation=None, explanation=said, candidates=()
         )
     alike = most_alike(asked)
-    # Labels, sizes and the rest may differ: what is wrong on ties is not right.
+    # With any labels and sizes: an implementation that is wrong on ties is never recommended.
     like = alike[0].case.shared
     wrong = [
         r

@@ -1,4 +1,4 @@
-"""Growth of what is timed, which has noise.
+"""Growth of times, which have noise.
 
 The model is ``c0 * h(N) + c1 * f(N)``, both coefficients not negative: h is the overhead and f a
 growth law. The overhead of a call is paid once for each operation dispatched, and these are

@@ -49,7 +49,7 @@ def list_subjects(
             note="or name your own as package.module:attribute or path/to/file.py:attribute",
             columns=(
                 *words("name"),
-                *prose("what it is"),
+                *prose("description"),
                 *words("time claimed", "memory claimed", "tags"),
             ),
             rows=tuple(row(*_texts(listing)) for listing in listings),

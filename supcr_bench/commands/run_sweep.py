@@ -52,7 +52,7 @@ def carry_out(
 
     Returns:
         whether a result is wrong, an implementation failed, or verification finds one not right. A
-        call that ran out of time or memory is no finding.
+        call that ran out of time or memory does not count.
     """
     console = Console(highlight=False)
     began = time.monotonic()

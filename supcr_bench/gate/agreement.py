@@ -1,7 +1,7 @@
 """Agreement, before and after: each case against the reference, and the checks of verification.
 
-The question is whether something got worse. What was wrong before and still is wrong is unchanged,
-which is no pass; what the gate cannot tell is undecided.
+The question is whether something got worse. A case that was wrong before and is wrong now is
+unchanged, which is not a pass; a case without evidence is undecided.
 """
 
 from supcr_bench.analysis.compare import BROKEN, outcome_change
@@ -143,7 +143,7 @@ def _judge_verification(
     # A stage that is not listed went well.
     broke = [c for c in failing if verdicts.get(c, c in STAGES and Verdict.PASS) is Verdict.PASS]
     if broke:
-        # A busy machine may end a check too; what it was about to find is not known.
+        # A busy machine may end a check early too, so its finding is unknown.
         if set(broke) <= {o.check for o in second.outcomes if o.overdue}:
             return GateVerdict.UNDECIDED, _not_checked(broke, second)
         return GateVerdict.REGRESSION, _failures_text(broke, second)

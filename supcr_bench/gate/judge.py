@@ -1,4 +1,4 @@
-"""All evidence without noise, judged; and what a person has to know beside the verdicts."""
+"""Judges all evidence without noise, and makes remarks beside the verdicts."""
 
 from collections.abc import Sequence
 

@@ -108,7 +108,7 @@ def _cell_change(trial: CellTrial, error: str | None, command: Sequence[str]) ->
 
 
 def study_of(trial: TimeTrial) -> TimeStudy:
-    """What a trial took, and which slowdown it could have detected."""
+    """The effort of a trial, and the slowdown that it could have detected."""
     rule, intervals = trial.rule, trial.again_intervals
     bounds = [(i.low, i.high) for i in intervals if i.low is not None and i.high is not None]
     farthest = max(bounds, key=lambda b: max(abs(b[0]), abs(b[1])), default=None)

@@ -43,7 +43,7 @@ class CellTrial:
 
     @property
     def decided(self) -> bool:
-        """Whether it needs no more processes."""
+        """Whether it is decided, so that no more processes are needed."""
         if self.decision is not None and self.decision.verdict is not GateVerdict.UNDECIDED:
             return True
         return self.raised is not None

@@ -2,7 +2,7 @@
 
 It follows each storage from the operation that creates it to its release, forward and backward,
 so it needs no allocator that keeps statistics and gives the same figure on every machine. Views
-share a storage, which counts once; what was alive before the call does not count.
+share a storage, which counts once; storages from before the call do not count.
 
 It sees only the tensors that operations return. Where it differs from the allocator's figure,
 measured on the CPU with the note's three implementations, D = 1 and 2, N = 32 to 256 (``loopy`` to

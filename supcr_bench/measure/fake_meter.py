@@ -46,7 +46,7 @@ class FakeMeter:
     _random: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
-        self._random = random.Random(self.seed)  # noqa: S311 - noise, not secrets
+        self._random = random.Random(self.seed)  # noqa: S311 - not for cryptography
 
     def time(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Elapsed:
         del call

@@ -64,8 +64,8 @@ def check_case(
 class StopwatchCall:
     """One call, for any stopwatch: :meth:`prepare` before each, the object itself within the time.
 
-    What a call returns is kept until the next :meth:`prepare`, so that its release is no part of
-    the time, as in a cell.
+    What a call returns is kept until the next :meth:`prepare`, so that its release is not timed, as
+    in a cell.
 
     Attributes:
         device: waited for, so that everything queued is part of the time.

@@ -54,7 +54,7 @@ def sample_sides(
     Raises:
         SideRaisedError: a call raised.
     """
-    shuffle = random.Random(str(seed)).shuffle  # noqa: S311 - an order, not a secret
+    shuffle = random.Random(str(seed)).shuffle  # noqa: S311 - not for cryptography
 
     def call(side: str) -> float:
         between()

@@ -34,10 +34,10 @@ class SidedCell:
 def time_cells(
     cells: Sequence[SidedCell], *, sampling_s: float, seed: str
 ) -> list[dict[str, list[float]] | SideRaisedError]:
-    """Seconds per call of each side of each cell, in the order of the cells, or what one raised.
+    """Time each side of each cell: seconds per call, in the order of the cells, or an exception.
 
-    The order in which sides are loaded, built and timed is random: what comes first in a process
-    lies elsewhere in memory than what comes last.
+    The order in which sides are loaded, built and timed is random: the order decides where in
+    memory a side lies.
 
     Args:
         cells: what to time.
@@ -46,7 +46,7 @@ def time_cells(
 
     Raises:
         SubjectError: a side cannot be loaded, or sides change the process for each other.
-        Exception: whatever a side raises on being made.
+        Exception: a side raised while it was constructed.
     """
     from supcr_bench.inputs.tensors import make_batch
     from supcr_bench.measure.cell import make_call
@@ -59,7 +59,7 @@ def time_cells(
         require_own_imports,
     )
 
-    shuffle = random.Random(seed).shuffle  # noqa: S311 - an order, not a secret
+    shuffle = random.Random(seed).shuffle  # noqa: S311 - not for cryptography
     to_load = list(dict.fromkeys(side for cell in cells for side in cell.sides.items()))
     shuffle(to_load)
     subjects = [subject for _, subject in to_load]

@@ -124,7 +124,7 @@ def sample_arms(
         seed: random seed for the order within rounds.
         between: called before each call, outside the timed region.
     """
-    shuffle = random.Random(str(seed)).shuffle  # noqa: S311 - an order, not a secret
+    shuffle = random.Random(str(seed)).shuffle  # noqa: S311 - not for cryptography
     samples = {arm: Samples() for arm in arms}
 
     def call(entry: _Entry) -> Elapsed:
@@ -142,7 +142,7 @@ def sample_arms(
             return
         try:
             calls = [call(entry) for _ in range(own.repetitions)]
-        except Exception as error:  # noqa: BLE001 - whatever an implementation raises
+        except Exception as error:  # noqa: BLE001 - implementations may raise anything
             own.error = error.with_traceback(None)  # its frames hold tensors
             return
         mean_s = sum(c.host_s for c in calls) / own.repetitions

@@ -128,7 +128,7 @@ def count_work(call: Callable[[], object], *, host: bool = True) -> Work:
     counter = _Counter(host)
     with counter:
         kept = call()
-    del kept  # its release is no part of the call
+    del kept  # released after the call
     return Work(
         dispatched_ops=counter.dispatched_ops,
         elements_processed=counter.elements_processed,

@@ -73,7 +73,7 @@ def changes_table(
     return Table(
         name=f"gate-{verdict}",
         title=title if names or not changes else f"{title}: {plain(changes[0].implementation)}",
-        note="by: after over before; sure: of time, for all cells together" * worse,
+        note="by: after over before; sure: confidence in time verdicts, all cells together" * worse,
         columns=(
             *(words("name") if names else ()),
             *prose("case", "figure"),
@@ -127,7 +127,7 @@ def reproductions(outcome: GateOutcome) -> Iterator[tuple[list[str], str | None]
 
 
 def gate_blocks(outcome: GateOutcome) -> Iterator[Table | Text]:
-    """What a terminal shows, from top to bottom. A command has ``no_wrap``, to be copied."""
+    """The output on a terminal, from top to bottom. A command has ``no_wrap``, to be copied."""
     yield Text(verdict_sentence(outcome), VERDICT_STYLES[outcome.verdict])
     yield Text()
     undecided = outcome.with_verdict(GateVerdict.UNDECIDED)

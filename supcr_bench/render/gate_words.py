@@ -113,7 +113,7 @@ def _by_implementation(changes: Iterable[GatedChange]) -> str:
 
 
 def verdict_sentence(outcome: GateOutcome) -> str:
-    """The verdict on the whole, what it rests on, and what the gate compared with."""
+    """The overall verdict, the number of figures behind it, and what the gate compared with."""
     told: GateVerdict | None = outcome.verdict
     counts = {verdict: len(outcome.with_verdict(verdict)) for verdict in GateVerdict}
     count, against = counts[outcome.verdict], plain(outcome.against)

@@ -93,7 +93,7 @@ def growth_reasons_table(growth: Sequence[Growth]) -> Table:
 
 
 def crossover_text(crossover: Crossover) -> str:
-    """``312 [300, 325]``, or what is known instead."""
+    """``312 [300, 325]``, or why there is no size."""
     if crossover.size is not None:
         return f"{crossover.size:.0f} [{crossover.low:.0f}, {crossover.high:.0f}]"
     same = crossover.small and crossover.small == crossover.large

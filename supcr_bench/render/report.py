@@ -60,7 +60,7 @@ def _filters(shown: Sequence[Facets]) -> list[tuple[str, str, list[str]]]:
 
 
 def render_page(template: str, shown: Sequence[Facets], **values: Any) -> str:
-    """A page that can be filtered by what it shows.
+    """A page with filters over its rows.
 
     Escaping is on, and an undefined name is an error.
     """

@@ -37,7 +37,7 @@ TRIED: tuple[Call, ...] = tuple(CALLS)[:3]
 SMALL = Workload(batch_size=6, embedding_size=4)
 """The small batch on which a subject is tried."""
 RIGHT = 1e-3
-"""Relative difference of two losses that count as equal: it tells calls apart, and no more."""
+"""Relative difference up to which two losses count as equal when calls are told apart."""
 
 
 class NotALossError(Exception):
@@ -76,9 +76,12 @@ def is_called_with_tensors(target: object) -> bool:
 
 
 def find_parameters(target: Callable[..., Any]) -> Parameters:
-    """The arguments that a subject takes, by their names. What a partial has set stays as it is."""
+    """The arguments that a subject takes, by their names.
+
+    Arguments that a partial has set are kept.
+    """
     none = Parameters(None, weights=False, eps=False)
-    # nn.Module's own (*args, **kwargs) takes nothing, whatever it looks like.
+    # nn.Module's own (*args, **kwargs) accepts no argument.
     if isinstance(target, nn.Module) or (getattr(target, "__init__", None) is nn.Module.__init__):
         return none
     try:
@@ -100,7 +103,7 @@ def find_parameters(target: Callable[..., Any]) -> Parameters:
 
 
 def construct(target: Callable[..., Any], arguments: Mapping[str, Any]) -> Callable[..., Any]:
-    """What is called with tensors: built with these arguments, or called with them.
+    """The callable for tensors: the target built with these arguments, or bound to them.
 
     Raises:
         TypeError: it does not take them, or needs others.
@@ -115,7 +118,7 @@ def construct(target: Callable[..., Any], arguments: Mapping[str, Any]) -> Calla
 
 
 def loss_of(output: object) -> Tensor:
-    """The loss in what a call returned, untouched.
+    """The loss in a call's output, unchanged.
 
     Raises:
         NotALossError: there is no tensor of one element where a loss should be.
@@ -146,7 +149,7 @@ def unpack(output: object, dims: int) -> tuple[Tensor, Tensor | None]:
 
 
 def arguments_of(batch: Batch, call: Call, *, flat_labels: bool) -> dict[str, Tensor]:
-    """The tensors that a call takes, by what they are; those of the batch where it can be."""
+    """The tensors that a call takes, by role; those of the batch itself where possible."""
     labels = batch.labels[:, 0] if flat_labels else batch.labels
     if call == "features_single_view":
         return {"features": batch.perturbed, "labels": labels}
@@ -166,7 +169,7 @@ class BoundLoss:
     """A loss and the tensors that it is called on.
 
     Attributes:
-        module: what is called.
+        module: the callable.
         arguments: its tensors, in order; all but the labels require grad.
         dims: label dimensions.
     """
@@ -176,7 +179,7 @@ class BoundLoss:
     dims: int
 
     def forward(self) -> object:
-        """One call; what it returns keeps the graph."""
+        """One call, with its graph."""
         return self.module(*self.arguments.values())
 
     def training(self) -> object:
@@ -206,7 +209,7 @@ class BoundLoss:
         return found[0].unbind(dim=1) if found[0].ndim == 3 else tuple(found)
 
     def changed_from(self, before: Mapping[str, Tensor]) -> list[str]:
-        """Names of the tensors that no longer hold what they held, or need no gradient any more."""
+        """Names of the tensors whose values changed, or that no longer require a gradient."""
         return [
             name
             for name, tensor in self.arguments.items()

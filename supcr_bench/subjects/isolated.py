@@ -7,9 +7,9 @@ are removed from ``sys.modules`` afterwards: the objects live on, and the next v
 own.
 
 A version that imports a module only when it is called may so get it from elsewhere;
-:func:`strangers` finds such modules. What a version sets for the whole process on import, an
-operator registered with torch or a default dtype, is shared by all versions:
-:mod:`supcr_bench.subjects.process_wide` notices that.
+:func:`strangers` finds such modules. Process-wide state that a version sets on import, such as a
+registered operator or a default dtype, is shared by all versions:
+:mod:`supcr_bench.subjects.process_wide` detects that.
 """
 
 import importlib

@@ -1,6 +1,6 @@
 """Finds process-wide state that two versions of an implementation share.
 
-Each has modules of its own, but torch is there once. An operator that both register is the one
+Each version has its own modules, but they share torch. An operator that both register is the one
 that was registered last, for both; a default that one sets holds for the other.
 """
 

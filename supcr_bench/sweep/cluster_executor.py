@@ -1,7 +1,7 @@
 """Runs cells on several machines; a cell whose slot is lost runs again on another.
 
 A :class:`ClusterBackend` reaches the machines. This module decides which slot runs which cell, and
-gives exactly one result for each arm, whatever happens to machines.
+gives exactly one result for each arm, even if machines are lost.
 """
 
 import time
@@ -52,7 +52,7 @@ class ClusterBackend(Protocol):
         Closing the iterator early ends the cell there.
 
         Raises:
-            SlotLostError: the slot is lost; what was yielded before is valid.
+            SlotLostError: the slot is lost; results yielded before are valid.
         """
 
     def close(self) -> None:

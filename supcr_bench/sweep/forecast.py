@@ -15,7 +15,7 @@ from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_duration_s
 
 AHEAD = 4
-"""Peaks are predicted this many times as far as the largest size that the prediction knows."""
+"""Peaks are predicted from sizes up to 1 / this of the size in question."""
 
 _Series = tuple[str, str, str | None, tuple[object, ...]]
 """An implementation, a pass, a kind of machine, and all of a case but its batch size."""
@@ -45,7 +45,7 @@ class Forecast:
             self._measured.setdefault(series, []).append(result)
         if result.time_samples_s:
             points = self._points.setdefault(series, {})
-            # The fastest sample: what a busy machine adds must not make later sizes look hopeless.
+            # The fastest sample, so that a busy machine does not make later sizes look too slow.
             points[result.case.batch_size] = min(result.time_samples_s)
         elif result.status in (Status.OUT_OF_MEMORY, Status.TIMED_OUT):
             before = self._ends.get(series)

@@ -80,7 +80,7 @@ def make_ray_executor(
 
 
 class RayBackend:
-    """Reaches the slots of a Ray cluster by tasks; starts a Ray here if there is no address."""
+    """Runs tasks on the slots of a Ray cluster; starts Ray here if there is no address."""
 
     def __init__(self, address: str | None, labels: LabelFile | None) -> None:
         _prepare_environment(address)

@@ -42,7 +42,7 @@ def _cause(result: Result, subject: Adapter) -> Exception | None:
         return None
     try:
         StopwatchCall.of(subject, result.case)()
-    except Exception as error:  # noqa: BLE001 - whatever an implementation raises
+    except Exception as error:  # noqa: BLE001 - implementations may raise anything
         own = _own_lines(error.__traceback__)
         return error.with_traceback(own) if own else None
     return None

@@ -1,7 +1,7 @@
 """The axes of a case, each declared once: suites, the command line, tables and ids loop over them.
 
-A new axis takes an entry here, a field of that name in ``Workload``, and what it does to the
-tensors in ``supcr_bench/inputs/tensors.py``.
+To add an axis: an entry here, a field of that name in ``Workload``, and its effect in
+``supcr_bench/inputs/tensors.py``.
 """
 
 import math

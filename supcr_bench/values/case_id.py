@@ -1,4 +1,4 @@
-"""A case as a short word: what a test is called, on the command line and in stored benchmarks."""
+"""A short id of a case, for test names and stored benchmarks."""
 
 from supcr_bench.values.axes import WORKLOAD_AXES
 from supcr_bench.values.case import Case
@@ -7,7 +7,7 @@ _USUAL = Case(batch_size=2)
 
 
 def case_id(case: Case) -> str:
-    """Such as ``training-N64-D2-nan0.2``; what has its usual value is left out.
+    """The id, such as ``training-N64-D2-nan0.2``; axes with their usual value are left out.
 
     Different cases have different ids, and one can be given to ``pytest -k`` as it is.
     """

@@ -21,7 +21,7 @@ def new_session() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What one implementation may spend on one case.
+    """The time and memory that one implementation may use on one case.
 
     Attributes:
         time_limit_s: a call that runs longer is stopped and its case timed out; a case whose calls

@@ -22,9 +22,9 @@ class GateVerdict(StrEnum):
     PASS = "pass"
     REGRESSION = "regression"
     UNDECIDED = "undecided"
-    """The gate measured or looked, and cannot tell."""
+    """The evidence does not decide it."""
     NEW = "new"
-    """There is no figure before to compare with, and by itself this one is right."""
+    """There is no earlier figure to compare with, and this one is right."""
     UNCHANGED = "unchanged"
     """Wrong or without an answer both before and now: no worse, but no pass either."""
 
@@ -81,7 +81,7 @@ class GatedChange(Change):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeStudy:
-    """How the gate judged time: what it took, and which slowdown it could have detected.
+    """How the gate judged time: its effort, and the slowdown that it could have detected.
 
     Attributes:
         max_slowdown: share by which a cell may become slower.

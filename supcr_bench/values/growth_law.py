@@ -1,6 +1,6 @@
 """Growth laws by name, such as N^2: implementations claim them, and measured figures are fitted.
 
-To add a law, add it here, in its place: :data:`LAWS` rises from the slowest to the fastest.
+To add a law, insert it into :data:`LAWS`, which is sorted from the slowest to the fastest.
 """
 
 import math
@@ -58,7 +58,7 @@ def grows_faster(one: str, other: str) -> bool:
     """Whether the first of two laws grows faster than the second.
 
     Raises:
-        UnknownNameError: one of them is no law.
+        UnknownNameError: one of them is not a law.
     """
     order = list(LAWS)
     return order.index(get_law(one).name) > order.index(get_law(other).name)

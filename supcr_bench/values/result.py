@@ -29,7 +29,7 @@ def stored_name(field: str) -> str:
 
 
 class Status(StrEnum):
-    """How a case ended for an implementation."""
+    """The status of a result."""
 
     MEASURED = "measured"
     WRONG = "wrong"

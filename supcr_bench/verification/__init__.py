@@ -1,1 +1,1 @@
-"""Verification: prove an implementation right, or say what is wrong with it."""
+"""Verification: proves an implementation right, or diagnoses it."""

@@ -49,7 +49,7 @@ class Check(Generic[ContextT]):
             trials.extend(self.run(context))
         except NotApplicableError as reason:
             return Outcome.not_applicable(self.name, self.group, str(reason)), []
-        except Exception as error:  # noqa: BLE001 - whatever an implementation raises is a finding
+        except Exception as error:  # noqa: BLE001 - any exception is a finding
             trials.append(outright("the check", f"raises {describe_error(error)}"))
         left_out, seconds = context.left_out - before, time.perf_counter() - started
         outcome = Outcome.judged(self.name, self.group, trials, left_out, seconds)

@@ -172,7 +172,7 @@ class CheckContext:
         """
         try:
             answer = self.ask(problem, upstream, module)
-        except Exception as error:  # noqa: BLE001 - whatever an implementation raises
+        except Exception as error:  # noqa: BLE001 - implementations may raise anything
             return raised(problem, error)
         if upstream is not None and answer.parts is None:
             upstream = torch.cat([upstream[:1], torch.zeros_like(upstream[1:])])
@@ -199,7 +199,7 @@ class CheckContext:
         """
         try:
             before, after = self.ask(problem), self.ask(changed)
-        except Exception as error:  # noqa: BLE001 - whatever an implementation raises
+        except Exception as error:  # noqa: BLE001 - implementations may raise anything
             return raised(changed, error)
         first, second = self.bounds(problem), self.bounds(changed)
         both = Bounds(

@@ -30,7 +30,7 @@ Probe = tuple[Problem, Answer]
 
 
 def probes(context: CheckContext) -> list[Probe]:
-    """Problems that tell the variations apart, as far as the implementation answers them."""
+    """Problems that distinguish the variations; those that raise are left out."""
     specs: list[dict[str, object]] = [
         {"n": 7, "d": 4, "dims": 1},
         {"n": 8, "d": 4, "dims": 1, "labels": "tied", "seed": 1},
@@ -142,7 +142,7 @@ def explain(base: Formula, context: CheckContext, asked: Sequence[Probe]) -> tup
     if not asked:
         return None
     first: Iterable[Formula] = [base, *_relevant(base, context)]
-    # Low precision fits whatever is nearly right, so exact explanations come first.
+    # Low precision explains anything nearly right, so exact explanations come first.
     ordered = sorted(first, key=lambda f: ("own", *LOW_PRECISIONS).index(f.precision))
     for formula in ordered:
         if fits(formula, asked):

@@ -105,7 +105,7 @@ PHRASES: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """One point among all choices; see :data:`PHRASES` for what each means.
+    """A value for every choice; :data:`PHRASES` explains each.
 
     ``eps_value`` is the floor, or the constant that is added.
     """

@@ -73,7 +73,7 @@ class Session(ABC):
         """End the processes that the subject runs in."""
 
     def run(self) -> Iterator[Outcome]:
-        """Each check's outcome as soon as it is known; :meth:`result` afterwards."""
+        """Yield the outcome of each check; call :meth:`result` afterwards."""
         try:
             for outcome in self._run():
                 self._outcomes.append(outcome)

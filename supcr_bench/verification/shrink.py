@@ -96,7 +96,7 @@ def _literal(tensor: Tensor) -> str:
 
 
 def snippet(context: CheckContext, problem: Problem) -> str:
-    """A program that shows the failure: paste, put the implementation in, run."""
+    """A program that shows the failure; the user inserts the implementation and runs it."""
     n, d, dims = problem.size
     parameters = context.candidate.parameters
     arguments = []

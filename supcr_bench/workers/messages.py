@@ -162,7 +162,7 @@ class CellDone:
 
 @dataclass(frozen=True, slots=True)
 class VersionTimes:
-    """How long calls of each version of a cell took.
+    """Seconds per call of each version of a cell.
 
     Attributes:
         seconds: per call, by version; versions pair by round. Empty where one raised.

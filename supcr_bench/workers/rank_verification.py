@@ -69,7 +69,7 @@ class RankVerification(Session):
         return self._checks[check].outcome(self._context)[0]
 
     def weight(self, end: CheckEndedError) -> int:
-        """A hang takes long to find out: one is enough."""
+        """A hang takes long to detect, so one is enough."""
         return MOST_ENDS if end.overdue else 1
 
     def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:

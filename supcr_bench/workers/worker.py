@@ -196,7 +196,7 @@ class Worker:
             answers = take_steps(
                 candidate, question, self._rank, lambda stage: self._page.write(stage, None)
             )
-        except Exception as error:  # noqa: BLE001 - whatever an implementation raises
+        except Exception as error:  # noqa: BLE001 - implementations may raise anything
             return Failed(describe_error(error))
         return RankAnswers(tuple(answers))
 
@@ -206,7 +206,7 @@ class Worker:
 
         try:
             samples = time_cells(request.cells, sampling_s=request.sampling_s, seed=request.seed)
-        except Exception as error:  # noqa: BLE001 - whatever an implementation raises
+        except Exception as error:  # noqa: BLE001 - implementations may raise anything
             self._respond(Failed(f"{type(error).__name__}: {error}"))
             return
         for sample in samples:

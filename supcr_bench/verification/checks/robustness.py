@@ -38,7 +38,7 @@ def default_weights(context: CheckContext) -> Iterator[Trial]:
         problem = problem.changed("default weights")
         try:
             module = context.candidate.build(problem, weights=False)
-        except Exception as error:  # noqa: BLE001 - whatever it raises
+        except Exception as error:  # noqa: BLE001 - it may raise anything
             yield outright(problem.name, f"raises {type(error).__name__}: {error}", problem)
             continue
         yield context.compare(problem, module=module)
@@ -116,7 +116,7 @@ def _refuses(context: CheckContext, problem: Problem) -> Trial:
         loss = float(context.ask(problem).loss)
     except (ValueError, AssertionError, FloatingPointError):
         return outright(problem.name, None)
-    except Exception as error:  # noqa: BLE001 - whatever it raises
+    except Exception as error:  # noqa: BLE001 - it may raise anything
         clear = isinstance(error, RuntimeError)
         text = f"raises {type(error).__name__}: {error}, not an error that names the input"
         return outright(problem.name, None if clear else text, problem)

@@ -43,7 +43,7 @@ def rank_check(
 
 
 def plain(context: RankContext) -> list[RankQuestion]:
-    """Batches split evenly, with labels on every rank: also what a fault is recognised by."""
+    """Batches split evenly, with labels on every rank; the diagnosis uses them too."""
     asked = [
         context.question(context.even, seed=1),
         context.question(context.even, seed=2, labels="tied"),
@@ -124,7 +124,7 @@ def no_grad(context: RankContext) -> list[RankQuestion]:
 
 @rank_check("next steps", "conduct")
 def second_step(context: RankContext) -> list[RankQuestion]:
-    """What is kept from one step, such as gathered labels, spoils the next."""
+    """State kept from one step, such as gathered labels, makes the next one wrong."""
     return [
         context.question(context.even, seed=50, steps=3),
         context.question(context.even, seed=60, dims=2, steps=2),
@@ -155,7 +155,7 @@ def misfit(context: RankContext) -> list[RankQuestion]:
     return [replace(context.question(context.even, seed=90), misfit=True)]
 
 
-# A rank whose loss is that of its own rows trains against few candidates, and still learns.
+# A rank that uses only its own rows trains against few candidates, and still learns.
 value = rank_check("value", "definition", ("value",))(plain)
 # What all_gather returns has no gradient, and sums and means over ranks are easily confused.
 gradient = rank_check("gradient under DDP", "definition", ("gradient",))(plain)
