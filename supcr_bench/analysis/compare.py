@@ -93,7 +93,7 @@ class Comparison:
 
     Attributes:
         rows: every result of either run, in the order of the first.
-        differences: of the two environments: what it is, in the first and in the second.
+        differences: facts of the environment that differ, each in the first and in the second run.
         drift: how far unchanged results of the *other* implementations moved between the runs, by
             implementation: a bound on the |log ratio| of one more result, which exceeds it in at
             most 5 % of draws, or ``None``; and on how many results the bound rests.
@@ -194,7 +194,7 @@ def count_change(
 
 
 def outcome_change(before: Result, after: Result) -> tuple[str | None, str | None]:
-    """What got worse in how a case ended, in a sentence, and any other remark; or ``None``.
+    """How the status of a case got worse, in a sentence, and any other remark; or ``None``.
 
     Time limits are not judged here.
     """
@@ -255,7 +255,7 @@ def _ran_past_limit(first: Result, second: Result, drift: float | None) -> bool:
 
 
 def of_the_machine(differences: Mapping[str, tuple[Any, Any]]) -> bool:
-    """Whether one of them says that two runs come from different machines."""
+    """Whether a difference shows that two runs come from different machines."""
     return not differences.keys().isdisjoint(MACHINE)
 
 

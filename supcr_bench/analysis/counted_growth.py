@@ -9,10 +9,10 @@ every question is a linear programme over those coefficients:
 - *which figure at another size, and how sure?* The smallest and the largest value that any such sum
   takes there.
 
-A loop over pairs i != j costs N(N - 1), so beside each law f(N) stands f(N)(1 - 1/N). Small sizes
-often take other paths, so where no sum comes within a thousandth of all sizes, the smallest are
-left out, as long as enough are left. A figure that is no sum of these laws, such as N^2.1, looks
-like one where there are few sizes.
+A loop over pairs i != j costs N(N - 1), so each law f(N) is accompanied by f(N)(1 - 1/N). Small
+sizes often take other paths, so where no sum comes within a thousandth of all sizes, the smallest
+are left out, as long as enough are left. With few sizes, a figure that is not a sum of these laws,
+such as N^2.1, can look like one.
 """
 
 import math
@@ -49,8 +49,8 @@ _ORDERED = tuple(LAWS.values())
 class Size:
     """A batch size, by its ``rows`` N and by those that have a label.
 
-    What an implementation does for all rows and what it does for labelled ones grow alike, but not
-    in step: the number of missing labels is rounded.
+    Both matter, because the work for all rows and that for labelled rows do not grow in exact
+    proportion: the number of missing labels is rounded.
     """
 
     rows: float
@@ -195,8 +195,8 @@ def _slowest(sizes: Sequence[Size], figures: Sequence[float]) -> CountedFit | No
 def fit_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> CountedFit | None:
     """The slowest law that explains counted figures above 0, with slower ones beside it.
 
-    ``None`` where no sum of laws fits at least five of the largest sizes. Cached: a series' bytes
-    are asked for twice, for their law and for the frontier.
+    ``None`` where no sum of laws fits at least five of the largest sizes. Cached, because the bytes
+    of a series are fitted twice, for their law and for the frontier.
     """
     for first in range(len(sizes) - FEWEST_SIZES + 1):
         fit = _slowest(sizes[first:], figures[first:])

@@ -107,7 +107,7 @@ def frontier(results: Sequence[Result]) -> list[FrontierRow]:
 
 
 def predicted_peaks(results: Sequence[Result]) -> list[Result]:
-    """Of each series, the result at the largest size whose peak was predicted before."""
+    """The result of each series at the largest size whose peak was predicted before."""
     tested = [
         [r for r in members if r.peak_bytes and r.predicted_peak_bytes]
         for members in series_of(results)

@@ -75,7 +75,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """The answer: the one to use, or ``None`` where the run does not tell.
+    """The answer: the one to use, or ``None`` if the run does not decide it.
 
     The fastest candidate comes first, those that are ruled out last.
     """

@@ -1,4 +1,4 @@
-"""What the tables of a run have in common: who agrees, what a call takes, and who is fastest."""
+"""Figures that the tables of a run share: agreement, the time of a call, and the fastest."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,8 +26,8 @@ def agreement_rows(results: Sequence[Result]) -> list[Mapping[str, Any]]:
     """How far each implementation is from its definition, by kind of labels.
 
     Returns:
-        rows of ``cases`` with an answer, of which so many ``agree``, and the largest relative
-        errors, plain and as multiples of the tolerance.
+        rows with the number of ``cases`` that have an answer, the number that ``agree``, and the
+        largest relative errors, plain and as multiples of the tolerance.
     """
     groups: dict[tuple[str, str], list[Result]] = {}
     for name in implementations_of(results):
@@ -94,8 +94,8 @@ def known_wrong(results: Iterable[Result]) -> Wrong:
 def fastest_by_size(results: Iterable[Result], wrong: Wrong) -> dict[Case, str]:
     """The implementation with the smallest median among those that are right, for each case.
 
-    Cases are named without the definition, which may be another for each implementation. What is
-    ``wrong`` on ties is not right without them.
+    Cases are named without the definition, which may be another for each implementation. An
+    implementation that is ``wrong`` on ties is never the fastest.
     """
     best: dict[Case, tuple[float, str]] = {}
     for r in results:

@@ -14,8 +14,8 @@ The unit is a fresh process: it gives one log-ratio, the median of its rounds. O
 interval is Wilcoxon's: between order statistics of the Walsh averages (x_i + x_j) / 2, exact for
 independent values with a common centre of symmetry, whatever their distribution and even where
 their spreads differ (Hollander, Wolfe and Chicken, "Nonparametric Statistical Methods", sections
-3.1 to 3.3). No process is dropped as an outlier. That the values are symmetric is no guess where
-both sides are the same code: the sides may be exchanged.
+3.1 to 3.3). No process is dropped as an outlier. The values are symmetric where both versions are
+the same code, since the versions can be exchanged.
 
 Repeated looks are corrected for: the k-th look's bounds fail with probability alpha / (k (k + 1)),
 which sums to alpha over however many looks there are (Lan and DeMets, Biometrika 70, 1983, with the
@@ -133,9 +133,9 @@ class TimeRule:
         return first_look(self.error / self.cells)
 
     def judge(self, after: Sequence[float], again: Sequence[float], look: int) -> CellDecision:
-        """One cell, at its look of that number, from 1.
+        """Judge one cell by the log-ratios of the version after and of the A/A arm.
 
-        By the log-ratios, one a process, of the version after and of the A/A arm.
+        There is one log-ratio per process; ``look`` is the number of this look, from 1.
         """
         alpha = spent_at(look, self.error / self.cells)
         decision = CellDecision(

@@ -53,7 +53,7 @@ class TimedSeries:
 
     Attributes:
         overhead: operations dispatched at each, relative to the last; ones where unknown.
-        bound_sizes, bound_seconds: sizes without a figure, and what a call takes there at least.
+        bound_sizes, bound_seconds: sizes without a figure, and lower bounds on the time of a call.
         bound_overhead: operations there, relative to the last measured size.
     """
 

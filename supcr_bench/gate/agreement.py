@@ -140,7 +140,7 @@ def _judge_verification(
         )
     verdicts = {o.check: o.verdict for o in first.outcomes}
     failing = _failing(second)
-    # A stage that is not listed went well.
+    # A check that is not listed passed.
     broke = [c for c in failing if verdicts.get(c, c in STAGES and Verdict.PASS) is Verdict.PASS]
     if broke:
         # A busy machine may end a check early too, so its finding is unknown.

@@ -40,8 +40,8 @@ class GroupBrokenError(BaseException):
     It is not an Exception, so that no handler of an implementation's errors catches it.
 
     Args:
-        arm: whose call it was.
-        reason: what it raised.
+        arm: the arm whose call raised.
+        reason: the exception in a line.
     """
 
     def __init__(self, arm: Arm, reason: BaseException) -> None:

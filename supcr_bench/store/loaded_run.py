@@ -109,7 +109,7 @@ def make_run(
 ) -> Run:
     """A run from stored values: results as flat mappings, verification by implementation.
 
-    ``where`` is what errors call a result (its number follows) and the verification.
+    ``where`` names, in errors, a result (its number follows) and the verification.
 
     Raises:
         StoreError: a value is not valid.

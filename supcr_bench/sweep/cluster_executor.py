@@ -26,7 +26,7 @@ WAIT_S = 0.5
 
 
 class SlotLostError(Exception):
-    """A slot stopped running its cell, for that reason in words.
+    """A slot was lost while it ran a cell.
 
     Args:
         node_lost: whether the whole machine is lost, and not only the process that ran the cell.

@@ -34,8 +34,8 @@ HEARTBEAT_S = 1.0
 
 
 Labels = tuple[str, bytes]
-"""The user's labels, which lie on one machine alone: ``labels.csv:COLUMN,...``, and the content of
-the file."""
+"""The user's labels, ``labels.csv:COLUMN,...``, and the content of that file, which only one
+machine has."""
 
 
 def labels_to_send(labels: LabelFile) -> Labels:

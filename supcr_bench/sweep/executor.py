@@ -40,8 +40,8 @@ class Executor(Protocol):
     def machine_for(self, workload: Workload, before: str | None) -> str | None:
         """The kind of machine that a workload would run on now; ``None`` if it is not known.
 
-        All workloads of a series run on one kind as long as a machine of that kind is left: on the
-        one ``before``, which the series was last measured on.
+        All workloads of a series run on one kind as long as a machine of that kind is left: by
+        default on ``before``, the kind that measured the series last.
 
         Raises:
             WorkerError: no machine is left that has the workload's device.

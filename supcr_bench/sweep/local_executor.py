@@ -29,7 +29,7 @@ RESIDENT_SLACK_BYTES = 2**30
 
 
 class LocalExecutor:
-    """One worker process at a time; ``labels`` are ``FILE:COLUMN,...`` of the user's.
+    """One worker process at a time; ``labels`` names the user's labels as ``FILE:COLUMN,...``.
 
     Raises:
         WorkerError: a worker cannot be started.

@@ -86,7 +86,7 @@ class RayBackend:
         _prepare_environment(address)
         import ray
 
-        self._ray: Any = ray  # only parts of it have types
+        self._ray: Any = ray  # ray is only partly typed
         self._labels = labels_to_send(labels) if labels else None
         if address is None:
             ray.init(

@@ -56,7 +56,7 @@ def run_sweep(
     """Run a plan, in order; ``session`` names executions.
 
     The forecast decides what is skipped, and learns from every result, also from those that an
-    earlier start of the same run ``finished``, none of which is measured again.
+    earlier start of the run ``finished``, which are not measured again.
 
     Yields:
         one result for every arm of the plan that is not finished, and what happens between.
@@ -134,7 +134,7 @@ class _Sweep:
         return skipped, cell if runnable else None
 
     def with_peak_prediction(self, event: Event) -> Event:
-        """The event; a result with the peak that was predicted before it was measured."""
+        """The event; a result gets the peak that was predicted before it was measured."""
         if not isinstance(event, Result):
             return event
         found = replace(event, **self._peaks.pop(event.key, {}))

@@ -132,7 +132,7 @@ if TYPE_CHECKING:
     class OwnDefinition(_OwnDefinition):
         """A definition of the user's: a shipped one with some of its choices changed.
 
-        ``eps = 0`` is no floor.
+        ``eps = 0`` means no floor.
         """
 
 else:
@@ -165,7 +165,7 @@ class Suite(_Model):
     """A suite.
 
     Attributes:
-        name: of its file.
+        name: the name of its file.
         implementations: names to run unless the command line names others; in a file ``all`` and
             ``tag:TAG`` stand for several.
         definitions: the suite's own, which ``--definition NAME`` takes too.

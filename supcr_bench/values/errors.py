@@ -31,7 +31,7 @@ class UsageError(SupcrBenchError):
 
 
 class UnknownNameError(UsageError):
-    """A name that is not among the known ones; ``hint`` tells other ways to name a thing."""
+    """A name that is not among the known ones; ``hint`` describes other ways to name a thing."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         self.kind, self.name, self.known = kind, name, tuple(known)

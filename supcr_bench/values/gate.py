@@ -121,7 +121,7 @@ class GateOutcome:
         notes: sentences on what else matters: uncommitted changes, another torch version, a
             renamed file.
         time: how time was judged; ``None`` where it was not.
-        environment: of this machine, as a run stores it.
+        environment: the environment of this machine, as a run stores it.
         command: the command line.
         spent_s: wall seconds of the whole gate.
     """

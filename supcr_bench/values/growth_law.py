@@ -70,14 +70,14 @@ class GrowthVerdict:
 
     Attributes:
         law: name of the law, where the data separate it from every other; else ``None``.
-        evidence: what decides it, or what would, in a sentence.
-        candidates: names of the laws that the data leave open, slowest first.
+        evidence: the deciding figures, or what would decide it, in a sentence.
+        candidates: names of the laws that the data allow, slowest first.
         exponent: the power of N; ``None`` where the data do not bound it.
         exponent_low, exponent_high: its interval.
-        needs_size: the batch size that it would take to tell the candidates apart; ``None`` where
-            that is told already or no size in reach would do.
+        needs_size: the batch size that it would take to tell the candidates apart; ``None`` if the
+            law is decided, or if no feasible size would decide it.
         curve: the fitted figure at a batch size, for drawing; ``None`` without a fit.
-        band: the smallest and the largest figure that the data leave open there.
+        band: the smallest and the largest figure that the data allow there.
     """
 
     law: str | None
@@ -92,4 +92,4 @@ class GrowthVerdict:
 
 
 def what_would_tell(size: int | None) -> str:
-    return f"needs N up to about {size}" if size else "no size in reach would tell"
+    return f"needs N up to about {size}" if size else "no feasible size would decide"

@@ -19,7 +19,7 @@ DIGITS = 6
 
 
 def machine_of(environment: Mapping[str, Any]) -> str:
-    """A short name for the kind of machine, the same for all that are alike."""
+    """A short name for the kind of machine."""
     facts = {key: environment.get(key) for key in SAME_MACHINE}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:DIGITS]
 
@@ -29,7 +29,7 @@ def device_of(name: str) -> str:
 
 
 def by_machine(results: Sequence[Result]) -> Sequence[Result]:
-    """The results; those of a device that several kinds of machine have are named by both."""
+    """The results; where several kinds of machine have a device, its name gets the machine's."""
     kinds: dict[str, set[str | None]] = {}
     for result in results:
         kinds.setdefault(result.case.device, set()).add(result.machine)

@@ -18,7 +18,7 @@ class Metric:
     Attributes:
         name: how code and selections name it.
         title: its name in tables and sentences.
-        field: of a result that holds the figure, or the samples of which it is the median.
+        field: the field of a result with the figure, or with the samples of which it is the median.
         format: writes a figure with its unit, or a dash for ``None``.
         unit: ``s``, ``B``, or empty for a count.
         exact: whether it has no noise, so that two figures are compared as they are.

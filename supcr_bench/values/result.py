@@ -46,7 +46,7 @@ class Status(StrEnum):
 
     @property
     def has_figures(self) -> bool:
-        """Whether memory and work were measured, and time where it was to be."""
+        """Whether memory, work and, unless untimed, time were measured."""
         return self in (Status.MEASURED, Status.WRONG)
 
 

@@ -73,7 +73,7 @@ def reproduces(formula: Formula, probe: Probe, *, gradient: bool = True) -> bool
 def _slack(formula: Formula, problem: Problem, loss: float) -> tuple[float, float]:
     """What rounding may do to a loss and, relative to its largest entry, to a gradient.
 
-    In the inputs' own precision the derived bound; in a lower one what its rounding does.
+    The derived bound in the inputs' own precision; in a lower one, the error of its rounding.
 
     A lower precision explains only what its rounding of a cosine does, since a bound that allowed
     for its worst case would explain nearly everything.

@@ -130,7 +130,7 @@ def make_problem(spec: ProblemSpec) -> Problem:
     dtype = getattr(torch, spec.dtype)
 
     def embedding(view: str) -> Tensor:
-        # Rows of norms from 1/2 to 2 or so: an implementation that forgets to normalise shows.
+        # Rows of norms from 1/2 to 2 or so: a missing normalisation is detected.
         values = Stream(view, spec.seed).bell(spec.n * spec.d).reshape(spec.n, spec.d)
         scale = np.exp2(2 * Stream(view, "norm", spec.seed).uniform(spec.n) - 1)
         return torch.from_numpy(values * scale[:, None] / np.sqrt(spec.d)).to(dtype)

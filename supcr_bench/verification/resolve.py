@@ -46,7 +46,7 @@ def resolve(
     if not Formula.of(replace(own, nan_labels=nearest.nan_labels)).differences(Formula.of(nearest)):
         own = replace(
             own, name=nearest.name
-        )  # labels that it does not take are left out, not wrong
+        )  # unsupported labels are left out, not counted as wrong
     if taken.temperature:
         own = own.at(nearest.temperature)
     return Resolution(

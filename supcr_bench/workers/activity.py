@@ -46,7 +46,7 @@ class ActivityPage:
     def write(self, stage: str, arm: Arm | None) -> None:
         fields = [time.monotonic(), stage, *((arm.implementation, arm.pass_) if arm else ())]
         line = json.dumps(fields).encode() + b"\n"
-        if len(line) > PAGE_BYTES:  # a path as a name can be long
+        if len(line) > PAGE_BYTES:  # paths used as names can be long
             line = json.dumps(fields[:2]).encode() + b"\n"
         self._page[: len(line)] = line
 

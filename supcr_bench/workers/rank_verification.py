@@ -88,7 +88,7 @@ class RankVerification(Session):
         if found is None:
             return None
         self._subject = replace(self._subject, resolution=found)
-        # Where ranks do not live through the trial, the checks say so of the definition's own call.
+        # If a trial ends the ranks, the checks report that for the definition's own call.
         with suppress(CheckEndedError):
             found = self._load(self._limit_s) or found
         self._subject = replace(self._subject, resolution=found)

@@ -261,7 +261,7 @@ class Worker:
         try:
             subjects = {name: adapter for name, (_, adapter) in _implementations(request).items()}
             serve(_shard(request, subjects))
-        except Exception as error:  # noqa: BLE001 - whatever an implementation raises
+        except Exception as error:  # noqa: BLE001 - implementations may raise anything
             self._respond(Failed(describe_error(error)))
 
 
@@ -278,10 +278,10 @@ def _loopback() -> str:
 
 
 def _implementations(request: MeasureCell) -> "dict[str, tuple[Implementation, Adapter]]":
-    """The implementations of a cell by name, and what calls each: as preflight has found it.
+    """The implementations of a cell by name, each with the call that preflight found.
 
-    Without a preflight it is the call of the arm's definition. None is tried here, where a hang or
-    a crash could not be told from one of the harness, and ranks would wait for each other.
+        Without a preflight it is the call of the arm's definition. No call is tried here, where a
+        hang or a crash would look like the harness's own, and ranks would wait for each other.
     """
     from supcr_bench.subjects.adapter import Adapter
 

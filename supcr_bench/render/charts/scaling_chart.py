@@ -252,7 +252,7 @@ def _draw_points(drawing: Drawing, metric: Metric, line: _Line, lines: Sequence[
     for row, y in points:
         hollow = row.status is Status.WRONG
         drawing.point(line.name, row.case.batch_size, y, point_words(row, metric), hollow=hollow)
-    # Bounds of several implementations are often the same: each stands a little aside.
+    # Bounds of several implementations are often the same: each is shifted a little.
     bounded = [other.name for other in lines if other.bounds]
     for result, y in _thinned(line.bounds, most):
         aside = 1.035 ** (bounded.index(line.name) - (len(bounded) - 1) / 2)

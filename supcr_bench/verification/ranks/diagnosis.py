@@ -49,7 +49,7 @@ class RankProbe(NamedTuple):
 
 Forms = tuple[dict[str, Tensor], dict[str, list[Tensor]], float]
 """What each mistake would give on one probe: [W] losses, [2, R, d] gradients of each rank, and the
-factor of the tolerance against that of the right answer."""
+factor on the tolerance of the right answer."""
 
 
 def forms_of(probe: RankProbe) -> Forms:
