@@ -280,8 +280,8 @@ def _loopback() -> str:
 def _implementations(request: MeasureCell) -> "dict[str, tuple[Implementation, Adapter]]":
     """The implementations of a cell by name, each with the call that preflight found.
 
-        Without a preflight it is the call of the arm's definition. No call is tried here, where a
-        hang or a crash would look like the harness's own, and ranks would wait for each other.
+    Without a preflight it is the call of the arm's definition. No call is tried here, where a
+    hang or a crash would look like the harness's own, and ranks would wait for each other.
     """
     from supcr_bench.subjects.adapter import Adapter
 
