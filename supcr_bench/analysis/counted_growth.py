@@ -94,7 +94,7 @@ class CountedFit:
         return self.figures[-1] * float(self._relative([size])[0] @ np.array(self.coefficients))
 
     def bounds(self, size: Size) -> tuple[float, float]:
-        """The smallest and the largest figure that any sum of these laws gives there.
+        """The smallest and the largest figure at a size, over all sums of these laws that fit.
 
         The sums are those that miss no count by more than twice this fit's misfit and a tenth of
         the tolerance.

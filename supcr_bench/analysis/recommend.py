@@ -63,7 +63,7 @@ class Candidate:
 
     Attributes:
         time: seconds per call; ``None`` where unknown.
-        peak_bytes: above the inputs; ``None`` where unknown.
+        peak_bytes: peak memory above the inputs; ``None`` where unknown.
         ruled_out: why not to use it; ``None`` where it may be used.
     """
 

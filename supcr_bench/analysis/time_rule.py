@@ -159,10 +159,11 @@ class TimeRule:
         return CellDecision(GateVerdict.UNDECIDED, decision.after, decision.again, reason)
 
     def detectable(self, again: Interval) -> float | None:
-        """The slow-down that would have been found where the A/A arm's interval is this one.
+        """The smallest slowdown that would certainly have been found with this A/A interval.
 
-        With an interval as wide, and an estimate off by up to half of that, a slowdown must exceed
-        both the allowed one and the A/A interval by a whole width.
+        The interval of a slowdown is taken to be as wide as the A/A interval, and its estimate
+        wrong by up to half that width. So the slowdown must exceed the allowed one, and the A/A
+        interval, by a whole width.
         """
         if again.low is None or again.high is None:
             return None

@@ -1,4 +1,4 @@
-"""One run of the gate: its worker, its stages with their progress, and what they find."""
+"""One run of the gate: its worker, its stages with their progress, and their findings."""
 
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -148,7 +148,7 @@ class GateSession:
 
         Raises:
             RevisionError: the version at the revision is not available.
-            SubjectError: an implementation cannot be called now, nor could it be before.
+            SubjectError: an implementation can be called neither now nor before.
         """
         with tempfile.TemporaryDirectory(prefix="supcr-bench-gate-") as scratch:
             versions = [
@@ -215,7 +215,7 @@ class GateSession:
     def _callable_versions(
         self, found: Sequence[Versions], revision: str
     ) -> tuple[list[Versions], dict[str, str], list[str]]:
-        """The versions, what is wrong with those that can no longer be called, and notes."""
+        """The versions, the errors of those that can no longer be called, and notes."""
         before = self._findings([v.before for v in found if v.before])
         self._executor.close()  # neither version runs in a process that the other has changed
         after = self._findings([v.after for v in found])
@@ -251,7 +251,7 @@ class GateSession:
         return under(self._plan, {n: own.definition for n, own in self._resolutions.items()})
 
     def _resolved(self, subject: Subject, name: str | None = None) -> Subject:
-        """A subject with how it is called, under another name if one is given."""
+        """A subject and its resolved call, under another name if one is given."""
         own = self._resolutions.get(subject.name)
         return replace(subject, resolution=own, name=name or subject.name)
 

@@ -79,7 +79,7 @@ Implementations = Annotated[
         "-i",
         metavar="IMPL",
         help="Implementation to use in place of the suite's: a registered name, module:attribute "
-        "or file.py:attribute. Give the option several times for several.",
+        "or file.py:attribute. Repeat the option for several.",
     ),
 ]
 DefinitionName = Annotated[
@@ -120,7 +120,7 @@ def set_axes(axes: Mapping[str, str], assignments: Sequence[str]) -> dict[str, s
     """The axes of ``--set``, beside those that have options of their own.
 
     Args:
-        axes: the values of the latter, by the axis's name.
+        axes: the values of those options, by the axis's name.
         assignments: the values of ``--set``.
 
     Raises:

@@ -107,5 +107,5 @@ class LiveProgress(PlainProgress):
 
 
 def make_progress(console: Console, cells: int) -> PlainProgress:
-    """Live on a terminal, plain lines elsewhere."""
+    """A live display on a terminal, plain lines elsewhere."""
     return (LiveProgress if console.is_terminal else PlainProgress)(console, cells)

@@ -43,7 +43,7 @@ def recommend(
 ) -> None:
     """Recommend the fastest implementation that is right and fits.
 
-    Exits with 0, or with 3 if the run does not tell.
+    Exits with 0, or with 3 if the run does not decide it.
     """
     from supcr_bench.store.run import load_run
 

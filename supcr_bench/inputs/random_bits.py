@@ -3,7 +3,7 @@
 ``torch.randn`` differs between vector widths and devices, and NumPy promises the stream of its
 bit generators but not of its distributions. So the raw 64-bit words of Philox (a counter-based
 generator; Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) are turned into
-numbers here with exact integer arithmetic and powers of two only: nothing is ever rounded.
+numbers here with exact integer arithmetic and powers of two only: nothing is rounded.
 """
 
 import hashlib

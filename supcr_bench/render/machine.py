@@ -7,7 +7,7 @@ from supcr_bench.values.units import format_limit_bytes
 
 
 def environments_line(environments: Mapping[str, Mapping[str, Any]]) -> str:
-    """Every kind of machine in a line; named, where there are several, as results name it."""
+    """Every kind of machine in a line; if there are several, each after its name in results."""
     if len(environments) == 1:
         return environment_line(*environments.values())
     return "; ".join(f"{name}: {environment_line(e)}" for name, e in environments.items())

@@ -15,7 +15,7 @@ from supcr_bench.values.errors import InputError, SuiteError
 
 
 def untimed(plan: Sequence[Cell]) -> list[Cell]:
-    """The same cells, of which none is timed: agreement, work and memory alone."""
+    """The same cells, of which none is timed: only agreement, work and memory."""
     return [replace(planned, timed=False) for planned in plan]
 
 

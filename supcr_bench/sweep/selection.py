@@ -21,7 +21,7 @@ def is_selection(text: object) -> bool:
 
 
 def select(names: Iterable[str]) -> tuple[str, ...]:
-    """The names, with every selection replaced by the registered names that it stands for.
+    """The names, with ``all`` and every ``tag:TAG`` replaced by registered names.
 
     Raises:
         UnknownNameError: no registered implementation has the tag.

@@ -10,7 +10,7 @@ from supcr_bench.values.definition import TORCHCELL, Definition
 FEWEST_SAMPLES = 6
 """With fewer samples no distribution-free interval of the median reaches 95 %."""
 FEWEST_CALLS = FEWEST_SAMPLES + 3
-"""Calls of a timed case: for agreement, memory, work, calibration, and the fewest samples."""
+"""Calls of a timed case: for agreement, memory, calibration, and the fewest samples."""
 UNTIMED_CALLS = 3
 """Calls of a case that is not timed: for agreement, memory and work."""
 

@@ -24,7 +24,7 @@ SLOWEST_CALL_S = 8.0
 BUDGET_S = 40.0
 """Seconds after which a check starts no further case."""
 STEEPEST_GROWTH = 4.0
-"""Prediction from a single smaller size is by the fourth power, the steepest growth seen."""
+"""The power of N by which time is predicted from a single smaller size: the steepest seen."""
 EXPONENT_MARGIN = 1.0
 """Added to the exponent between two smaller sizes, since fixed overhead pulls it down."""
 DIRECT_ROWS = 24

@@ -15,7 +15,7 @@ TOTAL_LIMIT_S = 55.0
 MOST_ENDS = 2
 """A subject that has crashed this many processes is not called again."""
 STAGES = ("loading", "recognition", "diagnosis")
-"""The name given in place of a check if a subject fails before the first."""
+"""Names used in place of a check's if a subject fails outside of all checks."""
 NO_DEFINITION = "none"
 """The definition of a subject that could not be loaded or called."""
 

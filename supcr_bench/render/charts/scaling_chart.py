@@ -40,9 +40,10 @@ GPU_BYTES = tuple(gib * 2**30 for gib in (8, 16, 24, 40, 80))
 _NEAR = 100
 """A GPU's memory is drawn where a figure of the chart comes within this factor of it."""
 _CURVE_STEPS, _COUNTED_STEPS = 24, 8
-"""A law is nearly straight here, and a band of counted figures is two linear programmes a step."""
+"""Steps of a curve, and of a band of counted figures, whose steps cost two linear programmes
+each."""
 _MOST_POINTS = 160
-"""Most points of a line; pages with many charts would otherwise open slowly."""
+"""Most points of a chart; pages with many charts would otherwise open slowly."""
 _MOST_CROSSINGS = 3
 _SEEN = 1.05
 """A band of this width is as wide as a line."""
