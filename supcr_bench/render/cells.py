@@ -1,30 +1,29 @@
 """The texts of table cells: figures, and the columns, filters and words that describe a case."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 from supcr_bench.analysis.summary import time_interval
 from supcr_bench.values.axes import WORKLOAD_AXES, Axis
 from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.definition import short_name
 from supcr_bench.values.result import Result, Status
-from supcr_bench.values.table import Cell, Facets, Table, numbers, prose, row, words
+from supcr_bench.values.table import Cell, Facets, Row, Table, numbers, prose, row, words
 from supcr_bench.values.units import MISSING, format_bytes, format_duration_s
 
-SHORT_STATUS = {
-    Status.OUT_OF_MEMORY: "out of memory",
-    Status.TIMED_OUT: "timed out",
-    Status.SKIPPED: "skipped",
-    Status.FAILED: "failed",
-}
 WRONG_MARK = " wrong"
+
+
+def ended_text(status: Status) -> str:
+    """In place of a figure that is missing: how the case ended."""
+    return MISSING if status.has_figures else status.words
 
 
 def time_text(result: Result) -> str:
     """``1.06 s ±2%``, the status where there is no figure, and a mark where it is wrong."""
     time = time_interval(result)
     if time is None:
-        return SHORT_STATUS.get(result.status, MISSING)
+        return ended_text(result.status)
     text = format_duration_s(time.estimate)
     if time.low is not None and time.high is not None:
         half = max(time.high - time.estimate, time.estimate - time.low) / time.estimate
@@ -37,9 +36,8 @@ def time_text(result: Result) -> str:
 def memory_text(result: Result, size: int | None) -> str:
     """``137 MB``, the status where there is no figure, and a mark where it is wrong."""
     if size is None:
-        return MISSING if result.status.has_figures else SHORT_STATUS.get(result.status, MISSING)
-    mark = WRONG_MARK if result.status is Status.WRONG else ""
-    return format_bytes(size) + mark
+        return ended_text(result.status)
+    return format_bytes(size) + (WRONG_MARK if result.status is Status.WRONG else "")
 
 
 def ratio_text(ratio: float | None) -> str:
@@ -52,7 +50,6 @@ def ratio_text(ratio: float | None) -> str:
 
 SHOWN = tuple(axis for axis in WORKLOAD_AXES if axis.name != "batch_size")
 """The axes that tell the series of a table apart."""
-_DEFINITION = "definition"
 USUAL = ("dims", "nan_density")
 """Axes that a table shows even where they do not vary."""
 FILTERED = ("device", "dims", "nan_density", "labels", "ranks")
@@ -60,13 +57,7 @@ FILTERED = ("device", "dims", "nan_density", "labels", "ranks")
 
 
 def facets_of(case: Case, implementation: str | None = None, without: Sequence[str] = ()) -> Facets:
-    """The values by which a page filters a row.
-
-    Args:
-        case: the case that the row shows.
-        implementation: the implementation, if the row is of one.
-        without: ids of facets that vary within the row.
-    """
+    """The values by which a page filters a row; ``without`` the ids of what varies within it."""
     facets: dict[str, str] = {"pass": case.pass_}
     facets |= {axis.id: axis.text(axis.of(case)) for axis in SHOWN if axis.name in FILTERED}
     if implementation is not None:
@@ -87,13 +78,13 @@ def case_columns(
         for axis in SHOWN
         if axis.name != without
     }
-    texts[_DEFINITION] = lambda case: case.definition
+    texts["definition"] = lambda case: case.definition
     shown = {head for head, text in texts.items() if len({text(case) for case in cases}) > 1}
     usual = {axis.short for axis in SHOWN if axis.name in always}
-    if len(shown - usual - {_DEFINITION}) < 2:
+    if len(shown - usual - {"definition"}) < 2:
         shown |= usual
-    columns = {head: text for head, text in texts.items() if head in shown}
-    return tuple(columns), lambda case: tuple(text(case) for text in columns.values())
+    heads = tuple(head for head in texts if head in shown)
+    return heads, lambda case: tuple(texts[head](case) for head in heads)
 
 
 def series_text(workload: Workload, without: str = "") -> str:
@@ -148,14 +139,35 @@ class HasCase(Protocol):
     def case(self) -> Case: ...
 
 
+def series_rows(
+    found: Iterable[tuple[str, Case, Cell, str]], prefix: str = "at N={}: "
+) -> tuple[Row, ...]:
+    """A row for whom, what and why; the sizes of a series at which the same happened share one.
+
+    Its reason is that of the smallest size, which the ``prefix`` names.
+    """
+    groups: dict[tuple[str, Cell, object], list[tuple[Case, str]]] = {}
+    for name, case, what, why in found:
+        key = (name, what, (case.pass_, case.series()))
+        groups.setdefault(key, []).append((case, why))
+    rows = []
+    for (name, what, _), members in groups.items():
+        case, why = min(members, key=lambda member: member[0].batch_size)
+        sizes = ", ".join(str(n) for n in sorted(c.batch_size for c, _ in members))
+        if len(members) > 1 and why != MISSING:
+            why = prefix.format(case.batch_size) + why
+        whose = f"{name} {case.pass_}, {case.describe_series()}, N={sizes}"
+        rows.append(row(whose, what, why, facets=facets_of(case, name)))
+    return tuple(rows)
+
+
 T = TypeVar("T", bound=HasCase)
 Columns = Mapping[str, Callable[[T], Cell | str]]
 """Headers of columns, and what each shows of a row."""
 
 
-def implementation_of(found: object) -> str | None:
-    name: str | None = getattr(found, "implementation", None)
-    return name
+def implementation_of(found: object) -> Any:
+    return getattr(found, "implementation", None)
 
 
 def case_table(

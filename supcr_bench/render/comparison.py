@@ -2,43 +2,37 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from supcr_bench.analysis.compare import MACHINE, Comparison, ComparisonRow
 from supcr_bench.render.cells import (
     case_table,
-    facets_of,
     implementation_of,
     memory_text,
     ratio_text,
+    series_rows,
     time_text,
 )
-from supcr_bench.render.machine import environment_facts, origin_facts
+from supcr_bench.render.machine import environment_facts, origin_facts, value_text
 from supcr_bench.store.loaded_run import Run
-from supcr_bench.values.case import PASSES, Case, Pass
+from supcr_bench.values.case import PASSES, Pass
 from supcr_bench.values.change import TIME_DIRECTIONS, Change, Direction
 from supcr_bench.values.metrics import COUNTS
-from supcr_bench.values.result import Status
+from supcr_bench.values.result import Result
 from supcr_bench.values.table import Cell, Table, Tone, prose, row, words
 from supcr_bench.values.units import MISSING
 
 
-def _value_text(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(str(v["name"]) if isinstance(v, dict) else str(v) for v in value) or "none"
-    return str(value)
-
-
 def environment_sentences(differences: Mapping[str, tuple[Any, Any]]) -> list[str]:
     """What differs in machine and software, and what follows from it."""
-    said = {
-        key: f"{key} {_value_text(first)}, then {_value_text(second)}"
-        for key, (first, second) in differences.items()
-    }
-    machine = [text for key, text in said.items() if key in MACHINE]
-    software = [text for key, text in said.items() if key not in MACHINE]
+    machine: list[str] = []
+    software: list[str] = []
+    for key, pair in differences.items():
+        first, second = (value_text(key, value) or "none" for value in pair)
+        told = machine if key in MACHINE else software
+        told.append(f"{key} {first}, then {second}")
     sentences = []
     if machine:
         sentences.append(
@@ -115,12 +109,10 @@ def comparison_verdict(comparison: Comparison) -> str:
 
 def comparison_sentences(comparison: Comparison) -> list[str]:
     joined = len(comparison.joined)
-    only = [
-        sum(r.second is None for r in comparison.rows),
-        sum(r.first is None for r in comparison.rows),
-    ]
+    first = sum(r.second is None for r in comparison.rows)
+    second = sum(r.first is None for r in comparison.rows)
     text = f"{joined} result{'s' * (joined != 1)} in both runs"
-    text += f", {only[0]} only in the first, {only[1]} only in the second" if any(only) else ""
+    text += f", {first} only in the first, {second} only in the second" if first or second else ""
     sentences = [f"{text}.", _cost_sentence(comparison), _time_sentence(comparison)]
     sentences += [_drift_sentence(comparison), *_slower_sentences(comparison)]
     if findings := _findings_text(comparison):
@@ -163,7 +155,7 @@ def _bytes_cell(change: Change | None) -> Cell:
     if change is None:
         return Cell(MISSING)
     same = change.direction is Direction.SAME or change.ratio is None
-    text = str(change.direction) if same else f"x{ratio_text(change.ratio)}"
+    text = change.direction if same else f"x{ratio_text(change.ratio)}"
     return Cell(text, "bad" if change.direction is Direction.MORE else "")
 
 
@@ -196,15 +188,11 @@ def ratio_table(comparison: Comparison, pass_: Pass) -> Table:
     )
 
 
-def _status_text(status: Status | None) -> str:
-    return _ABSENT if status is None else status.words
-
-
 def _changes(found: ComparisonRow) -> Iterator[tuple[str, str, bool]]:
     """Changes apart from time: the metric, the change, and whether it is for the worse."""
     if found.first is not found.second:
-        what = f"{_status_text(found.first)}, then {_status_text(found.second)}"
-        yield what, found.finding or found.note or MISSING, found.finding is not None
+        ends = (end.words if end else _ABSENT for end in (found.first, found.second))
+        yield ", then ".join(ends), found.finding or found.note or MISSING, bool(found.finding)
     for metric in COUNTS:
         change = found.changes.get(metric.name)
         if change and change.direction is not Direction.SAME:
@@ -215,31 +203,16 @@ def _changes(found: ComparisonRow) -> Iterator[tuple[str, str, bool]]:
 
 def changes_table(comparison: Comparison) -> Table:
     """Changes apart from time, and results of only one run; sizes of a series share a row."""
-    groups: dict[tuple[str, str, bool, object], list[tuple[Case, str]]] = {}
-    for found in comparison.rows:
-        for what, how, worse in _changes(found):
-            series = (found.case.pass_, found.case.series())
-            key = (found.implementation, what, worse, series)
-            groups.setdefault(key, []).append((found.case, how))
-    rows = []
-    for (name, what, worse, _), members in groups.items():
-        case, how = min(members, key=lambda member: member[0].batch_size)
-        sizes = ", ".join(str(n) for n in sorted(c.batch_size for c, _ in members))
-        several = len(members) > 1 and how != MISSING
-        rows.append(
-            row(
-                f"{name} {case.pass_}, {case.describe_series()}, N={sizes}",
-                Cell(what, "bad" if worse else ""),
-                f"at N={case.batch_size}: " * several + how,
-                facets=facets_of(case, name),
-            )
-        )
     return Table(
         name="compare-changes",
         title="What changed apart from time",
         note="from the first run to the second",
         columns=prose("what", "change", "how"),
-        rows=tuple(rows),
+        rows=series_rows(
+            (found.implementation, found.case, Cell(what, "bad" if worse else ""), how)
+            for found in comparison.rows
+            for what, how, worse in _changes(found)
+        ),
     )
 
 
@@ -249,45 +222,39 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
 
 
 def runs_table(first: Run, second: Run) -> Table:
-    facts = [dict(_facts(run)) for run in (first, second)]
-    names = dict.fromkeys(name for found in facts for name in found)
-    pairs = {name: [found.get(name, MISSING) for found in facts] for name in names}
+    one, two = _facts(first), _facts(second)
+    pairs = {name: (one.get(name, MISSING), two.get(name, MISSING)) for name in {**one, **two}}
     return Table(
         name="runs",
         title="The two runs",
         note="what is the same in both is grey",
         columns=(*words(""), *prose("first", "second")),
         rows=tuple(
-            row(name, *(Cell(text, "quiet" if one == other else "") for text in (one, other)))
-            for name, (one, other) in pairs.items()
+            row(name, *(Cell(text, "quiet" if len(set(pair)) == 1 else "") for text in pair))
+            for name, pair in pairs.items()
         ),
     )
 
 
-def _facts(run: Run) -> list[tuple[str, str]]:
-    own = [
-        ("run", run.id),
-        ("suite", str(run.info["suite"]["name"])),
-        ("implementations", ", ".join(dict.fromkeys(r.implementation for r in run.results))),
-        ("results", str(len(run.results))),
-    ]
-    return own + origin_facts(run.info) + environment_facts(run.environment)
+def _facts(run: Run) -> dict[str, str]:
+    return {
+        "run": run.id,
+        "suite": str(run.info["suite"]["name"]),
+        "implementations": ", ".join(dict.fromkeys(r.implementation for r in run.results)),
+        "results": str(len(run.results)),
+        **dict(origin_facts(run.info) + environment_facts(run.environment)),
+    }
 
 
 def figures_table(first: Run, second: Run, comparison: Comparison, pass_: Pass) -> Table:
     costs = [{r.key: r for r in run.results} for run in (first, second)]
 
-    def time(run: int, r: ComparisonRow) -> str:
+    def shown(run: int, write: Callable[[Result], str], r: ComparisonRow) -> str:
         cost = costs[run].get((r.implementation, r.case))
-        return time_text(cost) if cost else _ABSENT
+        return write(cost) if cost else _ABSENT
 
-    def peak(run: int, r: ComparisonRow) -> str:
-        cost = costs[run].get((r.implementation, r.case))
-        return memory_text(cost, cost.peak_bytes) if cost else _ABSENT
-
-    def direction(r: ComparisonRow) -> Cell:
-        cell = _direction_cell(r.time)
-        return Cell(cell.text) if cell.text == Direction.SAME else cell
+    def peak_text(cost: Result) -> str:
+        return memory_text(cost, cost.peak_bytes)
 
     return case_table(
         f"figures-{pass_}",
@@ -297,11 +264,11 @@ def figures_table(first: Run, second: Run, comparison: Comparison, pass_: Pass) 
         {"implementation": lambda r: r.implementation},
         {
             "N": lambda r: str(r.case.batch_size),
-            "time,\nfirst": partial(time, 0),
-            "time,\nsecond": partial(time, 1),
-            "it is": direction,
-            "peak,\nfirst": partial(peak, 0),
-            "peak,\nsecond": partial(peak, 1),
+            "time,\nfirst": partial(shown, 0, time_text),
+            "time,\nsecond": partial(shown, 1, time_text),
+            "it is": lambda r: _direction_cell(r.time),
+            "peak,\nfirst": partial(shown, 0, peak_text),
+            "peak,\nsecond": partial(shown, 1, peak_text),
         },
         group=implementation_of,
     )

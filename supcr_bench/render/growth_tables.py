@@ -8,11 +8,11 @@ from supcr_bench.analysis.axis_effect import COMPARED, AxisEffectRow, axis_effec
 from supcr_bench.analysis.crossover import Crossover
 from supcr_bench.analysis.frontier import CAPACITIES_BYTES, FrontierRow, prediction_error
 from supcr_bench.analysis.growth import Growth
-from supcr_bench.render.cells import case_table, implementation_of
+from supcr_bench.render.cells import case_table, ended_text, implementation_of
 from supcr_bench.values.axes import PASSES, Axis
 from supcr_bench.values.metrics import COSTS, ELEMENTS_PROCESSED, Metric
 from supcr_bench.values.result import Result, Status
-from supcr_bench.values.table import Cell, Table
+from supcr_bench.values.table import Cell, Table, Tone
 from supcr_bench.values.units import MISSING, format_bytes, format_duration_s, format_limit_bytes
 
 FEWEST_SIZES = 3
@@ -22,14 +22,10 @@ SHORT_TITLES = {"elements_processed": "elements", "dispatched_ops": "ops"}
 """Short names of metrics, for tables that would be too wide for a terminal."""
 
 
-def _shown(growth: Sequence[Growth]) -> list[Growth]:
-    return [g for g in growth if len(g.sizes) >= FEWEST_SIZES]
-
-
 def power_text(growth: Growth) -> str:
     """``2.01 [1.98, 2.04]``, or a dash."""
     v = growth.verdict
-    if v.exponent is None or v.exponent_low is None or v.exponent_high is None:
+    if v.exponent is None:
         return MISSING
     return f"{v.exponent:.2f} [{v.exponent_low:.2f}, {v.exponent_high:.2f}]"
 
@@ -40,16 +36,16 @@ def _key(growth: Growth) -> tuple[object, ...]:
 
 def growth_table(growth: Sequence[Growth]) -> Table:
     by_arm: dict[tuple[object, ...], dict[str, Growth]] = {}
-    for g in _shown(growth):
+    for g in (g for g in growth if len(g.sizes) >= FEWEST_SIZES):
         by_arm.setdefault(_key(g), {})[g.metric.name] = g
     firsts = [next(iter(arm.values())) for arm in by_arm.values()]
-    order = {s: i for i, s in enumerate(dict.fromkeys(g.case.series() for g in firsts))}
+    order = list(dict.fromkeys(g.case.series() for g in firsts))
 
     def law(metric: Metric, first: Growth) -> Cell:
         found = by_arm[_key(first)].get(metric.name)
-        if found is None:
-            return Cell(MISSING, "quiet")
-        return Cell(found.verdict.law, "good") if found.verdict.law else Cell(UNDECIDED, "quiet")
+        if found is None or found.verdict.law is None:
+            return Cell(UNDECIDED if found else MISSING, "quiet")
+        return Cell(found.verdict.law, "good")
 
     def claimed(first: Growth) -> str:
         found = by_arm[_key(first)].get(ELEMENTS_PROCESSED.name)
@@ -60,12 +56,9 @@ def growth_table(growth: Sequence[Growth]) -> Table:
         "Growth with the batch size",
         f"{UNDECIDED}: not decided, the report says why. Elements processed, dispatched ops and "
         "peak memory are counted, so they have no noise",
-        sorted(firsts, key=lambda g: order[g.case.series()]),
+        sorted(firsts, key=lambda g: order.index(g.case.series())),
         {"name": lambda g: g.implementation, "pass": lambda g: g.case.pass_},
-        {
-            **{SHORT_TITLES.get(m.name, m.name): partial(law, m) for m in COSTS},
-            "claimed": claimed,
-        },
+        {SHORT_TITLES.get(m.name, m.name): partial(law, m) for m in COSTS} | {"claimed": claimed},
         group=lambda g: g.case.series(),
     )
 
@@ -76,7 +69,7 @@ def growth_reasons_table(growth: Sequence[Growth]) -> Table:
         "What decides the growth laws",
         "time: power p and law f in c0 x operations + c1 x f(N), by relative error; counts: the "
         "local power at the largest N, and sums of laws that meet every count",
-        _shown(growth),
+        [g for g in growth if len(g.sizes) >= FEWEST_SIZES],
         {
             "metric": lambda g: g.metric.title,
             "implementation": lambda g: g.implementation,
@@ -116,10 +109,6 @@ def crossover_table(rows: Sequence[Crossover]) -> Table:
 
 def frontier_table(rows: Sequence[FrontierRow]) -> Table:
     sizes = {(r.implementation, r.case, r.capacity_bytes): str(r.batch_size) for r in rows}
-
-    def fitting(capacity: int, r: FrontierRow) -> str:
-        return sizes[r.implementation, r.case, capacity]
-
     widest = max(((r.high - r.low) / 2 / r.batch_size for r in rows), default=0.0)
     return case_table(
         "frontier",
@@ -128,16 +117,18 @@ def frontier_table(rows: Sequence[FrontierRow]) -> Table:
         f"\u00b1{widest:.1%}",
         list({(r.implementation, r.case): r for r in rows}.values()),
         {"implementation": lambda r: r.implementation, "pass": lambda r: r.case.pass_},
-        {format_limit_bytes(capacity): partial(fitting, capacity) for capacity in CAPACITIES_BYTES},
+        {
+            format_limit_bytes(c): lambda r, c=c: sizes[r.implementation, r.case, c]  # type: ignore[misc]
+            for c in CAPACITIES_BYTES
+        },
     )
 
 
 def _error_cell(found: Result) -> Cell:
     low, high = found.predicted_peak_low_bytes or 0.0, found.predicted_peak_high_bytes or 0.0
-    error = prediction_error(found)
-    digits = 2 if abs(error) < 0.1 else 0
-    error = round(error, 4) + 0.0  # no -0.00 %
-    return Cell(f"{error:+.{digits}%}", "" if low <= (found.peak_bytes or 0) <= high else "bad")
+    error = round(prediction_error(found), 4) + 0.0  # no -0.00 %
+    tone: Tone = "" if low <= (found.peak_bytes or 0) <= high else "bad"
+    return Cell(f"{error:+.{2 if abs(error) < 0.1 else 0}%}", tone)
 
 
 def prediction_table(rows: Sequence[Result]) -> Table:
@@ -158,26 +149,13 @@ def prediction_table(rows: Sequence[Result]) -> Table:
 
 
 # Six values of an axis are to fit on a terminal: a cell has seven characters at most.
-_SHORTEST_STATUS = {
-    Status.OUT_OF_MEMORY: "OOM",
-    Status.TIMED_OUT: "timeout",
-    Status.SKIPPED: "skipped",
-    Status.FAILED: "failed",
-}
+_SHORTEST_STATUS = {Status.OUT_OF_MEMORY: "OOM", Status.TIMED_OUT: "timeout"}
 
 
 def _ratio_text(ratio: float) -> str:
-    if ratio >= 99.5:
-        return f"x{ratio:.0f}" if ratio < 99_999.5 else f"x{ratio:.0e}"
-    if ratio >= 9.995:
-        return f"x{ratio:.1f}"
-    return f"x{ratio:.2f}" if ratio >= 0.00995 else f"x{ratio:.0e}"
-
-
-def _tolerances_text(tolerances: float) -> str:
-    if 0 < tolerances < 0.00995:
-        return "<0.01"
-    return f"{tolerances:.0e}" if tolerances >= 999.5 else f"{tolerances:.2g}"
+    if not 0.00995 <= ratio < 99_999.5:
+        return f"x{ratio:.0e}"
+    return f"x{ratio:.{0 if ratio >= 99.5 else 1 if ratio >= 9.995 else 2}f}"
 
 
 _AXIS_NOTES = {
@@ -189,11 +167,13 @@ _AXIS_NOTES = {
 
 
 def _axis_text(metric: str, effect: AxisEffectRow) -> str:
-    ended = _SHORTEST_STATUS.get(effect.status, MISSING)
+    ended = _SHORTEST_STATUS.get(effect.status) or ended_text(effect.status)
     if metric == "agreement":
-        if effect.tolerances is not None:
-            return _tolerances_text(effect.tolerances)
-        return "broken" if effect.status is Status.WRONG else ended
+        if effect.tolerances is None:
+            return "broken" if effect.status is Status.WRONG else ended
+        if 0 < effect.tolerances < 0.00995:
+            return "<0.01"
+        return f"{effect.tolerances:{'.0e' if effect.tolerances >= 999.5 else '.2g'}}"
     if metric == "time":
         figure, ratio = format_duration_s(effect.time_s), effect.time_ratio
     else:
@@ -204,12 +184,9 @@ def _axis_text(metric: str, effect: AxisEffectRow) -> str:
 
 
 def axis_table(rows: Sequence[AxisEffectRow], axis: Axis, metric: str) -> Table:
-    """A row per comparison, a column per value of the axis.
+    """A row per comparison, a column per value of the axis; the rows are of one pass.
 
-    Args:
-        rows: rows of that axis and one pass, in the order to keep.
-        axis: the axis whose values are the columns.
-        metric: ``agreement``, ``time`` or ``memory``.
+    The metric is ``agreement``, ``time`` or ``memory``.
     """
     pass_ = rows[0].case.pass_
     groups: dict[tuple[object, ...], dict[object, AxisEffectRow]] = {}

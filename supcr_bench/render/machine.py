@@ -31,13 +31,13 @@ def environment_line(environment: Mapping[str, Any]) -> str:
 
 def environment_facts(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
-        (key.removesuffix("_bytes").replace("_", " "), _plain(key, value))
+        (key.removesuffix("_bytes").replace("_", " "), value_text(key, value))
         for key, value in environment.items()
         if value not in (None, [], "")
     ]
 
 
-def _plain(key: str, value: Any) -> str:
+def value_text(key: str, value: Any) -> str:
     if key.endswith("_bytes"):
         return format_limit_bytes(value)
     if isinstance(value, list):

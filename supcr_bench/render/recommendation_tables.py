@@ -1,5 +1,6 @@
 """The recommended implementation by batch size, dimensions and NaN density, as tables."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from supcr_bench.analysis.recommend import most_alike
@@ -8,25 +9,26 @@ from supcr_bench.analysis.summary import (
     implementations_of,
     known_wrong,
 )
-from supcr_bench.render.cells import SHORT_STATUS, arm_names, noted
+from supcr_bench.render.cells import arm_names, ended_text, noted
 from supcr_bench.render.palette import variable
 from supcr_bench.values.axes import get_axis
 from supcr_bench.values.case import PASSES, Case
 from supcr_bench.values.result import Result
 from supcr_bench.values.table import Cell, Table, numbers, row, words
-from supcr_bench.values.units import MISSING
 
 MOST_COLUMNS = 8
+_DIMS, _NAN = get_axis("dims"), get_axis("nan_density")
 
 
 def recommendation_tables(results: Sequence[Result]) -> list[Table]:
     devices = dict.fromkeys(r.case.device for r in results)
-    names = implementations_of(results)
+    timed = [r for r in results if not r.untimed]
     groups = [
-        [r for r in results if (r.case.device, r.case.pass_) == (device, pass_) and not r.untimed]
+        [r for r in timed if (r.case.device, r.case.pass_) == (device, pass_)]
         for device in devices
         for pass_ in reversed(PASSES)
     ]
+    names = implementations_of(results)
     return [_table(own, names, len(devices) > 1) for own in groups if own]
 
 
@@ -53,7 +55,7 @@ def _table(results: Sequence[Result], names: Sequence[str], several: bool) -> Ta
         out = f" ({', '.join(here)} wrong)" if here else ""
         if case in fastest:
             return Cell(arms[fastest[case]] + out, "", variable(fastest[case], names))
-        ended = dict.fromkeys(SHORT_STATUS.get(r.status, MISSING) for r in by_case[case])
+        ended = dict.fromkeys(ended_text(r.status) for r in by_case[case])
         return Cell(f"none{out}" if here else f"none: {', '.join(ended)}", "bad")
 
     temperatures = {r.case.temperature for r in alike}
@@ -67,7 +69,10 @@ def _table(results: Sequence[Result], names: Sequence[str], several: bool) -> Ta
             f"{first.dtype}, {tau}, d={first.embedding_size}",
             results,
         ),
-        columns=(*numbers("N"), *words(*(_header(*column) for column in columns))),
+        columns=(
+            *numbers("N"),
+            *words(*(f"{_DIMS.phrase(dims)}, {_NAN.phrase(nan)}" for dims, nan in columns)),
+        ),
         rows=tuple(
             row(
                 str(n),
@@ -80,16 +85,8 @@ def _table(results: Sequence[Result], names: Sequence[str], several: bool) -> Ta
     )
 
 
-def _header(dims: int, nan_density: float | None) -> str:
-    texts = (get_axis("dims").phrase(dims), get_axis("nan_density").phrase(nan_density))
-    return ", ".join(texts)
-
-
 def _columns(cases: Mapping[Case, object]) -> list[tuple[int, float | None]]:
     """Dimensions and densities that were measured at the most sizes, in order."""
-    counts: dict[tuple[int, float | None], int] = {}
-    for case in cases:
-        place = (case.dims, case.nan_density)
-        counts[place] = counts.get(place, 0) + 1
-    most = sorted(counts, key=lambda place: -counts[place])[:MOST_COLUMNS]
+    counts = Counter((case.dims, case.nan_density) for case in cases)
+    most = [place for place, _ in counts.most_common(MOST_COLUMNS)]
     return sorted(most, key=lambda place: (place[0], -1.0 if place[1] is None else place[1]))

@@ -18,12 +18,13 @@ from supcr_bench.analysis.summary import (
     unusual,
 )
 from supcr_bench.render.cells import (
-    SHORT_STATUS,
     arm_names,
     case_columns,
+    ended_text,
     facets_of,
     memory_text,
     noted,
+    series_rows,
     time_text,
 )
 from supcr_bench.render.growth_tables import (
@@ -52,15 +53,13 @@ def agreement_table(results: Sequence[Result]) -> Table:
     rows = agreement_rows(results)
     names = {r["definition"] for r in rows}
     several = len(names) > 1
+    note = "largest errors over all cases, and as multiples of the tolerance: up to 1 agrees"
     return Table(
         name="agreement",
         title="Agreement of each implementation with its definition"
         if several
         else f"Agreement with the definition {''.join(map(short_name, names))}",
-        note=noted(
-            "largest errors over all cases, and as multiples of the tolerance: up to 1 agrees",
-            results,
-        ),
+        note=noted(note, results),
         columns=(
             *words("implementation", *(["definition"] if several else []), "labels"),
             *numbers("agrees in", "value\nerror", "x tol.", "gradient\nerror", "x tol."),
@@ -88,12 +87,7 @@ def pairs_table(results: Sequence[Result]) -> Table:
         note="largest relative difference on the same tensors, between those of one definition",
         columns=(*words("implementation", "and"), *numbers("cases", "value", "gradient")),
         rows=tuple(
-            row(
-                r["one"],
-                r["other"],
-                str(r["cases"]),
-                *(format_error(r[kind]) for kind in DIFFERENCES),
-            )
+            row(r["one"], r["other"], str(r["cases"]), *(format_error(r[k]) for k in DIFFERENCES))
             for r in pair_rows(results)
         ),
         keys=2,
@@ -101,17 +95,20 @@ def pairs_table(results: Sequence[Result]) -> Table:
 
 
 def _by_case(
-    heading: tuple[str, str, str],
+    name: str,
+    title: str,
+    note: str,
     cases: Sequence[Case],
-    columns: Sequence[Column],
+    columns: Iterable[Column],
     cells: Callable[[Case], Iterable[Cell]],
 ) -> Table:
-    """A row per case of all implementations. The heading is name, title and note."""
+    """A row per case of all implementations."""
     headers, texts = case_columns(cases)
     # Series of one row each need no rules between them.
     ruled = len(cases) > len({case.series() for case in cases})
     return Table(
-        *heading[:2],
+        name,
+        title,
         columns=(*numbers(*headers, "N"), *columns),
         rows=tuple(
             row(
@@ -123,7 +120,7 @@ def _by_case(
             )
             for case in cases
         ),
-        note=heading[2],
+        note=note,
         keys=len(headers) + 1,
     )
 
@@ -131,66 +128,63 @@ def _by_case(
 def _cost_table(
     results: Sequence[Result],
     pass_: Pass,
-    heading: tuple[str, str, str],
+    name: str,
+    title: str,
+    note: str,
     size: Callable[[Result], int | None] | None = None,
 ) -> Table:
-    """A row per case, a column per implementation; of times, without a ``size`` to show.
-
-    The heading is name, title and note.
-    """
+    """A row per case, a column per implementation; of times, without a ``size`` to show."""
     costs = by_series(results, pass_)
     fastest = fastest_by_size(costs, known_wrong(results)) if size is None else {}
     cases = list(dict.fromkeys(cost.case.shared for cost in costs))
     by_key = {(cost.implementation, cost.case.shared): cost for cost in costs}
     heads = arm_names(results, "{name}\n{definition}").items()
 
-    def cell(name: str, case: Case) -> Cell:
-        cost = by_key.get((name, case))
+    def cell(whose: str, case: Case) -> Cell:
+        cost = by_key.get((whose, case))
         if cost is None:
             return Cell(MISSING, "quiet")
-        figure = size(cost) if size else cost.time_samples_s or None
         text = memory_text(cost, size(cost)) if size else time_text(cost)
-        tone: Tone = "quiet" if figure is None else "good" if fastest.get(case) == name else ""
-        return Cell(text, tone)
+        if (size(cost) if size else cost.time_samples_s or None) is None:
+            return Cell(text, "quiet")
+        return Cell(text, "good" if fastest.get(case) == whose else "")
 
-    name, title, note = heading
     return _by_case(
-        (f"{name}-{pass_}", f"{title}, {pass_}", noted(note, results)),
+        f"{name}-{pass_}",
+        f"{title}, {pass_}",
+        noted(note, results),
         cases,
-        [Column(head, implementation=n) for n, head in heads],
-        lambda case: [cell(n, case) for n, _ in heads],
+        (Column(head, implementation=whose) for whose, head in heads),
+        lambda case: (cell(whose, case) for whose, _ in heads),
     )
 
 
 def time_table(results: Sequence[Result], pass_: Pass) -> Table:
     note = "median and its 95 % interval; the fastest that is right stands out"
     timed = [r for r in results if not r.untimed]
-    return _cost_table(timed, pass_, ("time", "Time per call", note))
+    return _cost_table(timed, pass_, "time", "Time per call", note)
 
 
 def memory_table(results: Sequence[Result], pass_: Pass) -> Table:
     methods = sorted({r.memory_method for r in results if r.memory_method})
     note = f"live tensor bytes above the inputs; by {'; '.join(methods) or 'nothing measured'}"
-    apart = [
-        r.dispatch_peak_bytes / r.peak_bytes - 1
-        for r in results
-        if r.dispatch_peak_bytes and r.peak_bytes
-    ]
-    if apart:
+    both = [(r.dispatch_peak_bytes, r.peak_bytes) for r in results]
+    if apart := [one / other - 1 for one, other in both if one and other]:
         span = f"{min(apart):+.1%} to {max(apart):+.1%}"
         note += f"; a second counter, at dispatch, differs by {span}"
-    return _cost_table(results, pass_, ("memory", "Peak memory", note), lambda c: c.peak_bytes)
+    return _cost_table(results, pass_, "memory", "Peak memory", note, lambda c: c.peak_bytes)
 
 
 def cuda_table(results: Sequence[Result], pass_: Pass) -> Table:
     """Peak memory on CUDA as dispatch on the CPU predicts it."""
     on_cpu = [r for r in results if device_of(r.case.device) == "cpu"]
     known = any(r.predicted_cuda_peak_bytes for r in on_cpu)
-    note = "predicted from what was dispatched on the CPU, in blocks of 512 bytes; not measured"
     return _cost_table(
         on_cpu if known else [],
         pass_,
-        ("cuda-memory", "Peak memory on CUDA, predicted", note),
+        "cuda-memory",
+        "Peak memory on CUDA, predicted",
+        "predicted from what was dispatched on the CPU, in blocks of 512 bytes; not measured",
         lambda cost: cost.predicted_cuda_peak_bytes,
     )
 
@@ -209,27 +203,17 @@ def claims_table(rows: Sequence[ClaimRow]) -> Table:
 
 
 def outcome_table(results: Sequence[Result]) -> Table:
-    """Every result that is not a plain measurement, and why; a series shares a row."""
-    groups: dict[tuple[object, ...], list[Result]] = {}
-    for r in unusual(results):
-        key = (r.implementation, r.case.pass_, r.case.series(), r.status)
-        groups.setdefault(key, []).append(r)
-    rows = []
-    for members in groups.values():
-        first = min(members, key=lambda r: r.case.batch_size)
-        sizes = ", ".join(str(n) for n in sorted(r.case.batch_size for r in members))
-        reason = first.reason or MISSING
-        if len(members) > 1:
-            reason = f"from N={first.case.batch_size} on: {reason}"
-        what = f"{first.implementation} {first.case.pass_}, {first.case.describe_series()}"
-        facets = facets_of(first.case, first.implementation)
-        rows.append(row(f"{what}, N={sizes}", first.status.words, reason, facets=facets))
+    """Every result that is not a plain measurement, and why."""
+    found = (
+        (r.implementation, r.case, Cell(r.status.words), r.reason or MISSING)
+        for r in unusual(results)
+    )
     return Table(
         name="outcomes",
         title="Wrong, skipped, out of memory or failed",
         note="each size has a row of its own in measurements.jsonl",
         columns=(*prose("what"), *words("outcome"), *prose("why")),
-        rows=tuple(rows),
+        rows=series_rows(found, "from N={} on: "),
     )
 
 
@@ -265,14 +249,14 @@ def agreement_heat(results: Sequence[Result]) -> Table:
     Forward's value is that of training, so forward is shown only where training was not run.
     """
     names = implementations_of(results)
-    passes = {r.case.pass_ for r in results if r.status.has_figures}
-    pass_ = "training" if "training" in passes else "forward"
+    pass_ = max((r.case.pass_ for r in results if r.status.has_figures), default="forward")
     by_case: dict[Case, dict[str, Result]] = {}
     for r in results:
         if r.case.pass_ == pass_:
             by_case.setdefault(r.case.shared, {})[r.implementation] = r
     cases = [c for c, own in by_case.items() if any(r.status.has_figures for r in own.values())]
-    worst = set(sorted(cases, key=lambda c: -_worst(by_case[c].values()))[:MOST_CASES])
+    worst_first = sorted(cases, key=lambda c: -max(map(_tolerances, by_case[c].values())))
+    worst = set(worst_first[:MOST_CASES])
     shown = [case for case in cases if case in worst]
     heads = [
         Column(f"{head} {part}", implementation=name)
@@ -287,39 +271,30 @@ def agreement_heat(results: Sequence[Result]) -> Table:
     if len(shown) < len(cases):
         note += f". The {len(shown)} worst of {len(cases)} cases"
     table = _by_case(
-        ("agreement-by-case", f"Agreement by case, {pass_}", noted(note, results)),
+        "agreement-by-case",
+        f"Agreement by case, {pass_}",
+        noted(note, results),
         shown,
         heads,
-        lambda case: [cell for name in names for cell in _cells(by_case[case].get(name))],
+        lambda case: (cell for name in names for cell in _heat_cells(by_case[case].get(name))),
     )
     return replace(table, detail=True, style="heat")
 
 
-def _worst(results: Iterable[Result]) -> float:
-    """The largest multiple of the tolerance; NaN counts as the worst."""
-    return max(
-        (
-            math.inf
-            if r.status is Status.WRONG
-            else max(r.value_tolerances or 0.0, r.gradient_tolerances or 0.0)
-            for r in results
-        ),
-        default=0.0,
-    )
+def _tolerances(result: Result) -> float:
+    """The larger multiple of the tolerance; a wrong result is worse than any other."""
+    known = max(result.value_tolerances or 0.0, result.gradient_tolerances or 0.0)
+    return math.inf if result.status is Status.WRONG else known
 
 
-def _cells(result: Result | None) -> tuple[Cell, Cell]:
+def _heat_cells(result: Result | None) -> tuple[Cell, Cell]:
     if result is None or not result.status.has_figures:
-        text = SHORT_STATUS.get(result.status, MISSING) if result else MISSING
-        return Cell(text, "quiet"), Cell("", "quiet")
-    wrong = result.status is Status.WRONG
-    return _cell(result.value_tolerances, wrong), _cell(result.gradient_tolerances, wrong)
-
-
-def _cell(tolerances: float | None, wrong: bool) -> Cell:
-    if tolerances is None:
-        return Cell("broken", "heat3") if wrong else Cell(MISSING, "quiet")
-    return Cell(
-        format_error(tolerances),
-        next((tone for limit, tone in _HEAT if tolerances <= limit), "heat3"),
+        return Cell(ended_text(result.status) if result else MISSING, "quiet"), Cell("", "quiet")
+    missing = Cell("broken", "heat3") if result.status is Status.WRONG else Cell(MISSING, "quiet")
+    value, gradient = (
+        missing
+        if x is None
+        else Cell(format_error(x), next((tone for limit, tone in _HEAT if x <= limit), "heat3"))
+        for x in (result.value_tolerances, result.gradient_tolerances)
     )
+    return value, gradient

@@ -8,17 +8,17 @@ from supcr_bench.analysis.axis_effect import AxisEffectRow, axis_effect_rows
 from supcr_bench.analysis.claims import ClaimRow, Holds
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.frontier import prediction_error
-from supcr_bench.analysis.growth import Growth
 from supcr_bench.analysis.noise import NoiseFloor
 from supcr_bench.analysis.summary import (
     by_series,
     fastest_by_size,
+    implementations_of,
     known_wrong,
 )
 from supcr_bench.render.cells import arm_names, listed, series_text
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.axes import Axis
-from supcr_bench.values.case import Case, Pass
+from supcr_bench.values.case import Pass
 from supcr_bench.values.growth_law import grows_faster
 from supcr_bench.values.metrics import ELEMENTS_PROCESSED, TIME
 from supcr_bench.values.result import Result, Status
@@ -26,65 +26,57 @@ from supcr_bench.values.units import format_bytes, format_error, format_limit_by
 from supcr_bench.verification.verification import Verification
 
 
-def answers_of(results: Sequence[Result]) -> dict[tuple[str, str], tuple[int, int]]:
-    """How many answers agree, and how many there are, by definition and implementation."""
-    found: dict[tuple[str, str], tuple[int, int]] = {}
-    for r in results:
-        if r.status.has_figures:
-            key = (r.case.definition, r.implementation)
-            agree, cases = found.get(key, (0, 0))
-            found[key] = (agree + (r.status is Status.MEASURED), cases + 1)
-    return found
+def _answers(results: Sequence[Result], *ends: Status) -> Counter[tuple[str, str]]:
+    """How many results ended so, by definition and implementation."""
+    return Counter((r.case.definition, r.implementation) for r in results if r.status in ends)
 
 
-def wrong_texts(results: Sequence[Result]) -> list[str]:
+def _wrong_texts(results: Sequence[Result]) -> list[str]:
+    answers = _answers(results, Status.MEASURED, Status.WRONG)
     return [
-        f"{name} is wrong by the definition ({definition}) in {cases - agree} of {cases} answers"
-        for (definition, name), (agree, cases) in answers_of(results).items()
-        if agree < cases
+        f"{name} is wrong by the definition ({definition}) in {n} of {answers[definition, name]} "
+        "answers"
+        for (definition, name), n in _answers(results, Status.WRONG).items()
     ]
 
 
 def _agreement(results: Sequence[Result]) -> str:
-    answers = answers_of(results)
+    answers, wrong = _answers(results, Status.MEASURED), _answers(results, Status.WRONG)
+    right: dict[str, list[str]] = {}
+    for definition, name in answers:
+        if not wrong[definition, name]:
+            right.setdefault(definition, []).append(name)
     parts = []
-    for definition in dict.fromkeys(definition for definition, _ in answers):
-        own = {name: n for (d, name), n in answers.items() if d == definition}
-        right = [name for name, (agree, cases) in own.items() if agree == cases]
-        if not right:
-            continue
-        verb = "agrees" if len(right) == 1 else "agree"
-        cases = sum(own[name][1] for name in right)
+    for definition, names in right.items():
+        cases = sum(answers[definition, name] for name in names)
         which = "the one answer" if cases == 1 else f"all {cases} answers"
-        parts.append(f"{listed(right)} {verb} with the definition ({definition}) in {which}")
-    return "; ".join([*parts, *wrong_texts(results)] or ["Nothing could be measured"]) + "."
+        verb = "agrees" if len(names) == 1 else "agree"
+        parts.append(f"{listed(names)} {verb} with the definition ({definition}) in {which}")
+    return "; ".join([*parts, *_wrong_texts(results)] or ["Nothing could be measured"]) + "."
 
 
 def _fastest(results: Sequence[Result], pass_: Pass) -> str | None:
     """Ranges of batch sizes with the same fastest implementation, in the longest series."""
     fastest = fastest_by_size(by_series(results, pass_), known_wrong(results))
-    of_series: dict[tuple[object, ...], list[Case]] = {}
-    for case in fastest:
-        of_series.setdefault(case.series(), []).append(case)
-    if not of_series:
+    if not fastest:
         return None
-    longest = max(of_series, key=lambda series: len(of_series[series]))
-    cases = sorted(of_series[longest], key=lambda c: c.batch_size)
+    ((longest, _),) = Counter(case.series() for case in fastest).most_common(1)
+    own = (case for case in fastest if case.series() == longest)
+    cases = sorted(own, key=lambda case: case.batch_size)
     names = arm_names(results)
     spans = []
     for name, same in groupby(cases, key=lambda case: names[fastest[case]]):
         sizes = [case.batch_size for case in same]
-        one = len(sizes) == 1
-        spans.append(f"{name} {f'at N={sizes[0]}' if one else f'from N={sizes[0]} to {sizes[-1]}'}")
+        where = f"at N={sizes[0]}" if len(sizes) == 1 else f"from N={sizes[0]} to {sizes[-1]}"
+        spans.append(f"{name} {where}")
     return f"Fastest in {pass_} ({series_text(cases[0])}): {', '.join(spans)}."
 
 
 def _not_measured(results: Sequence[Result]) -> str | None:
-    ends = (Status.OUT_OF_MEMORY, Status.TIMED_OUT, Status.SKIPPED, Status.FAILED)
-    counts = Counter(r.status for r in results)
-    parts = [f"{counts[end]} {end.words}" for end in ends if counts[end]]
-    if not parts:
+    counts = Counter(r.status for r in results if not r.status.has_figures)
+    if not counts:
         return None
+    parts = [f"{counts[end]} {end.words}" for end in Status if counts[end]]
     text = f"Of {len(results)} results: {', '.join(parts)}"
     failed = next((r for r in results if r.status is Status.FAILED), None)
     if failed:
@@ -98,9 +90,8 @@ def _claims(claims: Sequence[ClaimRow]) -> str | None:
     if not broken:
         return None
     verb = "does" if len(broken) == 1 else "do"
-    return (
-        f"{len(broken)} of {len(claims)} claims of the note {verb} not hold: {'; '.join(broken)}."
-    )
+    which = f"{len(broken)} of {len(claims)} claims of the note"
+    return f"{which} {verb} not hold: {'; '.join(broken)}."
 
 
 def _noise(noise: NoiseFloor | None) -> str | None:
@@ -115,16 +106,15 @@ def _noise(noise: NoiseFloor | None) -> str | None:
 
 def _verified(verifications: Sequence[Verification]) -> list[str]:
     """One sentence on the verified implementations that are right, one on each other."""
-    right: dict[tuple[str, bool], list[str]] = {}
+    right: dict[str, list[str]] = {}
     for found in verifications:
         if found.passed:
-            key = (found.definition, bool(found.findings))
-            right.setdefault(key, []).append(found.implementation)
+            end = ", but not robust." if found.findings else "."
+            words = f"right by the definition ({found.definition}){end}"
+            right.setdefault(words, []).append(found.implementation)
     sentences = [found.headline for found in verifications if not found.passed]
-    for (definition, fragile), names in right.items():
-        verb = "is" if len(names) == 1 else "are"
-        text = f"{listed(names)} {verb} right by the definition ({definition})"
-        sentences.append(f"{text}, but not robust." if fragile else f"{text}.")
+    for words, names in right.items():
+        sentences.append(f"{listed(names)} {'is' if len(names) == 1 else 'are'} {words}")
     return [f"Verified: {' '.join(sentences)}"] if sentences else []
 
 
@@ -144,36 +134,33 @@ def headline(run: Run, findings: Findings) -> list[str]:
 def agreement_sentences(findings: Findings) -> list[str]:
     results = findings.results
     failed = _failed(results)
-    if wrong := wrong_texts(results):
+    if wrong := _wrong_texts(results):
         return [f"{'; '.join(wrong)}.", *failed]
     answered = [r for r in results if r.status.has_figures]
     if not answered:
         return ["No implementation returned an answer, so there is no agreement to show.", *failed]
     definitions = listed(list(dict.fromkeys(r.case.definition for r in answered)))
     several = "its own definition" if " and " in definitions else "the definition"
-    sentences = [f"Every answer agrees with {several} ({definitions})."]
-    known = [
-        (x, r)
-        for r in answered
-        for x in (r.value_tolerances, r.gradient_tolerances)
-        if x is not None
-    ]
-    if known:
-        worst, result = max(known, key=lambda pair: pair[0])
-        sentences.append(
-            f"The largest error, of {result.implementation}, is {format_error(worst)} of what "
-            "rounding explains."
-        )
-    return [" ".join(sentences), *failed]
+    text = f"Every answer agrees with {several} ({definitions})."
+    worst = max(answered, key=_tolerances)
+    if _tolerances(worst) >= 0:
+        error = f"{format_error(_tolerances(worst))} of what rounding explains"
+        text += f" The largest error, of {worst.implementation}, is {error}."
+    return [text, *failed]
+
+
+def _tolerances(result: Result) -> float:
+    """The larger of its two errors in multiples of the tolerance; less than 0 if none is known."""
+    known = (result.value_tolerances, result.gradient_tolerances)
+    return max((x for x in known if x is not None), default=-1.0)
 
 
 def _failed(results: Sequence[Result]) -> list[str]:
     failed = [r for r in results if r.status is Status.FAILED]
-    names = list(dict.fromkeys(r.implementation for r in failed))
     if not failed:
         return []
-    first = failed[0].case
-    return [f"{listed(names)} failed, first in {first.pass_} at {first.describe()}."]
+    names, first = listed(implementations_of(failed)), failed[0].case
+    return [f"{names} failed, first in {first.pass_} at {first.describe()}."]
 
 
 MOST_SENTENCES = 4
@@ -197,56 +184,48 @@ def time_sentences(findings: Findings) -> list[str]:
         sentences = [*sentences[:MOST_SENTENCES], f"And {more} more crossovers, in the table."]
     without = [r for r in rows if r.size is None]
     never = [r for r in without if r.small is not None and r.small == r.large]
+    of = f"of {len(rows)} pairs"
     if never:
-        sentences.append(
-            f"In {len(never)} of {len(rows)} pairs the same one is faster at both ends of the "
-            "measured sizes."
-        )
+        same = "the same one is faster at both ends of the measured sizes"
+        sentences.append(f"In {len(never)} {of} {same}.")
     if undecided := len(without) - len(never):
-        sentences.append(
-            f"{undecided} of {len(rows)} pairs {'is' if undecided == 1 else 'are'} undecided."
-        )
+        sentences.append(f"{undecided} {of} {'is' if undecided == 1 else 'are'} undecided.")
     return sentences
 
 
 def memory_sentences(findings: Findings) -> list[str]:
     sentences = []
-    capacity, pass_ = 24 * 2**30, _main_pass(findings)
+    main = (24 * 2**30, _main_pass(findings))
     wrong = {name for name, *_ in known_wrong(findings.results)}
     rows = [
         r
         for r in findings.frontier
-        if (r.capacity_bytes, r.case.pass_) == (capacity, pass_) and r.implementation not in wrong
+        if (r.capacity_bytes, r.case.pass_) == main and r.implementation not in wrong
     ]
     if rows:
-        names = arm_names(findings.results)
-        series = rows[0].case.series()
-        parts = [
-            f"{names[r.implementation]} up to N={r.batch_size:,}"
-            for r in rows
-            if r.case.series() == series
-        ]
+        names, case = arm_names(findings.results), rows[0].case
+        own = (r for r in rows if r.case.series() == case.series())
+        parts = [f"{names[r.implementation]} up to N={r.batch_size:,}" for r in own]
         sentences.append(
-            f"In {format_limit_bytes(capacity)} fit the tensors of {listed(parts)} "
-            f"({pass_}, {series_text(rows[0].case)}), by the growth law of the bytes."
+            f"In {format_limit_bytes(main[0])} fit the tensors of {listed(parts)} "
+            f"({main[1]}, {series_text(case)}), by the growth law of the bytes."
         )
     if findings.predictions:
         worst = max(findings.predictions, key=lambda r: abs(prediction_error(r)))
         sentences.append(
-            f"Peaks predicted from sizes up to a quarter of N were off by up to "
+            "Peaks predicted from sizes up to a quarter of N were off by up to "
             f"{format_share(abs(prediction_error(worst)))} ({worst.implementation} at "
             f"N={worst.case.batch_size})."
         )
-    if not sentences:
-        peaks = [r for r in findings.results if r.peak_bytes]
-        if not peaks:
-            return ["No peak was measured."]
-        top = max(peaks, key=lambda r: r.peak_bytes or 0)
-        sentences.append(
-            f"The largest peak is {format_bytes(top.peak_bytes)}, of {top.implementation} at "
-            f"N={top.case.batch_size}; too few sizes for a growth law."
-        )
-    return sentences
+    if sentences:
+        return sentences
+    top = max(findings.results, key=lambda r: r.peak_bytes or 0, default=None)
+    if top is None or not top.peak_bytes:
+        return ["No peak was measured."]
+    return [
+        f"The largest peak is {format_bytes(top.peak_bytes)}, of {top.implementation} at "
+        f"N={top.case.batch_size}; too few sizes for a growth law."
+    ]
 
 
 def _main_pass(findings: Findings) -> str:
@@ -255,16 +234,16 @@ def _main_pass(findings: Findings) -> str:
 
 
 def growth_sentences(findings: Findings) -> list[str]:
-    told = [g for g in findings.growth if g.verdict.law and g.metric is ELEMENTS_PROCESSED]
-    broken = [g for g in told if g.claimed and _breaks(g)]
-    sentences = []
-    if told:
-        laws = dict.fromkeys(f"{g.implementation} {g.verdict.law} in {g.case.pass_}" for g in told)
-        sentences.append(f"Counted work grows as follows: {listed(list(laws))}.")
-    sentences += [
-        f"{g.implementation} claims {g.claimed} and takes {g.verdict.law} in {g.case.pass_}."
-        for g in broken[:4]
-    ]
+    laws: dict[str, None] = {}
+    broken = []
+    for g in (g for g in findings.growth if g.metric is ELEMENTS_PROCESSED):
+        if law := g.verdict.law:
+            laws[f"{g.implementation} {law} in {g.case.pass_}"] = None
+            if g.claimed and grows_faster(law, g.claimed):
+                told = f"{g.implementation} claims {g.claimed} and takes {law}"
+                broken.append(f"{told} in {g.case.pass_}.")
+    sentences = [f"Counted work grows as follows: {listed(list(laws))}."] if laws else []
+    sentences += broken[:4]
     timed = [g for g in findings.growth if g.metric is TIME]
     if timed and not any(g.verdict.law for g in timed):
         longest = max(timed, key=lambda g: len(g.sizes))
@@ -273,11 +252,6 @@ def growth_sentences(findings: Findings) -> list[str]:
             f"at the most sizes: {longest.verdict.evidence}."
         )
     return sentences or ["Too few sizes to tell growth laws apart."]
-
-
-def _breaks(growth: Growth) -> bool:
-    law, claimed = growth.verdict.law, growth.claimed
-    return bool(law and claimed and grows_faster(law, claimed))
 
 
 def axis_sentences(findings: Findings, axis: Axis) -> list[str]:
@@ -308,11 +282,8 @@ def axis_sentences(findings: Findings, axis: Axis) -> list[str]:
 
 
 def _changed(name: str, first: AxisEffectRow, last: AxisEffectRow) -> str:
-    axis = first.axis
-    text = (
-        f"from {axis.text(first.value)} to {axis.text(last.value)} {name} takes "
-        f"{_part(last.time_ratio or 0.0)} the time"
-    )
+    start, end = (first.axis.text(row.value) for row in (first, last))
+    text = f"from {start} to {end} {name} takes {_part(last.time_ratio or 0.0)} the time"
     if last.memory_ratio is not None:
         text += f" and {_part(last.memory_ratio)} the memory"
     return f"{text} ({last.case.describe()})"
@@ -333,8 +304,8 @@ def measured_sentences(findings: Findings) -> list[str]:
     stopped = [r.time_stopped_by for r in findings.results if r.time_stopped_by]
     if stopped:
         precise = stopped.count("precision")
+        rest = f"{len(stopped) - precise} ended with their budget"
         sentences.append(
-            f"Of {len(stopped)} timings {precise} reached the precision asked for, "
-            f"{len(stopped) - precise} ended with their budget."
+            f"Of {len(stopped)} timings {precise} reached the precision asked for, {rest}."
         )
     return sentences
