@@ -218,9 +218,9 @@ def sweep_anchors(
         factors: [D] of each dimension in the derivative.
         logarithms: [D, R] set to the sum of the logarithms of each anchor's contrasts.
         at: [4, R] for :func:`merge_rows`.
-        distance: [4, R] likewise.
+        distance: [4, R] for :func:`merge_rows`.
         contrast: [2, R] for :func:`sweep_row`.
-        inverse: [2, R] likewise.
+        inverse: [2, R] for :func:`sweep_row`.
     """
     for i in range(first, stop):
         if gradient:

@@ -26,7 +26,7 @@ def run(
         typer.Argument(
             metavar="SUITE",
             help="Suite to run: the name of one, or the path of a .toml file.",
-            show_default=DEFAULT_SUITE,
+            show_default=f"suite {DEFAULT_SUITE}",
         ),
     ] = None,
     implementation: Implementations = None,

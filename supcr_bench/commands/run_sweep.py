@@ -140,7 +140,7 @@ def sweep(
     events = run_sweep(work.plan, executor, work.subjects, budget, forecast, finished)
     progress = make_progress(console, len(work.plan))
     try:
-        with closing(events):  # so that an interrupted sweep has stopped before this returns
+        with closing(events):  # an interrupted sweep stops before this returns
             for event in events:
                 match event:
                     case Result():

@@ -1,10 +1,10 @@
 """Peak of live tensor bytes on the CPU, from the allocator's own events.
 
 PyTorch's CPU allocator keeps no statistics, but it reports every allocation and release to the
-profiler. The profiler's public face also records every operation, which makes a loop of 300,000
-operations twenty times slower; limiting it to user scopes leaves just the allocator's events. Only
-the private interface has that switch; where a torch version lacks it, the public one gives the same
-events, slower.
+profiler. The profiler's public interface also records every operation, which makes a loop of
+300,000 operations twenty times slower; limiting it to user scopes leaves just the allocator's
+events. Only the private interface has that switch; where a torch version lacks it, the public one
+gives the same events, slower.
 """
 
 from collections.abc import Callable, Iterable, Iterator

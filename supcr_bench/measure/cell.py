@@ -2,7 +2,7 @@
 
 Agreement comes first: it finds arms that cannot run, and warms up the others. Memory
 is taken with the allocator's events recorded and work with every dispatch counted, which disturbs
-time; so time is taken last, with no instrumentation. An untimed cell ends before it.
+time; so time is taken last, with no instrumentation. A cell that is not timed ends before that.
 """
 
 import time
@@ -161,7 +161,7 @@ class CellRun:
             yield from self._end_from(at, arms, Status.FAILED, str(error))
         except Exception as error:  # noqa: BLE001 - any failure becomes a result
             yield from self._end_from(at, arms, *outcome_of(error))
-            # A forward that answered stays, without its module's graph.
+            # If forward gave an answer, it is kept, without its module's graph.
             if at == "training" and "forward" in arms:
                 self._losses[implementation] = loss
         finally:

@@ -15,7 +15,7 @@ from supcr_bench.values.cell import Arm
 
 
 class Meter(Protocol):
-    """Takes one figure of one call."""
+    """Measures one figure of one call."""
 
     def time(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Elapsed: ...
 

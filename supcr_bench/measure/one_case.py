@@ -1,4 +1,4 @@
-"""One implementation on one case, in this process, for a stopwatch that is not this package's.
+"""Measures one implementation on one case, while another package takes the time.
 
 Agreement, memory and work are those of a cell. The owner of the stopwatch takes the time: it gets
 the call, and a method to run before each.
@@ -21,7 +21,7 @@ from supcr_bench.values.result import Result
 
 
 class _WithoutClock(DeviceMeter):
-    """Memory and work as the device takes them. To be timed, a call is not made."""
+    """Measures memory and work; makes no call to time it."""
 
     def time(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Elapsed:
         del arm, workload, call

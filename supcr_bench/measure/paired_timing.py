@@ -1,4 +1,4 @@
-"""Times of several sides of one call, round by round: the same tensors, one process, random order.
+"""Times several versions (sides) of one call in rounds: same tensors, one process, random order.
 
 The gate uses this. :mod:`supcr_bench.measure.timing` times a cell until the median of each arm is
 precise; here only the ratio of the versions counts, and one process gives one value of it, so every

@@ -10,7 +10,7 @@ from pathlib import Path
 
 try:
     import resource
-except ImportError:  # Windows has no resource limits; the parent's watch on resident memory remains
+except ImportError:  # Windows has no resource limits; only the parent watches its resident memory
     resource = None  # type: ignore[assignment]
 
 _STATUS = Path("/proc/self/status")

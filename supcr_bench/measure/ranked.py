@@ -228,7 +228,7 @@ class GatheredLoss(torch.autograd.Function):
 
 def serve(shard: RankShard) -> None:
     """Do the steps that rank 0 broadcasts, until it releases this rank."""
-    gc.disable()  # as in rank 0 while it times: the slowest rank counts
+    gc.disable()  # rank 0 disables it while timing, and times the slowest rank
     try:
         while (step := receive()) is not None:
             gather(shard.do(*step))

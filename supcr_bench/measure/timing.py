@@ -33,8 +33,8 @@ class Samples:
     Attributes:
         repetitions: calls per sample.
         seconds: one mean per round, on the host.
-        device_seconds: likewise on the device; empty if it has no timer.
-        again_seconds: likewise on the host, of the arm's second entry; empty where it has none.
+        device_seconds: one mean per round, on the device; empty if it has no timer.
+        again_seconds: one mean per round of the arm's second entry, on the host, if it has one.
         spent_s: seconds of timed calls, the calibrating one included, the second entry's not.
         again_spent_s: seconds of the second entry's calls.
         stopped_by: ``precision`` or ``budget``.

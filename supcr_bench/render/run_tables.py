@@ -104,7 +104,7 @@ def _by_case(
 ) -> Table:
     """A row per case of all implementations."""
     headers, texts = case_columns(cases)
-    # Series of one row each need no rules between them.
+    # No rules between series that have one row each.
     ruled = len(cases) > len({case.series() for case in cases})
     return Table(
         name,

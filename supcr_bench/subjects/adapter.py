@@ -290,7 +290,8 @@ def find_call(
 
     The definition's own call comes first, then labels of one dimension as [N], then the other
     calls. Another call is taken only where it gives the right loss, or where nothing else answers.
-    A call that takes the arguments and raises may do so for the inputs: it is left to become a row.
+    A call that accepts the arguments and then raises may do so because of the inputs, so the sweep
+    measures it.
 
     Raises:
         SubjectError: it cannot be built, or takes the arguments of no call.

@@ -106,7 +106,7 @@ def _execute(name: str, file: Path) -> ModuleType:
 
 @contextmanager
 def _found_first(root: Path) -> Iterator[None]:
-    """Modules of that folder are found first, and are not known by name afterwards.
+    """Within the block Python finds modules of that folder first; afterwards it forgets them.
 
     They are told by name, not by path: a folder without ``__init__.py`` has a path that Python
     works out anew from its parent, which may be gone, and from every other folder of that name.

@@ -112,7 +112,10 @@ def preflight(
 def measure(
     labels: Labels | None, cell: Cell, subjects: Sequence[Subject], budget: Budget
 ) -> Iterator[Event | tuple[Activity, float]]:
-    """Events of a cell. An activity comes with its seconds: other machines have other clocks."""
+    """Run a cell and yield its events.
+
+    An activity comes with its seconds: other machines have other clocks.
+    """
     last_sent: Activity | None = None
     last_sent_s = 0.0
     for event in _KEPT.get(budget.threads, labels).run(cell, subjects, budget):

@@ -220,7 +220,7 @@ def _side_by_side(sweep: _Sweep, subjects: Sequence[Subject]) -> Iterator[SweepE
                     raise
                 if item is not None:
                     (event,) = item
-                    # With several at work, the display follows the one that began first.
+                    # If several cells run, the display shows the one that began first.
                     if not isinstance(event, Activity) or index == begun[0]:
                         yield sweep.with_peak_prediction(event)
                     continue

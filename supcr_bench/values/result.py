@@ -73,7 +73,7 @@ class Result:
         reference: ``direct`` or ``fast``: which float64 reference served.
         value_difference: relative difference of the loss to each other implementation of the
             cell.
-        gradient_difference: likewise for the gradient, by largest row.
+        gradient_difference: the same for the gradient, by largest row.
         time_samples_s: seconds per call on the host, one per round; each the mean of
             ``repetitions`` calls. ``None`` too where the cell was not to be timed.
         device_samples_s: the same calls by the device's own events; ``None`` on the CPU and where

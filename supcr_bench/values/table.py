@@ -1,4 +1,4 @@
-"""A table as a value, and its two plain forms: aligned text, and HTML.
+"""A table, and two ways to write it: aligned text and HTML.
 
 A terminal, a report page and Markdown draw the same value; they are in ``render``.
 """

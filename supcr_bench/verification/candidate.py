@@ -1,4 +1,4 @@
-"""An implementation under verification: constructed and called however it wants to be.
+"""An implementation under verification, with one way to construct and call it.
 
 Public implementations of the family are called in four ways and take different arguments. A
 candidate hides that: it takes a problem and gives the loss, its parts if any, and gradients.

@@ -89,8 +89,8 @@ class Outcome:
         left_out: trials not made, because they would have taken too long.
         tolerances: largest error as a multiple of its bound; ``None`` where something is wrong
             outright or nothing was measured.
-        error: that error, absolute; ``None`` also where it is not finite.
-        bound: its bound, likewise.
+        error: the same error, absolute; ``None`` also where it is not finite.
+        bound: the bound of that error, absolute.
         case: the worst trial.
         finding: what is wrong with it, or why the check does not apply.
         seconds: how long the check took.

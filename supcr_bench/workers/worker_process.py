@@ -55,7 +55,7 @@ class WorkerProcess:
     """One worker.
 
     Attributes:
-        start: starts its process; tests, which start hundreds, put a faster one here.
+        start: function that starts its process; tests replace it by a faster one.
 
     Args:
         threads: number of threads of torch in it.
@@ -119,7 +119,7 @@ class WorkerProcess:
         raise WorkerError(f"a worker did not start: {finding}")
 
     def send(self, request: Request) -> None:
-        """Send a request. That a worker has died is noticed when its response is read."""
+        """Send a request. If the worker has died, :meth:`responses` reports that."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(write_message(request))
