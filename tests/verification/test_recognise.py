@@ -14,6 +14,7 @@ from supcr_bench.verification.candidate import Candidate
 from supcr_bench.verification.formula import Formula
 from supcr_bench.verification.recognise import Recognised
 from supcr_bench.verification.recognise import recognise as recognise_called
+from tests.verification.bugs import other_right
 
 
 def recognise(name: str, factory: Any) -> Recognised:
@@ -36,10 +37,10 @@ def test_the_shipped_definitions_are_recognised(factory: Any, definition: Any, w
 
 
 def test_a_single_view_and_concatenated_views_are_recognised() -> None:
-    candidate, single, _ = recognise("mine", right.RightSingleView)
+    candidate, single, _ = recognise("mine", other_right.RightSingleView)
     assert single.views == "single"
     assert candidate.call == "features_single_view"
-    _, joined, line = recognise("mine", right.RightConcatenated)
+    _, joined, line = recognise("mine", other_right.RightConcatenated)
     assert joined.views == "concatenate"
     assert joined.label_distance == "l1"
     assert "departs from `rank-n-contrast`: cosine similarity" in line

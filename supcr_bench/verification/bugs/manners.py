@@ -1,56 +1,49 @@
 """Seeded bugs that ordinary batches do not show: robustness, kept state, and side effects."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
 
 from supcr_bench.verification.bugs.right import Arranged, RightSupCR
-from supcr_bench.verification.bugs.seeded_bug import seeded_bug
+from supcr_bench.verification.bugs.seeded_bug import seeded_bug, wrong
 
 
-@seeded_bug(caught_by="robustness")
-class ExponentialsOverflow(RightSupCR):
+@wrong(RightSupCR, "log_contrast", caught_by="robustness")
+def exponentials_overflow(self: RightSupCR, s: Tensor, chosen: Tensor) -> Tensor:
     """Exponentials are taken before the largest is subtracted. exp(1/tau) exceeds float32 below
     a temperature of 1/88.7, and the loss is infinite."""
-
-    def log_contrast(self, s: Tensor, chosen: Tensor) -> Tensor:
-        return (s.exp().unsqueeze(1) * chosen).sum(dim=2).log()
+    return (s.exp().unsqueeze(1) * chosen).sum(dim=2).log()
 
 
-@seeded_bug(caught_by="robustness")
-class NanEmbeddingsHidden(RightSupCR):
+@wrong(RightSupCR, "arrange", caught_by="robustness")
+def nan_embeddings_hidden(
+    self: RightSupCR, first: Tensor, second: Tensor, labels: Tensor
+) -> Arranged:
     """Replaces NaN and infinity in an embedding by finite numbers. A network that has diverged goes
     on being trained on a number that looks fine."""
-
-    def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
-        return (perturbed.nan_to_num(), intact.nan_to_num()), labels
+    return (first.nan_to_num(), second.nan_to_num()), labels
 
 
-@seeded_bug(caught_by="robustness")
-class InfiniteLabelsAccepted(RightSupCR):
+@wrong(RightSupCR, "read_labels", caught_by="robustness")
+def infinite_labels_accepted(self: RightSupCR, labels: Tensor) -> Tensor:
     """Accepts infinite labels, whose distance to each other is NaN and compares as false.
     log(0) in the label pipeline is -inf, and comes out as a plausible loss."""
-
-    def read_labels(self, labels: Tensor) -> Tensor:
-        return labels.unsqueeze(1) if labels.ndim == 1 else labels
+    return labels.unsqueeze(1) if labels.ndim == 1 else labels
 
 
-@seeded_bug(caught_by="robustness")
-class NoGraphWithoutPairs(RightSupCR):
+@wrong(RightSupCR, "no_pairs", caught_by="robustness")
+def no_graph_without_pairs(self: RightSupCR, views: Sequence[Tensor]) -> Tensor:
     """Returns a new zero without a graph for a dimension without a pair. The first batch
     without a label makes backward raise, in the middle of an epoch."""
-
-    def no_pairs(self, views: Sequence[Tensor]) -> Tensor:
-        return views[0].new_zeros(())
+    return views[0].new_zeros(())
 
 
 @seeded_bug(caught_by="robustness")
 class HalfUnsupported(RightSupCR):
     """Computes the cosine from the distance of unit rows, in the inputs' own dtype. An operation
-    that has no half-precision kernel on the CPU keeps the loss out of tests and of mixed
-    precision."""
+    without a half-precision kernel keeps the loss out of mixed precision."""
 
     def working_dtype(self, views: Sequence[Tensor]) -> torch.dtype:
         return torch.promote_types(views[0].dtype, views[-1].dtype)
@@ -63,9 +56,8 @@ class HalfUnsupported(RightSupCR):
 
 @seeded_bug(caught_by="robustness")
 class AutocastMixesDtypes(RightSupCR):
-    """The product is written into a buffer of the inputs' dtype, which autocast does not give.
-    Under autocast a matrix product comes back in bfloat16, and an indexed write insists on one
-    dtype."""
+    """Writes the product into a buffer of the inputs' dtype. Under autocast the product is in
+    bfloat16, and an indexed write insists on one dtype."""
 
     def precision(self, view: Tensor) -> AbstractContextManager[object]:
         return nullcontext()
@@ -78,9 +70,8 @@ class AutocastMixesDtypes(RightSupCR):
 
 @seeded_bug(caught_by="conduct")
 class CandidatesOfTheFirstCall(RightSupCR):
-    """Rows and label distances are kept for the next batch of the same shape. A mask cached by
-    shape ranks every later batch by the labels of the first; all batches but the last have that
-    shape."""
+    """Keeps rows and label distances for the next batch of the same shape. A mask cached by shape
+    ranks every later batch by the labels of the first."""
 
     _shape: torch.Size | None = None
     _groups: tuple[tuple[Tensor, Tensor], ...] = ()
@@ -112,11 +103,7 @@ class OutputByAddress(RightSupCR):
     """An answer is remembered by the addresses of its inputs. Training loops reuse their
     buffers, so that a cache by data_ptr() returns an old batch's loss."""
 
-    def __init__(
-        self, temperature: float = 0.1, weights: Tensor | None = None, eps: float = 1e-7
-    ) -> None:
-        super().__init__(temperature, weights, eps)
-        self._answers: dict[tuple[object, ...], tuple[Tensor, Tensor]] = {}
+    _answers: Mapping[tuple[object, ...], tuple[Tensor, Tensor]] = {}
 
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         key = tuple((x.data_ptr(), x.shape) for x in (perturbed, intact, labels))
@@ -130,14 +117,10 @@ class OutputsKept(RightSupCR):
     """Every answer is kept, with its graph. A history for logging, without detach(), holds
     every graph until memory runs out hours into the training."""
 
-    def __init__(
-        self, temperature: float = 0.1, weights: Tensor | None = None, eps: float = 1e-7
-    ) -> None:
-        super().__init__(temperature, weights, eps)
-        self.history: list[tuple[Tensor, Tensor]] = []
+    history: Sequence[tuple[Tensor, Tensor]] = ()
 
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        self.history.append(super().forward(perturbed, intact, labels))
+        self.history = [*self.history, super().forward(perturbed, intact, labels)]
         return self.history[-1]
 
 
@@ -154,9 +137,8 @@ class TemperatureDrifts(RightSupCR):
 
 @seeded_bug(caught_by="conduct")
 class LossSmoothedOverCalls(RightSupCR):
-    """Returns, from the second call on, the mean of this loss and the previous one. An average
-    meant for the log is returned: the first call is right, then the gradient is half of what it
-    should be."""
+    """Returns, from the second call on, the mean of this loss and the last. An average meant for
+    the log halves the gradient of every call but the first."""
 
     _last: list[Tensor] | None = None
 
@@ -166,58 +148,49 @@ class LossSmoothedOverCalls(RightSupCR):
         return (loss if last is None else (loss + last[0]) / 2), parts
 
 
-@seeded_bug(caught_by="conduct")
-class LabelsFilledInPlace(RightSupCR):
+@wrong(RightSupCR, "read_labels", caught_by="conduct")
+def labels_filled_in_place(self: RightSupCR, labels: Tensor) -> Tensor:
     """Missing labels are 0 after the call. nan_to_num_ writes into the data loader's tensor:
     from the second epoch on, missing labels are zeros."""
-
-    def read_labels(self, labels: Tensor) -> Tensor:
-        kept = super().read_labels(labels).clone()
-        labels.nan_to_num_(0.0)
-        return kept
+    kept = RightSupCR.read_labels(self, labels).clone()
+    labels.nan_to_num_(0.0)
+    return kept
 
 
-@seeded_bug(caught_by="conduct")
-class EmbeddingsNormalisedInPlace(RightSupCR):
+@wrong(RightSupCR, "arrange", caught_by="conduct")
+def embeddings_normalised_in_place(
+    self: RightSupCR, first: Tensor, second: Tensor, labels: Tensor
+) -> Arranged:
     """Embeddings have length 1 after the call. Written under no_grad, so that autograd does not
     complain: the caller's embeddings change, and the gradient belongs to other ones."""
-
-    def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
-        with torch.no_grad():
-            for view in (perturbed, intact):
-                view.div_(view.norm(dim=1, keepdim=True).clamp(min=1e-12))
-        return (perturbed, intact), labels
+    with torch.no_grad():
+        for view in (first, second):
+            view.div_(view.norm(dim=1, keepdim=True).clamp(min=1e-12))
+    return (first, second), labels
 
 
-@seeded_bug(caught_by="conduct")
-class TiesBrokenAtRandom(RightSupCR):
+@wrong(RightSupCR, "read_labels", caught_by="conduct")
+def ties_broken_at_random(self: RightSupCR, labels: Tensor) -> Tensor:
     """Labels are jittered by up to 1e-3. Jitter makes a sort easy; the loss is then a random
     number, and near labels change places."""
-
-    def read_labels(self, labels: Tensor) -> Tensor:
-        labels = super().read_labels(labels)
-        return labels + 1e-3 * torch.rand_like(labels)
+    labels = RightSupCR.read_labels(self, labels)
+    return labels + 1e-3 * torch.rand_like(labels)
 
 
-@seeded_bug(caught_by="conduct")
-class RowsShuffled(RightSupCR):
+@wrong(RightSupCR, "arrange", caught_by="conduct")
+def rows_shuffled(self: RightSupCR, first: Tensor, second: Tensor, labels: Tensor) -> Arranged:
     """Rows are put into random order first, which changes nothing but the generator. Harmless
     to the value, but every dropout mask and every augmentation after it is another one."""
-
-    def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
-        order = torch.randperm(len(labels)).to(labels.device)
-        return (perturbed[order], intact[order]), labels[order]
+    order = torch.randperm(len(labels)).to(labels.device)
+    return (first[order], second[order]), labels[order]
 
 
-@seeded_bug(caught_by="conduct")
-class GeneratorSeeded(RightSupCR):
-    """The global generator is seeded in every call, and nothing is drawn. Seeded for
-    reproducibility in the wrong place: every step of the training draws the same dropout
-    mask."""
-
-    def read_labels(self, labels: Tensor) -> Tensor:
-        torch.manual_seed(0)
-        return super().read_labels(labels)
+@wrong(RightSupCR, "read_labels", caught_by="conduct")
+def generator_seeded(self: RightSupCR, labels: Tensor) -> Tensor:
+    """Seeds the global generator in every call, and draws nothing. Meant to be reproducible, it
+    makes every step of the training draw the same dropout mask."""
+    torch.manual_seed(0)
+    return RightSupCR.read_labels(self, labels)
 
 
 @seeded_bug(caught_by="conduct")
@@ -236,24 +209,22 @@ class NoisyLoss(RightSupCR):
         return super().combine(parts, labels) * (1 + 1e-3 * noise)
 
 
-@seeded_bug(caught_by="conduct")
-class ContiguityAssumed(RightSupCR):
+@wrong(RightSupCR, "arrange", caught_by="conduct")
+def contiguity_assumed(self: RightSupCR, first: Tensor, second: Tensor, labels: Tensor) -> Arranged:
     """Rows are read one after the other from memory, whatever the strides are. A kernel that
     reads rows by pointer is silently wrong on a slice or a transpose."""
-
-    def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
-        size, strides = perturbed.shape, (perturbed.shape[1], 1)
-        return (perturbed.as_strided(size, strides), intact.as_strided(size, strides)), labels
+    size, strides = first.shape, (first.shape[1], 1)
+    return (first.as_strided(size, strides), second.as_strided(size, strides)), labels
 
 
-@seeded_bug(caught_by="conduct")
-class ContiguityRequired(RightSupCR):
+@wrong(RightSupCR, "arrange", caught_by="conduct")
+def contiguity_required(
+    self: RightSupCR, first: Tensor, second: Tensor, labels: Tensor
+) -> Arranged:
     """Calls view() on the inputs, which raises for tensors that are not contiguous. view in place
     of reshape stops a training at the first sliced batch."""
-
-    def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
-        flat = [view.view(-1) for view in (perturbed, intact)]
-        return [x.view(perturbed.shape) for x in flat], labels
+    flat = [view.view(-1) for view in (first, second)]
+    return [x.view(first.shape) for x in flat], labels
 
 
 @seeded_bug(caught_by="conduct")

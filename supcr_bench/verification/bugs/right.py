@@ -45,8 +45,6 @@ class RankedContrast(nn.Module):
         self.eps = eps
         self.register_buffer("weights", None if weights is None else weights.detach().clone())
 
-    # Labels.
-
     def read_labels(self, labels: Tensor) -> Tensor:
         """[N] or [N, D] to [N, D].
 
@@ -71,8 +69,6 @@ class RankedContrast(nn.Module):
             rows = self.valid_rows(labels, c)
             yield rows, self.distances(labels[rows, c])
 
-    # Similarities.
-
     def norms(self, rows: Tensor) -> Tensor:
         """[M, d] to [M, 1], scaled so that no square overflows or vanishes."""
         largest = rows.detach().abs().amax(dim=1, keepdim=True)
@@ -94,8 +90,6 @@ class RankedContrast(nn.Module):
     def logits_among(self, view: Tensor, rows: Tensor) -> Tensor:
         """Logits among the rows that count; other rows are dropped before anything is computed."""
         return self.logits(view[rows])
-
-    # The contrast of a block of B anchors.
 
     def itself(self, delta: Tensor, anchors: Tensor) -> Tensor:
         """[B, M]: whether a column is the anchor of its row."""
@@ -135,8 +129,6 @@ class RankedContrast(nn.Module):
             for block in blocks
         ]
         return torch.stack(sums).sum()
-
-    # Put together.
 
     def normaliser(self, m: int, n: int) -> int:
         return m * (m - 1)
@@ -198,13 +190,7 @@ def joined(first: Tensor, second: Tensor, labels: Tensor) -> tuple[list[Tensor],
 
 
 class RightSupCR(RankedContrast):
-    """The definition ``torchcell``: two views, a loss for each label dimension.
-
-    Args:
-        temperature: tau.
-        weights: one weight for each label dimension; equal by default.
-        eps: floor of each denominator.
-    """
+    """The definition ``torchcell``: two views, a loss for each label dimension."""
 
     DEFINITION = "torchcell"
     itself_when_tied = True
@@ -215,7 +201,6 @@ class RightSupCR(RankedContrast):
         super().__init__(temperature, weights, eps)
 
     def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
-        """The views whose losses are summed, and the labels of their rows."""
         return (perturbed, intact), labels
 
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -236,17 +221,16 @@ class RightNoSelf(RightSupCR):
         return contrast
 
 
-class JointLabels(RankedContrast):
-    """One label distance over all dimensions, the L1 distance; missing labels not supported.
+class RightRankNContrast(RankedContrast):
+    """The definition ``rank-n-contrast``, with the official call; missing labels not supported."""
 
-    Args:
-        temperature: tau.
-    """
+    DEFINITION = "rank-n-contrast"
 
-    def __init__(self, temperature: float) -> None:
+    def __init__(self, temperature: float = 2.0) -> None:
         super().__init__(temperature)
 
     def distances(self, y: Tensor) -> Tensor:
+        """The L1 distance over all dimensions."""
         return (y.unsqueeze(1) - y.unsqueeze(0)).abs().sum(dim=2)
 
     def groups(self, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -258,19 +242,6 @@ class JointLabels(RankedContrast):
         if torch.isnan(labels).any():
             raise ValueError("a label is missing: this loss needs them all")
         yield torch.arange(len(labels), device=labels.device), self.distances(labels)
-
-
-class RightRankNContrast(JointLabels):
-    """The definition ``rank-n-contrast``, with the official call.
-
-    Args:
-        temperature: tau.
-    """
-
-    DEFINITION = "rank-n-contrast"
-
-    def __init__(self, temperature: float = 2.0) -> None:
-        super().__init__(temperature)
 
     def similarity(self, rows: Tensor) -> Tensor:
         """The negative Euclidean distance of every pair; its gradient at distance 0 is 0."""
@@ -286,35 +257,3 @@ class RightRankNContrast(JointLabels):
         """[N, 2, d] and [N, D] or [N] to the loss."""
         views, labels = self.arrange(features, self.read_labels(labels))
         return self.losses(views, labels)[0].to(features.dtype)
-
-
-class RightConcatenated(JointLabels):
-    """Two views concatenated, cosine similarity.
-
-    Args:
-        temperature: tau.
-    """
-
-    def __init__(self, temperature: float = 0.1) -> None:
-        super().__init__(temperature)
-
-    def forward(self, z1: Tensor, z2: Tensor, labels: Tensor) -> Tensor:
-        """[N, d], [N, d] and [N, D] or [N] to the loss."""
-        views, labels = joined(z1, z2, self.read_labels(labels))
-        return self.losses(views, labels)[0].to(torch.promote_types(z1.dtype, z2.dtype))
-
-
-class RightSingleView(RankedContrast):
-    """A single view, cosine similarity, the label dimensions weighted alike.
-
-    Args:
-        temperature: tau.
-    """
-
-    def __init__(self, temperature: float = 0.1) -> None:
-        super().__init__(temperature)
-
-    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
-        """[N, d] and [N, D] or [N] to the loss."""
-        labels = self.read_labels(labels)
-        return self.combine(self.losses([features], labels), labels).to(features.dtype)

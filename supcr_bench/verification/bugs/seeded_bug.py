@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from supcr_bench.verification.bugs.right import RankedContrast
 from supcr_bench.verification.outcome import Group
@@ -47,6 +47,23 @@ def seeded_bug(
     def mark(factory: Faulty) -> Faulty:
         _ALL.append(SeededBug(factory, caught_by, named))
         return factory
+
+    return mark
+
+
+def wrong(
+    right: type[RankedContrast],
+    step: str,
+    *,
+    caught_by: Group = "definition",
+    named: str | None = None,
+) -> Callable[[Callable[..., Any]], type[RankedContrast]]:
+    """Mark a function as a seeded bug: a right implementation with one method replaced by it."""
+
+    def mark(function: Callable[..., Any]) -> type[RankedContrast]:
+        name = "".join(word.capitalize() for word in function.__name__.split("_"))
+        members = {"__doc__": function.__doc__, "__module__": function.__module__, step: function}
+        return seeded_bug(caught_by=caught_by, named=named)(type(name, (right,), members))
 
     return mark
 

@@ -6,48 +6,39 @@ import torch
 from torch import Tensor
 
 from supcr_bench.verification.bugs.right import RightNoSelf, RightSupCR
-from supcr_bench.verification.bugs.seeded_bug import seeded_bug
+from supcr_bench.verification.bugs.seeded_bug import seeded_bug, wrong
 from supcr_bench.verification.formula import PHRASES
 
 COMPARISON = PHRASES["comparison"]
 ITSELF = PHRASES["self_candidate"]
 
 
-@seeded_bug(named=COMPARISON[">"])
-class StrictInequality(RightSupCR):
-    """Takes only candidates farther than the partner, which leaves out the partner itself. 'farther
-    than the partner' reads like the definition, but leaves the partner out of its own denominator,
-    so that the loss is not a softmax and falls below zero."""
-
-    def candidates(self, delta: Tensor, anchors: Tensor) -> Tensor:
-        return delta.unsqueeze(1) > delta.unsqueeze(2)
+@wrong(RightSupCR, "candidates", named=COMPARISON[">"])
+def strict_inequality(self: RightSupCR, delta: Tensor, anchors: Tensor) -> Tensor:
+    """Takes only candidates farther than the partner. 'farther' sounds right, but leaves the
+    partner out of its own denominator: the loss is no softmax and falls below zero."""
+    return delta.unsqueeze(1) > delta.unsqueeze(2)
 
 
-@seeded_bug(named=COMPARISON["<="])
-class ReversedInequality(RightSupCR):
+@wrong(RightSupCR, "candidates", named=COMPARISON["<="])
+def reversed_inequality(self: RightSupCR, delta: Tensor, anchors: Tensor) -> Tensor:
     """Takes candidates at most as far as the partner. With <= the anchor is pushed away from those
     whose labels are near: the ranking is trained upside down while the loss still goes down."""
-
-    def candidates(self, delta: Tensor, anchors: Tensor) -> Tensor:
-        return delta.unsqueeze(1) <= delta.unsqueeze(2)
+    return delta.unsqueeze(1) <= delta.unsqueeze(2)
 
 
-@seeded_bug(named=COMPARISON["<"])
-class ReversedStrictInequality(RightSupCR):
+@wrong(RightSupCR, "candidates", named=COMPARISON["<"])
+def reversed_strict_inequality(self: RightSupCR, delta: Tensor, anchors: Tensor) -> Tensor:
     """Takes candidates nearer than the partner. Two slips in one comparison: nearer rows are the
     negatives, and the partner is left out."""
-
-    def candidates(self, delta: Tensor, anchors: Tensor) -> Tensor:
-        return delta.unsqueeze(1) < delta.unsqueeze(2)
+    return delta.unsqueeze(1) < delta.unsqueeze(2)
 
 
-@seeded_bug(named=ITSELF["always"])
-class SelfAlways(RightSupCR):
+@wrong(RightSupCR, "candidates", named=ITSELF["always"])
+def self_always(self: RightSupCR, delta: Tensor, anchors: Tensor) -> Tensor:
     """Leaves the diagonal in every denominator. The diagonal of the similarity matrix was
     never masked; exp(1/tau) swamps every denominator."""
-
-    def candidates(self, delta: Tensor, anchors: Tensor) -> Tensor:
-        return super().candidates(delta, anchors) | self.itself(delta, anchors).unsqueeze(1)
+    return RightSupCR.candidates(self, delta, anchors) | self.itself(delta, anchors).unsqueeze(1)
 
 
 @seeded_bug(named=ITSELF["never"])
@@ -66,13 +57,11 @@ class NoSelfButWhenTied(RightNoSelf):
     itself_when_tied = True
 
 
-@seeded_bug(named=ITSELF["always"])
-class NoSelfButAlways(RightNoSelf):
+@wrong(RightNoSelf, "candidates", named=ITSELF["always"])
+def no_self_but_always(self: RightNoSelf, delta: Tensor, anchors: Tensor) -> Tensor:
     """Leaves the diagonal in every denominator. The paper's k != i was overlooked in the
     denominator."""
-
-    def candidates(self, delta: Tensor, anchors: Tensor) -> Tensor:
-        return super().candidates(delta, anchors) | self.itself(delta, anchors).unsqueeze(1)
+    return RightNoSelf.candidates(self, delta, anchors) | self.itself(delta, anchors).unsqueeze(1)
 
 
 def positions(delta: Tensor) -> Tensor:
@@ -80,242 +69,189 @@ def positions(delta: Tensor) -> Tensor:
     return delta.argsort(dim=1, stable=True).argsort(dim=1)
 
 
-@seeded_bug(named=PHRASES["ties"]["by_position"])
-class TiesByPosition(RightSupCR):
-    """Sums suffixes of the sorted row that begin in the middle of a tie. A sort and a cumulative
-    sum need the first place of a tie; taking the partner's own place makes the loss depend on
-    the order of the rows."""
-
-    def candidates(self, delta: Tensor, anchors: Tensor) -> Tensor:
-        return super().candidates(positions(delta), anchors)
+@wrong(RightSupCR, "candidates", named=PHRASES["ties"]["by_position"])
+def ties_by_position(self: RightSupCR, delta: Tensor, anchors: Tensor) -> Tensor:
+    """Sums suffixes of the sorted row that begin in the middle of a tie. From the partner's own
+    place and not the first of its tie, the sum depends on the order of the rows."""
+    return RightSupCR.candidates(self, positions(delta), anchors)
 
 
-@seeded_bug(named=PHRASES["ties"]["by_position"])
-class NoSelfTiesByPosition(RightNoSelf):
+@wrong(RightNoSelf, "candidates", named=PHRASES["ties"]["by_position"])
+def no_self_ties_by_position(self: RightNoSelf, delta: Tensor, anchors: Tensor) -> Tensor:
     """Sums suffixes of the sorted row that begin in the middle of a tie. The same with the anchor
     left out: right on continuous labels, wrong on counts and scores."""
-
-    def candidates(self, delta: Tensor, anchors: Tensor) -> Tensor:
-        return super().candidates(positions(delta), anchors)
+    return RightNoSelf.candidates(self, positions(delta), anchors)
 
 
-@seeded_bug()
-class LabelsIgnored(RightNoSelf):
+@wrong(RightNoSelf, "candidates")
+def labels_ignored(self: RightNoSelf, delta: Tensor, anchors: Tensor) -> Tensor:
     """Takes every other row as a candidate, whatever its label: a plain softmax contrast. Every
     other row in the denominator is InfoNCE with every row a positive: nothing is ranked."""
-
-    def candidates(self, delta: Tensor, anchors: Tensor) -> Tensor:
-        return super().candidates(torch.zeros_like(delta), anchors)
+    return RightNoSelf.candidates(self, torch.zeros_like(delta), anchors)
 
 
-@seeded_bug()
-class SignedLabelDistance(RightSupCR):
-    """Omits the absolute value of label differences, so that smaller labels count as near. A lost
-    absolute value orders by label and not by distance, so that flipping the sign of the labels
-    changes the loss."""
-
-    def distances(self, y: Tensor) -> Tensor:
-        return y.unsqueeze(0) - y.unsqueeze(1)
+@wrong(RightSupCR, "distances")
+def signed_label_distance(self: RightSupCR, y: Tensor) -> Tensor:
+    """Omits the absolute value of label differences. Smaller labels then count as near, and
+    flipping the sign of the labels changes the loss."""
+    return y.unsqueeze(0) - y.unsqueeze(1)
 
 
-@seeded_bug()
-class RelativeLabelDistance(RightSupCR):
+@wrong(RightSupCR, "distances")
+def relative_label_distance(self: RightSupCR, y: Tensor) -> Tensor:
     """Divides label distances by the size of the labels. A relative difference seems fair for
     labels of mixed size, but adding a constant to all labels then changes who is near."""
-
-    def distances(self, y: Tensor) -> Tensor:
-        size = y.abs().unsqueeze(1) + y.abs().unsqueeze(0)
-        return super().distances(y) / size.clamp(min=1e-6)
+    size = y.abs().unsqueeze(1) + y.abs().unsqueeze(0)
+    return RightSupCR.distances(self, y) / size.clamp(min=1e-6)
 
 
-@seeded_bug()
-class DiagonalSummed(RightSupCR):
-    """Sums the diagonal too, as if the anchor were its own partner. The diagonal is
-    dropped from the count of pairs but not from the sum, where it adds a term that has no
-    partner."""
-
-    def anchor_sum(self, s: Tensor, delta: Tensor, anchors: Tensor) -> Tensor:
-        contrast = self.floor(self.log_contrast(s, self.candidates(delta, anchors)))
-        return (contrast - s).sum()
+@wrong(RightSupCR, "anchor_sum")
+def diagonal_summed(self: RightSupCR, s: Tensor, delta: Tensor, anchors: Tensor) -> Tensor:
+    """Sums the diagonal too, as if the anchor were its own partner. The diagonal is dropped from
+    the count of pairs but not from the sum."""
+    contrast = self.floor(self.log_contrast(s, self.candidates(delta, anchors)))
+    return (contrast - s).sum()
 
 
 NORMALISER = PHRASES["normaliser"]
 
 
-@seeded_bug(named=NORMALISER["rows_squared"])
-class DividedByRowsSquared(RightSupCR):
+@wrong(RightSupCR, "normaliser", named=NORMALISER["rows_squared"])
+def divided_by_rows_squared(self: RightSupCR, m: int, n: int) -> int:
     """Divides by M^2: the mean over the whole matrix, whose diagonal is zero. A mean over a matrix
     with a zero diagonal; the error, 1/M, hides in large batches."""
-
-    def normaliser(self, m: int, n: int) -> int:
-        return m * m
+    return m * m
 
 
-@seeded_bug(named=NORMALISER["batch_pairs"])
-class DividedByBatchPairs(RightSupCR):
+@wrong(RightSupCR, "normaliser", named=NORMALISER["batch_pairs"])
+def divided_by_batch_pairs(self: RightSupCR, m: int, n: int) -> int:
     """Divides by N(N-1): rows without a label are counted. With labels missing the loss shrinks by
     the square of the valid share, and sparse dimensions are quietly down-weighted."""
-
-    def normaliser(self, m: int, n: int) -> int:
-        return n * (n - 1)
+    return n * (n - 1)
 
 
-@seeded_bug(named=NORMALISER["batch_squared"])
-class DividedByBatchSquared(RightNoSelf):
+@wrong(RightNoSelf, "normaliser", named=NORMALISER["batch_squared"])
+def divided_by_batch_squared(self: RightNoSelf, m: int, n: int) -> int:
     """Divides by N^2: rows without a label are counted, and so is the diagonal. A mean over the
     masked N x N matrix counts what was masked."""
-
-    def normaliser(self, m: int, n: int) -> int:
-        return n * n
+    return n * n
 
 
-@seeded_bug(named=NORMALISER["rows"])
-class DividedByRows(RightSupCR):
+@wrong(RightSupCR, "normaliser", named=NORMALISER["rows"])
+def divided_by_rows(self: RightSupCR, m: int, n: int) -> int:
     """Divides by M: the mean over anchors of the sum over partners. The inner mean over partners is
     forgotten, so that the learning rate that works depends on the batch size."""
-
-    def normaliser(self, m: int, n: int) -> int:
-        return m
+    return m
 
 
-@seeded_bug(named=NORMALISER["batch"])
-class DividedByBatch(RightNoSelf):
+@wrong(RightNoSelf, "normaliser", named=NORMALISER["batch"])
+def divided_by_batch(self: RightNoSelf, m: int, n: int) -> int:
     """Divides by N: anchors without a label are counted. The same, divided by the size of the
     tensor and not by the rows that have a label."""
-
-    def normaliser(self, m: int, n: int) -> int:
-        return n
+    return n
 
 
-@seeded_bug(named=NORMALISER["nothing"])
-class NotDivided(RightSupCR):
+@wrong(RightSupCR, "normaliser", named=NORMALISER["nothing"])
+def not_divided(self: RightSupCR, m: int, n: int) -> int:
     """Does not divide the sum by the number of pairs. A sum in place of a mean grows with the
     square of the batch."""
-
-    def normaliser(self, m: int, n: int) -> int:
-        return 1
+    return 1
 
 
 MISSING = PHRASES["nan_labels"]
 
 
-@seeded_bug(named=MISSING["zero"])
-class NanFilledWithZero(RightSupCR):
+@wrong(RightSupCR, "read_labels", named=MISSING["zero"])
+def nan_filled_with_zero(self: RightSupCR, labels: Tensor) -> Tensor:
     """A missing label is taken for a label of 0. nan_to_num turns 'not measured' into
     'measured, and exactly zero': rows without a label are pulled together."""
-
-    def read_labels(self, labels: Tensor) -> Tensor:
-        labels = super().read_labels(labels)
-        return torch.where(torch.isnan(labels), 0.0, labels)
+    labels = RightSupCR.read_labels(self, labels)
+    return torch.where(torch.isnan(labels), 0.0, labels)
 
 
-@seeded_bug(named=MISSING["drop_row_anywhere"])
-class RowsDroppedAnywhere(RightSupCR):
-    """Drops a row from every dimension if any of its labels is missing. Complete-case analysis
-    throws away every label of a row that misses one; with many sparse dimensions nothing is left to
-    train on."""
-
-    def valid_rows(self, labels: Tensor, c: int) -> Tensor:
-        return torch.nonzero(~torch.isnan(labels).any(dim=1)).squeeze(1)
+@wrong(RightSupCR, "valid_rows", named=MISSING["drop_row_anywhere"])
+def rows_dropped_anywhere(self: RightSupCR, labels: Tensor, c: int) -> Tensor:
+    """Drops a row from every dimension if any of its labels is missing. With many sparse dimensions
+    such complete-case analysis leaves nothing to train on."""
+    return torch.nonzero(~torch.isnan(labels).any(dim=1)).squeeze(1)
 
 
-@seeded_bug()
-class CountOfTheFirstDimension(RightSupCR):
-    """Pairs are counted once, in the first dimension, and divide every dimension's sum. The
-    number of pairs is taken out of the loop over dimensions: right as long as all of them miss
-    equally many labels."""
+@wrong(RightSupCR, "losses")
+def count_of_the_first_dimension(
+    self: RightSupCR, views: Sequence[Tensor], labels: Tensor
+) -> Tensor:
+    """Divides every dimension's sum by the number of pairs of the first. A count outside of the
+    loop is right as long as all dimensions miss equally many labels."""
+    parts = RightSupCR.losses(self, views, labels)
+    rows = (~torch.isnan(labels)).sum(dim=0)
+    pairs = (rows * (rows - 1)).clamp(min=1).to(parts)
+    return parts * pairs / pairs[0]
 
-    def losses(self, views: Sequence[Tensor], labels: Tensor) -> Tensor:
-        parts = super().losses(views, labels)
-        rows = (~torch.isnan(labels)).sum(dim=0)
-        pairs = (rows * (rows - 1)).clamp(min=1).to(parts)
-        return parts * pairs / pairs[0]
 
-
-@seeded_bug()
-class MeanOverNoPairs(RightSupCR):
+@wrong(RightSupCR, "no_pairs")
+def mean_over_no_pairs(self: RightSupCR, views: Sequence[Tensor]) -> Tensor:
     """Averages over no pairs in a dimension that has none. 0/0 in one empty dimension makes the
     whole loss NaN, and the first such batch ends the training."""
-
-    def no_pairs(self, views: Sequence[Tensor]) -> Tensor:
-        return super().no_pairs(views) / 0
+    return RightSupCR.no_pairs(self, views) / 0
 
 
-@seeded_bug()
-class ZeroTakenForMissing(RightSupCR):
+@wrong(RightSupCR, "valid_rows")
+def zero_taken_for_missing(self: RightSupCR, labels: Tensor, c: int) -> Tensor:
     """Treats a label of exactly 0 as missing. A mask by truth value drops every row whose
     label is 0, such as the wild type in many data sets."""
-
-    def valid_rows(self, labels: Tensor, c: int) -> Tensor:
-        return torch.nonzero(labels[:, c].nan_to_num(0.0)).squeeze(1)
+    return torch.nonzero(labels[:, c].nan_to_num(0.0)).squeeze(1)
 
 
-@seeded_bug(caught_by="relations")
-class SelectedAfterNormalising(RightSupCR):
-    """Rows are left out of the similarities, after these were computed for all. The value is
-    right, but the backward runs through the rows left out, where a zero gradient times a NaN is
-    a NaN."""
-
-    def logits_among(self, view: Tensor, rows: Tensor) -> Tensor:
-        return self.logits(view)[rows][:, rows]
+@wrong(RightSupCR, "logits_among", caught_by="relations")
+def selected_after_normalising(self: RightSupCR, view: Tensor, rows: Tensor) -> Tensor:
+    """Rows are left out of the similarities after these were computed. The value is right, but a
+    zero gradient times the NaN of a row left out is a NaN."""
+    return self.logits(view)[rows][:, rows]
 
 
-@seeded_bug(caught_by="relations")
-class SelectedByMultiplication(RightSupCR):
+@wrong(RightSupCR, "logits_among", caught_by="relations")
+def selected_by_multiplication(self: RightSupCR, view: Tensor, rows: Tensor) -> Tensor:
     """Rows are left out by a factor of 0, and 0 times NaN is NaN. Masking by a product with
     zeros works until an unlabelled row holds a NaN or an infinity."""
-
-    def logits_among(self, view: Tensor, rows: Tensor) -> Tensor:
-        chosen = torch.eye(len(view), dtype=view.dtype, device=view.device)[rows]
-        return self.logits(chosen @ view)
+    chosen = torch.eye(len(view), dtype=view.dtype, device=view.device)[rows]
+    return self.logits(chosen @ view)
 
 
-@seeded_bug(named=PHRASES["weights"]["ignored"])
-class WeightsIgnored(RightSupCR):
+@wrong(RightSupCR, "dimension_weights", named=PHRASES["weights"]["ignored"])
+def weights_ignored(self: RightSupCR, parts: Tensor) -> Tensor:
     """Ignores the weights and averages the dimensions. The argument is stored and never read;
     nobody notices while the weights are equal."""
-
-    def dimension_weights(self, parts: Tensor) -> Tensor:
-        return torch.ones_like(parts)
+    return torch.ones_like(parts)
 
 
-@seeded_bug(named=PHRASES["weights"]["summed"])
-class WeightsNotNormalised(RightSupCR):
+@wrong(RightSupCR, "combine", named=PHRASES["weights"]["summed"])
+def weights_not_normalised(self: RightSupCR, parts: Tensor, labels: Tensor) -> Tensor:
     """Does not divide by the sum of the weights. Weights of 7 and 3 in place of
     0.7 and 0.3 then mean ten times the learning rate."""
-
-    def combine(self, parts: Tensor, labels: Tensor) -> Tensor:
-        return (parts * self.dimension_weights(parts)).sum()
+    return (parts * self.dimension_weights(parts)).sum()
 
 
-@seeded_bug(named=PHRASES["empty_dimension"]["renormalise"])
-class WeightsRenormalised(RightSupCR):
-    """Dimensions without a valid pair hand their weight to the others. A later convention:
-    sound in itself, but the loss jumps against the claimed one whenever a dimension has no
-    valid pair."""
-
-    def combine(self, parts: Tensor, labels: Tensor) -> Tensor:
-        valid = (~torch.isnan(labels)).sum(dim=0) >= 2
-        weights = torch.where(valid, self.dimension_weights(parts), 0.0)
-        return (parts * weights).sum() / weights.sum().clamp(min=torch.finfo(parts.dtype).tiny)
+@wrong(RightSupCR, "combine", named=PHRASES["empty_dimension"]["renormalise"])
+def weights_renormalised(self: RightSupCR, parts: Tensor, labels: Tensor) -> Tensor:
+    """Dimensions without a valid pair hand their weight to the others. A later convention: sound in
+    itself, but the loss jumps against the claimed one."""
+    valid = (~torch.isnan(labels)).sum(dim=0) >= 2
+    weights = torch.where(valid, self.dimension_weights(parts), 0.0)
+    return (parts * weights).sum() / weights.sum().clamp(min=torch.finfo(parts.dtype).tiny)
 
 
-@seeded_bug()
-class WeightsThroughSoftmax(RightSupCR):
+@wrong(RightSupCR, "dimension_weights")
+def weights_through_softmax(self: RightSupCR, parts: Tensor) -> Tensor:
     """Normalises the weights by a softmax. A softmax makes weights add up to one as well, but 0.7
     and 0.3 become 0.6 and 0.4."""
-
-    def dimension_weights(self, parts: Tensor) -> Tensor:
-        return super().dimension_weights(parts).softmax(dim=0)
+    return RightSupCR.dimension_weights(self, parts).softmax(dim=0)
 
 
-@seeded_bug()
-class AveragedTwice(RightSupCR):
+@wrong(RightSupCR, "combine")
+def averaged_twice(self: RightSupCR, parts: Tensor, labels: Tensor) -> Tensor:
     """Divides the weighted mean of the per-dimension losses by D once more. A weighted mean, then
     .mean(): every logged part is right, and the gradient is D times too small."""
-
-    def combine(self, parts: Tensor, labels: Tensor) -> Tensor:
-        return super().combine(parts, labels) / len(parts)
+    return RightSupCR.combine(self, parts, labels) / len(parts)
 
 
 @seeded_bug()
@@ -339,12 +275,10 @@ class PartsDetached(RightSupCR):
         return loss, parts.detach()
 
 
-@seeded_bug(caught_by="robustness")
-class TwoDimensionsByDefault(RightSupCR):
+@wrong(RightSupCR, "dimension_weights", caught_by="robustness")
+def two_dimensions_by_default(self: RightSupCR, parts: Tensor) -> Tensor:
     """Has two equal weights by default, whatever D is. A default of two weights broadcasts silently
     over one dimension and raises for three."""
-
-    def dimension_weights(self, parts: Tensor) -> Tensor:
-        if self.weights is None:
-            return torch.ones(2).to(parts)
-        return super().dimension_weights(parts)
+    if self.weights is None:
+        return torch.ones(2).to(parts)
+    return RightSupCR.dimension_weights(self, parts)

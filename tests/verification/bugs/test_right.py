@@ -12,15 +12,14 @@ from supcr_bench.subjects.adapter import find_parameters
 from supcr_bench.values.definition import NO_SELF, RANK_N_CONTRAST, TORCHCELL, Definition
 from supcr_bench.verification.bugs.right import (
     SETS_AT_ONCE,
-    RightConcatenated,
     RightNoSelf,
     RightRankNContrast,
-    RightSingleView,
     RightSupCR,
 )
 from supcr_bench.verification.candidate import Candidate
 from supcr_bench.verification.problem import Problem, ProblemSpec, make_problem
 from tests.examples import NAN, NOTE_OUTPUT, note_views, prints_as
+from tests.verification.bugs.other_right import RightConcatenated, RightSingleView
 
 SINGLE_VIEW = replace(
     NO_SELF, name="single view", views="single", call="features_single_view", eps=None
