@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
 from rich.console import Console
 from rich.text import Text
 
@@ -74,7 +73,7 @@ class GateSession:
         self._subjects = subjects
         self._plan = plan
         self._terms = terms
-        self._budget = make_budget(suite, lambda: psutil.virtual_memory().available)
+        self._budget = make_budget(suite)
         self._executor = LocalExecutor(self._budget.threads)
         self._descriptions: dict[str, Description] = {}
         self._resolutions: dict[str, Resolution] = {}

@@ -9,7 +9,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 from rich.console import Console
 from rich.text import Text
 
@@ -208,7 +207,7 @@ def make_executor(name: str, work: Work) -> tuple[LocalExecutor | ClusterExecuto
     if kind == "ray":
         cluster = make_ray_executor(address or None, work.suite, work.subjects, work.labels)
         return cluster, cluster.budget
-    budget = make_budget(work.suite, lambda: psutil.virtual_memory().available)
+    budget = make_budget(work.suite)
     return LocalExecutor(budget.threads, work.label_spec), budget
 
 

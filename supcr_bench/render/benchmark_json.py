@@ -8,7 +8,6 @@ import pytest_benchmark
 from pytest_benchmark.stats import Stats
 
 from supcr_bench.store.loaded_run import Run
-from supcr_bench.values.case_id import benchmark_name, case_id
 from supcr_bench.values.cell import FEWEST_SAMPLES
 from supcr_bench.values.result import Result
 
@@ -61,13 +60,13 @@ def benchmark_file(run: Run) -> tuple[Mapping[str, Any], Mapping[str, int]]:
 
 def _benchmark(result: Result, suite: str, budget: Mapping[str, Any]) -> dict[str, Any]:
     assert result.time_samples_s
-    name = benchmark_name(result.implementation, result.case)
+    name = f"{result.implementation}[{result.case.id}]"
     return {
-        "group": case_id(result.case),
+        "group": result.case.id,
         "name": name,
         "fullname": f"suites/{suite}.toml::{name}",
         "params": result.case.to_mapping(),
-        "param": case_id(result.case),
+        "param": result.case.id,
         "extra_info": extra_info(result),
         "options": {
             "disable_gc": True,

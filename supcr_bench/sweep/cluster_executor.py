@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep.executor import Event
+from supcr_bench.sweep.executor import Event, without_figures
 from supcr_bench.sweep.slots import Slot, SlotPool
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm, Budget, Cell, new_session
@@ -131,16 +131,7 @@ class ClusterExecutor:
         machine = self._slots.kind_for(cell.workload, None)
         for arm in cell.arms:
             if arm not in done:
-                yield Result(
-                    implementation=arm.implementation,
-                    case=cell.case(arm),
-                    status=Status.FAILED,
-                    reason=reason,
-                    session=cell.session,
-                    machine=machine,
-                    time_limit_s=budget.time_limit_s,
-                    memory_limit_bytes=budget.memory_limit_bytes,
-                )
+                yield without_figures(cell, arm, budget, Status.FAILED, reason, machine=machine)
 
     def close(self) -> None:
         self._backend.close()

@@ -5,8 +5,8 @@ from typing import Any, Protocol
 
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.case import Workload
-from supcr_bench.values.cell import Account, Budget, Cell
-from supcr_bench.values.result import Result
+from supcr_bench.values.cell import Account, Arm, Budget, Cell
+from supcr_bench.values.result import Result, Status
 from supcr_bench.workers.activity import Activity
 from supcr_bench.workers.messages import PreflightResult
 
@@ -57,3 +57,19 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """End the processes that were started for it."""
+
+
+def without_figures(
+    cell: Cell, arm: Arm, budget: Budget, status: Status, reason: str, **known: Any
+) -> Result:
+    """The result of an arm that was skipped, or ended from outside."""
+    return Result(
+        implementation=arm.implementation,
+        case=cell.case(arm),
+        status=status,
+        reason=reason,
+        session=cell.session or None,
+        time_limit_s=budget.time_limit_s,
+        memory_limit_bytes=budget.memory_limit_bytes,
+        **known,
+    )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep.executor import Event
+from supcr_bench.sweep.executor import Event, without_figures
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell, new_session
 from supcr_bench.values.machine import machine_of
@@ -176,13 +176,6 @@ class LocalExecutor:
                     continue
                 if arm != culprit and culprit.pass_ != "forward":
                     continue
-            yield Result(
-                implementation=arm.implementation,
-                case=cell.case(arm),
-                status=status,
-                reason=reason if arm == culprit or culprit is None else f"in forward: {reason}",
-                stage=activity.stage if activity else None,
-                session=cell.session,
-                time_limit_s=budget.time_limit_s,
-                memory_limit_bytes=budget.memory_limit_bytes,
-            )
+            said = reason if arm == culprit or culprit is None else f"in forward: {reason}"
+            stage = activity.stage if activity else None
+            yield without_figures(cell, arm, budget, status, said, stage=stage)

@@ -2,8 +2,10 @@
 
 import itertools
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+
+import psutil
 
 from supcr_bench.inputs.label_file import LabelFile
 from supcr_bench.sweep.suite import Axes, Suite
@@ -99,7 +101,7 @@ def usable_cpus() -> int:
 
 
 def make_budget(
-    suite: Suite, available_bytes: Callable[[], int], cpus: Callable[[], int] = usable_cpus
+    suite: Suite, available_bytes: int | None = None, cpus: int | None = None
 ) -> Budget:
     """A suite's budget on a machine, by default this one.
 
@@ -108,12 +110,14 @@ def make_budget(
     shared with anything else, the parent included, slows down every parallel loop. On a two-core
     machine with one core busy, two threads took four times as long as one.
     """
-    most = int(0.8 * available_bytes())
+    if available_bytes is None:
+        available_bytes = psutil.virtual_memory().available
+    most = int(0.8 * available_bytes)
     wanted = suite.budget.memory_limit
     return Budget(
         time_limit_s=suite.budget.time_limit,
         memory_limit_bytes=most if wanted is None else min(wanted, most),
         sampling_s=suite.budget.sampling,
         precision=suite.budget.precision,
-        threads=suite.budget.threads or max(cpus() - 1, 1),
+        threads=suite.budget.threads or max((cpus or usable_cpus()) - 1, 1),
     )

@@ -297,11 +297,7 @@ def _slots_of(
             gpu=gpu,
             cpus=share,
             environment={},
-            budget=make_budget(
-                suite,
-                lambda parts=parts: facts["available_bytes"] // parts,  # type: ignore[misc]
-                lambda cores=cores: cores,  # type: ignore[misc]
-            ),
+            budget=make_budget(suite, facts["available_bytes"] // parts, cores),
         )
 
 

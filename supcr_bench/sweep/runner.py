@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep.executor import Event, Executor
+from supcr_bench.sweep.executor import Event, Executor, without_figures
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.values.cell import Arm, Budget, Cell, new_session
 from supcr_bench.values.result import Key, Result, Status
@@ -118,15 +118,14 @@ class _Sweep:
                 continue
             seconds, reason = prediction
             skipped.append(
-                Result(
-                    implementation=name,
-                    case=case,
-                    status=Status.SKIPPED,
-                    reason=reason,
+                without_figures(
+                    planned,
+                    arm,
+                    self.budget,
+                    Status.SKIPPED,
+                    reason,
                     machine=machine,
                     predicted_s=seconds,
-                    time_limit_s=self.budget.time_limit_s,
-                    memory_limit_bytes=self.budget.memory_limit_bytes,
                 )
             )
         cell = replace(planned, arms=tuple(runnable), session=self._session())

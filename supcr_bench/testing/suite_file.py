@@ -11,7 +11,6 @@ from supcr_bench.sweep.plan import make_plan
 from supcr_bench.sweep.suite import load_suite
 from supcr_bench.testing import TIME_LIMIT
 from supcr_bench.values.case import Case
-from supcr_bench.values.case_id import benchmark_name
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.units import parse_duration_s
 
@@ -54,7 +53,7 @@ class SuiteFile(pytest.File):
                 case = planned.case(arm)
                 yield SuiteTest.from_parent(
                     self,
-                    name=benchmark_name(arm.implementation, case),
+                    name=f"{arm.implementation}[{case.id}]",
                     callobj=self._test(arm.implementation, case),
                 )
 

@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
-import psutil
 import pytest
 import torch
 
@@ -27,7 +26,6 @@ from supcr_bench.testing.assertions import require_right
 from supcr_bench.testing.benchmark import SupcrBenchmark
 from supcr_bench.testing.question import find_implementation
 from supcr_bench.values.case import Case
-from supcr_bench.values.case_id import case_id
 from supcr_bench.values.cell import Budget
 from supcr_bench.values.errors import UnavailableError
 from supcr_bench.values.growth_law import GrowthLaw, get_law
@@ -58,7 +56,7 @@ class SuiteRun:
 
     @cached_property
     def budget(self) -> Budget:
-        budget = make_budget(self.suite, lambda: psutil.virtual_memory().available)
+        budget = make_budget(self.suite)
         return replace(budget, time_limit_s=min(budget.time_limit_s, self._time_limit_s))
 
     def measure(self, name: str, case: Case, benchmark: SupcrBenchmark) -> None:
@@ -109,7 +107,7 @@ class SuiteRun:
             self._skip_out_of_memory(result)
         require_right(result, subject, by_name=True)
         fixture = benchmark.benchmark
-        fixture.group = fixture.param = case_id(case)
+        fixture.group = fixture.param = case.id
         fixture.params = case.to_mapping()
         sampling_s = min(self.budget.sampling_s, benchmark.sampling.max_time_s)
         benchmark.sampling = replace(benchmark.sampling, max_time_s=sampling_s)

@@ -11,13 +11,7 @@ from supcr_bench.values.axes import PASSES as PASSES
 from supcr_bench.values.axes import Pass as Pass
 from supcr_bench.values.definition import DEFINITIONS, TORCHCELL, Definition, current_name
 
-UNIT_ROUNDOFF = {
-    "float64": 2.0**-53,
-    "float32": 2.0**-24,
-    "float16": 2.0**-11,
-    "bfloat16": 2.0**-8,
-}
-
+UNIT_ROUNDOFF = dict(zip(DTYPES, (2.0**-24, 2.0**-53, 2.0**-11, 2.0**-8), strict=True))
 ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
 
@@ -129,6 +123,18 @@ class Case(Workload):
     def workload(self) -> Workload:
         shared = {f.name: getattr(self, f.name) for f in fields(Workload)}
         return Workload(**shared | {"temperature": None} if self.own_temperature else shared)
+
+    @property
+    def id(self) -> str:
+        """A word such as ``training-N64-D2-nan0.2``, for tests and benchmarks.
+
+        What is usual is left out. Different cases have different ids, and one can be given to
+        ``pytest -k`` as it is.
+        """
+        definition = "" if self.definition == TORCHCELL.name else self.definition
+        axes = (axis.named(self, axis.word) for axis in WORKLOAD_AXES)
+        seed = f"seed{self.seed}" if self.seed else ""
+        return "-".join(filter(None, (self.pass_, *axes, definition, seed)))
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:

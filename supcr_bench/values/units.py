@@ -4,17 +4,9 @@ import math
 import re
 
 _DURATIONS_S = {"ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
-_SIZES_BYTES = {
-    "b": 1,
-    "kb": 10**3,
-    "mb": 10**6,
-    "gb": 10**9,
-    "tb": 10**12,
-    "kib": 2**10,
-    "mib": 2**20,
-    "gib": 2**30,
-    "tib": 2**40,
-}
+_SIZES_BYTES = {"b": 1.0}
+for _power, _prefix in enumerate("kmgt", start=1):
+    _SIZES_BYTES |= {f"{_prefix}b": 1e3**_power, f"{_prefix}ib": 1024.0**_power}
 _QUANTITY = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([A-Za-z]*)\s*")
 MISSING = "-"
 
@@ -45,8 +37,7 @@ def parse_bytes(text: str | int) -> int:
     Raises:
         ValueError: not a positive size.
     """
-    units = {"": 1.0, **{name: float(size) for name, size in _SIZES_BYTES.items()}}
-    size = round(_parse(str(text), units, "size", "4GiB, 500MB or 1048576"))
+    size = round(_parse(str(text), {"": 1.0, **_SIZES_BYTES}, "size", "4GiB, 500MB or 1048576"))
     if size < 1:
         raise ValueError(f"{text!r} is less than a byte")
     return size

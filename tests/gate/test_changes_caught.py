@@ -109,7 +109,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Run:
             make_plan(suite, list(subjects)),
             executor,
             list(subjects.values()),
-            make_budget(suite, lambda: 2**32),
+            make_budget(suite, 2**32),
             definition=TORCHCELL,
             seed=suite.seed,
             verify={name: None for name, change in CHANGES.items() if change.verified},

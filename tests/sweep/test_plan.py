@@ -166,14 +166,14 @@ def test_the_budget_is_the_suites_within_four_fifths_of_free_memory() -> None:
             "threads": 2,
         }
     )
-    roomy, tight = (make_budget(limited, free) for free in (lambda: 2**40, lambda: 10**9))
+    roomy, tight = (make_budget(limited, free) for free in (2**40, 10**9))
     assert roomy.time_limit_s == 3.0
     assert roomy.sampling_s == 0.1
     assert roomy.precision == 0.1
     assert roomy.threads == 2
     assert roomy.memory_limit_bytes == 2**30
     assert tight.memory_limit_bytes == 8 * 10**8
-    assert make_budget(suite(), lambda: 1000).memory_limit_bytes == 800
+    assert make_budget(suite(), 1000).memory_limit_bytes == 800
 
 
 def test_the_norm_of_the_embeddings_is_an_axis_of_suites_and_of_the_command_line() -> None:

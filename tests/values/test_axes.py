@@ -5,7 +5,6 @@ import pytest
 
 from supcr_bench.values.axes import AXES, AXIS_NAMES, DEFAULTS_OF_ADDED, WORKLOAD_AXES, get_axis
 from supcr_bench.values.case import Case, Workload
-from supcr_bench.values.case_id import case_id
 from supcr_bench.values.errors import UnknownNameError
 
 VALID: dict[str, tuple[object, Any, str, str, str]] = {
@@ -66,9 +65,9 @@ def test_every_axis_is_read_from_a_case_and_named_where_it_is_not_usual() -> Non
     case = Case(**{get_axis(n).field: v[1] for n, v in VALID.items()})
     assert all(axis.of(case) == VALID[axis.name][1] for axis in AXES)
     assert case.describe() == " ".join(VALID[axis.name][3] for axis in WORKLOAD_AXES)
-    assert case_id(case) == "-".join(["training", *(VALID[a.name][4] for a in WORKLOAD_AXES)])
+    assert case.id == "-".join(["training", *(VALID[a.name][4] for a in WORKLOAD_AXES)])
     assert Case(batch_size=8).describe() == "N=8 D=1 NaN 0%"
-    assert case_id(Case(batch_size=8)) == "forward-N8-D1-nan0"
+    assert Case(batch_size=8).id == "forward-N8-D1-nan0"
 
 
 def test_an_axis_is_found_by_its_name_with_dashes_too() -> None:

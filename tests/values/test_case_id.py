@@ -4,7 +4,6 @@ from typing import Any
 import pytest
 
 from supcr_bench.values.case import Case
-from supcr_bench.values.case_id import case_id
 
 CASE = Case(batch_size=64, dims=2, nan_density=0.2, pass_="training")
 OTHERS: dict[str, Any] = {
@@ -23,20 +22,20 @@ OTHERS: dict[str, Any] = {
 
 
 def test_an_id_names_what_is_not_usual() -> None:
-    assert case_id(CASE) == "training-N64-D2-nan0.2"
-    assert case_id(replace(CASE, nan_density=None, labels="file:0123abcd", temperature=1.0)) == (
+    assert CASE.id == "training-N64-D2-nan0.2"
+    assert replace(CASE, nan_density=None, labels="file:0123abcd", temperature=1.0).id == (
         "training-N64-D2-file-0123abcd-tau1"
     )
-    assert case_id(replace(CASE, **OTHERS)) == (
+    assert replace(CASE, **OTHERS).id == (
         "forward-N128-D3-nan0.25-tied-d32-float16-tau0.05-cuda-1-no-self-seed3"
     )
 
 
 @pytest.mark.parametrize("field", OTHERS)
 def test_cases_that_differ_in_one_field_have_different_ids(field: str) -> None:
-    assert case_id(replace(CASE, **{field: OTHERS[field]})) != case_id(CASE)
+    assert replace(CASE, **{field: OTHERS[field]}).id != CASE.id
 
 
 def test_close_numbers_stay_apart() -> None:
-    one, other = (case_id(replace(CASE, temperature=t)) for t in (0.0123456789, 0.0123456788))
+    one, other = (replace(CASE, temperature=t).id for t in (0.0123456789, 0.0123456788))
     assert one != other
