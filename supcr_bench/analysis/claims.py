@@ -49,7 +49,6 @@ class ClaimRow:
 
 
 def claim_rows(results: Sequence[Result], growth: Sequence[Growth]) -> list[ClaimRow]:
-    """Every claim, if the run has any of the note's implementations in it."""
     if not any(r.implementation in NOTE for r in results):
         return []
     judged = [(text, judge(results, growth)) for text, judge in CLAIMS]

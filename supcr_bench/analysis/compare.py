@@ -244,7 +244,6 @@ def _time_change(
 
 
 def _ran_past_limit(first: Result, second: Result, drift: float | None) -> bool:
-    """Whether the second run's time limit exceeds what the first run took by more than drift."""
     return (
         second.status is Status.TIMED_OUT
         and bool(first.time_samples_s)
@@ -255,7 +254,6 @@ def _ran_past_limit(first: Result, second: Result, drift: float | None) -> bool:
 
 
 def of_the_machine(differences: Mapping[str, tuple[Any, Any]]) -> bool:
-    """Whether a difference shows that two runs come from different machines."""
     return not differences.keys().isdisjoint(MACHINE)
 
 

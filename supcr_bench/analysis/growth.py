@@ -121,7 +121,6 @@ def _growth(members: Sequence[Result], metric: Metric, claims: Claims) -> Growth
 
 
 def time_bounds(members: Sequence[Result]) -> list[tuple[Result, float]]:
-    """Lower bounds on the time of a call where it was not timed."""
     bounds, timed_out = [], False
     for r in members:
         timed_out |= r.status is Status.TIMED_OUT and r.stage not in RECORDED

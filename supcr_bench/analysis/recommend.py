@@ -223,7 +223,6 @@ FURTHEST = 8
 def _estimate(
     own: Sequence[Result], question: Question, figure: Figure, beyond: Beyond
 ) -> Estimate | None:
-    """A figure of one implementation at the size, dimensions and density in question."""
     by_dims: dict[float, dict[float, Estimate]] = {}
     for members in series_of(own):
         found = _at_size(members, question.batch_size, figure, beyond)

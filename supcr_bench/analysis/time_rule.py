@@ -90,7 +90,6 @@ def first_look(alpha: float) -> int:
 
 
 def next_look(values: int) -> int:
-    """The number of values at the next look."""
     return math.ceil(GROWTH * values)
 
 

@@ -238,7 +238,6 @@ class _Model:
 
 
 def _overhead_alone(series: TimedSeries) -> float:
-    """The sum of squares of the model in which a call costs only its dispatched operations."""
     shape, bound = np.array(series.overhead)[None, :], np.array(series.bound_overhead)[None, :]
     return float(_profile(series, shape, bound)[0][0])
 

@@ -44,7 +44,6 @@ class Run:
 
     @property
     def environment(self) -> Mapping[str, Any]:
-        """The machine and the software that the run began with."""
         return cast("Mapping[str, Any]", self.info["environment"])
 
     @property
@@ -96,7 +95,6 @@ def require_known_schema(version: Any, where: Path) -> None:
 
 
 def explain(error: Exception) -> str:
-    """Why stored values are not valid, in words."""
     return f"key {error} is missing" if isinstance(error, KeyError) else str(error)
 
 

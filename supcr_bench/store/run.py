@@ -104,7 +104,6 @@ def _read_folder(path: Path) -> tuple[Run, int]:
 
 
 def _read_json(file: Path, key: str | None = None) -> Any:
-    """The values of a file, or those of one key of it."""
     try:
         values = json.loads(file.read_text())
         require_known_schema(values["schema_version"], file)
@@ -188,7 +187,6 @@ class RunWriter:
         os.fsync(self._file.fileno())
 
     def store_verification(self, found: Verification) -> None:
-        """Store the verification of one implementation, all at once or not at all."""
         self.verification[found.implementation] = found
         values = {name: v.to_mapping() for name, v in self.verification.items()}
         whole = {"schema_version": SCHEMA_VERSION, "implementations": values}

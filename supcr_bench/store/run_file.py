@@ -166,7 +166,6 @@ def _from_schema_1(values: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _verification(checks: Iterable[Mapping[str, Any]], seed: int) -> dict[str, Any]:
-    """The stored verification of each implementation, of which only the verdicts are known."""
     found: dict[str, Any] = {}
     for row in checks:
         # Schema 1 did not keep the group.

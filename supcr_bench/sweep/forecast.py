@@ -73,7 +73,6 @@ class Forecast:
         return predicted, f"N^{exponent:.1f} from N={before} and {last}"
 
     def largest_size(self, implementation: str, case: Case) -> int | None:
-        """The largest batch size of the case's series of which a call's seconds are known."""
         return max(self._points.get(self._series(implementation, case, None), ()), default=None)
 
     def peak(

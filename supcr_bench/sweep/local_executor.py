@@ -135,7 +135,6 @@ class LocalExecutor:
     def _overdue(
         self, worker: WorkerProcess | RankGroupWorker, activity: Activity, budget: Budget
     ) -> tuple[Status, str] | None:
-        """Why a worker must be ended now, or ``None``."""
         if activity.arm is None:
             if activity.elapsed_s > HARNESS_LIMIT_S:
                 return Status.FAILED, f"{activity.stage} took over {HARNESS_LIMIT_S:.0f} s"

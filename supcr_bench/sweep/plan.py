@@ -17,7 +17,6 @@ from supcr_bench.values.errors import InputError, SuiteError
 
 
 def untimed(plan: Sequence[Cell]) -> list[Cell]:
-    """The same cells, of which none is timed: only agreement, work and memory."""
     return [replace(planned, timed=False) for planned in plan]
 
 

@@ -48,7 +48,6 @@ OBJECT_STORE_BYTES = 100 * 2**20
 
 
 def require_ray() -> None:
-    """Raise a UsageError where Ray is not installed."""
     if importlib.util.find_spec("ray") is None:
         raise UsageError("--executor ray needs Ray: pip install 'supcr-bench[ray]'")
 

@@ -83,7 +83,6 @@ class _Grid(_Model):
     without: Annotated[tuple[str, ...] | None, _Listed] = None
 
     def values(self, axis: Axis) -> tuple[Any, ...]:
-        """The values of an axis; empty where the grid does not name it."""
         return getattr(self, axis.field) or ()
 
     def over(self, other: "Axes") -> "Axes":

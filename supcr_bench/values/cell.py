@@ -75,7 +75,6 @@ class Cell:
         return Case.of(self.workload, arm.pass_, arm.definition)
 
     def definition(self, arm: Arm) -> Definition:
-        """The definition that an arm is compared with, at the temperature of this cell."""
         return arm.definition.at(self.case(arm).temperature)
 
     def without(self, done: set[Arm], session: str) -> Self:

@@ -19,7 +19,6 @@ DIGITS = 6
 
 
 def machine_of(environment: Mapping[str, Any]) -> str:
-    """A short name for the kind of machine."""
     facts = {key: environment.get(key) for key in SAME_MACHINE}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:DIGITS]
 

@@ -37,7 +37,6 @@ class Metric:
 
     @property
     def key(self) -> str:
-        """The key of the figure, or of its samples, in stored results."""
         return stored_name(self.field)
 
     def get(self, result: Result) -> float | None:

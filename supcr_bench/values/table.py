@@ -82,7 +82,6 @@ class Table:
         return tuple(row.texts for row in self.rows)
 
     def starts_group(self, index: int) -> bool:
-        """Whether a rule belongs above that row."""
         return index > 0 and self.rows[index].group != self.rows[index - 1].group
 
 
