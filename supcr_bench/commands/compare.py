@@ -28,8 +28,8 @@ def compare(
         quantity(
             "--margin",
             parse_fraction,
-            metavar="SHARE",
-            help="Call two times the same if they differ by less than this share.",
+            "SHARE",
+            "Call two times the same if they differ by less than this share.",
             show_default="5%",
         ),
     ] = None,

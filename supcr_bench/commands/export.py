@@ -17,7 +17,7 @@ BENCHMARK, CSV, PARQUET = FORMATS = ("pytest-benchmark", "csv", "parquet")
 
 def export(
     run: RunName,
-    format_: Annotated[str, choice("--format", FORMATS, help="Format to write.")],
+    format_: Annotated[str, choice("--format", FORMATS, "Format to write.")],
     out: Annotated[
         Path | None, output_file("--out", "Write to FILE in place of standard output.")
     ] = None,

@@ -19,6 +19,7 @@ from supcr_bench.commands.options import (
     Implementations,
     JsonFile,
     choice,
+    option,
     output_file,
     quantity,
     set_axes,
@@ -39,21 +40,17 @@ BASELINES = Path("results/baselines")
 
 def gate(
     suite: Annotated[
-        str,
-        typer.Argument(help="Suite to run: the name of one, or the path of a .toml file."),
+        str, typer.Argument(help="Suite to run: the name of one, or the path of a .toml file.")
     ] = DEFAULT_SUITE,
     against: Annotated[
         str | None,
-        typer.Option(
-            metavar="REVISION",
-            help="Compare the work tree with a git revision, and time both versions.",
-        ),
+        option("REVISION", "Compare the work tree with a git revision, and time both versions."),
     ] = None,
     baseline: Annotated[
         str | None,
-        typer.Option(
-            metavar="RUN",
-            help="Compare agreement and cost with a recorded file or any other run; time is not "
+        option(
+            "RUN",
+            "Compare agreement and cost with a recorded file or any other run; time is not "
             "compared.",
             show_default="results/baselines/SUITE.json",
         ),
@@ -70,8 +67,8 @@ def gate(
         quantity(
             "--max-slowdown",
             parse_fraction,
-            metavar="SHARE",
-            help="How much slower a cell may become.",
+            "SHARE",
+            "How much slower a cell may become.",
             show_default="5%",
         ),
     ] = MAX_SLOWDOWN,
@@ -80,8 +77,8 @@ def gate(
         quantity(
             "--max-memory-growth",
             parse_fraction,
-            metavar="SHARE",
-            help="How much the peak memory may grow.",
+            "SHARE",
+            "How much the peak memory may grow.",
             show_default="1%",
         ),
     ] = MAX_MEMORY_GROWTH,
@@ -90,8 +87,8 @@ def gate(
         quantity(
             "--time-budget",
             parse_duration_s,
-            metavar="TIME",
-            help="How long the timing of both versions may take.",
+            "TIME",
+            "How long the timing of both versions may take.",
             show_default="100s",
         ),
     ] = TIME_BUDGET_S,
@@ -100,8 +97,7 @@ def gate(
         choice(
             "--undecided",
             ("pass", "fail"),
-            help="What an undecided gate counts as, instead of exit status 3; pass forgives noise "
-            "only.",
+            "What an undecided gate counts as, instead of exit status 3; pass forgives noise only.",
         ),
     ] = None,
     summary: Annotated[

@@ -13,23 +13,19 @@ import typer
 from supcr_bench.values.errors import UnknownNameError, UsageError
 
 
+def option(metavar: str, help: str, *names: str, **more: Any) -> Any:  # noqa: A002
+    """An option; without names, the parameter's name is its own."""
+    return typer.Option(*names, metavar=metavar, help=help, **more)
+
+
 def quantity(
     name: str,
     parse: Callable[[str], Any],
-    *,
     metavar: str,
     help: str,  # noqa: A002
     **more: Any,
 ) -> Any:
-    """An option whose text ``parse`` turns into a value; its errors name the option.
-
-    Args:
-        name: the option with its dashes.
-        parse: raises ValueError or UsageError for a text that is not valid.
-        metavar: what stands for the value in the help.
-        help: a full phrase.
-        more: further arguments of ``typer.Option``.
-    """
+    """An option whose text ``parse`` turns into a value or refuses; errors name the option."""
 
     def convert(value: Any) -> Any:
         if not isinstance(value, str):  # the default is parsed already
@@ -39,10 +35,10 @@ def quantity(
         except ValueError as error:
             raise UsageError(f"{name}: {error}") from None
 
-    return typer.Option(name, parser=convert, metavar=metavar, help=help, **more)
+    return option(metavar, help, name, parser=convert, **more)
 
 
-def choice(name: str, known: Collection[str], *, help: str, **more: Any) -> Any:  # noqa: A002
+def choice(name: str, known: Collection[str], help: str, **more: Any) -> Any:  # noqa: A002
     """An option that takes one of a few words."""
 
     def check(word: str) -> str:
@@ -50,7 +46,7 @@ def choice(name: str, known: Collection[str], *, help: str, **more: Any) -> Any:
             raise UnknownNameError(name.removeprefix("--"), word, known)
         return word
 
-    return quantity(name, check, metavar="|".join(known), help=help, **more)
+    return quantity(name, check, "|".join(known), help, **more)
 
 
 def output_file(name: str, help: str) -> Any:  # noqa: A002
@@ -63,7 +59,7 @@ def output_file(name: str, help: str) -> Any:  # noqa: A002
             )
         return file
 
-    return typer.Option(name, metavar="FILE", callback=check, help=help)
+    return option("FILE", help, name, callback=check)
 
 
 RunName = Annotated[
@@ -74,21 +70,21 @@ RunName = Annotated[
 ]
 Implementations = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
+        "IMPL",
+        "Implementation to use in place of the suite's: a registered name, module:attribute "
+        "or file.py:attribute. Repeat the option for several.",
         "--implementation",
         "-i",
-        metavar="IMPL",
-        help="Implementation to use in place of the suite's: a registered name, module:attribute "
-        "or file.py:attribute. Repeat the option for several.",
     ),
 ]
 DefinitionName = Annotated[
     str | None,
-    typer.Option(
-        "--definition",
-        metavar="NAME",
-        help="Definition to compare with: torchcell, no-self, rank-n-contrast or one of the "
+    option(
+        "NAME",
+        "Definition to compare with: torchcell, no-self, rank-n-contrast or one of the "
         "suite's own, or auto to recognise it. By default, what each implementation computes.",
+        "--definition",
         show_default=False,
     ),
 ]
@@ -99,19 +95,15 @@ MarkdownFile = Annotated[
 ]
 Devices = Annotated[
     str | None,
-    typer.Option(
-        "--device",
-        metavar="NAME,...",
-        help="Devices to run on, such as cpu, cuda, cuda:1, mps or xpu.",
-    ),
+    option("NAME,...", "Devices to run on, such as cpu, cuda, cuda:1, mps or xpu.", "--device"),
 ]
 AxisValues = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="AXIS=VALUE,...",
-        help="Set any axis of the suite, such as temperature=0.07,0.1. Give the option several "
+    option(
+        "AXIS=VALUE,...",
+        "Set any axis of the suite, such as temperature=0.07,0.1. Give the option several "
         "times for several axes.",
+        "--set",
     ),
 ]
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from supcr_bench.commands.options import choice, quantity
+from supcr_bench.commands.options import choice, option, quantity
 from supcr_bench.values.units import parse_bytes
 
 UNDECIDED = 3
@@ -17,27 +17,25 @@ def recommend(
     nan_density: Annotated[
         float, typer.Option(min=0, max=1, metavar="X", help="Share of labels missing, 0 to 1.")
     ] = 0.0,
-    device: Annotated[
-        str, typer.Option(metavar="NAME", help="Device to run on, such as cpu or cuda:1.")
-    ] = "cpu",
+    device: Annotated[str, option("NAME", "Device to run on, such as cpu or cuda:1.")] = "cpu",
     pass_: Annotated[
-        Any, choice("--pass", PASSES, help="Whether only the loss is needed or gradients too.")
+        Any, choice("--pass", PASSES, "Whether only the loss is needed or gradients too.")
     ] = "training",
     memory: Annotated[
         int | None,
         quantity(
             "--memory",
             parse_bytes,
-            metavar="SIZE",
-            help="Memory that inputs and peak must fit in, such as 4GiB.",
+            "SIZE",
+            "Memory that inputs and peak must fit in, such as 4GiB.",
         ),
     ] = None,
     run: Annotated[
         str,
-        typer.Option(
+        option(
+            "RUN",
+            "Run to decide from: its id, the path of its folder or report, or latest.",
             "--from",
-            metavar="RUN",
-            help="Run to decide from: its id, the path of its folder or report, or latest.",
         ),
     ] = "latest",
 ) -> None:

@@ -3,25 +3,17 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from supcr_bench.commands.options import MarkdownFile, RunName
+from supcr_bench.commands.options import MarkdownFile, RunName, option
 
 
 def report(
     run: RunName,
     out: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write the page to FILE in place of reports/<run id>/index.html.",
-        ),
+        option("FILE", "Write the page to FILE in place of reports/<run id>/index.html."),
     ] = None,
     against: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RUN", help="Compare with this earlier run and write that page instead."
-        ),
+        str | None, option("RUN", "Compare with this earlier run and write that page instead.")
     ] = None,
     markdown: MarkdownFile = None,
 ) -> None:

@@ -13,6 +13,7 @@ from supcr_bench.commands.options import (
     DefinitionName,
     Devices,
     Implementations,
+    option,
     set_axes,
 )
 from supcr_bench.values.errors import UsageError
@@ -31,53 +32,36 @@ def run(
     ] = None,
     implementation: Implementations = None,
     definition: DefinitionName = None,
-    batch_size: Annotated[
-        str | None, typer.Option(metavar="N,N,...", help="Numbers of rows in a batch.")
-    ] = None,
+    batch_size: Annotated[str | None, option("N,N,...", "Numbers of rows in a batch.")] = None,
     nan_density: Annotated[
-        str | None, typer.Option(metavar="X,X,...", help="Shares of labels missing, 0 to 1.")
+        str | None, option("X,X,...", "Shares of labels missing, 0 to 1.")
     ] = None,
-    dims: Annotated[
-        str | None, typer.Option(metavar="D,D,...", help="Numbers of label dimensions.")
-    ] = None,
+    dims: Annotated[str | None, option("D,D,...", "Numbers of label dimensions.")] = None,
     device: Devices = None,
     ranks: Annotated[
-        str | None,
-        typer.Option(
-            metavar="W,W,...", help="Numbers of local processes that share the rows of a batch."
-        ),
+        str | None, option("W,W,...", "Numbers of local processes that share the rows of a batch.")
     ] = None,
     pass_: Annotated[
-        str | None,
-        typer.Option("--pass", metavar="PASS,...", help="Passes to measure: forward, training."),
+        str | None, option("PASS,...", "Passes to measure: forward, training.", "--pass")
     ] = None,
     set_: AxisValues = None,
     labels: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE[:COLUMN,...]", help="Use the labels of a CSV, Parquet or NPZ file."
-        ),
+        str | None, option("FILE[:COLUMN,...]", "Use the labels of a CSV, Parquet or NPZ file.")
     ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, metavar="N", help="Random seed for the generated inputs.")
     ] = None,
     time_limit: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Longest time for one call, such as 10s."),
+        str | None, option("TIME", "Longest time for one call, such as 10s.")
     ] = None,
     memory_limit: Annotated[
-        str | None,
-        typer.Option(metavar="SIZE", help="Largest memory of the measuring process, such as 8GiB."),
+        str | None, option("SIZE", "Largest memory of the measuring process, such as 8GiB.")
     ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Put the run's folder into DIR in place of results/."),
+        Path | None, option("DIR", "Put the run's folder into DIR in place of results/.")
     ] = None,
     resume: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RUN", help="Continue a run: its id, the path of its folder, or latest."
-        ),
+        str | None, option("RUN", "Continue a run: its id, the path of its folder, or latest.")
     ] = None,
     verify: Annotated[
         bool | None,
@@ -89,10 +73,9 @@ def run(
     ] = None,
     executor: Annotated[
         str,
-        typer.Option(
-            metavar="NAME",
-            help="Where to measure: local, ray (started on this machine) or ray:HOST:PORT (a "
-            "cluster).",
+        option(
+            "NAME",
+            "Where to measure: local, ray (started on this machine) or ray:HOST:PORT (a cluster).",
         ),
     ] = "local",
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from supcr_bench.commands.options import JsonFile
+from supcr_bench.commands.options import JsonFile, option
 from supcr_bench.values.definition import Definition, get_definition
 from supcr_bench.values.errors import UnknownNameError, UsageError
 
@@ -32,22 +32,18 @@ def verify(
     ] = None,
     definition: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Definition that gives the right answers: torchcell, no-self, rank-n-contrast, "
+        option(
+            "NAME",
+            "Definition that gives the right answers: torchcell, no-self, rank-n-contrast, "
             "one of --suite, or auto to find out which one the numbers follow.",
             show_default="the one that it declares, else auto",
         ),
     ] = None,
     suite: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Take definitions of your own from this suite file."),
+        Path | None, option("FILE", "Take definitions of your own from this suite file.")
     ] = None,
     device: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="Device where module and inputs live, such as cpu, cuda or mps."
-        ),
+        str, option("NAME", "Device where module and inputs live, such as cpu, cuda or mps.")
     ] = "cpu",
     strict: Annotated[
         bool, typer.Option("--strict", help="Treat robustness findings as failures.")
