@@ -10,7 +10,7 @@ from supcr_bench.values.errors import SuiteError
 from supcr_bench.values.units import MISSING
 
 if TYPE_CHECKING:
-    from supcr_bench.subjects.registry import Listing
+    from supcr_bench.values.implementation import Implementation
 
 
 def list_subjects(
@@ -30,7 +30,7 @@ def list_subjects(
             purposes[name], errors[name] = None, str(error)
     if as_json:
         values = {
-            "implementations": [_as_mapping(listing) for listing in listings],
+            "implementations": [_as_mapping(*listing) for listing in listings.items()],
             "suites": [{"name": name, "purpose": p} for name, p in purposes.items()],
         }
         print(json.dumps(values, indent=2))
@@ -52,7 +52,7 @@ def list_subjects(
                 *prose("description"),
                 *words("time claimed", "memory claimed", "tags"),
             ),
-            rows=tuple(row(*_texts(listing)) for listing in listings),
+            rows=tuple(row(*_texts(*listing)) for listing in listings.items()),
         ),
     )
     print_table(
@@ -67,12 +67,11 @@ def list_subjects(
     )
 
 
-def _texts(listing: "Listing") -> tuple[str, ...]:
-    found = listing.implementation
-    if found is None:
-        return listing.name, f"unavailable: {listing.reason}", MISSING, MISSING, MISSING
+def _texts(name: str, found: "Implementation | str") -> tuple[str, ...]:
+    if isinstance(found, str):
+        return name, f"unavailable: {found}", MISSING, MISSING, MISSING
     return (
-        listing.name,
+        name,
         found.title,
         found.claimed_time or MISSING,
         found.claimed_memory or MISSING,
@@ -80,11 +79,10 @@ def _texts(listing: "Listing") -> tuple[str, ...]:
     )
 
 
-def _as_mapping(listing: "Listing") -> dict[str, object]:
+def _as_mapping(name: str, found: "Implementation | str") -> dict[str, object]:
     from supcr_bench.values.implementation import Description
 
     values = dict.fromkeys(f.name for f in fields(Description)) | {"definitions": [], "tags": []}
-    if listing.implementation is not None:
-        values = asdict(listing.implementation.description)
-    available = listing.implementation is not None
-    return {"name": listing.name, "available": available, "reason": listing.reason, **values}
+    if isinstance(found, str):
+        return {"name": name, "available": False, "reason": found, **values}
+    return {"name": name, "available": True, "reason": None, **asdict(found.description)}

@@ -8,7 +8,7 @@ time; so time is taken last, with no instrumentation. A cell that is not timed e
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -17,9 +17,7 @@ import torch
 
 from supcr_bench.inputs.tensors import Batch, make_batch
 from supcr_bench.measure import agreement
-from supcr_bench.measure.device import Device, PeakMemory
-from supcr_bench.measure.elapsed import Elapsed
-from supcr_bench.measure.meter import Meter
+from supcr_bench.measure.device import Device, Elapsed, Meter, PeakMemory
 from supcr_bench.measure.outcome import describe_error, outcome_of
 from supcr_bench.measure.timing import Samples, sample_arms
 from supcr_bench.measure.work import Work
@@ -342,13 +340,8 @@ class CellRun:
                 {o.implementation: g for o, (_, g) in others.items()} if gradient else None
             ),
             **(samples.as_figures() if samples else {}),
-            peak_bytes=peak.peak_bytes,
-            reserved_bytes=peak.reserved_bytes,
-            memory_method=peak.method,
-            dispatched_ops=work.dispatched_ops,
-            elements_processed=work.elements_processed,
-            dispatch_peak_bytes=work.dispatch_peak_bytes,
-            predicted_cuda_peak_bytes=work.predicted_cuda_peak_bytes,
+            **asdict(peak),
+            **asdict(work),
             no_self_error=self._no_self_errors[definition],
             time_limit_s=self.budget.time_limit_s,
             memory_limit_bytes=self.budget.memory_limit_bytes,

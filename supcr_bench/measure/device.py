@@ -17,14 +17,30 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import torch
 
 from supcr_bench.measure.allocator_events import peak_cpu_bytes
-from supcr_bench.measure.elapsed import Elapsed
 from supcr_bench.measure.process_memory import process_memory_limit
+from supcr_bench.measure.work import Work, count_work
+from supcr_bench.values.case import Workload
+from supcr_bench.values.cell import Arm
 from supcr_bench.values.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Elapsed:
+    """The time of one call.
+
+    Attributes:
+        host_s: seconds on the host, from a synchronised start to a synchronised end.
+        device_s: seconds between two events on the device, before the call's first operation and
+            after its last, gaps in which the device waited for the host included; ``None`` where
+            the device has no such events.
+    """
+
+    host_s: float
+    device_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,29 +50,12 @@ class PeakMemory:
     Attributes:
         peak_bytes: ``None`` where it was not taken.
         reserved_bytes: the allocator's reservation at the peak, where the device reports it.
-        method: how it was taken, or why not.
+        memory_method: how it was taken, or why not.
     """
 
     peak_bytes: int | None
     reserved_bytes: int | None
-    method: str
-
-
-class Device(Protocol):
-    """The operations of a device that measuring needs."""
-
-    name: str
-
-    def synchronize(self) -> None: ...
-
-    def time(self, call: Callable[[], object]) -> Elapsed:
-        """Time one call, without the release of its output."""
-
-    def peak_memory(self, call: Callable[[], object]) -> PeakMemory:
-        """Peak of live tensor bytes that ``call`` adds to what is live now."""
-
-    def memory_limit(self, limit_bytes: int | None) -> AbstractContextManager[None]:
-        """Bound what this process may take on the device, within a block."""
+    memory_method: str
 
 
 class Cpu:
@@ -64,9 +63,11 @@ class Cpu:
 
     name = "cpu"
 
-    def synchronize(self) -> None: ...
+    def synchronize(self) -> None:
+        """Wait until everything queued has run."""
 
     def time(self, call: Callable[[], object]) -> Elapsed:
+        """Time one call, without the release of its output."""
         start = time.perf_counter_ns()
         kept = call()
         elapsed_ns = time.perf_counter_ns() - start
@@ -74,6 +75,7 @@ class Cpu:
         return Elapsed(elapsed_ns / 1e9)
 
     def peak_memory(self, call: Callable[[], object]) -> PeakMemory:
+        """Peak of live tensor bytes that ``call`` adds to what is live now."""
         return PeakMemory(peak_cpu_bytes(call), None, "CPU allocator events (torch profiler)")
 
     def memory_limit(self, limit_bytes: int | None) -> AbstractContextManager[None]:
@@ -162,6 +164,31 @@ class Accelerator:
             yield
         finally:
             set_fraction(1.0, *arguments)
+
+
+Device = Cpu | Accelerator
+
+
+class Meter:
+    """Takes the figures of one call: time and peak as the device does, and work by dispatch.
+
+    :class:`~supcr_bench.measure.fake_meter.FakeMeter` follows a given law instead.
+    """
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+
+    def time(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Elapsed:
+        del arm, workload
+        return self._device.time(call)
+
+    def peak_memory(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> PeakMemory:
+        del arm, workload
+        return self._device.peak_memory(call)
+
+    def work(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Work:
+        del arm, workload
+        return count_work(call, host=self._device.name == "cpu")
 
 
 def find_accelerator() -> torch.device | None:

@@ -9,9 +9,8 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from supcr_bench.measure.device import PeakMemory
+from supcr_bench.measure.device import Elapsed, Meter, PeakMemory
 from supcr_bench.measure.dispatch_memory import in_blocks
-from supcr_bench.measure.elapsed import Elapsed
 from supcr_bench.measure.work import Work
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm
@@ -25,7 +24,7 @@ def nothing(arm: Arm, workload: Workload) -> float:
 
 
 @dataclass(slots=True)
-class FakeMeter:
+class FakeMeter(Meter):
     """Figures by formula, with seeded noise.
 
     Attributes:

@@ -6,21 +6,18 @@ the call, and a method to run before each.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Self
+from dataclasses import replace
 
 from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.measure.cell import CellRun, make_call
-from supcr_bench.measure.device import Device, get_device
-from supcr_bench.measure.elapsed import Elapsed
-from supcr_bench.measure.meter import DeviceMeter
-from supcr_bench.subjects.adapter import Adapter, BoundLoss
+from supcr_bench.measure.device import Elapsed, Meter, get_device
+from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.cell import Arm, Budget, Cell, new_session
 from supcr_bench.values.result import Result
 
 
-class _WithoutClock(DeviceMeter):
+class _WithoutClock(Meter):
     """Measures memory and work; makes no call to time it."""
 
     def time(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Elapsed:
@@ -60,30 +57,24 @@ def check_case(
     )
 
 
-@dataclass(slots=True)
 class StopwatchCall:
     """One call, for any stopwatch: :meth:`prepare` before each, the object itself within the time.
 
     What a call returns is kept until the next :meth:`prepare`, so that its release is not timed, as
     in a cell.
 
-    Attributes:
-        device: waited for, so that everything queued is part of the time.
+    Args:
+        subject: what is called.
+        case: on what.
         memory_limit_bytes: what the calls within :meth:`limited` may take, ``None`` for no limit.
     """
 
-    device: Device
-    memory_limit_bytes: int | None
-    _loss: BoundLoss
-    _call: Callable[[], object]
-    _kept: object = field(init=False, default=None)
-
-    @classmethod
-    def of(cls, subject: Adapter, case: Case, memory_limit_bytes: int | None = None) -> Self:
+    def __init__(self, subject: Adapter, case: Case, memory_limit_bytes: int | None = None) -> None:
+        self.device, self.memory_limit_bytes = get_device(case.device), memory_limit_bytes
         definition = subject.resolution.definition.at(case.temperature)
-        loss = subject.bind(definition, make_batch(case.workload))
-        call = make_call(loss, case.pass_)
-        return cls(get_device(case.device), memory_limit_bytes, loss, call)
+        self._loss = subject.bind(definition, make_batch(case.workload))
+        self._call = make_call(self._loss, case.pass_)
+        self._kept: object = None
 
     def prepare(self) -> None:
         self._kept = None

@@ -22,9 +22,7 @@ from torch import Tensor, distributed
 
 from supcr_bench.inputs.tensors import Batch, make_batch
 from supcr_bench.measure.cell import BrokenCallError, make_call
-from supcr_bench.measure.device import Device, PeakMemory
-from supcr_bench.measure.elapsed import Elapsed
-from supcr_bench.measure.meter import DeviceMeter
+from supcr_bench.measure.device import Device, Elapsed, Meter, PeakMemory
 from supcr_bench.measure.work import Work
 from supcr_bench.subjects.adapter import Adapter, BoundLoss, unpack
 from supcr_bench.values.case import Workload
@@ -75,7 +73,7 @@ class RankShard:
         self.workload, self.subjects = cell.workload, subjects
         self._definitions = {arm.implementation: cell.definition(arm) for arm in cell.arms}
         self._device, self._limit_bytes = device, limit_bytes
-        self._meter = DeviceMeter(device)
+        self._meter = Meter(device)
         self._batch = own_rows(make_batch(cell.workload, table))
         self._losses: dict[str, BoundLoss] = {}
         self._loss: Tensor | None = None
@@ -122,7 +120,7 @@ class RankShard:
         return make_call(self._losses[arm.implementation], arm.pass_)
 
 
-class Coordinator:
+class Coordinator(Meter):
     """Rank 0's side: subjects and a meter that stand for those of all ranks together."""
 
     def __init__(self, shard: RankShard) -> None:
@@ -185,7 +183,8 @@ class Coordinator:
         del workload, call
         peaks: list[PeakMemory] = self.broadcast("memory", arm)
         largest = max(peaks, key=lambda peak: peak.peak_bytes or 0)
-        return replace(largest, method=f"{largest.method}, of the rank that needs most")
+        method = f"{largest.memory_method}, of the rank that needs most"
+        return replace(largest, memory_method=method)
 
     def work(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Work:
         del workload, call

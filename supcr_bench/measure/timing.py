@@ -15,12 +15,14 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from supcr_bench.analysis.statistics import median_interval
-from supcr_bench.measure.elapsed import Elapsed
 from supcr_bench.values.case import Pass
 from supcr_bench.values.cell import FEWEST_SAMPLES, Arm, Budget
+
+if TYPE_CHECKING:
+    from supcr_bench.measure.device import Elapsed
 
 MOST_REPETITIONS = 1000
 MOST_SAMPLES = 10_000
@@ -88,19 +90,6 @@ def garbage_collection_held() -> Iterator[None]:
             gc.enable()
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """An entry that is called once in every round.
-
-    Attributes:
-        arm: the arm that is called.
-        again: whether it is the arm's second entry, which does not decide when the arm stops.
-    """
-
-    arm: Arm
-    again: bool = False
-
-
 def fastest_of_each_pass(once_s: Mapping[Arm, float]) -> list[Arm]:
     """The fastest arm of each pass, given the seconds of one call."""
     fastest: dict[Pass, Arm] = {}
@@ -110,7 +99,7 @@ def fastest_of_each_pass(once_s: Mapping[Arm, float]) -> list[Arm]:
 
 
 def sample_arms(
-    arms: Mapping[Arm, Callable[[], Elapsed]],
+    arms: Mapping[Arm, Callable[[], "Elapsed"]],
     budget: Budget,
     *,
     seed: object,
@@ -127,26 +116,26 @@ def sample_arms(
     shuffle = random.Random(str(seed)).shuffle  # noqa: S311 - not for cryptography
     samples = {arm: Samples() for arm in arms}
 
-    def call(entry: _Entry) -> Elapsed:
-        between(entry.arm)
-        elapsed = arms[entry.arm]()
-        if entry.again:
-            samples[entry.arm].again_spent_s += elapsed.host_s
+    def call(arm: Arm, again: bool = False) -> "Elapsed":
+        between(arm)
+        elapsed = arms[arm]()
+        if again:
+            samples[arm].again_spent_s += elapsed.host_s
         else:
-            samples[entry.arm].spent_s += elapsed.host_s
+            samples[arm].spent_s += elapsed.host_s
         return elapsed
 
-    def take_turn(entry: _Entry) -> None:
-        own = samples[entry.arm]
+    def take_turn(arm: Arm, again: bool) -> None:
+        own = samples[arm]
         if own.error is not None:  # raised in the other entry's turn, earlier in this round
             return
         try:
-            calls = [call(entry) for _ in range(own.repetitions)]
+            calls = [call(arm, again) for _ in range(own.repetitions)]
         except Exception as error:  # noqa: BLE001 - implementations may raise anything
             own.error = error.with_traceback(None)  # its frames hold tensors
             return
         mean_s = sum(c.host_s for c in calls) / own.repetitions
-        if entry.again:
+        if again:
             own.again_seconds.append(mean_s)
             return
         own.seconds.append(mean_s)
@@ -159,18 +148,18 @@ def sample_arms(
         for arm, own in samples.items():
             try:
                 # The agreement pass has warmed the arm up: this call only sets the repetitions.
-                once_s[arm] = call(_Entry(arm)).host_s
+                once_s[arm] = call(arm).host_s
             except Exception as error:  # noqa: BLE001
                 own.error = error.with_traceback(None)
                 continue
             wanted = math.ceil(budget.shortest_sample_s / max(once_s[arm], 1e-9))
             own.repetitions = min(max(wanted, 1), MOST_REPETITIONS)
-        entries = [_Entry(arm) for arm in once_s]
-        entries += [_Entry(arm, again=True) for arm in fastest_of_each_pass(once_s)]
+        entries = [(arm, False) for arm in once_s]
+        entries += [(arm, True) for arm in fastest_of_each_pass(once_s)]
         while entries:
             shuffle(entries)
-            for entry in entries:
-                take_turn(entry)
-            left = {entry.arm for entry in entries if samples[entry.arm].finished(budget)}
-            entries = [entry for entry in entries if entry.arm not in left]
+            for arm, again in entries:
+                take_turn(arm, again)
+            left = {arm for arm, _ in entries if samples[arm].finished(budget)}
+            entries = [(arm, again) for arm, again in entries if arm not in left]
     return samples

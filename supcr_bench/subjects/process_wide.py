@@ -6,8 +6,8 @@ that was registered last, for both; a default that one sets holds for the other.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,41 +19,33 @@ _TORCH = Path(torch.__file__).parent
 _REGISTERED_AT = re.compile(r"^debug: registered at (.+):\d+", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessState:
-    """The process-wide state.
+OPERATORS = "operators"
 
-    Attributes:
-        operators: names of those that torch knows; empty if this torch cannot list them.
-        settings: values by a readable name.
+
+def process_state() -> dict[str, Any]:
+    """The process-wide state, by readable names.
+
+    ``operators`` are the names of those that torch knows; empty if this torch cannot list them.
     """
-
-    operators: frozenset[str]
-    settings: Mapping[str, object]
-
-    @classmethod
-    def now(cls) -> "ProcessState":
-        names = getattr(torch._C, "_dispatch_get_all_op_names", lambda: ())
-        return cls(
-            operators=frozenset(names()),
-            settings={
-                "default dtype": torch.get_default_dtype(),
-                "default device": torch.get_default_device(),
-                "number of threads": torch.get_num_threads(),
-                "grad mode": torch.is_grad_enabled(),
-                "float32 matmul precision": torch.get_float32_matmul_precision(),
-                "use of deterministic algorithms": (
-                    torch.are_deterministic_algorithms_enabled(),
-                    torch.is_deterministic_algorithms_warn_only_enabled(),
-                ),
-                "cudnn.deterministic": torch.backends.cudnn.deterministic,
-                "cudnn.benchmark": torch.backends.cudnn.benchmark,
-                "detection of anomalies": torch.is_anomaly_enabled(),
-            },
-        )
+    names = getattr(torch._C, "_dispatch_get_all_op_names", lambda: ())
+    return {
+        OPERATORS: frozenset(names()),
+        "default dtype": torch.get_default_dtype(),
+        "default device": torch.get_default_device(),
+        "number of threads": torch.get_num_threads(),
+        "grad mode": torch.is_grad_enabled(),
+        "float32 matmul precision": torch.get_float32_matmul_precision(),
+        "use of deterministic algorithms": (
+            torch.are_deterministic_algorithms_enabled(),
+            torch.is_deterministic_algorithms_warn_only_enabled(),
+        ),
+        "cudnn.deterministic": torch.backends.cudnn.deterministic,
+        "cudnn.benchmark": torch.backends.cudnn.benchmark,
+        "detection of anomalies": torch.is_anomaly_enabled(),
+    }
 
 
-def require_apart(subjects: Iterable[Subject], before: ProcessState) -> None:
+def require_apart(subjects: Iterable[Subject], before: Mapping[str, Any]) -> None:
     """Refuse versions that have changed process-wide state since they were imported.
 
     Args:
@@ -65,7 +57,7 @@ def require_apart(subjects: Iterable[Subject], before: ProcessState) -> None:
     """
     subjects = list(subjects)
     roots = {Path(subject.root) for subject in subjects if subject.root is not None}
-    changes = list(_changes(before, ProcessState.now(), roots)) if roots else []
+    changes = list(_changes(before, process_state(), roots)) if roots else []
     if changes:
         names = ", ".join(sorted({subject.name for subject in subjects}))
         raise SubjectError(
@@ -89,13 +81,15 @@ def require_own_imports(subjects: Iterable[Subject]) -> None:
             )
 
 
-def _changes(before: ProcessState, after: ProcessState, roots: Iterable[Path]) -> Iterator[str]:
-    namespaces = {name.partition("::")[0] for name in before.operators}
-    for name in sorted(after.operators - before.operators):
+def _changes(
+    before: Mapping[str, Any], after: Mapping[str, Any], roots: Iterable[Path]
+) -> Iterator[str]:
+    namespaces = {name.partition("::")[0] for name in before[OPERATORS]}
+    for name in sorted(after[OPERATORS] - before[OPERATORS]):
         if name.partition("::")[0] not in namespaces and _may_be_of(name, roots):
             yield f"registers the operator {name} with torch"
-    for setting, value in after.settings.items():
-        if value != before.settings[setting]:
+    for setting, value in after.items():
+        if setting != OPERATORS and value != before[setting]:
             yield f"changes the {setting}"
 
 

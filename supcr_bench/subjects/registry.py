@@ -57,15 +57,6 @@ class Subject:
     resolution: Resolution | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A registered name, and its implementation or the reason why there is none."""
-
-    name: str
-    implementation: Implementation | None
-    reason: str | None
-
-
 def folder() -> Path:
     """Where the registered implementation files lie: in a checkout, ``implementations/``."""
     spec = importlib.util.find_spec(FOLDER)
@@ -234,12 +225,12 @@ def on_path(folder: Path) -> Iterator[None]:
         sys.path.remove(str(folder))
 
 
-def list_all() -> list[Listing]:
-    """Every registered name, imported; what cannot be is listed with the reason."""
-    listings = []
+def list_all() -> dict[str, Implementation | str]:
+    """Every registered name, with its implementation, or the reason why it cannot be imported."""
+    found: dict[str, Implementation | str] = {}
     for subject in registered().values():
         try:
-            listings.append(Listing(subject.name, load(subject), None))
+            found[subject.name] = load(subject)
         except SubjectError as error:
-            listings.append(Listing(subject.name, None, str(error)))
-    return listings
+            found[subject.name] = str(error)
+    return found

@@ -1,5 +1,6 @@
-"""The assertions on a result; an implementation's own exception is shown as the cause."""
+"""The assertions on a result, and their messages: the error, its size, and the next step."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -7,11 +8,67 @@ import torch
 
 from supcr_bench.measure.one_case import StopwatchCall
 from supcr_bench.subjects.adapter import Adapter
-from supcr_bench.testing.question import Limits
-from supcr_bench.testing.sentences import excess, failure
 from supcr_bench.values.result import Result, Status
+from supcr_bench.values.units import format_bytes, format_error
 
+NO_GRAPH = "does not require grad"
+_VERBS = {
+    Status.WRONG: "is wrong on",
+    Status.FAILED: "failed on",
+    Status.OUT_OF_MEMORY: "ran out of memory on",
+}
 _INSIDE = (Path(__file__).parent.parent, Path(torch.__file__).parent)
+
+
+def failure(result: Result, next_step: str) -> str | None:
+    """Why a result does not agree with the definition; ``None`` where it does."""
+    if result.status is Status.MEASURED:
+        return None
+    lines = [f"{_subject(result, _VERBS[result.status])}: {result.reason}"]
+    if result.status is Status.WRONG:
+        lines += [
+            f"  {name}: {format_error(tolerances)} times the tolerance, relative error "
+            f"{format_error(error)}"
+            for name, tolerances, error in (
+                ("value", result.value_tolerances, result.value_error),
+                ("gradient", result.gradient_tolerances, result.gradient_error),
+            )
+            if tolerances is not None
+        ]
+        lines.append(f"  compared with `{result.case.definition}` in float64; {next_step}")
+    elif NO_GRAPH in str(result.reason):
+        lines.append(
+            "  the loss has no graph: where no pair has labels, return a zero that depends on the "
+            "embeddings, such as 0 * (perturbed.sum() + intact.sum())"
+        )
+    return "\n".join(lines)
+
+
+def excess(result: Result, limits: Mapping[str, int]) -> str | None:
+    """Which limits a result passes; ``None`` where it keeps them all."""
+    found = []
+    costs = {
+        "peak_bytes": result.peak_bytes,
+        "launches": result.dispatched_ops,
+        "elements": result.elements_processed,
+    }
+    for name, most in limits.items():
+        cost = costs[name]
+        if cost is None and name == "peak_bytes":
+            found.append(f"max_peak_bytes cannot be held: {result.memory_method}")
+        elif cost is not None and cost > most:
+            said = f"{cost:,} {name} pass"
+            if name == "peak_bytes":
+                said = f"a peak of {cost:,} bytes ({format_bytes(cost)}) passes"
+            found.append(f"{said} max_{name}={most:,}")
+    if not found:
+        return None
+    return f"{_subject(result, 'is too costly on')}: {'; '.join(found)}"
+
+
+def _subject(result: Result, verb: str) -> str:
+    case = result.case
+    return f"{result.implementation} {verb} {case.describe()} {case.pass_}"
 
 
 def require_right(result: Result, subject: Adapter, *, by_name: bool) -> None:
@@ -28,7 +85,7 @@ def require_right(result: Result, subject: Adapter, *, by_name: bool) -> None:
         raise AssertionError(text) from _cause(result, subject)
 
 
-def require_within(result: Result, limits: Limits) -> None:
+def require_within(result: Result, limits: Mapping[str, int]) -> None:
     """Raise an AssertionError for a result that costs more than its limits."""
     __tracebackhide__ = True
     text = excess(result, limits)
@@ -41,7 +98,7 @@ def _cause(result: Result, subject: Adapter) -> Exception | None:
     if result.status is not Status.FAILED:
         return None
     try:
-        StopwatchCall.of(subject, result.case)()
+        StopwatchCall(subject, result.case)()
     except Exception as error:  # noqa: BLE001 - implementations may raise anything
         own = _own_lines(error.__traceback__)
         return error.with_traceback(own) if own else None

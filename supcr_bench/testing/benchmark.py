@@ -1,5 +1,6 @@
 """The fixture ``supcr_benchmark``: one case, right and no costlier, timed by pytest-benchmark."""
 
+import math
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -12,8 +13,7 @@ from supcr_bench.measure.one_case import StopwatchCall, check_case
 from supcr_bench.render.benchmark_json import extra_info
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.testing.assertions import require_right, require_within
-from supcr_bench.testing.question import Limits, find_implementation, make_workload
-from supcr_bench.testing.sampling import Sampling
+from supcr_bench.testing.question import find_implementation, make_workload, read_limits
 from supcr_bench.values.case import Case, Pass
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import UsageError
@@ -21,18 +21,33 @@ from supcr_bench.values.implementation import Implementation
 from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.resolve import resolve
 
+MOST_ROUNDS = 10_000
+
 
 class SupcrBenchmark:
     """Compares one implementation with the definition on one case, and takes its times.
 
     Args:
         benchmark: the fixture of pytest-benchmark.
-        request: the request of the test.
+        request: the request of the test; its ``benchmark`` mark goes before the command line.
+
+    Attributes:
+        max_time_s: seconds of timed calls.
+        min_rounds: calls, however long they take.
+        warmup: whether as many calls as ``min_rounds`` come first.
     """
 
     def __init__(self, benchmark: Any, request: pytest.FixtureRequest) -> None:
         self.benchmark = benchmark
-        self.sampling = Sampling.of(request)
+        marker = request.node.get_closest_marker("benchmark")
+        options = marker.kwargs if marker else {}
+
+        def option(name: str) -> Any:
+            return options.get(name, request.config.getoption(f"benchmark_{name}"))
+
+        self.max_time_s = float(option("max_time"))
+        self.min_rounds = int(option("min_rounds"))
+        self.warmup = bool(option("warmup"))
         self._folder = request.path.parent
         self._used = False
 
@@ -90,7 +105,7 @@ class SupcrBenchmark:
         if self._used:
             raise UsageError("one case per test; use pytest.mark.parametrize for several")
         try:
-            limits = Limits.read(max_peak_bytes, max_launches, max_elements)
+            limits = read_limits(max_peak_bytes, max_launches, max_elements)
             found = find_implementation(implementation, self._folder)
             axes = {
                 "batch_size": batch_size,
@@ -148,17 +163,15 @@ class SupcrBenchmark:
         Gradients and outputs of one call are released before the next, outside the time.
         """
         self._used = True
-        sampling = self.sampling
-        call = StopwatchCall.of(subject, result.case, memory_limit_bytes)
+        call = StopwatchCall(subject, result.case, memory_limit_bytes)
         with call.limited():
-            rounds = 1
-            if not self.benchmark.disabled:
-                rounds = sampling.rounds(call)
+            disabled = self.benchmark.disabled
+            rounds = 1 if disabled else plan_rounds(call, self.max_time_s, self.min_rounds)
             self.benchmark.pedantic(
                 call,
                 setup=call.prepare,
                 rounds=rounds,
-                warmup_rounds=sampling.min_rounds if sampling.warmup else 0,
+                warmup_rounds=self.min_rounds if self.warmup else 0,
             )
         taken = self.benchmark.stats
         if taken is None:
@@ -171,6 +184,21 @@ class SupcrBenchmark:
             self._used = True
             with suppress(_NothingToTimeError):
                 self.benchmark.pedantic(_raise)
+
+
+def plan_rounds(call: StopwatchCall, max_time_s: float, min_rounds: int) -> int:
+    """The number of calls that fit into the time, since pytest-benchmark takes a number.
+
+    It follows from the mean of the calls in a tenth of that time: on a busy machine, the fastest
+    call would predict too many. The first call, which may include one-time work, is not counted.
+    """
+    call.once_s()
+    calls, spent_s = 0, 0.0
+    while calls == 0 or (spent_s < max_time_s / 10 and calls < MOST_ROUNDS / 10):
+        spent_s += call.once_s()
+        calls += 1
+    wanted = math.ceil(max_time_s * calls / max(spent_s, 1e-9))
+    return max(min(wanted, MOST_ROUNDS), min_rounds)
 
 
 class _NothingToTimeError(Exception):

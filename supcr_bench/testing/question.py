@@ -1,7 +1,7 @@
 """The arguments of a test: the implementation, the case and the limits."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,41 +62,29 @@ def make_workload(axes: Mapping[str, Any], *, seed: int) -> tuple[Workload, Pass
     return workload, (whole.pass_ or PASSES)[0]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """The most that a call may cost. ``None`` is no limit; a figure equal to its limit is within.
+def read_limits(peak_bytes: object, launches: object, elements: object) -> dict[str, int]:
+    """The most that a call may cost, as a test writes it: bytes as a number or like ``"4MiB"``.
 
-    Attributes:
-        peak_bytes: live tensor bytes above the inputs.
-        launches: operations.
-        elements: elements worked on.
+    Returns:
+        the limits that are set: ``peak_bytes``, of live tensors above the inputs; ``launches``,
+        operations; ``elements``, worked on.
+
+    Raises:
+        UsageError: one is not valid.
     """
-
-    peak_bytes: int | None = None
-    launches: int | None = None
-    elements: int | None = None
-
-    @classmethod
-    def read(cls, peak_bytes: object, launches: object, elements: object) -> "Limits":
-        """The limits as a test writes them: bytes as a number or like ``"4MiB"``.
-
-        Raises:
-            UsageError: one is not valid.
-        """
-        return cls(
-            peak_bytes=_limit("max_peak_bytes", peak_bytes, _bytes),
-            launches=_limit("max_launches", launches, _count),
-            elements=_limit("max_elements", elements, _count),
-        )
-
-
-def _limit(name: str, given: object, read: Callable[[object], int]) -> int | None:
-    if given is None:
-        return None
-    try:
-        return read(given)
-    except ValueError as error:
-        raise UsageError(f"{name}: {error}") from None
+    given = {
+        "peak_bytes": (peak_bytes, _bytes),
+        "launches": (launches, _count),
+        "elements": (elements, _count),
+    }
+    limits = {}
+    for name, (value, read) in given.items():
+        try:
+            if value is not None:
+                limits[name] = read(value)
+        except ValueError as error:
+            raise UsageError(f"max_{name}: {error}") from None
+    return limits
 
 
 def _bytes(given: object) -> int:

@@ -109,8 +109,7 @@ class SuiteRun:
         fixture = benchmark.benchmark
         fixture.group = fixture.param = case.id
         fixture.params = case.to_mapping()
-        sampling_s = min(self.budget.sampling_s, benchmark.sampling.max_time_s)
-        benchmark.sampling = replace(benchmark.sampling, max_time_s=sampling_s)
+        benchmark.max_time_s = min(self.budget.sampling_s, benchmark.max_time_s)
         try:
             timed = benchmark.take_times(result, subject, limit_bytes)
         except Exception as error:
@@ -143,7 +142,7 @@ class SuiteRun:
         probed = Result(implementation=name, case=case, status=Status.MEASURED)
         limit_bytes = self.budget.memory_limit_bytes
         try:
-            call = StopwatchCall.of(subject, case, limit_bytes)
+            call = StopwatchCall(subject, case, limit_bytes)
             with call.limited():
                 probed = replace(probed, time_samples_s=(call.once_s(), call.once_s()))
         except Exception as error:  # noqa: BLE001 - the case itself will report the error

@@ -1,5 +1,6 @@
 """A workload, and the case of one implementation on it: the key that results are joined by."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
@@ -131,7 +132,8 @@ class Case(Workload):
         What is usual is left out. Different cases have different ids, and one can be given to
         ``pytest -k`` as it is.
         """
-        definition = "" if self.definition == TORCHCELL.name else self.definition
+        named = re.sub(r"[^\w.]+", "-", self.definition)
+        definition = "" if self.definition == TORCHCELL.name else named
         axes = (axis.named(self, axis.word) for axis in WORKLOAD_AXES)
         seed = f"seed{self.seed}" if self.seed else ""
         return "-".join(filter(None, (self.pass_, *axes, definition, seed)))

@@ -201,8 +201,7 @@ class Worker:
         return RankAnswers(tuple(answers))
 
     def _time_versions(self, request: TimeVersions) -> None:
-        from supcr_bench.measure.paired_timing import SideRaisedError
-        from supcr_bench.measure.sides import time_cells
+        from supcr_bench.measure.sides import SideRaisedError, time_cells
 
         try:
             samples = time_cells(request.cells, sampling_s=request.sampling_s, seed=request.seed)
@@ -217,8 +216,7 @@ class Worker:
 
     def _measure(self, request: MeasureCell) -> None:
         from supcr_bench.measure.cell import CellRun
-        from supcr_bench.measure.device import get_device
-        from supcr_bench.measure.meter import DeviceMeter, Meter
+        from supcr_bench.measure.device import Meter, get_device
         from supcr_bench.measure.ranked import Coordinator, GroupBrokenError
 
         found = _implementations(request)
@@ -226,7 +224,7 @@ class Worker:
         device = get_device(request.cell.workload.device)
         ranked = request.cell.workload.ranks > 1
         coordinator = Coordinator(_shard(request, subjects)) if ranked else None
-        meter: Meter = coordinator or DeviceMeter(device)
+        meter: Meter = coordinator or Meter(device)
         run = CellRun(
             cell=request.cell,
             subjects=coordinator.subjects if coordinator else subjects,

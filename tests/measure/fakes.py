@@ -7,9 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from supcr_bench.measure.cell import CellRun
-from supcr_bench.measure.device import Cpu
+from supcr_bench.measure.device import Cpu, Meter
 from supcr_bench.measure.fake_meter import FakeMeter
-from supcr_bench.measure.meter import Meter
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.values.case import Pass, Workload
 from supcr_bench.values.cell import Arm, Budget, Cell

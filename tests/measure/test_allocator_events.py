@@ -132,4 +132,4 @@ def test_the_cpu_says_how_its_peak_was_taken() -> None:
     peak = Cpu().peak_memory(one_tensor)
     assert peak.peak_bytes == 4000
     assert peak.reserved_bytes is None
-    assert "allocator events" in peak.method
+    assert "allocator events" in peak.memory_method

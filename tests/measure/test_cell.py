@@ -8,10 +8,8 @@ from torch import Tensor
 
 from supcr_bench.measure import cell as cell_module
 from supcr_bench.measure.cell import CellRun
-from supcr_bench.measure.device import Cpu
-from supcr_bench.measure.elapsed import Elapsed
+from supcr_bench.measure.device import Cpu, Elapsed, Meter
 from supcr_bench.measure.fake_meter import FakeMeter
-from supcr_bench.measure.meter import DeviceMeter
 from supcr_bench.reference.reference import DIRECT_UP_TO, Reference, compute_reference
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.values.case import Case, Workload
@@ -375,7 +373,7 @@ def test_where_the_two_references_disagree_no_verdict_is_given(
 def test_with_the_real_meter_every_figure_is_there() -> None:
     """Whatever the durations are, they are positive and as many as promised."""
     budget = Budget(sampling_s=0.005, shortest_sample_s=0.0005, precision=0.5)
-    results = run_cell(RIGHT, WORKLOAD, meter=DeviceMeter(Cpu()), budget=budget)
+    results = run_cell(RIGHT, WORKLOAD, meter=Meter(Cpu()), budget=budget)
     for result in results.values():
         assert result.status is Status.MEASURED
         assert result.time_samples_s is not None

@@ -10,12 +10,12 @@ from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.measure.device import (
     Accelerator,
     Cpu,
+    Meter,
     available_devices,
     find_accelerator,
     get_device,
 )
 from supcr_bench.measure.environment import collect_environment
-from supcr_bench.measure.meter import DeviceMeter
 from supcr_bench.measure.work import count_work
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm
@@ -39,12 +39,12 @@ def test_peak_memory_on_the_cpu_counts_what_the_call_adds_and_says_how() -> None
     peak = Cpu().peak_memory(lambda: (kept + kept, kept.clone()))
     assert peak.peak_bytes == 8000
     assert peak.reserved_bytes is None
-    assert "allocator events" in peak.method
+    assert "allocator events" in peak.memory_method
 
 
 def test_the_meter_times_one_call() -> None:
     calls = []
-    meter = DeviceMeter(Cpu())
+    meter = Meter(Cpu())
     arm, workload = Arm("one", "forward"), Workload(batch_size=4)
     elapsed = meter.time(arm, workload, lambda: calls.append(1))
     assert elapsed.host_s > 0
@@ -111,14 +111,14 @@ def test_peak_memory_of_an_accelerator_is_its_allocators_peak_after_a_reset(
 
     peak = Accelerator("cuda:0").peak_memory(call)
     assert (peak.peak_bytes, peak.reserved_bytes) == (700, 3400)
-    assert peak.method == "cuda max_memory_allocated after reset"
+    assert peak.memory_method == "cuda max_memory_allocated after reset"
     assert allocator.synchronised == 2
 
 
 def test_peak_memory_on_mps_is_labelled_a_lower_bound(allocator: FakeAllocator) -> None:
     peak = Accelerator("mps").peak_memory(lambda: allocator.allocate(300))
     assert (peak.peak_bytes, peak.reserved_bytes) == (300, 9_999)
-    assert "lower bound" in peak.method
+    assert "lower bound" in peak.memory_method
 
 
 def test_a_memory_limit_is_a_fraction_of_the_device_and_ends_with_its_block(

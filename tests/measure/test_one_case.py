@@ -62,7 +62,7 @@ class Watching:
 
 
 def test_gradients_are_cleared_before_a_call_and_there_after_it() -> None:
-    call = StopwatchCall.of(Adapter.usual(Watching), CASE)
+    call = StopwatchCall(Adapter.usual(Watching), CASE)
     with call.limited():
         for _ in range(3):
             call.prepare()
@@ -73,7 +73,7 @@ def test_gradients_are_cleared_before_a_call_and_there_after_it() -> None:
 
 
 def test_a_stopwatch_call_can_tell_its_seconds() -> None:
-    call = StopwatchCall.of(Adapter.usual(Watching), CASE)
+    call = StopwatchCall(Adapter.usual(Watching), CASE)
     with call.limited():
         assert call.once_s() > 0
     assert len(Watching.found) == 1

@@ -2,8 +2,8 @@ import gc
 
 import pytest
 
-from supcr_bench.measure.elapsed import Elapsed
-from supcr_bench.measure.paired_timing import (
+from supcr_bench.measure.device import Elapsed
+from supcr_bench.measure.sides import (
     FEWEST_ROUNDS,
     MOST_ROUNDS,
     SLOW_FACTOR,

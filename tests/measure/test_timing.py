@@ -7,7 +7,7 @@ from itertools import cycle
 
 import pytest
 
-from supcr_bench.measure.elapsed import Elapsed
+from supcr_bench.measure.device import Elapsed
 from supcr_bench.measure.timing import (
     MOST_REPETITIONS,
     Samples,

@@ -24,8 +24,7 @@ from torch.utils import benchmark as torch_benchmark
 
 from supcr_bench.analysis.statistics import interval_rank
 from supcr_bench.inputs.tensors import make_batch
-from supcr_bench.measure.device import Cpu
-from supcr_bench.measure.meter import DeviceMeter
+from supcr_bench.measure.device import Cpu, Meter
 from supcr_bench.measure.timing import sample_arms
 from supcr_bench.values.case import PASSES, Pass, Workload
 from supcr_bench.values.cell import FEWEST_SAMPLES, Arm, Budget
@@ -81,7 +80,7 @@ def make_call(timed: Timed) -> Call:
 
 def by_harness(timed: Timed) -> float:
     name, pass_, n = timed
-    arm, meter, workload = Arm(name, pass_), DeviceMeter(Cpu()), Workload(batch_size=n)
+    arm, meter, workload = Arm(name, pass_), Meter(Cpu()), Workload(batch_size=n)
     call = make_call(timed)
     samples = sample_arms(
         {arm: lambda: meter.time(arm, workload, call)},

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from supcr_bench.measure.sides import SidedCell, time_cells
-from supcr_bench.subjects.process_wide import ProcessState, require_apart
+from supcr_bench.subjects.process_wide import process_state, require_apart
 from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.case import Case
 from supcr_bench.values.errors import SubjectError
@@ -84,7 +84,7 @@ def test_versions_that_leave_the_process_alone_are_timed(tmp_path):
     ids=["custom_op", "library"],
 )
 def test_an_operator_that_a_version_registers_is_named(tmp_path, on_import):
-    before = ProcessState.now()
+    before = process_state()
     subject = versions(tmp_path, on_import)["after"]
     kept = load(subject)
     with pytest.raises(SubjectError, match=r"loss\.py:Loss: registers the operator apart_\w+::f "):
@@ -102,10 +102,10 @@ def test_an_operator_of_another_package_is_no_reason(tmp_path, monkeypatch):
     site.mkdir()
     (site / "apart_package.py").write_text("import torch\n" + operator("apart_package::f"))
     monkeypatch.syspath_prepend(site)
-    before = ProcessState.now()
+    before = process_state()
     subject = versions(tmp_path, "import apart_package")["after"]
     load(subject)
-    assert "apart_package::f" in ProcessState.now().operators - before.operators
+    assert "apart_package::f" in process_state()["operators"] - before["operators"]
     require_apart([subject], before)
 
 
@@ -145,6 +145,6 @@ def test_a_neighbour_that_a_call_imports_from_elsewhere_is_named_after_timing(
 
 
 def test_one_version_alone_may_do_as_it_likes(tmp_path):
-    before = ProcessState.now()
+    before = process_state()
     torch.set_float32_matmul_precision("medium")
     require_apart([Subject("one", "file", "loss.py", "Loss")], before)

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from supcr_bench.testing.sampling import MOST_ROUNDS, Sampling
+from supcr_bench.testing.benchmark import MOST_ROUNDS, SupcrBenchmark, plan_rounds
 
 
 class Calls:
@@ -18,7 +18,7 @@ class Calls:
 
 
 def rounds(calls: Any, max_time_s: float = 1.0, min_rounds: int = 5) -> int:
-    return Sampling(max_time_s, min_rounds, warmup=False).rounds(calls)
+    return plan_rounds(calls, max_time_s, min_rounds)
 
 
 def test_as_many_rounds_are_planned_as_fit_into_the_time() -> None:
@@ -42,13 +42,13 @@ def test_one_fast_call_among_slow_ones_does_not_make_the_plan() -> None:
 
 
 @pytest.fixture
-def marked(request: pytest.FixtureRequest) -> Sampling:
-    return Sampling.of(request)
+def marked(request: pytest.FixtureRequest) -> SupcrBenchmark:
+    return SupcrBenchmark(None, request)
 
 
 @pytest.mark.benchmark(max_time=0.25, warmup=True)
 def test_the_mark_goes_before_the_command_line(
-    marked: Sampling, pytestconfig: pytest.Config
+    marked: SupcrBenchmark, pytestconfig: pytest.Config
 ) -> None:
     least = pytestconfig.getoption("benchmark_min_rounds")
-    assert marked == Sampling(max_time_s=0.25, min_rounds=least, warmup=True)
+    assert (marked.max_time_s, marked.min_rounds, marked.warmup) == (0.25, least, True)

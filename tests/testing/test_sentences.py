@@ -1,7 +1,6 @@
 from typing import Any
 
-from supcr_bench.testing.question import Limits
-from supcr_bench.testing.sentences import excess, failure
+from supcr_bench.testing.assertions import excess, failure
 from supcr_bench.values.result import Status
 from tests.made_results import make_result
 
@@ -56,16 +55,16 @@ def test_running_out_of_memory_is_said() -> None:
 
 def test_a_figure_equal_to_its_limit_is_within_and_one_more_is_not() -> None:
     result = make_result(**COSTS)
-    assert excess(result, Limits()) is None
-    assert excess(result, Limits(**LIMITS)) is None
+    assert excess(result, {}) is None
+    assert excess(result, LIMITS) is None
     for name, value in LIMITS.items():
-        text = excess(result, Limits(**{name: value - 1}))
+        text = excess(result, {name: value - 1})
         assert text is not None
         assert f"max_{name}={value - 1:,}" in text
 
 
 def test_every_limit_that_is_passed_is_listed() -> None:
-    text = excess(make_result("mine", **COSTS), Limits(peak_bytes=2**20, launches=20))
+    text = excess(make_result("mine", **COSTS), {"peak_bytes": 2**20, "launches": 20})
     assert text == (
         "mine is too costly on N=64 D=1 NaN 0% forward: a peak of 2,790,812 bytes (2.79 MB) passes "
         "max_peak_bytes=1,048,576; 163 launches pass max_launches=20"
@@ -74,7 +73,7 @@ def test_every_limit_that_is_passed_is_listed() -> None:
 
 def test_a_limit_on_a_figure_that_the_device_does_not_tell_cannot_be_held() -> None:
     result = make_result(**(COSTS | {"peak_bytes": None}), memory_method="no peak is kept")
-    assert excess(result, Limits(launches=200)) is None
+    assert excess(result, {"launches": 200}) is None
     assert "max_peak_bytes cannot be held: no peak is kept" in str(
-        excess(result, Limits(peak_bytes=2**30))
+        excess(result, {"peak_bytes": 2**30})
     )

@@ -39,3 +39,10 @@ def test_cases_that_differ_in_one_field_have_different_ids(field: str) -> None:
 def test_close_numbers_stay_apart() -> None:
     one, other = (replace(CASE, temperature=t).id for t in (0.0123456789, 0.0123456788))
     assert one != other
+
+
+def test_the_name_of_a_definition_is_one_word() -> None:
+    long = "rank-n-contrast but a single view and cosine similarity"
+    assert replace(CASE, definition=long).id == (
+        "training-N64-D2-nan0.2-rank-n-contrast-but-a-single-view-and-cosine-similarity"
+    )

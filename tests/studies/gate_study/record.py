@@ -11,8 +11,7 @@ from typing import Any
 
 from supcr_bench.gate.sampling import ProcessSampler
 from supcr_bench.gate.time_trial import AFTER, AGAIN, BEFORE, log_ratio
-from supcr_bench.measure.paired_timing import SHORTEST_SAMPLE_S
-from supcr_bench.measure.sides import SidedCell
+from supcr_bench.measure.sides import SHORTEST_SAMPLE_S, SidedCell
 from supcr_bench.subjects.registry import Subject, folder
 from supcr_bench.values.case import PASSES, Case, Workload
 from tests.studies.gate_study.slowed import write_slowed
