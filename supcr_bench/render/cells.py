@@ -78,7 +78,7 @@ def case_columns(
         for axis in SHOWN
         if axis.name != without
     }
-    texts["definition"] = lambda case: case.definition
+    texts["definition"] = lambda case: short_name(case.definition)
     shown = {head for head, text in texts.items() if len({text(case) for case in cases}) > 1}
     usual = {axis.short for axis in SHOWN if axis.name in always}
     if len(shown - usual - {"definition"}) < 2:
@@ -103,18 +103,14 @@ def series_text(workload: Workload, without: str = "") -> str:
 
 
 def definitions_note(definitions: Mapping[str, str]) -> str:
-    """What the mark of a short name means, for each implementation that has one.
-
-    Args:
-        definitions: the name of each implementation's.
-    """
+    """What the mark of a short name means; the names of definitions are by implementation."""
     marked = {n: full for n, full in definitions.items() if full != short_name(full)}
     return "; ".join(f"{short_name(full)} of {n}: {full}" for n, full in marked.items())
 
 
-def noted(note: str, results: Sequence[Result]) -> str:
+def noted(note: str, rows: Sequence["HasCase"]) -> str:
     """A table's note, and what the marks of the definitions in the table mean."""
-    marks = definitions_note({r.implementation: r.case.definition for r in results})
+    marks = definitions_note({implementation_of(r): r.case.definition for r in rows})
     return f"{note}.\n{marks}" if marks else note
 
 
@@ -197,7 +193,7 @@ def case_table(
     return Table(
         name=name,
         title=title,
-        note=note,
+        note=noted(note, rows) if "definition" in headers else note,
         columns=(*words(*lead), *numbers(*headers, *figures), *prose(*(last or {}))),
         rows=tuple(
             row(

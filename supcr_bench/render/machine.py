@@ -16,12 +16,11 @@ def environments_line(environments: Mapping[str, Mapping[str, Any]]) -> str:
 def environment_line(environment: Mapping[str, Any]) -> str:
     """Machine and software in a line; a baseline does not know the size of the memory."""
     memory = environment.get("memory_bytes")
-    accelerators = [a["name"] for a in environment["accelerators"]]
     parts = [
         f"{environment['cpu']}, {environment['cpus_usable']} CPUs",
         f"{environment['threads']} thread{'s' if environment['threads'] != 1 else ''}",
         *([] if memory is None else [format_limit_bytes(memory)]),
-        *accelerators,
+        *(accelerator["name"] for accelerator in environment["accelerators"]),
         f"torch {environment['torch']}",
         f"Python {environment['python']}",
         environment["os"],
@@ -46,14 +45,6 @@ def value_text(key: str, value: Any) -> str:
 
 
 def origin_facts(info: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [
-        (name, str(value))
-        for name, value in (
-            ("supcr-bench", info.get("version")),
-            ("revision", info.get("revision")),
-            ("seed", info.get("seed")),
-            ("started", info.get("started_at")),
-            ("finished", info.get("finished_at")),
-        )
-        if value is not None
-    ]
+    keys = ("version", "revision", "seed", "started_at", "finished_at")
+    names = ("supcr-bench", "revision", "seed", "started", "finished")
+    return [(n, str(info[k])) for n, k in zip(names, keys, strict=True) if info.get(k) is not None]

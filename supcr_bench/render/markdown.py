@@ -43,11 +43,8 @@ def comparison_markdown(first: str, second: str, comparison: Comparison) -> str:
         comparison: the comparison of the two.
     """
     verdict, *rest = verdict_first(comparison)
-    blocks = [
-        f"## supcr-bench: {escape(second)} against {escape(first)}",
-        f"**{escape(verdict)}**",
-        bullets(rest),
-    ]
+    title = f"## supcr-bench: {escape(second)} against {escape(first)}"
+    blocks = [title, f"**{escape(verdict)}**", bullets(rest)]
     changes = changes_table(comparison)
     blocks += _titled(changes) if changes.rows else []
     blocks.append(f"First run: {escape(first)}. Second run: {escape(second)}.")
@@ -64,9 +61,9 @@ def bullets(sentences: Sequence[str]) -> str:
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Headers and rows as a table; every cell is escaped."""
-    lines = [headers, ["---"] * len(headers)]
-    texts = [[escape(cell) for cell in row] for row in [headers, *rows]]
-    return "\n".join(f"| {' | '.join(line)} |" for line in [texts[0], lines[1], *texts[1:]])
+    first, *others = ([escape(cell) for cell in row] for row in (headers, *rows))
+    lines = (first, ["---"] * len(headers), *others)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def table_markdown(found: Table) -> str:

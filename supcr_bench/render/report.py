@@ -1,6 +1,6 @@
 """The pages: a report of a run, a comparison of two, a list of reports; none needs a network."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import resources
 from typing import Any
@@ -75,6 +75,7 @@ def render_page(template: str, shown: Sequence[Facets], **values: Any) -> str:
         html = as_html(table, number, caption=caption, classes=classes, most_rows=MOST_ROWS)
         return Markup(html)  # noqa: S704  (as_html escapes every text)
 
+    own = resources.files("supcr_bench.render")
     environment = Environment(
         loader=PackageLoader("supcr_bench.render", "."),
         autoescape=True,
@@ -90,17 +91,9 @@ def render_page(template: str, shown: Sequence[Facets], **values: Any) -> str:
         table_html=table_html,
         most_rows=MOST_ROWS,
         # The style and the script are this package's own, so they are not escaped.
-        css=Markup(_own("report.css") + CHART_CSS),  # noqa: S704
-        script=Markup(_own("report.js")),  # noqa: S704
+        css=Markup((own / "report.css").read_text("utf-8") + CHART_CSS),  # noqa: S704
+        script=Markup((own / "report.js").read_text("utf-8")),  # noqa: S704
     )
-
-
-def _own(name: str) -> str:
-    return (resources.files("supcr_bench.render") / name).read_text(encoding="utf-8")
-
-
-DrawnChart = tuple[Chart, Table | None]
-"""A chart, and the table of the figures that it is drawn from."""
 
 
 _Spec = tuple[str, str, Callable[[Findings], list[str]] | None, tuple[str, ...], tuple[str, ...]]
@@ -121,63 +114,53 @@ _SECTIONS: tuple[_Spec, ...] = (
 
 
 def _sections(
-    run: Run,
-    findings: Findings,
-    tables: Sequence[Table],
-    charts: Mapping[str, Sequence[DrawnChart]],
-) -> list[dict[str, Any]]:
-    """Every section that has something to show, in reading order; charts by the section's id.
+    run: Run, findings: Findings, tables: Sequence[Table], charts: Sequence[Chart]
+) -> Iterator[dict[str, Any]]:
+    """Every section that has something to show, in reading order.
 
     Tables of all cases (``more``) are closed at first, where charts show the main ones.
     """
-
-    def named(starts: tuple[str, ...]) -> list[Table]:
-        return [table for table in tables if table.name.startswith(starts)]
-
-    held: dict[str, dict[str, Sequence[object]]] = {
-        name: {
-            "charts": charts.get(name, ()),
-            "tables": named(starts),
-            "more": named(more),
-            "verifications": (),
-            "facts": (),
-        }
-        for name, _, _, starts, more in _SECTIONS
+    facts = {
+        "measured": _budget(run.info),
+        "environment": _machines(run.measured_on) + origin_facts(run.info),
     }
-    held["agreement"]["verifications"] = list((run.verification or {}).values())
-    held["measured"]["facts"] = _budget(run.info)
-    held["environment"]["facts"] = _machines(run.measured_on) + origin_facts(run.info)
-    return [
-        {"id": name, "title": title, "sentences": write(findings) if write else (), **held[name]}
-        for name, title, write, _, _ in _SECTIONS
-        if any(held[name].values())
-    ]
+    for name, title, write, starts, more in _SECTIONS:
+        held = {
+            "charts": [(c, chart_table(c, findings.results)) for c in charts if c.section == name],
+            "tables": [table for table in tables if table.name.startswith(starts)],
+            "more": [table for table in tables if table.name.startswith(more)],
+            "verifications": (run.verification or {}).values() if name == "agreement" else (),
+            "facts": facts.get(name, ()),
+        }
+        if any(held.values()):
+            sentences = write(findings) if write else ()
+            yield {"id": name, "title": title, "sentences": sentences, **held}
+
+
+_BUDGET: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+    ("time_limit_s", "time limit of a case", format_duration_s),
+    ("memory_limit_bytes", "memory limit", format_limit_bytes),
+    ("sampling_s", "sampling of an implementation", format_duration_s),
+    ("precision", "precision asked for", lambda v: f"±{v:.0%} of the median"),
+    ("threads", "threads", str),
+)
 
 
 def _budget(info: Mapping[str, Any]) -> list[tuple[str, str]]:
     budget = info.get("budget") or {}
     facts = [
-        (words, write(budget[key]))
-        for key, words, write in (
-            ("time_limit_s", "time limit of a case", format_duration_s),
-            ("memory_limit_bytes", "memory limit", format_limit_bytes),
-            ("sampling_s", "sampling of an implementation", format_duration_s),
-            ("precision", "precision asked for", lambda v: f"±{v:.0%} of the median"),
-            ("threads", "threads", str),
-        )
-        if budget.get(key) is not None
+        (words, write(budget[key])) for key, words, write in _BUDGET if budget.get(key) is not None
     ]
     accounting = info.get("accounting") or {}
-    if accounting.get("wall_s"):
+    if wall_s := accounting.get("wall_s"):
         measured = sum(accounting.get(k, 0.0) for k in ("inputs_s", "reference_s", "calls_s"))
-        share = min(measured / accounting["wall_s"], 1.0)
-        spent = f"{share:.0%} of it in measured calls, reference and inputs"
+        spent = f"{min(measured / wall_s, 1.0):.0%} of it in measured calls, reference and inputs"
         if info.get("at_once", 1) > 1:
             spent = (
                 f"{format_clock(measured)} of measured calls, reference and inputs in it, up to "
                 f"{info['at_once']} cells at once"
             )
-        facts.append(("wall time", f"{format_clock(accounting['wall_s'])}, {spent}"))
+        facts.append(("wall time", f"{format_clock(wall_s)}, {spent}"))
     return facts
 
 
@@ -193,10 +176,6 @@ def _machines(environments: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, 
 def render_report(
     run: Run, findings: Findings, tables: Sequence[Table], charts: Sequence[Chart] = ()
 ) -> str:
-    drawn: dict[str, list[DrawnChart]] = {}
-    for chart in charts:
-        figures = chart_table(chart, findings.results)
-        drawn.setdefault(chart.section, []).append((chart, figures))
     return render_page(
         "report.html.j2",
         [facets_of(r.case, r.implementation) for r in findings.results],
@@ -206,7 +185,7 @@ def render_report(
         undecided_claims=sum(c.verdict is Holds.UNDECIDED for c in findings.claims),
         verdict_tones=VERDICT_TONES,
         maps=recommendation_tables(findings.results),
-        sections=_sections(run, findings, tables, drawn),
+        sections=list(_sections(run, findings, tables, charts)),
         finding_text=finding_text,
         diagnosis_lines=diagnosis_lines,
         environment_line=environments_line(run.measured_on),

@@ -78,11 +78,8 @@ def _rich_table(table: Table, part: Sequence[int], widths: Sequence[int]) -> Ric
     for i, row in enumerate(table.rows[:MOST_ROWS]):
         if table.starts_group(i):
             drawn.add_section()
-        texts = (_text(table, i, index) for index in part)
-        tones = (row.cells[index].tone for index in part)
-        drawn.add_row(
-            *(Text(t, style=_STYLES.get(c, "")) for t, c in zip(texts, tones, strict=True))
-        )
+        styles = (_STYLES.get(row.cells[index].tone, "") for index in part)
+        drawn.add_row(*map(Text, (_text(table, i, index) for index in part), styles))
     return drawn
 
 
