@@ -1,7 +1,7 @@
 """A run in the file format of pytest-benchmark, for its commands and for tools that read it."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pytest_benchmark
@@ -60,6 +60,9 @@ def benchmark_file(run: Run) -> tuple[Mapping[str, Any], Mapping[str, int]]:
 
 def _benchmark(result: Result, suite: str, budget: Mapping[str, Any]) -> dict[str, Any]:
     assert result.time_samples_s
+    stats: Any = Stats()  # type: ignore[no-untyped-call]
+    for seconds in result.time_samples_s:
+        stats.update(seconds)
     name = f"{result.implementation}[{result.case.id}]"
     return {
         "group": result.case.id,
@@ -76,15 +79,12 @@ def _benchmark(result: Result, suite: str, budget: Mapping[str, Any]) -> dict[st
             "min_time": budget.get("shortest_sample_s"),
             "warmup": False,
         },
-        "stats": _stats(result.time_samples_s, result.repetitions or 1),
+        "stats": {
+            **stats.as_dict(),
+            "data": list(result.time_samples_s),
+            "iterations": result.repetitions or 1,
+        },
     }
-
-
-def _stats(samples_s: Sequence[float], repetitions: int) -> dict[str, Any]:
-    stats: Any = Stats()  # type: ignore[no-untyped-call]
-    for seconds in samples_s:
-        stats.update(seconds)
-    return {**stats.as_dict(), "data": list(samples_s), "iterations": repetitions}
 
 
 def _machine_info(environment: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,9 +35,8 @@ def environment_sentences(differences: Mapping[str, tuple[Any, Any]]) -> list[st
         told.append(f"{key} {first}, then {second}")
     sentences = []
     if machine:
-        sentences.append(
-            f"The machines differ ({'; '.join(machine)}): times are shown, but not judged."
-        )
+        what = "; ".join(machine)
+        sentences.append(f"The machines differ ({what}): times are shown, but not judged.")
     if software:
         sentences.append(f"The software differs and may be the cause: {'; '.join(software)}.")
     return sentences
@@ -58,12 +57,11 @@ def _slower_sentences(comparison: Comparison) -> list[str]:
     for name in dict.fromkeys(r.implementation for r in comparison.rows):
         slower = comparison.times(Direction.SLOWER, name)
         cases = sum(r.time is not None for r in comparison.rows if r.implementation == name)
+        where = f"in {slower} of {cases} cases"
         if name in found:
-            sentences.append(f"{name} became slower: in {slower} of {cases} cases.")
+            sentences.append(f"{name} became slower: {where}.")
         elif slower:
-            sentences.append(
-                f"{name} is slower in {slower} of {cases} cases, which drift alone can explain."
-            )
+            sentences.append(f"{name} is slower {where}, which drift alone can explain.")
     return sentences
 
 
@@ -79,16 +77,16 @@ def _drift_sentence(comparison: Comparison) -> str | None:
 
 
 def _cost_sentence(comparison: Comparison) -> str | None:
-    parts = []
-    for name, verdicts in (
-        ("work", [r.work for r in comparison.joined if r.work]),
-        ("memory", [r.memory.direction for r in comparison.joined if r.memory]),
-    ):
-        if verdicts:
-            same = sum(v is Direction.SAME for v in verdicts)
-            parts.append(f"{name} is the same in {same} of {len(verdicts)} cases")
-    text = ", ".join(parts)
-    return f"{text[0].upper()}{text[1:]}." if text else None
+    directions = {
+        "work": [r.work for r in comparison.joined if r.work],
+        "memory": [r.memory.direction for r in comparison.joined if r.memory],
+    }
+    parts = [
+        f"{name} is the same in {found.count(Direction.SAME)} of {len(found)} cases"
+        for name, found in directions.items()
+        if found
+    ]
+    return f"{', '.join(parts).capitalize()}." if parts else None
 
 
 def _findings_text(comparison: Comparison) -> str | None:

@@ -221,12 +221,11 @@ def axis_table(rows: Sequence[AxisEffectRow], axis: Axis, metric: str) -> Table:
 def axis_tables(results: Sequence[Result]) -> list[Table]:
     """Three tables of each pass for every axis that varies with everything else equal."""
     timed = [r for r in results if not r.untimed]
-    tables = []
-    for axis in COMPARED:
-        effects = axis_effect_rows(results, axis)
-        for metric in _AXIS_NOTES:
-            known = axis_effect_rows(timed, axis) if metric == "time" else effects
-            for pass_ in PASSES:
-                if own := [effect for effect in known if effect.case.pass_ == pass_]:
-                    tables.append(axis_table(own, axis, metric))  # noqa: PERF401
-    return tables
+    return [
+        axis_table(own, axis, metric)
+        for axis in COMPARED
+        for metric in _AXIS_NOTES
+        for known in [axis_effect_rows(timed if metric == "time" else results, axis)]
+        for pass_ in PASSES
+        if (own := [effect for effect in known if effect.case.pass_ == pass_])
+    ]
