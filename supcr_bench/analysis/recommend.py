@@ -136,8 +136,8 @@ def recommend(results: Sequence[Result], question: Question) -> Recommendation:
 def most_alike(results: Sequence[Result]) -> list[Result]:
     """Results that differ in size, dimensions and NaN density only.
 
-    Of several such groups the one with the most usual values on the other axes; of these the
-    largest.
+    If there are several such groups, take the one with the most default values on the other axes,
+    then the largest.
     """
     groups: dict[tuple[object, ...], list[Result]] = {}
     for r in results:

@@ -4,8 +4,8 @@ The file is JSON with one record on each line, so that a diff of two of them rea
 The same figures give the same bytes, in whatever order they were found. Only figures without noise
 are kept, and the verdicts of checks without their words, which quote figures of one machine.
 
-Schema 2 holds the head of ``run.json``, then ``results`` and ``checks``. Schema 1, which held less
-of the head and called the results ``cases``, is read too.
+Schema 2 holds the head of ``run.json``, then ``results`` and ``checks``. Schema 1, which stored
+fewer keys of ``run.json`` and called the results ``cases``, is read too.
 """
 
 import json

@@ -45,7 +45,7 @@ class Subject:
             one that Python finds.
         definition: what the user wants it compared with, or ``auto`` to recognise that; ``None``
             for what it declares.
-        resolution: how it is called, once that has been found out.
+        resolution: how it is called; ``None`` before that is found out.
     """
 
     name: str

@@ -53,7 +53,7 @@ class Executor(Protocol):
         """Load each subject and call it once on a tiny batch; results by the subject's name."""
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
-        """Exactly one result for every arm of the cell, with activities and accounts between."""
+        """Run a cell: yields one result per arm, and between them Activity and Account values."""
 
     def close(self) -> None:
         """End the processes that were started for it."""

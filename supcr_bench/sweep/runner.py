@@ -1,6 +1,6 @@
 """The sweep: it yields each result as soon as it is known, and prints nothing.
 
-Cells run in order, one at a time. Where the executor has room for several they run side by side,
+Cells run in order, one at a time. If the executor can run several, they run in parallel,
 but those of one series still run one after the other, by rising batch size, because each size is
 predicted from the ones before it. Whether a case is skipped depends on its own series alone, and so
 not on what runs beside it.

@@ -165,7 +165,7 @@ def finding_text(outcome: Outcome) -> str:
 
 
 def finding_lines(outcomes: Sequence[Outcome]) -> list[tuple[str, Outcome]]:
-    """What failed checks found and why others were not made, each with the first such outcome.
+    """Findings of failed checks, and why others were not run; equal texts share a line.
 
     What several checks found alike, such as an exception that every call raises, is one line.
     """
