@@ -310,9 +310,16 @@ def _explanation(
 ) -> str:
     case = results[0].case
     density = "own" if case.nan_density is None else f"{100 * question.nan_density:.3g}%"
+    names: dict[float, list[str]] = {}
+    for name, tau in dict.fromkeys((r.implementation, r.case.temperature) for r in results):
+        names.setdefault(tau, []).append(name)
+    taus = "; ".join(
+        f"tau={tau:g}" + (f" of {', '.join(own)}" if len(names) > 1 else "")
+        for tau, own in names.items()
+    )
     where = (
         f"N={question.batch_size}, D={question.dims}, {density} NaN, {question.pass_} on "
-        f"{question.device} ({case.dtype}, tau={case.temperature:g}, d={case.embedding_size})"
+        f"{question.device} ({case.dtype}, {taus}, d={case.embedding_size})"
     )
     if not usable:
         reasons = "; ".join(f"{c.implementation}: {c.ruled_out}" for c in candidates)

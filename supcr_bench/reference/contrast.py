@@ -1,20 +1,98 @@
-"""The result of either way of summing the candidates."""
+"""The contrast sums of a batch: straight from the definition, and by sorting each anchor's row.
 
-from dataclasses import dataclass
+Either way gives the sum over all i != j as a scalar, over all views; its gradient in s, [V, M, M];
+and the log of each candidate sum before the floor, [V, M, M], +inf where i = j.
+"""
 
+import math
+
+import torch
 from torch import Tensor
 
+from supcr_bench.values.definition import Definition
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ContrastSums:
-    """The sum over all i != j, its gradient, and the contrast of each pair.
+ContrastSums = tuple[Tensor, Tensor, Tensor]
+ANCHORS_PER_BLOCK = 256
 
-    Attributes:
-        total: scalar, over all views.
-        gradient: [V, M, M], d total / d s.
-        log_contrasts: [V, M, M], log of each candidate sum before the floor; +inf where i = j.
+
+def direct_sums(logits: Tensor, delta: Tensor, definition: Definition) -> ContrastSums:
+    """Sum over i != j of -log(exp s(i,j) / max(eps, sum over S(i,j) of exp s(i,k))).
+
+    Every candidate set is summed on its own, in N^3 work; everything else in this package is
+    compared with this. Autograd computes the gradient, so that none is derived by hand.
+
+    Args:
+        logits: [V, M, M] float64, s of each view.
+        delta: [M, M] float64, label distances exactly as the labels' dtype rounds them.
+        definition: gives the candidate rule and eps.
     """
+    views, m, _ = logits.shape
+    log_eps = -math.inf if definition.eps is None else math.log(definition.eps)
+    total = torch.zeros((), dtype=torch.float64)
+    gradient = torch.empty_like(logits)
+    log_contrasts = torch.empty_like(logits)
+    for i in range(m):
+        s = logits[:, i].detach().requires_grad_()
+        candidates = delta[i].unsqueeze(0) >= delta[i].unsqueeze(1)  # [j, k]
+        if definition.self_candidate == "never":
+            candidates[:, i] = False
+        partner = torch.arange(m) != i
+        terms = s.unsqueeze(1).expand(views, m, m).masked_fill(~candidates, -math.inf)
+        contrast = torch.logsumexp(terms[:, partner], dim=2)
+        log_contrasts[:, i, partner] = contrast.detach()
+        log_contrasts[:, i, i] = math.inf
+        anchor_loss = (contrast.clamp(min=log_eps) - s[:, partner]).sum()
+        (gradient[:, i],) = torch.autograd.grad(anchor_loss, s)
+        total += anchor_loss.detach()
+    return total, gradient, log_contrasts
 
-    total: Tensor
-    gradient: Tensor
-    log_contrasts: Tensor
+
+def _running_logsumexp(values: Tensor, order: Tensor, keys: Tensor) -> Tensor:
+    """For each k, log-sum-exp of the values whose place in ``order`` is not after k's ties.
+
+    Args:
+        values: [V, B, M].
+        order: [B, M], a sort of each row by ``keys``, rising.
+        keys: [B, M].
+    """
+    views = values.shape[0]
+    spread = order.expand(views, *order.shape)
+    running = torch.logcumsumexp(values.gather(2, spread), dim=2)
+    ordered = keys.gather(1, order)
+    last_tied = torch.searchsorted(ordered, keys.contiguous(), right=True) - 1
+    return running.gather(2, last_tied.expand(views, *last_tied.shape))
+
+
+def fast_sums(logits: Tensor, delta: Tensor, definition: Definition) -> ContrastSums:
+    """The sums of :func:`direct_sums` in N^2 log N, for batches of thousands.
+
+    In the order of falling label distance every candidate set is a prefix of the row, and in the
+    order of rising distance so are the partners whose sets hold a given k. Both sums are running
+    log-sum-exps in float64, which only ever add.
+    """
+    m = delta.shape[0]
+    log_eps = -math.inf if definition.eps is None else math.log(definition.eps)
+    total = torch.zeros((), dtype=torch.float64)
+    gradient = torch.empty_like(logits)
+    log_contrasts = torch.empty_like(logits)
+    for start in range(0, m, ANCHORS_PER_BLOCK):
+        anchors = torch.arange(start, min(start + ANCHORS_PER_BLOCK, m))
+        itself = torch.zeros(len(anchors), m, dtype=torch.bool)
+        itself[torch.arange(len(anchors)), anchors] = True
+        d = delta[anchors]
+        rising = d.argsort(dim=1, stable=True)
+        falling = (-d).argsort(dim=1, stable=True)
+
+        s = logits[:, anchors]
+        if definition.self_candidate == "never":
+            s = s.masked_fill(itself, -math.inf)
+        contrast = _running_logsumexp(s, falling, -d)
+        total += (contrast.clamp(min=log_eps) - s).masked_fill(itself, 0).sum()
+
+        # dL/ds(i,k) = sum over partners j with k in S(i,j) of exp(s(i,k) - log contrast(i,j)),
+        # less 1 where k is a partner itself. A contrast at its floor passes no gradient.
+        constant = itself | (contrast < log_eps)
+        reach = _running_logsumexp((-contrast).masked_fill(constant, -math.inf), rising, d)
+        gradient[:, anchors] = torch.exp(s + reach) - (~itself).to(torch.float64)
+        log_contrasts[:, anchors] = contrast.masked_fill(itself, math.inf)
+    return total, gradient, log_contrasts

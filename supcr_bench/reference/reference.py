@@ -13,9 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from supcr_bench.reference.contrast import ContrastSums
-from supcr_bench.reference.direct import direct_sums
-from supcr_bench.reference.fast import fast_sums
+from supcr_bench.reference.contrast import ContrastSums, direct_sums, fast_sums
 from supcr_bench.values.definition import Definition
 
 Method = Literal["direct", "fast"]
@@ -151,13 +149,14 @@ def compute_reference(
             apart = s.detach().abs()[s.detach() != 0]
             closest = min(closest, float(apart.min()) if len(apart) else math.inf)
         logits = [s / temperature for s in similarities]
-        sums = _SUMS[method](torch.stack([s.detach() for s in logits]), delta, definition)
+        stacked = torch.stack([s.detach() for s in logits])
+        total, gradients, log_contrasts = _SUMS[method](stacked, delta, definition)
         scale = 1 / (m * (m - 1))
         if definition.views == "mean":
             scale /= 2
-        losses.append(sums.total * scale)
-        near_floor.append(int(((sums.log_contrasts - log_eps).abs() <= floor_margin).sum()))
-        torch.autograd.backward(logits, [g * (scale * factor) for g in sums.gradient])
+        losses.append(total * scale)
+        near_floor.append(int(((log_contrasts - log_eps).abs() <= floor_margin).sum()))
+        torch.autograd.backward(logits, [g * (scale * factor) for g in gradients])
     per_dimension = torch.stack(losses)
     return Reference(
         loss=(per_dimension * share).sum(),

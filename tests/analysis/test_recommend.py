@@ -1,5 +1,6 @@
 """Recommendations: the fastest that is right and fits, and an honest word on where figures end."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -187,3 +188,15 @@ def test_a_run_that_does_not_tell_recommends_nothing() -> None:
     assert asked(failed, 64).implementation is None
     assert "mine: not timed: no" in asked(failed, 64).explanation
     assert asked(run(), 256, memory_bytes=100).implementation is None
+
+
+def test_each_definition_has_its_own_tau_in_the_answer() -> None:
+    results = run()
+    two = [
+        replace(r, case=replace(r.case, definition="rank-n-contrast", temperature=2.0))
+        if r.implementation == "square"
+        else r
+        for r in results
+    ]
+    text = asked([replace(r, case=replace(r.case, own_temperature=True)) for r in two], 64)
+    assert "(float32, tau=0.1 of cubic; tau=2 of square, d=64)" in text.explanation

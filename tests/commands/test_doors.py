@@ -11,7 +11,9 @@ from supcr_bench.values.case import PASSES, Case, Workload
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.values.result import Status
 from supcr_bench.verification.local_session import LocalSession
+from supcr_bench.verification.outcome import Verdict
 from supcr_bench.verification.resolve import resolved
+from supcr_bench.workers.rank_verification import RankVerification
 from tests.forked.start import Servers
 from tests.repository import Repository
 from tests.subjects_table import SUBJECTS, write_subjects
@@ -93,6 +95,33 @@ def test_what_no_call_fits_is_one_error_with_what_was_tried(folder: Path) -> Non
         resolved(subject(folder, "alone"))
     with pytest.raises(SubjectError, match=r"cannot be built: .*'size'"):
         resolved(subject(folder, "Sized"))
+
+
+OVER_RANKS = """
+import functools
+from supcr_bench.implementations.distributed import DistributedSupCR
+loss = DistributedSupCR(temperature=0.1)
+part = functools.partial(DistributedSupCR, definition="no-self")
+def function(perturbed, intact, labels, temperature=0.1):
+    return DistributedSupCR(temperature=temperature)(perturbed, intact, labels)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "definition"), [("loss", "torchcell"), ("part", "no-self"), ("function", "torchcell")]
+)
+def test_verify_over_ranks_takes_a_module_a_partial_and_a_function(
+    tmp_path: Path, name: str, definition: str
+) -> None:
+    (tmp_path / "losses.py").write_text(OVER_RANKS)
+    only = ("value", "gradient under DDP")
+    session = RankVerification(
+        subject(tmp_path, name), None, ranks=2, strict=False, seed=0, only=only
+    )
+    outcomes = list(session.run())
+    assert [outcome.verdict for outcome in outcomes] == [Verdict.PASS] * 2
+    assert session.result().definition == definition
 
 
 @pytest.mark.slow
