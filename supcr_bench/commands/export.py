@@ -50,7 +50,7 @@ def _exported(run: "Run", form: str) -> tuple[bytes, str]:
         note = f"{benchmarks} benchmark{'s' * (benchmarks != 1)} of run {run.id}"
         text = json.dumps(made, indent=4, allow_nan=False) + "\n"
         return text.encode(), note + _left_out(left_out)
-    from supcr_bench.render.results_table import results_csv, results_parquet
+    from supcr_bench.render.csv_tables import results_csv, results_parquet
 
     note = f"{len(run.results)} result{'s' * (len(run.results) != 1)} of run {run.id}"
     if form == CSV:

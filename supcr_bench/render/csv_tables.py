@@ -1,13 +1,22 @@
-"""The tables of a run as CSV: plain figures in seconds and bytes, no formatting."""
+"""A run for other tools: its tables as CSV, its results as CSV or Parquet; plain figures.
+
+Samples and differences are lists and mappings in one cell: JSON in CSV; in Parquet, samples are
+lists of numbers, and differences, whose keys are names of implementations, JSON.
+"""
 
 import csv
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from types import UnionType
 from typing import Any
+
+import pandas as pd
 
 from supcr_bench.analysis.axis_effect import COMPARED, axis_effect_rows
 from supcr_bench.analysis.findings import Findings
+from supcr_bench.analysis.frame import results_frame
 from supcr_bench.analysis.frontier import prediction_error
 from supcr_bench.analysis.summary import agreement_rows, by_series, pair_rows, time_interval
 from supcr_bench.values.axes import Axis
@@ -94,3 +103,39 @@ def csv_tables(findings: Findings) -> Mapping[str, str]:
         "claims.csv": findings.claims,
     }
     return {name: _csv(rows) for name, rows in tables.items() if rows}
+
+
+_NUMBERS = {int: "Int64", int | None: "Int64", float: "float64", float | None: "float64"}
+"""Whole numbers stay whole where one is missing, and a column without a figure has a type."""
+
+
+def results_table(results: Sequence[Result], json_cells: type | UnionType) -> pd.DataFrame:
+    """One row a result: its own fields, those of its case, and the median time with its interval.
+
+    Columns carry their units in their names. Cells of the type ``json_cells`` are JSON.
+    """
+    known = (*fields(Case), *fields(Result))
+    kinds = {stored_name(f.name): _NUMBERS[f.type] for f in known if f.type in _NUMBERS}  # type: ignore[index]
+    frame = results_frame(results).astype(kinds)
+
+    def written(cell: object) -> object:
+        return json.dumps(cell) if isinstance(cell, json_cells) else cell
+
+    objects = [name for name in frame.columns if frame[name].dtype == object]
+    return frame.assign(**{name: frame[name].map(written) for name in objects})
+
+
+def results_csv(results: Sequence[Result]) -> str:
+    """The table as CSV; a cell without a figure is empty."""
+    return results_table(results, Mapping | tuple).to_csv(index=False, lineterminator="\n")
+
+
+def results_parquet(results: Sequence[Result]) -> bytes:
+    """The table as Parquet.
+
+    Raises:
+        ImportError: pyarrow is not installed.
+    """
+    content = io.BytesIO()
+    results_table(results, Mapping).to_parquet(content, engine="pyarrow", index=False)
+    return content.getvalue()

@@ -7,8 +7,7 @@ from supcr_bench.analysis.compare import Comparison
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.render.comparison import changes_table, verdict_first
 from supcr_bench.render.machine import environments_line
-from supcr_bench.render.recommendation_tables import recommendation_tables
-from supcr_bench.render.run_tables import claims_table
+from supcr_bench.render.run_tables import claims_table, recommendation_tables
 from supcr_bench.render.sentences import headline
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.table import Table

@@ -23,8 +23,12 @@ from supcr_bench.render.comparison import (
 )
 from supcr_bench.render.growth_tables import axis_table
 from supcr_bench.render.machine import environment_facts, environments_line, origin_facts
-from supcr_bench.render.recommendation_tables import recommendation_tables
-from supcr_bench.render.run_tables import VERDICT_TONES, memory_table, time_table
+from supcr_bench.render.run_tables import (
+    VERDICT_TONES,
+    memory_table,
+    recommendation_tables,
+    time_table,
+)
 from supcr_bench.render.sentences import (
     agreement_sentences,
     axis_sentences,

@@ -8,8 +8,7 @@ from rich.console import Console
 
 from supcr_bench.analysis.findings import Findings, find
 from supcr_bench.render.csv_tables import csv_tables
-from supcr_bench.render.recommendation_tables import recommendation_tables
-from supcr_bench.render.run_tables import agreement_heat, run_tables
+from supcr_bench.render.run_tables import agreement_heat, recommendation_tables, run_tables
 from supcr_bench.render.sentences import headline
 from supcr_bench.render.terminal import print_table
 from supcr_bench.values.result import Result, Status
