@@ -10,9 +10,12 @@ from supcr_bench.workers.worker_process import WorkerProcess
 
 
 def call_long_ago(
-    patch: pytest.MonkeyPatch, kind: type[WorkerProcess] | type[RankGroupWorker], name: str
+    patch: pytest.MonkeyPatch,
+    kind: type[WorkerProcess] | type[RankGroupWorker],
+    name: str,
+    stage: str | None = None,
 ) -> None:
-    """Every call of that implementation seems to have begun an hour ago.
+    """Every call of that implementation, or those of one stage, seem to have begun an hour ago.
 
     So a limit can be too long for any speed of this machine to matter, and no test waits for it.
     """
@@ -21,6 +24,8 @@ def call_long_ago(
     def activity(self: WorkerProcess | RankGroupWorker) -> Activity | None:
         found = true_activity(self)  # type: ignore[arg-type]
         if found is None or found.arm is None or found.arm.implementation != name:
+            return found
+        if stage not in (None, found.stage):
             return found
         return replace(found, since_s=found.since_s - 3600)
 

@@ -15,17 +15,15 @@ import supcr_bench
 from supcr_bench.analysis.time_rule import TimeRule
 from supcr_bench.commands.run_sweep import check_devices
 from supcr_bench.gate.agreement import checks_to_repeat
-from supcr_bench.gate.baseline import comparability_notes
-from supcr_bench.gate.judge import (
+from supcr_bench.gate.baseline import (
+    comparability_notes,
     deterministic_notes,
     dropped_implementations,
-    judge_deterministic,
 )
+from supcr_bench.gate.cost import judge_deterministic
 from supcr_bench.gate.measure import measure_deterministic
-from supcr_bench.gate.sampling import ProcessSampler
 from supcr_bench.gate.terms import Terms
-from supcr_bench.gate.time_changes import cells_to_time, study_of, time_changes
-from supcr_bench.gate.time_trial import TimeTrial
+from supcr_bench.gate.time_trial import TimeTrial, cells_to_time, process_sampler
 from supcr_bench.gate.versions import Versions, at_revision
 from supcr_bench.measure.sides import SidedCell
 from supcr_bench.store.loaded_run import Run
@@ -204,12 +202,12 @@ class GateSession:
         if trial is None:
             notes.append(NOTHING_TIMED)
         else:
-            others = [*time_changes(trial, terms.gate_command(revision)), *others]
+            others = [*trial.changes(terms.gate_command(revision)), *others]
             if trial.error is not None:
                 notes.append(f"Timing ended early: {trial.error}")
         notes += deterministic_notes(before, after, changes, terms)
         outcome = self._outcome(f"revision {revision}", [*changes, *others], notes)
-        return replace(outcome, time=study_of(trial) if trial else None)
+        return replace(outcome, time=trial.study if trial else None)
 
     def _callable_versions(
         self, found: Sequence[Versions], revision: str
@@ -300,11 +298,10 @@ class GateSession:
         return Run(Path(), info, tuple(results), verification)
 
     def _time(self, cells: Sequence[SidedCell]) -> TimeTrial:
-        """Time both versions until every cell is decided or the budget is spent."""
         trial = TimeTrial(
             cells,
             TimeRule(max_slowdown=self._terms.max_slowdown, cells=len(cells)),
-            ProcessSampler(self._budget.threads, self._suite.seed),
+            process_sampler(self._budget.threads, self._suite.seed),
             self._terms.time_budget_s,
         )
         with self._stage("Time") as say:

@@ -7,6 +7,7 @@ unchanged, which is not a pass; a case without evidence is undecided.
 from supcr_bench.analysis.compare import BROKEN, outcome_change
 from supcr_bench.gate.terms import Terms
 from supcr_bench.store.loaded_run import Run
+from supcr_bench.values.case import Case
 from supcr_bench.values.gate import GatedChange, GateVerdict
 from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.outcome import Verdict
@@ -26,21 +27,24 @@ def judge_agreement(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
     earlier = {result.key: result for result in before.results}
     now = {result.key: result for result in after.results}
     changes = []
-    for name, case in dict.fromkeys([*now, *earlier]):
-        if name not in terms.implementations:
-            continue
-        verdict, reason = _judge_case(earlier.get((name, case)), now.get((name, case)), terms)
-        changes.append(
-            GatedChange(
-                metric="agreement",
-                implementation=name,
-                case=case,
-                verdict=verdict,
-                reason=reason,
-                command=terms.run_command(name, case),
-            )
-        )
+    for key in dict.fromkeys([*now, *earlier]):
+        if key[0] in terms.implementations:
+            judged = _judge_case(earlier.get(key), now.get(key), terms)
+            changes.append(_change("agreement", *key, judged, terms.run_command(*key)))
     return changes
+
+
+def _change(
+    metric: str, name: str, case: Case | None, judged: _Reasoned, command: str
+) -> GatedChange:
+    return GatedChange(
+        metric=metric,
+        implementation=name,
+        case=case,
+        verdict=judged[0],
+        reason=judged[1],
+        command=command,
+    )
 
 
 def _judge_case(first: Result | None, second: Result | None, terms: Terms) -> _Reasoned:
@@ -74,12 +78,10 @@ def _judge_case(first: Result | None, second: Result | None, terms: Terms) -> _R
 
 def _is_farther_off(first: Result, second: Result) -> bool:
     """Whether an error grew, or is no longer finite."""
-    pairs = (
-        (first.value_tolerances, second.value_tolerances),
-        (first.gradient_tolerances, second.gradient_tolerances),
-    )
+    errors = [(r.value_tolerances, r.gradient_tolerances) for r in (first, second)]
     return any(
-        one is not None and (other is None or other > FARTHER_OFF * one) for one, other in pairs
+        one is not None and (other is None or other > FARTHER_OFF * one)
+        for one, other in zip(*errors, strict=True)
     )
 
 
@@ -97,17 +99,9 @@ def judge_verification(before: Run, after: Run, terms: Terms) -> list[GatedChang
         either = first if second is None else second
         if either is None:
             continue
-        verdict, reason = _judge_verification(first, second, terms, known=name in known)
-        changes.append(
-            GatedChange(
-                metric="verification",
-                implementation=name,
-                case=None,
-                verdict=verdict,
-                reason=reason,
-                command=terms.verify_command(name, either.definition),
-            )
-        )
+        judged = _judge_verification(first, second, terms, known=name in known)
+        command = terms.verify_command(name, either.definition)
+        changes.append(_change("verification", name, None, judged, command))
     return changes
 
 
@@ -132,7 +126,15 @@ def _judge_verification(
         return GateVerdict.UNDECIDED, "not verified now"
     not_run = _with_verdict(second, Verdict.NOT_RUN)
     if first is None:
-        return _judge_first_verification(second, not_run, terms, known=known)
+        if second.failures:
+            failures = [o.check for o in second.failures]
+            return GateVerdict.REGRESSION, f"new, and {_failures_text(failures, second)}"
+        if not_run:
+            return GateVerdict.UNDECIDED, _not_checked(not_run, second)
+        if failing := _with_verdict(second, Verdict.FAIL):
+            return GateVerdict.NEW, f"not robust: fails {', '.join(failing)}"
+        # The version before of a known implementation is not verified where nothing fails now.
+        return (GateVerdict.PASS if known and not terms.baseline else GateVerdict.NEW), None
     if len({first.definition, second.definition} - {NO_DEFINITION}) > 1:
         return GateVerdict.UNDECIDED, (
             f"compared with the definition {second.definition} now, and with {first.definition} "
@@ -166,31 +168,19 @@ def _judge_verification(
     return GateVerdict.PASS, None
 
 
-def _judge_first_verification(
-    found: Verification, not_run: list[str], terms: Terms, *, known: bool
-) -> _Reasoned:
-    """The verdict on an implementation that was not verified before."""
-    if found.failures:
-        failures = [o.check for o in found.failures]
-        return GateVerdict.REGRESSION, f"new, and {_failures_text(failures, found)}"
-    if not_run:
-        return GateVerdict.UNDECIDED, _not_checked(not_run, found)
-    if failing := _with_verdict(found, Verdict.FAIL):
-        return GateVerdict.NEW, f"not robust: fails {', '.join(failing)}"
-    # The version before of a known implementation is not verified where nothing fails now.
-    return (GateVerdict.PASS if known and not terms.baseline else GateVerdict.NEW), None
-
-
 def _failures_text(failures: list[str], found: Verification) -> str:
     """Which checks fail, what is most likely wrong, and what the first of them found."""
-    findings = {o.check: finding_text(o) for o in found.outcomes if o.finding}
-    finding = f"{failures[0]}: {findings.get(failures[0], 'no finding')}"
     diagnosis = diagnosis_lines(found.diagnosis) if found.diagnosis else []
+    finding = f"{failures[0]}: {_findings(found).get(failures[0], 'no finding')}"
     parts = [f"fails {', '.join(failures)}", *(line.rstrip(".") for line in diagnosis), finding]
     return ". ".join(parts)
 
 
 def _not_checked(checks: list[str], found: Verification) -> str:
-    findings = {o.check: finding_text(o) for o in found.outcomes if o.finding}
+    findings = _findings(found)
     reasons = dict.fromkeys(findings.get(c, "there is no such check now") for c in checks)
     return f"not checked: {', '.join(checks)} ({'; '.join(reasons)})"
+
+
+def _findings(found: Verification) -> dict[str, str]:
+    return {o.check: finding_text(o) for o in found.outcomes if o.finding}

@@ -1,21 +1,21 @@
-"""The baseline: any stored run, of which the gate compares the figures without noise."""
+"""The baseline: any run, compared in its figures without noise; and notes on both sides."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from supcr_bench.analysis.compare import BROKEN
+from supcr_bench.gate.terms import TORCH_ALLOWANCE, Terms, other_torch
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.run import load_run
 from supcr_bench.store.run_file import without_noise
 from supcr_bench.values.errors import BaselineError
+from supcr_bench.values.gate import GatedChange, GateVerdict
 from supcr_bench.values.result import Key
 
 
 def load_baseline(name: str) -> Run:
-    """Read a run, and keep only its figures without noise.
-
-    Args:
-        name: the id or the path of a run, its report page, or a file that ``--record`` wrote.
+    """Read the run of that id or path, or a file of ``--record``: its figures without noise alone.
 
     Raises:
         BaselineError: the file is not there.
@@ -25,6 +25,11 @@ def load_baseline(name: str) -> Run:
         raise BaselineError(f"no baseline {name!r}; `supcr-bench gate --record {name}` writes it")
     run = load_run(name)
     return replace(run, results=tuple(map(without_noise, run.results)))
+
+
+def _recorded(baseline: Run) -> dict[str, None]:
+    names = [result.implementation for result in baseline.results]
+    return dict.fromkeys([*names, *(baseline.verification or {})])
 
 
 def comparability_notes(
@@ -42,10 +47,6 @@ def comparability_notes(
     Raises:
         BaselineError: the two have no case in common.
     """
-    names = {implementation for implementation, _ in keys}
-    recorded = {result.implementation for result in baseline.results} | set(
-        baseline.verification or {}
-    )
     common = {result.case for result in baseline.results} & {case for _, case in keys}
     its_suite, its_seed = baseline.info["suite"]["name"], baseline.info["suite"].get("seed")
     notes = []
@@ -61,6 +62,49 @@ def comparability_notes(
     if notes:
         both = "1 case is" if len(common) == 1 else f"{len(common)} cases are"
         notes = [f"Of the baseline {name}, {'; '.join(notes)}: {both} in both."]
-    if unknown := sorted(names - recorded):
+    if unknown := sorted({implementation for implementation, _ in keys} - {*_recorded(baseline)}):
         notes.append(f"The baseline {name} knows nothing of {', '.join(unknown)}.")
     return notes
+
+
+def dropped_implementations(baseline: Run, terms: Terms) -> list[GatedChange]:
+    """A change for each recorded implementation that the suite no longer names."""
+    return [
+        GatedChange(
+            metric="agreement",
+            implementation=name,
+            case=None,
+            verdict=GateVerdict.UNDECIDED,
+            reason="recorded, and no longer in the suite; record again if that is meant",
+        )
+        for name in _recorded(baseline)
+        if name not in terms.implementations and not terms.named
+    ]
+
+
+def deterministic_notes(
+    before: Run, after: Run, changes: Sequence[GatedChange], terms: Terms
+) -> list[str]:
+    """Remarks beside the verdicts: another torch, cases wrong before and now, and lower costs."""
+    notes = []
+    if other_torch(before, after):
+        was, now = (run.environment.get("torch") for run in (before, after))
+        share = f"{100 * TORCH_ALLOWANCE:.3g} %"
+        notes.append(f"torch was {was} and is {now}: counts may differ by {share}.")
+    broken = {result.key for result in before.results if result.status in BROKEN}
+    for name in terms.implementations:
+        own = [result for result in after.results if result.implementation == name]
+        if still := sum(result.status in BROKEN and result.key in broken for result in own):
+            notes.append(f"{name} is not right in {_cases(still)}, as {terms.then}.")
+        its = [c for c in changes if c.implementation == name]
+        less = {c.case for c in its if c.ratio is not None and c.ratio < 1}
+        if less and terms.baseline:
+            notes.append(
+                f"{name} costs less than recorded in {_cases(len(less))}: record the baseline "
+                "again, or it may grow back unseen."
+            )
+    return notes
+
+
+def _cases(count: int) -> str:
+    return f"{count} case{'s' if count != 1 else ''}"

@@ -2,21 +2,13 @@
 
 import os
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from supcr_bench.values.errors import UsageError
 
 GIT_LIMIT_S = 60
 _SYMLINK = b"120000"
-_SET_BY_HOOKS = {
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_PREFIX",
-    "GIT_COMMON_DIR",
-}
+_SET_BY_HOOKS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR")
 """Variables that git sets for the commands that it starts, such as hooks. They may name another
 checkout than the one that is read here."""
 
@@ -39,25 +31,16 @@ class GitError(RevisionError):
         super().__init__(f"git {command}: {said or f'exit status {status}'}")
 
 
-@dataclass(frozen=True, slots=True)
 class Checkout:
-    """A work tree.
+    """The work tree that holds a path; ``top`` is its top folder. Its paths are relative to that.
 
-    Attributes:
-        top: its top folder.
+    Raises:
+        RevisionError: no checkout holds it, or git is not installed.
     """
 
-    top: Path
-
-    @classmethod
-    def around(cls, path: Path) -> "Checkout":
-        """The checkout that holds a file.
-
-        Raises:
-            RevisionError: no checkout holds it, or git is not installed.
-        """
+    def __init__(self, path: Path) -> None:
         try:
-            top = _git(path.parent, "rev-parse", "--show-toplevel")
+            top = _git(path if path.is_dir() else path.parent, "rev-parse", "--show-toplevel")
         except GitError as error:
             if "dubious ownership" in error.said:
                 raise RevisionError(f"git does not trust the checkout: {error.said}") from None
@@ -65,7 +48,7 @@ class Checkout:
                 f"{path} lies in no git checkout, so there is no version to compare it with; "
                 "use --baseline RUN"
             ) from None
-        return cls(Path(os.fsdecode(top.rstrip(b"\n"))))
+        self.top = Path(os.fsdecode(top.rstrip(b"\n")))
 
     def commit(self, revision: str) -> str:
         """The full name of the commit that a revision names.
@@ -73,10 +56,9 @@ class Checkout:
         Raises:
             RevisionError: there is none, or this clone is too shallow to have it.
         """
+        wanted = f"{revision}^{{commit}}"
         try:
-            found = self.git(
-                "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
-            )
+            found = self.git("rev-parse", "--verify", "--quiet", "--end-of-options", wanted)
         except GitError:
             if self.git("rev-parse", "--is-shallow-repository").strip() == b"true":
                 raise RevisionError(
@@ -87,12 +69,7 @@ class Checkout:
         return found.decode().strip()
 
     def python_files(self, commit: str, folder: str) -> dict[str, bytes]:
-        """Every Python file of a folder and those below it, by its path, as of a commit.
-
-        Args:
-            commit: the commit.
-            folder: from the top, with slashes; ``"."`` for all.
-        """
+        """Every Python file of a folder, ``"."`` for the top, and below, as of a commit."""
         wanted = {}
         for path, (mode, blob) in self._files_at(commit, folder).items():
             if path.endswith(".py") and mode.startswith(b"100"):
@@ -102,46 +79,40 @@ class Checkout:
         given = b"".join(name + b"\n" for name in wanted.values())
         read = self.git("cat-file", "--batch", "--follow-symlinks", given=given)
         files: dict[str, bytes] = {}
-        at = 0
         for path in wanted:
-            end = read.index(b"\n", at)
-            said = read[at:end].decode(errors="replace")
-            words = said.split()
-            at = end + 1
-            if not words[-1].isdigit():
+            head, _, read = read.partition(b"\n")
+            said = head.decode(errors="replace")
+            *_, kind, size = said.split()
+            if not size.isdigit():
                 raise RevisionError(
                     f"{readable(path)} at {commit[:10]} is not in this clone, which may be a "
                     f"partial one: git cat-file: {said}"
                 )
-            size = int(words[-1])
-            if words[-2] == "blob":
-                files[path] = read[at : at + size]
-            at += size + 1
+            if kind == "blob":
+                files[path] = read[: int(size)]
+            read = read[int(size) + 1 :]
         return files
 
-    def python_files_now(self, folder: str) -> dict[str, bytes]:
-        """The same for the work tree, with uncommitted files and without ignored ones."""
-        return self._read("--cached", "--others", "--exclude-standard", "--", folder)
+    def python_files_now(self, folder: str, *, ignored: bool = False) -> dict[str, bytes]:
+        """The same for the work tree, with uncommitted files; or those that git ignores instead.
 
-    def ignored_python_files_now(self, folder: str) -> dict[str, bytes]:
-        """The Python files that git ignores, such as those that a build writes."""
-        return self._read("--others", "--ignored", "--exclude-standard", "--", folder)
-
-    def _read(self, *which: str) -> dict[str, bytes]:
-        """Python files of the work tree; links are followed inside the checkout."""
+        Links are followed inside the checkout.
+        """
+        which = ("--ignored",) if ignored else ("--cached",)
+        said = self.git("ls-files", "-z", *which, "--others", "--exclude-standard", "--", folder)
         files = {}
         top = self.top.resolve()
-        for path in dict.fromkeys(_paths(self.git("ls-files", "-z", *which))):
+        for path in dict.fromkeys(map(os.fsdecode, said.split(b"\0")[:-1])):
             file = self.top / path
             if path.endswith(".py") and file.is_file() and file.resolve().is_relative_to(top):
                 files[path] = file.read_bytes()
         return files
 
-    def _files_at(self, commit: str, folder: str | None = None) -> dict[str, tuple[bytes, bytes]]:
+    def _files_at(self, commit: str, folder: str = ".") -> dict[str, tuple[bytes, bytes]]:
         """Mode and blob of each file of a commit, by its path."""
-        within = () if folder is None else ("--", folder + "/")
         files = {}
-        for entry in self.git("ls-tree", "-r", "-z", commit, *within).split(b"\0")[:-1]:
+        said = self.git("ls-tree", "-r", "-z", commit, "--", f"{folder}/")
+        for entry in said.split(b"\0")[:-1]:
             head, _, path = entry.partition(b"\t")
             mode, _, blob = head.split()
             files[os.fsdecode(path)] = (mode, blob)
@@ -154,31 +125,18 @@ class Checkout:
         the same, byte for byte, as one that no longer exists.
         """
         if not self.is_tracked(path):
-            return self._same_but_gone(commit, path)
-        said = self.git(
-            "diff",
-            "--no-ext-diff",
-            "--find-renames",
-            "--diff-filter=R",
-            "--name-status",
-            "-z",
-            commit,
-        )
-        fields = said.split(b"\0")
-        for old, new in zip(fields[1::3], fields[2::3], strict=False):
-            if os.fsdecode(new) == path:
-                return os.fsdecode(old)
-        return None
-
-    def _same_but_gone(self, commit: str, path: str) -> str | None:
-        blob = self.git("hash-object", "--", path).strip()
-        gone = [
-            old
-            for old, (mode, then) in self._files_at(commit).items()
-            if then == blob and mode != _SYMLINK and not (self.top / old).exists()
-        ]
-        same_name = [old for old in gone if Path(old).name == Path(path).name]
-        return next(iter(same_name + gone), None)
+            blob = self.git("hash-object", "--", path).strip()
+            gone = [
+                old
+                for old, (mode, then) in self._files_at(commit).items()
+                if then == blob and mode != _SYMLINK and not (self.top / old).exists()
+            ]
+            same_name = [old for old in gone if Path(old).name == Path(path).name]
+            return next(iter(same_name + gone), None)
+        wanted = ("--no-ext-diff", "--find-renames", "--diff-filter=R", "--name-status", "-z")
+        fields = self.git("diff", *wanted, commit).split(b"\0")
+        renames = zip(fields[1::3], fields[2::3], strict=False)
+        return next((os.fsdecode(old) for old, new in renames if os.fsdecode(new) == path), None)
 
     def is_tracked(self, path: str) -> bool:
         return bool(self.git("ls-files", "-z", "--cached", "--", path))
@@ -192,10 +150,6 @@ class Checkout:
             raise
         return True
 
-    def has_changes(self, folder: str) -> bool:
-        """Whether a folder has uncommitted changes, new files included."""
-        return bool(self.git("status", "--porcelain", "--", folder))
-
     def git(self, *arguments: str, given: bytes | None = None) -> bytes:
         """The output of a git command in the top folder."""
         return _git(self.top, *arguments, given=given)
@@ -206,23 +160,15 @@ def readable(path: str) -> str:
     return os.fsencode(path).decode(errors="replace")
 
 
-def _paths(listing: bytes) -> list[str]:
-    return [os.fsdecode(name) for name in listing.split(b"\0") if name]
-
-
-def _environment() -> Mapping[str, str]:
-    """The environment of git: it finds the checkout by its folder, and writes no index."""
-    kept = {name: value for name, value in os.environ.items() if name not in _SET_BY_HOOKS}
-    return {**kept, "GIT_OPTIONAL_LOCKS": "0"}
-
-
 def _git(folder: Path, *arguments: str, given: bytes | None = None) -> bytes:
+    # Git finds the checkout by its folder, and writes no index.
+    kept = {name: value for name, value in os.environ.items() if name not in _SET_BY_HOOKS}
     try:
         return subprocess.run(
             ["git", *arguments],
             cwd=folder,
             input=given,
-            env=_environment(),
+            env={**kept, "GIT_OPTIONAL_LOCKS": "0"},
             capture_output=True,
             check=True,
             timeout=GIT_LIMIT_S,

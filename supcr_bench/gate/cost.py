@@ -1,4 +1,4 @@
-"""Cost without noise, before and after: dispatched operations, element work, peak memory.
+"""All evidence without noise, judged; here cost: dispatched operations, element work, peak memory.
 
 Under one version of torch counts are exact, and every larger one is a regression. Between two
 versions they may differ by :data:`~supcr_bench.gate.terms.TORCH_ALLOWANCE`. Peak memory has an
@@ -6,12 +6,22 @@ allowance of its own, because allocators round.
 """
 
 from supcr_bench.analysis.compare import count_change
+from supcr_bench.gate.agreement import judge_agreement, judge_verification
 from supcr_bench.gate.terms import TORCH_ALLOWANCE, Terms, other_torch
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.change import Change, Direction
 from supcr_bench.values.gate import GatedChange, GateVerdict
 from supcr_bench.values.metrics import COUNTS, MEMORY, Metric
 from supcr_bench.values.result import Result
+
+
+def judge_deterministic(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
+    """Agreement, verification and cost of every implementation that is to be judged."""
+    return [
+        *judge_agreement(before, after, terms),
+        *judge_verification(before, after, terms),
+        *judge_cost(before, after, terms),
+    ]
 
 
 def judge_cost(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
@@ -32,13 +42,13 @@ def judge_cost(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
             new = metric.compared(second)
             if old is None and new is None:
                 continue
-            allowed = allowance(metric, terms, torch_differs=torch_differs)
+            allowed = terms.max_memory_growth if metric is MEMORY else metric.allowance
+            allowed = max(allowed, TORCH_ALLOWANCE) if torch_differs else allowed
             change = count_change(metric.name, old, new, allowed)
             verdict, reason = _judge(metric, first, second, change, terms)
             if verdict is GateVerdict.REGRESSION and change is not None:
                 reason = _growth_text(metric, change, allowed, torch_differs=torch_differs)
-                law = growth_change(metric, second, before, after)
-                reason += f"; {law}" if law else ""
+                reason += _law_text(metric, second, before, after)
             changes.append(
                 GatedChange(
                     metric=metric.name,
@@ -54,12 +64,6 @@ def judge_cost(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
                 )
             )
     return changes
-
-
-def allowance(metric: Metric, terms: Terms, *, torch_differs: bool) -> float:
-    """The share by which a metric may grow and count as the same."""
-    own = terms.max_memory_growth if metric is MEMORY else metric.allowance
-    return max(own, TORCH_ALLOWANCE) if torch_differs else own
 
 
 def _judge(
@@ -92,35 +96,21 @@ def _growth_text(metric: Metric, change: Change, allowed: float, *, torch_differ
     return text + ("; the version of torch differs too" if torch_differs else "")
 
 
-def growth_change(metric: Metric, result: Result, before: Run, after: Run) -> str | None:
-    """How the growth law changed that a metric follows over the batch sizes of a series.
-
-    Args:
-        metric: the metric.
-        result: any result of the series.
-        before: the run before.
-        after: the run now.
-
-    Returns:
-        a clause; ``None`` where a law remains possible that would be the same on both sides.
-    """
-    earlier, now = (_laws(metric, result, run) for run in (before, after))
-    if not earlier or not now or set(earlier) & set(now):
-        return None
-    return (
-        f"over the suite's sizes its growth is {' or '.join(now)} now, and was "
-        f"{' or '.join(earlier)} before"
-    )
-
-
-def _laws(metric: Metric, result: Result, run: Run) -> tuple[str, ...]:
-    """The laws that the counts of a series leave possible; none where there are too few counts."""
+def _law_text(metric: Metric, result: Result, before: Run, after: Run) -> str:
+    """How the growth law of a series changed; empty where a law of both sides remains possible."""
     # scipy takes a third of a second, and most gates find nothing that grew.
     from supcr_bench.analysis.growth import growth_of
 
+    laws: list[tuple[str, ...]] = []
     series = (result.implementation, result.case.pass_, result.case.series())
-    members = [
-        r for r in run.results if (r.implementation, r.case.pass_, r.case.series()) == series
-    ]
-    growths = [g for g in growth_of(members, {}) if g.metric is metric]
-    return growths[0].verdict.candidates if growths else ()
+    for run in (before, after):
+        members = [
+            r for r in run.results if (r.implementation, r.case.pass_, r.case.series()) == series
+        ]
+        found = (g.verdict.candidates for g in growth_of(members, {}) if g.metric is metric)
+        laws.append(next(found, ()))
+    then, now = laws
+    if not then or not now or set(then) & set(now):
+        return ""
+    was = f"{' or '.join(now)} now, and was {' or '.join(then)} before"
+    return f"; over the suite's sizes its growth is {was}"

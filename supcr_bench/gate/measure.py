@@ -18,9 +18,8 @@ from supcr_bench.verification.verification import Verification
 from supcr_bench.workers.streams import merge_streams
 from supcr_bench.workers.verification import WorkerVerification
 
-CheckMade = tuple[str, Outcome]
-"""The name of an implementation, and the outcome of one check of it."""
-DeterministicEvent = SweepEvent | CheckMade | Verification
+DeterministicEvent = SweepEvent | tuple[str, Outcome] | Verification
+"""The pair is the name of an implementation and the outcome of one check of it."""
 
 
 def measure_deterministic(
@@ -56,13 +55,8 @@ def measure_deterministic(
         return run_sweep(untimed(plan), executor, subjects, budget, Forecast())
 
     def verify_one(subject: Subject) -> Iterator[DeterministicEvent]:
-        session = WorkerVerification(
-            subject,
-            definition,
-            strict=False,
-            seed=seed,
-            only=verify[subject.name],
-        )
+        only = verify[subject.name]
+        session = WorkerVerification(subject, definition, strict=False, seed=seed, only=only)
         for outcome in session.run():
             yield subject.name, outcome
         yield session.result()

@@ -20,7 +20,7 @@ class Terms:
     """The terms of one gate.
 
     Attributes:
-        suite: the suite as the command line names it.
+        suite: as the command line names it.
         implementations: the names to judge; others are ignored.
         baseline: whether the side before is a baseline, which can be recorded again.
         named: whether the command line names the implementations, and not the suite.
@@ -43,12 +43,10 @@ class Terms:
 
     @property
     def then(self) -> str:
-        """When the figures before were taken, in a word."""
         return "recorded" if self.baseline else "before"
 
     @property
     def record_again(self) -> str:
-        """What to do about a figure that got better, if anything."""
         return "; record again" if self.baseline else ""
 
     def run_command(self, implementation: str, case: Case) -> str:
@@ -71,13 +69,7 @@ class Terms:
         return shlex.join(["supcr-bench", "verify", implementation, "--definition", definition])
 
 
-def torch_of(run: Run) -> str | None:
-    """The version of torch that a run was taken with."""
-    version: str | None = run.environment.get("torch")
-    return version
-
-
 def other_torch(before: Run, after: Run) -> bool:
     """Whether two runs were taken with different releases of torch; builds do not matter."""
-    releases = {(torch_of(run) or "").partition("+")[0] for run in (before, after)}
+    releases = {(run.environment.get("torch") or "").partition("+")[0] for run in (before, after)}
     return len(releases) > 1

@@ -1,19 +1,112 @@
-"""The time trial: processes are started until every cell is decided or the budget is spent."""
+"""Times two versions in fresh processes until every cell is decided or the budget is spent."""
 
 import math
+import shlex
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from supcr_bench.analysis.statistics import Interval
 from supcr_bench.analysis.time_rule import CellDecision, TimeRule, next_look
-from supcr_bench.gate.sampling import Sampler, SidesError
+from supcr_bench.gate.versions import Versions
 from supcr_bench.measure.sides import SidedCell
-from supcr_bench.values.gate import GateVerdict
-from supcr_bench.workers.messages import VersionTimes
+from supcr_bench.values.cell import Cell
+from supcr_bench.values.change import Direction
+from supcr_bench.values.errors import SupcrBenchError
+from supcr_bench.values.gate import GatedChange, GateVerdict, TimeStudy
+from supcr_bench.values.result import Key, Result
+from supcr_bench.values.units import format_share
+from supcr_bench.workers.messages import Failed, TimeVersions, VersionTimes
+from supcr_bench.workers.worker_process import WorkerProcess
 
 BEFORE, AGAIN, AFTER = "before", "again", "after"
+SAMPLING_S = 0.13
+"""Seconds of timed calls of one version, in one cell and one process. A longer time would tell more
+about that process, while the uncertainty that remains comes from differences between processes."""
+PROCESS_LIMIT_S = 120.0
+
+Sampler = Callable[[Sequence[SidedCell], int], Sequence[VersionTimes]]
+"""Times cells, in their order, in one more process; its number seeds the order of its calls. May
+raise :class:`SidesError`."""
+
+
+class SidesError(SupcrBenchError):
+    """A version cannot be loaded or hangs, or the process that timed it ended."""
+
+
+def process_sampler(threads: int, seed: int, sampling_s: float = SAMPLING_S) -> Sampler:
+    """Starts a worker for each sample, and ends it.
+
+    Args:
+        threads: number of torch threads in the worker.
+        seed: seeds every random order.
+        sampling_s: about how many seconds the calls of one version in one cell may take.
+    """
+
+    def sample(cells: Sequence[SidedCell], process: int) -> Sequence[VersionTimes]:
+        worker = WorkerProcess(threads)
+        try:
+            worker.send(TimeVersions(tuple(cells), sampling_s, f"{seed} {process}"))
+            samples: list[VersionTimes] = []
+            began = time.monotonic()
+            for response in worker.responses():
+                match response:
+                    case VersionTimes():
+                        samples.append(response)
+                        if len(samples) == len(cells):
+                            return samples
+                    case Failed():
+                        raise SidesError(response.reason)
+                if time.monotonic() - began > PROCESS_LIMIT_S:
+                    raise SidesError(f"timing took over {PROCESS_LIMIT_S:.0f} s in one process")
+            raise SidesError(f"the process that timed ended: {worker.exit_description()}")
+        finally:
+            worker.close()
+
+    return sample
+
+
+def cells_to_time(
+    plan: Sequence[Cell],
+    versions: Sequence[Versions],
+    before: Mapping[Key, Result],
+    after: Mapping[Key, Result],
+) -> tuple[list[SidedCell], list[GatedChange]]:
+    """The timed cells of a plan that both versions answered, and the verdicts on the others.
+
+    Where the version after has no answer, the change of its agreement says so, and there is none
+    of time. Results of the versions before have the names of those after.
+    """
+    cells: list[SidedCell] = []
+    others: list[GatedChange] = []
+    by_name = {v.name: v for v in versions}
+    for planned in plan:
+        for arm in planned.arms if planned.timed else ():
+            both = by_name.get(arm.implementation)
+            if both is None or both.before is None:
+                continue  # the change of its agreement says that it is new or cannot be called
+            key = (arm.implementation, planned.case(arm))
+            if planned.workload.ranks > 1:
+                why = (
+                    "the gate does not time a batch that several ranks share; `timed = false` in "
+                    "the suite leaves it to the counts"
+                )
+                others.append(_change(key, GateVerdict.UNDECIDED, why))
+                continue
+            first, second = before.get(key), after.get(key)
+            if first is None or not first.status.has_figures:
+                status = first.status.words if first else "not run"
+                others.append(_change(key, GateVerdict.NEW, f"not timed: {status} before"))
+            elif second is not None and second.status.has_figures:
+                sides = {BEFORE: both.before, AGAIN: both.before, AFTER: both.after}
+                cells.append(SidedCell(*key, sides))
+    return cells, others
+
+
+def _change(key: Key, verdict: GateVerdict, reason: str) -> GatedChange:
+    return GatedChange(
+        metric="time", implementation=key[0], case=key[1], verdict=verdict, reason=reason
+    )
 
 
 def log_ratio(seconds: Sequence[float], before: Sequence[float]) -> float:
@@ -26,7 +119,6 @@ class CellTrial:
     """One cell, with its samples and decision so far.
 
     Attributes:
-        cell: the cell.
         after, again: log-ratios to the version before, one from each process.
         before_s, after_s: medians of both versions in seconds, one from each process.
         decision: of the last look; ``None`` before the first.
@@ -43,10 +135,51 @@ class CellTrial:
 
     @property
     def decided(self) -> bool:
-        """Whether it is decided, so that no more processes are needed."""
         if self.decision is not None and self.decision.verdict is not GateVerdict.UNDECIDED:
             return True
         return self.raised is not None
+
+    def add(self, sample: VersionTimes) -> None:
+        """Take the times of one more process."""
+        if sample.raised_by is not None:
+            self.raised = sample
+            return
+        before, after = sample.seconds[BEFORE], sample.seconds[AFTER]
+        self.after.append(log_ratio(after, before))
+        self.again.append(log_ratio(sample.seconds[AGAIN], before))
+        self.before_s.append(median(before))
+        self.after_s.append(median(after))
+
+    def change(self, error: str | None, command: Sequence[str]) -> GatedChange:
+        decision, key = self.decision, (self.cell.implementation, self.cell.case)
+        if self.raised is not None:
+            now = self.raised.raised_by == AFTER
+            verdict = GateVerdict.REGRESSION if now else GateVerdict.UNDECIDED
+            why = f"the version {'now' if now else 'before'} raised while it was timed"
+            return _change(key, verdict, f"{why}: {self.raised.reason}")
+        if decision is None:
+            why = f"not timed: {error or 'no process came to its end'}"
+            return _change(key, GateVerdict.UNDECIDED, why)
+        low, high, reason = decision.after.low, decision.after.high, decision.reason
+        direction = Direction.UNDECIDED
+        if low is not None and high is not None and (low > 0 or high < 0):
+            direction = Direction.SLOWER if low > 0 else Direction.FASTER
+        if decision.verdict is GateVerdict.REGRESSION and low is not None:
+            reason = f"slower by at least {format_share(math.expm1(low))}"
+        return GatedChange(
+            metric="time",
+            implementation=key[0],
+            case=key[1],
+            verdict=decision.verdict,
+            reason=reason,
+            before=median(self.before_s),
+            after=median(self.after_s),
+            ratio=math.exp(decision.after.estimate),
+            low=None if low is None else math.exp(low),
+            high=None if high is None else math.exp(high),
+            direction=direction,
+            command=shlex.join([*command, "-i", key[0]]),
+        )
 
 
 class TimeTrial:
@@ -95,16 +228,19 @@ class TimeTrial:
         """
         began = self._clock()
         look, look_at = 1, self.rule.first_look
-        while self.undecided:
+        while left := self.undecided:
             started = self._clock()
             try:
-                self._sample()
+                samples = self._sampler([trial.cell for trial in left], self.processes)
             except SidesError as error:
                 self.error = str(error)
                 self.spent_s = self._clock() - began
                 if self.processes:
                     self._look(look)
                 break
+            for trial, sample in zip(left, samples, strict=True):
+                trial.add(sample)
+            self.processes += 1
             now = self._clock()
             self.spent_s = now - began
             out_of_time = self.spent_s + (now - started) > self.budget_s
@@ -118,26 +254,32 @@ class TimeTrial:
             if out_of_time:
                 break
 
-    def _sample(self) -> None:
-        left = self.undecided
-        samples = self._sampler.sample([trial.cell for trial in left], self.processes)
-        for trial, sample in zip(left, samples, strict=True):
-            if sample.raised_by is not None:
-                trial.raised = sample
-                continue
-            before, after = sample.seconds[BEFORE], sample.seconds[AFTER]
-            trial.after.append(log_ratio(after, before))
-            trial.again.append(log_ratio(sample.seconds[AGAIN], before))
-            trial.before_s.append(median(before))
-            trial.after_s.append(median(after))
-        self.processes += 1
-
     def _look(self, look: int) -> None:
         for trial in self.undecided:
             trial.decision = self.rule.judge(trial.after, trial.again, look)
 
+    def changes(self, command: Sequence[str]) -> list[GatedChange]:
+        """One for each cell; ``command`` is the gate's without its implementations."""
+        return [trial.change(self.error, command) for trial in self.trials]
+
     @property
-    def again_intervals(self) -> list[Interval]:
-        """The intervals of the A/A arm, of each cell that has one."""
-        decisions = [t.decision for t in self.trials if t.decision]
-        return [d.again for d in decisions if d.again.low is not None]
+    def study(self) -> TimeStudy:
+        """The effort of the trial, and the slowdown that it could have detected."""
+        rule = self.rule
+        intervals = [trial.decision.again for trial in self.trials if trial.decision]
+        bounds = [(i.low, i.high) for i in intervals if i.low is not None and i.high is not None]
+        farthest = max(bounds, key=lambda b: max(abs(b[0]), abs(b[1])), default=None)
+        detectable = [d for i in intervals if (d := rule.detectable(i)) is not None]
+        return TimeStudy(
+            max_slowdown=rule.max_slowdown,
+            error=rule.error,
+            processes=self.processes,
+            cells=len(self.trials),
+            spent_s=self.spent_s,
+            budget_s=self.budget_s,
+            noise_floor=math.expm1(max(map(abs, farthest))) if farthest else None,
+            again_low=math.exp(farthest[0]) if farthest else None,
+            again_high=math.exp(farthest[1]) if farthest else None,
+            again_covers=sum(low <= 0 <= high for low, high in bounds) if bounds else None,
+            detectable=max(detectable, default=None),
+        )

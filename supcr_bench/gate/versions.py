@@ -32,25 +32,8 @@ class Versions:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where the code of an implementation is.
-
-    Attributes:
-        file: the file that defines it.
-        folder: the folder that is copied.
-        subject: what to import from the copy.
-        is_package: whether the folder is a package, so that imports begin above it.
-    """
-
-    file: Path
-    folder: Path
-    subject: Subject
-    is_package: bool = False
-
-
-def _place(subject: Subject) -> _Place:
-    """Where the code of a subject is.
+def _place(subject: Subject) -> tuple[Path, Path, Subject, bool]:
+    """The file of a subject, the folder to copy, what to import from there, and if it is a package.
 
     Raises:
         SubjectError: its module is not there, has no file, or belongs to supcr_bench.
@@ -58,10 +41,10 @@ def _place(subject: Subject) -> _Place:
     target = subject.target
     if target.startswith(f"{FOLDER}."):
         file = folder() / f"{target.removeprefix(FOLDER + '.')}.py"
-        return _Place(file, file.parent, replace(subject, kind="folder", target=file.name))
+        return file, file.parent, replace(subject, kind="folder", target=file.name), False
     if subject.kind == "file":
         file = Path(target)
-        return _Place(file, file.parent, replace(subject, target=file.name))
+        return file, file.parent, replace(subject, target=file.name), False
     package = target.partition(".")[0]
     if package == "supcr_bench":
         raise SubjectError(
@@ -75,26 +58,20 @@ def _place(subject: Subject) -> _Place:
         raise SubjectError(f"{subject.name} cannot be found: {error}") from None
     if top is None or found is None or not found.origin or not found.origin.endswith(".py"):
         raise SubjectError(f"{subject.name}: no Python file of that module is found")
-    places = list(top.submodule_search_locations or ())
-    inside = Path(places[0]) if places else Path(found.origin).parent
-    return _Place(Path(found.origin), inside, subject, is_package=bool(places))
+    file, places = Path(found.origin), list(top.submodule_search_locations or ())
+    return file, Path(places[0]) if places else file.parent, subject, bool(places)
 
 
 def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
-    """Both versions of a subject, copied into ``scratch``.
-
-    Args:
-        subject: the implementation.
-        revision: any name of a commit that git understands.
-        scratch: an empty folder.
+    """Both versions of a subject, copied into ``scratch``, an empty folder.
 
     Raises:
         RevisionError: there is no such revision or no checkout, or git ignores the file.
         SubjectError: the file of the implementation does not exist.
     """
-    place = _place(subject)
-    file, inside = place.file.parent.resolve() / place.file.name, place.folder.resolve()
-    checkout = Checkout.around(file)
+    place, copied, imported, is_package = _place(subject)
+    file, inside = place.parent.resolve() / place.name, copied.resolve()
+    checkout = Checkout(file)
     top = checkout.top.resolve()
     path, within = (p.relative_to(top).as_posix() for p in (file, inside))
     commit = checkout.commit(revision)
@@ -105,13 +82,22 @@ def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
         )
     notes = []
     where = "the checkout's top folder and below" if within == "." else f"{readable(within)}/"
-    if checkout.has_changes(within):
+    if checkout.git("status", "--porcelain", "--", within):
         changed = "the work tree" if within == "." else where
         notes.append(f"{changed} has changes that are not committed; the gate judges them too")
     now, then = checkout.python_files_now(within), checkout.python_files(commit, within)
-    ignored = checkout.ignored_python_files_now(within) if place.is_package else {}
+    ignored = checkout.python_files_now(within, ignored=True) if is_package else {}
     generated = {name: content for name, content in ignored.items() if name not in then}
-    after = _write({**ignored, **now}, within, scratch / "after", place)
+
+    def written(files: Mapping[str, bytes], side: str) -> Subject:
+        for name, content in files.items():
+            target = scratch / side / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        root = scratch / side / within
+        return replace(imported, root=str(root.parent if is_package else root))
+
+    after = written({**ignored, **now}, "after")
     if path not in then:
         old = checkout.renamed_from(commit, path)
         if old is None:
@@ -122,7 +108,7 @@ def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
                 )
             notes.append(f"{subject.name} is new since {revision}: nothing to compare it with")
             return Versions(subject.name, after, None, tuple(notes))
-        if place.is_package:
+        if is_package:
             raise RevisionError(
                 f"{subject.name}: {readable(path)} was {readable(old)} at {revision}, which is "
                 "another module; name the file instead, as in path/to/file.py:attribute"
@@ -130,23 +116,12 @@ def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
         notes.append(f"{subject.name} was {readable(old)} at {revision}, and is taken from there")
         within = Path(old).parent.as_posix()
         then = checkout.python_files(commit, within)
-        place = replace(place, subject=replace(place.subject, target=Path(old).name))
+        imported = replace(imported, target=Path(old).name)
     elif then == now:
         notes.append(f"no Python file in {where} has changed since {revision}")
     if generated:
         names = ", ".join(map(readable, generated))
         notes.append(f"git ignores {names}: both versions get what is there now")
-    then = {**generated, **then}
-    before = _write(then, within, scratch / "before", place)
+    before = written({**generated, **then}, "before")
     before = replace(before, name=f"{subject.name}@{commit[:10]}")
     return Versions(subject.name, after, before, tuple(notes))
-
-
-def _write(files: Mapping[str, bytes], within: str, root: Path, place: _Place) -> Subject:
-    """Write files by their paths below ``root``, and the subject that is imported from there."""
-    for path, content in files.items():
-        target = root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-    written = root / within
-    return replace(place.subject, root=str(written.parent if place.is_package else written))

@@ -34,8 +34,8 @@ CALLS: dict[Call, str] = {
 }
 TRIED: tuple[Call, ...] = tuple(CALLS)[:3]
 """``two_views`` has the tensors of the first: they differ in how the views are joined."""
-SMALL = Workload(batch_size=6, embedding_size=4)
-"""The small batch on which a subject is tried."""
+SMALL = Workload(batch_size=4, embedding_size=8)
+"""What a subject is tried on."""
 RIGHT = 1e-3
 """Relative difference up to which two losses count as equal when calls are told apart."""
 

@@ -7,10 +7,11 @@ from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.executor import Event, without_figures
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell, new_session
+from supcr_bench.values.definition import NO_SELF
 from supcr_bench.values.machine import machine_of
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_duration_s, format_limit_bytes
-from supcr_bench.workers.activity import Activity
+from supcr_bench.workers.activity import RECOGNITION, Activity
 from supcr_bench.workers.messages import CellDone, MeasureCell, Preflight, PreflightResult
 from supcr_bench.workers.rank_group import RankGroupWorker
 from supcr_bench.workers.worker_process import WorkerProcess
@@ -68,9 +69,14 @@ class LocalExecutor:
     def preflight(
         self, subjects: Sequence[Subject], like: Workload
     ) -> Mapping[str, PreflightResult]:
-        """Load and call each subject in the worker; a hang or a crash is the subject's finding."""
+        """Load and call each subject in the worker; a hang or a crash is the subject's finding.
+
+        One that ends the worker while it is recognised is called as ``no-self`` instead: it may do
+        so for the size of a batch, which is for the sweep to find out.
+        """
         results: dict[str, PreflightResult] = {}
-        while rest := tuple(s for s in subjects if s.name not in results):
+        instead: dict[str, Subject] = {}
+        while rest := tuple(instead.get(s.name, s) for s in subjects if s.name not in results):
             worker = self._live_worker()
             worker.send(Preflight(rest, like))
             finding = ""
@@ -84,9 +90,13 @@ class LocalExecutor:
                     finding = f"did not answer within {CHECK_LIMIT_S:.0f} s"
                     worker.kill()
             finding = finding or worker.exit_description()
+            activity = worker.activity()
             self.close()
-            culprit = next(s.name for s in rest if s.name not in results)
-            results[culprit] = PreflightResult(culprit, finding)
+            culprit = next(s for s in rest if s.name not in results)
+            if activity is not None and activity.stage == RECOGNITION:
+                instead[culprit.name] = replace(culprit, definition=NO_SELF)
+            else:
+                results[culprit.name] = PreflightResult(culprit.name, finding)
         return results
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:

@@ -13,6 +13,8 @@ from pathlib import Path
 from supcr_bench.values.cell import Arm
 
 PAGE_BYTES = 1024
+RECOGNITION = "recognition"
+"""The stage in which a subject's definition is recognised, on batches of several sizes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,10 @@ import psutil
 from supcr_bench.inputs.label_file import read_label_file
 from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.cell import Arm
+from supcr_bench.values.definition import AUTO
 from supcr_bench.values.errors import SubjectError, UnavailableError
 from supcr_bench.values.result import Result
-from supcr_bench.workers.activity import ActivityPage
+from supcr_bench.workers.activity import RECOGNITION, ActivityPage
 from supcr_bench.workers.messages import (
     AskRank,
     CellDone,
@@ -124,6 +125,8 @@ class Worker:
 
         self._page.write("preflight", Arm(subject.name, "forward"))
         try:
+            if (subject.definition or load(subject).definition) == AUTO:
+                self._page.write(RECOGNITION, Arm(subject.name, "forward"))
             found, adapter = resolved(subject, request.like.device)
             require_own_imports([subject])
         except SubjectError as error:

@@ -48,7 +48,7 @@ threads = 1
 """
 SLEEPY = """
     def forward(self, perturbed, intact, labels):
-        if len(perturbed) > 40:
+        if len(perturbed) > 4:
             time.sleep(600)
         return self.quick(perturbed, intact, labels)
 

@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from supcr_bench.gate.sampling import SidesError
+from supcr_bench.gate.time_trial import SidesError
 from supcr_bench.measure.sides import SidedCell
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.case import Case, Pass, Workload
@@ -40,7 +40,7 @@ class FakeSampler:
     now: float = 0.0
     asked: list[list[str]] = field(default_factory=list)
 
-    def sample(self, cells: Sequence[SidedCell], process: int) -> Sequence[VersionTimes]:
+    def __call__(self, cells: Sequence[SidedCell], process: int) -> Sequence[VersionTimes]:
         """One value for each cell."""
         self.now += self.process_s
         self.asked.append([cell.implementation for cell in cells])

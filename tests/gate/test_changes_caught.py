@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from supcr_bench.gate.agreement import checks_to_repeat
-from supcr_bench.gate.judge import judge_deterministic
+from supcr_bench.gate.cost import judge_deterministic
 from supcr_bench.gate.measure import measure_deterministic
 from supcr_bench.gate.terms import Terms
 from supcr_bench.store.loaded_run import Run

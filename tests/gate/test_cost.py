@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from supcr_bench.gate.cost import judge_cost
-from supcr_bench.gate.judge import deterministic_notes, judge_deterministic
+from supcr_bench.gate.baseline import deterministic_notes
+from supcr_bench.gate.cost import judge_cost, judge_deterministic
 from supcr_bench.gate.terms import TORCH_ALLOWANCE, Terms, other_torch
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.gate import Evidence, GatedChange, GateVerdict

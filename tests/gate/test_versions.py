@@ -253,7 +253,7 @@ def test_a_hook_of_a_linked_worktree_does_not_mislead(repository, tmp_path, monk
     found = versions(tmp_path)
     assert found.before is not None
     assert (x_of(found.before), x_of(found.after)) == (1, 2)
-    assert Checkout.around(linked / "losses/loss.py").top == linked
+    assert Checkout(linked / "losses/loss.py").top == linked
 
 
 def test_asking_for_changes_does_not_write_the_index(repository, tmp_path):
@@ -300,13 +300,13 @@ def test_a_blob_that_a_partial_clone_lacks_is_named(repository, tmp_path):
 def test_a_git_that_hangs_is_a_usage_error(repository, monkeypatch):
     monkeypatch.setattr(checkout, "GIT_LIMIT_S", 0)
     with pytest.raises(RevisionError, match="git rev-parse took more than 0 s"):
-        Checkout.around(repository.top / "losses/loss.py")
+        Checkout(repository.top / "losses/loss.py")
 
 
 def test_a_machine_without_git_is_a_usage_error(repository, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(RevisionError, match="needs git, which is not installed"):
-        Checkout.around(repository.top / "losses/loss.py")
+        Checkout(repository.top / "losses/loss.py")
 
 
 def test_a_module_that_is_not_there_is_a_usage_error(repository, tmp_path):

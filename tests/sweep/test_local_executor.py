@@ -13,7 +13,7 @@ from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.values.case import PASSES, Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell
 from supcr_bench.values.result import Result, Status
-from supcr_bench.workers.activity import Activity
+from supcr_bench.workers.activity import RECOGNITION, Activity
 from supcr_bench.workers.worker_process import WorkerProcess
 from tests.hanging import call_long_ago
 
@@ -34,6 +34,9 @@ class Loss:
 
 class Sleeps(Loss):
     def before(self, n): time.sleep(600)
+
+class SleepsOnMany(Loss):
+    def before(self, n): time.sleep(600 * (n > 4))
 
 class Exits(Loss):
     def before(self, n): os._exit(7)
@@ -163,6 +166,19 @@ def test_a_check_names_who_hangs_and_who_crashes_and_clears_the_others(
     assert checked["rowsort"].description.claimed_time == "N^2 log N"
     assert "did not answer within" in str(checked["Sleeps"].finding)
     assert "exited with status 7" in str(checked["Exits"].finding)
+
+
+def test_a_loss_that_hangs_on_more_than_four_rows_is_left_to_the_sweep(
+    executor: LocalExecutor, losses: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call_long_ago(monkeypatch, WorkerProcess, "SleepsOnMany", RECOGNITION)
+    subjects = [subject(losses, "SleepsOnMany"), locate("rowsort")]
+    checked = executor.preflight(subjects, WORKLOAD)
+    assert [found.finding for found in checked.values()] == [None, None]
+    assert {n: r.resolution.definition.name for n, r in checked.items() if r.resolution} == {
+        "SleepsOnMany": "no-self",
+        "rowsort": "torchcell",
+    }
 
 
 def test_what_takes_another_route_on_other_devices_predicts_nothing_of_them(

@@ -9,8 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from supcr_bench.gate.sampling import ProcessSampler
-from supcr_bench.gate.time_trial import AFTER, AGAIN, BEFORE, log_ratio
+from supcr_bench.gate.time_trial import AFTER, AGAIN, BEFORE, log_ratio, process_sampler
 from supcr_bench.measure.sides import SHORTEST_SAMPLE_S, SidedCell
 from supcr_bench.subjects.registry import Subject, folder
 from supcr_bench.values.case import PASSES, Case, Workload
@@ -60,11 +59,11 @@ def record(minutes: float, seed: int = 0) -> Iterator[Mapping[str, Any]]:
 
 def record_cells(cells: Sequence[SidedCell], minutes: float, seed: int) -> Iterator[Any]:
     """One entry a process: what it took beside its calls, and what the gate needs of each cell."""
-    sampler = ProcessSampler(threads=1, seed=seed)
+    sampler = process_sampler(threads=1, seed=seed)
     end, process = time.monotonic() + 60 * minutes, 0
     while time.monotonic() < end:
         began = time.monotonic()
-        sampled = sampler.sample(cells, process)
+        sampled = sampler(cells, process)
         found = [one.seconds for one in sampled if one.raised_by is None]
         yield {
             "at": round(time.time(), 1),

@@ -59,7 +59,7 @@ class ReplaySampler:
             found.append(SidedCell(implementation, case, {BEFORE: subject}))
         return found
 
-    def sample(self, cells: Sequence[SidedCell], process: int) -> Sequence[VersionTimes]:
+    def __call__(self, cells: Sequence[SidedCell], process: int) -> Sequence[VersionTimes]:
         """The next recorded process."""
         del process
         if not self._left:
