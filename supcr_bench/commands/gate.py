@@ -4,7 +4,6 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from supcr_bench.store.loaded_run import Run
-    from supcr_bench.values.gate import CountsAs, GateOutcome
 
 DEFAULT_SUITE = "ci"
 MAX_SLOWDOWN, MAX_MEMORY_GROWTH, TIME_BUDGET_S = 0.05, 0.01, 100.0
@@ -170,14 +168,30 @@ def gate(
             outcome = session.against_baseline(recorded, name)
         else:
             assert record is not None
-            _write_baseline(session.measured(), record, console)
+            _write_baseline(session.measured()[0], record, console)
             return
     outcome = replace(
         outcome,
         command=shlex.join(["supcr-bench", *sys.argv[1:]]),
         spent_s=time.monotonic() - began,
     )
-    _present(outcome, undecided, console, {"summary": summary, "junit": junit, "json": json})
+    # These are heavy to import, and a request that cannot be carried out does not need them.
+    from supcr_bench.render.gate_json import gate_json
+    from supcr_bench.render.gate_junit import gate_junit
+    from supcr_bench.render.gate_markdown import gate_markdown
+    from supcr_bench.render.gate_tables import gate_blocks
+    from supcr_bench.render.terminal import print_blocks
+
+    print_blocks(console, gate_blocks(outcome))
+    if json is not None:
+        json.write_text(gate_json(outcome, undecided))
+    if junit is not None:
+        junit.write_bytes(gate_junit(outcome, undecided))
+    if summary is not None:
+        # The other steps of a job write into the same summary; any other file is the gate's own.
+        of_the_job = os.environ.get("GITHUB_STEP_SUMMARY") == str(summary)
+        with summary.open("a" if of_the_job else "w", encoding="utf-8") as file:
+            file.write(gate_markdown(outcome))
     raise typer.Exit(outcome.exit_status(undecided))
 
 
@@ -192,7 +206,6 @@ def _usual_baseline(suite: str, suite_name: str) -> str:
 
 
 def _write_baseline(run: "Run", path: Path, console: "Console") -> None:
-    """Write the file, and say which of its results are not right."""
     from rich.text import Text
 
     from supcr_bench.analysis.compare import BROKEN
@@ -206,29 +219,3 @@ def _write_baseline(run: "Run", path: Path, console: "Console") -> None:
         names = ", ".join(dict.fromkeys(wrong))
         text = f"{len(wrong)} of them are not right, and are recorded as they are: {names}."
         console.print(Text(text, "yellow"), soft_wrap=True)
-
-
-def _present(
-    outcome: "GateOutcome",
-    undecided: "CountsAs",
-    console: "Console",
-    files: Mapping[str, Path | None],
-) -> None:
-    """Print the outcome, and write the files that were asked for."""
-    # These are heavy to import, and a request that cannot be carried out does not need them.
-    from supcr_bench.render.gate_json import gate_json
-    from supcr_bench.render.gate_junit import gate_junit
-    from supcr_bench.render.gate_markdown import gate_markdown
-    from supcr_bench.render.gate_tables import gate_blocks
-    from supcr_bench.render.terminal import print_blocks
-
-    print_blocks(console, gate_blocks(outcome))
-    if path := files["json"]:
-        path.write_text(gate_json(outcome, undecided))
-    if path := files["junit"]:
-        path.write_bytes(gate_junit(outcome, undecided))
-    if path := files["summary"]:
-        # The other steps of a job write into the same summary; any other file is the gate's own.
-        of_the_job = os.environ.get("GITHUB_STEP_SUMMARY") == str(path)
-        with path.open("a" if of_the_job else "w", encoding="utf-8") as file:
-            file.write(gate_markdown(outcome))

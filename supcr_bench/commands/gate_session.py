@@ -25,7 +25,6 @@ from supcr_bench.gate.measure import measure_deterministic
 from supcr_bench.gate.terms import Terms
 from supcr_bench.gate.time_trial import TimeTrial, cells_to_time, process_sampler
 from supcr_bench.gate.versions import Versions, at_revision
-from supcr_bench.measure.sides import SidedCell
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.revision import git_revision
 from supcr_bench.store.run_file import without_noise
@@ -45,14 +44,9 @@ NOTHING_TIMED = "The suite times no cell that both versions answer, so time was 
 
 
 class GateSession:
-    """Measures a suite's implementations and judges them.
+    """Measures a suite's implementations by a plan and judges them on the terms of a gate.
 
-    Args:
-        console: a terminal shows the progress of a stage, and a log one line for each stage.
-        suite: the suite.
-        subjects: the implementations.
-        plan: the cells.
-        terms: the allowances and options of the comparison.
+    A terminal shows the progress of a stage, and a log one line for each stage.
 
     Raises:
         UsageError: a device of the plan is not on this machine.
@@ -84,47 +78,22 @@ class GateSession:
     def close(self) -> None:
         self._executor.close()
 
-    # --- against a baseline ---
-
-    def measured(self) -> Run:
-        """The implementations as they are now, without timings.
+    def measured(self, baseline: Run | None = None, name: str = "") -> tuple[Run, list[str]]:
+        """The implementations as they are now, without timings; and notes on a baseline.
 
         Raises:
+            BaselineError: the baseline, of that name, and the suite have no case in common.
             SubjectError: an implementation cannot be called.
         """
-        self._require_callable()
-        return self._measured()
-
-    def against_baseline(self, baseline: Run, name: str) -> GateOutcome:
-        """Judge agreement and cost by a stored run.
-
-        Args:
-            baseline: the run.
-            name: how the command line named it.
-
-        Raises:
-            BaselineError: the run and the suite have no case in common.
-            SubjectError: an implementation cannot be called.
-        """
-        self._require_callable()
-        suite, terms = self._suite, self._terms
-        keys = {(arm.implementation, cell.case(arm)) for cell in self._cells() for arm in cell.arms}
-        notes = comparability_notes(baseline, name, suite.name, suite.seed, keys)
-        after = self._measured()
-        changes = judge_deterministic(baseline, after, terms)
-        changes += dropped_implementations(baseline, terms)
-        notes += deterministic_notes(baseline, after, changes, terms)
-        return self._outcome(f"baseline {name}", changes, notes)
-
-    def _require_callable(self) -> None:
-        for name, finding in self._findings(self._subjects).items():
-            raise SubjectError(_named(name, finding))
-
-    def _measured(self) -> Run:
+        for own, finding in self._findings(self._subjects).items():
+            raise SubjectError(_named(own, finding))
+        suite, notes = self._suite, list[str]()
+        if baseline is not None:
+            keys = {(a.implementation, cell.case(a)) for cell in self._cells() for a in cell.arms}
+            notes = comparability_notes(baseline, name, suite.name, suite.seed, keys)
         names = [subject.name for subject in self._subjects]
         subjects = [self._resolved(subject) for subject in self._subjects]
         run = self._deterministic("Agreement and cost", subjects, dict.fromkeys(names))
-        suite = self._suite
         info = {
             "id": suite.name,
             "started_at": datetime.now(UTC).date().isoformat(),
@@ -136,9 +105,15 @@ class GateSession:
             "revision": git_revision(Path(supcr_bench.__file__).parent),
             "seed": suite.seed,
         }
-        return replace(run, info={**info, **run.info})
+        return replace(run, info={**info, **run.info}), notes
 
-    # --- against a revision ---
+    def against_baseline(self, baseline: Run, name: str) -> GateOutcome:
+        """Judge agreement and cost by a stored run; raises what :meth:`measured` does."""
+        after, notes = self.measured(baseline, name)
+        changes = judge_deterministic(baseline, after, self._terms)
+        changes += dropped_implementations(baseline, self._terms)
+        notes += deterministic_notes(baseline, after, changes, self._terms)
+        return self._outcome(f"baseline {name}", changes, notes)
 
     def against_revision(self, revision: str) -> GateOutcome:
         """Judge agreement, cost and time by a version from git.
@@ -180,31 +155,32 @@ class GateSession:
             )
             for name, finding in broken.items()
         ]
-        changes += [
-            change
-            for change in judge_deterministic(before, after, terms)
-            if change.implementation not in broken
-        ]
+        judged = judge_deterministic(before, after, terms)
+        changes += [change for change in judged if change.implementation not in broken]
         cells, others = cells_to_time(
             self._cells(),
             [
                 replace(
-                    v,
-                    after=self._resolved(v.after),
-                    before=self._resolved(v.before) if v.before else None,
+                    v, after=self._resolved(v.after), before=v.before and self._resolved(v.before)
                 )
                 for v in whole
             ],
-            {r.key: r for r in before.results},
-            {r.key: r for r in after.results},
+            before,
+            after,
         )
-        trial = self._time(cells) if cells else None
-        if trial is None:
-            notes.append(NOTHING_TIMED)
-        else:
+        trial = None
+        if cells:
+            rule = TimeRule(max_slowdown=terms.max_slowdown, cells=len(cells))
+            sampler = process_sampler(self._budget.threads, self._suite.seed)
+            trial = TimeTrial(cells, rule, sampler, terms.time_budget_s)
+            with self._stage("Time") as say:
+                for progress in trial.run():
+                    say(progress)
             others = [*trial.changes(terms.gate_command(revision)), *others]
             if trial.error is not None:
                 notes.append(f"Timing ended early: {trial.error}")
+        else:
+            notes.append(NOTHING_TIMED)
         notes += deterministic_notes(before, after, changes, terms)
         outcome = self._outcome(f"revision {revision}", [*changes, *others], notes)
         return replace(outcome, time=trial.study if trial else None)
@@ -229,8 +205,6 @@ class GateSession:
                 broken[both.name] = after[both.name]
             versions.append(both)
         return versions, broken, notes
-
-    # --- stages ---
 
     def _outcome(
         self, against: str, changes: Sequence[GatedChange], notes: Sequence[str]
@@ -297,18 +271,6 @@ class GateSession:
         info = {"environment": dict(self._executor.environment)}
         return Run(Path(), info, tuple(results), verification)
 
-    def _time(self, cells: Sequence[SidedCell]) -> TimeTrial:
-        trial = TimeTrial(
-            cells,
-            TimeRule(max_slowdown=self._terms.max_slowdown, cells=len(cells)),
-            process_sampler(self._budget.threads, self._suite.seed),
-            self._terms.time_budget_s,
-        )
-        with self._stage("Time") as say:
-            for progress in trial.run():
-                say(progress)
-        return trial
-
     @contextmanager
     def _stage(self, name: str) -> Iterator[Any]:
         if not self._console.is_terminal:
@@ -318,5 +280,4 @@ class GateSession:
 
 
 def _named(name: str, finding: str) -> str:
-    """A finding in a sentence that names the implementation."""
     return finding if finding.startswith(name) else f"{name} {finding}"

@@ -35,14 +35,9 @@ def _recorded(baseline: Run) -> dict[str, None]:
 def comparability_notes(
     baseline: Run, name: str, suite: str, seed: int, keys: Collection[Key]
 ) -> list[str]:
-    """Sentences on how the baseline and the suite that is run differ.
+    """Sentences on how the baseline of that name and the suite that is run differ.
 
-    Args:
-        baseline: the recorded run.
-        name: how the baseline was named.
-        suite: the name of the suite that is run.
-        seed: the seed of that suite.
-        keys: the implementations and cases of that suite.
+    ``keys`` are the implementations and cases of the suite.
 
     Raises:
         BaselineError: the two have no case in common.

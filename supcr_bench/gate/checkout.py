@@ -18,13 +18,7 @@ class RevisionError(UsageError):
 
 
 class GitError(RevisionError):
-    """A git command failed.
-
-    Args:
-        command: the command.
-        status: its exit status.
-        said: what it wrote to standard error.
-    """
+    """A git command ended with ``status`` and wrote ``said`` to standard error."""
 
     def __init__(self, command: str, status: int, said: str) -> None:
         self.status, self.said = status, said

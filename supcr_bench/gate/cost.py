@@ -16,7 +16,6 @@ from supcr_bench.values.result import Result
 
 
 def judge_deterministic(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
-    """Agreement, verification and cost of every implementation that is to be judged."""
     return [
         *judge_agreement(before, after, terms),
         *judge_verification(before, after, terms),

@@ -33,16 +33,16 @@ def measure_deterministic(
     verify: Mapping[str, Collection[str] | None],
     max_workers: int | None = None,
 ) -> Iterator[DeterministicEvent]:
-    """Count a plan and verify subjects.
+    """Count a plan without timing it, and verify subjects.
 
     Args:
-        plan: the cells; none of them is timed.
+        plan: the cells.
         executor: runs a cell.
         subjects: the implementations.
         budget: the budget of each arm.
         definition: what verification compares with; ``None`` for what each declares.
         seed: random seed for the random cases of verification.
-        verify: names of the implementations to verify, and the checks to make of each; ``None``
+        verify: the checks to make of each implementation that is verified, by its name; ``None``
             for all checks and a diagnosis.
         max_workers: how many workers may be busy at the same time; by default one on each core.
 

@@ -26,7 +26,6 @@ class Terms:
         named: whether the command line names the implementations, and not the suite.
         max_memory_growth: share by which the peak memory may grow.
         max_slowdown: share by which a cell may become slower.
-        time_budget_s: seconds of timing both versions.
         options: command-line arguments that change what is measured, repeated in every command.
         gate_options: those that change how time is judged, repeated in the gate's command.
     """

@@ -3,18 +3,19 @@
 import math
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
 from supcr_bench.analysis.time_rule import CellDecision, TimeRule, next_look
 from supcr_bench.gate.versions import Versions
 from supcr_bench.measure.sides import SidedCell
+from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.cell import Cell
 from supcr_bench.values.change import Direction
 from supcr_bench.values.errors import SupcrBenchError
 from supcr_bench.values.gate import GatedChange, GateVerdict, TimeStudy
-from supcr_bench.values.result import Key, Result
+from supcr_bench.values.result import Key
 from supcr_bench.values.units import format_share
 from supcr_bench.workers.messages import Failed, TimeVersions, VersionTimes
 from supcr_bench.workers.worker_process import WorkerProcess
@@ -37,10 +38,7 @@ class SidesError(SupcrBenchError):
 def process_sampler(threads: int, seed: int, sampling_s: float = SAMPLING_S) -> Sampler:
     """Starts a worker for each sample, and ends it.
 
-    Args:
-        threads: number of torch threads in the worker.
-        seed: seeds every random order.
-        sampling_s: about how many seconds the calls of one version in one cell may take.
+    ``sampling_s``: about how many seconds the calls of one version in one cell may take.
     """
 
     def sample(cells: Sequence[SidedCell], process: int) -> Sequence[VersionTimes]:
@@ -69,8 +67,8 @@ def process_sampler(threads: int, seed: int, sampling_s: float = SAMPLING_S) -> 
 def cells_to_time(
     plan: Sequence[Cell],
     versions: Sequence[Versions],
-    before: Mapping[Key, Result],
-    after: Mapping[Key, Result],
+    before: Run,
+    after: Run,
 ) -> tuple[list[SidedCell], list[GatedChange]]:
     """The timed cells of a plan that both versions answered, and the verdicts on the others.
 
@@ -80,6 +78,7 @@ def cells_to_time(
     cells: list[SidedCell] = []
     others: list[GatedChange] = []
     by_name = {v.name: v for v in versions}
+    earlier, now = ({r.key: r for r in run.results} for run in (before, after))
     for planned in plan:
         for arm in planned.arms if planned.timed else ():
             both = by_name.get(arm.implementation)
@@ -93,7 +92,7 @@ def cells_to_time(
                 )
                 others.append(_change(key, GateVerdict.UNDECIDED, why))
                 continue
-            first, second = before.get(key), after.get(key)
+            first, second = earlier.get(key), now.get(key)
             if first is None or not first.status.has_figures:
                 status = first.status.words if first else "not run"
                 others.append(_change(key, GateVerdict.NEW, f"not timed: {status} before"))
@@ -140,7 +139,6 @@ class CellTrial:
         return self.raised is not None
 
     def add(self, sample: VersionTimes) -> None:
-        """Take the times of one more process."""
         if sample.raised_by is not None:
             self.raised = sample
             return
@@ -186,17 +184,10 @@ class TimeTrial:
     """Times cells until each is decided; a decided cell is not timed any more.
 
     Attributes:
-        trials: one for each cell.
-        processes: number of processes so far.
+        trials: one for each cell, which has its versions before, again and after.
         spent_s: wall seconds so far.
-        error: why the trial ended early, if it did.
-
-    Args:
-        cells: each with its versions before, again and after.
-        rule: decides each cell.
-        sampler: times the cells in one more process.
         budget_s: after the first process, none is started that is not expected to end within it.
-        clock: gives seconds.
+        error: why the trial ended early, if it did.
     """
 
     def __init__(

@@ -20,8 +20,6 @@ class Versions:
     """Both versions of one implementation.
 
     Attributes:
-        name: the implementation as the command line names it.
-        after: the version in the work tree.
         before: the version at the revision; ``None`` where it did not exist.
         notes: sentences on how they were found.
     """

@@ -31,17 +31,11 @@ KEYS = {"metric": "figure", "verdict": "ruling"}
 
 
 def gate_json(outcome: GateOutcome, undecided: CountsAs = None) -> str:
-    """The outcome as the text of a JSON file.
-
-    Args:
-        outcome: the outcome of the gate.
-        undecided: what an undecided gate counts as; ``None`` for neither.
-    """
+    """The outcome as the text of a JSON file; ``undecided`` is what an undecided gate counts as."""
     return json.dumps(to_mapping(outcome, undecided), indent=2, allow_nan=False) + "\n"
 
 
 def to_mapping(outcome: GateOutcome, undecided: CountsAs = None) -> dict[str, Any]:
-    """Everything found; the fields of a case stand among those of its change."""
     values = {
         "schema_version": SCHEMA_VERSION,
         "ruling": outcome.verdict,
@@ -71,7 +65,6 @@ def _change(change: GatedChange) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    """The value with ``None`` for each number that JSON cannot hold."""
     if isinstance(value, Mapping):
         return {str(key): _finite(own) for key, own in value.items()}
     if isinstance(value, list | tuple):

@@ -41,8 +41,8 @@ def gate_markdown(outcome: GateOutcome) -> str:
         blocks += ["To see it again:", fenced("\n".join(map(printable, commands)))]
     blocks += _changes(outcome, GateVerdict.UNDECIDED)
     blocks += _passed(outcome)
-    better = better_sentences(outcome)
-    blocks += [bullets(better)] if better else []
+    if better := better_sentences(outcome):
+        blocks.append(bullets(better))
     took = f"The gate took {format_clock(outcome.spent_s)}."
     blocks.append(bullets([*time_sentences(outcome.time), took]))
     if outcome.notes:
@@ -56,10 +56,8 @@ def gate_markdown(outcome: GateOutcome) -> str:
 
 def _changes(outcome: GateOutcome, verdict: GateVerdict) -> list[str]:
     changes = in_order(outcome.with_verdict(verdict))
-    if not changes:
-        return []
     table = changes_table(changes, outcome.time, names=True, reasons=True)
-    return [f"### {TITLES[verdict]}", table_markdown(table)]
+    return [f"### {TITLES[verdict]}", table_markdown(table)] if changes else []
 
 
 def _passed(outcome: GateOutcome) -> list[str]:

@@ -44,14 +44,10 @@ def in_order(changes: Iterable[GatedChange]) -> list[GatedChange]:
 def changes_table(
     changes: Sequence[GatedChange], study: TimeStudy | None, *, names: bool, reasons: bool
 ) -> Table:
-    """One row for each change; a rule divides the cases.
+    """One row for each change, in their order; a rule divides the cases.
 
-    Args:
-        changes: in the order of the rows.
-        study: how time was judged.
-        names: whether each row names its implementation and case; else the title names the
-            implementation, and a case stands in its first row alone.
-        reasons: whether the last column gives the reason.
+    ``names``: each row names its implementation and case; else the title names the implementation,
+    and a case stands in its first row alone. ``reasons``: the last column gives the reason.
     """
     verdict = changes[0].verdict if changes else GateVerdict.PASS
     worse = verdict is GateVerdict.REGRESSION
@@ -85,7 +81,6 @@ def changes_table(
 
 
 def tables_of(outcome: GateOutcome, verdict: GateVerdict) -> list[Table]:
-    """The changes with that verdict, in one table for each implementation."""
     changes = in_order(outcome.with_verdict(verdict))
     return [
         changes_table(list(own), outcome.time, names=False, reasons=False)
@@ -94,12 +89,16 @@ def tables_of(outcome: GateOutcome, verdict: GateVerdict) -> list[Table]:
 
 
 def passed_table(outcome: GateOutcome) -> Table:
-    """How many figures of each kind passed, out of those that had a figure before."""
     rows = []
     for name in dict.fromkeys(c.implementation for c in outcome.changes):
         own = [c for c in outcome.changes if c.implementation == name]
+        cells = []
+        for kind in Evidence:
+            verdicts = [c.verdict for c in own if c.evidence is kind]
+            of = len(verdicts) - verdicts.count(GateVerdict.NEW)
+            text = f"{verdicts.count(GateVerdict.PASS)} of {of}" if of else MISSING
+            cells.append(Cell(text, "bad" if GateVerdict.REGRESSION in verdicts else ""))
         new = sum(c.verdict is GateVerdict.NEW for c in own)
-        cells = [_passed_cell([c for c in own if c.evidence is kind]) for kind in Evidence]
         rows.append(row(plain(name), *cells, str(new) if new else MISSING))
     return Table(
         name="gate-passed",
@@ -108,12 +107,6 @@ def passed_table(outcome: GateOutcome) -> Table:
         columns=(*prose("name"), *numbers(*Evidence, "new")),
         rows=tuple(rows),
     )
-
-
-def _passed_cell(changes: Iterable[GatedChange]) -> Cell:
-    verdicts = [c.verdict for c in changes if c.verdict is not GateVerdict.NEW]
-    text = f"{verdicts.count(GateVerdict.PASS)} of {len(verdicts)}" if verdicts else MISSING
-    return Cell(text, "bad" if GateVerdict.REGRESSION in verdicts else "")
 
 
 def reproductions(outcome: GateOutcome) -> Iterator[tuple[list[str], str | None]]:

@@ -9,12 +9,7 @@ from supcr_bench.values.case import Case
 from supcr_bench.values.definition import TORCHCELL
 from supcr_bench.values.gate import Evidence, GatedChange, GateOutcome, GateVerdict, TimeStudy
 from supcr_bench.values.metrics import METRICS
-from supcr_bench.values.units import (
-    MISSING,
-    format_clock,
-    format_error,
-    format_share,
-)
+from supcr_bench.values.units import MISSING, format_clock, format_error, format_share
 
 NOTABLE = 0.95
 """A ratio up to this is reported as an improvement; of time, the whole interval has to be."""
@@ -58,7 +53,6 @@ def change_name(change: GatedChange) -> str:
 
 
 def value_text(change: GatedChange, value: float | None) -> str:
-    """The figure of one side, with its unit."""
     if value is None:
         return MISSING
     metric = METRICS.get(change.metric)
@@ -90,12 +84,10 @@ def sureness_text(change: GatedChange, study: TimeStudy | None) -> str:
 
 
 def reason_text(change: GatedChange) -> str:
-    """Its reason on one line, or a dash."""
     return plain(change.reason) if change.reason else MISSING
 
 
 def figures(count: int) -> str:
-    """``1 figure``, ``2 figures``."""
     return f"{count:,} figure{'s' if count != 1 else ''}"
 
 
@@ -132,7 +124,6 @@ def verdict_sentence(outcome: GateOutcome) -> str:
 
 
 def reason_sentences(changes: Sequence[GatedChange]) -> list[str]:
-    """The reasons; changes with the same reason share a sentence."""
     groups: dict[str, list[GatedChange]] = {}
     for change in changes:
         groups.setdefault(reason_text(change), []).append(change)
@@ -143,16 +134,11 @@ def reason_sentences(changes: Sequence[GatedChange]) -> list[str]:
     ]
 
 
-def _is_better(change: GatedChange) -> bool:
-    farthest = change.high if change.evidence is Evidence.TIME else change.ratio
-    return change.verdict is GateVerdict.PASS and farthest is not None and farthest <= NOTABLE
-
-
 def better_sentences(outcome: GateOutcome) -> list[str]:
-    """What improved notably, one sentence for each implementation and metric."""
     groups: dict[tuple[str, str], list[float]] = {}
-    for change in outcome.changes:
-        if _is_better(change) and change.ratio is not None:
+    for change in outcome.with_verdict(GateVerdict.PASS):
+        farthest = change.high if change.evidence is Evidence.TIME else change.ratio
+        if change.ratio is not None and farthest is not None and farthest <= NOTABLE:
             groups.setdefault((change.implementation, change.title), []).append(change.ratio)
     sentences = []
     for (name, figure), ratios in groups.items():
@@ -167,30 +153,24 @@ def time_sentences(study: TimeStudy | None) -> list[str]:
     if study is None:
         return ["Time was not judged."]
     cells = f"{study.cells} cells" if study.cells != 1 else "1 cell"
-    asked = (
-        f"Time: up to {format_share(study.max_slowdown)} slower is allowed. The chance that any of "
-        f"{cells} gets a wrong verdict is at most {format_share(study.error)}."
-    )
-    spent = (
+    allowed, error = format_share(study.max_slowdown), format_share(study.error)
+    floor = "There were too few processes for an A/A arm."
+    if study.noise_floor is not None:
+        share = format_share(study.noise_floor)
+        floor = f"Noise floor {share}: identical code against itself (A/A)"
+        if study.again_low is not None and study.again_high is not None:
+            floor += f" gave up to [{study.again_low:.3f}, {study.again_high:.3f}]"
+        if study.again_covers is not None:
+            floor += f"; {study.again_covers} of {study.cells} intervals cover 1"
+        floor += "."
+    seen = "The slowdown that could have been detected is not known."
+    if study.detectable is not None:
+        share = format_share(study.detectable)
+        seen = f"A slowdown of {share} could have been detected here in every cell."
+    return [
+        f"Time: up to {allowed} slower is allowed. The chance that any of {cells} gets a wrong "
+        f"verdict is at most {error}.",
+        f"{floor} {seen}",
         f"{study.processes} processes timed {cells} in {format_clock(study.spent_s)} of "
-        f"the {format_clock(study.budget_s)} allowed."
-    )
-    return [asked, f"{_floor_sentence(study)} {_detectable_sentence(study)}", spent]
-
-
-def _floor_sentence(study: TimeStudy) -> str:
-    if study.noise_floor is None:
-        return "Too few processes ran to time identical code against itself (A/A)."
-    text = f"Noise floor {format_share(study.noise_floor)}: identical code against itself (A/A)"
-    if study.again_low is not None and study.again_high is not None:
-        text += f" gave up to [{study.again_low:.3f}, {study.again_high:.3f}]"
-    if study.again_covers is not None:
-        text += f"; {study.again_covers} of {study.cells} intervals cover 1"
-    return text + "."
-
-
-def _detectable_sentence(study: TimeStudy) -> str:
-    if study.detectable is None:
-        return "The slowdown that could have been detected is not known."
-    share = format_share(study.detectable)
-    return f"A slowdown of {share} could have been detected here in every cell."
+        f"the {format_clock(study.budget_s)} allowed.",
+    ]

@@ -45,17 +45,11 @@ def _place(name: str, names: Sequence[str]) -> int:
 
 
 def colour(name: str, names: Sequence[str]) -> str:
-    """The colour of an implementation.
-
-    Args:
-        name: the implementation.
-        names: the names of every implementation of the run, in order of first appearance.
-    """
+    """The colour of an implementation; ``names`` are all of the run, in order of appearance."""
     return SERIES[_place(name, names) % len(SERIES)]
 
 
 def variable(name: str, names: Sequence[str]) -> str:
-    """The CSS variable of that colour in a page."""
     return f"--series-{_place(name, names) % len(SERIES) + 1}"
 
 
@@ -69,6 +63,5 @@ def dashes(name: str, names: Sequence[str]) -> tuple[float, ...]:
 
 
 def palette_css() -> str:
-    """The rule that sets the variables."""
     values = " ".join(f"--series-{i}: {value};" for i, value in enumerate(SERIES, start=1))
     return f":root {{ {values} }}\n"

@@ -17,7 +17,7 @@ CountsAs = Literal["pass", "fail"] | None
 
 
 class GateVerdict(StrEnum):
-    """What the gate says about one change."""
+    """The verdict on one change, or on all of them."""
 
     PASS = "pass"
     REGRESSION = "regression"
@@ -118,11 +118,9 @@ class GateOutcome:
     Attributes:
         against: the revision or the baseline that the gate compared with, in words.
         changes: one for each metric of each case.
-        notes: sentences on what else matters: uncommitted changes, another torch version, a
-            renamed file.
+        notes: sentences on what else matters, such as uncommitted changes.
         time: how time was judged; ``None`` where it was not.
         environment: the environment of this machine, as a run stores it.
-        command: the command line.
         spent_s: wall seconds of the whole gate.
     """
 

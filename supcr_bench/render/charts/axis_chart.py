@@ -38,7 +38,6 @@ def axis_charts(results: Sequence[Result]) -> list[Chart]:
 
 
 def _ratio(row: AxisEffectRow, metric: Metric) -> float:
-    """The figure over that of the base; 0 where there is none."""
     return (row.time_ratio if metric is TIME else row.memory_ratio) or 0.0
 
 
@@ -67,7 +66,6 @@ def _lines(rows: Sequence[AxisEffectRow], axis: Axis, metric: Metric) -> list[li
 
 
 def _base(own: Sequence[AxisEffectRow]) -> AxisEffectRow:
-    """The row that the others are compared with."""
     return next((row for row in own if row.base), own[0])
 
 
@@ -90,15 +88,12 @@ class _Comparison:
 
     @property
     def base(self) -> str:
-        """The value that the others are compared with."""
         return self._value(_base(self.lines[0]).value)
 
     def _value(self, value: object) -> str:
-        """``NaN=97%`` or ``D=8``."""
         return f"{self.axis.short}={self.axis.text(value)}"
 
     def chart(self, names: Sequence[str]) -> Chart:
-        """The chart; ``names`` are those of every implementation of the run."""
         axis, metric, lines = self.axis, self.metric, self.lines
         case = lines[0][0].case
         definitions = {own[0].implementation: short_name(own[0].case.definition) for own in lines}
@@ -156,7 +151,6 @@ class _Comparison:
         return said + (WRONG if row.status is Status.WRONG else "")
 
     def _title(self) -> str:
-        """The title: the cost of the last value, from the least to the most."""
         what, pass_ = self.metric.title, self.lines[0][0].case.pass_
         last = max(float(row.value) for own in self.lines for row in own)
         ends = {

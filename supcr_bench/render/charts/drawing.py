@@ -51,7 +51,6 @@ def short_name(name: str) -> str:
 
 
 def marker_entry(text: str, shape: str | Path = "o", *, hollow: bool = False) -> Line2D:
-    """An entry of the key that explains a marker."""
     fill, size = "none" if hollow else QUIET, 6.5
     if shape is ARROW:  # it stands on its line elsewhere, and in the middle of its text here
         shape, size = ARROW.transformed(Affine2D().translate(0, -0.6)), 13
@@ -61,12 +60,8 @@ def marker_entry(text: str, shape: str | Path = "o", *, hollow: bool = False) ->
 class Drawing:
     """One axes with the lines, bands, points and crossovers of implementations, and its legends.
 
-    Args:
-        names: every implementation of the run, in order of first appearance, for colours.
-        x: range of the axis.
-        y: range of the axis.
-        log_x: whether x is logarithmic.
-        log_y: whether y is logarithmic.
+    ``names``: every implementation of the run, in order of first appearance, for colours. ``x`` and
+    ``y`` are the ranges of the axes.
     """
 
     def __init__(
@@ -127,7 +122,6 @@ class Drawing:
     def line(
         self, name: str, xs: Sequence[float], ys: Sequence[float], *, faint: bool = False
     ) -> None:
-        """Draw a line of an implementation, in its colour and dashes."""
         (drawn,) = self.axes.plot(xs, ys, **self._look(name), zorder=2.2)
         drawn.set(linewidth=1.2 if faint else 1.8, alpha=0.7 if faint else 1)
         self._tag(drawn, _series(name))
@@ -146,18 +140,15 @@ class Drawing:
     ) -> None:
         """Shade between the lowest and the highest value that the data leave open."""
         low, high = zip(*bounds, strict=True)
-        shade = colour(name, self.names)
-        alpha = 0.15 if faint else 0.25
-        area = self.axes.fill_between(xs, low, high, color=shade, alpha=alpha, lw=0, zorder=1.8)
+        look: dict[str, Any] = {"color": colour(name, self.names), "lw": 0, "zorder": 1.8}
+        area = self.axes.fill_between(xs, low, high, alpha=0.15 if faint else 0.25, **look)
         self._tag(area, _series(name))
 
     def intervals(self, name: str, bars: Sequence[tuple[float, float, float]]) -> None:
         """Draw vertical bars: the x, the low and the high of each."""
         if bars:
-            xs, low, high = zip(*bars, strict=True)
-            drawn = self.axes.vlines(
-                xs, low, high, colors=colour(name, self.names), lw=1.3, zorder=2.5
-            )
+            shade = colour(name, self.names)
+            drawn = self.axes.vlines(*zip(*bars, strict=True), colors=shade, lw=1.3, zorder=2.5)
             self._tag(drawn, _series(name))
 
     def point(
@@ -176,18 +167,10 @@ class Drawing:
         the implementation's marker.
         """
         shade = colour(name, self.names)
-        (drawn,) = self.axes.plot(
-            [x],
-            [y],
-            ls="",
-            marker=shape or marker(name, self.names),
-            ms=17 if shape is ARROW else 7.5 if shape else 6,
-            mec=shade,
-            mfc=PAPER if hollow else shade,
-            mew=1.2,
-            clip_on=False,
-            zorder=3,
-        )
+        size = 17 if shape is ARROW else 7.5 if shape else 6
+        (drawn,) = self.axes.plot([x], [y], ls="", clip_on=False, zorder=3, mew=1.2, ms=size)
+        drawn.set(marker=shape or marker(name, self.names), mec=shade)
+        drawn.set(mfc=PAPER if hollow else shade)
         # Tab goes to the first point of each implementation, and arrows from there.
         index = -1 if name in self._reached else 0
         self._reached.add(name)
@@ -255,7 +238,6 @@ class Drawing:
         return len(ends)
 
     def _legend(self) -> None:
-        """Name the implementations on the right, the highest line first."""
         entries = sorted(self._entries, key=lambda entry: -entry[0])
         handles = [
             Line2D([], [], marker=marker(name, self.names), ms=6, lw=1.8, **self._look(name))

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -11,17 +12,17 @@ from matplotlib.patches import Patch
 
 from supcr_bench.analysis.crossover import Crossover
 from supcr_bench.analysis.growth import Growth, time_bounds
-from supcr_bench.analysis.summary import implementations_of, time_interval
+from supcr_bench.analysis.summary import fastest_by_size, implementations_of, time_interval
 from supcr_bench.analysis.timed_growth import FEWEST_SIZES
-from supcr_bench.render.cells import facets_of, series_text
+from supcr_bench.render.cells import facets_of, listed, series_text
 from supcr_bench.render.charts.chart import Chart
 from supcr_bench.render.charts.drawing import ARROW, Drawing, marker_entry
-from supcr_bench.render.charts.scaling_words import description, title
 from supcr_bench.render.charts.wording import (
     bound_words,
     definitions_text,
     log_ticks,
     point_words,
+    span_text,
     superscript,
     tick_text,
 )
@@ -45,6 +46,8 @@ each."""
 _MOST_POINTS = 160
 """Most points of a chart; pages with many charts would otherwise open slowly."""
 _MOST_CROSSINGS = 3
+_MOST_NAMED = 2
+"""Most crossovers that a title names."""
 _SEEN = 1.05
 """A band of this width is as wide as a line."""
 
@@ -54,7 +57,6 @@ class _Line:
     """The line, points and bounds of one implementation.
 
     Attributes:
-        name: the name of the implementation.
         points: rows with a figure, by rising size.
         bounds: results without one, and what the figure is at least.
         verdict: the verdict on its growth, if any.
@@ -71,7 +73,6 @@ class _Line:
 
     @property
     def last(self) -> float:
-        """The size up to which the law or its band is drawn."""
         return BEYOND * self.sizes[-1] if self.band else self.sizes[-1]
 
     @property
@@ -87,7 +88,6 @@ class _Line:
 
     @property
     def band(self) -> Callable[[float], tuple[float, float]] | None:
-        """The smallest and the largest figure that the data allow at a size."""
         fitted = self.verdict and self.verdict.curve and self.points
         return self.verdict.band if self.verdict and fitted else None
 
@@ -115,13 +115,8 @@ def scaling_chart(
 ) -> Chart | None:
     """A chart of time or memory in one series and pass; ``None`` where there is nothing to draw.
 
-    Args:
-        name: the name of the chart.
-        metric: time or memory.
-        results: the results of one series and pass.
-        growth: the growth of these results, of any metric.
-        crossovers: the crossovers of these results.
-        names: the names of every implementation of the run, for colours.
+    ``results``, ``growth`` and ``crossovers`` are those of the series and pass; ``names`` are those
+    of every implementation of the run, for colours.
     """
     all_lines = [_line(own, metric, results, growth) for own in implementations_of(results)]
     lines = [line for line in all_lines if line.points or line.bounds]
@@ -132,8 +127,6 @@ def scaling_chart(
     several = len(set(definitions.values())) > 1
     what = "time per call" if metric is TIME else "peak memory above the inputs"
     subtitle = f"{what}, {case.pass_}; {series_text(case)}; {definitions_text(definitions)}"
-    points = {line.name: line.points for line in lines}
-    laws = {line.name: line.verdict for line in lines if line.verdict}
     drawn = _drawn_crossovers(crossovers, lines) if metric is TIME else []
 
     levels = _memory_levels(lines, results) if metric is not TIME else {}
@@ -152,9 +145,9 @@ def scaling_chart(
         drawing.crossing((row.one, row.other), row.size, (row.low, row.high), text)
     return drawing.chart(
         name,
-        title(metric, points, case.pass_, laws, crossovers, drawn),
+        _title(metric, lines, case.pass_, crossovers, drawn),
         subtitle,
-        description(metric, subtitle, points, laws, crossovers, results),
+        _description(metric, subtitle, lines, crossovers, results),
         metric.name,
         facets_of(case),
         ("batch size N", what),
@@ -186,12 +179,10 @@ def _drawn_crossovers(rows: Sequence[Crossover], lines: Sequence[_Line]) -> list
     """The crossovers to draw, by size; if they are many, only changes of the fastest."""
 
     def log_figure(line: _Line, size: float) -> float:
-        """Straight in log-log between measured figures, infinite beyond them."""
         xs, ys = np.log(line.sizes), np.log([y for _, y in line.points])
         return float(np.interp(math.log(size), xs, ys, left=math.inf, right=math.inf))
 
     def behind(row: Crossover) -> float:
-        """How far the two of a crossover are above the fastest of all there."""
         logs = {line.name: log_figure(line, row.size or 1) for line in lines if line.points}
         return logs[row.one] - min(logs.values())
 
@@ -216,7 +207,6 @@ def _axes(
     metric: Metric,
     names: Sequence[str],
 ) -> Drawing:
-    """Axes that hold all figures, and the laws beyond them."""
     sizes = sorted({r.case.batch_size for r in results})
     right = max([sizes[-1] * 1.08, *(line.last for line in lines if line.points)])
     figures = [y for line in lines for _, y in (*line.points, *line.bounds)]
@@ -268,19 +258,16 @@ def _draw_points(drawing: Drawing, metric: Metric, line: _Line, lines: Sequence[
 
 
 def _thinned(items: Sequence[_T], most: int) -> Sequence[_T]:
-    """An even selection that keeps the first and the last."""
     if len(items) <= most:
         return items
     return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
 
 
 def _spaced(first: float, last: float, steps: int) -> list[float]:
-    """Sizes between two, evenly spaced in the logarithm."""
     return [first * (last / first) ** (i / steps) for i in range(steps + 1)]
 
 
 def _key(lines: Sequence[_Line], metric: Metric, *, crossings: bool) -> list[Line2D | Patch]:
-    """The key: explains the markers, lines and shades that are drawn."""
     points = {row.status for line in lines for row, _ in line.points}
     bounds = {r.status for line in lines for r, _ in line.bounds}
     median = "median, 95 % interval" if metric is TIME else "measured"
@@ -297,3 +284,104 @@ def _key(lines: Sequence[_Line], metric: Metric, *, crossings: bool) -> list[Lin
         (Status.SKIPPED in bounds, marker_entry("skipped: above this", ARROW, hollow=True)),
     ]
     return [entry for drawn, entry in entries if drawn]
+
+
+def _title(
+    metric: Metric,
+    lines: Sequence[_Line],
+    pass_: str,
+    crossovers: Sequence[Crossover],
+    drawn: Sequence[Crossover],
+) -> str:
+    """The main finding; ``drawn`` are the crossovers that matter most, by size."""
+    measured = [line for line in lines if line.points]
+    if not measured:
+        return f"Nothing could be measured in {pass_}"
+    if len(measured) == 1:
+        (line,) = measured
+        if line.verdict and line.verdict.law:
+            return f"The {metric.title} of {line.name} grows as {line.verdict.law} in {pass_}"
+        row, y = line.points[-1]
+        return f"{line.name} takes {metric.format(y)} at N={row.case.batch_size} in {pass_}"
+    if metric is not TIME:
+        return _memory_title(measured, pass_)
+    if not drawn:
+        return _fastest_title(measured, pass_, crossovers)
+    parts = [f"{c.large} overtakes {c.small} at N={c.size:.0f}" for c in drawn[:_MOST_NAMED]]
+    more = sum(c.size is not None for c in crossovers) - len(parts)
+    parts += [f"{more} more crossover{'s' if more > 1 else ''}"] if more else []
+    return f"{listed(parts)} in {pass_}"
+
+
+def _fastest_title(lines: Sequence[_Line], pass_: str, crossovers: Sequence[Crossover]) -> str:
+    rows = [row for line in lines for row, _ in line.points]
+    timed = [row.case.batch_size for row in rows]
+    fastest = {case.batch_size: name for case, name in fastest_by_size(rows, frozenset()).items()}
+    sizes = sorted(n for n in fastest if timed.count(n) > 1)
+    if not sizes:
+        return f"Time of {listed([line.name for line in lines])} in {pass_}"
+    names = list(dict.fromkeys(fastest[n] for n in sizes))
+    if len(names) == 1:
+        where = f"from N={sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else f"at N={sizes[0]}"
+        return f"{names[0]} is the fastest in {pass_} {where}"
+    changes = [(a, b) for a, b in pairwise(sizes) if fastest[a] != fastest[b]]
+    if len(changes) > 1:
+        return f"{listed(names)} are close in {pass_}: which is the fastest changes with N"
+    ((before, after),) = changes
+    first, second = names
+    undecided = any({c.one, c.other} == {first, second} for c in crossovers)  # none has a size
+    beyond = f"too close to {second} to tell" if undecided else second
+    return f"{first} is the fastest in {pass_} up to N={before}, {beyond} from N={after} on"
+
+
+def _memory_title(lines: Sequence[_Line], pass_: str) -> str:
+    """The title of a memory chart: the most and the least at the largest common size."""
+    by_size: dict[int, dict[str, float]] = {}
+    for line in lines:
+        for row, y in line.points:
+            by_size.setdefault(row.case.batch_size, {})[line.name] = y
+    size, at = max(by_size.items(), key=lambda item: (len(item[1]), item[0]))
+    most, least = (choose(at, key=lambda name: at[name]) for choose in (max, min))
+    ratio, names = at[most] / at[least], listed([line.name for line in lines])
+    if len(at) < 2:
+        return f"Peak memory of {names} in {pass_}"
+    if ratio < 1.05:
+        return f"{names} take the same memory in {pass_}"
+    times = f"{ratio:,.0f}" if ratio >= 9.5 else f"{ratio:.1f}"
+    return f"{most} takes {times} times the memory of {least} at N={size} in {pass_}"
+
+
+def _description(
+    metric: Metric,
+    subtitle: str,
+    lines: Sequence[_Line],
+    crossovers: Sequence[Crossover],
+    results: Sequence[Result],
+) -> str:
+    """A text alternative: ranges and laws, crossovers, and the cases without a figure."""
+    sentences = [f"{subtitle[0].upper()}{subtitle[1:]}; against batch size, both logarithmic."]
+    for line in lines:
+        law = line.verdict.law if line.verdict else None
+        grows = f"grows as {law}" if law else "growth not decided"
+        figures = [y for _, y in line.points]
+        if len(figures) == 1:
+            sentences.append(f"{line.name}: N={line.sizes[0]}, {metric.format(figures[0])}.")
+        elif figures:
+            sizes = f"N={line.sizes[0]} to {line.sizes[-1]}"
+            span = span_text(figures[0], figures[-1], metric.format)
+            sentences.append(f"{line.name}: {sizes}, {span}, {grows}.")
+    if metric is TIME:
+        sentences += [
+            f"{c.large} overtakes {c.small} at N={c.size:.0f} ({c.low:.0f} to {c.high:.0f})."
+            for c in crossovers
+            if c.size is not None
+        ]
+    missing: dict[tuple[str, Status], list[int]] = {}
+    for r in results:
+        if not r.status.has_figures:
+            missing.setdefault((r.implementation, r.status), []).append(r.case.batch_size)
+    sentences += [
+        f"{name}: {status.replace('_', ' ')} at N={', '.join(map(str, sorted(sizes)))}."
+        for (name, status), sizes in missing.items()
+    ]
+    return " ".join(sentences)

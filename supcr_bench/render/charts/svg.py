@@ -37,7 +37,6 @@ def no_glyph_warnings() -> Iterator[None]:
 
 
 def written_svg(figure: Figure) -> str:
-    """The figure as SVG, the same bytes for the same figure."""
     text = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     fixed = mpl.rc_context({"svg.hashsalt": "supcr-bench", "svg.fonttype": "none"})
@@ -95,7 +94,6 @@ def _shortened(found: re.Match[str]) -> str:
 
 
 def _style(declarations: str) -> str:
-    """Replace fonts and colours in a style by those of the page."""
     inherited = r"(font-family|stroke-linejoin|stroke-linecap|stroke-miterlimit): [^;]+;? ?"
     style = re.sub(inherited, "", declarations)
     style = re.sub(r"#[0-9a-f]{6}", lambda c: VARIABLES.get(c[0], c[0]), style)
