@@ -176,10 +176,8 @@ def gate(
         spent_s=time.monotonic() - began,
     )
     # These are heavy to import, and a request that cannot be carried out does not need them.
-    from supcr_bench.render.gate_json import gate_json
-    from supcr_bench.render.gate_junit import gate_junit
-    from supcr_bench.render.gate_markdown import gate_markdown
-    from supcr_bench.render.gate_tables import gate_blocks
+    from supcr_bench.render.gate_files import gate_json, gate_junit
+    from supcr_bench.render.gate_tables import gate_blocks, gate_markdown
     from supcr_bench.render.terminal import print_blocks
 
     print_blocks(console, gate_blocks(outcome))

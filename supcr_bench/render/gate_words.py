@@ -154,7 +154,7 @@ def time_sentences(study: TimeStudy | None) -> list[str]:
         return ["Time was not judged."]
     cells = f"{study.cells} cells" if study.cells != 1 else "1 cell"
     allowed, error = format_share(study.max_slowdown), format_share(study.error)
-    floor = "There were too few processes for an A/A arm."
+    floor = "Too few processes ran to time identical code against itself (A/A)."
     if study.noise_floor is not None:
         share = format_share(study.noise_floor)
         floor = f"Noise floor {share}: identical code against itself (A/A)"

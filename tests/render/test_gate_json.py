@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from supcr_bench.render.gate_json import SCHEMA_VERSION, gate_json, to_mapping
+from supcr_bench.render.gate_files import SCHEMA_VERSION, gate_json, to_mapping
 from supcr_bench.values.case import Case
 from supcr_bench.values.gate import GatedChange, GateOutcome, GateVerdict, TimeStudy
 from tests.made_gate_outcomes import ALL, NOTHING, PASS, REGRESSION, UGLY, UNDECIDED

@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from supcr_bench.render.gate_junit import gate_junit
+from supcr_bench.render.gate_files import gate_junit
 from supcr_bench.values.gate import GateOutcome, GateVerdict
 from tests.made_gate_outcomes import (
     ALL,

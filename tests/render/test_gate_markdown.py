@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from supcr_bench.render.gate_markdown import MOST_PASSED, gate_markdown
+from supcr_bench.render.gate_tables import MOST_PASSED, gate_markdown
 from supcr_bench.render.gate_words import verdict_sentence
 from supcr_bench.render.markdown import escape
 from supcr_bench.values.case import Case

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.render.charts.axis_chart import axis_charts
-from supcr_bench.render.charts.chart import CHART_CSS, Chart
+from supcr_bench.render.charts.drawing import CHART_CSS, Chart
 from supcr_bench.render.charts.scaling_chart import scaling_chart
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.metrics import MEMORY, TIME

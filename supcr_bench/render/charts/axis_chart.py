@@ -8,8 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from supcr_bench.analysis.axis_effect import COMPARED, AxisEffectRow, axis_effect_rows
 from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.render.cells import facets_of, listed, series_text
-from supcr_bench.render.charts.chart import Chart
-from supcr_bench.render.charts.drawing import Drawing
+from supcr_bench.render.charts.drawing import Chart, Drawing
 from supcr_bench.render.charts.wording import WRONG, definitions_text, log_ticks
 from supcr_bench.values.axes import AXES, PASSES, Axis
 from supcr_bench.values.definition import short_name

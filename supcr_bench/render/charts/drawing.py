@@ -4,8 +4,10 @@ An artist that shows data gets an id; on a page, its own opening tag replaces th
 with this id.
 """
 
+import io
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
@@ -17,9 +19,15 @@ from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, NullLocator
 from matplotlib.transforms import Affine2D
 
-from supcr_bench.render.charts.chart import Chart
-from supcr_bench.render.charts.svg import HEAD, for_file, for_page, plain, written_svg
-from supcr_bench.render.palette import INK, LINE, PAPER, QUIET, colour, dashes, marker
+from supcr_bench.render.charts.svg import (
+    HEAD,
+    for_file,
+    for_page,
+    no_glyph_warnings,
+    plain,
+    written_svg,
+)
+from supcr_bench.render.palette import INK, LINE, PAPER, QUIET, colour, dashes, marker, palette_css
 
 _WIDTH, _AXES_HEIGHT = 600.0, 300.0
 _LEFT, _RIGHT = 62.0, 160.0
@@ -42,6 +50,60 @@ ARROW = Path(
     [Path.MOVETO, *[Path.LINETO] * 5, Path.CLOSEPOLY],
 )
 """A marker that stands on a lower bound and points to where the figure is."""
+
+
+CHART_CSS = (
+    palette_css()
+    + """\
+.chart { display: block; width: 100%; min-width: 30rem; height: auto; overflow: visible; }
+.chart .point, .chart .crossing { cursor: default; }
+.chart .point:focus { outline: none; }
+.chart .point:is(:focus, :hover) use {
+  stroke: currentColor !important; stroke-width: 3 !important;
+}
+.chart .point:focus-visible { outline: 2px solid currentColor; outline-offset: 3px; }
+@media print { .chart { min-width: 0; } }
+"""
+)
+"""Style for the charts of a page, included once. It builds on the page's ``--line``, ``--quiet``
+and ``--paper``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A chart.
+
+    Attributes:
+        name: the name of its files and its anchor, and the beginning of every id in its drawing.
+        title: the main finding, computed from the data.
+        subtitle: what is drawn: the figure, the pass and what the cases have in common.
+        section: its section of the page.
+        filters: the values by which a page filters it: some of ``device``, ``pass``, ``dims``,
+            ``nan-density`` and ``labels``. An axis that the chart spans is not among them.
+        svg: the drawing for a page: no background and no title, colours by CSS variables. Points
+            are ``g.point``, lines, bands and labels ``.series``, both with ``data-implementation``;
+            crossovers are ``g.crossing`` with ``data-one`` and ``data-other``.
+        description: a text alternative, in a few sentences.
+        standalone_svg: the drawing for a file: with its title, dark on white.
+        figure: the matplotlib figure of both.
+    """
+
+    name: str
+    title: str
+    subtitle: str
+    section: str
+    filters: Mapping[str, str]
+    svg: str
+    description: str
+    standalone_svg: str
+    figure: Figure = field(repr=False, compare=False)
+
+    def png(self) -> bytes:
+        """The same as ``standalone_svg``, about 1250 pixels wide."""
+        data = io.BytesIO()
+        with no_glyph_warnings():
+            self.figure.savefig(data, format="png", dpi=150)
+        return data.getvalue()
 
 
 def short_name(name: str) -> str:
@@ -148,7 +210,8 @@ class Drawing:
         """Draw vertical bars: the x, the low and the high of each."""
         if bars:
             shade = colour(name, self.names)
-            drawn = self.axes.vlines(*zip(*bars, strict=True), colors=shade, lw=1.3, zorder=2.5)
+            xs, low, high = zip(*bars, strict=True)
+            drawn = self.axes.vlines(xs, low, high, colors=shade, lw=1.3, zorder=2.5)
             self._tag(drawn, _series(name))
 
     def point(

@@ -15,15 +15,13 @@ from supcr_bench.analysis.growth import Growth, time_bounds
 from supcr_bench.analysis.summary import fastest_by_size, implementations_of, time_interval
 from supcr_bench.analysis.timed_growth import FEWEST_SIZES
 from supcr_bench.render.cells import facets_of, listed, series_text
-from supcr_bench.render.charts.chart import Chart
-from supcr_bench.render.charts.drawing import ARROW, Drawing, marker_entry
+from supcr_bench.render.charts.drawing import ARROW, Chart, Drawing, marker_entry
 from supcr_bench.render.charts.wording import (
     bound_words,
     definitions_text,
     log_ticks,
     point_words,
     span_text,
-    superscript,
     tick_text,
 )
 from supcr_bench.render.palette import INK, QUIET
@@ -48,6 +46,7 @@ _MOST_POINTS = 160
 _MOST_CROSSINGS = 3
 _MOST_NAMED = 2
 """Most crossovers that a title names."""
+_SUPERSCRIPT = str.maketrans("234", "\u00b2\u00b3\u2074")
 _SEEN = 1.05
 """A band of this width is as wide as a line."""
 
@@ -83,7 +82,7 @@ class _Line:
     def law_text(self) -> str:
         """``N² log N``, that it is not decided, or nothing where too few sizes are measured."""
         if self.law and self.verdict and self.verdict.law:
-            return superscript(self.verdict.law)
+            return self.verdict.law.translate(_SUPERSCRIPT).replace("^", "")
         return "growth not decided" if self.verdict and len(self.sizes) >= FEWEST_SIZES else ""
 
     @property

@@ -11,11 +11,6 @@ from supcr_bench.values.units import format_duration_s, format_limit_bytes
 WRONG = ", wrong result"
 
 
-def superscript(law: str) -> str:
-    """``N² log N``."""
-    return law.replace("^2", "\u00b2").replace("^3", "\u00b3").replace("^4", "\u2074")
-
-
 def tick_text(text: str) -> str:
     """A tick's label without decimals that say nothing: ``10 ms`` for ``10.0 ms``."""
     number, _, unit = text.partition(" ")

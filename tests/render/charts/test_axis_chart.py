@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from supcr_bench.analysis.findings import find
 from supcr_bench.render.charts import charts_of
-from supcr_bench.render.charts.chart import Chart
+from supcr_bench.render.charts.drawing import Chart
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result, make_series
 from tests.render.charts.reading import labels, points, texts

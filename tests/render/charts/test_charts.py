@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from supcr_bench.analysis.findings import Findings, find
 from supcr_bench.render.charts import charts_of
-from supcr_bench.render.charts.chart import CHART_CSS
+from supcr_bench.render.charts.drawing import CHART_CSS
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.result import Result
 from tests.made_results import make_series

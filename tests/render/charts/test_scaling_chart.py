@@ -9,8 +9,7 @@ import pytest
 
 from supcr_bench.analysis.findings import find
 from supcr_bench.render.charts import charts_of
-from supcr_bench.render.charts.chart import Chart
-from supcr_bench.render.charts.drawing import Drawing
+from supcr_bench.render.charts.drawing import Chart, Drawing
 from supcr_bench.render.palette import DARK
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result, make_series

@@ -1,6 +1,6 @@
-"""A gate's outcome as JUnit XML, one test case for each change.
+"""A gate's outcome for other programs: JSON without NaN and infinity, and JUnit XML.
 
-How readers treat an element decides how a verdict is written:
+In JUnit XML every change is a test case. How readers treat an element decides what is written:
 
 - a regression is a ``failure``, which every reader shows in red;
 - an undecided change is ``skipped``, which fails no build that the gate itself lets through; an
@@ -12,9 +12,12 @@ How readers treat an element decides how a verdict is written:
 
 import json
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from math import isfinite
+from typing import Any
 from xml.etree import ElementTree as ET
 
-from supcr_bench.render.gate_json import FIGURES
 from supcr_bench.render.gate_words import (
     case_text,
     plain,
@@ -24,7 +27,67 @@ from supcr_bench.render.gate_words import (
     value_text,
     verdict_sentence,
 )
+from supcr_bench.values.case import Case
 from supcr_bench.values.gate import CountsAs, GatedChange, GateOutcome, GateVerdict
+
+SCHEMA_VERSION = 1
+FIGURES: Mapping[str, str] = {
+    "dispatched_ops": "launches",
+    "elements_processed": "element work",
+    "memory": "peak memory",
+}
+"""Names of metrics in schema 1 that differ from today's. JUnit files say the same."""
+UNITS: Mapping[str, str] = {
+    "dispatched_ops": "operations",
+    "elements_processed": "elements",
+    "memory": "bytes",
+    "time": "seconds",
+}
+"""The unit of ``before`` and ``after``; a metric of agreement has none."""
+KEYS = {"metric": "figure", "verdict": "ruling"}
+"""Keys of schema 1 that are not the names of attributes."""
+
+
+def gate_json(outcome: GateOutcome, undecided: CountsAs = None) -> str:
+    """The outcome as the text of a JSON file; ``undecided`` is what an undecided gate counts as."""
+    return json.dumps(to_mapping(outcome, undecided), indent=2, allow_nan=False) + "\n"
+
+
+def to_mapping(outcome: GateOutcome, undecided: CountsAs = None) -> dict[str, Any]:
+    values = {
+        "schema_version": SCHEMA_VERSION,
+        "ruling": outcome.verdict,
+        "exit_status": outcome.exit_status(undecided),
+        "undecided_counts_as": undecided,
+        "measured_nothing": outcome.measured_nothing,
+        "suite": outcome.suite,
+        "against": outcome.against,
+        "command": outcome.command,
+        "spent_s": outcome.spent_s,
+        "notes": outcome.notes,
+        "time": asdict(outcome.time) if outcome.time else None,
+        "environment": outcome.environment,
+        "judgements": [_change(change) for change in outcome.changes],
+    }
+    finite: dict[str, Any] = _finite(values)
+    return finite
+
+
+def _change(change: GatedChange) -> dict[str, Any]:
+    own = {KEYS.get(f.name, f.name): getattr(change, f.name) for f in fields(GatedChange)}
+    own["figure"] = FIGURES.get(change.metric, change.metric)
+    del own["case"]
+    own |= {"evidence": change.evidence, "unit": UNITS.get(change.metric)}
+    case = {f.name.rstrip("_"): getattr(change.case, f.name, None) for f in fields(Case)}
+    return {**own, **case}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(own) for key, own in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(own) for own in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def gate_junit(outcome: GateOutcome, undecided: CountsAs = None) -> bytes:
@@ -51,8 +114,8 @@ def gate_junit(outcome: GateOutcome, undecided: CountsAs = None) -> bytes:
     found = ET.SubElement(suite, "properties")
     for key, value in (properties | dict(outcome.environment)).items():
         if value is not None:
-            text = value if isinstance(value, str) else json.dumps(value)
-            ET.SubElement(found, "property", {"name": plain(key), "value": plain(text)})
+            words = value if isinstance(value, str) else json.dumps(value)
+            ET.SubElement(found, "property", {"name": plain(key), "value": plain(words)})
     suite.extend(cases)
     ET.indent(root)
     text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
