@@ -153,7 +153,13 @@ def gate(
     )
     name, recorded = "", None
     if against is None and record is None:
-        name = baseline or _usual_baseline(loaded.name, suite)
+        usual = BASELINES / f"{loaded.name}.json"
+        if baseline is None and not usual.is_file():
+            raise UsageError(
+                "nothing to compare with: give --against REVISION or --baseline RUN; "
+                f"`supcr-bench gate {suite} --record {usual}` writes a file that the gate finds"
+            )
+        name = baseline or str(usual)
         recorded = load_baseline(name)
 
     from rich.console import Console
@@ -191,16 +197,6 @@ def gate(
         with summary.open("a" if of_the_job else "w", encoding="utf-8") as file:
             file.write(gate_markdown(outcome))
     raise typer.Exit(outcome.exit_status(undecided))
-
-
-def _usual_baseline(suite: str, suite_name: str) -> str:
-    usual = BASELINES / f"{suite}.json"
-    if usual.is_file():
-        return str(usual)
-    raise UsageError(
-        "nothing to compare with: give --against REVISION or --baseline RUN; "
-        f"`supcr-bench gate {suite_name} --record {usual}` writes a file that the gate finds"
-    )
 
 
 def _write_baseline(run: "Run", path: Path, console: "Console") -> None:

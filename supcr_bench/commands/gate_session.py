@@ -133,15 +133,12 @@ class GateSession:
         terms = self._terms
         versions, broken, notes = self._callable_versions(found, revision)
         whole = [v for v in versions if v.name not in broken]
-        after = self._deterministic(
-            "Agreement and cost",
-            [self._resolved(v.after) for v in whole],
-            dict.fromkeys(v.name for v in whole),
-        )
+        names = dict.fromkeys(v.name for v in whole)
+        after = self._deterministic("Agreement and cost", [v.after for v in whole], names)
         self._executor.close()
         before = self._deterministic(
             "Agreement and cost of the version before",
-            [self._resolved(v.before, v.name) for v in versions if v.before],
+            [replace(v.before, name=v.name) for v in versions if v.before],
             checks_to_repeat(after),
         )
         changes = [
@@ -157,17 +154,7 @@ class GateSession:
         ]
         judged = judge_deterministic(before, after, terms)
         changes += [change for change in judged if change.implementation not in broken]
-        cells, others = cells_to_time(
-            self._cells(),
-            [
-                replace(
-                    v, after=self._resolved(v.after), before=v.before and self._resolved(v.before)
-                )
-                for v in whole
-            ],
-            before,
-            after,
-        )
+        cells, others = cells_to_time(self._cells(), whole, before, after)
         trial = None
         if cells:
             rule = TimeRule(max_slowdown=terms.max_slowdown, cells=len(cells))
@@ -203,7 +190,8 @@ class GateSession:
                 if both.before is None:
                     raise SubjectError(_named(both.name, after[both.name]))
                 broken[both.name] = after[both.name]
-            versions.append(both)
+            then = both.before and self._resolved(both.before)
+            versions.append(replace(both, after=self._resolved(both.after), before=then))
         return versions, broken, notes
 
     def _outcome(
@@ -221,10 +209,8 @@ class GateSession:
         """The plan, with the definition of each implementation that has been called."""
         return under(self._plan, {n: own.definition for n, own in self._resolutions.items()})
 
-    def _resolved(self, subject: Subject, name: str | None = None) -> Subject:
-        """A subject and its resolved call, under another name if one is given."""
-        own = self._resolutions.get(subject.name)
-        return replace(subject, resolution=own, name=name or subject.name)
+    def _resolved(self, subject: Subject) -> Subject:
+        return replace(subject, resolution=self._resolutions.get(subject.name))
 
     def _findings(self, subjects: Sequence[Subject]) -> dict[str, str]:
         """Why subjects cannot be loaded or called, by name."""

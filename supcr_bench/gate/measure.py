@@ -35,16 +35,10 @@ def measure_deterministic(
 ) -> Iterator[DeterministicEvent]:
     """Count a plan without timing it, and verify subjects.
 
-    Args:
-        plan: the cells.
-        executor: runs a cell.
-        subjects: the implementations.
-        budget: the budget of each arm.
-        definition: what verification compares with; ``None`` for what each declares.
-        seed: random seed for the random cases of verification.
-        verify: the checks to make of each implementation that is verified, by its name; ``None``
-            for all checks and a diagnosis.
-        max_workers: how many workers may be busy at the same time; by default one on each core.
+    ``budget`` is that of each arm, ``definition`` what verification compares with (``None`` for what
+    each declares) and ``seed`` its random seed. ``verify`` gives the checks to make of each
+    implementation that is verified, by its name; ``None`` for all checks and a diagnosis. At most
+    ``max_workers`` are busy at the same time, by default one on each core.
 
     Yields:
         one :class:`Result` for every arm, one :class:`Verification` for each of ``verify``, and

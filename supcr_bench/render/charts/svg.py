@@ -75,16 +75,16 @@ def for_page(drawn: str, name: str, title: str, view: str, tags: Mapping[str, st
     body = re.sub(r' (?:d|x|y|transform)="[^"]*"', _shortened, body)
     body = re.sub(r'(<(?:path|clipPath) id="|xlink:href="#|url\(#)', rf"\g<1>{name}-", body)
     body = body.replace("xlink:href", "href")
-    body = re.sub(r'<g id="([^"]*)">', lambda found: _group(found[1], tags), body)
+
+    def group(found: re.Match[str]) -> str:
+        hidden = ' aria-hidden="true"' if found[1].startswith(_HIDDEN) else ""
+        return tags.get(found[1], f"<g{hidden}>")
+
+    body = re.sub(r'<g id="([^"]*)">', group, body)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="{view}" role="group" '
         f'aria-label="{escape(title)}" stroke-linejoin="round">{body}</svg>'
     )
-
-
-def _group(gid: str, tags: Mapping[str, str]) -> str:
-    hidden = ' aria-hidden="true"' if gid.startswith(_HIDDEN) else ""
-    return tags.get(gid, f"<g{hidden}>")
 
 
 def _shortened(found: re.Match[str]) -> str:
