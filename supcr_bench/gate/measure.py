@@ -35,8 +35,8 @@ def measure_deterministic(
 ) -> Iterator[DeterministicEvent]:
     """Count a plan without timing it, and verify subjects.
 
-    ``budget`` is that of each arm, ``definition`` what verification compares with (``None`` for what
-    each declares) and ``seed`` its random seed. ``verify`` gives the checks to make of each
+    ``budget`` is that of each arm, ``definition`` what verification compares with, ``None`` for
+    what each declares, and ``seed`` its random seed. ``verify`` gives the checks to make of each
     implementation that is verified, by its name; ``None`` for all checks and a diagnosis. At most
     ``max_workers`` are busy at the same time, by default one on each core.
 
