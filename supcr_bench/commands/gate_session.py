@@ -227,10 +227,7 @@ class GateSession:
         }
 
     def _deterministic(
-        self,
-        stage: str,
-        subjects: Sequence[Subject],
-        verify: Mapping[str, Collection[str] | None],
+        self, stage: str, subjects: Sequence[Subject], verify: Mapping[str, Collection[str] | None]
     ) -> Run:
         """Count the arms of the plan that belong to some subjects, and verify some of these."""
         results: list[Result] = []

@@ -65,10 +65,7 @@ def process_sampler(threads: int, seed: int, sampling_s: float = SAMPLING_S) -> 
 
 
 def cells_to_time(
-    plan: Sequence[Cell],
-    versions: Sequence[Versions],
-    before: Run,
-    after: Run,
+    plan: Sequence[Cell], versions: Sequence[Versions], before: Run, after: Run
 ) -> tuple[list[SidedCell], list[GatedChange]]:
     """The timed cells of a plan that both versions answered, and the verdicts on the others.
 

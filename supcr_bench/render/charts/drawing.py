@@ -193,12 +193,7 @@ class Drawing:
         return {"color": colour(name, self.names), "ls": (0, pattern) if pattern else "-"}
 
     def band(
-        self,
-        name: str,
-        xs: Sequence[float],
-        bounds: Sequence[tuple[float, float]],
-        *,
-        faint: bool,
+        self, name: str, xs: Sequence[float], bounds: Sequence[tuple[float, float]], *, faint: bool
     ) -> None:
         """Shade between the lowest and the highest value that the data leave open."""
         low, high = zip(*bounds, strict=True)
