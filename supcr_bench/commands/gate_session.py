@@ -142,13 +142,11 @@ class GateSession:
             checks_to_repeat(after),
         )
         changes = [
-            GatedChange(
-                metric="agreement",
-                implementation=name,
-                case=None,
-                verdict=GateVerdict.REGRESSION,
-                reason=_named(name, finding),
-                command=terms.verify_command(name, "auto"),
+            GatedChange.of(
+                "agreement",
+                (name, None),
+                (GateVerdict.REGRESSION, _named(name, finding)),
+                terms.verify_command(name, "auto"),
             )
             for name, finding in broken.items()
         ]

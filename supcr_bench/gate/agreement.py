@@ -7,8 +7,7 @@ unchanged, which is not a pass; a case without evidence is undecided.
 from supcr_bench.analysis.compare import BROKEN, outcome_change
 from supcr_bench.gate.terms import Terms
 from supcr_bench.store.loaded_run import Run
-from supcr_bench.values.case import Case
-from supcr_bench.values.gate import GatedChange, GateVerdict
+from supcr_bench.values.gate import GatedChange, GateVerdict, Judged
 from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.outcome import Verdict
 from supcr_bench.verification.session import NO_DEFINITION, STAGES
@@ -19,8 +18,6 @@ FARTHER_OFF = 2.0
 NO_CHECKS = ("recognition", "diagnosis")
 """Names of verifier steps that are not checks; the gate may run them for one version only."""
 
-_Reasoned = tuple[GateVerdict, str | None]
-
 
 def judge_agreement(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
     """One change for each case of either side and each implementation that is to be judged."""
@@ -30,24 +27,11 @@ def judge_agreement(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
     for key in dict.fromkeys([*now, *earlier]):
         if key[0] in terms.implementations:
             judged = _judge_case(earlier.get(key), now.get(key), terms)
-            changes.append(_change("agreement", *key, judged, terms.run_command(*key)))
+            changes.append(GatedChange.of("agreement", key, judged, terms.run_command(*key)))
     return changes
 
 
-def _change(
-    metric: str, name: str, case: Case | None, judged: _Reasoned, command: str
-) -> GatedChange:
-    return GatedChange(
-        metric=metric,
-        implementation=name,
-        case=case,
-        verdict=judged[0],
-        reason=judged[1],
-        command=command,
-    )
-
-
-def _judge_case(first: Result | None, second: Result | None, terms: Terms) -> _Reasoned:
+def _judge_case(first: Result | None, second: Result | None, terms: Terms) -> Judged:
     if second is None:
         return GateVerdict.UNDECIDED, "not run now; is it no longer in the suite?"
     now = f"{second.status.words}: {second.reason}"
@@ -101,7 +85,7 @@ def judge_verification(before: Run, after: Run, terms: Terms) -> list[GatedChang
             continue
         judged = _judge_verification(first, second, terms, known=name in known)
         command = terms.verify_command(name, either.definition)
-        changes.append(_change("verification", name, None, judged, command))
+        changes.append(GatedChange.of("verification", (name, None), judged, command))
     return changes
 
 
@@ -121,7 +105,7 @@ def _failing(found: Verification) -> list[str]:
 
 def _judge_verification(
     first: Verification | None, second: Verification | None, terms: Terms, *, known: bool
-) -> _Reasoned:
+) -> Judged:
     if second is None:
         return GateVerdict.UNDECIDED, "not verified now"
     not_run = _with_verdict(second, Verdict.NOT_RUN)

@@ -64,14 +64,9 @@ def comparability_notes(
 
 def dropped_implementations(baseline: Run, terms: Terms) -> list[GatedChange]:
     """A change for each recorded implementation that the suite no longer names."""
+    why = "recorded, and no longer in the suite; record again if that is meant"
     return [
-        GatedChange(
-            metric="agreement",
-            implementation=name,
-            case=None,
-            verdict=GateVerdict.UNDECIDED,
-            reason="recorded, and no longer in the suite; record again if that is meant",
-        )
+        GatedChange.of("agreement", (name, None), (GateVerdict.UNDECIDED, why))
         for name in _recorded(baseline)
         if name not in terms.implementations and not terms.named
     ]

@@ -10,7 +10,7 @@ from supcr_bench.gate.agreement import judge_agreement, judge_verification
 from supcr_bench.gate.terms import TORCH_ALLOWANCE, Terms, other_torch
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.change import Change, Direction
-from supcr_bench.values.gate import GatedChange, GateVerdict
+from supcr_bench.values.gate import GatedChange, GateVerdict, Judged
 from supcr_bench.values.metrics import COUNTS, MEMORY, Metric
 from supcr_bench.values.result import Result
 
@@ -67,7 +67,7 @@ def judge_cost(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
 
 def _judge(
     metric: Metric, first: Result | None, second: Result, change: Change | None, terms: Terms
-) -> tuple[GateVerdict, str | None]:
+) -> Judged:
     if first is None:
         return GateVerdict.NEW, None
     if change is None and metric.compared(first) is None:

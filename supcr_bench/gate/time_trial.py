@@ -15,7 +15,6 @@ from supcr_bench.values.cell import Cell
 from supcr_bench.values.change import Direction
 from supcr_bench.values.errors import SupcrBenchError
 from supcr_bench.values.gate import GatedChange, GateVerdict, TimeStudy
-from supcr_bench.values.result import Key
 from supcr_bench.values.units import format_share
 from supcr_bench.workers.messages import Failed, TimeVersions, VersionTimes
 from supcr_bench.workers.worker_process import WorkerProcess
@@ -87,22 +86,18 @@ def cells_to_time(
                     "the gate does not time a batch that several ranks share; `timed = false` in "
                     "the suite leaves it to the counts"
                 )
-                others.append(_change(key, GateVerdict.UNDECIDED, why))
+                others.append(GatedChange.of("time", key, (GateVerdict.UNDECIDED, why)))
                 continue
             first, second = earlier.get(key), now.get(key)
             if first is None or not first.status.has_figures:
                 status = first.status.words if first else "not run"
-                others.append(_change(key, GateVerdict.NEW, f"not timed: {status} before"))
+                others.append(
+                    GatedChange.of("time", key, (GateVerdict.NEW, f"not timed: {status} before"))
+                )
             elif second is not None and second.status.has_figures:
                 sides = {BEFORE: both.before, AGAIN: both.before, AFTER: both.after}
                 cells.append(SidedCell(*key, sides))
     return cells, others
-
-
-def _change(key: Key, verdict: GateVerdict, reason: str) -> GatedChange:
-    return GatedChange(
-        metric="time", implementation=key[0], case=key[1], verdict=verdict, reason=reason
-    )
 
 
 def log_ratio(seconds: Sequence[float], before: Sequence[float]) -> float:
@@ -151,10 +146,10 @@ class CellTrial:
             now = self.raised.raised_by == AFTER
             verdict = GateVerdict.REGRESSION if now else GateVerdict.UNDECIDED
             why = f"the version {'now' if now else 'before'} raised while it was timed"
-            return _change(key, verdict, f"{why}: {self.raised.reason}")
+            return GatedChange.of("time", key, (verdict, f"{why}: {self.raised.reason}"))
         if decision is None:
             why = f"not timed: {error or 'no process came to its end'}"
-            return _change(key, GateVerdict.UNDECIDED, why)
+            return GatedChange.of("time", key, (GateVerdict.UNDECIDED, why))
         low, high, reason = decision.after.low, decision.after.high, decision.reason
         direction = Direction.UNDECIDED
         if low is not None and high is not None and (low > 0 or high < 0):

@@ -29,6 +29,10 @@ class GateVerdict(StrEnum):
     """Wrong or without an answer both before and now: no worse, but no pass either."""
 
 
+Judged = tuple[GateVerdict, str | None]
+"""A verdict and its reason."""
+
+
 class Evidence(StrEnum):
     """The kinds of evidence, which the gate judges separately."""
 
@@ -60,9 +64,24 @@ class GatedChange(Change):
     """
 
     implementation: str
-    case: Case | None
+    case: Case | None = None
     verdict: GateVerdict
     command: str | None = None
+
+    @classmethod
+    def of(
+        cls, metric: str, key: tuple[str, Case | None], judged: Judged, command: str | None = None
+    ) -> "GatedChange":
+        """The verdict on an implementation and a case, without figures."""
+        name, case = key
+        return cls(
+            metric=metric,
+            implementation=name,
+            case=case,
+            verdict=judged[0],
+            reason=judged[1],
+            command=command,
+        )
 
     @property
     def evidence(self) -> Evidence:

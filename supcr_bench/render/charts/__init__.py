@@ -1,7 +1,5 @@
 """All charts of a run: drawn by matplotlib, then turned into SVG that follows a page's theme."""
 
-from collections.abc import Sequence
-
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.render.charts.axis_chart import axis_charts
@@ -17,16 +15,16 @@ __all__ = ["CHART_CSS", "Chart", "charts_of"]
 def charts_of(findings: Findings, at_most: int = 4) -> list[Chart]:
     """Time and memory of each series and pass, then what each axis changes.
 
-    Args:
-        findings: the findings of a run.
-        at_most: series to draw time and memory of; those with the most sizes, of the same length
-            the first.
+    Time and memory are drawn of ``at_most`` series: those with the most sizes.
     """
     names = implementations_of(findings.results)
     charts: list[Chart] = []
-    series = _longest(findings.results, at_most)
+    series: dict[tuple[object, ...], list[Result]] = {}
+    for result in findings.results:
+        series.setdefault(result.case.series(), []).append(result)
+    longest = sorted(series.values(), key=lambda own: -len({r.case.batch_size for r in own}))
     for metric in (TIME, MEMORY):
-        for number, members in enumerate(series, start=1):
+        for number, members in enumerate(longest[:at_most], start=1):
             for pass_ in PASSES:
                 own = [r for r in members if r.case.pass_ == pass_]
                 if len({r.case.batch_size for r in own}) < 2:
@@ -42,14 +40,3 @@ def charts_of(findings: Findings, at_most: int = 4) -> list[Chart]:
                 )
                 charts += [chart] if chart else []
     return charts + axis_charts(findings.results)
-
-
-def _longest(results: Sequence[Result], at_most: int) -> list[list[Result]]:
-    """Series with at least two sizes."""
-    series: dict[tuple[object, ...], list[Result]] = {}
-    for result in results:
-        series.setdefault(result.case.series(), []).append(result)
-    sizes = {key: len({r.case.batch_size for r in own}) for key, own in series.items()}
-    growing = [key for key in series if sizes[key] >= 2]
-    growing.sort(key=lambda key: -sizes[key])
-    return [series[key] for key in growing[:at_most]]
