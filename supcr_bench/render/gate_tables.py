@@ -154,7 +154,7 @@ def gate_blocks(outcome: GateOutcome) -> Iterator[Table | Text]:
 
 
 def gate_markdown(outcome: GateOutcome) -> str:
-    """The verdict, regressions with commands, undecided changes, and the rest folded.
+    """The verdict, regressions with their commands, undecided changes; the rest is folded.
 
     The text ends with a line feed, so that it can be appended: other steps of a job write to the
     same file.
