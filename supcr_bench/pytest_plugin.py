@@ -20,7 +20,6 @@ SUITES = "supcr_suites"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare which files are suites, and how long their cases may take."""
     parser.getgroup("supcr-bench").addoption(
         TIME_LIMIT,
         metavar="TIME",
@@ -38,7 +37,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Provide the fixture with or without times, depending on pytest-benchmark."""
     times = config.getoption("benchmark_disable", None) is not None
     fixtures = _WithTimes() if times else _WithoutTimes()
     config.pluginmanager.register(fixtures, "supcr_bench_fixtures")

@@ -35,7 +35,6 @@ class LabelFile:
 
     @property
     def label_kind(self) -> str:
-        """The name of these labels in a workload."""
         return f"file:{self.digest}"
 
 

@@ -27,7 +27,6 @@ class Stream:
         self._bits = np.random.Philox(key=np.frombuffer(digest[:16], dtype="<u8").astype(np.uint64))
 
     def words(self, count: int) -> npt.NDArray[np.uint64]:
-        """``count`` uniform 64-bit words."""
         return self._bits.random_raw(count).astype(np.uint64)
 
     def uniform(self, count: int) -> Float64:

@@ -36,7 +36,6 @@ class Batch:
         self.intact.grad = None
 
     def copy(self) -> "Batch":
-        """The same values in tensors of their own."""
         return Batch(
             self.perturbed.detach().clone().requires_grad_(),
             self.intact.detach().clone().requires_grad_(),

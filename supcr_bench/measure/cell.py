@@ -85,7 +85,6 @@ class CellRun:
     _no_self_errors: dict[Definition, float | None] = field(init=False, default_factory=dict)
 
     def results(self) -> Iterator[Result]:
-        """One result per arm; an arm that cannot be measured gets its result at once."""
         self.announce("inputs", None)
         with self._accounted("inputs_s"):
             self._batch = make_batch(self.cell.workload, self.table)
@@ -169,7 +168,6 @@ class CellRun:
     def _end_from(
         self, at: Pass, arms: Mapping[Pass, Arm], status: Status, reason: str
     ) -> Iterator[Result]:
-        """End the pass that failed, and if that is forward, training too."""
         for pass_, arm in arms.items():
             if pass_ == at:
                 yield self._end(arm, status, reason)
@@ -177,7 +175,6 @@ class CellRun:
                 yield self._end(arm, status, f"in forward: {reason}")
 
     def _take_reference(self, definition: Definition) -> Iterator[Result]:
-        """Compute a definition's answer; if that fails, every result of the cell says so."""
         try:
             with self._accounted("reference_s"):
                 reference = self._reference(definition)

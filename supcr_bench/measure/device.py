@@ -1,15 +1,10 @@
 """One interface to all devices: cpu, cuda, mps and xpu.
 
-Peak memory has one definition everywhere: the most bytes of live tensors above the inputs. The
-methods differ, and every figure names its own:
-
-- an accelerator with allocator statistics (CUDA, XPU): ``max_memory_allocated`` after a reset, with
-  the reserved bytes beside it;
-- the CPU: the allocator's own events, as the profiler reports them;
-- MPS, which keeps no peak: allocated bytes after each call, a lower bound.
-
-Time is the host's between two synchronisations everywhere; an accelerator with timing events
-reports its own beside it.
+Peak memory has one definition everywhere: the most bytes of live tensors above the inputs. CUDA and
+XPU give ``max_memory_allocated`` after a reset, and the reserved bytes; the CPU, its allocator's
+events as the profiler reports them; MPS, which keeps no peak, the allocated bytes after each call,
+a lower bound. Time is the host's between two synchronisations everywhere; an accelerator with
+timing events reports its own as well.
 """
 
 import time
@@ -94,7 +89,6 @@ class Accelerator:
 
     @cached_property
     def _events(self) -> tuple[torch.Event, torch.Event] | None:
-        """A pair that measures time, tried once; ``None`` where the backend has none."""
         try:
             begin, end = (torch.Event(device=self._device, enable_timing=True) for _ in range(2))
             begin.record()
@@ -198,7 +192,6 @@ def find_accelerator() -> torch.device | None:
 
 
 def available_devices() -> tuple[str, ...]:
-    """Device names that this machine has, ``cpu`` first."""
     names = ["cpu"]
     accelerator = find_accelerator()
     if accelerator is not None:

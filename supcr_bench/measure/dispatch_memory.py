@@ -1,30 +1,16 @@
 """Peak of live tensor bytes as dispatch sees it: a second counter beside the allocator's.
 
-It follows each storage from the operation that creates it to its release, forward and backward,
-so it needs no allocator that keeps statistics and gives the same figure on every machine. Views
-share a storage, which counts once; storages from before the call do not count.
-
-It sees only the tensors that operations return. Where it differs from the allocator's figure,
-measured on the CPU with the note's three implementations, D = 1 and 2, N = 32 to 256 (``loopy`` to
-128), and why:
-
-- *Below it* by what an operation allocates within itself. Indexing by a mask makes 8 bytes of
-  positions a row; summing a boolean [N, N] makes a copy of 8 N^2 bytes. That is less than 0.2 %
-  for ``broadcast`` and ``rowsort``, and 0.2 % to 1.8 % for ``loopy``, whose last sum is of such a
-  matrix.
-- *Below it* by 8 bytes for each Python number that autograd keeps as a tensor: Python's side makes
-  those, not an operation. With an accelerator they are on the host.
-- *Above it* in training, by as much as a gradient: while dispatch is watched, autograd adds
-  gradients that meet into a new tensor, where it otherwise may add in place. ``rowsort`` is 0.5 %
-  to 6 % above. The allocator's own events show the same when they are recorded under the same
-  watch, and with both watching it is never above.
+It follows each storage from the operation that creates it to its release, and gives the same figure
+on every machine. Views share a storage, which counts once; storages from before the call do not
+count. Measured on the CPU with the note's three implementations, N = 32 to 256, it is below the
+allocator by what an operation allocates within itself (under 0.2 %, up to 1.8 % for ``loopy``) and
+by 8 bytes for each Python number that autograd keeps as a tensor; and above it in training by as
+much as a gradient (0.5 % to 6 % for ``rowsort``), because watched autograd adds no gradients in
+place. A storage that grows in place keeps its first size, and sparse tensors are left out.
 
 In blocks of 512 bytes it predicts the figure of the CUDA allocator. That has not been checked on a
 GPU yet. In addition, a CUDA kernel, such as a sort, may need a workspace that the CPU's does not,
 and a block above 1 MiB may be up to 1 MiB larger than what was asked of it.
-
-A storage that grows in place (``resize_``, or ``out=`` given a tensor that is too small) keeps the
-size it began with, and sparse tensors are left out.
 """
 
 import weakref
@@ -65,7 +51,6 @@ def _storage_key(tensor: Tensor) -> int | None:
 
 
 def in_blocks(size_bytes: int) -> int:
-    """A size in whole blocks of ``CUDA_BLOCK_BYTES``."""
     return -(-size_bytes // CUDA_BLOCK_BYTES) * CUDA_BLOCK_BYTES
 
 

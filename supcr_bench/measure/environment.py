@@ -29,7 +29,6 @@ def _blas() -> str | None:
 
 
 def _accelerators() -> list[dict[str, Any]]:
-    """Name and memory of each accelerator, if known."""
     accelerator = find_accelerator()
     if accelerator is None:
         return []
@@ -49,7 +48,6 @@ def _accelerators() -> list[dict[str, Any]]:
 
 
 def _driver() -> str | None:
-    """The NVIDIA driver's version, where there is one."""
     try:
         text = Path("/proc/driver/nvidia/version").read_text()
     except OSError:

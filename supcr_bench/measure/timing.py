@@ -68,7 +68,6 @@ class Samples:
         return self.stopped_by is not None
 
     def as_figures(self) -> dict[str, Any]:
-        """The fields of a :class:`~supcr_bench.values.result.Result` that timing fills."""
         return {
             "time_samples_s": tuple(self.seconds),
             "device_samples_s": tuple(self.device_seconds) or None,
@@ -91,7 +90,6 @@ def garbage_collection_held() -> Iterator[None]:
 
 
 def fastest_of_each_pass(once_s: Mapping[Arm, float]) -> list[Arm]:
-    """The fastest arm of each pass, given the seconds of one call."""
     fastest: dict[Pass, Arm] = {}
     for arm in sorted(once_s, key=lambda arm: once_s[arm]):
         fastest.setdefault(arm.pass_, arm)

@@ -55,7 +55,6 @@ def _tensors(value: Any) -> Iterator[Tensor]:
 
 
 def _argument(schema: Any, arguments: tuple[Any, ...], named: dict[str, Any], name: str) -> Any:
-    """An argument of an operation, positional or by name; its default if not given."""
     if name in named:
         return named[name]
     for given, declared in itertools.zip_longest(arguments, schema.arguments):

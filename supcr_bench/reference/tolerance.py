@@ -54,16 +54,11 @@ class Conditions(Protocol):
     """The properties of a workload or a problem that rounding depends on."""
 
     @property
-    def dtype(self) -> str:
-        """Dtype of all tensors, by name."""
-
+    def dtype(self) -> str: ...
     @property
-    def embedding_size(self) -> int:
-        """Columns, d."""
-
+    def embedding_size(self) -> int: ...
     @property
-    def temperature(self) -> float:
-        """tau, which divides the similarities."""
+    def temperature(self) -> float: ...
 
 
 def logit_error(conditions: Conditions, spread: float = 1.0) -> float:

@@ -60,7 +60,6 @@ class Parameters:
 
 
 def is_called_with_tensors(target: object) -> bool:
-    """Whether a subject is the loss itself, and not what builds one."""
     if isinstance(target, type):
         return False
     if isinstance(target, nn.Module):
@@ -179,7 +178,6 @@ class BoundLoss:
     dims: int
 
     def forward(self) -> object:
-        """One call, with its graph."""
         return self.module(*self.arguments.values())
 
     def training(self) -> object:
@@ -233,7 +231,6 @@ class Adapter:
 
     @classmethod
     def of(cls, implementation: Implementation, resolution: Resolution) -> "Adapter":
-        """An implementation, as it computes the definition of its resolution if it has several."""
         return cls(implementation.under(resolution.definition.name).factory, resolution)
 
     @classmethod
@@ -264,7 +261,6 @@ class Adapter:
         return BoundLoss(module, self.arguments(batch), batch.labels.shape[1])
 
     def arguments(self, batch: Batch) -> dict[str, Tensor]:
-        """The tensors of a batch as this subject takes them."""
         own = self.resolution
         return arguments_of(batch, own.definition.call, flat_labels=own.flat_labels)
 
@@ -319,7 +315,6 @@ def find_call(
 
 
 def _tried(first: Resolution) -> Iterator[Resolution]:
-    """Every way to call, the definition's own first."""
     definition = first.definition
     calls = [definition.call, *(c for c in TRIED if c != definition.call)]
     if definition.call == "two_views":

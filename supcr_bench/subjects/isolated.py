@@ -1,15 +1,10 @@
 """Import files as they stood in some folder, so that two versions of them live in one process.
 
-Python knows a module by its name alone, and two versions of a file have the same. So every import
-here is a fresh one. Implementations of a folder get a module name that is unique to the folder and
-the same in every process, because numba's disk cache stores that name. Other modules of the folder
-are removed from ``sys.modules`` afterwards: the objects live on, and the next version imports its
-own.
-
-A version that imports a module only when it is called may so get it from elsewhere;
-:func:`strangers` finds such modules. Process-wide state that a version sets on import, such as a
-registered operator or a default dtype, is shared by all versions:
-:mod:`supcr_bench.subjects.process_wide` detects that.
+Every import here is a fresh one, because Python knows a module by its name alone. Implementations
+of a folder get a module name that is unique to the folder and the same in every process, because
+numba's disk cache stores that name. Other modules of the folder are removed from ``sys.modules``
+afterwards: the objects live on, and the next version imports its own. A version that imports a
+module only when it is called may get it from elsewhere; :func:`strangers` finds such modules.
 """
 
 import importlib
@@ -79,18 +74,15 @@ def came_from_elsewhere(name: str, root: Path) -> bool:
 
 
 def file_of(name: str) -> str | None:
-    """The file of an imported module; a namespace package has none."""
     file = getattr(sys.modules.get(name), "__file__", None)
     return file if isinstance(file, str) else None
 
 
 def lies_in(file: str, root: Path) -> bool:
-    """Whether a file lies in a folder, links resolved."""
     return Path(file).resolve().is_relative_to(root.resolve())
 
 
 def _name_of(place: Path) -> str:
-    """A module's name for a file or folder."""
     return f"supcr_bench_side_{sha256(str(place.resolve()).encode()).hexdigest()[:12]}"
 
 

@@ -103,7 +103,6 @@ def _may_be_of(operator: str, roots: Iterable[Path]) -> bool:
 
 
 def _registered_in(operator: str) -> str | None:
-    """The file that an operator was registered in, where torch remembers."""
     try:
         from torch._library.custom_ops import OPDEFS
 

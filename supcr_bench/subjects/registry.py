@@ -66,7 +66,6 @@ def folder() -> Path:
 
 
 def registered() -> dict[str, Subject]:
-    """All registered names, the folder's first."""
     subjects: dict[str, Subject] = {}
     for path in sorted(folder().glob("*.py")):
         if not path.stem.startswith("_"):
@@ -158,7 +157,12 @@ def _is_of_others(error: BaseException) -> bool:
 def _imported(subject: Subject) -> Iterator[Any]:
     """The subject's module; within the block, a version imports only its own modules."""
     if subject.root is None:
-        yield _import_file(subject) if subject.kind == "file" else _import_module(subject)
+        if subject.kind == "file":
+            yield _import_file(subject)
+            return
+        with on_path(Path.cwd()):
+            module = importlib.import_module(subject.target)
+        yield module
         return
     root = Path(subject.root)
     if subject.kind == "file":
@@ -189,11 +193,6 @@ def _require_own(subject: Subject, root: Path, module: Any, found: object) -> No
             f"{subject.name} imports {strange[0]} from elsewhere than its version: "
             f"{isolated.file_of(strange[0])}"
         )
-
-
-def _import_module(subject: Subject) -> Any:
-    with on_path(Path.cwd()):
-        return importlib.import_module(subject.target)
 
 
 def _import_file(subject: Subject) -> Any:

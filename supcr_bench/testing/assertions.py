@@ -86,7 +86,6 @@ def require_right(result: Result, subject: Adapter, *, by_name: bool) -> None:
 
 
 def require_within(result: Result, limits: Mapping[str, int]) -> None:
-    """Raise an AssertionError for a result that costs more than its limits."""
     __tracebackhide__ = True
     text = excess(result, limits)
     if text:
