@@ -25,13 +25,7 @@ from supcr_bench.values.growth_law import GrowthVerdict
 from supcr_bench.values.metrics import Metric
 from supcr_bench.values.result import Result, stored_name
 
-_COSTS = (
-    "peak_bytes",
-    "dispatch_peak_bytes",
-    "predicted_cuda_peak_bytes",
-    "launches",
-    "elements",
-)
+_BYTES = ("peak_bytes", "dispatch_peak_bytes", "predicted_cuda_peak_bytes")
 
 
 def _flat(row: Any) -> dict[str, Any]:
@@ -73,7 +67,7 @@ def _cost(result: Result) -> Mapping[str, Any]:
         "time_low_s": time and time.low,
         "time_high_s": time and time.high,
         "samples": time.samples if time else 0,
-        **{key: values[key] for key in _COSTS},
+        **{key: values[key] for key in (*_BYTES, "launches", "elements")},
     }
 
 

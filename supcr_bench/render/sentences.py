@@ -133,7 +133,10 @@ def headline(run: Run, findings: Findings) -> list[str]:
 
 def agreement_sentences(findings: Findings) -> list[str]:
     results = findings.results
-    failed = _failed(results)
+    failed = []
+    if none := [r for r in results if r.status is Status.FAILED]:
+        names, first = listed(implementations_of(none)), none[0].case
+        failed = [f"{names} failed, first in {first.pass_} at {first.describe()}."]
     if wrong := _wrong_texts(results):
         return [f"{'; '.join(wrong)}.", *failed]
     answered = [r for r in results if r.status.has_figures]
@@ -153,14 +156,6 @@ def _tolerances(result: Result) -> float:
     """The larger of its two errors in multiples of the tolerance; less than 0 if none is known."""
     known = (result.value_tolerances, result.gradient_tolerances)
     return max((x for x in known if x is not None), default=-1.0)
-
-
-def _failed(results: Sequence[Result]) -> list[str]:
-    failed = [r for r in results if r.status is Status.FAILED]
-    if not failed:
-        return []
-    names, first = listed(implementations_of(failed)), failed[0].case
-    return [f"{names} failed, first in {first.pass_} at {first.describe()}."]
 
 
 MOST_SENTENCES = 4
@@ -229,8 +224,7 @@ def memory_sentences(findings: Findings) -> list[str]:
 
 
 def _main_pass(findings: Findings) -> str:
-    passes = {r.case.pass_ for r in findings.results}
-    return "training" if "training" in passes else "forward"
+    return max((r.case.pass_ for r in findings.results), default="forward")
 
 
 def growth_sentences(findings: Findings) -> list[str]:
