@@ -107,8 +107,6 @@ class TimeStudy:
         error: upper bound of the probability that any cell gets a wrong verdict: that it is called
             a regression though it is not slower by more than ``max_slowdown``, or passes though it
             is.
-        processes: number of fresh processes that timed.
-        cells: number of cells judged.
         spent_s, budget_s: wall seconds that it took, and that were allowed.
         noise_floor: how far the intervals of the A/A arm (the version before, timed against
             itself) reach from 1, as a share; ``None`` where there were too few processes.
@@ -139,7 +137,6 @@ class GateOutcome:
         changes: one for each metric of each case.
         notes: sentences on what else matters, such as uncommitted changes.
         time: how time was judged; ``None`` where it was not.
-        environment: the environment of this machine, as a run stores it.
         spent_s: wall seconds of the whole gate.
     """
 

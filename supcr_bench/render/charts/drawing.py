@@ -75,17 +75,13 @@ class Chart:
 
     Attributes:
         name: the name of its files and its anchor, and the beginning of every id in its drawing.
-        title: the main finding, computed from the data.
         subtitle: what is drawn: the figure, the pass and what the cases have in common.
-        section: its section of the page.
-        filters: the values by which a page filters it: some of ``device``, ``pass``, ``dims``,
-            ``nan-density`` and ``labels``. An axis that the chart spans is not among them.
+        filters: the values by which a page filters it, without an axis that it spans.
         svg: the drawing for a page: no background and no title, colours by CSS variables. Points
             are ``g.point``, lines, bands and labels ``.series``, both with ``data-implementation``;
             crossovers are ``g.crossing`` with ``data-one`` and ``data-other``.
         description: a text alternative, in a few sentences.
         standalone_svg: the drawing for a file: with its title, dark on white.
-        figure: the matplotlib figure of both.
     """
 
     name: str
@@ -268,10 +264,7 @@ class Drawing:
         self._crossings.append((at, tag))
 
     def entry(self, name: str, end: float, *texts: str) -> None:
-        """Name an implementation in the legend, with texts below; ordered by ``end``, its last y.
-
-        Empty texts are left out.
-        """
+        """Name an implementation in the legend, with texts; ordered by ``end``, its last y."""
         self._entries.append((end, name, [text for text in texts if text]))
 
     def _label_crossings(self) -> int:

@@ -157,21 +157,11 @@ def scaling_chart(
 def _line(name: str, metric: Metric, results: Sequence[Result], growth: Sequence[Growth]) -> _Line:
     own = sorted((r for r in results if r.implementation == name), key=lambda r: r.case.batch_size)
     verdicts = (g.verdict for g in growth if g.metric is metric and g.implementation == name)
-    return _Line(
-        name,
-        [(r, y) for r in own if (y := metric.get(r))],
-        time_bounds(own) if metric is TIME else memory_bounds(own),
-        next(verdicts, None),
-    )
-
-
-def memory_bounds(members: Sequence[Result]) -> list[tuple[Result, float]]:
-    """Lower bounds on memory where a case ran out of it, by rising size."""
-    return [
-        (r, float(r.memory_limit_bytes))
-        for r in members
-        if r.status is Status.OUT_OF_MEMORY and r.memory_limit_bytes and not r.peak_bytes
-    ]
+    full = [r for r in own if r.status is Status.OUT_OF_MEMORY and not r.peak_bytes]
+    limits = [(r, float(r.memory_limit_bytes)) for r in full if r.memory_limit_bytes]
+    bounds = time_bounds(own) if metric is TIME else limits
+    points = [(r, y) for r in own if (y := metric.get(r))]
+    return _Line(name, points, bounds, next(verdicts, None))
 
 
 def _drawn_crossovers(rows: Sequence[Crossover], lines: Sequence[_Line]) -> list[Crossover]:

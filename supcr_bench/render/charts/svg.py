@@ -57,14 +57,11 @@ def for_file(drawn: str) -> str:
 
 
 def for_page(drawn: str, name: str, title: str, view: str, tags: Mapping[str, str]) -> str:
-    """The SVG to stand in a page: small, without titles, in the page's colours and font.
+    """The SVG for a page: small, without titles, in the page's colours and font.
 
-    Args:
-        drawn: matplotlib's.
-        name: begins every id, so that many charts can stand on one page.
-        title: the accessible name.
-        view: left, top, width and height of the part to show.
-        tags: by id of a group, the opening tag to put in its place.
+    ``name`` begins every id, so that many charts can stand on one page; ``title`` is the accessible
+    name. ``view`` is left, top, width and height of the part to show. ``tags`` gives, by the id of
+    a group, the opening tag to put in its place.
     """
     body = drawn[drawn.index('<g id="figure') : drawn.rindex("</svg>")]
     body = re.sub(rf'<g id="{HEAD}-\d+">.*?</g>', "", body, flags=re.DOTALL)
