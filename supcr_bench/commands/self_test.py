@@ -13,7 +13,7 @@ from supcr_bench.values.table import Cell, Table, prose, row, words
 from supcr_bench.values.units import MISSING
 from supcr_bench.verification.bugs.catalogue import BUGS, RANK_BUGS
 from supcr_bench.verification.self_test import SelfTestRow, run_self_test
-from supcr_bench.workers.rank_self_test import run_rank_self_test
+from supcr_bench.workers.rank_verification import run_rank_self_test
 
 NAMED_AT_LEAST = 0.9
 """The least share of the seeded bugs with a nameable cause that must be named right."""

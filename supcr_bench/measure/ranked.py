@@ -11,7 +11,7 @@ it, must be the gradient of one process with the whole batch.
 
 import gc
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -36,10 +36,6 @@ class GroupBrokenError(BaseException):
     """A call has raised on this rank, so it is not known where the other ranks are.
 
     It is not an Exception, so that no handler of an implementation's errors catches it.
-
-    Args:
-        arm: the arm whose call raised.
-        reason: the exception in a line.
     """
 
     def __init__(self, arm: Arm, reason: BaseException) -> None:
@@ -47,19 +43,14 @@ class GroupBrokenError(BaseException):
         self.arm, self.reason = arm, reason
 
 
-Step = Literal["build", "forward", "backward", "memory", "work", "time"]
+Step = Literal["build", "forward", "backward", "peak_memory", "work", "time"]
 """One step of the agreement pass, or a call of an arm with a figure taken."""
 
 
 class RankShard:
-    """One rank's rows of the batch, and the losses that are called on them.
+    """One rank's rows of a cell's batch, and the losses that are called on them.
 
-    Args:
-        cell: the cell of the whole batch.
-        subjects: the implementations, by name.
-        device: where the tensors live.
-        limit_bytes: the memory that a call may take.
-        table: a person's own labels.
+    ``limit_bytes`` is the memory that a call may take, ``table`` a person's own labels.
     """
 
     def __init__(
@@ -86,12 +77,20 @@ class RankShard:
         if step != "time":
             gc.collect()
         with self._device.memory_limit(self._limit_bytes):
-            return getattr(self, f"_{step}")(arm)
-
-    def _build(self, arm: Arm) -> None:
-        name = arm.implementation
-        definition = self._definitions[name]
-        self._losses[name] = self.subjects[name].bind(definition, self._batch)
+            match step:
+                case "build":
+                    name = arm.implementation
+                    definition = self._definitions[name]
+                    self._losses[name] = self.subjects[name].bind(definition, self._batch)
+                    return None
+                case "forward":
+                    return self._forward(arm)
+                case "backward":
+                    return self._backward(arm)
+                case "time":
+                    distributed.barrier()
+            call = make_call(self._losses[arm.implementation], arm.pass_)
+            return getattr(self._meter, step)(arm, self.workload, call)
 
     def _forward(self, arm: Arm) -> tuple[Tensor, Tensor]:
         self._loss, parts = unpack(self._losses[arm.implementation].forward(), self.workload.dims)
@@ -106,19 +105,6 @@ class RankShard:
         first, second = own if len(own) == 2 else (own[0], torch.zeros_like(own[0]))
         return first.cpu(), second.cpu()
 
-    def _memory(self, arm: Arm) -> PeakMemory:
-        return self._meter.peak_memory(arm, self.workload, self._call(arm))
-
-    def _work(self, arm: Arm) -> Work:
-        return self._meter.work(arm, self.workload, self._call(arm))
-
-    def _time(self, arm: Arm) -> Elapsed:
-        distributed.barrier()
-        return self._meter.time(arm, self.workload, self._call(arm))
-
-    def _call(self, arm: Arm) -> Callable[[], object]:
-        return make_call(self._losses[arm.implementation], arm.pass_)
-
 
 class Coordinator(Meter):
     """Rank 0's side: subjects and a meter that stand for those of all ranks together."""
@@ -131,14 +117,10 @@ class Coordinator(Meter):
         }
 
     def broadcast(self, step: Step, arm: Arm) -> list[Any]:
-        """Have every rank do a step; what each returns, by rank.
-
-        Raises:
-            GroupBrokenError: an earlier step has raised on this rank.
-        """
+        """Have every rank do a step; what each returns, by rank."""
         if self._broken:
             raise self._broken
-        send((step, arm))
+        share((step, arm))
         try:
             own = self._shard.do(step, arm)
         except Exception as error:
@@ -147,14 +129,10 @@ class Coordinator(Meter):
         return gather(own)
 
     def release(self) -> None:
-        """Let the other ranks end the cell.
-
-        Raises:
-            GroupBrokenError: a step has raised on this rank.
-        """
+        """Let the other ranks end the cell."""
         if self._broken:
             raise self._broken
-        send(None)
+        share(None)
 
     def _build(self, name: str, **arguments: object) -> Callable[..., object]:
         del arguments  # each rank has the same
@@ -181,7 +159,7 @@ class Coordinator(Meter):
 
     def peak_memory(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> PeakMemory:
         del workload, call
-        peaks: list[PeakMemory] = self.broadcast("memory", arm)
+        peaks: list[PeakMemory] = self.broadcast("peak_memory", arm)
         largest = max(peaks, key=lambda peak: peak.peak_bytes or 0)
         method = f"{largest.memory_method}, of the rank that needs most"
         return replace(largest, memory_method=method)
@@ -189,12 +167,7 @@ class Coordinator(Meter):
     def work(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Work:
         del workload, call
         works: list[Work] = self.broadcast("work", arm)
-        return Work(
-            dispatched_ops=max(w.dispatched_ops for w in works),
-            elements_processed=max(w.elements_processed for w in works),
-            dispatch_peak_bytes=max(w.dispatch_peak_bytes for w in works),
-            predicted_cuda_peak_bytes=max(w.predicted_cuda_peak_bytes for w in works),
-        )
+        return Work(*(max(figures) for figures in zip(*map(astuple, works), strict=True)))
 
 
 class GatheredLoss(torch.autograd.Function):
@@ -229,7 +202,7 @@ def serve(shard: RankShard) -> None:
     """Do the steps that rank 0 broadcasts, until it releases this rank."""
     gc.disable()  # rank 0 disables it while timing, and times the slowest rank
     try:
-        while (step := receive()) is not None:
+        while (step := share(None)) is not None:
             gather(shard.do(*step))
     finally:
         gc.enable()
@@ -262,14 +235,11 @@ def require_one_value(answers: Sequence[tuple[Tensor, Tensor]]) -> None:
             )
 
 
-def send(step: tuple[Step, Arm] | None) -> None:
-    distributed.broadcast_object_list([step], src=0)
-
-
-def receive() -> tuple[Step, Arm] | None:
-    received: list[tuple[Step, Arm] | None] = [None]
-    distributed.broadcast_object_list(received, src=0)
-    return received[0]
+def share(step: tuple[Step, Arm] | None) -> tuple[Step, Arm] | None:
+    """Rank 0's step, on every rank."""
+    shared = [step]
+    distributed.broadcast_object_list(shared, src=0)
+    return shared[0]
 
 
 def gather(own: Any) -> list[Any]:

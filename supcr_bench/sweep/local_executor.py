@@ -12,7 +12,7 @@ from supcr_bench.values.machine import machine_of
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_duration_s, format_limit_bytes
 from supcr_bench.workers.activity import RECOGNITION, Activity
-from supcr_bench.workers.messages import CellDone, MeasureCell, Preflight, PreflightResult
+from supcr_bench.workers.messages import Failed, MeasureCell, Preflight, PreflightResult
 from supcr_bench.workers.rank_group import RankGroupWorker
 from supcr_bench.workers.worker_process import WorkerProcess
 
@@ -123,15 +123,17 @@ class LocalExecutor:
                     ran_out |= result.status is Status.OUT_OF_MEMORY
                     done.add(Arm(result.implementation, result.case.pass_))
                     yield result
-                elif isinstance(response, CellDone):
-                    yield response.account
-                    finished, broken = True, response.group_broken
+                elif isinstance(response, Failed):
+                    broken = True
+                elif isinstance(response, Account):
+                    yield response
+                    finished = True
                     break
-            if finished and (ran_out or broken):
-                self.close()
-            if broken:
-                continue  # one arm ended the group of ranks, not the others
             if finished:
+                if ran_out or broken:
+                    self.close()
+                if broken:
+                    continue  # one arm ended the group of ranks, not the others
                 return
             activity = worker.activity()
             if activity is not None and activity.arm is not None:

@@ -34,9 +34,10 @@ class Preflight:
 
 @dataclass(frozen=True, slots=True)
 class MeasureCell:
-    """Measure a cell: a Result for each arm, then CellDone. All ranks of a group get it.
+    """Measure a cell, with all ranks of a group: a Result for each arm, then an Account.
 
-    ``labels`` is ``FILE:COLUMN,...`` of the user's labels, if the workload has them.
+    Failed comes before the Account if an arm has broken the group. ``labels`` is
+    ``FILE:COLUMN,...`` of the user's labels, if the workload has them.
     """
 
     cell: Cell
@@ -71,25 +72,21 @@ class VerifySubject:
 
 @dataclass(frozen=True, slots=True)
 class MakeCheck:
-    """Make one check of the subject that is being verified: an Outcome."""
+    """Make one check of the subject that is being verified: an Outcome.
 
-    check: str
+    Without a check, find out from all outcomes what is wrong: a Diagnosis, or Ready if nothing is.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class Diagnose:
-    """Find out what is wrong with the subject, from the outcomes of its checks: Diagnosed."""
-
-    outcomes: tuple[Outcome, ...]
+    check: str | None
+    outcomes: tuple[Outcome, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class JoinRanks:
     """Become one rank of a group: Ready once all ranks have joined.
 
-    Attributes:
-        store: the rendezvous file, in a folder that exists; each group needs a new one.
-        limit_s: how long a rank waits for another in a collective.
+    ``store`` is the rendezvous file, which each group needs anew, in a folder that exists; a rank
+    waits ``limit_s`` for another in a collective.
     """
 
     rank: int
@@ -100,27 +97,22 @@ class JoinRanks:
 
 @dataclass(frozen=True, slots=True)
 class AskRank:
-    """Load a subject on a rank, RankLoaded, and put a question to it, RankAnswers; or Failed."""
+    """Put a question to a subject on a rank: RankAnswers, or Failed.
+
+    Without a question, only load it: a PreflightResult, whose resolution is ``None`` where it is
+    not known what it computes, or Failed.
+    """
 
     subject: Subject
     question: "RankQuestion | None"
 
 
-Request = (
-    Preflight
-    | MeasureCell
-    | TimeVersions
-    | VerifySubject
-    | MakeCheck
-    | Diagnose
-    | JoinRanks
-    | AskRank
-)
+Request = Preflight | MeasureCell | TimeVersions | VerifySubject | MakeCheck | JoinRanks | AskRank
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A worker has started, and says what machine it found; or it has joined a group of ranks."""
+    """A worker has started, on a machine with this environment; or a request needs no answer."""
 
     environment: Mapping[str, Any] | None = None
 
@@ -137,12 +129,8 @@ class Failed:
 class PreflightResult:
     """The result of loading and calling a subject before it is measured.
 
-    Attributes:
-        name: the name of the subject.
-        finding: why it cannot be loaded or called; ``None`` if it can.
-        description: its declared metadata, if it could be loaded.
-        resolution: how it is called, if it can be.
-        unavailable: whether it could not be loaded because something is not installed.
+    ``finding`` says why it cannot be loaded or called, and is ``None`` if it can; ``unavailable``
+    is true where something is not installed.
     """
 
     name: str
@@ -153,20 +141,10 @@ class PreflightResult:
 
 
 @dataclass(frozen=True, slots=True)
-class CellDone:
-    """All arms of a cell have a result, or the group of ranks that measured it is broken."""
-
-    account: Account
-    group_broken: bool
-
-
-@dataclass(frozen=True, slots=True)
 class VersionTimes:
-    """Seconds per call of each version of a cell.
+    """Seconds per call of each version of a cell, paired by round.
 
-    Attributes:
-        seconds: per call, by version; versions pair by round. Empty where one raised.
-        raised_by: the version that raised, for ``reason``.
+    They are empty where the version ``raised_by`` raised, for ``reason``.
     """
 
     seconds: Mapping[str, tuple[float, ...]]
@@ -176,31 +154,14 @@ class VersionTimes:
 
 @dataclass(frozen=True, slots=True)
 class VerificationStarted:
-    """A subject is loaded.
+    """A subject is loaded, and will have these checks (name and group) made.
 
-    Attributes:
-        checks: name and group of those to make.
-        definition: name of the definition that it is compared with.
-        recognised: a line on the definition that its numbers follow, if it was looked for.
+    ``recognised`` is a line on the definition that its numbers follow, if it was looked for.
     """
 
     checks: tuple[tuple[str, Group], ...]
     definition: str
     recognised: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosed:
-    """What is most likely wrong, if anything is."""
-
-    diagnosis: Diagnosis | None
-
-
-@dataclass(frozen=True, slots=True)
-class RankLoaded:
-    """How a subject is called; ``None`` where the definition that it computes is not known."""
-
-    resolution: Resolution | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,12 +176,11 @@ Response = (
     | Failed
     | PreflightResult
     | Result
-    | CellDone
+    | Account
     | VersionTimes
     | VerificationStarted
     | Outcome
-    | Diagnosed
-    | RankLoaded
+    | Diagnosis
     | RankAnswers
 )
 

@@ -14,8 +14,9 @@ from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from supcr_bench.values.errors import SupcrBenchError, WorkerError
+from supcr_bench.values.errors import WorkerError
 from supcr_bench.values.result import Result, Status
+from supcr_bench.verification.outcome import CheckEndedError
 from supcr_bench.workers.activity import Activity
 from supcr_bench.workers.messages import Failed, JoinRanks, Request, Response
 from supcr_bench.workers.worker_process import POLL_S, WorkerProcess
@@ -27,19 +28,6 @@ MEASURE_LIMIT_S = 3600.0
 that takes too long."""
 SETTLE_S = 2.0
 """Once a rank has ended or raised, how long the others may take to answer."""
-
-
-class RankEndedError(SupcrBenchError):
-    """A rank ended, or did not answer in time. Its group is closed.
-
-    Args:
-        finding: which rank, and how, in a sentence.
-        overdue: whether it took too long.
-    """
-
-    def __init__(self, finding: str, *, overdue: bool = False) -> None:
-        super().__init__(finding)
-        self.overdue = overdue
 
 
 class RankGroupWorker:
@@ -72,14 +60,15 @@ class RankGroupWorker:
                 pool.submit(WorkerProcess, threads, partial(self._deliver, rank))
                 for rank in range(ranks)
             ]
-        self._workers = [s.result() for s in starting if s.exception() is None]
-        failed = next((e for s in starting if (e := s.exception()) is not None), None)
-        if failed is not None:
-            self.close()
-            raise failed
+        self._workers = [start.result() for start in starting if start.exception() is None]
         try:
+            for start in starting:
+                start.result()
             self.join()
-        except RankEndedError as error:
+        except WorkerError:
+            self.close()
+            raise
+        except CheckEndedError as error:
             raise WorkerError(f"the ranks did not form a group: {error}") from error
         self.environment = self._workers[0].environment
         self.resident_at_start_bytes = self.resident_bytes() or 0
@@ -91,14 +80,8 @@ class RankGroupWorker:
     def pids(self) -> tuple[int, ...]:
         return tuple(w.pid for w in self._workers)
 
-    # --- every rank answers ---
-
     def join(self) -> None:
-        """Have the ranks form a new group, which is needed after one of them has raised.
-
-        Raises:
-            RankEndedError: see :meth:`ask`.
-        """
+        """Have the ranks form a new group, which is needed after one has raised; see ask()."""
         self._joins += 1
         store = str(Path(self._folder.name) / str(self._joins))
         limit_s = max(self._limit_s, JOIN_LIMIT_S)
@@ -109,13 +92,9 @@ class RankGroupWorker:
     def ask(self, request: Request, limit_s: float | None = None) -> list[Response]:
         """Send a request to all ranks, and collect one answer from each, by rank.
 
-        Args:
-            request: the request.
-            limit_s: how long it may take; by default the group's own limit.
-
         Raises:
-            RankEndedError: a rank ended or did not answer in time, or not soon after another had
-                failed. The group is closed.
+            CheckEndedError: a rank ended or did not answer in time (by default the group's), or not
+                soon after another had failed. The group is closed.
         """
         self.send(request)
         return self._answers(limit_s or self._limit_s)
@@ -144,22 +123,22 @@ class RankGroupWorker:
         self.close()
         raise error
 
-    def _why_unanswered(self, answers: dict[int, Response], limit_s: float) -> RankEndedError:
+    def _why_unanswered(self, answers: dict[int, Response], limit_s: float) -> CheckEndedError:
         """The reason: a rank that ended, else one that failed, else one that hangs."""
         if self._ended:
-            return RankEndedError(self._how_ended(self._ended[0]))
+            return CheckEndedError(self._how_ended(self._ended[0]))
         stages: dict[str, list[str]] = {}
-        for rank in sorted(set(range(self.ranks)) - set(answers)):
-            activity = self._workers[rank].activity()
-            stage = f" ({activity.stage})" if activity else ""
-            stages.setdefault(stage, []).append(str(rank))
+        for rank, worker in enumerate(self._workers):
+            if rank not in answers:
+                activity = worker.activity()
+                stages.setdefault(f" ({activity.stage})" if activity else "", []).append(str(rank))
         waiting = " and ".join(f"rank {', '.join(r)}{stage}" for stage, r in stages.items())
         for rank, response in sorted(answers.items()):
             if isinstance(response, Failed):
-                return RankEndedError(
+                return CheckEndedError(
                     f"rank {rank} raises {response.reason}, and {waiting} waits for it"
                 )
-        return RankEndedError(f"{waiting} did not answer within {limit_s:g} s", overdue=True)
+        return CheckEndedError(f"{waiting} did not answer within {limit_s:g} s", overdue=True)
 
     def _receive(self, timeout_s: float) -> tuple[int, Response | None] | None:
         """The next response of any rank, ``None`` for a rank that ended; or nothing in time."""
@@ -170,8 +149,6 @@ class RankGroupWorker:
 
     def _how_ended(self, rank: int) -> str:
         return f"rank {rank} ended: {self._workers[rank].exit_description()}"
-
-    # --- like one worker ---
 
     def send(self, request: Request) -> None:
         for worker in self._workers:

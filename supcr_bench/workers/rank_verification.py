@@ -1,21 +1,24 @@
 """One implementation verified across ranks, outcome by outcome."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.values.definition import DEFINITIONS, NO_SELF, Definition
+from supcr_bench.values.definition import DEFINITIONS, NO_SELF, Definition, get_definition
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.values.implementation import Resolution
+from supcr_bench.verification.bugs.catalogue import RANK_BUGS
+from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
 from supcr_bench.verification.ranks.checks import RANK_CHECKS
 from supcr_bench.verification.ranks.context import Answers, RankContext, RanksRaisedError
 from supcr_bench.verification.ranks.diagnosis import diagnose_ranks, follows, plain_probes
 from supcr_bench.verification.ranks.question import RankQuestion
+from supcr_bench.verification.self_test import SelfTestRow
 from supcr_bench.verification.session import MOST_ENDS, Session
-from supcr_bench.workers.messages import AskRank, Failed, RankAnswers, RankLoaded, Response
-from supcr_bench.workers.rank_group import RankEndedError, RankGroupWorker
+from supcr_bench.workers.messages import AskRank, Failed, PreflightResult, RankAnswers, Response
+from supcr_bench.workers.rank_group import RankGroupWorker
 
 LOAD_LIMIT_S = 60.0
 """Seconds to import an implementation."""
@@ -27,15 +30,9 @@ included."""
 class RankVerification(Session):
     """The verification of one implementation across W ranks, which are replaced when one ends.
 
-    Args:
-        subject: what to verify.
-        definition: the definition; ``None`` for the one that it declares, and ``auto`` for the
-            shipped one that its numbers follow.
-        ranks: W.
-        strict: whether robustness findings count as failures.
-        seed: random seed for the inputs.
-        limit_s: how long the ranks may take over one question.
-        only: names of the checks to make; ``None`` for all.
+    ``definition`` is ``None`` for the one that the subject declares, and ``auto`` for the shipped
+    one that its numbers follow. The ranks may take ``limit_s`` over one question. For the others
+    see :class:`Session`.
     """
 
     def __init__(
@@ -97,7 +94,7 @@ class RankVerification(Session):
 
     def _load(self, limit_s: float) -> Resolution | None:
         loaded = self._request(None, limit_s)[0]
-        assert isinstance(loaded, RankLoaded)
+        assert isinstance(loaded, PreflightResult)
         return loaded.resolution
 
     def _recognise(self) -> tuple[RankContext, str]:
@@ -118,13 +115,7 @@ class RankVerification(Session):
     def _request(
         self, question: RankQuestion | None, limit_s: float | None = None
     ) -> list[Response]:
-        """Put one question to every rank, in a new group where the last one ended.
-
-        Raises:
-            SubjectError: it cannot be loaded.
-            RanksRaisedError: a rank raised.
-            CheckEndedError: a rank ended or did not answer in time.
-        """
+        """Put one question to every rank, in a new group where the last one ended."""
         assert self.ranks is not None
         if self._group is None:
             self._group = RankGroupWorker(self.ranks, limit_s=self._limit_s)
@@ -139,7 +130,23 @@ class RankVerification(Session):
                     everyone = all(isinstance(r, Failed) for r in said)
                     who = "every rank" if everyone else f"rank {rank}"
                     raise RanksRaisedError(f"{who} raises {response.reason}", everyone=everyone)
-        except RankEndedError as error:
+        except CheckEndedError:
             self._group = None
-            raise CheckEndedError(str(error), overdue=error.overdue) from error
+            raise
         return said
+
+
+def rank_bug_session(
+    bug: SeededBug, ranks: int, seed: int = 0, limit_s: float = STEP_LIMIT_S
+) -> RankVerification:
+    subject = Subject(bug.name, "module", bug.factory.__module__, bug.factory.__qualname__)
+    definition = get_definition(bug.definition)
+    return RankVerification(
+        subject, definition, ranks=ranks, strict=False, seed=seed, limit_s=limit_s
+    )
+
+
+def run_rank_self_test(ranks: int, seed: int = 0) -> Iterator[SelfTestRow]:
+    """The seeded bugs that need several ranks: every one must be caught and named."""
+    for bug in RANK_BUGS:
+        yield SelfTestRow.of(bug, rank_bug_session(bug, ranks, seed).verified())

@@ -7,33 +7,16 @@ from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
-from supcr_bench.verification.session import (
-    CHECK_LIMIT_S,
-    Session,
-)
-from supcr_bench.workers.messages import (
-    Diagnose,
-    Diagnosed,
-    Failed,
-    MakeCheck,
-    Request,
-    Response,
-    VerificationStarted,
-    VerifySubject,
-)
+from supcr_bench.verification.session import CHECK_LIMIT_S, Session
+from supcr_bench.workers import messages
 from supcr_bench.workers.worker_process import WorkerProcess
 
 
 class WorkerVerification(Session):
     """The verification of one implementation in a worker, which is replaced when it ends.
 
-    Args:
-        subject: what to verify.
-        definition: the definition; ``None`` for the one that it declares, ``auto`` to find it out.
-        strict: whether robustness findings count as failures.
-        seed: random seed for the inputs.
-        only: names of the checks to make, and nothing is diagnosed; ``None`` for all.
-        device: where inputs and module live.
+    ``definition`` is ``None`` for the one that the subject declares, ``auto`` to find it out.
+    Inputs and module live on ``device``; see :class:`Session` for the others.
     """
 
     def __init__(
@@ -47,24 +30,23 @@ class WorkerVerification(Session):
         device: str = "cpu",
     ) -> None:
         super().__init__(subject.name, strict=strict, seed=seed, only=only)
-        names = None if only is None else tuple(sorted(only))
-        self._request = VerifySubject(subject, definition, seed, names, device)
+        names = tuple(sorted(only)) if only is not None else None
+        self._request = messages.VerifySubject(subject, definition, seed, names, device)
         self._worker: WorkerProcess | None = None
 
     def open(self) -> Sequence[tuple[str, Group]]:
         """Start a worker that loads the subject and keeps the session."""
         self._worker = WorkerProcess(threads=1)  # small problems; threads would only add noise
         started = self._ask(self._request)
-        if isinstance(started, Failed):
+        if isinstance(started, messages.Failed):
             raise SubjectError(started.reason)
-        assert isinstance(started, VerificationStarted)
+        assert isinstance(started, messages.VerificationStarted)
         self.definition, self.recognised = started.definition, started.recognised
         return started.checks
 
     def make(self, check: str) -> Outcome:
-        """Have the worker make one check; start a new worker if the last has ended."""
         self._reopen()
-        outcome = self._ask(MakeCheck(check))
+        outcome = self._ask(messages.MakeCheck(check))
         assert isinstance(outcome, Outcome)
         return outcome
 
@@ -73,18 +55,18 @@ class WorkerVerification(Session):
         if self.only is not None:
             return None
         self._reopen()
-        diagnosed = self._ask(Diagnose(tuple(outcomes)))
-        assert isinstance(diagnosed, Diagnosed)
-        return diagnosed.diagnosis
+        found = self._ask(messages.MakeCheck(None, tuple(outcomes)))
+        return found if isinstance(found, Diagnosis) else None
 
     def _reopen(self) -> None:
+        """Start a new worker if the last has ended."""
         if self._worker is None:
             try:
                 self.open()
             except SubjectError as error:  # it could be loaded before
                 raise CheckEndedError(str(error)) from error
 
-    def _ask(self, request: Request) -> Response:
+    def _ask(self, request: messages.Request) -> messages.Response:
         """The worker's answer; a CheckEndedError where it ended or took too long."""
         worker = self._worker
         assert worker is not None

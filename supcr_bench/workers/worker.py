@@ -10,54 +10,39 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 import psutil
+import torch
+from torch import distributed
 
 from supcr_bench.inputs.label_file import read_label_file
+from supcr_bench.measure.cell import CellRun
+from supcr_bench.measure.device import Meter, get_device
+from supcr_bench.measure.environment import collect_environment
+from supcr_bench.measure.outcome import describe_error
+from supcr_bench.measure.ranked import Coordinator, GroupBrokenError, RankShard, serve
+from supcr_bench.measure.sides import SideRaisedError, time_cells
+from supcr_bench.subjects.adapter import Adapter, find_call
+from supcr_bench.subjects.process_wide import require_own_imports
 from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.cell import Arm
-from supcr_bench.values.definition import AUTO
+from supcr_bench.values.definition import AUTO, Definition, get_definition
 from supcr_bench.values.errors import SubjectError, UnavailableError
+from supcr_bench.values.implementation import Implementation
 from supcr_bench.values.result import Result
+from supcr_bench.verification.candidate import Candidate
+from supcr_bench.verification.local_session import LocalSession
+from supcr_bench.verification.ranks.step import take_steps
+from supcr_bench.verification.resolve import resolved
+from supcr_bench.workers import messages
 from supcr_bench.workers.activity import RECOGNITION, ActivityPage
-from supcr_bench.workers.messages import (
-    AskRank,
-    CellDone,
-    Diagnose,
-    Diagnosed,
-    Failed,
-    JoinRanks,
-    MakeCheck,
-    MeasureCell,
-    Preflight,
-    PreflightResult,
-    RankAnswers,
-    RankLoaded,
-    Ready,
-    Request,
-    Response,
-    TimeVersions,
-    VerificationStarted,
-    VerifySubject,
-    VersionTimes,
-    read_message,
-    write_message,
-)
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from supcr_bench.measure.ranked import RankShard
-    from supcr_bench.subjects.adapter import Adapter
-    from supcr_bench.values.implementation import Implementation
-    from supcr_bench.verification.local_session import LocalSession
+from supcr_bench.workers.messages import Failed, PreflightResult, Ready, Request, Response
 
 GRACE_S = 1.0
 """How long an idle worker has to end by itself once its parent has closed the pipe."""
@@ -74,7 +59,7 @@ def _take_standard_output() -> TextIO:
 def _listen(inbox: "SimpleQueue[Request | None]") -> None:
     """Put requests into the inbox; when the parent is gone, end this process whatever it does."""
     for line in sys.stdin:
-        inbox.put(read_message(line))
+        inbox.put(messages.read_message(line))
     inbox.put(None)
     time.sleep(GRACE_S)
     os._exit(0)
@@ -97,46 +82,45 @@ class Worker:
 
     def answer(self, request: Request) -> None:
         match request:
-            case Preflight():
+            case messages.Preflight():
                 for subject in request.subjects:
-                    self._respond(self._preflight(subject, request))
-            case MeasureCell() if self._rank == 0:
-                self._measure(request)
-            case MeasureCell():
-                self._serve(request)
-            case TimeVersions():
+                    self._respond(self._preflight(subject, request.like.device))
+            case messages.MeasureCell():
+                try:
+                    self._measure(request)
+                except Exception as error:
+                    if self._rank == 0:
+                        raise
+                    self._respond(Failed(describe_error(error)))
+            case messages.TimeVersions():
                 self._time_versions(request)
-            case VerifySubject():
+            case messages.VerifySubject():
                 self._respond(self._verify(request))
-            case MakeCheck():
+            case messages.MakeCheck():
                 assert self._session is not None
-                self._respond(self._session.make(request.check))
-            case Diagnose():
-                assert self._session is not None
-                self._respond(Diagnosed(self._session.diagnose(request.outcomes)))
-            case JoinRanks():
-                self._respond(self._join(request))
-            case AskRank():
+                if request.check is not None:
+                    self._respond(self._session.make(request.check))
+                else:
+                    self._respond(self._session.diagnose(request.outcomes) or Ready())
+            case messages.JoinRanks():
+                self._join(request)
+                self._respond(Ready())
+            case messages.AskRank():
                 self._respond(self._answer_on_rank(request))
 
-    def _preflight(self, subject: Subject, request: Preflight) -> PreflightResult:
-        from supcr_bench.subjects.process_wide import require_own_imports
-        from supcr_bench.verification.resolve import resolved
-
+    def _preflight(self, subject: Subject, device: str) -> PreflightResult:
         self._page.write("preflight", Arm(subject.name, "forward"))
         try:
             if (subject.definition or load(subject).definition) == AUTO:
                 self._page.write(RECOGNITION, Arm(subject.name, "forward"))
-            found, adapter = resolved(subject, request.like.device)
+            found, adapter = resolved(subject, device)
             require_own_imports([subject])
         except SubjectError as error:
             unavailable = isinstance(error, UnavailableError)
             return PreflightResult(subject.name, str(error), unavailable=unavailable)
         return PreflightResult(subject.name, None, found.description, adapter.resolution)
 
-    def _verify(self, request: VerifySubject) -> Response:
-        from supcr_bench.verification.local_session import LocalSession
-
+    def _verify(self, request: messages.VerifySubject) -> Response:
         try:
             self._session = LocalSession(
                 load(request.subject),
@@ -148,14 +132,11 @@ class Worker:
             checks = tuple(self._session.open())
         except SubjectError as error:
             return Failed(str(error), "load")
-        return VerificationStarted(checks, self._session.definition, self._session.recognised)
+        started = self._session
+        return messages.VerificationStarted(checks, started.definition, started.recognised)
 
-    def _join(self, request: JoinRanks) -> Response:
+    def _join(self, request: messages.JoinRanks) -> None:
         """Join a gloo group, only on the loopback interface; leave the previous group."""
-        from torch import distributed
-
-        import supcr_bench.verification.ranks.step  # noqa: F401 - to save time later
-
         os.environ["GLOO_SOCKET_IFNAME"] = _loopback()
         if distributed.is_initialized():
             distributed.destroy_process_group()
@@ -167,45 +148,41 @@ class Worker:
             timeout=timedelta(seconds=request.limit_s),
         )
         self._rank = request.rank
-        return Ready()
 
-    def _answer_on_rank(self, request: AskRank) -> Response:
-        from supcr_bench.measure.outcome import describe_error
-        from supcr_bench.subjects.adapter import Adapter, find_call
-        from supcr_bench.values.definition import AUTO, Definition, get_definition
-        from supcr_bench.verification.candidate import Candidate
-        from supcr_bench.verification.ranks.step import take_steps
-
-        subject, question = request.subject, request.question
+    def _answer_on_rank(self, request: messages.AskRank) -> Response:
+        subject = request.subject
         try:
             if self._loaded is None or self._loaded[0] != subject:
                 self._loaded = subject, load(subject)
             found = self._loaded[1]
-            if question is None:
-                if subject.resolution is not None:
-                    self._page.write("recognition", None)
-                    return RankLoaded(find_call(found, subject.resolution.definition)[0])
-                wanted = subject.definition or found.definition
-                if wanted == AUTO:
-                    return RankLoaded(None)
-                definition = wanted if isinstance(wanted, Definition) else get_definition(wanted)
-                target = found.under(definition.name).factory
-                return RankLoaded(Adapter.usual(target, definition).resolution)
+            if request.question is None:
+                return self._load_on_rank(subject, found)
         except SubjectError as error:
             return Failed(str(error), "load")
         assert subject.resolution is not None
         try:
             candidate = Candidate.of(found, resolution=subject.resolution)
             answers = take_steps(
-                candidate, question, self._rank, lambda stage: self._page.write(stage, None)
+                candidate, request.question, self._rank, lambda stage: self._page.write(stage, None)
             )
         except Exception as error:  # noqa: BLE001 - implementations may raise anything
             return Failed(describe_error(error))
-        return RankAnswers(tuple(answers))
+        return messages.RankAnswers(tuple(answers))
 
-    def _time_versions(self, request: TimeVersions) -> None:
-        from supcr_bench.measure.sides import SideRaisedError, time_cells
+    def _load_on_rank(self, subject: Subject, found: Implementation) -> PreflightResult:
+        definition = subject.definition or found.definition
+        if subject.resolution is not None:
+            self._page.write(RECOGNITION, None)
+            resolution = find_call(found, subject.resolution.definition)[0]
+        elif definition == AUTO:
+            resolution = None
+        else:
+            if not isinstance(definition, Definition):
+                definition = get_definition(definition)
+            resolution = Adapter.usual(found.under(definition.name).factory, definition).resolution
+        return PreflightResult(subject.name, None, resolution=resolution)
 
+    def _time_versions(self, request: messages.TimeVersions) -> None:
         try:
             samples = time_cells(request.cells, sampling_s=request.sampling_s, seed=request.seed)
         except Exception as error:  # noqa: BLE001 - implementations may raise anything
@@ -213,28 +190,32 @@ class Worker:
             return
         for sample in samples:
             if isinstance(sample, SideRaisedError):
-                self._respond(VersionTimes({}, sample.side, sample.reason))
+                self._respond(messages.VersionTimes({}, sample.side, sample.reason))
             else:
-                self._respond(VersionTimes({side: tuple(s) for side, s in sample.items()}))
+                seconds = {side: tuple(s) for side, s in sample.items()}
+                self._respond(messages.VersionTimes(seconds))
 
-    def _measure(self, request: MeasureCell) -> None:
-        from supcr_bench.measure.cell import CellRun
-        from supcr_bench.measure.device import Meter, get_device
-        from supcr_bench.measure.ranked import Coordinator, GroupBrokenError
-
+    def _measure(self, request: messages.MeasureCell) -> None:
+        """Measure a cell; on a rank other than the first, make each call with the first."""
+        cell, budget = request.cell, request.budget
         found = _implementations(request)
         subjects = {name: adapter for name, (_, adapter) in found.items()}
-        device = get_device(request.cell.workload.device)
-        ranked = request.cell.workload.ranks > 1
-        coordinator = Coordinator(_shard(request, subjects)) if ranked else None
-        meter: Meter = coordinator or Meter(device)
+        device = get_device(cell.workload.device)
+        table = read_label_file(request.labels)[1] if request.labels else None
+        coordinator = None
+        if cell.workload.ranks > 1:
+            shard = RankShard(cell, subjects, device, budget.memory_limit_bytes, table)
+            if self._rank > 0:
+                serve(shard)
+                return
+            coordinator = Coordinator(shard)
         run = CellRun(
-            cell=request.cell,
+            cell=cell,
             subjects=coordinator.subjects if coordinator else subjects,
             device=device,
-            meter=meter,
-            budget=request.budget,
-            table=_labels(request),
+            meter=coordinator or Meter(device),
+            budget=budget,
+            table=table,
             announce=self._page.write,
         )
 
@@ -243,27 +224,36 @@ class Worker:
                 result = replace(result, predicted_cuda_peak_bytes=None)
             self._respond(result)
 
-        broken = False
         try:
             for result in run.results():
                 respond(result)
             if coordinator:
                 coordinator.release()
         except GroupBrokenError as error:
-            broken = True
             for result in run.end_with(error.arm, error.reason):
                 respond(result)
-        self._respond(CellDone(run.account, broken))
+            self._respond(Failed(str(error)))
+        self._respond(run.account)
 
-    def _serve(self, request: MeasureCell) -> None:
-        from supcr_bench.measure.outcome import describe_error
-        from supcr_bench.measure.ranked import serve
 
-        try:
-            subjects = {name: adapter for name, (_, adapter) in _implementations(request).items()}
-            serve(_shard(request, subjects))
-        except Exception as error:  # noqa: BLE001 - implementations may raise anything
-            self._respond(Failed(describe_error(error)))
+def _implementations(
+    request: messages.MeasureCell,
+) -> dict[str, tuple[Implementation, Adapter]]:
+    """The implementations of a cell by name, each with the call that preflight found.
+
+    Without a preflight it is the call of the arm's definition. No call is tried here, where a
+    hang or a crash would look like the harness's own, and ranks would wait for each other.
+    """
+    definitions = {arm.implementation: arm.definition for arm in request.cell.arms}
+    found = {}
+    for subject in request.subjects:
+        own, definition = load(subject), definitions[subject.name]
+        if subject.resolution is not None:
+            adapter = Adapter.of(own, subject.resolution)
+        else:
+            adapter = Adapter.usual(own.under(definition.name).factory, definition)
+        found[subject.name] = own, adapter
+    return found
 
 
 def _loopback() -> str:
@@ -278,44 +268,6 @@ def _loopback() -> str:
     raise OSError("no network interface has the address 127.0.0.1, which the ranks need")
 
 
-def _implementations(request: MeasureCell) -> "dict[str, tuple[Implementation, Adapter]]":
-    """The implementations of a cell by name, each with the call that preflight found.
-
-    Without a preflight it is the call of the arm's definition. No call is tried here, where a
-    hang or a crash would look like the harness's own, and ranks would wait for each other.
-    """
-    from supcr_bench.subjects.adapter import Adapter
-
-    definitions = {arm.implementation: arm.definition for arm in request.cell.arms}
-    found = {}
-    for subject in request.subjects:
-        own, definition = load(subject), definitions[subject.name]
-        if subject.resolution is not None:
-            adapter = Adapter.of(own, subject.resolution)
-        else:
-            adapter = Adapter.usual(own.under(definition.name).factory, definition)
-        found[subject.name] = own, adapter
-    return found
-
-
-def _labels(request: MeasureCell) -> "npt.NDArray[np.float64] | None":
-    """The user's labels, if the request names a labels file."""
-    return read_label_file(request.labels)[1] if request.labels else None
-
-
-def _shard(request: MeasureCell, subjects: "Mapping[str, Adapter]") -> "RankShard":
-    from supcr_bench.measure.device import get_device
-    from supcr_bench.measure.ranked import RankShard
-
-    return RankShard(
-        request.cell,
-        subjects,
-        get_device(request.cell.workload.device),
-        request.budget.memory_limit_bytes,
-        _labels(request),
-    )
-
-
 def main() -> None:
     """Run until the parent closes the pipe."""
     pipe = _take_standard_output()
@@ -323,14 +275,10 @@ def main() -> None:
     threading.Thread(target=_listen, args=(inbox,), daemon=True).start()
 
     def respond(response: Response) -> None:
-        pipe.write(write_message(response))
+        pipe.write(messages.write_message(response))
         pipe.flush()
 
     page_path, threads = sys.argv[1:]
-    import torch
-
-    from supcr_bench.measure.environment import collect_environment
-
     torch.set_num_threads(int(threads))
     respond(Ready(collect_environment()))
     worker = Worker(respond, ActivityPage(Path(page_path)))

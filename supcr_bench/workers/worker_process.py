@@ -28,13 +28,7 @@ CLOSE_LIMIT_S = 5.0
 def start_python(
     arguments: Sequence[str], environment: Mapping[str, str], stderr: IO[bytes]
 ) -> "subprocess.Popen[str]":
-    """Start a Python process.
-
-    Args:
-        arguments: the module to run, and those of its command line.
-        environment: all of it.
-        stderr: where the process writes its errors.
-    """
+    """Start a Python process: ``arguments`` are a module and those of its command line."""
     return subprocess.Popen(
         [sys.executable, "-P", "-m", *arguments],
         stdin=subprocess.PIPE,
@@ -52,21 +46,16 @@ def thread_settings(threads: int) -> dict[str, str]:
 
 
 class WorkerProcess:
-    """One worker.
+    """One worker, with that many threads of torch.
 
-    Attributes:
-        start: function that starts its process; tests replace it by a faster one.
-
-    Args:
-        threads: number of threads of torch in it.
-        deliver: called with each response, and with ``None`` once it has ended, in a thread; by
-            default :meth:`responses` gives them.
+    ``deliver`` is called with each response, and with ``None`` once it has ended, in a thread; by
+    default :meth:`responses` gives them.
 
     Raises:
         WorkerError: it does not start.
     """
 
-    start = staticmethod(start_python)
+    start = staticmethod(start_python)  # tests replace it by a faster one
     ranks = 1
 
     def __init__(

@@ -16,9 +16,10 @@ import pytest
 from supcr_bench.subjects.registry import Subject, locate
 from supcr_bench.values.definition import NO_SELF
 from supcr_bench.values.errors import WorkerError
+from supcr_bench.verification.outcome import CheckEndedError
 from supcr_bench.workers import rank_group
 from supcr_bench.workers.messages import Failed, RankAnswers
-from supcr_bench.workers.rank_group import RankEndedError, RankGroupWorker
+from supcr_bench.workers.rank_group import RankGroupWorker
 from supcr_bench.workers.worker_process import WorkerProcess
 from tests.ranks import LIMIT_S, put, rank_context
 
@@ -89,7 +90,7 @@ def gone(pids: tuple[int, ...]) -> bool:
 def test_what_becomes_of_one_rank_ends_all_and_is_said(losses: Path, name: str, words: str) -> None:
     with closing(RankGroupWorker(2, limit_s=LIMIT_S)) as group:
         pids = group.pids
-        with pytest.raises(RankEndedError, match=words) as error:
+        with pytest.raises(CheckEndedError, match=words) as error:
             put(group, subject(losses, name), rank_context(2, NO_SELF).question((3, 3)))
     assert not error.value.overdue
     assert gone(pids)
@@ -107,7 +108,7 @@ def test_ranks_that_hang_are_ended_once_the_limit_is_over(
             return time.monotonic() + (LIMIT_S if stages == {"forward"} else 0)
 
         monkeypatch.setattr(rank_group, "time", SimpleNamespace(monotonic=clock))
-        with pytest.raises(RankEndedError, match=r"rank 0, 1 .forward. did not answer") as error:
+        with pytest.raises(CheckEndedError, match=r"rank 0, 1 .forward. did not answer") as error:
             put(group, subject(losses, "Hangs"), rank_context(2, NO_SELF).question((3, 3)))
     assert error.value.overdue
     assert gone(pids)

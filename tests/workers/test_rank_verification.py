@@ -12,8 +12,7 @@ from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.outcome import Verdict
 from supcr_bench.verification.self_test import SelfTestRow
 from supcr_bench.verification.verification import Verification
-from supcr_bench.workers.rank_self_test import rank_bug_session
-from supcr_bench.workers.rank_verification import RankVerification
+from supcr_bench.workers.rank_verification import RankVerification, rank_bug_session
 from tests.workers.test_rank_group import LOSSES
 
 pytestmark = pytest.mark.slow
