@@ -41,30 +41,26 @@ def list_subjects(
     from supcr_bench.values.table import Table, prose, row, words
 
     console = Console(highlight=False)
-    print_table(
-        console,
-        Table(
-            name="implementations",
-            title="Implementations",
-            note="or name your own as package.module:attribute or path/to/file.py:attribute",
-            columns=(
-                *words("name"),
-                *prose("description"),
-                *words("time claimed", "memory claimed", "tags"),
-            ),
-            rows=tuple(row(*_texts(*listing)) for listing in listings.items()),
+    implementations = Table(
+        name="implementations",
+        title="Implementations",
+        note="or name your own as package.module:attribute or path/to/file.py:attribute",
+        columns=(
+            *words("name"),
+            *prose("description"),
+            *words("time claimed", "memory claimed", "tags"),
         ),
+        rows=tuple(row(*_texts(*listing)) for listing in listings.items()),
     )
-    print_table(
-        console,
-        Table(
-            name="suites",
-            title="Suites",
-            note="or give the path of a .toml file",
-            columns=(*words("name"), *prose("purpose")),
-            rows=tuple(row(name, p or errors[name]) for name, p in purposes.items()),
-        ),
+    suites = Table(
+        name="suites",
+        title="Suites",
+        note="or give the path of a .toml file",
+        columns=(*words("name"), *prose("purpose")),
+        rows=tuple(row(name, p or errors[name]) for name, p in purposes.items()),
     )
+    for table in (implementations, suites):
+        print_table(console, table)
 
 
 def _texts(name: str, found: "Implementation | str") -> tuple[str, ...]:

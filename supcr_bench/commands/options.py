@@ -109,11 +109,7 @@ AxisValues = Annotated[
 
 
 def set_axes(axes: Mapping[str, str], assignments: Sequence[str]) -> dict[str, str]:
-    """The axes of ``--set``, beside those that have options of their own.
-
-    Args:
-        axes: the values of those options, by the axis's name.
-        assignments: the values of ``--set``.
+    """The axes of ``--set``, beside those that have options of their own, which ``axes`` holds.
 
     Raises:
         UsageError: an assignment has no value, names no axis, or repeats an axis.

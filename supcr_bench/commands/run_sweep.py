@@ -42,12 +42,7 @@ def carry_out(
 ) -> bool:
     """Measure, verify where the suite asks for it, print and report.
 
-    Args:
-        work: what to measure.
-        executor_name: ``local``, ``ray`` or ``ray:HOST:PORT``.
-        root: where a new run's folder goes.
-        resumed: the folder of the run to continue, if any.
-        require_all: whether every implementation must be available.
+    A new run's folder goes into ``root``; ``resumed`` is the folder of one to continue.
 
     Returns:
         whether a result is wrong, an implementation failed, or verification finds one not right. A
@@ -127,11 +122,7 @@ def sweep(
     writer: RunWriter,
     console: Console,
 ) -> Account:
-    """Measure what is left of the plan; store each result and show progress.
-
-    Returns:
-        where the time went.
-    """
+    """Measure what is left of the plan; store each result, show progress, and sum up the time."""
     account = Account()
     # Results from before the machine was recorded were measured on the run's own machine.
     home = machine_of(writer.info["environment"])
@@ -157,11 +148,7 @@ def sweep(
 
 
 def _verify(work: Work, writer: RunWriter, console: Console) -> float:
-    """Verify what the run has not verified yet, each by its definition; store each verdict.
-
-    Returns:
-        the seconds that it took.
-    """
+    """Verify what the run has not verified yet; store each verdict; return the seconds taken."""
     left = [s for s in work.subjects if s.name not in writer.verification]
     if not left:
         return 0.0
@@ -196,10 +183,6 @@ def _time_spent(
 def make_executor(name: str, work: Work) -> tuple[LocalExecutor | ClusterExecutor, Budget]:
     """The executor of a name, and the budget of an arm; on a cluster, that of its first machine.
 
-    Args:
-        name: ``local``, ``ray`` or ``ray:HOST:PORT``.
-        work: what it will run.
-
     Raises:
         UsageError: Ray is not installed, does not answer, or a machine of it cannot take part.
     """
@@ -208,11 +191,10 @@ def make_executor(name: str, work: Work) -> tuple[LocalExecutor | ClusterExecuto
         cluster = make_ray_executor(address or None, work.suite, work.subjects, work.labels)
         return cluster, cluster.budget
     budget = make_budget(work.suite)
-    return LocalExecutor(budget.threads, work.label_spec), budget
+    return LocalExecutor(budget.threads, work.labels.spec if work.labels else None), budget
 
 
 def check_devices(plan: Sequence[Cell], executor: Executor) -> None:
-    """Raise a UsageError for a device that the executor's machines do not have."""
     for planned in plan:
         if planned.workload.device not in executor.devices:
             raise UsageError(
@@ -224,13 +206,10 @@ def check_devices(plan: Sequence[Cell], executor: Executor) -> None:
 def check_calls(
     work: Work, executor: Executor, *, require_all: bool
 ) -> tuple[Work, dict[str, Description], dict[str, str]]:
-    """Load and call each implementation once.
+    """Load and call each implementation once on the executor's machines.
 
-    Args:
-        work: what to measure.
-        executor: whose machines load them.
-        require_all: whether an implementation that needs something that is not installed is an
-            error, as when the user named it; a suite's own is left out.
+    An implementation that needs something that is not installed is an error if ``require_all``, as
+    when the user named it; a suite's own is left out.
 
     Returns:
         the work with each implementation's call and definition, descriptions by name, and for each

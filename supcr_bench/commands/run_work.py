@@ -19,11 +19,8 @@ class Work:
 
     Attributes:
         suite: with the axes, budgets and seed of the command line.
-        subjects: the implementations to measure.
         labels: the user's labels file, if any.
-        plan: the cells.
-        unavailable: for each implementation that the suite names and that cannot be measured here,
-            the reason.
+        unavailable: the reason for each implementation of the suite that cannot be measured here.
     """
 
     suite: Suite
@@ -61,15 +58,6 @@ class Work:
             one["suite"].setdefault("definition", other.suite.definition)
         return one == two
 
-    @property
-    def label_spec(self) -> str | None:
-        """The labels file and its columns, as ``--labels`` takes them."""
-        return _spec(self.labels)
-
-
-def _spec(labels: LabelFile | None) -> str | None:
-    return f"{labels.path}:{','.join(labels.columns)}" if labels else None
-
 
 def make_work(suite: Suite, names: Sequence[str], labels: str | None) -> Work:
     """Find the implementations, read the labels and lay out the cells.
@@ -85,10 +73,7 @@ def make_work(suite: Suite, names: Sequence[str], labels: str | None) -> Work:
 
 
 def stored_work(info: Mapping[str, Any]) -> Work:
-    """The work of a stored run.
-
-    Args:
-        info: what ``run.json`` holds.
+    """The work of a stored run, from what ``run.json`` holds.
 
     Raises:
         UsageError: its labels file has changed, or an implementation is gone.
@@ -98,7 +83,7 @@ def stored_work(info: Mapping[str, Any]) -> Work:
         stored = {**stored, "definition": current_name(stored["definition"])}
     suite = Suite.model_validate(stored)
     labels = LabelFile(**info["labels"]) if info["labels"] else None
-    work = make_work(suite, info["subjects"], _spec(labels))
+    work = make_work(suite, info["subjects"], labels.spec if labels else None)
     if labels and work.labels and work.labels.digest != labels.digest:
         raise StoreError(f"{labels.path} has changed since the run began; start a new run")
     return replace(work, unavailable=info.get("unavailable") or {})

@@ -24,11 +24,7 @@ def run_seeded_bugs(
 ) -> bool:
     """Verify every seeded bug, print the table, and say whether the verifier holds.
 
-    Args:
-        file: a file for the rows as JSON.
-        ranks: over how many ranks, with the bugs that need several; ``None`` for one process.
-        seed: random seed for the inputs.
-        console: where to print.
+    With ``ranks``, verify the bugs that need several; ``file`` gets the rows as JSON.
     """
     console = console or Console(highlight=False)
     torch.set_num_threads(1)  # small problems; threads would only add noise
@@ -48,7 +44,10 @@ def run_seeded_bugs(
             row(
                 one.bug,
                 one.group,
-                Cell(", ".join(one.caught_by)) if one.caught else Cell(_missed(one), "bad"),
+                Cell(
+                    ", ".join(one.caught_by) or f"MISSED, {one.left_out} cases left out",
+                    "" if one.caught else "bad",
+                ),
                 Cell("; ".join(one.diagnosed) or MISSING, "bad" if one.named is False else ""),
             )
             for one in rows
@@ -64,7 +63,3 @@ def run_seeded_bugs(
     if file:
         file.write_text(json.dumps([asdict(one) for one in rows], indent=2) + "\n")
     return caught == len(rows) and named >= NAMED_AT_LEAST * len(nameable)
-
-
-def _missed(one: SelfTestRow) -> str:
-    return f"MISSED, {one.left_out} cases left out" if one.left_out else "MISSED"

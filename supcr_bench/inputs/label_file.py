@@ -37,6 +37,11 @@ class LabelFile:
     def label_kind(self) -> str:
         return f"file:{self.digest}"
 
+    @property
+    def spec(self) -> str:
+        """The file and its columns, as ``--labels`` takes them."""
+        return f"{self.path}:{','.join(self.columns)}"
+
 
 def _split(spec: str) -> tuple[Path, list[str]]:
     """File and columns of ``FILE[:COLUMN,...]``; a colon inside the path is left alone."""

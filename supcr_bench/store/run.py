@@ -10,14 +10,14 @@
 A run that was killed at any moment can be continued: a last line that was cut off is removed, and
 everything before it is kept.
 
-A report holds its run too (:mod:`supcr_bench.store.report_file`), and a baseline is a run without
-timings in one file (:mod:`supcr_bench.store.run_file`); both can be named wherever a run is read.
+A report (``report_file``) and a baseline (``run_file``) hold a run too, and are read like it.
 """
 
 import itertools
 import json
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -44,10 +44,7 @@ def new_run_id(suite: str, now: datetime | None = None) -> str:
 
 
 def find_run(name: str, root: Path = RESULTS) -> Path:
-    """Find a run by its id, the path of its folder, report or baseline, or ``latest``.
-
-    Returns:
-        the folder of the run, or the file that holds it.
+    """The folder or file of a run, by its id, its path, or ``latest``.
 
     Raises:
         StoreError: there is no such run; the message lists the latest ones.
@@ -133,7 +130,7 @@ def _read_lines(file: Path) -> tuple[list[dict[str, Any]], int]:
     return rows, end
 
 
-class RunWriter:
+class RunWriter(AbstractContextManager["RunWriter", None]):
     """Writes the files of a run; made by :meth:`create` or :meth:`resume`."""
 
     def __init__(self, run: Run) -> None:
@@ -145,11 +142,7 @@ class RunWriter:
 
     @classmethod
     def create(cls, root: Path, run_id: str, info: Mapping[str, Any]) -> "RunWriter":
-        """Begin a run in a new folder.
-
-        Raises:
-            StoreError: the folder cannot be made.
-        """
+        """Begin a run in a new folder."""
         path = root / run_id
         for suffix in itertools.count(2):
             if not path.exists():
@@ -168,11 +161,7 @@ class RunWriter:
 
     @classmethod
     def resume(cls, path: Path) -> "RunWriter":
-        """Continue a run, after removing a last line that was cut off.
-
-        Raises:
-            StoreError: it cannot be read.
-        """
+        """Continue a run, after removing a last line that was cut off."""
         run, end = _read_folder(path)
         file = path / MEASUREMENTS_FILE
         if file.exists() and file.stat().st_size > end:
@@ -203,14 +192,8 @@ class RunWriter:
         total = {key: before.get(key, 0.0) + value for key, value in accounting.items()}
         self.update(finished_at=_now(), accounting=total)
 
-    def close(self) -> None:
-        self._file.close()
-
-    def __enter__(self) -> "RunWriter":
-        return self
-
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self._file.close()
 
 
 def _now() -> str:

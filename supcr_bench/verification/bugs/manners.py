@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,9 +19,7 @@ def exponentials_overflow(self: RightSupCR, s: Tensor, chosen: Tensor) -> Tensor
 
 
 @wrong(RightSupCR, "arrange", caught_by="robustness")
-def nan_embeddings_hidden(
-    self: RightSupCR, first: Tensor, second: Tensor, labels: Tensor
-) -> Arranged:
+def nan_embeddings_hidden(self: Any, first: Tensor, second: Tensor, labels: Tensor) -> Arranged:
     """Replaces NaN and infinity in an embedding by finite numbers. A network that has diverged goes
     on being trained on a number that looks fine."""
     return (first.nan_to_num(), second.nan_to_num()), labels
@@ -159,7 +158,7 @@ def labels_filled_in_place(self: RightSupCR, labels: Tensor) -> Tensor:
 
 @wrong(RightSupCR, "arrange", caught_by="conduct")
 def embeddings_normalised_in_place(
-    self: RightSupCR, first: Tensor, second: Tensor, labels: Tensor
+    self: Any, first: Tensor, second: Tensor, labels: Tensor
 ) -> Arranged:
     """Embeddings have length 1 after the call. Written under no_grad, so that autograd does not
     complain: the caller's embeddings change, and the gradient belongs to other ones."""
@@ -218,9 +217,7 @@ def contiguity_assumed(self: RightSupCR, first: Tensor, second: Tensor, labels: 
 
 
 @wrong(RightSupCR, "arrange", caught_by="conduct")
-def contiguity_required(
-    self: RightSupCR, first: Tensor, second: Tensor, labels: Tensor
-) -> Arranged:
+def contiguity_required(self: Any, first: Tensor, second: Tensor, labels: Tensor) -> Arranged:
     """Calls view() on the inputs, which raises for tensors that are not contiguous. view in place
     of reshape stops a training at the first sliced batch."""
     flat = [view.view(-1) for view in (first, second)]

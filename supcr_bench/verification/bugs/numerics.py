@@ -102,18 +102,14 @@ def scaled_gradient(x: Tensor, factor: float) -> Tensor:
 
 
 @wrong(RightSupCR, "arrange", named=GRADIENT["first_detached"])
-def first_view_detached(
-    self: RightSupCR, first: Tensor, second: Tensor, labels: Tensor
-) -> Arranged:
+def first_view_detached(self: Any, first: Tensor, second: Tensor, labels: Tensor) -> Arranged:
     """No gradient reaches the first view. A stop-gradient taken over from BYOL or SimSiam
     trains one encoder only."""
     return (first.detach(), second), labels
 
 
 @wrong(RightSupCR, "arrange", named=GRADIENT["second_detached"])
-def second_view_detached(
-    self: RightSupCR, first: Tensor, second: Tensor, labels: Tensor
-) -> Arranged:
+def second_view_detached(self: Any, first: Tensor, second: Tensor, labels: Tensor) -> Arranged:
     """No gradient reaches the second view. A target branch under no_grad: half of the gradient
     is gone and no value shows it."""
     return (first, second.detach()), labels
@@ -207,9 +203,7 @@ def odd_row_dropped(self: RightSupCR, labels: Tensor, c: int) -> Tensor:
 
 
 @wrong(RightSupCR, "losses")
-def labels_of_the_first_dimension(
-    self: RightSupCR, views: Sequence[Tensor], labels: Tensor
-) -> Tensor:
+def labels_of_the_first_dimension(self: Any, views: Sequence[Tensor], labels: Tensor) -> Tensor:
     """Every dimension is ranked by the first dimension's labels. A loop over dimensions whose
     body does not use the index: right for one dimension."""
     return RightSupCR.losses(self, views, labels[:, :1].expand_as(labels))

@@ -1,6 +1,7 @@
 """Seeded bugs in the sums: candidate sets, counts, missing labels and weights."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -177,9 +178,7 @@ def rows_dropped_anywhere(self: RightSupCR, labels: Tensor, c: int) -> Tensor:
 
 
 @wrong(RightSupCR, "losses")
-def count_of_the_first_dimension(
-    self: RightSupCR, views: Sequence[Tensor], labels: Tensor
-) -> Tensor:
+def count_of_the_first_dimension(self: Any, views: Sequence[Tensor], labels: Tensor) -> Tensor:
     """Divides every dimension's sum by the number of pairs of the first. A count outside of the
     loop is right as long as all dimensions miss equally many labels."""
     parts = RightSupCR.losses(self, views, labels)
