@@ -27,13 +27,13 @@ _START = "data:application/gzip;base64,"
 def embedded(run: Run) -> str:
     """The value of ``href`` for the element; the same run gives the same text."""
     rows = [result.to_mapping() for result in run.results]
-    values = {
-        "run": dict(run.info),
-        "results": {name: [row[name] for row in rows] for name in (rows[0] if rows else ())},
-        "verification": None
+    verified = (
+        None
         if run.verification is None
-        else {name: found.to_mapping() for name, found in run.verification.items()},
-    }
+        else {n: v.to_mapping() for n, v in run.verification.items()}
+    )
+    columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
+    values = {"run": dict(run.info), "results": columns, "verification": verified}
     text = json.dumps(values, allow_nan=False, separators=(",", ":"))
     return _START + base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 

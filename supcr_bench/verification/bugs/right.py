@@ -8,6 +8,7 @@ and recomputed in the backward.
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import reduce
 from typing import ClassVar
 
 import torch
@@ -23,13 +24,7 @@ Arranged = tuple[Sequence[Tensor], Tensor]
 
 
 class RankedContrast(nn.Module):
-    """Everything that the family shares; a subclass adds the call.
-
-    Args:
-        temperature: tau.
-        weights: one weight for each label dimension; equal by default.
-        eps: floor of each denominator.
-    """
+    """Everything that the family shares; a subclass adds the call. ``eps`` floors a denominator."""
 
     DEFINITION: ClassVar[str]
     """Name of the shipped definition that it computes."""
@@ -46,11 +41,7 @@ class RankedContrast(nn.Module):
         self.register_buffer("weights", None if weights is None else weights.detach().clone())
 
     def read_labels(self, labels: Tensor) -> Tensor:
-        """[N] or [N, D] to [N, D].
-
-        Raises:
-            ValueError: a label is infinite, where no distance orders anything.
-        """
+        """[N] or [N, D] to [N, D]; an infinite label, which no distance orders, is an error."""
         if torch.isinf(labels).any():
             raise ValueError("a label is infinite: labels are finite, or NaN where missing")
         return labels.unsqueeze(1) if labels.ndim == 1 else labels
@@ -116,12 +107,8 @@ class RankedContrast(nn.Module):
     def pair_sum(self, s: Tensor, delta: Tensor) -> Tensor:
         m = len(s)
         size = max(1, SETS_AT_ONCE // (m * m))
-        blocks = zip(
-            torch.split(s, size),
-            torch.split(delta, size),
-            torch.split(torch.arange(m, device=s.device), size),
-            strict=True,
-        )
+        rows = torch.arange(m, device=s.device)
+        blocks = zip(*(torch.split(x, size) for x in (s, delta, rows)), strict=True)
         if size >= m:
             return self.anchor_sum(*next(blocks))
         sums = [
@@ -148,10 +135,7 @@ class RankedContrast(nn.Module):
 
     def working_dtype(self, views: Sequence[Tensor]) -> torch.dtype:
         """The inputs' own, but not below float32: a sum over N^2 pairs overflows float16."""
-        dtype = torch.float32
-        for view in views:
-            dtype = torch.promote_types(dtype, view.dtype)
-        return dtype
+        return reduce(torch.promote_types, (view.dtype for view in views), torch.float32)
 
     def precision(self, view: Tensor) -> AbstractContextManager[object]:
         """A context that disables an autocast around the call."""
@@ -168,11 +152,7 @@ class RankedContrast(nn.Module):
             )
 
     def dimension_weights(self, parts: Tensor) -> Tensor:
-        """[D], not normalised.
-
-        Raises:
-            ValueError: there are more or fewer weights than dimensions.
-        """
+        """[D], not normalised."""
         if self.weights is None:
             return torch.ones_like(parts)
         if self.weights.shape != parts.shape:
@@ -234,11 +214,7 @@ class RightRankNContrast(RankedContrast):
         return (y.unsqueeze(1) - y.unsqueeze(0)).abs().sum(dim=2)
 
     def groups(self, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """A single loss, over every row.
-
-        Raises:
-            ValueError: a label is missing.
-        """
+        """A single loss, over every row; a missing label is an error."""
         if torch.isnan(labels).any():
             raise ValueError("a label is missing: this loss needs them all")
         yield torch.arange(len(labels), device=labels.device), self.distances(labels)
