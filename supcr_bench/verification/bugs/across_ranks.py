@@ -98,13 +98,11 @@ class OwnSlotOnly(RightAcrossRanks):
 
 @seeded_bug(named=VALUES[OWN_ROWS])
 class NothingGathered(RightSupCR):
-    """Each rank's loss is that of its own rows. A loss written for one process, under DDP: each
-    rank contrasts a W-th of the batch."""
+    """Each rank's loss is that of its own rows. It contrasts a W-th of the batch."""
 
 
 class _MeanOverRanks(torch.autograd.Function):
-    """Averages a number over ranks; its backward passes the gradient to the own number
-    unchanged."""
+    """Averages a number over ranks; its backward passes the gradient on unchanged."""
 
     @staticmethod
     def forward(ctx: Any, own: Tensor) -> Tensor:

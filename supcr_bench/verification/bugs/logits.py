@@ -42,15 +42,13 @@ def second_view_twice(self: RightSupCR, first: Tensor, second: Tensor, labels: T
 
 @wrong(RightSupCR, "arrange", named=VIEWS["single"])
 def first_view_only(self: RightSupCR, first: Tensor, second: Tensor, labels: Tensor) -> Arranged:
-    """The second view adds nothing. The second view is accepted for the sake of the call, and
-    dropped."""
+    """The second view adds nothing. It is accepted for the sake of the call, and dropped."""
     return (first,), labels
 
 
 @wrong(RightNoSelf, "arrange", named=VIEWS["second_only"])
 def second_view_only(self: RightNoSelf, first: Tensor, second: Tensor, labels: Tensor) -> Arranged:
-    """The first view adds nothing. The running total is assigned where it should be added
-    to."""
+    """The first view adds nothing. The running total is assigned where it should be added to."""
     return (second,), labels
 
 
@@ -73,15 +71,13 @@ TEMPERATURE = PHRASES["temperature"]
 
 @wrong(RightSupCR, "logits", named=TEMPERATURE["missing"])
 def temperature_missing(self: RightSupCR, rows: Tensor) -> Tensor:
-    """Does not divide the similarities by the temperature. Without it cosines lie between -1 and 1,
-    and the softmax is all but flat."""
+    """Does not divide by the temperature. Cosines make the softmax all but flat."""
     return self.similarity(rows)
 
 
 @wrong(RightSupCR, "logits", named=TEMPERATURE["squared"])
 def temperature_squared(self: RightSupCR, rows: Tensor) -> Tensor:
-    """Divides by the temperature twice. Divided once in the similarity and once more in the loss:
-    0.1 acts as 0.01."""
+    """Divides by the temperature twice. In similarity and loss: 0.1 acts as 0.01."""
     return RightSupCR.logits(self, rows) / self.temperature
 
 
@@ -93,15 +89,13 @@ def temperature_multiplied(self: RightNoSelf, rows: Tensor) -> Tensor:
 
 @wrong(RightSupCR, "logits")
 def temperature_hard_coded(self: RightSupCR, rows: Tensor) -> Tensor:
-    """Always uses the default temperature. A sweep over temperatures then shows that the
-    temperature does not matter."""
+    """Always uses the default temperature. A sweep then shows that it does not matter."""
     return self.similarity(rows) / 0.1
 
 
 @wrong(RightSupCR, "log_contrast")
 def temperature_of_the_numerator_only(self: RightSupCR, s: Tensor, chosen: Tensor) -> Tensor:
-    """Sums the candidates without the temperature. Numerator and denominator are computed in two
-    places, and one was missed."""
+    """Sums the candidates without the temperature. Of two places, one was missed."""
     return RightSupCR.log_contrast(self, s * self.temperature, chosen)
 
 
@@ -110,8 +104,7 @@ SIMILARITY = PHRASES["similarity"]
 
 @wrong(RightSupCR, "similarity", named=SIMILARITY["dot"])
 def dot_product(self: RightSupCR, rows: Tensor) -> Tensor:
-    """Does not normalise the rows. The caller was expected to normalise; if not, the loss falls by
-    growing norms alone."""
+    """Does not normalise the rows. If nobody else does, growing norms alone lower the loss."""
     return rows @ rows.T
 
 
@@ -172,8 +165,7 @@ def no_floor(self: RightSupCR, contrast: Tensor) -> Tensor:
 
 @wrong(RightNoSelf, "floor", caught_by="robustness", named=PHRASES["eps"]["added"])
 def no_self_eps_added(self: RightNoSelf, contrast: Tensor) -> Tensor:
-    """Adds eps to every denominator. A guard against log(0) that the log-sum-exp does not need
-    bends the loss at low temperatures."""
+    """Adds eps to every denominator. A needless guard bends the loss at low temperatures."""
     return torch.logaddexp(contrast, torch.full_like(contrast, LOG_EPS))
 
 

@@ -125,8 +125,7 @@ class OutputsKept(RightSupCR):
 
 @seeded_bug(caught_by="conduct")
 class TemperatureDrifts(RightSupCR):
-    """Each call lowers the temperature for the next. An annealing schedule inside forward also
-    advances on validation batches."""
+    """Each call lowers the temperature for the next. A schedule advances in validation too."""
 
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         answer = super().forward(perturbed, intact, labels)
@@ -170,8 +169,7 @@ def embeddings_normalised_in_place(
 
 @wrong(RightSupCR, "read_labels", caught_by="conduct")
 def ties_broken_at_random(self: RightSupCR, labels: Tensor) -> Tensor:
-    """Labels are jittered by up to 1e-3. Jitter makes a sort easy; the loss is then a random
-    number, and near labels change places."""
+    """Jitters labels by up to 1e-3. The loss is random, and near labels change places."""
     labels = RightSupCR.read_labels(self, labels)
     return labels + 1e-3 * torch.rand_like(labels)
 

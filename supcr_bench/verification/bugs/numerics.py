@@ -13,15 +13,13 @@ from supcr_bench.verification.formula import PHRASES
 
 @wrong(RightSupCR, "similarity", named=PHRASES["precision"]["bfloat16"])
 def bfloat16_inside(self: RightSupCR, rows: Tensor) -> Tensor:
-    """Rows are normalised and multiplied in bfloat16. Eight bits of a cosine divided by 0.1
-    leave logits good to a few hundredths."""
+    """Multiplies rows in bfloat16. Logits are good to a few hundredths only."""
     return RightSupCR.similarity(self, rows.bfloat16()).to(rows)
 
 
 @wrong(RightNoSelf, "similarity", named=PHRASES["precision"]["float16"])
 def float16_inside(self: RightNoSelf, rows: Tensor) -> Tensor:
-    """Rows are normalised and multiplied in float16. A .half() for speed in the product that
-    everything else is built on."""
+    """Multiplies rows in float16. A .half() for speed, in what everything else is built on."""
     return RightNoSelf.similarity(self, rows.half()).to(rows)
 
 
@@ -34,29 +32,25 @@ def float32_inside(self: RightSupCR, views: Sequence[Tensor]) -> torch.dtype:
 
 @wrong(RightSupCR, "read_labels")
 def labels_in_bfloat16(self: RightSupCR, labels: Tensor) -> Tensor:
-    """Labels are rounded to 8 bits before they are compared. Labels follow the embeddings into
-    bfloat16, and distinct labels tie."""
+    """Rounds labels to 8 bits. They follow the embeddings into bfloat16, and near ones tie."""
     return RightSupCR.read_labels(self, labels).bfloat16().to(labels)
 
 
 @wrong(RightSupCR, "read_labels")
 def labels_in_float16(self: RightSupCR, labels: Tensor) -> Tensor:
-    """Labels are rounded to 11 bits before they are compared. The whole batch was cast with
-    .half(): in large batches the nearest labels tie."""
+    """Rounds labels to 11 bits. After .half() the nearest labels of a large batch tie."""
     return RightSupCR.read_labels(self, labels).half().to(labels)
 
 
 @wrong(RightSupCR, "read_labels", caught_by="robustness")
 def labels_in_float32(self: RightSupCR, labels: Tensor) -> Tensor:
-    """Labels are rounded to 24 bits before they are compared. float64 labels that differ in the
-    eighth digit, times of day say, all tie."""
+    """Rounds labels to 24 bits. float64 labels that differ in the eighth digit all tie."""
     return RightSupCR.read_labels(self, labels).float().to(labels)
 
 
 @wrong(RightSupCR, "read_labels")
 def labels_rounded(self: RightSupCR, labels: Tensor) -> Tensor:
-    """Labels are rounded to whole numbers. Labels read as classes: .long() or .round() ties
-    everything between two integers."""
+    """Rounds labels to whole numbers. As classes, all labels between two integers tie."""
     return RightSupCR.read_labels(self, labels).round()
 
 
@@ -103,15 +97,13 @@ def scaled_gradient(x: Tensor, factor: float) -> Tensor:
 
 @wrong(RightSupCR, "arrange", named=GRADIENT["first_detached"])
 def first_view_detached(self: Any, first: Tensor, second: Tensor, labels: Tensor) -> Arranged:
-    """No gradient reaches the first view. A stop-gradient taken over from BYOL or SimSiam
-    trains one encoder only."""
+    """No gradient reaches the first view. A stop-gradient as in BYOL trains one encoder only."""
     return (first.detach(), second), labels
 
 
 @wrong(RightSupCR, "arrange", named=GRADIENT["second_detached"])
 def second_view_detached(self: Any, first: Tensor, second: Tensor, labels: Tensor) -> Arranged:
-    """No gradient reaches the second view. A target branch under no_grad: half of the gradient
-    is gone and no value shows it."""
+    """No gradient reaches the second view. Half of it is gone, and no value shows it."""
     return (first, second.detach()), labels
 
 
@@ -138,8 +130,7 @@ def gradient_doubled(self: RightSupCR, first: Tensor, second: Tensor, labels: Te
 
 @wrong(RightSupCR, "arrange")
 def gradient_flipped(self: RightSupCR, first: Tensor, second: Tensor, labels: Tensor) -> Arranged:
-    """The gradient of one view points the other way. A sign lost in a backward written by hand:
-    one view climbs what the other descends."""
+    """The gradient of one view points the other way. It climbs what the other view descends."""
     return (first, scaled_gradient(second, -1.0)), labels
 
 

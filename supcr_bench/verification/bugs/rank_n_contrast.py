@@ -18,23 +18,20 @@ def rnc_cosine(self: RightRankNContrast, rows: Tensor) -> Tensor:
 
 @wrong(RightRankNContrast, "similarity", named=PHRASES["similarity"]["negative_squared_euclidean"])
 def rnc_squared_distance(self: RightRankNContrast, rows: Tensor) -> Tensor:
-    """Takes the squared distance in place of the distance. A root saved, since the order is the
-    same; the softmax is not."""
+    """Takes the squared distance. A root saved: the order is the same, the softmax is not."""
     return -RightRankNContrast.similarity(self, rows).square()
 
 
 @wrong(RightRankNContrast, "distances", named=PHRASES["label_distance"]["l2"])
 def rnc_euclidean_labels(self: RightRankNContrast, y: Tensor) -> Tensor:
-    """Takes the Euclidean distance of label vectors in place of L1. The same as L1 for one label,
-    another ranking for several."""
+    """Takes the Euclidean distance of label vectors. For several labels it ranks otherwise."""
     distance: Tensor = (y.unsqueeze(1) - y.unsqueeze(0)).norm(dim=2)
     return distance
 
 
 @wrong(RightRankNContrast, "candidates", named=PHRASES["self_candidate"]["always"])
 def rnc_self_always(self: RightRankNContrast, delta: Tensor, anchors: Tensor) -> Tensor:
-    """Leaves the diagonal, at distance 0, in every denominator. The diagonal of the logits,
-    which is their maximum, was not removed."""
+    """Leaves the diagonal in every denominator. At distance 0 it is the largest logit."""
     return RightRankNContrast.candidates(self, delta, anchors) | self.itself(
         delta, anchors
     ).unsqueeze(1)
@@ -50,22 +47,19 @@ class RncSelfWhenTied(RightRankNContrast):
 
 @wrong(RightRankNContrast, "normaliser", named=PHRASES["normaliser"]["rows"])
 def rnc_divided_by_rows(self: RightRankNContrast, m: int, n: int) -> int:
-    """Divides by 2 N in place of 2 N (2 N - 1). One of the two divisions, by n and by n - 1, was
-    lost."""
+    """Divides by 2 N. One of the two divisions, by n and by n - 1, was lost."""
     return m
 
 
 @wrong(RightRankNContrast, "arrange", named=PHRASES["views"]["single"])
 def rnc_first_view_only(self: RightRankNContrast, features: Tensor, labels: Tensor) -> Arranged:
-    """Reads only [:, 0] of features [N, 2, d]. features[:, 0] runs without complaint and drops half
-    of the batch."""
+    """Reads only [:, 0] of features [N, 2, d]. It runs, and drops half of the batch."""
     return (features[:, 0],), labels
 
 
 @wrong(RightRankNContrast, "arrange")
 def rnc_labels_interleaved(self: RightRankNContrast, features: Tensor, labels: Tensor) -> Arranged:
-    """Repeats labels in another order than the views. repeat_interleave in place of repeat
-    gives most rows another row's label."""
+    """Repeats labels in another order than the views. Most rows get another row's label."""
     views, _ = RightRankNContrast.arrange(self, features, labels)
     return views, labels.repeat_interleave(2, dim=0)
 
@@ -79,15 +73,13 @@ def rnc_root_of_zero(self: RightRankNContrast, rows: Tensor) -> Tensor:
 
 @wrong(RightRankNContrast, "read_labels")
 def rnc_first_label_only(self: RightRankNContrast, labels: Tensor) -> Tensor:
-    """Reads labels [N, D] as if D were 1. The loss was written for age, and never tested with a
-    second label."""
+    """Reads labels [N, D] as if D were 1. Nobody tested a second label."""
     return RightRankNContrast.read_labels(self, labels)[:, :1]
 
 
 @wrong(RightRankNContrast, "logits", named=PHRASES["temperature"]["missing"])
 def rnc_temperature_missing(self: RightRankNContrast, rows: Tensor) -> Tensor:
-    """Does not divide the similarities by the temperature. Distances of a few units need no scale
-    to work, so that nobody misses it."""
+    """Does not divide by the temperature. Distances need no scale to work: nobody misses it."""
     return self.similarity(rows)
 
 

@@ -30,15 +30,13 @@ def reversed_inequality(self: RightSupCR, delta: Tensor, anchors: Tensor) -> Ten
 
 @wrong(RightSupCR, "candidates", named=COMPARISON["<"])
 def reversed_strict_inequality(self: RightSupCR, delta: Tensor, anchors: Tensor) -> Tensor:
-    """Takes candidates nearer than the partner. Two slips in one comparison: nearer rows are the
-    negatives, and the partner is left out."""
+    """Takes candidates nearer than the partner. They are the negatives; the partner is left out."""
     return delta.unsqueeze(1) < delta.unsqueeze(2)
 
 
 @wrong(RightSupCR, "candidates", named=ITSELF["always"])
 def self_always(self: RightSupCR, delta: Tensor, anchors: Tensor) -> Tensor:
-    """Leaves the diagonal in every denominator. The diagonal of the similarity matrix was
-    never masked; exp(1/tau) swamps every denominator."""
+    """Leaves the diagonal in every denominator. It was never masked, and exp(1/tau) swamps all."""
     return RightSupCR.candidates(self, delta, anchors) | self.itself(delta, anchors).unsqueeze(1)
 
 
@@ -60,8 +58,7 @@ class NoSelfButWhenTied(RightNoSelf):
 
 @wrong(RightNoSelf, "candidates", named=ITSELF["always"])
 def no_self_but_always(self: RightNoSelf, delta: Tensor, anchors: Tensor) -> Tensor:
-    """Leaves the diagonal in every denominator. The paper's k != i was overlooked in the
-    denominator."""
+    """Leaves the diagonal in every denominator. The paper's k != i was overlooked there."""
     return RightNoSelf.candidates(self, delta, anchors) | self.itself(delta, anchors).unsqueeze(1)
 
 
@@ -108,8 +105,7 @@ def relative_label_distance(self: RightSupCR, y: Tensor) -> Tensor:
 
 @wrong(RightSupCR, "anchor_sum")
 def diagonal_summed(self: RightSupCR, s: Tensor, delta: Tensor, anchors: Tensor) -> Tensor:
-    """Sums the diagonal too, as if the anchor were its own partner. The diagonal is dropped from
-    the count of pairs but not from the sum."""
+    """Sums the diagonal too. It is dropped from the count of pairs, but not from the sum."""
     contrast = self.floor(self.log_contrast(s, self.candidates(delta, anchors)))
     return (contrast - s).sum()
 
@@ -133,8 +129,7 @@ def divided_by_batch_pairs(self: RightSupCR, m: int, n: int) -> int:
 
 @wrong(RightNoSelf, "normaliser", named=NORMALISER["batch_squared"])
 def divided_by_batch_squared(self: RightNoSelf, m: int, n: int) -> int:
-    """Divides by N^2: rows without a label are counted, and so is the diagonal. A mean over the
-    masked N x N matrix counts what was masked."""
+    """Divides by N^2. A mean over the masked N x N matrix counts what was masked."""
     return n * n
 
 
@@ -147,15 +142,13 @@ def divided_by_rows(self: RightSupCR, m: int, n: int) -> int:
 
 @wrong(RightNoSelf, "normaliser", named=NORMALISER["batch"])
 def divided_by_batch(self: RightNoSelf, m: int, n: int) -> int:
-    """Divides by N: anchors without a label are counted. The same, divided by the size of the
-    tensor and not by the rows that have a label."""
+    """Divides by N. The size of the tensor is not the number of rows that have a label."""
     return n
 
 
 @wrong(RightSupCR, "normaliser", named=NORMALISER["nothing"])
 def not_divided(self: RightSupCR, m: int, n: int) -> int:
-    """Does not divide the sum by the number of pairs. A sum in place of a mean grows with the
-    square of the batch."""
+    """Does not divide by the number of pairs. A sum grows with the square of the batch."""
     return 1
 
 
@@ -218,15 +211,13 @@ def selected_by_multiplication(self: RightSupCR, view: Tensor, rows: Tensor) -> 
 
 @wrong(RightSupCR, "dimension_weights", named=PHRASES["weights"]["ignored"])
 def weights_ignored(self: RightSupCR, parts: Tensor) -> Tensor:
-    """Ignores the weights and averages the dimensions. The argument is stored and never read;
-    nobody notices while the weights are equal."""
+    """Ignores the weights. They are stored and never read; equal ones do not show it."""
     return torch.ones_like(parts)
 
 
 @wrong(RightSupCR, "combine", named=PHRASES["weights"]["summed"])
 def weights_not_normalised(self: RightSupCR, parts: Tensor, labels: Tensor) -> Tensor:
-    """Does not divide by the sum of the weights. Weights of 7 and 3 in place of
-    0.7 and 0.3 then mean ten times the learning rate."""
+    """Does not divide by the sum of the weights. 7 and 3 then give ten times 0.7 and 0.3."""
     return (parts * self.dimension_weights(parts)).sum()
 
 
@@ -241,8 +232,7 @@ def weights_renormalised(self: RightSupCR, parts: Tensor, labels: Tensor) -> Ten
 
 @wrong(RightSupCR, "dimension_weights")
 def weights_through_softmax(self: RightSupCR, parts: Tensor) -> Tensor:
-    """Normalises the weights by a softmax. A softmax makes weights add up to one as well, but 0.7
-    and 0.3 become 0.6 and 0.4."""
+    """Normalises the weights by a softmax. Their sum is one, but 0.7 and 0.3 are 0.6 and 0.4."""
     return RightSupCR.dimension_weights(self, parts).softmax(dim=0)
 
 
@@ -266,8 +256,7 @@ class PartsReturnedWeighted(RightSupCR):
 
 @seeded_bug()
 class PartsDetached(RightSupCR):
-    """Returns per-dimension losses without gradient. Whoever weights the parts on their own, by
-    uncertainty say, trains on nothing."""
+    """Returns per-dimension losses without gradient. A loss that is made of them trains nothing."""
 
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         loss, parts = super().forward(perturbed, intact, labels)
