@@ -58,14 +58,7 @@ def make_call(loss: BoundLoss, pass_: Pass) -> Callable[[], object]:
 class CellRun:
     """The execution of one cell.
 
-    Attributes:
-        cell: what to run.
-        subjects: the implementations of the cell, by name.
-        device: where the tensors live.
-        meter: takes the figures.
-        budget: bounds the sampling.
-        table: labels from a file, if the workload has them.
-        announce: called with each stage before it starts, so that a hang can be attributed to it.
+    ``announce`` is called with each stage before it starts, so that a hang can be attributed to it.
     """
 
     cell: Cell

@@ -62,11 +62,6 @@ class StopwatchCall:
 
     What a call returns is kept until the next :meth:`prepare`, so that its release is not timed, as
     in a cell.
-
-    Args:
-        subject: what is called.
-        case: on what.
-        memory_limit_bytes: what the calls within :meth:`limited` may take, ``None`` for no limit.
     """
 
     def __init__(self, subject: Adapter, case: Case, memory_limit_bytes: int | None = None) -> None:

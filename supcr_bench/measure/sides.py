@@ -35,12 +35,7 @@ SHORTEST_SAMPLE_S = 0.002
 
 
 class SideRaisedError(Exception):
-    """A timed call raised an exception.
-
-    Args:
-        side: the label of the version.
-        reason: the exception in a line.
-    """
+    """A timed call raised an exception."""
 
     def __init__(self, side: str, reason: str) -> None:
         super().__init__(f"{side}: {reason}")
@@ -49,13 +44,7 @@ class SideRaisedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SidedCell:
-    """A case, and the versions of one implementation that are timed on it.
-
-    Attributes:
-        implementation: the name that all versions share.
-        case: the case to time them on.
-        sides: the versions by label: before, again (the same once more) and after.
-    """
+    """A case, and the versions of one implementation: before, again (the same) and after."""
 
     implementation: str
     case: Case

@@ -219,12 +219,7 @@ class BoundLoss:
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """A subject that is called by its resolution.
-
-    Attributes:
-        target: a class, a function or a module.
-        resolution: how it is built and called.
-    """
+    """A subject that is called by its resolution."""
 
     target: Callable[..., Any]
     resolution: Resolution

@@ -38,13 +38,7 @@ SMALLEST = 16
 
 
 class SuiteRun:
-    """Runs the tests of one suite.
-
-    Args:
-        suite: the suite.
-        folder: the folder of its file.
-        time_limit_s: limit for a case, if the suite's own is longer.
-    """
+    """Runs the tests of one suite; ``time_limit_s`` holds where its own limit is longer."""
 
     def __init__(self, suite: Suite, folder: Path, time_limit_s: float) -> None:
         self.suite = suite
