@@ -217,4 +217,4 @@ def test_this_projects_own_suites_are_collected_with_different_names(
     assert len(set(names)) == len(names)
     assert {name.split("::")[0] for name in names} == {f"suites/{s}.toml" for s in suite_names()}
     quick = load_suite("quick")
-    assert sum("quick.toml" in name for name in names) == 8 * 2 * len(quick.implementations)
+    assert sum("quick.toml" in name for name in names) == 9 * 2 * len(quick.implementations)
