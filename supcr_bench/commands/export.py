@@ -41,7 +41,6 @@ def export(
 
 
 def _exported(run: "Run", form: str) -> tuple[bytes, str]:
-    """The content of the file, and a sentence that says how much is in it."""
     if form == BENCHMARK:
         from supcr_bench.render.benchmark_json import benchmark_file
 
@@ -64,7 +63,6 @@ def _exported(run: "Run", form: str) -> tuple[bytes, str]:
 
 
 def _left_out(statuses: Mapping[str, int]) -> str:
-    """How many results have no times, and so no benchmark."""
     if not statuses:
         return ""
     number = sum(statuses.values())

@@ -26,12 +26,7 @@ def result_line(result: Result) -> str:
 
 
 class PlainProgress:
-    """A line for each cell and each result; for logs.
-
-    Args:
-        console: to print on.
-        cells: the number of cells in the plan.
-    """
+    """A line for each of ``cells`` and for each result; for logs."""
 
     def __init__(self, console: Console, cells: int) -> None:
         self._console = console

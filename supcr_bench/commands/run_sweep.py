@@ -87,7 +87,6 @@ def carry_out(
 
 
 def _resumed(path: Path, work: Work, executor: Executor) -> RunWriter:
-    """Open a stored run for more results of this executor's machines."""
     admit_machines(load_run(path), executor)
     writer = RunWriter.resume(path)
     writer.update(environments=with_environments(writer.info, executor))
@@ -99,7 +98,6 @@ def _resumed(path: Path, work: Work, executor: Executor) -> RunWriter:
 def _run_info(
     work: Work, budget: Budget, executor: Executor, descriptions: Mapping[str, Description]
 ) -> dict[str, Any]:
-    """The values of ``run.json`` beside the id and the times."""
     return {
         **work.to_mapping(),
         "implementations": {name: asdict(d) for name, d in descriptions.items()},
@@ -164,17 +162,16 @@ def _verify(work: Work, writer: RunWriter, console: Console) -> float:
 def _time_spent(
     account: Account, wall_s: float, verification_s: float, max_parallel_cells: int
 ) -> str:
-    """How long the sweep took, and how much of that was spent in measured calls."""
     if not account.total_s:
         return "Nothing was left to measure."
     if max_parallel_cells > 1:
-        spent = (
-            f"{format_clock(account.total_s)} in measured calls, reference and inputs, with up to "
-            f"{max_parallel_cells} cells at once"
+        share, cells = (
+            format_clock(account.total_s),
+            f", with up to {max_parallel_cells} cells at once",
         )
     else:
-        share = min(account.total_s / wall_s, 1.0)
-        spent = f"{share:.0%} of it in measured calls, reference and inputs"
+        share, cells = f"{min(account.total_s / wall_s, 1.0):.0%} of it", ""
+    spent = f"{share} in measured calls, reference and inputs{cells}"
     if verification_s:
         spent += f"; verification took {format_clock(verification_s)} more"
     return f"Wall time {format_clock(wall_s)}, {spent}"

@@ -91,7 +91,7 @@ def load_run(name: str | Path, root: Path = RESULTS) -> Run:
 
 
 def _read_folder(path: Path) -> tuple[Run, int]:
-    """A run, and how many bytes of ``measurements.jsonl`` its whole lines take."""
+    """A run, and the bytes that the whole lines of its results take."""
     info = _read_json(path / RUN_FILE)
     rows, end = _read_lines(path / MEASUREMENTS_FILE)
     file = path / VERIFICATION_FILE

@@ -32,9 +32,8 @@ def rnc_euclidean_labels(self: RightRankNContrast, y: Tensor) -> Tensor:
 @wrong(RightRankNContrast, "candidates", named=PHRASES["self_candidate"]["always"])
 def rnc_self_always(self: RightRankNContrast, delta: Tensor, anchors: Tensor) -> Tensor:
     """Leaves the diagonal in every denominator. At distance 0 it is the largest logit."""
-    return RightRankNContrast.candidates(self, delta, anchors) | self.itself(
-        delta, anchors
-    ).unsqueeze(1)
+    itself = self.itself(delta, anchors).unsqueeze(1)
+    return RightRankNContrast.candidates(self, delta, anchors) | itself
 
 
 @seeded_bug(named=PHRASES["self_candidate"]["when_tied"])

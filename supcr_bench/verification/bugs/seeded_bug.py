@@ -18,12 +18,10 @@ class SeededBug:
     """One fault, and the checks and the diagnosis that must find it.
 
     Attributes:
-        factory: builds it, with the arguments of the right implementation of its definition. Its
-            docstring says what is wrong, how such a bug arises, and how it harms training.
+        factory: builds it; its docstring says what is wrong, and how that arises or does harm.
         caught_by: the group of checks that must catch it; others may as well.
-        named: the cause that the diagnosis must give, one of the phrases of
-            :data:`supcr_bench.verification.formula.PHRASES`; ``None`` where no variation of the
-            definition explains it.
+        named: the cause that the diagnosis must give, one of the phrases of ``formula.PHRASES``;
+            ``None`` where no variation of the definition explains it.
     """
 
     factory: type[RankedContrast]
