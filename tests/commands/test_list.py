@@ -35,6 +35,7 @@ def test_tables_name_them_too(cli: Cli) -> None:
 def test_what_cannot_be_imported_is_listed_with_the_reason(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    import supcr_bench.sweep.suite  # noqa: F401  before the patch: the suites' own stay registered
     from supcr_bench.commands.list_subjects import list_subjects
 
     (tmp_path / "broken.py").write_text("import no_such_package\n")
