@@ -3,7 +3,8 @@
     python -m tests.simulated_cluster 3
 
 prints the address for ``supcr-bench run --executor ray:ADDRESS``. The line ``kill`` on standard
-input takes a machine away without warning; the end of the input (Ctrl-D) takes the cluster away.
+input takes a machine away without warning, ``add`` adds one; the end of the input (Ctrl-D) takes
+the cluster away.
 """
 
 import os
@@ -36,12 +37,18 @@ class SimulatedCluster:
         assert line, "the cluster did not start"
         return line
 
+    def _order(self, what: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{what}\n")
+        self._process.stdin.flush()
+        assert self._said() == f"{what}: done"
+
     def kill_a_machine(self) -> None:
         """Take one away; when this returns, its processes are gone."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("kill\n")
-        self._process.stdin.flush()
-        assert self._said() == "killed"
+        self._order("kill")
+
+    def add_a_machine(self) -> None:
+        self._order("add")
 
 
 @contextmanager
@@ -75,10 +82,13 @@ def main(machines: int) -> None:
         sys.stdout.write(f"{cluster.address}\n")
         sys.stdout.flush()
         for line in sys.stdin:
-            if line.strip() == "kill":
+            order = line.strip()
+            if order == "kill":
                 cluster.remove_node(others.pop(), allow_graceful=False)
-                sys.stdout.write("killed\n")
-                sys.stdout.flush()
+            elif order == "add":
+                others.append(cluster.add_node(**node))
+            sys.stdout.write(f"{order}: done\n")
+            sys.stdout.flush()
     finally:
         cluster.shutdown()
 

@@ -211,16 +211,11 @@ def serve(shard: RankShard) -> None:
 def own_rows(batch: Batch) -> Batch:
     """This rank's rows: parts of the batch in order, which differ by one row at most."""
     ranks, rank = distributed.get_world_size(), distributed.get_rank()
-
-    def part(tensor: Tensor) -> Tensor:
-        return tensor.detach().tensor_split(ranks)[rank].clone()
-
-    return Batch(
-        perturbed=part(batch.perturbed).requires_grad_(),
-        intact=part(batch.intact).requires_grad_(),
-        labels=part(batch.labels),
-        weights=batch.weights,
+    perturbed, intact, labels = (
+        tensor.detach().tensor_split(ranks)[rank].clone()
+        for tensor in (batch.perturbed, batch.intact, batch.labels)
     )
+    return Batch(perturbed.requires_grad_(), intact.requires_grad_(), labels, batch.weights)
 
 
 def require_one_value(answers: Sequence[tuple[Tensor, Tensor]]) -> None:

@@ -218,10 +218,9 @@ def _side_by_side(sweep: _Sweep, subjects: Sequence[Subject]) -> Iterator[SweepE
                         yield sweep.with_peak_prediction(found)
                     raise
                 if item is not None:
-                    (event,) = item
                     # If several cells run, the display shows the one that began first.
-                    if not isinstance(event, Activity) or index == begun[0]:
-                        yield sweep.with_peak_prediction(event)
+                    if not isinstance(item, Activity) or index == begun[0]:
+                        yield sweep.with_peak_prediction(item)
                     continue
             begun.remove(index)
             left.remove(index)

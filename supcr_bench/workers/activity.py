@@ -19,13 +19,7 @@ RECOGNITION = "recognition"
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """The current stage of a worker.
-
-    Attributes:
-        stage: ``inputs``, ``agreement``, ``reference``, ``memory``, ``work`` or ``time``.
-        arm: which arm is running, if one is.
-        since_s: when it began, on the machine's monotonic clock.
-    """
+    """What a worker does, with which arm, since when on the machine's monotonic clock."""
 
     stage: str
     arm: Arm | None

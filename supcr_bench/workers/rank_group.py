@@ -31,17 +31,12 @@ SETTLE_S = 2.0
 
 
 class RankGroupWorker:
-    """W worker processes in one gloo group on this machine.
+    """W worker processes, each with that many threads, in one gloo group on this machine.
 
     Rank 0 measures cells and the other ranks make each call with it, so that the group can stand in
     for a :class:`~supcr_bench.workers.worker_process.WorkerProcess`. :meth:`ask` gets an answer
-    from every rank.
-
-    Args:
-        ranks: W.
-        threads: number of threads of torch in each rank.
-        limit_s: how long :meth:`ask` waits, and a rank for another in a collective, where a rank
-            waits at least ``JOIN_LIMIT_S``.
+    from every rank within ``limit_s``, which limits collectives too, though not below
+    ``JOIN_LIMIT_S``.
 
     Raises:
         WorkerError: a worker does not start, or the ranks do not form a group.
@@ -102,11 +97,8 @@ class RankGroupWorker:
     def _answers(self, limit_s: float) -> list[Response]:
         answers: dict[int, Response] = {}
         deadline = time.monotonic() + limit_s
-        while (
-            len(answers) + len(self._ended) < self.ranks
-            and (left_s := deadline - time.monotonic()) > 0
-        ):
-            received = self._receive(min(left_s, POLL_S))
+        while len(answers) + len(self._ended) < self.ranks and time.monotonic() < deadline:
+            received = self._receive(min(deadline - time.monotonic(), POLL_S))
             if received is None:
                 continue
             rank, response = received

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.definition import DEFINITIONS, NO_SELF, Definition, get_definition
@@ -80,19 +81,18 @@ class RankVerification(Session):
 
     def _resolved(self, definition: Definition | str | None) -> RankContext | None:
         """The subject as it is called, by a definition; ``None`` where that is to be found out."""
-        self._subject = replace(self._subject, definition=definition, resolution=None)
-        found = self._load(LOAD_LIMIT_S)
+        found = self._load(LOAD_LIMIT_S, definition=definition, resolution=None)
         if found is None:
             return None
-        self._subject = replace(self._subject, resolution=found)
         # If a trial ends the ranks, the checks report that for the definition's own call.
         with suppress(CheckEndedError):
-            found = self._load(self._limit_s) or found
+            found = self._load(self._limit_s, resolution=found) or found
         self._subject = replace(self._subject, resolution=found)
         assert self.ranks is not None
         return RankContext(self.ranks, found, self.seed, self._put)
 
-    def _load(self, limit_s: float) -> Resolution | None:
+    def _load(self, limit_s: float, **changes: Any) -> Resolution | None:
+        self._subject = replace(self._subject, **changes)
         loaded = self._request(None, limit_s)[0]
         assert isinstance(loaded, PreflightResult)
         return loaded.resolution

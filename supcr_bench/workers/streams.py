@@ -12,11 +12,11 @@ _Item = TypeVar("_Item")
 class OpenStreams(Generic[_Item]):
     """Streams that run at the same time; whoever opened them reads the items of all in one place.
 
-    A stream stops when it yields its next item.
+    No item may be ``None``. A stream stops when it yields its next item.
     """
 
     def __init__(self) -> None:
-        self._inbox: SimpleQueue[tuple[int, tuple[_Item] | BaseException | None]] = SimpleQueue()
+        self._inbox: SimpleQueue[tuple[int, _Item | BaseException | None]] = SimpleQueue()
         self.stopped = Event()
         self._threads: list[Thread] = []
 
@@ -32,7 +32,7 @@ class OpenStreams(Generic[_Item]):
             # Closing a stream early is what ends a cell in the middle.
             with closing(start()) as stream:  # type: ignore[type-var]
                 for item in stream:
-                    self._inbox.put((number, (item,)))
+                    self._inbox.put((number, item))
                     if self.stopped.is_set():
                         return
         except BaseException as error:  # noqa: BLE001 - raised again by next()
@@ -40,12 +40,8 @@ class OpenStreams(Generic[_Item]):
         else:
             self._inbox.put((number, None))
 
-    def next(self) -> tuple[int, tuple[_Item] | None]:
-        """The next item of any stream, in a tuple, with the stream's number; ``None`` at its end.
-
-        Raises:
-            BaseException: what a stream raised.
-        """
+    def next(self) -> tuple[int, _Item | None]:
+        """The next item of any stream, with its number; ``None`` at its end. Raises what it did."""
         number, item = self._inbox.get()
         if isinstance(item, BaseException):
             raise item
@@ -58,8 +54,8 @@ class OpenStreams(Generic[_Item]):
             thread.join()
         while not self._inbox.empty():
             number, item = self._inbox.get()
-            if isinstance(item, tuple):
-                yield number, item[0]
+            if item is not None and not isinstance(item, BaseException):
+                yield number, item
 
     def close(self) -> None:
         for _ in self.stop():
@@ -69,14 +65,10 @@ class OpenStreams(Generic[_Item]):
 def merge_streams(
     streams: Sequence[Callable[[], Iterator[_Item]]], max_open: int
 ) -> Iterator[_Item]:
-    """All items of several streams, as they come.
+    """All items of several streams, of which at most ``max_open`` run at the same time.
 
     Streams are opened in order. If one raises, all others are stopped and the exception is raised
     here. Closing this does not wait for their threads.
-
-    Args:
-        streams: each started by a call.
-        max_open: how many may run at the same time; at least 1.
     """
     opened: OpenStreams[_Item] = OpenStreams()
     waiting = list(enumerate(streams))[::-1]
@@ -91,6 +83,6 @@ def merge_streams(
             if item is None:
                 running -= 1
             else:
-                yield item[0]
+                yield item
     finally:
         opened.stopped.set()

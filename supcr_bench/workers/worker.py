@@ -66,12 +66,7 @@ def _listen(inbox: "SimpleQueue[Request | None]") -> None:
 
 
 class Worker:
-    """Carries out requests, one at a time.
-
-    Args:
-        respond: sends one response to the parent.
-        page: where the parent reads what is running.
-    """
+    """Carries out requests one at a time; the parent reads on the page what is running."""
 
     def __init__(self, respond: Callable[[Response], None], page: ActivityPage) -> None:
         self._respond = respond
@@ -198,8 +193,11 @@ class Worker:
     def _measure(self, request: messages.MeasureCell) -> None:
         """Measure a cell; on a rank other than the first, make each call with the first."""
         cell, budget = request.cell, request.budget
-        found = _implementations(request)
-        subjects = {name: adapter for name, (_, adapter) in found.items()}
+        definitions = {arm.implementation: arm.definition for arm in cell.arms}
+        found = {s.name: load(s) for s in request.subjects}
+        subjects = {
+            s.name: _adapter(s, found[s.name], definitions[s.name]) for s in request.subjects
+        }
         device = get_device(cell.workload.device)
         table = read_label_file(request.labels)[1] if request.labels else None
         coordinator = None
@@ -220,7 +218,7 @@ class Worker:
         )
 
         def respond(result: Result) -> None:
-            if found[result.implementation][0].device_specific:
+            if found[result.implementation].device_specific:
                 result = replace(result, predicted_cuda_peak_bytes=None)
             self._respond(result)
 
@@ -236,24 +234,15 @@ class Worker:
         self._respond(run.account)
 
 
-def _implementations(
-    request: messages.MeasureCell,
-) -> dict[str, tuple[Implementation, Adapter]]:
-    """The implementations of a cell by name, each with the call that preflight found.
+def _adapter(subject: Subject, found: Implementation, definition: Definition) -> Adapter:
+    """The call that preflight found; without a preflight, the usual one of the definition.
 
-    Without a preflight it is the call of the arm's definition. No call is tried here, where a
-    hang or a crash would look like the harness's own, and ranks would wait for each other.
+    No call is tried here, where a hang or a crash would look like the harness's own, and ranks
+    would wait for each other.
     """
-    definitions = {arm.implementation: arm.definition for arm in request.cell.arms}
-    found = {}
-    for subject in request.subjects:
-        own, definition = load(subject), definitions[subject.name]
-        if subject.resolution is not None:
-            adapter = Adapter.of(own, subject.resolution)
-        else:
-            adapter = Adapter.usual(own.under(definition.name).factory, definition)
-        found[subject.name] = own, adapter
-    return found
+    if subject.resolution is not None:
+        return Adapter.of(found, subject.resolution)
+    return Adapter.usual(found.under(definition.name).factory, definition)
 
 
 def _loopback() -> str:
