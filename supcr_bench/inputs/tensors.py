@@ -1,6 +1,7 @@
-"""Makes the tensors of a workload."""
+"""Makes the tensors of a workload, and those of a problem of verification."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -8,11 +9,13 @@ import torch
 from torch import Tensor
 
 from supcr_bench.inputs.random_bits import Stream
-from supcr_bench.values.case import Workload
+from supcr_bench.values.case import UNIT_ROUNDOFF, Workload
 from supcr_bench.values.errors import InputError
 
 TIED_GRID = 0.5
 """Tied labels are continuous ones rounded to multiples of this: nine levels from -2 to 2."""
+LabelKind = Literal["continuous", "tied", "clustered", "binary", "constant"]
+WeightKind = Literal["equal", "unequal", "unnormalised"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,24 +52,131 @@ def nan_count(batch_size: int, nan_density: float) -> int:
     return round(batch_size * nan_density)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemSpec:
+    """What a problem is made from.
+
+    Attributes:
+        n: rows.
+        d: columns of an embedding.
+        dims: label dimensions.
+        nan_density: share of labels missing in each dimension, exact in count; dimension c misses
+            c more, so that the dimensions differ in it.
+        labels: continuous (uniform on [-2, 2)), tied (rounded to a grid), clustered (a few far
+            clusters with small spread), binary, or constant.
+        weights: equal, unequal but adding up to 1, or unequal and not adding up to 1.
+        dtype: of all tensors.
+    """
+
+    n: int
+    d: int = 8
+    dims: int = 1
+    nan_density: float = 0.0
+    labels: LabelKind = "continuous"
+    weights: WeightKind = "equal"
+    temperature: float = 0.1
+    dtype: str = "float32"
+    seed: int = 0
+
+    def describe(self) -> str:
+        parts = [f"N={self.n}", f"d={self.d}", f"D={self.dims}"]
+        if self.nan_density:
+            parts.append(f"NaN {self.nan_density:.0%}")
+        if self.labels != "continuous":
+            parts.append(f"{self.labels} labels")
+        if self.weights != "equal":
+            parts.append(f"{self.weights} weights")
+        parts.append(f"tau={self.temperature:g}")
+        if self.dtype != "float32":
+            parts.append(self.dtype)
+        return " ".join(parts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """The inputs of one call in verification.
+
+    Attributes:
+        first: [N, d], the first view (perturbed).
+        second: [N, d], the second view (intact); ignored where a definition has a single view.
+        labels: [N, D], NaN where missing.
+        weights: [D].
+        spec: what it was made from, unless it was put together by hand.
+    """
+
+    first: Tensor
+    second: Tensor
+    labels: Tensor
+    weights: Tensor
+    temperature: float
+    name: str
+    spec: ProblemSpec | None = None
+
+    @property
+    def dtype(self) -> str:
+        return str(self.first.dtype).removeprefix("torch.")
+
+    @property
+    def unit_roundoff(self) -> float:
+        return UNIT_ROUNDOFF[self.dtype]
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        return len(self.labels), self.first.shape[1], self.labels.shape[1]
+
+    @property
+    def embedding_size(self) -> int:
+        return self.first.shape[1]
+
+    def copies(self, device: str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
+        """Copies of both views and the labels on a device, outside of any graph."""
+        first, second, labels = (
+            x.detach().clone().to(device) for x in (self.first, self.second, self.labels)
+        )
+        return first, second, labels
+
+    def changed(self, name: str, **fields: Any) -> "Problem":
+        """A copy with some tensors replaced, and another name."""
+        return replace(self, name=f"{self.name}, {name}", spec=None, **fields)
+
+    def rows(self, index: Tensor) -> "Problem":
+        return replace(
+            self,
+            first=self.first[index],
+            second=self.second[index],
+            labels=self.labels[index],
+            spec=None,
+        )
+
+
+def _label_column(
+    kind: str, n: int, seed: int, c: int, missing: int, streams: str = ""
+) -> npt.NDArray[np.float64]:
+    """[N] labels of dimension c; ``streams`` is put before the names of the random streams."""
+    uniform = Stream(f"{streams}labels", seed, c).uniform(n)
+    column = 4 * uniform - 2
+    if kind == "constant":
+        column = np.full(n, 0.75)
+    elif kind == "binary":
+        column = (uniform > 0.5).astype(np.float64)
+    elif kind == "tied":
+        column = np.round(column / TIED_GRID) * TIED_GRID
+    elif kind == "clustered":
+        column = np.floor(column) + 2.0**-10 * Stream("spread", seed, c).uniform(n)
+    if missing:
+        column[Stream(f"{streams}nan", seed, c).choose(missing, of=n)] = np.nan
+    return column
+
+
 def make_labels(workload: Workload) -> npt.NDArray[np.float64]:
     """[N, D] labels of a workload that does not bring its own, as float64 with NaN.
 
     Continuous labels are uniform on [-2, 2), tied ones are those rounded to ``TIED_GRID``.
     """
-    n, dims = workload.batch_size, workload.dims
-    labels = np.empty((n, dims))
-    for c in range(dims):
-        column = 4 * Stream("labels", workload.seed, c).uniform(n) - 2
-        if workload.labels == "tied":
-            column = np.round(column / TIED_GRID) * TIED_GRID
-        if workload.nan_density:
-            missing = Stream("nan", workload.seed, c).choose(
-                nan_count(n, workload.nan_density), of=n
-            )
-            column[missing] = np.nan
-        labels[:, c] = column
-    return labels
+    n, seed = workload.batch_size, workload.seed
+    missing = nan_count(n, workload.nan_density or 0.0)
+    columns = [_label_column(workload.labels, n, seed, c, missing) for c in range(workload.dims)]
+    return np.stack(columns, axis=1)
 
 
 def draw_rows(table: npt.NDArray[np.float64], workload: Workload) -> npt.NDArray[np.float64]:
@@ -109,4 +219,34 @@ def make_batch(workload: Workload, table: npt.NDArray[np.float64] | None = None)
         intact=embedding("intact"),
         labels=torch.from_numpy(labels).to(dtype).to(workload.device),
         weights=torch.ones(workload.dims, dtype=dtype, device=workload.device),
+    )
+
+
+def make_problem(spec: ProblemSpec) -> Problem:
+    """The problem of a specification: the same on every machine."""
+    n, d, seed = spec.n, spec.d, spec.seed
+    dtype = getattr(torch, spec.dtype)
+
+    def embedding(view: str) -> Tensor:
+        # Rows of norms from 1/2 to 2 or so: a missing normalisation is detected.
+        values = Stream(view, seed).bell(n * d).reshape(n, d)
+        scale = np.exp2(2 * Stream(view, "norm", seed).uniform(n) - 1)
+        return torch.from_numpy(values * scale[:, None] / np.sqrt(d)).to(dtype)
+
+    columns = []
+    for c in range(spec.dims):
+        missing = min(nan_count(n, spec.nan_density) + c, n) if spec.nan_density else 0
+        columns.append(_label_column(spec.labels, n, seed, c, missing, streams="verify "))
+    weights = torch.ones(spec.dims, dtype=torch.float64)
+    if spec.weights != "equal":
+        weights = 0.25 + torch.from_numpy(Stream("weights", seed).uniform(spec.dims))
+        weights = weights / weights.sum() if spec.weights == "unequal" else 3 * weights
+    return Problem(
+        first=embedding("first"),
+        second=embedding("second"),
+        labels=torch.from_numpy(np.stack(columns, axis=1)).to(dtype),
+        weights=weights.to(dtype),
+        temperature=spec.temperature,
+        name=spec.describe(),
+        spec=spec,
     )

@@ -9,14 +9,14 @@ on a small batch and kept as a :class:`~supcr_bench.values.implementation.Resolu
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from supcr_bench.inputs.tensors import Batch, make_batch
+from supcr_bench.inputs.tensors import Batch, Problem, make_batch
 from supcr_bench.reference.answer import Answer
 from supcr_bench.reference.reference import compute_reference
 from supcr_bench.values.case import Workload
@@ -147,15 +147,22 @@ def unpack(output: object, dims: int) -> tuple[Tensor, Tensor | None]:
     return loss.reshape(()), parts
 
 
-def arguments_of(batch: Batch, call: Call, *, flat_labels: bool) -> dict[str, Tensor]:
-    """The tensors that a call takes, by role; those of the batch itself where possible."""
-    labels = batch.labels[:, 0] if flat_labels else batch.labels
-    if call == "features_single_view":
-        return {"features": batch.perturbed, "labels": labels}
-    if call == "features_two_views":
-        features = torch.stack((batch.perturbed.detach(), batch.intact.detach()), dim=1)
-        return {"features": features.requires_grad_(), "labels": labels}
-    return {"perturbed": batch.perturbed, "intact": batch.intact, "labels": labels}
+def answer_of(loss: Tensor, parts: Tensor | None, gradients: Sequence[Tensor]) -> Answer:
+    """A copy of an answer, out of the implementation's hands."""
+    return Answer(
+        loss=loss.detach().double().cpu().clone(),
+        parts=None if parts is None else parts.detach().double().cpu().clone(),
+        gradients=tuple(view.double().cpu().clone() for view in gradients),
+        loss_dtype=loss.dtype,
+    )
+
+
+def scale_up(loss: Tensor, parts: Tensor | None, upstream: Tensor | None) -> Tensor:
+    """What to differentiate for a [1 + D] gradient that arrives at the loss and its parts."""
+    if upstream is None:
+        return loss
+    scalar = loss * upstream[0].to(loss)
+    return scalar if parts is None else scalar + (parts * upstream[1:].to(parts)).sum()
 
 
 def views_of(definition: Definition, batch: Batch) -> tuple[Tensor, ...]:
@@ -190,15 +197,7 @@ class BoundLoss:
             tensor.grad = None
 
     def answer(self, output: object, *, gradients: bool) -> Answer:
-        """A copy of an answer, out of the implementation's hands."""
-        loss, parts = unpack(output, self.dims)
-        views = self.gradients() if gradients else ()
-        return Answer(
-            loss=loss.detach().double().cpu().clone(),
-            parts=None if parts is None else parts.detach().double().cpu().clone(),
-            gradients=tuple(view.double().cpu().clone() for view in views),
-            loss_dtype=loss.dtype,
-        )
+        return answer_of(*unpack(output, self.dims), self.gradients() if gradients else ())
 
     def gradients(self) -> tuple[Tensor, ...]:
         """[N, d] of each view; none at all is a zero gradient."""
@@ -242,22 +241,77 @@ class Adapter:
 
     def bind(self, definition: Definition, batch: Batch) -> BoundLoss:
         """The loss at a definition's temperature, on the tensors and the device of a batch."""
+        module = self.build(definition, batch.weights, batch.labels.device)
+        return BoundLoss(module, self.arguments(batch), batch.labels.shape[1])
+
+    def build(
+        self,
+        definition: Definition,
+        weights: Tensor | None = None,
+        device: torch.device | str = "cpu",
+    ) -> Callable[..., Any]:
+        """The callable for tensors, at a definition's temperature and eps.
+
+        Raises:
+            TypeError: the subject does not take what its signature says.
+        """
         own = self.resolution
         arguments: dict[str, Any] = {}
         if own.temperature:
             arguments[own.temperature] = definition.temperature
-        if own.weights:
-            arguments["weights"] = batch.weights.detach().clone()
+        if own.weights and weights is not None:
+            arguments["weights"] = weights.detach().clone()
         if own.eps:
             arguments["eps"] = definition.eps or 0.0
         module = construct(self.target, arguments)
-        if isinstance(module, nn.Module):
-            module = module.to(batch.labels.device)
-        return BoundLoss(module, self.arguments(batch), batch.labels.shape[1])
+        return module.to(device) if isinstance(module, nn.Module) else module
 
     def arguments(self, batch: Batch) -> dict[str, Tensor]:
+        """The tensors of a batch as this subject takes them; all but the labels are leaves."""
+        found = self._by_role(batch.perturbed, batch.intact, batch.labels)
+        return {n: t if t.is_leaf else t.detach().requires_grad_() for n, t in found.items()}
+
+    def _by_role(self, first: Tensor, second: Tensor, labels: Tensor) -> dict[str, Tensor]:
         own = self.resolution
-        return arguments_of(batch, own.definition.call, flat_labels=own.flat_labels)
+        if own.flat_labels and labels.shape[1] == 1:
+            labels = labels[:, 0]
+        if own.definition.call == "features_single_view":
+            return {"features": first, "labels": labels}
+        if own.definition.call == "features_two_views":
+            return {"features": torch.stack((first, second), dim=1), "labels": labels}
+        return {"perturbed": first, "intact": second, "labels": labels}
+
+    def call(
+        self, module: Callable[..., Any], first: Tensor, second: Tensor, labels: Tensor
+    ) -> Any:
+        """The output for two views and labels, with its graph."""
+        return module(*self._by_role(first, second, labels).values())
+
+    def answer(
+        self,
+        problem: Problem,
+        upstream: Tensor | None = None,
+        module: Callable[..., Any] | None = None,
+        device: str = "cpu",
+    ) -> Answer:
+        """Value and the gradients of both views.
+
+        Args:
+            problem: the question.
+            upstream: [1 + D] gradient arriving at (loss, parts); the loss alone by default. Its
+                parts are dropped where the subject returns none.
+            module: asked instead of a new one.
+            device: where it is asked.
+        """
+        if module is None:
+            definition = self.resolution.definition.at(problem.temperature)
+            module = self.build(definition, problem.weights, device)
+        first, second, labels = problem.copies(device)
+        leaves = (first.requires_grad_(), second.requires_grad_())
+        loss, parts = unpack(self.call(module, *leaves, labels), labels.shape[1])
+        scale_up(loss, parts, upstream).backward()  # type: ignore[no-untyped-call]
+        found = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]
+        return answer_of(loss, parts, found)
 
     def why_not(self, definition: Definition, case: Workload) -> str | None:
         """Why a case cannot be asked of this subject; ``None`` where it can."""

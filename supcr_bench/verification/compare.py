@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from supcr_bench.inputs.tensors import Problem
 from supcr_bench.measure.outcome import describe_error
 from supcr_bench.reference.answer import Answer
 from supcr_bench.reference.reference import Reference
 from supcr_bench.reference.tolerance import gradient_tolerance, total_tolerance, value_tolerance
 from supcr_bench.values.definition import Definition
 from supcr_bench.verification.outcome import Trial, outright, worst_of
-from supcr_bench.verification.problem import Problem
 
 
 @dataclass(frozen=True, slots=True, eq=False)

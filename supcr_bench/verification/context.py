@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from supcr_bench.inputs.random_bits import Stream
+from supcr_bench.inputs.tensors import Problem, ProblemSpec, make_problem
 from supcr_bench.reference.answer import Answer
 from supcr_bench.reference.reference import Reference, compute_reference
 from supcr_bench.reference.tolerance import logit_error
+from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.values.definition import Definition
-from supcr_bench.verification.candidate import Candidate
 from supcr_bench.verification.compare import Bounds, bounds_of, deviations, judge, raised
 from supcr_bench.verification.outcome import NotApplicableError, Trial, worst_of
-from supcr_bench.verification.problem import Problem, ProblemSpec, make_problem
 
 SLOWEST_CALL_S = 8.0
 """Seconds; a case whose call is predicted to take longer is left out, counted and reported."""
@@ -36,15 +36,21 @@ class CheckContext:
     """One subject and the definition that it is verified against.
 
     Attributes:
-        candidate: the subject.
+        subject: what calls it.
         definition: gives the right answers.
         seed: random seed for the inputs.
+        name: what the subject is called in findings.
+        tags: those that it declares.
+        device: where module and inputs live; answers come back to the CPU.
         left_out: number of cases skipped so far because they would have taken too long.
     """
 
-    candidate: Candidate
+    subject: Adapter
     definition: Definition
     seed: int = 0
+    name: str = ""
+    tags: tuple[str, ...] = ()
+    device: str = "cpu"
     left_out: int = 0
     _started_s: float = field(default_factory=time.perf_counter)
     _timed: dict[int, float] = field(default_factory=dict)
@@ -56,11 +62,11 @@ class CheckContext:
         weights are used. The seed is the context's own, shifted by ``seed`` where given.
         """
         spec.setdefault("temperature", self.definition.temperature)
-        if not self.candidate.parameters.temperature:
+        if not self.subject.resolution.temperature:
             spec["temperature"] = self.definition.temperature
         if not self.takes_weights:
             spec["weights"] = "equal"
-        if self.candidate.flat_labels:
+        if self.subject.resolution.flat_labels:
             spec["dims"] = 1
         seed = 1000 * self.seed + spec.get("seed", 0)
         problem = make_problem(ProblemSpec(**{**spec, "seed": seed}))
@@ -80,9 +86,8 @@ class CheckContext:
 
     @property
     def takes_weights(self) -> bool:
-        return (
-            self.candidate.parameters.weights and self.definition.label_distance == "per_dimension"
-        )
+        whole = self.definition.label_distance != "per_dimension"
+        return self.subject.resolution.weights and not whole
 
     @property
     def takes_missing_labels(self) -> bool:
@@ -130,16 +135,20 @@ class CheckContext:
         Its time is recorded: :meth:`affordable` predicts that of larger inputs from it.
         """
         started = time.perf_counter()
-        answer = self.candidate.answer(problem, upstream, module)
+        answer = self.subject.answer(problem, upstream, module, self.device)
         n = len(problem.labels)
         elapsed = time.perf_counter() - started
         self._timed[n] = min(self._timed.get(n, math.inf), elapsed / problem.labels.shape[1])
         return answer
 
+    def build(self, problem: Problem, *, weights: bool = True) -> Callable[..., Any]:
+        """The module for a problem's temperature and weights."""
+        definition = self.subject.resolution.definition.at(problem.temperature)
+        return self.subject.build(definition, problem.weights if weights else None, self.device)
+
     def given(self, problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
         """Copies of both views and the labels on the subject's device."""
-        there = self.candidate.there
-        return there(problem.first), there(problem.second), there(problem.labels)
+        return problem.copies(self.device)
 
     def reference(self, problem: Problem, upstream: Tensor | None = None) -> Reference:
         views = (problem.first, problem.second)

@@ -12,13 +12,13 @@ from contextlib import suppress
 
 import torch
 
+from supcr_bench.inputs.tensors import Problem
 from supcr_bench.reference.answer import Answer
 from supcr_bench.reference.tolerance import logit_error
 from supcr_bench.values.case import UNIT_ROUNDOFF
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.formula import Formula, evaluate
 from supcr_bench.verification.outcome import Diagnosis, Outcome, Trial, Verdict
-from supcr_bench.verification.problem import Problem
 from supcr_bench.verification.shrink import fails, shrink, snippet
 
 LOW_PRECISIONS = ("float16", "bfloat16")
@@ -44,7 +44,7 @@ def probes(context: CheckContext) -> list[Probe]:
     if context.definition.similarity == "cosine":  # low enough for a floor of 1e-7 to be reached
         specs.append({"n": 8, "d": 4, "dims": 1, "temperature": tau / 2.5, "seed": 6})
     problems = list(context.problems(specs))
-    if context.takes_missing_labels and not context.candidate.flat_labels:
+    if context.takes_missing_labels and not context.subject.resolution.flat_labels:
         problem = context.problem(n=6, d=4, dims=2, weights="unequal", seed=7)
         labels = problem.labels.clone()
         labels[1:, 1] = torch.nan

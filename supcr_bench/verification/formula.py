@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from supcr_bench.inputs.tensors import Problem
 from supcr_bench.reference.answer import Answer
 from supcr_bench.values.definition import Definition
-from supcr_bench.verification.problem import Problem
 
 PHRASES: dict[str, dict[str, str]] = {
     "comparison": {

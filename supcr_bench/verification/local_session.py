@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.implementation import Implementation
-from supcr_bench.verification.candidate import Candidate
 from supcr_bench.verification.checks import all_checks
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.diagnosis import diagnose
@@ -61,8 +61,15 @@ class LocalSession(Session):
                 self._implementation, self._definition, device=self._device, seed=self.seed
             )
         self.definition, self.recognised = found.definition.name, found.recognised
-        candidate = Candidate.of(self._implementation, self._device, found)
-        self.context = CheckContext(candidate, found.definition, self.seed)
+        subject = self._implementation
+        self.context = CheckContext(
+            Adapter.of(subject, found),
+            found.definition,
+            self.seed,
+            name=subject.name,
+            tags=subject.tags,
+            device=self._device,
+        )
         return [(check.name, check.group) for check in self._checks.values()]
 
     def make(self, check: str) -> Outcome:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 if TYPE_CHECKING:  # a stored verification is read without torch
-    from supcr_bench.verification.problem import Problem
+    from supcr_bench.inputs.tensors import Problem
 
 Group = Literal["definition", "relations", "robustness", "conduct"]
 GROUPS: tuple[Group, ...] = ("definition", "relations", "robustness", "conduct")

@@ -6,27 +6,26 @@ combination with one fault is looked for, so that the fault can be named.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Any
 
 import torch
 
-from supcr_bench.subjects.adapter import CALLS, TRIED
+from supcr_bench.subjects.adapter import CALLS, TRIED, Adapter
 from supcr_bench.values.definition import DEFINITIONS, DEPARTS, NO_SELF, Call, Definition, Views
-from supcr_bench.verification.candidate import Candidate
+from supcr_bench.values.implementation import Resolution
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.diagnosis import Probe, ask_all, fits, reproduces
 from supcr_bench.verification.formula import PHRASES, Formula
-from supcr_bench.verification.problem import Problem
 
 TWO_VIEWS: tuple[Views, ...] = ("sum", "mean", "concatenate")
 EPS = 1e-7
 
 
-Recognised = tuple[Candidate, Definition, str]
-"""The subject with its call, the definition that it follows, and both in a line."""
+Recognised = tuple[Resolution, Definition, str]
+"""How the subject is called, the definition that it follows, and both in a line."""
 
 
 def nearest_definition(formula: Formula) -> tuple[Definition, list[str]]:
@@ -76,19 +75,21 @@ def combinations(call: Call) -> list[Definition]:
     return [plain for _, plain in sorted(found, key=lambda pair: pair[0])]
 
 
-def recognise(candidate: Candidate, seed: int = 0) -> Recognised:
+def recognise(target: Callable[..., Any], seed: int = 0, device: str = "cpu") -> Recognised:
     """Find the call and the choices that an implementation follows.
 
     If it takes a temperature it is called with that of ``no-self``; otherwise its temperature is
     looked for among the usual defaults.
     """
-    candidate = replace(candidate, eps=EPS)
+    subject = Adapter.usual(target, replace(NO_SELF, eps=EPS))
+    own = subject.resolution
     usual = [0.1, 2.0, 0.07, 0.5, 1.0, 0.05]
-    temperatures = [NO_SELF.temperature] if candidate.parameters.temperature else usual
+    temperatures = [NO_SELF.temperature] if own.temperature else usual
     answering: list[tuple[CheckContext, list[Probe]]] = []
     for call, flat, tau in itertools.product(TRIED, (False, True), temperatures):
-        called = replace(candidate, call=call, flat_labels=flat)
-        context = CheckContext(called, replace(NO_SELF, call=call, temperature=tau), seed)
+        definition = replace(own.definition, call=call, temperature=tau)
+        called = replace(subject, resolution=replace(own, definition=definition, flat_labels=flat))
+        context = CheckContext(called, definition, seed, device=device)
         asked = _probes(context)
         if not asked:
             continue
@@ -101,22 +102,22 @@ def recognise(candidate: Candidate, seed: int = 0) -> Recognised:
         if found is not None:
             return _settle(context, found)
     for context, asked in answering:  # right values, whatever is wrong with the gradients
-        for definition in combinations(context.candidate.call):
+        for definition in combinations(_call_of(context)):
             if all(reproduces(Formula.of(definition), probe, gradient=False) for probe in asked):
                 return _settle(context, definition)
     if answering:
-        candidate = answering[0][0].candidate
+        own = answering[0][0].subject.resolution
         line = "its numbers follow no combination of the family's choices"
     else:
-        candidate = replace(candidate, call=TRIED[0])
         line = "no call of the family gives a loss"
-    definition = replace(NO_SELF, call=candidate.call, views=_views_of(candidate.call))
-    definition = named_after_nearest(definition)
-    return candidate, definition, f"{line}; verified against {definition.name}"
+    call = own.definition.call
+    views: Views = "single" if call == "features_single_view" else "sum"
+    definition = named_after_nearest(replace(NO_SELF, call=call, views=views))
+    return own, definition, f"{line}; verified against {definition.name}"
 
 
-def _views_of(call: Call) -> Views:
-    return "single" if call == "features_single_view" else "sum"
+def _call_of(context: CheckContext) -> Call:
+    return context.subject.resolution.definition.call
 
 
 def _probes(context: CheckContext) -> list[Probe]:
@@ -135,7 +136,7 @@ def _probes(context: CheckContext) -> list[Probe]:
 
 def _with_one_fault(context: CheckContext, asked: Sequence[Probe]) -> Definition | None:
     """A combination that, with one fault in it, gives the numbers."""
-    for definition in combinations(context.candidate.call):
+    for definition in combinations(_call_of(context)):
         for faulty in Formula.of(definition).variations():
             if faulty.precision != "own":
                 continue
@@ -157,12 +158,12 @@ def _settle(context: CheckContext, definition: Definition) -> Recognised:
     default = _default_temperature(context, definition)
     if default is not None and default != nearest.temperature:
         departures.append(f"its default temperature is {default:g}, not {nearest.temperature:g}")
-    line = f"called as {CALLS[context.candidate.call]}; {', '.join(_choices(formula))}; "
+    line = f"called as {CALLS[_call_of(context)]}; {', '.join(_choices(formula))}; "
     if departures:
         line += f"departs from `{nearest.name}`: {', '.join(departures)}"
     else:
         line += f"as in `{nearest.name}`"
-    return context.candidate, definition, line
+    return context.subject.resolution, definition, line
 
 
 DEFAULT_TEMPERATURES = (0.1, 2.0, 0.07, 0.05, 0.2, 0.5, 1.0, 0.01, 0.02)
@@ -170,13 +171,12 @@ DEFAULT_TEMPERATURES = (0.1, 2.0, 0.07, 0.05, 0.2, 0.5, 1.0, 0.01, 0.02)
 
 def _default_temperature(context: CheckContext, definition: Definition) -> float | None:
     """The temperature of a module built without one, among those in use; ``None`` if another."""
-    trial = CheckContext(context.candidate, definition, context.seed)
+    trial = replace(context, definition=definition)
     problem = trial.problem(n=6, d=4, dims=1, seed=9)
-    silent = replace(
-        context.candidate, parameters=replace(context.candidate.parameters, temperature=None)
-    )
+    own = context.subject.resolution
+    silent = replace(context.subject, resolution=replace(own, temperature=None))
     with suppress(Exception):
-        answer = silent.answer(problem)
+        answer = silent.answer(problem, device=context.device)
         for tau in DEFAULT_TEMPERATURES:
             probe = (replace(problem, temperature=tau), answer)
             if reproduces(Formula.of(definition), probe, gradient=False):
@@ -191,8 +191,8 @@ def _choices(formula: Formula) -> list[str]:
 
 def _missing_labels(context: CheckContext, definition: Definition) -> bool:
     """Whether rows without a label are dropped; any other behaviour counts as unsupported."""
-    trial = CheckContext(context.candidate, definition, context.seed)
-    problem: Problem = trial.problem(n=9, d=4, dims=1, seed=5)
+    trial = replace(context, definition=definition)
+    problem = trial.problem(n=9, d=4, dims=1, seed=5)
     labels = problem.labels.clone()
     labels[3] = torch.nan
     with suppress(Exception):

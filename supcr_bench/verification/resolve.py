@@ -6,7 +6,6 @@ from supcr_bench.subjects.adapter import Adapter, find_call
 from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.definition import AUTO, NO_SELF, Definition, get_definition
 from supcr_bench.values.implementation import Implementation, Resolution
-from supcr_bench.verification.candidate import Candidate
 from supcr_bench.verification.formula import Formula
 from supcr_bench.verification.recognise import nearest_definition, recognise
 
@@ -40,8 +39,7 @@ def resolve(
     usual, answers = find_call(implementation, NO_SELF, device)
     if not answers:
         return usual
-    candidate, own, line = recognise(Candidate.of(implementation, device), seed)
-    taken = candidate.parameters
+    taken, own, line = recognise(implementation.factory, seed, device)
     nearest, _ = nearest_definition(Formula.of(own))
     if not Formula.of(replace(own, nan_labels=nearest.nan_labels)).differences(Formula.of(nearest)):
         own = replace(
@@ -49,14 +47,7 @@ def resolve(
         )  # unsupported labels are left out, not counted as wrong
     if taken.temperature:
         own = own.at(nearest.temperature)
-    return Resolution(
-        definition=own,
-        temperature=taken.temperature,
-        weights=taken.weights,
-        eps=taken.eps,
-        flat_labels=candidate.flat_labels,
-        recognised=line,
-    )
+    return replace(taken, definition=own, recognised=line)
 
 
 def resolved(subject: Subject, device: str = "cpu") -> tuple[Implementation, Adapter]:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from supcr_bench.inputs.tensors import Problem
 from supcr_bench.verification.context import CheckContext
-from supcr_bench.verification.problem import Problem
 
 MOST_TRIALS = 60
 LONGEST_S = 5.0
@@ -98,19 +98,19 @@ def _literal(tensor: Tensor) -> str:
 def snippet(context: CheckContext, problem: Problem) -> str:
     """A program that shows the failure; the user inserts the implementation and runs it."""
     n, d, dims = problem.size
-    parameters = context.candidate.parameters
+    own = context.subject.resolution
     arguments = []
-    if parameters.temperature:
-        arguments.append(f"{parameters.temperature}={problem.temperature!r}")
-    if parameters.weights:
+    if own.temperature:
+        arguments.append(f"{own.temperature}={problem.temperature!r}")
+    if own.weights:
         arguments.append("weights=weights")
-    if parameters.eps:
-        arguments.append(f"eps={context.candidate.eps!r}")
-    labels = "labels[:, 0]" if context.candidate.flat_labels and dims == 1 else "labels"
+    if own.eps:
+        arguments.append(f"eps={(own.definition.eps or 0.0)!r}")
+    labels = "labels[:, 0]" if own.flat_labels and dims == 1 else "labels"
     call = {
         "features_two_views": f"torch.stack((first, second), dim=1), {labels}",
         "features_single_view": f"first, {labels}",
-    }.get(context.candidate.call, f"first, second, {labels}")
+    }.get(own.definition.call, f"first, second, {labels}")
     generated = _generated(n, d, dims, problem.temperature)
     if 2 * n * d + n * dims > LITERAL_UP_TO and fails(context, generated):
         problem = generated
@@ -137,7 +137,7 @@ def snippet(context: CheckContext, problem: Problem) -> str:
         "first.requires_grad_()",
         "second.requires_grad_()",
         "",
-        f"loss_module = YourLoss({', '.join(arguments)})  # {context.candidate.name}",
+        f"loss_module = YourLoss({', '.join(arguments)})  # {context.name}",
         f"output = loss_module({call})",
         "if isinstance(output, dict):",
         "    output = output['loss']",

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TextIO
@@ -36,7 +37,6 @@ from supcr_bench.values.definition import AUTO, Definition, get_definition
 from supcr_bench.values.errors import SubjectError, UnavailableError
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.values.result import Result
-from supcr_bench.verification.candidate import Candidate
 from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.ranks.step import take_steps
 from supcr_bench.verification.resolve import resolved
@@ -156,10 +156,9 @@ class Worker:
             return Failed(str(error), "load")
         assert subject.resolution is not None
         try:
-            candidate = Candidate.of(found, resolution=subject.resolution)
-            answers = take_steps(
-                candidate, request.question, self._rank, lambda stage: self._page.write(stage, None)
-            )
+            adapter = Adapter.of(found, subject.resolution)
+            announce = partial(self._page.write, arm=None)
+            answers = take_steps(adapter, request.question, self._rank, announce)
         except Exception as error:  # noqa: BLE001 - implementations may raise anything
             return Failed(describe_error(error))
         return messages.RankAnswers(tuple(answers))

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from supcr_bench.inputs.tensors import LabelKind, Problem, ProblemSpec, make_problem
 from supcr_bench.reference.reference import compute_reference
 from supcr_bench.values.definition import DEFINITIONS, Definition
 from supcr_bench.verification.formula import PHRASES, Formula, evaluate
-from supcr_bench.verification.problem import LabelKind, Problem, ProblemSpec, make_problem
 
 
 def problems(definition: Definition) -> list[Problem]:

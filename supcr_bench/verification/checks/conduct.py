@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from supcr_bench.inputs.tensors import Problem
 from supcr_bench.measure.device import find_accelerator
 from supcr_bench.reference.answer import Answer
 from supcr_bench.subjects.adapter import unpack
@@ -16,7 +17,6 @@ from supcr_bench.verification.check import check
 from supcr_bench.verification.compare import deviation, deviations, loss_deviation
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial, outright, worst_of
-from supcr_bench.verification.problem import Problem
 
 TAG = "compile"
 CALLS = 8
@@ -28,9 +28,9 @@ def compilation(context: CheckContext) -> Iterator[Trial]:
 
     Applies to implementations with the tag ``compile``.
     """
-    context.require(TAG in context.candidate.tags, "does not claim to work under torch.compile")
+    context.require(TAG in context.tags, "does not claim to work under torch.compile")
     problem = context.problem(n=9, dims=2)
-    module = torch.compile(context.candidate.build(problem))
+    module = torch.compile(context.build(problem))
     yield context.compare(problem.changed("compiled"), module=module)
 
 
@@ -42,7 +42,7 @@ def device(context: CheckContext) -> Iterator[Trial]:
     stays on the CPU stops the first step on a GPU.
     """
     problem = context.problem(n=5, dims=2)
-    module = context.candidate.build(problem)
+    module = context.build(problem)
     context.require(isinstance(module, torch.nn.Module), "is not a torch.nn.Module")
     assert isinstance(module, torch.nn.Module)
     module.to("meta")
@@ -55,9 +55,8 @@ def device(context: CheckContext) -> Iterator[Trial]:
     yield outright("buffers", f"{', '.join(left)} stay behind" if left else None)
     accelerator = find_accelerator()
     if accelerator is not None:
-        there = replace(context.candidate, device=accelerator.type)
-        moved = problem.changed(f"on {accelerator.type}")
-        yield replace(context, candidate=there).compare(moved)
+        there = replace(context, device=accelerator.type)
+        yield there.compare(problem.changed(f"on {accelerator.type}"))
 
 
 @check("inputs unmodified", "conduct")
@@ -76,8 +75,8 @@ def inputs_unmodified(context: CheckContext) -> Iterator[Trial]:
         "labels": labels,
     }
     kept = {name: tensor.detach().clone() for name, tensor in given.items()}
-    module = context.candidate.build(problem)
-    output = context.candidate.invoke(module, *given.values())
+    module = context.build(problem)
+    output = context.subject.call(module, *given.values())
     loss, _ = unpack(output, 2)
     loss.backward()  # type: ignore[no-untyped-call]
     for name, tensor in given.items():
@@ -100,7 +99,7 @@ def memory_growth(context: CheckContext) -> Iterator[Trial]:
     training run out of memory after hours.
     """
     problem = context.problem(n=7, dims=2)
-    module = context.candidate.build(problem)
+    module = context.build(problem)
     counts = []
     gc.freeze()  # earlier objects are not counted, since that takes long in a large program
     try:
@@ -126,13 +125,13 @@ def no_cache(context: CheckContext) -> Iterator[Trial]:
     """
     problem = context.problem(n=9, dims=2)
     other = context.problem(n=9, dims=2, seed=3).changed("same storage, new content")
-    module = context.candidate.build(problem)
+    module = context.build(problem)
     tensors = context.given(problem)
     with torch.no_grad():
-        context.candidate.invoke(module, *tensors)
+        context.subject.call(module, *tensors)
         for tensor, content in zip(tensors, context.given(other), strict=True):
             tensor.copy_(content)
-        loss, _ = unpack(context.candidate.invoke(module, *tensors), 2)
+        loss, _ = unpack(context.subject.call(module, *tensors), 2)
     right, bound = context.ask(other).loss, context.bounds(other).loss
     yield loss_deviation(other, loss, right, bound, "a new module gives")
 
@@ -149,8 +148,8 @@ def no_grad(context: CheckContext) -> Iterator[Trial]:
     usual = context.ask(problem).loss
     for name, mode in (("no_grad", torch.no_grad), ("inference_mode", torch.inference_mode)):
         with mode():
-            module = context.candidate.build(problem)
-            loss, _ = unpack(context.candidate.invoke(module, *context.given(problem)), 2)
+            module = context.build(problem)
+            loss, _ = unpack(context.subject.call(module, *context.given(problem)), 2)
         case = problem.changed(f"under torch.{name}")
         yield loss_deviation(case, loss, usual, bound, "it gives with gradients")
 
@@ -196,7 +195,7 @@ def repeatability(context: CheckContext) -> Iterator[Trial]:
     problem = context.problem(n=9, dims=2, nan_density=density)
     other = context.problem(n=9, dims=2, nan_density=density, seed=5)
     longer = context.problem(n=14, dims=2, nan_density=density, seed=6)
-    module = context.candidate.build(problem)
+    module = context.build(problem)
     before = context.ask(problem, module=module)
     second = problem.changed("the second call")
     yield _same(context, second, before, context.ask(problem, module=module))
@@ -233,12 +232,12 @@ def strides(context: CheckContext) -> Iterator[Trial]:
     problem = context.problem(n=9, d=6, dims=3)
     bounds = context.bounds(problem)
     usual = context.ask(problem)
-    module = context.candidate.build(problem)
+    module = context.build(problem)
     for name, lay in (("transposed in memory", _transposed), ("sliced", _sliced)):
         case = problem.changed(name)
         first, second, labels = map(lay, context.given(problem))
         leaves = [view.detach().requires_grad_() for view in (first, second)]
-        output = context.candidate.invoke(module, leaves[0], leaves[1], labels)
+        output = context.subject.call(module, leaves[0], leaves[1], labels)
         loss, _ = unpack(output, 3)
         loss.backward()  # type: ignore[no-untyped-call]
         gives = "it gives on contiguous tensors"

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 
 from supcr_bench.inputs.random_bits import Stream
+from supcr_bench.inputs.tensors import Problem
 from supcr_bench.values.case import UNIT_ROUNDOFF
 from supcr_bench.verification.check import check
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial
-from supcr_bench.verification.problem import Problem
 
 _NAN = math.nan
 _LABELS = ((1.2, 2.1), (0.4, _NAN), (_NAN, 3.2), (1.4, 2.3))
@@ -178,7 +178,7 @@ def published(context: CheckContext) -> Iterator[Trial]:
         (definition.similarity, definition.views, definition.label_distance)
         == ("cosine", "sum", "per_dimension")
         and definition.empty_dimension == "keeps_weight"
-        and bool(context.candidate.parameters.temperature)
+        and bool(context.subject.resolution.temperature)
         and context.takes_weights,
         "the note's figures are of another definition",
     )

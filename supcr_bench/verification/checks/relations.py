@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import torch
 
 from supcr_bench.inputs.random_bits import Stream
+from supcr_bench.inputs.tensors import Problem
 from supcr_bench.reference.answer import Answer
 from supcr_bench.verification.check import check
 from supcr_bench.verification.compare import deviation, loss_deviation
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial, worst_of
-from supcr_bench.verification.problem import Problem
 
 
 @check("bounds", "relations")

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import torch
 
+from supcr_bench.inputs.tensors import Problem
 from supcr_bench.verification.check import check
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial, outright
-from supcr_bench.verification.problem import Problem
 
 TEMPERATURES = (1.0, 0.5, 0.2, 0.1, 0.07, 0.05, 0.02, 0.0112, 0.005)
 
@@ -37,7 +37,7 @@ def default_weights(context: CheckContext) -> Iterator[Trial]:
         problem = context.problem(n=7, dims=dims)
         problem = problem.changed("default weights")
         try:
-            module = context.candidate.build(problem, weights=False)
+            module = context.build(problem, weights=False)
         except Exception as error:  # noqa: BLE001 - it may raise anything
             yield outright(problem.name, f"raises {type(error).__name__}: {error}", problem)
             continue
@@ -87,9 +87,9 @@ def low_precision(context: CheckContext) -> Iterator[Trial]:
     for dtype in ("bfloat16", "float16"):
         yield context.compare(context.problem(n=9, dims=1, labels="tied", dtype=dtype))
     problem = context.problem(n=9, dims=1, labels="tied")
-    module = context.candidate.build(problem)
+    module = context.build(problem)
 
-    device = torch.device(context.candidate.device).type
+    device = torch.device(context.device).type
 
     def under_autocast(*arguments: torch.Tensor) -> object:
         with torch.autocast(device, dtype=torch.bfloat16):
@@ -105,7 +105,7 @@ def low_temperature(context: CheckContext) -> Iterator[Trial]:
     exp(1/tau) overflows float32 below tau = 1/88.7. Contrastive losses are trained at
     temperatures of 0.05 and below.
     """
-    context.require(bool(context.candidate.parameters.temperature), "takes no temperature")
+    context.require(bool(context.subject.resolution.temperature), "takes no temperature")
     for tau in TEMPERATURES:
         yield context.compare(context.problem(n=17, d=16, dims=2, temperature=tau))
 

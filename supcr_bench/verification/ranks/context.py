@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from supcr_bench.inputs.tensors import ProblemSpec
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.implementation import Resolution
 from supcr_bench.verification.outcome import (
@@ -12,7 +13,6 @@ from supcr_bench.verification.outcome import (
     Trial,
     outright,
 )
-from supcr_bench.verification.problem import ProblemSpec
 from supcr_bench.verification.ranks.expected import expect
 from supcr_bench.verification.ranks.judge import Aspect, judge_step
 from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion

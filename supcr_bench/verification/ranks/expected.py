@@ -21,10 +21,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from supcr_bench.inputs.tensors import Problem
 from supcr_bench.reference.reference import Reference, compute_reference
 from supcr_bench.reference.tolerance import logit_error
 from supcr_bench.verification.compare import Bounds, bounds_of
-from supcr_bench.verification.problem import Problem
 from supcr_bench.verification.ranks.question import RankQuestion
 
 

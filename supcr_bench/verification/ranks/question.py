@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from supcr_bench.inputs.random_bits import Stream
+from supcr_bench.inputs.tensors import Problem, ProblemSpec, make_problem
 from supcr_bench.values.definition import Definition
-from supcr_bench.verification.problem import Problem, ProblemSpec, make_problem
 
 INPUTS = 5
 """Columns of the model's input."""

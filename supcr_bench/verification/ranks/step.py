@@ -7,19 +7,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from supcr_bench.subjects.adapter import unpack
-from supcr_bench.verification.candidate import Candidate
-from supcr_bench.verification.problem import Problem
+from supcr_bench.inputs.tensors import Problem
+from supcr_bench.subjects.adapter import Adapter, scale_up, unpack
 from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
 
 
 def take_steps(
-    candidate: Candidate, question: RankQuestion, rank: int, announce: Callable[[str], None]
+    subject: Adapter, question: RankQuestion, rank: int, announce: Callable[[str], None]
 ) -> list[RankAnswer]:
     """Each step's answer; model and loss are built once.
 
     Args:
-        candidate: the loss.
+        subject: the loss.
         question: the same on every rank.
         rank: which this is.
         announce: called with each stage that begins, so that a hang can be located.
@@ -29,16 +28,17 @@ def take_steps(
     """
     announce("construction")
     model = DistributedDataParallel(question.model())
-    loss = candidate.build(question.batch(0))
+    batch = question.batch(0)
+    loss = subject.build(subject.resolution.definition.at(batch.temperature), batch.weights)
     return [
-        _take_step(candidate, loss, model, question, question.batch(step), rank, announce)
+        _take_step(subject, loss, model, question, question.batch(step), rank, announce)
         for step in range(question.steps)
     ]
 
 
 def _take_step(
-    candidate: Candidate,
-    module: object,
+    subject: Adapter,
+    module: Callable[..., object],
     model: nn.Module,
     question: RankQuestion,
     batch: Problem,
@@ -56,11 +56,13 @@ def _take_step(
         kept = views.shape[1] - int(question.misfit and rank == question.ranks - 1)
         first, second = views[:, :kept].chunk(2) if len(views) else (views[:, :kept],) * 2
         announce("forward")
-        output = candidate.invoke(module, first, second, batch.labels[own])  # type: ignore[arg-type]
+        output = subject.call(module, first, second, batch.labels[own])
         loss, parts = unpack(output, batch.labels.shape[1])
         if question.training:
             announce("backward")
-            _backward(loss, parts, views, question.arriving(batch.labels.shape[1]))
+            scalar = scale_up(loss, parts, question.arriving(batch.labels.shape[1]))
+            # DDP waits for every rank's backward: a rank without a gradient must send zeros.
+            (scalar.double() + 0 * views.double().sum()).backward()
     return RankAnswer(
         loss=float(loss),
         parts=None if parts is None else tuple(parts.detach().double().tolist()),
@@ -68,14 +70,6 @@ def _take_step(
         rows=_gradient(views, rows=question.rows[rank]) if question.training else None,
         parameters=_parameters(model) if question.training else None,
     )
-
-
-def _backward(loss: Tensor, parts: Tensor | None, views: Tensor, upstream: Tensor | None) -> None:
-    scalar = loss if upstream is None else loss * upstream[0].to(loss)
-    if upstream is not None and parts is not None:
-        scalar = scalar + (parts * upstream[1:].to(parts)).sum()
-    # DDP waits for every rank's backward, so a rank without a gradient must send zeros.
-    (scalar.double() + 0 * views.double().sum()).backward()  # type: ignore[no-untyped-call]
 
 
 def _gradient(views: Tensor, rows: int) -> tuple[tuple[tuple[float, ...], ...], ...]:

@@ -7,15 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from supcr_bench.inputs.tensors import Problem, ProblemSpec, make_problem
 from supcr_bench.reference.answer import Answer
 from supcr_bench.reference.reference import compute_reference
-from supcr_bench.subjects.adapter import find_parameters
+from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.values.definition import DEFINITIONS
 from supcr_bench.verification.bugs.catalogue import BUGS, RIGHT, SeededBug
 from supcr_bench.verification.bugs.right import RankedContrast
-from supcr_bench.verification.candidate import Candidate
 from supcr_bench.verification.formula import PHRASES, Formula, evaluate
-from supcr_bench.verification.problem import Problem, ProblemSpec, make_problem
 
 SHOWS = 1e-3
 """A relative difference that nobody could take for rounding."""
@@ -48,10 +47,8 @@ EACH = pytest.mark.parametrize("bug", BUGS, ids=ids)
 NAMEABLE = [bug for bug in BUGS if bug.named is not None]
 
 
-def candidate(bug: SeededBug) -> Candidate:
-    definition = DEFINITIONS[bug.definition]
-    eps = definition.eps or 0.0
-    return Candidate(bug.name, bug.factory, definition.call, eps, find_parameters(bug.factory))
+def candidate(bug: SeededBug) -> Adapter:
+    return Adapter.usual(bug.factory, DEFINITIONS[bug.definition])
 
 
 @cache
@@ -156,8 +153,8 @@ def test_a_sentence_says_why_it_matters(bug: SeededBug) -> None:
 def test_it_is_built_and_called_like_the_right_one(bug: SeededBug) -> None:
     problem = posed(replace(ORDINARY, nan_density=0.0), bug.definition)
     asked = candidate(bug)
-    assert asked.parameters.temperature == "temperature"
-    module = asked.build(problem)
+    assert asked.resolution.temperature == "temperature"
+    module = asked.build(asked.resolution.definition.at(problem.temperature), problem.weights)
     assert isinstance(module, nn.Module)
     assert asked.answer(problem, module=module).loss.ndim == 0
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from supcr_bench.inputs.tensors import Problem, ProblemSpec, make_problem
 from supcr_bench.reference.reference import compute_reference
-from supcr_bench.subjects.adapter import find_parameters
+from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.values.definition import NO_SELF, RANK_N_CONTRAST, TORCHCELL, Definition
 from supcr_bench.verification.bugs.right import (
     SETS_AT_ONCE,
@@ -16,8 +17,6 @@ from supcr_bench.verification.bugs.right import (
     RightRankNContrast,
     RightSupCR,
 )
-from supcr_bench.verification.candidate import Candidate
-from supcr_bench.verification.problem import Problem, ProblemSpec, make_problem
 from tests.examples import NAN, NOTE_OUTPUT, note_views, prints_as
 from tests.verification.bugs.other_right import RightConcatenated, RightSingleView
 
@@ -49,10 +48,8 @@ SPECS = [
 ]
 
 
-def candidate(definition: Definition, factory: Callable[..., Any]) -> Candidate:
-    return Candidate(
-        definition.name, factory, definition.call, definition.eps or 0.0, find_parameters(factory)
-    )
+def candidate(definition: Definition, factory: Callable[..., Any]) -> Adapter:
+    return Adapter.usual(factory, definition)
 
 
 def posed(spec: ProblemSpec, definition: Definition) -> Problem:
@@ -246,10 +243,10 @@ def test_autocast_around_the_forward_changes_nothing(
 ) -> None:
     problem = make_problem(ProblemSpec(n=9, temperature=definition.temperature))
     asked = candidate(definition, factory)
-    module = asked.build(problem)
+    module = asked.build(definition.at(problem.temperature), problem.weights)
     first = problem.first.clone().requires_grad_()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        output = asked.invoke(module, first, problem.second, problem.labels)
+        output = asked.call(module, first, problem.second, problem.labels)
     loss = output[0] if isinstance(output, tuple) else output
     loss.backward()
     plain = asked.answer(problem)
@@ -264,7 +261,7 @@ def test_a_call_leaves_no_trace(definition: Definition, factory: Callable[..., A
     other = make_problem(ProblemSpec(n=82, temperature=definition.temperature, seed=1))
     kept = [x.clone() for x in (problem.first, problem.second, problem.labels)]
     asked = candidate(definition, factory)
-    module = asked.build(problem)
+    module = asked.build(definition.at(problem.temperature), problem.weights)
     before, generator = asked.answer(problem, module=module), torch.get_rng_state()
     asked.answer(other, module=module)
     after = asked.answer(problem, module=module)
@@ -281,9 +278,9 @@ def test_strides_and_grad_mode_mean_nothing(
     problem = make_problem(ProblemSpec(n=82, dims=1, temperature=definition.temperature))
     asked = candidate(definition, factory)
     laid_out = [x.t().contiguous().t() for x in (problem.first, problem.second)]
-    module = asked.build(problem)
+    module = asked.build(definition.at(problem.temperature), problem.weights)
     with torch.no_grad():
-        output = asked.invoke(module, laid_out[0], laid_out[1], problem.labels)
+        output = asked.call(module, laid_out[0], laid_out[1], problem.labels)
     loss = output[0] if isinstance(output, tuple) else output
     assert not loss.requires_grad
     torch.testing.assert_close(loss.double(), asked.answer(problem).loss)
@@ -300,7 +297,9 @@ def test_labels_of_one_dimension_come_in_two_shapes(
     definition: Definition, factory: Callable[..., Any], shape: str
 ) -> None:
     problem = make_problem(ProblemSpec(n=6, temperature=definition.temperature))
-    asked = replace(candidate(definition, factory), flat_labels=shape == "[N]")
+    asked = candidate(definition, factory)
+    own = replace(asked.resolution, flat_labels=shape == "[N]")
+    asked = replace(asked, resolution=own)
     torch.testing.assert_close(
         asked.answer(problem).loss, candidate(definition, factory).answer(problem).loss
     )

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from supcr_bench.inputs.tensors import Problem, ProblemSpec, make_problem
 from supcr_bench.reference.answer import Answer
 from supcr_bench.values.definition import DEFINITIONS
 from supcr_bench.verification.bugs.catalogue import BUGS, RIGHT, SeededBug
-from supcr_bench.verification.problem import Problem, ProblemSpec, make_problem
 from tests.examples import NAN
 from tests.verification.bugs.test_catalogue import candidate, deviations
 
@@ -27,7 +27,8 @@ def ask(bug: SeededBug, problem: Problem = PLAIN, module: nn.Module | None = Non
 
 
 def built(bug: SeededBug) -> nn.Module:
-    module = candidate(bug).build(PLAIN)
+    definition = DEFINITIONS[bug.definition].at(PLAIN.temperature)
+    module = candidate(bug).build(definition, PLAIN.weights)
     assert isinstance(module, nn.Module)
     return module
 

@@ -1,16 +1,24 @@
 """Implementations as people write them: arguments, calls and returns."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from supcr_bench.subjects.adapter import NotALossError, Parameters, find_parameters, unpack
-from supcr_bench.values.definition import Call
+from supcr_bench.inputs.tensors import ProblemSpec, make_problem
+from supcr_bench.subjects.adapter import (
+    Adapter,
+    NotALossError,
+    Parameters,
+    find_call,
+    find_parameters,
+    unpack,
+)
+from supcr_bench.values.definition import NO_SELF, Call
 from supcr_bench.values.errors import SubjectError
-from supcr_bench.verification.candidate import Candidate
-from supcr_bench.verification.problem import ProblemSpec, make_problem
+from supcr_bench.values.implementation import Implementation
 
 PROBLEM = make_problem(ProblemSpec(n=5, d=3, dims=1))
 
@@ -71,9 +79,9 @@ def test_each_call_of_the_family_is_made(
         seen.extend(tuple(t.shape) for t in tensors)
         return tensors[0].sum()
 
-    parameters = Parameters(None, weights=False, eps=False)
-    candidate = Candidate("loss", lambda: loss, call, 0.0, parameters, flat_labels=flat)
-    answer = candidate.answer(PROBLEM)
+    usual = Adapter.usual(lambda: loss, replace(NO_SELF, call=call))
+    subject = replace(usual, resolution=replace(usual.resolution, flat_labels=flat))
+    answer = subject.answer(PROBLEM)
     assert seen == shapes
     assert torch.equal(answer.gradients[0], torch.ones(5, 3, dtype=torch.float64))
 
@@ -82,6 +90,6 @@ def test_a_factory_that_does_not_keep_its_signature_is_refused() -> None:
     def factory(temperature: float) -> None:
         raise TypeError("no")
 
-    candidate = Candidate("loss", factory, "two_views", 0.0, find_parameters(factory))
-    with pytest.raises(SubjectError, match="cannot be built"):
-        candidate.build(PROBLEM)
+    subject = Implementation(name="loss", title="loss", source="a test", factory=factory)
+    with pytest.raises(SubjectError, match="loss cannot be built"):
+        find_call(subject, NO_SELF)
