@@ -139,7 +139,7 @@ class Problem:
         """A copy with some tensors replaced, and another name."""
         return replace(self, name=f"{self.name}, {name}", spec=None, **fields)
 
-    def rows(self, index: Tensor) -> "Problem":
+    def rows(self, index: Tensor | slice) -> "Problem":
         return replace(
             self,
             first=self.first[index],

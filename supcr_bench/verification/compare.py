@@ -10,25 +10,43 @@ from torch import Tensor
 from supcr_bench.inputs.tensors import Problem
 from supcr_bench.measure.outcome import describe_error
 from supcr_bench.reference.answer import Answer
-from supcr_bench.reference.reference import Reference
-from supcr_bench.reference.tolerance import gradient_tolerance, total_tolerance, value_tolerance
+from supcr_bench.reference.reference import Method, Reference, compute_reference
+from supcr_bench.reference.tolerance import (
+    gradient_tolerance,
+    logit_error,
+    total_tolerance,
+    value_tolerance,
+)
 from supcr_bench.values.definition import Definition
 from supcr_bench.verification.outcome import Trial, outright, worst_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bounds:
-    """Tolerances of one problem.
-
-    Attributes:
-        loss: error bound of the total.
-        parts: [D].
-        gradients: [N] for each view.
-    """
+    """Tolerances of one problem: of the loss, the parts [D], and each view's gradients [N]."""
 
     loss: float
     parts: Tensor
     gradients: tuple[Tensor, ...]
+
+
+def reference_of(
+    definition: Definition,
+    problem: Problem,
+    upstream: Tensor | None = None,
+    method: Method | None = None,
+) -> Reference:
+    views = (problem.first, problem.second)
+    return compute_reference(
+        definition,
+        views[:1] if definition.views == "single" else views,
+        problem.labels,
+        weights=problem.weights,
+        temperature=problem.temperature,
+        method=method,
+        upstream=upstream,
+        floor_margin=logit_error(problem),
+    )
 
 
 def bounds_of(
@@ -61,17 +79,9 @@ def judge(
     right = (reference.loss, reference.gradients)
     trials = deviations(problem, answer, *right, bounds, gives=gives)
     if answer.parts is not None and len(answer.parts) == len(reference.per_dimension):
-        trials.insert(
-            1,
-            deviation(
-                problem,
-                "a per-dimension loss",
-                answer.parts,
-                reference.per_dimension,
-                bounds.parts,
-                gives=gives,
-            ),
-        )
+        name, expected = "a per-dimension loss", reference.per_dimension
+        parts = deviation(problem, name, answer.parts, expected, bounds.parts, gives=gives)
+        trials.insert(1, parts)
     return worst_of(trials)
 
 
@@ -84,7 +94,6 @@ def deviations(
     *,
     gives: str,
 ) -> list[Trial]:
-    """How far an answer's loss and each of its gradients are off; see :func:`deviation`."""
     trials = [loss_deviation(problem, own.loss, loss, bounds.loss, gives)]
     names = ("the first view's gradient", "the second view's gradient")
     for name, mine, right, bound in zip(
@@ -94,10 +103,12 @@ def deviations(
     return trials
 
 
-def loss_deviation(problem: Problem, own: Tensor, right: Tensor, bound: float, gives: str) -> Trial:
+def loss_deviation(
+    problem: Problem, own: Tensor, right: Tensor, bound: float, gives: str, name: str = "the loss"
+) -> Trial:
     mine, other = (x.detach().double().cpu().reshape(1) for x in (own, right))
     limit = torch.tensor([bound], dtype=torch.float64)
-    return deviation(problem, "the loss", mine, other, limit, gives=gives)
+    return deviation(problem, name, mine, other, limit, gives=gives)
 
 
 def raised(problem: Problem, error: Exception) -> Trial:
@@ -117,7 +128,7 @@ def deviation(
 
     Args:
         problem: the question.
-        name: the name of the output.
+        name: of the output.
         own: the implementation's value.
         right: the correct value.
         bound: absolute, for each entry or row.

@@ -12,11 +12,17 @@ from torch import Tensor
 from supcr_bench.inputs.random_bits import Stream
 from supcr_bench.inputs.tensors import Problem, ProblemSpec, make_problem
 from supcr_bench.reference.answer import Answer
-from supcr_bench.reference.reference import Reference, compute_reference
-from supcr_bench.reference.tolerance import logit_error
+from supcr_bench.reference.reference import Reference
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.values.definition import Definition
-from supcr_bench.verification.compare import Bounds, bounds_of, deviations, judge, raised
+from supcr_bench.verification.compare import (
+    Bounds,
+    bounds_of,
+    deviations,
+    judge,
+    raised,
+    reference_of,
+)
 from supcr_bench.verification.outcome import NotApplicableError, Trial, worst_of
 
 SLOWEST_CALL_S = 8.0
@@ -38,7 +44,6 @@ class CheckContext:
     Attributes:
         subject: what calls it.
         definition: gives the right answers.
-        seed: random seed for the inputs.
         name: what the subject is called in findings.
         tags: those that it declares.
         device: where module and inputs live; answers come back to the CPU.
@@ -151,17 +156,8 @@ class CheckContext:
         return problem.copies(self.device)
 
     def reference(self, problem: Problem, upstream: Tensor | None = None) -> Reference:
-        views = (problem.first, problem.second)
-        return compute_reference(
-            self.definition,
-            views[:1] if self.definition.views == "single" else views,
-            problem.labels,
-            weights=problem.weights,
-            temperature=problem.temperature,
-            method="direct" if len(problem.labels) <= DIRECT_ROWS else "fast",
-            upstream=upstream,
-            floor_margin=logit_error(problem),
-        )
+        method: Method = "direct" if len(problem.labels) <= DIRECT_ROWS else "fast"
+        return reference_of(self.definition, problem, upstream, method)
 
     def compare(
         self,
@@ -177,7 +173,7 @@ class CheckContext:
             problem: the inputs.
             upstream: gradient arriving at (loss, parts).
             module: called instead of a new one.
-            dtype: bounds follow from its rounding; of the inputs by default.
+            dtype: bounds follow from its rounding, by default from that of the inputs.
         """
         try:
             answer = self.ask(problem, upstream, module)
@@ -189,7 +185,6 @@ class CheckContext:
         return judge(problem, self.definition, answer, reference, dtype)
 
     def bounds(self, problem: Problem) -> Bounds:
-        """The largest errors that rounding explains."""
         return bounds_of(problem, self.definition, self.reference(problem))
 
     def relation(
@@ -198,14 +193,7 @@ class CheckContext:
         changed: Problem,
         gradients: Callable[[Answer], tuple[Tensor, ...]] = lambda answer: answer.gradients,
     ) -> Trial:
-        """Two inputs with the same loss, and gradients that are related exactly.
-
-        Args:
-            problem: the first.
-            changed: the second.
-            gradients: from the first answer, what the second's gradients must be; the same by
-                default.
-        """
+        """Two inputs with the same loss; ``gradients`` gives the second's from the first answer."""
         try:
             before, after = self.ask(problem), self.ask(changed)
         except Exception as error:  # noqa: BLE001 - implementations may raise anything

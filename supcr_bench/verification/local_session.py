@@ -19,18 +19,15 @@ from supcr_bench.verification.session import Session
 
 
 class LocalSession(Session):
-    """Verifies an implementation in this process.
+    """Verifies an implementation in this process; see :class:`Session`.
 
     Args:
         implementation: what to verify.
         definition: a definition, its name, ``auto`` to find it out, or ``None`` for the one that
             the implementation declares.
         device: where inputs and module live, such as ``cuda:0``.
-        limit_s: how long a check may take, where the platform can interrupt it; ``None`` without
-            a limit.
-        strict: whether robustness findings count as failures.
-        seed: random seed for the inputs.
-        only: names of the checks to make, and nothing is diagnosed; ``None`` for all.
+        limit_s: how long a check may take, where the platform can interrupt it.
+        strict, seed, only: as in :class:`Session`; with ``only``, nothing is diagnosed.
     """
 
     context: CheckContext
@@ -55,7 +52,6 @@ class LocalSession(Session):
         self._failed: list[Trial] = []
 
     def open(self) -> Sequence[tuple[str, Group]]:
-        """Find out how it is called and, if need be, what it computes."""
         with interrupted_after(self._limit_s):
             found = resolve(
                 self._implementation, self._definition, device=self._device, seed=self.seed
@@ -81,13 +77,10 @@ class LocalSession(Session):
         return outcome
 
     def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:
-        """What is most likely wrong; ``None`` if nothing is, or if the findings explain it."""
         if self.only is not None:
             return None
         with interrupted_after(self._limit_s):
             return diagnose(self.context, outcomes, self._failed)
-
-    def close(self) -> None: ...
 
 
 @contextmanager

@@ -81,9 +81,6 @@ class Outcome:
     """How one check ended.
 
     Attributes:
-        check: its name.
-        group: definition, relations, robustness or conduct.
-        verdict: pass, fail, not applicable or not run.
         cases: trials made.
         failed: trials that failed.
         left_out: trials not made, because they would have taken too long.
@@ -93,7 +90,6 @@ class Outcome:
         bound: the bound of that error, absolute.
         case: the worst trial.
         finding: what is wrong with it, or why the check does not apply.
-        seconds: how long the check took.
         overdue: whether it was ended because it took too long.
     """
 
@@ -170,7 +166,6 @@ class Diagnosis:
     Attributes:
         causes: in words; empty where no variation of the definition explains the failures.
         where: what the failing cases have in common, if no cause is known.
-        smallest: the smallest failing case found, in a line.
         snippet: a program that shows it.
     """
 

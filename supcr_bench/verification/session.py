@@ -21,9 +21,7 @@ NO_DEFINITION = "none"
 
 
 class Session(ABC):
-    """The verification of one subject, outcome by outcome.
-
-    A subclass says where the subject runs: see :meth:`open`, :meth:`make` and :meth:`diagnose`.
+    """The verification of one subject; a subclass says where the subject runs.
 
     Args:
         name: the name of the subject.
@@ -68,8 +66,7 @@ class Session(ABC):
     def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:
         """What is most likely wrong, if anything; raises like :meth:`make`."""
 
-    @abstractmethod
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - in this process there is nothing to end
         """End the processes that the subject runs in."""
 
     def run(self) -> Iterator[Outcome]:

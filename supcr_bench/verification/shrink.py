@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -16,20 +17,13 @@ LITERAL_UP_TO = 60
 
 
 def fails(context: CheckContext, problem: Problem) -> bool:
-    trial = context.compare(problem)
-    return trial.failed
+    return context.compare(problem).failed
 
 
 def shrink(
     context: CheckContext, problem: Problem, still: Callable[[CheckContext, Problem], bool] = fails
 ) -> Problem:
-    """Make a failing problem smaller step by step; each step must still fail.
-
-    Args:
-        context: asks the implementation.
-        problem: one that fails.
-        still: whether a problem still shows the fault.
-    """
+    """Make a failing problem smaller step by step, as long as it ``still`` shows the fault."""
     tried, began = 0, time.perf_counter()
     smaller = True
     while smaller:
@@ -84,9 +78,7 @@ def _resized(problem: Problem, **tensors: Tensor) -> Problem:
     changed = problem.changed("", **tensors)
     n, d, dims = changed.size
     name = f"{n} rows, {dims} label dimension{'s' if dims > 1 else ''}, {d} columns"
-    return Problem(
-        changed.first, changed.second, changed.labels, changed.weights, changed.temperature, name
-    )
+    return replace(changed, name=name)
 
 
 def _literal(tensor: Tensor) -> str:

@@ -16,13 +16,9 @@ class Verification:
     """The result of verifying one implementation.
 
     Attributes:
-        implementation: its name.
         definition: name of the definition that gave the right answers.
         recognised: a line on the definition that its numbers follow, if it was looked for.
         strict: whether failed robustness checks count.
-        seed: random seed for the random cases.
-        outcomes: one for each check.
-        diagnosis: the diagnosis of the failures, if there are any.
         ranks: over how many it was verified; ``None`` in a single process.
     """
 
@@ -97,10 +93,16 @@ class Verification:
         )
 
     def __str__(self) -> str:
-        return verification_text(self)
+        lines = [line for line, _ in finding_lines(self.outcomes)]
+        return "\n".join([as_text(checks_table(self)), *lines, *notes(self)])
 
     def _repr_html_(self) -> str:
-        return verification_html(self)
+        """The same, with the program that shows the failure at its end."""
+        lines = [*notes(self), *(line for line, _ in finding_lines(self.outcomes))]
+        text = "".join(f"<p>{escape(line)}</p>" for line in lines)
+        snippet = self.diagnosis.snippet if self.diagnosis else None
+        program = f"<pre>{escape(snippet)}</pre>" if snippet else ""
+        return f"{text}{as_html(checks_table(self))}{program}"
 
 
 def checks_table(found: Verification) -> Table:
@@ -197,17 +199,3 @@ def diagnosis_lines(diagnosis: Diagnosis | None) -> list[str]:
 def notes(found: Verification) -> list[str]:
     recognised = [f"Recognised: {found.recognised}."] if found.recognised else []
     return [*recognised, found.headline, *diagnosis_lines(found.diagnosis)]
-
-
-def verification_text(found: Verification) -> str:
-    lines = [line for line, _ in finding_lines(found.outcomes)]
-    return "\n".join([as_text(checks_table(found)), *lines, *notes(found)])
-
-
-def verification_html(found: Verification) -> str:
-    """The same as HTML, with the program that shows the failure at its end."""
-    lines = [*notes(found), *(line for line, _ in finding_lines(found.outcomes))]
-    text = "".join(f"<p>{escape(line)}</p>" for line in lines)
-    snippet = found.diagnosis.snippet if found.diagnosis else None
-    program = f"<pre>{escape(snippet)}</pre>" if snippet else ""
-    return f"{text}{as_html(checks_table(found))}{program}"

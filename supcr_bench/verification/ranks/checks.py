@@ -25,11 +25,8 @@ def rank_check(
 ) -> Callable[[Questions], Check[RankContext]]:
     """Make a check of a function that gives the questions to put to the ranks.
 
-    Args:
-        name: short, as findings carry it.
-        group: which kind of failure it finds.
-        aspects: the parts of the answers that are compared with one process.
-        must_raise: whether the right answer is an error on every rank.
+    The ``aspects`` of the answers are compared with one process; with ``must_raise`` the right
+    answer is an error on every rank.
     """
 
     def make(questions: Questions) -> Check[RankContext]:

@@ -7,15 +7,15 @@ the diagnosis.
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from supcr_bench.verification.compare import reference_of
 from supcr_bench.verification.outcome import Diagnosis, Outcome, Verdict
 from supcr_bench.verification.ranks.checks import plain
 from supcr_bench.verification.ranks.context import RankContext, RanksRaisedError
-from supcr_bench.verification.ranks.expected import Expected, expect, reference_of
+from supcr_bench.verification.ranks.expected import Expected, expect
 from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
 
 RIGHT = "right"
@@ -39,12 +39,8 @@ GRADIENTS = {
 """Wrong gradients that a rank's embeddings may receive, each with its cause in words."""
 
 
-class RankProbe(NamedTuple):
-    """A question, its right answer, and what the ranks answered."""
-
-    question: RankQuestion
-    right: Expected
-    answers: tuple[RankAnswer, ...]
+RankProbe = tuple[RankQuestion, Expected, Sequence[RankAnswer]]
+"""A question, its right answer, and what the ranks answered."""
 
 
 Forms = tuple[dict[str, Tensor], dict[str, list[Tensor]], float]
@@ -53,9 +49,9 @@ factor on the tolerance of the right answer."""
 
 
 def forms_of(probe: RankProbe) -> Forms:
-    question, right = probe.question, probe.right
+    question, right, _ = probe
     ranks, slices = question.ranks, [question.slice_of(r) for r in range(question.ranks)]
-    alone = [reference_of(question, right.problem, rows) for rows in slices]
+    alone = [reference_of(question.definition, right.problem.rows(rows)) for rows in slices]
     own = torch.stack([a.loss for a in alone])
     whole = right.reference.loss.expand(ranks)
     of_whole = [right.gradients_of(rows) for rows in slices]
@@ -95,18 +91,13 @@ def explain_ranks(probes: Sequence[RankProbe]) -> tuple[str, ...]:
 
 
 def plain_probes(context: RankContext, *, ask: bool = False) -> list[RankProbe]:
-    """The plain questions that the ranks answered.
-
-    Args:
-        context: the context of the ranks.
-        ask: whether to send questions that were not sent yet; raises CheckEndedError.
-    """
-    probes = []
+    """The plain questions that the ranks answered; with ``ask``, the others are sent too."""
+    probes: list[RankProbe] = []
     for question in plain(context):
         with suppress(RanksRaisedError):
             if ask or question in context.answers:
                 answers = context.ask(question)[0]
-                probes.append(RankProbe(question, expect(question, 0), tuple(answers)))
+                probes.append((question, expect(question, 0), answers))
     return probes
 
 
@@ -133,20 +124,22 @@ def _value_of(pairs: Sequence[tuple[RankProbe, Forms]]) -> str | None:
 
 
 def _gives_value(name: str, probe: RankProbe, forms: Forms) -> bool:
-    answered = torch.tensor([a.loss for a in probe.answers], dtype=torch.float64)
+    _, right, answers = probe
+    answered = torch.tensor([a.loss for a in answers], dtype=torch.float64)
     values, _, size = forms
     off = (answered - values[name]).abs()
-    return bool((off <= size * probe.right.bounds.loss).all())
+    return bool((off <= size * right.bounds.loss).all())
 
 
 def _gives_gradient(name: str, probe: RankProbe, forms: Forms) -> bool:
     _, gradients, size = forms
-    for rank, answer in enumerate(probe.answers):
+    question, right, answers = probe
+    for rank, answer in enumerate(answers):
         if answer.rows is None:
             return False
         rows = torch.tensor(answer.rows, dtype=torch.float64)
         off = (rows - gradients[name][rank]).norm(dim=2)
-        allowed = size * probe.right.bounds_at(probe.question.slice_of(rank))
+        allowed = size * right.bounds_at(question.slice_of(rank))
         if not bool((off <= allowed).all()):
             return False
     return True

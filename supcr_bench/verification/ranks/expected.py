@@ -22,9 +22,8 @@ import torch
 from torch import Tensor
 
 from supcr_bench.inputs.tensors import Problem
-from supcr_bench.reference.reference import Reference, compute_reference
-from supcr_bench.reference.tolerance import logit_error
-from supcr_bench.verification.compare import Bounds, bounds_of
+from supcr_bench.reference.reference import Reference
+from supcr_bench.verification.compare import Bounds, bounds_of, reference_of
 from supcr_bench.verification.ranks.question import RankQuestion
 
 
@@ -34,8 +33,6 @@ class Expected:
 
     Attributes:
         problem: the whole batch as the loss sees it: embeddings and labels.
-        reference: value and gradient of it.
-        bounds: tolerances of value and gradients, row by row.
         parameters: gradient of the model's parameters, in one row.
         parameters_bound: bound on the length of that gradient's error.
     """
@@ -68,7 +65,7 @@ def expect(question: RankQuestion, step: int) -> Expected:
     rounded = [z.detach().to(batch.first.dtype) for z in embedded]
     problem = replace(batch, first=rounded[0], second=rounded[1], spec=None)
     upstream = question.arriving(batch.labels.shape[1])
-    reference = reference_of(question, problem, slice(None), upstream)
+    reference = reference_of(question.definition, problem, upstream)
     bounds = bounds_of(problem, question.definition, reference)
     used = len(reference.gradients)
     gradients = torch.autograd.grad(embedded[:used], tuple(model.parameters()), reference.gradients)
@@ -82,21 +79,4 @@ def expect(question: RankQuestion, step: int) -> Expected:
         bounds=bounds,
         parameters=torch.cat([g.flatten() for g in gradients]),
         parameters_bound=reach,
-    )
-
-
-def reference_of(
-    question: RankQuestion, problem: Problem, rows: slice, upstream: Tensor | None = None
-) -> Reference:
-    """The definition's answer for some rows of a batch alone."""
-    views = (problem.first[rows], problem.second[rows])
-    single = question.definition.views == "single"
-    return compute_reference(
-        question.definition,
-        views[:1] if single else views,
-        problem.labels[rows],
-        weights=problem.weights,
-        temperature=problem.temperature,
-        upstream=upstream,
-        floor_margin=logit_error(problem),
     )

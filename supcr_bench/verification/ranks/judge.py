@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from supcr_bench.verification.compare import deviation
+from supcr_bench.verification.compare import deviation, loss_deviation
 from supcr_bench.verification.outcome import Trial, outright, worst_of
 from supcr_bench.verification.ranks.expected import Expected
 from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
@@ -32,29 +32,16 @@ def judge_step(
 
 
 def value_trials(rank: int, answer: RankAnswer, right: Expected) -> list[Trial]:
-    trials = [
-        deviation(
-            right.problem,
-            f"rank {rank}: the loss",
-            torch.tensor([answer.loss], dtype=torch.float64),
-            right.reference.loss.reshape(1),
-            torch.tensor([right.bounds.loss], dtype=torch.float64),
-            gives="one process gives",
-        )
-    ]
+    loss, name = torch.tensor(answer.loss, dtype=torch.float64), f"rank {rank}: the loss"
+    bound, gives = right.bounds.loss, "one process gives"
+    trials = [loss_deviation(right.problem, loss, right.reference.loss, bound, gives, name)]
     # Only if the loss itself is right, so that a wrong loss is reported first.
     known = answer.parts is not None and len(answer.parts) == len(right.reference.per_dimension)
     if known and not trials[0].failed:
         parts = torch.tensor(answer.parts, dtype=torch.float64)
+        name, expected = f"rank {rank}: a per-dimension loss", right.reference.per_dimension
         trials.append(
-            deviation(
-                right.problem,
-                f"rank {rank}: a per-dimension loss",
-                parts,
-                right.reference.per_dimension,
-                right.bounds.parts,
-                gives="one process gives",
-            )
+            deviation(right.problem, name, parts, expected, right.bounds.parts, gives=gives)
         )
     return trials
 

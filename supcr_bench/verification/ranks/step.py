@@ -15,13 +15,7 @@ from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
 def take_steps(
     subject: Adapter, question: RankQuestion, rank: int, announce: Callable[[str], None]
 ) -> list[RankAnswer]:
-    """Each step's answer; model and loss are built once.
-
-    Args:
-        subject: the loss.
-        question: the same on every rank.
-        rank: which this is.
-        announce: called with each stage that begins, so that a hang can be located.
+    """Each step's answer; model and loss are built once, and each stage is announced.
 
     Raises:
         Exception: whatever the implementation raises.
