@@ -12,7 +12,7 @@ from torch import Tensor
 from supcr_bench.inputs.random_bits import Stream
 from supcr_bench.inputs.tensors import Problem, ProblemSpec, make_problem
 from supcr_bench.reference.answer import Answer
-from supcr_bench.reference.reference import Reference
+from supcr_bench.reference.reference import Method, Reference
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.values.definition import Definition
 from supcr_bench.verification.compare import (

@@ -62,18 +62,13 @@ def ask_all(context: CheckContext, problems: Sequence[Problem]) -> list[Probe]:
 
 
 def reproduces(formula: Formula, probe: Probe, *, gradient: bool = True) -> bool:
-    values = evaluate(formula, probe[0], gradient=False)
-    if not _close_values(formula, probe, values):
+    if not _close_values(formula, probe, evaluate(formula, probe[0], gradient=False)):
         return False
-    if not gradient:
-        return True
-    return _close_gradients(formula, probe, evaluate(formula, probe[0]))
+    return not gradient or _close_gradients(formula, probe, evaluate(formula, probe[0]))
 
 
 def _slack(formula: Formula, problem: Problem, loss: float) -> tuple[float, float]:
     """What rounding may do to a loss and, relative to its largest entry, to a gradient.
-
-    The derived bound in the inputs' own precision; in a lower one, the error of its rounding.
 
     A lower precision explains only what its rounding of a cosine does, since a bound that allowed
     for its worst case would explain nearly everything.
@@ -175,10 +170,7 @@ def diagnose(
 ) -> Diagnosis | None:
     """What is most likely wrong; ``None`` if nothing is, or if the findings explain it.
 
-    Args:
-        context: calls the subject.
-        outcomes: the outcomes of all checks.
-        failed: trials that failed, of checks on the definition and on relations.
+    The trials that failed are those of checks on the definition and on relations.
     """
     wrong = [o for o in outcomes if o.verdict is Verdict.FAIL]
     if not wrong:

@@ -193,18 +193,10 @@ def evaluate(formula: Formula, problem: Problem, *, gradient: bool = True) -> An
         parts.append(total / _count(formula.normaliser, len(rows), len(labels)))
     vector = torch.stack(parts)
     loss = (vector * _shares(formula, problem, counts)).sum()
-    gradients: tuple[Tensor, ...] = (torch.zeros(0), torch.zeros(0))
-    if gradient:
-        found = (
-            torch.autograd.grad(loss, leaves, allow_unused=True)
-            if loss.requires_grad
-            else (None, None)
-        )
-        gradients = tuple(
-            torch.zeros_like(leaf) if g is None else g
-            for leaf, g in zip(leaves, found, strict=True)
-        )
-    return Answer(loss.detach(), vector.detach(), (gradients[0], gradients[1]))
+    gradients = tuple(torch.zeros_like(leaf) for leaf in leaves)
+    if loss.requires_grad:
+        gradients = torch.autograd.grad(loss, leaves, materialize_grads=True)
+    return Answer(loss.detach(), vector.detach(), gradients)
 
 
 def _groups(formula: Formula, labels: Tensor) -> list[tuple[Tensor, Tensor]]:

@@ -21,10 +21,6 @@ class CheckEndedError(BaseException):
     """A check did not finish: it took too long, or its process ended.
 
     Not an Exception, so that no trial takes it for a failure of its own.
-
-    Args:
-        finding: what happened, in a sentence.
-        overdue: whether it took too long.
     """
 
     def __init__(self, finding: str, *, overdue: bool = False) -> None:

@@ -8,7 +8,7 @@ combination with one fault is looked for, so that the fault can be named.
 import itertools
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -185,8 +185,8 @@ def _default_temperature(context: CheckContext, definition: Definition) -> float
 
 
 def _choices(formula: Formula) -> list[str]:
-    shown = ("similarity", "views", "self_candidate", "label_distance")
-    return [PHRASES[f.name][getattr(formula, f.name)] for f in fields(formula) if f.name in shown]
+    shown = ("self_candidate", "views", "similarity", "label_distance")
+    return [PHRASES[name][getattr(formula, name)] for name in shown]
 
 
 def _missing_labels(context: CheckContext, definition: Definition) -> bool:

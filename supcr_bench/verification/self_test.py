@@ -25,7 +25,6 @@ class SelfTestRow:
     """How the verifier did on one seeded bug.
 
     Attributes:
-        bug: its name.
         group: the kind of check that must catch it.
         caught_by: checks of that kind that failed; empty where it was missed.
         nameable: the cause, if a variation of the definition is it.

@@ -24,7 +24,7 @@ class Session(ABC):
     """The verification of one subject; a subclass says where the subject runs.
 
     Args:
-        name: the name of the subject.
+        name: of the subject.
         strict: whether robustness findings count as failures.
         seed: random seed for the inputs.
         only: names of the checks to make; ``None`` for all.

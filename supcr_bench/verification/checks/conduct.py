@@ -24,10 +24,7 @@ CALLS = 8
 
 @check("torch.compile", "conduct")
 def compilation(context: CheckContext) -> Iterator[Trial]:
-    """A loss that claims to work under torch.compile does so.
-
-    Applies to implementations with the tag ``compile``.
-    """
+    """A loss with the tag ``compile`` gives the same numbers under torch.compile."""
     context.require(TAG in context.tags, "does not claim to work under torch.compile")
     problem = context.problem(n=9, dims=2)
     module = torch.compile(context.build(problem))
@@ -36,11 +33,7 @@ def compilation(context: CheckContext) -> Iterator[Trial]:
 
 @check("device", "conduct")
 def device(context: CheckContext) -> Iterator[Trial]:
-    """Moving the module to another device moves all of its tensors.
-
-    Moved to the meta device, which every machine has, no tensor may stay behind. A weight that
-    stays on the CPU stops the first step on a GPU.
-    """
+    """All tensors move with the module: weights left on the CPU stop the first step on a GPU."""
     problem = context.problem(n=5, dims=2)
     module = context.build(problem)
     context.require(isinstance(module, torch.nn.Module), "is not a torch.nn.Module")
@@ -61,11 +54,7 @@ def device(context: CheckContext) -> Iterator[Trial]:
 
 @check("inputs unmodified", "conduct")
 def inputs_unmodified(context: CheckContext) -> Iterator[Trial]:
-    """The loss does not change its inputs.
-
-    Compares views, labels and weights before and after forward and backward. Labels filled in place
-    are wrong for the next reader.
-    """
+    """The call changes no input: labels filled in place are wrong for the next reader."""
     density = 0.2 if context.takes_missing_labels else 0.0
     problem = context.problem(n=9, dims=2, nan_density=density, weights="unnormalised")
     first, second, labels = context.given(problem)
@@ -93,11 +82,7 @@ def _live_tensors() -> int:
 
 @check("memory growth", "conduct", slow=True)
 def memory_growth(context: CheckContext) -> Iterator[Trial]:
-    """The loss keeps no tensors from call to call.
-
-    Counts live tensors after some calls, and after as many more. A loss that keeps graphs makes a
-    training run out of memory after hours.
-    """
+    """No tensors are kept from call to call: kept graphs fill the memory after hours."""
     problem = context.problem(n=7, dims=2)
     module = context.build(problem)
     counts = []
@@ -118,11 +103,7 @@ def memory_growth(context: CheckContext) -> Iterator[Trial]:
 
 @check("no cached outputs", "conduct")
 def no_cache(context: CheckContext) -> Iterator[Trial]:
-    """New values in the same storage give a new answer.
-
-    Overwrites the tensors of one problem in place with those of another. Training reuses buffers,
-    so an answer cached by address is an old one.
-    """
+    """New values in the same storage give a new answer: training reuses its buffers."""
     problem = context.problem(n=9, dims=2)
     other = context.problem(n=9, dims=2, seed=3).changed("same storage, new content")
     module = context.build(problem)
@@ -138,11 +119,7 @@ def no_cache(context: CheckContext) -> Iterator[Trial]:
 
 @check("no grad", "conduct")
 def no_grad(context: CheckContext) -> Iterator[Trial]:
-    """The value does not depend on whether a gradient will be asked for.
-
-    Under ``torch.no_grad`` and under ``torch.inference_mode``. Validation loops run without
-    gradients.
-    """
+    """The value is the same without gradients, as validation loops compute it."""
     problem = context.problem(n=9, dims=2)
     bound = context.bounds(problem).loss
     usual = context.ask(problem).loss
@@ -156,11 +133,7 @@ def no_grad(context: CheckContext) -> Iterator[Trial]:
 
 @check("random state", "conduct")
 def random_state(context: CheckContext) -> Iterator[Trial]:
-    """A loss draws no random numbers.
-
-    Compares the global generators of torch, NumPy and Python before and after a call. A loss that
-    draws, or seeds, changes every random number after it.
-    """
+    """A loss draws and seeds nothing: that would change every random number after it."""
     problem = context.problem(n=9, dims=1, labels="tied")
     with torch.random.fork_rng(devices=[]):
         # Somewhere in the middle of a stream: a fixed seed would not be noticed at its beginning.
@@ -186,11 +159,7 @@ def _same(context: CheckContext, problem: Problem, before: Answer, after: Answer
 
 @check("repeatability", "conduct")
 def repeatability(context: CheckContext) -> Iterator[Trial]:
-    """The same inputs give the same answer, whatever was computed before.
-
-    Calls one module on one problem, another, and the first again; then a second module. State kept
-    from one batch makes the loss wrong from the second step on.
-    """
+    """State kept from one batch would make the loss wrong from the second step on."""
     density = 0.2 if context.takes_missing_labels else 0.0
     problem = context.problem(n=9, dims=2, nan_density=density)
     other = context.problem(n=9, dims=2, nan_density=density, seed=5)
@@ -224,11 +193,7 @@ def _sliced(x: Tensor) -> Tensor:
 
 @check("strides", "conduct")
 def strides(context: CheckContext) -> Iterator[Trial]:
-    """Strides do not matter.
-
-    Passes views and labels transposed in memory, and sliced out of larger tensors. Embeddings come
-    out of slices and transposes.
-    """
+    """Memory layout does not matter: embeddings come out of slices and transposes."""
     problem = context.problem(n=9, d=6, dims=3)
     bounds = context.bounds(problem)
     usual = context.ask(problem)

@@ -26,10 +26,7 @@ PUBLISHED = (
 
 @check("edge embeddings", "definition")
 def edge_embeddings(context: CheckContext) -> Iterator[Trial]:
-    """Embeddings at the edge: equal, opposite, collapsed, very long and very short.
-
-    Embeddings look like this early in training and when training collapses or diverges.
-    """
+    """Embeddings as they are early in training, and when it collapses or diverges."""
     base = context.problem(n=9, d=8, dims=1)
     first, second = base.first, base.second
     cosine = context.definition.similarity == "cosine"
@@ -98,11 +95,7 @@ def _directional(context: CheckContext, problem: Problem, accumulator: str) -> T
 
 @check("gradcheck", "definition")
 def gradcheck(context: CheckContext) -> Iterator[Trial]:
-    """The gradient against finite differences of the value, with no reference in between.
-
-    Small problems in float64, tied and not. A gradient that does not belong to the value optimises
-    something else.
-    """
+    """The gradient against finite differences of the value, with no reference in between."""
     for labels in ("continuous", "tied"):
         for dims in (1, 3):
             problem = context.problem(
@@ -117,11 +110,7 @@ def gradcheck(context: CheckContext) -> Iterator[Trial]:
 
 @check("large batches", "definition", slow=True)
 def large_batches(context: CheckContext) -> Iterator[Trial]:
-    """Value and gradient at batch sizes where implementations begin to work in chunks.
-
-    Sizes around powers of two, with ragged ends. Chunked code is often wrong only past its
-    chunk, or in a ragged last one.
-    """
+    """Code in chunks is often wrong only past its chunk, or in a ragged last one."""
     specs = [
         {"n": n, "d": 16, "dims": dims, "nan_density": density, "seed": n}
         for n, dims, density in (
@@ -147,11 +136,7 @@ def _with_valid(problem: Problem, counts: tuple[int, ...]) -> Problem:
 
 @check("missing labels", "definition")
 def missing_labels(context: CheckContext) -> Iterator[Trial]:
-    """Missing labels, from a few to nearly all, and dimensions with one label or none.
-
-    Tries every density, and dimensions without a pair. Rows and pairs are counted per dimension; a
-    wrong count rescales the gradient silently.
-    """
+    """Rows and pairs count per dimension; a wrong count rescales the gradient silently."""
     context.require_missing_labels()
     densities = (0.1, 0.25, 0.5, 0.75, 0.9)
     specs = [
@@ -168,11 +153,7 @@ def missing_labels(context: CheckContext) -> Iterator[Trial]:
 
 @check("published output", "definition")
 def published(context: CheckContext) -> Iterator[Trial]:
-    """The output that the note, which the definition ``torchcell`` comes from, prints.
-
-    Four rows of eight columns from ``torch.manual_seed(42)``. These figures were published with the
-    definition.
-    """
+    """The output that the note prints, which ``torchcell`` comes from."""
     definition = context.definition
     context.require(
         (definition.similarity, definition.views, definition.label_distance)
@@ -206,11 +187,7 @@ def published(context: CheckContext) -> Iterator[Trial]:
 
 @check("random cases", "definition")
 def random_cases(context: CheckContext) -> Iterator[Trial]:
-    """Value and gradient over random batches of many shapes.
-
-    Rows, columns, dimensions and missing labels, each over its range. A loss that is wrong on plain
-    random batches optimises something else.
-    """
+    """A loss that is wrong on plain random batches optimises something else."""
     specs: list[dict[str, Any]] = [
         {"n": n, "d": d, "dims": dims, "nan_density": density, "seed": 10 * n + dims}
         for n, d, dims, density in (
@@ -238,11 +215,7 @@ def random_cases(context: CheckContext) -> Iterator[Trial]:
 
 @check("ties", "definition")
 def ties(context: CheckContext) -> Iterator[Trial]:
-    """Labels that tie, where the definitions differ and sorting goes wrong.
-
-    Labels on a grid, in clusters, of two values and of one. Real labels repeat, and then the
-    definition decides whether the anchor is its own candidate.
-    """
+    """Labels that tie, where the definitions differ and sorting goes wrong; real labels repeat."""
     specs = [
         {"n": n, "dims": dims, "labels": labels, "nan_density": density, "seed": n}
         for n, dims, density in ((2, 1, 0.0), (3, 1, 0.0), (5, 1, 0.0), (17, 2, 0.2), (64, 1, 0.0))
@@ -254,11 +227,7 @@ def ties(context: CheckContext) -> Iterator[Trial]:
 
 @check("weights", "definition")
 def weights(context: CheckContext) -> Iterator[Trial]:
-    """Dimension weights: unequal, and not adding up to one.
-
-    The weighted loss divides by the sum of the weights. Ignored or
-    unnormalised weights change which label is learnt.
-    """
+    """Weights that are ignored or not normalised change which label is learnt."""
     context.require(context.takes_weights, "takes no dimension weights")
     specs = [
         {"n": n, "dims": dims, "weights": weights, "nan_density": density, "seed": dims}

@@ -16,12 +16,7 @@ from supcr_bench.verification.outcome import Trial, worst_of
 
 @check("bounds", "relations")
 def bounds(context: CheckContext) -> Iterator[Trial]:
-    """The loss lies between 0 and what the temperature allows.
-
-    Every partner is among its own candidates, so no term is negative. With cosines no term
-    exceeds log M + 2 / tau either. A negative loss means that the partner is missing from its
-    own denominator.
-    """
+    """No term is negative, and with cosines none exceeds log M + 2 / tau."""
     specs = [
         {"n": n, "dims": 1, "labels": labels, "seed": n}
         for n in (3, 5, 17)
@@ -49,11 +44,7 @@ def bounds(context: CheckContext) -> Iterator[Trial]:
 
 @check("duplicated dimension", "relations")
 def duplicated_dimension(context: CheckContext) -> Iterator[Trial]:
-    """A label dimension given twice counts twice.
-
-    Weights (2, 1) on (y, z) are weights (1, 1, 1) on (y, y, z). Only the weights decide how
-    dimensions are combined.
-    """
+    """Weights (2, 1) on (y, z) are weights (1, 1, 1) on (y, y, z)."""
     context.require(context.takes_weights, "takes no dimension weights")
     problem = context.problem(n=11, dims=2)
     problem = problem.changed("weights 2, 1", weights=torch.tensor([2.0, 1.0]).to(problem.weights))
@@ -67,11 +58,7 @@ def duplicated_dimension(context: CheckContext) -> Iterator[Trial]:
 
 @check("embedding scale", "relations")
 def embedding_scale(context: CheckContext) -> Iterator[Trial]:
-    """The length of a row does not change a cosine.
-
-    Every row times a power of two of its own: the same loss, gradients divided by it. Without
-    normalisation the loss can be lowered by growing the embeddings.
-    """
+    """Without normalisation the loss can be lowered by growing the embeddings."""
     context.require(
         context.definition.similarity == "cosine", "a distance does depend on the rows' lengths"
     )
@@ -108,11 +95,7 @@ def closed_form(context: CheckContext, problem: Problem) -> float:
 
 @check("identical embeddings", "relations")
 def identical_embeddings(context: CheckContext) -> Iterator[Trial]:
-    """With all embeddings equal the loss is known: the mean logarithm of the candidates' number.
-
-    One dimension, so that every label distance serves. This value can be counted by hand and needs
-    no reference.
-    """
+    """Equal embeddings give the mean logarithm of the number of candidates."""
     for labels in ("continuous", "tied", "constant"):
         base = context.problem(n=9, dims=1, labels=labels)
         same = base.first[:1].expand_as(base.first).clone()
@@ -124,11 +107,7 @@ def identical_embeddings(context: CheckContext) -> Iterator[Trial]:
 
 @check("label transformations", "relations")
 def label_transformations(context: CheckContext) -> Iterator[Trial]:
-    """Only the order of label distances matters; shift, scale and sign of the labels do not.
-
-    On dyadic labels every one of these is exact in floating point. Units and origin of a label
-    are arbitrary.
-    """
+    """Shift, scale and sign of the labels do not matter; exact on dyadic labels."""
     for labels in ("continuous", "tied"):
         problem = context.problem(n=13, dims=2, labels=labels)
         dyadic = torch.round(problem.labels * 64) / 64
@@ -143,11 +122,7 @@ def label_transformations(context: CheckContext) -> Iterator[Trial]:
 
 @check("permutation", "relations")
 def permutation(context: CheckContext) -> Iterator[Trial]:
-    """The order of the rows does not matter.
-
-    Rows of views and labels in another order: the same loss, gradients in that order. A loss
-    that depends on the order of the batch reads something it must not.
-    """
+    """A loss that depends on the order of the rows reads something it must not."""
     specs = [
         {"n": n, "dims": 2, "nan_density": 0.2, "labels": labels, "seed": n}
         for n in (5, 17)
@@ -175,11 +150,7 @@ def orthogonal(dtype: torch.dtype) -> torch.Tensor:
 
 @check("rotation", "relations")
 def rotation(context: CheckContext) -> Iterator[Trial]:
-    """Rotating the embedding space does not matter.
-
-    Both views rotated alike: the same loss, and gradients rotated alike. Similarities depend on
-    angles and distances alone.
-    """
+    """Rotating both views alike rotates their gradients: angles and distances stay."""
     problem = context.problem(n=11, d=8, dims=2)
     turn = orthogonal(problem.first.dtype)
     changed = problem.changed(
@@ -192,11 +163,7 @@ def rotation(context: CheckContext) -> Iterator[Trial]:
 
 @check("swapped views", "relations")
 def swapped_views(context: CheckContext) -> Iterator[Trial]:
-    """Swapping the views does not matter.
-
-    The views swapped: the same loss, gradients swapped. A view that is used twice, or detached,
-    trains half of the network.
-    """
+    """A view that is used twice, or detached, trains half of the network."""
     context.require(context.definition.views != "single", f"{context.definition.name} has one view")
     for labels in ("continuous", "tied"):
         problem = context.problem(n=11, dims=2, labels=labels)
@@ -206,11 +173,7 @@ def swapped_views(context: CheckContext) -> Iterator[Trial]:
 
 @check("tangent gradient", "relations")
 def tangent_gradient(context: CheckContext) -> Iterator[Trial]:
-    """A cosine's gradient is orthogonal to its embedding.
-
-    Moving along an embedding changes its length alone. A gradient along the embedding grows its
-    norm and slows training down.
-    """
+    """A cosine's gradient along its embedding would grow the norm and slow training down."""
     context.require(context.definition.similarity == "cosine", "holds for cosines only")
     problem = context.problem(n=17, dims=2)
     answer = context.ask(problem)
@@ -230,11 +193,7 @@ def tangent_gradient(context: CheckContext) -> Iterator[Trial]:
 
 @check("two rows", "relations")
 def two_rows(context: CheckContext) -> Iterator[Trial]:
-    """Two rows without a tie have nothing to rank: the loss is 0.
-
-    Two rows, and many of which only two have a label. The only candidate of a pair is its
-    partner, so the loss and its gradient are 0.
-    """
+    """A pair's only candidate is its partner, so loss and gradient are 0."""
     context.require(
         context.definition.views != "concatenate", "two concatenated views make four rows"
     )
@@ -248,11 +207,7 @@ def two_rows(context: CheckContext) -> Iterator[Trial]:
 
 @check("unlabelled row", "relations")
 def unlabelled_row(context: CheckContext) -> Iterator[Trial]:
-    """A row without any label has no effect.
-
-    Such a row, appended with any embedding, changes no value and gets no gradient. Masking by
-    multiplication lets a NaN through; zero times NaN is NaN.
-    """
+    """A row without any label has no effect; masks that multiply let a NaN through."""
     context.require_missing_labels()
     problem = context.problem(n=9, dims=2, nan_density=0.2)
     missing = torch.full((1, problem.labels.shape[1]), torch.nan, dtype=problem.labels.dtype)
@@ -274,11 +229,7 @@ def unlabelled_row(context: CheckContext) -> Iterator[Trial]:
 
 @check("zero columns", "relations")
 def zero_columns(context: CheckContext) -> Iterator[Trial]:
-    """Columns of zeros change nothing.
-
-    Three columns of zeros appended to both views: the same loss, and no gradient in them. A loss
-    that divides by the number of columns effectively changes its temperature with the width.
-    """
+    """A loss that divides by the number of columns changes its temperature with the width."""
     problem = context.problem(n=11, dims=2)
     none = torch.zeros(11, 3, dtype=problem.first.dtype)
     changed = problem.changed(

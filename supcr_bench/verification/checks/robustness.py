@@ -14,11 +14,7 @@ TEMPERATURES = (1.0, 0.5, 0.2, 0.1, 0.07, 0.05, 0.02, 0.0112, 0.005)
 
 @check("all labels missing", "robustness")
 def all_missing(context: CheckContext) -> Iterator[Trial]:
-    """A batch without a single label can be trained on: the gradient is zero.
-
-    Such batches come up where labels are rare, and must not stop the training. A loss without a
-    graph makes backward raise in the middle of an epoch.
-    """
+    """A batch without a single label gives a zero gradient, and does not stop the training."""
     context.require_missing_labels()
     problem = context.problem(n=5, dims=2)
     labels = torch.full_like(problem.labels, torch.nan)
@@ -27,11 +23,7 @@ def all_missing(context: CheckContext) -> Iterator[Trial]:
 
 @check("default weights", "robustness")
 def default_weights(context: CheckContext) -> Iterator[Trial]:
-    """Without weights every dimension counts the same, however many there are.
-
-    Built without weights, for one, two and three dimensions. Weights for two dimensions
-    broadcast silently over one, and raise for three.
-    """
+    """Without weights every dimension counts the same, however many there are."""
     context.require(context.takes_weights, "takes no dimension weights")
     for dims in (1, 2, 3):
         problem = context.problem(n=7, dims=dims)
@@ -46,11 +38,7 @@ def default_weights(context: CheckContext) -> Iterator[Trial]:
 
 @check("float64 accuracy", "robustness")
 def float64_accuracy(context: CheckContext) -> Iterator[Trial]:
-    """float64 inputs give float64 accuracy.
-
-    Compares with the rounding of float64. A float32 accumulator inside makes gradient checks and
-    double-precision runs meaningless.
-    """
+    """A float32 accumulator inside makes gradient checks in float64 meaningless."""
     specs = [
         {"n": n, "dims": dims, "labels": labels, "dtype": "float64", "seed": n}
         for n, dims in ((3, 1), (9, 2), (17, 3))
@@ -62,11 +50,7 @@ def float64_accuracy(context: CheckContext) -> Iterator[Trial]:
 
 @check("label magnitude", "robustness")
 def label_magnitude(context: CheckContext) -> Iterator[Trial]:
-    """Large labels, and float64 labels closer together than float32 can tell.
-
-    Label distances are formed in the labels' own dtype. Labels cast to a lower precision tie
-    where the data do not.
-    """
+    """Labels that are cast to a lower precision tie where the data do not."""
     problem = context.problem(n=13, dims=1)
     whole = torch.round(problem.labels * 64)
     yield context.compare(problem.changed("labels of about 1e6", labels=whole + 2.0**20))
@@ -79,11 +63,7 @@ def label_magnitude(context: CheckContext) -> Iterator[Trial]:
 
 @check("low precision", "robustness")
 def low_precision(context: CheckContext) -> Iterator[Trial]:
-    """float16, bfloat16 and autocast, within the rounding of that precision.
-
-    Compares with the definition on the same rounded inputs; autocast covers only the forward.
-    Mixed precision is the default of most training loops.
-    """
+    """float16, bfloat16 and autocast, within the rounding of that precision."""
     for dtype in ("bfloat16", "float16"):
         yield context.compare(context.problem(n=9, dims=1, labels="tied", dtype=dtype))
     problem = context.problem(n=9, dims=1, labels="tied")
@@ -100,11 +80,7 @@ def low_precision(context: CheckContext) -> Iterator[Trial]:
 
 @check("low temperature", "robustness")
 def low_temperature(context: CheckContext) -> Iterator[Trial]:
-    """Temperatures down to 0.005 in float32.
-
-    exp(1/tau) overflows float32 below tau = 1/88.7. Contrastive losses are trained at
-    temperatures of 0.05 and below.
-    """
+    """exp(1/tau) overflows float32 below tau = 1/88.7, and losses are trained at 0.05."""
     context.require(bool(context.subject.resolution.temperature), "takes no temperature")
     for tau in TEMPERATURES:
         yield context.compare(context.problem(n=17, d=16, dims=2, temperature=tau))
@@ -126,11 +102,7 @@ def _refuses(context: CheckContext, problem: Problem) -> Trial:
 
 @check("non-finite inputs", "robustness")
 def non_finite(context: CheckContext) -> Iterator[Trial]:
-    """Infinite labels and NaN embeddings never give a plausible number.
-
-    Puts one such entry into the labels or an embedding. A diverged network or a broken label must
-    be seen, not averaged away.
-    """
+    """A diverged network or a broken label must be seen, not averaged away."""
     base = context.problem(n=7, dims=1)
     for value in (torch.inf, -torch.inf):
         labels = base.labels.clone()

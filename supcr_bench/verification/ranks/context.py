@@ -22,12 +22,7 @@ Answers = list[list[RankAnswer]]
 
 
 class RanksRaisedError(Exception):
-    """Some ranks raised an exception.
-
-    Args:
-        finding: in a sentence.
-        everyone: whether all of them did.
-    """
+    """Some ranks, or every one, raised an exception; says so in a sentence."""
 
     def __init__(self, finding: str, *, everyone: bool) -> None:
         super().__init__(finding)
@@ -41,7 +36,6 @@ class RankContext:
     Attributes:
         ranks: W, the world size.
         resolution: how the subject is called, and the definition that gives the right answers.
-        seed: random seed for the inputs.
         put: sends a question to every rank; raises RanksRaisedError or CheckEndedError.
         left_out: always 0.
         answers: what the ranks answered so far; a question is sent once.
@@ -88,7 +82,6 @@ class RankContext:
             raise NotApplicableError(f"{self.definition.name} does not support missing labels")
 
     def ask(self, question: RankQuestion) -> Answers:
-        """The ranks' answers; raises RanksRaisedError or CheckEndedError."""
         if question not in self.answers:
             try:
                 self.answers[question] = self.put(question)

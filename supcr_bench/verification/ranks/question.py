@@ -23,9 +23,8 @@ class RankQuestion:
     """One question to all ranks.
 
     Attributes:
-        spec: the specification of the whole batch; its ``d`` is the size of the embeddings.
+        spec: of the whole batch; its ``d`` is the size of the embeddings.
         rows: number of rows of each rank; they add up to ``spec.n``.
-        definition: how the loss is called, and its eps.
         unlabelled: ranks whose labels are all missing.
         steps: how many batches are put to the same model and the same loss, one after the other.
         upstream: gradient arriving at the loss and its parts; only at the loss if empty.
@@ -99,7 +98,6 @@ class RankAnswer:
     """What one rank answered to one step.
 
     Attributes:
-        loss: as it was returned.
         parts: [D] per-dimension losses, if it returns them.
         graph: whether the loss can be differentiated.
         rows: gradient of the rank's own embeddings, [2, R, d], before anything is averaged;
