@@ -1,5 +1,6 @@
 """What an implementation returns, and how far that is from the definition."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +22,24 @@ class Answer:
     parts: Tensor | None
     gradients: tuple[Tensor, ...] = ()
     loss_dtype: torch.dtype = torch.float64
+
+
+def answer_of(loss: Tensor, parts: Tensor | None, gradients: Sequence[Tensor]) -> Answer:
+    """A copy of an answer, out of the implementation's hands."""
+    return Answer(
+        loss=loss.detach().double().cpu().clone(),
+        parts=None if parts is None else parts.detach().double().cpu().clone(),
+        gradients=tuple(view.double().cpu().clone() for view in gradients),
+        loss_dtype=loss.dtype,
+    )
+
+
+def scale_up(loss: Tensor, parts: Tensor | None, upstream: Tensor | None) -> Tensor:
+    """What to differentiate for a [1 + D] gradient that arrives at the loss and its parts."""
+    if upstream is None:
+        return loss
+    scalar = loss * upstream[0].to(loss)
+    return scalar if parts is None else scalar + (parts * upstream[1:].to(parts)).sum()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ on a small batch and kept as a :class:`~supcr_bench.values.implementation.Resolu
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from supcr_bench.inputs.tensors import Batch, Problem, make_batch
-from supcr_bench.reference.answer import Answer
+from supcr_bench.reference.answer import Answer, answer_of, scale_up
 from supcr_bench.reference.reference import compute_reference
 from supcr_bench.values.case import Workload
 from supcr_bench.values.definition import TORCHCELL, Call, Definition
@@ -145,24 +145,6 @@ def unpack(output: object, dims: int) -> tuple[Tensor, Tensor | None]:
     if not (isinstance(parts, Tensor) and tuple(parts.shape) == (dims,)):
         parts = None
     return loss.reshape(()), parts
-
-
-def answer_of(loss: Tensor, parts: Tensor | None, gradients: Sequence[Tensor]) -> Answer:
-    """A copy of an answer, out of the implementation's hands."""
-    return Answer(
-        loss=loss.detach().double().cpu().clone(),
-        parts=None if parts is None else parts.detach().double().cpu().clone(),
-        gradients=tuple(view.double().cpu().clone() for view in gradients),
-        loss_dtype=loss.dtype,
-    )
-
-
-def scale_up(loss: Tensor, parts: Tensor | None, upstream: Tensor | None) -> Tensor:
-    """What to differentiate for a [1 + D] gradient that arrives at the loss and its parts."""
-    if upstream is None:
-        return loss
-    scalar = loss * upstream[0].to(loss)
-    return scalar if parts is None else scalar + (parts * upstream[1:].to(parts)).sum()
 
 
 def views_of(definition: Definition, batch: Batch) -> tuple[Tensor, ...]:

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from supcr_bench.inputs.tensors import Problem
-from supcr_bench.subjects.adapter import Adapter, scale_up, unpack
+from supcr_bench.reference.answer import scale_up
+from supcr_bench.subjects.adapter import Adapter, unpack
 from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
 
 
