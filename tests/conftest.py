@@ -9,6 +9,7 @@ import torch
 
 from supcr_bench.workers.worker_process import WorkerProcess
 from tests.forked.start import Servers
+from tests.patience import grant_patience
 
 pytest_plugins = "pytester"
 """Of tests of the pytest plug-in, which run tests of their own."""
@@ -18,6 +19,12 @@ pytest_plugins = "pytester"
 def one_thread() -> None:
     """Small tensors gain nothing from threads, which on a busy machine wait for each other."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No verification runs out of time, however busy the machine; tests of hangs set limits."""
+    grant_patience(monkeypatch.setattr)
 
 
 @pytest.fixture(scope="session")

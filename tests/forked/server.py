@@ -58,6 +58,9 @@ def main(path: str) -> None:
     process_startup()  # measures coverage where the environment asks for it
     for name in PRELOADED:
         importlib.import_module(name)
+    from tests.patience import grant_patience
+
+    grant_patience()
     end_coverage()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
