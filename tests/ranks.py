@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from supcr_bench.subjects.registry import Subject
+from supcr_bench.subjects.adapter import Adapter
+from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.implementation import Resolution
 from supcr_bench.verification.outcome import Trial
@@ -29,8 +30,8 @@ def rank_context(ranks: int, definition: Definition) -> RankContext:
 
 def put(group: RankGroupWorker, subject: Subject, question: RankQuestion) -> list[Response]:
     """One question to every rank, and what each says."""
-    subject = replace(subject, resolution=Resolution(definition=question.definition))
-    return group.ask(AskRank(subject, question))
+    called = Adapter.usual(load(subject).factory, question.definition)
+    return group.ask(AskRank(replace(subject, resolution=called.resolution), question))
 
 
 def judged(

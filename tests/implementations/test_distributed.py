@@ -68,7 +68,7 @@ def test_in_the_ranks(pair: RankGroupWorker, scene: type, rows: tuple[int, ...])
     own = Subject(scene.__name__, "module", scene.__module__, scene.__qualname__)
     question = rank_context(2, TORCHCELL).question(rows, dims=2, nan_density=0.2, labels="tied")
     said = put(pair, own, question)
-    assert all(isinstance(response, RankAnswers) for response in said)
+    assert all(isinstance(response, RankAnswers) for response in said), said
 
 
 @pytest.mark.slow
