@@ -10,7 +10,7 @@ _fastest: dict[str, type[ScanSupCR]] = {}
 
 
 class SupCRLoss(ScanSupCR):
-    """SupCR, right at any temperature and on any device, in N^2.
+    """SupCR, correct at any temperature and on any device, in time that grows as N^2.
 
     On a CPU it runs the compiled loop of ``tiled`` where numba is installed
     (``pip install 'supcr-bench[fast]'``), and ``scan`` otherwise and elsewhere. Both follow the

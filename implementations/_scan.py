@@ -94,7 +94,7 @@ class Evaluation(NamedTuple):
         self.losses[c] += total / (m * (m - 1))
 
     def factor(self, c: int, derivative: Tensor) -> Tensor:
-        """Multiplies the derivative of that sum, over 1/tau; in the derivative's dtype."""
+        """The factor from tau times the derivative of that sum to the gradient; of that dtype."""
         assert self.grad_output is not None
         m = self.labels.counts[c]
         return (self.grad_output[c] / (m * (m - 1) * self.options.temperature)).to(derivative)
@@ -105,7 +105,7 @@ class DistanceOrder(NamedTuple):
 
     Attributes:
         order: [C, B, M] the row k at each place.
-        ties_ending: [C, B, M] how many partners' tie ends there.
+        ties_ending: [C, B, M] the number of partners in the tie that ends there; 0 if none does.
     """
 
     order: Tensor
@@ -287,7 +287,7 @@ class OnceDifferentiable(torch.autograd.Function):
 
 
 def at_each_loss(at_loss: Tensor | None, at_losses: Tensor, weights: Tensor) -> Tensor:
-    """[D] the gradient at each dimension's loss, of which some comes through the weighted sum."""
+    """[D] gradient at each dimension's loss, including what arrives through the weighted sum."""
     grad_output = at_losses.to(weights)
     return grad_output if at_loss is None else grad_output + at_loss.to(weights) * weights
 
@@ -331,7 +331,7 @@ def evaluate(
 
 
 def working_dtype(perturbed: Tensor, intact: Tensor) -> torch.dtype:
-    """float64 where an embedding is, else float32."""
+    """float64 if the embeddings of either view are float64, else float32."""
     double = torch.float64 in (perturbed.dtype, intact.dtype)
     return torch.float64 if double else torch.float32
 
@@ -378,7 +378,7 @@ def dimensions_by_count(counts: list[int]) -> Iterator[tuple[int, list[int]]]:
 
 
 def sum_of_group(order: Tensor, labels: Tensor, work: Evaluation) -> tuple[Tensor, Tensor | None]:
-    """The [C] sums over pairs, and [2, C, M, d] their derivative by the units in order, over 1/tau.
+    """The [C] sums over pairs, and tau times their derivative by the sorted units, [2, C, M, d].
 
     ``order`` and ``labels`` are [C, M]: C dimensions with M labels each.
     """
@@ -437,7 +437,7 @@ def merge(labels: Tensor, start: int, stop: int, dtype: torch.dtype) -> Distance
 
 
 def ties_ending(distance: Tensor, number: Tensor) -> Tensor:
-    """How many partners' tie ends at each place, [C, B, M].
+    """The number of partners in the tie that ends at each place, 0 if none does: [C, B, M].
 
     Args:
         distance: [C, B, M] falling.
@@ -490,8 +490,8 @@ def scan_block(
     if not with_gradient:
         return total, None
 
-    # The sum of 1/Z over all partners up to every place, nearest first. A tie is met at its end,
-    # where it is counted in full, so all its members have the same.
+    # At every place, the sum of 1/Z over the partners that are at most as far from the anchor.
+    # A tie is counted in full at its end, so all its members share one sum.
     inverse = ending.log() - contrast if in_logarithms else ending / contrast
     if below is not None:
         inverse.masked_fill_(below, -math.inf if in_logarithms else 0)

@@ -203,9 +203,9 @@ class DistributedSupCR(ScanSupCR):
     def evaluate_together(
         self, gathered: Gathered, grad_output: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        """The [D] losses and, for a [D] gradient at them, the [2, N, d] gradient: of all anchors.
+        """The [D] losses of all anchors and, for a [D] gradient at them, the [2, N, d] gradient.
 
-        Each rank adds up over its own, and the sums are added up over ranks. Every rank gets the
+        Each rank sums over its own anchors, and these sums are added up. Every rank gets the
         gradient of all rows although it needs only its own rows, because gloo lacks reduce_scatter
         in some versions.
         """
@@ -344,7 +344,7 @@ def add_own_losses(first: int, stop: int, work: Evaluation) -> None:
 def sum_of_anchors(
     labels: Tensor, rows: Tensor, anchors: list[int], work: Evaluation
 ) -> tuple[Tensor, Tensor | None]:
-    """The sum over pairs of some anchors, and [2, M, d] its derivative by the units, over 1/tau.
+    """The sum over pairs of some anchors, and tau times its derivative by the units, [2, M, d].
 
     Args:
         labels: [M], in any order.

@@ -129,7 +129,7 @@ def places_of(sorted_labels: SortedLabels) -> Tensor:
 
 
 def numpy_views(*tensors: Tensor) -> tuple[Any, ...]:
-    """The same memory, as the compiled loop takes it."""
+    """The tensors as NumPy arrays, which the compiled loop takes; they share memory."""
     return tuple(tensor.numpy() for tensor in tensors)
 
 

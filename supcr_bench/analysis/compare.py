@@ -119,7 +119,7 @@ class Comparison:
         return not any(row.changes or row.first != row.second for row in self.joined)
 
     def times(self, direction: Direction, implementation: str | None = None) -> int:
-        """How many cases changed their time that way, of one implementation or of all."""
+        """How many cases changed their time in that direction, of one implementation or of all."""
         return sum(
             row.time is not None and row.time.direction is direction
             for row in self.rows

@@ -155,9 +155,9 @@ def _minimise(objective: Vector, matrix: Vector, at_most: Vector) -> Vector | No
 
 
 def fit_sum(sizes: Sequence[Size], figures: Sequence[float], laws: int) -> CountedFit:
-    """The sum of the slowest laws, that many, whose largest relative miss is smallest.
+    """Fit the ``laws`` slowest growth laws so that the largest relative error is smallest.
 
-    Sizes rise, at least 2 each; figures are above 0.
+    Sizes must rise and be at least 2; figures must be above 0.
     """
     empty = CountedFit(tuple(sizes), tuple(figures), _ORDERED[:laws], (), math.inf)
     matrix = empty.matrix()

@@ -85,7 +85,7 @@ def _band(sizes: Sequence[float], rounds: Sequence[Sequence[float]]) -> Vector:
 
 
 def _lagrange(nodes: Vector, at: Vector) -> Vector:
-    """Weights of the values at the nodes in the polynomial through them; [at, nodes]."""
+    """Lagrange weights of the nodes for interpolation at the points ``at``; [at, nodes]."""
     weights = np.ones((len(at), len(nodes)))
     for j, k in itertools.permutations(range(len(nodes)), 2):
         weights[:, j] *= (at - nodes[k]) / (nodes[j] - nodes[k])
@@ -121,7 +121,7 @@ def crossings(
 
 
 def crossovers(results: Sequence[Result]) -> list[Crossover]:
-    """The crossover of each two implementations that were timed in the same rounds, by series."""
+    """Crossovers of all pairs of implementations that were timed in the same rounds, by series."""
     timed = [r for r in results if r.time_samples_s and r.session and r.status is Status.MEASURED]
     by_series: dict[tuple[object, ...], list[list[Result]]] = {}
     for members in series_of(timed):

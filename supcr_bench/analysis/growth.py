@@ -18,7 +18,7 @@ from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_bytes, format_limit_bytes
 
 RECORDED = ("memory", "work")
-"""Stages whose calls are instrumented, and so slower."""
+"""Stages in which calls are recorded, which makes them slower."""
 OF_TENSORS = 0.5
 """Running out of memory contradicts a byte law that predicts less than this share of the limit."""
 

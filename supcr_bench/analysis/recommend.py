@@ -338,7 +338,7 @@ def _explanation(
 
 
 def _times(ratio: float) -> str:
-    """``4.4 times``, ``490 times``; a ratio that rounds to 1 is written as about as much."""
+    """A ratio in words, as in ``4.4 times``, ``490 times``; ``about`` if it rounds to 1."""
     if ratio < 1.05:
         return "about"
     return f"{ratio:.1f} times" if ratio < 9.95 else f"{ratio:,.0f} times"

@@ -14,7 +14,7 @@ from supcr_bench.values.errors import UnknownNameError, UsageError
 
 
 def option(metavar: str, help: str, *names: str, **more: Any) -> Any:  # noqa: A002
-    """An option; without names, the parameter's name is its own."""
+    """A command-line option; without names, it is named after the parameter."""
     return typer.Option(*names, metavar=metavar, help=help, **more)
 
 

@@ -128,7 +128,7 @@ def sweep(
     events = run_sweep(work.plan, executor, work.subjects, budget, forecast, finished)
     progress = make_progress(console, len(work.plan))
     try:
-        with closing(events):  # an interrupted sweep stops before this returns
+        with closing(events):  # on Ctrl-C or an error, end the sweep first
             for event in events:
                 match event:
                     case Result():

@@ -30,7 +30,7 @@ class Work:
     unavailable: Mapping[str, str] = field(default_factory=dict)
 
     def without(self, unavailable: Mapping[str, str]) -> "Work":
-        """The same without these implementations; unchanged if none would be left."""
+        """This work without these implementations; unchanged if none would be left."""
         names = [s.name for s in self.subjects if s.name not in unavailable]
         if not unavailable or not names:
             return self
@@ -48,7 +48,7 @@ class Work:
         }
 
     def measures_the_same_as(self, other: "Work") -> bool:
-        """Whether both give the same results, verification aside.
+        """Whether this work and ``other`` give the same results, verification aside.
 
         If this one names no definition, any definition of the other matches.
         """

@@ -20,7 +20,7 @@ NO_CHECKS = ("recognition", "diagnosis")
 
 
 def judge_agreement(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
-    """One change for each case of either side and each implementation that is to be judged."""
+    """One change per case and judged implementation, if either run has a result of it."""
     earlier = {result.key: result for result in before.results}
     now = {result.key: result for result in after.results}
     changes = []
@@ -70,7 +70,7 @@ def _is_farther_off(first: Result, second: Result) -> bool:
 
 
 def judge_verification(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
-    """One change for each implementation that is to be judged and was verified on either side.
+    """One change per judged implementation, if it was verified before or after.
 
     Where nothing fails now, nothing can have become wrong, so the side before need not have been
     verified (see :func:`checks_to_repeat`).

@@ -1,4 +1,4 @@
-"""The baseline: any run, compared in its figures without noise; and notes on both sides."""
+"""The baseline: a run whose errors and counts the gate compares; and notes on both sides."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from supcr_bench.values.result import Key
 
 
 def load_baseline(name: str) -> Run:
-    """Read the run of that id or path, or a file of ``--record``: its figures without noise alone.
+    """Read a run by id or path, or a file that ``--record`` wrote, without its times.
 
     Raises:
         BaselineError: the file is not there.

@@ -88,7 +88,7 @@ class Checkout:
         return files
 
     def python_files_now(self, folder: str, *, ignored: bool = False) -> dict[str, bytes]:
-        """The same for the work tree, with uncommitted files; or those that git ignores instead.
+        """Every Python file of a folder in the work tree, also uncommitted; or only ignored ones.
 
         Links are followed inside the checkout.
         """

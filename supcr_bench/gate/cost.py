@@ -1,4 +1,4 @@
-"""All evidence without noise, judged; here cost: dispatched operations, element work, peak memory.
+"""Judges all evidence but time; here cost: dispatched operations, element work, peak memory.
 
 Under one version of torch counts are exact, and every larger one is a regression. Between two
 versions they may differ by :data:`~supcr_bench.gate.terms.TORCH_ALLOWANCE`. Peak memory has an
@@ -24,7 +24,7 @@ def judge_deterministic(before: Run, after: Run, terms: Terms) -> list[GatedChan
 
 
 def judge_cost(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
-    """One change for each metric of each case that has the metric on at least one side.
+    """One change per case and metric, if the metric was measured before or after.
 
     A case without an answer now has no cost;
     :func:`~supcr_bench.gate.agreement.judge_agreement` reports it.

@@ -1,4 +1,4 @@
-"""Takes the evidence without noise: a suite is counted, and its implementations are verified.
+"""Takes all evidence but time: counts the work of a suite, and verifies its implementations.
 
 Neither is timed, so several workers run at once where there are cores for them.
 """

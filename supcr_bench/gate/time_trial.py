@@ -26,8 +26,8 @@ about that process, while the uncertainty that remains comes from differences be
 PROCESS_LIMIT_S = 120.0
 
 Sampler = Callable[[Sequence[SidedCell], int], Sequence[VersionTimes]]
-"""Times cells, in their order, in one more process; its number seeds the order of its calls. May
-raise :class:`SidesError`."""
+"""Times cells, in their order, in a new process; its number is the random seed for the order of
+calls. May raise :class:`SidesError`."""
 
 
 class SidesError(SupcrBenchError):

@@ -117,7 +117,7 @@ class Coordinator(Meter):
         }
 
     def broadcast(self, step: Step, arm: Arm) -> list[Any]:
-        """Have every rank do a step; what each returns, by rank."""
+        """Have every rank do a step, and return their values in the order of the ranks."""
         if self._broken:
             raise self._broken
         share((step, arm))
@@ -231,14 +231,14 @@ def require_one_value(answers: Sequence[tuple[Tensor, Tensor]]) -> None:
 
 
 def share(step: tuple[Step, Arm] | None) -> tuple[Step, Arm] | None:
-    """Rank 0's step, on every rank."""
+    """Broadcast rank 0's step to every rank."""
     shared = [step]
     distributed.broadcast_object_list(shared, src=0)
     return shared[0]
 
 
 def gather(own: Any) -> list[Any]:
-    """What each rank gives, by rank, in rank 0; an empty list elsewhere."""
+    """Gather one value from each rank, in order, on rank 0; an empty list on the others."""
     first = distributed.get_rank() == 0
     everyones: list[Any] | None = [None] * distributed.get_world_size() if first else None
     distributed.gather_object(own, everyones, dst=0)

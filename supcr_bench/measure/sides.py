@@ -65,7 +65,7 @@ def time_cells(
         seed: random seed for all orders.
 
     Raises:
-        SubjectError: a side cannot be loaded, or sides change the process for each other.
+        SubjectError: a version cannot be loaded, or one version changes what another computes.
         Exception: a side raised while it was constructed.
     """
     from supcr_bench.inputs.tensors import make_batch

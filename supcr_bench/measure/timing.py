@@ -53,7 +53,7 @@ class Samples:
     error: BaseException | None = None
 
     def finished(self, budget: Budget) -> bool:
-        """Whether the arm leaves now; notes why."""
+        """Whether to stop timing the arm now; records the reason."""
         if self.error is not None:
             return True
         n = len(self.seconds)

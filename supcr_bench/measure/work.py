@@ -92,7 +92,7 @@ def _elements(schema: Any, arguments: tuple[Any, ...], named: dict[str, Any], ou
 
 
 class _Counter(TorchDispatchMode):
-    """Counts while it is entered, forward and backward alike."""
+    """Counts operations within its ``with`` block, in forward and backward alike."""
 
     def __init__(self, host: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

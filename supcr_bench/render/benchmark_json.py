@@ -32,7 +32,7 @@ FIGURES = (
 
 
 def extra_info(result: Result) -> dict[str, Any]:
-    """The extra fields of a benchmark: the case, and the figures without noise."""
+    """The extra fields of a benchmark: the case, status, errors, operations and memory."""
     flat = result.to_mapping() | {"status": str(result.status)}
     return {name: flat[name] for name in ("implementation", *result.case.to_mapping(), *FIGURES)}
 

@@ -20,7 +20,7 @@ def ended_text(status: Status) -> str:
 
 
 def time_text(result: Result) -> str:
-    """``1.06 s ±2%``, the status where there is no figure, and a mark where it is wrong."""
+    """A time as ``1.06 s ±2%``, the status where there is none, and a mark if it is wrong."""
     time = time_interval(result)
     if time is None:
         return ended_text(result.status)
@@ -34,14 +34,14 @@ def time_text(result: Result) -> str:
 
 
 def memory_text(result: Result, size: int | None) -> str:
-    """``137 MB``, the status where there is no figure, and a mark where it is wrong."""
+    """A size as ``137 MB``, the status where there is no figure, and a mark where it is wrong."""
     if size is None:
         return ended_text(result.status)
     return format_bytes(size) + (WRONG_MARK if result.status is Status.WRONG else "")
 
 
 def ratio_text(ratio: float | None) -> str:
-    """``1.04``, ``12.3`` or ``0.031``, or a dash."""
+    """A ratio with about three digits: ``1.04``, ``12.3`` or ``0.031``; or a dash."""
     if ratio is None:
         return MISSING
     digits = 1 if ratio >= 9.995 else 2 if ratio >= 0.0995 else 3
@@ -138,7 +138,7 @@ class HasCase(Protocol):
 def series_rows(
     found: Iterable[tuple[str, Case, Cell, str]], prefix: str = "at N={}: "
 ) -> tuple[Row, ...]:
-    """A row for whom, what and why; the sizes of a series at which the same happened share one.
+    """Rows of implementation, outcome and reason; sizes of a series with one outcome share one.
 
     Its reason is that of the smallest size, which the ``prefix`` names.
     """

@@ -36,7 +36,7 @@ def printable(text: str) -> str:
 
 
 def case_text(case: Case | None) -> str:
-    """``training N=64 D=2 NaN 20%``, or a dash for a change of no single case.
+    """A case, as in ``training N=64 D=2 NaN 20%``, or a dash for a change of no single case.
 
     The seed is left out, because a suite has only one.
     """
@@ -77,7 +77,7 @@ def ratio_change_text(change: GatedChange) -> str:
 
 
 def sureness_text(change: GatedChange, study: TimeStudy | None) -> str:
-    """``exact`` for a figure without noise; for time, the confidence of all cells together."""
+    """How sure: ``exact`` for what is not timed; for time, the confidence of all cells together."""
     if change.evidence is not Evidence.TIME:
         return "exact"
     return f"{100 * (1 - study.error):.4g}%" if study else MISSING
@@ -92,7 +92,7 @@ def figures(count: int) -> str:
 
 
 def _by_implementation(changes: Iterable[GatedChange]) -> str:
-    """``rowsort (peak memory in 8 cases, time), scan (agreement)``."""
+    """What changed, as in ``rowsort (peak memory in 8 cases, time), scan (agreement)``."""
     counts: dict[str, dict[str, int]] = {}
     for change in changes:
         own = counts.setdefault(plain(change.implementation), {})

@@ -23,7 +23,7 @@ SHORT_TITLES = {"elements_processed": "elements", "dispatched_ops": "ops"}
 
 
 def power_text(growth: Growth) -> str:
-    """``2.01 [1.98, 2.04]``, or a dash."""
+    """The fitted power of N with its interval, ``2.01 [1.98, 2.04]``, or a dash."""
     v = growth.verdict
     if v.exponent is None:
         return MISSING
@@ -86,7 +86,7 @@ def growth_reasons_table(growth: Sequence[Growth]) -> Table:
 
 
 def crossover_text(crossover: Crossover) -> str:
-    """``312 [300, 325]``, or why there is no size."""
+    """A crossover with its interval, ``312 [300, 325]``, or why there is none."""
     if crossover.size is not None:
         return f"{crossover.size:.0f} [{crossover.low:.0f}, {crossover.high:.0f}]"
     same = crossover.small and crossover.small == crossover.large

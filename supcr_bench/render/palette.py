@@ -45,7 +45,7 @@ def _place(name: str, names: Sequence[str]) -> int:
 
 
 def colour(name: str, names: Sequence[str]) -> str:
-    """The colour of an implementation; ``names`` are all of the run, in order of appearance."""
+    """The colour of an implementation; ``names``: all names of the run, as they appear."""
     return SERIES[_place(name, names) % len(SERIES)]
 
 

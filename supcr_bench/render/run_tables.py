@@ -84,7 +84,7 @@ def agreement_table(results: Sequence[Result]) -> Table:
 
 
 def pairs_table(results: Sequence[Result]) -> Table:
-    """Every two implementations of one definition against each other."""
+    """Differences between every two implementations that follow one definition."""
     return Table(
         name="pairs",
         title="Agreement with each other",
@@ -137,7 +137,7 @@ def _cost_table(
     note: str,
     size: Callable[[Result], int | None] | None = None,
 ) -> Table:
-    """A row per case, a column per implementation; of times, without a ``size`` to show."""
+    """A row per case, a column per implementation; shows times unless ``size`` is given."""
     costs = by_series(results, pass_)
     fastest = fastest_by_size(costs, known_wrong(results)) if size is None else {}
     cases = list(dict.fromkeys(cost.case.shared for cost in costs))

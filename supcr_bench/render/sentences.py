@@ -27,7 +27,7 @@ from supcr_bench.verification.verification import Verification
 
 
 def _answers(results: Sequence[Result], *ends: Status) -> Counter[tuple[str, str]]:
-    """How many results ended so, by definition and implementation."""
+    """How many results have one of these statuses, by definition and implementation."""
     return Counter((r.case.definition, r.implementation) for r in results if r.status in ends)
 
 
@@ -153,7 +153,7 @@ def agreement_sentences(findings: Findings) -> list[str]:
 
 
 def _tolerances(result: Result) -> float:
-    """The larger of its two errors in multiples of the tolerance; less than 0 if none is known."""
+    """The larger of a result's two errors in multiples of the tolerance; -1 if none is known."""
     known = (result.value_tolerances, result.gradient_tolerances)
     return max((x for x in known if x is not None), default=-1.0)
 
@@ -284,7 +284,7 @@ def _changed(name: str, first: AxisEffectRow, last: AxisEffectRow) -> str:
 
 
 def _part(ratio: float) -> str:
-    """``1/53 of``, ``0.7 times``, ``12 times``."""
+    """A ratio in words: ``1/53 of``, ``0.7 times``, ``12 times``."""
     if 0 < ratio < 0.095:
         return f"1/{1 / ratio:,.0f} of"
     return f"{ratio:.2g} times" if ratio < 99.5 else f"{ratio:,.0f} times"

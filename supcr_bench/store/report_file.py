@@ -19,7 +19,7 @@ PAGE = "index.html"
 ELEMENT_ID = "run-data"
 SUMMARY_FILE = "summary.json"
 SUMMARY_KEYS = ("id", "suite", "started_at", "headline")
-"""Written beside a page, because reading many pages of megabytes is slow: the run
+"""Keys of the summary file, which spares a list of reports reading large pages: id of the run
 (or both that are compared), its suite, when it began (ISO 8601), and the first finding."""
 _START = "data:application/gzip;base64,"
 

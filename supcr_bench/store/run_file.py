@@ -53,7 +53,7 @@ SHARED = "memory_limit_bytes"
 
 
 def without_noise(result: Result) -> Result:
-    """The result with only its status and its figures without noise."""
+    """The result with only its status and the figures that repeat exactly."""
     empty = Result(implementation=result.implementation, case=result.case, status=result.status)
     values = result.to_mapping()
     kept = {key: values[key] for key in ("reason", *COUNTS, *ROUNDED, SHARED)}

@@ -2,8 +2,8 @@
 
 A subject may be a class, a function that makes a module, a plain function ``(features, labels,
 temperature=...)``, a module, or a ``functools.partial`` of one of them. It is called in one of four
-ways, with labels [N, D] or [N], and returns a loss, alone or with its parts. How, is found out once
-on a small batch and kept as a :class:`~supcr_bench.values.implementation.Resolution`; an
+ways, with labels [N, D] or [N], and returns a loss, alone or with its parts. Which way
+works is tried once and kept as a :class:`~supcr_bench.values.implementation.Resolution`; an
 :class:`Adapter` builds and calls by it.
 """
 
@@ -313,7 +313,7 @@ class Adapter:
 def find_call(
     implementation: Implementation, definition: Definition, device: str = "cpu"
 ) -> tuple[Resolution, bool]:
-    """How a subject is called, held against a given definition; and whether it gave a loss.
+    """How a subject is called, by a given definition; and whether that call gave a loss.
 
     The definition's own call comes first, then labels of one dimension as [N], then the other
     calls. Another call is taken only where it gives the right loss, or where nothing else answers.

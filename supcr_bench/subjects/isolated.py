@@ -100,7 +100,7 @@ def _execute(name: str, file: Path) -> ModuleType:
 def _found_first(root: Path) -> Iterator[None]:
     """Within the block Python finds modules of that folder first; afterwards it forgets them.
 
-    They are told by name, not by path: a folder without ``__init__.py`` has a path that Python
+    Modules are told by name, not by path: a folder without ``__init__.py`` has a path that Python
     works out anew from its parent, which may be gone, and from every other folder of that name.
     """
     known = frozenset(sys.modules)

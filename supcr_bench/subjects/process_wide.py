@@ -67,7 +67,7 @@ def require_apart(subjects: Iterable[Subject], before: Mapping[str, Any]) -> Non
 
 
 def require_own_imports(subjects: Iterable[Subject]) -> None:
-    """Refuse subjects that have imported a module of another version; to be asked after calls.
+    """Refuse subjects that have imported another version's module; use after their calls.
 
     Raises:
         SubjectError: one has.

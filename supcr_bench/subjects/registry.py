@@ -45,7 +45,7 @@ class Subject:
             one that Python finds.
         definition: what the user wants it compared with, or ``auto`` to recognise that; ``None``
             for what it declares.
-        resolution: how it is called; ``None`` before that is found out.
+        resolution: how it is called; ``None`` before a trial call has shown it.
     """
 
     name: str
@@ -106,7 +106,7 @@ def load(subject: Subject) -> Implementation:
     """Import a subject.
 
     Raises:
-        UnavailableError: something that it imports is not there.
+        UnavailableError: a package that it imports is not installed.
         SubjectError: it cannot be imported, has no such attribute, or is not callable.
     """
     try:
@@ -148,7 +148,7 @@ def load(subject: Subject) -> Implementation:
 
 
 def _is_of_others(error: BaseException) -> bool:
-    """Whether an import failed for something that does not belong to this package."""
+    """Whether an import failed because a module from outside this package is missing."""
     missing = error.name or "" if isinstance(error, ImportError) else FOLDER
     return missing.split(".")[0] != FOLDER.split(".")[0]
 

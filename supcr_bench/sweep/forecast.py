@@ -18,7 +18,7 @@ AHEAD = 4
 """Peaks are predicted from sizes up to 1 / this of the size in question."""
 
 _Series = tuple[str, str, str | None, tuple[object, ...]]
-"""An implementation, a pass, a kind of machine, and all of a case but its batch size."""
+"""A series: implementation, pass, kind of machine, and all of a case but its batch size."""
 
 
 class Forecast:

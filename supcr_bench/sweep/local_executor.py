@@ -174,7 +174,7 @@ class LocalExecutor:
         verdict: tuple[Status, str],
         budget: Budget,
     ) -> Iterator[Result]:
-        """Rows for what ended the worker: one arm, its training with its forward, or all."""
+        """Results of the arms that ended with the worker: one, one in both passes, or all."""
         status, reason = verdict
         culprit = activity.arm if activity else None
         if culprit in done:  # it had just ended, and no other arm had started

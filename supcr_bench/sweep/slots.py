@@ -44,7 +44,7 @@ class Slot:
         return machine_of(self.environment)
 
     def excludes(self, other: "Slot") -> bool:
-        """Whether a cell here and one there would share hardware."""
+        """Whether a cell in this slot and one in ``other`` would share hardware."""
         return self.node == other.node and (self.gpu is None or other.gpu in (None, self.gpu))
 
 

@@ -86,7 +86,7 @@ class _Grid(_Model):
         return getattr(self, axis.field) or ()
 
     def over(self, other: "Axes") -> "Axes":
-        """These axes, and the other's where these are not given."""
+        """These axes; an axis that is not given here is taken from ``other``."""
         own = self.model_dump(exclude_none=True, by_alias=True)
         return Axes.model_validate({**other.model_dump(exclude_none=True, by_alias=True), **own})
 

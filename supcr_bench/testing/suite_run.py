@@ -132,7 +132,7 @@ class SuiteRun:
                 return
 
     def _probe(self, name: str, subject: Adapter, case: Case) -> bool:
-        """Two calls, and whether anything is known from them."""
+        """Make two calls for the forecast; returns whether it learnt a time or a lack of memory."""
         probed = Result(implementation=name, case=case, status=Status.MEASURED)
         limit_bytes = self.budget.memory_limit_bytes
         try:

@@ -23,8 +23,8 @@ def _plain(value: object) -> str:
 
 
 Reader = tuple[Callable[[object], Any], str]
-"""Reads a value from TOML or from the command line, raising a ValueError if it is not valid; and
-how to write values of it, for an error."""
+"""A function that reads a value from TOML or the command line, with a ValueError if it is not
+valid; and how to write such values, for error messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ _device = (_read_device, "use names such as cpu, cuda, cuda:1, mps")
 
 
 def _kind(labels: str) -> str:
-    """``own`` for those of a labels file, without its digest."""
+    """The kind of labels: ``own`` for a labels file, whose digest is left out."""
     return "own" if labels.startswith("file") else labels
 
 

@@ -92,7 +92,7 @@ DEFINITIONS = {d.name: d for d in (TORCHCELL, NO_SELF, RANK_N_CONTRAST)}
 AUTO = "auto"
 """Stands for a definition: recognise it by the implementation's numbers."""
 DEPARTS = " but "
-"""In the name of what no shipped definition is: between the nearest one and the departures."""
+"""In a custom definition's name, stands between the nearest shipped one and the departures."""
 RENAMED = {"paper": "no-self"}
 """Names that definitions had before, as older runs and baselines hold them."""
 

@@ -130,7 +130,7 @@ def as_html(
     End tags that HTML does not need are left out: a page may hold thousands of rows.
 
     Args:
-        table: which.
+        table: the table to write.
         facet_number: numbers the facets of a row, where a page filters by them.
         caption: whether the title stands above it.
         classes: of the element; cells have their tone as a class, and ``word`` or ``prose``.

@@ -193,7 +193,7 @@ class CheckContext:
         changed: Problem,
         gradients: Callable[[Answer], tuple[Tensor, ...]] = lambda answer: answer.gradients,
     ) -> Trial:
-        """Two inputs with the same loss; ``gradients`` gives the second's from the first answer."""
+        """Two inputs must have equal losses; ``gradients`` derives the second's from the first."""
         try:
             before, after = self.ask(problem), self.ask(changed)
         except Exception as error:  # noqa: BLE001 - implementations may raise anything

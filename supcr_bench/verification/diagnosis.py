@@ -68,10 +68,10 @@ def reproduces(formula: Formula, probe: Probe, *, gradient: bool = True) -> bool
 
 
 def _slack(formula: Formula, problem: Problem, loss: float) -> tuple[float, float]:
-    """What rounding may do to a loss and, relative to its largest entry, to a gradient.
+    """The allowed rounding error of a loss and, relative to its largest entry, of a gradient.
 
-    A lower precision explains only what its rounding of a cosine does, since a bound that allowed
-    for its worst case would explain nearly everything.
+    For a lower precision the bound allows the typical rounding of a cosine: one for the worst case
+    would accept nearly every formula.
     """
     size = max(abs(loss), 1.0)
     if formula.precision == "own":
@@ -157,7 +157,7 @@ def explain(base: Formula, context: CheckContext, asked: Sequence[Probe]) -> tup
 
 
 def computed_in_float32(base: Formula, context: CheckContext) -> tuple[str, ...]:
-    """The cause, if answers to float64 questions are right to the rounding of float32."""
+    """The cause, if answers to float64 inputs are only as accurate as float32 allows."""
     problems = [context.problem(n=8, d=4, dims=2, dtype="float64", seed=seed) for seed in (9, 10)]
     formula = base.with_choice("precision", "float32")
     if fits(formula, ask_all(context, problems)):

@@ -177,5 +177,5 @@ class Diagnosis:
 
 
 def _finite(value: float | None) -> float | None:
-    """A figure that strict JSON can hold."""
+    """The value, or ``None`` if it is NaN or infinite, which strict JSON cannot hold."""
     return value if value is not None and math.isfinite(value) else None

@@ -170,7 +170,7 @@ DEFAULT_TEMPERATURES = (0.1, 2.0, 0.07, 0.05, 0.2, 0.5, 1.0, 0.01, 0.02)
 
 
 def _default_temperature(context: CheckContext, definition: Definition) -> float | None:
-    """The temperature of a module built without one, among those in use; ``None`` if another."""
+    """Which common default temperature a module built without one uses; ``None`` if another."""
     trial = replace(context, definition=definition)
     problem = trial.problem(n=6, d=4, dims=1, seed=9)
     own = context.subject.resolution

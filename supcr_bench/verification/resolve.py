@@ -51,7 +51,7 @@ def resolve(
 
 
 def resolved(subject: Subject, device: str = "cpu") -> tuple[Implementation, Adapter]:
-    """A subject's implementation, and what calls it: by its resolution if it has one already.
+    """A subject's implementation, and its adapter, by a resolution that is known or found now.
 
     Raises:
         SubjectError: it cannot be loaded, built or called.

@@ -66,7 +66,7 @@ def _steps(problem: Problem) -> Iterator[Problem]:
 
 
 def _rounded(tensor: Tensor) -> Tensor | None:
-    """Rounded to one decimal; ``None`` if that changes nothing or makes a row zero."""
+    """The tensor rounded to one decimal; ``None`` if that changes nothing or makes a row zero."""
     rounded = torch.round(tensor * 10) / 10
     same = torch.equal(rounded.nan_to_num(7.5), tensor.nan_to_num(7.5))
     if same or bool((rounded == 0).all(dim=-1).any()):

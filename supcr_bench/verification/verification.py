@@ -97,7 +97,7 @@ class Verification:
         return "\n".join([as_text(checks_table(self)), *lines, *notes(self)])
 
     def _repr_html_(self) -> str:
-        """The same, with the program that shows the failure at its end."""
+        """Sentences and the table of checks as HTML, then the program that shows the failure."""
         lines = [*notes(self), *(line for line, _ in finding_lines(self.outcomes))]
         text = "".join(f"<p>{escape(line)}</p>" for line in lines)
         snippet = self.diagnosis.snippet if self.diagnosis else None

@@ -19,7 +19,7 @@ RECOGNITION = "recognition"
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What a worker does, with which arm, since when on the machine's monotonic clock."""
+    """The stage and arm that a worker is at, and when it began, by the monotonic clock."""
 
     stage: str
     arm: Arm | None

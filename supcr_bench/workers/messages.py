@@ -59,8 +59,8 @@ class TimeVersions:
 class VerifySubject:
     """Load a subject to verify it, and keep the session: VerificationStarted or Failed.
 
-    ``definition`` is ``None`` for what it declares, ``auto`` to find out; ``only`` names the checks
-    to make, without a diagnosis, and is ``None`` for all.
+    ``definition`` is ``None`` for what the subject declares, ``auto`` to recognise it; ``only``
+    names the checks to make, without a diagnosis, and is ``None`` for all.
     """
 
     subject: Subject
@@ -154,7 +154,7 @@ class VersionTimes:
 
 @dataclass(frozen=True, slots=True)
 class VerificationStarted:
-    """A subject is loaded, and will have these checks (name and group) made.
+    """A subject has been loaded; these checks, each by name and group, apply to it.
 
     ``recognised`` is a line on the definition that its numbers follow, if it was looked for.
     """

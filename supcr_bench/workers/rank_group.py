@@ -88,8 +88,8 @@ class RankGroupWorker:
         """Send a request to all ranks, and collect one answer from each, by rank.
 
         Raises:
-            CheckEndedError: a rank ended or did not answer in time (by default the group's), or not
-                soon after another had failed. The group is closed.
+            CheckEndedError: a rank ended, or did not answer within ``limit_s`` (by default the
+                group's limit), or not soon after another rank had failed. The group is closed.
         """
         self.send(request)
         return self._answers(limit_s or self._limit_s)

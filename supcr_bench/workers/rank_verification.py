@@ -55,7 +55,7 @@ class RankVerification(Session):
         self._context: RankContext | None = None
 
     def open(self) -> Sequence[tuple[str, Group]]:
-        """Load it on every rank, and find out how it is called and what it computes."""
+        """Load the subject on every rank, and find out how it is called and what it computes."""
         self._context = self._resolved(self._definition)
         if self._context is None:
             self._context, self.recognised = self._recognise()
@@ -67,7 +67,7 @@ class RankVerification(Session):
         return self._checks[check].outcome(self._context)[0]
 
     def weight(self, end: CheckEndedError) -> int:
-        """A hang takes long to detect, so one is enough."""
+        """A hang takes long to detect, so after one the subject is not called again."""
         return MOST_ENDS if end.overdue else 1
 
     def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:
@@ -80,7 +80,7 @@ class RankVerification(Session):
             self._group = None
 
     def _resolved(self, definition: Definition | str | None) -> RankContext | None:
-        """The subject as it is called, by a definition; ``None`` where that is to be found out."""
+        """The subject, called as a definition says; ``None`` if it must be recognised first."""
         found = self._load(LOAD_LIMIT_S, definition=definition, resolution=None)
         if found is None:
             return None
@@ -98,7 +98,7 @@ class RankVerification(Session):
         return loaded.resolution
 
     def _recognise(self) -> tuple[RankContext, str]:
-        """By the shipped definition that gives its numbers, with a known mistake or none."""
+        """Find the shipped definition that gives its numbers, with a known mistake or none."""
         for definition in DEFINITIONS.values():
             context = self._resolved(definition)
             if context is not None and follows(plain_probes(context, ask=True)):

@@ -28,7 +28,7 @@ CLOSE_LIMIT_S = 5.0
 def start_python(
     arguments: Sequence[str], environment: Mapping[str, str], stderr: IO[bytes]
 ) -> "subprocess.Popen[str]":
-    """Start a Python process: ``arguments`` are a module and those of its command line."""
+    """Start a Python process; ``arguments``: a module, then its command-line arguments."""
     return subprocess.Popen(
         [sys.executable, "-P", "-m", *arguments],
         stdin=subprocess.PIPE,

@@ -20,7 +20,7 @@ _LOG_FROM = 4.0
 
 
 def axis_charts(results: Sequence[Result]) -> list[Chart]:
-    """One for each axis of numbers and pass along which an implementation was timed twice.
+    """A chart for each numeric axis and pass, if an implementation was timed at two values.
 
     Along ranks memory is drawn too: ranks are used to reduce it.
     """
@@ -69,7 +69,7 @@ def _base(own: Sequence[AxisEffectRow]) -> AxisEffectRow:
 
 
 def _times(ratio: float) -> str:
-    """``11.7 times``, ``0.24``, or ``1/53``."""
+    """A ratio in words: ``11.7 times``, ``0.24``, or ``1/53``."""
     if ratio < 0.095:
         return f"1/{1 / ratio:,.0f}"
     if ratio < 0.995:

@@ -80,7 +80,7 @@ class _Line:
 
     @property
     def law_text(self) -> str:
-        """``N² log N``, that it is not decided, or nothing where too few sizes are measured."""
+        """The growth law, as ``N² log N``, or that it is not decided; empty for too few sizes."""
         if self.law and self.verdict and self.verdict.law:
             return self.verdict.law.translate(_SUPERSCRIPT).replace("^", "")
         return "growth not decided" if self.verdict and len(self.sizes) >= FEWEST_SIZES else ""
@@ -112,7 +112,7 @@ def scaling_chart(
     crossovers: Sequence[Crossover],
     names: Sequence[str],
 ) -> Chart | None:
-    """A chart of time or memory in one series and pass; ``None`` where there is nothing to draw.
+    """Time or memory against batch size in one series and pass; ``None`` without any figures.
 
     ``results``, ``growth`` and ``crossovers`` are those of the series and pass; ``names`` are those
     of every implementation of the run, for colours.

@@ -34,14 +34,14 @@ def definitions_text(definitions: Mapping[str, str]) -> str:
 
 
 def span_text(low: float, high: float, unit: Callable[[float], str]) -> str:
-    """``57.9 to 59.1 ms``."""
+    """A range, as in ``57.9 to 59.1 ms``."""
     one, other = unit(low), unit(high)
     number, _, scale = one.partition(" ")
     return f"{number} to {other}" if other.endswith(f" {scale}") else f"{one} to {other}"
 
 
 def point_words(result: Result, metric: Metric) -> str:
-    """``rowsort, N=256: 58.4 ms, 95 % interval 57.9 to 59.1 ms``."""
+    """A point in words: ``rowsort, N=256: 58.4 ms, 95 % interval 57.9 to 59.1 ms``."""
     figure = metric.format(metric.get(result))
     said = f"{result.implementation}, N={result.case.batch_size}: {figure}"
     time = time_interval(result) if metric is TIME else None

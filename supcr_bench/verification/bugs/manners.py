@@ -176,7 +176,7 @@ def ties_broken_at_random(self: RightSupCR, labels: Tensor) -> Tensor:
 
 @wrong(RightSupCR, "arrange", caught_by="conduct")
 def rows_shuffled(self: RightSupCR, first: Tensor, second: Tensor, labels: Tensor) -> Arranged:
-    """Rows are put into random order first, which changes nothing but the generator. Harmless
+    """Shuffles the rows first, which draws from the global random generator. Harmless
     to the value, but every dropout mask and every augmentation after it is another one."""
     order = torch.randperm(len(labels)).to(labels.device)
     return (first[order], second[order]), labels[order]

@@ -22,7 +22,7 @@ Answers = list[list[RankAnswer]]
 
 
 class RanksRaisedError(Exception):
-    """Some ranks, or every one, raised an exception; says so in a sentence."""
+    """Some ranks, or every one, raised an exception; the message describes it."""
 
     def __init__(self, finding: str, *, everyone: bool) -> None:
         super().__init__(finding)

@@ -44,11 +44,11 @@ class Expected:
     parameters_bound: float
 
     def gradients_of(self, rows: slice) -> Tensor:
-        """[2, R, d] of the whole batch's loss by some rows."""
+        """[2, R, d] gradient of the whole batch's loss by some rows."""
         return _both([g[rows] for g in self.reference.gradients])
 
     def bounds_at(self, rows: slice) -> Tensor:
-        """[2, R] of the gradients of some rows."""
+        """[2, R] tolerances of the gradients of some rows."""
         return _both([b[rows] for b in self.bounds.gradients])
 
 
