@@ -1,7 +1,7 @@
 """The pytest plug-in: the fixture ``supcr_benchmark``, and suite files collected as tests.
 
 pytest loads this file in every session of every project that has supcr-bench installed. So it
-imports nothing but pytest; what the fixture needs is imported when a test asks for it.
+imports only pytest; the fixture imports the rest when a test asks for it.
 """
 
 import tomllib
@@ -43,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class _WithTimes:
-    """The fixture with pytest-benchmark, which finds timed tests by the argument ``benchmark``."""
+    """Holds the fixture for pytest-benchmark, which selects timed tests by their ``benchmark``."""
 
     @pytest.fixture
     def supcr_benchmark(self, benchmark: Any, request: pytest.FixtureRequest) -> "SupcrBenchmark":
@@ -54,7 +54,7 @@ class _WithTimes:
 
 
 class _WithoutTimes:
-    """The fixture where pytest-benchmark is missing or blocked."""
+    """Holds the fixture for sessions where pytest-benchmark is missing or blocked."""
 
     @pytest.fixture
     def supcr_benchmark(self) -> None:
@@ -67,7 +67,7 @@ class _WithoutTimes:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "SuiteFile | None":
-    """Collect the suites that the configuration or the command line names, and no other TOML."""
+    """Collect only the TOML files that the configuration or the command line names as suites."""
     if file_path.suffix != ".toml" or not _is_wanted(file_path, parent):
         return None
     from supcr_bench.testing.suite_file import SuiteFile

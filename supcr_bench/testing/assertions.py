@@ -1,4 +1,4 @@
-"""The assertions on a result, and their messages: the error, its size, and the next step."""
+"""Asserts that a result is right and cheap enough; messages give the error and the next step."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +21,7 @@ _INSIDE = (Path(__file__).parent.parent, Path(torch.__file__).parent)
 
 
 def failure(result: Result, next_step: str) -> str | None:
-    """Why a result does not agree with the definition; ``None`` where it does."""
+    """Say why a result disagrees with its definition of the loss; ``None`` if it agrees."""
     if result.status is Status.MEASURED:
         return None
     lines = [f"{_subject(result, _VERBS[result.status])}: {result.reason}"]
@@ -45,7 +45,7 @@ def failure(result: Result, next_step: str) -> str | None:
 
 
 def excess(result: Result, limits: Mapping[str, int]) -> str | None:
-    """Which limits a result passes; ``None`` where it keeps them all."""
+    """Say which limits a result exceeds; ``None`` if it keeps them all."""
     found = []
     costs = {
         "peak_bytes": result.peak_bytes,
@@ -74,7 +74,7 @@ def _subject(result: Result, verb: str) -> str:
 def require_right(result: Result, subject: Adapter, *, by_name: bool) -> None:
     """Raise an AssertionError for a result that does not agree with the definition.
 
-    Where the implementation itself raised, that is its cause.
+    If the implementation itself raised an exception, the AssertionError is raised from it.
     """
     __tracebackhide__ = True
     verify = f"`supcr-bench verify {result.implementation}`"
@@ -93,7 +93,7 @@ def require_within(result: Result, limits: Mapping[str, int]) -> None:
 
 
 def _cause(result: Result, subject: Adapter) -> Exception | None:
-    """The exception of an implementation that failed, from its own lines, by calling it again."""
+    """Call a failed implementation again, and return its exception with only its own lines."""
     if result.status is not Status.FAILED:
         return None
     try:
@@ -105,7 +105,7 @@ def _cause(result: Result, subject: Adapter) -> Exception | None:
 
 
 def _own_lines(traceback: TracebackType | None) -> TracebackType | None:
-    """The traceback from the first line outside of this package and torch; ``None`` without one."""
+    """Cut a traceback to start at the first line outside of this package and torch, if any."""
     while traceback is not None:
         file = Path(traceback.tb_frame.f_code.co_filename)
         if not any(file.is_relative_to(folder) for folder in _INSIDE):

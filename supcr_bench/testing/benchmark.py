@@ -1,4 +1,4 @@
-"""The fixture ``supcr_benchmark``: one case, right and no costlier, timed by pytest-benchmark."""
+"""The fixture ``supcr_benchmark``: checks a loss and its costs on one case, and times it."""
 
 import math
 from contextlib import suppress
@@ -25,16 +25,16 @@ MOST_ROUNDS = 10_000
 
 
 class SupcrBenchmark:
-    """Compares one implementation with the definition on one case, and takes its times.
+    """Compares one implementation with its definition of the loss on one case, and times it.
 
     Args:
         benchmark: the fixture of pytest-benchmark.
-        request: the request of the test; its ``benchmark`` mark goes before the command line.
+        request: the request of the test; its ``benchmark`` mark overrides the command line.
 
     Attributes:
-        max_time_s: seconds of timed calls.
-        min_rounds: calls, however long they take.
-        warmup: whether as many calls as ``min_rounds`` come first.
+        max_time_s: seconds to spend on timed calls.
+        min_rounds: least number of timed calls, however long they take.
+        warmup: whether ``min_rounds`` untimed calls come first.
     """
 
     def __init__(self, benchmark: Any, request: pytest.FixtureRequest) -> None:
@@ -70,35 +70,35 @@ class SupcrBenchmark:
         max_launches: int | None = None,
         max_elements: int | None = None,
     ) -> Result:
-        """Assert that an implementation is right and keeps its limits, and take its times.
+        """Assert that an implementation is right and keeps its limits, and time it.
 
         Args:
             implementation: a class, a plain function, a module or a ``functools.partial``, with any
                 call of the family; or a registered name, ``module:attribute`` or
                 ``file.py:attribute``.
-            batch_size: N, rows.
-            dims: D, label dimensions.
+            batch_size: N, number of rows.
+            dims: D, number of label dimensions.
             nan_density: share of labels missing in each dimension.
             labels: ``continuous`` or ``tied``.
-            pass_: ``forward``, with its graph kept, or ``training``, forward and backward.
-            embedding_size: d, columns of an embedding.
-            temperature: tau; the default of the definition if ``None``.
+            pass_: ``forward``, which builds the graph, or ``training``, forward and backward.
+            embedding_size: d, number of embedding columns.
+            temperature: tau; if ``None``, the definition's default.
             dtype: the dtype of embeddings and labels, by name.
             device: where the tensors live.
-            seed: random seed for them.
-            definition: ``torchcell``, ``no-self``, ``rank-n-contrast`` or one of your own; what the
-                implementation declares if ``None``, and what its numbers follow where it declares
-                nothing.
+            seed: random seed for the tensors.
+            definition: ``torchcell``, ``no-self``, ``rank-n-contrast`` or one of your own. If
+                ``None``, the one that the implementation declares, or else the one that gives its
+                numbers.
             max_peak_bytes: limit on live tensor bytes above the inputs, a number or like
                 ``"4MiB"``.
-            max_launches: operations.
-            max_elements: elements worked on.
+            max_launches: limit on the number of dispatched operations.
+            max_elements: limit on the number of elements that operations process.
 
         Returns:
-            what was measured; ``time_samples_s`` is ``None`` where pytest-benchmark is disabled.
+            the measured result; ``time_samples_s`` is ``None`` where pytest-benchmark is disabled.
 
         Raises:
-            AssertionError: it is wrong, fails, or passes a limit; says by how much.
+            AssertionError: it is wrong, fails, or exceeds a limit; says by how much.
             UsageError: the implementation cannot be found, or an argument is not valid.
         """
         __tracebackhide__ = True
@@ -158,9 +158,9 @@ class SupcrBenchmark:
     def take_times(
         self, result: Result, subject: Adapter, memory_limit_bytes: int | None = None
     ) -> Result:
-        """The result with the times that pytest-benchmark takes, if it does.
+        """Return the result with times added by pytest-benchmark, unless that is disabled.
 
-        Gradients and outputs of one call are released before the next, outside the time.
+        Gradients and outputs of a call are freed before the next call, and that is not timed.
         """
         self._used = True
         call = StopwatchCall(subject, result.case, memory_limit_bytes)
@@ -187,10 +187,10 @@ class SupcrBenchmark:
 
 
 def plan_rounds(call: StopwatchCall, max_time_s: float, min_rounds: int) -> int:
-    """The number of calls that fit into the time, since pytest-benchmark takes a number.
+    """Compute how many calls fit into the time, since pytest-benchmark takes a number of calls.
 
-    It follows from the mean of the calls in a tenth of that time: on a busy machine, the fastest
-    call would predict too many. The first call, which may include one-time work, is not counted.
+    The mean of the calls in a tenth of that time predicts it; the fastest call would predict
+    too many on a busy machine. The first call, which may include one-time work, is not counted.
     """
     call.once_s()
     calls, spent_s = 0, 0.0
@@ -202,7 +202,7 @@ def plan_rounds(call: StopwatchCall, max_time_s: float, min_rounds: int) -> int:
 
 
 class _NothingToTimeError(Exception):
-    """The case has a finding, so it is not timed."""
+    """The check of the case failed, so it is not timed."""
 
 
 def _raise() -> None:

@@ -20,12 +20,12 @@ def find_implementation(given: object, folder: Path) -> Implementation:
     """The implementation that a test names.
 
     Args:
-        given: an implementation, a class or factory, or what the command line takes. A file's path
-            is looked for from ``folder`` first, so that it does not matter where pytest is started.
+        given: an implementation, a class or factory, or a name as on the command line. A relative
+            path starts at ``folder`` if the file exists there, wherever pytest is started.
         folder: the folder of the file that holds the test.
 
     Raises:
-        UsageError: there is none, or it cannot be loaded.
+        UsageError: the implementation does not exist or cannot be loaded.
     """
     if isinstance(given, Implementation):
         return given
@@ -42,10 +42,10 @@ def find_implementation(given: object, folder: Path) -> Implementation:
 
 
 def make_workload(axes: Mapping[str, Any], *, seed: int) -> tuple[Workload, Pass]:
-    """The workload and the pass of one value on each axis; an axis left out has its usual one.
+    """Make the workload and the pass (forward or training); axes left out have default values.
 
     Raises:
-        UsageError: a value is not valid; names it and the fix.
+        UsageError: a value is not valid; the message names it and the fix.
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise UsageError(f"seed: {seed!r} is not valid; use a whole number of 0 or more")
@@ -63,14 +63,14 @@ def make_workload(axes: Mapping[str, Any], *, seed: int) -> tuple[Workload, Pass
 
 
 def read_limits(peak_bytes: object, launches: object, elements: object) -> dict[str, int]:
-    """The most that a call may cost, as a test writes it: bytes as a number or like ``"4MiB"``.
+    """Read the cost limits that a test sets; bytes are a number or a text like ``"4MiB"``.
 
     Returns:
-        the limits that are set: ``peak_bytes``, of live tensors above the inputs; ``launches``,
-        operations; ``elements``, worked on.
+        the limits that are set: ``peak_bytes`` of live tensors above the inputs, the number of
+        dispatched operations ``launches``, and the ``elements`` that they process.
 
     Raises:
-        UsageError: one is not valid.
+        UsageError: a limit is not valid.
     """
     given = {
         "peak_bytes": (peak_bytes, _bytes),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class SuiteFile(pytest.File):
-    """A suite. Collecting it takes no torch."""
+    """A suite file. Collecting its tests does not import torch."""
 
     _run: "SuiteRun | None" = None
 
@@ -35,7 +35,7 @@ class SuiteFile(pytest.File):
         return self._run
 
     def collect(self) -> Iterator["SuiteTest"]:
-        """The tests, with batch sizes rising within each series, so that each predicts the next.
+        """Yield tests with rising batch sizes, since smaller cases predict the time of larger ones.
 
         Raises:
             CollectError: the suite or the time limit is not valid.
@@ -65,14 +65,14 @@ class SuiteFile(pytest.File):
 
 
 class SuiteTest(pytest.Function):
-    """One implementation on one case."""
+    """The test of one implementation on one case."""
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
-        """The finding, without a traceback of this package."""
+        """Show the failure without the traceback inside this package."""
         if isinstance(excinfo.value, AssertionError | UsageError):
             return str(excinfo.value)
         return super().repr_failure(excinfo)
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
-        """The suite's file and the test's name, because pytest changes dots in names."""
+        """Return the suite's file and the test's name, because pytest changes dots in names."""
         return Path(self.path), None, f"{self.path.stem}: {self.name}"

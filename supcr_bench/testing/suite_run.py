@@ -1,8 +1,8 @@
 """The state that the tests of one suite share: its budget, and the results so far.
 
-A test runs in pytest's own process, where nothing can end a call that takes too long. So a case is
-run only once the sizes below it, up to half of it, say that it fits: those that other tests have
-timed, and where there are none, two calls at each doubling.
+A test runs in pytest's own process, where nothing can end a call that takes too long. So a case
+runs only if times at smaller batch sizes predict that it fits. Earlier tests supply those times;
+without them, the run makes two calls at each doubling of the size, below the case's own.
 """
 
 from collections.abc import Iterator
@@ -34,11 +34,11 @@ from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.resolve import resolve
 
 SMALLEST = 16
-"""Rows of the first probe."""
+"""Batch size of the first call that predicts times."""
 
 
 class SuiteRun:
-    """Runs the tests of one suite; ``time_limit_s`` holds where its own limit is longer."""
+    """Runs the tests of one suite; ``time_limit_s`` caps the time limit that the suite sets."""
 
     def __init__(self, suite: Suite, folder: Path, time_limit_s: float) -> None:
         self.suite = suite
@@ -56,8 +56,8 @@ class SuiteRun:
     def measure(self, name: str, case: Case, benchmark: SupcrBenchmark) -> None:
         """Assert that a case is right, and time it.
 
-        Skips one that does not fit the suite's budget, that several ranks share, or whose device is
-        not there.
+        Skips a case that does not fit the suite's budget, that several ranks (processes) share, or
+        whose device is missing.
         """
         try:
             if case.ranks > 1:
@@ -132,7 +132,7 @@ class SuiteRun:
                 return
 
     def _probe(self, name: str, subject: Adapter, case: Case) -> bool:
-        """Make two calls for the forecast; returns whether it learnt a time or a lack of memory."""
+        """Make two calls for the forecast; return whether they gave a time or ran out of memory."""
         probed = Result(implementation=name, case=case, status=Status.MEASURED)
         limit_bytes = self.budget.memory_limit_bytes
         try:
@@ -148,13 +148,13 @@ class SuiteRun:
 
 
 def _skip(implementation: str, case: Case, reason: str) -> NoReturn:
-    """Skip with the case in the reason, because pytest lists skips without their tests."""
+    """Skip, naming the case in the reason, because pytest lists skips without test names."""
     pytest.skip(f"{implementation} {case.describe()} {case.pass_}: {reason}")
 
 
 @contextmanager
 def _threads(number: int) -> Iterator[None]:
-    """Use as many threads as a run, so that times can be compared."""
+    """Use as many threads as ``supcr-bench run``, so that times can be compared."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:

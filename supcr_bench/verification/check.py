@@ -1,4 +1,4 @@
-"""A check of one process or of several ranks."""
+"""A check: one test of a loss, in one process or on ranks (processes that share a batch)."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from supcr_bench.verification.outcome import (
 
 
 class Context(Protocol):
-    """What every check gets: the definition, the seed, and a count of skipped cases."""
+    """What every check receives: the definition of the loss, the seed, a count of skipped cases."""
 
     left_out: int
     """Number of cases skipped so far because they would have taken too long."""
@@ -30,11 +30,11 @@ class Check(Generic[ContextT]):
     """One check.
 
     Attributes:
-        name: short, as findings carry it.
+        name: short name, shown in findings.
         group: which kind of failure it finds.
-        run: makes the trials; raises NotApplicableError where the check has no meaning. Its
+        run: makes the trials; raises NotApplicableError if the check does not apply. Its
             docstring says what it tries and why that matters.
-        slow: whether it comes after the others of its group, so that a failure is found early.
+        slow: whether it runs after the others of its group, so that failures show early.
     """
 
     name: str
@@ -59,5 +59,5 @@ class Check(Generic[ContextT]):
 def check(
     name: str, group: Group, *, slow: bool = False
 ) -> Callable[[Callable[[ContextT], Iterator[Trial]]], Check[ContextT]]:
-    """Make a check of a function; the arguments are those of :class:`Check`."""
+    """Turn a function into a check; :class:`Check` describes the arguments."""
     return lambda run: Check(name, group, run, slow)

@@ -1,4 +1,4 @@
-"""How far an answer is from the right one, against what rounding explains."""
+"""Compares an answer (loss and gradients) with the right one, within the bounds of rounding."""
 
 import math
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from supcr_bench.verification.outcome import Trial, outright, worst_of
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bounds:
-    """Tolerances of one problem: of the loss, the parts [D], and each view's gradients [N]."""
+    """Tolerances of one problem: its loss, per-dimension losses [D], each view's gradients [N]."""
 
     loss: float
     parts: Tensor
@@ -52,7 +52,7 @@ def reference_of(
 def bounds_of(
     problem: Problem, definition: Definition, reference: Reference, dtype: str | None = None
 ) -> Bounds:
-    """The derived tolerances, see :mod:`supcr_bench.reference.tolerance`."""
+    """Derive the tolerances; see :mod:`supcr_bench.reference.tolerance`."""
     conditions = problem
     if dtype is not None:
         conditions = replace(problem, first=problem.first.to(getattr(torch, dtype)))
@@ -124,15 +124,15 @@ def deviation(
     *,
     gives: str = "it should be",
 ) -> Trial:
-    """How far one output is off; rows of a matrix are compared by their norms.
+    """Measure the error of one output; a matrix is compared row by row, by norms.
 
     Args:
-        problem: the question.
-        name: of the output.
+        problem: the inputs.
+        name: the output's name.
         own: the implementation's value.
         right: the correct value.
-        bound: absolute, for each entry or row.
-        gives: where ``right`` comes from, in words.
+        bound: the absolute tolerance of each entry or row.
+        gives: the source of ``right``, in words.
     """
     if not torch.isfinite(own).all():
         text = f"{name} is not finite"

@@ -1,4 +1,4 @@
-"""What a check works with: the subject, the definition, inputs and the clock."""
+"""The context of a check: the implementation (subject), the definition, inputs and the clock."""
 
 import math
 import time
@@ -26,15 +26,15 @@ from supcr_bench.verification.compare import (
 from supcr_bench.verification.outcome import NotApplicableError, Trial, worst_of
 
 SLOWEST_CALL_S = 8.0
-"""Seconds; a case whose call is predicted to take longer is left out, counted and reported."""
+"""Seconds; a case is skipped, counted and reported if its call is predicted to take longer."""
 BUDGET_S = 40.0
 """Seconds after which a check starts no further case."""
 STEEPEST_GROWTH = 4.0
-"""The power of N by which time is predicted from a single smaller size: the steepest seen."""
+"""Time is predicted from one smaller size as this power of N, the steepest growth seen."""
 EXPONENT_MARGIN = 1.0
-"""Added to the exponent between two smaller sizes, since fixed overhead pulls it down."""
+"""Added to the exponent fitted to two smaller sizes, which fixed overhead makes too low."""
 DIRECT_ROWS = 24
-"""Rows up to which the reference adds up every candidate set; above, it sorts."""
+"""Up to this batch size, the reference adds up every candidate set; above, it sorts."""
 
 
 @dataclass(slots=True)
@@ -42,11 +42,11 @@ class CheckContext:
     """One subject and the definition that it is verified against.
 
     Attributes:
-        subject: what calls it.
+        subject: the adapter that calls it.
         definition: gives the right answers.
-        name: what the subject is called in findings.
-        tags: those that it declares.
-        device: where module and inputs live; answers come back to the CPU.
+        name: the name of the subject in findings.
+        tags: the tags that the subject declares.
+        device: where module and inputs live; answers are copied to the CPU.
         left_out: number of cases skipped so far because they would have taken too long.
     """
 
@@ -61,10 +61,10 @@ class CheckContext:
     _timed: dict[int, float] = field(default_factory=dict)
 
     def problem(self, **spec: Any) -> Problem:
-        """Inputs that the subject takes; the arguments are those of ``ProblemSpec``.
+        """Generate inputs that the subject takes, from the arguments of ``ProblemSpec``.
 
         If the subject takes no temperature or weights, the definition's temperature or equal
-        weights are used. The seed is the context's own, shifted by ``seed`` where given.
+        weights are used. ``seed``, if given, is added to the context's own seed.
         """
         spec.setdefault("temperature", self.definition.temperature)
         if not self.subject.resolution.temperature:
@@ -82,7 +82,7 @@ class CheckContext:
         return replace(problem, labels=torch.round(problem.labels * 64) / 64)
 
     def problems(self, specs: Sequence[dict[str, Any]]) -> Iterator[Problem]:
-        """Problems of rising size, as far as they apply and do not take too long."""
+        """Yield problems of rising size, without those that do not apply or take too long."""
         for spec in specs:
             if spec.get("nan_density") and not self.takes_missing_labels:
                 continue
@@ -107,7 +107,7 @@ class CheckContext:
         self.require(self.takes_missing_labels, reason)
 
     def affordable(self, n: int) -> bool:
-        """Whether a call of this size is fast enough; if not, it is counted as left out."""
+        """Whether a call of this size is fast enough; if not, count it as left out."""
         if time.perf_counter() - self._started_s > BUDGET_S:
             self.left_out += 1
             return False
@@ -126,7 +126,7 @@ class CheckContext:
         return True
 
     def upstream(self, dims: int) -> Tensor:
-        """A random gradient at the loss and at each per-dimension loss, in dyadic numbers."""
+        """Draw a dyadic upstream gradient of the loss and of each per-dimension loss."""
         if self.definition.label_distance != "per_dimension":
             dims = 1
         uniform = Stream("upstream", self.seed, dims).uniform(1 + dims)
@@ -135,9 +135,9 @@ class CheckContext:
         return torch.tensor(values, dtype=torch.float64)
 
     def ask(self, problem: Problem, upstream: Tensor | None = None, module: Any = None) -> Answer:
-        """The subject's answer.
+        """Call the subject, and return its loss and gradients.
 
-        Its time is recorded: :meth:`affordable` predicts that of larger inputs from it.
+        The recorded time lets :meth:`affordable` predict the time of larger inputs.
         """
         started = time.perf_counter()
         answer = self.subject.answer(problem, upstream, module, self.device)
@@ -147,12 +147,12 @@ class CheckContext:
         return answer
 
     def build(self, problem: Problem, *, weights: bool = True) -> Callable[..., Any]:
-        """The module for a problem's temperature and weights."""
+        """Build the module with a problem's temperature and weights."""
         definition = self.subject.resolution.definition.at(problem.temperature)
         return self.subject.build(definition, problem.weights if weights else None, self.device)
 
     def given(self, problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
-        """Copies of both views and the labels on the subject's device."""
+        """Copy both views and the labels to the subject's device."""
         return problem.copies(self.device)
 
     def reference(self, problem: Problem, upstream: Tensor | None = None) -> Reference:
@@ -167,13 +167,13 @@ class CheckContext:
         module: Any = None,
         dtype: str | None = None,
     ) -> Trial:
-        """Value, parts and gradients against the definition.
+        """Compare loss, per-dimension losses and gradients with the definition.
 
         Args:
             problem: the inputs.
-            upstream: gradient arriving at (loss, parts).
-            module: called instead of a new one.
-            dtype: bounds follow from its rounding, by default from that of the inputs.
+            upstream: gradient of (loss, per-dimension losses).
+            module: the module to call instead of a new one.
+            dtype: sets the rounding that the bounds allow; by default that of the inputs.
         """
         try:
             answer = self.ask(problem, upstream, module)
@@ -193,7 +193,7 @@ class CheckContext:
         changed: Problem,
         gradients: Callable[[Answer], tuple[Tensor, ...]] = lambda answer: answer.gradients,
     ) -> Trial:
-        """Two inputs must have equal losses; ``gradients`` derives the second's from the first."""
+        """Compare two inputs' losses; ``gradients`` maps the first's gradients to the second's."""
         try:
             before, after = self.ask(problem), self.ask(changed)
         except Exception as error:  # noqa: BLE001 - implementations may raise anything

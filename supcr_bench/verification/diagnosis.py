@@ -1,9 +1,9 @@
-"""What is most likely wrong, by finding which variation of the definition gives the same numbers.
+"""Diagnoses a wrong loss: finds the variation of the definition that gives its numbers.
 
 The implementation solves a few small problems, chosen so that every variation changes some answer.
 Then the formulas near the definition are evaluated on them: the definition itself, all formulas
-that differ in one choice, and, if none fits, in two. The formula that gives value and gradient of
-every problem is the diagnosis.
+that differ in one choice, and, if none fits, in two. The formula that reproduces the
+implementation's value and gradient on every problem is the diagnosis.
 """
 
 import math
@@ -22,7 +22,7 @@ from supcr_bench.verification.outcome import Diagnosis, Outcome, Trial, Verdict
 from supcr_bench.verification.shrink import fails, shrink, snippet
 
 LOW_PRECISIONS = ("float16", "bfloat16")
-"""Precisions that an implementation may lower float32 inputs to, the finer one first."""
+"""Precisions to which an implementation may cast float32 inputs, the finer one first."""
 
 
 Probe = tuple[Problem, Answer]
@@ -30,7 +30,7 @@ Probe = tuple[Problem, Answer]
 
 
 def probes(context: CheckContext) -> list[Probe]:
-    """Problems that distinguish the variations; those that raise are left out."""
+    """Ask problems that distinguish the variations, and leave out those that raise."""
     specs: list[dict[str, object]] = [
         {"n": 7, "d": 4, "dims": 1},
         {"n": 8, "d": 4, "dims": 1, "labels": "tied", "seed": 1},
@@ -55,7 +55,7 @@ def probes(context: CheckContext) -> list[Probe]:
 def ask_all(context: CheckContext, problems: Sequence[Problem]) -> list[Probe]:
     found = []
     for problem in problems:
-        # A problem that it cannot answer cannot be compared; a check has reported that already.
+        # A problem on which the subject raises is left out; a check has reported the exception.
         with suppress(Exception):
             found.append((problem, context.ask(problem)))
     return found
@@ -68,10 +68,10 @@ def reproduces(formula: Formula, probe: Probe, *, gradient: bool = True) -> bool
 
 
 def _slack(formula: Formula, problem: Problem, loss: float) -> tuple[float, float]:
-    """The allowed rounding error of a loss and, relative to its largest entry, of a gradient.
+    """Return the allowed rounding error of a loss, and of a gradient relative to its largest entry.
 
-    For a lower precision the bound allows the typical rounding of a cosine: one for the worst case
-    would accept nearly every formula.
+    For a lower precision, the bound allows the typical rounding of a cosine, because a worst-case
+    bound would accept nearly every formula.
     """
     size = max(abs(loss), 1.0)
     if formula.precision == "own":
@@ -113,7 +113,7 @@ def fits(formula: Formula, asked: Sequence[Probe]) -> bool:
 
 
 def _irregular(formula: Formula, asked: Sequence[Probe]) -> bool:
-    """Whether the errors look like rounding: of either sign, and not one constant factor."""
+    """Whether the errors look like rounding: they have both signs and no constant factor."""
     ratios = []
     for problem, answer in asked:
         right = float(evaluate(formula, problem, gradient=False).loss)
@@ -123,7 +123,7 @@ def _irregular(formula: Formula, asked: Sequence[Probe]) -> bool:
 
 
 def _relevant(formula: Formula, context: CheckContext) -> Iterator[Formula]:
-    """One-choice variations that can occur, so none of the weights if the subject takes none."""
+    """Yield the one-choice variations that can occur: those of weights only if it takes weights."""
     for other in formula.variations():
         if other.precision != "own" and other.precision not in LOW_PRECISIONS:
             continue
@@ -133,11 +133,11 @@ def _relevant(formula: Formula, context: CheckContext) -> Iterator[Formula]:
 
 
 def explain(base: Formula, context: CheckContext, asked: Sequence[Probe]) -> tuple[str, ...] | None:
-    """How the nearest formula that fits differs from ``base``, at most in two choices."""
+    """Say in which one or two choices the nearest formula that fits differs from ``base``."""
     if not asked:
         return None
     first: Iterable[Formula] = [base, *_relevant(base, context)]
-    # Low precision explains anything nearly right, so exact explanations come first.
+    # Low precision explains any nearly right answer, so exact explanations are tried first.
     ordered = sorted(first, key=lambda f: ("own", *LOW_PRECISIONS).index(f.precision))
     for formula in ordered:
         if fits(formula, asked):
@@ -157,7 +157,7 @@ def explain(base: Formula, context: CheckContext, asked: Sequence[Probe]) -> tup
 
 
 def computed_in_float32(base: Formula, context: CheckContext) -> tuple[str, ...]:
-    """The cause, if answers to float64 inputs are only as accurate as float32 allows."""
+    """Return the cause if answers to float64 inputs are only as accurate as float32 allows."""
     problems = [context.problem(n=8, d=4, dims=2, dtype="float64", seed=seed) for seed in (9, 10)]
     formula = base.with_choice("precision", "float32")
     if fits(formula, ask_all(context, problems)):
@@ -168,16 +168,16 @@ def computed_in_float32(base: Formula, context: CheckContext) -> tuple[str, ...]
 def diagnose(
     context: CheckContext, outcomes: Sequence[Outcome], failed: Sequence[Trial]
 ) -> Diagnosis | None:
-    """What is most likely wrong; ``None`` if nothing is, or if the findings explain it.
+    """Return what is most likely wrong; ``None`` if nothing is, or if the findings say it already.
 
-    The trials that failed are those of checks on the definition and on relations.
+    The failed trials come from the checks of the definition and of relations.
     """
     wrong = [o for o in outcomes if o.verdict is Verdict.FAIL]
     if not wrong:
         return None
     base = Formula.of(context.definition)
     found = explain(base, context, probes(context))
-    # Numbers that differ from call to call are not those of any formula.
+    # No formula gives numbers that differ from call to call.
     erratic = any(o.check in ("repeatability", "random state") for o in wrong)
     causes = found if found and not erratic else ()
     if not causes and any(o.check == "float64 accuracy" for o in wrong):

@@ -1,8 +1,8 @@
 """The loss as data, with every choice that implementations get wrong, evaluated by brute force.
 
-A :class:`Formula` holds the choices of a definition and, beside them, ways to depart from it. Right
-or wrong, any combination can be evaluated, so that an implementation's numbers can be looked up
-among them: that is how a definition is recognised and how a fault is named.
+A :class:`Formula` holds the choices that make up a definition, and common wrong choices. Every
+combination can be evaluated and compared with an implementation's numbers, which shows the
+definition that it follows, or the fault that it has.
 """
 
 import math
@@ -100,14 +100,14 @@ PHRASES: dict[str, dict[str, str]] = {
         "contrast_detached": "the denominator's gradient detached",
     },
 }
-"""Every choice of every field of a formula, in words."""
+"""A phrase for every choice that a field of a formula can hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Formula:
     """A value for every choice; :data:`PHRASES` explains each.
 
-    ``eps_value`` is the floor, or the constant that is added.
+    ``eps_value`` is the lower limit of the denominator, or the constant added to it.
     """
 
     comparison: str = ">="
@@ -200,7 +200,7 @@ def evaluate(formula: Formula, problem: Problem, *, gradient: bool = True) -> An
 
 
 def _groups(formula: Formula, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Rows and label distances of each loss; distances in the labels' own dtype."""
+    """Return the rows and label distances of each loss, with distances in the labels' dtype."""
     missing = torch.isnan(labels)
     if formula.nan_labels == "zero":
         labels = labels.nan_to_num(0.0)
@@ -220,7 +220,7 @@ def _groups(formula: Formula, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
 
 
 def _view_sum(formula: Formula, rows: Tensor, delta: Tensor, problem: Problem) -> Tensor:
-    """Sum over i != j of -log(exp s(i,j) / contrast(i,j))."""
+    """Sum -log(exp s(i,j) / contrast(i,j)) over all i != j."""
     m = len(rows)
     s = _similarity(formula.similarity, rows)
     tau = problem.temperature
@@ -250,13 +250,13 @@ def _similarity(kind: str, rows: Tensor) -> Tensor:
     squared: Tensor = (rows.unsqueeze(1) - rows.unsqueeze(0)).pow(2).sum(2)
     if kind == "negative_squared_euclidean":
         return -squared
-    # The root has no derivative at 0, where a distance has gradient 0 by convention.
+    # The square root has no derivative at 0; there the gradient is 0 by convention.
     apart = squared > 0
     return -torch.where(apart, torch.where(apart, squared, 1.0).sqrt(), 0.0)
 
 
 def _candidates(formula: Formula, delta: Tensor) -> Tensor:
-    """[i, j, k]: whether k is in S(i,j)."""
+    """Mask [i, j, k] of whether k is in the candidate set S(i,j)."""
     measure = delta
     if formula.ties == "by_position":
         measure = delta.argsort(dim=1, stable=True).argsort(dim=1)
@@ -283,7 +283,7 @@ def _count(normaliser: str, m: int, n: int) -> int:
 
 
 def _shares(formula: Formula, problem: Problem, counts: list[int]) -> Tensor:
-    """The share of each per-dimension loss in the total."""
+    """Return the weight of each per-dimension loss in the total."""
     if formula.label_distance != "per_dimension":
         return torch.ones(1, dtype=torch.float64)
     w = problem.weights.double()

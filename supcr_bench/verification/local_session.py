@@ -23,10 +23,10 @@ class LocalSession(Session):
 
     Args:
         implementation: what to verify.
-        definition: a definition, its name, ``auto`` to find it out, or ``None`` for the one that
+        definition: a definition, its name, ``auto`` to recognise it, or ``None`` for the one that
             the implementation declares.
         device: where inputs and module live, such as ``cuda:0``.
-        limit_s: how long a check may take, where the platform can interrupt it.
+        limit_s: time limit of a check in seconds, if the platform can interrupt it.
         strict, seed, only: as in :class:`Session`; with ``only``, nothing is diagnosed.
     """
 
@@ -69,7 +69,7 @@ class LocalSession(Session):
         return [(check.name, check.group) for check in self._checks.values()]
 
     def make(self, check: str) -> Outcome:
-        """Make one check; inputs that fail are kept for the diagnosis."""
+        """Make one check, and keep the inputs that fail for the diagnosis."""
         with interrupted_after(self._limit_s):
             outcome, failed = self._checks[check].outcome(self.context)
         if outcome.group in ("definition", "relations"):
@@ -85,13 +85,13 @@ class LocalSession(Session):
 
 @contextmanager
 def interrupted_after(seconds: float | None) -> Iterator[None]:
-    """Interrupt what runs in the block after that time, where the platform can.
+    """Interrupt the block after that time, if the platform can.
 
     Only the main thread can be interrupted, and only between bytecodes: an implementation that
     hangs inside a kernel needs the command line, which runs it in a process of its own.
 
     Raises:
-        CheckEndedError: the time was up.
+        CheckEndedError: the block ran longer.
     """
     usable = hasattr(signal, "SIGALRM") and threading.current_thread() is threading.main_thread()
     if seconds is None or not usable:

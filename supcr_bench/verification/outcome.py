@@ -1,4 +1,4 @@
-"""The findings of verification: trials make an outcome, outcomes make a verification."""
+"""Results of verification: the trials of a check give an outcome, all outcomes a verification."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ GROUPS: tuple[Group, ...] = ("definition", "relations", "robustness", "conduct")
 
 
 class NotApplicableError(Exception):
-    """A check has no meaning for this definition or this call; says why."""
+    """A check does not apply to this definition or call, for the reason in the message."""
 
 
 class CheckEndedError(BaseException):
@@ -33,12 +33,12 @@ class Trial:
     """One comparison inside a check.
 
     Attributes:
-        case: which inputs.
-        tolerances: the error as a multiple of its bound; above 1 is a failure, infinite where
-            something is wrong outright.
-        error: the largest absolute error, where there is one.
+        case: a description of the inputs.
+        tolerances: the error as a multiple of its bound; above 1 is a failure, and infinite means
+            a failure without a measured error.
+        error: the largest absolute error, if one was measured.
         bound: the largest absolute error that rounding explains.
-        finding: what is wrong, in a sentence; ``None`` where nothing is.
+        finding: a sentence that says what is wrong; ``None`` if nothing is.
         problem: the inputs, if they may be shrunk to a smaller failing case.
     """
 
@@ -77,16 +77,16 @@ class Outcome:
     """How one check ended.
 
     Attributes:
-        cases: trials made.
-        failed: trials that failed.
-        left_out: trials not made, because they would have taken too long.
-        tolerances: largest error as a multiple of its bound; ``None`` where something is wrong
-            outright or nothing was measured.
-        error: the same error, absolute; ``None`` also where it is not finite.
-        bound: the bound of that error, absolute.
-        case: the worst trial.
-        finding: what is wrong with it, or why the check does not apply.
-        overdue: whether it was ended because it took too long.
+        cases: number of trials made.
+        failed: number of trials that failed.
+        left_out: number of trials skipped because they would have taken too long.
+        tolerances: largest error as a multiple of its bound; ``None`` if no finite error was
+            measured.
+        error: the largest error, absolute; ``None`` if it is not finite.
+        bound: the absolute bound of that error.
+        case: the inputs of the worst trial.
+        finding: what is wrong in the worst trial, or why the check does not apply.
+        overdue: whether the check was ended because it took too long.
     """
 
     check: str
@@ -107,7 +107,7 @@ class Outcome:
     def judged(
         cls, check: str, group: Group, trials: Sequence[Trial], left_out: int, seconds: float
     ) -> Self:
-        """The outcome of a check's trials: the worst decides; without any it does not apply."""
+        """Make the outcome from a check's worst trial; without trials the check does not apply."""
         if not trials:
             reason = "every case would have taken too long" if left_out else "no case applies"
             return cls.not_applicable(check, group, reason, left_out=left_out, seconds=seconds)
@@ -129,7 +129,7 @@ class Outcome:
 
     @classmethod
     def ended(cls, check: str, group: Group, finding: str, *, overdue: bool = False) -> Self:
-        """A check that crashed, or took too long: it fails."""
+        """Make the failed outcome of a check that crashed or took too long."""
         return cls(
             check=check,
             group=group,
@@ -160,9 +160,9 @@ class Diagnosis:
     """What is most likely wrong.
 
     Attributes:
-        causes: in words; empty where no variation of the definition explains the failures.
+        causes: phrases; empty if no variation of the definition explains the failures.
         where: what the failing cases have in common, if no cause is known.
-        snippet: a program that shows it.
+        snippet: a program that shows the failure.
     """
 
     causes: tuple[str, ...] = ()
@@ -177,5 +177,5 @@ class Diagnosis:
 
 
 def _finite(value: float | None) -> float | None:
-    """The value, or ``None`` if it is NaN or infinite, which strict JSON cannot hold."""
+    """Return the value, or ``None`` for NaN and infinity, which strict JSON cannot hold."""
     return value if value is not None and math.isfinite(value) else None

@@ -26,14 +26,14 @@ def verify(
         implementation: a class or factory, an :class:`Implementation`, or what the command line
             takes: a registered name, ``module:attribute`` or ``file.py:attribute``.
         definition: ``torchcell``, ``no-self``, ``rank-n-contrast``, a definition of your own, or
-            ``auto`` to find out which one its numbers follow; by default the one that it declares,
-            or ``auto`` where it declares none, as a class of your own.
+            ``auto`` to recognise it from the numbers; by default the declared one, or ``auto`` if
+            none is declared, as for a class of your own.
         strict: whether robustness findings count as failures.
         seed: random seed for the inputs.
         device: where inputs and module live, such as ``cuda:0``.
 
     Returns:
-        a value that prints as a table, shows as one in a notebook, and is true or false.
+        a result that prints as a table, also in a notebook, and is true if the loss passes.
 
     Raises:
         UsageError: there is no such implementation, definition or device.

@@ -1,8 +1,8 @@
-"""Which member of the family an implementation is, by its numbers.
+"""Recognises from its numbers which definition of the loss an implementation follows.
 
-Every call is tried, and for those that work, every combination of a definition's choices; the
-combination that gives the implementation's numbers on all probes is its definition. If none does, a
-combination with one fault is looked for, so that the fault can be named.
+It tries every call, and for those that work, every combination of a definition's choices. The one
+that gives the implementation's numbers on all probes (small problems) is its definition. If none
+does, it looks for a combination with one fault, to name the fault.
 """
 
 import itertools
@@ -25,11 +25,11 @@ EPS = 1e-7
 
 
 Recognised = tuple[Resolution, Definition, str]
-"""How the subject is called, the definition that it follows, and both in a line."""
+"""How to call an implementation, its definition, and a line that describes call and definition."""
 
 
 def nearest_definition(formula: Formula) -> tuple[Definition, list[str]]:
-    """The shipped definition with the fewest differences, and what the formula does instead."""
+    """Return the most similar shipped definition, and how the formula departs from it."""
     return min(
         ((d, formula.differences(Formula.of(d))) for d in DEFINITIONS.values()),
         key=lambda pair: len(pair[1]),
@@ -37,16 +37,16 @@ def nearest_definition(formula: Formula) -> tuple[Definition, list[str]]:
 
 
 def named_after_nearest(definition: Definition) -> Definition:
-    """A custom combination under the name of the nearest shipped one and its departures from it."""
+    """Name a custom definition after the nearest shipped one and its departures from that."""
     nearest, departures = nearest_definition(Formula.of(definition))
     name = DEPARTS.join((nearest.name, *([" and ".join(departures)] if departures else [])))
     return replace(definition, name=name)
 
 
 def combinations(call: Call) -> list[Definition]:
-    """All definitions that a call allows, those nearest to a shipped one first.
+    """List the definitions that a call allows, those nearest to a shipped one first.
 
-    Whether missing labels are supported is found out later.
+    :func:`_settle` tests later whether missing labels are supported.
     """
     views: tuple[Views, ...] = ("single",) if call == "features_single_view" else TWO_VIEWS
     found = []
@@ -78,8 +78,8 @@ def combinations(call: Call) -> list[Definition]:
 def recognise(target: Callable[..., Any], seed: int = 0, device: str = "cpu") -> Recognised:
     """Find the call and the choices that an implementation follows.
 
-    If it takes a temperature it is called with that of ``no-self``; otherwise its temperature is
-    looked for among the usual defaults.
+    An implementation that takes a temperature gets that of ``no-self``; for others, the usual
+    defaults are tried.
     """
     subject = Adapter.usual(target, replace(NO_SELF, eps=EPS))
     own = subject.resolution
@@ -101,7 +101,7 @@ def recognise(target: Callable[..., Any], seed: int = 0, device: str = "cpu") ->
         found = _with_one_fault(context, asked)
         if found is not None:
             return _settle(context, found)
-    for context, asked in answering:  # right values, whatever is wrong with the gradients
+    for context, asked in answering:  # the values alone must match
         for definition in combinations(_call_of(context)):
             if all(reproduces(Formula.of(definition), probe, gradient=False) for probe in asked):
                 return _settle(context, definition)
@@ -121,7 +121,7 @@ def _call_of(context: CheckContext) -> Call:
 
 
 def _probes(context: CheckContext) -> list[Probe]:
-    """Problems without missing labels, of which all that can be answered must be."""
+    """Ask problems without missing labels, and leave out those that raise."""
     tau = context.definition.temperature
     specs: list[dict[str, Any]] = [
         {"n": 7, "d": 4, "dims": 1},
@@ -135,7 +135,7 @@ def _probes(context: CheckContext) -> list[Probe]:
 
 
 def _with_one_fault(context: CheckContext, asked: Sequence[Probe]) -> Definition | None:
-    """A combination that, with one fault in it, gives the numbers."""
+    """Return a definition that, with one fault added, gives the implementation's numbers."""
     for definition in combinations(_call_of(context)):
         for faulty in Formula.of(definition).variations():
             if faulty.precision != "own":
@@ -146,7 +146,7 @@ def _with_one_fault(context: CheckContext, asked: Sequence[Probe]) -> Definition
 
 
 def _settle(context: CheckContext, definition: Definition) -> Recognised:
-    """Find out whether missing labels are supported, and describe the definition in a line."""
+    """Test whether missing labels are supported, and describe the definition in a line."""
     definition = replace(definition, temperature=context.definition.temperature)
     missing = _missing_labels(context, definition)
     definition = replace(
@@ -170,7 +170,7 @@ DEFAULT_TEMPERATURES = (0.1, 2.0, 0.07, 0.05, 0.2, 0.5, 1.0, 0.01, 0.02)
 
 
 def _default_temperature(context: CheckContext, definition: Definition) -> float | None:
-    """Which common default temperature a module built without one uses; ``None`` if another."""
+    """Return the common default temperature that the module uses; ``None`` if it uses another."""
     trial = replace(context, definition=definition)
     problem = trial.problem(n=6, d=4, dims=1, seed=9)
     own = context.subject.resolution

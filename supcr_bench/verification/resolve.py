@@ -1,4 +1,4 @@
-"""Finds how a subject is called and which definition it follows: declared, given or recognised."""
+"""Resolves how to call an implementation (subject) and which definition of the loss it follows."""
 
 from dataclasses import replace
 
@@ -17,18 +17,18 @@ def resolve(
     device: str = "cpu",
     seed: int = 0,
 ) -> Resolution:
-    """Find out how an implementation is called, once.
+    """Resolve how to call an implementation, and its definition.
 
     Args:
-        implementation: what to call.
-        definition: the definition to compare with, or its name; ``auto`` to recognise that, and
-            ``None`` for what it declares.
-        device: where it is tried.
-        seed: random seed for the inputs that it is recognised by.
+        implementation: the implementation to call.
+        definition: the definition to compare with, or its name; ``auto`` to recognise it, and
+            ``None`` for the declared one.
+        device: where to try the calls.
+        seed: random seed for the inputs of these calls.
 
     Raises:
-        SubjectError: it cannot be built, or no call gives a loss; says what was tried.
-        UsageError: there is no such definition.
+        SubjectError: it cannot be built, or no call gives a loss; the message lists the calls.
+        UsageError: no definition has that name.
     """
     if definition is None:
         definition = implementation.definition
@@ -51,7 +51,7 @@ def resolve(
 
 
 def resolved(subject: Subject, device: str = "cpu") -> tuple[Implementation, Adapter]:
-    """A subject's implementation, and its adapter, by a resolution that is known or found now.
+    """Return a subject's implementation and adapter, and resolve them first if that is not done.
 
     Raises:
         SubjectError: it cannot be loaded, built or called.

@@ -1,4 +1,4 @@
-"""Tests the verifier: it must catch every seeded bug, and name the cause where there is a name."""
+"""Tests the verifier, which must catch every seeded bug and name its cause if it has a name."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,9 +15,9 @@ from supcr_bench.verification.outcome import Verdict
 from supcr_bench.verification.verification import Verification
 
 NOT_ROBUST = ("broadcast", "rowsort")
-"""Implementations of the note that are right by their definition, and not robust."""
+"""Implementations from the torchcell note that compute their definition, but are not robust."""
 ROBUST = ("batched", "scan", "tiled")
-"""Implementations that are right in every check, by each definition that they compute."""
+"""Implementations that pass every check, for each definition that they compute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +25,11 @@ class SelfTestRow:
     """How the verifier did on one seeded bug.
 
     Attributes:
-        group: the kind of check that must catch it.
-        caught_by: checks of that kind that failed; empty where it was missed.
-        nameable: the cause, if a variation of the definition is it.
+        group: the group of checks that must catch it.
+        caught_by: checks of that group that failed; empty if the bug was missed.
+        nameable: the cause, if it is a variation of the definition.
         diagnosed: the causes that the verifier named.
-        left_out: cases that a slow machine left out: a bug that was missed then proves nothing.
+        left_out: number of cases skipped on a slow machine, where a missed bug proves nothing.
     """
 
     bug: str
@@ -56,12 +56,12 @@ class SelfTestRow:
 
     @property
     def named(self) -> bool | None:
-        """Whether the diagnosis is right; ``None`` where the bug has no name."""
+        """Whether the diagnosis is right; ``None`` if the bug has no name."""
         return None if self.nameable is None else self.nameable in self.diagnosed
 
 
 def as_implementation(factory: type[RankedContrast], name: str) -> Implementation:
-    """A right or wrong class of ``bugs/``, declaring the definition that it is meant to compute."""
+    """Wrap a class of ``bugs/`` with the definition that it is meant to compute."""
     return Implementation(
         name=name, title=name, source="seeded", definition=factory.DEFINITION, factory=factory
     )
@@ -78,7 +78,7 @@ def run_self_test(seed: int = 0) -> Iterator[SelfTestRow]:
 
 
 def false_alarms(seed: int) -> list[str]:
-    """What the verifier finds wrong with implementations that are right, for one seed."""
+    """List the failures that the verifier reports for right implementations, for one seed."""
     subjects = [as_implementation(factory, factory.__name__) for factory in RIGHT]
     for name in ROBUST:
         with suppress(UnavailableError):

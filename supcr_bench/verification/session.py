@@ -1,4 +1,4 @@
-"""The verification of one subject, outcome by outcome: in this process, in a worker or on ranks."""
+"""Verifies one implementation (subject) check by check; subclasses decide in which processes."""
 
 import time
 from abc import ABC, abstractmethod
@@ -9,22 +9,22 @@ from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, 
 from supcr_bench.verification.verification import Verification
 
 CHECK_LIMIT_S = 20.0
-"""Seconds for one check; a usable implementation needs one or two."""
+"""Time limit of one check in seconds; a usable implementation needs one or two."""
 TOTAL_LIMIT_S = 55.0
 """Seconds after which no further check starts, so that a verification ends within a minute."""
 MOST_ENDS = 2
 """A subject that has crashed this many processes is not called again."""
 STAGES = ("loading", "recognition", "diagnosis")
-"""Names used in place of a check's if a subject fails outside of all checks."""
+"""Stand in for a check's name if a subject fails outside of all checks."""
 NO_DEFINITION = "none"
-"""The definition of a subject that could not be loaded or called."""
+"""Stands for the definition of a subject that could not be loaded or called."""
 
 
 class Session(ABC):
     """The verification of one subject; a subclass says where the subject runs.
 
     Args:
-        name: of the subject.
+        name: name of the subject.
         strict: whether robustness findings count as failures.
         seed: random seed for the inputs.
         only: names of the checks to make; ``None`` for all.
@@ -44,13 +44,13 @@ class Session(ABC):
 
     @abstractmethod
     def open(self) -> Sequence[tuple[str, Group]]:
-        """Load the subject and find out what it computes; sets ``definition`` and ``recognised``.
+        """Load the subject and resolve its definition; sets ``definition`` and ``recognised``.
 
         Returns:
             name and group of the checks to make, in order.
 
         Raises:
-            SubjectError: it cannot be loaded or called.
+            SubjectError: the subject cannot be loaded or called.
             CheckEndedError: it takes too long, or ends the process that it runs in.
         """
 
@@ -64,7 +64,7 @@ class Session(ABC):
 
     @abstractmethod
     def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:
-        """What is most likely wrong, if anything; raises like :meth:`make`."""
+        """Return what is most likely wrong, if anything; raises like :meth:`make`."""
 
     def close(self) -> None:  # noqa: B027 - in this process there is nothing to end
         """End the processes that the subject runs in."""

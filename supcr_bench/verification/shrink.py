@@ -1,4 +1,4 @@
-"""The smallest failing case: fewer rows, dimensions and columns, as long as it still fails."""
+"""Shrinks a failing case: removes rows, dimensions and columns as long as it still fails."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from supcr_bench.verification.context import CheckContext
 MOST_TRIALS = 60
 LONGEST_S = 5.0
 LITERAL_UP_TO = 60
-"""Numbers that a snippet writes out; a larger problem is made from its specification."""
+"""Most numbers that a snippet writes out; it generates a larger problem instead."""
 
 
 def fails(context: CheckContext, problem: Problem) -> bool:
@@ -23,7 +23,7 @@ def fails(context: CheckContext, problem: Problem) -> bool:
 def shrink(
     context: CheckContext, problem: Problem, still: Callable[[CheckContext, Problem], bool] = fails
 ) -> Problem:
-    """Make a failing problem smaller step by step, as long as it ``still`` shows the fault."""
+    """Make a failing problem smaller step by step, as long as ``still`` holds for it."""
     tried, began = 0, time.perf_counter()
     smaller = True
     while smaller:
@@ -56,7 +56,7 @@ def _steps(problem: Problem) -> Iterator[Problem]:
         yield _resized(
             problem, first=problem.first[1:], second=problem.second[1:], labels=problem.labels[1:]
         )
-    for size in (2, d // 2, d - 1):  # a cosine of single columns has no gradient to show
+    for size in (2, d // 2, d - 1):  # with one column, a cosine has no gradient
         if 2 <= size < d:
             yield _resized(problem, first=problem.first[:, :size], second=problem.second[:, :size])
     for name in ("first", "second", "labels"):
@@ -88,7 +88,7 @@ def _literal(tensor: Tensor) -> str:
 
 
 def snippet(context: CheckContext, problem: Problem) -> str:
-    """A program that shows the failure; the user inserts the implementation and runs it."""
+    """Write a program that shows the failure once the user inserts the implementation."""
     n, d, dims = problem.size
     own = context.subject.resolution
     arguments = []

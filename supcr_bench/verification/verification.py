@@ -17,9 +17,9 @@ class Verification:
 
     Attributes:
         definition: name of the definition that gave the right answers.
-        recognised: a line on the definition that its numbers follow, if it was looked for.
+        recognised: a line on the definition that its numbers follow, if recognition was asked for.
         strict: whether failed robustness checks count.
-        ranks: over how many it was verified; ``None`` in a single process.
+        ranks: number of processes that shared each batch; ``None`` for a single process.
     """
 
     implementation: str
@@ -38,12 +38,12 @@ class Verification:
 
     @property
     def findings(self) -> list[Outcome]:
-        """Every check that failed, whether it counts or not."""
+        """Every failed check, including robustness checks that do not count."""
         return [o for o in self.outcomes if o.verdict is Verdict.FAIL]
 
     @property
     def passed(self) -> bool:
-        """Whether it is right. An implementation with a check that was not run does not pass."""
+        """Whether all checks that count were run and none failed."""
         checked = any(o.verdict is Verdict.PASS for o in self.outcomes)
         return checked and not self.failures and not self.undecided
 
@@ -132,7 +132,7 @@ def _check_row(outcome: Outcome) -> Row:
 
 
 def verified_table(verifications: Sequence[Verification]) -> Table:
-    """Several implementations: the verdict, and how many checks of each group pass."""
+    """Tabulate several implementations: the verdict, and how many checks of each group pass."""
     definitions = ", ".join(dict.fromkeys(short_name(v.definition) for v in verifications))
     return Table(
         name="verified",
@@ -167,9 +167,9 @@ def finding_text(outcome: Outcome) -> str:
 
 
 def finding_lines(outcomes: Sequence[Outcome]) -> list[tuple[str, Outcome]]:
-    """Findings of failed checks, and why others were not run; equal texts share a line.
+    """List the findings of failed checks, and why other checks were not run.
 
-    What several checks found alike, such as an exception that every call raises, is one line.
+    Checks with equal findings, such as an exception that every call raises, share a line.
     """
     alike: dict[tuple[Verdict, str | None], list[Outcome]] = {}
     for outcome in outcomes:
@@ -183,7 +183,7 @@ def finding_lines(outcomes: Sequence[Outcome]) -> list[tuple[str, Outcome]]:
 
 
 def diagnosis_lines(diagnosis: Diagnosis | None) -> list[str]:
-    """What is most likely wrong, and how to see it."""
+    """Say what is most likely wrong, and name the smallest failing case."""
     if diagnosis is None:
         return []
     lines = []

@@ -1,1 +1,1 @@
-"""Worker processes: what runs in them, and the parent's side of it."""
+"""Worker processes, which run implementations, and the parent's code that controls them."""

@@ -14,12 +14,12 @@ from supcr_bench.values.cell import Arm
 
 PAGE_BYTES = 1024
 RECOGNITION = "recognition"
-"""The stage in which a subject's definition is recognised, on batches of several sizes."""
+"""The stage that recognises an implementation's definition, on batches of several sizes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """The stage and arm that a worker is at, and when it began, by the monotonic clock."""
+    """A worker's stage, its arm (implementation and pass), and the monotonic time of the start."""
 
     stage: str
     arm: Arm | None
@@ -31,7 +31,7 @@ class Activity:
 
 
 class ActivityPage:
-    """The shared page, at one path, in both processes."""
+    """The shared page, which parent and worker map from one file."""
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
@@ -47,7 +47,7 @@ class ActivityPage:
         self._page[: len(line)] = line
 
     def read(self) -> Activity | None:
-        """The activity; ``None`` before the first write and in the middle of one."""
+        """Read the activity; ``None`` before the first write and in the middle of a write."""
         line = bytes(self._page[:]).split(b"\n", 1)[0]
         try:
             since_s, stage, *arm = json.loads(line)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """Load each subject and call it on a tiny batch like ``like``: a PreflightResult for each."""
+    """Load each subject (implementation) and call it on a tiny batch; answers: PreflightResults."""
 
     subjects: tuple[Subject, ...]
     like: Workload
@@ -34,10 +34,10 @@ class Preflight:
 
 @dataclass(frozen=True, slots=True)
 class MeasureCell:
-    """Measure a cell, with all ranks of a group: a Result for each arm, then an Account.
+    """Measure a cell (the arms of one workload); answers: a Result for each arm, then an Account.
 
-    Failed comes before the Account if an arm has broken the group. ``labels`` is
-    ``FILE:COLUMN,...`` of the user's labels, if the workload has them.
+    If an arm breaks the group of ranks, Failed comes before the Account. ``labels`` names the
+    user's labels as ``FILE:COLUMN,...``, if the workload has them.
     """
 
     cell: Cell
@@ -48,7 +48,7 @@ class MeasureCell:
 
 @dataclass(frozen=True, slots=True)
 class TimeVersions:
-    """Time every version of each cell: a VersionTimes for each cell, or Failed."""
+    """Time every version of each cell; answers: a VersionTimes for each cell, or Failed."""
 
     cells: tuple[SidedCell, ...]
     sampling_s: float
@@ -57,9 +57,9 @@ class TimeVersions:
 
 @dataclass(frozen=True, slots=True)
 class VerifySubject:
-    """Load a subject to verify it, and keep the session: VerificationStarted or Failed.
+    """Load a subject and open its session; answer: VerificationStarted or Failed.
 
-    ``definition`` is ``None`` for what the subject declares, ``auto`` to recognise it; ``only``
+    ``definition`` is ``None`` for the declared one, ``auto`` to recognise it; ``only``
     names the checks to make, without a diagnosis, and is ``None`` for all.
     """
 
@@ -72,9 +72,9 @@ class VerifySubject:
 
 @dataclass(frozen=True, slots=True)
 class MakeCheck:
-    """Make one check of the subject that is being verified: an Outcome.
+    """Make one check of the subject that is being verified; answer: an Outcome.
 
-    Without a check, find out from all outcomes what is wrong: a Diagnosis, or Ready if nothing is.
+    Without a check, diagnose from all outcomes; answer: a Diagnosis, or Ready if nothing is wrong.
     """
 
     check: str | None
@@ -83,10 +83,10 @@ class MakeCheck:
 
 @dataclass(frozen=True, slots=True)
 class JoinRanks:
-    """Become one rank of a group: Ready once all ranks have joined.
+    """Become one rank (process) of a group; answer: Ready once all ranks have joined.
 
-    ``store`` is the rendezvous file, which each group needs anew, in a folder that exists; a rank
-    waits ``limit_s`` for another in a collective.
+    ``store`` is a rendezvous file, a new one for each group, in a folder that exists. In a
+    collective, a rank waits ``limit_s`` for the others.
     """
 
     rank: int
@@ -97,10 +97,10 @@ class JoinRanks:
 
 @dataclass(frozen=True, slots=True)
 class AskRank:
-    """Put a question to a subject on a rank: RankAnswers, or Failed.
+    """Put a question to a subject on a rank; answer: RankAnswers or Failed.
 
-    Without a question, only load it: a PreflightResult, whose resolution is ``None`` where it is
-    not known what it computes, or Failed.
+    Without a question, only load the subject; answer: Failed, or a PreflightResult, whose
+    resolution is ``None`` if the definition is unknown.
     """
 
     subject: Subject
@@ -112,7 +112,7 @@ Request = Preflight | MeasureCell | TimeVersions | VerifySubject | MakeCheck | J
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A worker has started, on a machine with this environment; or a request needs no answer."""
+    """A worker has started, in this environment, or has carried out a request without a result."""
 
     environment: Mapping[str, Any] | None = None
 
@@ -130,7 +130,7 @@ class PreflightResult:
     """The result of loading and calling a subject before it is measured.
 
     ``finding`` says why it cannot be loaded or called, and is ``None`` if it can; ``unavailable``
-    is true where something is not installed.
+    is true if a package is not installed.
     """
 
     name: str
@@ -144,7 +144,7 @@ class PreflightResult:
 class VersionTimes:
     """Seconds per call of each version of a cell, paired by round.
 
-    They are empty where the version ``raised_by`` raised, for ``reason``.
+    They are empty if the version ``raised_by`` raised an exception, described by ``reason``.
     """
 
     seconds: Mapping[str, tuple[float, ...]]
@@ -156,7 +156,7 @@ class VersionTimes:
 class VerificationStarted:
     """A subject has been loaded; these checks, each by name and group, apply to it.
 
-    ``recognised`` is a line on the definition that its numbers follow, if it was looked for.
+    ``recognised`` is a line on the definition that it follows, if recognition was asked for.
     """
 
     checks: tuple[tuple[str, Group], ...]
@@ -188,15 +188,15 @@ _KINDS: Mapping[str, type] = {kind.__name__: kind for kind in get_args(Request |
 
 
 def write_message(message: Request | Response) -> str:
-    """A message as a line of JSON."""
+    """Encode a message as a line of JSON."""
     return json.dumps({"kind": type(message).__name__, **asdict(message)}) + "\n"
 
 
 def read_message(line: str) -> Any:
-    """The request or response that :func:`write_message` has written.
+    """Decode a request or response that :func:`write_message` has written.
 
     Raises:
-        json.JSONDecodeError: the line is not whole, because its writer was ended.
+        json.JSONDecodeError: the line is incomplete, because its writer was ended.
     """
     values = json.loads(line)
     return _reader(values.pop("kind")).validate_python(values)
@@ -207,6 +207,6 @@ def _reader(kind: str) -> "TypeAdapter[Any]":
     from pydantic import TypeAdapter
 
     if kind in ("AskRank", "RankAnswers"):
-        # TypeAdapter finds the names of annotations among these locals.
+        # TypeAdapter looks up the names in annotations among these locals.
         from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion  # noqa: F401
     return TypeAdapter(_KINDS[kind])

@@ -1,4 +1,4 @@
-"""Workers that form a group of ranks, used like one worker.
+"""Workers that form a group of ranks (processes that share a batch), used like one worker.
 
 A collective waits for every rank, so when one rank ends, all others hang. The parent notices at
 once, since a worker that ends closes its pipe, and ends the others.
@@ -22,16 +22,16 @@ from supcr_bench.workers.messages import Failed, JoinRanks, Request, Response
 from supcr_bench.workers.worker_process import POLL_S, WorkerProcess
 
 JOIN_LIMIT_S = 60.0
-"""Seconds for the ranks to form a group; idle ones need a fraction of a second."""
+"""Seconds for the ranks to form a group; on an idle machine it takes a fraction of a second."""
 MEASURE_LIMIT_S = 3600.0
-"""While a cell is measured, rank 0 may compute the reference for long; an executor ends a call
-that takes too long."""
+"""Limit while a cell (the implementations on one workload) is measured: rank 0 may compute the
+reference for long, and the executor ends a call that takes too long."""
 SETTLE_S = 2.0
-"""Once a rank has ended or raised, how long the others may take to answer."""
+"""Seconds that the other ranks may take to answer once one has ended or raised."""
 
 
 class RankGroupWorker:
-    """W worker processes, each with that many threads, in one gloo group on this machine.
+    """W worker processes, each with ``threads`` threads, in one gloo group on this machine.
 
     Rank 0 measures cells and the other ranks make each call with it, so that the group can stand in
     for a :class:`~supcr_bench.workers.worker_process.WorkerProcess`. :meth:`ask` gets an answer
@@ -76,7 +76,7 @@ class RankGroupWorker:
         return tuple(w.pid for w in self._workers)
 
     def join(self) -> None:
-        """Have the ranks form a new group, which is needed after one has raised; see ask()."""
+        """Have the ranks form a new group, as they must after one has raised; raises like ask()."""
         self._joins += 1
         store = str(Path(self._folder.name) / str(self._joins))
         limit_s = max(self._limit_s, JOIN_LIMIT_S)
@@ -88,8 +88,8 @@ class RankGroupWorker:
         """Send a request to all ranks, and collect one answer from each, by rank.
 
         Raises:
-            CheckEndedError: a rank ended, or did not answer within ``limit_s`` (by default the
-                group's limit), or not soon after another rank had failed. The group is closed.
+            CheckEndedError: a rank ended, did not answer within ``limit_s`` (by default the group's
+                limit), or did not answer soon after another had failed. The group is closed.
         """
         self.send(request)
         return self._answers(limit_s or self._limit_s)
@@ -116,7 +116,7 @@ class RankGroupWorker:
         raise error
 
     def _why_unanswered(self, answers: dict[int, Response], limit_s: float) -> CheckEndedError:
-        """The reason: a rank that ended, else one that failed, else one that hangs."""
+        """Blame a rank that ended, or else one that failed, or else one that hangs."""
         if self._ended:
             return CheckEndedError(self._how_ended(self._ended[0]))
         stages: dict[str, list[str]] = {}
@@ -133,7 +133,7 @@ class RankGroupWorker:
         return CheckEndedError(f"{waiting} did not answer within {limit_s:g} s", overdue=True)
 
     def _receive(self, timeout_s: float) -> tuple[int, Response | None] | None:
-        """The next response of any rank, ``None`` for a rank that ended; or nothing in time."""
+        """Get a rank and its next response (``None`` if it ended); ``None`` after the timeout."""
         try:
             return self._inbox.get(timeout=max(timeout_s, 0))
         except Empty:
@@ -149,8 +149,8 @@ class RankGroupWorker:
     def responses(self) -> Iterator[Response | None]:
         """Rank 0's responses, and ``None`` several times a second, until it ends.
 
-        When another rank ends or raises, rank 0 has ``SETTLE_S`` to end the request by itself, and
-        is ended then.
+        When another rank ends or raises, rank 0 has ``SETTLE_S`` to end the request by itself;
+        after that, it is ended.
         """
         deadline: float | None = None
         while True:
@@ -171,7 +171,7 @@ class RankGroupWorker:
                 yield self._explained(response)
 
     def _note(self, rank: int, response: Response | None) -> None:
-        """Keep the first failure of another rank: it is the reason for those that follow."""
+        """Keep the first failure of another rank, which causes the later ones."""
         if self._failure is not None:
             return
         if response is None:
@@ -181,7 +181,7 @@ class RankGroupWorker:
             self._failure = f"rank {rank} raises {response.reason}"
 
     def _explained(self, response: Response) -> Response:
-        """Rank 0's failure, with the reason if another rank's end has caused it.
+        """Add the reason to rank 0's failure if another rank's end has caused it.
 
         Rank 0 itself only sees a broken connection.
         """
@@ -199,7 +199,7 @@ class RankGroupWorker:
         return self._workers[0].activity()
 
     def resident_bytes(self) -> int | None:
-        """Resident memory of the rank that holds most; ``None`` once all have ended."""
+        """Return the largest resident memory of any rank; ``None`` once all have ended."""
         known = [b for w in self._workers if (b := w.resident_bytes()) is not None]
         return max(known, default=None)
 

@@ -1,4 +1,4 @@
-"""One implementation verified across ranks, outcome by outcome."""
+"""Verifies one implementation check by check across ranks (processes that share a batch)."""
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
@@ -22,18 +22,18 @@ from supcr_bench.workers.messages import AskRank, Failed, PreflightResult, RankA
 from supcr_bench.workers.rank_group import RankGroupWorker
 
 LOAD_LIMIT_S = 60.0
-"""Seconds to import an implementation."""
+"""Time limit in seconds to import an implementation."""
 STEP_LIMIT_S = 10.0
-"""Seconds for one question, which usually takes hundredths; a hang is found within 30 s, start
-included."""
+"""Time limit of one question, which usually takes hundredths of a second: with the start of the
+ranks, a hang is detected within 30 s."""
 
 
 class RankVerification(Session):
     """The verification of one implementation across W ranks, which are replaced when one ends.
 
-    ``definition`` is ``None`` for the one that the subject declares, and ``auto`` for the shipped
-    one that its numbers follow. The ranks may take ``limit_s`` over one question. For the others
-    see :class:`Session`.
+    ``definition`` is ``None`` for the declared one, and ``auto`` for the shipped one that gives the
+    implementation's numbers. The ranks may take ``limit_s`` for one question. See :class:`Session`
+    for the other arguments.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class RankVerification(Session):
         self._context: RankContext | None = None
 
     def open(self) -> Sequence[tuple[str, Group]]:
-        """Load the subject on every rank, and find out how it is called and what it computes."""
+        """Load the subject on every rank, and resolve how to call it and its definition."""
         self._context = self._resolved(self._definition)
         if self._context is None:
             self._context, self.recognised = self._recognise()
@@ -80,11 +80,11 @@ class RankVerification(Session):
             self._group = None
 
     def _resolved(self, definition: Definition | str | None) -> RankContext | None:
-        """The subject, called as a definition says; ``None`` if it must be recognised first."""
+        """Load the subject for a definition; ``None`` if that must be recognised first."""
         found = self._load(LOAD_LIMIT_S, definition=definition, resolution=None)
         if found is None:
             return None
-        # If a trial ends the ranks, the checks report that for the definition's own call.
+        # If trying calls ends the ranks, the checks report that, with the definition's usual call.
         with suppress(CheckEndedError):
             found = self._load(self._limit_s, resolution=found) or found
         self._subject = replace(self._subject, resolution=found)
@@ -98,7 +98,7 @@ class RankVerification(Session):
         return loaded.resolution
 
     def _recognise(self) -> tuple[RankContext, str]:
-        """Find the shipped definition that gives its numbers, with a known mistake or none."""
+        """Find the shipped definition that gives its numbers, if need be with a known mistake."""
         for definition in DEFINITIONS.values():
             context = self._resolved(definition)
             if context is not None and follows(plain_probes(context, ask=True)):
@@ -115,7 +115,7 @@ class RankVerification(Session):
     def _request(
         self, question: RankQuestion | None, limit_s: float | None = None
     ) -> list[Response]:
-        """Put one question to every rank, in a new group where the last one ended."""
+        """Put one question to every rank, in a new group if the last one has ended."""
         assert self.ranks is not None
         if self._group is None:
             self._group = RankGroupWorker(self.ranks, limit_s=self._limit_s)
@@ -147,6 +147,6 @@ def rank_bug_session(
 
 
 def run_rank_self_test(ranks: int, seed: int = 0) -> Iterator[SelfTestRow]:
-    """The seeded bugs that need several ranks: every one must be caught and named."""
+    """Verify the seeded bugs that need several ranks, each of which must be caught and named."""
     for bug in RANK_BUGS:
         yield SelfTestRow.of(bug, rank_bug_session(bug, ranks, seed).verified())

@@ -1,4 +1,4 @@
-"""Several streams of events, each in a thread of its own, read as one."""
+"""Reads several streams of events, each in its own thread, as one stream."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -10,7 +10,7 @@ _Item = TypeVar("_Item")
 
 
 class OpenStreams(Generic[_Item]):
-    """Streams that run at the same time; whoever opened them reads the items of all in one place.
+    """Streams that run at the same time; :meth:`next` gives the items of all of them.
 
     No item may be ``None``. A stream stops when it yields its next item.
     """
@@ -21,7 +21,7 @@ class OpenStreams(Generic[_Item]):
         self._threads: list[Thread] = []
 
     def open(self, number: int, start: Callable[[], Iterator[_Item]]) -> None:
-        """Start a stream; its items come with the number."""
+        """Start a stream; :meth:`next` gives its items with this number."""
         # A thread that waits for a worker must not keep an interrupted command from ending.
         thread = Thread(target=self._pump, args=(number, start), daemon=True)
         self._threads.append(thread)
@@ -29,7 +29,7 @@ class OpenStreams(Generic[_Item]):
 
     def _pump(self, number: int, start: Callable[[], Iterator[_Item]]) -> None:
         try:
-            # Closing a stream early is what ends a cell in the middle.
+            # Closing a stream early ends the measurement that it runs.
             with closing(start()) as stream:  # type: ignore[type-var]
                 for item in stream:
                     self._inbox.put((number, item))
@@ -41,7 +41,7 @@ class OpenStreams(Generic[_Item]):
             self._inbox.put((number, None))
 
     def next(self) -> tuple[int, _Item | None]:
-        """The next item of any stream, with its number; ``None`` at its end. Raises what it did."""
+        """Wait for a stream's number and item (``None`` at its end), or raise its exception."""
         number, item = self._inbox.get()
         if isinstance(item, BaseException):
             raise item
@@ -65,10 +65,10 @@ class OpenStreams(Generic[_Item]):
 def merge_streams(
     streams: Sequence[Callable[[], Iterator[_Item]]], max_open: int
 ) -> Iterator[_Item]:
-    """All items of several streams, of which at most ``max_open`` run at the same time.
+    """Yield the items of several streams, of which at most ``max_open`` run at the same time.
 
     Streams are opened in order. If one raises, all others are stopped and the exception is raised
-    here. Closing this does not wait for their threads.
+    here. Closing this generator does not wait for their threads.
     """
     opened: OpenStreams[_Item] = OpenStreams()
     waiting = list(enumerate(streams))[::-1]

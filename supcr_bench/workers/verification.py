@@ -15,8 +15,8 @@ from supcr_bench.workers.worker_process import WorkerProcess
 class WorkerVerification(Session):
     """The verification of one implementation in a worker, which is replaced when it ends.
 
-    ``definition`` is ``None`` for the one that the subject declares, ``auto`` to find it out.
-    Inputs and module live on ``device``; see :class:`Session` for the others.
+    ``definition`` is ``None`` for the declared one, ``auto`` to recognise it. Inputs and module
+    live on ``device``; see :class:`Session` for the other arguments.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class WorkerVerification(Session):
         return outcome
 
     def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:
-        """Diagnose in the worker; failing inputs of a worker that has ended are lost."""
+        """Diagnose in the worker; it has lost the failing inputs if it was replaced meanwhile."""
         if self.only is not None:
             return None
         self._reopen()
@@ -63,11 +63,11 @@ class WorkerVerification(Session):
         if self._worker is None:
             try:
                 self.open()
-            except SubjectError as error:  # it could be loaded before
+            except SubjectError as error:  # the first load succeeded
                 raise CheckEndedError(str(error)) from error
 
     def _ask(self, request: messages.Request) -> messages.Response:
-        """The worker's answer; a CheckEndedError where it ended or took too long."""
+        """Get the worker's answer; raise CheckEndedError if it ended or took too long."""
         worker = self._worker
         assert worker is not None
         began = time.monotonic()

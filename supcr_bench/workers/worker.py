@@ -1,8 +1,8 @@
 """A worker process: reads requests from standard input, writes responses to standard output.
 
-It outlives a request, so that torch is imported once, and its parent replaces it when it crashes,
-hangs or runs out of memory. What an implementation prints goes to standard error. When its parent
-is gone, the worker ends.
+It serves many requests, so that torch is imported once, and its parent replaces it when it crashes,
+hangs or runs out of memory. An implementation's prints go to standard error. The worker ends when
+its parent ends.
 """
 
 import os
@@ -45,11 +45,11 @@ from supcr_bench.workers.activity import RECOGNITION, ActivityPage
 from supcr_bench.workers.messages import Failed, PreflightResult, Ready, Request, Response
 
 GRACE_S = 1.0
-"""How long an idle worker has to end by itself once its parent has closed the pipe."""
+"""Seconds for an idle worker to end by itself once its parent has closed the pipe."""
 
 
 def _take_standard_output() -> TextIO:
-    """The pipe to the parent, only for responses: prints go to standard error from now on."""
+    """Reserve the pipe to the parent for responses, and send prints to standard error."""
     pipe = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     sys.stdout = sys.stderr
@@ -57,7 +57,7 @@ def _take_standard_output() -> TextIO:
 
 
 def _listen(inbox: "SimpleQueue[Request | None]") -> None:
-    """Put requests into the inbox; when the parent is gone, end this process whatever it does."""
+    """Put requests into the inbox; once the parent has ended, end this process, even in a call."""
     for line in sys.stdin:
         inbox.put(messages.read_message(line))
     inbox.put(None)
@@ -66,7 +66,7 @@ def _listen(inbox: "SimpleQueue[Request | None]") -> None:
 
 
 class Worker:
-    """Carries out requests one at a time; the parent reads on the page what is running."""
+    """Carries out requests one at a time, and writes to the page what is running."""
 
     def __init__(self, respond: Callable[[Response], None], page: ActivityPage) -> None:
         self._respond = respond
@@ -190,7 +190,7 @@ class Worker:
                 self._respond(messages.VersionTimes(seconds))
 
     def _measure(self, request: messages.MeasureCell) -> None:
-        """Measure a cell; on a rank other than the first, make each call with the first."""
+        """Measure a cell (all arms of one workload); ranks other than 0 join in each call."""
         cell, budget = request.cell, request.budget
         definitions = {arm.implementation: arm.definition for arm in cell.arms}
         found = {s.name: load(s) for s in request.subjects}
@@ -234,10 +234,10 @@ class Worker:
 
 
 def _adapter(subject: Subject, found: Implementation, definition: Definition) -> Adapter:
-    """The call that preflight found; without a preflight, the usual one of the definition.
+    """Use the call that preflight found; without a preflight, the definition's usual call.
 
-    No call is tried here, where a hang or a crash would look like the harness's own, and ranks
-    would wait for each other.
+    It tries no calls: a hang or crash here would look like the harness's own, and ranks would
+    wait for each other.
     """
     if subject.resolution is not None:
         return Adapter.of(found, subject.resolution)
@@ -245,10 +245,10 @@ def _adapter(subject: Subject, found: Implementation, definition: Definition) ->
 
 
 def _loopback() -> str:
-    """The name of the interface that has the address 127.0.0.1: ``lo`` on Linux, ``lo0`` on a Mac.
+    """Return the interface with the address 127.0.0.1: ``lo`` on Linux, ``lo0`` on a Mac.
 
     Raises:
-        OSError: there is none.
+        OSError: no interface has that address.
     """
     for name, addresses in psutil.net_if_addrs().items():
         if any(a.family == socket.AF_INET and a.address == "127.0.0.1" for a in addresses):

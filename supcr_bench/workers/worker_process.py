@@ -20,7 +20,7 @@ from supcr_bench.workers.activity import Activity, ActivityPage
 from supcr_bench.workers.messages import Ready, Request, Response, read_message, write_message
 
 START_LIMIT_S = 120.0
-"""Importing torch from a cold, busy disk can take tens of seconds."""
+"""Time limit to start; importing torch from a cold, busy disk can take tens of seconds."""
 POLL_S = 0.25
 CLOSE_LIMIT_S = 5.0
 
@@ -28,7 +28,7 @@ CLOSE_LIMIT_S = 5.0
 def start_python(
     arguments: Sequence[str], environment: Mapping[str, str], stderr: IO[bytes]
 ) -> "subprocess.Popen[str]":
-    """Start a Python process; ``arguments``: a module, then its command-line arguments."""
+    """Start a Python process; ``arguments`` are a module and its command-line arguments."""
     return subprocess.Popen(
         [sys.executable, "-P", "-m", *arguments],
         stdin=subprocess.PIPE,
@@ -46,13 +46,13 @@ def thread_settings(threads: int) -> dict[str, str]:
 
 
 class WorkerProcess:
-    """One worker, with that many threads of torch.
+    """One worker, whose torch uses ``threads`` threads.
 
-    ``deliver`` is called with each response, and with ``None`` once it has ended, in a thread; by
-    default :meth:`responses` gives them.
+    A thread calls ``deliver`` with each response, and with ``None`` once the worker has ended; by
+    default :meth:`responses` yields the responses.
 
     Raises:
-        WorkerError: it does not start.
+        WorkerError: the worker does not start.
     """
 
     start = staticmethod(start_python)  # tests replace it by a faster one
@@ -117,7 +117,7 @@ class WorkerProcess:
             pass
 
     def responses(self) -> Iterator[Response | None]:
-        """Responses as they come, and ``None`` several times a second, until the worker ends."""
+        """Yield responses, and ``None`` several times a second, until the worker ends."""
         while True:
             try:
                 response = self._inbox.get(timeout=POLL_S)
@@ -132,14 +132,14 @@ class WorkerProcess:
         return self._page.read()
 
     def resident_bytes(self) -> int | None:
-        """Its resident memory; ``None`` once it has ended."""
+        """Return the worker's resident memory; ``None`` once it has ended."""
         try:
             return int(psutil.Process(self._process.pid).memory_info().rss)
         except psutil.Error:
             return None
 
     def exit_description(self) -> str:
-        """How it ended: the signal or exit status, and the last line of its standard error."""
+        """Say how the worker ended: signal or exit status, and last line of standard error."""
         status = self._process.poll()
         if status is None:
             how = "still running"

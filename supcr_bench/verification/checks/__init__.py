@@ -1,4 +1,4 @@
-"""The checks of a single process, a file for each group."""
+"""The checks that run in a single process, with one file for each group of checks."""
 
 from supcr_bench.verification.check import Check
 from supcr_bench.verification.context import CheckContext

@@ -1,4 +1,4 @@
-"""Checks of conduct: what a loss must do, and must not change, beside computing right numbers."""
+"""Checks of conduct: a loss changes no input or global state, and works on devices and compiled."""
 
 import gc
 import random
@@ -103,7 +103,7 @@ def memory_growth(context: CheckContext) -> Iterator[Trial]:
 
 @check("no cached outputs", "conduct")
 def no_cache(context: CheckContext) -> Iterator[Trial]:
-    """New values in the same storage give a new answer: training reuses its buffers."""
+    """New values in a reused buffer give a new loss: training overwrites its buffers."""
     problem = context.problem(n=9, dims=2)
     other = context.problem(n=9, dims=2, seed=3).changed("same storage, new content")
     module = context.build(problem)
@@ -119,7 +119,7 @@ def no_cache(context: CheckContext) -> Iterator[Trial]:
 
 @check("no grad", "conduct")
 def no_grad(context: CheckContext) -> Iterator[Trial]:
-    """The value is the same without gradients, as validation loops compute it."""
+    """The loss is equal with and without gradients: validation computes none."""
     problem = context.problem(n=9, dims=2)
     bound = context.bounds(problem).loss
     usual = context.ask(problem).loss
@@ -133,10 +133,10 @@ def no_grad(context: CheckContext) -> Iterator[Trial]:
 
 @check("random state", "conduct")
 def random_state(context: CheckContext) -> Iterator[Trial]:
-    """A loss draws and seeds nothing: that would change every random number after it."""
+    """A loss draws no random numbers and sets no seed, which would change all later draws."""
     problem = context.problem(n=9, dims=1, labels="tied")
     with torch.random.fork_rng(devices=[]):
-        # Somewhere in the middle of a stream: a fixed seed would not be noticed at its beginning.
+        # After three draws, even a loss that sets this very seed changes the state.
         torch.manual_seed(20_221_004)
         torch.rand(3)
         torch_state, python_state = torch.get_rng_state(), random.getstate()
@@ -180,12 +180,12 @@ def repeatability(context: CheckContext) -> Iterator[Trial]:
 
 
 def _transposed(x: Tensor) -> Tensor:
-    """The same values, column by column in memory."""
+    """Copy a matrix into column-major memory."""
     return x.t().contiguous().t()
 
 
 def _sliced(x: Tensor) -> Tensor:
-    """The same values as every second row and column of a larger tensor of other values."""
+    """Copy a matrix into every second row and column of a larger tensor of other values."""
     wide = torch.full((2 * x.shape[0], 2 * x.shape[1] + 1), 9.0, dtype=x.dtype, device=x.device)
     wide[::2, 1::2] = x
     return wide[::2, 1::2]
@@ -193,7 +193,7 @@ def _sliced(x: Tensor) -> Tensor:
 
 @check("strides", "conduct")
 def strides(context: CheckContext) -> Iterator[Trial]:
-    """Memory layout does not matter: embeddings come out of slices and transposes."""
+    """The loss ignores memory layout: embeddings may be slices or transposes."""
     problem = context.problem(n=9, d=6, dims=3)
     bounds = context.bounds(problem)
     usual = context.ask(problem)

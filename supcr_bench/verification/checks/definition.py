@@ -1,4 +1,4 @@
-"""Checks of value and gradient against the definition."""
+"""Checks that compare value and gradient with the definition, the chosen variant of the loss."""
 
 import math
 from collections.abc import Iterator
@@ -21,12 +21,12 @@ PUBLISHED = (
     (_LABELS, (0.7, 0.3), 2.4128),
     (_ONE_DIMENSION, (0.7, 0.3), 2.0708),
 )
-"""Labels, weights and the loss printed for them, to four decimals."""
+"""Labels, weights, and the loss that the torchcell note prints for them, to four decimals."""
 
 
 @check("edge embeddings", "definition")
 def edge_embeddings(context: CheckContext) -> Iterator[Trial]:
-    """Embeddings as they are early in training, and when it collapses or diverges."""
+    """Embeddings take the extreme values of early, collapsed and diverged training."""
     base = context.problem(n=9, d=8, dims=1)
     first, second = base.first, base.second
     cosine = context.definition.similarity == "cosine"
@@ -50,9 +50,9 @@ def edge_embeddings(context: CheckContext) -> Iterator[Trial]:
 
 
 def _directional(context: CheckContext, problem: Problem, accumulator: str) -> Trial:
-    """The gradient along v against a central difference of fourth order.
+    """Compare the gradient along a direction v with a fourth-order central difference.
 
-    The step balances the truncation, of the order h^4, with the rounding of the value: u / h.
+    The step h balances the truncation error, of order h^4, and the rounding error u / h.
     """
     answer = context.ask(problem)
     u = UNIT_ROUNDOFF[accumulator]
@@ -80,8 +80,8 @@ def _directional(context: CheckContext, problem: Problem, accumulator: str) -> T
     pairs = list(zip(answer.gradients, directions, strict=True))[: 1 if single else 2]
     analytic = sum(float((g * v.double()).sum()) for g, v in pairs)
     size = max(abs(float(answer.loss)), 1.0)
-    # Rounding: 18/12 u of the value over h, several roundings deep; truncation: h^4 times a fifth
-    # derivative that scales with 1/tau^5 and a direction of length 1.
+    # Rounding errs by 18/12 u of the value over h, several times over; truncation by h^4 times a
+    # fifth derivative, which scales with 1/tau^5 for a direction of length 1.
     bound = size * (16 * u / h + (h / problem.temperature) ** 4 / problem.temperature)
     error = abs(numeric - analytic)
     tolerances = error / bound if math.isfinite(error) else math.inf
@@ -95,7 +95,7 @@ def _directional(context: CheckContext, problem: Problem, accumulator: str) -> T
 
 @check("gradcheck", "definition")
 def gradcheck(context: CheckContext) -> Iterator[Trial]:
-    """The gradient against finite differences of the value, with no reference in between."""
+    """The gradient agrees with finite differences of the loss itself, without a reference."""
     for labels in ("continuous", "tied"):
         for dims in (1, 3):
             problem = context.problem(
@@ -110,7 +110,7 @@ def gradcheck(context: CheckContext) -> Iterator[Trial]:
 
 @check("large batches", "definition", slow=True)
 def large_batches(context: CheckContext) -> Iterator[Trial]:
-    """Code in chunks is often wrong only past its chunk, or in a ragged last one."""
+    """Code that works in chunks often fails only after its first chunk, or in a short last one."""
     specs = [
         {"n": n, "d": 16, "dims": dims, "nan_density": density, "seed": n}
         for n, dims, density in (
@@ -136,7 +136,7 @@ def _with_valid(problem: Problem, counts: tuple[int, ...]) -> Problem:
 
 @check("missing labels", "definition")
 def missing_labels(context: CheckContext) -> Iterator[Trial]:
-    """Rows and pairs count per dimension; a wrong count rescales the gradient silently."""
+    """Each label dimension has its own number of rows; a wrong number rescales the gradient."""
     context.require_missing_labels()
     densities = (0.1, 0.25, 0.5, 0.75, 0.9)
     specs = [
@@ -153,7 +153,7 @@ def missing_labels(context: CheckContext) -> Iterator[Trial]:
 
 @check("published output", "definition")
 def published(context: CheckContext) -> Iterator[Trial]:
-    """The output that the note prints, which ``torchcell`` comes from."""
+    """The loss equals the output printed in the note that introduced ``torchcell``."""
     definition = context.definition
     context.require(
         (definition.similarity, definition.views, definition.label_distance)
@@ -215,7 +215,7 @@ def random_cases(context: CheckContext) -> Iterator[Trial]:
 
 @check("ties", "definition")
 def ties(context: CheckContext) -> Iterator[Trial]:
-    """Labels that tie, where the definitions differ and sorting goes wrong; real labels repeat."""
+    """Labels tie, as real labels do; there definitions differ and sorting goes wrong."""
     specs = [
         {"n": n, "dims": dims, "labels": labels, "nan_density": density, "seed": n}
         for n, dims, density in ((2, 1, 0.0), (3, 1, 0.0), (5, 1, 0.0), (17, 2, 0.2), (64, 1, 0.0))

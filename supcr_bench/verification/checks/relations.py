@@ -1,4 +1,4 @@
-"""Checks of relations that hold for every right answer and need no reference."""
+"""Checks of properties that every right loss has, such as symmetries; they need no reference."""
 
 import math
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from supcr_bench.verification.outcome import Trial, worst_of
 
 @check("bounds", "relations")
 def bounds(context: CheckContext) -> Iterator[Trial]:
-    """No term is negative, and with cosines none exceeds log M + 2 / tau."""
+    """No term is negative, and with cosines none exceeds log M + 2 / tau (M candidates)."""
     specs = [
         {"n": n, "dims": 1, "labels": labels, "seed": n}
         for n in (3, 5, 17)
@@ -44,7 +44,7 @@ def bounds(context: CheckContext) -> Iterator[Trial]:
 
 @check("duplicated dimension", "relations")
 def duplicated_dimension(context: CheckContext) -> Iterator[Trial]:
-    """Weights (2, 1) on (y, z) are weights (1, 1, 1) on (y, y, z)."""
+    """Weights (2, 1) on labels (y, z) give the loss of weights (1, 1, 1) on (y, y, z)."""
     context.require(context.takes_weights, "takes no dimension weights")
     problem = context.problem(n=11, dims=2)
     problem = problem.changed("weights 2, 1", weights=torch.tensor([2.0, 1.0]).to(problem.weights))
@@ -74,7 +74,7 @@ def embedding_scale(context: CheckContext) -> Iterator[Trial]:
 
 
 def closed_form(context: CheckContext, problem: Problem) -> float:
-    """Sum over views of the mean over i != j of log |S(i,j)|, weighted over dimensions."""
+    """Sum over views the mean over i != j of log |S(i,j)|, with S the candidates of a pair."""
     labels = problem.labels
     if context.definition.views == "concatenate":
         labels = labels.repeat(2, 1)
@@ -95,7 +95,7 @@ def closed_form(context: CheckContext, problem: Problem) -> float:
 
 @check("identical embeddings", "relations")
 def identical_embeddings(context: CheckContext) -> Iterator[Trial]:
-    """Equal embeddings give the mean logarithm of the number of candidates."""
+    """If all embeddings are equal, the loss is the mean logarithm of the number of candidates."""
     for labels in ("continuous", "tied", "constant"):
         base = context.problem(n=9, dims=1, labels=labels)
         same = base.first[:1].expand_as(base.first).clone()
@@ -107,7 +107,7 @@ def identical_embeddings(context: CheckContext) -> Iterator[Trial]:
 
 @check("label transformations", "relations")
 def label_transformations(context: CheckContext) -> Iterator[Trial]:
-    """Shift, scale and sign of the labels do not matter; exact on dyadic labels."""
+    """Shifting, scaling or negating the labels changes nothing; dyadic labels make that exact."""
     for labels in ("continuous", "tied"):
         problem = context.problem(n=13, dims=2, labels=labels)
         dyadic = torch.round(problem.labels * 64) / 64
@@ -122,7 +122,7 @@ def label_transformations(context: CheckContext) -> Iterator[Trial]:
 
 @check("permutation", "relations")
 def permutation(context: CheckContext) -> Iterator[Trial]:
-    """A loss that depends on the order of the rows reads something it must not."""
+    """Reordering the rows must not change the loss, and reorders the gradients alike."""
     specs = [
         {"n": n, "dims": 2, "nan_density": 0.2, "labels": labels, "seed": n}
         for n in (5, 17)
@@ -142,7 +142,7 @@ def permutation(context: CheckContext) -> Iterator[Trial]:
 
 
 def orthogonal(dtype: torch.dtype) -> torch.Tensor:
-    """An 8 x 8 orthogonal matrix of halves: two Hadamard blocks and a reversal of the axes."""
+    """Return an 8 x 8 orthogonal matrix of halves: two Hadamard blocks with the axes reversed."""
     two = torch.tensor([[1.0, 1.0], [1.0, -1.0]])
     block = torch.kron(two, two) / 2
     return torch.kron(torch.eye(2), block).flip(0).to(dtype)
@@ -150,7 +150,7 @@ def orthogonal(dtype: torch.dtype) -> torch.Tensor:
 
 @check("rotation", "relations")
 def rotation(context: CheckContext) -> Iterator[Trial]:
-    """Rotating both views alike rotates their gradients: angles and distances stay."""
+    """Rotating both views by one matrix keeps the loss and rotates the gradients."""
     problem = context.problem(n=11, d=8, dims=2)
     turn = orthogonal(problem.first.dtype)
     changed = problem.changed(
@@ -207,7 +207,7 @@ def two_rows(context: CheckContext) -> Iterator[Trial]:
 
 @check("unlabelled row", "relations")
 def unlabelled_row(context: CheckContext) -> Iterator[Trial]:
-    """A row without any label has no effect; masks that multiply let a NaN through."""
+    """A row without any label has no effect; a mask that multiplies lets its NaN through."""
     context.require_missing_labels()
     problem = context.problem(n=9, dims=2, nan_density=0.2)
     missing = torch.full((1, problem.labels.shape[1]), torch.nan, dtype=problem.labels.dtype)

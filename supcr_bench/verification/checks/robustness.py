@@ -23,14 +23,14 @@ def all_missing(context: CheckContext) -> Iterator[Trial]:
 
 @check("default weights", "robustness")
 def default_weights(context: CheckContext) -> Iterator[Trial]:
-    """Without weights every dimension counts the same, however many there are."""
+    """Without weights, every label dimension has equal weight, for any number of dimensions."""
     context.require(context.takes_weights, "takes no dimension weights")
     for dims in (1, 2, 3):
         problem = context.problem(n=7, dims=dims)
         problem = problem.changed("default weights")
         try:
             module = context.build(problem, weights=False)
-        except Exception as error:  # noqa: BLE001 - it may raise anything
+        except Exception as error:  # noqa: BLE001 - implementations may raise anything
             yield outright(problem.name, f"raises {type(error).__name__}: {error}", problem)
             continue
         yield context.compare(problem, module=module)
@@ -50,7 +50,7 @@ def float64_accuracy(context: CheckContext) -> Iterator[Trial]:
 
 @check("label magnitude", "robustness")
 def label_magnitude(context: CheckContext) -> Iterator[Trial]:
-    """Labels that are cast to a lower precision tie where the data do not."""
+    """Casting labels to a lower precision makes different labels equal."""
     problem = context.problem(n=13, dims=1)
     whole = torch.round(problem.labels * 64)
     yield context.compare(problem.changed("labels of about 1e6", labels=whole + 2.0**20))
@@ -63,7 +63,7 @@ def label_magnitude(context: CheckContext) -> Iterator[Trial]:
 
 @check("low precision", "robustness")
 def low_precision(context: CheckContext) -> Iterator[Trial]:
-    """float16, bfloat16 and autocast, within the rounding of that precision."""
+    """In float16, bfloat16 and autocast, the loss is as accurate as the precision allows."""
     for dtype in ("bfloat16", "float16"):
         yield context.compare(context.problem(n=9, dims=1, labels="tied", dtype=dtype))
     problem = context.problem(n=9, dims=1, labels="tied")
@@ -92,7 +92,7 @@ def _refuses(context: CheckContext, problem: Problem) -> Trial:
         loss = float(context.ask(problem).loss)
     except (ValueError, AssertionError, FloatingPointError):
         return outright(problem.name, None)
-    except Exception as error:  # noqa: BLE001 - it may raise anything
+    except Exception as error:  # noqa: BLE001 - implementations may raise anything
         clear = isinstance(error, RuntimeError)
         text = f"raises {type(error).__name__}: {error}, not an error that names the input"
         return outright(problem.name, None if clear else text, problem)

@@ -1,1 +1,1 @@
-"""Verification of a loss over several ranks: its checks, expected answers and diagnosis."""
+"""Verification of a loss over several ranks, that is, processes that share one batch."""

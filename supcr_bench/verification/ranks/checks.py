@@ -1,4 +1,4 @@
-"""The checks of a loss over several ranks, and why each of them matters."""
+"""The checks of a loss over several ranks (processes that share a batch); each says why."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -23,10 +23,10 @@ def rank_check(
     *,
     must_raise: bool = False,
 ) -> Callable[[Questions], Check[RankContext]]:
-    """Make a check of a function that gives the questions to put to the ranks.
+    """Turn a function that returns the questions for the ranks into a check.
 
-    The ``aspects`` of the answers are compared with one process; with ``must_raise`` the right
-    answer is an error on every rank.
+    The check compares the ``aspects`` of the answers with those of one process; with
+    ``must_raise``, every rank must raise an error.
     """
 
     def make(questions: Questions) -> Check[RankContext]:
@@ -40,7 +40,7 @@ def rank_check(
 
 
 def plain(context: RankContext) -> list[RankQuestion]:
-    """Batches split evenly, with labels on every rank; the diagnosis uses them too."""
+    """Batches are split evenly, with labels on every rank; the diagnosis uses them too."""
     asked = [
         context.question(context.even, seed=1),
         context.question(context.even, seed=2, labels="tied"),
@@ -82,12 +82,12 @@ def no_label(context: RankContext) -> list[RankQuestion]:
 
 @rank_check("random cases", "definition")
 def random(context: RankContext) -> list[RankQuestion]:
-    """Random splits, missing labels, ties and weights, to find what the other checks miss."""
+    """Random splits, missing labels, ties and weights find bugs that the other checks miss."""
     return random_questions(context, RANDOM_CASES)
 
 
 def random_questions(context: RankContext, count: int) -> list[RankQuestion]:
-    """Ragged, unlabelled, tied and weighted by chance, at the definition's temperature or above."""
+    """Draw splits, missing labels, ties and weights, at the definition's temperature or above."""
     asked = []
     for i in range(count):
         stream = Stream("rank cases", context.seed, context.ranks, i)
@@ -115,7 +115,7 @@ def random_questions(context: RankContext, count: int) -> list[RankQuestion]:
 
 @rank_check("no_grad", "conduct", ("value",))
 def no_grad(context: RankContext) -> list[RankQuestion]:
-    """Validation runs without gradients, and the collectives must still match."""
+    """Validation computes no gradients, and there too all ranks must make matching collectives."""
     return [context.question(context.even, seed=40, training=False)]
 
 
@@ -130,7 +130,7 @@ def second_step(context: RankContext) -> list[RankQuestion]:
 
 @rank_check("arriving gradient", "conduct")
 def arriving(context: RankContext) -> list[RankQuestion]:
-    """Loss scaling multiplies the loss before backward(), and the parts may be weighted anew."""
+    """Users may scale the loss, or weight the per-dimension losses, before backward()."""
     asked = [context.question(context.even, seed=70, upstream=(256.0,))]
     if context.definition.label_distance == "per_dimension":
         asked.append(context.question(context.even, seed=71, dims=2, upstream=(0.5, 2.0, -1.0)))
@@ -148,13 +148,13 @@ def low_temperature(context: RankContext) -> list[RankQuestion]:
 
 @rank_check("ranks that do not fit", "robustness", must_raise=True)
 def misfit(context: RankContext) -> list[RankQuestion]:
-    """Embeddings of another size on one rank must be an error on every rank, not a hang."""
+    """Embeddings of another width on one rank must raise an error on every rank, not hang."""
     return [replace(context.question(context.even, seed=90), misfit=True)]
 
 
 # A rank that uses only its own rows trains against few candidates, and still learns.
 value = rank_check("value", "definition", ("value",))(plain)
-# What all_gather returns has no gradient, and sums and means over ranks are easily confused.
+# The result of all_gather has no gradient, and sums and means over ranks are easily confused.
 gradient = rank_check("gradient under DDP", "definition", ("gradient",))(plain)
 RANK_CHECKS: tuple[Check[RankContext], ...] = (
     value,
@@ -169,4 +169,4 @@ RANK_CHECKS: tuple[Check[RankContext], ...] = (
     low_temperature,
     misfit,
 )
-"""The checks in order; those that may end the ranks come last."""
+"""The checks in the order they run; those that may end the ranks come last."""

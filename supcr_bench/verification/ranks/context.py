@@ -1,4 +1,4 @@
-"""What a check over several ranks works with: the ranks, the definition and inputs."""
+"""The context of a check over several ranks (processes): the ranks, the definition, the inputs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,11 +18,11 @@ from supcr_bench.verification.ranks.judge import Aspect, judge_step
 from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
 
 Answers = list[list[RankAnswer]]
-"""Answers of each step, and in it of each rank."""
+"""For each step, a list with the answer of each rank."""
 
 
 class RanksRaisedError(Exception):
-    """Some ranks, or every one, raised an exception; the message describes it."""
+    """Some or all ranks raised an exception, which the message describes."""
 
     def __init__(self, finding: str, *, everyone: bool) -> None:
         super().__init__(finding)
@@ -31,14 +31,14 @@ class RanksRaisedError(Exception):
 
 @dataclass(slots=True)
 class RankContext:
-    """A subject on several ranks, and the definition that it is verified against.
+    """An implementation on several ranks, and the definition that it is verified against.
 
     Attributes:
         ranks: W, the world size.
         resolution: how the subject is called, and the definition that gives the right answers.
         put: sends a question to every rank; raises RanksRaisedError or CheckEndedError.
         left_out: always 0.
-        answers: what the ranks answered so far; a question is sent once.
+        answers: the answers so far, by question, so that each question is sent once.
     """
 
     ranks: int
@@ -53,7 +53,7 @@ class RankContext:
         return self.resolution.definition
 
     def question(self, rows: Sequence[int], *, seed: int = 0, **given: Any) -> RankQuestion:
-        """A question; arguments that :class:`RankQuestion` does not take describe its batch."""
+        """Make a question; arguments that are not of :class:`RankQuestion` describe its batch."""
         own = {n: given.pop(n) for n in tuple(given) if n in RankQuestion.__dataclass_fields__}
         spec = {"d": 4, "temperature": self.definition.temperature, **given}
         if not self.resolution.temperature:

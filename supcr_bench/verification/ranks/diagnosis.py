@@ -1,8 +1,8 @@
 """Finds the known mistake that gives the ranks' numbers.
 
-Each mistake has a value or a gradient of its own that follows from the reference: of the whole
-batch, or of each rank's rows alone. What gives the numbers of every rank on every plain question is
-the diagnosis.
+The reference, evaluated on the whole batch or on each rank's rows alone, predicts the value or
+gradient of each mistake. The mistake that predicts the numbers of every rank on every plain
+question is the diagnosis.
 """
 
 from collections.abc import Sequence
@@ -44,8 +44,8 @@ RankProbe = tuple[RankQuestion, Expected, Sequence[RankAnswer]]
 
 
 Forms = tuple[dict[str, Tensor], dict[str, list[Tensor]], float]
-"""What each mistake would give on one probe: [W] losses, [2, R, d] gradients of each rank, and the
-factor on the tolerance of the right answer."""
+"""Numbers of each mistake on one probe: [W] losses, [2, R, d] gradients of each rank, and the
+factor by which the tolerance of the right answer is widened."""
 
 
 def forms_of(probe: RankProbe) -> Forms:
@@ -70,12 +70,12 @@ def forms_of(probe: RankProbe) -> Forms:
         "multiplied": [ranks**2 * g for g in of_whole],
         OWN_ROWS: of_own,
     }
-    # A rank's rows alone are fewer by W, so that a row's gradient may be off by W times that.
+    # A rank alone has a W-th of the rows, so the error of a row's gradient may be W times as large.
     return values, gradients, float(ranks**2)
 
 
 def explain_ranks(probes: Sequence[RankProbe]) -> tuple[str, ...]:
-    """The mistakes that give the numbers of all probes, in words; empty if none does."""
+    """Return the mistakes, in words, that give the numbers of all probes; empty if none does."""
     if not probes:
         return ()
     pairs = [(probe, forms_of(probe)) for probe in probes]
@@ -91,7 +91,7 @@ def explain_ranks(probes: Sequence[RankProbe]) -> tuple[str, ...]:
 
 
 def plain_probes(context: RankContext, *, ask: bool = False) -> list[RankProbe]:
-    """The plain questions that the ranks answered; with ``ask``, the others are sent too."""
+    """Return the answered plain questions; with ``ask``, send the unanswered ones first."""
     probes: list[RankProbe] = []
     for question in plain(context):
         with suppress(RanksRaisedError):
@@ -102,7 +102,7 @@ def plain_probes(context: RankContext, *, ask: bool = False) -> list[RankProbe]:
 
 
 def diagnose_ranks(context: RankContext, outcomes: Sequence[Outcome]) -> Diagnosis | None:
-    """What is most likely wrong, from answers that the ranks have given already."""
+    """Return what is most likely wrong, judged from answers that the ranks have given already."""
     wrong = [o.check for o in outcomes if o.verdict is Verdict.FAIL and o.group != "robustness"]
     probes = plain_probes(context)
     if not wrong or not probes:

@@ -1,4 +1,4 @@
-r"""What one process gives for the whole batch, and how far a right implementation may be from it.
+r"""Computes the answer of one process to the whole batch, and the tolerances of the ranks' answers.
 
 *Parameters.* With z_i = tanh(A x_i + b), a gradient g_i that arrives at row i of a view reaches the
 parameters (A, b) as ((1 - z_i^2) g_i) [x_i, 1]^T, which is no longer than
@@ -10,7 +10,7 @@ A right implementation's g_i is within the derived tolerance t_i of the referenc
 
     |dL/dtheta - dL/dtheta^ref|  <=  sum over views and i of max(1 - z_i^2) sqrt(|x_i|^2 + 1) t_i.
 
-The model is in float64, so that its own rounding does not count, and neither does the averaging.
+The model is in float64, so that its rounding and that of the averaging are negligible.
 Adding up W ranks' shares instead of all rows at once lengthens no sum that t_i allows for. The
 factor W that a rank's own rows carry until DDP has averaged is one more rounding, far below the 2 E
 in t_i.
@@ -44,16 +44,16 @@ class Expected:
     parameters_bound: float
 
     def gradients_of(self, rows: slice) -> Tensor:
-        """[2, R, d] gradient of the whole batch's loss by some rows."""
+        """Return the [2, R, d] gradient of the whole batch's loss with respect to some rows."""
         return _both([g[rows] for g in self.reference.gradients])
 
     def bounds_at(self, rows: slice) -> Tensor:
-        """[2, R] tolerances of the gradients of some rows."""
+        """Return the [2, R] tolerances of the gradients of some rows."""
         return _both([b[rows] for b in self.bounds.gradients])
 
 
 def _both(views: list[Tensor]) -> Tensor:
-    """Stacks the figures of two views; a definition of one view has zeros for the second."""
+    """Stack the tensors of two views; a definition with one view has zeros for the second."""
     return torch.stack([*views, *[torch.zeros_like(views[0])] * (2 - len(views))])
 
 

@@ -1,4 +1,4 @@
-"""How far each rank's answer is from what one process gives."""
+"""Compares each rank's answer with that of one process on the whole batch."""
 
 import math
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ def value_trials(rank: int, answer: RankAnswer, right: Expected) -> list[Trial]:
     loss, name = torch.tensor(answer.loss, dtype=torch.float64), f"rank {rank}: the loss"
     bound, gives = right.bounds.loss, "one process gives"
     trials = [loss_deviation(right.problem, loss, right.reference.loss, bound, gives, name)]
-    # Only if the loss itself is right, so that a wrong loss is reported first.
+    # The parts are compared only if the loss is right, so that a wrong loss is reported first.
     known = answer.parts is not None and len(answer.parts) == len(right.reference.per_dimension)
     if known and not trials[0].failed:
         parts = torch.tensor(answer.parts, dtype=torch.float64)
@@ -49,7 +49,7 @@ def value_trials(rank: int, answer: RankAnswer, right: Expected) -> list[Trial]:
 def gradient_trials(
     question: RankQuestion, step: int, rank: int, answer: RankAnswer, right: Expected
 ) -> list[Trial]:
-    """The gradient of the parameters under DDP, and of the rank's own rows before it."""
+    """Compare the parameters' gradient after DDP averages, and the rows' gradient before."""
     case = question.describe(step)
     if not answer.graph:
         return [outright(case, f"rank {rank}: the loss has no graph: backward() raises")]
@@ -79,7 +79,7 @@ def gradient_trials(
 
 
 def _off(case: str, name: str, mine: Tensor, right: Tensor, bound: Tensor) -> Trial:
-    """The error of some rows in words: a plain factor where there is one."""
+    """Describe the error of some rows, by one constant factor if that explains it."""
     if not torch.isfinite(mine).all():
         return Trial(case, math.inf, finding=f"{name} is not finite")
     difference = (mine - right).norm(dim=1)

@@ -1,4 +1,4 @@
-"""The inputs of a group of ranks: a batch, its split, and a small model that embeds it.
+"""The inputs of a group of ranks (processes): a batch, its split, and a small model to embed it.
 
 The model is one linear layer and a tanh, in float64, and its embeddings are rounded to the dtype
 of the question. So the ranks' gradients of the parameters differ from those of one process only by
@@ -23,13 +23,13 @@ class RankQuestion:
     """One question to all ranks.
 
     Attributes:
-        spec: of the whole batch; its ``d`` is the size of the embeddings.
+        spec: describes the whole batch; its ``d`` is the size of the embeddings.
         rows: number of rows of each rank; they add up to ``spec.n``.
         unlabelled: ranks whose labels are all missing.
-        steps: how many batches are put to the same model and the same loss, one after the other.
-        upstream: gradient arriving at the loss and its parts; only at the loss if empty.
-        training: whether there is a backward; without one, all is done under ``no_grad``.
-        misfit: whether the last rank's embeddings have a column less than the others'.
+        steps: number of batches on which one model and one loss are called in turn.
+        upstream: gradient of the loss and its per-dimension parts; only of the loss if empty.
+        training: whether to call backward(); if not, the ranks compute under ``no_grad``.
+        misfit: whether the last rank's embeddings have one column less than the others'.
     """
 
     spec: ProblemSpec
@@ -64,7 +64,7 @@ class RankQuestion:
         return ", ".join(parts)
 
     def batch(self, step: int) -> Problem:
-        """The whole batch of a step; its views are [N, INPUTS], for the model to embed."""
+        """Make the whole batch of a step; its views are [N, INPUTS], which the model embeds."""
         spec = replace(self.spec, d=INPUTS, seed=self.spec.seed + step)
         problem = make_problem(spec)
         labels = problem.labels
@@ -76,7 +76,7 @@ class RankQuestion:
         return replace(problem, labels=labels, name=self.describe(step))
 
     def model(self) -> nn.Module:
-        """The model: [N, INPUTS] to [N, d] in float64, the same on every rank."""
+        """Build the model, [N, INPUTS] to [N, d] in float64, with equal weights on every rank."""
         linear = nn.Linear(INPUTS, self.spec.d, dtype=torch.float64)
         values = Stream("rank model", self.spec.seed).bell(self.spec.d * (INPUTS + 1))
         numbers = torch.from_numpy(values / INPUTS**0.5).reshape(self.spec.d, INPUTS + 1)
@@ -86,7 +86,7 @@ class RankQuestion:
         return nn.Sequential(linear, nn.Tanh())
 
     def arriving(self, dims: int) -> Tensor | None:
-        """[1 + D] gradient arriving at the loss and its parts, or only at the loss."""
+        """Return the [1 + D] gradient of the loss and its parts; ``None`` without ``upstream``."""
         if not self.upstream:
             return None
         values = (*self.upstream, *(0.0,) * (1 + dims - len(self.upstream)))
@@ -95,13 +95,13 @@ class RankQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankAnswer:
-    """What one rank answered to one step.
+    """The answer of one rank to one step.
 
     Attributes:
-        parts: [D] per-dimension losses, if it returns them.
+        parts: [D] per-dimension losses, if the implementation returns them.
         graph: whether the loss can be differentiated.
-        rows: gradient of the rank's own embeddings, [2, R, d], before anything is averaged;
-            ``None`` without a backward.
+        rows: [2, R, d] gradient of the rank's own embeddings, before DDP averages; ``None`` if
+            backward() was not called.
         parameters: gradient of the model's parameters, in one row, after DDP has averaged it.
     """
 

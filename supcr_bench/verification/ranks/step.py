@@ -1,4 +1,4 @@
-"""Runs in a rank: steps of training under DistributedDataParallel."""
+"""Takes training steps in one rank (process) under DistributedDataParallel."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -16,7 +16,7 @@ from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
 def take_steps(
     subject: Adapter, question: RankQuestion, rank: int, announce: Callable[[str], None]
 ) -> list[RankAnswer]:
-    """Each step's answer; model and loss are built once, and each stage is announced.
+    """Answer each step, with one model and one loss for all, and announce each stage.
 
     Raises:
         Exception: whatever the implementation raises.
