@@ -14,10 +14,10 @@ class SupCRLoss(ScanSupCR):
 
     On a CPU it runs the compiled loop of ``tiled`` where numba is installed
     (``pip install 'supcr-bench[fast]'``), and ``scan`` otherwise and elsewhere. Both follow the
-    definition within rounding, so that nothing but time depends on it. The size of the batch does
-    not choose: from 16 rows to 8,192 no size was found at which ``scan`` was faster on a CPU.
+    definition within rounding, so the choice affects only the time. The choice does not depend on
+    the batch size: on a CPU, ``scan`` was not faster at any size tried from 16 rows to 8,192.
 
-    It is the loss of the rows that it is given. Where the batch lies on several ranks, under
+    It computes the loss of the rows in its arguments. Where the batch lies on several ranks, under
     DistributedDataParallel, use ``DistributedSupCR`` of ``distributed``.
 
     Args:
@@ -45,7 +45,7 @@ def _tiled_or_scan() -> type[ScanSupCR]:
         tiled = importlib.import_module(".tiled", __package__)
     except ImportError:  # numba is an extra
         return ScanSupCR
-    except Exception as error:  # noqa: BLE001 - a numba that is there and broken
+    except Exception as error:  # noqa: BLE001 - numba is installed but broken
         warnings.warn(f"the compiled loop cannot be used: {error}", RuntimeWarning, stacklevel=2)
         return ScanSupCR
     found: type[ScanSupCR] = tiled.TiledSupCR

@@ -1,25 +1,25 @@
-"""Running sums along each anchor's row, and a gradient that is formed directly.
+"""SupCR by running sums along each anchor's row, with a gradient computed without autograd.
 
-One file, torch alone, any device: to use the loss elsewhere, copy this file.
+This file needs only torch and runs on any device: to use the loss elsewhere, copy this file.
 
 Once the rows are sorted by label, the label distances of an anchor fall towards it and rise beyond
-it, so all others come in order of distance by merging two sorted runs: a binary search each instead
-of a sort. In that order, farthest first, every candidate set S(i,j) is a prefix, and
+it. Merging these two sorted runs, with a binary search per row instead of a sort, orders all others
+by distance. In that order, farthest first, every candidate set S(i,j) is a prefix, and
 
     Z(i,j) = sum over S(i,j) of exp s(i,k)                                      a running sum,
     dL/ds(i,k) = exp s(i,k) * sum over {j : delta(i,j) <= delta(i,k)} of 1/Z(i,j) - 1     another,
 
-taken from the near end. Both only add positive terms, so that nothing is lost by cancellation.
-Members of a tie share the sums at its end. Distances are compared as the labels' dtype rounds them;
-rounding is monotone, so the merged runs are still sorted.
+summed from the near end. Both sums add only positive terms, so no digits cancel. Members of a tie
+share the sums at its end. Distances are compared as the labels' dtype rounds them; rounding is
+monotone, so the merged runs are still sorted.
 
 A cosine is at most 1, so exp((cosine - 1) / tau) does not overflow, and does not underflow while
-2 / tau stays within the dtype's range: down to tau = 0.034 in float32, 0.0034 in float64. Below its
-own range float32 takes the sums in float64; below that, or where there is no float64, they are kept
-as logarithms, which are slower and hold at any temperature.
+2 / tau stays within the dtype's range: down to tau = 0.034 in float32, 0.0034 in float64. Below
+0.034, float32 inputs are summed in float64; below 0.0034, or on a device without float64, sums are
+kept as logarithms, which are slower and stay finite at any temperature.
 
-Anchors are taken block by block and the gradient of the embeddings is added up on the way, so no
-N x N tensor outlives its block.
+Blocks of anchors are processed one by one, each adding its part of the gradient of the embeddings,
+so no N x N tensor outlives its block.
 """
 
 import math
@@ -54,7 +54,7 @@ class Options(NamedTuple):
 
 
 class SortedLabels(NamedTuple):
-    """The labels of each dimension in rising order.
+    """The labels of each of D dimensions in rising order; R rows have a label in any of them.
 
     Attributes:
         rows: [R] the rows of the batch that have any label.
@@ -70,15 +70,15 @@ class SortedLabels(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """One evaluation of the loss: its inputs, and the tensors that it is added to.
+    """One evaluation of the loss: its inputs, and the tensors that accumulate its results.
 
     Attributes:
         labels: the sorted labels of each dimension.
         units: [2, R, d] embeddings of length 1, of the rows that have a label.
         options: temperature, eps and the rule for ties.
         grad_output: [D] gradient at each loss, if the derivative is wanted.
-        losses: [D] the losses of all dimensions, added to.
-        grad_units: [2, R, d] their derivative by ``units``, added to, if it is wanted.
+        losses: [D] accumulates the losses of all dimensions.
+        grad_units: [2, R, d] accumulates their derivative by ``units``, if it is wanted.
     """
 
     labels: SortedLabels
@@ -94,14 +94,14 @@ class Evaluation(NamedTuple):
         self.losses[c] += total / (m * (m - 1))
 
     def factor(self, c: int, derivative: Tensor) -> Tensor:
-        """The factor from tau times the derivative of that sum to the gradient; of that dtype."""
+        """The factor that turns tau times the derivative of a dimension's sum into the gradient."""
         assert self.grad_output is not None
         m = self.labels.counts[c]
         return (self.grad_output[c] / (m * (m - 1) * self.options.temperature)).to(derivative)
 
 
 class DistanceOrder(NamedTuple):
-    """The rows of a block of anchors in order of label distance, farthest first.
+    """The rows of B anchors in C dimensions of M labels, by label distance, farthest first.
 
     Attributes:
         order: [C, B, M] the row k at each place.
@@ -117,9 +117,9 @@ AddLosses = Callable[[Evaluation], None]
 
 
 class ScanSupCR(nn.Module):
-    """SupCR by running sums: stable at low temperature, no graph of N x N tensors.
+    """SupCR by running sums: stable at low temperature, without a graph of N x N tensors.
 
-    Its work is N^2, and one binary search for each pair.
+    The work grows as N^2, with one binary search for each pair.
 
     Args:
         temperature: tau, which divides the cosine similarities.
@@ -130,9 +130,9 @@ class ScanSupCR(nn.Module):
             (``torchcell``) or never (``no-self``).
 
     Raises:
-        ValueError: a temperature that is not positive and finite or that is to be learned (it gets
-            no gradient here), weights that are not [D] or have no share to give, an eps that is
-            negative or infinite, an unknown definition.
+        ValueError: a temperature that is not positive and finite, or that requires grad (it gets
+            no gradient here), weights that are not [D] or whose sum is 0 or not finite, an eps
+            that is negative or infinite, an unknown definition.
     """
 
     weights: Tensor | None
@@ -170,8 +170,8 @@ class ScanSupCR(nn.Module):
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """[N, d], [N, d] and [N, D] to the weighted loss and the [D] per-dimension losses.
 
-        Both are float32, or float64 where the embeddings are. Their gradient cannot be
-        differentiated again, and transforms of torch.func do not apply.
+        The results are float32, or float64 for float64 embeddings. Their gradient cannot be
+        differentiated again, and transforms of torch.func are not supported.
 
         Raises:
             ValueError: shapes that do not fit, or a label that is infinite.
@@ -222,7 +222,7 @@ class ScanSupCR(nn.Module):
 
 
 class DirectGradient(torch.autograd.Function):
-    """The loss, and the gradient of the embeddings that is formed along with it."""
+    """Computes the loss and, in its forward, the gradient of the embeddings."""
 
     @staticmethod
     def forward(
@@ -267,7 +267,7 @@ class OnceDifferentiable(torch.autograd.Function):
         weights: Tensor,
         gradient: Tensor,
     ) -> tuple[Tensor | None, Tensor | None]:
-        """The kept gradient, scaled; formed again where the [D] losses have a gradient too."""
+        """The stored gradient, scaled; recomputed if the [D] losses have a gradient too."""
         del ctx
         if at_losses is not None:
             grad_output = at_each_loss(at_loss, at_losses, weights)
@@ -287,7 +287,7 @@ class OnceDifferentiable(torch.autograd.Function):
 
 
 def at_each_loss(at_loss: Tensor | None, at_losses: Tensor, weights: Tensor) -> Tensor:
-    """[D] gradient at each dimension's loss, including what arrives through the weighted sum."""
+    """[D] gradient at each dimension's loss, including that through the weighted sum."""
     grad_output = at_losses.to(weights)
     return grad_output if at_loss is None else grad_output + at_loss.to(weights) * weights
 
@@ -349,7 +349,7 @@ def anchors_at_once(device: torch.device, m: int) -> int:
 def sort_labels(labels: Tensor) -> SortedLabels:
     """Sort the [N, D] labels of each dimension; a ValueError if one is infinite.
 
-    Whole numbers are taken as such: their distances are not to wrap around in a narrow dtype.
+    Integer labels are widened, so that their distances do not wrap around in a narrow dtype.
     """
     if not labels.is_floating_point():
         labels = labels.long()
@@ -416,8 +416,8 @@ def merge(labels: Tensor, start: int, stop: int, dtype: torch.dtype) -> Distance
     signed = labels.unsqueeze(1) - labels[:, start:stop].unsqueeze(2)  # rounded, rising along k
     if signed.dtype in (torch.float16, torch.bfloat16):
         signed = signed.float()
-    # One side of each row is looked up in the other: farther than k are all beyond it on its own
-    # side, and what the search counts on the other. What is not on that side is put past the end.
+    # Each row k of one side is searched for in the other side. Farther than k are all rows beyond
+    # it on its side, and as many as the search counts on the other; the rest goes past the end.
     k = torch.arange(m, device=labels.device)
     below = stop <= m - start
     if below:
@@ -437,7 +437,7 @@ def merge(labels: Tensor, start: int, stop: int, dtype: torch.dtype) -> Distance
 
 
 def ties_ending(distance: Tensor, number: Tensor) -> Tensor:
-    """The number of partners in the tie that ends at each place, 0 if none does: [C, B, M].
+    """The number of partners in the tie that ends at each place, 0 if no tie ends: [C, B, M].
 
     Args:
         distance: [C, B, M] falling.
@@ -490,8 +490,8 @@ def scan_block(
     if not with_gradient:
         return total, None
 
-    # At every place, the sum of 1/Z over the partners that are at most as far from the anchor.
-    # A tie is counted in full at its end, so all its members share one sum.
+    # At every place, the sum of 1/Z over the partners that are no farther from the anchor.
+    # A tie is counted in full at its end, so all members of the tie share one sum.
     inverse = ending.log() - contrast if in_logarithms else ending / contrast
     if below is not None:
         inverse.masked_fill_(below, -math.inf if in_logarithms else 0)
@@ -503,7 +503,7 @@ def scan_block(
 
 
 def summation(logits: Tensor, temperature: float) -> tuple[bool, torch.dtype]:
-    """Whether sums are kept as logarithms, and in what dtype they are."""
+    """Whether to keep sums as logarithms, and the dtype of the sums."""
     dtypes = [logits.dtype] if logits.device.type == "mps" else [logits.dtype, torch.float64]
     fitting = [dtype for dtype in dtypes if 2 / temperature <= RANGE[dtype]]
     return not fitting, fitting[0] if fitting else logits.dtype

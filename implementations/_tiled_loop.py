@@ -1,9 +1,9 @@
-"""The loop of ``tiled``, compiled by numba: exponentials to weights of a gradient.
+"""The numba loop of ``tiled``, which turns exponentials of logits into weights of the gradient.
 
-A row is merged from both ends inwards, which puts it in order of label distance, farthest first. A
-running sum in that order is the sum over each candidate set, and a running sum of its inverses on
-the way back is what the derivative needs. Members of a tie share the sums at its end; rows with
-ties are corrected for that afterwards.
+Merging a row from both ends inwards sorts it by label distance, farthest first. A running sum in
+that order gives the sum over each candidate set, and a running sum of its inverses on the way back
+gives the derivative. Members of a tie share the sums at its end; a second step corrects the sums of
+rows with ties.
 """
 
 from typing import Any
@@ -21,26 +21,26 @@ except ImportError as error:
 
 
 def compiled(function: Any) -> Any:
-    """Compile a function on its first call, and keep it on disk where there is room for that."""
+    """Compile a function on its first call, and cache it on disk if a folder is writable."""
     try:
         return njit(nogil=True, cache=True, error_model="numpy")(function)  # x / 0 gives inf
-    except RuntimeError:  # no folder can be written to
+    except RuntimeError:  # no folder is writable
         return njit(nogil=True, error_model="numpy")(function)
 
 
 @compiled
 def merge_rows(labels: Any, own: Any, m: int, at: Any, distance: Any) -> None:
-    """Sort four rows by label distance, farthest first: places and distances.
+    """Sort the rows of four anchors by label distance, farthest first.
 
-    Each step takes the farther end of the rest of a row. Four rows at once, because a step
-    waits for the one before it and the processor has time for three others.
+    Each step takes the farther end of the rest of a row. It does four rows at once, because each
+    step waits for the one before it, which leaves the processor time for three others.
 
     Args:
         labels: [M or more] rising.
         own: [4] labels of the anchors.
-        m: how many labels there are.
-        at: [4, M or more] places, set.
-        distance: [4, M or more] distances, as the labels' dtype rounds them, set.
+        m: number of labels.
+        at: [4, M or more] receives the places in the order of rising labels.
+        distance: [4, M or more] receives the distances, as the labels' dtype rounds them.
     """
     own0, own1, own2, own3 = own[0], own[1], own[2], own[3]
     low0 = low1 = low2 = low3 = 0
@@ -75,7 +75,7 @@ def any_tie(distance: Any, m: int) -> bool:
 
 @compiled
 def put_last(at: Any, m: int, place: int) -> None:
-    """Move the anchor behind all others that are at distance 0 too."""
+    """Move the anchor behind all other rows at distance 0."""
     q = m - 1
     while at[q] != place:
         q -= 1
@@ -102,11 +102,11 @@ def sweep_row(
     Args:
         at: [M or more] places, farthest first; becomes the columns, the anchor's own last.
         distance: [M or more] in that order.
-        m: how many labels there are.
-        place: the anchor's own.
+        m: number of labels.
+        place: the anchor's place.
         order: [M or more] the column at each place.
         terms0: [R] exp((cosine - 1) / tau) of the first view.
-        terms1: [R] of the second.
+        terms1: [R] exp((cosine - 1) / tau) of the second view.
         contrast: [2, M or more] is set to the sum over each candidate set.
         inverse: [2, M or more] is set to the sum of 1/contrast over all partners no farther.
         floor: the floor of a contrast.
@@ -199,7 +199,7 @@ def sweep_anchors(
     contrast: Any,
     inverse: Any,
 ) -> None:
-    """The rows of some anchors: logarithms of their contrasts, and weights of their cosines.
+    """For some anchors of a tile of T, compute logarithms of contrasts and weights of cosines.
 
     Args:
         start: first anchor of the tile.
@@ -213,9 +213,9 @@ def sweep_anchors(
         weights: [2, T, R] set to the derivative of the loss by the cosines.
         order: [D, R] rows by rising label.
         labels: [D, R] their labels.
-        counts: [D] how many labels there are.
-        places: [D, R] where each row stands in ``order``, -1 without a label.
-        factors: [D] of each dimension in the derivative.
+        counts: [D] number of labels.
+        places: [D, R] each row's index in ``order``, -1 without a label.
+        factors: [D] factor of each dimension in the derivative.
         logarithms: [D, R] set to the sum of the logarithms of each anchor's contrasts.
         at: [4, R] for :func:`merge_rows`.
         distance: [4, R] for :func:`merge_rows`.

@@ -1,8 +1,8 @@
-"""One sort for all anchors: the row sort of the note without its loop.
+"""One sort for all anchors: ``rowsort`` without its loop over anchors.
 
-All rows of label distances are sorted at once, and so are the suffix sums taken and looked up.
-Nothing is read row by row, so that training grows like forward does: N^2 log N. The sums are kept
-as logarithms, which hold at any temperature.
+Each step, the sort of all rows of label distances, the suffix sums and the lookups, is one batched
+operation. No row is read on its own, so training grows like forward: N^2 log N. The sums are kept
+as logarithms, which stay finite at any temperature.
 """
 
 import math
@@ -16,7 +16,7 @@ from supcr_bench.values.implementation import Implementation
 
 
 def suffix_logsumexp(x: Tensor) -> Tensor:
-    """In each row, element m is the log-sum-exp from m to the end."""
+    """In each row, element m of the result is the log-sum-exp of x from m to the end."""
     return torch.logcumsumexp(x.flip(1), dim=1).flip(1)
 
 
@@ -56,13 +56,13 @@ class BatchedSupCR(nn.Module):
         views = (perturbed[labelled], intact[labelled])
         rows = y.size(0)
         if rows < 2:
-            # No pair, so 0; a sum over no rows has a graph, and gives them a gradient of 0.
+            # No pair, so the loss is 0; a sum over no rows keeps a graph, with a gradient of 0.
             nothing = views[0][:0].sum() + views[1][:0].sum()
             return nothing.to(torch.promote_types(nothing.dtype, torch.float32))
 
         distance = torch.abs(y.unsqueeze(0) - y.unsqueeze(1))
         ascending, order = distance.sort(dim=1)
-        # The first place whose distance is not below delta(i,j): S(i,j) starts there.
+        # S(i,j) starts at the first place whose distance is at least delta(i,j).
         start = torch.searchsorted(ascending, distance, side="left")
         itself = torch.eye(rows, dtype=torch.bool, device=y.device)
 
@@ -82,7 +82,7 @@ class BatchedSupCR(nn.Module):
         if bool(torch.isinf(labels).any()):
             raise ValueError("a label is infinite: its distances have no order")
         if not labels.is_floating_point():
-            labels = labels.long()  # distances are not to wrap around in a narrow dtype
+            labels = labels.long()  # else distances could wrap around in a narrow dtype
         per_dimension = torch.stack(
             [self.dimension_loss(perturbed, intact, labels[:, c]) for c in range(labels.shape[1])]
         )

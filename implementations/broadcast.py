@@ -1,6 +1,6 @@
-"""All candidate sets at once: one N x N x N indicator, summed over its last axis.
+"""All candidate sets of N rows at once: one N x N x N indicator, summed over its last axis.
 
-Few operations are launched, and both time and memory grow as N^3.
+It launches few operations, but its time and its memory grow as N^3.
 """
 
 import torch
@@ -15,8 +15,8 @@ class BroadcastSupCR(nn.Module):
 
     Args:
         temperature: tau, which divides the cosine similarities.
-        weights: one weight per label dimension, normalised to sum to one; two equal ones by
-            default, as in the note.
+        weights: one weight per label dimension, normalised to sum to one; by default two equal
+            weights, as in the note that compares ``loopy``, ``rowsort`` and ``broadcast``.
         eps: floor of each denominator.
     """
 

@@ -1,8 +1,8 @@
-r"""The loss of a batch that lies on several ranks: rows gathered, gradients given to their owners.
+r"""The loss of a batch whose rows are spread over several ranks.
 
-Each of W ranks holds its own rows. All rows are gathered, each rank takes its own rows as anchors
-against all, and what the ranks find is added up. So each rank returns the loss of the whole batch,
-for a W-th of the work, with what ``scan`` does along each anchor's row.
+Each of W ranks holds some rows, and gathers those of all others. It sums over its own rows as
+anchors, with the running sums of ``scan``, and an all_reduce adds up these sums. So each rank
+returns the loss of the whole batch for a W-th of the work.
 
 *The gradient.* With theta the parameters, J_r the derivative by them of the embeddings that rank r
 holds, and L the loss of the whole batch,
@@ -10,19 +10,19 @@ holds, and L the loss of the whole batch,
     dL/dtheta = sum over r of J_r^T (dL / d rows of r).
 
 DistributedDataParallel takes the *mean* over ranks of J_r^T h_r, where h_r is what rank r's
-embeddings receive. The two are equal if and only if h_r = W (dL / d rows of r): that is what a
-backward gives here. Where gradients are summed over ranks, ``averaged=False`` leaves out the W.
+embeddings receive. The mean equals dL/dtheta if h_r = W (dL / d rows of r), so the backward here
+multiplies by W. Where gradients are summed over ranks, ``averaged=False`` leaves out the W.
 
-dL / d rows of r has a part from every anchor of the batch, so the parts are added up over ranks, in
-the forward. The backward then needs no other rank, and none can be left waiting in it. It assumes
-that the gradient at the loss is the same on every rank.
+Every anchor of the batch contributes to dL / d rows of r, so the forward adds up the contributions
+over ranks. The backward then exchanges no messages, so no rank can wait in it forever. It assumes
+that all ranks have one gradient at the loss.
 
-*Agreement.* Before any rows are sent, the ranks tell each other their sizes, dtypes and settings.
-Where these do not fit together every rank raises, instead of waiting for a message that never
-comes. All form gradients as soon as one of them wants its own.
+*Agreement.* Before they send rows, the ranks exchange their sizes, dtypes and settings. If these do
+not fit together, every rank raises an error, instead of waiting for a message that never comes. If
+one rank needs a gradient, all ranks compute gradients.
 
-Everything that is sent is a tensor of equal shape on every rank, on the embeddings' device, in
-all_gather and all_reduce: what gloo and NCCL both have. Run with gloo on CPUs, and on no GPU.
+All messages are tensors of equal shape on every rank, on the embeddings' device, in all_gather and
+all_reduce, which gloo and NCCL support. This was tested with gloo on CPUs, and never on a GPU.
 """
 
 import struct
@@ -85,7 +85,7 @@ MUST_AGREE = Settings._fields[2:-1]
 
 
 class Gathered(NamedTuple):
-    """The rows of all ranks, in the ranks' order; this rank's are those from start to stop."""
+    """The rows of all ranks in order; those from ``start`` to ``stop`` are this rank's."""
 
     perturbed: Tensor
     intact: Tensor
@@ -95,11 +95,11 @@ class Gathered(NamedTuple):
 
 
 class DistributedSupCR(ScanSupCR):
-    """SupCR of the batch that the ranks of a process group hold together.
+    """SupCR of a batch spread over the ranks of a process group.
 
-    Called on every rank, with that rank's rows; returns the loss of the whole batch on each. Rows
-    per rank may differ, down to none, and a rank's labels may all be missing. Without a process
-    group, or in a group of one rank, it is ``scan``.
+    Each rank calls it with its own rows and gets the loss of the whole batch. The number of rows
+    may differ between ranks and be 0, and a rank's labels may all be missing. Without a process
+    group, or in a group of one rank, it computes what ``scan`` does.
 
     Args:
         temperature, weights, eps, definition: as in :class:`~._scan.ScanSupCR`, the same on every
@@ -128,8 +128,8 @@ class DistributedSupCR(ScanSupCR):
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """A rank's [R, d], [R, d] and [R, D] to the whole batch's loss and its [D] losses.
 
-        Both are float32, or float64 where the embeddings are. For a gradient at the [D] losses each
-        rank works through all rows, which is W times the work of a gradient at the loss.
+        The results are float32, or float64 for float64 embeddings. A gradient at the [D] losses
+        makes each rank process all rows: W times the work of a gradient at the loss.
 
         Raises:
             ValueError: on every rank, if shapes do not fit on one or between them, dtypes or
@@ -183,8 +183,8 @@ class DistributedSupCR(ScanSupCR):
             raise refusal
         require_agreement(settings)
 
-        # A row goes as its bytes: any dtype travels as it is, and all in one message. Ranks with
-        # fewer rows fill up.
+        # Rows are sent as bytes, so one message holds all dtypes. Ranks with fewer rows pad
+        # theirs.
         columns = [x.detach().contiguous().view(torch.uint8) for x in views]
         widths = [x.shape[1] for x in columns]
         most = max(n.rows for n in settings)
@@ -236,7 +236,7 @@ class DistributedSupCR(ScanSupCR):
 
 
 class WithGradient(torch.autograd.Function):
-    """Attaches the gradient by a rank's own rows to the loss and the [D] losses."""
+    """Makes the loss and the [D] losses differentiable by a rank's own rows."""
 
     @staticmethod
     def forward(
@@ -247,7 +247,7 @@ class WithGradient(torch.autograd.Function):
         losses: Tensor,
         form: GradientOfOwnRows,
     ) -> tuple[Tensor, Tensor]:
-        """Copies of the two, which have a graph."""
+        """Copies of the loss and the [D] losses, with a graph."""
         ctx.set_materialize_grads(False)
         ctx.form = form
         ctx.save_for_backward(perturbed, intact)

@@ -17,8 +17,8 @@ class LoopySupCR(nn.Module):
 
     Args:
         temperature: tau, which divides the cosine similarities.
-        weights: one weight per label dimension, normalised to sum to one; two equal ones by
-            default, as in the note.
+        weights: one weight per label dimension, normalised to sum to one; by default two equal
+            weights, as in the note that compares ``loopy``, ``rowsort`` and ``broadcast``.
         eps: floor of each denominator.
     """
 

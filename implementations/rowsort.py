@@ -1,8 +1,8 @@
-"""A sort per anchor: candidates are a suffix of the row sorted by label distance.
+"""A sort per anchor, after which each candidate set is a suffix of the anchor's sorted row.
 
-Suffix sums of the sorted exponentials give every denominator of the row by one lookup, so forward
-work is N^2 log N. Training grows as N^3: reading one row of an N x N tensor makes its backward
-write an N x N gradient, once per anchor.
+Suffix sums of the sorted exponentials give each denominator of the row by one lookup, so forward
+work is N^2 log N for N rows. Training grows as N^3: reading one row of an N x N tensor makes its
+backward write an N x N gradient, once per anchor.
 """
 
 import torch
@@ -13,7 +13,7 @@ from supcr_bench.values.implementation import Implementation
 
 
 def suffix_sums(x: Tensor) -> Tensor:
-    """Element m is the sum of x from m to its end."""
+    """Element m of the result is the sum of x from m to its end."""
     return torch.flip(torch.cumsum(torch.flip(x, dims=(0,)), dim=0), dims=(0,))
 
 
@@ -22,8 +22,8 @@ class RowSortSupCR(nn.Module):
 
     Args:
         temperature: tau, which divides the cosine similarities.
-        weights: one weight per label dimension, normalised to sum to one; two equal ones by
-            default, as in the note.
+        weights: one weight per label dimension, normalised to sum to one; by default two equal
+            weights, as in the note that compares ``loopy``, ``rowsort`` and ``broadcast``.
         eps: floor of each denominator.
     """
 
@@ -64,7 +64,7 @@ class RowSortSupCR(nn.Module):
             row = distance[i]
             ascending, order = row.sort()
             tails = [suffix_sums(e[i][order]) for e in exponentials]
-            # The first place whose distance is not below delta(i,j): S(i,j) starts there.
+            # S(i,j) starts at the first place whose distance is at least delta(i,j).
             start = torch.searchsorted(ascending, row, side="left")
             contrasts = [tail[start].clamp(min=self.eps) for tail in tails]
             first, second = (

@@ -1,12 +1,12 @@
 """The sums of ``scan`` in a compiled loop, a tile of anchors at a time: memory of N d + tile N.
 
-The products are torch's: a tile of similarities, and two that bring the tile's gradient back to the
-embeddings. What lies between is a loop over the anchors, which torch's number of threads share:
-each row is merged, with no search, and passed over from the farthest label to the nearest and back.
-numba compiles it on the first call, which takes some seconds, and keeps it on disk.
+torch computes the matrix products: a tile of similarities, and two that map the tile's gradient to
+the embeddings. Between them, as many threads as torch uses share a loop over the anchors: it merges
+each row without a search, then sums from the farthest label to the nearest and back. numba compiles
+the loop on the first call, which takes some seconds, and caches it on disk.
 
-Where the loop does not apply (another device than the CPU, labels of 16-bit floats, a temperature
-below 0.0034), ``scan`` takes over, block by block.
+Where the loop cannot run (a device other than the CPU, labels of 16-bit floats, a temperature below
+0.0034), ``scan`` computes the loss.
 """
 
 import itertools
@@ -26,11 +26,11 @@ from ._scan import RANGE, Evaluation, ScanSupCR, SortedLabels
 from ._tiled_loop import sweep_anchors
 
 TILE = 256
-"""Anchors of a tile."""
+"""Number of anchors in a tile."""
 MOST_AT_ONCE = 32
 """Most anchors that a thread takes at a time."""
 ELEMENTS_PER_THREAD = 2**17
-"""Pairs of a tile, over all dimensions, for each further thread."""
+"""The number of a tile's pairs, over all dimensions, that makes a further thread worthwhile."""
 
 
 class TiledSupCR(ScanSupCR):
@@ -41,7 +41,7 @@ class TiledSupCR(ScanSupCR):
 
     @staticmethod
     def add_losses(work: Evaluation) -> None:
-        """Add the losses of all dimensions, and their derivative, tile by tile where that fits."""
+        """Add the losses of all dimensions and their derivative, by tiles if the loop can run."""
         fits = (
             work.units.device.type == "cpu"
             and work.labels.labels.dtype in (torch.float32, torch.float64)
@@ -107,8 +107,8 @@ def add_tiles(work: Evaluation) -> None:
             sweep(buffers[0])
             for future in futures:
                 future.result()
-            # The numerators need no loop: sums of cosines are products of sums. What is not a
-            # number shows in the contrasts of its own dimensions.
+            # The numerators need no loop: sums of cosines are products of sums. A NaN or infinity
+            # still shows in the contrasts of its dimension.
             exact, labelled = anchors.double().nan_to_num(), (places[:, start:stop] >= 0).double()
             sums += labelled @ exact
             squares += labelled @ exact.square().sum(dim=(0, 2))
@@ -147,7 +147,7 @@ def sweep_tile(
     arrays: tuple[Any, ...],
     buffers: tuple[Any, ...],
 ) -> None:
-    """Take anchors of a tile, a few at a time, until none is left; threads share ``numbers``."""
+    """Process a tile's anchors, a few at a time; threads draw the next ones from ``numbers``."""
     while (first := next(numbers)) < stop:
         sweep_anchors(start, first, min(first + at_once, stop), *rules, *arrays, *buffers)
 

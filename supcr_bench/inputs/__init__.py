@@ -1,1 +1,1 @@
-"""The tensors of a case: the same on every machine and device."""
+"""Makes the input tensors of a case, equal on every machine and device."""

@@ -1,4 +1,4 @@
-"""The user's labels: ``--labels FILE[:COLUMN,...]`` from CSV, Parquet or NPZ."""
+"""Reads the user's labels, ``--labels FILE[:COLUMN,...]``, from CSV, Parquet or NPZ."""
 
 import hashlib
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ FORMATS = (".csv", ".parquet", ".npz")
 
 @dataclass(frozen=True, slots=True)
 class LabelFile:
-    """Which columns of which file serve as labels.
+    """The file, and its columns, that serve as labels.
 
     Attributes:
         path: absolute path.
         columns: the label dimensions, in order.
-        digest: a digest of the label values; the same labels give the same cases wherever they lie.
-        rows: rows in the file.
+        digest: a digest of the label values, so that a case does not depend on the file's path.
+        rows: number of rows in the file.
     """
 
     path: str
@@ -120,7 +120,7 @@ def read_label_file(spec: str) -> "tuple[LabelFile, npt.NDArray[np.float64]]":
 
     Raises:
         InputError: the file cannot be read, or a column is not numeric or not finite.
-        UnknownNameError: a column is not there.
+        UnknownNameError: the file has no such column.
     """
     path, columns = _split(spec)
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""Random numbers that are the same, bit for bit, on every machine, library version and device.
+"""Random numbers that are identical on every machine, library version and device.
 
 ``torch.randn`` differs between vector widths and devices, and NumPy promises the stream of its
 bit generators but not of its distributions. So the raw 64-bit words of Philox (a counter-based

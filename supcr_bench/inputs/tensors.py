@@ -1,4 +1,4 @@
-"""Makes the tensors of a workload, and those of a problem of verification."""
+"""Makes the input tensors for a workload of a run, and for a problem of verification."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -13,20 +13,20 @@ from supcr_bench.values.case import UNIT_ROUNDOFF, Workload
 from supcr_bench.values.errors import InputError
 
 TIED_GRID = 0.5
-"""Tied labels are continuous ones rounded to multiples of this: nine levels from -2 to 2."""
+"""Tied labels are continuous labels rounded to multiples of this: nine levels from -2 to 2."""
 LabelKind = Literal["continuous", "tied", "clustered", "binary", "constant"]
 WeightKind = Literal["equal", "unequal", "unnormalised"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """The tensors that one cell's implementations share.
+    """The tensors that all implementations get: N rows, embedding size d, D label dimensions.
 
     Attributes:
         perturbed: [N, d] embeddings of the perturbed view; a leaf that requires grad.
         intact: [N, d] embeddings of the intact view; a leaf that requires grad.
         labels: [N, D], NaN where a label is missing.
-        weights: [D], one weight per label dimension, equal.
+        weights: [D], equal weights of the label dimensions.
     """
 
     perturbed: Tensor
@@ -48,24 +48,24 @@ class Batch:
 
 
 def nan_count(batch_size: int, nan_density: float) -> int:
-    """Missing labels in each dimension: exact, not an average. Halves round to even."""
+    """The exact number of missing labels in each dimension. Halves round to even."""
     return round(batch_size * nan_density)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemSpec:
-    """What a problem is made from.
+    """The sizes and kinds of data from which a problem is made.
 
     Attributes:
         n: rows.
-        d: columns of an embedding.
+        d: embedding size.
         dims: label dimensions.
-        nan_density: share of labels missing in each dimension, exact in count; dimension c misses
-            c more, so that the dimensions differ in it.
+        nan_density: share of labels missing in each dimension, exact in count; dimension c has c
+            more missing labels, so that the numbers differ between dimensions.
         labels: continuous (uniform on [-2, 2)), tied (rounded to a grid), clustered (a few far
             clusters with small spread), binary, or constant.
         weights: equal, unequal but adding up to 1, or unequal and not adding up to 1.
-        dtype: of all tensors.
+        dtype: the dtype of all tensors.
     """
 
     n: int
@@ -101,7 +101,7 @@ class Problem:
         second: [N, d], the second view (intact); ignored where a definition has a single view.
         labels: [N, D], NaN where missing.
         weights: [D].
-        spec: what it was made from, unless it was put together by hand.
+        spec: the specification it was made from; ``None`` if it was put together by hand.
     """
 
     first: Tensor
@@ -152,7 +152,7 @@ class Problem:
 def _label_column(
     kind: str, n: int, seed: int, c: int, missing: int, streams: str = ""
 ) -> npt.NDArray[np.float64]:
-    """[N] labels of dimension c; ``streams`` is put before the names of the random streams."""
+    """[N] labels of dimension c; ``streams`` prefixes the names of the random streams."""
     uniform = Stream(f"{streams}labels", seed, c).uniform(n)
     column = 4 * uniform - 2
     if kind == "constant":
@@ -169,9 +169,9 @@ def _label_column(
 
 
 def make_labels(workload: Workload) -> npt.NDArray[np.float64]:
-    """[N, D] labels of a workload that does not bring its own, as float64 with NaN.
+    """Generate the [N, D] labels of a workload without a label file, as float64 with NaN.
 
-    Continuous labels are uniform on [-2, 2), tied ones are those rounded to ``TIED_GRID``.
+    Continuous labels are uniform on [-2, 2); tied labels are these, rounded to ``TIED_GRID``.
     """
     n, seed = workload.batch_size, workload.seed
     missing = nan_count(n, workload.nan_density or 0.0)
@@ -180,7 +180,7 @@ def make_labels(workload: Workload) -> npt.NDArray[np.float64]:
 
 
 def draw_rows(table: npt.NDArray[np.float64], workload: Workload) -> npt.NDArray[np.float64]:
-    """N different rows of the user's labels, drawn by the seed.
+    """N different rows of the user's labels, drawn with the workload's seed.
 
     Raises:
         InputError: the file has fewer rows than the batch.
@@ -194,12 +194,12 @@ def draw_rows(table: npt.NDArray[np.float64], workload: Workload) -> npt.NDArray
 
 
 def make_batch(workload: Workload, table: npt.NDArray[np.float64] | None = None) -> Batch:
-    """The tensors of a workload.
+    """Make the tensors of a workload.
 
-    Everything is drawn on the CPU and then moved, so that a device changes nothing.
+    All numbers are drawn on the CPU and then moved, so that they do not depend on the device.
 
     Args:
-        workload: what to make.
+        workload: gives sizes, dtype, device, seed and kind of labels.
         table: [rows, D] labels from a file, for a workload whose labels are ``file:...``.
     """
     n, d = workload.batch_size, workload.embedding_size
@@ -209,7 +209,7 @@ def make_batch(workload: Workload, table: npt.NDArray[np.float64] | None = None)
     def embedding(view: str) -> Tensor:
         values = Stream(view, workload.seed).bell(n * d).reshape(n, d)
         if workload.embedding_norm is not None:
-            # A running sum adds in the same order on every machine, and np.sum does not.
+            # Unlike np.sum, a running sum adds in the same order on every machine.
             values *= workload.embedding_norm / np.sqrt(np.cumsum(values**2, axis=1)[:, -1:])
         tensor = torch.from_numpy(values).to(dtype).to(workload.device)
         return tensor.requires_grad_()
@@ -223,12 +223,12 @@ def make_batch(workload: Workload, table: npt.NDArray[np.float64] | None = None)
 
 
 def make_problem(spec: ProblemSpec) -> Problem:
-    """The problem of a specification: the same on every machine."""
+    """Make the problem of a specification, equal on every machine."""
     n, d, seed = spec.n, spec.d, spec.seed
     dtype = getattr(torch, spec.dtype)
 
     def embedding(view: str) -> Tensor:
-        # Rows of norms from 1/2 to 2 or so: a missing normalisation is detected.
+        # The rows' norms range from about 1/2 to 2, which exposes a missing normalisation.
         values = Stream(view, seed).bell(n * d).reshape(n, d)
         scale = np.exp2(2 * Stream(view, "norm", seed).uniform(n) - 1)
         return torch.from_numpy(values * scale[:, None] / np.sqrt(d)).to(dtype)

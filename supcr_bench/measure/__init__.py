@@ -1,1 +1,1 @@
-"""Measures one cell inside a worker: agreement, memory, work, time."""
+"""Measures, in a worker, one workload and its implementations: agreement, memory, work, time."""

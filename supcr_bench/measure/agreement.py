@@ -1,4 +1,4 @@
-"""Agreement: how far an implementation's answer is from the definition's and from the others'."""
+"""Agreement: an implementation's error against the reference, and against other implementations."""
 
 import math
 
@@ -32,7 +32,7 @@ def _relative(difference: float, scale: float) -> float | None:
 def value_deviation(
     answer: Answer, reference: Reference, case: Case, definition: Definition
 ) -> Deviation:
-    """The largest deviation of the total loss and of its parts, if it returns them."""
+    """The larger of two deviations: of the total loss, and of the per-dimension losses, if any."""
     own, right = answer.loss.reshape(1), reference.loss.reshape(1)
     if answer.parts is not None and answer.parts.shape == reference.per_dimension.shape:
         own = torch.cat([own, answer.parts])
@@ -87,7 +87,7 @@ def gradient_deviation(
 
 
 def pair_differences(one: Answer, other: Answer) -> tuple[float | None, float | None]:
-    """Relative difference of two answers in value and, where both have one, in gradient."""
+    """Relative differences of two answers: in value, and in gradient if both answers have one."""
 
     def difference(a: Tensor, b: Tensor) -> float | None:
         if not (torch.isfinite(a).all() and torch.isfinite(b).all()):

@@ -17,7 +17,7 @@ from torch._C._profiler import _EventType
 def _run_recorded(call: Callable[[], object]) -> list[Any]:
     """The profiler's events while ``call`` ran, in order of time.
 
-    The call's result is kept until recording has stopped: its release is not part of the call.
+    The result is kept until recording has stopped, so that its release is not recorded.
     """
     # The private interface has no complete stubs.
     autograd: Any = torch._C._autograd
@@ -51,9 +51,9 @@ def _allocations(events: Iterable[Any]) -> Iterator[tuple[int, int]]:
 
 
 def peak_cpu_bytes(call: Callable[[], object]) -> int:
-    """The most bytes that ``call`` held at once, above what was live before it.
+    """The most bytes that ``call`` held at once, beyond those allocated before it.
 
-    Releases of blocks that were live before the call do not count: they are not above the inputs.
+    The count ignores releases of blocks that were allocated before the call.
     """
     live = peak = 0
     sizes: dict[int, int] = {}

@@ -1,8 +1,8 @@
-"""One cell, measured: agreement, memory, work, then time, each a pass of its own.
+"""Measures one cell: a workload and its arms, each an implementation in forward or in training.
 
-Agreement comes first: it finds arms that cannot run, and warms up the others. Memory
-is taken with the allocator's events recorded and work with every dispatch counted, which disturbs
-time; so time is taken last, with no instrumentation. A cell that is not timed ends before that.
+It takes agreement, memory, work and time one after the other. Agreement comes first: it ends arms
+that cannot run, and warms up the others. Recording memory and counting work slow a call down, so
+time comes last, without instrumentation. In a cell that is not timed, this last step is skipped.
 """
 
 import time
@@ -39,15 +39,15 @@ where their own errors are of the order of N times 1e-16."""
 
 
 class BrokenCallError(Exception):
-    """An implementation did something that no call of a loss may do."""
+    """An implementation did something that a loss must not do, such as changing its inputs."""
 
 
 class ReferenceNotFiniteError(Exception):
-    """The definition has no finite value here, so no answer can be judged."""
+    """The reference value is not finite, so no implementation can be compared with it."""
 
 
 class ReferencesDisagreeError(Exception):
-    """The two references gave different answers, so no answer can be judged."""
+    """The direct and the fast reference differ, so no implementation can be compared with them."""
 
 
 def make_call(loss: BoundLoss, pass_: Pass) -> Callable[[], object]:
@@ -56,9 +56,9 @@ def make_call(loss: BoundLoss, pass_: Pass) -> Callable[[], object]:
 
 @dataclass(slots=True)
 class CellRun:
-    """The execution of one cell.
+    """Runs one cell.
 
-    ``announce`` is called with each stage before it starts, so that a hang can be attributed to it.
+    It calls ``announce`` with each stage before that starts, so that a hang names its stage.
     """
 
     cell: Cell
@@ -103,14 +103,14 @@ class CellRun:
             yield self._measured(arm, peaks[arm], works[arm], timed.get(arm))
 
     def end_with(self, arm: Arm, error: BaseException) -> Iterator[Result]:
-        """The result of the arm whose error stopped the whole cell, unless it has one already."""
+        """The result of the arm whose error stopped the cell, unless that arm already has one."""
         if arm not in self._ended:
             yield self._end(arm, *outcome_of(error))
 
     # --- the passes ---
 
     def _agree(self, implementation: str) -> Iterator[Result]:
-        """Make one call and keep its answer; an arm that cannot run ends here."""
+        """Make one call of an implementation and keep its answer; end its arms if it fails."""
         arms = {a.pass_: a for a in self.cell.arms if a.implementation == implementation}
         first = arms.get("forward") or arms["training"]
         subject, definition = self.subjects[implementation], self.cell.definition(first)
@@ -151,7 +151,7 @@ class CellRun:
             yield from self._end_from(at, arms, Status.FAILED, str(error))
         except Exception as error:  # noqa: BLE001 - any failure becomes a result
             yield from self._end_from(at, arms, *outcome_of(error))
-            # If forward gave an answer, it is kept, without its module's graph.
+            # The answer of a forward that succeeded is kept, without its graph.
             if at == "training" and "forward" in arms:
                 self._losses[implementation] = loss
         finally:
@@ -201,7 +201,7 @@ class CellRun:
         return float((reference.loss - right).abs()) / float(right) if right else None
 
     def _compare_references(self, definition: Definition) -> None:
-        """Use the fast reference only after it has agreed with the direct one on similar inputs."""
+        """Raise unless the fast reference agrees with the direct one on a similar batch."""
         small = replace(self.cell.workload, batch_size=DIRECT_UP_TO // 2)
         if (definition, small) in _COMPARED:
             return
@@ -233,7 +233,7 @@ class CellRun:
         take: Callable[[Arm, Workload, Callable[[], object]], _Figure],
         figures: dict[Arm, _Figure],
     ) -> Result | None:
-        """One instrumented call; returns a result if it failed and so ended the arm."""
+        """Make one instrumented call; if it fails, end the arm and return its result."""
         self.announce(stage, arm)
         self._losses[arm.implementation].clear_gradients()
         started = time.perf_counter()

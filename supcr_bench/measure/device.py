@@ -1,10 +1,10 @@
 """One interface to all devices: cpu, cuda, mps and xpu.
 
-Peak memory has one definition everywhere: the most bytes of live tensors above the inputs. CUDA and
-XPU give ``max_memory_allocated`` after a reset, and the reserved bytes; the CPU, its allocator's
-events as the profiler reports them; MPS, which keeps no peak, the allocated bytes after each call,
-a lower bound. Time is the host's between two synchronisations everywhere; an accelerator with
-timing events reports its own as well.
+Peak memory is always the most bytes of live tensors beyond the inputs. On CUDA and XPU it is
+``max_memory_allocated`` after a reset, with the reserved bytes beside it; on the CPU it is summed
+from the allocator's events in the profiler; MPS keeps no peak, so the bytes allocated after a call
+give a lower bound. Time is always the host's between two synchronisations; an accelerator with
+timing events adds its own.
 """
 
 import time
@@ -30,8 +30,8 @@ class Elapsed:
     Attributes:
         host_s: seconds on the host, from a synchronised start to a synchronised end.
         device_s: seconds between two events on the device, before the call's first operation and
-            after its last, gaps in which the device waited for the host included; ``None`` where
-            the device has no such events.
+            after its last; this includes gaps in which the device waited for the host. ``None``
+            where the device has no such events.
     """
 
     host_s: float
@@ -43,9 +43,9 @@ class PeakMemory:
     """Peak of live tensor bytes above the inputs.
 
     Attributes:
-        peak_bytes: ``None`` where it was not taken.
+        peak_bytes: ``None`` where it was not measured.
         reserved_bytes: the allocator's reservation at the peak, where the device reports it.
-        memory_method: how it was taken, or why not.
+        memory_method: how the peak was measured, or why it was not.
     """
 
     peak_bytes: int | None
@@ -54,7 +54,7 @@ class PeakMemory:
 
 
 class Cpu:
-    """The CPU. Its memory limit is the process's own."""
+    """The CPU. Its memory limit is that of the process."""
 
     name = "cpu"
 
@@ -70,7 +70,7 @@ class Cpu:
         return Elapsed(elapsed_ns / 1e9)
 
     def peak_memory(self, call: Callable[[], object]) -> PeakMemory:
-        """Peak of live tensor bytes that ``call`` adds to what is live now."""
+        """Peak of live tensor bytes during ``call``, beyond those live before it."""
         return PeakMemory(peak_cpu_bytes(call), None, "CPU allocator events (torch profiler)")
 
     def memory_limit(self, limit_bytes: int | None) -> AbstractContextManager[None]:
@@ -140,7 +140,7 @@ class Accelerator:
 
     @contextmanager
     def memory_limit(self, limit_bytes: int | None) -> Iterator[None]:
-        """Limit memory to a fraction of the device's, if the platform can."""
+        """Limit memory to a fraction of the device's memory, where PyTorch supports that."""
         module = getattr(torch, self._device.type)
         set_fraction = getattr(module, "set_per_process_memory_fraction", None)
         if limit_bytes is None or set_fraction is None:
@@ -164,9 +164,9 @@ Device = Cpu | Accelerator
 
 
 class Meter:
-    """Takes the figures of one call: time and peak as the device does, and work by dispatch.
+    """Measures one call: time and peak memory by the device's means, work by counting dispatches.
 
-    :class:`~supcr_bench.measure.fake_meter.FakeMeter` follows a given law instead.
+    :class:`~supcr_bench.measure.fake_meter.FakeMeter` computes its figures from formulas instead.
     """
 
     def __init__(self, device: Device) -> None:
@@ -186,7 +186,7 @@ class Meter:
 
 
 def find_accelerator() -> torch.device | None:
-    """The kind of accelerator that this machine has, if any; ``cuda``, ``mps``, ``xpu``."""
+    """The machine's accelerator, ``cuda``, ``mps`` or ``xpu``; ``None`` if it has none."""
     # torch 2.6 has no current_accelerator(check_available=True).
     return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
 
@@ -202,7 +202,7 @@ def available_devices() -> tuple[str, ...]:
 
 
 def get_device(name: str) -> Device:
-    """The device of that name.
+    """Get a device by its name, such as ``cpu`` or ``cuda``.
 
     Raises:
         UsageError: this machine has no such device.

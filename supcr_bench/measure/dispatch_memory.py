@@ -1,16 +1,16 @@
-"""Peak of live tensor bytes as dispatch sees it: a second counter beside the allocator's.
+"""Peak of live tensor bytes, counted at dispatch: a second counter beside the allocator's.
 
 It follows each storage from the operation that creates it to its release, and gives the same figure
 on every machine. Views share a storage, which counts once; storages from before the call do not
-count. Measured on the CPU with the note's three implementations, N = 32 to 256, it is below the
-allocator by what an operation allocates within itself (under 0.2 %, up to 1.8 % for ``loopy``) and
-by 8 bytes for each Python number that autograd keeps as a tensor; and above it in training by as
-much as a gradient (0.5 % to 6 % for ``rowsort``), because watched autograd adds no gradients in
+count. On the CPU, with ``loopy``, ``rowsort`` and ``broadcast`` at batch sizes N = 32 to 256, it
+misses what an operation allocates within itself (under 0.2 %, up to 1.8 % for ``loopy``) and 8
+bytes for each Python number that autograd keeps as a tensor. In training it counts up to a gradient
+too much (0.5 % to 6 % for ``rowsort``), because autograd under a dispatch mode adds no gradients in
 place. A storage that grows in place keeps its first size, and sparse tensors are left out.
 
-In blocks of 512 bytes it predicts the figure of the CUDA allocator. That has not been checked on a
-GPU yet. In addition, a CUDA kernel, such as a sort, may need a workspace that the CPU's does not,
-and a block above 1 MiB may be up to 1 MiB larger than what was asked of it.
+With sizes rounded up to 512 bytes, it predicts the peak of the CUDA allocator. No GPU has checked
+this yet. A CUDA kernel, such as a sort, may also need a workspace that the CPU's does not, and a
+block above 1 MiB may be up to 1 MiB larger than requested.
 """
 
 import weakref
@@ -24,7 +24,7 @@ CUDA_BLOCK_BYTES = 512
 
 
 class _Life(weakref.ref[torch.UntypedStorage]):
-    """Lives as long as a storage, and holds its size."""
+    """A weak reference to a storage, with the storage's size."""
 
     __slots__ = ("key", "size_bytes")
     key: int
@@ -42,7 +42,7 @@ def may_allocate(operation: Any) -> bool:
 
 
 def _storage_key(tensor: Tensor) -> int | None:
-    """The address of a tensor's storage, which is its own as long as it lives."""
+    """The address of a tensor's storage, unique while the storage lives."""
     try:
         key: int = tensor.untyped_storage()._cdata
     except NotImplementedError:  # sparse
@@ -58,11 +58,11 @@ class StorageTracker:
     """Counts the live bytes of storages that operations create.
 
     Args:
-        host: whether storages of the host are counted, or those of the accelerator.
+        host: count storages on the host; if false, those on the accelerator.
 
     Attributes:
         peak_bytes: the most that were live at once.
-        peak_block_bytes: the same with each storage in whole blocks of ``CUDA_BLOCK_BYTES``.
+        peak_block_bytes: this peak with each size rounded up to a multiple of ``CUDA_BLOCK_BYTES``.
     """
 
     def __init__(self, host: bool = True) -> None:
@@ -72,7 +72,7 @@ class StorageTracker:
         self.peak_bytes = self.peak_block_bytes = 0
 
     def add(self, output: Any, arguments: tuple[Any, ...]) -> None:
-        """Count the storage of a returned tensor, unless it is an argument's."""
+        """Count the storages of returned tensors, unless they belong to arguments."""
         if isinstance(output, Tensor):
             self._add(output, arguments)
         elif isinstance(output, list | tuple):

@@ -1,4 +1,4 @@
-"""The machine and the software that a run was taken with."""
+"""Collects facts about the machine and its software."""
 
 import os
 import platform
@@ -57,7 +57,7 @@ def _driver() -> str | None:
 
 
 def collect_environment() -> dict[str, Any]:
-    """The facts about this machine and its software that figures may depend on.
+    """The facts about this machine and its software that may affect measurements.
 
     Keys carry their units; unknown values are ``None``.
     """

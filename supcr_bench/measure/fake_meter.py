@@ -1,7 +1,7 @@
-"""A meter that follows a law instead of a clock.
+"""A meter for tests that computes its figures from formulas instead of measuring.
 
-It is part of the package, so that plug-ins can be tested with it. It makes no calls: a cost of
-hours is metered in microseconds.
+It is part of the package, so that plug-ins can be tested with it. It makes no calls, so a cost of
+hours takes microseconds.
 """
 
 import math
@@ -25,13 +25,13 @@ def nothing(arm: Arm, workload: Workload) -> float:
 
 @dataclass(slots=True)
 class FakeMeter(Meter):
-    """Figures by formula, with seeded noise.
+    """Computes figures by formula, with seeded noise.
 
     Attributes:
-        seconds: cost of a call, by implementation; ``nothing`` for those not named.
-        device_seconds: the same on the device; none for those not named, as on the CPU.
-        bytes: peak of a call, by implementation, whichever way it is counted.
-        elements: work of a call, by implementation.
+        seconds: formula for the host's time of a call, by implementation; ``nothing`` by default.
+        device_seconds: formula for the device's time; by default there is none, as on the CPU.
+        bytes: formula for the peak of a call, used for the allocator's and the dispatch count.
+        elements: formula for the elements that a call processes, by implementation.
         noise: standard deviation of the logarithm of each time.
         seed: random seed for the noise.
     """

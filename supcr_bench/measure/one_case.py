@@ -1,7 +1,7 @@
-"""Measures one implementation on one case, while another package takes the time.
+"""Measures one implementation on one case, while another package, such as asv, takes the time.
 
-Agreement, memory and work are those of a cell. The owner of the stopwatch takes the time: it gets
-the call, and a method to run before each.
+This module measures agreement, memory and work as in a normal run. The other package gets a call
+to time, and a method to run before each call.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ class _WithoutClock(Meter):
 def check_case(
     name: str, subject: Adapter, case: Case, memory_limit_bytes: int | None = None
 ) -> Result:
-    """The result of one implementation on one case, as a cell gives it, without times.
+    """The result of one implementation on one case, as in a run, but without times.
 
     Raises:
         UsageError: this machine has no such device.
@@ -58,10 +58,10 @@ def check_case(
 
 
 class StopwatchCall:
-    """One call, for any stopwatch: :meth:`prepare` before each, the object itself within the time.
+    """A call for another package to time: run :meth:`prepare`, then time the call of the object.
 
-    What a call returns is kept until the next :meth:`prepare`, so that its release is not timed, as
-    in a cell.
+    The object keeps the call's output until the next :meth:`prepare`, so that its release is not
+    timed.
     """
 
     def __init__(self, subject: Adapter, case: Case, memory_limit_bytes: int | None = None) -> None:
@@ -86,7 +86,7 @@ class StopwatchCall:
 
     @contextmanager
     def limited(self) -> Iterator[None]:
-        """Within the block, memory is bounded; at its end, the last output is released."""
+        """Limit memory within the block, and release the last output at its end."""
         try:
             with self.device.memory_limit(self.memory_limit_bytes):
                 yield

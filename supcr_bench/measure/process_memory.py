@@ -1,7 +1,7 @@
 """A bound on what this process may allocate, enforced by the operating system.
 
-With it an allocation that does not fit fails at once, as an error of the call that asked for it,
-and the machine does not start to swap or to kill processes.
+An allocation beyond the bound raises an error at once in the call that requested it, before the
+machine starts to swap or to kill processes.
 """
 
 from collections.abc import Iterator
@@ -32,8 +32,8 @@ def _data_bytes() -> int | None:
 def process_memory_limit(limit_bytes: int | None) -> Iterator[None]:
     """Within the block, this process may hold ``limit_bytes`` more than it does now.
 
-    Only Linux enforces it: elsewhere the limit has no system call that counts what matters, and
-    the block is left unbounded.
+    Only Linux enforces it: other systems have no system call that limits private writable memory,
+    and the block runs without a limit.
     """
     held = _data_bytes()
     if limit_bytes is None or resource is None or held is None:

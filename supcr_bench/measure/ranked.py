@@ -1,9 +1,9 @@
-"""A cell over ranks: rank 0 measures it as if it were alone, and the others make each call with it.
+"""Measures a cell (one workload and the implementations on it) over several ranks.
 
-Rank 0 decides, by the same code as for one process, what a call is compared with, how often it is
-made and when timing ends. Each call there is first broadcast to all ranks: each makes it on its own
-rows of the batch, which are split in order, and rank 0 gathers every rank's figures. A step takes
-as long as its slowest rank, and the peak is that of the rank that needs most.
+Rank 0 runs the code that measures a cell in one process: it decides what a call is compared with,
+how often it is made and when timing ends. It broadcasts each call, every rank makes the call on its
+own contiguous part of the batch's rows, and rank 0 gathers the figures. The time of a call is that
+of the slowest rank, and its peak memory that of the rank that needs most.
 
 Every rank must have the loss of the whole batch. The mean over ranks of the gradients, as DDP takes
 it, must be the gradient of one process with the whole batch.
@@ -33,7 +33,7 @@ VALUES_AGREE = 1e-5
 
 
 class GroupBrokenError(BaseException):
-    """A call has raised on this rank, so it is not known where the other ranks are.
+    """A call has raised on this rank, so the other ranks may be waiting in another operation.
 
     It is not an Exception, so that no handler of an implementation's errors catches it.
     """
@@ -44,13 +44,13 @@ class GroupBrokenError(BaseException):
 
 
 Step = Literal["build", "forward", "backward", "peak_memory", "work", "time"]
-"""One step of the agreement pass, or a call of an arm with a figure taken."""
+"""A step that checks agreement, or a call of an arm (an implementation in a pass) to measure."""
 
 
 class RankShard:
     """One rank's rows of a cell's batch, and the losses that are called on them.
 
-    ``limit_bytes`` is the memory that a call may take, ``table`` a person's own labels.
+    ``limit_bytes`` is the memory that a call may take, ``table`` the labels from a user's file.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class RankShard:
         self._loss: Tensor | None = None
 
     def do(self, step: Step, arm: Arm) -> Any:
-        """Do this rank's part of a step; returns what rank 0 needs of it."""
+        """Do this rank's part of a step, and return what rank 0 gathers."""
         self._batch.clear_gradients()
         for loss in self._losses.values():
             loss.clear_gradients()
@@ -107,7 +107,7 @@ class RankShard:
 
 
 class Coordinator(Meter):
-    """Rank 0's side: subjects and a meter that stand for those of all ranks together."""
+    """On rank 0, runs each call and each measurement on all ranks, and combines their figures."""
 
     def __init__(self, shard: RankShard) -> None:
         self._shard = shard
@@ -117,7 +117,7 @@ class Coordinator(Meter):
         }
 
     def broadcast(self, step: Step, arm: Arm) -> list[Any]:
-        """Have every rank do a step, and return their values in the order of the ranks."""
+        """Run a step on every rank, and return the ranks' values in order."""
         if self._broken:
             raise self._broken
         share((step, arm))
@@ -188,7 +188,7 @@ class GatheredLoss(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_output: Tensor) -> tuple[Any, ...]:
-        """Every rank's gradient of its own rows, over W, as their mean reaches a parameter."""
+        """Every rank's gradient of its own rows, divided by the W ranks, as DDP averages them."""
         del grad_output  # each rank calls backward on its own loss
         answers = ctx.on_all_ranks()
         whole = [
@@ -209,7 +209,7 @@ def serve(shard: RankShard) -> None:
 
 
 def own_rows(batch: Batch) -> Batch:
-    """This rank's rows: parts of the batch in order, which differ by one row at most."""
+    """This rank's contiguous part of the batch; parts differ by at most one row in size."""
     ranks, rank = distributed.get_world_size(), distributed.get_rank()
     perturbed, intact, labels = (
         tensor.detach().tensor_split(ranks)[rank].clone()

@@ -1,9 +1,9 @@
 """Loads all versions of the implementations in one process, then times them cell by cell.
 
-The versions of a cell take turns, round by round: the same tensors, one process, random order.
-:mod:`supcr_bench.measure.timing` times a cell until the median of each arm is precise; here only
-the ratio of the versions counts, and one process gives one value of it, so every version makes the
-same few rounds.
+A cell is a case and the versions (sides) of one implementation. In every round each side makes its
+calls on the same tensors, in random order. :mod:`supcr_bench.measure.timing` goes on until each
+median is precise; here only the ratio of the sides counts, and a process gives one value of it, so
+all sides make the same few rounds.
 """
 
 import math
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 FEWEST_ROUNDS = 10
 MOST_ROUNDS = 60
 SLOW_ROUNDS = 2
-"""Fewest rounds when one side is so much slower that the usual fewest would take too long."""
+"""Fewest rounds when one side is so slow that the usual minimum would take too long."""
 SLOW_FACTOR = 4
-"""A side takes at most this many times the time planned for all sides together."""
+"""A side may take at most this many times the time planned for all sides together."""
 SHORTEST_SAMPLE_S = 0.002
 """Calls are repeated until a sample is this long."""
 
@@ -44,7 +44,7 @@ class SideRaisedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SidedCell:
-    """A case, and the versions of one implementation: before, again (the same) and after."""
+    """A case, and versions of one implementation: before, again (a second copy of it) and after."""
 
     implementation: str
     case: Case
@@ -54,10 +54,10 @@ class SidedCell:
 def time_cells(
     cells: Sequence[SidedCell], *, sampling_s: float, seed: str
 ) -> list[dict[str, list[float]] | SideRaisedError]:
-    """Time each side of each cell: seconds per call, in the order of the cells, or an exception.
+    """Time each side of each cell: for each cell in order, seconds per call or an exception.
 
-    The order in which sides are loaded, built and timed is random: the order decides where in
-    memory a side lies.
+    Sides are loaded, built and timed in random order, because the order decides where in memory
+    a side lies.
 
     Args:
         cells: what to time.
@@ -132,8 +132,8 @@ def sample_sides(
 
     Args:
         sides: for each, a function that makes one call and returns what it took.
-        sampling_s: about how long the calls of one side may take, as far as the fewest and the
-            most rounds allow.
+        sampling_s: about how long the calls of one side may take; the minimum and the maximum
+            number of rounds come first.
         seed: random seed for the order within rounds.
         between: called before each call, outside the timed region.
 
@@ -167,8 +167,8 @@ def sample_sides(
 def _planned(once_s: Sequence[float], sampling_s: float) -> tuple[int, int]:
     """Repetitions and rounds, from one call of each side.
 
-    The fastest side decides; but a much slower side takes at most a few times the time planned for
-    all of them, since such a difference shows in two rounds.
+    The fastest side sets the numbers; but a much slower side takes at most a few times the time
+    planned for all sides, since two rounds suffice to show such a difference.
     """
     fastest_s, all_s = max(min(once_s), 1e-9), max(sum(once_s), 1e-9)
     repetitions = min(max(math.ceil(SHORTEST_SAMPLE_S / fastest_s), 1), MOST_REPETITIONS)

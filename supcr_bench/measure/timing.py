@@ -1,12 +1,12 @@
-"""Timing: every arm once a round, in random order, until each median is precise enough.
+"""Times arms (an implementation in forward or training) in rounds, until each median is precise.
 
-Interleaving puts the machine's drift on all arms alike, and makes round r of one arm the pair of
-round r of another. Samples are never dropped. An arm leaves when its median's interval is narrow
-enough or its budget is spent, and does not come back, so that its samples are rounds 0 to n - 1.
+Each round calls every arm, in random order, so that the machine's drift affects all arms alike, and
+round r of one arm can be paired with round r of another. Samples are never dropped. An arm leaves
+when its median's interval is narrow enough or its budget is spent: its samples are rounds 0 to n-1.
 
-The fastest arm of each pass is entered a second time, under another label: it takes its turn in
-every round as if it were another arm. The two entries differ only by noise, so they show how small
-a difference can be trusted.
+In forward and in training, the fastest arm is entered a second time, under another label, and takes
+another turn in every round. The two entries differ only by noise, so they show how small a
+difference can be trusted.
 """
 
 import gc
@@ -37,10 +37,10 @@ class Samples:
         seconds: one mean per round, on the host.
         device_seconds: one mean per round, on the device; empty if it has no timer.
         again_seconds: one mean per round of the arm's second entry, on the host, if it has one.
-        spent_s: seconds of timed calls, the calibrating one included, the second entry's not.
+        spent_s: seconds of timed calls, with the calibrating one but without the second entry's.
         again_spent_s: seconds of the second entry's calls.
         stopped_by: ``precision`` or ``budget``.
-        error: what a call raised, which ended the arm.
+        error: the exception with which a call ended the arm.
     """
 
     repetitions: int = 1

@@ -1,13 +1,13 @@
-"""Deterministic cost: operations launched and elements worked on, counted by dispatch.
+"""Deterministic cost: dispatched operations and the elements that they process.
 
-These depend on the code and the sizes alone. They are the same on every machine, without noise, so
-they show how an implementation grows where a clock cannot.
+The counts depend on the code and the sizes alone. They are the same on every machine, without
+noise, so they show how an implementation grows where a clock cannot.
 
-- An operation is anything that PyTorch dispatches, views included.
-- Elements: the larger of what it reads and what it writes. A matrix product of [m, k] and [k, n]
-  counts m k n, one multiplication each, and so do the distances of m points from n in k
-  dimensions; a sort of n counts n log2 n; a binary search among n counts log2 n for each value that
-  is looked up. A view counts 0.
+- Operations: everything that PyTorch dispatches, including views.
+- Elements: for each operation, the larger of the elements read and written. A matrix product of
+  [m, k] and [k, n] counts m k n, its multiplications, and so do the distances of m points from n
+  in k dimensions; a sort of n counts n log2 n; a binary search among n counts log2 n for each value
+  searched for. A view counts 0.
 - Bytes: the peak of live storages; see ``dispatch_memory`` for what this count misses.
 """
 
@@ -28,10 +28,10 @@ class Work:
     """The counted cost of a call, the same on every machine.
 
     Attributes:
-        dispatched_ops: operations dispatched.
-        elements_processed: elements worked on.
-        dispatch_peak_bytes: peak of live tensor storage above the inputs, seen at dispatch.
-        predicted_cuda_peak_bytes: the same in whole blocks of the CUDA allocator.
+        dispatched_ops: operations that PyTorch dispatched.
+        elements_processed: elements that these operations read or wrote, as defined above.
+        dispatch_peak_bytes: peak of live tensor storage beyond the inputs, counted at dispatch.
+        predicted_cuda_peak_bytes: this peak with sizes rounded up to the CUDA allocator's blocks.
     """
 
     dispatched_ops: int
@@ -92,7 +92,7 @@ def _elements(schema: Any, arguments: tuple[Any, ...], named: dict[str, Any], ou
 
 
 class _Counter(TorchDispatchMode):
-    """Counts operations within its ``with`` block, in forward and backward alike."""
+    """Counts operations within its ``with`` block, in forward and backward."""
 
     def __init__(self, host: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -122,7 +122,7 @@ def count_work(call: Callable[[], object], *, host: bool = True) -> Work:
 
     Args:
         call: what to count.
-        host: whether bytes are those of the host, or of the accelerator.
+        host: count bytes on the host; if false, those on the accelerator.
     """
     counter = _Counter(host)
     with counter:

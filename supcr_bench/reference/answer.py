@@ -13,9 +13,9 @@ class Answer:
 
     Attributes:
         loss: scalar.
-        parts: [D] losses of the label dimensions; ``None`` where it returns the total alone.
-        gradients: [N, d] for each view; empty where only forward was asked for.
-        loss_dtype: of the loss as it was returned.
+        parts: [D] losses of the D label dimensions; ``None`` where only the total was returned.
+        gradients: [N, d], N rows by embedding size d, for each view; empty after a forward alone.
+        loss_dtype: the dtype of the returned loss.
     """
 
     loss: Tensor
@@ -25,7 +25,7 @@ class Answer:
 
 
 def answer_of(loss: Tensor, parts: Tensor | None, gradients: Sequence[Tensor]) -> Answer:
-    """A copy of an answer, out of the implementation's hands."""
+    """Copy an answer, so that the implementation cannot change it later."""
     return Answer(
         loss=loss.detach().double().cpu().clone(),
         parts=None if parts is None else parts.detach().double().cpu().clone(),
@@ -35,7 +35,7 @@ def answer_of(loss: Tensor, parts: Tensor | None, gradients: Sequence[Tensor]) -
 
 
 def scale_up(loss: Tensor, parts: Tensor | None, upstream: Tensor | None) -> Tensor:
-    """What to differentiate for a [1 + D] gradient that arrives at the loss and its parts."""
+    """The scalar whose backward sends the [1 + D] gradient ``upstream`` to the loss and parts."""
     if upstream is None:
         return loss
     scalar = loss * upstream[0].to(loss)
@@ -48,8 +48,8 @@ class Deviation:
 
     Attributes:
         error: relative; ``None`` where it is not a number, or relative to zero.
-        tolerances: the same as a multiple of the tolerance; ``None`` where it is not a number.
-        finding: what is wrong, in a sentence; ``None`` where within the tolerance.
+        tolerances: the error as a multiple of the tolerance; ``None`` where it is not a number.
+        finding: a sentence that says what is wrong; ``None`` within the tolerance.
     """
 
     error: float | None
@@ -58,5 +58,5 @@ class Deviation:
 
 
 def explain(name: str, own: float, source: str, right: float) -> str:
-    """Such as ``the loss is 2.5 where torchcell gives 2.25``."""
+    """A sentence such as ``the loss is 2.5 where torchcell gives 2.25``."""
     return f"{name} is {own:.6g} where {source} gives {right:.6g}"

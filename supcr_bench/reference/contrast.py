@@ -1,7 +1,8 @@
 """The contrast sums of a batch: straight from the definition, and by sorting each anchor's row.
 
-Either way gives the sum over all i != j as a scalar, over all views; its gradient in s, [V, M, M];
-and the log of each candidate sum before the floor, [V, M, M], +inf where i = j.
+Both functions return, for V views of M labelled rows: the sum over all i != j and all views, a
+scalar; its gradient by the logits s, [V, M, M]; and the log of each candidate sum before the floor,
+[V, M, M], +inf where i = j.
 """
 
 import math
@@ -18,8 +19,8 @@ ANCHORS_PER_BLOCK = 256
 def direct_sums(logits: Tensor, delta: Tensor, definition: Definition) -> ContrastSums:
     """Sum over i != j of -log(exp s(i,j) / max(eps, sum over S(i,j) of exp s(i,k))).
 
-    Every candidate set is summed on its own, in N^3 work; everything else in this package is
-    compared with this. Autograd computes the gradient, so that none is derived by hand.
+    It sums every candidate set S(i,j) on its own, in N^3 work, and is the standard for all other
+    code in this package. Autograd computes the gradient, so that none is derived by hand.
 
     Args:
         logits: [V, M, M] float64, s of each view.
@@ -48,7 +49,7 @@ def direct_sums(logits: Tensor, delta: Tensor, definition: Definition) -> Contra
 
 
 def _running_logsumexp(values: Tensor, order: Tensor, keys: Tensor) -> Tensor:
-    """For each k, log-sum-exp of the values whose place in ``order`` is not after k's ties.
+    """For each k, the log-sum-exp of the values in ``order`` up to the last that ties with k.
 
     Args:
         values: [V, B, M].
@@ -66,9 +67,9 @@ def _running_logsumexp(values: Tensor, order: Tensor, keys: Tensor) -> Tensor:
 def fast_sums(logits: Tensor, delta: Tensor, definition: Definition) -> ContrastSums:
     """The sums of :func:`direct_sums` in N^2 log N, for batches of thousands.
 
-    In the order of falling label distance every candidate set is a prefix of the row, and in the
-    order of rising distance so are the partners whose sets hold a given k. Both sums are running
-    log-sum-exps in float64, which only ever add.
+    By falling label distance every candidate set is a prefix of the row; by rising distance, so are
+    the partners whose candidate sets hold a given k. Each sum is a running log-sum-exp in float64,
+    which never subtracts.
     """
     m = delta.shape[0]
     log_eps = -math.inf if definition.eps is None else math.log(definition.eps)

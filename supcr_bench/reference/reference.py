@@ -1,8 +1,8 @@
 """The reference: value and gradient of any definition, in float64 on the CPU.
 
-It reads a :class:`~supcr_bench.values.definition.Definition`; there is one reference, not one per
-definition. Label distances are formed in the labels' own dtype, because a definition compares the
-labels that it is given: 0.1, 0.2, 0.3 tie on paper and do not in float32.
+A :class:`~supcr_bench.values.definition.Definition` says which loss of the family to compute; one
+code serves all. Label distances are computed in the labels' own dtype, because a definition
+compares the labels as given: 0.1, 0.2, 0.3 are equally spaced on paper, but not in float32.
 """
 
 import math
@@ -29,20 +29,20 @@ SMALLEST_NORM = 1e-12
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """The definition's answer.
+    """The value and gradient that the definition prescribes, for N rows and D label dimensions.
 
     Attributes:
         loss: scalar.
         per_dimension: [D], or [1] where the definition has one distance over all dimensions.
         gradients: d loss / d embeddings, one [N, d] for each view.
-        arriving: gradient at each per-dimension loss, directly and through the total.
-        shares: the share of each per-dimension loss in the total.
+        arriving: gradient at each per-dimension loss: its own, and the part through the total.
+        shares: the weight of each per-dimension loss in the total, as a share.
         spread: largest |s| before the division by the temperature; at most 1 for a cosine.
         closest: smallest distance of two different rows, for a similarity that is a distance.
-        valid_rows: M of each dimension.
+        valid_rows: M, the number of labelled rows, of each dimension.
         near_floor: pairs whose contrast lies within ``floor_margin`` of the floor, where
             rounding decides whether a gradient passes; one count for each dimension.
-        method: how the candidate sums were taken.
+        method: how the candidate sums were computed, ``direct`` or ``fast``.
     """
 
     loss: Tensor
@@ -95,15 +95,15 @@ def compute_reference(
     """Value and gradient of a definition.
 
     Args:
-        definition: what to compute.
+        definition: which loss of the family to compute.
         views: [N, d] embeddings, of any dtype and device; one for a single view, else two.
         labels: [N, D], NaN where missing.
         weights: [D], not all zero.
-        temperature: tau.
+        temperature: tau, which divides the similarities.
         method: ``direct`` or ``fast``; by batch size when not given.
         upstream: [1 + D] gradient arriving at (loss, per-dimension losses); the loss alone by
             default.
-        floor_margin: how close, in the logarithm, a contrast counts as near the floor.
+        floor_margin: a contrast counts as near the floor within this distance in the logarithm.
 
     Raises:
         ValueError: the number of views is not the definition's, or a label is missing where the

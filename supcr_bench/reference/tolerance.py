@@ -1,4 +1,4 @@
-r"""How far a right implementation may be from the definition: derived, not chosen.
+r"""Derives how far rounding may move a correct implementation from the exact loss and gradient.
 
 Notation: u is the unit round-off of the dtype, tau the temperature, d the embedding size, M the
 valid rows of a label dimension. Rounding errors are taken as independent with mean zero, so that n
@@ -51,7 +51,7 @@ LEAST_SEPARATION = 1e-3
 
 
 class Conditions(Protocol):
-    """The properties of a workload or a problem that rounding depends on."""
+    """The properties of a workload or a problem on which rounding depends."""
 
     @property
     def dtype(self) -> str: ...
@@ -73,7 +73,7 @@ def logit_error(conditions: Conditions, spread: float = 1.0) -> float:
 
 
 def _term_error(conditions: Conditions, spread: float, m: int) -> float:
-    """Error of one term: the logits' share, and exp, sum, quotient and log."""
+    """Error of one term: from its logits, and from exp, sum, quotient and log."""
     u = UNIT_ROUNDOFF[conditions.dtype]
     return 2 * logit_error(conditions, max(spread, 1.0)) + (math.sqrt(m) + 4) * u
 
@@ -93,8 +93,8 @@ def value_tolerance(conditions: Conditions, definition: Definition, reference: R
 def total_tolerance(conditions: Conditions, reference: Reference, per_dimension: Tensor) -> float:
     """Absolute tolerance of the weighted loss, from that of its parts.
 
-    Weighting is a product, a sum of D terms and a quotient: 4 u of the result beside the parts'
-    own errors.
+    Weighting is a product, a sum of D terms and a quotient, which add 4 u of the result to the
+    parts' own errors.
     """
     parts = float((per_dimension * reference.shares.abs()).sum())
     return parts + 4 * UNIT_ROUNDOFF[conditions.dtype] * abs(float(reference.loss))
@@ -108,7 +108,7 @@ def gradient_tolerance(
     Args:
         conditions: dtype, embedding size and temperature.
         definition: gives the similarity.
-        reference: gives the valid rows, the pairs near the floor and what arrives at each loss.
+        reference: gives the valid rows, the pairs near the floor and the gradient at each loss.
         embeddings: [N, d], the view.
     """
     u = UNIT_ROUNDOFF[conditions.dtype]

@@ -1,1 +1,1 @@
-"""Results as text, plots and HTML. Render functions return; only the command line prints."""
+"""Turns results into text, plots and HTML; only the command line prints or writes them."""

@@ -1,4 +1,4 @@
-"""A run in the file format of pytest-benchmark, for its commands and for tools that read it."""
+"""Converts a run to the file format of pytest-benchmark, for tools that read that format."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ FIGURES = (
     "dispatch_peak_bytes",
     "predicted_cuda_peak_bytes",
 )
-"""Fields of a result that stand beside its times."""
+"""Fields of a result that the file stores beside its times."""
 
 
 def extra_info(result: Result) -> dict[str, Any]:
@@ -38,11 +38,11 @@ def extra_info(result: Result) -> dict[str, Any]:
 
 
 def benchmark_file(run: Run) -> tuple[Mapping[str, Any], Mapping[str, int]]:
-    """The run's times in the format of pytest-benchmark, with the samples themselves.
+    """The run's times in the format of pytest-benchmark, with all samples.
 
     Returns:
-        the content, to be written as JSON; and how many results it leaves out because they have no
-        times, by how they ended.
+        the content, to be written as JSON; and the number of results left out because they have no
+        times, by status.
     """
     timed = [r for r in run.results if r.time_samples_s]
     left = Counter(str(r.status) for r in run.results if not r.time_samples_s)

@@ -1,4 +1,4 @@
-"""The texts of table cells: figures, and the columns, filters and words that describe a case."""
+"""Texts of table cells: figures, and the columns, filters and words that describe a case."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
@@ -15,12 +15,12 @@ WRONG_MARK = " wrong"
 
 
 def ended_text(status: Status) -> str:
-    """In place of a figure that is missing: how the case ended."""
+    """The text in place of a missing figure: how the case ended."""
     return MISSING if status.has_figures else status.words
 
 
 def time_text(result: Result) -> str:
-    """A time as ``1.06 s ±2%``, the status where there is none, and a mark if it is wrong."""
+    """A time as ``1.06 s ±2%`` with a mark if the result is wrong; without a time, the status."""
     time = time_interval(result)
     if time is None:
         return ended_text(result.status)
@@ -34,7 +34,7 @@ def time_text(result: Result) -> str:
 
 
 def memory_text(result: Result, size: int | None) -> str:
-    """A size as ``137 MB``, the status where there is no figure, and a mark where it is wrong."""
+    """A size as ``137 MB`` with a mark if the result is wrong; without a figure, the status."""
     if size is None:
         return ended_text(result.status)
     return format_bytes(size) + (WRONG_MARK if result.status is Status.WRONG else "")
@@ -49,15 +49,15 @@ def ratio_text(ratio: float | None) -> str:
 
 
 SHOWN = tuple(axis for axis in WORKLOAD_AXES if axis.name != "batch_size")
-"""The axes that tell the series of a table apart."""
+"""The axes in which series differ: workloads of one series differ only in the batch size."""
 USUAL = ("dims", "nan_density")
-"""Axes that a table shows even where they do not vary."""
+"""Axes that a table shows even if they do not vary."""
 FILTERED = ("device", "dims", "nan_density", "labels", "ranks")
-"""Axes that a page filters by, beside the pass and the implementation."""
+"""Axes for a page's filters, beside the pass (forward or training) and the implementation."""
 
 
 def facets_of(case: Case, implementation: str | None = None, without: Sequence[str] = ()) -> Facets:
-    """The values by which a page filters a row; ``without`` the ids of what varies within it."""
+    """The values by which a page filters a row, ``without`` those that vary within the row."""
     facets: dict[str, str] = {"pass": case.pass_}
     facets |= {axis.id: axis.text(axis.of(case)) for axis in SHOWN if axis.name in FILTERED}
     if implementation is not None:
@@ -68,10 +68,10 @@ def facets_of(case: Case, implementation: str | None = None, without: Sequence[s
 def case_columns(
     cases: Sequence[Case], always: Sequence[str] = USUAL, without: str = ""
 ) -> tuple[tuple[str, ...], Callable[[Case], tuple[str, ...]]]:
-    """The columns that tell series apart: their headers, and the texts of a case under them.
+    """Headers of the columns that tell series apart, and the text of a case under each.
 
-    They are the fields in which the cases differ, and ``always``; but where two others differ, a
-    terminal has no room for what says the same in every row.
+    They are the axes in which the cases differ, and those in ``always``; but where two others
+    differ, a terminal has no room for columns with one text in every row.
     """
     texts: dict[str, Callable[[Case], str]] = {
         axis.short: lambda case, axis=axis: axis.text(axis.of(case))  # type: ignore[misc]
@@ -88,9 +88,9 @@ def case_columns(
 
 
 def series_text(workload: Workload, without: str = "") -> str:
-    """What the cases of a series have in common, in words: all but the batch size.
+    """Describes what the cases of a series have in common: everything but the batch size.
 
-    What is usual is named too, except on axes that few runs set.
+    It names usual values too, except on axes that few runs set.
     """
     always = ("labels", "embedding_size", "device")
     shared = workload.workload
@@ -103,19 +103,19 @@ def series_text(workload: Workload, without: str = "") -> str:
 
 
 def definitions_note(definitions: Mapping[str, str]) -> str:
-    """What the mark of a short name means; the names of definitions are by implementation."""
+    """Explains the marks of short names; ``definitions`` maps each implementation to its loss."""
     marked = {n: full for n, full in definitions.items() if full != short_name(full)}
     return "; ".join(f"{short_name(full)} of {n}: {full}" for n, full in marked.items())
 
 
 def noted(note: str, rows: Sequence["HasCase"]) -> str:
-    """A table's note, and what the marks of the definitions in the table mean."""
+    """A table's note, followed by the meaning of the definition marks in the table."""
     marks = definitions_note({implementation_of(r): r.case.definition for r in rows})
     return f"{note}.\n{marks}" if marks else note
 
 
 def arm_names(results: Sequence[Result], form: str = "{name} ({definition})") -> dict[str, str]:
-    """Every implementation by name, with its definition where the results have several."""
+    """Label of every implementation; with its definition (its loss) if the results have several."""
     found: dict[str, dict[str, None]] = {}
     for r in results:
         found.setdefault(r.implementation, {})[short_name(r.case.definition)] = None
@@ -129,7 +129,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 class HasCase(Protocol):
-    """A row of a table: it has a case, which may stand for its series."""
+    """A row of a table, with a case, which may represent its series."""
 
     @property
     def case(self) -> Case: ...
@@ -138,9 +138,9 @@ class HasCase(Protocol):
 def series_rows(
     found: Iterable[tuple[str, Case, Cell, str]], prefix: str = "at N={}: "
 ) -> tuple[Row, ...]:
-    """Rows of implementation, outcome and reason; sizes of a series with one outcome share one.
+    """Rows of implementation, outcome and reason; a series' sizes with one outcome share a row.
 
-    Its reason is that of the smallest size, which the ``prefix`` names.
+    A shared row gives the reason of the smallest size, which the ``prefix`` names.
     """
     groups: dict[tuple[str, Cell, object], list[tuple[Case, str]]] = {}
     for name, case, what, why in found:
@@ -159,7 +159,7 @@ def series_rows(
 
 T = TypeVar("T", bound=HasCase)
 Columns = Mapping[str, Callable[[T], Cell | str]]
-"""Headers of columns, and what each shows of a row."""
+"""Headers of columns, each with a function that gives a row's text or cell."""
 
 
 def implementation_of(found: object) -> Any:
@@ -180,12 +180,12 @@ def case_table(
     group: Callable[[T], object] = lambda _: None,
     detail: bool = False,
 ) -> Table:
-    """A table with the columns that tell its cases apart between words and figures.
+    """Build a table whose middle columns tell its cases apart.
 
-    ``lead`` are columns of words before those of the case, ``figures`` follow them, ``last`` are
-    columns of long text. ``always`` names axes to show even where the cases do not differ,
-    ``without`` an axis that has columns of its own. A rule is drawn between rows of another
-    ``group``. ``detail``: the table is too long for a terminal.
+    Columns stand in this order: ``lead`` (words), those of the case, ``figures``, ``last`` (long
+    text). ``always`` names axes to show even if the cases do not differ in them, ``without`` an
+    axis that has columns already. A rule separates rows of different ``group``. ``detail`` marks a
+    table that is too long for a terminal.
     """
     name_left_out, id_left_out = (without.name, without.id) if without else ("", "")
     headers, texts = case_columns([found.case for found in rows], always, name_left_out)

@@ -1,4 +1,4 @@
-"""The comparison of two runs, in sentences and tables."""
+"""Writes the comparison of two runs as sentences and tables."""
 
 import math
 from collections import Counter
@@ -26,7 +26,7 @@ from supcr_bench.values.units import MISSING
 
 
 def environment_sentences(differences: Mapping[str, tuple[Any, Any]]) -> list[str]:
-    """What differs in machine and software, and what follows from it."""
+    """Says what differs in machine and software, and whether times can still be compared."""
     machine: list[str] = []
     software: list[str] = []
     for key, pair in differences.items():
@@ -187,7 +187,7 @@ def ratio_table(comparison: Comparison, pass_: Pass) -> Table:
 
 
 def _changes(found: ComparisonRow) -> Iterator[tuple[str, str, bool]]:
-    """Changes apart from time: the metric, the change, and whether it is for the worse."""
+    """All changes but those of time: the metric, the change, and whether it is a regression."""
     if found.first is not found.second:
         ends = (end.words if end else _ABSENT for end in (found.first, found.second))
         yield ", then ".join(ends), found.finding or found.note or MISSING, bool(found.finding)
@@ -200,7 +200,7 @@ def _changes(found: ComparisonRow) -> Iterator[tuple[str, str, bool]]:
 
 
 def changes_table(comparison: Comparison) -> Table:
-    """Changes apart from time, and results of only one run; sizes of a series share a row."""
+    """All changes but those of time, and results of only one run; sizes of a series share a row."""
     return Table(
         name="compare-changes",
         title="What changed apart from time",

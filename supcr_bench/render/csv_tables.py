@@ -1,7 +1,7 @@
-"""A run for other tools: its tables as CSV, its results as CSV or Parquet; plain figures.
+"""Writes a run for other tools: its tables as CSV, its results as CSV or Parquet, unrounded.
 
-Samples and differences are lists and mappings in one cell: JSON in CSV; in Parquet, samples are
-lists of numbers, and differences, whose keys are names of implementations, JSON.
+In CSV, samples and differences (by name of implementation) are JSON in one cell. In Parquet,
+samples are lists of numbers, and differences are JSON.
 """
 
 import csv
@@ -29,7 +29,7 @@ _BYTES = ("peak_bytes", "dispatch_peak_bytes", "predicted_cuda_peak_bytes")
 
 
 def _flat(row: Any) -> dict[str, Any]:
-    """The columns of a row; a case and a verdict give their fields as columns."""
+    """The columns of a row; each field of its case and of its verdict is a column."""
     if isinstance(row, Mapping):
         return dict(row)
     flat: dict[str, Any] = {}
@@ -100,11 +100,11 @@ def csv_tables(findings: Findings) -> Mapping[str, str]:
 
 
 _NUMBERS = {int: "Int64", int | None: "Int64", float: "float64", float | None: "float64"}
-"""Whole numbers stay whole where one is missing, and a column without a figure has a type."""
+"""Types that keep whole numbers whole beside a missing one, and type a column without figures."""
 
 
 def results_table(results: Sequence[Result], json_cells: type | UnionType) -> pd.DataFrame:
-    """One row a result: its own fields, those of its case, and the median time with its interval.
+    """One row per result: its fields, those of its case, and the median time with its interval.
 
     Columns carry their units in their names. Cells of the type ``json_cells`` are JSON.
     """

@@ -1,13 +1,13 @@
-"""A gate's outcome for other programs: JSON without NaN and infinity, and JUnit XML.
+"""Writes a gate's outcome for other programs: JSON without NaN and infinity, and JUnit XML.
 
-In JUnit XML every change is a test case. How readers treat an element decides what is written:
+In JUnit XML every change is a test case:
 
 - a regression is a ``failure``, which every reader shows in red;
-- an undecided change is ``skipped``, which fails no build that the gate itself lets through; an
-  ``error`` would. Where undecided counts as a failure, it is written as one;
+- an undecided change is ``skipped``: an ``error`` would fail builds that the gate lets through.
+  Where undecided counts as a failure, it is a ``failure``;
 - a new figure is ``skipped`` too;
-- a gate that decided nothing adds an ``error`` of its own: a file in which everything is skipped
-  would count as a pass.
+- a gate that decided nothing adds an ``error``: readers would count a file in which everything is
+  skipped as a pass.
 """
 
 import json
@@ -36,7 +36,7 @@ FIGURES: Mapping[str, str] = {
     "elements_processed": "element work",
     "memory": "peak memory",
 }
-"""Names of metrics in schema 1 that differ from today's. JUnit files say the same."""
+"""Names of metrics in schema 1 that differ from today's; JUnit files use the old names too."""
 UNITS: Mapping[str, str] = {
     "dispatched_ops": "operations",
     "elements_processed": "elements",
@@ -45,11 +45,11 @@ UNITS: Mapping[str, str] = {
 }
 """The unit of ``before`` and ``after``; a metric of agreement has none."""
 KEYS = {"metric": "figure", "verdict": "ruling"}
-"""Keys of schema 1 that are not the names of attributes."""
+"""Keys of schema 1 that differ from the names of attributes."""
 
 
 def gate_json(outcome: GateOutcome, undecided: CountsAs = None) -> str:
-    """The outcome as the text of a JSON file; ``undecided`` is what an undecided gate counts as."""
+    """The outcome as JSON text; ``undecided`` says whether an undecided gate passes or fails."""
     return json.dumps(to_mapping(outcome, undecided), indent=2, allow_nan=False) + "\n"
 
 
@@ -91,7 +91,7 @@ def _finite(value: Any) -> Any:
 
 
 def gate_junit(outcome: GateOutcome, undecided: CountsAs = None) -> bytes:
-    """The outcome as JUnit XML in UTF-8; ``undecided`` is what an undecided gate counts as."""
+    """The outcome as JUnit XML; ``undecided`` says whether an undecided gate passes or fails."""
     cases = [_case(change, undecided) for change in outcome.changes]
     if outcome.measured_nothing:
         nothing = ET.Element("testcase", {"classname": "gate", "name": "a figure was decided"})

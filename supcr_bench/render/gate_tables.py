@@ -1,4 +1,4 @@
-"""A gate's outcome for a person, on a terminal and as Markdown for the summary of a job."""
+"""Shows a gate's outcome on a terminal, and as Markdown for the summary of a CI job."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -37,11 +37,11 @@ VERDICT_STYLES = {
 TITLES = {GateVerdict.REGRESSION: "Got worse", GateVerdict.UNDECIDED: "Undecided"}
 
 MOST_PASSED = 500
-"""Rows of what passed: GitHub's job summary holds a megabyte, and the JSON file holds all."""
+"""Most rows of passed changes: GitHub limits a job summary to 1 MiB; the JSON file holds all."""
 
 
 def in_order(changes: Iterable[GatedChange]) -> list[GatedChange]:
-    """The changes of one implementation together, and in it those of one case."""
+    """Sort the changes by implementation, then by case."""
     changes = list(changes)
     names: dict[str, None] = dict.fromkeys(c.implementation for c in changes)
     cases: dict[Case | None, None] = dict.fromkeys(c.case for c in changes)
@@ -52,10 +52,10 @@ def in_order(changes: Iterable[GatedChange]) -> list[GatedChange]:
 def changes_table(
     changes: Sequence[GatedChange], study: TimeStudy | None, *, names: bool, reasons: bool
 ) -> Table:
-    """One row for each change, in their order; a rule divides the cases.
+    """One row for each change, in the given order, with a rule between cases.
 
-    ``names``: each row names its implementation and case; else the title names the implementation,
-    and a case stands in its first row alone. ``reasons``: the last column gives the reason.
+    With ``names``, each row names its implementation and case; without, the title names the
+    implementation, and only a case's first row names the case. ``reasons`` adds a last column.
     """
     verdict = changes[0].verdict if changes else GateVerdict.PASS
     worse = verdict is GateVerdict.REGRESSION
@@ -118,7 +118,7 @@ def passed_table(outcome: GateOutcome) -> Table:
 
 
 def reproductions(outcome: GateOutcome) -> Iterator[tuple[list[str], str | None]]:
-    """For each command that reproduces regressions: why each of them is one, and the command."""
+    """For each group of regressions: their reasons, and the command that reproduces them."""
     groups: dict[str | None, list[str]] = {}
     for change in in_order(outcome.with_verdict(GateVerdict.REGRESSION)):
         text = f"{change_name(change)}: {reason_text(change)}"
@@ -128,7 +128,7 @@ def reproductions(outcome: GateOutcome) -> Iterator[tuple[list[str], str | None]
 
 
 def gate_blocks(outcome: GateOutcome) -> Iterator[Table | Text]:
-    """The output on a terminal, from top to bottom. A command has ``no_wrap``, to be copied."""
+    """The terminal output, from top to bottom. Commands have ``no_wrap``, for copying."""
     yield Text(verdict_sentence(outcome), VERDICT_STYLES[outcome.verdict])
     yield Text()
     undecided = outcome.with_verdict(GateVerdict.UNDECIDED)
@@ -154,10 +154,9 @@ def gate_blocks(outcome: GateOutcome) -> Iterator[Table | Text]:
 
 
 def gate_markdown(outcome: GateOutcome) -> str:
-    """The verdict, regressions with their commands, undecided changes; the rest is folded.
+    """The verdict, regressions with their commands, undecided changes; the rest is collapsed.
 
-    The text ends with a line feed, so that it can be appended: other steps of a job write to the
-    same file.
+    The text ends with a line feed, because other steps of a job append to the file.
     """
     blocks = [f"## supcr-bench gate: {escape(plain(outcome.suite))}"]
     blocks.append(f"**{escape(verdict_sentence(outcome))}**")
@@ -202,7 +201,7 @@ def _passed(outcome: GateOutcome) -> list[str]:
 
 
 def fenced(text: str) -> str:
-    """The text as it is, to be copied: between fences that are longer than any in it."""
+    """The unchanged text in a Markdown code block, whose fences are longer than any in the text."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}sh\n{text}\n{fence}"

@@ -1,4 +1,4 @@
-"""A gate's outcome in words: one change, and the whole in a few sentences."""
+"""Describes a gate's outcome in words: each change, and the whole in a few sentences."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -12,9 +12,9 @@ from supcr_bench.values.metrics import METRICS
 from supcr_bench.values.units import MISSING, format_clock, format_error, format_share
 
 NOTABLE = 0.95
-"""A ratio up to this is reported as an improvement; of time, the whole interval has to be."""
+"""A ratio up to this is an improvement; for time, the whole interval must lie below."""
 LONG_COUNT = 10**7
-"""Counts from this on are written with four digits."""
+"""Counts of at least this are written with four digits."""
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _ASIDE = {
@@ -26,7 +26,7 @@ _ASIDE = {
 
 
 def plain(text: str) -> str:
-    """The text on one line, with nothing in it that a terminal or XML could not hold."""
+    """The text on one line, without characters that a terminal or XML cannot hold."""
     return printable(" ".join(text.split()))
 
 
@@ -36,7 +36,7 @@ def printable(text: str) -> str:
 
 
 def case_text(case: Case | None) -> str:
-    """A case, as in ``training N=64 D=2 NaN 20%``, or a dash for a change of no single case.
+    """A case, as in ``training N=64 D=2 NaN 20%``, or a dash for a change that concerns several.
 
     The seed is left out, because a suite has only one.
     """
@@ -77,7 +77,7 @@ def ratio_change_text(change: GatedChange) -> str:
 
 
 def sureness_text(change: GatedChange, study: TimeStudy | None) -> str:
-    """How sure: ``exact`` for what is not timed; for time, the confidence of all cells together."""
+    """``exact`` for all metrics but time; for time, the confidence in all timed cases together."""
     if change.evidence is not Evidence.TIME:
         return "exact"
     return f"{100 * (1 - study.error):.4g}%" if study else MISSING
@@ -92,7 +92,7 @@ def figures(count: int) -> str:
 
 
 def _by_implementation(changes: Iterable[GatedChange]) -> str:
-    """What changed, as in ``rowsort (peak memory in 8 cases, time), scan (agreement)``."""
+    """Sums up changes, as in ``rowsort (peak memory in 8 cases, time), scan (agreement)``."""
     counts: dict[str, dict[str, int]] = {}
     for change in changes:
         own = counts.setdefault(plain(change.implementation), {})
@@ -149,7 +149,7 @@ def better_sentences(outcome: GateOutcome) -> list[str]:
 
 
 def time_sentences(study: TimeStudy | None) -> list[str]:
-    """How time was judged: what was allowed, how sure it is, and what it could have detected."""
+    """How time was judged: the allowed slowdown, the confidence, and the detectable slowdown."""
     if study is None:
         return ["Time was not judged."]
     cells = f"{study.cells} cells" if study.cells != 1 else "1 cell"

@@ -1,4 +1,4 @@
-"""Tables of growth: laws, crossovers, the largest batches that fit, predicted peaks, and axes."""
+"""Tables of growth with N, the batch size: laws such as N^2, crossovers, largest batches, axes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from supcr_bench.values.table import Cell, Table, Tone
 from supcr_bench.values.units import MISSING, format_bytes, format_duration_s, format_limit_bytes
 
 FEWEST_SIZES = 3
-"""Growth over fewer sizes is left to the CSV file."""
+"""The table omits growth over fewer sizes; the CSV file has it."""
 UNDECIDED = "?"
 SHORT_TITLES = {"elements_processed": "elements", "dispatched_ops": "ops"}
 """Short names of metrics, for tables that would be too wide for a terminal."""
@@ -86,7 +86,7 @@ def growth_reasons_table(growth: Sequence[Growth]) -> Table:
 
 
 def crossover_text(crossover: Crossover) -> str:
-    """A crossover with its interval, ``312 [300, 325]``, or why there is none."""
+    """A crossover with its interval, ``312 [300, 325]``, or the reason for its absence."""
     if crossover.size is not None:
         return f"{crossover.size:.0f} [{crossover.low:.0f}, {crossover.high:.0f}]"
     same = crossover.small and crossover.small == crossover.large
@@ -184,7 +184,7 @@ def _axis_text(metric: str, effect: AxisEffectRow) -> str:
 
 
 def axis_table(rows: Sequence[AxisEffectRow], axis: Axis, metric: str) -> Table:
-    """A row per comparison, a column per value of the axis; the rows are of one pass.
+    """A row per comparison, a column per value of the axis, all in forward or all in training.
 
     The metric is ``agreement``, ``time`` or ``memory``.
     """
@@ -192,7 +192,7 @@ def axis_table(rows: Sequence[AxisEffectRow], axis: Axis, metric: str) -> Table:
     groups: dict[tuple[object, ...], dict[object, AxisEffectRow]] = {}
     for effect in rows:
         groups.setdefault(effect.others, {})[effect.value] = effect
-    # In the order of a comparison that has them all, if there is one.
+    # Values in the order of a comparison that has all of them, if there is one.
     whole_first = sorted(rows, key=lambda effect: -len(groups[effect.others]))
 
     def cell(value: object, first: AxisEffectRow) -> Cell:
@@ -219,7 +219,7 @@ def axis_table(rows: Sequence[AxisEffectRow], axis: Axis, metric: str) -> Table:
 
 
 def axis_tables(results: Sequence[Result]) -> list[Table]:
-    """Three tables of each pass for every axis that varies with everything else equal."""
+    """Three tables, in forward and in training, for each axis that varies with the rest fixed."""
     timed = [r for r in results if not r.untimed]
     return [
         axis_table(own, axis, metric)

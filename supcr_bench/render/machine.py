@@ -1,4 +1,4 @@
-"""The machine, the software and the measured code, in words."""
+"""Describes the machine, the software and the measured code in words."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,14 +7,14 @@ from supcr_bench.values.units import format_limit_bytes
 
 
 def environments_line(environments: Mapping[str, Mapping[str, Any]]) -> str:
-    """Every kind of machine in a line; if there are several, each after its name in results."""
+    """All environments of a run in a line; if there are several, each after its name in results."""
     if len(environments) == 1:
         return environment_line(*environments.values())
     return "; ".join(f"{name}: {environment_line(e)}" for name, e in environments.items())
 
 
 def environment_line(environment: Mapping[str, Any]) -> str:
-    """Machine and software in a line; a baseline does not know the size of the memory."""
+    """Machine and software in a line; a baseline file lacks the size of the memory."""
     memory = environment.get("memory_bytes")
     parts = [
         f"{environment['cpu']}, {environment['cpus_usable']} CPUs",

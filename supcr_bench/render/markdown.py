@@ -1,4 +1,4 @@
-"""The first screen of a report as Markdown, for a pull request or the summary of a job."""
+"""Writes the head of a report as Markdown, for a pull request or the summary of a CI job."""
 
 import re
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
 def escape(text: str) -> str:
-    """Escape a text so that Markdown shows it literally, on one line, in a table too."""
+    """Escape a text so that Markdown shows it literally and on one line, even in a table."""
     plain = "".join(_ENTITIES.get(c, c) for c in " ".join(text.split()))
     return _MARKUP.sub(r"\\\1", plain)
 
@@ -34,11 +34,11 @@ def run_markdown(run: Run, findings: Findings) -> str:
 
 
 def comparison_markdown(first: str, second: str, comparison: Comparison) -> str:
-    """What changed between two runs.
+    """Describe what changed between two runs.
 
     Args:
-        first: the id of the run before.
-        second: the id of the run after.
+        first: the id of the earlier run.
+        second: the id of the later run.
         comparison: the comparison of the two.
     """
     verdict, *rest = verdict_first(comparison)

@@ -1,8 +1,8 @@
 """One colour per implementation, for light and dark backgrounds and for colour-blind readers.
 
-Each colour has a contrast of at least 3:1 on both grounds, and any two stay apart with protanopia,
-deuteranopia and tritanopia as well; tests/render/test_palette.py holds both. Marker and dashes tell
-implementations apart without any colour. Beyond eight implementations colours begin again, with
+Each colour has a contrast of at least 3:1 on either background, and any two remain distinct with
+protanopia, deuteranopia and tritanopia, as tests/render/test_palette.py checks. Markers and dashes
+tell implementations apart without any colour. From the ninth implementation on colours repeat, with
 other dashes.
 """
 
@@ -21,7 +21,7 @@ SERIES = (
 INK, QUIET, LINE, PAPER = "#1a1a1a", "#5c5c5c", "#d8d8d8", "#ffffff"
 """Text, secondary text, grid lines and background, for a light background."""
 DARK = {INK: "#ececec", QUIET: "#a9afb6", LINE: "#3a3f45", PAPER: "#16181b"}
-"""The same colours for a dark background."""
+"""Text, secondary text, grid lines and background, for a dark background."""
 VARIABLES = {
     INK: "currentColor",
     QUIET: "var(--quiet, currentColor)",
@@ -35,7 +35,7 @@ _DASHES: tuple[tuple[float, ...], ...] = ((), (6, 2), (2, 1.5), (8, 2, 2, 2), (4
 
 
 _FIXED = ("broadcast", "loopy", "rowsort")
-"""The note's three implementations have the same colours in every report."""
+"""``loopy``, ``rowsort`` and ``broadcast`` have fixed colours, equal in every report."""
 
 
 def _place(name: str, names: Sequence[str]) -> int:
@@ -54,7 +54,7 @@ def variable(name: str, names: Sequence[str]) -> str:
 
 
 def marker(name: str, names: Sequence[str]) -> str:
-    """The marker of an implementation, as matplotlib calls it; shape tells as much as colour."""
+    """The name of an implementation's marker in matplotlib."""
     return _MARKERS[_place(name, names) % len(_MARKERS)]
 
 

@@ -1,4 +1,4 @@
-"""The pages: a report of a run, a comparison of two, a list of reports; none needs a network."""
+"""Renders pages that need no network: a report of a run, a comparison of two, a list of reports."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -54,7 +54,7 @@ FILTERS = {
 }
 """The filters of a page, with their labels."""
 MOST_ROWS = 200
-"""Most rows of a table on a page, so that it can still be mailed."""
+"""Most rows of a table on a page, so that the page stays small enough to mail."""
 
 
 def _filters(shown: Sequence[Facets]) -> list[tuple[str, str, list[str]]]:
@@ -64,9 +64,9 @@ def _filters(shown: Sequence[Facets]) -> list[tuple[str, str, list[str]]]:
 
 
 def render_page(template: str, shown: Sequence[Facets], **values: Any) -> str:
-    """A page with filters over its rows.
+    """Render a page whose filters hide rows.
 
-    Escaping is on, and an undefined name is an error.
+    The template escapes all texts, and an undefined name in it is an error.
     """
     numbers: dict[tuple[tuple[str, str], ...], int] = {}
 
@@ -101,7 +101,7 @@ def render_page(template: str, shown: Sequence[Facets], **values: Any) -> str:
 
 
 _Spec = tuple[str, str, Callable[[Findings], list[str]] | None, tuple[str, ...], tuple[str, ...]]
-"""Id, title, sentences, and how the names of the tables and of the closed tables start."""
+"""Id, title, sentences, and the prefixes of the names of open and of closed tables."""
 _SECTIONS: tuple[_Spec, ...] = (
     ("claims", "Claims of the note", None, ("claims",), ()),
     ("agreement", "Agreement", agreement_sentences, ("agreement", "pairs"), ()),
@@ -120,9 +120,9 @@ _SECTIONS: tuple[_Spec, ...] = (
 def _sections(
     run: Run, findings: Findings, tables: Sequence[Table], charts: Sequence[Chart]
 ) -> Iterator[dict[str, Any]]:
-    """Every section that has something to show, in reading order.
+    """Every section that is not empty, in reading order.
 
-    Tables of all cases (``more``) are closed at first, where charts show the main ones.
+    Tables of all cases (``more``) start closed where charts show the main cases.
     """
     facts = {
         "measured": _budget(run.info),
@@ -198,7 +198,7 @@ def render_report(
 
 
 def chart_table(chart: Chart, results: Sequence[Result]) -> Table | None:
-    """The figures that a chart is drawn from."""
+    """The figures behind a chart, as a table."""
     own = [r for r in results if chart.filters.items() <= facets_of(r.case).items()]
     pass_ = next((p for p in PASSES if p == chart.filters.get("pass")), None)
     if not own or pass_ is None:
@@ -218,7 +218,7 @@ def render_comparison(
     comparison: Comparison,
     reports: Sequence[str | None] = (None, None),
 ) -> str:
-    """The page; ``reports`` are the addresses of the two reports, where there are any."""
+    """The page of a comparison; ``reports`` are the addresses of the two reports, if they exist."""
     tables = comparison_tables(comparison)
     tables += [t for p in PASSES if (t := figures_table(first, second, comparison, p)).rows]
     return render_page(
@@ -232,7 +232,7 @@ def render_comparison(
 
 
 def render_reports_index(reports: Sequence[tuple[str, Mapping[str, str]]]) -> str:
-    """The page; ``reports`` are the folders beside it, each with its summary, in their order."""
+    """The list of reports; ``reports`` are the folders beside the page, each with a summary."""
     return render_page(
         "reports_index.html.j2",
         (),

@@ -1,4 +1,4 @@
-"""Every table of a run, in reading order."""
+"""Builds every table of a run."""
 
 import math
 from collections import Counter
@@ -84,7 +84,7 @@ def agreement_table(results: Sequence[Result]) -> Table:
 
 
 def pairs_table(results: Sequence[Result]) -> Table:
-    """Differences between every two implementations that follow one definition."""
+    """Differences between every two implementations of one definition (one loss of the family)."""
     return Table(
         name="pairs",
         title="Agreement with each other",
@@ -106,7 +106,7 @@ def _by_case(
     columns: Iterable[Column],
     cells: Callable[[Case], Iterable[Cell]],
 ) -> Table:
-    """A row per case of all implementations."""
+    """A table with a row per case, in which all implementations share the row."""
     headers, texts = case_columns(cases)
     # No rules between series that have one row each.
     ruled = len(cases) > len({case.series() for case in cases})
@@ -180,7 +180,7 @@ def memory_table(results: Sequence[Result], pass_: Pass) -> Table:
 
 
 def cuda_table(results: Sequence[Result], pass_: Pass) -> Table:
-    """Peak memory on CUDA as dispatch on the CPU predicts it."""
+    """Peak memory on CUDA as predicted from operations that PyTorch dispatched on the CPU."""
     on_cpu = [r for r in results if device_of(r.case.device) == "cpu"]
     known = any(r.predicted_cuda_peak_bytes for r in on_cpu)
     return _cost_table(
@@ -222,7 +222,7 @@ def outcome_table(results: Sequence[Result]) -> Table:
 
 
 def run_tables(findings: Findings) -> list[Table]:
-    """Every table of a run, in reading order; tables with nothing in them are left out."""
+    """Every table of a run that is not empty, in reading order."""
     results = findings.results
     passes = [p for p in PASSES if any(r.case.pass_ == p for r in results)]
     tables = [agreement_heat(results), agreement_table(results), pairs_table(results)]
@@ -243,14 +243,14 @@ def run_tables(findings: Findings) -> list[Table]:
 
 
 MOST_CASES = 60
-"""Most cases in the agreement table; of more, the worst are shown."""
+"""Most cases in the agreement table; if there are more, it shows the worst."""
 _HEAT: tuple[tuple[float, Tone], ...] = ((0.1, "heat0"), (0.5, "heat1"), (1.0, "heat2"))
 
 
 def agreement_heat(results: Sequence[Result]) -> Table:
-    """Value and gradient error of every case that any implementation answered in training.
+    """Value and gradient error of every case in which an implementation returned a result.
 
-    Forward's value is that of training, so forward is shown only where training was not run.
+    Training repeats the value of forward, so forward is shown only where training was not run.
     """
     names = implementations_of(results)
     pass_ = max((r.case.pass_ for r in results if r.status.has_figures), default="forward")
@@ -374,7 +374,7 @@ def _what_to_use(results: Sequence[Result], names: Sequence[str], several: bool)
 
 
 def _most_measured(cases: Mapping[Case, object]) -> list[tuple[int, float | None]]:
-    """Dimensions and densities that were measured at the most sizes, in order."""
+    """Pairs of label dimensions and NaN density that were measured at the most batch sizes."""
     counts = Counter((case.dims, case.nan_density) for case in cases)
     most = [place for place, _ in counts.most_common(MOST_COLUMNS)]
     return sorted(most, key=lambda place: (place[0], -1.0 if place[1] is None else place[1]))

@@ -1,4 +1,4 @@
-"""What a run found, in sentences: for the head of the report, and for each of its sections."""
+"""Writes a run's results as sentences, for the head of the report and for each section."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from supcr_bench.verification.verification import Verification
 
 
 def _answers(results: Sequence[Result], *ends: Status) -> Counter[tuple[str, str]]:
-    """How many results have one of these statuses, by definition and implementation."""
+    """The number of results with one of the statuses ``ends``, by definition and implementation."""
     return Counter((r.case.definition, r.implementation) for r in results if r.status in ends)
 
 
@@ -56,7 +56,7 @@ def _agreement(results: Sequence[Result]) -> str:
 
 
 def _fastest(results: Sequence[Result], pass_: Pass) -> str | None:
-    """Ranges of batch sizes with the same fastest implementation, in the longest series."""
+    """The fastest implementation in each range of batch sizes, where most sizes were measured."""
     fastest = fastest_by_size(by_series(results, pass_), known_wrong(results))
     if not fastest:
         return None
@@ -105,7 +105,7 @@ def _noise(noise: NoiseFloor | None) -> str | None:
 
 
 def _verified(verifications: Sequence[Verification]) -> list[str]:
-    """One sentence on the verified implementations that are right, one on each other."""
+    """A sentence on all implementations that passed verification, and one on each that failed."""
     right: dict[str, list[str]] = {}
     for found in verifications:
         if found.passed:

@@ -1,4 +1,4 @@
-"""Tables and sentences on a terminal."""
+"""Prints tables and sentences on a terminal."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from rich.text import Text
 from supcr_bench.values.table import Column, Table, Tone
 
 MOST_ROWS = 150
-"""Most rows of a table on a terminal; the files of a run hold all."""
+"""Most rows of a table on a terminal; the files of a run hold all rows."""
 _BETWEEN = 2
 """Characters between two columns."""
 LONG_WORD = 24
@@ -26,8 +26,8 @@ _STYLES: dict[Tone, str] = {"bad": "bold red", "good": "bold green", "quiet": "d
 def print_table(console: Console, table: Table) -> None:
     """Print a table without breaking a word.
 
-    Columns that do not fit beside each other follow below, behind the key columns. A column wider
-    than the terminal runs over its edge.
+    Columns that do not fit are printed below, beside the repeated key columns. A column wider than
+    the terminal runs over its edge.
     """
     console.print(Text(table.title, style="bold"))
     widths = [_width(table, index) for index in range(len(table.columns))]
@@ -54,7 +54,7 @@ def print_sentence(console: Console, text: str, style: str = "") -> None:
 
 
 def print_blocks(console: Console, blocks: Iterable[Table | Text]) -> None:
-    """Print tables and lines in turn. A line with ``no_wrap`` is to be copied and stays whole."""
+    """Print tables and lines in order. A line with ``no_wrap`` gets no line breaks."""
     for block in blocks:
         if isinstance(block, Table):
             print_table(console, block)
@@ -63,7 +63,7 @@ def print_blocks(console: Console, blocks: Iterable[Table | Text]) -> None:
 
 
 def _rich_table(table: Table, part: Sequence[int], widths: Sequence[int]) -> RichTable:
-    """Some columns as rich draws them. Texts are shown literally, never as markup."""
+    """A rich table of some columns, which shows texts literally, never as markup."""
     drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for index in part:
         column = table.columns[index]
@@ -111,9 +111,9 @@ def _width(table: Table, index: int) -> int:
 
 
 def _parts(table: Table, widths: Sequence[int], width: int) -> list[list[int]]:
-    """The columns of each part that is printed: the key columns, and as many others as fit.
+    """The columns of each printed part: the key columns, and as many others as fit.
 
-    The parts have about as many columns each.
+    All parts have about the same number of columns.
     """
     keys, others = list(range(table.keys)), list(range(table.keys, len(table.columns)))
 

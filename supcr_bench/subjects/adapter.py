@@ -1,10 +1,10 @@
-"""One way to call any loss of the family.
+"""One interface to call any loss of the family.
 
-A subject may be a class, a function that makes a module, a plain function ``(features, labels,
-temperature=...)``, a module, or a ``functools.partial`` of one of them. It is called in one of four
-ways, with labels [N, D] or [N], and returns a loss, alone or with its parts. Which way
-works is tried once and kept as a :class:`~supcr_bench.values.implementation.Resolution`; an
-:class:`Adapter` builds and calls by it.
+A subject, the implementation under test, may be a class, a function that makes a module, a plain
+function ``(features, labels, temperature=...)``, a module, or a ``functools.partial`` of these. It
+takes its views in one of four ways, with labels [N, D] or [N] for N rows, and returns the loss,
+alone or with the losses of the D label dimensions. A trial shows which call works and stores it as
+a :class:`~supcr_bench.values.implementation.Resolution`, by which an :class:`Adapter` calls it.
 """
 
 import functools
@@ -33,11 +33,11 @@ CALLS: dict[Call, str] = {
     "two_views": "(z1, z2, labels)",
 }
 TRIED: tuple[Call, ...] = tuple(CALLS)[:3]
-"""``two_views`` has the tensors of the first: they differ in how the views are joined."""
+"""``two_views`` takes the tensors of the first call, but joins the views in another way."""
 SMALL = Workload(batch_size=4, embedding_size=8)
-"""What a subject is tried on."""
+"""The workload of trial calls."""
 RIGHT = 1e-3
-"""Relative difference up to which two losses count as equal when calls are told apart."""
+"""In trial calls, losses with at most this relative difference count as equal."""
 
 
 class NotALossError(Exception):
@@ -46,10 +46,10 @@ class NotALossError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Which arguments a subject takes, on being built or on being called.
+    """The arguments that a subject takes when it is built or called.
 
     Attributes:
-        temperature: under which name, or ``None``.
+        temperature: the name of its temperature argument, or ``None``.
         weights: whether it takes weights.
         eps: whether it takes eps.
     """
@@ -77,7 +77,7 @@ def is_called_with_tensors(target: object) -> bool:
 def find_parameters(target: Callable[..., Any]) -> Parameters:
     """The arguments that a subject takes, by their names.
 
-    Arguments that a partial has set are kept.
+    Arguments that a partial has already set keep their value, so the result omits them.
     """
     none = Parameters(None, weights=False, eps=False)
     # nn.Module's own (*args, **kwargs) accepts no argument.
@@ -105,7 +105,7 @@ def construct(target: Callable[..., Any], arguments: Mapping[str, Any]) -> Calla
     """The callable for tensors: the target built with these arguments, or bound to them.
 
     Raises:
-        TypeError: it does not take them, or needs others.
+        TypeError: the target does not take these arguments, or needs others.
     """
     if not is_called_with_tensors(target):
         built = target(**arguments)
@@ -120,7 +120,7 @@ def loss_of(output: object) -> Tensor:
     """The loss in a call's output, unchanged.
 
     Raises:
-        NotALossError: there is no tensor of one element where a loss should be.
+        NotALossError: the output has no tensor of one element in the place of the loss.
     """
     loss: object = output
     if isinstance(output, tuple | list) and output:
@@ -135,10 +135,10 @@ def loss_of(output: object) -> Tensor:
 
 
 def unpack(output: object, dims: int) -> tuple[Tensor, Tensor | None]:
-    """The loss as a scalar and, if they come along, the [D] parts.
+    """The loss as a scalar and, if the output has them, the [D] per-dimension losses.
 
     Raises:
-        NotALossError: there is no scalar loss in it.
+        NotALossError: the output has no scalar loss.
     """
     loss = loss_of(output)
     parts = output[1] if isinstance(output, tuple | list) and len(output) > 1 else None
@@ -154,7 +154,7 @@ def views_of(definition: Definition, batch: Batch) -> tuple[Tensor, ...]:
 
 @dataclass(slots=True, eq=False)
 class BoundLoss:
-    """A loss and the tensors that it is called on.
+    """A loss with the tensors for its calls.
 
     Attributes:
         module: the callable.
@@ -182,7 +182,7 @@ class BoundLoss:
         return answer_of(*unpack(output, self.dims), self.gradients() if gradients else ())
 
     def gradients(self) -> tuple[Tensor, ...]:
-        """[N, d] of each view; none at all is a zero gradient."""
+        """The [N, d] gradient of each view; a missing gradient counts as zero."""
         leaves = [tensor for name, tensor in self.arguments.items() if name != "labels"]
         found = [torch.zeros_like(t) if t.grad is None else t.grad.detach() for t in leaves]
         return found[0].unbind(dim=1) if found[0].ndim == 3 else tuple(found)
@@ -200,7 +200,7 @@ class BoundLoss:
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """A subject that is called by its resolution."""
+    """Builds and calls a subject as its resolution says."""
 
     target: Callable[..., Any]
     resolution: Resolution
@@ -211,7 +211,7 @@ class Adapter:
 
     @classmethod
     def usual(cls, target: Callable[..., Any], definition: Definition = TORCHCELL) -> "Adapter":
-        """The adapter of a subject that is called as its definition says; it is not tried first."""
+        """The adapter of a subject that is called as its definition says, without a trial call."""
         taken = find_parameters(target)
         resolution = Resolution(
             definition=definition,
@@ -222,7 +222,7 @@ class Adapter:
         return cls(target, resolution)
 
     def bind(self, definition: Definition, batch: Batch) -> BoundLoss:
-        """The loss at a definition's temperature, on the tensors and the device of a batch."""
+        """The loss with a definition's temperature, bound to a batch's tensors and device."""
         module = self.build(definition, batch.weights, batch.labels.device)
         return BoundLoss(module, self.arguments(batch), batch.labels.shape[1])
 
@@ -235,7 +235,7 @@ class Adapter:
         """The callable for tensors, at a definition's temperature and eps.
 
         Raises:
-            TypeError: the subject does not take what its signature says.
+            TypeError: the subject rejects arguments that its signature lists.
         """
         own = self.resolution
         arguments: dict[str, Any] = {}
@@ -279,11 +279,11 @@ class Adapter:
         """Value and the gradients of both views.
 
         Args:
-            problem: the question.
-            upstream: [1 + D] gradient arriving at (loss, parts); the loss alone by default. Its
-                parts are dropped where the subject returns none.
-            module: asked instead of a new one.
-            device: where it is asked.
+            problem: the inputs.
+            upstream: [1 + D] gradient at the loss and at the per-dimension losses (ignored where
+                the subject returns none); by default 1 at the loss alone.
+            module: the module to call instead of a new one.
+            device: the device of the call.
         """
         if module is None:
             definition = self.resolution.definition.at(problem.temperature)
@@ -296,7 +296,7 @@ class Adapter:
         return answer_of(loss, parts, found)
 
     def why_not(self, definition: Definition, case: Workload) -> str | None:
-        """Why a case cannot be asked of this subject; ``None`` where it can."""
+        """The reason why this subject cannot run a case; ``None`` if it can."""
         own = self.resolution
         if own.flat_labels and case.dims > 1:
             return f"takes labels [N] of one dimension, and the case has D={case.dims}"
@@ -313,15 +313,15 @@ class Adapter:
 def find_call(
     implementation: Implementation, definition: Definition, device: str = "cpu"
 ) -> tuple[Resolution, bool]:
-    """How a subject is called, by a given definition; and whether that call gave a loss.
+    """Find how to call a subject as an implementation of a definition; and whether it gave a loss.
 
-    The definition's own call comes first, then labels of one dimension as [N], then the other
-    calls. Another call is taken only where it gives the right loss, or where nothing else answers.
-    A call that accepts the arguments and then raises may do so because of the inputs, so the sweep
+    It tries the definition's call first, then labels of one dimension as [N], then the other
+    calls, which it accepts only if they give the right loss or if no other call returns one. A call
+    that accepts the arguments and then raises may do so because of the inputs, so the sweep
     measures it.
 
     Raises:
-        SubjectError: it cannot be built, or takes the arguments of no call.
+        SubjectError: the subject cannot be built, or accepts none of the calls.
     """
     usual = Adapter.usual(implementation.under(definition.name).factory, definition)
     answering: list[Resolution] = []
@@ -332,7 +332,7 @@ def find_call(
             loss = _small_loss(replace(usual, resolution=own), implementation.name, device)
         except SubjectError:
             raise
-        except Exception as error:  # noqa: BLE001 - it is not called like this
+        except Exception as error:  # noqa: BLE001 - the subject does not take this call
             failed[_as_called(own)] = error
             if not isinstance(error, TypeError | NotALossError):
                 raising.append(own)
@@ -386,7 +386,7 @@ def _is_right(definition: Definition, loss: float) -> bool:
 
 
 def _uncallable(name: str, failed: Mapping[str, Exception]) -> str:
-    """The calls that were tried, and the error of each; equal errors once."""
+    """The message that lists the tried calls with their errors, equal errors once."""
     said: dict[str, list[str]] = {}
     for call, error in failed.items():
         text = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -1,8 +1,8 @@
-"""Import files as they stood in some folder, so that two versions of them live in one process.
+"""Imports files from a given folder, so that two versions of them can live in one process.
 
-Every import here is a fresh one, because Python knows a module by its name alone. Implementations
-of a folder get a module name that is unique to the folder and the same in every process, because
-numba's disk cache stores that name. Other modules of the folder are removed from ``sys.modules``
+Python knows a module by its name alone, so every import here is a fresh one. Implementations of a
+folder get a module name that is unique to the folder and equal in every process, because numba's
+disk cache stores that name. Other modules of the folder are removed from ``sys.modules``
 afterwards: the objects live on, and the next version imports its own. A version that imports a
 module only when it is called may get it from elsewhere; :func:`strangers` finds such modules.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 _known: dict[Path, frozenset[str]] = {}
-"""By root, the module names that existed before the first import from there."""
+"""For each root folder, the names of modules that existed before the first import from it."""
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def script(file: Path) -> Iterator[ModuleType]:
 
 @contextmanager
 def sibling(file: Path) -> Iterator[ModuleType]:
-    """Import a file of a folder of implementations, which may use relative imports."""
+    """Import a file from a folder of implementations; the file may use relative imports."""
     name = _name_of(file.parent)
     package = ModuleType(name)
     package.__path__ = [str(file.parent)]
@@ -57,7 +57,7 @@ def module(name: str, root: Path) -> Iterator[ModuleType]:
 
 
 def strangers(root: Path) -> list[str]:
-    """Modules named like those of ``root``, imported from elsewhere since its first use."""
+    """Modules named like ``root``'s modules, but imported from elsewhere since its first use."""
     known = _known.get(root, frozenset())
     return sorted(n for n in set(sys.modules) - known if came_from_elsewhere(n, root))
 
@@ -100,8 +100,8 @@ def _execute(name: str, file: Path) -> ModuleType:
 def _found_first(root: Path) -> Iterator[None]:
     """Within the block Python finds modules of that folder first; afterwards it forgets them.
 
-    Modules are told by name, not by path: a folder without ``__init__.py`` has a path that Python
-    works out anew from its parent, which may be gone, and from every other folder of that name.
+    It recognises modules by name, not by path: Python recomputes the path of a folder without
+    ``__init__.py`` from its parent, which may be gone, and from every other folder of that name.
     """
     known = frozenset(sys.modules)
     _known.setdefault(root, known)
@@ -118,7 +118,7 @@ def _found_first(root: Path) -> Iterator[None]:
 
 
 def _is_own(name: str, root: Path) -> bool:
-    """Whether a module has a name that Python finds in a folder, the harness's own excepted.
+    """Whether Python finds a module of this name in a folder; false for this package's modules.
 
     A folder without ``__init__.py`` gives way to a real package of that name from elsewhere.
     """

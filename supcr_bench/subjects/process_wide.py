@@ -1,7 +1,7 @@
 """Finds process-wide state that two versions of an implementation share.
 
-Each version has its own modules, but they share torch. An operator that both register is the one
-that was registered last, for both; a default that one sets holds for the other.
+Each version has its own modules, but all share torch. If two versions register an operator of one
+name, both call the one registered last; a default that one version sets also affects the other.
 """
 
 import re
@@ -25,7 +25,7 @@ OPERATORS = "operators"
 def process_state() -> dict[str, Any]:
     """The process-wide state, by readable names.
 
-    ``operators`` are the names of those that torch knows; empty if this torch cannot list them.
+    ``operators`` lists the operators registered in torch; empty if this torch cannot list them.
     """
     names = getattr(torch._C, "_dispatch_get_all_op_names", lambda: ())
     return {
@@ -49,11 +49,11 @@ def require_apart(subjects: Iterable[Subject], before: Mapping[str, Any]) -> Non
     """Refuse versions that have changed process-wide state since they were imported.
 
     Args:
-        subjects: those that live in this process; only versions, which have a root, are judged.
-        before: the process before the first of them was imported.
+        subjects: the implementations in this process; only those with a root, the versions, count.
+        before: the process-wide state before the first of them was imported.
 
     Raises:
-        SubjectError: one has.
+        SubjectError: a version has changed it.
     """
     subjects = list(subjects)
     roots = {Path(subject.root) for subject in subjects if subject.root is not None}
@@ -67,10 +67,10 @@ def require_apart(subjects: Iterable[Subject], before: Mapping[str, Any]) -> Non
 
 
 def require_own_imports(subjects: Iterable[Subject]) -> None:
-    """Refuse subjects that have imported another version's module; use after their calls.
+    """Refuse subjects that have imported another version's module; call this after their calls.
 
     Raises:
-        SubjectError: one has.
+        SubjectError: a subject has.
     """
     for subject in subjects:
         found = isolated.strangers(Path(subject.root)) if subject.root is not None else []
@@ -94,9 +94,9 @@ def _changes(
 
 
 def _may_be_of(operator: str, roots: Iterable[Path]) -> bool:
-    """Whether an operator was registered by a file of some folders, or by an unknown file.
+    """Whether a file in one of the folders, or an unknown file, registered an operator.
 
-    Parts of torch, and other packages, register theirs when they are first imported.
+    Parts of torch, and other packages, register their operators when first imported.
     """
     file = _registered_in(operator)
     return file is None or any(isolated.lies_in(file, root) for root in roots)

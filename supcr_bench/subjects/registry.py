@@ -1,13 +1,13 @@
-"""Where implementations come from, and how they are loaded.
+"""Locates implementations by name, and imports them.
 
-Three kinds of names, none of which changes the repository:
+There are three kinds of names, and none needs a change to the repository:
 
 - a registered name: a file in ``implementations/``, or an entry point in the group
   ``supcr_bench.implementations`` of an installed package;
 - ``package.module:attribute``;
 - ``path/to/file.py:attribute``.
 
-Names are read from the folder and from package metadata: nothing is imported before it is used.
+Names come from the folder and from package metadata: an implementation is imported when used.
 """
 
 import importlib
@@ -41,10 +41,10 @@ class Subject:
         kind: registered name, module or file.
         target: its module, or its file.
         attribute: the attribute of that module.
-        root: the folder of the version to import, which may be one of several; ``None`` for the
+        root: the folder of the version to import, if there are several versions; ``None`` for the
             one that Python finds.
-        definition: what the user wants it compared with, or ``auto`` to recognise that; ``None``
-            for what it declares.
+        definition: the loss of the family that the user wants it compared with, or ``auto`` to
+            recognise it; ``None`` for the one that the implementation declares.
         resolution: how it is called; ``None`` before a trial call has shown it.
     """
 
@@ -58,7 +58,7 @@ class Subject:
 
 
 def folder() -> Path:
-    """Where the registered implementation files lie: in a checkout, ``implementations/``."""
+    """The folder of the registered implementation files: in a checkout, ``implementations/``."""
     spec = importlib.util.find_spec(FOLDER)
     if spec is None or not spec.submodule_search_locations:
         raise SubjectError("supcr_bench is not installed: run `make setup`, or `pip install .`")
@@ -79,11 +79,11 @@ def registered() -> dict[str, Subject]:
 
 
 def locate(name: str) -> Subject:
-    """The subject of a name, without importing it.
+    """Locate the implementation of a name, without importing it.
 
     Raises:
-        UnknownNameError: not a registered name.
-        SubjectError: a file that is not there, or no attribute given.
+        UnknownNameError: the name is not registered.
+        SubjectError: the file does not exist, or the name has no attribute.
     """
     known = registered()
     if name in known:
@@ -106,8 +106,8 @@ def load(subject: Subject) -> Implementation:
     """Import a subject.
 
     Raises:
-        UnavailableError: a package that it imports is not installed.
-        SubjectError: it cannot be imported, has no such attribute, or is not callable.
+        UnavailableError: a package that the subject imports is not installed.
+        SubjectError: the subject cannot be imported, lacks the attribute, or is not callable.
     """
     try:
         with _imported(subject) as module:
@@ -155,7 +155,7 @@ def _is_of_others(error: BaseException) -> bool:
 
 @contextmanager
 def _imported(subject: Subject) -> Iterator[Any]:
-    """The subject's module; within the block, a version imports only its own modules."""
+    """The subject's module; within the block, a version imports modules from its root only."""
     if subject.root is None:
         if subject.kind == "file":
             yield _import_file(subject)
@@ -176,7 +176,7 @@ def _imported(subject: Subject) -> Iterator[Any]:
 
 
 def _require_own(subject: Subject, root: Path, module: Any, found: object) -> None:
-    """Refuse a version that Python has taken from another place, in whole or in part."""
+    """Refuse a version of which Python has imported any part from another place."""
     file = getattr(module, "__file__", None)
     if not isinstance(file, str) or not isolated.lies_in(file, root):
         raise SubjectError(
@@ -206,7 +206,7 @@ def _import_file(subject: Subject) -> Any:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        with on_path(path.parent):  # its neighbours, as when it is run as a script
+        with on_path(path.parent):  # it can import its neighbours, as when run as a script
             spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
@@ -216,7 +216,7 @@ def _import_file(subject: Subject) -> Any:
 
 @contextmanager
 def on_path(folder: Path) -> Iterator[None]:
-    """Modules of that folder are found too, after all others."""
+    """Within the block, Python also finds modules of that folder, after all others."""
     sys.path.append(str(folder))
     try:
         yield

@@ -1,4 +1,4 @@
-"""All charts of a run: drawn by matplotlib, then turned into SVG that follows a page's theme."""
+"""Draws all charts of a run with matplotlib, as SVG that follows a page's theme."""
 
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.summary import implementations_of
@@ -13,9 +13,9 @@ __all__ = ["CHART_CSS", "Chart", "charts_of"]
 
 
 def charts_of(findings: Findings, at_most: int = 4) -> list[Chart]:
-    """Time and memory of each series and pass, then what each axis changes.
+    """Charts of time and memory against batch size, then charts along each other axis.
 
-    Time and memory are drawn of ``at_most`` series: those with the most sizes.
+    The former show the ``at_most`` series (workloads that differ only in batch size) of most sizes.
     """
     names = implementations_of(findings.results)
     charts: list[Chart] = []

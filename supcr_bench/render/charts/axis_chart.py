@@ -1,4 +1,4 @@
-"""Charts of time along an axis, and of memory along ranks, relative to the first value."""
+"""Charts of time along an axis, and of memory along ranks, as ratios to the first value."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from supcr_bench.values.metrics import MEMORY, TIME, Metric
 from supcr_bench.values.result import Result, Status
 
 _LOG_FROM = 4.0
-"""Ratios that span less than this factor are drawn on a plain scale."""
+"""Ratios that span less than this factor are drawn on a linear scale."""
 
 
 def axis_charts(results: Sequence[Result]) -> list[Chart]:
-    """A chart for each numeric axis and pass, if an implementation was timed at two values.
+    """A chart per numeric axis in forward and training, if an implementation has two timed values.
 
     Along ranks memory is drawn too: ranks are used to reduce it.
     """
@@ -41,9 +41,9 @@ def _ratio(row: AxisEffectRow, metric: Metric) -> float:
 
 
 def _lines(rows: Sequence[AxisEffectRow], axis: Axis, metric: Metric) -> list[list[AxisEffectRow]]:
-    """The comparison to draw of each implementation: most values first, then the largest N.
+    """The rows to draw of each implementation: those with most values, then of the largest N.
 
-    All of them share everything but batch size and axis: on the setting with the most values.
+    All lines share one setting apart from batch size and axis: the one with the most values.
     """
     groups: dict[tuple[object, ...], list[AxisEffectRow]] = {}
     for row in rows:

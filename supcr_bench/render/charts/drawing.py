@@ -1,7 +1,7 @@
-"""A chart while matplotlib draws it. Lengths are in points; the drawing is 600 wide.
+"""Draws one chart with matplotlib. Lengths are in points; the drawing is 600 wide.
 
-An artist that shows data gets an id; on a page, its own opening tag replaces that of the SVG group
-with this id.
+Each artist that shows data gets an id and an opening tag; on a page, this tag replaces that of the
+SVG group with the id.
 """
 
 import io
@@ -31,7 +31,7 @@ from supcr_bench.render.palette import INK, LINE, PAPER, QUIET, colour, dashes, 
 
 _WIDTH, _AXES_HEIGHT = 600.0, 300.0
 _LEFT, _RIGHT = 62.0, 160.0
-"""Beside the axes: tick labels on the left, the legend on the right."""
+"""Margins beside the axes: for tick labels on the left, for the legend on the right."""
 _AXES_WIDTH = _WIDTH - _LEFT - _RIGHT
 _BELOW, _FOOT = 42.0, 5.0
 _TITLE_ROW, _CROSSING_ROW, _LEGEND_ROW, _KEY_ROW = 16.0, 13.0, 14.0, 17.0
@@ -49,7 +49,7 @@ ARROW = Path(
     [(0, 0), (0, 0.55), (-0.45, 0.55), (0, 1.25), (0.45, 0.55), (0, 0.55), (0, 0)],
     [Path.MOVETO, *[Path.LINETO] * 5, Path.CLOSEPOLY],
 )
-"""A marker that stands on a lower bound and points to where the figure is."""
+"""An arrow that starts at a lower bound and points towards larger values."""
 
 
 CHART_CSS = (
@@ -71,12 +71,12 @@ and ``--paper``."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """A chart.
+    """A finished chart.
 
     Attributes:
-        name: the name of its files and its anchor, and the beginning of every id in its drawing.
-        subtitle: what is drawn: the figure, the pass and what the cases have in common.
-        filters: the values by which a page filters it, without an axis that it spans.
+        name: the name of its files and its anchor, and the prefix of every id in its drawing.
+        subtitle: the figure, forward or training, and what the cases have in common.
+        filters: the values by which a page filters the chart, without an axis that it spans.
         svg: the drawing for a page: no background and no title, colours by CSS variables. Points
             are ``g.point``, lines, bands and labels ``.series``, both with ``data-implementation``;
             crossovers are ``g.crossing`` with ``data-one`` and ``data-other``.
@@ -95,7 +95,7 @@ class Chart:
     figure: Figure = field(repr=False, compare=False)
 
     def png(self) -> bytes:
-        """The same as ``standalone_svg``, about 1250 pixels wide."""
+        """The drawing of ``standalone_svg`` as PNG, about 1250 pixels wide."""
         data = io.BytesIO()
         with no_glyph_warnings():
             self.figure.savefig(data, format="png", dpi=150)
@@ -110,7 +110,7 @@ def short_name(name: str) -> str:
 
 def marker_entry(text: str, shape: str | Path = "o", *, hollow: bool = False) -> Line2D:
     fill, size = "none" if hollow else QUIET, 6.5
-    if shape is ARROW:  # it stands on its line elsewhere, and in the middle of its text here
+    if shape is ARROW:  # in a chart it starts at its line, here it is centred on its text
         shape, size = ARROW.transformed(Affine2D().translate(0, -0.6)), 13
     return Line2D([], [], ls="", marker=shape, ms=size, mec=QUIET, mfc=fill, label=text)
 
@@ -163,7 +163,7 @@ class Drawing:
         x_text: Callable[[float], str],
         y_text: Callable[[float], str],
     ) -> None:
-        """Put ticks at these values; along x only those with room, from the largest down."""
+        """Set ticks at these values; along x, drop those without room, from the largest down."""
         shown: list[tuple[float, float, float]] = []
         for value in reversed(x):
             at, half = self._across(value), (len(x_text(value)) * 6.8 + 6) / 2
@@ -191,7 +191,7 @@ class Drawing:
     def band(
         self, name: str, xs: Sequence[float], bounds: Sequence[tuple[float, float]], *, faint: bool
     ) -> None:
-        """Shade between the lowest and the highest value that the data leave open."""
+        """Shade between the lowest and the highest value that the data allow."""
         low, high = zip(*bounds, strict=True)
         look: dict[str, Any] = {"color": colour(name, self.names), "lw": 0, "zorder": 1.8}
         area = self.axes.fill_between(xs, low, high, alpha=0.15 if faint else 0.25, **look)
@@ -215,17 +215,17 @@ class Drawing:
         hollow: bool = False,
         shape: str | Path | None = None,
     ) -> None:
-        """Draw a point whose ``text``, its figures in words, is read out on a page.
+        """Draw a point; screen readers read out its ``text``, its figures in words.
 
-        A wrong result and a skipped case are ``hollow``; a lower bound has a ``shape`` in place of
-        the implementation's marker.
+        Wrong results and skipped cases are ``hollow``; for a lower bound, ``shape`` replaces the
+        implementation's marker.
         """
         shade = colour(name, self.names)
         size = 17 if shape is ARROW else 7.5 if shape else 6
         (drawn,) = self.axes.plot([x], [y], ls="", clip_on=False, zorder=3, mew=1.2, ms=size)
         drawn.set(marker=shape or marker(name, self.names), mec=shade)
         drawn.set(mfc=PAPER if hollow else shade)
-        # Tab goes to the first point of each implementation, and arrows from there.
+        # The Tab key goes to the first point of each implementation, and arrow keys from there.
         index = -1 if name in self._reached else 0
         self._reached.add(name)
         said = escape(plain(text))
@@ -236,7 +236,7 @@ class Drawing:
         )
 
     def level(self, y: float, text: str, order: int) -> None:
-        """Draw a horizontal line with a label; labels of neighbours stand in different columns."""
+        """Draw a labelled horizontal line; neighbouring labels stand in different columns."""
         self.axes.axhline(y, color=QUIET, lw=0.8, ls=(0, (5, 3)), zorder=1.5)
         self.axes.annotate(
             text,
@@ -268,8 +268,8 @@ class Drawing:
         self._entries.append((end, name, [text for text in texts if text]))
 
     def _label_crossings(self) -> int:
-        """Write each size above the axes, in a higher row where its neighbour is near."""
-        ends: list[float] = []  # of each row, so far
+        """Write each crossover's size above the axes, in a higher row if its neighbour is near."""
+        ends: list[float] = []  # right end of each row of labels so far
         for size, tag in sorted(self._crossings):
             at = self._across(size)
             row = next((i for i, end in enumerate(ends) if end < at), len(ends))

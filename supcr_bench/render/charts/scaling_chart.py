@@ -1,4 +1,4 @@
-"""Time or memory of one pass against batch size, log-log: figures, laws, bounds, crossovers."""
+"""Charts time or memory, in forward or training, against batch size N on logarithmic scales."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +33,7 @@ from supcr_bench.values.units import format_limit_bytes
 
 _T = TypeVar("_T")
 BEYOND = 2
-"""A law is drawn up to this many times the largest size."""
+"""A growth law, such as N^2, is drawn up to this many times the largest size."""
 GPU_BYTES = tuple(gib * 2**30 for gib in (8, 16, 24, 40, 80))
 """Memory of common GPUs."""
 _NEAR = 100
@@ -57,8 +57,8 @@ class _Line:
 
     Attributes:
         points: rows with a figure, by rising size.
-        bounds: results without one, and what the figure is at least.
-        verdict: the verdict on its growth, if any.
+        bounds: results without a figure, each with a lower bound.
+        verdict: the verdict on the implementation's growth, if any.
     """
 
     name: str
@@ -98,7 +98,7 @@ class _Line:
 
     @property
     def end(self) -> float:
-        """The figure at which the line ends, or the first bound where there is no line."""
+        """The figure at the end of the line; without a line, the first bound."""
         if self.law:
             return self.law(self.last)
         return (self.points or self.bounds)[-1][1]
@@ -112,10 +112,10 @@ def scaling_chart(
     crossovers: Sequence[Crossover],
     names: Sequence[str],
 ) -> Chart | None:
-    """Time or memory against batch size in one series and pass; ``None`` without any figures.
+    """The chart of one series (workloads that differ only in batch size); ``None`` without figures.
 
-    ``results``, ``growth`` and ``crossovers`` are those of the series and pass; ``names`` are those
-    of every implementation of the run, for colours.
+    ``results``, ``growth`` and ``crossovers`` belong to that series, in forward or in training;
+    ``names`` lists every implementation of the run, for colours.
     """
     all_lines = [_line(own, metric, results, growth) for own in implementations_of(results)]
     lines = [line for line in all_lines if line.points or line.bounds]
@@ -165,7 +165,7 @@ def _line(name: str, metric: Metric, results: Sequence[Result], growth: Sequence
 
 
 def _drawn_crossovers(rows: Sequence[Crossover], lines: Sequence[_Line]) -> list[Crossover]:
-    """The crossovers to draw, by size; if they are many, only changes of the fastest."""
+    """The crossovers to draw, by size; of many, only those where the fastest changes."""
 
     def log_figure(line: _Line, size: float) -> float:
         xs, ys = np.log(line.sizes), np.log([y for _, y in line.points])
@@ -180,7 +180,7 @@ def _drawn_crossovers(rows: Sequence[Crossover], lines: Sequence[_Line]) -> list
 
 
 def _memory_levels(lines: Sequence[_Line], results: Sequence[Result]) -> dict[float, str]:
-    """Memory of GPUs that the chart comes near to, and the run's own limit where it was met."""
+    """Memory of GPUs near the chart's figures, and the run's memory limit if a call exceeded it."""
     highest = max(max(line.end, *(y for _, y in (*line.points, *line.bounds))) for line in lines)
     levels = {
         float(size): format_limit_bytes(size) for size in GPU_BYTES if size <= _NEAR * highest
@@ -209,7 +209,7 @@ def _axes(
 
 
 def _draw_law(drawing: Drawing, line: _Line, band_steps: int) -> None:
-    """Draw the law, or join the points if none is decided; with the band that the data allow."""
+    """Draw the law with its band; if the law is undecided, join the points."""
     sizes = line.sizes
     if line.band and line.has_visible_band:
         at = _spaced(sizes[0], line.last, band_steps)
@@ -232,7 +232,7 @@ def _draw_points(drawing: Drawing, metric: Metric, line: _Line, lines: Sequence[
     for row, y in points:
         hollow = row.status is Status.WRONG
         drawing.point(line.name, row.case.batch_size, y, point_words(row, metric), hollow=hollow)
-    # Bounds of several implementations are often the same: each is shifted a little.
+    # Bounds of several implementations often coincide, so each is shifted a little.
     bounded = [other.name for other in lines if other.bounds]
     for result, y in _thinned(line.bounds, most):
         aside = 1.035 ** (bounded.index(line.name) - (len(bounded) - 1) / 2)
@@ -318,13 +318,13 @@ def _fastest_title(lines: Sequence[_Line], pass_: str, crossovers: Sequence[Cros
         return f"{listed(names)} are close in {pass_}: which is the fastest changes with N"
     ((before, after),) = changes
     first, second = names
-    undecided = any({c.one, c.other} == {first, second} for c in crossovers)  # none has a size
+    undecided = any({c.one, c.other} == {first, second} for c in crossovers)  # here without sizes
     beyond = f"too close to {second} to tell" if undecided else second
     return f"{first} is the fastest in {pass_} up to N={before}, {beyond} from N={after} on"
 
 
 def _memory_title(lines: Sequence[_Line], pass_: str) -> str:
-    """The title of a memory chart: the most and the least at the largest common size."""
+    """The title of a memory chart: most and least memory at the largest common size."""
     by_size: dict[int, dict[str, float]] = {}
     for line in lines:
         for row, y in line.points:

@@ -1,7 +1,7 @@
-"""matplotlib's SVG for a file, in the colours of light and dark, and for a page, in its variables.
+"""Adapts matplotlib's SVG: for a file, with light and dark colours; for a page, with CSS variables.
 
-Names reach the markup as text that matplotlib escapes, or in the tags of :mod:`.drawing`, which
-escapes them; a pattern here that matches inside a text can only change its looks.
+matplotlib and :mod:`.drawing` have escaped all names; a pattern here that matches inside a text can
+only change how the text looks.
 """
 
 import io
@@ -18,13 +18,13 @@ from matplotlib.figure import Figure
 from supcr_bench.render.palette import DARK, VARIABLES
 
 HEAD = "head"
-"""Prefix of the ids of what only files show: the background and the titles."""
+"""Prefix of the ids of elements for files only: the background and the titles."""
 _HIDDEN = ("text", "legend", "matplotlib.axis")
-"""Prefixes of ids that screen readers skip, since points and description say the same."""
+"""Prefixes of ids that screen readers skip: points and description repeat their content."""
 
 
 def plain(text: str) -> str:
-    """Text with a replacement character for each that XML does not take."""
+    """The text with a replacement for each character that XML does not allow."""
     return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") else c for c in text)
 
 
@@ -46,7 +46,7 @@ def written_svg(figure: Figure) -> str:
 
 
 def for_file(drawn: str) -> str:
-    """The SVG with a dark look where the reader prefers one; other viewers show it light."""
+    """The SVG with dark colours for readers who prefer them; other viewers show light ones."""
     rules = " ".join(
         f'[style*="{kind}: {light}"] {{ {kind}: {dark} !important }}'
         for light, dark in DARK.items()

@@ -1,4 +1,4 @@
-"""Texts of points, bounds and ticks of charts."""
+"""Writes the texts of points, bounds and ticks in charts."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -12,13 +12,13 @@ WRONG = ", wrong result"
 
 
 def tick_text(text: str) -> str:
-    """A tick's label without decimals that say nothing: ``10 ms`` for ``10.0 ms``."""
+    """A tick's label without trailing zeros: ``10 ms`` for ``10.0 ms``."""
     number, _, unit = text.partition(" ")
     return f"{number.rstrip('0').rstrip('.') if '.' in number else number} {unit}"
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten within the range, or 1, 2 and 5 times these where they are few."""
+    """Powers of ten within the range, or 1, 2 and 5 times powers of ten if these are few."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     powers = [10.0**i for i in range(first, last + 1)]
     within = [p for p in powers if low <= p <= high]
@@ -51,7 +51,7 @@ def point_words(result: Result, metric: Metric) -> str:
 
 
 def bound_words(result: Result) -> str:
-    """Why there is no figure, and what limits it."""
+    """Says why there is no figure, and what its lower bound is."""
     whose = f"{result.implementation}, N={result.case.batch_size}"
     if result.status is Status.OUT_OF_MEMORY:
         return f"{whose}: out of memory, limit {format_limit_bytes(result.memory_limit_bytes)}"
