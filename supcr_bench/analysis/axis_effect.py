@@ -1,4 +1,4 @@
-"""Agreement, time and memory along one axis, with everything else equal."""
+"""How agreement, time and memory change along one axis, with everything else equal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -10,18 +10,18 @@ from supcr_bench.values.metrics import TIME
 from supcr_bench.values.result import Result, Status
 
 COMPARED = tuple(axis for axis in AXES if axis.compared)
-"""The axes along which results are compared."""
+"""The axes along which reports compare results."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AxisEffectRow:
-    """One value of an axis, compared with the first that was measured, all else being equal.
+    """One value of an axis, compared with the first measured value (the base), all else equal.
 
     Attributes:
-        base: whether it is the one that the others are compared with.
+        base: whether this row is the base.
         tolerances: the larger of the errors of value and gradient, in multiples of the tolerance;
             ``None`` where either is not a number.
-        time_ratio, memory_ratio: over those of the base.
+        time_ratio, memory_ratio: time and memory divided by those of the base.
     """
 
     axis: Axis
@@ -61,7 +61,7 @@ def _ratio(own: float | None, base: float | None) -> float | None:
 
 
 def _compared(axis: Axis, members: Sequence[Result]) -> list[AxisEffectRow]:
-    """Rows of one comparison; the base is its first value that was measured."""
+    """Rows of one comparison; the base is the first measured value."""
     base = next(r for r in members if r.status.has_figures)
     return [
         AxisEffectRow(
@@ -83,10 +83,10 @@ def _compared(axis: Axis, members: Sequence[Result]) -> list[AxisEffectRow]:
 def axis_effect_rows(results: Sequence[Result], axis: Axis) -> list[AxisEffectRow]:
     """Every comparison along an axis, by implementation, pass and rising batch size.
 
-    A comparison is all values of the axis at one batch size, with everything else equal; it takes
-    two that were measured. The first value is the one that was run first, as a suite lists them.
+    A comparison takes all values of the axis at one batch size, with everything else equal, and
+    needs at least two measured values. Values stand in the order in which the suite lists them.
     """
-    # A labels file decides some axes: there is nothing to vary.
+    # A labels file fixes some axes, so their values cannot be compared.
     results = [r for r in results if not axis.from_labels or r.case.nan_density is not None]
     groups: dict[tuple[object, ...], list[Result]] = {}
     for result in results:

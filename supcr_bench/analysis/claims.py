@@ -1,8 +1,8 @@
-"""The note's claims about its three implementations, each decided by the run at hand.
+"""Decides from a run the claims that the note (torchcell's document) makes on its implementations.
 
-No verdict is written down here: a claim is a sentence and a function of the results, which may
-leave it undecided. A claim on the growth of time is tested on the elements processed, which are
-counted and have no noise; one on memory, on bytes.
+This file contains no verdicts: a claim is a sentence and a function of the results, which may
+leave it undecided. A claim on the growth of time is tested on the count of elements processed,
+which has no noise; a claim on the growth of memory is tested on bytes.
 """
 
 import itertools
@@ -34,14 +34,14 @@ class Holds(StrEnum):
 
 
 Judged = tuple[Holds, str]
-"""The verdict on a claim, and the evidence in a sentence."""
+"""The verdict on a claim, and a sentence with the evidence."""
 Judge = Callable[[Sequence[Result], Sequence[Growth]], Judged]
 """A function that decides a claim from the results of a run and their growth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimRow:
-    """A claim, and whether the run confirms it."""
+    """A claim and its verdict."""
 
     claim: str
     verdict: Holds
@@ -64,7 +64,7 @@ def _all_agree(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
     met = [(r, values) for r, values in differences if values]
     if not met:
         return Holds.UNDECIDED, "no two of them ran on the same tensors"
-    # Two answers, each within its tolerance of one reference, differ by at most the sum of both.
+    # Two results within their tolerances of one reference differ by at most the sum of these.
     apart = [r for r, values in met if r.status is not Status.MEASURED or None in values]
     cases = len({r.case for r, _ in met})
     if not apart:
@@ -131,9 +131,9 @@ def _pairs(results: Sequence[Result], one: str, other: str, pass_: Pass) -> list
 
 
 def _wins(pairs: Iterable[Pair]) -> list[tuple[int, bool]]:
-    """Batch sizes at which the faster one is known, and whether it is the first of the pair.
+    """Batch sizes at which one of a pair is clearly faster, and whether it is the first.
 
-    A case that only one of them could finish is its win.
+    If only one of the two could finish a case, it counts as the faster.
     """
     unfinished = (Status.SKIPPED, Status.TIMED_OUT, Status.OUT_OF_MEMORY)
     found = []

@@ -1,17 +1,17 @@
-"""Two runs compared: what changed, and what the machine's drift leaves undecided.
+"""Compares two runs: what changed, and which changes may only be drift of the machine.
 
-Counts and bytes have no noise and are compared as they are. Time has two sources of noise. The
-samples of a case show one: each median lies between order statistics of its samples, whatever
-their distribution, which gives an interval of the ratio of medians. They do not show the other,
-the drift from one session to the next, which on a shared machine is the larger. The two runs show
-it themselves: for each implementation, by the results of all *other* implementations whose counts
-did not change. Their |log ratio| has a prediction bound, the k-th smallest with
-k = ceil(0.95 (n + 1)): one more result that drifts like them exceeds it in at most 5 % of draws
-(Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", chapter 2). The interval is
-widened by that bound on both sides. An implementation's own results do not count, because a change
-that slows all its cases would look like drift.
+Counts and bytes have no noise and are compared directly. Time has two sources of noise. The first
+is the spread of a case's samples: order statistics bound each median, whatever the distribution,
+and so give an interval of the ratio of medians. The second is the machine's drift between sessions,
+which is larger on a shared machine and does not show in the samples. It is estimated, for each
+implementation, from the results of all *other* implementations whose counts did not change: their
+|log ratio| has a prediction bound, the k-th smallest with k = ceil(0.95 (n + 1)), which one more
+result with the same drift exceeds in at most 5 % of draws (Vovk, Gammerman and Shafer,
+"Algorithmic Learning in a Random World", chapter 2). The interval is widened by that bound on both
+sides. An implementation's own results are left out, because a change that slows all its cases
+would look like drift.
 
-Its limit: drift that affects only one implementation is not seen.
+Limitation: drift that affects only one implementation is not detected.
 """
 
 import math
@@ -30,19 +30,19 @@ from supcr_bench.values.result import Key, Result, Status
 MARGIN = 0.05
 """Default share by which two times may differ and count as the same."""
 EACH_MEDIAN = 0.975
-"""Confidence of each median's interval, so that both hold at once with 95 %."""
+"""Confidence of each median's interval; two such intervals hold together with 95 %."""
 FEWEST_YARDSTICKS = 19
-"""With fewer unchanged results the drift has no 95 % bound."""
+"""The fewest unchanged results that give a 95 % bound on the drift."""
 CHANCE = 0.05
 """Share of cases that drift alone may show as faster or slower."""
 BEYOND_CHANCE = 0.01
-"""An implementation is slower if so many slower cases are less probable than this by chance."""
+"""An implementation is slower if so many slower cases have less probability than this by chance."""
 MACHINE = ("cpu", "cpus_usable", "threads", "accelerators", "os")
-"""Runs that differ in one of these come from different machines: times are not compared."""
+"""Facts of the environment; if two runs differ in one, their times are not compared."""
 SOFTWARE = ("python", "torch")
-"""Differences in these are reported: they may explain a change."""
+"""Facts of the environment whose differences are reported, as they may explain a change."""
 BROKEN = (Status.WRONG, Status.FAILED)
-"""The statuses of a case that is not right."""
+"""The statuses of a case without a correct result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +50,9 @@ class ComparisonRow:
     """One implementation on one case, in both runs.
 
     Attributes:
-        first, second: how it ended in each run; ``None`` where that run has no such result.
-        changes: the change of every metric with figures in both runs, by its name.
-        finding: what got worse, in a sentence; time is judged over all cases, not here.
+        first, second: the status in each run; ``None`` where the run has no such result.
+        changes: by name, the change of every metric that was measured in both runs.
+        finding: a sentence on what got worse; slower times are judged over all cases instead.
         note: any other remark on a change of status.
     """
 
@@ -78,7 +78,7 @@ class ComparisonRow:
 
     @property
     def work(self) -> Direction | None:
-        """Both counts of work together; ``None`` where both are unknown."""
+        """The change of operations and elements taken together; ``None`` if both are unknown."""
         changes = [self.changes.get(m.name) for m in (DISPATCHED_OPS, ELEMENTS_PROCESSED)]
         directions = {change.direction for change in changes if change}
         if {Direction.MORE, Direction.LESS} <= directions:
@@ -93,10 +93,10 @@ class Comparison:
 
     Attributes:
         rows: every result of either run, in the order of the first.
-        differences: facts of the environment that differ, each in the first and in the second run.
-        drift: how far unchanged results of the *other* implementations moved between the runs, by
-            implementation: a bound on the |log ratio| of one more result, which exceeds it in at
-            most 5 % of draws, or ``None``; and on how many results the bound rests.
+        differences: facts of the environment that differ: values in the first and second run.
+        drift: for each implementation, the 95 % prediction bound on the |log ratio| of a time,
+            from unchanged results of the *other* implementations (``None`` if they are too few),
+            and the number of those results.
         margin: share by which two times may differ and count as the same.
     """
 
@@ -115,11 +115,11 @@ class Comparison:
 
     @property
     def nothing_compared(self) -> bool:
-        """Whether no figure could be compared and no status changed."""
+        """Whether no metric could be compared and no status changed."""
         return not any(row.changes or row.first != row.second for row in self.joined)
 
     def times(self, direction: Direction, implementation: str | None = None) -> int:
-        """How many cases changed their time in that direction, of one implementation or of all."""
+        """The number of cases with that change of time, for one implementation or for all."""
         return sum(
             row.time is not None and row.time.direction is direction
             for row in self.rows
@@ -145,7 +145,7 @@ class Comparison:
 
 
 def _beyond_chance(cases: int) -> int:
-    """The smallest number of cases that chance shows as slower with at most ``BEYOND_CHANCE``."""
+    """The fewest slower cases that chance gives with a probability up to ``BEYOND_CHANCE``."""
     tail, count = 1.0, 0
     while tail > BEYOND_CHANCE:
         tail -= math.comb(cases, count) * CHANCE**count * (1 - CHANCE) ** (cases - count)
@@ -161,7 +161,7 @@ def drift_bound(log_ratios: Sequence[float]) -> tuple[float | None, int]:
 
 
 def _bounds(samples: Sequence[float]) -> tuple[float, float]:
-    """Order statistics around the median, at ``EACH_MEDIAN`` or as near as the samples come."""
+    """The median's interval at confidence ``EACH_MEDIAN``, or the range of too few samples."""
     ordered = sorted(samples)
     rank = interval_rank(len(ordered), EACH_MEDIAN) or 1
     return ordered[rank - 1], ordered[-rank]
@@ -180,9 +180,9 @@ def _is_yardstick(first: Result, second: Result) -> bool:
 def count_change(
     metric: str, before: float | None, after: float | None, allowance: float = 0.0
 ) -> Change | None:
-    """How a count changed; ``None`` where one side is unknown.
+    """The change of a count; ``None`` where one side is unknown.
 
-    ``allowance`` is the share of ``before`` by which the two may differ and count as the same.
+    Counts that differ by at most ``allowance``, a share of ``before``, are the same.
     """
     if before is None or after is None:
         return None
@@ -194,7 +194,7 @@ def count_change(
 
 
 def outcome_change(before: Result, after: Result) -> tuple[str | None, str | None]:
-    """How the status of a case got worse, in a sentence, and any other remark; or ``None``.
+    """A sentence on a status that got worse, and one on any other change; each may be ``None``.
 
     Time limits are not judged here.
     """
@@ -237,7 +237,7 @@ def _time_change(
         direction = Direction.SLOWER
     elif high < 1:
         direction = Direction.FASTER
-    # Within the margin it is the same, even where the interval does not contain 1.
+    # A ratio within the margin is the same, even where the interval does not contain 1.
     if low >= 1 - margin and high <= 1 + margin:
         direction = Direction.SAME
     return replace(undecided, low=low, high=high, direction=direction)
@@ -276,10 +276,10 @@ def compare_results(
     Args:
         first: results of the earlier run.
         second: results of the later one.
-        differences: of the environments, as :func:`environment_differences` gives them.
+        differences: the result of :func:`environment_differences`.
         margin: share within which times count as the same.
-        unlike: tells whether two results come from different machines; without it, the
-            differences of the environments do.
+        unlike: returns whether two results come from different machines; by default,
+            ``differences`` decides.
     """
     by_key = ({r.key: r for r in first}, {r.key: r for r in second})
     anywhere = of_the_machine(differences or {})

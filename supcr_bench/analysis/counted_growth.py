@@ -1,18 +1,18 @@
 """Growth of counted figures (operations, elements, bytes), which have no noise.
 
-A counted figure is taken to be a sum of growth laws with coefficients that are not negative, and so
-every question is a linear programme over those coefficients:
+The model of a count is a sum of growth laws with coefficients that are not negative, so a linear
+program over those coefficients answers each question:
 
-- *which law?* The slowest law such that it and slower laws fit the counts as well as all laws do.
-  It is named if slower laws alone miss some count by ten times more, and if faster ones can only
-  have a negligible share at the largest size; otherwise it is undecided.
-- *which figure at another size, and how sure?* The smallest and the largest value that any such sum
-  takes there.
+- *Which law?* The slowest law that, together with slower ones, fits the counts as well as all laws
+  do. It is named if slower laws alone miss some count by ten times more, and if faster laws can
+  have only a negligible share at the largest size; otherwise the law is undecided.
+- *Which count at another size?* It lies between the smallest and the largest value that any
+  fitting sum has there.
 
-A loop over pairs i != j costs N(N - 1), so each law f(N) is accompanied by f(N)(1 - 1/N). Small
-sizes often take other paths, so where no sum comes within a thousandth of all sizes, the smallest
-are left out, as long as enough are left. With few sizes, a figure that is not a sum of these laws,
-such as N^2.1, can look like one.
+A loop over pairs i != j costs N(N - 1), so the terms of a law are f(N) and f(N)(1 - 1/N). Code
+often takes other paths at small sizes, so if no sum comes within a thousandth of every count, the
+smallest sizes are left out, as long as enough remain. With few sizes, a count that is not a sum of
+these laws, such as N^2.1, can look like one.
 """
 
 import math
@@ -29,17 +29,17 @@ from supcr_bench.values.growth_law import CONSTANT, LAWS, GrowthLaw, GrowthVerdi
 TOLERANCE = 1e-3
 """A sum of laws fits if it misses no count by more than this fraction."""
 EXACT = 2e-5
-"""Relative errors up to this are rounding: sorts count n log2 n in whole numbers."""
+"""Relative errors up to this are rounding: the count of a sort is n log2 n, rounded."""
 AS_GOOD = 3
-"""A sum of fewer laws is as good if its error is at most this many times that of all laws."""
+"""A sum of fewer laws fits as well if its error is at most this many times that of all laws."""
 REFUTED = 10
-"""A law is refuted if every sum of it and slower ones misses by this many times more."""
+"""A law is refuted if every sum of it and slower laws has an error this many times larger."""
 WORTH_A_WORD = 0.05
-"""Share of the figure at the largest size that a faster law may have without being a candidate."""
+"""A faster law is no candidate if its share of the count at the largest size is at most this."""
 FEWEST_SIZES = 5
-"""Fewer counts than this fit too many sums of laws."""
+"""The fewest sizes to fit: fewer counts would fit too many sums of laws."""
 MOST_DOUBLINGS = 10
-"""How many times the largest size to look for one that would decide between two laws."""
+"""A size that would decide between two laws is sought up to this many times the largest size."""
 
 Vector = npt.NDArray[np.float64]
 _ORDERED = tuple(LAWS.values())
@@ -47,23 +47,23 @@ _ORDERED = tuple(LAWS.values())
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A batch size, by its ``rows`` N and by those that have a label.
+    """A batch size: the number of rows N, and the number of rows with a label.
 
-    Both matter, because the work for all rows and that for labelled rows do not grow in exact
-    proportion: the number of missing labels is rounded.
+    The number of missing labels is rounded, so the work for all rows and the work for labelled
+    rows do not grow in exact proportion.
     """
 
     rows: float
     labelled: float
 
     def at(self, rows: float) -> "Size":
-        """Another size with the same share of labels, nothing rounded."""
+        """Another size with this share of labelled rows, without rounding."""
         return Size(rows, self.labelled / self.rows * rows)
 
 
 @lru_cache(maxsize=8192)
 def _terms(laws: tuple[GrowthLaw, ...], size: Size, apart: bool) -> tuple[float, ...]:
-    """Each law, and each over pairs, by labelled rows; where these are apart, by all rows too."""
+    """The terms of each law over labelled rows, and over all rows if their number differs."""
     terms = []
     for law in laws:
         terms.append(law.of(size.labelled))
@@ -76,7 +76,7 @@ def _terms(laws: tuple[GrowthLaw, ...], size: Size, apart: bool) -> tuple[float,
 
 @dataclass(frozen=True, slots=True)
 class CountedFit:
-    """A sum of growth laws through counted figures, rising in size.
+    """A sum of growth laws fitted to counts at rising sizes.
 
     Attributes:
         laws: the laws that may stand in the sum, slowest first.
@@ -94,10 +94,10 @@ class CountedFit:
         return self.figures[-1] * float(self._relative([size])[0] @ np.array(self.coefficients))
 
     def bounds(self, size: Size) -> tuple[float, float]:
-        """The smallest and the largest figure at a size, over all sums of these laws that fit.
+        """The smallest and the largest count at a size, over all sums of these laws that fit.
 
-        The sums are those that miss no count by more than twice this fit's misfit and a tenth of
-        the tolerance.
+        A sum fits if it misses no count by more than twice this fit's misfit plus a tenth of the
+        tolerance.
         """
         low, high = self._range(self._relative([size])[0])
         return self.figures[-1] * low, self.figures[-1] * high
@@ -110,7 +110,7 @@ class CountedFit:
         return 0.0 if found is None else float(faster @ found)
 
     def exponent(self) -> tuple[float, float, float]:
-        """The local power of N at the largest size: of this fit, smallest and largest."""
+        """The local power of N at the largest size: of this fit, the smallest and the largest."""
         last, step = self.sizes[-1], 1e-4
         beside = [last.at(last.rows * by) for by in (1 - step, 1.0, 1 + step)]
         below, at, above = self._relative(beside)
@@ -118,12 +118,12 @@ class CountedFit:
         return float(slopes @ own / (at @ own)), *self._range(slopes)
 
     def matrix(self) -> Vector:
-        """Each term as a share of each count; [sizes, terms]."""
+        """Each term divided by each count; [sizes, terms]."""
         relative: Vector = self.figures[-1] / np.array(self.figures)[:, None]
         return self._relative(self.sizes) * relative
 
     def _relative(self, sizes: Sequence[Size]) -> Vector:
-        """The terms at these sizes, each relative to itself at the largest; [sizes, terms]."""
+        """The terms at these sizes, each divided by its value at the largest; [sizes, terms]."""
         apart = any(size.rows != size.labelled for size in self.sizes)
         at = [_terms(self.laws, size, apart) for size in (*sizes, self.sizes[-1])]
         terms: Vector = np.array(at[:-1]) / np.array(at[-1])
@@ -138,7 +138,7 @@ class CountedFit:
 
 
 def _within(matrix: Vector, slack: float) -> tuple[Vector, Vector]:
-    """The constraints under which no sum misses its count, which is 1, by more than the slack."""
+    """Constraints: no sum may differ from its count, scaled to 1, by more than the slack."""
     return np.vstack([matrix, -matrix]), np.repeat([1 + slack, slack - 1], len(matrix))
 
 
@@ -175,7 +175,7 @@ def fit_sum(sizes: Sequence[Size], figures: Sequence[float], laws: int) -> Count
 
 
 def _slowest(sizes: Sequence[Size], figures: Sequence[float]) -> CountedFit | None:
-    """The fit with the fewest laws that is as good as that with all of them; by bisection."""
+    """The fit with the fewest laws that is as good as the fit with all laws; by bisection."""
     few, many = 1, len(_ORDERED)
     best = fit_sum(sizes, figures, many)
     if best.misfit > TOLERANCE:
@@ -193,10 +193,10 @@ def _slowest(sizes: Sequence[Size], figures: Sequence[float]) -> CountedFit | No
 
 @lru_cache(maxsize=4096)
 def fit_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> CountedFit | None:
-    """The slowest law that explains counted figures above 0, with slower ones beside it.
+    """The fit by the slowest law, with slower laws beside it, that explains counts above 0.
 
     ``None`` where no sum of laws fits at least five of the largest sizes. Cached, because the bytes
-    of a series are fitted twice, for their law and for the frontier.
+    of a series (workloads that differ in batch size) are fitted for their law and the frontier.
     """
     for first in range(len(sizes) - FEWEST_SIZES + 1):
         fit = _slowest(sizes[first:], figures[first:])
@@ -209,7 +209,7 @@ def fit_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> CountedF
 def judge_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> GrowthVerdict:
     """The law that counted figures follow.
 
-    Cached: the same work on other labels, or in another pass, has the same counts.
+    Cached: workloads with other labels, or the other pass, often have identical counts.
     """
     if len(sizes) < FEWEST_SIZES:
         return GrowthVerdict(

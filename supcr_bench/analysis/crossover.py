@@ -1,11 +1,11 @@
 """The batch size at which the faster of two implementations changes, with an interval.
 
-Both were timed in the same rounds on the same tensors, so the ratio of each round is free of the
-machine's drift. At each size the figure is the median of the logarithms of these ratios. Between
-sizes it is interpolated in log N by a cubic through the four nearest: a weighted sum of four
-medians, whose standard error follows from theirs. A crossover is a stretch on whose ends the ratio
-is plainly on different sides of 1; all of the stretch is its interval (after Fieller, 1954: the set
-of sizes at which equality is not rejected).
+The two were timed in the same rounds on the same tensors, so the machine's drift cancels in the
+ratio of each round. The log ratio at a size is the median over the rounds. Between sizes, a cubic
+through the four nearest sizes interpolates it in log N: a weighted sum of four medians, whose
+standard error follows from theirs. A crossover lies in a range of sizes at whose ends the ratio is
+significantly on different sides of 1; that range is its interval (after Fieller, 1954: the set of
+sizes at which equality is not rejected).
 """
 
 import itertools
@@ -24,25 +24,25 @@ from supcr_bench.values.result import Result, Status
 
 NEIGHBOURS = 4
 STEPS = 40
-"""Interpolated sizes between two measured ones."""
+"""The number of interpolated sizes between two measured ones."""
 _MAD_OF_NORMAL = 1.4826
 _MEDIAN_VARIANCE = math.pi / 2
-"""Variance of the median of n normal samples, times n + 1, relative to theirs."""
+"""Variance of the median of n normal samples, times n + 1, divided by the samples' variance."""
 _MAD_EFFICIENCY = 0.5
-"""Share of the degrees of freedom that a pooled median absolute deviation has, by simulation."""
+"""Share of the degrees of freedom that a pooled median absolute deviation keeps (simulated)."""
 
 Vector = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crossover:
-    """The size at which the faster of two implementations changes, or that it does not change.
+    """The batch size, if any, at which the faster of two implementations changes.
 
     Attributes:
-        case: the case of the largest common size; represents the series.
+        case: the case of the largest common size; stands for all sizes of its series.
         sizes: batch sizes at which both were timed in the same rounds.
-        small, large: the faster one below and above the crossover, or at the smallest and the
-            largest size; ``None`` where the noise is too large to tell.
+        small, large: the faster implementation below and above the crossover, or at the smallest
+            and the largest size; ``None`` where the noise is too large to decide.
         size: batch size of the crossover; ``None`` for none in the measured range.
         low, high: its 95 % interval.
     """
@@ -59,11 +59,11 @@ class Crossover:
 
 
 def _band(sizes: Sequence[float], rounds: Sequence[Sequence[float]]) -> Vector:
-    """The interpolated log ratio along log N; [3, steps]: log N, ratio, half its interval."""
+    """The interpolated log ratio; [3, steps]: log N, log ratio, half the width of its interval."""
     x = np.log(sizes)
     medians = np.array([np.median(logs) for logs in rounds])
     counts = np.array([len(logs) for logs in rounds])
-    # Deviations from the median of few samples are too small, because it follows them.
+    # With few samples the median follows them, so deviations from it are too small.
     deviations = [
         np.abs(np.array(logs) - middle) * math.sqrt(len(logs) / max(len(logs) - 1, 1))
         for logs, middle in zip(rounds, medians, strict=True)
@@ -121,7 +121,7 @@ def crossings(
 
 
 def crossovers(results: Sequence[Result]) -> list[Crossover]:
-    """Crossovers of all pairs of implementations that were timed in the same rounds, by series."""
+    """Crossovers of all pairs timed in the same rounds, by series (all sizes of a workload)."""
     timed = [r for r in results if r.time_samples_s and r.session and r.status is Status.MEASURED]
     by_series: dict[tuple[object, ...], list[list[Result]]] = {}
     for members in series_of(timed):

@@ -17,10 +17,10 @@ class Findings:
     """The derived figures of a run.
 
     Attributes:
-        results: in the order in which they were found; their devices are named with the machine
-            where there are several kinds of it.
+        results: in the order of measurement; where machines of several kinds measured, the
+            device names include the machine.
         predictions: results whose peak was predicted before it was measured.
-        noise: ``None`` without an A/A arm.
+        noise: ``None`` if no cell timed an implementation against itself (A/A).
         claims: empty where none of the note's implementations is in the run.
     """
 
@@ -34,7 +34,7 @@ class Findings:
 
 
 def find(results: Sequence[Result], claims: Mapping[str, Claims]) -> Findings:
-    """Derive everything from the results of one run and the laws that implementations claim."""
+    """Compute all findings from one run's results and the claimed growth laws."""
     results = by_machine(results)
     growth = growth_of(results, claims)
     return Findings(

@@ -1,4 +1,4 @@
-"""Results as a table: one row each, summaries derived."""
+"""Results as a data frame: one row for each, with summaries of the samples."""
 
 from collections.abc import Sequence
 from dataclasses import fields

@@ -18,7 +18,7 @@ from supcr_bench.values.case import ITEM_BYTES, Case
 from supcr_bench.values.result import Result
 
 CAPACITIES_BYTES = tuple(gib * 2**30 for gib in (4, 8, 16, 24, 40, 80))
-"""Memory of common devices, in bytes."""
+"""Memory capacities of common devices, in bytes."""
 MOST_ROWS = 2**40
 
 
@@ -27,8 +27,8 @@ class FrontierRow:
     """The largest batch of one implementation whose inputs and peak fit a memory.
 
     Attributes:
-        case: the case of the largest measured size; represents the series.
-        batch_size: counts only tensors, not the other memory of a process.
+        case: the case of the largest measured size; stands for all sizes of its series.
+        batch_size: the largest batch, from tensors alone, without a process's other memory.
         low, high: its interval, from all sums of laws that fit the measured bytes.
         law: the growth law of the bytes.
     """
@@ -60,7 +60,7 @@ def largest_batch(fit: CountedFit, case: Case, capacity_bytes: float) -> int:
         return MOST_ROWS
     if total(2) > capacity_bytes:
         return 0
-    # Nearly a power of N, so nearly straight in log-log, where a root is found in a few steps.
+    # In log-log the bytes are nearly a straight line, so a few steps suffice for the root.
     root = brentq(
         lambda x: math.log(total(math.exp(x)) / capacity_bytes),
         math.log(2),
@@ -75,11 +75,11 @@ def largest_batch(fit: CountedFit, case: Case, capacity_bytes: float) -> int:
 def batch_interval(fit: CountedFit, batch_size: int) -> tuple[int, int]:
     """The interval of the largest batch, from all byte laws that fit.
 
-    Cached, because other passes and labels often have the same bytes.
+    Cached, because the other pass and other labels often need the same bytes.
     """
     if batch_size < 2:
         return batch_size, batch_size
-    # Near the frontier bytes are a power of N, so their interval becomes one of N by its exponent.
+    # Near the frontier bytes follow a power of N; its exponent turns their interval into one of N.
     at, beside = (fit.sizes[-1].at(by * batch_size) for by in (1, 1.01))
     predicted, (low, high) = fit.predict(at), fit.bounds(at)
     power = math.log(fit.predict(beside) / predicted) / math.log(1.01)
@@ -107,7 +107,7 @@ def frontier(results: Sequence[Result]) -> list[FrontierRow]:
 
 
 def predicted_peaks(results: Sequence[Result]) -> list[Result]:
-    """The result of each series at the largest size whose peak was predicted before."""
+    """For each series, the result at the largest size with a peak predicted before measuring."""
     tested = [
         [r for r in members if r.peak_bytes and r.predicted_peak_bytes]
         for members in series_of(results)
@@ -116,5 +116,5 @@ def predicted_peaks(results: Sequence[Result]) -> list[Result]:
 
 
 def prediction_error(result: Result) -> float:
-    """The relative error of the peak that was predicted; 0 where none was."""
+    """The relative error of the predicted peak; 0 without a prediction."""
     return (result.predicted_peak_bytes or 0) / result.peak_bytes - 1 if result.peak_bytes else 0.0

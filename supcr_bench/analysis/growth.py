@@ -1,4 +1,4 @@
-"""How each cost of each implementation grows with the batch size, in every series of a run.
+"""How each cost grows with the batch size, in every series (workloads equal but for that size).
 
 Time is noisy and judged by :mod:`~supcr_bench.analysis.timed_growth`; counts and bytes have no
 noise and are judged by :mod:`~supcr_bench.analysis.counted_growth`.
@@ -18,12 +18,12 @@ from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_bytes, format_limit_bytes
 
 RECORDED = ("memory", "work")
-"""Stages in which calls are recorded, which makes them slower."""
+"""Stages of a measurement that record each call, which slows it down."""
 OF_TENSORS = 0.5
-"""Running out of memory contradicts a byte law that predicts less than this share of the limit."""
+"""An out-of-memory case contradicts a byte law that predicts less than this share of the limit."""
 
 Claims = Mapping[str, str | None]
-"""The growth laws that an implementation claims: of ``time`` and of ``memory``."""
+"""The growth laws that an implementation claims, under the keys ``time`` and ``memory``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +31,9 @@ class Growth:
     """Growth of one metric of one implementation in one series.
 
     Attributes:
-        case: the case of the largest measured size; represents the series.
-        sizes, bounds: batch sizes with a figure, and those that only bound it from below.
-        last_exponent: local power of N between the two largest sizes, as it was measured.
+        case: the case of the largest measured size; stands for all sizes of the series.
+        sizes, bounds: measured batch sizes, and those that only give a lower bound.
+        last_exponent: measured local power of N between the two largest sizes.
     """
 
     implementation: str
@@ -51,16 +51,16 @@ def size_of(case: Case) -> Size:
 
 
 def unrounded_size(case: Case) -> float:
-    """The batch size, as if no number of missing labels had been rounded to a whole one.
+    """The batch size that would give this many labelled rows without rounding.
 
-    At N=16 and 20 % NaN 13 rows have a label and not 12.8, as if N were 16.25.
+    At N=16 and 20 % NaN, 13 rows have a label instead of 12.8, as many as at N=16.25.
     """
     density = case.nan_density or 0.0
     return case.batch_size if density == 1 else case.labelled_rows / (1 - density)
 
 
 def rising(points: Sequence[tuple[Result, float]]) -> list[tuple[Result, float]]:
-    """The points whose sizes rise, by rows and by labels, from 2 on.
+    """The points, from size 2 on, at which both rows and labelled rows increase.
 
     With few labels, batches of different sizes may have equally many labels, or none.
     """
@@ -68,14 +68,14 @@ def rising(points: Sequence[tuple[Result, float]]) -> list[tuple[Result, float]]
     last = 1.0
     for result, figure in points:
         labelled = result.case.labelled_rows
-        if labelled > last:  # log 1 = 0 fits no law
+        if labelled > last:  # below 2, log N is 0 or undefined
             kept.append((result, figure))
             last = labelled
     return kept
 
 
 def series_of(results: Sequence[Result]) -> list[list[Result]]:
-    """Results that differ in nothing but the batch size, by rising size."""
+    """Groups of results that differ only in the batch size, by rising size."""
     groups: dict[tuple[object, ...], list[Result]] = {}
     for r in results:
         groups.setdefault((r.implementation, r.case.pass_, r.case.series()), []).append(r)
@@ -83,7 +83,7 @@ def series_of(results: Sequence[Result]) -> list[list[Result]]:
 
 
 def growth_of(results: Sequence[Result], claims: Mapping[str, Claims]) -> list[Growth]:
-    """Growth of every cost in every series with at least two sizes, metric by metric."""
+    """The growth of every metric in every series with at least two sizes."""
     series = series_of(results)
     found = (
         _growth(members, metric, claims.get(members[0].implementation, {}))
@@ -131,7 +131,7 @@ def time_bounds(members: Sequence[Result]) -> list[tuple[Result, float]]:
         if r.status is Status.TIMED_OUT or (r.status is Status.SKIPPED and timed_out):
             bounds.append((r, r.time_limit_s))
         elif r.status is Status.SKIPPED and r.predicted_s is not None:
-            # The prediction is certain only of this: so many calls would exceed the limit.
+            # All that the prediction says for sure is that so many calls would exceed the limit.
             bounds.append((r, r.time_limit_s / FEWEST_CALLS))
     return bounds
 
@@ -158,8 +158,8 @@ def _timed_series(
 def _contradicted(verdict: GrowthVerdict, members: Sequence[Result]) -> GrowthVerdict:
     """The verdict, with a note if memory ran out where the byte law predicts that it should not.
 
-    A byte law needs no bound to be fitted: its figures are exact. But tensors are not all that a
-    process holds, and a graph of millions of nodes can be larger than what it computes.
+    A byte law is fitted to exact figures and needs no bounds. But a process holds more than
+    tensors: an autograd graph of millions of nodes can be larger than the tensors it computes.
     """
     for r in members:
         limit = r.memory_limit_bytes

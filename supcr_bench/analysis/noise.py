@@ -1,7 +1,7 @@
-"""The noise of a run, from its A/A arms: implementations that were entered twice in a cell.
+"""The noise of a run, from its A/A arms: second timings of an implementation against itself.
 
-Samples of two arms of one session are paired by round: a round's drift is in both samples, and
-cancels in their ratio.
+A round times every implementation of a cell (one workload) once. Samples are paired by round: the
+machine's drift in a round affects each of its samples, and cancels in their ratio.
 """
 
 import math
@@ -14,14 +14,14 @@ from supcr_bench.values.result import Result
 
 
 def paired_ratio(one: Sequence[float], other: Sequence[float]) -> Interval:
-    """How many times as long the first arm takes: the median of the rounds' ratios.
+    """The median over rounds of the first arm's time divided by the second arm's.
 
     Rounds with a sample of only one arm are left out. Fewer than six pairs have no interval.
 
     Raises:
         ValueError: no round in common, or a sample that is not above zero.
     """
-    # In logs, so that the ratio the other way round is the inverse of this one.
+    # The median of logarithms makes the ratio of the swapped pair the inverse of this one.
     logs = [math.log(a) - math.log(b) for a, b in zip(one, other, strict=False)]
     interval = median_interval(logs)
     return Interval(
@@ -33,14 +33,14 @@ def paired_ratio(one: Sequence[float], other: Sequence[float]) -> Interval:
 
 
 def ratio_half_width(ratio: Interval) -> float | None:
-    """The wider side of a ratio's interval as a factor, less 1; ``None`` without one."""
+    """The wider side of a ratio's interval, as a factor minus 1; ``None`` without an interval."""
     if ratio.low is None or ratio.high is None:
         return None
     return max(ratio.high / ratio.estimate, ratio.estimate / ratio.low) - 1
 
 
 def aa_ratio(result: Result) -> Interval | None:
-    """Time ratio of an arm's second entry to its first (A/A); ``None`` without one."""
+    """Time ratio of an arm's A/A timing to its first timing; ``None`` without an A/A timing."""
     if not result.time_samples_s or not result.aa_samples_s:
         return None
     return paired_ratio(result.aa_samples_s, result.time_samples_s)
@@ -48,16 +48,16 @@ def aa_ratio(result: Result) -> Interval | None:
 
 @dataclass(frozen=True, slots=True)
 class NoiseFloor:
-    """How far identical code differs in one run.
+    """How much the times of identical code differ in one run.
 
     Attributes:
         cells: A/A arms, one for each pass of each cell.
         with_interval: how many of them have enough pairs for an interval.
         covering: how many of those intervals cover 1, as they should.
-        low, high: 5th and 95th percentile of the cells' ratios.
-        spread: smaller differences are noise in this run, as a fraction: 95 of 100 cells' ratios
-            lie within it, and it is at least half an interval's usual width, because the ratios
-            of a few cells may lie near 1 by chance.
+        low, high: 5th and 95th percentile of the A/A ratios.
+        spread: the fraction below which a difference is noise in this run: 95 % of the A/A
+            ratios lie within it. It is at least half the usual width of an interval, because
+            the ratios of a few cells may lie near 1 by chance.
     """
 
     cells: int

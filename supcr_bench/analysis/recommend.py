@@ -1,11 +1,11 @@
 """Which implementation to use at a batch size, from the results of one run.
 
-The fastest of those that are right and fit the memory. Between measured sizes time and bytes are
-interpolated, straight in log-log, and so they are between measured numbers of label dimensions;
-between NaN densities the logarithm is straight in the density. Beyond the measured sizes time
-follows its local power of N and bytes their law, up to eight times as far; beyond the measured
-dimensions both follow their local power of D; the answer names what was extrapolated. A NaN density
-outside of those measured gets no answer.
+The answer is the fastest implementation that is correct and fits the memory. Time and bytes are
+interpolated linearly in log-log between measured batch sizes N and between measured numbers of
+label dimensions D; between NaN densities, their logarithm is linear in the density. Up to eight
+times beyond the measured sizes, time follows its local power of N, and bytes follow their growth
+law; beyond the measured D, time and bytes follow their local power of D. The answer names what was
+extrapolated. A NaN density outside the measured range gets no answer.
 """
 
 import itertools
@@ -26,12 +26,12 @@ from supcr_bench.values.units import format_bytes, format_duration_s, format_lim
 
 _ASKED = ("batch_size", "dims", "nan_density", "device", "ranks")
 _OTHER_AXES = tuple(axis for axis in WORKLOAD_AXES if axis.name not in _ASKED)
-"""The axes whose values a question leaves open."""
+"""The axes that a question does not fix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """The case to run, and the memory that its inputs and peak must fit in, if limited."""
+    """The case to run, and the memory limit, if any, for its inputs and peak."""
 
     batch_size: int
     dims: int = 1
@@ -42,7 +42,7 @@ class Question:
 
 
 class Source(StrEnum):
-    """The source of a figure, the most reliable first."""
+    """How a time or a peak was obtained, the most reliable way first."""
 
     MEASURED = "measured"
     INTERPOLATED = "interpolated"
@@ -51,7 +51,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure at the size in question, and its source."""
+    """A time or a peak for the question, and how it was obtained."""
 
     value: float
     source: Source
@@ -59,12 +59,12 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One implementation at the size in question.
+    """The time and memory of one implementation for the question.
 
     Attributes:
         time: seconds per call; ``None`` where unknown.
         peak_bytes: peak memory above the inputs; ``None`` where unknown.
-        ruled_out: why not to use it; ``None`` where it may be used.
+        ruled_out: the reason not to use it; ``None`` if it may be used.
     """
 
     implementation: str
@@ -75,9 +75,9 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """The answer: the one to use, or ``None`` if the run does not decide it.
+    """The answer: the implementation to use, or ``None`` if the run does not decide it.
 
-    The fastest candidate comes first, those that are ruled out last.
+    Candidates are sorted by time; those that are ruled out come last.
     """
 
     question: Question
@@ -107,7 +107,7 @@ def recommend(results: Sequence[Result], question: Question) -> Recommendation:
             question=question, implementation=None, explanation=said, candidates=()
         )
     alike = most_alike(asked)
-    # With any labels and sizes: an implementation that is wrong on ties is never recommended.
+    # Errors on any labels and sizes count: one that is wrong on ties is never recommended.
     like = alike[0].case.shared
     wrong = [
         r
@@ -134,10 +134,10 @@ def recommend(results: Sequence[Result], question: Question) -> Recommendation:
 
 
 def most_alike(results: Sequence[Result]) -> list[Result]:
-    """Results that differ in size, dimensions and NaN density only.
+    """The group of results that differ only in batch size, dimensions and NaN density.
 
-    If there are several such groups, take the one with the most default values on the other axes,
-    then the largest.
+    Of several groups, it is the one with the most default values on the other axes, then the
+    largest one.
     """
     groups: dict[tuple[object, ...], list[Result]] = {}
     for r in results:
@@ -187,12 +187,12 @@ def _candidate(own: Sequence[Result], wrong: Sequence[Result], question: Questio
 
 
 def _peak(result: Result) -> float | None:
-    # A measured peak may be 0 bytes; its logarithm is taken as that of 1.
+    # A measured peak may be 0 bytes, which has no logarithm, so 1 byte stands for it.
     return None if result.peak_bytes is None else max(float(result.peak_bytes), 1.0)
 
 
 def _same_density(case: Case, question: Question) -> bool:
-    """Whether the case has the NaN density in question; a labels file always has it."""
+    """Whether the case has the question's NaN density; a labels file matches any."""
     if case.nan_density is None:
         return True
     n = case.batch_size
@@ -228,7 +228,7 @@ def _estimate(
         found = _at_size(members, question.batch_size, figure, beyond)
         case = members[0].case
         if found is not None:
-            # Cases of a labels file, and those with the density in question.
+            # Cases with a labels file, or with the question's NaN density.
             same = all(_same_density(r.case, question) for r in members)
             density = question.nan_density if same else case.nan_density or 0.0
             by_dims.setdefault(case.dims, {})[density] = found
@@ -244,7 +244,7 @@ def _estimate(
 def _along(
     known: Mapping[float, Estimate], at: float, scale: Callable[[float], float]
 ) -> Estimate | None:
-    """The figure at a value of an axis, if measured there or interpolated between two values."""
+    """The figure at a value of an axis, measured there or interpolated between two values."""
     if at in known:
         return known[at]
     for a, b in itertools.pairwise(sorted(known)):

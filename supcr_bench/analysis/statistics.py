@@ -1,4 +1,4 @@
-"""Statistics of raw samples, without assumptions on their distribution."""
+"""Statistics of samples, without assumptions on their distribution."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ class Interval:
     Attributes:
         estimate: for example the median of some samples.
         low, high: the bounds; ``None`` where there are too few samples for the confidence.
-        samples: how many samples it rests on.
+        samples: the number of samples used.
     """
 
     estimate: float
@@ -42,14 +42,14 @@ class Interval:
 
 
 def interval_rank(n: int, confidence: float = CONFIDENCE) -> int | None:
-    """The r for which [x_(r), x_(n+1-r)] covers the median with at least that confidence.
+    """The largest r for which [x_(r), x_(n+1-r)] covers the median with that confidence.
 
     The number of samples below the median is binomial(n, 1/2) whatever the distribution, so the
     interval fails with probability 2 P(B <= r - 1) (David and Nagaraja, "Order Statistics",
     section 7.1). The largest such r gives the narrowest interval.
 
     Returns:
-        ``None`` where even the range of all samples covers it less often.
+        ``None`` where even the range of all samples covers the median less often.
     """
     rank, below = None, 0.0
     for r in range(1, n // 2 + 1):

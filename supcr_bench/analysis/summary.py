@@ -1,4 +1,4 @@
-"""Figures that the tables of a run share: agreement, the time of a call, and the fastest."""
+"""Computes what several tables of a run show: agreement, time of a call, fastest by size."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ def agreement_rows(results: Sequence[Result]) -> list[Mapping[str, Any]]:
     """How far each implementation is from its definition, by kind of labels.
 
     Returns:
-        rows with the number of ``cases`` that have an answer, the number that ``agree``, and the
+        rows with the number of ``cases`` that gave a value, the number that ``agree``, and the
         largest relative errors, plain and as multiples of the tolerance.
     """
     groups: dict[tuple[str, str], list[Result]] = {}
@@ -63,12 +63,12 @@ def pair_rows(results: Sequence[Result]) -> list[Mapping[str, Any]]:
 
 
 def time_interval(result: Result) -> Interval | None:
-    """The median seconds of a call and its 95 % interval, where it was timed."""
+    """The median seconds of a call with its 95 % interval; ``None`` if it was not timed."""
     return median_interval(result.time_samples_s) if result.time_samples_s else None
 
 
 def by_series(results: Sequence[Result], pass_: Pass) -> list[Result]:
-    """Results of one pass: series after series, each by rising batch size."""
+    """Results of one pass, grouped by all but the batch size, each group by rising batch size."""
     own = [r for r in results if r.case.pass_ == pass_]
     order = {s: i for i, s in enumerate(dict.fromkeys(r.case.series() for r in own))}
     return sorted(own, key=lambda r: (order[r.case.series()], r.case.batch_size))
@@ -79,11 +79,11 @@ def unusual(results: Sequence[Result]) -> list[Result]:
 
 
 Wrong = frozenset[tuple[str, str, float]]
-"""Implementations that are wrong somewhere, with the dtype and the temperature where they are."""
+"""Wrong implementations, each with the dtype and the temperature at which it is wrong."""
 
 
 def known_wrong(results: Iterable[Result]) -> Wrong:
-    """Implementations that are wrong at a dtype and temperature, at any size and labels."""
+    """Each implementation that is wrong at a dtype and temperature, at any size and labels."""
     return frozenset(
         (r.implementation, r.case.dtype, r.case.temperature)
         for r in results
@@ -92,10 +92,10 @@ def known_wrong(results: Iterable[Result]) -> Wrong:
 
 
 def fastest_by_size(results: Iterable[Result], wrong: Wrong) -> dict[Case, str]:
-    """The implementation with the smallest median among those that are right, for each case.
+    """For each case, the correct implementation with the smallest median time.
 
-    Cases are named without the definition, which may be another for each implementation. An
-    implementation that is ``wrong`` on ties is never the fastest.
+    Keys leave out the definition (which loss of the family), as implementations may compute
+    different ones. An implementation that is ``wrong`` on ties is never the fastest.
     """
     best: dict[Case, tuple[float, str]] = {}
     for r in results:

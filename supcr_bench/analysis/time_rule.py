@@ -1,25 +1,25 @@
-"""Decides whether a cell became slower, did not, or is undecided.
+"""Decides whether a cell (here an implementation on one case) became slower, or is undecided.
 
-A cell is a regression when the whole interval of its paired ratio lies above what is allowed, and a
-pass when the whole interval lies below; else sampling goes on. In each process the version before
-is timed a second time, as if it were another: the A/A arm. Its interval shows how far apart the
-machine measures identical code. A difference within it is undecided.
+A cell is a regression when the whole interval of its time ratio (after / before) lies above the
+allowed slowdown, and a pass when the whole interval lies below; otherwise sampling goes on. Each
+process also times the version before against itself (the A/A arm). The interval of that ratio shows
+how much the times of identical code differ, and a difference within it is undecided.
 
-The error is of a whole gate run: with that probability at most, any of its cells is called a
-regression that is not slower by more than is allowed, or passes although it is. Each cell has an
-equal share of it (Bonferroni), and each look at a cell has a share of the cell's. A cell can suffer
-only one of the two errors, so each of its bounds has the cell's whole share.
+The error probability covers a whole gate run: it bounds the probability that any cell is called a
+regression without exceeding the allowed slowdown, or passes while exceeding it. Each cell gets an
+equal share (Bonferroni), which is divided among the looks (interim evaluations) at the cell. A cell
+can suffer only one of the two errors, so each of its two bounds may use the cell's whole share.
 
-The unit is a fresh process: it gives one log-ratio, the median of its rounds. Over processes the
-interval is Wilcoxon's: between order statistics of the Walsh averages (x_i + x_j) / 2, exact for
+Each fresh process gives one log-ratio, the median of its rounds. The interval over processes is
+Wilcoxon's: it lies between order statistics of the Walsh averages (x_i + x_j) / 2, and is exact for
 independent values with a common centre of symmetry, whatever their distribution and even where
 their spreads differ (Hollander, Wolfe and Chicken, "Nonparametric Statistical Methods", sections
-3.1 to 3.3). No process is dropped as an outlier. The values are symmetric where both versions are
-the same code, since the versions can be exchanged.
+3.1 to 3.3). No process is dropped as an outlier. If both versions are the same code, the values are
+symmetric, because exchanging the versions changes nothing.
 
-Repeated looks are corrected for: the k-th look's bounds fail with probability alpha / (k (k + 1)),
-which sums to alpha over however many looks there are (Lan and DeMets, Biometrika 70, 1983, with the
-union bound in place of the joint distribution, which would need the looks to be planned).
+It corrects for repeated looks: the bounds of look k fail with probability alpha / (k (k + 1)),
+which sums to at most alpha over any number of looks (Lan and DeMets, Biometrika 70, 1983, with the
+union bound in place of the joint distribution, for which the looks would have to be planned).
 """
 
 import math
@@ -35,14 +35,14 @@ from supcr_bench.values.units import format_share
 
 ERROR = 0.01
 GROWTH = 1.25
-"""Each look has this many times the processes of the one before."""
+"""Each look uses this many times the processes of the look before."""
 
 
 @cache
 def _bound_rank(n: int, alpha: float) -> int:
-    """The largest k for which the centre is below the k-th smallest Walsh average this rarely.
+    """The largest k such that the centre lies below the k-th smallest Walsh average this rarely.
 
-    That happens where the signed-rank statistic is k - 1 or less. 0 where no k will do.
+    It lies below where the signed-rank statistic is k - 1 or less. 0 if no k satisfies this.
     """
     ways = np.zeros(n * (n + 1) // 2 + 1)
     ways[0] = 1.0
@@ -57,8 +57,8 @@ def centre_interval(
 ) -> Interval:
     """The centre of symmetry of independent values: the median of their Walsh averages.
 
-    The probability that a bound lies on the wrong side of it is at most its alpha; the upper
-    bound's is the same as the lower's where it is not given.
+    Each bound lies on the wrong side of the centre with a probability of at most its alpha; the
+    upper bound uses the alpha of the lower one unless it is given its own.
 
     Raises:
         ValueError: no values.
@@ -80,12 +80,12 @@ def centre_interval(
 
 
 def spent_at(look: int, alpha: float) -> float:
-    """The share of alpha that a look may spend; looks count from 1."""
+    """The part of alpha that a look may use; looks count from 1."""
     return alpha / (look * (look + 1))
 
 
 def first_look(alpha: float) -> int:
-    """The fewest values that have bounds with that probability of failing."""
+    """The smallest number of values for which bounds with that probability of failing exist."""
     return math.ceil(-math.log2(spent_at(1, alpha)))
 
 
@@ -99,8 +99,8 @@ class CellDecision:
 
     Attributes:
         after: the log-ratio of the version after to the one before.
-        again: log-ratio of the version before to itself.
-        reason: why undecided.
+        again: log-ratio of the version before to itself (A/A).
+        reason: why the cell is undecided.
     """
 
     verdict: GateVerdict
@@ -110,7 +110,7 @@ class CellDecision:
 
     @property
     def noise_floor(self) -> float | None:
-        """How far the A/A arm's interval reaches from 1, as a share; ``None`` without one."""
+        """The largest distance of the A/A interval from 1, as a share; ``None`` without one."""
         if self.again.low is None or self.again.high is None:
             return None
         return math.expm1(max(abs(self.again.low), abs(self.again.high)))
@@ -120,7 +120,7 @@ class CellDecision:
 class TimeRule:
     """The share by which a cell may become slower, and the probability of a wrong verdict.
 
-    ``error`` is that of all cells that are judged together.
+    ``error`` is the probability that any of the cells judged together gets a wrong verdict.
     """
 
     max_slowdown: float
@@ -158,11 +158,11 @@ class TimeRule:
         return CellDecision(GateVerdict.UNDECIDED, decision.after, decision.again, reason)
 
     def detectable(self, again: Interval) -> float | None:
-        """The smallest slowdown that would certainly have been found with this A/A interval.
+        """The smallest slowdown that would certainly have been detected with this A/A interval.
 
-        The interval of a slowdown is taken to be as wide as the A/A interval, and its estimate
-        wrong by up to half that width. So the slowdown must exceed the allowed one, and the A/A
-        interval, by a whole width.
+        It assumes that the interval of a slowdown is as wide as the A/A interval and that its
+        estimate is wrong by up to half that width. So the slowdown must exceed the allowed one,
+        and the A/A interval, by a whole width.
         """
         if again.low is None or again.high is None:
             return None

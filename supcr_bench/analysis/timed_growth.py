@@ -1,21 +1,21 @@
 """Growth of times, which have noise.
 
-The model is ``c0 * h(N) + c1 * f(N)``, both coefficients not negative: h is the overhead and f a
-growth law. The overhead of a call is paid once for each operation dispatched, and these are
-counted, so h is their number, relative to that of the largest size; where they do not grow, h is 1
-and c0 a plain constant.
+The model is ``c0 * h(N) + c1 * f(N)`` with coefficients that are not negative, where h is the
+overhead and f a growth law. Each dispatched operation adds overhead, so h is the counted number of
+operations, divided by that at the largest size; where the number does not grow, h is 1 and c0 a
+plain constant.
 
-Noise is relative: the machine's drift multiplies a whole cell, so distances are taken in logarithms
-and the noise is estimated from the distances that remain, not from the spread within a cell, which
-does not contain the drift. A size that could not be measured gives a lower bound: only a model that
-lies below it is penalised.
+Noise is relative: the machine's drift multiplies all times of a batch size. So distances are taken
+in logarithms, and the noise is estimated from the residuals of the fit, because the spread of one
+size's samples does not contain the drift. A size that could not be measured gives a lower bound:
+only a model that lies below the bound is penalised.
 
 - *Exponent*: p in ``c0 h + c1 N^p``; its interval holds every p whose sum of squares is not
   significantly larger than the smallest (Seber and Wild, "Nonlinear Regression", section 5.2: the
   likelihood-ratio interval, which unlike one from curvature needs no linear model).
-- *Law*: every law whose sum of squares is not significantly larger, at half a percent, stays a
-  candidate. A law is named if it is the only one, so the true one is missed in half a percent.
-- *No law*: distances that run in waves say that the curve has another shape. The von Neumann ratio
+- *Law*: every law whose sum of squares is not significantly larger, at the level of 0.5 %, stays a
+  candidate. A law is named if it is the only one, so the true law is dropped in 0.5 % of sweeps.
+- *No law*: residuals that run in waves mean that the curve has another shape. The von Neumann ratio
   is compared with its distribution under noise alone, by simulation with a fixed seed.
 """
 
@@ -36,25 +36,25 @@ FEWEST_SIZES = 5
 PASSED_OVER = 0.005
 """Probability that the true law is dropped from the candidates."""
 WAVES = 0.01
-"""Probability that plain noise is taken for waves."""
+"""Probability that noise alone is taken for waves."""
 MOST_DOUBLINGS = 10
 _GROWING = tuple(law for law in LAWS.values() if law is not CONSTANT)
 _POWERS = np.linspace(0.1, 6.0, 119)
 _PARAMETERS = 3
 _POWER_TO_TELL = 17.0
-"""Noncentrality at which a rival is dropped in nine of ten sweeps: (2.81 + 1.28)^2."""
+"""Noncentrality at which a wrong law is dropped in nine of ten sweeps: (2.81 + 1.28)^2."""
 
 Vector = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class TimedSeries:
-    """Medians of one implementation at rising sizes, in seconds.
+    """Median times of one implementation at rising batch sizes, in seconds.
 
     Attributes:
-        overhead: operations dispatched at each, relative to the last; ones where unknown.
-        bound_sizes, bound_seconds: sizes without a figure, and lower bounds on the time of a call.
-        bound_overhead: operations there, relative to the last measured size.
+        overhead: operations dispatched at each size, relative to the last; ones if unknown.
+        bound_sizes, bound_seconds: sizes that could not be timed, and lower bounds on their times.
+        bound_overhead: operations at these sizes, relative to the last measured size.
     """
 
     sizes: tuple[float, ...]
@@ -71,8 +71,8 @@ def _profile(
     """Least squares over scale and mixture, for every shape at once.
 
     The model is ``exp(scale) * ((1 - w) h + w f)``. Its scale follows from the mean of the
-    logarithms; w is one number, found on a grid over its logit that closes in four times. Shapes
-    are f relative to the largest size, [shapes, sizes], at the sizes and at those of the bounds.
+    logarithms; w is searched on a grid over its logit, refined four times. Shapes are f relative
+    to the largest size, [shapes, sizes], at the measured sizes and at those of the bounds.
 
     Returns:
         for each shape the sum of squares, the mixture w, and the logarithm of the scale.
@@ -116,7 +116,7 @@ def _fit_powers(series: TimedSeries, powers: Vector) -> tuple[Vector, Vector, Ve
 
 @dataclass(frozen=True, slots=True)
 class PowerFit:
-    """The power in ``c0 h + c1 N^p``.
+    """The fit of the power p in ``c0 h + c1 N^p``.
 
     Attributes:
         exponent: the best p.
@@ -145,7 +145,7 @@ def fit_power(series: TimedSeries) -> PowerFit:
 
 
 def _allowed(sizes: int, restrictions: int, alpha: float) -> float:
-    """The largest factor on the smallest sum of squares that noise explains."""
+    """The largest ratio to the smallest sum of squares that noise alone explains."""
     freedom = sizes - _PARAMETERS
     quantile = float(f_distribution.ppf(1 - alpha, restrictions, freedom))
     return 1 + restrictions * quantile / freedom
@@ -206,7 +206,7 @@ class _Model:
     log_scale: float
 
     def overhead(self, size: float) -> float:
-        """Dispatched operations relative to the last size, interpolated straight in log-log."""
+        """Dispatched operations relative to the last size, interpolated linearly in log-log."""
         x, y = np.log(self.series.sizes), np.log(self.series.overhead)
         if size <= self.series.sizes[-1]:
             return float(np.exp(np.interp(math.log(size), x, y)))
@@ -219,9 +219,9 @@ class _Model:
         return math.exp(self.log_scale) * mixed
 
     def band(self, power: PowerFit) -> Callable[[float], tuple[float, float]]:
-        """The smallest and the largest of this model and every power within its interval.
+        """The smallest and the largest time that this model and all powers in the interval give.
 
-        Both are widened by the standard error of the common scale, a mean over the sizes.
+        The standard error of the scale, which is a mean over the sizes, widens the band.
         """
         powers, count = np.linspace(power.low, power.high, 25), len(self.series.sizes)
         noise = math.sqrt(power.squares / (count - _PARAMETERS) / count)
@@ -243,16 +243,16 @@ def _overhead_alone(series: TimedSeries) -> float:
 
 
 def _runs_in_waves(series: TimedSeries, power: PowerFit, law: _Model, *, by_law: bool) -> bool:
-    """Whether the distances from the best model, which is the law or the power, run in waves.
+    """Whether the residuals of the best model, which is the law or the power, run in waves.
 
-    They do if they follow each other more than noise would.
+    They do if neighbours are more alike than under noise alone.
     """
     x = np.log(np.array(series.sizes) / series.sizes[-1])
     shape = _law_shapes(series, [law.law])[0][0] if by_law else np.exp(power.exponent * x)
     mixture = law.mixture if by_law else power.mixture
     model = (1 - mixture) * np.array(series.overhead) + mixture * shape
     distance = np.log(series.seconds) - np.log(model)
-    # Near the fit the distances are the noise less the part that scale, mixture and power absorb.
+    # Near the fit, residuals are the noise minus the part that scale, mixture and power absorb.
     fitted = [np.ones_like(x), shape / model, *([] if by_law else [shape * x / model])]
     taken, _ = np.linalg.qr(np.stack(fitted, axis=1))
     noise = np.random.default_rng(0).standard_normal((2000, len(x)))
@@ -262,14 +262,14 @@ def _runs_in_waves(series: TimedSeries, power: PowerFit, law: _Model, *, by_law:
 
 
 def _von_neumann(distances: Vector) -> Vector:
-    """Squared differences of neighbours over squares: small where neighbours are alike."""
+    """Squared differences of neighbours divided by squares: small where neighbours are alike."""
     squares = (distances**2).sum(axis=1)
     ratio: Vector = (np.diff(distances, axis=1) ** 2).sum(axis=1) / np.maximum(squares, 1e-300)
     return ratio
 
 
 def _deciding_size(found: _Model, rivals: Sequence[GrowthLaw], noise: float) -> int | None:
-    """The size up to which timing would exclude every rival law, with probability 0.9."""
+    """The largest size to time so that all wrong laws are excluded with probability 0.9."""
     series = found.series
     sizes = list(series.sizes)
     for _ in range(2 * MOST_DOUBLINGS):

@@ -1,4 +1,4 @@
-"""The command line: registers the commands, one file each beside this, and reports their errors."""
+"""Registers the commands, each in a file of this folder, and reports their errors."""
 
 import sys
 import traceback

@@ -18,14 +18,14 @@ from supcr_bench.values.errors import UsageError
 from supcr_bench.values.metrics import COUNTS
 
 DIMENSIONS = ("implementation", *(axis.field for axis in AXES), "seed", "definition")
-"""Two results are of the same case if they have all of these in common."""
+"""Two results belong to the same case if they agree in all of these."""
 
 
 def compare_loaded(first: Run, second: Run, margin: float = MARGIN) -> Comparison:
-    """Compare two runs that have been read.
+    """Compare two loaded runs.
 
     Raises:
-        UsageError: the two have no case in common; says what sets them apart.
+        UsageError: the runs have no case in common; the message says how they differ.
     """
     comparison = compare_results(
         first.results,
@@ -51,7 +51,7 @@ def run_line(run: Run) -> str:
 
 
 def _apart(comparison: Comparison) -> str:
-    """Why nothing joins: in what every case of one run differs from every case of the other."""
+    """The axes in which every case of one run differs from every case of the other."""
     first = [row for row in comparison.rows if row.second is None]
     second = [row for row in comparison.rows if row.first is None]
     if not first or not second:

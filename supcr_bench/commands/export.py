@@ -34,7 +34,7 @@ def export(
     content, note = _exported(load_run(run).require_complete(), format_)
     if out is None:
         sys.stdout.write(content.decode())
-        print(note, file=sys.stderr)  # so that standard output is the file and nothing else
+        print(note, file=sys.stderr)  # standard output contains only the exported file
     else:
         out.write_bytes(content)
         print(f"{out}: {note}")

@@ -1,4 +1,4 @@
-"""``make false-alarms``: how often the verifier finds fault with implementations that are right."""
+"""``make false-alarms``: counts how often the verifier rejects correct implementations."""
 
 import sys
 
@@ -10,7 +10,7 @@ SEEDS = 200
 
 
 def main() -> int:
-    """Verify every right implementation with several seeds; print and count false alarms."""
+    """Verify every correct implementation with several seeds; print and count false alarms."""
     torch.set_num_threads(1)
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else SEEDS
     count = 0

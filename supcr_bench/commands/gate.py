@@ -1,4 +1,4 @@
-"""``supcr-bench gate``: its options, and what it prints and writes."""
+"""``supcr-bench gate``: its options and its output."""
 
 import os
 import shlex
@@ -181,7 +181,7 @@ def gate(
         command=shlex.join(["supcr-bench", *sys.argv[1:]]),
         spent_s=time.monotonic() - began,
     )
-    # These are heavy to import, and a request that cannot be carried out does not need them.
+    # These are slow to import, and an invalid request does not need them.
     from supcr_bench.render.gate_files import gate_json, gate_junit
     from supcr_bench.render.gate_tables import gate_blocks, gate_markdown
     from supcr_bench.render.terminal import print_blocks
@@ -192,7 +192,7 @@ def gate(
     if junit is not None:
         junit.write_bytes(gate_junit(outcome, undecided))
     if summary is not None:
-        # The other steps of a job write into the same summary; any other file is the gate's own.
+        # Other steps of a CI job append to the job summary too; any other file is overwritten.
         of_the_job = os.environ.get("GITHUB_STEP_SUMMARY") == str(summary)
         with summary.open("a" if of_the_job else "w", encoding="utf-8") as file:
             file.write(gate_markdown(outcome))

@@ -1,4 +1,4 @@
-"""One run of the gate: its worker, its stages with their progress, and their findings."""
+"""One run of the gate (the regression test): starts its worker and runs its stages."""
 
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -44,9 +44,9 @@ NOTHING_TIMED = "The suite times no cell that both versions answer, so time was 
 
 
 class GateSession:
-    """Measures a suite's implementations by a plan and judges them on the terms of a gate.
+    """Measures a suite's implementations by a plan and judges them by the settings of a gate.
 
-    A terminal shows the progress of a stage, and a log one line for each stage.
+    A terminal shows the progress of each stage; a log gets one line for each stage.
 
     Raises:
         UsageError: a device of the plan is not on this machine.
@@ -79,10 +79,10 @@ class GateSession:
         self._executor.close()
 
     def measured(self, baseline: Run | None = None, name: str = "") -> tuple[Run, list[str]]:
-        """The implementations as they are now, without timings; and notes on a baseline.
+        """Measure the implementations now, without times; note how a baseline differs.
 
         Raises:
-            BaselineError: the baseline, of that name, and the suite have no case in common.
+            BaselineError: the baseline of that name and the suite have no case in common.
             SubjectError: an implementation cannot be called.
         """
         for own, finding in self._findings(self._subjects).items():
@@ -108,7 +108,7 @@ class GateSession:
         return replace(run, info={**info, **run.info}), notes
 
     def against_baseline(self, baseline: Run, name: str) -> GateOutcome:
-        """Judge agreement and cost by a stored run; raises what :meth:`measured` does."""
+        """Judge agreement and cost against a stored run; raises as :meth:`measured`."""
         after, notes = self.measured(baseline, name)
         changes = judge_deterministic(baseline, after, self._terms)
         changes += dropped_implementations(baseline, self._terms)
@@ -116,7 +116,7 @@ class GateSession:
         return self._outcome(f"baseline {name}", changes, notes)
 
     def against_revision(self, revision: str) -> GateOutcome:
-        """Judge agreement, cost and time by a version from git.
+        """Judge agreement, cost and time against a version from git.
 
         Raises:
             RevisionError: the version at the revision is not available.
@@ -173,9 +173,9 @@ class GateSession:
     def _callable_versions(
         self, found: Sequence[Versions], revision: str
     ) -> tuple[list[Versions], dict[str, str], list[str]]:
-        """The versions, the errors of those that can no longer be called, and notes."""
+        """The versions to compare, the errors of implementations that no longer load, and notes."""
         before = self._findings([v.before for v in found if v.before])
-        self._executor.close()  # neither version runs in a process that the other has changed
+        self._executor.close()  # each version gets a process that the other has not changed
         after = self._findings([v.after for v in found])
         versions, broken = [], {}
         notes = [note for v in found for note in v.notes]
@@ -204,14 +204,14 @@ class GateSession:
         )
 
     def _cells(self) -> list[Cell]:
-        """The plan, with the definition of each implementation that has been called."""
+        """The plan, with the definition (loss) of each implementation that was called."""
         return under(self._plan, {n: own.definition for n, own in self._resolutions.items()})
 
     def _resolved(self, subject: Subject) -> Subject:
         return replace(subject, resolution=self._resolutions.get(subject.name))
 
     def _findings(self, subjects: Sequence[Subject]) -> dict[str, str]:
-        """Why subjects cannot be loaded or called, by name."""
+        """The errors of subjects (implementations) that cannot be loaded or called, by name."""
         checked = self._executor.preflight(subjects, self._plan[0].workload)
         for name, found in checked.items():
             if found.description and found.resolution:
@@ -227,7 +227,7 @@ class GateSession:
     def _deterministic(
         self, stage: str, subjects: Sequence[Subject], verify: Mapping[str, Collection[str] | None]
     ) -> Run:
-        """Count the arms of the plan that belong to some subjects, and verify some of these."""
+        """Count the work of some subjects on the plan, and verify some of these subjects."""
         results: list[Result] = []
         verification: dict[str, Verification] = {}
         with self._stage(stage) as say:

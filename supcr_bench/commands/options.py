@@ -1,7 +1,7 @@
 """Options that several commands take, each written once.
 
-Every ``commands/x.py`` holds the Typer function of its command. It imports what that needs inside
-the function, so that ``--help`` and usage errors do not wait for torch or pandas.
+Every ``commands/x.py`` holds the Typer function of its command. Heavy imports are inside that
+function, so that ``--help`` and usage errors do not wait for torch or pandas.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -25,10 +25,10 @@ def quantity(
     help: str,  # noqa: A002
     **more: Any,
 ) -> Any:
-    """An option whose text ``parse`` turns into a value or refuses; errors name the option."""
+    """An option whose text ``parse`` converts; errors name the option."""
 
     def convert(value: Any) -> Any:
-        if not isinstance(value, str):  # the default is parsed already
+        if not isinstance(value, str):  # the default is already a value
             return value
         try:
             return parse(value)
@@ -109,7 +109,7 @@ AxisValues = Annotated[
 
 
 def set_axes(axes: Mapping[str, str], assignments: Sequence[str]) -> dict[str, str]:
-    """The axes of ``--set``, beside those that have options of their own, which ``axes`` holds.
+    """Add the axes of ``--set`` to ``axes``, which holds those with their own options.
 
     Raises:
         UsageError: an assignment has no value, names no axis, or repeats an axis.

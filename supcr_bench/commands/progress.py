@@ -26,7 +26,7 @@ def result_line(result: Result) -> str:
 
 
 class PlainProgress:
-    """A line for each of ``cells`` and for each result; for logs."""
+    """Prints a line for each of ``cells`` (workloads) and each result; for logs."""
 
     def __init__(self, console: Console, cells: int) -> None:
         self._console = console
@@ -52,7 +52,7 @@ class PlainProgress:
 
 
 class LiveProgress(PlainProgress):
-    """One line with the running cell and the time left; results that failed are printed above."""
+    """Shows one line with the running cell and the time left, and failed results above it."""
 
     def __init__(self, console: Console, cells: int) -> None:
         super().__init__(console, cells)

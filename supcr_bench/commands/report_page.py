@@ -1,4 +1,4 @@
-"""The tables, CSV files, plots and pages of runs: for ``report`` and the end of every ``run``."""
+"""Writes tables, CSV files, plots and pages of runs, for ``report`` and the end of ``run``."""
 
 import json
 import os
@@ -29,11 +29,11 @@ from supcr_bench.store.run import RESULTS
 
 REPORTS = Path("reports")
 LARGE_RUN = 2000
-"""The number of results from which a page holds fewer charts, so that it can still be mailed."""
+"""With at least this many results a page holds fewer charts, to be small enough to mail."""
 
 
 def default_page(run: Run) -> Path:
-    """Where a run's report goes: in ``reports/``, or into the run if its folder lies elsewhere."""
+    """The path of a run's report: in ``reports/``, or in the run's folder if that is elsewhere."""
     if run.path.is_file() or run.path.parent.resolve() == RESULTS.resolve():
         return REPORTS / run.id / PAGE
     return run.path / PAGE
@@ -79,10 +79,10 @@ def show_and_write(
 def show_and_write_comparison(
     before: Run, after: Run, console: Console, out: Path | None, markdown: Path | None
 ) -> None:
-    """Print how two runs compare; write the page and the Markdown.
+    """Print the comparison of two runs; write the page and the Markdown.
 
     Raises:
-        UsageError: the two have no case in common.
+        UsageError: the runs have no case in common.
     """
     comparison = compare_loaded(before, after)
     page = out or REPORTS / f"{after.id}-against-{before.id}" / PAGE
@@ -109,7 +109,7 @@ def _summary(run: Run, name: str, headline: str) -> dict[str, str]:
 
 
 def _write(files: dict[Path, str | bytes], page: Path, summary: dict[str, str] | None) -> None:
-    """Write files into folders that are made for them; with a summary, list the page too."""
+    """Write files and create their folders; with a summary, list the page in the index too."""
     if summary is not None:
         files[page.parent / SUMMARY_FILE] = json.dumps(summary, indent=2) + "\n"
     for path, content in files.items():

@@ -1,4 +1,4 @@
-"""``supcr-bench run``: its options, and the work that they describe."""
+"""``supcr-bench run``: reads its options and starts the run."""
 
 import re
 from collections.abc import Mapping
@@ -148,7 +148,7 @@ def _given(**options: str | None) -> dict[str, str]:
 
 
 def check_labels(labels: str, axes: Mapping[str, str]) -> None:
-    """Refuse a labels file without a name, or beside an axis that the file itself decides."""
+    """Refuse a labels file without a name, or together with an axis that the file fixes."""
     if not labels:
         raise UsageError("--labels needs a file, as in FILE or FILE:COLUMN,COLUMN")
     from supcr_bench.values.axes import AXES

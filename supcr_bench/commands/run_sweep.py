@@ -40,13 +40,13 @@ from supcr_bench.workers.activity import Activity
 def carry_out(
     work: Work, executor_name: str, root: Path, resumed: Path | None, *, require_all: bool
 ) -> bool:
-    """Measure, verify where the suite asks for it, print and report.
+    """Measure, verify if the suite requests it, print and report.
 
-    A new run's folder goes into ``root``; ``resumed`` is the folder of one to continue.
+    A new run's folder is created in ``root``; ``resumed`` is the folder of a run to continue.
 
     Returns:
-        whether a result is wrong, an implementation failed, or verification finds one not right. A
-        call that ran out of time or memory does not count.
+        whether a result is wrong, an implementation failed, or verification rejected one. A call
+        that ran out of time or memory does not count.
     """
     console = Console(highlight=False)
     began = time.monotonic()
@@ -120,9 +120,9 @@ def sweep(
     writer: RunWriter,
     console: Console,
 ) -> Account:
-    """Measure what is left of the plan; store each result, show progress, and sum up the time."""
+    """Measure the rest of the plan; store each result, show progress, and add up the time."""
     account = Account()
-    # Results from before the machine was recorded were measured on the run's own machine.
+    # Older results do not record the machine; they come from the one that the run names.
     home = machine_of(writer.info["environment"])
     finished = [r if r.machine else replace(r, machine=home) for r in writer.finished]
     events = run_sweep(work.plan, executor, work.subjects, budget, forecast, finished)
@@ -146,7 +146,7 @@ def sweep(
 
 
 def _verify(work: Work, writer: RunWriter, console: Console) -> float:
-    """Verify what the run has not verified yet; store each verdict; return the seconds taken."""
+    """Verify the remaining implementations; store each verdict; return the seconds taken."""
     left = [s for s in work.subjects if s.name not in writer.verification]
     if not left:
         return 0.0
@@ -178,10 +178,10 @@ def _time_spent(
 
 
 def make_executor(name: str, work: Work) -> tuple[LocalExecutor | ClusterExecutor, Budget]:
-    """The executor of a name, and the budget of an arm; on a cluster, that of its first machine.
+    """The executor of that name, and one implementation's budget (on the first machine).
 
     Raises:
-        UsageError: Ray is not installed, does not answer, or a machine of it cannot take part.
+        UsageError: Ray is not installed, does not answer, or one of its machines cannot take part.
     """
     kind, _, address = name.partition(":")
     if kind == "ray":
@@ -205,12 +205,12 @@ def check_calls(
 ) -> tuple[Work, dict[str, Description], dict[str, str]]:
     """Load and call each implementation once on the executor's machines.
 
-    An implementation that needs something that is not installed is an error if ``require_all``, as
-    when the user named it; a suite's own is left out.
+    An implementation whose dependency is not installed is an error if ``require_all`` (the user
+    named it), and is left out otherwise (the suite named it).
 
     Returns:
-        the work with each implementation's call and definition, descriptions by name, and for each
-        implementation that is left out the reason.
+        the work with each implementation's call and definition, descriptions by name, and the
+        reason for each implementation that is left out.
 
     Raises:
         SubjectError: one cannot be loaded or called, or none is available.
@@ -240,7 +240,7 @@ def check_calls(
 def admit_machines(run: Run, executor: Executor) -> None:
     """Raise a StoreError if the run was not measured on this kind of machine.
 
-    A cluster may add machines: results carry the kind of machine that measured them.
+    A cluster may add machines, because each result names its kind of machine.
     """
     if isinstance(executor, ClusterExecutor):
         return

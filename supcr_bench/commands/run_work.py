@@ -1,4 +1,4 @@
-"""What a run measures: the suite, the implementations, the labels and the cells; without torch."""
+"""Describes what a run measures: suite, implementations, labels and cells (without torch)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -15,10 +15,10 @@ from supcr_bench.values.errors import StoreError
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a run measures.
+    """The suite, implementations, labels and cells of a run.
 
     Attributes:
-        suite: with the axes, budgets and seed of the command line.
+        suite: the suite, with the axes, budgets and seed of the command line.
         labels: the user's labels file, if any.
         unavailable: the reason for each implementation of the suite that cannot be measured here.
     """
@@ -30,7 +30,7 @@ class Work:
     unavailable: Mapping[str, str] = field(default_factory=dict)
 
     def without(self, unavailable: Mapping[str, str]) -> "Work":
-        """This work without these implementations; unchanged if none would be left."""
+        """This work without some implementations; unchanged if none would be left."""
         names = [s.name for s in self.subjects if s.name not in unavailable]
         if not unavailable or not names:
             return self
@@ -48,9 +48,9 @@ class Work:
         }
 
     def measures_the_same_as(self, other: "Work") -> bool:
-        """Whether this work and ``other`` give the same results, verification aside.
+        """Whether this work and ``other`` measure the same; verification does not matter.
 
-        If this one names no definition, any definition of the other matches.
+        If this work names no definition, any definition of ``other`` matches.
         """
         one, two = self.without(other.unavailable).to_mapping(), other.to_mapping()
         one["suite"]["verify"] = other.suite.verify
@@ -63,7 +63,7 @@ def make_work(suite: Suite, names: Sequence[str], labels: str | None) -> Work:
     """Find the implementations, read the labels and lay out the cells.
 
     Raises:
-        UsageError: an implementation or a column of labels is not there.
+        UsageError: an implementation or a column of labels does not exist.
     """
     definition = suite.compared_with
     subjects = tuple(replace(locate(name), definition=definition) for name in dict.fromkeys(names))
@@ -73,10 +73,10 @@ def make_work(suite: Suite, names: Sequence[str], labels: str | None) -> Work:
 
 
 def stored_work(info: Mapping[str, Any]) -> Work:
-    """The work of a stored run, from what ``run.json`` holds.
+    """Restore the work of a stored run from its ``run.json``.
 
     Raises:
-        UsageError: its labels file has changed, or an implementation is gone.
+        UsageError: the labels file has changed, or an implementation no longer exists.
     """
     stored = info["suite"]
     if stored.get("definition") is not None:

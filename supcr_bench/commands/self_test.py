@@ -16,18 +16,18 @@ from supcr_bench.verification.self_test import SelfTestRow, run_self_test
 from supcr_bench.workers.rank_verification import run_rank_self_test
 
 NAMED_AT_LEAST = 0.9
-"""The least share of the seeded bugs with a nameable cause that must be named right."""
+"""The share of the seeded bugs with a nameable cause that must be diagnosed correctly."""
 
 
 def run_seeded_bugs(
     file: Path | None, ranks: int | None = None, seed: int = 0, console: Console | None = None
 ) -> bool:
-    """Verify every seeded bug, print the table, and say whether the verifier holds.
+    """Verify every seeded bug, print the table, and return whether the verifier passes.
 
-    With ``ranks``, verify the bugs that need several; ``file`` gets the rows as JSON.
+    With ``ranks``, verify the bugs that need several ranks; ``file`` gets the rows as JSON.
     """
     console = console or Console(highlight=False)
-    torch.set_num_threads(1)  # small problems; threads would only add noise
+    torch.set_num_threads(1)  # the problems are small; more threads would only add noise
     rows: list[SelfTestRow] = []
     total = len(BUGS) if ranks is None else len(RANK_BUGS)
     with console.status("verifying seeded bugs") as status:

@@ -113,7 +113,7 @@ def verify(
 
 
 def find_definition(name: str | None, suite: Path | None) -> Definition | str | None:
-    """A definition by name: shipped, of a suite file, ``auto``, or none at all.
+    """Find a definition (loss) by name: a shipped one, one of a suite file, ``auto``, or none.
 
     Raises:
         UsageError: there is no such definition, or the suite file is not valid.
@@ -144,7 +144,7 @@ def verify_each(
 ) -> Iterator["Verification"]:
     """Verify each implementation in a worker of its own, and show which check runs.
 
-    With ``ranks``, each is verified in that many workers, which share a batch.
+    With ``ranks``, each runs in that many workers, which share a batch.
     """
     from rich.text import Text
 
@@ -183,7 +183,7 @@ def show(verification: "Verification", console: "Console") -> None:
 
 
 def show_verified(verifications: Sequence["Verification"], console: "Console") -> None:
-    """Print a summary of several, and the findings on those that are not right."""
+    """Print a summary of several implementations, and the findings on incorrect ones."""
     from supcr_bench.render.terminal import print_sentence, print_table
     from supcr_bench.verification.verification import diagnosis_lines, finding_lines, verified_table
 

@@ -1,6 +1,6 @@
-"""Agreement, before and after: each case against the reference, and the checks of verification.
+"""Judges correctness before and after: errors against the reference, and the verifier's checks.
 
-The question is whether something got worse. A case that was wrong before and is wrong now is
+It judges whether something got worse. A case that was wrong before and is wrong now is
 unchanged, which is not a pass; a case without evidence is undecided.
 """
 
@@ -14,13 +14,13 @@ from supcr_bench.verification.session import NO_DEFINITION, STAGES
 from supcr_bench.verification.verification import Verification, diagnosis_lines, finding_text
 
 FARTHER_OFF = 2.0
-"""An error this many times larger is a different error: rounding differs less between machines."""
+"""An error this many times larger is a new error: rounding differs less between machines."""
 NO_CHECKS = ("recognition", "diagnosis")
 """Names of verifier steps that are not checks; the gate may run them for one version only."""
 
 
 def judge_agreement(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
-    """One change per case and judged implementation, if either run has a result of it."""
+    """One change for each case and judged implementation with a result in either run."""
     earlier = {result.key: result for result in before.results}
     now = {result.key: result for result in after.results}
     changes = []
@@ -55,13 +55,13 @@ def _judge_case(first: Result | None, second: Result | None, terms: Terms) -> Ju
         return GateVerdict.UNCHANGED, f"as {terms.then}, {now}"
     stopped = second.status in (Status.TIMED_OUT, Status.SKIPPED)
     if stopped and first.status.has_figures and not terms.baseline:
-        # Both were run in one session, on one machine.
+        # Both versions ran in one session, on one machine.
         return GateVerdict.REGRESSION, f"became {now}"
     return GateVerdict.UNDECIDED, f"{second.status.words}: {note}"
 
 
 def _is_farther_off(first: Result, second: Result) -> bool:
-    """Whether an error grew, or is no longer finite."""
+    """Whether an error grew or is no longer finite."""
     errors = [(r.value_tolerances, r.gradient_tolerances) for r in (first, second)]
     return any(
         one is not None and (other is None or other > FARTHER_OFF * one)
@@ -70,9 +70,9 @@ def _is_farther_off(first: Result, second: Result) -> bool:
 
 
 def judge_verification(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
-    """One change per judged implementation, if it was verified before or after.
+    """One change for each judged implementation that was verified before or after.
 
-    Where nothing fails now, nothing can have become wrong, so the side before need not have been
+    If no check fails now, nothing can have become wrong, so the version before need not have been
     verified (see :func:`checks_to_repeat`).
     """
     earlier, now = before.verification or {}, after.verification or {}
@@ -117,7 +117,7 @@ def _judge_verification(
             return GateVerdict.UNDECIDED, _not_checked(not_run, second)
         if failing := _with_verdict(second, Verdict.FAIL):
             return GateVerdict.NEW, f"not robust: fails {', '.join(failing)}"
-        # The version before of a known implementation is not verified where nothing fails now.
+        # If nothing fails now, the version before was not verified, but it exists.
         return (GateVerdict.PASS if known and not terms.baseline else GateVerdict.NEW), None
     if len({first.definition, second.definition} - {NO_DEFINITION}) > 1:
         return GateVerdict.UNDECIDED, (
@@ -129,7 +129,7 @@ def _judge_verification(
     # A check that is not listed passed.
     broke = [c for c in failing if verdicts.get(c, c in STAGES and Verdict.PASS) is Verdict.PASS]
     if broke:
-        # A busy machine may end a check early too, so its finding is unknown.
+        # A check may also stop early because the machine is busy, so its finding is unknown.
         if set(broke) <= {o.check for o in second.outcomes if o.overdue}:
             return GateVerdict.UNDECIDED, _not_checked(broke, second)
         return GateVerdict.REGRESSION, _failures_text(broke, second)
@@ -153,7 +153,7 @@ def _judge_verification(
 
 
 def _failures_text(failures: list[str], found: Verification) -> str:
-    """Which checks fail, what is most likely wrong, and what the first of them found."""
+    """The names of failed checks, the most likely bug, and the finding of the first."""
     diagnosis = diagnosis_lines(found.diagnosis) if found.diagnosis else []
     finding = f"{failures[0]}: {_findings(found).get(failures[0], 'no finding')}"
     parts = [f"fails {', '.join(failures)}", *(line.rstrip(".") for line in diagnosis), finding]

@@ -1,4 +1,4 @@
-"""The baseline: a run whose errors and counts the gate compares; and notes on both sides."""
+"""Loads the baseline, a stored run that the gate compares with, and notes differences to it."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from supcr_bench.values.result import Key
 
 
 def load_baseline(name: str) -> Run:
-    """Read a run by id or path, or a file that ``--record`` wrote, without its times.
+    """Read, without its times, a run by id or path, or a file that ``--record`` wrote.
 
     Raises:
         BaselineError: the file is not there.
@@ -35,7 +35,7 @@ def _recorded(baseline: Run) -> dict[str, None]:
 def comparability_notes(
     baseline: Run, name: str, suite: str, seed: int, keys: Collection[Key]
 ) -> list[str]:
-    """Sentences on how the baseline of that name and the suite that is run differ.
+    """Sentences on the differences between the baseline of that name and the suite to run.
 
     ``keys`` are the implementations and cases of the suite.
 
@@ -63,7 +63,7 @@ def comparability_notes(
 
 
 def dropped_implementations(baseline: Run, terms: Terms) -> list[GatedChange]:
-    """A change for each recorded implementation that the suite no longer names."""
+    """One change for each implementation of the baseline that the suite no longer names."""
     why = "recorded, and no longer in the suite; record again if that is meant"
     return [
         GatedChange.of("agreement", (name, None), (GateVerdict.UNDECIDED, why))
@@ -75,7 +75,7 @@ def dropped_implementations(baseline: Run, terms: Terms) -> list[GatedChange]:
 def deterministic_notes(
     before: Run, after: Run, changes: Sequence[GatedChange], terms: Terms
 ) -> list[str]:
-    """Remarks beside the verdicts: another torch, cases wrong before and now, and lower costs."""
+    """Remarks that are not verdicts: another torch, cases still wrong, and lower costs."""
     notes = []
     if other_torch(before, after):
         was, now = (run.environment.get("torch") for run in (before, after))

@@ -26,10 +26,10 @@ class GitError(RevisionError):
 
 
 class Checkout:
-    """The work tree that holds a path; ``top`` is its top folder. Its paths are relative to that.
+    """The git work tree that contains a path. Its paths are relative to its top folder, ``top``.
 
     Raises:
-        RevisionError: no checkout holds it, or git is not installed.
+        RevisionError: the path is in no checkout, or git is not installed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -48,7 +48,7 @@ class Checkout:
         """The full name of the commit that a revision names.
 
         Raises:
-            RevisionError: there is none, or this clone is too shallow to have it.
+            RevisionError: there is no such commit, or this shallow clone lacks it.
         """
         wanted = f"{revision}^{{commit}}"
         try:
@@ -63,7 +63,7 @@ class Checkout:
         return found.decode().strip()
 
     def python_files(self, commit: str, folder: str) -> dict[str, bytes]:
-        """Every Python file of a folder, ``"."`` for the top, and below, as of a commit."""
+        """All Python files in and below a folder (``"."`` for the top) at a commit."""
         wanted = {}
         for path, (mode, blob) in self._files_at(commit, folder).items():
             if path.endswith(".py") and mode.startswith(b"100"):
@@ -88,9 +88,9 @@ class Checkout:
         return files
 
     def python_files_now(self, folder: str, *, ignored: bool = False) -> dict[str, bytes]:
-        """Every Python file of a folder in the work tree, also uncommitted; or only ignored ones.
+        """All Python files of a folder in the work tree, even uncommitted; or only ignored ones.
 
-        Links are followed inside the checkout.
+        Links are followed if they stay inside the checkout.
         """
         which = ("--ignored",) if ignored else ("--cached",)
         said = self.git("ls-files", "-z", *which, "--others", "--exclude-standard", "--", folder)
@@ -115,8 +115,8 @@ class Checkout:
     def renamed_from(self, commit: str, path: str) -> str | None:
         """The name at a commit of a file that has been renamed since; ``None`` if it was not.
 
-        Git finds renames among tracked files only. A file that is not tracked is found if it is
-        the same, byte for byte, as one that no longer exists.
+        Git detects renames of tracked files only. An untracked file counts as renamed if its
+        bytes equal those of a file that no longer exists.
         """
         if not self.is_tracked(path):
             blob = self.git("hash-object", "--", path).strip()
@@ -150,12 +150,12 @@ class Checkout:
 
 
 def readable(path: str) -> str:
-    """A path for a message; what is not UTF-8 in it is replaced."""
+    """A path for a message, with bytes replaced that are not UTF-8."""
     return os.fsencode(path).decode(errors="replace")
 
 
 def _git(folder: Path, *arguments: str, given: bytes | None = None) -> bytes:
-    # Git finds the checkout by its folder, and writes no index.
+    # Git finds the checkout by the folder alone, and does not write its index.
     kept = {name: value for name, value in os.environ.items() if name not in _SET_BY_HOOKS}
     try:
         return subprocess.run(

@@ -1,8 +1,8 @@
-"""Judges all evidence but time; here cost: dispatched operations, element work, peak memory.
+"""Judges cost without time: dispatched operations, elements processed, peak memory.
 
-Under one version of torch counts are exact, and every larger one is a regression. Between two
-versions they may differ by :data:`~supcr_bench.gate.terms.TORCH_ALLOWANCE`. Peak memory has an
-allowance of its own, because allocators round.
+With one version of torch, counts are exact and every larger count is a regression. Between two
+versions of torch, counts may differ by :data:`~supcr_bench.gate.terms.TORCH_ALLOWANCE`. Peak
+memory has an allowance of its own, because allocators round.
 """
 
 from supcr_bench.analysis.compare import count_change
@@ -24,9 +24,9 @@ def judge_deterministic(before: Run, after: Run, terms: Terms) -> list[GatedChan
 
 
 def judge_cost(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
-    """One change per case and metric, if the metric was measured before or after.
+    """One change for each case and metric that was measured before or after.
 
-    A case without an answer now has no cost;
+    A case without a result now has no cost;
     :func:`~supcr_bench.gate.agreement.judge_agreement` reports it.
     """
     earlier = {result.key: result for result in before.results}
@@ -96,8 +96,8 @@ def _growth_text(metric: Metric, change: Change, allowed: float, *, torch_differ
 
 
 def _law_text(metric: Metric, result: Result, before: Run, after: Run) -> str:
-    """How the growth law of a series changed; empty where a law of both sides remains possible."""
-    # scipy takes a third of a second, and most gates find nothing that grew.
+    """The change of a series' growth law; empty if one law is possible before and after."""
+    # Importing scipy takes a third of a second, and most gates do not need it.
     from supcr_bench.analysis.growth import growth_of
 
     laws: list[tuple[str, ...]] = []

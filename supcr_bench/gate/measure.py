@@ -1,6 +1,6 @@
-"""Takes all evidence but time: counts the work of a suite, and verifies its implementations.
+"""Counts the work of a suite and verifies its implementations: the gate's evidence without time.
 
-Neither is timed, so several workers run at once where there are cores for them.
+Nothing is timed here, so several workers run in parallel if there are enough cores.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from supcr_bench.workers.streams import merge_streams
 from supcr_bench.workers.verification import WorkerVerification
 
 DeterministicEvent = SweepEvent | tuple[str, Outcome] | Verification
-"""The pair is the name of an implementation and the outcome of one check of it."""
+"""A pair of an implementation's name and the outcome of one of its checks."""
 
 
 def measure_deterministic(
@@ -33,16 +33,16 @@ def measure_deterministic(
     verify: Mapping[str, Collection[str] | None],
     max_workers: int | None = None,
 ) -> Iterator[DeterministicEvent]:
-    """Count a plan without timing it, and verify subjects.
+    """Count the work of a plan without timing, and verify subjects (implementations by name).
 
-    ``budget`` is that of each arm, ``definition`` what verification compares with, ``None`` for
-    what each declares, and ``seed`` its random seed. ``verify`` gives the checks to make of each
-    implementation that is verified, by its name; ``None`` for all checks and a diagnosis. At most
-    ``max_workers`` are busy at the same time, by default one on each core.
+    ``budget`` limits each arm (implementation and pass). Verification compares with ``definition``
+    (``None``: the one that each implementation declares) and uses the random seed ``seed``.
+    ``verify`` maps the implementations to verify to their checks (``None``: all checks and a
+    diagnosis). Up to ``max_workers`` run at the same time, by default one for each core.
 
     Yields:
         one :class:`Result` for every arm, one :class:`Verification` for each of ``verify``, and
-        the progress between.
+        progress in between.
     """
 
     def count() -> Iterator[DeterministicEvent]:

@@ -1,4 +1,4 @@
-"""The terms on which the gate compares two sides, and the commands that reproduce a change."""
+"""The settings of a gate (regression test), and the commands that reproduce a change."""
 
 import shlex
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ some 170, and 2.14 as many; element work and peak memory are the same in all thr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """The terms of one gate.
+    """The settings of one gate.
 
     Attributes:
-        suite: as the command line names it.
+        suite: its name or path on the command line.
         implementations: the names to judge; others are ignored.
-        baseline: whether the side before is a baseline, which can be recorded again.
-        named: whether the command line names the implementations, and not the suite.
+        baseline: whether it compares with a stored baseline instead of a git revision.
+        named: whether the command line, not the suite, names the implementations.
         max_memory_growth: share by which the peak memory may grow.
         max_slowdown: share by which a cell may become slower.
         options: command-line arguments that change what is measured, repeated in every command.
-        gate_options: those that change how time is judged, repeated in the gate's command.
+        gate_options: arguments that change how time is judged, repeated in the gate's command.
     """
 
     suite: str
@@ -69,6 +69,6 @@ class Terms:
 
 
 def other_torch(before: Run, after: Run) -> bool:
-    """Whether two runs were taken with different releases of torch; builds do not matter."""
+    """Whether two runs used different releases of torch; different builds do not count."""
     releases = {(run.environment.get("torch") or "").partition("+")[0] for run in (before, after)}
     return len(releases) > 1

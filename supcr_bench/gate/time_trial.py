@@ -21,13 +21,13 @@ from supcr_bench.workers.worker_process import WorkerProcess
 
 BEFORE, AGAIN, AFTER = "before", "again", "after"
 SAMPLING_S = 0.13
-"""Seconds of timed calls of one version, in one cell and one process. A longer time would tell more
-about that process, while the uncertainty that remains comes from differences between processes."""
+"""Seconds of timed calls of one version, in one cell (an implementation on a case) and process.
+More seconds would not help: the remaining noise comes from differences between processes."""
 PROCESS_LIMIT_S = 120.0
 
 Sampler = Callable[[Sequence[SidedCell], int], Sequence[VersionTimes]]
-"""Times cells, in their order, in a new process; its number is the random seed for the order of
-calls. May raise :class:`SidesError`."""
+"""A function that times cells, in order, in a new process; the process's number seeds the order
+of calls. May raise :class:`SidesError`."""
 
 
 class SidesError(SupcrBenchError):
@@ -37,7 +37,7 @@ class SidesError(SupcrBenchError):
 def process_sampler(threads: int, seed: int, sampling_s: float = SAMPLING_S) -> Sampler:
     """Starts a worker for each sample, and ends it.
 
-    ``sampling_s``: about how many seconds the calls of one version in one cell may take.
+    ``sampling_s``: approximate limit in seconds for the calls of one version in one cell.
     """
 
     def sample(cells: Sequence[SidedCell], process: int) -> Sequence[VersionTimes]:
@@ -66,10 +66,10 @@ def process_sampler(threads: int, seed: int, sampling_s: float = SAMPLING_S) -> 
 def cells_to_time(
     plan: Sequence[Cell], versions: Sequence[Versions], before: Run, after: Run
 ) -> tuple[list[SidedCell], list[GatedChange]]:
-    """The timed cells of a plan that both versions answered, and the verdicts on the others.
+    """The timed cells with a result from both versions, and verdicts on the other cells.
 
-    Where the version after has no answer, the change of its agreement says so, and there is none
-    of time. Results of the versions before have the names of those after.
+    If the version after has no result, the verdict on its agreement reports that, and time gets no
+    verdict. Results of the versions before have the names of those after.
     """
     cells: list[SidedCell] = []
     others: list[GatedChange] = []
@@ -79,7 +79,7 @@ def cells_to_time(
         for arm in planned.arms if planned.timed else ():
             both = by_name.get(arm.implementation)
             if both is None or both.before is None:
-                continue  # the change of its agreement says that it is new or cannot be called
+                continue  # the verdict on agreement reports that it is new or cannot be called
             key = (arm.implementation, planned.case(arm))
             if planned.workload.ranks > 1:
                 why = (
@@ -101,7 +101,7 @@ def cells_to_time(
 
 
 def log_ratio(seconds: Sequence[float], before: Sequence[float]) -> float:
-    """The median over rounds of log(seconds / before); both are paired by round."""
+    """The median over rounds of log(seconds / before), with samples paired by round."""
     return median(math.log(one / other) for one, other in zip(seconds, before, strict=True))
 
 
@@ -112,8 +112,8 @@ class CellTrial:
     Attributes:
         after, again: log-ratios to the version before, one from each process.
         before_s, after_s: medians of both versions in seconds, one from each process.
-        decision: of the last look; ``None`` before the first.
-        raised: which version raised what; that ended the cell.
+        decision: the decision at the last look (evaluation); ``None`` before the first.
+        raised: the version that raised an error, with the error, which ended the cell.
     """
 
     cell: SidedCell
@@ -173,12 +173,12 @@ class CellTrial:
 
 
 class TimeTrial:
-    """Times cells until each is decided; a decided cell is not timed any more.
+    """Times each cell until it is decided.
 
     Attributes:
-        trials: one for each cell, which has its versions before, again and after.
+        trials: one for each cell, with the versions before, before again (A/A), and after.
         spent_s: wall seconds so far.
-        budget_s: after the first process, none is started that is not expected to end within it.
+        budget_s: after the first process, a process starts only if it is expected to end in time.
         error: why the trial ended early, if it did.
     """
 
@@ -204,10 +204,10 @@ class TimeTrial:
         return [trial for trial in self.trials if not trial.decided]
 
     def run(self) -> Iterator[str]:
-        """Run process after process; ``trials`` holds the decisions afterwards.
+        """Run one process after another; ``trials`` holds the decisions afterwards.
 
         Yields:
-            after each process, how far the trial is.
+            the progress of the trial after each process.
         """
         began = self._clock()
         look, look_at = 1, self.rule.first_look
@@ -242,7 +242,7 @@ class TimeTrial:
             trial.decision = self.rule.judge(trial.after, trial.again, look)
 
     def changes(self, command: Sequence[str]) -> list[GatedChange]:
-        """One for each cell; ``command`` is the gate's without its implementations."""
+        """One change for each cell; ``command`` is the gate's without implementations."""
         return [trial.change(self.error, command) for trial in self.trials]
 
     @property

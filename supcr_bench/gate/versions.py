@@ -1,8 +1,8 @@
-"""An implementation as it is now, and as it was at a revision, side by side on disk.
+"""Copies an implementation as it is now, and as it was at a git revision, side by side.
 
-For a file, all Python files of its folder and below are copied; for a module, those of its
-top-level package, with what a build has written into it. Both versions are imported in the same
-way from folders of their own, so that neither has an advantage; the work tree is only read.
+For a file, all Python files in and below its folder are copied; for a module, those of its
+top-level package, with generated files. Each version is imported in the same way from a folder of
+its own, so that neither has an advantage; the work tree is only read.
 """
 
 import importlib.util
@@ -17,11 +17,11 @@ from supcr_bench.values.errors import SubjectError
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """Both versions of one implementation.
+    """The version now and the version at the revision of one implementation.
 
     Attributes:
-        before: the version at the revision; ``None`` where it did not exist.
-        notes: sentences on how they were found.
+        before: the version at the revision; ``None`` if it did not exist.
+        notes: sentences on renamed or generated files and the like.
     """
 
     name: str
@@ -31,10 +31,10 @@ class Versions:
 
 
 def _place(subject: Subject) -> tuple[Path, Path, Subject, bool]:
-    """The file of a subject, the folder to copy, what to import from there, and if it is a package.
+    """A subject's file, the folder to copy, the name to import, and whether it is a package.
 
     Raises:
-        SubjectError: its module is not there, has no file, or belongs to supcr_bench.
+        SubjectError: its module does not exist, has no file, or belongs to supcr_bench.
     """
     target = subject.target
     if target.startswith(f"{FOLDER}."):
@@ -61,7 +61,7 @@ def _place(subject: Subject) -> tuple[Path, Path, Subject, bool]:
 
 
 def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
-    """Both versions of a subject, copied into ``scratch``, an empty folder.
+    """Copy both versions of a subject (implementation) into ``scratch``, an empty folder.
 
     Raises:
         RevisionError: there is no such revision or no checkout, or git ignores the file.

@@ -1,6 +1,6 @@
-"""A run that has been read, from its folder or from its report.
+"""A run as read from its folder or from its report.
 
-Schema 1 is the first one. A reader refuses a schema that is newer than it knows.
+Schema 1 is the first one. A reader refuses a schema newer than its own.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 REQUIRED = ("id", "suite", "subjects", "labels", "implementations", "environment")
-"""Keys of ``run.json`` that reporting and continuing a run need."""
+"""Keys of ``run.json`` that are needed to report or continue a run."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run that has been read.
+    """A stored run in memory.
 
     Attributes:
         path: its folder, or the report that it was read from.
-        info: what ``run.json`` holds.
+        info: the content of ``run.json``.
         results: in the order in which they were measured.
         verification: the verification of each implementation; ``None`` where none was verified.
     """
@@ -48,7 +48,7 @@ class Run:
 
     @property
     def environments(self) -> Mapping[str, Mapping[str, Any]]:
-        """The environment of each kind of machine, by the name that results carry."""
+        """The environment of each kind of machine, by the kind's name in results."""
         return self.info.get("environments") or {machine_of(self.environment): self.environment}
 
     @property
@@ -64,7 +64,7 @@ class Run:
         return self.environments.get(result.machine or "", self.environment)
 
     def require_complete(self) -> Self:
-        """This run; raises a StoreError if it lacks what reporting and continuing need."""
+        """Return this run; raise a StoreError if a key to report or continue it is missing."""
         missing = [key for key in REQUIRED if key not in self.info]
         if missing:
             raise StoreError(
@@ -75,7 +75,7 @@ class Run:
 
     @cached_property
     def frame(self) -> "pd.DataFrame":
-        """One row a result, with a summary of its times.
+        """A data frame with one row for each result, and a summary of its times.
 
         Columns are the fields of :class:`~supcr_bench.values.result.Result` and of its case, and
         ``time_s`` (median), ``time_low_s``, ``time_high_s`` (its 95 % interval).
@@ -105,9 +105,9 @@ def make_run(
     verification: Mapping[str, Mapping[str, Any]] | None,
     where: tuple[str, str],
 ) -> Run:
-    """A run from stored values: results as flat mappings, verification by implementation.
+    """Make a run from stored values: results as flat mappings, verification by implementation.
 
-    ``where`` names, in errors, a result (its number follows) and the verification.
+    Errors use the two names in ``where``: for a result (with its number) and the verification.
 
     Raises:
         StoreError: a value is not valid.
@@ -121,7 +121,7 @@ def make_run(
                 f"{where[0]} {number} is not a valid result: {explain(error)}"
             ) from None
     if len(info.get("environments") or ()) > 1:
-        # Results from before the machine was recorded were measured on the run's own machine.
+        # Older results do not record the machine; they come from the one that the run names.
         home = machine_of(info["environment"])
         results = [r if r.machine else replace(r, machine=home) for r in results]
     found: dict[str, Verification] = {}

@@ -1,4 +1,4 @@
-"""A run's raw data inside the page of its report, so that the page can be used like the run.
+"""Stores a run's raw data inside its report page, so that the page can be read like the run.
 
 The page holds an element ``<a id="run-data" href="data:application/gzip;base64,...">``: a gzip of
 one JSON object ``{"run", "results", "verification"}``. Results are stored as columns, one list for
@@ -19,13 +19,13 @@ PAGE = "index.html"
 ELEMENT_ID = "run-data"
 SUMMARY_FILE = "summary.json"
 SUMMARY_KEYS = ("id", "suite", "started_at", "headline")
-"""Keys of the summary file, which spares a list of reports reading large pages: id of the run
-(or both that are compared), its suite, when it began (ISO 8601), and the first finding."""
+"""Keys of the summary file, which a list of reports reads instead of large pages: id of the run
+(or of the two that are compared), suite, start (ISO 8601), and the first finding."""
 _START = "data:application/gzip;base64,"
 
 
 def embedded(run: Run) -> str:
-    """The value of ``href`` for the element; the same run gives the same text."""
+    """The value of ``href`` for the element; equal runs give equal texts."""
     rows = [result.to_mapping() for result in run.results]
     verified = (
         None
@@ -62,7 +62,7 @@ def load_report(path: Path) -> Run:
         require_known_schema(info["schema_version"], path)
         rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         run_id = info["id"]
-        # The id names a folder to write to, and the page may come from a stranger.
+        # The id becomes the name of a folder to write to, and the page is untrusted input.
         if not isinstance(run_id, str) or run_id in ("", "..") or Path(run_id).name != run_id:
             raise ValueError(f"{run_id!r} is not the id of a run")
     except (
@@ -83,7 +83,7 @@ def load_report(path: Path) -> Run:
 
 
 class _Finder(HTMLParser):
-    """Finds the ``href`` of the element."""
+    """Finds the ``href`` of the element ``run-data``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,9 +96,9 @@ class _Finder(HTMLParser):
 
 
 def reports_in(folder: Path) -> list[tuple[str, dict[str, str]]]:
-    """The name of each report's folder, and its summary; the latest run first.
+    """The name of each report's folder, and its summary; the latest run comes first.
 
-    A page without a summary, such as one from elsewhere, is known by the name of its folder.
+    For a page without a summary, the name of its folder is used.
     """
     found = [(page.parent.name, _summary(page.parent)) for page in folder.glob(f"*/{PAGE}")]
     return sorted(found, key=lambda r: (r[1]["started_at"], r[1]["id"], r[0]), reverse=True)

@@ -1,16 +1,16 @@
 """A run on disk: ``results/<run id>/``.
 
 - ``run.json``: the suite, the implementations, the environment and the time. Written at the start,
-  and again at the end with the wall time and what it was spent on.
-- ``measurements.jsonl``: one JSON object a line, one line a result, appended and flushed to the
-  disk as soon as the result is known.
-- ``verification.json``: the verification of each implementation, if it was asked for; written again
-  with each one that is done.
+  and again at the end with the wall time and its breakdown.
+- ``measurements.jsonl``: one JSON object per line and result, appended and flushed to the disk as
+  soon as the result is known.
+- ``verification.json``: the verification of each implementation, if requested; written again after
+  each implementation.
 
-A run that was killed at any moment can be continued: a last line that was cut off is removed, and
+A run that was killed at any moment can be continued: an incomplete last line is removed, and
 everything before it is kept.
 
-A report (``report_file``) and a baseline (``run_file``) hold a run too, and are read like it.
+A report (``report_file``) and a baseline (``run_file``) contain a run too and can be read as one.
 """
 
 import itertools
@@ -44,7 +44,7 @@ def new_run_id(suite: str, now: datetime | None = None) -> str:
 
 
 def find_run(name: str, root: Path = RESULTS) -> Path:
-    """The folder or file of a run, by its id, its path, or ``latest``.
+    """Find the folder or file of a run by its id, its path, or ``latest``.
 
     Raises:
         StoreError: there is no such run; the message lists the latest ones.
@@ -74,7 +74,7 @@ def _started_at(folder: Path) -> tuple[str, str]:
     try:
         started = json.loads((folder / RUN_FILE).read_text())["started_at"]
     except (OSError, ValueError, KeyError, TypeError):
-        started = ""  # a file that supcr-bench did not write is never the latest
+        started = ""  # a file that supcr-bench did not write is never the latest run
     return str(started or ""), folder.name
 
 
@@ -91,7 +91,7 @@ def load_run(name: str | Path, root: Path = RESULTS) -> Run:
 
 
 def _read_folder(path: Path) -> tuple[Run, int]:
-    """A run, and the bytes that the whole lines of its results take."""
+    """Read a run, and the number of bytes in the complete lines of its results."""
     info = _read_json(path / RUN_FILE)
     rows, end = _read_lines(path / MEASUREMENTS_FILE)
     file = path / VERIFICATION_FILE
@@ -110,7 +110,7 @@ def _read_json(file: Path, key: str | None = None) -> Any:
 
 
 def _read_lines(file: Path) -> tuple[list[dict[str, Any]], int]:
-    """The whole lines, and how many bytes they take. A line without an end was cut off."""
+    """The complete lines, and their bytes. A last line without a newline is incomplete."""
     try:
         content = file.read_bytes()
     except FileNotFoundError:
@@ -161,7 +161,7 @@ class RunWriter(AbstractContextManager["RunWriter", None]):
 
     @classmethod
     def resume(cls, path: Path) -> "RunWriter":
-        """Continue a run, after removing a last line that was cut off."""
+        """Continue a run, after removing an incomplete last line."""
         run, end = _read_folder(path)
         file = path / MEASUREMENTS_FILE
         if file.exists() and file.stat().st_size > end:
@@ -187,7 +187,7 @@ class RunWriter(AbstractContextManager["RunWriter", None]):
         _write_json(self.path / RUN_FILE, self.info)
 
     def finish(self, accounting: Mapping[str, float]) -> None:
-        """Note the end, and add this session's times to those of earlier sessions."""
+        """Store the end time, and add this session's times to those of earlier sessions."""
         before = self.info.get("accounting") or {}
         total = {key: before.get(key, 0.0) + value for key, value in accounting.items()}
         self.update(finished_at=_now(), accounting=total)

@@ -1,11 +1,11 @@
-"""A run without its timings in one text file, to be committed: what the gate calls a baseline.
+"""A run without its timings in one text file to commit, which the gate calls a baseline.
 
-The file is JSON with one record on each line, so that a diff of two of them reads as what changed.
-The same figures give the same bytes, in whatever order they were found. Only figures without noise
-are kept, and the verdicts of checks without their words, which quote figures of one machine.
+The file is JSON with one record on each line, so that a diff of two files shows the changes. Equal
+results give equal bytes, whatever the order of measurement. The file keeps only metrics without
+noise, and the verdicts of checks without their texts, which quote numbers of one machine.
 
-Schema 2 holds the head of ``run.json``, then ``results`` and ``checks``. Schema 1, which stored
-fewer keys of ``run.json`` and called the results ``cases``, is read too.
+Schema 2 holds keys of ``run.json``, then ``results`` and ``checks``. Schema 1, which stored fewer
+keys of ``run.json`` and called the results ``cases``, can still be read.
 """
 
 import json
@@ -44,16 +44,16 @@ ENVIRONMENT = (
     "threads",
     "torch",
 )
-"""Keys of the environment that the file keeps: what the figures may depend on."""
+"""Keys of the environment that the file keeps, because results may depend on them."""
 COUNTS = ("launches", "elements", "peak_bytes")
 ROUNDED = ("value_tolerances", "gradient_tolerances")
-"""Kept to two digits: more of them belong to the machine."""
+"""Fields rounded to two digits, because further digits depend on the machine."""
 SHARED = "memory_limit_bytes"
-"""A key of every result that is the same throughout a sweep: it is written once."""
+"""A key with one value for all results of a sweep, which is written once."""
 
 
 def without_noise(result: Result) -> Result:
-    """The result with only its status and the figures that repeat exactly."""
+    """The result with only its status and the values that repeat exactly."""
     empty = Result(implementation=result.implementation, case=result.case, status=result.status)
     values = result.to_mapping()
     kept = {key: values[key] for key in ("reason", *COUNTS, *ROUNDED, SHARED)}
@@ -100,7 +100,7 @@ def _place(result: Result) -> tuple[str, str, str, int]:
 
 
 def _row(result: Result) -> dict[str, Any]:
-    """The keys that have a value, and the axes that reading needs."""
+    """The keys that have a value, and the axes that a reader needs."""
     axes = {axis.name for axis in AXES if not axis.added}
     values = result.to_mapping().items()
     return {k: v for k, v in values if k != SHARED and (k in axes or v is not None)}
@@ -168,7 +168,7 @@ def _from_schema_1(values: Mapping[str, Any], path: Path) -> dict[str, Any]:
 def _verification(checks: Iterable[Mapping[str, Any]], seed: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for row in checks:
-        # Schema 1 did not keep the group.
+        # Schema 1 did not store the group.
         outcome = {"group": "definition", **row}
         whole = {"strict": False, "seed": seed, "recognised": None, "diagnosis": None}
         own = found.setdefault(row["implementation"], {**row, **whole, "outcomes": []})

@@ -1,1 +1,1 @@
-"""A sweep: suite, plan, forecast, worker processes, runner."""
+"""Measures a suite: lays out its plan, forecasts costs, and runs cells on executors."""

@@ -1,7 +1,7 @@
-"""Runs cells on several machines; a cell whose slot is lost runs again on another.
+"""Runs cells (units of work) on several machines; a cell whose slot is lost runs on another slot.
 
 A :class:`ClusterBackend` reaches the machines. This module decides which slot runs which cell, and
-gives exactly one result for each arm, even if machines are lost.
+gives exactly one result for each arm (implementation and pass), even if machines are lost.
 """
 
 import time
@@ -20,9 +20,9 @@ from supcr_bench.workers.activity import Activity
 from supcr_bench.workers.messages import PreflightResult
 
 ATTEMPTS = 3
-"""A cell whose slot was lost this many times is taken to be the cause."""
+"""A cell that lost its slot this many times is considered the cause."""
 WAIT_S = 0.5
-"""How long a cell waits for a slot before it reports that it waits."""
+"""Seconds that a cell waits for a slot before it reports that it waits."""
 
 
 class SlotLostError(Exception):
@@ -30,7 +30,7 @@ class SlotLostError(Exception):
 
     Args:
         node_lost: whether the whole machine is lost, and not only the process that ran the cell.
-        started: whether the cell had started there, so that it may be the reason.
+        started: whether the cell had started in the slot, and so may have caused the loss.
     """
 
     def __init__(self, reason: str, *, node_lost: bool, started: bool = True) -> None:
@@ -44,23 +44,23 @@ class ClusterBackend(Protocol):
     def preflight(
         self, slots: Sequence[Slot], subjects: Sequence[Subject], like: Workload
     ) -> Sequence[Mapping[str, PreflightResult]]:
-        """Load and call each subject at each slot; in the order of the slots."""
+        """Load and call each subject (implementation) in each slot; results by slot, in order."""
 
     def measure(self, slot: Slot, cell: Cell, subjects: Sequence[Subject]) -> Iterator[Event]:
-        """Run a cell there, with an event at least every second or so.
+        """Run a cell in a slot, with an event at least about every second.
 
-        Closing the iterator early ends the cell there.
+        Closing the iterator early ends the cell on the machine.
 
         Raises:
             SlotLostError: the slot is lost; results yielded before are valid.
         """
 
     def close(self) -> None:
-        """Disconnect, and end what was started."""
+        """Disconnect, and end the processes that this backend started."""
 
 
 class ClusterExecutor:
-    """Runs as many cells at a time as there are slots."""
+    """Runs up to one cell in each slot at a time."""
 
     def __init__(self, slots: Sequence[Slot], backend: ClusterBackend) -> None:
         self._slots, self._backend = SlotPool(slots), backend
@@ -94,7 +94,7 @@ class ClusterExecutor:
         return merged
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
-        """Run a cell where a slot is free; the arms that a lost slot leaves run elsewhere."""
+        """Run a cell in a free slot; if the slot is lost, run the remaining arms in another."""
         done: set[Arm] = set()
         lost: dict[str, str] = {}
         losses = 0

@@ -1,6 +1,6 @@
 """The code that runs on each machine of a cluster, in the process of a task.
 
-The worker that measures outlives the task, so that torch is imported once on each machine.
+The worker process that measures outlives the task, so each machine imports torch only once.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ DISTRIBUTION = "supcr-bench"
 BESIDE = ("implementations", "suites")
 """Folders beside the package in a checkout; an installed package contains them."""
 HEARTBEAT_S = 1.0
-"""An unchanged activity is sent only this often: each message wakes the machine that measures."""
+"""Seconds between messages on an unchanged activity: each one disturbs the measuring machine."""
 
 
 Labels = tuple[str, bytes]
@@ -114,7 +114,7 @@ def measure(
 ) -> Iterator[Event | tuple[Activity, float]]:
     """Run a cell and yield its events.
 
-    An activity comes with its seconds: other machines have other clocks.
+    An activity carries its duration, because clocks differ between machines.
     """
     last_sent: Activity | None = None
     last_sent_s = 0.0
@@ -129,7 +129,7 @@ def measure(
 
 
 def require_same_code(here: Mapping[str, Any], there: Mapping[str, Any], name: str) -> None:
-    """Raise a UsageError if another machine, by its facts, would measure something else."""
+    """Raise a UsageError if a machine's facts show that it would measure other code."""
     if there["version"] != here["version"]:
         raise UsageError(
             f"{name} has supcr-bench {there['version']}, this machine has {here['version']}: "

@@ -1,4 +1,4 @@
-"""The interface of executors, which run cells."""
+"""The interface of executors, which run cells (one workload, several implementations)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -17,13 +17,13 @@ class Executor(Protocol):
     """Runs cells, each on a machine, or a GPU, that it has to itself.
 
     Attributes:
-        environment: the machine that measures; the first one where there are several.
-        environments: every kind of machine that measures, by the name that results carry.
-        devices: names of the devices that a cell can run on.
-        location: where cells run, for a sentence: ``on this machine``.
+        environment: the facts of the machine that measures, or of the first of several.
+        environments: the facts of each kind of machine, by the kind's name in results.
+        devices: names of the devices on which a cell can run.
+        location: where cells run, as part of a sentence: ``on this machine``.
         max_parallel_cells: how many cells may run at the same time. Where it is more than one,
-            :meth:`run` is called from as many threads, and yields an event at least every second
-            or so: that is when a thread can be told to stop.
+            that many threads call :meth:`run`, which yields an event at least about every
+            second, because a thread can only be stopped at an event.
     """
 
     @property
@@ -38,9 +38,9 @@ class Executor(Protocol):
     def max_parallel_cells(self) -> int: ...
 
     def machine_for(self, workload: Workload, before: str | None) -> str | None:
-        """The kind of machine that a workload would run on now; ``None`` if it is not known.
+        """The kind of machine on which a workload would run now; ``None`` if unknown.
 
-        All workloads of a series run on one kind as long as a machine of that kind is left: by
+        All batch sizes of a series run on one kind while a machine of that kind is left: by
         default on ``before``, the kind that measured the series last.
 
         Raises:
@@ -50,19 +50,19 @@ class Executor(Protocol):
     def preflight(
         self, subjects: Sequence[Subject], like: Workload
     ) -> Mapping[str, PreflightResult]:
-        """Load each subject and call it once on a tiny batch; results by the subject's name."""
+        """Load each implementation and call it once on a tiny batch; results by name."""
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
-        """Run a cell: yields one result per arm, and between them Activity and Account values."""
+        """Run a cell: yield a result for each arm, and Activity and Account events between."""
 
     def close(self) -> None:
-        """End the processes that were started for it."""
+        """End the processes that this executor started."""
 
 
 def without_figures(
     cell: Cell, arm: Arm, budget: Budget, status: Status, reason: str, **known: Any
 ) -> Result:
-    """The result of an arm that was skipped, or ended from outside."""
+    """The result of an arm (implementation and pass) that was skipped or terminated."""
     return Result(
         implementation=arm.implementation,
         case=cell.case(arm),

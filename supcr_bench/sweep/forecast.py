@@ -1,8 +1,8 @@
 """Predicts time and peak memory of the next size from the sizes before it.
 
-Time is forecast only well enough to decide whether a case is worth starting: growth laws proper
-are fitted after the sweep. Peak bytes have no noise, so they are predicted by their law, from sizes
-up to a quarter, and the prediction is stored beside what is measured then.
+The forecast of time is rough and only decides whether a case is worth starting; growth laws are
+fitted after the sweep. Peak bytes have no noise, so their growth law predicts them from sizes up to
+a quarter of the next, and the prediction is stored beside the measured peak.
 """
 
 import math
@@ -18,15 +18,15 @@ AHEAD = 4
 """Peaks are predicted from sizes up to 1 / this of the size in question."""
 
 _Series = tuple[str, str, str | None, tuple[object, ...]]
-"""A series: implementation, pass, kind of machine, and all of a case but its batch size."""
+"""A series: implementation, pass, kind of machine, and a case without its batch size."""
 
 
 class Forecast:
     """Predicts from the results so far.
 
     Args:
-        claims: growth law of the time that each implementation claims, used as long as only one
-            size is known.
+        claims: the growth law of time that each implementation claims, used while only one size
+            has been measured.
     """
 
     def __init__(self, claims: Mapping[str, GrowthLaw] | None = None) -> None:
@@ -55,7 +55,7 @@ class Forecast:
     def call_s(
         self, implementation: str, case: Case, machine: str | None = None
     ) -> tuple[float, str] | None:
-        """Seconds of a call at this size and how they were predicted, if any size is known."""
+        """Predicted seconds of a call and the method, if any size has been measured."""
         points = self._points.get(self._series(implementation, case, machine))
         if not points:
             return None
@@ -80,7 +80,7 @@ class Forecast:
     ) -> dict[str, float | int]:
         """The peak predicted from sizes up to a quarter of this one, as fields of a result.
 
-        Empty where they are too few.
+        Empty if too few sizes have been measured.
         """
         known = [
             r
@@ -89,7 +89,7 @@ class Forecast:
         ]
         if not known:
             return {}
-        # scipy takes a third of a second, so nothing that fails early waits for it.
+        # Importing scipy takes a third of a second, which a run that fails early should not wait.
         from supcr_bench.analysis.frontier import byte_fit
         from supcr_bench.analysis.growth import size_of
 
@@ -117,11 +117,11 @@ class Forecast:
     ) -> tuple[float | None, str] | None:
         """The reason to skip a case that would not fit its budget; ``None`` if it may fit.
 
-        Times of other kinds of machine do not count, and a case that is ``timed`` takes more calls.
+        Only times of this kind of machine count, and a case that is ``timed`` needs more calls.
 
         Returns:
-            the predicted seconds of a call, ``None`` where a smaller size could not be finished;
-            and the reason in a sentence.
+            the predicted seconds of a call, or ``None`` if a smaller size did not finish; and a
+            sentence with the reason.
         """
         end = self._ends.get(self._series(implementation, case, machine))
         if end is not None and end.case.batch_size < case.batch_size:

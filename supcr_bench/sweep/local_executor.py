@@ -1,4 +1,4 @@
-"""Runs cells in a worker process on this machine, and replaces a worker that has ended."""
+"""Runs cells in a worker process on this machine, and starts a new worker if that one ends."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,20 +17,20 @@ from supcr_bench.workers.rank_group import RankGroupWorker
 from supcr_bench.workers.worker_process import WorkerProcess
 
 RECORDING_FACTOR = 10
-"""How much longer a call may take while something of it is recorded."""
+"""The factor by which the time limit grows while a stage records the call."""
 RECORDING = {
     "memory": "with its allocations recorded ",
     "work": "with its operations counted ",
 }
-"""What each instrumented stage records, in words."""
+"""For each stage that records the call, the words for what it records."""
 HARNESS_LIMIT_S = 600.0
-"""Seconds for inputs and the reference, which do not count for the implementation."""
+"""Time limit in seconds for inputs and reference, which no implementation has to answer for."""
 CHECK_LIMIT_S = 60.0
 RESIDENT_SLACK_BYTES = 2**30
 
 
 class LocalExecutor:
-    """One worker process at a time; ``labels`` names the user's labels as ``FILE:COLUMN,...``.
+    """Runs one worker at a time; ``labels`` names the user's labels as ``FILE:COLUMN,...``.
 
     Raises:
         WorkerError: a worker cannot be started.
@@ -69,10 +69,10 @@ class LocalExecutor:
     def preflight(
         self, subjects: Sequence[Subject], like: Workload
     ) -> Mapping[str, PreflightResult]:
-        """Load and call each subject in the worker; a hang or a crash is the subject's finding.
+        """Load and call each implementation in the worker; report a hang or crash as its error.
 
-        One that ends the worker while it is recognised is called as ``no-self`` instead: it may do
-        so for the size of a batch, which is for the sweep to find out.
+        An implementation that crashes the worker while its definition is being recognised is
+        called as ``no-self`` instead: large batches may be the cause, which the sweep will show.
         """
         results: dict[str, PreflightResult] = {}
         instead: dict[str, Subject] = {}
@@ -133,7 +133,7 @@ class LocalExecutor:
                 if ran_out or broken:
                     self.close()
                 if broken:
-                    continue  # one arm ended the group of ranks, not the others
+                    continue  # only one arm ended the group of ranks
                 return
             activity = worker.activity()
             if activity is not None and activity.arm is not None:
@@ -159,7 +159,7 @@ class LocalExecutor:
             return Status.TIMED_OUT, f"a call {what}took over {format_duration_s(limit_s)}"
         limit_bytes = budget.memory_limit_bytes
         if limit_bytes is not None:
-            # The system enforces the limit where it can; this is for where it cannot.
+            # On systems that cannot enforce the memory limit, it is checked here.
             held = (worker.resident_bytes() or 0) - worker.resident_at_start_bytes
             if held > limit_bytes + RESIDENT_SLACK_BYTES:
                 limit = format_limit_bytes(limit_bytes)
@@ -174,10 +174,10 @@ class LocalExecutor:
         verdict: tuple[Status, str],
         budget: Budget,
     ) -> Iterator[Result]:
-        """Results of the arms that ended with the worker: one, one in both passes, or all."""
+        """Results of the arms that ended with the worker: one arm, its two passes, or all."""
         status, reason = verdict
         culprit = activity.arm if activity else None
-        if culprit in done:  # it had just ended, and no other arm had started
+        if culprit in done:  # that arm was complete, and the next had not started
             culprit = None
         for arm in cell.arms:
             if arm in done:

@@ -1,4 +1,4 @@
-"""A suite laid out as cells, in the order in which they are run."""
+"""Lays out a suite as cells (one workload, several implementations), in the order to run them."""
 
 import itertools
 import os
@@ -29,7 +29,7 @@ def only(plan: Sequence[Cell], implementations: Collection[str]) -> list[Cell]:
 
 
 def under(plan: Sequence[Cell], definitions: Mapping[str, Definition]) -> list[Cell]:
-    """The same cells, with each implementation that has one compared with its own definition."""
+    """The cells, with each implementation compared with its definition in the mapping, if any."""
 
     def arm(given: Arm) -> Arm:
         own = definitions.get(given.implementation, given.definition)
@@ -55,10 +55,10 @@ def _workloads(axes: Axes, suite: Suite, own: LabelFile | None) -> list[Workload
 def make_plan(
     suite: Suite, implementations: Sequence[str], own: LabelFile | None = None
 ) -> list[Cell]:
-    """Every cell of a suite, once, with batch sizes rising within each series.
+    """Every cell of a suite, once; batch sizes rise while the other axes stay fixed.
 
-    Rising sizes let each size be predicted from the ones before it. A workload of two grids is
-    timed if either of them is.
+    Rising sizes allow a prediction of each size from those before it. A workload in two grids is
+    timed if either grid is timed.
 
     Raises:
         InputError: a batch is larger than the labels file.
@@ -104,10 +104,10 @@ def make_budget(
 ) -> Budget:
     """A suite's budget on a machine, by default this one.
 
-    Memory is at most four fifths of what is free. And, unless the suite says otherwise, a thread
-    for every core but one: a team of threads waits for its slowest member, so one core that is
-    shared with anything else, the parent included, slows down every parallel loop. On a two-core
-    machine with one core busy, two threads took four times as long as one.
+    The memory limit is at most four fifths of the free memory. By default there is a thread for
+    every core but one: a parallel loop waits for its slowest thread, so a core shared with another
+    process, such as the parent, slows down every loop. On a two-core machine with one core busy,
+    two threads took four times as long as one.
     """
     if available_bytes is None:
         available_bytes = psutil.virtual_memory().available

@@ -1,9 +1,9 @@
 """Runs cells on a Ray cluster; the only file that uses Ray.
 
-A cell is one Ray task that asks for every core of a machine, or for a GPU and its share of the
-cores, so that Ray keeps other work away from it. In the task's process a :class:`LocalExecutor`,
-whose worker outlives the task, runs the cell as on this machine; its events are streamed back. Ray
-does not retry tasks: :class:`ClusterExecutor` knows which arms are done and runs the others again.
+A cell (unit of work) is one Ray task that asks for every core of a machine, or for a GPU and its
+share of the cores, so that Ray keeps other work away. In the task's process a LocalExecutor, whose
+worker outlives the task, runs the cell and streams its events back. Ray does not retry tasks:
+:class:`ClusterExecutor` knows which arms (implementation and pass) are done and repeats the others.
 """
 
 import contextlib
@@ -34,9 +34,9 @@ from supcr_bench.workers.messages import PreflightResult
 
 LOOPBACK = "127.0.0.1"
 CONNECT_LIMIT_S = 5.0
-"""How long to wait for an answer at an address."""
+"""Seconds to wait for an answer at an address."""
 ANSWER_LIMIT_S = 120.0
-"""How long a machine may take to free its cores and start a worker that imports torch."""
+"""Seconds in which a machine must free its cores and start a worker that imports torch."""
 POLL_S = 0.5
 _SETTINGS = b"\x04"
 _HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _SETTINGS + b"\0" * 5
@@ -60,12 +60,12 @@ def make_ray_executor(
     Args:
         address: ``HOST:PORT`` of the cluster's head; ``None`` to start Ray here for as long as the
             executor is open.
-        suite: gives the budget, by each machine's own cores and memory.
+        suite: the source of the budget, which also depends on a machine's cores and memory.
         subjects: a subject's file must be the same on every machine.
         labels: the user's labels.
 
     Raises:
-        UsageError: nothing answers there, or a machine cannot take part.
+        UsageError: nothing answers at the address, or a machine cannot take part.
     """
     require_ray()
     if address is not None:
@@ -109,7 +109,7 @@ class RayBackend:
         self._ray.shutdown()
 
     def slots(self, suite: Suite, subjects: Sequence[Subject]) -> list[Slot]:
-        """A slot for every machine that has cores, and for every GPU."""
+        """One slot for every machine with cores, and one for every GPU."""
         files = [subject.target for subject in subjects if subject.kind == "file"]
         here = cluster_node.facts(files)
         nodes = [
@@ -138,7 +138,7 @@ class RayBackend:
         ]
 
     def _task(self, function: Any, slot: Slot, **options: Any) -> Any:
-        """A function as a task that has the slot to itself."""
+        """Make a function a Ray task with exclusive use of the slot."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         return self._ray.remote(function).options(
@@ -176,7 +176,7 @@ class RayBackend:
             )
             for slot in slots
         ]
-        # A subject that hangs is ended by the limit of its LocalExecutor.
+        # The LocalExecutor there ends an implementation that hangs, by its time limit.
         return [
             self._answer(task, slot.name, None) for task, slot in zip(tasks, slots, strict=True)
         ]
@@ -226,8 +226,8 @@ def _prepare_environment(address: str | None) -> None:
     """Set what Ray reads when it is imported.
 
     By default Ray reports usage statistics, prints log lines of other processes, and listens on
-    every network interface. It binds to 127.0.0.1 alone only with the setting that it has for
-    systems where clusters are unusual.
+    every network interface. It binds to 127.0.0.1 alone only with a setting that is meant for
+    Windows and macOS.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
@@ -247,7 +247,7 @@ def require_address(address: str) -> None:
             f"--executor ray:{address}: write ray:HOST:PORT, the address that `ray start` prints"
         )
     if os.environ.get("RAY_USE_TLS", "0") != "0":
-        return  # a TLS server does not answer the greeting
+        return  # a TLS server does not answer the HTTP/2 greeting
     try:
         _require_grpc(host, int(port))
     except (OSError, OverflowError) as error:

@@ -1,9 +1,9 @@
-"""The sweep: it yields each result as soon as it is known, and prints nothing.
+"""Runs a sweep: yields each result as soon as it is known, and prints nothing.
 
-Cells run in order, one at a time. If the executor can run several, they run in parallel,
-but those of one series still run one after the other, by rising batch size, because each size is
-predicted from the ones before it. Whether a case is skipped depends on its own series alone, and so
-not on what runs beside it.
+Cells (one workload, several implementations) run in order, one at a time, or in parallel if the
+executor can. Cells of one series (equal but for the batch size) always run one by one, by rising
+size, because each size is predicted from those before it. Whether a case is skipped depends only on
+its own series, and not on cells that run in parallel.
 """
 
 from collections import deque
@@ -24,14 +24,14 @@ from supcr_bench.workers.streams import OpenStreams
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepProgress:
-    """How far a sweep is, told when a cell starts, and when one of several at once has ended.
+    """The progress of a sweep, when a cell starts, or when one of several parallel ones ended.
 
     Attributes:
         ended: how many cells of the plan have ended.
-        open: the cells that run now, the one that began first at the front.
-        left_s: rough seconds until the sweep ends.
+        open: the cells that run now, in the order in which they started.
+        left_s: rough estimate of the seconds until the sweep ends.
         started, index: the cell that is about to run and its index in the plan, from 0; ``None``
-            where one has ended.
+            if a cell has ended.
     """
 
     ended: int
@@ -53,13 +53,13 @@ def run_sweep(
     finished: Sequence[Result] = (),
     session: Callable[[], str] = new_session,
 ) -> Generator[SweepEvent, None, None]:
-    """Run a plan, in order; ``session`` names executions.
+    """Run a plan, in order; ``session`` gives each execution of a cell a name.
 
-    The forecast decides what is skipped, and learns from every result, also from those that an
-    earlier start of the run ``finished``, which are not measured again.
+    The forecast decides which cases to skip, and learns from every result, including the
+    ``finished`` ones of an earlier start of the run, which are not measured again.
 
     Yields:
-        one result for every arm of the plan that is not finished, and what happens between.
+        one result for every unfinished arm (implementation and pass), and progress between.
     """
     sweep = _Sweep(plan, executor, budget, forecast, session)
     for result in finished:
@@ -71,7 +71,7 @@ def run_sweep(
 
 
 class _Sweep:
-    """The state of a plan. Only one thread uses it."""
+    """The state of a running plan. Only one thread uses it."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class _Sweep:
         ]
 
     def prepare(self, planned: Cell) -> tuple[list[Result], Cell | None]:
-        """Results of the arms that are skipped, by the results so far, and the cell to run."""
+        """Results of the arms that the forecast skips, and the cell with the other arms."""
         before = self._machines.get(planned.workload.series())
         machine = self.executor.machine_for(planned.workload, before)
         runnable: list[Arm] = []
@@ -133,7 +133,7 @@ class _Sweep:
         return skipped, cell if runnable else None
 
     def with_peak_prediction(self, event: Event) -> Event:
-        """The event; a result gets the peak that was predicted before it was measured."""
+        """Return the event; add the peak predicted before measuring if it is a result."""
         if not isinstance(event, Result):
             return event
         found = replace(event, **self._peaks.pop(event.key, {}))
@@ -141,7 +141,7 @@ class _Sweep:
         return found
 
     def left_s(self, indices: Sequence[int]) -> float:
-        """Rough seconds that cells take, run in parallel but one by one within a series."""
+        """Estimated seconds for cells that run in parallel, but one by one within a series."""
         series: dict[tuple[object, ...], float] = {}
         for index in indices:
             planned = self.plan[index]
@@ -213,12 +213,12 @@ def _side_by_side(sweep: _Sweep, subjects: Sequence[Subject]) -> Iterator[SweepE
                 try:
                     index, item = streams.next()
                 except Exception:
-                    # Results that other cells gave before this error are kept.
+                    # Keep the results that other cells gave before this error.
                     for _, found in streams.stop():
                         yield sweep.with_peak_prediction(found)
                     raise
                 if item is not None:
-                    # If several cells run, the display shows the one that began first.
+                    # If several cells run, the display shows the one that started first.
                     if not isinstance(item, Activity) or index == begun[0]:
                         yield sweep.with_peak_prediction(item)
                     continue

@@ -1,4 +1,4 @@
-"""Selects the implementations that a suite names by a tag or as ``all``, without importing any.
+"""Selects the implementations that a suite names as ``all`` or by a tag, without importing any.
 
 Tags are read from the source, because importing an implementation imports torch with it.
 """
@@ -44,9 +44,9 @@ def select(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def tags_of(subject: Subject) -> tuple[str, ...]:
-    """The tags that the file of a registered implementation declares; none if it has no literal.
+    """The tags that the file of an implementation declares as literals; else none.
 
-    They are the argument ``tags=`` in the call whose value is assigned to the attribute.
+    They are the argument ``tags=`` in the call that creates ``IMPLEMENTATION``.
     """
     spec = find_spec(subject.target)
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):

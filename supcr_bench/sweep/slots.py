@@ -1,4 +1,4 @@
-"""The slots in which cells can run, machines and single GPUs, and which of them are busy.
+"""Manages slots, machines or single GPUs, each of which runs one cell (unit of work) at a time.
 
 A cell on the CPU takes a whole machine; a cell on a GPU takes that GPU and a share of the cores,
 and no cell on the CPU runs on its machine meanwhile. So no two measurements share hardware.
@@ -24,11 +24,11 @@ class Slot:
     Attributes:
         node: the machine's identifier in the cluster.
         name: the machine's name for people.
-        gpu: which of its GPUs, counted from 0; ``None`` for the whole machine.
-        cpus: cores that a cell gets here.
-        devices: names of the devices that a cell can run on here.
-        environment: the machine as a worker here reported it; empty before that.
-        budget: the budget of an arm here: threads and memory are this machine's.
+        gpu: index of the GPU, from 0; ``None`` for the whole machine.
+        cpus: number of cores that a cell gets.
+        devices: names of the devices on which a cell can run in this slot.
+        environment: facts of the machine that its worker reported; empty before that.
+        budget: limits of one implementation, from this machine's threads and memory.
     """
 
     node: str
@@ -49,9 +49,9 @@ class Slot:
 
 
 class SlotPool:
-    """All slots, which are busy, and which machines are lost. Several threads may use it.
+    """Knows all slots, the busy ones, and the lost machines. Several threads may use it.
 
-    Slots are taken in their order; ``max_busy`` is the most that can be busy at the same time.
+    Free slots are given out in order; up to ``max_busy`` slots can be busy at the same time.
     """
 
     def __init__(self, slots: Sequence[Slot]) -> None:
@@ -69,9 +69,9 @@ class SlotPool:
         return [s for s in self.all if device in s.devices and s.node not in self._lost_nodes]
 
     def kind_for(self, workload: Workload, before: str | None) -> str:
-        """The kind of machine for a series: the one it has, as long as one of that kind is left.
+        """The kind of machine for a series (all batch sizes): its kind so far, if one is left.
 
-        A new series goes where there is the most room: to the kind with the fewest series a slot.
+        A new series gets the kind of machine with the fewest series per slot.
 
         Raises:
             WorkerError: no slot is left that has the workload's device.
@@ -102,10 +102,10 @@ class SlotPool:
     def acquire(
         self, workload: Workload, avoid: Collection[str], wait_s: float
     ) -> Iterator[Slot | None]:
-        """A slot of the series' kind of machine, for as long as the block lasts.
+        """Reserve a slot of the series' kind of machine for the duration of the block.
 
-        Machines to ``avoid`` are taken last: the same cell was lost there before. The block
-        gets ``None`` where no slot is free after ``wait_s``.
+        Machines to ``avoid``, on which this cell was lost before, come last. The block gets
+        ``None`` if no slot is free after ``wait_s`` seconds.
 
         Raises:
             WorkerError: no slot is left that has the workload's device.

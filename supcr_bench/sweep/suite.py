@@ -1,4 +1,4 @@
-"""Suites: TOML files of axes, budgets and a sentence of purpose, validated on loading.
+"""Suites: TOML files with axes, budgets and a description, validated on loading.
 
 A suite holds one or more grids. Each ``[[grid]]`` is the product of its axes; axes that a grid does
 not name come from ``[axes]``, and then from the defaults in ``values/axes.py``. An axis given on
@@ -86,7 +86,7 @@ class _Grid(_Model):
         return getattr(self, axis.field) or ()
 
     def over(self, other: "Axes") -> "Axes":
-        """These axes; an axis that is not given here is taken from ``other``."""
+        """These axes, with those that are not given here taken from ``other``."""
         own = self.model_dump(exclude_none=True, by_alias=True)
         return Axes.model_validate({**other.model_dump(exclude_none=True, by_alias=True), **own})
 
@@ -129,7 +129,7 @@ _CHOICES = {f.name: f.type for f in fields(Definition) if get_origin(f.type) is 
 if TYPE_CHECKING:
 
     class OwnDefinition(_OwnDefinition):
-        """A definition of the user's: a shipped one with some of its choices changed.
+        """A user's definition (loss): a shipped one with some of its choices changed.
 
         ``eps = 0`` means no floor.
         """
@@ -161,18 +161,18 @@ class Budgets(_Model):
 
 
 class Suite(_Model):
-    """A suite.
+    """The content of a suite file.
 
     Attributes:
-        name: the name of its file.
+        name: the name of the file.
         implementations: names to run unless the command line names others; in a file ``all`` and
             ``tag:TAG`` stand for several.
-        definitions: the suite's own, which ``--definition NAME`` takes too.
-        definition: the one that all are compared with; ``None`` for what each of them computes,
-            and ``auto`` to recognise it by its numbers.
+        definitions: the user's definitions, which ``--definition NAME`` accepts too.
+        definition: the one with which all are compared; ``None`` for the one that each declares,
+            and ``auto`` to recognise it by the values.
         verify: whether each implementation is verified at the end.
         axes: shared by all grids.
-        grid: the grids; one of the shared axes alone when none is given.
+        grid: the grids; without any, the shared axes make the only one.
     """
 
     name: str
@@ -219,7 +219,7 @@ class Suite(_Model):
         """Compare every implementation with this definition; unchanged for ``None``.
 
         Raises:
-            UsageError: there is none of that name.
+            UsageError: no definition has that name.
         """
         if name is None:
             return self
@@ -236,7 +236,7 @@ class Suite(_Model):
         return self.model_copy(update={"grid": grids})
 
     def with_names(self, select: Callable[[Iterable[str]], tuple[str, ...]]) -> "Suite":
-        """Replace the names of implementations, in grids too, by what ``select`` gives."""
+        """Apply ``select`` to the names of implementations, in grids too."""
 
         def chosen(axes: Axes) -> Axes:
             own = None if axes.without is None else select(axes.without)
@@ -257,7 +257,7 @@ def suite_names() -> list[str]:
 
 
 def load_suite(name: str) -> Suite:
-    """A suite by name, or by the path of a TOML file.
+    """Load a suite by name, or by the path of a TOML file.
 
     Raises:
         UnknownNameError: neither a known name nor a file.
@@ -291,7 +291,7 @@ def load_suite(name: str) -> Suite:
 
 
 def read_axes(options: Mapping[str, str]) -> Axes:
-    """Axes from comma lists given on the command line.
+    """Read axes from comma-separated lists on the command line.
 
     Raises:
         SuiteError: a value is not valid; names the option and the fix.
@@ -304,7 +304,7 @@ def read_axes(options: Mapping[str, str]) -> Axes:
 
 
 def read_budgets(given: Mapping[str, str], base: Budgets) -> Budgets:
-    """Budgets with those given on the command line in place of the suite's.
+    """The suite's budgets, replaced by those given on the command line.
 
     Raises:
         SuiteError: a value is not valid; names the option and the fix.
@@ -331,7 +331,7 @@ def _as_option(location: str) -> str:
 
 
 def explain(error: ValidationError, locate: Callable[[str], str]) -> str:
-    """The first error, where it is, and how to correct it; a misspelled key comes first."""
+    """The first error, its place, and its correction; a misspelled key comes first."""
     first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     keys = [part for part in first["loc"] if isinstance(part, str)]
     key = next((k for k in reversed(keys) if k in _FIXES), keys[-1] if keys else "")

@@ -1,1 +1,1 @@
-"""Plain values that every other floor may import: no torch, no pandas, no I/O."""
+"""Plain data types that every other package may import: no torch, no pandas, no I/O."""

@@ -1,4 +1,4 @@
-"""The axes of a case, each declared once: suites, the command line, tables and ids loop over them.
+"""The axes (parameters) of a case; suites, the command line, tables and ids loop over them.
 
 To add an axis: an entry here, a field of that name in ``Workload``, and its effect in
 ``supcr_bench/inputs/tensors.py``.
@@ -23,26 +23,26 @@ def _plain(value: object) -> str:
 
 
 Reader = tuple[Callable[[object], Any], str]
-"""A function that reads a value from TOML or the command line, with a ValueError if it is not
-valid; and how to write such values, for error messages."""
+"""A function that reads a value from TOML or the command line and raises a ValueError if it is not
+valid; and a description of valid values for error messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis.
+    """One parameter that a suite can vary.
 
     Attributes:
         name: the key in suites, on the command line and in stored results.
-        label: the name in sentences and headings.
+        label: its name in sentences and headings.
         short: the head of a table's column.
         default: the values of a grid that does not name the axis; empty for ``None``, not set.
-        usual: values that descriptions and ids leave out, because they go without saying.
-        text: a value in a table.
+        usual: common values, which descriptions and ids leave out.
+        text: formats a value for a table.
         symbol: stands before a value in an id, and as ``N=64`` in a description.
-        form: a value in a description, where it is not written with the symbol.
+        form: formats a value for a description, instead of the symbol.
         compared: whether reports show what the axis changes, with everything else equal.
-        from_labels: whether a labels file decides it.
-        added: whether results of older versions lack the key, and so have the default.
+        from_labels: whether a labels file fixes its value.
+        added: whether older versions did not store the key; their results get the default.
     """
 
     name: str
@@ -78,12 +78,12 @@ class Axis:
         return getattr(case, self.field)
 
     def phrase(self, value: Any) -> str:
-        """A value in a description: ``NaN 20%``."""
+        """The value as a description writes it: ``NaN 20%``."""
         form = self.form or (f"{self.symbol}={{}}" if self.symbol else "{}")
         return form.format(self.text(value))
 
     def word(self, value: Any) -> str:
-        """A value in an id, exact and without spaces and colons: ``nan0.2``."""
+        """The value as an id writes it, exact and without spaces and colons: ``nan0.2``."""
         exact = f"{value:.15g}" if isinstance(value, float) else value
         return f"{self.symbol}{exact}".replace(":", "-")
 
@@ -239,17 +239,17 @@ AXES = (
 )
 """All axes, in the order in which a description names them."""
 WORKLOAD_AXES = tuple(axis for axis in AXES if axis.name != "pass")
-"""The axes that decide the tensors, and so are the same for every arm of a cell."""
+"""The axes that define the tensors, which all implementations on a workload share."""
 AXIS_NAMES = tuple(axis.name for axis in AXES)
 DEFAULTS_OF_ADDED = {axis.field: (*axis.default, None)[0] for axis in AXES if axis.added}
-"""Values of the axes that results of older versions did not store."""
+"""Defaults of the axes that older versions did not store in results."""
 
 
 def get_axis(name: str) -> Axis:
     """The axis of that name; ``nan-density`` is read as ``nan_density``.
 
     Raises:
-        UnknownNameError: there is none.
+        UnknownNameError: no axis has that name.
     """
     try:
         return AXES[AXIS_NAMES.index(name.replace("-", "_"))]

@@ -1,4 +1,4 @@
-"""A workload, and the case of one implementation on it: the key that results are joined by."""
+"""A workload, and the case of one implementation on it: the key by which results are joined."""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """Describes the input tensors, which all implementations of a cell share.
+    """Describes the input tensors, which all implementations measured together share.
 
     Attributes:
         batch_size: N, rows.
@@ -49,9 +49,9 @@ class Workload:
 
     @property
     def labelled_rows(self) -> int:
-        """Rows of each dimension that have a label: what the loss is really computed over.
+        """The number of rows with a label in each dimension, over which the loss is computed.
 
-        All of them where a labels file brings its own missing values.
+        All rows count where a labels file brings its own missing values.
         """
         return self.batch_size - round((self.nan_density or 0.0) * self.batch_size)
 
@@ -65,7 +65,7 @@ class Workload:
         return self
 
     def series(self) -> tuple[object, ...]:
-        """Identifies a series: the workload without N and definition."""
+        """The key of a series: a workload without its batch size N and its definition."""
         shared = self.workload
         return tuple(getattr(shared, f.name) for f in fields(Workload) if f.name != "batch_size")
 
@@ -79,20 +79,20 @@ class Workload:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """The value from a mapping, which may hold other keys; added axes may be missing."""
+        """Read a workload from a mapping, which may hold other keys and lack axes added later."""
         known = {**DEFAULTS_OF_ADDED, **values}
         return cls(**{f.name: known[f.name] for f in fields(cls)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case(Workload):
-    """One pass over a workload, and the definition that an implementation is compared with.
+    """A workload, a pass (forward or training), and a definition (which loss of the family).
 
     Attributes:
-        temperature: tau, as it was.
+        temperature: the tau that was used.
         definition: the name of the definition that the reference follows.
-        own_temperature: whether that tau is the default of the definition or the implementation,
-            and not a value of the axis: then times stand beside those of other defaults.
+        own_temperature: whether that tau is the default of the definition or the implementation
+            instead of a value of the axis; times under different defaults are compared.
         pass_: ``forward`` with its graph kept, or ``training``, forward and backward; stored under
             the name ``pass``.
     """
@@ -115,7 +115,7 @@ class Case(Workload):
     def shared(self) -> "Case":
         """The key by which times and bytes of implementations are compared.
 
-        It names the usual definition, and the usual temperature where none was set.
+        It holds the usual definition, and the usual temperature unless the axis set one.
         """
         usual = {"definition": TORCHCELL.name, "temperature": TORCHCELL.temperature}
         return replace(self, **usual if self.own_temperature else {"definition": TORCHCELL.name})
@@ -129,8 +129,8 @@ class Case(Workload):
     def id(self) -> str:
         """A word such as ``training-N64-D2-nan0.2``, for tests and benchmarks.
 
-        What is usual is left out. Different cases have different ids, and one can be given to
-        ``pytest -k`` as it is.
+        Usual values are left out. Different cases have different ids, and ``pytest -k`` accepts
+        an id.
         """
         named = re.sub(r"[^\w.]+", "-", self.definition)
         definition = "" if self.definition == TORCHCELL.name else named
@@ -140,7 +140,7 @@ class Case(Workload):
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """The case of a stored result; an older one lacks ``own_temperature`` and added axes."""
+        """Read the case of a result; old ones lack ``own_temperature`` and axes added later."""
         workload = Workload.from_mapping(values)
         name = current_name(values["definition"])
         default = DEFINITIONS[name].temperature if name in DEFINITIONS else None

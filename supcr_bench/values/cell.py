@@ -1,4 +1,4 @@
-"""The unit of work: one workload, several implementations and passes on the same tensors."""
+"""The unit of work, a cell: several implementations and passes on the tensors of one workload."""
 
 import uuid
 from dataclasses import dataclass, field, fields, replace
@@ -8,11 +8,11 @@ from supcr_bench.values.case import Case, Pass, Workload
 from supcr_bench.values.definition import TORCHCELL, Definition
 
 FEWEST_SAMPLES = 6
-"""With fewer samples no distribution-free interval of the median reaches 95 %."""
+"""The fewest samples whose distribution-free interval of the median reaches 95 %."""
 FEWEST_CALLS = FEWEST_SAMPLES + 3
-"""Calls of a timed case: for agreement, memory, calibration, and the fewest samples."""
+"""The fewest calls of a timed case: for agreement, memory, calibration, and samples."""
 UNTIMED_CALLS = 3
-"""Calls of a case that is not timed: for agreement, memory and work."""
+"""The calls of a case that is not timed: for agreement, memory and work."""
 
 
 def new_session() -> str:
@@ -26,13 +26,13 @@ class Budget:
     Attributes:
         time_limit_s: a call that runs longer is stopped and its case timed out; a case whose calls
             are predicted not to fit is skipped.
-        memory_limit_bytes: what a worker may take above what it held before the cell; ``None``
-            for no limit.
+        memory_limit_bytes: the memory that a worker may take on top of what it held before the
+            cell; ``None`` for no limit.
         sampling_s: timing stops after this many seconds of timed calls of one arm.
         precision: timing stops before that once the 95 % interval of the median is within this
             fraction of it, on either side.
         shortest_sample_s: calls are repeated until a sample is at least this long, so that the
-            clock's resolution is no part of it.
+            clock's resolution does not matter.
         threads: number of threads of torch in the worker.
     """
 
@@ -62,8 +62,8 @@ class Cell:
 
     Attributes:
         arms: in no particular order; each round of timing shuffles them.
-        session: names an execution of it; samples pair by round within it.
-        timed: whether calls are timed, beside being compared with the reference and counted.
+        session: names one execution of the cell, within which samples are paired by round.
+        timed: whether calls are timed, in addition to checking their values and counting work.
     """
 
     workload: Workload

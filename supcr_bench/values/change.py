@@ -1,4 +1,4 @@
-"""How one figure of an implementation changed: the type that ``compare`` and the gate share."""
+"""The change of one metric of an implementation: the type that ``compare`` and the gate share."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +11,7 @@ class Direction(StrEnum):
     MORE = "more"
     LESS = "less"
     MIXED = "mixed"
-    """Two counts taken together: more of one and less of the other."""
+    """Of two counts taken together, one increased and the other decreased."""
     FASTER = "faster"
     SLOWER = "slower"
     UNDECIDED = "undecided"
@@ -23,15 +23,15 @@ TIME_DIRECTIONS = (Direction.FASTER, Direction.SLOWER, Direction.SAME, Direction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One figure, before and after.
+    """One metric, before and after.
 
     Attributes:
-        metric: the name of the figure.
+        metric: the name of the metric.
         before, after: the two counts, or the two median times in seconds; ``None`` where unknown.
         ratio: after over before; for time, an estimate. ``None`` where it is unknown or ``before``
             is 0.
-        low, high: the interval of that ratio; ``None`` for a figure without noise.
-        reason: why, in a sentence.
+        low, high: the interval of that ratio; ``None`` for a metric without noise.
+        reason: a sentence that explains the direction.
     """
 
     metric: str

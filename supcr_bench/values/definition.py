@@ -1,4 +1,4 @@
-"""What the loss *is*: a definition is data, and one reference reads it.
+"""Definitions: each describes, as data, one loss of the family; one reference computes them all.
 
 Sources: torchcell's ``WeightedSupCRLoss`` (the note), and Zha et al., "Rank-N-Contrast: Learning
 Continuous Representations for Regression", arXiv 2210.01189 (its first version is titled
@@ -29,9 +29,9 @@ class Definition:
     """One member of the SupCR / Rank-N-Contrast family.
 
     Attributes:
-        name: how it is named on the command line.
+        name: its name on the command line.
         similarity: s(i,j) before the division by the temperature.
-        views: how two views are joined: losses summed or averaged, rows concatenated, or one view.
+        views: how two views are combined: losses summed or averaged, rows joined, or one view.
         self_candidate: whether k = i is among the candidates S(i,j): never, or when
             delta(i,j) = 0, which is when the inequality delta(i,i) >= delta(i,j) holds.
         label_distance: one loss per label dimension, or one distance over all of them.
@@ -90,11 +90,11 @@ DEFINITIONS = {d.name: d for d in (TORCHCELL, NO_SELF, RANK_N_CONTRAST)}
 
 
 AUTO = "auto"
-"""Stands for a definition: recognise it by the implementation's numbers."""
+"""The name that asks to recognise the definition by the implementation's values."""
 DEPARTS = " but "
-"""In a custom definition's name, stands between the nearest shipped one and the departures."""
+"""In a custom definition's name, separates the nearest shipped one from the differences."""
 RENAMED = {"paper": "no-self"}
-"""Names that definitions had before, as older runs and baselines hold them."""
+"""Former names of definitions, which older runs and baselines contain."""
 
 
 def current_name(name: str) -> str:
@@ -103,17 +103,17 @@ def current_name(name: str) -> str:
 
 
 def short_name(name: str) -> str:
-    """A name for tables: ``rank-n-contrast*`` for a definition that departs from that one."""
+    """A name for tables: ``rank-n-contrast*`` for a custom variant of ``rank-n-contrast``."""
     nearest, departs, _ = name.partition(DEPARTS)
     return f"{nearest}*" if departs and nearest in DEFINITIONS else name
 
 
 def get_definition(name: str, own: Mapping[str, Definition] | None = None) -> Definition:
-    """The definition of that name: a shipped one, or one of a suite file's own.
+    """The definition of that name: a shipped one, or one that a suite file declares.
 
     Raises:
-        UsageError: the name is an old one; says the new one.
-        UnknownNameError: there is none of that name.
+        UsageError: the name is a former one; the message gives the current name.
+        UnknownNameError: no definition has that name.
     """
     known = {**DEFINITIONS, **(own or {})}
     if name in known:

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 
 
 class SupcrBenchError(Exception):
-    """Anything that supcr-bench raises on purpose."""
+    """The base class of all errors that supcr-bench raises on purpose."""
 
     exit_status = 1
 

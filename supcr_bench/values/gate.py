@@ -1,4 +1,4 @@
-"""What the gate says about each change: pass, regression or undecided.
+"""The verdicts of the gate (the regression test): pass, regression or undecided.
 
 The gate's exit status follows from these verdicts alone.
 """
@@ -13,7 +13,7 @@ from supcr_bench.values.change import Change
 from supcr_bench.values.metrics import COUNTS, METRICS, TIME
 
 CountsAs = Literal["pass", "fail"] | None
-"""What an undecided gate counts as; ``None`` keeps exit status 3."""
+"""How the exit status treats an undecided gate; ``None`` keeps exit status 3."""
 
 
 class GateVerdict(StrEnum):
@@ -22,11 +22,11 @@ class GateVerdict(StrEnum):
     PASS = "pass"
     REGRESSION = "regression"
     UNDECIDED = "undecided"
-    """The evidence does not decide it."""
+    """The evidence does not suffice for a verdict."""
     NEW = "new"
-    """There is no earlier figure to compare with, and this one is right."""
+    """There is no earlier result to compare with, and the result now is correct."""
     UNCHANGED = "unchanged"
-    """Wrong or without an answer both before and now: no worse, but no pass either."""
+    """The result was wrong or missing before, and still is: no worse, but no pass either."""
 
 
 Judged = tuple[GateVerdict, str | None]
@@ -37,11 +37,11 @@ class Evidence(StrEnum):
     """The kinds of evidence, which the gate judges separately."""
 
     AGREEMENT = "agreement"
-    """Exact: each case against the reference, and the checks of verification."""
+    """Exact: the errors of each case against the reference, and the verifier's checks."""
     COST = "cost"
     """Counts that are the same on every machine: operations, element work, peak bytes."""
     TIME = "time"
-    """Statistical: both versions are timed side by side in one session."""
+    """Statistical: the versions before and after are timed side by side in one session."""
 
 
 EVIDENCE: Mapping[str, Evidence] = {
@@ -50,7 +50,7 @@ EVIDENCE: Mapping[str, Evidence] = {
     **{metric.name: Evidence.COST for metric in COUNTS},
     TIME.name: Evidence.TIME,
 }
-"""The metrics that the gate judges, and the kind of evidence that each is."""
+"""The metrics that the gate judges, and the kind of evidence to which each belongs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ class GatedChange(Change):
     def of(
         cls, metric: str, key: tuple[str, Case | None], judged: Judged, command: str | None = None
     ) -> "GatedChange":
-        """The verdict on an implementation and a case, without figures."""
+        """A verdict on an implementation and a case, without measured values."""
         name, case = key
         return cls(
             metric=metric,
@@ -93,7 +93,7 @@ class GatedChange(Change):
 
     @property
     def is_noise(self) -> bool:
-        """Whether it was timed and is undecided only because its interval is too wide."""
+        """Whether this is a time, undecided only because its interval is too wide."""
         timed = self.evidence is Evidence.TIME and self.low is not None
         return timed and self.verdict is GateVerdict.UNDECIDED
 
@@ -107,10 +107,10 @@ class TimeStudy:
         error: upper bound of the probability that any cell gets a wrong verdict: that it is called
             a regression though it is not slower by more than ``max_slowdown``, or passes though it
             is.
-        spent_s, budget_s: wall seconds that it took, and that were allowed.
+        spent_s, budget_s: wall seconds that timing took, and that it was allowed to take.
         noise_floor: how far the intervals of the A/A arm (the version before, timed against
             itself) reach from 1, as a share; ``None`` where there were too few processes.
-        again_low, again_high: the interval of the A/A arm that reaches farthest.
+        again_low, again_high: the A/A interval that reaches farthest from 1.
         again_covers: number of A/A intervals that contain 1.
         detectable: the slowdown that could have been detected in every cell, as a share.
     """
@@ -130,13 +130,13 @@ class TimeStudy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateOutcome:
-    """Everything that one run of the gate found.
+    """The result of one run of the gate.
 
     Attributes:
         against: the revision or the baseline that the gate compared with, in words.
         changes: one for each metric of each case.
         notes: sentences on what else matters, such as uncommitted changes.
-        time: how time was judged; ``None`` where it was not.
+        time: how time was judged; ``None`` where time was not judged.
         spent_s: wall seconds of the whole gate.
     """
 
@@ -154,7 +154,7 @@ class GateOutcome:
 
     @property
     def verdict(self) -> GateVerdict:
-        """The overall verdict: any regression is one; a pass needs a change that passed."""
+        """The overall verdict: one regression suffices; a pass needs a change that passed."""
         if self.with_verdict(GateVerdict.REGRESSION):
             return GateVerdict.REGRESSION
         if self.with_verdict(GateVerdict.UNDECIDED) or not self.with_verdict(GateVerdict.PASS):

@@ -12,18 +12,18 @@ from supcr_bench.values.errors import UnknownNameError
 
 @dataclass(frozen=True, slots=True)
 class GrowthLaw:
-    """A law f(N) that cost may follow, up to a constant.
+    """A law f(N) that a cost may follow, up to a constant factor.
 
     Attributes:
-        name: as written in tables, for example ``N^2 log N``.
-        of: f itself, for N >= 2.
+        name: its name in tables, for example ``N^2 log N``.
+        of: the function f, for N >= 2.
     """
 
     name: str
     of: Callable[[float], float]
 
     def ratio(self, n: float, to: float) -> float:
-        """How much more cost ``to`` rows take than ``n``."""
+        """The cost of ``to`` rows divided by the cost of ``n``."""
         return self.of(to) / self.of(n)
 
 
@@ -46,7 +46,7 @@ def get_law(name: str) -> GrowthLaw:
     """The growth law of that name.
 
     Raises:
-        UnknownNameError: there is none.
+        UnknownNameError: no law has that name.
     """
     try:
         return LAWS[name]
@@ -66,18 +66,18 @@ def grows_faster(one: str, other: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrowthVerdict:
-    """The growth law of a figure, or why it is undecided.
+    """The growth law of a metric, or why it is undecided.
 
     Attributes:
-        law: name of the law, where the data separate it from every other; else ``None``.
-        evidence: the deciding figures, or what would decide it, in a sentence.
+        law: name of the law, if the data exclude every other; else ``None``.
+        evidence: a sentence with the deciding numbers, or with what would decide it.
         candidates: names of the laws that the data allow, slowest first.
         exponent: the power of N; ``None`` where the data do not bound it.
-        exponent_low, exponent_high: its interval.
+        exponent_low, exponent_high: the interval of the exponent.
         needs_size: the batch size that it would take to tell the candidates apart; ``None`` if the
             law is decided, or if no feasible size would decide it.
-        curve: the fitted figure at a batch size, for drawing; ``None`` without a fit.
-        band: the smallest and the largest figure that the data allow there.
+        curve: gives the fitted value at a batch size, for plots; ``None`` without a fit.
+        band: gives the smallest and the largest value that the data allow at a batch size.
     """
 
     law: str | None

@@ -13,18 +13,18 @@ class Description:
     """The metadata that an implementation declares.
 
     Attributes:
-        title: one line for people.
+        title: one line that describes it.
         source: where the algorithm comes from.
-        definition: the definition that it claims to compute; ``auto`` where it claims none, which
-            is then recognised by its numbers.
-        definitions: of all that it computes when its factory is called with ``definition=`` too;
-            empty where the factory takes no such argument.
+        definition: the definition (which loss of the family) that it claims to compute; ``auto``
+            to recognise the definition by its values.
+        definitions: all definitions that its factory accepts as ``definition=``; empty where the
+            factory takes no such argument.
         claimed_time: growth law of the time that its author claims, if any.
         claimed_memory: growth law of the memory that its author claims, if any.
-        device_specific: whether it takes another route on other devices, so that what is counted
-            on one predicts nothing of another.
-        tags: words to group by: ``note`` for the note's own three, ``beyond`` for what is not of
-            the note.
+        device_specific: whether it runs other code on other devices, so that counts on one
+            device predict nothing about another.
+        tags: words to group by: ``note`` for the three implementations of the note (torchcell's
+            document), ``beyond`` for the others.
     """
 
     title: str
@@ -42,16 +42,16 @@ class Implementation(Description):
     """An implementation of the loss.
 
     Attributes:
-        name: how it is named; for a file in ``implementations/``, the file's name.
-        factory: called as ``factory(temperature=, weights=, eps=)``; gives a module that is
-            called as the definition says.
+        name: its name; for a file in ``implementations/``, the file's name.
+        factory: called as ``factory(temperature=, weights=, eps=)``; returns a module that takes
+            the arguments that the definition prescribes.
     """
 
     name: str
     factory: Callable[..., Any]
 
     def under(self, definition: str) -> Self:
-        """The same implementation as it computes that definition, if it says that it can."""
+        """This implementation set to that definition, if it declares that it can compute it."""
         if definition == self.definition or definition not in self.definitions:
             return self
         factory = partial(self.factory, definition=definition)
@@ -64,16 +64,16 @@ class Implementation(Description):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolution:
-    """How a subject is built and called, and the definition that it is compared with.
+    """How to build and call a subject (an implementation by name), and its definition.
 
     Attributes:
         definition: the definition that it is compared with; its ``call`` is how the subject is
             called, and its ``temperature`` is used where a case sets none.
-        temperature: the name of its temperature argument, ``None`` if it takes none.
-        weights: whether it takes weights.
-        eps: whether it takes eps.
-        flat_labels: whether it takes labels [N] of one dimension.
-        recognised: a line on the definition that its numbers follow, if it was looked for.
+        temperature: the name of its temperature argument; ``None`` if it has no such argument.
+        weights: whether it accepts weights.
+        eps: whether it accepts eps.
+        flat_labels: whether its labels have the shape [N], without a dimension D.
+        recognised: a line on the definition that its values match, if that was searched.
     """
 
     definition: Definition = TORCHCELL

@@ -1,8 +1,8 @@
-"""The kind of machine: machines with the same name give comparable figures.
+"""Names kinds of machines: machines with equal names give comparable measurements.
 
-Figures of different devices are never fitted, paired or compared with each other, and every table
-names the device where it varies. So the machine becomes part of the device's name: ``cpu`` on two
-kinds of machine becomes ``cpu@3f2a1b`` and ``cpu@9c0d4e``.
+Measurements on different devices are never fitted, paired or compared, and every table names the
+device where it varies. So the machine becomes part of the device's name: ``cpu`` on two kinds of
+machine becomes ``cpu@3f2a1b`` and ``cpu@9c0d4e``.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from typing import Any
 from supcr_bench.values.result import Result
 
 SAME_MACHINE = ("cpu", "cpus_usable", "torch", "threads", "accelerators")
-"""Facts of an environment that decide time and memory; machines of one kind agree in all."""
+"""Facts of an environment that affect time and memory; machines of one kind agree in all."""
 DIGITS = 6
 
 
@@ -28,7 +28,7 @@ def device_of(name: str) -> str:
 
 
 def by_machine(results: Sequence[Result]) -> Sequence[Result]:
-    """The results; where several kinds of machine have a device, its name gets the machine's."""
+    """The results; if several kinds of machine share a device name, the kind is appended."""
     kinds: dict[str, set[str | None]] = {}
     for result in results:
         kinds.setdefault(result.case.device, set()).add(result.machine)

@@ -1,6 +1,6 @@
-"""The metrics by which implementations are fitted, compared, gated and shown, each declared once.
+"""Declares the metrics that reports show, growth fits use, and comparisons and the gate judge.
 
-A smaller figure is better for every metric.
+A smaller value is better for every metric.
 """
 
 from collections.abc import Callable
@@ -16,14 +16,14 @@ class Metric:
     """A cost of an implementation: it follows a growth law and is compared between runs.
 
     Attributes:
-        name: how code and selections name it.
+        name: its name in code and in selections.
         title: its name in tables and sentences.
-        field: the field of a result with the figure, or with the samples of which it is the median.
-        format: writes a figure with its unit, or a dash for ``None``.
+        field: the field of a result with the value, or with the samples that it is the median of.
+        format: writes a value with its unit, or a dash for ``None``.
         unit: ``s``, ``B``, or empty for a count.
-        exact: whether it has no noise, so that two figures are compared as they are.
-        allowance: share by which two exact figures may differ and count as the same.
-        of_one_rank: whether the figures of several ranks have noise, and are not compared.
+        exact: whether it has no noise, so that two values are compared directly.
+        allowance: share by which two exact values may differ and count as equal.
+        of_one_rank: whether it is only compared for one rank, because several ranks add noise.
     """
 
     name: str
@@ -40,13 +40,13 @@ class Metric:
         return stored_name(self.field)
 
     def get(self, result: Result) -> float | None:
-        """The figure of a result; ``None`` where it was not measured."""
+        """The value in a result; ``None`` where it was not measured."""
         figure: float | None
         samples = figure = getattr(result, self.field)
         return median(samples) if isinstance(samples, tuple) and samples else figure
 
     def compared(self, result: Result) -> float | None:
-        """The figure if it may be compared with another run's."""
+        """The value if it may be compared with another run's, else ``None``."""
         return None if self.of_one_rank and result.case.ranks > 1 else self.get(result)
 
 
@@ -55,8 +55,8 @@ ELEMENTS_PROCESSED = Metric(
     "elements_processed", "elements processed", "elements_processed", format_count
 )
 DISPATCHED_OPS = Metric("dispatched_ops", "dispatched operations", "dispatched_ops", format_count)
-# Allocators round. And where ranks exchange tensors, communication threads release them a moment
-# sooner or later: the peak differs from call to call, by up to 15 % at 24 rows.
+# Allocators round sizes. Where ranks exchange tensors, communication threads release them a moment
+# sooner or later, so the peak differs from call to call, by up to 15 % at 24 rows.
 MEMORY = Metric(
     "memory", "peak memory", "peak_bytes", format_bytes, "B", allowance=0.01, of_one_rank=True
 )

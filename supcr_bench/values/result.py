@@ -1,7 +1,7 @@
 """One flat, frozen result per (implementation, case). Raw samples are kept; summaries are derived.
 
-Missing is ``None``, never 0; a failed measurement is a result with a status and a reason, never an
-absent row.
+A missing value is ``None``, never 0; a failed measurement is a result with a status and a reason,
+never an absent row.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from typing import Any, Self
 from supcr_bench.values.case import Case
 
 Key = tuple[str, Case]
-"""An implementation's name and the case: what results are joined by."""
+"""An implementation's name and the case: the key by which results are joined."""
 
 _STORED = {
     "dispatched_ops": "launches",
@@ -20,7 +20,7 @@ _STORED = {
     "aa_samples_s": "again_samples_s",
     "no_self_error": "paper_error",
 }
-"""Fields that are stored under the name that they had in the first version of the format."""
+"""Fields whose stored name is the one from the first version of the format."""
 
 
 def stored_name(field: str) -> str:
@@ -33,11 +33,11 @@ class Status(StrEnum):
 
     MEASURED = "measured"
     WRONG = "wrong"
-    """Measured, and its value or gradient is further from the definition than the tolerance."""
+    """It was measured, and its value or gradient differs by more than the tolerance."""
     OUT_OF_MEMORY = "out_of_memory"
     TIMED_OUT = "timed_out"
     SKIPPED = "skipped"
-    """Not run: a prediction, kept in ``reason``, said that it would not fit its budget."""
+    """It was not run, because a prediction, given in ``reason``, exceeds its budget."""
     FAILED = "failed"
 
     @property
@@ -56,35 +56,35 @@ class Result:
 
     Attributes:
         implementation: its registered name, or the path or module that names it.
-        reason: why, in a sentence; ``None`` for a plain measurement.
+        reason: a sentence that explains the status; ``None`` for a plain measurement.
         stage: the stage in which it was stopped: ``agreement``, ``memory``, ``work`` or
-            ``time``; ``None`` where it was not.
-        session: the execution of a cell that this came from. Samples are paired by position only
+            ``time``; ``None`` if it was not stopped.
+        session: the execution of a cell that gave this result. Samples are paired by position only
             within one session.
         machine: the kind of machine that it was measured on, or would have been
-            (``supcr_bench.values.machine``); figures of two kinds are never fitted together.
-            ``None`` where that was not recorded: it is the run's own.
+            (``supcr_bench.values.machine``); results of two kinds are never fitted together.
+            ``None``, in older results, means the machine that the run names.
         value_error: largest relative error of the total loss and of the per-dimension losses;
             ``None`` where the reference is 0 and the error is not.
-        value_tolerances: the same as a multiple of the derived tolerance.
+        value_tolerances: ``value_error`` as a multiple of the derived tolerance.
         gradient_error: largest row error of the gradients, relative to the largest row of the
             reference (training only).
-        gradient_tolerances: the same as a multiple of the derived tolerance.
-        reference: ``direct`` or ``fast``: which float64 reference served.
+        gradient_tolerances: ``gradient_error`` as a multiple of the derived tolerance.
+        reference: the float64 reference that was used, ``direct`` or ``fast``.
         value_difference: relative difference of the loss to each other implementation of the
             cell.
-        gradient_difference: the same for the gradient, by largest row.
+        gradient_difference: likewise of the gradient, by its largest row.
         time_samples_s: seconds per call on the host, one per round; each the mean of
-            ``repetitions`` calls. ``None`` too where the cell was not to be timed.
+            ``repetitions`` calls. ``None`` also if the plan did not time the cell.
         device_samples_s: the same calls by the device's own events; ``None`` on the CPU and where
             the device has none.
         aa_samples_s: the A/A arm: samples of the same implementation, entered a second time
             under another label, paired by round with ``time_samples_s``. Their difference is noise.
-            ``None`` where this was not the A/A arm of its cell.
+            ``None`` for the implementations of the cell without an A/A arm.
         time_stopped_by: ``precision`` (the median's interval became narrow enough) or ``budget``.
         peak_bytes: peak of live tensor bytes above the inputs.
         reserved_bytes: what the allocator had reserved at that peak, where the device reports it.
-        memory_method: how the peak was taken, or why there is none.
+        memory_method: how the peak was measured, or why it was not.
         predicted_peak_bytes: the peak predicted from sizes up to a quarter of this one, before it
             was measured; ``None`` where they were too few.
         predicted_peak_low_bytes, predicted_peak_high_bytes: the interval of that prediction.
@@ -92,11 +92,11 @@ class Result:
         dispatched_ops: operations dispatched in one call, the same on every machine.
         elements_processed: elements worked on in one call, the same on every machine.
         dispatch_peak_bytes: peak of the live storages that operations returned, above the inputs.
-            What an operation allocates within itself is not seen, so it is about, and not exactly,
-            ``peak_bytes``; ``supcr_bench/measure/dispatch_memory.py`` says how far off it was.
-        predicted_cuda_peak_bytes: the same with each storage in blocks of 512 bytes, as PyTorch's
-            CUDA allocator gives them out. A prediction of what ``peak_bytes`` is on CUDA, on
-            whatever device it was made; never a measurement.
+            It misses what an operation allocates internally, so it only approximates
+            ``peak_bytes``; ``supcr_bench/measure/dispatch_memory.py`` gives measured differences.
+        predicted_cuda_peak_bytes: that peak with each storage rounded up to blocks of 512 bytes,
+            as in PyTorch's CUDA allocator. It predicts ``peak_bytes`` on CUDA from any device,
+            and is never a measurement.
         no_self_error: relative distance of the definition's own value from that of ``no-self`` on
             the same tensors; ``None`` where that is the definition.
         predicted_s: seconds per call that the forecast gave, for a skipped case.
@@ -143,7 +143,7 @@ class Result:
 
     @property
     def untimed(self) -> bool:
-        """Whether it was measured without its time, as its cell was planned."""
+        """Whether it was measured without timing, as planned for its cell."""
         return self.status.has_figures and self.time_samples_s is None
 
     @property
@@ -159,9 +159,9 @@ class Result:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """The result from what :meth:`to_mapping` gave, by way of JSON or not.
+        """Read a result from the output of :meth:`to_mapping`, also after a trip through JSON.
 
-        The names that older runs use are read too.
+        It accepts the names that older runs use.
         """
         if "no_self_error" in values:
             values = {**values, "paper_error": values["no_self_error"]}

@@ -1,6 +1,6 @@
 """A table, and two ways to write it: aligned text and HTML.
 
-A terminal, a report page and Markdown draw the same value; they are in ``render``.
+The package ``render`` shows a table in a terminal, on a report page and in Markdown.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,13 +11,13 @@ from typing import Literal
 Facets = Mapping[str, str]
 """Values by which a page filters a row or a chart: device, pass, and so on, by name."""
 Tone = Literal["", "good", "bad", "quiet", "heat0", "heat1", "heat2", "heat3"]
-"""Highlighting of a cell. ``heat0`` to ``heat3`` shade an error from far below its tolerance to
+"""The highlighting of a cell: ``heat0`` to ``heat3`` shade an error from far below its tolerance to
 above it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A text, shown literally; on a page, with the CSS variable of its colour."""
+    """A text, shown literally, and the CSS variable of its colour on a page."""
 
     text: str
     tone: Tone = ""
@@ -31,7 +31,7 @@ class Column:
     Attributes:
         kind: ``number`` is set to the right; ``word`` to the left, on one line; ``prose`` to the
             left, on several lines where it is long.
-        implementation: the implementation that a column of figures belongs to, if one.
+        implementation: the implementation whose numbers the column shows, if it is only one.
     """
 
     header: str
@@ -41,7 +41,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row; a rule is drawn between rows of different groups."""
+    """One row; a line separates rows of different groups."""
 
     cells: tuple[Cell, ...]
     facets: Facets = field(default_factory=dict)
@@ -57,10 +57,10 @@ class Table:
     """A table.
 
     Attributes:
-        name: short, for anchors and file names.
-        note: how to read it; no full stop at its end.
-        keys: leading columns that tell rows apart; a narrow terminal repeats them.
-        detail: too long for a terminal, shown on pages only.
+        name: a short name, for anchors and file names.
+        note: how to read it, without a full stop at the end.
+        keys: number of leading columns that identify a row; a narrow terminal repeats them.
+        detail: whether it is too long for a terminal and shown on pages only.
         style: ``heat`` or ``map``, for a page that draws it in its own way.
     """
 
@@ -98,13 +98,13 @@ def prose(*headers: str) -> tuple[Column, ...]:
 
 
 def row(*cells: Cell | str, facets: Facets | None = None, group: object = None) -> Row:
-    """A row; a bare text is a cell that does not stand out."""
+    """Make a row; a plain string becomes a cell without highlighting."""
     made = tuple(Cell(cell) if isinstance(cell, str) else cell for cell in cells)
     return Row(made, facets or {}, group)
 
 
 def as_text(table: Table) -> str:
-    """Headers and rows as aligned lines; without title and note."""
+    """Headers and rows as aligned lines, without title and note."""
     rows = [[header.replace("\n", " ") for header in table.headers], *map(list, table.texts)]
     widths = [max(len(cells[j]) for cells in rows) for j in range(len(table.columns))]
     right = [column.kind == "number" for column in table.columns]
@@ -132,9 +132,9 @@ def as_html(
     Args:
         table: the table to write.
         facet_number: numbers the facets of a row, where a page filters by them.
-        caption: whether the title stands above it.
-        classes: of the element; cells have their tone as a class, and ``word`` or ``prose``.
-        most_rows: rows beyond it are left out.
+        caption: whether the title is shown above it.
+        classes: CSS classes of the element; a cell gets its tone, and ``word`` or ``prose``.
+        most_rows: the largest number of rows; further rows are left out.
     """
     parts = [f'<table class="{classes}">' if classes else "<table>"]
     parts += [f"<caption>{escape(table.title)}</caption>"] if caption else []

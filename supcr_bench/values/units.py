@@ -1,4 +1,4 @@
-"""Quantities for people: reading ``10s``, ``4GiB``, ``5%``, writing ``1.06 s`` and ``137 MB``."""
+"""Reads quantities such as ``10s``, ``4GiB`` and ``5%``; writes ``1.06 s`` and ``137 MB``."""
 
 import math
 import re
