@@ -36,7 +36,7 @@ batch_size = 8
 labels = "tied"
 
 [budget]
-time_limit = "5s"
+time_limit = "60s"
 sampling = "30ms"
 memory_limit = "1GiB"
 """
@@ -60,7 +60,7 @@ def run_here(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> Path
     """The suite as this machine alone runs it."""
     folder = tmp_path_factory.mktemp("here")
     (folder / "spread.toml").write_text(SUITE)
-    done = servers.run_command(["run", "spread.toml", "--out", "r"], folder, timeout_s=120)
+    done = servers.run_command(["run", "spread.toml", "--out", "r"], folder, timeout_s=600)
     assert done.returncode == 0, done.stderr
     return folder / "r"
 
