@@ -19,6 +19,8 @@ ANCHORS_PER_BLOCK = 256
 def direct_sums(logits: Tensor, delta: Tensor, definition: Definition) -> ContrastSums:
     """Sum over i != j of -log(exp s(i,j) / max(eps, sum over S(i,j) of exp s(i,k))).
 
+    A definition that adds eps has the sum of both in place of their maximum.
+
     It sums every candidate set S(i,j) on its own, in N^3 work, and is the standard for all other
     code in this package. Autograd computes the gradient, so that none is derived by hand.
 
@@ -28,7 +30,6 @@ def direct_sums(logits: Tensor, delta: Tensor, definition: Definition) -> Contra
         definition: gives the candidate rule and eps.
     """
     views, m, _ = logits.shape
-    log_eps = -math.inf if definition.eps is None else math.log(definition.eps)
     total = torch.zeros((), dtype=torch.float64)
     gradient = torch.empty_like(logits)
     log_contrasts = torch.empty_like(logits)
@@ -42,10 +43,18 @@ def direct_sums(logits: Tensor, delta: Tensor, definition: Definition) -> Contra
         contrast = torch.logsumexp(terms[:, partner], dim=2)
         log_contrasts[:, i, partner] = contrast.detach()
         log_contrasts[:, i, i] = math.inf
-        anchor_loss = (contrast.clamp(min=log_eps) - s[:, partner]).sum()
+        anchor_loss = (_with_eps(contrast, definition) - s[:, partner]).sum()
         (gradient[:, i],) = torch.autograd.grad(anchor_loss, s)
         total += anchor_loss.detach()
     return total, gradient, log_contrasts
+
+
+def _with_eps(log_contrast: Tensor, definition: Definition) -> Tensor:
+    if not definition.eps:
+        return log_contrast
+    log_eps = torch.full_like(log_contrast, math.log(definition.eps))
+    join = torch.maximum if definition.eps_rule == "floor" else torch.logaddexp
+    return join(log_contrast, log_eps)
 
 
 def _running_logsumexp(values: Tensor, order: Tensor, keys: Tensor) -> Tensor:
@@ -72,7 +81,6 @@ def fast_sums(logits: Tensor, delta: Tensor, definition: Definition) -> Contrast
     which never subtracts.
     """
     m = delta.shape[0]
-    log_eps = -math.inf if definition.eps is None else math.log(definition.eps)
     total = torch.zeros((), dtype=torch.float64)
     gradient = torch.empty_like(logits)
     log_contrasts = torch.empty_like(logits)
@@ -88,12 +96,15 @@ def fast_sums(logits: Tensor, delta: Tensor, definition: Definition) -> Contrast
         if definition.self_candidate == "never":
             s = s.masked_fill(itself, -math.inf)
         contrast = _running_logsumexp(s, falling, -d)
-        total += (contrast.clamp(min=log_eps) - s).masked_fill(itself, 0).sum()
+        denominator = _with_eps(contrast, definition)
+        total += (denominator - s).masked_fill(itself, 0).sum()
 
         # dL/ds(i,k) = sum over partners j with k in S(i,j) of exp(s(i,k) - log contrast(i,j)),
         # less 1 where k is a partner itself. A contrast at its floor passes no gradient.
-        constant = itself | (contrast < log_eps)
-        reach = _running_logsumexp((-contrast).masked_fill(constant, -math.inf), rising, d)
+        constant = itself
+        if definition.eps_rule == "floor":
+            constant = itself | (contrast < denominator)
+        reach = _running_logsumexp((-denominator).masked_fill(constant, -math.inf), rising, d)
         gradient[:, anchors] = torch.exp(s + reach) - (~itself).to(torch.float64)
         log_contrasts[:, anchors] = contrast.masked_fill(itself, math.inf)
     return total, gradient, log_contrasts

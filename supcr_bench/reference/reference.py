@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from supcr_bench.reference.contrast import ContrastSums, direct_sums, fast_sums
-from supcr_bench.values.definition import Definition
+from supcr_bench.values.definition import NORMALISED, Definition
 
 Method = Literal["direct", "fast"]
 _SUMS: dict[Method, Callable[[Tensor, Tensor, Definition], ContrastSums]] = {
@@ -39,6 +39,8 @@ class Reference:
         shares: the weight of each per-dimension loss in the total, as a share.
         spread: largest |s| before the division by the temperature; at most 1 for a cosine.
         closest: smallest distance of two different rows, for a similarity that is a distance.
+        steepest: bound on |ds/dv|, the similarity's derivative by a row, which is divided by its
+            norm first where the similarity normalises rows.
         valid_rows: M, the number of labelled rows, of each dimension.
         near_floor: pairs whose contrast lies within ``floor_margin`` of the floor, where
             rounding decides whether a gradient passes; one count for each dimension.
@@ -52,33 +54,50 @@ class Reference:
     shares: Tensor
     spread: float
     closest: float
+    steepest: float
     valid_rows: tuple[int, ...]
     near_floor: tuple[int, ...]
     method: Method
 
 
 def _similarity(rows: Tensor, definition: Definition) -> Tensor:
-    if definition.similarity == "cosine":
-        unit = rows / rows.norm(dim=1, keepdim=True).clamp(min=SMALLEST_NORM)
-        cosine: Tensor = unit @ unit.T
-        return cosine
+    if definition.similarity in NORMALISED:
+        rows = rows / rows.norm(dim=1, keepdim=True).clamp(min=SMALLEST_NORM)
+    if definition.similarity in ("cosine", "dot"):
+        return rows @ rows.T
+    if definition.similarity.startswith("negative_squared"):
+        return -(rows.unsqueeze(1) - rows.unsqueeze(0)).square().sum(dim=2)
     distance: Tensor = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
     return -distance
 
 
+def _steepest(rows: Tensor, similarities: Tensor, definition: Definition) -> float:
+    if definition.similarity == "dot":
+        return float(rows.detach().norm(dim=1).max())
+    if definition.similarity.startswith("negative_squared"):
+        return 2 * math.sqrt(float(similarities.detach().abs().max()))
+    return 1.0
+
+
 def _label_groups(labels: Tensor, definition: Definition) -> Iterator[tuple[Tensor, Tensor]]:
     """Valid rows [M] and their distances [M, M] as float64, for each loss of the vector."""
+    missing = torch.isnan(labels)
+    if definition.nan_labels == "drop_row" or definition.label_distance != "per_dimension":
+        missing = missing.any(dim=1, keepdim=True).expand_as(missing)
     if definition.label_distance == "per_dimension":
-        for y in labels.unbind(dim=1):
-            rows = torch.nonzero(~torch.isnan(y)).squeeze(1)
+        for y, gone in zip(labels.unbind(dim=1), missing.unbind(dim=1), strict=True):
+            rows = torch.nonzero(~gone).squeeze(1)
             yield rows, (y[rows].unsqueeze(1) - y[rows].unsqueeze(0)).abs().double()
         return
-    difference = labels.unsqueeze(1) - labels.unsqueeze(0)
+    rows = torch.nonzero(~missing[:, 0]).squeeze(1)
+    difference = (labels[rows].unsqueeze(1) - labels[rows].unsqueeze(0)).abs()
     if definition.label_distance == "l1":
-        delta = difference.abs().sum(dim=2)
+        delta = difference.sum(dim=2)
+    elif definition.label_distance == "max":
+        delta = difference.amax(dim=2)
     else:
         delta = difference.norm(dim=2)
-    yield torch.arange(len(labels)), delta.double()
+    yield rows, delta.double()
 
 
 def compute_reference(
@@ -134,17 +153,18 @@ def compute_reference(
     share = share / share.sum().clamp(min=torch.finfo(torch.float64).tiny)
     arriving = share if upstream is None else upstream[0] * share + upstream[1:]
 
-    spread, closest = 0.0, math.inf
+    spread, closest, steepest = 0.0, math.inf, 1.0
     losses: list[Tensor] = []
     near_floor: list[int] = []
-    log_eps = -math.inf if definition.eps is None else math.log(definition.eps)
+    log_eps = math.log(definition.eps) if definition.eps else -math.inf
     for (rows, delta), m, factor in zip(groups, counts, arriving, strict=True):
         if m < 2:
             losses.append(torch.zeros((), dtype=torch.float64))
             near_floor.append(0)
             continue
         similarities = [_similarity(e[rows], definition) for e in embeddings]
-        for s in similarities:
+        for e, s in zip(embeddings, similarities, strict=True):
+            steepest = max(steepest, _steepest(e[rows], s, definition))
             spread = max(spread, float(s.detach().abs().max()))
             apart = s.detach().abs()[s.detach() != 0]
             closest = min(closest, float(apart.min()) if len(apart) else math.inf)
@@ -155,7 +175,8 @@ def compute_reference(
         if definition.views == "mean":
             scale /= 2
         losses.append(total * scale)
-        near_floor.append(int(((log_contrasts - log_eps).abs() <= floor_margin).sum()))
+        near = (log_contrasts - log_eps).abs() <= floor_margin
+        near_floor.append(int(near.sum()) if definition.eps_rule == "floor" else 0)
         torch.autograd.backward(logits, [g * (scale * factor) for g in gradients])
     per_dimension = torch.stack(losses)
     return Reference(
@@ -168,6 +189,7 @@ def compute_reference(
         shares=share,
         spread=spread,
         closest=closest,
+        steepest=steepest,
         valid_rows=counts,
         near_floor=tuple(near_floor),
         method=method,

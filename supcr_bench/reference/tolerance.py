@@ -30,7 +30,8 @@ products by 1 + (sqrt(M) + 4) u:
 
 *Distances* in place of cosines: s is at most R / tau in size, so E carries a factor R, the largest
 distance; a gradient's unit vectors (v_i - v_k) / |v_i - v_k| lose a factor R over the smallest
-distance, and there is no |v_i| to divide by.
+distance, and there is no |v_i| to divide by. *Products and squared distances* likewise, with their
+largest size in place of R; their derivative by a row is as long as the longest row, or 2 R.
 
 A contrast within E of its floor passes its gradient or not as rounding decides; each such pair may
 move a row by 2 / (M (M-1) tau |v_i|).
@@ -44,7 +45,7 @@ from torch import Tensor
 
 from supcr_bench.reference.reference import Reference
 from supcr_bench.values.case import UNIT_ROUNDOFF
-from supcr_bench.values.definition import Definition
+from supcr_bench.values.definition import NORMALISED, Definition
 
 LEAST_SEPARATION = 1e-3
 """Distances below this share of the largest are not resolved: two rows so close count as one."""
@@ -112,9 +113,8 @@ def gradient_tolerance(
         embeddings: [N, d], the view.
     """
     u = UNIT_ROUNDOFF[conditions.dtype]
-    cosine = definition.similarity == "cosine"
     direction = 0.0
-    if not cosine and reference.spread > 0:
+    if "negative_euclidean" in definition.similarity and reference.spread > 0:
         closest = max(reference.closest, LEAST_SEPARATION * reference.spread)
         direction = (math.sqrt(conditions.embedding_size) + 4) * u * reference.spread / closest
     bound = 0.0
@@ -125,8 +125,8 @@ def gradient_tolerance(
             continue
         terms = 4 / m * (_term_error(conditions, reference.spread, m) + direction)
         flips = 2 * near / (m * (m - 1))
-        bound += abs(arriving) * (terms + flips) / conditions.temperature
-    if not cosine:
+        bound += abs(arriving) * (terms + flips) * reference.steepest / conditions.temperature
+    if definition.similarity not in NORMALISED:
         return torch.full((len(embeddings),), bound, dtype=torch.float64)
     norms: Tensor = embeddings.detach().cpu().double().norm(dim=1)
     return bound / norms.clamp(min=torch.finfo(torch.float64).tiny)

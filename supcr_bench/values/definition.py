@@ -15,11 +15,25 @@ from typing import Literal
 
 from supcr_bench.values.errors import UnknownNameError, UsageError
 
-Similarity = Literal["cosine", "negative_euclidean"]
+Similarity = Literal[
+    "cosine",
+    "dot",
+    "negative_euclidean",
+    "negative_squared_euclidean",
+    "negative_euclidean_normalised",
+    "negative_squared_euclidean_normalised",
+]
+NORMALISED: tuple[Similarity, ...] = (
+    "cosine",
+    "negative_euclidean_normalised",
+    "negative_squared_euclidean_normalised",
+)
+"""The similarities of rows that are divided by their norms first."""
 Views = Literal["sum", "mean", "concatenate", "single"]
 SelfCandidate = Literal["when_tied", "never"]
-LabelDistance = Literal["per_dimension", "l1", "l2"]
-NanLabels = Literal["drop_row_per_dimension", "unsupported"]
+LabelDistance = Literal["per_dimension", "l1", "l2", "max"]
+NanLabels = Literal["drop_row_per_dimension", "drop_row", "unsupported"]
+EpsRule = Literal["floor", "added"]
 EmptyDimension = Literal["keeps_weight", "renormalise"]
 Call = Literal["perturbed_intact_labels", "features_two_views", "features_single_view", "two_views"]
 
@@ -35,12 +49,14 @@ class Definition:
         self_candidate: whether k = i is among the candidates S(i,j): never, or when
             delta(i,j) = 0, which is when the inequality delta(i,i) >= delta(i,j) holds.
         label_distance: one loss per label dimension, or one distance over all of them.
-        nan_labels: rows with a missing label are dropped per dimension, or not supported.
+        nan_labels: a row with a missing label is dropped in that dimension, or in all; or missing
+            labels are not supported.
         empty_dimension: a dimension with fewer than two valid rows keeps its weight and adds 0,
             or the weights are renormalised over the other dimensions.
-        eps: floor of the denominator, ``None`` for no floor.
+        eps: in the denominator; ``None`` for none.
         temperature: the default tau.
         call: how an implementation of it is called.
+        eps_rule: whether eps is the floor of the denominator or is added to it.
     """
 
     name: str
@@ -53,6 +69,7 @@ class Definition:
     eps: float | None
     temperature: float
     call: Call
+    eps_rule: EpsRule = "floor"
 
     def at(self, temperature: float) -> "Definition":
         return replace(self, temperature=temperature)

@@ -63,6 +63,26 @@ class Implementation(Description):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recognition:
+    """What an implementation computes, found out from its numbers.
+
+    Attributes:
+        nearest: name of the shipped definition that it is nearest to.
+        call: how it was called, in words.
+        dims: the numbers of label dimensions that were tried, in words.
+        choices: where it departs from that definition by a choice that a definition can hold, such
+            as another similarity.
+        faults: where it departs in another way, such as a strict inequality.
+    """
+
+    nearest: str
+    call: str
+    dims: str = "one label dimension"
+    choices: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resolution:
     """How to build and call a subject (an implementation by name), and its definition.
 
