@@ -50,7 +50,7 @@ self-test: setup
 	$(BIN)/supcr-bench verify --self-test
 
 false-alarms: setup
-	$(BIN)/python -m supcr_bench.commands.false_alarms
+	$(BIN)/python -m tests.studies.false_alarms
 
 # The harness's times beside those of torch.utils.benchmark and pytest-benchmark, some minutes.
 cross-check: setup

@@ -166,7 +166,7 @@ Device = Cpu | Accelerator
 class Meter:
     """Measures one call: time and peak memory by the device's means, work by counting dispatches.
 
-    :class:`~supcr_bench.measure.fake_meter.FakeMeter` computes its figures from formulas instead.
+    Tests replace it by one that computes its figures from formulas.
     """
 
     def __init__(self, device: Device) -> None:

@@ -14,7 +14,6 @@ from supcr_bench.commands.report_page import show_and_write
 from supcr_bench.measure.cell import CellRun
 from supcr_bench.measure.device import Cpu
 from supcr_bench.measure.environment import collect_environment
-from supcr_bench.measure.fake_meter import FakeMeter
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.run import RunWriter, load_run
 from supcr_bench.subjects.adapter import Adapter
@@ -29,6 +28,7 @@ from supcr_bench.values.cell import Budget, Cell
 from supcr_bench.values.result import Result, Status
 from supcr_bench.workers.messages import PreflightResult
 from tests.examples import implementation
+from tests.measure.fake_meter import FakeMeter
 from tests.one_machine import OneMachine
 
 NAMES = ("broadcast", "rowsort")

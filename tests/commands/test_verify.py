@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from supcr_bench.commands import false_alarms as false_alarms_command
 from supcr_bench.commands import self_test as self_test_command
 from supcr_bench.verification import self_test
 from supcr_bench.verification.bugs.catalogue import BUGS, RIGHT
 from supcr_bench.verification.self_test import SelfTestRow
 from tests.commands.conftest import Cli
+from tests.studies import false_alarms as false_alarms_command
 
 pytestmark = pytest.mark.slow
 

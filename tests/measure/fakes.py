@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from supcr_bench.measure.cell import CellRun
 from supcr_bench.measure.device import Cpu, Meter
-from supcr_bench.measure.fake_meter import FakeMeter
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.values.case import Pass, Workload
 from supcr_bench.values.cell import Arm, Budget, Cell
 from supcr_bench.values.result import Result
 from tests.examples import implementation
+from tests.measure.fake_meter import FakeMeter
 
 Factory = Callable[..., Any]
 Loss = tuple[Tensor, Tensor]

@@ -9,7 +9,6 @@ from torch import Tensor
 from supcr_bench.measure import cell as cell_module
 from supcr_bench.measure.cell import CellRun
 from supcr_bench.measure.device import Cpu, Elapsed, Meter
-from supcr_bench.measure.fake_meter import FakeMeter
 from supcr_bench.reference.reference import DIRECT_UP_TO, Reference, compute_reference
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.values.case import Case, Workload
@@ -18,6 +17,7 @@ from supcr_bench.values.definition import NO_SELF, TORCHCELL
 from supcr_bench.values.implementation import Resolution
 from supcr_bench.values.result import Result, Status
 from tests.examples import NOTE_NAMES, implementation
+from tests.measure.fake_meter import FakeMeter
 from tests.measure.fakes import around, no_way_back, raising, run_cell
 
 WORKLOAD = Workload(batch_size=10, dims=2, nan_density=0.2)

@@ -1,2 +1,1 @@
-"""Implementations that are wrong on purpose, one fault each, and the right ones they derive
-from."""
+"""Implementations that are wrong on purpose, and the correct ones that they derive from."""

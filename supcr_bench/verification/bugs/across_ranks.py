@@ -1,8 +1,8 @@
-"""Losses over several ranks that gather wrongly, and one that does it right.
+"""Losses over several ranks (processes that share a batch): a right one, and seeded bugs.
 
-In the right one, every rank gathers all rows and computes the whole loss. The backward of its
-gather adds up what arrives on every rank, so that a rank's rows receive W times their gradient,
-which DDP's mean divides by W.
+In the right one, every rank gathers all rows and computes the loss of the whole batch. The backward
+of its gather adds up the gradients of all W ranks, so a row gets W times its gradient, and
+DistributedDataParallel divides by W when it averages over ranks.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ def rows_of_ranks(own: Tensor) -> list[int]:
 
 
 def gathered(own: Tensor) -> tuple[Tensor, slice]:
-    """All ranks' rows [N, ...] without gradient, and which are this rank's."""
+    """The rows of all ranks, [N, ...], without a gradient; and the slice of this rank's own."""
     counts = rows_of_ranks(own)
     padded = own.detach().new_zeros(max(counts), *own.shape[1:])
     padded[: len(own)] = own.detach()
@@ -34,7 +34,7 @@ def gathered(own: Tensor) -> tuple[Tensor, slice]:
 
 
 class _Gather(torch.autograd.Function):
-    """Gathers all rows; its backward sums the gradients of all ranks, times a factor."""
+    """Gathers all rows; its backward adds up the gradients of all ranks, times a factor."""
 
     @staticmethod
     def forward(ctx: Any, own: Tensor, factor: float) -> Tensor:
@@ -50,13 +50,13 @@ class _Gather(torch.autograd.Function):
 
 
 def gather_with_gradient(own: Tensor, factor: float = 1.0) -> Tensor:
-    """All ranks' rows, with gradient to their owners."""
+    """The rows of all ranks; the gradient of a row goes back to the rank that has it."""
     rows: Tensor = _Gather.apply(own, factor)  # type: ignore[no-untyped-call]
     return rows
 
 
 class RightAcrossRanks(RightSupCR):
-    """Gathers with gradient, and computes the whole loss on every rank."""
+    """Computes the loss of the whole batch on every rank."""
 
     def gather(self, own: Tensor) -> Tensor:
         return gather_with_gradient(own)
@@ -68,8 +68,7 @@ class RightAcrossRanks(RightSupCR):
 
 @seeded_bug(named=GRADIENTS["none"])
 class PlainAllGather(RightAcrossRanks):
-    """The gathered rows have no gradient. torch.distributed.all_gather writes into tensors that
-    no graph knows: with more than one rank the loss trains nothing."""
+    """Gathers rows with torch.distributed.all_gather, whose output has no gradient."""
 
     def gather(self, own: Tensor) -> Tensor:
         return gathered(own)[0]
@@ -77,9 +76,7 @@ class PlainAllGather(RightAcrossRanks):
 
 @seeded_bug(named=GRADIENTS["multiplied"])
 class GradientTimesWorldSize(RightAcrossRanks):
-    """The backward of the gather multiplies by the world size, though it has added up already.
-    A factor W against DDP's mean, where the gather's backward has already added up over ranks:
-    the learning rate grows with the number of GPUs."""
+    """Multiplies the gradient by the number of ranks once too often."""
 
     def gather(self, own: Tensor) -> Tensor:
         return gather_with_gradient(own, factor=distributed.get_world_size())
@@ -87,9 +84,7 @@ class GradientTimesWorldSize(RightAcrossRanks):
 
 @seeded_bug(named=GRADIENTS["divided"])
 class OwnSlotOnly(RightAcrossRanks):
-    """A rank's own rows are put back into the gathered ones; the others are constants. The usual
-    repair of a plain all_gather puts the own rows back: then only these get a gradient, and DDP's
-    mean divides it by W."""
+    """Passes a gradient to a rank's own rows only; other ranks' rows are constants."""
 
     def gather(self, own: Tensor) -> Tensor:
         rows, place = gathered(own)
@@ -98,7 +93,7 @@ class OwnSlotOnly(RightAcrossRanks):
 
 @seeded_bug(named=VALUES[OWN_ROWS])
 class NothingGathered(RightSupCR):
-    """Each rank's loss is that of its own rows. It contrasts a W-th of the batch."""
+    """Computes each rank's loss from its own rows alone."""
 
 
 class _MeanOverRanks(torch.autograd.Function):
@@ -117,8 +112,7 @@ class _MeanOverRanks(torch.autograd.Function):
 
 @seeded_bug(named=VALUES["mean"])
 class LossesAveraged(RightSupCR):
-    """The ranks' own losses are averaged. The mean of the ranks' losses is the whole batch's
-    for losses that are sums over rows; this one is over pairs of rows."""
+    """Computes each rank's loss from its own rows, and averages these losses."""
 
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         loss, parts = super().forward(perturbed, intact, labels)

@@ -1,4 +1,4 @@
-"""All seeded bugs, and the right implementations that must pass."""
+"""All seeded bugs, and the correct implementations, which must pass verification."""
 
 from supcr_bench.verification.bugs import (
     across_ranks,
@@ -19,9 +19,9 @@ from supcr_bench.verification.bugs.seeded_bug import SeededBug, bugs_in
 __all__ = ["BUGS", "RANK_BUGS", "RIGHT", "SeededBug"]
 
 BUGS: tuple[SeededBug, ...] = bugs_in(sums, logits, numerics, rank_n_contrast, manners)
-"""Bugs of a single process, one fault each."""
+"""Bugs that one process shows, one fault each."""
 RANK_BUGS: tuple[SeededBug, ...] = bugs_in(across_ranks)
-"""Bugs that need a process group, one fault each."""
+"""Bugs that only several ranks (processes that share a batch) show, one fault each."""
 
 RIGHT: tuple[type[RankedContrast], ...] = (RightSupCR, RightNoSelf, RightRankNContrast)
-"""Right implementations, one for each shipped definition."""
+"""Correct implementations, one for each shipped definition."""

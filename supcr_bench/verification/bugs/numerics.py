@@ -1,4 +1,4 @@
-"""Seeded bugs in precision, in gradients, and at some batch sizes only."""
+"""Seeded bugs in precision, in gradients, and at certain batch sizes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,51 +13,49 @@ from supcr_bench.verification.formula import PHRASES
 
 @wrong(RightSupCR, "similarity", named=PHRASES["precision"]["bfloat16"])
 def bfloat16_inside(self: RightSupCR, rows: Tensor) -> Tensor:
-    """Multiplies rows in bfloat16. Logits are good to a few hundredths only."""
+    """Multiplies rows in bfloat16."""
     return RightSupCR.similarity(self, rows.bfloat16()).to(rows)
 
 
 @wrong(RightNoSelf, "similarity", named=PHRASES["precision"]["float16"])
 def float16_inside(self: RightNoSelf, rows: Tensor) -> Tensor:
-    """Multiplies rows in float16. A .half() for speed, in what everything else is built on."""
+    """Multiplies rows in float16."""
     return RightNoSelf.similarity(self, rows.half()).to(rows)
 
 
 @wrong(RightSupCR, "working_dtype", caught_by="robustness", named=PHRASES["precision"]["float32"])
 def float32_inside(self: RightSupCR, views: Sequence[Tensor]) -> torch.dtype:
-    """Computed in float32, and then called float64. Accumulators made without a dtype are float32,
-    and gradient checks in float64 are loosened until they pass."""
+    """Computes in float32, also for float64 inputs."""
     return torch.float32
 
 
 @wrong(RightSupCR, "read_labels")
 def labels_in_bfloat16(self: RightSupCR, labels: Tensor) -> Tensor:
-    """Rounds labels to 8 bits. They follow the embeddings into bfloat16, and near ones tie."""
+    """Rounds labels to bfloat16, so close labels tie."""
     return RightSupCR.read_labels(self, labels).bfloat16().to(labels)
 
 
 @wrong(RightSupCR, "read_labels")
 def labels_in_float16(self: RightSupCR, labels: Tensor) -> Tensor:
-    """Rounds labels to 11 bits. After .half() the nearest labels of a large batch tie."""
+    """Rounds labels to float16, so close labels tie."""
     return RightSupCR.read_labels(self, labels).half().to(labels)
 
 
 @wrong(RightSupCR, "read_labels", caught_by="robustness")
 def labels_in_float32(self: RightSupCR, labels: Tensor) -> Tensor:
-    """Rounds labels to 24 bits. float64 labels that differ in the eighth digit all tie."""
+    """Rounds labels to float32, so close float64 labels tie."""
     return RightSupCR.read_labels(self, labels).float().to(labels)
 
 
 @wrong(RightSupCR, "read_labels")
 def labels_rounded(self: RightSupCR, labels: Tensor) -> Tensor:
-    """Rounds labels to whole numbers. As classes, all labels between two integers tie."""
+    """Rounds labels to whole numbers, so close labels tie."""
     return RightSupCR.read_labels(self, labels).round()
 
 
 @wrong(RightSupCR, "distances", caught_by="robustness")
 def label_distance_expanded(self: RightSupCR, y: Tensor) -> Tensor:
-    """Expands the squared label distance. a^2 - 2ab + b^2 saves a broadcast and loses every digit
-    of labels that are large against their differences."""
+    """Computes squared label distances as a^2 - 2ab + b^2, which loses digits."""
     square = y * y
     return square.unsqueeze(1) + square.unsqueeze(0) - 2 * torch.outer(y, y)
 
@@ -66,7 +64,7 @@ GRADIENT = PHRASES["gradient"]
 
 
 class _ScaledGradient(torch.autograd.Function):
-    """Identity whose backward multiplies the gradient by a factor."""
+    """Returns its input; its backward multiplies the gradient by a factor."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, factor: float) -> Tensor:
@@ -79,7 +77,7 @@ class _ScaledGradient(torch.autograd.Function):
 
 
 class _IgnoredUpstream(torch.autograd.Function):
-    """Identity whose backward takes grad_output for 1."""
+    """Returns its input; its backward returns ones, whatever grad_output is."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -97,47 +95,43 @@ def scaled_gradient(x: Tensor, factor: float) -> Tensor:
 
 @wrong(RightSupCR, "arrange", named=GRADIENT["first_detached"])
 def first_view_detached(self: Any, first: Tensor, second: Tensor, labels: Tensor) -> Arranged:
-    """No gradient reaches the first view. A stop-gradient as in BYOL trains one encoder only."""
+    """Lets no gradient reach the first view."""
     return (first.detach(), second), labels
 
 
 @wrong(RightSupCR, "arrange", named=GRADIENT["second_detached"])
 def second_view_detached(self: Any, first: Tensor, second: Tensor, labels: Tensor) -> Arranged:
-    """No gradient reaches the second view. Half of it is gone, and no value shows it."""
+    """Lets no gradient reach the second view."""
     return (first, second.detach()), labels
 
 
 @wrong(RightSupCR, "floor", named=GRADIENT["contrast_detached"])
 def denominator_detached(self: RightSupCR, contrast: Tensor) -> Tensor:
-    """No gradient passes through the denominator. Denominators computed with .data or in a side
-    buffer: every pair attracts, none repels, and the embedding collapses."""
+    """Lets no gradient pass through the denominator."""
     return RightSupCR.floor(self, contrast).detach()
 
 
 @wrong(RightSupCR, "norms")
 def norm_detached(self: RightSupCR, rows: Tensor) -> Tensor:
-    """The norm is a constant in the backward. With a constant norm the gradient has a part
-    along the embedding, and the norms grow step by step."""
+    """Treats the norm as a constant in the backward."""
     return RightSupCR.norms(self, rows).detach()
 
 
 @wrong(RightSupCR, "arrange")
 def gradient_doubled(self: RightSupCR, first: Tensor, second: Tensor, labels: Tensor) -> Arranged:
-    """Doubles the gradient of both views. A backward written by hand that counts i,j and j,i:
-    the loss is right and the learning rate is twice what it says."""
+    """Doubles the gradient of both views, but not the loss."""
     return (scaled_gradient(first, 2.0), scaled_gradient(second, 2.0)), labels
 
 
 @wrong(RightSupCR, "arrange")
 def gradient_flipped(self: RightSupCR, first: Tensor, second: Tensor, labels: Tensor) -> Arranged:
-    """The gradient of one view points the other way. It climbs what the other view descends."""
+    """Reverses the sign of the second view's gradient."""
     return (first, scaled_gradient(second, -1.0)), labels
 
 
 @seeded_bug()
 class UpstreamIgnored(RightSupCR):
-    """Ignores grad_output, so that scaling the loss does not scale the gradient. Right for
-    loss.backward(), wrong under loss scaling, accumulation or a sum of losses."""
+    """Ignores grad_output, so a scaled loss has an unscaled gradient."""
 
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         loss, parts = super().forward(perturbed, intact, labels)
@@ -150,8 +144,7 @@ CAP = 256
 
 @wrong(RightSupCR, "candidates")
 def ranks_in_eight_bits(self: RightSupCR, delta: Tensor, anchors: Tensor) -> Tensor:
-    """Distances are compared by their ranks, which begin again at 0 after 255. Ranks packed
-    into bytes to save memory wrap around above 256 rows, where the tests did not go."""
+    """Compares distances by ranks in 8 bits, which begin again at 0 after 255."""
     ordered = delta.sort(dim=1).values
     ranks = torch.searchsorted(ordered, delta.contiguous())
     return RightSupCR.candidates(self, ranks.to(torch.uint8), anchors)
@@ -159,8 +152,7 @@ def ranks_in_eight_bits(self: RightSupCR, delta: Tensor, anchors: Tensor) -> Ten
 
 @wrong(RightSupCR, "candidates")
 def candidates_capped(self: RightSupCR, delta: Tensor, anchors: Tensor) -> Tensor:
-    """Columns beyond the first 256 are candidates only against themselves. With a fixed buffer,
-    larger batches silently stop helping."""
+    """Ignores all candidates beyond the first 256 rows, except the partner."""
     column = torch.arange(delta.shape[1], device=delta.device)
     partner = column.unsqueeze(1) == column
     return RightSupCR.candidates(self, delta, anchors) & ((column < CAP) | partner)
@@ -168,8 +160,7 @@ def candidates_capped(self: RightSupCR, delta: Tensor, anchors: Tensor) -> Tenso
 
 @wrong(RightSupCR, "pair_sum")
 def last_chunk_dropped(self: RightSupCR, s: Tensor, delta: Tensor) -> Tensor:
-    """Processes anchors in chunks of 64 and drops a shorter last chunk. n // chunk chunks: right
-    for powers of two, and up to 63 rows are lost for the rest."""
+    """Processes anchors in chunks of 64 and drops a shorter last chunk."""
     m = len(s)
     kept = m if m <= CHUNK else m // CHUNK * CHUNK
     chunks = torch.split(torch.arange(kept, device=s.device), CHUNK)
@@ -178,8 +169,7 @@ def last_chunk_dropped(self: RightSupCR, s: Tensor, delta: Tensor) -> Tensor:
 
 @wrong(RightSupCR, "pair_sum")
 def last_chunk_counted_full(self: RightSupCR, s: Tensor, delta: Tensor) -> Tensor:
-    """Averages the chunks' means, so that rows of a short last chunk count for more. A mean of
-    means is the mean only when all chunks are of one size."""
+    """Averages the means of chunks, as if a shorter last chunk had 64 anchors."""
     chunks = torch.split(torch.arange(len(s), device=s.device), CHUNK)
     means = [self.anchor_sum(s[c], delta[c], c) / len(c) for c in chunks]
     return torch.stack(means).mean() * len(s)
@@ -187,14 +177,12 @@ def last_chunk_counted_full(self: RightSupCR, s: Tensor, delta: Tensor) -> Tenso
 
 @wrong(RightSupCR, "valid_rows")
 def odd_row_dropped(self: RightSupCR, labels: Tensor, c: int) -> Tensor:
-    """Leaves out the last of an odd number of rows. Work in pairs of rows drops the last
-    of an odd number, which missing labels make every other batch."""
+    """Drops the last row if the number of labelled rows is odd."""
     rows = RightSupCR.valid_rows(self, labels, c)
     return rows[: len(rows) // 2 * 2] if len(rows) > 2 else rows
 
 
 @wrong(RightSupCR, "losses")
 def labels_of_the_first_dimension(self: Any, views: Sequence[Tensor], labels: Tensor) -> Tensor:
-    """Every dimension is ranked by the first dimension's labels. A loop over dimensions whose
-    body does not use the index: right for one dimension."""
+    """Uses the labels of the first dimension for every dimension."""
     return RightSupCR.losses(self, views, labels[:, :1].expand_as(labels))

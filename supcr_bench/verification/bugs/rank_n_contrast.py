@@ -1,4 +1,7 @@
-"""Seeded bugs of losses that follow ``rank-n-contrast`` and its call."""
+"""Seeded bugs of losses that follow ``rank-n-contrast`` and are called with [N, 2, d] features.
+
+The loss is a sum over pairs of rows, an anchor and a partner.
+"""
 
 import torch
 from torch import Tensor
@@ -10,80 +13,76 @@ from supcr_bench.verification.formula import PHRASES
 
 @wrong(RightRankNContrast, "similarity", named=PHRASES["similarity"]["cosine"])
 def rnc_cosine(self: RightRankNContrast, rows: Tensor) -> Tensor:
-    """Takes the cosine as similarity, at the temperature meant for a distance. The first version's
-    similarity with the later version's temperature of 2: an all but flat softmax."""
+    """Uses the cosine as similarity, with a temperature meant for distances."""
     unit = self.unit(rows)
     return unit @ unit.T
 
 
 @wrong(RightRankNContrast, "similarity", named=PHRASES["similarity"]["negative_squared_euclidean"])
 def rnc_squared_distance(self: RightRankNContrast, rows: Tensor) -> Tensor:
-    """Takes the squared distance. A root saved: the order is the same, the softmax is not."""
+    """Uses the negative squared distance as similarity."""
     return -RightRankNContrast.similarity(self, rows).square()
 
 
 @wrong(RightRankNContrast, "distances", named=PHRASES["label_distance"]["l2"])
 def rnc_euclidean_labels(self: RightRankNContrast, y: Tensor) -> Tensor:
-    """Takes the Euclidean distance of label vectors. For several labels it ranks otherwise."""
+    """Uses the Euclidean distance of label vectors, not the L1 distance."""
     distance: Tensor = (y.unsqueeze(1) - y.unsqueeze(0)).norm(dim=2)
     return distance
 
 
 @wrong(RightRankNContrast, "candidates", named=PHRASES["self_candidate"]["always"])
 def rnc_self_always(self: RightRankNContrast, delta: Tensor, anchors: Tensor) -> Tensor:
-    """Leaves the diagonal in every denominator. At distance 0 it is the largest logit."""
+    """Counts the anchor itself in every denominator."""
     itself = self.itself(delta, anchors).unsqueeze(1)
     return RightRankNContrast.candidates(self, delta, anchors) | itself
 
 
 @seeded_bug(named=PHRASES["self_candidate"]["when_tied"])
 class RncSelfWhenTied(RightRankNContrast):
-    """Treats the anchor as a candidate wherever a partner's label ties with its own. The other view
-    of the same row always ties, so that it always competes with the anchor itself."""
+    """Counts the anchor itself if its label ties with the partner's."""
 
     itself_when_tied = True
 
 
 @wrong(RightRankNContrast, "normaliser", named=PHRASES["normaliser"]["rows"])
 def rnc_divided_by_rows(self: RightRankNContrast, m: int, n: int) -> int:
-    """Divides by 2 N. One of the two divisions, by n and by n - 1, was lost."""
+    """Divides by the 2 N rows, and not by the number of pairs."""
     return m
 
 
 @wrong(RightRankNContrast, "arrange", named=PHRASES["views"]["single"])
 def rnc_first_view_only(self: RightRankNContrast, features: Tensor, labels: Tensor) -> Arranged:
-    """Reads only [:, 0] of features [N, 2, d]. It runs, and drops half of the batch."""
+    """Uses only the first view of features [N, 2, d]."""
     return (features[:, 0],), labels
 
 
 @wrong(RightRankNContrast, "arrange")
 def rnc_labels_interleaved(self: RightRankNContrast, features: Tensor, labels: Tensor) -> Arranged:
-    """Repeats labels in another order than the views. Most rows get another row's label."""
+    """Repeats the labels in another order than the rows of the two views."""
     views, _ = RightRankNContrast.arrange(self, features, labels)
     return views, labels.repeat_interleave(2, dim=0)
 
 
 @wrong(RightRankNContrast, "similarity")
 def rnc_root_of_zero(self: RightRankNContrast, rows: Tensor) -> Tensor:
-    """Takes the root of a sum of squares, whose derivative at 0 is infinite. The distance of a row
-    to itself is masked afterwards, but 0 times an infinite derivative is NaN."""
+    """Uses a square root, whose infinite derivative at 0 makes the gradient NaN."""
     return -(rows.unsqueeze(1) - rows.unsqueeze(0)).square().sum(dim=2).sqrt()
 
 
 @wrong(RightRankNContrast, "read_labels")
 def rnc_first_label_only(self: RightRankNContrast, labels: Tensor) -> Tensor:
-    """Reads labels [N, D] as if D were 1. Nobody tested a second label."""
+    """Uses only the first label dimension."""
     return RightRankNContrast.read_labels(self, labels)[:, :1]
 
 
 @wrong(RightRankNContrast, "logits", named=PHRASES["temperature"]["missing"])
 def rnc_temperature_missing(self: RightRankNContrast, rows: Tensor) -> Tensor:
-    """Does not divide by the temperature. Distances need no scale to work: nobody misses it."""
+    """Does not divide by the temperature."""
     return self.similarity(rows)
 
 
 @wrong(RightRankNContrast, "similarity")
 def rnc_gradient_of_one_side(self: RightRankNContrast, rows: Tensor) -> Tensor:
-    """Detaches the candidates, so that a row gets its gradient only as an anchor. A
-    detached memory of the batch halves the gradient: rows are never pushed as candidates."""
+    """Detaches the candidates, so a row gets a gradient only as an anchor."""
     return -torch.cdist(rows, rows.detach(), compute_mode="donot_use_mm_for_euclid_dist")

@@ -1,8 +1,9 @@
-"""Right implementations of the family, taken apart into steps that a seeded bug can replace.
+"""Correct implementations, divided into methods that a seeded bug can replace.
 
-Every candidate set gets its own log-sum-exp, so that no temperature overflows and a set of one is
-exactly its member. That is N^3 work, done in blocks of anchors whose inner results are thrown away
-and recomputed in the backward.
+The loss is a sum over pairs of rows, an anchor i and a partner j. The candidates S(i,j) are the
+rows in the pair's denominator. Each set of candidates gets its own log-sum-exp, which no
+temperature overflows. The work grows as N^3; it is done in blocks of anchors, whose intermediate
+results are computed again in the backward to save memory.
 """
 
 import math
@@ -16,21 +17,21 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 SETS_AT_ONCE = 2**19
-"""Elements of one [anchors, M, M] block."""
+"""The number of elements of a block, [anchors, M, M], for M rows with labels."""
 SMALLEST_NORM = 1e-12
 """Floor of an embedding's norm: an all-zero row has similarity 0 to everything."""
 Arranged = tuple[Sequence[Tensor], Tensor]
-"""The views whose losses are summed, and the labels of their rows."""
+"""The views, whose losses are added up, and the labels of their rows."""
 
 
 class RankedContrast(nn.Module):
-    """Everything that the family shares; a subclass adds the call. ``eps`` floors a denominator."""
+    """The common base; a subclass adds the call. ``eps`` is the lower limit of a denominator."""
 
     DEFINITION: ClassVar[str]
     """Name of the shipped definition that it computes."""
     weights: Tensor | None
     itself_when_tied: ClassVar[bool] = False
-    """Whether an anchor is a candidate against partners whose label ties with its own."""
+    """Whether an anchor is a candidate itself if its label ties with the partner's."""
 
     def __init__(
         self, temperature: float = 0.1, weights: Tensor | None = None, eps: float = 0.0
@@ -41,27 +42,27 @@ class RankedContrast(nn.Module):
         self.register_buffer("weights", None if weights is None else weights.detach().clone())
 
     def read_labels(self, labels: Tensor) -> Tensor:
-        """[N] or [N, D] to [N, D]; an infinite label, which no distance orders, is an error."""
+        """Labels [N] or [N, D] as [N, D]; raises a ValueError if one is infinite."""
         if torch.isinf(labels).any():
             raise ValueError("a label is infinite: labels are finite, or NaN where missing")
         return labels.unsqueeze(1) if labels.ndim == 1 else labels
 
     def valid_rows(self, labels: Tensor, c: int) -> Tensor:
-        """Indices of the rows that have label c: [M]."""
+        """[M] indices of the rows that have a label in dimension c."""
         return torch.nonzero(~torch.isnan(labels[:, c])).squeeze(1)
 
     def distances(self, y: Tensor) -> Tensor:
-        """Label distances of all pairs of rows, in the labels' dtype: [M] to [M, M]."""
+        """[M, M] label distances of all pairs of rows, in the labels' dtype."""
         return (y.unsqueeze(1) - y.unsqueeze(0)).abs()
 
     def groups(self, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """The rows that count and their distances, for each per-dimension loss."""
+        """For each label dimension, the rows with a label and their label distances."""
         for c in range(labels.shape[1]):
             rows = self.valid_rows(labels, c)
             yield rows, self.distances(labels[rows, c])
 
     def norms(self, rows: Tensor) -> Tensor:
-        """[M, d] to [M, 1], scaled so that no square overflows or vanishes."""
+        """[M, 1] norms of [M, d] rows; rows are scaled first, so that no square overflows."""
         largest = rows.detach().abs().amax(dim=1, keepdim=True)
         scale = torch.where(largest > 0, largest, 1.0)
         lengths: Tensor = (rows / scale).norm(dim=1, keepdim=True)
@@ -71,7 +72,7 @@ class RankedContrast(nn.Module):
         return rows / self.norms(rows).clamp(min=SMALLEST_NORM)
 
     def similarity(self, rows: Tensor) -> Tensor:
-        """[M, d] to [M, M]: the cosine of every pair."""
+        """[M, M] cosines of all pairs of [M, d] rows."""
         unit = self.unit(rows)
         return unit @ unit.mT
 
@@ -79,22 +80,22 @@ class RankedContrast(nn.Module):
         return self.similarity(rows) / self.temperature
 
     def logits_among(self, view: Tensor, rows: Tensor) -> Tensor:
-        """Logits among the rows that count; other rows are dropped before anything is computed."""
+        """The logits of some rows; the others are dropped before anything is computed."""
         return self.logits(view[rows])
 
     def itself(self, delta: Tensor, anchors: Tensor) -> Tensor:
-        """[B, M]: whether a column is the anchor of its row."""
+        """[B, M] for B anchors: whether a column is the anchor itself."""
         return anchors.unsqueeze(1) == torch.arange(delta.shape[1], device=anchors.device)
 
     def candidates(self, delta: Tensor, anchors: Tensor) -> Tensor:
-        """[B, j, k]: whether k is in S(i,j), for anchors i with distances [B, M]."""
+        """[B, j, k]: whether k is in S(i,j), for the B anchors i with label distances [B, M]."""
         chosen = delta.unsqueeze(1) >= delta.unsqueeze(2)
         if not self.itself_when_tied:
             chosen = chosen & ~self.itself(delta, anchors).unsqueeze(1)
         return chosen
 
     def log_contrast(self, s: Tensor, chosen: Tensor) -> Tensor:
-        """[B, M] and [B, M, M] to [B, M]: the log-sum-exp over each candidate set."""
+        """[B, M] log-sum-exp of the logits [B, M] over each set of candidates [B, M, M]."""
         return torch.logsumexp(s.unsqueeze(1).masked_fill(~chosen, -math.inf), dim=2)
 
     def floor(self, contrast: Tensor) -> Tensor:
@@ -121,7 +122,7 @@ class RankedContrast(nn.Module):
         return m * (m - 1)
 
     def no_pairs(self, views: Sequence[Tensor]) -> Tensor:
-        """Zero, with a graph, so that it can be trained on."""
+        """The loss without pairs: 0 with a graph, so that backward() works."""
         return torch.stack([view[:0].sum() for view in views]).sum()
 
     def dimension_loss(
@@ -134,15 +135,15 @@ class RankedContrast(nn.Module):
         return torch.stack(sums).sum() / self.normaliser(m, n)
 
     def working_dtype(self, views: Sequence[Tensor]) -> torch.dtype:
-        """The inputs' own, but not below float32: a sum over N^2 pairs overflows float16."""
+        """The inputs' dtype, or float32 if that is wider: float16 overflows in a sum over pairs."""
         return reduce(torch.promote_types, (view.dtype for view in views), torch.float32)
 
     def precision(self, view: Tensor) -> AbstractContextManager[object]:
-        """A context that disables an autocast around the call."""
+        """A context that disables autocast."""
         return torch.autocast(view.device.type, enabled=False)
 
     def losses(self, views: Sequence[Tensor], labels: Tensor) -> Tensor:
-        """[N, d] each and [N, D] to the vector of losses."""
+        """The [D] per-dimension losses of views [N, d] and labels [N, D]."""
         with self.precision(views[0]):
             dtype = self.working_dtype(views)
             own = [view.to(dtype) for view in views]
@@ -152,7 +153,7 @@ class RankedContrast(nn.Module):
             )
 
     def dimension_weights(self, parts: Tensor) -> Tensor:
-        """[D], not normalised."""
+        """[D] weights, before they are divided by their sum."""
         if self.weights is None:
             return torch.ones_like(parts)
         if self.weights.shape != parts.shape:
@@ -165,7 +166,7 @@ class RankedContrast(nn.Module):
 
 
 def joined(first: Tensor, second: Tensor, labels: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Two views as one of twice the rows."""
+    """Two views as one view with twice the rows, and its labels."""
     return [torch.cat((first, second))], labels.repeat(2, 1)
 
 
@@ -184,7 +185,7 @@ class RightSupCR(RankedContrast):
         return (perturbed, intact), labels
 
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """[N, d], [N, d] and [N, D] to the loss and the [D] per-dimension losses."""
+        """The loss and the [D] per-dimension losses of views [N, d] and labels [N, D]."""
         dtype = torch.promote_types(perturbed.dtype, intact.dtype)
         views, labels = self.arrange(perturbed, intact, self.read_labels(labels))
         parts = self.losses(views, labels)
@@ -202,7 +203,7 @@ class RightNoSelf(RightSupCR):
 
 
 class RightRankNContrast(RankedContrast):
-    """The definition ``rank-n-contrast``, with the official call; missing labels not supported."""
+    """The definition ``rank-n-contrast``, called like the official code, without NaN labels."""
 
     DEFINITION = "rank-n-contrast"
 
@@ -214,22 +215,22 @@ class RightRankNContrast(RankedContrast):
         return (y.unsqueeze(1) - y.unsqueeze(0)).abs().sum(dim=2)
 
     def groups(self, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """A single loss, over every row; a missing label is an error."""
+        """All rows and their label distances; raises a ValueError if a label is missing."""
         if torch.isnan(labels).any():
             raise ValueError("a label is missing: this loss needs them all")
         yield torch.arange(len(labels), device=labels.device), self.distances(labels)
 
     def similarity(self, rows: Tensor) -> Tensor:
-        """The negative Euclidean distance of every pair; its gradient at distance 0 is 0."""
+        """The negative Euclidean distance of every pair of rows."""
         distance: Tensor = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
         return -distance
 
     def arrange(self, features: Tensor, labels: Tensor) -> Arranged:
-        """[N, 2, d] to one view of 2 N rows."""
+        """The two views of [N, 2, d] features as one view of 2 N rows."""
         first, second = features.unbind(dim=1)
         return joined(first, second, labels)
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
-        """[N, 2, d] and [N, D] or [N] to the loss."""
+        """The loss of features [N, 2, d] and labels [N, D] or [N]."""
         views, labels = self.arrange(features, self.read_labels(labels))
         return self.losses(views, labels)[0].to(features.dtype)

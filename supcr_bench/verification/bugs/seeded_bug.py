@@ -15,13 +15,13 @@ _ALL: list["SeededBug"] = []
 
 @dataclass(frozen=True, slots=True)
 class SeededBug:
-    """One fault, and the checks and the diagnosis that must find it.
+    """A seeded bug, and how verification must find it.
 
     Attributes:
-        factory: builds it; its docstring says what is wrong, and how that arises or does harm.
-        caught_by: the group of checks that must catch it; others may as well.
-        named: the cause that the diagnosis must give, one of the phrases of ``formula.PHRASES``;
-            ``None`` where no variation of the definition explains it.
+        factory: the wrong class; its docstring says what is wrong.
+        caught_by: the group of checks of which one must fail.
+        named: the cause that the diagnosis must give, one of ``formula.PHRASES``; ``None`` if it
+            need not give one.
     """
 
     factory: type[RankedContrast]
@@ -56,7 +56,7 @@ def wrong(
     caught_by: Group = "definition",
     named: str | None = None,
 ) -> Callable[[Callable[..., Any]], type[RankedContrast]]:
-    """Mark a function as a seeded bug: a right implementation with one method replaced by it."""
+    """Mark a function as a seeded bug: it replaces one method of a correct implementation."""
 
     def mark(function: Callable[..., Any]) -> type[RankedContrast]:
         name = "".join(word.capitalize() for word in function.__name__.split("_"))
@@ -67,6 +67,6 @@ def wrong(
 
 
 def bugs_in(*modules: ModuleType) -> tuple[SeededBug, ...]:
-    """The seeded bugs that these modules define, in the modules' order."""
+    """The seeded bugs that these modules define, in order."""
     names = [module.__name__ for module in modules]
     return tuple(bug for name in names for bug in _ALL if bug.factory.__module__ == name)

@@ -17,8 +17,8 @@ def main() -> int:
     for seed in range(seeds):
         for alarm in false_alarms(seed):
             count += 1
-            print(f"seed {seed}: {alarm}", flush=True)
-    print(f"{count} false alarms over {seeds} seeds")
+            sys.stdout.write(f"seed {seed}: {alarm}\n")
+    sys.stdout.write(f"{count} false alarms over {seeds} seeds\n")
     return 1 if count else 0
 
 

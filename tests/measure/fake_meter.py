@@ -1,7 +1,6 @@
-"""A meter for tests that computes its figures from formulas instead of measuring.
+"""A meter that computes its figures from formulas instead of measuring.
 
-It is part of the package, so that plug-ins can be tested with it. It makes no calls, so a cost of
-hours takes microseconds.
+It makes no calls, so a cost of hours takes microseconds.
 """
 
 import math
@@ -45,7 +44,7 @@ class FakeMeter(Meter):
     _random: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
-        self._random = random.Random(self.seed)  # noqa: S311 - not for cryptography
+        self._random = random.Random(self.seed)
 
     def time(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Elapsed:
         del call
