@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from supcr_bench.commands.options import JsonFile, option
+from supcr_bench.commands.options import JsonFile, option, output_file
 from supcr_bench.values.definition import Definition, get_definition
 from supcr_bench.values.errors import UnknownNameError, UsageError
 
@@ -63,13 +63,18 @@ def verify(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed for the generated inputs.")] = 0,
     json_file: JsonFile = None,
+    wrapper: Annotated[
+        Path | None,
+        output_file("--wrapper", "Write a wrapper for what cannot be called as it is to FILE."),
+    ] = None,
 ) -> None:
     """Prove an implementation right, or say what is wrong with it.
 
     With --ranks, W processes share a batch; value and gradient under DistributedDataParallel must
     equal those of one process with the whole batch.
 
-    Exits with 0, with 1 if one is not right, or with 3 if time ran out before that was decided.
+    Exits with 0, with 1 if one is not right, with 2 if one cannot be called, or with 3 if time ran
+    out before that was decided.
     """
     if self_test:
         if implementation or definition or suite or strict or device != "cpu":
@@ -107,8 +112,14 @@ def verify(
     if json_file:
         values = [v.to_mapping() for v in verifications]
         json_file.write_text(json.dumps(values, indent=2) + "\n")
+    written = [v.uncallable.wrapper for v in verifications if v.uncallable]
+    if wrapper and any(written):
+        wrapper.write_text("\n\n".join(filter(None, written)))
+        print(f"Wrapper written to {wrapper}.")
     if any(v.failures for v in verifications):
         raise typer.Exit(1)
+    if any(v.uncallable for v in verifications):
+        raise typer.Exit(2)
     raise typer.Exit(0 if all(verifications) else 3)
 
 
@@ -171,6 +182,12 @@ def show(verification: "Verification", console: "Console") -> None:
     from supcr_bench.render.terminal import print_sentence, print_table
     from supcr_bench.verification.verification import checks_table, finding_lines, notes
 
+    if why := verification.uncallable:
+        print_sentence(console, why.reason, "red")
+        print_sentence(console, why.advice)
+        if why.wrapper:
+            console.print(Text(f"\n{why.wrapper}"), soft_wrap=True)
+        return
     print_table(console, checks_table(verification))
     for line, outcome in finding_lines(verification.outcomes):
         style = "yellow" if outcome in verification.findings else "dim"

@@ -22,7 +22,12 @@ from typing import Any, Literal
 
 from supcr_bench.subjects import isolated
 from supcr_bench.values.definition import AUTO, Definition
-from supcr_bench.values.errors import SubjectError, UnavailableError, UnknownNameError
+from supcr_bench.values.errors import (
+    SubjectError,
+    UnavailableError,
+    UncallableError,
+    UnknownNameError,
+)
 from supcr_bench.values.growth_law import LAWS
 from supcr_bench.values.implementation import Implementation, Resolution
 
@@ -117,8 +122,10 @@ def load(subject: Subject) -> Implementation:
     except SubjectError:
         raise
     except (Exception, SystemExit) as error:
-        kind = UnavailableError if _is_of_others(error) else SubjectError
-        raise kind(f"{subject.name} cannot be imported: {type(error).__name__}: {error}") from error
+        reason = f"{subject.name} cannot be imported: {type(error).__name__}: {error}"
+        if _is_of_others(error):
+            raise UnavailableError("package", reason) from error
+        raise UncallableError("load", reason) from error
     if found is _NOTHING:
         raise SubjectError(f"{subject.name}: {subject.target} has no {subject.attribute!r}")
     if isinstance(found, Implementation):

@@ -35,7 +35,19 @@ LabelDistance = Literal["per_dimension", "l1", "l2", "max"]
 NanLabels = Literal["drop_row_per_dimension", "drop_row", "unsupported"]
 EpsRule = Literal["floor", "added"]
 EmptyDimension = Literal["keeps_weight", "renormalise"]
-Call = Literal["perturbed_intact_labels", "features_two_views", "features_single_view", "two_views"]
+Call = Literal[
+    "perturbed_intact_labels",
+    "features_two_views",
+    "features_single_view",
+    "two_views",
+    "views_first",
+    "stacked_views",
+    "stacked_views_labels_once",
+    "mapping_of_views",
+    "sequence_of_views",
+    "labels_after_each_view",
+    "labels_after_views",
+]
 
 
 @dataclass(frozen=True, slots=True)

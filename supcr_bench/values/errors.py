@@ -5,8 +5,9 @@
     │   ├── UnknownNameError  a name that is not known; carries the known ones and the nearest
     │   ├── SuiteError        a suite file or an axis is not valid; names file, key and fix
     │   ├── InputError        a labels file cannot be used
-    │   ├── SubjectError      an implementation cannot be loaded or called
-    │   │   └── UnavailableError  it needs something that is not installed
+    │   ├── SubjectError      an implementation cannot be measured
+    │   │   └── UncallableError   it cannot be loaded, constructed or called; says what to do
+    │   │       └── UnavailableError  it needs a package that is not installed
     │   ├── StoreError        a run folder cannot be read or written
     │   └── BaselineError     a gate's baseline cannot be read, written or compared with
     └── WorkerError           a worker process could not be started at all; exit status 1
@@ -16,6 +17,8 @@ An error *inside* a measured call is not raised: it becomes a result with a stat
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
 
 
 class SupcrBenchError(Exception):
@@ -54,8 +57,31 @@ class SubjectError(UsageError):
     """An implementation cannot be loaded, or not called as its definition says."""
 
 
-class UnavailableError(SubjectError):
-    """An implementation needs something that is not installed."""
+@dataclass(eq=False)
+class UncallableError(SubjectError):
+    """An implementation cannot be loaded, constructed or called, so nothing is known about it.
+
+    Attributes:
+        kind: what cannot be done, or what is not here: a device or a package.
+        reason: one or two sentences that start with its name.
+        advice: what to do.
+        wrapper: a Python file to paste that makes it callable, with what to fill in.
+    """
+
+    kind: Literal["load", "construct", "call", "device", "package"]
+    reason: str
+    advice: str = ""
+    wrapper: str | None = None
+
+    def __post_init__(self) -> None:
+        self.args = self.kind, self.reason, self.advice, self.wrapper
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.advice}".strip()
+
+
+class UnavailableError(UncallableError):
+    """An implementation needs a package that is not installed."""
 
 
 class StoreError(UsageError):

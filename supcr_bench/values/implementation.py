@@ -93,6 +93,13 @@ class Resolution:
         weights: whether it accepts weights.
         eps: whether it accepts eps.
         flat_labels: whether its labels have the shape [N], without a dimension D.
+        one_dimension: whether it takes one label dimension only: it says so, or raises on more.
+        integer_labels: whether it refuses labels that are not integers.
+        label_distances: whether it takes the matrix [N, N] of label distances in place of labels.
+        keywords: the names of its tensor arguments in the order of the call, if it takes them by
+            name; empty if it takes them by position.
+        keys: the names of the two views, if it takes a mapping of views.
+        temperature_at_call: whether the temperature is an argument of the call.
         recognised: a line on the definition that its values match, if that was searched.
     """
 
@@ -101,4 +108,10 @@ class Resolution:
     weights: bool = True
     eps: bool = True
     flat_labels: bool = False
+    one_dimension: bool = False
+    integer_labels: bool = False
+    label_distances: bool = False
+    keywords: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    temperature_at_call: bool = False
     recognised: str | None = None

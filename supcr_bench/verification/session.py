@@ -4,7 +4,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 
-from supcr_bench.values.errors import SubjectError
+from supcr_bench.values.errors import SubjectError, UncallableError
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
 from supcr_bench.verification.verification import Verification
 
@@ -41,6 +41,7 @@ class Session(ABC):
         self.recognised: str | None = None
         self._outcomes: list[Outcome] = []
         self._diagnosis: Diagnosis | None = None
+        self._uncallable: UncallableError | None = None
 
     @abstractmethod
     def open(self) -> Sequence[tuple[str, Group]]:
@@ -83,7 +84,9 @@ class Session(ABC):
         try:
             checks = self.open()
         except SubjectError as error:
-            yield Outcome.ended("loading", "definition", str(error))
+            if not isinstance(error, UncallableError):
+                error = UncallableError("load", str(error))
+            self._uncallable = error
             return
         except CheckEndedError as end:
             yield Outcome.ended("recognition", "definition", end.finding, overdue=end.overdue)
@@ -119,6 +122,7 @@ class Session(ABC):
             outcomes=tuple(self._outcomes),
             diagnosis=self._diagnosis,
             ranks=self.ranks,
+            uncallable=self._uncallable,
         )
 
     def verified(self) -> Verification:

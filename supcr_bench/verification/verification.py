@@ -6,6 +6,7 @@ from html import escape
 from typing import Any, Self
 
 from supcr_bench.values.definition import current_name, short_name
+from supcr_bench.values.errors import UncallableError
 from supcr_bench.values.table import Cell, Row, Table, Tone, as_html, as_text, numbers, row, words
 from supcr_bench.values.units import MISSING, format_error
 from supcr_bench.verification.outcome import GROUPS, Diagnosis, Outcome, Verdict
@@ -20,6 +21,7 @@ class Verification:
         recognised: a line on the definition that its numbers follow, if recognition was asked for.
         strict: whether failed robustness checks count.
         ranks: number of processes that shared each batch; ``None`` for a single process.
+        uncallable: why it cannot be loaded or called; then there are no outcomes.
     """
 
     implementation: str
@@ -30,6 +32,7 @@ class Verification:
     outcomes: tuple[Outcome, ...]
     diagnosis: Diagnosis | None
     ranks: int | None = None
+    uncallable: UncallableError | None = None
 
     @property
     def failures(self) -> list[Outcome]:
@@ -58,6 +61,8 @@ class Verification:
     @property
     def headline(self) -> str:
         name, definition = self.implementation, self.definition
+        if self.uncallable:
+            return str(self.uncallable)
         if self.ranks is not None:
             name += f" over {self.ranks} ranks"
         robustness = [o for o in self.findings if o not in self.failures]
@@ -80,7 +85,7 @@ class Verification:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        diagnosis = values["diagnosis"]
+        diagnosis, uncallable = values["diagnosis"], values.get("uncallable")
         return cls(
             implementation=values["implementation"],
             definition=current_name(values["definition"]),
@@ -90,6 +95,7 @@ class Verification:
             outcomes=tuple(Outcome.from_mapping(o) for o in values["outcomes"]),
             diagnosis=Diagnosis.from_mapping(diagnosis) if diagnosis else None,
             ranks=values.get("ranks"),
+            uncallable=UncallableError(**uncallable) if uncallable else None,
         )
 
     def __str__(self) -> str:
@@ -148,6 +154,8 @@ def verified_table(verifications: Sequence[Verification]) -> Table:
 
 
 def _verdict(found: Verification) -> Cell:
+    if found.uncallable:
+        return Cell("cannot be called")
     if found.failures:
         return Cell("not right", "bad")
     return Cell("right", "good") if found.passed else Cell("undecided")

@@ -14,6 +14,7 @@ from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Budget, Cell
 from supcr_bench.values.definition import Definition
+from supcr_bench.values.errors import UncallableError
 from supcr_bench.values.implementation import Description, Resolution
 from supcr_bench.values.result import Result
 from supcr_bench.verification.outcome import Diagnosis, Group, Outcome
@@ -123,6 +124,7 @@ class Failed:
 
     reason: str
     stage: Literal["load", "call"] = "call"
+    uncallable: UncallableError | None = None
 
 
 @dataclass(frozen=True, slots=True)

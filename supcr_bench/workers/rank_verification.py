@@ -124,7 +124,7 @@ class RankVerification(Session):
             for rank, response in enumerate(said):
                 if isinstance(response, Failed):
                     if response.stage == "load":
-                        raise SubjectError(response.reason)
+                        raise response.uncallable or SubjectError(response.reason)
                     # The ranks may have stopped at different messages, so they form a new group.
                     self._group.join()
                     everyone = all(isinstance(r, Failed) for r in said)

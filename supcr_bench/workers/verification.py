@@ -39,7 +39,7 @@ class WorkerVerification(Session):
         self._worker = WorkerProcess(threads=1)  # small problems; threads would only add noise
         started = self._ask(self._request)
         if isinstance(started, messages.Failed):
-            raise SubjectError(started.reason)
+            raise started.uncallable or SubjectError(started.reason)
         assert isinstance(started, messages.VerificationStarted)
         self.definition, self.recognised = started.definition, started.recognised
         return started.checks

@@ -34,7 +34,7 @@ from supcr_bench.subjects.process_wide import require_own_imports
 from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.cell import Arm
 from supcr_bench.values.definition import AUTO, Definition, get_definition
-from supcr_bench.values.errors import SubjectError, UnavailableError
+from supcr_bench.values.errors import SubjectError, UnavailableError, UncallableError
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.values.result import Result
 from supcr_bench.verification.local_session import LocalSession
@@ -126,7 +126,7 @@ class Worker:
             )
             checks = tuple(self._session.open())
         except SubjectError as error:
-            return Failed(str(error), "load")
+            return _failed(error)
         started = self._session
         return messages.VerificationStarted(checks, started.definition, started.recognised)
 
@@ -153,7 +153,7 @@ class Worker:
             if request.question is None:
                 return self._load_on_rank(subject, found)
         except SubjectError as error:
-            return Failed(str(error), "load")
+            return _failed(error)
         assert subject.resolution is not None
         try:
             adapter = Adapter.of(found, subject.resolution)
@@ -242,6 +242,10 @@ def _adapter(subject: Subject, found: Implementation, definition: Definition) ->
     if subject.resolution is not None:
         return Adapter.of(found, subject.resolution)
     return Adapter.usual(found.under(definition.name).factory, definition)
+
+
+def _failed(error: SubjectError) -> Failed:
+    return Failed(str(error), "load", error if isinstance(error, UncallableError) else None)
 
 
 def _loopback() -> str:
