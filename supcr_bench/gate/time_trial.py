@@ -9,7 +9,7 @@ from statistics import median
 
 from supcr_bench.analysis.time_rule import CellDecision, TimeRule, next_look
 from supcr_bench.gate.versions import Versions
-from supcr_bench.measure.sides import SidedCell
+from supcr_bench.measure.version_times import VersionedCell
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.cell import Cell
 from supcr_bench.values.change import Direction
@@ -25,12 +25,12 @@ SAMPLING_S = 0.13
 More seconds would not help: the remaining noise comes from differences between processes."""
 PROCESS_LIMIT_S = 120.0
 
-Sampler = Callable[[Sequence[SidedCell], int], Sequence[VersionTimes]]
+Sampler = Callable[[Sequence[VersionedCell], int], Sequence[VersionTimes]]
 """A function that times cells, in order, in a new process; the process's number seeds the order
-of calls. May raise :class:`SidesError`."""
+of calls. May raise :class:`TimingError`."""
 
 
-class SidesError(SupcrBenchError):
+class TimingError(SupcrBenchError):
     """A version cannot be loaded or hangs, or the process that timed it ended."""
 
 
@@ -40,7 +40,7 @@ def process_sampler(threads: int, seed: int, sampling_s: float = SAMPLING_S) -> 
     ``sampling_s``: approximate limit in seconds for the calls of one version in one cell.
     """
 
-    def sample(cells: Sequence[SidedCell], process: int) -> Sequence[VersionTimes]:
+    def sample(cells: Sequence[VersionedCell], process: int) -> Sequence[VersionTimes]:
         worker = WorkerProcess(threads)
         try:
             worker.send(TimeVersions(tuple(cells), sampling_s, f"{seed} {process}"))
@@ -53,10 +53,10 @@ def process_sampler(threads: int, seed: int, sampling_s: float = SAMPLING_S) -> 
                         if len(samples) == len(cells):
                             return samples
                     case Failed():
-                        raise SidesError(response.reason)
+                        raise TimingError(response.reason)
                 if time.monotonic() - began > PROCESS_LIMIT_S:
-                    raise SidesError(f"timing took over {PROCESS_LIMIT_S:.0f} s in one process")
-            raise SidesError(f"the process that timed ended: {worker.exit_description()}")
+                    raise TimingError(f"timing took over {PROCESS_LIMIT_S:.0f} s in one process")
+            raise TimingError(f"the process that timed ended: {worker.exit_description()}")
         finally:
             worker.close()
 
@@ -65,13 +65,13 @@ def process_sampler(threads: int, seed: int, sampling_s: float = SAMPLING_S) -> 
 
 def cells_to_time(
     plan: Sequence[Cell], versions: Sequence[Versions], before: Run, after: Run
-) -> tuple[list[SidedCell], list[GatedChange]]:
+) -> tuple[list[VersionedCell], list[GatedChange]]:
     """The timed cells with a result from both versions, and verdicts on the other cells.
 
     If the version after has no result, the verdict on its agreement reports that, and time gets no
     verdict. Results of the versions before have the names of those after.
     """
-    cells: list[SidedCell] = []
+    cells: list[VersionedCell] = []
     others: list[GatedChange] = []
     by_name = {v.name: v for v in versions}
     earlier, now = ({r.key: r for r in run.results} for run in (before, after))
@@ -95,8 +95,8 @@ def cells_to_time(
                     GatedChange.of("time", key, (GateVerdict.NEW, f"not timed: {status} before"))
                 )
             elif second is not None and second.status.has_figures:
-                sides = {BEFORE: both.before, AGAIN: both.before, AFTER: both.after}
-                cells.append(SidedCell(*key, sides))
+                of = {BEFORE: both.before, AGAIN: both.before, AFTER: both.after}
+                cells.append(VersionedCell(*key, of))
     return cells, others
 
 
@@ -116,7 +116,7 @@ class CellTrial:
         raised: the version that raised an error, with the error, which ended the cell.
     """
 
-    cell: SidedCell
+    cell: VersionedCell
     after: list[float] = field(default_factory=list)
     again: list[float] = field(default_factory=list)
     before_s: list[float] = field(default_factory=list)
@@ -184,7 +184,7 @@ class TimeTrial:
 
     def __init__(
         self,
-        cells: Sequence[SidedCell],
+        cells: Sequence[VersionedCell],
         rule: TimeRule,
         sampler: Sampler,
         budget_s: float,
@@ -215,7 +215,7 @@ class TimeTrial:
             started = self._clock()
             try:
                 samples = self._sampler([trial.cell for trial in left], self.processes)
-            except SidesError as error:
+            except TimingError as error:
                 self.error = str(error)
                 self.spent_s = self._clock() - began
                 if self.processes:

@@ -1,10 +1,10 @@
-"""Imports files from a given folder, so that two versions of them can live in one process.
+"""Imports versions of an implementation, each from its own folder, into one process.
 
-Python knows a module by its name alone, so every import here is a fresh one. Implementations of a
-folder get a module name that is unique to the folder and equal in every process, because numba's
-disk cache stores that name. Other modules of the folder are removed from ``sys.modules``
-afterwards: the objects live on, and the next version imports its own. A version that imports a
-module only when it is called may get it from elsewhere; :func:`strangers` finds such modules.
+Python identifies a module by its name alone, so an import here always loads the file again. The
+name of an implementation's module is unique to its folder, and equal in every process, because
+numba's disk cache stores it. The folder's other modules are removed from ``sys.modules``
+afterwards, so that the next version imports its own. A version that imports a module only when it
+is called may get another version's; :func:`foreign_modules` finds such modules.
 """
 
 import importlib
@@ -17,12 +17,12 @@ from pathlib import Path
 from types import ModuleType
 
 _known: dict[Path, frozenset[str]] = {}
-"""For each root folder, the names of modules that existed before the first import from it."""
+"""For each folder of a version, the names of the modules imported before its own."""
 
 
 @contextmanager
 def script(file: Path) -> Iterator[ModuleType]:
-    """Import a file like a script: it finds its neighbours by their plain names."""
+    """Import a file like a script: it can import other files of its folder by their names."""
     with _found_first(file.parent):
         yield _execute(_name_of(file), file)
 
@@ -56,14 +56,14 @@ def module(name: str, root: Path) -> Iterator[ModuleType]:
         sys.modules.update(known)
 
 
-def strangers(root: Path) -> list[str]:
-    """Modules named like ``root``'s modules, but imported from elsewhere since its first use."""
+def foreign_modules(root: Path) -> list[str]:
+    """Modules with names of files in the folder ``root``, but imported from elsewhere."""
     known = _known.get(root, frozenset())
     return sorted(n for n in set(sys.modules) - known if came_from_elsewhere(n, root))
 
 
 def came_from_elsewhere(name: str, root: Path) -> bool:
-    """Whether a module has the name of one of ``root``'s own, but its file lies elsewhere."""
+    """Whether a module has the name of one in the folder ``root``, but its file is elsewhere."""
     file = file_of(name)
     return (
         file is not None
@@ -98,10 +98,9 @@ def _execute(name: str, file: Path) -> ModuleType:
 
 @contextmanager
 def _found_first(root: Path) -> Iterator[None]:
-    """Within the block Python finds modules of that folder first; afterwards it forgets them.
+    """Make Python find modules of a folder first; remove them from ``sys.modules`` at the end.
 
-    It recognises modules by name, not by path: Python recomputes the path of a folder without
-    ``__init__.py`` from its parent, which may be gone, and from every other folder of that name.
+    It recognises them by name: the path of a folder without ``__init__.py`` may change later.
     """
     known = frozenset(sys.modules)
     _known.setdefault(root, known)
@@ -118,9 +117,9 @@ def _found_first(root: Path) -> Iterator[None]:
 
 
 def _is_own(name: str, root: Path) -> bool:
-    """Whether Python finds a module of this name in a folder; false for this package's modules.
+    """Whether Python finds a module of this name in a folder; false for modules of supcr_bench.
 
-    A folder without ``__init__.py`` gives way to a real package of that name from elsewhere.
+    A subfolder without ``__init__.py`` counts only if no package of that name is imported.
     """
     top = _top(name)
     if top == "supcr_bench":

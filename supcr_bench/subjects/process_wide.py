@@ -1,7 +1,7 @@
-"""Finds process-wide state that two versions of an implementation share.
+"""Refuses versions of an implementation that interfere with each other in one process.
 
-Each version has its own modules, but all share torch. If two versions register an operator of one
-name, both call the one registered last; a default that one version sets also affects the other.
+Each version has its own modules, but all share torch. If two versions register an operator of the
+same name, both call the one registered last; a default that one version sets affects the other too.
 """
 
 import re
@@ -23,10 +23,7 @@ OPERATORS = "operators"
 
 
 def process_state() -> dict[str, Any]:
-    """The process-wide state, by readable names.
-
-    ``operators`` lists the operators registered in torch; empty if this torch cannot list them.
-    """
+    """The settings of torch, and under ``operators`` the registered operators, if it lists them."""
     names = getattr(torch._C, "_dispatch_get_all_op_names", lambda: ())
     return {
         OPERATORS: frozenset(names()),
@@ -45,15 +42,12 @@ def process_state() -> dict[str, Any]:
     }
 
 
-def require_apart(subjects: Iterable[Subject], before: Mapping[str, Any]) -> None:
-    """Refuse versions that have changed process-wide state since they were imported.
+def require_no_interference(subjects: Iterable[Subject], before: Mapping[str, Any]) -> None:
+    """Raise a SubjectError if a version has changed the :func:`process_state`.
 
     Args:
-        subjects: the implementations in this process; only those with a root, the versions, count.
-        before: the process-wide state before the first of them was imported.
-
-    Raises:
-        SubjectError: a version has changed it.
+        subjects: the implementations in this process; only versions, which have a root, count.
+        before: the state before the first of them was imported.
     """
     subjects = list(subjects)
     roots = {Path(subject.root) for subject in subjects if subject.root is not None}
@@ -61,19 +55,15 @@ def require_apart(subjects: Iterable[Subject], before: Mapping[str, Any]) -> Non
     if changes:
         names = ", ".join(sorted({subject.name for subject in subjects}))
         raise SubjectError(
-            f"{names}: {'; '.join(changes)}, for the whole process, "
-            "so two versions cannot be timed in one process"
+            f"{names}: {'; '.join(changes)}, which affects the whole process, so two versions "
+            "cannot be timed in one process"
         )
 
 
 def require_own_imports(subjects: Iterable[Subject]) -> None:
-    """Refuse subjects that have imported another version's module; call this after their calls.
-
-    Raises:
-        SubjectError: a subject has.
-    """
+    """Raise a SubjectError if a call has imported a module from outside of its version's folder."""
     for subject in subjects:
-        found = isolated.strangers(Path(subject.root)) if subject.root is not None else []
+        found = isolated.foreign_modules(Path(subject.root)) if subject.root is not None else []
         if found:
             raise SubjectError(
                 f"{subject.name} imports {found[0]} when it is called, from elsewhere than its "
@@ -94,9 +84,9 @@ def _changes(
 
 
 def _may_be_of(operator: str, roots: Iterable[Path]) -> bool:
-    """Whether a file in one of the folders, or an unknown file, registered an operator.
+    """Whether a version, which has a folder in ``roots``, may have registered an operator.
 
-    Parts of torch, and other packages, register their operators when first imported.
+    Other packages, and parts of torch, register their operators when they are first imported.
     """
     file = _registered_in(operator)
     return file is None or any(isolated.lies_in(file, root) for root in roots)

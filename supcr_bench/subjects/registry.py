@@ -190,7 +190,7 @@ def _require_own(subject: Subject, root: Path, module: Any, found: object) -> No
             f"{subject.name}: Python finds {subject.target} at {file}, before its version in "
             f"{root}; an import hook, such as one of an editable install, may be why"
         )
-    strange = isolated.strangers(root)
+    strange = isolated.foreign_modules(root)
     for one in (found, getattr(found, "factory", None)):
         origin = getattr(one, "__module__", None)
         if isinstance(origin, str) and isolated.came_from_elsewhere(origin, root):

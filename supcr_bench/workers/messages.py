@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from supcr_bench.measure.sides import SidedCell
+from supcr_bench.measure.version_times import VersionedCell
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Budget, Cell
@@ -51,7 +51,7 @@ class MeasureCell:
 class TimeVersions:
     """Time every version of each cell; answers: a VersionTimes for each cell, or Failed."""
 
-    cells: tuple[SidedCell, ...]
+    cells: tuple[VersionedCell, ...]
     sampling_s: float
     seed: str
 

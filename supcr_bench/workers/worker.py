@@ -28,7 +28,7 @@ from supcr_bench.measure.device import Meter, get_device
 from supcr_bench.measure.environment import collect_environment
 from supcr_bench.measure.outcome import describe_error
 from supcr_bench.measure.ranked import Coordinator, GroupBrokenError, RankShard, serve
-from supcr_bench.measure.sides import SideRaisedError, time_cells
+from supcr_bench.measure.version_times import VersionRaisedError, time_versions
 from supcr_bench.subjects.adapter import Adapter, find_call
 from supcr_bench.subjects.process_wide import require_own_imports
 from supcr_bench.subjects.registry import Subject, load
@@ -178,15 +178,16 @@ class Worker:
 
     def _time_versions(self, request: messages.TimeVersions) -> None:
         try:
-            samples = time_cells(request.cells, sampling_s=request.sampling_s, seed=request.seed)
+            samples = time_versions(request.cells, sampling_s=request.sampling_s, seed=request.seed)
         except Exception as error:  # noqa: BLE001 - implementations may raise anything
             self._respond(Failed(f"{type(error).__name__}: {error}"))
             return
         for sample in samples:
-            if isinstance(sample, SideRaisedError):
-                self._respond(messages.VersionTimes({}, sample.side, sample.reason))
+            if isinstance(sample, VersionRaisedError):
+                self._respond(messages.VersionTimes({}, sample.version, sample.reason))
             else:
-                seconds = {side: tuple(s) for side, s in sample.items()}
+                seconds = {version: tuple(s) for version, s in sample.items()}
+
                 self._respond(messages.VersionTimes(seconds))
 
     def _measure(self, request: messages.MeasureCell) -> None:

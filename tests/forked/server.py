@@ -45,7 +45,7 @@ PRELOADED = (
     "supcr_bench.measure.cell",
     "supcr_bench.measure.environment",
     "supcr_bench.measure.ranked",
-    "supcr_bench.measure.sides",
+    "supcr_bench.measure.version_times",
     "supcr_bench.sweep.local_executor",
     "supcr_bench.verification.ranks.step",
     "supcr_bench.verification.local_session",

@@ -4,8 +4,8 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from supcr_bench.gate.time_trial import SidesError
-from supcr_bench.measure.sides import SidedCell
+from supcr_bench.gate.time_trial import TimingError
+from supcr_bench.measure.version_times import VersionedCell
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.case import Case, Pass, Workload
 from supcr_bench.workers.messages import VersionTimes
@@ -13,11 +13,11 @@ from supcr_bench.workers.messages import VersionTimes
 ROUNDS = 5
 
 
-def sided(name: str = "loss", pass_: Pass = "training", batch_size: int = 64) -> SidedCell:
+def sided(name: str = "loss", pass_: Pass = "training", batch_size: int = 64) -> VersionedCell:
     """A cell whose sides are never loaded."""
     subject = Subject(name, "file", f"{name}.py", "Loss")
     sides = {"before": subject, "again": subject, "after": subject}
-    return SidedCell(name, Case.of(Workload(batch_size=batch_size), pass_), sides)
+    return VersionedCell(name, Case.of(Workload(batch_size=batch_size), pass_), sides)
 
 
 @dataclass
@@ -40,17 +40,17 @@ class FakeSampler:
     now: float = 0.0
     asked: list[list[str]] = field(default_factory=list)
 
-    def __call__(self, cells: Sequence[SidedCell], process: int) -> Sequence[VersionTimes]:
+    def __call__(self, cells: Sequence[VersionedCell], process: int) -> Sequence[VersionTimes]:
         """One value for each cell."""
         self.now += self.process_s
         self.asked.append([cell.implementation for cell in cells])
         if process == self.fails_at:
-            raise SidesError("RuntimeError: boom")
+            raise TimingError("RuntimeError: boom")
         return [
             self._times(cell, random.Random(f"{process} {cell.implementation}")) for cell in cells
         ]
 
-    def _times(self, cell: SidedCell, rng: random.Random) -> VersionTimes:
+    def _times(self, cell: VersionedCell, rng: random.Random) -> VersionTimes:
         if cell.implementation in self.raises:
             return VersionTimes({}, self.raises[cell.implementation], "RuntimeError: boom")
 

@@ -3,13 +3,13 @@ import gc
 import pytest
 
 from supcr_bench.measure.device import Elapsed
-from supcr_bench.measure.sides import (
+from supcr_bench.measure.version_times import (
     FEWEST_ROUNDS,
     MOST_ROUNDS,
     SLOW_FACTOR,
     SLOW_ROUNDS,
-    SideRaisedError,
-    sample_sides,
+    VersionRaisedError,
+    sample_versions,
 )
 
 
@@ -35,7 +35,7 @@ class Sides:
 
 
 def sample(sides: Sides, sampling_s: float = 0.1, seed: object = 0) -> dict[str, list[float]]:
-    return sample_sides(sides.calls, sampling_s=sampling_s, seed=seed, between=sides.clear)
+    return sample_versions(sides.calls, sampling_s=sampling_s, seed=seed, between=sides.clear)
 
 
 def test_every_side_has_its_time_once_a_round():
@@ -99,7 +99,7 @@ def test_a_call_that_raises_says_whose_it_was():
         raise RuntimeError("boom")
 
     calls = {"before": lambda: Elapsed(0.01), "after": boom}
-    with pytest.raises(SideRaisedError, match="RuntimeError: boom") as caught:
-        sample_sides(calls, sampling_s=0.1, seed=0, between=lambda: None)
-    assert caught.value.side == "after"
+    with pytest.raises(VersionRaisedError, match="RuntimeError: boom") as caught:
+        sample_versions(calls, sampling_s=0.1, seed=0, between=lambda: None)
+    assert caught.value.version == "after"
     assert gc.isenabled()

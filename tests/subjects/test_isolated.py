@@ -152,9 +152,9 @@ def test_what_is_imported_from_the_work_tree_in_a_call_is_noticed_afterwards(tmp
     subject = member(one)
     factory = loaded(subject)
     require_own_imports([subject])
-    assert isolated.strangers(one) == []
+    assert isolated.foreign_modules(one) == []
     assert factory() == 0
-    assert isolated.strangers(one) == ["isopack", "isopack.helper"]
+    assert isolated.foreign_modules(one) == ["isopack", "isopack.helper"]
     with pytest.raises(SubjectError, match=r"imports isopack when it is called.*tree.*isopack"):
         require_own_imports([subject])
 
@@ -170,7 +170,7 @@ def test_the_standard_library_and_the_harness_are_no_strangers(tmp_path):
     load(subject)
     sys.modules.pop("this", None)
     __import__("this")
-    assert isolated.strangers(root) == []
+    assert isolated.foreign_modules(root) == []
     assert "supcr_bench" in sys.modules
 
 

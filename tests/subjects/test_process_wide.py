@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from supcr_bench.measure.sides import SidedCell, time_cells
-from supcr_bench.subjects.process_wide import process_state, require_apart
+from supcr_bench.measure.version_times import VersionedCell, time_versions
+from supcr_bench.subjects.process_wide import process_state, require_no_interference
 from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.case import Case
 from supcr_bench.values.errors import SubjectError
@@ -58,8 +58,8 @@ def versions(tmp_path: Path, on_import: str = "", in_init: str = "pass") -> dict
 
 def time(sides: dict[str, Subject]) -> list[Any]:
     case = Case(batch_size=8, dims=2, nan_density=0.0, pass_="training")
-    cell = SidedCell(implementation="loss.py:Loss", case=case, sides=sides)
-    return time_cells([cell], sampling_s=0.01, seed="0")
+    cell = VersionedCell(implementation="loss.py:Loss", case=case, versions=sides)
+    return time_versions([cell], sampling_s=0.01, seed="0")
 
 
 def operator(name: str) -> str:
@@ -88,7 +88,7 @@ def test_an_operator_that_a_version_registers_is_named(tmp_path, on_import):
     subject = versions(tmp_path, on_import)["after"]
     kept = load(subject)
     with pytest.raises(SubjectError, match=r"loss\.py:Loss: registers the operator apart_\w+::f "):
-        require_apart([subject], before)
+        require_no_interference([subject], before)
     assert kept.name == "loss.py:Loss"
 
 
@@ -106,7 +106,7 @@ def test_an_operator_of_another_package_is_no_reason(tmp_path, monkeypatch):
     subject = versions(tmp_path, "import apart_package")["after"]
     load(subject)
     assert "apart_package::f" in process_state()["operators"] - before["operators"]
-    require_apart([subject], before)
+    require_no_interference([subject], before)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_an_operator_of_another_package_is_no_reason(tmp_path, monkeypatch):
     ],
 )
 def test_a_setting_that_an_import_changes_is_named(tmp_path, statement, said):
-    with pytest.raises(SubjectError, match=f"{said}.* for the whole process"):
+    with pytest.raises(SubjectError, match=f"{said}.* affects the whole process"):
         time(versions(tmp_path, statement))
 
 
@@ -147,4 +147,4 @@ def test_a_neighbour_that_a_call_imports_from_elsewhere_is_named_after_timing(
 def test_one_version_alone_may_do_as_it_likes(tmp_path):
     before = process_state()
     torch.set_float32_matmul_precision("medium")
-    require_apart([Subject("one", "file", "loss.py", "Loss")], before)
+    require_no_interference([Subject("one", "file", "loss.py", "Loss")], before)

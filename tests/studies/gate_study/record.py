@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from supcr_bench.gate.time_trial import AFTER, AGAIN, BEFORE, log_ratio, process_sampler
-from supcr_bench.measure.sides import SHORTEST_SAMPLE_S, SidedCell
+from supcr_bench.measure.version_times import SHORTEST_SAMPLE_S, VersionedCell
 from supcr_bench.subjects.registry import Subject, folder
 from supcr_bench.values.case import PASSES, Case, Workload
 from tests.studies.gate_study.slowed import write_slowed
@@ -32,7 +32,7 @@ def side(root: Path, name: str, share: float = 0.0) -> Subject:
     return Subject(name, "folder", f"{name}.py", "IMPLEMENTATION", str(root))
 
 
-def make_cells(root: Path) -> list[SidedCell]:
+def make_cells(root: Path) -> list[VersionedCell]:
     """Every cell with its sides; the slowed one has a side for each share."""
     cells = []
     for name, workload in WORKLOADS.items():
@@ -43,7 +43,7 @@ def make_cells(root: Path) -> list[SidedCell]:
             if (name, pass_) == SLOWED_CELL:
                 for share in SHARES:
                     sides[f"slowed {share:.0%}"] = side(root / f"{share:.0%}" / name, name, share)
-            cells.append(SidedCell(name, Case.of(workload, pass_), sides))
+            cells.append(VersionedCell(name, Case.of(workload, pass_), sides))
     return cells
 
 
@@ -57,7 +57,7 @@ def record(minutes: float, seed: int = 0) -> Iterator[Mapping[str, Any]]:
         shutil.rmtree(root)
 
 
-def record_cells(cells: Sequence[SidedCell], minutes: float, seed: int) -> Iterator[Any]:
+def record_cells(cells: Sequence[VersionedCell], minutes: float, seed: int) -> Iterator[Any]:
     """One entry a process: what it took beside its calls, and what the gate needs of each cell."""
     sampler = process_sampler(threads=1, seed=seed)
     end, process = time.monotonic() + 60 * minutes, 0

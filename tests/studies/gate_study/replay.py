@@ -9,7 +9,7 @@ from typing import Any
 
 from supcr_bench.analysis.time_rule import TimeRule
 from supcr_bench.gate.time_trial import AFTER, AGAIN, BEFORE, TimeTrial
-from supcr_bench.measure.sides import SidedCell
+from supcr_bench.measure.version_times import VersionedCell
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.case import Case, Pass, Workload
 from supcr_bench.values.gate import GateVerdict
@@ -48,7 +48,7 @@ class ReplaySampler:
     def __post_init__(self) -> None:
         self._cells = list(self.recording[0]["cells"])
 
-    def cells(self) -> list[SidedCell]:
+    def cells(self) -> list[VersionedCell]:
         """Those that were recorded. Their sides are never loaded."""
         found = []
         for name in self._cells:
@@ -56,10 +56,10 @@ class ReplaySampler:
             subject = Subject(implementation, "folder", "", "")
             kind: Pass = "forward" if pass_ == "forward" else "training"
             case = Case.of(Workload(batch_size=2), kind)
-            found.append(SidedCell(implementation, case, {BEFORE: subject}))
+            found.append(VersionedCell(implementation, case, {BEFORE: subject}))
         return found
 
-    def __call__(self, cells: Sequence[SidedCell], process: int) -> Sequence[VersionTimes]:
+    def __call__(self, cells: Sequence[VersionedCell], process: int) -> Sequence[VersionTimes]:
         """The next recorded process."""
         del process
         if not self._left:

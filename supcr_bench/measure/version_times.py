@@ -1,9 +1,9 @@
-"""Loads all versions of the implementations in one process, then times them cell by cell.
+"""Times versions of implementations: loads all in one process, then times them cell by cell.
 
-A cell is a case and the versions (sides) of one implementation. In every round each side makes its
-calls on the same tensors, in random order. :mod:`supcr_bench.measure.timing` goes on until each
-median is precise; here only the ratio of the sides counts, and a process gives one value of it, so
-all sides make the same few rounds.
+A cell is a case and the versions of one implementation. In every round each version makes its calls
+on the same tensors, in random order. :mod:`supcr_bench.measure.timing` goes on until each median is
+precise; here only the ratio of two versions counts, and a process gives one value of it, so all
+versions make the same few rounds.
 """
 
 import math
@@ -23,50 +23,49 @@ if TYPE_CHECKING:
     from supcr_bench.measure.device import Elapsed
     from supcr_bench.subjects.adapter import BoundLoss
 
-
 FEWEST_ROUNDS = 10
 MOST_ROUNDS = 60
 SLOW_ROUNDS = 2
-"""Fewest rounds when one side is so slow that the usual minimum would take too long."""
+"""Fewest rounds when one version is so slow that ``FEWEST_ROUNDS`` would take too long."""
 SLOW_FACTOR = 4
-"""A side may take at most this many times the time planned for all sides together."""
+"""A version may take at most this many times the time planned for all versions together."""
 SHORTEST_SAMPLE_S = 0.002
 """Calls are repeated until a sample is this long."""
 
 
-class SideRaisedError(Exception):
+class VersionRaisedError(Exception):
     """A timed call raised an exception."""
 
-    def __init__(self, side: str, reason: str) -> None:
-        super().__init__(f"{side}: {reason}")
-        self.side, self.reason = side, reason
+    def __init__(self, version: str, reason: str) -> None:
+        super().__init__(f"{version}: {reason}")
+        self.version, self.reason = version, reason
 
 
 @dataclass(frozen=True, slots=True)
-class SidedCell:
+class VersionedCell:
     """A case, and versions of one implementation: before, again (a second copy of it) and after."""
 
     implementation: str
     case: Case
-    sides: Mapping[str, Subject]
+    versions: Mapping[str, Subject]
 
 
-def time_cells(
-    cells: Sequence[SidedCell], *, sampling_s: float, seed: str
-) -> list[dict[str, list[float]] | SideRaisedError]:
-    """Time each side of each cell: for each cell in order, seconds per call or an exception.
+def time_versions(
+    cells: Sequence[VersionedCell], *, sampling_s: float, seed: str
+) -> list[dict[str, list[float]] | VersionRaisedError]:
+    """Time each version of each cell: for each cell, seconds per call or an exception.
 
-    Sides are loaded, built and timed in random order, because the order decides where in memory
-    a side lies.
+    Versions are loaded, built and timed in random order, because the order decides where in memory
+    a version lies.
 
     Args:
         cells: what to time.
-        sampling_s: about how long the calls of one side of one cell may take.
+        sampling_s: about how long the calls of one version of one cell may take.
         seed: random seed for all orders.
 
     Raises:
         SubjectError: a version cannot be loaded, or one version changes what another computes.
-        Exception: a side raised while it was constructed.
+        Exception: a version raised while it was constructed.
     """
     from supcr_bench.inputs.tensors import make_batch
     from supcr_bench.measure.cell import make_call
@@ -74,44 +73,44 @@ def time_cells(
     from supcr_bench.subjects.adapter import Adapter
     from supcr_bench.subjects.process_wide import (
         process_state,
-        require_apart,
+        require_no_interference,
         require_own_imports,
     )
 
     shuffle = random.Random(seed).shuffle  # noqa: S311 - not for cryptography
-    to_load = list(dict.fromkeys(side for cell in cells for side in cell.sides.items()))
+    to_load = list(dict.fromkeys(version for cell in cells for version in cell.versions.items()))
     shuffle(to_load)
     subjects = [subject for _, subject in to_load]
     untouched = process_state()
-    loaded = {side: load(side[1]) for side in to_load}
-    require_apart(subjects, untouched)
-    found: dict[int, dict[str, list[float]] | SideRaisedError] = {}
+    loaded = {version: load(version[1]) for version in to_load}
+    require_no_interference(subjects, untouched)
+    found: dict[int, dict[str, list[float]] | VersionRaisedError] = {}
     order = list(range(len(cells)))
     shuffle(order)
     for index in order:
         cell = cells[index]
         batch = make_batch(cell.case.workload)
         meter = Meter(get_device(cell.case.device))
-        sides = list(cell.sides.items())
-        shuffle(sides)
+        versions = list(cell.versions.items())
+        shuffle(versions)
         calls, losses = {}, []
-        for side in sides:
-            subject = Adapter.of(loaded[side], side[1].resolution or Resolution())
+        for version in versions:
+            subject = Adapter.of(loaded[version], version[1].resolution or Resolution())
             definition = subject.resolution.definition.at(cell.case.temperature)
             losses.append(subject.bind(definition, batch))
             call = make_call(losses[-1], cell.case.pass_)
             arm = Arm(cell.implementation, cell.case.pass_)
-            calls[side[0]] = partial(meter.time, arm, cell.case.workload, call)
+            calls[version[0]] = partial(meter.time, arm, cell.case.workload, call)
         try:
-            found[index] = sample_sides(
+            found[index] = sample_versions(
                 calls,
                 sampling_s=sampling_s,
                 seed=f"{seed} {index}",
                 between=partial(_clear_gradients, losses),
             )
-        except SideRaisedError as error:
+        except VersionRaisedError as error:
             found[index] = error
-    require_apart(subjects, untouched)
+    require_no_interference(subjects, untouched)
     require_own_imports(subjects)
     return [found[index] for index in range(len(cells))]
 
@@ -121,54 +120,55 @@ def _clear_gradients(losses: "Sequence[BoundLoss]") -> None:
         loss.clear_gradients()
 
 
-def sample_sides(
-    sides: Mapping[str, Callable[[], "Elapsed"]],
+def sample_versions(
+    versions: Mapping[str, Callable[[], "Elapsed"]],
     *,
     sampling_s: float,
     seed: object,
     between: Callable[[], None],
 ) -> dict[str, list[float]]:
-    """Seconds per call of each side, one mean a round; the same number of rounds for all.
+    """Seconds per call of each version, one mean a round; the same number of rounds for all.
 
     Args:
-        sides: for each, a function that makes one call and returns what it took.
-        sampling_s: about how long the calls of one side may take; the minimum and the maximum
+        versions: for each, a function that makes one call and returns what it took.
+        sampling_s: about how long the calls of one version may take; the minimum and the maximum
             number of rounds come first.
         seed: random seed for the order within rounds.
         between: called before each call, outside the timed region.
 
     Raises:
-        SideRaisedError: a call raised.
+        VersionRaisedError: a call raised.
     """
     shuffle = random.Random(str(seed)).shuffle  # noqa: S311 - not for cryptography
 
-    def call(side: str) -> float:
+    def call(version: str) -> float:
         between()
         try:
-            return sides[side]().host_s
+            return versions[version]().host_s
         except Exception as error:
-            raise SideRaisedError(side, f"{type(error).__name__}: {error}") from error
+            raise VersionRaisedError(version, f"{type(error).__name__}: {error}") from error
 
-    order = list(sides)
+    order = list(versions)
     with garbage_collection_held():
         shuffle(order)
-        for side in order:
-            call(side)  # the first call of a module includes one-time work
+        for version in order:
+            call(version)  # the first call of a module includes one-time work
         shuffle(order)
-        repetitions, rounds = _planned([call(side) for side in order], sampling_s)
-        samples: dict[str, list[float]] = {side: [] for side in sides}
+        repetitions, rounds = _planned([call(version) for version in order], sampling_s)
+        samples: dict[str, list[float]] = {version: [] for version in versions}
         for _ in range(rounds):
             shuffle(order)
-            for side in order:
-                samples[side].append(sum(call(side) for _ in range(repetitions)) / repetitions)
+            for version in order:
+                seconds = sum(call(version) for _ in range(repetitions)) / repetitions
+                samples[version].append(seconds)
     return samples
 
 
 def _planned(once_s: Sequence[float], sampling_s: float) -> tuple[int, int]:
-    """Repetitions and rounds, from one call of each side.
+    """Repetitions and rounds, from one call of each version.
 
-    The fastest side sets the numbers; but a much slower side takes at most a few times the time
-    planned for all sides, since two rounds suffice to show such a difference.
+    The fastest version sets the numbers; but a much slower version takes at most a few times the
+    time planned for all versions, since two rounds suffice to show such a difference.
     """
     fastest_s, all_s = max(min(once_s), 1e-9), max(sum(once_s), 1e-9)
     repetitions = min(max(math.ceil(SHORTEST_SAMPLE_S / fastest_s), 1), MOST_REPETITIONS)
