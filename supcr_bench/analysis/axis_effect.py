@@ -50,10 +50,9 @@ def _all_but(axis: Axis, case: Case) -> tuple[object, ...]:
 
 
 def _tolerances(result: Result) -> float | None:
-    known = [x for x in (result.value_tolerances, result.gradient_tolerances) if x is not None]
-    largest = max(known, default=None)
     # A wrong result whose errors are all within the tolerance is wrong because it is NaN.
-    return None if result.status is Status.WRONG and (largest or 0) <= 1 else largest
+    nan = result.status is Status.WRONG and (result.tolerances or 0) <= 1
+    return None if nan else result.tolerances
 
 
 def _ratio(own: float | None, base: float | None) -> float | None:
@@ -81,10 +80,10 @@ def _compared(axis: Axis, members: Sequence[Result]) -> list[AxisEffectRow]:
 
 
 def axis_effect_rows(results: Sequence[Result], axis: Axis) -> list[AxisEffectRow]:
-    """Every comparison along an axis, by implementation, pass and rising batch size.
+    """Compare the values of an axis with each other, with everything else equal.
 
-    A comparison takes all values of the axis at one batch size, with everything else equal, and
-    needs at least two measured values. Values stand in the order in which the suite lists them.
+    Rows are sorted by implementation, pass (forward or training) and batch size. An axis with only
+    one measured value gives no rows. Values have the order in which the suite lists them.
     """
     # A labels file fixes some axes, so their values cannot be compared.
     results = [r for r in results if not axis.from_labels or r.case.nan_density is not None]

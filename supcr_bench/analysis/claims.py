@@ -19,9 +19,8 @@ from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_bytes, format_duration_s
 
 NOTE = ("loopy", "broadcast", "rowsort")
-PLAINLY_OFF = 0.01
-"""Two definitions whose values differ by more than this, relatively, differ by more than
-rounding."""
+BEYOND_ROUNDING = 0.01
+"""A relative difference of two definitions that rounding cannot explain."""
 
 
 class Holds(StrEnum):
@@ -86,12 +85,11 @@ def _is_the_formula(results: Sequence[Result], _growth: Sequence[Growth]) -> Jud
     worst = max((r.no_self_error for r in own if r.no_self_error is not None), default=None)
     if worst is None:
         return Holds.UNDECIDED, "not compared with `no-self` here"
-    if worst > PLAINLY_OFF:
-        said = (
-            f"of its own definition; where labels tie it is {worst:.0%} from `no-self`, which "
-            "never counts the anchor among its candidates"
+    if worst > BEYOND_ROUNDING:
+        return Holds.CONDITION, (
+            f"of its own definition; on tied labels it differs by {worst:.0%} from `no-self`, "
+            "which never counts the anchor among its candidates"
         )
-        return Holds.CONDITION, said
     if not any("tied" in r.case.labels for r in own):
         return Holds.CONDITION, "without ties; tied labels were not measured here"
     return Holds.YES, f"in {len(own)} cases, tied labels among them"
@@ -131,9 +129,9 @@ def _pairs(results: Sequence[Result], one: str, other: str, pass_: Pass) -> list
 
 
 def _wins(pairs: Iterable[Pair]) -> list[tuple[int, bool]]:
-    """Batch sizes at which one of a pair is clearly faster, and whether it is the first.
+    """Batch sizes at which one of a pair is faster, and whether it is the first.
 
-    If only one of the two could finish a case, it counts as the faster.
+    If only one of the two finished a case, it counts as the faster.
     """
     unfinished = (Status.SKIPPED, Status.TIMED_OUT, Status.OUT_OF_MEMORY)
     found = []
@@ -220,7 +218,7 @@ def _fastest_for_now(results: Sequence[Result], _growth: Sequence[Growth]) -> Ju
         return Holds.YES, "rowsort is the fastest at every measured N, in training"
     if lost >= max((n for n, won in wins if won), default=0):
         return Holds.NO, f"another is faster up to N={lost}, in training"
-    return Holds.CONDITION, f"above N={lost} only, in training; below, another is"
+    return Holds.CONDITION, f"only above N={lost}, in training; below that, another one is faster"
 
 
 def _work(implementation: str, pass_: Pass, law: str) -> tuple[str, Judge]:

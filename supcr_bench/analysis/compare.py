@@ -31,12 +31,12 @@ MARGIN = 0.05
 """Default share by which two times may differ and count as the same."""
 EACH_MEDIAN = 0.975
 """Confidence of each median's interval; two such intervals hold together with 95 %."""
-FEWEST_YARDSTICKS = 19
+FEWEST_UNCHANGED = 19
 """The fewest unchanged results that give a 95 % bound on the drift."""
 CHANCE = 0.05
 """Share of cases that drift alone may show as faster or slower."""
 BEYOND_CHANCE = 0.01
-"""An implementation is slower if so many slower cases have less probability than this by chance."""
+"""An implementation counts as slower if chance gives so many slower cases less often than this."""
 MACHINE = ("cpu", "cpus_usable", "threads", "accelerators", "os")
 """Facts of the environment; if two runs differ in one, their times are not compared."""
 SOFTWARE = ("python", "torch")
@@ -63,10 +63,6 @@ class ComparisonRow:
     changes: Mapping[str, Change] = field(default_factory=dict)
     finding: str | None = None
     note: str | None = None
-
-    @property
-    def in_both(self) -> bool:
-        return self.first is not None and self.second is not None
 
     @property
     def time(self) -> Change | None:
@@ -111,7 +107,7 @@ class Comparison:
 
     @property
     def joined(self) -> tuple[ComparisonRow, ...]:
-        return tuple(row for row in self.rows if row.in_both)
+        return tuple(row for row in self.rows if row.first and row.second)
 
     @property
     def nothing_compared(self) -> bool:
@@ -145,7 +141,7 @@ class Comparison:
 
 
 def _beyond_chance(cases: int) -> int:
-    """The fewest slower cases that chance gives with a probability up to ``BEYOND_CHANCE``."""
+    """The fewest slower cases whose probability by chance is at most ``BEYOND_CHANCE``."""
     tail, count = 1.0, 0
     while tail > BEYOND_CHANCE:
         tail -= math.comb(cases, count) * CHANCE**count * (1 - CHANCE) ** (cases - count)
@@ -156,12 +152,12 @@ def _beyond_chance(cases: int) -> int:
 def drift_bound(log_ratios: Sequence[float]) -> tuple[float | None, int]:
     n = len(log_ratios)
     rank = -(-19 * (n + 1) // 20)  # ceil(0.95 (n + 1)), without rounding
-    bound = sorted(map(abs, log_ratios))[rank - 1] if n >= FEWEST_YARDSTICKS else None
+    bound = sorted(map(abs, log_ratios))[rank - 1] if n >= FEWEST_UNCHANGED else None
     return bound, n
 
 
 def _bounds(samples: Sequence[float]) -> tuple[float, float]:
-    """The median's interval at confidence ``EACH_MEDIAN``, or the range of too few samples."""
+    """The interval of the median; for too few samples, the smallest and the largest."""
     ordered = sorted(samples)
     rank = interval_rank(len(ordered), EACH_MEDIAN) or 1
     return ordered[rank - 1], ordered[-rank]
@@ -172,7 +168,7 @@ def _ratio(first: Result, second: Result) -> float | None:
     return after / before if before and after else None
 
 
-def _is_yardstick(first: Result, second: Result) -> bool:
+def _is_unchanged(first: Result, second: Result) -> bool:
     counts = [(r.dispatched_ops, r.elements_processed) for r in (first, second)]
     return counts[0] == counts[1] and None not in counts[0]
 
@@ -226,8 +222,8 @@ def _time_change(
     if drift is None:
         return replace(
             undecided,
-            reason=f"fewer than {FEWEST_YARDSTICKS} unchanged results of other implementations to "
-            "tell the machine's drift from",
+            reason="the machine's drift is unknown: other implementations have fewer than "
+            f"{FEWEST_UNCHANGED} unchanged results",
         )
     (low_1, high_1), (low_2, high_2) = _bounds(first.time_samples_s), _bounds(second.time_samples_s)
     widened = math.exp(drift)
@@ -291,7 +287,7 @@ def compare_results(
         (key[0], math.log(ratio))
         for key, one in by_key[0].items()
         if (other := by_key[1].get(key)) and not apart(one, other)
-        if _is_yardstick(one, other) and (ratio := _ratio(one, other)) is not None
+        if _is_unchanged(one, other) and (ratio := _ratio(one, other)) is not None
     ]
     drift = {
         name: drift_bound([log_ratio for other, log_ratio in moved if other != name])

@@ -1,18 +1,19 @@
 """Growth of counted figures (operations, elements, bytes), which have no noise.
 
-The model of a count is a sum of growth laws with coefficients that are not negative, so a linear
-program over those coefficients answers each question:
+The model of a count is a sum of growth laws with coefficients that are not negative. A linear
+program over these coefficients answers two questions.
 
-- *Which law?* The slowest law that, together with slower ones, fits the counts as well as all laws
-  do. It is named if slower laws alone miss some count by ten times more, and if faster laws can
-  have only a negligible share at the largest size; otherwise the law is undecided.
-- *Which count at another size?* It lies between the smallest and the largest value that any
-  fitting sum has there.
+Which law? The slowest law that, together with slower laws, fits the counts as well as all laws do.
+It is named if two conditions hold: slower laws alone fit ten times worse, and faster laws can have
+only a negligible share of the count at the largest size. Otherwise the law is undecided.
+
+Which count at another size? It lies between the smallest and the largest value that any sum of laws
+that fits the counts has there.
 
 A loop over pairs i != j costs N(N - 1), so the terms of a law are f(N) and f(N)(1 - 1/N). Code
-often takes other paths at small sizes, so if no sum comes within a thousandth of every count, the
-smallest sizes are left out, as long as enough remain. With few sizes, a count that is not a sum of
-these laws, such as N^2.1, can look like one.
+often takes other paths at small sizes, so if no sum fits every count to a thousandth, the smallest
+sizes are left out, as long as five remain. With few sizes, a count that is not a sum of these laws,
+such as N^2.1, can look like one.
 """
 
 import math
@@ -31,11 +32,11 @@ TOLERANCE = 1e-3
 EXACT = 2e-5
 """Relative errors up to this are rounding: the count of a sort is n log2 n, rounded."""
 AS_GOOD = 3
-"""A sum of fewer laws fits as well if its error is at most this many times that of all laws."""
+"""A sum of fewer laws is as good if its error is at most this many times the error of all laws."""
 REFUTED = 10
 """A law is refuted if every sum of it and slower laws has an error this many times larger."""
-WORTH_A_WORD = 0.05
-"""A faster law is no candidate if its share of the count at the largest size is at most this."""
+NEGLIGIBLE_SHARE = 0.05
+"""Faster laws with at most this share of the count at the largest size are ignored."""
 FEWEST_SIZES = 5
 """The fewest sizes to fit: fewer counts would fit too many sums of laws."""
 MOST_DOUBLINGS = 10
@@ -130,7 +131,7 @@ class CountedFit:
         return terms
 
     def _range(self, weights: Vector) -> tuple[float, float]:
-        """The smallest and the largest weighted sum of coefficients that fit within the slack."""
+        """The smallest and the largest weighted sum of coefficients that fit the counts."""
         near = _within(self.matrix(), 2 * self.misfit + TOLERANCE / 10)
         ends = [_minimise(weights, *near), _minimise(-weights, *near), self.coefficients]
         sums = [float(weights @ np.array(end)) for end in ends if end is not None]
@@ -138,7 +139,7 @@ class CountedFit:
 
 
 def _within(matrix: Vector, slack: float) -> tuple[Vector, Vector]:
-    """Constraints: no sum may differ from its count, scaled to 1, by more than the slack."""
+    """Constraints: a sum may differ from its count, scaled to 1, by at most ``slack``."""
     return np.vstack([matrix, -matrix]), np.repeat([1 + slack, slack - 1], len(matrix))
 
 
@@ -236,13 +237,16 @@ def judge_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> Growth
     slower = fit_sum(fit.sizes, fit.figures, count - 1) if count > 1 else None
     if slower is not None and not _refuted(slower, fit):
         rival = slower.laws[-1].name
-        return _open(known, fit, (rival, law), f"{rival} misses by {_share(slower.misfit)} only")
+        return _open(
+            known, fit, (rival, law), f"{rival} misses the counts by only {_share(slower.misfit)}"
+        )
     share = fit.share_of_faster() if count < len(_ORDERED) else 0.0
-    if share > WORTH_A_WORD:
+    if share > NEGLIGIBLE_SHARE:
         rival = _ORDERED[count].name
-        said = f"up to {share:.0%} of {rival} at N={fit.sizes[-1].rows:.0f} would not show"
+        said = f"a share of {rival} up to {share:.0%} at N={fit.sizes[-1].rows:.0f} would not show"
         return _open(known, fit, (law, rival), said)
-    evidence = f"meets the counts {_miss(fit.misfit)} {since}"
+    meets = "exactly" if fit.misfit < EXACT else f"to {_share(fit.misfit)}"
+    evidence = f"meets the counts {meets} {since}"
     if slower is not None:
         evidence += f"; {slower.laws[-1].name} misses by {_share(slower.misfit)}"
     return replace(known, law=law, evidence=evidence, candidates=(law,))
@@ -251,7 +255,7 @@ def judge_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> Growth
 def _open(
     known: GrowthVerdict, fit: CountedFit, candidates: tuple[str, str], said: str
 ) -> GrowthVerdict:
-    """The verdict that several laws remain, with the batch size that would decide between them."""
+    """The verdict that two laws are possible, with the batch size that would decide."""
     needed = _deciding_size(fit)
     return replace(
         known,
@@ -272,13 +276,9 @@ def _deciding_size(fit: CountedFit) -> int | None:
         figures.append(fit.predict(sizes[-1]))
         longer = replace(fit, sizes=tuple(sizes), figures=tuple(figures))
         told = len(fit.laws) == 1 or _refuted(fit_sum(sizes, figures, len(fit.laws) - 1), fit)
-        if told and longer.share_of_faster() <= WORTH_A_WORD:
+        if told and longer.share_of_faster() <= NEGLIGIBLE_SHARE:
             return round(sizes[-1].rows)
     return None
-
-
-def _miss(fraction: float) -> str:
-    return "exactly" if fraction < EXACT else f"to {_share(fraction)}"
 
 
 def _share(fraction: float) -> str:

@@ -29,7 +29,7 @@ _MAD_OF_NORMAL = 1.4826
 _MEDIAN_VARIANCE = math.pi / 2
 """Variance of the median of n normal samples, times n + 1, divided by the samples' variance."""
 _MAD_EFFICIENCY = 0.5
-"""Share of the degrees of freedom that a pooled median absolute deviation keeps (simulated)."""
+"""Share of the degrees of freedom that a median absolute deviation keeps, found by simulation."""
 
 Vector = npt.NDArray[np.float64]
 
@@ -95,16 +95,15 @@ def _lagrange(nodes: Vector, at: Vector) -> Vector:
 def crossings(
     sizes: Sequence[float], rounds: Sequence[Sequence[float]]
 ) -> tuple[list[tuple[float, float, float]], list[int], tuple[int, int]]:
-    """Every crossing of 1 by the paired ratio, and on which side of 1 the ratio begins and ends.
+    """The sizes at which the ratio of two times crosses 1.
 
     Args:
         sizes: rising batch sizes.
         rounds: at each size, the logarithm of the ratio in every round.
 
     Returns:
-        the crossings by rising size: the size where the interpolated ratio is 1, and the 95 %
-        interval; the sign of the log ratio after each of them; and its sign at the smallest and at
-        the largest size: 1, -1, or 0 where the interval holds 1.
+        the size of each crossing with its 95 % interval; the sign of the log ratio after each
+        crossing; and the sign at the smallest and at the largest size, 0 if undecided there.
     """
     at, middle, half = _band(sizes, rounds)
     plain = np.flatnonzero(np.abs(middle) > half)

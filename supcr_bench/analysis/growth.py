@@ -20,7 +20,7 @@ from supcr_bench.values.units import format_bytes, format_limit_bytes
 RECORDED = ("memory", "work")
 """Stages of a measurement that record each call, which slows it down."""
 OF_TENSORS = 0.5
-"""An out-of-memory case contradicts a byte law that predicts less than this share of the limit."""
+"""Running out of memory contradicts a growth law that predicts less than this share of it."""
 
 Claims = Mapping[str, str | None]
 """The growth laws that an implementation claims, under the keys ``time`` and ``memory``."""
@@ -60,9 +60,9 @@ def unrounded_size(case: Case) -> float:
 
 
 def rising(points: Sequence[tuple[Result, float]]) -> list[tuple[Result, float]]:
-    """The points, from size 2 on, at which both rows and labelled rows increase.
+    """The points with at least two labelled rows, and more of them than any smaller size.
 
-    With few labels, batches of different sizes may have equally many labels, or none.
+    With few labels, batches of different sizes may have equally many labelled rows, or none.
     """
     kept: list[tuple[Result, float]] = []
     last = 1.0
@@ -156,10 +156,9 @@ def _timed_series(
 
 
 def _contradicted(verdict: GrowthVerdict, members: Sequence[Result]) -> GrowthVerdict:
-    """The verdict, with a note if memory ran out where the byte law predicts that it should not.
+    """The verdict on memory, with a note if a size ran out of memory that should have fitted.
 
-    A byte law is fitted to exact figures and needs no bounds. But a process holds more than
-    tensors: an autograd graph of millions of nodes can be larger than the tensors it computes.
+    A process holds more than tensors: an autograd graph of millions of nodes can be larger.
     """
     for r in members:
         limit = r.memory_limit_bytes
@@ -169,8 +168,7 @@ def _contradicted(verdict: GrowthVerdict, members: Sequence[Result]) -> GrowthVe
         if predicted < OF_TENSORS * limit:
             said = (
                 f"{verdict.evidence}; yet it ran out of {format_limit_bytes(limit)} at "
-                f"N={r.case.batch_size}, where its tensors take {format_bytes(predicted)}: "
-                "something else does"
+                f"N={r.case.batch_size}, where its tensors take only {format_bytes(predicted)}"
             )
             return replace(verdict, evidence=said)
     return verdict

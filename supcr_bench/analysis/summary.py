@@ -13,9 +13,8 @@ ERRORS = ("value_error", "value_tolerances", "gradient_error", "gradient_toleran
 DIFFERENCES = ("value_difference", "gradient_difference")
 
 
-def _largest(values: Sequence[float | None]) -> float | None:
-    known = [v for v in values if v is not None]
-    return max(known) if known else None
+def _largest(values: Iterable[float | None]) -> float | None:
+    return max((v for v in values if v is not None), default=None)
 
 
 def implementations_of(results: Sequence[Result]) -> list[str]:

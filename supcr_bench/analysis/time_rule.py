@@ -40,9 +40,9 @@ GROWTH = 1.25
 
 @cache
 def _bound_rank(n: int, alpha: float) -> int:
-    """The largest k such that the centre lies below the k-th smallest Walsh average this rarely.
+    """The largest k whose k-th smallest Walsh average exceeds the centre this rarely, or 0.
 
-    It lies below where the signed-rank statistic is k - 1 or less. 0 if no k satisfies this.
+    It exceeds the centre if Wilcoxon's signed-rank statistic is below k.
     """
     ways = np.zeros(n * (n + 1) // 2 + 1)
     ways[0] = 1.0
@@ -52,13 +52,10 @@ def _bound_rank(n: int, alpha: float) -> int:
     return int(np.searchsorted(below, alpha, side="right"))
 
 
-def centre_interval(
-    values: Sequence[float], alpha_low: float, alpha_high: float | None = None
-) -> Interval:
+def centre_interval(values: Sequence[float], alpha: float) -> Interval:
     """The centre of symmetry of independent values: the median of their Walsh averages.
 
-    Each bound lies on the wrong side of the centre with a probability of at most its alpha; the
-    upper bound uses the alpha of the lower one unless it is given its own.
+    Each bound lies on the wrong side of the centre with a probability of at most alpha.
 
     Raises:
         ValueError: no values.
@@ -69,12 +66,11 @@ def centre_interval(
     array = np.asarray(values, dtype=np.float64)
     one, other = np.triu_indices(n)
     walsh = np.sort((array[one] + array[other]) / 2)
-    rank_low = _bound_rank(n, alpha_low)
-    rank_high = _bound_rank(n, alpha_low if alpha_high is None else alpha_high)
+    rank = _bound_rank(n, alpha)
     return Interval(
         estimate=float(np.median(walsh)),
-        low=float(walsh[rank_low - 1]) if rank_low else None,
-        high=float(walsh[-rank_high]) if rank_high else None,
+        low=float(walsh[rank - 1]) if rank else None,
+        high=float(walsh[-rank]) if rank else None,
         samples=n,
     )
 
@@ -85,7 +81,7 @@ def spent_at(look: int, alpha: float) -> float:
 
 
 def first_look(alpha: float) -> int:
-    """The smallest number of values for which bounds with that probability of failing exist."""
+    """The smallest number of values that can give bounds which fail with that probability."""
     return math.ceil(-math.log2(spent_at(1, alpha)))
 
 

@@ -10,13 +10,16 @@ in logarithms, and the noise is estimated from the residuals of the fit, because
 size's samples does not contain the drift. A size that could not be measured gives a lower bound:
 only a model that lies below the bound is penalised.
 
-- *Exponent*: p in ``c0 h + c1 N^p``; its interval holds every p whose sum of squares is not
-  significantly larger than the smallest (Seber and Wild, "Nonlinear Regression", section 5.2: the
-  likelihood-ratio interval, which unlike one from curvature needs no linear model).
-- *Law*: every law whose sum of squares is not significantly larger, at the level of 0.5 %, stays a
-  candidate. A law is named if it is the only one, so the true law is dropped in 0.5 % of sweeps.
-- *No law*: residuals that run in waves mean that the curve has another shape. The von Neumann ratio
-  is compared with its distribution under noise alone, by simulation with a fixed seed.
+The exponent is p in ``c0 h + c1 N^p``. Its interval holds every p whose sum of squares is not
+significantly larger than the smallest (Seber and Wild, "Nonlinear Regression", section 5.2: the
+likelihood-ratio interval, which unlike one from curvature needs no linear model).
+
+Every law whose sum of squares is not significantly larger, at the level of 0.5 %, is a candidate. A
+law is named if it is the only candidate. So the true law is dropped in 0.5 % of sweeps.
+
+If neighbouring sizes have similar residuals, the curve has another shape than the laws. Their
+similarity is measured by the von Neumann ratio and compared with that of simulated noise, which has
+a fixed seed.
 """
 
 import math
@@ -33,10 +36,10 @@ from supcr_bench.analysis.statistics import CONFIDENCE
 from supcr_bench.values.growth_law import CONSTANT, LAWS, GrowthLaw, GrowthVerdict, what_would_tell
 
 FEWEST_SIZES = 5
-PASSED_OVER = 0.005
+TRUE_LAW_DROPPED = 0.005
 """Probability that the true law is dropped from the candidates."""
-WAVES = 0.01
-"""Probability that noise alone is taken for waves."""
+NOISE_LOOKS_SYSTEMATIC = 0.01
+"""Probability that the residuals of noise alone are judged to be systematic."""
 MOST_DOUBLINGS = 10
 _GROWING = tuple(law for law in LAWS.values() if law is not CONSTANT)
 _POWERS = np.linspace(0.1, 6.0, 119)
@@ -145,7 +148,7 @@ def fit_power(series: TimedSeries) -> PowerFit:
 
 
 def _allowed(sizes: int, restrictions: int, alpha: float) -> float:
-    """The largest ratio to the smallest sum of squares that noise alone explains."""
+    """The largest ratio of a sum of squares to the smallest one that noise alone explains."""
     freedom = sizes - _PARAMETERS
     quantile = float(f_distribution.ppf(1 - alpha, restrictions, freedom))
     return 1 + restrictions * quantile / freedom
@@ -168,20 +171,22 @@ def judge_timed(series: TimedSeries) -> GrowthVerdict:
     bounded = power.low > _POWERS[0] and power.high < _POWERS[-1]
     known = GrowthVerdict(
         law=None,
-        evidence=f"between two laws; {said}",
+        evidence=f"the growth lies between two laws; {said}",
         exponent=power.exponent if bounded else None,
         exponent_low=power.low if bounded else None,
         exponent_high=power.high if bounded else None,
         curve=found.seconds,
         band=found.band(power),
     )
-    if _overhead_alone(series) <= smallest * _allowed(count, 2, PASSED_OVER):
-        evidence = f"so far only the cost of dispatching operations; {said}"
+    overhead, bound = np.array([series.overhead]), np.array([series.bound_overhead])
+    overhead_alone = float(_profile(series, overhead, bound)[0][0])
+    if overhead_alone <= smallest * _allowed(count, 2, TRUE_LAW_DROPPED):
+        evidence = f"the cost of dispatching operations explains all times so far; {said}"
         return replace(known, evidence=evidence, candidates=tuple(LAWS))
-    if _runs_in_waves(series, power, found, by_law=bool(squares[best] <= power.squares)):
-        evidence = f"no single law: distances from the best run in waves; {said}"
+    if _is_systematic(series, power, found, by_law=bool(squares[best] <= power.squares)):
+        evidence = f"no growth law has the shape of these times; {said}"
         return replace(known, evidence=evidence, curve=None, band=None)
-    allowed = smallest * _allowed(count, 1, PASSED_OVER)
+    allowed = smallest * _allowed(count, 1, TRUE_LAW_DROPPED)
     candidates = [i for i, own in enumerate(squares) if own <= allowed]
     names = tuple(_GROWING[i].name for i in candidates)
     if not names:
@@ -189,7 +194,7 @@ def judge_timed(series: TimedSeries) -> GrowthVerdict:
     if len(names) == 1:
         rival = min((s, i) for i, s in enumerate(squares) if i != best)[1]
         worse = math.sqrt(squares[rival] / max(squares[best], 1e-30))
-        evidence = f"{_GROWING[rival].name} lies {worse:.1f} times as far off; {said}"
+        evidence = f"{_GROWING[rival].name} fits {worse:.1f} times worse; {said}"
         return replace(known, law=names[0], evidence=evidence, candidates=names)
     needed = _deciding_size(found, [_GROWING[i] for i in candidates if i != best], noise)
     evidence = f"{' or '.join(names)}; {what_would_tell(needed)}; {said}"
@@ -237,15 +242,10 @@ class _Model:
         return at
 
 
-def _overhead_alone(series: TimedSeries) -> float:
-    shape, bound = np.array(series.overhead)[None, :], np.array(series.bound_overhead)[None, :]
-    return float(_profile(series, shape, bound)[0][0])
+def _is_systematic(series: TimedSeries, power: PowerFit, law: _Model, *, by_law: bool) -> bool:
+    """Whether neighbouring residuals of the best model are more alike than noise explains.
 
-
-def _runs_in_waves(series: TimedSeries, power: PowerFit, law: _Model, *, by_law: bool) -> bool:
-    """Whether the residuals of the best model, which is the law or the power, run in waves.
-
-    They do if neighbours are more alike than under noise alone.
+    The best model is the law, if ``by_law``, or the power.
     """
     x = np.log(np.array(series.sizes) / series.sizes[-1])
     shape = _law_shapes(series, [law.law])[0][0] if by_law else np.exp(power.exponent * x)
@@ -258,7 +258,7 @@ def _runs_in_waves(series: TimedSeries, power: PowerFit, law: _Model, *, by_law:
     noise = np.random.default_rng(0).standard_normal((2000, len(x)))
     left = noise - (noise @ taken) @ taken.T
     own = _von_neumann((distance - distance.mean())[None, :])[0]
-    return bool(np.mean(_von_neumann(left) <= own) < WAVES)
+    return bool(np.mean(_von_neumann(left) <= own) < NOISE_LOOKS_SYSTEMATIC)
 
 
 def _von_neumann(distances: Vector) -> Vector:
@@ -269,7 +269,7 @@ def _von_neumann(distances: Vector) -> Vector:
 
 
 def _deciding_size(found: _Model, rivals: Sequence[GrowthLaw], noise: float) -> int | None:
-    """The largest size to time so that all wrong laws are excluded with probability 0.9."""
+    """The size up to which to time, so that 9 of 10 sweeps exclude all wrong laws."""
     series = found.series
     sizes = list(series.sizes)
     for _ in range(2 * MOST_DOUBLINGS):

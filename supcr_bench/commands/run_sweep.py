@@ -71,7 +71,7 @@ def carry_out(
             claims = {
                 name: get_law(d.claimed_time) for name, d in descriptions.items() if d.claimed_time
             }
-            account = sweep(work, executor, budget, Forecast(claims), writer, console)
+            account = sweep(work, executor, Forecast(budget, claims), writer, console)
             wall_s = time.monotonic() - began
             writer.finish({"wall_s": wall_s, **asdict(account)})
     verification_s = _verify(work, writer, console) if work.suite.verify else 0.0
@@ -115,7 +115,6 @@ def _run_info(
 def sweep(
     work: Work,
     executor: Executor,
-    budget: Budget,
     forecast: Forecast,
     writer: RunWriter,
     console: Console,
@@ -125,7 +124,7 @@ def sweep(
     # Older results do not record the machine; they come from the one that the run names.
     home = machine_of(writer.info["environment"])
     finished = [r if r.machine else replace(r, machine=home) for r in writer.finished]
-    events = run_sweep(work.plan, executor, work.subjects, budget, forecast, finished)
+    events = run_sweep(work.plan, executor, work.subjects, forecast, finished)
     progress = make_progress(console, len(work.plan))
     try:
         with closing(events):  # on Ctrl-C or an error, end the sweep first

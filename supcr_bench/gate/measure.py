@@ -46,7 +46,7 @@ def measure_deterministic(
     """
 
     def count() -> Iterator[DeterministicEvent]:
-        return run_sweep(untimed(plan), executor, subjects, budget, Forecast())
+        return run_sweep(untimed(plan), executor, subjects, Forecast(budget))
 
     def verify_one(subject: Subject) -> Iterator[DeterministicEvent]:
         only = verify[subject.name]

@@ -259,7 +259,7 @@ def agreement_heat(results: Sequence[Result]) -> Table:
         if r.case.pass_ == pass_:
             by_case.setdefault(r.case.shared, {})[r.implementation] = r
     cases = [c for c, own in by_case.items() if any(r.status.has_figures for r in own.values())]
-    worst_first = sorted(cases, key=lambda c: -max(map(_tolerances, by_case[c].values())))
+    worst_first = sorted(cases, key=lambda c: -max(map(_badness, by_case[c].values())))
     worst = set(worst_first[:MOST_CASES])
     shown = [case for case in cases if case in worst]
     heads = [
@@ -285,10 +285,8 @@ def agreement_heat(results: Sequence[Result]) -> Table:
     return replace(table, detail=True, style="heat")
 
 
-def _tolerances(result: Result) -> float:
-    """The larger multiple of the tolerance; a wrong result is worse than any other."""
-    known = max(result.value_tolerances or 0.0, result.gradient_tolerances or 0.0)
-    return math.inf if result.status is Status.WRONG else known
+def _badness(result: Result) -> float:
+    return math.inf if result.status is Status.WRONG else result.tolerances or 0.0
 
 
 def _heat_cells(result: Result | None) -> tuple[Cell, Cell]:

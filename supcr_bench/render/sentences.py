@@ -145,17 +145,12 @@ def agreement_sentences(findings: Findings) -> list[str]:
     definitions = listed(list(dict.fromkeys(r.case.definition for r in answered)))
     several = "its own definition" if " and " in definitions else "the definition"
     text = f"Every answer agrees with {several} ({definitions})."
-    worst = max(answered, key=_tolerances)
-    if _tolerances(worst) >= 0:
-        error = f"{format_error(_tolerances(worst))} of what rounding explains"
-        text += f" The largest error, of {worst.implementation}, is {error}."
+    known = [(r.tolerances, r.implementation) for r in answered if r.tolerances is not None]
+    if known:
+        error, name = max(known, key=lambda pair: pair[0])
+        error_text = f"{format_error(error)} of what rounding explains"
+        text += f" The largest error, of {name}, is {error_text}."
     return [text, *failed]
-
-
-def _tolerances(result: Result) -> float:
-    """The larger of a result's two errors in multiples of the tolerance; -1 if none is known."""
-    known = (result.value_tolerances, result.gradient_tolerances)
-    return max((x for x in known if x is not None), default=-1.0)
 
 
 MOST_SENTENCES = 4

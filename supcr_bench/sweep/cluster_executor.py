@@ -1,4 +1,4 @@
-"""Runs cells (units of work) on several machines; a cell whose slot is lost runs on another slot.
+"""Runs cells (units of work) on several machines; if one is lost, its cell runs on another.
 
 A :class:`ClusterBackend` reaches the machines. This module decides which slot runs which cell, and
 gives exactly one result for each arm (implementation and pass), even if machines are lost.
@@ -26,7 +26,7 @@ WAIT_S = 0.5
 
 
 class SlotLostError(Exception):
-    """A slot was lost while it ran a cell.
+    """A slot (a machine or one of its GPUs) was lost while it ran a cell.
 
     Args:
         node_lost: whether the whole machine is lost, and not only the process that ran the cell.
@@ -94,7 +94,7 @@ class ClusterExecutor:
         return merged
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
-        """Run a cell in a free slot; if the slot is lost, run the remaining arms in another."""
+        """Run a cell in a free slot; if that is lost, run the remaining arms in another slot."""
         done: set[Arm] = set()
         lost: dict[str, str] = {}
         losses = 0

@@ -129,7 +129,7 @@ def measure(
 
 
 def require_same_code(here: Mapping[str, Any], there: Mapping[str, Any], name: str) -> None:
-    """Raise a UsageError if a machine's facts show that it would measure other code."""
+    """Raise a UsageError unless this machine and that one, by their facts, have the same code."""
     if there["version"] != here["version"]:
         raise UsageError(
             f"{name} has supcr-bench {there['version']}, this machine has {here['version']}: "

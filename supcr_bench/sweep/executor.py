@@ -40,8 +40,8 @@ class Executor(Protocol):
     def machine_for(self, workload: Workload, before: str | None) -> str | None:
         """The kind of machine on which a workload would run now; ``None`` if unknown.
 
-        All batch sizes of a series run on one kind while a machine of that kind is left: by
-        default on ``before``, the kind that measured the series last.
+        All batch sizes of a workload run on one kind while such a machine is left: if possible on
+        ``before``, the kind that measured its other sizes.
 
         Raises:
             WorkerError: no machine is left that has the workload's device.

@@ -15,21 +15,23 @@ from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_duration_s
 
 AHEAD = 4
-"""Peaks are predicted from sizes up to 1 / this of the size in question."""
+"""The peak at a size is predicted from sizes that are at least this many times smaller."""
 
 _Series = tuple[str, str, str | None, tuple[object, ...]]
 """A series: implementation, pass, kind of machine, and a case without its batch size."""
 
 
 class Forecast:
-    """Predicts from the results so far.
+    """Predicts from the results so far whether a case fits the budget.
 
     Args:
+        budget: the time that one implementation may use on one case.
         claims: the growth law of time that each implementation claims, used while only one size
             has been measured.
     """
 
-    def __init__(self, claims: Mapping[str, GrowthLaw] | None = None) -> None:
+    def __init__(self, budget: Budget, claims: Mapping[str, GrowthLaw] | None = None) -> None:
+        self.budget = budget
         self.claims = claims or {}
         self._points: dict[_Series, dict[int, float]] = {}
         self._ends: dict[_Series, Result] = {}
@@ -55,7 +57,7 @@ class Forecast:
     def call_s(
         self, implementation: str, case: Case, machine: str | None = None
     ) -> tuple[float, str] | None:
-        """Predicted seconds of a call and the method, if any size has been measured."""
+        """The predicted seconds of a call, and how they were predicted; ``None`` without times."""
         points = self._points.get(self._series(implementation, case, machine))
         if not points:
             return None
@@ -82,11 +84,8 @@ class Forecast:
 
         Empty if too few sizes have been measured.
         """
-        known = [
-            r
-            for r in self._measured.get(self._series(implementation, case, machine), ())
-            if AHEAD * r.case.batch_size <= case.batch_size
-        ]
+        measured = self._measured.get(self._series(implementation, case, machine), ())
+        known = [r for r in measured if AHEAD * r.case.batch_size <= case.batch_size]
         if not known:
             return {}
         # Importing scipy takes a third of a second, which a run that fails early should not wait.
@@ -107,15 +106,9 @@ class Forecast:
         }
 
     def skip(
-        self,
-        implementation: str,
-        case: Case,
-        budget: Budget,
-        *,
-        timed: bool = True,
-        machine: str | None = None,
+        self, implementation: str, case: Case, *, timed: bool = True, machine: str | None = None
     ) -> tuple[float | None, str] | None:
-        """The reason to skip a case that would not fit its budget; ``None`` if it may fit.
+        """The reason to skip a case that would not fit the budget; ``None`` if it may fit.
 
         Only times of this kind of machine count, and a case that is ``timed`` needs more calls.
 
@@ -131,29 +124,21 @@ class Forecast:
         if known is None:
             return None
         seconds, how = known
-        calls = FEWEST_CALLS if timed else UNTIMED_CALLS
-        if seconds * calls <= budget.time_limit_s:
+        calls, limit_s = FEWEST_CALLS if timed else UNTIMED_CALLS, self.budget.time_limit_s
+        if seconds * calls <= limit_s:
             return None
-        return (
-            seconds,
-            f"about {format_duration_s(seconds)} a call predicted ({how}); "
-            f"{calls} calls would pass the limit of "
-            f"{format_duration_s(budget.time_limit_s)}",
+        return seconds, (
+            f"about {format_duration_s(seconds)} a call predicted ({how}); {calls} calls would "
+            f"exceed the limit of {format_duration_s(limit_s)}"
         )
 
     def expected_s(
-        self,
-        implementation: str,
-        case: Case,
-        budget: Budget,
-        *,
-        timed: bool = True,
-        machine: str | None = None,
+        self, implementation: str, case: Case, *, timed: bool = True, machine: str | None = None
     ) -> float:
-        if self.skip(implementation, case, budget, timed=timed, machine=machine):
+        if self.skip(implementation, case, timed=timed, machine=machine):
             return 0.0
         known = self.call_s(implementation, case, machine)
         call_s = known[0] if known else 0.0
         if not timed:
             return 0.05 + UNTIMED_CALLS * call_s
-        return 0.05 + max(budget.sampling_s, FEWEST_CALLS * call_s)
+        return 0.05 + max(self.budget.sampling_s, FEWEST_CALLS * call_s)

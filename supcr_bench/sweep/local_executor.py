@@ -24,7 +24,7 @@ RECORDING = {
 }
 """For each stage that records the call, the words for what it records."""
 HARNESS_LIMIT_S = 600.0
-"""Time limit in seconds for inputs and reference, which no implementation has to answer for."""
+"""Time limit in seconds for making the inputs, and for the reference."""
 CHECK_LIMIT_S = 60.0
 RESIDENT_SLACK_BYTES = 2**30
 
@@ -69,10 +69,10 @@ class LocalExecutor:
     def preflight(
         self, subjects: Sequence[Subject], like: Workload
     ) -> Mapping[str, PreflightResult]:
-        """Load and call each implementation in the worker; report a hang or crash as its error.
+        """Load and call each implementation in the worker; a hang or a crash is its error.
 
-        An implementation that crashes the worker while its definition is being recognised is
-        called as ``no-self`` instead: large batches may be the cause, which the sweep will show.
+        An implementation that ends the worker while its definition is being recognised is compared
+        with ``no-self``: large batches may be the cause, which the sweep will show.
         """
         results: dict[str, PreflightResult] = {}
         instead: dict[str, Subject] = {}
@@ -174,7 +174,11 @@ class LocalExecutor:
         verdict: tuple[Status, str],
         budget: Budget,
     ) -> Iterator[Result]:
-        """Results of the arms that ended with the worker: one arm, its two passes, or all."""
+        """Results of the arms that the end of the worker ended.
+
+        They are the arm that was running, and its training if that was its forward; or all arms if
+        none was running.
+        """
         status, reason = verdict
         culprit = activity.arm if activity else None
         if culprit in done:  # that arm was complete, and the next had not started

@@ -58,10 +58,10 @@ def make_ray_executor(
     """Connect to a cluster, or start Ray on this machine, and find its slots.
 
     Args:
-        address: ``HOST:PORT`` of the cluster's head; ``None`` to start Ray here for as long as the
-            executor is open.
-        suite: the source of the budget, which also depends on a machine's cores and memory.
-        subjects: a subject's file must be the same on every machine.
+        address: ``HOST:PORT`` of the cluster's head; ``None`` to start Ray on this machine until
+            the executor is closed.
+        suite: gives the budget, which also depends on a machine's cores and memory.
+        subjects: the implementations; their files must be the same on every machine.
         labels: the user's labels.
 
     Raises:

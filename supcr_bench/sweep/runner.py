@@ -16,7 +16,7 @@ from typing import Any
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.executor import Event, Executor, without_figures
 from supcr_bench.sweep.forecast import Forecast
-from supcr_bench.values.cell import Arm, Budget, Cell, new_session
+from supcr_bench.values.cell import Arm, Cell, new_session
 from supcr_bench.values.result import Key, Result, Status
 from supcr_bench.workers.activity import Activity
 from supcr_bench.workers.streams import OpenStreams
@@ -27,11 +27,12 @@ class SweepProgress:
     """The progress of a sweep, when a cell starts, or when one of several parallel ones ended.
 
     Attributes:
-        ended: how many cells of the plan have ended.
+        ended: the number of cells of the plan that have ended.
         open: the cells that run now, in the order in which they started.
         left_s: rough estimate of the seconds until the sweep ends.
         started, index: the cell that is about to run and its index in the plan, from 0; ``None``
             if a cell has ended.
+
     """
 
     ended: int
@@ -48,20 +49,19 @@ def run_sweep(
     plan: Sequence[Cell],
     executor: Executor,
     subjects: Sequence[Subject],
-    budget: Budget,
     forecast: Forecast,
     finished: Sequence[Result] = (),
     session: Callable[[], str] = new_session,
 ) -> Generator[SweepEvent, None, None]:
     """Run a plan, in order; ``session`` gives each execution of a cell a name.
 
-    The forecast decides which cases to skip, and learns from every result, including the
-    ``finished`` ones of an earlier start of the run, which are not measured again.
+    The forecast decides which cases do not fit its budget, and learns from every result, including
+    the ``finished`` ones of an earlier start of the run, which are not measured again.
 
     Yields:
         one result for every unfinished arm (implementation and pass), and progress between.
     """
-    sweep = _Sweep(plan, executor, budget, forecast, session)
+    sweep = _Sweep(plan, executor, forecast, session)
     for result in finished:
         sweep.observe(result)
     if executor.max_parallel_cells == 1:
@@ -77,13 +77,12 @@ class _Sweep:
         self,
         plan: Sequence[Cell],
         executor: Executor,
-        budget: Budget,
         forecast: Forecast,
         session: Callable[[], str],
     ) -> None:
         self.plan = plan
         self.executor = executor
-        self.budget = budget
+        self.budget = forecast.budget
         self._forecast = forecast
         self._session = session
         self._done: set[Key] = set()
@@ -109,24 +108,14 @@ class _Sweep:
         skipped: list[Result] = []
         for arm in self.wanted(planned):
             name, case = arm.implementation, planned.case(arm)
-            prediction = self._forecast.skip(
-                name, case, self.budget, timed=planned.timed, machine=machine
-            )
+            prediction = self._forecast.skip(name, case, timed=planned.timed, machine=machine)
             if prediction is None:
                 runnable.append(arm)
                 self._peaks[name, case] = self._forecast.peak(name, case, machine)
                 continue
-            seconds, reason = prediction
+            known = {"machine": machine, "predicted_s": prediction[0]}
             skipped.append(
-                without_figures(
-                    planned,
-                    arm,
-                    self.budget,
-                    Status.SKIPPED,
-                    reason,
-                    machine=machine,
-                    predicted_s=seconds,
-                )
+                without_figures(planned, arm, self.budget, Status.SKIPPED, prediction[1], **known)
             )
         cell = replace(planned, arms=tuple(runnable), session=self._session())
         self._done.update(result.key for result in skipped)
@@ -150,7 +139,6 @@ class _Sweep:
                 self._forecast.expected_s(
                     arm.implementation,
                     planned.case(arm),
-                    self.budget,
                     timed=planned.timed,
                     machine=self._machines.get(key),
                 )

@@ -44,10 +44,7 @@ def select(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def tags_of(subject: Subject) -> tuple[str, ...]:
-    """The tags that the file of an implementation declares as literals; else none.
-
-    They are the argument ``tags=`` in the call that creates ``IMPLEMENTATION``.
-    """
+    """The argument ``tags=`` of the ``IMPLEMENTATION`` in a file; empty unless it is a literal."""
     spec = find_spec(subject.target)
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
         return ()

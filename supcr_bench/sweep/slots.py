@@ -69,9 +69,10 @@ class SlotPool:
         return [s for s in self.all if device in s.devices and s.node not in self._lost_nodes]
 
     def kind_for(self, workload: Workload, before: str | None) -> str:
-        """The kind of machine for a series (all batch sizes): its kind so far, if one is left.
+        """The kind of machine that measures a series (all batch sizes of a workload).
 
-        A new series gets the kind of machine with the fewest series per slot.
+        It stays the same while such a machine is left. A new series gets the kind that has the
+        fewest series for its number of slots.
 
         Raises:
             WorkerError: no slot is left that has the workload's device.
@@ -102,7 +103,7 @@ class SlotPool:
     def acquire(
         self, workload: Workload, avoid: Collection[str], wait_s: float
     ) -> Iterator[Slot | None]:
-        """Reserve a slot of the series' kind of machine for the duration of the block.
+        """Reserve a slot, on the series' kind of machine, until the end of the block.
 
         Machines to ``avoid``, on which this cell was lost before, come last. The block gets
         ``None`` if no slot is free after ``wait_s`` seconds.

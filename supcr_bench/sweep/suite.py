@@ -1,8 +1,8 @@
 """Suites: TOML files with axes, budgets and a description, validated on loading.
 
-A suite holds one or more grids. Each ``[[grid]]`` is the product of its axes; axes that a grid does
-not name come from ``[axes]``, and then from the defaults in ``values/axes.py``. An axis given on
-the command line replaces it in every grid.
+A suite holds one or more grids. Each ``[[grid]]`` gives all combinations of the values of its axes.
+An axis that a grid does not name has the values in ``[axes]``, or else those in ``values/axes.py``.
+An axis given on the command line replaces it in every grid.
 """
 
 import tomllib
@@ -54,10 +54,6 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def _listed(value: object) -> object:
-    return value if isinstance(value, list | tuple) else [value]
-
-
 DEFAULT_BUDGET = Budget()
 
 
@@ -68,15 +64,14 @@ def _not_a_boolean(value: object) -> object:
 
 
 Integer = Annotated[int, BeforeValidator(_not_a_boolean)]
-_Listed = BeforeValidator(_listed)
+_Listed = BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])
 
 
 class _Grid(_Model):
-    """A grid: the values of each axis. ``None`` leaves an axis to the suite, then to the default.
+    """The values of each axis; an axis that is ``None`` has those of the suite or the defaults.
 
-    Two keys are not axes: ``timed`` says whether calls are timed, or only compared with the
-    reference and counted; ``without`` names implementations that the grid leaves out, such as one
-    that would take too long.
+    ``timed`` says whether calls are timed, besides being compared with the reference and counted.
+    ``without`` names implementations that the grid leaves out, such as one that is too slow.
     """
 
     timed: StrictBool | None = None
@@ -86,7 +81,7 @@ class _Grid(_Model):
         return getattr(self, axis.field) or ()
 
     def over(self, other: "Axes") -> "Axes":
-        """These axes, with those that are not given here taken from ``other``."""
+        """These axes; those that are ``None`` have the values of ``other``."""
         own = self.model_dump(exclude_none=True, by_alias=True)
         return Axes.model_validate({**other.model_dump(exclude_none=True, by_alias=True), **own})
 
@@ -129,10 +124,7 @@ _CHOICES = {f.name: f.type for f in fields(Definition) if get_origin(f.type) is 
 if TYPE_CHECKING:
 
     class OwnDefinition(_OwnDefinition):
-        """A user's definition (loss): a shipped one with some of its choices changed.
-
-        ``eps = 0`` means no floor.
-        """
+        """A user's definition (which loss to compute): a shipped one with some choices changed."""
 
 else:
     OwnDefinition = create_model(
@@ -142,20 +134,18 @@ else:
     )
 
 
-def _duration(value: object) -> object:
-    return parse_duration_s(str(value)) if isinstance(value, str | int | float) else value
-
-
-def _size(value: object) -> object:
-    return parse_bytes(str(value)) if isinstance(value, str | int | float) else value
+def _parsed(parse: Callable[[str], Any]) -> BeforeValidator:
+    return BeforeValidator(
+        lambda value: parse(str(value)) if isinstance(value, str | int | float) else value
+    )
 
 
 class Budgets(_Model):
-    """The budgets of a suite, in the units that people write."""
+    """The time and memory that a suite allows, written like ``10s`` or ``4GiB``."""
 
-    time_limit: Annotated[float, BeforeValidator(_duration)] = DEFAULT_BUDGET.time_limit_s
-    memory_limit: Annotated[int | None, BeforeValidator(_size)] = None
-    sampling: Annotated[float, BeforeValidator(_duration)] = DEFAULT_BUDGET.sampling_s
+    time_limit: Annotated[float, _parsed(parse_duration_s)] = DEFAULT_BUDGET.time_limit_s
+    memory_limit: Annotated[int | None, _parsed(parse_bytes)] = None
+    sampling: Annotated[float, _parsed(parse_duration_s)] = DEFAULT_BUDGET.sampling_s
     precision: Annotated[float, Field(gt=0, lt=1)] = DEFAULT_BUDGET.precision
     threads: Annotated[Integer, Field(ge=0)] = 0
 
@@ -296,7 +286,10 @@ def read_axes(options: Mapping[str, str]) -> Axes:
     Raises:
         SuiteError: a value is not valid; names the option and the fix.
     """
-    lists = {name: _comma_list(text) for name, text in options.items()}
+    lists = {
+        name: [part.strip() for part in text.split(",") if part.strip()]
+        for name, text in options.items()
+    }
     try:
         return Axes.model_validate(lists)
     except ValidationError as error:
@@ -315,10 +308,6 @@ def read_budgets(given: Mapping[str, str], base: Budgets) -> Budgets:
         raise SuiteError(explain(error, _as_option)) from None
 
 
-def _comma_list(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
 _OPTIONS = ("batch_size", "nan_density", "dims", "device", "ranks", "pass")
 """Axes that have an option of their own; the others are set by ``--set``."""
 
@@ -331,30 +320,26 @@ def _as_option(location: str) -> str:
 
 
 def explain(error: ValidationError, locate: Callable[[str], str]) -> str:
-    """The first error, its place, and its correction; a misspelled key comes first."""
+    """The first error, its place and its correction; an unknown key comes first."""
     first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     keys = [part for part in first["loc"] if isinstance(part, str)]
     key = next((k for k in reversed(keys) if k in _FIXES), keys[-1] if keys else "")
-    location = _dotted(first["loc"])
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+    place = locate("".join(parts).removeprefix("."))
     if first["type"] == "extra_forbidden":
         known = ", ".join(_known_keys(keys[:-1]))
-        return f"{locate(location)}: unknown key {keys[-1]!r}; known: {known}"
+        return f"{place}: unknown key {keys[-1]!r}; known: {known}"
     if first["type"] == "missing":
-        return f"{locate(location)}: missing; {_FIXES.get(key, 'add it')}"
+        return f"{place}: missing; {_FIXES.get(key, 'add it')}"
     if first["type"] == "too_short":
-        return f"{locate(location)}: empty; {_FIXES.get(key, 'give a value')}"
+        return f"{place}: empty; {_FIXES.get(key, 'give a value')}"
     fix = _FIXES.get(key, first["msg"])
     if keys and keys[-1] not in _FIXES:
         if first["type"] == "literal_error":
             fix = f"use {first['ctx']['expected']}".replace("'", "")
         elif "boolean" in first["msg"]:
             fix = "use true or false"
-    return f"{locate(location)}: {first['input']!r} is not valid; {fix}"
-
-
-def _dotted(location: Sequence[int | str]) -> str:
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-    return "".join(parts).removeprefix(".")
+    return f"{place}: {first['input']!r} is not valid; {fix}"
 
 
 def _known_keys(parents: Sequence[str]) -> Iterable[str]:

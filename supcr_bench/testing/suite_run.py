@@ -46,12 +46,15 @@ class SuiteRun:
         self._time_limit_s = time_limit_s
         self._subjects: dict[str, tuple[Implementation, Adapter]] = {}
         self._claims: dict[str, GrowthLaw] = {}
-        self._forecast = Forecast(self._claims)
 
     @cached_property
     def budget(self) -> Budget:
         budget = make_budget(self.suite)
         return replace(budget, time_limit_s=min(budget.time_limit_s, self._time_limit_s))
+
+    @cached_property
+    def _forecast(self) -> Forecast:
+        return Forecast(self.budget, self._claims)
 
     def measure(self, name: str, case: Case, benchmark: SupcrBenchmark) -> None:
         """Assert that a case is right, and time it.
@@ -121,7 +124,8 @@ class SuiteRun:
 
     def _skip_what_takes_too_long(self, name: str, subject: Adapter, case: Case) -> None:
         while True:
-            prediction = self._forecast.skip(name, case, self.budget)
+            prediction = self._forecast.skip(name, case)
+
             if prediction is not None:
                 _skip(name, case, prediction[1])
             known = self._forecast.largest_size(name, case) or 0

@@ -88,7 +88,7 @@ class Axis:
         return f"{self.symbol}{exact}".replace(":", "-")
 
     def named(self, case: object, write: Callable[[Any], str]) -> str:
-        """The case's value as written by :attr:`phrase` or ``write``; empty if usual."""
+        """The case's value, written by :meth:`phrase` or :meth:`word`; empty for a usual value."""
         value = self.of(case)
         return "" if value in self.usual else write(value)
 
@@ -144,15 +144,6 @@ def _read_device(value: object) -> str:
 _device = (_read_device, "use names such as cpu, cuda, cuda:1, mps")
 
 
-def _kind(labels: str) -> str:
-    """The kind of labels: ``own`` for a labels file, whose digest is left out."""
-    return "own" if labels.startswith("file") else labels
-
-
-def _percent(share: float | None) -> str:
-    return "own" if share is None else f"{100 * share:.4g}%"
-
-
 AXES = (
     Axis("batch_size", "batch size", "N", (64,), _whole(2), symbol="N"),
     Axis(
@@ -172,7 +163,7 @@ AXES = (
         (0.0,),
         _share,
         usual=(None,),
-        text=_percent,
+        text=lambda share: "own" if share is None else f"{100 * share:.4g}%",
         symbol="nan",
         form="NaN {}",
         compared=True,
@@ -185,7 +176,7 @@ AXES = (
         ("continuous",),
         _one_of(*LABEL_KINDS),
         usual=("continuous",),
-        text=_kind,
+        text=lambda labels: "own" if labels.startswith("file") else labels,
         form="{} labels",
         from_labels=True,
     ),

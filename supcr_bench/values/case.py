@@ -113,9 +113,9 @@ class Case(Workload):
 
     @property
     def shared(self) -> "Case":
-        """The key by which times and bytes of implementations are compared.
+        """The key by which times and bytes are compared, whatever definition was computed.
 
-        It holds the usual definition, and the usual temperature unless the axis set one.
+        Its definition is torchcell, with torchcell's temperature unless the axis sets one.
         """
         usual = {"definition": TORCHCELL.name, "temperature": TORCHCELL.temperature}
         return replace(self, **usual if self.own_temperature else {"definition": TORCHCELL.name})

@@ -24,13 +24,13 @@ class Budget:
     """The time and memory that one implementation may use on one case.
 
     Attributes:
-        time_limit_s: a call that runs longer is stopped and its case timed out; a case whose calls
-            are predicted not to fit is skipped.
+        time_limit_s: a call that runs longer is stopped; a case whose calls are predicted to take
+            longer in total is skipped.
         memory_limit_bytes: the memory that a worker may take on top of what it held before the
             cell; ``None`` for no limit.
         sampling_s: timing stops after this many seconds of timed calls of one arm.
-        precision: timing stops before that once the 95 % interval of the median is within this
-            fraction of it, on either side.
+        precision: timing stops earlier if the 95 % interval of the median is within this fraction
+            of the median, on either side.
         shortest_sample_s: calls are repeated until a sample is at least this long, so that the
             clock's resolution does not matter.
         threads: number of threads of torch in the worker.

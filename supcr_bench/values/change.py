@@ -26,7 +26,6 @@ class Change:
     """One metric, before and after.
 
     Attributes:
-        metric: the name of the metric.
         before, after: the two counts, or the two median times in seconds; ``None`` where unknown.
         ratio: after over before; for time, an estimate. ``None`` where it is unknown or ``before``
             is 0.

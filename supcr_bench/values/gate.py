@@ -103,15 +103,14 @@ class TimeStudy:
     """How the gate judged time: its effort, and the slowdown that it could have detected.
 
     Attributes:
-        max_slowdown: share by which a cell may become slower.
-        error: upper bound of the probability that any cell gets a wrong verdict: that it is called
-            a regression though it is not slower by more than ``max_slowdown``, or passes though it
-            is.
+        max_slowdown: share by which a cell (an implementation on one case) may become slower.
+        error: the largest probability that any cell gets a wrong verdict: a regression although it
+            is not slower by more than ``max_slowdown``, or a pass although it is.
         spent_s, budget_s: wall seconds that timing took, and that it was allowed to take.
         noise_floor: how far the intervals of the A/A arm (the version before, timed against
             itself) reach from 1, as a share; ``None`` where there were too few processes.
         again_low, again_high: the A/A interval that reaches farthest from 1.
-        again_covers: number of A/A intervals that contain 1.
+        again_covers: number of A/A intervals that contain 1, as they should.
         detectable: the slowdown that could have been detected in every cell, as a share.
     """
 

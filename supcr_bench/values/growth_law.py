@@ -70,12 +70,11 @@ class GrowthVerdict:
 
     Attributes:
         law: name of the law, if the data exclude every other; else ``None``.
-        evidence: a sentence with the deciding numbers, or with what would decide it.
+        evidence: a sentence with the numbers that decide, or with what would decide.
         candidates: names of the laws that the data allow, slowest first.
         exponent: the power of N; ``None`` where the data do not bound it.
-        exponent_low, exponent_high: the interval of the exponent.
-        needs_size: the batch size that it would take to tell the candidates apart; ``None`` if the
-            law is decided, or if no feasible size would decide it.
+        needs_size: the batch size to measure so that one candidate remains; ``None`` if the law is
+            decided, or if no feasible size would decide it.
         curve: gives the fitted value at a batch size, for plots; ``None`` without a fit.
         band: gives the smallest and the largest value that the data allow at a batch size.
     """

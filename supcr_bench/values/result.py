@@ -85,18 +85,17 @@ class Result:
         peak_bytes: peak of live tensor bytes above the inputs.
         reserved_bytes: what the allocator had reserved at that peak, where the device reports it.
         memory_method: how the peak was measured, or why it was not.
-        predicted_peak_bytes: the peak predicted from sizes up to a quarter of this one, before it
-            was measured; ``None`` where they were too few.
+        predicted_peak_bytes: the peak predicted from batch sizes up to a quarter of this one,
+            before it was measured; ``None`` where they were too few.
         predicted_peak_low_bytes, predicted_peak_high_bytes: the interval of that prediction.
         predicted_peak_from: the largest batch size that the prediction used.
         dispatched_ops: operations dispatched in one call, the same on every machine.
         elements_processed: elements worked on in one call, the same on every machine.
-        dispatch_peak_bytes: peak of the live storages that operations returned, above the inputs.
+        dispatch_peak_bytes: peak bytes of the tensors that operations returned, above the inputs.
             It misses what an operation allocates internally, so it only approximates
             ``peak_bytes``; ``supcr_bench/measure/dispatch_memory.py`` gives measured differences.
-        predicted_cuda_peak_bytes: that peak with each storage rounded up to blocks of 512 bytes,
-            as in PyTorch's CUDA allocator. It predicts ``peak_bytes`` on CUDA from any device,
-            and is never a measurement.
+        predicted_cuda_peak_bytes: that peak with each tensor rounded up to blocks of 512 bytes, as
+            in PyTorch's CUDA allocator: a prediction of ``peak_bytes`` on CUDA, not a measurement.
         no_self_error: relative distance of the definition's own value from that of ``no-self`` on
             the same tensors; ``None`` where that is the definition.
         predicted_s: seconds per call that the forecast gave, for a skipped case.
@@ -145,6 +144,12 @@ class Result:
     def untimed(self) -> bool:
         """Whether it was measured without timing, as planned for its cell."""
         return self.status.has_figures and self.time_samples_s is None
+
+    @property
+    def tolerances(self) -> float | None:
+        """The larger of the errors of value and gradient, in multiples of the tolerance."""
+        known = (self.value_tolerances, self.gradient_tolerances)
+        return max((x for x in known if x is not None), default=None)
 
     @property
     def key(self) -> Key:

@@ -125,9 +125,7 @@ def as_html(
     classes: str = "",
     most_rows: int | None = None,
 ) -> str:
-    """The ``<table>`` element. Every text is escaped.
-
-    End tags that HTML does not need are left out: a page may hold thousands of rows.
+    """The ``<table>`` element, with all texts escaped and without the end tags that HTML omits.
 
     Args:
         table: the table to write.

@@ -57,10 +57,10 @@ def sweep(
 ) -> list[Result]:
     """One sweep; what is forecast to take too long is skipped, as in a real one."""
     results: list[Result] = []
-    forecast, budget = Forecast(), Budget(time_limit_s=TIME_LIMIT_S)
+    forecast = Forecast(Budget(time_limit_s=TIME_LIMIT_S))
     for n in sizes:
         rounds = int(random.integers(6, 25))
-        skipped = {name: forecast.skip(name, Case(batch_size=n), budget) for name in laws}
+        skipped = {name: forecast.skip(name, Case(batch_size=n)) for name in laws}
         names = [name for name in laws if skipped[name] is None]
         samples = cell_samples(random, [laws[name].seconds(n) for name in names], rounds)
         own = dict(zip(names, samples, strict=True))

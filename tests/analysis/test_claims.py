@@ -81,7 +81,10 @@ def test_which_is_faster_is_told_with_the_sizes_where_it_is() -> None:
     assert found["broadcast is fine for small batches."][0] is Holds.YES
     assert found["loopy is the slowest."][0] is Holds.YES
     fastest = found["rowsort is the fastest, so it is the one to use."]
-    assert fastest == (Holds.CONDITION, "above N=64 only, in training; below, another is")
+    assert fastest == (
+        Holds.CONDITION,
+        "only above N=64, in training; below that, another one is faster",
+    )
 
 
 def test_one_that_could_not_finish_counts_as_slower() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from supcr_bench.analysis.compare import (
-    FEWEST_YARDSTICKS,
+    FEWEST_UNCHANGED,
     MACHINE,
     Comparison,
     ComparisonRow,
@@ -119,7 +119,7 @@ def test_the_drift_is_a_prediction_bound(n: int, rank: int) -> None:
 
 
 def test_too_few_yardsticks_bound_nothing() -> None:
-    assert drift_bound([0.1] * (FEWEST_YARDSTICKS - 1))[0] is None
+    assert drift_bound([0.1] * (FEWEST_UNCHANGED - 1))[0] is None
     assert drift_bound([])[1] == 0
 
 

@@ -120,7 +120,9 @@ def test_memory_that_ran_out_where_the_law_says_it_should_not_is_said() -> None:
     results.append(make_result("one", n=512, status=Status.OUT_OF_MEMORY, memory_limit_bytes=2**30))
     (found,) = growth(results, "memory")
     assert found.verdict.law == "N^2"
-    assert "ran out of 1 GiB at N=512, where its tensors take 1.05 MB" in found.verdict.evidence
+    assert (
+        "ran out of 1 GiB at N=512, where its tensors take only 1.05 MB" in found.verdict.evidence
+    )
 
 
 def test_batches_with_as_many_labels_or_none_count_once_or_not_at_all() -> None:

@@ -69,7 +69,7 @@ class InProcess(OneMachine):
 
 def counted_events(finished: Sequence[Result] = ()) -> list[SweepEvent]:
     plan = make_plan(SUITE, NAMES)
-    return list(run_sweep(plan, InProcess(), (), Budget(), Forecast(), finished))
+    return list(run_sweep(plan, InProcess(), (), Forecast(Budget()), finished))
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ def ended(n: int, status: Status, **fields: Any) -> Result:
 
 
 def after(*results: Result, **claims: str) -> Forecast:
-    forecast = Forecast({name: LAWS[law] for name, law in claims.items()})
+    forecast = Forecast(BUDGET, {name: LAWS[law] for name, law in claims.items()})
     for result in results:
         forecast.observe(result)
     return forecast
@@ -32,7 +32,7 @@ def after(*results: Result, **claims: str) -> Forecast:
 
 def test_nothing_known_predicts_and_skips_nothing() -> None:
     assert after().call_s("one", case(64)) is None
-    assert after().skip("one", case(64), BUDGET) is None
+    assert after().skip("one", case(64)) is None
 
 
 def test_one_size_without_a_claim_predicts_the_same_time() -> None:
@@ -95,26 +95,26 @@ def test_other_series_say_nothing(other: dict[str, Any]) -> None:
 
 def test_a_case_is_skipped_when_the_fewest_calls_would_not_fit() -> None:
     fits = BUDGET.time_limit_s / FEWEST_CALLS
-    assert after(measured(64, fits * 0.999)).skip("one", case(64), BUDGET) is None
-    prediction = after(measured(64, fits * 1.001)).skip("one", case(64), BUDGET)
+    assert after(measured(64, fits * 0.999)).skip("one", case(64)) is None
+    prediction = after(measured(64, fits * 1.001)).skip("one", case(64))
     assert prediction is not None
     assert prediction[0] == pytest.approx(fits * 1.001)
     assert all(part in prediction[1] for part in ("1.11 s a call", "as at N=64"))
-    assert prediction[1].endswith("would pass the limit of 10.0 s")
+    assert prediction[1].endswith("would exceed the limit of 10.0 s")
 
 
 def test_an_untimed_case_has_to_fit_fewer_calls() -> None:
     fits = BUDGET.time_limit_s / UNTIMED_CALLS
     quick, slow = (after(measured(64, fits * by)) for by in (0.999, 1.001))
-    assert quick.skip("one", case(64), BUDGET)
-    assert quick.skip("one", case(64), BUDGET, timed=False) is None
-    assert quick.expected_s("one", case(64), BUDGET, timed=False) == pytest.approx(
+    assert quick.skip("one", case(64))
+    assert quick.skip("one", case(64), timed=False) is None
+    assert quick.expected_s("one", case(64), timed=False) == pytest.approx(
         0.05 + 0.999 * BUDGET.time_limit_s
     )
-    prediction = slow.skip("one", case(64), BUDGET, timed=False)
+    prediction = slow.skip("one", case(64), timed=False)
     assert prediction is not None
-    assert f"{UNTIMED_CALLS} calls would pass" in prediction[1]
-    assert after().expected_s("one", case(64), BUDGET, timed=False) < BUDGET.sampling_s
+    assert f"{UNTIMED_CALLS} calls would exceed" in prediction[1]
+    assert after().expected_s("one", case(64), timed=False) < BUDGET.sampling_s
 
 
 @pytest.mark.parametrize(
@@ -122,35 +122,35 @@ def test_an_untimed_case_has_to_fit_fewer_calls() -> None:
 )
 def test_larger_sizes_are_skipped_once_a_series_has_ended(status: Status, words: str) -> None:
     forecast = after(measured(32, 1e-3), ended(64, status))
-    prediction = forecast.skip("one", case(128), BUDGET)
+    prediction = forecast.skip("one", case(128))
     assert prediction is not None
     assert prediction[0] is None
     assert prediction[1] == f"{words} at N=64 already"
-    assert forecast.skip("one", case(32), BUDGET) is None
-    assert forecast.skip("one", case(64), BUDGET) is None
-    assert forecast.skip("one", case(128, "training"), BUDGET) is None
+    assert forecast.skip("one", case(32)) is None
+    assert forecast.skip("one", case(64)) is None
+    assert forecast.skip("one", case(128, "training")) is None
 
 
 def test_the_smallest_end_of_a_series_counts() -> None:
     sizes = (256, 64, 128)
     forecast = after(*(ended(n, Status.OUT_OF_MEMORY) for n in sizes))
-    prediction = forecast.skip("one", case(512), BUDGET)
+    prediction = forecast.skip("one", case(512))
     assert prediction is not None
     assert prediction[1] == "out of memory at N=64 already"
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.SKIPPED])
 def test_a_failure_at_one_size_ends_no_series(status: Status) -> None:
-    assert after(ended(64, status)).skip("one", case(128), BUDGET) is None
+    assert after(ended(64, status)).skip("one", case(128)) is None
 
 
 def test_what_is_expected_covers_the_sampling_and_the_fewest_calls() -> None:
     quick, slow, too_slow = (after(measured(64, s)) for s in (1e-6, 0.5, 5.0))
     at = case(64)
-    assert quick.expected_s("one", at, BUDGET) == pytest.approx(0.05 + BUDGET.sampling_s)
-    assert slow.expected_s("one", at, BUDGET) == pytest.approx(0.05 + 0.5 * FEWEST_CALLS)
-    assert too_slow.expected_s("one", at, BUDGET) == 0
-    assert after().expected_s("one", at, BUDGET) > 0
+    assert quick.expected_s("one", at) == pytest.approx(0.05 + BUDGET.sampling_s)
+    assert slow.expected_s("one", at) == pytest.approx(0.05 + 0.5 * FEWEST_CALLS)
+    assert too_slow.expected_s("one", at) == 0
+    assert after().expected_s("one", at) > 0
 
 
 def test_the_largest_size_that_was_timed_is_known_by_series() -> None:

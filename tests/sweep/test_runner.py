@@ -86,8 +86,7 @@ def sweep(
             cells,
             executor,
             (),
-            BUDGET,
-            forecast or Forecast(),
+            forecast or Forecast(BUDGET),
             finished,
             session=lambda: f"session {next(numbers)}",
         )
@@ -187,7 +186,9 @@ def test_what_is_predicted_not_to_fit_is_a_skipped_row_with_its_reason() -> None
 def test_a_claim_is_enough_to_skip_after_one_size() -> None:
     cells = plan(["a"], batch_size=[32, 1024])
     found = results(
-        sweep(cells, FakeExecutor(lambda arm, n: 0.01), forecast=Forecast({"a": LAWS["N^3"]}))
+        sweep(
+            cells, FakeExecutor(lambda arm, n: 0.01), forecast=Forecast(BUDGET, {"a": LAWS["N^3"]})
+        )
     )
     assert [r.status for r in found] == [Status.MEASURED] * 2 + [Status.SKIPPED] * 2
     assert all(word in str(found[-1].reason) for word in ("N^3", "claim", "N=32"))

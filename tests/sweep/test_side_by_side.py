@@ -41,7 +41,7 @@ def sweep(
     finished: Sequence[Result] = (),
 ) -> list[SweepEvent]:
     executor = ClusterExecutor(slots, machines)
-    return list(run_sweep(cells, executor, (), BUDGET, Forecast(), finished))
+    return list(run_sweep(cells, executor, (), Forecast(BUDGET), finished))
 
 
 def results(events: Sequence[SweepEvent]) -> list[Result]:
@@ -164,7 +164,7 @@ def test_with_no_machine_left_the_sweep_ends_with_what_was_found() -> None:
     found: list[Result] = []
     executor = ClusterExecutor(made_slots("x", "x"), MadeBackend(fails))
     with pytest.raises(WorkerError, match="--resume"):
-        for event in run_sweep(plan(dims=1), executor, (), BUDGET, Forecast()):
+        for event in run_sweep(plan(dims=1), executor, (), Forecast(BUDGET)):
             if isinstance(event, Result):
                 found.append(event)
     assert [r.case.batch_size for r in found] == [16] * 4
@@ -178,7 +178,7 @@ def test_an_error_of_one_cell_surfaces_after_what_the_others_had_found() -> None
     before, machines = threading.active_count(), MadeBackend(fails)
     executor = ClusterExecutor(made_slots("x", "x"), machines)
     with pytest.raises(ValueError, match="a mistake"):
-        list(run_sweep(plan(), executor, (), BUDGET, Forecast()))
+        list(run_sweep(plan(), executor, (), Forecast(BUDGET)))
     assert not +machines.busy
     assert threading.active_count() == before
 
@@ -192,7 +192,7 @@ def test_closing_a_sweep_ends_what_is_open() -> None:
 
     before, machines = threading.active_count(), MadeBackend(fails)
     executor = ClusterExecutor(made_slots("x", "x"), machines)
-    with closing(run_sweep(plan(), executor, (), BUDGET, Forecast())) as events:
+    with closing(run_sweep(plan(), executor, (), Forecast(BUDGET))) as events:
         next(event for event in events if isinstance(event, Result))
     assert machines.ended_early >= 1
     assert not +machines.busy
