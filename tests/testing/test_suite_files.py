@@ -124,7 +124,7 @@ def test_a_case_that_would_take_too_long_is_skipped_before_it_is_run(
     result = pytester.runpytest_inprocess("mine.toml", *QUICK, "--supcr-time-limit=100ms", "-rs")
     result.assert_outcomes(skipped=2)
     result.stdout.fnmatch_lines(
-        ["*losses.py:Sleeps N=4096 *: about * a call predicted (as at N=16); 9 calls would pass*"]
+        ["*losses.py:Sleeps N=4096 *: about * a call predicted (as at N=16); 9 calls would exceed*"]
     )
 
 
