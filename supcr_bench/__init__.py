@@ -1,10 +1,11 @@
 """supcr-bench: is an implementation of the SupCR loss right, what does it cost, did it get worse?
 
-From Python, ``supcr_bench.load("latest")`` gives a run, its environment, and a DataFrame with one
-row a result, ``supcr_bench.verify(Loss)`` verifies a loss, and ``supcr_bench.SupCRLoss`` is a fast
-loss to train with. Nothing heavy is imported before it is used.
+``supcr_bench.load("latest")`` gives a run, with a DataFrame that has a row for each result;
+``supcr_bench.verify(Loss)`` verifies a loss; and ``supcr_bench.SupCRLoss`` is a fast loss to train
+with. Each is imported when it is first used.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,22 +18,16 @@ __version__ = "0.1.0"
 __all__ = ["Run", "SupCRLoss", "__version__", "load", "verify"]
 
 
+_PLACES = {
+    "Run": ("store.loaded_run", "Run"),
+    "SupCRLoss": ("implementations._loss", "SupCRLoss"),
+    "load": ("store.run", "load_run"),
+    "verify": ("verification.python_api", "verify"),
+}
+
+
 def __getattr__(name: str) -> object:
-    if name == "load":
-        from supcr_bench.store.run import load_run
-
-        return load_run
-    if name == "Run":
-        from supcr_bench.store.loaded_run import Run
-
-        return Run
-    if name == "verify":
-        from supcr_bench.verification.python_api import verify
-
-        return verify
-    if name == "SupCRLoss":
-        # By name: type checkers find the folder at the top of a checkout, not in this package.
-        from importlib import import_module
-
-        return import_module("supcr_bench.implementations._loss").SupCRLoss
-    raise AttributeError(f"module 'supcr_bench' has no attribute {name!r}")
+    if name not in _PLACES:
+        raise AttributeError(f"module 'supcr_bench' has no attribute {name!r}")
+    module, attribute = _PLACES[name]
+    return getattr(import_module(f"supcr_bench.{module}"), attribute)

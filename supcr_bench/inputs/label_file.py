@@ -44,7 +44,7 @@ class LabelFile:
 
 
 def _split(spec: str) -> tuple[Path, list[str]]:
-    """File and columns of ``FILE[:COLUMN,...]``; a colon inside the path is left alone."""
+    """The file and the columns of ``FILE[:COLUMN,...]``; the path may contain a colon."""
     if Path(spec).exists():
         return Path(spec), []
     path, _, columns = spec.rpartition(":")

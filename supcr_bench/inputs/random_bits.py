@@ -18,8 +18,8 @@ class Stream:
     """An independent stream of random numbers, named by its purpose.
 
     Args:
-        names: the purpose of the stream. Streams of different names are independent, so that, say,
-            the embeddings of a case do not change when its NaN density does.
+        names: the purpose of the stream. Streams of different names are independent: the
+            embeddings of a case, for example, do not change with its share of missing labels.
     """
 
     def __init__(self, *names: object) -> None:

@@ -60,8 +60,8 @@ class ProblemSpec:
         n: rows.
         d: embedding size.
         dims: label dimensions.
-        nan_density: share of labels missing in each dimension, exact in count; dimension c has c
-            more missing labels, so that the numbers differ between dimensions.
+        nan_density: share of labels missing in each dimension; dimension c has c more missing
+            labels, so that the numbers differ between dimensions.
         labels: continuous (uniform on [-2, 2)), tied (rounded to a grid), clustered (a few far
             clusters with small spread), binary, or constant.
         weights: equal, unequal but adding up to 1, or unequal and not adding up to 1.
@@ -129,7 +129,7 @@ class Problem:
         return self.first.shape[1]
 
     def copies(self, device: str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
-        """Copies of both views and the labels on a device, outside of any graph."""
+        """Copies of both views and the labels on a device, which no autograd graph contains."""
         first, second, labels = (
             x.detach().clone().to(device) for x in (self.first, self.second, self.labels)
         )

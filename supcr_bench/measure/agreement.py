@@ -14,9 +14,8 @@ from supcr_bench.values.definition import Definition
 
 
 def _multiple(difference: Tensor, tolerance: Tensor) -> float:
-    """The largest difference as a multiple of its tolerance; 0 / 0 counts as 0."""
-    ratios = torch.where(difference == 0, 0.0, difference / tolerance)
-    return float(ratios.max())
+    """The largest difference as a multiple of its tolerance; a difference of 0 counts as 0."""
+    return float(torch.where(difference == 0, 0.0, difference / tolerance).max())
 
 
 def _finite(x: float) -> float | None:
@@ -32,7 +31,7 @@ def _relative(difference: float, scale: float) -> float | None:
 def value_deviation(
     answer: Answer, reference: Reference, case: Case, definition: Definition
 ) -> Deviation:
-    """The larger of two deviations: of the total loss, and of the per-dimension losses, if any."""
+    """The error of the loss or, if it is larger, that of a per-dimension loss."""
     own, right = answer.loss.reshape(1), reference.loss.reshape(1)
     if answer.parts is not None and answer.parts.shape == reference.per_dimension.shape:
         own = torch.cat([own, answer.parts])
@@ -87,7 +86,7 @@ def gradient_deviation(
 
 
 def pair_differences(one: Answer, other: Answer) -> tuple[float | None, float | None]:
-    """Relative differences of two answers: in value, and in gradient if both answers have one."""
+    """The relative differences of two losses, and of their gradients if both have one."""
 
     def difference(a: Tensor, b: Tensor) -> float | None:
         if not (torch.isfinite(a).all() and torch.isfinite(b).all()):

@@ -15,10 +15,7 @@ from torch._C._profiler import _EventType
 
 
 def _run_recorded(call: Callable[[], object]) -> list[Any]:
-    """The profiler's events while ``call`` ran, in order of time.
-
-    The result is kept until recording has stopped, so that its release is not recorded.
-    """
+    """The profiler's events while ``call`` ran, in order of time, before its result is released."""
     # The private interface has no complete stubs.
     autograd: Any = torch._C._autograd
     profiler: Any = torch.autograd.profiler.profile(profile_memory=True)

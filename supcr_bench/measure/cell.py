@@ -42,12 +42,8 @@ class BrokenCallError(Exception):
     """An implementation did something that a loss must not do, such as changing its inputs."""
 
 
-class ReferenceNotFiniteError(Exception):
-    """The reference value is not finite, so no implementation can be compared with it."""
-
-
-class ReferencesDisagreeError(Exception):
-    """The direct and the fast reference differ, so no implementation can be compared with them."""
+class UnusableReferenceError(Exception):
+    """No implementation can be compared with the reference."""
 
 
 def make_call(loss: BoundLoss, pass_: Pass) -> Callable[[], object]:
@@ -173,7 +169,7 @@ class CellRun:
                 reference = self._reference(definition)
                 self._no_self_errors[definition] = self._no_self_error(definition, reference)
                 if not bool(torch.isfinite(reference.per_dimension).all()):
-                    raise ReferenceNotFiniteError(f"{definition.name} itself is not finite here")
+                    raise UnusableReferenceError(f"{definition.name} itself is not finite here")
             self._references[definition] = reference
         except Exception as error:  # noqa: BLE001 - any failure becomes a result
             reason = f"no reference to compare with: {describe_error(error)}"
@@ -201,7 +197,7 @@ class CellRun:
         return float((reference.loss - right).abs()) / float(right) if right else None
 
     def _compare_references(self, definition: Definition) -> None:
-        """Raise unless the fast reference agrees with the direct one on a similar batch."""
+        """Raise an error unless the two ways to compute the reference agree on a smaller batch."""
         small = replace(self.cell.workload, batch_size=DIRECT_UP_TO // 2)
         if (definition, small) in _COMPARED:
             return
@@ -223,7 +219,7 @@ class CellRun:
         )
         difference = float((one - other).norm() / one.norm().clamp(min=1e-300))
         if difference > REFERENCES_AGREE:
-            raise ReferencesDisagreeError(f"direct and fast reference differ by {difference:.2g}")
+            raise UnusableReferenceError(f"direct and fast reference differ by {difference:.2g}")
         _COMPARED.add((definition, small))
 
     def _instrumented(

@@ -29,9 +29,8 @@ class Elapsed:
 
     Attributes:
         host_s: seconds on the host, from a synchronised start to a synchronised end.
-        device_s: seconds between two events on the device, before the call's first operation and
-            after its last; this includes gaps in which the device waited for the host. ``None``
-            where the device has no such events.
+        device_s: seconds on the device, from before the call's first operation to after its last,
+            including gaps in which the device waited for the host; ``None`` if it has no timer.
     """
 
     host_s: float
@@ -44,7 +43,7 @@ class PeakMemory:
 
     Attributes:
         peak_bytes: ``None`` where it was not measured.
-        reserved_bytes: the allocator's reservation at the peak, where the device reports it.
+        reserved_bytes: what the allocator had reserved at the peak, where the device reports it.
         memory_method: how the peak was measured, or why it was not.
     """
 

@@ -23,11 +23,6 @@ def _cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def _blas() -> str | None:
-    found = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
-    return found[1] if found else None
-
-
 def _accelerators() -> list[dict[str, Any]]:
     accelerator = find_accelerator()
     if accelerator is None:
@@ -62,6 +57,7 @@ def collect_environment() -> dict[str, Any]:
     Keys carry their units; unknown values are ``None``.
     """
     affinity = getattr(os, "sched_getaffinity", None)
+    blas = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
     return {
         "cpu": _cpu_model(),
         "cpus_usable": len(affinity(0)) if affinity else os.cpu_count(),
@@ -71,7 +67,7 @@ def collect_environment() -> dict[str, Any]:
         "torch": torch.__version__,
         "numpy": np.__version__,
         "threads": torch.get_num_threads(),
-        "blas": _blas(),
+        "blas": blas[1] if blas else None,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "devices": list(available_devices()),
         "accelerators": _accelerators(),

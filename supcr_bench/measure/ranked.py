@@ -1,8 +1,8 @@
-"""Measures a cell (one workload and the implementations on it) over several ranks.
+"""Measures a cell (one workload and the implementations on it) over several ranks (processes).
 
 Rank 0 runs the code that measures a cell in one process: it decides what a call is compared with,
 how often it is made and when timing ends. It broadcasts each call, every rank makes the call on its
-own contiguous part of the batch's rows, and rank 0 gathers the figures. The time of a call is that
+own contiguous part of the batch's rows, and rank 0 gathers the results. The time of a call is that
 of the slowest rank, and its peak memory that of the rank that needs most.
 
 Every rank must have the loss of the whole batch. The mean over ranks of the gradients, as DDP takes
@@ -33,9 +33,9 @@ VALUES_AGREE = 1e-5
 
 
 class GroupBrokenError(BaseException):
-    """A call has raised on this rank, so the other ranks may be waiting in another operation.
+    """A call has raised on this rank, so the other ranks may wait for it in another operation.
 
-    It is not an Exception, so that no handler of an implementation's errors catches it.
+    It is not an Exception, so that code that handles an implementation's errors does not catch it.
     """
 
     def __init__(self, arm: Arm, reason: BaseException) -> None:
@@ -44,11 +44,11 @@ class GroupBrokenError(BaseException):
 
 
 Step = Literal["build", "forward", "backward", "peak_memory", "work", "time"]
-"""A step that checks agreement, or a call of an arm (an implementation in a pass) to measure."""
+"""What all ranks do together: a step of the check of agreement, or a call to measure."""
 
 
 class RankShard:
-    """One rank's rows of a cell's batch, and the losses that are called on them.
+    """The rows of a batch that one rank has, and the losses that are called on them.
 
     ``limit_bytes`` is the memory that a call may take, ``table`` the labels from a user's file.
     """
@@ -107,7 +107,7 @@ class RankShard:
 
 
 class Coordinator(Meter):
-    """On rank 0, runs each call and each measurement on all ranks, and combines their figures."""
+    """Makes each call and each measurement on all ranks, from rank 0, and combines the results."""
 
     def __init__(self, shard: RankShard) -> None:
         self._shard = shard

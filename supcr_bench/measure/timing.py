@@ -34,13 +34,13 @@ class Samples:
 
     Attributes:
         repetitions: calls per sample.
-        seconds: one mean per round, on the host.
-        device_seconds: one mean per round, on the device; empty if it has no timer.
-        again_seconds: one mean per round of the arm's second entry, on the host, if it has one.
-        spent_s: seconds of timed calls, with the calibrating one but without the second entry's.
+        seconds: the mean time of the calls of each round, on the host.
+        device_seconds: the same on the device; empty if it has no timer.
+        again_seconds: the same for the arm's second entry, on the host, if it has one.
+        spent_s: seconds of all timed calls, without those of the second entry.
         again_spent_s: seconds of the second entry's calls.
         stopped_by: ``precision`` or ``budget``.
-        error: the exception with which a call ended the arm.
+        error: the exception that a call raised.
     """
 
     repetitions: int = 1

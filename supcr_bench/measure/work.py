@@ -43,7 +43,7 @@ class Work:
 _PRODUCTS = ("aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm", "aten::dot", "aten::mv")
 _SORTS = ("aten::sort", "aten::argsort", "aten::msort", "aten::topk")
 _DISTANCES = {"aten::_cdist_forward": 0, "aten::_cdist_backward": 1}
-"""Where the first of the two sets of points stands among the arguments."""
+"""Index of the first of the two sets of points among an operation's tensors."""
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

@@ -24,9 +24,8 @@ def time_text(result: Result) -> str:
     time = time_interval(result)
     if time is None:
         return ended_text(result.status)
-    text = format_duration_s(time.estimate)
-    if time.low is not None and time.high is not None:
-        half = max(time.high - time.estimate, time.estimate - time.low) / time.estimate
+    text, half = format_duration_s(time.estimate), time.half_width
+    if half is not None:
         text += f" ±{half:.0%}" if half <= 1 else " ±>100%"
     else:
         text += f" (n={time.samples})"
@@ -68,10 +67,10 @@ def facets_of(case: Case, implementation: str | None = None, without: Sequence[s
 def case_columns(
     cases: Sequence[Case], always: Sequence[str] = USUAL, without: str = ""
 ) -> tuple[tuple[str, ...], Callable[[Case], tuple[str, ...]]]:
-    """Headers of the columns that tell series apart, and the text of a case under each.
+    """Headers of the columns that describe a case, and a function that gives a case's texts.
 
-    They are the axes in which the cases differ, and those in ``always``; but where two others
-    differ, a terminal has no room for columns with one text in every row.
+    There is a column for each axis in which the cases differ. Axes in ``always`` have one too,
+    unless two other axes differ, which leave no room for it on a terminal.
     """
     texts: dict[str, Callable[[Case], str]] = {
         axis.short: lambda case, axis=axis: axis.text(axis.of(case))  # type: ignore[misc]
@@ -88,10 +87,7 @@ def case_columns(
 
 
 def series_text(workload: Workload, without: str = "") -> str:
-    """Describes what the cases of a series have in common: everything but the batch size.
-
-    It names usual values too, except on axes that few runs set.
-    """
+    """Describe a series: everything but the batch size. Axes that few runs set may be left out."""
     always = ("labels", "embedding_size", "device")
     shared = workload.workload
     parts = [
@@ -103,19 +99,19 @@ def series_text(workload: Workload, without: str = "") -> str:
 
 
 def definitions_note(definitions: Mapping[str, str]) -> str:
-    """Explains the marks of short names; ``definitions`` maps each implementation to its loss."""
+    """Explain the short names of definitions that end in ``*``; definitions by implementation."""
     marked = {n: full for n, full in definitions.items() if full != short_name(full)}
     return "; ".join(f"{short_name(full)} of {n}: {full}" for n, full in marked.items())
 
 
 def noted(note: str, rows: Sequence["HasCase"]) -> str:
-    """A table's note, followed by the meaning of the definition marks in the table."""
+    """A table's note, followed by the full names of definitions that the table shortens."""
     marks = definitions_note({implementation_of(r): r.case.definition for r in rows})
     return f"{note}.\n{marks}" if marks else note
 
 
 def arm_names(results: Sequence[Result], form: str = "{name} ({definition})") -> dict[str, str]:
-    """Label of every implementation; with its definition (its loss) if the results have several."""
+    """A label for each implementation, with its definition (its loss) if the results have more."""
     found: dict[str, dict[str, None]] = {}
     for r in results:
         found.setdefault(r.implementation, {})[short_name(r.case.definition)] = None
@@ -129,7 +125,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 class HasCase(Protocol):
-    """A row of a table, with a case, which may represent its series."""
+    """A row of a table, which has a case."""
 
     @property
     def case(self) -> Case: ...
@@ -138,9 +134,10 @@ class HasCase(Protocol):
 def series_rows(
     found: Iterable[tuple[str, Case, Cell, str]], prefix: str = "at N={}: "
 ) -> tuple[Row, ...]:
-    """Rows of implementation, outcome and reason; a series' sizes with one outcome share a row.
+    """Rows of case, outcome and reason; cases that differ only in batch size may share a row.
 
-    A shared row gives the reason of the smallest size, which the ``prefix`` names.
+    They do if their outcome is the same. The row gives the reason of the smallest size, after the
+    ``prefix``.
     """
     groups: dict[tuple[str, Cell, object], list[tuple[Case, str]]] = {}
     for name, case, what, why in found:
@@ -180,12 +177,11 @@ def case_table(
     group: Callable[[T], object] = lambda _: None,
     detail: bool = False,
 ) -> Table:
-    """Build a table whose middle columns tell its cases apart.
+    """Build a table with columns for the axes in which its cases differ.
 
-    Columns stand in this order: ``lead`` (words), those of the case, ``figures``, ``last`` (long
-    text). ``always`` names axes to show even if the cases do not differ in them, ``without`` an
-    axis that has columns already. A rule separates rows of different ``group``. ``detail`` marks a
-    table that is too long for a terminal.
+    The order of columns is ``lead`` (words), the axes, ``figures``, ``last`` (long text). The axes
+    in ``always`` are always shown, ``without`` never. A line separates rows of different ``group``.
+    ``detail`` marks a table that is too long for a terminal.
     """
     name_left_out, id_left_out = (without.name, without.id) if without else ("", "")
     headers, texts = case_columns([found.case for found in rows], always, name_left_out)

@@ -34,13 +34,7 @@ def run_markdown(run: Run, findings: Findings) -> str:
 
 
 def comparison_markdown(first: str, second: str, comparison: Comparison) -> str:
-    """Describe what changed between two runs.
-
-    Args:
-        first: the id of the earlier run.
-        second: the id of the later run.
-        comparison: the comparison of the two.
-    """
+    """Describe what changed between two runs, of which ``first`` and ``second`` are the ids."""
     verdict, *rest = verdict_first(comparison)
     title = f"## supcr-bench: {escape(second)} against {escape(first)}"
     blocks = [title, f"**{escape(verdict)}**", bullets(rest)]
@@ -58,12 +52,7 @@ def bullets(sentences: Sequence[str]) -> str:
     return "\n".join(f"- {escape(sentence)}" for sentence in sentences)
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Headers and rows as a table; every cell is escaped."""
-    first, *others = ([escape(cell) for cell in row] for row in (headers, *rows))
-    lines = (first, ["---"] * len(headers), *others)
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def table_markdown(found: Table) -> str:
-    return table([header.replace("\n", " ") for header in found.headers], found.texts)
+    first, *others = ([escape(cell) for cell in row] for row in (found.headers, *found.texts))
+    lines = (first, ["---"] * len(first), *others)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

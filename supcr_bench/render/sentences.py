@@ -15,7 +15,7 @@ from supcr_bench.analysis.summary import (
     implementations_of,
     known_wrong,
 )
-from supcr_bench.render.cells import arm_names, listed, series_text
+from supcr_bench.render.cells import arm_names, listed, ratio_text, series_text
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.axes import Axis
 from supcr_bench.values.case import Pass
@@ -176,7 +176,7 @@ def time_sentences(findings: Findings) -> list[str]:
     never = [r for r in without if r.small is not None and r.small == r.large]
     of = f"of {len(rows)} pairs"
     if never:
-        same = "the same one is faster at both ends of the measured sizes"
+        same = "the same one is faster at the smallest and at the largest size"
         sentences.append(f"In {len(never)} {of} {same}.")
     if undecided := len(without) - len(never):
         sentences.append(f"{undecided} {of} {'is' if undecided == 1 else 'are'} undecided.")
@@ -197,13 +197,13 @@ def memory_sentences(findings: Findings) -> list[str]:
         own = (r for r in rows if r.case.series() == case.series())
         parts = [f"{names[r.implementation]} up to N={r.batch_size:,}" for r in own]
         sentences.append(
-            f"In {format_limit_bytes(main[0])} fit the tensors of {listed(parts)} "
-            f"({main[1]}, {series_text(case)}), by the growth law of the bytes."
+            f"{format_limit_bytes(main[0])} hold the tensors of {listed(parts)} "
+            f"({main[1]}, {series_text(case)}), as the growth of the bytes predicts."
         )
     if findings.predictions:
         worst = max(findings.predictions, key=lambda r: abs(prediction_error(r)))
         sentences.append(
-            "Peaks predicted from sizes up to a quarter of N were off by up to "
+            "Peaks of memory predicted from sizes up to a quarter of N were off by up to "
             f"{format_share(abs(prediction_error(worst)))} ({worst.implementation} at "
             f"N={worst.case.batch_size})."
         )
@@ -227,11 +227,11 @@ def growth_sentences(findings: Findings) -> list[str]:
     broken = []
     for g in (g for g in findings.growth if g.metric is ELEMENTS_PROCESSED):
         if law := g.verdict.law:
-            laws[f"{g.implementation} {law} in {g.case.pass_}"] = None
+            laws[f"{law} ({g.implementation} in {g.case.pass_})"] = None
             if g.claimed and grows_faster(law, g.claimed):
-                told = f"{g.implementation} claims {g.claimed} and takes {law}"
-                broken.append(f"{told} in {g.case.pass_}.")
-    sentences = [f"Counted work grows as follows: {listed(list(laws))}."] if laws else []
+                claim = f"{g.implementation} claims to grow as {g.claimed}"
+                broken.append(f"{claim}, and grows as {law} in {g.case.pass_}.")
+    sentences = [f"The elements processed grow as {listed(list(laws))}."] if laws else []
     sentences += broken[:4]
     timed = [g for g in findings.growth if g.metric is TIME]
     if timed and not any(g.verdict.law for g in timed):
@@ -272,17 +272,10 @@ def axis_sentences(findings: Findings, axis: Axis) -> list[str]:
 
 def _changed(name: str, first: AxisEffectRow, last: AxisEffectRow) -> str:
     start, end = (first.axis.text(row.value) for row in (first, last))
-    text = f"from {start} to {end} {name} takes {_part(last.time_ratio or 0.0)} the time"
+    text = f"from {start} to {end} {name} takes {ratio_text(last.time_ratio)} times the time"
     if last.memory_ratio is not None:
-        text += f" and {_part(last.memory_ratio)} the memory"
+        text += f" and {ratio_text(last.memory_ratio)} times the memory"
     return f"{text} ({last.case.describe()})"
-
-
-def _part(ratio: float) -> str:
-    """A ratio in words: ``1/53 of``, ``0.7 times``, ``12 times``."""
-    if 0 < ratio < 0.095:
-        return f"1/{1 / ratio:,.0f} of"
-    return f"{ratio:.2g} times" if ratio < 99.5 else f"{ratio:,.0f} times"
 
 
 def measured_sentences(findings: Findings) -> list[str]:

@@ -64,7 +64,7 @@ class Run:
         return self.environments.get(result.machine or "", self.environment)
 
     def require_complete(self) -> Self:
-        """Return this run; raise a StoreError if a key to report or continue it is missing."""
+        """Return this run; raise a StoreError if ``run.json`` lacks a key of ``REQUIRED``."""
         missing = [key for key in REQUIRED if key not in self.info]
         if missing:
             raise StoreError(
@@ -105,9 +105,14 @@ def make_run(
     verification: Mapping[str, Mapping[str, Any]] | None,
     where: tuple[str, str],
 ) -> Run:
-    """Make a run from stored values: results as flat mappings, verification by implementation.
+    """Make a run from stored values.
 
-    Errors use the two names in ``where``: for a result (with its number) and the verification.
+    Args:
+        path: the run's folder or file.
+        info: the content of ``run.json``.
+        rows: the results, as :meth:`Result.to_mapping` writes them.
+        verification: by implementation, if any was verified.
+        where: what error messages call a result, before its number, and the verification.
 
     Raises:
         StoreError: a value is not valid.

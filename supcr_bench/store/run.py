@@ -39,7 +39,7 @@ LATEST = "latest"
 
 
 def new_run_id(suite: str, now: datetime | None = None) -> str:
-    """An id that sorts by time, such as ``20261124T054501Z-quick``."""
+    """An id that begins with the time, such as ``20261124T054501Z-quick``."""
     return f"{(now or datetime.now(UTC)):%Y%m%dT%H%M%SZ}-{suite}"
 
 
@@ -182,7 +182,7 @@ class RunWriter(AbstractContextManager["RunWriter", None]):
         _write_json(self.path / VERIFICATION_FILE, whole)
 
     def update(self, **fields: Any) -> None:
-        """Replace fields of ``run.json``, all at once or not at all."""
+        """Replace fields of ``run.json``."""
         self.info.update(fields)
         _write_json(self.path / RUN_FILE, self.info)
 
@@ -201,7 +201,7 @@ def _now() -> str:
 
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write all of it or nothing: a kill in the middle leaves the old file."""
+    """Write a file; if the process is killed meanwhile, the old file stays."""
     temporary = path.with_suffix(".tmp")
     with temporary.open("w") as file:
         json.dump(values, file, indent=2)

@@ -49,7 +49,7 @@ COUNTS = ("launches", "elements", "peak_bytes")
 ROUNDED = ("value_tolerances", "gradient_tolerances")
 """Fields rounded to two digits, because further digits depend on the machine."""
 SHARED = "memory_limit_bytes"
-"""A key with one value for all results of a sweep, which is written once."""
+"""A key that has the same value in all results, so the file has it once."""
 
 
 def without_noise(result: Result) -> Result:

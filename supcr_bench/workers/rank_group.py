@@ -116,7 +116,7 @@ class RankGroupWorker:
         raise error
 
     def _why_unanswered(self, answers: dict[int, Response], limit_s: float) -> CheckEndedError:
-        """Blame a rank that ended, or else one that failed, or else one that hangs."""
+        """An error that names a rank that ended, else one that failed, else those that hang."""
         if self._ended:
             return CheckEndedError(self._how_ended(self._ended[0]))
         stages: dict[str, list[str]] = {}

@@ -67,7 +67,7 @@ class RankVerification(Session):
         return self._checks[check].outcome(self._context)[0]
 
     def weight(self, end: CheckEndedError) -> int:
-        """A hang takes long to detect, so after one the subject is not called again."""
+        """The weight of a rank's end; after a hang, which is slow to detect, no check follows."""
         return MOST_ENDS if end.overdue else 1
 
     def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:
@@ -98,7 +98,7 @@ class RankVerification(Session):
         return loaded.resolution
 
     def _recognise(self) -> tuple[RankContext, str]:
-        """Find the shipped definition that gives its numbers, if need be with a known mistake."""
+        """Find the shipped definition that gives its numbers, correctly or with a known mistake."""
         for definition in DEFINITIONS.values():
             context = self._resolved(definition)
             if context is not None and follows(plain_probes(context, ask=True)):
@@ -115,7 +115,7 @@ class RankVerification(Session):
     def _request(
         self, question: RankQuestion | None, limit_s: float | None = None
     ) -> list[Response]:
-        """Put one question to every rank, in a new group if the last one has ended."""
+        """Send one question to every rank, in a new group of workers if the last one has ended."""
         assert self.ranks is not None
         if self._group is None:
             self._group = RankGroupWorker(self.ranks, limit_s=self._limit_s)

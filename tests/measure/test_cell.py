@@ -367,7 +367,7 @@ def test_where_the_two_references_disagree_no_verdict_is_given(
     )
     (result,) = results.values()
     assert result.status is Status.FAILED
-    assert "no reference to compare with: ReferencesDisagreeError" in str(result.reason)
+    assert "no reference to compare with: UnusableReferenceError" in str(result.reason)
 
 
 def test_with_the_real_meter_every_figure_is_there() -> None:

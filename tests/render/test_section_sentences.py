@@ -67,7 +67,7 @@ def test_time_tells_four_crossovers_and_counts_the_rest() -> None:
     )
     assert said[4:] == [
         "And 2 more crossovers, in the table.",
-        "In 1 of 8 pairs the same one is faster at both ends of the measured sizes.",
+        "In 1 of 8 pairs the same one is faster at the smallest and at the largest size.",
         "1 of 8 pairs is undecided.",
     ]
 
@@ -77,10 +77,10 @@ def test_memory_says_what_fits_and_how_far_predictions_were_off() -> None:
     peak = results[-1].peak_bytes or 0
     results[-1] = replace(results[-1], predicted_peak_bytes=4.27 * peak, predicted_peak_from=64)
     assert memory_sentences(found(*results)) == [
-        "In 24 GiB fit the tensors of rowsort up to N=1,476 (forward, D=1, NaN 0%, continuous "
-        "labels, d=64, cpu), by the growth law of the bytes.",
-        "Peaks predicted from sizes up to a quarter of N were off by up to 327% (rowsort at "
-        "N=256).",
+        "24 GiB hold the tensors of rowsort up to N=1,476 (forward, D=1, NaN 0%, continuous "
+        "labels, d=64, cpu), as the growth of the bytes predicts.",
+        "Peaks of memory predicted from sizes up to a quarter of N were off by up to 327% (rowsort "
+        "at N=256).",
     ]
     few = memory_sentences(found(*make_series("rowsort", [16], lambda n: 1e-3)))
     assert few == [
@@ -97,8 +97,8 @@ def test_growth_tells_laws_and_broken_claims() -> None:
     ]
     said = growth_sentences(found(*results))
     assert said[:2] == [
-        "Counted work grows as follows: rowsort N^3 in forward.",
-        "rowsort claims N^2 log N and takes N^3 in forward.",
+        "The elements processed grow as N^3 (rowsort in forward).",
+        "rowsort claims to grow as N^2 log N, and grows as N^3 in forward.",
     ]
     assert growth_sentences(found(make_result())) == ["Too few sizes to tell growth laws apart."]
 
@@ -110,13 +110,13 @@ def test_an_axis_says_what_its_last_value_changes() -> None:
     ]
     axis = get_axis("nan_density")
     assert axis_sentences(found(*results), axis) == [
-        "Along missing labels, in forward: from 0% to 90% loopy takes 1/100 of the time and 1/53 "
-        "of the memory (N=64 D=1 NaN 90%).",
+        "Along missing labels, in forward: from 0% to 90% loopy takes 0.010 times the time and "
+        "0.019 times the memory (N=64 D=1 NaN 90%).",
         "Agreement holds at every value.",
     ]
     wrong = make_result(times=[120.0] * 6, status=Status.WRONG, case={"nan_density": 0.97})
     assert axis_sentences(found(*results, wrong), axis) == [
-        "Along missing labels, in forward: from 0% to 97% loopy takes 120 times the time "
+        "Along missing labels, in forward: from 0% to 97% loopy takes 120.0 times the time "
         "(N=64 D=1 NaN 97%).",
         "Wrong results of loopy at 97%.",
     ]

@@ -7,7 +7,7 @@ from matplotlib.ticker import MaxNLocator
 
 from supcr_bench.analysis.axis_effect import COMPARED, AxisEffectRow, axis_effect_rows
 from supcr_bench.analysis.summary import implementations_of
-from supcr_bench.render.cells import facets_of, listed, series_text
+from supcr_bench.render.cells import facets_of, listed, ratio_text, series_text
 from supcr_bench.render.charts.drawing import Chart, Drawing
 from supcr_bench.render.charts.wording import WRONG, definitions_text, log_ticks
 from supcr_bench.values.axes import AXES, PASSES, Axis
@@ -66,15 +66,6 @@ def _lines(rows: Sequence[AxisEffectRow], axis: Axis, metric: Metric) -> list[li
 
 def _base(own: Sequence[AxisEffectRow]) -> AxisEffectRow:
     return next((row for row in own if row.base), own[0])
-
-
-def _times(ratio: float) -> str:
-    """A ratio in words: ``11.7 times``, ``0.24``, or ``1/53``."""
-    if ratio < 0.095:
-        return f"1/{1 / ratio:,.0f}"
-    if ratio < 0.995:
-        return f"{ratio:.2f}"
-    return f"{ratio:.0f} times" if ratio >= 99.5 else f"{ratio:.3g} times"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +137,8 @@ class _Comparison:
         figure = self.metric.format(row.time_s if self.metric is TIME else row.peak_bytes)
         said = f"{row.implementation}, {self._value(row.value)}, N={row.case.batch_size}: {figure}"
         if not row.base:
-            said += f", {_times(_ratio(row, self.metric))} the {self.metric.title} of {self.base}"
+            times = ratio_text(_ratio(row, self.metric))
+            said += f", {times} times the {self.metric.title} of {self.base}"
         return said + (WRONG if row.status is Status.WRONG else "")
 
     def _title(self) -> str:
@@ -159,19 +151,17 @@ class _Comparison:
         }
         least, most = (choose(ends, key=lambda name: ends[name]) for choose in (min, max))
         value, everyone = self._value(last), listed(list(ends))
-        if _times(ends[least]) == _times(ends[most]) == _times(1.0):
+        low, high = ratio_text(ends[least]), ratio_text(ends[most])
+        if low == high == ratio_text(1.0):
             return f"{value} takes the same {what} as {self.base} in {pass_}: {everyone}"
-        whose = f"{_times(ends[least])} ({least}) to {_times(ends[most])} ({most})"
-        if _times(ends[least]) == _times(ends[most]):
-            whose = f"{_times(ends[most])} ({everyone})"
-        of = "" if ends[most] >= 0.995 else "of "
-        return f"{value} takes {whose} {of}the {what} of {self.base} in {pass_}"
+        whose = f"{low} ({everyone})" if low == high else f"{low} ({least}) to {high} ({most})"
+        return f"{value} takes {whose} times the {what} of {self.base} in {pass_}"
 
     def _description(self, subtitle: str) -> str:
         sentences = [f"{subtitle[0].upper()}{subtitle[1:]}; along {self.axis.label}."]
         for own in self.lines:
             parts = [
-                f"{_times(_ratio(row, self.metric))} at {self.axis.text(row.value)}"
+                f"{ratio_text(_ratio(row, self.metric))} times at {self.axis.text(row.value)}"
                 for row in own
                 if not row.base
             ]
@@ -179,6 +169,6 @@ class _Comparison:
             sentences.append(f"{whose}: {', '.join(parts)}.")
         if self.metric is TIME:
             sentences.append(
-                "The values are timed one after the other, so the machine's drift is in them."
+                "The values were timed one after the other, so these ratios include drift."
             )
         return " ".join(sentences)

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from supcr_bench.analysis.crossover import Crossover
+from supcr_bench.analysis.frontier import CAPACITIES_BYTES
 from supcr_bench.analysis.growth import Growth, time_bounds
 from supcr_bench.analysis.summary import fastest_by_size, implementations_of, time_interval
 from supcr_bench.analysis.timed_growth import FEWEST_SIZES
@@ -34,8 +35,7 @@ from supcr_bench.values.units import format_limit_bytes
 _T = TypeVar("_T")
 BEYOND = 2
 """A growth law, such as N^2, is drawn up to this many times the largest size."""
-GPU_BYTES = tuple(gib * 2**30 for gib in (8, 16, 24, 40, 80))
-"""Memory of common GPUs."""
+
 _NEAR = 100
 """A GPU's memory is drawn where a figure of the chart comes within this factor of it."""
 _CURVE_STEPS, _COUNTED_STEPS = 24, 8
@@ -183,7 +183,9 @@ def _memory_levels(lines: Sequence[_Line], results: Sequence[Result]) -> dict[fl
     """Memory of GPUs near the chart's figures, and the run's memory limit if a call exceeded it."""
     highest = max(max(line.end, *(y for _, y in (*line.points, *line.bounds))) for line in lines)
     levels = {
-        float(size): format_limit_bytes(size) for size in GPU_BYTES if size <= _NEAR * highest
+        float(size): format_limit_bytes(size)
+        for size in CAPACITIES_BYTES[1:]
+        if size <= _NEAR * highest
     }
     limits = {r.memory_limit_bytes for r in results if r.status is Status.OUT_OF_MEMORY}
     return levels | {float(n): f"limit {format_limit_bytes(n)}" for n in limits if n}

@@ -38,10 +38,10 @@ def test_each_implementation_stands_at_its_largest_size_with_every_value() -> No
     assert labels(drawn.svg, "slow") == ["slow", "N=64"]
     assert points(drawn.svg, "slow") == [
         "slow, NaN=0%, N=64: 4.10 ms",
-        "slow, NaN=50%, N=64: 1.02 ms, 0.25 the time of NaN=0%",
-        "slow, NaN=90%, N=64: 41.0 µs, 1/100 the time of NaN=0%",
+        "slow, NaN=50%, N=64: 1.02 ms, 0.25 times the time of NaN=0%",
+        "slow, NaN=90%, N=64: 41.0 µs, 0.010 times the time of NaN=0%",
     ]
-    title = "NaN=90% takes 1/100 (slow) to 0.10 (quick) of the time of NaN=0% in forward"
+    title = "NaN=90% takes 0.010 (slow) to 0.10 (quick) times the time of NaN=0% in forward"
     assert drawn.title == title
     for words in (
         "missing labels",
@@ -69,10 +69,10 @@ def test_dimensions_that_cost_the_same_everywhere_are_said_once() -> None:
         for name in ("one", "two"):
             found += make_series(name, [64], power(1e-6 * dims, 1), case={"dims": dims})
     drawn = axis_chart(found, "dims")
-    assert drawn.title == "D=4 takes 4 times (one and two) the time of D=1 in forward"
+    assert drawn.title == "D=4 takes 4.00 (one and two) times the time of D=1 in forward"
     assert labels(drawn.svg, "one") == ["one"]
     assert "N=64" in drawn.subtitle
-    assert "two, N=64: 2 times at 2, 4 times at 4." in drawn.description
+    assert "two, N=64: 2.00 times at 2, 4.00 times at 4." in drawn.description
 
 
 def test_dimensions_that_cost_nothing_are_said_to() -> None:
@@ -95,4 +95,4 @@ def test_any_axis_of_numbers_has_a_chart() -> None:
         case = {"temperature": tau}
         found += make_series("one", [64], power(1e-6 * tau, 1), case=case)
     drawn = axis_chart(found, "temperature")
-    assert drawn.title == "tau=0.1 takes 2 times (one) the time of tau=0.05 in forward"
+    assert drawn.title == "tau=0.1 takes 2.00 (one) times the time of tau=0.05 in forward"

@@ -8,8 +8,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from supcr_bench.render.markdown import table
+from supcr_bench.render.markdown import table_markdown
 from supcr_bench.values.gate import GateVerdict
+from supcr_bench.values.table import Table, row, words
 from tests.studies.gate_study.replay import CASES, MAX_SLOWDOWN, Replayed
 
 THRESHOLD = 0.10
@@ -57,6 +58,10 @@ def summary(
             table(OTHER_HEADERS, [other_row(s, others) for s in ("min", "median")]),
         ]
     )
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return table_markdown(Table("", "", words(*headers), tuple(row(*cells) for cells in rows)))
 
 
 def replayed(
