@@ -169,8 +169,8 @@ def ratio_table(comparison: Comparison, pass_: Pass) -> Table:
     return case_table(
         f"compare-{pass_}",
         f"Second run over first, {pass_}",
-        "interval: 95 % by the samples, widened by the drift of unchanged results; "
-        f"same: all of it within {comparison.margin:.3g} of 1",
+        "interval: 95 % interval of the ratio of times, widened by the drift of unchanged results; "
+        f"same: the whole interval is within {comparison.margin:.3g} of 1",
         _in_order([r for r in comparison.joined if r.case.pass_ == pass_ and r.changes]),
         {"name": lambda r: r.implementation},
         {
@@ -187,7 +187,7 @@ def ratio_table(comparison: Comparison, pass_: Pass) -> Table:
 
 
 def _changes(found: ComparisonRow) -> Iterator[tuple[str, str, bool]]:
-    """All changes but those of time: the metric, the change, and whether it is a regression."""
+    """All changes but those of time: the metric, the change, and whether it got worse."""
     if found.first is not found.second:
         ends = (end.words if end else _ABSENT for end in (found.first, found.second))
         yield ", then ".join(ends), found.finding or found.note or MISSING, bool(found.finding)
@@ -200,7 +200,7 @@ def _changes(found: ComparisonRow) -> Iterator[tuple[str, str, bool]]:
 
 
 def changes_table(comparison: Comparison) -> Table:
-    """All changes but those of time, and results of only one run; sizes of a series share a row."""
+    """All changes but those of time, and the results that only one run has."""
     return Table(
         name="compare-changes",
         title="What changed apart from time",
@@ -225,7 +225,7 @@ def runs_table(first: Run, second: Run) -> Table:
     return Table(
         name="runs",
         title="The two runs",
-        note="what is the same in both is grey",
+        note="grey: the same in both runs",
         columns=(*words(""), *prose("first", "second")),
         rows=tuple(
             row(name, *(Cell(text, "quiet" if len(set(pair)) == 1 else "") for text in pair))

@@ -3,11 +3,12 @@
 In JUnit XML every change is a test case:
 
 - a regression is a ``failure``, which every reader shows in red;
-- an undecided change is ``skipped``: an ``error`` would fail builds that the gate lets through.
-  Where undecided counts as a failure, it is a ``failure``;
+- an undecided change is ``skipped``, because an ``error`` would fail a build that the gate passes;
+  with ``--undecided fail`` it is a ``failure``;
 - a new figure is ``skipped`` too;
-- a gate that decided nothing adds an ``error``: readers would count a file in which everything is
+- a gate that decided nothing adds an ``error``, because readers count a file in which everything is
   skipped as a pass.
+
 """
 
 import json

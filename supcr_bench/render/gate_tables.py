@@ -77,7 +77,7 @@ def changes_table(
     return Table(
         name=f"gate-{verdict}",
         title=title if names or not changes else f"{title}: {plain(changes[0].implementation)}",
-        note="by: after over before; sure: confidence in time verdicts, all cells together" * worse,
+        note="by: after divided by before; sure: confidence that no time verdict is wrong" * worse,
         columns=(
             *(words("name") if names else ()),
             *prose("case", "figure"),
@@ -111,7 +111,7 @@ def passed_table(outcome: GateOutcome) -> Table:
     return Table(
         name="gate-passed",
         title="Passed",
-        note="of the figures that could be compared; new: there was nothing before",
+        note="of the figures that could be compared; new: there was no figure before",
         columns=(*prose("name"), *numbers(*Evidence, "new")),
         rows=tuple(rows),
     )

@@ -77,7 +77,7 @@ def ratio_change_text(change: GatedChange) -> str:
 
 
 def sureness_text(change: GatedChange, study: TimeStudy | None) -> str:
-    """``exact`` for all metrics but time; for time, the confidence in all timed cases together."""
+    """``exact`` for all metrics but time; for time, the confidence in all verdicts on time."""
     if change.evidence is not Evidence.TIME:
         return "exact"
     return f"{100 * (1 - study.error):.4g}%" if study else MISSING
@@ -105,21 +105,21 @@ def _by_implementation(changes: Iterable[GatedChange]) -> str:
 
 
 def verdict_sentence(outcome: GateOutcome) -> str:
-    """The overall verdict, the number of figures behind it, and what the gate compared with."""
-    told: GateVerdict | None = outcome.verdict
+    """The overall verdict, the number of figures, and what they were compared with."""
+    named: GateVerdict | None = outcome.verdict
     counts = {verdict: len(outcome.with_verdict(verdict)) for verdict in GateVerdict}
     count, against = counts[outcome.verdict], plain(outcome.against)
     if outcome.verdict is GateVerdict.REGRESSION:
         who = _by_implementation(outcome.with_verdict(GateVerdict.REGRESSION))
         text = f"{figures(count)} got worse against {against}: {who}"
     elif outcome.measured_nothing:
-        told = None
+        named = None
         text = f"no figure could be compared with {against}"
     elif outcome.verdict is GateVerdict.UNDECIDED:
         text = f"{figures(count)} could not be decided against {against}"
     else:
         text = f"{figures(count)} {'is' if count == 1 else 'are'} no worse than {against}"
-    others = [f"{counts[v]:,} {w}" for v, w in _ASIDE.items() if counts[v] and v is not told]
+    others = [f"{counts[v]:,} {w}" for v, w in _ASIDE.items() if counts[v] and v is not named]
     return f"{outcome.verdict}: {text}" + (f"; {listed(others)}." if others else ".")
 
 

@@ -67,8 +67,8 @@ def growth_reasons_table(growth: Sequence[Growth]) -> Table:
     return case_table(
         "growth-reasons",
         "What decides the growth laws",
-        "time: power p and law f in c0 x operations + c1 x f(N), by relative error; counts: the "
-        "local power at the largest N, and sums of laws that meet every count",
+        "time is fitted by c0 x operations + c1 x f(N), where f is a law or N^p; counts are fitted "
+        "by sums of laws; the power of a count is that at the largest N",
         [g for g in growth if len(g.sizes) >= FEWEST_SIZES],
         {
             "metric": lambda g: g.metric.title,
@@ -97,7 +97,7 @@ def crossover_table(rows: Sequence[Crossover]) -> Table:
     return case_table(
         "crossovers",
         "Crossovers",
-        "batch size above which the other is faster, and its 95 % interval; both right",
+        "batch size above which the other one is faster, and its 95 % interval",
         [replace(r, case=r.case.shared) for r in rows],
         {"one": lambda r: r.one, "other": lambda r: r.other, "pass": lambda r: r.case.pass_},
         {
@@ -113,8 +113,8 @@ def frontier_table(rows: Sequence[FrontierRow]) -> Table:
     return case_table(
         "frontier",
         "The largest batch that fits a memory",
-        f"inputs and tensors above them, by the growth law of the bytes; intervals within "
-        f"\u00b1{widest:.1%}",
+        "batch size up to which inputs and other tensors fit, as the growth of the bytes predicts; "
+        f"intervals within \u00b1{widest:.1%}",
         list({(r.implementation, r.case): r for r in rows}.values()),
         {"implementation": lambda r: r.implementation, "pass": lambda r: r.case.pass_},
         {
@@ -135,7 +135,8 @@ def prediction_table(rows: Sequence[Result]) -> Table:
     return case_table(
         "predictions",
         "Peak memory, predicted before it was measured",
-        "from the sizes up to a quarter of N; highlighted where outside of its interval",
+        "from the sizes up to a quarter of N; highlighted where the measured peak lies outside of "
+        "the predicted interval",
         rows,
         {"implementation": lambda r: r.implementation, "pass": lambda r: r.case.pass_},
         {
@@ -160,9 +161,9 @@ def _ratio_text(ratio: float) -> str:
 
 _AXIS_NOTES = {
     "agreement": "largest error as a multiple of the tolerance: up to 1 agrees; broken: not finite",
-    "time": "median of the first that was measured, and ratios to it; they are timed one after the "
-    "other, so the machine's drift is in them",
-    "memory": "peak of the first that was measured, and ratios to it",
+    "time": "median of the first measured value, and ratios to it; the values were timed one after "
+    "the other, so the ratios include the machine's drift",
+    "memory": "peak of the first measured value, and ratios to it",
 }
 
 
@@ -184,7 +185,7 @@ def _axis_text(metric: str, effect: AxisEffectRow) -> str:
 
 
 def axis_table(rows: Sequence[AxisEffectRow], axis: Axis, metric: str) -> Table:
-    """A row per comparison, a column per value of the axis, all in forward or all in training.
+    """A table with a column for each value of the axis, for one pass (forward or training).
 
     The metric is ``agreement``, ``time`` or ``memory``.
     """
@@ -192,7 +193,7 @@ def axis_table(rows: Sequence[AxisEffectRow], axis: Axis, metric: str) -> Table:
     groups: dict[tuple[object, ...], dict[object, AxisEffectRow]] = {}
     for effect in rows:
         groups.setdefault(effect.others, {})[effect.value] = effect
-    # Values in the order of a comparison that has all of them, if there is one.
+    # Columns have the order of a row that has all values, if there is one.
     whole_first = sorted(rows, key=lambda effect: -len(groups[effect.others]))
 
     def cell(value: object, first: AxisEffectRow) -> Cell:

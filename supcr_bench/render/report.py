@@ -101,7 +101,7 @@ def render_page(template: str, shown: Sequence[Facets], **values: Any) -> str:
 
 
 _Spec = tuple[str, str, Callable[[Findings], list[str]] | None, tuple[str, ...], tuple[str, ...]]
-"""Id, title, sentences, and the prefixes of the names of open and of closed tables."""
+"""Id, title, sentences, and prefixes of the names of tables that start open, or closed."""
 _SECTIONS: tuple[_Spec, ...] = (
     ("claims", "Claims of the note", None, ("claims",), ()),
     ("agreement", "Agreement", agreement_sentences, ("agreement", "pairs"), ()),
@@ -120,10 +120,7 @@ _SECTIONS: tuple[_Spec, ...] = (
 def _sections(
     run: Run, findings: Findings, tables: Sequence[Table], charts: Sequence[Chart]
 ) -> Iterator[dict[str, Any]]:
-    """Every section that is not empty, in reading order.
-
-    Tables of all cases (``more``) start closed where charts show the main cases.
-    """
+    """Every section that is not empty, in reading order; tables in ``more`` start closed."""
     facts = {
         "measured": _budget(run.info),
         "environment": _machines(run.measured_on) + origin_facts(run.info),

@@ -106,9 +106,9 @@ def _by_case(
     columns: Iterable[Column],
     cells: Callable[[Case], Iterable[Cell]],
 ) -> Table:
-    """A table with a row per case, in which all implementations share the row."""
+    """A table with one row for each case, which all implementations share."""
     headers, texts = case_columns(cases)
-    # No rules between series that have one row each.
+    # No lines between series that have one row each.
     ruled = len(cases) > len({case.series() for case in cases})
     return Table(
         name,
@@ -164,7 +164,7 @@ def _cost_table(
 
 
 def time_table(results: Sequence[Result], pass_: Pass) -> Table:
-    note = "median and its 95 % interval; the fastest that is right stands out"
+    note = "median and its 95 % interval; the fastest correct one is highlighted"
     timed = [r for r in results if not r.untimed]
     return _cost_table(timed, pass_, "time", "Time per call", note)
 
@@ -175,7 +175,7 @@ def memory_table(results: Sequence[Result], pass_: Pass) -> Table:
     both = [(r.dispatch_peak_bytes, r.peak_bytes) for r in results]
     if apart := [one / other - 1 for one, other in both if one and other]:
         span = f"{min(apart):+.1%} to {max(apart):+.1%}"
-        note += f"; a second counter, at dispatch, differs by {span}"
+        note += f"; a second counter, which follows operations, differs by {span}"
     return _cost_table(results, pass_, "memory", "Peak memory", note, lambda c: c.peak_bytes)
 
 
@@ -188,7 +188,7 @@ def cuda_table(results: Sequence[Result], pass_: Pass) -> Table:
         pass_,
         "cuda-memory",
         "Peak memory on CUDA, predicted",
-        "predicted from what was dispatched on the CPU, in blocks of 512 bytes; not measured",
+        "predicted from the operations dispatched on the CPU, in blocks of 512 bytes; not measured",
         lambda cost: cost.predicted_cuda_peak_bytes,
     )
 
@@ -269,8 +269,7 @@ def agreement_heat(results: Sequence[Result]) -> Table:
     ]
     note = (
         "Largest relative error of the value (v) and the gradient (g), as a multiple of what "
-        "rounding explains: up to 1 agrees. The stronger the colour, the nearer to 1; wrong "
-        "stands out"
+        "rounding explains: up to 1 agrees. The colour is stronger near 1, and red above"
     )
     if len(shown) < len(cases):
         note += f". The {len(shown)} worst of {len(cases)} cases"
@@ -372,7 +371,7 @@ def _what_to_use(results: Sequence[Result], names: Sequence[str], several: bool)
 
 
 def _most_measured(cases: Mapping[Case, object]) -> list[tuple[int, float | None]]:
-    """Pairs of label dimensions and NaN density that were measured at the most batch sizes."""
+    """The pairs of label dimensions and NaN density with results at the most batch sizes."""
     counts = Counter((case.dims, case.nan_density) for case in cases)
     most = [place for place, _ in counts.most_common(MOST_COLUMNS)]
     return sorted(most, key=lambda place: (place[0], -1.0 if place[1] is None else place[1]))

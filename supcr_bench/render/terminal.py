@@ -17,8 +17,8 @@ MOST_ROWS = 150
 _BETWEEN = 2
 """Characters between two columns."""
 LONG_WORD = 24
-"""In columns of prose, a path or another word longer than this may continue on the next line, but
-only behind one of its separators."""
+"""In columns of prose, a longer word, such as a path, may continue on the next line after one of
+its separators."""
 _PIECES = re.compile(r"[^/:._-]*[/:._-]*")
 _STYLES: dict[Tone, str] = {"bad": "bold red", "good": "bold green", "quiet": "dim"}
 
@@ -26,8 +26,8 @@ _STYLES: dict[Tone, str] = {"bad": "bold red", "good": "bold green", "quiet": "d
 def print_table(console: Console, table: Table) -> None:
     """Print a table without breaking a word.
 
-    Columns that do not fit are printed below, beside the repeated key columns. A column wider than
-    the terminal runs over its edge.
+    Columns that do not fit are printed in a second part below, after the key columns again. A
+    column that is wider than the terminal is not cut.
     """
     console.print(Text(table.title, style="bold"))
     widths = [_width(table, index) for index in range(len(table.columns))]
@@ -84,7 +84,7 @@ def _rich_table(table: Table, part: Sequence[int], widths: Sequence[int]) -> Ric
 
 
 def _text(table: Table, i: int, index: int) -> str:
-    """The text of a cell; in prose, long words have line breaks behind their separators."""
+    """The text of a cell; in prose, long words have line breaks after separators."""
     text = table.rows[i].cells[index].text
     if table.columns[index].kind != "prose" or len(text) <= LONG_WORD:
         return text

@@ -41,9 +41,10 @@ def _ratio(row: AxisEffectRow, metric: Metric) -> float:
 
 
 def _lines(rows: Sequence[AxisEffectRow], axis: Axis, metric: Metric) -> list[list[AxisEffectRow]]:
-    """The rows to draw of each implementation: those with most values, then of the largest N.
+    """The rows to draw of each implementation: as many values of the axis as possible.
 
-    All lines share one setting apart from batch size and axis: the one with the most values.
+    All rows are equal in the axes other than this one and the batch size. Of equally many values,
+    those of the largest batch size are drawn.
     """
     groups: dict[tuple[object, ...], list[AxisEffectRow]] = {}
     for row in rows:

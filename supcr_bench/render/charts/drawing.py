@@ -1,7 +1,7 @@
 """Draws one chart with matplotlib. Lengths are in points; the drawing is 600 wide.
 
-Each artist that shows data gets an id and an opening tag; on a page, this tag replaces that of the
-SVG group with the id.
+Each matplotlib artist that shows data gets an id, and an HTML tag. On a page, this tag replaces the
+opening tag of the SVG group with that id.
 """
 
 import io
@@ -76,7 +76,7 @@ class Chart:
     Attributes:
         name: the name of its files and its anchor, and the prefix of every id in its drawing.
         subtitle: the figure, forward or training, and what the cases have in common.
-        filters: the values by which a page filters the chart, without an axis that it spans.
+        filters: the values by which a page filters the chart, without the axis along which it runs.
         svg: the drawing for a page: no background and no title, colours by CSS variables. Points
             are ``g.point``, lines, bands and labels ``.series``, both with ``data-implementation``;
             crossovers are ``g.crossing`` with ``data-one`` and ``data-other``.
@@ -163,7 +163,7 @@ class Drawing:
         x_text: Callable[[float], str],
         y_text: Callable[[float], str],
     ) -> None:
-        """Set ticks at these values; along x, drop those without room, from the largest down."""
+        """Set ticks at these values; along x, leave out those that would touch a larger one."""
         shown: list[tuple[float, float, float]] = []
         for value in reversed(x):
             at, half = self._across(value), (len(x_text(value)) * 6.8 + 6) / 2
@@ -215,10 +215,10 @@ class Drawing:
         hollow: bool = False,
         shape: str | Path | None = None,
     ) -> None:
-        """Draw a point; screen readers read out its ``text``, its figures in words.
+        """Draw a point; ``text`` says its figures in words, for screen readers.
 
-        Wrong results and skipped cases are ``hollow``; for a lower bound, ``shape`` replaces the
-        implementation's marker.
+        Points of wrong results and skipped cases are ``hollow``; a lower bound has a ``shape``
+        other than the implementation's marker.
         """
         shade = colour(name, self.names)
         size = 17 if shape is ARROW else 7.5 if shape else 6
@@ -236,7 +236,7 @@ class Drawing:
         )
 
     def level(self, y: float, text: str, order: int) -> None:
-        """Draw a labelled horizontal line; neighbouring labels stand in different columns."""
+        """Draw a horizontal line with a label, whose place depends on the line's ``order``."""
         self.axes.axhline(y, color=QUIET, lw=0.8, ls=(0, (5, 3)), zorder=1.5)
         self.axes.annotate(
             text,
@@ -264,7 +264,7 @@ class Drawing:
         self._crossings.append((at, tag))
 
     def entry(self, name: str, end: float, *texts: str) -> None:
-        """Name an implementation in the legend, with texts; ordered by ``end``, its last y."""
+        """Add an implementation to the legend, which is sorted by ``end``, its last y."""
         self._entries.append((end, name, [text for text in texts if text]))
 
     def _label_crossings(self) -> int:

@@ -37,10 +37,9 @@ BEYOND = 2
 """A growth law, such as N^2, is drawn up to this many times the largest size."""
 
 _NEAR = 100
-"""A GPU's memory is drawn where a figure of the chart comes within this factor of it."""
+"""A GPU's memory is drawn if the chart has a figure that is at most this many times smaller."""
 _CURVE_STEPS, _COUNTED_STEPS = 24, 8
-"""Steps of a curve, and of a band of counted figures, whose steps cost two linear programmes
-each."""
+"""Steps of a curve, and of the range of a counted figure, which takes longer to compute."""
 _MOST_POINTS = 160
 """Most points of a chart; pages with many charts would otherwise open slowly."""
 _MOST_CROSSINGS = 3
@@ -48,7 +47,7 @@ _MOST_NAMED = 2
 """Most crossovers that a title names."""
 _SUPERSCRIPT = str.maketrans("234", "\u00b2\u00b3\u2074")
 _SEEN = 1.05
-"""A band of this width is as wide as a line."""
+"""A band whose ends have this ratio is as wide as a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +164,7 @@ def _line(name: str, metric: Metric, results: Sequence[Result], growth: Sequence
 
 
 def _drawn_crossovers(rows: Sequence[Crossover], lines: Sequence[_Line]) -> list[Crossover]:
-    """The crossovers to draw, by size; of many, only those where the fastest changes."""
+    """The crossovers to draw, by size; of many, those of the fastest implementations."""
 
     def log_figure(line: _Line, size: float) -> float:
         xs, ys = np.log(line.sizes), np.log([y for _, y in line.points])

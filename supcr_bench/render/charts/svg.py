@@ -1,7 +1,7 @@
 """Adapts matplotlib's SVG: for a file, with light and dark colours; for a page, with CSS variables.
 
-matplotlib and :mod:`.drawing` have escaped all names; a pattern here that matches inside a text can
-only change how the text looks.
+All names in it are escaped already. So if a pattern here matches inside a text, only the look of
+the text changes.
 """
 
 import io
