@@ -269,13 +269,9 @@ def compare_results(
 ) -> Comparison:
     """What changed from the first run to the second, joined by implementation and case.
 
-    Args:
-        first: results of the earlier run.
-        second: results of the later one.
-        differences: the result of :func:`environment_differences`.
-        margin: share within which times count as the same.
-        unlike: returns whether two results come from different machines; by default,
-            ``differences`` decides.
+    ``differences`` are those of the environments, and ``margin`` is the share by which times may
+    differ and count as the same. ``unlike`` says whether two results come from different machines;
+    without it, ``differences`` do.
     """
     by_key = ({r.key: r for r in first}, {r.key: r for r in second})
     anywhere = of_the_machine(differences or {})

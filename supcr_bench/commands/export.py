@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,10 +44,13 @@ def _exported(run: "Run", form: str) -> tuple[bytes, str]:
         from supcr_bench.render.benchmark_json import benchmark_file
 
         made, left_out = benchmark_file(run)
-        benchmarks = len(made["benchmarks"])
+        benchmarks, without = len(made["benchmarks"]), sum(left_out.values())
         note = f"{benchmarks} benchmark{'s' * (benchmarks != 1)} of run {run.id}"
+        if left_out:
+            listed = ", ".join(f"{n} {status.replace('_', ' ')}" for status, n in left_out.items())
+            note += f"; {without} result{'s' * (without != 1)} without times left out: {listed}"
         text = json.dumps(made, indent=4, allow_nan=False) + "\n"
-        return text.encode(), note + _left_out(left_out)
+        return text.encode(), note
     from supcr_bench.render.csv_tables import results_csv, results_parquet
 
     note = f"{len(run.results)} result{'s' * (len(run.results) != 1)} of run {run.id}"
@@ -60,11 +62,3 @@ def _exported(run: "Run", form: str) -> tuple[bytes, str]:
         raise UsageError(
             "writing Parquet needs pyarrow; pip install 'supcr-bench[parquet]'"
         ) from None
-
-
-def _left_out(statuses: Mapping[str, int]) -> str:
-    if not statuses:
-        return ""
-    number = sum(statuses.values())
-    listed = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in statuses.items())
-    return f"; {number} result{'s' * (number != 1)} without times left out: {listed}"

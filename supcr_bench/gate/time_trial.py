@@ -35,10 +35,7 @@ class TimingError(SupcrBenchError):
 
 
 def process_sampler(threads: int, seed: int, sampling_s: float = SAMPLING_S) -> Sampler:
-    """Starts a worker for each sample, and ends it.
-
-    ``sampling_s``: approximate limit in seconds for the calls of one version in one cell.
-    """
+    """A sampler that starts a worker for each sample; see :data:`SAMPLING_S`."""
 
     def sample(cells: Sequence[VersionedCell], process: int) -> Sequence[VersionTimes]:
         worker = WorkerProcess(threads)

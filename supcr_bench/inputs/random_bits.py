@@ -15,11 +15,9 @@ Float64 = npt.NDArray[np.float64]
 
 
 class Stream:
-    """An independent stream of random numbers, named by its purpose.
+    """A stream of random numbers; streams of different names are independent.
 
-    Args:
-        names: the purpose of the stream. Streams of different names are independent: the
-            embeddings of a case, for example, do not change with its share of missing labels.
+    So the embeddings of a case, for example, do not change with its share of missing labels.
     """
 
     def __init__(self, *names: object) -> None:

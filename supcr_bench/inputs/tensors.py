@@ -194,13 +194,9 @@ def draw_rows(table: npt.NDArray[np.float64], workload: Workload) -> npt.NDArray
 
 
 def make_batch(workload: Workload, table: npt.NDArray[np.float64] | None = None) -> Batch:
-    """Make the tensors of a workload.
+    """Make the tensors of a workload; ``table`` has the [rows, D] labels of a labels file.
 
     All numbers are drawn on the CPU and then moved, so that they do not depend on the device.
-
-    Args:
-        workload: gives sizes, dtype, device, seed and kind of labels.
-        table: [rows, D] labels from a file, for a workload whose labels are ``file:...``.
     """
     n, d = workload.batch_size, workload.embedding_size
     dtype = getattr(torch, workload.dtype)

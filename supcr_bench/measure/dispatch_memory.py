@@ -55,14 +55,10 @@ def in_blocks(size_bytes: int) -> int:
 
 
 class StorageTracker:
-    """Counts the live bytes of storages that operations create.
+    """Counts the live bytes of storages that operations create, on the host or the accelerator.
 
-    Args:
-        host: count storages on the host; if false, those on the accelerator.
-
-    Attributes:
-        peak_bytes: the most that were live at once.
-        peak_block_bytes: this peak with each size rounded up to a multiple of ``CUDA_BLOCK_BYTES``.
+    ``peak_block_bytes`` is ``peak_bytes`` with sizes rounded up to multiples of
+    ``CUDA_BLOCK_BYTES``.
     """
 
     def __init__(self, host: bool = True) -> None:

@@ -103,13 +103,10 @@ def sample_arms(
     seed: object,
     between: Callable[[Arm], None],
 ) -> dict[Arm, Samples]:
-    """Time every arm.
+    """Time every arm until the budget is spent or its median is precise.
 
-    Args:
-        arms: for each arm, a function that makes one call and returns what it took.
-        budget: when to stop.
-        seed: random seed for the order within rounds.
-        between: called before each call, outside the timed region.
+    ``arms`` gives for each arm a function that makes one call and returns its time. ``between`` is
+    called before each call and is not timed.
     """
     shuffle = random.Random(str(seed)).shuffle  # noqa: S311 - not for cryptography
     samples = {arm: Samples() for arm in arms}

@@ -55,13 +55,8 @@ def time_versions(
 ) -> list[dict[str, list[float]] | VersionRaisedError]:
     """Time each version of each cell: for each cell, seconds per call or an exception.
 
-    Versions are loaded, built and timed in random order, because the order decides where in memory
-    a version lies.
-
-    Args:
-        cells: what to time.
-        sampling_s: about how long the calls of one version of one cell may take.
-        seed: random seed for all orders.
+    The calls of one version of one cell take about ``sampling_s``. Versions are loaded, built and
+    timed in a random order from ``seed``, because the order decides where in memory a version lies.
 
     Raises:
         SubjectError: a version cannot be loaded, or one version changes what another computes.
@@ -129,12 +124,9 @@ def sample_versions(
 ) -> dict[str, list[float]]:
     """Seconds per call of each version, one mean a round; the same number of rounds for all.
 
-    Args:
-        versions: for each, a function that makes one call and returns what it took.
-        sampling_s: about how long the calls of one version may take; the minimum and the maximum
-            number of rounds come first.
-        seed: random seed for the order within rounds.
-        between: called before each call, outside the timed region.
+    ``versions`` gives for each version a function that makes one call and returns its time. The
+    calls of one version take about ``sampling_s``, within the limits on the number of rounds.
+    ``between`` is called before each call and is not timed.
 
     Raises:
         VersionRaisedError: a call raised.

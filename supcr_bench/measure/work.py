@@ -118,12 +118,7 @@ class _Counter(TorchDispatchMode):
 
 
 def count_work(call: Callable[[], object], *, host: bool = True) -> Work:
-    """Make a call and count its operations, elements and bytes.
-
-    Args:
-        call: what to count.
-        host: count bytes on the host; if false, those on the accelerator.
-    """
+    """Make a call and count its operations, elements and bytes, on the host or the accelerator."""
     counter = _Counter(host)
     with counter:
         kept = call()

@@ -47,10 +47,18 @@ def benchmark_file(run: Run) -> tuple[Mapping[str, Any], Mapping[str, int]]:
     timed = [r for r in run.results if r.time_samples_s]
     left = Counter(str(r.status) for r in run.results if not r.time_samples_s)
     suite = str(run.info["suite"]["name"])
+    revision = str(run.info.get("revision") or "unversioned")
     budget: Mapping[str, Any] = run.info.get("budget") or {}
     content = {
         "machine_info": _machine_info(run.environment),
-        "commit_info": _commit_info(run.info.get("revision")),
+        "commit_info": {
+            "id": revision.removesuffix("+dirty"),
+            "time": None,
+            "author_time": None,
+            "dirty": revision.endswith("+dirty"),
+            "project": "supcr-bench",
+            "branch": "(unknown)",
+        },
         "benchmarks": [_benchmark(result, suite, budget) for result in timed],
         "datetime": run.info.get("finished_at") or run.info.get("started_at"),
         "version": pytest_benchmark.__version__,
@@ -95,16 +103,4 @@ def _machine_info(environment: Mapping[str, Any]) -> dict[str, Any]:
         "system": environment.get("os"),
         "cpu": {"brand_raw": cpu, "count": environment.get("cpus_usable")},
         "supcr_bench": dict(environment),
-    }
-
-
-def _commit_info(revision: object) -> dict[str, Any]:
-    commit = str(revision).removesuffix("+dirty") if revision else "unversioned"
-    return {
-        "id": commit,
-        "time": None,
-        "author_time": None,
-        "dirty": str(revision).endswith("+dirty"),
-        "project": "supcr-bench",
-        "branch": "(unknown)",
     }

@@ -153,12 +153,6 @@ def prediction_table(rows: Sequence[Result]) -> Table:
 _SHORTEST_STATUS = {Status.OUT_OF_MEMORY: "OOM", Status.TIMED_OUT: "timeout"}
 
 
-def _ratio_text(ratio: float) -> str:
-    if not 0.00995 <= ratio < 99_999.5:
-        return f"x{ratio:.0e}"
-    return f"x{ratio:.{0 if ratio >= 99.5 else 1 if ratio >= 9.995 else 2}f}"
-
-
 _AXIS_NOTES = {
     "agreement": "largest error as a multiple of the tolerance: up to 1 agrees; broken: not finite",
     "time": "median of the first measured value, and ratios to it; the values were timed one after "
@@ -181,7 +175,9 @@ def _axis_text(metric: str, effect: AxisEffectRow) -> str:
         figure, ratio = format_bytes(effect.peak_bytes), effect.memory_ratio
     if effect.base or ratio is None:
         return ended if figure == MISSING else figure
-    return _ratio_text(ratio)
+    if not 0.00995 <= ratio < 99_999.5:
+        return f"x{ratio:.0e}"
+    return f"x{ratio:.{0 if ratio >= 99.5 else 1 if ratio >= 9.995 else 2}f}"
 
 
 def axis_table(rows: Sequence[AxisEffectRow], axis: Axis, metric: str) -> Table:

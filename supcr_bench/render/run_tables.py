@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from supcr_bench.analysis.claims import ClaimRow, Holds
@@ -325,7 +325,9 @@ def _what_to_use(results: Sequence[Result], names: Sequence[str], several: bool)
     by_case: dict[Case, list[Result]] = {}
     for r in alike:
         by_case.setdefault(r.case.shared, []).append(r)
-    columns = _most_measured(by_case)
+    # Pairs of label dimensions and NaN density with results at the most batch sizes.
+    counts = Counter((case.dims, case.nan_density) for case in by_case).most_common(MOST_COLUMNS)
+    columns = sorted((pair for pair, _ in counts), key=lambda pair: (pair[0], pair[1] or -1.0))
     arms = arm_names(results)
     at = {(c.batch_size, c.dims, c.nan_density): c for c in by_case}
 
@@ -368,10 +370,3 @@ def _what_to_use(results: Sequence[Result], names: Sequence[str], several: bool)
         ),
         style="map",
     )
-
-
-def _most_measured(cases: Mapping[Case, object]) -> list[tuple[int, float | None]]:
-    """The pairs of label dimensions and NaN density with results at the most batch sizes."""
-    counts = Counter((case.dims, case.nan_density) for case in cases)
-    most = [place for place, _ in counts.most_common(MOST_COLUMNS)]
-    return sorted(most, key=lambda place: (place[0], -1.0 if place[1] is None else place[1]))

@@ -105,14 +105,9 @@ def make_run(
     verification: Mapping[str, Mapping[str, Any]] | None,
     where: tuple[str, str],
 ) -> Run:
-    """Make a run from stored values.
+    """Make a run from stored values: results as flat mappings, verification by implementation.
 
-    Args:
-        path: the run's folder or file.
-        info: the content of ``run.json``.
-        rows: the results, as :meth:`Result.to_mapping` writes them.
-        verification: by implementation, if any was verified.
-        where: what error messages call a result, before its number, and the verification.
+    ``where`` is what an error message calls a result (before its number) and the verification.
 
     Raises:
         StoreError: a value is not valid.

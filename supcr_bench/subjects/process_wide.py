@@ -76,23 +76,17 @@ def _changes(
 ) -> Iterator[str]:
     namespaces = {name.partition("::")[0] for name in before[OPERATORS]}
     for name in sorted(after[OPERATORS] - before[OPERATORS]):
-        if name.partition("::")[0] not in namespaces and _may_be_of(name, roots):
-            yield f"registers the operator {name} with torch"
+        if name.partition("::")[0] not in namespaces:
+            file = _registered_in(name)  # other packages register operators when first imported
+            if file is None or any(isolated.lies_in(file, root) for root in roots):
+                yield f"registers the operator {name} with torch"
     for setting, value in after.items():
         if setting != OPERATORS and value != before[setting]:
             yield f"changes the {setting}"
 
 
-def _may_be_of(operator: str, roots: Iterable[Path]) -> bool:
-    """Whether a version, which has a folder in ``roots``, may have registered an operator.
-
-    Other packages, and parts of torch, register their operators when they are first imported.
-    """
-    file = _registered_in(operator)
-    return file is None or any(isolated.lies_in(file, root) for root in roots)
-
-
 def _registered_in(operator: str) -> str | None:
+    """The file that registered an operator; ``None`` if that is not known."""
     try:
         from torch._library.custom_ops import OPDEFS
 

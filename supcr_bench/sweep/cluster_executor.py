@@ -101,7 +101,11 @@ class ClusterExecutor:
         since_s = time.monotonic()
         while len(done) < len(cell.arms):
             if losses == ATTEMPTS:
-                yield from self._given_up(cell, done, lost, budget)
+                machine = self._slots.kind_for(cell.workload, None)
+                reason = f"its machine or worker was lost {ATTEMPTS} times: "
+                reason += "; ".join(lost.values())
+                for arm in (arm for arm in cell.arms if arm not in done):
+                    yield without_figures(cell, arm, budget, Status.FAILED, reason, machine=machine)
                 return
             with self._slots.acquire(cell.workload, lost, WAIT_S) as slot:
                 if slot is None:
@@ -123,15 +127,6 @@ class ClusterExecutor:
                         losses += 1
                         lost[slot.node] = f"{slot.name}: {loss}"
                     since_s = time.monotonic()
-
-    def _given_up(
-        self, cell: Cell, done: set[Arm], lost: Mapping[str, str], budget: Budget
-    ) -> Iterator[Result]:
-        reason = f"its machine or worker was lost {ATTEMPTS} times: {'; '.join(lost.values())}"
-        machine = self._slots.kind_for(cell.workload, None)
-        for arm in cell.arms:
-            if arm not in done:
-                yield without_figures(cell, arm, budget, Status.FAILED, reason, machine=machine)
 
     def close(self) -> None:
         self._backend.close()

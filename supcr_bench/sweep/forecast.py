@@ -24,10 +24,7 @@ _Series = tuple[str, str, str | None, tuple[object, ...]]
 class Forecast:
     """Predicts from the results so far whether a case fits the budget.
 
-    Args:
-        budget: the time that one implementation may use on one case.
-        claims: the growth law of time that each implementation claims, used while only one size
-            has been measured.
+    The growth law that an implementation claims is used while only one size has been measured.
     """
 
     def __init__(self, budget: Budget, claims: Mapping[str, GrowthLaw] | None = None) -> None:

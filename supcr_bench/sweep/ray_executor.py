@@ -55,14 +55,9 @@ def require_ray() -> None:
 def make_ray_executor(
     address: str | None, suite: Suite, subjects: Sequence[Subject], labels: LabelFile | None
 ) -> ClusterExecutor:
-    """Connect to a cluster, or start Ray on this machine, and find its slots.
+    """Connect to a cluster at ``HOST:PORT``, or start Ray on this machine, and find its slots.
 
-    Args:
-        address: ``HOST:PORT`` of the cluster's head; ``None`` to start Ray on this machine until
-            the executor is closed.
-        suite: gives the budget, which also depends on a machine's cores and memory.
-        subjects: the implementations; their files must be the same on every machine.
-        labels: the user's labels.
+    The files of ``subjects``, the implementations, must be the same on every machine.
 
     Raises:
         UsageError: nothing answers at the address, or a machine cannot take part.

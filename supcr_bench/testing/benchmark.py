@@ -27,9 +27,7 @@ MOST_ROUNDS = 10_000
 class SupcrBenchmark:
     """Compares one implementation with its definition of the loss on one case, and times it.
 
-    Args:
-        benchmark: the fixture of pytest-benchmark.
-        request: the request of the test; its ``benchmark`` mark overrides the command line.
+    Options of pytest-benchmark apply; the test's mark ``benchmark`` overrides the command line.
 
     Attributes:
         max_time_s: seconds to spend on timed calls.
@@ -187,10 +185,9 @@ class SupcrBenchmark:
 
 
 def plan_rounds(call: StopwatchCall, max_time_s: float, min_rounds: int) -> int:
-    """Compute how many calls fit into the time, since pytest-benchmark takes a number of calls.
+    """The number of calls that fit into the time, by the mean of the calls in a tenth of it.
 
-    The mean of the calls in a tenth of that time predicts it; the fastest call would predict
-    too many on a busy machine. The first call, which may include one-time work, is not counted.
+    The first call, which may include one-time work, is not counted.
     """
     call.once_s()
     calls, spent_s = 0, 0.0

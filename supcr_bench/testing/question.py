@@ -17,12 +17,10 @@ from supcr_bench.values.units import parse_bytes
 
 
 def find_implementation(given: object, folder: Path) -> Implementation:
-    """The implementation that a test names.
+    """The implementation that a test gives: itself, as a class or a factory, or by name.
 
-    Args:
-        given: an implementation, a class or factory, or a name as on the command line. A relative
-            path starts at ``folder`` if the file exists there, wherever pytest is started.
-        folder: the folder of the file that holds the test.
+    In a name such as ``loss.py:Loss``, a relative path starts at the ``folder`` of the test's file
+    if the file exists there, or else where pytest was started.
 
     Raises:
         UsageError: the implementation does not exist or cannot be loaded.
@@ -63,11 +61,7 @@ def make_workload(axes: Mapping[str, Any], *, seed: int) -> tuple[Workload, Pass
 
 
 def read_limits(peak_bytes: object, launches: object, elements: object) -> dict[str, int]:
-    """Read the cost limits that a test sets; bytes are a number or a text like ``"4MiB"``.
-
-    Returns:
-        the limits that are set: ``peak_bytes`` of live tensors above the inputs, the number of
-        dispatched operations ``launches``, and the ``elements`` that they process.
+    """Read the limits that a test sets, by name; bytes are a number or a text like ``"4MiB"``.
 
     Raises:
         UsageError: a limit is not valid.

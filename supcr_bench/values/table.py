@@ -127,12 +127,8 @@ def as_html(
 ) -> str:
     """The ``<table>`` element, with all texts escaped and without the end tags that HTML omits.
 
-    Args:
-        table: the table to write.
-        facet_number: numbers the facets of a row, where a page filters by them.
-        caption: whether the title is shown above it.
-        classes: CSS classes of the element; a cell gets its tone, and ``word`` or ``prose``.
-        most_rows: the largest number of rows; further rows are left out.
+    ``facet_number`` numbers the facets by which a page filters rows; ``caption`` says whether the
+    title is shown; ``classes`` are CSS classes of the element.
     """
     parts = [f'<table class="{classes}">' if classes else "<table>"]
     parts += [f"<caption>{escape(table.title)}</caption>"] if caption else []
