@@ -68,7 +68,7 @@ def _all_agree(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
     cases = len({r.case for r, _ in met})
     if not apart:
         worst = max(v or 0.0 for _, values in met for v in values)
-        said = f"in {cases} cases; the largest relative difference in value is {worst:.1e}"
+        said = f"in all {cases} cases; the largest relative difference in value is {worst:.1e}"
         return Holds.YES, said
     names = ", ".join(sorted({r.case.describe() for r in apart})[:3])
     verdict = Holds.NO if len(apart) == len(met) else Holds.CONDITION
@@ -84,15 +84,15 @@ def _is_the_formula(results: Sequence[Result], _growth: Sequence[Growth]) -> Jud
         return Holds.NO, f"{wrong.case.describe()}: {wrong.reason}"
     worst = max((r.no_self_error for r in own if r.no_self_error is not None), default=None)
     if worst is None:
-        return Holds.UNDECIDED, "not compared with `no-self` here"
+        return Holds.UNDECIDED, "no result was compared with `no-self`"
     if worst > BEYOND_ROUNDING:
         return Holds.CONDITION, (
             f"of its own definition; on tied labels it differs by {worst:.0%} from `no-self`, "
             "which never counts the anchor among its candidates"
         )
     if not any("tied" in r.case.labels for r in own):
-        return Holds.CONDITION, "without ties; tied labels were not measured here"
-    return Holds.YES, f"in {len(own)} cases, tied labels among them"
+        return Holds.CONDITION, "for labels without ties; tied labels were not measured"
+    return Holds.YES, f"in {len(own)} cases, some of them with tied labels"
 
 
 def _grows_at_most(implementation: str, metric: Metric, pass_: Pass, law: str) -> Judge:
@@ -108,7 +108,7 @@ def _grows_at_most(implementation: str, metric: Metric, pass_: Pass, law: str) -
         evidence = told.verdict.evidence
         if told.verdict.law:
             span = f"N={told.sizes[0]} to {told.sizes[-1]}"
-            evidence = f"it is {told.verdict.law}, {span}: {evidence}"
+            evidence = f"it grows as {told.verdict.law}, {span}: {evidence}"
         if len(faster) != 1:
             return Holds.UNDECIDED, evidence
         return Holds.NO if True in faster else Holds.YES, evidence
@@ -177,7 +177,7 @@ def _fine_when_small(results: Sequence[Result], _growth: Sequence[Growth]) -> Ju
         return Holds.NO, f"in training rowsort is faster even at N={smallest}"
     up_to = [n for n, _ in itertools.takewhile(lambda win: win[1], wins)][-1]
     mine, theirs = (format_duration_s(TIME.get(r) if r else None) for r in pairs[0][1:])
-    said = f"in training the faster of the two up to N={up_to}: {mine} against {theirs}"
+    said = f"broadcast is faster in training up to N={up_to}: {mine}, and rowsort {theirs},"
     return Holds.YES, f"{said} at N={smallest}"
 
 
@@ -185,7 +185,7 @@ def _slowest(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
     others = ("broadcast", "rowsort")
     wins = [w for o in others for w in _wins(_pairs(results, "loopy", o, "training"))]
     if not wins:
-        return Holds.UNDECIDED, "it was not timed beside the others"
+        return Holds.UNDECIDED, "it was not timed together with the others"
     sizes = [n for n, _ in wins]
     if not any(won for _, won in wins):
         return Holds.YES, f"at every N from {min(sizes)} to {max(sizes)}, in training"
@@ -202,7 +202,7 @@ def _smaller(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
         return Holds.UNDECIDED, "their memory was not measured together"
     larger = [where for _, own, other, where in compared if own >= other]
     _, own, other, where = max(compared)
-    evidence = f"{format_bytes(own)} against {format_bytes(other)} at {where}, training"
+    evidence = f"{format_bytes(own)}, and broadcast {format_bytes(other)}, at {where} in training"
     if larger:
         return Holds.CONDITION, f"not at {larger[-1]}; {evidence}"
     return Holds.YES, evidence
@@ -212,7 +212,7 @@ def _fastest_for_now(results: Sequence[Result], _growth: Sequence[Growth]) -> Ju
     others = ("broadcast", "loopy")
     wins = [w for o in others for w in _wins(_pairs(results, "rowsort", o, "training"))]
     if not wins:
-        return Holds.UNDECIDED, "it was not timed beside the others"
+        return Holds.UNDECIDED, "it was not timed together with the others"
     lost = max((n for n, won in wins if not won), default=None)
     if lost is None:
         return Holds.YES, "rowsort is the fastest at every measured N, in training"

@@ -201,7 +201,7 @@ def outcome_change(before: Result, after: Result) -> tuple[str | None, str | Non
         was, now = before.memory_limit_bytes, after.memory_limit_bytes
         if now is None or (was is not None and now >= was):
             return f"ran out of memory: {why}", None
-        return None, f"under a lower memory limit: {why}"
+        return None, f"the memory limit was lower: {why}"
     return None, why
 
 

@@ -205,11 +205,11 @@ def _why_unknown(own: Sequence[Result], question: Question) -> str:
         if any(r.untimed for r in own):
             return "not timed: its calls were only counted"
         largest = max(own, key=lambda r: r.case.batch_size)
-        return f"not timed: {largest.reason or 'no figures'}"
+        return f"not timed: {largest.reason or 'no reason is known'}"
     places = dict.fromkeys(r.case.describe_series() for r in timed)
     sizes = sorted({r.case.batch_size for r in timed})
     span = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    return f"timed at N={span} and {', '.join(places)} only, too far from N={question.batch_size}"
+    return f"timed only at N={span} with {', '.join(places)}, too far from N={question.batch_size}"
 
 
 # --- estimates ---
@@ -330,7 +330,7 @@ def _explanation(
     if best.peak_bytes:
         first += f", {format_bytes(best.peak_bytes.value)} above the inputs"
     rest = [_compared(best, other, results, question) for other in others]
-    rest += [f"{c.implementation} is out: {c.ruled_out}" for c in candidates if c.ruled_out]
+    rest += [f"not {c.implementation}: {c.ruled_out}" for c in candidates if c.ruled_out]
     if Source.EXTRAPOLATED in (c.time.source for c in usable if c.time):
         rest.append("extrapolated figures were not measured")
     second = "; ".join(rest) or "it is the only one in this run"

@@ -147,10 +147,12 @@ class TimeRule:
             return CellDecision(GateVerdict.PASS, decision.after, decision.again)
         if allowed < low or high < allowed:
             reason = (
-                f"below the noise floor of {format_share(floor)}: the same code differs as much"
+                f"within the noise floor of {format_share(floor)}: identical code differs as much"
             )
         else:
-            reason = f"the interval contains the allowed {format_share(self.max_slowdown)}"
+            reason = (
+                f"its interval contains the allowed slowdown, {format_share(self.max_slowdown)}"
+            )
         return CellDecision(GateVerdict.UNDECIDED, decision.after, decision.again, reason)
 
     def detectable(self, again: Interval) -> float | None:

@@ -29,7 +29,7 @@ def compare(
             "--margin",
             parse_fraction,
             "SHARE",
-            "Call two times the same if they differ by less than this share.",
+            "Share by which two times may differ and count as the same.",
             show_default="5%",
         ),
     ] = None,

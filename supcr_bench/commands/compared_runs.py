@@ -65,7 +65,7 @@ def _apart(comparison: Comparison) -> str:
         for name in DIMENSIONS
         if (one := values(first, name)).isdisjoint(other := values(second, name))
     ]
-    return "; ".join(apart) or "no single field tells them apart"
+    return "; ".join(apart) or "no single axis differs in all cases"
 
 
 def to_mapping(comparison: Comparison, first: Run, second: Run) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def gate(
             "--max-slowdown",
             parse_fraction,
             "SHARE",
-            "How much slower a cell may become.",
+            "Share by which an implementation may become slower on a case.",
             show_default="5%",
         ),
     ] = MAX_SLOWDOWN,
@@ -76,7 +76,7 @@ def gate(
             "--max-memory-growth",
             parse_fraction,
             "SHARE",
-            "How much the peak memory may grow.",
+            "Share by which the peak memory may grow.",
             show_default="1%",
         ),
     ] = MAX_MEMORY_GROWTH,
@@ -95,7 +95,7 @@ def gate(
         choice(
             "--undecided",
             ("pass", "fail"),
-            "What an undecided gate counts as, instead of exit status 3; pass forgives noise only.",
+            "Whether an undecided gate passes (only if noise is the reason) or fails; else status 3.",
         ),
     ] = None,
     summary: Annotated[
@@ -157,7 +157,7 @@ def gate(
         if baseline is None and not usual.is_file():
             raise UsageError(
                 "nothing to compare with: give --against REVISION or --baseline RUN; "
-                f"`supcr-bench gate {suite} --record {usual}` writes a file that the gate finds"
+                f"`supcr-bench gate {suite} --record {usual}` records a baseline"
             )
         name = baseline or str(usual)
         recorded = load_baseline(name)
@@ -211,5 +211,5 @@ def _write_baseline(run: "Run", path: Path, console: "Console") -> None:
     wrong = [result.implementation for result in run.results if result.status in BROKEN]
     if wrong:
         names = ", ".join(dict.fromkeys(wrong))
-        text = f"{len(wrong)} of them are not right, and are recorded as they are: {names}."
+        text = f"{len(wrong)} of them are wrong or failed, and were recorded too: {names}."
         console.print(Text(text, "yellow"), soft_wrap=True)

@@ -40,7 +40,7 @@ from supcr_bench.values.implementation import Description, Resolution
 from supcr_bench.values.result import Result
 from supcr_bench.verification.verification import Verification
 
-NOTHING_TIMED = "The suite times no cell that both versions answer, so time was not judged."
+NOTHING_TIMED = "No timed case of the suite has results of both versions, so time was not judged."
 
 
 class GateSession:

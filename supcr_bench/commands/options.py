@@ -82,8 +82,8 @@ DefinitionName = Annotated[
     str | None,
     option(
         "NAME",
-        "Definition to compare with: torchcell, no-self, rank-n-contrast or one of the "
-        "suite's own, or auto to recognise it. By default, what each implementation computes.",
+        "Definition to compare with: torchcell, no-self, rank-n-contrast or one of the suite's "
+        "own, or auto to recognise it. By default, the one that each implementation computes.",
         "--definition",
         show_default=False,
     ),

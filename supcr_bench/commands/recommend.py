@@ -19,7 +19,7 @@ def recommend(
     ] = 0.0,
     device: Annotated[str, option("NAME", "Device to run on, such as cpu or cuda:1.")] = "cpu",
     pass_: Annotated[
-        Any, choice("--pass", PASSES, "Whether only the loss is needed or gradients too.")
+        Any, choice("--pass", PASSES, "forward for the loss alone, training for gradients too.")
     ] = "training",
     memory: Annotated[
         int | None,
@@ -27,7 +27,7 @@ def recommend(
             "--memory",
             parse_bytes,
             "SIZE",
-            "Memory that inputs and peak must fit in, such as 4GiB.",
+            "Memory that inputs and other tensors must fit in, such as 4GiB.",
         ),
     ] = None,
     run: Annotated[

@@ -42,7 +42,8 @@ def run(
         str | None, option("W,W,...", "Numbers of local processes that share the rows of a batch.")
     ] = None,
     pass_: Annotated[
-        str | None, option("PASS,...", "Passes to measure: forward, training.", "--pass")
+        str | None,
+        option("PASS,...", "What to measure: forward, training (forward and backward).", "--pass"),
     ] = None,
     set_: AxisValues = None,
     labels: Annotated[

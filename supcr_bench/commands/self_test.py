@@ -58,7 +58,7 @@ def run_seeded_bugs(
     nameable = [one for one in rows if one.named is not None]
     named = sum(bool(one.named) for one in nameable)
     summary = f"{caught} of {len(rows)} seeded bugs caught; "
-    summary += f"{named} of {len(nameable)} with a nameable cause named right."
+    summary += f"{named} of {len(nameable)} that have a known cause were diagnosed correctly."
     console.print(Text(summary))
     if file:
         file.write_text(json.dumps([asdict(one) for one in rows], indent=2) + "\n")

@@ -46,25 +46,25 @@ def comparability_notes(
     its_suite, its_seed = baseline.info["suite"]["name"], baseline.info["suite"].get("seed")
     notes = []
     if its_suite != suite:
-        notes.append(f"it was recorded with suite {its_suite}, and this is {suite}")
+        notes.append(f"it was recorded with suite {its_suite}, and the gate runs {suite}")
     if its_seed != seed:
-        notes.append(f"it was recorded with seed {its_seed}, and this is {seed}")
+        notes.append(f"it was recorded with seed {its_seed}, and the gate uses {seed}")
     if not common:
-        why = "; ".join(notes) or "its cases are others"
+        why = "; ".join(notes) or "its cases are different ones"
         again = f"`supcr-bench gate --record {name}` records it again"
         do = again if name.endswith(".json") else "give another run"
         raise BaselineError(f"{name} has no case in common with this gate: {why}; {do}")
     if notes:
         both = "1 case is" if len(common) == 1 else f"{len(common)} cases are"
-        notes = [f"Of the baseline {name}, {'; '.join(notes)}: {both} in both."]
+        notes = [f"About the baseline {name}: {'; '.join(notes)}; {both} in both."]
     if unknown := sorted({implementation for implementation, _ in keys} - {*_recorded(baseline)}):
-        notes.append(f"The baseline {name} knows nothing of {', '.join(unknown)}.")
+        notes.append(f"The baseline {name} has no results of {', '.join(unknown)}.")
     return notes
 
 
 def dropped_implementations(baseline: Run, terms: Terms) -> list[GatedChange]:
     """One change for each implementation of the baseline that the suite no longer names."""
-    why = "recorded, and no longer in the suite; record again if that is meant"
+    why = "the suite no longer has it, but the baseline does; record again if that is intended"
     return [
         GatedChange.of("agreement", (name, None), (GateVerdict.UNDECIDED, why))
         for name in _recorded(baseline)
@@ -85,13 +85,13 @@ def deterministic_notes(
     for name in terms.implementations:
         own = [result for result in after.results if result.implementation == name]
         if still := sum(result.status in BROKEN and result.key in broken for result in own):
-            notes.append(f"{name} is not right in {_cases(still)}, as {terms.then}.")
+            notes.append(f"{name} is wrong or fails in {_cases(still)}, as {terms.then}.")
         its = [c for c in changes if c.implementation == name]
         less = {c.case for c in its if c.ratio is not None and c.ratio < 1}
         if less and terms.baseline:
             notes.append(
                 f"{name} costs less than recorded in {_cases(len(less))}: record the baseline "
-                "again, or it may grow back unseen."
+                "again, or the gate will not see it grow back."
             )
     return notes
 

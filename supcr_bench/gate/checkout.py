@@ -79,8 +79,8 @@ class Checkout:
             *_, kind, size = said.split()
             if not size.isdigit():
                 raise RevisionError(
-                    f"{readable(path)} at {commit[:10]} is not in this clone, which may be a "
-                    f"partial one: git cat-file: {said}"
+                    f"{readable(path)} at {commit[:10]} is not in this clone, which may be "
+                    f"partial; fetch the whole repository (git cat-file: {said})"
                 )
             if kind == "blob":
                 files[path] = read[: int(size)]

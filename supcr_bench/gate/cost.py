@@ -111,5 +111,4 @@ def _law_text(metric: Metric, result: Result, before: Run, after: Run) -> str:
     then, now = laws
     if not then or not now or set(then) & set(now):
         return ""
-    was = f"{' or '.join(now)} now, and was {' or '.join(then)} before"
-    return f"; over the suite's sizes its growth is {was}"
+    return f"; its growth law is {' or '.join(now)} now, and was {' or '.join(then)} before"

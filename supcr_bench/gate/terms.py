@@ -42,7 +42,7 @@ class Terms:
 
     @property
     def then(self) -> str:
-        return "recorded" if self.baseline else "before"
+        return "in the baseline" if self.baseline else "before"
 
     @property
     def record_again(self) -> str:

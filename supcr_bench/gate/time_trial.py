@@ -53,7 +53,7 @@ def process_sampler(threads: int, seed: int, sampling_s: float = SAMPLING_S) -> 
                         raise TimingError(response.reason)
                 if time.monotonic() - began > PROCESS_LIMIT_S:
                     raise TimingError(f"timing took over {PROCESS_LIMIT_S:.0f} s in one process")
-            raise TimingError(f"the process that timed ended: {worker.exit_description()}")
+            raise TimingError(f"the process that timed it ended: {worker.exit_description()}")
         finally:
             worker.close()
 
@@ -80,8 +80,8 @@ def cells_to_time(
             key = (arm.implementation, planned.case(arm))
             if planned.workload.ranks > 1:
                 why = (
-                    "the gate does not time a batch that several ranks share; `timed = false` in "
-                    "the suite leaves it to the counts"
+                    "the gate does not time a batch that several ranks share; with `timed = false` "
+                    "in the suite it only counts operations"
                 )
                 others.append(GatedChange.of("time", key, (GateVerdict.UNDECIDED, why)))
                 continue
@@ -145,7 +145,7 @@ class CellTrial:
             why = f"the version {'now' if now else 'before'} raised while it was timed"
             return GatedChange.of("time", key, (verdict, f"{why}: {self.raised.reason}"))
         if decision is None:
-            why = f"not timed: {error or 'no process came to its end'}"
+            why = f"not timed: {error or 'no process ended in time'}"
             return GatedChange.of("time", key, (GateVerdict.UNDECIDED, why))
         low, high, reason = decision.after.low, decision.after.high, decision.reason
         direction = Direction.UNDECIDED

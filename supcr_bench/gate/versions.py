@@ -46,7 +46,7 @@ def _place(subject: Subject) -> tuple[Path, Path, Subject, bool]:
     package = target.partition(".")[0]
     if package == "supcr_bench":
         raise SubjectError(
-            f"{subject.name} is part of the harness, of which there can be only one version; "
+            f"{subject.name} is part of supcr_bench, of which there can be only one version; "
             "copy it into a file of its own"
         )
     try:
@@ -82,7 +82,7 @@ def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
     where = "the checkout's top folder and below" if within == "." else f"{readable(within)}/"
     if checkout.git("status", "--porcelain", "--", within):
         changed = "the work tree" if within == "." else where
-        notes.append(f"{changed} has changes that are not committed; the gate judges them too")
+        notes.append(f"{changed} has uncommitted changes, which the gate judges too")
     now, then = checkout.python_files_now(within), checkout.python_files(commit, within)
     ignored = checkout.python_files_now(within, ignored=True) if is_package else {}
     generated = {name: content for name, content in ignored.items() if name not in then}
@@ -111,7 +111,9 @@ def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
                 f"{subject.name}: {readable(path)} was {readable(old)} at {revision}, which is "
                 "another module; name the file instead, as in path/to/file.py:attribute"
             )
-        notes.append(f"{subject.name} was {readable(old)} at {revision}, and is taken from there")
+        notes.append(
+            f"{subject.name} was in {readable(old)} at {revision}; that file is the version before"
+        )
         within = Path(old).parent.as_posix()
         then = checkout.python_files(commit, within)
         imported = replace(imported, target=Path(old).name)
@@ -119,7 +121,7 @@ def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
         notes.append(f"no Python file in {where} has changed since {revision}")
     if generated:
         names = ", ".join(map(readable, generated))
-        notes.append(f"git ignores {names}: both versions get what is there now")
+        notes.append(f"git ignores {names}: both versions get the present files")
     before = written({**generated, **then}, "before")
     before = replace(before, name=f"{subject.name}@{commit[:10]}")
     return Versions(subject.name, after, before, tuple(notes))

@@ -126,7 +126,9 @@ def read_label_file(spec: str) -> "tuple[LabelFile, npt.NDArray[np.float64]]":
     if not path.is_file():
         raise InputError(f"no labels file {str(path)!r}")
     if path.suffix.lower() not in FORMATS:
-        raise InputError(f"{path}: labels come from {', '.join(FORMATS)}, not {path.suffix!r}")
+        raise InputError(
+            f"{path}: labels can be read from {', '.join(FORMATS)}, not from {path.suffix!r}"
+        )
     try:
         frame = _read_frame(path)
     except InputError:

@@ -54,7 +54,7 @@ def load_report(path: Path) -> Run:
     if address is None:
         raise StoreError(f"{path} holds no data of a run; give a report that `supcr-bench` wrote")
     if not address.startswith(_START):
-        raise StoreError(f"{path} holds data of another kind than a run's; name another report")
+        raise StoreError(f"{path} does not hold the data of a run; name another report")
     try:
         packed = base64.b64decode(address.removeprefix(_START), validate=True)
         values = json.loads(gzip.decompress(packed))

@@ -163,7 +163,7 @@ class LocalExecutor:
             held = (worker.resident_bytes() or 0) - worker.resident_at_start_bytes
             if held > limit_bytes + RESIDENT_SLACK_BYTES:
                 limit = format_limit_bytes(limit_bytes)
-                return Status.OUT_OF_MEMORY, f"resident memory passed the limit of {limit}"
+                return Status.OUT_OF_MEMORY, f"resident memory exceeded the limit of {limit}"
         return None
 
     @staticmethod

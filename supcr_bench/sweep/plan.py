@@ -84,7 +84,9 @@ def make_plan(
         raise SuiteError("nothing to run: no implementation or no workload")
     for workload in arms:
         if workload.ranks > 1 and workload.device != "cpu":
-            raise SuiteError(f"ranks are processes on the CPU: no {workload.device} with --ranks")
+            raise SuiteError(
+                f"several ranks run on the CPU only: leave out --ranks or device {workload.device}"
+            )
     order = {s: i for i, s in enumerate(dict.fromkeys(w.series() for w in arms))}
     place = {name: i for i, name in enumerate(implementations)}
     workloads = sorted(arms, key=lambda w: (order[w.series()], w.batch_size))

@@ -55,11 +55,11 @@ def excess(result: Result, limits: Mapping[str, int]) -> str | None:
     for name, most in limits.items():
         cost = costs[name]
         if cost is None and name == "peak_bytes":
-            found.append(f"max_peak_bytes cannot be held: {result.memory_method}")
+            found.append(f"max_peak_bytes cannot be checked: {result.memory_method}")
         elif cost is not None and cost > most:
-            said = f"{cost:,} {name} pass"
+            said = f"{cost:,} {name} exceed"
             if name == "peak_bytes":
-                said = f"a peak of {cost:,} bytes ({format_bytes(cost)}) passes"
+                said = f"a peak of {cost:,} bytes ({format_bytes(cost)}) exceeds"
             found.append(f"{said} max_{name}={most:,}")
     if not found:
         return None

@@ -99,7 +99,7 @@ class WorkerProcess:
             ready = self._started.get(timeout=START_LIMIT_S)
         except Empty:
             self.kill()
-            finding = f"within {START_LIMIT_S:.0f} s"
+            finding = f"no answer within {START_LIMIT_S:.0f} s"
         else:
             if ready is not None:
                 return ready.environment or {}

@@ -303,7 +303,7 @@ def test_a_worse_end_is_a_finding_where_the_limits_do_not_explain_it(
         or first.status is second.status
         or row.note
         == (
-            "under a lower memory limit: so"
+            "the memory limit was lower: so"
             if second.status is Status.OUT_OF_MEMORY
             else second.reason
         )

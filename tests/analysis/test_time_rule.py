@@ -32,7 +32,7 @@ def test_the_whole_interval_has_to_lie_on_one_side_of_what_is_allowed(ratio, rul
 
 def test_an_interval_that_holds_what_is_allowed_says_so():
     ruled = RULE.judge(around(1.05), CALM, 1)
-    assert ruled.reason == "the interval contains the allowed 5%"
+    assert ruled.reason == "its interval contains the allowed slowdown, 5%"
 
 
 def test_too_few_processes_are_said_to_be_too_few():
@@ -47,7 +47,7 @@ def test_no_pass_where_the_same_code_differs_by_more_than_is_allowed():
     ruled = RULE.judge(around(1.0), noisy, 1)
     assert ruled.verdict is GateVerdict.UNDECIDED
     assert ruled.reason is not None
-    assert "below the noise floor of 8.3%" in ruled.reason
+    assert "within the noise floor of 8.3%" in ruled.reason
 
 
 def test_no_regression_that_is_no_farther_out_than_the_same_code():

@@ -165,7 +165,7 @@ def test_runs_without_a_case_in_common_say_what_sets_them_apart() -> None:
     write("one-cross", crossed)
     write("two-cross", [replace(crossed[0], case=crossed[1].case)])
     done = CliRunner().invoke(app, ["compare", "one-cross", "two-cross"])
-    assert "no single field tells them apart" in str(done.exception)
+    assert "no single axis differs in all cases" in str(done.exception)
 
 
 def test_an_unknown_run_is_named() -> None:

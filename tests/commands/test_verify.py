@@ -168,7 +168,10 @@ def test_the_self_test_counts_what_is_caught_and_named(
     file = tmp_path / "self-test.json"
     assert self_test_command.run_seeded_bugs(file, console=console) is False
     text = console.export_text()
-    assert "2 of 3 seeded bugs caught; 1 of 3 with a nameable cause named right." in text
+    assert (
+        "2 of 3 seeded bugs caught; 1 of 3 that have a known cause were diagnosed correctly."
+        in text
+    )
     assert "MISSED" in text
     assert len(json.loads(file.read_text())) == 3
     monkeypatch.setattr(self_test_command, "run_self_test", lambda seed: iter(rows[2:]))

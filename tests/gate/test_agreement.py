@@ -54,7 +54,7 @@ def test_what_was_not_wrong_and_is_now_is_a_regression_with_its_reason(
 @pytest.mark.parametrize("found", [WRONG, FAILED, SKIPPED, TIMED_OUT, FULL])
 def test_what_was_not_right_and_still_is_not_is_no_worse_and_no_pass(found: Result) -> None:
     now = f"{found.status.words}: {found.reason}"
-    assert judged(found, found) == (GateVerdict.UNCHANGED, f"as recorded, {now}")
+    assert judged(found, found) == (GateVerdict.UNCHANGED, f"as in the baseline, {now}")
     assert judged(found, found, SESSION) == (GateVerdict.UNCHANGED, f"as before, {now}")
 
 
@@ -119,7 +119,7 @@ def test_running_out_of_memory_is_a_regression_where_the_limit_is_no_tighter(
     assert found is ruling
     assert reason is not None
     assert "an allocation failed" in reason
-    assert ("under a lower memory limit" in reason) is (ruling is GateVerdict.UNDECIDED)
+    assert ("the memory limit was lower" in reason) is (ruling is GateVerdict.UNDECIDED)
 
 
 @pytest.mark.parametrize("first", [RIGHT, WRONG, FAILED])
@@ -225,7 +225,10 @@ def test_a_check_that_fails_now_is_a_regression_that_names_it_the_finding_and_th
 
 def test_checks_that_failed_before_and_still_do_are_no_regression_and_are_said() -> None:
     found = verified({"ties": FAIL, "weights": PASS}, {"ties": FAIL, "weights": PASS})
-    assert (found.verdict, found.reason) == (GateVerdict.PASS, "still fails ties, as recorded")
+    assert (found.verdict, found.reason) == (
+        GateVerdict.PASS,
+        "still fails ties, as in the baseline",
+    )
 
 
 def test_checks_that_make_it_wrong_and_failed_before_leave_it_unchanged() -> None:
@@ -233,7 +236,7 @@ def test_checks_that_make_it_wrong_and_failed_before_leave_it_unchanged() -> Non
     found = verified(before, now, value={"group": "definition"})
     assert (found.verdict, found.reason) == (
         GateVerdict.UNCHANGED,
-        "still fails value, as recorded",
+        "still fails value, as in the baseline",
     )
 
 

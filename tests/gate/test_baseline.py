@@ -53,23 +53,23 @@ def test_the_suite_that_was_recorded_is_compared_without_a_word() -> None:
 def test_another_suite_or_seed_with_cases_in_common_is_compared_where_it_can_be() -> None:
     keys = [("one", Case(batch_size=16)), ("one", Case(batch_size=512))]
     assert comparability_notes(RUN, "ci.json", "mine", 5, keys) == [
-        "Of the baseline ci.json, it was recorded with suite ci, and this is mine; it was recorded "
-        "with seed 0, and this is 5: 1 case is in both."
+        "About the baseline ci.json: it was recorded with suite ci, and the gate runs mine; it was "
+        "recorded with seed 0, and the gate uses 5; 1 case is in both."
     ]
 
 
 def test_nothing_in_common_is_refused_and_says_why() -> None:
     other_seed = [("one", Case(batch_size=16, seed=5))]
     with pytest.raises(
-        BaselineError, match=r"no case in common .* seed 0, and this is 5.*--record"
+        BaselineError, match=r"no case in common .* seed 0, and the gate uses 5.*--record"
     ):
         comparability_notes(RUN, "ci.json", "ci", 5, other_seed)
-    with pytest.raises(BaselineError, match="its cases are others"):
+    with pytest.raises(BaselineError, match="its cases are different ones"):
         comparability_notes(RUN, "ci.json", "ci", 0, [("one", Case(batch_size=512))])
 
 
 def test_implementations_that_the_baseline_does_not_know_are_named() -> None:
     keys = [(name, Case(batch_size=16)) for name in ("one", "three", "four")]
     assert comparability_notes(RUN, "ci.json", "ci", 0, keys) == [
-        "The baseline ci.json knows nothing of four, three."
+        "The baseline ci.json has no results of four, three."
     ]

@@ -183,8 +183,8 @@ def test_a_loop_in_place_of_a_batched_call_is_caught_by_launches(measured: Run) 
     assert all("dispatched operations grew from " in reason for reason in reasons(found))
     largest = max(found, key=lambda j: j.ratio or 0)
     assert largest.reason == (
-        "dispatched operations grew from 68 to 196, x2.88; over the suite's sizes its growth is N "
-        "now, and was constant before"
+        "dispatched operations grew from 68 to 196, x2.88; its growth law is N now, and was "
+        "constant before"
     )
     assert not regressions(measured, "python loop", "agreement")
 
@@ -219,6 +219,6 @@ def test_cubic_work_is_caught_by_element_work_and_its_growth_is_named(
     named = [reason for reason in reasons(found) if "its growth" in reason]
     assert named
     assert {reason.split("; ")[1] for reason in named} == {
-        "over the suite's sizes its growth is N^3 now, and was N^2 or N^2 log N before"
+        "its growth law is N^3 now, and was N^2 or N^2 log N before"
     }
     assert not regressions(measured, "cubic", "agreement")

@@ -118,7 +118,10 @@ def test_builds_of_one_torch_are_the_same_torch() -> None:
 
 
 def test_a_count_that_fell_passes_and_a_baseline_is_to_be_recorded_again() -> None:
-    assert changed(dispatched_ops=99)["dispatched_ops"].reason == "less than recorded; record again"
+    assert (
+        changed(dispatched_ops=99)["dispatched_ops"].reason
+        == "less than in the baseline; record again"
+    )
     assert changed(SESSION, dispatched_ops=99)["dispatched_ops"].reason == "less than before"
     assert changed(dispatched_ops=99)["dispatched_ops"].verdict is GateVerdict.PASS
 
@@ -189,7 +192,7 @@ def reasons(before: Run, after: Run) -> set[str | None]:
 
 
 def test_another_growth_law_is_named_where_the_sizes_tell_both() -> None:
-    said = "over the suite's sizes its growth is N^3 now, and was N^2 before"
+    said = "its growth law is N^3 now, and was N^2 before"
     assert reasons(series(lambda n: 5 * n**2), series(lambda n: n**3)) == {said}
 
 
@@ -229,12 +232,12 @@ def test_notes_say_what_passed_and_is_not_simply_right() -> None:
     notes = deterministic_notes(before, after, judge_deterministic(before, after, TERMS), TERMS)
     assert notes == [
         "torch was 2.6.0 and is 2.13.0+cpu: counts may differ by 2 %.",
-        "one is not right in 1 case, as recorded.",
-        "one costs less than recorded in 1 case: record the baseline again, or it may grow back "
-        "unseen.",
+        "one is wrong or fails in 1 case, as in the baseline.",
+        "one costs less than recorded in 1 case: record the baseline again, or the gate will "
+        "not see it grow back.",
     ]
     before = of_one(wrong, SAME, SAME, torch="2.13.0+cpu")
     found = judge_deterministic(before, after, SESSION)
     assert deterministic_notes(before, after, found, SESSION) == [
-        "one is not right in 1 case, as before."
+        "one is wrong or fails in 1 case, as before."
     ]

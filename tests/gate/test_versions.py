@@ -56,7 +56,7 @@ def test_the_work_tree_is_only_read(repository, tmp_path):
 def test_changes_that_are_not_committed_are_judged_and_said(repository, tmp_path):
     repository.write("losses/helper.py", "X = 2\n")
     found = versions(tmp_path)
-    assert found.notes == ("losses/ has changes that are not committed; the gate judges them too",)
+    assert found.notes == ("losses/ has uncommitted changes, which the gate judges too",)
 
 
 def test_files_that_have_not_changed_are_said_to_be_the_same(repository, tmp_path):
@@ -102,7 +102,8 @@ def test_a_file_that_was_renamed_is_taken_from_where_it_was(repository, tmp_path
     assert found.before is not None
     assert x_of(found.before) == 1
     assert (
-        "losses/better.py:Loss was losses/loss.py at HEAD, and is taken from there" in found.notes
+        "losses/better.py:Loss was in losses/loss.py at HEAD; that file is the version before"
+        in found.notes
     )
 
 
@@ -112,7 +113,8 @@ def test_a_file_that_was_renamed_without_git_is_found_by_its_content(repository,
     assert found.before is not None
     assert x_of(found.before) == 1
     assert (
-        "losses/better.py:Loss was losses/loss.py at HEAD, and is taken from there" in found.notes
+        "losses/better.py:Loss was in losses/loss.py at HEAD; that file is the version before"
+        in found.notes
     )
 
 
@@ -208,7 +210,7 @@ def test_what_a_build_has_written_into_a_package_is_in_both_versions(repository,
     assert (x_of(found.before), x_of(found.after)) == (3, 3)
     assert found.notes == (
         "no Python file in built/ has changed since HEAD",
-        "git ignores built/_version.py: both versions get what is there now",
+        "git ignores built/_version.py: both versions get the present files",
     )
 
 
@@ -280,8 +282,8 @@ def test_a_note_of_a_file_name_that_is_not_utf_8_can_be_printed(repository, tmp_
     loss.rename(odd)
     repository.commit()
     odd.rename(loss)
-    (note,) = [n for n in versions(tmp_path).notes if "taken from there" in n]
-    assert "was losses/caf\N{REPLACEMENT CHARACTER}.py at HEAD" in note
+    (note,) = [n for n in versions(tmp_path).notes if "version before" in n]
+    assert "was in losses/caf\N{REPLACEMENT CHARACTER}.py at HEAD" in note
 
 
 def test_what_git_refuses_is_said_in_its_own_words(repository, tmp_path):
@@ -315,7 +317,7 @@ def test_a_module_that_is_not_there_is_a_usage_error(repository, tmp_path):
 
 
 def test_the_harness_itself_cannot_be_two_versions(tmp_path):
-    with pytest.raises(SubjectError, match="part of the harness"):
+    with pytest.raises(SubjectError, match="is part of supcr_bench"):
         versions(tmp_path, "supcr_bench.reference.contrast:fast_sums")
 
 

@@ -126,7 +126,7 @@ def test_a_folder_is_no_labels_file(tmp_path: Path) -> None:
 def test_another_suffix_is_refused_with_those_that_serve(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_text("a\n1\n2\n")
-    with pytest.raises(InputError, match=r"labels come from \.csv, \.parquet, \.npz"):
+    with pytest.raises(InputError, match=r"labels can be read from \.csv, \.parquet, \.npz"):
         read_label_file(str(path))
 
 

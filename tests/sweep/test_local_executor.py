@@ -132,7 +132,7 @@ def test_resident_memory_past_the_limit_ends_the_worker_where_the_system_does_no
     monkeypatch.setattr(WorkerProcess, "resident_bytes", lambda self: 2**40)
     results, _ = run(executor, [subject(losses, "Sleeps")])
     assert results[0].status is Status.OUT_OF_MEMORY
-    assert "resident memory passed the limit of 1 GiB" in str(results[0].reason)
+    assert "resident memory exceeded the limit of 1 GiB" in str(results[0].reason)
 
 
 @pytest.mark.parametrize(

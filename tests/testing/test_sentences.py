@@ -74,6 +74,6 @@ def test_every_limit_that_is_passed_is_listed() -> None:
 def test_a_limit_on_a_figure_that_the_device_does_not_tell_cannot_be_held() -> None:
     result = make_result(**(COSTS | {"peak_bytes": None}), memory_method="no peak is kept")
     assert excess(result, {"launches": 200}) is None
-    assert "max_peak_bytes cannot be held: no peak is kept" in str(
+    assert "max_peak_bytes cannot be checked: no peak is kept" in str(
         excess(result, {"peak_bytes": 2**30})
     )
