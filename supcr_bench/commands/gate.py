@@ -95,7 +95,7 @@ def gate(
         choice(
             "--undecided",
             ("pass", "fail"),
-            "Whether an undecided gate passes (only if noise is the reason) or fails; else status 3.",
+            "Let an undecided gate pass, if noise is the reason, or fail, instead of status 3.",
         ),
     ] = None,
     summary: Annotated[
