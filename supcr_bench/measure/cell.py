@@ -24,7 +24,8 @@ from supcr_bench.measure.work import Work
 from supcr_bench.reference.answer import Answer
 from supcr_bench.reference.reference import DIRECT_UP_TO, Reference, compute_reference
 from supcr_bench.reference.tolerance import logit_error
-from supcr_bench.subjects.adapter import Adapter, BoundLoss, NotALossError, loss_of, views_of
+from supcr_bench.subjects.adapter import Adapter, BoundLoss, views_of
+from supcr_bench.subjects.calls import NotALossError, loss_of
 from supcr_bench.values.case import Case, Pass, Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition

@@ -24,7 +24,8 @@ from supcr_bench.inputs.tensors import Batch, make_batch
 from supcr_bench.measure.cell import BrokenCallError, make_call
 from supcr_bench.measure.device import Device, Elapsed, Meter, PeakMemory
 from supcr_bench.measure.work import Work
-from supcr_bench.subjects.adapter import Adapter, BoundLoss, unpack
+from supcr_bench.subjects.adapter import Adapter, BoundLoss
+from supcr_bench.subjects.calls import unpack
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm, Cell
 

@@ -10,8 +10,10 @@ There are three kinds of names, and none needs a change to the repository:
 Names come from the folder and from package metadata: an implementation is imported when used.
 """
 
+import functools
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +26,6 @@ from supcr_bench.subjects import isolated
 from supcr_bench.values.definition import AUTO, Definition
 from supcr_bench.values.errors import (
     SubjectError,
-    UnavailableError,
     UncallableError,
     UnknownNameError,
 )
@@ -98,7 +99,7 @@ def locate(name: str) -> Subject:
         if name.endswith(".py"):
             raise SubjectError(f"{name}: say which attribute, as in {name}:Class")
         raise UnknownNameError("implementation", name, known, _HINT)
-    if not attribute.isidentifier():
+    if not all(part.isidentifier() for part in attribute.split(".")):
         raise SubjectError(f"{name}: {attribute!r} is not the name of an attribute")
     if target.endswith(".py"):
         if not Path(target).is_file():
@@ -111,23 +112,24 @@ def load(subject: Subject) -> Implementation:
     """Import a subject.
 
     Raises:
-        UnavailableError: a package that the subject imports is not installed.
-        SubjectError: the subject cannot be imported, lacks the attribute, or is not callable.
+        UncallableError: the subject cannot be imported, lacks the attribute, or is not callable.
+        SubjectError: another version was imported, or what it declares is not valid.
     """
     try:
         with _imported(subject) as module:
-            found = getattr(module, subject.attribute, _NOTHING)
+            found = _attribute(module, subject.attribute)
             if subject.root is not None:
                 _require_own(subject, Path(subject.root), module, found)
     except SubjectError:
         raise
     except (Exception, SystemExit) as error:
-        reason = f"{subject.name} cannot be imported: {type(error).__name__}: {error}"
-        if _is_of_others(error):
-            raise UnavailableError("package", reason) from error
-        raise UncallableError("load", reason) from error
+        from supcr_bench.subjects.uncallable import not_loaded
+
+        raise not_loaded(subject.name, error) from error
     if found is _NOTHING:
-        raise SubjectError(f"{subject.name}: {subject.target} has no {subject.attribute!r}")
+        from supcr_bench.subjects.uncallable import no_such_attribute
+
+        raise no_such_attribute(subject.name, module)
     if isinstance(found, Implementation):
         for law in (found.claimed_time, found.claimed_memory):
             if law is not None and law not in LAWS:
@@ -141,8 +143,10 @@ def load(subject: Subject) -> Implementation:
             )
         return replace(found, name=subject.name)
     if not callable(found):
-        raise SubjectError(
-            f"{subject.name} is {type(found).__name__}, neither an Implementation nor callable"
+        raise UncallableError(
+            "load",
+            f"{subject.name} is {type(found).__name__}, neither an Implementation nor callable.",
+            "Name a class or a function of that file.",
         )
     doc = (getattr(found, "__doc__", None) or "").strip() or subject.attribute
     return Implementation(
@@ -154,10 +158,19 @@ def load(subject: Subject) -> Implementation:
     )
 
 
-def _is_of_others(error: BaseException) -> bool:
-    """Whether an import failed because a module from outside this package is missing."""
-    missing = error.name or "" if isinstance(error, ImportError) else FOLDER
-    return missing.split(".")[0] != FOLDER.split(".")[0]
+def _attribute(module: Any, path: str) -> Any:
+    """An attribute of a module; of a class's method, a function that builds and binds it."""
+    owner, found = module, module
+    for name in path.split("."):
+        owner, found = found, getattr(found, name, _NOTHING)
+    if not isinstance(owner, type) or not inspect.isfunction(inspect.getattr_static(owner, name)):
+        return found
+
+    @functools.wraps(owner, updated=())
+    def bound(*args: Any, **kwargs: Any) -> Any:
+        return getattr(owner(*args, **kwargs), name)
+
+    return bound
 
 
 @contextmanager

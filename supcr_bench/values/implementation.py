@@ -99,7 +99,7 @@ class Resolution:
         keywords: the names of its tensor arguments in the order of the call, if it takes them by
             name; empty if it takes them by position.
         keys: the names of the two views, if it takes a mapping of views.
-        temperature_at_call: whether the temperature is an argument of the call.
+        at_call: which of temperature, weights and eps are arguments of the call, by their names.
         recognised: a line on the definition that its values match, if that was searched.
     """
 
@@ -113,5 +113,5 @@ class Resolution:
     label_distances: bool = False
     keywords: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
-    temperature_at_call: bool = False
+    at_call: tuple[str, ...] = ()
     recognised: str | None = None

@@ -71,14 +71,15 @@ class CheckContext:
             spec["temperature"] = self.definition.temperature
         if not self.takes_weights:
             spec["weights"] = "equal"
-        if self.subject.resolution.flat_labels:
+        own = self.subject.resolution
+        if own.flat_labels or own.one_dimension:
             spec["dims"] = 1
         seed = 1000 * self.seed + spec.get("seed", 0)
         problem = make_problem(ProblemSpec(**{**spec, "seed": seed}))
-        if self.definition.label_distance == "per_dimension":
+        if self.definition.label_distance == "per_dimension" and not own.integer_labels:
             return problem
         # Sums over dimensions are exact on dyadic labels, so that no order of summation can make
-        # or break a tie.
+        # or break a tie; and they have integers of the same order and ties.
         return replace(problem, labels=torch.round(problem.labels * 64) / 64)
 
     def problems(self, specs: Sequence[dict[str, Any]]) -> Iterator[Problem]:

@@ -36,12 +36,17 @@ def verify(
         a result that prints as a table, also in a notebook, and is true if the loss passes.
 
     Raises:
+        TypeError: what is given is neither a name nor callable.
         UsageError: there is no such implementation, definition or device.
     """
     get_device(device)
     if isinstance(implementation, str):
         implementation = load(locate(implementation))
     elif not isinstance(implementation, Implementation):
+        if not callable(implementation):
+            raise TypeError(
+                f"{implementation!r} is no implementation: give a class, a function or a name"
+            )
         name = getattr(implementation, "__name__", type(implementation).__name__)
         implementation = Implementation(
             name=name, title=name, source="Python", definition=AUTO, factory=implementation

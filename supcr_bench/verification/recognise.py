@@ -13,9 +13,19 @@ from typing import Any
 
 import torch
 
-from supcr_bench.subjects.adapter import CALLS, TRIED, Adapter
-from supcr_bench.values.definition import DEFINITIONS, DEPARTS, NO_SELF, Call, Definition, Views
-from supcr_bench.values.implementation import Resolution
+from supcr_bench.subjects.adapter import Adapter
+from supcr_bench.subjects.calls import CALLS
+from supcr_bench.subjects.find_call import find_calls
+from supcr_bench.values.definition import (
+    AUTO,
+    DEFINITIONS,
+    DEPARTS,
+    NO_SELF,
+    Call,
+    Definition,
+    Views,
+)
+from supcr_bench.values.implementation import Implementation, Resolution
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.diagnosis import Probe, ask_all, fits, reproduces
 from supcr_bench.verification.formula import PHRASES, Formula
@@ -81,14 +91,14 @@ def recognise(target: Callable[..., Any], seed: int = 0, device: str = "cpu") ->
     An implementation that takes a temperature gets that of ``no-self``; for others, the usual
     defaults are tried.
     """
-    subject = Adapter.usual(target, replace(NO_SELF, eps=EPS))
-    own = subject.resolution
+    mine = Implementation(name="", title="", source="", definition=AUTO, factory=target)
+    calls = find_calls(mine, NO_SELF, device)
     usual = [0.1, 2.0, 0.07, 0.5, 1.0, 0.05]
-    temperatures = [NO_SELF.temperature] if own.temperature else usual
+    temperatures = [NO_SELF.temperature] if calls[0].temperature else usual
     answering: list[tuple[CheckContext, list[Probe]]] = []
-    for call, flat, tau in itertools.product(TRIED, (False, True), temperatures):
-        definition = replace(own.definition, call=call, temperature=tau)
-        called = replace(subject, resolution=replace(own, definition=definition, flat_labels=flat))
+    for own, tau in itertools.product(calls, temperatures):
+        call, definition = own.definition.call, own.definition.at(tau)
+        called = Adapter(target, replace(own, definition=definition))
         context = CheckContext(called, definition, seed, device=device)
         asked = _probes(context)
         if not asked:

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from supcr_bench.subjects.adapter import Adapter, find_call
+from supcr_bench.subjects.adapter import Adapter
+from supcr_bench.subjects.find_call import find_call, find_calls
 from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.definition import AUTO, NO_SELF, Definition, get_definition
 from supcr_bench.values.implementation import Implementation, Resolution
@@ -36,9 +37,7 @@ def resolve(
         return find_call(implementation, definition, device)[0]
     if definition != AUTO:
         return find_call(implementation, get_definition(definition), device)[0]
-    usual, answers = find_call(implementation, NO_SELF, device)
-    if not answers:
-        return usual
+    find_calls(implementation, NO_SELF, device)
     taken, own, line = recognise(implementation.factory, seed, device)
     nearest, _ = nearest_definition(Formula.of(own))
     if not Formula.of(replace(own, nan_labels=nearest.nan_labels)).differences(Formula.of(nearest)):

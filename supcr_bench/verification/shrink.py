@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from supcr_bench.inputs.tensors import Problem
+from supcr_bench.subjects.calls import call_text
 from supcr_bench.verification.context import CheckContext
 
 MOST_TRIALS = 60
@@ -98,11 +99,6 @@ def snippet(context: CheckContext, problem: Problem) -> str:
         arguments.append("weights=weights")
     if own.eps:
         arguments.append(f"eps={(own.definition.eps or 0.0)!r}")
-    labels = "labels[:, 0]" if own.flat_labels and dims == 1 else "labels"
-    call = {
-        "features_two_views": f"torch.stack((first, second), dim=1), {labels}",
-        "features_single_view": f"first, {labels}",
-    }.get(own.definition.call, f"first, second, {labels}")
     generated = _generated(n, d, dims, problem.temperature)
     if 2 * n * d + n * dims > LITERAL_UP_TO and fails(context, generated):
         problem = generated
@@ -130,7 +126,7 @@ def snippet(context: CheckContext, problem: Problem) -> str:
         "second.requires_grad_()",
         "",
         f"loss_module = YourLoss({', '.join(arguments)})  # {context.name}",
-        f"output = loss_module({call})",
+        f"output = loss_module({call_text(own)})",
         "if isinstance(output, dict):",
         "    output = output['loss']",
         "loss = output if torch.is_tensor(output) else output[0]",

@@ -29,7 +29,8 @@ from supcr_bench.measure.environment import collect_environment
 from supcr_bench.measure.outcome import describe_error
 from supcr_bench.measure.ranked import Coordinator, GroupBrokenError, RankShard, serve
 from supcr_bench.measure.version_times import VersionRaisedError, time_versions
-from supcr_bench.subjects.adapter import Adapter, find_call
+from supcr_bench.subjects.adapter import Adapter
+from supcr_bench.subjects.find_call import find_call
 from supcr_bench.subjects.process_wide import require_own_imports
 from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.cell import Arm

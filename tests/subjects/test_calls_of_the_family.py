@@ -8,14 +8,10 @@ import torch
 from torch import Tensor
 
 from supcr_bench.inputs.tensors import ProblemSpec, make_problem
-from supcr_bench.subjects.adapter import (
-    Adapter,
-    NotALossError,
-    Parameters,
-    find_call,
-    find_parameters,
-    unpack,
-)
+from supcr_bench.subjects.adapter import Adapter
+from supcr_bench.subjects.calls import NotALossError, unpack
+from supcr_bench.subjects.find_call import find_call
+from supcr_bench.subjects.signature import Parameters, find_parameters
 from supcr_bench.values.definition import NO_SELF, Call
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.values.implementation import Implementation
@@ -48,7 +44,7 @@ def test_a_factory_gets_the_arguments_that_it_knows(factory: Any, parameters: Pa
 
 def test_a_loss_is_found_however_it_is_returned() -> None:
     loss, parts = torch.tensor(2.0), torch.tensor([1.0, 3.0])
-    for output in (loss, (loss,), (loss, parts), [loss, parts], {"loss": loss}):
+    for output in (loss, (loss,), (loss, parts), [loss, parts], {"loss": loss}, {"my_loss": loss}):
         assert unpack(output, 2)[0].item() == 2.0
     assert unpack((loss, parts), 2)[1] is parts
     assert unpack((loss, parts), 3)[1] is None
@@ -91,5 +87,5 @@ def test_a_factory_that_does_not_keep_its_signature_is_refused() -> None:
         raise TypeError("no")
 
     subject = Implementation(name="loss", title="loss", source="a test", factory=factory)
-    with pytest.raises(SubjectError, match="loss cannot be built"):
+    with pytest.raises(SubjectError, match="loss cannot be constructed: TypeError: no"):
         find_call(subject, NO_SELF)

@@ -159,7 +159,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         locate(f"{tmp_path}/nothing.py:Loss")
 
 
-@pytest.mark.parametrize("attribute", ["", "2nd", "a-b", "a.b"])
+@pytest.mark.parametrize("attribute", ["", "2nd", "a-b", "a.", "a.2"])
 def test_what_cannot_be_an_attribute_is_refused(mine: Path, attribute: str) -> None:
     with pytest.raises(SubjectError, match="is not the name of an attribute"):
         locate(f"{mine}:{attribute}")

@@ -1,6 +1,7 @@
 """Verification from Python and from a notebook."""
 
 import time
+from typing import Any
 
 import pytest
 from torch import Tensor
@@ -73,3 +74,9 @@ def test_a_check_that_hangs_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> N
     found = supcr_bench.verify(Hangs, "no-self")
     assert not found
     assert "took over 1 s" in str(found.outcomes[0].finding)
+
+
+@pytest.mark.parametrize("given", [None, 3, [1.0]])
+def test_what_is_no_implementation_is_a_type_error(given: Any) -> None:
+    with pytest.raises(TypeError, match="is no implementation: give a class, a function or a name"):
+        supcr_bench.verify(given)

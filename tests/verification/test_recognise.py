@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from supcr_bench.values.definition import NO_SELF, RANK_N_CONTRAST, TORCHCELL
+from supcr_bench.values.errors import UncallableError
 from supcr_bench.verification.bugs import right
 from supcr_bench.verification.bugs.catalogue import BUGS
 from supcr_bench.verification.formula import Formula
@@ -62,4 +63,5 @@ def test_what_follows_nothing_is_held_against_no_self_and_says_so() -> None:
     def nothing() -> Any:
         return lambda *tensors: torch.ones(3)
 
-    assert "no call of the family gives a loss" in recognise(nothing)[2]
+    with pytest.raises(UncallableError, match=r"returned a loss of shape \(3,\)"):
+        recognise(nothing)

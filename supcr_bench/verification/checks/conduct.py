@@ -12,7 +12,7 @@ from torch import Tensor
 from supcr_bench.inputs.tensors import Problem
 from supcr_bench.measure.device import find_accelerator
 from supcr_bench.reference.answer import Answer
-from supcr_bench.subjects.adapter import unpack
+from supcr_bench.subjects.calls import unpack
 from supcr_bench.verification.check import check
 from supcr_bench.verification.compare import deviation, deviations, loss_deviation
 from supcr_bench.verification.context import CheckContext

@@ -60,7 +60,7 @@ class RankContext:
             spec["temperature"] = self.definition.temperature
         if not self.resolution.weights or self.definition.label_distance != "per_dimension":
             spec["weights"] = "equal"
-        if self.resolution.flat_labels:
+        if self.resolution.flat_labels or self.resolution.one_dimension:
             spec["dims"] = 1
         return RankQuestion(
             spec=ProblemSpec(n=sum(rows), seed=1000 * self.seed + seed, **spec),

@@ -9,7 +9,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from supcr_bench.inputs.tensors import Problem
 from supcr_bench.reference.answer import scale_up
-from supcr_bench.subjects.adapter import Adapter, unpack
+from supcr_bench.subjects.adapter import Adapter
+from supcr_bench.subjects.calls import unpack
 from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
 
 

@@ -1,0 +1,152 @@
+"""The calls of the family: how each lays out embeddings and labels, and what it returns."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from supcr_bench.values.definition import Call
+from supcr_bench.values.implementation import Resolution
+
+LOSS_KEYS = ("loss", "total", "total_loss")
+CALLS: dict[Call, str] = {
+    "perturbed_intact_labels": "(perturbed, intact, labels)",
+    "features_two_views": "(features [N,2,d], labels)",
+    "features_single_view": "(features [N,d], labels)",
+    "two_views": "(z1, z2, labels)",
+    "views_first": "(features [2,N,d], labels)",
+    "stacked_views": "(features [2N,d], labels of 2N rows)",
+    "stacked_views_labels_once": "(features [2N,d], labels of N rows)",
+    "mapping_of_views": "({view: [N,d]}, labels)",
+    "sequence_of_views": "([z1, z2], labels)",
+    "labels_after_each_view": "(z1, labels, z2, labels)",
+    "labels_after_views": "(z1, z2, labels, labels)",
+}
+_AXIS: dict[Call, int] = {"features_two_views": 1, "views_first": 0}
+"""The axis along which a call stacks the views."""
+
+
+class NotALossError(Exception):
+    """A call returned no loss."""
+
+
+def call_words(own: Resolution) -> str:
+    """How a subject is called, in words."""
+    shape = "[N]" if own.flat_labels else "[N,1]" if own.one_dimension else ""
+    labels = f"{'integer ' if own.integer_labels else ''}labels{' ' if shape else ''}{shape}"
+    if own.label_distances:
+        labels = "label distances [N,N]"
+    return CALLS[own.definition.call].replace("labels", labels)
+
+
+def lay_out(own: Resolution, first: Tensor, second: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """The tensors of two views and labels as a call takes them, by their roles.
+
+    Raises:
+        ValueError: a label is missing where the subject takes integers.
+    """
+    call = own.definition.call
+    if call == "stacked_views":
+        labels = torch.cat((labels, labels))
+    if own.integer_labels:
+        if labels.isnan().any():
+            raise ValueError("an integer label cannot be missing")
+        exact = [k for k in (1.0, 64.0) if bool((labels.double() * k % 1 == 0).all())]
+        labels = (labels.double() * (exact or [2.0**40])[0]).round().long()  # keeps order and ties
+    if own.label_distances:
+        labels = (labels[:, None] - labels[None]).abs().sum(dim=2)
+    elif own.flat_labels and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if call == "features_single_view":
+        return {"features": first, "labels": labels}
+    if call in _AXIS:
+        return {"features": torch.stack((first, second), dim=_AXIS[call]), "labels": labels}
+    if call.startswith("stacked_views"):
+        return {"features": torch.cat((first, second)), "labels": labels}
+    if call == "labels_after_each_view":
+        return {"first": first, "labels": labels, "second": second, "labels again": labels.clone()}
+    laid_out = {"perturbed": first, "intact": second, "labels": labels}
+    return laid_out | ({"labels again": labels.clone()} if call == "labels_after_views" else {})
+
+
+def invoke(own: Resolution, module: Any, laid_out: Mapping[str, Tensor]) -> Any:
+    """Call a subject with tensors that :func:`lay_out` has made."""
+    given: list[Any] = list(laid_out.values())
+    if own.definition.call == "mapping_of_views":
+        given = [dict(zip(own.keys, given[:2], strict=True)), *given[2:]]
+    elif own.definition.call == "sequence_of_views":
+        given = [given[:2], *given[2:]]
+    return module(**dict(zip(own.keywords, given, strict=True))) if own.keywords else module(*given)
+
+
+def call_text(own: Resolution, first: str = "first", second: str = "second") -> str:
+    """The arguments of a call as Python code, for views and ``labels`` of these names."""
+    labels = "labels"
+    if own.definition.call == "stacked_views":
+        labels = "torch.cat((labels, labels))"
+    if own.integer_labels:
+        labels = f"(64 * {labels}).round().long()"
+    if own.label_distances:
+        labels = f"({labels}[:, None] - {labels}[None]).abs().sum(dim=2)"
+    elif own.flat_labels:
+        labels += "[:, 0]"
+    call, both = own.definition.call, f"({first}, {second})"
+    if call == "labels_after_each_view":
+        given = [first, labels, second, labels]
+    elif call == "features_single_view":
+        given = [first, labels]
+    elif call in _AXIS:
+        given = [f"torch.stack({both}, dim={_AXIS[call]})", labels]
+    elif call.startswith("stacked_views"):
+        given = [f"torch.cat({both})", labels]
+    elif call == "mapping_of_views":
+        given = [f"{{{own.keys[0]!r}: {first}, {own.keys[1]!r}: {second}}}", labels]
+    elif call == "sequence_of_views":
+        given = [f"[{first}, {second}]", labels]
+    else:
+        given = [first, second, labels, *([labels] if call == "labels_after_views" else [])]
+    if own.keywords:
+        given = [f"{name}={value}" for name, value in zip(own.keywords, given, strict=True)]
+    return ", ".join(given)
+
+
+def views_of_gradients(call: Call, gradients: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The [N, d] gradient of each view, from those of the tensors of a call."""
+    if call in _AXIS:
+        return gradients[0].unbind(dim=_AXIS[call])
+    if call.startswith("stacked_views"):
+        return gradients[0].chunk(2)
+    return tuple(gradients)
+
+
+def loss_of(output: object) -> Tensor:
+    """The loss in a call's output, unchanged.
+
+    Raises:
+        NotALossError: the output has no tensor of one element in the place of the loss.
+    """
+    loss: object = output
+    if isinstance(output, tuple | list) and output:
+        loss = output[0]
+    elif isinstance(output, Mapping):
+        named = [key for key in output if "loss" in str(key)]
+        loss = next((output[key] for key in (*LOSS_KEYS, *named) if key in output), None)
+    if not isinstance(loss, Tensor):
+        raise NotALossError(f"returned {type(output).__name__} without a loss tensor in it")
+    if loss.numel() != 1:
+        raise NotALossError(f"returned a loss of shape {tuple(loss.shape)}, not a scalar")
+    return loss
+
+
+def unpack(output: object, dims: int) -> tuple[Tensor, Tensor | None]:
+    """The loss as a scalar and, if the output has them, the [D] per-dimension losses.
+
+    Raises:
+        NotALossError: the output has no scalar loss.
+    """
+    loss = loss_of(output)
+    parts = output[1] if isinstance(output, tuple | list) and len(output) > 1 else None
+    if not (isinstance(parts, Tensor) and tuple(parts.shape) == (dims,)):
+        parts = None
+    return loss.reshape(()), parts

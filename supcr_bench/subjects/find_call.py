@@ -1,0 +1,246 @@
+"""Finds how to call a subject: reads its signature and documentation, then tries small calls."""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from supcr_bench.inputs.tensors import make_batch
+from supcr_bench.reference.reference import compute_reference
+from supcr_bench.subjects.adapter import Adapter, views_of
+from supcr_bench.subjects.calls import CALLS, NotALossError, loss_of
+from supcr_bench.subjects.signature import (
+    CallSignature,
+    LabelLayout,
+    behind,
+    function_of,
+    is_called_with_tensors,
+    is_temperature,
+    missing_arguments,
+    parameters_of,
+    read_call,
+)
+from supcr_bench.subjects.uncallable import needs_more, not_called, not_constructed, only_methods
+from supcr_bench.values.case import Workload
+from supcr_bench.values.definition import AUTO, NO_SELF, Call, Definition, Views
+from supcr_bench.values.implementation import Implementation, Resolution
+
+TRIED: tuple[Call, ...] = tuple(CALLS)[:3]
+"""The calls that are tried where the parameters suggest none. ``two_views`` takes the tensors of
+the first one, but joins the views in another way."""
+LAYOUTS: tuple[LabelLayout, ...] = ("columns", "column", "flat")
+SMALL = Workload(batch_size=5, embedding_size=7, dims=3)
+"""The workload of trial calls; its odd sizes differ, so that a wrong layout raises."""
+RIGHT = 1e-3
+"""In trial calls, losses with at most this relative difference count as equal."""
+Answers = list[tuple[Resolution, float]]
+Failures = list[tuple[Resolution, Exception]]
+
+
+def find_calls(
+    implementation: Implementation, definition: Definition | None = None, device: str = "cpu"
+) -> list[Resolution]:
+    """Find every call that gives a loss: as documented, if it is, or else the likeliest first.
+
+    Raises:
+        UncallableError: the subject cannot be constructed, no call gives a loss, or one that its
+            documentation names gives none.
+    """
+    return [own for own, _ in _answers(implementation, definition or NO_SELF, device)]
+
+
+def find_call(
+    implementation: Implementation, definition: Definition, device: str = "cpu"
+) -> tuple[Resolution, bool]:
+    """Find how to call a subject as an implementation of a definition; and whether it gave a loss.
+
+    A call that gives the right loss comes first. A declared implementation may raise on the inputs
+    of the trial, so that a call that accepts the arguments will do; the sweep measures it.
+
+    Raises:
+        UncallableError: the subject cannot be constructed, or accepts none of the calls.
+    """
+    if implementation.definition == AUTO:
+        answering, raising = _answers(implementation, definition, device), []
+    else:
+        subject = Adapter.usual(implementation.under(definition.name).factory, definition)
+        signature = read_call(subject.target, construct(implementation, subject, device))
+        answering, failed = _try_calls(subject, signature, device, declared=True)
+        raising = [own for own, e in failed if not isinstance(e, TypeError | NotALossError)]
+        if not answering and not raising:
+            raise not_called(implementation, failed[0], [own for own, _ in failed], None)
+    for own, loss in answering:
+        if _is_right(own, loss):
+            return own, True
+    return [*(own for own, _ in answering), *raising][0], bool(answering)
+
+
+def _answers(implementation: Implementation, definition: Definition, device: str) -> Answers:
+    subject = Adapter.usual(
+        implementation.under(definition.name).factory, definition, declared=False
+    )
+    loss = construct(implementation, subject, device)
+    signature = read_call(subject.target, loss)
+    subject = _with_arguments_at_call(subject, loss)
+    if signature.extra:
+        raise needs_more(implementation, subject.resolution, signature)
+    answering, failed = _try_calls(subject, signature, device, declared=False)
+    work = [own.definition.call for own, _ in answering]
+    stacked = any(call.startswith("stacked") for call in work)
+    broken = [
+        call
+        for call in signature.documented
+        if call not in work and not (stacked and call.startswith("stacked"))
+    ]
+    if broken or not answering:
+        calls = broken or [*signature.documented, *signature.calls]
+        pointed = [pair for pair in failed if pair[0].definition.call in calls] or failed
+        # The call that went farthest shows what is wrong; the others may not be meant at all.
+        worst = max(pointed, key=lambda pair: _farthest_line(pair[1], function_of(loss)))
+        tried = [own for own, _ in failed]
+        raise not_called(implementation, worst, tried, answering[0][0] if answering else None)
+    documented = [a for a in answering if a[0].definition.call in signature.documented]
+    return documented or answering
+
+
+def construct(implementation: Implementation, subject: Adapter, device: str) -> Any:
+    """The callable for tensors of a subject.
+
+    Raises:
+        UncallableError: it cannot be constructed, or what is constructed cannot be called.
+    """
+    owner = behind(subject.target)
+    if not is_called_with_tensors(subject.target):
+        if isinstance(owner, type) and subject.target is owner and not _is_callable(owner):
+            raise only_methods(implementation, owner)
+        own = subject.resolution
+        given = [own.temperature, *("weights" * own.weights, "eps" * own.eps)]
+        missing = missing_arguments(subject.target, given)
+        if missing:
+            raise not_constructed(implementation, missing, None)
+    batch = make_batch(replace(SMALL, device=device))
+    try:
+        built = subject.build(subject.resolution.definition, batch.weights, device)
+    except Exception as error:
+        raise not_constructed(implementation, [], error) from error
+    if not _is_callable(type(built)) and not is_called_with_tensors(built):
+        raise only_methods(implementation, type(built))
+    return built
+
+
+def _is_callable(owner: type) -> bool:
+    """Whether objects of a class can be called; a module must have a forward of its own."""
+    if issubclass(owner, nn.Module):
+        return owner.forward is not nn.Module.forward
+    return any("__call__" in vars(base) for base in owner.__mro__)
+
+
+def _with_arguments_at_call(subject: Adapter, loss: Any) -> Adapter:
+    """Give temperature and weights in the call, where only that takes them."""
+    own = subject.resolution
+    if is_called_with_tensors(subject.target) and not isinstance(subject.target, nn.Module):
+        return subject
+    parameters = parameters_of(loss.forward if isinstance(loss, nn.Module) else loss)
+    named = [n for n, p in parameters.items() if is_temperature(n, p.default)]
+    if named and not own.temperature and len(parameters) > 2:
+        own = replace(own, temperature=named[0], at_call=(named[0],))
+    if "weights" in parameters and not own.weights:
+        own = replace(own, weights=True, at_call=(*own.at_call, "weights"))
+    return replace(subject, resolution=own)
+
+
+def _try_calls(
+    subject: Adapter, signature: CallSignature, device: str, *, declared: bool
+) -> tuple[Answers, Failures]:
+    answering: Answers = []
+    failed: Failures = []
+    for own in _tried(subject.resolution, signature, declared=declared):
+        call, done = own.definition.call, [o for o, _ in answering]
+        same = [o for o in done if o.definition.call == call]
+        if same and not (own.flat_labels and same[-1].one_dimension and not same[-1].flat_labels):
+            continue
+        if done and call not in (*signature.documented, *TRIED):
+            continue  # the likelier calls work; others would prove nothing
+        try:
+            loss = _small_loss(replace(subject, resolution=own), device, declared=declared)
+        except Exception as error:  # noqa: BLE001 - the subject does not take this call
+            failed.append((own, error))
+        else:
+            if not same or loss != answering[-1][1]:
+                answering.append((own, loss))
+    return answering, failed
+
+
+def _tried(first: Resolution, signature: CallSignature, *, declared: bool) -> Iterator[Resolution]:
+    """The calls to try, in order, each with every layout of the labels."""
+    definition = first.definition
+    usual = [definition.call, *TRIED]
+    named = [c for c in usual if c in signature.calls] if declared else []
+    calls = [*([] if declared else signature.documented), *named, *(signature.calls or usual)]
+    if definition.call == "two_views":
+        calls = ["two_views" if c == "perturbed_intact_labels" else c for c in calls]
+    layouts: list[LabelLayout] = ["columns", "flat"] if declared else [*signature.labels, *LAYOUTS]
+    if "distances" in layouts:
+        layouts = ["distances"]
+    for call in dict.fromkeys(calls):
+        views: Views = definition.views
+        if (call == "features_single_view") != (views == "single"):
+            views = "single" if call == "features_single_view" else "sum"
+        own = replace(
+            first,
+            definition=replace(definition, call=call, views=views),
+            keywords=signature.tensors if signature.by_name else (),
+            keys=signature.keys if call == "mapping_of_views" else (),
+        )
+        for integers in (False,) if declared else (False, True):
+            for layout in dict.fromkeys(layouts):
+                laid_out = replace(
+                    own,
+                    flat_labels=layout == "flat",
+                    one_dimension=layout != "columns",
+                    label_distances=layout == "distances",
+                    integer_labels=integers,
+                )
+                if own.weights and (declared or layout == "columns"):
+                    yield laid_out
+                if not (own.weights and declared):  # its weights may be those of the rows
+                    yield replace(laid_out, weights=False)
+
+
+def _small_loss(adapter: Adapter, device: str, *, declared: bool) -> float:
+    own = adapter.resolution
+    batch = make_batch(replace(_small(own, declared=declared), device=device))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what a call warns of that is not meant helps nobody
+        return float(loss_of(adapter.bind(own.definition, batch).forward()).detach())
+
+
+def _small(own: Resolution, *, declared: bool) -> Workload:
+    return replace(SMALL, dims=1 if declared or own.one_dimension else SMALL.dims)
+
+
+def _is_right(own: Resolution, loss: float) -> bool:
+    for dims in (SMALL.dims, 1):
+        batch = make_batch(replace(SMALL, dims=dims))
+        reference = compute_reference(
+            own.definition,
+            views_of(own.definition, batch),
+            batch.labels,
+            weights=batch.weights,
+            temperature=own.definition.temperature,
+        )
+        if abs(loss - float(reference.loss)) <= RIGHT * abs(float(reference.loss)):
+            return True
+    return False
+
+
+def _farthest_line(error: Exception, function: Any) -> int:
+    """The last line of a function that ran before an error; 0 if it was not entered."""
+    code, trace, line = getattr(function, "__code__", None), error.__traceback__, 0
+    while trace is not None:
+        if trace.tb_frame.f_code is code:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line

@@ -1,0 +1,352 @@
+"""Reads how a loss wants to be built and called: from its parameters, documentation and source."""
+
+import ast
+import functools
+import inspect
+import re
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import Parameter
+from typing import Any, Literal
+
+from torch import nn
+
+from supcr_bench.values.definition import Call
+
+LabelLayout = Literal["columns", "column", "flat", "distances"]
+"""Labels [N, D], [N, 1] or [N], or the matrix [N, N] of their distances."""
+TEMPERATURE_NAMES = ("temperature", "tau", "t", "temp")
+ONE_TENSOR: tuple[Call, ...] = (
+    "features_two_views",
+    "features_single_view",
+    "stacked_views_labels_once",
+    "stacked_views",
+    "views_first",
+    "sequence_of_views",
+    "mapping_of_views",
+)
+"""The calls with one argument for all views."""
+_HINTS: dict[Call, str] = {
+    "mapping_of_views": r"\b{0}\b[^\n,)]*\b(dict|mapping)|\b{0}(\.(values|items|keys)\(|\[['\"])",
+    "sequence_of_views": r"\b{0}\b[^\n,)]*\b(list|tuple|sequence)\b",
+    "features_single_view": r"\w+, \w+ = {0}\.(shape|size\(\))$|\b(one|single)[ -]view\b",
+}
+"""Patterns of source or documentation that suggest a call; ``{0}`` is the argument."""
+_ROLES = {
+    "extra": r"steps?|epochs?|iter\w*|ind(ex|exes|ices)|idxs?|ids?|device|mask|mode|phase|margin"
+    r"|model|names?|n|num|size|meta|config|cfg|args|opts?|rank|alpha|beta|gamma|lam|mean|std|sigma",
+    "distances": r"dists?|distances?|deltas?|diffs?|differences?",
+    "labels": r"labels?|lbls?|targets?|gts?|values?|truths?|scores?|ages?|ys?|t",
+    "views": r"feat(ure)?s?|f|emb(ed\w*)?s?|zi?s?|zjs|xs?|hs?|hidden|proj\w*|reps?|representations?"
+    r"|views?|inputs?|outputs?|vectors?|latents?|codes?|anchors?|positives?|query|q|k|keys?"
+    r"|perturbed|intact|preds?|predictions?|augmented|original",
+}
+"""Names of arguments, whole or between underscores, by role."""
+_DIM = r"(?:\.\.\.|\w+(?:\s*\*\s*\w+)*)"
+_SHAPE = re.compile(
+    rf"[\[(]\s*({_DIM}(?:\s*(?:,|\bx\b|\u00d7)\s*{_DIM})*)\s*,?\s*[\])]|\b({_DIM}(?:\s+[x\u00d7]\s+{_DIM})+)"
+)
+_ROWS = re.compile(r"(\w+\s*\*\s*|2)?(n|b|m|bs|bsz|bz|batch\w*|\w+_samples)(\s*\*\s*\w+)?")
+_DOUBLED = re.compile(r"2\w+|\w+\s*\*\s*\w+")
+_ONE_DIMENSION = re.compile(
+    r"\b(one|single)[ -]label[ -]dimension|\b(1-?d|one-dimensional|scalar) (label|target)"
+    r"|(label|target)s? (are|is|must be|should be) (scalar|1-?d|one-dimensional)",
+    re.I,
+)
+_OTHERS = r"returns?|loss|masks?|weights?|similarit\w+|logits"
+"""Words after which a shape is neither that of the embeddings nor that of the labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """The arguments that a subject takes, when it is built or called, beside its tensors.
+
+    Attributes:
+        temperature: the name of its temperature argument, or ``None``.
+        weights: whether it takes weights.
+        eps: whether it takes eps.
+    """
+
+    temperature: str | None
+    weights: bool
+    eps: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CallSignature:
+    """What the parameters, the documentation and the source of a loss say about its call.
+
+    Attributes:
+        tensors: names of its arguments for embeddings and labels, in the order of the call.
+        extra: names of required arguments that are neither.
+        calls: the calls that fit the names, the likeliest first; empty if the names say nothing.
+        documented: the calls that its documentation names.
+        labels: how labels are laid out by its documentation and names.
+        by_name: whether it must be called by name.
+        keys: the names of the two views, if it takes a mapping of them.
+    """
+
+    tensors: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    calls: tuple[Call, ...] = ()
+    documented: tuple[Call, ...] = ()
+    labels: tuple[LabelLayout, ...] = ()
+    by_name: bool = False
+    keys: tuple[str, ...] = ()
+
+
+def parameters_of(target: Callable[..., Any]) -> Mapping[str, Parameter]:
+    """The parameters of a callable, by name; empty where Python cannot tell."""
+    try:
+        return inspect.signature(target).parameters
+    except (TypeError, ValueError):
+        return {}
+
+
+def behind(target: Any) -> Any:
+    """The class, function or module behind partials and methods that are bound later."""
+    while isinstance(target, functools.partial):
+        target = target.func
+    return inspect.unwrap(target) if callable(target) else target
+
+
+def is_called_with_tensors(target: object) -> bool:
+    """Whether a target is the loss itself, not a class or a function that builds it."""
+    if not callable(target) or isinstance(behind(target), type):
+        return False
+    return isinstance(target, nn.Module) or bool(_roles(parameters_of(target))[1])
+
+
+def is_temperature(name: str, default: object = None) -> bool:
+    plain = name.lower().replace("_", "")
+    named = plain in TEMPERATURE_NAMES or ("temperature" in plain and "base" not in plain)
+    absent = default is None or default is Parameter.empty
+    return named and (absent or (isinstance(default, int | float) and default is not False))
+
+
+def role_of(name: str) -> str | None:
+    """The role of an argument by its name: views, labels, distances, extra, or unknown."""
+    plain = name.lower().strip("_0123456789")
+    patterns = {role: rf"(.*_)?({names})(_.*|\d+)?" for role, names in _ROLES.items()}
+    return next((role for role, names in patterns.items() if re.fullmatch(names, plain)), None)
+
+
+def find_parameters(target: Callable[..., Any], *, declared: bool = True) -> Parameters:
+    """The arguments that a subject takes beside its tensors, by their names.
+
+    Arguments that a partial has already set keep their value, so the result omits them.
+
+    Args:
+        target: the subject.
+        declared: whether it keeps the contract of an ``Implementation``, whose ``**kwargs`` take
+            every argument. Others get what they name, and eps only where it has no default.
+    """
+    # nn.Module's own (*args, **kwargs) accepts no argument.
+    if isinstance(target, nn.Module) or getattr(target, "__init__", None) is nn.Module.__init__:
+        return Parameters(None, weights=False, eps=False)
+    parameters = parameters_of(target)
+    fixed = target.keywords if isinstance(target, functools.partial) else {}
+    defaults = {n: p.default for n, p in parameters.items() if p.kind is not p.VAR_KEYWORD}
+    if len(defaults) < len(parameters):
+        anything = (*TEMPERATURE_NAMES[:1], "weights", "eps")
+        defaults = dict.fromkeys(anything if declared else read_from_kwargs(target)) | defaults
+    named = [n for n, default in defaults.items() if is_temperature(n, default)]
+    named.sort(key=lambda n: (n != TEMPERATURE_NAMES[0], len(n)))
+    free = [n for n in (*named[:1], "weights", "eps") if n in defaults and n not in fixed]
+    eps = "eps" in free and (declared or defaults["eps"] is Parameter.empty)
+    temperature = named[0] if named and named[0] in free else None
+    return Parameters(temperature, weights="weights" in free, eps=eps)
+
+
+def read_from_kwargs(target: Callable[..., Any]) -> list[str]:
+    """The names that a subject reads from its ``**kwargs``, or passes on to who names them."""
+    bases = getattr(behind(target), "__mro__", ())
+    found: list[str] = []
+    for function in [vars(base).get("__init__") for base in bases] or [behind(target)]:
+        if not inspect.isfunction(function):
+            continue
+        kwargs = next((n for n, p in parameters_of(function).items() if p.kind == 4), None)
+        found += [n for n, p in parameters_of(function).items() if p.kind in (1, 3)]
+        if kwargs is None or (tree := source_of(function)) is None:
+            break
+        found += keys_read(tree, kwargs)
+        found += re.findall(r"(?m)^\s*(?::param\s+)?(\w+)\s*[(:]", inspect.getdoc(function) or "")
+        passed = [
+            ast.unparse(node.func)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call)
+            and any(k.arg is None and ast.unparse(k.value) == kwargs for k in node.keywords)
+        ]
+        for taker in filter(None, map(function.__globals__.get, passed)):
+            found += [n for n, p in parameters_of(taker).items() if p.kind in (1, 3)]
+        if not passed:
+            break
+    return found
+
+
+def source_of(function: Any) -> ast.FunctionDef | None:
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):
+        return None
+    return next((n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)), None)
+
+
+def keys_read(tree: ast.AST, name: str) -> list[str]:
+    """The keys that a function reads from one of its arguments, a mapping, in order."""
+    text = ast.unparse(tree)
+    name = re.escape(name)
+    reads = rf"\b{name}(?:\[|\.(?:get|pop)\()'(\w+)'|'(\w+)' (?:not )?in {name}\b"
+    return list(dict.fromkeys(a or b for a, b in re.findall(reads, text)))
+
+
+def function_of(loss: Any) -> Callable[..., Any]:
+    """The function behind a loss that is called with tensors: of a module, its forward."""
+    loss = behind(loss)
+    if isinstance(loss, nn.Module):
+        return loss.forward
+    return loss if inspect.isroutine(loss) else type(loss).__call__
+
+
+def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
+    """Read how to call a loss.
+
+    Args:
+        target: the subject, whose documentation counts too.
+        loss: what it builds; the subject itself where that is called with tensors.
+    """
+    parameters = parameters_of(loss.forward if isinstance(loss, nn.Module) else loss)
+    views, labels, extra = _roles(parameters)
+    if not labels:
+        return CallSignature(extra=tuple(extra))
+    function = function_of(loss)
+    tree = source_of(function)
+    text = "\n\n".join(_documentation(target, function, tree))
+    shapes = list(_shapes(text, views, labels))
+    layouts = [_label_layout(dims) for role, dims in shapes if role == "labels" and len(dims) < 3]
+    if role_of(labels[0]) == "distances":
+        layouts.insert(0, "distances")
+    if not layouts and _ONE_DIMENSION.search(text):
+        layouts += ["column", "flat"]
+    documented: list[Call] = []
+    calls: tuple[Call, ...] = ("perturbed_intact_labels",)
+    order = [*views, *labels]
+    if len(views) == 1:
+        doubled = any(role == "labels" and _DOUBLED.fullmatch(dims[0]) for role, dims in shapes)
+        documented = [
+            _features(dims, doubled) for role, dims in shapes if role == "views" and len(dims) > 1
+        ]
+        whole = f"{text}\n{ast.unparse(tree) if tree else ''}"
+        hints = {c: hint.format(re.escape(views[0])) for c, hint in _HINTS.items()}
+        likely = next((c for c in hints if re.search(hints[c], whole, re.I | re.M)), None)
+        calls = tuple(sorted(ONE_TENSOR, key=lambda call: call != likely))
+    elif len(labels) == 2:
+        order = [name for name in parameters if name in order]
+        calls = ("labels_after_each_view" if order[1] in labels else "labels_after_views",)
+    by_position = [n for n, p in parameters.items() if p.kind < p.VAR_POSITIONAL]
+    keys = keys_read(tree, views[0]) if tree else []
+    return CallSignature(
+        tensors=tuple(order),
+        extra=tuple(extra),
+        calls=calls,
+        documented=tuple(dict.fromkeys(documented)),
+        labels=tuple(dict.fromkeys(layouts)),
+        by_name=by_position[: len(order)] != order,
+        keys=tuple(keys) if len(keys) == 2 else ("first", "second"),
+    )
+
+
+def _roles(parameters: Mapping[str, Parameter]) -> tuple[list[str], list[str], list[str]]:
+    """The names of the arguments for views, for labels, and of further required ones.
+
+    Unknown names before the labels are views; without labels by name, the last one is.
+    """
+    own = {n: p for n, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    roles = {name: role_of(name) for name in own}
+    required = [n for n, p in own.items() if p.default is p.empty and n not in ("weights", "eps")]
+    tensors = list(required)
+    if len(tensors) < 2:  # such as (features, labels=None, mask=None)
+        for role in (("views",), ("labels", "distances")):
+            if not any(roles[n] in role for n in tensors):
+                tensors += [n for n in own if roles[n] in role and not is_temperature(n)][:1]
+    labels = [n for n in tensors if roles[n] in ("labels", "distances")]
+    if len(labels) > 1:  # t is a target where nothing else is
+        labels = [n for n in labels if not is_temperature(n)]
+    extra = [n for n in tensors if roles[n] == "extra" or (is_temperature(n) and n not in labels)]
+    left = [n for n in tensors if n not in labels and n not in extra]
+    if not labels and len(left) > 1:
+        labels = [left.pop()]
+    last = tensors.index(labels[-1]) if labels else -1
+    views = [n for n in left if roles[n] == "views" or tensors.index(n) < last or n == left[0]][:2]
+    labels = (
+        labels[: len(views)] if len(views) * len(labels) != 2 or len(views) == 2 else labels[:1]
+    )
+    extra = [n for n in required if n not in (*views, *labels) and not is_temperature(n)]
+    return (views, labels, extra) if views and labels else ([], [], extra)
+
+
+def _documentation(target: Any, function: Any, tree: ast.FunctionDef | None) -> Iterator[str]:
+    """The docstrings of a loss, and the comments before its first statement."""
+    if tree is not None:
+        body = tree.body[ast.get_docstring(tree) is not None :]
+        lines = textwrap.dedent(inspect.getsource(function)).splitlines()
+        yield "\n".join(lines[: body[0].lineno - 1] if body else lines)
+    for documented in (behind(target), getattr(behind(target), "__init__", None)):
+        yield inspect.cleandoc(getattr(documented, "__doc__", None) or "")
+
+
+def _shapes(
+    text: str, views: Sequence[str], labels: Sequence[str]
+) -> Iterator[tuple[str, list[str]]]:
+    """The shapes in a text, each with the role of the argument that it belongs to."""
+    names = "|".join(map(re.escape, (*views, *labels)))
+    words = rf"{names}|{_OTHERS}|[a-z_]*(?:label|target)s?|features?|embeddings?|views|inputs?"
+    loose = True
+    for match in _SHAPE.finditer(text):
+        dims = [
+            d.strip().lower()
+            for d in re.split(r",|\bx\b|\u00d7", match[1] or match[2])
+            if d.strip()
+        ]
+        rows = dims[1] if len(dims) == 3 and not _ROWS.fullmatch(dims[0]) else dims[0]
+        plain = match[0][0] == "(" and "," not in match[0]  # a word in parentheses, or (N)
+        if not _ROWS.fullmatch(rows) or (len(dims) == 1 and plain and len(rows) > 1):
+            continue
+        before = re.split(r"\n\s*\n", text[: match.start()])[-1]
+        named = re.findall(rf"(?<![\w.])({words})(?!\w)", before, re.I)
+        after = re.match(rf"[`'\"\s]*({words})\b", text[match.end() :], re.I)
+        word = named[-1] if named else after[1] if after else ""
+        if not word and loose:  # the first shape of a text without names is that of the embeddings
+            yield ("views" if len(dims) > 1 else "labels"), dims
+        loose = loose and bool(word)
+        if word in labels or re.search(r"label|target", word, re.I):
+            yield "labels", dims
+        elif word in views or (word and not re.fullmatch(_OTHERS, word, re.I)):
+            yield "views", dims
+
+
+def _features(dims: list[str], doubled: bool) -> Call:
+    """The call that a documented shape of the embeddings means."""
+    if len(dims) > 2:
+        return "features_two_views" if _ROWS.fullmatch(dims[0]) else "views_first"
+    if not _DOUBLED.fullmatch(dims[0]):
+        return "features_single_view"
+    return "stacked_views" if doubled else "stacked_views_labels_once"
+
+
+def _label_layout(dims: list[str]) -> LabelLayout:
+    if len(dims) == 1:
+        return "flat"
+    if dims[1] == dims[0]:
+        return "distances"
+    return "column" if dims[1] == "1" else "columns"
+
+
+def missing_arguments(target: Callable[..., Any], given: Sequence[str | None]) -> list[str]:
+    """The required arguments of a constructor or a factory that are not given."""
+    return [
+        name
+        for name, p in parameters_of(target).items()
+        if p.default is p.empty and p.kind not in (2, 4) and name not in given
+    ]

@@ -1,0 +1,104 @@
+"""How a loss is called, found from its names, documentation and trial calls."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from supcr_bench.inputs.tensors import ProblemSpec, make_problem
+from supcr_bench.reference.reference import compute_reference
+from supcr_bench.subjects.adapter import Adapter
+from supcr_bench.subjects.find_call import find_calls
+from supcr_bench.subjects.registry import load, locate
+from supcr_bench.values.definition import RANK_N_CONTRAST, Views
+from supcr_bench.values.implementation import Implementation
+
+CALLS: dict[str, dict[str, Any]] = {
+    "SpelledOut": {"call": "features_two_views", "temperature": "temperature"},
+    "any_number_of_views": {"call": "features_two_views", "temperature": "temp"},
+    "views_first": {"call": "views_first", "temperature": "T"},
+    "stacked": {"call": "stacked_views_labels_once", "temperature": "tau"},
+    "stacked_with_labels": {"call": "stacked_views", "temperature": "tau"},
+    "half_of_rows": {"call": "stacked_views_labels_once"},
+    "MappedViews": {
+        "call": "mapping_of_views",
+        "keys": ("wild", "mutant"),
+        "temperature": "init_temperature",
+    },
+    "any_mapping": {"call": "mapping_of_views"},
+    "listed": {"call": "sequence_of_views"},
+    "label_after_each": {"call": "labels_after_each_view"},
+    "labels_last": {"call": "labels_after_views"},
+    "labels_first": {"call": "features_two_views", "keywords": ("z", "targets")},
+    "by_keyword": {
+        "call": "perturbed_intact_labels",
+        "keywords": ("first_view", "second_view", "labels"),
+        "temperature": "temperature",
+    },
+    "distances": {"call": "features_single_view", "label_distances": True, "one_dimension": True},
+    "whole_numbers": {"call": "features_single_view", "integer_labels": True},
+    "Options": {"call": "perturbed_intact_labels", "temperature": "tau"},
+    "Passing": {"call": "perturbed_intact_labels", "temperature": "tau"},
+    "TemperatureInCall": {
+        "call": "perturbed_intact_labels",
+        "temperature": "temperature",
+        "at_call": ("temperature",),
+    },
+    "Optional": {
+        "call": "features_two_views",
+        "temperature": "temperature",
+        "one_dimension": True,
+    },
+    "flat": {
+        "call": "features_single_view",
+        "temperature": "t",
+        "flat_labels": True,
+        "one_dimension": True,
+    },
+    "scalar_labels": {"call": "features_two_views", "one_dimension": True},
+    "own_weights": {"call": "features_single_view"},
+    "Methods.compute": {"call": "features_two_views", "temperature": "temperature"},
+}
+
+
+def subject(name: str) -> Implementation:
+    return load(locate(f"tests.subjects.calls_table:{name}"))
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_the_call_of_a_loss_is_found_and_gives_its_numbers(name: str) -> None:
+    found = subject(name)
+    own = find_calls(found)[0]
+    usual = {
+        "temperature": None,
+        "weights": False,
+        "eps": False,
+        "flat_labels": False,
+        "one_dimension": False,
+        "integer_labels": False,
+        "label_distances": False,
+        "keywords": (),
+        "at_call": (),
+    }
+    expected = usual | CALLS[name]
+    assert own.definition.call == expected.pop("call")
+    assert {field: getattr(own, field) for field in expected} == expected
+
+    single = own.definition.call == "features_single_view"
+    views: Views = "single" if single else "concatenate"
+    definition = replace(RANK_N_CONTRAST, call=own.definition.call, views=views)
+    problem = make_problem(
+        ProblemSpec(n=6, d=4, dims=1 if own.one_dimension else 3, temperature=2.0, labels="tied")
+    )
+    answer = Adapter.of(found, replace(own, definition=definition)).answer(problem)
+    reference = compute_reference(
+        definition,
+        (problem.first,) if single else (problem.first, problem.second),
+        problem.labels,
+        weights=problem.weights,
+        temperature=2.0,
+    )
+    assert float(answer.loss) == pytest.approx(float(reference.loss), rel=1e-5)
+    for own_gradient, right in zip(answer.gradients, reference.gradients, strict=False):
+        assert torch.allclose(own_gradient, right, rtol=1e-3, atol=1e-5)

@@ -1,0 +1,196 @@
+"""What cannot be loaded, constructed or called says why and what to do, with a wrapper."""
+
+from pathlib import Path
+
+import pytest
+
+from supcr_bench.subjects.find_call import find_calls
+from supcr_bench.subjects.registry import load, locate
+from supcr_bench.values.errors import UncallableError
+
+SOURCE = '''
+import torch
+from torch import nn
+
+CONSTANT = 3
+NOTHING = None
+
+
+class Table(torch.utils.data.Dataset):
+    def __getitem__(self, index):
+        return index
+
+
+class Right(nn.Module):
+    def __init__(self, temperature=2.0):
+        super().__init__()
+
+    def forward(self, features, labels):
+        """features [N, 2, d]."""
+        if features.shape[1] != 2:
+            raise ValueError("two views")
+        return features.sum() + labels.sum()
+
+
+class NeedsSize(Right):
+    def __init__(self, hidden_size, temperature=2.0):
+        super().__init__()
+
+
+class NeedsConfig(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.t, self.device = config.temperature, config.device
+
+    def forward(self, features, labels):
+        return features.sum()
+
+
+class Fails(Right):
+    def __init__(self, path="/nowhere/at/all"):
+        open(path)
+
+
+class NeedsEpoch(Right):
+    def forward(self, features, labels, epoch):
+        """features [N, 2, d]."""
+        return super().forward(features, labels) * epoch
+
+
+def needs_indices(features, labels, indices, temperature=0.5):
+    return features.sum()
+
+
+def on_cuda(features, labels):
+    return (features.sum() + labels.sum()).to("cuda")
+
+
+class CudaByDefault(Right):
+    def __init__(self, device="cuda"):
+        super().__init__()
+        self.zero = torch.zeros(1, device=device)
+
+
+def imports_when_called(features, labels):
+    import a_package_that_nobody_has
+
+
+def pathless(features, labels):
+    """features: [N, 2, d]."""
+    if features.ndim == 3:
+        return features @ labels
+    return features.sum() + labels.sum()
+
+
+def no_scalar(features, labels):
+    """features [N, d]."""
+    return features.sum(dim=1)
+
+
+class OneMethod:
+    def compute(self, z, targets):
+        """z [N, 2, d]"""
+        return Right()(z, targets)
+
+    def describe(self, depth):
+        return ""
+
+
+class TwoMethods(nn.Module):
+    def loss_one(self, features, labels):
+        return features.sum()
+
+    def loss_two(self, features, labels):
+        return features.sum()
+'''
+STAND_IN = """
+from authors.base import Base, Mixin
+class Loss(Base):
+    def forward(self, features, labels):
+        return features.sum() + labels.sum()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "mine.py").write_text(SOURCE)
+    (tmp_path / "stands.py").write_text(STAND_IN)
+    (tmp_path / "broken.py").write_text("import torch\ndef loss(:\n")
+    (tmp_path / "relative.py").write_text("from .base import Base\nclass Loss(Base): ...\n")
+    (tmp_path / "early.py").write_text("import torch\nzero = torch.zeros(1).cuda()\n")
+    return tmp_path
+
+
+def outcome(folder: Path, name: str) -> UncallableError:
+    with pytest.raises(UncallableError) as caught:
+        find_calls(load(locate(f"{folder}/{name}")))
+    found = caught.value
+    assert found.reason.startswith(f"{folder}/{name}")
+    assert found.reason.count("\n") + found.advice.count("\n") == 0
+    assert 2 + (found.wrapper or "").count("\n") <= 13
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "said"),
+    [
+        ("broken.py:loss", "load", "SyntaxError"),
+        ("mine.py:Rihgt", "load", "has no 'Rihgt'. It defines Table, Right"),
+        ("mine.py:CONSTANT", "load", "is int, neither"),
+        ("mine.py:NOTHING", "load", "is NoneType, neither"),
+        ("mine.py:Table", "call", "neither forward nor __call__, and no method of it fits"),
+        ("stands.py:Loss", "package", "No module named 'authors'"),
+        ("relative.py:Loss", "package", "attempted relative import"),
+        ("early.py:zero", "device", "CUDA"),
+        ("mine.py:NeedsSize", "construct", "it needs `hidden_size`"),
+        ("mine.py:NeedsConfig", "construct", "it needs `config`"),
+        ("mine.py:Fails", "construct", "FileNotFoundError"),
+        ("mine.py:NeedsEpoch", "call", "beside embeddings and labels it needs `epoch`"),
+        ("mine.py:needs_indices", "call", "it needs `indices`"),
+        ("mine.py:on_cuda", "device", "mine.py, line"),
+        ("mine.py:CudaByDefault", "device", "CUDA"),
+        ("mine.py:imports_when_called", "package", "a_package_that_nobody_has"),
+        ("mine.py:pathless", "call", "two-view path raises RuntimeError"),
+        ("mine.py:no_scalar", "call", "returned a loss of shape (5,), not a scalar"),
+        ("mine.py:OneMethod", "call", "one method of it fits: `compute(z, targets)`"),
+        ("mine.py:TwoMethods", "call", "several methods of it fit: `loss_one"),
+    ],
+)
+def test_each_outcome_is_told_by_its_kind_and_reason(
+    folder: Path, name: str, kind: str, said: str
+) -> None:
+    found = outcome(folder, name)
+    assert (found.kind, said in found.reason) == (kind, True), found.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "filled"),
+    [
+        ("stands.py:Loss", {}),
+        ("mine.py:NeedsSize", {"hidden_size=...": "hidden_size=3"}),
+        ("mine.py:NeedsConfig", {"temperature=...": "temperature=1.0"}),
+        ("mine.py:NeedsEpoch", {"epoch=...": "epoch=1"}),
+        ("mine.py:needs_indices", {"indices=...": "indices=None"}),
+        ("mine.py:on_cuda", {}),
+        ("mine.py:CudaByDefault", {}),
+        ("mine.py:pathless", {}),
+        ("mine.py:OneMethod", {}),
+        ("mine.py:TwoMethods", {}),
+    ],
+)
+def test_a_wrapper_runs_once_its_gap_is_filled(
+    folder: Path, name: str, filled: dict[str, str]
+) -> None:
+    wrapper = outcome(folder, name).wrapper
+    assert wrapper is not None
+    for gap, text in filled.items():
+        assert gap in wrapper
+        wrapper = wrapper.replace(gap, text)
+    (folder / "wrapped.py").write_text(wrapper)
+    assert find_calls(load(locate(f"{folder}/wrapped.py:loss")))
+
+
+def test_the_advice_for_methods_can_be_followed(folder: Path) -> None:
+    assert "OneMethod.compute`" in outcome(folder, "mine.py:OneMethod").advice
+    (own,) = find_calls(load(locate(f"{folder}/mine.py:OneMethod.compute")))
+    assert own.definition.call == "features_two_views"
