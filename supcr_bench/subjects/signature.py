@@ -166,8 +166,10 @@ def read_from_kwargs(target: Callable[..., Any]) -> list[str]:
     for function in [vars(base).get("__init__") for base in bases] or [behind(target)]:
         if not inspect.isfunction(function):
             continue
-        kwargs = next((n for n, p in parameters_of(function).items() if p.kind == 4), None)
-        found += [n for n, p in parameters_of(function).items() if p.kind in (1, 3)]
+        kwargs = next(
+            (p.name for p in parameters_of(function).values() if p.kind is p.VAR_KEYWORD), None
+        )
+        found += _named(function)
         if kwargs is None or (tree := source_of(function)) is None:
             break
         found += keys_read(tree, kwargs)
@@ -179,10 +181,16 @@ def read_from_kwargs(target: Callable[..., Any]) -> list[str]:
             and any(k.arg is None and ast.unparse(k.value) == kwargs for k in node.keywords)
         ]
         for taker in filter(None, map(function.__globals__.get, passed)):
-            found += [n for n, p in parameters_of(taker).items() if p.kind in (1, 3)]
+            found += _named(taker)
         if not passed:
             break
     return found
+
+
+def _named(target: Callable[..., Any]) -> list[str]:
+    """The names of the parameters, without ``*args`` and ``**kwargs``."""
+    variable = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    return [n for n, p in parameters_of(target).items() if p.kind not in variable]
 
 
 def source_of(function: Any) -> ast.FunctionDef | None:
@@ -262,7 +270,8 @@ def _roles(parameters: Mapping[str, Parameter]) -> tuple[list[str], list[str], l
 
     Unknown names before the labels are views; without labels by name, the last one is.
     """
-    own = {n: p for n, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    variable = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    own = {n: p for n, p in parameters.items() if p.kind not in variable}
     roles = {name: role_of(name) for name in own}
     required = [n for n, p in own.items() if p.default is p.empty and n not in ("weights", "eps")]
     tensors = list(required)
@@ -348,5 +357,5 @@ def missing_arguments(target: Callable[..., Any], given: Sequence[str | None]) -
     return [
         name
         for name, p in parameters_of(target).items()
-        if p.default is p.empty and p.kind not in (2, 4) and name not in given
+        if p.default is p.empty and name in _named(target) and name not in given
     ]
