@@ -117,9 +117,7 @@ AddLosses = Callable[[Evaluation], None]
 
 
 class ScanSupCR(nn.Module):
-    """SupCR by running sums: stable at low temperature, without a graph of N x N tensors.
-
-    The work grows as N^2, with one binary search for each pair.
+    """SupCR by running sums: N^2 work, stable at low temperature, no graph of N x N tensors.
 
     Args:
         temperature: tau, which divides the cosine similarities.
@@ -347,10 +345,7 @@ def anchors_at_once(device: torch.device, m: int) -> int:
 
 
 def sort_labels(labels: Tensor) -> SortedLabels:
-    """Sort the [N, D] labels of each dimension; a ValueError if one is infinite.
-
-    Integer labels are widened, so that their distances do not wrap around in a narrow dtype.
-    """
+    """Sort the [N, D] labels of each dimension; a ValueError if one is infinite."""
     if not labels.is_floating_point():
         labels = labels.long()
         if sum_dtype(labels.device) == torch.float64 and bool((labels.abs() < 2**52).all()):

@@ -34,10 +34,7 @@ ELEMENTS_PER_THREAD = 2**17
 
 
 class TiledSupCR(ScanSupCR):
-    """SupCR in a compiled loop: N^2 work, N d + tile N memory, stable at low temperature.
-
-    Arguments, results and errors are those of :class:`~._scan.ScanSupCR`.
-    """
+    """SupCR in a compiled loop, with the arguments and errors of :class:`~._scan.ScanSupCR`."""
 
     @staticmethod
     def add_losses(work: Evaluation) -> None:

@@ -129,10 +129,7 @@ def _pairs(results: Sequence[Result], one: str, other: str, pass_: Pass) -> list
 
 
 def _wins(pairs: Iterable[Pair]) -> list[tuple[int, bool]]:
-    """Batch sizes at which one of a pair is faster, and whether it is the first.
-
-    If only one of the two finished a case, it counts as the faster.
-    """
+    """Batch sizes at which one is faster, or alone finished, and whether that is the first."""
     unfinished = (Status.SKIPPED, Status.TIMED_OUT, Status.OUT_OF_MEMORY)
     found = []
     for case, one, other in pairs:

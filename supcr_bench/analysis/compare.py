@@ -176,10 +176,7 @@ def _is_unchanged(first: Result, second: Result) -> bool:
 def count_change(
     metric: str, before: float | None, after: float | None, allowance: float = 0.0
 ) -> Change | None:
-    """The change of a count; ``None`` where one side is unknown.
-
-    Counts that differ by at most ``allowance``, a share of ``before``, are the same.
-    """
+    """The change of a count, up to a share ``allowance`` the same; ``None`` if one is unknown."""
     if before is None or after is None:
         return None
     direction = Direction.SAME
@@ -190,10 +187,7 @@ def count_change(
 
 
 def outcome_change(before: Result, after: Result) -> tuple[str | None, str | None]:
-    """A sentence on a status that got worse, and one on any other change; each may be ``None``.
-
-    Time limits are not judged here.
-    """
+    """A sentence on a status that got worse, and one on any other change; each may be ``None``."""
     why = after.reason
     if after.status in BROKEN and before.status not in BROKEN:
         return f"became {after.status}: {why}", None

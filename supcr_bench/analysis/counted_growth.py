@@ -144,11 +144,7 @@ def _within(matrix: Vector, slack: float) -> tuple[Vector, Vector]:
 
 
 def _minimise(objective: Vector, matrix: Vector, at_most: Vector) -> Vector | None:
-    """The x >= 0 with the smallest objective under matrix x <= at_most.
-
-    Columns and objective are scaled to 1, because terms of very different sizes would be lost in
-    the solver's tolerance.
-    """
+    """The x >= 0 with the smallest objective under matrix x <= at_most."""
     scale = np.abs(matrix).max(axis=0)
     largest = float(np.abs(objective / scale).max()) or 1.0
     found = linprog(objective / scale / largest, matrix / scale, at_most).x
@@ -156,10 +152,7 @@ def _minimise(objective: Vector, matrix: Vector, at_most: Vector) -> Vector | No
 
 
 def fit_sum(sizes: Sequence[Size], figures: Sequence[float], laws: int) -> CountedFit:
-    """Fit the ``laws`` slowest growth laws so that the largest relative error is smallest.
-
-    Sizes must rise and be at least 2; figures must be above 0.
-    """
+    """Fit the ``laws`` slowest growth laws so that the largest relative error is smallest."""
     empty = CountedFit(tuple(sizes), tuple(figures), _ORDERED[:laws], (), math.inf)
     matrix = empty.matrix()
     ones = np.ones((len(sizes), 1))
@@ -194,11 +187,7 @@ def _slowest(sizes: Sequence[Size], figures: Sequence[float]) -> CountedFit | No
 
 @lru_cache(maxsize=4096)
 def fit_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> CountedFit | None:
-    """The fit by the slowest law, with slower laws beside it, that explains counts above 0.
-
-    ``None`` where no sum of laws fits at least five of the largest sizes. Cached, because the bytes
-    of a series (workloads that differ in batch size) are fitted for their law and the frontier.
-    """
+    """The fit by the slowest law, with slower laws beside it, of five or more sizes; cached."""
     for first in range(len(sizes) - FEWEST_SIZES + 1):
         fit = _slowest(sizes[first:], figures[first:])
         if fit is not None:
@@ -208,10 +197,7 @@ def fit_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> CountedF
 
 @lru_cache(maxsize=4096)
 def judge_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> GrowthVerdict:
-    """The law that counted figures follow.
-
-    Cached: workloads with other labels, or the other pass, often have identical counts.
-    """
+    """The law that counted figures follow; cached, as many workloads have equal counts."""
     if len(sizes) < FEWEST_SIZES:
         return GrowthVerdict(
             law=None,

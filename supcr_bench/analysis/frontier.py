@@ -73,10 +73,7 @@ def largest_batch(fit: CountedFit, case: Case, capacity_bytes: float) -> int:
 
 @lru_cache(maxsize=4096)
 def batch_interval(fit: CountedFit, batch_size: int) -> tuple[int, int]:
-    """The interval of the largest batch, from all byte laws that fit.
-
-    Cached, because the other pass and other labels often need the same bytes.
-    """
+    """The interval of the largest batch, from all sums of growth laws that fit; cached."""
     if batch_size < 2:
         return batch_size, batch_size
     # Near the frontier bytes follow a power of N; its exponent turns their interval into one of N.

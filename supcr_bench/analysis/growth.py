@@ -51,19 +51,13 @@ def size_of(case: Case) -> Size:
 
 
 def unrounded_size(case: Case) -> float:
-    """The batch size that would give this many labelled rows without rounding.
-
-    At N=16 and 20 % NaN, 13 rows have a label instead of 12.8, as many as at N=16.25.
-    """
+    """The size with this many labelled rows without rounding: N=16.25 for 13 rows, 20 % NaN."""
     density = case.nan_density or 0.0
     return case.batch_size if density == 1 else case.labelled_rows / (1 - density)
 
 
 def rising(points: Sequence[tuple[Result, float]]) -> list[tuple[Result, float]]:
-    """The points with at least two labelled rows, and more of them than any smaller size.
-
-    With few labels, batches of different sizes may have equally many labelled rows, or none.
-    """
+    """The points with at least two labelled rows, and more of them than any smaller size."""
     kept: list[tuple[Result, float]] = []
     last = 1.0
     for result, figure in points:
@@ -156,10 +150,7 @@ def _timed_series(
 
 
 def _contradicted(verdict: GrowthVerdict, members: Sequence[Result]) -> GrowthVerdict:
-    """The verdict on memory, with a note if a size ran out of memory that should have fitted.
-
-    A process holds more than tensors: an autograd graph of millions of nodes can be larger.
-    """
+    """The verdict on memory, with a note if a size ran out of memory that should have fitted."""
     for r in members:
         limit = r.memory_limit_bytes
         if r.status is not Status.OUT_OF_MEMORY or not limit or not verdict.curve:

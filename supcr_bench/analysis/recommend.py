@@ -75,10 +75,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """The answer: the implementation to use, or ``None`` if the run does not decide it.
-
-    Candidates are sorted by time; those that are ruled out come last.
-    """
+    """The recommended implementation, or ``None``; and all candidates, the fastest first."""
 
     question: Question
     implementation: str | None

@@ -61,9 +61,7 @@ def interval_rank(n: int, confidence: float = CONFIDENCE) -> int | None:
 
 
 def median_interval(samples: Sequence[float]) -> Interval:
-    """The median and its distribution-free interval, of confidence ``CONFIDENCE``.
-
-    Fewer than six samples have no such interval.
+    """The median and its distribution-free 95 % interval, which takes at least six samples.
 
     Raises:
         ValueError: no samples.

@@ -114,10 +114,7 @@ class CellDecision:
 
 @dataclass(frozen=True, slots=True)
 class TimeRule:
-    """The share by which a cell may become slower, and the probability of a wrong verdict.
-
-    ``error`` is the probability that any of the cells judged together gets a wrong verdict.
-    """
+    """The share by which a cell may become slower, and the probability of any wrong verdict."""
 
     max_slowdown: float
     cells: int

@@ -224,10 +224,7 @@ class _Model:
         return math.exp(self.log_scale) * mixed
 
     def band(self, power: PowerFit) -> Callable[[float], tuple[float, float]]:
-        """The smallest and the largest time that this model and all powers in the interval give.
-
-        The standard error of the scale, which is a mean over the sizes, widens the band.
-        """
+        """The smallest and the largest time that the law and all powers in the interval allow."""
         powers, count = np.linspace(power.low, power.high, 25), len(self.series.sizes)
         noise = math.sqrt(power.squares / (count - _PARAMETERS) / count)
         scale_off = math.exp(noise * t_distribution.ppf(0.5 + CONFIDENCE / 2, count - _PARAMETERS))
@@ -243,10 +240,7 @@ class _Model:
 
 
 def _is_systematic(series: TimedSeries, power: PowerFit, law: _Model, *, by_law: bool) -> bool:
-    """Whether neighbouring residuals of the best model are more alike than noise explains.
-
-    The best model is the law, if ``by_law``, or the power.
-    """
+    """Whether neighbouring residuals of the best model are more alike than noise explains."""
     x = np.log(np.array(series.sizes) / series.sizes[-1])
     shape = _law_shapes(series, [law.law])[0][0] if by_law else np.exp(power.exponent * x)
     mixture = law.mixture if by_law else power.mixture

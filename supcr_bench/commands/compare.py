@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from supcr_bench.commands.options import JsonFile, quantity
-from supcr_bench.values.units import parse_fraction
+from supcr_bench.commands.options import JsonFile, share
 
 
 def compare(
@@ -25,13 +24,7 @@ def compare(
     ],
     margin: Annotated[
         float | None,
-        quantity(
-            "--margin",
-            parse_fraction,
-            "SHARE",
-            "Share by which two times may differ and count as the same.",
-            show_default="5%",
-        ),
+        share("--margin", "Share by which two times may differ and count as the same.", "5%"),
     ] = None,
     json_file: JsonFile = None,
 ) -> None:

@@ -22,9 +22,10 @@ from supcr_bench.commands.options import (
     output_file,
     quantity,
     set_axes,
+    share,
 )
 from supcr_bench.values.errors import UsageError
-from supcr_bench.values.units import parse_duration_s, parse_fraction
+from supcr_bench.values.units import parse_duration_s
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,23 +63,12 @@ def gate(
     set_: AxisValues = None,
     max_slowdown: Annotated[
         float,
-        quantity(
-            "--max-slowdown",
-            parse_fraction,
-            "SHARE",
-            "Share by which an implementation may become slower on a case.",
-            show_default="5%",
+        share(
+            "--max-slowdown", "Share by which an implementation may become slower on a case.", "5%"
         ),
     ] = MAX_SLOWDOWN,
     max_memory_growth: Annotated[
-        float,
-        quantity(
-            "--max-memory-growth",
-            parse_fraction,
-            "SHARE",
-            "Share by which the peak memory may grow.",
-            show_default="1%",
-        ),
+        float, share("--max-memory-growth", "Share by which the peak memory may grow.", "1%")
     ] = MAX_MEMORY_GROWTH,
     time_budget: Annotated[
         float,

@@ -44,9 +44,7 @@ NOTHING_TIMED = "No timed case of the suite has results of both versions, so tim
 
 
 class GateSession:
-    """Measures a suite's implementations by a plan and judges them by the settings of a gate.
-
-    A terminal shows the progress of each stage; a log gets one line for each stage.
+    """Measures the implementations of a suite, shows its progress, and judges them.
 
     Raises:
         UsageError: a device of the plan is not on this machine.

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from supcr_bench.values.errors import UnknownNameError, UsageError
+from supcr_bench.values.units import parse_fraction
 
 
 def option(metavar: str, help: str, *names: str, **more: Any) -> Any:  # noqa: A002
@@ -36,6 +37,11 @@ def quantity(
             raise UsageError(f"{name}: {error}") from None
 
     return option(metavar, help, name, parser=convert, **more)
+
+
+def share(name: str, help: str, default: str) -> Any:  # noqa: A002
+    """An option that takes a share, such as ``5%``."""
+    return quantity(name, parse_fraction, "SHARE", help, show_default=default)
 
 
 def choice(name: str, known: Collection[str], help: str, **more: Any) -> Any:  # noqa: A002

@@ -121,10 +121,7 @@ def _write(files: dict[Path, str | bytes], page: Path, summary: dict[str, str] |
 
 
 def _address(run: Run, page: Path) -> str | None:
-    """The relative address of a run's report, seen from a page.
-
-    ``None`` if the run has no report, or if it lies on another drive than the page (Windows).
-    """
+    """The address of a run's report, relative to a page; ``None`` if it has no report."""
     report = run.path if run.path.suffix == ".html" else default_page(run)
     if not report.is_file():
         return None

@@ -237,10 +237,7 @@ def check_calls(
 
 
 def admit_machines(run: Run, executor: Executor) -> None:
-    """Raise a StoreError if the run was not measured on this kind of machine.
-
-    A cluster may add machines, because each result names its kind of machine.
-    """
+    """Raise a StoreError if a run would continue on another kind of machine, except a cluster."""
     if isinstance(executor, ClusterExecutor):
         return
     if len(run.environments) > 1:

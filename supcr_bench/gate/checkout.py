@@ -88,10 +88,7 @@ class Checkout:
         return files
 
     def python_files_now(self, folder: str, *, ignored: bool = False) -> dict[str, bytes]:
-        """All Python files of a folder in the work tree, even uncommitted; or only ignored ones.
-
-        Links are followed if they stay inside the checkout.
-        """
+        """All Python files of a folder in the work tree, even uncommitted; or only ignored ones."""
         which = ("--ignored",) if ignored else ("--cached",)
         said = self.git("ls-files", "-z", *which, "--others", "--exclude-standard", "--", folder)
         files = {}
@@ -113,11 +110,7 @@ class Checkout:
         return files
 
     def renamed_from(self, commit: str, path: str) -> str | None:
-        """The name at a commit of a file that has been renamed since; ``None`` if it was not.
-
-        Git detects renames of tracked files only. An untracked file counts as renamed if its
-        bytes equal those of a file that no longer exists.
-        """
+        """The name at a commit of a file that was renamed since; ``None`` if it was not renamed."""
         if not self.is_tracked(path):
             blob = self.git("hash-object", "--", path).strip()
             gone = [

@@ -24,11 +24,7 @@ def judge_deterministic(before: Run, after: Run, terms: Terms) -> list[GatedChan
 
 
 def judge_cost(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
-    """One change for each case and metric that was measured before or after.
-
-    A case without a result now has no cost;
-    :func:`~supcr_bench.gate.agreement.judge_agreement` reports it.
-    """
+    """One change for each case and metric; for cases without a result now, agreement says why."""
     earlier = {result.key: result for result in before.results}
     torch_differs = other_torch(before, after)
     changes = []

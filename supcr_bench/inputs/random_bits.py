@@ -15,10 +15,7 @@ Float64 = npt.NDArray[np.float64]
 
 
 class Stream:
-    """A stream of random numbers; streams of different names are independent.
-
-    So the embeddings of a case, for example, do not change with its share of missing labels.
-    """
+    """A stream of random numbers; streams with different names are independent."""
 
     def __init__(self, *names: object) -> None:
         digest = hashlib.sha256("/".join(map(str, names)).encode()).digest()

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -233,14 +233,12 @@ class CellRun:
         """Make one instrumented call; if it fails, end the arm and return its result."""
         self.announce(stage, arm)
         self._losses[arm.implementation].clear_gradients()
-        started = time.perf_counter()
         try:
-            with self._limited():
+            with self._accounted("calls_s"), self._limited():
                 figures[arm] = take(arm, self.cell.workload, self._call(arm))
         except Exception as error:  # noqa: BLE001 - any failure becomes a result
             return self._end(arm, *outcome_of(error))
         finally:
-            self._charge(calls_s=time.perf_counter() - started)
             self._losses[arm.implementation].clear_gradients()
         return None
 
@@ -278,17 +276,19 @@ class CellRun:
         return (arm for arm in self.cell.arms if arm in self._answers and arm not in self._ended)
 
     def _end(self, arm: Arm, status: Status, reason: str) -> Result:
-        self._ended[arm] = Result(
+        self._ended[arm] = self._result(arm, status=status, reason=reason)
+        return self._ended[arm]
+
+    def _result(self, arm: Arm, **figures: Any) -> Result:
+        return Result(
             implementation=arm.implementation,
             case=self.cell.case(arm),
-            status=status,
-            reason=reason,
             session=self.cell.session,
             time_limit_s=self.budget.time_limit_s,
             memory_limit_bytes=self.budget.memory_limit_bytes,
             spent_s=self._spent_s.get(arm),
+            **figures,
         )
-        return self._ended[arm]
 
     def _measured(self, arm: Arm, peak: PeakMemory, work: Work, samples: Samples | None) -> Result:
         case, definition = self.cell.case(arm), self.cell.definition(arm)
@@ -309,12 +309,10 @@ class CellRun:
             and self.cell.definition(other).temperature == definition.temperature
         }
         loss = float(answer.loss)
-        return Result(
-            implementation=arm.implementation,
-            case=case,
+        return self._result(
+            arm,
             status=Status.WRONG if finding else Status.MEASURED,
             reason=finding,
-            session=self.cell.session,
             loss=loss if np.isfinite(loss) else None,
             reference_loss=float(reference.loss),
             value_error=value.error,
@@ -330,9 +328,6 @@ class CellRun:
             **asdict(peak),
             **asdict(work),
             no_self_error=self._no_self_errors[definition],
-            time_limit_s=self.budget.time_limit_s,
-            memory_limit_bytes=self.budget.memory_limit_bytes,
-            spent_s=self._spent_s.get(arm),
         )
 
     def _spend(self, arm: Arm, seconds: float) -> None:

@@ -163,10 +163,7 @@ Device = Cpu | Accelerator
 
 
 class Meter:
-    """Measures one call: time and peak memory by the device's means, work by counting dispatches.
-
-    Tests replace it by one that computes its figures from formulas.
-    """
+    """Measures one call: time and peak memory on the device, work by counting operations."""
 
     def __init__(self, device: Device) -> None:
         self._device = device

@@ -52,10 +52,7 @@ def _driver() -> str | None:
 
 
 def collect_environment() -> dict[str, Any]:
-    """The facts about this machine and its software that may affect measurements.
-
-    Keys carry their units; unknown values are ``None``.
-    """
+    """The facts about this machine and its software that may affect measurements."""
     affinity = getattr(os, "sched_getaffinity", None)
     blas = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
     return {

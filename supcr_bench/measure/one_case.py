@@ -58,11 +58,7 @@ def check_case(
 
 
 class StopwatchCall:
-    """A call for another package to time: run :meth:`prepare`, then time the call of the object.
-
-    The object keeps the call's output until the next :meth:`prepare`, so that its release is not
-    timed.
-    """
+    """A call to time, after :meth:`prepare`; it keeps its output, whose release takes time."""
 
     def __init__(self, subject: Adapter, case: Case, memory_limit_bytes: int | None = None) -> None:
         self.device, self.memory_limit_bytes = get_device(case.device), memory_limit_bytes

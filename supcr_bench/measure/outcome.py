@@ -18,11 +18,7 @@ _OUT_OF_MEMORY_TEXTS = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory ran out.
-
-    PyTorch has a class for accelerators; the CPU allocator raises a plain RuntimeError, recognised
-    by its text.
-    """
+    """Whether memory ran out; PyTorch's CPU allocator says so only in the message."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     text = str(error).lower()

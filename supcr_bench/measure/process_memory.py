@@ -30,11 +30,7 @@ def _data_bytes() -> int | None:
 
 @contextmanager
 def process_memory_limit(limit_bytes: int | None) -> Iterator[None]:
-    """Within the block, this process may hold ``limit_bytes`` more than it does now.
-
-    Only Linux enforces it: other systems have no system call that limits private writable memory,
-    and the block runs without a limit.
-    """
+    """Within the block, this process may hold ``limit_bytes`` more than now; only on Linux."""
     held = _data_bytes()
     if limit_bytes is None or resource is None or held is None:
         yield

@@ -103,10 +103,9 @@ def sample_arms(
     seed: object,
     between: Callable[[Arm], None],
 ) -> dict[Arm, Samples]:
-    """Time every arm until the budget is spent or its median is precise.
+    """Time every arm by its call until its median is precise or the budget is spent.
 
-    ``arms`` gives for each arm a function that makes one call and returns its time. ``between`` is
-    called before each call and is not timed.
+    ``between`` is called before each call and is not timed.
     """
     shuffle = random.Random(str(seed)).shuffle  # noqa: S311 - not for cryptography
     samples = {arm: Samples() for arm in arms}

@@ -104,10 +104,7 @@ _NUMBERS = {int: "Int64", int | None: "Int64", float: "float64", float | None: "
 
 
 def results_table(results: Sequence[Result], json_cells: type | UnionType) -> pd.DataFrame:
-    """One row per result: its fields, those of its case, and the median time with its interval.
-
-    Columns carry their units in their names. Cells of the type ``json_cells`` are JSON.
-    """
+    """One row for each result; cells of the type ``json_cells`` are written as JSON."""
     known = (*fields(Case), *fields(Result))
     kinds = {stored_name(f.name): _NUMBERS[f.type] for f in known if f.type in _NUMBERS}  # type: ignore[index]
     frame = results_frame(results).astype(kinds)

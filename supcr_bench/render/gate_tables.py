@@ -52,11 +52,7 @@ def in_order(changes: Iterable[GatedChange]) -> list[GatedChange]:
 def changes_table(
     changes: Sequence[GatedChange], study: TimeStudy | None, *, names: bool, reasons: bool
 ) -> Table:
-    """One row for each change, in the given order, with a rule between cases.
-
-    With ``names``, each row names its implementation and case; without, the title names the
-    implementation, and only a case's first row names the case. ``reasons`` adds a last column.
-    """
+    """One row for each change; its name stands in each row (``names``) or in the title."""
     verdict = changes[0].verdict if changes else GateVerdict.PASS
     worse = verdict is GateVerdict.REGRESSION
     rows = []
@@ -154,10 +150,7 @@ def gate_blocks(outcome: GateOutcome) -> Iterator[Table | Text]:
 
 
 def gate_markdown(outcome: GateOutcome) -> str:
-    """The verdict, regressions with their commands, undecided changes; the rest is collapsed.
-
-    The text ends with a line feed, because other steps of a job append to the file.
-    """
+    """The verdict, regressions with their commands, undecided changes; the rest is collapsed."""
     blocks = [f"## supcr-bench gate: {escape(plain(outcome.suite))}"]
     blocks.append(f"**{escape(verdict_sentence(outcome))}**")
     blocks += _changes(outcome, GateVerdict.REGRESSION)

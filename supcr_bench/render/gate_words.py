@@ -36,10 +36,7 @@ def printable(text: str) -> str:
 
 
 def case_text(case: Case | None) -> str:
-    """A case, as in ``training N=64 D=2 NaN 20%``, or a dash for a change that concerns several.
-
-    The seed is left out, because a suite has only one.
-    """
+    """A case, as in ``training N=64 D=2 NaN 20%``, or a dash for a change of several cases."""
     if case is None:
         return MISSING
     usual = case.definition == TORCHCELL.name

@@ -181,10 +181,7 @@ def _axis_text(metric: str, effect: AxisEffectRow) -> str:
 
 
 def axis_table(rows: Sequence[AxisEffectRow], axis: Axis, metric: str) -> Table:
-    """A table with a column for each value of the axis, for one pass (forward or training).
-
-    The metric is ``agreement``, ``time`` or ``memory``.
-    """
+    """A table of agreement, time or memory in one pass; a column for each value of the axis."""
     pass_ = rows[0].case.pass_
     groups: dict[tuple[object, ...], dict[object, AxisEffectRow]] = {}
     for effect in rows:

@@ -64,10 +64,7 @@ def _filters(shown: Sequence[Facets]) -> list[tuple[str, str, list[str]]]:
 
 
 def render_page(template: str, shown: Sequence[Facets], **values: Any) -> str:
-    """Render a page whose filters hide rows.
-
-    The template escapes all texts, and an undefined name in it is an error.
-    """
+    """Render a page whose filters hide rows; the template escapes all texts."""
     numbers: dict[tuple[tuple[str, str], ...], int] = {}
 
     def number(facets: Facets) -> int:

@@ -111,10 +111,7 @@ def _width(table: Table, index: int) -> int:
 
 
 def _parts(table: Table, widths: Sequence[int], width: int) -> list[list[int]]:
-    """The columns of each printed part: the key columns, and as many others as fit.
-
-    All parts have about the same number of columns.
-    """
+    """The columns of each printed part, of equal size: the key columns, and others that fit."""
     keys, others = list(range(table.keys)), list(range(table.keys, len(table.columns)))
 
     def filled(most: int) -> list[list[int]]:

@@ -96,10 +96,7 @@ class _Finder(HTMLParser):
 
 
 def reports_in(folder: Path) -> list[tuple[str, dict[str, str]]]:
-    """The name of each report's folder, and its summary; the latest run comes first.
-
-    For a page without a summary, the name of its folder is used.
-    """
+    """The name of each report's folder, and its summary, if any; the latest run comes first."""
     found = [(page.parent.name, _summary(page.parent)) for page in folder.glob(f"*/{PAGE}")]
     return sorted(found, key=lambda r: (r[1]["started_at"], r[1]["id"], r[0]), reverse=True)
 

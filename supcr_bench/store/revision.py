@@ -5,10 +5,7 @@ from pathlib import Path
 
 
 def git_revision(folder: Path) -> str | None:
-    """The commit of the checkout that ``folder`` lies in, with ``+dirty`` if it has changes.
-
-    ``None`` outside a checkout, or where git is not installed.
-    """
+    """The commit of a folder's git checkout, with ``+dirty`` if it has changes; or ``None``."""
 
     def git(*arguments: str) -> str:
         return subprocess.run(

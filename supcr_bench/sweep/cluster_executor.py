@@ -47,9 +47,7 @@ class ClusterBackend(Protocol):
         """Load and call each subject (implementation) in each slot; results by slot, in order."""
 
     def measure(self, slot: Slot, cell: Cell, subjects: Sequence[Subject]) -> Iterator[Event]:
-        """Run a cell in a slot, with an event at least about every second.
-
-        Closing the iterator early ends the cell on the machine.
+        """Run a cell in a slot, with an event about every second, until the iterator is closed.
 
         Raises:
             SlotLostError: the slot is lost; results yielded before are valid.

@@ -112,10 +112,7 @@ def preflight(
 def measure(
     labels: Labels | None, cell: Cell, subjects: Sequence[Subject], budget: Budget
 ) -> Iterator[Event | tuple[Activity, float]]:
-    """Run a cell and yield its events.
-
-    An activity carries its duration, because clocks differ between machines.
-    """
+    """Run a cell and yield its events; an activity with its duration, because clocks differ."""
     last_sent: Activity | None = None
     last_sent_s = 0.0
     for event in _KEPT.get(budget.threads, labels).run(cell, subjects, budget):

@@ -77,10 +77,7 @@ class Forecast:
     def peak(
         self, implementation: str, case: Case, machine: str | None = None
     ) -> dict[str, float | int]:
-        """The peak predicted from sizes up to a quarter of this one, as fields of a result.
-
-        Empty if too few sizes have been measured.
-        """
+        """The peak predicted from sizes up to a quarter of this one, as fields of a result."""
         measured = self._measured.get(self._series(implementation, case, machine), ())
         known = [r for r in measured if AHEAD * r.case.batch_size <= case.batch_size]
         if not known:

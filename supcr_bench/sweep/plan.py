@@ -55,10 +55,7 @@ def _workloads(axes: Axes, suite: Suite, own: LabelFile | None) -> list[Workload
 def make_plan(
     suite: Suite, implementations: Sequence[str], own: LabelFile | None = None
 ) -> list[Cell]:
-    """Every cell of a suite, once; batch sizes rise while the other axes stay fixed.
-
-    Rising sizes allow a prediction of each size from those before it. A workload in two grids is
-    timed if either grid is timed.
+    """Every cell of a suite, once; batch sizes rise, as each is predicted from those before.
 
     Raises:
         InputError: a batch is larger than the labels file.

@@ -49,10 +49,7 @@ class Slot:
 
 
 class SlotPool:
-    """Knows all slots, the busy ones, and the lost machines. Several threads may use it.
-
-    Free slots are given out in order; up to ``max_busy`` slots can be busy at the same time.
-    """
+    """Knows all slots, the busy ones, and the lost machines. Several threads may use it."""
 
     def __init__(self, slots: Sequence[Slot]) -> None:
         self.all = tuple(slots)

@@ -72,10 +72,7 @@ def _subject(result: Result, verb: str) -> str:
 
 
 def require_right(result: Result, subject: Adapter, *, by_name: bool) -> None:
-    """Raise an AssertionError for a result that does not agree with the definition.
-
-    If the implementation itself raised an exception, the AssertionError is raised from it.
-    """
+    """Raise an AssertionError, from the implementation's own error, unless a result is right."""
     __tracebackhide__ = True
     verify = f"`supcr-bench verify {result.implementation}`"
     if not by_name:

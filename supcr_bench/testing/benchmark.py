@@ -156,10 +156,7 @@ class SupcrBenchmark:
     def take_times(
         self, result: Result, subject: Adapter, memory_limit_bytes: int | None = None
     ) -> Result:
-        """Return the result with times added by pytest-benchmark, unless that is disabled.
-
-        Gradients and outputs of a call are freed before the next call, and that is not timed.
-        """
+        """Return the result with times added by pytest-benchmark, unless that is disabled."""
         self._used = True
         call = StopwatchCall(subject, result.case, memory_limit_bytes)
         with call.limited():
@@ -185,10 +182,7 @@ class SupcrBenchmark:
 
 
 def plan_rounds(call: StopwatchCall, max_time_s: float, min_rounds: int) -> int:
-    """The number of calls that fit into the time, by the mean of the calls in a tenth of it.
-
-    The first call, which may include one-time work, is not counted.
-    """
+    """The number of calls that fit into the time, by the mean of the calls in a tenth of it."""
     call.once_s()
     calls, spent_s = 0, 0.0
     while calls == 0 or (spent_s < max_time_s / 10 and calls < MOST_ROUNDS / 10):

@@ -17,10 +17,7 @@ from supcr_bench.values.units import parse_bytes
 
 
 def find_implementation(given: object, folder: Path) -> Implementation:
-    """The implementation that a test gives: itself, as a class or a factory, or by name.
-
-    In a name such as ``loss.py:Loss``, a relative path starts at the ``folder`` of the test's file
-    if the file exists there, or else where pytest was started.
+    """The implementation that a test gives or names; ``folder`` is where relative paths start.
 
     Raises:
         UsageError: the implementation does not exist or cannot be loaded.

@@ -57,11 +57,7 @@ class SuiteRun:
         return Forecast(self.budget, self._claims)
 
     def measure(self, name: str, case: Case, benchmark: SupcrBenchmark) -> None:
-        """Assert that a case is right, and time it.
-
-        Skips a case that does not fit the suite's budget, that several ranks (processes) share, or
-        whose device is missing.
-        """
+        """Assert that a case is right, and time it; skip what does not fit or cannot run here."""
         try:
             if case.ranks > 1:
                 _skip(name, case, "several ranks need several processes; use `supcr-bench run`")

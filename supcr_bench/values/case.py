@@ -49,10 +49,7 @@ class Workload:
 
     @property
     def labelled_rows(self) -> int:
-        """The number of rows with a label in each dimension, over which the loss is computed.
-
-        All rows count where a labels file brings its own missing values.
-        """
+        """The number of rows with a label in each dimension; all rows for labels from a file."""
         return self.batch_size - round((self.nan_density or 0.0) * self.batch_size)
 
     @property

@@ -47,7 +47,7 @@ class ActivityPage:
         self._page[: len(line)] = line
 
     def read(self) -> Activity | None:
-        """Read the activity; ``None`` before the first write and in the middle of a write."""
+        """The activity; ``None`` before the first write and in the middle of a write."""
         line = bytes(self._page[:]).split(b"\n", 1)[0]
         try:
             since_s, stage, *arm = json.loads(line)

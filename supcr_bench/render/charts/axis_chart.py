@@ -20,10 +20,7 @@ _LOG_FROM = 4.0
 
 
 def axis_charts(results: Sequence[Result]) -> list[Chart]:
-    """A chart per numeric axis in forward and training, if an implementation has two timed values.
-
-    Along ranks memory is drawn too: ranks are used to reduce it.
-    """
+    """Charts of time along each numeric axis, and of memory too along ranks, for each pass."""
     names = implementations_of(results)
     charts = []
     for axis in COMPARED:
