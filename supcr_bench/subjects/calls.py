@@ -132,6 +132,8 @@ def loss_of(output: object) -> Tensor:
     elif isinstance(output, Mapping):
         named = [key for key in output if "loss" in str(key)]
         loss = next((output[key] for key in (*LOSS_KEYS, *named) if key in output), None)
+        if loss is None and len(output) == 1:
+            (loss,) = output.values()
     if not isinstance(loss, Tensor):
         raise NotALossError(f"returned {type(output).__name__} without a loss tensor in it")
     if loss.numel() != 1:

@@ -1,5 +1,7 @@
 """Finds how to call a subject: reads its signature and documentation, then tries small calls."""
 
+import inspect
+import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -133,7 +135,7 @@ def construct(implementation: Implementation, subject: Adapter, device: str) -> 
 def _is_callable(owner: type) -> bool:
     """Whether objects of a class can be called; a module must have a forward of its own."""
     if issubclass(owner, nn.Module):
-        return owner.forward is not nn.Module.forward
+        return inspect.getattr_static(owner, "forward") is not nn.Module.forward
     return any("__call__" in vars(base) for base in owner.__mro__)
 
 
@@ -159,8 +161,8 @@ def _try_calls(
     for own in _tried(subject.resolution, signature, declared=declared):
         call, done = own.definition.call, [o for o, _ in answering]
         same = [o for o in done if o.definition.call == call]
-        if same and not (own.flat_labels and same[-1].one_dimension and not same[-1].flat_labels):
-            continue
+        if same and not (own.flat_labels and own == replace(same[-1], flat_labels=True)):
+            continue  # where [N, 1] works, [N] may be what is meant
         if done and call not in (*signature.documented, *TRIED):
             continue  # the likelier calls work; others would prove nothing
         try:
@@ -236,9 +238,10 @@ def _is_right(own: Resolution, loss: float) -> bool:
     return False
 
 
-def _farthest_line(error: Exception, function: Any) -> int:
+def _farthest_line(error: Exception, function: Any) -> float:
     """The last line of a function that ran before an error; 0 if it was not entered."""
-    code, trace, line = getattr(function, "__code__", None), error.__traceback__, 0
+    code, trace = getattr(function, "__code__", None), error.__traceback__
+    line = math.inf if isinstance(error, NotALossError) else 0.0
     while trace is not None:
         if trace.tb_frame.f_code is code:
             line = trace.tb_lineno

@@ -37,12 +37,12 @@ _ROLES = {
     "extra": r"steps?|epochs?|iter\w*|ind(ex|exes|ices)|idxs?|ids?|device|mask|mode|phase|margin"
     r"|model|names?|n|num|size|meta|config|cfg|args|opts?|rank|alpha|beta|gamma|lam|mean|std|sigma",
     "distances": r"dists?|distances?|deltas?|diffs?|differences?",
-    "labels": r"labels?|lbls?|targets?|gts?|values?|truths?|scores?|ages?|ys?|t",
+    "labels": r"labels?|lbls?|targets?|gts?|values?|true|truths?|scores?|ages?|ys?|t",
     "views": r"feat(ure)?s?|f|emb(ed\w*)?s?|zi?s?|zjs|xs?|hs?|hidden|proj\w*|reps?|representations?"
     r"|views?|inputs?|outputs?|vectors?|latents?|codes?|anchors?|positives?|query|q|k|keys?"
     r"|perturbed|intact|preds?|predictions?|augmented|original",
 }
-"""Names of arguments, whole or between underscores, by role."""
+"""Words in the names of arguments, by role; the last word that has a role decides."""
 _DIM = r"(?:\.\.\.|\w+(?:\s*\*\s*\w+)*)"
 _SHAPE = re.compile(
     rf"[\[(]\s*({_DIM}(?:\s*(?:,|\bx\b|\u00d7)\s*{_DIM})*)\s*,?\s*[\])]|\b({_DIM}(?:\s+[x\u00d7]\s+{_DIM})+)"
@@ -127,9 +127,11 @@ def is_temperature(name: str, default: object = None) -> bool:
 
 def role_of(name: str) -> str | None:
     """The role of an argument by its name: views, labels, distances, extra, or unknown."""
-    plain = name.lower().strip("_0123456789")
-    patterns = {role: rf"(.*_)?({names})(_.*|\d+)?" for role, names in _ROLES.items()}
-    return next((role for role, names in patterns.items() if re.fullmatch(names, plain)), None)
+    for word in reversed(re.split(r"[_\d]+", name.lower())):
+        for role, words in _ROLES.items():
+            if re.fullmatch(words, word):
+                return role
+    return None
 
 
 def find_parameters(target: Callable[..., Any], *, declared: bool = True) -> Parameters:
@@ -164,26 +166,15 @@ def read_from_kwargs(target: Callable[..., Any]) -> list[str]:
     bases = getattr(behind(target), "__mro__", ())
     found: list[str] = []
     for function in [vars(base).get("__init__") for base in bases] or [behind(target)]:
-        if not inspect.isfunction(function):
-            continue
-        kwargs = next(
-            (p.name for p in parameters_of(function).values() if p.kind is p.VAR_KEYWORD), None
-        )
-        found += _named(function)
-        if kwargs is None or (tree := source_of(function)) is None:
-            break
-        found += keys_read(tree, kwargs)
-        found += re.findall(r"(?m)^\s*(?::param\s+)?(\w+)\s*[(:]", inspect.getdoc(function) or "")
-        passed = [
-            ast.unparse(node.func)
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Call)
-            and any(k.arg is None and ast.unparse(k.value) == kwargs for k in node.keywords)
-        ]
-        for taker in filter(None, map(function.__globals__.get, passed)):
-            found += _named(taker)
-        if not passed:
-            break
+        if inspect.isfunction(function):
+            source, doc = source_of(function), inspect.getdoc(function) or ""
+            found += [*_named(function), *re.findall(r"[\[('\"](\w+)['\"]", source)]
+            found += re.findall(r"(?m)^\s*(?::param\s+)?(\w+)\s*[(:]", doc)
+            passed = re.findall(r"([\w.]+)\([^()]*\*\*\w+\)(?!\s*(?:->[^:]*)?:)", source)
+            for taker in filter(callable, map(function.__globals__.get, passed)):
+                found += _named(taker)
+            if not passed:
+                break
     return found
 
 
@@ -193,20 +184,18 @@ def _named(target: Callable[..., Any]) -> list[str]:
     return [n for n, p in parameters_of(target).items() if p.kind not in variable]
 
 
-def source_of(function: Any) -> ast.FunctionDef | None:
+def source_of(function: Any) -> str:
+    """The source of a function, not indented; empty if there is none."""
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError):
-        return None
-    return next((n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)), None)
+        return textwrap.dedent(inspect.getsource(function))
+    except (OSError, TypeError):
+        return ""
 
 
-def keys_read(tree: ast.AST, name: str) -> list[str]:
+def keys_read(source: str, name: str) -> list[str]:
     """The keys that a function reads from one of its arguments, a mapping, in order."""
-    text = ast.unparse(tree)
-    name = re.escape(name)
-    reads = rf"\b{name}(?:\[|\.(?:get|pop)\()'(\w+)'|'(\w+)' (?:not )?in {name}\b"
-    return list(dict.fromkeys(a or b for a, b in re.findall(reads, text)))
+    reads = rf"\b{name}(?:\[|\.(?:get|pop)\()['\"](\w+)['\"]"
+    return list(dict.fromkeys(re.findall(reads, source)))
 
 
 def function_of(loss: Any) -> Callable[..., Any]:
@@ -228,9 +217,8 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
     views, labels, extra = _roles(parameters)
     if not labels:
         return CallSignature(extra=tuple(extra))
-    function = function_of(loss)
-    tree = source_of(function)
-    text = "\n\n".join(_documentation(target, function, tree))
+    source = source_of(function_of(loss))
+    text = "\n\n".join(_documentation(target, function_of(loss), source))
     shapes = list(_shapes(text, views, labels))
     layouts = [_label_layout(dims) for role, dims in shapes if role == "labels" and len(dims) < 3]
     if role_of(labels[0]) == "distances":
@@ -245,7 +233,7 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
         documented = [
             _features(dims, doubled) for role, dims in shapes if role == "views" and len(dims) > 1
         ]
-        whole = f"{text}\n{ast.unparse(tree) if tree else ''}"
+        whole = f"{text}\n{source}"
         hints = {c: hint.format(re.escape(views[0])) for c, hint in _HINTS.items()}
         likely = next((c for c in hints if re.search(hints[c], whole, re.I | re.M)), None)
         calls = tuple(sorted(ONE_TENSOR, key=lambda call: call != likely))
@@ -253,7 +241,7 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
         order = [name for name in parameters if name in order]
         calls = ("labels_after_each_view" if order[1] in labels else "labels_after_views",)
     by_position = [n for n, p in parameters.items() if p.kind < p.VAR_POSITIONAL]
-    keys = keys_read(tree, views[0]) if tree else []
+    keys = keys_read(source, views[0])
     return CallSignature(
         tensors=tuple(order),
         extra=tuple(extra),
@@ -275,10 +263,10 @@ def _roles(parameters: Mapping[str, Parameter]) -> tuple[list[str], list[str], l
     roles = {name: role_of(name) for name in own}
     required = [n for n, p in own.items() if p.default is p.empty and n not in ("weights", "eps")]
     tensors = list(required)
-    if len(tensors) < 2:  # such as (features, labels=None, mask=None)
-        for role in (("views",), ("labels", "distances")):
-            if not any(roles[n] in role for n in tensors):
-                tensors += [n for n in own if roles[n] in role and not is_temperature(n)][:1]
+    for role in (("views",), ("labels", "distances")):  # such as (features, labels=None, mask=None)
+        named = [n for n in own if roles[n] in role and not is_temperature(n)]
+        if all(roles[n] == "views" for n in tensors) and not set(named) & set(tensors):
+            tensors += named[:1]
     labels = [n for n in tensors if roles[n] in ("labels", "distances")]
     if len(labels) > 1:  # t is a target where nothing else is
         labels = [n for n in labels if not is_temperature(n)]
@@ -295,12 +283,16 @@ def _roles(parameters: Mapping[str, Parameter]) -> tuple[list[str], list[str], l
     return (views, labels, extra) if views and labels else ([], [], extra)
 
 
-def _documentation(target: Any, function: Any, tree: ast.FunctionDef | None) -> Iterator[str]:
+def _documentation(target: Any, function: Any, source: str) -> Iterator[str]:
     """The docstrings of a loss, and the comments before its first statement."""
-    if tree is not None:
-        body = tree.body[ast.get_docstring(tree) is not None :]
-        lines = textwrap.dedent(inspect.getsource(function)).splitlines()
-        yield "\n".join(lines[: body[0].lineno - 1] if body else lines)
+    try:
+        (tree,) = ast.parse(source).body
+    except (SyntaxError, ValueError):
+        yield inspect.getdoc(function) or ""
+    else:
+        body = getattr(tree, "body", [])
+        code = [n for n in body if not (n is body[0] and isinstance(n, ast.Expr))]
+        yield "\n".join(source.splitlines()[: code[0].lineno - 1 if code else None])
     for documented in (behind(target), getattr(behind(target), "__init__", None)):
         yield inspect.cleandoc(getattr(documented, "__doc__", None) or "")
 

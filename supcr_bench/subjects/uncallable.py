@@ -80,10 +80,10 @@ def not_constructed(
             return found
         reason = f"{name} cannot be constructed: {error_text(error, _file_of(subject))}."
         return UncallableError("construct", reason, "Correct its constructor.")
-    tree = source_of(getattr(behind(subject.factory), "__init__", None))
+    source = source_of(getattr(behind(subject.factory), "__init__", None))
     filled = []
     for argument in missing:
-        read = re.findall(rf"\b{argument}\.(\w+)", ast.unparse(tree)) if tree else []
+        read = re.findall(rf"\b{argument}\.(\w+)", source)
         fields = ", ".join(f"{field}=..." for field in dict.fromkeys(read))
         filled.append(f"{argument}={f'SimpleNamespace({fields})' if fields else '...'}")
     if any("SimpleNamespace" in text for text in filled):
@@ -110,7 +110,8 @@ def only_methods(subject: Implementation, owner: type) -> UncallableError:
                 methods[name] = read
     reason = f"{subject.name} has neither forward nor __call__"
     if not methods:
-        return UncallableError("call", f"{reason}, and no method of it fits; it is no loss.")
+        reason += ", and no method of it fits; it is no loss."
+        return UncallableError("call", reason, "Name a class or a function that computes a loss.")
     names = [f"`{name}({', '.join(read.tensors)})`" for name, read in methods.items()]
     first, read = next(iter(methods.items()))
     lines, called = _imports(subject.name, subject.factory)

@@ -90,6 +90,7 @@ def test_what_a_case_cannot_be_asked_of_is_skipped_with_the_reason(folder: Path)
 def test_what_no_call_fits_is_one_error_with_what_was_tried(folder: Path) -> None:
     (folder / "losses.py").write_text(
         "def alone(a, b): ...\nclass Sized:\n    def __init__(self, size): ...\n"
+        "    def __call__(self, z, y): ...\n"
     )
     with pytest.raises(SubjectError, match=r"cannot be called as .*\(features \[N,2,d\], labels"):
         resolved(subject(folder, "alone"))
