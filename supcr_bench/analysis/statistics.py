@@ -61,11 +61,7 @@ def interval_rank(n: int, confidence: float = CONFIDENCE) -> int | None:
 
 
 def median_interval(samples: Sequence[float]) -> Interval:
-    """The median and its distribution-free 95 % interval, which takes at least six samples.
-
-    Raises:
-        ValueError: no samples.
-    """
+    """The median and its distribution-free 95 % interval, which takes at least six samples."""
     if not samples:
         raise ValueError("the median of no samples")
     ordered = sorted(samples)

@@ -53,13 +53,7 @@ def _bound_rank(n: int, alpha: float) -> int:
 
 
 def centre_interval(values: Sequence[float], alpha: float) -> Interval:
-    """The centre of symmetry of independent values: the median of their Walsh averages.
-
-    Each bound lies on the wrong side of the centre with a probability of at most alpha.
-
-    Raises:
-        ValueError: no values.
-    """
+    """The median of the Walsh averages, with bounds that each fail with probability alpha."""
     n = len(values)
     if not n:
         raise ValueError("the centre of no values")

@@ -22,11 +22,7 @@ DIMENSIONS = ("implementation", *(axis.field for axis in AXES), "seed", "definit
 
 
 def compare_loaded(first: Run, second: Run, margin: float = MARGIN) -> Comparison:
-    """Compare two loaded runs.
-
-    Raises:
-        UsageError: the runs have no case in common; the message says how they differ.
-    """
+    """Compare two loaded runs; a UsageError says how they differ if they share no case."""
     comparison = compare_results(
         first.results,
         second.results,

@@ -44,11 +44,7 @@ NOTHING_TIMED = "No timed case of the suite has results of both versions, so tim
 
 
 class GateSession:
-    """Measures the implementations of a suite, shows its progress, and judges them.
-
-    Raises:
-        UsageError: a device of the plan is not on this machine.
-    """
+    """Measures the implementations of a suite, shows its progress, and judges them."""
 
     def __init__(
         self,
@@ -77,12 +73,7 @@ class GateSession:
         self._executor.close()
 
     def measured(self, baseline: Run | None = None, name: str = "") -> tuple[Run, list[str]]:
-        """Measure the implementations now, without times; note how a baseline differs.
-
-        Raises:
-            BaselineError: the baseline of that name and the suite have no case in common.
-            SubjectError: an implementation cannot be called.
-        """
+        """Measure the implementations now, without times; note how a baseline differs."""
         for own, finding in self._findings(self._subjects).items():
             raise SubjectError(_named(own, finding))
         suite, notes = self._suite, list[str]()
@@ -114,12 +105,7 @@ class GateSession:
         return self._outcome(f"baseline {name}", changes, notes)
 
     def against_revision(self, revision: str) -> GateOutcome:
-        """Judge agreement, cost and time against a version from git.
-
-        Raises:
-            RevisionError: the version at the revision is not available.
-            SubjectError: an implementation can be called neither now nor before.
-        """
+        """Judge agreement, cost and time against a version from git."""
         with tempfile.TemporaryDirectory(prefix="supcr-bench-gate-") as scratch:
             versions = [
                 at_revision(subject, revision, Path(scratch) / str(number))

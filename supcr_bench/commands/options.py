@@ -115,11 +115,7 @@ AxisValues = Annotated[
 
 
 def set_axes(axes: Mapping[str, str], assignments: Sequence[str]) -> dict[str, str]:
-    """Add the axes of ``--set`` to ``axes``, which holds those with their own options.
-
-    Raises:
-        UsageError: an assignment has no value, names no axis, or repeats an axis.
-    """
+    """Add the axes of ``--set`` to ``axes``, which holds those with their own options."""
     from supcr_bench.values.axes import get_axis
 
     whole = dict(axes)

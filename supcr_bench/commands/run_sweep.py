@@ -177,11 +177,7 @@ def _time_spent(
 
 
 def make_executor(name: str, work: Work) -> tuple[LocalExecutor | ClusterExecutor, Budget]:
-    """The executor of that name, and one implementation's budget (on the first machine).
-
-    Raises:
-        UsageError: Ray is not installed, does not answer, or one of its machines cannot take part.
-    """
+    """The executor of that name, and one implementation's budget (on the first machine)."""
     kind, _, address = name.partition(":")
     if kind == "ray":
         cluster = make_ray_executor(address or None, work.suite, work.subjects, work.labels)

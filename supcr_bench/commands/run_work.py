@@ -60,11 +60,7 @@ class Work:
 
 
 def make_work(suite: Suite, names: Sequence[str], labels: str | None) -> Work:
-    """Find the implementations, read the labels and lay out the cells.
-
-    Raises:
-        UsageError: an implementation or a column of labels does not exist.
-    """
+    """Find the implementations, read the labels and lay out the cells."""
     definition = suite.compared_with
     subjects = tuple(replace(locate(name), definition=definition) for name in dict.fromkeys(names))
     file = read_label_file(labels)[0] if labels else None
@@ -73,11 +69,7 @@ def make_work(suite: Suite, names: Sequence[str], labels: str | None) -> Work:
 
 
 def stored_work(info: Mapping[str, Any]) -> Work:
-    """Restore the work of a stored run from its ``run.json``.
-
-    Raises:
-        UsageError: the labels file has changed, or an implementation no longer exists.
-    """
+    """The work of a stored run, by its ``run.json``; a UsageError if it cannot be repeated."""
     stored = info["suite"]
     if stored.get("definition") is not None:
         stored = {**stored, "definition": current_name(stored["definition"])}

@@ -15,12 +15,7 @@ from supcr_bench.values.result import Key
 
 
 def load_baseline(name: str) -> Run:
-    """Read, without its times, a run by id or path, or a file that ``--record`` wrote.
-
-    Raises:
-        BaselineError: the file is not there.
-        StoreError: the run is not there, or cannot be read.
-    """
+    """Read, without its times, a run by id or path, or a file that ``--record`` wrote."""
     if name.endswith(".json") and not Path(name).exists():
         raise BaselineError(f"no baseline {name!r}; `supcr-bench gate --record {name}` writes it")
     run = load_run(name)
@@ -35,12 +30,9 @@ def _recorded(baseline: Run) -> dict[str, None]:
 def comparability_notes(
     baseline: Run, name: str, suite: str, seed: int, keys: Collection[Key]
 ) -> list[str]:
-    """Sentences on the differences between the baseline of that name and the suite to run.
+    """How the baseline of that name differs from the suite, whose cases are ``keys``.
 
-    ``keys`` are the implementations and cases of the suite.
-
-    Raises:
-        BaselineError: the two have no case in common.
+    Raises a BaselineError if they have no case in common.
     """
     common = {result.case for result in baseline.results} & {case for _, case in keys}
     its_suite, its_seed = baseline.info["suite"]["name"], baseline.info["suite"].get("seed")

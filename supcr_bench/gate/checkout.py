@@ -26,11 +26,7 @@ class GitError(RevisionError):
 
 
 class Checkout:
-    """The git work tree that contains a path. Its paths are relative to its top folder, ``top``.
-
-    Raises:
-        RevisionError: the path is in no checkout, or git is not installed.
-    """
+    """The git work tree that contains a path; its paths are relative to its folder ``top``."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -45,11 +41,7 @@ class Checkout:
         self.top = Path(os.fsdecode(top.rstrip(b"\n")))
 
     def commit(self, revision: str) -> str:
-        """The full name of the commit that a revision names.
-
-        Raises:
-            RevisionError: there is no such commit, or this shallow clone lacks it.
-        """
+        """The full name of the commit that a revision names; a RevisionError if it is not here."""
         wanted = f"{revision}^{{commit}}"
         try:
             found = self.git("rev-parse", "--verify", "--quiet", "--end-of-options", wanted)

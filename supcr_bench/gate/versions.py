@@ -31,11 +31,7 @@ class Versions:
 
 
 def _place(subject: Subject) -> tuple[Path, Path, Subject, bool]:
-    """A subject's file, the folder to copy, the name to import, and whether it is a package.
-
-    Raises:
-        SubjectError: its module does not exist, has no file, or belongs to supcr_bench.
-    """
+    """A subject's file, the folder to copy, the name to import, and whether it is a package."""
     target = subject.target
     if target.startswith(f"{FOLDER}."):
         file = folder() / f"{target.removeprefix(FOLDER + '.')}.py"
@@ -61,12 +57,7 @@ def _place(subject: Subject) -> tuple[Path, Path, Subject, bool]:
 
 
 def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
-    """Copy both versions of a subject (implementation) into ``scratch``, an empty folder.
-
-    Raises:
-        RevisionError: there is no such revision or no checkout, or git ignores the file.
-        SubjectError: the file of the implementation does not exist.
-    """
+    """Copy both versions of a subject (implementation) into ``scratch``, an empty folder."""
     place, copied, imported, is_package = _place(subject)
     file, inside = place.parent.resolve() / place.name, copied.resolve()
     checkout = Checkout(file)

@@ -180,11 +180,7 @@ def make_labels(workload: Workload) -> npt.NDArray[np.float64]:
 
 
 def draw_rows(table: npt.NDArray[np.float64], workload: Workload) -> npt.NDArray[np.float64]:
-    """N different rows of the user's labels, drawn with the workload's seed.
-
-    Raises:
-        InputError: the file has fewer rows than the batch.
-    """
+    """N different rows of the user's labels, drawn by the seed; an InputError if they are fewer."""
     if workload.batch_size > len(table):
         raise InputError(
             f"the labels file has {len(table)} rows, fewer than a batch of {workload.batch_size}; "

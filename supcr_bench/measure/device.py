@@ -198,11 +198,7 @@ def available_devices() -> tuple[str, ...]:
 
 
 def get_device(name: str) -> Device:
-    """Get a device by its name, such as ``cpu`` or ``cuda``.
-
-    Raises:
-        UsageError: this machine has no such device.
-    """
+    """The device of a name such as ``cpu`` or ``cuda``; a UsageError if it is not here."""
     if name not in available_devices():
         raise UsageError(
             f"no device {name!r} on this machine; available: {', '.join(available_devices())}"

@@ -28,11 +28,7 @@ class _WithoutClock(Meter):
 def check_case(
     name: str, subject: Adapter, case: Case, memory_limit_bytes: int | None = None
 ) -> Result:
-    """The result of one implementation on one case, as in a run, but without times.
-
-    Raises:
-        UsageError: this machine has no such device.
-    """
+    """The result of one implementation on one case, as in a run, but without times."""
     device = get_device(case.device)
     arm = Arm(name, case.pass_, subject.resolution.definition)
     cell = Cell(case.workload, (arm,), new_session())

@@ -127,9 +127,6 @@ def sample_versions(
     ``versions`` gives for each version a function that makes one call and returns its time. The
     calls of one version take about ``sampling_s``, within the limits on the number of rounds.
     ``between`` is called before each call and is not timed.
-
-    Raises:
-        VersionRaisedError: a call raised.
     """
     shuffle = random.Random(str(seed)).shuffle  # noqa: S311 - not for cryptography
 

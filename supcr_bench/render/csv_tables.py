@@ -122,11 +122,7 @@ def results_csv(results: Sequence[Result]) -> str:
 
 
 def results_parquet(results: Sequence[Result]) -> bytes:
-    """The table as Parquet.
-
-    Raises:
-        ImportError: pyarrow is not installed.
-    """
+    """The table as Parquet; an ImportError if pyarrow is not installed."""
     content = io.BytesIO()
     results_table(results, Mapping).to_parquet(content, engine="pyarrow", index=False)
     return content.getvalue()

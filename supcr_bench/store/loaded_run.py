@@ -107,10 +107,7 @@ def make_run(
 ) -> Run:
     """Make a run from stored values: results as flat mappings, verification by implementation.
 
-    ``where`` is what an error message calls a result (before its number) and the verification.
-
-    Raises:
-        StoreError: a value is not valid.
+    ``where`` is what a StoreError calls a result (before its number) and the verification.
     """
     results = []
     for number, values in enumerate(rows, start=1):

@@ -39,11 +39,7 @@ def embedded(run: Run) -> str:
 
 
 def load_report(path: Path) -> Run:
-    """Read the run that a report was made from.
-
-    Raises:
-        StoreError: the page cannot be read, or its data are missing, damaged or newer.
-    """
+    """Read the run that a report was made from; a StoreError if its data cannot be read."""
     try:
         page = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

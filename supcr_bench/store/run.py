@@ -44,11 +44,7 @@ def new_run_id(suite: str, now: datetime | None = None) -> str:
 
 
 def find_run(name: str, root: Path = RESULTS) -> Path:
-    """Find the folder or file of a run by its id, its path, or ``latest``.
-
-    Raises:
-        StoreError: there is no such run; the message lists the latest ones.
-    """
+    """The folder or file of a run by its id, its path, or ``latest``; a StoreError if none."""
     runs = sorted((p.parent for p in root.glob(f"*/{RUN_FILE}")), key=_started_at)
     if name == LATEST:
         if not runs:

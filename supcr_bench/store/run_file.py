@@ -64,11 +64,7 @@ def without_noise(result: Result) -> Result:
 
 
 def write_run_file(run: Run, path: Path) -> None:
-    """Write a run without its timings; a file of that name is replaced.
-
-    Raises:
-        StoreError: the file cannot be written.
-    """
+    """Write a run without its timings; a file of that name is replaced."""
     try:
         path.write_text(run_file_text(run), encoding="utf-8", newline="\n")
     except OSError as error:
@@ -119,11 +115,7 @@ def _checks(verification: Mapping[str, Verification]) -> Iterable[dict[str, Any]
 
 
 def load_run_file(path: Path) -> Run:
-    """Read a run that :func:`write_run_file` wrote.
-
-    Raises:
-        StoreError: the file is not there, holds no run, or has a newer schema.
-    """
+    """Read a run that :func:`write_run_file` wrote; a StoreError if the file holds none."""
     again = f"`supcr-bench gate --record {path}` writes it again"
     try:
         values = json.loads(path.read_text(encoding="utf-8"))

@@ -30,11 +30,7 @@ RESIDENT_SLACK_BYTES = 2**30
 
 
 class LocalExecutor:
-    """Runs one worker at a time; ``labels`` names the user's labels as ``FILE:COLUMN,...``.
-
-    Raises:
-        WorkerError: a worker cannot be started.
-    """
+    """Runs one worker at a time; ``labels`` names the user's labels as ``FILE:COLUMN,...``."""
 
     location = "on this machine"
     max_parallel_cells = 1  # two would slow each other down

@@ -55,12 +55,7 @@ def _workloads(axes: Axes, suite: Suite, own: LabelFile | None) -> list[Workload
 def make_plan(
     suite: Suite, implementations: Sequence[str], own: LabelFile | None = None
 ) -> list[Cell]:
-    """Every cell of a suite, once; batch sizes rise, as each is predicted from those before.
-
-    Raises:
-        InputError: a batch is larger than the labels file.
-        SuiteError: there is nothing to run, or ranks on another device than the CPU.
-    """
+    """Every cell of a suite, once; batch sizes rise, as each is predicted from those before."""
     arms: dict[Workload, dict[Arm, None]] = {}
     timed: set[Workload] = set()
     for axes in suite.grids():

@@ -55,13 +55,7 @@ def require_ray() -> None:
 def make_ray_executor(
     address: str | None, suite: Suite, subjects: Sequence[Subject], labels: LabelFile | None
 ) -> ClusterExecutor:
-    """Connect to a cluster at ``HOST:PORT``, or start Ray on this machine, and find its slots.
-
-    The files of ``subjects``, the implementations, must be the same on every machine.
-
-    Raises:
-        UsageError: nothing answers at the address, or a machine cannot take part.
-    """
+    """Connect to a cluster at ``HOST:PORT``, or start Ray on this machine, and find its slots."""
     require_ray()
     if address is not None:
         require_address(address)

@@ -21,11 +21,7 @@ def is_selection(text: object) -> bool:
 
 
 def select(names: Iterable[str]) -> tuple[str, ...]:
-    """The names, with ``all`` and every ``tag:TAG`` replaced by registered names.
-
-    Raises:
-        UnknownNameError: no registered implementation has the tag.
-    """
+    """The names, with ``all`` and every ``tag:TAG`` replaced by registered names."""
     found: dict[str, None] = {}
     tags: dict[str, tuple[str, ...]] = {}
     for name in names:

@@ -104,9 +104,6 @@ class SlotPool:
 
         Machines to ``avoid``, on which this cell was lost before, come last. The block gets
         ``None`` if no slot is free after ``wait_s`` seconds.
-
-        Raises:
-            WorkerError: no slot is left that has the workload's device.
         """
         kind = self.kind_for(workload, None)
         with self._change:

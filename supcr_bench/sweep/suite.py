@@ -206,11 +206,7 @@ class Suite(_Model):
         return name if name in (None, AUTO) else self.get_definition(name)
 
     def with_definition(self, name: str | None) -> "Suite":
-        """Compare every implementation with this definition; unchanged for ``None``.
-
-        Raises:
-            UsageError: no definition has that name.
-        """
+        """Compare every implementation with this definition; unchanged for ``None``."""
         if name is None:
             return self
         if name != AUTO:
@@ -247,12 +243,7 @@ def suite_names() -> list[str]:
 
 
 def load_suite(name: str) -> Suite:
-    """Load a suite by name, or by the path of a TOML file.
-
-    Raises:
-        UnknownNameError: neither a known name nor a file.
-        SuiteError: the file is not valid; names file, key and fix.
-    """
+    """Load a suite by name, or by the path of a TOML file."""
     if name.endswith(".toml"):
         path = Path(name)
         if not path.is_file():
@@ -281,11 +272,7 @@ def load_suite(name: str) -> Suite:
 
 
 def read_axes(options: Mapping[str, str]) -> Axes:
-    """Read axes from comma-separated lists on the command line.
-
-    Raises:
-        SuiteError: a value is not valid; names the option and the fix.
-    """
+    """Read axes from comma-separated lists on the command line."""
     lists = {
         name: [part.strip() for part in text.split(",") if part.strip()]
         for name, text in options.items()
@@ -297,11 +284,7 @@ def read_axes(options: Mapping[str, str]) -> Axes:
 
 
 def read_budgets(given: Mapping[str, str], base: Budgets) -> Budgets:
-    """The suite's budgets, replaced by those given on the command line.
-
-    Raises:
-        SuiteError: a value is not valid; names the option and the fix.
-    """
+    """The suite's budgets, replaced by those given on the command line."""
     try:
         return Budgets.model_validate({**base.model_dump(), **given})
     except ValidationError as error:

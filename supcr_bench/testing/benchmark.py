@@ -139,11 +139,7 @@ class SupcrBenchmark:
         case: Case,
         memory_limit_bytes: int | None = None,
     ) -> Result:
-        """Measure all but the times, and add it to the data that pytest-benchmark stores.
-
-        Raises:
-            UsageError: this machine has no such device.
-        """
+        """Measure all but the times, and add it to the data that pytest-benchmark stores."""
         result = check_case(implementation.name, subject, case, memory_limit_bytes)
         if implementation.device_specific:
             result = replace(result, predicted_cuda_peak_bytes=None)

@@ -17,11 +17,7 @@ from supcr_bench.values.units import parse_bytes
 
 
 def find_implementation(given: object, folder: Path) -> Implementation:
-    """The implementation that a test gives or names; ``folder`` is where relative paths start.
-
-    Raises:
-        UsageError: the implementation does not exist or cannot be loaded.
-    """
+    """The implementation that a test gives or names; ``folder`` is where relative paths start."""
     if isinstance(given, Implementation):
         return given
     if isinstance(given, str):
@@ -37,11 +33,7 @@ def find_implementation(given: object, folder: Path) -> Implementation:
 
 
 def make_workload(axes: Mapping[str, Any], *, seed: int) -> tuple[Workload, Pass]:
-    """Make the workload and the pass (forward or training); axes left out have default values.
-
-    Raises:
-        UsageError: a value is not valid; the message names it and the fix.
-    """
+    """The workload and the pass (forward or training); axes left out have default values."""
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise UsageError(f"seed: {seed!r} is not valid; use a whole number of 0 or more")
     for name, given in axes.items():
@@ -58,11 +50,7 @@ def make_workload(axes: Mapping[str, Any], *, seed: int) -> tuple[Workload, Pass
 
 
 def read_limits(peak_bytes: object, launches: object, elements: object) -> dict[str, int]:
-    """Read the limits that a test sets, by name; bytes are a number or a text like ``"4MiB"``.
-
-    Raises:
-        UsageError: a limit is not valid.
-    """
+    """The limits that a test sets, by name; bytes are a number or a text like ``"4MiB"``."""
     given = {
         "peak_bytes": (peak_bytes, _bytes),
         "launches": (launches, _count),

@@ -35,11 +35,7 @@ class SuiteFile(pytest.File):
         return self._run
 
     def collect(self) -> Iterator["SuiteTest"]:
-        """Yield tests with rising batch sizes, since smaller cases predict the time of larger ones.
-
-        Raises:
-            CollectError: the suite or the time limit is not valid.
-        """
+        """Yield tests with rising batch sizes: smaller cases predict the time of larger ones."""
         try:
             parse_duration_s(self.config.getoption(TIME_LIMIT))
             suite = load_suite(str(self.path))

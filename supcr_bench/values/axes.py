@@ -237,11 +237,7 @@ DEFAULTS_OF_ADDED = {axis.field: (*axis.default, None)[0] for axis in AXES if ax
 
 
 def get_axis(name: str) -> Axis:
-    """The axis of that name; ``nan-density`` is read as ``nan_density``.
-
-    Raises:
-        UnknownNameError: no axis has that name.
-    """
+    """The axis of that name, which may have hyphens; an UnknownNameError if there is none."""
     try:
         return AXES[AXIS_NAMES.index(name.replace("-", "_"))]
     except ValueError:

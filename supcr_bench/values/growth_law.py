@@ -43,11 +43,7 @@ LAWS = {
 
 
 def get_law(name: str) -> GrowthLaw:
-    """The growth law of that name.
-
-    Raises:
-        UnknownNameError: no law has that name.
-    """
+    """The growth law of that name; an UnknownNameError if there is none."""
     try:
         return LAWS[name]
     except KeyError:
@@ -55,11 +51,7 @@ def get_law(name: str) -> GrowthLaw:
 
 
 def grows_faster(one: str, other: str) -> bool:
-    """Whether the first of two laws grows faster than the second.
-
-    Raises:
-        UnknownNameError: one of them is not a law.
-    """
+    """Whether the first of two laws grows faster than the second."""
     order = list(LAWS)
     return order.index(get_law(one).name) > order.index(get_law(other).name)
 

@@ -195,11 +195,7 @@ def write_message(message: Request | Response) -> str:
 
 
 def read_message(line: str) -> Any:
-    """Decode a request or response that :func:`write_message` has written.
-
-    Raises:
-        json.JSONDecodeError: the line is incomplete, because its writer was ended.
-    """
+    """Decode a request or response that :func:`write_message` has written."""
     values = json.loads(line)
     return _reader(values.pop("kind")).validate_python(values)
 

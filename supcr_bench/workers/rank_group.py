@@ -37,9 +37,6 @@ class RankGroupWorker:
     for a :class:`~supcr_bench.workers.worker_process.WorkerProcess`. :meth:`ask` gets an answer
     from every rank within ``limit_s``, which limits collectives too, though not below
     ``JOIN_LIMIT_S``.
-
-    Raises:
-        WorkerError: a worker does not start, or the ranks do not form a group.
     """
 
     def __init__(self, ranks: int, threads: int = 1, *, limit_s: float = MEASURE_LIMIT_S) -> None:

@@ -251,11 +251,7 @@ def _failed(error: SubjectError) -> Failed:
 
 
 def _loopback() -> str:
-    """Return the interface with the address 127.0.0.1: ``lo`` on Linux, ``lo0`` on a Mac.
-
-    Raises:
-        OSError: no interface has that address.
-    """
+    """Return the interface with the address 127.0.0.1: ``lo`` on Linux, ``lo0`` on a Mac."""
     for name, addresses in psutil.net_if_addrs().items():
         if any(a.family == socket.AF_INET and a.address == "127.0.0.1" for a in addresses):
             return name

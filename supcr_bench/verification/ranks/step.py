@@ -17,11 +17,7 @@ from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
 def take_steps(
     subject: Adapter, question: RankQuestion, rank: int, announce: Callable[[str], None]
 ) -> list[RankAnswer]:
-    """Answer each step, with one model and one loss for all, and announce each stage.
-
-    Raises:
-        Exception: whatever the implementation raises.
-    """
+    """Answer each step, with one model and one loss for all, and announce each stage."""
     announce("construction")
     model = DistributedDataParallel(question.model())
     batch = question.batch(0)
