@@ -14,6 +14,9 @@ from supcr_bench.values.definition import Definition
 
 ContrastSums = tuple[Tensor, Tensor, Tensor]
 ANCHORS_PER_BLOCK = 256
+"""Of the fast sums."""
+TERMS_PER_BLOCK = 2**19
+"""Of the direct sums: views times anchors times pairs and candidates."""
 
 
 def direct_sums(logits: Tensor, delta: Tensor, definition: Definition) -> ContrastSums:
@@ -33,19 +36,18 @@ def direct_sums(logits: Tensor, delta: Tensor, definition: Definition) -> Contra
     total = torch.zeros((), dtype=torch.float64)
     gradient = torch.empty_like(logits)
     log_contrasts = torch.empty_like(logits)
-    for i in range(m):
-        s = logits[:, i].detach().requires_grad_()
-        candidates = delta[i].unsqueeze(0) >= delta[i].unsqueeze(1)  # [j, k]
+    for anchors in torch.split(torch.arange(m), max(1, TERMS_PER_BLOCK // (views * m * m))):
+        s = logits[:, anchors].detach().requires_grad_()
+        itself = anchors.unsqueeze(1) == torch.arange(m)
+        candidates = delta[anchors].unsqueeze(1) >= delta[anchors].unsqueeze(2)  # [i, j, k]
         if definition.self_candidate == "never":
-            candidates[:, i] = False
-        partner = torch.arange(m) != i
-        terms = s.unsqueeze(1).expand(views, m, m).masked_fill(~candidates, -math.inf)
-        contrast = torch.logsumexp(terms[:, partner], dim=2)
-        log_contrasts[:, i, partner] = contrast.detach()
-        log_contrasts[:, i, i] = math.inf
-        anchor_loss = (_with_eps(contrast, definition) - s[:, partner]).sum()
-        (gradient[:, i],) = torch.autograd.grad(anchor_loss, s)
-        total += anchor_loss.detach()
+            candidates &= ~itself.unsqueeze(1)
+        terms = s.unsqueeze(2).expand(views, len(anchors), m, m)
+        contrast = torch.logsumexp(terms.masked_fill(~candidates, -math.inf), dim=3)
+        log_contrasts[:, anchors] = contrast.detach().masked_fill(itself, math.inf)
+        losses = (_with_eps(contrast, definition) - s).masked_fill(itself, 0)
+        (gradient[:, anchors],) = torch.autograd.grad(losses.sum(), s)
+        total += losses.detach().sum()
     return total, gradient, log_contrasts
 
 

@@ -122,7 +122,8 @@ def compute_reference(
         method: ``direct`` or ``fast``; by batch size when not given.
         upstream: [1 + D] gradient arriving at (loss, per-dimension losses); the loss alone by
             default.
-        floor_margin: a contrast counts as near the floor within this distance in the logarithm.
+        floor_margin: a contrast counts as near the floor within this distance in the logarithm,
+            times the largest similarity where that is above 1.
 
     Raises:
         ValueError: the number of views is not the definition's, or a label is missing where the
@@ -175,7 +176,7 @@ def compute_reference(
         if definition.views == "mean":
             scale /= 2
         losses.append(total * scale)
-        near = (log_contrasts - log_eps).abs() <= floor_margin
+        near = (log_contrasts - log_eps).abs() <= floor_margin * max(spread, 1.0)
         near_floor.append(int(near.sum()) if definition.eps_rule == "floor" else 0)
         torch.autograd.backward(logits, [g * (scale * factor) for g in gradients])
     per_dimension = torch.stack(losses)

@@ -30,8 +30,9 @@ products by 1 + (sqrt(M) + 4) u:
 
 *Distances* in place of cosines: s is at most R / tau in size, so E carries a factor R, the largest
 distance; a gradient's unit vectors (v_i - v_k) / |v_i - v_k| lose a factor R over the smallest
-distance, and there is no |v_i| to divide by. *Products and squared distances* likewise, with their
-largest size in place of R; their derivative by a row is as long as the longest row, or 2 R.
+distance (1 over it between unit rows), and raw rows have no |v_i| to divide by. *Products and
+squared distances* likewise, with their largest size in place of R; their derivative by a row is as
+long as the longest row, or 2 R.
 
 A contrast within E of its floor passes its gradient or not as rounding decides; each such pair may
 move a row by 2 / (M (M-1) tau |v_i|).
@@ -115,8 +116,9 @@ def gradient_tolerance(
     u = UNIT_ROUNDOFF[conditions.dtype]
     direction = 0.0
     if "negative_euclidean" in definition.similarity and reference.spread > 0:
-        closest = max(reference.closest, LEAST_SEPARATION * reference.spread)
-        direction = (math.sqrt(conditions.embedding_size) + 4) * u * reference.spread / closest
+        size = max(reference.spread, float(definition.similarity in NORMALISED))
+        closest = max(reference.closest, LEAST_SEPARATION * size)
+        direction = (math.sqrt(conditions.embedding_size) + 4) * u * size / closest
     bound = 0.0
     for m, near, arriving in zip(
         reference.valid_rows, reference.near_floor, reference.arriving.tolist(), strict=True
