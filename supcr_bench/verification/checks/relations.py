@@ -8,6 +8,7 @@ import torch
 from supcr_bench.inputs.random_bits import Stream
 from supcr_bench.inputs.tensors import Problem
 from supcr_bench.reference.answer import Answer
+from supcr_bench.values.definition import NORMALISED
 from supcr_bench.verification.check import check
 from supcr_bench.verification.compare import deviation, loss_deviation
 from supcr_bench.verification.context import CheckContext
@@ -16,7 +17,7 @@ from supcr_bench.verification.outcome import Trial, worst_of
 
 @check("bounds", "relations")
 def bounds(context: CheckContext) -> Iterator[Trial]:
-    """No term is negative, and with cosines none exceeds log M + 2 / tau (M candidates)."""
+    """No term is negative; with M candidates and a cosine, none exceeds log M + 2 / tau."""
     specs = [
         {"n": n, "dims": 1, "labels": labels, "seed": n}
         for n in (3, 5, 17)
@@ -32,8 +33,9 @@ def bounds(context: CheckContext) -> Iterator[Trial]:
             else len(problem.labels)
         )
         most = math.inf
-        if context.definition.similarity == "cosine":
-            most = views * (math.log(rows) + 2 / problem.temperature)
+        if context.definition.similarity in NORMALISED:
+            width = 4 if "squared" in context.definition.similarity else 2
+            most = views * (math.log(rows) + width / problem.temperature)
         error = max(-loss, loss - most, 0.0)
         finding = None
         if not error <= bound:
@@ -60,7 +62,7 @@ def duplicated_dimension(context: CheckContext) -> Iterator[Trial]:
 def embedding_scale(context: CheckContext) -> Iterator[Trial]:
     """Without normalisation the loss can be lowered by growing the embeddings."""
     context.require(
-        context.definition.similarity == "cosine", "a distance does depend on the rows' lengths"
+        context.definition.similarity in NORMALISED, "its similarity depends on the rows' lengths"
     )
     problem = context.problem(n=11, dims=2)
     exponents = torch.from_numpy(Stream("scale", context.seed).uniform(11) * 9 - 4).floor()
@@ -74,23 +76,26 @@ def embedding_scale(context: CheckContext) -> Iterator[Trial]:
 
 
 def closed_form(context: CheckContext, problem: Problem) -> float:
-    """Sum over views the mean over i != j of log |S(i,j)|, with S the candidates of a pair."""
-    labels = problem.labels
-    if context.definition.views == "concatenate":
-        labels = labels.repeat(2, 1)
-    columns = list(labels.unbind(1))
-    losses = []
-    for y in columns:
-        delta = (y.unsqueeze(1) - y.unsqueeze(0)).abs()
-        m = len(y)
-        off = ~torch.eye(m, dtype=torch.bool)
-        farther = delta.unsqueeze(1) >= delta.unsqueeze(2)
-        if context.definition.self_candidate == "never":
-            farther &= off.unsqueeze(1)
-        losses.append(float(farther.sum(dim=2)[off].double().log().mean()))
-    shares = problem.weights.double() / problem.weights.double().sum()
-    views = 2 if context.definition.views == "sum" else 1
-    return views * float((torch.tensor(losses, dtype=torch.float64) * shares).sum())
+    """The loss of equal rows, by counting the candidates S(i,j) of each pair: one label dimension.
+
+    It is log |S(i,j)|, or log(|S(i,j)| + eps exp(-s)) where eps is added (s: the rows' similarity
+    over tau), averaged over i != j and summed over views.
+    """
+    definition, y = context.definition, problem.labels[:, 0]
+    if definition.views == "concatenate":
+        y = y.repeat(2)
+    delta = (y.unsqueeze(1) - y.unsqueeze(0)).abs()
+    off = ~torch.eye(len(y), dtype=torch.bool)
+    farther = delta.unsqueeze(1) >= delta.unsqueeze(2)
+    if definition.self_candidate == "never":
+        farther &= off.unsqueeze(1)
+    count = farther.sum(dim=2)[off].double()
+    if definition.eps:
+        same = {"cosine": 1.0, "dot": float(problem.first[0].double().square().sum())}
+        s = same.get(definition.similarity, 0.0) / problem.temperature
+        eps = torch.full_like(count, definition.eps * math.exp(-s))
+        count = torch.maximum(count, eps) if definition.eps_rule == "floor" else count + eps
+    return (2 if definition.views == "sum" else 1) * float(count.log().mean())
 
 
 @check("identical embeddings", "relations")
@@ -173,8 +178,8 @@ def swapped_views(context: CheckContext) -> Iterator[Trial]:
 
 @check("tangent gradient", "relations")
 def tangent_gradient(context: CheckContext) -> Iterator[Trial]:
-    """A cosine's gradient along its embedding would grow the norm and slow training down."""
-    context.require(context.definition.similarity == "cosine", "holds for cosines only")
+    """A gradient along a normalised row would grow its norm and slow training down."""
+    context.require(context.definition.similarity in NORMALISED, "holds for normalised rows only")
     problem = context.problem(n=17, dims=2)
     answer = context.ask(problem)
     bounds = context.bounds(problem)
