@@ -5,7 +5,8 @@ same name, both call the one registered last; a default that one version sets af
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,26 +21,63 @@ _REGISTERED_AT = re.compile(r"^debug: registered at (.+):\d+", re.MULTILINE)
 
 
 OPERATORS = "operators"
+SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], object], Any]] = {
+    "default dtype": (torch.get_default_dtype, torch.set_default_dtype, torch.float32),
+    "default device": (torch.get_default_device, torch.set_default_device, torch.device("cpu")),
+    "number of threads": (torch.get_num_threads, torch.set_num_threads, 7),
+    "grad mode": (torch.is_grad_enabled, torch.set_grad_enabled, True),
+    "float32 matmul precision": (
+        torch.get_float32_matmul_precision,
+        torch.set_float32_matmul_precision,
+        "highest",
+    ),
+    "use of deterministic algorithms": (
+        lambda: (
+            torch.are_deterministic_algorithms_enabled(),
+            torch.is_deterministic_algorithms_warn_only_enabled(),
+        ),
+        lambda pair: torch.use_deterministic_algorithms(pair[0], warn_only=pair[1]),
+        (False, False),
+    ),
+    "cudnn.deterministic": (
+        lambda: torch.backends.cudnn.deterministic,
+        partial(setattr, torch.backends.cudnn, "deterministic"),
+        False,
+    ),
+    "cudnn.benchmark": (
+        lambda: torch.backends.cudnn.benchmark,
+        partial(setattr, torch.backends.cudnn, "benchmark"),
+        False,
+    ),
+    "detection of anomalies": (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly, False),
+}
+"""How to read and to write each setting, and a value that no loss sets."""
 
 
 def process_state() -> dict[str, Any]:
     """The settings of torch, and under ``operators`` the registered operators, if it lists them."""
     names = getattr(torch._C, "_dispatch_get_all_op_names", lambda: ())
-    return {
-        OPERATORS: frozenset(names()),
-        "default dtype": torch.get_default_dtype(),
-        "default device": torch.get_default_device(),
-        "number of threads": torch.get_num_threads(),
-        "grad mode": torch.is_grad_enabled(),
-        "float32 matmul precision": torch.get_float32_matmul_precision(),
-        "use of deterministic algorithms": (
-            torch.are_deterministic_algorithms_enabled(),
-            torch.is_deterministic_algorithms_warn_only_enabled(),
-        ),
-        "cudnn.deterministic": torch.backends.cudnn.deterministic,
-        "cudnn.benchmark": torch.backends.cudnn.benchmark,
-        "detection of anomalies": torch.is_anomaly_enabled(),
-    }
+    settings = {name: read() for name, (read, _, _) in SETTINGS.items()}
+    return {OPERATORS: frozenset(names()), **settings}
+
+
+def settings_changed_by(call: Callable[[], object]) -> list[str]:
+    """The settings that a call changes, which are as before afterwards.
+
+    The call meets values that no loss sets, so that one that another call has changed before is
+    found as well.
+    """
+    before = {name: read() for name, (read, _, _) in SETTINGS.items()}
+    try:
+        for name, (_, write, usual) in SETTINGS.items():
+            if before[name] != usual:
+                write(usual)
+        call()
+        return [name for name, (read, _, usual) in SETTINGS.items() if read() != usual]
+    finally:
+        for name, (read, write, _) in SETTINGS.items():
+            if read() != before[name]:
+                write(before[name])
 
 
 def require_no_interference(subjects: Iterable[Subject], before: Mapping[str, Any]) -> None:

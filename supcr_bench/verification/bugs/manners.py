@@ -188,6 +188,15 @@ class NoisyLoss(RightSupCR):
 
 
 @wrong(RightSupCR, "arrange", caught_by="conduct")
+def process_setting_changed(
+    self: RightSupCR, first: Tensor, second: Tensor, labels: Tensor
+) -> Arranged:
+    """Turns on cudnn's benchmark mode, for the whole process."""
+    torch.backends.cudnn.benchmark = True
+    return (first, second), labels
+
+
+@wrong(RightSupCR, "arrange", caught_by="conduct")
 def contiguity_assumed(self: RightSupCR, first: Tensor, second: Tensor, labels: Tensor) -> Arranged:
     """Reads rows one after the other from memory, whatever the strides are."""
     size, strides = first.shape, (first.shape[1], 1)

@@ -76,6 +76,12 @@ def rnc_first_label_only(self: RightRankNContrast, labels: Tensor) -> Tensor:
     return RightRankNContrast.read_labels(self, labels)[:, :1]
 
 
+@wrong(RightRankNContrast, "read_labels", caught_by="robustness")
+def rnc_missing_label_as_zero(self: RightRankNContrast, labels: Tensor) -> Tensor:
+    """Takes a missing label for 0, where it promises no support."""
+    return RightRankNContrast.read_labels(self, labels.nan_to_num(0.0))
+
+
 @wrong(RightRankNContrast, "logits", named=PHRASES["temperature"]["missing"])
 def rnc_temperature_missing(self: RightRankNContrast, rows: Tensor) -> Tensor:
     """Does not divide by the temperature."""

@@ -13,6 +13,7 @@ from supcr_bench.inputs.tensors import Problem
 from supcr_bench.measure.device import find_accelerator
 from supcr_bench.reference.answer import Answer
 from supcr_bench.subjects.calls import unpack
+from supcr_bench.subjects.process_wide import SETTINGS, settings_changed_by
 from supcr_bench.verification.check import check
 from supcr_bench.verification.compare import deviation, deviations, loss_deviation
 from supcr_bench.verification.context import CheckContext
@@ -131,30 +132,53 @@ def no_grad(context: CheckContext) -> Iterator[Trial]:
         yield loss_deviation(case, loss, usual, bound, "it gives with gradients")
 
 
+@check("process settings", "conduct")
+def process_settings(context: CheckContext) -> Iterator[Trial]:
+    """The call changes no setting of torch, which would hold for the whole training."""
+    problem = context.problem(n=9, dims=1)
+    changed = settings_changed_by(lambda: context.ask(problem))
+    for name in SETTINGS:
+        finding = f"the call changes the {name} of the whole process"
+        yield outright(name, finding if name in changed else None)
+
+
 @check("random state", "conduct")
 def random_state(context: CheckContext) -> Iterator[Trial]:
     """A loss draws no random numbers and sets no seed, which would change all later draws."""
     problem = context.problem(n=9, dims=1, labels="tied")
+    losses: list[float] = []
     with torch.random.fork_rng(devices=[]):
-        # After three draws, even a loss that sets this very seed changes the state.
-        torch.manual_seed(20_221_004)
-        torch.rand(3)
-        torch_state, python_state = torch.get_rng_state(), random.getstate()
-        numpy_state = str(np.random.get_state(legacy=False))
-        context.ask(problem)
-        unchanged = {
-            "torch": torch.equal(torch_state, torch.get_rng_state()),
-            "Python": python_state == random.getstate(),
-            "NumPy": numpy_state == str(np.random.get_state(legacy=False)),
-        }
+        for seed in (20_221_004, 7):
+            # After three draws, even a loss that sets this very seed changes the state.
+            torch.manual_seed(seed)
+            torch.rand(3)
+            torch_state, python_state = torch.get_rng_state(), random.getstate()
+            numpy_state = str(np.random.get_state(legacy=False))
+            losses.append(float(context.ask(problem).loss))
+            unchanged = {
+                "torch": torch.equal(torch_state, torch.get_rng_state()),
+                "Python": python_state == random.getstate(),
+                "NumPy": numpy_state == str(np.random.get_state(legacy=False)),
+            }
+    random_loss = abs(losses[0] - losses[1]) > context.bounds(problem).loss
     for name, same in unchanged.items():
-        yield outright(name, None if same else f"the call changes {name}'s global random state")
+        finding = f"the call changes {name}'s global random state"
+        if random_loss:
+            finding += f", and the loss is random: {losses[0]:.6g}, then {losses[1]:.6g}"
+        yield outright(name, None if same else finding)
 
 
-def _same(context: CheckContext, problem: Problem, before: Answer, after: Answer) -> Trial:
+def _same(
+    context: CheckContext,
+    problem: Problem,
+    before: Answer,
+    after: Answer,
+    cause: str = "the module keeps something between calls",
+) -> Trial:
     bounds = context.bounds(problem)
     trials = deviations(problem, after, before.loss, before.gradients, bounds, gives="it was")
-    return worst_of(trials)
+    trial = worst_of(trials)
+    return replace(trial, finding=f"{trial.finding}: {cause}") if trial.failed else trial
 
 
 @check("repeatability", "conduct")
@@ -167,7 +191,8 @@ def repeatability(context: CheckContext) -> Iterator[Trial]:
     module = context.build(problem)
     before = context.ask(problem, module=module)
     second = problem.changed("the second call")
-    yield _same(context, second, before, context.ask(problem, module=module))
+    either = "something is random inside, or kept between calls"
+    yield _same(context, second, before, context.ask(problem, module=module), either)
     for name, question in (
         ("the second input of a module", other),
         ("a longer batch after a shorter", longer),
@@ -176,7 +201,8 @@ def repeatability(context: CheckContext) -> Iterator[Trial]:
         yield _same(context, question.changed(name), alone, context.ask(question, module=module))
     again = problem.changed("again after another input")
     yield _same(context, again, before, context.ask(problem, module=module))
-    yield _same(context, problem.changed("a second module"), before, context.ask(problem))
+    again = problem.changed("a second module")
+    yield _same(context, again, before, context.ask(problem), either)
 
 
 def _transposed(x: Tensor) -> Tensor:

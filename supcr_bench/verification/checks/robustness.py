@@ -1,11 +1,17 @@
 """Checks of robustness: low temperatures, low precision, missing and broken labels."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 
 import torch
 
 from supcr_bench.inputs.tensors import Problem
+from supcr_bench.reference.answer import answer_of
+from supcr_bench.subjects.calls import loss_of
+from supcr_bench.values.definition import NanLabels
 from supcr_bench.verification.check import check
+from supcr_bench.verification.compare import bounds_of, deviations, reference_of
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial, outright
 
@@ -86,6 +92,42 @@ def low_temperature(context: CheckContext) -> Iterator[Trial]:
         yield context.compare(context.problem(n=17, d=16, dims=2, temperature=tau))
 
 
+def _plausible(context: CheckContext, problem: Problem) -> Trial:
+    """A finite loss fails that is not the one of the rows with labels; any refusal passes."""
+    try:
+        loss = loss_of(context.subject.call(context.build(problem), *context.given(problem)))
+        answer = answer_of(loss.reshape(()), None, ())
+        with suppress(Exception):  # a constant has no gradient
+            answer = context.ask(problem)
+    except Exception:  # noqa: BLE001 - to raise is to refuse
+        return outright(problem.name, None)
+    if not all(torch.isfinite(x).all() for x in (answer.loss, *answer.gradients)):
+        return outright(problem.name, None)
+    rules: tuple[NanLabels, ...] = ("drop_row_per_dimension", "drop_row")
+    trials = []
+    for rule in rules:
+        definition = replace(context.definition, nan_labels=rule)
+        right = reference_of(definition, problem)
+        bounds = bounds_of(problem, definition, right)
+        gives = "dropping the row gives"
+        found = deviations(problem, answer, right.loss, right.gradients, bounds, gives=gives)
+        trials.append(next((trial for trial in found if trial.failed), found[0]))
+    finding = f"a missing label gives a plausible number: {trials[0].finding}"
+    wrong = all(trial.failed for trial in trials)
+    return outright(problem.name, finding if wrong else None)
+
+
+@check("missing labels", "robustness")
+def missing_labels(context: CheckContext) -> Iterator[Trial]:
+    """Missing labels that give a finite loss are trained on unseen; an error or NaN shows them."""
+    context.require(not context.takes_missing_labels, "drops rows: see the check 'dropped rows'")
+    for dims in (1,) if context.one_dimension else (1, 3):
+        problem = context.problem(n=9, dims=dims, seed=dims)
+        labels = problem.labels.clone()
+        labels[[2, 5], [0, dims - 1]] = torch.nan
+        yield _plausible(context, problem.changed("two labels missing", labels=labels))
+
+
 def _refuses(context: CheckContext, problem: Problem) -> Trial:
     """An exception or NaN passes; a finite loss fails."""
     try:
@@ -104,7 +146,7 @@ def _refuses(context: CheckContext, problem: Problem) -> Trial:
 def non_finite(context: CheckContext) -> Iterator[Trial]:
     """A diverged network or a broken label must be seen, not averaged away."""
     base = context.problem(n=7, dims=1)
-    for value in (torch.inf, -torch.inf):
+    for value in () if context.subject.resolution.integer_labels else (torch.inf, -torch.inf):
         labels = base.labels.clone()
         labels[2, 0] = value
         yield _refuses(context, base.changed(f"a label of {value:g}", labels=labels))
