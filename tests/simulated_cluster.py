@@ -10,7 +10,7 @@ the cluster away.
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,6 +29,7 @@ class SimulatedCluster:
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
+        self._lost = 0
         self.address = self._said()
 
     def _said(self) -> str:
@@ -46,18 +47,25 @@ class SimulatedCluster:
     def kill_a_machine(self) -> None:
         """Take one away; when this returns, its processes are gone."""
         self._order("kill")
+        self._lost += 1
 
-    def add_a_machine(self) -> None:
-        self._order("add")
+    def make_whole(self) -> None:
+        """Put a new machine in the place of each that was taken away."""
+        while self._lost:
+            self._order("add")
+            self._lost -= 1
 
 
 @contextmanager
-def simulated_cluster(machines: int) -> Iterator[SimulatedCluster]:
-    """A cluster for as long as the block lasts."""
+def simulated_cluster(
+    machines: int, environment: Mapping[str, str] | None = None
+) -> Iterator[SimulatedCluster]:
+    """A cluster for as long as the block lasts, whose machines have some environment variables."""
     with subprocess.Popen(
         [sys.executable, "-m", "tests.simulated_cluster", str(machines)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        env={**os.environ, **(environment or {})},
         text=True,
     ) as process:
         yield SimulatedCluster(process)  # leaving closes its standard input, and waits

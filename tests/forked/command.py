@@ -1,12 +1,9 @@
 """``supcr-bench`` in a forked process: its workers are forked too, where there is a server."""
 
-import os
 import runpy
-from pathlib import Path
 
-from supcr_bench.workers.worker_process import WorkerProcess
-from tests.forked.start import SERVERS, Servers
+from tests.forked.start import use_servers
 
 if __name__ == "__main__":
-    WorkerProcess.start = staticmethod(Servers(Path(os.environ[SERVERS])).start_worker)
+    use_servers()
     runpy.run_module("supcr_bench", run_name="__main__", alter_sys=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import IO, cast
 
-from supcr_bench.workers.worker_process import start_python, thread_settings
+from supcr_bench.workers.worker_process import WorkerProcess, start_python, thread_settings
 from tests.forked.server import LENGTH_BYTES
 
 SERVERS = "SUPCR_BENCH_TEST_SERVERS"
@@ -113,6 +113,11 @@ class Servers:
         """End those that were started here."""
         self._started.close()
 
+    def environment(self, threads: int = 1) -> dict[str, str]:
+        """What :func:`use_servers` reads, once the server of so many threads is there."""
+        self.socket(threads)
+        return {SERVERS: str(self.folder)}
+
     def start_worker(
         self, arguments: Sequence[str], environment: Mapping[str, str], stderr: IO[bytes]
     ) -> "subprocess.Popen[str]":
@@ -133,7 +138,7 @@ class Servers:
             process = ForkedProcess(
                 server,
                 ["tests.forked.command", *arguments],
-                {**os.environ, SERVERS: str(self.folder)},
+                {**os.environ, **self.environment()},
                 nowhere.fileno() if stderr is None else stderr,
                 safe_path=False,
                 folder=folder,
@@ -158,6 +163,11 @@ class Servers:
                 process.stdout.close()
             stderr.seek(0)
             return subprocess.CompletedProcess(list(arguments), status, stdout[0], stderr.read())
+
+
+def use_servers() -> None:
+    """Have this process fork its workers, by the servers of the tests that started it."""
+    WorkerProcess.start = staticmethod(Servers(Path(os.environ[SERVERS])).start_worker)
 
 
 @contextmanager
