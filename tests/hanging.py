@@ -1,10 +1,15 @@
 """Calls that hang, without waiting until a limit is over."""
 
+import time
+from collections.abc import Collection
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
+from supcr_bench.workers import rank_group
 from supcr_bench.workers.activity import Activity
+from supcr_bench.workers.messages import Response
 from supcr_bench.workers.rank_group import RankGroupWorker
 from supcr_bench.workers.worker_process import WorkerProcess
 
@@ -30,3 +35,19 @@ def call_long_ago(
         return replace(found, since_s=found.since_s - 3600)
 
     patch.setattr(kind, "activity", activity)
+
+
+def end_ranks_in(patch: pytest.MonkeyPatch, stages: Collection[str]) -> None:
+    """The limit of a group of ranks is over once all are in one of these stages, and not before."""
+    true_answers = RankGroupWorker._answers
+
+    def answers(self: RankGroupWorker, limit_s: float) -> list[Response]:
+        def clock() -> float:
+            found = {a.stage for w in self._workers if (a := w.activity())}
+            return time.monotonic() + (limit_s if found and found <= set(stages) else 0)
+
+        with pytest.MonkeyPatch.context() as jumping:
+            jumping.setattr(rank_group, "time", SimpleNamespace(monotonic=clock))
+            return true_answers(self, limit_s)
+
+    patch.setattr(RankGroupWorker, "_answers", answers)

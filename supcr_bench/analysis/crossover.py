@@ -12,6 +12,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -79,9 +80,15 @@ def _band(sizes: Sequence[float], rounds: Sequence[Sequence[float]]) -> Vector:
         spread = _MAD_OF_NORMAL * float(np.median(np.concatenate(deviations[near])))
         freedom = max(_MAD_EFFICIENCY * float((counts[near] - 1).sum()), 1.0)
         variance = (weights**2 / (counts[near] + 1)).sum(axis=1) * _MEDIAN_VARIANCE * spread**2
-        quantile = float(t_distribution.ppf(0.5 + CONFIDENCE / 2, freedom))
-        parts.append(np.stack([at, weights @ medians[near], quantile * np.sqrt(variance)]))
+        parts.append(
+            np.stack([at, weights @ medians[near], _quantile(freedom) * np.sqrt(variance)])
+        )
     return np.concatenate(parts, axis=1)
+
+
+@cache
+def _quantile(freedom: float) -> float:
+    return float(t_distribution.ppf(0.5 + CONFIDENCE / 2, freedom))
 
 
 def _lagrange(nodes: Vector, at: Vector) -> Vector:

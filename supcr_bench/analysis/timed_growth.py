@@ -25,6 +25,7 @@ a fixed seed.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -147,6 +148,7 @@ def fit_power(series: TimedSeries) -> PowerFit:
     return PowerFit(best, float(inside.min()), float(inside.max()), smallest, mixture)
 
 
+@cache
 def _allowed(sizes: int, restrictions: int, alpha: float) -> float:
     """The largest ratio of a sum of squares to the smallest one that noise alone explains."""
     freedom = sizes - _PARAMETERS

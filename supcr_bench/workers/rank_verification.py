@@ -137,12 +137,16 @@ class RankVerification(Session):
 
 
 def rank_bug_session(
-    bug: SeededBug, ranks: int, seed: int = 0, limit_s: float = STEP_LIMIT_S
+    bug: SeededBug,
+    ranks: int,
+    seed: int = 0,
+    limit_s: float = STEP_LIMIT_S,
+    only: Collection[str] | None = None,
 ) -> RankVerification:
     subject = Subject(bug.name, "module", bug.factory.__module__, bug.factory.__qualname__)
     definition = get_definition(bug.definition)
     return RankVerification(
-        subject, definition, ranks=ranks, strict=False, seed=seed, limit_s=limit_s
+        subject, definition, ranks=ranks, strict=False, seed=seed, limit_s=limit_s, only=only
     )
 
 

@@ -8,6 +8,7 @@ was seen to: ``test_the_noise_is_that_of_a_shared_machine`` holds them to it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -21,6 +22,7 @@ CELL_DRIFT = 0.13
 ROUND_DRIFT = 0.08
 SAMPLE_NOISE = 0.09
 TIME_LIMIT_S = 20.0
+BETWEEN = np.geomspace(2, 10_000, 1000)
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,16 @@ def exactly(law: Law, sizes: Sequence[int]) -> list[float]:
     return [law.seconds(n) for n in sizes]
 
 
+@cache
+def _grown(name: str) -> np.ndarray:
+    return np.array([get_law(name).of(n) for n in BETWEEN])
+
+
 def where_equal(one: Law, other: Law) -> list[float]:
     """Sizes from 2 to 10,000 at which two laws cost the same."""
-    n = np.geomspace(2, 10_000, 1000)
-    difference = np.array([one.seconds(x) - other.seconds(x) for x in n])
-    return [float(n[i]) for i in np.flatnonzero(difference[1:] * difference[:-1] < 0)]
+    first, second = (
+        law.overhead_s * BETWEEN**law.launches_power + law.scale_s * _grown(law.name)
+        for law in (one, other)
+    )
+    difference = first - second
+    return [float(BETWEEN[i]) for i in np.flatnonzero(difference[1:] * difference[:-1] < 0)]

@@ -1,13 +1,12 @@
 """Ranks start together, are heard together, and end together."""
 
+import os
 import subprocess
 import sys
-import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -21,6 +20,8 @@ from supcr_bench.workers import rank_group
 from supcr_bench.workers.messages import Failed, RankAnswers
 from supcr_bench.workers.rank_group import RankGroupWorker
 from supcr_bench.workers.worker_process import WorkerProcess
+from tests.forked.start import Servers
+from tests.hanging import end_ranks_in
 from tests.ranks import LIMIT_S, put, rank_context
 
 pytestmark = pytest.mark.slow
@@ -54,7 +55,9 @@ class AllRaise(RightNoSelf):
 """
 PARENT = """
 import os
+from tests.forked.start import use_servers
 from supcr_bench.workers.rank_group import RankGroupWorker
+use_servers()
 group = RankGroupWorker(2)
 print(*group.pids, flush=True)
 os._exit(0)
@@ -100,14 +103,8 @@ def test_ranks_that_hang_are_ended_once_the_limit_is_over(
     losses: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with closing(RankGroupWorker(2, limit_s=LIMIT_S)) as group:
-        pids, workers = group.pids, tuple(group._workers)
-
-        def clock() -> float:
-            """It jumps once all ranks hang, so that no speed of this machine matters."""
-            stages = {a.stage for w in workers if (a := w.activity())}
-            return time.monotonic() + (LIMIT_S if stages == {"forward"} else 0)
-
-        monkeypatch.setattr(rank_group, "time", SimpleNamespace(monotonic=clock))
+        pids = group.pids
+        end_ranks_in(monkeypatch, {"forward"})
         with pytest.raises(CheckEndedError, match=r"rank 0, 1 .forward. did not answer") as error:
             put(group, subject(losses, "Hangs"), rank_context(2, NO_SELF).question((3, 3)))
     assert error.value.overdue
@@ -130,9 +127,14 @@ def test_ranks_that_all_raise_meet_again_and_listen_on_the_loopback_alone(losses
     assert gone(pids)
 
 
-def test_ranks_end_with_their_parent() -> None:
+def test_ranks_end_with_their_parent(servers: Servers) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", PARENT], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", PARENT],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, **servers.environment()},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     pids = tuple(map(int, done.stdout.split()))
     assert len(pids) == 2
