@@ -1,5 +1,6 @@
 """For all tests."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +20,13 @@ pytest_plugins = "pytester"
 def one_thread() -> None:
     """Small tensors gain nothing from threads, which on a busy machine wait for each other."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def frozen() -> None:
+    """What has been imported is no garbage: collections, with which sampling begins, pass it by."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

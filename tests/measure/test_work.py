@@ -38,11 +38,11 @@ def test_the_notes_implementations_launch_as_many_operations_as_they_are_known_t
     ("name", "pass_", "sizes", "exponent"),
     [
         ("loopy", "forward", (24, 48), 3),
-        ("loopy", "training", (24, 48), 4),
+        ("loopy", "training", (16, 32), 4),
         ("broadcast", "forward", (128, 256), 3),
         ("broadcast", "training", (128, 256), 3),
         ("rowsort", "forward", (128, 256), 2),
-        ("rowsort", "training", (256, 512), 3),
+        ("rowsort", "training", (128, 256), 3),
     ],
 )
 def test_element_work_grows_as_it_is_known_to(
