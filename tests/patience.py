@@ -9,6 +9,8 @@ from supcr_bench.verification import context, python_api, session
 from supcr_bench.workers import verification as in_worker
 
 ENOUGH_S = 3600.0
+HANGS_S = 600.0
+"""No process or thread takes as long as this, unless it hangs."""
 
 
 def grant_patience(set_attribute: Callable[[object, str, object], None] = setattr) -> None:

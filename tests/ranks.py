@@ -15,9 +15,6 @@ from supcr_bench.verification.ranks.question import RankQuestion
 from supcr_bench.workers.messages import AskRank, RankAnswers, Response
 from supcr_bench.workers.rank_group import RankGroupWorker
 
-LIMIT_S = 60.0
-"""For ranks that answer at once where nothing is wrong; a busy machine may take its time."""
-
 
 def unanswered(question: RankQuestion) -> Answers:
     raise AssertionError("no question is put through this context")

@@ -28,7 +28,7 @@ def test_an_installed_package_lists_what_the_checkout_holds(tmp_path: Path) -> N
         shutil.copytree(CHECKOUT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in FILES:
         shutil.copy(CHECKOUT / name, copy)
-    wheels = []
+    wheels: list[Path] = []
     for source in (["--wheel"], []):  # from the checkout, and from the sdist
         built = copy / f"built{len(wheels)}"
         subprocess.run(

@@ -71,7 +71,7 @@ class StorageTracker:
         """Count the storages of returned tensors, unless they belong to arguments."""
         if isinstance(output, Tensor):
             self._add(output, arguments)
-        elif isinstance(output, list | tuple):
+        elif isinstance(output, (list, tuple)):
             for item in output:
                 self.add(item, arguments)
 

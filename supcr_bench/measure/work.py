@@ -13,7 +13,7 @@ noise, so they show how an implementation grows where a clock cannot.
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,18 @@ _PRODUCTS = ("aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm", "aten::dot
 _SORTS = ("aten::sort", "aten::argsort", "aten::msort", "aten::topk")
 _DISTANCES = {"aten::_cdist_forward": 0, "aten::_cdist_backward": 1}
 """Index of the first of the two sets of points among an operation's tensors."""
+_SPECIAL = {*_PRODUCTS, *_SORTS, *_DISTANCES, "aten::searchsorted", "aten::bucketize"}
+_SEQUENCES = (list, tuple)
+
+
+def _largest(values: Iterable[Any]) -> int:
+    most = 0
+    for value in values:
+        if isinstance(value, Tensor):
+            most = max(most, value.numel())
+        elif isinstance(value, _SEQUENCES):
+            most = max(most, _largest(value))
+    return most
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
@@ -70,6 +82,8 @@ def _length(tensor: Tensor, dim: int = -1) -> int:
 
 def _elements(schema: Any, arguments: tuple[Any, ...], named: dict[str, Any], output: Any) -> int:
     name = schema.name.removesuffix("_")  # the in-place variant costs the same
+    if name not in _SPECIAL:
+        return _largest((*arguments, output))
     given = list(_tensors(arguments))
     written = sum(t.numel() for t in _tensors(output))
     if name in _PRODUCTS:
@@ -85,10 +99,8 @@ def _elements(schema: Any, arguments: tuple[Any, ...], named: dict[str, Any], ou
     if name == "aten::bucketize":
         boundaries = _argument(schema, arguments, named, "boundaries")
         return math.ceil(written * math.log2(_length(boundaries)))
-    if name in _DISTANCES:
-        one, other = given[_DISTANCES[name] : _DISTANCES[name] + 2]
-        return one.numel() * other.shape[-2]
-    return max((t.numel() for t in (*given, *_tensors(output))), default=0)
+    one, other = given[_DISTANCES[name] : _DISTANCES[name] + 2]
+    return one.numel() * other.shape[-2]
 
 
 class _Counter(TorchDispatchMode):

@@ -53,7 +53,7 @@ def open_page(browser: "Browser") -> Iterator[Any]:
 
     def opened(path: Path, place: str = "", **options: Any) -> Opened:
         context = browser.new_context(**{"viewport": DESKTOP, **options})
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(120_000)
         contexts.append(context)
         found = Opened(context.new_page())
         found.page.on("console", lambda message: found.console.append(message.text))

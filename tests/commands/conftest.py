@@ -109,7 +109,7 @@ def workplace(tmp_path: Path) -> Path:
 @pytest.fixture
 def cli(workplace: Path, servers: Servers) -> Cli:
     """Run ``supcr-bench`` with these arguments and wait for it."""
-    return lambda *arguments: servers.run_command(arguments, workplace, timeout_s=600)
+    return lambda *arguments: servers.run_command(arguments, workplace)
 
 
 @pytest.fixture(scope="session")
@@ -117,7 +117,7 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> Fini
     """The tiny suite, run once for all tests that need a run that has ended."""
     folder = tmp_path_factory.mktemp("tiny")
     (folder / "tiny.toml").write_text(TINY)
-    done = servers.run_command(["run", "tiny.toml"], folder, timeout_s=600)
+    done = servers.run_command(["run", "tiny.toml"], folder)
     (path,) = (folder / "results").iterdir()
     return FinishedRun(folder, path, done)
 

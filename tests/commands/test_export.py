@@ -18,6 +18,7 @@ from supcr_bench.store.run import RunWriter
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result
+from tests.patience import HANGS_S
 
 ENVIRONMENT: dict[str, Any] = {
     "cpu": "a CPU",
@@ -79,7 +80,9 @@ def export(*arguments: str) -> tuple[str, str]:
 def pytest_benchmark(*arguments: str) -> str:
     """What the command of that name prints."""
     command = [sys.executable, "-m", "pytest_benchmark", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=HANGS_S, check=True
+    ).stdout
 
 
 def test_times_become_benchmarks_and_what_has_none_is_counted() -> None:

@@ -74,7 +74,7 @@ def run_here(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> Path
     """The suite as this machine alone runs it."""
     folder = tmp_path_factory.mktemp("here")
     (folder / "spread.toml").write_text(SUITE)
-    done = servers.run_command(["run", "spread.toml", "--out", "r"], folder, timeout_s=600)
+    done = servers.run_command(["run", "spread.toml", "--out", "r"], folder)
     assert done.returncode == 0, done.stderr
     return folder / "r"
 

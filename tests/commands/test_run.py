@@ -17,6 +17,7 @@ import supcr_bench
 from supcr_bench.values.result import Status
 from tests.commands.conftest import Cli, FinishedRun
 from tests.forked.start import Servers
+from tests.patience import HANGS_S
 
 pytestmark = pytest.mark.slow
 
@@ -197,7 +198,7 @@ def wait_for_lines(folder: Path, count: int, process: Any) -> None:
 
 def wait_for_end(pids: list[int]) -> None:
     """A worker whose parent was killed ends by itself."""
-    _, alive = psutil.wait_procs([psutil.Process(p) for p in pids if psutil.pid_exists(p)], 20)
+    _, alive = psutil.wait_procs([psutil.Process(p) for p in pids if psutil.pid_exists(p)], HANGS_S)
     assert not alive
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.commands.conftest import Cli
+from tests.patience import HANGS_S
 
 HEAVY = ("torch", "numpy", "pandas", "matplotlib", "scipy", "jinja2")
 PROBE = """
@@ -112,7 +113,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, str, li
         input=json.dumps([arguments for arguments, _, _ in WITHOUT_TENSORS]),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGS_S,
         check=True,
     )
     return [json.loads(line) for line in done.stdout.splitlines()]

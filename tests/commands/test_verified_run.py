@@ -87,7 +87,7 @@ def small_run(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> Pat
     """The results of a run without verification."""
     folder = tmp_path_factory.mktemp("small")
     (folder / "tiny.toml").write_text(TINY)
-    done = servers.run_command(["run", "tiny.toml", *SMALL], folder, timeout_s=600)
+    done = servers.run_command(["run", "tiny.toml", *SMALL], folder)
     assert done.returncode == 0, done.stderr
     return folder / "results"
 

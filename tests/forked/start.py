@@ -15,6 +15,7 @@ from typing import IO, cast
 
 from supcr_bench.workers.worker_process import WorkerProcess, start_python, thread_settings
 from tests.forked.server import LENGTH_BYTES
+from tests.patience import HANGS_S
 
 SERVERS = "SUPCR_BENCH_TEST_SERVERS"
 """Names the folder of the servers' sockets, to processes that tests start."""
@@ -147,7 +148,7 @@ class Servers:
         return process
 
     def run_command(
-        self, arguments: Sequence[str], folder: Path, timeout_s: float
+        self, arguments: Sequence[str], folder: Path, timeout_s: float = HANGS_S
     ) -> "subprocess.CompletedProcess[str]":
         """Run ``supcr-bench`` in a folder, its workers forked too."""
         with tempfile.TemporaryFile("w+") as stderr:

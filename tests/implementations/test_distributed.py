@@ -15,7 +15,8 @@ from supcr_bench.workers.messages import RankAnswers
 from supcr_bench.workers.rank_group import RankGroupWorker
 from tests.examples import implementation
 from tests.implementations import rank_scenes
-from tests.ranks import LIMIT_S, judged, put, rank_context
+from tests.patience import HANGS_S
+from tests.ranks import judged, put, rank_context
 
 SCENES = (
     rank_scenes.Settings,
@@ -33,7 +34,7 @@ SUBJECT = locate("distributed")
 @pytest.fixture(scope="module")
 def pair() -> Iterator[RankGroupWorker]:
     """Two ranks, for all that is asked of two."""
-    with closing(RankGroupWorker(2, limit_s=LIMIT_S)) as group:
+    with closing(RankGroupWorker(2, limit_s=HANGS_S)) as group:
         yield group
 
 
@@ -85,7 +86,7 @@ def test_over_two_ranks_fifty_random_batches_are_those_of_one_process(
 
 @pytest.mark.slow
 def test_over_four_ranks_fifty_random_batches_are_those_of_one_process() -> None:
-    with closing(RankGroupWorker(4, limit_s=LIMIT_S)) as group:
+    with closing(RankGroupWorker(4, limit_s=HANGS_S)) as group:
         for definition in (TORCHCELL, NO_SELF):
             questions = random_questions(rank_context(4, definition), 50)
             trials = judged(group, SUBJECT, questions)

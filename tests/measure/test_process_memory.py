@@ -5,12 +5,14 @@ import sys
 
 import pytest
 
+from tests.patience import HANGS_S
+
 LINUX_ONLY = pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces the limit")
 
 
 def run(code: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANGS_S, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

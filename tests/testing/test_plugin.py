@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from tests.patience import HANGS_S
+
 _PROBE = """
 import sys
 import supcr_bench.pytest_plugin
@@ -14,7 +16,7 @@ print(sorted({"torch", "numpy", "pandas", "scipy", "pydantic", "psutil"} & set(s
 
 def test_importing_it_takes_nothing_but_pytest() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _PROBE], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", _PROBE], capture_output=True, text=True, timeout=HANGS_S, check=True
     )
     assert done.stdout.strip() == "[]"
 

@@ -22,7 +22,8 @@ from supcr_bench.workers.rank_group import RankGroupWorker
 from supcr_bench.workers.worker_process import WorkerProcess
 from tests.forked.start import Servers
 from tests.hanging import end_ranks_in
-from tests.ranks import LIMIT_S, put, rank_context
+from tests.patience import HANGS_S
+from tests.ranks import put, rank_context
 
 pytestmark = pytest.mark.slow
 
@@ -78,7 +79,7 @@ def subject(path: Path, name: str) -> Subject:
 def gone(pids: tuple[int, ...]) -> bool:
     """Whether none of these runs any more, once those that are ending have ended."""
     running = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
-    _, alive = psutil.wait_procs(running, timeout=30)
+    _, alive = psutil.wait_procs(running, timeout=HANGS_S)
     return not alive
 
 
@@ -91,7 +92,7 @@ def gone(pids: tuple[int, ...]) -> bool:
     ],
 )
 def test_what_becomes_of_one_rank_ends_all_and_is_said(losses: Path, name: str, words: str) -> None:
-    with closing(RankGroupWorker(2, limit_s=LIMIT_S)) as group:
+    with closing(RankGroupWorker(2, limit_s=HANGS_S)) as group:
         pids = group.pids
         with pytest.raises(CheckEndedError, match=words) as error:
             put(group, subject(losses, name), rank_context(2, NO_SELF).question((3, 3)))
@@ -102,7 +103,7 @@ def test_what_becomes_of_one_rank_ends_all_and_is_said(losses: Path, name: str, 
 def test_ranks_that_hang_are_ended_once_the_limit_is_over(
     losses: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with closing(RankGroupWorker(2, limit_s=LIMIT_S)) as group:
+    with closing(RankGroupWorker(2, limit_s=HANGS_S)) as group:
         pids = group.pids
         end_ranks_in(monkeypatch, {"forward"})
         with pytest.raises(CheckEndedError, match=r"rank 0, 1 .forward. did not answer") as error:
@@ -112,7 +113,7 @@ def test_ranks_that_hang_are_ended_once_the_limit_is_over(
 
 
 def test_ranks_that_all_raise_meet_again_and_listen_on_the_loopback_alone(losses: Path) -> None:
-    with closing(RankGroupWorker(2, limit_s=LIMIT_S)) as group:
+    with closing(RankGroupWorker(2, limit_s=HANGS_S)) as group:
         pids = group.pids
         question = rank_context(2, NO_SELF).question((3, 3))
         said = put(group, subject(losses, "AllRaise"), question)
@@ -156,5 +157,5 @@ def test_a_worker_that_does_not_start_leaves_none_behind(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(rank_group, "WorkerProcess", start)
     with pytest.raises(WorkerError, match="no memory"):
-        RankGroupWorker(2, limit_s=LIMIT_S)
+        RankGroupWorker(2, limit_s=HANGS_S)
     assert gone((started[0].pid,))

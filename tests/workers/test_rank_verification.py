@@ -14,7 +14,7 @@ from supcr_bench.verification.verification import Verification
 from supcr_bench.workers.activity import RECOGNITION
 from supcr_bench.workers.rank_verification import RankVerification, rank_bug_session
 from tests.hanging import end_ranks_in
-from tests.ranks import LIMIT_S
+from tests.patience import HANGS_S
 from tests.workers.test_rank_group import LOSSES
 
 pytestmark = pytest.mark.slow
@@ -52,7 +52,7 @@ def verified(
         ranks=2,
         strict=False,
         seed=0,
-        limit_s=LIMIT_S,
+        limit_s=HANGS_S,
         only=only or None,
     )
     outcomes = tuple(session.run())
@@ -93,7 +93,7 @@ def test_a_loss_with_another_call_is_verified_over_ranks_too(
 
 @pytest.mark.parametrize("bug", RANK_BUGS, ids=lambda b: b.name)
 def test_a_seeded_bug_is_caught_and_named(bug: SeededBug) -> None:
-    session = rank_bug_session(bug, 2, limit_s=LIMIT_S, only=("value", "gradient under DDP"))
+    session = rank_bug_session(bug, 2, limit_s=HANGS_S, only=("value", "gradient under DDP"))
     row = SelfTestRow.of(bug, session.verified())
     assert "gradient under DDP" in row.caught_by
     assert row.diagnosed == (bug.named,)
@@ -143,7 +143,7 @@ def test_a_rank_that_hangs_ends_the_verification(
     found = verified(of_file(tmp_path, LOSSES, "Hangs"), "no-self", only=())
     first, *others = found.outcomes
     assert first.overdue
-    assert str(first.finding).startswith("rank 0, 1 (forward) did not answer within 60 s")
+    assert str(first.finding).startswith("rank 0, 1 (forward) did not answer within 600 s")
     assert found.diagnosis is None
     assert {o.verdict for o in others} == {Verdict.NOT_RUN}
 

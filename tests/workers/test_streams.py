@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from supcr_bench.workers.streams import merge_streams
+from tests.patience import HANGS_S
 
 
 def counted(name: str, upto: int) -> Iterator[str]:
@@ -31,7 +32,7 @@ def test_one_at_a_time_they_follow_each_other() -> None:
 
 
 def test_streams_run_at_the_same_time() -> None:
-    meeting = threading.Barrier(2, timeout=10)
+    meeting = threading.Barrier(2, timeout=HANGS_S)
 
     def meet() -> Iterator[int]:
         yield meeting.wait()
@@ -67,7 +68,7 @@ def test_a_stream_that_nobody_listens_to_any_more_ends() -> None:
     def endless() -> Iterator[int]:
         try:
             yield 0
-            go_on.wait(10)
+            go_on.wait(HANGS_S)
             while True:
                 yield 1
         finally:
@@ -77,4 +78,4 @@ def test_a_stream_that_nobody_listens_to_any_more_ends() -> None:
     assert next(stream) == 0
     stream.close()  # type: ignore[attr-defined]
     go_on.set()
-    assert ended.wait(10)
+    assert ended.wait(HANGS_S)

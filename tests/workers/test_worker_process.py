@@ -17,6 +17,7 @@ from supcr_bench.values.errors import WorkerError
 from supcr_bench.values.result import Result, Status
 from supcr_bench.workers.worker_process import WorkerProcess, start_python
 from tests.hanging import call_long_ago
+from tests.patience import HANGS_S
 
 pytestmark = pytest.mark.slow
 
@@ -88,7 +89,7 @@ def test_a_worker_ends_with_its_parent() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     running = [psutil.Process(p) for p in [int(done.stdout)] if psutil.pid_exists(p)]
-    assert not psutil.wait_procs(running, timeout=30)[1]
+    assert not psutil.wait_procs(running, timeout=HANGS_S)[1]
 
 
 def test_a_worker_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
