@@ -1,7 +1,10 @@
 """Verifications made up for tests of how they are kept and shown."""
 
+from dataclasses import replace
 from typing import Any
 
+from supcr_bench.values.errors import UncallableError
+from supcr_bench.values.implementation import Recognition
 from supcr_bench.verification.outcome import Diagnosis, Outcome, Verdict
 from supcr_bench.verification.verification import Verification
 
@@ -28,6 +31,14 @@ NOT_ROBUST = Outcome(
 )
 LATE = Outcome(check="strides", group="conduct", verdict=Verdict.NOT_RUN, finding="the time was up")
 DIAGNOSIS = Diagnosis(causes=("the wrong sign",), smallest="N=2", snippet="print(1 < 2)")
+OFFICIAL = Recognition(
+    nearest="rank-n-contrast", call="(features [N,2,d], labels)", dims="1 and 3 label dimensions"
+)
+CHOSEN = replace(OFFICIAL, choices=("cosine similarity", "eps 1e-08 added"))
+STRICT = replace(OFFICIAL, faults=("ties with the partner are no candidates (strict inequality)",))
+NEEDS_MARGIN = UncallableError(
+    "construct", "one cannot be constructed: it needs margin.", "Fill it in.", "def one(): ..."
+)
 
 
 def make_verification(name: str = "one", *failing: Outcome, **fields: Any) -> Verification:

@@ -10,7 +10,6 @@ from rich.text import Text
 
 from supcr_bench.analysis.findings import find
 from supcr_bench.commands.compared_runs import compare_loaded, run_line
-from supcr_bench.commands.verify import show_verified
 from supcr_bench.render.charts import charts_of
 from supcr_bench.render.comparison import (
     comparison_sentences,
@@ -23,6 +22,7 @@ from supcr_bench.render.report import render_comparison, render_report, render_r
 from supcr_bench.render.run_tables import run_tables
 from supcr_bench.render.sentences import headline
 from supcr_bench.render.terminal import print_sentence, print_table
+from supcr_bench.render.verified import print_verifications
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.report_file import PAGE, SUMMARY_FILE, reports_in
 from supcr_bench.store.run import RESULTS
@@ -54,7 +54,7 @@ def show_and_write(
         if not table.detail:
             print_table(console, table)
     if run.verification:
-        show_verified(list(run.verification.values()), console)
+        print_verifications(console, list(run.verification.values()))
     for sentence in sentences:
         print_sentence(console, sentence)
 

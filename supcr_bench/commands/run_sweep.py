@@ -82,7 +82,7 @@ def carry_out(
     spent = _time_spent(account, wall_s, verification_s, executor.max_parallel_cells)
     console.print(Text(spent), soft_wrap=True)
     return any(r.status in (Status.WRONG, Status.FAILED) for r in run.results) or any(
-        found.failures for found in (run.verification or {}).values()
+        found.verdict == "not right" for found in (run.verification or {}).values()
     )
 
 

@@ -1,14 +1,14 @@
 """``supcr-bench verify``: proves implementations right, or says what is wrong with them."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from supcr_bench.commands.options import JsonFile, option, output_file
-from supcr_bench.values.definition import Definition, get_definition
+from supcr_bench.values.definition import AUTO, Definition, get_definition
 from supcr_bench.values.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from supcr_bench.subjects.registry import Subject
     from supcr_bench.verification.session import Session
     from supcr_bench.verification.verification import Verification
-
-AUTO = "auto"
 
 
 def verify(
@@ -35,8 +33,8 @@ def verify(
         option(
             "NAME",
             "Definition that gives the right answers: torchcell, no-self, rank-n-contrast, "
-            "one of --suite, or auto to find out which one the numbers follow.",
-            show_default="the one that it declares, else auto",
+            "one of --suite, or auto to find out which one it computes.",
+            show_default="the one that it declares, else the one that it computes",
         ),
     ] = None,
     suite: Annotated[
@@ -62,6 +60,9 @@ def verify(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed for the generated inputs.")] = 0,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show all checks as a table, and every finding.")
+    ] = False,
     json_file: JsonFile = None,
     wrapper: Annotated[
         Path | None,
@@ -73,8 +74,8 @@ def verify(
     With --ranks, W processes share a batch; value and gradient under DistributedDataParallel must
     equal those of one process with the whole batch.
 
-    Exits with 0, with 1 if one is not right, with 2 if one cannot be called, or with 3 if time ran
-    out before that was decided.
+    Exits with 0 if it is right, 1 if it is not, 2 if it cannot be called, and 3 if it took too long
+    to decide that. Of several, one that is not right decides, then one that cannot be called.
     """
     if self_test:
         if implementation or definition or suite or strict or device != "cpu":
@@ -95,8 +96,11 @@ def verify(
 
     from rich.console import Console
 
+    from supcr_bench.render.terminal import print_sentence, print_table
+    from supcr_bench.render.verified import print_verification
     from supcr_bench.subjects.registry import locate, registered
     from supcr_bench.sweep.selection import select
+    from supcr_bench.verification.verification import exit_status, verified_table
 
     names = implementation or (registered() if ranks is None else select(["tag:ranks"]))
     subjects = [locate(name) for name in names]
@@ -108,19 +112,18 @@ def verify(
         subjects, wanted, strict=strict, seed=seed, console=console, ranks=ranks, device=device
     ):
         verifications.append(found)
-        show(found, console)
+        print_verification(console, found, verbose=verbose, several=len(subjects) > 1)
+        console.print()
+    if len(subjects) > 1:
+        print_table(console, verified_table(verifications))
     if json_file:
         values = [v.to_mapping() for v in verifications]
         json_file.write_text(json.dumps(values, indent=2) + "\n")
-    written = [v.uncallable.wrapper for v in verifications if v.uncallable]
-    if wrapper and any(written):
-        wrapper.write_text("\n\n".join(filter(None, written)))
-        print(f"Wrapper written to {wrapper}.")
-    if any(v.failures for v in verifications):
-        raise typer.Exit(1)
-    if any(v.uncallable for v in verifications):
-        raise typer.Exit(2)
-    raise typer.Exit(0 if all(verifications) else 3)
+    wrappers = [v.program for v in verifications if v.uncallable and v.program]
+    if wrapper and wrappers:
+        wrapper.write_text("\n\n".join(wrappers))
+        print_sentence(console, f"Wrapper written to {wrapper}.")
+    raise typer.Exit(exit_status(verifications))
 
 
 def find_definition(name: str | None, suite: Path | None) -> Definition | str | None:
@@ -140,7 +143,8 @@ def find_definition(name: str | None, suite: Path | None) -> Definition | str | 
     try:
         return get_definition(name, own)
     except UnknownNameError as error:
-        raise UnknownNameError("definition", name, [AUTO, *error.known]) from None
+        hint = "leave --definition out to find out which one it computes"
+        raise UnknownNameError("definition", name, error.known, hint) from None
 
 
 def verify_each(
@@ -174,42 +178,3 @@ def verify_each(
             for outcome in session.run():
                 status.update(Text(f"{subject.name}: {outcome.group}, {outcome.check}"))
         yield session.result()
-
-
-def show(verification: "Verification", console: "Console") -> None:
-    from rich.text import Text
-
-    from supcr_bench.render.terminal import print_sentence, print_table
-    from supcr_bench.verification.verification import checks_table, finding_lines, notes
-
-    if why := verification.uncallable:
-        print_sentence(console, why.reason, "red")
-        print_sentence(console, why.advice)
-        if why.wrapper:
-            console.print(Text(f"\n{why.wrapper}"), soft_wrap=True)
-        return
-    print_table(console, checks_table(verification))
-    for line, outcome in finding_lines(verification.outcomes):
-        style = "yellow" if outcome in verification.findings else "dim"
-        print_sentence(console, line, "red" if outcome in verification.failures else style)
-    console.print()
-    for line in notes(verification):
-        print_sentence(console, line)
-    if verification.diagnosis and verification.diagnosis.snippet:
-        console.print(Text("\n" + verification.diagnosis.snippet + "\n"), soft_wrap=True)
-
-
-def show_verified(verifications: Sequence["Verification"], console: "Console") -> None:
-    """Print a summary of several implementations, and the findings on incorrect ones."""
-    from supcr_bench.render.terminal import print_sentence, print_table
-    from supcr_bench.verification.verification import diagnosis_lines, finding_lines, verified_table
-
-    print_table(console, verified_table(verifications))
-    for found in verifications:
-        print_sentence(console, found.headline)
-        if found.failures:
-            for line, _ in finding_lines(found.failures):
-                print_sentence(console, f"  {line}", "red")
-            for line in diagnosis_lines(found.diagnosis):
-                print_sentence(console, f"  {line}")
-    console.print()

@@ -10,8 +10,13 @@ from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.gate import GatedChange, GateVerdict, Judged
 from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.outcome import Verdict
-from supcr_bench.verification.session import NO_DEFINITION, STAGES
-from supcr_bench.verification.verification import Verification, diagnosis_lines, finding_text
+from supcr_bench.verification.session import STAGES
+from supcr_bench.verification.verification import (
+    NO_DEFINITION,
+    Verification,
+    diagnosis_lines,
+    finding_text,
+)
 
 FARTHER_OFF = 2.0
 """An error this many times larger is a new error: rounding differs less between machines."""
@@ -108,6 +113,10 @@ def _judge_verification(
 ) -> Judged:
     if second is None:
         return GateVerdict.UNDECIDED, "not verified now"
+    if second.uncallable:
+        as_before = first is not None and first.uncallable
+        verdict = GateVerdict.UNCHANGED if as_before else GateVerdict.REGRESSION
+        return verdict, str(second.uncallable)
     not_run = _with_verdict(second, Verdict.NOT_RUN)
     if first is None:
         if second.failures:

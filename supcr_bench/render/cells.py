@@ -120,10 +120,6 @@ def arm_names(results: Sequence[Result], form: str = "{name} ({definition})") ->
     return {name: form.format(name=name, definition=", ".join(own)) for name, own in found.items()}
 
 
-def listed(names: Sequence[str]) -> str:
-    return " and ".join((", ".join(names[:-1]), names[-1]) if len(names) > 1 else names)
-
-
 class HasCase(Protocol):
     """A row of a table, which has a case."""
 

@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterable, Sequence
 from math import isfinite
 
-from supcr_bench.render.cells import listed, ratio_text
+from supcr_bench.render.cells import ratio_text
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import TORCHCELL
 from supcr_bench.values.gate import Evidence, GatedChange, GateOutcome, GateVerdict, TimeStudy
 from supcr_bench.values.metrics import METRICS
-from supcr_bench.values.units import MISSING, format_clock, format_error, format_share
+from supcr_bench.values.units import MISSING, format_clock, format_error, format_share, listed
 
 NOTABLE = 0.95
 """A ratio up to this is an improvement; for time, the whole interval must lie below."""

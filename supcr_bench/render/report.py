@@ -45,7 +45,7 @@ from supcr_bench.values.case import PASSES
 from supcr_bench.values.result import Result
 from supcr_bench.values.table import Facets, Table, as_html
 from supcr_bench.values.units import format_clock, format_duration_s, format_limit_bytes
-from supcr_bench.verification.verification import diagnosis_lines, finding_text
+from supcr_bench.verification.verification import details
 
 FILTERS = {
     "pass": "pass",
@@ -184,8 +184,7 @@ def render_report(
         verdict_tones=VERDICT_TONES,
         maps=recommendation_tables(findings.results),
         sections=list(_sections(run, findings, tables, charts)),
-        finding_text=finding_text,
-        diagnosis_lines=diagnosis_lines,
+        details=details,
         environment_line=environments_line(run.measured_on),
         data_address=embedded(run),
     )

@@ -15,14 +15,20 @@ from supcr_bench.analysis.summary import (
     implementations_of,
     known_wrong,
 )
-from supcr_bench.render.cells import arm_names, listed, ratio_text, series_text
+from supcr_bench.render.cells import arm_names, ratio_text, series_text
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.axes import Axis
 from supcr_bench.values.case import Pass
 from supcr_bench.values.growth_law import grows_faster
 from supcr_bench.values.metrics import ELEMENTS_PROCESSED, TIME
 from supcr_bench.values.result import Result, Status
-from supcr_bench.values.units import format_bytes, format_error, format_limit_bytes, format_share
+from supcr_bench.values.units import (
+    format_bytes,
+    format_error,
+    format_limit_bytes,
+    format_share,
+    listed,
+)
 from supcr_bench.verification.verification import Verification
 
 
@@ -109,8 +115,7 @@ def _verified(verifications: Sequence[Verification]) -> list[str]:
     right: dict[str, list[str]] = {}
     for found in verifications:
         if found.passed:
-            end = ", but not robust." if found.findings else "."
-            words = f"right by the definition ({found.definition}){end}"
+            words = f"right: {found.computes}{', but not robust.' if found.findings else '.'}"
             right.setdefault(words, []).append(found.implementation)
     sentences = [found.headline for found in verifications if not found.passed]
     for words, names in right.items():

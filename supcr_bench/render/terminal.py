@@ -19,7 +19,7 @@ _BETWEEN = 2
 LONG_WORD = 24
 """In columns of prose, a longer word, such as a path, may continue on the next line after one of
 its separators."""
-_PIECES = re.compile(r"[^/:._-]*[/:._-]*")
+_PIECES = re.compile(r"[^/:._,=-]*[/:._,=-]*")
 _STYLES: dict[Tone, str] = {"bad": "bold red", "good": "bold green", "quiet": "dim"}
 
 
@@ -50,7 +50,16 @@ def print_table(console: Console, table: Table) -> None:
 
 def print_sentence(console: Console, text: str, style: str = "") -> None:
     """Print a sentence: a terminal gets line breaks between words, a file or a pipe gets none."""
-    console.print(Text(text, style=style), soft_wrap=not console.is_terminal)
+    if not console.is_terminal:
+        console.print(Text(text, style=style), soft_wrap=True)
+    for line in wrapped(console, text) if console.is_terminal else ():
+        console.print(Text(line, style=style))
+
+
+def wrapped(console: Console, text: str) -> list[str]:
+    """Break a sentence between words, and a word longer than a line behind its separators."""
+    lines = Text(_with_breaks(text, console.width)).wrap(console, console.width)
+    return [line.plain.rstrip() for line in lines]
 
 
 def print_blocks(console: Console, blocks: Iterable[Table | Text]) -> None:
@@ -88,13 +97,17 @@ def _text(table: Table, i: int, index: int) -> str:
     text = table.rows[i].cells[index].text
     if table.columns[index].kind != "prose" or len(text) <= LONG_WORD:
         return text
-    return re.sub(rf"\S{{{LONG_WORD + 1},}}", lambda found: _broken(found[0]), text)
+    return _with_breaks(text, LONG_WORD)
 
 
-def _broken(word: str) -> str:
+def _with_breaks(text: str, longest: int) -> str:
+    return re.sub(rf"\S{{{longest + 1},}}", lambda found: _broken(found[0], longest), text)
+
+
+def _broken(word: str, longest: int) -> str:
     lines = [""]
     for piece in _PIECES.findall(word):
-        if lines[-1] and len(lines[-1] + piece) > LONG_WORD:
+        if lines[-1] and len(lines[-1] + piece) > longest:
             lines.append("")
         lines[-1] += piece
     return "\n".join(lines)

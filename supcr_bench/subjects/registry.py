@@ -173,6 +173,12 @@ def _attribute(module: Any, path: str) -> Any:
     return bound
 
 
+def is_described(subject: Subject) -> bool:
+    """Whether its attribute is an Implementation, and not the loss itself."""
+    with _imported(subject) as module:
+        return isinstance(_attribute(module, subject.attribute), Implementation)
+
+
 @contextmanager
 def _imported(subject: Subject) -> Iterator[Any]:
     """The subject's module; within the block, a version imports modules from its root only."""

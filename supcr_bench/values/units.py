@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 
 _DURATIONS_S = {"ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 _SIZES_BYTES = {"b": 1.0}
@@ -121,3 +122,7 @@ def format_share(share: float, *, signed: bool = False) -> str:
     sign = "+" if signed else ""
     digits = ".2g" if abs(percent) < 99.5 else ",.0f"
     return f"{percent:{sign}{digits}}%"
+
+
+def listed(names: Sequence[str]) -> str:
+    return " and ".join((", ".join(names[:-1]), names[-1]) if len(names) > 1 else names)

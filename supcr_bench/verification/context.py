@@ -14,7 +14,9 @@ from supcr_bench.inputs.tensors import Problem, ProblemSpec, make_problem
 from supcr_bench.reference.answer import Answer
 from supcr_bench.reference.reference import Method, Reference
 from supcr_bench.subjects.adapter import Adapter
+from supcr_bench.subjects.calls import call_words
 from supcr_bench.values.definition import Definition, Similarity
+from supcr_bench.values.implementation import Recognition, Resolution
 from supcr_bench.verification.compare import (
     Bounds,
     bounds_of,
@@ -43,6 +45,16 @@ LARGEST: dict[Similarity, float] = {
 """The largest similarity of a problem's rows, whose norms are about 1/2 to 2."""
 LARGEST_LOGIT = 32.0
 """A problem's rows are shortened to this at the definition's temperature, which float32 bears."""
+
+
+def tested_as(resolution: Resolution) -> Recognition:
+    """How an implementation was called, if no recognition says what it computes."""
+    one = resolution.flat_labels or resolution.one_dimension
+    return Recognition(
+        nearest=resolution.definition.name,
+        call=call_words(resolution),
+        dims="1 label dimension" if one else "1 to 3 label dimensions",
+    )
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.verification.checks import all_checks
-from supcr_bench.verification.context import CheckContext
+from supcr_bench.verification.context import CheckContext, tested_as
 from supcr_bench.verification.diagnosis import diagnose
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome, Trial
 from supcr_bench.verification.resolve import resolve
@@ -52,11 +52,12 @@ class LocalSession(Session):
         self._failed: list[Trial] = []
 
     def open(self) -> Sequence[tuple[str, Group]]:
-        with interrupted_after(self._limit_s):
+        with interrupted_after(self._limit_s, "loading and recognition"):
             found = resolve(
                 self._implementation, self._definition, device=self._device, seed=self.seed
             )
-        self.definition, self.recognised = found.definition.name, found.recognised
+        self.definition = found.definition.name
+        self.recognised = found.recognised or tested_as(found)
         subject = self._implementation
         self.context = CheckContext(
             Adapter.of(subject, found),
@@ -70,7 +71,7 @@ class LocalSession(Session):
 
     def make(self, check: str) -> Outcome:
         """Make one check, and keep the inputs that fail for the diagnosis."""
-        with interrupted_after(self._limit_s):
+        with interrupted_after(self._limit_s, "the check"):
             outcome, failed = self._checks[check].outcome(self.context)
         if outcome.group in ("definition", "relations"):
             self._failed += failed
@@ -79,12 +80,12 @@ class LocalSession(Session):
     def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:
         if self.only is not None:
             return None
-        with interrupted_after(self._limit_s):
+        with interrupted_after(self._limit_s, "the diagnosis"):
             return diagnose(self.context, outcomes, self._failed)
 
 
 @contextmanager
-def interrupted_after(seconds: float | None) -> Iterator[None]:
+def interrupted_after(seconds: float | None, what: str) -> Iterator[None]:
     """Interrupt the block after that time, if the platform can.
 
     Only the main thread can be interrupted, and only between bytecodes: an implementation that
@@ -100,7 +101,7 @@ def interrupted_after(seconds: float | None) -> Iterator[None]:
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         del number, frame
-        raise CheckEndedError(f"took over {seconds:g} s", overdue=True)
+        raise CheckEndedError(f"{what} took over {seconds:g} s", overdue=True)
 
     before = signal.signal(signal.SIGALRM, interrupt)
     signal.setitimer(signal.ITIMER_REAL, seconds)

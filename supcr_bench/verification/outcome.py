@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -86,7 +86,7 @@ class Outcome:
         bound: the absolute bound of that error.
         case: the inputs of the worst trial.
         finding: what is wrong in the worst trial, or why the check does not apply.
-        overdue: whether the check was ended because it took too long.
+        overdue: whether the check took too long, so that its verdict is ``not run``.
     """
 
     check: str
@@ -129,15 +129,11 @@ class Outcome:
 
     @classmethod
     def ended(cls, check: str, group: Group, finding: str, *, overdue: bool = False) -> Self:
-        """Make the failed outcome of a check that crashed or took too long."""
+        """Make the outcome of a check that crashed, which is a failure, or took too long."""
+        if overdue:
+            return replace(cls.skipped(check, group, finding), overdue=True)
         return cls(
-            check=check,
-            group=group,
-            verdict=Verdict.FAIL,
-            cases=1,
-            failed=1,
-            finding=finding,
-            overdue=overdue,
+            check=check, group=group, verdict=Verdict.FAIL, cases=1, failed=1, finding=finding
         )
 
     @classmethod

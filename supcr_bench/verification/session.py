@@ -5,19 +5,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 
 from supcr_bench.values.errors import SubjectError, UncallableError
+from supcr_bench.values.implementation import Recognition
+from supcr_bench.values.units import listed
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
-from supcr_bench.verification.verification import Verification
+from supcr_bench.verification.verification import NO_DEFINITION, Verification
 
-CHECK_LIMIT_S = 20.0
+OPEN_LIMIT_S = 10.0
+"""Time limit in seconds to load an implementation and to recognise what it computes."""
+CHECK_LIMIT_S = 10.0
 """Time limit of one check in seconds; a usable implementation needs one or two."""
 TOTAL_LIMIT_S = 55.0
 """Seconds after which no further check starts, so that a verification ends within a minute."""
 MOST_ENDS = 2
 """A subject that has crashed this many processes is not called again."""
-STAGES = ("loading", "recognition", "diagnosis")
+FORMULA = "formula"
+"""Names the outcome that holds the faults found by recognition."""
+STAGES = ("loading", "recognition", FORMULA, "diagnosis")
 """Stand in for a check's name if a subject fails outside of all checks."""
-NO_DEFINITION = "none"
-"""Stands for the definition of a subject that could not be loaded or called."""
 
 
 class Session(ABC):
@@ -38,7 +42,7 @@ class Session(ABC):
     ) -> None:
         self.name, self.strict, self.seed, self.only = name, strict, seed, only
         self.definition = NO_DEFINITION
-        self.recognised: str | None = None
+        self.recognised: Recognition | str | None = None
         self._outcomes: list[Outcome] = []
         self._diagnosis: Diagnosis | None = None
         self._uncallable: UncallableError | None = None
@@ -91,6 +95,8 @@ class Session(ABC):
         except CheckEndedError as end:
             yield Outcome.ended("recognition", "definition", end.finding, overdue=end.overdue)
             return
+        if isinstance(self.recognised, Recognition) and self.recognised.faults:
+            yield Outcome.ended(FORMULA, "definition", listed(self.recognised.faults))
         for check, group in checks:
             if ends >= MOST_ENDS:
                 yield Outcome.skipped(check, group, "it ended too many processes")

@@ -1,20 +1,33 @@
-"""Shrinks a failing case: removes rows, dimensions and columns as long as it still fails."""
+"""Shrinks a failing case as long as it still fails, and writes a program that shows it."""
 
+import functools
+import re
+import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from supcr_bench.inputs.tensors import Problem
-from supcr_bench.subjects.calls import call_text
+from supcr_bench.subjects.calls import call_text, loss_of
+from supcr_bench.subjects.registry import is_described, locate
+from supcr_bench.subjects.signature import is_called_with_tensors
+from supcr_bench.values.definition import short_name
+from supcr_bench.values.errors import UsageError
 from supcr_bench.verification.context import CheckContext
 
 MOST_TRIALS = 60
 LONGEST_S = 5.0
-LITERAL_UP_TO = 60
+LITERAL_UP_TO = 30
 """Most numbers that a snippet writes out; it generates a larger problem instead."""
+WIDTH = 79
+"""Longest line of a snippet."""
 
 
 def fails(context: CheckContext, problem: Problem) -> bool:
@@ -82,67 +95,139 @@ def _resized(problem: Problem, **tensors: Tensor) -> Problem:
     return replace(changed, name=name)
 
 
-def _literal(tensor: Tensor) -> str:
-    text = repr(tensor.tolist()).replace("nan", "NAN").replace("inf", "INF")
-    dtype = "" if tensor.dtype == torch.float32 else f", dtype={tensor.dtype}"
-    return f"torch.tensor({text}{dtype})"
-
-
 def snippet(context: CheckContext, problem: Problem) -> str:
-    """Write a program that shows the failure once the user inserts the implementation."""
+    """Write a program that shows what the subject gives, beside what the definition gives."""
     n, d, dims = problem.size
-    own = context.subject.resolution
-    arguments = []
-    if own.temperature:
-        arguments.append(f"{own.temperature}={problem.temperature!r}")
-    if own.weights:
-        arguments.append("weights=weights")
-    if own.eps:
-        arguments.append(f"eps={(own.definition.eps or 0.0)!r}")
-    generated = _generated(n, d, dims, problem.temperature)
-    if 2 * n * d + n * dims > LITERAL_UP_TO and fails(context, generated):
-        problem = generated
+    views = ("first", "second")[: 1 + (context.definition.views != "single")]
+    if len(views) * n * d + n * dims > LITERAL_UP_TO and fails(context, _generated(problem)):
+        problem = _generated(problem)
         tensors = [
-            "generator = torch.Generator().manual_seed(0)",
-            f"first = torch.randn({n}, {d}, generator=generator)",
-            f"second = torch.randn({n}, {d}, generator=generator)",
-            f"labels = torch.randn({n}, {dims}, generator=generator)",
-            f"weights = torch.ones({dims})",
+            "torch.manual_seed(0)",
+            f"first = torch.randn({n}, {d}, requires_grad=True)",
+            f"second = torch.randn({n}, {d}, requires_grad=True)",
+            f"labels = torch.randn({n}, {dims})",
         ]
     else:
-        tensors = [
-            "NAN, INF = float('nan'), float('inf')",
-            f"first = {_literal(problem.first)}",
-            f"second = {_literal(problem.second)}",
-            f"labels = {_literal(problem.labels)}",
-            f"weights = {_literal(problem.weights)}",
-        ]
-    reference = context.reference(problem)
-    lines = [
-        "import torch",
-        "",
-        *tensors,
-        "first.requires_grad_()",
-        "second.requires_grad_()",
-        "",
-        f"loss_module = YourLoss({', '.join(arguments)})  # {context.name}",
-        f"output = loss_module({call_text(own)})",
-        "if isinstance(output, dict):",
-        "    output = output['loss']",
-        "loss = output if torch.is_tensor(output) else output[0]",
-        "loss.backward()",
-        f"print(loss.item())  # {context.definition.name} gives {float(reference.loss):.7g}",
-    ]
-    for name, gradient in zip(("first", "second"), reference.gradients, strict=False):
-        row = int(gradient.norm(dim=1).argmax())
-        values = ", ".join(f"{x:.6g}" for x in gradient[row, :4].tolist())
-        lines.append(f"print({name}.grad[{row}, :4])  # {context.definition.name} gives [{values}]")
-    return "\n".join(lines)
+        tensors = [f"{view} = {_literal(getattr(problem, view), leaf=True)}" for view in views]
+        tensors.append(f"labels = {_literal(problem.labels)}")
+    imports, subject = _imported(context)
+    reference, right = context.reference(problem), short_name(context.definition.name)
+    value, shown = f"{float(reference.loss):.7g}", ["loss.backward()"]
+    try:
+        part, answer = _loss_in_output(context, problem), context.ask(problem)
+        shown.append(f'print(f"{{loss.item()=:.7g}}; {right} gives {value}")')
+        off = torch.stack([torch.stack(g) for g in (answer.gradients, reference.gradients)])
+        difference = (off[0].double() - off[1].double()).abs().nan_to_num(torch.inf)
+        view, i, j = torch.unravel_index(difference.argmax(), difference.shape)
+        entry = f"{views[int(view)]}.grad[{int(i)}, {int(j)}].item()"
+        value = f"{float(off[1][view, i, j]):.7g}"
+        shown.append(f'print(f"{{{entry}=:.7g}}; {right} gives {value}")')
+    except Exception as error:  # noqa: BLE001 - implementations may raise anything
+        part = ""
+        shown.insert(0, f"# It raises {type(error).__name__}; {right} gives {value}.")
+    loss = f"loss = {_called(context, subject, problem)}{part}"
+    lines = [*imports, "", *tensors, loss, *shown]
+    return "\n".join(text for line in lines for text in _fitting(line))
 
 
-def _generated(n: int, d: int, dims: int, temperature: float) -> Problem:
+def _fitting(line: str) -> list[str]:
+    """Break a line of code behind spaces, which are inside of parentheses."""
+    if not line or '"' in line:
+        return [line]
+    return textwrap.wrap(
+        line, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _imported(context: CheckContext) -> tuple[list[str], str]:
+    """The lines that import a subject as the user named it, and its name in the program."""
+    target, subject = context.subject.target, None
+    with suppress(UsageError):
+        subject = locate(context.name)
+    if subject is None:
+        while isinstance(target, functools.partial):
+            target = target.func
+        name = getattr(target, "__qualname__", context.name)
+        module = getattr(target, "__module__", "__main__")
+        if module == "__main__" or not name.isidentifier():
+            return [f"import torch  # and {context.name}, as in your program"], context.name
+        return ["import torch", f"from {module} import {name}"], name
+    name, first = subject.attribute, subject.attribute.partition(".")[0]
+    if is_described(subject):
+        name += ".factory"
+    if subject.kind != "file":
+        return ["import torch", f"from {subject.target} import {first}"], name
+    path = Path(context.name.rpartition(":")[0])
+    start = ["import sys, torch", f"sys.path.insert(0, {str(path.parent)!r})"]
+    if path.stem.isidentifier():
+        return [*start, f"from {path.stem} import {first}"], name
+    start[0] = "import importlib, sys, torch"
+    return [*start, f"module = importlib.import_module({path.stem!r})"], f"module.{name}"
+
+
+def _called(context: CheckContext, subject: str, problem: Problem) -> str:
+    """The call of a subject as Python code."""
+    target, own = context.subject.target, context.subject.resolution
+    fixed = {}
+    if subject.endswith(".factory") and isinstance(target, functools.partial):
+        fixed = target.keywords  # the definition that the implementation is set to
+    settings = {key: repr(value) for key, value in fixed.items()}
+    if own.temperature:
+        settings[own.temperature] = repr(problem.temperature)
+    if own.weights:
+        settings["weights"] = _literal(problem.weights)
+    if own.eps:
+        settings["eps"] = repr(own.definition.eps or 0.0)
+    late = settings if is_called_with_tensors(target) else own.at_call
+    called = [call_text(own), *(f"{key}={settings[key]}" for key in late if key in settings)]
+    built = [f"{key}={value}" for key, value in settings.items() if key not in late]
+    if late is not settings:
+        owner, dot, method = subject.rpartition(".") if _is_method(target) else (subject, "", "")
+        subject = f"{owner}({', '.join(built)}){dot}{method}"
+    return f"{subject}({', '.join(called)})"
+
+
+def _is_method(target: object) -> bool:
+    """Whether the registry has made it from the name of a method, as a function that binds it."""
+    return isinstance(getattr(target, "__wrapped__", None), type)
+
+
+def _loss_in_output(context: CheckContext, problem: Problem) -> str:
+    """The code that takes the loss out of what a call returns."""
+    module = context.build(problem)
+    output = context.subject.call(module, *context.given(problem))
+    return _place(output, loss_of(output)) or ""
+
+
+def _place(output: object, loss: Tensor) -> str | None:
+    if output is loss:
+        return ""
+    parts: Iterable[tuple[object, object]] = ()
+    if isinstance(output, Mapping):
+        parts = output.items()
+    elif isinstance(output, tuple | list):
+        parts = enumerate(output)
+    places = ((key, _place(part, loss)) for key, part in parts)
+    return next((f"[{key!r}]{inner}" for key, inner in places if inner is not None), None)
+
+
+def _literal(tensor: Tensor, *, leaf: bool = False) -> str:
+    rows = tensor.tolist() if tensor.dtype != torch.float32 else tensor.numpy()
+    text = str(_shortest(rows)).replace("'", "")
+    text = re.sub(r"\b(nan|inf)\b", r"torch.\1", text)
+    dtype = "" if tensor.dtype == torch.float32 else f", dtype={tensor.dtype}"
+    return f"torch.tensor({text}{dtype}{', requires_grad=True' if leaf else ''})"
+
+
+def _shortest(value: Any) -> Any:
+    """Numbers as the shortest text that gives them again."""
+    return [_shortest(x) for x in value] if isinstance(value, list | np.ndarray) else str(value)
+
+
+def _generated(problem: Problem) -> Problem:
+    """The problem of the same size that three lines generate."""
+    n, d, dims = problem.size
     generator = torch.Generator().manual_seed(0)
-    first = torch.randn(n, d, generator=generator)
-    second = torch.randn(n, d, generator=generator)
+    first, second = (torch.randn(n, d, generator=generator) for _ in range(2))
     labels = torch.randn(n, dims, generator=generator)
-    return Problem(first, second, labels, torch.ones(dims), temperature, "generated")
+    return Problem(first, second, labels, torch.ones(dims), problem.temperature, "generated")

@@ -1,15 +1,38 @@
 """The result of verifying one implementation, with its tables and sentences."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from supcr_bench.values.definition import current_name, short_name
 from supcr_bench.values.errors import UncallableError
-from supcr_bench.values.table import Cell, Row, Table, Tone, as_html, as_text, numbers, row, words
-from supcr_bench.values.units import MISSING, format_error
+from supcr_bench.values.implementation import Recognition
+from supcr_bench.values.table import Cell, Row, Table, Tone, as_html, numbers, row, words
+from supcr_bench.values.units import MISSING, format_error, listed
 from supcr_bench.verification.outcome import GROUPS, Diagnosis, Outcome, Verdict
+
+NamedVerdict = Literal["right", "not right", "cannot be called", "undecided"]
+EXIT_STATUSES: dict[NamedVerdict, int] = {
+    "right": 0,
+    "not right": 1,
+    "cannot be called": 2,
+    "undecided": 3,
+}
+NO_DEFINITION = "none"
+"""Stands for the definition of a subject that could not be loaded or called."""
+NAMED = 3
+"""Most failed checks that a headline names."""
+RAISES = "raises "
+ENDED = {
+    Verdict.PASS: "passed",
+    Verdict.FAIL: "failed",
+    "robustness": "failed on robustness alone",
+    Verdict.NOT_APPLICABLE: "not applicable",
+    Verdict.NOT_RUN: "not made",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +41,8 @@ class Verification:
 
     Attributes:
         definition: name of the definition that gave the right answers.
-        recognised: a line on the definition that its numbers follow, if recognition was asked for.
+        recognised: what it computes, and how it was called; in older results a line, if that was
+            searched.
         strict: whether failed robustness checks count.
         ranks: number of processes that shared each batch; ``None`` for a single process.
         uncallable: why it cannot be loaded or called; then there are no outcomes.
@@ -26,7 +50,7 @@ class Verification:
 
     implementation: str
     definition: str
-    recognised: str | None
+    recognised: Recognition | str | None
     strict: bool
     seed: int
     outcomes: tuple[Outcome, ...]
@@ -36,60 +60,100 @@ class Verification:
 
     @property
     def failures(self) -> list[Outcome]:
-        groups = GROUPS if self.strict else tuple(g for g in GROUPS if g != "robustness")
-        return [o for o in self.outcomes if o.verdict is Verdict.FAIL and o.group in groups]
+        return [o for o in self.outcomes if o.verdict is Verdict.FAIL and self._counts(o)]
 
     @property
     def findings(self) -> list[Outcome]:
         """Every failed check, including robustness checks that do not count."""
         return [o for o in self.outcomes if o.verdict is Verdict.FAIL]
 
-    @property
-    def passed(self) -> bool:
-        """Whether all checks that count were run and none failed."""
-        checked = any(o.verdict is Verdict.PASS for o in self.outcomes)
-        return checked and not self.failures and not self.undecided
+    def _counts(self, outcome: Outcome) -> bool:
+        return self.strict or outcome.group != "robustness"
 
     @property
-    def undecided(self) -> bool:
-        """Whether nothing failed, but checks that count were not run."""
-        return not self.failures and any(o.verdict is Verdict.NOT_RUN for o in self.outcomes)
+    def reading(self) -> Recognition:
+        """What it computes; without a recognition, the definition that it was compared with."""
+        found = self.recognised
+        if isinstance(found, Recognition):
+            return found
+        return Recognition(nearest=self.definition, call="")
+
+    @property
+    def computes(self) -> str:
+        """The nearest definition, and the choices in which it departs from it."""
+        choices = self.reading.choices
+        return self.reading.nearest + (f" with {listed(choices)}" if choices else "")
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """What is wrong, where that is known."""
+        return self.reading.faults or (self.diagnosis.causes if self.diagnosis else ())
+
+    @property
+    def verdict(self) -> NamedVerdict:
+        if self.uncallable:
+            return "cannot be called"
+        if self.failures or self.reading.faults:
+            return "not right"
+        counting = {o.verdict for o in self.outcomes if self._counts(o)}
+        passed = Verdict.PASS in counting and Verdict.NOT_RUN not in counting
+        return "right" if passed else "undecided"
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is right: all checks that count were made, and nothing is wrong."""
+        return self.verdict == "right"
 
     def __bool__(self) -> bool:
         return self.passed
 
     @property
     def headline(self) -> str:
-        name, definition = self.implementation, self.definition
+        """The verdict, the nearest definition, where it departs, and how that was tested."""
         if self.uncallable:
             return str(self.uncallable)
-        if self.ranks is not None:
-            name += f" over {self.ranks} ranks"
-        robustness = [o for o in self.findings if o not in self.failures]
-        if self.failures:
-            text = f"{name} is not right by the definition ({definition}): "
-            text += f"{len(self.failures)} of {len(self.outcomes)} checks fail"
-        elif self.undecided:
-            missing = sum(o.verdict is Verdict.NOT_RUN for o in self.outcomes)
-            text = f"{name} is undecided: {missing} of {len(self.outcomes)} checks were not run"
-        elif self.passed:
-            text = f"{name} is right by the definition ({definition})"
-        else:
-            text = f"{name}: no check could run, so it is not known to be right"
-        if robustness:
-            text += f"; not robust: {', '.join(o.check for o in robustness)}"
-        return text + "."
+        over = f" over {self.ranks} ranks" if self.ranks is not None else ""
+        start = f"{self.implementation}{over} is {self.verdict}: "
+        late = [o for o in self.outcomes if o.verdict is Verdict.NOT_RUN]
+        made = [o for o in self.outcomes if o.verdict in (Verdict.PASS, Verdict.FAIL)]
+        if self.definition == NO_DEFINITION or not (made or late):
+            return f"{start}{self.outcomes[0].finding if made or late else 'no check applies'}."
+        own, text = self.reading, start + self.computes
+        if self.verdict == "undecided":
+            text += f" so far, with {len(late)} of {len(made + late)} checks not made"
+        elif self.verdict == "not right":
+            text += f", but {listed(self.causes) if self.causes else self._failed(len(made))}"
+        if own.call:
+            text += f"; called as {own.call} with {own.dims}"
+        return f"{text}."
+
+    def _failed(self, made: int) -> str:
+        names = [o.check for o in self.failures]
+        others = len(names) - NAMED
+        shown = [*names[:NAMED], *([f"{others} more"] if others > 0 else [])]
+        return f"{len(names)} of {made} checks failed: {listed(shown)}"
+
+    @property
+    def program(self) -> str | None:
+        """A program that shows what is wrong, or a wrapper for what cannot be called."""
+        if self.uncallable:
+            return self.uncallable.wrapper
+        return self.diagnosis.snippet if self.diagnosis else None
 
     def to_mapping(self) -> dict[str, Any]:
-        return {"passed": self.passed, **asdict(self)}
+        return {"passed": self.passed, "verdict": self.verdict, **asdict(self)}
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        diagnosis, uncallable = values["diagnosis"], values.get("uncallable")
+        recognised, diagnosis = values["recognised"], values["diagnosis"]
+        uncallable = values.get("uncallable")
+        if isinstance(recognised, Mapping):
+            lists = {key: tuple(recognised[key]) for key in ("choices", "faults")}
+            recognised = Recognition(**{**recognised, **lists})
         return cls(
             implementation=values["implementation"],
             definition=current_name(values["definition"]),
-            recognised=values["recognised"],
+            recognised=recognised,
             strict=values["strict"],
             seed=values["seed"],
             outcomes=tuple(Outcome.from_mapping(o) for o in values["outcomes"]),
@@ -99,15 +163,14 @@ class Verification:
         )
 
     def __str__(self) -> str:
-        lines = [line for line, _ in finding_lines(self.outcomes)]
-        return "\n".join([as_text(checks_table(self)), *lines, *notes(self)])
+        lines = [self.headline, *(line for line, _ in details(self))]
+        return "\n".join([*lines, *(["", self.program] if self.program else [])])
 
     def _repr_html_(self) -> str:
-        """Sentences and the table of checks as HTML, then the program that shows the failure."""
-        lines = [*notes(self), *(line for line, _ in finding_lines(self.outcomes))]
+        """Sentences and the table of checks as HTML, then the program."""
+        lines = [self.headline, *(line for line, _ in details(self, every=True))]
         text = "".join(f"<p>{escape(line)}</p>" for line in lines)
-        snippet = self.diagnosis.snippet if self.diagnosis else None
-        program = f"<pre>{escape(snippet)}</pre>" if snippet else ""
+        program = f"<pre>{escape(self.program)}</pre>" if self.program else ""
         return f"{text}{as_html(checks_table(self))}{program}"
 
 
@@ -154,11 +217,8 @@ def verified_table(verifications: Sequence[Verification]) -> Table:
 
 
 def _verdict(found: Verification) -> Cell:
-    if found.uncallable:
-        return Cell("cannot be called")
-    if found.failures:
-        return Cell("not right", "bad")
-    return Cell("right", "good") if found.passed else Cell("undecided")
+    tones: dict[str, Tone] = {"right": "good", "not right": "bad"}
+    return Cell(found.verdict, tones.get(found.verdict, ""))
 
 
 def _passes(found: Verification, group: str) -> Cell:
@@ -174,36 +234,81 @@ def finding_text(outcome: Outcome) -> str:
     return f"{outcome.finding} ({outcome.case})" if outcome.case else str(outcome.finding)
 
 
-def finding_lines(outcomes: Sequence[Outcome]) -> list[tuple[str, Outcome]]:
-    """List the findings of failed checks, and why other checks were not run.
+def details(
+    found: Verification, *, every: bool = False, brief: bool = False
+) -> list[tuple[str, Tone]]:
+    """The sentences below the headline, the most important first; an exception is told once.
 
-    Checks with equal findings, such as an exception that every call raises, share a line.
+    Unless ``every`` finding is asked for, those are left out that the causes in the headline
+    explain. If the verification is not right, or has to be ``brief``, one line names all
+    robustness checks that failed.
     """
-    alike: dict[tuple[Verdict, str | None], list[Outcome]] = {}
+    own, wrong = found.recognised, found.verdict == "not right"
+    explained = bool(found.causes) and not every
+    lines: list[tuple[str, Tone]] = [(f"Recognised: {own}.", "")] if isinstance(own, str) else []
+    if wrong and found.reading.choices:
+        lines.append((f"By choice, which is no fault: {listed(found.reading.choices)}.", ""))
+    forgiven: list[tuple[str, Tone]] = []
+    for alike in _alike(found.findings):
+        if not any(o in found.failures for o in alike):
+            forgiven.append((f"Not robust: {_told(alike, found)}", "quiet"))
+        elif not explained or _raises(alike[0]):
+            lines.append((f"At fault: {_told(alike, found)}", "bad"))
+    if (wrong or brief) and forgiven and not every:
+        checks = [o.check for o in found.findings if o not in found.failures]
+        either = " either" if wrong else ""
+        forgiven = [(f"Not robust{either}: {listed(checks)}.", "quiet")]
+    lines += [(line, "") for line in diagnosis_lines(found.diagnosis, told=wrong)]
+    late = [o for o in found.outcomes if o.verdict is Verdict.NOT_RUN]
+    return [*lines, *forgiven, *((f"Not made: {_told(a, found)}", "") for a in _alike(late))]
+
+
+def _raises(outcome: Outcome) -> bool:
+    return str(outcome.finding).startswith(RAISES)
+
+
+def _alike(outcomes: Iterable[Outcome]) -> list[list[Outcome]]:
+    """Group outcomes with equal findings; of exceptions, the numbers in them may differ."""
+    groups: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
-        if outcome.verdict is not Verdict.PASS:
-            alike.setdefault((outcome.verdict, outcome.finding), []).append(outcome)
-    lines = []
-    for (verdict, finding), same in alike.items():
-        text = finding_text(same[0]) if verdict is Verdict.FAIL else f"{verdict}, {finding}"
-        lines.append((f"{', '.join(o.check for o in same)}: {text}", same[0]))
-    return lines
+        finding = str(outcome.finding)
+        key = re.sub(r"\d+", "", finding) if _raises(outcome) else finding
+        groups.setdefault(key, []).append(outcome)
+    return list(groups.values())
 
 
-def diagnosis_lines(diagnosis: Diagnosis | None) -> list[str]:
-    """Say what is most likely wrong, and name the smallest failing case."""
+def _told(alike: Sequence[Outcome], found: Verification) -> str:
+    first = alike[0]
+    if len(alike) > NAMED and _raises(first):
+        made = sum(o.verdict in (Verdict.PASS, Verdict.FAIL) for o in found.outcomes)
+        text = finding_text(first).removeprefix(RAISES)
+        return f"raised in {len(alike)} of {made} checks: {text}"
+    return f"{', '.join(o.check for o in alike)}: {finding_text(first)}"
+
+
+def diagnosis_lines(diagnosis: Diagnosis | None, *, told: bool = False) -> list[str]:
+    """Say what is most likely wrong, unless it is ``told``, and name the smallest failing case."""
     if diagnosis is None:
         return []
     lines = []
-    if diagnosis.causes:
+    if diagnosis.causes and not told:
         lines.append(f"Most likely: {'; and '.join(diagnosis.causes)}.")
-    elif diagnosis.where:
+    elif diagnosis.where and not diagnosis.causes:
         lines.append(f"Cause not recognised: {diagnosis.where}.")
     if diagnosis.smallest:
         lines.append(f"Smallest failing case found: {diagnosis.smallest}.")
     return lines
 
 
-def notes(found: Verification) -> list[str]:
-    recognised = [f"Recognised: {found.recognised}."] if found.recognised else []
-    return [*recognised, found.headline, *diagnosis_lines(found.diagnosis)]
+def checks_sentence(found: Verification) -> str:
+    """Count the checks by how they ended."""
+    forgiven = [o for o in found.findings if o not in found.failures]
+    counts = Counter("robustness" if o in forgiven else o.verdict for o in found.outcomes)
+    text = ", ".join(f"{counts[end]} {words}" for end, words in ENDED.items() if counts[end])
+    return f"Checks: {text or 'none'}."
+
+
+def exit_status(verifications: Iterable[Verification]) -> int:
+    """1 if any is not right, else 2 if any cannot be called, else 3 if any is undecided, else 0."""
+    statuses = {EXIT_STATUSES[found.verdict] for found in verifications}
+    return next((status for status in (1, 2, 3) if status in statuses), 0)

@@ -15,7 +15,7 @@ from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Budget, Cell
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import UncallableError
-from supcr_bench.values.implementation import Description, Resolution
+from supcr_bench.values.implementation import Description, Recognition, Resolution
 from supcr_bench.values.result import Result
 from supcr_bench.verification.outcome import Diagnosis, Group, Outcome
 
@@ -158,12 +158,12 @@ class VersionTimes:
 class VerificationStarted:
     """A subject has been loaded; these checks, each by name and group, apply to it.
 
-    ``recognised`` is a line on the definition that it follows, if recognition was asked for.
+    ``recognised`` says what it computes and how it is called.
     """
 
     checks: tuple[tuple[str, Group], ...]
     definition: str
-    recognised: str | None
+    recognised: Recognition | str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from supcr_bench.values.errors import SubjectError
 from supcr_bench.values.implementation import Resolution
 from supcr_bench.verification.bugs.catalogue import RANK_BUGS
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
+from supcr_bench.verification.context import tested_as
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
 from supcr_bench.verification.ranks.checks import RANK_CHECKS
 from supcr_bench.verification.ranks.context import Answers, RankContext, RanksRaisedError
@@ -58,8 +59,9 @@ class RankVerification(Session):
         """Load the subject on every rank, and resolve how to call it and its definition."""
         self._context = self._resolved(self._definition)
         if self._context is None:
-            self._context, self.recognised = self._recognise()
+            self._context = self._recognise()
         self.definition = self._context.definition.name
+        self.recognised = tested_as(self._context.resolution)
         return [(check.name, check.group) for check in self._checks.values()]
 
     def make(self, check: str) -> Outcome:
@@ -97,15 +99,15 @@ class RankVerification(Session):
         assert isinstance(loaded, PreflightResult)
         return loaded.resolution
 
-    def _recognise(self) -> tuple[RankContext, str]:
+    def _recognise(self) -> RankContext:
         """Find the shipped definition that gives its numbers, correctly or with a known mistake."""
         for definition in DEFINITIONS.values():
             context = self._resolved(definition)
             if context is not None and follows(plain_probes(context, ask=True)):
-                return context, f"its numbers follow {context.definition.name}"
+                return context
         context = self._resolved(NO_SELF)
         assert context is not None
-        return context, f"its numbers follow no shipped definition; verified against {NO_SELF.name}"
+        return context
 
     def _put(self, question: RankQuestion) -> Answers:
         responses = self._request(question)

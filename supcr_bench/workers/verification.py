@@ -7,9 +7,14 @@ from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
-from supcr_bench.verification.session import CHECK_LIMIT_S, Session
+from supcr_bench.verification.session import CHECK_LIMIT_S, OPEN_LIMIT_S, Session
 from supcr_bench.workers import messages
 from supcr_bench.workers.worker_process import WorkerProcess
+
+IDLE = 0.05
+"""A worker that uses less than this share of a core waits for something that does not come."""
+BUSY = 6.0
+"""Limits are this many times longer for a worker that has to share its core with others."""
 
 
 class WorkerVerification(Session):
@@ -37,7 +42,7 @@ class WorkerVerification(Session):
     def open(self) -> Sequence[tuple[str, Group]]:
         """Start a worker that loads the subject and keeps the session."""
         self._worker = WorkerProcess(threads=1)  # small problems; threads would only add noise
-        started = self._ask(self._request)
+        started = self._ask(self._request, "loading and recognition", OPEN_LIMIT_S)
         if isinstance(started, messages.Failed):
             raise started.uncallable or SubjectError(started.reason)
         assert isinstance(started, messages.VerificationStarted)
@@ -46,7 +51,7 @@ class WorkerVerification(Session):
 
     def make(self, check: str) -> Outcome:
         self._reopen()
-        outcome = self._ask(messages.MakeCheck(check))
+        outcome = self._ask(messages.MakeCheck(check), "the check", CHECK_LIMIT_S)
         assert isinstance(outcome, Outcome)
         return outcome
 
@@ -55,7 +60,7 @@ class WorkerVerification(Session):
         if self.only is not None:
             return None
         self._reopen()
-        found = self._ask(messages.MakeCheck(None, tuple(outcomes)))
+        found = self._ask(messages.MakeCheck(None, tuple(outcomes)), "the diagnosis", CHECK_LIMIT_S)
         return found if isinstance(found, Diagnosis) else None
 
     def _reopen(self) -> None:
@@ -66,19 +71,19 @@ class WorkerVerification(Session):
             except SubjectError as error:  # the first load succeeded
                 raise CheckEndedError(str(error)) from error
 
-    def _ask(self, request: messages.Request) -> messages.Response:
+    def _ask(self, request: messages.Request, what: str, limit_s: float) -> messages.Response:
         """Get the worker's answer; raise CheckEndedError if it ended or took too long."""
         worker = self._worker
         assert worker is not None
-        began = time.monotonic()
+        began, used_s = time.monotonic(), worker.cpu_s()
         worker.send(request)
         for response in worker.responses():
             if response is not None:
                 return response
-            if time.monotonic() - began > CHECK_LIMIT_S:
+            if is_overdue(time.monotonic() - began, worker.cpu_s() - used_s, limit_s):
                 worker.kill()
                 self.close()
-                raise CheckEndedError(f"a check took over {CHECK_LIMIT_S:.0f} s", overdue=True)
+                raise CheckEndedError(f"{what} took over {limit_s:.0f} s", overdue=True)
         finding = f"the worker ended: {worker.exit_description()}"
         self.close()
         raise CheckEndedError(finding)
@@ -87,3 +92,9 @@ class WorkerVerification(Session):
         if self._worker is not None:
             self._worker.close()
             self._worker = None
+
+
+def is_overdue(wall_s: float, cpu_s: float, limit_s: float) -> bool:
+    """Whether a limit has passed: on a busy machine, a worker that makes progress gets more."""
+    idle = cpu_s < IDLE * wall_s
+    return wall_s > limit_s and (cpu_s > limit_s or idle or wall_s > BUSY * limit_s)

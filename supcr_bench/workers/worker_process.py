@@ -138,6 +138,14 @@ class WorkerProcess:
         except psutil.Error:
             return None
 
+    def cpu_s(self) -> float:
+        """Return the seconds that the worker has computed; 0 once it has ended."""
+        try:
+            times = psutil.Process(self._process.pid).cpu_times()
+        except psutil.Error:
+            return 0.0
+        return float(times.user + times.system)
+
     def exit_description(self) -> str:
         """Say how the worker ended: signal or exit status, and last line of standard error."""
         status = self._process.poll()

@@ -144,7 +144,7 @@ def test_the_findings_in_short_are_written_beside_the_report(folder: Path) -> No
     report("one", "--markdown", "summary.md")
     text = (folder / "summary.md").read_text()
     assert text.startswith("## supcr-bench: made-up\n")
-    assert "rowsort is not right by the definition (torchcell)" in text
+    assert "rowsort is not right: torchcell, but the wrong sign" in text
     assert "a CPU, 2 CPUs" in text
     assert (folder / "reports" / "one" / "index.html").is_file()
 

@@ -67,7 +67,7 @@ def test_each_implementation_is_verified_by_the_runs_definition_and_seed(
     assert done.exit_code == 0, done.output
     assert verifier.asked == [("broadcast", "torchcell", 7), ("rowsort", "torchcell", 7)]
     assert "Verification by the definition (torchcell)" in done.output
-    assert "broadcast is right by the definition (torchcell); not robust: low temp" in done.output
+    assert "broadcast is right: torchcell.\nNot robust: low temperature.\n" in done.output
     stored = supcr_bench.load("latest")
     assert stored.verification == {
         "broadcast": verifier.found["broadcast"],
@@ -78,7 +78,7 @@ def test_each_implementation_is_verified_by_the_runs_definition_and_seed(
     assert kept["schema_version"] == 1
     assert kept["implementations"]["rowsort"]["passed"] is True
     page = workplace / "reports" / stored.id / "index.html"
-    assert "not robust: low temperature" in page.read_text()
+    assert "Not robust: low temperature" in page.read_text()
     assert supcr_bench.load(page).verification == stored.verification
 
 
@@ -142,7 +142,7 @@ def test_a_run_may_be_verified_after_all(verifier: Verifier) -> None:
 def test_real_workers_verify_and_what_they_find_is_stored(cli: Cli, workplace: Path) -> None:
     done = cli("run", "tiny.toml", "-i", "losses.py:Raises", "--batch-size", "4", "--verify")
     assert done.returncode == 1
-    assert "losses.py:Raises is not right by the definition (no-self)" in done.stdout
+    assert "losses.py:Raises is not right: no-self, but" in done.stdout
     (path,) = (workplace / "results").iterdir()
     found = supcr_bench.load(path)
     assert found.verification is not None

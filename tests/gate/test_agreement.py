@@ -11,7 +11,14 @@ from supcr_bench.values.gate import Evidence, GatedChange, GateVerdict
 from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.outcome import Diagnosis, Verdict
 from tests.gate.made_runs import CASE, SESSION, TERMS, made_case, made_run, of_one
-from tests.made_verifications import DIAGNOSIS, LATE, NOT_ROBUST, OFF, make_verification
+from tests.made_verifications import (
+    DIAGNOSIS,
+    LATE,
+    NEEDS_MARGIN,
+    NOT_ROBUST,
+    OFF,
+    make_verification,
+)
 
 RIGHT = made_case()
 WRONG = made_case(Status.WRONG, reason="the loss is 2 where the definition gives 1")
@@ -246,6 +253,16 @@ def test_a_check_that_was_ended_for_its_time_is_undecided_for_the_machine_may_be
     )
     assert found.verdict is GateVerdict.UNDECIDED
     assert found.reason == "not checked: ties (took over 20 s)"
+
+
+def test_what_can_no_longer_be_called_is_a_regression() -> None:
+    before, now = of_one(RIGHT, verdicts={"ties": PASS}), of_one(RIGHT, verdicts={})
+    found = make_verification("one", uncallable=NEEDS_MARGIN)
+    after = replace(now, verification={"one": found})
+    (change,) = judge_verification(before, after, TERMS)
+    assert (change.verdict, change.reason) == (GateVerdict.REGRESSION, found.headline)
+    (change,) = judge_verification(after, after, TERMS)
+    assert change.verdict is GateVerdict.UNCHANGED
 
 
 def test_a_diagnosis_that_fails_is_no_check() -> None:

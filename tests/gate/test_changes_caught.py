@@ -196,7 +196,7 @@ def test_a_reversed_inequality_is_caught_by_agreement_and_named(measured: Run) -
         assert re.search(r"became wrong: the loss .* is [\d.]+ where torchcell gives", reason)
     (reason,) = reasons(regressions(measured, "reversed", "verification"))
     assert reason.startswith("fails ")
-    assert "Most likely: reversed inequality" in reason
+    assert "reversed inequality" in reason
 
 
 def test_a_detached_gradient_is_caught_by_agreement_in_training_and_named(
@@ -207,7 +207,7 @@ def test_a_detached_gradient_is_caught_by_agreement_in_training_and_named(
     assert {j.case.pass_ for j in found if j.case} == {"training"}
     assert all("became wrong: the gradient is off by" in reason for reason in reasons(found))
     (reason,) = reasons(regressions(measured, "detached", "verification"))
-    assert "Most likely: the denominator's gradient detached" in reason
+    assert "the denominator's gradient detached" in reason
 
 
 def test_cubic_work_is_caught_by_element_work_and_its_growth_is_named(

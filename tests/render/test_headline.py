@@ -59,7 +59,7 @@ def test_each_device_has_its_fastest_and_verification_its_word() -> None:
     results = make_series("a", [64], lambda n: 1.0)
     results += make_series("b", [64], lambda n: 1.0, case={"device": "cuda"})
     sentences = said(find(results, {}), [make_verification("a", OFF)])
-    verdict = "a is not right by the definition (torchcell): 1 of 3 checks fail."
+    verdict = "a is not right: torchcell, but 1 of 2 checks failed: ties."
     assert sentences[1] == f"Verified: {verdict}"
     assert [s.split("): ")[1] for s in sentences[2:4]] == ["a at N=64.", "b at N=64."]
 
@@ -86,7 +86,6 @@ def test_verification_names_the_right_together_and_the_others_one_by_one() -> No
         ],
     )
     assert sentences[1] == (
-        "Verified: d is not right by the definition (torchcell): 1 of 3 checks fail. a and b are "
-        "right by the definition (torchcell). c is right by the definition (torchcell), but not "
-        "robust."
+        "Verified: d is not right: torchcell, but 1 of 2 checks failed: ties. a and b are right: "
+        "torchcell. c is right: torchcell, but not robust."
     )

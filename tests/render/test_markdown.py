@@ -29,10 +29,7 @@ def summary(results: list[Result], *verifications: Any) -> str:
 def test_the_first_screen_is_there_sentences_claims_recommendations_environment() -> None:
     text = summary(usual(), make_verification("rowsort", OFF))
     assert text.startswith("## supcr-bench: made\\_up\n\n- broadcast and rowsort agree with")
-    assert (
-        "- Verified: rowsort is not right by the definition (torchcell): 1 of 3 checks fail.\n"
-        in text
-    )
+    assert "- Verified: rowsort is not right: torchcell, but 1 of 2 checks failed: ties.\n" in text
     assert "\n| claim | verdict | evidence |\n| --- | --- | --- |\n| All three give" in text
     assert "| rowsort takes less memory than broadcast. | " in text
     assert "### What to use in training\n\n| N | D=1, NaN 0% |\n| --- | --- |\n" in text

@@ -122,7 +122,7 @@ def test_the_notes_implementation_is_right_by_its_definition_and_not_by_no_self(
     )
     assert diagnosis.smallest == "2 rows, 1 label dimension, 2 columns"
     assert diagnosis.snippet is not None
-    assert "YourLoss(temperature=0.1" in diagnosis.snippet
+    assert "IMPLEMENTATION.factory(temperature=0.1" in diagnosis.snippet
 
 
 def test_a_bug_of_size_is_said_to_be_one_and_its_snippet_is_a_program() -> None:

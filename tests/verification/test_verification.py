@@ -1,14 +1,186 @@
-"""Verification as tables and sentences."""
+"""Verifications as a verdict, sentences and tables."""
 
-import io
+import json
+from dataclasses import replace
 
-from rich.console import Console
+import pytest
 
-from supcr_bench.commands.verify import show_verified
-from supcr_bench.verification.outcome import Outcome
-from supcr_bench.verification.verification import checks_table, finding_lines, verified_table
-from tests.made_verifications import DIAGNOSIS, LATE, NOT_ROBUST, OFF, make_verification
+from supcr_bench.verification.outcome import Outcome, Verdict
+from supcr_bench.verification.verification import (
+    Verification,
+    checks_sentence,
+    checks_table,
+    details,
+    exit_status,
+    verified_table,
+)
+from tests.made_verifications import (
+    CHOSEN,
+    DIAGNOSIS,
+    LATE,
+    NEEDS_MARGIN,
+    NOT_ROBUST,
+    OFF,
+    OFFICIAL,
+    STRICT,
+    make_verification,
+)
 from tests.table_marks import group_starts, toned
+
+HUNG = Outcome.ended("recognition", "definition", "recognition took over 10 s", overdue=True)
+CALLED = "; called as (features [N,2,d], labels) with 1 and 3 label dimensions."
+
+
+def lines(found: Verification, *, every: bool = False) -> list[str]:
+    return [text for text, _ in details(found, every=every)]
+
+
+@pytest.mark.parametrize(
+    ("found", "headline"),
+    [
+        (make_verification(recognised=OFFICIAL), f"one is right: rank-n-contrast{CALLED}"),
+        (make_verification(), "one is right: torchcell."),
+        (
+            make_verification(recognised=CHOSEN),
+            f"one is right: rank-n-contrast with cosine similarity and eps 1e-08 added{CALLED}",
+        ),
+        (
+            make_verification(recognised=STRICT),
+            "one is not right: rank-n-contrast, but ties with the partner are no candidates "
+            f"(strict inequality){CALLED}",
+        ),
+        (
+            make_verification(
+                recognised=replace(CHOSEN, faults=("the sign is reversed", "rows interleave"))
+            ),
+            "one is not right: rank-n-contrast with cosine similarity and eps 1e-08 added, but "
+            f"the sign is reversed and rows interleave{CALLED}",
+        ),
+        (
+            make_verification("one", OFF, diagnosis=DIAGNOSIS),
+            "one is not right: torchcell, but the wrong sign.",
+        ),
+        (
+            make_verification("one", OFF, recognised=OFFICIAL),
+            f"one is not right: rank-n-contrast, but 1 of 2 checks failed: ties{CALLED}",
+        ),
+        (
+            make_verification("one", NOT_ROBUST, strict=True, ranks=2),
+            "one over 2 ranks is not right: torchcell, but 1 of 2 checks failed: low temperature.",
+        ),
+        (
+            make_verification("one", LATE),
+            "one is undecided: torchcell so far, with 1 of 2 checks not made.",
+        ),
+        (
+            make_verification(uncallable=NEEDS_MARGIN),
+            "one cannot be constructed: it needs margin. Fill it in.",
+        ),
+    ],
+)
+def test_the_headline_gives_verdict_definition_departures_and_call(
+    found: Verification, headline: str
+) -> None:
+    assert found.headline == headline
+    assert bool(found) is (found.verdict == "right")
+
+
+def test_what_only_took_too_long_is_undecided_and_a_fault_is_not() -> None:
+    hung = replace(make_verification(definition="none"), outcomes=(HUNG,))
+    assert hung.headline == "one is undecided: recognition took over 10 s."
+    assert exit_status([hung]) == 3
+    assert make_verification("one", replace(LATE, overdue=True), OFF).verdict == "not right"
+    late_on_robustness = make_verification("one", replace(LATE, group="robustness"))
+    assert late_on_robustness.verdict == "right"
+    assert replace(late_on_robustness, strict=True).verdict == "undecided"
+
+
+def test_of_several_what_is_not_right_decides_the_exit_status() -> None:
+    right, late = make_verification(), make_verification("one", LATE)
+    uncallable, wrong = make_verification(uncallable=NEEDS_MARGIN), make_verification("one", OFF)
+    assert exit_status([right, right]) == 0
+    assert exit_status([right, late]) == 3
+    assert exit_status([late, uncallable, right]) == 2
+    assert exit_status([uncallable, wrong, late]) == 1
+
+
+@pytest.mark.parametrize("recognised", [None, "as in `no-self`", STRICT])
+def test_a_verification_is_read_as_it_was_written(recognised: object) -> None:
+    found = make_verification("one", OFF, LATE, diagnosis=DIAGNOSIS, recognised=recognised)
+    values = json.loads(json.dumps(found.to_mapping()))
+    assert (values["passed"], values["verdict"]) == (False, "not right")
+    assert Verification.from_mapping(values) == found
+    uncallable = make_verification(uncallable=NEEDS_MARGIN)
+    again = Verification.from_mapping(json.loads(json.dumps(uncallable.to_mapping())))
+    assert again.headline == uncallable.headline
+
+
+def raising(*checks: str) -> list[Outcome]:
+    return [
+        Outcome.ended(name, "definition", f"raises KeyError: {i}") for i, name in enumerate(checks)
+    ]
+
+
+def test_an_exception_is_told_once() -> None:
+    found = make_verification("one", *raising("a", "b", "c", "d"), OFF)
+    assert lines(found) == [
+        "At fault: raised in 4 of 6 checks: KeyError: 0",
+        "At fault: ties: the loss is off (N=4)",
+    ]
+    assert lines(make_verification("one", *raising("a", "b"))) == [
+        "At fault: a, b: raises KeyError: 0"
+    ]
+
+
+def test_known_causes_stand_for_the_checks_that_they_fail() -> None:
+    outcomes = (*raising("a"), OFF, NOT_ROBUST)
+    found = make_verification(
+        "one", *outcomes, recognised=replace(CHOSEN, faults=("x",)), diagnosis=DIAGNOSIS
+    )
+    choices = "By choice, which is no fault: cosine similarity and eps 1e-08 added."
+    raised, smallest = "At fault: a: raises KeyError: 0", "Smallest failing case found: N=2."
+    assert lines(found) == [choices, raised, smallest, "Not robust either: low temperature."]
+    assert lines(found, every=True) == [
+        choices,
+        raised,
+        "At fault: ties: the loss is off (N=4)",
+        smallest,
+        "Not robust: low temperature: the loss is nan",
+    ]
+
+
+def test_what_is_right_and_not_robust_says_where() -> None:
+    found = make_verification("one", NOT_ROBUST, diagnosis=DIAGNOSIS)
+    assert found.verdict == "right"
+    assert lines(found) == [
+        "Most likely: the wrong sign.",
+        "Smallest failing case found: N=2.",
+        "Not robust: low temperature: the loss is nan",
+    ]
+    assert checks_sentence(found) == (
+        "Checks: 1 passed, 1 failed on robustness alone, 1 not applicable."
+    )
+
+
+def test_checks_that_were_not_made_share_their_reason() -> None:
+    skipped = [Outcome.skipped(name, "conduct", "the time was up") for name in ("a", "b")]
+    assert lines(make_verification("one", *skipped)) == ["Not made: a, b: the time was up"]
+
+
+def test_as_text_and_html_the_verdict_comes_first_and_the_program_last() -> None:
+    found = make_verification("one", OFF, diagnosis=DIAGNOSIS)
+    assert str(found).splitlines() == [
+        "one is not right: torchcell, but the wrong sign.",
+        "Smallest failing case found: N=2.",
+        "",
+        "print(1 < 2)",
+    ]
+    html = found._repr_html_()
+    assert html.startswith("<p>one is not right: torchcell, but the wrong sign.</p>")
+    assert html.endswith("<pre>print(1 &lt; 2)</pre>")
+    assert "<table>" in html
+    wrapper = make_verification(uncallable=NEEDS_MARGIN)._repr_html_()
+    assert "<pre>def one(): ...</pre>" in wrapper
 
 
 def test_every_check_is_a_row_and_what_failed_stands_out() -> None:
@@ -27,6 +199,7 @@ def test_several_at_a_glance_count_what_passes_of_what_applies() -> None:
             make_verification("fine", NOT_ROBUST),
             make_verification("off", OFF, NOT_ROBUST),
             make_verification("late", LATE, definition="no-self"),
+            replace(make_verification("needy", uncallable=NEEDS_MARGIN), outcomes=()),
         ]
     )
     assert table.title == "Verification by the definition (torchcell, no-self)"
@@ -34,30 +207,14 @@ def test_several_at_a_glance_count_what_passes_of_what_applies() -> None:
         ("fine", "right", "1 of 1", "-", "0 of 1", "-"),
         ("off", "not right", "1 of 2", "-", "0 of 1", "-"),
         ("late", "undecided", "1 of 1", "-", "-", "0 of 1"),
+        ("needy", "cannot be called", "-", "-", "-", "-"),
     )
     assert toned(table, "bad") == {(1, 1), (1, 2)}
     assert toned(table, "good") == {(0, 1)}
 
 
-def test_the_terminal_says_what_is_wrong_with_those_that_are_not_right_alone() -> None:
-    console = Console(file=io.StringIO(), width=200, color_system=None)
-    found = [make_verification(n, *o, diagnosis=DIAGNOSIS) for n, o in (("a", ()), ("b", (OFF,)))]
-    show_verified(found, console)
-    assert isinstance(console.file, io.StringIO)
-    text = console.file.getvalue()
-    assert "a is right by the definition (torchcell).\nb is not right" in text
-    assert "\n  ties: the loss is off (N=4)\n  Most likely: the wrong sign.\n" in text
-    assert text.count("Most likely") == 1
-
-
-def test_what_several_checks_found_alike_is_one_line() -> None:
-    raises = [
-        Outcome.ended(name, "definition", "raises KeyError: 'x'") for name in ("ties", "weights")
-    ]
-    skipped = [Outcome.skipped(name, "conduct", "the time was up") for name in ("a", "b")]
-    lines = finding_lines([OFF, *raises, *skipped])
-    assert [line for line, _ in lines] == [
-        "ties: the loss is off (N=4)",
-        "ties, weights: raises KeyError: 'x'",
-        "a, b: not run, the time was up",
-    ]
+def test_a_check_that_crashed_failed_and_one_that_took_too_long_was_not_made() -> None:
+    crashed = Outcome.ended("ties", "definition", "the worker ended")
+    late = Outcome.ended("ties", "definition", "took over 10 s", overdue=True)
+    assert (crashed.verdict, crashed.failed, crashed.overdue) == (Verdict.FAIL, 1, False)
+    assert (late.verdict, late.failed, late.overdue) == (Verdict.NOT_RUN, 0, True)

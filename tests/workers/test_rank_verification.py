@@ -69,7 +69,7 @@ def of_file(folder: Path, text: str, name: str) -> Subject:
 def test_distributed_passes_every_check() -> None:
     found = verified(locate("distributed"), only=())
     assert found
-    assert found.headline == "distributed over 2 ranks is right by the definition (torchcell)."
+    assert found.headline.startswith("distributed over 2 ranks is right: torchcell; called as (per")
     assert {o.verdict for o in found.outcomes} == {Verdict.PASS}
     assert Verification.from_mapping(found.to_mapping()) == found
 
@@ -78,7 +78,7 @@ def test_an_undeclared_definition_is_recognised_by_its_numbers() -> None:
     right = Subject("right", "module", BUGS_MODULE, "RightAcrossRanks")
     found = verified(right, only=("value", "ragged ranks"))
     assert found
-    assert found.recognised == "its numbers follow torchcell"
+    assert found.headline.startswith("right over 2 ranks is right: torchcell; ")
 
 
 @pytest.mark.parametrize("definition", ["auto", "torchcell"])
@@ -143,7 +143,11 @@ def test_a_rank_that_hangs_ends_the_verification(
     found = verified(of_file(tmp_path, LOSSES, "Hangs"), "no-self", only=())
     first, *others = found.outcomes
     assert first.overdue
-    assert str(first.finding).startswith("rank 0, 1 (forward) did not answer within 600 s")
+    assert found.verdict == "undecided"
+    # Where a busy machine is slow to construct it, the ranks have not come to the forward yet.
+    assert re.match(
+        r"rank 0, 1 \((construction|forward)\) did not answer within 4 s", str(first.finding)
+    )
     assert found.diagnosis is None
     assert {o.verdict for o in others} == {Verdict.NOT_RUN}
 
@@ -158,6 +162,7 @@ def test_where_every_rank_raises_it_is_a_finding_of_each_check(tmp_path: Path) -
     assert not found
 
 
-def test_one_that_cannot_be_loaded_is_a_finding() -> None:
-    (outcome,) = verified(Subject("mine", "module", "no.such.module", "Loss"), only=()).outcomes
-    assert "cannot be imported" in str(outcome.finding)
+def test_one_that_cannot_be_loaded_is_not_called_wrong() -> None:
+    found = verified(Subject("mine", "module", "no.such.module", "Loss"), only=())
+    assert found.verdict == "cannot be called"
+    assert "cannot be imported" in found.headline

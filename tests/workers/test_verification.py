@@ -23,6 +23,10 @@ class HangsWhenLarge(RightNoSelf):
         if len(perturbed) > 60: time.sleep(600)
         return super().forward(perturbed, intact, labels)
 
+class Hangs(RightNoSelf):
+    def forward(self, perturbed, intact, labels):
+        time.sleep(600)
+
 class Crashes(RightNoSelf):
     def forward(self, perturbed, intact, labels):
         os._exit(9)
@@ -69,10 +73,10 @@ def test_a_hang_fails_its_check_and_the_others_are_made(
     for _ in session.run():  # only the check that hangs is given little time
         monkeypatch.setattr(verification, "CHECK_LIMIT_S", 1.0)
     found = {o.check: o for o in session.result().outcomes}
-    assert "a check took over 1 s" in str(found["large batches"].finding)
+    assert found["large batches"].finding == "the check took over 1 s"
     assert found["edge embeddings"].verdict is Verdict.PASS
     assert found["strides"].verdict is Verdict.NOT_RUN
-    assert not session.result()
+    assert session.result().verdict == "undecided"
 
 
 def test_a_crash_fails_its_check_and_verification_goes_on_in_a_new_worker(losses: Path) -> None:
@@ -87,8 +91,35 @@ def test_a_crash_fails_its_check_and_verification_goes_on_in_a_new_worker(losses
 def test_one_that_always_crashes_ends_as_a_finding(losses: Path) -> None:
     session = WorkerVerification(subject(losses, "Crashes"), "auto", strict=False, seed=0)
     list(session.run())
-    assert not session.result()
-    assert "exited with status 9" in str(session.result().outcomes[0].finding)
+    found = session.result()
+    assert found.verdict == "not right"
+    assert found.headline.startswith("Crashes is not right: the worker ended: exited with status 9")
+
+
+def test_one_that_hangs_as_it_is_recognised_is_undecided(
+    losses: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "OPEN_LIMIT_S", 1.0)
+    session = WorkerVerification(subject(losses, "Hangs"), "auto", strict=False, seed=0)
+    assert [o.overdue for o in session.run()] == [True]
+    line = "Hangs is undecided: loading and recognition took over 1 s."
+    assert session.result().headline == line
+
+
+@pytest.mark.parametrize(
+    ("wall_s", "cpu_s", "overdue"),
+    [
+        (9.0, 9.0, False),
+        (11.0, 10.5, True),
+        (11.0, 0.1, True),  # it sleeps
+        (30.0, 6.0, False),  # it shares its core
+        (61.0, 6.0, True),
+    ],
+)
+def test_a_worker_that_shares_its_core_gets_more_time(
+    wall_s: float, cpu_s: float, overdue: bool
+) -> None:
+    assert verification.is_overdue(wall_s, cpu_s, 10.0) is overdue
 
 
 def test_of_one_that_cannot_be_loaded_no_check_is_made() -> None:

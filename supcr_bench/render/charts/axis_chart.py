@@ -7,13 +7,14 @@ from matplotlib.ticker import MaxNLocator
 
 from supcr_bench.analysis.axis_effect import COMPARED, AxisEffectRow, axis_effect_rows
 from supcr_bench.analysis.summary import implementations_of
-from supcr_bench.render.cells import facets_of, listed, ratio_text, series_text
+from supcr_bench.render.cells import facets_of, ratio_text, series_text
 from supcr_bench.render.charts.drawing import Chart, Drawing
 from supcr_bench.render.charts.wording import WRONG, definitions_text, log_ticks
 from supcr_bench.values.axes import AXES, PASSES, Axis
 from supcr_bench.values.definition import short_name
 from supcr_bench.values.metrics import MEMORY, TIME, Metric
 from supcr_bench.values.result import Result, Status
+from supcr_bench.values.units import listed
 
 _LOG_FROM = 4.0
 """Ratios that span less than this factor are drawn on a linear scale."""

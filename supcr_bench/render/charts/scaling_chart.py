@@ -15,7 +15,7 @@ from supcr_bench.analysis.frontier import CAPACITIES_BYTES
 from supcr_bench.analysis.growth import Growth, time_bounds
 from supcr_bench.analysis.summary import fastest_by_size, implementations_of, time_interval
 from supcr_bench.analysis.timed_growth import FEWEST_SIZES
-from supcr_bench.render.cells import facets_of, listed, series_text
+from supcr_bench.render.cells import facets_of, series_text
 from supcr_bench.render.charts.drawing import ARROW, Chart, Drawing, marker_entry
 from supcr_bench.render.charts.wording import (
     bound_words,
@@ -30,7 +30,7 @@ from supcr_bench.values.definition import short_name
 from supcr_bench.values.growth_law import GrowthVerdict
 from supcr_bench.values.metrics import TIME, Metric
 from supcr_bench.values.result import Result, Status
-from supcr_bench.values.units import format_limit_bytes
+from supcr_bench.values.units import format_limit_bytes, listed
 
 _T = TypeVar("_T")
 BEYOND = 2

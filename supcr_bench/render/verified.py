@@ -1,0 +1,76 @@
+"""Prints verifications on a terminal: the verdict first, then why, within a screen."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from supcr_bench.render.terminal import print_sentence, print_table, wrapped
+from supcr_bench.values.table import Tone
+from supcr_bench.verification.verification import (
+    Verification,
+    checks_sentence,
+    checks_table,
+    details,
+    verified_table,
+)
+
+MOST_LINES = {"right": 25, "cannot be called": 15}
+"""Most lines of a verification by its verdict, if it is the only one; others have 40."""
+MOST_LINES_OF_SEVERAL = 8
+LONGEST_DETAIL = 160
+"""Characters of a sentence below the headline; ``--verbose`` shows the rest."""
+_STYLES: dict[Tone, str] = {"good": "bold green", "bad": "red", "quiet": "yellow"}
+_HEADLINES = {"right": "bold green", "not right": "bold red"}
+
+
+def print_verification(
+    console: Console, found: Verification, *, verbose: bool = False, several: bool = False
+) -> None:
+    """Print a verification; unless ``verbose``, within a number of lines.
+
+    Sentences that do not fit are counted, the last ones first; of ``several`` verifications, none
+    shows its program.
+    """
+    most = MOST_LINES_OF_SEVERAL if several else MOST_LINES.get(found.verdict, 40)
+    program = found.program if verbose or not several else None
+    rest = [
+        (text if verbose else _cut(text), _STYLES.get(tone, ""))
+        for text, tone in details(found, every=verbose, brief=several)
+    ]
+    lines = [(found.headline, _HEADLINES.get(found.verdict, "bold"))]
+    ends = [] if several or found.uncallable else [checks_sentence(found)]
+    if ends and not verbose:
+        ends = [f"{ends[0]} --verbose lists them."]
+    left = most - len(program.splitlines()) - 1 if program else most
+    hidden = 0
+    while not verbose and rest and _rows(console, [*lines, *rest], ends) > left - (hidden > 0):
+        rest.pop()
+        hidden += 1
+    if hidden:
+        ends.insert(0, f"{hidden} more finding{'s' * (hidden > 1)}; --verbose shows all.")
+    for text, style in [*lines, *rest, *((end, "dim") for end in ends)]:
+        print_sentence(console, text, style)
+    if verbose and found.outcomes:
+        console.print()
+        print_table(console, checks_table(found))
+    if program:
+        console.print(Text(f"\n{program}"), soft_wrap=True)
+
+
+def print_verifications(console: Console, found: Sequence[Verification]) -> None:
+    """Print a summary of several verifications, each in a few lines, and a table of them."""
+    for one in found:
+        print_verification(console, one, several=True)
+        console.print()
+    print_table(console, verified_table(found))
+
+
+def _rows(console: Console, lines: Sequence[tuple[str, str]], ends: Sequence[str]) -> int:
+    return sum(len(wrapped(console, text)) for text in [*(text for text, _ in lines), *ends])
+
+
+def _cut(text: str) -> str:
+    if len(text) <= LONGEST_DETAIL:
+        return text
+    return f"{text[: LONGEST_DETAIL - 4].rpartition(' ')[0]} ..."
