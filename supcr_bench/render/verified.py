@@ -39,9 +39,12 @@ def print_verification(
         for text, tone in details(found, every=verbose, brief=several)
     ]
     lines = [(found.headline, _HEADLINES.get(found.verdict, "bold"))]
-    ends = [] if several or found.uncallable else [checks_sentence(found)]
-    if ends and not verbose:
-        ends = [f"{ends[0]} --verbose lists them."]
+    if found.uncallable:
+        ends = ["--wrapper FILE saves the wrapper."] if found.program else []
+    else:
+        ends = (
+            [] if several else [checks_sentence(found) + " --verbose lists them." * (not verbose)]
+        )
     left = most - len(program.splitlines()) - 1 if program else most
     hidden = 0
     while not verbose and rest and _rows(console, [*lines, *rest], ends) > left - (hidden > 0):
@@ -55,7 +58,7 @@ def print_verification(
         console.print()
         print_table(console, checks_table(found))
     if program:
-        console.print(Text(f"\n{program}"), soft_wrap=True)
+        console.print(Text(f"\n{program.rstrip()}"), soft_wrap=True)
 
 
 def print_verifications(console: Console, found: Sequence[Verification]) -> None:

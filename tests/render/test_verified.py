@@ -114,6 +114,7 @@ Checks: 1 passed, 1 failed, 1 not applicable. --verbose lists them.
         replace(make_verification("one", uncallable=NEEDS_MARGIN), outcomes=()),
         """\
 one cannot be constructed: it needs margin. Fill it in.
+--wrapper FILE saves the wrapper.
 
 def one(): ...
 """,

@@ -30,8 +30,14 @@ class Late(Doubled):
         loss, parts = RightNoSelf.forward(self, perturbed, intact, labels)
         return {"parts": parts, "loss": loss * (2 if len(labels) > 40 else 1)}
 
+class WithMethod:
+    def compute(self, first, second, labels, tau):
+        return {"loss": RightNoSelf(tau)(first, second, labels)[0] * 2}
+
 def raises(perturbed, intact, labels, temperature=0.1):
-    raise KeyError("epoch")
+    if len(labels) == 3:
+        raise KeyError("epoch")
+    return RightNoSelf(temperature)(perturbed, intact, labels)
 """
 
 
@@ -63,6 +69,7 @@ def test_it_runs_as_pasted_however_the_subject_was_named(folder: Path) -> None:
         written("broadcast"),
         written("scan", TORCHCELL),
         written("src/own_loss.py:Late", n=50),
+        written("src/own_loss.py:WithMethod.compute"),
     ]
     for program in programs:
         lines = program.splitlines()
@@ -76,7 +83,7 @@ def test_it_runs_as_pasted_however_the_subject_was_named(folder: Path) -> None:
     shown = [re.fullmatch(r"(.*)=(.*); .* gives (.*)", x) for x in done.stdout.splitlines()]
     losses = [(float(x[2]), float(x[3])) for x in shown if x and x[1] == "loss.item()"]
     assert (len(losses), len(shown)) == (len(programs), 2 * len(programs))
-    for i in (0, 1, 5):
+    for i in (0, 1, 5, 6):
         assert losses[i][0] == pytest.approx(2 * losses[i][1])
     for i in (2, 3):
         assert losses[i][0] != pytest.approx(losses[i][1], rel=1e-3)
