@@ -144,10 +144,7 @@ def test_a_rank_that_hangs_ends_the_verification(
     first, *others = found.outcomes
     assert first.overdue
     assert found.verdict == "undecided"
-    # Where a busy machine is slow to construct it, the ranks have not come to the forward yet.
-    assert re.match(
-        r"rank 0, 1 \((construction|forward)\) did not answer within 4 s", str(first.finding)
-    )
+    assert str(first.finding).startswith("rank 0, 1 (forward) did not answer within 600 s")
     assert found.diagnosis is None
     assert {o.verdict for o in others} == {Verdict.NOT_RUN}
 
