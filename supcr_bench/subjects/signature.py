@@ -225,6 +225,7 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
         layouts.insert(0, "distances")
     if not layouts and _ONE_DIMENSION.search(text):
         layouts += ["column", "flat"]
+    layouts.sort(key=lambda layout: layout != "columns")  # where it answers, it counts
     documented: list[Call] = []
     calls: tuple[Call, ...] = ("perturbed_intact_labels",)
     order = [*views, *labels]
