@@ -27,7 +27,7 @@ DEVICE = re.compile(r"\b(cuda|nvidia|mps|xpu|hip)\b|same device", re.I)
 """How an error reads that a device causes, such as torch without CUDA."""
 LONGEST = 200
 """Characters of an error's text that a message repeats."""
-_OTHERS = ("site-packages", "<", *(str(Path(m.__file__).parent) for m in (supcr_bench, ast)))
+_OTHERS = ("site-packages", "<", *(str(Path(str(m.__file__)).parent) for m in (ast, supcr_bench)))
 """Parts of the names of files that are not the author's."""
 
 
