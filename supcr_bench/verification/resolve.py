@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from supcr_bench.subjects.adapter import Adapter
-from supcr_bench.subjects.find_call import find_call, find_calls
+from supcr_bench.subjects.find_call import RaisingCallError, find_call, find_calls
 from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.definition import AUTO, NO_SELF, Definition, get_definition
 from supcr_bench.values.implementation import Implementation, Resolution
@@ -56,5 +56,8 @@ def resolved(subject: Subject, device: str = "cpu") -> tuple[Implementation, Ada
         SubjectError: it cannot be loaded, built or called.
     """
     found = load(subject)
-    own = subject.resolution or resolve(found, subject.definition, device=device)
+    try:
+        own = subject.resolution or resolve(found, subject.definition, device=device)
+    except RaisingCallError as error:  # measured like any other, it gives the reason in its row
+        own = error.resolution
     return found, Adapter.of(found, own)
