@@ -10,7 +10,6 @@ from typing import Any
 
 from torch import nn
 
-import supcr_bench
 from supcr_bench.subjects.calls import CALLS, call_text, call_words
 from supcr_bench.subjects.signature import (
     CallSignature,
@@ -27,7 +26,12 @@ DEVICE = re.compile(r"\b(cuda|nvidia|mps|xpu|hip)\b|same device", re.I)
 """How an error reads that a device causes, such as torch without CUDA."""
 LONGEST = 200
 """Characters of an error's text that a message repeats."""
-_OTHERS = ("site-packages", "<", *(str(Path(str(m.__file__)).parent) for m in (ast, supcr_bench)))
+_OTHERS = (
+    "site-packages",
+    "<",
+    str(Path(str(ast.__file__)).parent),
+    str(Path(__file__).parents[1]),
+)
 """Parts of the names of files that are not the author's."""
 
 
