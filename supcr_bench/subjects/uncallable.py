@@ -155,20 +155,20 @@ def not_called(
         reason += f" raises {error_text(error)}. As {call_words(works)} it works."
         advice = f"Correct its {path}, or verify this wrapper's `loss`, which calls it otherwise."
     else:
-        others = dict.fromkeys(CALLS[o.definition.call] for o in tried)
-        others.pop(CALLS[own.definition.call], None)
-        reason += f" Tried too: {'; '.join(others)}." if others else ""
-        advice = "Correct that, or write in this wrapper how it is called, and verify its `loss`."
+        others = dict.fromkeys(
+            re.sub(r"^\((features )?|, labels.*$", "", CALLS[o.definition.call]) for o in tried
+        )
+        reason += f" Tried: {'; '.join(others)}." if others else ""
+        advice = "Correct that, or say in this wrapper how it is called, and verify its `loss`."
     shown = works or own
-    single = shown.definition.call == "features_single_view"
-    names = ["features", "labels"] if single else ["z1", "z2", "labels"]
+    names, doc = ["z1", "z2", "labels"], ""
+    if shown.definition.call == "features_single_view":
+        names = ["features", "labels"]
+        doc = f"features [N, d], labels {'[N, 1]' if shown.one_dimension else '[N, D]'}."
     given = call_text(shown, *names[:-1])
-    doc = "features [N, d]" if single else "z1 [N, d], z2 [N, d]"
-    doc += f", labels {'[N, 1]' if shown.one_dimension else '[N, D]'}."
     imports = ["torch"] if "torch." in given else []
-    return UncallableError(
-        "call", reason, advice, _calling(subject, shown, names, [given], doc, *imports)
-    )
+    wrapper = _calling(subject, shown, names, [given], doc, *imports)
+    return UncallableError("call", reason, advice, wrapper)
 
 
 def _of_surroundings(
