@@ -243,6 +243,8 @@ def details(
     explain. If the verification is not right, or has to be ``brief``, one line names all
     robustness checks that failed.
     """
+    if found.definition == NO_DEFINITION:
+        return []  # the headline says what there is
     own, wrong = found.recognised, found.verdict == "not right"
     explained = bool(found.causes) and not every
     lines: list[tuple[str, Tone]] = [(f"Recognised: {own}.", "")] if isinstance(own, str) else []

@@ -107,19 +107,18 @@ def test_one_that_hangs_as_it_is_recognised_is_undecided(
 
 
 @pytest.mark.parametrize(
-    ("wall_s", "cpu_s", "overdue"),
+    ("wall_s", "cpu_s", "own_s"),
     [
-        (9.0, 9.0, False),
-        (11.0, 10.5, True),
-        (11.0, 0.1, True),  # it sleeps
-        (30.0, 6.0, False),  # it shares its core
-        (61.0, 6.0, True),
+        (10.0, 9.5, 9.5),
+        (10.0, 0.1, 10.0),  # it sleeps
+        (30.0, 6.0, 6.0),  # it shares its core
+        (60.0, 6.0, 10.0),
     ],
 )
 def test_a_worker_that_shares_its_core_gets_more_time(
-    wall_s: float, cpu_s: float, overdue: bool
+    wall_s: float, cpu_s: float, own_s: float
 ) -> None:
-    assert verification.is_overdue(wall_s, cpu_s, 10.0) is overdue
+    assert verification.own_time_s(wall_s, cpu_s) == own_s
 
 
 def test_of_one_that_cannot_be_loaded_no_check_is_made() -> None:
