@@ -30,6 +30,7 @@ NOT_ROBUST = Outcome(
     finding="the loss is nan",
 )
 LATE = Outcome(check="strides", group="conduct", verdict=Verdict.NOT_RUN, finding="the time was up")
+HUNG = Outcome.ended("recognition", "definition", "recognition took over 10 s", overdue=True)
 DIAGNOSIS = Diagnosis(causes=("the wrong sign",), smallest="N=2", snippet="print(1 < 2)")
 OFFICIAL = Recognition(
     nearest="rank-n-contrast", call="(features [N,2,d], labels)", dims="1 and 3 label dimensions"

@@ -8,6 +8,7 @@ from rich.text import Text
 from supcr_bench.render.terminal import print_sentence, print_table, wrapped
 from supcr_bench.values.table import Tone
 from supcr_bench.verification.verification import (
+    NO_DEFINITION,
     Verification,
     checks_sentence,
     checks_table,
@@ -39,12 +40,9 @@ def print_verification(
         for text, tone in details(found, every=verbose, brief=several)
     ]
     lines = [(found.headline, _HEADLINES.get(found.verdict, "bold"))]
-    if found.uncallable:
-        ends = ["--wrapper FILE saves the wrapper."] if found.program else []
-    else:
-        ends = (
-            [] if several else [checks_sentence(found) + " --verbose lists them." * (not verbose)]
-        )
+    ends = [checks_sentence(found) + ("" if verbose else " --verbose lists them.")]
+    if several or found.definition == NO_DEFINITION:
+        ends = ["--wrapper FILE saves the wrapper."] if found.uncallable and program else []
     left = most - len(program.splitlines()) - 1 if program else most
     hidden = 0
     while not verbose and rest and _rows(console, [*lines, *rest], ends) > left - (hidden > 0):

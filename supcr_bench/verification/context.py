@@ -28,7 +28,7 @@ from supcr_bench.verification.compare import (
 from supcr_bench.verification.outcome import NotApplicableError, Trial, worst_of
 
 SLOWEST_CALL_S = 4.0
-"""Seconds of CPU time; a case is skipped, counted and reported if its call is predicted to take longer."""
+"""Seconds of CPU time; a case whose call is predicted to take longer is skipped and counted."""
 BUDGET_S = 20.0
 """Seconds of CPU time after which a check starts no further case."""
 STEEPEST_GROWTH = 4.0

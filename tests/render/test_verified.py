@@ -18,6 +18,7 @@ from supcr_bench.verification.verification import Verification
 from tests.made_verifications import (
     CHOSEN,
     DIAGNOSIS,
+    HUNG,
     LATE,
     NEEDS_MARGIN,
     NOT_ROBUST,
@@ -111,13 +112,17 @@ Checks: 1 passed, 1 failed, 1 not applicable. --verbose lists them.
 """,
     ),
     "cannot be called": (
-        replace(make_verification("one", uncallable=NEEDS_MARGIN), outcomes=()),
+        replace(make_verification(uncallable=NEEDS_MARGIN, definition="none"), outcomes=()),
         """\
 one cannot be constructed: it needs margin. Fill it in.
 --wrapper FILE saves the wrapper.
 
 def one(): ...
 """,
+    ),
+    "undecided as it was recognised": (
+        replace(make_verification(definition="none"), outcomes=(HUNG,)),
+        "one is undecided: recognition took over 10 s.\n",
     ),
     "undecided": (
         make_verification("one", LATE),

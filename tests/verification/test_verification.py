@@ -17,6 +17,7 @@ from supcr_bench.verification.verification import (
 from tests.made_verifications import (
     CHOSEN,
     DIAGNOSIS,
+    HUNG,
     LATE,
     NEEDS_MARGIN,
     NOT_ROBUST,
@@ -27,7 +28,6 @@ from tests.made_verifications import (
 )
 from tests.table_marks import group_starts, toned
 
-HUNG = Outcome.ended("recognition", "definition", "recognition took over 10 s", overdue=True)
 CALLED = "; called as (features [N,2,d], labels) with 1 and 3 label dimensions."
 
 
