@@ -100,7 +100,7 @@ class Resolution:
             name; empty if it takes them by position.
         keys: the names of the two views, if it takes a mapping of views.
         at_call: which of temperature, weights and eps are arguments of the call, by their names.
-        recognised: a line on the definition that its values match, if that was searched.
+        recognised: what it computes, if that was found out from its numbers.
     """
 
     definition: Definition = TORCHCELL
@@ -114,4 +114,4 @@ class Resolution:
     keywords: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     at_call: tuple[str, ...] = ()
-    recognised: str | None = None
+    recognised: Recognition | None = None

@@ -53,9 +53,7 @@ class LocalSession(Session):
 
     def open(self) -> Sequence[tuple[str, Group]]:
         with interrupted_after(self._limit_s, "loading and recognition"):
-            found = resolve(
-                self._implementation, self._definition, device=self._device, seed=self.seed
-            )
+            found = resolve(self._implementation, self._definition, device=self._device)
         self.definition = found.definition.name
         self.recognised = found.recognised or tested_as(found)
         subject = self._implementation

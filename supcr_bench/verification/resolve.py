@@ -2,13 +2,21 @@
 
 from dataclasses import replace
 
+import torch
+from torch import Tensor
+
+from supcr_bench.inputs.tensors import Problem
+from supcr_bench.reference.answer import Answer
 from supcr_bench.subjects.adapter import Adapter
-from supcr_bench.subjects.find_call import RaisingCallError, find_call, find_calls
+from supcr_bench.subjects.calls import call_words
+from supcr_bench.subjects.find_call import find_call, find_calls
 from supcr_bench.subjects.registry import Subject, load
-from supcr_bench.values.definition import AUTO, NO_SELF, Definition, get_definition
-from supcr_bench.values.implementation import Implementation, Resolution
-from supcr_bench.verification.formula import Formula
-from supcr_bench.verification.recognise import nearest_definition, recognise
+from supcr_bench.values.definition import AUTO, DEPARTS, Definition, get_definition
+from supcr_bench.values.implementation import Implementation, Recognition, Resolution
+from supcr_bench.verification.departures import definition_of
+from supcr_bench.verification.probes import ASKED, LABEL_STEPS, Prober
+from supcr_bench.verification.read import read_choices
+from supcr_bench.verification.reading import Reading
 
 
 def resolve(
@@ -16,7 +24,6 @@ def resolve(
     definition: Definition | str | None = None,
     *,
     device: str = "cpu",
-    seed: int = 0,
 ) -> Resolution:
     """Resolve how to call an implementation, and its definition.
 
@@ -25,10 +32,9 @@ def resolve(
         definition: the definition to compare with, or its name; ``auto`` to recognise it, and
             ``None`` for the declared one.
         device: where to try the calls.
-        seed: random seed for the inputs of these calls.
 
     Raises:
-        SubjectError: it cannot be built, or no call gives a loss; the message lists the calls.
+        SubjectError: it cannot be built, or no call gives a loss.
         UsageError: no definition has that name.
     """
     if definition is None:
@@ -37,16 +43,81 @@ def resolve(
         return find_call(implementation, definition, device)[0]
     if definition != AUTO:
         return find_call(implementation, get_definition(definition), device)[0]
-    find_calls(implementation, NO_SELF, device)
-    taken, own, line = recognise(implementation.factory, seed, device)
-    nearest, _ = nearest_definition(Formula.of(own))
-    if not Formula.of(replace(own, nan_labels=nearest.nan_labels)).differences(Formula.of(nearest)):
-        own = replace(
-            own, name=nearest.name
-        )  # unsupported labels are left out, not counted as wrong
-    if taken.temperature:
-        own = own.at(nearest.temperature)
-    return replace(taken, definition=own, recognised=line)
+    return recognise(implementation, device)
+
+
+def recognise(implementation: Implementation, device: str = "cpu") -> Resolution:
+    """Read which definition an implementation follows, in the first call that shows no fault.
+
+    Raises:
+        SubjectError: it cannot be built, or no call gives a loss.
+    """
+    best: tuple[tuple[bool, int], Resolution, Reading] | None = None
+    for own in find_calls(implementation, device=device):
+        reading = read(Adapter(implementation.factory, own), device)
+        _, _, faults = definition_of(reading, own.definition.call)
+        rank = (reading.member is None, len(faults))
+        if best is None or rank < best[0]:
+            best = rank, own, reading
+        if not faults:
+            break
+    assert best is not None
+    _, own, reading = best
+    definition, choices, faults = definition_of(reading, own.definition.call)
+    several = reading.several_dimensions
+    recognised = Recognition(
+        nearest=definition.name.split(DEPARTS)[0],
+        call=call_words(own),
+        dims="one and three label dimensions" if several else "one label dimension",
+        choices=tuple(choices),
+        faults=tuple(faults),
+    )
+    return replace(own, definition=definition, one_dimension=not several, recognised=recognised)
+
+
+def read(subject: Adapter, device: str = "cpu") -> Reading:
+    """Read the choices that a subject makes, from its numbers."""
+    own = subject.resolution
+    dtype = torch.float64
+
+    def ask(
+        views: tuple[Tensor, ...],
+        labels: Tensor,
+        temperature: float | None,
+        weights: Tensor | None,
+    ) -> Answer:
+        nonlocal dtype
+        default = own.definition.temperature
+        called = replace(
+            own,
+            temperature=own.temperature if temperature else None,
+            weights=own.weights and weights is not None,
+        )
+        given = torch.ones(labels.shape[1]) if weights is None else weights
+        if own.integer_labels:
+            labels = labels * LABEL_STEPS
+
+        def answer() -> Answer:
+            first, second, y, w = (x.to(dtype) for x in (views[0], views[-1], labels, given))
+            problem = Problem(first, second, y, w, temperature or default, "a probe")
+            return replace(subject, resolution=called).answer(problem, device=device)
+
+        try:
+            return answer()
+        except Exception:
+            if dtype == torch.float32:
+                raise
+            dtype = torch.float32  # it mixes float64 inputs with tensors in float32
+            return answer()
+
+    prober = Prober(
+        ask,
+        1 if own.definition.views == "single" else 2,
+        ASKED if own.temperature else None,
+        weights=own.weights,
+        several=not own.flat_labels and not own.one_dimension,
+    )
+    return read_choices(prober)
 
 
 def resolved(subject: Subject, device: str = "cpu") -> tuple[Implementation, Adapter]:
@@ -56,8 +127,5 @@ def resolved(subject: Subject, device: str = "cpu") -> tuple[Implementation, Ada
         SubjectError: it cannot be loaded, built or called.
     """
     found = load(subject)
-    try:
-        own = subject.resolution or resolve(found, subject.definition, device=device)
-    except RaisingCallError as error:  # measured like any other, it gives the reason in its row
-        own = error.resolution
+    own = subject.resolution or resolve(found, subject.definition, device=device)
     return found, Adapter.of(found, own)

@@ -57,7 +57,7 @@ class SelfTestRow:
     @property
     def named(self) -> bool | None:
         """Whether the diagnosis is right; ``None`` if the bug has no name."""
-        return None if self.nameable is None else self.nameable in self.diagnosed
+        return None if self.nameable is None else self.nameable in "; ".join(self.diagnosed)
 
 
 def as_implementation(factory: type[RankedContrast], name: str) -> Implementation:

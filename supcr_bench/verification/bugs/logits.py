@@ -8,7 +8,7 @@ from torch import Tensor
 
 from supcr_bench.verification.bugs.right import Arranged, RightNoSelf, RightSupCR, joined
 from supcr_bench.verification.bugs.seeded_bug import seeded_bug, wrong
-from supcr_bench.verification.formula import PHRASES
+from supcr_bench.verification.phrases import PHRASES
 
 VIEWS = PHRASES["views"]
 
@@ -25,25 +25,25 @@ def views_concatenated(self: RightSupCR, first: Tensor, second: Tensor, labels: 
     return joined(first, second, labels)
 
 
-@wrong(RightSupCR, "arrange", named=VIEWS["first_twice"])
+@wrong(RightSupCR, "arrange", named=VIEWS["first twice"])
 def first_view_twice(self: RightSupCR, first: Tensor, second: Tensor, labels: Tensor) -> Arranged:
     """Uses the first view twice and the second never."""
     return (first, first), labels
 
 
-@wrong(RightSupCR, "arrange", named=VIEWS["second_twice"])
+@wrong(RightSupCR, "arrange", named=VIEWS["second twice"])
 def second_view_twice(self: RightSupCR, first: Tensor, second: Tensor, labels: Tensor) -> Arranged:
     """Uses the second view twice and the first never."""
     return (second, second), labels
 
 
-@wrong(RightSupCR, "arrange", named=VIEWS["single"])
+@wrong(RightSupCR, "arrange", named=VIEWS["first only"])
 def first_view_only(self: RightSupCR, first: Tensor, second: Tensor, labels: Tensor) -> Arranged:
     """Ignores the second view."""
     return (first,), labels
 
 
-@wrong(RightNoSelf, "arrange", named=VIEWS["second_only"])
+@wrong(RightNoSelf, "arrange", named=VIEWS["second only"])
 def second_view_only(self: RightNoSelf, first: Tensor, second: Tensor, labels: Tensor) -> Arranged:
     """Ignores the first view."""
     return (second,), labels

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from supcr_bench.verification.bugs.right import Arranged, RightNoSelf, RightSupCR
 from supcr_bench.verification.bugs.seeded_bug import seeded_bug, wrong
-from supcr_bench.verification.formula import PHRASES
+from supcr_bench.verification.phrases import PHRASES
 
 
 @wrong(RightSupCR, "similarity", named=PHRASES["precision"]["bfloat16"])

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from supcr_bench.verification.bugs.right import Arranged, RightRankNContrast
 from supcr_bench.verification.bugs.seeded_bug import seeded_bug, wrong
-from supcr_bench.verification.formula import PHRASES
+from supcr_bench.verification.phrases import PHRASES
 
 
 @wrong(RightRankNContrast, "similarity", named=PHRASES["similarity"]["cosine"])
@@ -51,7 +51,7 @@ def rnc_divided_by_rows(self: RightRankNContrast, m: int, n: int) -> int:
     return m
 
 
-@wrong(RightRankNContrast, "arrange", named=PHRASES["views"]["single"])
+@wrong(RightRankNContrast, "arrange", named=PHRASES["views"]["first only"])
 def rnc_first_view_only(self: RightRankNContrast, features: Tensor, labels: Tensor) -> Arranged:
     """Uses only the first view of features [N, 2, d]."""
     return (features[:, 0],), labels

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from supcr_bench.verification.bugs.right import RightNoSelf, RightSupCR
 from supcr_bench.verification.bugs.seeded_bug import seeded_bug, wrong
-from supcr_bench.verification.formula import PHRASES
+from supcr_bench.verification.phrases import PHRASES
 
 COMPARISON = PHRASES["comparison"]
 ITSELF = PHRASES["self_candidate"]
@@ -154,7 +154,7 @@ def nan_filled_with_zero(self: RightSupCR, labels: Tensor) -> Tensor:
     return torch.where(torch.isnan(labels), 0.0, labels)
 
 
-@wrong(RightSupCR, "valid_rows", named=MISSING["drop_row_anywhere"])
+@wrong(RightSupCR, "valid_rows", named=MISSING["drop_row"])
 def rows_dropped_anywhere(self: RightSupCR, labels: Tensor, c: int) -> Tensor:
     """Drops a row from every label dimension if any of its labels is missing."""
     return torch.nonzero(~torch.isnan(labels).any(dim=1)).squeeze(1)

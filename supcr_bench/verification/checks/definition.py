@@ -51,8 +51,7 @@ def edge_embeddings(context: CheckContext) -> Iterator[Trial]:
                     f"norms of about 2^{exponent}", first=first * scale, second=second * scale
                 )
             )
-    # A distance from products, such as torch.cdist takes, loses half of its digits nearer by.
-    near = first[:1] + first * (2.0**-3 if "euclidean" in similarity else 2.0**-7)
+    near = first[:1] + first * 2.0**-7
     yield context.compare(base.changed("collapsed embeddings", first=near, second=near.flip(0)))
 
 

@@ -1,0 +1,169 @@
+"""Where a loss that was read departs from a definition: by choice, or by a fault."""
+
+from dataclasses import replace
+
+from supcr_bench.values.definition import DEFINITIONS, DEPARTS, TORCHCELL, Call, Definition
+from supcr_bench.verification.family import SIMILARITIES, Member
+from supcr_bench.verification.phrases import PHRASES
+from supcr_bench.verification.reading import Reading
+
+JOINED = {"sum": "separate", "mean": "separate", "concatenate": "concatenated", "single": "single"}
+"""A member's views, for those of a definition."""
+FAULTS = ("comparison", "pairs", "measured", "ties")
+"""Fields of a member that have one right value for all definitions."""
+DROPPED = "rows with a missing label dropped"
+WEIGHTS = {"self_candidate": 2.0, "eps": 0.5, "nan_labels": 0.25, "temperature": 0.25}
+"""How much a departure counts in the search for the nearest definition; others count 1."""
+
+
+def member_of(definition: Definition) -> Member:
+    """The member that a definition describes."""
+    kind = next(kind for kind, name in SIMILARITIES.items() if name == definition.similarity)
+    return Member(
+        similarity=kind[0],
+        normalised=kind[1],
+        views=JOINED[definition.views],
+        self_candidate=definition.self_candidate,
+        label_distance=definition.label_distance,
+        eps=definition.eps or 0.0,
+        eps_rule=definition.eps_rule if definition.eps else "added",
+        temperature=definition.temperature,
+    )
+
+
+def views_of(reading: Reading) -> str:
+    """The views in a definition's words, or a member's where no definition has them."""
+    assert reading.member is not None
+    usual = {"separate": "sum", "concatenated": "concatenate"}
+    return reading.views or usual.get(reading.member.views, reading.member.views)
+
+
+def departures(reading: Reading, definition: Definition) -> dict[str, tuple[str, bool]]:
+    """The words of each departure from a definition, and whether it is a fault, by field."""
+    m = reading.member
+    if m is None:
+        return {}
+    found: dict[str, tuple[str, bool]] = {}
+    similarity = SIMILARITIES[m.similarity, m.normalised]
+    if similarity != definition.similarity:
+        found["similarity"] = PHRASES["similarity"][similarity], False
+    if m.temperature < 0:
+        found["sign"] = PHRASES["sign"][True], True
+    views = views_of(reading)
+    if views != definition.views:
+        found["views"] = PHRASES["views"][views], views not in JOINED
+    if reading.several_dimensions and m.label_distance != definition.label_distance:
+        fault = m.label_distance in ("first", "last", "sum")
+        found["label_distance"] = PHRASES["label_distance"][m.label_distance], fault
+    strict = m.comparison == ">" and m.self_candidate != "always"  # the anchor is never farther
+    if m.self_candidate != definition.self_candidate and not strict and reading.complete:
+        found["self_candidate"] = PHRASES["self_candidate"][m.self_candidate], True
+    plain = Member()
+    for name in FAULTS:
+        if getattr(m, name) != getattr(plain, name):
+            found[name] = PHRASES[name][getattr(m, name)], True
+    if not m.keeps_partner:
+        words = f"{found['comparison'][0]}, {PHRASES['keeps_partner'][False]}"
+        found["comparison"] = words, True
+    own = (m.eps, m.eps_rule if m.eps else "")
+    right = (definition.eps or 0.0, definition.eps_rule if definition.eps else "")
+    hidden = not m.eps and (definition.eps or 0.0) < 1e-2 * reading.smallest
+    if reading.complete and own != right and not hidden:
+        rule = m.eps_rule if m.eps else "none"
+        found["eps"] = PHRASES["eps"][rule] + (f" ({m.eps:.3g})" if m.eps else ""), False
+    if reading.nan_labels:
+        found |= _of_missing_labels(reading, definition)
+    default = reading.default_temperature
+    if default is not None and abs(default / definition.temperature - 1) > 1e-3:
+        words = f"its default temperature is {default:g}, not {definition.temperature:g}"
+        found["temperature"] = words, False
+    return found
+
+
+def _of_missing_labels(reading: Reading, definition: Definition) -> dict[str, tuple[str, bool]]:
+    assert reading.member is not None
+    rule, right = reading.nan_labels, definition.nan_labels
+    joint = reading.member.label_distance in ("l1", "l2", "max")
+    if reading.renormalises and definition.empty_dimension != "renormalise":
+        return {"empty_dimension": (PHRASES["empty_dimension"]["renormalise"], False)}
+    if rule == right or (joint and rule == "drop_row" and right != "unsupported"):
+        return {}
+    if right == "unsupported":
+        dropped = rule.startswith("drop_row")
+        return {"nan_labels": (DROPPED, False)} if dropped else {}
+    if rule in ("zero", "other"):
+        rule = "unsupported"
+    return {"nan_labels": (PHRASES["nan_labels"][rule], rule == "drop_row")}
+
+
+def nearest_definition(reading: Reading) -> Definition:
+    """The shipped definition with the fewest and lightest departures."""
+    m = reading.member
+    assert m is not None
+    # The note counts the anchor, whose cosine is 1; with a distance, that is a fault of its own.
+    known = [d for d in DEFINITIONS.values() if m.similarity == "dot" or d is not TORCHCELL]
+
+    def distance(definition: Definition) -> float:
+        found = departures(reading, definition)
+        total = sum(WEIGHTS.get(name, 1.0) for name in found)
+        if "similarity" in found:
+            total += 0.0 if m.similarity == "dot" and definition.similarity == "cosine" else 0.5
+        return total
+
+    return min(known, key=distance)
+
+
+def definition_of(reading: Reading, call: Call) -> tuple[Definition, list[str], list[str]]:
+    """The definition that a loss is compared with, its choices, and its faults.
+
+    The definition has the loss's choices, and the nearest shipped definition's in place of faults.
+    """
+    m = reading.member
+    if m is None:
+        near = DEFINITIONS["no-self" if call == "perturbed_intact_labels" else "rank-n-contrast"]
+        views = "single" if call == "features_single_view" else near.views
+        return replace(near, call=call, views=views), [], list(reading.faults)
+    near = nearest_definition(reading)
+    found = departures(reading, near)
+    choices = {name: words for name, (words, fault) in found.items() if not fault}
+    faults = [words for words, fault in found.values() if fault]
+    values: dict[str, object] = {"call": call, "views": views_of(reading)}
+    if "similarity" in choices:
+        values["similarity"] = SIMILARITIES[m.similarity, m.normalised]
+    if "views" in found and "views" not in choices:
+        values["views"] = near.views
+    if "label_distance" in choices:
+        values["label_distance"] = m.label_distance
+    if "eps" in choices:
+        values |= {"eps": m.eps or None, "eps_rule": m.eps_rule if m.eps else "floor"}
+    if "nan_labels" in choices:
+        values["nan_labels"] = (
+            reading.nan_labels if reading.nan_labels.startswith("drop") else "unsupported"
+        )
+    if "empty_dimension" in choices:
+        values["empty_dimension"] = "renormalise"
+    if reading.default_temperature:
+        values["temperature"] = reading.default_temperature
+    numbers = [words for n, words in choices.items() if n not in ("temperature", "nan_labels")]
+    name = DEPARTS.join((near.name, *([" and ".join(numbers)] if numbers else [])))
+    own = replace(near, name=name, **values)  # type: ignore[arg-type]
+    return own, [*choices.values(), *reading.choices], [*faults, *reading.faults]
+
+
+def causes(reading: Reading, definition: Definition) -> list[str]:
+    """Every departure from a definition that was asked for, in words."""
+    found = departures(reading, definition)
+    found.pop("temperature", None)
+    words = [words for words, _ in found.values()]
+    if definition.nan_labels != "unsupported":
+        if reading.nan_labels in ("zero", "other"):
+            words = [w for w in words if w != PHRASES["nan_labels"]["unsupported"]]
+            words.append(PHRASES["nan_labels"][reading.nan_labels])
+        if reading.counted:
+            return [
+                *words,
+                *(w for w in reading.faults if w != reading.factor_words),
+                reading.counted,
+            ]
+    words += reading.faults
+    return words or [PHRASES["precision"]["float32"]] * reading.float32

@@ -1,0 +1,130 @@
+"""Words for the choices that losses of the family make, right and wrong."""
+
+from typing import Any
+
+PHRASES: dict[str, dict[Any, str]] = {
+    "views": {
+        "single": "a single view",
+        "separate": "each view by itself, their losses summed or averaged",
+        "sum": "the views' losses summed",
+        "mean": "the mean of the views' losses",
+        "concatenate": "the views concatenated into one batch",
+        "first twice": "the first view used twice",
+        "second twice": "the second view used twice",
+        "first only": "only the first view used",
+        "second only": "only the second view used",
+        "averaged rows": "the two views of a row averaged into one",
+        "interleaved rows": "rows interleaved (a0 b0 a1 b1 ...) while labels are concatenated, so "
+        "that a row gets the label of another row",
+        "interleaved labels": "labels interleaved (y0 y0 y1 y1 ...) while rows are concatenated, "
+        "so that a row gets the label of another row",
+    },
+    "comparison": {
+        ">=": "candidates at least as far as the partner",
+        ">": "strict inequality: candidates farther than the partner only",
+        "<=": "reversed inequality: candidates at most as far as the partner",
+        "<": "reversed and strict inequality: candidates nearer than the partner only",
+    },
+    "keeps_partner": {
+        True: "the partner kept in its own denominator",
+        False: "the partner itself left out of its denominator",
+    },
+    "pairs": {
+        "all": "every pair counted",
+        "with candidates": "pairs with no other candidate left out",
+        "by anchor": "pairs with no other candidate left out, and a mean taken for each anchor",
+        "with itself": "the anchor counted as its own partner (the diagonal is not removed)",
+        "once": "each pair counted once, with its first row as the anchor",
+    },
+    "self_candidate": {
+        "never": "the anchor itself never among the candidates",
+        "when_tied": "the anchor itself among the candidates when the partner's label ties with it",
+        "always": "the anchor itself always among the candidates",
+    },
+    "measured": {
+        "anchor": "label distances from the anchor",
+        "partner": "candidates' label distances measured from the partner in place of the anchor",
+        "candidate": "the partner's label distance measured from the candidate in place of the "
+        "anchor",
+        "signed": "label differences with their sign in place of distances",
+        "signed turned": "label differences with their sign, turned, in place of distances",
+        "truncated": "labels cut to whole numbers",
+    },
+    "ties": {
+        "by_value": "ties by value",
+        "by_position": "ties taken by sort position: equal label distances are not treated alike",
+        "by_position_from_the_end": "ties taken by sort position from the far end: equal label "
+        "distances are not treated alike",
+    },
+    "label_distance": {
+        "per_dimension": "one loss for each label dimension",
+        "l1": "one L1 label distance over all dimensions",
+        "l2": "one Euclidean label distance over all dimensions",
+        "max": "the largest label difference over the dimensions",
+        "first": "reads the first label dimension only",
+        "last": "reads the last label dimension only",
+        "sum": "the difference of the summed labels in place of a label distance",
+    },
+    "similarity": {
+        "cosine": "cosine similarity",
+        "dot": "dot product without normalisation",
+        "negative_euclidean": "negative Euclidean distance",
+        "negative_squared_euclidean": "negative squared Euclidean distance",
+        "negative_euclidean_normalised": "negative Euclidean distance of normalised rows",
+        "negative_squared_euclidean_normalised": "negative squared Euclidean distance of "
+        "normalised rows",
+    },
+    "sign": {
+        True: "the similarity with its sign turned (negated)",
+    },
+    "normaliser": {
+        "pairs": "divided by M(M-1)",
+        "rows_squared": "divided by M^2 in place of M(M-1)",
+        "batch_pairs": "divided by N(N-1) in place of M(M-1): missing labels are counted",
+        "batch_squared": "divided by N^2 in place of M(M-1)",
+        "rows": "divided by M in place of M(M-1)",
+        "batch": "divided by N in place of M(M-1)",
+        "nothing": "not divided by the number of pairs",
+    },
+    "nan_labels": {
+        "drop_row_per_dimension": "rows without a label dropped per dimension",
+        "drop_row": "rows dropped where any dimension is missing, not per dimension",
+        "zero": "NaN labels filled with zero instead of dropped",
+        "other": "a missing label gives a plausible number",
+        "unsupported": "missing labels not supported",
+    },
+    "weights": {
+        "ignored": "the dimension weights ignored",
+        "summed": "the dimension weights not normalised",
+        "other": "the dimension weights used in another way",
+    },
+    "empty_dimension": {
+        "keeps_weight": "a dimension without a valid pair keeps its weight",
+        "renormalise": "weights renormalised over the dimensions with a valid pair",
+    },
+    "eps": {
+        "none": "no floor in the denominator",
+        "floor": "denominator clamped at eps",
+        "added": "eps added to the denominator",
+    },
+    "temperature": {
+        "missing": "the temperature argument is not read",
+        "squared": "divided by the temperature squared",
+        "multiplies": "multiplied by the temperature",
+        "root": "divided by the root of the temperature",
+        "partner": "the partner's similarity is not divided by the temperature",
+        "denominator": "only the partner's similarity is divided by the temperature",
+        "other": "the temperature enters in another way than by dividing the similarity",
+    },
+    "precision": {
+        "float32": "computed in float32 inside",
+        "bfloat16": "computed in bfloat16 inside",
+        "float16": "computed in float16 inside",
+    },
+    "gradient": {
+        "first_detached": "the first (perturbed) view's gradient detached",
+        "second_detached": "the second (intact) view's gradient detached",
+        "contrast_detached": "the denominator's gradient detached",
+    },
+}
+"""A phrase for each choice; M counts the rows with a label, N all rows."""

@@ -1,0 +1,175 @@
+"""Probes: small batches that a loss is asked, and how well members give the answer."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from supcr_bench.reference.answer import Answer
+from supcr_bench.verification.family import Member, evaluate
+
+Ask = Callable[[tuple[Tensor, ...], Tensor, float | None, Tensor | None], Answer]
+"""(views [N, d], labels [N, D], temperature, weights) -> answer; ``None`` leaves a default."""
+FITS = 3e-5
+"""Largest relative residual of a right gradient in float32 on these probes; the gradients of other
+members are a hundred times farther away."""
+ASKED = 1.0
+"""The temperature of most probes."""
+LABEL_STEPS = 256.0
+"""Steps of a label in 1; where a loss takes whole numbers only, it gets steps."""
+WIDTH = 12
+"""Columns of all rows."""
+
+
+class NotFiniteError(ArithmeticError):
+    """A loss or a gradient is NaN or infinite on ordinary rows."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probe:
+    """What was asked, and the answer: loss, and the gradients of all views in one row."""
+
+    views: tuple[Tensor, ...]
+    labels: Tensor
+    loss: float
+    gradient: Tensor
+
+    @property
+    def blocks(self) -> Tensor:
+        """The gradient of each view, [V, N d]."""
+        return self.gradient.view(len(self.views), -1)
+
+    @property
+    def reached(self) -> Tensor:
+        """[V N d]: whether the view has a gradient; a detached view says nothing."""
+        return self.blocks.any(1).repeat_interleave(self.blocks.shape[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How well a member gives a probe's gradient.
+
+    Attributes:
+        residual: what is left of the gradient, relative to its length.
+        factor: what multiplies the member.
+        value: what the member's loss is, times the factor.
+    """
+
+    member: Member
+    residual: float
+    factor: float
+    value: float
+
+
+def make_rows(n: int, count: int, seed: int, scale: float = 1.0) -> tuple[Tensor, ...]:
+    """[n, d] rows of different lengths, with mostly positive cosines; one tensor for each view."""
+    bits = torch.Generator().manual_seed(seed)
+    views = []
+    for _ in range(count):
+        rows = torch.randn(n, WIDTH, generator=bits, dtype=torch.float64) + 0.7
+        lengths = torch.exp(0.3 * torch.randn(n, 1, generator=bits, dtype=torch.float64))
+        views.append(scale * rows * lengths / math.sqrt(WIDTH))
+    return tuple(views)
+
+
+def make_labels(n: int, dims: int, seed: int) -> Tensor:
+    """[n, D] labels in whole steps, with all distances different."""
+    bits = torch.Generator().manual_seed(1000 + seed)
+    return (
+        torch.stack([torch.randperm(40, generator=bits)[:n] for _ in range(dims)], 1) ** 2
+        / LABEL_STEPS
+    )
+
+
+class Prober:
+    """Asks one loss.
+
+    Args:
+        ask: asks it; raises where it cannot answer.
+        count: how many views it takes.
+        given: the temperature that it is given; ``None`` if it takes none.
+        weights: whether it takes weights.
+        several: whether it takes labels of several dimensions.
+    """
+
+    def __init__(
+        self, ask: Ask, count: int, given: float | None, *, weights: bool, several: bool
+    ) -> None:
+        self._ask = ask
+        self.count, self.given, self.weights, self.several = count, given, weights, several
+        self.rows = 5 if count == 1 else 4
+        self.detached = False
+        """Whether no gradient goes through its denominators."""
+        self.sign = 1
+        """-1 where its gradient has the wrong sign."""
+        self.value_ratio = 1.0
+        """The loss over the one that its gradient belongs to."""
+
+    def probe(
+        self,
+        views: tuple[Tensor, ...],
+        labels: Tensor,
+        temperature: float | None,
+        weights: Tensor | None = None,
+    ) -> Probe:
+        """Ask a batch; raises NotFiniteError, or what the loss raises."""
+        answer = self._ask(views, labels, temperature, weights)
+        gradients = answer.gradients[: len(views)]
+        gradient = self.sign * torch.cat([g.detach().double().flatten() for g in gradients])
+        if not math.isfinite(float(answer.loss)) or not bool(torch.isfinite(gradient).all()):
+            raise NotFiniteError
+        return Probe(views, labels, float(answer.loss), gradient)
+
+    def plain(self, n: int, seed: int, temperature: float | None) -> Probe:
+        return self.probe(make_rows(n, self.count, seed), make_labels(n, 1, seed), temperature)
+
+    def fits(self, members: Sequence[Member], probe: Probe, *, warm: bool = False) -> list[Fit]:
+        """How well each member gives a probe's gradient, up to a factor; the best first.
+
+        Args:
+            members: which.
+            probe: what was asked, and the answer.
+            warm: whether all candidates weigh the same on the probe.
+        """
+        kept = probe.reached
+        goal = probe.gradient[kept]
+        sums, parts = evaluate(members, probe.views, probe.labels, warm=warm)
+        gradients = (parts[:, 1] if self.detached else parts.sum(1))[:, kept]
+        factors = (gradients @ goal) / gradients.square().sum(1).clamp(min=1e-300)
+        rest = (goal - factors.unsqueeze(1) * gradients).norm(dim=1) / goal.norm()
+        values = factors * sums.sum(1)
+        if (
+            self.detached and not warm
+        ):  # the gradient does not tell the denominators, the value does
+            rest = torch.maximum(rest, (values - probe.loss).abs() / abs(probe.loss or 1.0))
+        rest = rest.nan_to_num(math.inf)
+        found = list(map(Fit, members, rest.tolist(), factors.tolist(), values.tolist()))
+        return sorted(found, key=lambda fit: fit.residual)
+
+    def fitting(self, members: Sequence[Member], probe: Probe) -> list[Member]:
+        """The members that give a probe's gradient times a positive factor."""
+        found = self.fits(list(dict.fromkeys(members)), probe)
+        return [f.member for f in found if f.residual <= FITS and f.factor > 0]
+
+    def nearest_temperature(self, members: Sequence[Member], probe: Probe) -> float:
+        """The temperature at which one of some members at temperature 1 comes nearest."""
+        step = 10 ** (1 / 12)
+        trials = [step**x for x in range(-30, 19)]
+        for _ in range(8):
+            at = [replace(m, temperature=m.temperature * t) for m in members for t in trials]
+            found = self.fits(at, probe)[:40]
+            signs = {
+                replace(f.member, temperature=math.copysign(1, f.member.temperature)): 0
+                for f in found
+            }
+            members = list(signs)[:6]
+            step **= 1 / 4
+            trials = [abs(found[0].member.temperature) * step**x for x in range(-6, 7)]
+        temperature = trials[6]
+        for digits in (2, 3, 4):
+            short = float(f"{temperature:.{digits}g}")
+            if math.isclose(short, temperature, rel_tol=2e-5):
+                return short
+        return temperature

@@ -1,0 +1,255 @@
+"""Reads eps, how the temperature enters, and what multiplies a loss; the last things to read."""
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+import torch
+
+from supcr_bench.verification.family import (
+    Member,
+    candidates,
+    evaluate,
+    label_columns,
+    similarities,
+    stacked_rows,
+)
+from supcr_bench.verification.phrases import PHRASES
+from supcr_bench.verification.probes import FITS, WIDTH, Fit, Probe, Prober, make_labels, make_rows
+from supcr_bench.verification.reading import EPS, Reading
+
+LAWS = {0.0: "missing", 2.0: "squared", -1.0: "multiplies", 0.5: "root"}
+"""How the temperature enters, by the power of it that divides the similarity."""
+LOW = 0.02
+"""A temperature at which cosines of -1/2 are far below any eps."""
+MEAN_OF_USED = "the mean is over the pairs that are left"
+HALVED, DOUBLED = "a constant factor of 0.5", "a constant factor of 2"
+
+
+def read_temperature(prober: Prober, reading: Reading, member: Member) -> bool:
+    """Read how a given temperature enters, and its default; whether it divides the similarity."""
+    own = abs(member.temperature)
+    if prober.given is None:
+        reading.default_temperature = own
+        return True
+    unit = replace(member, temperature=math.copysign(1.0, member.temperature))
+    probe = prober.plain(prober.rows, 4, 0.6)
+    there = own * 0.6
+    if not prober.fitting([replace(unit, temperature=unit.temperature * there)], probe):
+        there = prober.nearest_temperature([unit], probe)
+    power = math.log(there / own) / math.log(0.6)
+    if abs(power - 1) > 1e-3:
+        law = next((law for p, law in LAWS.items() if abs(power - p) < 1e-3), "other")
+        if law == "other" or not _fits_at(prober, unit, there, probe):
+            law = _half_divided(member, probe)
+        words = PHRASES["temperature"][law]
+        reading.faults.append(f"{words}: it is always {own:.4g}" if law == "missing" else words)
+        return False
+    if own != 1:
+        reading.faults.append(f"divided by {own:.4g} times the temperature")
+    with suppress(Exception):
+        probe = prober.plain(prober.rows, 5, None)
+        reading.default_temperature = prober.nearest_temperature([unit], probe) / own
+    return True
+
+
+def _fits_at(prober: Prober, unit: Member, temperature: float, probe: Probe) -> bool:
+    return bool(prober.fitting([replace(unit, temperature=unit.temperature * temperature)], probe))
+
+
+def _half_divided(member: Member, probe: Probe) -> str:
+    """Whether only the denominator's similarities, or only the partner's, have the temperature."""
+    for temperature, ratio, law in ((0.6, 0.6, "partner"), (1.0, 1 / 0.6, "denominator")):
+        at = replace(member, temperature=member.temperature * temperature)
+        columns = evaluate([at], probe.views, probe.labels)[1][0].T
+        shares = torch.linalg.lstsq(columns, probe.gradient.unsqueeze(1)).solution[:, 0]
+        rest = (columns @ shares - probe.gradient).norm() / probe.gradient.norm()
+        if rest < FITS and math.isclose(float(shares[1] / shares[0]), ratio, rel_tol=1e-3):
+            return law
+    return "other"
+
+
+def read_eps(prober: Prober, reading: Reading, member: Member, *, divides: bool) -> Member:
+    """Read eps, on rows so far apart that it shows in a denominator.
+
+    Args:
+        prober: asks the loss.
+        reading: gets the size of denominators.
+        member: what was read so far.
+        divides: whether a given temperature divides the similarity.
+    """
+    core = prober.plain(prober.rows, 0, prober.given)
+    if smallest_denominator(member, core) == 0 and not member.eps:
+        trials = [replace(member, eps=e, eps_rule=r) for e in EPS for r in ("added", "floor")]
+        best = min(prober.fits(trials, core), key=lambda f: abs(f.value - core.loss))
+        empty = abs(best.value - core.loss) < 1e-3 * abs(core.loss) and best.residual <= FITS
+        return best.member if empty else member
+    temperature, asked = member.temperature, prober.given
+    scale = 1.0
+    if not member.normalised:
+        low = 30.0 * abs(temperature)
+        scale = {"dot": math.sqrt(2 * low), "squared": math.sqrt(low), "euclidean": low}[
+            member.similarity
+        ]
+    elif asked and divides:
+        asked, temperature = LOW, LOW * temperature
+    corners = torch.eye(3, WIDTH, dtype=torch.float64)
+    corners[:, :3] -= 1 / 3
+    views = []
+    for at, noise in enumerate(make_rows(3, prober.count, 3, 0.05)):
+        order = torch.randperm(3, generator=torch.Generator().manual_seed(7 + at))
+        views.append(scale * (corners[order] + noise))
+    try:
+        probe = prober.probe(tuple(views), make_labels(3, 1, 3), asked)
+    except Exception:  # noqa: BLE001 - not finite there: a matter of robustness
+        return member
+    plain = replace(member, temperature=temperature)
+    reading.smallest = smallest_denominator(plain, probe)
+    if prober.fitting([plain], probe):
+        return member
+    sizes: Sequence[float] = EPS
+    best = Fit(plain, math.inf, 1.0, 0.0)
+    for _ in range(4):
+        trials = [replace(plain, eps=e, eps_rule=r) for e in sizes for r in ("added", "floor")]
+        # Where eps holds every denominator, the gradient is the same for all sizes of eps.
+        found = [f for f in prober.fits(trials, probe) if f.factor > 0]
+        if not found:
+            return member
+        goal = (probe.loss or 1.0) / prober.value_ratio
+        best = min(found, key=lambda f: f.residual + abs(f.value / goal - 1))
+        if best.residual <= FITS:
+            break
+        sizes = [best.member.eps * (1 + x * (sizes[-1] / sizes[-2] - 1) / 5) for x in range(-5, 6)]
+    if best.residual > 10 * FITS:
+        return member
+    return replace(member, eps=best.member.eps, eps_rule=best.member.eps_rule)
+
+
+def smallest_denominator(member: Member, probe: Probe) -> float:
+    """The smallest sum over candidates of a probe's first label dimension; 0 for an empty one."""
+    smallest = math.inf
+    for rows, y in stacked_rows(member.views, probe.views, probe.labels):
+        s = similarities(rows, member) / member.temperature
+        chosen, weight = candidates(member, label_columns("first", y)[0])
+        terms = s.unsqueeze(1).masked_fill(~chosen, -math.inf)
+        smallest = min(smallest, float(terms.logsumexp(2)[weight > 0].exp().min()))
+    return smallest
+
+
+def read_factor(
+    prober: Prober, reading: Reading, member: Member, *, divides: bool, counted: bool
+) -> None:
+    """Read what multiplies the mean over pairs, and whether the loss has its gradient.
+
+    Args:
+        prober: asks the loss.
+        reading: where faults go.
+        member: what was read so far.
+        divides: whether a given temperature divides the similarity.
+        counted: whether rows with a missing label are counted.
+    """
+    n = prober.rows
+
+    def fit(rows: int, seed: int, temperature: float | None) -> tuple[Fit, Probe]:
+        probe = prober.plain(rows, seed, temperature)
+        at = replace(member, temperature=member.temperature * (temperature or 1.0))
+        return prober.fits([at], probe)[0], probe
+
+    def used(counting: Member, rows: int, seed: int) -> float:
+        """The weights' sum over all pairs, 1 where each pair counts."""
+        (_, y), *_ = stacked_rows(
+            member.views, make_rows(rows, prober.count, seed), make_labels(rows, 1, seed)
+        )
+        return float(candidates(counting, label_columns("first", y)[0])[1].sum())
+
+    def is_mean_of(counting: Member) -> bool:
+        """Whether the loss is a mean over the pairs that a member uses, of which some are left."""
+        shares = used(counting, n, 0), used(counting, 2 * n, 5)
+        factors = zip((one.factor, more.factor), shares, strict=True)
+        return shares[0] < 0.999 and all(math.isclose(f * s, 1, rel_tol=1e-3) for f, s in factors)
+
+    (one, at_one), (more, at_more) = fit(n, 0, prober.given), fit(2 * n, 5, prober.given)
+    warmer = fit(n, 0, 1.7)[0].factor if prober.given and divides else one.factor
+    reading.factor = one.factor
+    # A partner with nothing farther adds 0 to the sum: only the mean tells whether it counts.
+    farther = replace(member, comparison=">", pairs="with candidates")
+    if is_mean_of(member):
+        words = "" if member.pairs == "once" else MEAN_OF_USED
+    elif member.comparison in (">", ">=") and is_mean_of(farther):
+        words = f"{PHRASES['pairs']['with candidates']}, {MEAN_OF_USED}"
+    else:
+        factors = one.factor, more.factor, warmer, n * (2 if member.joined else 1)
+        words = factor_words(*factors)
+        reading.counted = factor_words(*factors, counts_missing=True) if counted else ""
+        if member.views == "separate" and words == HALVED:
+            reading.views, words = "mean", ""
+        twice = f"{member.views.removesuffix(' only')} twice"
+        if words == DOUBLED and twice in PHRASES["views"]:
+            reading.views, words = twice, ""
+    reading.factor_words = words
+    wrong = value_words([(f.value, p.loss) for f, p in ((one, at_one), (more, at_more))])
+    if wrong and wrong.startswith("the gradient is") and words:
+        words = ""  # one fault, not two: the value is right
+    reading.faults += [fault for fault in (words, wrong) if fault]
+
+
+def factor_words(
+    at: float, more: float, warmer: float, n: int, *, counts_missing: bool = False
+) -> str:
+    """What multiplies the mean over pairs, in words; empty for nothing.
+
+    Args:
+        at: the factor at n rows and temperature 1.
+        more: the factor at 2 n rows and temperature 1.
+        warmer: the factor at n rows and temperature 1.7.
+        n: rows.
+        counts_missing: whether rows without a label are counted too.
+    """
+    words = []
+    if math.isclose(warmer / at, 1.7, rel_tol=1e-3):
+        words.append("times the temperature")
+    elif math.isclose(at / warmer, 1.7, rel_tol=1e-3):
+        words.append("divided by the temperature")
+    elif not math.isclose(warmer, at, rel_tol=1e-3):
+        words.append(f"a factor of {at:.4g} at temperature 1 and of {warmer:.4g} at 1.7")
+    phrases = PHRASES["normaliser"]
+    known: dict[str, Callable[[int], float]] = {
+        phrases["batch_pairs"] if counts_missing else "": lambda _: 1.0,
+        phrases["batch_squared" if counts_missing else "rows_squared"]: lambda n: (n - 1) / n,
+        phrases["batch" if counts_missing else "rows"]: lambda n: n - 1.0,
+        phrases["nothing"]: lambda n: n * (n - 1.0),
+        "divided by M-1 in place of M(M-1)": lambda n: float(n),
+        "divided by a further N^2": lambda n: 1 / n**2,
+        "divided by a further N": lambda n: 1 / n,
+        "divided by a further N-1": lambda n: 1 / (n - 1),
+        "divided by a further N(N-1)": lambda n: 1 / n / (n - 1),
+    }
+    constants = {
+        by_rows: at / formula(n)
+        for by_rows, formula in known.items()
+        if math.isclose(more / formula(2 * n), at / formula(n), rel_tol=1e-3)
+    }
+    grows = f"a factor that grows about as N^{math.log2(abs(more / at)):.2g}"
+    by_rows, constant = next(iter(constants.items()), (grows, at))
+    words += [by_rows] if by_rows else []
+    if not math.isclose(constant, 1, rel_tol=1e-3):
+        words.append(f"a constant factor of {constant:.4g}")
+    return ", ".join(words)
+
+
+def value_words(values: Sequence[tuple[float, float]]) -> str | None:
+    """How the loss's value departs from the one that its gradient belongs to.
+
+    Args:
+        values: (the value that belongs to the gradient, the loss's own) on two probes.
+    """
+    if all(math.isclose(own, right, rel_tol=1e-4, abs_tol=1e-5) for right, own in values):
+        return None
+    ratios = [own / right if right else math.nan for right, own in values]
+    if math.isclose(*ratios, rel_tol=1e-4):
+        return f"the gradient is {1 / ratios[0]:.4g} times that of the loss"
+    shifts = [own - right for right, own in values]
+    if math.isclose(*shifts, rel_tol=1e-4):
+        return f"a constant of {shifts[0]:.4g} is added to the loss, without a gradient"
+    return "the loss is not the one that its gradient belongs to"
