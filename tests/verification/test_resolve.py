@@ -53,7 +53,7 @@ def test_a_single_view_and_concatenated_views_are_choices() -> None:
     [
         ("divided-by-rows-squared", "torchcell"),
         ("weights-ignored", "torchcell"),
-        ("self-always", "no-self"),
+        ("self-always", "torchcell"),
     ],
 )
 def test_a_fault_is_told_and_the_definition_is_the_one_without_it(name: str, nearest: str) -> None:
