@@ -30,11 +30,8 @@ def construct(target: Callable[..., Any], arguments: Mapping[str, Any]) -> Calla
         TypeError: the target does not take these arguments, or needs others.
     """
     if not is_called_with_tensors(target):
-        built = target(**arguments)
-        if not callable(built):
-            raise TypeError(f"gives {type(built).__name__}, which cannot be called")
-        loss: Callable[..., Any] = built
-        return loss
+        built: Callable[..., Any] = target(**arguments)
+        return built
     return functools.partial(target, **arguments) if arguments else target
 
 

@@ -19,7 +19,7 @@ from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.values.result import Result, Status
-from supcr_bench.verification.resolve import resolve
+from supcr_bench.verification.resolve import resolve_to_measure
 
 MOST_ROUNDS = 10_000
 
@@ -118,7 +118,7 @@ class SupcrBenchmark:
             }
             workload, pass_ = make_workload(axes, seed=seed)
             get_device(workload.device)
-            resolution = resolve(found, definition, device=workload.device)
+            resolution = resolve_to_measure(found, definition, workload.device)
             subject = Adapter.of(found, resolution)
             case = Case.of(workload, pass_, resolution.definition)
             result = self.check(found, subject, case)

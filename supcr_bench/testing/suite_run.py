@@ -31,7 +31,7 @@ from supcr_bench.values.errors import UnavailableError
 from supcr_bench.values.growth_law import GrowthLaw, get_law
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.values.result import Result, Status
-from supcr_bench.verification.resolve import resolve
+from supcr_bench.verification.resolve import resolve_to_measure
 
 SMALLEST = 16
 """Batch size of the first call that predicts times."""
@@ -77,7 +77,7 @@ class SuiteRun:
     def _subject(self, name: str, device: str) -> tuple[Implementation, Adapter]:
         if name not in self._subjects:
             found = find_implementation(name, self._folder)
-            resolution = resolve(found, self.suite.compared_with, device=device)
+            resolution = resolve_to_measure(found, self.suite.compared_with, device)
             self._subjects[name] = found, Adapter.of(found, resolution)
             if found.claimed_time:
                 self._claims[name] = get_law(found.claimed_time)

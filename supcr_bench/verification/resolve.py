@@ -9,7 +9,7 @@ from supcr_bench.inputs.tensors import Problem
 from supcr_bench.reference.answer import Answer
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.calls import call_words
-from supcr_bench.subjects.find_call import find_call, find_calls
+from supcr_bench.subjects.find_call import RaisingCallError, find_call, find_calls
 from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.definition import AUTO, DEPARTS, Definition, get_definition
 from supcr_bench.values.implementation import Implementation, Recognition, Resolution
@@ -127,5 +127,15 @@ def resolved(subject: Subject, device: str = "cpu") -> tuple[Implementation, Ada
         SubjectError: it cannot be loaded, built or called.
     """
     found = load(subject)
-    own = subject.resolution or resolve(found, subject.definition, device=device)
+    own = subject.resolution or resolve_to_measure(found, subject.definition, device)
     return found, Adapter.of(found, own)
+
+
+def resolve_to_measure(
+    implementation: Implementation, definition: Definition | str | None, device: str = "cpu"
+) -> Resolution:
+    """Resolve as :func:`resolve` does; a call that raises is measured too, and says why there."""
+    try:
+        return resolve(implementation, definition, device=device)
+    except RaisingCallError as error:
+        return error.resolution

@@ -36,7 +36,7 @@ class Sleeps(Loss):
     def before(self, n): time.sleep(600)
 
 class SleepsOnMany(Loss):
-    def before(self, n): time.sleep(600 * (n > 4))
+    def before(self, n): time.sleep(600 * (n > 5))
 
 class Exits(Loss):
     def before(self, n): os._exit(7)
@@ -46,7 +46,7 @@ class Prints(Loss):
 
 class Greedy(Loss):
     def before(self, n):
-        if n > 4: torch.zeros(2**34)
+        if n > 5: torch.zeros(2**34)
 """
 
 
@@ -168,7 +168,7 @@ def test_a_check_names_who_hangs_and_who_crashes_and_clears_the_others(
     assert "exited with status 7" in str(checked["Exits"].finding)
 
 
-def test_a_loss_that_hangs_on_more_than_four_rows_is_left_to_the_sweep(
+def test_a_loss_that_hangs_on_more_than_a_few_rows_is_left_to_the_sweep(
     executor: LocalExecutor, losses: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call_long_ago(monkeypatch, WorkerProcess, "SleepsOnMany", RECOGNITION)

@@ -204,7 +204,7 @@ def test_an_implementation_that_is_not_there_fails_its_tests_alone(
     pytester.makefile(".toml", mine=suite)
     result = pytester.runpytest_inprocess("mine.toml", *QUICK)
     result.assert_outcomes(passed=2, failed=2)
-    result.stdout.fnmatch_lines(["losses.py:Nothing: * has no 'Nothing'"])
+    result.stdout.fnmatch_lines(["losses.py:Nothing: * has no 'Nothing'. It defines *"])
 
 
 def test_this_projects_own_suites_are_collected_with_different_names(
