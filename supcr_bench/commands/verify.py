@@ -163,7 +163,6 @@ def verify_each(
     """
     from rich.text import Text
 
-    from supcr_bench.workers.rank_verification import RankVerification
     from supcr_bench.workers.verification import WorkerVerification
 
     for subject in subjects:
@@ -173,6 +172,8 @@ def verify_each(
                 subject, definition, strict=strict, seed=seed, device=device
             )
         else:
+            from supcr_bench.workers.rank_verification import RankVerification  # imports torch
+
             session = RankVerification(subject, definition, ranks=ranks, strict=strict, seed=seed)
         with console.status(f"{subject.name}: starting") as status:
             for outcome in session.run():

@@ -23,6 +23,18 @@ CALLS: dict[Call, str] = {
     "labels_after_each_view": "(z1, labels, z2, labels)",
     "labels_after_views": "(z1, z2, labels, labels)",
 }
+_CODE: dict[Call, tuple[str, ...]] = {
+    "features_two_views": ("torch.stack(({0}, {1}), dim=1)", "{2}"),
+    "features_single_view": ("{0}", "{2}"),
+    "views_first": ("torch.stack(({0}, {1}))", "{2}"),
+    "stacked_views": ("torch.cat(({0}, {1}))", "torch.cat(({2}, {2}))"),
+    "stacked_views_labels_once": ("torch.cat(({0}, {1}))", "{2}"),
+    "mapping_of_views": ("{{{3!r}: {0}, {4!r}: {1}}}", "{2}"),
+    "sequence_of_views": ("[{0}, {1}]", "{2}"),
+    "labels_after_each_view": ("{0}", "{2}", "{1}", "{2}"),
+    "labels_after_views": ("{0}", "{1}", "{2}", "{2}"),
+}
+"""The arguments as code: 0 and 1 are the views, 2 the labels, 3 and 4 the names of the views."""
 _AXIS: dict[Call, int] = {"features_two_views": 1, "views_first": 0}
 """The axis along which a call stacks the views."""
 
@@ -82,30 +94,13 @@ def invoke(own: Resolution, module: Any, laid_out: Mapping[str, Tensor]) -> Any:
 
 def call_text(own: Resolution, first: str = "first", second: str = "second") -> str:
     """The arguments of a call as Python code, for views and ``labels`` of these names."""
-    labels = "labels"
-    if own.definition.call == "stacked_views":
-        labels = "torch.cat((labels, labels))"
-    if own.integer_labels:
-        labels = f"(64 * {labels}).round().long()"
+    labels = "(64 * labels).round().long()" if own.integer_labels else "labels"
     if own.label_distances:
         labels = f"({labels}[:, None] - {labels}[None]).abs().sum(dim=2)"
     elif own.flat_labels:
         labels += "[:, 0]"
-    call, both = own.definition.call, f"({first}, {second})"
-    if call == "labels_after_each_view":
-        given = [first, labels, second, labels]
-    elif call == "features_single_view":
-        given = [first, labels]
-    elif call in _AXIS:
-        given = [f"torch.stack({both}, dim={_AXIS[call]})", labels]
-    elif call.startswith("stacked_views"):
-        given = [f"torch.cat({both})", labels]
-    elif call == "mapping_of_views":
-        given = [f"{{{own.keys[0]!r}: {first}, {own.keys[1]!r}: {second}}}", labels]
-    elif call == "sequence_of_views":
-        given = [f"[{first}, {second}]", labels]
-    else:
-        given = [first, second, labels, *([labels] if call == "labels_after_views" else [])]
+    codes = _CODE.get(own.definition.call, ("{0}", "{1}", "{2}"))
+    given = [code.format(first, second, labels, *own.keys) for code in codes]
     if own.keywords:
         given = [f"{name}={value}" for name, value in zip(own.keywords, given, strict=True)]
     return ", ".join(given)
@@ -134,6 +129,8 @@ def loss_of(output: object) -> Tensor:
         loss = next((output[key] for key in (*LOSS_KEYS, *named) if key in output), None)
         if loss is None and len(output) == 1:
             (loss,) = output.values()
+    if not isinstance(loss, Tensor):
+        loss = getattr(output, "loss", None)
     if not isinstance(loss, Tensor):
         raise NotALossError(f"returned {type(output).__name__} without a loss tensor in it")
     if loss.numel() != 1:

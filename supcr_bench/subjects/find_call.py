@@ -27,6 +27,7 @@ from supcr_bench.subjects.signature import (
 from supcr_bench.subjects.uncallable import needs_more, not_called, not_constructed, only_methods
 from supcr_bench.values.case import Workload
 from supcr_bench.values.definition import AUTO, NO_SELF, Call, Definition, Views
+from supcr_bench.values.errors import UncallableError
 from supcr_bench.values.implementation import Implementation, Resolution
 
 TRIED: tuple[Call, ...] = tuple(CALLS)[:3]
@@ -39,6 +40,16 @@ RIGHT = 1e-3
 """In trial calls, losses with at most this relative difference count as equal."""
 Answers = list[tuple[Resolution, float]]
 Failures = list[tuple[Resolution, Exception]]
+
+
+class RaisingCallError(UncallableError):
+    """The call that is meant raises; a sweep measures it nevertheless, and reports that.
+
+    Attributes:
+        resolution: that call.
+    """
+
+    resolution: Resolution
 
 
 def find_calls(
@@ -102,7 +113,12 @@ def _answers(implementation: Implementation, definition: Definition, device: str
         # The call that went farthest shows what is wrong; the others may not be meant at all.
         worst = max(pointed, key=lambda pair: _farthest_line(pair[1], function_of(loss)))
         tried = [own for own, _ in failed]
-        raise not_called(implementation, worst, tried, answering[0][0] if answering else None)
+        error = not_called(implementation, worst, tried, answering[0][0] if answering else None)
+        if isinstance(worst[1], ImportError | TypeError | NotALossError):
+            raise error
+        raising = RaisingCallError(error.kind, error.reason, error.advice, error.wrapper)
+        raising.resolution = worst[0]
+        raise raising
     documented = [a for a in answering if a[0].definition.call in signature.documented]
     return documented or answering
 

@@ -36,7 +36,7 @@ _HINTS: dict[Call, str] = {
 _ROLES = {
     "extra": r"steps?|epochs?|iter\w*|ind(ex|exes|ices)|idxs?|ids?|device|mask|mode|phase|margin"
     r"|model|names?|n|num|size|meta|config|cfg|args|opts?|rank|alpha|beta|gamma|lam|mean|std|sigma",
-    "distances": r"dists?|distances?|deltas?|diffs?|differences?",
+    "distances": r"d|dists?|distances?|deltas?|diffs?|differences?",
     "labels": r"labels?|lbls?|targets?|gts?|values?|true|truths?|scores?|ages?|ys?|t",
     "views": r"feat(ure)?s?|f|emb(ed\w*)?s?|zi?s?|zjs|xs?|hs?|hidden|proj\w*|reps?|representations?"
     r"|views?|inputs?|outputs?|vectors?|latents?|codes?|anchors?|positives?|query|q|k|keys?"
@@ -225,6 +225,7 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
         layouts.insert(0, "distances")
     if not layouts and _ONE_DIMENSION.search(text):
         layouts += ["column", "flat"]
+    layouts.sort(key=lambda layout: layout != "columns")  # where it answers, it counts
     documented: list[Call] = []
     calls: tuple[Call, ...] = ("perturbed_intact_labels",)
     order = [*views, *labels]
@@ -270,15 +271,15 @@ def _roles(parameters: Mapping[str, Parameter]) -> tuple[list[str], list[str], l
     labels = [n for n in tensors if roles[n] in ("labels", "distances")]
     if len(labels) > 1:  # t is a target where nothing else is
         labels = [n for n in labels if not is_temperature(n)]
-    extra = [n for n in tensors if roles[n] == "extra" or (is_temperature(n) and n not in labels)]
-    left = [n for n in tensors if n not in labels and n not in extra]
+    tensors = [n for n in tensors if roles[n] != "extra" and (n in labels or not is_temperature(n))]
+    if len(tensors) - len(labels) == 1 and any(len(n) > 2 for n in labels):
+        labels = [n for n in labels if len(n) > 2][:1]  # (x, y, labels) has two views
+    left = [n for n in tensors if n not in labels]
     if not labels and len(left) > 1:
         labels = [left.pop()]
     last = tensors.index(labels[-1]) if labels else -1
     views = [n for n in left if roles[n] == "views" or tensors.index(n) < last or n == left[0]][:2]
-    labels = (
-        labels[: len(views)] if len(views) * len(labels) != 2 or len(views) == 2 else labels[:1]
-    )
+    labels = labels[: len(views)]
     extra = [n for n in required if n not in (*views, *labels) and not is_temperature(n)]
     return (views, labels, extra) if views and labels else ([], [], extra)
 

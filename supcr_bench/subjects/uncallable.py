@@ -4,7 +4,7 @@ import ast
 import inspect
 import re
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,104 +26,97 @@ DEVICE = re.compile(r"\b(cuda|nvidia|mps|xpu|hip)\b|same device", re.I)
 """How an error reads that a device causes, such as torch without CUDA."""
 LONGEST = 200
 """Characters of an error's text that a message repeats."""
+_OTHERS = (
+    "site-packages",
+    "<",
+    str(Path(str(ast.__file__)).parent),
+    str(Path(__file__).parents[1]),
+)
+"""Parts of the names of files that are not the author's."""
 
 
-def error_text(error: BaseException, file: str | None = None) -> str:
-    """An exception in a line, with the last line of a file that led to it."""
+def error_text(error: BaseException) -> str:
+    """An exception in a line, with the last line of the author's code that led to it."""
     text = " ".join(str(error).split())
     text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
-    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {text}{where}" if text else type(error).__name__ + where
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if not any(part in f.filename for part in _OTHERS)]
+    where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    return f"{type(error).__name__}{f': {text}' if text else ''}{where}"
 
 
 def not_loaded(name: str, error: BaseException) -> UncallableError:
     """Say why a subject cannot be imported."""
-    file = str(Path(name.rpartition(":")[0]).resolve())
-    reason = f"{name} cannot be imported: {error_text(error, file)}."
-    missing = getattr(error, "name", None) or ""
-    if isinstance(error, ModuleNotFoundError) and missing.split(".")[0] != "supcr_bench":
+    reason = f"{name} cannot be imported: {error_text(error)}."
+    missing = str(getattr(error, "name", None) or "")
+    if not isinstance(error, ImportError) or missing.split(".")[0] == "supcr_bench":
+        if DEVICE.search(str(error)):
+            return _needs_device(name, reason, None)
+        return UncallableError("load", reason, "Correct the file until Python can import it.")
+    if isinstance(error, ModuleNotFoundError):
         advice = f"Install `{missing.split('.')[0]}`. If it is the author's own code, put it beside"
         advice += " the file, or let a wrapper stand in for it."
         return UnavailableError("package", reason, advice, _stand_in(name, missing))
-    if isinstance(error, ImportError) and "relative import" in str(error):
-        package, stem, attribute = Path(file).parent, Path(file).stem, name.rpartition(":")[2]
-        advice = f"It is a part of a package. In {package.parent}, verify "
-        advice += f"`{package.name}.{stem}:{attribute}`, or verify a wrapper."
-        return UnavailableError("package", reason, advice, _stand_in(name, package.name, stem))
-    if isinstance(error, ImportError) and missing.split(".")[0] != "supcr_bench":
-        return UnavailableError("package", reason, "Install what it imports.")
-    if DEVICE.search(str(error)):
-        return _needs_device(name, reason, None)
-    return UncallableError("load", reason, "Correct the file until Python can import it.")
+    advice = "Install what it imports."
+    if "relative import" in str(error):
+        file = Path(name.rpartition(":")[0]).resolve()
+        module = f"{file.parent.name}.{file.stem}:{name.rpartition(':')[2]}"
+        advice = f"It is a part of a package: in {file.parents[1]}, verify `{module}`."
+    return UnavailableError("package", reason, advice)
 
 
 def no_such_attribute(name: str, module: Any) -> UncallableError:
-    own = [
-        key
-        for key, value in vars(module).items()
-        if callable(value) and getattr(value, "__module__", None) == module.__name__
-    ]
+    members = vars(module).items()
+    own = [key for key, x in members if getattr(x, "__module__", None) == module.__name__]
     target, _, attribute = name.rpartition(":")
     known = f" It defines {', '.join(own[:12])}." if own else ""
-    reason = f"{name}: {target} has no {attribute!r}."
-    return UncallableError("load", reason + known, "Name one of those." if own else "")
+    reason = f"{name}: {target} has no {attribute!r}.{known}"
+    return UncallableError("load", reason, "Name one that it defines.")
 
 
 def not_constructed(
-    subject: Implementation, missing: Sequence[str], error: Exception | None
+    subject: Implementation, missing: Sequence[str], error: Exception | None = None
 ) -> UncallableError:
     """Say which arguments the constructor needs, or what it raised."""
-    name, (lines, called) = subject.name, _imports(subject.name, subject.factory)
     if error is not None:
-        if found := _of_surroundings(subject, "constructed", error):
-            return found
-        reason = f"{name} cannot be constructed: {error_text(error, _file_of(subject))}."
-        return UncallableError("construct", reason, "Correct its constructor.")
-    source = source_of(getattr(behind(subject.factory), "__init__", None))
-    filled = []
+        reason = f"{subject.name} cannot be constructed: {error_text(error)}."
+        found = _of_surroundings(subject, reason, error)
+        return found or UncallableError("construct", reason, "Correct its constructor.")
+    source, filled, imports = source_of(getattr(behind(subject.factory), "__init__", None)), "", []
     for argument in missing:
-        read = re.findall(rf"\b{argument}\.(\w+)", source)
-        fields = ", ".join(f"{field}=..." for field in dict.fromkeys(read))
-        filled.append(f"{argument}={f'SimpleNamespace({fields})' if fields else '...'}")
-    if any("SimpleNamespace" in text for text in filled):
-        lines = ["from types import SimpleNamespace", *lines]
-    wrapper = [f"loss = functools.partial({', '.join([called, *filled])})"]
+        fields = dict.fromkeys(re.findall(rf"\b{argument}\.(\w+)", source))
+        imports += ["from types import SimpleNamespace"] if fields else []
+        value = f"SimpleNamespace({'=..., '.join(fields)}=...)" if fields else "..."
+        filled += f", {argument}={value}"
+    wrapper = _text(subject, [f"loss = functools.partial({{}}{filled})"], "functools", *imports)
     needs = _listed(missing)
-    reason = f"{name} cannot be constructed: it needs {needs}, without a default."
+    reason = f"{subject.name} cannot be constructed: it needs {needs}, without a default."
     advice = f"Fill in {needs} in this wrapper and verify its `loss`."
-    return UncallableError(
-        "construct", reason, advice, _text(["import functools", *lines], wrapper)
-    )
+    return UncallableError("construct", reason, advice, wrapper)
 
 
 def only_methods(subject: Implementation, owner: type) -> UncallableError:
     """Say which methods fit, for a class that cannot be called."""
-    methods: dict[str, CallSignature] = {}
-    inherited = {*dir(object), *dir(nn.Module)}
-    for name in [n for n in dir(owner) if n not in inherited and not n.startswith("_")]:
+    methods: dict[str, str] = {}
+    for name in set(dir(owner)) - {*dir(object), *dir(nn.Module)}:
         method = getattr(owner, name)
-        if callable(method) and not isinstance(method, type):
+        if callable(method) and not isinstance(method, type) and not name.startswith("_"):
             bare = inspect.isfunction(inspect.getattr_static(owner, name))
             read = read_call(owner, method.__get__(object()) if bare else method)
             if read.tensors and not read.extra:
-                methods[name] = read
+                methods[name] = f"({', '.join(read.tensors)})"
     reason = f"{subject.name} has neither forward nor __call__"
     if not methods:
         reason += ", and no method of it fits; it is no loss."
         return UncallableError("call", reason, "Name a class or a function that computes a loss.")
-    names = [f"`{name}({', '.join(read.tensors)})`" for name, read in methods.items()]
-    first, read = next(iter(methods.items()))
-    lines, called = _imports(subject.name, subject.factory)
-    given = ", ".join(read.tensors)
-    wrapper = [f"def loss({given}):", f"    return {called}().{first}({given})"]
-    if len(methods) == 1:
-        reason += f"; one method of it fits: {names[0]}."
-        advice = f"Verify `{subject.name}.{first}`, or this wrapper's `loss`."
-    else:
-        reason += f"; several methods of it fit: {', '.join(names[:6])}."
-        advice = f"Choose one: verify `{subject.name}.{first}`, or its like."
-    return UncallableError("call", reason, advice, _text(lines, wrapper))
+    fitting = [f"`{name}{given}`" for name, given in sorted(methods.items())]
+    first, given = min(methods.items())
+    several = len(methods) > 1
+    reason += "; several methods fit: " if several else "; one method fits: "
+    advice = f"{'Choose one: verify' if several else 'Verify'} `{subject.name}.{first}`"
+    wrapper = _text(subject, [f"def loss{given}:", f"    return {{}}().{first}{given}"])
+    advice += f", or this wrapper's `loss`, which calls {first}."
+    return UncallableError("call", f"{reason}{', '.join(fitting[:6])}.", advice, wrapper)
 
 
 def needs_more(
@@ -133,11 +126,9 @@ def needs_more(
     needs = _listed(signature.extra)
     reason = f"{subject.name} cannot be called: beside embeddings and labels it needs {needs}."
     names = list(signature.tensors or ("features", "labels"))
-    filled = [f"{name}=..." for name in signature.extra]
-    wrapper = _wrapper(subject, own, names, [*names, *filled])
-    return UncallableError(
-        "call", reason, f"Fill in {needs} in this wrapper and verify its `loss`.", wrapper
-    )
+    wrapper = _calling(subject, own, names, [*names, *(f"{n}=..." for n in signature.extra)])
+    advice = f"Fill in {needs} in this wrapper and verify its `loss`."
+    return UncallableError("call", reason, advice, wrapper)
 
 
 def not_called(
@@ -155,52 +146,57 @@ def not_called(
         works: another call that gives a loss.
     """
     own, error = pointed
-    if found := _of_surroundings(subject, "called", error):
+    reason = f"{subject.name} cannot be called as {call_words(own)}: {error_text(error)}."
+    if found := _of_surroundings(subject, reason, error):
         return found
-    words, text = call_words(own), error_text(error, _file_of(subject))
     path = "two-view path" if own.definition.call == "features_two_views" else "documented call"
     if works is not None:
-        reason = f"{subject.name} is documented to be called as {words}, and its {path} raises"
-        reason += f" {text}. As {call_words(works)} it works."
+        reason = f"{subject.name} is documented to be called as {call_words(own)}, and its {path}"
+        reason += f" raises {error_text(error)}. As {call_words(works)} it works."
         advice = f"Correct its {path}, or verify this wrapper's `loss`, which calls it otherwise."
-        return UncallableError("call", reason, advice, _wrapper(subject, works))
-    others = [CALLS[call] for call in dict.fromkeys(o.definition.call for o in tried)]
-    others = [other for other in others if other != CALLS[own.definition.call]]
-    reason = f"{subject.name} cannot be called as {words}: {text}."
-    reason += f" Tried too: {'; '.join(others)}." if others else ""
-    advice = "Correct that, or write in this wrapper how it is called, and verify its `loss`."
-    return UncallableError("call", reason, advice, _wrapper(subject, own))
+    else:
+        others = dict.fromkeys(
+            re.sub(r"^\((features )?|, labels.*$", "", CALLS[o.definition.call]) for o in tried
+        )
+        reason += f" Tried: {'; '.join(others)}." if others else ""
+        advice = "Correct that, or say in this wrapper how it is called, and verify its `loss`."
+    shown = works or own
+    names, doc = ["z1", "z2", "labels"], ""
+    if shown.definition.call == "features_single_view":
+        names = ["features", "labels"]
+        doc = f"features [N, d], labels {'[N, 1]' if shown.one_dimension else '[N, D]'}."
+    given = call_text(shown, *names[:-1])
+    imports = ["torch"] if "torch." in given else []
+    wrapper = _calling(subject, shown, names, [given], doc, *imports)
+    return UncallableError("call", reason, advice, wrapper)
 
 
 def _of_surroundings(
-    subject: Implementation, what: str, error: Exception
+    subject: Implementation, reason: str, error: Exception
 ) -> UncallableError | None:
-    """The error for a device or a package that is not here, if that is why."""
-    reason = f"{subject.name} cannot be {what} here: {error_text(error, _file_of(subject))}."
+    """The error for a device, a package or a process group that is not here, if that is why."""
     if isinstance(error, ImportError):
-        return UnavailableError("package", reason, f"Install {error.name or 'it'}.")
+        return UnavailableError("package", reason, f"Install {error.name or 'what it imports'}.")
+    if "process group" in str(error):
+        advice = f"It needs several processes: `supcr-bench verify {subject.name} --ranks 2`."
+        return UncallableError("call", reason, advice)
     if DEVICE.search(str(error)):
-        return _needs_device(subject.name, reason, subject.factory)
+        return _needs_device(subject.name, reason, subject)
     return None
 
 
-def _needs_device(name: str, reason: str, factory: Any) -> UncallableError:
+def _needs_device(name: str, reason: str, subject: Implementation | None) -> UncallableError:
     file, _, attribute = name.rpartition(":")
-    lines, called = _imports(name, factory)
-    wrapper = None
-    if factory is not None and "device" in parameters_of(factory):
-        body = [f'loss = functools.partial({called}, device="cpu")']
-        wrapper = _text(["import functools", *lines], body)
+    wrapper, path = None, str(Path(file).resolve())
+    if subject is not None and "device" in parameters_of(subject.factory):
+        wrapper = _text(subject, ['loss = functools.partial({}, device="cpu")'], "functools")
     elif file.endswith(".py"):
-        path = str(Path(file).resolve())
-        body = [
-            f"source = Path({path!r}).read_text()",
-            "for there in ('\"cuda\"', \"'cuda'\", '\"cuda:0\"', \"'cuda:0'\"):",
-            "    source = source.replace(there, '\"cpu\"')",
-            f"exec(compile(source.replace('.cuda()', ''), {path!r}, 'exec'))",
-            f"loss = {attribute}",
-        ]
-        wrapper = _text(["from pathlib import Path"], body)
+        wrapper = f"""from pathlib import Path
+
+source = Path({path!r}).read_text().replace(".cuda()", "").replace("cuda:0", "cpu")
+exec(compile(source.replace('"cuda"', '"cpu"').replace("'cuda'", "'cpu'"), {path!r}, "exec"))
+loss = {attribute}
+"""
     advice = f"Verify it on a machine with that device (`supcr-bench verify {name} --device cuda`),"
     advice += " or let it compute where its inputs are, as this wrapper's `loss` does."
     return UncallableError("device", reason, advice, wrapper)
@@ -210,90 +206,64 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join(f"`{name}`" for name in names)
 
 
-def _file_of(subject: Implementation) -> str | None:
-    try:
-        return inspect.getsourcefile(behind(subject.factory))
-    except TypeError:
-        target = subject.name.rpartition(":")[0]
-        return str(Path(target).resolve()) if target.endswith(".py") else None
-
-
-def _imports(name: str, factory: Callable[..., Any] | None) -> tuple[list[str], str]:
+def _imports(name: str, factory: object) -> tuple[list[str], str]:
     """The lines that import a subject, and its name in the code after them."""
     target, _, attribute = name.rpartition(":")
     if not target:
         own = behind(factory)
         target, attribute = getattr(own, "__module__", ""), getattr(own, "__qualname__", name)
-    top = attribute.partition(".")[0]
+    top, file = attribute.partition(".")[0], Path(target).resolve()
     if not target.endswith(".py"):
         return ([f"from {target} import {top}"] if target != "__main__" else []), attribute
-    file = Path(target).resolve()
     if not file.stem.isidentifier():
         return ["import runpy", f"{top} = runpy.run_path({str(file)!r})[{top!r}]"], attribute
     path = f"sys.path.insert(0, {str(file.parent)!r})"
     return ["import sys", path, f"from {file.stem} import {top}"], attribute
 
 
-def _text(imports: Sequence[str], body: Sequence[str]) -> str:
-    return "\n".join([*imports, "", *body]) + "\n"
+def _text(subject: Implementation, body: Sequence[str], *modules: str) -> str:
+    """A wrapper: imports, then lines in which ``{}`` stands for the subject."""
+    imports, called = _imports(subject.name, subject.factory)
+    first = [m if " " in m else f"import {m}" for m in modules]
+    return "\n".join([*first, *imports, "", *(line.replace("{}", called) for line in body), ""])
 
 
-def _wrapper(
+def _calling(
     subject: Implementation,
     own: Resolution,
-    names: Sequence[str] = (),
-    given: Sequence[str] = (),
+    names: Sequence[str],
+    given: Sequence[str],
+    doc: str = "",
+    *modules: str,
 ) -> str:
-    """A function that calls a subject: with those arguments, or as a resolution says."""
-    lines, called = _imports(subject.name, subject.factory)
-    doc = []
-    if not names:
-        single = own.definition.call == "features_single_view"
-        names = ["features", "labels"] if single else ["z1", "z2", "labels"]
-        given = [call_text(own, *names[:-1])]
-        shape = "features [N, d]" if single else "z1 [N, d], z2 [N, d]"
-        doc = [f'    """{shape}, labels {"[N, 1]" if own.one_dimension else "[N, D]"}."""']
-        lines = ["import torch", *lines] if "torch." in given[0] else lines
-    temperature, passed = own.temperature, []
-    if temperature:
-        default: Mapping[str, Any] = parameters_of(subject.factory)
-        value = default[temperature].default if temperature in default else inspect.Parameter.empty
-        names = [*names, f"{temperature}={'...' if value is inspect.Parameter.empty else value}"]
-        passed = [f"{temperature}={temperature}"]
-    if is_called_with_tensors(subject.factory) or temperature in own.at_call:
+    """A wrapper that calls a subject with those arguments, at a temperature if it takes one."""
+    passed, tau = [], own.temperature
+    if tau:
+        parameters = parameters_of(subject.factory)
+        defaults = {n: p.default for n, p in parameters.items() if p.default is not p.empty}
+        names, passed = [*names, f"{tau}={defaults.get(tau, '...')}"], [f"{tau}={tau}"]
+    call = f"({', '.join(passed)})({', '.join(given)})"
+    if is_called_with_tensors(subject.factory) or tau in own.at_call:
         call = f"({', '.join([*given, *passed])})"
-    else:
-        call = f"({', '.join(passed)})({', '.join(given)})"
-    return _text(lines, [f"def loss({', '.join(names)}):", *doc, f"    return {called}{call}"])
+    lines = [f"def loss({', '.join(names)}):", *([f'    """{doc}"""'] if doc else [])]
+    return _text(subject, [*lines, f"    return {{}}{call}"], *modules)
 
 
-def _stand_in(name: str, missing: str, inside: str | None = None) -> str | None:
-    """A wrapper that puts classes in the place of a module that is not there, to fill in.
-
-    With ``inside``, the subject's file is that module of the package ``missing``.
-    """
-    target, _, attribute = name.rpartition(":")
+def _stand_in(name: str, missing: str) -> str | None:
+    """A wrapper that puts classes in the place of a module that is not there, to fill in."""
+    target = name.rpartition(":")[0]
     if not target.endswith(".py"):
         return None
-    folder = Path(target).resolve().parent
-    if inside:
-        path = f"sys.path.insert(0, {str(folder.parent)!r})"
-        imports = ["import sys", path, f"from {missing}.{inside} import {attribute}"]
-        return _text(imports, [f"loss = {attribute}"])
-    tree = ast.parse(Path(target).read_text())
     nodes = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(f"{missing}.")
+        n for n in ast.walk(ast.parse(Path(target).read_text())) if isinstance(n, ast.ImportFrom)
     ]
-    names = [alias.name for node in nodes for alias in node.names]
+    nodes = [n for n in nodes if f"{n.module}.".startswith(f"{missing}.")]
+    names = [alias.name for node in nodes for alias in node.names if alias.name != "*"]
     paths = [str(node.module).split(".") for node in nodes]
     modules = sorted({".".join(path[: i + 1]) for path in paths for i in range(len(path))})
-    if not names or names == ["*"]:
-        return None
     chain = " = ".join(f"sys.modules[{module!r}]" for module in modules)
-    stub = f"stub = {chain} = types.ModuleType({missing!r})"
     filled = [f"stub.{n} = torch.nn.Module  # put here what it is" for n in names[:4]]
     lines, called = _imports(name, None)
-    imports = ["import types", "import torch", lines[0], stub, *filled, *lines[1:]]
-    return _text(imports, [f"loss = {called}"])
+    stub = f"stub = {chain} = types.ModuleType({missing!r})"
+    text = ["import types", "import torch", lines[0], stub, *filled, *lines[1:], f"loss = {called}"]
+    return "\n".join(text) + "\n" if names else None

@@ -145,8 +145,11 @@ def test_a_process_ends_with_the_status_and_one_line(cli: Cli) -> None:
         (["--device", "warp"], "no device 'warp' on this machine; available: cpu"),
         (["-i", "losses.py:Nothing"], "has no 'Nothing'"),
         (["-i", "no.such.module:Loss"], "cannot be imported"),
-        (["-i", "losses.py:NoArguments"], "gives NoArguments, which cannot be called"),
-        (["-i", "losses.py:OneArgument"], "cannot be called: as (perturbed, intact, labels)"),
+        (["-i", "losses.py:NoArguments"], "NoArguments has neither forward nor __call__"),
+        (
+            ["-i", "losses.py:OneArgument"],
+            "cannot be called as (perturbed, intact, labels): TypeError",
+        ),
         (["-i", "losses.py:NoLoss"], "returned str without a loss tensor in it"),
     ],
 )

@@ -152,8 +152,8 @@ def outcome(folder: Path, name: str) -> UncallableError:
         ("mine.py:imports_when_called", "package", "a_package_that_nobody_has"),
         ("mine.py:pathless", "call", "two-view path raises RuntimeError"),
         ("mine.py:no_scalar", "call", "returned a loss of shape (5,), not a scalar"),
-        ("mine.py:OneMethod", "call", "one method of it fits: `compute(z, targets)`"),
-        ("mine.py:TwoMethods", "call", "several methods of it fit: `loss_one"),
+        ("mine.py:OneMethod", "call", "one method fits: `compute(z, targets)`"),
+        ("mine.py:TwoMethods", "call", "several methods fit: `loss_one"),
     ],
 )
 def test_each_outcome_is_told_by_its_kind_and_reason(

@@ -149,14 +149,10 @@ def test_a_rank_that_hangs_ends_the_verification(
     assert {o.verdict for o in others} == {Verdict.NOT_RUN}
 
 
-def test_where_every_rank_raises_it_is_a_finding_of_each_check(tmp_path: Path) -> None:
-    found = verified(
-        of_file(tmp_path, LOSSES, "AllRaise"), "auto", only=("value", "ranks that do not fit")
-    )
-    value, misfit = found.outcomes
-    assert "every rank raises ValueError: not today" in str(value.finding)
-    assert misfit.verdict is Verdict.PASS
-    assert not found
+def test_where_every_rank_raises_no_check_is_made(tmp_path: Path) -> None:
+    found = verified(of_file(tmp_path, LOSSES, "AllRaise"), "auto", only=())
+    assert not found.outcomes
+    assert "ValueError: not today" in str(found.uncallable)
 
 
 def test_one_that_cannot_be_loaded_is_not_called_wrong() -> None:
