@@ -94,7 +94,7 @@ class Evaluation(NamedTuple):
         self.losses[c] += total / (m * (m - 1))
 
     def factor(self, c: int, derivative: Tensor) -> Tensor:
-        """The factor that turns tau times the derivative of a dimension's sum into the gradient."""
+        """The gradient divided by tau times the derivative of a dimension's sum."""
         assert self.grad_output is not None
         m = self.labels.counts[c]
         return (self.grad_output[c] / (m * (m - 1) * self.options.temperature)).to(derivative)
@@ -317,7 +317,7 @@ def evaluate(
         if grad_units is None:
             return losses, None
 
-        # Along an embedding its cosines do not change, unless its length is below the floor.
+        # A cosine does not depend on an embedding's length, unless that is below the floor.
         along = (grad_units * units).sum(dim=2, keepdim=True).masked_fill_(norms < SMALLEST_NORM, 0)
         grad_units -= along * units
         grad_units /= lengths
@@ -349,7 +349,7 @@ def sort_labels(labels: Tensor) -> SortedLabels:
     if not labels.is_floating_point():
         labels = labels.long()
         if sum_dtype(labels.device) == torch.float64 and bool((labels.abs() < 2**52).all()):
-            labels = labels.double()  # exact too, and the faster kernels take float64
+            labels = labels.double()  # exact below 2^52, and faster to sort
     present = ~torch.isnan(labels)
     labelled = present.any(dim=1)
     numbers = torch.cat((present.sum(dim=0), labelled.sum()[None], torch.isinf(labels).sum()[None]))
@@ -365,7 +365,7 @@ def sort_labels(labels: Tensor) -> SortedLabels:
 
 
 def dimensions_by_count(counts: list[int]) -> Iterator[tuple[int, list[int]]]:
-    """Dimensions that have pairs, by their number of labels."""
+    """Group the dimensions with at least two labels by their number of labels."""
     dims: dict[int, list[int]] = {}
     for c, m in enumerate(counts):
         dims.setdefault(m, []).append(c)
@@ -411,8 +411,8 @@ def merge(labels: Tensor, start: int, stop: int, dtype: torch.dtype) -> Distance
     signed = labels.unsqueeze(1) - labels[:, start:stop].unsqueeze(2)  # rounded, rising along k
     if signed.dtype in (torch.float16, torch.bfloat16):
         signed = signed.float()
-    # Each row k of one side is searched for in the other side. Farther than k are all rows beyond
-    # it on its side, and as many as the search counts on the other; the rest goes past the end.
+    # The place of a row is the number of rows that are farther: those beyond it on its own side,
+    # and those that a search counts on the other side. Rows of that side get the last place, m.
     k = torch.arange(m, device=labels.device)
     below = stop <= m - start
     if below:
@@ -423,7 +423,7 @@ def merge(labels: Tensor, start: int, stop: int, dtype: torch.dtype) -> Distance
         beyond = m - 1 - k[start:]
         places = torch.where(side > 0, beyond + torch.searchsorted(signed, -side), m)
     taken = k.new_zeros(*signed.shape[:2], m + 1).scatter_(2, places, 1)[..., :m]
-    # The other side takes the places that are left, in its own order.
+    # The other side's rows take the places that are left, in their own order.
     order = torch.addcmul(taken.cumsum(dim=2) + (m - 1 - k), taken, m - k, value=-1)
     if not below:
         order = m - 1 - order
@@ -439,7 +439,7 @@ def ties_ending(distance: Tensor, number: Tensor) -> Tensor:
         number: [M] counts the places from 0, in the dtype of the result.
     """
     apart = distance[..., 1:] != distance[..., :-1]
-    first = number.repeat(*distance.shape[:2], 1)  # of each tie
+    first = number.repeat(*distance.shape[:2], 1)  # the first place of each tie
     first[..., 1:] *= apart
     ending = number + 1 - first.cummax(dim=2).values
     ending[..., :-1] *= apart
@@ -473,12 +473,12 @@ def scan_block(
     terms = terms.gather(3, order)
     contrast = running_sum(terms, in_logarithms)
     below = None
-    if options.log_floor > -2.02 / options.temperature:  # the smallest value of a single candidate
+    if options.log_floor > -2.02 / options.temperature:  # else no sum is below the floor
         floor = options.log_floor if in_logarithms else math.exp(options.log_floor)
         below = contrast < floor
         contrast.clamp_(min=floor)
     else:
-        # Only places where no tie ends are empty, and they count 0 times.
+        # A sum can be 0 only where no tie ends, and there it is multiplied by 0.
         contrast.clamp_(min=-1e30 if in_logarithms else torch.finfo(dtype).tiny)
     logarithms = contrast if in_logarithms else contrast.log()
     total = ((logarithms * ending).sum(dim=(0, 2, 3)) - numerators).to(sum_dtype(logits.device))

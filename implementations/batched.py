@@ -91,7 +91,7 @@ class BatchedSupCR(nn.Module):
 IMPLEMENTATION = Implementation(
     name="batched",
     title="One sort of all rows at once",
-    source="beyond the note: its row sort without the loop",
+    source="beyond the note: its rowsort without the loop",
     factory=BatchedSupCR,
     claimed_time="N^2 log N",
     claimed_memory="N^2",

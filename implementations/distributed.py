@@ -1,4 +1,4 @@
-r"""The loss of a batch whose rows are spread over several ranks.
+r"""The loss of a batch whose rows are spread over several ranks (processes).
 
 Each of W ranks holds some rows, and gathers those of all others. It sums over its own rows as
 anchors, with the running sums of ``scan``, and an all_reduce adds up these sums. So each rank
@@ -15,7 +15,7 @@ multiplies by W. Where gradients are summed over ranks, ``averaged=False`` leave
 
 Every anchor of the batch contributes to dL / d rows of r, so the forward adds up the contributions
 over ranks. The backward then exchanges no messages, so no rank can wait in it forever. It assumes
-that all ranks have one gradient at the loss.
+that the gradient at the loss is the same on all ranks.
 
 *Agreement.* Before they send rows, the ranks exchange their sizes, dtypes and settings. If these do
 not fit together, every rank raises an error, instead of waiting for a message that never comes. If
@@ -247,7 +247,7 @@ class WithGradient(torch.autograd.Function):
         losses: Tensor,
         form: GradientOfOwnRows,
     ) -> tuple[Tensor, Tensor]:
-        """Copies of the loss and the [D] losses, with a graph."""
+        """The loss and the [D] losses again, as outputs that autograd can differentiate."""
         ctx.set_materialize_grads(False)
         ctx.form = form
         ctx.save_for_backward(perturbed, intact)
@@ -289,7 +289,7 @@ def world_size(group: "distributed.ProcessGroup | None") -> int:
 
 
 def number_of(dtype: torch.dtype) -> int:
-    """The number of a dtype in messages; a ValueError for one that is not sent between ranks."""
+    """The index of a dtype in ``SENT_DTYPES``; a ValueError for any other dtype."""
     if dtype not in SENT_DTYPES:
         raise ValueError(f"embeddings or labels of {dtype} are not sent between ranks")
     return SENT_DTYPES.index(dtype)
@@ -316,7 +316,7 @@ def require_agreement(settings: list[Settings]) -> None:
         other = next((r for r, v in enumerate(values) if v != values[0]), None)
         if other is not None:
             name = field.replace("_", " ")
-            raise ValueError(f"ranks must have the same {name}: rank {other} has another than 0")
+            raise ValueError(f"ranks must have the same {name}: ranks 0 and {other} differ")
 
 
 def add_own_losses(first: int, stop: int, work: Evaluation) -> None:
@@ -372,7 +372,7 @@ def sum_of_anchors(
 
 IMPLEMENTATION = Implementation(
     name="distributed",
-    title="A batch on several ranks: gathered, own anchors each",
+    title="A batch on several ranks, each with its own anchors",
     source="beyond the note",
     factory=DistributedSupCR,
     claimed_time="N^2 log N",

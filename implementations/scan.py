@@ -1,4 +1,4 @@
-"""``_scan.py``, which imports nothing of the harness, under its registered name."""
+"""Registers ``_scan.py``, which imports nothing of supcr_bench and so can be copied."""
 
 from supcr_bench.values.implementation import Implementation
 
@@ -6,7 +6,7 @@ from ._scan import ScanSupCR
 
 IMPLEMENTATION = Implementation(
     name="scan",
-    title="Running sums along merged rows, direct gradient",
+    title="Running sums along merged rows, gradient without autograd",
     source="beyond the note",
     factory=ScanSupCR,
     claimed_time="N^2 log N",

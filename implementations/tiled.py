@@ -104,8 +104,8 @@ def add_tiles(work: Evaluation) -> None:
             sweep(buffers[0])
             for future in futures:
                 future.result()
-            # The numerators need no loop: sums of cosines are products of sums. A NaN or infinity
-            # still shows in the contrasts of its dimension.
+            # The numerators need no loop: sums of cosines are products of sums. NaN and infinity
+            # are left out here, because the loss gets them from the loop's sums anyway.
             exact, labelled = anchors.double().nan_to_num(), (places[:, start:stop] >= 0).double()
             sums += labelled @ exact
             squares += labelled @ exact.square().sum(dim=(0, 2))

@@ -1,4 +1,4 @@
-"""Decides from a run the claims that the note (torchcell's document) makes on its implementations.
+"""Decides from a run the claims of the note, a document in which torchcell compares three losses.
 
 This file contains no verdicts: a claim is a sentence and a function of the results, which may
 leave it undecided. A claim on the growth of time is tested on the count of elements processed,
@@ -129,7 +129,7 @@ def _pairs(results: Sequence[Result], one: str, other: str, pass_: Pass) -> list
 
 
 def _wins(pairs: Iterable[Pair]) -> list[tuple[int, bool]]:
-    """Batch sizes at which one is faster, or alone finished, and whether that is the first."""
+    """By batch size, whether the first of two implementations is faster, or alone finished."""
     unfinished = (Status.SKIPPED, Status.TIMED_OUT, Status.OUT_OF_MEMORY)
     found = []
     for case, one, other in pairs:

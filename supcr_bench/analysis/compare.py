@@ -34,9 +34,9 @@ EACH_MEDIAN = 0.975
 FEWEST_UNCHANGED = 19
 """The fewest unchanged results that give a 95 % bound on the drift."""
 CHANCE = 0.05
-"""Share of cases that drift alone may show as faster or slower."""
+"""Share of cases that may look faster or slower by drift alone."""
 BEYOND_CHANCE = 0.01
-"""An implementation counts as slower if chance gives so many slower cases less often than this."""
+"""An implementation is slower if chance gives as many slower cases with a lower probability."""
 MACHINE = ("cpu", "cpus_usable", "threads", "accelerators", "os")
 """Facts of the environment; if two runs differ in one, their times are not compared."""
 SOFTWARE = ("python", "torch")
@@ -265,7 +265,7 @@ def compare_results(
 
     ``differences`` are those of the environments, and ``margin`` is the share by which times may
     differ and count as the same. ``unlike`` says whether two results come from different machines;
-    without it, ``differences`` do.
+    by default, ``differences`` tell that.
     """
     by_key = ({r.key: r for r in first}, {r.key: r for r in second})
     anywhere = of_the_machine(differences or {})

@@ -1,14 +1,14 @@
 """Growth of counted figures (operations, elements, bytes), which have no noise.
 
-The model of a count is a sum of growth laws with coefficients that are not negative. A linear
-program over these coefficients answers two questions.
+The model of a count is a sum of growth laws with coefficients that are not negative, which a linear
+program finds.
 
-Which law? The slowest law that, together with slower laws, fits the counts as well as all laws do.
-It is named if two conditions hold: slower laws alone fit ten times worse, and faster laws can have
+The law of a count is the slowest that, together with slower laws, fits as well as all laws do. It
+is named if two conditions hold: slower laws alone fit ten times worse, and faster laws can have
 only a negligible share of the count at the largest size. Otherwise the law is undecided.
 
-Which count at another size? It lies between the smallest and the largest value that any sum of laws
-that fits the counts has there.
+The count at another size lies between the smallest and the largest value there of all sums of laws
+that fit the counts.
 
 A loop over pairs i != j costs N(N - 1), so the terms of a law are f(N) and f(N)(1 - 1/N). Code
 often takes other paths at small sizes, so if no sum fits every count to a thousandth, the smallest
@@ -111,7 +111,7 @@ class CountedFit:
         return 0.0 if found is None else float(faster @ found)
 
     def exponent(self) -> tuple[float, float, float]:
-        """The local power of N at the largest size: of this fit, the smallest and the largest."""
+        """The local power of N at the largest size, and its least and greatest of sums that fit."""
         last, step = self.sizes[-1], 1e-4
         beside = [last.at(last.rows * by) for by in (1 - step, 1.0, 1 + step)]
         below, at, above = self._relative(beside)
@@ -152,7 +152,7 @@ def _minimise(objective: Vector, matrix: Vector, at_most: Vector) -> Vector | No
 
 
 def fit_sum(sizes: Sequence[Size], figures: Sequence[float], laws: int) -> CountedFit:
-    """Fit the ``laws`` slowest growth laws so that the largest relative error is smallest."""
+    """Fit a sum of growth laws, the slowest ``laws`` of all, with the smallest maximal error."""
     empty = CountedFit(tuple(sizes), tuple(figures), _ORDERED[:laws], (), math.inf)
     matrix = empty.matrix()
     ones = np.ones((len(sizes), 1))
@@ -187,7 +187,7 @@ def _slowest(sizes: Sequence[Size], figures: Sequence[float]) -> CountedFit | No
 
 @lru_cache(maxsize=4096)
 def fit_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> CountedFit | None:
-    """The fit by the slowest law, with slower laws beside it, of five or more sizes; cached."""
+    """The fit by the fewest laws to the most sizes, at least five; ``None`` if none is close."""
     for first in range(len(sizes) - FEWEST_SIZES + 1):
         fit = _slowest(sizes[first:], figures[first:])
         if fit is not None:

@@ -87,7 +87,7 @@ def batch_interval(fit: CountedFit, batch_size: int) -> tuple[int, int]:
 
 
 def frontier(results: Sequence[Result]) -> list[FrontierRow]:
-    """For every series whose byte law is known, the largest batch for each capacity."""
+    """The largest batch for each capacity, of every series (all sizes of a workload) with a law."""
     rows = []
     for members in series_of(results):
         measured = [r for r in members if r.peak_bytes]

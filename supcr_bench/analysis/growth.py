@@ -20,7 +20,7 @@ from supcr_bench.values.units import format_bytes, format_limit_bytes
 RECORDED = ("memory", "work")
 """Stages of a measurement that record each call, which slows it down."""
 OF_TENSORS = 0.5
-"""Running out of memory contradicts a growth law that predicts less than this share of it."""
+"""Running out of memory contradicts a law that predicts less than this share of the limit."""
 
 Claims = Mapping[str, str | None]
 """The growth laws that an implementation claims, under the keys ``time`` and ``memory``."""
@@ -51,13 +51,13 @@ def size_of(case: Case) -> Size:
 
 
 def unrounded_size(case: Case) -> float:
-    """The size with this many labelled rows without rounding: N=16.25 for 13 rows, 20 % NaN."""
+    """The N with exactly this number of labelled rows: 16.25 for 13 labelled rows at 20 % NaN."""
     density = case.nan_density or 0.0
     return case.batch_size if density == 1 else case.labelled_rows / (1 - density)
 
 
 def rising(points: Sequence[tuple[Result, float]]) -> list[tuple[Result, float]]:
-    """The points with at least two labelled rows, and more of them than any smaller size."""
+    """The points with at least two labelled rows, and more than any point before (rising sizes)."""
     kept: list[tuple[Result, float]] = []
     last = 1.0
     for result, figure in points:
@@ -121,11 +121,11 @@ def time_bounds(members: Sequence[Result]) -> list[tuple[Result, float]]:
         if r.time_limit_s is None or r.time_samples_s:
             continue
         if r.stage in RECORDED:
-            continue  # recording slows a call by an unknown factor
+            continue  # a call that is recorded takes longer, so its limit is no bound
         if r.status is Status.TIMED_OUT or (r.status is Status.SKIPPED and timed_out):
             bounds.append((r, r.time_limit_s))
         elif r.status is Status.SKIPPED and r.predicted_s is not None:
-            # All that the prediction says for sure is that so many calls would exceed the limit.
+            # The forecast only says that this number of calls would exceed the limit together.
             bounds.append((r, r.time_limit_s / FEWEST_CALLS))
     return bounds
 

@@ -51,7 +51,7 @@ class NoiseFloor:
     """How much the times of identical code differ in one run.
 
     Attributes:
-        cells: A/A arms, one for each pass of each cell.
+        cells: A/A arms, one for each pass (forward or training) of each cell.
         with_interval: how many of them have enough pairs for an interval.
         covering: how many of those intervals cover 1, as they should.
         low, high: 5th and 95th percentile of the A/A ratios.

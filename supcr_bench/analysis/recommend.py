@@ -225,7 +225,6 @@ def _estimate(
         found = _at_size(members, question.batch_size, figure, beyond)
         case = members[0].case
         if found is not None:
-            # Cases with a labels file, or with the question's NaN density.
             same = all(_same_density(r.case, question) for r in members)
             density = question.nan_density if same else case.nan_density or 0.0
             by_dims.setdefault(case.dims, {})[density] = found

@@ -169,7 +169,7 @@ def judge_timed(series: TimedSeries) -> GrowthVerdict:
     found = _Model(series, _GROWING[best], float(mixtures[best]), float(log_scales[best]))
     smallest = min(power.squares, float(squares[best]))
     noise = math.sqrt(smallest / (count - _PARAMETERS))
-    said = f"noise between sizes {noise:.0%}"
+    said = f"the noise between sizes is {noise:.0%}"
     bounded = power.low > _POWERS[0] and power.high < _POWERS[-1]
     known = GrowthVerdict(
         law=None,

@@ -46,7 +46,7 @@ def common(
         ),
     ] = False,
 ) -> None:
-    """Take the options of all commands; :func:`main` and the callback act on them."""
+    """Declare the options of every command; :func:`main` reads --debug, a callback --version."""
     del debug, version
 
 

@@ -97,7 +97,7 @@ class GateSession:
         return replace(run, info={**info, **run.info}), notes
 
     def against_baseline(self, baseline: Run, name: str) -> GateOutcome:
-        """Judge agreement and cost against a stored run; raises as :meth:`measured`."""
+        """Judge agreement and cost against a stored run."""
         after, notes = self.measured(baseline, name)
         changes = judge_deterministic(baseline, after, self._terms)
         changes += dropped_implementations(baseline, self._terms)

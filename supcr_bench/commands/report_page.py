@@ -60,7 +60,7 @@ def show_and_write(
 
     charts = charts_of(findings, at_most=4 if len(run.results) < LARGE_RUN else 2)
     files: dict[Path, str | bytes] = {}
-    if run.path.is_dir():  # a run that was read from a report has no folder
+    if run.path.is_dir():  # else the run was read from a report
         for name, text in csv_tables(findings).items():
             files[run.path / "tables" / name] = text
         for chart in charts:

@@ -45,8 +45,8 @@ def carry_out(
     A new run's folder is created in ``root``; ``resumed`` is the folder of a run to continue.
 
     Returns:
-        whether a result is wrong, an implementation failed, or verification rejected one. A call
-        that ran out of time or memory does not count.
+        whether a result is wrong, an implementation failed, or verification rejected one; running
+        out of time or memory is no failure.
     """
     console = Console(highlight=False)
     began = time.monotonic()
@@ -75,7 +75,7 @@ def carry_out(
             wall_s = time.monotonic() - began
             writer.finish({"wall_s": wall_s, **asdict(account)})
     verification_s = _verify(work, writer, console) if work.suite.verify else 0.0
-    from supcr_bench.commands.report_page import show_and_write  # pandas, scipy and matplotlib
+    from supcr_bench.commands.report_page import show_and_write  # slow to import
 
     run = load_run(writer.path)
     show_and_write(run, console)
@@ -200,8 +200,8 @@ def check_calls(
 ) -> tuple[Work, dict[str, Description], dict[str, str]]:
     """Load and call each implementation once on the executor's machines.
 
-    An implementation whose dependency is not installed is an error if ``require_all`` (the user
-    named it), and is left out otherwise (the suite named it).
+    If the user named the implementations (``require_all``), a missing dependency is an error; if
+    the suite did, the implementation is left out.
 
     Returns:
         the work with each implementation's call and definition, descriptions by name, and the

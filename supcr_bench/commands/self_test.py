@@ -16,7 +16,7 @@ from supcr_bench.verification.self_test import SelfTestRow, run_self_test
 from supcr_bench.workers.rank_verification import run_rank_self_test
 
 NAMED_AT_LEAST = 0.9
-"""The share of the seeded bugs with a nameable cause that must be diagnosed correctly."""
+"""Of the seeded bugs with a known cause, the share that must be diagnosed correctly."""
 
 
 def run_seeded_bugs(

@@ -19,9 +19,9 @@ from supcr_bench.verification.verification import (
 )
 
 FARTHER_OFF = 2.0
-"""An error this many times larger is a new error: rounding differs less between machines."""
+"""Growth of an error by more than this factor is a regression: rounding alone causes less."""
 NO_CHECKS = ("recognition", "diagnosis")
-"""Names of verifier steps that are not checks; the gate may run them for one version only."""
+"""Steps of the verifier that are not checks, so both versions need not have run them."""
 
 
 def judge_agreement(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
@@ -126,7 +126,7 @@ def _judge_verification(
             return GateVerdict.UNDECIDED, _not_checked(not_run, second)
         if failing := _with_verdict(second, Verdict.FAIL):
             return GateVerdict.NEW, f"not robust: fails {', '.join(failing)}"
-        # If nothing fails now, the version before was not verified, but it exists.
+        # Where nothing fails now, the version before was not verified, and need not be.
         return (GateVerdict.PASS if known and not terms.baseline else GateVerdict.NEW), None
     if len({first.definition, second.definition} - {NO_DEFINITION}) > 1:
         return GateVerdict.UNDECIDED, (
@@ -138,7 +138,7 @@ def _judge_verification(
     # A check that is not listed passed.
     broke = [c for c in failing if verdicts.get(c, c in STAGES and Verdict.PASS) is Verdict.PASS]
     if broke:
-        # A check may also stop early because the machine is busy, so its finding is unknown.
+        # A check that took too long may have done so because the machine was busy.
         if set(broke) <= {o.check for o in second.outcomes if o.overdue}:
             return GateVerdict.UNDECIDED, _not_checked(broke, second)
         return GateVerdict.REGRESSION, _failures_text(broke, second)

@@ -24,7 +24,7 @@ def judge_deterministic(before: Run, after: Run, terms: Terms) -> list[GatedChan
 
 
 def judge_cost(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
-    """One change for each case and metric; for cases without a result now, agreement says why."""
+    """One change for each case with a result now, and metric; agreement reports the other cases."""
     earlier = {result.key: result for result in before.results}
     torch_differs = other_torch(before, after)
     changes = []

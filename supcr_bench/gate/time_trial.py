@@ -66,7 +66,7 @@ def cells_to_time(
     """The timed cells with a result from both versions, and verdicts on the other cells.
 
     If the version after has no result, the verdict on its agreement reports that, and time gets no
-    verdict. Results of the versions before have the names of those after.
+    verdict. Results of both versions bear the same name.
     """
     cells: list[VersionedCell] = []
     others: list[GatedChange] = []

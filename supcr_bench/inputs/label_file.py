@@ -133,7 +133,7 @@ def read_label_file(spec: str) -> "tuple[LabelFile, npt.NDArray[np.float64]]":
         frame = _read_frame(path)
     except InputError:
         raise
-    except (OSError, ValueError, TypeError, BadZipFile) as error:  # as pandas and NumPy raise
+    except (OSError, ValueError, TypeError, BadZipFile) as error:  # pandas, NumPy
         raise InputError(f"{path} cannot be read: {error}") from error
     if len(frame) < 2:
         raise InputError(f"{path}: {len(frame)} rows; a batch has at least 2")

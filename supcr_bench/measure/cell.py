@@ -230,7 +230,7 @@ class CellRun:
         take: Callable[[Arm, Workload, Callable[[], object]], _Figure],
         figures: dict[Arm, _Figure],
     ) -> Result | None:
-        """Make one instrumented call; if it fails, end the arm and return its result."""
+        """Make a call that records memory or counts work; if it fails, give the arm's result."""
         self.announce(stage, arm)
         self._losses[arm.implementation].clear_gradients()
         try:

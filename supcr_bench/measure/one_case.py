@@ -18,7 +18,7 @@ from supcr_bench.values.result import Result
 
 
 class _WithoutClock(Meter):
-    """Measures memory and work; makes no call to time it."""
+    """Measures memory and work; reports 1 s for every call, without making it."""
 
     def time(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Elapsed:
         del arm, workload, call
@@ -54,7 +54,7 @@ def check_case(
 
 
 class StopwatchCall:
-    """A call to time, after :meth:`prepare`; it keeps its output, whose release takes time."""
+    """A call for another package to time; :meth:`prepare`, untimed, releases the last output."""
 
     def __init__(self, subject: Adapter, case: Case, memory_limit_bytes: int | None = None) -> None:
         self.device, self.memory_limit_bytes = get_device(case.device), memory_limit_bytes

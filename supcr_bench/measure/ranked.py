@@ -136,7 +136,7 @@ class Coordinator(Meter):
         share(None)
 
     def _build(self, name: str, **arguments: object) -> Callable[..., object]:
-        del arguments  # each rank has the same
+        del arguments  # every rank already has them
         arm = Arm(name, "forward")
         self.broadcast("build", arm)
         return partial(self._forward, arm)

@@ -141,7 +141,7 @@ def sample_arms(
         once_s: dict[Arm, float] = {}
         for arm, own in samples.items():
             try:
-                # The agreement pass has warmed the arm up: this call only sets the repetitions.
+                # The agreement pass was the warm-up, so this call tells how many fill a sample.
                 once_s[arm] = call(arm).host_s
             except Exception as error:  # noqa: BLE001
                 own.error = error.with_traceback(None)

@@ -87,7 +87,7 @@ def case_columns(
 
 
 def series_text(workload: Workload, without: str = "") -> str:
-    """Describe a series: everything but the batch size. Axes that few runs set may be left out."""
+    """Describe a workload without its batch size; axes that few runs set may be left out."""
     always = ("labels", "embedding_size", "device")
     shared = workload.workload
     parts = [

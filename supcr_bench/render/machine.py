@@ -7,7 +7,7 @@ from supcr_bench.values.units import format_limit_bytes
 
 
 def environments_line(environments: Mapping[str, Mapping[str, Any]]) -> str:
-    """All environments of a run in a line; if there are several, each after its name in results."""
+    """One line on the machines of a run; if there are several, each begins with its name."""
     if len(environments) == 1:
         return environment_line(*environments.values())
     return "; ".join(f"{name}: {environment_line(e)}" for name, e in environments.items())

@@ -68,7 +68,7 @@ def render_page(template: str, shown: Sequence[Facets], **values: Any) -> str:
     numbers: dict[tuple[tuple[str, str], ...], int] = {}
 
     def number(facets: Facets) -> int:
-        """The number of a row's facets in the page's list."""
+        """The index of a row's facets (the values that filters read) in the page's list."""
         return numbers.setdefault(tuple(sorted(facets.items())), len(numbers))
 
     def table_html(table: Table, *, caption: bool) -> Markup:

@@ -88,7 +88,7 @@ def pairs_table(results: Sequence[Result]) -> Table:
     return Table(
         name="pairs",
         title="Agreement with each other",
-        note="largest relative difference on the same tensors, between those of one definition",
+        note="largest relative difference on the same tensors, if both follow one definition",
         columns=(*words("implementation", "and"), *numbers("cases", "value", "gradient")),
         rows=tuple(
             row(r["one"], r["other"], str(r["cases"]), *(format_error(r[k]) for k in DIFFERENCES))

@@ -62,7 +62,7 @@ def _agreement(results: Sequence[Result]) -> str:
 
 
 def _fastest(results: Sequence[Result], pass_: Pass) -> str | None:
-    """The fastest implementation in each range of batch sizes, where most sizes were measured."""
+    """The fastest implementation by range of batch sizes, for the workload with the most sizes."""
     fastest = fastest_by_size(by_series(results, pass_), known_wrong(results))
     if not fastest:
         return None

@@ -107,7 +107,8 @@ def make_run(
 ) -> Run:
     """Make a run from stored values: results as flat mappings, verification by implementation.
 
-    ``where`` is what a StoreError calls a result (before its number) and the verification.
+    ``where`` has the words of a StoreError for a result, to which its number is added, and for the
+    verification.
     """
     results = []
     for number, values in enumerate(rows, start=1):

@@ -135,7 +135,7 @@ def _registered_in(operator: str) -> str | None:
             said = torch._C._dispatch_dump(operator)
             match = _REGISTERED_AT.search(said)
             file = match[1] if match else None
-    except (AttributeError, ImportError, RuntimeError):  # another version of torch
+    except (AttributeError, ImportError, RuntimeError):  # a torch without this
         return None
     is_tool = file is not None and (
         Path(file) == _TORCH / "library.py" or Path(file).is_relative_to(_TORCH / "_library")

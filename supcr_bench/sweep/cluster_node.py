@@ -126,7 +126,7 @@ def measure(
 
 
 def require_same_code(here: Mapping[str, Any], there: Mapping[str, Any], name: str) -> None:
-    """Raise a UsageError unless this machine and that one, by their facts, have the same code."""
+    """Raise a UsageError unless two machines, described by their facts, have the same code."""
     if there["version"] != here["version"]:
         raise UsageError(
             f"{name} has supcr-bench {there['version']}, this machine has {here['version']}: "
@@ -135,12 +135,12 @@ def require_same_code(here: Mapping[str, Any], there: Mapping[str, Any], name: s
     if there["code"] != here["code"]:
         raise UsageError(
             f"{name} has supcr-bench {there['version']} with other code than this machine: "
-            "install the same on every machine"
+            "install the same version on every machine"
         )
     for file, digest in here["files"].items():
         if there["files"][file] is None:
             raise UsageError(f"{name} has no file {file}: copy it there, or use a shared disk")
         if there["files"][file] != digest:
             raise UsageError(
-                f"on {name} the file {file} has other content than here: copy it there again"
+                f"{name} has another file {file} than this machine: copy it there again"
             )

@@ -82,7 +82,7 @@ class Forecast:
         known = [r for r in measured if AHEAD * r.case.batch_size <= case.batch_size]
         if not known:
             return {}
-        # Importing scipy takes a third of a second, which a run that fails early should not wait.
+        # Importing scipy takes a third of a second, so it waits until it is needed.
         from supcr_bench.analysis.frontier import byte_fit
         from supcr_bench.analysis.growth import size_of
 

@@ -33,7 +33,7 @@ class LocalExecutor:
     """Runs one worker at a time; ``labels`` names the user's labels as ``FILE:COLUMN,...``."""
 
     location = "on this machine"
-    max_parallel_cells = 1  # two would slow each other down
+    max_parallel_cells = 1  # cells that share a machine would slow each other down
 
     def __init__(self, threads: int = 1, labels: str | None = None) -> None:
         self._threads, self._labels = threads, labels
@@ -129,7 +129,7 @@ class LocalExecutor:
                 if ran_out or broken:
                     self.close()
                 if broken:
-                    continue  # only one arm ended the group of ranks
+                    continue  # one arm broke the group of ranks, and the others have results
                 return
             activity = worker.activity()
             if activity is not None and activity.arm is not None:
@@ -172,12 +172,12 @@ class LocalExecutor:
     ) -> Iterator[Result]:
         """Results of the arms that the end of the worker ended.
 
-        They are the arm that was running, and its training if that was its forward; or all arms if
-        none was running.
+        If an arm was running, it is that one, and after its forward its training too; if none was
+        running, it is all arms.
         """
         status, reason = verdict
         culprit = activity.arm if activity else None
-        if culprit in done:  # that arm was complete, and the next had not started
+        if culprit in done:  # the worker ended between two arms
             culprit = None
         for arm in cell.arms:
             if arm in done:

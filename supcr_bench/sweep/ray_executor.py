@@ -196,7 +196,7 @@ class RayBackend:
                 yield event
         except StopIteration:
             ended = True
-        except errors.RayTaskError as error:  # raised by the task itself
+        except errors.RayTaskError as error:  # the code in the task raised it
             cause = getattr(error, "cause", error)
             raise WorkerError(f"{slot.name}: {_first_line(cause)}") from None
         except errors.TaskUnschedulableError as error:
@@ -293,6 +293,6 @@ def _with_environment(slot: Slot, environment: Mapping[str, Any], gpus: bool) ->
     devices: list[str] = environment["devices"]
     if slot.gpu is not None:
         devices = [device for device in devices if device != "cpu"]
-    elif gpus:  # a task without a GPU may see them nevertheless
+    elif gpus:  # the cell may see GPUs that Ray has not given it
         devices = ["cpu"]
     return replace(slot, devices=tuple(devices), environment=environment)

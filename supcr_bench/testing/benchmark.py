@@ -128,7 +128,7 @@ class SupcrBenchmark:
             require_within(result, limits)
             return self.take_times(result, subject)
         except UsageError as error:
-            raise error.with_traceback(None) from None  # the message is enough
+            raise error.with_traceback(None) from None  # users need no traceback
         finally:
             self.use_up()
 

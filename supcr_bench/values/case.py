@@ -101,7 +101,7 @@ class Case(Workload):
 
     @classmethod
     def of(cls, workload: Workload, pass_: Pass, definition: Definition = TORCHCELL) -> "Case":
-        """The case of a workload, a pass and a definition, at its temperature if none is set."""
+        """The case of these; without a temperature in the workload, at the definition's."""
         values = {f.name: getattr(workload, f.name) for f in fields(Workload)}
         own = workload.temperature is None
         if own:

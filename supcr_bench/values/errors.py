@@ -54,7 +54,7 @@ class InputError(UsageError):
 
 
 class SubjectError(UsageError):
-    """An implementation cannot be loaded, or not called as its definition says."""
+    """An implementation cannot be loaded or called."""
 
 
 @dataclass(eq=False)

@@ -20,7 +20,7 @@ _STORED = {
     "aa_samples_s": "again_samples_s",
     "no_self_error": "paper_error",
 }
-"""Fields whose stored name is the one from the first version of the format."""
+"""Fields that are stored under a name of the format's first version."""
 
 
 def stored_name(field: str) -> str:
@@ -46,7 +46,7 @@ class Status(StrEnum):
 
     @property
     def has_figures(self) -> bool:
-        """Whether memory, work and, unless untimed, time were measured."""
+        """Whether memory and work were measured, and time too if the case is timed."""
         return self in (Status.MEASURED, Status.WRONG)
 
 

@@ -117,7 +117,7 @@ def format_count(count: float | None) -> str:
 
 
 def format_share(share: float, *, signed: bool = False) -> str:
-    """A share of one as ``5%``, ``0.31%`` or, signed, ``+12%``: two significant digits at least."""
+    """A share of one as ``5%``, ``0.31%`` or, signed, ``+12%``."""
     percent = 100 * share
     sign = "+" if signed else ""
     digits = ".2g" if abs(percent) < 99.5 else ",.0f"

@@ -1,7 +1,7 @@
 """Workers that form a group of ranks (processes that share a batch), used like one worker.
 
-A collective waits for every rank, so when one rank ends, all others hang. The parent notices at
-once, since a worker that ends closes its pipe, and ends the others.
+A collective waits for every rank, so when one rank ends, all others hang. A worker that ends closes
+its pipe, so the parent notices at once and ends the others.
 """
 
 import tempfile
@@ -47,7 +47,7 @@ class RankGroupWorker:
         self._unread: deque[tuple[int, Response | None]] = deque()
         self._ended: list[int] = []
         self._failure: str | None = None
-        with ThreadPoolExecutor(ranks) as pool:  # importing torch takes most of the time
+        with ThreadPoolExecutor(ranks) as pool:  # each start imports torch, which is slow
             starting = [
                 pool.submit(WorkerProcess, threads, partial(self._deliver, rank))
                 for rank in range(ranks)
@@ -108,7 +108,7 @@ class RankGroupWorker:
         if len(answers) == self.ranks:
             return [answers[rank] for rank in range(self.ranks)]
         error = self._why_unanswered(answers, limit_s)
-        self.kill()  # none of them can continue
+        self.kill()  # ranks cannot continue after a failure
         self.close()
         raise error
 

@@ -69,7 +69,7 @@ class RankVerification(Session):
         return self._checks[check].outcome(self._context)[0]
 
     def weight(self, end: CheckEndedError) -> int:
-        """The weight of a rank's end; after a hang, which is slow to detect, no check follows."""
+        """How much an end counts; a hang, which takes long to detect, ends the verification."""
         return MOST_ENDS if end.overdue else 1
 
     def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:
@@ -82,11 +82,11 @@ class RankVerification(Session):
             self._group = None
 
     def _resolved(self, definition: Definition | str | None) -> RankContext | None:
-        """Load the subject for a definition; ``None`` if that must be recognised first."""
+        """Load the subject for a definition; ``None`` if the definition is yet to be recognised."""
         found = self._load(LOAD_LIMIT_S, definition=definition, resolution=None)
         if found is None:
             return None
-        # If trying calls ends the ranks, the checks report that, with the definition's usual call.
+        # If an attempt ends the ranks, the checks will show that, with the definition's usual call.
         with suppress(CheckEndedError):
             found = self._load(self._limit_s, resolution=found) or found
         self._subject = replace(self._subject, resolution=found)

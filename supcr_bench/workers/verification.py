@@ -69,7 +69,7 @@ class WorkerVerification(Session):
         if self._worker is None:
             try:
                 self.open()
-            except SubjectError as error:  # the first load succeeded
+            except SubjectError as error:  # it loaded before, so a call has broken it
                 raise CheckEndedError(str(error)) from error
 
     def _ask(self, request: messages.Request, what: str, limit_s: float) -> messages.Response:

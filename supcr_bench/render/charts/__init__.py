@@ -15,7 +15,8 @@ __all__ = ["CHART_CSS", "Chart", "charts_of"]
 def charts_of(findings: Findings, at_most: int = 4) -> list[Chart]:
     """Charts of time and memory against batch size, then charts along each other axis.
 
-    The former show the ``at_most`` series (workloads that differ only in batch size) of most sizes.
+    The former show up to ``at_most`` series (workloads that differ only in batch size), those with
+    the most sizes.
     """
     names = implementations_of(findings.results)
     charts: list[Chart] = []

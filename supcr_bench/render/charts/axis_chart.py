@@ -21,7 +21,7 @@ _LOG_FROM = 4.0
 
 
 def axis_charts(results: Sequence[Result]) -> list[Chart]:
-    """Charts of time along each numeric axis, and of memory too along ranks, for each pass."""
+    """Charts of time along each numeric axis, and of memory along ranks; forward and training."""
     names = implementations_of(results)
     charts = []
     for axis in COMPARED:

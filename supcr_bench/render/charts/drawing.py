@@ -110,7 +110,7 @@ def short_name(name: str) -> str:
 
 def marker_entry(text: str, shape: str | Path = "o", *, hollow: bool = False) -> Line2D:
     fill, size = "none" if hollow else QUIET, 6.5
-    if shape is ARROW:  # in a chart it starts at its line, here it is centred on its text
+    if shape is ARROW:  # moved down to the middle of its text
         shape, size = ARROW.transformed(Affine2D().translate(0, -0.6)), 13
     return Line2D([], [], ls="", marker=shape, ms=size, mec=QUIET, mfc=fill, label=text)
 

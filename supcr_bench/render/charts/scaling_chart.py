@@ -91,7 +91,7 @@ class _Line:
 
     @property
     def has_visible_band(self) -> bool:
-        """Whether the band is wider than a line; it is widest at the end."""
+        """Whether the band, which is widest at the end, is wider there than a line."""
         low, high = self.band(self.last) if self.band else (1, 1)
         return high > _SEEN * low
 
@@ -319,7 +319,7 @@ def _fastest_title(lines: Sequence[_Line], pass_: str, crossovers: Sequence[Cros
         return f"{listed(names)} are close in {pass_}: which is the fastest changes with N"
     ((before, after),) = changes
     first, second = names
-    undecided = any({c.one, c.other} == {first, second} for c in crossovers)  # here without sizes
+    undecided = any({c.one, c.other} == {first, second} for c in crossovers)
     beyond = f"too close to {second} to tell" if undecided else second
     return f"{first} is the fastest in {pass_} up to N={before}, {beyond} from N={after} on"
 

@@ -91,7 +91,7 @@ def explain_ranks(probes: Sequence[RankProbe]) -> tuple[str, ...]:
 
 
 def plain_probes(context: RankContext, *, ask: bool = False) -> list[RankProbe]:
-    """Return the answered plain questions; with ``ask``, send the unanswered ones first."""
+    """Return the answered questions on even batches; with ``ask``, send unanswered ones first."""
     probes: list[RankProbe] = []
     for question in plain(context):
         with suppress(RanksRaisedError):

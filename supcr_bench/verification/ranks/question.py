@@ -69,7 +69,7 @@ class RankQuestion:
         problem = make_problem(spec)
         labels = problem.labels
         if self.definition.label_distance != "per_dimension":
-            # Sums over dimensions are exact on dyadic labels, whatever the order of summation.
+            # Sums of multiples of 1/64 are exact, whatever the order of the dimensions.
             labels = torch.round(labels * 64) / 64
         for rank in self.unlabelled:
             labels[self.slice_of(rank)] = torch.nan
