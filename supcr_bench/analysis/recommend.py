@@ -170,7 +170,7 @@ def _candidate(own: Sequence[Result], wrong: Sequence[Result], question: Questio
     peak = _estimate(own, question, _peak, _bytes_beyond)
     found = Candidate(implementation=name, time=time, peak_bytes=peak)
     if time is None:
-        return replace(found, ruled_out=_why_unknown(own, question))
+        return replace(found, ruled_out=_why_unknown(own))
     if question.memory_bytes is not None:
         if peak is None:
             return replace(found, ruled_out="too few sizes to extrapolate its memory that far")
@@ -196,7 +196,7 @@ def _same_density(case: Case, question: Question) -> bool:
     return round(case.nan_density * n) == round(question.nan_density * n)
 
 
-def _why_unknown(own: Sequence[Result], question: Question) -> str:
+def _why_unknown(own: Sequence[Result]) -> str:
     timed = [r for r in own if r.time_samples_s]
     if not timed:
         if any(r.untimed for r in own):
@@ -206,7 +206,7 @@ def _why_unknown(own: Sequence[Result], question: Question) -> str:
     places = dict.fromkeys(r.case.describe_series() for r in timed)
     sizes = sorted({r.case.batch_size for r in timed})
     span = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    return f"timed only at N={span} with {', '.join(places)}, too far from N={question.batch_size}"
+    return f"timed only at N={span} with {', '.join(places)}, too far from the case asked for"
 
 
 # --- estimates ---

@@ -47,10 +47,8 @@ def load_report(path: Path) -> Run:
     finder = _Finder()
     finder.feed(page)
     address = finder.address
-    if address is None:
+    if address is None or not address.startswith(_START):
         raise StoreError(f"{path} holds no data of a run; give a report that `supcr-bench` wrote")
-    if not address.startswith(_START):
-        raise StoreError(f"{path} does not hold the data of a run; name another report")
     try:
         packed = base64.b64decode(address.removeprefix(_START), validate=True)
         values = json.loads(gzip.decompress(packed))

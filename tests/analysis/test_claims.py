@@ -51,7 +51,7 @@ def usual() -> list[Result]:
 def test_growth_claims_are_decided_by_counts_and_bytes() -> None:
     found = verdicts(usual())
     assert found["loopy takes O(N^3) work: training."][0] is Holds.NO
-    assert "it is N^4, N=16 to 64" in found["loopy takes O(N^3) work: training."][1]
+    assert "it grows as N^4, N=16 to 64" in found["loopy takes O(N^3) work: training."][1]
     assert found["loopy builds no N x N x N tensor: memory N^2."][0] is Holds.NO
     assert found["broadcast takes O(N^3) work: training."][0] is Holds.YES
     assert found["broadcast takes O(N^3) memory."][0] is Holds.YES
@@ -63,7 +63,7 @@ def test_a_bound_from_above_holds_for_a_slower_law_too() -> None:
     results = series("rowsort", SIZES, lambda n: n, lambda n: n**2, lambda n: n**2)
     verdict, evidence = verdicts(results)["rowsort takes O(N^2 log N) work: forward."]
     assert verdict is Holds.YES
-    assert "it is N^2" in evidence
+    assert "it grows as N^2" in evidence
 
 
 def test_a_claim_on_growth_over_few_sizes_cannot_be_decided() -> None:

@@ -77,7 +77,7 @@ def test_what_was_not_measured_and_cannot_be_reached_is_refused() -> None:
     for n, fields in ((64, {"nan_density": 0.9}), (64, {"dims": 16}), (10_000, {})):
         found = asked(run(), n, **fields)
         assert found.implementation is None
-        assert "only, too far from" in found.explanation
+        assert "too far from" in found.explanation
 
 
 def test_as_many_missing_labels_are_the_same_density() -> None:
@@ -110,7 +110,7 @@ def test_one_that_is_known_to_fail_there_is_not_used_beyond() -> None:
     )
     found = asked([*run(), failed], 600)
     assert found.implementation == "square"
-    assert "cubic is out: out of memory at N=512" in found.explanation.replace("Cubic", "cubic")
+    assert "Not cubic: out of memory at N=512" in found.explanation
     assert asked([*run(), failed], 64).implementation == "cubic"
 
 
@@ -132,7 +132,7 @@ def test_labels_of_ones_own_bring_their_density() -> None:
 def test_what_does_not_fit_is_out_and_the_next_is_used() -> None:
     found = asked(run(), 64, memory_bytes=2**20)
     assert found.implementation == "square"
-    assert "Cubic is out: needs 2.13 MB (measured), more than 1 MiB" in found.explanation
+    assert "Not cubic: needs 2.13 MB (measured), more than 1 MiB" in found.explanation
 
 
 def test_a_wrong_one_is_out_however_fast() -> None:
@@ -146,7 +146,7 @@ def test_a_wrong_one_is_out_however_fast() -> None:
     )
     found = asked([*run(), wrong], 64)
     assert found.implementation == "cubic"
-    assert "quick is out: wrong at N=64" in found.explanation
+    assert "not quick: wrong at N=64" in found.explanation
 
 
 def test_one_that_is_wrong_on_ties_is_out_where_there_are_none_too() -> None:
@@ -168,7 +168,7 @@ def test_one_that_is_wrong_on_ties_is_out_where_there_are_none_too() -> None:
     )
     found = asked([*run(), tied, low], 32)
     assert found.implementation == "square"
-    assert "Cubic is out: wrong at N=64 D=1 NaN 0% tied labels" in found.explanation
+    assert "Not cubic: wrong at N=64 D=1 NaN 0% tied labels" in found.explanation
 
 
 def test_times_that_the_noise_hides_are_said_to_be_as_fast() -> None:

@@ -209,7 +209,7 @@ def test_a_wrong_version_is_caught_whatever_its_time(gated):
     status, found = gated.found(against="HEAD")
     assert status == 1
     assert "agreement" in {j["figure"] for j in judged(found, "regression")}
-    assert any("not committed" in note for note in found["notes"])
+    assert any("uncommitted changes" in note for note in found["notes"])
 
 
 @pytest.mark.slow
@@ -272,7 +272,7 @@ def test_a_file_that_was_renamed_is_held_against_what_it_was(gated):
     gated.repository.git("mv", "losses/loss.py", "losses/better.py")
     status, found = gated.found("losses/better.py:IMPLEMENTATION", against="HEAD")
     assert status == 0
-    assert any("was losses/loss.py at HEAD" in note for note in found["notes"])
+    assert any("was in losses/loss.py at HEAD" in note for note in found["notes"])
 
 
 @pytest.mark.slow

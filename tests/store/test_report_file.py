@@ -128,7 +128,7 @@ def test_the_run_itself_goes_before_the_page_beside_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("data:,hello", "data of another kind"),
+        ("data:,hello", "holds no data of a run"),
         ("data:application/gzip;base64,&&&", "damaged"),
         ("data:application/gzip;base64,AAAA", "damaged"),
         (embedded(made())[:-40], "damaged"),

@@ -92,7 +92,7 @@ def test_a_machine_with_other_code_or_another_file_is_named(tmp_path: Path) -> N
     require_same_code(here, cluster_node.facts([str(file)]), "m7")
     file.write_text("two")
     for there, words in (
-        (cluster_node.facts([str(file)]), "has other content than here"),
+        (cluster_node.facts([str(file)]), "has another file"),
         (here | {"files": {str(file): None}}, "m7 has no file"),
         (here | {"version": "9.9"}, "m7 has supcr-bench 9.9, this machine has"),
         (here | {"code": "other"}, "m7 has supcr-bench .* with other code than this machine"),

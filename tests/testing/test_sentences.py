@@ -66,8 +66,8 @@ def test_a_figure_equal_to_its_limit_is_within_and_one_more_is_not() -> None:
 def test_every_limit_that_is_passed_is_listed() -> None:
     text = excess(make_result("mine", **COSTS), {"peak_bytes": 2**20, "launches": 20})
     assert text == (
-        "mine is too costly on N=64 D=1 NaN 0% forward: a peak of 2,790,812 bytes (2.79 MB) passes "
-        "max_peak_bytes=1,048,576; 163 launches pass max_launches=20"
+        "mine is too costly on N=64 D=1 NaN 0% forward: a peak of 2,790,812 bytes (2.79 MB) "
+        "exceeds max_peak_bytes=1,048,576; 163 launches exceed max_launches=20"
     )
 
 

@@ -122,10 +122,8 @@ def test_every_diagnosis_is_a_phrase() -> None:
 
 
 @EACH
-def test_a_sentence_says_why_it_matters(bug: SeededBug) -> None:
-    what, _, why = " ".join(str(inspect.getdoc(bug.factory)).split()).partition(". ")
-    assert what
-    assert why.endswith(".")
+def test_a_sentence_says_what_is_wrong(bug: SeededBug) -> None:
+    assert str(inspect.getdoc(bug.factory)).endswith(".")
 
 
 @EACH
