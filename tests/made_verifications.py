@@ -5,6 +5,7 @@ from typing import Any
 
 from supcr_bench.values.errors import UncallableError
 from supcr_bench.values.implementation import Recognition
+from supcr_bench.verification.impact import Impact
 from supcr_bench.verification.outcome import Diagnosis, Outcome, Verdict
 from supcr_bench.verification.verification import Verification
 
@@ -62,3 +63,21 @@ def make_verification(name: str = "one", *failing: Outcome, **fields: Any) -> Ve
         *failing,
     )
     return Verification(implementation=name, outcomes=outcomes, **values | fields)
+
+
+def make_impact(departure: str | None = None, **fields: Any) -> Impact:
+    values: dict[str, Any] = {
+        "definition": "rank-n-contrast",
+        "labels": "a-file-with-a-long-name.csv:the_age_in_years,the_weight_in_kg",
+        "embeddings": "random",
+        "batch_size": 256,
+        "batches": 8,
+        "left_out": 1234,
+        "temperature": 0.1,
+        "angle": 83.21,
+        "low": 82.0,
+        "high": 84.0,
+        "length": 0.123456,
+        "pairs": None if departure is None else 0.987,
+    }
+    return Impact(departure=departure, **values | fields)

@@ -10,6 +10,7 @@ import typer
 from supcr_bench.commands.options import JsonFile, option, output_file
 from supcr_bench.values.definition import AUTO, Definition, get_definition
 from supcr_bench.values.errors import UnknownNameError, UsageError
+from supcr_bench.verification.impact import ImpactQuestion
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,6 +60,22 @@ def verify(
             show_default=False,
         ),
     ] = None,
+    labels: Annotated[
+        str | None,
+        option(
+            "FILE[:COLUMN,...]",
+            "Measure on these labels how far each departure turns the gradient.",
+            show_default=False,
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        option("N", "Rows of a batch for --labels.", min=2, show_default="256, or all rows"),
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        option("T", "Temperature for --labels alone, not for the checks.", show_default="its own"),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed for the generated inputs.")] = 0,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show all checks as a table, and every finding.")
@@ -71,6 +88,9 @@ def verify(
 ) -> None:
     """Prove an implementation right, or say what is wrong with it.
 
+    With --labels, it says how far each departure turns the gradient on batches of your labels, and
+    so whether a model that was trained with the loss should be trained again.
+
     With --ranks, W processes share a batch; value and gradient under DistributedDataParallel must
     equal those of one process with the whole batch.
 
@@ -78,15 +98,18 @@ def verify(
     to decide that. Of several, one that is not right decides, then one that cannot be called.
     """
     if self_test:
-        if implementation or definition or suite or strict or device != "cpu":
+        if implementation or definition or suite or strict or labels or device != "cpu":
             raise UsageError(
                 "--self-test verifies seeded bugs: leave out implementations, --definition, "
-                "--suite, --device and --strict"
+                "--suite, --labels, --device and --strict"
             )
         from supcr_bench.commands.self_test import run_seeded_bugs
 
         raise typer.Exit(0 if run_seeded_bugs(json_file, ranks, seed) else 1)
     wanted = find_definition(definition, suite)
+    question = find_question(labels, batch_size, temperature)
+    if labels and ranks is not None:
+        raise UsageError("--labels measures one process: leave out --ranks")
     if ranks is not None and device != "cpu":
         raise UsageError(f"--ranks verifies on the CPU: leave out --device {device}")
     if device != "cpu":
@@ -109,7 +132,14 @@ def verify(
     console = Console(highlight=False)
     verifications: list[Verification] = []
     for found in verify_each(
-        subjects, wanted, strict=strict, seed=seed, console=console, ranks=ranks, device=device
+        subjects,
+        wanted,
+        strict=strict,
+        seed=seed,
+        console=console,
+        ranks=ranks,
+        device=device,
+        question=question,
     ):
         verifications.append(found)
         print_verification(console, found, verbose=verbose, several=len(subjects) > 1)
@@ -124,6 +154,32 @@ def verify(
         wrapper.write_text("\n\n".join(wrappers))
         print_sentence(console, f"Wrapper written to {wrapper}.")
     raise typer.Exit(exit_status(verifications))
+
+
+def find_question(
+    labels: str | None, batch_size: int | None, temperature: float | None
+) -> ImpactQuestion:
+    """The question on the labels of a file, or on generated ones.
+
+    Raises:
+        UsageError: an option needs --labels, or the file has no such column or too few rows.
+    """
+    if labels is None:
+        if batch_size or temperature:
+            raise UsageError("--batch-size and --temperature belong to --labels FILE:COLUMN")
+        return ImpactQuestion()
+    if temperature is not None and not temperature > 0:
+        raise UsageError(f"--temperature {temperature:g}: a temperature is above 0")
+    from supcr_bench.inputs.label_file import read_label_file
+
+    file, table = read_label_file(labels)
+    rows = int((table == table).any(axis=1).sum())  # NaN is not equal to itself
+    if rows < max(2, batch_size or 2):
+        raise UsageError(
+            f"--labels {labels}: {rows} rows have a label, fewer than a batch of "
+            f"{batch_size or 2}; set --batch-size or take another column"
+        )
+    return ImpactQuestion(file.spec, batch_size or min(256, rows), temperature)
 
 
 def find_definition(name: str | None, suite: Path | None) -> Definition | str | None:
@@ -156,6 +212,7 @@ def verify_each(
     console: "Console",
     ranks: int | None = None,
     device: str = "cpu",
+    question: ImpactQuestion | None = None,
 ) -> Iterator["Verification"]:
     """Verify each implementation in a worker of its own, and show which check runs.
 
@@ -175,6 +232,7 @@ def verify_each(
             from supcr_bench.workers.rank_verification import RankVerification  # imports torch
 
             session = RankVerification(subject, definition, ranks=ranks, strict=strict, seed=seed)
+        session.question = question
         with console.status(f"{subject.name}: starting") as status:
             for outcome in session.run():
                 status.update(Text(f"{subject.name}: {outcome.group}, {outcome.check}"))

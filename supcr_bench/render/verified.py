@@ -7,6 +7,7 @@ from rich.text import Text
 
 from supcr_bench.render.terminal import print_sentence, print_table, wrapped
 from supcr_bench.values.table import Tone
+from supcr_bench.verification.impact import impact_lines, on_generated
 from supcr_bench.verification.verification import (
     NO_DEFINITION,
     Verification,
@@ -43,7 +44,10 @@ def print_verification(
     ends = [checks_sentence(found) + ("" if verbose else " --verbose lists them.")]
     if several or found.definition == NO_DEFINITION:
         ends = ["--wrapper FILE saves the wrapper."] if found.uncallable and program else []
-    left = most - len(program.splitlines()) - 1 if program else most
+    # Of several, only what was asked for.
+    impact = [] if several and on_generated(found.impact) else impact_lines(found.impact)
+    left = most - (0 if several else len(impact))
+    left -= len(program.splitlines()) + 1 if program else 0
     hidden = 0
     while not verbose and rest and _rows(console, [*lines, *rest], ends) > left - (hidden > 0):
         rest.pop()
@@ -52,6 +56,8 @@ def print_verification(
         ends.insert(0, f"{hidden} more finding{'s' * (hidden > 1)}; --verbose shows all.")
     for text, style in [*lines, *rest, *((end, "dim") for end in ends)]:
         print_sentence(console, text, style)
+    for line in impact:
+        console.print(Text(line))
     if verbose and found.outcomes:
         console.print()
         print_table(console, checks_table(found))

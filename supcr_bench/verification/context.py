@@ -141,7 +141,7 @@ class CheckContext:
         reason = f"{self.definition.name} does not support NaN labels"
         self.require(self.takes_missing_labels, reason)
 
-    def affordable(self, n: int) -> bool:
+    def affordable(self, n: int, most_s: float = SLOWEST_CALL_S) -> bool:
         """Whether a call of this size is fast enough; if not, count it as left out."""
         if time.thread_time() - self._started_s > BUDGET_S:
             self.left_out += 1
@@ -155,7 +155,7 @@ class CheckContext:
             ratio = self._timed[size] / self._timed[before[-1]]
             exponent = math.log(ratio) / math.log(size / before[-1]) + EXPONENT_MARGIN
             exponent = min(max(exponent, EXPONENT_MARGIN), STEEPEST_GROWTH)
-        if self._timed[size] * (n / size) ** exponent > SLOWEST_CALL_S:
+        if self._timed[size] * (n / size) ** exponent > most_s:
             self.left_out += 1
             return False
         return True

@@ -140,12 +140,37 @@ def similarities(rows: Tensor, member: Member) -> Tensor:
         rows = rows / rows.norm(dim=-1, keepdim=True).clamp(min=1e-12)
     if member.similarity == "dot":
         return rows @ rows.mT
-    squared = (rows.unsqueeze(-2) - rows.unsqueeze(-3)).pow(2).sum(-1)
-    if member.similarity == "squared":
-        return -squared
-    # The root has no derivative at 0, where a distance has gradient 0 by convention.
-    apart = squared > 0
-    return -torch.where(apart, torch.where(apart, squared, 1.0).sqrt(), 0.0)
+    distance = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
+    return -distance.square() if member.similarity == "squared" else -distance
+
+
+def places(member: Member, difference: Tensor) -> Tensor:
+    """[n, n]: what a member compares, label distances or their positions in each row's sort."""
+    signs = {"signed": difference, "signed turned": -difference}
+    place = signs.get(member.measured, difference.abs())
+    if member.ties == "by_value":
+        return place
+    sign = 1 if member.ties == "by_position" else -1
+    return sign * (sign * place).argsort(dim=1, stable=True).argsort(dim=1)
+
+
+def pair_weights(member: Member, others: Tensor, itself: Tensor) -> Tensor:
+    """[B, n]: the weight W of each pair of B anchors.
+
+    Args:
+        member: gives the rule.
+        others: [B, n], whether a pair has candidates other than the anchor.
+        itself: [B, n], where a partner is the anchor itself.
+    """
+    n = itself.shape[1]
+    used = torch.ones_like(itself) if member.pairs == "with itself" else ~itself
+    if member.pairs in ("with candidates", "by anchor"):
+        used = used & others
+    if member.pairs == "once":
+        used = used & (itself.cumsum(1) > 0)
+    if member.pairs == "by anchor":
+        return used.double() / used.sum(1, keepdim=True).clamp(min=1) / n
+    return used.double() / (n * (n - 1))
 
 
 def candidates(
@@ -160,12 +185,7 @@ def candidates(
     """
     n = len(difference)
     rows = torch.arange(n)[anchors].unsqueeze(1)
-    signs = {"signed": difference, "signed turned": -difference}
-    place = signs.get(member.measured, difference.abs())
-    if member.ties == "by_position":
-        place = place.argsort(dim=1, stable=True).argsort(dim=1)
-    elif member.ties == "by_position_from_the_end":
-        place = -(-place).argsort(dim=1, stable=True).argsort(dim=1)
+    place = places(member, difference)
     own = place[anchors]
     limit = place.unsqueeze(0) if member.measured == "candidate" else own.unsqueeze(2)
     place = place.unsqueeze(0) if member.measured == "partner" else own.unsqueeze(1)
@@ -177,24 +197,13 @@ def candidates(
     }[member.comparison].expand(len(rows), n, n)
     itself = torch.arange(n) == rows
     others = chosen & ~itself.unsqueeze(1)
-    used = torch.ones(len(rows), n, dtype=torch.bool)
-    if member.pairs != "with itself":
-        used = ~itself
-    if member.pairs in ("with candidates", "by anchor"):
-        used = used & others.any(-1)
-    if member.pairs == "once":
-        used = used & (torch.arange(n) > rows)
-    counted = used.double()
-    weight = counted / (n * (n - 1))
-    if member.pairs == "by anchor":
-        weight = counted / counted.sum(1, keepdim=True).clamp(min=1) / n
     if member.self_candidate == "never":
         chosen = others
     elif member.self_candidate == "always":
         chosen = chosen | itself.unsqueeze(1)
     if member.comparison in STRICT and member.keeps_partner:
         chosen = chosen | torch.eye(n, dtype=torch.bool)
-    return chosen, weight
+    return chosen, pair_weights(member, others.any(-1), itself)
 
 
 def evaluate(

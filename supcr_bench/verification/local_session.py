@@ -8,14 +8,16 @@ from contextlib import contextmanager
 from types import FrameType
 
 from supcr_bench.subjects.adapter import Adapter
-from supcr_bench.values.definition import Definition
+from supcr_bench.values.definition import DEFINITIONS, DEPARTS, Definition
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.verification.checks import all_checks
 from supcr_bench.verification.context import CheckContext, tested_as
 from supcr_bench.verification.diagnosis import diagnose
+from supcr_bench.verification.impact import Impact, ImpactQuestion
+from supcr_bench.verification.impact_study import ImpactStudy
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome, Trial
-from supcr_bench.verification.resolve import resolve
-from supcr_bench.verification.session import Session
+from supcr_bench.verification.resolve import read, resolve
+from supcr_bench.verification.session import STUDY_LIMIT_S, Session
 
 
 class LocalSession(Session):
@@ -80,6 +82,18 @@ class LocalSession(Session):
             return None
         with interrupted_after(self._limit_s, "the diagnosis"):
             return diagnose(self.context, outcomes, self._failed)
+
+    def measure_impact(self, question: ImpactQuestion) -> tuple[Impact, ...]:
+        """Measure it; on generated labels only where the subject is known to depart."""
+        own, subject = self.context.definition, self.context.subject
+        known = subject.resolution.recognised
+        departs = known.choices or known.faults if known else self._failed
+        if not (question.labels or departs):
+            return ()
+        nearest = DEFINITIONS.get(own.name.partition(DEPARTS)[0], own)
+        with interrupted_after(self._limit_s and STUDY_LIMIT_S, "the study"):
+            reading = read(subject, self._device)
+            return tuple(ImpactStudy(self.context, reading, nearest, question).rows())
 
 
 @contextmanager

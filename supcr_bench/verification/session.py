@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from supcr_bench.values.errors import SubjectError, UncallableError
 from supcr_bench.values.implementation import Recognition
 from supcr_bench.values.units import listed
+from supcr_bench.verification.impact import Impact, ImpactQuestion
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
 from supcr_bench.verification.verification import NO_DEFINITION, Verification
 
@@ -18,6 +19,8 @@ CHECK_LIMIT_S = 10.0
 """Time limit of one check in seconds; a usable implementation needs one or two."""
 TOTAL_LIMIT_S = 25.0
 """Seconds after which no further check starts."""
+STUDY_LIMIT_S = 20.0
+"""Time limit of the study of what the departures mean."""
 MOST_ENDS = 2
 """A subject that has crashed this many processes is not called again."""
 FORMULA = "formula"
@@ -36,6 +39,8 @@ class Session(ABC):
         only: names of the checks to make; ``None`` for all.
     """
 
+    question: ImpactQuestion | None = None
+    """Asks how much the departures turn the gradient, after the checks."""
     ranks: int | None = None
     total_limit_s = TOTAL_LIMIT_S
 
@@ -49,6 +54,7 @@ class Session(ABC):
         self._outcomes: list[Outcome] = []
         self._diagnosis: Diagnosis | None = None
         self._uncallable: UncallableError | None = None
+        self._impact: tuple[Impact, ...] = ()
 
     @abstractmethod
     def open(self) -> Sequence[tuple[str, Group]]:
@@ -73,6 +79,11 @@ class Session(ABC):
     @abstractmethod
     def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:
         """Return what is most likely wrong, if anything; raises like :meth:`make`."""
+
+    def measure_impact(self, question: ImpactQuestion) -> tuple[Impact, ...]:
+        """Measure how far the subject's departures turn its gradient; raises like :meth:`make`."""
+        del question
+        return ()
 
     def close(self) -> None:  # noqa: B027 - in this process there is nothing to end
         """End the processes that the subject runs in."""
@@ -116,6 +127,12 @@ class Session(ABC):
                 self._diagnosis = self.diagnose(self._outcomes)
             except CheckEndedError as end:
                 yield Outcome.ended("diagnosis", "definition", end.finding, overdue=end.overdue)
+        late = self.spent_s() > self.total_limit_s
+        if self.question and ends < MOST_ENDS and (self.question.labels or not late):
+            try:
+                self._impact = self.measure_impact(self.question)
+            except CheckEndedError as end:
+                self._impact = (Impact.missing(self.question, self.definition, end.finding),)
 
     def spent_s(self) -> float:
         """Seconds that the verification has taken, of which others may have taken a part."""
@@ -136,6 +153,7 @@ class Session(ABC):
             diagnosis=self._diagnosis,
             ranks=self.ranks,
             uncallable=self._uncallable,
+            impact=self._impact,
         )
 
     def verified(self) -> Verification:

@@ -12,6 +12,7 @@ from supcr_bench.values.errors import UncallableError
 from supcr_bench.values.implementation import Recognition
 from supcr_bench.values.table import Cell, Row, Table, Tone, as_html, numbers, row, words
 from supcr_bench.values.units import MISSING, format_error, listed
+from supcr_bench.verification.impact import Impact, impact_lines
 from supcr_bench.verification.outcome import GROUPS, Diagnosis, Outcome, Verdict
 
 NamedVerdict = Literal["right", "not right", "cannot be called", "undecided"]
@@ -45,6 +46,7 @@ class Verification:
             searched.
         strict: whether failed robustness checks count.
         ranks: number of processes that shared each batch; ``None`` for a single process.
+        impact: how far the departures, and the whole loss, turn the gradient.
         uncallable: why it cannot be loaded or called; then there are no outcomes.
     """
 
@@ -57,6 +59,7 @@ class Verification:
     diagnosis: Diagnosis | None
     ranks: int | None = None
     uncallable: UncallableError | None = None
+    impact: tuple[Impact, ...] = ()
 
     @property
     def failures(self) -> list[Outcome]:
@@ -160,10 +163,11 @@ class Verification:
             diagnosis=Diagnosis.from_mapping(diagnosis) if diagnosis else None,
             ranks=values.get("ranks"),
             uncallable=UncallableError(**uncallable) if uncallable else None,
+            impact=tuple(Impact(**row) for row in values.get("impact", ())),
         )
 
     def __str__(self) -> str:
-        lines = [self.headline, *(line for line, _ in details(self))]
+        lines = [self.headline, *(line for line, _ in details(self)), *impact_lines(self.impact)]
         return "\n".join([*lines, *(["", self.program] if self.program else [])])
 
     def _repr_html_(self) -> str:

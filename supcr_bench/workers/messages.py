@@ -17,6 +17,7 @@ from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import UncallableError
 from supcr_bench.values.implementation import Description, Recognition, Resolution
 from supcr_bench.values.result import Result
+from supcr_bench.verification.impact import Impact, ImpactQuestion
 from supcr_bench.verification.outcome import Diagnosis, Group, Outcome
 
 if TYPE_CHECKING:
@@ -108,7 +109,16 @@ class AskRank:
     question: "RankQuestion | None"
 
 
-Request = Preflight | MeasureCell | TimeVersions | VerifySubject | MakeCheck | JoinRanks | AskRank
+Request = (
+    Preflight
+    | MeasureCell
+    | TimeVersions
+    | VerifySubject
+    | MakeCheck
+    | ImpactQuestion
+    | JoinRanks
+    | AskRank
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +177,13 @@ class VerificationStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class Impacts:
+    """The answer to an ImpactQuestion on the subject that is being verified."""
+
+    rows: tuple[Impact, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RankAnswers:
     """A rank's answer to each step of a question."""
 
@@ -183,6 +200,7 @@ Response = (
     | VerificationStarted
     | Outcome
     | Diagnosis
+    | Impacts
     | RankAnswers
 )
 

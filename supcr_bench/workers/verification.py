@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import SubjectError
+from supcr_bench.verification.impact import Impact, ImpactQuestion
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
-from supcr_bench.verification.session import CHECK_LIMIT_S, OPEN_LIMIT_S, Session
+from supcr_bench.verification.session import CHECK_LIMIT_S, OPEN_LIMIT_S, STUDY_LIMIT_S, Session
 from supcr_bench.workers import messages
 from supcr_bench.workers.worker_process import WorkerProcess
 
@@ -63,6 +64,12 @@ class WorkerVerification(Session):
         self._reopen()
         found = self._ask(messages.MakeCheck(None, tuple(outcomes)), "the diagnosis", CHECK_LIMIT_S)
         return found if isinstance(found, Diagnosis) else None
+
+    def measure_impact(self, question: ImpactQuestion) -> tuple[Impact, ...]:
+        self._reopen()
+        found = self._ask(question, "the study", STUDY_LIMIT_S)
+        assert isinstance(found, messages.Impacts)
+        return found.rows
 
     def _reopen(self) -> None:
         """Start a new worker if the last has ended."""

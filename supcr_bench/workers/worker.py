@@ -38,6 +38,7 @@ from supcr_bench.values.definition import AUTO, Definition, get_definition
 from supcr_bench.values.errors import SubjectError, UnavailableError, UncallableError
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.values.result import Result
+from supcr_bench.verification.impact import ImpactQuestion
 from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.ranks.step import take_steps
 from supcr_bench.verification.resolve import resolved
@@ -98,6 +99,9 @@ class Worker:
                     self._respond(self._session.make(request.check))
                 else:
                     self._respond(self._session.diagnose(request.outcomes) or Ready())
+            case ImpactQuestion():
+                assert self._session is not None
+                self._respond(messages.Impacts(self._session.measure_impact(request)))
             case messages.JoinRanks():
                 self._join(request)
                 self._respond(Ready())

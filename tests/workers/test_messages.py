@@ -12,11 +12,13 @@ from supcr_bench.values.cell import Account, Arm, Budget, Cell
 from supcr_bench.values.definition import NO_SELF, RANK_N_CONTRAST
 from supcr_bench.values.implementation import Description, Resolution
 from supcr_bench.values.result import Result, Status
+from supcr_bench.verification.impact import ImpactQuestion
 from supcr_bench.verification.outcome import Diagnosis, Outcome, Verdict
 from supcr_bench.verification.ranks.question import RankAnswer
 from supcr_bench.workers.messages import (
     AskRank,
     Failed,
+    Impacts,
     JoinRanks,
     MakeCheck,
     MeasureCell,
@@ -33,6 +35,7 @@ from supcr_bench.workers.messages import (
     read_message,
     write_message,
 )
+from tests.made_verifications import make_impact
 from tests.ranks import rank_context
 
 WORKLOAD = Workload(batch_size=6, nan_density=None, labels="file:0123456789ab", temperature=0.2)
@@ -85,6 +88,8 @@ ANSWER = RankAnswer(
         Ready(),
         PreflightResult("a", None, resolution=Resolution(temperature="tau", eps=False)),
         RankAnswers((ANSWER,)),
+        ImpactQuestion("ages.csv:age", 256, 0.5),
+        Impacts((make_impact(None), make_impact("strict", angle=None))),
     ],
     ids=lambda message: type(message).__name__,
 )

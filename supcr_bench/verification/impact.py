@@ -1,0 +1,160 @@
+"""How far the gradient of a loss points away from a definition's, on given labels."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from textwrap import shorten, wrap
+from typing import Self
+
+from supcr_bench.values.units import format_share
+
+WIDTH = 79
+MOST_LINES = 12
+LEAST_DEGREES = 0.005
+ROUNDING = "float32 rounding"
+"""The name of a departure that shows for comparison how far rounding alone turns a gradient."""
+AS_ROUNDING = 10
+"""Times the angle that rounding makes: up to this, a gradient counts as equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImpactQuestion:
+    """What to measure.
+
+    Attributes:
+        labels: ``FILE:COLUMN,...``; ``None`` for generated labels, continuous and tied.
+        temperature: of the loss and of every definition; ``None`` for each one's own.
+    """
+
+    labels: str | None = None
+    batch_size: int = 64
+    temperature: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Impact:
+    """How far one departure, or a whole loss, turns the gradient by the embeddings.
+
+    Attributes:
+        departure: in words; ``None`` for the whole loss.
+        definition: the definition that it is compared with.
+        labels: the file and its columns, ``continuous`` or ``tied``.
+        embeddings: ``random``, or ``ordered`` by label as after training.
+        left_out: rows of the file without a label, which are in no batch.
+        angle: between the two gradients, in degrees: the median over the batches, of which
+            ``low`` and ``high`` bound it with 95 % confidence where there are enough batches.
+        length: the length of the gradient over that of the definition's.
+        pairs: share of pairs (i, j) whose term differs; ``None`` for the whole loss.
+        note: why it was not measured, or how, if not by calling the loss.
+    """
+
+    departure: str | None
+    definition: str
+    labels: str
+    embeddings: str
+    batch_size: int
+    batches: int
+    left_out: int
+    temperature: float
+    angle: float | None = None
+    low: float | None = None
+    high: float | None = None
+    length: float | None = None
+    pairs: float | None = None
+    note: str | None = None
+
+    @classmethod
+    def missing(cls, question: ImpactQuestion, definition: str, reason: str) -> Self:
+        """Say why nothing was measured."""
+        return cls(
+            departure=None,
+            definition=definition,
+            labels=question.labels or "continuous",
+            embeddings="ordered",
+            batch_size=question.batch_size,
+            batches=0,
+            left_out=0,
+            temperature=question.temperature or 0.0,
+            note=reason,
+        )
+
+
+def on_generated(found: Sequence[Impact]) -> bool:
+    return bool(found) and found[0].labels == "continuous"
+
+
+def impact_lines(found: Sequence[Impact]) -> list[str]:
+    """At most 12 lines of at most 80 columns."""
+    if not found:
+        return []
+    one, generated = found[0], on_generated(found)
+    left_out = f" ({one.left_out} rows have no label)" if one.left_out else ""
+    heading = (
+        f"Degrees between its gradient and that of {one.definition}, over {one.batches} batches of "
+        f"{one.batch_size} rows of {'generated labels' if generated else one.labels}{left_out} at "
+        f"temperature {one.temperature:g}, embeddings {'' if generated else 'at random or '}"
+        "ordered by label as after training:"
+    )
+    alike: dict[tuple[str | None, str], list[Impact]] = {}
+    for row in found:
+        alike.setdefault((row.departure, row.definition), []).append(row)
+    last = "--labels FILE:COLUMN measures it on your labels." if generated else _advice(found)
+    notes = [f"Note: {note}." for note in dict.fromkeys(row.note for row in found) if note]
+    below = [line for text in (*notes, last) if text for line in wrap(text, WIDTH)]
+    if one.angle is None and len(found) == 1:
+        return below
+    heads = ("continuous", "tied") if generated else ("random", "ordered")
+    above = [*wrap(heading, WIDTH), _line("", (*heads, "length", "pairs"))]
+    lines = [_line(_name(*key), _cells(same)) for key, same in alike.items()]
+    return [*above, *lines[: MOST_LINES - len(above) - len(below)], *below]
+
+
+def _name(departure: str | None, definition: str) -> str:
+    words = (departure or f"whole, from {definition}").partition(":")[0]
+    return shorten(words, 27, placeholder=" ...")
+
+
+def _line(name: str, cells: Iterable[str]) -> str:
+    columns = (f"{cell:>{width}}" for cell, width in zip(cells, (18, 18, 7, 7), strict=True))
+    return f"  {name:<27}{''.join(columns)}".rstrip()
+
+
+def _cells(same: Sequence[Impact]) -> list[str]:
+    """Degrees in two columns; the length and the share of pairs in the second."""
+    cells, last = [], same[-1]
+    for row in same:
+        shown = row.low is not None and row.high is not None and row.high >= LEAST_DEGREES
+        interval = f" ({_degrees(row.low)}-{_degrees(row.high)})" if shown else ""
+        cells.append(_degrees(row.angle) + interval)
+    cells += ["-"] * (2 - len(cells))
+    pairs = "" if last.pairs is None else format_share(last.pairs)
+    return [*cells, "-" if last.length is None else f"{last.length:.3g}", pairs]
+
+
+def _degrees(angle: float | None) -> str:
+    if angle is None:
+        return "-"
+    if angle < LEAST_DEGREES:
+        return f"{angle:.0e}" if angle > 1e-9 else "0"
+    return f"{angle:.1f}" if angle >= 0.95 else f"{angle:.2f}"
+
+
+def _advice(found: Sequence[Impact]) -> str:
+    """What it means for a model that was trained with the loss."""
+    nearest = found[0].definition
+    angles: dict[bool, list[float]] = {True: [], False: []}
+    for row in found:
+        if row.definition == nearest and row.angle is not None:
+            angles[row.departure == ROUNDING].append(row.angle)
+    if not angles[False]:
+        return ""
+    worst = max(angles[False])
+    if worst <= AS_ROUNDING * max(angles[True], default=0.0):
+        return f"It is the gradient of {nearest} but for rounding: no reason to train again."
+    lost = 1 - math.cos(math.radians(worst))
+    step = f"At worst, a step lowers {nearest} {100 * lost:.2g} % less than a step of its own"
+    if lost < 0.01:
+        return f"{step}: little reason to train again."
+    if lost < 0.1:
+        return f"{step}: compare two short trainings before you train again."
+    return f"{step}: if that is the loss you want, train again."

@@ -1,0 +1,399 @@
+"""Measures how far a loss's gradient points away from a definition's, on a person's own labels."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from functools import partial
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from supcr_bench.analysis.statistics import median_interval
+from supcr_bench.inputs.label_file import read_label_file
+from supcr_bench.inputs.tensors import Batch, Problem, make_batch
+from supcr_bench.reference.reference import compute_reference
+from supcr_bench.subjects.adapter import views_of
+from supcr_bench.values.case import Workload
+from supcr_bench.values.definition import DEFINITIONS, Definition
+from supcr_bench.verification.context import CheckContext
+from supcr_bench.verification.departures import departures, member_of
+from supcr_bench.verification.family import (
+    STRICT,
+    Member,
+    candidates,
+    label_columns,
+    pair_weights,
+    places,
+    similarities,
+    stacked_rows,
+)
+from supcr_bench.verification.impact import ROUNDING, Impact, ImpactQuestion
+from supcr_bench.verification.reading import Reading
+
+Table = npt.NDArray[np.float64]
+Sample = tuple[float | None, float | None, float | None]
+"""In one batch: degrees between two gradients, the ratio of their lengths, the share of pairs."""
+Ask = Callable[[Batch], Tensor]
+BATCHES = 8
+BUDGET_S = 10.0
+"""Seconds after which no further batch starts."""
+SLOW_CALL_S, QUICK_CALL_S = 3.0, 0.02
+"""Seconds; a loss whose call is predicted to take longer is not called: on labels of a file, and on
+generated labels, where nobody has asked for the study."""
+ELEMENTS = 2**19
+"""Most elements [i, j, k] of candidates that are held at once."""
+NOTHING = -1e6
+"""Stands for the logarithm of an empty sum."""
+SAME_TERM = 1e-12
+"""Relative difference above which a pair's term is another one."""
+ARC = 0.9 * math.pi
+"""Angle over which rows lie that are ordered by label."""
+NOISE = 0.3
+"""Length of the noise of such rows over their own."""
+SAME_DEGREES = 0.1
+"""Up to this angle between its gradient and its member's, the member may stand for a loss."""
+_TOGETHER = {
+    "similarity": ("similarity", "normalised"),
+    "comparison": ("comparison", "keeps_partner"),
+    "eps": ("eps", "eps_rule"),
+}
+"""Fields of a member that make one departure together, by its name."""
+
+
+def alone(departure: str, member: Member, plain: Member) -> Member:
+    """The plain member with one departure of another, by the name of its field."""
+    if departure == "sign":
+        return replace(plain, temperature=-plain.temperature)
+    names = [f.name for f in fields(Member) if f.name in _TOGETHER.get(departure, (departure,))]
+    return replace(plain, **{name: getattr(member, name) for name in names})
+
+
+class ImpactStudy:
+    """Compares the gradients of one loss, and of its departures, with those of definitions.
+
+    Args:
+        context: calls the loss.
+        reading: what was read from its numbers, if that was done.
+        nearest: the definition from which it departs.
+        question: labels, batch size and temperature.
+    """
+
+    def __init__(
+        self,
+        context: CheckContext,
+        reading: Reading | None,
+        nearest: Definition,
+        question: ImpactQuestion,
+    ) -> None:
+        self._context, self._question = context, question
+        self._factor = reading.factor if reading else 1.0
+        own, takes = context.definition.temperature, context.subject.resolution.temperature
+        self._tau = (question.temperature or own) if takes else own
+        others = (d for d in DEFINITIONS.values() if d.name != nearest.name)
+        self._definitions = [self._at_study(d) for d in (nearest, *others)]
+        self._near = self._definitions[0]
+        self._plain = replace(member_of(self._near), temperature=self._tau)
+        self._member: Member | None = None
+        self._departures: list[tuple[str, Member]] = []
+        if reading and reading.member:
+            sign = math.copysign(1, reading.member.temperature)
+            self._member = replace(reading.member, temperature=sign * self._tau)
+            for name, (words, _) in departures(reading, self._near).items():
+                if name != "temperature":
+                    self._departures.append((words, alone(name, self._member, self._plain)))
+            self._departures = [(w, m) for w, m in self._departures if m != self._plain]
+
+    def _at_study(self, definition: Definition) -> Definition:
+        """A definition at the temperature of the study, which drops rows without a label."""
+        missing = definition.nan_labels
+        return replace(
+            definition,
+            views="single" if self._context.definition.views == "single" else definition.views,
+            nan_labels="drop_row" if missing == "unsupported" else missing,
+            temperature=self._question.temperature or definition.temperature,
+        )
+
+    def rows(self) -> Iterator[Impact]:
+        """Yield what was measured; see :class:`ImpactQuestion` for the labels."""
+        if self._question.labels is None:
+            for kind in ("continuous", "tied"):
+                yield from self._measured(kind, None, ("ordered",))
+            return
+        file, table = read_label_file(self._question.labels)
+        missing = np.isnan(table)
+        whole_rows = self._near.nan_labels == "drop_row"
+        kept = table[~(missing.any(axis=1) if whole_rows else missing.all(axis=1))]
+        n = self._question.batch_size
+        if n > len(kept):
+            reason = f"{len(kept)} rows have a label{' in every column' if whole_rows else ''}"
+            reason += f", fewer than a batch of {n}"
+            row = Impact.missing(self._question, self._near.name, reason)
+            yield replace(row, left_out=file.rows - len(kept))
+            return
+        name = f"{Path(file.path).name}:{','.join(file.columns)}"
+        yield from self._measured(name, kept, ("random", "ordered"), file.rows - len(kept))
+
+    def _measured(
+        self, labels: str, table: Table | None, embeddings: Sequence[str], left_out: int = 0
+    ) -> Iterator[Impact]:
+        """Yield a row for the whole loss from each definition, and for each departure."""
+        batches = partial(self._batch, labels, table)
+        if table is None and len(self._departures) == 1:  # which is the whole
+            ask, note = None, None
+        else:
+            most_s = QUICK_CALL_S if table is None else SLOW_CALL_S
+            ask, note = self._way_to_ask(batches, most_s)
+        about: dict[str, Any] = {
+            "labels": labels,
+            "batch_size": self._question.batch_size,
+            "left_out": left_out,
+            "temperature": self._tau,
+            "note": note,
+        }
+        samples: dict[tuple[str | None, str, str], list[Sample]] = {}
+        began = time.thread_time()
+        for at in range(BATCHES if ask or self._departures else 0):
+            if at and time.thread_time() - began > BUDGET_S:
+                break
+            for how in embeddings:
+                for departure, name, sample in self._compared(batches(at, how), ask):
+                    samples.setdefault((departure, name, how), []).append(sample)
+        if not samples:
+            yield _summary([], None, self._near.name, embeddings[0], about)
+        for key, found in samples.items():
+            yield _summary(found, *key, about)
+
+    def _compared(self, batch: Batch, ask: Ask | None) -> Iterator[tuple[str | None, str, Sample]]:
+        """Yield a departure, or ``None`` for the whole, a definition, and how far it is."""
+        near, views = self._near, views_of(self._near, batch)
+        own = ask(batch) if ask else None
+        for definition in self._definitions if self._question.labels else [near]:
+            if own is not None:
+                yield None, definition.name, (*_apart(own, _right(definition, batch)), None)
+        plain, terms = evaluate_large(self._plain, views, batch.labels)
+        coarse, _ = evaluate_large(self._plain, views, batch.labels, torch.float32)
+        for words, member in self._departures:
+            gradient, changed = evaluate_large(member, views, batch.labels)
+            yield words, near.name, (*_apart(gradient, plain), _changed_share(changed, terms))
+        if self._tau != near.temperature:
+            words = f"its default temperature {self._tau:g}"
+            yield words, near.name, (*_apart(plain, _right(near, batch)), 1.0)
+        if self._question.labels:
+            yield ROUNDING, near.name, (*_apart(coarse, plain), None)
+
+    def _batch(
+        self, labels: str, table: Table | None, at: int, how: str = "random", n: int | None = None
+    ) -> Batch:
+        workload = Workload(
+            batch_size=n or self._question.batch_size,
+            dims=1 if table is None else table.shape[1],
+            labels=labels,
+            seed=1000 * self._context.seed + at,
+        )
+        batch = make_batch(workload, table)
+        return batch if how == "random" else _ordered(batch)
+
+    def _way_to_ask(
+        self, batches: Callable[..., Batch], most_s: float
+    ) -> tuple[Ask | None, str | None]:
+        """How to get the loss's own gradient, if there is a way, and what to say about it."""
+        n, asked = self._question.batch_size, self._question.temperature
+        context, stands = self._context, False
+        try:
+            case = Workload(batch_size=n, dims=batches(0).labels.shape[1])
+            if reason := context.subject.why_not(self._near.at(self._tau), case):
+                return None, reason
+            sizes = [2**e for e in range(4, 20) if 2**e < n] or [n]
+            for size in sizes:
+                if size > sizes[0] and not context.affordable(size, most_s):
+                    break
+                batch = batches(0, n=size)
+                own = self._by_call(batch)
+                if self._member is not None:
+                    apart, _ = _apart(own, self._by_member(batch))
+                    stands = apart is not None and apart < SAME_DEGREES
+            if context.affordable(n, most_s):
+                self._by_call(batches(0))
+                note = f"it takes no temperature, so it is at {self._tau:g}"
+                return self._by_call, note if asked and asked != self._tau else None
+        except Exception as error:  # noqa: BLE001 - implementations may raise anything
+            return None, f"{type(error).__name__}: {str(error)[:150]}"
+        slow = f"a call of {n} rows takes too long"
+        if stands:
+            return self._by_member, f"{slow}, so its recognised formula stands for it"
+        return None, f"{slow}; set a smaller --batch-size"
+
+    def _by_call(self, batch: Batch) -> Tensor:
+        first, second = batch.perturbed.detach(), batch.intact.detach()
+        problem = Problem(first, second, batch.labels, batch.weights, self._tau, "impact")
+        found = self._context.ask(problem).gradients[: len(views_of(self._near, batch))]
+        return torch.cat([view.flatten() for view in found])
+
+    def _by_member(self, batch: Batch) -> Tensor:
+        assert self._member is not None
+        gradient, _ = evaluate_large(self._member, views_of(self._near, batch), batch.labels)
+        return self._factor * gradient
+
+
+def evaluate_large(
+    member: Member, views: Sequence[Tensor], labels: Tensor, dtype: torch.dtype = torch.float64
+) -> tuple[Tensor, list[Tensor]]:
+    """Gradient [V N d] of a member, and its terms [n, n], which add up to the loss.
+
+    For batches of hundreds of rows: in place of the [n, n, n] candidates that
+    :func:`~supcr_bench.verification.family.evaluate`
+    makes, it sorts each anchor's row, or holds the candidates of a few anchors at a time. Rows with
+    a missing label are left out.
+    """
+    leaves = [v.detach().to(dtype).requires_grad_() for v in views]
+    graphs: list[Tensor] = []
+    slopes: list[Tensor | None] = []
+    terms: list[Tensor] = []
+    labels = labels.trunc() if member.measured == "truncated" else labels
+    for rows, y in stacked_rows(member.views, leaves, labels):
+        groups = [*y.T.unsqueeze(2)] if member.label_distance == "per_dimension" else [y]
+        for group in groups:
+            kept = ~group.isnan().any(dim=1)
+            if kept.sum() < 2:
+                continue
+            graphs.append(similarities(rows[kept], member) / member.temperature)
+            s = graphs[-1].detach().requires_grad_()
+            (difference,) = label_columns(member.label_distance, group[kept])
+            found = []
+            for contrast, weight, anchors in _contrasts(member, s, difference):
+                term = torch.where(weight > 0, contrast - s[anchors], 0.0) * weight / len(groups)
+                term.sum().backward()  # type: ignore[no-untyped-call]
+                found.append(term.detach())
+            terms.append(torch.cat(found))
+            slopes.append(s.grad)
+    torch.autograd.backward(graphs, slopes)
+    gradient = [torch.zeros_like(x) if x.grad is None else x.grad for x in leaves]
+    return torch.cat([g.flatten() for g in gradient]), terms
+
+
+def _contrasts(
+    member: Member, s: Tensor, difference: Tensor
+) -> Iterator[tuple[Tensor, Tensor, slice]]:
+    """Yield log(contrast) and the weights of pairs, [B, n] each, for B anchors at a time."""
+    n = len(s)
+    sorts = member.measured not in ("partner", "candidate")
+    block = n if sorts else max(1, ELEMENTS // n**2)
+    for anchors in (slice(start, start + block) for start in range(0, n, block)):
+        if sorts:
+            contrast, weight = _by_sorting(member, s, difference)
+        else:
+            chosen, weight = candidates(member, difference, anchors)
+            held = s[anchors].unsqueeze(1).masked_fill(~chosen, NOTHING)
+            contrast = held.logsumexp(dim=2)
+        contrast = contrast.masked_fill(contrast < NOTHING / 2, NOTHING)
+        if member.eps:
+            join = torch.maximum if member.eps_rule == "floor" else torch.logaddexp
+            contrast = join(contrast, torch.full_like(contrast, math.log(member.eps)))
+        yield contrast, weight.to(s), anchors
+
+
+def _by_sorting(member: Member, s: Tensor, difference: Tensor) -> tuple[Tensor, Tensor]:
+    """log(contrast) and the weights of all pairs, [n, n] each.
+
+    By falling or rising label distance, every candidate set is the beginning of the row.
+    """
+    itself = torch.eye(len(s), dtype=torch.bool)
+    strict = member.comparison in STRICT
+    place = places(member, difference)
+    place = (-place if member.comparison.startswith(">") else place).contiguous()
+    order = place.argsort(dim=1)
+    size = torch.searchsorted(place.gather(1, order), place, right=not strict)
+    own, anchor = place.diagonal().unsqueeze(1), s.diagonal().unsqueeze(1)
+    others = size > (own < place if strict else own <= place).long()
+    partner, s = s, s if member.self_candidate == "when_tied" else s.masked_fill(itself, NOTHING)
+    begun = torch.cat((torch.full_like(anchor, NOTHING), s.gather(1, order)), dim=1)
+    contrast = begun.logcumsumexp(dim=1).gather(1, size)
+    if member.self_candidate == "always":
+        contrast = torch.logaddexp(contrast, anchor)
+        partner = s
+    if strict and member.keeps_partner:
+        contrast = torch.logaddexp(contrast, partner)
+    return contrast, pair_weights(member, others, itself)
+
+
+def _ordered(batch: Batch) -> Batch:
+    """The batch with rows along half a circle by their labels, as a trained model has them.
+
+    Each label dimension has a plane of its own; the random rows are the noise.
+    """
+    y = batch.labels
+    y = torch.where(y.isnan(), y.nanmean(dim=0), y).nan_to_num()
+    low, high = y.amin(dim=0), y.amax(dim=0)
+    turn = ARC * (y - low) / torch.where(high > low, high - low, 1.0)
+    place = torch.cat((turn.cos(), turn.sin()), dim=1) * math.sqrt(1 / y.shape[1])
+    views = []
+    for noise in (batch.perturbed.detach(), batch.intact.detach()):
+        rows = NOISE * noise
+        rows[:, : place.shape[1]] += math.sqrt(noise.shape[1]) * place
+        views.append(rows.requires_grad_())
+    return replace(batch, perturbed=views[0], intact=views[1])
+
+
+def _summary(
+    found: Sequence[Sample],
+    departure: str | None,
+    definition: str,
+    embeddings: str,
+    about: Mapping[str, Any],
+) -> Impact:
+    measured = [sample for sample in found if sample[0] is not None]
+    numbers: dict[str, Any] = {}
+    if measured:
+        angles, lengths, pairs = zip(*measured, strict=True)
+        interval = median_interval(angles)
+        numbers = {"angle": interval.estimate, "low": interval.low, "high": interval.high}
+        numbers |= {"length": median(lengths), "pairs": None if None in pairs else fmean(pairs)}
+    elif found:
+        about = {**about, "note": "the gradient is zero or not finite"}
+    return Impact(
+        departure=departure,
+        definition=definition,
+        embeddings=embeddings,
+        batches=len(measured),
+        **about,
+        **numbers,
+    )
+
+
+def _right(definition: Definition, batch: Batch) -> Tensor:
+    """The gradient [V N d] of a definition."""
+    right = compute_reference(
+        definition,
+        views_of(definition, batch),
+        batch.labels,
+        weights=batch.weights,
+        temperature=definition.temperature,
+        method="fast",
+    )
+    return torch.cat([g.flatten() for g in right.gradients])
+
+
+def _apart(own: Tensor, right: Tensor) -> tuple[float | None, float | None]:
+    """Degrees between two gradients, and the ratio of their lengths, if they have any."""
+    lengths = float(own.double().norm()), float(right.norm())
+    if not all(0 < length < math.inf for length in lengths):
+        return None, None
+    first, second = own.double() / lengths[0], right / lengths[1]
+    # Unlike the arc cosine, this loses nothing where the angle is small.
+    angle = 2 * math.atan2(float((first - second).norm()), float((first + second).norm()))
+    return math.degrees(angle), lengths[0] / lengths[1]
+
+
+def _changed_share(own: Sequence[Tensor], right: Sequence[Tensor]) -> float:
+    """Share of the pairs whose terms differ; all where the terms are of other rows."""
+    if [t.shape for t in own] != [t.shape for t in right]:
+        return 1.0
+    pairs = zip(own, right, strict=True)
+    changed = sum(int(((a - b).abs() > SAME_TERM * b.abs().max()).sum()) for a, b in pairs)
+    return min(1.0, changed / max(1, sum(len(t) * (len(t) - 1) for t in right)))
