@@ -130,7 +130,7 @@ class GateSession:
                 "agreement",
                 (name, None),
                 (GateVerdict.REGRESSION, _named(name, finding)),
-                terms.verify_command(name, "auto"),
+                terms.verify_command(name),
             )
             for name, finding in broken.items()
         ]

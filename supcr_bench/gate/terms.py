@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.case import Case
+from supcr_bench.values.definition import AUTO, DEPARTS
 from supcr_bench.values.metrics import MEMORY
+from supcr_bench.verification.verification import NO_DEFINITION
 
 TORCH_ALLOWANCE = 0.02
 """Share by which counts may differ between two versions of torch.
@@ -64,8 +66,11 @@ class Terms:
         command = ["supcr-bench", "gate", self.suite, "--against", revision]
         return [*command, *self.gate_options, *self.options]
 
-    def verify_command(self, implementation: str, definition: str) -> str:
-        return shlex.join(["supcr-bench", "verify", implementation, "--definition", definition])
+    def verify_command(self, implementation: str, definition: str = NO_DEFINITION) -> str:
+        """The command; a definition that no option can name is left to recognition."""
+        named = definition not in (AUTO, NO_DEFINITION) and DEPARTS not in definition
+        option = ["--definition", definition] if named else []
+        return shlex.join(["supcr-bench", "verify", implementation, *option])
 
 
 def other_torch(before: Run, after: Run) -> bool:

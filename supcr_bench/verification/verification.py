@@ -10,10 +10,10 @@ from typing import Any, Literal, Self
 from supcr_bench.values.definition import current_name, short_name
 from supcr_bench.values.errors import UncallableError
 from supcr_bench.values.implementation import Recognition
-from supcr_bench.values.table import Cell, Row, Table, Tone, as_html, numbers, row, words
+from supcr_bench.values.table import Cell, Row, Table, Tone, as_html, numbers, prose, row, words
 from supcr_bench.values.units import MISSING, format_error, listed
 from supcr_bench.verification.impact import Impact, impact_lines
-from supcr_bench.verification.outcome import GROUPS, Diagnosis, Outcome, Verdict
+from supcr_bench.verification.outcome import Diagnosis, Outcome, Verdict
 
 NamedVerdict = Literal["right", "not right", "cannot be called", "undecided"]
 EXIT_STATUSES: dict[NamedVerdict, int] = {
@@ -205,33 +205,33 @@ def _check_row(outcome: Outcome) -> Row:
 
 
 def verified_table(verifications: Sequence[Verification]) -> Table:
-    """Tabulate several implementations: the verdict, and how many checks of each group pass."""
-    definitions = ", ".join(dict.fromkeys(short_name(v.definition) for v in verifications))
+    """Tabulate several implementations: the verdict, the nearest definition, failed checks."""
     return Table(
         name="verified",
-        title=f"Verification by the definition ({definitions})",
-        note="checks that pass, of those that apply; robustness does not count",
-        columns=words("implementation", "verdict", *GROUPS),
-        rows=tuple(
-            row(found.implementation, _verdict(found), *(_passes(found, g) for g in GROUPS))
-            for found in verifications
+        title="Verification",
+        note="checks that failed, of those that were made; robustness does not count",
+        columns=(
+            *prose("implementation"),
+            *words("verdict", "definition"),
+            *numbers("checks", "on robustness"),
         ),
-        keys=2,
+        rows=tuple(map(_verified_row, verifications)),
     )
 
 
-def _verdict(found: Verification) -> Cell:
+def _verified_row(found: Verification) -> Row:
     tones: dict[str, Tone] = {"right": "good", "not right": "bad"}
-    return Cell(found.verdict, tones.get(found.verdict, ""))
-
-
-def _passes(found: Verification, group: str) -> Cell:
-    own = [
-        o for o in found.outcomes if o.group == group and o.verdict is not Verdict.NOT_APPLICABLE
-    ]
-    passes = sum(o.verdict is Verdict.PASS for o in own)
-    tone: Tone = "bad" if group in {o.group for o in found.failures} else ""
-    return Cell(f"{passes} of {len(own)}" if own else MISSING, tone)
+    verdict = Cell(found.verdict, tones.get(found.verdict, ""))
+    unknown = found.definition == NO_DEFINITION
+    nearest = MISSING if unknown else short_name(found.reading.nearest)
+    counts = []
+    for robust in (False, True):
+        group = [o for o in found.outcomes if (o.group == "robustness") is robust]
+        made = [o for o in group if o.verdict in (Verdict.PASS, Verdict.FAIL)]
+        failed = [o for o in made if o.verdict is Verdict.FAIL]
+        tone: Tone = "bad" if any(o in found.failures for o in failed) else ""
+        counts.append(Cell(f"{len(failed)} of {len(made)}" if made else MISSING, tone))
+    return row(found.implementation, verdict, nearest, *counts)
 
 
 def finding_text(outcome: Outcome) -> str:

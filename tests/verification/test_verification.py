@@ -193,23 +193,24 @@ def test_every_check_is_a_row_and_what_failed_stands_out() -> None:
     assert group_starts(table) == {1, 2, 3}
 
 
-def test_several_at_a_glance_count_what_passes_of_what_applies() -> None:
+def test_several_at_a_glance_count_what_failed_of_what_was_made() -> None:
     table = verified_table(
         [
             make_verification("fine", NOT_ROBUST),
             make_verification("off", OFF, NOT_ROBUST),
-            make_verification("late", LATE, definition="no-self"),
-            replace(make_verification("needy", uncallable=NEEDS_MARGIN), outcomes=()),
+            make_verification("late", LATE, recognised=CHOSEN),
+            replace(
+                make_verification("needy", uncallable=NEEDS_MARGIN, definition="none"), outcomes=()
+            ),
         ]
     )
-    assert table.title == "Verification by the definition (torchcell, no-self)"
     assert table.texts == (
-        ("fine", "right", "1 of 1", "-", "0 of 1", "-"),
-        ("off", "not right", "1 of 2", "-", "0 of 1", "-"),
-        ("late", "undecided", "1 of 1", "-", "-", "0 of 1"),
-        ("needy", "cannot be called", "-", "-", "-", "-"),
+        ("fine", "right", "torchcell", "0 of 1", "1 of 1"),
+        ("off", "not right", "torchcell", "1 of 2", "1 of 1"),
+        ("late", "undecided", "rank-n-contrast", "0 of 1", "-"),
+        ("needy", "cannot be called", "-", "-", "-"),
     )
-    assert toned(table, "bad") == {(1, 1), (1, 2)}
+    assert toned(table, "bad") == {(1, 1), (1, 3)}
     assert toned(table, "good") == {(0, 1)}
 
 
