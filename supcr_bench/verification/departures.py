@@ -75,7 +75,7 @@ def departures(reading: Reading, definition: Definition) -> dict[str, tuple[str,
         found |= _of_missing_labels(reading, definition)
     default = reading.default_temperature
     if default is not None and abs(default / definition.temperature - 1) > 1e-3:
-        words = f"its default temperature is {default:g}, not {definition.temperature:g}"
+        words = f"a default temperature of {default:g} (not {definition.temperature:g})"
         found["temperature"] = words, False
     return found
 

@@ -18,7 +18,7 @@ from supcr_bench.inputs.tensors import Problem
 from supcr_bench.subjects.calls import call_text, loss_of
 from supcr_bench.subjects.registry import is_described, locate
 from supcr_bench.subjects.signature import is_called_with_tensors
-from supcr_bench.values.definition import short_name
+from supcr_bench.values.definition import DEFINITIONS
 from supcr_bench.values.errors import UsageError
 from supcr_bench.verification.context import CheckContext
 
@@ -111,20 +111,24 @@ def snippet(context: CheckContext, problem: Problem) -> str:
         tensors = [f"{view} = {_literal(getattr(problem, view), leaf=True)}" for view in views]
         tensors.append(f"labels = {_literal(problem.labels)}")
     imports, subject = _imported(context)
-    reference, right = context.reference(problem), short_name(context.definition.name)
+    name = context.definition.name
+    right = name if name in DEFINITIONS else "the definition"
+    reference = context.reference(problem)
     value, shown = f"{float(reference.loss):.7g}", ["loss.backward()"]
     try:
         part, answer = _loss_in_output(context, problem), context.ask(problem)
-        shown.append(f'print(f"{{loss.item()=:.7g}}; {right} gives {value}")')
-        off = torch.stack([torch.stack(g) for g in (answer.gradients, reference.gradients)])
-        difference = (off[0].double() - off[1].double()).abs().nan_to_num(torch.inf)
-        view, i, j = torch.unravel_index(difference.argmax(), difference.shape)
-        entry = f"{views[int(view)]}.grad[{int(i)}, {int(j)}].item()"
-        value = f"{float(off[1][view, i, j]):.7g}"
-        shown.append(f'print(f"{{{entry}=:.7g}}; {right} gives {value}")')
     except Exception as error:  # noqa: BLE001 - implementations may raise anything
         part = ""
         shown.insert(0, f"# It raises {type(error).__name__}; {right} gives {value}.")
+    else:
+        shown.append(f'print(f"{{loss.item()=:.7g}}; {right} gives {value}")')
+        own, expected = (
+            torch.stack(g[: len(views)]) for g in (answer.gradients, reference.gradients)
+        )
+        difference = (own.double() - expected.double()).abs().nan_to_num(torch.inf)
+        view, i, j = map(int, torch.unravel_index(difference.argmax(), difference.shape))
+        entry, value = f"{views[view]}.grad[{i}, {j}].item()", f"{float(expected[view, i, j]):.7g}"
+        shown.append(f'print(f"{{{entry}=:.7g}}; {right} gives {value}")')
     loss = f"loss = {_called(context, subject, problem)}{part}"
     lines = [*imports, "", *tensors, loss, *shown]
     return "\n".join(text for line in lines for text in _fitting(line))

@@ -27,6 +27,11 @@ NO_DEFINITION = "none"
 NAMED = 3
 """Most failed checks that a headline names."""
 RAISES = "raises "
+FACTOR = re.compile(
+    r"a (constant )?factor|times the temperature|divided by (a further|M|N|the temperature(,|$))"
+    r"|not divided by the number"
+)
+"""How a cause begins that multiplies the loss."""
 ENDED = {
     Verdict.PASS: "passed",
     Verdict.FAIL: "failed",
@@ -254,6 +259,8 @@ def details(
     lines: list[tuple[str, Tone]] = [(f"Recognised: {own}.", "")] if isinstance(own, str) else []
     if wrong and found.reading.choices:
         lines.append((f"By choice, which is no fault: {listed(found.reading.choices)}.", ""))
+    if wrong and any(map(FACTOR.match, found.causes)):
+        lines.append(("The factor changes only the step size of training.", ""))
     forgiven: list[tuple[str, Tone]] = []
     for alike in _alike(found.findings):
         if not any(o in found.failures for o in alike):

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,17 @@ def test_it_runs_as_pasted_however_the_subject_was_named(folder: Path) -> None:
     for i in (2, 3):
         assert losses[i][0] != pytest.approx(losses[i][1], rel=1e-3)
     assert losses[4][0] == pytest.approx(losses[4][1], rel=1e-3)
+
+
+def test_of_a_single_view_one_tensor_is_written() -> None:
+    single = replace(NO_SELF, name="single", views="single", call="features_single_view")
+
+    def mine(features: Tensor, labels: Tensor) -> Tensor:
+        return (features * labels).sum()
+
+    text = written("", single, Implementation(name="mine", title="", source="", factory=mine))
+    assert "second" not in text
+    assert "the definition gives" in text
 
 
 def test_what_raises_says_so_beside_what_the_definition_gives(folder: Path) -> None:

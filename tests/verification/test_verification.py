@@ -149,6 +149,21 @@ def test_known_causes_stand_for_the_checks_that_they_fail() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("fault", "scales"),
+    [
+        ("a constant factor of 28.57", True),
+        ("divided by a further N^2", True),
+        ("divided by the temperature", True),
+        ("divided by the temperature squared", False),
+        ("strict inequality", False),
+    ],
+)
+def test_a_factor_is_said_to_change_only_the_step_size(fault: str, scales: bool) -> None:
+    found = make_verification(recognised=replace(OFFICIAL, faults=(fault,)))
+    assert ("The factor changes only the step size of training." in lines(found)) is scales
+
+
 def test_what_is_right_and_not_robust_says_where() -> None:
     found = make_verification("one", NOT_ROBUST, diagnosis=DIAGNOSIS)
     assert found.verdict == "right"
