@@ -58,7 +58,7 @@ def ranked(features, labels, temperature):
     return loss / (n * (n - 1))
 
 
-def rnc_function(features, labels, temperature=0.1):
+def rnc_function(features, labels, temperature=1.0):
     """A plain function: features [N, d], labels [N, D]."""
     return ranked(features, labels.reshape(len(labels), -1), temperature)
 
