@@ -134,6 +134,8 @@ def deviation(
         bound: the absolute tolerance of each entry or row.
         gives: the source of ``right``, in words.
     """
+    if torch.allclose(own, right.to(own), rtol=0, atol=0, equal_nan=True):
+        return Trial(problem.name, 0.0, error=0.0, bound=float(bound.max()), problem=problem)
     if not torch.isfinite(own).all():
         text = f"{name} is not finite"
         if own.numel() == 1:

@@ -8,7 +8,7 @@ from supcr_bench.verification.checks import all_checks
 from supcr_bench.verification.local_session import LocalSession
 from tests.family import CHOICES, definition_of, right_implementation
 
-DRAWN = 28
+DRAWN = 25
 QUICK = {check.name for check in all_checks() if not check.slow}
 
 
