@@ -166,7 +166,7 @@ def works_in_float64(loss: FamilyLoss, tensors: tuple[Tensor, ...]) -> Any:
         (with_global_noise, "random state", "torch's global random state, and the loss is random"),
         (with_own_noise, "repeatability", "something is random inside"),
         (counts_calls, "repeatability", "the module keeps something from call to call"),
-        (sorts_labels_in_place, "inputs unmodified", "the labels were changed by the call"),
+        (sorts_labels_in_place, "inputs unmodified", "the call changes the labels"),
         (detects_anomalies, "process settings", "detection of anomalies of the whole process"),
         (works_in_float64, "process settings", "the default dtype of the whole process"),
     ],

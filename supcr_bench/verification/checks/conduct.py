@@ -12,7 +12,7 @@ from torch import Tensor
 from supcr_bench.inputs.tensors import Problem
 from supcr_bench.measure.device import find_accelerator
 from supcr_bench.reference.answer import Answer
-from supcr_bench.subjects.calls import unpack
+from supcr_bench.subjects.calls import invoke, lay_out, unpack
 from supcr_bench.subjects.process_wide import SETTINGS, settings_changed_by
 from supcr_bench.verification.check import check
 from supcr_bench.verification.compare import deviation, deviations, loss_deviation
@@ -58,22 +58,17 @@ def inputs_unmodified(context: CheckContext) -> Iterator[Trial]:
     """The call changes no input: labels filled in place are wrong for the next reader."""
     density = 0.2 if context.takes_missing_labels else 0.0
     problem = context.problem(n=9, dims=2, nan_density=density, weights="unnormalised")
-    first, second, labels = context.given(problem)
-    given = {
-        "first view": first.requires_grad_(),
-        "second view": second.requires_grad_(),
-        "labels": labels,
-    }
-    kept = {name: tensor.detach().clone() for name, tensor in given.items()}
-    module = context.build(problem)
-    output = context.subject.call(module, *given.values())
-    loss, _ = unpack(output, 2)
+    own = context.subject.resolution
+    given = lay_out(own, *context.given(problem))
+    kept = {name: tensor.clone() for name, tensor in given.items()}
+    for name, tensor in given.items():
+        tensor.requires_grad_("labels" not in name)
+    loss, _ = unpack(invoke(own, context.build(problem), given), 2)
     loss.backward()  # type: ignore[no-untyped-call]
     for name, tensor in given.items():
-        same = torch.equal(tensor.detach().nan_to_num(7.5), kept[name].nan_to_num(7.5))
-        same = same and torch.equal(torch.isnan(tensor.detach()), torch.isnan(kept[name]))
-        finding = None if same else f"the {name} were changed by the call"
-        yield outright(f"{problem.name}: {name}", finding)
+        same = torch.allclose(tensor.detach(), kept[name], rtol=0, atol=0, equal_nan=True)
+        role = {"perturbed": "first view", "intact": "second view"}.get(name, name)
+        yield outright(f"{problem.name}: {role}", None if same else f"the call changes the {role}")
 
 
 def _live_tensors() -> int:
