@@ -46,7 +46,7 @@ def print_verification(
         ends = ["--wrapper FILE saves the wrapper."] if found.uncallable and program else []
     # Of several, only what was asked for.
     impact = [] if several and on_generated(found.impact) else impact_lines(found.impact)
-    left = most - (0 if several else len(impact))
+    left = most - (0 if several else _rows(console, [], impact))
     left -= len(program.splitlines()) + 1 if program else 0
     hidden = 0
     while not verbose and rest and _rows(console, [*lines, *rest], ends) > left - (hidden > 0):
