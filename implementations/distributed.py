@@ -132,8 +132,8 @@ class DistributedSupCR(ScanSupCR):
         makes each rank process all rows: W times the work of a gradient at the loss.
 
         Raises:
-            ValueError: on every rank, if shapes do not fit on one or between them, dtypes or
-                settings differ between ranks, or a label is infinite.
+            ValueError: on every rank, if the shapes of a rank do not fit, if widths, dtypes or
+                settings differ between ranks, or if a label is infinite.
         """
         ranks = world_size(self.group)
         if ranks == 1:

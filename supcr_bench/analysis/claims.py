@@ -6,17 +6,18 @@ which has no noise; a claim on the growth of memory is tested on bytes.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from supcr_bench.analysis.growth import Growth
 from supcr_bench.values.axes import PASSES, Pass
-from supcr_bench.values.case import Case
 from supcr_bench.values.growth_law import grows_faster
 from supcr_bench.values.metrics import ELEMENTS_PROCESSED, MEMORY, TIME, Metric
 from supcr_bench.values.result import Result, Status
-from supcr_bench.values.units import format_bytes, format_duration_s
+from supcr_bench.values.units import format_bytes
 
 NOTE = ("loopy", "broadcast", "rowsort")
 BEYOND_ROUNDING = 0.01
@@ -95,51 +96,49 @@ def _is_the_formula(results: Sequence[Result], _growth: Sequence[Growth]) -> Jud
     return Holds.YES, f"in {len(own)} cases, some of them with tied labels"
 
 
-def _grows_at_most(implementation: str, metric: Metric, pass_: Pass, law: str) -> Judge:
-    """A function that decides whether a metric grows no faster than a law, as O() claims."""
-
-    def judge(_results: Sequence[Result], growth: Sequence[Growth]) -> Judged:
-        wanted = (implementation, metric, pass_)
-        own = [g for g in growth if (g.implementation, g.metric, g.case.pass_) == wanted]
-        if not own:
-            return Holds.UNDECIDED, "fewer than two sizes were measured"
-        told = max(own, key=lambda g: (bool(g.verdict.candidates), len(g.sizes), g.sizes[-1]))
-        faster = {grows_faster(candidate, law) for candidate in told.verdict.candidates}
-        evidence = told.verdict.evidence
-        if told.verdict.law:
-            span = f"N={told.sizes[0]} to {told.sizes[-1]}"
-            evidence = f"it grows as {told.verdict.law}, {span}: {evidence}"
-        if len(faster) != 1:
-            return Holds.UNDECIDED, evidence
-        return Holds.NO if True in faster else Holds.YES, evidence
-
-    return judge
-
-
-Pair = tuple[Case, Result | None, Result | None]
-
-
-def _pairs(results: Sequence[Result], one: str, other: str, pass_: Pass) -> list[Pair]:
-    by_case: dict[Case, dict[str, Result]] = {}
-    for r in results:
-        if r.case.pass_ == pass_ and r.implementation in (one, other):
-            by_case.setdefault(r.case, {})[r.implementation] = r
-    cases = sorted(by_case, key=lambda c: c.batch_size)
-    return [(c, by_case[c].get(one), by_case[c].get(other)) for c in cases]
+def _grows_at_most(
+    implementation: str,
+    metric: Metric,
+    pass_: Pass,
+    law: str,
+    _results: Sequence[Result],
+    growth: Sequence[Growth],
+) -> Judged:
+    """Decide whether a metric grows no faster than a law, as O() claims."""
+    wanted = (implementation, metric, pass_)
+    own = [g for g in growth if (g.implementation, g.metric, g.case.pass_) == wanted]
+    if not own:
+        return Holds.UNDECIDED, "fewer than two sizes were measured"
+    told = max(own, key=lambda g: (bool(g.verdict.candidates), len(g.sizes), g.sizes[-1]))
+    evidence = told.verdict.evidence
+    if told.verdict.law:
+        span = f"N={told.sizes[0]} to {told.sizes[-1]}"
+        evidence = f"it grows as {told.verdict.law}, {span}: {evidence}"
+    faster = {grows_faster(candidate, law) for candidate in told.verdict.candidates}
+    if len(faster) != 1:
+        return Holds.UNDECIDED, evidence
+    return Holds.NO if True in faster else Holds.YES, evidence
 
 
-def _wins(pairs: Iterable[Pair]) -> list[tuple[int, bool]]:
+def _pairs(
+    results: Sequence[Result], one: str, other: str, pass_: Pass = "training"
+) -> list[tuple[Result, Result]]:
+    """The results of two implementations on the same cases, by rising batch size."""
+    own, others = (
+        {r.case: r for r in results if r.implementation == name and r.case.pass_ == pass_}
+        for name in (one, other)
+    )
+    return [(own[c], others[c]) for c in sorted(own, key=lambda c: c.batch_size) if c in others]
+
+
+def _wins(pairs: Iterable[tuple[Result, Result]]) -> list[tuple[int, bool]]:
     """By batch size, whether the first of two implementations is faster, or alone finished."""
     unfinished = (Status.SKIPPED, Status.TIMED_OUT, Status.OUT_OF_MEMORY)
     found = []
-    for case, one, other in pairs:
-        mine, theirs = (TIME.get(r) if r else None for r in (one, other))
-        if mine is not None and theirs is not None:
-            found.append((case.batch_size, mine < theirs))
-        elif mine is not None and other is not None and other.status in unfinished:
-            found.append((case.batch_size, True))
-        elif theirs is not None and one is not None and one.status in unfinished:
-            found.append((case.batch_size, False))
+    for pair in pairs:
+        mine, theirs = (math.inf if r.status in unfinished else TIME.get(r) for r in pair)
+        if mine is not None and theirs is not None and min(mine, theirs) < math.inf:
+            found.append((pair[0].case.batch_size, mine < theirs))
     return found
 
 
@@ -165,22 +164,19 @@ def _faster_when_large(results: Sequence[Result], _growth: Sequence[Growth]) -> 
 
 
 def _fine_when_small(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
-    pairs = [p for p in _pairs(results, "broadcast", "rowsort", "training") if _wins([p])]
-    wins = _wins(pairs)
+    wins = _wins(_pairs(results, "broadcast", "rowsort"))
     if not wins:
         return Holds.UNDECIDED, "they were not timed together"
     smallest, won = wins[0]
     if not won:
         return Holds.NO, f"in training rowsort is faster even at N={smallest}"
     up_to = [n for n, _ in itertools.takewhile(lambda win: win[1], wins)][-1]
-    mine, theirs = (format_duration_s(TIME.get(r) if r else None) for r in pairs[0][1:])
-    said = f"broadcast is faster in training up to N={up_to}: {mine}, and rowsort {theirs},"
-    return Holds.YES, f"{said} at N={smallest}"
+    return Holds.YES, f"broadcast is faster from N={smallest} to {up_to}, in training"
 
 
 def _slowest(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
     others = ("broadcast", "rowsort")
-    wins = [w for o in others for w in _wins(_pairs(results, "loopy", o, "training"))]
+    wins = [w for o in others for w in _wins(_pairs(results, "loopy", o))]
     if not wins:
         return Holds.UNDECIDED, "it was not timed together with the others"
     sizes = [n for n, _ in wins]
@@ -191,9 +187,9 @@ def _slowest(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
 
 def _smaller(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
     compared = [
-        (case.batch_size, own.peak_bytes, other.peak_bytes, case.describe())
-        for case, own, other in _pairs(results, "rowsort", "broadcast", "training")
-        if own and other and own.peak_bytes and other.peak_bytes
+        (own.case.batch_size, own.peak_bytes, other.peak_bytes, own.case.describe())
+        for own, other in _pairs(results, "rowsort", "broadcast")
+        if own.peak_bytes and other.peak_bytes
     ]
     if not compared:
         return Holds.UNDECIDED, "their memory was not measured together"
@@ -207,7 +203,7 @@ def _smaller(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
 
 def _fastest_for_now(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
     others = ("broadcast", "loopy")
-    wins = [w for o in others for w in _wins(_pairs(results, "rowsort", o, "training"))]
+    wins = [w for o in others for w in _wins(_pairs(results, "rowsort", o))]
     if not wins:
         return Holds.UNDECIDED, "it was not timed together with the others"
     lost = max((n for n, won in wins if not won), default=None)
@@ -219,12 +215,12 @@ def _fastest_for_now(results: Sequence[Result], _growth: Sequence[Growth]) -> Ju
 
 
 def _work(implementation: str, pass_: Pass, law: str) -> tuple[str, Judge]:
-    text = f"{implementation} takes O({law}) work: {pass_}."
-    return text, _grows_at_most(implementation, ELEMENTS_PROCESSED, pass_, law)
+    judge = partial(_grows_at_most, implementation, ELEMENTS_PROCESSED, pass_, law)
+    return f"{implementation} takes O({law}) work: {pass_}.", judge
 
 
 def _memory(text: str, implementation: str, law: str) -> tuple[str, Judge]:
-    return text, _grows_at_most(implementation, MEMORY, "training", law)
+    return text, partial(_grows_at_most, implementation, MEMORY, "training", law)
 
 
 CLAIMS: tuple[tuple[str, Judge], ...] = (

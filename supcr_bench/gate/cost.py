@@ -24,7 +24,7 @@ def judge_deterministic(before: Run, after: Run, terms: Terms) -> list[GatedChan
 
 
 def judge_cost(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
-    """One change for each case with a result now, and metric; agreement reports the other cases."""
+    """One change for each metric and case that has a result now; agreement reports other cases."""
     earlier = {result.key: result for result in before.results}
     torch_differs = other_torch(before, after)
     changes = []
@@ -92,7 +92,7 @@ def _growth_text(metric: Metric, change: Change, allowed: float, *, torch_differ
 
 
 def _law_text(metric: Metric, result: Result, before: Run, after: Run) -> str:
-    """The change of a series' growth law; empty if one law is possible before and after."""
+    """How the growth with the batch size changed; empty if one law is possible before and after."""
     # Importing scipy takes a third of a second, and most gates do not need it.
     from supcr_bench.analysis.growth import growth_of
 

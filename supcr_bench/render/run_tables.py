@@ -248,7 +248,7 @@ _HEAT: tuple[tuple[float, Tone], ...] = ((0.1, "heat0"), (0.5, "heat1"), (1.0, "
 
 
 def agreement_heat(results: Sequence[Result]) -> Table:
-    """The errors of every case; of training, which repeats the value of forward, if it was run."""
+    """The errors of every case; of the two passes, training's, which include those of forward."""
     names = implementations_of(results)
     pass_ = max((r.case.pass_ for r in results if r.status.has_figures), default="forward")
     by_case: dict[Case, dict[str, Result]] = {}

@@ -170,7 +170,7 @@ class LocalExecutor:
         verdict: tuple[Status, str],
         budget: Budget,
     ) -> Iterator[Result]:
-        """Results of the arms that the end of the worker ended.
+        """Results of the arms that ended together with the worker.
 
         If an arm was running, it is that one, and after its forward its training too; if none was
         running, it is all arms.

@@ -240,7 +240,7 @@ class Worker:
 
 
 def _adapter(subject: Subject, found: Implementation, definition: Definition) -> Adapter:
-    """Use the call that preflight found; without a preflight, the definition's usual call.
+    """Use the call that a preflight (a test call) found, or else the definition's usual call.
 
     It tries no calls: a hang or crash here would look like the harness's own, and ranks would
     wait for each other.
