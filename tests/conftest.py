@@ -1,4 +1,4 @@
-"""For all tests."""
+"""For all tests. It imports no torch: the process that hands out tests to others needs none."""
 
 import gc
 from collections.abc import Iterator
@@ -6,7 +6,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-import torch
 
 from supcr_bench.workers.worker_process import WorkerProcess
 from tests.forked.start import Servers
@@ -19,6 +18,8 @@ pytest_plugins = "pytester"
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     """Small tensors gain nothing from threads, which on a busy machine wait for each other."""
+    import torch
+
     torch.set_num_threads(1)
 
 

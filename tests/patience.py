@@ -5,9 +5,6 @@ What a test asks is what is found, not how fast. Tests of hangs set limits of th
 
 from collections.abc import Callable
 
-from supcr_bench.verification import context, python_api, session
-from supcr_bench.workers import verification as in_worker
-
 ENOUGH_S = 3600.0
 HANGS_S = 600.0
 """No process or thread takes as long as this, unless it hangs."""
@@ -15,6 +12,9 @@ HANGS_S = 600.0
 
 def grant_patience(set_attribute: Callable[[object, str, object], None] = setattr) -> None:
     """Raise every limit of time in this process; also called where test workers are forked."""
+    from supcr_bench.verification import context, python_api, session
+    from supcr_bench.workers import verification as in_worker
+
     for module in (python_api, in_worker):
         set_attribute(module, "CHECK_LIMIT_S", ENOUGH_S)
     for name in ("SLOWEST_CALL_S", "BUDGET_S"):
