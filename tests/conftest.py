@@ -1,6 +1,7 @@
 """For all tests. It imports no torch: the process that hands out tests to others needs none."""
 
 import gc
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +14,15 @@ from tests.patience import grant_patience
 
 pytest_plugins = "pytester"
 """Of tests of the pytest plug-in, which run tests of their own."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """Store what was covered, if that is measured: who hands out the tests may end this process."""
+    coverage = sys.modules.get("coverage")
+    measured = coverage.Coverage.current() if coverage else None
+    if measured is not None:
+        measured.save()
 
 
 @pytest.fixture(scope="session", autouse=True)
