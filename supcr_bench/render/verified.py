@@ -57,7 +57,7 @@ def print_verification(
     for text, style in [*lines, *rest, *((end, "dim") for end in ends)]:
         print_sentence(console, text, style)
     for line in impact:
-        console.print(Text(line))
+        console.print(Text(line), soft_wrap=True)
     if verbose and found.outcomes:
         console.print()
         print_table(console, checks_table(found))

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from textwrap import shorten, wrap
-from typing import Self
 
 from supcr_bench.values.units import format_share
 
@@ -48,35 +47,20 @@ class Impact:
         note: why it was not measured, or how, if not by calling the loss.
     """
 
-    departure: str | None
     definition: str
     labels: str
-    embeddings: str
     batch_size: int
-    batches: int
-    left_out: int
-    temperature: float
+    departure: str | None = None
+    embeddings: str = "ordered"
+    batches: int = 0
+    left_out: int = 0
+    temperature: float | None = None
     angle: float | None = None
     low: float | None = None
     high: float | None = None
     length: float | None = None
     pairs: float | None = None
     note: str | None = None
-
-    @classmethod
-    def missing(cls, question: ImpactQuestion, definition: str, reason: str) -> Self:
-        """Say why nothing was measured."""
-        return cls(
-            departure=None,
-            definition=definition,
-            labels=question.labels or "continuous",
-            embeddings="ordered",
-            batch_size=question.batch_size,
-            batches=0,
-            left_out=0,
-            temperature=question.temperature or 0.0,
-            note=reason,
-        )
 
 
 def on_generated(found: Sequence[Impact]) -> bool:
@@ -92,17 +76,17 @@ def impact_lines(found: Sequence[Impact]) -> list[str]:
     heading = (
         f"Degrees between its gradient and that of {one.definition}, over {one.batches} batches of "
         f"{one.batch_size} rows of {'generated labels' if generated else one.labels}{left_out} at "
-        f"temperature {one.temperature:g}, embeddings {'' if generated else 'at random or '}"
+        f"temperature {one.temperature or 0:g}, embeddings {'' if generated else 'at random or '}"
         "ordered by label as after training:"
     )
     alike: dict[tuple[str | None, str], list[Impact]] = {}
     for row in found:
         alike.setdefault((row.departure, row.definition), []).append(row)
-    last = "--labels FILE:COLUMN measures it on your labels." if generated else _advice(found)
     notes = [f"Note: {note}." for note in dict.fromkeys(row.note for row in found) if note]
-    below = [line for text in (*notes, last) if text for line in wrap(text, WIDTH)]
-    if one.angle is None and len(found) == 1:
-        return below
+    notes = ["--labels measures it on yours."] if generated else [*notes, _advice(found)]
+    below = [line for text in notes for line in wrap(text, WIDTH)]
+    if not one.batches:
+        return [] if generated else below
     heads = ("continuous", "tied") if generated else ("random", "ordered")
     above = [*wrap(heading, WIDTH), _line("", (*heads, "length", "pairs"))]
     lines = [_line(_name(*key), _cells(same)) for key, same in alike.items()]
@@ -110,13 +94,13 @@ def impact_lines(found: Sequence[Impact]) -> list[str]:
 
 
 def _name(departure: str | None, definition: str) -> str:
-    words = (departure or f"whole, from {definition}").partition(":")[0]
-    return shorten(words, 27, placeholder=" ...")
+    words = (departure or f"all, from {definition}").partition(":")[0]
+    return shorten(words, 26, placeholder=" ...")
 
 
 def _line(name: str, cells: Iterable[str]) -> str:
-    columns = (f"{cell:>{width}}" for cell, width in zip(cells, (18, 18, 7, 7), strict=True))
-    return f"  {name:<27}{''.join(columns)}".rstrip()
+    columns = (f"{cell:>{width}}" for cell, width in zip(cells, (18, 18, 9, 6), strict=True))
+    return f"  {name:<26}{''.join(columns)}".rstrip()
 
 
 def _cells(same: Sequence[Impact]) -> list[str]:
@@ -128,28 +112,26 @@ def _cells(same: Sequence[Impact]) -> list[str]:
         cells.append(_degrees(row.angle) + interval)
     cells += ["-"] * (2 - len(cells))
     pairs = "" if last.pairs is None else format_share(last.pairs)
-    return [*cells, "-" if last.length is None else f"{last.length:.3g}", pairs]
+    return [*cells, "-" if last.length is None else f"{last.length:.2g}", pairs]
 
 
 def _degrees(angle: float | None) -> str:
     if angle is None:
         return "-"
-    if angle < LEAST_DEGREES:
-        return f"{angle:.0e}" if angle > 1e-9 else "0"
-    return f"{angle:.1f}" if angle >= 0.95 else f"{angle:.2f}"
+    digits = next(d for d, least in enumerate((9.95, 0.95, 0.005, 0.0)) if angle >= least)
+    return f"{angle:.{digits if digits < 3 else 5}f}"
 
 
 def _advice(found: Sequence[Impact]) -> str:
     """What it means for a model that was trained with the loss."""
     nearest = found[0].definition
-    angles: dict[bool, list[float]] = {True: [], False: []}
-    for row in found:
-        if row.definition == nearest and row.angle is not None:
-            angles[row.departure == ROUNDING].append(row.angle)
-    if not angles[False]:
+    own = [row for row in found if row.definition == nearest and row.angle is not None]
+    rounding = max((row.angle or 0.0 for row in own if row.departure == ROUNDING), default=0.0)
+    angles = [row.angle or 0.0 for row in own if row.departure != ROUNDING]
+    if not angles:
         return ""
-    worst = max(angles[False])
-    if worst <= AS_ROUNDING * max(angles[True], default=0.0):
+    worst = max(angles)
+    if worst <= AS_ROUNDING * rounding:
         return f"It is the gradient of {nearest} but for rounding: no reason to train again."
     lost = 1 - math.cos(math.radians(worst))
     step = f"At worst, a step lowers {nearest} {100 * lost:.2g} % less than a step of its own"

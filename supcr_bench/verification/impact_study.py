@@ -2,12 +2,11 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -129,14 +128,12 @@ class ImpactStudy:
         missing = np.isnan(table)
         whole_rows = self._near.nan_labels == "drop_row"
         kept = table[~(missing.any(axis=1) if whole_rows else missing.all(axis=1))]
-        n = self._question.batch_size
+        n, name = self._question.batch_size, f"{Path(file.path).name}:{','.join(file.columns)}"
         if n > len(kept):
             reason = f"{len(kept)} rows have a label{' in every column' if whole_rows else ''}"
             reason += f", fewer than a batch of {n}"
-            row = Impact.missing(self._question, self._near.name, reason)
-            yield replace(row, left_out=file.rows - len(kept))
+            yield Impact(definition=self._near.name, labels=name, batch_size=n, note=reason)
             return
-        name = f"{Path(file.path).name}:{','.join(file.columns)}"
         yield from self._measured(name, kept, ("random", "ordered"), file.rows - len(kept))
 
     def _measured(
@@ -149,13 +146,14 @@ class ImpactStudy:
         else:
             most_s = QUICK_CALL_S if table is None else SLOW_CALL_S
             ask, note = self._way_to_ask(batches, most_s)
-        about: dict[str, Any] = {
-            "labels": labels,
-            "batch_size": self._question.batch_size,
-            "left_out": left_out,
-            "temperature": self._tau,
-            "note": note,
-        }
+        about = Impact(
+            definition=self._near.name,
+            labels=labels,
+            batch_size=self._question.batch_size,
+            left_out=left_out,
+            temperature=self._tau,
+            note=note,
+        )
         samples: dict[tuple[str | None, str, str], list[Sample]] = {}
         began = time.thread_time()
         for at in range(BATCHES if ask or self._departures else 0):
@@ -165,9 +163,10 @@ class ImpactStudy:
                 for departure, name, sample in self._compared(batches(at, how), ask):
                     samples.setdefault((departure, name, how), []).append(sample)
         if not samples:
-            yield _summary([], None, self._near.name, embeddings[0], about)
-        for key, found in samples.items():
-            yield _summary(found, *key, about)
+            yield about
+        for (departure, name, how), found in samples.items():
+            one = replace(about, departure=departure, definition=name, embeddings=how)
+            yield _summarised(found, one)
 
     def _compared(self, batch: Batch, ask: Ask | None) -> Iterator[tuple[str | None, str, Sample]]:
         """Yield a departure, or ``None`` for the whole, a definition, and how far it is."""
@@ -340,29 +339,21 @@ def _ordered(batch: Batch) -> Batch:
     return replace(batch, perturbed=views[0], intact=views[1])
 
 
-def _summary(
-    found: Sequence[Sample],
-    departure: str | None,
-    definition: str,
-    embeddings: str,
-    about: Mapping[str, Any],
-) -> Impact:
+def _summarised(found: Sequence[Sample], about: Impact) -> Impact:
     measured = [sample for sample in found if sample[0] is not None]
-    numbers: dict[str, Any] = {}
-    if measured:
-        angles, lengths, pairs = zip(*measured, strict=True)
-        interval = median_interval(angles)
-        numbers = {"angle": interval.estimate, "low": interval.low, "high": interval.high}
-        numbers |= {"length": median(lengths), "pairs": None if None in pairs else fmean(pairs)}
-    elif found:
-        about = {**about, "note": "the gradient is zero or not finite"}
-    return Impact(
-        departure=departure,
-        definition=definition,
-        embeddings=embeddings,
+    if not measured:
+        note = "the gradient is zero or not finite"
+        return replace(about, batches=len(found), note=about.note or note)
+    angles, lengths, pairs = zip(*measured, strict=True)
+    interval = median_interval(angles)
+    return replace(
+        about,
         batches=len(measured),
-        **about,
-        **numbers,
+        angle=interval.estimate,
+        low=interval.low,
+        high=interval.high,
+        length=median(lengths),
+        pairs=None if None in pairs else fmean(pairs),
     )
 
 
