@@ -11,9 +11,9 @@ WIDTH = 79
 MOST_LINES = 12
 LEAST_DEGREES = 0.005
 ROUNDING = "float32 rounding"
-"""The name of a departure that shows for comparison how far rounding alone turns a gradient."""
+"""The row that shows, for comparison, how far rounding alone turns a gradient."""
 AS_ROUNDING = 10
-"""Times the angle that rounding makes: up to this, a gradient counts as equal."""
+"""A gradient counts as equal up to this many times the angle that rounding makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def _line(name: str, cells: Iterable[str]) -> str:
 
 
 def _cells(same: Sequence[Impact]) -> list[str]:
-    """Degrees in two columns; the length and the share of pairs in the second."""
+    """The angles of both columns; the ratio of lengths and the share of pairs of the second."""
     cells, last = [], same[-1]
     for row in same:
         shown = row.low is not None and row.high is not None and row.high >= LEAST_DEGREES
@@ -133,6 +133,8 @@ def _advice(found: Sequence[Impact]) -> str:
     worst = max(angles)
     if worst <= AS_ROUNDING * rounding:
         return f"It is the gradient of {nearest} but for rounding: no reason to train again."
+    if worst >= 90:
+        return f"At worst, a step raises {nearest}: if that is the loss you want, train again."
     lost = 1 - math.cos(math.radians(worst))
     step = f"At worst, a step lowers {nearest} {100 * lost:.2g} % less than a step of its own"
     if lost < 0.01:

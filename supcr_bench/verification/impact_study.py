@@ -43,30 +43,30 @@ BATCHES = 8
 BUDGET_S = 10.0
 """Seconds after which no further batch starts."""
 SLOW_CALL_S, QUICK_CALL_S = 3.0, 0.02
-"""Seconds; a loss whose call is predicted to take longer is not called: on labels of a file, and on
-generated labels, where nobody has asked for the study."""
+"""Longest predicted seconds of a call, with labels from a file and with generated ones, which
+nobody has asked for; a slower loss is not called."""
 ELEMENTS = 2**19
 """Most elements [i, j, k] of candidates that are held at once."""
 NOTHING = -1e6
 """Stands for the logarithm of an empty sum."""
 SAME_TERM = 1e-12
-"""Relative difference above which a pair's term is another one."""
+"""A pair's terms count as different above this relative difference."""
 ARC = 0.9 * math.pi
 """Angle over which rows lie that are ordered by label."""
 NOISE = 0.3
-"""Length of the noise of such rows over their own."""
+"""Length of the noise added to such rows, relative to theirs."""
 SAME_DEGREES = 0.1
-"""Up to this angle between its gradient and its member's, the member may stand for a loss."""
+"""A member may stand in for a loss if their gradients are within this angle."""
 _TOGETHER = {
     "similarity": ("similarity", "normalised"),
     "comparison": ("comparison", "keeps_partner"),
     "eps": ("eps", "eps_rule"),
 }
-"""Fields of a member that make one departure together, by its name."""
+"""Departures that take several fields of a member, with these fields."""
 
 
 def alone(departure: str, member: Member, plain: Member) -> Member:
-    """The plain member with one departure of another, by the name of its field."""
+    """The plain member, with the one departure of another member that a field names."""
     if departure == "sign":
         return replace(plain, temperature=-plain.temperature)
     names = [f.name for f in fields(Member) if f.name in _TOGETHER.get(departure, (departure,))]
@@ -382,7 +382,7 @@ def _apart(own: Tensor, right: Tensor) -> tuple[float | None, float | None]:
 
 
 def _changed_share(own: Sequence[Tensor], right: Sequence[Tensor]) -> float:
-    """Share of the pairs whose terms differ; all where the terms are of other rows."""
+    """Share of the pairs whose terms differ; 1 if the terms belong to other rows."""
     if [t.shape for t in own] != [t.shape for t in right]:
         return 1.0
     pairs = zip(own, right, strict=True)

@@ -337,7 +337,10 @@ def test_it_takes_twelve_lines_of_eighty_columns_at_most() -> None:
         (3.0, "0.14 % less than a step of its own: little reason to train again"),
         (20.0, "compare two short trainings"),
         (60.0, "50 % less than a step of its own: if that is the loss you want, train again"),
-        (120.0, "if that is the loss you want, train again"),
+        (
+            120.0,
+            "At worst, a step raises rank-n-contrast: if that is the loss you want, train again",
+        ),
     ],
 )
 def test_it_says_what_the_angle_means_for_a_trained_model(angle: float, advice: str) -> None:
