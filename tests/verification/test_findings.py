@@ -65,16 +65,23 @@ def half_the_gradient(loss: FamilyLoss, tensors: tuple[Tensor, ...]) -> Any:
     return (value + value.detach()) / 2 if tensors[-1].isnan().any() else value
 
 
-def not_a_number(loss: FamilyLoss, tensors: tuple[Tensor, ...]) -> Any:
-    return right(loss, tensors) * tensors[-1].sum() / tensors[-1].sum()
-
-
 def raises(loss: FamilyLoss, tensors: tuple[Tensor, ...]) -> Any:
     assert not tensors[-1].isnan().any()
     return right(loss, tensors)
 
 
-@pytest.mark.parametrize("call", [filled_with_zero, zero_without_gradient, zero_gradient])
+def not_a_number(loss: FamilyLoss, tensors: tuple[Tensor, ...]) -> Any:
+    return right(loss, tensors) * tensors[-1].sum() / tensors[-1].sum()
+
+
+def number_without_gradient(loss: FamilyLoss, tensors: tuple[Tensor, ...]) -> Any:
+    return not_a_number(loss, tensors).nan_to_num(7.0)
+
+
+FINITE = [filled_with_zero, zero_without_gradient, zero_gradient, number_without_gradient]
+
+
+@pytest.mark.parametrize("call", FINITE)
 def test_a_finite_loss_where_a_label_is_missing_is_a_finding(call: Change) -> None:
     found = outcome("missing labels", JOINT, call)
     assert (found.verdict, found.group) == (Verdict.FAIL, "robustness")

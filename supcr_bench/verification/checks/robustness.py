@@ -93,7 +93,7 @@ def low_temperature(context: CheckContext) -> Iterator[Trial]:
 
 
 def _plausible(context: CheckContext, problem: Problem) -> Trial:
-    """A finite loss fails that is not the one of the rows with labels; any refusal passes."""
+    """A finite loss, or gradient, that is not that of the rows with labels fails."""
     try:
         loss = loss_of(context.subject.call(context.build(problem), *context.given(problem)))
         answer = answer_of(loss.reshape(()), None, ())
@@ -101,8 +101,10 @@ def _plausible(context: CheckContext, problem: Problem) -> Trial:
             answer = context.ask(problem)
     except Exception:  # noqa: BLE001 - to raise is to refuse
         return outright(problem.name, None)
-    if not all(torch.isfinite(x).all() for x in (answer.loss, *answer.gradients)):
+    if not torch.isfinite(answer.loss):
         return outright(problem.name, None)
+    if not all(torch.isfinite(gradient).all() for gradient in answer.gradients):
+        answer = replace(answer, gradients=())
     rules: tuple[NanLabels, ...] = ("drop_row_per_dimension", "drop_row")
     trials = []
     for rule in rules:
