@@ -399,14 +399,7 @@ def sum_of_group(order: Tensor, labels: Tensor, work: Evaluation) -> tuple[Tenso
 
 
 def merge(labels: Tensor, start: int, stop: int, dtype: torch.dtype) -> DistanceOrder:
-    """Order the rows of some anchors by label distance.
-
-    Args:
-        labels: [C, M], rising.
-        start: first anchor of the block.
-        stop: the one after its last.
-        dtype: the dtype of the counts.
-    """
+    """Order the rows by their distance from each anchor of a block; labels are [C, M], rising."""
     m = labels.shape[1]
     signed = labels.unsqueeze(1) - labels[:, start:stop].unsqueeze(2)  # rounded, rising along k
     if signed.dtype in (torch.float16, torch.bfloat16):
@@ -432,12 +425,7 @@ def merge(labels: Tensor, start: int, stop: int, dtype: torch.dtype) -> Distance
 
 
 def ties_ending(distance: Tensor, number: Tensor) -> Tensor:
-    """The number of partners in the tie that ends at each place, 0 if no tie ends: [C, B, M].
-
-    Args:
-        distance: [C, B, M] falling.
-        number: [M] counts the places from 0, in the dtype of the result.
-    """
+    """The number of partners in the tie that ends at each place, 0 if no tie ends: [C, B, M]."""
     apart = distance[..., 1:] != distance[..., :-1]
     first = number.repeat(*distance.shape[:2], 1)  # the first place of each tie
     first[..., 1:] *= apart

@@ -21,13 +21,7 @@ def suffix_logsumexp(x: Tensor) -> Tensor:
 
 
 class BatchedSupCR(nn.Module):
-    """SupCR by one sort of all rows.
-
-    Args:
-        temperature: tau, which divides the cosine similarities.
-        weights: one weight per label dimension, normalised to sum to one; equal ones by default.
-        eps: floor of each denominator; 0 for none.
-    """
+    """SupCR by one sort of all rows, with equal weights by default."""
 
     weights: Tensor | None
 

@@ -11,14 +11,7 @@ from supcr_bench.values.implementation import Implementation
 
 
 class BroadcastSupCR(nn.Module):
-    """SupCR by broadcasting every anchor against every pair.
-
-    Args:
-        temperature: tau, which divides the cosine similarities.
-        weights: one weight per label dimension, normalised to sum to one; by default two equal
-            weights, as in the note that compares ``loopy``, ``rowsort`` and ``broadcast``.
-        eps: floor of each denominator.
-    """
+    """SupCR by one broadcast, with two equal weights by default, as in the note."""
 
     weights: Tensor
 

@@ -13,14 +13,7 @@ from supcr_bench.values.implementation import Implementation
 
 
 class LoopySupCR(nn.Module):
-    """SupCR by the definition's own sums.
-
-    Args:
-        temperature: tau, which divides the cosine similarities.
-        weights: one weight per label dimension, normalised to sum to one; by default two equal
-            weights, as in the note that compares ``loopy``, ``rowsort`` and ``broadcast``.
-        eps: floor of each denominator.
-    """
+    """SupCR by the definition's own sums, with two equal weights by default, as in the note."""
 
     weights: Tensor
 

@@ -18,14 +18,7 @@ def suffix_sums(x: Tensor) -> Tensor:
 
 
 class RowSortSupCR(nn.Module):
-    """SupCR by a sort and suffix sums for each anchor.
-
-    Args:
-        temperature: tau, which divides the cosine similarities.
-        weights: one weight per label dimension, normalised to sum to one; by default two equal
-            weights, as in the note that compares ``loopy``, ``rowsort`` and ``broadcast``.
-        eps: floor of each denominator.
-    """
+    """SupCR by a sort for each anchor, with two equal weights by default, as in the note."""
 
     weights: Tensor
 

@@ -102,11 +102,7 @@ def _lagrange(nodes: Vector, at: Vector) -> Vector:
 def crossings(
     sizes: Sequence[float], rounds: Sequence[Sequence[float]]
 ) -> tuple[list[tuple[float, float, float]], list[int], tuple[int, int]]:
-    """The sizes at which the ratio of two times crosses 1.
-
-    Args:
-        sizes: rising batch sizes.
-        rounds: at each size, the logarithm of the ratio in every round.
+    """The sizes at which the ratio of two times crosses 1; ``rounds`` has its logarithms by size.
 
     Returns:
         the size of each crossing with its 95 % interval; the sign of the log ratio after each

@@ -17,9 +17,6 @@ def paired_ratio(one: Sequence[float], other: Sequence[float]) -> Interval:
     """The median over rounds of the first arm's time divided by the second arm's.
 
     Rounds with a sample of only one arm are left out. Fewer than six pairs have no interval.
-
-    Raises:
-        ValueError: no round in common, or a sample that is not above zero.
     """
     # The median of logarithms makes the ratio of the swapped pair the inverse of this one.
     logs = [math.log(a) - math.log(b) for a, b in zip(one, other, strict=False)]

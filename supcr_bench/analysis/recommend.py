@@ -59,13 +59,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """The time and memory of one implementation for the question.
-
-    Attributes:
-        time: seconds per call; ``None`` where unknown.
-        peak_bytes: peak memory above the inputs; ``None`` where unknown.
-        ruled_out: the reason not to use it; ``None`` if it may be used.
-    """
+    """An implementation's time in seconds and peak, if known; and why it is ruled out, if it is."""
 
     implementation: str
     time: Estimate | None = None

@@ -10,13 +10,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An estimate, and bounds that contain the true value with a given confidence.
-
-    Attributes:
-        estimate: for example the median of some samples.
-        low, high: the bounds; ``None`` where there are too few samples for the confidence.
-        samples: the number of samples used.
-    """
+    """An estimate and, if there are enough ``samples``, bounds that hold with some confidence."""
 
     estimate: float
     low: float | None
@@ -46,10 +40,7 @@ def interval_rank(n: int, confidence: float = CONFIDENCE) -> int | None:
 
     The number of samples below the median is binomial(n, 1/2) whatever the distribution, so the
     interval fails with probability 2 P(B <= r - 1) (David and Nagaraja, "Order Statistics",
-    section 7.1). The largest such r gives the narrowest interval.
-
-    Returns:
-        ``None`` where even the range of all samples covers the median less often.
+    section 7.1). It is ``None`` where even the range of all samples covers the median less often.
     """
     rank, below = None, 0.0
     for r in range(1, n // 2 + 1):

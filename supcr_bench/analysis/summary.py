@@ -22,12 +22,7 @@ def implementations_of(results: Sequence[Result]) -> list[str]:
 
 
 def agreement_rows(results: Sequence[Result]) -> list[Mapping[str, Any]]:
-    """How far each implementation is from its definition, by kind of labels.
-
-    Returns:
-        rows with the number of ``cases`` that gave a value, the number that ``agree``, and the
-        largest relative errors, plain and as multiples of the tolerance.
-    """
+    """The largest errors of each implementation, by kind of labels, and how many cases agree."""
     groups: dict[tuple[str, str], list[Result]] = {}
     for name in implementations_of(results):
         for r in results:

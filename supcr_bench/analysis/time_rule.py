@@ -85,13 +85,7 @@ def next_look(values: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class CellDecision:
-    """The decision on one cell after some processes: pass, regression, or undecided so far.
-
-    Attributes:
-        after: the log-ratio of the version after to the one before.
-        again: log-ratio of the version before to itself (A/A).
-        reason: why the cell is undecided.
-    """
+    """The decision on a cell so far, by the log-ratios of the version after and of the A/A arm."""
 
     verdict: GateVerdict
     after: Interval

@@ -15,13 +15,7 @@ from supcr_bench.values.errors import StoreError
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The suite, implementations, labels and cells of a run.
-
-    Attributes:
-        suite: the suite, with the axes, budgets and seed of the command line.
-        labels: the user's labels file, if any.
-        unavailable: the reason for each implementation of the suite that cannot be measured here.
-    """
+    """The suite with the command line's options, and the implementations, labels and cells."""
 
     suite: Suite
     subjects: tuple[Subject, ...]

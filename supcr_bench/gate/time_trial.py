@@ -201,11 +201,7 @@ class TimeTrial:
         return [trial for trial in self.trials if not trial.decided]
 
     def run(self) -> Iterator[str]:
-        """Run one process after another; ``trials`` holds the decisions afterwards.
-
-        Yields:
-            the progress of the trial after each process.
-        """
+        """Run one process after another; ``trials`` holds the decisions afterwards."""
         began = self._clock()
         look, look_at = 1, self.rule.first_look
         while left := self.undecided:

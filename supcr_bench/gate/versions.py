@@ -17,12 +17,7 @@ from supcr_bench.values.errors import SubjectError
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """The version now and the version at the revision of one implementation.
-
-    Attributes:
-        before: the version at the revision; ``None`` if it did not exist.
-        notes: sentences on renamed or generated files and the like.
-    """
+    """An implementation now and at the revision (``None`` if it did not exist), and remarks."""
 
     name: str
     after: Subject

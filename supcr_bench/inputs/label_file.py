@@ -19,14 +19,7 @@ FORMATS = (".csv", ".parquet", ".npz")
 
 @dataclass(frozen=True, slots=True)
 class LabelFile:
-    """The file, and its columns, that serve as labels.
-
-    Attributes:
-        path: absolute path.
-        columns: the label dimensions, in order.
-        digest: a digest of the label values, so that a case does not depend on the file's path.
-        rows: number of rows in the file.
-    """
+    """The file, its columns that serve as labels, and a digest of their values, to name them."""
 
     path: str
     columns: tuple[str, ...]
@@ -117,10 +110,6 @@ def read_label_file(spec: str) -> "tuple[LabelFile, npt.NDArray[np.float64]]":
 
     Without columns, every column is a label dimension. Two-axis arrays of an NPZ file give columns
     ``name.0``, ``name.1`` and so on.
-
-    Raises:
-        InputError: the file cannot be read, or a column is not numeric or not finite.
-        UnknownNameError: the file has no such column.
     """
     path, columns = _split(spec)
     if not path.is_file():

@@ -39,13 +39,7 @@ class Elapsed:
 
 @dataclass(frozen=True, slots=True)
 class PeakMemory:
-    """Peak of live tensor bytes above the inputs.
-
-    Attributes:
-        peak_bytes: ``None`` where it was not measured.
-        reserved_bytes: what the allocator had reserved at the peak, where the device reports it.
-        memory_method: how the peak was measured, or why it was not.
-    """
+    """Peak of live tensor bytes above the inputs, bytes reserved then, and how it was measured."""
 
     peak_bytes: int | None
     reserved_bytes: int | None

@@ -25,14 +25,7 @@ from supcr_bench.measure.dispatch_memory import StorageTracker, may_allocate
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The counted cost of a call, the same on every machine.
-
-    Attributes:
-        dispatched_ops: operations that PyTorch dispatched.
-        elements_processed: elements that these operations read or wrote, as defined above.
-        dispatch_peak_bytes: peak of live tensor storage beyond the inputs, counted at dispatch.
-        predicted_cuda_peak_bytes: this peak with sizes rounded up to the CUDA allocator's blocks.
-    """
+    """The counted cost of a call, which is the same on every machine."""
 
     dispatched_ops: int
     elements_processed: int

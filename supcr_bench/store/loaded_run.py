@@ -24,14 +24,7 @@ REQUIRED = ("id", "suite", "subjects", "labels", "implementations", "environment
 
 @dataclass(frozen=True)
 class Run:
-    """A stored run in memory.
-
-    Attributes:
-        path: its folder, or the report that it was read from.
-        info: the content of ``run.json``.
-        results: in the order in which they were measured.
-        verification: the verification of each implementation; ``None`` where none was verified.
-    """
+    """A stored run: the content of ``run.json``, results, and verification by implementation."""
 
     path: Path
     info: Mapping[str, Any]

@@ -81,12 +81,7 @@ def settings_changed_by(call: Callable[[], object]) -> list[str]:
 
 
 def require_no_interference(subjects: Iterable[Subject], before: Mapping[str, Any]) -> None:
-    """Raise a SubjectError if a version has changed the :func:`process_state`.
-
-    Args:
-        subjects: the implementations in this process; only versions, which have a root, count.
-        before: the state before the first of them was imported.
-    """
+    """Raise a SubjectError if a version has changed the :func:`process_state` since ``before``."""
     subjects = list(subjects)
     roots = {Path(subject.root) for subject in subjects if subject.root is not None}
     changes = list(_changes(before, process_state(), roots)) if roots else []

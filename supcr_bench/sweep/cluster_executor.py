@@ -26,11 +26,10 @@ WAIT_S = 0.5
 
 
 class SlotLostError(Exception):
-    """A slot (a machine or one of its GPUs) was lost while it ran a cell.
+    """A slot, which is a machine or one of its GPUs, was lost before the cell in it ended.
 
-    Args:
-        node_lost: whether the whole machine is lost, and not only the process that ran the cell.
-        started: whether the cell had started in the slot, and so may have caused the loss.
+    If ``node_lost``, the whole machine was lost, not just a process; if the cell had ``started``,
+    it may be the cause.
     """
 
     def __init__(self, reason: str, *, node_lost: bool, started: bool = True) -> None:

@@ -57,9 +57,6 @@ def run_sweep(
 
     The forecast decides which cases do not fit its budget, and learns from every result, including
     the ``finished`` ones of an earlier start of the run, which are not measured again.
-
-    Yields:
-        one result for every unfinished arm (implementation and pass), and progress between.
     """
     sweep = _Sweep(plan, executor, forecast, session)
     for result in finished:

@@ -129,15 +129,7 @@ class TimeStudy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateOutcome:
-    """The result of one run of the gate.
-
-    Attributes:
-        against: the revision or the baseline that the gate compared with, in words.
-        changes: one for each metric of each case.
-        notes: sentences on what else matters, such as uncommitted changes.
-        time: how time was judged; ``None`` where time was not judged.
-        spent_s: wall seconds of the whole gate.
-    """
+    """The changes that one run of the gate found, compared with a revision or a baseline."""
 
     suite: str
     against: str

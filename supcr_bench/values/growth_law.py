@@ -12,12 +12,7 @@ from supcr_bench.values.errors import UnknownNameError
 
 @dataclass(frozen=True, slots=True)
 class GrowthLaw:
-    """A law f(N) that a cost may follow, up to a constant factor.
-
-    Attributes:
-        name: its name in tables, for example ``N^2 log N``.
-        of: the function f, for N >= 2.
-    """
+    """A law f(N), given by ``of``, that a cost may follow up to a constant factor."""
 
     name: str
     of: Callable[[float], float]

@@ -24,20 +24,12 @@ def _parse(text: str, units: dict[str, float], kind: str, example: str) -> float
 
 
 def parse_duration_s(text: str | float) -> float:
-    """Seconds from ``"500ms"``, ``"10s"``, ``"2min"``, ``"1h"`` or a bare number of seconds.
-
-    Raises:
-        ValueError: not a positive duration.
-    """
+    """Seconds from ``"500ms"``, ``"10s"``, ``"2min"``, ``"1h"`` or a bare number of seconds."""
     return _parse(str(text), {"": 1.0, **_DURATIONS_S}, "duration", "10s, 500ms or 2min")
 
 
 def parse_bytes(text: str | int) -> int:
-    """Bytes from ``"4GiB"``, ``"500MB"`` or a bare number of bytes.
-
-    Raises:
-        ValueError: not a positive size.
-    """
+    """Bytes from ``"4GiB"``, ``"500MB"`` or a bare number of bytes."""
     size = round(_parse(str(text), {"": 1.0, **_SIZES_BYTES}, "size", "4GiB, 500MB or 1048576"))
     if size < 1:
         raise ValueError(f"{text!r} is less than a byte")
@@ -45,11 +37,7 @@ def parse_bytes(text: str | int) -> int:
 
 
 def parse_fraction(text: str) -> float:
-    """A fraction from ``"5%"`` or ``"0.05"``.
-
-    Raises:
-        ValueError: not above 0 and below 1.
-    """
+    """A fraction from ``"5%"`` or ``"0.05"``."""
     number = text.strip()
     scale = 100.0 if number.endswith("%") else 1.0
     try:

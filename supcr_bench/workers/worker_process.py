@@ -50,9 +50,6 @@ class WorkerProcess:
 
     A thread calls ``deliver`` with each response, and with ``None`` once the worker has ended; by
     default :meth:`responses` yields the responses.
-
-    Raises:
-        WorkerError: the worker does not start.
     """
 
     start = staticmethod(start_python)  # tests replace it by a faster one

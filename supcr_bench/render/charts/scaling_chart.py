@@ -52,13 +52,7 @@ _SEEN = 1.05
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """The line, points and bounds of one implementation.
-
-    Attributes:
-        points: rows with a figure, by rising size.
-        bounds: results without a figure, each with a lower bound.
-        verdict: the verdict on the implementation's growth, if any.
-    """
+    """One implementation: results with a figure, results with only a bound, and its growth."""
 
     name: str
     points: Sequence[tuple[Result, float]]
