@@ -142,8 +142,8 @@ def test_a_run_may_be_verified_after_all(verifier: Verifier) -> None:
 def test_real_workers_verify_and_what_they_find_is_stored(cli: Cli, workplace: Path) -> None:
     done = cli("run", "tiny.toml", "-i", "losses.py:Raises", "--batch-size", "4", "--verify")
     assert done.returncode == 1
-    assert "losses.py:Raises is not right: no-self, but" in done.stdout
+    assert "losses.py:Raises cannot be called as (perturbed, intact, labels): V" in done.stdout
     (path,) = (workplace / "results").iterdir()
     found = supcr_bench.load(path)
     assert found.verification is not None
-    assert "broken" in str(found.verification["losses.py:Raises"].failures[0].finding)
+    assert "[red]broken[/red]" in found.verification["losses.py:Raises"].headline
