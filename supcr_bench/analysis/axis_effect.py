@@ -80,11 +80,7 @@ def _compared(axis: Axis, members: Sequence[Result]) -> list[AxisEffectRow]:
 
 
 def axis_effect_rows(results: Sequence[Result], axis: Axis) -> list[AxisEffectRow]:
-    """Compare the values of an axis with each other, with everything else equal.
-
-    Rows are sorted by implementation, pass (forward or training) and batch size. An axis with only
-    one measured value gives no rows. Values have the order in which the suite lists them.
-    """
+    """Compare the measured values of an axis, if there are several, with everything else equal."""
     # A labels file fixes some axes, so their values cannot be compared.
     results = [r for r in results if not axis.from_labels or r.case.nan_density is not None]
     groups: dict[tuple[object, ...], list[Result]] = {}

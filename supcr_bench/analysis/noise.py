@@ -14,10 +14,7 @@ from supcr_bench.values.result import Result
 
 
 def paired_ratio(one: Sequence[float], other: Sequence[float]) -> Interval:
-    """The median over rounds of the first arm's time divided by the second arm's.
-
-    Rounds with a sample of only one arm are left out. Fewer than six pairs have no interval.
-    """
+    """The median over common rounds of the first arm's time divided by the second arm's."""
     # The median of logarithms makes the ratio of the swapped pair the inverse of this one.
     logs = [math.log(a) - math.log(b) for a, b in zip(one, other, strict=False)]
     interval = median_interval(logs)

@@ -78,10 +78,7 @@ class Recommendation:
 
 
 def recommend(results: Sequence[Result], question: Question) -> Recommendation:
-    """Answer a question from the results of one run on one kind of machine.
-
-    If a run has several kinds, ``question.device`` names one, as in ``cpu@3f2a1b``.
-    """
+    """Answer a question by the results of one run on one kind of machine, ``question.device``."""
     results = by_machine(results)
     asked = [
         r
@@ -125,11 +122,7 @@ def recommend(results: Sequence[Result], question: Question) -> Recommendation:
 
 
 def most_alike(results: Sequence[Result]) -> list[Result]:
-    """The group of results that differ only in batch size, dimensions and NaN density.
-
-    Of several groups, it is the one with the most default values on the other axes, then the
-    largest one.
-    """
+    """The results with the most usual values on the axes that are not asked for."""
     groups: dict[tuple[object, ...], list[Result]] = {}
     for r in results:
         shared = r.case.shared

@@ -40,10 +40,7 @@ GROWTH = 1.25
 
 @cache
 def _bound_rank(n: int, alpha: float) -> int:
-    """The largest k whose k-th smallest Walsh average exceeds the centre this rarely, or 0.
-
-    It exceeds the centre if Wilcoxon's signed-rank statistic is below k.
-    """
+    """The largest k with P(Wilcoxon's signed-rank statistic < k) <= alpha."""
     ways = np.zeros(n * (n + 1) // 2 + 1)
     ways[0] = 1.0
     for rank in range(1, n + 1):

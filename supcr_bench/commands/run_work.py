@@ -42,10 +42,7 @@ class Work:
         }
 
     def measures_the_same_as(self, other: "Work") -> bool:
-        """Whether this work and ``other`` measure the same; verification does not matter.
-
-        If this work names no definition, any definition of ``other`` matches.
-        """
+        """Whether this work and ``other`` measure the same; no definition here stands for any."""
         one, two = self.without(other.unavailable).to_mapping(), other.to_mapping()
         one["suite"]["verify"] = other.suite.verify
         if other.suite.definition is not None:

@@ -22,10 +22,7 @@ NAMED_AT_LEAST = 0.9
 def run_seeded_bugs(
     file: Path | None, ranks: int | None = None, seed: int = 0, console: Console | None = None
 ) -> bool:
-    """Verify every seeded bug, print the table, and return whether the verifier passes.
-
-    With ``ranks``, verify the bugs that need several ranks; ``file`` gets the rows as JSON.
-    """
+    """Verify the seeded bugs, print the table, and return whether the verifier passes."""
     console = console or Console(highlight=False)
     torch.set_num_threads(1)  # the problems are small; more threads would only add noise
     rows: list[SelfTestRow] = []

@@ -75,11 +75,7 @@ def _is_farther_off(first: Result, second: Result) -> bool:
 
 
 def judge_verification(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
-    """One change for each judged implementation that was verified before or after.
-
-    If no check fails now, nothing can have become wrong, so the version before need not have been
-    verified (see :func:`checks_to_repeat`).
-    """
+    """One change for each judged implementation that was verified before or after."""
     earlier, now = before.verification or {}, after.verification or {}
     known = {result.implementation for result in before.results} | set(earlier)
     changes = []

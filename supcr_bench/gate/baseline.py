@@ -30,10 +30,7 @@ def _recorded(baseline: Run) -> dict[str, None]:
 def comparability_notes(
     baseline: Run, name: str, suite: str, seed: int, keys: Collection[Key]
 ) -> list[str]:
-    """How the baseline of that name differs from the suite, whose cases are ``keys``.
-
-    Raises a BaselineError if they have no case in common.
-    """
+    """How the baseline differs from the suite's cases; a BaselineError if they share none."""
     common = {result.case for result in baseline.results} & {case for _, case in keys}
     its_suite, its_seed = baseline.info["suite"]["name"], baseline.info["suite"].get("seed")
     notes = []

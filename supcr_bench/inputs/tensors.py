@@ -169,10 +169,7 @@ def _label_column(
 
 
 def make_labels(workload: Workload) -> npt.NDArray[np.float64]:
-    """Generate the [N, D] labels of a workload without a label file, as float64 with NaN.
-
-    Continuous labels are uniform on [-2, 2); tied labels are these, rounded to ``TIED_GRID``.
-    """
+    """[N, D] labels with NaN: uniform on [-2, 2), or these rounded to ``TIED_GRID``."""
     n, seed = workload.batch_size, workload.seed
     missing = nan_count(n, workload.nan_density or 0.0)
     columns = [_label_column(workload.labels, n, seed, c, missing) for c in range(workload.dims)]

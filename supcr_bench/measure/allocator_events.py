@@ -48,10 +48,7 @@ def _allocations(events: Iterable[Any]) -> Iterator[tuple[int, int]]:
 
 
 def peak_cpu_bytes(call: Callable[[], object]) -> int:
-    """The most bytes that ``call`` held at once, beyond those allocated before it.
-
-    The count ignores releases of blocks that were allocated before the call.
-    """
+    """The most bytes that ``call`` held at once, of those that it allocated itself."""
     live = peak = 0
     sizes: dict[int, int] = {}
     for address, size in _allocations(_run_recorded(call)):

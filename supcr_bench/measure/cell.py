@@ -53,10 +53,7 @@ def make_call(loss: BoundLoss, pass_: Pass) -> Callable[[], object]:
 
 @dataclass(slots=True)
 class CellRun:
-    """Runs one cell.
-
-    It calls ``announce`` with each stage before that starts, so that a hang names its stage.
-    """
+    """Runs one cell; it announces each stage before it starts, so that a hang names its stage."""
 
     cell: Cell
     subjects: Mapping[str, Adapter]

@@ -49,10 +49,7 @@ Step = Literal["build", "forward", "backward", "peak_memory", "work", "time"]
 
 
 class RankShard:
-    """The rows of a batch that one rank has, and the losses that are called on them.
-
-    ``limit_bytes`` is the memory that a call may take, ``table`` the labels from a user's file.
-    """
+    """The rows of a batch that one rank has, and the losses that are called on them."""
 
     def __init__(
         self,

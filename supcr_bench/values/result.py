@@ -164,10 +164,7 @@ class Result:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """Read a result from the output of :meth:`to_mapping`, also after a trip through JSON.
-
-        It accepts the names that older runs use.
-        """
+        """Read a result that :meth:`to_mapping` wrote, in an older version too."""
         if "no_self_error" in values:
             values = {**values, "paper_error": values["no_self_error"]}
         case = Case.from_mapping(values)

@@ -125,11 +125,7 @@ def as_html(
     classes: str = "",
     most_rows: int | None = None,
 ) -> str:
-    """The ``<table>`` element, with all texts escaped and without the end tags that HTML omits.
-
-    ``facet_number`` numbers the facets by which a page filters rows; ``caption`` says whether the
-    title is shown; ``classes`` are CSS classes of the element.
-    """
+    """The ``<table>`` element with escaped texts; ``facet_number`` numbers the facets of rows."""
     parts = [f'<table class="{classes}">' if classes else "<table>"]
     parts += [f"<caption>{escape(table.title)}</caption>"] if caption else []
     parts.append(f"<thead><tr>{''.join(map(_head, table.columns))}</tr></thead>")

@@ -178,10 +178,7 @@ class RankGroupWorker:
             self._failure = f"rank {rank} raises {response.reason}"
 
     def _explained(self, response: Response) -> Response:
-        """Add the reason to rank 0's failure if another rank's end has caused it.
-
-        Rank 0 itself only sees a broken connection.
-        """
+        """Say if the end of another rank caused the failure of rank 0, a broken connection."""
         if not isinstance(response, Result) or response.status is not Status.FAILED:
             return response
         deadline = time.monotonic() + POLL_S

@@ -30,12 +30,7 @@ ranks, a hang is detected within 30 s."""
 
 
 class RankVerification(Session):
-    """The verification of one implementation across W ranks, which are replaced when one ends.
-
-    ``definition`` is ``None`` for the declared one, and ``auto`` for the shipped one that gives the
-    implementation's numbers. The ranks may take ``limit_s`` for one question. See :class:`Session`
-    for the other arguments.
-    """
+    """The verification of one implementation across W ranks, which are replaced when one ends."""
 
     def __init__(
         self,

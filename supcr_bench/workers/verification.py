@@ -19,11 +19,7 @@ BUSY = 6.0
 
 
 class WorkerVerification(Session):
-    """The verification of one implementation in a worker, which is replaced when it ends.
-
-    ``definition`` is ``None`` for the declared one, ``auto`` to recognise it. Inputs and module
-    live on ``device``; see :class:`Session` for the other arguments.
-    """
+    """The verification of one implementation in a worker, which is replaced when it ends."""
 
     def __init__(
         self,

@@ -116,11 +116,7 @@ def marker_entry(text: str, shape: str | Path = "o", *, hollow: bool = False) ->
 
 
 class Drawing:
-    """One axes with the lines, bands, points and crossovers of implementations, and its legends.
-
-    ``names``: every implementation of the run, in order of first appearance, for colours. ``x`` and
-    ``y`` are the ranges of the axes.
-    """
+    """The axes of a chart with lines, points and legends; ``names`` gives each line its colour."""
 
     def __init__(
         self,
