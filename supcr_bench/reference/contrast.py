@@ -14,9 +14,9 @@ from supcr_bench.values.definition import Definition
 
 ContrastSums = tuple[Tensor, Tensor, Tensor]
 ANCHORS_PER_BLOCK = 256
-"""Of the fast sums."""
+"""Most anchors in a block of the fast sums."""
 TERMS_PER_BLOCK = 2**19
-"""Of the direct sums: views times anchors times pairs and candidates."""
+"""Most terms in a block of the direct sums: views times anchors times pairs and candidates."""
 
 
 def direct_sums(logits: Tensor, delta: Tensor, definition: Definition) -> ContrastSums:

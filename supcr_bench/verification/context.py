@@ -107,8 +107,8 @@ class CheckContext:
         integers = self.subject.resolution.integer_labels
         if self.definition.label_distance == "per_dimension" and not integers:
             return problem
-        # Sums over dimensions are exact on dyadic labels, so that no order of summation can make
-        # or break a tie; and they have integers of the same order and ties.
+        # Sums of multiples of 1/64 are exact, so that no order of the dimensions can make or break
+        # a tie; and they have integers of the same order and ties.
         return replace(problem, labels=torch.round(problem.labels * 64) / 64)
 
     def problems(self, specs: Sequence[dict[str, Any]]) -> Iterator[Problem]:
@@ -161,7 +161,7 @@ class CheckContext:
         return True
 
     def upstream(self, dims: int) -> Tensor:
-        """Draw a dyadic upstream gradient of the loss and of each per-dimension loss."""
+        """Draw a gradient for the loss and each per-dimension loss, without digits to round."""
         if self.definition.label_distance != "per_dimension":
             dims = 1
         uniform = Stream("upstream", self.seed, dims).uniform(1 + dims)

@@ -8,7 +8,7 @@ from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.reading import Reading
 
 JOINED = {"sum": "separate", "mean": "separate", "concatenate": "concatenated", "single": "single"}
-"""A member's views, for those of a definition."""
+"""The views of a member, by those of a definition."""
 FAULTS = ("comparison", "pairs", "measured", "ties")
 """Fields of a member that have one right value for all definitions."""
 DROPPED = "rows with a missing label dropped"
@@ -55,7 +55,7 @@ def departures(reading: Reading, definition: Definition) -> dict[str, tuple[str,
     if reading.several_dimensions and m.label_distance != definition.label_distance:
         fault = m.label_distance in ("first", "last", "sum")
         found["label_distance"] = PHRASES["label_distance"][m.label_distance], fault
-    strict = m.comparison == ">" and m.self_candidate != "always"  # the anchor is never farther
+    strict = m.comparison == ">" and m.self_candidate != "always"  # the anchor is nearest
     if m.self_candidate != definition.self_candidate and not strict and reading.complete:
         found["self_candidate"] = PHRASES["self_candidate"][m.self_candidate], True
     plain = Member()

@@ -69,7 +69,7 @@ class Member:
     temperature: float = 1.0
 
     def faults(self) -> int:
-        """In how many choices, those on ties and on the anchor included, it is not plain."""
+        """The number of choices, on ties and on the anchor too, that are not the plain one."""
         plain = Member()
         names = ("comparison", "keeps_partner", "pairs", "self_candidate", "measured", "ties")
         odd = [n for n in names if getattr(self, n) != getattr(plain, n)]
@@ -236,7 +236,7 @@ def evaluate(
 
 
 Rules = dict[bytes, tuple[dict[tuple[object, ...], int], list[tuple[Tensor, Tensor]]]]
-"""For each matrix of label differences: the place of a rule's answer among the different ones."""
+"""For each matrix of label differences, the index of the rule's answer in the distinct ones."""
 
 
 def _batches(

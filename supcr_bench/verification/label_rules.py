@@ -15,7 +15,7 @@ from supcr_bench.verification.reading import Reading
 
 
 def read_tolerance(prober: Prober, reading: Reading, member: Member) -> None:
-    """Read below which difference two label distances count as equal."""
+    """Read the difference below which two label distances count as equal."""
     rows = make_rows(3, prober.count, 6)
     tied = torch.tensor([[0.0], [1.0], [1.0]]).double()
     for exponent in range(3, 7):

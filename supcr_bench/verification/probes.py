@@ -18,7 +18,7 @@ members are a hundred times farther away."""
 ASKED = 1.0
 """The temperature of most probes."""
 LABEL_STEPS = 256.0
-"""Steps of a label in 1; where a loss takes whole numbers only, it gets steps."""
+"""Labels are multiples of 1 / this; a loss that takes only whole numbers gets the multiples."""
 WIDTH = 12
 """Columns of all rows."""
 
@@ -105,7 +105,7 @@ class Prober:
         self.sign = 1
         """-1 where its gradient has the wrong sign."""
         self.value_ratio = 1.0
-        """The loss over the one that its gradient belongs to."""
+        """The loss divided by the loss whose gradient it returns."""
 
     def probe(
         self,
@@ -140,9 +140,7 @@ class Prober:
         factors = (gradients @ goal) / gradients.square().sum(1).clamp(min=1e-300)
         rest = (goal - factors.unsqueeze(1) * gradients).norm(dim=1) / goal.norm()
         values = factors * sums.sum(1)
-        if (
-            self.detached and not warm
-        ):  # the gradient does not tell the denominators, the value does
+        if self.detached and not warm:  # the denominators change only the value
             rest = torch.maximum(rest, (values - probe.loss).abs() / abs(probe.loss or 1.0))
         rest = rest.nan_to_num(math.inf)
         found = list(map(Fit, members, rest.tolist(), factors.tolist(), values.tolist()))

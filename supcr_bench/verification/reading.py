@@ -29,7 +29,7 @@ NEAR = 3e-2
 """Largest residual of a right gradient in a low precision."""
 IN_FLOAT64 = 1e-10
 BFLOAT16 = 1e-3
-"""Residuals above it are too large for float16 inside."""
+"""Float16 inside does not explain a larger residual."""
 EPS = sorted(
     [10 ** (x / 8) for x in range(-8 * 16, -8)]
     + [10.0**-x for x in range(2, 16)]
@@ -114,7 +114,7 @@ def _oddity(prober: Prober, core: Probe) -> str | None:
 
 
 def _views(prober: Prober, reading: Reading, core: Probe) -> tuple[str, ...]:
-    """The ways to use the views that are possible; a view without a gradient is told."""
+    """The possible ways to use the views; a view without a gradient is reported."""
     if prober.count == 1:
         return ("single",)
     reached = core.blocks.any(1).tolist()
@@ -177,7 +177,7 @@ def _structures(prober: Prober, reading: Reading, core: Probe) -> list[Member]:
 def _at_temperature(
     prober: Prober, reading: Reading, members: list[Member], core: Probe
 ) -> list[Member]:
-    """The members that fit, at the temperature that they fit at; or what comes near, told."""
+    """The members that fit, at their temperature; if none does, the nearest is reported."""
     if prober.given:
         at = [replace(m, temperature=m.temperature * prober.given) for m in members]
         if alive := prober.fitting(at, core):
@@ -268,7 +268,7 @@ def _plainness(m: Member) -> tuple[float, bool, bool]:
 def _left(
     prober: Prober, reading: Reading, alive: list[Member], probe: Probe, on: str
 ) -> list[Member]:
-    """The members that give this probe too; the plainest, and a fault, if none does."""
+    """Those members that give this probe too; if none does, the plainest, with a fault."""
     left = prober.fitting(alive, probe)
     if left:
         return left

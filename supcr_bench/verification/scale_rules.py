@@ -239,7 +239,7 @@ def factor_words(
 
 
 def value_words(values: Sequence[tuple[float, float]]) -> str | None:
-    """How the loss's value departs from the one that its gradient belongs to.
+    """How the loss differs from the loss whose gradient it returns.
 
     Args:
         values: (the value that belongs to the gradient, the loss's own) on two probes.

@@ -31,7 +31,7 @@ FACTOR = re.compile(
     r"a (constant )?factor|times the temperature|divided by (a further|M|N|the temperature(,|$))"
     r"|not divided by the number"
 )
-"""How a cause begins that multiplies the loss."""
+"""The beginning of a cause that only multiplies the loss."""
 ENDED = {
     Verdict.PASS: "passed",
     Verdict.FAIL: "failed",

@@ -112,7 +112,7 @@ def identical_embeddings(context: CheckContext) -> Iterator[Trial]:
 
 @check("label transformations", "relations")
 def label_transformations(context: CheckContext) -> Iterator[Trial]:
-    """Shifting, scaling or negating the labels changes nothing; dyadic labels make that exact."""
+    """Shifting, scaling or negating the labels changes nothing; multiples of 1/64 stay exact."""
     for labels in ("continuous", "tied"):
         problem = context.problem(n=13, dims=2, labels=labels)
         dyadic = torch.round(problem.labels * 64) / 64
