@@ -20,7 +20,7 @@ from supcr_bench.subjects.signature import (
     function_of,
     is_called_with_tensors,
     is_temperature,
-    missing_arguments,
+    named_parameters,
     parameters_of,
     read_call,
 )
@@ -34,8 +34,8 @@ TRIED: tuple[Call, ...] = tuple(CALLS)[:3]
 """The calls that are tried where the parameters suggest none. ``two_views`` takes the tensors of
 the first one, but joins the views in another way."""
 LAYOUTS: tuple[LabelLayout, ...] = ("columns", "column", "flat")
-SMALL = Workload(batch_size=5, embedding_size=7, dims=3)
-"""The workload of trial calls; its odd sizes differ, so that a wrong layout raises."""
+SMALL = Workload(batch_size=3, embedding_size=7, dims=4)
+"""The workload of trial calls; its sizes differ, so that a wrong layout raises."""
 RIGHT = 1e-3
 """In trial calls, losses with at most this relative difference count as equal."""
 Answers = list[tuple[Resolution, float]]
@@ -101,12 +101,9 @@ def _answers(implementation: Implementation, definition: Definition, device: str
         raise needs_more(implementation, subject.resolution, signature)
     answering, failed = _try_calls(subject, signature, device, declared=False)
     work = [own.definition.call for own, _ in answering]
-    stacked = any(call.startswith("stacked") for call in work)
-    broken = [
-        call
-        for call in signature.documented
-        if call not in work and not (stacked and call.startswith("stacked"))
-    ]
+    if any(call.startswith("stacked") for call in work):  # one layout of the labels will do
+        work += ["stacked_views", "stacked_views_labels_once"]
+    broken = [call for call in signature.documented if call not in work]
     if broken or not answering:
         calls = broken or [*signature.documented, *signature.calls]
         pointed = [pair for pair in failed if pair[0].definition.call in calls] or failed
@@ -133,11 +130,12 @@ def construct(implementation: Implementation, subject: Adapter, device: str) -> 
     if not is_called_with_tensors(subject.target):
         if isinstance(owner, type) and subject.target is owner and not _is_callable(owner):
             raise only_methods(implementation, owner)
-        own = subject.resolution
-        given = [own.temperature, *("weights" * own.weights, "eps" * own.eps)]
-        missing = missing_arguments(subject.target, given)
+        own, parameters = subject.resolution, parameters_of(subject.target)
+        given = [own.temperature, "weights" * own.weights, "eps" * own.eps]
+        named = [n for n in named_parameters(subject.target) if n not in given]
+        missing = [n for n in named if parameters[n].default is inspect.Parameter.empty]
         if missing:
-            raise not_constructed(implementation, missing, None)
+            raise not_constructed(implementation, missing)
     batch = make_batch(replace(SMALL, device=device))
     try:
         built = subject.build(subject.resolution.definition, batch.weights, device)
@@ -229,14 +227,11 @@ def _tried(first: Resolution, signature: CallSignature, *, declared: bool) -> It
 
 def _small_loss(adapter: Adapter, device: str, *, declared: bool) -> float:
     own = adapter.resolution
-    batch = make_batch(replace(_small(own, declared=declared), device=device))
+    dims = 1 if declared or own.one_dimension else SMALL.dims
+    batch = make_batch(replace(SMALL, dims=dims, device=device))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what a call warns of that is not meant helps nobody
         return float(loss_of(adapter.bind(own.definition, batch).forward()).detach())
-
-
-def _small(own: Resolution, *, declared: bool) -> Workload:
-    return replace(SMALL, dims=1 if declared or own.one_dimension else SMALL.dims)
 
 
 def _is_right(own: Resolution, loss: float) -> bool:

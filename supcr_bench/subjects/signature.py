@@ -49,10 +49,9 @@ _SHAPE = re.compile(
 )
 _ROWS = re.compile(r"(\w+\s*\*\s*|2)?(n|b|m|bs|bsz|bz|batch\w*|\w+_samples)(\s*\*\s*\w+)?")
 _DOUBLED = re.compile(r"2\w+|\w+\s*\*\s*\w+")
-_ONE_DIMENSION = re.compile(
-    r"\b(one|single)[ -]label[ -]dimension|\b(1-?d|one-dimensional|scalar) (label|target)"
-    r"|(label|target)s? (are|is|must be|should be) (scalar|1-?d|one-dimensional)",
-    re.I,
+_ONE_DIMENSION = (
+    r"(?i)\b(one|single)[ -]label[ -]dimension|\b(1-?d|one-dimensional|scalar) (label|target)"
+    r"|(label|target)s? (are|is|must be|should be) (scalar|1-?d|one-dimensional)"
 )
 _OTHERS = r"returns?|loss|masks?|weights?|similarit\w+|logits"
 """Words after which a shape is neither that of the embeddings nor that of the labels."""
@@ -168,17 +167,17 @@ def read_from_kwargs(target: Callable[..., Any]) -> list[str]:
     for function in [vars(base).get("__init__") for base in bases] or [behind(target)]:
         if inspect.isfunction(function):
             source, doc = source_of(function), inspect.getdoc(function) or ""
-            found += [*_named(function), *re.findall(r"[\[('\"](\w+)['\"]", source)]
+            found += [*named_parameters(function), *re.findall(r"[\[('\"](\w+)['\"]", source)]
             found += re.findall(r"(?m)^\s*(?::param\s+)?(\w+)\s*[(:]", doc)
             passed = re.findall(r"([\w.]+)\([^()]*\*\*\w+\)(?!\s*(?:->[^:]*)?:)", source)
             for taker in filter(callable, map(function.__globals__.get, passed)):
-                found += _named(taker)
+                found += named_parameters(taker)
             if not passed:
                 break
     return found
 
 
-def _named(target: Callable[..., Any]) -> list[str]:
+def named_parameters(target: Callable[..., Any]) -> list[str]:
     """The names of the parameters, without ``*args`` and ``**kwargs``."""
     variable = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
     return [n for n, p in parameters_of(target).items() if p.kind not in variable]
@@ -190,12 +189,6 @@ def source_of(function: Any) -> str:
         return textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError):
         return ""
-
-
-def keys_read(source: str, name: str) -> list[str]:
-    """The keys that a function reads from one of its arguments, a mapping, in order."""
-    reads = rf"\b{name}(?:\[|\.(?:get|pop)\()['\"](\w+)['\"]"
-    return list(dict.fromkeys(re.findall(reads, source)))
 
 
 def function_of(loss: Any) -> Callable[..., Any]:
@@ -220,10 +213,10 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
     source = source_of(function_of(loss))
     text = "\n\n".join(_documentation(target, function_of(loss), source))
     shapes = list(_shapes(text, views, labels))
-    layouts = [_label_layout(dims) for role, dims in shapes if role == "labels" and len(dims) < 3]
+    layouts = [_label_layout(dims) for role, dims in shapes if role == "labels"]
     if role_of(labels[0]) == "distances":
         layouts.insert(0, "distances")
-    if not layouts and _ONE_DIMENSION.search(text):
+    if not layouts and re.search(_ONE_DIMENSION, text):
         layouts += ["column", "flat"]
     layouts.sort(key=lambda layout: layout != "columns")  # where it answers, it counts
     documented: list[Call] = []
@@ -231,18 +224,16 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
     order = [*views, *labels]
     if len(views) == 1:
         doubled = any(role == "labels" and _DOUBLED.fullmatch(dims[0]) for role, dims in shapes)
-        documented = [
-            _features(dims, doubled) for role, dims in shapes if role == "views" and len(dims) > 1
-        ]
-        whole = f"{text}\n{source}"
-        hints = {c: hint.format(re.escape(views[0])) for c, hint in _HINTS.items()}
-        likely = next((c for c in hints if re.search(hints[c], whole, re.I | re.M)), None)
+        documented = [_features(d, doubled) for role, d in shapes if role == "views" and d[1:]]
+        hints = {c: rf"(?im){hint.format(re.escape(views[0]))}" for c, hint in _HINTS.items()}
+        likely = next((c for c in hints if re.search(hints[c], f"{text}\n{source}")), None)
         calls = tuple(sorted(ONE_TENSOR, key=lambda call: call != likely))
     elif len(labels) == 2:
         order = [name for name in parameters if name in order]
         calls = ("labels_after_each_view" if order[1] in labels else "labels_after_views",)
     by_position = [n for n, p in parameters.items() if p.kind < p.VAR_POSITIONAL]
-    keys = keys_read(source, views[0])
+    reads = rf"\b{re.escape(views[0])}(?:\[|\.(?:get|pop)\()['\"](\w+)['\"]"
+    keys = tuple(dict.fromkeys(re.findall(reads, source)))
     return CallSignature(
         tensors=tuple(order),
         extra=tuple(extra),
@@ -250,7 +241,7 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
         documented=tuple(dict.fromkeys(documented)),
         labels=tuple(dict.fromkeys(layouts)),
         by_name=by_position[: len(order)] != order,
-        keys=tuple(keys) if len(keys) == 2 else ("first", "second"),
+        keys=keys if len(keys) == 2 else ("first", "second"),
     )
 
 
@@ -343,12 +334,3 @@ def _label_layout(dims: list[str]) -> LabelLayout:
     if dims[1] == dims[0]:
         return "distances"
     return "column" if dims[1] == "1" else "columns"
-
-
-def missing_arguments(target: Callable[..., Any], given: Sequence[str | None]) -> list[str]:
-    """The required arguments of a constructor or a factory that are not given."""
-    return [
-        name
-        for name, p in parameters_of(target).items()
-        if p.default is p.empty and name in _named(target) and name not in given
-    ]

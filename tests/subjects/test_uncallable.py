@@ -151,7 +151,7 @@ def outcome(folder: Path, name: str) -> UncallableError:
         ("mine.py:CudaByDefault", "device", "CUDA"),
         ("mine.py:imports_when_called", "package", "a_package_that_nobody_has"),
         ("mine.py:pathless", "call", "two-view path raises RuntimeError"),
-        ("mine.py:no_scalar", "call", "returned a loss of shape (5,), not a scalar"),
+        ("mine.py:no_scalar", "call", "returned a loss of shape (3,), not a scalar"),
         ("mine.py:OneMethod", "call", "one method fits: `compute(z, targets)`"),
         ("mine.py:TwoMethods", "call", "several methods fit: `loss_one"),
     ],
