@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # An editable install with its extras, at the versions that CI pins.
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: setup check check-workflows format test coverage gate bench self-test false-alarms cross-check growth-study gate-study floor cluster clean
+.PHONY: setup check check-workflows format test coverage gate bench self-test false-alarms cross-check growth-study recognition-study gate-study floor cluster clean
 
 setup: $(VENV)/.installed
 
@@ -59,6 +59,10 @@ cross-check: setup
 # Growth laws and crossovers in 600 simulated sweeps whose laws are known, a minute or two.
 growth-study: setup
 	SUPCR_BENCH_SWEEPS=600 $(BIN)/python -m pytest tests/analysis/test_simulated_sweeps.py
+
+# How often recognition is right about synthetic losses: each departure, and 300 pairs; some minutes.
+recognition-study: setup
+	$(BIN)/python -m tests.studies.recognition
 
 # How often the gate cries wolf and what it misses, on this machine; two hours, and nothing else on it.
 gate-study: setup

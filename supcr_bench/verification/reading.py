@@ -28,6 +28,7 @@ WARM = 5e-3
 NEAR = 3e-2
 """Largest residual of a right gradient in a low precision."""
 IN_FLOAT64 = 1e-10
+"""A relative change of rows that shows in float64 only."""
 BFLOAT16 = 1e-3
 """Float16 inside does not explain a larger residual."""
 EPS = sorted(
@@ -92,7 +93,7 @@ def read_structure(prober: Prober) -> Reading:
     alive = _at_temperature(prober, reading, _structures(prober, reading, core), core)
     if not alive:
         return reading
-    near = prober.fits([alive[0]], core)[0]
+    near = prober.fits([min(alive, key=_plainness)], core)[0]
     prober.value_ratio = core.loss / near.value if near.value else 1.0
     reading.complete = near.residual <= FITS
     _settle(prober, reading, alive, core)
@@ -182,18 +183,14 @@ def _at_temperature(
         at = [replace(m, temperature=m.temperature * prober.given) for m in members]
         if alive := prober.fitting(at, core):
             return alive
-        nearest = prober.fits(at, core)[0].member
-        sizes = [replace(nearest, eps=e, eps_rule=r) for e in EPS for r in ("added", "floor")]
-        if found := prober.fitting(sizes, core):
-            return prober.fitting(
-                [replace(m, eps=found[0].eps, eps_rule=found[0].eps_rule) for m in at], core
-            )
+        if alive := _with_eps(prober, at, core):
+            return alive
     # A squared distance of normalised rows is a cosine at half its temperature, which is plainer.
     members = [m for m in members if not (m.normalised and m.similarity == "squared")] or members
     # Members with the same sets give the same numbers: some of each are enough for a search.
     temperature = prober.nearest_temperature(sorted(members, key=Member.faults)[:60], core)
     at = [replace(m, temperature=m.temperature * temperature) for m in members]
-    if alive := prober.fitting(at, core):
+    if alive := prober.fitting(at, core) or _with_eps(prober, at, core):
         return alive
     turned = [replace(m, temperature=abs(m.temperature) * (prober.given or 1.0)) for m in members]
     upside_down = [f.member for f in prober.fits(turned, core) if f.residual <= FITS]
@@ -206,7 +203,7 @@ def _at_temperature(
     if best.residual > NEAR:
         reading.faults.append(_stranger(prober, core))
         return []
-    if not _is_quantised(prober, core):
+    if not _is_quantised(prober, core, 1e-6):
         reading.faults.append(f"its gradient is off by {100 * best.residual:.1g} %")
         return [best.member]
     precision = "bfloat16" if best.residual > BFLOAT16 else "float16"
@@ -214,12 +211,25 @@ def _at_temperature(
     return [f.member for f in prober.fits(at, core) if f.residual <= 1.5 * best.residual]
 
 
-def _is_quantised(prober: Prober, core: Probe) -> bool:
-    """Whether a tiny change of the rows changes the gradient in jumps, or not at all."""
-    size = 1e-6
+def _with_eps(prober: Prober, members: list[Member], core: Probe) -> list[Member]:
+    """The members that fit with one eps, so large that it shows on ordinary rows."""
+    best = prober.fits(members, core)
+    if best[0].residual > NEAR:
+        return []
+    near = [f.member for f in best if f.residual <= 1.5 * best[0].residual]
+    for m in sorted(near, key=_plainness)[:4]:
+        sizes = [replace(m, eps=e, eps_rule=r) for e in EPS for r in ("added", "floor")]
+        if found := prober.fitting(sizes, core):
+            own = {"eps": found[0].eps, "eps_rule": found[0].eps_rule}
+            return prober.fitting([replace(m, **own) for m in members], core)  # type: ignore[arg-type]
+    return []
+
+
+def _is_quantised(prober: Prober, core: Probe, size: float) -> bool:
+    """Whether a tiny relative change of the rows changes the gradient in jumps, or not at all."""
     moved = prober.probe(
         tuple(
-            v * (1 + size * torch.cos(torch.arange(v.numel()).view(v.shape) * 1.0))
+            v * (1 + size * torch.cos(torch.arange(v.numel()).view_as(v).double()))
             for v in core.views
         ),
         core.labels,
@@ -256,7 +266,7 @@ def _settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) 
         ]
         alive = _left(prober, reading, several, probe, "several label dimensions")
     reading.member = min(alive, key=_plainness)
-    reading.float32 = prober.fits([reading.member], core)[0].residual > IN_FLOAT64
+    reading.float32 = _is_quantised(prober, core, IN_FLOAT64)
 
 
 def _plainness(m: Member) -> tuple[float, bool, bool]:

@@ -97,18 +97,19 @@ def read(subject: Adapter, device: str = "cpu") -> Reading:
         if own.integer_labels:
             labels = labels * LABEL_STEPS
 
-        def answer() -> Answer:
+        def answer(dtype: torch.dtype) -> Answer:
             first, second, y, w = (x.to(dtype) for x in (views[0], views[-1], labels, given))
             problem = Problem(first, second, y, w, temperature or default, "a probe")
             return replace(subject, resolution=called).answer(problem, device=device)
 
         try:
-            return answer()
+            return answer(dtype)
         except Exception:
             if dtype == torch.float32:
                 raise
+            found = answer(torch.float32)
             dtype = torch.float32  # it mixes float64 inputs with tensors in float32
-            return answer()
+            return found
 
     prober = Prober(
         ask,

@@ -21,8 +21,8 @@ from supcr_bench.verification.reading import EPS, Reading
 
 LAWS = {0.0: "missing", 2.0: "squared", -1.0: "multiplies", 0.5: "root"}
 """How the temperature enters, by the power of it that divides the similarity."""
-LOW = 0.02
-"""A temperature at which cosines of -1/2 are far below any eps."""
+FAR = 32.0
+"""Similarities of -32 are far below any eps."""
 MEAN_OF_USED = "the mean is over the pairs that are left"
 HALVED, DOUBLED = "a constant factor of 0.5", "a constant factor of 2"
 
@@ -85,15 +85,28 @@ def read_eps(prober: Prober, reading: Reading, member: Member, *, divides: bool)
         best = min(prober.fits(trials, core), key=lambda f: abs(f.value - core.loss))
         empty = abs(best.value - core.loss) < 1e-3 * abs(core.loss) and best.residual <= FITS
         return best.member if empty else member
+    found = _eps_at(prober, reading, member, FAR, divides=divides)
+    if not found:
+        return member
+    # Where eps is much larger than every sum, added and the floor are alike.
+    low = -math.log(found.eps)
+    again = _eps_at(prober, reading, found, low, divides=divides) if low < FAR else None
+    return again or found
+
+
+def _eps_at(
+    prober: Prober, reading: Reading, member: Member, low: float, *, divides: bool
+) -> Member | None:
+    """The member with the eps that shows where similarities are -low; none where none shows."""
     temperature, asked = member.temperature, prober.given
     scale = 1.0
     if not member.normalised:
-        low = 30.0 * abs(temperature)
-        scale = {"dot": math.sqrt(2 * low), "squared": math.sqrt(low), "euclidean": low}[
+        far = low * abs(temperature)
+        scale = {"dot": math.sqrt(2 * far), "squared": math.sqrt(far), "euclidean": far}[
             member.similarity
         ]
     elif asked and divides:
-        asked, temperature = LOW, LOW * temperature
+        asked, temperature = 0.5 / low, 0.5 / low * temperature  # cosines of -1/2
     corners = torch.eye(3, WIDTH, dtype=torch.float64)
     corners[:, :3] -= 1 / 3
     views = []
@@ -103,26 +116,26 @@ def read_eps(prober: Prober, reading: Reading, member: Member, *, divides: bool)
     try:
         probe = prober.probe(tuple(views), make_labels(3, 1, 3), asked)
     except Exception:  # noqa: BLE001 - not finite there: a matter of robustness
-        return member
+        return None
     plain = replace(member, temperature=temperature)
     reading.smallest = smallest_denominator(plain, probe)
-    if prober.fitting([plain], probe):
-        return member
-    sizes: Sequence[float] = EPS
+    if prober.fitting([replace(plain, eps=0.0)], probe):
+        return None
+    sizes: Sequence[float] = [member.eps] if member.eps else EPS
     best = Fit(plain, math.inf, 1.0, 0.0)
     for _ in range(4):
         trials = [replace(plain, eps=e, eps_rule=r) for e in sizes for r in ("added", "floor")]
         # Where eps holds every denominator, the gradient is the same for all sizes of eps.
         found = [f for f in prober.fits(trials, probe) if f.factor > 0]
         if not found:
-            return member
+            return None
         goal = (probe.loss or 1.0) / prober.value_ratio
         best = min(found, key=lambda f: f.residual + abs(f.value / goal - 1))
-        if best.residual <= FITS:
+        if best.residual <= FITS or len(sizes) == 1:
             break
         sizes = [best.member.eps * (1 + x * (sizes[-1] / sizes[-2] - 1) / 5) for x in range(-5, 6)]
     if best.residual > 10 * FITS:
-        return member
+        return None
     return replace(member, eps=best.member.eps, eps_rule=best.member.eps_rule)
 
 
