@@ -15,14 +15,7 @@ COMPARED = tuple(axis for axis in AXES if axis.compared)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AxisEffectRow:
-    """One value of an axis, compared with the first measured value (the base), all else equal.
-
-    Attributes:
-        base: whether this row is the base.
-        tolerances: the larger of the errors of value and gradient, in multiples of the tolerance;
-            ``None`` where either is not a number.
-        time_ratio, memory_ratio: time and memory divided by those of the base.
-    """
+    """One value of an axis, compared with the first measured value (the base), all else equal."""
 
     axis: Axis
     implementation: str

@@ -47,14 +47,7 @@ BROKEN = (Status.WRONG, Status.FAILED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonRow:
-    """One implementation on one case, in both runs.
-
-    Attributes:
-        first, second: the status in each run; ``None`` where the run has no such result.
-        changes: by name, the change of every metric that was measured in both runs.
-        finding: a sentence on what got worse; slower times are judged over all cases instead.
-        note: any other remark on a change of status.
-    """
+    """One implementation on one case in both runs: statuses, changes by metric, and remarks."""
 
     implementation: str
     case: Case

@@ -37,16 +37,7 @@ Vector = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crossover:
-    """The batch size, if any, at which the faster of two implementations changes.
-
-    Attributes:
-        case: the case of the largest common size; stands for all sizes of its series.
-        sizes: batch sizes at which both were timed in the same rounds.
-        small, large: the faster implementation below and above the crossover, or at the smallest
-            and the largest size; ``None`` where the noise is too large to decide.
-        size: batch size of the crossover; ``None`` for none in the measured range.
-        low, high: its 95 % interval.
-    """
+    """Where the faster of two implementations changes, if it does, with a 95 % interval."""
 
     one: str
     other: str

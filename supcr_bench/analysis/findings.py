@@ -14,15 +14,7 @@ from supcr_bench.values.result import Result
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """The derived figures of a run.
-
-    Attributes:
-        results: in the order of measurement; where machines of several kinds measured, the
-            device names include the machine.
-        predictions: results whose peak was predicted before it was measured.
-        noise: ``None`` if no cell timed an implementation against itself (A/A).
-        claims: empty where none of the note's implementations is in the run.
-    """
+    """All that is derived from a run; devices include the machine where kinds of it differ."""
 
     results: Sequence[Result]
     growth: Sequence[Growth]

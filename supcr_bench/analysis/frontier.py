@@ -24,14 +24,7 @@ MOST_ROWS = 2**40
 
 @dataclass(frozen=True, slots=True)
 class FrontierRow:
-    """The largest batch of one implementation whose inputs and peak fit a memory.
-
-    Attributes:
-        case: the case of the largest measured size; stands for all sizes of its series.
-        batch_size: the largest batch, from tensors alone, without a process's other memory.
-        low, high: its interval, from all sums of laws that fit the measured bytes.
-        law: the growth law of the bytes.
-    """
+    """The largest batch whose inputs and peak fit a memory, with its interval."""
 
     implementation: str
     case: Case

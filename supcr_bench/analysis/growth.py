@@ -28,13 +28,7 @@ Claims = Mapping[str, str | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Growth:
-    """Growth of one metric of one implementation in one series.
-
-    Attributes:
-        case: the case of the largest measured size; stands for all sizes of the series.
-        sizes, bounds: measured batch sizes, and those that only give a lower bound.
-        last_exponent: measured local power of N between the two largest sizes.
-    """
+    """Growth of one metric of one implementation in a series, of which ``case`` is the largest."""
 
     implementation: str
     metric: Metric

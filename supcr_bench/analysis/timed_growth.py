@@ -120,14 +120,7 @@ def _fit_powers(series: TimedSeries, powers: Vector) -> tuple[Vector, Vector, Ve
 
 @dataclass(frozen=True, slots=True)
 class PowerFit:
-    """The fit of the power p in ``c0 h + c1 N^p``.
-
-    Attributes:
-        exponent: the best p.
-        low, high: its interval; at the ends of the grid where the data do not bound it.
-        squares: the smallest sum of squared logarithmic distances.
-        mixture: share of the power in the model at the largest size.
-    """
+    """The fit of the power p in ``c0 h + c1 N^p``, with its interval and share of the time."""
 
     exponent: float
     low: float

@@ -104,14 +104,7 @@ def log_ratio(seconds: Sequence[float], before: Sequence[float]) -> float:
 
 @dataclass(slots=True)
 class CellTrial:
-    """One cell, with its samples and decision so far.
-
-    Attributes:
-        after, again: log-ratios to the version before, one from each process.
-        before_s, after_s: medians of both versions in seconds, one from each process.
-        decision: the decision at the last look (evaluation); ``None`` before the first.
-        raised: the version that raised an error, with the error, which ended the cell.
-    """
+    """One cell, with log-ratios to the version before and medians, one of each per process."""
 
     cell: VersionedCell
     after: list[float] = field(default_factory=list)
@@ -170,14 +163,7 @@ class CellTrial:
 
 
 class TimeTrial:
-    """Times each cell until it is decided.
-
-    Attributes:
-        trials: one for each cell, with the versions before, before again (A/A), and after.
-        spent_s: wall seconds so far.
-        budget_s: after the first process, a process starts only if it is expected to end in time.
-        error: why the trial ended early, if it did.
-    """
+    """Times each cell until it is decided, as long as another process fits the budget."""
 
     def __init__(
         self,

@@ -20,14 +20,7 @@ WeightKind = Literal["equal", "unequal", "unnormalised"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """The tensors that all implementations get: N rows, embedding size d, D label dimensions.
-
-    Attributes:
-        perturbed: [N, d] embeddings of the perturbed view; a leaf that requires grad.
-        intact: [N, d] embeddings of the intact view; a leaf that requires grad.
-        labels: [N, D], NaN where a label is missing.
-        weights: [D], equal weights of the label dimensions.
-    """
+    """The tensors that all implementations get: two views [N, d] and labels [N, D] with NaN."""
 
     perturbed: Tensor
     intact: Tensor
@@ -94,15 +87,7 @@ class ProblemSpec:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
-    """The inputs of one call in verification.
-
-    Attributes:
-        first: [N, d], the first view (perturbed).
-        second: [N, d], the second view (intact); ignored where a definition has a single view.
-        labels: [N, D], NaN where missing.
-        weights: [D].
-        spec: the specification it was made from; ``None`` if it was put together by hand.
-    """
+    """The inputs of one call in verification; a definition with one view ignores ``second``."""
 
     first: Tensor
     second: Tensor

@@ -24,16 +24,7 @@ from supcr_bench.workers.streams import OpenStreams
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepProgress:
-    """The progress of a sweep, when a cell starts, or when one of several parallel ones ended.
-
-    Attributes:
-        ended: the number of cells of the plan that have ended.
-        open: the cells that run now, in the order in which they started.
-        left_s: rough estimate of the seconds until the sweep ends.
-        started, index: the cell that is about to run and its index in the plan, from 0; ``None``
-            if a cell has ended.
-
-    """
+    """The progress of a sweep when a cell starts, or when one of several parallel cells ended."""
 
     ended: int
     open: tuple[Cell, ...]

@@ -19,17 +19,7 @@ from supcr_bench.values.machine import machine_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """A machine, or one GPU of it, that runs one cell at a time.
-
-    Attributes:
-        node: the machine's identifier in the cluster.
-        name: the machine's name for people.
-        gpu: index of the GPU, from 0; ``None`` for the whole machine.
-        cpus: number of cores that a cell gets.
-        devices: names of the devices on which a cell can run in this slot.
-        environment: facts of the machine that its worker reported; empty before that.
-        budget: limits of one implementation, from this machine's threads and memory.
-    """
+    """A machine, or one GPU of it (numbered from 0), that runs one cell at a time."""
 
     node: str
     name: str

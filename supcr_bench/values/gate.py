@@ -55,13 +55,7 @@ EVIDENCE: Mapping[str, Evidence] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatedChange(Change):
-    """A change with the gate's verdict on it.
-
-    Attributes:
-        case: ``None`` for verification, which covers the implementation as a whole.
-        verdict: a regression and an undecided change always have a ``reason``.
-        command: a command line that reproduces the change.
-    """
+    """A change with the gate's verdict on it, and a command that reproduces it."""
 
     implementation: str
     case: Case | None = None

@@ -15,14 +15,7 @@ _ALL: list["SeededBug"] = []
 
 @dataclass(frozen=True, slots=True)
 class SeededBug:
-    """A seeded bug, and how verification must find it.
-
-    Attributes:
-        factory: the wrong class; its docstring says what is wrong.
-        caught_by: the group of checks of which one must fail.
-        named: the cause that the diagnosis must give, one of ``formula.PHRASES``; ``None`` if it
-            need not give one.
-    """
+    """A wrong class, the group of checks that must catch it, and the cause to name, if any."""
 
     factory: type[RankedContrast]
     caught_by: Group

@@ -31,15 +31,7 @@ class RanksRaisedError(Exception):
 
 @dataclass(slots=True)
 class RankContext:
-    """An implementation on several ranks, and the definition that it is verified against.
-
-    Attributes:
-        ranks: W, the world size.
-        resolution: how the subject is called, and the definition that gives the right answers.
-        put: sends a question to every rank; raises RanksRaisedError or CheckEndedError.
-        left_out: always 0.
-        answers: the answers so far, by question, so that each question is sent once.
-    """
+    """An implementation on several ranks, its definition, and the answers to questions so far."""
 
     ranks: int
     resolution: Resolution
