@@ -27,7 +27,7 @@ from supcr_bench.verification.compare import (
 )
 from supcr_bench.verification.outcome import NotApplicableError, Trial, worst_of
 
-SLOWEST_CALL_S = 4.0
+SLOWEST_CALL_S = 8.0
 """Seconds of CPU time; a case whose call is predicted to take longer is skipped and counted."""
 BUDGET_S = 20.0
 """Seconds of CPU time after which a check starts no further case."""
@@ -141,7 +141,7 @@ class CheckContext:
         reason = f"{self.definition.name} does not support NaN labels"
         self.require(self.takes_missing_labels, reason)
 
-    def affordable(self, n: int, most_s: float = SLOWEST_CALL_S) -> bool:
+    def affordable(self, n: int, most_s: float | None = None) -> bool:
         """Whether a call of this size is fast enough; if not, count it as left out."""
         if time.thread_time() - self._started_s > BUDGET_S:
             self.left_out += 1
@@ -155,7 +155,7 @@ class CheckContext:
             ratio = self._timed[size] / self._timed[before[-1]]
             exponent = math.log(ratio) / math.log(size / before[-1]) + EXPONENT_MARGIN
             exponent = min(max(exponent, EXPONENT_MARGIN), STEEPEST_GROWTH)
-        if self._timed[size] * (n / size) ** exponent > most_s:
+        if self._timed[size] * (n / size) ** exponent > (most_s or SLOWEST_CALL_S):
             self.left_out += 1
             return False
         return True
