@@ -116,8 +116,8 @@ def _cells(same: Sequence[Impact]) -> list[str]:
 
 
 def _degrees(angle: float | None) -> str:
-    if angle is None:
-        return "-"
+    if angle is None or angle < 5e-6:
+        return "-" if angle is None else "0"
     digits = next(d for d, least in enumerate((9.95, 0.95, 0.005, 0.0)) if angle >= least)
     return f"{angle:.{digits if digits < 3 else 5}f}"
 

@@ -92,6 +92,7 @@ class ImpactStudy:
     ) -> None:
         self._context, self._question = context, question
         self._factor = reading.factor if reading else 1.0
+        self._scaled = bool(reading and reading.factor_words)
         own, takes = context.definition.temperature, context.subject.resolution.temperature
         self._tau = (question.temperature or own) if takes else own
         others = (d for d in DEFINITIONS.values() if d.name != nearest.name)
@@ -225,7 +226,8 @@ class ImpactStudy:
             return None, f"{type(error).__name__}: {str(error)[:150]}"
         slow = f"a call of {n} rows takes too long"
         if stands:
-            return self._by_member, f"{slow}, so its recognised formula stands for it"
+            but = ", but for its length" if self._scaled else ""
+            return self._by_member, f"{slow}, so its recognised formula stands for it{but}"
         return None, f"{slow}; set a smaller --batch-size"
 
     def _by_call(self, batch: Batch) -> Tensor:
