@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from contextlib import suppress
 
-from supcr_bench.inputs.tensors import Problem
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.departures import causes
 from supcr_bench.verification.outcome import Diagnosis, Outcome, Trial, Verdict
@@ -39,15 +38,6 @@ def diagnose(
     smallest = next((shrink(context, p) for p in problems[:5] if fails(context, p)), None)
     return Diagnosis(
         causes=found,
-        where=None if found else _where(counting, problems),
         smallest=smallest.name if smallest else None,
         snippet=snippet(context, smallest) if smallest else None,
     )
-
-
-def _where(wrong: Sequence[Outcome], problems: Sequence[Problem]) -> str:
-    names = ", ".join(o.check for o in wrong)
-    sizes = [p.size[0] for p in problems]
-    if sizes and min(sizes) > 24:
-        return f"right on small batches, wrong from N={min(sizes)} or so on; fails: {names}"
-    return f"right on plain small problems, wrong only in: {names}"

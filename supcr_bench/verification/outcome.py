@@ -157,12 +157,10 @@ class Diagnosis:
 
     Attributes:
         causes: phrases; empty if no variation of the definition explains the failures.
-        where: what the failing cases have in common, if no cause is known.
         snippet: a program that shows the failure.
     """
 
     causes: tuple[str, ...] = ()
-    where: str | None = None
     smallest: str | None = None
     snippet: str | None = None
 

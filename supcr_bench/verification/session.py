@@ -49,7 +49,7 @@ class Session(ABC):
     ) -> None:
         self.name, self.strict, self.seed, self.only = name, strict, seed, only
         self.definition = NO_DEFINITION
-        self.recognised: Recognition | str | None = None
+        self.recognised: Recognition | None = None
         self._began_s = time.monotonic()
         self._outcomes: list[Outcome] = []
         self._diagnosis: Diagnosis | None = None
@@ -109,7 +109,7 @@ class Session(ABC):
         except CheckEndedError as end:
             yield Outcome.ended("recognition", "definition", end.finding, overdue=end.overdue)
             return
-        if isinstance(self.recognised, Recognition) and self.recognised.faults:
+        if self.recognised and self.recognised.faults:
             yield Outcome.ended(FORMULA, "definition", listed(self.recognised.faults))
         for check, group in checks:
             if ends >= MOST_ENDS:

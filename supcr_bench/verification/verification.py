@@ -47,8 +47,7 @@ class Verification:
 
     Attributes:
         definition: name of the definition that gave the right answers.
-        recognised: what it computes, and how it was called; in older results a line, if that was
-            searched.
+        recognised: what it computes, and how it was called; ``None`` in older results.
         strict: whether failed robustness checks count.
         ranks: number of processes that shared each batch; ``None`` for a single process.
         impact: how far the departures, and the whole loss, turn the gradient.
@@ -57,7 +56,7 @@ class Verification:
 
     implementation: str
     definition: str
-    recognised: Recognition | str | None
+    recognised: Recognition | None
     strict: bool
     seed: int
     outcomes: tuple[Outcome, ...]
@@ -81,10 +80,7 @@ class Verification:
     @property
     def reading(self) -> Recognition:
         """What it computes; without a recognition, the definition that it was compared with."""
-        found = self.recognised
-        if isinstance(found, Recognition):
-            return found
-        return Recognition(nearest=self.definition, call="")
+        return self.recognised or Recognition(nearest=self.definition, call="")
 
     @property
     def computes(self) -> str:
@@ -155,13 +151,12 @@ class Verification:
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
         recognised, diagnosis = values["recognised"], values["diagnosis"]
         uncallable = values.get("uncallable")
-        if isinstance(recognised, Mapping):
-            lists = {key: tuple(recognised[key]) for key in ("choices", "faults")}
-            recognised = Recognition(**{**recognised, **lists})
+        new = isinstance(recognised, Mapping)  # in older results it is a sentence
+        lists = {key: tuple(recognised[key]) for key in ("choices", "faults")} if new else {}
         return cls(
             implementation=values["implementation"],
             definition=current_name(values["definition"]),
-            recognised=recognised,
+            recognised=Recognition(**{**recognised, **lists}) if new else None,
             strict=values["strict"],
             seed=values["seed"],
             outcomes=tuple(Outcome.from_mapping(o) for o in values["outcomes"]),
@@ -254,9 +249,9 @@ def details(
     """
     if found.definition == NO_DEFINITION:
         return []  # the headline says what there is
-    own, wrong = found.recognised, found.verdict == "not right"
+    wrong = found.verdict == "not right"
     explained = bool(found.causes) and not every
-    lines: list[tuple[str, Tone]] = [(f"Recognised: {own}.", "")] if isinstance(own, str) else []
+    lines: list[tuple[str, Tone]] = []
     if wrong and found.reading.choices:
         lines.append((f"By choice, which is no fault: {listed(found.reading.choices)}.", ""))
     if wrong and any(map(FACTOR.match, found.causes)):
@@ -306,8 +301,6 @@ def diagnosis_lines(diagnosis: Diagnosis | None, *, told: bool = False) -> list[
     lines = []
     if diagnosis.causes and not told:
         lines.append(f"Most likely: {'; and '.join(diagnosis.causes)}.")
-    elif diagnosis.where and not diagnosis.causes:
-        lines.append(f"Cause not recognised: {diagnosis.where}.")
     if diagnosis.smallest:
         lines.append(f"Smallest failing case found: {diagnosis.smallest}.")
     return lines

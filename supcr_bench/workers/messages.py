@@ -173,7 +173,7 @@ class VerificationStarted:
 
     checks: tuple[tuple[str, Group], ...]
     definition: str
-    recognised: Recognition | str | None
+    recognised: Recognition | None
 
 
 @dataclass(frozen=True, slots=True)

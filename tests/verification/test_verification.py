@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from supcr_bench.verification.outcome import Outcome, Verdict
+from supcr_bench.verification.outcome import Diagnosis, Outcome, Verdict
 from supcr_bench.verification.verification import (
     Verification,
     checks_sentence,
@@ -104,7 +104,7 @@ def test_of_several_what_is_not_right_decides_the_exit_status() -> None:
     assert exit_status([uncallable, wrong, late]) == 1
 
 
-@pytest.mark.parametrize("recognised", [None, "as in `no-self`", STRICT])
+@pytest.mark.parametrize("recognised", [None, STRICT])
 def test_a_verification_is_read_as_it_was_written(recognised: object) -> None:
     found = make_verification("one", OFF, LATE, diagnosis=DIAGNOSIS, recognised=recognised)
     values = json.loads(json.dumps(found.to_mapping()))
@@ -113,6 +113,14 @@ def test_a_verification_is_read_as_it_was_written(recognised: object) -> None:
     uncallable = make_verification(uncallable=NEEDS_MARGIN)
     again = Verification.from_mapping(json.loads(json.dumps(uncallable.to_mapping())))
     assert again.headline == uncallable.headline
+
+
+def test_an_old_verification_with_a_sentence_on_its_definition_is_read() -> None:
+    values = make_verification("one", OFF).to_mapping() | {"recognised": "as in `no-self`"}
+    values["diagnosis"] = {"causes": [], "where": "wrong from N=33", "smallest": "N=2"}
+    found = Verification.from_mapping(values)
+    assert found.recognised is None
+    assert found.diagnosis == Diagnosis(smallest="N=2")
 
 
 def raising(*checks: str) -> list[Outcome]:

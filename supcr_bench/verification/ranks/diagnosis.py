@@ -107,11 +107,7 @@ def diagnose_ranks(context: RankContext, outcomes: Sequence[Outcome]) -> Diagnos
     probes = plain_probes(context)
     if not wrong or not probes:
         return None
-    causes, names = explain_ranks(probes), ", ".join(wrong)
-    where = f"no known mistake of gathering gives these numbers; fails: {names}"
-    if not {"value", "gradient under DDP"} & set(wrong):
-        where = f"right on plain batches, wrong only in: {names}"
-    return Diagnosis(causes=causes, where=None if causes else where)
+    return Diagnosis(causes=explain_ranks(probes))
 
 
 def follows(probes: Sequence[RankProbe]) -> bool:
