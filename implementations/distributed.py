@@ -340,14 +340,7 @@ def add_own_losses(first: int, stop: int, work: Evaluation) -> None:
 def sum_of_anchors(
     labels: Tensor, rows: Tensor, anchors: list[int], work: Evaluation
 ) -> tuple[Tensor, Tensor | None]:
-    """The sum over pairs of some anchors, and tau times its derivative by the units, [2, M, d].
-
-    Args:
-        labels: [M], in any order.
-        rows: [M], the rows with these labels.
-        anchors: index of the first, and of the one after the last.
-        work: the evaluation that the sum is added to.
-    """
+    """The sum over pairs of some anchors, and tau times its derivative by the units, [2, M, d]."""
     m, tau, units = len(labels), work.options.temperature, work.units[:, rows]
     total = torch.zeros((), dtype=sum_dtype(units.device), device=units.device)
     grad_units = None if work.grad_units is None else torch.zeros_like(units)

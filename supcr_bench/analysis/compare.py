@@ -81,12 +81,10 @@ class Comparison:
     """What changed from the first run to the second.
 
     Attributes:
-        rows: every result of either run, in the order of the first.
         differences: facts of the environment that differ: values in the first and second run.
         drift: for each implementation, the 95 % prediction bound on the |log ratio| of a time,
             from unchanged results of the *other* implementations (``None`` if they are too few),
             and the number of those results.
-        margin: share by which two times may differ and count as the same.
     """
 
     rows: tuple[ComparisonRow, ...]

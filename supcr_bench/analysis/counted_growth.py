@@ -77,13 +77,7 @@ def _terms(laws: tuple[GrowthLaw, ...], size: Size, apart: bool) -> tuple[float,
 
 @dataclass(frozen=True, slots=True)
 class CountedFit:
-    """A sum of growth laws fitted to counts at rising sizes.
-
-    Attributes:
-        laws: the laws that may stand in the sum, slowest first.
-        coefficients: the coefficients of the terms, scaled to the largest size.
-        misfit: largest relative distance from a count.
-    """
+    """A sum of growth laws fitted to counts at rising sizes, and its largest relative error."""
 
     sizes: tuple[Size, ...]
     figures: tuple[float, ...]

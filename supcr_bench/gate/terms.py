@@ -19,18 +19,7 @@ some 170, and 2.14 as many; element work and peak memory are the same in all thr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """The settings of one gate.
-
-    Attributes:
-        suite: its name or path on the command line.
-        implementations: the names to judge; others are ignored.
-        baseline: whether it compares with a stored baseline instead of a git revision.
-        named: whether the command line, not the suite, names the implementations.
-        max_memory_growth: share by which the peak memory may grow.
-        max_slowdown: share by which a cell may become slower.
-        options: command-line arguments that change what is measured, repeated in every command.
-        gate_options: arguments that change how time is judged, repeated in the gate's command.
-    """
+    """The settings of one gate, and the command-line arguments that repeat it."""
 
     suite: str
     implementations: tuple[str, ...]

@@ -50,15 +50,11 @@ class ProblemSpec:
     """The sizes and kinds of data from which a problem is made.
 
     Attributes:
-        n: rows.
-        d: embedding size.
-        dims: label dimensions.
         nan_density: share of labels missing in each dimension; dimension c has c more missing
             labels, so that the numbers differ between dimensions.
         labels: continuous (uniform on [-2, 2)), tied (rounded to a grid), clustered (a few far
             clusters with small spread), binary, or constant.
         weights: equal, unequal but adding up to 1, or unequal and not adding up to 1.
-        dtype: the dtype of all tensors.
     """
 
     n: int

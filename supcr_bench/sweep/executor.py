@@ -19,7 +19,6 @@ class Executor(Protocol):
     Attributes:
         environment: the facts of the machine that measures, or of the first of several.
         environments: the facts of each kind of machine, by the kind's name in results.
-        devices: names of the devices on which a cell can run.
         location: where cells run, as part of a sentence: ``on this machine``.
         max_parallel_cells: how many cells may run at the same time. Where it is more than one,
             that many threads call :meth:`run`, which yields an event at least about every

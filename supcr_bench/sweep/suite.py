@@ -154,14 +154,11 @@ class Suite(_Model):
     """The content of a suite file.
 
     Attributes:
-        name: the name of the file.
         implementations: names to run unless the command line names others; in a file ``all`` and
             ``tag:TAG`` stand for several.
         definitions: the user's definitions, which ``--definition NAME`` accepts too.
         definition: the one with which all are compared; ``None`` for the one that each declares,
             and ``auto`` to recognise it by the values.
-        verify: whether each implementation is verified at the end.
-        axes: shared by all grids.
         grid: the grids; without any, the shared axes make the only one.
     """
 

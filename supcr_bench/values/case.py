@@ -18,22 +18,7 @@ ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """Describes the input tensors, which all implementations measured together share.
-
-    Attributes:
-        batch_size: N, rows.
-        nan_density: share of labels missing in each dimension, exact in count
-            (``round(nan_density * N)``); ``None`` when a labels file brings its own.
-        dims: D, label dimensions.
-        embedding_size: d, columns of an embedding.
-        dtype: the dtype of embeddings and labels.
-        temperature: tau of every implementation; ``None`` for the default of each one's definition.
-        labels: ``continuous``, ``tied``, or ``file:<digest>`` for rows of the user's labels file.
-        seed: random seed for the tensors.
-        ranks: W, the processes among which the rows are divided; 1 for a single process.
-        embedding_norm: Euclidean norm of every row of an embedding; ``None`` for rows as they are
-            drawn, with a norm of about sqrt(d).
-    """
+    """The input tensors that all implementations measured together share: a value of each axis."""
 
     batch_size: int
     nan_density: float | None = 0.0
@@ -86,8 +71,6 @@ class Case(Workload):
     """A workload, a pass (forward or training), and a definition (which loss of the family).
 
     Attributes:
-        temperature: the tau that was used.
-        definition: the name of the definition that the reference follows.
         own_temperature: whether that tau is the default of the definition or the implementation
             instead of a value of the axis; times under different defaults are compared.
         pass_: ``forward`` with its graph kept, or ``training``, forward and backward; stored under

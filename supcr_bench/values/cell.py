@@ -58,13 +58,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One workload and the arms to run on it.
-
-    Attributes:
-        arms: in no particular order; each round of timing shuffles them.
-        session: names one execution of the cell, within which samples are paired by round.
-        timed: whether calls are timed, in addition to checking their values and counting work.
-    """
+    """One workload and the arms to run on it; ``session`` names one execution, to pair samples."""
 
     workload: Workload
     arms: tuple[Arm, ...]

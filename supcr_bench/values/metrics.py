@@ -16,8 +16,6 @@ class Metric:
     """A cost of an implementation: it follows a growth law and is compared between runs.
 
     Attributes:
-        name: its name in code and in selections.
-        title: its name in tables and sentences.
         field: the field of a result with the value, or with the samples that it is the median of.
         format: writes a value with its unit, or a dash for ``None``.
         unit: ``s``, ``B``, or empty for a count.

@@ -26,13 +26,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column; its header may have several lines.
-
-    Attributes:
-        kind: ``number`` is set to the right; ``word`` to the left, on one line; ``prose`` to the
-            left, on several lines where it is long.
-        implementation: the implementation whose numbers the column shows, if it is only one.
-    """
+    """A column of numbers, of words, or of prose, which may continue on the next line."""
 
     header: str
     kind: Literal["number", "word", "prose"] = "number"
@@ -54,15 +48,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table.
-
-    Attributes:
-        name: a short name, for anchors and file names.
-        note: how to read it, without a full stop at the end.
-        keys: number of leading columns that identify a row; a narrow terminal repeats them.
-        detail: whether it is too long for a terminal and shown on pages only.
-        style: ``heat`` or ``map``, for a page that draws it in its own way.
-    """
+    """A table; its first ``keys`` columns identify a row, and only pages show one with ``detail``."""
 
     name: str
     title: str

@@ -29,13 +29,7 @@ from supcr_bench.verification.ranks.question import RankQuestion
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expected:
-    """The right answer to one step.
-
-    Attributes:
-        problem: the whole batch as the loss sees it: embeddings and labels.
-        parameters: gradient of the model's parameters, in one row.
-        parameters_bound: bound on the length of that gradient's error.
-    """
+    """The right answer to one step, and a bound on the error of the parameters' gradient."""
 
     problem: Problem
     reference: Reference
