@@ -48,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table; its first ``keys`` columns identify a row, and only pages show one with ``detail``."""
+    """A table; its first ``keys`` columns identify a row; only pages show one with ``detail``."""
 
     name: str
     title: str
