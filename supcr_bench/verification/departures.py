@@ -71,7 +71,7 @@ def departures(reading: Reading, definition: Definition) -> dict[str, tuple[str,
     if reading.complete and own != right and not hidden:
         rule = m.eps_rule if m.eps else "none"
         found["eps"] = PHRASES["eps"][rule] + (f" ({m.eps:.3g})" if m.eps else ""), False
-    if reading.nan_labels:
+    if reading.nan_labels and not reading.counted:
         found |= _of_missing_labels(reading, definition)
     default = reading.default_temperature
     if default is not None and abs(default / definition.temperature - 1) > 1e-3:
@@ -145,9 +145,12 @@ def definition_of(reading: Reading, call: Call) -> tuple[Definition, list[str], 
     if reading.default_temperature:
         values["temperature"] = reading.default_temperature
     numbers = [words for n, words in choices.items() if n not in ("temperature", "nan_labels")]
+    others = list(reading.faults)
+    if reading.counted and near.nan_labels != "unsupported":
+        others = [w for w in others if w != reading.factor_words] + [reading.counted]
     name = DEPARTS.join((near.name, *([" and ".join(numbers)] if numbers else [])))
     own = replace(near, name=name, **values)  # type: ignore[arg-type]
-    return own, [*choices.values(), *reading.choices], [*faults, *reading.faults]
+    return own, [*choices.values(), *reading.choices], [*faults, *others]
 
 
 def causes(reading: Reading, definition: Definition) -> list[str]:

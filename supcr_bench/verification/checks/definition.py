@@ -31,7 +31,7 @@ PUBLISHED = (
 
 @check("edge embeddings", "definition")
 def edge_embeddings(context: CheckContext) -> Iterator[Trial]:
-    """Embeddings take the extreme values of early, collapsed and diverged training."""
+    """Embeddings take the extreme values of early and diverged training."""
     base = context.problem(n=9, d=8, dims=1)
     first, second = base.first, base.second
     similarity = context.definition.similarity
@@ -44,15 +44,8 @@ def edge_embeddings(context: CheckContext) -> Iterator[Trial]:
             base.changed("antipodal embeddings", first=opposite, second=-opposite)
         )
     if similarity in NORMALISED:
-        for exponent in (-20, 20):
-            scale = 2.0**exponent
-            yield context.compare(
-                base.changed(
-                    f"norms of about 2^{exponent}", first=first * scale, second=second * scale
-                )
-            )
-    near = first[:1] + first * 2.0**-7
-    yield context.compare(base.changed("collapsed embeddings", first=near, second=near.flip(0)))
+        large = base.changed("norms of about 2^20", first=first * 2.0**20, second=second * 2.0**20)
+        yield context.compare(large)
 
 
 def _directional(context: CheckContext, problem: Problem, accumulator: str) -> Trial:

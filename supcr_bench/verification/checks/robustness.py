@@ -9,7 +9,7 @@ import torch
 from supcr_bench.inputs.tensors import Problem
 from supcr_bench.reference.answer import answer_of
 from supcr_bench.subjects.calls import loss_of
-from supcr_bench.values.definition import NanLabels
+from supcr_bench.values.definition import NORMALISED, NanLabels
 from supcr_bench.verification.check import check
 from supcr_bench.verification.compare import bounds_of, deviations, reference_of
 from supcr_bench.verification.context import CheckContext
@@ -25,6 +25,17 @@ def all_missing(context: CheckContext) -> Iterator[Trial]:
     problem = context.problem(n=5, dims=2)
     labels = torch.full_like(problem.labels, torch.nan)
     yield context.compare(problem.changed("every label NaN", labels=labels))
+
+
+@check("small distances", "robustness")
+def small_distances(context: CheckContext) -> Iterator[Trial]:
+    """A constant added to a norm or a distance shows once embeddings are short or collapsed."""
+    base = context.problem(n=9, d=8, dims=1)
+    near = base.first[:1] + base.first * 2.0**-7
+    yield context.compare(base.changed("collapsed embeddings", first=near, second=near.flip(0)))
+    if context.definition.similarity in NORMALISED:
+        first, second = base.first * 2.0**-20, base.second * 2.0**-20
+        yield context.compare(base.changed("norms of about 2^-20", first=first, second=second))
 
 
 @check("default weights", "robustness")
