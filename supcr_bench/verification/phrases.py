@@ -46,8 +46,8 @@ PHRASES: dict[str, dict[Any, str]] = {
         "partner": "candidates' label distances measured from the partner in place of the anchor",
         "candidate": "the partner's label distance measured from the candidate in place of the "
         "anchor",
-        "signed": "label differences with their sign in place of distances",
-        "signed turned": "label differences with their sign, turned, in place of distances",
+        "signed": "signed label differences in place of absolute ones",
+        "signed turned": "signed label differences, turned, in place of absolute ones",
         "truncated": "labels cut to whole numbers",
     },
     "ties": {

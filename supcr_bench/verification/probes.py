@@ -10,8 +10,9 @@ from torch import Tensor
 from supcr_bench.reference.answer import Answer
 from supcr_bench.verification.family import Member, evaluate
 
-Ask = Callable[[tuple[Tensor, ...], Tensor, float | None, Tensor | None], Answer]
-"""(views [N, d], labels [N, D], temperature, weights) -> answer; ``None`` leaves a default."""
+Ask = Callable[[tuple[Tensor, ...], Tensor, float | None, Tensor | None, float], Answer]
+"""(views [N, d], labels [N, D], temperature, weights, arriving gradient) -> answer; ``None`` leaves
+a default."""
 FITS = 3e-5
 """Largest relative residual of a right gradient in float32 on these probes; the gradients of other
 members are a hundred times farther away."""
@@ -113,9 +114,10 @@ class Prober:
         labels: Tensor,
         temperature: float | None,
         weights: Tensor | None = None,
+        arriving: float = 1.0,
     ) -> Probe:
         """Ask a batch; raises NotFiniteError, or what the loss raises."""
-        answer = self._ask(views, labels, temperature, weights)
+        answer = self._ask(views, labels, temperature, weights, arriving)
         gradients = answer.gradients[: len(views)]
         gradient = self.sign * torch.cat([g.detach().double().flatten() for g in gradients])
         if not math.isfinite(float(answer.loss)) or not bool(torch.isfinite(gradient).all()):

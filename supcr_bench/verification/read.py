@@ -1,17 +1,21 @@
 """Reads all choices of a loss, in an order in which each tells what the next needs."""
 
+from supcr_bench.measure.outcome import describe_error
 from supcr_bench.verification.label_rules import read_missing, read_tolerance, read_weights
 from supcr_bench.verification.probes import NotFiniteError, Prober
 from supcr_bench.verification.reading import Reading, read_structure
-from supcr_bench.verification.scale_rules import read_eps, read_factor, read_temperature
+from supcr_bench.verification.scale_rules import (
+    read_eps,
+    read_factor,
+    read_temperature,
+    read_upstream,
+)
+
+NO_GRAPH = "no gradient reaches the embeddings: the loss has no graph (.item(), .data, no_grad)"
 
 
 def read_choices(prober: Prober) -> Reading:
-    """Read the choices of the loss that a prober asks.
-
-    Raises:
-        Exception: what the loss raises on the first probe.
-    """
+    """Read the choices of the loss that a prober asks."""
     reading = Reading()
     try:
         reading = read_structure(prober)
@@ -27,6 +31,10 @@ def read_choices(prober: Prober) -> Reading:
         divides = read_temperature(prober, reading, member)
         reading.member = member = read_eps(prober, reading, member, divides=divides)
         read_factor(prober, reading, member, divides=divides, counted=counted)
+        read_upstream(prober, reading)
     except NotFiniteError:
         reading.faults.append("the loss or its gradient is not finite on ordinary rows")
+    except Exception as error:  # noqa: BLE001 - a loss may raise anything
+        lost = "does not require grad" in str(error)
+        reading.faults.append(NO_GRAPH if lost else f"raises {describe_error(error)}")
     return reading

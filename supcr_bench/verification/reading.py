@@ -23,6 +23,11 @@ from supcr_bench.verification.probes import (
     make_rows,
 )
 
+ANOTHER = "another loss, or a fault that is not known here"
+EMPTY = "no denominator counts a candidate (a mask that is always empty): labels have no effect"
+ORDER_DECIDES = "ties taken by an order of rows (of a sort): equal labels are not treated alike"
+MANY_ROWS = 24
+"""Rows of a batch from which a loss that samples would sample."""
 WARM = 5e-3
 """Largest residual where candidates weigh nearly the same."""
 NEAR = 3e-2
@@ -102,12 +107,18 @@ def read_structure(prober: Prober) -> Reading:
 
 def _oddity(prober: Prober, core: Probe) -> str | None:
     """What its numbers show that no member shows."""
-    again = prober.plain(prober.rows, 0, prober.given)
-    moved = (core.gradient - again.gradient).norm() > 1e-4 * core.gradient.norm()
-    if bool(moved) or not math.isclose(core.loss, again.loss, rel_tol=1e-5, abs_tol=1e-6):
-        return "the same inputs give other numbers at every call (random numbers inside, or state)"
     if not bool(core.gradient.any()):
+        equal = prober.probe(core.views, (core.labels > 1).double(), prober.given)
+        if bool(equal.gradient.any()):
+            return "no gradient reaches the embeddings unless labels are equal: " + ANOTHER
         return f"no gradient reaches the embeddings (the loss is {core.loss:.4g})"
+    for n in (prober.rows, MANY_ROWS):
+        one, other = (prober.plain(n, 0, prober.given) for _ in range(2))
+        moved = (one.gradient - other.gradient).norm() > 1e-4 * one.gradient.norm()
+        if bool(moved) or not math.isclose(one.loss, other.loss, rel_tol=1e-5, abs_tol=1e-6):
+            return (
+                "the same inputs give other numbers at every call (random numbers inside, or state)"
+            )
     return None
 
 
@@ -162,7 +173,11 @@ def _structures(prober: Prober, reading: Reading, core: Probe) -> list[Member]:
         every = structures(_views(prober, reading, core), SIMILARITIES)
         return [replace(m, temperature=s) for m in every if m.faults() <= 1 for s in (1.0, -1.0)]
     if prober.detached:
-        reading.faults.append(PHRASES["gradient"]["contrast_detached"])
+        other = prober.probe(core.views, core.labels.roll(1, 0), prober.given)
+        empty = math.isclose(other.loss, core.loss, rel_tol=1e-6)
+        reading.faults.append(EMPTY if empty else PHRASES["gradient"]["contrast_detached"])
+        if empty:
+            return []
     drawn = {(f.member.views, f.member.similarity) for f in found if f.residual <= WARM}
     alike = [m for m in every if (m.views, m.similarity) in drawn]
     return [
@@ -242,8 +257,8 @@ def _is_quantised(prober: Prober, core: Probe, size: float) -> bool:
 def _stranger(prober: Prober, core: Probe) -> str:
     other = prober.probe(core.views, core.labels.roll(1, 0), prober.given)
     if math.isclose(other.loss, core.loss, rel_tol=1e-6, abs_tol=1e-9):
-        return "its numbers do not depend on how far apart the labels are: another kind of loss"
-    return "its numbers follow no member of the family"
+        return "its numbers do not depend on how far apart the labels are: " + ANOTHER
+    return "its numbers follow no member of the family: " + ANOTHER
 
 
 # --- ties and label distance ---------------------------------------------------------------------
@@ -284,6 +299,10 @@ def _left(
         return left
     plainest = min(alive, key=_plainness)
     if not any(words in reading.faults for words in PHRASES["precision"].values()):
-        reading.faults.append(f"another loss on {on}")
+        order = torch.arange(len(probe.labels)).roll(2).flip(0)
+        views = tuple(v[order] for v in probe.views)
+        other = prober.probe(views, probe.labels[order], prober.given)
+        by_order = not math.isclose(other.loss, probe.loss, rel_tol=1e-5)
+        reading.faults.append(ORDER_DECIDES if by_order else f"another loss on {on}")
     reading.complete = False
     return [plainest]

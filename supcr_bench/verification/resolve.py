@@ -14,6 +14,7 @@ from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.definition import AUTO, DEPARTS, Definition, get_definition
 from supcr_bench.values.implementation import Implementation, Recognition, Resolution
 from supcr_bench.verification.departures import definition_of
+from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.probes import ASKED, LABEL_STEPS, Prober
 from supcr_bench.verification.read import read_choices
 from supcr_bench.verification.reading import Reading
@@ -85,6 +86,7 @@ def read(subject: Adapter, device: str = "cpu") -> Reading:
         labels: Tensor,
         temperature: float | None,
         weights: Tensor | None,
+        arriving: float,
     ) -> Answer:
         nonlocal dtype
         default = own.definition.temperature
@@ -100,7 +102,8 @@ def read(subject: Adapter, device: str = "cpu") -> Reading:
         def answer(dtype: torch.dtype) -> Answer:
             first, second, y, w = (x.to(dtype) for x in (views[0], views[-1], labels, given))
             problem = Problem(first, second, y, w, temperature or default, "a probe")
-            return replace(subject, resolution=called).answer(problem, device=device)
+            upstream = torch.tensor([arriving, *[0.0] * labels.shape[1]], dtype=torch.float64)
+            return replace(subject, resolution=called).answer(problem, upstream, device=device)
 
         try:
             return answer(dtype)
@@ -118,7 +121,10 @@ def read(subject: Adapter, device: str = "cpu") -> Reading:
         weights=own.weights,
         several=not own.flat_labels and not own.one_dimension,
     )
-    return read_choices(prober)
+    found = read_choices(prober)
+    if found.float32 and dtype == torch.float64:
+        found.choices.append(PHRASES["precision"]["float32"])
+    return found
 
 
 def resolved(subject: Subject, device: str = "cpu") -> tuple[Implementation, Adapter]:

@@ -62,9 +62,10 @@ def _half_divided(member: Member, probe: Probe) -> str:
     """Whether only the denominator's similarities, or only the partner's, have the temperature."""
     for temperature, ratio, law in ((0.6, 0.6, "partner"), (1.0, 1 / 0.6, "denominator")):
         at = replace(member, temperature=member.temperature * temperature)
-        columns = evaluate([at], probe.views, probe.labels)[1][0].T
-        shares = torch.linalg.lstsq(columns, probe.gradient.unsqueeze(1)).solution[:, 0]
-        rest = (columns @ shares - probe.gradient).norm() / probe.gradient.norm()
+        columns = evaluate([at], probe.views, probe.labels)[1][0].T[probe.reached]
+        goal = probe.gradient[probe.reached]
+        shares = torch.linalg.lstsq(columns, goal.unsqueeze(1)).solution[:, 0]
+        rest = (columns @ shares - goal).norm() / goal.norm()
         if rest < FITS and math.isclose(float(shares[1] / shares[0]), ratio, rel_tol=1e-3):
             return law
     return "other"
@@ -201,10 +202,36 @@ def read_factor(
         if words == DOUBLED and twice in PHRASES["views"]:
             reading.views, words = twice, ""
     reading.factor_words = words
-    wrong = value_words([(f.value, p.loss) for f, p in ((one, at_one), (more, at_more))])
+    values = [(f.value, p.loss) for f, p in ((one, at_one), (more, at_more))]
+    wrong = value_words(values)
+    counts = [f.factor * mean_log_count(member, p) for f, p in ((one, at_one), (more, at_more))]
+    if wrong and not value_words(
+        [(v + c, own) for (v, own), c in zip(values, counts, strict=True)]
+    ):
+        wrong = "the mean over the candidates in place of their sum: the gradient is the same"
     if wrong and wrong.startswith("the gradient is") and words:
         words = ""  # one fault, not two: the value is right
     reading.faults += [fault for fault in (words, wrong) if fault]
+
+
+def mean_log_count(member: Member, probe: Probe) -> float:
+    """Minus the weighted sum over pairs of the logarithm of the number of candidates."""
+    total = 0.0
+    for _, y in stacked_rows(member.views, probe.views, probe.labels):
+        chosen, weight = candidates(member, label_columns("first", y)[0])
+        total -= float((weight * chosen.sum(2).clamp(min=1).log()).sum())
+    return total
+
+
+def read_upstream(prober: Prober, reading: Reading) -> None:
+    """Read whether the gradient scales with the one that arrives at the loss."""
+    rows, labels = make_rows(prober.rows, prober.count, 0), make_labels(prober.rows, 1, 0)
+    one, three = (prober.probe(rows, labels, prober.given, arriving=a) for a in (1.0, 3.0))
+    if not torch.allclose(three.gradient, 3 * one.gradient, rtol=1e-3):
+        reading.faults.append(
+            "the backward ignores the gradient that arrives: a loss that is multiplied by a weight "
+            "trains as if it were not"
+        )
 
 
 def factor_words(
