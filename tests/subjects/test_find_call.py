@@ -7,12 +7,15 @@ import pytest
 import torch
 
 from supcr_bench.inputs.tensors import ProblemSpec, make_problem
+from supcr_bench.measure.one_case import check_case
 from supcr_bench.reference.reference import compute_reference
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.find_call import find_calls
 from supcr_bench.subjects.registry import load, locate
+from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.definition import RANK_N_CONTRAST, Views
 from supcr_bench.values.implementation import Implementation
+from supcr_bench.values.result import Status
 
 CALLS: dict[str, dict[str, Any]] = {
     "SpelledOut": {"call": "features_two_views", "temperature": "temperature"},
@@ -62,14 +65,24 @@ CALLS: dict[str, dict[str, Any]] = {
 }
 
 
+def adapter(name: str) -> Adapter:
+    """A loss of the table with the call that was found, and the definition that it computes."""
+    found = subject(name)
+    own = find_calls(found)[0]
+    call = own.definition.call
+    views: Views = "single" if call == "features_single_view" else "concatenate"
+    definition = replace(RANK_N_CONTRAST, call=call, views=views)
+    return Adapter.of(found, replace(own, definition=definition))
+
+
 def subject(name: str) -> Implementation:
     return load(locate(f"tests.subjects.calls_table:{name}"))
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_the_call_of_a_loss_is_found_and_gives_its_numbers(name: str) -> None:
-    found = subject(name)
-    own = find_calls(found)[0]
+    called = adapter(name)
+    own, definition = called.resolution, called.resolution.definition
     usual = {
         "temperature": None,
         "weights": False,
@@ -85,16 +98,13 @@ def test_the_call_of_a_loss_is_found_and_gives_its_numbers(name: str) -> None:
     assert own.definition.call == expected.pop("call")
     assert {field: getattr(own, field) for field in expected} == expected
 
-    single = own.definition.call == "features_single_view"
-    views: Views = "single" if single else "concatenate"
-    definition = replace(RANK_N_CONTRAST, call=own.definition.call, views=views)
     problem = make_problem(
         ProblemSpec(n=6, d=4, dims=1 if own.one_dimension else 3, temperature=2.0, labels="tied")
     )
-    answer = Adapter.of(found, replace(own, definition=definition)).answer(problem)
+    answer = called.answer(problem)
     reference = compute_reference(
         definition,
-        (problem.first,) if single else (problem.first, problem.second),
+        (problem.first, problem.second)[: 1 if definition.views == "single" else 2],
         problem.labels,
         weights=problem.weights,
         temperature=2.0,
@@ -102,3 +112,11 @@ def test_the_call_of_a_loss_is_found_and_gives_its_numbers(name: str) -> None:
     assert float(answer.loss) == pytest.approx(float(reference.loss), rel=1e-5)
     for own_gradient, right in zip(answer.gradients, reference.gradients, strict=False):
         assert torch.allclose(own_gradient, right, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_loss_is_measured_by_its_call(name: str) -> None:
+    called = adapter(name)
+    workload = Workload(batch_size=6, embedding_size=4, temperature=2.0)
+    case = Case.of(workload, "training", called.resolution.definition)
+    assert check_case(name, called, case).status is Status.MEASURED
