@@ -111,11 +111,9 @@ def only_methods(subject: Implementation, owner: type) -> UncallableError:
         return UncallableError("call", reason, "Name a class or a function that computes a loss.")
     fitting = [f"`{name}{given}`" for name, given in sorted(methods.items())]
     first, given = min(methods.items())
-    several = len(methods) > 1
-    reason += "; several methods fit: " if several else "; one method fits: "
-    advice = f"{'Choose one: verify' if several else 'Verify'} `{subject.name}.{first}`"
+    reason += "; several methods fit: " if len(methods) > 1 else "; one method fits: "
+    advice = f"Verify `{subject.name}.{first}`, or this wrapper's `loss`, which calls {first}."
     wrapper = _text(subject, [f"def loss{given}:", f"    return {{}}().{first}{given}"])
-    advice += f", or this wrapper's `loss`, which calls {first}."
     return UncallableError("call", f"{reason}{', '.join(fitting[:6])}.", advice, wrapper)
 
 
@@ -215,8 +213,6 @@ def _imports(name: str, factory: object) -> tuple[list[str], str]:
     top, file = attribute.partition(".")[0], Path(target).resolve()
     if not target.endswith(".py"):
         return ([f"from {target} import {top}"] if target != "__main__" else []), attribute
-    if not file.stem.isidentifier():
-        return ["import runpy", f"{top} = runpy.run_path({str(file)!r})[{top!r}]"], attribute
     path = f"sys.path.insert(0, {str(file.parent)!r})"
     return ["import sys", path, f"from {file.stem} import {top}"], attribute
 
