@@ -74,8 +74,8 @@ class GateSession:
 
     def measured(self, baseline: Run | None = None, name: str = "") -> tuple[Run, list[str]]:
         """Measure the implementations now, without times; note how a baseline differs."""
-        for own, finding in self._findings(self._subjects).items():
-            raise SubjectError(_named(own, finding))
+        for finding in self._findings(self._subjects).values():
+            raise SubjectError(finding)
         suite, notes = self._suite, list[str]()
         if baseline is not None:
             keys = {(a.implementation, cell.case(a)) for cell in self._cells() for a in cell.arms}
@@ -129,7 +129,7 @@ class GateSession:
             GatedChange.of(
                 "agreement",
                 (name, None),
-                (GateVerdict.REGRESSION, _named(name, finding)),
+                (GateVerdict.REGRESSION, finding),
                 terms.verify_command(name),
             )
             for name, finding in broken.items()
@@ -170,7 +170,7 @@ class GateSession:
                 both = replace(both, before=None)
             if both.name in after:
                 if both.before is None:
-                    raise SubjectError(_named(both.name, after[both.name]))
+                    raise SubjectError(after[both.name])
                 broken[both.name] = after[both.name]
             then = both.before and self._resolved(both.before)
             versions.append(replace(both, after=self._resolved(both.after), before=then))
@@ -200,13 +200,8 @@ class GateSession:
         for name, found in checked.items():
             if found.description and found.resolution:
                 self._resolutions[name] = found.resolution
-                held = found.resolution.definition.name
-                self._descriptions[name] = replace(found.description, definition=held)
-        return {
-            name: found.finding or "cannot be loaded"
-            for name, found in checked.items()
-            if found.finding or found.description is None
-        }
+                self._descriptions[name] = found.description
+        return {name: found.finding for name, found in checked.items() if found.finding}
 
     def _deterministic(
         self, stage: str, subjects: Sequence[Subject], verify: Mapping[str, Collection[str] | None]
@@ -242,7 +237,3 @@ class GateSession:
             self._console.print(Text(f"{name} ..."))
         with self._console.status(Text(name)) as status:
             yield lambda what: status.update(Text(f"{name}: {what}"))
-
-
-def _named(name: str, finding: str) -> str:
-    return finding if finding.startswith(name) else f"{name} {finding}"

@@ -212,16 +212,12 @@ def check_calls(
     """
     descriptions, unavailable, found = {}, {}, {}
     for name, checked in executor.preflight(work.subjects, work.plan[0].workload).items():
-        if checked.description and checked.resolution and not checked.finding:
-            found[name] = checked.resolution
-            held = checked.resolution.definition.name
-            descriptions[name] = replace(checked.description, definition=held)
+        if checked.description and checked.resolution:
+            found[name], descriptions[name] = checked.resolution, checked.description
             continue
-        finding = checked.finding or "cannot be loaded"
-        finding = finding if finding.startswith(name) else f"{name} {finding}"
         if require_all or not checked.unavailable:
-            raise SubjectError(finding)
-        unavailable[name] = finding
+            raise SubjectError(checked.finding)
+        unavailable[name] = str(checked.finding)
     if not descriptions:
         raise SubjectError("; ".join(unavailable.values()))
     work = replace(

@@ -92,7 +92,7 @@ class LocalExecutor:
             if activity is not None and activity.stage == RECOGNITION:
                 instead[culprit.name] = replace(culprit, definition=NO_SELF)
             else:
-                results[culprit.name] = PreflightResult(culprit.name, finding)
+                results[culprit.name] = PreflightResult(culprit.name, f"{culprit.name} {finding}")
         return results
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:

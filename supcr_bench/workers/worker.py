@@ -118,7 +118,8 @@ class Worker:
         except SubjectError as error:
             unavailable = isinstance(error, UnavailableError)
             return PreflightResult(subject.name, str(error), unavailable=unavailable)
-        return PreflightResult(subject.name, None, found.description, adapter.resolution)
+        description = replace(found.description, definition=adapter.resolution.definition.name)
+        return PreflightResult(subject.name, None, description, adapter.resolution)
 
     def _verify(self, request: messages.VerifySubject) -> Response:
         try:
