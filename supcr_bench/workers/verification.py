@@ -12,9 +12,9 @@ from supcr_bench.verification.session import CHECK_LIMIT_S, OPEN_LIMIT_S, STUDY_
 from supcr_bench.workers import messages
 from supcr_bench.workers.worker_process import WorkerProcess
 
-IDLE = 0.05
-"""A worker that uses less than this share of a core waits for something that does not come."""
-BUSY = 6.0
+PROGRESS_S = 0.02
+"""CPU time in seconds that shows that a worker computes, however little of a core it gets."""
+BUSY = 8.0
 """A worker that shares its core counts as having at least this part of it, one in so many."""
 
 
@@ -79,14 +79,18 @@ class WorkerVerification(Session):
         """Get the worker's answer; raise CheckEndedError if it ended or took too long."""
         worker = self._worker
         assert worker is not None
-        began, used_s, spent_s = time.monotonic(), worker.cpu_s(), self._spent_s
+        moved = began = time.monotonic()
+        seen_s = used_s = worker.cpu_s()
+        spent_s = self._spent_s
         worker.send(request)
         for response in worker.responses():
-            own_s = own_time_s(time.monotonic() - began, worker.cpu_s() - used_s)
-            self._spent_s = spent_s + own_s
+            now, cpu_s = time.monotonic(), worker.cpu_s()
+            if cpu_s - seen_s > PROGRESS_S:
+                seen_s, moved = cpu_s, now
+            self._spent_s = spent_s + own_time_s(now - began, cpu_s - used_s)
             if response is not None:
                 return response
-            if own_s > limit_s:
+            if max(self._spent_s - spent_s, now - moved) > limit_s:
                 worker.kill()
                 self.close()
                 raise CheckEndedError(f"{what} took over {limit_s:.0f} s", overdue=True)
@@ -104,5 +108,5 @@ class WorkerVerification(Session):
 
 
 def own_time_s(wall_s: float, cpu_s: float) -> float:
-    """The time that a worker had to itself: all of it, if it waits, and else what it computed."""
-    return wall_s if cpu_s < IDLE * wall_s else max(cpu_s, wall_s / BUSY)
+    """The time that a worker had to itself: what it computed, and at least a part of all."""
+    return max(cpu_s, wall_s / BUSY)

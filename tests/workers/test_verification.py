@@ -110,9 +110,8 @@ def test_one_that_hangs_as_it_is_recognised_is_undecided(
     ("wall_s", "cpu_s", "own_s"),
     [
         (10.0, 9.5, 9.5),
-        (10.0, 0.1, 10.0),  # it sleeps
         (30.0, 6.0, 6.0),  # it shares its core
-        (60.0, 6.0, 10.0),
+        (80.0, 6.0, 10.0),
     ],
 )
 def test_a_worker_that_shares_its_core_gets_more_time(
