@@ -30,18 +30,7 @@ MOST_SAMPLES = 10_000
 
 @dataclass(slots=True)
 class Samples:
-    """The samples of one arm.
-
-    Attributes:
-        repetitions: calls per sample.
-        seconds: the mean time of the calls of each round, on the host.
-        device_seconds: the same on the device; empty if it has no timer.
-        again_seconds: the same for the arm's second entry, on the host, if it has one.
-        spent_s: seconds of all timed calls, without those of the second entry.
-        again_spent_s: seconds of the second entry's calls.
-        stopped_by: ``precision`` or ``budget``.
-        error: the exception that a call raised.
-    """
+    """The samples of one arm by round, and those of its second entry (``again``), if it has one."""
 
     repetitions: int = 1
     seconds: list[float] = field(default_factory=list)

@@ -53,18 +53,7 @@ def grows_faster(one: str, other: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrowthVerdict:
-    """The growth law of a metric, or why it is undecided.
-
-    Attributes:
-        law: name of the law, if the data exclude every other; else ``None``.
-        evidence: a sentence with the numbers that decide, or with what would decide.
-        candidates: names of the laws that the data allow, slowest first.
-        exponent: the power of N; ``None`` where the data do not bound it.
-        needs_size: the batch size to measure so that one candidate remains; ``None`` if the law is
-            decided, or if no feasible size would decide it.
-        curve: gives the fitted value at a batch size, for plots; ``None`` without a fit.
-        band: gives the smallest and the largest value that the data allow at a batch size.
-    """
+    """The growth law of a metric; if it is undecided, the laws that the data allow, and why."""
 
     law: str | None
     evidence: str

@@ -20,17 +20,7 @@ INPUTS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankQuestion:
-    """One question to all ranks.
-
-    Attributes:
-        spec: describes the whole batch; its ``d`` is the size of the embeddings.
-        rows: number of rows of each rank; they add up to ``spec.n``.
-        unlabelled: ranks whose labels are all missing.
-        steps: number of batches on which one model and one loss are called in turn.
-        upstream: gradient of the loss and its per-dimension parts; only of the loss if empty.
-        training: whether to call backward(); if not, the ranks compute under ``no_grad``.
-        misfit: whether the last rank's embeddings have one column less than the others'.
-    """
+    """One question to all ranks: a batch, its split, and the steps to take on it."""
 
     spec: ProblemSpec
     rows: tuple[int, ...]
@@ -95,15 +85,7 @@ class RankQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankAnswer:
-    """The answer of one rank to one step.
-
-    Attributes:
-        parts: [D] per-dimension losses, if the implementation returns them.
-        graph: whether the loss can be differentiated.
-        rows: [2, R, d] gradient of the rank's own embeddings, before DDP averages; ``None`` if
-            backward() was not called.
-        parameters: gradient of the model's parameters, in one row, after DDP has averaged it.
-    """
+    """One rank's answer to a step: gradients of its rows before DDP averages, of the model after."""
 
     loss: float
     parts: tuple[float, ...] | None
