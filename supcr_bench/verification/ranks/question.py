@@ -85,7 +85,7 @@ class RankQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankAnswer:
-    """One rank's answer to a step: gradients of its rows before DDP averages, of the model after."""
+    """A rank's answer to a step: gradients of its rows before DDP averages, of the model after."""
 
     loss: float
     parts: tuple[float, ...] | None
