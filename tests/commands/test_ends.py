@@ -1,0 +1,57 @@
+"""How the command line ends, whatever happens in a command."""
+
+import sys
+from typing import Any, NoReturn
+
+import pytest
+from typer.testing import CliRunner
+
+import supcr_bench
+from supcr_bench.commands import app as command_line
+from supcr_bench.values.errors import UsageError
+
+
+def end_with(monkeypatch: pytest.MonkeyPatch, error: BaseException, *arguments: str) -> None:
+    """The command line, where a command raises that."""
+
+    def command(*given: Any, **named: Any) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(command_line, "app", command)
+    monkeypatch.setattr(sys, "argv", ["supcr-bench", *arguments])
+    command_line.main()
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (UsageError("no suite of\n that name"), 2, "supcr-bench: error: no suite of that name\n"),
+        (PermissionError(13, "Permission denied", "a.csv"), 2, "Permission denied: 'a.csv'\n"),
+        (ZeroDivisionError("by nothing"), 2, "this is a bug in supcr-bench, please report it\n"),
+        (KeyboardInterrupt(), 130, "supcr-bench: interrupted\n"),
+    ],
+)
+def test_every_error_has_its_status_and_a_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    status: int,
+    words: str,
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        end_with(monkeypatch, error)
+    assert ended.value.code == status
+    said = capsys.readouterr().err
+    assert said.endswith(words)
+    assert ("Traceback" in said) is isinstance(error, ZeroDivisionError)
+
+
+@pytest.mark.parametrize("error", [UsageError("no"), PermissionError("no")])
+def test_debug_raises_them(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    with pytest.raises(type(error)):
+        end_with(monkeypatch, error, "--debug")
+
+
+def test_the_version_is_printed() -> None:
+    done = CliRunner().invoke(command_line.app, ["--version"])
+    assert (done.exit_code, done.stdout) == (0, f"{supcr_bench.__version__}\n")
