@@ -261,8 +261,8 @@ def details(
             lines.append((f"At fault: {_told(alike, found)}", "bad"))
     if (wrong or brief) and forgiven and not every:
         checks = [o.check for o in found.findings if o not in found.failures]
-        either = " either" if wrong else ""
-        forgiven = [(f"Not robust{either}: {listed(checks)}.", "quiet")]
+        start = "Robustness checks fail too" if wrong else "Not robust"
+        forgiven = [(f"{start}: {listed(checks)}.", "quiet")]
     lines += [(line, "") for line in diagnosis_lines(found.diagnosis, told=wrong)]
     late = [o for o in found.outcomes if o.verdict is Verdict.NOT_RUN]
     return [*lines, *forgiven, *((f"Not made: {_told(a, found)}", "") for a in _alike(late))]

@@ -69,7 +69,7 @@ one is not right: rank-n-contrast, but ties with the partner are no candidates
 (strict inequality); called as (features [N,2,d], labels) with 1 and 3 label
 dimensions.
 Smallest failing case found: N=2.
-Not robust either: low temperature.
+Robustness checks fail too: low temperature.
 Checks: 1 passed, 1 failed, 1 failed on robustness alone, 1 not applicable.
 --verbose lists them.
 

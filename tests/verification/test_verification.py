@@ -147,7 +147,12 @@ def test_known_causes_stand_for_the_checks_that_they_fail() -> None:
     )
     choices = "By choice, which is no fault: cosine similarity and eps 1e-08 added."
     raised, smallest = "At fault: a: raises KeyError: 0", "Smallest failing case found: N=2."
-    assert lines(found) == [choices, raised, smallest, "Not robust either: low temperature."]
+    assert lines(found) == [
+        choices,
+        raised,
+        smallest,
+        "Robustness checks fail too: low temperature.",
+    ]
     assert lines(found, every=True) == [
         choices,
         raised,
