@@ -194,6 +194,8 @@ def _at_temperature(
     prober: Prober, reading: Reading, members: list[Member], core: Probe
 ) -> list[Member]:
     """The members that fit, at their temperature; if none does, the nearest is reported."""
+    if not members:
+        return []
     if prober.given:
         at = [replace(m, temperature=m.temperature * prober.given) for m in members]
         if alive := prober.fitting(at, core):

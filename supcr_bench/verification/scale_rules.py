@@ -196,11 +196,11 @@ def read_factor(
         factors = one.factor, more.factor, warmer, n * (2 if member.joined else 1)
         words = factor_words(*factors)
         reading.counted = factor_words(*factors, counts_missing=True) if counted else ""
-        if member.views == "separate" and words == HALVED:
-            reading.views, words = "mean", ""
         twice = f"{member.views.removesuffix(' only')} twice"
-        if words == DOUBLED and twice in PHRASES["views"]:
-            reading.views, words = twice, ""
+        if member.views == "separate" and HALVED in words:
+            reading.views, words = "mean", words.replace(HALVED, "").removesuffix(", ")
+        elif twice in PHRASES["views"] and DOUBLED in words:
+            reading.views, words = twice, words.replace(DOUBLED, "").removesuffix(", ")
     reading.factor_words = words
     values = [(f.value, p.loss) for f, p in ((one, at_one), (more, at_more))]
     wrong = value_words(values)

@@ -395,8 +395,8 @@ DEPARTURES: dict[str, Departure] = {
         for rule in ("added", "floor")
     },
     **_temperature_departures(),
-    "default temperature 0.5": _choice("default temperature is 0.5", default=0.5),
-    "default temperature 0.07": _choice("default temperature is 0.07", default=0.07),
+    "default temperature 0.5": _choice("default temperature of 0.5", default=0.5),
+    "default temperature 0.07": _choice("default temperature of 0.07", default=0.07),
     "float32": _choice(precision=torch.float32),
     "bfloat16": _fault("computed in bfloat16", precision=torch.bfloat16),
     "denominator detached": _fault("denominator's gradient detached", detached="denominator"),

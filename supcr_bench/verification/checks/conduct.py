@@ -4,6 +4,7 @@ import gc
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -32,6 +33,25 @@ def compilation(context: CheckContext) -> Iterator[Trial]:
     yield context.compare(problem.changed("compiled"), module=module)
 
 
+MOVES = {"to", "type_as", "cuda", "__get__", "dim", "size", "numel"}
+"""Methods of a tensor that compute nothing with it where it is."""
+
+
+class _Watched(torch.Tensor):
+    """A tensor that notes by which functions it is used."""
+
+    used: ClassVar[set[str]]
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        del types
+        cls.used.add(func.__name__)
+        with torch._C.DisableTorchFunctionSubclass():
+            return func(*args, **(kwargs or {}))
+
+
 @check("device", "conduct")
 def device(context: CheckContext) -> Iterator[Trial]:
     """All tensors move with the module: weights left on the CPU stop the first step on a GPU."""
@@ -39,12 +59,20 @@ def device(context: CheckContext) -> Iterator[Trial]:
     module = context.build(problem)
     context.require(isinstance(module, torch.nn.Module), "is not a torch.nn.Module")
     assert isinstance(module, torch.nn.Module)
+    kept = {
+        f"{part_name}.{name}".lstrip("."): (part, name, value)
+        for part_name, part in module.named_modules()
+        for name, value in vars(part).items()
+        if isinstance(value, torch.Tensor)
+    }
+    for full, (part, name, value) in kept.items():
+        used: set[str] = set()
+        vars(part)[name] = value.as_subclass(type("Watched", (_Watched,), {"used": used}))
+        context.subject.call(module, *context.given(problem))
+        vars(part)[name] = value
+        if not used <= MOVES:  # a call that moves it to its inputs' device first does no harm
+            yield outright(full, f"{full} stays behind: it is not a buffer or a parameter")
     module.to("meta")
-    for part_name, part in module.named_modules():
-        for name, value in vars(part).items():
-            if isinstance(value, torch.Tensor) and value.device.type != "meta":
-                full = f"{part_name}.{name}".lstrip(".")
-                yield outright(full, f"{full} stays behind: it is not a buffer or a parameter")
     left = [name for name, b in module.named_buffers() if b.device.type != "meta"]
     yield outright("buffers", f"{', '.join(left)} stay behind" if left else None)
     accelerator = find_accelerator()
