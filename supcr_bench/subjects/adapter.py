@@ -144,7 +144,7 @@ class Adapter:
             arguments["eps"] = definition.eps or 0.0
         at_call = {name: arguments.pop(name) for name in own.at_call if name in arguments}
         module = construct(self.target, arguments)
-        holder = getattr(module, "__self__", module)  # of a method
+        holder = getattr(module, "__self__", module)  # a method's object
         if isinstance(holder, nn.Module):
             holder.to(device)
         return functools.partial(module, **at_call) if at_call else module

@@ -43,7 +43,7 @@ Failures = list[tuple[Resolution, Exception]]
 
 
 class RaisingCallError(UncallableError):
-    """The call that is meant raises; a sweep measures it nevertheless, and reports that.
+    """The intended call raises; a sweep still measures it, and reports the error.
 
     Attributes:
         resolution: that call.
@@ -178,7 +178,7 @@ def _try_calls(
         if same and not (own.flat_labels and own == replace(same[-1], flat_labels=True)):
             continue  # where [N, 1] works, [N] may be what is meant
         if done and call not in (*signature.documented, *TRIED):
-            continue  # the likelier calls work; others would prove nothing
+            continue  # a likelier call works, so the others need no trial
         try:
             loss = _small_loss(replace(subject, resolution=own), device, declared=declared)
         except Exception as error:  # noqa: BLE001 - the subject does not take this call
@@ -230,7 +230,7 @@ def _small_loss(adapter: Adapter, device: str, *, declared: bool) -> float:
     dims = 1 if declared or own.one_dimension else SMALL.dims
     batch = make_batch(replace(SMALL, dims=dims, device=device))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what a call warns of that is not meant helps nobody
+        warnings.simplefilter("ignore")  # warnings of mere trials help nobody
         return float(loss_of(adapter.bind(own.definition, batch).forward()).detach())
 
 

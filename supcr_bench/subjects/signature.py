@@ -161,7 +161,7 @@ def find_parameters(target: Callable[..., Any], *, declared: bool = True) -> Par
 
 
 def read_from_kwargs(target: Callable[..., Any]) -> list[str]:
-    """The names that a subject reads from its ``**kwargs``, or passes on to who names them."""
+    """The names that a subject reads from its ``**kwargs``, or passes to a function with them."""
     bases = getattr(behind(target), "__mro__", ())
     found: list[str] = []
     for function in [vars(base).get("__init__") for base in bases] or [behind(target)]:
@@ -218,7 +218,7 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
         layouts.insert(0, "distances")
     if not layouts and re.search(_ONE_DIMENSION, text):
         layouts += ["column", "flat"]
-    layouts.sort(key=lambda layout: layout != "columns")  # where it answers, it counts
+    layouts.sort(key=lambda layout: layout != "columns")  # if it works, it is the one
     documented: list[Call] = []
     calls: tuple[Call, ...] = ("perturbed_intact_labels",)
     order = [*views, *labels]
@@ -260,7 +260,7 @@ def _roles(parameters: Mapping[str, Parameter]) -> tuple[list[str], list[str], l
         if all(roles[n] == "views" for n in tensors) and not set(named) & set(tensors):
             tensors += named[:1]
     labels = [n for n in tensors if roles[n] in ("labels", "distances")]
-    if len(labels) > 1:  # t is a target where nothing else is
+    if len(labels) > 1:  # t is a target if nothing else is
         labels = [n for n in labels if not is_temperature(n)]
     tensors = [n for n in tensors if roles[n] != "extra" and (n in labels or not is_temperature(n))]
     if len(tensors) - len(labels) == 1 and any(len(n) > 2 for n in labels):

@@ -23,7 +23,7 @@ from supcr_bench.values.errors import UnavailableError, UncallableError
 from supcr_bench.values.implementation import Implementation, Resolution
 
 DEVICE = re.compile(r"\b(cuda|nvidia|mps|xpu|hip)\b|same device", re.I)
-"""How an error reads that a device causes, such as torch without CUDA."""
+"""The text of an error whose cause is a missing device, such as torch without CUDA."""
 LONGEST = 200
 """Characters of an error's text that a message repeats."""
 _OTHERS = (
