@@ -36,7 +36,7 @@ class WithMethod:
         return {"loss": RightNoSelf(tau)(first, second, labels)[0] * 2}
 
 def raises(perturbed, intact, labels, temperature=0.1):
-    if len(labels) == 3:
+    if len(labels) == 6:
         raise KeyError("epoch")
     return RightNoSelf(temperature)(perturbed, intact, labels)
 """
@@ -103,7 +103,7 @@ def test_of_a_single_view_one_tensor_is_written() -> None:
 
 
 def test_what_raises_says_so_beside_what_the_definition_gives(folder: Path) -> None:
-    text = written("src/own_loss.py:raises")
+    text = written("src/own_loss.py:raises", n=6)
     assert "loss = raises(first, second, labels, temperature=0.1)\n# It raises KeyError; " in text
 
 
