@@ -32,7 +32,8 @@ products by 1 + (sqrt(M) + 4) u:
 distance; a gradient's unit vectors (v_i - v_k) / |v_i - v_k| lose a factor R over the smallest
 distance (1 over it between unit rows), and raw rows have no |v_i| to divide by. *Products and
 squared distances* likewise, with their largest size in place of R; their derivative by a row is as
-long as the longest row, or 2 R.
+long as the longest row, or 2 R. A row's distance to itself, where it is a candidate, may come from
+products, as torch.cdist computes it: the root of u R^2 in place of 0.
 
 A contrast within E of its floor passes its gradient or not as rounding decides; each such pair may
 move a row by 2 / (M (M-1) tau |v_i|).
@@ -74,10 +75,15 @@ def logit_error(conditions: Conditions, spread: float = 1.0) -> float:
     return (2 * math.sqrt(conditions.embedding_size) + 5) * u * spread / conditions.temperature
 
 
-def _term_error(conditions: Conditions, spread: float, m: int) -> float:
+def _term_error(
+    conditions: Conditions, definition: Definition, reference: Reference, m: int
+) -> float:
     """Error of one term: from its logits, and from exp, sum, quotient and log."""
     u = UNIT_ROUNDOFF[conditions.dtype]
-    return 2 * logit_error(conditions, max(spread, 1.0)) + (math.sqrt(m) + 4) * u
+    error = 2 * logit_error(conditions, max(reference.spread, 1.0)) + (math.sqrt(m) + 4) * u
+    if "negative_euclidean" in definition.similarity and definition.self_candidate != "never":
+        error += math.sqrt(u) * max(reference.spread, 1.0) / conditions.temperature
+    return error
 
 
 def value_tolerance(conditions: Conditions, definition: Definition, reference: Reference) -> Tensor:
@@ -87,7 +93,7 @@ def value_tolerance(conditions: Conditions, definition: Definition, reference: R
     bounds = []
     for m, loss in zip(reference.valid_rows, reference.per_dimension.tolist(), strict=True):
         summation = 2 * math.sqrt(2) * m * u * abs(loss)
-        terms = views * _term_error(conditions, reference.spread, m)
+        terms = views * _term_error(conditions, definition, reference, m)
         bounds.append(terms + summation if m >= 2 else 0.0)
     return torch.tensor(bounds, dtype=torch.float64)
 
@@ -125,7 +131,7 @@ def gradient_tolerance(
     ):
         if m < 2:
             continue
-        terms = 4 / m * (_term_error(conditions, reference.spread, m) + direction)
+        terms = 4 / m * (_term_error(conditions, definition, reference, m) + direction)
         flips = 2 * near / (m * (m - 1))
         bound += abs(arriving) * (terms + flips) * reference.steepest / conditions.temperature
     if definition.similarity not in NORMALISED:

@@ -15,7 +15,7 @@ from supcr_bench.reference.answer import Answer
 from supcr_bench.reference.reference import Method, Reference
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.calls import call_words
-from supcr_bench.values.definition import Definition, Similarity
+from supcr_bench.values.definition import NORMALISED, Definition
 from supcr_bench.values.implementation import Recognition, Resolution
 from supcr_bench.verification.compare import (
     Bounds,
@@ -37,14 +37,9 @@ EXPONENT_MARGIN = 1.0
 """Added to the exponent fitted to two smaller sizes, which fixed overhead makes too low."""
 DIRECT_ROWS = 24
 """Up to this batch size, the reference adds up every candidate set; above, it sorts."""
-LARGEST: dict[Similarity, float] = {
-    "dot": 4.0,
-    "negative_euclidean": 4.0,
-    "negative_squared_euclidean": 16.0,
-}
-"""The largest similarity of a problem's rows, whose norms are about 1/2 to 2."""
-LARGEST_LOGIT = 32.0
-"""A problem's rows are shortened to this at the definition's temperature, which float32 bears."""
+WIDEST = 40.0
+"""Rows are shortened until logits of raw rows differ by no more at the definition's temperature:
+exponentials of 88 overflow in float32, or vanish."""
 
 
 def tested_as(resolution: Resolution) -> Recognition:
@@ -95,15 +90,7 @@ class CheckContext:
             spec["dims"] = 1
         seed = 1000 * self.seed + spec.get("seed", 0)
         problem = make_problem(ProblemSpec(**{**spec, "seed": seed}))
-        logit = LARGEST.get(self.definition.similarity, 0.0) / self.definition.temperature
-        if logit > LARGEST_LOGIT:
-            power = 1 if self.definition.similarity == "negative_euclidean" else 2
-            shorter = 2.0 ** math.floor(math.log2(LARGEST_LOGIT / logit) / power)
-            problem = problem.changed(
-                f"rows times {shorter:g}",
-                first=problem.first * shorter,
-                second=problem.second * shorter,
-            )
+        problem = self._shortened(problem)
         integers = self.subject.resolution.integer_labels
         if self.definition.label_distance == "per_dimension" and not integers:
             return problem
@@ -111,13 +98,30 @@ class CheckContext:
         # a tie; and they have integers of the same order and ties.
         return replace(problem, labels=torch.round(problem.labels * 64) / 64)
 
+    def _shortened(self, problem: Problem) -> Problem:
+        kind, power = self.definition.similarity, 2
+        longest = float(torch.cat((problem.first, problem.second)).norm(dim=1).max())
+        width = (4 if "squared" in kind else 2) * longest**2 / self.definition.temperature
+        if kind == "negative_euclidean":
+            power, width = 1, 2 * longest / self.definition.temperature
+        if kind in NORMALISED or width <= WIDEST:
+            return problem
+        shorter = 2.0 ** math.floor(math.log2(WIDEST / width) / power)
+        views = {"first": problem.first * shorter, "second": problem.second * shorter}
+        return problem.changed(f"rows times {shorter:g}", **views)
+
     def problems(self, specs: Sequence[dict[str, Any]]) -> Iterator[Problem]:
         """Yield problems of rising size, without those that do not apply or take too long."""
         for spec in specs:
             if spec.get("nan_density") and not self.takes_missing_labels:
                 continue
-            if self.affordable(spec["n"]):
-                yield self.problem(**spec)
+            if self.affordable(spec["n"]) and self.has_pairs(problem := self.problem(**spec)):
+                yield problem
+
+    def has_pairs(self, problem: Problem) -> bool:
+        """Whether a loss that drops every incomplete row has two rows left."""
+        complete = int((~torch.isnan(problem.labels)).all(dim=1).sum())
+        return self.definition.nan_labels != "drop_row" or complete > 1
 
     @property
     def one_dimension(self) -> bool:

@@ -186,3 +186,21 @@ def test_bad_conduct_is_named(call: Change, check: str, words: str) -> None:
         torch.autograd.set_detect_anomaly(False)
     assert found.verdict is Verdict.FAIL
     assert words in str(found.finding)
+
+
+class Unscaled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, loss: Tensor) -> Tensor:
+        return loss.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return torch.ones_like(gradient)
+
+
+def test_a_backward_that_ignores_the_gradient_that_it_receives_is_named() -> None:
+    def unscaled(loss: FamilyLoss, tensors: tuple[Tensor, ...]) -> Any:
+        return Unscaled.apply(right(loss, tensors))  # type: ignore[no-untyped-call]
+
+    found = outcome("random cases", JOINT, unscaled)
+    assert "its own backward ignores the gradient that it receives" in str(found.finding)

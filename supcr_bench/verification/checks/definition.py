@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from supcr_bench.inputs.random_bits import Stream
 from supcr_bench.inputs.tensors import Problem
@@ -20,6 +19,7 @@ _NAN = math.nan
 _LABELS = ((1.2, 2.1), (0.4, _NAN), (_NAN, 3.2), (1.4, 2.3))
 _ONE_DIMENSION = ((1.2, _NAN), (0.4, _NAN), (1.8, _NAN), (1.4, _NAN))
 ORDINALS = ("first", "second", "third")
+OWN_BACKWARD = "its own backward ignores the gradient that it receives"
 ROWS_DROPPED_WHOLE = "rows dropped where any dimension is missing, not per dimension"
 PUBLISHED = (
     (_LABELS, (1.0, 1.0), 2.3407),
@@ -138,28 +138,23 @@ def _with_valid(problem: Problem, counts: tuple[int, ...]) -> Problem:
 def dropped_rows(context: CheckContext) -> Iterator[Trial]:
     """Rows without a label are left out and not counted; a wrong count rescales the gradient."""
     context.require_missing_labels()
-    whole = context.definition.nan_labels == "drop_row"
+    whole = context.definition.nan_labels == "drop_row" or context.one_dimension
     densities = (0.1, 0.25, 0.5, 0.75, 0.9)
     specs = [
         {"n": 24, "dims": 3, "nan_density": density, "labels": labels, "weights": "unequal"}
         for density in densities
         for labels in ("continuous", "tied")
     ]
-    problems: list[tuple[Problem, Tensor | None]] = [
-        (problem, context.upstream(problem.labels.shape[1])) for problem in context.problems(specs)
-    ]
+    problems = list(context.problems(specs))
     for counts in ((9, 1), (9, 0), (2, 9), (3, 2), (9, 5)):
         problem = _with_valid(context.problem(n=9, dims=2, weights="unequal"), counts)
-        problems.append((problem, None))
-    for problem, upstream in problems:
-        if whole and int((~torch.isnan(problem.labels)).all(dim=1).sum()) < 2:
-            continue  # no pair is left, which the check "all labels missing" asks
-        trial = context.compare(problem, upstream=upstream)
-        if trial.failed and not whole and problem.labels.shape[1] > 1:
-            anywhere = torch.isnan(problem.labels).any(dim=1, keepdim=True)
-            emptied = problem.changed("", labels=problem.labels.masked_fill(anywhere, torch.nan))
-            if not context.relation(emptied, problem).failed:
-                trial = replace(trial, finding=ROWS_DROPPED_WHOLE)
+        problems += [problem] if context.has_pairs(problem) else []
+    for problem in problems:
+        trial = context.compare(problem, upstream=context.upstream(problem.labels.shape[1]))
+        anywhere = torch.isnan(problem.labels).any(dim=1, keepdim=True)
+        emptied = problem.changed("", labels=problem.labels.masked_fill(anywhere, torch.nan))
+        if trial.failed and not whole and not context.relation(emptied, problem).failed:
+            trial = replace(trial, finding=ROWS_DROPPED_WHOLE)
         yield trial
 
 
@@ -227,8 +222,14 @@ def random_cases(context: CheckContext) -> Iterator[Trial]:
         factors = (0.8, 3, 10)
         specs += [{"n": 9, "d": 8, "dims": 1, "temperature": f * tau} for f in factors]
     for problem in context.problems(specs):
-        yield context.compare(problem)
-        yield context.compare(problem, upstream=context.upstream(problem.labels.shape[1]))
+        plain = context.compare(problem)
+        yield plain
+        upstream = context.upstream(problem.labels.shape[1])
+        trial = context.compare(problem, upstream=upstream)
+        alone = torch.cat((upstream[:1], torch.zeros_like(upstream[1:])))
+        if trial.failed and not plain.failed and context.compare(problem, upstream=alone).failed:
+            trial = replace(trial, finding=f"{trial.finding}: {OWN_BACKWARD}")
+        yield trial
 
 
 @check("ties", "definition")

@@ -112,22 +112,19 @@ def _plausible(context: CheckContext, problem: Problem) -> Trial:
             answer = context.ask(problem)
     except Exception:  # noqa: BLE001 - to raise is to refuse
         return outright(problem.name, None)
-    if not torch.isfinite(answer.loss):
-        return outright(problem.name, None)
     if not all(torch.isfinite(gradient).all() for gradient in answer.gradients):
         answer = replace(answer, gradients=())
     rules: tuple[NanLabels, ...] = ("drop_row_per_dimension", "drop_row")
-    trials = []
+    findings = []
     for rule in rules:
         definition = replace(context.definition, nan_labels=rule)
-        right = reference_of(definition, problem)
+        right, gives = reference_of(definition, problem), "dropping the row gives"
         bounds = bounds_of(problem, definition, right)
-        gives = "dropping the row gives"
         found = deviations(problem, answer, right.loss, right.gradients, bounds, gives=gives)
-        trials.append(next((trial for trial in found if trial.failed), found[0]))
-    finding = f"a missing label gives a plausible number: {trials[0].finding}"
-    wrong = all(trial.failed for trial in trials)
-    return outright(problem.name, finding if wrong else None)
+        findings.append(next((trial.finding for trial in found if trial.failed), None))
+    if None in findings or not torch.isfinite(answer.loss):
+        return outright(problem.name, None)
+    return outright(problem.name, f"a missing label gives a plausible number: {findings[0]}")
 
 
 @check("missing labels", "robustness")
