@@ -24,6 +24,7 @@ LAWS = {0.0: "missing", 2.0: "squared", -1.0: "multiplies", 0.5: "root"}
 FAR = 32.0
 """Similarities of -32 are far below any eps."""
 MEAN_OF_USED = "the mean is over the pairs that are left"
+GROWS = "a factor that grows about as N^"
 HALVED, DOUBLED = "a constant factor of 0.5", "a constant factor of 2"
 
 
@@ -60,10 +61,10 @@ def _fits_at(prober: Prober, unit: Member, temperature: float, probe: Probe) -> 
 
 def _half_divided(member: Member, probe: Probe) -> str:
     """Whether only the denominator's similarities, or only the partner's, have the temperature."""
+    goal = probe.gradient[probe.reached]
     for temperature, ratio, law in ((0.6, 0.6, "partner"), (1.0, 1 / 0.6, "denominator")):
         at = replace(member, temperature=member.temperature * temperature)
         columns = evaluate([at], probe.views, probe.labels)[1][0].T[probe.reached]
-        goal = probe.gradient[probe.reached]
         shares = torch.linalg.lstsq(columns, goal.unsqueeze(1)).solution[:, 0]
         rest = (columns @ shares - goal).norm() / goal.norm()
         if rest < FITS and math.isclose(float(shares[1] / shares[0]), ratio, rel_tol=1e-3):
@@ -177,40 +178,45 @@ def read_factor(
         )
         return float(candidates(counting, label_columns("first", y)[0])[1].sum())
 
-    def is_mean_of(counting: Member) -> bool:
-        """Whether the loss is a mean over the pairs that a member uses, of which some are left."""
-        shares = used(counting, n, 0), used(counting, 2 * n, 5)
-        factors = zip((one.factor, more.factor), shares, strict=True)
-        return shares[0] < 0.999 and all(math.isclose(f * s, 1, rel_tol=1e-3) for f, s in factors)
+    def words_of(share: float = 1.0, share_of_more: float = 1.0, *, counts: bool = False) -> str:
+        factors = one.factor * share, more.factor * share_of_more, warmer * share
+        batch = n * (2 if member.joined else 1)
+        return factor_words(*(f / excess for f in factors), batch, counts_missing=counts)
 
     (one, at_one), (more, at_more) = fit(n, 0, prober.given), fit(2 * n, 5, prober.given)
     warmer = fit(n, 0, 1.7)[0].factor if prober.given and divides else one.factor
     reading.factor = one.factor
+    values = [(f.value, p.loss) for f, p in ((one, at_one), (more, at_more))]
+    wrong, excess = value_words(values)
+    counts = [f.factor * mean_log_count(member, p) for f, p in ((one, at_one), (more, at_more))]
+    shifted = [(value + c, own) for (value, own), c in zip(values, counts, strict=True)]
+    if wrong and not value_words(shifted)[0]:
+        wrong = "the mean over the candidates in place of their sum: the gradient is the same"
+        excess = 1.0
+    words = words_of()
     # A partner with nothing farther adds 0 to the sum: only the mean tells whether it counts.
     farther = replace(member, comparison=">", pairs="with candidates")
-    if is_mean_of(member):
-        words = "" if member.pairs == "once" else MEAN_OF_USED
-    elif member.comparison in (">", ">=") and is_mean_of(farther):
-        words = f"{PHRASES['pairs']['with candidates']}, {MEAN_OF_USED}"
+    skipped = f"{PHRASES['pairs']['with candidates']}, {MEAN_OF_USED}"
+    means = [(member, "" if member.pairs == "once" else MEAN_OF_USED)]
+    means += [(farther, skipped)] * (member.comparison in (">", ">="))
+    for counting, told in means if words else []:
+        shares = used(counting, n, 0), used(counting, 2 * n, 5)
+        rest = words_of(*shares)
+        if shares[0] < 0.999 and (not rest or (GROWS in words and GROWS not in rest)):
+            words = ", ".join(filter(None, (told, rest)))
+            break
     else:
-        factors = one.factor, more.factor, warmer, n * (2 if member.joined else 1)
-        words = factor_words(*factors)
-        reading.counted = factor_words(*factors, counts_missing=True) if counted else ""
-        twice = f"{member.views.removesuffix(' only')} twice"
-        if member.views == "separate" and HALVED in words:
-            reading.views, words = "mean", words.replace(HALVED, "").removesuffix(", ")
-        elif twice in PHRASES["views"] and DOUBLED in words:
-            reading.views, words = twice, words.replace(DOUBLED, "").removesuffix(", ")
-    reading.factor_words = words
-    values = [(f.value, p.loss) for f, p in ((one, at_one), (more, at_more))]
-    wrong = value_words(values)
-    counts = [f.factor * mean_log_count(member, p) for f, p in ((one, at_one), (more, at_more))]
-    if wrong and not value_words(
-        [(v + c, own) for (v, own), c in zip(values, counts, strict=True)]
+        reading.counted = words_of(counts=True) if counted else ""
+    parts = words.split(", ")
+    twice = f"{member.views.removesuffix(' only')} twice"
+    for constant, possible, views in (
+        (HALVED, member.views == "separate", "mean"),
+        (DOUBLED, twice in PHRASES["views"], twice),
     ):
-        wrong = "the mean over the candidates in place of their sum: the gradient is the same"
-    if wrong and wrong.startswith("the gradient is") and words:
-        words = ""  # one fault, not two: the value is right
+        if possible and constant in parts:
+            reading.views = views
+            parts.remove(constant)
+    reading.factor_words = words = ", ".join(parts)
     reading.faults += [fault for fault in (words, wrong) if fault]
 
 
@@ -270,7 +276,7 @@ def factor_words(
         for by_rows, formula in known.items()
         if math.isclose(more / formula(2 * n), at / formula(n), rel_tol=1e-3)
     }
-    grows = f"a factor that grows about as N^{math.log2(abs(more / at)):.2g}"
+    grows = f"{GROWS}{math.log2(abs(more / at)):.2g}"
     by_rows, constant = next(iter(constants.items()), (grows, at))
     words += [by_rows] if by_rows else []
     if not math.isclose(constant, 1, rel_tol=1e-3):
@@ -278,18 +284,21 @@ def factor_words(
     return ", ".join(words)
 
 
-def value_words(values: Sequence[tuple[float, float]]) -> str | None:
-    """How the loss differs from the loss whose gradient it returns.
+def value_words(values: Sequence[tuple[float, float]]) -> tuple[str, float]:
+    """How the loss's value departs from the one that its gradient belongs to; empty if not.
 
     Args:
         values: (the value that belongs to the gradient, the loss's own) on two probes.
+
+    Returns:
+        the words, and how many times the value's gradient the gradient is.
     """
     if all(math.isclose(own, right, rel_tol=1e-4, abs_tol=1e-5) for right, own in values):
-        return None
+        return "", 1.0
     ratios = [own / right if right else math.nan for right, own in values]
     if math.isclose(*ratios, rel_tol=1e-4):
-        return f"the gradient is {1 / ratios[0]:.4g} times that of the loss"
+        return f"the gradient is {1 / ratios[0]:.4g} times that of the loss", 1 / ratios[0]
     shifts = [own - right for right, own in values]
     if math.isclose(*shifts, rel_tol=1e-4):
-        return f"a constant of {shifts[0]:.4g} is added to the loss, without a gradient"
-    return "the loss is not the one that its gradient belongs to"
+        return f"a constant of {shifts[0]:.4g} is added to the loss, without a gradient", 1.0
+    return "the loss is not the one that its gradient belongs to", 1.0
