@@ -22,7 +22,7 @@ def read_choices(prober: Prober) -> Reading:
         member = reading.member
         if member is None or not reading.complete:
             return reading
-        if member.ties == "by_value" and member.measured == "anchor":
+        if member.ties == "by_value":
             read_tolerance(prober, reading, member)
         counted = False
         if not prober.detached:

@@ -113,8 +113,7 @@ def _eps_at(
     corners[:, :3] -= 1 / 3
     views = []
     for at, noise in enumerate(make_rows(3, prober.count, 3, 0.05)):
-        order = torch.randperm(3, generator=torch.Generator().manual_seed(7 + at))
-        views.append(scale * (corners[order] + noise))
+        views.append(scale * (corners.roll(at, 0) + noise))
     try:
         probe = prober.probe(tuple(views), make_labels(3, 1, 3), asked)
     except Exception:  # noqa: BLE001 - not finite there: a matter of robustness
@@ -179,9 +178,9 @@ def read_factor(
         return float(candidates(counting, label_columns("first", y)[0])[1].sum())
 
     def words_of(share: float = 1.0, share_of_more: float = 1.0, *, counts: bool = False) -> str:
-        factors = one.factor * share, more.factor * share_of_more, warmer * share
-        batch = n * (2 if member.joined else 1)
-        return factor_words(*(f / excess for f in factors), batch, counts_missing=counts)
+        at, later = share / excess, share_of_more / excess
+        factors = one.factor * at, more.factor * later, warmer * at
+        return factor_words(*factors, n * (2 if member.joined else 1), counts_missing=counts)
 
     (one, at_one), (more, at_more) = fit(n, 0, prober.given), fit(2 * n, 5, prober.given)
     warmer = fit(n, 0, 1.7)[0].factor if prober.given and divides else one.factor
