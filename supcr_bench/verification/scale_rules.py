@@ -125,7 +125,14 @@ def _eps_at(
     sizes: Sequence[float] = [member.eps] if member.eps else EPS
     best = Fit(plain, math.inf, 1.0, 0.0)
     for _ in range(4):
-        trials = [replace(plain, eps=e, eps_rule=r) for e in sizes for r in ("added", "floor")]
+        # A partner with nothing farther adds 0 without eps, and more with it.
+        skips = ["with candidates"] * (member.comparison == ">" and member.keeps_partner)
+        trials = [
+            replace(plain, eps=e, eps_rule=r, pairs=pairs)
+            for pairs in (member.pairs, *skips)
+            for e in sizes
+            for r in ("added", "floor")
+        ]
         # Where eps holds every denominator, the gradient is the same for all sizes of eps.
         found = [f for f in prober.fits(trials, probe) if f.factor > 0]
         if not found:
@@ -137,7 +144,7 @@ def _eps_at(
         sizes = [best.member.eps * (1 + x * (sizes[-1] / sizes[-2] - 1) / 5) for x in range(-5, 6)]
     if best.residual > 10 * FITS:
         return None
-    return replace(member, eps=best.member.eps, eps_rule=best.member.eps_rule)
+    return replace(best.member, temperature=member.temperature)
 
 
 def smallest_denominator(member: Member, probe: Probe) -> float:

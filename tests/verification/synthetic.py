@@ -356,8 +356,8 @@ DEPARTURES: dict[str, Departure] = {
     "views averaged": _choice("mean of the views' losses", views="mean"),
     "views concatenated": _choice("views concatenated", views="concatenated"),
     "single view": _choice("a single view", views="single"),
-    "first view only": _fault("only the first view", views="first only"),
-    "second view only": _fault("only the second view", views="second only"),
+    "first view only": _fault("only the first view|no gradient reaches", views="first only"),
+    "second view only": _fault("only the second view|no gradient reaches", views="second only"),
     "rows averaged": _fault("averaged into one", views="averaged"),
     "rows interleaved": _fault("rows interleaved", views="interleaved rows"),
     "labels interleaved": _fault("labels interleaved", views="interleaved labels"),
@@ -368,7 +368,7 @@ DEPARTURES: dict[str, Departure] = {
     "first label": _fault("first label dimension only", labels="first"),
     "last label": _fault("last label dimension only", labels="last"),
     "labels summed": _fault("summed labels", labels="sum"),
-    "labels signed": _fault("with their sign", signed=True),
+    "labels signed": _fault("with their sign|signed label differences", signed=True),
     "labels whole": _fault("cut to whole numbers", whole=True),
     # The note counts the anchor, whose cosine is 1: with a dot product that is a choice.
     "anchor when tied": Departure(
@@ -400,8 +400,12 @@ DEPARTURES: dict[str, Departure] = {
     "float32": _choice(precision=torch.float32),
     "bfloat16": _fault("computed in bfloat16", precision=torch.bfloat16),
     "denominator detached": _fault("denominator's gradient detached", detached="denominator"),
-    "first view detached": _fault("first .* gradient detached", detached="first"),
-    "second view detached": _fault("second .* gradient detached", detached="second"),
+    "first view detached": _fault(
+        "first .* gradient detached|no gradient reaches", detached="first"
+    ),
+    "second view detached": _fault(
+        "second .* gradient detached|no gradient reaches", detached="second"
+    ),
     "maximum subtracted": _choice(maximum=True),
     "missing: rows dropped": Departure(
         ("missing label dropped|missing, not per dimension",),
