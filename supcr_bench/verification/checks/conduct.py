@@ -49,7 +49,9 @@ class _Watched(torch.Tensor):
         del types
         cls.used.add(func.__name__)
         with torch._C.DisableTorchFunctionSubclass():
-            return func(*args, **(kwargs or {}))
+            found = func(*args, **(kwargs or {}))
+            moved = isinstance(found, cls) and func.__name__ in MOVES
+            return found.as_subclass(torch.Tensor) if moved else found
 
 
 @check("device", "conduct")
