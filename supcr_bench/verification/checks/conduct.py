@@ -33,7 +33,7 @@ def compilation(context: CheckContext) -> Iterator[Trial]:
     yield context.compare(problem.changed("compiled"), module=module)
 
 
-MOVES = {"to", "type_as", "cuda", "__get__", "dim", "size", "numel"}
+HARMLESS = {"to", "__get__", "dim", "size", "numel"}
 """Methods of a tensor that compute nothing with it where it is."""
 
 
@@ -47,11 +47,15 @@ class _Watched(torch.Tensor):
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         del types
-        cls.used.add(func.__name__)
+        places = [*args[1:], *(kwargs or {}).values()]
+        moves = func.__name__ in ("to", "type_as", "cuda") and any(
+            isinstance(place, torch.Tensor | torch.device | str | int) for place in places
+        )
+        if not moves:
+            cls.used.add(func.__name__)
         with torch._C.DisableTorchFunctionSubclass():
             found = func(*args, **(kwargs or {}))
-            moved = isinstance(found, cls) and func.__name__ in MOVES
-            return found.as_subclass(torch.Tensor) if moved else found
+            return found.as_subclass(torch.Tensor) if moves else found
 
 
 @check("device", "conduct")
@@ -72,7 +76,7 @@ def device(context: CheckContext) -> Iterator[Trial]:
         vars(part)[name] = value.as_subclass(type("Watched", (_Watched,), {"used": used}))
         context.subject.call(module, *context.given(problem))
         vars(part)[name] = value
-        if not used <= MOVES:  # a call that moves it to its inputs' device first does no harm
+        if not used <= HARMLESS:  # a call that moves it to its inputs' device first does no harm
             yield outright(full, f"{full} stays behind: it is not a buffer or a parameter")
     module.to("meta")
     left = [name for name, b in module.named_buffers() if b.device.type != "meta"]
