@@ -38,6 +38,8 @@ TWO_VIEWS = (
     "interleaved labels",
 )
 STRICT = (">", "<")
+WHOLE = {"truncated": torch.trunc, "rounded": torch.round}
+"""What makes labels whole numbers."""
 _NOTHING = -1e6
 """Stands for the logarithm of an empty sum."""
 
@@ -97,6 +99,11 @@ def structures(views: Iterable[str], similarities: Iterable[tuple[str, bool]]) -
             PHRASES["ties"],
         )
     ]
+
+
+def as_measured(member: Member, labels: Tensor) -> Tensor:
+    """The labels that a member takes distances of: whole numbers, or as they are."""
+    return WHOLE[member.measured](labels) if member.measured in WHOLE else labels
 
 
 def stacked_rows(how: str, views: Sequence[Tensor], labels: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -224,7 +231,13 @@ def evaluate(
     gradients = torch.zeros(len(members), 2, sum(v.numel() for v in views), dtype=torch.float64)
     alike: dict[tuple[object, ...], list[int]] = {}
     for at, m in enumerate(members):
-        key = (m.similarity, m.normalised, m.views, m.label_distance, m.measured == "truncated")
+        key = (
+            m.similarity,
+            m.normalised,
+            m.views,
+            m.label_distance,
+            m.measured if m.measured in WHOLE else "",
+        )
         alike.setdefault(key, []).append(at)
     rules: Rules = {}
     for places in alike.values():
@@ -248,8 +261,7 @@ def _batches(
     each member's among them.
     """
     one = members[0]
-    if one.measured == "truncated":
-        labels = labels.trunc()
+    labels = as_measured(one, labels)
     for rows, y in stacked_rows(one.views, views, labels):
         s = similarities(rows, one)
         columns = label_columns(one.label_distance, y)

@@ -25,6 +25,7 @@ from supcr_bench.verification.departures import departures, member_of
 from supcr_bench.verification.family import (
     STRICT,
     Member,
+    as_measured,
     candidates,
     label_columns,
     pair_weights,
@@ -256,7 +257,7 @@ def evaluate_large(
     graphs: list[Tensor] = []
     slopes: list[Tensor | None] = []
     terms: list[Tensor] = []
-    labels = labels.trunc() if member.measured == "truncated" else labels
+    labels = as_measured(member, labels)
     for rows, y in stacked_rows(member.views, leaves, labels):
         groups = [*y.T.unsqueeze(2)] if member.label_distance == "per_dimension" else [y]
         for group in groups:

@@ -49,6 +49,7 @@ PHRASES: dict[str, dict[Any, str]] = {
         "signed": "signed label differences in place of absolute ones",
         "signed turned": "signed label differences, turned, in place of absolute ones",
         "truncated": "labels cut to whole numbers",
+        "rounded": "labels rounded to whole numbers",
     },
     "ties": {
         "by_value": "ties by value",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from supcr_bench.verification.family import SIMILARITIES, TWO_VIEWS, Member, structures
+from supcr_bench.verification.family import SIMILARITIES, TWO_VIEWS, WHOLE, Member, structures
 from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.probes import (
     FITS,
@@ -289,7 +289,7 @@ def _settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) 
 def _plainness(m: Member) -> tuple[float, bool, bool]:
     """Orders members that give the same numbers: the plainest first."""
     halved = m.normalised and m.similarity == "squared" and abs(m.temperature) != 1
-    return m.faults() + 0.5 * (m.self_candidate == "always"), m.measured == "truncated", halved
+    return m.faults() + 0.5 * (m.self_candidate == "always"), m.measured in WHOLE, halved
 
 
 def _left(
