@@ -1,9 +1,11 @@
 """Reads all choices of a loss, in an order in which each tells what the next needs."""
 
+from contextlib import suppress
+
 from supcr_bench.measure.outcome import describe_error
 from supcr_bench.verification.label_rules import read_missing, read_tolerance, read_weights
 from supcr_bench.verification.probes import NotFiniteError, Prober
-from supcr_bench.verification.reading import Reading, read_structure
+from supcr_bench.verification.reading import RANDOM, Reading, read_structure, repeats
 from supcr_bench.verification.scale_rules import (
     read_eps,
     read_factor,
@@ -12,6 +14,8 @@ from supcr_bench.verification.scale_rules import (
 )
 
 NO_GRAPH = "no gradient reaches the embeddings: the loss has no graph (.item(), .data, no_grad)"
+MANY_ROWS = 24
+"""Rows of a batch of which a loss that samples takes some."""
 
 
 def read_choices(prober: Prober) -> Reading:
@@ -32,6 +36,10 @@ def read_choices(prober: Prober) -> Reading:
         reading.member = member = read_eps(prober, reading, member, divides=divides)
         read_factor(prober, reading, member, divides=divides, counted=counted)
         read_upstream(prober, reading)
+        if reading.faults:
+            with suppress(Exception):  # it may take fewer rows
+                if not repeats(prober, MANY_ROWS):
+                    reading.faults = [RANDOM]
     except NotFiniteError:
         reading.faults.append("the loss or its gradient is not finite on ordinary rows")
     except Exception as error:  # noqa: BLE001 - a loss may raise anything

@@ -26,8 +26,7 @@ from supcr_bench.verification.probes import (
 ANOTHER = "another loss, or a fault that is not known here"
 EMPTY = "no denominator counts a candidate (a mask that is always empty): labels have no effect"
 ORDER_DECIDES = "ties taken by an order of rows (of a sort): equal labels are not treated alike"
-MANY_ROWS = 24
-"""Rows of a batch from which a loss that samples would sample."""
+RANDOM = "the same inputs give other numbers at every call (random numbers inside, or state)"
 WARM = 5e-3
 """Largest residual where candidates weigh nearly the same."""
 NEAR = 3e-2
@@ -112,14 +111,14 @@ def _oddity(prober: Prober, core: Probe) -> str | None:
         if bool(equal.gradient.any()):
             return "no gradient reaches the embeddings unless labels are equal: " + ANOTHER
         return f"no gradient reaches the embeddings (the loss is {core.loss:.4g})"
-    for n in (prober.rows, MANY_ROWS):
-        one, other = (prober.plain(n, 0, prober.given) for _ in range(2))
-        moved = (one.gradient - other.gradient).norm() > 1e-4 * one.gradient.norm()
-        if bool(moved) or not math.isclose(one.loss, other.loss, rel_tol=1e-5, abs_tol=1e-6):
-            return (
-                "the same inputs give other numbers at every call (random numbers inside, or state)"
-            )
-    return None
+    return None if repeats(prober, prober.rows) else RANDOM
+
+
+def repeats(prober: Prober, n: int) -> bool:
+    """Whether a batch of n rows gives the same numbers twice."""
+    one, other = (prober.plain(n, 0, prober.given) for _ in range(2))
+    moved = (one.gradient - other.gradient).norm() > 1e-4 * one.gradient.norm()
+    return not bool(moved) and math.isclose(one.loss, other.loss, rel_tol=1e-5, abs_tol=1e-6)
 
 
 # --- views, similarity and candidates ---------------------------------------------------------

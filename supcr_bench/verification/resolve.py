@@ -66,6 +66,7 @@ def recognise(implementation: Implementation, device: str = "cpu") -> Resolution
     _, own, reading = best
     definition, choices, faults = definition_of(reading, own.definition.call)
     several = reading.several_dimensions
+    alone = not several and reading.member is not None
     recognised = Recognition(
         nearest=definition.name.split(DEPARTS)[0],
         call=call_words(own),
@@ -73,7 +74,9 @@ def recognise(implementation: Implementation, device: str = "cpu") -> Resolution
         choices=tuple(choices),
         faults=tuple(faults),
     )
-    return replace(own, definition=definition, one_dimension=not several, recognised=recognised)
+    return replace(
+        own, definition=definition, one_dimension=own.one_dimension or alone, recognised=recognised
+    )
 
 
 def read(subject: Adapter, device: str = "cpu") -> Reading:
