@@ -88,6 +88,8 @@ class LocalExecutor:
             finding = finding or worker.exit_description()
             activity = worker.activity()
             self.close()
+            if activity is not None and activity.arm and activity.arm.implementation in results:
+                continue  # it answered just before it was ended
             culprit = next(s for s in rest if s.name not in results)
             if activity is not None and activity.stage == RECOGNITION:
                 instead[culprit.name] = replace(culprit, definition=NO_SELF)

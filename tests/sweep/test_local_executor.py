@@ -36,7 +36,7 @@ class Sleeps(Loss):
     def before(self, n): time.sleep(600)
 
 class SleepsOnMany(Loss):
-    def before(self, n): time.sleep(600 * (n > 5))
+    def before(self, n): time.sleep(600 * (n > 3))
 
 class Exits(Loss):
     def before(self, n): os._exit(7)
