@@ -83,20 +83,20 @@ FINITE = [filled_with_zero, zero_without_gradient, zero_gradient, number_without
 
 @pytest.mark.parametrize("call", FINITE)
 def test_a_finite_loss_where_a_label_is_missing_is_a_finding(call: Change) -> None:
-    found = outcome("missing labels", JOINT, call)
+    found = outcome("plausible numbers", JOINT, call)
     assert (found.verdict, found.group) == (Verdict.FAIL, "robustness")
     assert "a missing label gives a plausible number: the loss is" in str(found.finding)
     assert "where dropping the row gives" in str(found.finding)
 
 
 def test_a_wrong_gradient_where_a_label_is_missing_is_a_finding() -> None:
-    found = outcome("missing labels", JOINT, half_the_gradient)
+    found = outcome("plausible numbers", JOINT, half_the_gradient)
     assert "the first view's gradient is off by" in str(found.finding)
 
 
 @pytest.mark.parametrize("call", [right, not_a_number, raises])
 def test_rows_dropped_and_any_refusal_are_fine(call: Change) -> None:
-    assert outcome("missing labels", JOINT, call).verdict is Verdict.PASS
+    assert outcome("plausible numbers", JOINT, call).verdict is Verdict.PASS
 
 
 def reads_column(c: int) -> Change:
@@ -124,7 +124,7 @@ def test_rows_dropped_whole_where_each_dimension_has_its_own_are_said_to_be() ->
         gone = tensors[-1].isnan().any(dim=1, keepdim=True)
         return right(loss, (*tensors[:-1], tensors[-1].masked_fill(gone, torch.nan)))
 
-    found = outcome("dropped rows", SEPARATE, dropped_whole)
+    found = outcome("missing labels", SEPARATE, dropped_whole)
     assert found.finding == "rows dropped where any dimension is missing, not per dimension"
 
 

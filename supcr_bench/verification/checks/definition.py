@@ -134,7 +134,7 @@ def _with_valid(problem: Problem, counts: tuple[int, ...]) -> Problem:
     return problem.changed(f"{', '.join(map(str, counts))} valid", labels=labels)
 
 
-@check("dropped rows", "definition")
+@check("missing labels", "definition")
 def dropped_rows(context: CheckContext) -> Iterator[Trial]:
     """Rows without a label are left out and not counted; a wrong count rescales the gradient."""
     context.require_missing_labels()

@@ -127,10 +127,10 @@ def _plausible(context: CheckContext, problem: Problem) -> Trial:
     return outright(problem.name, f"a missing label gives a plausible number: {findings[0]}")
 
 
-@check("missing labels", "robustness")
+@check("plausible numbers", "robustness")
 def missing_labels(context: CheckContext) -> Iterator[Trial]:
     """Missing labels that give a finite loss are trained on unseen; an error or NaN shows them."""
-    context.require(not context.takes_missing_labels, "drops rows: see the check 'dropped rows'")
+    context.require(not context.takes_missing_labels, "drops rows: see the check 'missing labels'")
     for dims in (1,) if context.one_dimension else (1, 3):
         problem = context.problem(n=9, dims=dims, seed=dims)
         labels = problem.labels.clone()
