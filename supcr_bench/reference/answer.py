@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from supcr_bench.values.units import digits_apart
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
@@ -59,4 +61,5 @@ class Deviation:
 
 def explain(name: str, own: float, source: str, right: float) -> str:
     """A sentence such as ``the loss is 2.5 where torchcell gives 2.25``."""
-    return f"{name} is {own:.6g} where {source} gives {right:.6g}"
+    digits = digits_apart(own, right)
+    return f"{name} is {own:.{digits}g} where {source} gives {right:.{digits}g}"

@@ -100,6 +100,12 @@ def format_error(value: float | None) -> str:
     return f"{value:.1e}"
 
 
+def digits_apart(one: float, other: float, least: int = 6) -> int:
+    """The fewest significant digits, at least ``least``, in which two different numbers differ."""
+    enough = (d for d in range(least, 17) if f"{one:.{d}g}" != f"{other:.{d}g}")
+    return next(enough, 17) if one != other else least
+
+
 def format_count(count: float | None) -> str:
     return MISSING if count is None else f"{count:,.0f}"
 

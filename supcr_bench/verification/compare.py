@@ -18,6 +18,7 @@ from supcr_bench.reference.tolerance import (
     value_tolerance,
 )
 from supcr_bench.values.definition import Definition
+from supcr_bench.values.units import digits_apart
 from supcr_bench.verification.outcome import Trial, outright, worst_of
 
 
@@ -147,13 +148,12 @@ def deviation(
     tolerances = float(ratio[worst])
     finding: str | None = None
     if tolerances > 1:
-        if own.numel() == 1:
-            finding = f"{name} is {float(own):.6g} where {gives} {float(right):.6g}"
-        elif own.ndim == 1:
-            finding = (
-                f"{name}: {float(own[worst]):.6g} in dimension {worst} where {gives} "
-                f"{float(right[worst]):.6g}"
-            )
+        if own.ndim == 1:
+            mine, other = float(own[worst]), float(right[worst])
+            digits = digits_apart(mine, other)
+            among = f": {mine:.{digits}g} in dimension {worst}"
+            value = f" is {mine:.{digits}g}" if own.numel() == 1 else among
+            finding = f"{name}{value} where {gives} {other:.{digits}g}"
         else:
             scale = float(right.reshape(len(right), -1).norm(dim=1).max())
             share = float(difference[worst]) / scale if scale > 0 else math.inf

@@ -3,6 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supcr_bench.values.units import (
+    digits_apart,
     format_bytes,
     format_clock,
     format_duration_s,
@@ -197,3 +198,15 @@ def test_shares_have_two_digits_and_a_sign_where_they_are_a_change(
 ) -> None:
     assert format_share(share) == text
     assert format_share(share, signed=True) == signed
+
+
+@given(
+    st.floats(1e-9, 1e9).map(lambda x: -x) | st.floats(1e-9, 1e9),
+    st.sampled_from([0.0, 1e-15, 1e-12, 1e-7, 1e-3]),
+)
+def test_two_different_numbers_get_the_digits_that_tell_them_apart(one: float, off: float) -> None:
+    other = one * (1 + off)
+    digits = digits_apart(one, other)
+    assert digits >= 6
+    assert (f"{one:.{digits}g}" == f"{other:.{digits}g}") == (one == other)
+    assert digits == 6 or f"{one:.{digits - 1}g}" == f"{other:.{digits - 1}g}"
