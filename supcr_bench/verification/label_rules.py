@@ -18,7 +18,7 @@ def read_tolerance(prober: Prober, reading: Reading, member: Member) -> None:
     """Read the difference below which two label distances count as equal."""
     rows = make_rows(3, prober.count, 6)
     tied = torch.tensor([[0.0], [1.0], [1.0]]).double()
-    for exponent in range(3, 7):
+    for exponent in range(1, 7):
         labels = tied + torch.tensor([[0.0], [0.0], [0.5 * 10.0**-exponent]])
         probe = prober.probe(rows, labels, prober.given)
         as_ties = replace(probe, labels=tied)

@@ -37,7 +37,7 @@ def read_temperature(prober: Prober, reading: Reading, member: Member) -> bool:
     unit = replace(member, temperature=math.copysign(1.0, member.temperature))
     probe = prober.plain(prober.rows, 4, 0.6)
     there = own * 0.6
-    if not prober.fitting([replace(unit, temperature=unit.temperature * there)], probe):
+    if not _fits_at(prober, unit, there, probe):
         there = prober.nearest_temperature([unit], probe)
     power = math.log(there / own) / math.log(0.6)
     if abs(power - 1) > 1e-3:
@@ -51,7 +51,9 @@ def read_temperature(prober: Prober, reading: Reading, member: Member) -> bool:
         reading.faults.append(f"divided by {own:.4g} times the temperature")
     with suppress(Exception):
         probe = prober.plain(prober.rows, 5, None)
-        reading.default_temperature = prober.nearest_temperature([unit], probe) / own
+        there = prober.nearest_temperature([unit], probe)
+        if _fits_at(prober, unit, there, probe):
+            reading.default_temperature = there / own
     return True
 
 
@@ -190,6 +192,9 @@ def read_factor(
         return factor_words(*factors, n * (2 if member.joined else 1), counts_missing=counts)
 
     (one, at_one), (more, at_more) = fit(n, 0, prober.given), fit(2 * n, 5, prober.given)
+    if more.residual > 10 * FITS:
+        reading.faults.append(f"another loss on {2 * n} rows")
+        return
     warmer = fit(n, 0, 1.7)[0].factor if prober.given and divides else one.factor
     reading.factor = one.factor
     values = [(f.value, p.loss) for f, p in ((one, at_one), (more, at_more))]
