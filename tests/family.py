@@ -2,25 +2,26 @@
 
 import itertools
 import math
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
-from supcr_bench.values.definition import NO_SELF, NORMALISED, Call, Definition
+from supcr_bench.values.definition import (
+    NO_SELF,
+    NORMALISED,
+    Call,
+    Definition,
+    LabelDistance,
+    Similarity,
+    Views,
+)
 from supcr_bench.values.implementation import Implementation
 
-SIMILARITIES = (
-    "cosine",
-    "dot",
-    "negative_euclidean",
-    "negative_squared_euclidean",
-    "negative_euclidean_normalised",
-    "negative_squared_euclidean_normalised",
-)
-LABEL_DISTANCES = ("per_dimension", "l1", "l2", "max")
+SIMILARITIES = get_args(Similarity)
+LABEL_DISTANCES = get_args(LabelDistance)
 EPS = ((None, "floor"), (1e-7, "floor"), (1e-8, "added"), (1e-2, "added"))
-VIEWS = ("sum", "mean", "concatenate", "single")
+VIEWS = get_args(Views)
 CHOICES = tuple(
     itertools.product(
         SIMILARITIES,

@@ -145,12 +145,16 @@ def definition_of(reading: Reading, call: Call) -> tuple[Definition, list[str], 
     if reading.default_temperature:
         values["temperature"] = reading.default_temperature
     numbers = [words for n, words in choices.items() if n not in ("temperature", "nan_labels")]
-    others = list(reading.faults)
-    if reading.counted and near.nan_labels != "unsupported":
-        others = [w for w in others if w != reading.factor_words] + [reading.counted]
     name = DEPARTS.join((near.name, *([" and ".join(numbers)] if numbers else [])))
     own = replace(near, name=name, **values)  # type: ignore[arg-type]
-    return own, [*choices.values(), *reading.choices], [*faults, *others]
+    return own, [*choices.values(), *reading.choices], [*faults, *_other_faults(reading, near)]
+
+
+def _other_faults(reading: Reading, definition: Definition) -> list[str]:
+    """The faults that are no field of a member, for a definition with or without missing labels."""
+    if not reading.counted or definition.nan_labels == "unsupported":
+        return reading.faults
+    return [w for w in reading.faults if w != reading.factor_words] + [reading.counted]
 
 
 def causes(reading: Reading, definition: Definition) -> list[str]:
@@ -158,15 +162,8 @@ def causes(reading: Reading, definition: Definition) -> list[str]:
     found = departures(reading, definition)
     found.pop("temperature", None)
     words = [words for words, _ in found.values()]
-    if definition.nan_labels != "unsupported":
-        if reading.nan_labels in ("zero", "other"):
-            words = [w for w in words if w != PHRASES["nan_labels"]["unsupported"]]
-            words.append(PHRASES["nan_labels"][reading.nan_labels])
-        if reading.counted:
-            return [
-                *words,
-                *(w for w in reading.faults if w != reading.factor_words),
-                reading.counted,
-            ]
-    words += reading.faults
+    if definition.nan_labels != "unsupported" and reading.nan_labels in ("zero", "other"):
+        words = [w for w in words if w != PHRASES["nan_labels"]["unsupported"]]
+        words.append(PHRASES["nan_labels"][reading.nan_labels])
+    words += _other_faults(reading, definition)
     return words or [PHRASES["precision"]["float32"]] * reading.float32

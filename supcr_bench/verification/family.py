@@ -40,7 +40,7 @@ TWO_VIEWS = (
 STRICT = (">", "<")
 WHOLE = {"truncated": torch.trunc, "rounded": torch.round}
 """What makes labels whole numbers."""
-_NOTHING = -1e6
+NOTHING = -1e6
 """Stands for the logarithm of an empty sum."""
 
 
@@ -240,11 +240,11 @@ def evaluate(
         )
         alike.setdefault(key, []).append(at)
     rules: Rules = {}
-    for places in alike.values():
-        some = [members[at] for at in places]
+    for indices in alike.values():
+        some = [members[at] for at in indices]
         for at, (values, found) in enumerate(_parts(some, views, labels, rules, warm=warm)):
-            sums[places, at] = values
-            gradients[places, at] = found
+            sums[indices, at] = values
+            gradients[indices, at] = found
     return sums, gradients
 
 
@@ -266,19 +266,19 @@ def _batches(
         s = similarities(rows, one)
         columns = label_columns(one.label_distance, y)
         for difference in columns:
-            places, answers = rules.setdefault(difference.numpy().tobytes(), ({}, []))
+            index, answers = rules.setdefault(difference.numpy().tobytes(), ({}, []))
             known = {
                 c.numpy().tobytes() + w.numpy().tobytes(): at for at, (c, w) in enumerate(answers)
             }
             for m in members:
-                if _rule(m) not in places:
+                if _rule(m) not in index:
                     chosen, weight = candidates(m, difference)
                     key = chosen.numpy().tobytes() + weight.numpy().tobytes()
                     if key not in known:
                         known[key] = len(answers)
                         answers.append((chosen, weight))
-                    places[_rule(m)] = known[key]
-            wanted = torch.tensor([places[_rule(m)] for m in members])
+                    index[_rule(m)] = known[key]
+            wanted = torch.tensor([index[_rule(m)] for m in members])
             used, at = torch.unique(wanted, return_inverse=True)
             chosen, weight = (torch.stack([answers[u][part] for u in used]) for part in (0, 1))
             yield s, chosen, weight / len(columns), at
@@ -318,7 +318,7 @@ def _parts(
             empty = ~allowed.any(-1)
             terms = s.unsqueeze(2).masked_fill(~allowed, -torch.inf)
             contrast = terms.masked_fill(empty.unsqueeze(-1), 0.0).logsumexp(-1)
-            contrast = contrast.masked_fill(empty, _NOTHING)
+            contrast = contrast.masked_fill(empty, NOTHING)
             floor = log_eps.expand_as(contrast)
             contrast = torch.where(
                 floors, torch.maximum(contrast, floor), torch.logaddexp(contrast, floor)

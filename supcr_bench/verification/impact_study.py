@@ -23,6 +23,7 @@ from supcr_bench.values.definition import DEFINITIONS, Definition
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.departures import departures, member_of
 from supcr_bench.verification.family import (
+    NOTHING,
     STRICT,
     Member,
     as_measured,
@@ -48,8 +49,6 @@ SLOW_CALL_S, QUICK_CALL_S = 3.0, 0.02
 nobody has asked for; a slower loss is not called."""
 ELEMENTS = 2**19
 """Most elements [i, j, k] of candidates that are held at once."""
-NOTHING = -1e6
-"""Stands for the logarithm of an empty sum."""
 SAME_TERM = 1e-12
 """A pair's terms count as different above this relative difference."""
 ARC = 0.9 * math.pi

@@ -156,18 +156,16 @@ class Prober:
     def nearest_temperature(self, members: Sequence[Member], probe: Probe) -> float:
         """The temperature at which one of some members at temperature 1 comes nearest."""
         step = 10 ** (1 / 12)
-        trials = [step**x for x in range(-30, 19)]
+        temperature, trials = 1.0, [step**x for x in range(-30, 19)]
         for _ in range(8):
             at = [replace(m, temperature=m.temperature * t) for m in members for t in trials]
             found = self.fits(at, probe)[:40]
-            signs = {
-                replace(f.member, temperature=math.copysign(1, f.member.temperature)): 0
-                for f in found
-            }
-            members = list(signs)[:6]
+            signs = (math.copysign(1.0, f.member.temperature) for f in found)
+            units = (replace(f.member, temperature=s) for f, s in zip(found, signs, strict=True))
+            members = list(dict.fromkeys(units))[:6]
             step **= 1 / 4
-            trials = [abs(found[0].member.temperature) * step**x for x in range(-6, 7)]
-        temperature = trials[6]
+            temperature = abs(found[0].member.temperature)
+            trials = [temperature * step**x for x in range(-6, 7)]
         for digits in (2, 3, 4):
             short = float(f"{temperature:.{digits}g}")
             if math.isclose(short, temperature, rel_tol=2e-5):

@@ -17,6 +17,7 @@ from supcr_bench.verification.family import SIMILARITIES, TWO_VIEWS, WHOLE, Memb
 from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.probes import (
     FITS,
+    Fit,
     Probe,
     Prober,
     make_labels,
@@ -158,17 +159,8 @@ def _structures(prober: Prober, reading: Reading, core: Probe) -> list[Member]:
     probe = prober.probe(views, core.labels, prober.given)
     kinds = [kind for kind in SIMILARITIES if kind[1] == normalised]
     every = structures(_views(prober, reading, core), kinds)
-    # The plainest explanation first: a few members that are nearly right, then all of them.
-    for some in ([m for m in every if m.faults() <= 1], every):
-        for prober.detached in (False, True):
-            found = prober.fits(some, probe, warm=True)
-            if found[0].residual <= WARM:
-                break
-        else:
-            continue
-        break
-    else:
-        prober.detached = False
+    found = _plainest_fits(prober, every, probe)
+    if not found:
         every = structures(_views(prober, reading, core), SIMILARITIES)
         return [replace(m, temperature=s) for m in every if m.faults() <= 1 for s in (1.0, -1.0)]
     if prober.detached:
@@ -177,13 +169,29 @@ def _structures(prober: Prober, reading: Reading, core: Probe) -> list[Member]:
         reading.faults.append(EMPTY if empty else PHRASES["gradient"]["contrast_detached"])
         if empty:
             return []
-    drawn = {(f.member.views, f.member.similarity) for f in found if f.residual <= WARM}
+    drawn = {(f.member.views, f.member.similarity) for f in found}
     alike = [m for m in every if (m.views, m.similarity) in drawn]
     return [
         replace(f.member, temperature=math.copysign(1.0, f.factor))
         for f in prober.fits(alike, probe, warm=True)
         if f.residual <= WARM
     ]
+
+
+def _plainest_fits(prober: Prober, every: list[Member], probe: Probe) -> list[Fit]:
+    """The fits of the plainest explanation: first of nearly right members, then of all.
+
+    It sets whether no gradient goes through the denominators.
+    """
+    nearly_right = [m for m in every if m.faults() <= 1]
+    for members in (nearly_right, every):
+        for detached in (False, True):
+            prober.detached = detached
+            found = [f for f in prober.fits(members, probe, warm=True) if f.residual <= WARM]
+            if found:
+                return found
+    prober.detached = False
+    return []
 
 
 # --- temperature --------------------------------------------------------------------------------
@@ -209,15 +217,15 @@ def _at_temperature(
     if alive := prober.fitting(at, core) or _with_eps(prober, at, core):
         return alive
     turned = [replace(m, temperature=abs(m.temperature) * (prober.given or 1.0)) for m in members]
-    upside_down = [f.member for f in prober.fits(turned, core) if f.residual <= FITS]
-    if upside_down:
+    wrong_sign = [f.member for f in prober.fits(turned, core) if f.residual <= FITS]
+    if wrong_sign:
         prober.sign = -1
         reading.faults.append("the gradient has the wrong sign")
-        return upside_down
+        return wrong_sign
     at += [replace(m, temperature=m.temperature * (prober.given or 1.0)) for m in members]
     best = prober.fits(at, core)[0]
     if best.residual > NEAR:
-        reading.faults.append(_stranger(prober, core))
+        reading.faults.append(_why_unknown(prober, core))
         return []
     if not _is_quantised(prober, core, 1e-6):
         reading.faults.append(f"its gradient is off by {100 * best.residual:.1g} %")
@@ -255,7 +263,7 @@ def _is_quantised(prober: Prober, core: Probe, size: float) -> bool:
     return not 0.02 * size < change < 50 * size
 
 
-def _stranger(prober: Prober, core: Probe) -> str:
+def _why_unknown(prober: Prober, core: Probe) -> str:
     other = prober.probe(core.views, core.labels.roll(1, 0), prober.given)
     if math.isclose(other.loss, core.loss, rel_tol=1e-6, abs_tol=1e-9):
         return "its numbers do not depend on how far apart the labels are: " + ANOTHER

@@ -8,11 +8,11 @@ from torch import Tensor
 from supcr_bench.inputs.tensors import Problem
 from supcr_bench.reference.answer import Answer
 from supcr_bench.subjects.adapter import Adapter
-from supcr_bench.subjects.calls import call_words
 from supcr_bench.subjects.find_call import RaisingCallError, find_call, find_calls
 from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.definition import AUTO, DEPARTS, Definition, get_definition
-from supcr_bench.values.implementation import Implementation, Recognition, Resolution
+from supcr_bench.values.implementation import Implementation, Resolution
+from supcr_bench.verification.context import tested_as
 from supcr_bench.verification.departures import definition_of
 from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.probes import ASKED, LABEL_STEPS, Prober
@@ -53,30 +53,26 @@ def recognise(implementation: Implementation, device: str = "cpu") -> Resolution
     Raises:
         SubjectError: it cannot be built, or no call gives a loss.
     """
-    best: tuple[tuple[bool, int], Resolution, Reading] | None = None
-    for own in find_calls(implementation, device=device):
-        reading = read(Adapter(implementation.factory, own), device)
-        _, _, faults = definition_of(reading, own.definition.call)
-        rank = (reading.member is None, len(faults))
-        if best is None or rank < best[0]:
-            best = rank, own, reading
+    fewest: tuple[bool, int] | None = None
+    for call in find_calls(implementation, device=device):
+        reading = read(Adapter(implementation.factory, call), device)
+        definition, choices, faults = definition_of(reading, call.definition.call)
+        faulty = (reading.member is None, len(faults))
+        if fewest is None or faulty < fewest:
+            fewest = faulty
+            alone = reading.member is not None and not reading.several_dimensions
+            resolution = replace(
+                call, definition=definition, one_dimension=call.one_dimension or alone
+            )
+            recognised = replace(
+                tested_as(resolution),
+                nearest=definition.name.split(DEPARTS)[0],
+                choices=tuple(choices),
+                faults=tuple(faults),
+            )
         if not faults:
             break
-    assert best is not None
-    _, own, reading = best
-    definition, choices, faults = definition_of(reading, own.definition.call)
-    several = reading.several_dimensions
-    alone = not several and reading.member is not None
-    recognised = Recognition(
-        nearest=definition.name.split(DEPARTS)[0],
-        call=call_words(own),
-        dims="one and three label dimensions" if several else "one label dimension",
-        choices=tuple(choices),
-        faults=tuple(faults),
-    )
-    return replace(
-        own, definition=definition, one_dimension=own.one_dimension or alone, recognised=recognised
-    )
+    return replace(resolution, recognised=recognised)
 
 
 def read(subject: Adapter, device: str = "cpu") -> Reading:

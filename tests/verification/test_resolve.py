@@ -34,7 +34,7 @@ def test_the_shipped_definitions_are_recognised(factory: Any) -> None:
     assert found.definition == DEFINITIONS[factory.DEFINITION]
     assert found.recognised is not None
     assert (found.recognised.choices, found.recognised.faults) == ((), ())
-    assert found.recognised.dims == "one and three label dimensions"
+    assert found.recognised.dims == "1 to 3 label dimensions"
 
 
 def test_a_single_view_and_concatenated_views_are_choices() -> None:
