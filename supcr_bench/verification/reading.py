@@ -302,7 +302,7 @@ def _plainness(m: Member) -> tuple[float, bool, bool]:
 def _left(
     prober: Prober, reading: Reading, alive: list[Member], probe: Probe, on: str
 ) -> list[Member]:
-    """Those members that give this probe too; if none does, the plainest, with a fault."""
+    """The members whose gradient fits this probe too; if none does, the plainest, with a fault."""
     left = prober.fitting(alive, probe)
     if left:
         return left

@@ -22,7 +22,7 @@ from supcr_bench.verification.reading import EPS, Reading
 LAWS = {0.0: "missing", 2.0: "squared", -1.0: "multiplies", 0.5: "root"}
 """How the temperature enters, by the power of it that divides the similarity."""
 FAR = 32.0
-"""Similarities of -32 are far below any eps."""
+"""The similarity -32, whose exponential is 1e-14: less than the eps of nearly every loss."""
 MEAN_OF_USED = "the mean is over the pairs that are left"
 GROWS = "a factor that grows about as N^"
 HALVED, DOUBLED = "a constant factor of 0.5", "a constant factor of 2"
