@@ -17,7 +17,7 @@ NOTE_NAMES = ("loopy", "broadcast", "rowsort")
 
 def implementation(name: str) -> Implementation:
     """A registered implementation, loaded."""
-    module = importlib.import_module(f"supcr_bench.implementations.{name}")
+    module = importlib.import_module(f"supcr_bench.implementations.{name.replace('-', '_')}")
     found: Implementation = module.IMPLEMENTATION
     return found
 

@@ -75,8 +75,8 @@ def registered() -> dict[str, Subject]:
     subjects: dict[str, Subject] = {}
     for path in sorted(folder().glob("*.py")):
         if not path.stem.startswith("_"):
-            target = f"{FOLDER}.{path.stem}"
-            subjects[path.stem] = Subject(path.stem, "folder", target, "IMPLEMENTATION")
+            name, target = path.stem.replace("_", "-"), f"{FOLDER}.{path.stem}"
+            subjects[name] = Subject(name, "folder", target, "IMPLEMENTATION")
     for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda e: e.name):
         attribute = entry.attr or "IMPLEMENTATION"
         subject = Subject(entry.name, "entry point", entry.module, attribute)
@@ -139,7 +139,7 @@ def load(subject: Subject) -> Implementation:
         if subject.kind == "folder" and subject.root is None and found.name != subject.name:
             raise SubjectError(
                 f"{subject.name}.py exports the name {found.name!r}; "
-                "an implementation is named like its file"
+                "an implementation is named like its file, with - for _"
             )
         return replace(found, name=subject.name)
     if not callable(found):
