@@ -3,7 +3,7 @@
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
 import typer
 
@@ -11,6 +11,7 @@ from supcr_bench.commands.compare import compare
 from supcr_bench.commands.export import export
 from supcr_bench.commands.gate import gate
 from supcr_bench.commands.list_subjects import list_subjects
+from supcr_bench.commands.options import flag
 from supcr_bench.commands.recommend import recommend
 from supcr_bench.commands.report import report
 from supcr_bench.commands.run import run
@@ -38,13 +39,14 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def common(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
-        ),
-    ] = False,
+    debug: bool = flag("--debug", "Show the traceback of an error."),
+    version: bool = typer.Option(
+        False,
+        "--version",
+        callback=_print_version,
+        is_eager=True,
+        help="Print the version and exit.",
+    ),
 ) -> None:
     """Declare the options of every command; :func:`main` reads --debug, a callback --version."""
     del debug, version

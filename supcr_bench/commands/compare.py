@@ -1,32 +1,24 @@
 """``supcr-bench compare``: lays two stored runs side by side."""
 
 import json
-from typing import Annotated
+from pathlib import Path
 
 import typer
 
-from supcr_bench.commands.options import JsonFile, share
+from supcr_bench.commands.options import JSON_FILE, share
 
 
 def compare(
-    first: Annotated[
-        str,
-        typer.Argument(
-            metavar="BEFORE", help="The earlier run: its id, the path of its folder or report."
-        ),
-    ],
-    second: Annotated[
-        str,
-        typer.Argument(
-            metavar="AFTER",
-            help="The later run: its id, the path of its folder or report, or latest.",
-        ),
-    ],
-    margin: Annotated[
-        float | None,
-        share("--margin", "Share by which two times may differ and count as the same.", "5%"),
-    ] = None,
-    json_file: JsonFile = None,
+    first: str = typer.Argument(
+        metavar="BEFORE", help="The earlier run: its id, the path of its folder or report."
+    ),
+    second: str = typer.Argument(
+        metavar="AFTER", help="The later run: its id, the path of its folder or report, or latest."
+    ),
+    margin: float = share(
+        "--margin", "Share by which two times may differ and count as the same.", 0.05
+    ),
+    json_file: Path | None = JSON_FILE,
 ) -> None:
     """Compare two runs: time, counted work, memory and failures.
 
@@ -42,10 +34,9 @@ def compare(
 
     before, after = (load_run(name).require_complete() for name in (first, second))
 
-    from supcr_bench.analysis.compare import MARGIN
     from supcr_bench.commands.compared_runs import compare_loaded, run_line, to_mapping
 
-    comparison = compare_loaded(before, after, MARGIN if margin is None else margin)
+    comparison = compare_loaded(before, after, margin)
 
     from rich.console import Console
 

@@ -3,9 +3,9 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from supcr_bench.commands.options import RunName, choice, output_file
+from supcr_bench.commands.options import RUN, choice, output_file
 from supcr_bench.values.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,11 +15,9 @@ BENCHMARK, CSV, PARQUET = FORMATS = ("pytest-benchmark", "csv", "parquet")
 
 
 def export(
-    run: RunName,
-    format_: Annotated[str, choice("--format", FORMATS, "Format to write.")],
-    out: Annotated[
-        Path | None, output_file("--out", "Write to FILE in place of standard output.")
-    ] = None,
+    run: str = RUN,
+    format_: str = choice("--format", FORMATS, "Format to write.", default=...),
+    out: Path | None = output_file("--out", "Write to FILE in place of standard output."),
 ) -> None:
     """Write a run's results for other tools.
 

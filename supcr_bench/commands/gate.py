@@ -7,16 +7,16 @@ import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from supcr_bench.commands.options import (
-    AxisValues,
-    DefinitionName,
-    Devices,
-    Implementations,
-    JsonFile,
+    AXIS_VALUES,
+    DEFINITION,
+    DEVICES,
+    IMPLEMENTATIONS,
+    JSON_FILE,
     choice,
     option,
     output_file,
@@ -33,68 +33,53 @@ if TYPE_CHECKING:
     from supcr_bench.store.loaded_run import Run
 
 DEFAULT_SUITE = "ci"
-MAX_SLOWDOWN, MAX_MEMORY_GROWTH, TIME_BUDGET_S = 0.05, 0.01, 100.0
+MAX_SLOWDOWN, TIME_BUDGET_S = 0.05, 100.0
 BASELINES = Path("results/baselines")
 
 
 def gate(
-    suite: Annotated[
-        str, typer.Argument(help="Suite to run: the name of one, or the path of a .toml file.")
-    ] = DEFAULT_SUITE,
-    against: Annotated[
-        str | None,
-        option("REVISION", "Compare the work tree with a git revision, and time both versions."),
-    ] = None,
-    baseline: Annotated[
-        str | None,
-        option(
-            "RUN",
-            "Compare agreement and cost with a recorded file or any other run; time is not "
-            "compared.",
-            show_default="results/baselines/SUITE.json",
-        ),
-    ] = None,
-    record: Annotated[
-        Path | None, output_file("--record", "Write a baseline to FILE instead of comparing.")
-    ] = None,
-    implementation: Implementations = None,
-    definition: DefinitionName = None,
-    device: Devices = None,
-    set_: AxisValues = None,
-    max_slowdown: Annotated[
-        float,
-        share(
-            "--max-slowdown", "Share by which an implementation may become slower on a case.", "5%"
-        ),
-    ] = MAX_SLOWDOWN,
-    max_memory_growth: Annotated[
-        float, share("--max-memory-growth", "Share by which the peak memory may grow.", "1%")
-    ] = MAX_MEMORY_GROWTH,
-    time_budget: Annotated[
-        float,
-        quantity(
-            "--time-budget",
-            parse_duration_s,
-            "TIME",
-            "How long the timing of both versions may take.",
-            show_default="100s",
-        ),
-    ] = TIME_BUDGET_S,
-    undecided: Annotated[
-        Any,
-        choice(
-            "--undecided",
-            ("pass", "fail"),
-            "Let an undecided gate pass, if noise is the reason, or fail, instead of status 3.",
-        ),
-    ] = None,
-    summary: Annotated[
-        Path | None, output_file("--summary", "Write a Markdown summary to FILE, for a CI job.")
-    ] = None,
-    junit: Annotated[
-        Path | None, output_file("--junit", "Write all results as JUnit XML to FILE.")
-    ] = None,
-    json: JsonFile = None,
+    suite: str = typer.Argument(
+        DEFAULT_SUITE, help="Suite to run: the name of one, or the path of a .toml file."
+    ),
+    against: str | None = option(
+        "REVISION", "Compare the work tree with a git revision, and time both versions."
+    ),
+    baseline: str | None = option(
+        "RUN",
+        "Compare agreement and cost with a recorded file or any other run; time is not compared.",
+        show_default="results/baselines/SUITE.json",
+    ),
+    record: Path | None = output_file("--record", "Write a baseline to FILE instead of comparing."),
+    implementation: list[str] | None = IMPLEMENTATIONS,
+    definition: str | None = DEFINITION,
+    device: str | None = DEVICES,
+    set_: list[str] | None = AXIS_VALUES,
+    max_slowdown: float = share(
+        "--max-slowdown",
+        "Share by which an implementation may become slower on a case.",
+        MAX_SLOWDOWN,
+    ),
+    max_memory_growth: float = share(
+        "--max-memory-growth", "Share by which the peak memory may grow.", 0.01
+    ),
+    time_budget: float = quantity(
+        "--time-budget",
+        parse_duration_s,
+        "TIME",
+        "How long the timing of both versions may take.",
+        default=TIME_BUDGET_S,
+        show_default=f"{TIME_BUDGET_S:g}s",
+    ),
+    undecided: Any = choice(
+        "--undecided",
+        ("pass", "fail"),
+        "Let an undecided gate pass, if noise is the reason, or fail, instead of status 3.",
+    ),
+    summary: Path | None = output_file(
+        "--summary", "Write a Markdown summary to FILE, for a CI job."
+    ),
+    junit: Path | None = output_file("--junit", "Write all results as JUnit XML to FILE."),
+    json: Path | None = JSON_FILE,
 ) -> None:
     """Check that no implementation got worse: agreement, cost, time.
 

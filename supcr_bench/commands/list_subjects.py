@@ -2,10 +2,9 @@
 
 import json
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from supcr_bench.commands.options import flag
 from supcr_bench.values.errors import SuiteError
 from supcr_bench.values.units import MISSING
 
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def list_subjects(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
+    as_json: bool = flag("--json", "Print JSON in place of tables."),
 ) -> None:
     """List the implementations and suites, with import errors."""
     from supcr_bench.subjects.registry import list_all

@@ -6,7 +6,7 @@ function, so that ``--help`` and usage errors do not wait for torch or pandas.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -14,9 +14,20 @@ from supcr_bench.values.errors import UnknownNameError, UsageError
 from supcr_bench.values.units import parse_fraction
 
 
-def option(metavar: str, help: str, *names: str, **more: Any) -> Any:  # noqa: A002
+def option(
+    metavar: str,
+    help: str,  # noqa: A002
+    *names: str,
+    default: Any = None,
+    **more: Any,
+) -> Any:
     """A command-line option; without names, it is named after the parameter."""
-    return typer.Option(*names, metavar=metavar, help=help, **more)
+    return typer.Option(default, *names, metavar=metavar, help=help, **more)
+
+
+def flag(name: str, help: str) -> Any:  # noqa: A002
+    """An option without a value, off by default."""
+    return typer.Option(False, name, help=help)
 
 
 def quantity(
@@ -39,9 +50,10 @@ def quantity(
     return option(metavar, help, name, parser=convert, **more)
 
 
-def share(name: str, help: str, default: str) -> Any:  # noqa: A002
+def share(name: str, help: str, default: float) -> Any:  # noqa: A002
     """An option that takes a share, such as ``5%``."""
-    return quantity(name, parse_fraction, "SHARE", help, show_default=default)
+    shown = f"{100 * default:g}%"
+    return quantity(name, parse_fraction, "SHARE", help, default=default, show_default=shown)
 
 
 def choice(name: str, known: Collection[str], help: str, **more: Any) -> Any:  # noqa: A002
@@ -68,50 +80,33 @@ def output_file(name: str, help: str) -> Any:  # noqa: A002
     return option("FILE", help, name, callback=check)
 
 
-RunName = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN", help="The run: its id, the path of its folder or report, or latest."
-    ),
-]
-Implementations = Annotated[
-    list[str] | None,
-    option(
-        "IMPL",
-        "Implementation to use in place of the suite's: a registered name, module:attribute "
-        "or file.py:attribute. Repeat the option for several.",
-        "--implementation",
-        "-i",
-    ),
-]
-DefinitionName = Annotated[
-    str | None,
-    option(
-        "NAME",
-        "Definition to compare with: torchcell, no-self, rank-n-contrast or one of the suite's "
-        "own, or auto to recognise it. By default, the one that each implementation computes.",
-        "--definition",
-        show_default=False,
-    ),
-]
-JsonFile = Annotated[Path | None, output_file("--json", "Write all results as JSON to FILE.")]
-MarkdownFile = Annotated[
-    Path | None,
-    output_file("--markdown", "Write a short Markdown summary to FILE, such as for a CI job."),
-]
-Devices = Annotated[
-    str | None,
-    option("NAME,...", "Devices to run on, such as cpu, cuda, cuda:1, mps or xpu.", "--device"),
-]
-AxisValues = Annotated[
-    list[str] | None,
-    option(
-        "AXIS=VALUE,...",
-        "Set any axis of the suite, such as temperature=0.07,0.1. Give the option several "
-        "times for several axes.",
-        "--set",
-    ),
-]
+RUN = typer.Argument(
+    metavar="RUN", help="The run: its id, the path of its folder or report, or latest."
+)
+IMPLEMENTATIONS = option(
+    "IMPL",
+    "Implementation to use in place of the suite's: a registered name, module:attribute "
+    "or file.py:attribute. Repeat the option for several.",
+    "--implementation",
+    "-i",
+)
+DEFINITION = option(
+    "NAME",
+    "Definition to compare with: torchcell, no-self, rank-n-contrast or one of the suite's "
+    "own, or auto to recognise it. By default, the one that each implementation computes.",
+    "--definition",
+    show_default=False,
+)
+JSON_FILE = output_file("--json", "Write all results as JSON to FILE.")
+DEVICES = option(
+    "NAME,...", "Devices to run on, such as cpu, cuda, cuda:1, mps or xpu.", "--device"
+)
+AXIS_VALUES = option(
+    "AXIS=VALUE,...",
+    "Set any axis of the suite, such as temperature=0.07,0.1. Give the option several "
+    "times for several axes.",
+    "--set",
+)
 
 
 def set_axes(axes: Mapping[str, str], assignments: Sequence[str]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """``supcr-bench recommend``: says from a stored run which implementation to use."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -12,32 +12,28 @@ PASSES = ("forward", "training")
 
 
 def recommend(
-    batch_size: Annotated[int, typer.Option(min=2, metavar="N", help="Number of rows in a batch.")],
-    dims: Annotated[int, typer.Option(min=1, metavar="D", help="Number of label dimensions.")] = 1,
-    nan_density: Annotated[
-        float, typer.Option(min=0, max=1, metavar="X", help="Share of labels missing, 0 to 1.")
-    ] = 0.0,
-    device: Annotated[str, option("NAME", "Device to run on, such as cpu or cuda:1.")] = "cpu",
-    pass_: Annotated[
-        Any, choice("--pass", PASSES, "forward for the loss alone, training for gradients too.")
-    ] = "training",
-    memory: Annotated[
-        int | None,
-        quantity(
-            "--memory",
-            parse_bytes,
-            "SIZE",
-            "Memory that inputs and other tensors must fit in, such as 4GiB.",
-        ),
-    ] = None,
-    run: Annotated[
-        str,
-        option(
-            "RUN",
-            "Run to decide from: its id, the path of its folder or report, or latest.",
-            "--from",
-        ),
-    ] = "latest",
+    batch_size: int = option("N", "Number of rows in a batch.", default=..., min=2),
+    dims: int = option("D", "Number of label dimensions.", default=1, min=1),
+    nan_density: float = option("X", "Share of labels missing, 0 to 1.", default=0.0, min=0, max=1),
+    device: str = option("NAME", "Device to run on, such as cpu or cuda:1.", default="cpu"),
+    pass_: Any = choice(
+        "--pass",
+        PASSES,
+        "forward for the loss alone, training for gradients too.",
+        default="training",
+    ),
+    memory: int | None = quantity(
+        "--memory",
+        parse_bytes,
+        "SIZE",
+        "Memory that inputs and other tensors must fit in, such as 4GiB.",
+    ),
+    run: str = option(
+        "RUN",
+        "Run to decide from: its id, the path of its folder or report, or latest.",
+        "--from",
+        default="latest",
+    ),
 ) -> None:
     """Recommend the fastest implementation that is right and fits.
 

@@ -1,21 +1,21 @@
 """``supcr-bench report``: shows a stored run again, or compares it with an earlier one."""
 
 from pathlib import Path
-from typing import Annotated
 
-from supcr_bench.commands.options import MarkdownFile, RunName, option
+from supcr_bench.commands.options import RUN, option, output_file
 
 
 def report(
-    run: RunName,
-    out: Annotated[
-        Path | None,
-        option("FILE", "Write the page to FILE in place of reports/<run id>/index.html."),
-    ] = None,
-    against: Annotated[
-        str | None, option("RUN", "Compare with this earlier run and write that page instead.")
-    ] = None,
-    markdown: MarkdownFile = None,
+    run: str = RUN,
+    out: Path | None = option(
+        "FILE", "Write the page to FILE in place of reports/<run id>/index.html."
+    ),
+    against: str | None = option(
+        "RUN", "Compare with this earlier run and write that page instead."
+    ),
+    markdown: Path | None = output_file(
+        "--markdown", "Write a short Markdown summary to FILE, such as for a CI job."
+    ),
 ) -> None:
     """Print a run's tables again; write its report, plots and CSV.
 

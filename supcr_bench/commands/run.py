@@ -4,15 +4,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from supcr_bench.commands.options import (
-    AxisValues,
-    DefinitionName,
-    Devices,
-    Implementations,
+    AXIS_VALUES,
+    DEFINITION,
+    DEVICES,
+    IMPLEMENTATIONS,
     option,
     set_axes,
 )
@@ -22,63 +22,48 @@ DEFAULT_SUITE = "default"
 
 
 def run(
-    suite: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="SUITE",
-            help="Suite to run: the name of one, or the path of a .toml file.",
-            show_default=f"suite {DEFAULT_SUITE}",
-        ),
-    ] = None,
-    implementation: Implementations = None,
-    definition: DefinitionName = None,
-    batch_size: Annotated[str | None, option("N,N,...", "Numbers of rows in a batch.")] = None,
-    nan_density: Annotated[
-        str | None, option("X,X,...", "Shares of labels missing, 0 to 1.")
-    ] = None,
-    dims: Annotated[str | None, option("D,D,...", "Numbers of label dimensions.")] = None,
-    device: Devices = None,
-    ranks: Annotated[
-        str | None, option("W,W,...", "Numbers of local processes that share the rows of a batch.")
-    ] = None,
-    pass_: Annotated[
-        str | None,
-        option("PASS,...", "What to measure: forward, training (forward and backward).", "--pass"),
-    ] = None,
-    set_: AxisValues = None,
-    labels: Annotated[
-        str | None, option("FILE[:COLUMN,...]", "Use the labels of a CSV, Parquet or NPZ file.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Random seed for the generated inputs.")
-    ] = None,
-    time_limit: Annotated[
-        str | None, option("TIME", "Longest time for one call, such as 10s.")
-    ] = None,
-    memory_limit: Annotated[
-        str | None, option("SIZE", "Largest memory of the measuring process, such as 8GiB.")
-    ] = None,
-    out: Annotated[
-        Path | None, option("DIR", "Put the run's folder into DIR in place of results/.")
-    ] = None,
-    resume: Annotated[
-        str | None, option("RUN", "Continue a run: its id, the path of its folder, or latest.")
-    ] = None,
-    verify: Annotated[
-        bool | None,
-        typer.Option(
-            "--verify/--no-verify",
-            help="Verify each implementation after the measurements.",
-            show_default="as the suite says",
-        ),
-    ] = None,
-    executor: Annotated[
-        str,
-        option(
-            "NAME",
-            "Where to measure: local, ray (started on this machine) or ray:HOST:PORT (a cluster).",
-        ),
-    ] = "local",
+    suite: str | None = typer.Argument(
+        None,
+        metavar="SUITE",
+        help="Suite to run: the name of one, or the path of a .toml file.",
+        show_default=f"suite {DEFAULT_SUITE}",
+    ),
+    implementation: list[str] | None = IMPLEMENTATIONS,
+    definition: str | None = DEFINITION,
+    batch_size: str | None = option("N,N,...", "Numbers of rows in a batch."),
+    nan_density: str | None = option("X,X,...", "Shares of labels missing, 0 to 1."),
+    dims: str | None = option("D,D,...", "Numbers of label dimensions."),
+    device: str | None = DEVICES,
+    ranks: str | None = option(
+        "W,W,...", "Numbers of local processes that share the rows of a batch."
+    ),
+    pass_: str | None = option(
+        "PASS,...", "What to measure: forward, training (forward and backward).", "--pass"
+    ),
+    set_: list[str] | None = AXIS_VALUES,
+    labels: str | None = option(
+        "FILE[:COLUMN,...]", "Use the labels of a CSV, Parquet or NPZ file."
+    ),
+    seed: int | None = option("N", "Random seed for the generated inputs.", min=0),
+    time_limit: str | None = option("TIME", "Longest time for one call, such as 10s."),
+    memory_limit: str | None = option(
+        "SIZE", "Largest memory of the measuring process, such as 8GiB."
+    ),
+    out: Path | None = option("DIR", "Put the run's folder into DIR in place of results/."),
+    resume: str | None = option(
+        "RUN", "Continue a run: its id, the path of its folder, or latest."
+    ),
+    verify: bool | None = typer.Option(
+        None,
+        "--verify/--no-verify",
+        help="Verify each implementation after the measurements.",
+        show_default="as the suite says",
+    ),
+    executor: str = option(
+        "NAME",
+        "Where to measure: local, ray (started on this machine) or ray:HOST:PORT (a cluster).",
+        default="local",
+    ),
 ) -> None:
     """Measure whether implementations are right, and what they cost.
 

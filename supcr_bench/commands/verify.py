@@ -3,11 +3,11 @@
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from supcr_bench.commands.options import JsonFile, option, output_file
+from supcr_bench.commands.options import JSON_FILE, flag, option, output_file
 from supcr_bench.values.definition import AUTO, Definition, get_definition
 from supcr_bench.values.errors import UnknownNameError, UsageError
 from supcr_bench.verification.impact import ImpactQuestion
@@ -21,70 +21,48 @@ if TYPE_CHECKING:
 
 
 def verify(
-    implementation: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="IMPL",
-            help="Implementations to verify: registered names, module:attribute or "
-            "file.py:attribute. Without any, all registered ones.",
-        ),
-    ] = None,
-    definition: Annotated[
-        str | None,
-        option(
-            "NAME",
-            "Definition that gives the right answers: torchcell, no-self, rank-n-contrast, "
-            "one of --suite, or auto to find out which one it computes.",
-            show_default="the one that it declares, else the one that it computes",
-        ),
-    ] = None,
-    suite: Annotated[
-        Path | None, option("FILE", "Take definitions of your own from this suite file.")
-    ] = None,
-    device: Annotated[
-        str, option("NAME", "Device where module and inputs live, such as cpu, cuda or mps.")
-    ] = "cpu",
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Treat robustness findings as failures.")
-    ] = False,
-    self_test: Annotated[
-        bool, typer.Option("--self-test", help="Verify the verifier with seeded bugs.")
-    ] = False,
-    ranks: Annotated[
-        int | None,
-        typer.Option(
-            min=2,
-            metavar="W",
-            help="Verify over W local processes that share a batch. Without IMPL, verifies all "
-            "implementations that are made for several processes.",
-            show_default=False,
-        ),
-    ] = None,
-    labels: Annotated[
-        str | None,
-        option(
-            "FILE[:COLUMN,...]",
-            "Measure on these labels how far each departure turns the gradient.",
-            show_default=False,
-        ),
-    ] = None,
-    batch_size: Annotated[
-        int | None,
-        option("N", "Rows of a batch for --labels.", min=2, show_default="256, or all rows"),
-    ] = None,
-    temperature: Annotated[
-        float | None,
-        option("T", "Temperature for --labels alone, not for the checks.", show_default="its own"),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Random seed for the generated inputs.")] = 0,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", help="Show all checks as a table, and every finding.")
-    ] = False,
-    json_file: JsonFile = None,
-    wrapper: Annotated[
-        Path | None,
-        output_file("--wrapper", "Write a wrapper for what cannot be called as it is to FILE."),
-    ] = None,
+    implementation: list[str] | None = typer.Argument(
+        None,
+        metavar="IMPL",
+        help="Implementations to verify: registered names, module:attribute or "
+        "file.py:attribute. Without any, all registered ones.",
+    ),
+    definition: str | None = option(
+        "NAME",
+        "Definition that gives the right answers: torchcell, no-self, rank-n-contrast, "
+        "one of --suite, or auto to find out which one it computes.",
+        show_default="the one that it declares, else the one that it computes",
+    ),
+    suite: Path | None = option("FILE", "Take definitions of your own from this suite file."),
+    device: str = option(
+        "NAME", "Device where module and inputs live, such as cpu, cuda or mps.", default="cpu"
+    ),
+    strict: bool = flag("--strict", "Treat robustness findings as failures."),
+    self_test: bool = flag("--self-test", "Verify the verifier with seeded bugs."),
+    ranks: int | None = option(
+        "W",
+        "Verify over W local processes that share a batch. Without IMPL, verifies all "
+        "implementations that are made for several processes.",
+        min=2,
+        show_default=False,
+    ),
+    labels: str | None = option(
+        "FILE[:COLUMN,...]",
+        "Measure on these labels how far each departure turns the gradient.",
+        show_default=False,
+    ),
+    batch_size: int | None = option(
+        "N", "Rows of a batch for --labels.", min=2, show_default="256, or all rows"
+    ),
+    temperature: float | None = option(
+        "T", "Temperature for --labels alone, not for the checks.", show_default="its own"
+    ),
+    seed: int = option("N", "Random seed for the generated inputs.", default=0, min=0),
+    verbose: bool = flag("--verbose", "Show all checks as a table, and every finding."),
+    json_file: Path | None = JSON_FILE,
+    wrapper: Path | None = output_file(
+        "--wrapper", "Write a wrapper for what cannot be called as it is to FILE."
+    ),
 ) -> None:
     """Prove an implementation right, or say what is wrong with it.
 
