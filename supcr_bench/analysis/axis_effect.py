@@ -1,11 +1,12 @@
 """How agreement, time and memory change along one axis, with everything else equal."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 
 from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.values.axes import AXES, PASSES, Axis
 from supcr_bench.values.case import Case
+from supcr_bench.values.grouping import grouped
 from supcr_bench.values.metrics import TIME
 from supcr_bench.values.result import Result, Status
 
@@ -33,62 +34,46 @@ class AxisEffectRow:
         found: float | int | str = self.axis.of(self.case)
         return found
 
-    @property
-    def others(self) -> tuple[object, ...]:
-        return (self.implementation, *_all_but(self.axis, self.case))
-
-
-def _all_but(axis: Axis, case: Case) -> tuple[object, ...]:
-    return tuple(getattr(case, f.name) for f in fields(Case) if f.name != axis.field)
-
-
-def _tolerances(result: Result) -> float | None:
-    # A wrong result whose errors are all within the tolerance is wrong because it is NaN.
-    nan = result.status is Status.WRONG and (result.tolerances or 0) <= 1
-    return None if nan else result.tolerances
-
 
 def _ratio(own: float | None, base: float | None) -> float | None:
     return own / base if own is not None and base else None
 
 
-def _compared(axis: Axis, members: Sequence[Result]) -> list[AxisEffectRow]:
-    """Rows of one comparison; the base is the first measured value."""
-    base = next(r for r in members if r.status.has_figures)
-    return [
-        AxisEffectRow(
-            axis=axis,
-            implementation=r.implementation,
-            case=r.case,
-            status=r.status,
-            base=r is base,
-            tolerances=_tolerances(r),
-            time_s=TIME.get(r),
-            time_ratio=_ratio(TIME.get(r), TIME.get(base)),
-            peak_bytes=r.peak_bytes,
-            memory_ratio=_ratio(r.peak_bytes, base.peak_bytes),
-        )
-        for r in members
-    ]
-
-
-def axis_effect_rows(results: Sequence[Result], axis: Axis) -> list[AxisEffectRow]:
-    """Compare the measured values of an axis, if there are several, with everything else equal."""
-    # A labels file fixes some axes, so their values cannot be compared.
-    results = [r for r in results if not axis.from_labels or r.case.nan_density is not None]
-    groups: dict[tuple[object, ...], list[Result]] = {}
-    for result in results:
-        key = (result.implementation, *_all_but(axis, result.case))
-        groups.setdefault(key, []).append(result)
-    compared = [
-        members for members in groups.values() if sum(r.status.has_figures for r in members) >= 2
-    ]
-    names = implementations_of(results)
-    compared.sort(
-        key=lambda members: (
-            names.index(members[0].implementation),
-            PASSES.index(members[0].case.pass_),
-            members[0].case.batch_size,
-        )
+def _row(axis: Axis, r: Result, base: Result) -> AxisEffectRow:
+    # A wrong result whose errors are all within the tolerance is wrong because it is NaN.
+    nan = r.status is Status.WRONG and (r.tolerances or 0) <= 1
+    return AxisEffectRow(
+        axis=axis,
+        implementation=r.implementation,
+        case=r.case,
+        status=r.status,
+        base=r is base,
+        tolerances=None if nan else r.tolerances,
+        time_s=TIME.get(r),
+        time_ratio=_ratio(TIME.get(r), TIME.get(base)),
+        peak_bytes=r.peak_bytes,
+        memory_ratio=_ratio(r.peak_bytes, base.peak_bytes),
     )
-    return [row for members in compared for row in _compared(axis, members)]
+
+
+def axis_effects(results: Sequence[Result], axis: Axis) -> list[list[AxisEffectRow]]:
+    """For each group of results that differ only in that axis, a row for each value.
+
+    A group has figures at two values or more; groups are sorted by implementation, pass and batch
+    size.
+    """
+    # A labels file fixes some axes, so their values cannot be compared.
+    own = [r for r in results if not axis.from_labels or r.case.nan_density is not None]
+    others: dict[str, None] = {axis.field: None}
+    groups = grouped(own, lambda r: (r.implementation, replace(r.case, **others))).values()  # type: ignore[arg-type]
+    names = implementations_of(own)
+
+    def order(members: Sequence[Result]) -> tuple[int, int, int]:
+        name, case = members[0].key
+        return names.index(name), PASSES.index(case.pass_), case.batch_size
+
+    compared = [m for m in groups if sum(r.status.has_figures for r in m) >= 2]
+    return [
+        [_row(axis, r, next(b for b in members if b.status.has_figures)) for r in members]
+        for members in sorted(compared, key=order)
+    ]

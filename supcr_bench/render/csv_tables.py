@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from supcr_bench.analysis.axis_effect import COMPARED, axis_effect_rows
+from supcr_bench.analysis.axis_effect import COMPARED, axis_effects
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.frame import results_frame
 from supcr_bench.analysis.frontier import prediction_error
@@ -93,7 +93,7 @@ def csv_tables(findings: Findings) -> Mapping[str, str]:
         "crossovers.csv": findings.crossovers,
         "frontier.csv": findings.frontier,
         "predictions.csv": [_prediction(r) for r in findings.predictions],
-        "axes.csv": [row for axis in COMPARED for row in axis_effect_rows(findings.results, axis)],
+        "axes.csv": [r for a in COMPARED for g in axis_effects(findings.results, a) for r in g],
         "claims.csv": findings.claims,
     }
     return {name: _csv(rows) for name, rows in tables.items() if rows}

@@ -55,19 +55,15 @@ def gate_json(outcome: GateOutcome, undecided: CountsAs = None) -> str:
 
 
 def to_mapping(outcome: GateOutcome, undecided: CountsAs = None) -> dict[str, Any]:
+    kept = ("suite", "against", "command", "spent_s", "notes", "environment")
     values = {
         "schema_version": SCHEMA_VERSION,
         "ruling": outcome.verdict,
         "exit_status": outcome.exit_status(undecided),
         "undecided_counts_as": undecided,
         "measured_nothing": outcome.measured_nothing,
-        "suite": outcome.suite,
-        "against": outcome.against,
-        "command": outcome.command,
-        "spent_s": outcome.spent_s,
-        "notes": outcome.notes,
+        **{name: getattr(outcome, name) for name in kept},
         "time": asdict(outcome.time) if outcome.time else None,
-        "environment": outcome.environment,
         "judgements": [_change(change) for change in outcome.changes],
     }
     finite: dict[str, Any] = _finite(values)
@@ -100,17 +96,15 @@ def gate_junit(outcome: GateOutcome, undecided: CountsAs = None) -> bytes:
         ET.SubElement(nothing, "error", said)
         cases.append(nothing)
     children = Counter(child.tag for case in cases for child in case)
-    counts = {
+    head = {
+        "name": plain(f"supcr-bench gate {outcome.suite}"),
         "tests": str(len(cases)),
         "failures": str(children["failure"]),
         "errors": str(children["error"]),
         "time": f"{outcome.spent_s:.3f}",
     }
-    name = plain(f"supcr-bench gate {outcome.suite}")
-    root = ET.Element("testsuites", {"name": name, **counts})
-    suite = ET.SubElement(
-        root, "testsuite", {"name": name, **counts, "skipped": str(children["skipped"])}
-    )
+    root = ET.Element("testsuites", head)
+    suite = ET.SubElement(root, "testsuite", head | {"skipped": str(children["skipped"])})
     properties = {"ruling": outcome.verdict, "against": outcome.against, "command": outcome.command}
     found = ET.SubElement(suite, "properties")
     for key, value in (properties | dict(outcome.environment)).items():
@@ -125,21 +119,17 @@ def gate_junit(outcome: GateOutcome, undecided: CountsAs = None) -> bytes:
 
 def _case(change: GatedChange, undecided: CountsAs) -> ET.Element:
     where = f", {case_text(change.case)}" if change.case else ""
-    case = ET.Element(
-        "testcase",
-        {
-            "classname": plain(f"{change.evidence}.{change.implementation}"),
-            "name": plain(f"{FIGURES.get(change.metric, change.metric)}{where}"),
-        },
-    )
+    metric = FIGURES.get(change.metric, change.metric)
+    names = {"classname": f"{change.evidence}.{change.implementation}", "name": f"{metric}{where}"}
+    case = ET.Element("testcase", {key: plain(name) for key, name in names.items()})
     verdict, reason = change.verdict, reason_text(change)
-    counts_as_failure = verdict is GateVerdict.UNDECIDED and undecided == "fail"
     skipped = {
         GateVerdict.UNDECIDED: f"undecided: {reason}",
         GateVerdict.UNCHANGED: f"no worse: {reason}",
         GateVerdict.NEW: "new: nothing was there before",
     }
-    if verdict is GateVerdict.REGRESSION or counts_as_failure:
+    failure = GateVerdict.UNDECIDED if undecided == "fail" else GateVerdict.REGRESSION
+    if verdict in (GateVerdict.REGRESSION, failure):
         lines = [reason]
         if change.before is not None or change.after is not None:
             before, after = (value_text(change, v) for v in (change.before, change.after))

@@ -1,9 +1,9 @@
 """Shows a gate's outcome on a terminal, and as Markdown for the summary of a CI job."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby
 
 from rich.text import Text
 
@@ -11,7 +11,6 @@ from supcr_bench.render.gate_words import (
     better_sentences,
     case_text,
     change_name,
-    figures,
     plain,
     printable,
     ratio_change_text,
@@ -26,8 +25,9 @@ from supcr_bench.render.machine import environment_line
 from supcr_bench.render.markdown import bullets, escape, table_markdown
 from supcr_bench.values.case import Case
 from supcr_bench.values.gate import Evidence, GatedChange, GateOutcome, GateVerdict, TimeStudy
+from supcr_bench.values.grouping import grouped
 from supcr_bench.values.table import Cell, Table, numbers, prose, row, words
-from supcr_bench.values.units import MISSING, format_clock
+from supcr_bench.values.units import MISSING, format_clock, plural
 
 VERDICT_STYLES = {
     GateVerdict.PASS: "bold green",
@@ -52,27 +52,24 @@ def in_order(changes: Iterable[GatedChange]) -> list[GatedChange]:
 def changes_table(
     changes: Sequence[GatedChange], study: TimeStudy | None, *, names: bool, reasons: bool
 ) -> Table:
-    """One row for each change; its name stands in each row (``names``) or in the title."""
-    verdict = changes[0].verdict if changes else GateVerdict.PASS
+    """One row for each change of one verdict; its name stands in each row or in the title."""
+    verdict = changes[0].verdict
     worse = verdict is GateVerdict.REGRESSION
-    rows = []
-    for i, c in enumerate(changes):
-        case = case_text(c.case)
-        if not names and i and changes[i - 1].case == c.case:
-            case = ""
-        before, after = (value_text(c, value) for value in (c.before, c.after))
-        by = Cell(ratio_change_text(c), "bad" if worse else "")
+    several = len({c.case for c in changes}) < len(changes)
+    rows, shown = [], set[Case | None]()
+    for c in changes:
+        case = "" if not names and c.case in shown else case_text(c.case)
+        shown.add(c.case)
         cells: list[Cell | str] = [plain(c.implementation)] if names else []
-        cells += [case, c.title, before, after, by]
+        cells += [case, c.title, value_text(c, c.before), value_text(c, c.after)]
+        cells += [Cell(ratio_change_text(c), "bad" if worse else "")]
         cells += [sureness_text(c, study)] if worse or names else []
         cells += [reason_text(c)] if reasons else []
-        rows.append(row(*cells, group=None if names else c.case))
-    if len({r.group for r in rows}) == len(rows):  # no case has several rows
-        rows = [row(*r.cells) for r in rows]
+        rows.append(row(*cells, group=c.case if several and not names else None))
     title = TITLES.get(verdict, "Passed")
     return Table(
         name=f"gate-{verdict}",
-        title=title if names or not changes else f"{title}: {plain(changes[0].implementation)}",
+        title=title if names else f"{title}: {plain(changes[0].implementation)}",
         note="by: after divided by before; sure: confidence that no time verdict is wrong" * worse,
         columns=(
             *(words("name") if names else ()),
@@ -87,21 +84,20 @@ def changes_table(
 def tables_of(outcome: GateOutcome, verdict: GateVerdict) -> list[Table]:
     changes = in_order(outcome.with_verdict(verdict))
     return [
-        changes_table(list(own), outcome.time, names=False, reasons=False)
-        for _, own in groupby(changes, lambda c: c.implementation)
+        changes_table(own, outcome.time, names=False, reasons=False)
+        for own in grouped(changes, lambda c: c.implementation).values()
     ]
 
 
 def passed_table(outcome: GateOutcome) -> Table:
     rows = []
-    for name in dict.fromkeys(c.implementation for c in outcome.changes):
-        own = [c for c in outcome.changes if c.implementation == name]
+    for name, own in grouped(outcome.changes, lambda c: c.implementation).items():
         cells = []
         for kind in Evidence:
-            verdicts = [c.verdict for c in own if c.evidence is kind]
-            of = len(verdicts) - verdicts.count(GateVerdict.NEW)
-            text = f"{verdicts.count(GateVerdict.PASS)} of {of}" if of else MISSING
-            cells.append(Cell(text, "bad" if GateVerdict.REGRESSION in verdicts else ""))
+            verdicts = Counter(c.verdict for c in own if c.evidence is kind)
+            of = verdicts.total() - verdicts[GateVerdict.NEW]
+            text = f"{verdicts[GateVerdict.PASS]} of {of}" if of else MISSING
+            cells.append(Cell(text, "bad" if verdicts[GateVerdict.REGRESSION] else ""))
         new = sum(c.verdict is GateVerdict.NEW for c in own)
         rows.append(row(plain(name), *cells, str(new) if new else MISSING))
     return Table(
@@ -113,14 +109,9 @@ def passed_table(outcome: GateOutcome) -> Table:
     )
 
 
-def reproductions(outcome: GateOutcome) -> Iterator[tuple[list[str], str | None]]:
-    """For each group of regressions: their reasons, and the command that reproduces them."""
-    groups: dict[str | None, list[str]] = {}
-    for change in in_order(outcome.with_verdict(GateVerdict.REGRESSION)):
-        text = f"{change_name(change)}: {reason_text(change)}"
-        groups.setdefault(change.command, []).append(text)
-    for command, reasons in groups.items():
-        yield reasons, command
+def reproductions(outcome: GateOutcome) -> dict[str | None, list[GatedChange]]:
+    """The regressions by the command that reproduces them."""
+    return grouped(in_order(outcome.with_verdict(GateVerdict.REGRESSION)), lambda c: c.command)
 
 
 def gate_blocks(outcome: GateOutcome) -> Iterator[Table | Text]:
@@ -128,11 +119,11 @@ def gate_blocks(outcome: GateOutcome) -> Iterator[Table | Text]:
     yield Text(verdict_sentence(outcome), VERDICT_STYLES[outcome.verdict])
     yield Text()
     undecided = outcome.with_verdict(GateVerdict.UNDECIDED)
-    if outcome.with_verdict(GateVerdict.REGRESSION):
+    if worse := reproductions(outcome):
         yield from tables_of(outcome, GateVerdict.REGRESSION)
         yield Text("Why, and which command shows it again:")
-        for reasons, command in reproductions(outcome):
-            yield from map(Text, reasons)
+        for command, changes in worse.items():
+            yield from (Text(f"{change_name(c)}: {reason_text(c)}") for c in changes)
             if command:
                 yield Text(f"  {printable(command)}", no_wrap=True)
         yield Text()
@@ -154,11 +145,9 @@ def gate_markdown(outcome: GateOutcome) -> str:
     blocks = [f"## supcr-bench gate: {escape(plain(outcome.suite))}"]
     blocks.append(f"**{escape(verdict_sentence(outcome))}**")
     blocks += _changes(outcome, GateVerdict.REGRESSION)
-    commands = [command for _, command in reproductions(outcome) if command]
-    if commands:
-        blocks += ["To see it again:", fenced("\n".join(map(printable, commands)))]
-    blocks += _changes(outcome, GateVerdict.UNDECIDED)
-    blocks += _passed(outcome)
+    if commands := [printable(command) for command in reproductions(outcome) if command]:
+        blocks += ["To see it again:", fenced("\n".join(commands))]
+    blocks += [*_changes(outcome, GateVerdict.UNDECIDED), *_passed(outcome)]
     if better := better_sentences(outcome):
         blocks.append(bullets(better))
     took = f"The gate took {format_clock(outcome.spent_s)}."
@@ -174,8 +163,10 @@ def gate_markdown(outcome: GateOutcome) -> str:
 
 def _changes(outcome: GateOutcome, verdict: GateVerdict) -> list[str]:
     changes = in_order(outcome.with_verdict(verdict))
+    if not changes:
+        return []
     table = changes_table(changes, outcome.time, names=True, reasons=True)
-    return [f"### {TITLES[verdict]}", table_markdown(table)] if changes else []
+    return [f"### {TITLES[verdict]}", table_markdown(table)]
 
 
 def _passed(outcome: GateOutcome) -> list[str]:
@@ -184,7 +175,7 @@ def _passed(outcome: GateOutcome) -> list[str]:
         return []
     table = changes_table(changes, outcome.time, names=True, reasons=False)
     blocks = [
-        f"<details><summary>Passed: {figures(len(changes))}</summary>",
+        f"<details><summary>Passed: {plural(len(changes), 'figure')}</summary>",
         table_markdown(passed_table(outcome)),
         table_markdown(replace(table, rows=table.rows[:MOST_PASSED])),
     ]

@@ -1,6 +1,7 @@
 """Describes a gate's outcome in words: each change, and the whole in a few sentences."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import isfinite
 
@@ -8,8 +9,16 @@ from supcr_bench.render.cells import ratio_text
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import TORCHCELL
 from supcr_bench.values.gate import Evidence, GatedChange, GateOutcome, GateVerdict, TimeStudy
+from supcr_bench.values.grouping import grouped
 from supcr_bench.values.metrics import METRICS
-from supcr_bench.values.units import MISSING, format_clock, format_error, format_share, listed
+from supcr_bench.values.units import (
+    MISSING,
+    format_clock,
+    format_error,
+    format_share,
+    listed,
+    plural,
+)
 
 NOTABLE = 0.95
 """A ratio up to this is an improvement; for time, the whole interval must lie below."""
@@ -84,21 +93,14 @@ def reason_text(change: GatedChange) -> str:
     return plain(change.reason) if change.reason else MISSING
 
 
-def figures(count: int) -> str:
-    return f"{count:,} figure{'s' if count != 1 else ''}"
-
-
 def _by_implementation(changes: Iterable[GatedChange]) -> str:
     """Sums up changes, as in ``rowsort (peak memory in 8 cases, time), scan (agreement)``."""
-    counts: dict[str, dict[str, int]] = {}
-    for change in changes:
-        own = counts.setdefault(plain(change.implementation), {})
-        own[change.title] = own.get(change.title, 0) + 1
-    texts = {
-        name: ", ".join(f if n == 1 else f"{f} in {n} cases" for f, n in own.items())
-        for name, own in counts.items()
-    }
-    return ", ".join(f"{name} ({text})" for name, text in texts.items())
+    texts = []
+    for name, own in grouped(changes, lambda change: plain(change.implementation)).items():
+        counts = Counter(change.title for change in own).items()
+        titles = (title if n == 1 else f"{title} in {n} cases" for title, n in counts)
+        texts.append(f"{name} ({', '.join(titles)})")
+    return ", ".join(texts)
 
 
 def verdict_sentence(outcome: GateOutcome) -> str:
@@ -108,39 +110,38 @@ def verdict_sentence(outcome: GateOutcome) -> str:
     count, against = counts[outcome.verdict], plain(outcome.against)
     if outcome.verdict is GateVerdict.REGRESSION:
         who = _by_implementation(outcome.with_verdict(GateVerdict.REGRESSION))
-        text = f"{figures(count)} got worse against {against}: {who}"
+        text = f"{plural(count, 'figure')} got worse against {against}: {who}"
     elif outcome.measured_nothing:
         named = None
         text = f"no figure could be compared with {against}"
     elif outcome.verdict is GateVerdict.UNDECIDED:
-        text = f"{figures(count)} could not be decided against {against}"
+        text = f"{plural(count, 'figure')} could not be decided against {against}"
     else:
-        text = f"{figures(count)} {'is' if count == 1 else 'are'} no worse than {against}"
+        verb = "is" if count == 1 else "are"
+        text = f"{plural(count, 'figure')} {verb} no worse than {against}"
     others = [f"{counts[v]:,} {w}" for v, w in _ASIDE.items() if counts[v] and v is not named]
     return f"{outcome.verdict}: {text}" + (f"; {listed(others)}." if others else ".")
 
 
 def reason_sentences(changes: Sequence[GatedChange]) -> list[str]:
-    groups: dict[str, list[GatedChange]] = {}
-    for change in changes:
-        groups.setdefault(reason_text(change), []).append(change)
     return [
         f"{change_name(own[0]) if len(own) == 1 else _by_implementation(own)}: {reason}"
-        for reason, own in groups.items()
+        for reason, own in grouped(changes, reason_text).items()
         if reason != MISSING
     ]
 
 
 def better_sentences(outcome: GateOutcome) -> list[str]:
-    groups: dict[tuple[str, str], list[float]] = {}
-    for change in outcome.with_verdict(GateVerdict.PASS):
+    def is_better(change: GatedChange) -> bool:
         farthest = change.high if change.evidence is Evidence.TIME else change.ratio
-        if change.ratio is not None and farthest is not None and farthest <= NOTABLE:
-            groups.setdefault((change.implementation, change.title), []).append(change.ratio)
+        return change.ratio is not None and farthest is not None and farthest <= NOTABLE
+
+    better = filter(is_better, outcome.with_verdict(GateVerdict.PASS))
     sentences = []
-    for (name, figure), ratios in groups.items():
+    for (name, figure), own in grouped(better, lambda c: (c.implementation, c.title)).items():
+        ratios = [change.ratio or 0.0 for change in own]
         span = dict.fromkeys(f"x{ratio_text(r)}" for r in (min(ratios), max(ratios)))
-        cases = "1 case" if len(ratios) == 1 else f"{len(ratios)} cases"
+        cases = plural(len(own), "case")
         sentences.append(f"Better: {plain(name)}, {figure} {' to '.join(span)} in {cases}.")
     return sentences
 
@@ -149,7 +150,7 @@ def time_sentences(study: TimeStudy | None) -> list[str]:
     """How time was judged: the allowed slowdown, the confidence, and the detectable slowdown."""
     if study is None:
         return ["Time was not judged."]
-    cells = f"{study.cells} cells" if study.cells != 1 else "1 cell"
+    cells = plural(study.cells, "cell")
     allowed, error = format_share(study.max_slowdown), format_share(study.error)
     floor = "Too few processes ran to time identical code against itself (A/A)."
     if study.noise_floor is not None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from supcr_bench.analysis.axis_effect import COMPARED, AxisEffectRow, axis_effect_rows
+from supcr_bench.analysis.axis_effect import COMPARED, AxisEffectRow, axis_effects
 from supcr_bench.analysis.crossover import Crossover
 from supcr_bench.analysis.frontier import CAPACITIES_BYTES, FrontierRow, prediction_error
 from supcr_bench.analysis.growth import Growth
@@ -180,17 +180,13 @@ def _axis_text(metric: str, effect: AxisEffectRow) -> str:
     return f"x{ratio:.{0 if ratio >= 99.5 else 1 if ratio >= 9.995 else 2}f}"
 
 
-def axis_table(rows: Sequence[AxisEffectRow], axis: Axis, metric: str) -> Table:
+def axis_table(groups: Sequence[Sequence[AxisEffectRow]], axis: Axis, metric: str) -> Table:
     """A table of agreement, time or memory in one pass; a column for each value of the axis."""
-    pass_ = rows[0].case.pass_
-    groups: dict[tuple[object, ...], dict[object, AxisEffectRow]] = {}
-    for effect in rows:
-        groups.setdefault(effect.others, {})[effect.value] = effect
-    # Columns have the order of a row that has all values, if there is one.
-    whole_first = sorted(rows, key=lambda effect: -len(groups[effect.others]))
+    pass_ = groups[0][0].case.pass_
+    effects = {members[0]: {effect.value: effect for effect in members} for members in groups}
 
-    def cell(value: object, first: AxisEffectRow) -> Cell:
-        effect = groups[first.others].get(value)
+    def cell(value: float | int | str, first: AxisEffectRow) -> Cell:
+        effect = effects[first].get(value)
         text = _axis_text(metric, effect) if effect else MISSING
         if effect is None or not effect.status.has_figures:
             return Cell(text, "quiet")
@@ -200,11 +196,16 @@ def axis_table(rows: Sequence[AxisEffectRow], axis: Axis, metric: str) -> Table:
         f"{axis.id}-{metric}-{pass_}",
         f"Along {axis.label}: {metric}, {pass_}",
         _AXIS_NOTES[metric],
-        [next(iter(members.values())) for members in groups.values()],
+        list(effects),
         {"implementation": lambda r: r.implementation},
         {
             "N": lambda r: str(r.case.batch_size),
-            **{axis.text(r.value): partial(cell, r.value) for r in whole_first},
+            # Columns have the order of a row that has all values, if there is one.
+            **{
+                axis.text(effect.value): partial(cell, effect.value)
+                for members in sorted(groups, key=len, reverse=True)
+                for effect in members
+            },
         },
         always=(),
         without=axis,
@@ -219,7 +220,7 @@ def axis_tables(results: Sequence[Result]) -> list[Table]:
         axis_table(own, axis, metric)
         for axis in COMPARED
         for metric in _AXIS_NOTES
-        for known in [axis_effect_rows(timed if metric == "time" else results, axis)]
+        for known in [axis_effects(timed if metric == "time" else results, axis)]
         for pass_ in PASSES
-        if (own := [effect for effect in known if effect.case.pass_ == pass_])
+        if (own := [members for members in known if members[0].case.pass_ == pass_])
     ]

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from supcr_bench.analysis.axis_effect import COMPARED, axis_effect_rows
+from supcr_bench.analysis.axis_effect import COMPARED, axis_effects
 from supcr_bench.analysis.claims import Holds
 from supcr_bench.analysis.compare import Comparison
 from supcr_bench.analysis.findings import Findings
@@ -201,8 +201,8 @@ def chart_table(chart: Chart, results: Sequence[Result]) -> Table | None:
     if chart.section == "memory":
         return memory_table(own, pass_)
     axis = next(axis for axis in COMPARED if axis.id == chart.section)
-    rows = [row for row in axis_effect_rows(own, axis) if row.case.pass_ == pass_]
-    return axis_table(rows, axis, "time") if rows else None
+    groups = [g for g in axis_effects(own, axis) if g[0].case.pass_ == pass_]
+    return axis_table(groups, axis, "time") if groups else None
 
 
 def render_comparison(

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 
-from supcr_bench.analysis.axis_effect import AxisEffectRow, axis_effect_rows
+from supcr_bench.analysis.axis_effect import AxisEffectRow, axis_effects
 from supcr_bench.analysis.claims import ClaimRow, Holds
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.frontier import prediction_error
@@ -19,6 +19,7 @@ from supcr_bench.render.cells import arm_names, ratio_text, series_text
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.axes import Axis
 from supcr_bench.values.case import Pass
+from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import grows_faster
 from supcr_bench.values.metrics import ELEMENTS_PROCESSED, TIME
 from supcr_bench.values.result import Result, Status
@@ -249,28 +250,26 @@ def growth_sentences(findings: Findings) -> list[str]:
 
 
 def axis_sentences(findings: Findings, axis: Axis) -> list[str]:
-    rows, pass_ = axis_effect_rows(findings.results, axis), _main_pass(findings)
-    main = [r for r in rows if r.case.pass_ == pass_]
+    groups, pass_ = axis_effects(findings.results, axis), _main_pass(findings)
+    main = [members for members in groups if members[0].case.pass_ == pass_]
     if not main:
         return []
     sentences, parts = [], []
-    for name in dict.fromkeys(r.implementation for r in main):
-        groups: dict[tuple[object, ...], list[AxisEffectRow]] = {}
-        for row in main:
-            if row.implementation == name and row.time_ratio is not None:
-                groups.setdefault(row.others, []).append(row)
-        longest = max(groups.values(), key=lambda g: (len(g), g[0].case.batch_size), default=[])
+    for name, own in grouped(main, lambda members: members[0].implementation).items():
+        timed = ([r for r in members if r.time_ratio is not None] for members in own)
+        longest = max(timed, key=lambda rows: (len(rows), [r.case.batch_size for r in rows]))
         if len(longest) >= 2:
             parts.append(_changed(name, longest[0], longest[-1]))
     if parts:
         sentences.append(f"Along {axis.label}, in {pass_}: {'; '.join(parts)}.")
-    for status, words in ((Status.WRONG, "Wrong results of"), (Status.FAILED, "No answer from")):
-        bad = [r for r in rows if r.status is status]
-        if bad:
-            values = dict.fromkeys(axis.text(r.value) for r in bad)
-            names = list(dict.fromkeys(r.implementation for r in bad))
+    ended = {Status.WRONG: "Wrong results of", Status.FAILED: "No answer from"}
+    bad = grouped((r for members in groups for r in members), lambda r: r.status)
+    for status, words in ended.items():
+        if rows := bad.get(status):
+            values = dict.fromkeys(axis.text(r.value) for r in rows)
+            names = list(dict.fromkeys(r.implementation for r in rows))
             sentences.append(f"{words} {listed(names)} at {', '.join(values)}.")
-    if sentences and not any(r.status in (Status.WRONG, Status.FAILED) for r in rows):
+    if sentences and bad.keys().isdisjoint(ended):
         sentences.append("Agreement holds at every value.")
     return sentences
 

@@ -110,6 +110,11 @@ def format_count(count: float | None) -> str:
     return MISSING if count is None else f"{count:,.0f}"
 
 
+def plural(count: int, noun: str) -> str:
+    """The count with its noun: ``1 case``, ``2,040 cases``."""
+    return f"{count:,} {noun}{'s' if count != 1 else ''}"
+
+
 def format_share(share: float, *, signed: bool = False) -> str:
     """A share of one as ``5%``, ``0.31%`` or, signed, ``+12%``."""
     percent = 100 * share

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from supcr_bench.analysis.axis_effect import COMPARED, AxisEffectRow, axis_effect_rows
+from supcr_bench.analysis.axis_effect import COMPARED, AxisEffectRow, axis_effects
 from supcr_bench.render.cells import case_columns
 from supcr_bench.values.axes import get_axis
 from supcr_bench.values.result import Result, Status
@@ -22,7 +22,7 @@ def at(density: float | None, seconds: float = 1.0, n: int = 32, dims: int = 2) 
 
 
 def along(axis: str, results: Sequence[Result]) -> list[AxisEffectRow]:
-    return axis_effect_rows(results, get_axis(axis))
+    return [row for members in axis_effects(results, get_axis(axis)) for row in members]
 
 
 def test_each_value_is_held_against_the_first_at_the_same_size() -> None:
@@ -72,7 +72,7 @@ def test_temperature_and_dtype_are_axes_too() -> None:
     for axis, both in values.items():
         results = [make_result(times=[1.0], case={axis: value}) for value in both]
         assert tuple(r.value for r in along(axis, results)) == both
-        assert not any(axis_effect_rows(results, other) for other in COMPARED if other.name != axis)
+        assert not any(axis_effects(results, other) for other in COMPARED if other.name != axis)
 
 
 def test_an_answer_that_is_no_number_has_no_multiple_of_the_tolerance() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from matplotlib.ticker import MaxNLocator
 
-from supcr_bench.analysis.axis_effect import COMPARED, AxisEffectRow, axis_effect_rows
+from supcr_bench.analysis.axis_effect import COMPARED, AxisEffectRow, axis_effects
 from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.render.cells import facets_of, ratio_text, series_text
 from supcr_bench.render.charts.drawing import Chart, Drawing
@@ -25,9 +25,9 @@ def axis_charts(results: Sequence[Result]) -> list[Chart]:
     names = implementations_of(results)
     charts = []
     for axis in COMPARED:
-        rows = [row for row in axis_effect_rows(results, axis) if not isinstance(row.value, str)]
+        groups = axis_effects(results, axis)
         for pass_ in PASSES:
-            own = [row for row in rows if row.case.pass_ == pass_]
+            own = [members for members in groups if members[0].case.pass_ == pass_]
             for metric in (TIME, MEMORY) if axis.name == "ranks" else (TIME,):
                 lines = _lines(own, axis, metric)
                 charts += [_Comparison(axis, metric, lines).chart(names)] if lines else []
@@ -38,26 +38,24 @@ def _ratio(row: AxisEffectRow, metric: Metric) -> float:
     return (row.time_ratio if metric is TIME else row.memory_ratio) or 0.0
 
 
-def _lines(rows: Sequence[AxisEffectRow], axis: Axis, metric: Metric) -> list[list[AxisEffectRow]]:
+def _lines(
+    groups: Sequence[Sequence[AxisEffectRow]], axis: Axis, metric: Metric
+) -> list[list[AxisEffectRow]]:
     """The rows to draw of each implementation: as many values of the axis as possible.
 
     All rows are equal in the axes other than this one and the batch size. Of equally many values,
     those of the largest batch size are drawn.
     """
-    groups: dict[tuple[object, ...], list[AxisEffectRow]] = {}
-    for row in rows:
-        if _ratio(row, metric):
-            groups.setdefault(row.others, []).append(row)
     settings: dict[tuple[object, ...], dict[str, list[AxisEffectRow]]] = {}
-    for group in groups.values():
-        if len(group) >= 2:
-            case = group[0].case.shared
-            free = ("batch_size", axis.name)
-            setting = tuple(other.of(case) for other in AXES if other.name not in free)
-            found = settings.setdefault(setting, {})
-            held = found.get(group[0].implementation, group)
-            best = max(held, group, key=lambda own: (len(own), own[0].case.batch_size))
-            found[group[0].implementation] = best
+    for members in groups:
+        drawn = [r for r in members if not isinstance(r.value, str) and _ratio(r, metric)]
+        if len(drawn) < 2:
+            continue
+        name, case = drawn[0].implementation, drawn[0].case.shared
+        setting = tuple(o.of(case) for o in AXES if o.name not in ("batch_size", axis.name))
+        found = settings.setdefault(setting, {})
+        held = found.get(name, drawn)
+        found[name] = max(held, drawn, key=lambda own: (len(own), own[0].case.batch_size))
     best_setting = max(settings.values(), key=lambda s: sum(map(len, s.values())), default={})
     lines = [sorted(own, key=lambda row: float(row.value)) for own in best_setting.values()]
     return [own for own in lines if _base(own).value == _base(lines[0]).value]
