@@ -3,15 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from supcr_bench.analysis.compare import (
-    MACHINE,
-    MARGIN,
-    Comparison,
-    ComparisonRow,
-    compare_results,
-    environment_differences,
-    of_the_machine,
-)
+from supcr_bench.analysis import compare
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.axes import AXES
 from supcr_bench.values.errors import UsageError
@@ -21,15 +13,15 @@ DIMENSIONS = ("implementation", *(axis.field for axis in AXES), "seed", "definit
 """Two results belong to the same case if they agree in all of these."""
 
 
-def compare_loaded(first: Run, second: Run, margin: float = MARGIN) -> Comparison:
+def compare_loaded(first: Run, second: Run, margin: float = compare.MARGIN) -> compare.Comparison:
     """Compare two loaded runs; a UsageError says how they differ if they share no case."""
-    comparison = compare_results(
+    comparison = compare.compare_results(
         first.results,
         second.results,
-        environment_differences(first.environment, second.environment),
+        compare.environment_differences(first.environment, second.environment),
         margin,
-        lambda one, other: of_the_machine(
-            environment_differences(first.environment_of(one), second.environment_of(other))
+        lambda one, other: compare.of_the_machine(
+            compare.environment_differences(first.environment_of(one), second.environment_of(other))
         ),
     )
     if not comparison.joined:
@@ -46,14 +38,14 @@ def run_line(run: Run) -> str:
     return f"{run.id}, suite {run.info['suite']['name']}, {code}"
 
 
-def _apart(comparison: Comparison) -> str:
+def _apart(comparison: compare.Comparison) -> str:
     """The axes in which every case of one run differs from every case of the other."""
     first = [row for row in comparison.rows if row.second is None]
     second = [row for row in comparison.rows if row.first is None]
     if not first or not second:
         return "one of the runs has no results"
 
-    def values(rows: Sequence[ComparisonRow], name: str) -> set[str]:
+    def values(rows: Sequence[compare.ComparisonRow], name: str) -> set[str]:
         return {str(getattr(r if name == "implementation" else r.case, name)) for r in rows}
 
     apart = [
@@ -64,7 +56,7 @@ def _apart(comparison: Comparison) -> str:
     return "; ".join(apart) or "no single axis differs in all cases"
 
 
-def to_mapping(comparison: Comparison, first: Run, second: Run) -> dict[str, Any]:
+def to_mapping(comparison: compare.Comparison, first: Run, second: Run) -> dict[str, Any]:
     """The values of the JSON file. Ratios are second over first."""
     return {
         **{
@@ -72,7 +64,7 @@ def to_mapping(comparison: Comparison, first: Run, second: Run) -> dict[str, Any
             for position, run in (("first", first), ("second", second))
         },
         "environment_differences": [
-            {"key": key, "first": one, "second": other, "of_the_machine": key in MACHINE}
+            {"key": key, "first": one, "second": other, "of_the_machine": key in compare.MACHINE}
             for key, (one, other) in comparison.differences.items()
         ],
         "margin": comparison.margin,
@@ -86,7 +78,7 @@ def to_mapping(comparison: Comparison, first: Run, second: Run) -> dict[str, Any
     }
 
 
-def _row_mapping(row: ComparisonRow) -> Mapping[str, Any]:
+def _row_mapping(row: compare.ComparisonRow) -> Mapping[str, Any]:
     values: dict[str, Any] = {"implementation": row.implementation}
     values |= row.case.to_mapping()
     values |= {"first": row.first, "second": row.second, "work": row.work}

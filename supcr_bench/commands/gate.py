@@ -11,19 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from supcr_bench.commands.options import (
-    AXIS_VALUES,
-    DEFINITION,
-    DEVICES,
-    IMPLEMENTATIONS,
-    JSON_FILE,
-    choice,
-    option,
-    output_file,
-    quantity,
-    set_axes,
-    share,
-)
+from supcr_bench.commands import options as opt
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.units import parse_duration_s
 
@@ -41,28 +29,30 @@ def gate(
     suite: str = typer.Argument(
         DEFAULT_SUITE, help="Suite to run: the name of one, or the path of a .toml file."
     ),
-    against: str | None = option(
+    against: str | None = opt.option(
         "REVISION", "Compare the work tree with a git revision, and time both versions."
     ),
-    baseline: str | None = option(
+    baseline: str | None = opt.option(
         "RUN",
         "Compare agreement and cost with a recorded file or any other run; time is not compared.",
         show_default="results/baselines/SUITE.json",
     ),
-    record: Path | None = output_file("--record", "Write a baseline to FILE instead of comparing."),
-    implementation: list[str] | None = IMPLEMENTATIONS,
-    definition: str | None = DEFINITION,
-    device: str | None = DEVICES,
-    set_: list[str] | None = AXIS_VALUES,
-    max_slowdown: float = share(
+    record: Path | None = opt.output_file(
+        "--record", "Write a baseline to FILE instead of comparing."
+    ),
+    implementation: list[str] | None = opt.IMPLEMENTATIONS,
+    definition: str | None = opt.DEFINITION,
+    device: str | None = opt.DEVICES,
+    set_: list[str] | None = opt.AXIS_VALUES,
+    max_slowdown: float = opt.share(
         "--max-slowdown",
         "Share by which an implementation may become slower on a case.",
         MAX_SLOWDOWN,
     ),
-    max_memory_growth: float = share(
+    max_memory_growth: float = opt.share(
         "--max-memory-growth", "Share by which the peak memory may grow.", 0.01
     ),
-    time_budget: float = quantity(
+    time_budget: float = opt.quantity(
         "--time-budget",
         parse_duration_s,
         "TIME",
@@ -70,16 +60,16 @@ def gate(
         default=TIME_BUDGET_S,
         show_default=f"{TIME_BUDGET_S:g}s",
     ),
-    undecided: Any = choice(
+    undecided: Any = opt.choice(
         "--undecided",
         ("pass", "fail"),
         "Let an undecided gate pass, if noise is the reason, or fail, instead of status 3.",
     ),
-    summary: Path | None = output_file(
+    summary: Path | None = opt.output_file(
         "--summary", "Write a Markdown summary to FILE, for a CI job."
     ),
-    junit: Path | None = output_file("--junit", "Write all results as JUnit XML to FILE."),
-    json: Path | None = JSON_FILE,
+    junit: Path | None = opt.output_file("--junit", "Write all results as JUnit XML to FILE."),
+    json: Path | None = opt.JSON_FILE,
 ) -> None:
     """Check that no implementation got worse: agreement, cost, time.
 
@@ -88,13 +78,13 @@ def gate(
     """
     began = time.monotonic()
     ways = {"--against": against, "--baseline": baseline, "--record": record}
-    given = [option for option, value in ways.items() if value is not None]
+    given = [name for name, value in ways.items() if value is not None]
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} exclude each other; give one of them")
     if record is not None and any((summary, junit, json)):
         raise UsageError("--record writes the baseline alone; leave out --summary, --junit, --json")
 
-    axes = set_axes({"device": device} if device is not None else {}, set_ or ())
+    axes = opt.set_axes({"device": device} if device is not None else {}, set_ or ())
 
     from supcr_bench.gate.baseline import load_baseline
     from supcr_bench.gate.terms import Terms

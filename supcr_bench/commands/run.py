@@ -8,14 +8,7 @@ from typing import Any
 
 import typer
 
-from supcr_bench.commands.options import (
-    AXIS_VALUES,
-    DEFINITION,
-    DEVICES,
-    IMPLEMENTATIONS,
-    option,
-    set_axes,
-)
+from supcr_bench.commands import options as opt
 from supcr_bench.values.errors import UsageError
 
 DEFAULT_SUITE = "default"
@@ -28,29 +21,29 @@ def run(
         help="Suite to run: the name of one, or the path of a .toml file.",
         show_default=f"suite {DEFAULT_SUITE}",
     ),
-    implementation: list[str] | None = IMPLEMENTATIONS,
-    definition: str | None = DEFINITION,
-    batch_size: str | None = option("N,N,...", "Numbers of rows in a batch."),
-    nan_density: str | None = option("X,X,...", "Shares of labels missing, 0 to 1."),
-    dims: str | None = option("D,D,...", "Numbers of label dimensions."),
-    device: str | None = DEVICES,
-    ranks: str | None = option(
+    implementation: list[str] | None = opt.IMPLEMENTATIONS,
+    definition: str | None = opt.DEFINITION,
+    batch_size: str | None = opt.option("N,N,...", "Numbers of rows in a batch."),
+    nan_density: str | None = opt.option("X,X,...", "Shares of labels missing, 0 to 1."),
+    dims: str | None = opt.option("D,D,...", "Numbers of label dimensions."),
+    device: str | None = opt.DEVICES,
+    ranks: str | None = opt.option(
         "W,W,...", "Numbers of local processes that share the rows of a batch."
     ),
-    pass_: str | None = option(
+    pass_: str | None = opt.option(
         "PASS,...", "What to measure: forward, training (forward and backward).", "--pass"
     ),
-    set_: list[str] | None = AXIS_VALUES,
-    labels: str | None = option(
+    set_: list[str] | None = opt.AXIS_VALUES,
+    labels: str | None = opt.option(
         "FILE[:COLUMN,...]", "Use the labels of a CSV, Parquet or NPZ file."
     ),
-    seed: int | None = option("N", "Random seed for the generated inputs.", min=0),
-    time_limit: str | None = option("TIME", "Longest time for one call, such as 10s."),
-    memory_limit: str | None = option(
+    seed: int | None = opt.option("N", "Random seed for the generated inputs.", min=0),
+    time_limit: str | None = opt.option("TIME", "Longest time for one call, such as 10s."),
+    memory_limit: str | None = opt.option(
         "SIZE", "Largest memory of the measuring process, such as 8GiB."
     ),
-    out: Path | None = option("DIR", "Put the run's folder into DIR in place of results/."),
-    resume: str | None = option(
+    out: Path | None = opt.option("DIR", "Put the run's folder into DIR in place of results/."),
+    resume: str | None = opt.option(
         "RUN", "Continue a run: its id, the path of its folder, or latest."
     ),
     verify: bool | None = typer.Option(
@@ -59,7 +52,7 @@ def run(
         help="Verify each implementation after the measurements.",
         show_default="as the suite says",
     ),
-    executor: str = option(
+    executor: str = opt.option(
         "NAME",
         "Where to measure: local, ray (started on this machine) or ray:HOST:PORT (a cluster).",
         default="local",
@@ -78,7 +71,7 @@ def run(
         ranks=ranks,
         **{"pass": pass_},
     )
-    axes = set_axes(axes, set_ or ())
+    axes = opt.set_axes(axes, set_ or ())
     budgets = _given(time_limit=time_limit, memory_limit=memory_limit)
     if labels is not None:
         check_labels(labels, axes)

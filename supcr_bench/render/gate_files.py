@@ -19,15 +19,7 @@ from math import isfinite
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from supcr_bench.render.gate_words import (
-    case_text,
-    plain,
-    printable,
-    ratio_change_text,
-    reason_text,
-    value_text,
-    verdict_sentence,
-)
+from supcr_bench.render import gate_words
 from supcr_bench.values.case import Case
 from supcr_bench.values.gate import CountsAs, GatedChange, GateOutcome, GateVerdict
 
@@ -92,12 +84,12 @@ def gate_junit(outcome: GateOutcome, undecided: CountsAs = None) -> bytes:
     cases = [_case(change, undecided) for change in outcome.changes]
     if outcome.measured_nothing:
         nothing = ET.Element("testcase", {"classname": "gate", "name": "a figure was decided"})
-        said = {"type": "undecided", "message": verdict_sentence(outcome)}
+        said = {"type": "undecided", "message": gate_words.verdict_sentence(outcome)}
         ET.SubElement(nothing, "error", said)
         cases.append(nothing)
     children = Counter(child.tag for case in cases for child in case)
     head = {
-        "name": plain(f"supcr-bench gate {outcome.suite}"),
+        "name": gate_words.plain(f"supcr-bench gate {outcome.suite}"),
         "tests": str(len(cases)),
         "failures": str(children["failure"]),
         "errors": str(children["error"]),
@@ -110,7 +102,9 @@ def gate_junit(outcome: GateOutcome, undecided: CountsAs = None) -> bytes:
     for key, value in (properties | dict(outcome.environment)).items():
         if value is not None:
             words = value if isinstance(value, str) else json.dumps(value)
-            ET.SubElement(found, "property", {"name": plain(key), "value": plain(words)})
+            ET.SubElement(
+                found, "property", {"name": gate_words.plain(key), "value": gate_words.plain(words)}
+            )
     suite.extend(cases)
     ET.indent(root)
     text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
@@ -118,11 +112,11 @@ def gate_junit(outcome: GateOutcome, undecided: CountsAs = None) -> bytes:
 
 
 def _case(change: GatedChange, undecided: CountsAs) -> ET.Element:
-    where = f", {case_text(change.case)}" if change.case else ""
+    where = f", {gate_words.case_text(change.case)}" if change.case else ""
     metric = FIGURES.get(change.metric, change.metric)
     names = {"classname": f"{change.evidence}.{change.implementation}", "name": f"{metric}{where}"}
-    case = ET.Element("testcase", {key: plain(name) for key, name in names.items()})
-    verdict, reason = change.verdict, reason_text(change)
+    case = ET.Element("testcase", {key: gate_words.plain(name) for key, name in names.items()})
+    verdict, reason = change.verdict, gate_words.reason_text(change)
     skipped = {
         GateVerdict.UNDECIDED: f"undecided: {reason}",
         GateVerdict.UNCHANGED: f"no worse: {reason}",
@@ -132,9 +126,11 @@ def _case(change: GatedChange, undecided: CountsAs) -> ET.Element:
     if verdict in (GateVerdict.REGRESSION, failure):
         lines = [reason]
         if change.before is not None or change.after is not None:
-            before, after = (value_text(change, v) for v in (change.before, change.after))
-            lines.append(f"before {before}, after {after}, {ratio_change_text(change)}")
-        lines += [printable(change.command)] if change.command else []
+            before, after = (
+                gate_words.value_text(change, v) for v in (change.before, change.after)
+            )
+            lines.append(f"before {before}, after {after}, {gate_words.ratio_change_text(change)}")
+        lines += [gate_words.printable(change.command)] if change.command else []
         found = ET.SubElement(case, "failure", {"type": verdict, "message": reason})
         found.text = "\n".join(lines)
     elif verdict in skipped:

@@ -7,20 +7,7 @@ from dataclasses import replace
 
 from rich.text import Text
 
-from supcr_bench.render.gate_words import (
-    better_sentences,
-    case_text,
-    change_name,
-    plain,
-    printable,
-    ratio_change_text,
-    reason_sentences,
-    reason_text,
-    sureness_text,
-    time_sentences,
-    value_text,
-    verdict_sentence,
-)
+from supcr_bench.render import gate_words
 from supcr_bench.render.machine import environment_line
 from supcr_bench.render.markdown import bullets, escape, table_markdown
 from supcr_bench.values.case import Case
@@ -58,18 +45,23 @@ def changes_table(
     several = len({c.case for c in changes}) < len(changes)
     rows, shown = [], set[Case | None]()
     for c in changes:
-        case = "" if not names and c.case in shown else case_text(c.case)
+        case = "" if not names and c.case in shown else gate_words.case_text(c.case)
         shown.add(c.case)
-        cells: list[Cell | str] = [plain(c.implementation)] if names else []
-        cells += [case, c.title, value_text(c, c.before), value_text(c, c.after)]
-        cells += [Cell(ratio_change_text(c), "bad" if worse else "")]
-        cells += [sureness_text(c, study)] if worse or names else []
-        cells += [reason_text(c)] if reasons else []
+        cells: list[Cell | str] = [gate_words.plain(c.implementation)] if names else []
+        cells += [
+            case,
+            c.title,
+            gate_words.value_text(c, c.before),
+            gate_words.value_text(c, c.after),
+        ]
+        cells += [Cell(gate_words.ratio_change_text(c), "bad" if worse else "")]
+        cells += [gate_words.sureness_text(c, study)] if worse or names else []
+        cells += [gate_words.reason_text(c)] if reasons else []
         rows.append(row(*cells, group=c.case if several and not names else None))
     title = TITLES.get(verdict, "Passed")
     return Table(
         name=f"gate-{verdict}",
-        title=title if names else f"{title}: {plain(changes[0].implementation)}",
+        title=title if names else f"{title}: {gate_words.plain(changes[0].implementation)}",
         note="by: after divided by before; sure: confidence that no time verdict is wrong" * worse,
         columns=(
             *(words("name") if names else ()),
@@ -99,7 +91,7 @@ def passed_table(outcome: GateOutcome) -> Table:
             text = f"{verdicts[GateVerdict.PASS]} of {of}" if of else MISSING
             cells.append(Cell(text, "bad" if verdicts[GateVerdict.REGRESSION] else ""))
         new = sum(c.verdict is GateVerdict.NEW for c in own)
-        rows.append(row(plain(name), *cells, str(new) if new else MISSING))
+        rows.append(row(gate_words.plain(name), *cells, str(new) if new else MISSING))
     return Table(
         name="gate-passed",
         title="Passed",
@@ -116,48 +108,50 @@ def reproductions(outcome: GateOutcome) -> dict[str | None, list[GatedChange]]:
 
 def gate_blocks(outcome: GateOutcome) -> Iterator[Table | Text]:
     """The terminal output, from top to bottom. Commands have ``no_wrap``, for copying."""
-    yield Text(verdict_sentence(outcome), VERDICT_STYLES[outcome.verdict])
+    yield Text(gate_words.verdict_sentence(outcome), VERDICT_STYLES[outcome.verdict])
     yield Text()
     undecided = outcome.with_verdict(GateVerdict.UNDECIDED)
     if worse := reproductions(outcome):
         yield from tables_of(outcome, GateVerdict.REGRESSION)
         yield Text("Why, and which command shows it again:")
         for command, changes in worse.items():
-            yield from (Text(f"{change_name(c)}: {reason_text(c)}") for c in changes)
+            yield from (
+                Text(f"{gate_words.change_name(c)}: {gate_words.reason_text(c)}") for c in changes
+            )
             if command:
-                yield Text(f"  {printable(command)}", no_wrap=True)
+                yield Text(f"  {gate_words.printable(command)}", no_wrap=True)
         yield Text()
     if undecided:
         yield from tables_of(outcome, GateVerdict.UNDECIDED)
-        yield from map(Text, reason_sentences(undecided))
+        yield from map(Text, gate_words.reason_sentences(undecided))
         yield Text()
     if outcome.with_verdict(GateVerdict.PASS):
         yield passed_table(outcome)
-        yield from map(Text, better_sentences(outcome))
+        yield from map(Text, gate_words.better_sentences(outcome))
         yield Text()
-    yield from map(Text, time_sentences(outcome.time))
+    yield from map(Text, gate_words.time_sentences(outcome.time))
     yield Text(f"The gate took {format_clock(outcome.spent_s)}.")
-    yield from (Text(plain(note), "yellow") for note in outcome.notes)
+    yield from (Text(gate_words.plain(note), "yellow") for note in outcome.notes)
 
 
 def gate_markdown(outcome: GateOutcome) -> str:
     """The verdict, regressions with their commands, undecided changes; the rest is collapsed."""
-    blocks = [f"## supcr-bench gate: {escape(plain(outcome.suite))}"]
-    blocks.append(f"**{escape(verdict_sentence(outcome))}**")
+    blocks = [f"## supcr-bench gate: {escape(gate_words.plain(outcome.suite))}"]
+    blocks.append(f"**{escape(gate_words.verdict_sentence(outcome))}**")
     blocks += _changes(outcome, GateVerdict.REGRESSION)
-    if commands := [printable(command) for command in reproductions(outcome) if command]:
+    if commands := [gate_words.printable(command) for command in reproductions(outcome) if command]:
         blocks += ["To see it again:", fenced("\n".join(commands))]
     blocks += [*_changes(outcome, GateVerdict.UNDECIDED), *_passed(outcome)]
-    if better := better_sentences(outcome):
+    if better := gate_words.better_sentences(outcome):
         blocks.append(bullets(better))
     took = f"The gate took {format_clock(outcome.spent_s)}."
-    blocks.append(bullets([*time_sentences(outcome.time), took]))
+    blocks.append(bullets([*gate_words.time_sentences(outcome.time), took]))
     if outcome.notes:
-        blocks += ["### Notes", bullets([plain(note) for note in outcome.notes])]
+        blocks += ["### Notes", bullets([gate_words.plain(note) for note in outcome.notes])]
     if outcome.command:
-        blocks.append(fenced(printable(outcome.command)))
+        blocks.append(fenced(gate_words.printable(outcome.command)))
     if outcome.environment:
-        blocks.append(f"{escape(plain(environment_line(outcome.environment)))}.")
+        blocks.append(f"{escape(gate_words.plain(environment_line(outcome.environment)))}.")
     return "\n\n".join(blocks) + "\n"
 
 

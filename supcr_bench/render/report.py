@@ -13,6 +13,7 @@ from supcr_bench.analysis.axis_effect import COMPARED, axis_effects
 from supcr_bench.analysis.claims import Holds
 from supcr_bench.analysis.compare import Comparison
 from supcr_bench.analysis.findings import Findings
+from supcr_bench.render import run_tables
 from supcr_bench.render.cells import FILTERED, facets_of
 from supcr_bench.render.charts import CHART_CSS, Chart
 from supcr_bench.render.comparison import (
@@ -23,12 +24,6 @@ from supcr_bench.render.comparison import (
 )
 from supcr_bench.render.growth_tables import axis_table
 from supcr_bench.render.machine import environment_facts, environments_line, origin_facts
-from supcr_bench.render.run_tables import (
-    VERDICT_TONES,
-    memory_table,
-    recommendation_tables,
-    time_table,
-)
 from supcr_bench.render.sentences import (
     agreement_sentences,
     axis_sentences,
@@ -131,8 +126,8 @@ def _sections(
             "facts": facts.get(name, ()),
         }
         if any(held.values()):
-            sentences = write(findings) if write else ()
-            yield {"id": name, "title": title, "sentences": sentences, **held}
+            said = write(findings) if write else ()
+            yield {"id": name, "title": title, "sentences": said, **held}
 
 
 _BUDGET: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
@@ -181,8 +176,8 @@ def render_report(
         sentences=headline(run, findings),
         claims=findings.claims,
         undecided_claims=sum(c.verdict is Holds.UNDECIDED for c in findings.claims),
-        verdict_tones=VERDICT_TONES,
-        maps=recommendation_tables(findings.results),
+        verdict_tones=run_tables.VERDICT_TONES,
+        maps=run_tables.recommendation_tables(findings.results),
         sections=list(_sections(run, findings, tables, charts)),
         details=details,
         environment_line=environments_line(run.measured_on),
@@ -197,9 +192,9 @@ def chart_table(chart: Chart, results: Sequence[Result]) -> Table | None:
     if not own or pass_ is None:
         return None
     if chart.section == "time":
-        return time_table(own, pass_)
+        return run_tables.time_table(own, pass_)
     if chart.section == "memory":
-        return memory_table(own, pass_)
+        return run_tables.memory_table(own, pass_)
     axis = next(axis for axis in COMPARED if axis.id == chart.section)
     groups = [g for g in axis_effects(own, axis) if g[0].case.pass_ == pass_]
     return axis_table(groups, axis, "time") if groups else None

@@ -5,20 +5,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from supcr_bench.analysis import summary
 from supcr_bench.analysis.claims import ClaimRow, Holds
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.recommend import most_alike
-from supcr_bench.analysis.summary import (
-    DIFFERENCES,
-    ERRORS,
-    agreement_rows,
-    by_series,
-    fastest_by_size,
-    implementations_of,
-    known_wrong,
-    pair_rows,
-    unusual,
-)
+from supcr_bench.render import growth_tables
 from supcr_bench.render.cells import (
     arm_names,
     case_columns,
@@ -28,14 +19,6 @@ from supcr_bench.render.cells import (
     noted,
     series_rows,
     time_text,
-)
-from supcr_bench.render.growth_tables import (
-    axis_tables,
-    crossover_table,
-    frontier_table,
-    growth_reasons_table,
-    growth_table,
-    prediction_table,
 )
 from supcr_bench.render.palette import variable
 from supcr_bench.values.axes import get_axis
@@ -54,7 +37,7 @@ VERDICT_TONES: dict[Holds, Tone] = {
 
 
 def agreement_table(results: Sequence[Result]) -> Table:
-    rows = agreement_rows(results)
+    rows = summary.agreement_rows(results)
     names = {r["definition"] for r in rows}
     several = len(names) > 1
     note = "largest errors over all cases, and as multiples of the tolerance: up to 1 agrees"
@@ -74,7 +57,7 @@ def agreement_table(results: Sequence[Result]) -> Table:
                 *([short_name(r["definition"])] if several else []),
                 r["labels"],
                 Cell(f"{r['agree']} of {r['cases']}", "bad" if r["agree"] < r["cases"] else ""),
-                *(format_error(r[error]) for error in ERRORS),
+                *(format_error(r[error]) for error in summary.ERRORS),
                 facets={"implementation": r["implementation"], "labels": r["labels"]},
             )
             for r in rows
@@ -91,8 +74,13 @@ def pairs_table(results: Sequence[Result]) -> Table:
         note="largest relative difference on the same tensors, if both follow one definition",
         columns=(*words("implementation", "and"), *numbers("cases", "value", "gradient")),
         rows=tuple(
-            row(r["one"], r["other"], str(r["cases"]), *(format_error(r[k]) for k in DIFFERENCES))
-            for r in pair_rows(results)
+            row(
+                r["one"],
+                r["other"],
+                str(r["cases"]),
+                *(format_error(r[k]) for k in summary.DIFFERENCES),
+            )
+            for r in summary.pair_rows(results)
         ),
         keys=2,
     )
@@ -138,8 +126,8 @@ def _cost_table(
     size: Callable[[Result], int | None] | None = None,
 ) -> Table:
     """A row per case, a column per implementation; shows times unless ``size`` is given."""
-    costs = by_series(results, pass_)
-    fastest = fastest_by_size(costs, known_wrong(results)) if size is None else {}
+    costs = summary.by_series(results, pass_)
+    fastest = summary.fastest_by_size(costs, summary.known_wrong(results)) if size is None else {}
     cases = list(dict.fromkeys(cost.case.shared for cost in costs))
     by_key = {(cost.implementation, cost.case.shared): cost for cost in costs}
     heads = arm_names(results, "{name}\n{definition}").items()
@@ -210,7 +198,7 @@ def outcome_table(results: Sequence[Result]) -> Table:
     """Every result that is not a plain measurement, and why."""
     found = (
         (r.implementation, r.case, Cell(r.status.words), r.reason or MISSING)
-        for r in unusual(results)
+        for r in summary.unusual(results)
     )
     return Table(
         name="outcomes",
@@ -229,13 +217,13 @@ def run_tables(findings: Findings) -> list[Table]:
     tables += [time_table(results, p) for p in passes]
     tables += [memory_table(results, p) for p in passes]
     tables += [cuda_table(results, p) for p in passes[-1:]]
-    tables += axis_tables(results)
+    tables += growth_tables.axis_tables(results)
     tables += [
-        growth_table(findings.growth),
-        growth_reasons_table(findings.growth),
-        crossover_table(findings.crossovers),
-        frontier_table(findings.frontier),
-        prediction_table(findings.predictions),
+        growth_tables.growth_table(findings.growth),
+        growth_tables.growth_reasons_table(findings.growth),
+        growth_tables.crossover_table(findings.crossovers),
+        growth_tables.frontier_table(findings.frontier),
+        growth_tables.prediction_table(findings.predictions),
         outcome_table(results),
         claims_table(findings.claims),
     ]
@@ -249,7 +237,7 @@ _HEAT: tuple[tuple[float, Tone], ...] = ((0.1, "heat0"), (0.5, "heat1"), (1.0, "
 
 def agreement_heat(results: Sequence[Result]) -> Table:
     """The errors of every case; of the two passes, training's, which include those of forward."""
-    names = implementations_of(results)
+    names = summary.implementations_of(results)
     pass_ = max((r.case.pass_ for r in results if r.status.has_figures), default="forward")
     by_case: dict[Case, dict[str, Result]] = {}
     for r in results:
@@ -310,15 +298,15 @@ def recommendation_tables(results: Sequence[Result]) -> list[Table]:
         for device in devices
         for pass_ in reversed(PASSES)
     ]
-    names = implementations_of(results)
+    names = summary.implementations_of(results)
     return [_what_to_use(own, names, len(devices) > 1) for own in groups if own]
 
 
 def _what_to_use(results: Sequence[Result], names: Sequence[str], several: bool) -> Table:
     alike = most_alike(results)
     first = alike[0].case
-    wrong = known_wrong(results)
-    fastest = fastest_by_size(alike, wrong)
+    wrong = summary.known_wrong(results)
+    fastest = summary.fastest_by_size(alike, wrong)
     by_case: dict[Case, list[Result]] = {}
     for r in alike:
         by_case.setdefault(r.case.shared, []).append(r)

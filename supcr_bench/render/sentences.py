@@ -4,32 +4,21 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 
+from supcr_bench.analysis import summary
 from supcr_bench.analysis.axis_effect import AxisEffectRow, axis_effects
 from supcr_bench.analysis.claims import ClaimRow, Holds
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.frontier import prediction_error
 from supcr_bench.analysis.noise import NoiseFloor
-from supcr_bench.analysis.summary import (
-    by_series,
-    fastest_by_size,
-    implementations_of,
-    known_wrong,
-)
 from supcr_bench.render.cells import arm_names, ratio_text, series_text
 from supcr_bench.store.loaded_run import Run
+from supcr_bench.values import units
 from supcr_bench.values.axes import Axis
 from supcr_bench.values.case import Pass
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import grows_faster
 from supcr_bench.values.metrics import ELEMENTS_PROCESSED, TIME
 from supcr_bench.values.result import Result, Status
-from supcr_bench.values.units import (
-    format_bytes,
-    format_error,
-    format_limit_bytes,
-    format_share,
-    listed,
-)
 from supcr_bench.verification.verification import Verification
 
 
@@ -58,13 +47,15 @@ def _agreement(results: Sequence[Result]) -> str:
         cases = sum(answers[definition, name] for name in names)
         which = "the one answer" if cases == 1 else f"all {cases} answers"
         verb = "agrees" if len(names) == 1 else "agree"
-        parts.append(f"{listed(names)} {verb} with the definition ({definition}) in {which}")
+        parts.append(f"{units.listed(names)} {verb} with the definition ({definition}) in {which}")
     return "; ".join([*parts, *_wrong_texts(results)] or ["Nothing could be measured"]) + "."
 
 
 def _fastest(results: Sequence[Result], pass_: Pass) -> str | None:
     """The fastest implementation by range of batch sizes, for the workload with the most sizes."""
-    fastest = fastest_by_size(by_series(results, pass_), known_wrong(results))
+    fastest = summary.fastest_by_size(
+        summary.by_series(results, pass_), summary.known_wrong(results)
+    )
     if not fastest:
         return None
     ((longest, _),) = Counter(case.series() for case in fastest).most_common(1)
@@ -120,7 +111,7 @@ def _verified(verifications: Sequence[Verification]) -> list[str]:
             right.setdefault(words, []).append(found.implementation)
     sentences = [found.headline for found in verifications if not found.passed]
     for words, names in right.items():
-        sentences.append(f"{listed(names)} {'is' if len(names) == 1 else 'are'} {words}")
+        sentences.append(f"{units.listed(names)} {'is' if len(names) == 1 else 'are'} {words}")
     return [f"Verified: {' '.join(sentences)}"] if sentences else []
 
 
@@ -141,20 +132,20 @@ def agreement_sentences(findings: Findings) -> list[str]:
     results = findings.results
     failed = []
     if none := [r for r in results if r.status is Status.FAILED]:
-        names, first = listed(implementations_of(none)), none[0].case
+        names, first = units.listed(summary.implementations_of(none)), none[0].case
         failed = [f"{names} failed, first in {first.pass_} at {first.describe()}."]
     if wrong := _wrong_texts(results):
         return [f"{'; '.join(wrong)}.", *failed]
     answered = [r for r in results if r.status.has_figures]
     if not answered:
         return ["No implementation returned an answer, so there is no agreement to show.", *failed]
-    definitions = listed(list(dict.fromkeys(r.case.definition for r in answered)))
+    definitions = units.listed(list(dict.fromkeys(r.case.definition for r in answered)))
     several = "its own definition" if " and " in definitions else "the definition"
     text = f"Every answer agrees with {several} ({definitions})."
     known = [(r.tolerances, r.implementation) for r in answered if r.tolerances is not None]
     if known:
         error, name = max(known, key=lambda pair: pair[0])
-        error_text = f"{format_error(error)} of what rounding explains"
+        error_text = f"{units.format_error(error)} of what rounding explains"
         text += f" The largest error, of {name}, is {error_text}."
     return [text, *failed]
 
@@ -192,7 +183,7 @@ def time_sentences(findings: Findings) -> list[str]:
 def memory_sentences(findings: Findings) -> list[str]:
     sentences = []
     main = (24 * 2**30, _main_pass(findings))
-    wrong = {name for name, *_ in known_wrong(findings.results)}
+    wrong = {name for name, *_ in summary.known_wrong(findings.results)}
     rows = [
         r
         for r in findings.frontier
@@ -203,14 +194,14 @@ def memory_sentences(findings: Findings) -> list[str]:
         own = (r for r in rows if r.case.series() == case.series())
         parts = [f"{names[r.implementation]} up to N={r.batch_size:,}" for r in own]
         sentences.append(
-            f"{format_limit_bytes(main[0])} hold the tensors of {listed(parts)} "
+            f"{units.format_limit_bytes(main[0])} hold the tensors of {units.listed(parts)} "
             f"({main[1]}, {series_text(case)}), as the growth of the bytes predicts."
         )
     if findings.predictions:
         worst = max(findings.predictions, key=lambda r: abs(prediction_error(r)))
         sentences.append(
             "Peaks of memory predicted from sizes up to a quarter of N were off by up to "
-            f"{format_share(abs(prediction_error(worst)))} ({worst.implementation} at "
+            f"{units.format_share(abs(prediction_error(worst)))} ({worst.implementation} at "
             f"N={worst.case.batch_size})."
         )
     if sentences:
@@ -219,7 +210,7 @@ def memory_sentences(findings: Findings) -> list[str]:
     if top is None or not top.peak_bytes:
         return ["No peak was measured."]
     return [
-        f"The largest peak is {format_bytes(top.peak_bytes)}, of {top.implementation} at "
+        f"The largest peak is {units.format_bytes(top.peak_bytes)}, of {top.implementation} at "
         f"N={top.case.batch_size}; too few sizes for a growth law."
     ]
 
@@ -237,7 +228,7 @@ def growth_sentences(findings: Findings) -> list[str]:
             if g.claimed and grows_faster(law, g.claimed):
                 claim = f"{g.implementation} claims to grow as {g.claimed}"
                 broken.append(f"{claim}, and grows as {law} in {g.case.pass_}.")
-    sentences = [f"The elements processed grow as {listed(list(laws))}."] if laws else []
+    sentences = [f"The elements processed grow as {units.listed(list(laws))}."] if laws else []
     sentences += broken[:4]
     timed = [g for g in findings.growth if g.metric is TIME]
     if timed and not any(g.verdict.law for g in timed):
@@ -268,7 +259,7 @@ def axis_sentences(findings: Findings, axis: Axis) -> list[str]:
         if rows := bad.get(status):
             values = dict.fromkeys(axis.text(r.value) for r in rows)
             names = list(dict.fromkeys(r.implementation for r in rows))
-            sentences.append(f"{words} {listed(names)} at {', '.join(values)}.")
+            sentences.append(f"{words} {units.listed(names)} at {', '.join(values)}.")
     if sentences and bad.keys().isdisjoint(ended):
         sentences.append("Agreement holds at every value.")
     return sentences
