@@ -1,9 +1,14 @@
 """Registers the commands, each in a file of this folder, and reports their errors."""
 
+import codecs
+import functools
+import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
-from typing import NoReturn
+from contextlib import suppress
+from typing import Any, NoReturn
 
 import typer
 
@@ -63,30 +68,79 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "export": export,
 }
 """The commands, in the order of ``--help``."""
+
+
+class _Ended(BaseException):
+    """A signal ends the command; status 128 + its number, as shells have it."""
+
+    def __init__(self, number: int, *_: object) -> None:
+        self.name, self.status = signal.Signals(number).name, 128 + number
+
+
+def _end(number: int, _: object) -> NoReturn:
+    raise _Ended(number)
+
+
+def _ending(command: Callable[..., None]) -> Callable[..., None]:
+    """The command; what ends it early is kept from Typer, which would exit with 1, a finding."""
+
+    @functools.wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        try:
+            try:
+                command(*arguments, **options)
+            finally:
+                sys.stdout.flush()
+        except KeyboardInterrupt:
+            raise _Ended(signal.SIGINT) from None
+        except BrokenPipeError:
+            with suppress(OSError, ValueError):  # else Python fails at its end, on the same pipe
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise _Ended(13) from None
+
+    return run
+
+
 for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
+    app.command(_name)(_ending(_command))
 
 
-def _fail(error: Exception, status: int) -> NoReturn:
-    text = " ".join(str(error).split())
+def _fail(error: Exception, status: int, *, debug: bool = False) -> NoReturn:
+    if debug:
+        traceback.print_exception(error)
+    text = "".join(c if c.isprintable() else "?" for c in " ".join(str(error).split()))
     print(f"supcr-bench: error: {text}", file=sys.stderr)
     sys.exit(status)
+
+
+def _spelled(error: UnicodeError) -> tuple[str, int]:
+    """What a terminal without Unicode gets in place of other characters."""
+    assert isinstance(error, UnicodeEncodeError)
+    letter = error.object[error.start]
+    return {"µ": "u", "±": "+-", "…": "..."}.get(letter, "?"), error.start + 1
 
 
 def main() -> None:
     """Run the command line and exit with its status."""
     debug = "--debug" in sys.argv[1:]
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
+    codecs.register_error("spelled", _spelled)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="spelled")
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _end)
     try:
         app(arguments, prog_name="supcr-bench")
     except SupcrBenchError as error:
-        if debug:
-            raise
-        _fail(error, error.exit_status)
+        _fail(error, error.exit_status, debug=debug)
     except OSError as error:  # a file that cannot be read or written
-        if debug:
-            raise
-        _fail(error, 2)
+        _fail(error, 2, debug=debug)
+    except _Ended as end:
+        if end.name == "SIGINT":
+            print("supcr-bench: interrupted", file=sys.stderr)
+        sys.exit(end.status)
     except Exception:  # noqa: BLE001
         traceback.print_exc()  # exit status 2, because 1 means a finding
         print("supcr-bench: this is a bug in supcr-bench, please report it", file=sys.stderr)

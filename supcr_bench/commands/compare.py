@@ -5,7 +5,8 @@ from pathlib import Path
 
 import typer
 
-from supcr_bench.commands.options import JSON_FILE, share
+from supcr_bench.commands.options import JSON_FILE, read_run, share
+from supcr_bench.values.files import write_file
 
 
 def compare(
@@ -30,24 +31,20 @@ def compare(
     memory or time, or costs more work or memory, or if an implementation is slower in more cases
     than chance explains; with 3 if nothing could be compared.
     """
-    from supcr_bench.store.run import load_run
-
-    before, after = (load_run(name).require_complete() for name in (first, second))
+    before, after = (read_run(name) for name in (first, second))
 
     from supcr_bench.commands.compared_runs import compare_loaded, run_line, to_mapping
 
     comparison = compare_loaded(before, after, margin)
-
-    from rich.console import Console
 
     from supcr_bench.render.comparison import (
         comparison_sentences,
         comparison_tables,
         environment_sentences,
     )
-    from supcr_bench.render.terminal import print_sentence, print_table
+    from supcr_bench.render.terminal import make_console, print_sentence, print_table
 
-    console = Console(highlight=False)
+    console = make_console()
     for position, run in (("First ", before), ("Second", after)):
         print_sentence(console, f"{position} {run_line(run)}")
     for sentence in environment_sentences(comparison.differences):
@@ -58,7 +55,7 @@ def compare(
         print_sentence(console, sentence)
     if json_file:
         values = to_mapping(comparison, before, after)
-        json_file.write_text(json.dumps(values, indent=2) + "\n")
+        write_file(json_file, json.dumps(values, indent=2) + "\n")
     if comparison.finding:
         raise typer.Exit(1)
     raise typer.Exit(3 if comparison.nothing_compared else 0)

@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from supcr_bench.commands.options import RUN, choice, output_file
+from supcr_bench.commands.options import RUN, choice, output_file, read_run
 from supcr_bench.values.errors import UsageError
+from supcr_bench.values.files import write_file
 
 if TYPE_CHECKING:
     from supcr_bench.store.loaded_run import Run
@@ -24,16 +25,14 @@ def export(
     pytest-benchmark: a JSON file with the samples, for `pytest-benchmark compare` and the tools
     that read its files. csv and parquet: one row a result, with all its fields and the median time.
     """
-    from supcr_bench.store.run import load_run
-
     if format_ == PARQUET and out is None:
         raise UsageError("Parquet is binary: give --out FILE")
-    content, note = _exported(load_run(run).require_complete(), format_)
+    content, note = _exported(read_run(run), format_)
     if out is None:
         sys.stdout.write(content.decode())
         print(note, file=sys.stderr)  # standard output contains only the exported file
     else:
-        out.write_bytes(content)
+        write_file(out, content)
         print(f"{out}: {note}")
 
 

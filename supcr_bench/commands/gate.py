@@ -13,6 +13,7 @@ import typer
 
 from supcr_bench.commands import options as opt
 from supcr_bench.values.errors import UsageError
+from supcr_bench.values.files import write_file
 from supcr_bench.values.units import parse_duration_s
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def gate(
     from supcr_bench.gate.baseline import load_baseline
     from supcr_bench.gate.terms import Terms
     from supcr_bench.subjects.registry import locate
-    from supcr_bench.sweep.plan import make_plan
+    from supcr_bench.sweep.plan import make_plan, require_room
     from supcr_bench.sweep.suite import load_suite, read_axes
 
     loaded = load_suite(suite).with_axes(read_axes(axes)).with_definition(definition)
@@ -100,6 +101,7 @@ def gate(
     names = dict.fromkeys(implementation or loaded.implementations)
     subjects = [replace(locate(name), definition=wanted) for name in names]
     plan = make_plan(loaded, [subject.name for subject in subjects])
+    require_room(plan)
     gate_options = ["--device", device] if device is not None else []
     if max_slowdown != MAX_SLOWDOWN:
         gate_options += ["--max-slowdown", f"{100 * max_slowdown:g}%"]
@@ -127,11 +129,10 @@ def gate(
         name = baseline or str(usual)
         recorded = load_baseline(name)
 
-    from rich.console import Console
-
     from supcr_bench.commands.gate_session import GateSession
+    from supcr_bench.render.terminal import make_console
 
-    console = Console(highlight=False)
+    console = make_console()
     with closing(GateSession(console, loaded, subjects, plan, terms)) as session:
         if against is not None:
             outcome = session.against_revision(against)
@@ -153,14 +154,14 @@ def gate(
 
     print_blocks(console, gate_blocks(outcome))
     if json is not None:
-        json.write_text(gate_json(outcome, undecided))
+        write_file(json, gate_json(outcome, undecided))
     if junit is not None:
-        junit.write_bytes(gate_junit(outcome, undecided))
+        write_file(junit, gate_junit(outcome, undecided))
     if summary is not None:
         # Other steps of a CI job append to the job summary too; any other file is overwritten.
         of_the_job = os.environ.get("GITHUB_STEP_SUMMARY") == str(summary)
-        with summary.open("a" if of_the_job else "w", encoding="utf-8") as file:
-            file.write(gate_markdown(outcome))
+        earlier = summary.read_text("utf-8") if of_the_job and summary.exists() else ""
+        write_file(summary, earlier + gate_markdown(outcome))
     raise typer.Exit(outcome.exit_status(undecided))
 
 

@@ -34,12 +34,10 @@ def list_subjects(
         }
         print(json.dumps(values, indent=2))
         return
-    from rich.console import Console
-
-    from supcr_bench.render.terminal import print_table
+    from supcr_bench.render.terminal import make_console, print_table
     from supcr_bench.values.table import Table, prose, row, words
 
-    console = Console(highlight=False)
+    console = make_console()
     implementations = Table(
         name="implementations",
         title="Implementations",

@@ -4,14 +4,19 @@ Every ``commands/x.py`` holds the Typer function of its command. Heavy imports a
 function, so that ``--help`` and usage errors do not wait for torch or pandas.
 """
 
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from supcr_bench.values.errors import UnknownNameError, UsageError
+from supcr_bench.values.files import require_writable
 from supcr_bench.values.units import parse_fraction
+
+if TYPE_CHECKING:
+    from supcr_bench.store.loaded_run import Run
 
 
 def option(
@@ -71,10 +76,12 @@ def output_file(name: str, help: str) -> Any:  # noqa: A002
     """An option that names a file to write; its folder must exist."""
 
     def check(file: Path | None) -> Path | None:
-        if file is not None and not file.absolute().parent.is_dir():
+        if file is not None and not file.absolute().parent.exists():
             raise UsageError(
                 f"{name} {file}: there is no folder {str(file.parent)!r}; create it first"
             )
+        if file is not None:
+            require_writable(file, name)
         return file
 
     return option("FILE", help, name, callback=check)
@@ -125,3 +132,13 @@ def set_axes(axes: Mapping[str, str], assignments: Sequence[str]) -> dict[str, s
             raise UsageError(f"--set {assignment}: {name} is set twice; set it once")
         whole[name] = values
     return whole
+
+
+def read_run(name: str) -> "Run":
+    """Load a stored run; standard error gets what was found there and does not count."""
+    from supcr_bench.store.run import load_run
+
+    stored = load_run(name).require_complete()
+    for note in stored.notes:
+        print(f"supcr-bench: note: {note}", file=sys.stderr)
+    return stored

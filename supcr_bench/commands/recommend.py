@@ -4,7 +4,7 @@ from typing import Any
 
 import typer
 
-from supcr_bench.commands.options import choice, option, quantity
+from supcr_bench.commands.options import choice, option, quantity, read_run
 from supcr_bench.values.units import parse_bytes
 
 UNDECIDED = 3
@@ -39,16 +39,12 @@ def recommend(
 
     Exits with 0, or with 3 if the run does not decide it.
     """
-    from supcr_bench.store.run import load_run
-
-    stored = load_run(run).require_complete()
-
-    from rich.console import Console
+    stored = read_run(run)
 
     from supcr_bench.analysis.recommend import Question
     from supcr_bench.analysis.recommend import recommend as recommend_from
     from supcr_bench.render.machine import environments_line
-    from supcr_bench.render.terminal import print_sentence
+    from supcr_bench.render.terminal import make_console, print_sentence
 
     question = Question(
         batch_size=batch_size,
@@ -59,7 +55,7 @@ def recommend(
         memory_bytes=memory,
     )
     answer = recommend_from(stored.results, question)
-    console = Console(highlight=False)
+    console = make_console()
     print_sentence(console, answer.explanation)
     line = environments_line(stored.measured_on)
     print_sentence(console, f"From run {stored.id}: {line}")

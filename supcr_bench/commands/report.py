@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from supcr_bench.commands.options import RUN, option, output_file
+from supcr_bench.commands.options import RUN, option, output_file, read_run
+from supcr_bench.values.files import require_writable
 
 
 def report(
@@ -22,16 +23,15 @@ def report(
     With --against, print and write the comparison of the two runs instead; it always exits with 0.
     `supcr-bench compare` makes the same comparison and exits with 1 if something got worse.
     """
-    from supcr_bench.store.run import load_run
-
-    stored = load_run(run).require_complete()
-    before = None if against is None else load_run(against).require_complete()
-
-    from rich.console import Console
+    if out is not None:
+        require_writable(out, "--out")
+    stored = read_run(run)
+    before = None if against is None else read_run(against)
 
     from supcr_bench.commands.report_page import show_and_write, show_and_write_comparison
+    from supcr_bench.render.terminal import make_console
 
-    console = Console(highlight=False)
+    console = make_console()
     if before is None:
         show_and_write(stored, console, out, markdown)
     else:

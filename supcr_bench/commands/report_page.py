@@ -24,25 +24,25 @@ from supcr_bench.render.sentences import headline
 from supcr_bench.render.terminal import print_sentence, print_table
 from supcr_bench.render.verified import print_verifications
 from supcr_bench.store.loaded_run import Run
-from supcr_bench.store.report_file import PAGE, SUMMARY_FILE, reports_in
-from supcr_bench.store.run import RESULTS
+from supcr_bench.store.report_file import PAGE, SUMMARY_FILE, load_report, reports_in
+from supcr_bench.store.run import REPORTS, default_page
+from supcr_bench.values.errors import StoreError
+from supcr_bench.values.files import write_file
 
-REPORTS = Path("reports")
 LARGE_RUN = 2000
 """With at least this many results a page holds fewer charts, to be small enough to mail."""
-
-
-def default_page(run: Run) -> Path:
-    """The path of a run's report: in ``reports/``, or in the run's folder if that is elsewhere."""
-    if run.path.is_file() or run.path.parent.resolve() == RESULTS.resolve():
-        return REPORTS / run.id / PAGE
-    return run.path / PAGE
 
 
 def show_and_write(
     run: Run, console: Console, page: Path | None = None, markdown: Path | None = None
 ) -> None:
-    """Print the tables; write CSV files, plots, the page and the Markdown; say where they are."""
+    """Print the tables; write CSV files, plots, the page and the Markdown; say where they are.
+
+    A StoreError is raised if the page that it would replace holds more results.
+    """
+    listed = page is None and default_page(run.path, run.id).is_relative_to(REPORTS)
+    page = page or default_page(run.path, run.id)
+    _require_nothing_lost(page, run)
     claims = {
         name: {"time": own["claimed_time"], "memory": own["claimed_memory"]}
         for name, own in run.info["implementations"].items()
@@ -61,13 +61,14 @@ def show_and_write(
     charts = charts_of(findings, at_most=4 if len(run.results) < LARGE_RUN else 2)
     files: dict[Path, str | bytes] = {}
     if run.path.is_dir():  # else the run was read from a report
+        for folder in (run.path / "tables", run.path / "plots"):
+            if not folder.resolve().is_relative_to(run.path.resolve()):
+                raise StoreError(f"{folder} leads out of the run's folder; remove it")
         for name, text in csv_tables(findings).items():
             files[run.path / "tables" / name] = text
         for chart in charts:
             files[run.path / "plots" / f"{chart.name}.svg"] = chart.standalone_svg
             files[run.path / "plots" / f"{chart.name}.png"] = chart.png()
-    listed = page is None and default_page(run).is_relative_to(REPORTS)
-    page = page or default_page(run)
     files[page] = render_report(run, findings, tables, charts)
     if markdown:
         files[markdown] = run_markdown(run, findings)
@@ -109,16 +110,29 @@ def _write(files: dict[Path, str | bytes], page: Path, summary: dict[str, str] |
     if summary is not None:
         files[page.parent / SUMMARY_FILE] = json.dumps(summary, indent=2) + "\n"
     for path, content in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        write_file(path, content, folders=True)
     if summary is not None:
-        index = render_reports_index(reports_in(REPORTS))
-        (REPORTS / PAGE).write_text(index, encoding="utf-8", newline="\n")
+        write_file(REPORTS / PAGE, render_reports_index(reports_in(REPORTS)))
+
+
+def _require_nothing_lost(page: Path, run: Run) -> None:
+    """Raise a StoreError if a page holds results that the new one would not hold."""
+    try:
+        before = load_report(page)
+    except StoreError:
+        return
+    lost = {r.key for r in before.results} - {r.key for r in run.results}
+    if len(before.results) > len(run.results) or (lost and before.id == run.id):
+        raise StoreError(
+            f"{page} was left as it is: it holds {len(before.results)} results of run {before.id}, "
+            f"more than {run.path} ({len(run.results)}); `supcr-bench report {page} --out FILE` "
+            "reads it, and another --out FILE keeps it"
+        )
 
 
 def _address(run: Run, page: Path) -> str | None:
     """The address of a run's report, relative to a page; ``None`` if it has no report."""
-    report = run.path if run.path.suffix == ".html" else default_page(run)
+    report = run.path if run.path.suffix == ".html" else default_page(run.path, run.id)
     if not report.is_file():
         return None
     try:

@@ -60,8 +60,8 @@ def run(
 ) -> None:
     """Measure whether implementations are right, and what they cost.
 
-    Exits with 0, or with 1 if a result is wrong, an implementation failed, or verification finds
-    one not right.
+    Exits with 0; with 1 if a result is wrong, an implementation failed, or verification finds one
+    not right; with 3 if nothing could be measured within the limits.
     """
     axes = _given(
         batch_size=batch_size,
@@ -90,11 +90,12 @@ def run(
             updates["seed"] = seed
         changed = changed.model_copy(update=updates)
 
-        from supcr_bench.commands.run_work import make_work
+        from supcr_bench.commands.run_work import make_work, suite_file
 
         requested = make_work(changed, implementation or changed.implementations, labels)
+        requested = replace(requested, suite_file=suite_file(suite or DEFAULT_SUITE))
 
-    from supcr_bench.store.run import RESULTS, find_run, load_run
+    from supcr_bench.store.run import RESULTS, find_run
 
     root = out or RESULTS
     folder = None
@@ -102,24 +103,28 @@ def run(
         folder = find_run(resume, root)
         if folder.is_file():
             raise UsageError(f"{folder} is one file; --resume needs the folder of a run")
-        from supcr_bench.commands.run_work import stored_work
+        from supcr_bench.commands.run_work import new_run, stored_work
 
-        stored = stored_work(load_run(folder).require_complete().info)
-        if requested is not None and not requested.measures_the_same_as(stored):
+        info = opt.read_run(str(folder)).info
+        stored = stored_work(info)
+        if requested is not None and (differences := requested.differences(stored)):
             raise UsageError(
-                f"{folder} was begun with other options; --resume takes them from the run, so "
-                "leave them out, or start a new run"
+                f"{folder} was begun with other options ({', '.join(differences)}); --resume takes "
+                f"them from the run, so leave them out, or {new_run(info)}"
             )
     work = stored or requested
     assert work is not None
     if verify is not None:
         work = replace(work, suite=work.suite.model_copy(update={"verify": verify}))
 
+    if executor == "local":
+        from supcr_bench.sweep.plan import require_room
+
+        require_room(work.plan)
     from supcr_bench.commands.run_sweep import carry_out
 
     named = bool(implementation or folder)
-    finding = carry_out(work, executor, root, folder, require_all=named)
-    raise typer.Exit(1 if finding else 0)
+    raise typer.Exit(carry_out(work, executor, root, folder, require_all=named))
 
 
 def _given(**options: str | None) -> dict[str, str]:

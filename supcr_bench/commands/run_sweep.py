@@ -3,8 +3,8 @@
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,13 @@ from rich.text import Text
 
 import supcr_bench
 from supcr_bench.commands.progress import make_progress
-from supcr_bench.commands.run_work import Work
+from supcr_bench.commands.run_work import Work, new_run
 from supcr_bench.commands.verify import verify_each
 from supcr_bench.render.cells import definitions_note
-from supcr_bench.render.terminal import print_sentence
+from supcr_bench.render.terminal import make_console, print_sentence
 from supcr_bench.store.revision import git_revision
-from supcr_bench.store.run import Run, RunWriter, load_run, new_run_id
+from supcr_bench.store.run import RunWriter, default_page, load_run, new_run_id
+from supcr_bench.subjects.source_files import changes
 from supcr_bench.sweep.cluster_executor import ClusterExecutor
 from supcr_bench.sweep.executor import Executor
 from supcr_bench.sweep.forecast import Forecast
@@ -29,6 +30,7 @@ from supcr_bench.sweep.ray_executor import make_ray_executor
 from supcr_bench.sweep.runner import SweepProgress, run_sweep
 from supcr_bench.values.cell import Account, Budget, Cell
 from supcr_bench.values.errors import StoreError, SubjectError, UsageError
+from supcr_bench.values.files import require_writable
 from supcr_bench.values.growth_law import get_law
 from supcr_bench.values.implementation import Description
 from supcr_bench.values.machine import SAME_MACHINE, machine_of
@@ -39,30 +41,32 @@ from supcr_bench.workers.activity import Activity
 
 def carry_out(
     work: Work, executor_name: str, root: Path, resumed: Path | None, *, require_all: bool
-) -> bool:
+) -> int:
     """Measure, verify if the suite requests it, print and report.
 
     A new run's folder is created in ``root``; ``resumed`` is the folder of a run to continue.
 
     Returns:
-        whether a result is wrong, an implementation failed, or verification rejected one; running
-        out of time or memory is no failure.
+        the exit status: 1 if a result is wrong, an implementation failed, or verification rejected
+        one; 3 if nothing was measured, out of time or memory; else 0.
     """
-    console = Console(highlight=False)
+    console = make_console()
     began = time.monotonic()
-    executor, budget = make_executor(executor_name, work)
-    with closing(executor):
-        check_devices(work.plan, executor)
-        work, descriptions, unavailable = check_calls(work, executor, require_all=require_all)
-        if resumed:
-            writer = _resumed(resumed, work, executor)
-            done = len(writer.finished)
-            console.print(Text(f"Continuing {resumed}: {done} results are there already"))
-        else:
-            work = work.without(unavailable)
-            info = _run_info(work, budget, executor, descriptions)
-            writer = RunWriter.create(root, new_run_id(work.suite.name), info)
-        with writer:
+    folder = resumed or root / new_run_id(work.suite.name)
+    require_writable(default_page(folder, folder.name))
+    with ExitStack() as held:
+        writer = held.enter_context(RunWriter.resume(resumed)) if resumed else None
+        executor, budget = make_executor(executor_name, work)
+        with closing(executor):
+            check_devices(work.plan, executor)
+            work, descriptions, unavailable = check_calls(work, executor, require_all=require_all)
+            if writer is None:
+                work = work.without(unavailable)
+                info = _run_info(work, budget, executor, descriptions)
+                writer = held.enter_context(RunWriter.create(root, folder.name, info))
+            else:
+                _continue(writer, work, executor, console)
+            held.enter_context(_kept(writer, executor_name))
             for reason in work.unavailable.values():
                 console.print(Text(f"Left out: {reason}", style="yellow"), soft_wrap=True)
             marks = definitions_note({n: d.definition for n, d in descriptions.items()})
@@ -74,25 +78,57 @@ def carry_out(
             account = sweep(work, executor, Forecast(budget, claims), writer, console)
             wall_s = time.monotonic() - began
             writer.finish({"wall_s": wall_s, **asdict(account)})
-    verification_s = _verify(work, writer, console) if work.suite.verify else 0.0
-    from supcr_bench.commands.report_page import show_and_write  # slow to import
+        verification_s = _verify(work, writer, console) if work.suite.verify else 0.0
+        from supcr_bench.commands.report_page import show_and_write  # slow to import
 
-    run = load_run(writer.path)
-    show_and_write(run, console)
-    spent = _time_spent(account, wall_s, verification_s, executor.max_parallel_cells)
-    console.print(Text(spent), soft_wrap=True)
-    return any(r.status in (Status.WRONG, Status.FAILED) for r in run.results) or any(
+        run = load_run(writer.path)
+        show_and_write(run, console)
+        spent = _time_spent(account, wall_s, verification_s, executor.max_parallel_cells)
+        console.print(Text(spent), soft_wrap=True)
+    if any(r.status in (Status.WRONG, Status.FAILED) for r in run.results) or any(
         found.verdict == "not right" for found in (run.verification or {}).values()
-    )
+    ):
+        return 1
+    if not any(r.status.has_figures for r in run.results):
+        text = "Nothing was measured within the limits; raise --memory-limit or --time-limit."
+        console.print(Text(text, style="yellow"), soft_wrap=True)
+        return 3
+    return 0
 
 
-def _resumed(path: Path, work: Work, executor: Executor) -> RunWriter:
-    admit_machines(load_run(path), executor)
-    writer = RunWriter.resume(path)
+@contextmanager
+def _kept(writer: RunWriter, executor_name: str) -> Iterator[None]:
+    """However the block ends before its time, say what is kept and how to go on."""
+    try:
+        yield
+    except BaseException:
+        how = [] if executor_name == "local" else ["--executor", executor_name]
+        command = shlex.join(["supcr-bench", "run", "--resume", str(writer.path), *how])
+        text = f"{writer.stored} results are kept in {writer.path}; go on with `{command}`"
+        with suppress(OSError):
+            print(f"supcr-bench: {text}", file=sys.stderr)
+        raise
+
+
+def _continue(writer: RunWriter, work: Work, executor: Executor, console: Console) -> None:
+    """Prepare to go on with a run; a StoreError if it would mix results of two programs."""
+    admit_machines(writer.info, executor)
+    before = writer.info.get("files")
+    if before is None:
+        note = "This run does not record its source files, so a change of them is not noticed."
+        console.print(Text(note, style="yellow"), soft_wrap=True)
+    for subject in work.subjects:
+        stored = (before or {}).get(subject.name) or {}
+        for change in changes(tuple(stored.items()), subject.files):
+            raise StoreError(
+                f"{subject.name}: {change} since the run began; {new_run(writer.info)}"
+            )
     writer.update(environments=with_environments(writer.info, executor))
     if work.suite.verify != writer.info["suite"].get("verify", False):
-        writer.update(**work.to_mapping())
-    return writer
+        suite = work.to_mapping()["suite"]
+        writer.update(suite=suite)
+    done = len(writer.finished)
+    console.print(Text(f"Continuing {writer.path}: {done} results are there already"))
 
 
 def _run_info(
@@ -101,6 +137,7 @@ def _run_info(
     return {
         **work.to_mapping(),
         "implementations": {name: asdict(d) for name, d in descriptions.items()},
+        "files": work.files,
         "version": supcr_bench.__version__,
         "command": shlex.join(["supcr-bench", *sys.argv[1:]]),
         "seed": work.suite.seed,
@@ -210,10 +247,12 @@ def check_calls(
     Raises:
         SubjectError: one cannot be loaded or called, or none is available.
     """
-    descriptions, unavailable, found = {}, {}, {}
+    descriptions, definitions, unavailable = {}, {}, {}
+    subjects = {s.name: s for s in work.subjects}
     for name, checked in executor.preflight(work.subjects, work.plan[0].workload).items():
-        if checked.description and checked.resolution:
-            found[name], descriptions[name] = checked.resolution, checked.description
+        if checked.description and (own := checked.resolution):
+            descriptions[name], definitions[name] = checked.description, own.definition
+            subjects[name] = replace(subjects[name], resolution=own, files=checked.files)
             continue
         if require_all or not checked.unavailable:
             raise SubjectError(checked.finding)
@@ -222,29 +261,30 @@ def check_calls(
         raise SubjectError("; ".join(unavailable.values()))
     work = replace(
         work,
-        subjects=tuple(replace(s, resolution=found.get(s.name)) for s in work.subjects),
-        plan=tuple(under(work.plan, {name: own.definition for name, own in found.items()})),
+        subjects=tuple(subjects.values()),
+        plan=tuple(under(work.plan, definitions)),
     )
     return work, descriptions, unavailable
 
 
-def admit_machines(run: Run, executor: Executor) -> None:
+def admit_machines(info: Mapping[str, Any], executor: Executor) -> None:
     """Raise a StoreError if a run would continue on another kind of machine, except a cluster."""
     if isinstance(executor, ClusterExecutor):
         return
-    if len(run.environments) > 1:
-        if set(executor.environments) <= set(run.environments):
+    known = info.get("environments") or {}
+    if len(known) > 1:
+        if set(executor.environments) <= set(known):
             return
         raise StoreError(
-            f"the run was measured on {len(run.environments)} kinds of machine, and this one is "
-            "none of them; continue it on a cluster, or start a new run"
+            f"the run was measured on {len(known)} kinds of machine, and this one is none of "
+            f"them; continue it on a cluster, or {new_run(info)}"
         )
-    then, now = run.environment, executor.environment
+    then, now = info["environment"], executor.environment
     for key in SAME_MACHINE:
         if then.get(key) != now.get(key):
             raise StoreError(
                 f"the run was begun with {key} {then.get(key)}, and this machine has "
-                f"{now.get(key)}; start a new run"
+                f"{now.get(key)}; {new_run(info)}"
             )
 
 

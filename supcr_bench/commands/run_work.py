@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from supcr_bench.inputs.label_file import LabelFile, read_label_file
+from supcr_bench.store.loaded_run import explain
 from supcr_bench.subjects.registry import Subject, locate
 from supcr_bench.sweep.plan import make_plan, only
-from supcr_bench.sweep.suite import Suite
+from supcr_bench.sweep.suite import Suite, read_suite
 from supcr_bench.values.cell import Cell
 from supcr_bench.values.definition import current_name
 from supcr_bench.values.errors import StoreError
@@ -22,6 +25,12 @@ class Work:
     labels: LabelFile | None
     plan: tuple[Cell, ...]
     unavailable: Mapping[str, str] = field(default_factory=dict)
+    suite_file: tuple[str, str] | None = None
+
+    @property
+    def files(self) -> dict[str, dict[str, str]]:
+        """The source files of each implementation, with digests, once it has been loaded."""
+        return {s.name: dict(s.files) for s in self.subjects}
 
     def without(self, unavailable: Mapping[str, str]) -> "Work":
         """This work without some implementations; unchanged if none would be left."""
@@ -39,15 +48,24 @@ class Work:
             "subjects": [s.name for s in self.subjects],
             "labels": asdict(self.labels) if self.labels else None,
             "unavailable": dict(self.unavailable),
+            "suite_file": self.suite_file,
         }
 
-    def measures_the_same_as(self, other: "Work") -> bool:
-        """Whether this work and ``other`` measure the same; no definition here stands for any."""
+    def differences(self, other: "Work") -> list[str]:
+        """The keys in which what this work and ``other`` measure differs.
+
+        No definition here stands for any definition there.
+        """
         one, two = self.without(other.unavailable).to_mapping(), other.to_mapping()
         one["suite"]["verify"] = other.suite.verify
         if other.suite.definition is not None:
             one["suite"].setdefault("definition", other.suite.definition)
-        return one == two
+        one, two = ({**values, **values["suite"]} for values in (one, two))
+        keys = dict.fromkeys([*one, *two])
+        return [k for k in keys if k not in _NOT_MEASURED and one.get(k) != two.get(k)]
+
+
+_NOT_MEASURED = ("suite", "suite_file", "unavailable")
 
 
 def make_work(suite: Suite, names: Sequence[str], labels: str | None) -> Work:
@@ -59,14 +77,35 @@ def make_work(suite: Suite, names: Sequence[str], labels: str | None) -> Work:
     return Work(suite, subjects, file, tuple(plan))
 
 
+def suite_file(name: str) -> tuple[str, str]:
+    """The suite that the user named, and a digest of its content without comments."""
+    digest = sha256(repr(read_suite(name)[1]).encode()).hexdigest()[:16]
+    return str(Path(name).resolve()) if name.endswith(".toml") else name, digest
+
+
 def stored_work(info: Mapping[str, Any]) -> Work:
     """The work of a stored run, by its ``run.json``; a UsageError if it cannot be repeated."""
     stored = info["suite"]
     if stored.get("definition") is not None:
         stored = {**stored, "definition": current_name(stored["definition"])}
-    suite = Suite.model_validate(stored)
-    labels = LabelFile(**info["labels"]) if info["labels"] else None
-    work = make_work(suite, info["subjects"], labels.spec if labels else None)
+    try:
+        suite = Suite.model_validate(stored)
+        labels = LabelFile(**info["labels"]) if info["labels"] else None
+        spec = labels.spec if labels else None
+    except (ValueError, TypeError) as error:
+        raise StoreError(
+            f"run.json cannot be continued: {explain(error)}; {new_run(info)}"
+        ) from None
+    work = make_work(suite, info["subjects"], spec)
     if labels and work.labels and work.labels.digest != labels.digest:
-        raise StoreError(f"{labels.path} has changed since the run began; start a new run")
+        raise StoreError(f"{labels.path} has changed since the run began; {new_run(info)}")
+    if info.get("suite_file"):
+        name, digest = info["suite_file"]
+        if suite_file(name)[1] != digest:
+            raise StoreError(f"the suite {name} has changed since the run began; {new_run(info)}")
     return replace(work, unavailable=info.get("unavailable") or {})
+
+
+def new_run(info: Mapping[str, Any]) -> str:
+    """The advice to start the run of a ``run.json`` again."""
+    return f"start a new run: `{info.get('command') or 'supcr-bench run'}`"

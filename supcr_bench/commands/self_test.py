@@ -8,7 +8,8 @@ import torch
 from rich.console import Console
 from rich.text import Text
 
-from supcr_bench.render.terminal import print_table
+from supcr_bench.render.terminal import make_console, print_table
+from supcr_bench.values.files import write_file
 from supcr_bench.values.table import Cell, Table, prose, row, words
 from supcr_bench.values.units import MISSING
 from supcr_bench.verification.bugs.catalogue import BUGS, RANK_BUGS
@@ -23,7 +24,7 @@ def run_seeded_bugs(
     file: Path | None, ranks: int | None = None, seed: int = 0, console: Console | None = None
 ) -> bool:
     """Verify the seeded bugs, print the table, and return whether the verifier passes."""
-    console = console or Console(highlight=False)
+    console = console or make_console()
     torch.set_num_threads(1)  # the problems are small; more threads would only add noise
     rows: list[SelfTestRow] = []
     total = len(BUGS) if ranks is None else len(RANK_BUGS)
@@ -58,5 +59,5 @@ def run_seeded_bugs(
     summary += f"{named} of {len(nameable)} that have a known cause were diagnosed correctly."
     console.print(Text(summary))
     if file:
-        file.write_text(json.dumps([asdict(one) for one in rows], indent=2) + "\n")
+        write_file(file, json.dumps([asdict(one) for one in rows], indent=2) + "\n")
     return caught == len(rows) and named >= NAMED_AT_LEAST * len(nameable)

@@ -10,6 +10,7 @@ import typer
 from supcr_bench.commands.options import JSON_FILE, flag, option, output_file
 from supcr_bench.values.definition import AUTO, Definition, get_definition
 from supcr_bench.values.errors import UnknownNameError, UsageError
+from supcr_bench.values.files import write_file
 from supcr_bench.verification.impact import ImpactQuestion
 
 if TYPE_CHECKING:
@@ -95,9 +96,7 @@ def verify(
 
         get_device(device)
 
-    from rich.console import Console
-
-    from supcr_bench.render.terminal import print_sentence, print_table
+    from supcr_bench.render.terminal import make_console, print_sentence, print_table
     from supcr_bench.render.verified import print_verification
     from supcr_bench.subjects.registry import locate, registered
     from supcr_bench.sweep.selection import select
@@ -107,7 +106,7 @@ def verify(
     subjects = [locate(name) for name in names]
     if not subjects:
         raise UsageError("nothing is registered to verify: name an implementation")
-    console = Console(highlight=False)
+    console = make_console()
     verifications: list[Verification] = []
     for found in verify_each(
         subjects,
@@ -126,10 +125,10 @@ def verify(
         print_table(console, verified_table(verifications))
     if json_file:
         values = [v.to_mapping() for v in verifications]
-        json_file.write_text(json.dumps(values, indent=2) + "\n")
+        write_file(json_file, json.dumps(values, indent=2) + "\n")
     wrappers = [v.program for v in verifications if v.uncallable and v.program]
     if wrapper and wrappers:
-        wrapper.write_text("\n\n".join(wrappers))
+        write_file(wrapper, "\n\n".join(wrappers))
         print_sentence(console, f"Wrapper written to {wrapper}.")
     raise typer.Exit(exit_status(verifications))
 
@@ -211,7 +210,7 @@ def verify_each(
 
             session = RankVerification(subject, definition, ranks=ranks, strict=strict, seed=seed)
         session.question = question
-        with console.status(f"{subject.name}: starting") as status:
+        with console.status(Text(f"{subject.name}: starting")) as status:
             for outcome in session.run():
                 status.update(Text(f"{subject.name}: {outcome.group}, {outcome.check}"))
         yield session.result()

@@ -23,6 +23,16 @@ _PIECES = re.compile(r"[^/:._,=-]*[/:._,=-]*")
 _STYLES: dict[Tone, str] = {"bad": "bold red", "good": "bold green", "quiet": "dim"}
 
 
+class _Terminal(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # which the command line answers with the usual status
+
+
+def make_console() -> Console:
+    """Standard output, which shows texts as they are."""
+    return _Terminal(highlight=False)
+
+
 def print_table(console: Console, table: Table) -> None:
     """Print a table without breaking a word.
 

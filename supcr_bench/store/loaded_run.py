@@ -3,33 +3,46 @@
 Schema 1 is the first one. A reader refuses a schema newer than its own.
 """
 
+import json
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import asdict, dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
+from supcr_bench.values.axes import AXES
 from supcr_bench.values.errors import StoreError
 from supcr_bench.values.machine import machine_of
-from supcr_bench.values.result import Result
+from supcr_bench.values.result import Key, Result, stored_name
 from supcr_bench.verification.verification import Verification
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pydantic import TypeAdapter
 
 SCHEMA_VERSION = 1
 REQUIRED = ("id", "suite", "subjects", "labels", "implementations", "environment")
 """Keys of ``run.json`` that are needed to report or continue a run."""
+_RUN_ID = re.compile(r"(?!\.\.?$)[^/\\\x00-\x1f]{1,200}")
+"""An id becomes the name of a folder to write to, and a run may come from someone else."""
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Characters that command a terminal, or that show a text in another order."""
+_LARGEST = 1e18
 
 
 @dataclass(frozen=True)
 class Run:
-    """A stored run: the content of ``run.json``, results, and verification by implementation."""
+    """A stored run: the content of ``run.json``, results, and verification by implementation.
+
+    ``notes`` are sentences about what was found on reading and is not in ``results``.
+    """
 
     path: Path
     info: Mapping[str, Any]
     results: tuple[Result, ...]
     verification: Mapping[str, Verification] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -57,13 +70,17 @@ class Run:
         return self.environments.get(result.machine or "", self.environment)
 
     def require_complete(self) -> Self:
-        """Return this run; raise a StoreError if ``run.json`` lacks a key of ``REQUIRED``."""
+        """Return this run; raise a StoreError if ``run.json`` lacks a key, or a value is wrong."""
         missing = [key for key in REQUIRED if key not in self.info]
         if missing:
             raise StoreError(
                 f"{self.path} lacks {', '.join(missing)}, so `supcr-bench run` did not write it; "
                 "name another run"
             )
+        try:
+            _run_file().validate_python(self.info)
+        except ValueError as error:
+            raise StoreError(f"{self.path}: {explain(error)}; name another run") from None
         return self
 
     @cached_property
@@ -87,8 +104,92 @@ def require_known_schema(version: Any, where: Path) -> None:
         )
 
 
+def require_run_id(run_id: Any) -> None:
+    """Raise a ValueError for what would not be the name of a folder inside another."""
+    if not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id):
+        raise ValueError(f"{run_id!r} is not the id of a run")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Read strict JSON; its strings without characters that would command a terminal."""
+
+    def refuse(constant: str) -> NoReturn:
+        raise ValueError(f"{constant} is no JSON number")
+
+    try:
+        return _plain(json.loads(text, parse_constant=refuse))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case str():
+            return _CONTROL.sub("\ufffd", value)
+        case list():
+            return [_plain(item) for item in value]
+        case dict():
+            return {_plain(key): _plain(item) for key, item in value.items()}
+    return value
+
+
 def explain(error: Exception) -> str:
-    return f"key {error} is missing" if isinstance(error, KeyError) else str(error)
+    """Say what is wrong with a stored value: the key or the line, and why."""
+    match error:
+        case KeyError():
+            return f"key {error} is missing"
+        case UnicodeDecodeError():
+            return "it is not UTF-8 text"
+        case json.JSONDecodeError():
+            return f"line {error.lineno} is not JSON: {error.msg}"
+        case OSError():
+            return error.strerror or str(error)
+    if not hasattr(error, "errors"):
+        return str(error)
+    first = error.errors()[0]  # of pydantic
+    keys = [stored_name(str(key)) for key in first["loc"] if key != "case"]
+    return f"key {'.'.join(keys)!r} holds {str(first['input'])[:60]!r}: {first['msg']}"
+
+
+@cache
+def _run_file() -> "TypeAdapter[Any]":
+    from pydantic import TypeAdapter, create_model
+
+    mapping = dict[str, Any]
+    suite = create_model("suite", name=(str, ...))
+    types = {"id": str, "suite": suite, "subjects": list[str], "labels": mapping | None}
+    types |= {"implementations": dict[str, mapping], "environment": mapping}
+    optional = {"environments": dict[str, mapping], "unavailable": dict[str, str]}
+    fields: Any = {key: (kind, ...) for key, kind in types.items()}
+    fields |= {key: (kind | None, None) for key, kind in optional.items()}
+    return TypeAdapter(create_model("run_file", **fields))
+
+
+@cache
+def _results() -> "TypeAdapter[Result]":
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Result)
+
+
+def _require_valid(result: Result) -> None:
+    """Raise a ValueError if a value has another type, or is out of the range of its axis."""
+    values = asdict(result)
+    case = result.case
+    if _results().validate_python(values) != result:
+        raise ValueError("a value has another type than its key")
+    for axis in AXES:
+        value = axis.of(case)
+        if value is not None and not (axis.name == "labels" and case.label_kind == "file"):
+            axis.read(value)
+    for name, value in {**values.pop("case"), **values}.items():
+        listed = value if isinstance(value, tuple) else (value,)
+        least = 0 if not name.endswith(("loss", "difference")) else -_LARGEST
+        if name.endswith("samples_s"):
+            least = 5e-324  # the smallest number above 0
+        numbers = [v for v in listed if isinstance(v, int | float)]
+        if numbers and not least <= min(numbers) <= max(numbers) <= _LARGEST:
+            raise ValueError(f"key {stored_name(name)!r} holds a number out of range")
 
 
 def make_run(
@@ -97,28 +198,41 @@ def make_run(
     rows: Iterable[Mapping[str, Any]],
     verification: Mapping[str, Mapping[str, Any]] | None,
     where: tuple[str, str],
+    notes: tuple[str, ...] = (),
 ) -> Run:
     """Make a run from stored values: results as flat mappings, verification by implementation.
 
     ``where`` has the words of a StoreError for a result, to which its number is added, and for the
-    verification.
+    verification. Of results of the same case, the first counts.
     """
-    results = []
+    try:
+        require_run_id(info.get("id", "none"))
+    except ValueError as error:
+        raise StoreError(f"{path}: {error}; name another run") from None
+    found: dict[Key, Result] = {}
+    number = 0
     for number, values in enumerate(rows, start=1):
         try:
-            results.append(Result.from_mapping(values))
-        except (KeyError, TypeError, ValueError) as error:
+            result = Result.from_mapping(values)
+            _require_valid(result)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise StoreError(
-                f"{where[0]} {number} is not a valid result: {explain(error)}"
+                f"{where[0]} {number} is not a valid result: {explain(error)}; "
+                "remove it to continue without it"
             ) from None
+        found.setdefault(result.key, result)
+    results = list(found.values())
+    if number > len(results):
+        note = f"{path} holds {number - len(results)} results of cases that it holds already"
+        notes = (*notes, f"{note}; the first of each case counts")
     if len(info.get("environments") or ()) > 1:
         # Older results do not record the machine; they come from the one that the run names.
         home = machine_of(info["environment"])
         results = [r if r.machine else replace(r, machine=home) for r in results]
-    found: dict[str, Verification] = {}
+    verified: dict[str, Verification] = {}
     for name, values in (verification or {}).items():
         try:
-            found[name] = Verification.from_mapping(values)
+            verified[name] = Verification.from_mapping(values)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise StoreError(f"{where[1]} of {name!r} is not valid: {explain(error)}") from None
-    return Run(path, info, tuple(results), found or None)
+    return Run(path, info, tuple(results), verified or None, notes)

@@ -10,10 +10,19 @@ import gzip
 import json
 import zlib
 from html.parser import HTMLParser
+from io import BytesIO
 from pathlib import Path
 
-from supcr_bench.store.loaded_run import Run, explain, make_run, require_known_schema
+from supcr_bench.store.loaded_run import (
+    Run,
+    explain,
+    make_run,
+    parse_json,
+    require_known_schema,
+    require_run_id,
+)
 from supcr_bench.values.errors import StoreError
+from supcr_bench.values.files import read_bytes
 
 PAGE = "index.html"
 ELEMENT_ID = "run-data"
@@ -41,9 +50,9 @@ def embedded(run: Run) -> str:
 def load_report(path: Path) -> Run:
     """Read the run that a report was made from; a StoreError if its data cannot be read."""
     try:
-        page = path.read_text(encoding="utf-8")
+        page = read_bytes(path).decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise StoreError(f"{path} cannot be read: {error}") from None
+        raise StoreError(f"{path} cannot be read: {explain(error)}") from None
     finder = _Finder()
     finder.feed(page)
     address = finder.address
@@ -51,14 +60,12 @@ def load_report(path: Path) -> Run:
         raise StoreError(f"{path} holds no data of a run; give a report that `supcr-bench` wrote")
     try:
         packed = base64.b64decode(address.removeprefix(_START), validate=True)
-        values = json.loads(gzip.decompress(packed))
+        unpacked = read_bytes(path, lambda *_: gzip.GzipFile(fileobj=BytesIO(packed)))
+        values = parse_json(unpacked)
         info, columns, verification = (values[k] for k in ("run", "results", "verification"))
         require_known_schema(info["schema_version"], path)
         rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-        run_id = info["id"]
-        # The id becomes the name of a folder to write to, and the page is untrusted input.
-        if not isinstance(run_id, str) or run_id in ("", "..") or Path(run_id).name != run_id:
-            raise ValueError(f"{run_id!r} is not the id of a run")
+        require_run_id(info["id"])
     except (
         OSError,
         EOFError,
@@ -97,7 +104,7 @@ def reports_in(folder: Path) -> list[tuple[str, dict[str, str]]]:
 
 def _summary(folder: Path) -> dict[str, str]:
     try:
-        values = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
+        values = parse_json(read_bytes(folder / SUMMARY_FILE))
         return {key: str(values[key]) for key in SUMMARY_KEYS}
     except (OSError, ValueError, KeyError, TypeError):
         return dict.fromkeys(SUMMARY_KEYS, "") | {"id": folder.name}

@@ -8,7 +8,8 @@
   each implementation.
 
 A run that was killed at any moment can be continued: an incomplete last line is removed, and
-everything before it is kept.
+everything before it is kept. Who writes a run holds a lock on ``measurements.jsonl``, which the
+system frees when the process ends, however it ends.
 
 A report (``report_file``) and a baseline (``run_file``) contain a run too and can be read as one.
 """
@@ -20,18 +21,24 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from supcr_bench.store.loaded_run import SCHEMA_VERSION as SCHEMA_VERSION
 from supcr_bench.store.loaded_run import Run as Run
-from supcr_bench.store.loaded_run import explain, make_run, require_known_schema
+from supcr_bench.store.loaded_run import explain, make_run, parse_json, require_known_schema
 from supcr_bench.store.report_file import PAGE, load_report
 from supcr_bench.store.run_file import load_run_file
 from supcr_bench.values.errors import StoreError
+from supcr_bench.values.files import read_bytes, write_file
 from supcr_bench.values.result import Result
 from supcr_bench.verification.verification import Verification
 
-RESULTS = Path("results")
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+RESULTS, REPORTS = Path("results"), Path("reports")
 RUN_FILE = "run.json"
 MEASUREMENTS_FILE = "measurements.jsonl"
 VERIFICATION_FILE = "verification.json"
@@ -68,7 +75,7 @@ def find_run(name: str, root: Path = RESULTS) -> Path:
 
 def _started_at(folder: Path) -> tuple[str, str]:
     try:
-        started = json.loads((folder / RUN_FILE).read_text())["started_at"]
+        started = parse_json(read_bytes(folder / RUN_FILE))["started_at"]
     except (OSError, ValueError, KeyError, TypeError):
         started = ""  # a file that supcr-bench did not write is never the latest run
     return str(started or ""), folder.name
@@ -82,90 +89,122 @@ def load_run(name: str | Path, root: Path = RESULTS) -> Run:
     return _read_folder(path)[0]
 
 
+def default_page(folder: Path, run_id: str) -> Path:
+    """The path of a run's report: in ``reports/``, or in the run's folder if that is elsewhere."""
+    if folder.is_file() or folder.parent.resolve() == RESULTS.resolve():
+        return REPORTS / run_id / PAGE
+    return folder / PAGE
+
+
 def _read_folder(path: Path) -> tuple[Run, int]:
     """Read a run, and the number of bytes in the complete lines of its results."""
     info = _read_json(path / RUN_FILE)
-    rows, end = _read_lines(path / MEASUREMENTS_FILE)
+    rows, end, torn = _read_lines(path / MEASUREMENTS_FILE)
     file = path / VERIFICATION_FILE
-    verification = _read_json(file, "implementations") if file.exists() else None
+    verification = _read_json(file)["implementations"] if file.exists() else None
     where = (f"{path / MEASUREMENTS_FILE} line", f"{file}: the verification")
-    return make_run(path, info, rows, verification, where), end
+    note = f"{path / MEASUREMENTS_FILE}: the last line is incomplete and was left out"
+    return make_run(path, info, rows, verification, where, (note,) if torn else ()), end
 
 
-def _read_json(file: Path, key: str | None = None) -> Any:
+def _read_json(file: Path) -> Any:
     try:
-        values = json.loads(file.read_text())
+        values = parse_json(read_bytes(file))
         require_known_schema(values["schema_version"], file)
-        return values if key is None else values[key]
+        if file.name == VERIFICATION_FILE:
+            dict(values["implementations"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{file} cannot be read: {explain(error)}") from None
+        raise _unreadable(file, explain(error)) from None
+    return values
 
 
-def _read_lines(file: Path) -> tuple[list[dict[str, Any]], int]:
-    """The complete lines, and their bytes. A last line without a newline is incomplete."""
+def _unreadable(file: Path, reason: str) -> StoreError:
+    """The error for a file of a run; it names the report that still holds the run's data."""
+    pages = (default_page(file.parent, file.parent.name), file.parent / PAGE)
+    page = next((p for p in pages if p.is_file()), None)
+    advice = f"its report holds them too: name {page} instead" if page else "name another run"
+    return StoreError(f"{file} cannot be read: {reason}; {advice}")
+
+
+def _read_lines(file: Path) -> tuple[list[dict[str, Any]], int, bool]:
+    """The complete lines, their bytes, and whether an incomplete last line was left out."""
     try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        return [], 0
+        content = read_bytes(file)
+    except OSError as error:
+        raise _unreadable(file, explain(error)) from None
     rows: list[dict[str, Any]] = []
     end = 0
     for number, line in enumerate(content.splitlines(keepends=True), start=1):
         if not line.endswith(b"\n"):
-            break
+            return rows, end, True
         try:
-            rows.append(json.loads(line))
+            rows.append(parse_json(line))
         except ValueError:
             raise StoreError(
                 f"{file} line {number} is not JSON; remove the line to continue without it"
             ) from None
         end += len(line)
-    return rows, end
+    return rows, end, False
 
 
 class RunWriter(AbstractContextManager["RunWriter", None]):
     """Writes the files of a run; made by :meth:`create` or :meth:`resume`."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, file: IO[bytes]) -> None:
         self.path = run.path
         self.info = dict(run.info)
         self.finished = run.results
         self.verification = dict(run.verification or {})
-        self._file = (run.path / MEASUREMENTS_FILE).open("ab")
+        self.stored = len(run.results)
+        self._file = file
 
     @classmethod
     def create(cls, root: Path, run_id: str, info: Mapping[str, Any]) -> "RunWriter":
         """Begin a run in a new folder."""
-        path = root / run_id
-        for suffix in itertools.count(2):
-            if not path.exists():
+        for number in itertools.count(1):
+            path = root / (run_id if number == 1 else f"{run_id}-{number}")
+            try:
+                path.mkdir(parents=True)
+                file = _locked(path)
                 break
-            path = root / f"{run_id}-{suffix}"  # another run began in the same second
-        try:
-            path.mkdir(parents=True)
-        except OSError as error:
-            raise StoreError(
-                f"the folder {path} cannot be made: {error.strerror}; give another with --out DIR"
-            ) from None
+            except FileExistsError:
+                if not path.is_dir():  # else another run began in the same second
+                    raise StoreError(f"{path} cannot be made: it is a file") from None
+            except OSError as error:
+                raise StoreError(
+                    f"the folder {path} cannot be made: {error.strerror}; "
+                    "give another with --out DIR"
+                ) from None
         head = {"schema_version": SCHEMA_VERSION, "id": path.name}
         whole = {**head, "started_at": _now(), "finished_at": None, **info}
         _write_json(path / RUN_FILE, whole)
-        return cls(Run(path, whole, ()))
+        return cls(Run(path, whole, ()), file)
 
     @classmethod
     def resume(cls, path: Path) -> "RunWriter":
         """Continue a run, after removing an incomplete last line."""
-        run, end = _read_folder(path)
-        file = path / MEASUREMENTS_FILE
-        if file.exists() and file.stat().st_size > end:
-            os.truncate(file, end)
-        return cls(run)
+        _read_folder(path)
+        file = _locked(path)
+        try:
+            run, end = _read_folder(path)
+            file.truncate(end)
+        except BaseException:
+            file.close()
+            raise
+        return cls(run, file)
 
     def append(self, result: Result) -> None:
         """Store a result; when this returns, it is on the disk."""
         line = json.dumps(result.to_mapping(), allow_nan=False) + "\n"
-        self._file.write(line.encode())
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        rest = memoryview(line.encode())
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            file = self.path / MEASUREMENTS_FILE
+            raise StoreError(f"{file} cannot be written: {error.strerror}") from None
+        self.stored += 1
 
     def store_verification(self, found: Verification) -> None:
         self.verification[found.implementation] = found
@@ -192,12 +231,20 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def _locked(folder: Path) -> IO[bytes]:
+    """Open the measurements to append, unbuffered; a StoreError if another process writes them."""
+    file = (folder / MEASUREMENTS_FILE).open("ab", buffering=0)
+    try:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise StoreError(
+            f"another process measures {folder} at this moment; wait until it has ended, or leave "
+            "out --resume to start a new run"
+        ) from None
+    return file
+
+
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write a file; if the process is killed meanwhile, the old file stays."""
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w") as file:
-        json.dump(values, file, indent=2)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_file(path, json.dumps(values, indent=2) + "\n")

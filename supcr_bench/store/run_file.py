@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from supcr_bench.store.loaded_run import Run, explain, make_run
+from supcr_bench.store.loaded_run import Run, explain, make_run, parse_json
 from supcr_bench.values.axes import AXES
 from supcr_bench.values.errors import StoreError
+from supcr_bench.values.files import read_bytes, write_file
 from supcr_bench.values.metrics import MEMORY
 from supcr_bench.values.result import Result
 from supcr_bench.verification.verification import Verification
@@ -65,10 +66,7 @@ def without_noise(result: Result) -> Result:
 
 def write_run_file(run: Run, path: Path) -> None:
     """Write a run without its timings; a file of that name is replaced."""
-    try:
-        path.write_text(run_file_text(run), encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror}") from None
+    write_file(path, run_file_text(run))
 
 
 def run_file_text(run: Run) -> str:
@@ -118,7 +116,7 @@ def load_run_file(path: Path) -> Run:
     """Read a run that :func:`write_run_file` wrote; a StoreError if the file holds none."""
     again = f"`supcr-bench gate --record {path}` writes it again"
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse_json(read_bytes(path))
         version = values["schema_version"]
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}; {again}") from None

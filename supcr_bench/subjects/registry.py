@@ -52,6 +52,7 @@ class Subject:
         definition: the loss of the family that the user wants it compared with, or ``auto`` to
             recognise it; ``None`` for the one that the implementation declares.
         resolution: how it is called; ``None`` before a trial call has shown it.
+        files: its source files when the run began, with digests; empty if that is not known.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Subject:
     root: str | None = None
     definition: Definition | str | None = None
     resolution: Resolution | None = None
+    files: tuple[tuple[str, str], ...] = ()
 
 
 def folder() -> Path:
@@ -221,9 +223,15 @@ def _require_own(subject: Subject, root: Path, module: Any, found: object) -> No
         )
 
 
+def module_name(subject: Subject) -> str:
+    """The name in ``sys.modules`` of a subject without a root."""
+    is_file = subject.kind == "file"
+    return f"supcr_bench_subject_{abs(hash(subject.target)):x}" if is_file else subject.target
+
+
 def _import_file(subject: Subject) -> Any:
     path = Path(subject.target)
-    name = f"supcr_bench_subject_{abs(hash(subject.target)):x}"
+    name = module_name(subject)
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

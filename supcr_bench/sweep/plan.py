@@ -1,6 +1,7 @@
 """Lays out a suite as cells (one workload, several implementations), in the order to run them."""
 
 import itertools
+import math
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -10,10 +11,13 @@ import psutil
 from supcr_bench.inputs.label_file import LabelFile
 from supcr_bench.sweep.suite import Axes, Suite
 from supcr_bench.values.axes import WORKLOAD_AXES
-from supcr_bench.values.case import Workload
+from supcr_bench.values.case import ITEM_BYTES, Workload
 from supcr_bench.values.cell import Arm, Budget, Cell
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import InputError, SuiteError
+from supcr_bench.values.units import format_bytes, format_count
+
+MOST_CELLS = 100_000
 
 
 def untimed(plan: Sequence[Cell]) -> list[Cell]:
@@ -41,6 +45,12 @@ def under(plan: Sequence[Cell], definitions: Mapping[str, Definition]) -> list[C
 def _workloads(axes: Axes, suite: Suite, own: LabelFile | None) -> list[Workload]:
     values = {axis.field: axes.values(axis) or (None,) for axis in WORKLOAD_AXES}
     values["batch_size"] = tuple(sorted(values["batch_size"]))
+    count = math.prod(map(len, values.values()))
+    if count > MOST_CELLS:
+        raise SuiteError(
+            f"a grid of suite {suite.name} has {format_count(count)} cells, and a run takes at "
+            f"most {format_count(MOST_CELLS)}; name fewer values of its axes"
+        )
     if own:
         labels = {"dims": (len(own.columns),), "labels": (own.label_kind,)}
         values |= {"nan_density": (None,), **labels}
@@ -86,6 +96,18 @@ def make_plan(
         Cell(w, tuple(sorted(arms[w], key=lambda a: place[a.implementation])), timed=w in timed)
         for w in workloads
     ]
+
+
+def require_room(plan: Sequence[Cell]) -> None:
+    """Raise a SuiteError if the inputs of a cell alone need more memory than this machine has."""
+    total = psutil.virtual_memory().total
+    for w in (planned.workload for planned in plan):
+        needed = w.batch_size * (2 * w.embedding_size + w.dims) * ITEM_BYTES[w.dtype]
+        if w.device == "cpu" and needed > total:
+            raise SuiteError(
+                f"the inputs of {w.describe()} alone take {format_bytes(needed)}, and this machine "
+                f"has {format_bytes(total)}; use a smaller batch_size, embedding_size or dims"
+            )
 
 
 def usable_cpus() -> int:

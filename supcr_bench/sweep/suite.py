@@ -28,6 +28,7 @@ from supcr_bench.values.axes import AXES, AXIS_NAMES, Axis
 from supcr_bench.values.cell import Budget
 from supcr_bench.values.definition import AUTO, DEFINITIONS, Definition, get_definition
 from supcr_bench.values.errors import SuiteError, UnknownNameError
+from supcr_bench.values.files import read_bytes
 from supcr_bench.values.units import parse_bytes, parse_duration_s
 
 PACKAGE = "supcr_bench.suites"
@@ -39,7 +40,7 @@ _FIXES = {axis.name: axis.fix for axis in AXES} | {
     "seed": "use a whole number of 0 or more",
     "time_limit": "write it like 10s, 500ms or 2min",
     "sampling": "write it like 10s, 500ms or 2min",
-    "memory_limit": "write it like 4GiB or 500MB",
+    "memory_limit": "write it like 4GiB or 500MB; a worker itself needs 64MiB",
     "precision": "use a fraction above 0 and below 1",
     "threads": "use a whole number; 0 takes every core but one",
     "purpose": "say in a sentence what the suite is for",
@@ -144,7 +145,7 @@ class Budgets(_Model):
     """The time and memory that a suite allows, written like ``10s`` or ``4GiB``."""
 
     time_limit: Annotated[float, _parsed(parse_duration_s)] = DEFAULT_BUDGET.time_limit_s
-    memory_limit: Annotated[int | None, _parsed(parse_bytes)] = None
+    memory_limit: Annotated[Annotated[int, Field(ge=2**26)] | None, _parsed(parse_bytes)] = None
     sampling: Annotated[float, _parsed(parse_duration_s)] = DEFAULT_BUDGET.sampling_s
     precision: Annotated[float, Field(gt=0, lt=1)] = DEFAULT_BUDGET.precision
     threads: Annotated[Integer, Field(ge=0)] = 0
@@ -239,26 +240,31 @@ def suite_names() -> list[str]:
     return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name[-5:] == ".toml")
 
 
-def load_suite(name: str) -> Suite:
-    """Load a suite by name, or by the path of a TOML file."""
+def read_suite(name: str) -> tuple[str, dict[str, Any]]:
+    """The file and the content of a suite by its name, or by the path of a TOML file."""
     if name.endswith(".toml"):
         path = Path(name)
         if not path.is_file():
             raise SuiteError(f"no suite file {name!r}")
         shown = name
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SuiteError(f"{name} cannot be read: {error}") from None
     elif name in suite_names():
-        text = (resources.files(PACKAGE) / f"{name}.toml").read_text()
+        path = Path(str(resources.files(PACKAGE) / f"{name}.toml"))
         shown = f"suites/{name}.toml"
     else:
         raise UnknownNameError("suite", name, suite_names(), "or give the path of a .toml file")
     try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return shown, tomllib.loads(read_bytes(path).decode())
+    except UnicodeDecodeError:
+        raise SuiteError(f"{shown} cannot be read: it is not UTF-8 text") from None
+    except OSError as error:
+        raise SuiteError(f"{shown} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SuiteError(f"{shown}: not valid TOML: {error}") from None
+
+
+def load_suite(name: str) -> Suite:
+    """Load a suite by name, or by the path of a TOML file."""
+    shown, values = read_suite(name)
     try:
         suite = Suite.model_validate({**values, "name": Path(name).stem})
         return suite.with_names(select)

@@ -98,7 +98,7 @@ def _real(value: object) -> float:
         raise ValueError(f"{value!r} is not a number")  # noqa: TRY004 - pydantic wants this one
     try:
         return float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ValueError(f"{value!r} is not a number") from None
 
 

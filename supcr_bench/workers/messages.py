@@ -142,7 +142,7 @@ class PreflightResult:
     """The result of loading and calling a subject before it is measured.
 
     ``finding`` says why it cannot be loaded or called, and is ``None`` if it can; ``unavailable``
-    is true if a package is not installed.
+    is true if a package is not installed; ``files`` are its source files with digests.
     """
 
     name: str
@@ -150,6 +150,7 @@ class PreflightResult:
     description: Description | None = None
     resolution: Resolution | None = None
     unavailable: bool = False
+    files: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

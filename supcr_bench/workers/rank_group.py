@@ -4,14 +4,12 @@ A collective waits for every rank, so when one rank ends, all others hang. A wor
 its pipe, so the parent notices at once and ends the others.
 """
 
-import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from supcr_bench.values.errors import WorkerError
@@ -41,7 +39,6 @@ class RankGroupWorker:
 
     def __init__(self, ranks: int, threads: int = 1, *, limit_s: float = MEASURE_LIMIT_S) -> None:
         self.ranks, self._limit_s = ranks, limit_s
-        self._folder = tempfile.TemporaryDirectory(prefix="supcr-bench-ranks-")
         self._joins = 0
         self._inbox: SimpleQueue[tuple[int, Response | None]] = SimpleQueue()
         self._unread: deque[tuple[int, Response | None]] = deque()
@@ -75,7 +72,7 @@ class RankGroupWorker:
     def join(self) -> None:
         """Have the ranks form a new group, as they must after one has raised; raises like ask()."""
         self._joins += 1
-        store = str(Path(self._folder.name) / str(self._joins))
+        store = str(self._workers[0].scratch / str(self._joins))
         limit_s = max(self._limit_s, JOIN_LIMIT_S)
         for rank, worker in enumerate(self._workers):
             worker.send(JoinRanks(rank, self.ranks, store, limit_s))
@@ -208,4 +205,3 @@ class RankGroupWorker:
         for worker in self._workers:
             worker.close()
         self._workers = []
-        self._folder.cleanup()

@@ -6,6 +6,7 @@ its parent ends.
 """
 
 import os
+import shutil
 import socket
 import sys
 import threading
@@ -33,9 +34,10 @@ from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.find_call import find_call
 from supcr_bench.subjects.process_wide import require_own_imports
 from supcr_bench.subjects.registry import Subject, load
+from supcr_bench.subjects.source_files import changes, source_files
 from supcr_bench.values.cell import Arm
 from supcr_bench.values.definition import AUTO, Definition, get_definition
-from supcr_bench.values.errors import SubjectError, UnavailableError, UncallableError
+from supcr_bench.values.errors import InputError, SubjectError, UnavailableError, UncallableError
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.values.result import Result
 from supcr_bench.verification.impact import ImpactQuestion
@@ -64,7 +66,13 @@ def _listen(inbox: "SimpleQueue[Request | None]") -> None:
         inbox.put(messages.read_message(line))
     inbox.put(None)
     time.sleep(GRACE_S)
+    _remove_scratch()
     os._exit(0)
+
+
+def _remove_scratch() -> None:
+    """Remove the folder that the parent made, in case it was killed."""
+    shutil.rmtree(Path(sys.argv[1]).parent, ignore_errors=True)
 
 
 class Worker:
@@ -76,6 +84,7 @@ class Worker:
         self._rank = 0
         self._loaded: tuple[Subject, Implementation] | None = None
         self._session: LocalSession | None = None
+        self._unchanged: set[str] = set()
 
     def answer(self, request: Request) -> None:
         match request:
@@ -119,7 +128,8 @@ class Worker:
             unavailable = isinstance(error, UnavailableError)
             return PreflightResult(subject.name, str(error), unavailable=unavailable)
         description = replace(found.description, definition=adapter.resolution.definition.name)
-        return PreflightResult(subject.name, None, description, adapter.resolution)
+        files = source_files(subject)
+        return PreflightResult(subject.name, None, description, adapter.resolution, files=files)
 
     def _verify(self, request: messages.VerifySubject) -> Response:
         try:
@@ -201,11 +211,20 @@ class Worker:
         cell, budget = request.cell, request.budget
         definitions = {arm.implementation: arm.definition for arm in cell.arms}
         found = {s.name: load(s) for s in request.subjects}
+        for subject in request.subjects:
+            if subject.name not in self._unchanged:
+                for change in changes(subject.files, source_files(subject)):
+                    raise SubjectError(f"{change} since the run began")
+            self._unchanged.add(subject.name)
         subjects = {
             s.name: _adapter(s, found[s.name], definitions[s.name]) for s in request.subjects
         }
         device = get_device(cell.workload.device)
-        table = read_label_file(request.labels)[1] if request.labels else None
+        table = None
+        if request.labels:
+            file, table = read_label_file(request.labels)
+            if file.label_kind != cell.workload.labels:
+                raise InputError(f"{file.path} has changed since the run began")
         coordinator = None
         if cell.workload.ranks > 1:
             shard = RankShard(cell, subjects, device, budget.memory_limit_bytes, table)
@@ -279,6 +298,7 @@ def main() -> None:
     worker = Worker(respond, ActivityPage(Path(page_path)))
     while (request := inbox.get()) is not None:
         worker.answer(request)
+    _remove_scratch()
 
 
 if __name__ == "__main__":

@@ -162,6 +162,11 @@ class WorkerProcess:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def scratch(self) -> Path:
+        """A folder that the worker removes if this process is killed."""
+        return Path(self._folder.name)
+
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()

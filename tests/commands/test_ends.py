@@ -1,5 +1,6 @@
 """How the command line ends, whatever happens in a command."""
 
+import signal
 import sys
 from typing import Any, NoReturn
 
@@ -18,6 +19,7 @@ def end_with(monkeypatch: pytest.MonkeyPatch, error: BaseException, *arguments: 
         raise error
 
     monkeypatch.setattr(command_line, "app", command)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setattr(sys, "argv", ["supcr-bench", *arguments])
     command_line.main()
 
@@ -47,9 +49,15 @@ def test_every_error_has_its_status_and_a_line(
 
 
 @pytest.mark.parametrize("error", [UsageError("no"), PermissionError("no")])
-def test_debug_raises_them(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    with pytest.raises(type(error)):
+def test_debug_shows_where_and_keeps_the_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    with pytest.raises(SystemExit) as ended:
         end_with(monkeypatch, error, "--debug")
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Traceback")
+    assert said.endswith("supcr-bench: error: no\n")
 
 
 def test_the_version_is_printed() -> None:

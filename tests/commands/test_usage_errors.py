@@ -178,7 +178,7 @@ def test_the_gpu_suite_says_that_there_is_no_gpu(cli: Cli, workplace: Path) -> N
 
 def test_debug_shows_the_traceback(cli: Cli) -> None:
     done = cli("run", "quik", "--debug")
-    assert done.returncode != 0
+    assert done.returncode == 2
     assert "Traceback" in done.stderr
 
 

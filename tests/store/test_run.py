@@ -59,8 +59,14 @@ def test_a_result_is_on_the_disk_as_soon_as_it_is_appended(tmp_path: Path) -> No
 
 def test_a_run_without_results_is_loaded_too(tmp_path: Path) -> None:
     path = write(tmp_path, count=0)
-    (path / MEASUREMENTS_FILE).unlink()
     assert load_run("run", tmp_path).results == ()
+    (path / MEASUREMENTS_FILE).unlink()  # it may have held results
+    for read in (lambda: load_run("run", tmp_path), lambda: RunWriter.resume(path)):
+        with pytest.raises(StoreError, match=r"measurements\.jsonl cannot be read: No such file"):
+            read()
+    (path / "index.html").write_text("")
+    with pytest.raises(StoreError, match=r"its report holds them too: name .*index\.html instead"):
+        load_run("run", tmp_path)
 
 
 def test_the_frame_has_one_row_a_result_with_its_median(tmp_path: Path) -> None:
