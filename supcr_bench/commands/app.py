@@ -71,10 +71,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 
 class _Ended(BaseException):
-    """A signal ends the command; status 128 + its number, as shells have it."""
-
-    def __init__(self, number: int, *_: object) -> None:
-        self.name, self.status = signal.Signals(number).name, 128 + number
+    """The system asks this process to end."""
 
 
 def _end(number: int, _: object) -> NoReturn:
@@ -82,7 +79,7 @@ def _end(number: int, _: object) -> NoReturn:
 
 
 def _ending(command: Callable[..., None]) -> Callable[..., None]:
-    """The command; what ends it early is kept from Typer, which would exit with 1, a finding."""
+    """The command; if a signal ends it, with the status of shells: 128 + the signal's number."""
 
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> None:
@@ -91,12 +88,15 @@ def _ending(command: Callable[..., None]) -> Callable[..., None]:
                 command(*arguments, **options)
             finally:
                 sys.stdout.flush()
+        except _Ended as end:
+            raise typer.Exit(128 + end.args[0]) from None
         except KeyboardInterrupt:
-            raise _Ended(signal.SIGINT) from None
+            print("supcr-bench: interrupted", file=sys.stderr)
+            raise typer.Exit(130) from None
         except BrokenPipeError:
             with suppress(OSError, ValueError):  # else Python fails at its end, on the same pipe
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise _Ended(13) from None
+            raise typer.Exit(141) from None
 
     return run
 
@@ -138,9 +138,7 @@ def main() -> None:
     except OSError as error:  # a file that cannot be read or written
         _fail(error, 2, debug=debug)
     except _Ended as end:
-        if end.name == "SIGINT":
-            print("supcr-bench: interrupted", file=sys.stderr)
-        sys.exit(end.status)
+        sys.exit(128 + end.args[0])
     except Exception:  # noqa: BLE001
         traceback.print_exc()  # exit status 2, because 1 means a finding
         print("supcr-bench: this is a bug in supcr-bench, please report it", file=sys.stderr)
