@@ -9,21 +9,18 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed
+from torch.distributed import get_world_size
 
 from supcr_bench.verification.bugs.right import RightSupCR
-from supcr_bench.verification.bugs.seeded_bug import seeded_bug
+from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.ranks.diagnosis import GRADIENTS, OWN_ROWS, VALUES
-
-
-def rows_of_ranks(own: Tensor) -> list[int]:
-    counts = [torch.zeros(1, dtype=torch.int64) for _ in range(distributed.get_world_size())]
-    distributed.all_gather(counts, torch.tensor([len(own)]))
-    return [int(n) for n in counts]
 
 
 def gathered(own: Tensor) -> tuple[Tensor, slice]:
     """The rows of all ranks, [N, ...], without a gradient; and the slice of this rank's own."""
-    counts = rows_of_ranks(own)
+    counts: list[Any] = [torch.zeros(1, dtype=torch.int64) for _ in range(get_world_size())]
+    distributed.all_gather(counts, torch.tensor([len(own)]))
+    counts = [int(n) for n in counts]
     padded = own.detach().new_zeros(max(counts), *own.shape[1:])
     padded[: len(own)] = own.detach()
     everyones = [torch.empty_like(padded) for _ in counts]
@@ -33,25 +30,26 @@ def gathered(own: Tensor) -> tuple[Tensor, slice]:
     return rows, slice(start, start + len(own))
 
 
-class _Gather(torch.autograd.Function):
-    """Gathers all rows; its backward adds up the gradients of all ranks, times a factor."""
-
-    @staticmethod
-    def forward(ctx: Any, own: Tensor, factor: float) -> Tensor:
-        rows, ctx.own = gathered(own)
-        ctx.factor = factor
-        return rows
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
-        total = grad_outputs[0].contiguous()
-        distributed.all_reduce(total)
-        return ctx.factor * total[ctx.own], None
+def own_slot(own: Tensor) -> Tensor:
+    """The rows of all ranks, with a gradient for this rank's own."""
+    rows, place = gathered(own)
+    return torch.cat((rows[: place.start], own, rows[place.stop :]))
 
 
 def gather_with_gradient(own: Tensor, factor: float = 1.0) -> Tensor:
-    """The rows of all ranks; the gradient of a row goes back to the rank that has it."""
-    rows: Tensor = _Gather.apply(own, factor)  # type: ignore[no-untyped-call]
+    """The rows of all ranks; the gradient of a row goes back to the rank that has it.
+
+    The backward adds up the gradients of all ranks, times a factor.
+    """
+    rows = own_slot(own)
+
+    def summed(gradient: Tensor) -> Tensor:
+        total = gradient.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(total)
+        return factor * total
+
+    if rows.requires_grad:
+        rows.register_hook(summed)  # type: ignore[no-untyped-call]
     return rows
 
 
@@ -66,7 +64,6 @@ class RightAcrossRanks(RightSupCR):
         return super().forward(self.gather(perturbed), self.gather(intact), everyones)
 
 
-@seeded_bug(named=GRADIENTS["none"])
 class PlainAllGather(RightAcrossRanks):
     """Gathers rows with torch.distributed.all_gather, whose output has no gradient."""
 
@@ -74,46 +71,37 @@ class PlainAllGather(RightAcrossRanks):
         return gathered(own)[0]
 
 
-@seeded_bug(named=GRADIENTS["multiplied"])
 class GradientTimesWorldSize(RightAcrossRanks):
     """Multiplies the gradient by the number of ranks once too often."""
 
     def gather(self, own: Tensor) -> Tensor:
-        return gather_with_gradient(own, factor=distributed.get_world_size())
+        return gather_with_gradient(own, factor=get_world_size())
 
 
-@seeded_bug(named=GRADIENTS["divided"])
 class OwnSlotOnly(RightAcrossRanks):
     """Passes a gradient to a rank's own rows only; other ranks' rows are constants."""
 
     def gather(self, own: Tensor) -> Tensor:
-        rows, place = gathered(own)
-        return torch.cat((rows[: place.start], own, rows[place.stop :]))
+        return own_slot(own)
 
 
-@seeded_bug(named=VALUES[OWN_ROWS])
 class NothingGathered(RightSupCR):
     """Computes each rank's loss from its own rows alone."""
 
 
-class _MeanOverRanks(torch.autograd.Function):
-    """Averages a number over ranks; its backward passes the gradient on unchanged."""
-
-    @staticmethod
-    def forward(ctx: Any, own: Tensor) -> Tensor:
-        total = own.detach().clone()
-        distributed.all_reduce(total)
-        return total / distributed.get_world_size()
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
-        return grad_outputs[0]
-
-
-@seeded_bug(named=VALUES["mean"])
 class LossesAveraged(RightSupCR):
     """Computes each rank's loss from its own rows, and averages these losses."""
 
-    def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        loss, parts = super().forward(perturbed, intact, labels)
-        return _MeanOverRanks.apply(loss), parts  # type: ignore[no-untyped-call]
+    def answer(self, loss: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
+        total = loss.detach().clone()
+        distributed.all_reduce(total)
+        return loss - loss.detach() + total / get_world_size(), parts
+
+
+BUGS = (
+    SeededBug(PlainAllGather, named=GRADIENTS["none"]),
+    SeededBug(GradientTimesWorldSize, named=GRADIENTS["multiplied"]),
+    SeededBug(OwnSlotOnly, named=GRADIENTS["divided"]),
+    SeededBug(NothingGathered, named=VALUES[OWN_ROWS]),
+    SeededBug(LossesAveraged, named=VALUES["mean"]),
+)

@@ -14,13 +14,19 @@ from supcr_bench.verification.bugs.right import (
     RightRankNContrast,
     RightSupCR,
 )
-from supcr_bench.verification.bugs.seeded_bug import SeededBug, bugs_in
+from supcr_bench.verification.bugs.seeded_bug import SeededBug
 
 __all__ = ["BUGS", "RANK_BUGS", "RIGHT", "SeededBug"]
 
-BUGS: tuple[SeededBug, ...] = bugs_in(sums, logits, numerics, rank_n_contrast, manners)
+BUGS: tuple[SeededBug, ...] = (
+    *sums.BUGS,
+    *logits.BUGS,
+    *numerics.BUGS,
+    *rank_n_contrast.BUGS,
+    *manners.BUGS,
+)
 """Bugs that one process shows, one fault each."""
-RANK_BUGS: tuple[SeededBug, ...] = bugs_in(across_ranks)
+RANK_BUGS: tuple[SeededBug, ...] = across_ranks.BUGS
 """Bugs that only several ranks (processes that share a batch) show, one fault each."""
 
 RIGHT: tuple[type[RankedContrast], ...] = (RightSupCR, RightNoSelf, RightRankNContrast)

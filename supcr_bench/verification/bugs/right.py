@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import reduce
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -30,8 +30,10 @@ class RankedContrast(nn.Module):
     DEFINITION: ClassVar[str]
     """Name of the shipped definition that it computes."""
     weights: Tensor | None
-    itself_when_tied: ClassVar[bool] = False
-    """Whether an anchor is a candidate itself if its label ties with the partner's."""
+    self_candidate: ClassVar[str] = "never"
+    """Whether an anchor is a candidate itself: never, always, or when its label ties."""
+    farther: ClassVar[Any] = torch.ge
+    """Whether a row is a candidate, by its label distance and the partner's."""
 
     def __init__(
         self, temperature: float = 0.1, weights: Tensor | None = None, eps: float = 0.0
@@ -47,9 +49,13 @@ class RankedContrast(nn.Module):
             raise ValueError("a label is infinite: labels are finite, or NaN where missing")
         return labels.unsqueeze(1) if labels.ndim == 1 else labels
 
+    def missing(self, labels: Tensor, c: int) -> Tensor:
+        """[N]: whether a row has no label in dimension c."""
+        return torch.isnan(labels[:, c])
+
     def valid_rows(self, labels: Tensor, c: int) -> Tensor:
         """[M] indices of the rows that have a label in dimension c."""
-        return torch.nonzero(~torch.isnan(labels[:, c])).squeeze(1)
+        return torch.nonzero(~self.missing(labels, c)).squeeze(1)
 
     def distances(self, y: Tensor) -> Tensor:
         """[M, M] label distances of all pairs of rows, in the labels' dtype."""
@@ -76,8 +82,11 @@ class RankedContrast(nn.Module):
         unit = self.unit(rows)
         return unit @ unit.mT
 
+    def scaled(self, similarity: Tensor) -> Tensor:
+        return similarity / self.temperature
+
     def logits(self, rows: Tensor) -> Tensor:
-        return self.similarity(rows) / self.temperature
+        return self.scaled(self.similarity(rows))
 
     def logits_among(self, view: Tensor, rows: Tensor) -> Tensor:
         """The logits of some rows; the others are dropped before anything is computed."""
@@ -87,12 +96,17 @@ class RankedContrast(nn.Module):
         """[B, M] for B anchors: whether a column is the anchor itself."""
         return anchors.unsqueeze(1) == torch.arange(delta.shape[1], device=anchors.device)
 
+    def places(self, delta: Tensor) -> Tensor:
+        """What is compared of the label distances [B, M]."""
+        return delta
+
     def candidates(self, delta: Tensor, anchors: Tensor) -> Tensor:
         """[B, j, k]: whether k is in S(i,j), for the B anchors i with label distances [B, M]."""
-        chosen = delta.unsqueeze(1) >= delta.unsqueeze(2)
-        if not self.itself_when_tied:
-            chosen = chosen & ~self.itself(delta, anchors).unsqueeze(1)
-        return chosen
+        places, itself = self.places(delta), self.itself(delta, anchors).unsqueeze(1)
+        chosen: Tensor = self.farther(places.unsqueeze(1), places.unsqueeze(2))
+        if self.self_candidate == "never":
+            return chosen & ~itself
+        return chosen | itself if self.self_candidate == "always" else chosen
 
     def log_contrast(self, s: Tensor, chosen: Tensor) -> Tensor:
         """[B, M] log-sum-exp of the logits [B, M] over each set of candidates [B, M, M]."""
@@ -165,6 +179,11 @@ class RankedContrast(nn.Module):
         return (parts * weights).sum() / weights.sum()
 
 
+def euclidean(rows: Tensor, others: Tensor) -> Tensor:
+    """[M, K] distances of rows [M, d] and [K, d]; the gradient at a distance of 0 is 0."""
+    return torch.cdist(rows, others, compute_mode="donot_use_mm_for_euclid_dist")
+
+
 def joined(first: Tensor, second: Tensor, labels: Tensor) -> tuple[list[Tensor], Tensor]:
     """Two views as one view with twice the rows, and its labels."""
     return [torch.cat((first, second))], labels.repeat(2, 1)
@@ -174,29 +193,35 @@ class RightSupCR(RankedContrast):
     """The definition ``torchcell``: two views, a loss for each label dimension."""
 
     DEFINITION = "torchcell"
-    itself_when_tied = True
+    self_candidate = "when_tied"
 
     def __init__(
         self, temperature: float = 0.1, weights: Tensor | None = None, eps: float = 1e-7
     ) -> None:
         super().__init__(temperature, weights, eps)
 
+    def views(self, perturbed: Tensor, intact: Tensor) -> Sequence[Tensor]:
+        return perturbed, intact
+
     def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
-        return (perturbed, intact), labels
+        return self.views(perturbed, intact), labels
+
+    def answer(self, loss: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
+        return loss, parts
 
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The loss and the [D] per-dimension losses of views [N, d] and labels [N, D]."""
         dtype = torch.promote_types(perturbed.dtype, intact.dtype)
         views, labels = self.arrange(perturbed, intact, self.read_labels(labels))
         parts = self.losses(views, labels)
-        return self.combine(parts, labels).to(dtype), parts.to(dtype)
+        return self.answer(self.combine(parts, labels).to(dtype), parts.to(dtype))
 
 
 class RightNoSelf(RightSupCR):
     """The definition ``no-self``: the anchor is never a candidate, and there is no floor."""
 
     DEFINITION = "no-self"
-    itself_when_tied = False
+    self_candidate = "never"
 
     def floor(self, contrast: Tensor) -> Tensor:
         return contrast
@@ -222,8 +247,7 @@ class RightRankNContrast(RankedContrast):
 
     def similarity(self, rows: Tensor) -> Tensor:
         """The negative Euclidean distance of every pair of rows."""
-        distance: Tensor = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
-        return -distance
+        return -euclidean(rows, rows)
 
     def arrange(self, features: Tensor, labels: Tensor) -> Arranged:
         """The two views of [N, 2, d] features as one view of 2 N rows."""

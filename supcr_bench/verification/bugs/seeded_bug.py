@@ -1,16 +1,12 @@
 """The declaration of a seeded bug: an implementation that is wrong on purpose."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
-from supcr_bench.verification.bugs.right import RankedContrast
+from supcr_bench.verification.bugs.right import RankedContrast, RightSupCR
 from supcr_bench.verification.outcome import Group
-
-Faulty = TypeVar("Faulty", bound=type[RankedContrast])
-_ALL: list["SeededBug"] = []
+from supcr_bench.verification.phrases import PHRASES
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +14,8 @@ class SeededBug:
     """A wrong class, the group of checks that must catch it, and the cause to name, if any."""
 
     factory: type[RankedContrast]
-    caught_by: Group
-    named: str | None
+    caught_by: Group = "definition"
+    named: str | None = None
 
     @property
     def name(self) -> str:
@@ -30,36 +26,24 @@ class SeededBug:
         return self.factory.DEFINITION
 
 
-def seeded_bug(
-    *, caught_by: Group = "definition", named: str | None = None
-) -> Callable[[Faulty], Faulty]:
-    """Mark a class as a seeded bug; the arguments are those of :class:`SeededBug`."""
-
-    def mark(factory: Faulty) -> Faulty:
-        _ALL.append(SeededBug(factory, caught_by, named))
-        return factory
-
-    return mark
-
-
 def wrong(
-    right: type[RankedContrast],
-    step: str,
-    *,
+    text: str,
+    cause: tuple[str, str] | None = None,
+    right: type[RankedContrast] = RightSupCR,
     caught_by: Group = "definition",
-    named: str | None = None,
-) -> Callable[[Callable[..., Any]], type[RankedContrast]]:
-    """Mark a function as a seeded bug: it replaces one method of a correct implementation."""
+    **steps: Any,
+) -> SeededBug:
+    """A correct implementation with some of its methods and attributes replaced.
 
-    def mark(function: Callable[..., Any]) -> type[RankedContrast]:
-        name = "".join(word.capitalize() for word in function.__name__.split("_"))
-        members = {"__doc__": function.__doc__, "__module__": function.__module__, step: function}
-        return seeded_bug(caught_by=caught_by, named=named)(type(name, (right,), members))
-
-    return mark
-
-
-def bugs_in(*modules: ModuleType) -> tuple[SeededBug, ...]:
-    """The seeded bugs that these modules define, in order."""
-    names = [module.__name__ for module in modules]
-    return tuple(bug for name in names for bug in _ALL if bug.factory.__module__ == name)
+    Args:
+        text: ``name: what it does wrong.``; the name alone where the cause says that.
+        cause: the keys in ``PHRASES`` of the cause to name, if any.
+        right: the correct implementation.
+        caught_by: the group of checks that must catch it.
+        steps: the wrong methods and attributes, by name.
+    """
+    name, _, doc = text.partition(": ")
+    named = PHRASES[cause[0]][cause[1]] if cause else None
+    members = {"__doc__": doc or f"{named}.", "__module__": __name__, **steps}
+    factory = type(name.title().replace("-", ""), (right,), members)
+    return SeededBug(factory, caught_by, named)
