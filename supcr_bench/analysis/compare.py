@@ -193,45 +193,35 @@ def outcome_change(before: Result, after: Result) -> tuple[str | None, str | Non
 def _time_change(
     first: Result, second: Result, drift: float | None, margin: float, *, other_machine: bool
 ) -> Change | None:
-    ratio = _ratio(first, second)
-    if ratio is None or not first.time_samples_s or not second.time_samples_s:
+    ratio, before, after = _ratio(first, second), first.time_samples_s, second.time_samples_s
+    if ratio is None or not before or not after:
         return None
-    undecided = Change(
-        metric=TIME.name, before=TIME.get(first), after=TIME.get(second), ratio=ratio
-    )
+    change = Change(metric=TIME.name, before=TIME.get(first), after=TIME.get(second), ratio=ratio)
     if other_machine:
-        return replace(undecided, reason="other machine")
-    fewest = min(len(first.time_samples_s), len(second.time_samples_s))
-    if fewest < FEWEST_SAMPLES:
-        return replace(undecided, reason=f"fewer than {FEWEST_SAMPLES} samples")
+        return replace(change, reason="other machine")
+    if min(len(before), len(after)) < FEWEST_SAMPLES:
+        return replace(change, reason=f"fewer than {FEWEST_SAMPLES} samples")
     if drift is None:
-        return replace(
-            undecided,
-            reason="the machine's drift is unknown: other implementations have fewer than "
-            f"{FEWEST_UNCHANGED} unchanged results",
-        )
-    (low_1, high_1), (low_2, high_2) = _bounds(first.time_samples_s), _bounds(second.time_samples_s)
+        unknown = "the machine's drift is unknown: other implementations have fewer than "
+        return replace(change, reason=f"{unknown}{FEWEST_UNCHANGED} unchanged results")
+    (low_1, high_1), (low_2, high_2) = _bounds(before), _bounds(after)
     widened = math.exp(drift)
     low, high = low_2 / high_1 / widened, high_2 / low_1 * widened
-    direction = Direction.UNDECIDED
-    if low > 1:
-        direction = Direction.SLOWER
-    elif high < 1:
-        direction = Direction.FASTER
     # A ratio within the margin is the same, even where the interval does not contain 1.
     if low >= 1 - margin and high <= 1 + margin:
         direction = Direction.SAME
-    return replace(undecided, low=low, high=high, direction=direction)
+    elif low > 1:
+        direction = Direction.SLOWER
+    else:
+        direction = Direction.FASTER if high < 1 else Direction.UNDECIDED
+    return replace(change, low=low, high=high, direction=direction)
 
 
 def _ran_past_limit(first: Result, second: Result, drift: float | None) -> bool:
-    return (
-        second.status is Status.TIMED_OUT
-        and bool(first.time_samples_s)
-        and second.time_limit_s is not None
-        and drift is not None
-        and second.time_limit_s / max(first.time_samples_s or ()) > math.exp(drift)
-    )
+    limit, times = second.time_limit_s, first.time_samples_s
+    if second.status is not Status.TIMED_OUT or limit is None or drift is None or not times:
+        return False
+    return limit / max(times) > math.exp(drift)
 
 
 def of_the_machine(differences: Mapping[str, tuple[Any, Any]]) -> bool:

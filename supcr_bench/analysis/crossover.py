@@ -21,6 +21,7 @@ from scipy.stats import t as t_distribution
 from supcr_bench.analysis.growth import series_of
 from supcr_bench.analysis.statistics import CONFIDENCE
 from supcr_bench.values.case import Case
+from supcr_bench.values.grouping import grouped
 from supcr_bench.values.result import Result, Status
 
 NEIGHBOURS = 4
@@ -116,15 +117,9 @@ def crossings(
 def crossovers(results: Sequence[Result]) -> list[Crossover]:
     """Crossovers of all pairs timed in the same rounds, by series (all sizes of a workload)."""
     timed = [r for r in results if r.time_samples_s and r.session and r.status is Status.MEASURED]
-    by_series: dict[tuple[object, ...], list[list[Result]]] = {}
-    for members in series_of(timed):
-        first = members[0].case
-        by_series.setdefault((first.pass_, first.series()), []).append(members)
-    rows: list[Crossover] = []
-    for group in by_series.values():
-        for one, other in itertools.combinations(group, 2):
-            rows += _between(one, other)
-    return rows
+    by_series = grouped(series_of(timed), lambda own: (own[0].case.pass_, own[0].case.series()))
+    pairs = (pair for group in by_series.values() for pair in itertools.combinations(group, 2))
+    return [row for one, other in pairs for row in _between(one, other)]
 
 
 def _between(one: Sequence[Result], other: Sequence[Result]) -> list[Crossover]:

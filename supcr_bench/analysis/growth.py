@@ -12,6 +12,7 @@ from supcr_bench.analysis.counted_growth import Size, judge_counted
 from supcr_bench.analysis.timed_growth import TimedSeries, judge_timed
 from supcr_bench.values.case import Case
 from supcr_bench.values.cell import FEWEST_CALLS
+from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import GrowthVerdict
 from supcr_bench.values.metrics import COSTS, ELEMENTS_PROCESSED, MEMORY, TIME, Metric
 from supcr_bench.values.result import Result, Status
@@ -53,36 +54,31 @@ def unrounded_size(case: Case) -> float:
 def rising(points: Sequence[tuple[Result, float]]) -> list[tuple[Result, float]]:
     """The points with at least two labelled rows, and more than any point before (rising sizes)."""
     kept: list[tuple[Result, float]] = []
-    last = 1.0
     for result, figure in points:
-        labelled = result.case.labelled_rows
-        if labelled > last:  # below 2, log N is 0 or undefined
+        # Below two rows, log N is 0 or undefined.
+        if result.case.labelled_rows > (kept[-1][0].case.labelled_rows if kept else 1):
             kept.append((result, figure))
-            last = labelled
     return kept
 
 
 def series_of(results: Sequence[Result]) -> list[list[Result]]:
     """Groups of results that differ only in the batch size, by rising size."""
-    groups: dict[tuple[object, ...], list[Result]] = {}
-    for r in results:
-        groups.setdefault((r.implementation, r.case.pass_, r.case.series()), []).append(r)
+    groups = grouped(results, lambda r: (r.implementation, r.case.pass_, r.case.series()))
     return [sorted(members, key=lambda r: r.case.batch_size) for members in groups.values()]
 
 
 def growth_of(results: Sequence[Result], claims: Mapping[str, Claims]) -> list[Growth]:
     """The growth of every metric in every series with at least two sizes."""
-    series = series_of(results)
-    found = (
-        _growth(members, metric, claims.get(members[0].implementation, {}))
+    return [
+        growth
         for metric in COSTS
-        for members in series
-    )
-    return [growth for growth in found if growth is not None]
+        for members in series_of(results)
+        if (growth := _growth(members, metric, claims.get(members[0].implementation, {})))
+    ]
 
 
 def _growth(members: Sequence[Result], metric: Metric, claims: Claims) -> Growth | None:
-    points = rising([(r, value) for r in members if (value := metric.get(r))])
+    points = rising([(r, float(value)) for r in members if (value := metric.get(r))])
     if len(points) < 2:
         return None
     bounds = time_bounds(members) if metric is TIME else []
@@ -90,11 +86,12 @@ def _growth(members: Sequence[Result], metric: Metric, claims: Claims) -> Growth
         verdict = judge_timed(_timed_series(points, bounds))
     else:
         verdict = judge_counted(
-            tuple(size_of(r.case) for r, _ in points), tuple(float(y) for _, y in points)
+            tuple(size_of(r.case) for r, _ in points), tuple(y for _, y in points)
         )
-        if metric is MEMORY:
-            verdict = _contradicted(verdict, members)
+    if metric is MEMORY:
+        verdict = _contradicted(verdict, members)
     (before, small), (last, large) = points[-2:]
+    step = math.log(last.case.batch_size / before.case.batch_size)
     return Growth(
         implementation=last.implementation,
         metric=metric,
@@ -102,8 +99,7 @@ def _growth(members: Sequence[Result], metric: Metric, claims: Claims) -> Growth
         sizes=tuple(r.case.batch_size for r, _ in points),
         bounds=tuple(r.case.batch_size for r, _ in bounds),
         claimed=claims.get((TIME if metric is ELEMENTS_PROCESSED else metric).name),
-        last_exponent=math.log(large / small)
-        / math.log(last.case.batch_size / before.case.batch_size),
+        last_exponent=math.log(large / small) / step,
         verdict=verdict,
     )
 
@@ -111,11 +107,11 @@ def _growth(members: Sequence[Result], metric: Metric, claims: Claims) -> Growth
 def time_bounds(members: Sequence[Result]) -> list[tuple[Result, float]]:
     bounds, timed_out = [], False
     for r in members:
-        timed_out |= r.status is Status.TIMED_OUT and r.stage not in RECORDED
-        if r.time_limit_s is None or r.time_samples_s:
-            continue
         if r.stage in RECORDED:
             continue  # a call that is recorded takes longer, so its limit is no bound
+        timed_out |= r.status is Status.TIMED_OUT
+        if r.time_limit_s is None or r.time_samples_s:
+            continue
         if r.status is Status.TIMED_OUT or (r.status is Status.SKIPPED and timed_out):
             bounds.append((r, r.time_limit_s))
         elif r.status is Status.SKIPPED and r.predicted_s is not None:
@@ -146,8 +142,8 @@ def _timed_series(
 def _contradicted(verdict: GrowthVerdict, members: Sequence[Result]) -> GrowthVerdict:
     """The verdict on memory, with a note if a size ran out of memory that should have fitted."""
     for r in members:
-        limit = r.memory_limit_bytes
-        if r.status is not Status.OUT_OF_MEMORY or not limit or not verdict.curve:
+        limit = r.memory_limit_bytes or 0
+        if r.status is not Status.OUT_OF_MEMORY or not verdict.curve:
             continue
         predicted = verdict.curve(r.case.batch_size)
         if predicted < OF_TENSORS * limit:

@@ -7,7 +7,7 @@ machine's drift in a round affects each of its samples, and cancels in their rat
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import median, quantiles
+from statistics import median
 
 from supcr_bench.analysis.statistics import CONFIDENCE, Interval, median_interval
 from supcr_bench.values.result import Result
@@ -16,14 +16,8 @@ from supcr_bench.values.result import Result
 def paired_ratio(one: Sequence[float], other: Sequence[float]) -> Interval:
     """The median over common rounds of the first arm's time divided by the second arm's."""
     # The median of logarithms makes the ratio of the swapped pair the inverse of this one.
-    logs = [math.log(a) - math.log(b) for a, b in zip(one, other, strict=False)]
-    interval = median_interval(logs)
-    return Interval(
-        estimate=math.exp(interval.estimate),
-        low=None if interval.low is None else math.exp(interval.low),
-        high=None if interval.high is None else math.exp(interval.high),
-        samples=interval.samples,
-    )
+    pairs = zip(one, other, strict=False)
+    return median_interval([math.log(a) - math.log(b) for a, b in pairs]).exp()
 
 
 def ratio_half_width(ratio: Interval) -> float | None:
@@ -48,7 +42,6 @@ class NoiseFloor:
         cells: A/A arms, one for each pass (forward or training) of each cell.
         with_interval: how many of them have enough pairs for an interval.
         covering: how many of those intervals cover 1, as they should.
-        low, high: 5th and 95th percentile of the A/A ratios.
         spread: the fraction below which a difference is noise in this run: 95 % of the A/A
             ratios lie within it. It is at least half the usual width of an interval, because
             the ratios of a few cells may lie near 1 by chance.
@@ -57,8 +50,6 @@ class NoiseFloor:
     cells: int
     with_interval: int
     covering: int
-    low: float
-    high: float
     spread: float
 
 
@@ -67,19 +58,12 @@ def noise_floor(results: Iterable[Result]) -> NoiseFloor | None:
     ratios = [ratio for result in results if (ratio := aa_ratio(result)) is not None]
     if not ratios:
         return None
-    plain = [ratio.estimate for ratio in ratios]
-    # Interpolation needs at least two.
-    twentieths = quantiles(plain * 2 if len(plain) == 1 else plain, n=20, method="inclusive")
-    deviations = sorted(max(r, 1 / r) - 1 for r in plain)
+    deviations = sorted(max(r.estimate, 1 / r.estimate) - 1 for r in ratios)
     half_widths = [w for ratio in ratios if (w := ratio_half_width(ratio)) is not None]
+    within = deviations[math.ceil(CONFIDENCE * len(deviations)) - 1]
     return NoiseFloor(
         cells=len(ratios),
         with_interval=len(half_widths),
         covering=sum(ratio.covers(1) is True for ratio in ratios),
-        low=twentieths[0],
-        high=twentieths[-1],
-        spread=max(
-            deviations[math.ceil(CONFIDENCE * len(deviations)) - 1],
-            median(half_widths) if half_widths else 0.0,
-        ),
+        spread=max(within, median(half_widths) if half_widths else 0.0),
     )

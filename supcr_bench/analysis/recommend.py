@@ -19,6 +19,7 @@ from supcr_bench.analysis.growth import series_of, size_of
 from supcr_bench.analysis.noise import paired_ratio
 from supcr_bench.values.axes import WORKLOAD_AXES
 from supcr_bench.values.case import Case, Pass
+from supcr_bench.values.grouping import grouped
 from supcr_bench.values.machine import by_machine
 from supcr_bench.values.metrics import TIME
 from supcr_bench.values.result import Result, Status
@@ -80,11 +81,8 @@ class Recommendation:
 def recommend(results: Sequence[Result], question: Question) -> Recommendation:
     """Answer a question by the results of one run on one kind of machine, ``question.device``."""
     results = by_machine(results)
-    asked = [
-        r
-        for r in results
-        if r.case.device == question.device and r.case.pass_ == question.pass_ and r.case.ranks == 1
-    ]
+    wanted = (question.device, question.pass_, 1)
+    asked = [r for r in results if (r.case.device, r.case.pass_, r.case.ranks) == wanted]
     if not asked:
         known = sorted({f"{r.case.pass_} on {r.case.device}" for r in results})
         said = (
@@ -97,19 +95,15 @@ def recommend(results: Sequence[Result], question: Question) -> Recommendation:
     alike = most_alike(asked)
     # Errors on any labels and sizes count: one that is wrong on ties is never recommended.
     like = alike[0].case.shared
-    wrong = [
-        r
-        for r in asked
+    wrong = {
+        r.implementation: r
+        for r in reversed(asked)
         if r.status is Status.WRONG
         and (r.case.dtype, r.case.shared.temperature) == (like.dtype, like.temperature)
-    ]
+    }
     candidates = [
-        _candidate(
-            [r for r in alike if r.implementation == name],
-            [r for r in wrong if r.implementation == name],
-            question,
-        )
-        for name in dict.fromkeys(r.implementation for r in alike)
+        _candidate(own, wrong.get(name), question)
+        for name, own in grouped(alike, lambda r: r.implementation).items()
     ]
     candidates.sort(key=lambda c: (c.ruled_out is not None, c.time.value if c.time else math.inf))
     usable = [c for c in candidates if c.ruled_out is None]
@@ -123,11 +117,12 @@ def recommend(results: Sequence[Result], question: Question) -> Recommendation:
 
 def most_alike(results: Sequence[Result]) -> list[Result]:
     """The results with the most usual values on the axes that are not asked for."""
-    groups: dict[tuple[object, ...], list[Result]] = {}
-    for r in results:
+
+    def others(r: Result) -> tuple[object, ...]:
         shared = r.case.shared
-        key = (*(axis.of(shared) for axis in _OTHER_AXES), shared.seed)
-        groups.setdefault(key, []).append(r)
+        return (*(axis.of(shared) for axis in _OTHER_AXES), shared.seed)
+
+    groups = grouped(results, others)
 
     def rank(key: tuple[object, ...]) -> tuple[int, int]:
         usual = sum(v in axis.usual for axis, v in zip(_OTHER_AXES, key, strict=False))
@@ -136,11 +131,23 @@ def most_alike(results: Sequence[Result]) -> list[Result]:
     return groups[max(groups, key=rank)]
 
 
-def _candidate(own: Sequence[Result], wrong: Sequence[Result], question: Question) -> Candidate:
-    name = own[0].implementation
-    if wrong:
-        said = f"wrong at {wrong[0].case.describe()}: {wrong[0].reason}"
-        return Candidate(implementation=name, ruled_out=said)
+def _candidate(own: Sequence[Result], wrong: Result | None, question: Question) -> Candidate:
+    time = _estimate(own, question, TIME.get, _time_beyond)
+    peak = _estimate(own, question, _peak, _bytes_beyond)
+    return Candidate(
+        implementation=own[0].implementation,
+        time=time,
+        peak_bytes=peak,
+        ruled_out=f"wrong at {wrong.case.describe()}: {wrong.reason}"
+        if wrong
+        else _why_not(own, question, time, peak),
+    )
+
+
+def _why_not(
+    own: Sequence[Result], question: Question, time: Estimate | None, peak: Estimate | None
+) -> str | None:
+    """Why an implementation that is right cannot be used; ``None`` if it can."""
     ended = [
         r
         for r in own
@@ -151,23 +158,19 @@ def _candidate(own: Sequence[Result], wrong: Sequence[Result], question: Questio
     ]
     if ended:
         first = min(ended, key=lambda r: r.case.batch_size)
-        said = f"{first.status.replace('_', ' ')} at {first.case.describe()}: {first.reason}"
-        return Candidate(implementation=name, ruled_out=said)
-    time = _estimate(own, question, TIME.get, _time_beyond)
-    peak = _estimate(own, question, _peak, _bytes_beyond)
-    found = Candidate(implementation=name, time=time, peak_bytes=peak)
+        return f"{first.status.words} at {first.case.describe()}: {first.reason}"
     if time is None:
-        return replace(found, ruled_out=_why_unknown(own))
-    if question.memory_bytes is not None:
-        if peak is None:
-            return replace(found, ruled_out="too few sizes to extrapolate its memory that far")
-        case = replace(own[0].case, dims=question.dims)
-        needed = peak.value + input_bytes(case, question.batch_size)
-        if needed > question.memory_bytes:
-            limit = format_limit_bytes(question.memory_bytes)
-            said = f"needs {format_bytes(needed)} ({peak.source}), more than {limit}"
-            return replace(found, ruled_out=said)
-    return found
+        return _why_unknown(own)
+    if question.memory_bytes is None:
+        return None
+    if peak is None:
+        return "too few sizes to extrapolate its memory that far"
+    case = replace(own[0].case, dims=question.dims)
+    needed = peak.value + input_bytes(case, question.batch_size)
+    if needed <= question.memory_bytes:
+        return None
+    limit = format_limit_bytes(question.memory_bytes)
+    return f"needs {format_bytes(needed)} ({peak.source}), more than {limit}"
 
 
 def _peak(result: Result) -> float | None:
@@ -221,7 +224,23 @@ def _estimate(
         if (estimate := _along(by_density, question.nan_density, float))
     }
     inside = _along(known, question.dims, math.log)
-    return inside or _beyond_dims(known, question.dims)
+    values = {dims: estimate.value for dims, estimate in known.items()}
+    return inside or _extrapolated(_by_power(values, question.dims))
+
+
+def _extrapolated(value: float | None) -> Estimate | None:
+    return None if value is None else Estimate(value, Source.EXTRAPOLATED)
+
+
+def _by_power(known: Mapping[float, float], at: float, least: float = -math.inf) -> float | None:
+    """Extrapolate by the local power, at the ``least``, between the two nearest values."""
+    if len(known) < 2:
+        return None
+    ordered = sorted(known)
+    a, b = ordered[-2:] if at > ordered[-1] else ordered[:2]
+    near = b if at > b else a
+    power = max(least, math.log(known[b] / known[a]) / math.log(b / a))
+    return float(known[near] * (at / near) ** power)
 
 
 def _along(
@@ -241,39 +260,17 @@ def _along(
     return None
 
 
-def _beyond_dims(known: Mapping[float, Estimate], dims: int) -> Estimate | None:
-    """Extrapolate by the local power of D between the two nearest numbers of dimensions."""
-    if len(known) < 2:
-        return None
-    ordered = sorted(known)
-    a, b = ordered[-2:] if dims > ordered[-1] else ordered[:2]
-    near = b if dims > b else a
-    power = math.log(known[b].value / known[a].value) / math.log(b / a)
-    return Estimate(known[near].value * (dims / near) ** power, Source.EXTRAPOLATED)
-
-
 def _at_size(members: Sequence[Result], n: int, figure: Figure, beyond: Beyond) -> Estimate | None:
-    known = {
-        float(r.case.batch_size): Estimate(value, Source.MEASURED)
-        for r in members
-        if (value := figure(r))
-    }
+    figures = [(r, value) for r in members if (value := figure(r))]
+    known = {float(r.case.batch_size): Estimate(value, Source.MEASURED) for r, value in figures}
     inside = _along(known, n, math.log)
     if inside or not known or n > FURTHEST * max(known):
         return inside
-    value_beyond = beyond([r for r in members if figure(r)], n)
-    return None if value_beyond is None else Estimate(value_beyond, Source.EXTRAPOLATED)
+    return _extrapolated(beyond([r for r, _ in figures], n))
 
 
 def _time_beyond(members: Sequence[Result], n: float) -> float | None:
-    """Extrapolate by the local power of N between the two nearest sizes."""
-    if len(members) < 2:
-        return None
-    one, other = members[-2:] if n > members[-1].case.batch_size else members[:2]
-    x, y = TIME.get(one) or 0.0, TIME.get(other) or 0.0
-    a, b = one.case.batch_size, other.case.batch_size
-    power = max(0.0, math.log(y / x) / math.log(b / a))
-    return float(y * (n / b) ** power)
+    return _by_power({r.case.batch_size: TIME.get(r) or 0.0 for r in members}, n, least=0.0)
 
 
 def _bytes_beyond(members: Sequence[Result], n: float) -> float | None:
@@ -293,11 +290,10 @@ def _explanation(
 ) -> str:
     case = results[0].case
     density = "own" if case.nan_density is None else f"{100 * question.nan_density:.3g}%"
-    names: dict[float, list[str]] = {}
-    for name, tau in dict.fromkeys((r.implementation, r.case.temperature) for r in results):
-        names.setdefault(tau, []).append(name)
+    arms = dict.fromkeys((r.implementation, r.case.temperature) for r in results)
+    names = grouped(arms, lambda arm: arm[1])
     taus = "; ".join(
-        f"tau={tau:g}" + (f" of {', '.join(own)}" if len(names) > 1 else "")
+        f"tau={tau:g}" + (f" of {', '.join(n for n, _ in own)}" if len(names) > 1 else "")
         for tau, own in names.items()
     )
     where = (
@@ -320,20 +316,10 @@ def _explanation(
     return f"At {where}, use {best.implementation}: {first}. {second[0].upper()}{second[1:]}."
 
 
-def _times(ratio: float) -> str:
-    """A ratio in words, as in ``4.4 times``, ``490 times``; ``about`` if it rounds to 1."""
-    if ratio < 1.05:
-        return "about"
-    return f"{ratio:.1f} times" if ratio < 9.95 else f"{ratio:,.0f} times"
-
-
 def _compared(
     best: Candidate, other: Candidate, results: Iterable[Result], question: Question
 ) -> str:
-    assert best.time is not None
-    assert other.time is not None
-    ratio = other.time.value / best.time.value
-    said = f"{other.implementation} takes {_times(ratio)} as long ({other.time.source})"
+    assert best.time and other.time
     met = {
         r.implementation: r
         for r in results
@@ -342,7 +328,11 @@ def _compared(
     }
     one, two = met.get(best.implementation), met.get(other.implementation)
     if one and two and one.session == two.session and one.time_samples_s and two.time_samples_s:
-        paired = paired_ratio(two.time_samples_s, one.time_samples_s)
-        if paired.covers(1):
-            return f"{other.implementation} is as fast within the noise"
-    return said
+        same = paired_ratio(two.time_samples_s, one.time_samples_s).covers(1)
+    else:
+        same = False
+    if same:
+        return f"{other.implementation} is as fast within the noise"
+    ratio = other.time.value / best.time.value
+    times = "about" if ratio < 1.05 else f"{ratio:,.{ratio < 9.95:d}f} times"
+    return f"{other.implementation} takes {times} as long ({other.time.source})"

@@ -34,6 +34,11 @@ class Interval:
             return None
         return self.low <= value <= self.high
 
+    def exp(self) -> "Interval":
+        """The interval of a ratio, where this one is of its logarithm."""
+        low, high = (None if x is None else math.exp(x) for x in (self.low, self.high))
+        return Interval(math.exp(self.estimate), low, high, self.samples)
+
 
 def interval_rank(n: int, confidence: float = CONFIDENCE) -> int | None:
     """The largest r for which [x_(r), x_(n+1-r)] covers the median with that confidence.

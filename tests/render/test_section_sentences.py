@@ -126,7 +126,7 @@ def test_an_axis_says_what_its_last_value_changes() -> None:
 def test_the_noise_and_what_has_no_figures_are_said_where_it_was_measured() -> None:
     timed = make_result(times=[1.0] * 6, time_stopped_by="precision")
     skipped = make_result(n=128, status=Status.SKIPPED, reason="too slow")
-    noise = NoiseFloor(spread=0.022, cells=36, with_interval=36, covering=34, low=0.98, high=1.022)
+    noise = NoiseFloor(spread=0.022, cells=36, with_interval=36, covering=34)
     assert measured_sentences(found(timed, skipped, noise=noise)) == [
         "Noise floor: 2.2%, from 36 timings of identical code against itself; the 95 % interval "
         "contains 1 in 34 of 36. Smaller differences are noise here.",
