@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from matplotlib.ticker import MaxNLocator
-
 from supcr_bench.analysis.axis_effect import COMPARED, AxisEffectRow, axis_effects
 from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.render.cells import facets_of, ratio_text, series_text
 from supcr_bench.render.charts.drawing import Chart, Drawing
-from supcr_bench.render.charts.wording import WRONG, definitions_text, log_ticks
+from supcr_bench.render.charts.wording import WRONG, definitions_text
 from supcr_bench.values.axes import AXES, PASSES, Axis
 from supcr_bench.values.definition import short_name
 from supcr_bench.values.metrics import MEMORY, TIME, Metric
@@ -99,8 +97,7 @@ class _Comparison:
                 hollow = row.status is Status.WRONG
                 drawing.point(name, x, y, self._point_words(row), hollow=hollow)
             size = f"N={own[0].case.batch_size}" if len(sizes) > 1 else ""
-            several = len(set(definitions.values())) > 1
-            drawing.entry(name, ys[-1], size, definitions[name] if several else "")
+            drawing.entry(name, ys[-1], size, definitions)
         what = "time per call" if metric is TIME else "peak memory of a rank"
         return drawing.chart(
             "-".join((axis.id, *([] if metric is TIME else [metric.name]), case.pass_)),
@@ -119,15 +116,13 @@ class _Comparison:
         log_x, log_y = values[0] > 0, high / low >= _LOG_FROM
         if log_y:
             y = (low / 1.4, high * 1.4)
-            ticks = log_ticks(*y)
         else:
             aside = 0.15 * (high - low + 0.2)
             y = (low - aside, high + aside)
-            ticks = [float(v) for v in MaxNLocator(6).tick_values(*y) if y[0] <= v <= y[1]]
         aside = 0.04 * values[-1]
         x = (values[0] / 1.15, values[-1] * 1.15) if log_x else (-aside, values[-1] + aside)
         drawing = Drawing(names, x, y, log_x=log_x, log_y=log_y)
-        drawing.ticks(values, ticks, self.axis.text, lambda v: f"{v:.3g}\u00d7")
+        drawing.ticks(values, self.axis.text, lambda v: f"{v:.3g}\u00d7")
         return drawing
 
     def _point_words(self, row: AxisEffectRow) -> str:

@@ -12,11 +12,19 @@ from html import escape
 from typing import Any
 
 from matplotlib.artist import Artist
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.path import Path
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    Locator,
+    LogLocator,
+    MaxNLocator,
+    NullLocator,
+)
 from matplotlib.transforms import Affine2D
 
 from supcr_bench.render.charts.svg import (
@@ -153,23 +161,24 @@ class Drawing:
         return float(self.axes.transData.transform((x, self.axes.get_ylim()[0]))[0])
 
     def ticks(
-        self,
-        x: Sequence[float],
-        y: Sequence[float],
-        x_text: Callable[[float], str],
-        y_text: Callable[[float], str],
+        self, x: Sequence[float], x_text: Callable[[float], str], y_text: Callable[[float], str]
     ) -> None:
-        """Set ticks at these values; along x, leave out those that would touch a larger one."""
-        shown: list[tuple[float, float, float]] = []
+        """Set ticks at these x, without those that would touch a larger one, and ticks along y."""
+        shown: dict[float, tuple[float, float]] = {}
         for value in reversed(x):
             at, half = self._across(value), (len(x_text(value)) * 6.8 + 6) / 2
-            if all(abs(at - other) >= half + room for _, other, room in shown):
-                shown.append((value, at, half))
-        for axis, values, text in (
-            (self.axes.xaxis, [value for value, _, _ in shown], x_text),
-            (self.axes.yaxis, y, y_text),
+            if all(abs(at - other) >= half + room for other, room in shown.values()):
+                shown[value] = at, half
+        low, high = self.axes.get_ylim()
+        along_y: Locator = MaxNLocator(6)
+        if self.axes.get_yscale() == "log":
+            along_y = LogLocator(subs=(1,) if high > 1000 * low else (1, 2, 5))
+        axis: Axis
+        for axis, locator, text in (
+            (self.axes.xaxis, FixedLocator(list(shown)), x_text),
+            (self.axes.yaxis, along_y, y_text),
         ):
-            axis.set_ticks(values)
+            axis.set_major_locator(locator)
             axis.set_major_formatter(FuncFormatter(lambda value, _, text=text: text(value)))
             axis.set_minor_locator(NullLocator())
 
@@ -259,9 +268,13 @@ class Drawing:
         self._tag(self.axes.axvline(at, color=INK, lw=1, zorder=1.7), titled)
         self._crossings.append((at, tag))
 
-    def entry(self, name: str, end: float, *texts: str) -> None:
-        """Add an implementation to the legend, which is sorted by ``end``, its last y."""
-        self._entries.append((end, name, [text for text in texts if text]))
+    def entry(self, name: str, end: float, text: str, definitions: Mapping[str, str]) -> None:
+        """Add an implementation to the legend, which is sorted by ``end``, its last y.
+
+        Below the name stand the ``text`` and, if there are several definitions, its own.
+        """
+        own = definitions[name] if len(set(definitions.values())) > 1 else ""
+        self._entries.append((end, name, list(filter(None, (text, own)))))
 
     def _label_crossings(self) -> int:
         """Write each crossover's size above the axes, in a higher row if its neighbour is near."""

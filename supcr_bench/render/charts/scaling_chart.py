@@ -11,8 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from supcr_bench.analysis.crossover import Crossover
+from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.frontier import CAPACITIES_BYTES
-from supcr_bench.analysis.growth import Growth, time_bounds
+from supcr_bench.analysis.growth import time_bounds
 from supcr_bench.analysis.summary import fastest_by_size, implementations_of, time_interval
 from supcr_bench.analysis.timed_growth import FEWEST_SIZES
 from supcr_bench.render.cells import facets_of, series_text
@@ -20,17 +21,18 @@ from supcr_bench.render.charts.drawing import ARROW, Chart, Drawing, marker_entr
 from supcr_bench.render.charts.wording import (
     bound_words,
     definitions_text,
-    log_ticks,
+    overtakes,
     point_words,
     span_text,
     tick_text,
 )
 from supcr_bench.render.palette import INK, QUIET
 from supcr_bench.values.definition import short_name
+from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import GrowthVerdict
 from supcr_bench.values.metrics import TIME, Metric
 from supcr_bench.values.result import Result, Status
-from supcr_bench.values.units import format_limit_bytes, listed
+from supcr_bench.values.units import format_limit_bytes, listed, plural
 
 _T = TypeVar("_T")
 BEYOND = 2
@@ -45,7 +47,7 @@ _MOST_POINTS = 160
 _MOST_CROSSINGS = 3
 _MOST_NAMED = 2
 """Most crossovers that a title names."""
-_SUPERSCRIPT = str.maketrans("234", "\u00b2\u00b3\u2074")
+_SUPERSCRIPT = str.maketrans("234", "\u00b2\u00b3\u2074", "^")
 _SEEN = 1.05
 """A band whose ends have this ratio is as wide as a line."""
 
@@ -57,7 +59,7 @@ class _Line:
     name: str
     points: Sequence[tuple[Result, float]]
     bounds: Sequence[tuple[Result, float]]
-    verdict: GrowthVerdict | None
+    verdict: GrowthVerdict
 
     @property
     def sizes(self) -> list[int]:
@@ -65,76 +67,63 @@ class _Line:
 
     @property
     def last(self) -> float:
-        return BEYOND * self.sizes[-1] if self.band else self.sizes[-1]
+        return BEYOND * self.sizes[-1] if self.verdict.band else self.sizes[-1]
 
     @property
     def law(self) -> Callable[[float], float] | None:
-        return self.verdict.curve if self.verdict and self.verdict.law and self.band else None
+        return self.verdict.curve if self.verdict.law else None
 
     @property
     def law_text(self) -> str:
         """The growth law, as ``N² log N``, or that it is not decided; empty for too few sizes."""
-        if self.law and self.verdict and self.verdict.law:
-            return self.verdict.law.translate(_SUPERSCRIPT).replace("^", "")
-        return "growth not decided" if self.verdict and len(self.sizes) >= FEWEST_SIZES else ""
-
-    @property
-    def band(self) -> Callable[[float], tuple[float, float]] | None:
-        fitted = self.verdict and self.verdict.curve and self.points
-        return self.verdict.band if self.verdict and fitted else None
+        if self.verdict.law:
+            return self.verdict.law.translate(_SUPERSCRIPT)
+        return "growth not decided" if len(self.sizes) >= FEWEST_SIZES else ""
 
     @property
     def has_visible_band(self) -> bool:
         """Whether the band, which is widest at the end, is wider there than a line."""
-        low, high = self.band(self.last) if self.band else (1, 1)
+        low, high = self.verdict.band(self.last) if self.verdict.band else (1, 1)
         return high > _SEEN * low
 
     @property
     def end(self) -> float:
         """The figure at the end of the line; without a line, the first bound."""
-        if self.law:
-            return self.law(self.last)
-        return (self.points or self.bounds)[-1][1]
+        return self.law(self.last) if self.law else (self.points or self.bounds)[-1][1]
 
 
 def scaling_chart(
-    name: str,
-    metric: Metric,
-    results: Sequence[Result],
-    growth: Sequence[Growth],
-    crossovers: Sequence[Crossover],
-    names: Sequence[str],
+    name: str, metric: Metric, results: Sequence[Result], findings: Findings
 ) -> Chart | None:
-    """The chart of one series (workloads that differ only in batch size); ``None`` without figures.
+    """The chart of one series (workloads that differ only in batch size), in one pass.
 
-    ``results``, ``growth`` and ``crossovers`` belong to that series, in forward or in training;
-    ``names`` lists every implementation of the run, for colours.
+    It is ``None`` if the results have no figures or only one size. ``findings`` are those of the
+    whole run, whose implementations give each its colour.
     """
-    all_lines = [_line(own, metric, results, growth) for own in implementations_of(results)]
-    lines = [line for line in all_lines if line.points or line.bounds]
-    if not lines:
+    by_name = grouped(results, lambda r: r.implementation).values()
+    lines = [line for own in by_name if (line := _line(own, metric, findings))]
+    if not lines or len({r.case.batch_size for r in results}) < 2:
         return None
     case = results[0].case
     definitions = {r.implementation: short_name(r.case.definition) for r in results}
-    several = len(set(definitions.values())) > 1
     what = "time per call" if metric is TIME else "peak memory above the inputs"
     subtitle = f"{what}, {case.pass_}; {series_text(case)}; {definitions_text(definitions)}"
+    key = (case.pass_, case.series())
+    crossovers = [c for c in findings.crossovers if (c.case.pass_, c.case.series()) == key]
     drawn = _drawn_crossovers(crossovers, lines) if metric is TIME else []
 
     levels = _memory_levels(lines, results) if metric is not TIME else {}
-    drawing = _axes(lines, results, levels, metric, names)
+    drawing = _axes(lines, results, levels, metric, implementations_of(findings.results))
     for order, (level, text) in enumerate(sorted(levels.items())):
         drawing.level(level, text, order)
     for line in lines:
         _draw_law(drawing, line, _CURVE_STEPS if metric is TIME else _COUNTED_STEPS)
-        drawing.entry(line.name, line.end, line.law_text, definitions[line.name] if several else "")
+        drawing.entry(line.name, line.end, line.law_text, definitions)
     for line in lines:
         _draw_points(drawing, metric, line, lines)
     for row in drawn:
         assert row.size is not None and row.low is not None and row.high is not None
-        text = f"{row.large} overtakes {row.small} at N={row.size:.0f}"
-        text += f", 95 % interval {row.low:.0f} to {row.high:.0f}"
-        drawing.crossing((row.one, row.other), row.size, (row.low, row.high), text)
+        drawing.crossing((row.one, row.other), row.size, (row.low, row.high), overtakes(row))
     return drawing.chart(
         name,
         _title(metric, lines, case.pass_, crossovers, drawn),
@@ -147,14 +136,22 @@ def scaling_chart(
     )
 
 
-def _line(name: str, metric: Metric, results: Sequence[Result], growth: Sequence[Growth]) -> _Line:
-    own = sorted((r for r in results if r.implementation == name), key=lambda r: r.case.batch_size)
-    verdicts = (g.verdict for g in growth if g.metric is metric and g.implementation == name)
+def _line(own: Sequence[Result], metric: Metric, findings: Findings) -> _Line | None:
+    own = sorted(own, key=lambda r: r.case.batch_size)
+    name, case = own[0].key
+    wanted = (metric, name, case.pass_, case.series())
+    verdicts = (
+        g.verdict
+        for g in findings.growth
+        if (g.metric, g.implementation, g.case.pass_, g.case.series()) == wanted
+    )
     full = [r for r in own if r.status is Status.OUT_OF_MEMORY and not r.peak_bytes]
     limits = [(r, float(r.memory_limit_bytes)) for r in full if r.memory_limit_bytes]
     bounds = time_bounds(own) if metric is TIME else limits
     points = [(r, y) for r in own if (y := metric.get(r))]
-    return _Line(name, points, bounds, next(verdicts, None))
+    if not points and not bounds:
+        return None
+    return _Line(name, points, bounds, next(verdicts, GrowthVerdict(law=None, evidence="")))
 
 
 def _drawn_crossovers(rows: Sequence[Crossover], lines: Sequence[_Line]) -> list[Crossover]:
@@ -195,23 +192,22 @@ def _axes(
     right = max([sizes[-1] * 1.08, *(line.last for line in lines if line.points)])
     figures = [y for line in lines for _, y in (*line.points, *line.bounds)]
     highest = max([*figures, *levels, *(line.end for line in lines)])
-    y = (min(figures) / 1.6, highest * 2.0)
-    drawing = Drawing(names, (sizes[0] / 1.12, right), y)
+    drawing = Drawing(names, (sizes[0] / 1.12, right), (min(figures) / 1.6, highest * 2.0))
     powers = [2.0**i for i in range(1, 41) if sizes[0] <= 2**i <= right]
     at = powers if sum(p in sizes for p in powers) >= 4 else sizes
-    drawing.ticks(at, log_ticks(*y), "{:g}".format, lambda v: tick_text(metric.format(v)))
+    drawing.ticks(at, "{:g}".format, lambda v: tick_text(metric.format(v)))
     return drawing
 
 
 def _draw_law(drawing: Drawing, line: _Line, band_steps: int) -> None:
     """Draw the law with its band; if the law is undecided, join the points."""
-    sizes = line.sizes
-    if line.band and line.has_visible_band:
-        at = _spaced(sizes[0], line.last, band_steps)
-        drawing.band(line.name, at, [line.band(n) for n in at], faint=line.law is None)
+    sizes, band = line.sizes, line.verdict.band
+    if band and line.has_visible_band:
+        at = np.geomspace(sizes[0], line.last, band_steps + 1).tolist()
+        drawing.band(line.name, at, [band(n) for n in at], faint=line.law is None)
     if line.law:
         for first, last, steps in ((sizes[0], sizes[-1], _CURVE_STEPS), (sizes[-1], line.last, 4)):
-            at = _spaced(first, last, steps)
+            at = np.geomspace(first, last, steps + 1).tolist()
             drawing.line(line.name, at, [line.law(n) for n in at], faint=last > sizes[-1])
     elif len(sizes) > 1:
         drawing.line(line.name, sizes, [y for _, y in line.points], faint=True)
@@ -244,11 +240,7 @@ def _draw_points(drawing: Drawing, metric: Metric, line: _Line, lines: Sequence[
 def _thinned(items: Sequence[_T], most: int) -> Sequence[_T]:
     if len(items) <= most:
         return items
-    return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
-
-
-def _spaced(first: float, last: float, steps: int) -> list[float]:
-    return [first * (last / first) ** (i / steps) for i in range(steps + 1)]
+    return [items[i] for i in np.linspace(0, len(items) - 1, most).round().astype(int)]
 
 
 def _key(lines: Sequence[_Line], metric: Metric, *, crossings: bool) -> list[Line2D | Patch]:
@@ -283,7 +275,7 @@ def _title(
         return f"Nothing could be measured in {pass_}"
     if len(measured) == 1:
         (line,) = measured
-        if line.verdict and line.verdict.law:
+        if line.verdict.law:
             return f"The {metric.title} of {line.name} grows as {line.verdict.law} in {pass_}"
         row, y = line.points[-1]
         return f"{line.name} takes {metric.format(y)} at N={row.case.batch_size} in {pass_}"
@@ -291,9 +283,9 @@ def _title(
         return _memory_title(measured, pass_)
     if not drawn:
         return _fastest_title(measured, pass_, crossovers)
-    parts = [f"{c.large} overtakes {c.small} at N={c.size:.0f}" for c in drawn[:_MOST_NAMED]]
+    parts = [overtakes(c, interval=False) for c in drawn[:_MOST_NAMED]]
     more = sum(c.size is not None for c in crossovers) - len(parts)
-    parts += [f"{more} more crossover{'s' if more > 1 else ''}"] if more else []
+    parts += [plural(more, "more crossover")] if more else []
     return f"{listed(parts)} in {pass_}"
 
 
@@ -320,18 +312,16 @@ def _fastest_title(lines: Sequence[_Line], pass_: str, crossovers: Sequence[Cros
 
 def _memory_title(lines: Sequence[_Line], pass_: str) -> str:
     """The title of a memory chart: most and least memory at the largest common size."""
-    by_size: dict[int, dict[str, float]] = {}
-    for line in lines:
-        for row, y in line.points:
-            by_size.setdefault(row.case.batch_size, {})[line.name] = y
+    points = [(row.case.batch_size, y, line.name) for line in lines for row, y in line.points]
+    by_size = grouped(points, lambda point: point[0])
     size, at = max(by_size.items(), key=lambda item: (len(item[1]), item[0]))
-    most, least = (choose(at, key=lambda name: at[name]) for choose in (max, min))
-    ratio, names = at[most] / at[least], listed([line.name for line in lines])
+    (_, low, least), (_, high, most) = min(at), max(at)
+    names = listed([line.name for line in lines])
     if len(at) < 2:
         return f"Peak memory of {names} in {pass_}"
-    if ratio < 1.05:
+    if high / low < 1.05:
         return f"{names} take the same memory in {pass_}"
-    times = f"{ratio:,.0f}" if ratio >= 9.5 else f"{ratio:.1f}"
+    times = f"{high / low:,.{high / low < 9.5:d}f}"
     return f"{most} takes {times} times the memory of {least} at N={size} in {pass_}"
 
 
@@ -345,8 +335,7 @@ def _description(
     """A text alternative: ranges and laws, crossovers, and the cases without a figure."""
     sentences = [f"{subtitle[0].upper()}{subtitle[1:]}; against batch size, both logarithmic."]
     for line in lines:
-        law = line.verdict.law if line.verdict else None
-        grows = f"grows as {law}" if law else "growth not decided"
+        grows = f"grows as {line.verdict.law}" if line.verdict.law else "growth not decided"
         figures = [y for _, y in line.points]
         if len(figures) == 1:
             sentences.append(f"{line.name}: N={line.sizes[0]}, {metric.format(figures[0])}.")
@@ -355,17 +344,9 @@ def _description(
             span = span_text(figures[0], figures[-1], metric.format)
             sentences.append(f"{line.name}: {sizes}, {span}, {grows}.")
     if metric is TIME:
-        sentences += [
-            f"{c.large} overtakes {c.small} at N={c.size:.0f} ({c.low:.0f} to {c.high:.0f})."
-            for c in crossovers
-            if c.size is not None
-        ]
-    missing: dict[tuple[str, Status], list[int]] = {}
-    for r in results:
-        if not r.status.has_figures:
-            missing.setdefault((r.implementation, r.status), []).append(r.case.batch_size)
-    sentences += [
-        f"{name}: {status.replace('_', ' ')} at N={', '.join(map(str, sorted(sizes)))}."
-        for (name, status), sizes in missing.items()
-    ]
+        sentences += [f"{overtakes(c)}." for c in crossovers if c.size is not None]
+    missing = (r for r in results if not r.status.has_figures)
+    for (name, status), own in grouped(missing, lambda r: (r.implementation, r.status)).items():
+        sizes = ", ".join(map(str, sorted(r.case.batch_size for r in own)))
+        sentences.append(f"{name}: {status.words} at N={sizes}.")
     return " ".join(sentences)

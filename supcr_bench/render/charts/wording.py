@@ -1,8 +1,8 @@
 """Writes the texts of points, bounds and ticks in charts."""
 
-import math
 from collections.abc import Callable, Mapping
 
+from supcr_bench.analysis.crossover import Crossover
 from supcr_bench.analysis.summary import time_interval
 from supcr_bench.values.metrics import TIME, Metric
 from supcr_bench.values.result import Result, Status
@@ -17,16 +17,6 @@ def tick_text(text: str) -> str:
     return f"{number.rstrip('0').rstrip('.') if '.' in number else number} {unit}"
 
 
-def log_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten within the range, or 1, 2 and 5 times powers of ten if these are few."""
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    powers = [10.0**i for i in range(first, last + 1)]
-    within = [p for p in powers if low <= p <= high]
-    if len(within) < 3:
-        return [v for p in powers for m in (1, 2, 5) if low <= (v := m * p) <= high]
-    return within[:: -(-len(within) // 9)]
-
-
 def definitions_text(definitions: Mapping[str, str]) -> str:
     """The definition of the implementations, or a pointer to the legend if they differ."""
     names = set(definitions.values())
@@ -38,6 +28,12 @@ def span_text(low: float, high: float, unit: Callable[[float], str]) -> str:
     one, other = unit(low), unit(high)
     number, _, scale = one.partition(" ")
     return f"{number} to {other}" if other.endswith(f" {scale}") else f"{one} to {other}"
+
+
+def overtakes(row: Crossover, *, interval: bool = True) -> str:
+    """A crossover in words: ``a overtakes b at N=312, 95 % interval 300 to 325``."""
+    text = f"{row.large} overtakes {row.small} at N={row.size:.0f}"
+    return f"{text}, 95 % interval {row.low:.0f} to {row.high:.0f}" if interval else text
 
 
 def point_words(result: Result, metric: Metric) -> str:
