@@ -51,81 +51,72 @@ def _agreement(results: Sequence[Result]) -> str:
     return "; ".join([*parts, *_wrong_texts(results)] or ["Nothing could be measured"]) + "."
 
 
-def _fastest(results: Sequence[Result], pass_: Pass) -> str | None:
+def _fastest(results: Sequence[Result], pass_: Pass) -> list[str]:
     """The fastest implementation by range of batch sizes, for the workload with the most sizes."""
-    fastest = summary.fastest_by_size(
-        summary.by_series(results, pass_), summary.known_wrong(results)
-    )
-    if not fastest:
-        return None
-    ((longest, _),) = Counter(case.series() for case in fastest).most_common(1)
-    own = (case for case in fastest if case.series() == longest)
-    cases = sorted(own, key=lambda case: case.batch_size)
+    fastest = summary.fastest_by_size(results, summary.known_wrong(results))
+    cases = sorted((c for c in fastest if c.pass_ == pass_), key=lambda case: case.batch_size)
+    if not cases:
+        return []
+    longest = max(grouped(cases, lambda case: case.series()).values(), key=len)
     names = arm_names(results)
     spans = []
-    for name, same in groupby(cases, key=lambda case: names[fastest[case]]):
+    for name, same in groupby(longest, key=lambda case: names[fastest[case]]):
         sizes = [case.batch_size for case in same]
         where = f"at N={sizes[0]}" if len(sizes) == 1 else f"from N={sizes[0]} to {sizes[-1]}"
         spans.append(f"{name} {where}")
-    return f"Fastest in {pass_} ({series_text(cases[0])}): {', '.join(spans)}."
+    return [f"Fastest in {pass_} ({series_text(longest[0])}): {', '.join(spans)}."]
 
 
-def _not_measured(results: Sequence[Result]) -> str | None:
+def _not_measured(results: Sequence[Result], end: str = ".") -> list[str]:
     counts = Counter(r.status for r in results if not r.status.has_figures)
     if not counts:
-        return None
-    parts = [f"{counts[end]} {end.words}" for end in Status if counts[end]]
+        return []
+    parts = [f"{counts[status]} {status.words}" for status in Status if counts[status]]
     text = f"Of {len(results)} results: {', '.join(parts)}"
-    failed = next((r for r in results if r.status is Status.FAILED), None)
-    if failed:
+    if failed := next((r for r in results if r.status is Status.FAILED), None):
         where = f"{failed.implementation} {failed.case.pass_} at {failed.case.describe()}"
         text += f" (first {where}: {failed.reason})"
-    return f"{text}."
+    return [text + end]
 
 
-def _claims(claims: Sequence[ClaimRow]) -> str | None:
+def _claims(claims: Sequence[ClaimRow]) -> list[str]:
     broken = [row.claim.rstrip(".") for row in claims if row.verdict is Holds.NO]
-    if not broken:
-        return None
     verb = "does" if len(broken) == 1 else "do"
     which = f"{len(broken)} of {len(claims)} claims of the note"
-    return f"{which} {verb} not hold: {'; '.join(broken)}."
+    return [f"{which} {verb} not hold: {'; '.join(broken)}."] if broken else []
 
 
-def _noise(noise: NoiseFloor | None) -> str | None:
+def _noise(noise: NoiseFloor | None) -> list[str]:
     if noise is None:
-        return None
-    return (
+        return []
+    return [
         f"Noise floor: {noise.spread:.1%}, from {noise.cells} timings of identical code against "
         f"itself; the 95 % interval contains 1 in {noise.covering} of {noise.with_interval}. "
         "Smaller differences are noise here."
-    )
+    ]
 
 
 def _verified(verifications: Sequence[Verification]) -> list[str]:
     """A sentence on all implementations that passed verification, and one on each that failed."""
-    right: dict[str, list[str]] = {}
-    for found in verifications:
-        if found.passed:
-            words = f"right: {found.computes}{', but not robust.' if found.findings else '.'}"
-            right.setdefault(words, []).append(found.implementation)
     sentences = [found.headline for found in verifications if not found.passed]
-    for words, names in right.items():
-        sentences.append(f"{units.listed(names)} {'is' if len(names) == 1 else 'are'} {words}")
+    right = grouped(
+        (found for found in verifications if found.passed),
+        lambda found: f"right: {found.computes}{', but not robust.' if found.findings else '.'}",
+    )
+    for words, own in right.items():
+        names = units.listed([found.implementation for found in own])
+        sentences.append(f"{names} {'is' if len(own) == 1 else 'are'} {words}")
     return [f"Verified: {' '.join(sentences)}"] if sentences else []
 
 
 def headline(run: Run, findings: Findings) -> list[str]:
     results = findings.results
-    sentences = [_agreement(results)]
-    sentences += _verified(list((run.verification or {}).values()))
-    for device in dict.fromkeys(r.case.device for r in results):
-        own = [r for r in results if r.case.device == device]
-        sentences += [s for p in ("training", "forward") if (s := _fastest(own, p))]
-    rest = (_claims(findings.claims), _noise(findings.noise), _not_measured(results))
+    sentences = [_agreement(results), *_verified(list((run.verification or {}).values()))]
+    for own in grouped(results, lambda r: r.case.device).values():
+        sentences += [*_fastest(own, "training"), *_fastest(own, "forward")]
+    sentences += [*_claims(findings.claims), *_noise(findings.noise), *_not_measured(results)]
     unavailable = run.info.get("unavailable") or {}
-    left_out = [f"Left out: {reason}." for reason in unavailable.values()]
-    return sentences + [s for s in rest if s] + left_out
+    return sentences + [f"Left out: {reason}." for reason in unavailable.values()]
 
 
 def agreement_sentences(findings: Findings) -> list[str]:
@@ -163,13 +154,12 @@ def time_sentences(findings: Findings) -> list[str]:
         f"{names[row.large]} below N={row.size:.0f} (95 % interval {row.low:.0f} to "
         f"{row.high:.0f}), and slower above."
         for row in rows
-        if row.size is not None and row.low is not None and row.high is not None
-        if row.small is not None and row.large is not None
+        if row.size is not None and row.small and row.large
     ]
-    more = len(sentences) - MOST_SENTENCES
-    if more > 0:
-        sentences = [*sentences[:MOST_SENTENCES], f"And {more} more crossovers, in the table."]
     without = [r for r in rows if r.size is None]
+    if len(sentences) > MOST_SENTENCES:
+        more = f"And {len(sentences) - MOST_SENTENCES} more crossovers, in the table."
+        sentences = [*sentences[:MOST_SENTENCES], more]
     never = [r for r in without if r.small is not None and r.small == r.large]
     of = f"of {len(rows)} pairs"
     if never:
@@ -182,20 +172,20 @@ def time_sentences(findings: Findings) -> list[str]:
 
 def memory_sentences(findings: Findings) -> list[str]:
     sentences = []
-    main = (24 * 2**30, _main_pass(findings))
+    capacity, pass_ = 24 * 2**30, _main_pass(findings)
     wrong = {name for name, *_ in summary.known_wrong(findings.results)}
     rows = [
         r
         for r in findings.frontier
-        if (r.capacity_bytes, r.case.pass_) == main and r.implementation not in wrong
+        if (r.capacity_bytes, r.case.pass_) == (capacity, pass_) and r.implementation not in wrong
     ]
     if rows:
         names, case = arm_names(findings.results), rows[0].case
         own = (r for r in rows if r.case.series() == case.series())
         parts = [f"{names[r.implementation]} up to N={r.batch_size:,}" for r in own]
         sentences.append(
-            f"{units.format_limit_bytes(main[0])} hold the tensors of {units.listed(parts)} "
-            f"({main[1]}, {series_text(case)}), as the growth of the bytes predicts."
+            f"{units.format_limit_bytes(capacity)} hold the tensors of {units.listed(parts)} "
+            f"({pass_}, {series_text(case)}), as the growth of the bytes predicts."
         )
     if findings.predictions:
         worst = max(findings.predictions, key=lambda r: abs(prediction_error(r)))
@@ -204,11 +194,9 @@ def memory_sentences(findings: Findings) -> list[str]:
             f"{units.format_share(abs(prediction_error(worst)))} ({worst.implementation} at "
             f"N={worst.case.batch_size})."
         )
-    if sentences:
-        return sentences
     top = max(findings.results, key=lambda r: r.peak_bytes or 0, default=None)
-    if top is None or not top.peak_bytes:
-        return ["No peak was measured."]
+    if sentences or top is None or not top.peak_bytes:
+        return sentences or ["No peak was measured."]
     return [
         f"The largest peak is {units.format_bytes(top.peak_bytes)}, of {top.implementation} at "
         f"N={top.case.batch_size}; too few sizes for a growth law."
@@ -220,15 +208,16 @@ def _main_pass(findings: Findings) -> str:
 
 
 def growth_sentences(findings: Findings) -> list[str]:
-    laws: dict[str, None] = {}
-    broken = []
-    for g in (g for g in findings.growth if g.metric is ELEMENTS_PROCESSED):
-        if law := g.verdict.law:
-            laws[f"{law} ({g.implementation} in {g.case.pass_})"] = None
-            if g.claimed and grows_faster(law, g.claimed):
-                claim = f"{g.implementation} claims to grow as {g.claimed}"
-                broken.append(f"{claim}, and grows as {law} in {g.case.pass_}.")
-    sentences = [f"The elements processed grow as {units.listed(list(laws))}."] if laws else []
+    told = [g for g in findings.growth if g.metric is ELEMENTS_PROCESSED and g.verdict.law]
+    laws = [f"{g.verdict.law} ({g.implementation} in {g.case.pass_})" for g in told]
+    broken = [
+        f"{g.implementation} claims to grow as {g.claimed}, and grows as {g.verdict.law} in "
+        f"{g.case.pass_}."
+        for g in told
+        if g.claimed and grows_faster(g.verdict.law or "", g.claimed)
+    ]
+    listed = units.listed(list(dict.fromkeys(laws)))
+    sentences = [f"The elements processed grow as {listed}."] if laws else []
     sentences += broken[:4]
     timed = [g for g in findings.growth if g.metric is TIME]
     if timed and not any(g.verdict.law for g in timed):
@@ -275,11 +264,9 @@ def _changed(name: str, first: AxisEffectRow, last: AxisEffectRow) -> str:
 
 def measured_sentences(findings: Findings) -> list[str]:
     unknown = "No implementation was timed twice, so the noise of this run is not known."
-    sentences = [_noise(findings.noise) or unknown]
-    if ended := _not_measured(findings.results):
-        sentences.append(f"{ended.removesuffix('.')}; the table says why.")
-    stopped = [r.time_stopped_by for r in findings.results if r.time_stopped_by]
-    if stopped:
+    sentences = _noise(findings.noise) or [unknown]
+    sentences += _not_measured(findings.results, "; the table says why.")
+    if stopped := [r.time_stopped_by for r in findings.results if r.time_stopped_by]:
         precise = stopped.count("precision")
         rest = f"{len(stopped) - precise} ended with their budget"
         sentences.append(
