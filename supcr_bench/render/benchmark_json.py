@@ -9,32 +9,15 @@ from pytest_benchmark.stats import Stats
 
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.cell import FEWEST_SAMPLES
-from supcr_bench.values.result import Result
+from supcr_bench.values.result import SAMPLES, Result, stored_name
 
-FIGURES = (
-    "status",
-    "reason",
-    "loss",
-    "reference_loss",
-    "value_error",
-    "value_tolerances",
-    "gradient_error",
-    "gradient_tolerances",
-    "peak_bytes",
-    "reserved_bytes",
-    "memory_method",
-    "launches",
-    "elements",
-    "dispatch_peak_bytes",
-    "predicted_cuda_peak_bytes",
-)
-"""Fields of a result that the file stores beside its times."""
+_SAMPLES = [*map(stored_name, SAMPLES)]
 
 
 def extra_info(result: Result) -> dict[str, Any]:
-    """The extra fields of a benchmark: the case, status, errors, operations and memory."""
+    """The extra fields of a benchmark: all fields of the result but its samples."""
     flat = result.to_mapping() | {"status": str(result.status)}
-    return {name: flat[name] for name in ("implementation", *result.case.to_mapping(), *FIGURES)}
+    return {name: value for name, value in flat.items() if name not in _SAMPLES}
 
 
 def benchmark_file(run: Run) -> tuple[Mapping[str, Any], Mapping[str, int]]:

@@ -7,11 +7,10 @@ from supcr_bench.analysis.summary import time_interval
 from supcr_bench.values.axes import WORKLOAD_AXES, Axis
 from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.definition import short_name
+from supcr_bench.values.grouping import grouped
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.table import Cell, Facets, Row, Table, numbers, prose, row, words
 from supcr_bench.values.units import MISSING, format_bytes, format_duration_s
-
-WRONG_MARK = " wrong"
 
 
 def ended_text(status: Status) -> str:
@@ -24,19 +23,18 @@ def time_text(result: Result) -> str:
     time = time_interval(result)
     if time is None:
         return ended_text(result.status)
-    text, half = format_duration_s(time.estimate), time.half_width
-    if half is not None:
-        text += f" ±{half:.0%}" if half <= 1 else " ±>100%"
-    else:
-        text += f" (n={time.samples})"
-    return text + (WRONG_MARK if result.status is Status.WRONG else "")
+    half = time.half_width
+    spread = f"(n={time.samples})" if half is None else f"±{half:.0%}" if half <= 1 else "±>100%"
+    return _marked(f"{format_duration_s(time.estimate)} {spread}", result)
+
+
+def _marked(text: str, result: Result) -> str:
+    return f"{text} wrong" if result.status is Status.WRONG else text
 
 
 def memory_text(result: Result, size: int | None) -> str:
     """A size as ``137 MB`` with a mark if the result is wrong; without a figure, the status."""
-    if size is None:
-        return ended_text(result.status)
-    return format_bytes(size) + (WRONG_MARK if result.status is Status.WRONG else "")
+    return ended_text(result.status) if size is None else _marked(format_bytes(size), result)
 
 
 def ratio_text(ratio: float | None) -> str:
@@ -57,10 +55,8 @@ FILTERED = ("device", "dims", "nan_density", "labels", "ranks")
 
 def facets_of(case: Case, implementation: str | None = None, without: Sequence[str] = ()) -> Facets:
     """The values by which a page filters a row, ``without`` those that vary within the row."""
-    facets: dict[str, str] = {"pass": case.pass_}
-    facets |= {axis.id: axis.text(axis.of(case)) for axis in SHOWN if axis.name in FILTERED}
-    if implementation is not None:
-        facets["implementation"] = implementation
+    facets = {axis.id: axis.text(axis.of(case)) for axis in SHOWN if axis.name in FILTERED}
+    facets |= {"pass": case.pass_} | ({"implementation": implementation} if implementation else {})
     return {name: value for name, value in facets.items() if name not in without}
 
 
@@ -112,12 +108,14 @@ def noted(note: str, rows: Sequence["HasCase"]) -> str:
 
 def arm_names(results: Sequence[Result], form: str = "{name} ({definition})") -> dict[str, str]:
     """A label for each implementation, with its definition (its loss) if the results have more."""
-    found: dict[str, dict[str, None]] = {}
-    for r in results:
-        found.setdefault(r.implementation, {})[short_name(r.case.definition)] = None
-    if len({definition for own in found.values() for definition in own}) < 2:
-        return {name: name for name in found}
-    return {name: form.format(name=name, definition=", ".join(own)) for name, own in found.items()}
+    arms = dict.fromkeys((r.implementation, short_name(r.case.definition)) for r in results)
+    found = grouped(arms, lambda arm: arm[0])
+    if len({definition for _, definition in arms}) < 2:
+        form = "{name}"
+    return {
+        name: form.format(name=name, definition=", ".join(definition for _, definition in own))
+        for name, own in found.items()
+    }
 
 
 class HasCase(Protocol):
@@ -135,14 +133,12 @@ def series_rows(
     They do if their outcome is the same. The row gives the reason of the smallest size, after the
     ``prefix``.
     """
-    groups: dict[tuple[str, Cell, object], list[tuple[Case, str]]] = {}
-    for name, case, what, why in found:
-        key = (name, what, (case.pass_, case.series()))
-        groups.setdefault(key, []).append((case, why))
+    groups = grouped(found, lambda f: (f[0], f[2], f[1].pass_, f[1].series()))
     rows = []
-    for (name, what, _), members in groups.items():
-        case, why = min(members, key=lambda member: member[0].batch_size)
-        sizes = ", ".join(str(n) for n in sorted(c.batch_size for c, _ in members))
+    for (name, what, *_), members in groups.items():
+        members.sort(key=lambda member: member[1].batch_size)
+        _, case, _, why = members[0]
+        sizes = ", ".join(str(member[1].batch_size) for member in members)
         if len(members) > 1 and why != MISSING:
             why = prefix.format(case.batch_size) + why
         whose = f"{name} {case.pass_}, {case.describe_series()}, N={sizes}"

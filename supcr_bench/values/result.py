@@ -23,6 +23,10 @@ _STORED = {
 """Fields that are stored under a name of the format's first version."""
 
 
+SAMPLES = ("time_samples_s", "device_samples_s", "aa_samples_s")
+"""Fields with seconds of single calls."""
+
+
 def stored_name(field: str) -> str:
     """The key of a field of a case or a result in measurements, exports and tables."""
     return _STORED.get(field, field.rstrip("_"))
@@ -156,29 +160,18 @@ class Result:
         return self.implementation, self.case
 
     def to_mapping(self) -> dict[str, Any]:
-        flat: dict[str, Any] = {"implementation": self.implementation, **self.case.to_mapping()}
-        for f in fields(Result):
-            if f.name not in ("implementation", "case"):
-                flat[stored_name(f.name)] = getattr(self, f.name)
-        return flat
+        flat = {stored_name(f.name): getattr(self, f.name) for f in fields(Result)}
+        case = flat.pop("case").to_mapping()
+        return {"implementation": flat.pop("implementation"), **case, **flat}
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
         """Read a result that :meth:`to_mapping` wrote, in an older version too."""
         if "no_self_error" in values:
             values = {**values, "paper_error": values["no_self_error"]}
-        case = Case.from_mapping(values)
-        own = {
-            f.name: values[stored_name(f.name)]
-            for f in fields(cls)
-            if f.name not in ("implementation", "case", "status") and stored_name(f.name) in values
-        }
-        for name in ("time_samples_s", "device_samples_s", "aa_samples_s"):
+        stored = {f.name: stored_name(f.name) for f in fields(cls)}
+        own = {name: values[key] for name, key in stored.items() if key in values}
+        for name in SAMPLES:
             samples = own.get(name)
             own[name] = None if samples is None else tuple(samples)
-        return cls(
-            implementation=values["implementation"],
-            case=case,
-            status=Status(values["status"]),
-            **own,
-        )
+        return cls(**own | {"case": Case.from_mapping(values), "status": Status(own["status"])})

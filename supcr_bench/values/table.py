@@ -1,4 +1,4 @@
-"""A table, and two ways to write it: aligned text and HTML.
+"""A table, and how HTML writes it.
 
 The package ``render`` shows a table in a terminal, on a report page and in Markdown.
 """
@@ -87,20 +87,6 @@ def row(*cells: Cell | str, facets: Facets | None = None, group: object = None) 
     """Make a row; a plain string becomes a cell without highlighting."""
     made = tuple(Cell(cell) if isinstance(cell, str) else cell for cell in cells)
     return Row(made, facets or {}, group)
-
-
-def as_text(table: Table) -> str:
-    """Headers and rows as aligned lines, without title and note."""
-    rows = [[header.replace("\n", " ") for header in table.headers], *map(list, table.texts)]
-    widths = [max(len(cells[j]) for cells in rows) for j in range(len(table.columns))]
-    right = [column.kind == "number" for column in table.columns]
-    return "\n".join(
-        "  ".join(
-            text.rjust(width) if number else text.ljust(width)
-            for text, width, number in zip(cells, widths, right, strict=True)
-        ).rstrip()
-        for cells in rows
-    )
 
 
 def as_html(

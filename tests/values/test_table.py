@@ -1,6 +1,6 @@
-"""Tables as values, as aligned text and as HTML."""
+"""Tables as values and as HTML."""
 
-from supcr_bench.values.table import Cell, Table, as_html, as_text, numbers, prose, row, words
+from supcr_bench.values.table import Cell, Table, as_html, numbers, prose, row, words
 
 TABLE = Table(
     "found",
@@ -11,14 +11,6 @@ TABLE = Table(
         row("a<b", Cell("12", "bad"), "off & away", facets={"pass": "training"}, group=2),
     ),
 )
-
-
-def test_figures_are_set_to_the_right_and_words_to_the_left() -> None:
-    assert as_text(TABLE).splitlines() == [
-        "check  x tol.  why",
-        "value     0.5  -",
-        "a<b        12  off & away",
-    ]
 
 
 def test_html_escapes_every_text_and_tells_tones_and_groups() -> None:
