@@ -1,7 +1,7 @@
 """Texts of table cells: figures, and the columns, filters and words that describe a case."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from supcr_bench.analysis.summary import time_interval
 from supcr_bench.values.axes import WORKLOAD_AXES, Axis
@@ -9,7 +9,7 @@ from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.definition import short_name
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.result import Result, Status
-from supcr_bench.values.table import Cell, Facets, Row, Table, numbers, prose, row, words
+from supcr_bench.values.table import Cell, Column, Facets, Row, Table, numbers, prose, row, words
 from supcr_bench.values.units import MISSING, format_bytes, format_duration_s
 
 
@@ -147,7 +147,7 @@ def series_rows(
 
 
 T = TypeVar("T", bound=HasCase)
-Columns = Mapping[str, Callable[[T], Cell | str]]
+Columns = Mapping[str | Column, Callable[[T], Cell | str]]
 """Headers of columns, each with a function that gives a row's text or cell."""
 
 
@@ -168,16 +168,19 @@ def case_table(
     without: Axis | None = None,
     group: Callable[[T], object] = lambda _: None,
     detail: bool = False,
+    style: Literal["", "heat", "map"] = "",
 ) -> Table:
     """Build a table with columns for the axes in which its cases differ.
 
     The order of columns is ``lead`` (words), the axes, ``figures``, ``last`` (long text). The axes
-    in ``always`` are always shown, ``without`` never. A line separates rows of different ``group``.
-    ``detail`` marks a table that is too long for a terminal.
+    in ``always`` are always shown, ``without`` never. A line separates rows of different ``group``,
+    if any group has several. ``detail`` marks a table that is too long for a terminal.
     """
     name_left_out, id_left_out = (without.name, without.id) if without else ("", "")
     headers, texts = case_columns([found.case for found in rows], always, name_left_out)
     ends = {**figures, **(last or {})}
+    groups = [group(found) for found in rows]
+    ruled = len(set(groups)) < len(groups)
     return Table(
         name=name,
         title=title,
@@ -189,10 +192,11 @@ def case_table(
                 *texts(found.case),
                 *(write(found) for write in ends.values()),
                 facets=facets_of(found.case, implementation_of(found), (id_left_out,)),
-                group=group(found),
+                group=own if ruled else None,
             )
-            for found in rows
+            for found, own in zip(rows, groups, strict=True)
         ),
-        keys=len(lead) + len(headers),
+        keys=len(lead) + len(headers) + (next(iter(figures)) == "N"),
         detail=detail,
+        style=style,
     )

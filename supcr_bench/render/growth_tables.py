@@ -58,7 +58,7 @@ def growth_table(growth: Sequence[Growth]) -> Table:
         "peak memory are counted, so they have no noise",
         sorted(firsts, key=lambda g: order.index(g.case.series())),
         {"name": lambda g: g.implementation, "pass": lambda g: g.case.pass_},
-        {SHORT_TITLES.get(m.name, m.name): partial(law, m) for m in COSTS} | {"claimed": claimed},
+        {**{SHORT_TITLES.get(m.name, m.name): partial(law, m) for m in COSTS}, "claimed": claimed},
         group=lambda g: g.case.series(),
     )
 

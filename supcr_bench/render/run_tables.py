@@ -2,8 +2,8 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from supcr_bench.analysis import summary
 from supcr_bench.analysis.claims import ClaimRow, Holds
@@ -11,10 +11,10 @@ from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.recommend import most_alike
 from supcr_bench.render import growth_tables
 from supcr_bench.render.cells import (
+    Columns,
     arm_names,
-    case_columns,
+    case_table,
     ended_text,
-    facets_of,
     memory_text,
     noted,
     series_rows,
@@ -24,6 +24,7 @@ from supcr_bench.render.palette import variable
 from supcr_bench.values.axes import get_axis
 from supcr_bench.values.case import PASSES, Case, Pass
 from supcr_bench.values.definition import short_name
+from supcr_bench.values.grouping import grouped
 from supcr_bench.values.machine import device_of
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.table import Cell, Column, Table, Tone, numbers, prose, row, words
@@ -86,37 +87,6 @@ def pairs_table(results: Sequence[Result]) -> Table:
     )
 
 
-def _by_case(
-    name: str,
-    title: str,
-    note: str,
-    cases: Sequence[Case],
-    columns: Iterable[Column],
-    cells: Callable[[Case], Iterable[Cell]],
-) -> Table:
-    """A table with one row for each case, which all implementations share."""
-    headers, texts = case_columns(cases)
-    # No lines between series that have one row each.
-    ruled = len(cases) > len({case.series() for case in cases})
-    return Table(
-        name,
-        title,
-        columns=(*numbers(*headers, "N"), *columns),
-        rows=tuple(
-            row(
-                *texts(case),
-                str(case.batch_size),
-                *cells(case),
-                facets=facets_of(case),
-                group=case.series() if ruled else None,
-            )
-            for case in cases
-        ),
-        note=note,
-        keys=len(headers) + 1,
-    )
-
-
 def _cost_table(
     results: Sequence[Result],
     pass_: Pass,
@@ -128,9 +98,7 @@ def _cost_table(
     """A row per case, a column per implementation; shows times unless ``size`` is given."""
     costs = summary.by_series(results, pass_)
     fastest = summary.fastest_by_size(costs, summary.known_wrong(results)) if size is None else {}
-    cases = list(dict.fromkeys(cost.case.shared for cost in costs))
     by_key = {(cost.implementation, cost.case.shared): cost for cost in costs}
-    heads = arm_names(results, "{name}\n{definition}").items()
 
     def cell(whose: str, case: Case) -> Cell:
         cost = by_key.get((whose, case))
@@ -141,13 +109,18 @@ def _cost_table(
             return Cell(text, "quiet")
         return Cell(text, "good" if fastest.get(case) == whose else "")
 
-    return _by_case(
+    arms = arm_names(results, "{name}\n{definition}").items()
+    columns: Columns[Case] = {
+        Column(head, implementation=whose): partial(cell, whose) for whose, head in arms
+    }
+    return case_table(
         f"{name}-{pass_}",
         f"{title}, {pass_}",
         noted(note, results),
-        cases,
-        (Column(head, implementation=whose) for whose, head in heads),
-        lambda case: (cell(whose, case) for whose, _ in heads),
+        list(dict.fromkeys(cost.case.shared for cost in costs)),
+        {},
+        {"N": lambda case: str(case.batch_size), **columns},
+        group=Case.series,
     )
 
 
@@ -237,36 +210,44 @@ _HEAT: tuple[tuple[float, Tone], ...] = ((0.1, "heat0"), (0.5, "heat1"), (1.0, "
 
 def agreement_heat(results: Sequence[Result]) -> Table:
     """The errors of every case; of the two passes, training's, which include those of forward."""
-    names = summary.implementations_of(results)
     pass_ = max((r.case.pass_ for r in results if r.status.has_figures), default="forward")
-    by_case: dict[Case, dict[str, Result]] = {}
-    for r in results:
-        if r.case.pass_ == pass_:
-            by_case.setdefault(r.case.shared, {})[r.implementation] = r
-    cases = [c for c, own in by_case.items() if any(r.status.has_figures for r in own.values())]
-    worst_first = sorted(cases, key=lambda c: -max(map(_badness, by_case[c].values())))
-    worst = set(worst_first[:MOST_CASES])
+    own = [r for r in results if r.case.pass_ == pass_]
+    by_key = {(r.implementation, r.case.shared): r for r in own}
+    cases = list(dict.fromkeys(r.case.shared for r in own if r.status.has_figures))
+    badness = {case: max(map(_badness, found)) for case, found in grouped(own, _shared).items()}
+    worst = set(sorted(cases, key=lambda case: -badness[case])[:MOST_CASES])
     shown = [case for case in cases if case in worst]
-    heads = [
-        Column(f"{head} {part}", implementation=name)
-        for name, head in arm_names(results, "{definition}\n{name}").items()
-        for part in "vg"
-    ]
+    arms = arm_names(results, "{definition}\n{name}").items()
+
+    def cell(name: str, number: int, case: Case) -> Cell:
+        return _heat_cells(by_key.get((name, case)))[number]
+
+    columns: Columns[Case] = {
+        Column(f"{head} {part}", implementation=name): partial(cell, name, number)
+        for name, head in arms
+        for number, part in enumerate("vg")
+    }
     note = (
         "Largest relative error of the value (v) and the gradient (g), as a multiple of what "
         "rounding explains: up to 1 agrees. The colour is stronger near 1, and red above"
     )
     if len(shown) < len(cases):
         note += f". The {len(shown)} worst of {len(cases)} cases"
-    table = _by_case(
+    return case_table(
         "agreement-by-case",
         f"Agreement by case, {pass_}",
         noted(note, results),
         shown,
-        heads,
-        lambda case: (cell for name in names for cell in _heat_cells(by_case[case].get(name))),
+        {},
+        {"N": lambda case: str(case.batch_size), **columns},
+        group=Case.series,
+        detail=True,
+        style="heat",
     )
-    return replace(table, detail=True, style="heat")
+
+
+def _shared(result: Result) -> Case:
+    return result.case.shared
 
 
 def _badness(result: Result) -> float:

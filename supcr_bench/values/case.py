@@ -92,6 +92,10 @@ class Case(Workload):
         return cls(**values, definition=definition.name, own_temperature=own, pass_=pass_)
 
     @property
+    def case(self) -> "Case":
+        return self
+
+    @property
     def shared(self) -> "Case":
         """The key by which times and bytes are compared, whatever definition was computed.
 

@@ -71,16 +71,16 @@ class Table:
         return index > 0 and self.rows[index].group != self.rows[index - 1].group
 
 
-def numbers(*headers: str) -> tuple[Column, ...]:
-    return tuple(Column(header) for header in headers)
+def numbers(*headers: str | Column) -> tuple[Column, ...]:
+    return tuple(h if isinstance(h, Column) else Column(h) for h in headers)
 
 
-def words(*headers: str) -> tuple[Column, ...]:
-    return tuple(Column(header, "word") for header in headers)
+def words(*headers: str | Column) -> tuple[Column, ...]:
+    return tuple(h if isinstance(h, Column) else Column(h, "word") for h in headers)
 
 
-def prose(*headers: str) -> tuple[Column, ...]:
-    return tuple(Column(header, "prose") for header in headers)
+def prose(*headers: str | Column) -> tuple[Column, ...]:
+    return tuple(h if isinstance(h, Column) else Column(h, "prose") for h in headers)
 
 
 def row(*cells: Cell | str, facets: Facets | None = None, group: object = None) -> Row:
