@@ -24,6 +24,7 @@ from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.values.case import Case
 from supcr_bench.values.cell import FEWEST_SAMPLES
 from supcr_bench.values.change import Change, Direction
+from supcr_bench.values.grouping import grouped
 from supcr_bench.values.metrics import COUNTS, DISPATCHED_OPS, ELEMENTS_PROCESSED, MEMORY, TIME
 from supcr_bench.values.result import Key, Result, Status
 
@@ -115,16 +116,12 @@ class Comparison:
 
     def slower(self) -> list[str]:
         """Implementations that are slower in more cases than chance explains."""
-        found = []
-        for name in dict.fromkeys(row.implementation for row in self.rows):
-            judged = sum(
-                row.time is not None and row.time.low is not None
-                for row in self.rows
-                if row.implementation == name
-            )
-            if self.times(Direction.SLOWER, name) >= _beyond_chance(judged):
-                found.append(name)
-        return found
+        judged = [row for row in self.rows if row.time and row.time.low is not None]
+        return [
+            name
+            for name, own in grouped(judged, lambda row: row.implementation).items()
+            if self.times(Direction.SLOWER, name) >= _beyond_chance(len(own))
+        ]
 
     @property
     def finding(self) -> bool:
@@ -159,9 +156,8 @@ def _ratio(first: Result, second: Result) -> float | None:
     return after / before if before and after else None
 
 
-def _is_unchanged(first: Result, second: Result) -> bool:
-    counts = [(r.dispatched_ops, r.elements_processed) for r in (first, second)]
-    return counts[0] == counts[1] and None not in counts[0]
+def _work(result: Result) -> tuple[int | None, int | None]:
+    return result.dispatched_ops, result.elements_processed
 
 
 def count_change(
@@ -258,7 +254,8 @@ def compare_results(
         (key[0], math.log(ratio))
         for key, one in by_key[0].items()
         if (other := by_key[1].get(key)) and not apart(one, other)
-        if _is_unchanged(one, other) and (ratio := _ratio(one, other)) is not None
+        if _work(one) == _work(other) and None not in _work(one)
+        if (ratio := _ratio(one, other)) is not None
     ]
     drift = {
         name: drift_bound([log_ratio for other, log_ratio in moved if other != name])

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from supcr_bench.commands.options import flag
 from supcr_bench.values.errors import SuiteError
@@ -12,14 +12,12 @@ if TYPE_CHECKING:
     from supcr_bench.values.implementation import Implementation
 
 
-def list_subjects(
-    as_json: bool = flag("--json", "Print JSON in place of tables."),
-) -> None:
+def list_subjects(as_json: bool = flag("--json", "Print JSON in place of tables.")) -> None:
     """List the implementations and suites, with import errors."""
     from supcr_bench.subjects.registry import list_all
     from supcr_bench.sweep.suite import load_suite, suite_names
 
-    listings = list_all()
+    implementations = [_as_mapping(*listing) for listing in list_all().items()]
     purposes: dict[str, str | None] = {}
     errors: dict[str, str] = {}
     for name in suite_names():
@@ -28,51 +26,49 @@ def list_subjects(
         except SuiteError as error:
             purposes[name], errors[name] = None, str(error)
     if as_json:
-        values = {
-            "implementations": [_as_mapping(*listing) for listing in listings.items()],
-            "suites": [{"name": name, "purpose": p} for name, p in purposes.items()],
-        }
-        print(json.dumps(values, indent=2))
+        suites = [{"name": name, "purpose": purpose} for name, purpose in purposes.items()]
+        print(json.dumps({"implementations": implementations, "suites": suites}, indent=2))
         return
     from supcr_bench.render.terminal import make_console, print_table
     from supcr_bench.values.table import Table, prose, row, words
 
     console = make_console()
-    implementations = Table(
-        name="implementations",
-        title="Implementations",
-        note="or name your own as package.module:attribute or path/to/file.py:attribute",
-        columns=(
-            *words("name"),
-            *prose("description"),
-            *words("time claimed", "memory claimed", "tags"),
+    print_table(
+        console,
+        Table(
+            name="implementations",
+            title="Implementations",
+            note="or name your own as package.module:attribute or path/to/file.py:attribute",
+            columns=(
+                *words("name"),
+                *prose("description"),
+                *words("time claimed", "memory claimed", "tags"),
+            ),
+            rows=tuple(
+                row(
+                    found["name"],
+                    found["title"] or f"unavailable: {found['reason']}",
+                    found["claimed_time"] or MISSING,
+                    found["claimed_memory"] or MISSING,
+                    ", ".join(found["tags"]) or MISSING,
+                )
+                for found in implementations
+            ),
         ),
-        rows=tuple(row(*_texts(*listing)) for listing in listings.items()),
     )
-    suites = Table(
-        name="suites",
-        title="Suites",
-        note="or give the path of a .toml file",
-        columns=(*words("name"), *prose("purpose")),
-        rows=tuple(row(name, p or errors[name]) for name, p in purposes.items()),
-    )
-    for table in (implementations, suites):
-        print_table(console, table)
-
-
-def _texts(name: str, found: "Implementation | str") -> tuple[str, ...]:
-    if isinstance(found, str):
-        return name, f"unavailable: {found}", MISSING, MISSING, MISSING
-    return (
-        name,
-        found.title,
-        found.claimed_time or MISSING,
-        found.claimed_memory or MISSING,
-        ", ".join(found.tags) or MISSING,
+    print_table(
+        console,
+        Table(
+            name="suites",
+            title="Suites",
+            note="or give the path of a .toml file",
+            columns=(*words("name"), *prose("purpose")),
+            rows=tuple(row(name, p or errors[name]) for name, p in purposes.items()),
+        ),
     )
 
 
-def _as_mapping(name: str, found: "Implementation | str") -> dict[str, object]:
+def _as_mapping(name: str, found: "Implementation | str") -> dict[str, Any]:
     from supcr_bench.values.implementation import Description
 
     values = dict.fromkeys(f.name for f in fields(Description)) | {"definitions": [], "tags": []}

@@ -83,7 +83,11 @@ def carry_out(
 
         run = load_run(writer.path)
         show_and_write(run, console)
-        spent = _time_spent(account, wall_s, verification_s, executor.max_parallel_cells)
+        spent = "Nothing was left to measure."
+        if account.total_s:
+            spent = f"Wall time {account.describe(wall_s, executor.max_parallel_cells)}"
+            if verification_s:
+                spent += f"; verification took {format_clock(verification_s)} more"
         console.print(Text(spent), soft_wrap=True)
     if any(r.status in (Status.WRONG, Status.FAILED) for r in run.results) or any(
         found.verdict == "not right" for found in (run.verification or {}).values()
@@ -193,24 +197,6 @@ def _verify(work: Work, writer: RunWriter, console: Console) -> float:
     seconds = time.monotonic() - began
     writer.finish({"verification_s": seconds})
     return seconds
-
-
-def _time_spent(
-    account: Account, wall_s: float, verification_s: float, max_parallel_cells: int
-) -> str:
-    if not account.total_s:
-        return "Nothing was left to measure."
-    if max_parallel_cells > 1:
-        share, cells = (
-            format_clock(account.total_s),
-            f", with up to {max_parallel_cells} cells at once",
-        )
-    else:
-        share, cells = f"{min(account.total_s / wall_s, 1.0):.0%} of it", ""
-    spent = f"{share} in measured calls, reference and inputs{cells}"
-    if verification_s:
-        spent += f"; verification took {format_clock(verification_s)} more"
-    return f"Wall time {format_clock(wall_s)}, {spent}"
 
 
 def make_executor(name: str, work: Work) -> tuple[LocalExecutor | ClusterExecutor, Budget]:

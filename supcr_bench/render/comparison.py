@@ -18,46 +18,49 @@ from supcr_bench.render.cells import (
 from supcr_bench.render.machine import environment_facts, origin_facts, value_text
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.case import PASSES, Pass
-from supcr_bench.values.change import TIME_DIRECTIONS, Change, Direction
+from supcr_bench.values.change import TIME_DIRECTIONS, Direction
+from supcr_bench.values.grouping import grouped
 from supcr_bench.values.metrics import COUNTS
 from supcr_bench.values.result import Result
 from supcr_bench.values.table import Cell, Table, Tone, prose, row, words
-from supcr_bench.values.units import MISSING
+from supcr_bench.values.units import MISSING, plural
 
 
 def environment_sentences(differences: Mapping[str, tuple[Any, Any]]) -> list[str]:
     """Says what differs in machine and software, and whether times can still be compared."""
-    machine: list[str] = []
-    software: list[str] = []
+    told: dict[bool, list[str]] = {True: [], False: []}
     for key, pair in differences.items():
         first, second = (value_text(key, value) or "none" for value in pair)
-        told = machine if key in MACHINE else software
-        told.append(f"{key} {first}, then {second}")
+        told[key in MACHINE].append(f"{key} {first}, then {second}")
+    machine, software = ("; ".join(told[whose]) for whose in (True, False))
     sentences = []
     if machine:
-        what = "; ".join(machine)
-        sentences.append(f"The machines differ ({what}): times are shown, but not judged.")
+        sentences.append(f"The machines differ ({machine}): times are shown, but not judged.")
     if software:
-        sentences.append(f"The software differs and may be the cause: {'; '.join(software)}.")
+        sentences.append(f"The software differs and may be the cause: {software}.")
     return sentences
 
 
-def _time_sentence(comparison: Comparison) -> str | None:
-    counts = {v: comparison.times(v) for v in TIME_DIRECTIONS}
-    if not any(counts.values()):
-        return None
-    text = "Time: " + ", ".join(f"{n} {v}" for v, n in counts.items() if n)
-    reasons = Counter(r.time.reason for r in comparison.rows if r.time and r.time.reason)
-    return text + "".join(f"; {n} of them: {reason}" for reason, n in reasons.items()) + "."
-
-
-def _slower_sentences(comparison: Comparison) -> list[str]:
-    found = comparison.slower()
+def _time_sentences(comparison: Comparison) -> list[str]:
     sentences = []
-    for name in dict.fromkeys(r.implementation for r in comparison.rows):
+    times = [r.time for r in comparison.rows if r.time]
+    counts = Counter(time.direction for time in times)
+    if times:
+        text = ", ".join(f"{counts[v]} {v}" for v in TIME_DIRECTIONS if counts[v])
+        reasons = Counter(time.reason for time in times if time.reason).items()
+        why = "".join(f"; {n} of them: {reason}" for reason, n in reasons)
+        sentences.append(f"Time: {text}{why}.")
+    known = {n: bound for n, (bound, _) in comparison.drift.items() if bound is not None}
+    if known and not comparison.other_machine:
+        bounds = ", ".join(f"{name} x{ratio_text(math.exp(b))}" for name, b in known.items())
+        sentences.append(
+            "Each interval is widened by the drift between the runs, which unchanged results of "
+            f"the other implementations show: {bounds}."
+        )
+    found = comparison.slower()
+    for name, own in grouped(comparison.rows, lambda r: r.implementation).items():
         slower = comparison.times(Direction.SLOWER, name)
-        cases = sum(r.time is not None for r in comparison.rows if r.implementation == name)
-        where = f"in {slower} of {cases} cases"
+        where = f"in {slower} of {sum(r.time is not None for r in own)} cases"
         if name in found:
             sentences.append(f"{name} became slower: {where}.")
         elif slower:
@@ -65,18 +68,7 @@ def _slower_sentences(comparison: Comparison) -> list[str]:
     return sentences
 
 
-def _drift_sentence(comparison: Comparison) -> str | None:
-    known = {n: bound for n, (bound, _) in comparison.drift.items() if bound is not None}
-    if not known or comparison.other_machine:
-        return None
-    bounds = ", ".join(f"{name} x{ratio_text(math.exp(bound))}" for name, bound in known.items())
-    return (
-        "Each interval is widened by the drift between the runs, which unchanged results of the "
-        f"other implementations show: {bounds}."
-    )
-
-
-def _cost_sentence(comparison: Comparison) -> str | None:
+def _cost_sentences(comparison: Comparison) -> list[str]:
     directions = {
         "work": [r.work for r in comparison.joined if r.work],
         "memory": [r.memory.direction for r in comparison.joined if r.memory],
@@ -86,38 +78,33 @@ def _cost_sentence(comparison: Comparison) -> str | None:
         for name, found in directions.items()
         if found
     ]
-    return f"{', '.join(parts).capitalize()}." if parts else None
+    return [f"{', '.join(parts).capitalize()}."] if parts else []
 
 
-def _findings_text(comparison: Comparison) -> str | None:
+def _findings_texts(comparison: Comparison) -> list[str]:
     findings = sum(row.finding is not None for row in comparison.rows)
-    if not findings:
-        return None
-    return f"{findings} result{'s' * (findings != 1)} got worse in work, memory or outcome"
+    text = f"{plural(findings, 'result')} got worse in work, memory or outcome"
+    return [text] if findings else []
 
 
 def comparison_verdict(comparison: Comparison) -> str:
     if comparison.nothing_compared:
         return "The runs share no figure that could be compared."
     parts = [f"{name} became slower" for name in comparison.slower()]
-    if findings := _findings_text(comparison):
-        parts.append(findings)
+    parts += _findings_texts(comparison)
     return f"{'; '.join(parts) or 'Nothing got worse, as far as these runs can tell'}."
 
 
 def comparison_sentences(comparison: Comparison) -> list[str]:
-    joined = len(comparison.joined)
     first = sum(r.second is None for r in comparison.rows)
     second = sum(r.first is None for r in comparison.rows)
-    text = f"{joined} result{'s' * (joined != 1)} in both runs"
+    text = f"{plural(len(comparison.joined), 'result')} in both runs"
     text += f", {first} only in the first, {second} only in the second" if first or second else ""
-    sentences = [f"{text}.", _cost_sentence(comparison), _time_sentence(comparison)]
-    sentences += [_drift_sentence(comparison), *_slower_sentences(comparison)]
-    if findings := _findings_text(comparison):
-        sentences.append(f"{findings}.")
+    sentences = [f"{text}.", *_cost_sentences(comparison), *_time_sentences(comparison)]
+    sentences += [f"{findings}." for findings in _findings_texts(comparison)]
     if comparison.nothing_compared or not comparison.finding:
         sentences.append(comparison_verdict(comparison))
-    return [s for s in sentences if s]
+    return sentences
 
 
 def verdict_first(comparison: Comparison) -> list[str]:
@@ -137,26 +124,6 @@ _ABSENT = "absent"
 """Shown where only the other run has a figure."""
 
 
-def _direction_cell(change: Change | None) -> Cell:
-    if change is None:
-        return Cell(MISSING, "quiet")
-    return Cell(change.direction, _TONES.get(change.direction, ""))
-
-
-def _interval_text(change: Change | None) -> str:
-    if change is None or change.low is None or change.high is None:
-        return MISSING
-    return f"{ratio_text(change.low)}-{ratio_text(change.high)}"
-
-
-def _bytes_cell(change: Change | None) -> Cell:
-    if change is None:
-        return Cell(MISSING)
-    same = change.direction is Direction.SAME or change.ratio is None
-    text = change.direction if same else f"x{ratio_text(change.ratio)}"
-    return Cell(text, "bad" if change.direction is Direction.MORE else "")
-
-
 def _in_order(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
     names = {n: i for i, n in enumerate(dict.fromkeys(r.implementation for r in rows))}
     series = {s: i for i, s in enumerate(dict.fromkeys(r.case.series() for r in rows))}
@@ -166,6 +133,22 @@ def _in_order(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
 
 
 def ratio_table(comparison: Comparison, pass_: Pass) -> Table:
+    def ratio(r: ComparisonRow) -> str:
+        return ratio_text(r.time.ratio if r.time else None)
+
+    def interval(r: ComparisonRow) -> str:
+        known = r.time and r.time.low is not None and r.time.high is not None
+        return (
+            f"{ratio_text(r.time.low)}-{ratio_text(r.time.high)}" if r.time and known else MISSING
+        )
+
+    def memory(r: ComparisonRow) -> Cell:
+        if r.memory is None:
+            return Cell(MISSING)
+        same = r.memory.direction is Direction.SAME or r.memory.ratio is None
+        text = r.memory.direction if same else f"x{ratio_text(r.memory.ratio)}"
+        return Cell(text, "bad" if r.memory.direction is Direction.MORE else "")
+
     return case_table(
         f"compare-{pass_}",
         f"Second run over first, {pass_}",
@@ -175,15 +158,21 @@ def ratio_table(comparison: Comparison, pass_: Pass) -> Table:
         {"name": lambda r: r.implementation},
         {
             "N": lambda r: str(r.case.batch_size),
-            "ratio": lambda r: ratio_text(r.time.ratio if r.time else None),
-            "interval": lambda r: _interval_text(r.time),
-            "time": lambda r: _direction_cell(r.time),
+            "ratio": ratio,
+            "interval": interval,
+            "time": _time_cell,
             "work": lambda r: Cell(r.work or MISSING, "bad" if r.work is Direction.MORE else ""),
-            "bytes": lambda r: _bytes_cell(r.memory),
+            "bytes": memory,
         },
         always=(),
         group=implementation_of,
     )
+
+
+def _time_cell(r: ComparisonRow) -> Cell:
+    if r.time is None:
+        return Cell(MISSING, "quiet")
+    return Cell(r.time.direction, _TONES.get(r.time.direction, ""))
 
 
 def _changes(found: ComparisonRow) -> Iterator[tuple[str, str, bool]]:
@@ -264,7 +253,7 @@ def figures_table(first: Run, second: Run, comparison: Comparison, pass_: Pass) 
             "N": lambda r: str(r.case.batch_size),
             "time,\nfirst": partial(shown, 0, time_text),
             "time,\nsecond": partial(shown, 1, time_text),
-            "it is": lambda r: _direction_cell(r.time),
+            "it is": _time_cell,
             "peak,\nfirst": partial(shown, 0, peak_text),
             "peak,\nsecond": partial(shown, 1, peak_text),
         },

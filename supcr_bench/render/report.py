@@ -1,6 +1,7 @@
 """Renders pages that need no network: a report of a run, a comparison of two, a list of reports."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from functools import partial
 from importlib import resources
 from typing import Any
@@ -37,9 +38,10 @@ from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.report_file import PAGE, embedded
 from supcr_bench.values.axes import WORKLOAD_AXES
 from supcr_bench.values.case import PASSES
+from supcr_bench.values.cell import Account
 from supcr_bench.values.result import Result
 from supcr_bench.values.table import Facets, Table, as_html
-from supcr_bench.values.units import format_clock, format_duration_s, format_limit_bytes
+from supcr_bench.values.units import format_duration_s, format_limit_bytes
 from supcr_bench.verification.verification import details
 
 FILTERS = {
@@ -146,14 +148,8 @@ def _budget(info: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     accounting = info.get("accounting") or {}
     if wall_s := accounting.get("wall_s"):
-        measured = sum(accounting.get(k, 0.0) for k in ("inputs_s", "reference_s", "calls_s"))
-        spent = f"{min(measured / wall_s, 1.0):.0%} of it in measured calls, reference and inputs"
-        if info.get("at_once", 1) > 1:
-            spent = (
-                f"{format_clock(measured)} of measured calls, reference and inputs in it, up to "
-                f"{info['at_once']} cells at once"
-            )
-        facts.append(("wall time", f"{format_clock(wall_s)}, {spent}"))
+        account = Account(**{f.name: accounting.get(f.name, 0.0) for f in fields(Account)})
+        facts.append(("wall time", account.describe(wall_s, info.get("at_once", 1))))
     return facts
 
 

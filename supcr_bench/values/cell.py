@@ -6,6 +6,7 @@ from typing import Self
 
 from supcr_bench.values.case import Case, Pass, Workload
 from supcr_bench.values.definition import TORCHCELL, Definition
+from supcr_bench.values.units import format_clock
 
 FEWEST_SAMPLES = 6
 """The fewest samples whose distribution-free interval of the median reaches 95 %."""
@@ -87,6 +88,14 @@ class Account:
     @property
     def total_s(self) -> float:
         return self.inputs_s + self.reference_s + self.calls_s
+
+    def describe(self, wall_s: float, parallel_cells: int) -> str:
+        """The wall time of a run, and how much of it this account explains."""
+        share, cells = f"{min(self.total_s / wall_s, 1.0):.0%} of it", ""
+        if parallel_cells > 1:
+            share = format_clock(self.total_s)
+            cells = f", with up to {parallel_cells} cells at once"
+        return f"{format_clock(wall_s)}, {share} in measured calls, reference and inputs{cells}"
 
     def __add__(self, other: "Account") -> "Account":
         return Account(
