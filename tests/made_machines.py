@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from supcr_bench.subjects.registry import Subject
+from supcr_bench.sweep.cluster_executor import Slot
 from supcr_bench.sweep.executor import Event
-from supcr_bench.sweep.slots import Slot
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Budget, Cell
 from supcr_bench.values.result import Result, Status

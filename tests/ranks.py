@@ -12,7 +12,7 @@ from supcr_bench.verification.ranks.context import Answers, RankContext
 from supcr_bench.verification.ranks.expected import expect
 from supcr_bench.verification.ranks.judge import judge_step
 from supcr_bench.verification.ranks.question import RankQuestion
-from supcr_bench.workers.messages import AskRank, RankAnswers, Response
+from supcr_bench.workers.messages import AskRank, Response, Returned
 from supcr_bench.workers.rank_group import RankGroupWorker
 
 
@@ -38,8 +38,8 @@ def judged(
     trials = []
     for question in questions:
         said = put(group, subject, question)
-        assert all(isinstance(response, RankAnswers) for response in said)
-        steps = zip(*(r.answers for r in said if isinstance(r, RankAnswers)), strict=True)
+        assert all(isinstance(response, Returned) for response in said)
+        steps = zip(*(r.value for r in said if isinstance(r, Returned)), strict=True)
         for step, answers in enumerate(steps):
             right = expect(question, step)
             trials.append(judge_step(question, step, answers, right, ("value", "gradient")))

@@ -18,11 +18,7 @@ class RevisionError(UsageError):
 
 
 class GitError(RevisionError):
-    """A git command ended with ``status`` and wrote ``said`` to standard error."""
-
-    def __init__(self, command: str, status: int, said: str) -> None:
-        self.status, self.said = status, said
-        super().__init__(f"git {command}: {said or f'exit status {status}'}")
+    """A git command failed; the message holds what it wrote to standard error."""
 
 
 class Checkout:
@@ -32,8 +28,8 @@ class Checkout:
         try:
             top = _git(path if path.is_dir() else path.parent, "rev-parse", "--show-toplevel")
         except GitError as error:
-            if "dubious ownership" in error.said:
-                raise RevisionError(f"git does not trust the checkout: {error.said}") from None
+            if "dubious ownership" in str(error):
+                raise RevisionError(f"git does not trust the checkout: {error}") from None
             raise RevisionError(
                 f"{path} lies in no git checkout, so there is no version to compare it with; "
                 "use --baseline RUN"
@@ -121,13 +117,8 @@ class Checkout:
         return bool(self.git("ls-files", "-z", "--cached", "--", path))
 
     def is_ignored(self, path: str) -> bool:
-        try:
-            self.git("check-ignore", "--quiet", path)
-        except GitError as error:
-            if error.status == 1:
-                return False
-            raise
-        return True
+        ignored = ("--others", "--ignored", "--exclude-standard")
+        return bool(self.git("ls-files", *ignored, "--", path))
 
     def git(self, *arguments: str, given: bytes | None = None) -> bytes:
         """The output of a git command in the top folder."""
@@ -157,5 +148,5 @@ def _git(folder: Path, *arguments: str, given: bytes | None = None) -> bytes:
     except subprocess.TimeoutExpired:
         raise RevisionError(f"git {arguments[0]} took more than {GIT_LIMIT_S} s") from None
     except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip()
-        raise GitError(arguments[0], error.returncode, said) from None
+        said = error.stderr.decode(errors="replace").strip() or f"exit status {error.returncode}"
+        raise GitError(f"git {arguments[0]}: {said}") from None

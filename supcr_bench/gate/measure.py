@@ -9,10 +9,11 @@ from functools import partial
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.executor import Executor
 from supcr_bench.sweep.forecast import Forecast
-from supcr_bench.sweep.plan import untimed, usable_cpus
+from supcr_bench.sweep.plan import untimed
 from supcr_bench.sweep.runner import SweepEvent, run_sweep
 from supcr_bench.values.cell import Budget, Cell
 from supcr_bench.values.definition import Definition
+from supcr_bench.values.machine import usable_cpus
 from supcr_bench.verification.outcome import Outcome
 from supcr_bench.verification.verification import Verification
 from supcr_bench.workers.streams import merge_streams
@@ -31,22 +32,18 @@ def measure_deterministic(
     definition: Definition | str | None,
     seed: int,
     verify: Mapping[str, Collection[str] | None],
-    max_workers: int | None = None,
 ) -> Iterator[DeterministicEvent]:
     """Count the work of a plan without timing, and verify subjects (implementations by name).
 
     ``budget`` limits each arm (implementation and pass). Verification compares with ``definition``
     (``None``: the one that each implementation declares) and uses the random seed ``seed``.
     ``verify`` maps the implementations to verify to their checks (``None``: all checks and a
-    diagnosis). Up to ``max_workers`` run at the same time, by default one for each core.
+    diagnosis). One worker for each core runs at the same time.
 
     Yields:
         one :class:`Result` for every arm, one :class:`Verification` for each of ``verify``, and
         progress in between.
     """
-
-    def count() -> Iterator[DeterministicEvent]:
-        return run_sweep(untimed(plan), executor, subjects, Forecast(budget))
 
     def verify_one(subject: Subject) -> Iterator[DeterministicEvent]:
         only = verify[subject.name]
@@ -55,6 +52,7 @@ def measure_deterministic(
             yield subject.name, outcome
         yield session.result()
 
+    count = partial(run_sweep, untimed(plan), executor, subjects, Forecast(budget))
     streams: list[Callable[[], Iterator[DeterministicEvent]]] = [count]
     streams += [partial(verify_one, subject) for subject in subjects if subject.name in verify]
-    return merge_streams(streams, max_workers or usable_cpus())
+    return merge_streams(streams, usable_cpus(), wait=False)

@@ -4,19 +4,20 @@ import math
 import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from statistics import median
 
 from supcr_bench.analysis.time_rule import CellDecision, TimeRule, next_look
 from supcr_bench.gate.versions import Versions
-from supcr_bench.measure.version_times import VersionedCell
+from supcr_bench.measure.version_times import VersionedCell, VersionTimes
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.cell import Cell
 from supcr_bench.values.change import Direction
 from supcr_bench.values.errors import SupcrBenchError
 from supcr_bench.values.gate import GatedChange, GateVerdict, TimeStudy
 from supcr_bench.values.units import format_share
-from supcr_bench.workers.messages import Failed, TimeVersions, VersionTimes
+from supcr_bench.workers.messages import Failed, Returned, TimeVersions
 from supcr_bench.workers.worker_process import WorkerProcess
 
 BEFORE, AGAIN, AFTER = "before", "again", "after"
@@ -34,28 +35,21 @@ class TimingError(SupcrBenchError):
     """A version cannot be loaded or hangs, or the process that timed it ended."""
 
 
-def process_sampler(threads: int, seed: int, sampling_s: float = SAMPLING_S) -> Sampler:
+def process_sampler(threads: int, seed: int) -> Sampler:
     """A sampler that starts a worker for each sample; see :data:`SAMPLING_S`."""
 
     def sample(cells: Sequence[VersionedCell], process: int) -> Sequence[VersionTimes]:
-        worker = WorkerProcess(threads)
-        try:
-            worker.send(TimeVersions(tuple(cells), sampling_s, f"{seed} {process}"))
-            samples: list[VersionTimes] = []
+        with closing(WorkerProcess(threads)) as worker:
+            worker.send(TimeVersions(tuple(cells), SAMPLING_S, f"{seed} {process}"))
             began = time.monotonic()
             for response in worker.responses():
-                match response:
-                    case VersionTimes():
-                        samples.append(response)
-                        if len(samples) == len(cells):
-                            return samples
-                    case Failed():
-                        raise TimingError(response.reason)
+                if isinstance(response, Failed):
+                    raise TimingError(response.reason)
+                if isinstance(response, Returned):
+                    return tuple(response.value)
                 if time.monotonic() - began > PROCESS_LIMIT_S:
                     raise TimingError(f"timing took over {PROCESS_LIMIT_S:.0f} s in one process")
             raise TimingError(f"the process that timed it ended: {worker.exit_description()}")
-        finally:
-            worker.close()
 
     return sample
 
@@ -174,13 +168,10 @@ class TimeTrial:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.trials = [CellTrial(cell) for cell in cells]
-        self.rule = rule
-        self.processes = 0
-        self.spent_s = 0.0
-        self.budget_s = budget_s
+        self.rule, self.budget_s = rule, budget_s
+        self._sampler, self._clock = sampler, clock
+        self.processes, self.spent_s = 0, 0.0
         self.error: str | None = None
-        self._sampler = sampler
-        self._clock = clock
 
     @property
     def undecided(self) -> list[CellTrial]:

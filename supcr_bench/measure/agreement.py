@@ -13,19 +13,13 @@ from supcr_bench.values.case import Case
 from supcr_bench.values.definition import Definition
 
 
-def _multiple(difference: Tensor, tolerance: Tensor) -> float:
-    """The largest difference as a multiple of its tolerance; a difference of 0 counts as 0."""
-    return float(torch.where(difference == 0, 0.0, difference / tolerance).max())
+def _ratio(difference: Tensor, scale: Tensor) -> Tensor:
+    """The differences as multiples of a scale; a difference of 0 counts as 0."""
+    return torch.where(difference == 0, 0.0, difference / scale)
 
 
-def _finite(x: float) -> float | None:
-    return x if math.isfinite(x) else None
-
-
-def _relative(difference: float, scale: float) -> float | None:
-    if difference == 0:
-        return 0.0
-    return difference / scale if scale > 0 else None
+def _finite(x: Tensor) -> float | None:
+    return float(x) if math.isfinite(x) else None
 
 
 def value_deviation(
@@ -40,19 +34,16 @@ def value_deviation(
         said = explain("the loss", float(answer.loss), definition.name, float(reference.loss))
         return Deviation(None, None, said)
     parts = value_tolerance(case, definition, reference)
-    tolerance = torch.cat(
-        [torch.tensor([total_tolerance(case, reference, parts)], dtype=torch.float64), parts]
-    )[: len(own)]
+    total = torch.tensor([total_tolerance(case, reference, parts)], dtype=torch.float64)
     difference = (own - right).abs()
-    tolerances = _multiple(difference, tolerance)
-    relative = torch.where(difference == 0, 0.0, difference / right.abs())
-    error = float(relative.max())
+    multiples = _ratio(difference, torch.cat([total, parts])[: len(own)])
     finding = None
-    if tolerances > 1:
-        worst = int((difference / tolerance).nan_to_num(0).argmax())
+    if multiples.max() > 1:
+        worst = int(multiples.argmax())
         name = "the loss" if worst == 0 else f"the loss of dimension {worst - 1}"
         finding = explain(name, float(own[worst]), definition.name, float(right[worst]))
-    return Deviation(_finite(error), _finite(tolerances), finding)
+    relative = _ratio(difference, right.abs()).max()
+    return Deviation(_finite(relative), _finite(multiples.max()), finding)
 
 
 def gradient_deviation(
@@ -64,8 +55,7 @@ def gradient_deviation(
 ) -> Deviation:
     if not answer.gradients:
         raise ValueError("the answer has no gradients")
-    largest = error = 0.0
-    tolerances = 0.0
+    largest = error = tolerances = torch.zeros((), dtype=torch.float64)
     for own, right, view in zip(
         answer.gradients, reference.gradients, (batch.perturbed, batch.intact), strict=False
     ):
@@ -74,13 +64,13 @@ def gradient_deviation(
             return Deviation(None, None, f"the gradient is not finite in {bad} of {len(own)} rows")
         difference = (own - right).norm(dim=1)
         tolerance = gradient_tolerance(case, definition, reference, view)
-        tolerances = max(tolerances, _multiple(difference, tolerance))
-        error = max(error, float(difference.max()))
-        largest = max(largest, float(right.norm(dim=1).max()))
-    relative = _relative(error, largest)
+        tolerances = max(tolerances, _ratio(difference, tolerance).max())
+        error = max(error, difference.max())
+        largest = max(largest, right.norm(dim=1).max())
+    relative = _finite(_ratio(error, largest))
     finding = None
     if tolerances > 1:
-        amount = f"{relative:.2g} of its largest row" if relative is not None else f"{error:.2g}"
+        amount = f"{error:.2g}" if relative is None else f"{relative:.2g} of its largest row"
         finding = f"the gradient is off by {amount}"
     return Deviation(relative, _finite(tolerances), finding)
 
@@ -91,9 +81,8 @@ def pair_differences(one: Answer, other: Answer) -> tuple[float | None, float | 
     def difference(a: Tensor, b: Tensor) -> float | None:
         if not (torch.isfinite(a).all() and torch.isfinite(b).all()):
             return None
-        rows_a, rows_b = a.reshape(len(a), -1), b.reshape(len(b), -1)
-        scale = max(float(rows_a.norm(dim=1).max()), float(rows_b.norm(dim=1).max()))
-        return _relative(float((rows_a - rows_b).norm(dim=1).max()), scale)
+        largest = [x.reshape(len(x), -1).norm(dim=1).max() for x in (a - b, a, b)]
+        return _finite(_ratio(largest[0], max(largest[1:])))
 
     value = difference(one.loss.reshape(1), other.loss.reshape(1))
     if not one.gradients or len(one.gradients) != len(other.gradients):

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +17,11 @@ import torch
 
 from supcr_bench.inputs.tensors import Batch, make_batch
 from supcr_bench.measure import agreement
-from supcr_bench.measure.device import Device, Elapsed, Meter, PeakMemory
+from supcr_bench.measure.device import Device, Elapsed, Meter
 from supcr_bench.measure.outcome import describe_error, outcome_of
 from supcr_bench.measure.timing import Samples, sample_arms
-from supcr_bench.measure.work import Work
 from supcr_bench.reference.answer import Answer
-from supcr_bench.reference.reference import DIRECT_UP_TO, Reference, compute_reference
+from supcr_bench.reference.reference import DIRECT_UP_TO, Method, Reference, compute_reference
 from supcr_bench.reference.tolerance import logit_error
 from supcr_bench.subjects.adapter import Adapter, BoundLoss, views_of
 from supcr_bench.subjects.calls import NotALossError, loss_of
@@ -31,7 +30,6 @@ from supcr_bench.values.cell import Account, Arm, Budget, Cell
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
 from supcr_bench.values.result import Result, Status
 
-_Figure = TypeVar("_Figure")
 Announce = Callable[[str, Arm | None], None]
 
 REFERENCES_AGREE = 1e-10
@@ -68,6 +66,7 @@ class CellRun:
     _answers: dict[Arm, Answer] = field(init=False, default_factory=dict)
     _ended: dict[Arm, Result] = field(init=False, default_factory=dict)
     _spent_s: dict[Arm, float] = field(init=False, default_factory=dict)
+    _costs: dict[Arm, dict[str, Any]] = field(init=False, default_factory=dict)
     _references: dict[Definition, Reference] = field(init=False, default_factory=dict)
     _no_self_errors: dict[Definition, float | None] = field(init=False, default_factory=dict)
 
@@ -82,19 +81,14 @@ class CellRun:
         self.announce("reference", None)
         for definition in dict.fromkeys(self.cell.definition(arm) for arm in self._live()):
             yield from self._take_reference(definition)
-        peaks: dict[Arm, PeakMemory] = {}
-        works: dict[Arm, Work] = {}
         for arm in list(self._live()):
-            ended = self._instrumented("memory", arm, self.meter.peak_memory, peaks)
-            ended = ended or self._instrumented("work", arm, self.meter.work, works)
-            if ended:
-                yield ended
+            yield from self._take_costs(arm)
         timed = self._take_times() if self.cell.timed else {}
         for arm, samples in timed.items():
             if samples.error is not None:
                 yield self._end(arm, *outcome_of(samples.error))
         for arm in list(self._live()):
-            yield self._measured(arm, peaks[arm], works[arm], timed.get(arm))
+            yield self._measured(arm, timed.get(arm))
 
     def end_with(self, arm: Arm, error: BaseException) -> Iterator[Result]:
         """The result of the arm whose error stopped the cell, unless that arm already has one."""
@@ -149,7 +143,7 @@ class CellRun:
             if at == "training" and "forward" in arms:
                 self._losses[implementation] = loss
         finally:
-            self._charge(calls_s=time.perf_counter() - started)
+            self.account += Account(calls_s=time.perf_counter() - started)
             self._batch.clear_gradients()
 
     def _end_from(
@@ -164,6 +158,7 @@ class CellRun:
     def _take_reference(self, definition: Definition) -> Iterator[Result]:
         try:
             with self._accounted("reference_s"):
+                self._compare_references(definition)
                 reference = self._reference(definition)
                 self._no_self_errors[definition] = self._no_self_error(definition, reference)
                 if not bool(torch.isfinite(reference.per_dimension).all()):
@@ -174,16 +169,21 @@ class CellRun:
             for arm in [a for a in self._live() if self.cell.definition(a) == definition]:
                 yield self._end(arm, Status.FAILED, reason)
 
-    def _reference(self, definition: Definition) -> Reference:
-        workload, batch = self.cell.workload, self._batch
-        if workload.batch_size > DIRECT_UP_TO:
-            self._compare_references(definition)
+    def _reference(
+        self,
+        definition: Definition,
+        workload: Workload | None = None,
+        batch: Batch | None = None,
+        method: Method | None = None,
+    ) -> Reference:
+        workload, batch = workload or self.cell.workload, batch or self._batch
         return compute_reference(
             definition,
             views_of(definition, batch),
             batch.labels,
             weights=batch.weights,
             temperature=definition.temperature,
+            method=method,
             floor_margin=logit_error(Case.of(workload, "forward", definition)),
         )
 
@@ -197,20 +197,10 @@ class CellRun:
     def _compare_references(self, definition: Definition) -> None:
         """Raise an error unless the two ways to compute the reference agree on a smaller batch."""
         small = replace(self.cell.workload, batch_size=DIRECT_UP_TO // 2)
-        if (definition, small) in _COMPARED:
+        if self.cell.workload.batch_size <= DIRECT_UP_TO or (definition, small) in _COMPARED:
             return
         batch = make_batch(small, self.table)
-        direct, fast = (
-            compute_reference(
-                definition,
-                views_of(definition, batch),
-                batch.labels,
-                weights=batch.weights,
-                temperature=definition.temperature,
-                method=method,
-            )
-            for method in ("direct", "fast")
-        )
+        direct, fast = (self._reference(definition, small, batch, m) for m in ("direct", "fast"))
         one, other = (
             torch.cat([r.per_dimension, *(g.flatten() for g in r.gradients)])
             for r in (direct, fast)
@@ -220,24 +210,20 @@ class CellRun:
             raise UnusableReferenceError(f"direct and fast reference differ by {difference:.2g}")
         _COMPARED.add((definition, small))
 
-    def _instrumented(
-        self,
-        stage: str,
-        arm: Arm,
-        take: Callable[[Arm, Workload, Callable[[], object]], _Figure],
-        figures: dict[Arm, _Figure],
-    ) -> Result | None:
-        """Make a call that records memory or counts work; if it fails, give the arm's result."""
-        self.announce(stage, arm)
-        self._losses[arm.implementation].clear_gradients()
-        try:
-            with self._accounted("calls_s"), self._limited():
-                figures[arm] = take(arm, self.cell.workload, self._call(arm))
-        except Exception as error:  # noqa: BLE001 - any failure becomes a result
-            return self._end(arm, *outcome_of(error))
-        finally:
-            self._losses[arm.implementation].clear_gradients()
-        return None
+    def _take_costs(self, arm: Arm) -> Iterator[Result]:
+        """Make a call that records memory, and one that counts work; end the arm if one fails."""
+        loss, costs = self._losses[arm.implementation], self._costs.setdefault(arm, {})
+        for stage, take in (("memory", self.meter.peak_memory), ("work", self.meter.work)):
+            self.announce(stage, arm)
+            loss.clear_gradients()
+            try:
+                with self._accounted("calls_s"), self._limited():
+                    costs |= asdict(take(arm, self.cell.workload, self._call(arm)))
+            except Exception as error:  # noqa: BLE001 - any failure becomes a result
+                yield self._end(arm, *outcome_of(error))
+                return
+            finally:
+                loss.clear_gradients()
 
     def _take_times(self) -> dict[Arm, Samples]:
         def timed(arm: Arm) -> Callable[[], Elapsed]:
@@ -258,7 +244,7 @@ class CellRun:
             )
         for arm, own in samples.items():
             self._spend(arm, own.spent_s)
-            self._charge(calls_s=own.spent_s + own.again_spent_s)
+            self.account += Account(calls_s=own.spent_s + (own.again.spent_s if own.again else 0.0))
         return samples
 
     # --- helpers ---
@@ -287,7 +273,7 @@ class CellRun:
             **figures,
         )
 
-    def _measured(self, arm: Arm, peak: PeakMemory, work: Work, samples: Samples | None) -> Result:
+    def _measured(self, arm: Arm, samples: Samples | None) -> Result:
         case, definition = self.cell.case(arm), self.cell.definition(arm)
         answer, reference = self._answers[arm], self._references[definition]
         value = agreement.value_deviation(answer, reference, case, definition)
@@ -306,7 +292,7 @@ class CellRun:
             and self.cell.definition(other).temperature == definition.temperature
         }
         loss = float(answer.loss)
-        return self._result(
+        result = self._result(
             arm,
             status=Status.WRONG if finding else Status.MEASURED,
             reason=finding,
@@ -322,16 +308,14 @@ class CellRun:
                 {o.implementation: g for o, (_, g) in others.items()} if gradient else None
             ),
             **(samples.as_figures() if samples else {}),
-            **asdict(peak),
-            **asdict(work),
+            **self._costs[arm],
             no_self_error=self._no_self_errors[definition],
         )
+        specific = self.subjects[arm.implementation].device_specific
+        return replace(result, predicted_cuda_peak_bytes=None) if specific else result
 
     def _spend(self, arm: Arm, seconds: float) -> None:
         self._spent_s[arm] = self._spent_s.get(arm, 0.0) + seconds
-
-    def _charge(self, **seconds: float) -> None:
-        self.account += Account(**seconds)
 
     @contextmanager
     def _accounted(self, kind: str) -> Iterator[None]:
@@ -339,7 +323,7 @@ class CellRun:
         try:
             yield
         finally:
-            self._charge(**{kind: time.perf_counter() - started})
+            self.account += Account(**{kind: time.perf_counter() - started})
 
 
 _COMPARED: set[tuple[Definition, Workload]] = set()

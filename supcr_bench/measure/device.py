@@ -9,14 +9,14 @@ timing events adds its own.
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
+import psutil
 import torch
 
 from supcr_bench.measure.allocator_events import peak_cpu_bytes
-from supcr_bench.measure.process_memory import process_memory_limit
 from supcr_bench.measure.work import Work, count_work
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm
@@ -66,8 +66,25 @@ class Cpu:
         """Peak of live tensor bytes during ``call``, beyond those live before it."""
         return PeakMemory(peak_cpu_bytes(call), None, "CPU allocator events (torch profiler)")
 
-    def memory_limit(self, limit_bytes: int | None) -> AbstractContextManager[None]:
-        return process_memory_limit(limit_bytes)
+    @contextmanager
+    def memory_limit(self, limit_bytes: int | None) -> Iterator[None]:
+        """Within the block, this process may hold ``limit_bytes`` more than now; only on Linux.
+
+        An allocation beyond that raises an error at once in the call that requested it, before the
+        machine starts to swap or to kill processes. Elsewhere only the parent watches.
+        """
+        if limit_bytes is None or not psutil.LINUX:
+            yield
+            return
+        process = psutil.Process()
+        soft, hard = process.rlimit(psutil.RLIMIT_DATA)
+        bound = process.memory_info().data + limit_bytes  # private writable memory
+        bound = bound if hard == psutil.RLIM_INFINITY else min(bound, hard)
+        process.rlimit(psutil.RLIMIT_DATA, (bound, hard))
+        try:
+            yield
+        finally:
+            process.rlimit(psutil.RLIMIT_DATA, (soft, hard))
 
 
 class Accelerator:

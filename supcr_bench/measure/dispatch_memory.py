@@ -14,6 +14,7 @@ block above 1 MiB may be up to 1 MiB larger than requested.
 """
 
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -29,6 +30,15 @@ class _Life(weakref.ref[torch.UntypedStorage]):
     __slots__ = ("key", "size_bytes")
     key: int
     size_bytes: int
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """The tensors among an operation's arguments or results, in lists and tuples too."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from tensors_in(item)
 
 
 def may_allocate(operation: Any) -> bool:
@@ -69,11 +79,8 @@ class StorageTracker:
 
     def add(self, output: Any, arguments: tuple[Any, ...]) -> None:
         """Count the storages of returned tensors, unless they belong to arguments."""
-        if isinstance(output, Tensor):
-            self._add(output, arguments)
-        elif isinstance(output, (list, tuple)):
-            for item in output:
-                self.add(item, arguments)
+        for tensor in tensors_in(output):
+            self._add(tensor, arguments)
 
     def _add(self, tensor: Tensor, arguments: tuple[Any, ...]) -> None:
         key = _storage_key(tensor)

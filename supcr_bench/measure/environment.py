@@ -1,6 +1,5 @@
 """Collects facts about the machine and its software."""
 
-import os
 import platform
 import re
 from pathlib import Path
@@ -11,16 +10,17 @@ import psutil
 import torch
 
 from supcr_bench.measure.device import available_devices, find_accelerator
+from supcr_bench.values.machine import usable_cpus
 
 
-def _cpu_model() -> str:
+def _found_in(file: str, pattern: str) -> str | None:
+    """The group of a pattern in a file of the system, if there is such a file."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.lower().startswith(("model name", "cpu model")):
-                return line.split(":", 1)[1].strip()
+        text = Path(file).read_text()
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        return None
+    found = re.search(pattern, text, re.MULTILINE | re.IGNORECASE)
+    return found[1] if found else None
 
 
 def _accelerators() -> list[dict[str, Any]]:
@@ -28,40 +28,29 @@ def _accelerators() -> list[dict[str, Any]]:
     if accelerator is None:
         return []
     module = getattr(torch, accelerator.type)
-    found = []
-    for index in range(torch.accelerator.device_count()):
-        get = getattr(module, "get_device_properties", None)
-        properties = get(index) if get else None
-        found.append(
-            {
-                "device": f"{accelerator.type}:{index}",
-                "name": getattr(properties, "name", accelerator.type),
-                "memory_bytes": getattr(properties, "total_memory", None),
-            }
-        )
-    return found
-
-
-def _driver() -> str | None:
-    try:
-        text = Path("/proc/driver/nvidia/version").read_text()
-    except OSError:
-        return None
-    found = re.search(r"\s(\d+\.\d+[.\d]*)\s", text)
-    return found[1] if found else None
+    get = getattr(module, "get_device_properties", lambda _: None)
+    return [
+        {
+            "device": f"{accelerator.type}:{index}",
+            "name": getattr(get(index), "name", accelerator.type),
+            "memory_bytes": getattr(get(index), "total_memory", None),
+        }
+        for index in range(torch.accelerator.device_count())
+    ]
 
 
 def collect_environment() -> dict[str, Any]:
     """The facts about this machine and its software that may affect measurements."""
-    affinity = getattr(os, "sched_getaffinity", None)
     blas = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
     return {
-        "cpu": _cpu_model(),
-        "cpus_usable": len(affinity(0)) if affinity else os.cpu_count(),
+        "cpu": _found_in("/proc/cpuinfo", r"^(?:model name|cpu model)[^:]*:[ \t]*(.*?)\s*$")
+        or platform.processor()
+        or platform.machine(),
+        "cpus_usable": usable_cpus(),
         "memory_bytes": psutil.virtual_memory().total,
         "os": platform.platform(),
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # a TorchVersion would have its reader import torch
         "numpy": np.__version__,
         "threads": torch.get_num_threads(),
         "blas": blas[1] if blas else None,
@@ -69,5 +58,5 @@ def collect_environment() -> dict[str, Any]:
         "devices": list(available_devices()),
         "accelerators": _accelerators(),
         "cuda": torch.version.cuda,
-        "driver": _driver(),
+        "driver": _found_in("/proc/driver/nvidia/version", r"\s(\d+\.\d+[.\d]*)\s"),
     }

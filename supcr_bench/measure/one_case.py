@@ -4,25 +4,17 @@ This module measures agreement, memory and work as in a normal run. The other pa
 to time, and a method to run before each call.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.measure.cell import CellRun, make_call
-from supcr_bench.measure.device import Elapsed, Meter, get_device
+from supcr_bench.measure.device import Meter, get_device
 from supcr_bench.subjects.adapter import Adapter
-from supcr_bench.values.case import Case, Workload
-from supcr_bench.values.cell import Arm, Budget, Cell, new_session
+from supcr_bench.values.case import Case
+from supcr_bench.values.cell import Arm, Budget, Cell
 from supcr_bench.values.result import Result
-
-
-class _WithoutClock(Meter):
-    """Measures memory and work; reports 1 s for every call, without making it."""
-
-    def time(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Elapsed:
-        del arm, workload, call
-        return Elapsed(1.0)
 
 
 def check_case(
@@ -31,26 +23,15 @@ def check_case(
     """The result of one implementation on one case, as in a run, but without times."""
     device = get_device(case.device)
     arm = Arm(name, case.pass_, subject.resolution.definition)
-    cell = Cell(case.workload, (arm,), new_session())
-    budget = Budget(memory_limit_bytes=memory_limit_bytes)
     run = CellRun(
-        cell=cell,
+        cell=Cell(case.workload, (arm,), timed=False),
         subjects={name: subject},
         device=device,
-        meter=_WithoutClock(device),
-        budget=budget,
+        meter=Meter(device),
+        budget=Budget(memory_limit_bytes=memory_limit_bytes),
     )
     (result,) = run.results()
-    return replace(
-        result,
-        session=None,
-        time_samples_s=None,
-        aa_samples_s=None,
-        repetitions=None,
-        time_stopped_by=None,
-        time_limit_s=None,
-        spent_s=None,
-    )
+    return replace(result, session=None, time_limit_s=None, spent_s=None)
 
 
 class StopwatchCall:

@@ -111,7 +111,10 @@ class Coordinator(Meter):
         self._shard = shard
         self._broken: GroupBrokenError | None = None
         self.subjects: Mapping[str, Adapter] = {
-            name: Adapter.usual(partial(self._build, name)) for name in shard.subjects
+            name: replace(
+                Adapter.usual(partial(self._build, name)), device_specific=own.device_specific
+            )
+            for name, own in shard.subjects.items()
         }
 
     def broadcast(self, step: Step, arm: Arm) -> list[Any]:

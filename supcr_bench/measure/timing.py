@@ -35,11 +35,10 @@ class Samples:
     repetitions: int = 1
     seconds: list[float] = field(default_factory=list)
     device_seconds: list[float] = field(default_factory=list)
-    again_seconds: list[float] = field(default_factory=list)
     spent_s: float = 0.0
-    again_spent_s: float = 0.0
     stopped_by: str | None = None
     error: BaseException | None = None
+    again: "Samples | None" = None
 
     def finished(self, budget: Budget) -> bool:
         """Whether to stop timing the arm now; records the reason."""
@@ -60,7 +59,7 @@ class Samples:
         return {
             "time_samples_s": tuple(self.seconds),
             "device_samples_s": tuple(self.device_seconds) or None,
-            "aa_samples_s": tuple(self.again_seconds) or None,
+            "aa_samples_s": (tuple(self.again.seconds) or None) if self.again else None,
             "repetitions": self.repetitions,
             "time_stopped_by": self.stopped_by,
         }
@@ -99,29 +98,22 @@ def sample_arms(
     shuffle = random.Random(str(seed)).shuffle  # noqa: S311 - not for cryptography
     samples = {arm: Samples() for arm in arms}
 
-    def call(arm: Arm, again: bool = False) -> "Elapsed":
+    def call(arm: Arm, own: Samples) -> "Elapsed":
         between(arm)
         elapsed = arms[arm]()
-        if again:
-            samples[arm].again_spent_s += elapsed.host_s
-        else:
-            samples[arm].spent_s += elapsed.host_s
+        own.spent_s += elapsed.host_s
         return elapsed
 
-    def take_turn(arm: Arm, again: bool) -> None:
-        own = samples[arm]
-        if own.error is not None:  # raised in the other entry's turn, earlier in this round
+    def take_turn(arm: Arm, own: Samples) -> None:
+        first = samples[arm]
+        if first.error is not None:  # raised in the other entry's turn, earlier in this round
             return
         try:
-            calls = [call(arm, again) for _ in range(own.repetitions)]
+            calls = [call(arm, own) for _ in range(first.repetitions)]
         except Exception as error:  # noqa: BLE001 - implementations may raise anything
-            own.error = error.with_traceback(None)  # its frames hold tensors
+            first.error = error.with_traceback(None)  # its frames hold tensors
             return
-        mean_s = sum(c.host_s for c in calls) / own.repetitions
-        if again:
-            own.again_seconds.append(mean_s)
-            return
-        own.seconds.append(mean_s)
+        own.seconds.append(sum(c.host_s for c in calls) / len(calls))
         on_device = [c.device_s for c in calls if c.device_s is not None]
         if on_device:
             own.device_seconds.append(sum(on_device) / len(on_device))
@@ -131,18 +123,20 @@ def sample_arms(
         for arm, own in samples.items():
             try:
                 # The agreement pass was the warm-up, so this call tells how many fill a sample.
-                once_s[arm] = call(arm).host_s
+                once_s[arm] = call(arm, own).host_s
             except Exception as error:  # noqa: BLE001
                 own.error = error.with_traceback(None)
                 continue
             wanted = math.ceil(budget.shortest_sample_s / max(once_s[arm], 1e-9))
             own.repetitions = min(max(wanted, 1), MOST_REPETITIONS)
-        entries = [(arm, False) for arm in once_s]
-        entries += [(arm, True) for arm in fastest_of_each_pass(once_s)]
+        entries = [(arm, samples[arm]) for arm in once_s]
+        for arm in fastest_of_each_pass(once_s):
+            samples[arm].again = again = Samples()
+            entries.append((arm, again))
         while entries:
             shuffle(entries)
-            for arm, again in entries:
-                take_turn(arm, again)
+            for arm, own in entries:
+                take_turn(arm, own)
             left = {arm for arm, _ in entries if samples[arm].finished(budget)}
-            entries = [(arm, again) for arm, again in entries if arm not in left]
+            entries = [(arm, own) for arm, own in entries if arm not in left]
     return samples

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from supcr_bench.measure.timing import MOST_REPETITIONS, garbage_collection_held
 from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.case import Case
-from supcr_bench.values.cell import Arm
 from supcr_bench.values.implementation import Resolution
 
 if TYPE_CHECKING:
@@ -33,14 +32,6 @@ SHORTEST_SAMPLE_S = 0.002
 """Calls are repeated until a sample is this long."""
 
 
-class VersionRaisedError(Exception):
-    """A timed call raised an exception."""
-
-    def __init__(self, version: str, reason: str) -> None:
-        super().__init__(f"{version}: {reason}")
-        self.version, self.reason = version, reason
-
-
 @dataclass(frozen=True, slots=True)
 class VersionedCell:
     """A case, and versions of one implementation: before, again (a second copy of it) and after."""
@@ -50,10 +41,22 @@ class VersionedCell:
     versions: Mapping[str, Subject]
 
 
+@dataclass(frozen=True, slots=True)
+class VersionTimes:
+    """Seconds per call of each version of a cell, paired by round.
+
+    They are empty if the version ``raised_by`` raised an exception, described by ``reason``.
+    """
+
+    seconds: Mapping[str, tuple[float, ...]]
+    raised_by: str | None = None
+    reason: str | None = None
+
+
 def time_versions(
     cells: Sequence[VersionedCell], *, sampling_s: float, seed: str
-) -> list[dict[str, list[float]] | VersionRaisedError]:
-    """Time each version of each cell: for each cell, seconds per call or an exception.
+) -> list[VersionTimes]:
+    """Time each version of each cell.
 
     The calls of one version of one cell take about ``sampling_s``. Versions are loaded, built and
     timed in a random order from ``seed``, because the order decides where in memory a version lies.
@@ -64,7 +67,7 @@ def time_versions(
     """
     from supcr_bench.inputs.tensors import make_batch
     from supcr_bench.measure.cell import make_call
-    from supcr_bench.measure.device import Meter, get_device
+    from supcr_bench.measure.device import get_device
     from supcr_bench.subjects.adapter import Adapter
     from supcr_bench.subjects.process_wide import (
         process_state,
@@ -79,13 +82,13 @@ def time_versions(
     untouched = process_state()
     loaded = {version: load(version[1]) for version in to_load}
     require_no_interference(subjects, untouched)
-    found: dict[int, dict[str, list[float]] | VersionRaisedError] = {}
+    found: dict[int, VersionTimes] = {}
     order = list(range(len(cells)))
     shuffle(order)
     for index in order:
         cell = cells[index]
         batch = make_batch(cell.case.workload)
-        meter = Meter(get_device(cell.case.device))
+        device = get_device(cell.case.device)
         versions = list(cell.versions.items())
         shuffle(versions)
         calls, losses = {}, []
@@ -93,18 +96,11 @@ def time_versions(
             subject = Adapter.of(loaded[version], version[1].resolution or Resolution())
             definition = subject.resolution.definition.at(cell.case.temperature)
             losses.append(subject.bind(definition, batch))
-            call = make_call(losses[-1], cell.case.pass_)
-            arm = Arm(cell.implementation, cell.case.pass_)
-            calls[version[0]] = partial(meter.time, arm, cell.case.workload, call)
-        try:
-            found[index] = sample_versions(
-                calls,
-                sampling_s=sampling_s,
-                seed=f"{seed} {index}",
-                between=partial(_clear_gradients, losses),
-            )
-        except VersionRaisedError as error:
-            found[index] = error
+            calls[version[0]] = partial(device.time, make_call(losses[-1], cell.case.pass_))
+        between = partial(_clear_gradients, losses)
+        found[index] = sample_versions(
+            calls, sampling_s=sampling_s, seed=f"{seed} {index}", between=between
+        )
     require_no_interference(subjects, untouched)
     require_own_imports(subjects)
     return [found[index] for index in range(len(cells))]
@@ -121,8 +117,8 @@ def sample_versions(
     sampling_s: float,
     seed: object,
     between: Callable[[], None],
-) -> dict[str, list[float]]:
-    """Seconds per call of each version, one mean a round; the same number of rounds for all.
+) -> VersionTimes:
+    """Time versions, one mean a round; the same number of rounds for all.
 
     ``versions`` gives for each version a function that makes one call and returns its time. The
     calls of one version take about ``sampling_s``, within the limits on the number of rounds.
@@ -130,27 +126,31 @@ def sample_versions(
     """
     shuffle = random.Random(str(seed)).shuffle  # noqa: S311 - not for cryptography
 
+    running = ""
+
     def call(version: str) -> float:
+        nonlocal running
+        running = version
         between()
-        try:
-            return versions[version]().host_s
-        except Exception as error:
-            raise VersionRaisedError(version, f"{type(error).__name__}: {error}") from error
+        return versions[version]().host_s
 
     order = list(versions)
+    samples: dict[str, list[float]] = {version: [] for version in versions}
     with garbage_collection_held():
-        shuffle(order)
-        for version in order:
-            call(version)  # the first call of a module includes one-time work
-        shuffle(order)
-        repetitions, rounds = _planned([call(version) for version in order], sampling_s)
-        samples: dict[str, list[float]] = {version: [] for version in versions}
-        for _ in range(rounds):
+        try:
             shuffle(order)
             for version in order:
-                seconds = sum(call(version) for _ in range(repetitions)) / repetitions
-                samples[version].append(seconds)
-    return samples
+                call(version)  # the first call of a module includes one-time work
+            shuffle(order)
+            repetitions, rounds = _planned([call(version) for version in order], sampling_s)
+            for _ in range(rounds):
+                shuffle(order)
+                for version in order:
+                    seconds = sum(call(version) for _ in range(repetitions)) / repetitions
+                    samples[version].append(seconds)
+        except Exception as error:  # noqa: BLE001 - implementations may raise anything
+            return VersionTimes({}, running, f"{type(error).__name__}: {error}")
+    return VersionTimes({version: tuple(own) for version, own in samples.items()})
 
 
 def _planned(once_s: Sequence[float], sampling_s: float) -> tuple[int, int]:

@@ -13,14 +13,14 @@ noise, so they show how an implementation grows where a clock cannot.
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from supcr_bench.measure.dispatch_memory import StorageTracker, may_allocate
+from supcr_bench.measure.dispatch_memory import StorageTracker, may_allocate, tensors_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +38,6 @@ _SORTS = ("aten::sort", "aten::argsort", "aten::msort", "aten::topk")
 _DISTANCES = {"aten::_cdist_forward": 0, "aten::_cdist_backward": 1}
 """Index of the first of the two sets of points among an operation's tensors."""
 _SPECIAL = {*_PRODUCTS, *_SORTS, *_DISTANCES, "aten::searchsorted", "aten::bucketize"}
-_SEQUENCES = (list, tuple)
-
-
-def _largest(values: Iterable[Any]) -> int:
-    most = 0
-    for value in values:
-        if isinstance(value, Tensor):
-            most = max(most, value.numel())
-        elif isinstance(value, _SEQUENCES):
-            most = max(most, _largest(value))
-    return most
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _tensors(item)
 
 
 def _argument(schema: Any, arguments: tuple[Any, ...], named: dict[str, Any], name: str) -> Any:
@@ -76,9 +57,9 @@ def _length(tensor: Tensor, dim: int = -1) -> int:
 def _elements(schema: Any, arguments: tuple[Any, ...], named: dict[str, Any], output: Any) -> int:
     name = schema.name.removesuffix("_")  # the in-place variant costs the same
     if name not in _SPECIAL:
-        return _largest((*arguments, output))
-    given = list(_tensors(arguments))
-    written = sum(t.numel() for t in _tensors(output))
+        return max((t.numel() for t in tensors_in((*arguments, output))), default=0)
+    given = list(tensors_in(arguments))
+    written = sum(t.numel() for t in tensors_in(output))
     if name in _PRODUCTS:
         matrices = [t for t in given if t.dim() >= 1]
         inner = matrices[-1].shape[-2] if matrices[-1].dim() > 1 else matrices[-1].shape[-1]

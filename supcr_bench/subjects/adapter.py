@@ -90,14 +90,19 @@ class BoundLoss:
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """Builds and calls a subject as its resolution says."""
+    """Builds and calls a subject as its resolution says.
+
+    If it is ``device_specific``, counts on one device say nothing of another.
+    """
 
     target: Callable[..., Any]
     resolution: Resolution
+    device_specific: bool = False
 
     @classmethod
     def of(cls, implementation: Implementation, resolution: Resolution) -> "Adapter":
-        return cls(implementation.under(resolution.definition.name).factory, resolution)
+        target = implementation.under(resolution.definition.name).factory
+        return cls(target, resolution, implementation.device_specific)
 
     @classmethod
     def usual(

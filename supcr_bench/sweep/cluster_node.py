@@ -3,9 +3,11 @@
 The worker process that measures outlives the task, so each machine imports torch only once.
 """
 
+import atexit
 import hashlib
 import os
 import platform
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,10 +21,10 @@ from supcr_bench.inputs.label_file import LabelFile
 from supcr_bench.subjects.registry import Subject, folder
 from supcr_bench.sweep.executor import Event
 from supcr_bench.sweep.local_executor import LocalExecutor
-from supcr_bench.sweep.plan import usable_cpus
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Budget, Cell
 from supcr_bench.values.errors import UsageError
+from supcr_bench.values.machine import usable_cpus
 from supcr_bench.workers.activity import Activity
 from supcr_bench.workers.messages import PreflightResult
 
@@ -43,30 +45,23 @@ def labels_to_send(labels: LabelFile) -> Labels:
     return f"labels{path.suffix}:{','.join(labels.columns)}", path.read_bytes()
 
 
-class _KeptExecutor:
-    """The executor of a task's process, kept for later tasks in the same process."""
-
-    def __init__(self) -> None:
-        self._started_with: object = None
-        self._executor: LocalExecutor | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-
-    def get(self, threads: int, labels: Labels | None) -> LocalExecutor:
-        wanted = threads, labels, os.environ.get("CUDA_VISIBLE_DEVICES")
-        if self._executor is None or self._started_with != wanted:
-            if self._executor is not None:
-                self._executor.close()
-            self._executor = LocalExecutor(threads, self._written(labels) if labels else None)
-            self._started_with = wanted
-        return self._executor
-
-    def _written(self, labels: Labels) -> str:
-        (name, content), self._folder = labels, tempfile.TemporaryDirectory(prefix="supcr-bench-")
-        (Path(self._folder.name) / name.partition(":")[0]).write_bytes(content)
-        return f"{self._folder.name}/{name}"
+_KEPT: dict[object, LocalExecutor] = {}
+"""The executor of this process, by what it was started with, for later tasks in it."""
 
 
-_KEPT = _KeptExecutor()
+def kept_executor(threads: int, labels: Labels | None) -> LocalExecutor:
+    wanted = threads, labels, os.environ.get("CUDA_VISIBLE_DEVICES")
+    if wanted not in _KEPT:
+        while _KEPT:
+            _KEPT.popitem()[1].close()
+        name = None
+        if labels is not None:
+            folder = Path(tempfile.mkdtemp(prefix="supcr-bench-"))
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            name = f"{folder}/{labels[0]}"
+            Path(name.partition(":")[0]).write_bytes(labels[1])
+        _KEPT[wanted] = LocalExecutor(threads, name)
+    return _KEPT[wanted]
 
 
 def _digest(path: Path) -> str | None:
@@ -100,13 +95,13 @@ def facts(files: Sequence[str]) -> dict[str, Any]:
 
 
 def environment(threads: int, labels: Labels | None) -> dict[str, Any]:
-    return dict(_KEPT.get(threads, labels).environment)
+    return dict(kept_executor(threads, labels).environment)
 
 
 def preflight(
     threads: int, labels: Labels | None, subjects: Sequence[Subject], like: Workload
 ) -> Mapping[str, PreflightResult]:
-    return _KEPT.get(threads, labels).preflight(subjects, like)
+    return kept_executor(threads, labels).preflight(subjects, like)
 
 
 def measure(
@@ -115,7 +110,7 @@ def measure(
     """Run a cell and yield its events; an activity with its duration, because clocks differ."""
     last_sent: Activity | None = None
     last_sent_s = 0.0
-    for event in _KEPT.get(budget.threads, labels).run(cell, subjects, budget):
+    for event in kept_executor(budget.threads, labels).run(cell, subjects, budget):
         if not isinstance(event, Activity):
             yield event
             continue

@@ -25,16 +25,11 @@ class Executor(Protocol):
             second, because a thread can only be stopped at an event.
     """
 
-    @property
-    def environment(self) -> Mapping[str, Any]: ...
-    @property
-    def environments(self) -> Mapping[str, Mapping[str, Any]]: ...
-    @property
-    def devices(self) -> Sequence[str]: ...
-    @property
-    def location(self) -> str: ...
-    @property
-    def max_parallel_cells(self) -> int: ...
+    environment: Mapping[str, Any]
+    environments: Mapping[str, Mapping[str, Any]]
+    devices: Sequence[str]
+    location: str
+    max_parallel_cells: int
 
     def machine_for(self, workload: Workload, before: str | None) -> str | None:
         """The kind of machine on which a workload would run now; ``None`` if unknown.

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep.executor import Event, without_figures
+from supcr_bench.sweep.executor import Event, Executor, without_figures
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell, new_session
 from supcr_bench.values.definition import NO_SELF
@@ -29,7 +29,7 @@ CHECK_LIMIT_S = 60.0
 RESIDENT_SLACK_BYTES = 2**30
 
 
-class LocalExecutor:
+class LocalExecutor(Executor):
     """Runs one worker at a time; ``labels`` names the user's labels as ``FILE:COLUMN,...``."""
 
     location = "on this machine"
@@ -41,7 +41,7 @@ class LocalExecutor:
         self.environment = self._worker.environment
         self._machine = machine_of(self.environment)
         self.environments = {self._machine: self.environment}
-        self.devices: Sequence[str] = self.environment["devices"]
+        self.devices = self.environment["devices"]
 
     def machine_for(self, workload: Workload, before: str | None) -> str:
         del workload, before
@@ -103,9 +103,7 @@ class LocalExecutor:
         while len(done) < len(cell.arms):
             attempt = cell.without(done, cell.session if not done else new_session())
             worker = self._live_worker(cell.workload.ranks)
-            names = {arm.implementation for arm in attempt.arms}
-            wanted = tuple(s for s in subjects if s.name in names)
-            worker.send(MeasureCell(attempt, wanted, budget, self._labels))
+            worker.send(MeasureCell(attempt, tuple(subjects), budget, self._labels))
             finished = ran_out = broken = False
             verdict: tuple[Status, str] | None = None
             for response in worker.responses():
@@ -178,17 +176,13 @@ class LocalExecutor:
         running, it is all arms.
         """
         status, reason = verdict
-        culprit = activity.arm if activity else None
-        if culprit in done:  # the worker ended between two arms
-            culprit = None
+        culprit = activity.arm if activity and activity.arm not in done else None
+        stage = activity.stage if activity else None
         for arm in cell.arms:
             if arm in done:
                 continue
-            if culprit is not None:
-                if arm.implementation != culprit.implementation:
-                    continue
-                if arm != culprit and culprit.pass_ != "forward":
-                    continue
-            said = reason if arm == culprit or culprit is None else f"in forward: {reason}"
-            stage = activity.stage if activity else None
-            yield without_figures(cell, arm, budget, status, said, stage=stage)
+            if culprit in (None, arm):
+                yield without_figures(cell, arm, budget, status, reason, stage=stage)
+            elif culprit == Arm(arm.implementation, "forward"):
+                said = f"in forward: {reason}"
+                yield without_figures(cell, arm, budget, status, said, stage=stage)

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -15,6 +14,7 @@ from supcr_bench.values.case import ITEM_BYTES, Workload
 from supcr_bench.values.cell import Arm, Budget, Cell
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import InputError, SuiteError
+from supcr_bench.values.machine import usable_cpus
 from supcr_bench.values.units import format_bytes, format_count
 
 MOST_CELLS = 100_000
@@ -108,11 +108,6 @@ def require_room(plan: Sequence[Cell]) -> None:
                 f"the inputs of {w.describe()} alone take {format_bytes(needed)}, and this machine "
                 f"has {format_bytes(total)}; use a smaller batch_size, embedding_size or dims"
             )
-
-
-def usable_cpus() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def make_budget(

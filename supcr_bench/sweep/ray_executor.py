@@ -20,15 +20,15 @@ from typing import Any
 from supcr_bench.inputs.label_file import LabelFile
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep import cluster_node
-from supcr_bench.sweep.cluster_executor import ClusterExecutor, SlotLostError
+from supcr_bench.sweep.cluster_executor import ClusterExecutor, Slot, SlotLostError
 from supcr_bench.sweep.cluster_node import labels_to_send, require_same_code
 from supcr_bench.sweep.executor import Event
-from supcr_bench.sweep.plan import make_budget, usable_cpus
-from supcr_bench.sweep.slots import Slot
+from supcr_bench.sweep.plan import make_budget
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.case import Workload
-from supcr_bench.values.cell import Budget, Cell
+from supcr_bench.values.cell import Cell
 from supcr_bench.values.errors import UsageError, WorkerError
+from supcr_bench.values.machine import usable_cpus
 from supcr_bench.workers.activity import Activity
 from supcr_bench.workers.messages import PreflightResult
 
@@ -109,15 +109,20 @@ class RayBackend:
                 "no machine of the Ray cluster offers a CPU: start one with --num-cpus"
             )
         nodes.sort(key=lambda node: (node["NodeManagerAddress"], node["NodeID"]))
-        asked = [
-            (node, self._task(cluster_node.facts, _whole(node)).remote(files)) for node in nodes
+        whole = [
+            Slot(
+                node=node["NodeID"],
+                name=f"{node['NodeManagerAddress']} ({node['NodeID'][:6]})",
+                cpus=node["Resources"]["CPU"],
+            )
+            for node in nodes
         ]
+        asked = [self._task(cluster_node.facts, machine).remote(files) for machine in whole]
         begun: list[tuple[Slot, Any]] = []
-        for node, answer in asked:
-            name = f"{node['NodeManagerAddress']} ({node['NodeID'][:6]})"
-            facts = self._answer(answer, name)
-            require_same_code(here, facts, name)
-            for slot in _slots_of(node, name, facts, suite):
+        for node, machine, answer in zip(nodes, whole, asked, strict=True):
+            facts = self._answer(answer, machine.name)
+            require_same_code(here, facts, machine.name)
+            for slot in _slots_of(machine, int(node["Resources"].get("GPU", 0)), facts, suite):
                 task = self._task(cluster_node.environment, slot)
                 begun.append((slot, task.remote(slot.budget.threads, self._labels)))
         with_gpus = {slot.node for slot, _ in begun if slot.gpu is not None}
@@ -172,13 +177,8 @@ class RayBackend:
 
     def measure(self, slot: Slot, cell: Cell, subjects: Sequence[Subject]) -> Iterator[Event]:
         errors = self._ray.exceptions
-        wanted = {arm.implementation for arm in cell.arms}
-        stream = self._task(cluster_node.measure, slot, num_returns="streaming").remote(
-            self._labels,
-            cell,
-            [s for s in subjects if s.name in wanted],
-            slot.budget,
-        )
+        task = self._task(cluster_node.measure, slot, num_returns="streaming")
+        stream = task.remote(self._labels, cell, list(subjects), slot.budget)
         last = Activity("waiting for a machine", None, time.monotonic())
         ended = False
         try:
@@ -238,7 +238,11 @@ def require_address(address: str) -> None:
     if os.environ.get("RAY_USE_TLS", "0") != "0":
         return  # a TLS server does not answer the HTTP/2 greeting
     try:
-        _require_grpc(host, int(port))
+        with socket.create_connection((host, int(port)), CONNECT_LIMIT_S) as connection:
+            connection.settimeout(CONNECT_LIMIT_S)
+            connection.sendall(_HTTP2_GREETING)
+            if connection.recv(4)[3:] != _SETTINGS:
+                raise ConnectionError("something else listens there")
     except (OSError, OverflowError) as error:
         raise UsageError(
             f"--executor ray:{address}: no Ray answers there ({error}); use the address that "
@@ -246,47 +250,18 @@ def require_address(address: str) -> None:
         ) from None
 
 
-def _require_grpc(host: str, port: int) -> None:
-    """Raise an OSError unless an HTTP/2 server, such as Ray's, answers."""
-    with socket.create_connection((host, port), CONNECT_LIMIT_S) as connection:
-        connection.settimeout(CONNECT_LIMIT_S)
-        connection.sendall(_HTTP2_GREETING)
-        if connection.recv(4)[3:] != _SETTINGS:
-            raise ConnectionError("something else listens there")
-
-
 def _first_line(error: object) -> str:
     lines = str(error).strip().splitlines()
     return lines[0][:300] if lines else type(error).__name__
 
 
-def _whole(node: Mapping[str, Any]) -> Slot:
-    return Slot(
-        node=node["NodeID"],
-        name=node["NodeManagerAddress"],
-        cpus=node["Resources"]["CPU"],
-        environment={},
-        budget=Budget(),
-    )
-
-
-def _slots_of(
-    node: Mapping[str, Any], name: str, facts: Mapping[str, Any], suite: Suite
-) -> Iterator[Slot]:
-    cpus = node["Resources"]["CPU"]
-    gpus = int(node["Resources"].get("GPU", 0))
-    shares: list[tuple[int | None, float, int]] = [(None, cpus, 1)]
-    shares += [(gpu, cpus / gpus, gpus) for gpu in range(gpus)]
-    for gpu, share, parts in shares:
-        cores = max(min(facts["cpus"] // parts, int(share)), 1)
-        yield Slot(
-            node=node["NodeID"],
-            name=name,
-            gpu=gpu,
-            cpus=share,
-            environment={},
-            budget=make_budget(suite, facts["available_bytes"] // parts, cores),
-        )
+def _slots_of(machine: Slot, gpus: int, facts: Mapping[str, Any], suite: Suite) -> Iterator[Slot]:
+    shares = [(None, 1), *((gpu, gpus) for gpu in range(gpus))]
+    for gpu, parts in shares:
+        cpus = machine.cpus / parts
+        cores = max(min(facts["cpus"] // parts, int(cpus)), 1)
+        budget = make_budget(suite, facts["available_bytes"] // parts, cores)
+        yield replace(machine, gpu=gpu, cpus=cpus, budget=budget)
 
 
 def _with_environment(slot: Slot, environment: Mapping[str, Any], gpus: bool) -> Slot:

@@ -6,11 +6,11 @@ size, because each size is predicted from those before it. Whether a case is ski
 its own series, and not on cells that run in parallel.
 """
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from threading import Lock
 from typing import Any
 
 from supcr_bench.subjects.registry import Subject
@@ -19,7 +19,7 @@ from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.values.cell import Arm, Cell, new_session
 from supcr_bench.values.result import Key, Result, Status
 from supcr_bench.workers.activity import Activity
-from supcr_bench.workers.streams import OpenStreams
+from supcr_bench.workers.streams import merge_streams
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,33 +49,68 @@ def run_sweep(
     The forecast decides which cases do not fit its budget, and learns from every result, including
     the ``finished`` ones of an earlier start of the run, which are not measured again.
     """
-    sweep = _Sweep(plan, executor, forecast, session)
+    sweep = _Sweep(plan, executor, subjects, forecast, session)
     for result in finished:
         sweep.observe(result)
-    if executor.max_parallel_cells == 1:
-        yield from _one_by_one(sweep, subjects)
-    else:
-        yield from _side_by_side(sweep, subjects)
+    waiting: dict[tuple[object, ...], list[int]] = {}
+    for index, planned in enumerate(plan):
+        if sweep.wanted(planned):
+            waiting.setdefault(planned.workload.series(), []).append(index)
+    streams = [partial(sweep.run, indices) for indices in waiting.values()]
+    left = [index for indices in waiting.values() for index in indices]
+    begun: list[int] = []
+
+    def progress(started: int | None = None) -> SweepProgress:
+        return SweepProgress(
+            ended=len(plan) - len(left),
+            open=tuple(plan[index] for index in begun),
+            left_s=sweep.left_s(left),
+            started=None if started is None else plan[started],
+            index=started,
+        )
+
+    with closing(merge_streams(streams, executor.max_parallel_cells)) as events:
+        for index, event in events:
+            if event == "started":
+                begun.append(index)
+                yield progress(index)
+            elif isinstance(event, str):
+                begun.remove(index)
+                left.remove(index)
+                if executor.max_parallel_cells > 1:
+                    yield progress()
+            # If several cells run, the display shows the one that started first.
+            elif not isinstance(event, Activity) or index == begun[0]:
+                yield event
 
 
+@dataclass(slots=True)
 class _Sweep:
-    """The state of a running plan. Only one thread uses it."""
+    """The state of a running plan, which threads of several series use."""
 
-    def __init__(
-        self,
-        plan: Sequence[Cell],
-        executor: Executor,
-        forecast: Forecast,
-        session: Callable[[], str],
-    ) -> None:
-        self.plan = plan
-        self.executor = executor
-        self.budget = forecast.budget
-        self._forecast = forecast
-        self._session = session
-        self._done: set[Key] = set()
-        self._machines: dict[tuple[object, ...], str] = {}
-        self._peaks: dict[Key, Mapping[str, Any]] = {}
+    _plan: Sequence[Cell]
+    _executor: Executor
+    _subjects: Sequence[Subject]
+    _forecast: Forecast
+    _session: Callable[[], str]
+    _lock: Lock = field(default_factory=Lock)
+    _done: set[Key] = field(default_factory=set)
+    _machines: dict[tuple[object, ...], str] = field(default_factory=dict)
+    _peaks: dict[Key, Mapping[str, Any]] = field(default_factory=dict)
+
+    def run(self, series: Sequence[int]) -> Iterator[tuple[int, Event | str]]:
+        """Run the cells of a series; each event comes with the cell's place in the plan."""
+        for index in series:
+            yield index, "started"
+            with self._lock:
+                skipped, cell = self._prepare(self._plan[index])
+            yield from ((index, result) for result in skipped)
+            if cell is not None:
+                for event in self._executor.run(cell, self._subjects, self._forecast.budget):
+                    with self._lock:
+                        found = self._with_peak_prediction(event)
+                    yield index, found
+            yield index, "ended"
 
     def observe(self, result: Result) -> None:
         self._forecast.observe(result)
@@ -88,10 +123,10 @@ class _Sweep:
             arm for arm in planned.arms if (arm.implementation, planned.case(arm)) not in self._done
         ]
 
-    def prepare(self, planned: Cell) -> tuple[list[Result], Cell | None]:
+    def _prepare(self, planned: Cell) -> tuple[list[Result], Cell | None]:
         """Results of the arms that the forecast skips, and the cell with the other arms."""
         before = self._machines.get(planned.workload.series())
-        machine = self.executor.machine_for(planned.workload, before)
+        machine = self._executor.machine_for(planned.workload, before)
         runnable: list[Arm] = []
         skipped: list[Result] = []
         for arm in self.wanted(planned):
@@ -101,15 +136,14 @@ class _Sweep:
                 runnable.append(arm)
                 self._peaks[name, case] = self._forecast.peak(name, case, machine)
                 continue
-            known = {"machine": machine, "predicted_s": prediction[0]}
-            skipped.append(
-                without_figures(planned, arm, self.budget, Status.SKIPPED, prediction[1], **known)
-            )
+            predicted_s, reason = prediction
+            result = without_figures(planned, arm, self._forecast.budget, Status.SKIPPED, reason)
+            skipped.append(replace(result, machine=machine, predicted_s=predicted_s))
         cell = replace(planned, arms=tuple(runnable), session=self._session())
         self._done.update(result.key for result in skipped)
         return skipped, cell if runnable else None
 
-    def with_peak_prediction(self, event: Event) -> Event:
+    def _with_peak_prediction(self, event: Event) -> Event:
         """Return the event; add the peak predicted before measuring if it is a result."""
         if not isinstance(event, Result):
             return event
@@ -120,84 +154,16 @@ class _Sweep:
     def left_s(self, indices: Sequence[int]) -> float:
         """Estimated seconds for cells that run in parallel, but one by one within a series."""
         series: dict[tuple[object, ...], float] = {}
-        for index in indices:
-            planned = self.plan[index]
-            key = planned.workload.series()
-            series[key] = series.get(key, 0.0) + sum(
-                self._forecast.expected_s(
-                    arm.implementation,
-                    planned.case(arm),
-                    timed=planned.timed,
-                    machine=self._machines.get(key),
+        with self._lock:
+            for planned in (self._plan[index] for index in indices):
+                key = planned.workload.series()
+                series[key] = series.get(key, 0.0) + sum(
+                    self._forecast.expected_s(
+                        arm.implementation,
+                        planned.case(arm),
+                        timed=planned.timed,
+                        machine=self._machines.get(key),
+                    )
+                    for arm in self.wanted(planned)
                 )
-                for arm in self.wanted(planned)
-            )
-        return max(sum(series.values()) / self.executor.max_parallel_cells, *series.values(), 0.0)
-
-
-def _one_by_one(sweep: _Sweep, subjects: Sequence[Subject]) -> Iterator[SweepEvent]:
-    for index, planned in enumerate(sweep.plan):
-        if not sweep.wanted(planned):
-            continue
-        yield SweepProgress(
-            index=index,
-            started=planned,
-            ended=index,
-            open=(planned,),
-            left_s=sweep.left_s(range(index, len(sweep.plan))),
-        )
-        skipped, cell = sweep.prepare(planned)
-        yield from skipped
-        if cell is not None:
-            for event in sweep.executor.run(cell, subjects, sweep.budget):
-                yield sweep.with_peak_prediction(event)
-
-
-def _side_by_side(sweep: _Sweep, subjects: Sequence[Subject]) -> Iterator[SweepEvent]:
-    plan, executor = sweep.plan, sweep.executor
-    waiting: dict[tuple[object, ...], deque[int]] = {}
-    for index, planned in enumerate(plan):
-        if sweep.wanted(planned):
-            waiting.setdefault(planned.workload.series(), deque()).append(index)
-    left = {index for series in waiting.values() for index in series}
-    begun: list[int] = []
-
-    def progress(started: int | None = None) -> SweepProgress:
-        return SweepProgress(
-            ended=len(plan) - len(left),
-            open=tuple(plan[index] for index in begun),
-            left_s=sweep.left_s(sorted(left)),
-            started=None if started is None else plan[started],
-            index=started,
-        )
-
-    streams: OpenStreams[Event] = OpenStreams()
-    with closing(streams):
-        while left:
-            busy = {plan[index].workload.series() for index in begun}
-            idle = next((s for s, rest in waiting.items() if rest and s not in busy), None)
-            if idle is not None and len(begun) < executor.max_parallel_cells:
-                index = waiting[idle].popleft()
-                skipped, cell = sweep.prepare(plan[index])
-                begun.append(index)
-                yield progress(started=index)
-                yield from skipped
-                if cell is not None:
-                    streams.open(index, partial(executor.run, cell, subjects, sweep.budget))
-                    continue
-            else:
-                try:
-                    index, item = streams.next()
-                except Exception:
-                    # Keep the results that other cells gave before this error.
-                    for _, found in streams.stop():
-                        yield sweep.with_peak_prediction(found)
-                    raise
-                if item is not None:
-                    # If several cells run, the display shows the one that started first.
-                    if not isinstance(item, Activity) or index == begun[0]:
-                        yield sweep.with_peak_prediction(item)
-                    continue
-            begun.remove(index)
-            left.remove(index)
-            yield progress()
+        return max(sum(series.values()) / self._executor.max_parallel_cells, *series.values(), 0.0)

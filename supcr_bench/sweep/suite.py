@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_origin
 
 from pydantic import (
     BaseModel,
@@ -53,6 +53,9 @@ _FIXES = {axis.name: axis.fix for axis in AXES} | {
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+_AnyModel = TypeVar("_AnyModel", bound=_Model)
 
 
 DEFAULT_BUDGET = Budget()
@@ -205,11 +208,9 @@ class Suite(_Model):
 
     def with_definition(self, name: str | None) -> "Suite":
         """Compare every implementation with this definition; unchanged for ``None``."""
-        if name is None:
-            return self
-        if name != AUTO:
+        if name not in (None, AUTO):
             self.get_definition(name)
-        return self.model_copy(update={"definition": name})
+        return self.model_copy(update={"definition": name or self.definition})
 
     def grids(self) -> list[Axes]:
         return [g.over(self.axes).over(DEFAULT_AXES) for g in self.grid]
@@ -265,13 +266,12 @@ def read_suite(name: str) -> tuple[str, dict[str, Any]]:
 def load_suite(name: str) -> Suite:
     """Load a suite by name, or by the path of a TOML file."""
     shown, values = read_suite(name)
+    values["name"] = Path(name).stem
+    suite = read_model(Suite, values, lambda location: f"{shown}: {location}")
     try:
-        suite = Suite.model_validate({**values, "name": Path(name).stem})
         return suite.with_names(select)
     except UnknownNameError as error:
         raise SuiteError(f"{shown}: {error}") from None
-    except ValidationError as error:
-        raise SuiteError(explain(error, lambda location: f"{shown}: {location}")) from None
 
 
 def read_axes(options: Mapping[str, str]) -> Axes:
@@ -280,18 +280,22 @@ def read_axes(options: Mapping[str, str]) -> Axes:
         name: [part.strip() for part in text.split(",") if part.strip()]
         for name, text in options.items()
     }
-    try:
-        return Axes.model_validate(lists)
-    except ValidationError as error:
-        raise SuiteError(explain(error, _as_option)) from None
+    return read_model(Axes, lists, _as_option)
 
 
 def read_budgets(given: Mapping[str, str], base: Budgets) -> Budgets:
     """The suite's budgets, replaced by those given on the command line."""
+    return read_model(Budgets, {**base.model_dump(), **given}, _as_option)
+
+
+def read_model(
+    model: type[_AnyModel], values: Mapping[str, object], locate: Callable[[str], str]
+) -> _AnyModel:
+    """Validate values; a SuiteError names the first error's place as ``locate`` says."""
     try:
-        return Budgets.model_validate({**base.model_dump(), **given})
+        return model.model_validate(values)
     except ValidationError as error:
-        raise SuiteError(explain(error, _as_option)) from None
+        raise SuiteError(_explain(error, locate)) from None
 
 
 _OPTIONS = ("batch_size", "nan_density", "dims", "device", "ranks", "pass")
@@ -305,7 +309,7 @@ def _as_option(location: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def explain(error: ValidationError, locate: Callable[[str], str]) -> str:
+def _explain(error: ValidationError, locate: Callable[[str], str]) -> str:
     """The first error, its place and its correction; an unknown key comes first."""
     first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     keys = [part for part in first["loc"] if isinstance(part, str)]
@@ -329,12 +333,8 @@ def explain(error: ValidationError, locate: Callable[[str], str]) -> str:
 
 
 def _known_keys(parents: Sequence[str]) -> Iterable[str]:
-    models: dict[str, type[BaseModel]] = {
-        "axes": Axes,
-        "grid": Axes,
-        "budget": Budgets,
-        "definitions": OwnDefinition,
-    }
+    models: dict[str, Any] = {"axes": Axes, "grid": Axes}
+    models |= {"budget": Budgets, "definitions": OwnDefinition}
     model = models[parents[0]] if parents else Suite
     names = [f.alias or name for name, f in model.model_fields.items() if name != "name"]
     return sorted(names, key=[*AXIS_NAMES, *names].index)

@@ -82,13 +82,6 @@ def require_right(result: Result, subject: Adapter, *, by_name: bool) -> None:
         raise AssertionError(text) from _cause(result, subject)
 
 
-def require_within(result: Result, limits: Mapping[str, int]) -> None:
-    __tracebackhide__ = True
-    text = excess(result, limits)
-    if text:
-        raise AssertionError(text)
-
-
 def _cause(result: Result, subject: Adapter) -> Exception | None:
     """Call a failed implementation again, and return its exception with only its own lines."""
     if result.status is not Status.FAILED:

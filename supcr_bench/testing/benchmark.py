@@ -1,8 +1,10 @@
 """The fixture ``supcr_benchmark``: checks a loss and its costs on one case, and times it."""
 
 import math
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +14,15 @@ from supcr_bench.measure.device import get_device
 from supcr_bench.measure.one_case import StopwatchCall, check_case
 from supcr_bench.render.benchmark_json import extra_info
 from supcr_bench.subjects.adapter import Adapter
-from supcr_bench.testing.assertions import require_right, require_within
-from supcr_bench.testing.question import find_implementation, make_workload, read_limits
-from supcr_bench.values.case import Case, Pass
-from supcr_bench.values.definition import Definition
+from supcr_bench.subjects.registry import load, locate
+from supcr_bench.sweep.suite import DEFAULT_AXES, Axes, read_model
+from supcr_bench.testing.assertions import excess, require_right
+from supcr_bench.values.case import PASSES, Case, Pass, Workload
+from supcr_bench.values.definition import AUTO, Definition
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.values.result import Result, Status
+from supcr_bench.values.units import parse_bytes
 from supcr_bench.verification.resolve import resolve_to_measure
 
 MOST_ROUNDS = 10_000
@@ -53,20 +57,12 @@ class SupcrBenchmark:
         self,
         implementation: object,
         *,
-        batch_size: int = 64,
-        dims: int = 1,
-        nan_density: float = 0.0,
-        labels: str = "continuous",
-        pass_: Pass = "training",
-        embedding_size: int = 64,
-        temperature: float | None = None,
-        dtype: str = "float32",
-        device: str = "cpu",
         seed: int = 0,
         definition: str | Definition | None = None,
         max_peak_bytes: int | str | None = None,
         max_launches: int | None = None,
         max_elements: int | None = None,
+        **axes: Any,
     ) -> Result:
         """Assert that an implementation is right and keeps its limits, and time it.
 
@@ -74,15 +70,6 @@ class SupcrBenchmark:
             implementation: a class, a plain function, a module or a ``functools.partial``, with any
                 call of the family; or a registered name, ``module:attribute`` or
                 ``file.py:attribute``.
-            batch_size: N, number of rows.
-            dims: D, number of label dimensions.
-            nan_density: share of labels missing in each dimension.
-            labels: ``continuous`` or ``tied``.
-            pass_: ``forward``, which builds the graph, or ``training``, forward and backward.
-            embedding_size: d, number of embedding columns.
-            temperature: tau; if ``None``, the definition's default.
-            dtype: the dtype of embeddings and labels, by name.
-            device: where the tensors live.
             seed: random seed for the tensors.
             definition: ``torchcell``, ``no-self``, ``rank-n-contrast`` or one of your own. If
                 ``None``, the one that the implementation declares, or else the one that gives its
@@ -91,6 +78,11 @@ class SupcrBenchmark:
                 ``"4MiB"``.
             max_launches: limit on the number of dispatched operations.
             max_elements: limit on the number of elements that operations process.
+            axes: a value of each axis of a suite, such as ``batch_size`` (N rows, 64 by default),
+                ``dims`` (D label dimensions), ``nan_density`` (the share of labels missing in each
+                dimension), ``labels``, ``embedding_size`` (d columns), ``temperature`` (by default
+                the definition's), ``dtype``, ``device``, and ``pass_``: ``forward``, which builds
+                the graph, or ``training``, forward and backward, the default.
 
         Returns:
             the measured result; ``time_samples_s`` is ``None`` where pytest-benchmark is disabled.
@@ -105,27 +97,17 @@ class SupcrBenchmark:
         try:
             limits = read_limits(max_peak_bytes, max_launches, max_elements)
             found = find_implementation(implementation, self._folder)
-            axes = {
-                "batch_size": batch_size,
-                "dims": dims,
-                "nan_density": nan_density,
-                "labels": labels,
-                "pass": pass_,
-                "embedding_size": embedding_size,
-                "temperature": temperature,
-                "dtype": dtype,
-                "device": device,
-            }
             workload, pass_ = make_workload(axes, seed=seed)
             get_device(workload.device)
             resolution = resolve_to_measure(found, definition, workload.device)
             subject = Adapter.of(found, resolution)
             case = Case.of(workload, pass_, resolution.definition)
-            result = self.check(found, subject, case)
+            result = self.check(found.name, subject, case)
             if result.status is Status.SKIPPED:
                 raise UsageError(f"{found.name} {result.reason}")
             require_right(result, subject, by_name=isinstance(implementation, str))
-            require_within(result, limits)
+            if text := excess(result, limits):
+                raise AssertionError(text)
             return self.take_times(result, subject)
         except UsageError as error:
             raise error.with_traceback(None) from None  # users need no traceback
@@ -133,19 +115,12 @@ class SupcrBenchmark:
             self.use_up()
 
     def check(
-        self,
-        implementation: Implementation,
-        subject: Adapter,
-        case: Case,
-        memory_limit_bytes: int | None = None,
+        self, name: str, subject: Adapter, case: Case, memory_limit_bytes: int | None = None
     ) -> Result:
         """Measure all but the times, and add it to the data that pytest-benchmark stores."""
-        result = check_case(implementation.name, subject, case, memory_limit_bytes)
-        if implementation.device_specific:
-            result = replace(result, predicted_cuda_peak_bytes=None)
-        self.benchmark.extra_info.update(extra_info(result))
+        result = check_case(name, subject, case, memory_limit_bytes)
         self.benchmark.extra_info.update(
-            threads=torch.get_num_threads(), torch=str(torch.__version__)
+            extra_info(result), threads=torch.get_num_threads(), torch=str(torch.__version__)
         )
         return result
 
@@ -194,3 +169,63 @@ class _NothingToTimeError(Exception):
 
 def _raise() -> None:
     raise _NothingToTimeError
+
+
+def find_implementation(given: object, folder: Path) -> Implementation:
+    """The implementation that a test gives or names; ``folder`` is where relative paths start."""
+    if isinstance(given, Implementation):
+        return given
+    if isinstance(given, str):
+        path, _, attribute = given.rpartition(":")
+        beside = folder / path
+        if path.endswith(".py") and beside.is_file():
+            return load(replace(locate(f"{beside}:{attribute}"), name=given))
+        return load(locate(given))
+    if not callable(given):
+        raise UsageError(f"{given!r} is not an implementation: give a class, a factory or a name")
+    name = getattr(given, "__name__", type(given).__name__)
+    return Implementation(name=name, title=name, source="a test", definition=AUTO, factory=given)
+
+
+def make_workload(axes: Mapping[str, Any], *, seed: int) -> tuple[Workload, Pass]:
+    """The workload and the pass (forward or training); axes left out have default values."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise UsageError(f"seed: {seed!r} is not valid; use a whole number of 0 or more")
+    for name, given in axes.items():
+        if isinstance(given, list | tuple):
+            raise UsageError(f"{name} takes one value; use pytest.mark.parametrize for several")
+    given = {name.removesuffix("_"): value for name, value in axes.items() if value is not None}
+    own = read_model(Axes, {"pass": "training", **given}, lambda location: location.split("[")[0])
+    whole = own.over(DEFAULT_AXES)
+    values = {f.name: getattr(whole, f.name) for f in fields(Workload) if hasattr(whole, f.name)}
+    workload = Workload(**{name: given[0] for name, given in values.items() if given}, seed=seed)
+    if workload.ranks > 1:
+        raise UsageError("several ranks need several processes; use `supcr-bench run`")
+    return workload, (whole.pass_ or PASSES)[0]
+
+
+def read_limits(peak_bytes: object, launches: object, elements: object) -> dict[str, int]:
+    """The limits that a test sets, by name; bytes are a number or a text like ``"4MiB"``."""
+    given = {
+        "peak_bytes": (peak_bytes, _bytes),
+        "launches": (launches, _count),
+        "elements": (elements, _count),
+    }
+    limits = {}
+    for name, (value, read) in given.items():
+        try:
+            if value is not None:
+                limits[name] = read(value)
+        except ValueError as error:
+            raise UsageError(f"max_{name}: {error}") from None
+    return limits
+
+
+def _bytes(given: object) -> int:
+    return given if given == 0 and isinstance(given, int) else parse_bytes(str(given))
+
+
+def _count(given: object) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or given < 0:
+        raise ValueError(f"{given!r} is not valid; use a whole number of 0 or more")
+    return given

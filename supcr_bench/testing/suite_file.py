@@ -1,7 +1,8 @@
 """A suite file as a collection of tests: one for each implementation and case."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,17 +23,12 @@ if TYPE_CHECKING:
 class SuiteFile(pytest.File):
     """A suite file. Collecting its tests does not import torch."""
 
-    _run: "SuiteRun | None" = None
-
-    @property
+    @cached_property
     def run(self) -> "SuiteRun":
-        if self._run is None:
-            from supcr_bench.testing.suite_run import SuiteRun
+        from supcr_bench.testing.suite_run import SuiteRun
 
-            suite = load_suite(str(self.path))
-            limit_s = parse_duration_s(self.config.getoption(TIME_LIMIT))
-            self._run = SuiteRun(suite, self.path.parent, limit_s)
-        return self._run
+        limit_s = parse_duration_s(self.config.getoption(TIME_LIMIT))
+        return SuiteRun(load_suite(str(self.path)), self.path.parent, limit_s)
 
     def collect(self) -> Iterator["SuiteTest"]:
         """Yield tests with rising batch sizes: smaller cases predict the time of larger ones."""
@@ -46,18 +42,14 @@ class SuiteFile(pytest.File):
             raise self.CollectError(f"{TIME_LIMIT}: {error}") from None
         for planned in plan:
             for arm in planned.arms:
-                case = planned.case(arm)
-                yield SuiteTest.from_parent(
-                    self,
-                    name=f"{arm.implementation}[{case.id}]",
-                    callobj=self._test(arm.implementation, case),
-                )
+                name, case = arm.implementation, planned.case(arm)
 
-    def _test(self, implementation: str, case: Case) -> Callable[..., None]:
-        def test(supcr_benchmark: "SupcrBenchmark") -> None:
-            self.run.measure(implementation, case, supcr_benchmark)
+                def test(
+                    supcr_benchmark: "SupcrBenchmark", name: str = name, case: Case = case
+                ) -> None:
+                    self.run.measure(name, case, supcr_benchmark)
 
-        return test
+                yield SuiteTest.from_parent(self, name=f"{name}[{case.id}]", callobj=test)
 
 
 class SuiteTest(pytest.Function):

@@ -8,7 +8,6 @@ without them, the run makes two calls at each doubling of the size, below the ca
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,13 +22,10 @@ from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import make_budget
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.testing.assertions import require_right
-from supcr_bench.testing.benchmark import SupcrBenchmark
-from supcr_bench.testing.question import find_implementation
+from supcr_bench.testing.benchmark import SupcrBenchmark, find_implementation
 from supcr_bench.values.case import Case
-from supcr_bench.values.cell import Budget
 from supcr_bench.values.errors import UnavailableError
 from supcr_bench.values.growth_law import GrowthLaw, get_law
-from supcr_bench.values.implementation import Implementation
 from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.resolve import resolve_to_measure
 
@@ -41,20 +37,12 @@ class SuiteRun:
     """Runs the tests of one suite; ``time_limit_s`` caps the time limit that the suite sets."""
 
     def __init__(self, suite: Suite, folder: Path, time_limit_s: float) -> None:
-        self.suite = suite
-        self._folder = folder
-        self._time_limit_s = time_limit_s
-        self._subjects: dict[str, tuple[Implementation, Adapter]] = {}
+        self.suite, self._folder = suite, folder
+        budget = make_budget(suite)
+        self.budget = replace(budget, time_limit_s=min(budget.time_limit_s, time_limit_s))
         self._claims: dict[str, GrowthLaw] = {}
-
-    @cached_property
-    def budget(self) -> Budget:
-        budget = make_budget(self.suite)
-        return replace(budget, time_limit_s=min(budget.time_limit_s, self._time_limit_s))
-
-    @cached_property
-    def _forecast(self) -> Forecast:
-        return Forecast(self.budget, self._claims)
+        self._forecast = Forecast(self.budget, self._claims)
+        self._subjects: dict[str, Adapter] = {}
 
     def measure(self, name: str, case: Case, benchmark: SupcrBenchmark) -> None:
         """Assert that a case is right, and time it; skip what does not fit or cannot run here."""
@@ -65,37 +53,30 @@ class SuiteRun:
                 there = ", ".join(available_devices())
                 _skip(name, case, f"no device {case.device!r} here; available: {there}")
             with _threads(self.budget.threads):
-                found, subject = self._subject(name, case.device)
-                definition = subject.resolution.definition
-                case = Case.of(case.workload, case.pass_, definition)
-                self._measure(found, subject, case, benchmark)
+                subject = self._subject(name, case.device)
+                case = Case.of(case.workload, case.pass_, subject.resolution.definition)
+                self._measure(name, subject, case, benchmark)
         except UnavailableError as error:
             _skip(name, case, str(error))
         finally:
             benchmark.use_up()
 
-    def _subject(self, name: str, device: str) -> tuple[Implementation, Adapter]:
+    def _subject(self, name: str, device: str) -> Adapter:
         if name not in self._subjects:
             found = find_implementation(name, self._folder)
             resolution = resolve_to_measure(found, self.suite.compared_with, device)
-            self._subjects[name] = found, Adapter.of(found, resolution)
+            self._subjects[name] = Adapter.of(found, resolution)
             if found.claimed_time:
                 self._claims[name] = get_law(found.claimed_time)
         return self._subjects[name]
 
-    def _measure(
-        self,
-        implementation: Implementation,
-        subject: Adapter,
-        case: Case,
-        benchmark: SupcrBenchmark,
-    ) -> None:
+    def _measure(self, name: str, subject: Adapter, case: Case, benchmark: SupcrBenchmark) -> None:
         definition = subject.resolution.definition.at(case.temperature)
         if reason := subject.why_not(definition, case):
-            _skip(implementation.name, case, reason)
-        self._skip_what_takes_too_long(implementation.name, subject, case)
+            _skip(name, case, reason)
+        self._skip_what_takes_too_long(name, subject, case)
         limit_bytes = self.budget.memory_limit_bytes
-        result = benchmark.check(implementation, subject, case, limit_bytes)
+        result = benchmark.check(name, subject, case, limit_bytes)
         if result.status is Status.OUT_OF_MEMORY:
             self._skip_out_of_memory(result)
         require_right(result, subject, by_name=True)
@@ -120,12 +101,9 @@ class SuiteRun:
 
     def _skip_what_takes_too_long(self, name: str, subject: Adapter, case: Case) -> None:
         while True:
-            prediction = self._forecast.skip(name, case)
-
-            if prediction is not None:
+            if prediction := self._forecast.skip(name, case):
                 _skip(name, case, prediction[1])
-            known = self._forecast.largest_size(name, case) or 0
-            size = max(SMALLEST, 2 * known)
+            size = max(SMALLEST, 2 * (self._forecast.largest_size(name, case) or 0))
             if size >= case.batch_size:
                 return
             if not self._probe(name, subject, replace(case, batch_size=size)):

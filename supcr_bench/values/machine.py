@@ -7,6 +7,7 @@ machine becomes ``cpu@3f2a1b`` and ``cpu@9c0d4e``.
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,11 @@ DIGITS = 6
 def machine_of(environment: Mapping[str, Any]) -> str:
     facts = {key: environment.get(key) for key in SAME_MACHINE}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:DIGITS]
+
+
+def usable_cpus() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def device_of(name: str) -> str:

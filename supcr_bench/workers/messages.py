@@ -1,13 +1,8 @@
-"""Requests to a worker and its responses: one JSON object a line, whose ``kind`` is its type.
+"""Requests to a worker and its responses, which travel through pipes as pickles."""
 
-Types that need torch are imported only when a message that holds one is read.
-"""
-
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, get_args
+import pickle
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from supcr_bench.measure.version_times import VersionedCell
 from supcr_bench.subjects.registry import Subject
@@ -15,15 +10,11 @@ from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Budget, Cell
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import UncallableError
-from supcr_bench.values.implementation import Description, Recognition, Resolution
+from supcr_bench.values.implementation import Description, Resolution
 from supcr_bench.values.result import Result
-from supcr_bench.verification.impact import Impact, ImpactQuestion
-from supcr_bench.verification.outcome import Diagnosis, Group, Outcome
 
 if TYPE_CHECKING:
-    from pydantic import TypeAdapter
-
-    from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
+    from supcr_bench.verification.ranks.question import RankQuestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +41,7 @@ class MeasureCell:
 
 @dataclass(frozen=True, slots=True)
 class TimeVersions:
-    """Time every version of each cell; answers: a VersionTimes for each cell, or Failed."""
+    """Time every version of each cell; answer: Failed, or Returned with a VersionTimes a cell."""
 
     cells: tuple[VersionedCell, ...]
     sampling_s: float
@@ -59,8 +50,9 @@ class TimeVersions:
 
 @dataclass(frozen=True, slots=True)
 class VerifySubject:
-    """Load a subject and open its session; answer: VerificationStarted or Failed.
+    """Load a subject and open its session; answer: Returned or Failed.
 
+    It returns the checks to make, the definition's name, and what was recognised.
     ``definition`` is ``None`` for the declared one, ``auto`` to recognise it; ``only``
     names the checks to make, without a diagnosis, and is ``None`` for all.
     """
@@ -73,19 +65,16 @@ class VerifySubject:
 
 
 @dataclass(frozen=True, slots=True)
-class MakeCheck:
-    """Make one check of the subject that is being verified; answer: an Outcome.
+class AskSession:
+    """Call a method of the session of the subject that is being verified; answer: Returned."""
 
-    Without a check, diagnose from all outcomes; answer: a Diagnosis, or Ready if nothing is wrong.
-    """
-
-    check: str | None
-    outcomes: tuple[Outcome, ...] = ()
+    method: Literal["make", "diagnose", "measure_impact"]
+    argument: Any
 
 
 @dataclass(frozen=True, slots=True)
 class JoinRanks:
-    """Become one rank (process) of a group; answer: Ready once all ranks have joined.
+    """Become one rank (process) of a group; answer: Returned once all ranks have joined.
 
     ``store`` is a rendezvous file, a new one for each group, in a folder that exists. In a
     collective, a rank waits ``limit_s`` for the others.
@@ -99,33 +88,24 @@ class JoinRanks:
 
 @dataclass(frozen=True, slots=True)
 class AskRank:
-    """Put a question to a subject on a rank; answer: RankAnswers or Failed.
+    """Put a question to a subject on a rank; answer: Failed, or Returned with a RankAnswer a step.
 
-    Without a question, only load the subject; answer: Failed, or a PreflightResult, whose
-    resolution is ``None`` if the definition is unknown.
+    Without a question, only load the subject; answer: Failed, or Returned with its resolution,
+    which is ``None`` if the definition is unknown.
     """
 
     subject: Subject
     question: "RankQuestion | None"
 
 
-Request = (
-    Preflight
-    | MeasureCell
-    | TimeVersions
-    | VerifySubject
-    | MakeCheck
-    | ImpactQuestion
-    | JoinRanks
-    | AskRank
-)
+Request = Preflight | MeasureCell | TimeVersions | VerifySubject | AskSession | JoinRanks | AskRank
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """A worker has started, in this environment, or has carried out a request without a result."""
+class Returned:
+    """What a request gave; a worker that has started says its environment."""
 
-    environment: Mapping[str, Any] | None = None
+    value: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,77 +133,17 @@ class PreflightResult:
     files: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class VersionTimes:
-    """Seconds per call of each version of a cell, paired by round.
-
-    They are empty if the version ``raised_by`` raised an exception, described by ``reason``.
-    """
-
-    seconds: Mapping[str, tuple[float, ...]]
-    raised_by: str | None = None
-    reason: str | None = None
+Response = Returned | Failed | PreflightResult | Result | Account
 
 
-@dataclass(frozen=True, slots=True)
-class VerificationStarted:
-    """A subject has been loaded; these checks, each by name and group, apply to it.
-
-    ``recognised`` says what it computes and how it is called.
-    """
-
-    checks: tuple[tuple[str, Group], ...]
-    definition: str
-    recognised: Recognition | None
+def write_message(message: Request | Response, pipe: IO[bytes]) -> None:
+    pickle.dump(message, pipe)
+    pipe.flush()
 
 
-@dataclass(frozen=True, slots=True)
-class Impacts:
-    """The answer to an ImpactQuestion on the subject that is being verified."""
-
-    rows: tuple[Impact, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RankAnswers:
-    """A rank's answer to each step of a question."""
-
-    answers: "tuple[RankAnswer, ...]"
-
-
-Response = (
-    Ready
-    | Failed
-    | PreflightResult
-    | Result
-    | Account
-    | VersionTimes
-    | VerificationStarted
-    | Outcome
-    | Diagnosis
-    | Impacts
-    | RankAnswers
-)
-
-_KINDS: Mapping[str, type] = {kind.__name__: kind for kind in get_args(Request | Response)}
-
-
-def write_message(message: Request | Response) -> str:
-    """Encode a message as a line of JSON."""
-    return json.dumps({"kind": type(message).__name__, **asdict(message)}) + "\n"
-
-
-def read_message(line: str) -> Any:
-    """Decode a request or response that :func:`write_message` has written."""
-    values = json.loads(line)
-    return _reader(values.pop("kind")).validate_python(values)
-
-
-@cache
-def _reader(kind: str) -> "TypeAdapter[Any]":
-    from pydantic import TypeAdapter
-
-    if kind in ("AskRank", "RankAnswers"):
-        # TypeAdapter looks up the names in annotations among these locals.
-        from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion  # noqa: F401
-    return TypeAdapter(_KINDS[kind])
+def read_message(pipe: IO[bytes]) -> Any:
+    """Read a message from a process of this user, or ``None`` if the other end was closed."""
+    try:
+        return pickle.load(pipe)  # noqa: S301 - the other end runs with the same rights
+    except (EOFError, pickle.UnpicklingError):  # it may have ended in the middle of a message
+        return None

@@ -65,10 +65,6 @@ class RankGroupWorker:
     def _deliver(self, rank: int, response: Response | None) -> None:
         self._inbox.put((rank, response))
 
-    @property
-    def pids(self) -> tuple[int, ...]:
-        return tuple(w.pid for w in self._workers)
-
     def join(self) -> None:
         """Have the ranks form a new group, as they must after one has raised; raises like ask()."""
         self._joins += 1
@@ -114,10 +110,9 @@ class RankGroupWorker:
         if self._ended:
             return CheckEndedError(self._how_ended(self._ended[0]))
         stages: dict[str, list[str]] = {}
-        for rank, worker in enumerate(self._workers):
-            if rank not in answers:
-                activity = worker.activity()
-                stages.setdefault(f" ({activity.stage})" if activity else "", []).append(str(rank))
+        for rank in set(range(self.ranks)) - answers.keys():
+            activity = self._workers[rank].activity()
+            stages.setdefault(f" ({activity.stage})" if activity else "", []).append(str(rank))
         waiting = " and ".join(f"rank {', '.join(r)}{stage}" for stage, r in stages.items())
         for rank, response in sorted(answers.items()):
             if isinstance(response, Failed):

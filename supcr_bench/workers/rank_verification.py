@@ -19,7 +19,7 @@ from supcr_bench.verification.ranks.diagnosis import diagnose_ranks, follows, pl
 from supcr_bench.verification.ranks.question import RankQuestion
 from supcr_bench.verification.self_test import SelfTestRow
 from supcr_bench.verification.session import MOST_ENDS, Session
-from supcr_bench.workers.messages import AskRank, Failed, PreflightResult, RankAnswers, Response
+from supcr_bench.workers.messages import AskRank, Failed
 from supcr_bench.workers.rank_group import RankGroupWorker
 
 LOAD_LIMIT_S = 60.0
@@ -31,6 +31,9 @@ ranks, a hang is detected within 30 s."""
 
 class RankVerification(Session):
     """The verification of one implementation across W ranks, which are replaced when one ends."""
+
+    ranks: int
+    _context: RankContext
 
     def __init__(
         self,
@@ -48,19 +51,15 @@ class RankVerification(Session):
         self.ranks, self._limit_s = ranks, limit_s
         self._checks = {c.name: c for c in RANK_CHECKS if only is None or c.name in only}
         self._group: RankGroupWorker | None = None
-        self._context: RankContext | None = None
 
     def open(self) -> Sequence[tuple[str, Group]]:
         """Load the subject on every rank, and resolve how to call it and its definition."""
-        self._context = self._resolved(self._definition)
-        if self._context is None:
-            self._context = self._recognise()
+        self._context = self._resolved(self._definition) or self._recognise()
         self.definition = self._context.definition.name
         self.recognised = tested_as(self._context.resolution)
         return [(check.name, check.group) for check in self._checks.values()]
 
     def make(self, check: str) -> Outcome:
-        assert self._context is not None
         return self._checks[check].outcome(self._context)[0]
 
     def weight(self, end: CheckEndedError) -> int:
@@ -68,7 +67,6 @@ class RankVerification(Session):
         return MOST_ENDS if end.overdue else 1
 
     def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:
-        assert self._context is not None
         return diagnose_ranks(self._context, outcomes)
 
     def close(self) -> None:
@@ -85,14 +83,12 @@ class RankVerification(Session):
         with suppress(CheckEndedError):
             found = self._load(self._limit_s, resolution=found) or found
         self._subject = replace(self._subject, resolution=found)
-        assert self.ranks is not None
         return RankContext(self.ranks, found, self.seed, self._put)
 
     def _load(self, limit_s: float, **changes: Any) -> Resolution | None:
         self._subject = replace(self._subject, **changes)
-        loaded = self._request(None, limit_s)[0]
-        assert isinstance(loaded, PreflightResult)
-        return loaded.resolution
+        resolution: Resolution | None = self._request(None, limit_s)[0]
+        return resolution
 
     def _recognise(self) -> RankContext:
         """Find the shipped definition that gives its numbers, correctly or with a known mistake."""
@@ -105,19 +101,14 @@ class RankVerification(Session):
         return context
 
     def _put(self, question: RankQuestion) -> Answers:
-        responses = self._request(question)
-        per_rank = [r.answers for r in responses if isinstance(r, RankAnswers)]
-        return [list(step) for step in zip(*per_rank, strict=True)]
+        return [list(step) for step in zip(*self._request(question), strict=True)]
 
-    def _request(
-        self, question: RankQuestion | None, limit_s: float | None = None
-    ) -> list[Response]:
-        """Send one question to every rank, in a new group of workers if the last one has ended."""
-        assert self.ranks is not None
+    def _request(self, question: RankQuestion | None, limit_s: float | None = None) -> list[Any]:
+        """What every rank returns to a question; a new group answers if the last one has ended."""
         if self._group is None:
             self._group = RankGroupWorker(self.ranks, limit_s=self._limit_s)
         try:
-            said = self._group.ask(AskRank(self._subject, question), limit_s)
+            said: list[Any] = self._group.ask(AskRank(self._subject, question), limit_s)
             for rank, response in enumerate(said):
                 if isinstance(response, Failed):
                     if response.stage == "load":
@@ -130,7 +121,7 @@ class RankVerification(Session):
         except CheckEndedError:
             self._group = None
             raise
-        return said
+        return [response.value for response in said]
 
 
 def rank_bug_session(

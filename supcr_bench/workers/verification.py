@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection, Sequence
+from typing import Any, Literal
 
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.definition import Definition
@@ -16,6 +17,10 @@ PROGRESS_S = 0.02
 """CPU time in seconds that shows that a worker computes, however little of a core it gets."""
 BUSY = 8.0
 """A worker that shares its core counts as having at least this part of it, one in so many."""
+
+
+CALLED = {"make": "the check", "diagnose": "the diagnosis", "measure_impact": "the study"}
+"""What a finding calls a method of the session."""
 
 
 class WorkerVerification(Session):
@@ -43,39 +48,35 @@ class WorkerVerification(Session):
         started = self._ask(self._request, "loading and recognition", OPEN_LIMIT_S)
         if isinstance(started, messages.Failed):
             raise started.uncallable or SubjectError(started.reason)
-        assert isinstance(started, messages.VerificationStarted)
-        self.definition, self.recognised = started.definition, started.recognised
-        return started.checks
+        checks, self.definition, self.recognised = started.value
+        return tuple(checks)
 
     def make(self, check: str) -> Outcome:
-        self._reopen()
-        outcome = self._ask(messages.MakeCheck(check), "the check", CHECK_LIMIT_S)
-        assert isinstance(outcome, Outcome)
+        outcome: Outcome = self._call("make", check)
         return outcome
 
     def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:
         """Diagnose in the worker; it has lost the failing inputs if it was replaced meanwhile."""
-        if self.only is not None:
-            return None
-        self._reopen()
-        found = self._ask(messages.MakeCheck(None, tuple(outcomes)), "the diagnosis", CHECK_LIMIT_S)
-        return found if isinstance(found, Diagnosis) else None
+        found: Diagnosis | None = None
+        if self.only is None:
+            found = self._call("diagnose", outcomes)
+        return found
 
     def measure_impact(self, question: ImpactQuestion) -> tuple[Impact, ...]:
-        self._reopen()
-        found = self._ask(question, "the study", STUDY_LIMIT_S)
-        assert isinstance(found, messages.Impacts)
-        return found.rows
+        rows: tuple[Impact, ...] = self._call("measure_impact", question)
+        return rows
 
-    def _reopen(self) -> None:
-        """Start a new worker if the last has ended."""
+    def _call(self, method: Literal["make", "diagnose", "measure_impact"], argument: object) -> Any:
+        """Call a method of the session in the worker; start a new worker if the last has ended."""
         if self._worker is None:
             try:
                 self.open()
             except SubjectError as error:  # it loaded before, so a call has broken it
                 raise CheckEndedError(str(error)) from error
+        limit_s = STUDY_LIMIT_S if method == "measure_impact" else CHECK_LIMIT_S
+        return self._ask(messages.AskSession(method, argument), CALLED[method], limit_s).value
 
-    def _ask(self, request: messages.Request, what: str, limit_s: float) -> messages.Response:
+    def _ask(self, request: messages.Request, what: str, limit_s: float) -> Any:
         """Get the worker's answer; raise CheckEndedError if it ended or took too long."""
         worker = self._worker
         assert worker is not None

@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TextIO
+from typing import IO
 
 import psutil
 import torch
@@ -29,7 +29,7 @@ from supcr_bench.measure.device import Meter, get_device
 from supcr_bench.measure.environment import collect_environment
 from supcr_bench.measure.outcome import describe_error
 from supcr_bench.measure.ranked import Coordinator, GroupBrokenError, RankShard, serve
-from supcr_bench.measure.version_times import VersionRaisedError, time_versions
+from supcr_bench.measure.version_times import time_versions
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.find_call import find_call
 from supcr_bench.subjects.process_wide import require_own_imports
@@ -38,23 +38,21 @@ from supcr_bench.subjects.source_files import changes, source_files
 from supcr_bench.values.cell import Arm
 from supcr_bench.values.definition import AUTO, Definition, get_definition
 from supcr_bench.values.errors import InputError, SubjectError, UnavailableError, UncallableError
-from supcr_bench.values.implementation import Implementation
-from supcr_bench.values.result import Result
-from supcr_bench.verification.impact import ImpactQuestion
+from supcr_bench.values.implementation import Implementation, Resolution
 from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.ranks.step import take_steps
 from supcr_bench.verification.resolve import resolved
 from supcr_bench.workers import messages
 from supcr_bench.workers.activity import RECOGNITION, ActivityPage
-from supcr_bench.workers.messages import Failed, PreflightResult, Ready, Request, Response
+from supcr_bench.workers.messages import Failed, PreflightResult, Request, Response, Returned
 
 GRACE_S = 1.0
 """Seconds for an idle worker to end by itself once its parent has closed the pipe."""
 
 
-def _take_standard_output() -> TextIO:
+def _take_standard_output() -> IO[bytes]:
     """Reserve the pipe to the parent for responses, and send prints to standard error."""
-    pipe = os.fdopen(os.dup(1), "w", buffering=1)
+    pipe = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     return pipe
@@ -62,8 +60,8 @@ def _take_standard_output() -> TextIO:
 
 def _listen(inbox: "SimpleQueue[Request | None]") -> None:
     """Put requests into the inbox; once the parent has ended, end this process, even in a call."""
-    for line in sys.stdin:
-        inbox.put(messages.read_message(line))
+    while (request := messages.read_message(sys.stdin.buffer)) is not None:
+        inbox.put(request)
     inbox.put(None)
     time.sleep(GRACE_S)
     _remove_scratch()
@@ -82,7 +80,6 @@ class Worker:
         self._respond = respond
         self._page = page
         self._rank = 0
-        self._loaded: tuple[Subject, Implementation] | None = None
         self._session: LocalSession | None = None
         self._unchanged: set[str] = set()
 
@@ -99,21 +96,14 @@ class Worker:
                         raise
                     self._respond(Failed(describe_error(error)))
             case messages.TimeVersions():
-                self._time_versions(request)
+                self._respond(self._time_versions(request))
             case messages.VerifySubject():
                 self._respond(self._verify(request))
-            case messages.MakeCheck():
-                assert self._session is not None
-                if request.check is not None:
-                    self._respond(self._session.make(request.check))
-                else:
-                    self._respond(self._session.diagnose(request.outcomes) or Ready())
-            case ImpactQuestion():
-                assert self._session is not None
-                self._respond(messages.Impacts(self._session.measure_impact(request)))
+            case messages.AskSession():
+                self._respond(Returned(getattr(self._session, request.method)(request.argument)))
             case messages.JoinRanks():
                 self._join(request)
-                self._respond(Ready())
+                self._respond(Returned())
             case messages.AskRank():
                 self._respond(self._answer_on_rank(request))
 
@@ -143,8 +133,7 @@ class Worker:
             checks = tuple(self._session.open())
         except SubjectError as error:
             return _failed(error)
-        started = self._session
-        return messages.VerificationStarted(checks, started.definition, started.recognised)
+        return Returned((checks, self._session.definition, self._session.recognised))
 
     def _join(self, request: messages.JoinRanks) -> None:
         """Join a gloo group, only on the loopback interface; leave the previous group."""
@@ -163,11 +152,9 @@ class Worker:
     def _answer_on_rank(self, request: messages.AskRank) -> Response:
         subject = request.subject
         try:
-            if self._loaded is None or self._loaded[0] != subject:
-                self._loaded = subject, load(subject)
-            found = self._loaded[1]
+            found = _load_once(subject)
             if request.question is None:
-                return self._load_on_rank(subject, found)
+                return Returned(self._resolved_on_rank(subject, found))
         except SubjectError as error:
             return _failed(error)
         assert subject.resolution is not None
@@ -177,48 +164,38 @@ class Worker:
             answers = take_steps(adapter, request.question, self._rank, announce)
         except Exception as error:  # noqa: BLE001 - implementations may raise anything
             return Failed(describe_error(error))
-        return messages.RankAnswers(tuple(answers))
+        return Returned(tuple(answers))
 
-    def _load_on_rank(self, subject: Subject, found: Implementation) -> PreflightResult:
-        definition = subject.definition or found.definition
+    def _resolved_on_rank(self, subject: Subject, found: Implementation) -> Resolution | None:
         if subject.resolution is not None:
             self._page.write(RECOGNITION, None)
-            resolution = find_call(found, subject.resolution.definition)[0]
-        elif definition == AUTO:
-            resolution = None
-        else:
-            if not isinstance(definition, Definition):
-                definition = get_definition(definition)
-            resolution = Adapter.usual(found.under(definition.name).factory, definition).resolution
-        return PreflightResult(subject.name, None, resolution=resolution)
+            return find_call(found, subject.resolution.definition)[0]
+        definition = subject.definition or found.definition
+        if definition == AUTO:
+            return None
+        if not isinstance(definition, Definition):
+            definition = get_definition(definition)
+        return Adapter.usual(found.under(definition.name).factory, definition).resolution
 
-    def _time_versions(self, request: messages.TimeVersions) -> None:
+    def _time_versions(self, request: messages.TimeVersions) -> Response:
         try:
-            samples = time_versions(request.cells, sampling_s=request.sampling_s, seed=request.seed)
+            return Returned(
+                time_versions(request.cells, sampling_s=request.sampling_s, seed=request.seed)
+            )
         except Exception as error:  # noqa: BLE001 - implementations may raise anything
-            self._respond(Failed(f"{type(error).__name__}: {error}"))
-            return
-        for sample in samples:
-            if isinstance(sample, VersionRaisedError):
-                self._respond(messages.VersionTimes({}, sample.version, sample.reason))
-            else:
-                seconds = {version: tuple(s) for version, s in sample.items()}
-
-                self._respond(messages.VersionTimes(seconds))
+            return Failed(f"{type(error).__name__}: {error}")
 
     def _measure(self, request: messages.MeasureCell) -> None:
         """Measure a cell (all arms of one workload); ranks other than 0 join in each call."""
         cell, budget = request.cell, request.budget
         definitions = {arm.implementation: arm.definition for arm in cell.arms}
-        found = {s.name: load(s) for s in request.subjects}
-        for subject in request.subjects:
+        wanted = [subject for subject in request.subjects if subject.name in definitions]
+        subjects = {s.name: _adapter(s, definitions[s.name]) for s in wanted}
+        for subject in wanted:
             if subject.name not in self._unchanged:
                 for change in changes(subject.files, source_files(subject)):
                     raise SubjectError(f"{change} since the run began")
             self._unchanged.add(subject.name)
-        subjects = {
-            s.name: _adapter(s, found[s.name], definitions[s.name]) for s in request.subjects
-        }
         device = get_device(cell.workload.device)
         table = None
         if request.labels:
@@ -241,33 +218,31 @@ class Worker:
             table=table,
             announce=self._page.write,
         )
-
-        def respond(result: Result) -> None:
-            if found[result.implementation].device_specific:
-                result = replace(result, predicted_cuda_peak_bytes=None)
-            self._respond(result)
-
         try:
             for result in run.results():
-                respond(result)
+                self._respond(result)
             if coordinator:
                 coordinator.release()
         except GroupBrokenError as error:
             for result in run.end_with(error.arm, error.reason):
-                respond(result)
+                self._respond(result)
             self._respond(Failed(str(error)))
         self._respond(run.account)
 
 
-def _adapter(subject: Subject, found: Implementation, definition: Definition) -> Adapter:
+_load_once = lru_cache(maxsize=1)(load)
+"""For a rank, which gets many questions to one subject."""
+
+
+def _adapter(subject: Subject, definition: Definition) -> Adapter:
     """Use the call that a preflight (a test call) found, or else the definition's usual call.
 
     It tries no calls: a hang or crash here would look like the harness's own, and ranks would
     wait for each other.
     """
-    if subject.resolution is not None:
-        return Adapter.of(found, subject.resolution)
-    return Adapter.usual(found.under(definition.name).factory, definition)
+    found = load(subject)
+    usual = Adapter.usual(found.under(definition.name).factory, definition)
+    return Adapter.of(found, subject.resolution or usual.resolution)
 
 
 def _failed(error: SubjectError) -> Failed:
@@ -288,13 +263,10 @@ def main() -> None:
     inbox: SimpleQueue[Request | None] = SimpleQueue()
     threading.Thread(target=_listen, args=(inbox,), daemon=True).start()
 
-    def respond(response: Response) -> None:
-        pipe.write(messages.write_message(response))
-        pipe.flush()
-
     page_path, threads = sys.argv[1:]
     torch.set_num_threads(int(threads))
-    respond(Ready(collect_environment()))
+    respond = partial(messages.write_message, pipe=pipe)
+    respond(Returned(collect_environment()))
     worker = Worker(respond, ActivityPage(Path(page_path)))
     while (request := inbox.get()) is not None:
         worker.answer(request)

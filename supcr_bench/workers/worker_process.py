@@ -1,7 +1,6 @@
 """The parent's side of a worker: start it, talk to it, watch it, end it."""
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -17,7 +16,7 @@ import psutil
 
 from supcr_bench.values.errors import WorkerError
 from supcr_bench.workers.activity import Activity, ActivityPage
-from supcr_bench.workers.messages import Ready, Request, Response, read_message, write_message
+from supcr_bench.workers.messages import Request, Response, Returned, read_message, write_message
 
 START_LIMIT_S = 120.0
 """Time limit to start; importing torch from a cold, busy disk can take tens of seconds."""
@@ -27,7 +26,7 @@ CLOSE_LIMIT_S = 5.0
 
 def start_python(
     arguments: Sequence[str], environment: Mapping[str, str], stderr: IO[bytes]
-) -> "subprocess.Popen[str]":
+) -> "subprocess.Popen[bytes]":
     """Start a Python process; ``arguments`` are a module and its command-line arguments."""
     return subprocess.Popen(
         [sys.executable, "-P", "-m", *arguments],
@@ -35,7 +34,6 @@ def start_python(
         stdout=subprocess.PIPE,
         stderr=stderr,
         env=environment,
-        text=True,
     )
 
 
@@ -49,7 +47,8 @@ class WorkerProcess:
     """One worker, whose torch uses ``threads`` threads.
 
     A thread calls ``deliver`` with each response, and with ``None`` once the worker has ended; by
-    default :meth:`responses` yields the responses.
+    default :meth:`responses` yields the responses. ``scratch`` is a folder that the worker removes
+    if this process is killed.
     """
 
     start = staticmethod(start_python)  # tests replace it by a faster one
@@ -59,7 +58,7 @@ class WorkerProcess:
         self, threads: int = 1, deliver: Callable[[Response | None], None] | None = None
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="supcr-bench-")
-        folder = Path(self._folder.name)
+        self.scratch = folder = Path(self._folder.name)
         self._errors = folder / "stderr"
         self._page = ActivityPage(folder / "activity")
         environment = {**os.environ, **thread_settings(threads)}
@@ -70,9 +69,10 @@ class WorkerProcess:
                 environment,
                 stderr,
             )
+        self.pid = self._process.pid
         self._inbox: SimpleQueue[Response | None] = SimpleQueue()
         self._deliver = deliver or self._inbox.put
-        self._started: SimpleQueue[Ready | None] = SimpleQueue()
+        self._started: SimpleQueue[Returned | None] = SimpleQueue()
         self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()
         self.environment = self._await_start()
@@ -81,11 +81,7 @@ class WorkerProcess:
     def _read(self) -> None:
         assert self._process.stdout is not None
         put: Callable[[Any], None] = self._started.put
-        for line in self._process.stdout:
-            try:
-                response = read_message(line)
-            except json.JSONDecodeError:
-                continue  # the worker ended in the middle of a line
+        while (response := read_message(self._process.stdout)) is not None:
             put(response)
             put = self._deliver
         self._process.wait()
@@ -99,7 +95,7 @@ class WorkerProcess:
             finding = f"no answer within {START_LIMIT_S:.0f} s"
         else:
             if ready is not None:
-                return ready.environment or {}
+                return dict(ready.value)
             finding = self.exit_description()
         self.close()
         raise WorkerError(f"a worker did not start: {finding}")
@@ -107,11 +103,8 @@ class WorkerProcess:
     def send(self, request: Request) -> None:
         """Send a request. If the worker has died, :meth:`responses` reports that."""
         assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(write_message(request))
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass
+        with contextlib.suppress(BrokenPipeError):
+            write_message(request, self._process.stdin)
 
     def responses(self) -> Iterator[Response | None]:
         """Yield responses, and ``None`` several times a second, until the worker ends."""
@@ -131,14 +124,14 @@ class WorkerProcess:
     def resident_bytes(self) -> int | None:
         """Return the worker's resident memory; ``None`` once it has ended."""
         try:
-            return int(psutil.Process(self._process.pid).memory_info().rss)
+            return int(psutil.Process(self.pid).memory_info().rss)
         except psutil.Error:
             return None
 
     def cpu_s(self) -> float:
         """Return the seconds that the worker has computed; 0 once it has ended."""
         try:
-            times = psutil.Process(self._process.pid).cpu_times()
+            times = psutil.Process(self.pid).cpu_times()
         except psutil.Error:
             return 0.0
         return float(times.user + times.system)
@@ -154,18 +147,9 @@ class WorkerProcess:
                 how += ", as the system does when memory runs out"
         else:
             how = f"exited with status {status}"
-        lines = self._errors.read_text(errors="replace").strip().splitlines()
-        lines = [line for line in lines if not line.startswith("USDT:")]
+        said = self._errors.read_text(errors="replace").strip().splitlines()
+        lines = [line for line in said if not line.startswith("USDT:")]
         return f"{how}: {lines[-1][:300]}" if lines else how
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def scratch(self) -> Path:
-        """A folder that the worker removes if this process is killed."""
-        return Path(self._folder.name)
 
     def kill(self) -> None:
         self._process.kill()

@@ -156,7 +156,7 @@ def cell_on_a_busy_machine(seed: int, slower: float = 1.5) -> list[Result]:
         make_result(
             arm.implementation,
             times=own.seconds,
-            aa_samples_s=tuple(own.again_seconds) or None,
+            aa_samples_s=tuple(own.again.seconds) if own.again else None,
         )
         for arm, own in samples.items()
     ]

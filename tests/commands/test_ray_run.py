@@ -130,7 +130,7 @@ def test_a_machine_that_is_lost_loses_and_doubles_nothing(
             time.sleep(0.02)
         reachable = listening_elsewhere(run.pid)
         cluster.kill_a_machine()
-        said = run.stdout.read()
+        said = run.stdout.read().decode()
     assert run.wait() == 0, said
     assert before < ROWS
     assert not reachable

@@ -59,8 +59,8 @@ class ForkedProcess:
         self._connection.sendall(text)
         os.close(read_in)
         os.close(write_out)
-        self.stdin: IO[str] = os.fdopen(write_in, "w")
-        self.stdout: IO[str] = os.fdopen(read_out)
+        self.stdin: IO[bytes] = os.fdopen(write_in, "wb")
+        self.stdout: IO[bytes] = os.fdopen(read_out, "rb")
         self._said = self._connection.makefile()
         self.pid = int(self._said.readline())
         self.returncode: int | None = None
@@ -121,13 +121,13 @@ class Servers:
 
     def start_worker(
         self, arguments: Sequence[str], environment: Mapping[str, str], stderr: IO[bytes]
-    ) -> "subprocess.Popen[str]":
+    ) -> "subprocess.Popen[bytes]":
         """In the place of :func:`supcr_bench.workers.worker_process.start_python`."""
         server = self.socket(int(environment["OMP_NUM_THREADS"]))
         if server is None:
             return start_python(arguments, environment, stderr)
         forked = ForkedProcess(server, arguments, environment, stderr.fileno())
-        return cast("subprocess.Popen[str]", forked)
+        return cast("subprocess.Popen[bytes]", forked)
 
     def start_command(
         self, arguments: Sequence[str], folder: Path, stderr: int | None = None
@@ -154,7 +154,7 @@ class Servers:
         with tempfile.TemporaryFile("w+") as stderr:
             process = self.start_command(arguments, folder, stderr.fileno())
             stdout: list[str] = []
-            reader = Thread(target=lambda: stdout.append(process.stdout.read()))
+            reader = Thread(target=lambda: stdout.append(process.stdout.read().decode()))
             reader.start()
             try:
                 status = process.wait(timeout_s)

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from supcr_bench.gate.time_trial import TimingError
-from supcr_bench.measure.version_times import VersionedCell
+from supcr_bench.measure.version_times import VersionedCell, VersionTimes
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.case import Case, Pass, Workload
-from supcr_bench.workers.messages import VersionTimes
 
 ROUNDS = 5
 

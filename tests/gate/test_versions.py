@@ -288,7 +288,7 @@ def test_a_note_of_a_file_name_that_is_not_utf_8_can_be_printed(repository, tmp_
 
 def test_what_git_refuses_is_said_in_its_own_words(repository, tmp_path):
     (repository.top / ".git/index").write_bytes(b"not an index, whatever its length may be")
-    with pytest.raises(RevisionError, match=r"(?s)git check-ignore: .*index file corrupt"):
+    with pytest.raises(RevisionError, match=r"(?s)git ls-files: .*index file corrupt"):
         versions(tmp_path)
 
 

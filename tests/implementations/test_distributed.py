@@ -11,7 +11,7 @@ from supcr_bench.subjects.registry import Subject, locate
 from supcr_bench.values.case import Workload
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
 from supcr_bench.verification.ranks.checks import random_questions
-from supcr_bench.workers.messages import RankAnswers
+from supcr_bench.workers.messages import Returned
 from supcr_bench.workers.rank_group import RankGroupWorker
 from tests.examples import implementation
 from tests.implementations import rank_scenes
@@ -69,7 +69,7 @@ def test_in_the_ranks(pair: RankGroupWorker, scene: type, rows: tuple[int, ...])
     own = Subject(scene.__name__, "module", scene.__module__, scene.__qualname__)
     question = rank_context(2, TORCHCELL).question(rows, dims=2, nan_density=0.2, labels="tied")
     said = put(pair, own, question)
-    assert all(isinstance(response, RankAnswers) for response in said), said
+    assert all(isinstance(response, Returned) for response in said), said
 
 
 @pytest.mark.slow

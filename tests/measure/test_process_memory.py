@@ -21,13 +21,13 @@ def run(code: str) -> str:
 ALLOCATE = """
 import torch
 from supcr_bench.measure.outcome import is_out_of_memory
-from supcr_bench.measure.process_memory import process_memory_limit
+from supcr_bench.measure.device import Cpu
 
 large = 2**29
 def allocate():
     return torch.ones(large, dtype=torch.uint8)
 
-with process_memory_limit(2**28):
+with Cpu().memory_limit(2**28):
     torch.ones(2**20, dtype=torch.uint8)
     try:
         allocate()
@@ -35,9 +35,9 @@ with process_memory_limit(2**28):
     except RuntimeError as error:
         print("refused", is_out_of_memory(error))
 print("afterwards", allocate().numel() == large)
-with process_memory_limit(None):
+with Cpu().memory_limit(None):
     print("unlimited", allocate().numel() == large)
-with process_memory_limit(2**30):
+with Cpu().memory_limit(2**30):
     print("within", allocate().numel() == large)
 """
 
@@ -54,11 +54,11 @@ def test_an_allocation_beyond_the_limit_fails_and_succeeds_after_the_block() -> 
 
 RESTORED = """
 import resource
-from supcr_bench.measure.process_memory import process_memory_limit
+from supcr_bench.measure.device import Cpu
 
 before = resource.getrlimit(resource.RLIMIT_DATA)
 try:
-    with process_memory_limit(2**30):
+    with Cpu().memory_limit(2**30):
         inside = resource.getrlimit(resource.RLIMIT_DATA)
         raise KeyError
 except KeyError:
@@ -68,7 +68,7 @@ print(resource.getrlimit(resource.RLIMIT_DATA) == before)
 
 hard = 2**34
 resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
-with process_memory_limit(2**50):
+with Cpu().memory_limit(2**50):
     print(resource.getrlimit(resource.RLIMIT_DATA)[0] == hard)
 """
 
@@ -81,8 +81,8 @@ def test_the_limit_is_restored_after_an_error_and_never_above_the_systems() -> N
 def test_where_there_is_nothing_to_enforce_it_the_block_just_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from supcr_bench.measure import process_memory
+    from supcr_bench.measure.device import Cpu
 
-    monkeypatch.setattr(process_memory, "resource", None)
-    with process_memory.process_memory_limit(1):
+    monkeypatch.setattr("psutil.LINUX", False)
+    with Cpu().memory_limit(1):
         assert bytearray(2**20)

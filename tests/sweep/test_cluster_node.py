@@ -9,6 +9,7 @@ import pytest
 from supcr_bench.inputs.label_file import read_label_file
 from supcr_bench.subjects.registry import Subject, locate
 from supcr_bench.sweep import cluster_node
+from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm, Budget, Cell
 from supcr_bench.values.result import Result, Status
@@ -19,36 +20,33 @@ RESULT = Result(implementation="rowsort", case=CELL.case(CELL.arms[0]), status=S
 
 
 @pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[cluster_node._KeptExecutor]:
-    """The executor of this process, as a task finds it that is the first in its own."""
-    made = cluster_node._KeptExecutor()
+def first_task(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No executor in this process, as a task finds it that is the first in its own."""
+    made: dict[object, LocalExecutor] = {}
     monkeypatch.setattr(cluster_node, "_KEPT", made)
-    yield made
-    if made._executor is not None:
-        made._executor.close()
-    if made._folder is not None:
-        made._folder.cleanup()
+    yield
+    for executor in made.values():
+        executor.close()
 
 
 @pytest.mark.slow
-def test_tasks_share_a_worker_until_one_has_other_labels(
-    kept: cluster_node._KeptExecutor, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("first_task")
+def test_tasks_share_a_worker_until_one_has_other_labels(tmp_path: Path) -> None:
     rowsort = [locate("rowsort")]
     assert cluster_node.environment(1, None)["threads"] == 1
-    first = kept.get(1, None)
+    first = cluster_node.kept_executor(1, None)
     found = cluster_node.preflight(1, None, rowsort, CELL.workload)
     assert found["rowsort"].finding is None
     budget = Budget(threads=1, time_limit_s=60.0, sampling_s=0.005)
     events = list(cluster_node.measure(None, CELL, rowsort, budget))
     assert [e.status for e in events if isinstance(e, Result)] == [Status.MEASURED]
-    assert kept.get(1, None) is first
+    assert cluster_node.kept_executor(1, None) is first
 
     (tmp_path / "own.csv").write_text("y\n1\n2\n3\n4\n")
     labels = cluster_node.labels_to_send(read_label_file(f"{tmp_path}/own.csv:y")[0])
     assert labels == ("labels.csv:y", b"y\n1\n2\n3\n4\n")
     assert cluster_node.environment(1, labels)["threads"] == 1
-    assert kept.get(1, labels) is not first
+    assert cluster_node.kept_executor(1, labels) is not first
 
 
 class Busy:
@@ -66,13 +64,10 @@ class Busy:
 
 @pytest.mark.parametrize(("heartbeat_s", "messages"), [(3600.0, 1), (0.0, 5)])
 def test_what_goes_on_is_said_once_and_then_at_every_heartbeat(
-    kept: cluster_node._KeptExecutor,
-    monkeypatch: pytest.MonkeyPatch,
-    heartbeat_s: float,
-    messages: int,
+    monkeypatch: pytest.MonkeyPatch, heartbeat_s: float, messages: int
 ) -> None:
     monkeypatch.setattr(cluster_node, "HEARTBEAT_S", heartbeat_s)
-    monkeypatch.setattr(kept, "get", lambda threads, labels: Busy())
+    monkeypatch.setattr(cluster_node, "kept_executor", lambda threads, labels: Busy())
     *before, result = cluster_node.measure(None, CELL, (), Budget())
     assert result == RESULT
     assert len(before) == messages

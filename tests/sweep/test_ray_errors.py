@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from supcr_bench.sweep.cluster_executor import SlotLostError
+from supcr_bench.sweep.cluster_executor import Slot, SlotLostError
 from supcr_bench.sweep.ray_executor import RayBackend, make_ray_executor
-from supcr_bench.sweep.slots import Slot
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm, Budget, Cell

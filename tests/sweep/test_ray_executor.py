@@ -5,11 +5,11 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from supcr_bench.sweep import cluster_node, ray_executor
+from supcr_bench.sweep.cluster_executor import Slot
 from supcr_bench.sweep.cluster_node import require_same_code
 from supcr_bench.sweep.ray_executor import require_address, require_ray
 from supcr_bench.sweep.suite import Suite
@@ -61,13 +61,13 @@ def test_what_listens_and_is_not_ray_is_told_from_it(silent_port: int) -> None:
         require_address(f"127.0.0.1:{silent_port}")
 
 
-def node(**resources: float) -> dict[str, Any]:
-    return {"NodeID": "abc", "Resources": resources}
+def machine(cpus: float) -> Slot:
+    return Slot(node="abc", name="m", cpus=cpus)
 
 
 def test_a_machine_has_the_budget_of_its_own_cores_and_memory() -> None:
     facts = {"cpus": 8, "available_bytes": 10 * 2**30}
-    (whole,) = ray_executor._slots_of(node(CPU=4), "m", facts, SUITE)
+    (whole,) = ray_executor._slots_of(machine(4), 0, facts, SUITE)
     assert whole.cpus == 4
     assert whole.budget.threads == 3  # Ray has four of the eight
     assert whole.budget.memory_limit_bytes == 8 * 2**30
@@ -75,7 +75,7 @@ def test_a_machine_has_the_budget_of_its_own_cores_and_memory() -> None:
 
 def test_a_gpu_gets_its_share_of_cores_and_memory() -> None:
     facts = {"cpus": 8, "available_bytes": 10 * 2**30}
-    whole, *gpus = ray_executor._slots_of(node(CPU=8, GPU=2), "m", facts, SUITE)
+    whole, *gpus = ray_executor._slots_of(machine(8), 2, facts, SUITE)
     assert [p.gpu for p in gpus] == [0, 1]
     assert [(p.cpus, p.budget.threads) for p in gpus] == [(4, 3), (4, 3)]
     assert gpus[0].budget.memory_limit_bytes == 4 * 2**30

@@ -10,12 +10,11 @@ from dataclasses import replace
 import pytest
 
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep.cluster_executor import ATTEMPTS, ClusterExecutor, SlotLostError
+from supcr_bench.sweep.cluster_executor import ATTEMPTS, ClusterExecutor, Slot, SlotLostError
 from supcr_bench.sweep.executor import Event
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import make_plan
 from supcr_bench.sweep.runner import SweepEvent, SweepProgress, run_sweep
-from supcr_bench.sweep.slots import Slot
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Cell

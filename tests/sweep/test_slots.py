@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from supcr_bench.sweep.slots import Slot, SlotPool
+from supcr_bench.sweep.cluster_executor import Slot, SlotPool
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Budget
 from supcr_bench.values.errors import WorkerError

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from supcr_bench.testing.question import find_implementation, make_workload, read_limits
+from supcr_bench.testing.benchmark import find_implementation, make_workload, read_limits
 from supcr_bench.values.case import Case
 from supcr_bench.values.errors import SubjectError, UnknownNameError, UsageError
 from tests.examples import implementation

@@ -17,7 +17,7 @@ from supcr_bench.values.definition import NO_SELF
 from supcr_bench.values.errors import WorkerError
 from supcr_bench.verification.outcome import CheckEndedError
 from supcr_bench.workers import rank_group
-from supcr_bench.workers.messages import Failed, RankAnswers
+from supcr_bench.workers.messages import Failed, Returned
 from supcr_bench.workers.rank_group import RankGroupWorker
 from supcr_bench.workers.worker_process import WorkerProcess
 from tests.forked.start import Servers
@@ -60,7 +60,7 @@ from tests.forked.start import use_servers
 from supcr_bench.workers.rank_group import RankGroupWorker
 use_servers()
 group = RankGroupWorker(2)
-print(*group.pids, flush=True)
+print(*(worker.pid for worker in group._workers), flush=True)
 os._exit(0)
 """
 
@@ -93,7 +93,7 @@ def gone(pids: tuple[int, ...]) -> bool:
 )
 def test_what_becomes_of_one_rank_ends_all_and_is_said(losses: Path, name: str, words: str) -> None:
     with closing(RankGroupWorker(2, limit_s=HANGS_S)) as group:
-        pids = group.pids
+        pids = tuple(worker.pid for worker in group._workers)
         with pytest.raises(CheckEndedError, match=words) as error:
             put(group, subject(losses, name), rank_context(2, NO_SELF).question((3, 3)))
     assert not error.value.overdue
@@ -104,7 +104,7 @@ def test_ranks_that_hang_are_ended_once_the_limit_is_over(
     losses: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with closing(RankGroupWorker(2, limit_s=HANGS_S)) as group:
-        pids = group.pids
+        pids = tuple(worker.pid for worker in group._workers)
         end_ranks_in(monkeypatch, {"forward"})
         with pytest.raises(CheckEndedError, match=r"rank 0, 1 .forward. did not answer") as error:
             put(group, subject(losses, "Hangs"), rank_context(2, NO_SELF).question((3, 3)))
@@ -114,7 +114,7 @@ def test_ranks_that_hang_are_ended_once_the_limit_is_over(
 
 def test_ranks_that_all_raise_meet_again_and_listen_on_the_loopback_alone(losses: Path) -> None:
     with closing(RankGroupWorker(2, limit_s=HANGS_S)) as group:
-        pids = group.pids
+        pids = tuple(worker.pid for worker in group._workers)
         question = rank_context(2, NO_SELF).question((3, 3))
         said = put(group, subject(losses, "AllRaise"), question)
         assert set(said) == {Failed("ValueError: not today")}
@@ -122,7 +122,7 @@ def test_ranks_that_all_raise_meet_again_and_listen_on_the_loopback_alone(losses
         right = Subject(
             "right", "module", "supcr_bench.verification.bugs.across_ranks", "RightAcrossRanks"
         )
-        assert all(isinstance(r, RankAnswers) for r in put(group, right, question))
+        assert all(isinstance(r, Returned) for r in put(group, right, question))
         connections = [c for pid in pids for c in psutil.Process(pid).net_connections("inet")]
         assert {c.laddr.ip for c in connections} == {"127.0.0.1"}
     assert gone(pids)

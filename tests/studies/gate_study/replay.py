@@ -9,11 +9,10 @@ from typing import Any
 
 from supcr_bench.analysis.time_rule import TimeRule
 from supcr_bench.gate.time_trial import AFTER, AGAIN, BEFORE, TimeTrial
-from supcr_bench.measure.version_times import VersionedCell
+from supcr_bench.measure.version_times import VersionedCell, VersionTimes
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.case import Case, Pass, Workload
 from supcr_bench.values.gate import GateVerdict
-from supcr_bench.workers.messages import VersionTimes
 from tests.studies.gate_study.record import SLOWED_CELL
 
 BLOCK = 12
