@@ -1,5 +1,6 @@
 """Makes the input tensors for a workload of a run, and for a problem of verification."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -109,6 +110,10 @@ class Problem:
     def embedding_size(self) -> int:
         return self.first.shape[1]
 
+    @property
+    def views(self) -> tuple[Tensor, Tensor]:
+        return self.first, self.second
+
     def copies(self, device: str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
         """Copies of both views and the labels on a device, which no autograd graph contains."""
         first, second, labels = (
@@ -119,6 +124,10 @@ class Problem:
     def changed(self, name: str, **fields: Any) -> "Problem":
         """A copy with some tensors replaced, and another name."""
         return replace(self, name=f"{self.name}, {name}", spec=None, **fields)
+
+    def moved(self, name: str, move: Callable[[Tensor], Tensor]) -> "Problem":
+        """A copy with both views changed alike."""
+        return self.changed(name, first=move(self.first), second=move(self.second))
 
     def rows(self, index: Tensor | slice) -> "Problem":
         return replace(

@@ -171,6 +171,7 @@ class Adapter:
         upstream: Tensor | None = None,
         module: Callable[..., Any] | None = None,
         device: str = "cpu",
+        lay: Callable[[Tensor], Tensor] = torch.clone,
     ) -> Answer:
         """Value and the gradients of both views.
 
@@ -180,11 +181,12 @@ class Adapter:
                 the subject returns none); by default 1 at the loss alone.
             module: the module to call instead of a new one.
             device: the device of the call.
+            lay: copies a tensor into the memory layout of the call.
         """
         if module is None:
             definition = self.resolution.definition.at(problem.temperature)
             module = self.build(definition, problem.weights, device)
-        first, second, labels = problem.copies(device)
+        first, second, labels = map(lay, problem.copies(device))
         leaves = (first.requires_grad_(), second.requires_grad_())
         loss, parts = unpack(self.call(module, *leaves, labels), labels.shape[1])
         scale_up(loss, parts, upstream).backward()  # type: ignore[no-untyped-call]
@@ -194,7 +196,7 @@ class Adapter:
     def why_not(self, definition: Definition, case: Workload) -> str | None:
         """The reason why this subject cannot run a case; ``None`` if it can."""
         own = self.resolution
-        if (own.flat_labels or own.one_dimension) and case.dims > 1:
+        if own.one_dimension and case.dims > 1:
             return f"takes labels of one dimension, and the case has D={case.dims}"
         if own.integer_labels and case.nan_density:
             return "takes integer labels, of which none can be missing"

@@ -3,46 +3,31 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any
 
 from supcr_bench.measure.outcome import describe_error
-from supcr_bench.verification.outcome import (
-    Group,
-    NotApplicableError,
-    Outcome,
-    Trial,
-    outright,
-)
-
-
-class Context(Protocol):
-    """What every check receives: the definition of the loss, the seed, a count of skipped cases."""
-
-    left_out: int
-    """Number of cases skipped so far because they would have taken too long."""
-
-
-ContextT = TypeVar("ContextT", bound=Context)
+from supcr_bench.verification.outcome import Group, NotApplicableError, Outcome, Trial, outright
 
 
 @dataclass(frozen=True, slots=True)
-class Check(Generic[ContextT]):
+class Check:
     """One check.
 
     Attributes:
         name: short name, shown in findings.
         group: which kind of failure it finds.
-        run: makes the trials; raises NotApplicableError if the check does not apply. Its
-            docstring says what it tries and why that matters.
+        run: makes the trials from a CheckContext, or on ranks a RankContext; raises
+            NotApplicableError if the check does not apply. Its docstring says what it tries and
+            why that matters.
         slow: whether it runs after the others of its group, so that failures show early.
     """
 
     name: str
     group: Group
-    run: Callable[[ContextT], Iterator[Trial]]
+    run: Callable[[Any], Iterator[Trial]]
     slow: bool = False
 
-    def outcome(self, context: ContextT) -> tuple[Outcome, list[Trial]]:
+    def outcome(self, context: Any) -> tuple[Outcome, list[Trial]]:
         started, before = time.perf_counter(), context.left_out
         trials: list[Trial] = []
         try:
@@ -58,6 +43,6 @@ class Check(Generic[ContextT]):
 
 def check(
     name: str, group: Group, *, slow: bool = False
-) -> Callable[[Callable[[ContextT], Iterator[Trial]]], Check[ContextT]]:
+) -> Callable[[Callable[[Any], Iterator[Trial]]], Check]:
     """Turn a function into a check; :class:`Check` describes the arguments."""
     return lambda run: Check(name, group, run, slow)

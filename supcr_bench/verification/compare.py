@@ -1,7 +1,7 @@
 """Compares an answer (loss and gradients) with the right one, within the bounds of rounding."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -21,6 +21,8 @@ from supcr_bench.values.definition import Definition
 from supcr_bench.values.units import digits_apart
 from supcr_bench.verification.outcome import Trial, outright, worst_of
 
+VIEWS = ("first", "second")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bounds:
@@ -37,10 +39,9 @@ def reference_of(
     upstream: Tensor | None = None,
     method: Method | None = None,
 ) -> Reference:
-    views = (problem.first, problem.second)
     return compute_reference(
         definition,
-        views[:1] if definition.views == "single" else views,
+        problem.views[: 1 if definition.views == "single" else 2],
         problem.labels,
         weights=problem.weights,
         temperature=problem.temperature,
@@ -63,7 +64,7 @@ def bounds_of(
         parts=parts,
         gradients=tuple(
             gradient_tolerance(conditions, definition, reference, view)
-            for view in (problem.first, problem.second)[: len(reference.gradients)]
+            for view in problem.views[: len(reference.gradients)]
         ),
     )
 
@@ -96,10 +97,9 @@ def deviations(
     gives: str,
 ) -> list[Trial]:
     trials = [loss_deviation(problem, own.loss, loss, bounds.loss, gives)]
-    names = ("the first view's gradient", "the second view's gradient")
-    for name, mine, right, bound in zip(
-        names, own.gradients, gradients, bounds.gradients, strict=False
-    ):
+    of_views = zip(VIEWS, own.gradients, gradients, bounds.gradients, strict=False)
+    for view, mine, right, bound in of_views:
+        name = f"the {view} view's gradient"
         trials.append(deviation(problem, name, mine, right, bound, gives=gives))
     return trials
 
@@ -110,6 +110,13 @@ def loss_deviation(
     mine, other = (x.detach().double().cpu().reshape(1) for x in (own, right))
     limit = torch.tensor([bound], dtype=torch.float64)
     return deviation(problem, name, mine, other, limit, gives=gives)
+
+
+def measured(problem: Problem, error: float, bound: float, finding: str) -> Trial:
+    """A trial of one number; the finding holds where its error exceeds the bound."""
+    tolerances = error / bound if math.isfinite(error) else math.inf
+    text = None if tolerances <= 1 else finding
+    return Trial(problem.name, tolerances, error, bound, text, problem)
 
 
 def raised(problem: Problem, error: Exception) -> Trial:
@@ -142,27 +149,33 @@ def deviation(
         if own.numel() == 1:
             text = f"{name} is {float(own):g} where {gives} {float(right):.6g}"
         return Trial(problem.name, math.inf, finding=text, problem=problem)
+
+    def finding(worst: int, error: float) -> str:
+        if own.ndim > 1:
+            scale = float(right.norm(dim=1).max())
+            share = error / scale if scale > 0 else math.inf
+            return f"{name} is off by {share:.2g} of its largest row"
+        mine, other = float(own[worst]), float(right[worst])
+        digits = digits_apart(mine, other)
+        among = f": {mine:.{digits}g} in dimension {worst}"
+        value = f" is {mine:.{digits}g}" if own.numel() == 1 else among
+        return f"{name}{value} where {gives} {other:.{digits}g}"
+
+    return worst_row(problem.name, own, right, bound, finding, problem)
+
+
+def worst_row(
+    case: str,
+    own: Tensor,
+    right: Tensor,
+    bound: Tensor,
+    finding: Callable[[int, float], str],
+    problem: Problem | None = None,
+) -> Trial:
+    """The trial of the row with the largest error, of which ``finding`` gets place and error."""
     difference = (own - right).reshape(len(own), -1).norm(dim=1)
     ratio = torch.where(difference == 0, 0.0, difference / bound)
     worst = int(ratio.argmax())
-    tolerances = float(ratio[worst])
-    finding: str | None = None
-    if tolerances > 1:
-        if own.ndim == 1:
-            mine, other = float(own[worst]), float(right[worst])
-            digits = digits_apart(mine, other)
-            among = f": {mine:.{digits}g} in dimension {worst}"
-            value = f" is {mine:.{digits}g}" if own.numel() == 1 else among
-            finding = f"{name}{value} where {gives} {other:.{digits}g}"
-        else:
-            scale = float(right.reshape(len(right), -1).norm(dim=1).max())
-            share = float(difference[worst]) / scale if scale > 0 else math.inf
-            finding = f"{name} is off by {share:.2g} of its largest row"
-    return Trial(
-        problem.name,
-        tolerances,
-        error=float(difference[worst]),
-        bound=float(bound[worst]),
-        finding=finding,
-        problem=problem,
-    )
+    tolerances, error = float(ratio[worst]), float(difference[worst])
+    text = finding(worst, error) if tolerances > 1 else None
+    return Trial(case, tolerances, error, float(bound[worst]), text, problem)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -44,21 +44,40 @@ exponentials of 88 overflow in float32, or vanish."""
 
 def tested_as(resolution: Resolution) -> Recognition:
     """How an implementation was called, if no recognition says what it computes."""
-    one = resolution.flat_labels or resolution.one_dimension
     return Recognition(
         nearest=resolution.definition.name,
         call=call_words(resolution),
-        dims="1 label dimension" if one else "1 to 3 label dimensions",
+        dims="1 label dimension" if resolution.one_dimension else "1 to 3 label dimensions",
     )
+
+
+def take_weights(own: Resolution) -> bool:
+    """Whether a subject takes weights to which its definition gives a meaning."""
+    return own.weights and own.definition.label_distance == "per_dimension"
+
+
+def fitting_spec(own: Resolution, seed: int, wanted: Mapping[str, Any]) -> ProblemSpec:
+    """What comes nearest to the ``wanted`` arguments of ``ProblemSpec`` and a subject takes.
+
+    If it takes no temperature or weights, the definition's temperature or equal weights are used.
+    Its seed is the wanted one, or 0, beyond 1000 times ``seed``.
+    """
+    spec = dict(wanted)
+    if "temperature" not in spec or not own.temperature:
+        spec["temperature"] = own.definition.temperature
+    if not take_weights(own):
+        spec["weights"] = "equal"
+    if own.one_dimension:
+        spec["dims"] = 1
+    return ProblemSpec(**{**spec, "seed": 1000 * seed + spec.get("seed", 0)})
 
 
 @dataclass(slots=True)
 class CheckContext:
-    """One subject and the definition that it is verified against.
+    """One subject, which is verified against its definition.
 
     Attributes:
         subject: the adapter that calls it.
-        definition: gives the right answers.
         name: the name of the subject in findings.
         tags: the tags that the subject declares.
         device: where module and inputs live; answers are copied to the CPU.
@@ -66,7 +85,6 @@ class CheckContext:
     """
 
     subject: Adapter
-    definition: Definition
     seed: int = 0
     name: str = ""
     tags: tuple[str, ...] = ()
@@ -75,24 +93,16 @@ class CheckContext:
     _started_s: float = field(default_factory=time.thread_time)
     _timed: dict[int, float] = field(default_factory=dict)
 
-    def problem(self, **spec: Any) -> Problem:
-        """Generate inputs that the subject takes, from the arguments of ``ProblemSpec``.
+    @property
+    def definition(self) -> Definition:
+        """Gives the right answers."""
+        return self.subject.resolution.definition
 
-        If the subject takes no temperature or weights, the definition's temperature or equal
-        weights are used. ``seed``, if given, is added to the context's own seed.
-        """
-        spec.setdefault("temperature", self.definition.temperature)
-        if not self.subject.resolution.temperature:
-            spec["temperature"] = self.definition.temperature
-        if not self.takes_weights:
-            spec["weights"] = "equal"
-        if self.one_dimension:
-            spec["dims"] = 1
-        seed = 1000 * self.seed + spec.get("seed", 0)
-        problem = make_problem(ProblemSpec(**{**spec, "seed": seed}))
-        problem = self._shortened(problem)
-        integers = self.subject.resolution.integer_labels
-        if self.definition.label_distance == "per_dimension" and not integers:
+    def problem(self, **spec: Any) -> Problem:
+        """Generate inputs that the subject takes; see :func:`fitting_spec`."""
+        own = self.subject.resolution
+        problem = self._shortened(make_problem(fitting_spec(own, self.seed, spec)))
+        if self.definition.label_distance == "per_dimension" and not own.integer_labels:
             return problem
         # Sums of multiples of 1/64 are exact, so that no order of the dimensions can make or break
         # a tie; and they have integers of the same order and ties.
@@ -107,8 +117,7 @@ class CheckContext:
         if kind in NORMALISED or width <= WIDEST:
             return problem
         shorter = 2.0 ** math.floor(math.log2(WIDEST / width) / power)
-        views = {"first": problem.first * shorter, "second": problem.second * shorter}
-        return problem.changed(f"rows times {shorter:g}", **views)
+        return problem.moved(f"rows times {shorter:g}", lambda view: view * shorter)
 
     def problems(self, specs: Sequence[dict[str, Any]]) -> Iterator[Problem]:
         """Yield problems of rising size, without those that do not apply or take too long."""
@@ -125,17 +134,20 @@ class CheckContext:
 
     @property
     def one_dimension(self) -> bool:
-        own = self.subject.resolution
-        return own.flat_labels or own.one_dimension
+        return self.subject.resolution.one_dimension
 
     @property
     def takes_weights(self) -> bool:
-        whole = self.definition.label_distance != "per_dimension"
-        return self.subject.resolution.weights and not whole
+        return take_weights(self.subject.resolution)
 
     @property
     def takes_missing_labels(self) -> bool:
         return self.definition.nan_labels != "unsupported"
+
+    @property
+    def density(self) -> float:
+        """The share of labels to leave out in a check of something else."""
+        return 0.2 if self.takes_missing_labels else 0.0
 
     def require(self, condition: bool, reason: str) -> None:
         if not condition:
@@ -173,13 +185,15 @@ class CheckContext:
         values[0] += 2
         return torch.tensor(values, dtype=torch.float64)
 
-    def ask(self, problem: Problem, upstream: Tensor | None = None, module: Any = None) -> Answer:
-        """Call the subject, and return its loss and gradients.
+    def ask(
+        self, problem: Problem, upstream: Tensor | None = None, module: Any = None, **how: Any
+    ) -> Answer:
+        """Call the subject as :meth:`Adapter.answer` does.
 
         The recorded time lets :meth:`affordable` predict the time of larger inputs.
         """
         started = time.thread_time()
-        answer = self.subject.answer(problem, upstream, module, self.device)
+        answer = self.subject.answer(problem, upstream, module, self.device, **how)
         n = len(problem.labels)
         elapsed = time.thread_time() - started
         self._timed[n] = min(self._timed.get(n, math.inf), elapsed / problem.labels.shape[1])
@@ -230,10 +244,14 @@ class CheckContext:
         self,
         problem: Problem,
         changed: Problem,
-        gradients: Callable[[Answer], tuple[Tensor, ...]] = lambda answer: answer.gradients,
-        gives: str = "the relation gives",
+        gradient: Callable[[Tensor], Tensor] = lambda gradient: gradient,
+        *,
+        swapped: bool = False,
     ) -> Trial:
-        """Compare two inputs' losses; ``gradients`` maps the first's gradients to the second's."""
+        """Compare two inputs' losses; ``gradient`` maps a gradient of the first to the second's.
+
+        If the views are ``swapped``, so are their gradients.
+        """
         try:
             before, after = self.ask(problem), self.ask(changed)
         except Exception as error:  # noqa: BLE001 - implementations may raise anything
@@ -244,5 +262,6 @@ class CheckContext:
             parts=second.parts,
             gradients=tuple(2 * bound for bound in second.gradients),
         )
-        expected = gradients(before)
+        expected = [gradient(g) for g in before.gradients][:: -1 if swapped else 1]
+        gives = "the relation gives"
         return worst_of(deviations(changed, after, before.loss, expected, both, gives=gives))

@@ -65,7 +65,6 @@ class LocalSession(Session):
         subject = self._implementation
         self.context = CheckContext(
             Adapter.of(subject, found),
-            found.definition,
             self.seed,
             name=subject.name,
             tags=subject.tags,

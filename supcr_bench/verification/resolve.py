@@ -118,7 +118,7 @@ def read(subject: Adapter, device: str = "cpu") -> Reading:
         1 if own.definition.views == "single" else 2,
         ASKED if own.temperature else None,
         weights=own.weights,
-        several=not own.flat_labels and not own.one_dimension,
+        several=not own.one_dimension,
     )
     found = read_choices(prober)
     if found.float32 and dtype == torch.float64:

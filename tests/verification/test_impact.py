@@ -136,7 +136,7 @@ def study(
     member: Member | None = None,
     definition: Definition = NO_SELF,
 ) -> list[Impact]:
-    context = CheckContext(Adapter.usual(factory, definition), definition)
+    context = CheckContext(Adapter.usual(factory, definition))
     reading = Reading(member, nan_labels=definition.nan_labels)
     return list(ImpactStudy(context, reading, definition, question).rows())
 
@@ -202,7 +202,7 @@ def test_the_temperature_is_that_of_the_study_for_loss_and_definitions(ages: str
 
 def test_another_default_temperature_is_a_departure_of_its_own(ages: str) -> None:
     own = NO_SELF.at(0.3)
-    context = CheckContext(Adapter.usual(RightNoSelf, own), own)
+    context = CheckContext(Adapter.usual(RightNoSelf, own))
     rows = list(ImpactStudy(context, None, NO_SELF, ImpactQuestion(ages, 24)).rows())
     part = of(rows, "its default temperature 0.3", "no-self").angle
     assert part == pytest.approx(of(rows, None, "no-self").angle, abs=1e-3)

@@ -56,7 +56,7 @@ RESULT = Result(
 OUTCOME = Outcome(check="ties", group="relations", verdict=Verdict.FAIL, finding="wrong")
 SUBJECT = locate("broadcast")
 ANSWER = RankAnswer(
-    loss=1.5, parts=(1.0, math.nan), graph=True, rows=(((0.5,),), ((1.0,),)), parameters=None
+    loss=1.5, parts=[1.0, math.nan], graph=True, rows=[[[0.5]], [[1.0]]], parameters=None
 )
 
 

@@ -1,10 +1,9 @@
 """The checks that run in a single process, with one file for each group of checks."""
 
 from supcr_bench.verification.check import Check
-from supcr_bench.verification.context import CheckContext
 
 
-def all_checks() -> list[Check[CheckContext]]:
+def all_checks() -> list[Check]:
     from supcr_bench.verification.checks import conduct, definition, relations, robustness
 
     return [

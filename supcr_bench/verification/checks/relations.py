@@ -2,15 +2,19 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from operator import itemgetter
 
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from supcr_bench.inputs.random_bits import Stream
 from supcr_bench.inputs.tensors import Problem
-from supcr_bench.reference.answer import Answer
 from supcr_bench.values.definition import NORMALISED
 from supcr_bench.verification.check import check
-from supcr_bench.verification.compare import deviation, loss_deviation
+from supcr_bench.verification.compare import VIEWS, deviation, loss_deviation, measured
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial, worst_of
 
@@ -27,21 +31,13 @@ def bounds(context: CheckContext) -> Iterator[Trial]:
         loss = float(context.ask(problem).loss)
         bound = context.bounds(problem).loss
         views = 2 if context.definition.views == "sum" else 1
-        rows = (
-            2 * len(problem.labels)
-            if context.definition.views == "concatenate"
-            else len(problem.labels)
-        )
+        rows = len(problem.labels) * (2 if context.definition.views == "concatenate" else 1)
         most = math.inf
         if context.definition.similarity in NORMALISED:
             width = 4 if "squared" in context.definition.similarity else 2
             most = views * (math.log(rows) + width / problem.temperature)
-        error = max(-loss, loss - most, 0.0)
-        finding = None
-        if not error <= bound:
-            finding = f"the loss is {loss:.6g}, outside 0 to {most:.6g}"
-        tolerances = error / bound if math.isfinite(loss) else math.inf
-        yield Trial(problem.name, tolerances, error, bound, finding, problem)
+        error = max(-loss, loss - most, 0.0) if math.isfinite(loss) else math.inf
+        yield measured(problem, error, bound, f"the loss is {loss:.6g}, outside 0 to {most:.6g}")
 
 
 @check("duplicated dimension", "relations")
@@ -67,12 +63,8 @@ def embedding_scale(context: CheckContext) -> Iterator[Trial]:
     problem = context.problem(n=11, dims=2)
     exponents = torch.from_numpy(Stream("scale", context.seed).uniform(11) * 9 - 4).floor()
     scale = torch.exp2(exponents).unsqueeze(1)
-    changed = problem.changed(
-        "rows scaled",
-        first=problem.first * scale.to(problem.first),
-        second=problem.second * scale.to(problem.second),
-    )
-    yield context.relation(problem, changed, lambda a: tuple(g / scale for g in a.gradients))
+    changed = problem.moved("rows scaled", lambda view: view * scale.to(view))
+    yield context.relation(problem, changed, lambda gradient: gradient / scale)
 
 
 def closed_form(context: CheckContext, problem: Problem) -> float:
@@ -129,21 +121,15 @@ def label_transformations(context: CheckContext) -> Iterator[Trial]:
 def permutation(context: CheckContext) -> Iterator[Trial]:
     """Reordering the rows must not change the loss, and reorders the gradients alike."""
     specs = [
-        {"n": n, "dims": 2, "nan_density": 0.2, "labels": labels, "seed": n}
+        {"n": n, "dims": 2, "nan_density": context.density, "labels": labels, "seed": n}
         for n in (5, 17)
         for labels in ("continuous", "tied")
     ]
-    if not context.takes_missing_labels:
-        specs = [{**spec, "nan_density": 0.0} for spec in specs]
     for problem in context.problems(specs):
         n = len(problem.labels)
         order = torch.from_numpy(Stream("order", context.seed, n).choose(n, of=n))
         changed = problem.rows(order).changed("rows permuted")
-
-        def permuted(answer: Answer, order: torch.Tensor = order) -> tuple[torch.Tensor, ...]:
-            return tuple(g[order] for g in answer.gradients)
-
-        yield context.relation(problem, changed, permuted)
+        yield context.relation(problem, changed, itemgetter(order))
 
 
 def orthogonal(dtype: torch.dtype) -> torch.Tensor:
@@ -158,12 +144,8 @@ def rotation(context: CheckContext) -> Iterator[Trial]:
     """Rotating both views by one matrix keeps the loss and rotates the gradients."""
     problem = context.problem(n=11, d=8, dims=2)
     turn = orthogonal(problem.first.dtype)
-    changed = problem.changed(
-        "embeddings rotated", first=problem.first @ turn, second=problem.second @ turn
-    )
-    yield context.relation(
-        problem, changed, lambda a: tuple(g @ turn.double() for g in a.gradients)
-    )
+    changed = problem.moved("embeddings rotated", lambda view: view @ turn)
+    yield context.relation(problem, changed, lambda gradient: gradient @ turn.double())
 
 
 @check("swapped views", "relations")
@@ -173,7 +155,7 @@ def swapped_views(context: CheckContext) -> Iterator[Trial]:
     for labels in ("continuous", "tied"):
         problem = context.problem(n=11, dims=2, labels=labels)
         changed = problem.changed("views swapped", first=problem.second, second=problem.first)
-        yield context.relation(problem, changed, lambda a: a.gradients[::-1])
+        yield context.relation(problem, changed, swapped=True)
 
 
 @check("tangent gradient", "relations")
@@ -181,18 +163,12 @@ def tangent_gradient(context: CheckContext) -> Iterator[Trial]:
     """A gradient along a normalised row would grow its norm and slow training down."""
     context.require(context.definition.similarity in NORMALISED, "holds for normalised rows only")
     problem = context.problem(n=17, dims=2)
-    answer = context.ask(problem)
-    bounds = context.bounds(problem)
+    gradients, bounds = context.ask(problem).gradients, context.bounds(problem).gradients
     trials = []
-    names = ("the first view's gradient", "the second view's gradient")
-    views = (problem.first, problem.second)
-    for name, gradient, view, bound in zip(
-        names, answer.gradients, views, bounds.gradients, strict=False
-    ):
+    for name, view, gradient, bound in zip(VIEWS, problem.views, gradients, bounds, strict=False):
         along = (gradient * view.double()).sum(dim=1) / view.double().norm(dim=1)
-        trials.append(
-            deviation(problem, f"{name} along its embedding", along, torch.zeros_like(along), bound)
-        )
+        of = f"the {name} view's gradient along its embedding"
+        trials.append(deviation(problem, of, along, torch.zeros_like(along), bound))
     yield worst_of(trials)
 
 
@@ -210,40 +186,28 @@ def two_rows(context: CheckContext) -> Iterator[Trial]:
         yield context.compare(problem.changed("two labelled rows", labels=labels))
 
 
+def _appended(rows: Tensor, value: float) -> Tensor:
+    """The rows and one more, whose entries all have that value."""
+    return torch.cat((rows, torch.full_like(rows[:1], value)))
+
+
 @check("unlabelled row", "relations")
 def unlabelled_row(context: CheckContext) -> Iterator[Trial]:
     """A row without any label has no effect; a mask that multiplies lets its NaN through."""
     context.require_missing_labels()
     problem = context.problem(n=9, dims=2, nan_density=0.2)
-    missing = torch.full((1, problem.labels.shape[1]), torch.nan, dtype=problem.labels.dtype)
     for name, value in (("ordinary", 0.5), ("zero", 0.0), ("huge", 2.0**60), ("NaN", torch.nan)):
-        row = torch.full((1, problem.embedding_size), value, dtype=problem.first.dtype)
-        changed = problem.changed(
-            f"an unlabelled row with {name} embedding appended",
-            first=torch.cat((problem.first, row)),
-            second=torch.cat((problem.second, row)),
-            labels=torch.cat((problem.labels, missing)),
+        longer = problem.moved(
+            f"an unlabelled row with {name} embedding appended", partial(_appended, value=value)
         )
-        none = torch.zeros(1, problem.embedding_size, dtype=torch.float64)
-
-        def unchanged(answer: Answer, none: torch.Tensor = none) -> tuple[torch.Tensor, ...]:
-            return tuple(torch.cat((g, none)) for g in answer.gradients)
-
-        yield context.relation(problem, changed, unchanged)
+        longer = replace(longer, labels=_appended(problem.labels, torch.nan))
+        yield context.relation(problem, longer, partial(_appended, value=0.0))
 
 
 @check("zero columns", "relations")
 def zero_columns(context: CheckContext) -> Iterator[Trial]:
     """A loss that divides by the number of columns changes its temperature with the width."""
     problem = context.problem(n=11, dims=2)
-    none = torch.zeros(11, 3, dtype=problem.first.dtype)
-    changed = problem.changed(
-        "zero columns appended",
-        first=torch.cat((problem.first, none), dim=1),
-        second=torch.cat((problem.second, none), dim=1),
-    )
-    yield context.relation(
-        problem,
-        changed,
-        lambda a: tuple(torch.cat((g, none.double()), dim=1) for g in a.gradients),
-    )
+    appended = partial(functional.pad, pad=(0, 3))
+    changed = problem.moved("zero columns appended", appended)
+    yield context.relation(problem, changed, appended)

@@ -34,8 +34,7 @@ def small_distances(context: CheckContext) -> Iterator[Trial]:
     near = base.first[:1] + base.first * 2.0**-7
     yield context.compare(base.changed("collapsed embeddings", first=near, second=near.flip(0)))
     if context.definition.similarity in NORMALISED:
-        first, second = base.first * 2.0**-20, base.second * 2.0**-20
-        yield context.compare(base.changed("norms of about 2^-20", first=first, second=second))
+        yield context.compare(base.moved("norms of about 2^-20", lambda view: view * 2.0**-20))
 
 
 @check("default weights", "robustness")
@@ -43,8 +42,7 @@ def default_weights(context: CheckContext) -> Iterator[Trial]:
     """Without weights, every label dimension has equal weight, for any number of dimensions."""
     context.require(context.takes_weights, "takes no dimension weights")
     for dims in (1, 2, 3):
-        problem = context.problem(n=7, dims=dims)
-        problem = problem.changed("default weights")
+        problem = context.problem(n=7, dims=dims).changed("default weights")
         try:
             module = context.build(problem, weights=False)
         except Exception as error:  # noqa: BLE001 - implementations may raise anything
@@ -61,8 +59,7 @@ def float64_accuracy(context: CheckContext) -> Iterator[Trial]:
         for n, dims in ((3, 1), (9, 2), (17, 3))
         for labels in ("continuous", "tied")
     ]
-    for problem in context.problems(specs):
-        yield context.compare(problem)
+    yield from map(context.compare, context.problems(specs))
 
 
 @check("label magnitude", "robustness")
@@ -84,9 +81,7 @@ def low_precision(context: CheckContext) -> Iterator[Trial]:
     for dtype in ("bfloat16", "float16"):
         yield context.compare(context.problem(n=9, dims=1, labels="tied", dtype=dtype))
     problem = context.problem(n=9, dims=1, labels="tied")
-    module = context.build(problem)
-
-    device = torch.device(context.device).type
+    module, device = context.build(problem), torch.device(context.device).type
 
     def under_autocast(*arguments: torch.Tensor) -> object:
         with torch.autocast(device, dtype=torch.bfloat16):

@@ -22,14 +22,14 @@ def rank_check(
     aspects: tuple[Aspect, ...] = ("value", "gradient"),
     *,
     must_raise: bool = False,
-) -> Callable[[Questions], Check[RankContext]]:
+) -> Callable[[Questions], Check]:
     """Turn a function that returns the questions for the ranks into a check.
 
     The check compares the ``aspects`` of the answers with those of one process; with
     ``must_raise``, every rank must raise an error.
     """
 
-    def make(questions: Questions) -> Check[RankContext]:
+    def make(questions: Questions) -> Check:
         def run(context: RankContext) -> Iterator[Trial]:
             for question in questions(context):
                 yield from context.trials(question, aspects, must_raise=must_raise)
@@ -156,7 +156,7 @@ def misfit(context: RankContext) -> list[RankQuestion]:
 value = rank_check("value", "definition", ("value",))(plain)
 # The result of all_gather has no gradient, and sums and means over ranks are easily confused.
 gradient = rank_check("gradient under DDP", "definition", ("gradient",))(plain)
-RANK_CHECKS: tuple[Check[RankContext], ...] = (
+RANK_CHECKS: tuple[Check, ...] = (
     value,
     gradient,
     ragged,

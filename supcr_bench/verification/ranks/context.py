@@ -4,15 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from supcr_bench.inputs.tensors import ProblemSpec
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.implementation import Resolution
-from supcr_bench.verification.outcome import (
-    CheckEndedError,
-    NotApplicableError,
-    Trial,
-    outright,
-)
+from supcr_bench.verification.context import fitting_spec
+from supcr_bench.verification.outcome import CheckEndedError, NotApplicableError, Trial, outright
 from supcr_bench.verification.ranks.expected import expect
 from supcr_bench.verification.ranks.judge import Aspect, judge_step
 from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
@@ -47,15 +42,9 @@ class RankContext:
     def question(self, rows: Sequence[int], *, seed: int = 0, **given: Any) -> RankQuestion:
         """Make a question; arguments that are not of :class:`RankQuestion` describe its batch."""
         own = {n: given.pop(n) for n in tuple(given) if n in RankQuestion.__dataclass_fields__}
-        spec = {"d": 4, "temperature": self.definition.temperature, **given}
-        if not self.resolution.temperature:
-            spec["temperature"] = self.definition.temperature
-        if not self.resolution.weights or self.definition.label_distance != "per_dimension":
-            spec["weights"] = "equal"
-        if self.resolution.flat_labels or self.resolution.one_dimension:
-            spec["dims"] = 1
+        spec = {"d": 4, "n": sum(rows), "seed": seed, **given}
         return RankQuestion(
-            spec=ProblemSpec(n=sum(rows), seed=1000 * self.seed + seed, **spec),
+            spec=fitting_spec(self.resolution, self.seed, spec),
             rows=tuple(rows),
             definition=self.definition,
             **own,

@@ -18,6 +18,7 @@ from supcr_bench.verification.ranks.context import RankContext, RanksRaisedError
 from supcr_bench.verification.ranks.expected import Expected, expect
 from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
 
+FLOAT = torch.float64
 RIGHT = "right"
 OWN_ROWS = "own rows"
 VALUES = {
@@ -37,25 +38,18 @@ GRADIENTS = {
     OWN_ROWS: "the gradient is that of each rank's loss of its own rows",
 }
 """Wrong gradients that a rank's embeddings may receive, each with its cause in words."""
-
-
 RankProbe = tuple[RankQuestion, Expected, Sequence[RankAnswer]]
 """A question, its right answer, and what the ranks answered."""
 
 
-Forms = tuple[dict[str, Tensor], dict[str, list[Tensor]], float]
-"""Numbers of each mistake on one probe: [W] losses, [2, R, d] gradients of each rank, and the
-factor by which the tolerance of the right answer is widened."""
-
-
-def forms_of(probe: RankProbe) -> Forms:
-    question, right, _ = probe
+def fitting(probe: RankProbe) -> tuple[list[str], list[str]]:
+    """The losses and the gradients, of the right ones and of each mistake, that the ranks gave."""
+    question, right, answers = probe
     ranks, slices = question.ranks, [question.slice_of(r) for r in range(question.ranks)]
     alone = [reference_of(question.definition, right.problem.rows(rows)) for rows in slices]
     own = torch.stack([a.loss for a in alone])
     whole = right.reference.loss.expand(ranks)
     of_whole = [right.gradients_of(rows) for rows in slices]
-    of_own = [torch.stack([*a.gradients, *a.gradients][:2]) for a in alone]
     values = {
         RIGHT: whole,
         OWN_ROWS: own,
@@ -68,21 +62,35 @@ def forms_of(probe: RankProbe) -> Forms:
         "none": [torch.zeros_like(g) for g in of_whole],
         "divided": of_whole,
         "multiplied": [ranks**2 * g for g in of_whole],
-        OWN_ROWS: of_own,
+        OWN_ROWS: [torch.stack([*a.gradients, *a.gradients][:2]) for a in alone],
     }
     # A rank alone has a W-th of the rows, so the error of a row's gradient may be W times as large.
-    return values, gradients, float(ranks**2)
+    size = float(ranks**2)
+    losses = torch.tensor([a.loss for a in answers], dtype=FLOAT)
+    bounds = [size * right.bounds_at(rows) for rows in slices]
+
+    def gave(expected: Tensor) -> bool:
+        return bool(((losses - expected).abs() <= size * right.bounds.loss).all())
+
+    def gave_rows(expected: list[Tensor]) -> bool:
+        return all(
+            answer.rows is not None
+            and bool(((torch.tensor(answer.rows, dtype=FLOAT) - e).norm(dim=2) <= bound).all())
+            for answer, e, bound in zip(answers, expected, bounds, strict=True)
+        )
+
+    near = [name for name, expected in values.items() if gave(expected)]
+    return near, [name for name, expected in gradients.items() if gave_rows(expected)]
+
+
+def _common(found: Sequence[list[str]]) -> str | None:
+    """The first name that is in every list."""
+    return next((name for name in found[0] if all(name in names for names in found)), None)
 
 
 def explain_ranks(probes: Sequence[RankProbe]) -> tuple[str, ...]:
     """Return the mistakes, in words, that give the numbers of all probes; empty if none does."""
-    if not probes:
-        return ()
-    pairs = [(probe, forms_of(probe)) for probe in probes]
-    value = _value_of(pairs)
-    gradient = next(
-        (g for g in (RIGHT, *GRADIENTS) if all(_gives_gradient(g, *p) for p in pairs)), None
-    )
+    value, gradient = map(_common, zip(*map(fitting, probes), strict=True))
     causes = [VALUES[value]] if value in VALUES else []
     implied = value in (OWN_ROWS, "mean") and gradient == OWN_ROWS
     if gradient in GRADIENTS and not implied:
@@ -112,30 +120,4 @@ def diagnose_ranks(context: RankContext, outcomes: Sequence[Outcome]) -> Diagnos
 
 def follows(probes: Sequence[RankProbe]) -> bool:
     """Whether the ranks' losses are right, or those of a known mistake."""
-    return bool(probes) and _value_of([(probe, forms_of(probe)) for probe in probes]) is not None
-
-
-def _value_of(pairs: Sequence[tuple[RankProbe, Forms]]) -> str | None:
-    return next((v for v in (RIGHT, *VALUES) if all(_gives_value(v, *p) for p in pairs)), None)
-
-
-def _gives_value(name: str, probe: RankProbe, forms: Forms) -> bool:
-    _, right, answers = probe
-    answered = torch.tensor([a.loss for a in answers], dtype=torch.float64)
-    values, _, size = forms
-    off = (answered - values[name]).abs()
-    return bool((off <= size * right.bounds.loss).all())
-
-
-def _gives_gradient(name: str, probe: RankProbe, forms: Forms) -> bool:
-    _, gradients, size = forms
-    question, right, answers = probe
-    for rank, answer in enumerate(answers):
-        if answer.rows is None:
-            return False
-        rows = torch.tensor(answer.rows, dtype=torch.float64)
-        off = (rows - gradients[name][rank]).norm(dim=2)
-        allowed = size * right.bounds_at(question.slice_of(rank))
-        if not bool((off <= allowed).all()):
-            return False
-    return True
+    return bool(probes) and _common([fitting(probe)[0] for probe in probes]) is not None

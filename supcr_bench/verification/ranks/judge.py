@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from supcr_bench.verification.compare import deviation, loss_deviation
+from supcr_bench.verification.compare import deviation, loss_deviation, worst_row
 from supcr_bench.verification.outcome import Trial, outright, worst_of
 from supcr_bench.verification.ranks.expected import Expected
 from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
@@ -53,28 +53,16 @@ def gradient_trials(
     case = question.describe(step)
     if not answer.graph:
         return [outright(case, f"rank {rank}: the loss has no graph: backward() raises")]
-    parameters = torch.tensor(answer.parameters, dtype=torch.float64)
-    trials = [
-        _off(
-            case,
-            f"rank {rank}: the gradient of the model under DDP",
-            parameters[None],
-            right.parameters[None],
-            torch.tensor([right.parameters_bound], dtype=torch.float64),
-        )
-    ]
+    name = f"rank {rank}: the gradient of the model under DDP"
+    mine = torch.tensor([answer.parameters], dtype=torch.float64)
+    bound = torch.tensor([right.parameters_bound], dtype=torch.float64)
+    trials = [_off(case, name, mine, right.parameters[None], bound)]
     own, ranks = question.slice_of(rank), question.ranks
     if question.rows[rank] and not trials[0].failed:  # one wrong gradient is enough
-        rows = torch.tensor(answer.rows, dtype=torch.float64).flatten(0, 1)
-        trials.append(
-            _off(
-                case,
-                f"rank {rank}: the gradient of its own rows",
-                rows,
-                ranks * right.gradients_of(own).flatten(0, 1),
-                ranks * right.bounds_at(own).flatten(),
-            )
-        )
+        name = f"rank {rank}: the gradient of its own rows"
+        mine = torch.tensor(answer.rows, dtype=torch.float64).flatten(0, 1)
+        expected = ranks * right.gradients_of(own).flatten(0, 1)
+        trials.append(_off(case, name, mine, expected, ranks * right.bounds_at(own).flatten()))
     return trials
 
 
@@ -82,27 +70,17 @@ def _off(case: str, name: str, mine: Tensor, right: Tensor, bound: Tensor) -> Tr
     """Describe the error of some rows, by one constant factor if that explains it."""
     if not torch.isfinite(mine).all():
         return Trial(case, math.inf, finding=f"{name} is not finite")
-    difference = (mine - right).norm(dim=1)
-    ratio = torch.where(difference == 0, 0.0, difference / bound)
-    worst = int(ratio.argmax())
-    tolerances, finding = float(ratio[worst]), None
-    if tolerances > 1:
+
+    def finding(_: int, error: float) -> str:
         scale = float(right.norm(dim=1).max())
-        factor = float((mine * right).sum() / (right * right).sum()) if scale > 0 else math.nan
         if scale == 0:
-            finding = f"{name} is not 0, as it is in one process"
-        elif float(mine.abs().max()) == 0:
-            finding = f"{name} is 0"
-        elif float((mine - factor * right).norm()) < 1e-3 * float(right.norm()):
-            finding = f"{name} is {factor:.4g} times what one process gives"
-        else:
-            off = float(difference[worst]) / scale
-            of = "length" if len(mine) == 1 else "largest row"
-            finding = f"{name} is off by {off:.2g} of its {of}"
-    return Trial(
-        case,
-        tolerances,
-        error=float(difference[worst]),
-        bound=float(bound[worst]),
-        finding=finding,
-    )
+            return f"{name} is not 0, as it is in one process"
+        if not mine.any():
+            return f"{name} is 0"
+        factor = float((mine * right).sum() / (right * right).sum())
+        if float((mine - factor * right).norm()) < 1e-3 * float(right.norm()):
+            return f"{name} is {factor:.4g} times what one process gives"
+        of = "length" if len(mine) == 1 else "largest row"
+        return f"{name} is off by {error / scale:.2g} of its {of}"
+
+    return worst_row(case, mine, right, bound, finding)

@@ -88,7 +88,7 @@ class RankAnswer:
     """A rank's answer to a step: gradients of its rows before DDP averages, of the model after."""
 
     loss: float
-    parts: tuple[float, ...] | None
+    parts: list[float] | None
     graph: bool
-    rows: tuple[tuple[tuple[float, ...], ...], ...] | None
-    parameters: tuple[float, ...] | None
+    rows: list[list[list[float]]] | None
+    parameters: list[float] | None

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from supcr_bench.inputs.tensors import Problem
@@ -55,21 +55,16 @@ def _take_step(
             scalar = scale_up(loss, parts, question.arriving(batch.labels.shape[1]))
             # DDP waits for every rank's backward: a rank without a gradient must send zeros.
             (scalar.double() + 0 * views.double().sum()).backward()
+    rows = parameters = None
+    if question.training:
+        assert views.grad is not None
+        rows = views.grad.double().reshape(2, -1, views.shape[1]).tolist()
+        gradients = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
+        parameters = torch.cat(gradients).tolist()
     return RankAnswer(
         loss=float(loss),
-        parts=None if parts is None else tuple(parts.detach().double().tolist()),
+        parts=None if parts is None else parts.detach().double().tolist(),
         graph=loss.requires_grad,
-        rows=_gradient(views, rows=question.rows[rank]) if question.training else None,
-        parameters=_parameters(model) if question.training else None,
+        rows=rows,
+        parameters=parameters,
     )
-
-
-def _gradient(views: Tensor, rows: int) -> tuple[tuple[tuple[float, ...], ...], ...]:
-    assert views.grad is not None
-    both = views.grad.double().reshape(2, rows, views.shape[1])
-    return tuple(tuple(tuple(row) for row in view) for view in both.tolist())
-
-
-def _parameters(model: nn.Module) -> tuple[float, ...]:
-    gradients = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
-    return tuple(torch.cat(gradients).tolist())
