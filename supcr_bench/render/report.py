@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
-from importlib import resources
 from typing import Any
 from urllib.parse import quote
 
@@ -16,7 +15,7 @@ from supcr_bench.analysis.compare import Comparison
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.render import run_tables
 from supcr_bench.render.cells import FILTERED, facets_of
-from supcr_bench.render.charts import CHART_CSS, Chart
+from supcr_bench.render.charts import Chart
 from supcr_bench.render.comparison import (
     comparison_tables,
     figures_table,
@@ -25,6 +24,7 @@ from supcr_bench.render.comparison import (
 )
 from supcr_bench.render.growth_tables import axis_table
 from supcr_bench.render.machine import environment_facts, environments_line, origin_facts
+from supcr_bench.render.palette import palette_css
 from supcr_bench.render.sentences import (
     agreement_sentences,
     axis_sentences,
@@ -73,7 +73,6 @@ def render_page(template: str, shown: Sequence[Facets], **values: Any) -> str:
         html = as_html(table, number, caption=caption, classes=classes, most_rows=MOST_ROWS)
         return Markup(html)  # noqa: S704  (as_html escapes every text)
 
-    own = resources.files("supcr_bench.render")
     environment = Environment(
         loader=PackageLoader("supcr_bench.render", "."),
         autoescape=True,
@@ -88,9 +87,7 @@ def render_page(template: str, shown: Sequence[Facets], **values: Any) -> str:
         filters=_filters(shown),
         table_html=table_html,
         most_rows=MOST_ROWS,
-        # The style and the script are this package's own, so they are not escaped.
-        css=Markup((own / "report.css").read_text("utf-8") + CHART_CSS),  # noqa: S704
-        script=Markup((own / "report.js").read_text("utf-8")),  # noqa: S704
+        palette_css=palette_css(),
     )
 
 

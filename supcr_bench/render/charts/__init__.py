@@ -2,13 +2,13 @@
 
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.render.charts.axis_chart import axis_charts
-from supcr_bench.render.charts.drawing import CHART_CSS, Chart
+from supcr_bench.render.charts.drawing import Chart
 from supcr_bench.render.charts.scaling_chart import scaling_chart
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.metrics import MEMORY, TIME
 
-__all__ = ["CHART_CSS", "Chart", "charts_of"]
+__all__ = ["Chart", "charts_of"]
 
 
 def charts_of(findings: Findings, at_most: int = 4) -> list[Chart]:

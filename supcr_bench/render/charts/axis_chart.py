@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from supcr_bench.analysis.axis_effect import COMPARED, AxisEffectRow, axis_effects
 from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.render.cells import facets_of, ratio_text, series_text
-from supcr_bench.render.charts.drawing import Chart, Drawing
-from supcr_bench.render.charts.wording import WRONG, definitions_text
+from supcr_bench.render.charts.drawing import WRONG, Chart, Drawing, definitions_text
 from supcr_bench.values.axes import AXES, PASSES, Axis
 from supcr_bench.values.definition import short_name
 from supcr_bench.values.metrics import MEMORY, TIME, Metric

@@ -35,7 +35,7 @@ from supcr_bench.render.charts.svg import (
     plain,
     written_svg,
 )
-from supcr_bench.render.palette import INK, LINE, PAPER, QUIET, colour, dashes, marker, palette_css
+from supcr_bench.render.palette import INK, LINE, PAPER, QUIET, colour, dashes, marker
 
 _WIDTH, _AXES_HEIGHT = 600.0, 300.0
 _LEFT, _RIGHT = 62.0, 160.0
@@ -58,23 +58,6 @@ ARROW = Path(
     [Path.MOVETO, *[Path.LINETO] * 5, Path.CLOSEPOLY],
 )
 """An arrow that starts at a lower bound and points towards larger values."""
-
-
-CHART_CSS = (
-    palette_css()
-    + """\
-.chart { display: block; width: 100%; min-width: 30rem; height: auto; overflow: visible; }
-.chart .point, .chart .crossing { cursor: default; }
-.chart .point:focus { outline: none; }
-.chart .point:is(:focus, :hover) use {
-  stroke: currentColor !important; stroke-width: 3 !important;
-}
-.chart .point:focus-visible { outline: 2px solid currentColor; outline-offset: 3px; }
-@media print { .chart { min-width: 0; } }
-"""
-)
-"""Style for the charts of a page, included once. It builds on the page's ``--line``, ``--quiet``
-and ``--paper``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +97,15 @@ def short_name(name: str) -> str:
     """A name that fits into the legend: its end, which tells paths and modules apart."""
     name = plain(name)
     return name if len(name) <= _NAME_LETTERS else "\u2026" + name[1 - _NAME_LETTERS :]
+
+
+WRONG = ", wrong result"
+
+
+def definitions_text(definitions: Mapping[str, str]) -> str:
+    """The definition of the implementations, or a pointer to the legend if they differ."""
+    names = set(definitions.values())
+    return f"definition {names.pop()}" if len(names) == 1 else "definitions as in the legend"
 
 
 def marker_entry(text: str, shape: str | Path = "o", *, hollow: bool = False) -> Line2D:

@@ -17,14 +17,13 @@ from supcr_bench.analysis.growth import time_bounds
 from supcr_bench.analysis.summary import fastest_by_size, implementations_of, time_interval
 from supcr_bench.analysis.timed_growth import FEWEST_SIZES
 from supcr_bench.render.cells import facets_of, series_text
-from supcr_bench.render.charts.drawing import ARROW, Chart, Drawing, marker_entry
-from supcr_bench.render.charts.wording import (
-    bound_words,
+from supcr_bench.render.charts.drawing import (
+    ARROW,
+    WRONG,
+    Chart,
+    Drawing,
     definitions_text,
-    overtakes,
-    point_words,
-    span_text,
-    tick_text,
+    marker_entry,
 )
 from supcr_bench.render.palette import INK, QUIET
 from supcr_bench.values.definition import short_name
@@ -32,7 +31,7 @@ from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import GrowthVerdict
 from supcr_bench.values.metrics import TIME, Metric
 from supcr_bench.values.result import Result, Status
-from supcr_bench.values.units import format_limit_bytes, listed, plural
+from supcr_bench.values.units import format_duration_s, format_limit_bytes, listed, plural
 
 _T = TypeVar("_T")
 BEYOND = 2
@@ -350,3 +349,44 @@ def _description(
         sizes = ", ".join(map(str, sorted(r.case.batch_size for r in own)))
         sentences.append(f"{name}: {status.words} at N={sizes}.")
     return " ".join(sentences)
+
+
+def overtakes(row: Crossover, *, interval: bool = True) -> str:
+    """A crossover in words: ``a overtakes b at N=312, 95 % interval 300 to 325``."""
+    text = f"{row.large} overtakes {row.small} at N={row.size:.0f}"
+    return f"{text}, 95 % interval {row.low:.0f} to {row.high:.0f}" if interval else text
+
+
+def tick_text(text: str) -> str:
+    """A tick's label without trailing zeros: ``10 ms`` for ``10.0 ms``."""
+    number, _, unit = text.partition(" ")
+    return f"{number.rstrip('0').rstrip('.') if '.' in number else number} {unit}"
+
+
+def span_text(low: float, high: float, unit: Callable[[float], str]) -> str:
+    """A range, as in ``57.9 to 59.1 ms``."""
+    one, other = unit(low), unit(high)
+    number, _, scale = one.partition(" ")
+    return f"{number} to {other}" if other.endswith(f" {scale}") else f"{one} to {other}"
+
+
+def point_words(result: Result, metric: Metric) -> str:
+    """A point in words: ``rowsort, N=256: 58.4 ms, 95 % interval 57.9 to 59.1 ms``."""
+    figure = metric.format(metric.get(result))
+    said = f"{result.implementation}, N={result.case.batch_size}: {figure}"
+    time = time_interval(result) if metric is TIME else None
+    if time and time.low is not None and time.high is not None:
+        said += f", 95 % interval {span_text(time.low, time.high, format_duration_s)}"
+    return said + (WRONG if result.status is Status.WRONG else "")
+
+
+def bound_words(result: Result) -> str:
+    """Says why there is no figure, and what its lower bound is."""
+    whose = f"{result.implementation}, N={result.case.batch_size}"
+    if result.status is Status.OUT_OF_MEMORY:
+        return f"{whose}: out of memory, limit {format_limit_bytes(result.memory_limit_bytes)}"
+    if result.status is Status.TIMED_OUT:
+        return f"{whose}: timed out, limit {format_duration_s(result.time_limit_s)}"
+    if result.predicted_s is not None:
+        return f"{whose}: skipped, about {format_duration_s(result.predicted_s)} a call predicted"
+    return f"{whose}: skipped, {result.reason or 'no reason given'}"

@@ -1,10 +1,10 @@
 """How many charts a run has, and how large they are."""
 
 from collections.abc import Callable
+from importlib import resources
 
 from supcr_bench.analysis.findings import Findings, find
 from supcr_bench.render.charts import charts_of
-from supcr_bench.render.charts.drawing import CHART_CSS
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.result import Result
 from tests.made_results import make_series
@@ -83,4 +83,5 @@ def test_a_series_with_one_size_has_no_chart() -> None:
 
 
 def test_a_page_needs_no_address_for_its_charts() -> None:
-    assert "url(" not in CHART_CSS and "@import" not in CHART_CSS
+    css = resources.files("supcr_bench.render").joinpath("report.css").read_text("utf-8")
+    assert ".chart .point" in css and "url(" not in css and "@import" not in css
