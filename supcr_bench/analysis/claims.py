@@ -7,7 +7,7 @@ which has no noise; a claim on the growth of memory is tested on bytes.
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -51,17 +51,17 @@ class ClaimRow:
 def claim_rows(results: Sequence[Result], growth: Sequence[Growth]) -> list[ClaimRow]:
     if not any(r.implementation in NOTE for r in results):
         return []
-    judged = [(text, judge(results, growth)) for text, judge in CLAIMS]
-    return [ClaimRow(claim=t, verdict=verdict, evidence=e) for t, (verdict, e) in judged]
+    judged = ((text, *judge(results, growth)) for text, judge in CLAIMS)
+    return [ClaimRow(claim=t, verdict=verdict, evidence=e) for t, verdict, e in judged]
 
 
 def _all_agree(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
-    by_note = [r for r in results if r.implementation in NOTE]
-    differences = [
-        (r, [v for other, v in (r.value_difference or {}).items() if other in NOTE])
-        for r in by_note
+    met = [
+        (r, values)
+        for r in results
+        if r.implementation in NOTE
+        and (values := [v for n, v in (r.value_difference or {}).items() if n in NOTE])
     ]
-    met = [(r, values) for r, values in differences if values]
     if not met:
         return Holds.UNDECIDED, "no two of them ran on the same tensors"
     # Two results within their tolerances of one reference differ by at most the sum of these.
@@ -131,11 +131,13 @@ def _pairs(
     return [(own[c], others[c]) for c in sorted(own, key=lambda c: c.batch_size) if c in others]
 
 
-def _wins(pairs: Iterable[tuple[Result, Result]]) -> list[tuple[int, bool]]:
-    """By batch size, whether the first of two implementations is faster, or alone finished."""
+def _wins(
+    results: Sequence[Result], one: str, *others: str, pass_: Pass = "training"
+) -> list[tuple[int, bool]]:
+    """By batch size, whether the first is faster than another, or alone of the two finished."""
     unfinished = (Status.SKIPPED, Status.TIMED_OUT, Status.OUT_OF_MEMORY)
     found = []
-    for pair in pairs:
+    for pair in (pair for other in others for pair in _pairs(results, one, other, pass_)):
         mine, theirs = (math.inf if r.status in unfinished else TIME.get(r) for r in pair)
         if mine is not None and theirs is not None and min(mine, theirs) < math.inf:
             found.append((pair[0].case.batch_size, mine < theirs))
@@ -145,7 +147,7 @@ def _wins(pairs: Iterable[tuple[Result, Result]]) -> list[tuple[int, bool]]:
 def _faster_when_large(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
     parts, verdicts = [], []
     for pass_ in PASSES:
-        wins = _wins(_pairs(results, "rowsort", "broadcast", pass_))
+        wins = _wins(results, "rowsort", "broadcast", pass_=pass_)
         if not wins:
             continue
         largest = max(n for n, _ in wins)
@@ -164,7 +166,7 @@ def _faster_when_large(results: Sequence[Result], _growth: Sequence[Growth]) -> 
 
 
 def _fine_when_small(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
-    wins = _wins(_pairs(results, "broadcast", "rowsort"))
+    wins = _wins(results, "broadcast", "rowsort")
     if not wins:
         return Holds.UNDECIDED, "they were not timed together"
     smallest, won = wins[0]
@@ -175,8 +177,7 @@ def _fine_when_small(results: Sequence[Result], _growth: Sequence[Growth]) -> Ju
 
 
 def _slowest(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
-    others = ("broadcast", "rowsort")
-    wins = [w for o in others for w in _wins(_pairs(results, "loopy", o))]
+    wins = _wins(results, "loopy", "broadcast", "rowsort")
     if not wins:
         return Holds.UNDECIDED, "it was not timed together with the others"
     sizes = [n for n, _ in wins]
@@ -202,8 +203,7 @@ def _smaller(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
 
 
 def _fastest_for_now(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
-    others = ("broadcast", "loopy")
-    wins = [w for o in others for w in _wins(_pairs(results, "rowsort", o))]
+    wins = _wins(results, "rowsort", "broadcast", "loopy")
     if not wins:
         return Holds.UNDECIDED, "it was not timed together with the others"
     lost = max((n for n, won in wins if not won), default=None)

@@ -6,6 +6,7 @@ from typing import Any
 
 from supcr_bench.analysis.statistics import Interval, median_interval
 from supcr_bench.values.case import Case, Pass
+from supcr_bench.values.grouping import grouped
 from supcr_bench.values.metrics import TIME
 from supcr_bench.values.result import Result, Status
 
@@ -23,11 +24,7 @@ def implementations_of(results: Sequence[Result]) -> list[str]:
 
 def agreement_rows(results: Sequence[Result]) -> list[Mapping[str, Any]]:
     """The largest errors of each implementation, by kind of labels, and how many cases agree."""
-    groups: dict[tuple[str, str], list[Result]] = {}
-    for name in implementations_of(results):
-        for r in results:
-            if r.implementation == name and r.status.has_figures:
-                groups.setdefault((name, r.case.label_kind), []).append(r)
+    known = [r for r in results if r.status.has_figures]
     return [
         {
             "implementation": name,
@@ -37,7 +34,10 @@ def agreement_rows(results: Sequence[Result]) -> list[Mapping[str, Any]]:
             "agree": sum(r.status is Status.MEASURED for r in members),
             **{error: _largest([getattr(r, error) for r in members]) for error in ERRORS},
         }
-        for (name, labels), members in groups.items()
+        for name in implementations_of(known)
+        for labels, members in grouped(
+            (r for r in known if r.implementation == name), lambda r: r.case.label_kind
+        ).items()
     ]
 
 
@@ -45,14 +45,13 @@ def pair_rows(results: Sequence[Result]) -> list[Mapping[str, Any]]:
     """The largest relative differences between two implementations on the same tensors."""
     rows: list[Mapping[str, Any]] = []
     for one, other in itertools.combinations(implementations_of(results), 2):
-        met = [
-            r for r in results if r.implementation == one and other in (r.value_difference or {})
-        ]
-        if met:
-            row: dict[str, Any] = {"one": one, "other": other, "cases": len(met)}
-            for kind in DIFFERENCES:
-                row[kind] = _largest([(getattr(r, kind) or {}).get(other) for r in met])
-            rows.append(row)
+        own = (r for r in results if r.implementation == one)
+        if met := [r for r in own if other in (r.value_difference or {})]:
+            differences = {
+                kind: _largest([(getattr(r, kind) or {}).get(other) for r in met])
+                for kind in DIFFERENCES
+            }
+            rows.append({"one": one, "other": other, "cases": len(met), **differences})
     return rows
 
 
@@ -91,13 +90,13 @@ def fastest_by_size(results: Iterable[Result], wrong: Wrong) -> dict[Case, str]:
     Keys leave out the definition (which loss of the family), as implementations may compute
     different ones. An implementation that is ``wrong`` on ties is never the fastest.
     """
-    best: dict[Case, tuple[float, str]] = {}
-    for r in results:
-        seconds, case = TIME.get(r), r.case.shared
-        if r.status is not Status.MEASURED or seconds is None:
-            continue
-        if (r.implementation, r.case.dtype, r.case.temperature) in wrong:
-            continue
-        if case not in best or seconds < best[case][0]:
-            best[case] = seconds, r.implementation
-    return {case: name for case, (_, name) in best.items()}
+    right = (
+        (TIME.get(r), r)
+        for r in results
+        if r.status is Status.MEASURED
+        and (r.implementation, r.case.dtype, r.case.temperature) not in wrong
+    )
+    timed = grouped(((s, r) for s, r in right if s is not None), lambda pair: pair[1].case.shared)
+    return {
+        case: min(own, key=lambda pair: pair[0])[1].implementation for case, own in timed.items()
+    }
