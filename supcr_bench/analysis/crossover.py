@@ -16,6 +16,7 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+from scipy.interpolate import KroghInterpolator
 from scipy.stats import t as t_distribution
 
 from supcr_bench.analysis.growth import series_of
@@ -68,7 +69,7 @@ def _band(sizes: Sequence[float], rounds: Sequence[Sequence[float]]) -> Vector:
         near = slice(first, first + width)
         last = left == len(x) - 2
         at = np.linspace(x[left], x[left + 1], STEPS + last, endpoint=last)
-        weights = _lagrange(x[near], at)
+        weights = KroghInterpolator(x[near], np.eye(width))(at)  # [at, nodes]
         spread = _MAD_OF_NORMAL * float(np.median(np.concatenate(deviations[near])))
         freedom = max(_MAD_EFFICIENCY * float((counts[near] - 1).sum()), 1.0)
         variance = (weights**2 / (counts[near] + 1)).sum(axis=1) * _MEDIAN_VARIANCE * spread**2
@@ -81,14 +82,6 @@ def _band(sizes: Sequence[float], rounds: Sequence[Sequence[float]]) -> Vector:
 @cache
 def _quantile(freedom: float) -> float:
     return float(t_distribution.ppf(0.5 + CONFIDENCE / 2, freedom))
-
-
-def _lagrange(nodes: Vector, at: Vector) -> Vector:
-    """Lagrange weights of the nodes for interpolation at the points ``at``; [at, nodes]."""
-    weights = np.ones((len(at), len(nodes)))
-    for j, k in itertools.permutations(range(len(nodes)), 2):
-        weights[:, j] *= (at - nodes[k]) / (nodes[j] - nodes[k])
-    return weights
 
 
 def crossings(

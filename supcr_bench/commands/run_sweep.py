@@ -154,11 +154,7 @@ def _run_info(
 
 
 def sweep(
-    work: Work,
-    executor: Executor,
-    forecast: Forecast,
-    writer: RunWriter,
-    console: Console,
+    work: Work, executor: Executor, forecast: Forecast, writer: RunWriter, console: Console
 ) -> Account:
     """Measure the rest of the plan; store each result, show progress, and add up the time."""
     account = Account()
@@ -246,9 +242,7 @@ def check_calls(
     if not descriptions:
         raise SubjectError("; ".join(unavailable.values()))
     work = replace(
-        work,
-        subjects=tuple(subjects.values()),
-        plan=tuple(under(work.plan, definitions)),
+        work, subjects=tuple(subjects.values()), plan=tuple(under(work.plan, definitions))
     )
     return work, descriptions, unavailable
 

@@ -194,10 +194,7 @@ def chart_table(chart: Chart, results: Sequence[Result]) -> Table | None:
 
 
 def render_comparison(
-    first: Run,
-    second: Run,
-    comparison: Comparison,
-    reports: Sequence[str | None] = (None, None),
+    first: Run, second: Run, comparison: Comparison, reports: Sequence[str | None] = (None, None)
 ) -> str:
     """The page of a comparison; ``reports`` are the addresses of the two reports, if they exist."""
     tables = comparison_tables(comparison)

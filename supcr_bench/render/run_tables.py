@@ -30,11 +30,7 @@ from supcr_bench.values.result import Result, Status
 from supcr_bench.values.table import Cell, Column, Table, Tone, numbers, prose, row, words
 from supcr_bench.values.units import MISSING, format_error
 
-VERDICT_TONES: dict[Holds, Tone] = {
-    Holds.YES: "good",
-    Holds.NO: "bad",
-    Holds.UNDECIDED: "quiet",
-}
+VERDICT_TONES: dict[Holds, Tone] = {Holds.YES: "good", Holds.NO: "bad", Holds.UNDECIDED: "quiet"}
 
 
 def agreement_table(results: Sequence[Result]) -> Table:

@@ -134,19 +134,12 @@ def _width(table: Table, index: int) -> int:
 
 
 def _parts(table: Table, widths: Sequence[int], width: int) -> list[list[int]]:
-    """The columns of each printed part, of equal size: the key columns, and others that fit."""
-    keys, others = list(range(table.keys)), list(range(table.keys, len(table.columns)))
-
-    def filled(most: int) -> list[list[int]]:
-        parts = [list(keys)]
-        for index in others:
-            needed = sum(widths[j] + _BETWEEN for j in [*parts[-1], index])
-            held = len(parts[-1]) - len(keys)
-            if held and (needed > width or held == most):
-                parts.append(list(keys))
-            parts[-1].append(index)
-        return parts
-
-    fewest = filled(len(others))
-    even = filled(-(-len(others) // len(fewest)))
-    return even if len(even) == len(fewest) else fewest
+    """The columns of each printed part: the key columns, and as many others as fit."""
+    keys = list(range(table.keys))
+    parts = [keys]
+    for index in range(table.keys, len(table.columns)):
+        needed = sum(widths[j] + _BETWEEN for j in [*parts[-1], index])
+        if needed > width and len(parts[-1]) > len(keys):
+            parts.append(keys)
+        parts[-1] = [*parts[-1], index]
+    return parts
