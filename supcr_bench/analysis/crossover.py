@@ -122,7 +122,8 @@ def _between(one: Sequence[Result], other: Sequence[Result]) -> list[Crossover]:
         for r in one
         if (partner := others.get(r.case.batch_size))
         and partner.session == r.session
-        and (logs := _paired_logs(r, partner))
+        and (pairs := zip(r.time_samples_s or (), partner.time_samples_s or (), strict=False))
+        and (logs := tuple(math.log(a / b) for a, b in pairs if a > 0 and b > 0))
     ]
     if len(met) < 2:
         return []
@@ -141,8 +142,3 @@ def _between(one: Sequence[Result], other: Sequence[Result]) -> list[Crossover]:
         replace(none, small=names[-sign], large=names[sign], size=size, low=low, high=high)
         for (size, low, high), sign in zip(found, signs, strict=True)
     ] or [none]
-
-
-def _paired_logs(one: Result, other: Result) -> tuple[float, ...]:
-    pairs = zip(one.time_samples_s or (), other.time_samples_s or (), strict=False)
-    return tuple(math.log(a / b) for a, b in pairs if a > 0 and b > 0)

@@ -27,8 +27,15 @@ def benchmark_file(run: Run) -> tuple[Mapping[str, Any], Mapping[str, int]]:
     suite = str(run.info["suite"]["name"])
     revision = str(run.info.get("revision") or "unversioned")
     budget: Mapping[str, Any] = run.info.get("budget") or {}
+    cpu = run.environment.get("cpu")
     content = {
-        "machine_info": _machine_info(run.environment),
+        "machine_info": {
+            "processor": cpu,
+            "python_version": run.environment.get("python"),
+            "system": run.environment.get("os"),
+            "cpu": {"brand_raw": cpu, "count": run.environment.get("cpus_usable")},
+            "supcr_bench": dict(run.environment),
+        },
         "commit_info": {
             "id": revision.removesuffix("+dirty"),
             "time": None,
@@ -70,15 +77,4 @@ def _benchmark(result: Result, suite: str, budget: Mapping[str, Any]) -> dict[st
             "data": list(result.time_samples_s),
             "iterations": result.repetitions or 1,
         },
-    }
-
-
-def _machine_info(environment: Mapping[str, Any]) -> dict[str, Any]:
-    cpu = environment.get("cpu")
-    return {
-        "processor": cpu,
-        "python_version": environment.get("python"),
-        "system": environment.get("os"),
-        "cpu": {"brand_raw": cpu, "count": environment.get("cpus_usable")},
-        "supcr_bench": dict(environment),
     }

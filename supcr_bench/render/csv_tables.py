@@ -48,15 +48,6 @@ def _flat(row: Any) -> dict[str, Any]:
     return flat
 
 
-def _csv(rows: Sequence[Any]) -> str:
-    text = io.StringIO()
-    flat = [_flat(row) for row in rows]
-    writer = csv.DictWriter(text, fieldnames=list(flat[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(flat)
-    return text.getvalue()
-
-
 def _cost(result: Result) -> Mapping[str, Any]:
     values, time = result.to_mapping(), time_interval(result)
     return {
@@ -96,7 +87,15 @@ def csv_tables(findings: Findings) -> Mapping[str, str]:
         "axes.csv": [r for a in COMPARED for g in axis_effects(findings.results, a) for r in g],
         "claims.csv": findings.claims,
     }
-    return {name: _csv(rows) for name, rows in tables.items() if rows}
+    written = {}
+    for name, rows in tables.items():
+        flat, text = [_flat(row) for row in rows], io.StringIO()
+        if flat:
+            writer = csv.DictWriter(text, fieldnames=list(flat[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(flat)
+            written[name] = text.getvalue()
+    return written
 
 
 _NUMBERS = {int: "Int64", int | None: "Int64", float: "float64", float | None: "float64"}

@@ -1,6 +1,7 @@
 """Prints verifications on a terminal: the verdict first, then why, within a screen."""
 
 from collections.abc import Sequence
+from textwrap import shorten
 
 from rich.console import Console
 from rich.text import Text
@@ -37,7 +38,10 @@ def print_verification(
     most = MOST_LINES_OF_SEVERAL if several else MOST_LINES.get(found.verdict, 40)
     program = found.program if verbose or not several else None
     rest = [
-        (text if verbose else _cut(text), _STYLES.get(tone, ""))
+        (
+            text if verbose else shorten(text, LONGEST_DETAIL, placeholder=" ..."),
+            _STYLES.get(tone, ""),
+        )
         for text, tone in details(found, every=verbose, brief=several)
     ]
     lines = [(found.headline, _HEADLINES.get(found.verdict, "bold"))]
@@ -75,9 +79,3 @@ def print_verifications(console: Console, found: Sequence[Verification]) -> None
 
 def _rows(console: Console, lines: Sequence[tuple[str, str]], ends: Sequence[str]) -> int:
     return sum(len(wrapped(console, text)) for text in [*(text for text, _ in lines), *ends])
-
-
-def _cut(text: str) -> str:
-    if len(text) <= LONGEST_DETAIL:
-        return text
-    return f"{text[: LONGEST_DETAIL - 4].rpartition(' ')[0]} ..."

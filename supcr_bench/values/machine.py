@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from supcr_bench.values.grouping import grouped
 from supcr_bench.values.result import Result
 
 SAME_MACHINE = ("cpu", "cpus_usable", "torch", "threads", "accelerators")
@@ -35,15 +36,13 @@ def device_of(name: str) -> str:
 
 def by_machine(results: Sequence[Result]) -> Sequence[Result]:
     """The results; if several kinds of machine share a device name, the kind is appended."""
-    kinds: dict[str, set[str | None]] = {}
-    for result in results:
-        kinds.setdefault(result.case.device, set()).add(result.machine)
-    several = {device for device, found in kinds.items() if len(found) > 1}
+    by_device = grouped(results, lambda r: r.case.device).items()
+    several = {device for device, own in by_device if len({r.machine for r in own}) > 1}
     if not several:
         return results
-    return [_named(r) if r.case.device in several else r for r in results]
-
-
-def _named(result: Result) -> Result:
-    device = f"{result.case.device}@{result.machine or 'unknown'}"
-    return replace(result, case=replace(result.case, device=device))
+    return [
+        replace(r, case=replace(r.case, device=f"{r.case.device}@{r.machine or 'unknown'}"))
+        if r.case.device in several
+        else r
+        for r in results
+    ]

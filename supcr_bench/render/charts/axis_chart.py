@@ -1,7 +1,6 @@
 """Charts of time along an axis, and of memory along ranks, as ratios to the first value."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from supcr_bench.analysis.axis_effect import COMPARED, AxisEffectRow, axis_effects
 from supcr_bench.analysis.summary import implementations_of
@@ -27,7 +26,7 @@ def axis_charts(results: Sequence[Result]) -> list[Chart]:
             own = [members for members in groups if members[0].case.pass_ == pass_]
             for metric in (TIME, MEMORY) if axis.name == "ranks" else (TIME,):
                 lines = _lines(own, axis, metric)
-                charts += [_Comparison(axis, metric, lines).chart(names)] if lines else []
+                charts += [_chart(axis, metric, lines, names)] if lines else []
     return charts
 
 
@@ -62,104 +61,77 @@ def _base(own: Sequence[AxisEffectRow]) -> AxisEffectRow:
     return next((row for row in own if row.base), own[0])
 
 
-@dataclass(frozen=True, slots=True)
-class _Comparison:
-    """The rows of each implementation along one axis, by rising value."""
+def _chart(
+    axis: Axis, metric: Metric, lines: Sequence[Sequence[AxisEffectRow]], names: Sequence[str]
+) -> Chart:
+    """The chart of the rows of each implementation along one axis, by rising value."""
 
-    axis: Axis
-    metric: Metric
-    lines: Sequence[Sequence[AxisEffectRow]]
+    def value(row: AxisEffectRow) -> str:
+        return f"{axis.short}={axis.text(row.value)}"
 
-    @property
-    def base(self) -> str:
-        return self._value(_base(self.lines[0]).value)
+    case, base = lines[0][0].case, value(_base(lines[0]))
+    definitions = {own[0].implementation: short_name(own[0].case.definition) for own in lines}
+    sizes = {own[0].case.batch_size for own in lines}
+    where = f"N={min(sizes)}" if len(sizes) == 1 else "each at its largest N"
+    subtitle = (
+        f"{metric.title} relative to {base}, {case.pass_}; {where}; "
+        f"{series_text(case, without=axis.name)}; {definitions_text(definitions)}"
+    )
+    description = [f"{subtitle[0].upper()}{subtitle[1:]}; along {axis.label}."]
+    drawing = _axes(axis, metric, lines, names)
+    for own in lines:
+        name, size = own[0].implementation, f"N={own[0].case.batch_size}"
+        xs, ys = [float(row.value) for row in own], [_ratio(row, metric) for row in own]
+        drawing.line(name, xs, ys)
+        steps = []
+        for row, x, y in zip(own, xs, ys, strict=True):
+            figure = metric.format(row.time_s if metric is TIME else row.peak_bytes)
+            said, times = f"{name}, {value(row)}, {size}: {figure}", f"{ratio_text(y)} times"
+            if not row.base:
+                said += f", {times} the {metric.title} of {base}"
+                steps.append(f"{times} at {axis.text(row.value)}")
+            wrong = row.status is Status.WRONG
+            drawing.point(name, x, y, said + WRONG * wrong, hollow=wrong)
+        drawing.entry(name, ys[-1], size if len(sizes) > 1 else "", definitions)
+        description.append(f"{name}, {size}: {', '.join(steps)}.")
+    if metric is TIME:
+        drift = "The values were timed one after the other, so these ratios include drift."
+        description.append(drift)
+    last = max((own[-1] for own in lines), key=lambda row: float(row.value))
+    at_last = [own[-1] for own in lines if own[-1].value == last.value]
+    ends = {row.implementation: _ratio(row, metric) for row in at_last}
+    what = "time per call" if metric is TIME else "peak memory of a rank"
+    return drawing.chart(
+        "-".join((axis.id, *([] if metric is TIME else [metric.name]), case.pass_)),
+        _title(ends, value(last), metric.title, base, case.pass_),
+        subtitle,
+        " ".join(description),
+        axis.id,
+        facets_of(case, without=(axis.id,)),
+        (axis.label, f"{what}, relative to {base}"),
+    )
 
-    def _value(self, value: object) -> str:
-        return f"{self.axis.short}={self.axis.text(value)}"
 
-    def chart(self, names: Sequence[str]) -> Chart:
-        axis, metric, lines = self.axis, self.metric, self.lines
-        case = lines[0][0].case
-        definitions = {own[0].implementation: short_name(own[0].case.definition) for own in lines}
-        sizes = {own[0].case.batch_size for own in lines}
-        where = f"N={min(sizes)}" if len(sizes) == 1 else "each at its largest N"
-        subtitle = (
-            f"{metric.title} relative to {self.base}, {case.pass_}; {where}; "
-            f"{series_text(case, without=axis.name)}; {definitions_text(definitions)}"
-        )
-        drawing = self._axes(names)
-        for own in lines:
-            name = own[0].implementation
-            xs, ys = [float(row.value) for row in own], [_ratio(row, metric) for row in own]
-            drawing.line(name, xs, ys)
-            for row, x, y in zip(own, xs, ys, strict=True):
-                hollow = row.status is Status.WRONG
-                drawing.point(name, x, y, self._point_words(row), hollow=hollow)
-            size = f"N={own[0].case.batch_size}" if len(sizes) > 1 else ""
-            drawing.entry(name, ys[-1], size, definitions)
-        what = "time per call" if metric is TIME else "peak memory of a rank"
-        return drawing.chart(
-            "-".join((axis.id, *([] if metric is TIME else [metric.name]), case.pass_)),
-            self._title(),
-            subtitle,
-            self._description(subtitle),
-            axis.id,
-            facets_of(case, without=(axis.id,)),
-            (axis.label, f"{what}, relative to {self.base}"),
-        )
+def _axes(
+    axis: Axis, metric: Metric, lines: Sequence[Sequence[AxisEffectRow]], names: Sequence[str]
+) -> Drawing:
+    values = sorted({float(row.value) for own in lines for row in own})
+    ratios = [1.0, *(_ratio(row, metric) for own in lines for row in own)]
+    low, high = min(ratios), max(ratios)
+    log_x, log_y = values[0] > 0, high / low >= _LOG_FROM
+    aside = 0.15 * (high - low + 0.2)
+    y = (low / 1.4, high * 1.4) if log_y else (low - aside, high + aside)
+    aside = 0.04 * values[-1]
+    x = (values[0] / 1.15, values[-1] * 1.15) if log_x else (-aside, values[-1] + aside)
+    drawing = Drawing(names, x, y, log_x=log_x, log_y=log_y)
+    drawing.ticks(values, axis.text, lambda v: f"{v:.3g}\u00d7")
+    return drawing
 
-    def _axes(self, names: Sequence[str]) -> Drawing:
-        values = sorted({float(row.value) for own in self.lines for row in own})
-        ratios = [1.0, *(_ratio(row, self.metric) for own in self.lines for row in own)]
-        low, high = min(ratios), max(ratios)
-        log_x, log_y = values[0] > 0, high / low >= _LOG_FROM
-        if log_y:
-            y = (low / 1.4, high * 1.4)
-        else:
-            aside = 0.15 * (high - low + 0.2)
-            y = (low - aside, high + aside)
-        aside = 0.04 * values[-1]
-        x = (values[0] / 1.15, values[-1] * 1.15) if log_x else (-aside, values[-1] + aside)
-        drawing = Drawing(names, x, y, log_x=log_x, log_y=log_y)
-        drawing.ticks(values, self.axis.text, lambda v: f"{v:.3g}\u00d7")
-        return drawing
 
-    def _point_words(self, row: AxisEffectRow) -> str:
-        figure = self.metric.format(row.time_s if self.metric is TIME else row.peak_bytes)
-        said = f"{row.implementation}, {self._value(row.value)}, N={row.case.batch_size}: {figure}"
-        if not row.base:
-            times = ratio_text(_ratio(row, self.metric))
-            said += f", {times} times the {self.metric.title} of {self.base}"
-        return said + (WRONG if row.status is Status.WRONG else "")
-
-    def _title(self) -> str:
-        what, pass_ = self.metric.title, self.lines[0][0].case.pass_
-        last = max(float(row.value) for own in self.lines for row in own)
-        ends = {
-            own[-1].implementation: _ratio(own[-1], self.metric)
-            for own in self.lines
-            if float(own[-1].value) == last
-        }
-        least, most = (choose(ends, key=lambda name: ends[name]) for choose in (min, max))
-        value, everyone = self._value(last), listed(list(ends))
-        low, high = ratio_text(ends[least]), ratio_text(ends[most])
-        if low == high == ratio_text(1.0):
-            return f"{value} takes the same {what} as {self.base} in {pass_}: {everyone}"
-        whose = f"{low} ({everyone})" if low == high else f"{low} ({least}) to {high} ({most})"
-        return f"{value} takes {whose} times the {what} of {self.base} in {pass_}"
-
-    def _description(self, subtitle: str) -> str:
-        sentences = [f"{subtitle[0].upper()}{subtitle[1:]}; along {self.axis.label}."]
-        for own in self.lines:
-            parts = [
-                f"{ratio_text(_ratio(row, self.metric))} times at {self.axis.text(row.value)}"
-                for row in own
-                if not row.base
-            ]
-            whose = f"{own[0].implementation}, N={own[0].case.batch_size}"
-            sentences.append(f"{whose}: {', '.join(parts)}.")
-        if self.metric is TIME:
-            sentences.append(
-                "The values were timed one after the other, so these ratios include drift."
-            )
-        return " ".join(sentences)
+def _title(ends: Mapping[str, float], value: str, what: str, base: str, pass_: str) -> str:
+    least, most = (choose(ends, key=lambda name: ends[name]) for choose in (min, max))
+    low, high, everyone = ratio_text(ends[least]), ratio_text(ends[most]), listed(list(ends))
+    if low == high == ratio_text(1.0):
+        return f"{value} takes the same {what} as {base} in {pass_}: {everyone}"
+    whose = f"{low} ({everyone})" if low == high else f"{low} ({least}) to {high} ({most})"
+    return f"{value} takes {whose} times the {what} of {base} in {pass_}"
