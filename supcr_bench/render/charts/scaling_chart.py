@@ -1,6 +1,7 @@
 """Charts time or memory, in forward or training, against batch size N on logarithmic scales."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -65,6 +66,16 @@ class _Line:
         return [row.case.batch_size for row, _ in self.points]
 
     @property
+    def logs(self) -> tuple[list[float], list[float]]:
+        """The logarithms of sizes and figures."""
+        return [math.log(n) for n in self.sizes], [math.log(y) for _, y in self.points]
+
+    @property
+    def figures(self) -> list[float]:
+        """All figures and bounds, and the end of the line."""
+        return [self.end, *(y for _, y in (*self.points, *self.bounds))]
+
+    @property
     def last(self) -> float:
         return BEYOND * self.sizes[-1] if self.verdict.band else self.sizes[-1]
 
@@ -103,36 +114,10 @@ def scaling_chart(
     lines = [line for own in by_name if (line := _line(own, metric, findings))]
     if not lines or len({r.case.batch_size for r in results}) < 2:
         return None
-    case = results[0].case
-    definitions = {r.implementation: short_name(r.case.definition) for r in results}
-    what = "time per call" if metric is TIME else "peak memory above the inputs"
-    subtitle = f"{what}, {case.pass_}; {series_text(case)}; {definitions_text(definitions)}"
-    key = (case.pass_, case.series())
-    crossovers = [c for c in findings.crossovers if (c.case.pass_, c.case.series()) == key]
-    drawn = _drawn_crossovers(crossovers, lines) if metric is TIME else []
-
-    levels = _memory_levels(lines, results) if metric is not TIME else {}
-    drawing = _axes(lines, results, levels, metric, implementations_of(findings.results))
-    for order, (level, text) in enumerate(sorted(levels.items())):
-        drawing.level(level, text, order)
-    for line in lines:
-        _draw_law(drawing, line, _CURVE_STEPS if metric is TIME else _COUNTED_STEPS)
-        drawing.entry(line.name, line.end, line.law_text, definitions)
-    for line in lines:
-        _draw_points(drawing, metric, line, lines)
-    for row in drawn:
-        assert row.size is not None and row.low is not None and row.high is not None
-        drawing.crossing((row.one, row.other), row.size, (row.low, row.high), overtakes(row))
-    return drawing.chart(
-        name,
-        _title(metric, lines, case.pass_, crossovers, drawn),
-        subtitle,
-        _description(metric, subtitle, lines, crossovers, results),
-        metric.name,
-        facets_of(case),
-        ("batch size N", what),
-        _key(lines, metric, crossings=bool(drawn)),
-    )
+    key = (results[0].case.pass_, results[0].case.series())
+    known = [c for c in findings.crossovers if (c.case.pass_, c.case.series()) == key]
+    crossovers = [c for c in known if metric is TIME]
+    return _Scaling(metric, results, lines, crossovers).chart(name, findings)
 
 
 def _line(own: Sequence[Result], metric: Metric, findings: Findings) -> _Line | None:
@@ -153,49 +138,192 @@ def _line(own: Sequence[Result], metric: Metric, findings: Findings) -> _Line | 
     return _Line(name, points, bounds, next(verdicts, GrowthVerdict(law=None, evidence="")))
 
 
-def _drawn_crossovers(rows: Sequence[Crossover], lines: Sequence[_Line]) -> list[Crossover]:
-    """The crossovers to draw, by size; of many, those of the fastest implementations."""
+@dataclass(frozen=True, slots=True)
+class _Scaling:
+    """What a chart shows; it has crossovers only if it shows time."""
 
-    def log_figure(line: _Line, size: float) -> float:
-        xs, ys = np.log(line.sizes), np.log([y for _, y in line.points])
-        return float(np.interp(math.log(size), xs, ys, left=math.inf, right=math.inf))
+    metric: Metric
+    results: Sequence[Result]
+    lines: Sequence[_Line]
+    crossovers: Sequence[Crossover]
 
-    def behind(row: Crossover) -> float:
-        logs = {line.name: log_figure(line, row.size or 1) for line in lines if line.points}
-        return logs[row.one] - min(logs.values())
+    def chart(self, name: str, findings: Findings) -> Chart:
+        metric, case = self.metric, self.results[0].case
+        definitions = {r.implementation: short_name(r.case.definition) for r in self.results}
+        what = "time per call" if metric is TIME else "peak memory above the inputs"
+        subtitle = f"{what}, {case.pass_}; {series_text(case)}; {definitions_text(definitions)}"
+        drawn = self._drawn_crossovers()
+        levels = self._memory_levels() if metric is not TIME else {}
+        drawing = self._axes(levels, implementations_of(findings.results))
+        for order, (level, text) in enumerate(sorted(levels.items())):
+            drawing.level(level, text, order)
+        for line in self.lines:
+            _draw_law(drawing, line, _CURVE_STEPS if metric is TIME else _COUNTED_STEPS)
+            drawing.entry(line.name, line.end, line.law_text, definitions)
+        for line in self.lines:
+            self._draw_points(drawing, line)
+        for row in drawn:
+            assert row.size is not None and row.low is not None and row.high is not None
+            drawing.crossing((row.one, row.other), row.size, (row.low, row.high), overtakes(row))
+        return drawing.chart(
+            name,
+            self._title(drawn),
+            subtitle,
+            self._description(subtitle),
+            metric.name,
+            facets_of(case),
+            ("batch size N", what),
+            self._key(crossings=bool(drawn)),
+        )
 
-    found = sorted((row for row in rows if row.size is not None), key=behind)
-    return sorted(found[:_MOST_CROSSINGS], key=lambda row: row.size or 0)
+    def _drawn_crossovers(self) -> list[Crossover]:
+        """The crossovers to draw, by size; of many, those of the fastest implementations."""
 
+        def behind(row: Crossover) -> float:
+            at = math.log(row.size or 1)
+            logs = {
+                line.name: np.interp(at, *line.logs, left=math.inf, right=math.inf)
+                for line in self.lines
+                if line.points
+            }
+            return float(logs[row.one] - min(logs.values()))
 
-def _memory_levels(lines: Sequence[_Line], results: Sequence[Result]) -> dict[float, str]:
-    """Memory of GPUs near the chart's figures, and the run's memory limit if a call exceeded it."""
-    highest = max(max(line.end, *(y for _, y in (*line.points, *line.bounds))) for line in lines)
-    levels = {
-        float(size): format_limit_bytes(size)
-        for size in CAPACITIES_BYTES[1:]
-        if size <= _NEAR * highest
-    }
-    limits = {r.memory_limit_bytes for r in results if r.status is Status.OUT_OF_MEMORY}
-    return levels | {float(n): f"limit {format_limit_bytes(n)}" for n in limits if n}
+        found = sorted((row for row in self.crossovers if row.size is not None), key=behind)
+        return sorted(found[:_MOST_CROSSINGS], key=lambda row: row.size or 0)
 
+    def _memory_levels(self) -> dict[float, str]:
+        """Memory of GPUs near the figures, and the run's memory limit if a call exceeded it."""
+        highest = max(y for line in self.lines for y in line.figures)
+        levels = {
+            float(size): format_limit_bytes(size)
+            for size in CAPACITIES_BYTES[1:]
+            if size <= _NEAR * highest
+        }
+        limits = {r.memory_limit_bytes for r in self.results if r.status is Status.OUT_OF_MEMORY}
+        return levels | {float(n): f"limit {format_limit_bytes(n)}" for n in limits if n}
 
-def _axes(
-    lines: Sequence[_Line],
-    results: Sequence[Result],
-    levels: Mapping[float, str],
-    metric: Metric,
-    names: Sequence[str],
-) -> Drawing:
-    sizes = sorted({r.case.batch_size for r in results})
-    right = max([sizes[-1] * 1.08, *(line.last for line in lines if line.points)])
-    figures = [y for line in lines for _, y in (*line.points, *line.bounds)]
-    highest = max([*figures, *levels, *(line.end for line in lines)])
-    drawing = Drawing(names, (sizes[0] / 1.12, right), (min(figures) / 1.6, highest * 2.0))
-    powers = [2.0**i for i in range(1, 41) if sizes[0] <= 2**i <= right]
-    at = powers if sum(p in sizes for p in powers) >= 4 else sizes
-    drawing.ticks(at, "{:g}".format, lambda v: tick_text(metric.format(v)))
-    return drawing
+    def _axes(self, levels: Mapping[float, str], names: Sequence[str]) -> Drawing:
+        sizes = sorted({r.case.batch_size for r in self.results})
+        right = max([sizes[-1] * 1.08, *(line.last for line in self.lines if line.points)])
+        low = min(y for line in self.lines for _, y in (*line.points, *line.bounds))
+        high = max([*levels, *(y for line in self.lines for y in line.figures)])
+        drawing = Drawing(names, (sizes[0] / 1.12, right), (low / 1.6, high * 2.0))
+        powers = [2.0**i for i in range(1, 41) if sizes[0] <= 2**i <= right]
+        at = powers if sum(p in sizes for p in powers) >= 4 else sizes
+        drawing.ticks(at, "{:g}".format, lambda v: tick_text(self.metric.format(v)))
+        return drawing
+
+    def _draw_points(self, drawing: Drawing, line: _Line) -> None:
+        most = max(4, _MOST_POINTS // len(self.lines))
+        points = _thinned(line.points, most)
+        if self.metric is TIME:
+            known = [(row.case.batch_size, time_interval(row)) for row, _ in points]
+            ends = [(n, i.low, i.high) for n, i in known if i and i.low and i.high]
+            drawing.intervals(line.name, ends)
+        for row, y in points:
+            hollow, text = row.status is Status.WRONG, point_words(row, self.metric)
+            drawing.point(line.name, row.case.batch_size, y, text, hollow=hollow)
+        # Bounds of several implementations often coincide, so each is shifted a little.
+        bounded = [other.name for other in self.lines if other.bounds]
+        for result, y in _thinned(line.bounds, most):
+            aside = 1.035 ** (bounded.index(line.name) - (len(bounded) - 1) / 2)
+            drawing.point(
+                line.name,
+                result.case.batch_size * aside,
+                y,
+                bound_words(result),
+                hollow=result.status is Status.SKIPPED,
+                shape="X" if result.status is Status.OUT_OF_MEMORY else ARROW,
+            )
+
+    def _key(self, *, crossings: bool) -> list[Line2D | Patch]:
+        points = {row.status for line in self.lines for row, _ in line.points}
+        bounds = {r.status for line in self.lines for r, _ in line.bounds}
+        median = "median, 95 % interval" if self.metric is TIME else "measured"
+        law = Line2D([], [], lw=1.8, color=QUIET, label="law, pale beyond the data")
+        band = Patch(fc=QUIET, alpha=0.3, label="range that the data allow")
+        entries: list[tuple[bool, Line2D | Patch]] = [
+            (Status.MEASURED in points, marker_entry(median)),
+            (Status.WRONG in points, marker_entry("wrong result", hollow=True)),
+            (any(line.law for line in self.lines), law),
+            (any(line.has_visible_band for line in self.lines), band),
+            (crossings, Patch(fc=INK, alpha=0.12, label="crossover, 95 % interval")),
+            (Status.OUT_OF_MEMORY in bounds, marker_entry("out of memory: above this", "X")),
+            (Status.TIMED_OUT in bounds, marker_entry("timed out: above this", ARROW)),
+            (Status.SKIPPED in bounds, marker_entry("skipped: above this", ARROW, hollow=True)),
+        ]
+        return [entry for drawn, entry in entries if drawn]
+
+    def _title(self, drawn: Sequence[Crossover]) -> str:
+        """The main finding; ``drawn`` are the crossovers that matter most, by size."""
+        measured = [line for line in self.lines if line.points]
+        names = listed([line.name for line in measured])
+        where = f"in {self.results[0].case.pass_}"
+        if not measured:
+            return f"Nothing could be measured {where}"
+        if len(measured) == 1:
+            (line,) = measured
+            if line.verdict.law:
+                return f"The {self.metric.title} of {names} grows as {line.verdict.law} {where}"
+            row, y = line.points[-1]
+            return f"{names} takes {self.metric.format(y)} at N={row.case.batch_size} {where}"
+        if drawn:
+            parts = [overtakes(c, interval=False) for c in drawn[:_MOST_NAMED]]
+            more = sum(c.size is not None for c in self.crossovers) - len(parts)
+            parts += [plural(more, "more crossover")] if more else []
+            return f"{listed(parts)} {where}"
+        rows = [(row, y) for line in measured for row, y in line.points]
+        if self.metric is TIME:
+            return self._fastest(rows, where) or f"Time of {names} {where}"
+        # The most and the least memory at the largest common size.
+        by_size = grouped(rows, lambda point: point[0].case.batch_size)
+        size, at = max(by_size.items(), key=lambda item: (len(item[1]), item[0]))
+        if len(at) < 2:
+            return f"Peak memory of {names} {where}"
+        (least, low), (most, high) = (choose(at, key=lambda p: p[1]) for choose in (min, max))
+        if high / low < 1.05:
+            return f"{names} take the same memory {where}"
+        times = f"{high / low:,.{high / low < 9.5:d}f} times the memory of {least.implementation}"
+        return f"{most.implementation} takes {times} at N={size} {where}"
+
+    def _fastest(self, rows: Sequence[tuple[Result, float]], where: str) -> str | None:
+        """Who is the fastest at the sizes of several implementations; ``None`` without such."""
+        timed = Counter(row.case.batch_size for row, _ in rows)
+        by_case = fastest_by_size((row for row, _ in rows), frozenset())
+        fastest = {case.batch_size: name for case, name in by_case.items()}
+        sizes = sorted(n for n in fastest if timed[n] > 1)
+        if not sizes:
+            return None
+        names = list(dict.fromkeys(fastest[n] for n in sizes))
+        if len(names) == 1:
+            span = f"from N={sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else f"at N={sizes[0]}"
+            return f"{names[0]} is the fastest {where} {span}"
+        changes = [(a, b) for a, b in pairwise(sizes) if fastest[a] != fastest[b]]
+        if len(changes) > 1:
+            return f"{listed(names)} are close {where}: which is the fastest changes with N"
+        ((before, after),) = changes
+        first, second = names
+        undecided = any({c.one, c.other} == {first, second} for c in self.crossovers)
+        beyond = f"too close to {second} to tell" if undecided else second
+        return f"{first} is the fastest {where} up to N={before}, {beyond} from N={after} on"
+
+    def _description(self, subtitle: str) -> str:
+        """A text alternative: ranges and laws, crossovers, and the cases without a figure."""
+        sentences = [f"{subtitle[0].upper()}{subtitle[1:]}; against batch size, both logarithmic."]
+        for line in self.lines:
+            grows = f"grows as {line.verdict.law}" if line.verdict.law else "growth not decided"
+            sizes, figures = line.sizes, [y for _, y in line.points]
+            if len(figures) == 1:
+                sentences.append(f"{line.name}: N={sizes[0]}, {self.metric.format(figures[0])}.")
+            elif figures:
+                span = span_text(figures[0], figures[-1], self.metric.format)
+                sentences.append(f"{line.name}: N={sizes[0]} to {sizes[-1]}, {span}, {grows}.")
+        sentences += [f"{overtakes(c)}." for c in self.crossovers if c.size is not None]
+        missing = (r for r in self.results if not r.status.has_figures)
+        for (name, status), own in grouped(missing, lambda r: (r.implementation, r.status)).items():
+            at = ", ".join(map(str, sorted(r.case.batch_size for r in own)))
+            sentences.append(f"{name}: {status.words} at N={at}.")
+        return " ".join(sentences)
 
 
 def _draw_law(drawing: Drawing, line: _Line, band_steps: int) -> None:
@@ -212,143 +340,10 @@ def _draw_law(drawing: Drawing, line: _Line, band_steps: int) -> None:
         drawing.line(line.name, sizes, [y for _, y in line.points], faint=True)
 
 
-def _draw_points(drawing: Drawing, metric: Metric, line: _Line, lines: Sequence[_Line]) -> None:
-    most = max(4, _MOST_POINTS // len(lines))
-    points = _thinned(line.points, most)
-    if metric is TIME:
-        known = [(row.case.batch_size, time_interval(row)) for row, _ in points]
-        ends = [(n, i.low, i.high) for n, i in known if i and i.low and i.high]
-        drawing.intervals(line.name, ends)
-    for row, y in points:
-        hollow = row.status is Status.WRONG
-        drawing.point(line.name, row.case.batch_size, y, point_words(row, metric), hollow=hollow)
-    # Bounds of several implementations often coincide, so each is shifted a little.
-    bounded = [other.name for other in lines if other.bounds]
-    for result, y in _thinned(line.bounds, most):
-        aside = 1.035 ** (bounded.index(line.name) - (len(bounded) - 1) / 2)
-        drawing.point(
-            line.name,
-            result.case.batch_size * aside,
-            y,
-            bound_words(result),
-            hollow=result.status is Status.SKIPPED,
-            shape="X" if result.status is Status.OUT_OF_MEMORY else ARROW,
-        )
-
-
 def _thinned(items: Sequence[_T], most: int) -> Sequence[_T]:
     if len(items) <= most:
         return items
     return [items[i] for i in np.linspace(0, len(items) - 1, most).round().astype(int)]
-
-
-def _key(lines: Sequence[_Line], metric: Metric, *, crossings: bool) -> list[Line2D | Patch]:
-    points = {row.status for line in lines for row, _ in line.points}
-    bounds = {r.status for line in lines for r, _ in line.bounds}
-    median = "median, 95 % interval" if metric is TIME else "measured"
-    law = Line2D([], [], lw=1.8, color=QUIET, label="law, pale beyond the data")
-    band = Patch(fc=QUIET, alpha=0.3, label="range that the data allow")
-    entries: list[tuple[bool, Line2D | Patch]] = [
-        (Status.MEASURED in points, marker_entry(median)),
-        (Status.WRONG in points, marker_entry("wrong result", hollow=True)),
-        (any(line.law for line in lines), law),
-        (any(line.has_visible_band for line in lines), band),
-        (crossings, Patch(fc=INK, alpha=0.12, label="crossover, 95 % interval")),
-        (Status.OUT_OF_MEMORY in bounds, marker_entry("out of memory: above this", "X")),
-        (Status.TIMED_OUT in bounds, marker_entry("timed out: above this", ARROW)),
-        (Status.SKIPPED in bounds, marker_entry("skipped: above this", ARROW, hollow=True)),
-    ]
-    return [entry for drawn, entry in entries if drawn]
-
-
-def _title(
-    metric: Metric,
-    lines: Sequence[_Line],
-    pass_: str,
-    crossovers: Sequence[Crossover],
-    drawn: Sequence[Crossover],
-) -> str:
-    """The main finding; ``drawn`` are the crossovers that matter most, by size."""
-    measured = [line for line in lines if line.points]
-    if not measured:
-        return f"Nothing could be measured in {pass_}"
-    if len(measured) == 1:
-        (line,) = measured
-        if line.verdict.law:
-            return f"The {metric.title} of {line.name} grows as {line.verdict.law} in {pass_}"
-        row, y = line.points[-1]
-        return f"{line.name} takes {metric.format(y)} at N={row.case.batch_size} in {pass_}"
-    if metric is not TIME:
-        return _memory_title(measured, pass_)
-    if not drawn:
-        return _fastest_title(measured, pass_, crossovers)
-    parts = [overtakes(c, interval=False) for c in drawn[:_MOST_NAMED]]
-    more = sum(c.size is not None for c in crossovers) - len(parts)
-    parts += [plural(more, "more crossover")] if more else []
-    return f"{listed(parts)} in {pass_}"
-
-
-def _fastest_title(lines: Sequence[_Line], pass_: str, crossovers: Sequence[Crossover]) -> str:
-    rows = [row for line in lines for row, _ in line.points]
-    timed = [row.case.batch_size for row in rows]
-    fastest = {case.batch_size: name for case, name in fastest_by_size(rows, frozenset()).items()}
-    sizes = sorted(n for n in fastest if timed.count(n) > 1)
-    if not sizes:
-        return f"Time of {listed([line.name for line in lines])} in {pass_}"
-    names = list(dict.fromkeys(fastest[n] for n in sizes))
-    if len(names) == 1:
-        where = f"from N={sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else f"at N={sizes[0]}"
-        return f"{names[0]} is the fastest in {pass_} {where}"
-    changes = [(a, b) for a, b in pairwise(sizes) if fastest[a] != fastest[b]]
-    if len(changes) > 1:
-        return f"{listed(names)} are close in {pass_}: which is the fastest changes with N"
-    ((before, after),) = changes
-    first, second = names
-    undecided = any({c.one, c.other} == {first, second} for c in crossovers)
-    beyond = f"too close to {second} to tell" if undecided else second
-    return f"{first} is the fastest in {pass_} up to N={before}, {beyond} from N={after} on"
-
-
-def _memory_title(lines: Sequence[_Line], pass_: str) -> str:
-    """The title of a memory chart: most and least memory at the largest common size."""
-    points = [(row.case.batch_size, y, line.name) for line in lines for row, y in line.points]
-    by_size = grouped(points, lambda point: point[0])
-    size, at = max(by_size.items(), key=lambda item: (len(item[1]), item[0]))
-    (_, low, least), (_, high, most) = min(at), max(at)
-    names = listed([line.name for line in lines])
-    if len(at) < 2:
-        return f"Peak memory of {names} in {pass_}"
-    if high / low < 1.05:
-        return f"{names} take the same memory in {pass_}"
-    times = f"{high / low:,.{high / low < 9.5:d}f}"
-    return f"{most} takes {times} times the memory of {least} at N={size} in {pass_}"
-
-
-def _description(
-    metric: Metric,
-    subtitle: str,
-    lines: Sequence[_Line],
-    crossovers: Sequence[Crossover],
-    results: Sequence[Result],
-) -> str:
-    """A text alternative: ranges and laws, crossovers, and the cases without a figure."""
-    sentences = [f"{subtitle[0].upper()}{subtitle[1:]}; against batch size, both logarithmic."]
-    for line in lines:
-        grows = f"grows as {line.verdict.law}" if line.verdict.law else "growth not decided"
-        figures = [y for _, y in line.points]
-        if len(figures) == 1:
-            sentences.append(f"{line.name}: N={line.sizes[0]}, {metric.format(figures[0])}.")
-        elif figures:
-            sizes = f"N={line.sizes[0]} to {line.sizes[-1]}"
-            span = span_text(figures[0], figures[-1], metric.format)
-            sentences.append(f"{line.name}: {sizes}, {span}, {grows}.")
-    if metric is TIME:
-        sentences += [f"{overtakes(c)}." for c in crossovers if c.size is not None]
-    missing = (r for r in results if not r.status.has_figures)
-    for (name, status), own in grouped(missing, lambda r: (r.implementation, r.status)).items():
-        sizes = ", ".join(map(str, sorted(r.case.batch_size for r in own)))
-        sentences.append(f"{name}: {status.words} at N={sizes}.")
-    return " ".join(sentences)
 
 
 def overtakes(row: Crossover, *, interval: bool = True) -> str:
