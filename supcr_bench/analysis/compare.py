@@ -23,9 +23,16 @@ from supcr_bench.analysis.statistics import interval_rank
 from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.values.case import Case
 from supcr_bench.values.cell import FEWEST_SAMPLES
-from supcr_bench.values.change import Change, Direction
 from supcr_bench.values.grouping import grouped
-from supcr_bench.values.metrics import COUNTS, DISPATCHED_OPS, ELEMENTS_PROCESSED, MEMORY, TIME
+from supcr_bench.values.metrics import (
+    COUNTS,
+    DISPATCHED_OPS,
+    ELEMENTS_PROCESSED,
+    MEMORY,
+    TIME,
+    Change,
+    Direction,
+)
 from supcr_bench.values.result import Key, Result, Status
 
 MARGIN = 0.05

@@ -7,7 +7,7 @@ from supcr_bench.analysis.claims import ClaimRow, claim_rows
 from supcr_bench.analysis.crossover import Crossover, crossovers
 from supcr_bench.analysis.frontier import FrontierRow, frontier, predicted_peaks
 from supcr_bench.analysis.growth import Claims, Growth, growth_of
-from supcr_bench.analysis.noise import NoiseFloor, noise_floor
+from supcr_bench.analysis.statistics import NoiseFloor, noise_floor
 from supcr_bench.values.machine import by_machine
 from supcr_bench.values.result import Result
 

@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from supcr_bench.analysis.frontier import byte_fit, input_bytes
 from supcr_bench.analysis.growth import series_of, size_of
-from supcr_bench.analysis.noise import paired_ratio
+from supcr_bench.analysis.statistics import paired_ratio
 from supcr_bench.values.axes import WORKLOAD_AXES
 from supcr_bench.values.case import Case, Pass
 from supcr_bench.values.grouping import grouped

@@ -1,9 +1,16 @@
-"""Statistics of samples, without assumptions on their distribution."""
+"""Statistics of samples, without assumptions on their distribution, and the noise of a run.
+
+Noise is measured by A/A arms: second timings of an implementation against itself. A round times
+every implementation of a cell (one workload) once, and samples are paired by round: the machine's
+drift in a round affects each of its samples, and cancels in their ratio.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
+
+from supcr_bench.values.result import Result
 
 CONFIDENCE = 0.95
 
@@ -65,3 +72,59 @@ def median_interval(samples: Sequence[float]) -> Interval:
     rank = interval_rank(n)
     low, high = (ordered[rank - 1], ordered[n - rank]) if rank else (None, None)
     return Interval(median(ordered), low, high, n)
+
+
+def paired_ratio(one: Sequence[float], other: Sequence[float]) -> Interval:
+    """The median over common rounds of the first arm's time divided by the second arm's."""
+    # The median of logarithms makes the ratio of the swapped pair the inverse of this one.
+    pairs = zip(one, other, strict=False)
+    return median_interval([math.log(a) - math.log(b) for a, b in pairs]).exp()
+
+
+def ratio_half_width(ratio: Interval) -> float | None:
+    """The wider side of a ratio's interval, as a factor minus 1; ``None`` without an interval."""
+    if ratio.low is None or ratio.high is None:
+        return None
+    return max(ratio.high / ratio.estimate, ratio.estimate / ratio.low) - 1
+
+
+def aa_ratio(result: Result) -> Interval | None:
+    """Time ratio of an arm's A/A timing to its first timing; ``None`` without an A/A timing."""
+    if not result.time_samples_s or not result.aa_samples_s:
+        return None
+    return paired_ratio(result.aa_samples_s, result.time_samples_s)
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseFloor:
+    """How much the times of identical code differ in one run.
+
+    Attributes:
+        cells: A/A arms, one for each pass (forward or training) of each cell.
+        with_interval: how many of them have enough pairs for an interval.
+        covering: how many of those intervals cover 1, as they should.
+        spread: the fraction below which a difference is noise in this run: 95 % of the A/A
+            ratios lie within it. It is at least half the usual width of an interval, because
+            the ratios of a few cells may lie near 1 by chance.
+    """
+
+    cells: int
+    with_interval: int
+    covering: int
+    spread: float
+
+
+def noise_floor(results: Iterable[Result]) -> NoiseFloor | None:
+    """The noise floor of some results; ``None`` where none of them has an A/A arm."""
+    ratios = [ratio for result in results if (ratio := aa_ratio(result)) is not None]
+    if not ratios:
+        return None
+    deviations = sorted(max(r.estimate, 1 / r.estimate) - 1 for r in ratios)
+    half_widths = [w for ratio in ratios if (w := ratio_half_width(ratio)) is not None]
+    within = deviations[math.ceil(CONFIDENCE * len(deviations)) - 1]
+    return NoiseFloor(
+        cells=len(ratios),
+        with_interval=len(half_widths),
+        covering=sum(ratio.covers(1) is True for ratio in ratios),
+        spread=max(within, median(half_widths) if half_widths else 0.0),
+    )

@@ -9,9 +9,8 @@ from supcr_bench.analysis.compare import count_change
 from supcr_bench.gate.agreement import judge_agreement, judge_verification
 from supcr_bench.gate.terms import TORCH_ALLOWANCE, Terms, other_torch
 from supcr_bench.store.loaded_run import Run
-from supcr_bench.values.change import Change, Direction
 from supcr_bench.values.gate import GatedChange, GateVerdict, Judged
-from supcr_bench.values.metrics import COUNTS, MEMORY, Metric
+from supcr_bench.values.metrics import COUNTS, MEMORY, Change, Direction, Metric
 from supcr_bench.values.result import Result
 
 

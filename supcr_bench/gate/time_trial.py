@@ -13,9 +13,9 @@ from supcr_bench.gate.versions import Versions
 from supcr_bench.measure.version_times import VersionedCell, VersionTimes
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.cell import Cell
-from supcr_bench.values.change import Direction
 from supcr_bench.values.errors import SupcrBenchError
 from supcr_bench.values.gate import GatedChange, GateVerdict, TimeStudy
+from supcr_bench.values.metrics import Direction
 from supcr_bench.values.units import format_share
 from supcr_bench.workers.messages import Failed, Returned, TimeVersions
 from supcr_bench.workers.worker_process import WorkerProcess

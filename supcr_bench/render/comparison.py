@@ -18,9 +18,8 @@ from supcr_bench.render.cells import (
 from supcr_bench.render.machine import environment_facts, origin_facts, value_text
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.case import PASSES, Pass
-from supcr_bench.values.change import TIME_DIRECTIONS, Direction
 from supcr_bench.values.grouping import grouped
-from supcr_bench.values.metrics import COUNTS
+from supcr_bench.values.metrics import COUNTS, TIME_DIRECTIONS, Direction
 from supcr_bench.values.result import Result
 from supcr_bench.values.table import Cell, Table, Tone, prose, row, words
 from supcr_bench.values.units import MISSING, plural

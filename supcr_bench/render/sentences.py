@@ -9,8 +9,8 @@ from supcr_bench.analysis.axis_effect import AxisEffectRow, axis_effects
 from supcr_bench.analysis.claims import ClaimRow, Holds
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.frontier import prediction_error
-from supcr_bench.analysis.noise import NoiseFloor
-from supcr_bench.render.cells import arm_names, ratio_text, series_text
+from supcr_bench.analysis.statistics import NoiseFloor
+from supcr_bench.render.cells import arm_names, overtakes, ratio_text, series_text
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values import units
 from supcr_bench.values.axes import Axis
@@ -27,28 +27,22 @@ def _answers(results: Sequence[Result], *ends: Status) -> Counter[tuple[str, str
     return Counter((r.case.definition, r.implementation) for r in results if r.status in ends)
 
 
-def _wrong_texts(results: Sequence[Result]) -> list[str]:
-    answers = _answers(results, Status.MEASURED, Status.WRONG)
-    return [
-        f"{name} is wrong by the definition ({definition}) in {n} of {answers[definition, name]} "
-        "answers"
-        for (definition, name), n in _answers(results, Status.WRONG).items()
-    ]
-
-
 def _agreement(results: Sequence[Result]) -> str:
     answers, wrong = _answers(results, Status.MEASURED), _answers(results, Status.WRONG)
-    right: dict[str, list[str]] = {}
-    for definition, name in answers:
-        if not wrong[definition, name]:
-            right.setdefault(definition, []).append(name)
+    right = grouped((arm for arm in answers if not wrong[arm]), lambda arm: arm[0])
     parts = []
-    for definition, names in right.items():
-        cases = sum(answers[definition, name] for name in names)
+    for definition, arms in right.items():
+        cases = sum(answers[arm] for arm in arms)
         which = "the one answer" if cases == 1 else f"all {cases} answers"
-        verb = "agrees" if len(names) == 1 else "agree"
-        parts.append(f"{units.listed(names)} {verb} with the definition ({definition}) in {which}")
-    return "; ".join([*parts, *_wrong_texts(results)] or ["Nothing could be measured"]) + "."
+        who = (
+            f"{units.listed([name for _, name in arms])} {'agrees' if len(arms) == 1 else 'agree'}"
+        )
+        parts.append(f"{who} with the definition ({definition}) in {which}")
+    parts += [
+        f"{arm[1]} is wrong by the definition ({arm[0]}) in {n} of {n + answers[arm]} answers"
+        for arm, n in wrong.items()
+    ]
+    return "; ".join(parts or ["Nothing could be measured"]) + "."
 
 
 def _fastest(results: Sequence[Result], pass_: Pass) -> list[str]:
@@ -121,24 +115,16 @@ def headline(run: Run, findings: Findings) -> list[str]:
 
 def agreement_sentences(findings: Findings) -> list[str]:
     results = findings.results
-    failed = []
+    sentences = [_agreement(results)]
+    known = [(r.tolerances, r.implementation) for r in results if r.tolerances is not None]
+    if known and not any(r.status is Status.WRONG for r in results):
+        error, name = max(known)
+        error_text = f"{units.format_error(error)} of what rounding explains"
+        sentences.append(f"The largest error, of {name}, is {error_text}.")
     if none := [r for r in results if r.status is Status.FAILED]:
         names, first = units.listed(summary.implementations_of(none)), none[0].case
-        failed = [f"{names} failed, first in {first.pass_} at {first.describe()}."]
-    if wrong := _wrong_texts(results):
-        return [f"{'; '.join(wrong)}.", *failed]
-    answered = [r for r in results if r.status.has_figures]
-    if not answered:
-        return ["No implementation returned an answer, so there is no agreement to show.", *failed]
-    definitions = units.listed(list(dict.fromkeys(r.case.definition for r in answered)))
-    several = "its own definition" if " and " in definitions else "the definition"
-    text = f"Every answer agrees with {several} ({definitions})."
-    known = [(r.tolerances, r.implementation) for r in answered if r.tolerances is not None]
-    if known:
-        error, name = max(known, key=lambda pair: pair[0])
-        error_text = f"{units.format_error(error)} of what rounding explains"
-        text += f" The largest error, of {name}, is {error_text}."
-    return [text, *failed]
+        sentences.append(f"{names} failed, first in {first.pass_} at {first.describe()}.")
+    return sentences
 
 
 MOST_SENTENCES = 4
@@ -150,11 +136,9 @@ def time_sentences(findings: Findings) -> list[str]:
         return ["No two right implementations were timed together at two or more sizes."]
     names = arm_names(findings.results)
     sentences = [
-        f"In {row.case.pass_} ({series_text(row.case)}) {names[row.small]} is faster than "
-        f"{names[row.large]} below N={row.size:.0f} (95 % interval {row.low:.0f} to "
-        f"{row.high:.0f}), and slower above."
+        f"In {row.case.pass_} ({series_text(row.case)}) {overtakes(row, names)}."
         for row in rows
-        if row.size is not None and row.small and row.large
+        if row.size is not None
     ]
     without = [r for r in rows if r.size is None]
     if len(sentences) > MOST_SENTENCES:

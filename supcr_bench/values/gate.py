@@ -9,8 +9,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from supcr_bench.values.case import Case
-from supcr_bench.values.change import Change
-from supcr_bench.values.metrics import COUNTS, METRICS, TIME
+from supcr_bench.values.metrics import COUNTS, METRICS, TIME, Change
 
 CountsAs = Literal["pass", "fail"] | None
 """How the exit status treats an undecided gate; ``None`` keeps exit status 3."""

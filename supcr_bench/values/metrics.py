@@ -1,14 +1,56 @@
 """Declares the metrics that reports show, growth fits use, and comparisons and the gate judge.
 
+``compare`` and the gate share the type of the change of a metric.
+
 A smaller value is better for every metric.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from statistics import median
 
 from supcr_bench.values.result import Result, stored_name
 from supcr_bench.values.units import format_bytes, format_count, format_duration_s
+
+
+class Direction(StrEnum):
+    """The direction of a change."""
+
+    SAME = "same"
+    MORE = "more"
+    LESS = "less"
+    MIXED = "mixed"
+    """Of two counts taken together, one increased and the other decreased."""
+    FASTER = "faster"
+    SLOWER = "slower"
+    UNDECIDED = "undecided"
+    """The noise is too large to tell, or one side is unknown."""
+
+
+TIME_DIRECTIONS = (Direction.FASTER, Direction.SLOWER, Direction.SAME, Direction.UNDECIDED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One metric, before and after.
+
+    Attributes:
+        before, after: the two counts, or the two median times in seconds; ``None`` where unknown.
+        ratio: after over before; for time, an estimate. ``None`` where it is unknown or ``before``
+            is 0.
+        low, high: the interval of that ratio; ``None`` for a metric without noise.
+        reason: a sentence that explains the direction.
+    """
+
+    metric: str
+    before: float | None = None
+    after: float | None = None
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+    direction: Direction = Direction.UNDECIDED
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

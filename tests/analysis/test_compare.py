@@ -18,7 +18,7 @@ from supcr_bench.analysis.compare import (
     environment_differences,
 )
 from supcr_bench.values.case import PASSES
-from supcr_bench.values.change import Direction
+from supcr_bench.values.metrics import Direction
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result
 

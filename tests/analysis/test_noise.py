@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from supcr_bench.analysis.noise import aa_ratio, noise_floor, paired_ratio, ratio_half_width
+from supcr_bench.analysis.statistics import aa_ratio, noise_floor, paired_ratio, ratio_half_width
 from supcr_bench.measure.device import Elapsed
 from supcr_bench.measure.timing import sample_arms
 from supcr_bench.values.cell import Arm, Budget

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from supcr_bench.analysis.crossover import Crossover
 from supcr_bench.analysis.findings import Findings, find
-from supcr_bench.analysis.noise import NoiseFloor
+from supcr_bench.analysis.statistics import NoiseFloor
 from supcr_bench.render.sentences import (
     agreement_sentences,
     axis_sentences,
@@ -44,15 +44,16 @@ def test_agreement_names_the_definition_the_largest_error_and_who_failed() -> No
     failed = make_result("loopy", n=8, status=Status.FAILED, reason="it broke")
     right = make_series("rowsort", [8, 16], lambda n: 1e-3)
     assert agreement_sentences(found(*right, failed)) == [
-        "Every answer agrees with the definition (torchcell). The largest error, of rowsort, is "
-        "0.5 of what rounding explains.",
+        "rowsort agrees with the definition (torchcell) in all 2 answers.",
+        "The largest error, of rowsort, is 0.5 of what rounding explains.",
         "loopy failed, first in forward at N=8 D=1 NaN 0%.",
     ]
     wrong = make_result("loopy", n=8, status=Status.WRONG, case={"definition": "no-self"})
     assert agreement_sentences(found(*right, wrong)) == [
+        "rowsort agrees with the definition (torchcell) in all 2 answers; "
         "loopy is wrong by the definition (no-self) in 1 of 1 answers."
     ]
-    assert agreement_sentences(found(failed))[0].startswith("No implementation returned an answer")
+    assert agreement_sentences(found(failed))[0] == "Nothing could be measured."
 
 
 def test_time_tells_four_crossovers_and_counts_the_rest() -> None:
@@ -62,8 +63,8 @@ def test_time_tells_four_crossovers_and_counts_the_rest() -> None:
     rows += [crossover(None, "rowsort", "rowsort"), crossover(None, None, "rowsort")]
     said = time_sentences(found(*results, crossovers=rows))
     assert said[0] == (
-        "In training (D=1, NaN 0%, continuous labels, d=64, cpu) broadcast is faster than rowsort "
-        "below N=100 (95 % interval 95 to 105), and slower above."
+        "In training (D=1, NaN 0%, continuous labels, d=64, cpu) rowsort overtakes broadcast "
+        "at N=100, 95 % interval 95 to 105."
     )
     assert said[4:] == [
         "And 2 more crossovers, in the table.",

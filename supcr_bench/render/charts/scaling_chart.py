@@ -17,7 +17,7 @@ from supcr_bench.analysis.frontier import CAPACITIES_BYTES
 from supcr_bench.analysis.growth import time_bounds
 from supcr_bench.analysis.summary import fastest_by_size, implementations_of, time_interval
 from supcr_bench.analysis.timed_growth import FEWEST_SIZES
-from supcr_bench.render.cells import facets_of, series_text
+from supcr_bench.render.cells import facets_of, overtakes, series_text
 from supcr_bench.render.charts.drawing import (
     ARROW,
     WRONG,
@@ -344,12 +344,6 @@ def _thinned(items: Sequence[_T], most: int) -> Sequence[_T]:
     if len(items) <= most:
         return items
     return [items[i] for i in np.linspace(0, len(items) - 1, most).round().astype(int)]
-
-
-def overtakes(row: Crossover, *, interval: bool = True) -> str:
-    """A crossover in words: ``a overtakes b at N=312, 95 % interval 300 to 325``."""
-    text = f"{row.large} overtakes {row.small} at N={row.size:.0f}"
-    return f"{text}, 95 % interval {row.low:.0f} to {row.high:.0f}" if interval else text
 
 
 def tick_text(text: str) -> str:
