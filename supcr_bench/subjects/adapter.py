@@ -8,7 +8,7 @@ function ``(features, labels, temperature=...)``, a module, or a ``functools.par
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -21,18 +21,6 @@ from supcr_bench.subjects.signature import find_parameters, is_called_with_tenso
 from supcr_bench.values.case import Workload
 from supcr_bench.values.definition import TORCHCELL, Definition
 from supcr_bench.values.implementation import Implementation, Resolution
-
-
-def construct(target: Callable[..., Any], arguments: Mapping[str, Any]) -> Callable[..., Any]:
-    """The callable for tensors: the target built with these arguments, or bound to them.
-
-    Raises:
-        TypeError: the target does not take these arguments, or needs others.
-    """
-    if not is_called_with_tensors(target):
-        built: Callable[..., Any] = target(**arguments)
-        return built
-    return functools.partial(target, **arguments) if arguments else target
 
 
 def views_of(definition: Definition, batch: Batch) -> tuple[Tensor, ...]:
@@ -114,13 +102,7 @@ class Adapter:
     ) -> "Adapter":
         """The adapter of a subject that is called as its definition says, without a trial call."""
         taken = find_parameters(target, declared=declared)
-        resolution = Resolution(
-            definition=definition,
-            temperature=taken.temperature,
-            weights=taken.weights,
-            eps=taken.eps,
-        )
-        return cls(target, resolution)
+        return cls(target, replace(taken, definition=definition))
 
     def bind(self, definition: Definition, batch: Batch) -> BoundLoss:
         """The loss with a definition's temperature, bound to a batch's tensors and device."""
@@ -137,7 +119,7 @@ class Adapter:
         """The callable for tensors, at a definition's temperature and eps.
 
         Raises:
-            TypeError: the subject rejects arguments that its signature lists.
+            TypeError: the subject rejects arguments that its signature lists, or needs others.
         """
         own = self.resolution
         arguments: dict[str, Any] = {}
@@ -148,7 +130,11 @@ class Adapter:
         if own.eps:
             arguments["eps"] = definition.eps or 0.0
         at_call = {name: arguments.pop(name) for name in own.at_call if name in arguments}
-        module = construct(self.target, arguments)
+        module = self.target
+        if not is_called_with_tensors(module):
+            module = module(**arguments)
+        elif arguments:
+            module = functools.partial(module, **arguments)
         holder = getattr(module, "__self__", module)  # a method's object
         if isinstance(holder, nn.Module):
             holder.to(device)

@@ -24,7 +24,7 @@ _known: dict[Path, frozenset[str]] = {}
 def script(file: Path) -> Iterator[ModuleType]:
     """Import a file like a script: it can import other files of its folder by their names."""
     with _found_first(file.parent):
-        yield _execute(_name_of(file), file)
+        yield execute(_name_of(file), file)
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def sibling(file: Path) -> Iterator[ModuleType]:
     with _found_first(file.parent):
         sys.modules[name] = package
         try:
-            yield _execute(f"{name}.{file.stem}", file)
+            yield execute(f"{name}.{file.stem}", file)
         finally:
             for other, known in earlier.items():
                 sys.modules.setdefault(other, known)
@@ -86,13 +86,18 @@ def _name_of(place: Path) -> str:
     return f"supcr_bench_side_{sha256(str(place.resolve()).encode()).hexdigest()[:12]}"
 
 
-def _execute(name: str, file: Path) -> ModuleType:
+def execute(name: str, file: Path) -> ModuleType:
+    """Import a file under a name, which is taken back if that fails."""
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise ImportError(f"{file} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module
 
 

@@ -230,22 +230,11 @@ def module_name(subject: Subject) -> str:
 
 
 def _import_file(subject: Subject) -> Any:
-    path = Path(subject.target)
-    name = module_name(subject)
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
+    name, path = module_name(subject), Path(subject.target)
+    if name not in sys.modules:
         with on_path(path.parent):  # it can import its neighbours, as when run as a script
-            spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+            isolated.execute(name, path)
+    return sys.modules[name]
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from torch import nn
 
 from supcr_bench.values.definition import Call
+from supcr_bench.values.implementation import Resolution
 
 LabelLayout = Literal["columns", "column", "flat", "distances"]
 """Labels [N, D], [N, 1] or [N], or the matrix [N, N] of their distances."""
@@ -55,21 +56,6 @@ _ONE_DIMENSION = (
 )
 _OTHERS = r"returns?|loss|masks?|weights?|similarit\w+|logits"
 """Words after which a shape is neither that of the embeddings nor that of the labels."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parameters:
-    """The arguments that a subject takes, when it is built or called, beside its tensors.
-
-    Attributes:
-        temperature: the name of its temperature argument, or ``None``.
-        weights: whether it takes weights.
-        eps: whether it takes eps.
-    """
-
-    temperature: str | None
-    weights: bool
-    eps: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +119,8 @@ def role_of(name: str) -> str | None:
     return None
 
 
-def find_parameters(target: Callable[..., Any], *, declared: bool = True) -> Parameters:
-    """The arguments that a subject takes beside its tensors, by their names.
+def find_parameters(target: Callable[..., Any], *, declared: bool = True) -> Resolution:
+    """The arguments that a subject takes beside its tensors, by their names, as a resolution.
 
     Arguments that a partial has already set keep their value, so the result omits them.
 
@@ -145,7 +131,7 @@ def find_parameters(target: Callable[..., Any], *, declared: bool = True) -> Par
     """
     # nn.Module's own (*args, **kwargs) accepts no argument.
     if isinstance(target, nn.Module) or getattr(target, "__init__", None) is nn.Module.__init__:
-        return Parameters(None, weights=False, eps=False)
+        return Resolution(temperature=None, weights=False, eps=False)
     parameters = parameters_of(target)
     fixed = target.keywords if isinstance(target, functools.partial) else {}
     defaults = {n: p.default for n, p in parameters.items() if p.kind is not p.VAR_KEYWORD}
@@ -157,7 +143,7 @@ def find_parameters(target: Callable[..., Any], *, declared: bool = True) -> Par
     free = [n for n in (*named[:1], "weights", "eps") if n in defaults and n not in fixed]
     eps = "eps" in free and (declared or defaults["eps"] is Parameter.empty)
     temperature = named[0] if named and named[0] in free else None
-    return Parameters(temperature, weights="weights" in free, eps=eps)
+    return Resolution(temperature=temperature, weights="weights" in free, eps=eps)
 
 
 def read_from_kwargs(target: Callable[..., Any]) -> list[str]:

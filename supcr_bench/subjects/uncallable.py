@@ -82,13 +82,13 @@ def not_constructed(
         reason = f"{subject.name} cannot be constructed: {error_text(error)}."
         found = _of_surroundings(subject, reason, error)
         return found or UncallableError("construct", reason, "Correct its constructor.")
-    source, filled, imports = source_of(getattr(behind(subject.factory), "__init__", None)), "", []
+    source, filled = source_of(getattr(behind(subject.factory), "__init__", None)), ""
     for argument in missing:
         fields = dict.fromkeys(re.findall(rf"\b{argument}\.(\w+)", source))
-        imports += ["from types import SimpleNamespace"] if fields else []
-        value = f"SimpleNamespace({'=..., '.join(fields)}=...)" if fields else "..."
+        value = f"types.SimpleNamespace({'=..., '.join(fields)}=...)" if fields else "..."
         filled += f", {argument}={value}"
-    wrapper = _text(subject, [f"loss = functools.partial({{}}{filled})"], "functools", *imports)
+    modules = ("functools", "types") if "types." in filled else ("functools",)
+    wrapper = _text(subject, [f"loss = functools.partial({{}}{filled})"], *modules)
     needs = _listed(missing)
     reason = f"{subject.name} cannot be constructed: it needs {needs}, without a default."
     advice = f"Fill in {needs} in this wrapper and verify its `loss`."
@@ -204,24 +204,35 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join(f"`{name}`" for name in names)
 
 
-def _imports(name: str, factory: object) -> tuple[list[str], str]:
-    """The lines that import a subject, and its name in the code after them."""
-    target, _, attribute = name.rpartition(":")
-    if not target:
-        own = behind(factory)
-        target, attribute = getattr(own, "__module__", ""), getattr(own, "__qualname__", name)
-    top, file = attribute.partition(".")[0], Path(target).resolve()
+def import_lines(target: str, attribute: str, *modules: str) -> tuple[list[str], str]:
+    """The lines that import modules and an attribute, and its name after them.
+
+    Args:
+        target: a module, or the path of a file; ``__main__`` needs no import.
+        attribute: its path in that module.
+        modules: names of further modules.
+    """
+    top, file = attribute.partition(".")[0], Path(target)
     if not target.endswith(".py"):
-        return ([f"from {target} import {top}"] if target != "__main__" else []), attribute
-    path = f"sys.path.insert(0, {str(file.parent)!r})"
-    return ["import sys", path, f"from {file.stem} import {top}"], attribute
+        lines = [f"import {', '.join(modules)}"] if modules else []
+        return lines + [f"from {target} import {top}"] * (target != "__main__"), attribute
+    plain = file.stem.isidentifier()
+    used = sorted({"sys", *modules, *(() if plain else ("importlib",))})
+    lines = [f"import {', '.join(used)}", f"sys.path.insert(0, {str(file.parent)!r})"]
+    if plain:
+        return [*lines, f"from {file.stem} import {top}"], attribute
+    return [*lines, f"module = importlib.import_module({file.stem!r})"], f"module.{attribute}"
 
 
 def _text(subject: Implementation, body: Sequence[str], *modules: str) -> str:
     """A wrapper: imports, then lines in which ``{}`` stands for the subject."""
-    imports, called = _imports(subject.name, subject.factory)
-    first = [m if " " in m else f"import {m}" for m in modules]
-    return "\n".join([*first, *imports, "", *(line.replace("{}", called) for line in body), ""])
+    target, _, attribute = subject.name.rpartition(":")
+    if not target:
+        own = behind(subject.factory)
+        target, attribute = getattr(own, "__module__", ""), getattr(own, "__qualname__", attribute)
+    target = str(Path(target).resolve()) if target.endswith(".py") else target
+    imports, called = import_lines(target, attribute, *modules)
+    return "\n".join([*imports, "", *(line.replace("{}", called) for line in body), ""])
 
 
 def _calling(
@@ -247,7 +258,7 @@ def _calling(
 
 def _stand_in(name: str, missing: str) -> str | None:
     """A wrapper that puts classes in the place of a module that is not there, to fill in."""
-    target = name.rpartition(":")[0]
+    target, _, attribute = name.rpartition(":")
     if not target.endswith(".py"):
         return None
     nodes = [
@@ -259,7 +270,7 @@ def _stand_in(name: str, missing: str) -> str | None:
     modules = sorted({".".join(path[: i + 1]) for path in paths for i in range(len(path))})
     chain = " = ".join(f"sys.modules[{module!r}]" for module in modules)
     filled = [f"stub.{n} = torch.nn.Module  # put here what it is" for n in names[:4]]
-    lines, called = _imports(name, None)
+    lines, called = import_lines(str(Path(target).resolve()), attribute, "torch", "types")
     stub = f"stub = {chain} = types.ModuleType({missing!r})"
-    text = ["import types", "import torch", lines[0], stub, *filled, *lines[1:], f"loss = {called}"]
+    text = [lines[0], stub, *filled, *lines[1:], f"loss = {called}"]
     return "\n".join(text) + "\n" if names else None

@@ -176,10 +176,10 @@ class CheckContext:
             return False
         return True
 
-    def upstream(self, dims: int) -> Tensor:
+    def upstream(self, problem: Problem) -> Tensor:
         """Draw a gradient for the loss and each per-dimension loss, without digits to round."""
-        if self.definition.label_distance != "per_dimension":
-            dims = 1
+        per_dimension = self.definition.label_distance == "per_dimension"
+        dims = problem.labels.shape[1] if per_dimension else 1
         uniform = Stream("upstream", self.seed, dims).uniform(1 + dims)
         values = [round(16 * u) / 8 - 1 for u in uniform]
         values[0] += 2
@@ -204,9 +204,9 @@ class CheckContext:
         definition = self.subject.resolution.definition.at(problem.temperature)
         return self.subject.build(definition, problem.weights if weights else None, self.device)
 
-    def given(self, problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
-        """Copy both views and the labels to the subject's device."""
-        return problem.copies(self.device)
+    def call(self, problem: Problem, module: Any = None) -> Any:
+        """The output of a call, with its graph."""
+        return self.subject.call(module or self.build(problem), *problem.copies(self.device))
 
     def reference(self, problem: Problem, upstream: Tensor | None = None) -> Reference:
         method: Method = "direct" if len(problem.labels) <= DIRECT_ROWS else "fast"

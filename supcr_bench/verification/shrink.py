@@ -5,9 +5,8 @@ import re
 import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,8 @@ from torch import Tensor
 from supcr_bench.inputs.tensors import Problem
 from supcr_bench.subjects.calls import call_text, loss_of
 from supcr_bench.subjects.registry import is_described, locate
-from supcr_bench.subjects.signature import is_called_with_tensors
+from supcr_bench.subjects.signature import behind, is_called_with_tensors
+from supcr_bench.subjects.uncallable import import_lines
 from supcr_bench.values.definition import DEFINITIONS
 from supcr_bench.values.errors import UsageError
 from supcr_bench.verification.context import CheckContext
@@ -47,36 +47,27 @@ def shrink(
             if tried > MOST_TRIALS or time.perf_counter() - began > LONGEST_S:
                 return problem
             if still(context, candidate):
-                problem, smaller = candidate, True
+                n, d, dims = candidate.size
+                name = f"{n} rows, {dims} label dimension{'s' if dims > 1 else ''}, {d} columns"
+                problem, smaller = replace(candidate, name=name), True
                 break
     return problem
 
 
 def _steps(problem: Problem) -> Iterator[Problem]:
     n, d, dims = problem.size
-    for c in range(dims):
-        if dims > 1:
-            keep = [k for k in range(dims) if k != c]
-            yield _resized(problem, labels=problem.labels[:, keep], weights=problem.weights[keep])
-    for size in (n // 2, n - max(n // 8, 1), n - 1):
-        if 2 <= size < n:
-            yield _resized(
-                problem,
-                first=problem.first[:size],
-                second=problem.second[:size],
-                labels=problem.labels[:size],
-            )
-    if n > 2:
-        yield _resized(
-            problem, first=problem.first[1:], second=problem.second[1:], labels=problem.labels[1:]
-        )
+    for c in range(dims if dims > 1 else 0):
+        keep = [k for k in range(dims) if k != c]
+        yield replace(problem, labels=problem.labels[:, keep], weights=problem.weights[keep])
+    sizes = [s for s in (n // 2, n - max(n // 8, 1), n - 1) if 2 <= s < n]
+    yield from map(problem.rows, [*map(slice, sizes), *([slice(1, n)] if n > 2 else [])])
     for size in (2, d // 2, d - 1):  # with one column, a cosine has no gradient
         if 2 <= size < d:
-            yield _resized(problem, first=problem.first[:, :size], second=problem.second[:, :size])
+            yield problem.moved("", itemgetter((slice(n), slice(size))))
     for name in ("first", "second", "labels"):
         rounded = _rounded(getattr(problem, name))
         if rounded is not None:
-            yield _resized(problem, **{name: rounded})
+            yield problem.changed("", **{name: rounded})
 
 
 def _rounded(tensor: Tensor) -> Tensor | None:
@@ -86,13 +77,6 @@ def _rounded(tensor: Tensor) -> Tensor | None:
     if same or bool((rounded == 0).all(dim=-1).any()):
         return None
     return rounded
-
-
-def _resized(problem: Problem, **tensors: Tensor) -> Problem:
-    changed = problem.changed("", **tensors)
-    n, d, dims = changed.size
-    name = f"{n} rows, {dims} label dimension{'s' if dims > 1 else ''}, {d} columns"
-    return replace(changed, name=name)
 
 
 def snippet(context: CheckContext, problem: Problem) -> str:
@@ -145,28 +129,17 @@ def _fitting(line: str) -> list[str]:
 
 def _imported(context: CheckContext) -> tuple[list[str], str]:
     """The lines that import a subject as the user named it, and its name in the program."""
-    target, subject = context.subject.target, None
-    with suppress(UsageError):
+    try:
         subject = locate(context.name)
-    if subject is None:
-        while isinstance(target, functools.partial):
-            target = target.func
-        name = getattr(target, "__qualname__", context.name)
-        module = getattr(target, "__module__", "__main__")
+    except UsageError:
+        own = behind(context.subject.target)
+        module, name = getattr(own, "__module__", "__main__"), getattr(own, "__qualname__", "")
         if module == "__main__" or not name.isidentifier():
             return [f"import torch  # and {context.name}, as in your program"], context.name
-        return ["import torch", f"from {module} import {name}"], name
-    name, first = subject.attribute, subject.attribute.partition(".")[0]
-    if is_described(subject):
-        name += ".factory"
-    if subject.kind != "file":
-        return ["import torch", f"from {subject.target} import {first}"], name
-    path = Path(context.name.rpartition(":")[0])
-    start = ["import sys, torch", f"sys.path.insert(0, {str(path.parent)!r})"]
-    if path.stem.isidentifier():
-        return [*start, f"from {path.stem} import {first}"], name
-    start[0] = "import importlib, sys, torch"
-    return [*start, f"module = importlib.import_module({path.stem!r})"], f"module.{name}"
+        return import_lines(module, name, "torch")
+    target = context.name.rpartition(":")[0] if subject.kind == "file" else subject.target
+    attribute = subject.attribute + (".factory" if is_described(subject) else "")
+    return import_lines(target, attribute, "torch")
 
 
 def _called(context: CheckContext, subject: str, problem: Problem) -> str:
@@ -198,8 +171,7 @@ def _is_method(target: object) -> bool:
 
 def _loss_in_output(context: CheckContext, problem: Problem) -> str:
     """The code that takes the loss out of what a call returns."""
-    module = context.build(problem)
-    output = context.subject.call(module, *context.given(problem))
+    output = context.call(problem)
     return _place(output, loss_of(output)) or ""
 
 

@@ -11,10 +11,10 @@ from supcr_bench.inputs.tensors import ProblemSpec, make_problem
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.calls import NotALossError, unpack
 from supcr_bench.subjects.find_call import find_call
-from supcr_bench.subjects.signature import Parameters, find_parameters
+from supcr_bench.subjects.signature import find_parameters
 from supcr_bench.values.definition import NO_SELF, Call
 from supcr_bench.values.errors import SubjectError
-from supcr_bench.values.implementation import Implementation
+from supcr_bench.values.implementation import Implementation, Resolution
 
 PROBLEM = make_problem(ProblemSpec(n=5, d=3, dims=1))
 
@@ -30,15 +30,15 @@ def takes_any(**options: Any) -> None: ...
 @pytest.mark.parametrize(
     ("factory", "parameters"),
     [
-        (takes_all, Parameters("temperature", weights=True, eps=True)),
-        (takes_tau, Parameters("tau", weights=False, eps=False)),
-        (takes_t, Parameters("t", weights=False, eps=False)),
-        (takes_temp, Parameters("temp", weights=False, eps=False)),
-        (takes_none, Parameters(None, weights=False, eps=False)),
-        (takes_any, Parameters("temperature", weights=True, eps=True)),
+        (takes_all, Resolution(temperature="temperature", weights=True, eps=True)),
+        (takes_tau, Resolution(temperature="tau", weights=False, eps=False)),
+        (takes_t, Resolution(temperature="t", weights=False, eps=False)),
+        (takes_temp, Resolution(temperature="temp", weights=False, eps=False)),
+        (takes_none, Resolution(temperature=None, weights=False, eps=False)),
+        (takes_any, Resolution(temperature="temperature", weights=True, eps=True)),
     ],
 )
-def test_a_factory_gets_the_arguments_that_it_knows(factory: Any, parameters: Parameters) -> None:
+def test_a_factory_gets_the_arguments_that_it_knows(factory: Any, parameters: Resolution) -> None:
     assert find_parameters(factory) == parameters
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from supcr_bench.inputs.tensors import Problem
 from supcr_bench.measure.device import find_accelerator
 from supcr_bench.reference.answer import Answer
-from supcr_bench.subjects.calls import invoke, lay_out, unpack
+from supcr_bench.subjects.calls import invoke, lay_out, loss_of
 from supcr_bench.subjects.process_wide import SETTINGS, settings_changed_by
 from supcr_bench.verification.check import check
 from supcr_bench.verification.compare import deviations, loss_deviation
@@ -74,7 +74,7 @@ def device(context: CheckContext) -> Iterator[Trial]:
     for full, (part, name, value) in kept.items():
         used: set[str] = set()
         vars(part)[name] = value.as_subclass(type("Watched", (_Watched,), {"used": used}))
-        context.subject.call(module, *context.given(problem))
+        context.call(problem, module)
         vars(part)[name] = value
         if not used <= HARMLESS:  # a call that moves it to its inputs' device first does no harm
             yield outright(full, f"{full} stays behind: it is not a buffer or a parameter")
@@ -92,12 +92,11 @@ def inputs_unmodified(context: CheckContext) -> Iterator[Trial]:
     """The call changes no input: labels filled in place are wrong for the next reader."""
     problem = context.problem(n=9, dims=2, nan_density=context.density, weights="unnormalised")
     own = context.subject.resolution
-    given = lay_out(own, *context.given(problem))
+    given = lay_out(own, *problem.copies(context.device))
     kept = {name: tensor.clone() for name, tensor in given.items()}
     for name, tensor in given.items():
         tensor.requires_grad_("labels" not in name)
-    loss, _ = unpack(invoke(own, context.build(problem), given), 2)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss_of(invoke(own, context.build(problem), given)).backward()  # type: ignore[no-untyped-call]
     for name, tensor in given.items():
         same = torch.allclose(tensor.detach(), kept[name], rtol=0, atol=0, equal_nan=True)
         role = {"perturbed": "first view", "intact": "second view"}.get(name, name)
@@ -134,12 +133,12 @@ def no_cache(context: CheckContext) -> Iterator[Trial]:
     problem = context.problem(n=9, dims=2)
     other = context.problem(n=9, dims=2, seed=3).changed("same storage, new content")
     module = context.build(problem)
-    tensors = context.given(problem)
+    tensors = problem.copies(context.device)
     with torch.no_grad():
         context.subject.call(module, *tensors)
-        for tensor, content in zip(tensors, context.given(other), strict=True):
+        for tensor, content in zip(tensors, other.copies(context.device), strict=True):
             tensor.copy_(content)
-        loss, _ = unpack(context.subject.call(module, *tensors), 2)
+        loss = loss_of(context.subject.call(module, *tensors))
     right, bound = context.ask(other).loss, context.bounds(other).loss
     yield loss_deviation(other, loss, right, bound, "a new module gives")
 
@@ -152,8 +151,7 @@ def no_grad(context: CheckContext) -> Iterator[Trial]:
     usual = context.ask(problem).loss
     for name, mode in (("no_grad", torch.no_grad), ("inference_mode", torch.inference_mode)):
         with mode():
-            module = context.build(problem)
-            loss, _ = unpack(context.subject.call(module, *context.given(problem)), 2)
+            loss = loss_of(context.call(problem))
         case = problem.changed(f"under torch.{name}")
         yield loss_deviation(case, loss, usual, bound, "it gives with gradients")
 

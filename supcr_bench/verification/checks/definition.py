@@ -133,7 +133,7 @@ def dropped_rows(context: CheckContext) -> Iterator[Trial]:
         problem = _with_valid(context.problem(n=9, dims=2, weights="unequal"), counts)
         problems += [problem] if context.has_pairs(problem) else []
     for problem in problems:
-        trial = context.compare(problem, upstream=context.upstream(problem.labels.shape[1]))
+        trial = context.compare(problem, upstream=context.upstream(problem))
         anywhere = torch.isnan(problem.labels).any(dim=1, keepdim=True)
         emptied = problem.changed("", labels=problem.labels.masked_fill(anywhere, torch.nan))
         if trial.failed and not whole and not context.relation(emptied, problem).failed:
@@ -198,7 +198,7 @@ def random_cases(context: CheckContext) -> Iterator[Trial]:
     for problem in context.problems(specs):
         plain = context.compare(problem)
         yield plain
-        upstream = context.upstream(problem.labels.shape[1])
+        upstream = context.upstream(problem)
         trial = context.compare(problem, upstream=upstream)
         alone = torch.cat((upstream[:1], torch.zeros_like(upstream[1:])))
         if trial.failed and not plain.failed and context.compare(problem, upstream=alone).failed:
@@ -250,4 +250,4 @@ def weights(context: CheckContext) -> Iterator[Trial]:
         for weights in ("unequal", "unnormalised")
     ]
     for problem in context.problems(specs):
-        yield context.compare(problem, upstream=context.upstream(problem.labels.shape[1]))
+        yield context.compare(problem, upstream=context.upstream(problem))

@@ -101,8 +101,7 @@ def low_temperature(context: CheckContext) -> Iterator[Trial]:
 def _plausible(context: CheckContext, problem: Problem) -> Trial:
     """A finite loss, or gradient, that is not that of the rows with labels fails."""
     try:
-        loss = loss_of(context.subject.call(context.build(problem), *context.given(problem)))
-        answer = answer_of(loss.reshape(()), None, ())
+        answer = answer_of(loss_of(context.call(problem)).reshape(()), None, ())
         with suppress(Exception):  # a constant has no gradient
             answer = context.ask(problem)
     except Exception:  # noqa: BLE001 - to raise is to refuse
