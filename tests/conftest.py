@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from supcr_bench.workers.worker_process import WorkerProcess
 from tests.forked.start import Servers
 from tests.patience import grant_patience
 
+SHARED = pytest.StashKey[Servers]()
 pytest_plugins = "pytester"
 """Of tests of the pytest plug-in, which run tests of their own."""
 
@@ -46,11 +48,24 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     grant_patience(monkeypatch.setattr)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Have all processes that run tests share one server, which the one that asks them starts."""
+    if SHARED not in node.config.stash:
+        folder = TemporaryDirectory(prefix="supcr-bench-")  # a socket's path has to be short
+        made = node.config.stash[SHARED] = Servers(Path(folder.name), owned=True)
+        made.begin(1)
+        node.config.add_cleanup(folder.cleanup)
+        node.config.add_cleanup(made.close)
+    node.workerinput["servers"] = str(node.config.stash[SHARED].folder)
+
+
 @pytest.fixture(scope="session")
-def servers() -> Iterator[Servers]:
+def servers(request: pytest.FixtureRequest) -> Iterator[Servers]:
     """Start Python processes with torch imported."""
-    with TemporaryDirectory(prefix="supcr-bench-") as folder:  # a socket's path has to be short
-        made = Servers(Path(folder), owned=True)
+    shared = getattr(request.config, "workerinput", {}).get("servers")
+    with TemporaryDirectory(prefix="supcr-bench-") as folder:
+        made = Servers(Path(folder), owned=True, shared=Path(shared) if shared else None)
         yield made
         made.close()
 

@@ -114,11 +114,14 @@ def test_axe_finds_no_violation(
     small_report: Path, open_page: Any, scheme: str, viewport: dict[str, int] | None
 ) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    options = {"viewport": viewport} if viewport else {}
-    page = opened(open_page(small_report, color_scheme=scheme, **options).page)
+    size = {"viewport": viewport} if viewport else {}
+    page = opened(open_page(small_report, color_scheme=scheme, **size).page)
     rules = {"type": "tag", "values": WCAG}
     # Only violations come back: lists of all that is right take most of the time.
-    found = axe.run(page, options={"runOnly": rules, "resultTypes": ["violations"]})
+    options = {"runOnly": rules, "resultTypes": ["violations"]}
+    if viewport:  # a phone has the colours of its theme, which are slow to measure
+        options["rules"] = {"color-contrast": {"enabled": False}}
+    found = axe.run(page, options=options)
     problems = [
         (v["id"], [node["target"] for node in v["nodes"]][:3]) for v in found.response["violations"]
     ]

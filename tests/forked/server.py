@@ -19,6 +19,7 @@ import socket
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
 from coverage import process_startup
@@ -72,10 +73,9 @@ def main(path: str) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
     listener = socket.socket(socket.AF_UNIX)
-    listener.bind(path)
+    listener.bind(f"{path}.new")
     listener.listen(64)
-    sys.stdout.write("listening\n")
-    sys.stdout.flush()
+    Path(f"{path}.new").rename(path)  # whoever finds it is answered
     running: dict[int, socket.socket] = {}
     with selectors.DefaultSelector() as selector:
         for source in (sys.stdin, wake, listener):

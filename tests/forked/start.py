@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -95,19 +96,31 @@ class Servers:
     Args:
         folder: of their sockets.
         owned: whether they are started here; elsewhere those are used that there are.
+        shared: of the socket of a server with one thread that several processes of tests use.
     """
 
-    def __init__(self, folder: Path, *, owned: bool = False) -> None:
-        self.folder, self._owned = folder, owned
+    def __init__(self, folder: Path, *, owned: bool = False, shared: Path | None = None) -> None:
+        self.folder, self._owned, self._shared = folder, owned, shared
         self._started = ExitStack()
+        self._begun: set[int] = set()
         self._lock = Lock()
+
+    def begin(self, threads: int) -> None:
+        """Start a server, unless it has been started, and do not wait until it answers."""
+        with self._lock:
+            if threads not in self._begun:
+                self._begun.add(threads)
+                self._started.enter_context(_server(self.folder / str(threads), threads))
 
     def socket(self, threads: int) -> Path | None:
         """The server whose processes have so many threads of torch, if there is one."""
-        path = self.folder / str(threads)
-        with self._lock:
-            if not path.exists() and self._owned:
-                self._started.enter_context(_server(path, threads))
+        shared = self._shared is not None and threads == 1
+        path = (self._shared if shared and self._shared else self.folder) / str(threads)
+        if self._owned and not shared:
+            self.begin(threads)
+        deadline = time.monotonic() + (HANGS_S if self._owned else 0)
+        while not path.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
         return path if path.exists() else None
 
     def close(self) -> None:
@@ -116,8 +129,8 @@ class Servers:
 
     def environment(self, threads: int = 1) -> dict[str, str]:
         """What :func:`use_servers` reads, once the server of so many threads is there."""
-        self.socket(threads)
-        return {SERVERS: str(self.folder)}
+        found = self.socket(threads)
+        return {SERVERS: str(found.parent if found else self.folder)}
 
     def start_worker(
         self, arguments: Sequence[str], environment: Mapping[str, str], stderr: IO[bytes]
@@ -178,11 +191,7 @@ def _server(path: Path, threads: int) -> Iterator[None]:
     with subprocess.Popen(
         [sys.executable, "-P", "-m", "tests.forked.server", str(path)],
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
         env=environment,
-        text=True,
         start_new_session=True,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "listening\n"
+    ):
         yield
