@@ -33,26 +33,14 @@ def compare(
     """
     before, after = (read_run(name) for name in (first, second))
 
-    from supcr_bench.commands.compared_runs import compare_loaded, run_line, to_mapping
+    from supcr_bench.commands.compared_runs import compare_loaded, print_comparison, to_mapping
 
     comparison = compare_loaded(before, after, margin)
 
-    from supcr_bench.render.comparison import (
-        comparison_sentences,
-        comparison_tables,
-        environment_sentences,
-    )
-    from supcr_bench.render.terminal import make_console, print_sentence, print_table
+    from supcr_bench.render.comparison import comparison_tables
+    from supcr_bench.render.terminal import make_console
 
-    console = make_console()
-    for position, run in (("First ", before), ("Second", after)):
-        print_sentence(console, f"{position} {run_line(run)}")
-    for sentence in environment_sentences(comparison.differences):
-        print_sentence(console, sentence, "yellow")
-    for table in comparison_tables(comparison):
-        print_table(console, table)
-    for sentence in comparison_sentences(comparison):
-        print_sentence(console, sentence)
+    print_comparison(make_console(), before, after, comparison, comparison_tables(comparison))
     if json_file:
         values = to_mapping(comparison, before, after)
         write_file(json_file, json.dumps(values, indent=2) + "\n")

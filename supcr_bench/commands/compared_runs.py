@@ -3,11 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.console import Console
+
 from supcr_bench.analysis import compare
+from supcr_bench.render.comparison import comparison_sentences, environment_sentences
+from supcr_bench.render.terminal import print_sentence, print_table
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.axes import AXES
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.metrics import COUNTS
+from supcr_bench.values.table import Table
 
 DIMENSIONS = ("implementation", *(axis.field for axis in AXES), "seed", "definition")
 """Two results belong to the same case if they agree in all of these."""
@@ -29,7 +34,24 @@ def compare_loaded(first: Run, second: Run, margin: float = compare.MARGIN) -> c
     return comparison
 
 
-def run_line(run: Run) -> str:
+def print_comparison(
+    console: Console,
+    first: Run,
+    second: Run,
+    comparison: compare.Comparison,
+    tables: Sequence[Table] = (),
+) -> None:
+    print_sentence(console, f"First  {_run_line(first)}")
+    print_sentence(console, f"Second {_run_line(second)}")
+    for sentence in environment_sentences(comparison.differences):
+        print_sentence(console, sentence, "yellow")
+    for table in tables:
+        print_table(console, table)
+    for sentence in comparison_sentences(comparison):
+        print_sentence(console, sentence)
+
+
+def _run_line(run: Run) -> str:
     """The id of a run, its suite, and the revision of the code that it measured."""
     revision = run.info.get("revision")
     code = f"revision {str(revision)[:12]}" if revision else "no revision known"

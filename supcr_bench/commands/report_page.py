@@ -9,13 +9,9 @@ from rich.console import Console
 from rich.text import Text
 
 from supcr_bench.analysis.findings import find
-from supcr_bench.commands.compared_runs import compare_loaded, run_line
+from supcr_bench.commands.compared_runs import compare_loaded, print_comparison
 from supcr_bench.render.charts import charts_of
-from supcr_bench.render.comparison import (
-    comparison_sentences,
-    comparison_verdict,
-    environment_sentences,
-)
+from supcr_bench.render.comparison import comparison_verdict
 from supcr_bench.render.csv_tables import csv_tables
 from supcr_bench.render.markdown import comparison_markdown, run_markdown
 from supcr_bench.render.report import render_comparison, render_report, render_reports_index
@@ -89,13 +85,7 @@ def show_and_write_comparison(
         files[markdown] = comparison_markdown(before.id, after.id, comparison)
     name = f"{after.id} against {before.id}"
     _write(files, page, None if out else _summary(after, name, comparison_verdict(comparison)))
-    for sentence in (
-        f"First  {run_line(before)}",
-        f"Second {run_line(after)}",
-        *environment_sentences(comparison.differences),
-        *comparison_sentences(comparison),
-    ):
-        print_sentence(console, sentence)
+    print_comparison(console, before, after, comparison)
     console.print(Text(f"\nComparison {page}"), soft_wrap=True)
 
 

@@ -14,11 +14,17 @@ from typing import Any
 
 import pandas as pd
 
-from supcr_bench.analysis.axis_effect import COMPARED, axis_effects
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.frame import results_frame
 from supcr_bench.analysis.frontier import prediction_error
-from supcr_bench.analysis.summary import agreement_rows, by_series, pair_rows, time_interval
+from supcr_bench.analysis.summary import (
+    COMPARED,
+    agreement_rows,
+    axis_effects,
+    by_series,
+    pair_rows,
+    time_interval,
+)
 from supcr_bench.values.axes import Axis
 from supcr_bench.values.case import PASSES, Case
 from supcr_bench.values.growth_law import GrowthVerdict

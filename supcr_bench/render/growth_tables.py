@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from supcr_bench.analysis.axis_effect import COMPARED, AxisEffectRow, axis_effects
 from supcr_bench.analysis.crossover import Crossover
 from supcr_bench.analysis.frontier import CAPACITIES_BYTES, FrontierRow, prediction_error
 from supcr_bench.analysis.growth import Growth
+from supcr_bench.analysis.summary import COMPARED, AxisEffectRow, axis_effects
 from supcr_bench.render.cells import case_table, ended_text, implementation_of
 from supcr_bench.values.axes import PASSES, Axis
 from supcr_bench.values.metrics import COSTS, ELEMENTS_PROCESSED, Metric

@@ -9,10 +9,10 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from supcr_bench.analysis.axis_effect import COMPARED, axis_effects
 from supcr_bench.analysis.claims import Holds
 from supcr_bench.analysis.compare import Comparison
 from supcr_bench.analysis.findings import Findings
+from supcr_bench.analysis.summary import COMPARED, axis_effects
 from supcr_bench.render import run_tables
 from supcr_bench.render.cells import FILTERED, facets_of
 from supcr_bench.render.charts import Chart

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from supcr_bench.analysis import summary
-from supcr_bench.analysis.axis_effect import AxisEffectRow, axis_effects
 from supcr_bench.analysis.claims import ClaimRow, Holds
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.frontier import prediction_error
 from supcr_bench.analysis.statistics import NoiseFloor
+from supcr_bench.analysis.summary import AxisEffectRow, axis_effects
 from supcr_bench.render.cells import arm_names, overtakes, ratio_text, series_text
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values import units

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from supcr_bench.analysis.axis_effect import COMPARED, AxisEffectRow, axis_effects
+from supcr_bench.analysis.summary import COMPARED, AxisEffectRow, axis_effects
 from supcr_bench.render.cells import case_columns
 from supcr_bench.values.axes import get_axis
 from supcr_bench.values.result import Result, Status

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from supcr_bench.analysis.axis_effect import COMPARED, AxisEffectRow, axis_effects
-from supcr_bench.analysis.summary import implementations_of
+from supcr_bench.analysis.summary import COMPARED, AxisEffectRow, axis_effects, implementations_of
 from supcr_bench.render.cells import facets_of, ratio_text, series_text
 from supcr_bench.render.charts.drawing import WRONG, Chart, Drawing, definitions_text
 from supcr_bench.values.axes import AXES, PASSES, Axis
