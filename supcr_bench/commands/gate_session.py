@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-import supcr_bench
 from supcr_bench.analysis.time_rule import TimeRule
 from supcr_bench.commands.run_sweep import check_devices
+from supcr_bench.commands.run_work import provenance
 from supcr_bench.gate.agreement import checks_to_repeat
 from supcr_bench.gate.baseline import (
     comparability_notes,
@@ -26,7 +26,6 @@ from supcr_bench.gate.terms import Terms
 from supcr_bench.gate.time_trial import TimeTrial, cells_to_time, process_sampler
 from supcr_bench.gate.versions import Versions, at_revision
 from supcr_bench.store.loaded_run import Run
-from supcr_bench.store.revision import git_revision
 from supcr_bench.store.run_file import without_noise
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.local_executor import LocalExecutor
@@ -43,45 +42,40 @@ from supcr_bench.verification.verification import Verification
 NOTHING_TIMED = "No timed case of the suite has results of both versions, so time was not judged."
 
 
+@dataclass(slots=True)
 class GateSession:
     """Measures the implementations of a suite, shows its progress, and judges them."""
 
-    def __init__(
-        self,
-        console: Console,
-        suite: Suite,
-        subjects: Sequence[Subject],
-        plan: Sequence[Cell],
-        terms: Terms,
-    ) -> None:
-        self._console = console
-        self._suite = suite
-        self._subjects = subjects
-        self._plan = plan
-        self._terms = terms
-        self._budget = make_budget(suite)
-        self._executor = LocalExecutor(self._budget.threads)
-        self._descriptions: dict[str, Description] = {}
-        self._resolutions: dict[str, Resolution] = {}
+    console: Console
+    suite: Suite
+    subjects: Sequence[Subject]
+    plan: Sequence[Cell]
+    terms: Terms
+    executor: LocalExecutor = field(init=False)
+    descriptions: dict[str, Description] = field(default_factory=dict)
+    resolutions: dict[str, Resolution] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.executor = LocalExecutor(make_budget(self.suite).threads)
         try:
-            check_devices(plan, self._executor)
+            check_devices(self.plan, self.executor)
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        self._executor.close()
+        self.executor.close()
 
     def measured(self, baseline: Run | None = None, name: str = "") -> tuple[Run, list[str]]:
         """Measure the implementations now, without times; note how a baseline differs."""
-        for finding in self._findings(self._subjects).values():
+        for finding in self._findings(self.subjects).values():
             raise SubjectError(finding)
-        suite, notes = self._suite, list[str]()
+        suite, notes = self.suite, list[str]()
         if baseline is not None:
             keys = {(a.implementation, cell.case(a)) for cell in self._cells() for a in cell.arms}
             notes = comparability_notes(baseline, name, suite.name, suite.seed, keys)
-        names = [subject.name for subject in self._subjects]
-        subjects = [self._resolved(subject) for subject in self._subjects]
+        names = [subject.name for subject in self.subjects]
+        subjects = [self._resolved(subject) for subject in self.subjects]
         run = self._deterministic("Agreement and cost", subjects, dict.fromkeys(names))
         info = {
             "id": suite.name,
@@ -89,19 +83,16 @@ class GateSession:
             "suite": suite.model_dump(mode="json", by_alias=True, exclude_none=True),
             "subjects": names,
             "labels": None,
-            "implementations": {name: asdict(self._descriptions[name]) for name in names},
-            "version": supcr_bench.__version__,
-            "revision": git_revision(Path(supcr_bench.__file__).parent),
-            "seed": suite.seed,
+            **provenance(suite, {name: self.descriptions[name] for name in names}),
         }
         return replace(run, info={**info, **run.info}), notes
 
     def against_baseline(self, baseline: Run, name: str) -> GateOutcome:
         """Judge agreement and cost against a stored run."""
         after, notes = self.measured(baseline, name)
-        changes = judge_deterministic(baseline, after, self._terms)
-        changes += dropped_implementations(baseline, self._terms)
-        notes += deterministic_notes(baseline, after, changes, self._terms)
+        changes = judge_deterministic(baseline, after, self.terms)
+        changes += dropped_implementations(baseline, self.terms)
+        notes += deterministic_notes(baseline, after, changes, self.terms)
         return self._outcome(f"baseline {name}", changes, notes)
 
     def against_revision(self, revision: str) -> GateOutcome:
@@ -109,17 +100,17 @@ class GateSession:
         with tempfile.TemporaryDirectory(prefix="supcr-bench-gate-") as scratch:
             versions = [
                 at_revision(subject, revision, Path(scratch) / str(number))
-                for number, subject in enumerate(self._subjects)
+                for number, subject in enumerate(self.subjects)
             ]
             return self._judge_versions(versions, revision)
 
     def _judge_versions(self, found: Sequence[Versions], revision: str) -> GateOutcome:
-        terms = self._terms
+        terms = self.terms
         versions, broken, notes = self._callable_versions(found, revision)
         whole = [v for v in versions if v.name not in broken]
         names = dict.fromkeys(v.name for v in whole)
         after = self._deterministic("Agreement and cost", [v.after for v in whole], names)
-        self._executor.close()
+        self.executor.close()
         before = self._deterministic(
             "Agreement and cost of the version before",
             [replace(v.before, name=v.name) for v in versions if v.before],
@@ -140,7 +131,7 @@ class GateSession:
         trial = None
         if cells:
             rule = TimeRule(max_slowdown=terms.max_slowdown, cells=len(cells))
-            sampler = process_sampler(self._budget.threads, self._suite.seed)
+            sampler = process_sampler(make_budget(self.suite).threads, self.suite.seed)
             trial = TimeTrial(cells, rule, sampler, terms.time_budget_s)
             with self._stage("Time") as say:
                 for progress in trial.run():
@@ -159,7 +150,7 @@ class GateSession:
     ) -> tuple[list[Versions], dict[str, str], list[str]]:
         """The versions to compare, the errors of implementations that no longer load, and notes."""
         before = self._findings([v.before for v in found if v.before])
-        self._executor.close()  # each version gets a process that the other has not changed
+        self.executor.close()  # each version gets a process that the other has not changed
         after = self._findings([v.after for v in found])
         versions, broken = [], {}
         notes = [note for v in found for note in v.notes]
@@ -180,27 +171,27 @@ class GateSession:
         self, against: str, changes: Sequence[GatedChange], notes: Sequence[str]
     ) -> GateOutcome:
         return GateOutcome(
-            suite=self._suite.name,
+            suite=self.suite.name,
             against=against,
             changes=tuple(changes),
             notes=tuple(dict.fromkeys(notes)),
-            environment=dict(self._executor.environment),
+            environment=dict(self.executor.environment),
         )
 
     def _cells(self) -> list[Cell]:
         """The plan, with the definition (loss) of each implementation that was called."""
-        return under(self._plan, {n: own.definition for n, own in self._resolutions.items()})
+        return under(self.plan, {n: own.definition for n, own in self.resolutions.items()})
 
     def _resolved(self, subject: Subject) -> Subject:
-        return replace(subject, resolution=self._resolutions.get(subject.name))
+        return replace(subject, resolution=self.resolutions.get(subject.name))
 
     def _findings(self, subjects: Sequence[Subject]) -> dict[str, str]:
         """The errors of subjects (implementations) that cannot be loaded or called, by name."""
-        checked = self._executor.preflight(subjects, self._plan[0].workload)
+        checked = self.executor.preflight(subjects, self.plan[0].workload)
         for name, found in checked.items():
             if found.description and found.resolution:
-                self._resolutions[name] = found.resolution
-                self._descriptions[name] = found.description
+                self.resolutions[name] = found.resolution
+                self.descriptions[name] = found.description
         return {name: found.finding for name, found in checked.items() if found.finding}
 
     def _deterministic(
@@ -212,12 +203,12 @@ class GateSession:
         with self._stage(stage) as say:
             for event in measure_deterministic(
                 only(self._cells(), {subject.name for subject in subjects}),
-                self._executor,
+                self.executor,
                 subjects,
-                self._budget,
-                verify=verify if self._suite.verify else {},
-                definition=self._suite.compared_with,
-                seed=self._suite.seed,
+                make_budget(self.suite),
+                verify=verify if self.suite.verify else {},
+                definition=self.suite.compared_with,
+                seed=self.suite.seed,
             ):
                 match event:
                     case Result():
@@ -228,12 +219,12 @@ class GateSession:
                         say(planned.workload.describe())
                     case (name, outcome):
                         say(f"{name}, {outcome.check}")
-        info = {"environment": dict(self._executor.environment)}
+        info = {"environment": dict(self.executor.environment)}
         return Run(Path(), info, tuple(results), verification)
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[Any]:
-        if not self._console.is_terminal:
-            self._console.print(Text(f"{name} ..."))
-        with self._console.status(Text(name)) as status:
+        if not self.console.is_terminal:
+            self.console.print(Text(f"{name} ..."))
+        with self.console.status(Text(name)) as status:
             yield lambda what: status.update(Text(f"{name}: {what}"))

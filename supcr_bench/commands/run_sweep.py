@@ -12,13 +12,11 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-import supcr_bench
 from supcr_bench.commands.progress import make_progress
-from supcr_bench.commands.run_work import Work, new_run
+from supcr_bench.commands.run_work import Work, new_run, provenance
 from supcr_bench.commands.verify import verify_each
 from supcr_bench.render.cells import definitions_note
 from supcr_bench.render.terminal import make_console, print_sentence
-from supcr_bench.store.revision import git_revision
 from supcr_bench.store.run import RunWriter, default_page, load_run, new_run_id
 from supcr_bench.subjects.source_files import changes
 from supcr_bench.sweep.cluster_executor import ClusterExecutor
@@ -140,13 +138,10 @@ def _run_info(
 ) -> dict[str, Any]:
     return {
         **work.to_mapping(),
-        "implementations": {name: asdict(d) for name, d in descriptions.items()},
+        **provenance(work.suite, descriptions),
         "files": work.files,
-        "version": supcr_bench.__version__,
         "command": shlex.join(["supcr-bench", *sys.argv[1:]]),
-        "seed": work.suite.seed,
         "budget": asdict(budget),
-        "revision": git_revision(Path(supcr_bench.__file__).parent),
         "environment": dict(executor.environment),
         "environments": {name: dict(found) for name, found in executor.environments.items()},
         "at_once": executor.max_parallel_cells,

@@ -6,14 +6,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import supcr_bench
 from supcr_bench.inputs.label_file import LabelFile, read_label_file
 from supcr_bench.store.loaded_run import explain
+from supcr_bench.store.revision import git_revision
 from supcr_bench.subjects.registry import Subject, locate
 from supcr_bench.sweep.plan import make_plan, only
 from supcr_bench.sweep.suite import Suite, read_suite
 from supcr_bench.values.cell import Cell
 from supcr_bench.values.definition import current_name
 from supcr_bench.values.errors import StoreError
+from supcr_bench.values.implementation import Description
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,16 @@ class Work:
 
 
 _NOT_MEASURED = ("suite", "suite_file", "unavailable")
+
+
+def provenance(suite: Suite, descriptions: Mapping[str, Description]) -> dict[str, Any]:
+    """What a run or a baseline stores on the code that it measured."""
+    return {
+        "implementations": {name: asdict(d) for name, d in descriptions.items()},
+        "version": supcr_bench.__version__,
+        "seed": suite.seed,
+        "revision": git_revision(Path(supcr_bench.__file__).parent),
+    }
 
 
 def make_work(suite: Suite, names: Sequence[str], labels: str | None) -> Work:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeVar
 
-from supcr_bench.analysis.crossover import Crossover
 from supcr_bench.analysis.summary import time_interval
 from supcr_bench.values.axes import WORKLOAD_AXES, Axis
 from supcr_bench.values.case import Case, Workload
@@ -117,15 +116,6 @@ def arm_names(results: Sequence[Result], form: str = "{name} ({definition})") ->
         name: form.format(name=name, definition=", ".join(definition for _, definition in own))
         for name, own in found.items()
     }
-
-
-def overtakes(
-    row: Crossover, names: Mapping[str, str] | None = None, *, interval: bool = True
-) -> str:
-    """A crossover in words: ``a overtakes b at N=312, 95 % interval 300 to 325``."""
-    small, large = ((names or {}).get(str(name), name) for name in (row.small, row.large))
-    text = f"{large} overtakes {small} at N={row.size:.0f}"
-    return f"{text}, 95 % interval {row.low:.0f} to {row.high:.0f}" if interval else text
 
 
 class HasCase(Protocol):

@@ -1,16 +1,17 @@
 """Writes a run's results as sentences, for the head of the report and for each section."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from supcr_bench.analysis import summary
 from supcr_bench.analysis.claims import ClaimRow, Holds
+from supcr_bench.analysis.crossover import Crossover
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.frontier import prediction_error
 from supcr_bench.analysis.statistics import NoiseFloor
 from supcr_bench.analysis.summary import AxisEffectRow, axis_effects
-from supcr_bench.render.cells import arm_names, overtakes, ratio_text, series_text
+from supcr_bench.render.cells import arm_names, ratio_text, series_text
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values import units
 from supcr_bench.values.axes import Axis
@@ -128,6 +129,15 @@ def agreement_sentences(findings: Findings) -> list[str]:
 
 
 MOST_SENTENCES = 4
+
+
+def overtakes(
+    row: Crossover, names: Mapping[str, str] | None = None, *, interval: bool = True
+) -> str:
+    """A crossover in words: ``a overtakes b at N=312, 95 % interval 300 to 325``."""
+    small, large = ((names or {}).get(str(name), name) for name in (row.small, row.large))
+    text = f"{large} overtakes {small} at N={row.size:.0f}"
+    return f"{text}, 95 % interval {row.low:.0f} to {row.high:.0f}" if interval else text
 
 
 def time_sentences(findings: Findings) -> list[str]:

@@ -17,7 +17,7 @@ from supcr_bench.analysis.frontier import CAPACITIES_BYTES
 from supcr_bench.analysis.growth import time_bounds
 from supcr_bench.analysis.summary import fastest_by_size, implementations_of, time_interval
 from supcr_bench.analysis.timed_growth import FEWEST_SIZES
-from supcr_bench.render.cells import facets_of, overtakes, series_text
+from supcr_bench.render.cells import facets_of, series_text
 from supcr_bench.render.charts.drawing import (
     ARROW,
     WRONG,
@@ -27,6 +27,7 @@ from supcr_bench.render.charts.drawing import (
     marker_entry,
 )
 from supcr_bench.render.palette import INK, QUIET
+from supcr_bench.render.sentences import overtakes
 from supcr_bench.values.definition import short_name
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import GrowthVerdict
