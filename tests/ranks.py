@@ -9,8 +9,7 @@ from supcr_bench.values.definition import Definition
 from supcr_bench.values.implementation import Resolution
 from supcr_bench.verification.outcome import Trial
 from supcr_bench.verification.ranks.context import Answers, RankContext
-from supcr_bench.verification.ranks.expected import expect
-from supcr_bench.verification.ranks.judge import judge_step
+from supcr_bench.verification.ranks.judge import expect, judge_step
 from supcr_bench.verification.ranks.question import RankQuestion
 from supcr_bench.workers.messages import AskRank, Response, Returned
 from supcr_bench.workers.rank_group import RankGroupWorker

@@ -11,19 +11,9 @@ from torch import nn
 
 from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.reference.reference import compute_reference
+from supcr_bench.subjects import signature
 from supcr_bench.subjects.adapter import Adapter, views_of
 from supcr_bench.subjects.calls import CALLS, NotALossError, loss_of
-from supcr_bench.subjects.signature import (
-    CallSignature,
-    LabelLayout,
-    behind,
-    function_of,
-    is_called_with_tensors,
-    is_temperature,
-    named_parameters,
-    parameters_of,
-    read_call,
-)
 from supcr_bench.subjects.uncallable import needs_more, not_called, not_constructed, only_methods
 from supcr_bench.values.case import Workload
 from supcr_bench.values.definition import AUTO, NO_SELF, Call, Definition, Views
@@ -33,7 +23,7 @@ from supcr_bench.values.implementation import Implementation, Resolution
 TRIED: tuple[Call, ...] = tuple(CALLS)[:3]
 """The calls that are tried where the parameters suggest none. ``two_views`` takes the tensors of
 the first one, but joins the views in another way."""
-LAYOUTS: tuple[LabelLayout, ...] = ("columns", "column", "flat")
+LAYOUTS: tuple[signature.LabelLayout, ...] = ("columns", "column", "flat")
 SMALL = Workload(batch_size=3, embedding_size=7, dims=4)
 """The workload of trial calls; its sizes differ, so that a wrong layout raises."""
 RIGHT = 1e-3
@@ -79,8 +69,8 @@ def find_call(
         answering, raising = _answers(implementation, definition, device), []
     else:
         subject = Adapter.usual(implementation.under(definition.name).factory, definition)
-        signature = read_call(subject.target, construct(implementation, subject, device))
-        answering, failed = _try_calls(subject, signature, device, declared=True)
+        told = signature.read_call(subject.target, construct(implementation, subject, device))
+        answering, failed = _try_calls(subject, told, device, declared=True)
         raising = [own for own, e in failed if not isinstance(e, TypeError | NotALossError)]
         if not answering and not raising:
             raise not_called(implementation, failed[0], [own for own, _ in failed], None)
@@ -95,20 +85,20 @@ def _answers(implementation: Implementation, definition: Definition, device: str
         implementation.under(definition.name).factory, definition, declared=False
     )
     loss = construct(implementation, subject, device)
-    signature = read_call(subject.target, loss)
+    told = signature.read_call(subject.target, loss)
     subject = _with_arguments_at_call(subject, loss)
-    if signature.extra:
-        raise needs_more(implementation, subject.resolution, signature)
-    answering, failed = _try_calls(subject, signature, device, declared=False)
+    if told.extra:
+        raise needs_more(implementation, subject.resolution, told)
+    answering, failed = _try_calls(subject, told, device, declared=False)
     work = [own.definition.call for own, _ in answering]
     if any(call.startswith("stacked") for call in work):  # one layout of the labels will do
         work += ["stacked_views", "stacked_views_labels_once"]
-    broken = [call for call in signature.documented if call not in work]
+    broken = [call for call in told.documented if call not in work]
     if broken or not answering:
-        calls = broken or [*signature.documented, *signature.calls]
+        calls = broken or [*told.documented, *told.calls]
         pointed = [pair for pair in failed if pair[0].definition.call in calls] or failed
         # The call that went farthest shows what is wrong; the others may not be meant at all.
-        worst = max(pointed, key=lambda pair: _farthest_line(pair[1], function_of(loss)))
+        worst = max(pointed, key=lambda pair: _farthest_line(pair[1], signature.function_of(loss)))
         tried = [own for own, _ in failed]
         error = not_called(implementation, worst, tried, answering[0][0] if answering else None)
         if isinstance(worst[1], ImportError | TypeError | NotALossError):
@@ -116,7 +106,7 @@ def _answers(implementation: Implementation, definition: Definition, device: str
         raising = RaisingCallError(error.kind, error.reason, error.advice, error.wrapper)
         raising.resolution = worst[0]
         raise raising
-    documented = [a for a in answering if a[0].definition.call in signature.documented]
+    documented = [a for a in answering if a[0].definition.call in told.documented]
     return documented or answering
 
 
@@ -126,13 +116,13 @@ def construct(implementation: Implementation, subject: Adapter, device: str) -> 
     Raises:
         UncallableError: it cannot be constructed, or what is constructed cannot be called.
     """
-    owner = behind(subject.target)
-    if not is_called_with_tensors(subject.target):
+    owner = signature.behind(subject.target)
+    if not signature.is_called_with_tensors(subject.target):
         if isinstance(owner, type) and subject.target is owner and not _is_callable(owner):
             raise only_methods(implementation, owner)
-        own, parameters = subject.resolution, parameters_of(subject.target)
+        own, parameters = subject.resolution, signature.parameters_of(subject.target)
         given = [own.temperature, "weights" * own.weights, "eps" * own.eps]
-        named = [n for n in named_parameters(subject.target) if n not in given]
+        named = [n for n in signature.named_parameters(subject.target) if n not in given]
         missing = [n for n in named if parameters[n].default is inspect.Parameter.empty]
         if missing:
             raise not_constructed(implementation, missing)
@@ -141,7 +131,7 @@ def construct(implementation: Implementation, subject: Adapter, device: str) -> 
         built = subject.build(subject.resolution.definition, batch.weights, device)
     except Exception as error:
         raise not_constructed(implementation, [], error) from error
-    if not _is_callable(type(built)) and not is_called_with_tensors(built):
+    if not _is_callable(type(built)) and not signature.is_called_with_tensors(built):
         raise only_methods(implementation, type(built))
     return built
 
@@ -156,10 +146,12 @@ def _is_callable(owner: type) -> bool:
 def _with_arguments_at_call(subject: Adapter, loss: Any) -> Adapter:
     """Give temperature and weights in the call, where only that takes them."""
     own = subject.resolution
-    if is_called_with_tensors(subject.target) and not isinstance(subject.target, nn.Module):
+    if signature.is_called_with_tensors(subject.target) and not isinstance(
+        subject.target, nn.Module
+    ):
         return subject
-    parameters = parameters_of(loss.forward if isinstance(loss, nn.Module) else loss)
-    named = [n for n, p in parameters.items() if is_temperature(n, p.default)]
+    parameters = signature.parameters_of(loss.forward if isinstance(loss, nn.Module) else loss)
+    named = [n for n, p in parameters.items() if signature.is_temperature(n, p.default)]
     if named and not own.temperature and len(parameters) > 2:
         own = replace(own, temperature=named[0], at_call=(named[0],))
     if "weights" in parameters and not own.weights:
@@ -168,16 +160,16 @@ def _with_arguments_at_call(subject: Adapter, loss: Any) -> Adapter:
 
 
 def _try_calls(
-    subject: Adapter, signature: CallSignature, device: str, *, declared: bool
+    subject: Adapter, told: signature.CallSignature, device: str, *, declared: bool
 ) -> tuple[Answers, Failures]:
     answering: Answers = []
     failed: Failures = []
-    for own in _tried(subject.resolution, signature, declared=declared):
+    for own in _tried(subject.resolution, told, declared=declared):
         call, done = own.definition.call, [o for o, _ in answering]
         same = [o for o in done if o.definition.call == call]
         if same and not (own.flat_labels and own == replace(same[-1], flat_labels=True)):
             continue  # where [N, 1] works, [N] may be what is meant
-        if done and call not in (*signature.documented, *TRIED):
+        if done and call not in (*told.documented, *TRIED):
             continue  # a likelier call works, so the others need no trial
         try:
             loss = _small_loss(replace(subject, resolution=own), device, declared=declared)
@@ -189,17 +181,19 @@ def _try_calls(
     return answering, failed
 
 
-def _tried(first: Resolution, signature: CallSignature, *, declared: bool) -> Iterator[Resolution]:
+def _tried(
+    first: Resolution, told: signature.CallSignature, *, declared: bool
+) -> Iterator[Resolution]:
     """The calls to try, in order, each with every layout of the labels."""
     definition = first.definition
     usual = [definition.call, *TRIED]
-    named = [c for c in usual if c in signature.calls] if declared else []
-    calls = [*([] if declared else signature.documented), *named, *(signature.calls or usual)]
+    named = [c for c in usual if c in told.calls] if declared else []
+    calls = [*([] if declared else told.documented), *named, *(told.calls or usual)]
     if definition.call == "two_views":
         calls = ["two_views" if c == "perturbed_intact_labels" else c for c in calls]
-    layouts: list[LabelLayout] = ["columns", "flat"] if declared else [*signature.labels, *LAYOUTS]
-    if "distances" in layouts:
-        layouts = ["distances"]
+    layouts = (*told.labels, *LAYOUTS)
+    if declared or "distances" in layouts:
+        layouts = ("columns", "flat") if declared else ("distances",)
     for call in dict.fromkeys(calls):
         views: Views = definition.views
         if (call == "features_single_view") != (views == "single"):
@@ -207,8 +201,8 @@ def _tried(first: Resolution, signature: CallSignature, *, declared: bool) -> It
         own = replace(
             first,
             definition=replace(definition, call=call, views=views),
-            keywords=signature.tensors if signature.by_name else (),
-            keys=signature.keys if call == "mapping_of_views" else (),
+            keywords=told.tensors if told.by_name else (),
+            keys=told.keys if call == "mapping_of_views" else (),
         )
         for integers in (False,) if declared else (False, True):
             for layout in dict.fromkeys(layouts):

@@ -24,11 +24,7 @@ from typing import Any, Literal
 
 from supcr_bench.subjects import isolated
 from supcr_bench.values.definition import AUTO, Definition
-from supcr_bench.values.errors import (
-    SubjectError,
-    UncallableError,
-    UnknownNameError,
-)
+from supcr_bench.values.errors import SubjectError, UncallableError, UnknownNameError
 from supcr_bench.values.growth_law import LAWS
 from supcr_bench.values.implementation import Implementation, Resolution
 

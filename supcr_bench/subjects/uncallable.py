@@ -10,15 +10,8 @@ from typing import Any
 
 from torch import nn
 
+from supcr_bench.subjects import signature
 from supcr_bench.subjects.calls import CALLS, call_text, call_words
-from supcr_bench.subjects.signature import (
-    CallSignature,
-    behind,
-    is_called_with_tensors,
-    parameters_of,
-    read_call,
-    source_of,
-)
 from supcr_bench.values.errors import UnavailableError, UncallableError
 from supcr_bench.values.implementation import Implementation, Resolution
 
@@ -82,7 +75,8 @@ def not_constructed(
         reason = f"{subject.name} cannot be constructed: {error_text(error)}."
         found = _of_surroundings(subject, reason, error)
         return found or UncallableError("construct", reason, "Correct its constructor.")
-    source, filled = source_of(getattr(behind(subject.factory), "__init__", None)), ""
+    owner, filled = signature.behind(subject.factory), ""
+    source = signature.source_of(getattr(owner, "__init__", None))
     for argument in missing:
         fields = dict.fromkeys(re.findall(rf"\b{argument}\.(\w+)", source))
         value = f"types.SimpleNamespace({'=..., '.join(fields)}=...)" if fields else "..."
@@ -102,7 +96,7 @@ def only_methods(subject: Implementation, owner: type) -> UncallableError:
         method = getattr(owner, name)
         if callable(method) and not isinstance(method, type) and not name.startswith("_"):
             bare = inspect.isfunction(inspect.getattr_static(owner, name))
-            read = read_call(owner, method.__get__(object()) if bare else method)
+            read = signature.read_call(owner, method.__get__(object()) if bare else method)
             if read.tensors and not read.extra:
                 methods[name] = f"({', '.join(read.tensors)})"
     reason = f"{subject.name} has neither forward nor __call__"
@@ -118,13 +112,13 @@ def only_methods(subject: Implementation, owner: type) -> UncallableError:
 
 
 def needs_more(
-    subject: Implementation, own: Resolution, signature: CallSignature
+    subject: Implementation, own: Resolution, told: signature.CallSignature
 ) -> UncallableError:
     """Say which argument of the call is neither embeddings nor labels."""
-    needs = _listed(signature.extra)
+    needs = _listed(told.extra)
     reason = f"{subject.name} cannot be called: beside embeddings and labels it needs {needs}."
-    names = list(signature.tensors or ("features", "labels"))
-    wrapper = _calling(subject, own, names, [*names, *(f"{n}=..." for n in signature.extra)])
+    names = list(told.tensors or ("features", "labels"))
+    wrapper = _calling(subject, own, names, [*names, *(f"{n}=..." for n in told.extra)])
     advice = f"Fill in {needs} in this wrapper and verify its `loss`."
     return UncallableError("call", reason, advice, wrapper)
 
@@ -186,7 +180,7 @@ def _of_surroundings(
 def _needs_device(name: str, reason: str, subject: Implementation | None) -> UncallableError:
     file, _, attribute = name.rpartition(":")
     wrapper, path = None, str(Path(file).resolve())
-    if subject is not None and "device" in parameters_of(subject.factory):
+    if subject is not None and "device" in signature.parameters_of(subject.factory):
         wrapper = _text(subject, ['loss = functools.partial({}, device="cpu")'], "functools")
     elif file.endswith(".py"):
         wrapper = f"""from pathlib import Path
@@ -228,7 +222,7 @@ def _text(subject: Implementation, body: Sequence[str], *modules: str) -> str:
     """A wrapper: imports, then lines in which ``{}`` stands for the subject."""
     target, _, attribute = subject.name.rpartition(":")
     if not target:
-        own = behind(subject.factory)
+        own = signature.behind(subject.factory)
         target, attribute = getattr(own, "__module__", ""), getattr(own, "__qualname__", attribute)
     target = str(Path(target).resolve()) if target.endswith(".py") else target
     imports, called = import_lines(target, attribute, *modules)
@@ -246,11 +240,11 @@ def _calling(
     """A wrapper that calls a subject with those arguments, at a temperature if it takes one."""
     passed, tau = [], own.temperature
     if tau:
-        parameters = parameters_of(subject.factory)
+        parameters = signature.parameters_of(subject.factory)
         defaults = {n: p.default for n, p in parameters.items() if p.default is not p.empty}
         names, passed = [*names, f"{tau}={defaults.get(tau, '...')}"], [f"{tau}={tau}"]
     call = f"({', '.join(passed)})({', '.join(given)})"
-    if is_called_with_tensors(subject.factory) or tau in own.at_call:
+    if signature.is_called_with_tensors(subject.factory) or tau in own.at_call:
         call = f"({', '.join([*given, *passed])})"
     lines = [f"def loss({', '.join(names)}):", *([f'    """{doc}"""'] if doc else [])]
     return _text(subject, [*lines, f"    return {{}}{call}"], *modules)

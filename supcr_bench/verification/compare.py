@@ -9,14 +9,9 @@ from torch import Tensor
 
 from supcr_bench.inputs.tensors import Problem
 from supcr_bench.measure.outcome import describe_error
+from supcr_bench.reference import tolerance
 from supcr_bench.reference.answer import Answer
 from supcr_bench.reference.reference import Method, Reference, compute_reference
-from supcr_bench.reference.tolerance import (
-    gradient_tolerance,
-    logit_error,
-    total_tolerance,
-    value_tolerance,
-)
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.units import digits_apart
 from supcr_bench.verification.outcome import Trial, outright, worst_of
@@ -47,7 +42,7 @@ def reference_of(
         temperature=problem.temperature,
         method=method,
         upstream=upstream,
-        floor_margin=logit_error(problem),
+        floor_margin=tolerance.logit_error(problem),
     )
 
 
@@ -58,12 +53,12 @@ def bounds_of(
     conditions = problem
     if dtype is not None:
         conditions = replace(problem, first=problem.first.to(getattr(torch, dtype)))
-    parts = value_tolerance(conditions, definition, reference)
+    parts = tolerance.value_tolerance(conditions, definition, reference)
     return Bounds(
-        loss=total_tolerance(conditions, reference, parts),
+        loss=tolerance.total_tolerance(conditions, reference, parts),
         parts=parts,
         gradients=tuple(
-            gradient_tolerance(conditions, definition, reference, view)
+            tolerance.gradient_tolerance(conditions, definition, reference, view)
             for view in problem.views[: len(reference.gradients)]
         ),
     )

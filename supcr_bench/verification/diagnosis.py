@@ -1,13 +1,37 @@
-"""Says what is most likely wrong with a loss, and finds a small case that shows it."""
+"""Says what is most likely wrong with a loss, and shows it with a small case and a program."""
 
-from collections.abc import Sequence
+import functools
+import re
+import textwrap
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from operator import itemgetter
+from typing import Any
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from supcr_bench.inputs.tensors import Problem
+from supcr_bench.subjects.calls import call_text, loss_of
+from supcr_bench.subjects.registry import is_described, locate
+from supcr_bench.subjects.signature import behind, is_called_with_tensors
+from supcr_bench.subjects.uncallable import import_lines
+from supcr_bench.values.definition import DEFINITIONS
+from supcr_bench.values.errors import UsageError
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.departures import causes
 from supcr_bench.verification.outcome import Diagnosis, Outcome, Trial, Verdict
 from supcr_bench.verification.resolve import read
-from supcr_bench.verification.shrink import fails, shrink, snippet
+
+MOST_TRIALS = 60
+LONGEST_S = 5.0
+LITERAL_UP_TO = 30
+"""Most numbers that a snippet writes out; it generates a larger problem instead."""
+WIDTH = 79
+"""Longest line of a snippet."""
 
 
 def find_causes(context: CheckContext) -> tuple[str, ...]:
@@ -41,3 +65,182 @@ def diagnose(
         smallest=smallest.name if smallest else None,
         snippet=snippet(context, smallest) if smallest else None,
     )
+
+
+def fails(context: CheckContext, problem: Problem) -> bool:
+    return context.compare(problem).failed
+
+
+def shrink(
+    context: CheckContext, problem: Problem, still: Callable[[CheckContext, Problem], bool] = fails
+) -> Problem:
+    """Make a failing problem smaller step by step, as long as ``still`` holds for it."""
+    tried, began = 0, time.perf_counter()
+    smaller = True
+    while smaller:
+        smaller = False
+        for candidate in _steps(problem):
+            tried += 1
+            if tried > MOST_TRIALS or time.perf_counter() - began > LONGEST_S:
+                return problem
+            if still(context, candidate):
+                n, d, dims = candidate.size
+                name = f"{n} rows, {dims} label dimension{'s' if dims > 1 else ''}, {d} columns"
+                problem, smaller = replace(candidate, name=name), True
+                break
+    return problem
+
+
+def _steps(problem: Problem) -> Iterator[Problem]:
+    n, d, dims = problem.size
+    for c in range(dims if dims > 1 else 0):
+        keep = [k for k in range(dims) if k != c]
+        yield replace(problem, labels=problem.labels[:, keep], weights=problem.weights[keep])
+    sizes = [s for s in (n // 2, n - max(n // 8, 1), n - 1) if 2 <= s < n]
+    yield from map(problem.rows, [*map(slice, sizes), *([slice(1, n)] if n > 2 else [])])
+    for size in (2, d // 2, d - 1):  # with one column, a cosine has no gradient
+        if 2 <= size < d:
+            yield problem.moved("", itemgetter((slice(n), slice(size))))
+    for name in ("first", "second", "labels"):
+        rounded = _rounded(getattr(problem, name))
+        if rounded is not None:
+            yield problem.changed("", **{name: rounded})
+
+
+def _rounded(tensor: Tensor) -> Tensor | None:
+    """The tensor rounded to one decimal; ``None`` if that changes nothing or makes a row zero."""
+    rounded = torch.round(tensor * 10) / 10
+    same = torch.equal(rounded.nan_to_num(7.5), tensor.nan_to_num(7.5))
+    if same or bool((rounded == 0).all(dim=-1).any()):
+        return None
+    return rounded
+
+
+def snippet(context: CheckContext, problem: Problem) -> str:
+    """Write a program that shows what the subject gives, beside what the definition gives."""
+    n, d, dims = problem.size
+    views = ("first", "second")[: 1 + (context.definition.views != "single")]
+    if len(views) * n * d + n * dims > LITERAL_UP_TO and fails(context, _generated(problem)):
+        problem = _generated(problem)
+        tensors = [
+            "torch.manual_seed(0)",
+            f"first = torch.randn({n}, {d}, requires_grad=True)",
+            f"second = torch.randn({n}, {d}, requires_grad=True)",
+            f"labels = torch.randn({n}, {dims})",
+        ]
+    else:
+        tensors = [f"{view} = {_literal(getattr(problem, view), leaf=True)}" for view in views]
+        tensors.append(f"labels = {_literal(problem.labels)}")
+    imports, subject = _imported(context)
+    name = context.definition.name
+    right = name if name in DEFINITIONS else "the definition"
+    reference = context.reference(problem)
+    value, shown = f"{float(reference.loss):.7g}", ["loss.backward()"]
+    try:
+        part, answer = _loss_in_output(context, problem), context.ask(problem)
+    except Exception as error:  # noqa: BLE001 - implementations may raise anything
+        part = ""
+        shown.insert(0, f"# It raises {type(error).__name__}; {right} gives {value}.")
+    else:
+        shown.append(f'print(f"{{loss.item()=:.7g}}; {right} gives {value}")')
+        own, expected = (
+            torch.stack(g[: len(views)]) for g in (answer.gradients, reference.gradients)
+        )
+        difference = (own.double() - expected.double()).abs().nan_to_num(torch.inf)
+        view, i, j = map(int, torch.unravel_index(difference.argmax(), difference.shape))
+        entry, value = f"{views[view]}.grad[{i}, {j}].item()", f"{float(expected[view, i, j]):.7g}"
+        shown.append(f'print(f"{{{entry}=:.7g}}; {right} gives {value}")')
+    loss = f"loss = {_called(context, subject, problem)}{part}"
+    lines = [*imports, "", *tensors, loss, *shown]
+    return "\n".join(text for line in lines for text in _fitting(line))
+
+
+def _fitting(line: str) -> list[str]:
+    """Break a line of code behind spaces, which are inside of parentheses."""
+    if not line or '"' in line:
+        return [line]
+    return textwrap.wrap(
+        line, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _imported(context: CheckContext) -> tuple[list[str], str]:
+    """The lines that import a subject as the user named it, and its name in the program."""
+    try:
+        subject = locate(context.name)
+    except UsageError:
+        own = behind(context.subject.target)
+        module, name = getattr(own, "__module__", "__main__"), getattr(own, "__qualname__", "")
+        if module == "__main__" or not name.isidentifier():
+            return [f"import torch  # and {context.name}, as in your program"], context.name
+        return import_lines(module, name, "torch")
+    target = context.name.rpartition(":")[0] if subject.kind == "file" else subject.target
+    attribute = subject.attribute + (".factory" if is_described(subject) else "")
+    return import_lines(target, attribute, "torch")
+
+
+def _called(context: CheckContext, subject: str, problem: Problem) -> str:
+    """The call of a subject as Python code."""
+    target, own = context.subject.target, context.subject.resolution
+    fixed = {}
+    if subject.endswith(".factory") and isinstance(target, functools.partial):
+        fixed = target.keywords  # the definition that the implementation is set to
+    settings = {key: repr(value) for key, value in fixed.items()}
+    if own.temperature:
+        settings[own.temperature] = repr(problem.temperature)
+    if own.weights:
+        settings["weights"] = _literal(problem.weights)
+    if own.eps:
+        settings["eps"] = repr(own.definition.eps or 0.0)
+    late = settings if is_called_with_tensors(target) else own.at_call
+    called = [call_text(own), *(f"{key}={settings[key]}" for key in late if key in settings)]
+    built = [f"{key}={value}" for key, value in settings.items() if key not in late]
+    if late is not settings:
+        owner, dot, method = subject.rpartition(".") if _is_method(target) else (subject, "", "")
+        subject = f"{owner}({', '.join(built)}){dot}{method}"
+    return f"{subject}({', '.join(called)})"
+
+
+def _is_method(target: object) -> bool:
+    """Whether the registry has made it from the name of a method, as a function that binds it."""
+    return isinstance(getattr(target, "__wrapped__", None), type)
+
+
+def _loss_in_output(context: CheckContext, problem: Problem) -> str:
+    """The code that takes the loss out of what a call returns."""
+    output = context.call(problem)
+    return _place(output, loss_of(output)) or ""
+
+
+def _place(output: object, loss: Tensor) -> str | None:
+    if output is loss:
+        return ""
+    parts: Iterable[tuple[object, object]] = ()
+    if isinstance(output, Mapping):
+        parts = output.items()
+    elif isinstance(output, tuple | list):
+        parts = enumerate(output)
+    places = ((key, _place(part, loss)) for key, part in parts)
+    return next((f"[{key!r}]{inner}" for key, inner in places if inner is not None), None)
+
+
+def _literal(tensor: Tensor, *, leaf: bool = False) -> str:
+    rows = tensor.tolist() if tensor.dtype != torch.float32 else tensor.numpy()
+    text = str(_shortest(rows)).replace("'", "")
+    text = re.sub(r"\b(nan|inf)\b", r"torch.\1", text)
+    dtype = "" if tensor.dtype == torch.float32 else f", dtype={tensor.dtype}"
+    return f"torch.tensor({text}{dtype}{', requires_grad=True' if leaf else ''})"
+
+
+def _shortest(value: Any) -> Any:
+    """Numbers as the shortest text that gives them again."""
+    return [_shortest(x) for x in value] if isinstance(value, list | np.ndarray) else str(value)
+
+
+def _generated(problem: Problem) -> Problem:
+    """The problem of the same size that three lines generate."""
+    n, d, dims = problem.size
+    generator = torch.Generator().manual_seed(0)
+    first, second = (torch.randn(n, d, generator=generator) for _ in range(2))
+    labels = torch.randn(n, dims, generator=generator)
+    return Problem(first, second, labels, torch.ones(dims), problem.temperature, "generated")

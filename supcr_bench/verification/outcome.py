@@ -4,11 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 if TYPE_CHECKING:  # a stored verification is read without torch
     from supcr_bench.inputs.tensors import Problem
 
+T = TypeVar("T")
 Group = Literal["definition", "relations", "robustness", "conduct"]
 GROUPS: tuple[Group, ...] = ("definition", "relations", "robustness", "conduct")
 
@@ -145,11 +146,6 @@ class Outcome:
         verdict = Verdict.NOT_APPLICABLE
         return cls(check=check, group=group, verdict=verdict, finding=reason, **measured)
 
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        own = {f.name: values[f.name] for f in fields(cls) if f.name in values}
-        return cls(**{**own, "verdict": Verdict(values["verdict"])})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
@@ -164,10 +160,11 @@ class Diagnosis:
     smallest: str | None = None
     snippet: str | None = None
 
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        own = {f.name: values[f.name] for f in fields(cls) if f.name in values}
-        return cls(**{**own, "causes": tuple(values["causes"])})
+
+def read_as(kind: type[T], values: Mapping[str, Any], **changed: Any) -> T:
+    """A dataclass from a mapping that may lack some of its fields and have others."""
+    own = {f.name: values[f.name] for f in fields(kind) if f.name in values}  # type: ignore[arg-type]
+    return kind(**{**own, **changed})
 
 
 def _finite(value: float | None) -> float | None:

@@ -13,7 +13,7 @@ from supcr_bench.values.implementation import Recognition
 from supcr_bench.values.table import Cell, Row, Table, Tone, as_html, numbers, prose, row, words
 from supcr_bench.values.units import MISSING, format_error, listed
 from supcr_bench.verification.impact import Impact, impact_lines
-from supcr_bench.verification.outcome import Diagnosis, Outcome, Verdict
+from supcr_bench.verification.outcome import Diagnosis, Outcome, Verdict, read_as
 
 NamedVerdict = Literal["right", "not right", "cannot be called", "undecided"]
 EXIT_STATUSES: dict[NamedVerdict, int] = {
@@ -153,15 +153,16 @@ class Verification:
         uncallable = values.get("uncallable")
         new = isinstance(recognised, Mapping)  # in older results it is a sentence
         lists = {key: tuple(recognised[key]) for key in ("choices", "faults")} if new else {}
-        return cls(
-            implementation=values["implementation"],
+        causes = tuple(diagnosis["causes"]) if diagnosis else ()
+        return read_as(
+            cls,
+            values,
             definition=current_name(values["definition"]),
             recognised=Recognition(**{**recognised, **lists}) if new else None,
-            strict=values["strict"],
-            seed=values["seed"],
-            outcomes=tuple(Outcome.from_mapping(o) for o in values["outcomes"]),
-            diagnosis=Diagnosis.from_mapping(diagnosis) if diagnosis else None,
-            ranks=values.get("ranks"),
+            outcomes=tuple(
+                read_as(Outcome, o, verdict=Verdict(o["verdict"])) for o in values["outcomes"]
+            ),
+            diagnosis=read_as(Diagnosis, diagnosis, causes=causes) if diagnosis else None,
             uncallable=UncallableError(**uncallable) if uncallable else None,
             impact=tuple(Impact(**row) for row in values.get("impact", ())),
         )

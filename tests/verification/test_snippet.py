@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from supcr_bench.subjects.registry import load, locate
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
 from supcr_bench.values.implementation import Implementation
+from supcr_bench.verification.diagnosis import WIDTH, snippet
 from supcr_bench.verification.local_session import LocalSession
-from supcr_bench.verification.shrink import WIDTH, snippet
 
 OWN = """
 import neighbour

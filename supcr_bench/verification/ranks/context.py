@@ -8,8 +8,7 @@ from supcr_bench.values.definition import Definition
 from supcr_bench.values.implementation import Resolution
 from supcr_bench.verification.context import fitting_spec
 from supcr_bench.verification.outcome import CheckEndedError, NotApplicableError, Trial, outright
-from supcr_bench.verification.ranks.expected import expect
-from supcr_bench.verification.ranks.judge import Aspect, judge_step
+from supcr_bench.verification.ranks.judge import Aspect, expect, judge_step
 from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
 
 Answers = list[list[RankAnswer]]
@@ -39,20 +38,15 @@ class RankContext:
     def definition(self) -> Definition:
         return self.resolution.definition
 
-    def question(self, rows: Sequence[int], *, seed: int = 0, **given: Any) -> RankQuestion:
-        """Make a question; arguments that are not of :class:`RankQuestion` describe its batch."""
-        own = {n: given.pop(n) for n in tuple(given) if n in RankQuestion.__dataclass_fields__}
-        spec = {"d": 4, "n": sum(rows), "seed": seed, **given}
-        return RankQuestion(
-            spec=fitting_spec(self.resolution, self.seed, spec),
-            rows=tuple(rows),
-            definition=self.definition,
-            **own,
-        )
+    def question(self, rows: Sequence[int] | None = None, **given: Any) -> RankQuestion:
+        """Make a question, by default with 5 rows on each rank.
 
-    @property
-    def even(self) -> tuple[int, ...]:
-        return (5,) * self.ranks
+        Arguments that are not of :class:`RankQuestion` describe its batch.
+        """
+        own = {n: given.pop(n) for n in tuple(given) if n in RankQuestion.__dataclass_fields__}
+        split = tuple(rows or (5,) * self.ranks)
+        spec = fitting_spec(self.resolution, self.seed, {"d": 4, "n": sum(split), **given})
+        return RankQuestion(spec=spec, rows=split, definition=self.definition, **own)
 
     @property
     def missing(self) -> bool:

@@ -15,7 +15,7 @@ from supcr_bench.verification.compare import reference_of
 from supcr_bench.verification.outcome import Diagnosis, Outcome, Verdict
 from supcr_bench.verification.ranks.checks import plain
 from supcr_bench.verification.ranks.context import RankContext, RanksRaisedError
-from supcr_bench.verification.ranks.expected import Expected, expect
+from supcr_bench.verification.ranks.judge import Expected, expect
 from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
 
 FLOAT = torch.float64
