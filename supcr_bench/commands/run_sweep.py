@@ -23,7 +23,7 @@ from supcr_bench.sweep.cluster_executor import ClusterExecutor
 from supcr_bench.sweep.executor import Executor
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.local_executor import LocalExecutor
-from supcr_bench.sweep.plan import make_budget, under
+from supcr_bench.sweep.plan import make_budget, under, with_own_cells
 from supcr_bench.sweep.ray_executor import make_ray_executor
 from supcr_bench.sweep.runner import SweepProgress, run_sweep
 from supcr_bench.values.cell import Account, Budget, Cell
@@ -236,8 +236,11 @@ def check_calls(
         unavailable[name] = str(checked.finding)
     if not descriptions:
         raise SubjectError("; ".join(unavailable.values()))
+    apart = [s.name for s in subjects.values() if s.resolution and s.resolution.own_process]
     work = replace(
-        work, subjects=tuple(subjects.values()), plan=tuple(under(work.plan, definitions))
+        work,
+        subjects=tuple(subjects.values()),
+        plan=tuple(with_own_cells(under(work.plan, definitions), apart)),
     )
     return work, descriptions, unavailable
 

@@ -5,10 +5,11 @@ that cannot run, and warms up the others. Recording memory and counting work slo
 time comes last, without instrumentation. In a cell that is not timed, this last step is skipped.
 """
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,16 @@ import torch
 
 from supcr_bench.inputs.tensors import Batch, make_batch
 from supcr_bench.measure import agreement
-from supcr_bench.measure.device import Device, Elapsed, Meter
+from supcr_bench.measure.device import Device, Meter
 from supcr_bench.measure.outcome import describe_error, outcome_of
+from supcr_bench.measure.timed_loss import TimedLoss, batches_of
 from supcr_bench.measure.timing import Samples, sample_arms
 from supcr_bench.reference.answer import Answer
 from supcr_bench.reference.reference import DIRECT_UP_TO, Method, Reference, compute_reference
 from supcr_bench.reference.tolerance import logit_error
 from supcr_bench.subjects.adapter import Adapter, BoundLoss, views_of
 from supcr_bench.subjects.calls import NotALossError, loss_of
+from supcr_bench.subjects.process_wide import ProcessState
 from supcr_bench.values.case import Case, Pass, Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
@@ -60,6 +63,7 @@ class CellRun:
     budget: Budget
     table: npt.NDArray[np.float64] | None = None
     announce: Announce = lambda stage, arm: None  # noqa: ARG005
+    process: ProcessState = field(default_factory=ProcessState)
     account: Account = field(init=False, default_factory=Account)
     _batch: Batch = field(init=False)
     _losses: dict[str, BoundLoss] = field(init=False, default_factory=dict)
@@ -69,6 +73,8 @@ class CellRun:
     _costs: dict[Arm, dict[str, Any]] = field(init=False, default_factory=dict)
     _references: dict[Definition, Reference] = field(init=False, default_factory=dict)
     _no_self_errors: dict[Definition, float | None] = field(init=False, default_factory=dict)
+    _findings: dict[Arm, str] = field(init=False, default_factory=dict)
+    _changed: dict[str, dict[str, None]] = field(init=False, default_factory=dict)
 
     def results(self) -> Iterator[Result]:
         self.announce("inputs", None)
@@ -107,7 +113,7 @@ class CellRun:
                 yield self._end(arm, Status.SKIPPED, reason)
             return
         at: Pass = "forward"
-        started = time.perf_counter()
+        started = perf_counter()
         try:
             self.announce("agreement", first)
             self._batch.clear_gradients()
@@ -119,7 +125,7 @@ class CellRun:
             answer = loss.answer(output, gradients=False)
             if "forward" in arms:
                 self._answers[arms["forward"]] = answer
-                self._spend(arms["forward"], time.perf_counter() - started)
+                self._spend(arms["forward"], perf_counter() - started)
             if "training" in arms:
                 at = "training"
                 self.announce("agreement", arms["training"])
@@ -127,7 +133,7 @@ class CellRun:
                     loss_of(output).backward()  # type: ignore[no-untyped-call]
                     self.device.synchronize()
                 self._answers[arms["training"]] = loss.answer(output, gradients=True)
-                self._spend(arms["training"], time.perf_counter() - started)
+                self._spend(arms["training"], perf_counter() - started)
             if changed := loss.changed_from(subject.arguments(pristine)):
                 self._batch = pristine
                 at = "forward"
@@ -143,8 +149,9 @@ class CellRun:
             if at == "training" and "forward" in arms:
                 self._losses[implementation] = loss
         finally:
-            self.account += Account(calls_s=time.perf_counter() - started)
+            self.account += Account(calls_s=perf_counter() - started)
             self._batch.clear_gradients()
+            self._undo_changes(implementation)
 
     def _end_from(
         self, at: Pass, arms: Mapping[Pass, Arm], status: Status, reason: str
@@ -224,28 +231,51 @@ class CellRun:
                 return
             finally:
                 loss.clear_gradients()
+                self._undo_changes(arm.implementation)
 
     def _take_times(self) -> dict[Arm, Samples]:
-        def timed(arm: Arm) -> Callable[[], Elapsed]:
-            call = self._call(arm)
-            return lambda: self.meter.time(arm, self.cell.workload, call)
+        """Time the arms; between calls, check each answer and undo what a call changes."""
+        batches = [self._batch]
+        if self.cell.workload.ranks == 1:
+            with self._accounted("inputs_s"):
+                batches = batches_of(self.cell.workload, self._batch, self.table)
+        timed: dict[Arm, TimedLoss] = {}
+        for arm in self._live():
+            subject, loss = self.subjects[arm.implementation], self._losses[arm.implementation]
+            timed[arm] = TimedLoss(subject, replace(loss), arm.pass_, batches)
+        self.device.flush_caches()
 
-        def between(arm: Arm) -> None:
+        def before(arm: Arm, call: int) -> None:
             self.announce("time", arm)
-            for loss in self._losses.values():
-                loss.clear_gradients()
+            timed[arm].prepare(call)
+            self.device.flush_caches()
+
+        def after(arm: Arm) -> None:
+            if finding := timed[arm].finding():
+                self._findings.setdefault(arm, finding)
+            timed[arm].release()
+            self._undo_changes(arm.implementation)
 
         with self._limited():
             samples = sample_arms(
-                {arm: timed(arm) for arm in self._live()},
+                {
+                    arm: partial(self.meter.time, arm, self.cell.workload, call)
+                    for arm, call in timed.items()
+                },
                 self.budget,
                 seed=self.cell.session,
-                between=between,
+                before=before,
+                after=after,
             )
         for arm, own in samples.items():
             self._spend(arm, own.spent_s)
             self.account += Account(calls_s=own.spent_s + (own.again.spent_s if own.again else 0.0))
         return samples
+
+    def _undo_changes(self, implementation: str) -> None:
+        """Undo what the last call changed in the process, and keep what it was."""
+        changed = self._changed.setdefault(implementation, {})
+        changed.update(dict.fromkeys(self.process.undo()))
 
     # --- helpers ---
 
@@ -270,8 +300,15 @@ class CellRun:
             time_limit_s=self.budget.time_limit_s,
             memory_limit_bytes=self.budget.memory_limit_bytes,
             spent_s=self._spent_s.get(arm),
+            process_changes=self._process_changes(arm.implementation),
             **figures,
         )
+
+    def _process_changes(self, implementation: str) -> tuple[str, ...] | None:
+        """What the implementation does to the process, which was undone; ``None`` for nothing."""
+        before = self.subjects[implementation].resolution.process_changes
+        found = dict.fromkeys((*before, *self._changed.get(implementation, ())))
+        return tuple(found) or None
 
     def _measured(self, arm: Arm, samples: Samples | None) -> Result:
         case, definition = self.cell.case(arm), self.cell.definition(arm)
@@ -283,6 +320,7 @@ class CellRun:
             else None
         )
         finding = value.finding or (gradient.finding if gradient else None)
+        finding = finding or self._findings.get(arm)
         others = {
             other: agreement.pair_differences(answer, self._answers[other])
             for other in self._live()
@@ -319,11 +357,11 @@ class CellRun:
 
     @contextmanager
     def _accounted(self, kind: str) -> Iterator[None]:
-        started = time.perf_counter()
+        started = perf_counter()
         try:
             yield
         finally:
-            self.account += Account(**{kind: time.perf_counter() - started})
+            self.account += Account(**{kind: perf_counter() - started})
 
 
 _COMPARED: set[tuple[Definition, Workload]] = set()

@@ -4,14 +4,17 @@ This module measures agreement, memory and work as in a normal run. The other pa
 to time, and a method to run before each call.
 """
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 from supcr_bench.inputs.tensors import make_batch
-from supcr_bench.measure.cell import CellRun, make_call
+from supcr_bench.measure.cell import BrokenCallError, CellRun
 from supcr_bench.measure.device import Meter, get_device
+from supcr_bench.measure.timed_loss import TimedLoss, batches_of
 from supcr_bench.subjects.adapter import Adapter
+from supcr_bench.subjects.process_wide import ProcessState
 from supcr_bench.values.case import Case
 from supcr_bench.values.cell import Arm, Budget, Cell
 from supcr_bench.values.result import Result
@@ -40,17 +43,24 @@ class StopwatchCall:
     def __init__(self, subject: Adapter, case: Case, memory_limit_bytes: int | None = None) -> None:
         self.device, self.memory_limit_bytes = get_device(case.device), memory_limit_bytes
         definition = subject.resolution.definition.at(case.temperature)
-        self._loss = subject.bind(definition, make_batch(case.workload))
-        self._call = make_call(self._loss, case.pass_)
-        self._kept: object = None
+        batches = batches_of(case.workload, make_batch(case.workload))
+        loss = subject.bind(definition, batches[0])
+        self._timed = TimedLoss(subject, loss, case.pass_, batches)
+        self._numbers = itertools.count()
+        self._process = ProcessState()
 
     def prepare(self) -> None:
-        self._kept = None
-        self._loss.clear_gradients()
+        """Check the last call's answer, undo what it changed, and make inputs for the next one."""
+        finding = self._timed.finding()
+        self._process.undo()
+        self._timed.prepare(next(self._numbers))
+        self.device.flush_caches()
         self.device.synchronize()
+        if finding:
+            raise BrokenCallError(finding)
 
     def __call__(self) -> None:
-        self._kept = self._call()
+        self._timed()
         self.device.synchronize()
 
     def once_s(self) -> float:
@@ -64,4 +74,4 @@ class StopwatchCall:
             with self.device.memory_limit(self.memory_limit_bytes):
                 yield
         finally:
-            self.prepare()
+            self._timed.release()

@@ -1,8 +1,11 @@
 """Times arms (an implementation in forward or training) in rounds, until each median is precise.
 
-Each round calls every arm, in random order, so that the machine's drift affects all arms alike, and
-round r of one arm can be paired with round r of another. Samples are never dropped. An arm leaves
-when its median's interval is narrow enough or its budget is spent: its samples are rounds 0 to n-1.
+Each round calls every arm once, in random order, so that the machine's drift affects all arms
+alike, and round r of one arm can be paired with round r of another, on the same inputs. Before each
+call the caches are flushed, as the rest of a training step does, so that a call costs the same
+whichever arm ran before it, and however many still take part. Samples are never dropped. An arm
+leaves when its median's interval is narrow enough or its budget is spent: its samples are rounds 0
+to n-1.
 
 In forward and in training, the fastest arm is entered a second time, under another label, and takes
 another turn in every round. The two entries differ only by noise, so they show how small a
@@ -10,7 +13,6 @@ difference can be trusted.
 """
 
 import gc
-import math
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,15 +26,13 @@ from supcr_bench.values.cell import FEWEST_SAMPLES, Arm, Budget
 if TYPE_CHECKING:
     from supcr_bench.measure.device import Elapsed
 
-MOST_REPETITIONS = 1000
-MOST_SAMPLES = 10_000
+MOST_SAMPLES = 1000
 
 
 @dataclass(slots=True)
 class Samples:
     """The samples of one arm by round, and those of its second entry (``again``), if it has one."""
 
-    repetitions: int = 1
     seconds: list[float] = field(default_factory=list)
     device_seconds: list[float] = field(default_factory=list)
     spent_s: float = 0.0
@@ -60,7 +60,7 @@ class Samples:
             "time_samples_s": tuple(self.seconds),
             "device_samples_s": tuple(self.device_seconds) or None,
             "aa_samples_s": (tuple(self.again.seconds) or None) if self.again else None,
-            "repetitions": self.repetitions,
+            "repetitions": 1,
             "time_stopped_by": self.stopped_by,
         }
 
@@ -89,54 +89,47 @@ def sample_arms(
     budget: Budget,
     *,
     seed: object,
-    between: Callable[[Arm], None],
+    before: Callable[[Arm, int], None],
+    after: Callable[[Arm], None] = lambda arm: None,  # noqa: ARG005
 ) -> dict[Arm, Samples]:
     """Time every arm by its call until its median is precise or the budget is spent.
 
-    ``between`` is called before each call and is not timed.
+    ``before`` is called with the number of the round before each call, ``after`` after it; they are
+    not timed.
     """
     shuffle = random.Random(str(seed)).shuffle  # noqa: S311 - not for cryptography
     samples = {arm: Samples() for arm in arms}
 
-    def call(arm: Arm, own: Samples) -> "Elapsed":
-        between(arm)
-        elapsed = arms[arm]()
+    def call(arm: Arm, own: Samples, number: int) -> "Elapsed | None":
+        first = samples[arm]
+        if first.error is not None:  # raised in the other entry's turn, earlier in this round
+            return None
+        try:
+            before(arm, number)
+            elapsed = arms[arm]()
+            after(arm)
+        except Exception as error:  # noqa: BLE001 - implementations may raise anything
+            first.error = error.with_traceback(None)  # its frames hold tensors
+            return None
         own.spent_s += elapsed.host_s
         return elapsed
 
-    def take_turn(arm: Arm, own: Samples) -> None:
-        first = samples[arm]
-        if first.error is not None:  # raised in the other entry's turn, earlier in this round
-            return
-        try:
-            calls = [call(arm, own) for _ in range(first.repetitions)]
-        except Exception as error:  # noqa: BLE001 - implementations may raise anything
-            first.error = error.with_traceback(None)  # its frames hold tensors
-            return
-        own.seconds.append(sum(c.host_s for c in calls) / len(calls))
-        on_device = [c.device_s for c in calls if c.device_s is not None]
-        if on_device:
-            own.device_seconds.append(sum(on_device) / len(on_device))
-
     with garbage_collection_held():
-        once_s: dict[Arm, float] = {}
-        for arm, own in samples.items():
-            try:
-                # The agreement pass was the warm-up, so this call tells how many fill a sample.
-                once_s[arm] = call(arm, own).host_s
-            except Exception as error:  # noqa: BLE001
-                own.error = error.with_traceback(None)
-                continue
-            wanted = math.ceil(budget.shortest_sample_s / max(once_s[arm], 1e-9))
-            own.repetitions = min(max(wanted, 1), MOST_REPETITIONS)
-        entries = [(arm, samples[arm]) for arm in once_s]
-        for arm in fastest_of_each_pass(once_s):
+        # The agreement pass was the warm-up, so this call tells which arm is the fastest.
+        once = {arm: elapsed for arm, own in samples.items() if (elapsed := call(arm, own, 0))}
+        entries = [(arm, samples[arm]) for arm in once]
+        for arm in fastest_of_each_pass({arm: elapsed.host_s for arm, elapsed in once.items()}):
             samples[arm].again = again = Samples()
             entries.append((arm, again))
+        number = 0
         while entries:
+            number += 1
             shuffle(entries)
             for arm, own in entries:
-                take_turn(arm, own)
+                if elapsed := call(arm, own, number):
+                    own.seconds.append(elapsed.host_s)
+                    if elapsed.device_s is not None:
+                        own.device_seconds.append(elapsed.device_s)
             left = {arm for arm, _ in entries if samples[arm].finished(budget)}
             entries = [(arm, own) for arm, own in entries if arm not in left]
     return samples

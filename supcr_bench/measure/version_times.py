@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from supcr_bench.measure.timing import MOST_REPETITIONS, garbage_collection_held
+from supcr_bench.measure.timing import garbage_collection_held
 from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.case import Case
 from supcr_bench.values.implementation import Resolution
 
 if TYPE_CHECKING:
     from supcr_bench.measure.device import Elapsed
-    from supcr_bench.subjects.adapter import BoundLoss
+    from supcr_bench.measure.timed_loss import TimedLoss
 
 FEWEST_ROUNDS = 10
 MOST_ROUNDS = 60
@@ -28,6 +28,7 @@ SLOW_ROUNDS = 2
 """Fewest rounds when one version is so slow that ``FEWEST_ROUNDS`` would take too long."""
 SLOW_FACTOR = 4
 """A version may take at most this many times the time planned for all versions together."""
+MOST_REPETITIONS = 1000
 SHORTEST_SAMPLE_S = 0.002
 """Calls are repeated until a sample is this long."""
 
@@ -66,8 +67,8 @@ def time_versions(
         Exception: a version raised while it was constructed.
     """
     from supcr_bench.inputs.tensors import make_batch
-    from supcr_bench.measure.cell import make_call
     from supcr_bench.measure.device import get_device
+    from supcr_bench.measure.timed_loss import TimedLoss, batches_of
     from supcr_bench.subjects.adapter import Adapter
     from supcr_bench.subjects.process_wide import (
         process_state,
@@ -78,37 +79,41 @@ def time_versions(
     shuffle = random.Random(seed).shuffle  # noqa: S311 - not for cryptography
     to_load = list(dict.fromkeys(version for cell in cells for version in cell.versions.items()))
     shuffle(to_load)
-    subjects = [subject for _, subject in to_load]
     untouched = process_state()
     loaded = {version: load(version[1]) for version in to_load}
+    subjects = {subject: loaded[version, subject] for version, subject in to_load}
     require_no_interference(subjects, untouched)
     found: dict[int, VersionTimes] = {}
     order = list(range(len(cells)))
     shuffle(order)
     for index in order:
         cell = cells[index]
-        batch = make_batch(cell.case.workload)
+        batches = batches_of(cell.case.workload, make_batch(cell.case.workload))
         device = get_device(cell.case.device)
         versions = list(cell.versions.items())
         shuffle(versions)
-        calls, losses = {}, []
+        losses: dict[str, TimedLoss] = {}
         for version in versions:
             subject = Adapter.of(loaded[version], version[1].resolution or Resolution())
             definition = subject.resolution.definition.at(cell.case.temperature)
-            losses.append(subject.bind(definition, batch))
-            calls[version[0]] = partial(device.time, make_call(losses[-1], cell.case.pass_))
-        between = partial(_clear_gradients, losses)
+            loss = subject.bind(definition, batches[0])
+            losses[version[0]] = TimedLoss(subject, loss, cell.case.pass_, batches)
         found[index] = sample_versions(
-            calls, sampling_s=sampling_s, seed=f"{seed} {index}", between=between
+            {version: partial(device.time, loss) for version, loss in losses.items()},
+            sampling_s=sampling_s,
+            seed=f"{seed} {index}",
+            before=partial(_prepare, losses),
         )
     require_no_interference(subjects, untouched)
     require_own_imports(subjects)
     return [found[index] for index in range(len(cells))]
 
 
-def _clear_gradients(losses: "Sequence[BoundLoss]") -> None:
-    for loss in losses:
-        loss.clear_gradients()
+def _prepare(losses: "Mapping[str, TimedLoss]", version: str, number: int) -> None:
+    """Release what the last call left, and give a version the inputs of a call of that number."""
+    for loss in losses.values():
+        loss.release()
+    losses[version].prepare(number)
 
 
 def sample_versions(
@@ -116,22 +121,23 @@ def sample_versions(
     *,
     sampling_s: float,
     seed: object,
-    between: Callable[[], None],
+    before: Callable[[str, int], None],
 ) -> VersionTimes:
     """Time versions, one mean a round; the same number of rounds for all.
 
     ``versions`` gives for each version a function that makes one call and returns its time. The
     calls of one version take about ``sampling_s``, within the limits on the number of rounds.
-    ``between`` is called before each call and is not timed.
+    ``before`` is called before each call with the version and the number of the call, which is the
+    same for all versions; it is not timed.
     """
     shuffle = random.Random(str(seed)).shuffle  # noqa: S311 - not for cryptography
 
     running = ""
 
-    def call(version: str) -> float:
+    def call(version: str, number: int) -> float:
         nonlocal running
         running = version
-        between()
+        before(version, number)
         return versions[version]().host_s
 
     order = list(versions)
@@ -140,14 +146,14 @@ def sample_versions(
         try:
             shuffle(order)
             for version in order:
-                call(version)  # the first call of a module includes one-time work
+                call(version, 0)  # the first call of a module includes one-time work
             shuffle(order)
-            repetitions, rounds = _planned([call(version) for version in order], sampling_s)
-            for _ in range(rounds):
+            repetitions, rounds = _planned([call(version, 1) for version in order], sampling_s)
+            for start in range(2, 2 + rounds * repetitions, repetitions):
                 shuffle(order)
                 for version in order:
-                    seconds = sum(call(version) for _ in range(repetitions)) / repetitions
-                    samples[version].append(seconds)
+                    seconds = [call(version, start + i) for i in range(repetitions)]
+                    samples[version].append(sum(seconds) / repetitions)
         except Exception as error:  # noqa: BLE001 - implementations may raise anything
             return VersionTimes({}, running, f"{type(error).__name__}: {error}")
     return VersionTimes({version: tuple(own) for version, own in samples.items()})

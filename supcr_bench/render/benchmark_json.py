@@ -69,7 +69,7 @@ def _benchmark(result: Result, suite: str, budget: Mapping[str, Any]) -> dict[st
             "timer": "perf_counter_ns",
             "min_rounds": FEWEST_SAMPLES,
             "max_time": budget.get("sampling_s"),
-            "min_time": budget.get("shortest_sample_s"),
+            "min_time": budget.get("shortest_sample_s", 0.0),
             "warmup": False,
         },
         "stats": {

@@ -107,12 +107,15 @@ def locate(name: str) -> Subject:
 
 
 def load(subject: Subject) -> Implementation:
-    """Import a subject.
+    """Import a subject, and undo what its import changes in the whole process.
 
     Raises:
         UncallableError: the subject cannot be imported, lacks the attribute, or is not callable.
         SubjectError: another version was imported, or what it declares is not valid.
     """
+    from supcr_bench.subjects.process_wide import ProcessState
+
+    process = ProcessState()
     try:
         with _imported(subject) as module:
             found = _attribute(module, subject.attribute)
@@ -124,6 +127,8 @@ def load(subject: Subject) -> Implementation:
         from supcr_bench.subjects.uncallable import not_loaded
 
         raise not_loaded(subject.name, error) from error
+    finally:
+        changed = _changed_by_import.setdefault((subject.target, subject.root), process.undo())
     if found is _NOTHING:
         from supcr_bench.subjects.uncallable import no_such_attribute
 
@@ -139,7 +144,7 @@ def load(subject: Subject) -> Implementation:
                 f"{subject.name}.py exports the name {found.name!r}; "
                 "an implementation is named like its file, with - for _"
             )
-        return replace(found, name=subject.name)
+        return replace(found, name=subject.name, process_changes=tuple(changed))
     if not callable(found):
         raise UncallableError(
             "load",
@@ -153,7 +158,12 @@ def load(subject: Subject) -> Implementation:
         source=subject.target,
         definition=AUTO,
         factory=found,
+        process_changes=tuple(changed),
     )
+
+
+_changed_by_import: dict[tuple[str, str | None], list[str]] = {}
+"""What the first import of each module changed in the process; Python imports it once."""
 
 
 def _attribute(module: Any, path: str) -> Any:

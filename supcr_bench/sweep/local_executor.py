@@ -79,15 +79,20 @@ class LocalExecutor(Executor):
             for response in worker.responses():
                 if isinstance(response, PreflightResult):
                     results[response.name] = response
+                    if response.resolution and response.resolution.own_process:
+                        break  # what it changed would hold for the next one, too
                     if len(results) == len(subjects):
                         return results
                 activity = worker.activity()
                 if activity and activity.elapsed_s > CHECK_LIMIT_S:
                     finding = f"did not answer within {CHECK_LIMIT_S:.0f} s"
                     worker.kill()
-            finding = finding or worker.exit_description()
+            else:
+                finding = finding or worker.exit_description()
             activity = worker.activity()
             self.close()
+            if not finding:
+                continue
             if activity is not None and activity.arm and activity.arm.implementation in results:
                 continue  # it answered just before it was ended
             culprit = next(s for s in rest if s.name not in results)
@@ -98,7 +103,22 @@ class LocalExecutor(Executor):
         return results
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
-        """Run a cell; if an arm ends the worker, the others continue in a new one."""
+        """Run a cell; if an arm ends the worker, the others continue in a new one.
+
+        A worker that has loaded an implementation whose changes cannot be undone runs no other.
+        """
+        names = {arm.implementation for arm in cell.arms}
+        apart = any(s.name in names and s.resolution and s.resolution.own_process for s in subjects)
+        if not apart:
+            yield from self._run(cell, subjects, budget)
+            return
+        self.close()
+        try:
+            yield from self._run(cell, subjects, budget)
+        finally:
+            self.close()
+
+    def _run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
         done: set[Arm] = set()
         while len(done) < len(cell.arms):
             attempt = cell.without(done, cell.session if not done else new_session())

@@ -42,6 +42,13 @@ def under(plan: Sequence[Cell], definitions: Mapping[str, Definition]) -> list[C
     return [replace(planned, arms=tuple(map(arm, planned.arms))) for planned in plan]
 
 
+def with_own_cells(plan: Sequence[Cell], implementations: Collection[str]) -> list[Cell]:
+    """The cells, where each of these implementations has cells of its own."""
+    groups = [{a.implementation for c in plan for a in c.arms} - set(implementations)]
+    groups += [{name} for name in implementations]
+    return [cell for planned in plan for group in groups for cell in only([planned], group)]
+
+
 def _workloads(axes: Axes, suite: Suite, own: LabelFile | None) -> list[Workload]:
     values = {axis.field: axes.values(axis) or (None,) for axis in WORKLOAD_AXES}
     values["batch_size"] = tuple(sorted(values["batch_size"]))

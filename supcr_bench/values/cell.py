@@ -32,8 +32,6 @@ class Budget:
         sampling_s: timing stops after this many seconds of timed calls of one arm.
         precision: timing stops earlier if the 95 % interval of the median is within this fraction
             of the median, on either side.
-        shortest_sample_s: calls are repeated until a sample is at least this long, so that the
-            clock's resolution does not matter.
         threads: number of threads of torch in the worker.
     """
 
@@ -41,7 +39,6 @@ class Budget:
     memory_limit_bytes: int | None = None
     sampling_s: float = 0.5
     precision: float = 0.02
-    shortest_sample_s: float = 0.002
     threads: int = 1
 
 

@@ -45,10 +45,12 @@ class Implementation(Description):
         name: its name; for a file in ``implementations/``, the file's name.
         factory: called as ``factory(temperature=, weights=, eps=)``; returns a module that takes
             the arguments that the definition prescribes.
+        process_changes: what its import changed in the whole process, in words; it was undone.
     """
 
     name: str
     factory: Callable[..., Any]
+    process_changes: tuple[str, ...] = ()
 
     def under(self, definition: str) -> Self:
         """This implementation set to that definition, if it declares that it can compute it."""
@@ -101,6 +103,9 @@ class Resolution:
         keys: the names of the two views, if it takes a mapping of views.
         at_call: which of temperature, weights and eps are arguments of the call, by their names.
         recognised: what it computes, if that was found out from its numbers.
+        process_changes: what its import and its calls change in the whole process, in words.
+        own_process: whether one of them cannot be undone, so that it is measured in a process of
+            its own.
     """
 
     definition: Definition = TORCHCELL
@@ -115,3 +120,5 @@ class Resolution:
     keys: tuple[str, ...] = ()
     at_call: tuple[str, ...] = ()
     recognised: Recognition | None = None
+    process_changes: tuple[str, ...] = ()
+    own_process: bool = False

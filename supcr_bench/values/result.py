@@ -78,8 +78,12 @@ class Result:
         value_difference: relative difference of the loss to each other implementation of the
             cell.
         gradient_difference: likewise of the gradient, by its largest row.
+        process_changes: what it changes in the whole process, in words; it was undone before
+            another implementation was called, or this one was measured in a process of its own.
+            ``None`` if it changes nothing.
         time_samples_s: seconds per call on the host, one per round; each the mean of
-            ``repetitions`` calls. ``None`` also if the plan did not time the cell.
+            ``repetitions`` calls, which is 1 since calls are made with flushed caches. ``None``
+            also if the plan did not time the cell.
         device_samples_s: the same calls by the device's own events; ``None`` on the CPU and where
             the device has none.
         aa_samples_s: the A/A arm: samples of the same implementation, entered a second time
@@ -143,6 +147,7 @@ class Result:
     time_limit_s: float | None = None
     memory_limit_bytes: int | None = None
     spent_s: float | None = None
+    process_changes: tuple[str, ...] | None = None
 
     @property
     def untimed(self) -> bool:
@@ -171,7 +176,7 @@ class Result:
             values = {**values, "paper_error": values["no_self_error"]}
         stored = {f.name: stored_name(f.name) for f in fields(cls)}
         own = {name: values[key] for name, key in stored.items() if key in values}
-        for name in SAMPLES:
+        for name in (*SAMPLES, "process_changes"):
             samples = own.get(name)
             own[name] = None if samples is None else tuple(samples)
         return cls(**own | {"case": Case.from_mapping(values), "status": Status(own["status"])})

@@ -9,6 +9,7 @@ from supcr_bench.inputs.tensors import Problem
 from supcr_bench.reference.answer import Answer
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.find_call import RaisingCallError, find_call, find_calls
+from supcr_bench.subjects.process_wide import ProcessState
 from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.definition import AUTO, DEPARTS, Definition, get_definition
 from supcr_bench.values.implementation import Implementation, Resolution
@@ -132,8 +133,17 @@ def resolved(subject: Subject, device: str = "cpu") -> tuple[Implementation, Ada
     Raises:
         SubjectError: it cannot be loaded, built or called.
     """
+    process = ProcessState()
     found = load(subject)
-    own = subject.resolution or resolve_to_measure(found, subject.definition, device)
+    own = subject.resolution
+    if own is None:
+        try:
+            own = resolve_to_measure(found, subject.definition, device)
+        finally:
+            undone = process.undo()
+        lasting = process.lasting_changes()
+        changes = tuple(dict.fromkeys((*found.process_changes, *undone, *lasting)))
+        own = replace(own, process_changes=changes, own_process=bool(lasting))
     return found, Adapter.of(found, own)
 
 

@@ -32,7 +32,7 @@ from supcr_bench.measure.ranked import Coordinator, GroupBrokenError, RankShard,
 from supcr_bench.measure.version_times import time_versions
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.find_call import find_call
-from supcr_bench.subjects.process_wide import require_own_imports
+from supcr_bench.subjects.process_wide import ProcessState, require_own_imports
 from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.subjects.source_files import changes, source_files
 from supcr_bench.values.cell import Arm
@@ -189,6 +189,7 @@ class Worker:
         """Measure a cell (all arms of one workload); ranks other than 0 join in each call."""
         cell, budget = request.cell, request.budget
         definitions = {arm.implementation: arm.definition for arm in cell.arms}
+        process = ProcessState()
         wanted = [subject for subject in request.subjects if subject.name in definitions]
         subjects = {s.name: _adapter(s, definitions[s.name]) for s in wanted}
         for subject in wanted:
@@ -217,6 +218,7 @@ class Worker:
             budget=budget,
             table=table,
             announce=self._page.write,
+            process=process,
         )
         try:
             for result in run.results():

@@ -150,7 +150,7 @@ def cell_on_a_busy_machine(seed: int, slower: float = 1.5) -> list[Result]:
         {ONE: lambda: clock(0.010), OTHER: lambda: clock(0.010 * slower)},
         Budget(sampling_s=0.6, precision=0.001),
         seed=seed,
-        between=lambda arm: None,
+        before=lambda arm, call: None,
     )
     return [
         make_result(

@@ -372,7 +372,7 @@ def test_where_the_two_references_disagree_no_verdict_is_given(
 
 def test_with_the_real_meter_every_figure_is_there() -> None:
     """Whatever the durations are, they are positive and as many as promised."""
-    budget = Budget(sampling_s=0.005, shortest_sample_s=0.0005, precision=0.5)
+    budget = Budget(sampling_s=0.005, precision=0.5)
     results = run_cell(RIGHT, WORKLOAD, meter=Meter(Cpu()), budget=budget)
     for result in results.values():
         assert result.status is Status.MEASURED

@@ -19,7 +19,7 @@ class Sides:
 
     def __init__(self, **seconds: float) -> None:
         self.order: list[str] = []
-        self.cleared = 0
+        self.prepared: list[tuple[str, int]] = []
         self.collected = False
         self.calls = {side: self._call(side, s) for side, s in seconds.items()}
 
@@ -31,15 +31,15 @@ class Sides:
 
         return call
 
-    def clear(self) -> None:
-        self.cleared += 1
+    def prepare(self, side: str, number: int) -> None:
+        self.prepared.append((side, number))
 
 
 def sample(
     sides: Sides, sampling_s: float = 0.1, seed: object = 0
 ) -> Mapping[str, tuple[float, ...]]:
     return sample_versions(
-        sides.calls, sampling_s=sampling_s, seed=seed, between=sides.clear
+        sides.calls, sampling_s=sampling_s, seed=seed, before=sides.prepare
     ).seconds
 
 
@@ -77,10 +77,12 @@ def test_short_calls_are_repeated_until_a_sample_is_long_enough():
     assert calls == 4 * len(found["before"])
 
 
-def test_gradients_are_cleared_before_each_call_and_nothing_is_collected_meanwhile():
+def test_the_calls_of_each_side_have_the_same_numbers_and_nothing_is_collected_meanwhile():
     sides = Sides(before=0.01, after=0.01)
     sample(sides)
-    assert sides.cleared == len(sides.order)
+    assert [side for side, _ in sides.prepared] == sides.order
+    before, after = (sorted(n for s, n in sides.prepared if s == x) for x in sides.calls)
+    assert before == after == list(range(len(before)))
     assert not sides.collected
     assert gc.isenabled()
 
@@ -104,6 +106,6 @@ def test_a_call_that_raises_says_whose_it_was():
         raise RuntimeError("boom")
 
     calls = {"before": lambda: Elapsed(0.01), "after": boom}
-    times = sample_versions(calls, sampling_s=0.1, seed=0, between=lambda: None)
+    times = sample_versions(calls, sampling_s=0.1, seed=0, before=lambda side, number: None)
     assert times == VersionTimes({}, raised_by="after", reason="RuntimeError: boom")
     assert gc.isenabled()

@@ -9,7 +9,6 @@ import pytest
 
 from supcr_bench.measure.device import Elapsed
 from supcr_bench.measure.timing import (
-    MOST_REPETITIONS,
     Samples,
     fastest_of_each_pass,
     garbage_collection_held,
@@ -18,7 +17,7 @@ from supcr_bench.measure.timing import (
 from supcr_bench.values.cell import FEWEST_SAMPLES, Arm, Budget
 
 A, B, C = (Arm(name, "forward") for name in "abc")
-STEADY = Budget(shortest_sample_s=0.002, sampling_s=1.0, precision=0.02, time_limit_s=10.0)
+STEADY = Budget(sampling_s=1.0, precision=0.02, time_limit_s=10.0)
 
 
 Clock = Callable[[], Elapsed]
@@ -35,7 +34,8 @@ def sample(
 ) -> tuple[dict[Arm, Samples], list[Arm]]:
     """The samples, and the arms in the order in which they were called."""
     called: list[Arm] = []
-    return sample_arms(arms, budget, seed=seed, between=called.append), called
+    before = lambda arm, number: called.append(arm)  # noqa: E731
+    return sample_arms(arms, budget, seed=seed, before=before), called
 
 
 def again(own: Samples) -> Samples:
@@ -44,7 +44,7 @@ def again(own: Samples) -> Samples:
 
 
 def rounds(called: Sequence[Arm], arms: int) -> Iterator[tuple[Arm, ...]]:
-    """The rounds that follow the calibrating calls, where each sample is one call.
+    """The rounds that follow the first calls.
 
     Each arm has one turn in them, and one arm a second.
     """
@@ -84,14 +84,13 @@ def test_the_second_entry_comes_before_the_first_as_often_as_after() -> None:
     ]
 
 
-def test_the_second_entry_has_the_same_repetitions_and_its_own_account() -> None:
+def test_the_second_entry_has_its_own_account() -> None:
     samples, called = sample({A: clock(0.0005)})
     own = samples[A]
-    assert own.repetitions == 4
     assert own.seconds == again(own).seconds == pytest.approx([0.0005] * FEWEST_SAMPLES)
-    assert own.spent_s == pytest.approx(0.0005 * (1 + 4 * FEWEST_SAMPLES))
-    assert again(own).spent_s == pytest.approx(0.0005 * 4 * FEWEST_SAMPLES)
-    assert len(called) == 1 + 2 * 4 * FEWEST_SAMPLES
+    assert own.spent_s == pytest.approx(0.0005 * (1 + FEWEST_SAMPLES))
+    assert again(own).spent_s == pytest.approx(0.0005 * FEWEST_SAMPLES)
+    assert len(called) == 1 + 2 * FEWEST_SAMPLES
 
 
 def test_each_pass_has_the_fastest_of_those_that_are_live_entered_twice() -> None:
@@ -105,11 +104,9 @@ def test_each_pass_has_the_fastest_of_those_that_are_live_entered_twice() -> Non
 
 
 def test_what_the_device_tells_is_sampled_beside_the_hosts_time() -> None:
-    times = cycle([Elapsed(0.001, 0.0005), Elapsed(0.003, 0.0015)])
-    samples, _ = sample({A: lambda: next(times), B: clock(1.0)})
-    assert samples[A].repetitions == 2
-    assert samples[A].seconds == pytest.approx([0.002] * len(samples[A].seconds))
-    assert samples[A].device_seconds == pytest.approx([0.001] * len(samples[A].seconds))
+    samples, _ = sample({A: lambda: Elapsed(0.002, 0.001), B: clock(1.0)})
+    assert samples[A].seconds == [0.002] * FEWEST_SAMPLES
+    assert samples[A].device_seconds == [0.001] * FEWEST_SAMPLES
     assert samples[B].device_seconds == []
 
 
@@ -169,22 +166,42 @@ def test_samples_are_never_dropped() -> None:
     assert 9.0 in samples[A].seconds
 
 
-@pytest.mark.parametrize(
-    ("seconds", "repetitions"),
-    [(0.5, 1), (0.002, 1), (0.0015, 2), (0.0005, 4), (1e-7, MOST_REPETITIONS)],
-)
-def test_short_calls_are_repeated_until_a_sample_is_long_enough(
-    seconds: float, repetitions: int
-) -> None:
-    samples, called = sample({A: clock(seconds)})
-    assert samples[A].repetitions == repetitions
-    assert len(called) == 1 + 2 * repetitions * len(samples[A].seconds)
+def test_a_round_gives_every_arm_the_same_number_so_the_same_inputs() -> None:
+    numbers: list[tuple[Arm, int]] = []
+    sample_arms(
+        {A: clock(0.01), B: clock(0.02)},
+        STEADY,
+        seed=0,
+        before=lambda arm, number: numbers.append((arm, number)),
+    )
+    for number in range(FEWEST_SAMPLES + 1):
+        assert {arm for arm, given in numbers if given == number} == {A, B}
 
 
-def test_a_sample_is_the_mean_of_its_calls() -> None:
-    samples, _ = sample({A: clock(0.001, 0.001, 0.003)}, Budget(shortest_sample_s=0.003))
-    assert samples[A].repetitions == 3
-    assert samples[A].seconds[0] == pytest.approx(0.005 / 3)
+def test_flushing_before_each_call_makes_equal_arms_equal_whoever_ran_before() -> None:
+    """One of two equal arms goes on for ten times as many rounds; both cost the same."""
+    log: list[Arm] = []
+    cached: list[Arm] = []
+
+    def arm(own: Arm, spread: float) -> Clock:
+        jitter = cycle((0.0, spread))
+
+        def call() -> Elapsed:
+            cold = cached != [own]
+            cached[:] = [own]
+            log.append(own)
+            return Elapsed(0.010 + 0.003 * cold + next(jitter))
+
+        return call
+
+    def flush(arm: Arm, number: int) -> None:
+        del arm, number
+        cached.clear()
+
+    samples = sample_arms({A: arm(A, 0.0), B: arm(B, 0.002)}, STEADY, seed=0, before=flush)
+    assert log.count(B) > 3 * log.count(A)
+    assert {round(s, 6) for s in samples[A].seconds} == {0.013}
+    assert {round(s, 6) for s in samples[B].seconds} == {0.013, 0.015}
 
 
 def failing(calls: int, error: Exception) -> Clock:
@@ -220,7 +237,7 @@ def test_without_arms_there_is_nothing_to_do() -> None:
     assert sample({}) == ({}, [])
 
 
-def test_what_happens_between_comes_before_every_call() -> None:
+def test_before_and_after_surround_every_call() -> None:
     log: list[str] = []
 
     def arm(name: str) -> Clock:
@@ -230,12 +247,16 @@ def test_what_happens_between_comes_before_every_call() -> None:
 
         return call
 
-    def between(arm: Arm) -> None:
-        log.append(f"before {arm.implementation}")
-
-    sample_arms({A: arm("a"), B: arm("b")}, STEADY, seed=0, between=between)
-    assert len(log) == 2 * (2 + 3 * 4 * FEWEST_SAMPLES)
-    assert log[0::2] == [f"before {name}" for name in log[1::2]]
+    sample_arms(
+        {A: arm("a"), B: arm("b")},
+        STEADY,
+        seed=0,
+        before=lambda arm, number: log.append(f"before {arm.implementation}"),
+        after=lambda arm: log.append(f"after {arm.implementation}"),
+    )
+    assert len(log) == 3 * (2 + 3 * FEWEST_SAMPLES)
+    for before, name, after in zip(log[0::3], log[1::3], log[2::3], strict=True):
+        assert (before, after) == (f"before {name}", f"after {name}")
 
 
 def test_garbage_is_not_collected_while_sampling_and_is_again_afterwards() -> None:

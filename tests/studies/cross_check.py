@@ -86,7 +86,7 @@ def by_harness(timed: Timed) -> float:
         {arm: lambda: meter.time(arm, workload, call)},
         Budget(sampling_s=BLOCK_S, precision=1e-9),
         seed=0,
-        between=lambda arm: None,
+        before=lambda arm, call: None,
     )
     return median(samples[arm].seconds)
 
@@ -109,7 +109,7 @@ def by_pytest(timed: Timed, request: pytest.FixtureRequest) -> float:
 @pytest.mark.benchmark(
     min_rounds=FEWEST_SAMPLES,
     max_time=BLOCK_S,
-    min_time=Budget().shortest_sample_s,
+    min_time=0.0,
     timer=time.perf_counter,
     disable_gc=True,
     warmup=False,

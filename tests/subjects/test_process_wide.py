@@ -7,7 +7,7 @@ import torch
 
 from supcr_bench.measure.version_times import VersionedCell, time_versions
 from supcr_bench.subjects.process_wide import process_state, require_no_interference
-from supcr_bench.subjects.registry import Subject, load
+from supcr_bench.subjects.registry import Subject, load, locate
 from supcr_bench.values.case import Case
 from supcr_bench.values.errors import SubjectError
 
@@ -88,7 +88,7 @@ def test_an_operator_that_a_version_registers_is_named(tmp_path, on_import):
     subject = versions(tmp_path, on_import)["after"]
     kept = load(subject)
     with pytest.raises(SubjectError, match=r"loss\.py:Loss: registers the operator apart_\w+::f "):
-        require_no_interference([subject], before)
+        require_no_interference({subject: kept}, before)
     assert kept.name == "loss.py:Loss"
 
 
@@ -104,9 +104,9 @@ def test_an_operator_of_another_package_is_no_reason(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(site)
     before = process_state()
     subject = versions(tmp_path, "import apart_package")["after"]
-    load(subject)
+    loaded = load(subject)
     assert "apart_package::f" in process_state()["operators"] - before["operators"]
-    require_no_interference([subject], before)
+    require_no_interference({subject: loaded}, before)
 
 
 @pytest.mark.parametrize(
@@ -147,4 +147,5 @@ def test_a_neighbour_that_a_call_imports_from_elsewhere_is_named_after_timing(
 def test_one_version_alone_may_do_as_it_likes(tmp_path):
     before = process_state()
     torch.set_float32_matmul_precision("medium")
-    require_no_interference([Subject("one", "file", "loss.py", "Loss")], before)
+    one = Subject("one", "file", "loss.py", "Loss")
+    require_no_interference({one: load(locate("loopy"))}, before)

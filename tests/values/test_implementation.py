@@ -6,7 +6,7 @@ from tests.examples import NOTE_NAMES, implementation
 
 def test_a_description_is_everything_but_name_and_code() -> None:
     own = {f.name for f in fields(Implementation)} - {f.name for f in fields(Description)}
-    assert own == {"name", "factory"}
+    assert own == {"name", "factory", "process_changes"}
     for name in NOTE_NAMES:
         found = implementation(name)
         assert type(found.description) is Description

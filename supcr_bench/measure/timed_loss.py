@@ -1,0 +1,103 @@
+"""A loss to be timed: every call gets new tensors, and each answer is compared with the first.
+
+In training no batch comes twice. A loss that remembers its last answer, or the order of labels that
+it has sorted before, would be timed at a fraction of what it costs there. So calls go through
+several batches of one workload in turn, with the rows in another order each time, in new tensors.
+The order of the rows changes neither the loss nor the length of its gradient, so each answer can be
+compared with the first one on the same batch.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from supcr_bench.inputs.tensors import Batch, make_batch
+from supcr_bench.subjects.adapter import Adapter, BoundLoss
+from supcr_bench.subjects.calls import loss_of
+from supcr_bench.values.case import UNIT_ROUNDOFF, Pass, Workload
+
+BATCHES = 4
+SEED_STEP = 1_000_003
+"""Distance of the seeds of two batches of one workload."""
+ROUNDING = 1e4
+"""Two orders of rows give losses that differ by rounding: less than this many unit roundoffs."""
+
+
+def batches_of(
+    workload: Workload, first: Batch, table: npt.NDArray[np.float64] | None = None
+) -> list[Batch]:
+    """The given batch of a workload, and others of the same sizes."""
+    seeds = (workload.seed + SEED_STEP * k for k in range(1, BATCHES))
+    return [first, *(make_batch(replace(workload, seed=seed), table) for seed in seeds)]
+
+
+def shuffled(batch: Batch, seed: int) -> Batch:
+    """A copy of a batch with its rows in an order drawn by the seed."""
+    order = torch.randperm(len(batch.labels), generator=torch.Generator().manual_seed(seed))
+    order = order.to(batch.labels.device)
+    return Batch(
+        batch.perturbed.detach()[order].requires_grad_(),
+        batch.intact.detach()[order].requires_grad_(),
+        batch.labels[order],
+        batch.weights,
+    )
+
+
+@dataclass(slots=True, eq=False)
+class TimedLoss:
+    """A loss in one pass; :meth:`prepare`, untimed, gives it new inputs before each call."""
+
+    subject: Adapter
+    loss: BoundLoss
+    pass_: Pass
+    batches: Sequence[Batch]
+    _batch: int | None = field(init=False, default=None)
+    _output: object = field(init=False, default=None)
+    _first: dict[int, tuple[float, ...]] = field(init=False, default_factory=dict)
+
+    def release(self) -> None:
+        """Release the last output and its graph."""
+        self._output = None
+        self.loss.clear_gradients()
+
+    def prepare(self, call: int) -> None:
+        """Make the inputs of a call; calls of equal numbers get equal inputs."""
+        self.release()
+        self._batch = call % len(self.batches)
+        self.loss.arguments = self.subject.arguments(shuffled(self.batches[self._batch], call))
+
+    def __call__(self) -> object:
+        self._output = self.loss.forward() if self.pass_ == "forward" else self.loss.training()
+        return self._output
+
+    def finding(self) -> str | None:
+        """Why the last answer cannot be right, if it cannot; not timed."""
+        if self._output is None or self._batch is None:
+            return None
+        now = self._fingerprint()
+        first = self._first.setdefault(self._batch, now)
+        rounding = ROUNDING * UNIT_ROUNDOFF[str(self.batches[0].perturbed.dtype).split(".")[1]]
+        for what, one, other in zip(("loss", "gradient of length"), now, first, strict=False):
+            if not math.isclose(one, other, rel_tol=rounding, abs_tol=rounding / 100) and not (
+                math.isnan(one) and math.isnan(other)
+            ):
+                return (
+                    f"while it was timed, it gave the {what} {one:.6g} for rows for which it had "
+                    f"given {other:.6g} in another order"
+                )
+        losses = {loss for loss, *_ in self._first.values()}
+        if len(self._first) == len(self.batches) > 1 and len(losses) == 1 and now[0]:
+            return f"gave the loss {now[0]:.6g} for {len(self.batches)} different batches"
+        return None
+
+    def _fingerprint(self) -> tuple[float, ...]:
+        """The loss, and in training the length of its gradient: the order of rows changes none."""
+        loss = float(loss_of(self._output).detach())
+        if self.pass_ == "forward":
+            return (loss,)
+        found = [t.grad for t in self.loss.arguments.values() if t.grad is not None]
+        return loss, math.sqrt(sum(float(g.double().pow(2).sum()) for g in found))
