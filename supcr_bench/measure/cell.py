@@ -27,7 +27,7 @@ from supcr_bench.reference.reference import DIRECT_UP_TO, Method, Reference, com
 from supcr_bench.reference.tolerance import logit_error
 from supcr_bench.subjects.adapter import Adapter, BoundLoss, views_of
 from supcr_bench.subjects.calls import NotALossError, loss_of
-from supcr_bench.subjects.process_wide import ProcessState
+from supcr_bench.subjects.process_state import ProcessState
 from supcr_bench.values.case import Case, Pass, Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition

@@ -14,7 +14,7 @@ from supcr_bench.measure.cell import BrokenCallError, CellRun
 from supcr_bench.measure.device import Meter, get_device
 from supcr_bench.measure.timed_loss import TimedLoss, batches_of
 from supcr_bench.subjects.adapter import Adapter
-from supcr_bench.subjects.process_wide import ProcessState
+from supcr_bench.subjects.process_state import ProcessState
 from supcr_bench.values.case import Case
 from supcr_bench.values.cell import Arm, Budget, Cell
 from supcr_bench.values.result import Result

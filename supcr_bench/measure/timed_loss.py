@@ -67,7 +67,8 @@ class TimedLoss:
     def prepare(self, call: int) -> None:
         """Make the inputs of a call; calls of equal numbers get equal inputs."""
         self.release()
-        self._batch = call % len(self.batches)
+        # Neither consecutive calls nor every fourth call get one batch again and again.
+        self._batch = (call + call // BATCHES) % len(self.batches)
         self.loss.arguments = self.subject.arguments(shuffled(self.batches[self._batch], call))
 
     def __call__(self) -> object:

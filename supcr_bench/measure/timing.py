@@ -94,18 +94,19 @@ def sample_arms(
 ) -> dict[Arm, Samples]:
     """Time every arm by its call until its median is precise or the budget is spent.
 
-    ``before`` is called with the number of the round before each call, ``after`` after it; they are
-    not timed.
+    ``before`` is called with the number of each call before it, ``after`` after it; they are not
+    timed. In a round, the calls of one pass have one number, and those of second entries another: a
+    loss that remembers its last answer must not meet the same inputs again.
     """
     shuffle = random.Random(str(seed)).shuffle  # noqa: S311 - not for cryptography
     samples = {arm: Samples() for arm in arms}
 
-    def call(arm: Arm, own: Samples, number: int) -> "Elapsed | None":
+    def call(arm: Arm, own: Samples, round_: int) -> "Elapsed | None":
         first = samples[arm]
         if first.error is not None:  # raised in the other entry's turn, earlier in this round
             return None
         try:
-            before(arm, number)
+            before(arm, 4 * round_ + 2 * (arm.pass_ == "training") + (own is not first))
             elapsed = arms[arm]()
             after(arm)
         except Exception as error:  # noqa: BLE001 - implementations may raise anything
@@ -121,12 +122,12 @@ def sample_arms(
         for arm in fastest_of_each_pass({arm: elapsed.host_s for arm, elapsed in once.items()}):
             samples[arm].again = again = Samples()
             entries.append((arm, again))
-        number = 0
+        round_ = 0
         while entries:
-            number += 1
+            round_ += 1
             shuffle(entries)
             for arm, own in entries:
-                if elapsed := call(arm, own, number):
+                if elapsed := call(arm, own, round_):
                     own.seconds.append(elapsed.host_s)
                     if elapsed.device_s is not None:
                         own.device_seconds.append(elapsed.device_s)

@@ -91,6 +91,16 @@ def _noise(noise: NoiseFloor | None) -> list[str]:
     ]
 
 
+def _process_changes(results: Sequence[Result]) -> list[str]:
+    """A sentence on each implementation that changes the process that it shares with others."""
+    own = {(r.implementation, r.process_changes) for r in results if r.process_changes}
+    return [
+        f"Beware: {name} {' and '.join(changes)}, for the whole process; so that no other time "
+        "suffers, this was undone, or it was measured in a process of its own."
+        for name, changes in sorted((n, c) for n, c in own if c)
+    ]
+
+
 def _verified(verifications: Sequence[Verification]) -> list[str]:
     """A sentence on all implementations that passed verification, and one on each that failed."""
     sentences = [found.headline for found in verifications if not found.passed]
@@ -109,6 +119,7 @@ def headline(run: Run, findings: Findings) -> list[str]:
     sentences = [_agreement(results), *_verified(list((run.verification or {}).values()))]
     for own in grouped(results, lambda r: r.case.device).values():
         sentences += [*_fastest(own, "training"), *_fastest(own, "forward")]
+    sentences += _process_changes(results)
     sentences += [*_claims(findings.claims), *_noise(findings.noise), *_not_measured(results)]
     unavailable = run.info.get("unavailable") or {}
     return sentences + [f"Left out: {reason}." for reason in unavailable.values()]

@@ -113,7 +113,7 @@ def load(subject: Subject) -> Implementation:
         UncallableError: the subject cannot be imported, lacks the attribute, or is not callable.
         SubjectError: another version was imported, or what it declares is not valid.
     """
-    from supcr_bench.subjects.process_wide import ProcessState
+    from supcr_bench.subjects.process_state import ProcessState
 
     process = ProcessState()
     try:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from types import FrameType
 
 from supcr_bench.subjects.adapter import Adapter
@@ -59,7 +60,10 @@ class LocalSession(Session):
 
     def open(self) -> Sequence[tuple[str, Group]]:
         with interrupted_after(self._limit_s, "loading and recognition"):
-            found = resolve(self._implementation, self._definition, device=self._device)
+            found = replace(
+                resolve(self._implementation, self._definition, device=self._device),
+                process_changes=self._implementation.process_changes,
+            )
         self.definition = found.definition.name
         self.recognised = found.recognised or tested_as(found)
         subject = self._implementation

@@ -9,7 +9,7 @@ from supcr_bench.inputs.tensors import Problem
 from supcr_bench.reference.answer import Answer
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.find_call import RaisingCallError, find_call, find_calls
-from supcr_bench.subjects.process_wide import ProcessState
+from supcr_bench.subjects.process_state import ProcessState
 from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.definition import AUTO, DEPARTS, Definition, get_definition
 from supcr_bench.values.implementation import Implementation, Resolution
@@ -90,11 +90,7 @@ def read(subject: Adapter, device: str = "cpu") -> Reading:
     ) -> Answer:
         nonlocal dtype
         default = own.definition.temperature
-        called = replace(
-            own,
-            temperature=own.temperature if temperature else None,
-            weights=own.weights and weights is not None,
-        )
+        called = replace(own, temperature=own.temperature if temperature else None)
         given = torch.ones(labels.shape[1]) if weights is None else weights
         if own.integer_labels:
             labels = labels * LABEL_STEPS

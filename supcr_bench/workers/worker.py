@@ -32,7 +32,8 @@ from supcr_bench.measure.ranked import Coordinator, GroupBrokenError, RankShard,
 from supcr_bench.measure.version_times import time_versions
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.find_call import find_call
-from supcr_bench.subjects.process_wide import ProcessState, require_own_imports
+from supcr_bench.subjects.process_state import ProcessState
+from supcr_bench.subjects.process_wide import require_own_imports
 from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.subjects.source_files import changes, source_files
 from supcr_bench.values.cell import Arm

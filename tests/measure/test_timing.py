@@ -14,6 +14,7 @@ from supcr_bench.measure.timing import (
     garbage_collection_held,
     sample_arms,
 )
+from supcr_bench.values.case import PASSES
 from supcr_bench.values.cell import FEWEST_SAMPLES, Arm, Budget
 
 A, B, C = (Arm(name, "forward") for name in "abc")
@@ -174,8 +175,15 @@ def test_a_round_gives_every_arm_the_same_number_so_the_same_inputs() -> None:
         seed=0,
         before=lambda arm, number: numbers.append((arm, number)),
     )
-    for number in range(FEWEST_SAMPLES + 1):
-        assert {arm for arm, given in numbers if given == number} == {A, B}
+    for round_ in range(FEWEST_SAMPLES + 1):
+        assert {arm for arm, number in numbers if number == 4 * round_} == {A, B}
+
+
+def test_no_two_calls_of_one_implementation_get_the_same_inputs() -> None:
+    numbers: list[int] = []
+    arms = {Arm("a", pass_): clock(0.01) for pass_ in PASSES}
+    sample_arms(arms, STEADY, seed=0, before=lambda arm, number: numbers.append(number))
+    assert len(numbers) == len(set(numbers)) == 2 * (1 + 2 * FEWEST_SAMPLES)
 
 
 def test_flushing_before_each_call_makes_equal_arms_equal_whoever_ran_before() -> None:

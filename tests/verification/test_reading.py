@@ -1,7 +1,12 @@
 """What a loss is read to be, with one or two departures; ``make recognition-study`` has all."""
 
+from dataclasses import replace
+
 import pytest
 
+from supcr_bench.values.definition import AUTO
+from supcr_bench.verification.resolve import recognise
+from tests.examples import implementation
 from tests.verification.judge_synthetic import judge
 
 PAPER, NO_SELF = "rank-n-contrast", "no-self"
@@ -37,3 +42,16 @@ def test_each_departure_is_named(base: str, names: list[str]) -> None:
     found = judge(base, names, all_show=True)
     assert found.unnamed == (), found.recognition
     assert found.right_verdict, found.recognition
+
+
+@pytest.mark.parametrize("name", ["broadcast", "rowsort"])
+def test_a_class_of_the_note_in_a_file_of_its_own_is_torchcell_for_several_dimensions(
+    name: str,
+) -> None:
+    """Its default weights are those of two dimensions; the ones that it is given are of any."""
+    alone = replace(implementation(name), definition=AUTO)
+    found = recognise(alone)
+    assert found.recognised is not None
+    assert (found.recognised.nearest, found.recognised.choices) == ("torchcell", ())
+    assert found.recognised.faults == ()
+    assert not found.one_dimension

@@ -14,7 +14,7 @@ from supcr_bench.inputs.tensors import Problem
 from supcr_bench.measure.device import find_accelerator
 from supcr_bench.reference.answer import Answer
 from supcr_bench.subjects.calls import invoke, lay_out, loss_of
-from supcr_bench.subjects.process_wide import SETTINGS, settings_changed_by
+from supcr_bench.subjects.process_state import changes_by
 from supcr_bench.verification.check import check
 from supcr_bench.verification.compare import deviations, loss_deviation
 from supcr_bench.verification.context import CheckContext
@@ -158,12 +158,14 @@ def no_grad(context: CheckContext) -> Iterator[Trial]:
 
 @check("process settings", "conduct")
 def process_settings(context: CheckContext) -> Iterator[Trial]:
-    """The call changes no setting of torch, which would hold for the whole training."""
+    """It changes no setting and no function of the process, which would hold for all training."""
     problem = context.problem(n=9, dims=1)
-    changed = settings_changed_by(lambda: context.ask(problem))
-    for name in SETTINGS:
-        finding = f"the call changes the {name} of the whole process"
-        yield outright(name, finding if name in changed else None)
+    for when, changes in (
+        ("its import", context.subject.resolution.process_changes),
+        ("the call", changes_by(lambda: context.ask(problem))),
+    ):
+        said = " and ".join(changes)
+        yield outright(when, f"{when} {said}, for the whole process" if changes else None)
 
 
 @check("random state", "conduct")

@@ -44,6 +44,7 @@ def bounds(context: CheckContext) -> Iterator[Trial]:
 def duplicated_dimension(context: CheckContext) -> Iterator[Trial]:
     """Weights (2, 1) on labels (y, z) give the loss of weights (1, 1, 1) on (y, y, z)."""
     context.require(context.takes_weights, "takes no dimension weights")
+    context.require(not context.one_dimension, "takes one label dimension")
     problem = context.problem(n=11, dims=2)
     problem = problem.changed("weights 2, 1", weights=torch.tensor([2.0, 1.0]).to(problem.weights))
     changed = problem.changed(

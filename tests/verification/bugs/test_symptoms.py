@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from supcr_bench.inputs.tensors import Problem, ProblemSpec, make_problem
 from supcr_bench.reference.answer import Answer
-from supcr_bench.subjects.process_wide import settings_changed_by
+from supcr_bench.subjects.process_state import changes_by
 from supcr_bench.values.definition import DEFINITIONS
 from supcr_bench.verification.bugs.catalogue import BUGS, RIGHT, SeededBug
 from tests.examples import NAN
@@ -176,7 +176,7 @@ def touches_the_generator(bug: SeededBug) -> bool:
 
 
 def sets_benchmark_mode(bug: SeededBug) -> bool:
-    return settings_changed_by(lambda: ask(bug)) == ["cudnn.benchmark"]
+    return changes_by(lambda: ask(bug)) == ["changes the cudnn.benchmark"]
 
 
 def number_for_a_missing_label(bug: SeededBug) -> bool:
