@@ -17,7 +17,7 @@ from enum import StrEnum
 from supcr_bench.analysis.frontier import byte_fit, input_bytes
 from supcr_bench.analysis.growth import series_of, size_of
 from supcr_bench.analysis.statistics import paired_ratio
-from supcr_bench.values.axes import WORKLOAD_AXES
+from supcr_bench.values.axes import WORKLOAD_AXES, get_axis
 from supcr_bench.values.case import Case, Pass
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.machine import by_machine
@@ -115,6 +115,23 @@ def recommend(results: Sequence[Result], question: Question) -> Recommendation:
     )
 
 
+def measured_place(
+    results: Sequence[Result], batch_size: int, dims: int | None, nan_density: float | None
+) -> tuple[int, float]:
+    """The dimensions and the density to ask for; where ``None``, those that reach the batch."""
+    largest: dict[tuple[int, float], int] = {}
+    for r in results:
+        key = r.case.dims, r.case.nan_density or 0.0
+        largest[key] = max(r.case.batch_size if r.time_samples_s else 0, largest.get(key, 0))
+
+    def rank(key: tuple[int, float]) -> tuple[object, ...]:
+        fits = dims in (None, key[0]), nan_density in (None, key[1])
+        return *fits, largest[key] >= batch_size, key == (1, 0.0), largest[key]
+
+    place = max(largest, key=rank, default=(1, 0.0))
+    return dims or place[0], place[1] if nan_density is None else nan_density
+
+
 def most_alike(results: Sequence[Result]) -> list[Result]:
     """The results with the most usual values on the axes that are not asked for."""
 
@@ -160,7 +177,7 @@ def _why_not(
         first = min(ended, key=lambda r: r.case.batch_size)
         return f"{first.status.words} at {first.case.describe()}: {first.reason}"
     if time is None:
-        return _why_unknown(own)
+        return _why_unknown(own, question)
     if question.memory_bytes is None:
         return None
     if peak is None:
@@ -186,17 +203,25 @@ def _same_density(case: Case, question: Question) -> bool:
     return round(case.nan_density * n) == round(question.nan_density * n)
 
 
-def _why_unknown(own: Sequence[Result]) -> str:
+def _why_unknown(own: Sequence[Result], question: Question) -> str:
     timed = [r for r in own if r.time_samples_s]
     if not timed:
         if any(r.untimed for r in own):
             return "not timed: its calls were only counted"
         largest = max(own, key=lambda r: r.case.batch_size)
         return f"not timed: {largest.reason or 'no reason is known'}"
-    places = dict.fromkeys(r.case.describe_series() for r in timed)
-    sizes = sorted({r.case.batch_size for r in timed})
-    span = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    return f"timed only at N={span} with {', '.join(places)}, too far from the case asked for"
+    for name in ("nan_density", "dims", "batch_size"):
+        axis, asked = get_axis(name), getattr(question, name)
+        values = sorted({v for r in timed if (v := axis.of(r.case)) is not None})
+        inside = values and values[0] <= asked <= values[-1]
+        if values and not (inside or (name == "batch_size" and asked <= FURTHEST * values[-1])):
+            span = " to ".join(dict.fromkeys(axis.text(v) for v in (values[0], values[-1])))
+            return (
+                f"timed at {axis.short} {span}, too far from {axis.text(asked)}; --{axis.id} takes "
+                "those"
+            )
+    places = ", ".join(dict.fromkeys(r.case.describe() for r in timed))
+    return f"timed only at {places}, which are too few to tell"
 
 
 # --- estimates ---

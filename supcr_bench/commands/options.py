@@ -139,6 +139,11 @@ def read_run(name: str) -> "Run":
     from supcr_bench.store.run import load_run
 
     stored = load_run(name).require_complete()
-    for note in stored.notes:
-        print(f"supcr-bench: note: {note}", file=sys.stderr)
+    say_notes(stored.notes)
     return stored
+
+
+def say_notes(notes: Sequence[str]) -> None:
+    """Say on standard error how a file was read."""
+    for note in notes:
+        print(f"supcr-bench: note: {note}", file=sys.stderr)

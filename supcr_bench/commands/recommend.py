@@ -13,8 +13,12 @@ PASSES = ("forward", "training")
 
 def recommend(
     batch_size: int = option("N", "Number of rows in a batch.", default=..., min=2),
-    dims: int = option("D", "Number of label dimensions.", default=1, min=1),
-    nan_density: float = option("X", "Share of labels missing, 0 to 1.", default=0.0, min=0, max=1),
+    dims: int | None = option(
+        "D", "Number of label dimensions.", min=1, show_default="as the run has them"
+    ),
+    nan_density: float | None = option(
+        "X", "Share of labels missing, 0 to 1.", min=0, max=1, show_default="as the run has them"
+    ),
     device: str = option("NAME", "Device to run on, such as cpu or cuda:1.", default="cpu"),
     pass_: Any = choice(
         "--pass",
@@ -41,11 +45,13 @@ def recommend(
     """
     stored = read_run(run)
 
-    from supcr_bench.analysis.recommend import Question
+    from supcr_bench.analysis.recommend import Question, measured_place
     from supcr_bench.analysis.recommend import recommend as recommend_from
     from supcr_bench.render.machine import environments_line
     from supcr_bench.render.terminal import make_console, print_sentence
 
+    asked = [r for r in stored.results if r.case.pass_ == pass_]
+    dims, nan_density = measured_place(asked, batch_size, dims, nan_density)
     question = Question(
         batch_size=batch_size,
         dims=dims,

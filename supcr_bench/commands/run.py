@@ -114,6 +114,7 @@ def run(
             )
     work = stored or requested
     assert work is not None
+    opt.say_notes(work.labels.notes if work.labels else ())
     if verify is not None:
         work = replace(work, suite=work.suite.model_copy(update={"verify": verify}))
 

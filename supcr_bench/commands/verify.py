@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from supcr_bench.commands.options import JSON_FILE, flag, option, output_file
+from supcr_bench.commands.options import JSON_FILE, flag, option, output_file, say_notes
 from supcr_bench.values.definition import AUTO, Definition, get_definition
 from supcr_bench.values.errors import UnknownNameError, UsageError
 from supcr_bench.values.files import write_file
@@ -150,6 +150,7 @@ def find_question(
     from supcr_bench.inputs.label_file import read_label_file
 
     file, table = read_label_file(labels)
+    say_notes(file.notes)
     rows = int((table == table).any(axis=1).sum())  # NaN is not equal to itself
     if rows < max(2, batch_size or 2):
         raise UsageError(

@@ -1,81 +1,207 @@
-"""Reads the user's labels, ``--labels FILE[:COLUMN,...]``, from CSV, Parquet or NPZ."""
+"""Reads the user's labels, ``--labels FILE[:COLUMN,...]``, by pandas, NumPy or torch.
 
+A file may come from someone else: nothing is unpickled, and what it unpacks to is bounded.
+"""
+
+import bz2
+import csv
+import gzip
 import hashlib
-from collections.abc import Sequence
+import io
+import lzma
+import pickle
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-from zipfile import BadZipFile
+from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile, is_zipfile
 
 from supcr_bench.values.errors import InputError, UnknownNameError
+from supcr_bench.values.files import LARGEST_BYTES, read_bytes
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pandas as pd
 
-FORMATS = (".csv", ".parquet", ".npz")
+FORMATS = (".csv", ".parquet", ".npz", ".tsv", ".npy", ".pt", ".xlsx")
+_PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_COMMA_NUMBER = r"\s*[-+]?\d*(,\d+)?([eE][-+]?\d+)?\s*"
 
 
 @dataclass(frozen=True, slots=True)
 class LabelFile:
-    """The file, its columns that serve as labels, and a digest of their values, to name them."""
+    """The file, its columns that serve as labels, and a digest of their values, to name them.
+
+    ``notes`` are sentences about how it was read.
+    """
 
     path: str
     columns: tuple[str, ...]
     digest: str
     rows: int
+    notes: tuple[str, ...] = ()
 
     @property
     def label_kind(self) -> str:
         return f"file:{self.digest}"
 
     @property
+    def chosen(self) -> str:
+        """The columns as ``--labels`` takes them, a name with a comma in quotes."""
+        text = io.StringIO()
+        csv.writer(text, lineterminator="").writerow(self.columns)
+        return text.getvalue()
+
+    @property
     def spec(self) -> str:
         """The file and its columns, as ``--labels`` takes them."""
-        return f"{self.path}:{','.join(self.columns)}"
+        return f"{self.path}:{self.chosen}"
 
 
-def _split(spec: str) -> tuple[Path, list[str]]:
-    """The file and the columns of ``FILE[:COLUMN,...]``; the path may contain a colon."""
-    if Path(spec).exists():
-        return Path(spec), []
+def _split(spec: str) -> tuple[Path, str]:
+    """The file and the columns of ``FILE[:COLUMN,...]``; both may contain colons."""
+    ends = [*(found.start() for found in re.finditer(":", spec)), len(spec)]
+    for end in reversed(ends):
+        if Path(spec[:end]).is_file():
+            return Path(spec[:end]), spec[end + 1 :]
     path, _, columns = spec.rpartition(":")
-    if not path:
-        return Path(spec), []
-    return Path(path), [c.strip() for c in columns.split(",") if c.strip()]
+    return (Path(path), columns) if path else (Path(spec), "")
 
 
-def _read_frame(path: Path) -> "pd.DataFrame":
-    import numpy as np
+def _text(path: Path) -> tuple[str, list[str]]:
+    """The text of a file, packed or not, and how it is encoded if not in UTF-8."""
+    content = read_bytes(path, _PACKED.get(path.suffix.lower(), open))
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return content.decode("utf-16"), []
+    try:
+        return content.decode("utf-8-sig"), []
+    except UnicodeDecodeError:
+        return content.decode("latin-1"), ["it is not UTF-8 and was read as Latin-1"]
+
+
+def _separator(lines: Sequence[str]) -> str:
+    """What stands between columns: most often in the first line; none for a single column."""
+    first = lines[0]
+    best = max(",;\t|", key=first.count)
+    if best in first:
+        return best
+    words = len(first.split())
+    return r"\s+" if words > 1 and all(len(line.split()) == words for line in lines[1:3]) else ";"
+
+
+def _read_text(path: Path) -> tuple["pd.DataFrame", list[str]]:
     import pandas as pd
 
-    if path.suffix.lower() == ".csv":
-        return pd.read_csv(path)
-    if path.suffix.lower() == ".parquet":
-        try:
-            return pd.read_parquet(path)
-        except ImportError as error:
+    text, notes = _text(path)
+    lines = [line for line in text.splitlines()[:50] if line.strip()]
+    if not lines or "\0" in text:
+        raise InputError(f"{path} cannot be read: it holds no text of columns")
+    sep = _separator(lines)
+
+    def fields(line: str) -> list[str]:
+        split = line.split() if sep == r"\s+" else next(csv.reader([line], delimiter=sep))
+        return [field.strip() for field in split]
+
+    names, values = fields(lines[0]), fields(lines[1]) if len(lines) > 1 else []
+    if len(values) > len(names) and any(values[len(names) :]):
+        raise InputError(
+            f"{path}: the first line has {len(names)} names and the second {len(values)} values; "
+            "name every column in the first line"
+        )
+    for name in names:
+        if name and names.count(name) > 1:
+            raise InputError(f"{path}: {names.count(name)} columns are called {name!r}; rename one")
+    options: Any = {"sep": sep, "index_col": False, "skipinitialspace": True}
+    frame = pd.read_csv(io.StringIO(text), **options)
+    commas = [c for c in frame.columns if _has_decimal_commas(path, frame[c])]
+    if commas:
+        frame = pd.read_csv(io.StringIO(text), decimal=",", **options)
+        notes.append(f"column {commas[0]!r} was read with decimal commas")
+    frame.columns = frame.columns.str.strip()
+    return frame, notes
+
+
+def _has_decimal_commas(path: Path, column: "pd.Series[Any]") -> bool:
+    known = column.dropna().astype(str)
+    with_comma = known[known.str.contains(",")]
+    if with_comma.empty or not known.str.fullmatch(_COMMA_NUMBER).all():
+        return False
+    if with_comma.str.fullmatch(r"\s*[-+]?\d{1,3},\d{3}\s*").all():
+        number = with_comma.iloc[0].strip()
+        raise InputError(
+            f"{path}: {number!r} in column {column.name!r} may be {number.replace(',', '')} or "
+            f"{number.replace(',', '.')}; write it so"
+        )
+    return True
+
+
+def _arrays(path: Path) -> "dict[str, Any]":
+    """The arrays of a NumPy or torch file by name; a single one is called like the file."""
+    import numpy as np
+
+    if path.suffix.lower() == ".pt":
+        import torch
+
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        tensors = found if isinstance(found, dict) else {path.stem: found}
+        if not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
+            raise InputError(f"{path} holds more than tensors; torch.save the labels alone")
+        return {
+            str(name): (t.double() if t.is_floating_point() else t).detach().numpy()
+            for name, t in tensors.items()
+        }
+    loaded = np.load(path, allow_pickle=False)
+    if isinstance(loaded, np.ndarray):
+        return {path.stem: loaded}
+    with loaded as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def _read_frame(path: Path) -> tuple["pd.DataFrame", list[str]]:
+    import pandas as pd
+
+    suffix = path.suffix.lower()
+    if suffix in (".csv", ".tsv") or suffix in _PACKED:
+        return _read_text(path)
+    size = path.stat().st_size
+    if is_zipfile(path):
+        with ZipFile(path) as packed:
+            size = sum(member.file_size for member in packed.infolist())
+    if size > LARGEST_BYTES:
+        raise InputError(f"{path} holds {size:,} bytes, and at most {LARGEST_BYTES:,} are read")
+    try:
+        if suffix == ".parquet":
+            import pyarrow.parquet as parquet
+
+            meta = parquet.ParquetFile(path).metadata
+            if 8 * meta.num_rows * meta.num_columns > LARGEST_BYTES:
+                raise InputError(f"{path} has {meta.num_rows:,} rows, which are too many")
+            return pd.read_parquet(path), []
+        if suffix == ".xlsx":
+            return pd.read_excel(path), []
+    except ImportError as error:
+        package = "'supcr-bench[parquet]'" if suffix == ".parquet" else "openpyxl"
+        raise InputError(
+            f"{path}: reading {suffix} needs another package; pip install {package}, or save it "
+            "as .csv"
+        ) from error
+    columns: dict[str, npt.NDArray[np.generic]] = {}
+    for name, array in _arrays(path).items():
+        if array.ndim == 1:
+            columns[name] = array
+        elif array.ndim == 2:
+            columns.update({f"{name}.{c}": array[:, c] for c in range(array.shape[1])})
+        else:
             raise InputError(
-                f"{path}: reading Parquet needs pyarrow; pip install 'supcr-bench[parquet]'"
-            ) from error
-    with np.load(path, allow_pickle=False) as arrays:
-        columns: dict[str, npt.NDArray[np.generic]] = {}
-        for name in arrays.files:
-            array = arrays[name]
-            if array.ndim == 1:
-                columns[name] = array
-            elif array.ndim == 2:
-                columns.update({f"{name}.{c}": array[:, c] for c in range(array.shape[1])})
-            else:
-                raise InputError(
-                    f"{path}: array {name!r} has {array.ndim} axes; labels have one "
-                    "(rows) or two (rows, dimensions)"
-                )
+                f"{path}: array {name!r} has {array.ndim} axes; labels have one (rows) or two "
+                "(rows, dimensions)"
+            )
     lengths = {name: len(array) for name, array in columns.items()}
     if len(set(lengths.values())) > 1:
         raise InputError(f"{path}: arrays of different lengths: {lengths}; save only the labels")
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns), []
 
 
 def _numeric(
@@ -96,42 +222,95 @@ def _numeric(
                 "name the label columns, as in FILE:COLUMN,COLUMN"
             )
     table = frame[list(columns)].to_numpy(dtype=np.float64, na_value=np.nan)
-    if np.isinf(table).any():
-        row, column_index = np.argwhere(np.isinf(table))[0]
+    with np.errstate(over="ignore"):
+        infinite = np.argwhere(np.isinf(table.astype(np.float32)))
+    if len(infinite):
+        row, at = infinite[0]
+        what = "is infinite" if np.isinf(table[row, at]) else f"holds {table[row, at]:g}"
         raise InputError(
-            f"{path}: column {columns[column_index]!r} is infinite in row {row + 1}; "
-            "label distances need finite labels, or NaN where one is missing"
+            f"{path}: column {columns[at]!r} {what} in row {row + 1}; label distances need labels "
+            "that are finite in float32, or NaN where one is missing"
         )
+    for at, column in enumerate(columns):
+        different = frame[column].nunique()
+        if len(np.unique(table[:, at][~np.isnan(table[:, at])])) < different:
+            raise InputError(
+                f"{path}: column {column!r} has {different} different numbers, which float64 does "
+                "not keep apart; subtract the smallest from all"
+            )
     return table
+
+
+def _require_labels(path: Path, frame: "pd.DataFrame") -> None:
+    """Refuse columns that nobody named and that are hardly labels."""
+    import pandas as pd
+
+    names = [str(name) for name in frame.columns]
+    numbers = [n for n in names if re.fullmatch(r"[-+]?\d+[.,]?\d*([eE][-+]?\d+)?", n)]
+    if path.suffix.lower() not in FORMATS[1:3] and numbers:
+        raise InputError(
+            f"{path}: the first line holds numbers ({', '.join(numbers[:3])}), so it names no "
+            "columns; add a first line of names, or name these columns after FILE:"
+        )
+    for name in names if len(names) > 1 else ():
+        column = frame[name]
+        whole = pd.api.types.is_integer_dtype(column) and column.is_unique
+        if name.startswith("Unnamed: ") or (
+            whole and len(column) > 2 and column.max() - column.min() == len(column) - 1
+        ):
+            others = ",".join(other for other in names if other != name)
+            raise InputError(
+                f"{path}: column {name!r} numbers the rows; name the label columns, as in "
+                f"{path}:{others}"
+            )
 
 
 def read_label_file(spec: str) -> "tuple[LabelFile, npt.NDArray[np.float64]]":
     """The file named by ``FILE[:COLUMN,...]`` and its [rows, D] labels as float64 with NaN.
 
-    Without columns, every column is a label dimension. Two-axis arrays of an NPZ file give columns
-    ``name.0``, ``name.1`` and so on.
+    Without columns, every column is a label dimension, unless it is hardly meant as one. Two-axis
+    arrays give columns ``name.0``, ``name.1`` and so on.
     """
-    path, columns = _split(spec)
+    path, text = _split(spec)
     if not path.is_file():
         raise InputError(f"no labels file {str(path)!r}")
-    if path.suffix.lower() not in FORMATS:
+    packed = path.suffix.lower() in _PACKED and path.with_suffix("").suffix in (".csv", ".tsv")
+    if not packed and path.suffix.lower() not in FORMATS:
         raise InputError(
-            f"{path}: labels can be read from {', '.join(FORMATS)}, not from {path.suffix!r}"
+            f"{path}: labels can be read from {', '.join(FORMATS)}, not from {path.suffix!r}; "
+            "save them as .csv"
         )
     try:
-        frame = _read_frame(path)
+        frame, notes = _read_frame(path)
     except InputError:
         raise
-    except (OSError, ValueError, TypeError, BadZipFile) as error:  # pandas, NumPy
-        raise InputError(f"{path} cannot be read: {error}") from error
+    except pickle.UnpicklingError:
+        raise InputError(f"{path} holds more than tensors; torch.save the labels alone") from None
+    except Exception as error:
+        what = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path} cannot be read: {what}") from error
     if len(frame) < 2:
         raise InputError(f"{path}: {len(frame)} rows; a batch has at least 2")
     frame.columns = frame.columns.map(str)
+    columns = [text] if text in frame.columns else next(csv.reader([text]), [])
+    columns = [column.strip() for column in columns if column.strip()]
     for column in columns:
         if column not in frame.columns:
-            raise UnknownNameError("column", column, frame.columns, f"in {path}")
+            hint = f"in {path}; a name with a comma stands in quotes, as in FILE:'\"a, b\"'"
+            raise UnknownNameError("column", column, frame.columns, hint)
+    if not columns:
+        _require_labels(path, frame)
     chosen = columns or list(frame.columns)
     table = _numeric(path, frame, chosen)
     digest = hashlib.sha256(repr(table.shape).encode() + table.tobytes()).hexdigest()[:12]
-    file = LabelFile(str(path.resolve()), tuple(chosen), digest, len(table))
+    used = f"labels are {len(table)} rows of {path.name}: {', '.join(chosen)}"
+    for column in chosen:
+        exact = frame[column].astype("float64")
+        different, kept = exact.nunique(), exact.astype("float32").nunique()
+        if kept < different:
+            notes.append(
+                f"float32 would merge {different} different labels of column {column!r} into "
+                f"{kept}, so labels stay in float64"
+            )
+    file = LabelFile(str(path.resolve()), tuple(chosen), digest, len(table), (used, *notes))
     return file, table

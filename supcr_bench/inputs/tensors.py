@@ -176,6 +176,16 @@ def draw_rows(table: npt.NDArray[np.float64], workload: Workload) -> npt.NDArray
     return table[Stream("rows", workload.seed).choose(workload.batch_size, of=len(table))]
 
 
+def _label_dtype(table: npt.NDArray[np.float64], dtype: torch.dtype) -> torch.dtype:
+    """The precision of a file's labels: float64 if this one would merge different labels."""
+    for column in table.T:
+        different = torch.from_numpy(np.unique(column[~np.isnan(column)]))
+        rounded = different.to(dtype)
+        if not bool(rounded.isfinite().all()) or len(np.unique(rounded.double())) < len(different):
+            return torch.float64
+    return dtype
+
+
 def make_batch(workload: Workload, table: npt.NDArray[np.float64] | None = None) -> Batch:
     """Make the tensors of a workload; ``table`` has the [rows, D] labels of a labels file.
 
@@ -184,6 +194,7 @@ def make_batch(workload: Workload, table: npt.NDArray[np.float64] | None = None)
     n, d = workload.batch_size, workload.embedding_size
     dtype = getattr(torch, workload.dtype)
     labels = make_labels(workload) if table is None else draw_rows(table, workload)
+    label_dtype = dtype if table is None else _label_dtype(table, dtype)
 
     def embedding(view: str) -> Tensor:
         values = Stream(view, workload.seed).bell(n * d).reshape(n, d)
@@ -196,7 +207,7 @@ def make_batch(workload: Workload, table: npt.NDArray[np.float64] | None = None)
     return Batch(
         perturbed=embedding("perturbed"),
         intact=embedding("intact"),
-        labels=torch.from_numpy(labels).to(dtype).to(workload.device),
+        labels=torch.from_numpy(labels).to(label_dtype).to(workload.device),
         weights=torch.ones(workload.dims, dtype=dtype, device=workload.device),
     )
 

@@ -42,7 +42,7 @@ machine has."""
 
 def labels_to_send(labels: LabelFile) -> Labels:
     path = Path(labels.path)
-    return f"labels{path.suffix}:{','.join(labels.columns)}", path.read_bytes()
+    return f"labels{''.join(path.suffixes[-2:])}:{labels.chosen}", path.read_bytes()
 
 
 _KEPT: dict[object, LocalExecutor] = {}

@@ -20,14 +20,14 @@ TABLE = pd.DataFrame(
 )
 
 
-def write(folder: Path, suffix: str) -> Path:
+def write(folder: Path, suffix: str, table: pd.DataFrame = TABLE) -> Path:
     path = folder / f"labels{suffix}"
     if suffix == ".csv":
-        TABLE.to_csv(path, index=False)
+        table.to_csv(path, index=False)
     elif suffix == ".parquet":
-        TABLE.to_parquet(path)
+        table.to_parquet(path)
     else:
-        arrays: dict[str, Any] = {str(name): TABLE[name].to_numpy() for name in TABLE}
+        arrays: dict[str, Any] = {str(name): table[name].to_numpy() for name in table}
         np.savez(path, **arrays)
     return path
 
@@ -37,10 +37,14 @@ FORMATS = pytest.mark.parametrize("suffix", [".csv", ".parquet", ".npz"])
 
 @FORMATS
 def test_every_column_is_a_dimension_unless_some_are_named(tmp_path: Path, suffix: str) -> None:
-    file, labels = read_label_file(str(write(tmp_path, suffix)))
+    path = write(tmp_path, suffix)
+    with pytest.raises(InputError, match="column 'batch' numbers the rows; name the label columns"):
+        read_label_file(str(path))
+    table = TABLE.assign(batch=[1, 1, 2, 2, 3])
+    file, labels = read_label_file(str(write(tmp_path, suffix, table)))
     assert file.columns == ("fitness", "growth", "batch")
     assert file.rows == 5
-    np.testing.assert_array_equal(labels, TABLE.to_numpy(dtype=np.float64))
+    np.testing.assert_array_equal(labels, table.to_numpy(dtype=np.float64))
 
 
 @FORMATS
@@ -171,7 +175,7 @@ def test_a_colon_inside_the_path_is_left_alone(tmp_path: Path) -> None:
     folder = tmp_path / "run:1"
     folder.mkdir()
     path = write(folder, ".csv")
-    assert read_label_file(str(path))[0].columns == ("fitness", "growth", "batch")
+    assert read_label_file(f"{path}:batch,fitness")[0].columns == ("batch", "fitness")
     assert read_label_file(f"{path}:growth")[0].columns == ("growth",)
 
 
