@@ -18,7 +18,7 @@ def load_baseline(name: str) -> Run:
     """Read, without its times, a run by id or path, or a file that ``--record`` wrote."""
     if name.endswith(".json") and not Path(name).exists():
         raise BaselineError(f"no baseline {name!r}; `supcr-bench gate --record {name}` writes it")
-    run = load_run(name)
+    run = load_run(name).require_complete()
     return replace(run, results=tuple(map(without_noise, run.results)))
 
 

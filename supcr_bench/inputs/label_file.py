@@ -11,6 +11,7 @@ import io
 import lzma
 import pickle
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,11 +153,12 @@ def _arrays(path: Path) -> "dict[str, Any]":
             str(name): (t.double() if t.is_floating_point() else t).detach().numpy()
             for name, t in tensors.items()
         }
-    loaded = np.load(path, allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return {path.stem: loaded}
-    with loaded as arrays:
-        return {name: arrays[name] for name in arrays.files}
+    with path.open("rb") as file:
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return {path.stem: loaded}
+        with loaded as arrays:
+            return {name: arrays[name] for name in arrays.files}
 
 
 def _read_frame(path: Path) -> tuple["pd.DataFrame", list[str]]:
@@ -243,8 +245,6 @@ def _numeric(
 
 def _require_labels(path: Path, frame: "pd.DataFrame") -> None:
     """Refuse columns that nobody named and that are hardly labels."""
-    import pandas as pd
-
     names = [str(name) for name in frame.columns]
     numbers = [n for n in names if re.fullmatch(r"[-+]?\d+[.,]?\d*([eE][-+]?\d+)?", n)]
     if path.suffix.lower() not in FORMATS[1:3] and numbers:
@@ -252,9 +252,10 @@ def _require_labels(path: Path, frame: "pd.DataFrame") -> None:
             f"{path}: the first line holds numbers ({', '.join(numbers[:3])}), so it names no "
             "columns; add a first line of names, or name these columns after FILE:"
         )
+    _numeric(path, frame, names)
     for name in names if len(names) > 1 else ():
         column = frame[name]
-        whole = pd.api.types.is_integer_dtype(column) and column.is_unique
+        whole = str(column.dtype).lower().startswith(("int", "uint")) and column.is_unique
         if name.startswith("Unnamed: ") or (
             whole and len(column) > 2 and column.max() - column.min() == len(column) - 1
         ):
@@ -281,7 +282,8 @@ def read_label_file(spec: str) -> "tuple[LabelFile, npt.NDArray[np.float64]]":
             "save them as .csv"
         )
     try:
-        frame, notes = _read_frame(path)
+        with warnings.catch_warnings(action="ignore"):
+            frame, notes = _read_frame(path)
     except InputError:
         raise
     except pickle.UnpicklingError:

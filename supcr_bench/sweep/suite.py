@@ -23,6 +23,7 @@ from pydantic import (
     field_validator,
 )
 
+from supcr_bench.subjects.registry import locate
 from supcr_bench.sweep.selection import is_selection, select
 from supcr_bench.values.axes import AXES, AXIS_NAMES, Axis
 from supcr_bench.values.cell import Budget
@@ -269,9 +270,13 @@ def load_suite(name: str) -> Suite:
     values["name"] = Path(name).stem
     suite = read_model(Suite, values, lambda location: f"{shown}: {location}")
     try:
-        return suite.with_names(select)
+        suite = suite.with_names(select)
+        for axes in (suite.axes, *suite.grid):
+            for left_out in axes.without or ():
+                locate(left_out)
     except UnknownNameError as error:
         raise SuiteError(f"{shown}: {error}") from None
+    return suite
 
 
 def read_axes(options: Mapping[str, str]) -> Axes:

@@ -1,0 +1,1 @@
+"""Bad input of every command, as a table."""
