@@ -17,6 +17,7 @@ import selectors
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -137,6 +138,7 @@ def become(request: dict[str, Any], files: list[int]) -> NoReturn:
     sys.stderr = open(2, "w", buffering=1, closefd=False, errors="backslashreplace")  # noqa: SIM115
     os.environ.clear()
     os.environ.update(request["environment"])
+    tempfile.tempdir = None  # the environment names it
     os.chdir(request["folder"])
     sys.argv = request["arguments"]
     sys.path[:0] = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
