@@ -179,4 +179,5 @@ class Result:
         for name in (*SAMPLES, "process_changes"):
             samples = own.get(name)
             own[name] = None if samples is None else tuple(samples)
-        return cls(**own | {"case": Case.from_mapping(values), "status": Status(own["status"])})
+        named = {"implementation": values["implementation"], "status": Status(values["status"])}
+        return cls(**own | named | {"case": Case.from_mapping(values)})
