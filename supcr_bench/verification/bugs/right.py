@@ -3,7 +3,7 @@
 The loss is a sum over pairs of rows, an anchor i and a partner j. The candidates S(i,j) are the
 rows in the pair's denominator. Each set of candidates gets its own log-sum-exp, which no
 temperature overflows. The work grows as N^3; it is done in blocks of anchors, whose intermediate
-results are computed again in the backward to save memory.
+results, if they are large, are computed again in the backward to save memory.
 """
 
 import math
@@ -18,6 +18,8 @@ from torch.utils.checkpoint import checkpoint
 
 SETS_AT_ONCE = 2**19
 """The number of elements of a block, [anchors, M, M], for M rows with labels."""
+KEPT = 2**25
+"""The number of elements of all blocks up to which nothing is computed again."""
 SMALLEST_NORM = 1e-12
 """Floor of an embedding's norm: an all-zero row has similarity 0 to everything."""
 Arranged = tuple[Sequence[Tensor], Tensor]
@@ -126,6 +128,8 @@ class RankedContrast(nn.Module):
         blocks = zip(*(torch.split(x, size) for x in (s, delta, rows)), strict=True)
         if size >= m:
             return self.anchor_sum(*next(blocks))
+        if m**3 <= KEPT:
+            return torch.stack([self.anchor_sum(*block) for block in blocks]).sum()
         sums = [
             checkpoint(self.anchor_sum, *block, use_reentrant=False, preserve_rng_state=False)
             for block in blocks
