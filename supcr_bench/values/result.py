@@ -179,5 +179,5 @@ class Result:
         for name in (*SAMPLES, "process_changes"):
             samples = own.get(name)
             own[name] = None if samples is None else tuple(samples)
-        named = {"implementation": values["implementation"], "status": Status(values["status"])}
-        return cls(**own | named | {"case": Case.from_mapping(values)})
+        own["case"], own["status"] = Case.from_mapping(values), Status(values["status"])
+        return cls(**own | {"implementation": values["implementation"]})
