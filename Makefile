@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # An editable install with its extras, at the versions that CI pins.
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: setup check check-workflows format test coverage gate bench self-test false-alarms cross-check growth-study recognition-study gate-study floor cluster clean
+.PHONY: setup check check-workflows format test coverage gate bench self-test false-alarms cross-check growth-study recognition-study store-study gate-study floor cluster clean
 
 setup: $(VENV)/.installed
 
@@ -63,6 +63,10 @@ growth-study: setup
 # How often recognition is right about synthetic losses: each departure, and 300 pairs; some minutes.
 recognition-study: setup
 	$(BIN)/python -m tests.studies.recognition
+
+# The store under 200 random sequences of kills, full disks, changed and damaged files; half an hour.
+store-study: setup
+	$(BIN)/python -m tests.studies.store_under_fire 200
 
 # How often the gate cries wolf and what it misses, on this machine; two hours, and nothing else on it.
 gate-study: setup

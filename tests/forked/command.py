@@ -1,9 +1,24 @@
 """``supcr-bench`` in a forked process: its workers are forked too, where there is a server."""
 
+import os
 import runpy
+from datetime import datetime, timedelta, tzinfo
 
+from supcr_bench.store import run
 from tests.forked.start import use_servers
+
+CLOCK = "SUPCR_BENCH_TEST_CLOCK_HOURS"
+"""By so many hours is the clock wrong that dates runs."""
+
+
+class _Wrong(datetime):
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> "datetime":  # type: ignore[override]
+        return datetime.now(tz) + timedelta(hours=float(os.environ[CLOCK]))
+
 
 if __name__ == "__main__":
     use_servers()
+    if CLOCK in os.environ:
+        vars(run)["datetime"] = _Wrong
     runpy.run_module("supcr_bench", run_name="__main__", alter_sys=True)

@@ -1,0 +1,15 @@
+"""The store under random events: ten of the sequences of ``make store-study``."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.forked.start import Servers
+from tests.studies.store_under_fire import UnderFire
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_nothing_is_lost_doubled_or_mixed(servers: Servers, tmp_path: Path, seed: int) -> None:
+    UnderFire(servers, tmp_path.resolve(), seed, events=3).all()
