@@ -113,6 +113,7 @@ def load(subject: Subject) -> Implementation:
         UncallableError: the subject cannot be imported, lacks the attribute, or is not callable.
         SubjectError: another version was imported, or what it declares is not valid.
     """
+    from supcr_bench.subjects import uncallable  # needs torch, as what is loaded
     from supcr_bench.subjects.process_state import ProcessState
 
     process = ProcessState()
@@ -124,15 +125,11 @@ def load(subject: Subject) -> Implementation:
     except SubjectError:
         raise
     except (Exception, SystemExit) as error:
-        from supcr_bench.subjects.uncallable import not_loaded
-
-        raise not_loaded(subject.name, error) from error
+        raise uncallable.not_loaded(subject.name, error) from error
     finally:
         changed = _changed_by_import.setdefault((subject.target, subject.root), process.undo())
     if found is _NOTHING:
-        from supcr_bench.subjects.uncallable import no_such_attribute
-
-        raise no_such_attribute(subject.name, module)
+        raise uncallable.no_such_attribute(subject.name, module)
     if isinstance(found, Implementation):
         for law in (found.claimed_time, found.claimed_memory):
             if law is not None and law not in LAWS:

@@ -91,20 +91,12 @@ def deviations(
     *,
     gives: str,
 ) -> list[Trial]:
-    trials = [loss_deviation(problem, own.loss, loss, bounds.loss, gives)]
+    trials = [deviation(problem, "the loss", own.loss, loss, bounds.loss, gives=gives)]
     of_views = zip(VIEWS, own.gradients, gradients, bounds.gradients, strict=False)
     for view, mine, right, bound in of_views:
         name = f"the {view} view's gradient"
         trials.append(deviation(problem, name, mine, right, bound, gives=gives))
     return trials
-
-
-def loss_deviation(
-    problem: Problem, own: Tensor, right: Tensor, bound: float, gives: str, name: str = "the loss"
-) -> Trial:
-    mine, other = (x.detach().double().cpu().reshape(1) for x in (own, right))
-    limit = torch.tensor([bound], dtype=torch.float64)
-    return deviation(problem, name, mine, other, limit, gives=gives)
 
 
 def measured(problem: Problem, error: float, bound: float, finding: str) -> Trial:
@@ -123,11 +115,11 @@ def deviation(
     name: str,
     own: Tensor,
     right: Tensor,
-    bound: Tensor,
+    bound: Tensor | float,
     *,
     gives: str = "it should be",
 ) -> Trial:
-    """Measure the error of one output; a matrix is compared row by row, by norms.
+    """Measure the error of one output: a number, or a vector, or by norms the rows of a matrix.
 
     Args:
         problem: the inputs.
@@ -137,8 +129,11 @@ def deviation(
         bound: the absolute tolerance of each entry or row.
         gives: the source of ``right``, in words.
     """
-    if torch.allclose(own, right.to(own), rtol=0, atol=0, equal_nan=True):
-        return Trial(problem.name, 0.0, error=0.0, bound=float(bound.max()), problem=problem)
+    own, right = (x.detach().double().cpu() for x in (own, right))
+    own, right = (x.reshape(1) if x.numel() == 1 else x for x in (own, right))
+    limit = torch.as_tensor(bound, dtype=torch.float64).reshape(-1)
+    if torch.allclose(own, right, rtol=0, atol=0, equal_nan=True):
+        return Trial(problem.name, 0.0, error=0.0, bound=float(limit.max()), problem=problem)
     if not torch.isfinite(own).all():
         text = f"{name} is not finite"
         if own.numel() == 1:
@@ -156,7 +151,7 @@ def deviation(
         value = f" is {mine:.{digits}g}" if own.numel() == 1 else among
         return f"{name}{value} where {gives} {other:.{digits}g}"
 
-    return worst_row(problem.name, own, right, bound, finding, problem)
+    return worst_row(problem.name, own, right, limit, finding, problem)
 
 
 def worst_row(

@@ -4,7 +4,7 @@ import functools
 import re
 import textwrap
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from operator import itemgetter
@@ -71,23 +71,18 @@ def fails(context: CheckContext, problem: Problem) -> bool:
     return context.compare(problem).failed
 
 
-def shrink(
-    context: CheckContext, problem: Problem, still: Callable[[CheckContext, Problem], bool] = fails
-) -> Problem:
-    """Make a failing problem smaller step by step, as long as ``still`` holds for it."""
-    tried, began = 0, time.perf_counter()
-    smaller = True
-    while smaller:
-        smaller = False
-        for candidate in _steps(problem):
-            tried += 1
-            if tried > MOST_TRIALS or time.perf_counter() - began > LONGEST_S:
-                return problem
-            if still(context, candidate):
-                n, d, dims = candidate.size
-                name = f"{n} rows, {dims} label dimension{'s' if dims > 1 else ''}, {d} columns"
-                problem, smaller = replace(candidate, name=name), True
-                break
+def shrink(context: CheckContext, problem: Problem) -> Problem:
+    """Make a failing problem smaller step by step, as long as it fails."""
+    began, steps = time.perf_counter(), _steps(problem)
+    for _ in range(MOST_TRIALS):
+        candidate = next(steps, None)
+        if candidate is None or time.perf_counter() - began > LONGEST_S:
+            break
+        if fails(context, candidate):
+            n, d, dims = candidate.size
+            name = f"{n} rows, {dims} label dimension{'s' if dims > 1 else ''}, {d} columns"
+            problem = replace(candidate, name=name)
+            steps = _steps(problem)
     return problem
 
 

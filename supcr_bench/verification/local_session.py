@@ -67,13 +67,8 @@ class LocalSession(Session):
         self.definition = found.definition.name
         self.recognised = found.recognised or tested_as(found)
         subject = self._implementation
-        self.context = CheckContext(
-            Adapter.of(subject, found),
-            self.seed,
-            name=subject.name,
-            tags=subject.tags,
-            device=self._device,
-        )
+        adapter = Adapter.of(subject, found)
+        self.context = CheckContext(adapter, self.seed, subject.name, subject.tags, self._device)
         return [(check.name, check.group) for check in self._checks.values()]
 
     def make(self, check: str) -> Outcome:

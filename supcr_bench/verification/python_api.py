@@ -52,10 +52,5 @@ def verify(
             name=name, title=name, source="Python", definition=AUTO, factory=implementation
         )
     return LocalSession(
-        implementation,
-        definition,
-        device=device,
-        limit_s=CHECK_LIMIT_S,
-        strict=strict,
-        seed=seed,
+        implementation, definition, device=device, limit_s=CHECK_LIMIT_S, strict=strict, seed=seed
     ).verified()

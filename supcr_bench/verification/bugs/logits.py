@@ -6,26 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from supcr_bench.verification.bugs.right import (
-    Arranged,
-    RightNoSelf,
-    RightSupCR,
-    euclidean,
-    joined,
-)
-from supcr_bench.verification.bugs.seeded_bug import SeededBug, wrong
+from supcr_bench.verification.bugs.right import RightNoSelf, RightSupCR, euclidean, joined
+from supcr_bench.verification.bugs.seeded_bug import wrong
 
 
-class AcrossViews(RightSupCR):
-    """Compares each row of one view with the rows of the other, as CLIP does."""
-
-    def arrange(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Arranged:
-        there, back = (perturbed, intact), (intact, perturbed)
-        return (torch.cat(there, dim=1), torch.cat(back, dim=1)), labels
-
-    def similarity(self, rows: Tensor) -> Tensor:
-        own, other = rows.chunk(2, dim=1)
-        return self.unit(own) @ self.unit(other).T
+def _similarity_of_halves(self: RightSupCR, rows: Tensor) -> Tensor:
+    own, other = rows.chunk(2, dim=1)
+    return self.unit(own) @ self.unit(other).T
 
 
 LOG_EPS = math.log(1e-7)
@@ -42,16 +29,17 @@ def _floor_after_shift(self: Any, s: Tensor, chosen: Tensor) -> Tensor:
 
 BUGS = (
     wrong("mean-of-views", ("views", "mean"), normaliser=lambda self, m, n: 2 * m * (m - 1)),
-    wrong(
-        "views-concatenated",  # as SimCLR does
-        ("views", "concatenate"),
-        arrange=lambda self, first, second, labels: joined(first, second, labels),
-    ),
+    # As SimCLR does.
+    wrong("views-concatenated", ("views", "concatenate"), arrange=lambda self, *x: joined(*x)),
     wrong("first-view-twice", ("views", "first twice"), views=lambda self, a, b: (a, a)),
     wrong("second-view-twice", ("views", "second twice"), views=lambda self, a, b: (b, b)),
     wrong("first-view-only", ("views", "first only"), views=lambda self, a, b: (a,)),
     wrong("second-view-only", ("views", "second only"), RightNoSelf, views=lambda self, a, b: (b,)),
-    SeededBug(AcrossViews),
+    wrong(
+        "across-views: Compares each row of one view with the rows of the other, as CLIP does.",
+        views=lambda self, a, b: (torch.cat((a, b), dim=1), torch.cat((b, a), dim=1)),
+        similarity=_similarity_of_halves,
+    ),
     wrong("temperature-missing", ("temperature", "missing"), scaled=lambda self, s: s),
     wrong(
         "temperature-squared",

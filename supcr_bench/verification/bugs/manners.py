@@ -103,19 +103,8 @@ class GradientInForward(RightSupCR):
         return super().forward(perturbed, intact, labels)
 
 
-class WeightsStayBehind(RightSupCR):
-    """Stores the weights outside of its buffers, so they do not move to a GPU."""
-
-    def __init__(
-        self, temperature: float = 0.1, weights: Tensor | None = None, eps: float = 1e-7
-    ) -> None:
-        super().__init__(temperature, None, eps)
-        self.plain_weights = weights
-
-    def dimension_weights(self, parts: Tensor) -> Tensor:
-        if self.plain_weights is None:
-            return super().dimension_weights(parts)
-        return self.plain_weights.to(parts.dtype)
+def _weights_where_they_are(self: RightSupCR, parts: Tensor) -> Tensor:
+    return torch.ones_like(parts) if self.weights is None else self.weights.to(parts.dtype)
 
 
 def _mixing_dtypes(self: RightSupCR, rows: Tensor) -> Tensor:
@@ -225,5 +214,9 @@ BUGS = (
         views=lambda self, *views: [x.view(-1).view(x.shape) for x in views],
     ),
     SeededBug(GradientInForward, "conduct"),
-    SeededBug(WeightsStayBehind, "conduct"),
+    of_conduct(
+        "weights-stay-behind: Stores weights outside of its buffers: they do not move to a GPU.",
+        register_buffer=lambda self, name, tensor: setattr(self, name, tensor),
+        dimension_weights=_weights_where_they_are,
+    ),
 )

@@ -2,7 +2,7 @@
 
 import gc
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ from supcr_bench.reference.answer import Answer
 from supcr_bench.subjects.calls import invoke, lay_out, loss_of
 from supcr_bench.subjects.process_state import changes_by
 from supcr_bench.verification.check import check
-from supcr_bench.verification.compare import deviations, loss_deviation
+from supcr_bench.verification.compare import deviation, deviations
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial, outright, worst_of
 
@@ -140,7 +140,7 @@ def no_cache(context: CheckContext) -> Iterator[Trial]:
             tensor.copy_(content)
         loss = loss_of(context.subject.call(module, *tensors))
     right, bound = context.ask(other).loss, context.bounds(other).loss
-    yield loss_deviation(other, loss, right, bound, "a new module gives")
+    yield deviation(other, "the loss", loss, right, bound, gives="a new module gives")
 
 
 @check("no grad", "conduct")
@@ -153,7 +153,7 @@ def no_grad(context: CheckContext) -> Iterator[Trial]:
         with mode():
             loss = loss_of(context.call(problem))
         case = problem.changed(f"under torch.{name}")
-        yield loss_deviation(case, loss, usual, bound, "it gives with gradients")
+        yield deviation(case, "the loss", loss, usual, bound, gives="it gives with gradients")
 
 
 @check("process settings", "conduct")
@@ -173,25 +173,25 @@ def random_state(context: CheckContext) -> Iterator[Trial]:
     """A loss draws no random numbers and sets no seed, which would change all later draws."""
     problem = context.problem(n=9, dims=1, labels="tied")
     losses: list[float] = []
+    states: dict[str, Callable[[], object]] = {
+        "torch": lambda: torch.get_rng_state().tolist(),
+        "Python": random.getstate,
+        "NumPy": lambda: str(np.random.get_state(legacy=False)),
+    }
     with torch.random.fork_rng(devices=[]):
         for seed in (20_221_004, 7):
             # After three draws, even a loss that sets this very seed changes the state.
             torch.manual_seed(seed)
             torch.rand(3)
-            torch_state, python_state = torch.get_rng_state(), random.getstate()
-            numpy_state = str(np.random.get_state(legacy=False))
+            before = {name: state() for name, state in states.items()}
             losses.append(float(context.ask(problem).loss))
-            unchanged = {
-                "torch": torch.equal(torch_state, torch.get_rng_state()),
-                "Python": python_state == random.getstate(),
-                "NumPy": numpy_state == str(np.random.get_state(legacy=False)),
-            }
+            changed = [name for name, state in states.items() if state() != before[name]]
     random_loss = abs(losses[0] - losses[1]) > context.bounds(problem).loss
-    for name, same in unchanged.items():
+    for name in states:
         finding = f"the call changes {name}'s global random state"
         if random_loss:
             finding += f", and the loss is random: {losses[0]:.6g}, then {losses[1]:.6g}"
-        yield outright(name, None if same else finding)
+        yield outright(name, finding if name in changed else None)
 
 
 def _same(
@@ -222,16 +222,14 @@ def repeatability(context: CheckContext) -> Iterator[Trial]:
     yield again
     if again.failed:
         return
-    second = problem.changed("the second call")
-    yield _same(context, second, before, context.ask(problem, module=module))
     for name, question in (
+        ("the second call", problem),
         ("the second input of a module", other),
         ("a longer batch after a shorter", longer),
+        ("again after another input", problem),
     ):
-        alone = context.ask(question)
+        alone = before if question is problem else context.ask(question)
         yield _same(context, question.changed(name), alone, context.ask(question, module=module))
-    last = problem.changed("again after another input")
-    yield _same(context, last, before, context.ask(problem, module=module))
 
 
 def _transposed(x: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from supcr_bench.inputs.random_bits import Stream
 from supcr_bench.inputs.tensors import Problem
 from supcr_bench.values.definition import NORMALISED
 from supcr_bench.verification.check import check
-from supcr_bench.verification.compare import VIEWS, deviation, loss_deviation, measured
+from supcr_bench.verification.compare import VIEWS, deviation, measured
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import Trial, worst_of
 
@@ -100,7 +100,8 @@ def identical_embeddings(context: CheckContext) -> Iterator[Trial]:
         problem = base.changed("identical embeddings", first=same, second=same.clone())
         right = torch.tensor(closed_form(context, problem), dtype=torch.float64)
         loss, bound = context.ask(problem).loss, context.bounds(problem).loss
-        yield loss_deviation(problem, loss, right, bound, "counting candidates gives")
+        gives = "counting candidates gives"
+        yield deviation(problem, "the loss", loss, right, bound, gives=gives)
 
 
 @check("label transformations", "relations")

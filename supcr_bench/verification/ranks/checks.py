@@ -127,10 +127,7 @@ def no_grad(context: RankContext) -> list[RankQuestion]:
 @rank_check("next steps", "conduct")
 def second_step(context: RankContext) -> list[RankQuestion]:
     """State kept from one step, such as gathered labels, makes the next one wrong."""
-    return [
-        context.question(seed=50, steps=3),
-        context.question(seed=60, dims=2, steps=2),
-    ]
+    return [context.question(seed=50, steps=3), context.question(seed=60, dims=2, steps=2)]
 
 
 @rank_check("arriving gradient", "conduct")

@@ -30,7 +30,6 @@ from supcr_bench.verification.compare import (
     Bounds,
     bounds_of,
     deviation,
-    loss_deviation,
     reference_of,
     worst_row,
 )
@@ -106,9 +105,9 @@ def judge_step(
 
 
 def value_trials(rank: int, answer: RankAnswer, right: Expected) -> list[Trial]:
-    loss, name = torch.tensor(answer.loss, dtype=torch.float64), f"rank {rank}: the loss"
-    bound, gives = right.bounds.loss, "one process gives"
-    trials = [loss_deviation(right.problem, loss, right.reference.loss, bound, gives, name)]
+    loss, gives = torch.tensor(answer.loss, dtype=torch.float64), "one process gives"
+    name, expected = f"rank {rank}: the loss", right.reference.loss
+    trials = [deviation(right.problem, name, loss, expected, right.bounds.loss, gives=gives)]
     # The parts are compared only if the loss is right, so that a wrong loss is reported first.
     known = answer.parts is not None and len(answer.parts) == len(right.reference.per_dimension)
     if known and not trials[0].failed:

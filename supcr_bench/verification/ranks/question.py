@@ -83,7 +83,7 @@ class RankQuestion:
         return torch.tensor(values, dtype=torch.float64)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class RankAnswer:
     """A rank's answer to a step: gradients of its rows before DDP averages, of the model after."""
 

@@ -4,10 +4,8 @@ from collections.abc import Callable
 from contextlib import nullcontext
 
 import torch
-from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from supcr_bench.inputs.tensors import Problem
 from supcr_bench.reference.answer import scale_up
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.calls import unpack
@@ -21,50 +19,31 @@ def take_steps(
     announce("construction")
     model = DistributedDataParallel(question.model())
     batch = question.batch(0)
-    loss = subject.build(subject.resolution.definition.at(batch.temperature), batch.weights)
-    return [
-        _take_step(subject, loss, model, question, question.batch(step), rank, announce)
-        for step in range(question.steps)
-    ]
-
-
-def _take_step(
-    subject: Adapter,
-    module: Callable[..., object],
-    model: nn.Module,
-    question: RankQuestion,
-    batch: Problem,
-    rank: int,
-    announce: Callable[[str], None],
-) -> RankAnswer:
-    own = question.slice_of(rank)
-    model.zero_grad()
-    inputs = torch.cat((batch.first[own], batch.second[own])).double()
-    with nullcontext() if question.training else torch.no_grad():
-        embedded = model(inputs)
-        views = embedded.to(batch.first.dtype)
+    loss_module = subject.build(subject.resolution.definition.at(batch.temperature), batch.weights)
+    answers = []
+    for step in range(question.steps):
+        batch, own = question.batch(step), question.slice_of(rank)
+        model.zero_grad()
+        inputs = torch.cat((batch.first[own], batch.second[own])).double()
+        with nullcontext() if question.training else torch.no_grad():
+            views = model(inputs).to(batch.first.dtype)
+            if question.training:
+                views.retain_grad()
+            kept = views.shape[1] - int(question.misfit and rank == question.ranks - 1)
+            first, second = views[:, :kept].chunk(2) if len(views) else (views[:, :kept],) * 2
+            announce("forward")
+            output = subject.call(loss_module, first, second, batch.labels[own])
+            loss, parts = unpack(output, batch.labels.shape[1])
+            if question.training:
+                announce("backward")
+                scalar = scale_up(loss, parts, question.arriving(batch.labels.shape[1]))
+                # DDP waits for every rank's backward: a rank without a gradient must send zeros.
+                (scalar.double() + 0 * views.double().sum()).backward()
+        rows = parameters = None
         if question.training:
-            views.retain_grad()
-        kept = views.shape[1] - int(question.misfit and rank == question.ranks - 1)
-        first, second = views[:, :kept].chunk(2) if len(views) else (views[:, :kept],) * 2
-        announce("forward")
-        output = subject.call(module, first, second, batch.labels[own])
-        loss, parts = unpack(output, batch.labels.shape[1])
-        if question.training:
-            announce("backward")
-            scalar = scale_up(loss, parts, question.arriving(batch.labels.shape[1]))
-            # DDP waits for every rank's backward: a rank without a gradient must send zeros.
-            (scalar.double() + 0 * views.double().sum()).backward()
-    rows = parameters = None
-    if question.training:
-        assert views.grad is not None
-        rows = views.grad.double().reshape(2, -1, views.shape[1]).tolist()
-        gradients = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
-        parameters = torch.cat(gradients).tolist()
-    return RankAnswer(
-        loss=float(loss),
-        parts=None if parts is None else parts.detach().double().tolist(),
-        graph=loss.requires_grad,
-        rows=rows,
-        parameters=parameters,
-    )
+            rows = views.grad.double().reshape(2, -1, views.shape[1]).tolist()
+            gradients = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
+            parameters = torch.cat(gradients).tolist()
+        shown = None if parts is None else parts.detach().double().tolist()
+        answers.append(RankAnswer(float(loss), shown, loss.requires_grad, rows, parameters))
+    return answers
