@@ -4,7 +4,6 @@ In CSV, samples and differences (by name of implementation) are JSON in one cell
 samples are lists of numbers, and differences are JSON.
 """
 
-import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -54,6 +53,10 @@ def _flat(row: Any) -> dict[str, Any]:
     return flat
 
 
+def _csv(frame: pd.DataFrame) -> str:
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
 def _cost(result: Result) -> Mapping[str, Any]:
     values, time = result.to_mapping(), time_interval(result)
     return {
@@ -93,15 +96,11 @@ def csv_tables(findings: Findings) -> Mapping[str, str]:
         "axes.csv": [r for a in COMPARED for g in axis_effects(findings.results, a) for r in g],
         "claims.csv": findings.claims,
     }
-    written = {}
-    for name, rows in tables.items():
-        flat, text = [_flat(row) for row in rows], io.StringIO()
-        if flat:
-            writer = csv.DictWriter(text, fieldnames=list(flat[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(flat)
-            written[name] = text.getvalue()
-    return written
+    return {
+        name: _csv(pd.DataFrame([_flat(row) for row in rows], dtype=object))
+        for name, rows in tables.items()
+        if rows
+    }
 
 
 _NUMBERS = {int: "Int64", int | None: "Int64", float: "float64", float | None: "float64"}
@@ -123,7 +122,7 @@ def results_table(results: Sequence[Result], json_cells: type | UnionType) -> pd
 
 def results_csv(results: Sequence[Result]) -> str:
     """The table as CSV; a cell without a figure is empty."""
-    return results_table(results, Mapping | tuple).to_csv(index=False, lineterminator="\n")
+    return _csv(results_table(results, Mapping | tuple))
 
 
 def results_parquet(results: Sequence[Result]) -> bytes:

@@ -10,6 +10,7 @@ from supcr_bench.analysis.growth import Growth
 from supcr_bench.analysis.summary import COMPARED, AxisEffectRow, axis_effects
 from supcr_bench.render.cells import case_table, ended_text, implementation_of
 from supcr_bench.values.axes import PASSES, Axis
+from supcr_bench.values.grouping import grouped
 from supcr_bench.values.metrics import COSTS, ELEMENTS_PROCESSED, Metric
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.table import Cell, Table, Tone
@@ -35,28 +36,28 @@ def _key(growth: Growth) -> tuple[object, ...]:
 
 
 def growth_table(growth: Sequence[Growth]) -> Table:
-    by_arm: dict[tuple[object, ...], dict[str, Growth]] = {}
-    for g in (g for g in growth if len(g.sizes) >= FEWEST_SIZES):
-        by_arm.setdefault(_key(g), {})[g.metric.name] = g
-    firsts = [next(iter(arm.values())) for arm in by_arm.values()]
-    order = list(dict.fromkeys(g.case.series() for g in firsts))
+    arms = grouped((g for g in growth if len(g.sizes) >= FEWEST_SIZES), _key)
+    by_series = grouped((own[0] for own in arms.values()), lambda g: g.case.series())
+
+    def of(metric: Metric, first: Growth) -> Growth | None:
+        return next((g for g in arms[_key(first)] if g.metric is metric), None)
 
     def law(metric: Metric, first: Growth) -> Cell:
-        found = by_arm[_key(first)].get(metric.name)
+        found = of(metric, first)
         if found is None or found.verdict.law is None:
             return Cell(UNDECIDED if found else MISSING, "quiet")
         return Cell(found.verdict.law, "good")
 
     def claimed(first: Growth) -> str:
-        found = by_arm[_key(first)].get(ELEMENTS_PROCESSED.name)
-        return (found.claimed if found else None) or MISSING
+        found = of(ELEMENTS_PROCESSED, first)
+        return (found and found.claimed) or MISSING
 
     return case_table(
         "growth",
         "Growth with the batch size",
         f"{UNDECIDED}: not decided, the report says why. Elements processed, dispatched ops and "
         "peak memory are counted, so they have no noise",
-        sorted(firsts, key=lambda g: order.index(g.case.series())),
+        [first for own in by_series.values() for first in own],
         {"name": lambda g: g.implementation, "pass": lambda g: g.case.pass_},
         {**{SHORT_TITLES.get(m.name, m.name): partial(law, m) for m in COSTS}, "claimed": claimed},
         group=lambda g: g.case.series(),

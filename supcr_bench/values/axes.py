@@ -102,46 +102,43 @@ def _real(value: object) -> float:
         raise ValueError(f"{value!r} is not a number") from None
 
 
-def _whole(least: int) -> Reader:
-    def read(value: object) -> int:
-        number = _real(value)
-        if not number.is_integer() or number < least:
-            raise ValueError(f"{value!r} is not a whole number of {least} or more")
-        return int(number)
-
-    return read, f"use whole numbers of {least} or more"
+def _count(value: object) -> float:
+    number = _real(value)
+    return int(number) if number.is_integer() else math.nan
 
 
-def _number(fix: str, within: Callable[[float], bool]) -> Reader:
-    def read(value: object) -> float:
-        number = _real(value)
-        if not within(number):
-            raise ValueError(f"{value!r} is out of range")
-        return number
+def _reader(
+    fix: str, parse: Callable[[object], Any], valid: Callable[[Any], object], wrong: str
+) -> Reader:
+    def read(value: object) -> Any:
+        found = parse(value)
+        if not valid(found):
+            raise ValueError(f"{value!r} {wrong}")
+        return found
 
     return read, fix
 
 
-_share = _number("use numbers from 0 to 1", lambda number: 0 <= number <= 1)
-_above_zero = _number("use numbers above 0", lambda number: 0 < number < math.inf)
+def _whole(least: int) -> Reader:
+    rule = f"of {least} or more"
+    wrong = f"is not a whole number {rule}"
+    return _reader(f"use whole numbers {rule}", _count, lambda n: n >= least, wrong)
 
 
 def _one_of(*known: str) -> Reader:
-    def read(value: object) -> str:
-        if value not in known:
-            raise ValueError(f"{value!r} is none of {', '.join(known)}")
-        return str(value)
-
-    return read, f"use {', '.join(known)}"
+    words = ", ".join(known)
+    return _reader(f"use {words}", str, known.__contains__, f"is none of {words}")
 
 
-def _read_device(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[a-z]+(:\d+)?", value):
-        raise ValueError(f"{value!r} is not a device")
-    return value
-
-
-_device = (_read_device, "use names such as cpu, cuda, cuda:1, mps")
+_OUT_OF_RANGE = "is out of range"
+_share = _reader("use numbers from 0 to 1", _real, lambda n: 0 <= n <= 1, _OUT_OF_RANGE)
+_above_zero = _reader("use numbers above 0", _real, lambda n: 0 < n < math.inf, _OUT_OF_RANGE)
+_device = _reader(
+    "use names such as cpu, cuda, cuda:1, mps",
+    str,
+    re.compile(r"[a-z]+(:\d+)?").fullmatch,
+    "is not a device",
+)
 
 
 AXES = (
