@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 from scipy.interpolate import KroghInterpolator
 from scipy.stats import t as t_distribution
 
+from supcr_bench.analysis.counted_growth import Vector
 from supcr_bench.analysis.growth import series_of
 from supcr_bench.analysis.statistics import CONFIDENCE
 from supcr_bench.values.case import Case
@@ -33,8 +33,6 @@ _MEDIAN_VARIANCE = math.pi / 2
 """Variance of the median of n normal samples, times n + 1, divided by the samples' variance."""
 _MAD_EFFICIENCY = 0.5
 """Share of the degrees of freedom that a median absolute deviation keeps, found by simulation."""
-
-Vector = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

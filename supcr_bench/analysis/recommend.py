@@ -101,10 +101,16 @@ def recommend(results: Sequence[Result], question: Question) -> Recommendation:
         if r.status is Status.WRONG
         and (r.case.dtype, r.case.shared.temperature) == (like.dtype, like.temperature)
     }
-    candidates = [
-        _candidate(own, wrong.get(name), question)
-        for name, own in grouped(alike, lambda r: r.implementation).items()
-    ]
+    candidates = []
+    for name, own in grouped(alike, lambda r: r.implementation).items():
+        time = _estimate(own, question, TIME.get, _time_beyond)
+        peak = _estimate(own, question, _peak, _bytes_beyond)
+        why_not = _why_not(own, question, time, peak)
+        if bad := wrong.get(name):
+            why_not = f"wrong at {bad.case.describe()}: {bad.reason}"
+        candidates.append(
+            Candidate(implementation=name, time=time, peak_bytes=peak, ruled_out=why_not)
+        )
     candidates.sort(key=lambda c: (c.ruled_out is not None, c.time.value if c.time else math.inf))
     usable = [c for c in candidates if c.ruled_out is None]
     return Recommendation(
@@ -146,19 +152,6 @@ def most_alike(results: Sequence[Result]) -> list[Result]:
         return usual, len(groups[key])
 
     return groups[max(groups, key=rank)]
-
-
-def _candidate(own: Sequence[Result], wrong: Result | None, question: Question) -> Candidate:
-    time = _estimate(own, question, TIME.get, _time_beyond)
-    peak = _estimate(own, question, _peak, _bytes_beyond)
-    return Candidate(
-        implementation=own[0].implementation,
-        time=time,
-        peak_bytes=peak,
-        ruled_out=f"wrong at {wrong.case.describe()}: {wrong.reason}"
-        if wrong
-        else _why_not(own, question, time, peak),
-    )
 
 
 def _why_not(

@@ -28,27 +28,23 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 from scipy.interpolate import CubicSpline
 from scipy.stats import f as f_distribution
 from scipy.stats import t as t_distribution
 
+from supcr_bench.analysis.counted_growth import FEWEST_SIZES, MOST_DOUBLINGS, Vector
 from supcr_bench.analysis.statistics import CONFIDENCE
 from supcr_bench.values.growth_law import CONSTANT, LAWS, GrowthLaw, GrowthVerdict, what_would_tell
 
-FEWEST_SIZES = 5
 TRUE_LAW_DROPPED = 0.005
 """Probability that the true law is dropped from the candidates."""
 NOISE_LOOKS_SYSTEMATIC = 0.01
 """Probability that the residuals of noise alone are judged to be systematic."""
-MOST_DOUBLINGS = 10
 _GROWING = tuple(law for law in LAWS.values() if law is not CONSTANT)
 _POWERS = np.linspace(0.1, 6.0, 119)
 _PARAMETERS = 3
 _POWER_TO_TELL = 17.0
 """Noncentrality at which a wrong law is dropped in nine of ten sweeps: (2.81 + 1.28)^2."""
-
-Vector = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

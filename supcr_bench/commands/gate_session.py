@@ -88,7 +88,6 @@ class GateSession:
         return replace(run, info={**info, **run.info}), notes
 
     def against_baseline(self, baseline: Run, name: str) -> GateOutcome:
-        """Judge agreement and cost against a stored run."""
         after, notes = self.measured(baseline, name)
         changes = judge_deterministic(baseline, after, self.terms)
         changes += dropped_implementations(baseline, self.terms)
@@ -96,7 +95,6 @@ class GateSession:
         return self._outcome(f"baseline {name}", changes, notes)
 
     def against_revision(self, revision: str) -> GateOutcome:
-        """Judge agreement, cost and time against a version from git."""
         with tempfile.TemporaryDirectory(prefix="supcr-bench-gate-") as scratch:
             versions = [
                 at_revision(subject, revision, Path(scratch) / str(number))

@@ -28,7 +28,6 @@ MOST_PASSED = 500
 
 
 def in_order(changes: Iterable[GatedChange]) -> list[GatedChange]:
-    """Sort the changes by implementation, then by case."""
     changes = list(changes)
     names: dict[str, None] = dict.fromkeys(c.implementation for c in changes)
     cases: dict[Case | None, None] = dict.fromkeys(c.case for c in changes)

@@ -54,7 +54,6 @@ def variable(name: str, names: Sequence[str]) -> str:
 
 
 def marker(name: str, names: Sequence[str]) -> str:
-    """The name of an implementation's marker in matplotlib."""
     return _MARKERS[_place(name, names) % len(_MARKERS)]
 
 

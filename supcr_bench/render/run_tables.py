@@ -268,15 +268,14 @@ _DIMS, _NAN = get_axis("dims"), get_axis("nan_density")
 
 
 def recommendation_tables(results: Sequence[Result]) -> list[Table]:
-    devices = dict.fromkeys(r.case.device for r in results)
-    timed = [r for r in results if not r.untimed]
-    groups = [
-        [r for r in timed if (r.case.device, r.case.pass_) == (device, pass_)]
-        for device in devices
-        for pass_ in reversed(PASSES)
-    ]
     names = summary.implementations_of(results)
-    return [_what_to_use(own, names, len(devices) > 1) for own in groups if own]
+    by_device = grouped(results, lambda r: r.case.device)
+    return [
+        _what_to_use(timed, names, len(by_device) > 1)
+        for own in by_device.values()
+        for pass_ in reversed(PASSES)
+        if (timed := [r for r in own if r.case.pass_ == pass_ and not r.untimed])
+    ]
 
 
 def _what_to_use(results: Sequence[Result], names: Sequence[str], several: bool) -> Table:
@@ -284,9 +283,7 @@ def _what_to_use(results: Sequence[Result], names: Sequence[str], several: bool)
     first = alike[0].case
     wrong = summary.known_wrong(results)
     fastest = summary.fastest_by_size(alike, wrong)
-    by_case: dict[Case, list[Result]] = {}
-    for r in alike:
-        by_case.setdefault(r.case.shared, []).append(r)
+    by_case = grouped(alike, _shared)
     # Pairs of label dimensions and NaN density with results at the most batch sizes.
     counts = Counter((case.dims, case.nan_density) for case in by_case).most_common(MOST_COLUMNS)
     columns = sorted((pair for pair, _ in counts), key=lambda pair: (pair[0], pair[1] or -1.0))

@@ -10,7 +10,7 @@ from supcr_bench.analysis.crossover import Crossover
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.frontier import prediction_error
 from supcr_bench.analysis.statistics import NoiseFloor
-from supcr_bench.analysis.summary import AxisEffectRow, axis_effects
+from supcr_bench.analysis.summary import axis_effects
 from supcr_bench.render.cells import arm_names, ratio_text, series_text
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values import units
@@ -244,7 +244,14 @@ def axis_sentences(findings: Findings, axis: Axis) -> list[str]:
         timed = ([r for r in members if r.time_ratio is not None] for members in own)
         longest = max(timed, key=lambda rows: (len(rows), [r.case.batch_size for r in rows]))
         if len(longest) >= 2:
-            parts.append(_changed(name, longest[0], longest[-1]))
+            last = longest[-1]
+            start, end = (axis.text(row.value) for row in (longest[0], last))
+            text = (
+                f"from {start} to {end} {name} takes {ratio_text(last.time_ratio)} times the time"
+            )
+            if last.memory_ratio is not None:
+                text += f" and {ratio_text(last.memory_ratio)} times the memory"
+            parts.append(f"{text} ({last.case.describe()})")
     if parts:
         sentences.append(f"Along {axis.label}, in {pass_}: {'; '.join(parts)}.")
     ended = {Status.WRONG: "Wrong results of", Status.FAILED: "No answer from"}
@@ -257,14 +264,6 @@ def axis_sentences(findings: Findings, axis: Axis) -> list[str]:
     if sentences and bad.keys().isdisjoint(ended):
         sentences.append("Agreement holds at every value.")
     return sentences
-
-
-def _changed(name: str, first: AxisEffectRow, last: AxisEffectRow) -> str:
-    start, end = (first.axis.text(row.value) for row in (first, last))
-    text = f"from {start} to {end} {name} takes {ratio_text(last.time_ratio)} times the time"
-    if last.memory_ratio is not None:
-        text += f" and {ratio_text(last.memory_ratio)} times the memory"
-    return f"{text} ({last.case.describe()})"
 
 
 def measured_sentences(findings: Findings) -> list[str]:

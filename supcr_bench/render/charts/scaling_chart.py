@@ -11,12 +11,12 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from supcr_bench.analysis.counted_growth import FEWEST_SIZES
 from supcr_bench.analysis.crossover import Crossover
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.frontier import CAPACITIES_BYTES
 from supcr_bench.analysis.growth import time_bounds
 from supcr_bench.analysis.summary import fastest_by_size, implementations_of, time_interval
-from supcr_bench.analysis.timed_growth import FEWEST_SIZES
 from supcr_bench.render.cells import facets_of, series_text
 from supcr_bench.render.charts.drawing import (
     ARROW,
