@@ -1,14 +1,18 @@
 """What one door of the tool can call, all can: each is held to the same list of losses."""
 
 import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from supcr_bench.measure.one_case import check_case
-from supcr_bench.subjects.registry import Subject, locate
+from supcr_bench.subjects.adapter import Adapter
+from supcr_bench.subjects.registry import Subject, load, locate
 from supcr_bench.values.case import PASSES, Case, Workload
 from supcr_bench.values.errors import SubjectError
+from supcr_bench.values.implementation import Implementation
 from supcr_bench.values.result import Status
 from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.outcome import Verdict
@@ -33,6 +37,7 @@ labels = "tied"
 sampling = "5ms"
 memory_limit = "1GiB"
 """
+Resolved = tuple[Implementation, Adapter]
 EACH = pytest.mark.parametrize(("name", "definition"), SUBJECTS.items())
 NAMES = [part for name in SUBJECTS for part in ("-i", f"losses.py:{name}")]
 
@@ -48,11 +53,19 @@ def subject(folder: Path, name: str) -> Subject:
     return locate(f"{folder / 'losses.py'}:{name}")
 
 
+@pytest.fixture(scope="module")
+def resolve_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Resolved]:
+    """Resolve a loss of the table, for all tests that only use what is found."""
+    folder = tmp_path_factory.mktemp("subjects")
+    write_subjects(folder)
+    return cache(lambda name: resolved(subject(folder, name)))
+
+
 @EACH
 def test_each_is_measured_and_right_by_what_its_numbers_follow(
-    folder: Path, name: str, definition: str
+    resolve_once: Callable[[str], Resolved], name: str, definition: str
 ) -> None:
-    found, adapter = resolved(subject(folder, name))
+    found, adapter = resolve_once(name)
     own = adapter.resolution.definition
     assert own.name.startswith(definition)
     for pass_ in PASSES:
@@ -66,15 +79,17 @@ def test_each_is_measured_and_right_by_what_its_numbers_follow(
 def test_each_passes_the_first_checks_of_verification(
     folder: Path, name: str, definition: str
 ) -> None:
-    found, _ = resolved(subject(folder, name))
+    found = load(subject(folder, name))
     verified = LocalSession(found, only=("ties", "random cases")).verified()
     assert verified.definition.startswith(definition)
     assert verified
 
 
-def test_what_a_case_cannot_be_asked_of_is_skipped_with_the_reason(folder: Path) -> None:
+def test_what_a_case_cannot_be_asked_of_is_skipped_with_the_reason(
+    resolve_once: Callable[[str], Resolved],
+) -> None:
     def asked(name: str, workload: Workload) -> str:
-        found, adapter = resolved(subject(folder, name))
+        found, adapter = resolve_once(name)
         case = Case.of(workload, "forward", adapter.resolution.definition)
         result = check_case(found.name, adapter, case)
         assert result.status is Status.SKIPPED
