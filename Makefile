@@ -28,8 +28,9 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Compiled modules are kept, also where the environment says not to: each process would compile all.
 test: setup
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 # The same with every branch followed, which takes half as long again.
 coverage: setup
