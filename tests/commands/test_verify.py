@@ -189,7 +189,7 @@ def test_right_implementations_raise_no_alarm(
     """Of one that is right and of one of the note's; `make false-alarms` takes all of them."""
     monkeypatch.setattr(self_test, "RIGHT", RIGHT[:1])
     monkeypatch.setattr(self_test, "ROBUST", ())
-    monkeypatch.setattr(self_test, "NOT_ROBUST", ("rowsort",))
+    monkeypatch.setattr(self_test, "NOT_ROBUST", ("broadcast",))
     assert self_test.false_alarms(seed=3) == []
     monkeypatch.setattr("sys.argv", ["false_alarms", "2"])
     monkeypatch.setattr(false_alarms_command, "false_alarms", lambda seed: ["x"] * seed)

@@ -33,12 +33,16 @@ def test_a_wrong_one_is_false_and_prints_why() -> None:
     assert "&#x27;" in html or "the partner" in html
 
 
-def test_a_registered_name_is_held_against_what_it_declares() -> None:
+def test_a_registered_name_is_held_against_what_it_declares(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     found = supcr_bench.verify("broadcast")
     assert found
     assert found.definition == "torchcell"
     assert found.headline.startswith("broadcast is right: torchcell; called as (perturbed, intact")
     assert {o.check for o in found.findings} >= {"low temperature"}
+    not_robust = [check for check in all_checks() if check.name == "low temperature"]
+    monkeypatch.setattr(local_session, "all_checks", lambda: not_robust)
     strict = supcr_bench.verify("broadcast", strict=True)
     assert not strict
 
