@@ -71,8 +71,7 @@ class BoundLoss:
             name
             for name, tensor in self.arguments.items()
             if tensor.requires_grad != before[name].requires_grad
-            or not torch.equal(tensor.detach().isnan(), before[name].detach().isnan())
-            or not torch.equal(tensor.detach().nan_to_num(), before[name].detach().nan_to_num())
+            or not torch.allclose(tensor, before[name], rtol=0, atol=0, equal_nan=True)
         ]
 
 

@@ -132,16 +132,16 @@ def snippet(context: CheckContext, problem: Problem) -> str:
     reference = context.reference(problem)
     value, shown = f"{float(reference.loss):.7g}", ["loss.backward()"]
     try:
-        part, answer = _loss_in_output(context, problem), context.ask(problem)
+        output, answer = context.call(problem), context.ask(problem)
+        part = _place(output, loss_of(output)) or ""
     except Exception as error:  # noqa: BLE001 - implementations may raise anything
         part = ""
         shown.insert(0, f"# It raises {type(error).__name__}; {right} gives {value}.")
     else:
         shown.append(f'print(f"{{loss.item()=:.7g}}; {right} gives {value}")')
-        own, expected = (
-            torch.stack(g[: len(views)]) for g in (answer.gradients, reference.gradients)
-        )
-        difference = (own.double() - expected.double()).abs().nan_to_num(torch.inf)
+        expected = torch.stack(reference.gradients).double()
+        own = torch.stack(answer.gradients[: len(expected)]).double()
+        difference = (own - expected).abs().nan_to_num(torch.inf)
         view, i, j = map(int, torch.unravel_index(difference.argmax(), difference.shape))
         entry, value = f"{views[view]}.grad[{i}, {j}].item()", f"{float(expected[view, i, j]):.7g}"
         shown.append(f'print(f"{{{entry}=:.7g}}; {right} gives {value}")')
@@ -191,23 +191,15 @@ def _called(context: CheckContext, subject: str, problem: Problem) -> str:
     called = [call_text(own), *(f"{key}={settings[key]}" for key in late if key in settings)]
     built = [f"{key}={value}" for key, value in settings.items() if key not in late]
     if late is not settings:
-        owner, dot, method = subject.rpartition(".") if _is_method(target) else (subject, "", "")
+        # The registry has made a method a function that binds it, and wraps its class.
+        is_method = isinstance(getattr(target, "__wrapped__", None), type)
+        owner, dot, method = subject.rpartition(".") if is_method else (subject, "", "")
         subject = f"{owner}({', '.join(built)}){dot}{method}"
     return f"{subject}({', '.join(called)})"
 
 
-def _is_method(target: object) -> bool:
-    """Whether the registry has made it from the name of a method, as a function that binds it."""
-    return isinstance(getattr(target, "__wrapped__", None), type)
-
-
-def _loss_in_output(context: CheckContext, problem: Problem) -> str:
-    """The code that takes the loss out of what a call returns."""
-    output = context.call(problem)
-    return _place(output, loss_of(output)) or ""
-
-
 def _place(output: object, loss: Tensor) -> str | None:
+    """The code that takes the loss out of what a call returns; ``None`` if it is not there."""
     if output is loss:
         return ""
     parts: Iterable[tuple[object, object]] = ()

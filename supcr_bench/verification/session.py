@@ -132,14 +132,13 @@ class Session(ABC):
             try:
                 self._impact = self.measure_impact(self.question)
             except CheckEndedError as end:
-                self._impact = (
-                    Impact(
-                        definition=self.definition,
-                        labels=self.question.labels or "continuous",
-                        batch_size=self.question.batch_size,
-                        note=end.finding,
-                    ),
+                row = Impact(
+                    definition=self.definition,
+                    labels=self.question.labels or "continuous",
+                    batch_size=self.question.batch_size,
+                    note=end.finding,
                 )
+                self._impact = (row,)
 
     def spent_s(self) -> float:
         """Seconds that the verification has taken, of which others may have taken a part."""

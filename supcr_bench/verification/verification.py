@@ -294,12 +294,10 @@ def _told(alike: Sequence[Outcome], found: Verification) -> str:
 
 def diagnosis_lines(diagnosis: Diagnosis | None, *, told: bool = False) -> list[str]:
     """Say what is most likely wrong, unless it is ``told``, and name the smallest failing case."""
-    if diagnosis is None:
-        return []
     lines = []
-    if diagnosis.causes and not told:
+    if diagnosis and diagnosis.causes and not told:
         lines.append(f"Most likely: {'; and '.join(diagnosis.causes)}.")
-    if diagnosis.smallest:
+    if diagnosis and diagnosis.smallest:
         lines.append(f"Smallest failing case found: {diagnosis.smallest}.")
     return lines
 
