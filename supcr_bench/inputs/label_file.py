@@ -224,7 +224,8 @@ def _numeric(
                 "name the label columns, as in FILE:COLUMN,COLUMN"
             )
     table = frame[list(columns)].to_numpy(dtype=np.float64, na_value=np.nan)
-    with np.errstate(over="ignore"):
+    table = np.where(np.isnan(table), np.nan, table)  # one NaN of the many there are
+    with np.errstate(all="ignore"):
         infinite = np.argwhere(np.isinf(table.astype(np.float32)))
     if len(infinite):
         row, at = infinite[0]
@@ -294,7 +295,10 @@ def read_label_file(spec: str) -> "tuple[LabelFile, npt.NDArray[np.float64]]":
     if len(frame) < 2:
         raise InputError(f"{path}: {len(frame)} rows; a batch has at least 2")
     frame.columns = frame.columns.map(str)
-    columns = [text] if text in frame.columns else next(csv.reader([text]), [])
+    try:
+        columns = [text] if text in frame.columns else next(csv.reader([text]), [])
+    except csv.Error:
+        columns = [text]
     columns = [column.strip() for column in columns if column.strip()]
     for column in columns:
         if column not in frame.columns:
@@ -304,11 +308,11 @@ def read_label_file(spec: str) -> "tuple[LabelFile, npt.NDArray[np.float64]]":
         _require_labels(path, frame)
     chosen = columns or list(frame.columns)
     table = _numeric(path, frame, chosen)
+    frame[chosen] = table
     digest = hashlib.sha256(repr(table.shape).encode() + table.tobytes()).hexdigest()[:12]
     used = f"labels are {len(table)} rows of {path.name}: {', '.join(chosen)}"
     for column in chosen:
-        exact = frame[column].astype("float64")
-        different, kept = exact.nunique(), exact.astype("float32").nunique()
+        different, kept = (frame[column].astype(t).nunique() for t in ("float64", "float32"))
         if kept < different:
             notes.append(
                 f"float32 would merge {different} different labels of column {column!r} into "

@@ -159,7 +159,8 @@ def _run_file() -> "TypeAdapter[Any]":
     suite = create_model("suite", name=(str, ...))
     types = {"id": str, "suite": suite, "subjects": list[str], "labels": mapping | None}
     types |= {"implementations": dict[str, mapping], "environment": mapping}
-    optional = {"environments": dict[str, mapping], "unavailable": dict[str, str]}
+    optional: dict[str, Any] = {"environments": dict[str, mapping], "unavailable": dict[str, str]}
+    optional |= {"suite_file": tuple[str, str], "files": dict[str, dict[str, str]]}
     fields: Any = {key: (kind, ...) for key, kind in types.items()}
     fields |= {key: (kind | None, None) for key, kind in optional.items()}
     return TypeAdapter(create_model("run_file", **fields))
@@ -225,10 +226,13 @@ def make_run(
     if number > len(results):
         note = f"{path} holds {number - len(results)} results of cases that it holds already"
         notes = (*notes, f"{note}; the first of each case counts")
-    if len(info.get("environments") or ()) > 1:
+    environments = info.get("environments")
+    if isinstance(environments, Mapping) and len(environments) > 1:
         # Older results do not record the machine; they come from the one that the run names.
         home = machine_of(info["environment"])
         results = [r if r.machine else replace(r, machine=home) for r in results]
+    if not isinstance(verification or {}, Mapping):
+        raise StoreError(f"{where[1]} is not valid: it has no implementations by name")
     verified: dict[str, Verification] = {}
     for name, values in (verification or {}).items():
         try:

@@ -112,7 +112,7 @@ def _read_json(file: Path) -> Any:
         values = parse_json(read_bytes(file))
         require_known_schema(values["schema_version"], file)
         if file.name == VERIFICATION_FILE:
-            dict(values["implementations"])
+            _ = values["implementations"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _unreadable(file, explain(error)) from None
     return values

@@ -180,7 +180,7 @@ RUN_ROWS: list[tuple[str, Change, str]] = [
     (
         "verification-list",
         content("verification.json", '{"schema_version": 1, "implementations": [1]}'),
-        "verification.json cannot be read",
+        "it has no implementations by name",
     ),
     ("verified-number", content("verification.json", VERIFIED % 3), "of 'broadcast' is not valid"),
     ("verified-none", content("verification.json", VERIFIED % "{}"), "is not valid: key"),
