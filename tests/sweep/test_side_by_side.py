@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
@@ -22,6 +22,7 @@ from supcr_bench.values.errors import WorkerError
 from supcr_bench.values.result import Result, Status
 from supcr_bench.workers.activity import Activity
 from tests.made_machines import BUDGET, MadeBackend, made_slots
+from tests.patience import HANGS_S
 
 NAMES = ("a", "b")
 SIZES = [16, 32, 64]
@@ -54,8 +55,19 @@ def assert_each_arm_once(cells: Sequence[Cell], found: Sequence[Result]) -> None
     assert Counter((r.implementation, r.case.pass_, r.case.workload) for r in found) == wanted
 
 
+def meeting() -> Callable[[Slot, Cell, int], None]:
+    """Have the first cells of the first two series wait for each other."""
+    both = threading.Barrier(2, timeout=HANGS_S)
+
+    def meet(slot: Slot, cell: Cell, n: int) -> None:
+        if n == 0 and cell.workload.batch_size == SIZES[0] and cell.workload.dims <= 2:
+            both.wait()
+
+    return meet
+
+
 def test_every_arm_has_one_result_and_no_machine_two_cells() -> None:
-    cells, machines = plan(), MadeBackend(lambda slot, cell, n: time.sleep(0.001))
+    cells, machines = plan(), MadeBackend(meeting())
     events = sweep(cells, machines, made_slots("x", "x", "x"))
     assert_each_arm_once(cells, results(events))
     assert machines.most_busy == 1
@@ -83,7 +95,7 @@ def test_what_is_skipped_does_not_hang_on_what_runs_beside_it() -> None:
 
 def test_a_display_is_told_how_many_are_open_and_how_many_have_ended() -> None:
     cells = plan()
-    events = sweep(cells, MadeBackend(), made_slots("x", "x"))
+    events = sweep(cells, MadeBackend(meeting()), made_slots("x", "x"))
     started = [e for e in events if isinstance(e, SweepProgress) and e.started]
     ended = [e for e in events if isinstance(e, SweepProgress) and not e.started]
     assert sorted(e.index or 0 for e in started) == list(range(len(cells)))
