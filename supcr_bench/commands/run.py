@@ -33,6 +33,10 @@ def run(
     pass_: str | None = opt.option(
         "PASS,...", "What to measure: forward, training (forward and backward).", "--pass"
     ),
+    mode: str | None = opt.option(
+        "MODE,...",
+        "How to run each implementation: eager, compile (under torch.compile).",
+    ),
     set_: list[str] | None = opt.AXIS_VALUES,
     labels: str | None = opt.option(
         "FILE[:COLUMN,...]", "Use the labels of a CSV, Parquet or NPZ file."
@@ -81,7 +85,7 @@ def run(
     from supcr_bench.sweep.suite import load_suite, read_axes, read_budgets
 
     requested, stored = None, None
-    options = (suite, implementation, definition, labels, axes, budgets)
+    options = (suite, implementation, definition, labels, axes, budgets, mode)
     if resume is None or any(options) or seed is not None:
         own = read_axes(axes)
         changed = load_suite(suite or DEFAULT_SUITE).with_axes(own).with_definition(definition)
@@ -90,9 +94,10 @@ def run(
             updates["seed"] = seed
         changed = changed.model_copy(update=updates)
 
-        from supcr_bench.commands.run_work import make_work, suite_file
+        from supcr_bench.commands.run_work import in_modes, make_work, suite_file
 
-        requested = make_work(changed, implementation or changed.implementations, labels)
+        names = in_modes(implementation or changed.implementations, mode)
+        requested = make_work(changed, names, labels)
         requested = replace(requested, suite_file=suite_file(suite or DEFAULT_SUITE))
 
     from supcr_bench.store.run import RESULTS, find_run

@@ -10,12 +10,12 @@ import supcr_bench
 from supcr_bench.inputs.label_file import LabelFile, read_label_file
 from supcr_bench.store.loaded_run import explain
 from supcr_bench.store.revision import git_revision
-from supcr_bench.subjects.registry import Subject, locate
+from supcr_bench.subjects.registry import COMPILED, Subject, locate
 from supcr_bench.sweep.plan import make_plan, only
 from supcr_bench.sweep.suite import Suite, read_suite
 from supcr_bench.values.cell import Cell
 from supcr_bench.values.definition import current_name
-from supcr_bench.values.errors import StoreError
+from supcr_bench.values.errors import StoreError, UnknownNameError
 from supcr_bench.values.implementation import Description
 
 
@@ -79,6 +79,19 @@ def provenance(suite: Suite, descriptions: Mapping[str, Description]) -> dict[st
         "seed": suite.seed,
         "revision": git_revision(Path(supcr_bench.__file__).parent),
     }
+
+
+def in_modes(names: Sequence[str], modes: str | None) -> list[str]:
+    """The names of implementations in each of these modes, ``eager`` or ``compile``."""
+    suffixes = {"eager": "", "compile": COMPILED}
+    wanted = modes.split(",") if modes else ["eager"]
+    for mode in wanted:
+        if mode not in suffixes:
+            raise UnknownNameError("mode", mode, list(suffixes))
+    if modes is None:
+        return list(names)
+    plain = dict.fromkeys(name.removesuffix(COMPILED) for name in names)
+    return [name + suffixes[mode] for name in plain for mode in wanted]
 
 
 def make_work(suite: Suite, names: Sequence[str], labels: str | None) -> Work:

@@ -27,6 +27,7 @@ from supcr_bench.reference.reference import DIRECT_UP_TO, Method, Reference, com
 from supcr_bench.reference.tolerance import logit_error
 from supcr_bench.subjects.adapter import Adapter, BoundLoss, views_of
 from supcr_bench.subjects.calls import NotALossError, loss_of
+from supcr_bench.subjects.compiler import original, watched
 from supcr_bench.subjects.process_state import ProcessState
 from supcr_bench.values.case import Case, Pass, Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell
@@ -70,6 +71,7 @@ class CellRun:
     _answers: dict[Arm, Answer] = field(init=False, default_factory=dict)
     _ended: dict[Arm, Result] = field(init=False, default_factory=dict)
     _spent_s: dict[Arm, float] = field(init=False, default_factory=dict)
+    _first_s: dict[Arm, float] = field(init=False, default_factory=dict)
     _costs: dict[Arm, dict[str, Any]] = field(init=False, default_factory=dict)
     _references: dict[Definition, Reference] = field(init=False, default_factory=dict)
     _no_self_errors: dict[Definition, float | None] = field(init=False, default_factory=dict)
@@ -77,6 +79,21 @@ class CellRun:
     _changed: dict[str, dict[str, None]] = field(init=False, default_factory=dict)
 
     def results(self) -> Iterator[Result]:
+        """The results, as they become known; while torch compiles, the stage is ``compilation``."""
+        announce = self.announce
+        now: tuple[str, Arm | None] = "", None
+
+        def tell(stage: str, arm: Arm | None) -> None:
+            nonlocal now
+            now = stage, arm
+            announce(stage, arm)
+
+        self.announce = tell
+        needed = any(subject.resolution.compiled for subject in self.subjects.values())
+        with watched(lambda: announce("compilation", now[1]), lambda: announce(*now), needed):
+            yield from self._results()
+
+    def _results(self) -> Iterator[Result]:
         self.announce("inputs", None)
         with self._accounted("inputs_s"):
             self._batch = make_batch(self.cell.workload, self.table)
@@ -125,7 +142,7 @@ class CellRun:
             answer = loss.answer(output, gradients=False)
             if "forward" in arms:
                 self._answers[arms["forward"]] = answer
-                self._spend(arms["forward"], perf_counter() - started)
+                self._spend(arms["forward"], perf_counter() - started, first=True)
             if "training" in arms:
                 at = "training"
                 self.announce("agreement", arms["training"])
@@ -133,7 +150,7 @@ class CellRun:
                     loss_of(output).backward()  # type: ignore[no-untyped-call]
                     self.device.synchronize()
                 self._answers[arms["training"]] = loss.answer(output, gradients=True)
-                self._spend(arms["training"], perf_counter() - started)
+                self._spend(arms["training"], perf_counter() - started, first=True)
             if changed := loss.changed_from(subject.arguments(pristine)):
                 self._batch = pristine
                 at = "forward"
@@ -221,6 +238,8 @@ class CellRun:
         """Make a call that records memory, and one that counts work; end the arm if one fails."""
         loss, costs = self._losses[arm.implementation], self._costs.setdefault(arm, {})
         for stage, take in (("memory", self.meter.peak_memory), ("work", self.meter.work)):
+            if stage == "work" and original(loss.module) is not None:
+                continue  # the counter would see what it was compiled from
             self.announce(stage, arm)
             loss.clear_gradients()
             try:
@@ -300,6 +319,7 @@ class CellRun:
             time_limit_s=self.budget.time_limit_s,
             memory_limit_bytes=self.budget.memory_limit_bytes,
             spent_s=self._spent_s.get(arm),
+            first_call_s=self._first_s.get(arm),
             process_changes=self._process_changes(arm.implementation),
             **figures,
         )
@@ -352,7 +372,9 @@ class CellRun:
         specific = self.subjects[arm.implementation].device_specific
         return replace(result, predicted_cuda_peak_bytes=None) if specific else result
 
-    def _spend(self, arm: Arm, seconds: float) -> None:
+    def _spend(self, arm: Arm, seconds: float, *, first: bool = False) -> None:
+        if first:
+            self._first_s[arm] = seconds
         self._spent_s[arm] = self._spent_s.get(arm, 0.0) + seconds
 
     @contextmanager

@@ -137,6 +137,8 @@ class Adapter:
         holder = getattr(module, "__self__", module)  # a method's object
         if isinstance(holder, nn.Module):
             holder.to(device)
+        if own.compiled:
+            module = torch.compile(module, dynamic=False)  # for each shape anew
         return functools.partial(module, **at_call) if at_call else module
 
     def arguments(self, batch: Batch) -> dict[str, Tensor]:

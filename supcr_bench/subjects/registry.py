@@ -32,6 +32,8 @@ ENTRY_POINTS = "supcr_bench.implementations"
 FOLDER = "supcr_bench.implementations"
 _HINT = "or name one as package.module:attribute or path/to/file.py:attribute"
 _NOTHING = object()
+COMPILED = "@compile"
+"""What follows the name of an implementation to measure it under ``torch.compile``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Subject:
             one that Python finds.
         definition: the loss of the family that the user wants it compared with, or ``auto`` to
             recognise it; ``None`` for the one that the implementation declares.
+        compiled: whether its module is compiled by ``torch.compile`` before it is called.
         resolution: how it is called; ``None`` before a trial call has shown it.
         files: its source files when the run began, with digests; empty if that is not known.
     """
@@ -58,6 +61,7 @@ class Subject:
     root: str | None = None
     definition: Definition | str | None = None
     resolution: Resolution | None = None
+    compiled: bool = False
     files: tuple[tuple[str, str], ...] = ()
 
 
@@ -83,12 +87,14 @@ def registered() -> dict[str, Subject]:
 
 
 def locate(name: str) -> Subject:
-    """Locate the implementation of a name, without importing it.
+    """Locate the implementation of a name, without importing it; ``NAME@compile`` compiles it.
 
     Raises:
         UnknownNameError: the name is not registered.
         SubjectError: the file does not exist, or the name has no attribute.
     """
+    if name.endswith(COMPILED):
+        return replace(locate(name.removesuffix(COMPILED)), name=name, compiled=True)
     known = registered()
     if name in known:
         return known[name]
@@ -130,15 +136,16 @@ def load(subject: Subject) -> Implementation:
         changed = _changed_by_import.setdefault((subject.target, subject.root), process.undo())
     if found is _NOTHING:
         raise uncallable.no_such_attribute(subject.name, module)
+    own_name = subject.name.removesuffix(COMPILED)
     if isinstance(found, Implementation):
         for law in (found.claimed_time, found.claimed_memory):
             if law is not None and law not in LAWS:
                 raise SubjectError(
                     f"{subject.name} claims the growth {law!r}; known: {', '.join(LAWS)}"
                 )
-        if subject.kind == "folder" and subject.root is None and found.name != subject.name:
+        if subject.kind == "folder" and subject.root is None and found.name != own_name:
             raise SubjectError(
-                f"{subject.name}.py exports the name {found.name!r}; "
+                f"{own_name}.py exports the name {found.name!r}; "
                 "an implementation is named like its file, with - for _"
             )
         return replace(found, name=subject.name, process_changes=tuple(changed))

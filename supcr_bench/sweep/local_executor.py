@@ -167,6 +167,11 @@ class LocalExecutor(Executor):
             if activity.elapsed_s > HARNESS_LIMIT_S:
                 return Status.FAILED, f"{activity.stage} took over {HARNESS_LIMIT_S:.0f} s"
             return None
+        if activity.stage == "compilation":
+            if activity.elapsed_s > budget.compile_limit_s:
+                limit = format_duration_s(budget.compile_limit_s)
+                return Status.TIMED_OUT, f"compiling it took over {limit}"
+            return None
         limit_s = budget.time_limit_s
         what = RECORDING.get(activity.stage, "")
         if what:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
-from supcr_bench.subjects.registry import Subject, registered
+from supcr_bench.subjects.registry import COMPILED, Subject, registered
 from supcr_bench.values.errors import UnknownNameError
 
 ALL = "all"
@@ -17,11 +17,14 @@ TAG = "tag:"
 
 def is_selection(text: object) -> bool:
     """Whether a text stands for several implementations: ``all`` or ``tag:TAG``."""
-    return isinstance(text, str) and (text == ALL or text.startswith(TAG))
+    return isinstance(text, str) and (text in (ALL, ALL + COMPILED) or text.startswith(TAG))
 
 
 def select(names: Iterable[str]) -> tuple[str, ...]:
-    """The names, with ``all`` and every ``tag:TAG`` replaced by registered names."""
+    """The names, with ``all`` and every ``tag:TAG`` replaced by registered names.
+
+    ``tag:TAG@compile`` stands for each of them under ``torch.compile``.
+    """
     found: dict[str, None] = {}
     tags: dict[str, tuple[str, ...]] = {}
     for name in names:
@@ -29,13 +32,14 @@ def select(names: Iterable[str]) -> tuple[str, ...]:
             found[name] = None
             continue
         tags = tags or {subject.name: tags_of(subject) for subject in registered().values()}
-        wanted = name.removeprefix(TAG)
-        chosen = [own for own in tags if name == ALL or wanted in tags[own]]
+        wanted = name.removeprefix(TAG).removesuffix(COMPILED)
+        chosen = [own for own in tags if wanted == ALL or wanted in tags[own]]
         if not chosen:
             raise UnknownNameError(
                 "tag", wanted, sorted({tag for own in tags.values() for tag in own})
             )
-        found |= dict.fromkeys(chosen)
+        suffix = COMPILED if name.endswith(COMPILED) else ""
+        found |= dict.fromkeys(own + suffix for own in chosen)
     return tuple(found)
 
 

@@ -27,6 +27,8 @@ class Budget:
     Attributes:
         time_limit_s: a call that runs longer is stopped; a case whose calls are predicted to take
             longer in total is skipped.
+        compile_limit_s: a compilation by ``torch.compile`` that takes longer is stopped; its time
+            does not count as that of the call.
         memory_limit_bytes: the memory that a worker may take on top of what it held before the
             cell; ``None`` for no limit.
         sampling_s: timing stops after this many seconds of timed calls of one arm.
@@ -36,6 +38,7 @@ class Budget:
     """
 
     time_limit_s: float = 10.0
+    compile_limit_s: float = 300.0
     memory_limit_bytes: int | None = None
     sampling_s: float = 0.5
     precision: float = 0.02

@@ -107,6 +107,8 @@ class Result:
         no_self_error: relative distance of the definition's own value from that of ``no-self`` on
             the same tensors; ``None`` where that is the definition.
         predicted_s: seconds per call that the forecast gave, for a skipped case.
+        first_call_s: seconds of the first call, with what it compiles, tunes or loads; in training,
+            of its forward and backward.
         spent_s: seconds of measured calls that this result took, warm-up included.
     """
 
@@ -148,6 +150,7 @@ class Result:
     memory_limit_bytes: int | None = None
     spent_s: float | None = None
     process_changes: tuple[str, ...] | None = None
+    first_call_s: float | None = None
 
     @property
     def untimed(self) -> bool:

@@ -8,10 +8,12 @@ from torch import Tensor
 from supcr_bench.inputs.tensors import Problem
 from supcr_bench.reference.answer import Answer
 from supcr_bench.subjects.adapter import Adapter
+from supcr_bench.subjects.compiler import original, why_no_compiler
 from supcr_bench.subjects.find_call import RaisingCallError, find_call, find_calls
 from supcr_bench.subjects.process_state import ProcessState
 from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.definition import AUTO, DEPARTS, Definition, get_definition
+from supcr_bench.values.errors import UnavailableError
 from supcr_bench.values.implementation import Implementation, Resolution
 from supcr_bench.verification.context import tested_as
 from supcr_bench.verification.departures import definition_of
@@ -131,6 +133,8 @@ def resolved(subject: Subject, device: str = "cpu") -> tuple[Implementation, Ada
     """
     process = ProcessState()
     found = load(subject)
+    if subject.compiled and (missing := why_no_compiler(device)):
+        raise UnavailableError("package", f"{subject.name} cannot be compiled.", missing)
     own = subject.resolution
     if own is None:
         try:
@@ -139,14 +143,25 @@ def resolved(subject: Subject, device: str = "cpu") -> tuple[Implementation, Ada
             undone = process.undo()
         lasting = process.lasting_changes()
         changes = tuple(dict.fromkeys((*found.process_changes, *undone, *lasting)))
-        own = replace(own, process_changes=changes, own_process=bool(lasting))
+        own = replace(
+            own,
+            compiled=subject.compiled,
+            process_changes=changes,
+            own_process=bool(lasting),
+        )
     return found, Adapter.of(found, own)
 
 
 def resolve_to_measure(
     implementation: Implementation, definition: Definition | str | None, device: str = "cpu"
 ) -> Resolution:
-    """Resolve as :func:`resolve` does; a call that raises is measured too, and says why there."""
+    """Resolve as :func:`resolve` does; a call that raises is measured too, and says why there.
+
+    Of a loss that is compiled, the calls are tried on what it was compiled from: each has a shape
+    of its own, for which it would be compiled anew.
+    """
+    if found := original(implementation.factory):
+        implementation = replace(implementation, factory=found)
     try:
         return resolve(implementation, definition, device=device)
     except RaisingCallError as error:

@@ -1,7 +1,5 @@
 """What people train with today under ``rank-n-contrast``: right above its underflow."""
 
-import importlib
-import sys
 from dataclasses import replace
 
 import pytest
@@ -42,27 +40,3 @@ def test_at_a_low_temperature_candidates_underflow(name: str) -> None:
 def test_it_takes_no_temperature_that_means_nothing(name: str) -> None:
     with pytest.raises(ValueError, match="positive and finite, got 0"):
         implementation(name).factory(0)
-
-
-def test_compiled_it_is_the_same_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compiled without generating code: what the compiler makes of it is torch's own affair."""
-    compiled = pytest.importorskip("supcr_bench.implementations._compiled")
-    monkeypatch.setattr(torch, "compile", lambda module, **_: ("compiled", module))
-    for name in NAMES:
-        found = implementation(f"{name}-compiled")
-        made, module = found.factory(3.0)
-        assert made == "compiled"
-        assert type(module) is implementation(name).factory
-        assert module.temperature == 3.0
-    assert callable(compiled.compiled)
-
-
-def test_without_a_compiler_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.which", lambda name: None)
-    monkeypatch.delitem(
-        sys.modules,
-        "supcr_bench.implementations._compiled",
-        raising=False,
-    )
-    with pytest.raises(ImportError, match="needs a C\\+\\+ compiler: install g\\+\\+"):
-        importlib.import_module("supcr_bench.implementations._compiled")

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from supcr_bench.commands.run_work import in_modes
 from supcr_bench.subjects.registry import Subject, load, registered
 from supcr_bench.sweep.selection import is_selection, select, tags_of
 from supcr_bench.values.errors import UnknownNameError
@@ -15,6 +16,20 @@ def test_tags_read_from_the_source_are_those_of_the_loaded_implementation() -> N
 def test_a_tag_stands_for_every_implementation_that_has_it() -> None:
     assert select(["tag:note"]) == ("broadcast", "loopy", "rowsort")
     assert select(["scan", "tag:ranks", "scan"]) == ("scan", "distributed")
+
+
+def test_a_tag_with_at_compile_stands_for_each_of_its_implementations_compiled() -> None:
+    names = ("broadcast@compile", "loopy@compile", "rowsort@compile")
+    assert select(["tag:note@compile"]) == names
+    assert is_selection("tag:note@compile")
+
+
+def test_modes_give_each_implementation_eager_and_compiled() -> None:
+    assert in_modes(["a", "b@compile"], None) == ["a", "b@compile"]
+    assert in_modes(["a", "b@compile"], "eager") == ["a", "b"]
+    assert in_modes(["a"], "eager,compile") == ["a", "a@compile"]
+    with pytest.raises(UnknownNameError, match=r"unknown mode 'compiled' .did you mean 'compile'"):
+        in_modes(["a"], "compiled")
 
 
 def test_all_stands_for_every_registered_name() -> None:
