@@ -44,8 +44,13 @@ def departures(reading: Reading, definition: Definition) -> dict[str, tuple[str,
     if m is None:
         return {}
     found: dict[str, tuple[str, bool]] = {}
-    similarity = SIMILARITIES[m.similarity, m.normalised]
-    if similarity != definition.similarity:
+    similarity = SIMILARITIES.get((m.similarity, m.normalised))
+    if similarity is None:
+        odd = PHRASES["normalised"].get(m.normalised)
+        of_rows = " of normalised rows" if m.normalised else ""
+        words = odd or PHRASES["odd similarity"][m.similarity] + of_rows
+        found["similarity"] = words, True
+    elif similarity != definition.similarity:
         found["similarity"] = PHRASES["similarity"][similarity], False
     if m.temperature < 0:
         found["sign"] = PHRASES["sign"][True], True
@@ -56,19 +61,21 @@ def departures(reading: Reading, definition: Definition) -> dict[str, tuple[str,
         fault = m.label_distance in ("first", "last", "sum")
         found["label_distance"] = PHRASES["label_distance"][m.label_distance], fault
     strict = m.comparison == ">" and m.self_candidate != "always"  # the anchor is nearest
-    if m.self_candidate != definition.self_candidate and not strict and reading.complete:
+    across = m.views.startswith("across")  # where i is the partner in the other view
+    own = m.self_candidate == definition.self_candidate or strict or across
+    if not own and reading.complete:
         found["self_candidate"] = PHRASES["self_candidate"][m.self_candidate], True
-    plain = Member()
+    plain = Member(pairs=m.pairs if across else "all")
     for name in FAULTS:
         if getattr(m, name) != getattr(plain, name):
             found[name] = PHRASES[name][getattr(m, name)], True
     if not m.keeps_partner:
         words = f"{found['comparison'][0]}, {PHRASES['keeps_partner'][False]}"
         found["comparison"] = words, True
-    own = (m.eps, m.eps_rule if m.eps else "")
+    eps = (m.eps, m.eps_rule if m.eps else "")
     right = (definition.eps or 0.0, definition.eps_rule if definition.eps else "")
     hidden = not m.eps and (definition.eps or 0.0) < 1e-2 * reading.smallest
-    if reading.complete and own != right and not hidden:
+    if reading.complete and eps != right and not hidden:
         rule = m.eps_rule if m.eps else "none"
         found["eps"] = PHRASES["eps"][rule] + (f" ({m.eps:.3g})" if m.eps else ""), False
     if reading.nan_labels and not reading.counted:

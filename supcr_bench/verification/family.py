@@ -9,17 +9,18 @@ implementations are known to make is a field, so that a loss can be found among 
 numbers. A constant factor is no field: it changes the step size alone, and is read afterwards.
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from supcr_bench.verification.phrases import PHRASES
 
-SIMILARITIES = {
+SIMILARITIES: dict[tuple[str, bool | str], str] = {
     ("dot", True): "cosine",
     ("dot", False): "dot",
     ("euclidean", False): "negative_euclidean",
@@ -28,6 +29,14 @@ SIMILARITIES = {
     ("squared", True): "negative_squared_euclidean_normalised",
 }
 """The name in a definition of each (similarity, normalised)."""
+ODD_TWINS = {
+    "gaussian": "squared",
+    "student": "squared",
+    "laplacian": "euclidean",
+    "inverse": "euclidean",
+    "exponential": "dot",
+}
+"""Similarities that no definition has, each with one that it is like on rows nearly alike."""
 TWO_VIEWS = (
     "separate",
     "concatenated",
@@ -36,7 +45,10 @@ TWO_VIEWS = (
     "averaged rows",
     "interleaved rows",
     "interleaved labels",
+    "across",
+    "across both",
 )
+PLAIN_VIEWS = ("single", "separate", "concatenated")
 STRICT = (">", "<")
 WHOLE = {"truncated": torch.trunc, "rounded": torch.round}
 """What makes labels whole numbers."""
@@ -49,15 +61,18 @@ class Member:
     """One member of the family; ``PHRASES`` says what each choice means.
 
     Attributes:
-        similarity: ``dot``, ``euclidean`` or ``squared``; the last two negative.
-        normalised: whether rows are divided by their norms first.
+        similarity: ``dot``; a negative distance (``euclidean``, ``squared`` or ``manhattan``); or
+            one of ``ODD_TWINS``.
+        normalised: whether rows are divided by their norms first; or ``columns`` are, or the
+            ``views``, each element over both.
         eps: in the denominator; 0 for none.
         eps_rule: whether eps is the floor of the denominator or is added to it.
         temperature: what s is divided by; negative where its sign is turned.
+        partner: what multiplies the partner's s where that has another temperature.
     """
 
     similarity: str = "dot"
-    normalised: bool = True
+    normalised: bool | str = True
     views: str = "separate"
     comparison: str = ">="
     keeps_partner: bool = True
@@ -69,13 +84,14 @@ class Member:
     eps: float = 0.0
     eps_rule: str = "added"
     temperature: float = 1.0
+    partner: float = 1.0
 
     def faults(self) -> int:
         """The number of choices, on ties and on the anchor too, that are not the plain one."""
         plain = Member()
         names = ("comparison", "keeps_partner", "pairs", "self_candidate", "measured", "ties")
         odd = [n for n in names if getattr(self, n) != getattr(plain, n)]
-        return len(odd) + (self.views not in ("single", "separate", "concatenated"))
+        return len(odd) + (self.views not in PLAIN_VIEWS)
 
     @property
     def joined(self) -> bool:
@@ -83,21 +99,30 @@ class Member:
         return self.views.startswith(("concatenated", "interleaved"))
 
 
-def structures(views: Iterable[str], similarities: Iterable[tuple[str, bool]]) -> list[Member]:
-    """Members that differ in the views, the similarity and the candidates of one dimension."""
+@functools.cache
+def _rules() -> list[tuple[Member, int]]:
+    """Members that differ in the candidates of one dimension, and how many faults each has."""
     compared = [(c, True) for c in (">=", "<=")]
     compared += [(c, keeps) for c in STRICT for keeps in (True, False)]
-    return [
-        Member(similarity, normalised, how, comparison, keeps, pairs, anchor, measured, ties)
-        for how in views
-        for similarity, normalised in similarities
-        for (comparison, keeps), pairs, anchor, measured, ties in itertools.product(
-            compared,
-            PHRASES["pairs"],
-            PHRASES["self_candidate"],
-            PHRASES["measured"],
-            PHRASES["ties"],
+    choices = ("pairs", "self_candidate", "measured", "ties")
+    members = [
+        Member("dot", True, "single", comparison, keeps, *others)
+        for (comparison, keeps), *others in itertools.product(
+            compared, *(PHRASES[name] for name in choices)
         )
+    ]
+    return [(m, m.faults()) for m in members]
+
+
+def structures(
+    views: Iterable[str], similarities: Iterable[tuple[str, bool | str]], most_faults: int = 99
+) -> list[Member]:
+    """Members that differ in the views, the similarity and the candidates of one dimension."""
+    return [
+        replace(m, similarity=similarity, normalised=normalised, views=how)
+        for how, (similarity, normalised) in itertools.product(views, similarities)
+        for m, faults in _rules()
+        if faults + (how not in PLAIN_VIEWS) <= most_faults
     ]
 
 
@@ -106,31 +131,33 @@ def as_measured(member: Member, labels: Tensor) -> Tensor:
     return WHOLE[member.measured](labels) if member.measured in WHOLE else labels
 
 
-def stacked_rows(how: str, views: Sequence[Tensor], labels: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """The rows [..., n, d] and labels [n, D] of each batch whose losses a member adds up."""
-    first, second = views[0], views[-1]
-    if how in ("single", "first only"):
-        return [(first, labels)]
-    if how == "separate":
-        return [(first, labels), (second, labels)]
-    if how == "second only":
-        return [(second, labels)]
-    if how == "averaged rows":
-        return [((first + second) / 2, labels)]
-    rows = torch.cat((first, second), dim=-2)
-    if how == "interleaved labels":
-        return [(rows, labels.repeat_interleave(2, dim=0))]
-    if how == "interleaved rows":
-        rows = torch.stack((first, second), dim=-2).flatten(-3, -2)
-    return [(rows, torch.cat((labels, labels)))]
+def stacked_rows(
+    how: str, first: Tensor, second: Tensor, labels: Tensor
+) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """The anchors and others [..., n, d], and labels [n, D], of each batch of a member's loss."""
+    both = torch.cat((first, second), dim=-2)
+    mean = (first + second) / 2
+    twice = torch.cat((labels, labels))
+    interleaved = torch.stack((first, second), dim=-2).flatten(-3, -2)
+    return {
+        "single": [(first, first, labels)],
+        "first only": [(first, first, labels)],
+        "second only": [(second, second, labels)],
+        "separate": [(first, first, labels), (second, second, labels)],
+        "averaged rows": [(mean, mean, labels)],
+        "concatenated": [(both, both, twice)],
+        "interleaved rows": [(interleaved, interleaved, twice)],
+        "interleaved labels": [(both, both, labels.repeat_interleave(2, dim=0))],
+        "across": [(first, second, labels)],
+        "across both": [(first, second, labels), (second, first, labels)],
+    }[how]
 
 
-def label_columns(how: str, labels: Tensor) -> list[Tensor]:
-    """[n, n] signed label differences or distances of each loss that a member takes the mean of."""
+def label_difference(how: str, labels: Tensor) -> Tensor:
+    """[n, n] signed label differences, or distances; of a single dimension, its differences."""
     difference = labels.unsqueeze(0) - labels.unsqueeze(1)
-    if how == "per_dimension":
-        return list(difference.unbind(-1))
     joint: dict[str, Callable[[], Tensor]] = {
+        "per_dimension": lambda: difference.squeeze(-1),
         "first": lambda: difference[..., 0],
         "last": lambda: difference[..., -1],
         "l1": lambda: difference.abs().sum(-1),
@@ -138,17 +165,58 @@ def label_columns(how: str, labels: Tensor) -> list[Tensor]:
         "max": lambda: difference.abs().amax(-1),
         "sum": lambda: difference.sum(-1),
     }
-    return [joint[how]()]
+    return joint[how]()
 
 
-def similarities(rows: Tensor, member: Member) -> Tensor:
+def similarities(rows: Tensor, others: Tensor, member: Member) -> Tensor:
     """[..., n, n] similarities before the division by the temperature."""
-    if member.normalised:
-        rows = rows / rows.norm(dim=-1, keepdim=True).clamp(min=1e-12)
-    if member.similarity == "dot":
-        return rows @ rows.mT
-    distance = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
-    return -distance.square() if member.similarity == "squared" else -distance
+    if member.normalised in (True, "columns"):
+        axis = -1 if member.normalised is True else -2
+        rows, others = (x / x.norm(dim=axis, keepdim=True).clamp(min=1e-12) for x in (rows, others))
+    if member.similarity in ("dot", "exponential"):
+        product = rows @ others.mT
+        return product.exp() if member.similarity == "exponential" else product
+    power = 1.0 if member.similarity == "manhattan" else 2.0
+    d = torch.cdist(rows, others, p=power, compute_mode="donot_use_mm_for_euclid_dist")
+    functions: dict[str, Callable[[Tensor], Tensor]] = {
+        "squared": lambda d: -d.square(),
+        "gaussian": lambda d: (-d.square()).exp(),
+        "student": lambda d: 1 / (1 + d.square()),
+        "laplacian": lambda d: (-d).exp(),
+        "inverse": lambda d: 1 / (1 + d),
+    }
+    return functions.get(member.similarity, torch.neg)(d)
+
+
+def losses(
+    member: Member, views: Sequence[Tensor], labels: Tensor
+) -> Iterator[tuple[Tensor, Tensor, float]]:
+    """Yield the parts of a member's loss.
+
+    Args:
+        member: which; its temperature, eps and candidates do not matter.
+        views: [..., N, d] each, one or two.
+        labels: [N, D]; a row without a label is left out.
+
+    Yields:
+        [..., n, n] similarities before the division by the temperature, [n, n] signed label
+        differences or distances, and the weight of the loss.
+    """
+    first, second = views[0], views[-1]
+    if member.normalised == "views":
+        length = torch.stack((first, second)).norm(dim=0)
+        first, second = first / length, second / length
+    labels = as_measured(member, labels)
+    for rows, others, y in stacked_rows(member.views, first, second, labels):
+        s = similarities(rows, others, member)
+        each = member.label_distance == "per_dimension"
+        groups = [*y.T.unsqueeze(2)] if each else [y]
+        for group in groups:
+            kept = ~group.isnan().any(dim=1)
+            if int(kept.sum()) > 1:
+                difference = label_difference(member.label_distance, group[kept])
+                left = s if bool(kept.all()) else s[..., kept, :][..., kept]
+                yield left, difference, 1 / len(groups)
 
 
 def places(member: Member, difference: Tensor) -> Tensor:
@@ -170,6 +238,8 @@ def pair_weights(member: Member, others: Tensor, itself: Tensor) -> Tensor:
         itself: [B, n], where a partner is the anchor itself.
     """
     n = itself.shape[1]
+    square = member.views.startswith("across") and member.pairs == "with itself"
+    count = n * n if square else n * (n - 1)
     used = torch.ones_like(itself) if member.pairs == "with itself" else ~itself
     if member.pairs in ("with candidates", "by anchor"):
         used = used & others
@@ -177,7 +247,7 @@ def pair_weights(member: Member, others: Tensor, itself: Tensor) -> Tensor:
         used = used & (itself.cumsum(1) > 0)
     if member.pairs == "by anchor":
         return used.double() / used.sum(1, keepdim=True).clamp(min=1) / n
-    return used.double() / (n * (n - 1))
+    return used.double() / count
 
 
 def candidates(
@@ -213,6 +283,15 @@ def candidates(
     return chosen, pair_weights(member, others.any(-1), itself)
 
 
+def pairs(
+    member: Member, views: Sequence[Tensor], labels: Tensor
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield the similarities, candidates and weights of each loss that a member adds up."""
+    for s, difference, share in losses(member, views, labels):
+        chosen, weight = candidates(member, difference)
+        yield s / member.temperature, chosen, weight * share
+
+
 def evaluate(
     members: Sequence[Member], views: Sequence[Tensor], labels: Tensor, *, warm: bool = False
 ) -> tuple[Tensor, Tensor]:
@@ -223,7 +302,7 @@ def evaluate(
     Args:
         members: which.
         views: [N, d] each, one or two.
-        labels: [N, D], none missing.
+        labels: [N, D]; a row without a label is left out.
         warm: take the limit of a high temperature, where all candidates weigh the same, times
             that temperature; the sums mean nothing then.
     """
@@ -231,15 +310,10 @@ def evaluate(
     gradients = torch.zeros(len(members), 2, sum(v.numel() for v in views), dtype=torch.float64)
     alike: dict[tuple[object, ...], list[int]] = {}
     for at, m in enumerate(members):
-        key = (
-            m.similarity,
-            m.normalised,
-            m.views,
-            m.label_distance,
-            m.measured if m.measured in WHOLE else "",
-        )
+        whole = m.measured if m.measured in WHOLE else ""
+        key = (m.similarity, m.normalised, m.views, m.label_distance, whole)
         alike.setdefault(key, []).append(at)
-    rules: Rules = {}
+    rules: dict[bytes, Rules] = {}
     for indices in alike.values():
         some = [members[at] for at in indices]
         for at, (values, found) in enumerate(_parts(some, views, labels, rules, warm=warm)):
@@ -248,70 +322,62 @@ def evaluate(
     return sums, gradients
 
 
-Rules = dict[bytes, tuple[dict[tuple[object, ...], int], list[tuple[Tensor, Tensor]]]]
-"""For each matrix of label differences, the index of the rule's answer in the distinct ones."""
+class Rules:
+    """The different candidates [n, n, n] and weights [n, n] of members, for label differences."""
 
+    def __init__(self, difference: Tensor) -> None:
+        self._difference = difference
+        self._answers: list[tuple[Tensor, Tensor]] = []
+        self._by_answer: dict[bytes, int] = {}
+        self._by_rule: dict[tuple[object, ...], int] = {}
 
-def _batches(
-    members: Sequence[Member], views: Sequence[Tensor], labels: Tensor, rules: Rules
-) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Yield the similarities [..., n, n] of each loss, and how its members choose candidates.
+    def of(self, members: Sequence[Member]) -> tuple[Tensor, Tensor, Tensor]:
+        """[U, n, n, n] candidates and [U, n, n] weights, and which [H] are each member's."""
+        wanted = torch.tensor([self._index(m) for m in members])
+        used, at = torch.unique(wanted, return_inverse=True)
+        chosen, weight = (torch.stack([self._answers[u][part] for u in used]) for part in (0, 1))
+        return chosen, weight, at
 
-    That is: the different [U, n, n, n] candidates, their weights [U, n, n], and the place [H] of
-    each member's among them.
-    """
-    one = members[0]
-    labels = as_measured(one, labels)
-    for rows, y in stacked_rows(one.views, views, labels):
-        s = similarities(rows, one)
-        columns = label_columns(one.label_distance, y)
-        for difference in columns:
-            index, answers = rules.setdefault(difference.numpy().tobytes(), ({}, []))
-            known = {
-                c.numpy().tobytes() + w.numpy().tobytes(): at for at, (c, w) in enumerate(answers)
-            }
-            for m in members:
-                if _rule(m) not in index:
-                    chosen, weight = candidates(m, difference)
-                    key = chosen.numpy().tobytes() + weight.numpy().tobytes()
-                    if key not in known:
-                        known[key] = len(answers)
-                        answers.append((chosen, weight))
-                    index[_rule(m)] = known[key]
-            wanted = torch.tensor([index[_rule(m)] for m in members])
-            used, at = torch.unique(wanted, return_inverse=True)
-            chosen, weight = (torch.stack([answers[u][part] for u in used]) for part in (0, 1))
-            yield s, chosen, weight / len(columns), at
-
-
-def _rule(m: Member) -> tuple[object, ...]:
-    return m.comparison, m.keeps_partner, m.pairs, m.self_candidate, m.measured, m.ties
-
-
-Part = tuple[Tensor, Tensor]
-"""The values [H] of one sum, and its gradients [H, V N d]."""
+    def _index(self, m: Member) -> int:
+        across = m.views.startswith("across")
+        rule = (m.comparison, m.keeps_partner, m.pairs, m.self_candidate, m.measured, m.ties)
+        if (*rule, across) not in self._by_rule:
+            chosen, weight = candidates(m, self._difference)
+            answer = chosen.numpy().tobytes() + weight.numpy().tobytes()
+            at = self._by_answer.setdefault(answer, len(self._answers))
+            if at == len(self._answers):
+                self._answers.append((chosen, weight))
+            self._by_rule[*rule, across] = at
+        return self._by_rule[*rule, across]
 
 
 def _parts(
     members: Sequence[Member],
     views: Sequence[Tensor],
     labels: Tensor,
-    rules: Rules,
+    rules: dict[bytes, Rules],
     *,
     warm: bool,
-) -> Iterator[Part]:
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the values [H] of either sum, and its gradients [H, V N d]."""
+
     def column(values: Iterable[float]) -> Tensor:
         return torch.tensor(list(values), dtype=torch.float64).view(-1, 1, 1)
 
     scale = column(1 / m.temperature for m in members)
+    partner = column(m.partner for m in members)
     log_eps = column(math.log(m.eps) if m.eps else -math.inf for m in members)
     floors = column(float(m.eps_rule == "floor") for m in members).bool()
     leaves = [v.double().expand(len(members), *v.shape).clone().requires_grad_() for v in views]
-    sums = [torch.zeros(len(members), dtype=torch.float64) for _ in range(2)]
-    for s, chosen, weight, at in _batches(members, leaves, labels, rules):
+    zero = torch.stack([leaf.flatten(1).sum(1) for leaf in leaves]).sum(0) * 0.0
+    sums = [zero, zero]
+    for s, difference, share in losses(members[0], leaves, labels):
+        known = rules.setdefault(difference.numpy().tobytes(), Rules(difference))
+        chosen, weight, at = known.of(members)
+        weight = weight * share
         if warm:
-            share = weight / chosen.sum(-1).clamp(min=1)
-            pulled = (share.unsqueeze(-1) * chosen).sum(2)
+            alike = weight / chosen.sum(-1).clamp(min=1)
+            pulled = (alike.unsqueeze(-1) * chosen).sum(2)
             sums[0] = sums[0] + (pulled[at] * s).sum((1, 2))
         else:
             s, allowed = s * scale, chosen[at]
@@ -324,7 +390,7 @@ def _parts(
                 floors, torch.maximum(contrast, floor), torch.logaddexp(contrast, floor)
             )
             sums[0] = sums[0] + (weight[at] * contrast).sum((1, 2))
-        sums[1] = sums[1] - (weight[at] * s).sum((1, 2))
+        sums[1] = sums[1] - (weight[at] * partner * s).sum((1, 2))
     for part in sums:
-        slopes = torch.autograd.grad(part.sum(), leaves, retain_graph=True, materialize_grads=True)
+        slopes = torch.autograd.grad(part.sum(), leaves, retain_graph=True)
         yield part.detach(), torch.cat([slope.flatten(1) for slope in slopes], dim=1)

@@ -22,19 +22,9 @@ from supcr_bench.values.case import Workload
 from supcr_bench.values.definition import DEFINITIONS, Definition
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.departures import departures, member_of
-from supcr_bench.verification.family import (
-    NOTHING,
-    STRICT,
-    Member,
-    as_measured,
-    candidates,
-    label_columns,
-    pair_weights,
-    places,
-    similarities,
-    stacked_rows,
-)
+from supcr_bench.verification.family import Member
 from supcr_bench.verification.impact import ROUNDING, Impact, ImpactQuestion
+from supcr_bench.verification.large_batch import evaluate_large
 from supcr_bench.verification.reading import Reading
 
 Table = npt.NDArray[np.float64]
@@ -47,8 +37,6 @@ BUDGET_S = 10.0
 SLOW_CALL_S, QUICK_CALL_S = 3.0, 0.02
 """Longest predicted seconds of a call, with labels from a file and with generated ones, which
 nobody has asked for; a slower loss is not called."""
-ELEMENTS = 2**19
-"""Most elements [i, j, k] of candidates that are held at once."""
 SAME_TERM = 1e-12
 """A pair's terms count as different above this relative difference."""
 ARC = 0.9 * math.pi
@@ -91,7 +79,7 @@ class ImpactStudy:
         question: ImpactQuestion,
     ) -> None:
         self._context, self._question = context, question
-        self._factor = reading.factor if reading else 1.0
+        self._factor = reading.factors[0] if reading and reading.factors else 1.0
         self._scaled = bool(reading and reading.factor_words)
         own, takes = context.definition.temperature, context.subject.resolution.temperature
         self._tau = (question.temperature or own) if takes else own
@@ -240,87 +228,6 @@ class ImpactStudy:
         assert self._member is not None
         gradient, _ = evaluate_large(self._member, views_of(self._near, batch), batch.labels)
         return self._factor * gradient
-
-
-def evaluate_large(
-    member: Member, views: Sequence[Tensor], labels: Tensor, dtype: torch.dtype = torch.float64
-) -> tuple[Tensor, list[Tensor]]:
-    """Gradient [V N d] of a member, and its terms [n, n], which add up to the loss.
-
-    For batches of hundreds of rows: in place of the [n, n, n] candidates that
-    :func:`~supcr_bench.verification.family.evaluate`
-    makes, it sorts each anchor's row, or holds the candidates of a few anchors at a time. Rows with
-    a missing label are left out.
-    """
-    leaves = [v.detach().to(dtype).requires_grad_() for v in views]
-    graphs: list[Tensor] = []
-    slopes: list[Tensor | None] = []
-    terms: list[Tensor] = []
-    labels = as_measured(member, labels)
-    for rows, y in stacked_rows(member.views, leaves, labels):
-        groups = [*y.T.unsqueeze(2)] if member.label_distance == "per_dimension" else [y]
-        for group in groups:
-            kept = ~group.isnan().any(dim=1)
-            if kept.sum() < 2:
-                continue
-            graphs.append(similarities(rows[kept], member) / member.temperature)
-            s = graphs[-1].detach().requires_grad_()
-            (difference,) = label_columns(member.label_distance, group[kept])
-            found = []
-            for contrast, weight, anchors in _contrasts(member, s, difference):
-                term = torch.where(weight > 0, contrast - s[anchors], 0.0) * weight / len(groups)
-                term.sum().backward()  # type: ignore[no-untyped-call]
-                found.append(term.detach())
-            terms.append(torch.cat(found))
-            slopes.append(s.grad)
-    torch.autograd.backward(graphs, slopes)
-    gradient = [torch.zeros_like(x) if x.grad is None else x.grad for x in leaves]
-    return torch.cat([g.flatten() for g in gradient]), terms
-
-
-def _contrasts(
-    member: Member, s: Tensor, difference: Tensor
-) -> Iterator[tuple[Tensor, Tensor, slice]]:
-    """Yield log(contrast) and the weights of pairs, [B, n] each, for B anchors at a time."""
-    n = len(s)
-    sorts = member.measured not in ("partner", "candidate")
-    block = n if sorts else max(1, ELEMENTS // n**2)
-    for anchors in (slice(start, start + block) for start in range(0, n, block)):
-        if sorts:
-            contrast, weight = _by_sorting(member, s, difference)
-        else:
-            chosen, weight = candidates(member, difference, anchors)
-            held = s[anchors].unsqueeze(1).masked_fill(~chosen, NOTHING)
-            contrast = held.logsumexp(dim=2)
-        contrast = contrast.masked_fill(contrast < NOTHING / 2, NOTHING)
-        if member.eps:
-            join = torch.maximum if member.eps_rule == "floor" else torch.logaddexp
-            contrast = join(contrast, torch.full_like(contrast, math.log(member.eps)))
-        yield contrast, weight.to(s), anchors
-
-
-def _by_sorting(member: Member, s: Tensor, difference: Tensor) -> tuple[Tensor, Tensor]:
-    """log(contrast) and the weights of all pairs, [n, n] each.
-
-    By falling or rising label distance, every candidate set is the beginning of the row.
-    """
-    itself = torch.eye(len(s), dtype=torch.bool)
-    strict = member.comparison in STRICT
-    place = places(member, difference)
-    place = (-place if member.comparison.startswith(">") else place).contiguous()
-    order = place.argsort(dim=1)
-    size = torch.searchsorted(place.gather(1, order), place, right=not strict)
-    own, anchor = place.diagonal().unsqueeze(1), s.diagonal().unsqueeze(1)
-    others = size > (own < place if strict else own <= place).long()
-    partner, s = s, s if member.self_candidate == "when_tied" else s.masked_fill(itself, NOTHING)
-    begun = torch.cat((torch.full_like(anchor, NOTHING), s.gather(1, order)), dim=1)
-    contrast = begun.logcumsumexp(dim=1).gather(1, size)
-    if member.self_candidate == "always":
-        contrast = torch.logaddexp(contrast, anchor)
-        partner = s
-    if strict and member.keeps_partner:
-        contrast = torch.logaddexp(contrast, partner)
-    return contrast, pair_weights(member, others, itself)
 
 
 def _ordered(batch: Batch) -> Batch:

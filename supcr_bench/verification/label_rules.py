@@ -1,7 +1,6 @@
 """Reads what a loss does with nearly equal labels, dimension weights and missing labels."""
 
 import math
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from supcr_bench.verification.family import Member, evaluate
 from supcr_bench.verification.phrases import PHRASES
-from supcr_bench.verification.probes import FITS, Probe, Prober, make_labels, make_rows
+from supcr_bench.verification.probes import Probe, Prober, make_labels, make_rows
 from supcr_bench.verification.reading import Reading
 
 
@@ -37,7 +36,7 @@ def read_weights(prober: Prober, reading: Reading, member: Member) -> bool:
     weights = given if prober.weights else None
     probe = prober.probe(rows, labels, prober.given, weights)
     alone = prober.probe(rows, labels[:, :1], prober.given)
-    shares = missing_rule(member, probe)[1] / missing_rule(member, alone)[1].sum()
+    shares = missing_rule(prober, member, probe)[1] / missing_rule(prober, member, alone)[1].sum()
     if not prober.weights:
         return torch.allclose(shares, torch.full_like(given, 1 / 3), rtol=1e-3)
     known = {"ignored": torch.full_like(given, 1 / 3), "summed": given, "other": shares}
@@ -65,11 +64,13 @@ def read_missing(prober: Prober, reading: Reading, member: Member, *, shares: bo
         column = labels[:, :1].clone()
         column[2] = math.nan
         probe = prober.probe(rows, column, prober.given)
-        rule, share = missing_rule(member, probe)
+        rule, share = missing_rule(prober, member, probe)
         reading.nan_labels = rule
         if rule != "drop_row_per_dimension":
             return False
-        whole = missing_rule(member, prober.probe(rows, labels[:, :1], prober.given))[1].sum()
+        whole = missing_rule(prober, member, prober.probe(rows, labels[:, :1], prober.given))[
+            1
+        ].sum()
         batch = 2 * n if member.joined else n
         labelled = batch - batch // n
         lost = labelled * (labelled - 1) / (batch * (batch - 1))
@@ -80,16 +81,16 @@ def read_missing(prober: Prober, reading: Reading, member: Member, *, shares: bo
             sparse = labels.clone()
             sparse[1, 1] = sparse[3, 2] = math.nan
             probe = prober.probe(rows, sparse, prober.given)
-            reading.nan_labels = missing_rule(member, probe)[0]
+            reading.nan_labels = missing_rule(prober, member, probe)[0]
         if reading.several_dimensions and shares and not joint:
             empty = labels[:, :2].clone()
             empty[1:, 1] = math.nan
-            share = missing_rule(member, prober.probe(rows, empty, prober.given))[1]
+            share = missing_rule(prober, member, prober.probe(rows, empty, prober.given))[1]
             reading.renormalises = bool(torch.isclose(share.sum(), whole, rtol=1e-2))
     return counted
 
 
-def missing_rule(member: Member, probe: Probe) -> tuple[str, Tensor]:
+def missing_rule(prober: Prober, member: Member, probe: Probe) -> tuple[str, Tensor]:
     """What becomes of the missing labels of a probe, and the share of each label dimension.
 
     Returns:
@@ -99,31 +100,20 @@ def missing_rule(member: Member, probe: Probe) -> tuple[str, Tensor]:
     missing = probe.labels.isnan()
     whole = missing.any(1, keepdim=True).expand_as(missing)
     filled = probe.labels.nan_to_num(0.0)
-    shares = torch.zeros(1, dtype=torch.float64)
+    alone = member.label_distance == "per_dimension"
     rules = {"drop_row": whole, "zero": torch.zeros_like(whole)}
-    if member.label_distance == "per_dimension" or missing.shape[1] == 1:
+    if alone or missing.shape[1] == 1:
         rules = {"drop_row_per_dimension": missing, **rules}
+    goal = probe.gradient[probe.reached]
     for rule, left_out in rules.items():
-        columns = _columns(member, probe.views, filled, left_out)[probe.reached]
-        goal = probe.gradient[probe.reached]
+        kept = filled.masked_fill(left_out, math.nan)
+        gradients = [
+            evaluate([member], probe.views, labels)[1][0].sum(0)[probe.reached]
+            for labels in (kept.T.unsqueeze(2) if alone else [kept])
+        ]
+        columns = torch.stack(gradients, 1)
         shares = torch.linalg.lstsq(columns, goal.unsqueeze(1), driver="gelsd").solution[:, 0]
         rest = (columns @ shares - goal).norm() / goal.norm()
-        if rest <= FITS and bool((shares >= -FITS).all()):
+        if rest <= prober.limit and bool((shares >= -prober.limit).all()):
             return rule, shares
     return "other", shares
-
-
-def _columns(member: Member, views: Sequence[Tensor], labels: Tensor, left_out: Tensor) -> Tensor:
-    """[V N d, C] gradients of each label dimension's loss, or of the one of a joint distance."""
-    alone = member.label_distance == "per_dimension"
-    one = replace(member, label_distance="first") if alone else member
-    columns = []
-    for c in range(labels.shape[1] if alone else 1):
-        rows = ~(left_out[:, c] if alone else left_out.any(1))
-        own = labels[:, c : c + 1] if alone else labels
-        column = torch.zeros(len(views), *views[0].shape, dtype=torch.float64)
-        if int(rows.sum()) > 1:
-            _, parts = evaluate([one], [v[rows] for v in views], own[rows])
-            column[:, rows] = parts[0].sum(0).view(len(views), -1, views[0].shape[1])
-        columns.append(column.flatten())
-    return torch.stack(columns, 1)

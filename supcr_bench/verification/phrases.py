@@ -18,6 +18,8 @@ PHRASES: dict[str, dict[Any, str]] = {
         "that a row gets the label of another row",
         "interleaved labels": "labels interleaved (y0 y0 y1 y1 ...) while rows are concatenated, "
         "so that a row gets the label of another row",
+        "across": "the candidates of an anchor in the first view taken from the other view only",
+        "across both": "the candidates of an anchor taken from the other view only",
     },
     "comparison": {
         ">=": "candidates at least as far as the partner",
@@ -46,8 +48,9 @@ PHRASES: dict[str, dict[Any, str]] = {
         "partner": "candidates' label distances measured from the partner in place of the anchor",
         "candidate": "the partner's label distance measured from the candidate in place of the "
         "anchor",
-        "signed": "signed label differences in place of absolute ones",
-        "signed turned": "signed label differences, turned, in place of absolute ones",
+        "signed": "signed label differences y_k - y_i in place of absolute ones",
+        "signed turned": "signed label differences y_i - y_k in place of absolute ones, which is a "
+        "reversed inequality of y_k - y_i",
         "truncated": "labels cut to whole numbers",
         "rounded": "labels rounded to whole numbers",
     },
@@ -74,6 +77,21 @@ PHRASES: dict[str, dict[Any, str]] = {
         "negative_euclidean_normalised": "negative Euclidean distance of normalised rows",
         "negative_squared_euclidean_normalised": "negative squared Euclidean distance of "
         "normalised rows",
+    },
+    "odd similarity": {
+        "manhattan": "negative Manhattan (L1) distance",
+        "gaussian": "exp(-d^2) of the distance d as the similarity, which the loss exponentiates "
+        "again",
+        "laplacian": "exp(-d) of the distance d as the similarity, which the loss exponentiates "
+        "again",
+        "student": "1/(1 + d^2) of the distance d as the similarity",
+        "inverse": "1/(1 + d) of the distance d as the similarity",
+        "exponential": "the exponential of the dot product as the similarity, which the loss "
+        "exponentiates again",
+    },
+    "normalised": {
+        "columns": "columns normalised over the batch in place of rows (the wrong axis)",
+        "views": "each element normalised over the two views in place of rows (the wrong axis)",
     },
     "sign": {
         True: "the similarity with its sign turned (negated)",

@@ -34,6 +34,7 @@ class Probe:
 
     views: tuple[Tensor, ...]
     labels: Tensor
+    temperature: float | None
     loss: float
     gradient: Tensor
 
@@ -84,6 +85,12 @@ def make_labels(n: int, dims: int, seed: int) -> Tensor:
     )
 
 
+def shortest(number: float, tolerance: float) -> float:
+    """The number of fewest digits, at most 4, within a relative tolerance of one; else that one."""
+    short = [float(f"{number:.{digits}g}") for digits in (1, 2, 3, 4)]
+    return next((x for x in short if math.isclose(x, number, rel_tol=tolerance)), number)
+
+
 class Prober:
     """Asks one loss.
 
@@ -105,8 +112,13 @@ class Prober:
         """Whether no gradient goes through its denominators."""
         self.sign = 1
         """-1 where its gradient has the wrong sign."""
-        self.value_ratio = 1.0
-        """The loss divided by the loss whose gradient it returns."""
+        self.limit = FITS
+        """Largest relative residual of a right gradient: more in a low precision."""
+        self._last: tuple[object, tuple[Tensor, Tensor]]
+        self._last = None, (torch.empty(0), torch.empty(0))
+        self.powers = (1.0, 1.0)
+        """The powers of a given temperature that divide the similarities in denominators, and the
+        partner's."""
 
     def probe(
         self,
@@ -122,22 +134,39 @@ class Prober:
         gradient = self.sign * torch.cat([g.detach().double().flatten() for g in gradients])
         if not math.isfinite(float(answer.loss)) or not bool(torch.isfinite(gradient).all()):
             raise NotFiniteError
-        return Probe(views, labels, float(answer.loss), gradient)
+        return Probe(views, labels, temperature, float(answer.loss), gradient)
+
+    @property
+    def rough(self) -> float:
+        """The relative difference of two of its numbers that may be rounding."""
+        return max(1e-3, self.limit)
 
     def plain(self, n: int, seed: int, temperature: float | None) -> Probe:
         return self.probe(make_rows(n, self.count, seed), make_labels(n, 1, seed), temperature)
+
+    def at(self, member: Member, temperature: float | None) -> Member:
+        """A member, read at temperature 1, at another one that is given; ``None`` for neither."""
+        if temperature in (None, 1.0):
+            return member
+        divisor = temperature ** self.powers[0]
+        partner = divisor / temperature ** self.powers[1]
+        return replace(member, temperature=member.temperature * divisor, partner=partner)
 
     def fits(self, members: Sequence[Member], probe: Probe, *, warm: bool = False) -> list[Fit]:
         """How well each member gives a probe's gradient, up to a factor; the best first.
 
         Args:
-            members: which.
+            members: which, at temperature 1.
             probe: what was asked, and the answer.
             warm: whether all candidates weigh the same on the probe.
         """
         kept = probe.reached
         goal = probe.gradient[kept]
-        sums, parts = evaluate(members, probe.views, probe.labels, warm=warm)
+        asked = (members, probe, warm, self.powers)
+        if self._last[0] != asked:
+            there = [self.at(m, probe.temperature) for m in members]
+            self._last = asked, evaluate(there, probe.views, probe.labels, warm=warm)
+        sums, parts = self._last[1]
         gradients = (parts[:, 1] if self.detached else parts.sum(1))[:, kept]
         factors = (gradients @ goal) / gradients.square().sum(1).clamp(min=1e-300)
         rest = (goal - factors.unsqueeze(1) * gradients).norm(dim=1) / goal.norm()
@@ -151,23 +180,31 @@ class Prober:
     def fitting(self, members: Sequence[Member], probe: Probe) -> list[Member]:
         """The members that give a probe's gradient times a positive factor."""
         found = self.fits(list(dict.fromkeys(members)), probe)
-        return [f.member for f in found if f.residual <= FITS and f.factor > 0]
+        return [f.member for f in found if f.residual <= self.limit and f.factor > 0]
+
+    def by_log_eps(self, members: Sequence[Member], probe: Probe) -> Tensor:
+        """[H, 2]: a and b of each member's value a + b log(eps) for an eps in empty sums alone."""
+        tiny = (-600.0, -400.0)
+        values = []
+        for log_eps in tiny:
+            at = [replace(m, eps=math.exp(log_eps)) for m in members]
+            by_member = {f.member: f.value for f in self.fits(at, probe)}
+            values.append([by_member[m] for m in at])
+        low, high = torch.tensor(values, dtype=torch.float64)
+        slope = (high - low) / (tiny[1] - tiny[0])
+        slope = torch.where(slope.abs() > 1e-6, slope, 0.0)
+        return torch.stack((low - slope * tiny[0], slope), 1)
 
     def nearest_temperature(self, members: Sequence[Member], probe: Probe) -> float:
-        """The temperature at which one of some members at temperature 1 comes nearest."""
+        """The given temperature at which one of some members comes nearest to a probe's answer."""
+        unasked = replace(probe, temperature=None)
         step = 10 ** (1 / 12)
-        temperature, trials = 1.0, [step**x for x in range(-30, 19)]
+        trials = [step**x for x in range(-30, 19)]
         for _ in range(8):
-            at = [replace(m, temperature=m.temperature * t) for m in members for t in trials]
-            found = self.fits(at, probe)[:40]
-            signs = (math.copysign(1.0, f.member.temperature) for f in found)
-            units = (replace(f.member, temperature=s) for f, s in zip(found, signs, strict=True))
-            members = list(dict.fromkeys(units))[:6]
+            origins = {self.at(m, t): (m, t) for m in members for t in trials}
+            found = [origins[f.member] for f in self.fits(list(origins), unasked)[:40]]
+            members = list(dict.fromkeys(m for m, _ in found))[:6]
+            temperature = found[0][1]
             step **= 1 / 4
-            temperature = abs(found[0].member.temperature)
             trials = [temperature * step**x for x in range(-6, 7)]
-        for digits in (2, 3, 4):
-            short = float(f"{temperature:.{digits}g}")
-            if math.isclose(short, temperature, rel_tol=2e-5):
-                return short
-        return temperature
+        return shortest(temperature, 2e-5 if self.limit == FITS else 3 * self.limit)

@@ -7,10 +7,13 @@ from supcr_bench.verification.label_rules import read_missing, read_tolerance, r
 from supcr_bench.verification.probes import NotFiniteError, Prober
 from supcr_bench.verification.reading import RANDOM, Reading, read_structure, repeats
 from supcr_bench.verification.scale_rules import (
+    fill_empty_denominators,
+    read_default_temperature,
     read_eps,
     read_factor,
     read_temperature,
     read_upstream,
+    read_value,
 )
 
 NO_GRAPH = "no gradient reaches the embeddings: the loss has no graph (.item(), .data, no_grad)"
@@ -32,9 +35,11 @@ def read_choices(prober: Prober) -> Reading:
         if not prober.detached:
             shares = read_weights(prober, reading, member)
             counted = read_missing(prober, reading, member, shares=shares)
-        divides = read_temperature(prober, reading, member)
-        reading.member = member = read_eps(prober, reading, member, divides=divides)
-        read_factor(prober, reading, member, divides=divides, counted=counted)
+        member = fill_empty_denominators(prober, read_temperature(prober, reading, member))
+        read_value(prober, reading, member)
+        reading.member = member = read_eps(prober, reading, member)
+        read_default_temperature(prober, reading, member)
+        read_factor(prober, reading, member, counted=counted)
         read_upstream(prober, reading)
         if reading.faults:
             with suppress(Exception):  # it may take fewer rows

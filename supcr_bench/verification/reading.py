@@ -8,12 +8,20 @@ eps. A constant factor does not change a direction: it is read last, with what i
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import torch
+from torch import Tensor
 
-from supcr_bench.verification.family import SIMILARITIES, TWO_VIEWS, WHOLE, Member, structures
+from supcr_bench.verification.family import (
+    ODD_TWINS,
+    TWO_VIEWS,
+    WHOLE,
+    Member,
+    structures,
+)
 from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.probes import (
     FITS,
@@ -22,6 +30,7 @@ from supcr_bench.verification.probes import (
     Prober,
     make_labels,
     make_rows,
+    shortest,
 )
 
 ANOTHER = "another loss, or a fault that is not known here"
@@ -52,7 +61,10 @@ class Reading:
         member: the choices, at the temperature that was given or at its own; ``None`` if no member
             gives the numbers.
         default_temperature: its own, where none is given.
-        factor: what multiplies the mean over pairs.
+        factors: what multiplies the gradient of the mean over pairs: on a batch of few rows, and
+            of twice as many.
+        ratio: how many times the loss is that to which its gradient belongs; NaN if unknown.
+        shift: what is added to it.
         factor_words: the same in words, which are among the faults too.
         counted: the same where missing labels are counted; empty where they are not.
         views: the views, where the factor tells more of them than the member: their mean, or one
@@ -69,7 +81,9 @@ class Reading:
 
     member: Member | None = None
     default_temperature: float | None = None
-    factor: float = 1.0
+    factors: list[float] = field(default_factory=list)
+    ratio: float = 1.0
+    shift: float = 0.0
     factor_words: str = ""
     counted: str = ""
     views: str = ""
@@ -81,6 +95,11 @@ class Reading:
     smallest: float = 0.0
     complete: bool = False
     float32: bool = False
+
+    def value_error(self, fit: Fit, probe: Probe) -> float:
+        """Relative difference of a loss and of what it should be by its gradient; 0 if unknown."""
+        right = fit.value * self.ratio + self.shift
+        return 0.0 if math.isnan(right) else abs(right - probe.loss) / abs(probe.loss or 1.0)
 
 
 def read_structure(prober: Prober) -> Reading:
@@ -95,12 +114,11 @@ def read_structure(prober: Prober) -> Reading:
     if fault := _oddity(prober, core):
         reading.faults.append(fault)
         return reading
-    alive = _at_temperature(prober, reading, _structures(prober, reading, core), core)
+    alive = _members(prober, reading, core)
     if not alive:
         return reading
     near = prober.fits([min(alive, key=_plainness)], core)[0]
-    prober.value_ratio = core.loss / near.value if near.value else 1.0
-    reading.complete = near.residual <= FITS
+    reading.complete = near.residual <= prober.limit
     _settle(prober, reading, alive, core)
     return reading
 
@@ -143,87 +161,122 @@ def _views(prober: Prober, reading: Reading, core: Probe) -> tuple[str, ...]:
     return tuple(views for views in both if views != "averaged rows")
 
 
-def _structures(prober: Prober, reading: Reading, core: Probe) -> list[Member]:
-    """The members that give the gradient where all candidates weigh the same."""
+def _members(prober: Prober, reading: Reading, core: Probe) -> list[Member]:
+    """The members that give the gradient, or nearly, with a fault; empty if none does."""
+    first: tuple[bool, list[Member]] | None = None
+    for members in _explanations(prober, core, _views(prober, reading, core)):
+        if prober.detached:
+            other = prober.probe(core.views, core.labels.roll(1, 0), prober.given)
+            if math.isclose(other.loss, core.loss, rel_tol=1e-6):
+                reading.faults.append(EMPTY)
+                return []
+        if alive := _exactly(prober, members, core):
+            break
+        first = first or (prober.detached, members)
+    else:
+        assert first
+        prober.detached = first[0]
+        alive = _nearly(prober, reading, first[1], core)
+    if prober.detached:
+        reading.faults.insert(0, PHRASES["gradient"]["contrast_detached"])
+    return alive
+
+
+def _explanations(prober: Prober, core: Probe, views: Sequence[str]) -> Iterator[list[Member]]:
+    """Yield the members that give the gradient where all candidates weigh the same.
+
+    The plainest come first, members that are nearly right, then all. Each time, the prober is set
+    to whether no gradient goes through the denominators.
+    """
     rows = core.views
     if torch.allclose(core.blocks[0], core.blocks[-1], rtol=1e-4, atol=0) and prober.count > 1:
         rows = ((rows[0] + rows[1]) / 2,) * 2
-    flat = torch.cat(rows)
-    gradient = core.gradient.view(flat.shape)
-    along = (flat * gradient).sum(1).norm() / (flat.norm(dim=1) * gradient.norm(dim=1)).norm()
-    normalised = bool(along < NEAR)
-    views = make_rows(prober.rows, prober.count, 1, 1e-3)
+    normalised = _normalised(torch.stack(rows), core.gradient.view(len(rows), *rows[0].shape))
+    near = make_rows(prober.rows, prober.count, 1, 1e-3)
     if normalised:
         base = make_rows(1, 1, 2)[0]
-        views = tuple(v.norm(dim=1, keepdim=True) * 1e3 * (base + 10 * v) for v in views)
-    probe = prober.probe(views, core.labels, prober.given)
-    kinds = [kind for kind in SIMILARITIES if kind[1] == normalised]
-    every = structures(_views(prober, reading, core), kinds)
-    found = _plainest_fits(prober, every, probe)
-    if not found:
-        every = structures(_views(prober, reading, core), SIMILARITIES)
-        return [replace(m, temperature=s) for m in every if m.faults() <= 1 for s in (1.0, -1.0)]
-    if prober.detached:
-        other = prober.probe(core.views, core.labels.roll(1, 0), prober.given)
-        empty = math.isclose(other.loss, core.loss, rel_tol=1e-6)
-        reading.faults.append(EMPTY if empty else PHRASES["gradient"]["contrast_detached"])
-        if empty:
-            return []
-    drawn = {(f.member.views, f.member.similarity) for f in found}
-    alike = [m for m in every if (m.views, m.similarity) in drawn]
-    return [
-        replace(f.member, temperature=math.copysign(1.0, f.factor))
-        for f in prober.fits(alike, probe, warm=True)
-        if f.residual <= WARM
-    ]
-
-
-def _plainest_fits(prober: Prober, every: list[Member], probe: Probe) -> list[Fit]:
-    """The fits of the plainest explanation: first of nearly right members, then of all.
-
-    It sets whether no gradient goes through the denominators.
-    """
-    nearly_right = [m for m in every if m.faults() <= 1]
-    for members in (nearly_right, every):
-        for detached in (False, True):
-            prober.detached = detached
+        lengths = (v.norm(dim=1, keepdim=True) if normalised is True else 1.0 for v in near)
+        near = tuple(x * 1e3 * (base + 10 * v) for x, v in zip(lengths, near, strict=True))
+    probe = prober.probe(near, core.labels, prober.given)
+    kinds = [(kind, normalised) for kind in ("dot", "euclidean", "squared", "manhattan")]
+    any_found = coarse = False
+    for most_faults, some in ((1, kinds), (99, kinds[:3])):
+        coarse = most_faults > 1 and _is_quantised(prober, core, 1e-6)
+        members = [] if coarse else structures(views, some, most_faults)
+        for prober.detached in (False, True):
             found = [f for f in prober.fits(members, probe, warm=True) if f.residual <= WARM]
-            if found:
-                return found
-    prober.detached = False
-    return []
+            if not found:
+                continue
+            any_found = True
+            drawn = {(f.member.views, f.member.similarity) for f in found}
+            alike = [m for how, kind in drawn for m in structures([how], [(kind, normalised)])]
+            yield [
+                replace(f.member, temperature=math.copysign(1.0, f.factor))
+                for f in prober.fits(alike, probe, warm=True)
+                if f.residual <= WARM
+            ]
+    if not any_found:
+        prober.detached = False
+        turned = [replace(m, temperature=-1.0) for m in structures(views, kinds[:3], 1)]
+        yield structures(views, kinds[:3], 3 if coarse else 1) + turned
+
+
+def _normalised(rows: Tensor, gradient: Tensor) -> bool | str:
+    """What is normalised of rows [V, N, d]: the gradient has no part along that."""
+    for what, axes in ((True, (2,)), ("columns", (0, 1)), ("views", (0,))):
+        lengths = rows.square().sum(axes).sqrt() * gradient.square().sum(axes).sqrt()
+        along = (rows * gradient).sum(axes).norm() / lengths.norm()
+        if along < NEAR and not (what == "views" and len(rows) == 1):
+            return what
+    return False
 
 
 # --- temperature --------------------------------------------------------------------------------
 
 
-def _at_temperature(
-    prober: Prober, reading: Reading, members: list[Member], core: Probe
-) -> list[Member]:
-    """The members that fit, at their temperature; if none does, the nearest is reported."""
-    if not members:
-        return []
+def _exactly(prober: Prober, members: list[Member], core: Probe) -> list[Member]:
+    """The members that fit, at their temperature; first at the one that is given."""
+    if prober.detached:
+        members = [*members, *_with_eps_in_empty_sums(prober, members, core)]
+    odd = [
+        replace(m, similarity=kind)
+        for kind, twin in ODD_TWINS.items()
+        for m in members
+        if m.similarity == twin
+    ]
+    alive = []
     if prober.given:
-        at = [replace(m, temperature=m.temperature * prober.given) for m in members]
-        if alive := prober.fitting(at, core):
-            return alive
-        if alive := _with_eps(prober, at, core):
-            return alive
-    # A squared distance of normalised rows is a cosine at half its temperature, which is plainer.
-    members = [m for m in members if not (m.normalised and m.similarity == "squared")] or members
+        alive = prober.fitting(members, core) or _with_eps(prober, members, core)
+    for some in (_plain(members), odd):
+        if some and not alive:
+            at = _at_nearest(prober, some, core)
+            alive = prober.fitting(at, core) or _with_eps(prober, at, core)
+    return alive
+
+
+def _plain(members: list[Member]) -> list[Member]:
+    """Members without squared distances of normalised rows: a cosine at half the temperature."""
+    return [m for m in members if not (m.normalised and m.similarity == "squared")] or members
+
+
+def _at_nearest(prober: Prober, members: list[Member], core: Probe) -> list[Member]:
+    """Members at the temperature at which one comes nearest."""
     # Members with the same sets give the same numbers: some of each are enough for a search.
     temperature = prober.nearest_temperature(sorted(members, key=Member.faults)[:60], core)
-    at = [replace(m, temperature=m.temperature * temperature) for m in members]
-    if alive := prober.fitting(at, core) or _with_eps(prober, at, core):
-        return alive
-    turned = [replace(m, temperature=abs(m.temperature) * (prober.given or 1.0)) for m in members]
+    return [replace(m, temperature=m.temperature * temperature) for m in members]
+
+
+def _nearly(prober: Prober, reading: Reading, members: list[Member], core: Probe) -> list[Member]:
+    """The members that give the gradient with the wrong sign, or nearly; what is wrong is told."""
+    members = _plain(members)
+    turned = [replace(m, temperature=abs(m.temperature)) for m in members]
     wrong_sign = [f.member for f in prober.fits(turned, core) if f.residual <= FITS]
     if wrong_sign:
         prober.sign = -1
         reading.faults.append("the gradient has the wrong sign")
         return wrong_sign
-    at += [replace(m, temperature=m.temperature * (prober.given or 1.0)) for m in members]
-    best = prober.fits(at, core)[0]
+    fits = prober.fits([*_at_nearest(prober, members, core), *members], core)
+    best = fits[0]
     if best.residual > NEAR:
         reading.faults.append(_why_unknown(prober, core))
         return []
@@ -232,7 +285,8 @@ def _at_temperature(
         return [best.member]
     precision = "bfloat16" if best.residual > BFLOAT16 else "float16"
     reading.faults.append(PHRASES["precision"][precision])
-    return [f.member for f in prober.fits(at, core) if f.residual <= 1.5 * best.residual]
+    prober.limit = 4 * best.residual
+    return [f.member for f in fits if f.residual <= 1.5 * best.residual]
 
 
 def _with_eps(prober: Prober, members: list[Member], core: Probe) -> list[Member]:
@@ -247,6 +301,17 @@ def _with_eps(prober: Prober, members: list[Member], core: Probe) -> list[Member
             own = {"eps": found[0].eps, "eps_rule": found[0].eps_rule}
             return prober.fitting([replace(m, **own) for m in members], core)  # type: ignore[arg-type]
     return []
+
+
+def _with_eps_in_empty_sums(prober: Prober, members: list[Member], core: Probe) -> list[Member]:
+    """The members with empty denominators, with the eps in them that the loss's value shows."""
+    rest, slope = prober.by_log_eps(members, core).T
+    sizes = ((core.loss - rest) / slope).exp().tolist()
+    return [
+        replace(m, eps=shortest(eps, 1e-3))
+        for m, eps in zip(members, sizes, strict=True)
+        if 1e-20 < eps < 0.1
+    ]
 
 
 def _is_quantised(prober: Prober, core: Probe, size: float) -> bool:
@@ -295,7 +360,7 @@ def _settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) 
 
 def _plainness(m: Member) -> tuple[float, bool, bool]:
     """Orders members that give the same numbers: the plainest first."""
-    halved = m.normalised and m.similarity == "squared" and abs(m.temperature) != 1
+    halved = bool(m.normalised) and m.similarity == "squared" and abs(m.temperature) != 1
     return m.faults() + 0.5 * (m.self_candidate == "always"), m.measured in WHOLE, halved
 
 

@@ -18,7 +18,7 @@ from supcr_bench.values.implementation import Implementation, Resolution
 from supcr_bench.verification.context import tested_as
 from supcr_bench.verification.departures import definition_of
 from supcr_bench.verification.phrases import PHRASES
-from supcr_bench.verification.probes import ASKED, LABEL_STEPS, Prober
+from supcr_bench.verification.probes import ASKED, FITS, LABEL_STEPS, Prober
 from supcr_bench.verification.read import read_choices
 from supcr_bench.verification.reading import Reading
 
@@ -120,7 +120,7 @@ def read(subject: Adapter, device: str = "cpu") -> Reading:
         several=not own.one_dimension,
     )
     found = read_choices(prober)
-    if found.float32 and dtype == torch.float64:
+    if found.float32 and dtype == torch.float64 and prober.limit == FITS:
         found.choices.append(PHRASES["precision"]["float32"])
     return found
 

@@ -130,7 +130,8 @@ class _Loss:
     def label_distances(self, y: Tensor) -> list[list[float]]:
         difference = y[None] - y[:, None]
         if self.rules.signed:
-            return difference.sum(-1).tolist()
+            one = {"first": slice(1), "last": slice(-1, None)}.get(self.rules.labels, slice(None))
+            return difference[..., one].sum(-1).tolist()
         how: dict[str, Callable[[], Tensor]] = {
             "first": lambda: difference[..., 0].abs(),
             "last": lambda: difference[..., -1].abs(),
@@ -246,7 +247,8 @@ class Departure:
     """One departure.
 
     Attributes:
-        words: regular expressions for what must be said.
+        words: regular expressions for what must be said; some of ``PART_OF`` a bundle only where
+            that part of it changes a number.
         fault: whether it is a fault, by the rules of the whole loss.
         changes: fields of ``Rules``.
         bases: the bases that it departs from.
@@ -331,6 +333,8 @@ OUT, SKIPPED = "partner itself left out", "no other candidate left out"
 LEFT = "the mean is over the pairs that are left"
 BY_ANCHOR = "a mean taken for each anchor"
 SKIPS: dict[str, Any] = {"pairs": "with candidates"}
+PART_OF = {STRICT: "compared", OUT: "kept", SKIPPED: "pairs", LEFT: "mean", "eps": "eps"}
+"""The field of ``Rules`` that each of these words is about."""
 DEPARTURES: dict[str, Departure] = {
     "strict": _fault(STRICT, compared=">"),
     "strict, skips": _fault(STRICT, compared=">", **SKIPS),

@@ -30,7 +30,8 @@ from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.departures import member_of
 from supcr_bench.verification.family import SIMILARITIES, Member, evaluate
 from supcr_bench.verification.impact import Impact, ImpactQuestion, impact_lines
-from supcr_bench.verification.impact_study import ImpactStudy, evaluate_large
+from supcr_bench.verification.impact_study import ImpactStudy
+from supcr_bench.verification.large_batch import evaluate_large
 from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.reading import Reading
 from supcr_bench.verification.verification import Verification
