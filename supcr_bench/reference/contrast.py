@@ -22,7 +22,8 @@ TERMS_PER_BLOCK = 2**19
 def direct_sums(logits: Tensor, delta: Tensor, definition: Definition) -> ContrastSums:
     """Sum over i != j of -log(exp s(i,j) / max(eps, sum over S(i,j) of exp s(i,k))).
 
-    A definition that adds eps has the sum of both in place of their maximum.
+    A definition that adds eps has the sum of both in place of their maximum. Log contrasts are
+    returned less what scales eps.
 
     It sums every candidate set S(i,j) on its own, in N^3 work, and is the standard for all other
     code in this package. Autograd computes the gradient, so that none is derived by hand.
@@ -44,18 +45,33 @@ def direct_sums(logits: Tensor, delta: Tensor, definition: Definition) -> Contra
             candidates &= ~itself.unsqueeze(1)
         terms = s.unsqueeze(2).expand(views, len(anchors), m, m)
         contrast = torch.logsumexp(terms.masked_fill(~candidates, -math.inf), dim=3)
-        log_contrasts[:, anchors] = contrast.detach().masked_fill(itself, math.inf)
-        losses = (_with_eps(contrast, definition) - s).masked_fill(itself, 0)
+        scale = log_eps_scale(s.detach(), itself, definition.eps_rule)
+        log_contrasts[:, anchors] = (contrast.detach() - scale).masked_fill(itself, math.inf)
+        losses = (_with_eps(contrast, scale, definition) - s).masked_fill(itself, 0)
         (gradient[:, anchors],) = torch.autograd.grad(losses.sum(), s)
         total += losses.detach().sum()
     return total, gradient, log_contrasts
 
 
-def _with_eps(log_contrast: Tensor, definition: Definition) -> Tensor:
+def log_eps_scale(logits: Tensor, itself: Tensor, rule: str) -> Tensor:
+    """[..., B, 1] logarithm of what multiplies eps in the denominators of B anchors.
+
+    Args:
+        logits: [..., B, M], s of each anchor.
+        itself: [B, M], where k = i.
+        rule: the definition's ``eps_rule``.
+    """
+    if "below" not in rule:
+        return torch.zeros_like(logits[..., :1])
+    left_out = itself if rule.endswith("others") else torch.zeros_like(itself)
+    return logits.masked_fill(left_out, -math.inf).amax(dim=-1, keepdim=True)
+
+
+def _with_eps(log_contrast: Tensor, scale: Tensor, definition: Definition) -> Tensor:
     if not definition.eps:
         return log_contrast
-    log_eps = torch.full_like(log_contrast, math.log(definition.eps))
-    join = torch.maximum if definition.eps_rule == "floor" else torch.logaddexp
+    log_eps = (scale + math.log(definition.eps)).expand_as(log_contrast)
+    join = torch.maximum if definition.eps_rule.startswith("floor") else torch.logaddexp
     return join(log_contrast, log_eps)
 
 
@@ -95,18 +111,19 @@ def fast_sums(logits: Tensor, delta: Tensor, definition: Definition) -> Contrast
         falling = (-d).argsort(dim=1, stable=True)
 
         s = logits[:, anchors]
+        scale = log_eps_scale(s, itself, definition.eps_rule)
         if definition.self_candidate == "never":
             s = s.masked_fill(itself, -math.inf)
         contrast = _running_logsumexp(s, falling, -d)
-        denominator = _with_eps(contrast, definition)
+        denominator = _with_eps(contrast, scale, definition)
         total += (denominator - s).masked_fill(itself, 0).sum()
 
         # dL/ds(i,k) = sum over partners j with k in S(i,j) of exp(s(i,k) - log contrast(i,j)),
         # less 1 where k is a partner itself. A contrast at its floor passes no gradient.
         constant = itself
-        if definition.eps_rule == "floor":
+        if definition.eps_rule.startswith("floor"):
             constant = itself | (contrast < denominator)
         reach = _running_logsumexp((-denominator).masked_fill(constant, -math.inf), rising, d)
         gradient[:, anchors] = torch.exp(s + reach) - (~itself).to(torch.float64)
-        log_contrasts[:, anchors] = contrast.masked_fill(itself, math.inf)
+        log_contrasts[:, anchors] = (contrast - scale).masked_fill(itself, math.inf)
     return total, gradient, log_contrasts

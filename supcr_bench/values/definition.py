@@ -33,7 +33,14 @@ Views = Literal["sum", "mean", "concatenate", "single"]
 SelfCandidate = Literal["when_tied", "never"]
 LabelDistance = Literal["per_dimension", "l1", "l2", "max"]
 NanLabels = Literal["drop_row_per_dimension", "drop_row", "unsupported"]
-EpsRule = Literal["floor", "added"]
+EpsRule = Literal[
+    "floor",
+    "added",
+    "floor_below_maximum",
+    "added_below_maximum",
+    "floor_below_others",
+    "added_below_others",
+]
 EmptyDimension = Literal["keeps_weight", "renormalise"]
 Call = Literal[
     "perturbed_intact_labels",
@@ -68,7 +75,8 @@ class Definition:
         eps: in the denominator; ``None`` for none.
         temperature: the default tau.
         call: how an implementation of it is called.
-        eps_rule: whether eps is the floor of the denominator or is added to it.
+        eps_rule: whether eps is the floor of the denominator or is added to it; and whether that is
+            done after the anchor's largest similarity, to itself or to others alone, is subtracted.
     """
 
     name: str

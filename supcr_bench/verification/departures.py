@@ -9,7 +9,7 @@ from supcr_bench.verification.reading import Reading
 
 JOINED = {"sum": "separate", "mean": "separate", "concatenate": "concatenated", "single": "single"}
 """The views of a member, by those of a definition."""
-FAULTS = ("comparison", "pairs", "measured", "ties")
+FAULTS = ("comparison", "pairs", "measured", "ties", "gradient")
 """Fields of a member that have one right value for all definitions."""
 DROPPED = "rows with a missing label dropped"
 WEIGHTS = {"self_candidate": 2.0, "eps": 0.5, "nan_labels": 0.25, "temperature": 0.25}
@@ -69,9 +69,9 @@ def departures(reading: Reading, definition: Definition) -> dict[str, tuple[str,
     for name in FAULTS:
         if getattr(m, name) != getattr(plain, name):
             found[name] = PHRASES[name][getattr(m, name)], True
-    if not m.keeps_partner:
-        words = f"{found['comparison'][0]}, {PHRASES['keeps_partner'][False]}"
-        found["comparison"] = words, True
+    if not m.keeps_partner and m.measured != "partner":
+        before = f"{found['comparison'][0]}, " if "comparison" in found else ""
+        found["comparison"] = before + PHRASES["keeps_partner"][False], True
     eps = (m.eps, m.eps_rule if m.eps else "")
     right = (definition.eps or 0.0, definition.eps_rule if definition.eps else "")
     hidden = not m.eps and (definition.eps or 0.0) < 1e-2 * reading.smallest

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from supcr_bench.reference.contrast import log_eps_scale
 from supcr_bench.verification.phrases import PHRASES
 
 SIMILARITIES: dict[tuple[str, bool | str], str] = {
@@ -63,12 +64,15 @@ class Member:
     Attributes:
         similarity: ``dot``; a negative distance (``euclidean``, ``squared`` or ``manhattan``); or
             one of ``ODD_TWINS``.
+        keeps_partner: whether j is in S(i,j), whatever the comparison says; if not, it is where
+            label distances from the partner say so.
         normalised: whether rows are divided by their norms first; or ``columns`` are, or the
             ``views``, each element over both.
         eps: in the denominator; 0 for none.
-        eps_rule: whether eps is the floor of the denominator or is added to it.
+        eps_rule: as in a definition.
         temperature: what s is divided by; negative where its sign is turned.
         partner: what multiplies the partner's s where that has another temperature.
+        gradient: ``anchors_detached`` or ``others_detached`` where it reaches only the others.
     """
 
     similarity: str = "dot"
@@ -85,11 +89,13 @@ class Member:
     eps_rule: str = "added"
     temperature: float = 1.0
     partner: float = 1.0
+    gradient: str = ""
 
     def faults(self) -> int:
         """The number of choices, on ties and on the anchor too, that are not the plain one."""
         plain = Member()
         names = ("comparison", "keeps_partner", "pairs", "self_candidate", "measured", "ties")
+        names += ("gradient",)
         odd = [n for n in names if getattr(self, n) != getattr(plain, n)]
         return len(odd) + (self.views not in PLAIN_VIEWS)
 
@@ -102,15 +108,9 @@ class Member:
 @functools.cache
 def _rules() -> list[tuple[Member, int]]:
     """Members that differ in the candidates of one dimension, and how many faults each has."""
-    compared = [(c, True) for c in (">=", "<=")]
-    compared += [(c, keeps) for c in STRICT for keeps in (True, False)]
-    choices = ("pairs", "self_candidate", "measured", "ties")
-    members = [
-        Member("dot", True, "single", comparison, keeps, *others)
-        for (comparison, keeps), *others in itertools.product(
-            compared, *(PHRASES[name] for name in choices)
-        )
-    ]
+    choices = ("comparison", "keeps_partner", "pairs", "self_candidate", "measured", "ties")
+    values = itertools.product(*(PHRASES[name] for name in choices))
+    members = [Member("dot", True, "single", *chosen) for chosen in values]
     return [(m, m.faults()) for m in members]
 
 
@@ -208,6 +208,8 @@ def losses(
         first, second = first / length, second / length
     labels = as_measured(member, labels)
     for rows, others, y in stacked_rows(member.views, first, second, labels):
+        rows = rows.detach() if member.gradient == "anchors_detached" else rows
+        others = others.detach() if member.gradient == "others_detached" else others
         s = similarities(rows, others, member)
         each = member.label_distance == "per_dimension"
         groups = [*y.T.unsqueeze(2)] if each else [y]
@@ -273,13 +275,16 @@ def candidates(
         "<": place < limit,
     }[member.comparison].expand(len(rows), n, n)
     itself = torch.arange(n) == rows
+    partner = torch.eye(n, dtype=torch.bool)
+    if not member.keeps_partner and member.measured != "partner":
+        chosen = chosen & ~partner
     others = chosen & ~itself.unsqueeze(1)
     if member.self_candidate == "never":
         chosen = others
     elif member.self_candidate == "always":
         chosen = chosen | itself.unsqueeze(1)
-    if member.comparison in STRICT and member.keeps_partner:
-        chosen = chosen | torch.eye(n, dtype=torch.bool)
+    if member.keeps_partner:
+        chosen = chosen | partner
     return chosen, pair_weights(member, others.any(-1), itself)
 
 
@@ -311,7 +316,7 @@ def evaluate(
     alike: dict[tuple[object, ...], list[int]] = {}
     for at, m in enumerate(members):
         whole = m.measured if m.measured in WHOLE else ""
-        key = (m.similarity, m.normalised, m.views, m.label_distance, whole)
+        key = (m.similarity, m.normalised, m.views, m.label_distance, whole, m.gradient)
         alike.setdefault(key, []).append(at)
     rules: dict[bytes, Rules] = {}
     for indices in alike.values():
@@ -367,7 +372,9 @@ def _parts(
     scale = column(1 / m.temperature for m in members)
     partner = column(m.partner for m in members)
     log_eps = column(math.log(m.eps) if m.eps else -math.inf for m in members)
-    floors = column(float(m.eps_rule == "floor") for m in members).bool()
+    floors = column(float(m.eps_rule.startswith("floor")) for m in members).bool()
+    used = list(dict.fromkeys(m.eps_rule for m in members if m.eps)) or ["added"]
+    rule_at = [used.index(m.eps_rule) if m.eps else 0 for m in members]
     leaves = [v.double().expand(len(members), *v.shape).clone().requires_grad_() for v in views]
     zero = torch.stack([leaf.flatten(1).sum(1) for leaf in leaves]).sum(0) * 0.0
     sums = [zero, zero]
@@ -385,7 +392,9 @@ def _parts(
             terms = s.unsqueeze(2).masked_fill(~allowed, -torch.inf)
             contrast = terms.masked_fill(empty.unsqueeze(-1), 0.0).logsumexp(-1)
             contrast = contrast.masked_fill(empty, NOTHING)
-            floor = log_eps.expand_as(contrast)
+            itself = torch.eye(s.shape[-1], dtype=torch.bool)
+            scales = torch.stack([log_eps_scale(s.detach(), itself, rule) for rule in used])
+            floor = (log_eps + scales[rule_at, range(len(members))]).expand_as(contrast)
             contrast = torch.where(
                 floors, torch.maximum(contrast, floor), torch.logaddexp(contrast, floor)
             )

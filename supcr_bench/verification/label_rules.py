@@ -107,11 +107,12 @@ def missing_rule(prober: Prober, member: Member, probe: Probe) -> tuple[str, Ten
     goal = probe.gradient[probe.reached]
     for rule, left_out in rules.items():
         kept = filled.masked_fill(left_out, math.nan)
-        gradients = [
-            evaluate([member], probe.views, labels)[1][0].sum(0)[probe.reached]
+        parts = [
+            evaluate([member], probe.views, labels)[1][0]
             for labels in (kept.T.unsqueeze(2) if alone else [kept])
         ]
-        columns = torch.stack(gradients, 1)
+        gradients = [part[1] if prober.detached else part.sum(0) for part in parts]
+        columns = torch.stack(gradients, 1)[probe.reached]
         shares = torch.linalg.lstsq(columns, goal.unsqueeze(1), driver="gelsd").solution[:, 0]
         rest = (columns @ shares - goal).norm() / goal.norm()
         if rest <= prober.limit and bool((shares >= -prober.limit).all()):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from supcr_bench.reference.contrast import log_eps_scale
 from supcr_bench.verification.family import (
     NOTHING,
     STRICT,
@@ -55,7 +56,8 @@ def _contrasts(
 ) -> Iterator[tuple[Tensor, Tensor, slice]]:
     """Yield log(contrast) and the weights of pairs, [B, n] each, for B anchors at a time."""
     n = len(s)
-    sorts = member.measured not in ("partner", "candidate")
+    strict = member.comparison in STRICT
+    sorts = member.measured not in ("partner", "candidate") and (strict or member.keeps_partner)
     block = n if sorts else max(1, ELEMENTS // n**2)
     for anchors in (slice(start, start + block) for start in range(0, n, block)):
         if sorts:
@@ -66,8 +68,10 @@ def _contrasts(
             contrast = held.logsumexp(dim=2)
         contrast = contrast.masked_fill(contrast < NOTHING / 2, NOTHING)
         if member.eps:
-            join = torch.maximum if member.eps_rule == "floor" else torch.logaddexp
-            contrast = join(contrast, torch.full_like(contrast, math.log(member.eps)))
+            itself = torch.eye(n, dtype=torch.bool)[anchors]
+            log_eps = log_eps_scale(s.detach()[anchors], itself, member.eps_rule)
+            join = torch.maximum if member.eps_rule.startswith("floor") else torch.logaddexp
+            contrast = join(contrast, (log_eps + math.log(member.eps)).expand_as(contrast))
         yield contrast, weight.to(s), anchors
 
 

@@ -80,14 +80,11 @@ PHRASES: dict[str, dict[Any, str]] = {
     },
     "odd similarity": {
         "manhattan": "negative Manhattan (L1) distance",
-        "gaussian": "exp(-d^2) of the distance d as the similarity, which the loss exponentiates "
-        "again",
-        "laplacian": "exp(-d) of the distance d as the similarity, which the loss exponentiates "
-        "again",
-        "student": "1/(1 + d^2) of the distance d as the similarity",
-        "inverse": "1/(1 + d) of the distance d as the similarity",
-        "exponential": "the exponential of the dot product as the similarity, which the loss "
-        "exponentiates again",
+        "gaussian": "exp(-d^2) as the similarity, with d the distance",
+        "laplacian": "exp(-d) as the similarity, with d the distance",
+        "student": "1/(1 + d^2) as the similarity, with d the distance",
+        "inverse": "1/(1 + d) as the similarity, with d the distance",
+        "exponential": "exp(s) in place of the similarity s, the dot product",
     },
     "normalised": {
         "columns": "columns normalised over the batch in place of rows (the wrong axis)",
@@ -125,6 +122,12 @@ PHRASES: dict[str, dict[Any, str]] = {
         "none": "no floor in the denominator",
         "floor": "denominator clamped at eps",
         "added": "eps added to the denominator",
+        "floor_below_maximum": "denominator clamped at eps after the row's maximum is subtracted",
+        "added_below_maximum": "eps added to the denominator after the row's maximum is subtracted",
+        "floor_below_others": "denominator clamped at eps after the maximum over the other rows is "
+        "subtracted",
+        "added_below_others": "eps added to the denominator after the maximum over the other rows "
+        "is subtracted",
     },
     "temperature": {
         "missing": "the temperature argument is not read",
@@ -144,6 +147,8 @@ PHRASES: dict[str, dict[Any, str]] = {
         "first_detached": "the first (perturbed) view's gradient detached",
         "second_detached": "the second (intact) view's gradient detached",
         "contrast_detached": "the denominator's gradient detached",
+        "anchors_detached": "the anchors' gradient detached: it reaches partners and candidates",
+        "others_detached": "the gradient of partners and candidates detached: it reaches anchors",
     },
 }
 """A phrase for each choice; M counts the rows with a label, N all rows."""

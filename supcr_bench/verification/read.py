@@ -31,10 +31,8 @@ def read_choices(prober: Prober) -> Reading:
             return reading
         if member.ties == "by_value":
             read_tolerance(prober, reading, member)
-        counted = False
-        if not prober.detached:
-            shares = read_weights(prober, reading, member)
-            counted = read_missing(prober, reading, member, shares=shares)
+        shares = read_weights(prober, reading, member)
+        counted = read_missing(prober, reading, member, shares=shares)
         member = fill_empty_denominators(prober, read_temperature(prober, reading, member))
         read_value(prober, reading, member)
         reading.member = member = read_eps(prober, reading, member)

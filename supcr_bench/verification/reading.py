@@ -7,6 +7,7 @@ the rule on ties, on several label dimensions the label distance, and where simi
 eps. A constant factor does not change a direction: it is read last, with what it depends on.
 """
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -203,13 +204,20 @@ def _explanations(prober: Prober, core: Probe, views: Sequence[str]) -> Iterator
     for most_faults, some in ((1, kinds), (99, kinds[:3])):
         coarse = most_faults > 1 and _is_quantised(prober, core, 1e-6)
         members = [] if coarse else structures(views, some, most_faults)
+        if most_faults == 1:
+            cut = itertools.product(("anchors_detached", "others_detached"), members)
+            members += [replace(m, gradient=which) for which, m in cut if not m.faults()]
         for prober.detached in (False, True):
             found = [f for f in prober.fits(members, probe, warm=True) if f.residual <= WARM]
             if not found:
                 continue
             any_found = True
-            drawn = {(f.member.views, f.member.similarity) for f in found}
-            alike = [m for how, kind in drawn for m in structures([how], [(kind, normalised)])]
+            drawn = {(m.views, m.similarity, m.gradient) for m in (f.member for f in found)}
+            alike = [
+                replace(m, gradient=gradient)
+                for how, kind, gradient in drawn
+                for m in structures([how], [(kind, normalised)])
+            ]
             yield [
                 replace(f.member, temperature=math.copysign(1.0, f.factor))
                 for f in prober.fits(alike, probe, warm=True)
@@ -223,7 +231,7 @@ def _explanations(prober: Prober, core: Probe, views: Sequence[str]) -> Iterator
 
 def _normalised(rows: Tensor, gradient: Tensor) -> bool | str:
     """What is normalised of rows [V, N, d]: the gradient has no part along that."""
-    for what, axes in ((True, (2,)), ("columns", (0, 1)), ("views", (0,))):
+    for what, axes in ((True, (2,)), ("views", (0,)), ("columns", (0, 1))):
         lengths = rows.square().sum(axes).sqrt() * gradient.square().sum(axes).sqrt()
         along = (rows * gradient).sum(axes).norm() / lengths.norm()
         if along < NEAR and not (what == "views" and len(rows) == 1):

@@ -1,5 +1,6 @@
 """Reads eps, how the temperature enters, and what multiplies a loss; the last things to read."""
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,7 +14,6 @@ from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.probes import (
     FITS,
     WIDTH,
-    Fit,
     Probe,
     Prober,
     make_labels,
@@ -104,60 +104,62 @@ def fill_empty_denominators(prober: Prober, member: Member) -> Member:
 def read_eps(prober: Prober, reading: Reading, member: Member) -> Member:
     """Read eps, on rows so far apart that it shows in a denominator; the member with it."""
     core = prober.plain(prober.rows, 0, prober.given)
-    if smallest_denominator(member, core) == 0 and not member.eps:
+    probe = _far_apart(prober, member, FAR)
+    if probe is None or (smallest_denominator(member, core) == 0 and not member.eps):
         return member
-    found = _eps_at(prober, reading, member, FAR)
-    if not found:
+    reading.smallest = smallest_denominator(prober.at(member, probe.temperature), probe)
+    plain = prober.fits([replace(member, eps=0.0)], probe)[0]
+    if plain.residual <= prober.limit and plain.factor > 0:
+        return member
+    sizes: Sequence[float] = EPS if prober.limit == FITS else [10.0**-x for x in range(15, 1, -1)]
+    sizes = [member.eps] if member.eps else sizes
+    rules = [rule for rule in PHRASES["eps"] if rule != "none"]
+    # A partner with nothing farther adds 0 without eps, and more with it.
+    skips = ["with candidates"] * (member.comparison == ">" and member.keeps_partner)
+    best = plain
+    for _ in range(4):
+        choices = itertools.product((member.pairs, *skips), sizes, rules)
+        trials = [replace(member, pairs=p, eps=e, eps_rule=r) for p, e, r in choices]
+        found = [f for f in prober.fits(trials, probe) if f.factor > 0]
+        if not found:
+            return member
+        # Where eps holds every denominator, the gradient is the same for all sizes of eps.
+        best = min(found, key=lambda f: f.residual + reading.value_error(f, probe))
+        if best.residual <= prober.limit or len(sizes) < len(EPS):
+            break
+        sizes = [best.member.eps * (1 + x * (sizes[-1] / sizes[-2] - 1) / 5) for x in range(-5, 6)]
+    if best.residual > min(10 * prober.limit, plain.residual / 4):
         return member
     # Where eps is much larger than every sum, added and the floor are alike.
-    low = -math.log(found.eps)
-    again = _eps_at(prober, reading, found, low) if low < FAR else None
-    return again or found
+    own = best.member
+    parts = (1.0, 0.3) if "below" in own.eps_rule else (1.0,)
+    nearer = [_far_apart(prober, own, -part * math.log(own.eps)) for part in parts]
+
+    def error(trial: Member) -> float:
+        fits = [(prober.fits([trial], p)[0], p) for p in (probe, *nearer) if p]
+        return sum(fit.residual + reading.value_error(fit, p) for fit, p in fits)
+
+    _, _, scale = own.eps_rule.partition("_")
+    alike = ["_".join(filter(None, (rule, scale))) for rule in ("added", "floor")]
+    return min((replace(own, eps_rule=rule) for rule in alike), key=error)
 
 
-def _eps_at(prober: Prober, reading: Reading, member: Member, low: float) -> Member | None:
-    """The member with the eps that shows where similarities are -low; none where none shows."""
+def _far_apart(prober: Prober, member: Member, low: float) -> Probe | None:
+    """A probe where similarities are about -low, but one; none where the loss is not finite."""
     asked, power, scale = prober.given, prober.powers[0], 1.0
     if not member.normalised:
         far = low * abs(member.temperature)
         scale = {"dot": math.sqrt(2 * far), "squared": math.sqrt(far)}.get(member.similarity, far)
     elif asked and power:
         asked = (0.5 / low / abs(member.temperature)) ** (1 / power)  # cosines of -1/2
-    corners = torch.eye(3, WIDTH, dtype=torch.float64)
+    corners = torch.eye(3, WIDTH, dtype=torch.float64)[[0, 1, 2, 0]]
     corners[:, :3] -= 1 / 3
-    views = []
-    for at, noise in enumerate(make_rows(3, prober.count, 3, 0.05)):
-        views.append(scale * (corners.roll(at, 0) + noise))
-    try:
-        probe = prober.probe(tuple(views), 256 * make_labels(3, 1, 3), asked)
-    except Exception:  # noqa: BLE001 - not finite there: a matter of robustness
-        return None
-    reading.smallest = smallest_denominator(prober.at(member, asked), probe)
-    plain = prober.fits([replace(member, eps=0.0)], probe)[0]
-    if plain.residual <= prober.limit and plain.factor > 0:
-        return None
-    sizes: Sequence[float] = EPS if prober.limit == FITS else [10.0**-x for x in range(15, 1, -1)]
-    sizes = [member.eps] if member.eps else sizes
-    best = Fit(member, math.inf, 1.0, 0.0)
-    for _ in range(4):
-        # A partner with nothing farther adds 0 without eps, and more with it.
-        skips = ["with candidates"] * (member.comparison == ">" and member.keeps_partner)
-        trials = [
-            replace(member, eps=e, eps_rule=r, pairs=used)
-            for used in (member.pairs, *skips)
-            for e in sizes
-            for r in ("added", "floor")
-        ]
-        # Where eps holds every denominator, the gradient is the same for all sizes of eps.
-        found = [f for f in prober.fits(trials, probe) if f.factor > 0]
-        if not found:
-            return None
-        best = min(found, key=lambda f: f.residual + reading.value_error(f, probe))
-        if best.residual <= prober.limit or len(sizes) < len(EPS):
-            break
-        sizes = [best.member.eps * (1 + x * (sizes[-1] / sizes[-2] - 1) / 5) for x in range(-5, 6)]
-    right = best.residual <= min(10 * prober.limit, plain.residual / 4)
-    return best.member if right else None
+    labels = torch.tensor([[0.0], [40.0], [100.0], [1.0]], dtype=torch.float64)
+    rows = enumerate(make_rows(4, prober.count, 3, 0.05))
+    views = tuple(scale * (corners.roll(at, 0) + noise) for at, noise in rows)
+    with suppress(Exception):  # not finite there: a matter of robustness
+        return prober.probe(views, labels, asked)
+    return None
 
 
 def smallest_denominator(member: Member, probe: Probe) -> float:
@@ -220,6 +222,8 @@ def read_factor(prober: Prober, reading: Reading, member: Member, *, counted: bo
         counted: whether rows with a missing label are counted.
     """
     n = prober.rows
+    if len(reading.factors) < 2:
+        return
 
     def used(counting: Member, rows: int, seed: int) -> float:
         """The weights' sum over all pairs, 1 where each pair counts."""

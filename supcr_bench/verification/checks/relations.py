@@ -86,8 +86,10 @@ def closed_form(context: CheckContext, problem: Problem) -> float:
     if definition.eps:
         same = {"cosine": 1.0, "dot": float(problem.first[0].double().square().sum())}
         s = same.get(definition.similarity, 0.0) / problem.temperature
-        eps = torch.full_like(count, definition.eps * math.exp(-s))
-        count = torch.maximum(count, eps) if definition.eps_rule == "floor" else count + eps
+        scaled = "below" in definition.eps_rule
+        eps = torch.full_like(count, definition.eps * (1.0 if scaled else math.exp(-s)))
+        floor = definition.eps_rule.startswith("floor")
+        count = torch.maximum(count, eps) if floor else count + eps
     return (2 if definition.views == "sum" else 1) * float(count.log().mean())
 
 

@@ -1,0 +1,95 @@
+"""What is said of losses with a trait that no definition has, and that several people may share."""
+
+import math
+import re
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from supcr_bench.values.implementation import Implementation, Recognition
+from supcr_bench.verification.resolve import recognise
+
+
+def recognised(loss: Callable[..., Tensor]) -> Recognition:
+    found = recognise(
+        Implementation(name="it", title="", source="", definition="auto", factory=loss)
+    ).recognised
+    assert found is not None
+    return found
+
+
+def unit(rows: Tensor) -> Tensor:
+    return functional.normalize(rows, dim=-1)
+
+
+def distances(rows: Tensor, power: float = 2.0) -> Tensor:
+    return torch.cdist(rows, rows, p=power, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def mean_over_pairs(logits: Tensor, labels: Tensor, *, diagonal: bool = False) -> Tensor:
+    off = ~torch.eye(len(logits), dtype=torch.bool) | diagonal
+    apart = torch.cdist(labels, labels, p=1.0)
+    counted = (apart[:, None] >= apart[:, :, None]) & off[:, None]
+    terms = logits[:, None].masked_fill(~counted, -math.inf).logsumexp(-1) - logits
+    return terms[off].mean()
+
+
+TRAITS: dict[str, Callable[[Tensor], Tensor]] = {
+    r"exp\(-d\^2\) as the similarity": lambda z: (-distances(unit(z)).square()).exp(),
+    r"1/\(1 \+ d\) as the similarity": lambda z: 1 / (1 + distances(z)),
+    "Manhattan": lambda z: -distances(z, 1.0),
+    "columns normalised over the batch": lambda z: unit(z.T).T @ unit(z.T),
+    "gradient of partners and candidates detached": lambda z: unit(z) @ unit(z).detach().T,
+    "anchors' gradient detached": lambda z: unit(z).detach() @ unit(z).T,
+}
+
+
+@pytest.mark.parametrize("words", TRAITS)
+def test_a_strange_similarity_or_gradient_is_named(words: str) -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 0.5) -> Tensor:
+        """features [N, d]"""
+        return mean_over_pairs(TRAITS[words](features) / temperature, labels)
+
+    (fault,) = recognised(loss).faults
+    assert re.search(words, fault)
+
+
+def test_candidates_of_the_other_view_only_are_named() -> None:
+    def loss(z1: Tensor, z2: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
+        return mean_over_pairs(unit(z1) @ unit(z2).T / temperature, labels, diagonal=True)
+
+    (fault,) = recognised(loss).faults
+    assert "taken from the other view only" in fault
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_eps_after_the_maximum_is_subtracted_is_a_choice(own: bool) -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
+        """features [N, d]"""
+        off = ~torch.eye(len(features), dtype=torch.bool)
+        s = unit(features) @ unit(features).T / temperature
+        s = s - s.detach().masked_fill(~(off | own), -math.inf).amax(1, keepdim=True)
+        apart = torch.cdist(labels, labels, p=1.0)
+        counted = (apart[:, None] >= apart[:, :, None]) & off[:, None]
+        sums = (s.exp()[:, None] * counted).sum(-1)
+        return ((sums + 1e-8).log() - s)[off].mean()
+
+    found = recognised(loss)
+    assert found.faults == ()
+    maximum = "the row's maximum" if own else "the maximum over the other rows"
+    assert f"eps added to the denominator after {maximum} is subtracted (1e-08)" in found.choices
+
+
+def test_a_partner_left_out_beside_others_as_far_is_named() -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
+        """features [N, d]"""
+        off = ~torch.eye(len(features), dtype=torch.bool)
+        s = -distances(features) / temperature
+        apart = torch.cdist(labels, labels, p=1.0)
+        counted = (apart[:, None] >= apart[:, :, None]) & off[:, None] & off[None]
+        return (((s.exp()[:, None] * counted).sum(-1) + 1e-8).log() - s)[off].mean()
+
+    assert recognised(loss).faults == ("the partner itself left out of its denominator",)
