@@ -11,7 +11,7 @@ from supcr_bench.commands.options import JSON_FILE, flag, option, output_file, s
 from supcr_bench.values.definition import AUTO, Definition, get_definition
 from supcr_bench.values.errors import UnknownNameError, UsageError
 from supcr_bench.values.files import write_file
-from supcr_bench.verification.impact import ImpactQuestion
+from supcr_bench.verification.impact import ImpactQuestion, find_question
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -86,7 +86,7 @@ def verify(
 
         raise typer.Exit(0 if run_seeded_bugs(json_file, ranks, seed) else 1)
     wanted = find_definition(definition, suite)
-    question = find_question(labels, batch_size, temperature)
+    question = find_question(labels, batch_size, temperature, say_notes)
     if labels and ranks is not None:
         raise UsageError("--labels measures one process: leave out --ranks")
     if ranks is not None and device != "cpu":
@@ -131,33 +131,6 @@ def verify(
         write_file(wrapper, "\n\n".join(wrappers))
         print_sentence(console, f"Wrapper written to {wrapper}.")
     raise typer.Exit(exit_status(verifications))
-
-
-def find_question(
-    labels: str | None, batch_size: int | None, temperature: float | None
-) -> ImpactQuestion:
-    """The question on the labels of a file, or on generated ones.
-
-    Raises:
-        UsageError: an option needs --labels, or the file has no such column or too few rows.
-    """
-    if labels is None:
-        if batch_size or temperature:
-            raise UsageError("--batch-size and --temperature belong to --labels FILE:COLUMN")
-        return ImpactQuestion()
-    if temperature is not None and not temperature > 0:
-        raise UsageError(f"--temperature {temperature:g}: a temperature is above 0")
-    from supcr_bench.inputs.label_file import read_label_file
-
-    file, table = read_label_file(labels)
-    say_notes(file.notes)
-    rows = int((table == table).any(axis=1).sum())  # NaN is not equal to itself
-    if rows < max(2, batch_size or 2):
-        raise UsageError(
-            f"--labels {labels}: {rows} rows have a label, fewer than a batch of "
-            f"{batch_size or 2}; set --batch-size or take another column"
-        )
-    return ImpactQuestion(file.spec, batch_size or min(256, rows), temperature)
 
 
 def find_definition(name: str | None, suite: Path | None) -> Definition | str | None:

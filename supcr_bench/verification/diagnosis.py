@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from supcr_bench.inputs.tensors import Problem
 from supcr_bench.subjects.calls import call_text, loss_of
@@ -126,6 +126,10 @@ def snippet(context: CheckContext, problem: Problem) -> str:
     else:
         tensors = [f"{view} = {_literal(getattr(problem, view), leaf=True)}" for view in views]
         tensors.append(f"labels = {_literal(problem.labels)}")
+    if context.device != "cpu":  # random numbers on another device would be others
+        device = context.device
+        tensors += [f"{v} = {v}.detach().to({device!r}).requires_grad_()" for v in views]
+        tensors.append(f"labels = labels.to({device!r})")
     imports, subject = _imported(context)
     name = context.definition.name
     right = name if name in DEFINITIONS else "the definition"
@@ -194,7 +198,10 @@ def _called(context: CheckContext, subject: str, problem: Problem) -> str:
         # The registry has made a method a function that binds it, and wraps its class.
         is_method = isinstance(getattr(target, "__wrapped__", None), type)
         owner, dot, method = subject.rpartition(".") if is_method else (subject, "", "")
-        subject = f"{owner}({', '.join(built)}){dot}{method}"
+        module = context.build(problem)
+        is_module = isinstance(getattr(module, "__self__", module), nn.Module)
+        moved = f".to({context.device!r})" if is_module and context.device != "cpu" else ""
+        subject = f"{owner}({', '.join(built)}){moved}{dot}{method}"
     return f"{subject}({', '.join(called)})"
 
 

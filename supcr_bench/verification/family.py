@@ -50,6 +50,8 @@ TWO_VIEWS = (
     "across both",
 )
 PLAIN_VIEWS = ("single", "separate", "concatenated")
+RULES = ("comparison", "keeps_partner", "pairs", "self_candidate", "measured", "ties")
+"""The fields of a member that choose pairs and candidates."""
 STRICT = (">", "<")
 WHOLE = {"truncated": torch.trunc, "rounded": torch.round}
 """What makes labels whole numbers."""
@@ -94,8 +96,7 @@ class Member:
     def faults(self) -> int:
         """The number of choices, on ties and on the anchor too, that are not the plain one."""
         plain = Member()
-        names = ("comparison", "keeps_partner", "pairs", "self_candidate", "measured", "ties")
-        names += ("gradient",)
+        names = (*RULES, "gradient")
         odd = [n for n in names if getattr(self, n) != getattr(plain, n)]
         return len(odd) + (self.views not in PLAIN_VIEWS)
 
@@ -108,8 +109,7 @@ class Member:
 @functools.cache
 def _rules() -> list[tuple[Member, int]]:
     """Members that differ in the candidates of one dimension, and how many faults each has."""
-    choices = ("comparison", "keeps_partner", "pairs", "self_candidate", "measured", "ties")
-    values = itertools.product(*(PHRASES[name] for name in choices))
+    values = itertools.product(*(PHRASES[name] for name in RULES))
     members = [Member("dot", True, "single", *chosen) for chosen in values]
     return [(m, m.faults()) for m in members]
 
@@ -283,7 +283,7 @@ def candidates(
         chosen = others
     elif member.self_candidate == "always":
         chosen = chosen | itself.unsqueeze(1)
-    if member.keeps_partner:
+    if member.keeps_partner and (member.comparison in STRICT or member.measured == "partner"):
         chosen = chosen | partner
     return chosen, pair_weights(member, others.any(-1), itself)
 
@@ -345,7 +345,7 @@ class Rules:
 
     def _index(self, m: Member) -> int:
         across = m.views.startswith("across")
-        rule = (m.comparison, m.keeps_partner, m.pairs, m.self_candidate, m.measured, m.ties)
+        rule = tuple(getattr(m, name) for name in RULES)
         if (*rule, across) not in self._by_rule:
             chosen, weight = candidates(m, self._difference)
             answer = chosen.numpy().tobytes() + weight.numpy().tobytes()

@@ -1,10 +1,11 @@
 """How far the gradient of a loss points away from a definition's, on given labels."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from textwrap import shorten, wrap
 
+from supcr_bench.values.errors import UsageError
 from supcr_bench.values.units import format_share
 
 WIDTH = 79
@@ -28,6 +29,36 @@ class ImpactQuestion:
     labels: str | None = None
     batch_size: int = 64
     temperature: float | None = None
+
+
+def find_question(
+    labels: str | None,
+    batch_size: int | None,
+    temperature: float | None,
+    say: Callable[[Sequence[str]], None] = lambda notes: None,
+) -> ImpactQuestion:
+    """The question on the labels of a file, or on generated ones; says what the reader notes.
+
+    Raises:
+        UsageError: another value needs labels, or the file has no such column or too few rows.
+    """
+    if labels is None:
+        if batch_size or temperature:
+            raise UsageError("--batch-size and --temperature belong to --labels FILE:COLUMN")
+        return ImpactQuestion()
+    if temperature is not None and not temperature > 0:
+        raise UsageError(f"--temperature {temperature:g}: a temperature is above 0")
+    from supcr_bench.inputs.label_file import read_label_file
+
+    file, table = read_label_file(labels)
+    say(file.notes)
+    rows = int((table == table).any(axis=1).sum())  # NaN is not equal to itself
+    if rows < max(2, batch_size or 2):
+        raise UsageError(
+            f"--labels {labels}: {rows} rows have a label, fewer than a batch of "
+            f"{batch_size or 2}; set --batch-size or take another column"
+        )
+    return ImpactQuestion(file.spec, batch_size or min(256, rows), temperature)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

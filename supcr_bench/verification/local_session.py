@@ -18,7 +18,8 @@ from supcr_bench.verification.diagnosis import diagnose
 from supcr_bench.verification.impact import Impact, ImpactQuestion
 from supcr_bench.verification.impact_study import ImpactStudy
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome, Trial
-from supcr_bench.verification.resolve import read, resolve
+from supcr_bench.verification.reading import Reading
+from supcr_bench.verification.resolve import read, resolve_and_read
 from supcr_bench.verification.session import STUDY_LIMIT_S, Session
 
 PATIENCE = 2
@@ -38,6 +39,7 @@ class LocalSession(Session):
     """
 
     context: CheckContext
+    _reading: Reading | None
 
     def __init__(
         self,
@@ -60,10 +62,10 @@ class LocalSession(Session):
 
     def open(self) -> Sequence[tuple[str, Group]]:
         with interrupted_after(self._limit_s, "loading and recognition"):
-            found = replace(
-                resolve(self._implementation, self._definition, device=self._device),
-                process_changes=self._implementation.process_changes,
+            found, self._reading = resolve_and_read(
+                self._implementation, self._definition, device=self._device
             )
+            found = replace(found, process_changes=self._implementation.process_changes)
         self.definition = found.definition.name
         self.recognised = found.recognised or tested_as(found)
         subject = self._implementation
@@ -94,10 +96,10 @@ class LocalSession(Session):
             return ()
         nearest = DEFINITIONS.get(own.name.partition(DEPARTS)[0], own)
         with interrupted_after(self._limit_s and STUDY_LIMIT_S, "the study"):
-            reading = None
-            with suppress(Exception):  # a check has reported what it raises
-                reading = read(subject, self._device)
-            return tuple(ImpactStudy(self.context, reading, nearest, question).rows())
+            if self._reading is None:
+                with suppress(Exception):  # a check has reported what it raises
+                    self._reading = read(subject, self._device)
+            return tuple(ImpactStudy(self.context, self._reading, nearest, question).rows())
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from supcr_bench.measure.device import get_device
 from supcr_bench.subjects.registry import load, locate
 from supcr_bench.values.definition import AUTO, Definition
 from supcr_bench.values.implementation import Implementation
+from supcr_bench.verification.impact import find_question
 from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.session import CHECK_LIMIT_S
 from supcr_bench.verification.verification import Verification
@@ -19,6 +20,9 @@ def verify(
     strict: bool = False,
     seed: int = 0,
     device: str = "cpu",
+    labels: str | None = None,
+    batch_size: int | None = None,
+    temperature: float | None = None,
 ) -> Verification:
     """Verify an implementation of the loss.
 
@@ -31,15 +35,20 @@ def verify(
         strict: whether robustness findings count as failures.
         seed: random seed for the inputs.
         device: where inputs and module live, such as ``cuda:0``.
+        labels: ``FILE:COLUMN,...``: labels on which to measure how far each departure turns the
+            gradient.
+        batch_size: of that study; by default 256, or all rows of a smaller file.
+        temperature: of that study; by default the loss's own.
 
     Returns:
         a result that prints as a table, also in a notebook, and is true if the loss passes.
 
     Raises:
         TypeError: what is given is neither a name nor callable.
-        UsageError: there is no such implementation, definition or device.
+        UsageError: there is no such implementation, definition, device, file or column.
     """
     get_device(device)
+    question = find_question(labels, batch_size, temperature)
     if isinstance(implementation, str):
         implementation = load(locate(implementation))
     elif not isinstance(implementation, Implementation):
@@ -51,6 +60,8 @@ def verify(
         implementation = Implementation(
             name=name, title=name, source="Python", definition=AUTO, factory=implementation
         )
-    return LocalSession(
+    session = LocalSession(
         implementation, definition, device=device, limit_s=CHECK_LIMIT_S, strict=strict, seed=seed
-    ).verified()
+    )
+    session.question = question if labels else None
+    return session.verified()

@@ -29,7 +29,17 @@ def resolve(
     *,
     device: str = "cpu",
 ) -> Resolution:
-    """Resolve how to call an implementation, and its definition.
+    """Resolve how to call an implementation, and its definition; see :func:`resolve_and_read`."""
+    return resolve_and_read(implementation, definition, device=device)[0]
+
+
+def resolve_and_read(
+    implementation: Implementation,
+    definition: Definition | str | None = None,
+    *,
+    device: str = "cpu",
+) -> tuple[Resolution, Reading | None]:
+    """Resolve how to call an implementation, and its definition; with what was read for that.
 
     Args:
         implementation: the implementation to call.
@@ -43,14 +53,13 @@ def resolve(
     """
     if definition is None:
         definition = implementation.definition
-    if isinstance(definition, Definition):
-        return find_call(implementation, definition, device)[0]
-    if definition != AUTO:
-        return find_call(implementation, get_definition(definition), device)[0]
-    return recognise(implementation, device)
+    if definition == AUTO:
+        return recognise(implementation, device)
+    wanted = definition if isinstance(definition, Definition) else get_definition(definition)
+    return find_call(implementation, wanted, device)[0], None
 
 
-def recognise(implementation: Implementation, device: str = "cpu") -> Resolution:
+def recognise(implementation: Implementation, device: str = "cpu") -> tuple[Resolution, Reading]:
     """Read which definition an implementation follows, in the first call that shows no fault.
 
     Raises:
@@ -63,6 +72,7 @@ def recognise(implementation: Implementation, device: str = "cpu") -> Resolution
         faulty = (reading.member is None, len(faults))
         if fewest is None or faulty < fewest:
             fewest = faulty
+            read_best = reading
             alone = reading.member is not None and not reading.several_dimensions
             resolution = replace(
                 call, definition=definition, one_dimension=call.one_dimension or alone
@@ -75,7 +85,7 @@ def recognise(implementation: Implementation, device: str = "cpu") -> Resolution
             )
         if not faults:
             break
-    return replace(resolution, recognised=recognised)
+    return replace(resolution, recognised=recognised), read_best
 
 
 def read(subject: Adapter, device: str = "cpu") -> Reading:

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from supcr_bench.commands.verify import find_question
 from supcr_bench.values.errors import UsageError
-from supcr_bench.verification.impact import ImpactQuestion
+from supcr_bench.verification.impact import ImpactQuestion, find_question
 from tests.commands.conftest import Cli
 
 AGES = "".join(f"{20 + (7 * i) % 61},\n" if i % 5 else f",{i}\n" for i in range(50))

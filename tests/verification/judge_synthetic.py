@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from supcr_bench.values.implementation import Implementation, Recognition
-from supcr_bench.verification.resolve import recognise
+from supcr_bench.verification.resolve import resolve
 from tests.verification.synthetic import DEFINED, DEPARTURES, PART_OF, Rules, depart, make_loss
 
 SHOWS = 1e-4
@@ -48,9 +48,8 @@ def judge(base: str, names: Sequence[str], *, all_show: bool = False) -> Judgeme
     rules = depart(base, names)
     factory = make_loss(rules)
     start = time.process_time()
-    found = recognise(
-        Implementation(name="it", title="", source="", definition="auto", factory=factory)
-    ).recognised
+    it = Implementation(name="it", title="", source="", definition="auto", factory=factory)
+    found = resolve(it).recognised
     cpu_s = time.process_time() - start
     assert found is not None
     shown = list(names) if all_show else showing(base, names)

@@ -1,6 +1,7 @@
 """Verification from Python and from a notebook."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,6 +57,17 @@ def few_checks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_device_that_is_not_there_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="no device 'warp' on this machine"):
         supcr_bench.verify(RightNoSelf, device="warp")
+
+
+@pytest.mark.usefixtures("few_checks")
+def test_labels_tell_how_far_a_departure_turns_the_gradient(tmp_path: Path) -> None:
+    ages = tmp_path / "ages.csv"
+    ages.write_text("age\n" + "\n".join(str(20 + 7 * i % 50) for i in range(40)))
+    found = supcr_bench.verify(RightSupCR, labels=f"{ages}:age", batch_size=16)
+    assert {row.batch_size for row in found.impact} == {16}
+    assert "no-self" in {row.definition for row in found.impact}
+    with pytest.raises(UsageError, match="belong to"):
+        supcr_bench.verify(RightSupCR, batch_size=16)
 
 
 @pytest.mark.usefixtures("few_checks")

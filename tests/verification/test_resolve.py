@@ -12,12 +12,12 @@ from supcr_bench.values.errors import UncallableError
 from supcr_bench.values.implementation import Implementation, Recognition, Resolution
 from supcr_bench.verification.bugs import right
 from supcr_bench.verification.bugs.catalogue import BUGS
-from supcr_bench.verification.resolve import recognise
+from supcr_bench.verification.resolve import resolve
 from tests.verification.bugs import other_right
 
 
 def resolution(factory: Callable[..., Any]) -> Resolution:
-    return recognise(
+    return resolve(
         Implementation(name="it", title="", source="", definition="auto", factory=factory)
     )
 

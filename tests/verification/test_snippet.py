@@ -102,6 +102,16 @@ def test_of_a_single_view_one_tensor_is_written() -> None:
     assert "the definition gives" in text
 
 
+def test_on_another_device_the_program_computes_there(folder: Path) -> None:
+    session = LocalSession(load(locate("src/own_loss.py:Doubled")), NO_SELF, only=())
+    session.open()
+    session.context.device = "meta"
+    text = snippet(session.context, session.context.problem(n=3, d=2, dims=1))
+    assert "first = first.detach().to('meta').requires_grad_()\n" in text
+    assert "labels = labels.to('meta')\n" in text
+    assert ").to('meta')(first" in text
+
+
 def test_what_raises_says_so_beside_what_the_definition_gives(folder: Path) -> None:
     text = written("src/own_loss.py:raises", n=6)
     assert "loss = raises(first, second, labels, temperature=0.1)\n# It raises KeyError; " in text

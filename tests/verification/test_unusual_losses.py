@@ -10,13 +10,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from supcr_bench.values.implementation import Implementation, Recognition
-from supcr_bench.verification.resolve import recognise
+from supcr_bench.verification.resolve import resolve
 
 
 def recognised(loss: Callable[..., Tensor]) -> Recognition:
-    found = recognise(
-        Implementation(name="it", title="", source="", definition="auto", factory=loss)
-    ).recognised
+    it = Implementation(name="it", title="", source="", definition="auto", factory=loss)
+    found = resolve(it).recognised
     assert found is not None
     return found
 
