@@ -35,7 +35,7 @@ def find_question(
     labels: str | None,
     batch_size: int | None,
     temperature: float | None,
-    say: Callable[[Sequence[str]], None] = lambda notes: None,
+    say: Callable[[Sequence[str]], object] = len,
 ) -> ImpactQuestion:
     """The question on the labels of a file, or on generated ones; says what the reader notes.
 

@@ -86,7 +86,7 @@ def read_missing(prober: Prober, reading: Reading, member: Member, *, shares: bo
             empty = labels[:, :2].clone()
             empty[1:, 1] = math.nan
             share = missing_rule(prober, member, prober.probe(rows, empty, prober.given))[1]
-            reading.renormalises = bool(torch.isclose(share.sum(), whole, rtol=1e-2))
+            reading.renormalises = bool(torch.isclose(share[0], whole, rtol=1e-2))
     return counted
 
 

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from supcr_bench.measure.outcome import describe_error
 from supcr_bench.verification.label_rules import read_missing, read_tolerance, read_weights
-from supcr_bench.verification.probes import NotFiniteError, Prober
+from supcr_bench.verification.probes import FITS, NotFiniteError, Prober
 from supcr_bench.verification.reading import RANDOM, Reading, read_structure, repeats
 from supcr_bench.verification.scale_rules import (
     fill_empty_denominators,
@@ -31,8 +31,11 @@ def read_choices(prober: Prober) -> Reading:
             return reading
         if member.ties == "by_value":
             read_tolerance(prober, reading, member)
-        shares = read_weights(prober, reading, member)
-        counted = read_missing(prober, reading, member, shares=shares)
+        counted = False
+        if prober.limit == FITS:  # in a low precision, shares are rounded too much
+            # Without gradients of denominators, those of the label dimensions are alike.
+            shares = not prober.detached and read_weights(prober, reading, member)
+            counted = read_missing(prober, reading, member, shares=shares)
         member = fill_empty_denominators(prober, read_temperature(prober, reading, member))
         read_value(prober, reading, member)
         reading.member = member = read_eps(prober, reading, member)

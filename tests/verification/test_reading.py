@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from supcr_bench.values.definition import AUTO
-from supcr_bench.verification.resolve import recognise
+from supcr_bench.verification.resolve import resolve
 from tests.examples import implementation
 from tests.verification.judge_synthetic import judge
 
@@ -50,7 +50,7 @@ def test_a_class_of_the_note_in_a_file_of_its_own_is_torchcell_for_several_dimen
 ) -> None:
     """Its default weights are those of two dimensions; the ones that it is given are of any."""
     alone = replace(implementation(name), definition=AUTO)
-    found = recognise(alone)
+    found = resolve(alone)
     assert found.recognised is not None
     assert (found.recognised.nearest, found.recognised.choices) == ("torchcell", ())
     assert found.recognised.faults == ()
