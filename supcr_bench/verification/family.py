@@ -30,14 +30,6 @@ SIMILARITIES: dict[tuple[str, bool | str], str] = {
     ("squared", True): "negative_squared_euclidean_normalised",
 }
 """The name in a definition of each (similarity, normalised)."""
-ODD_TWINS = {
-    "gaussian": "squared",
-    "student": "squared",
-    "laplacian": "euclidean",
-    "inverse": "euclidean",
-    "exponential": "dot",
-}
-"""Similarities that no definition has, each with one that it is like on rows nearly alike."""
 TWO_VIEWS = (
     "separate",
     "concatenated",
@@ -65,7 +57,7 @@ class Member:
 
     Attributes:
         similarity: ``dot``; a negative distance (``euclidean``, ``squared`` or ``manhattan``); or
-            one of ``ODD_TWINS``.
+            one of the odd similarities of ``PHRASES``.
         keeps_partner: whether j is in S(i,j), whatever the comparison says; if not, it is where
             label distances from the partner say so.
         normalised: whether rows are divided by their norms first; or ``columns`` are, or the
@@ -241,7 +233,7 @@ def pair_weights(member: Member, others: Tensor, itself: Tensor) -> Tensor:
     """
     n = itself.shape[1]
     square = member.views.startswith("across") and member.pairs == "with itself"
-    count = n * n if square else n * (n - 1)
+    count = n * (n if square else n - 1)
     used = torch.ones_like(itself) if member.pairs == "with itself" else ~itself
     if member.pairs in ("with candidates", "by anchor"):
         used = used & others

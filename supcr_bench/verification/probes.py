@@ -24,6 +24,16 @@ WIDTH = 12
 """Columns of all rows."""
 
 
+ODD_TWINS = {
+    "gaussian": "squared",
+    "student": "squared",
+    "laplacian": "euclidean",
+    "inverse": "euclidean",
+    "exponential": "dot",
+}
+"""Similarities that no definition has, each with one that it is like on rows nearly alike."""
+
+
 class NotFiniteError(ArithmeticError):
     """A loss or a gradient is NaN or infinite on ordinary rows."""
 

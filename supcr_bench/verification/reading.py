@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from supcr_bench.verification.family import (
-    ODD_TWINS,
     TWO_VIEWS,
     WHOLE,
     Member,
@@ -26,6 +25,7 @@ from supcr_bench.verification.family import (
 from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.probes import (
     FITS,
+    ODD_TWINS,
     Fit,
     Probe,
     Prober,
