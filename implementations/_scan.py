@@ -1,31 +1,33 @@
-"""SupCR by running sums along each anchor's row, with a gradient computed without autograd.
+"""Losses of the SupCR family by running sums along each anchor's row, with their own gradient.
 
 This file needs only torch and runs on any device: to use the loss elsewhere, copy this file.
 
-Once the rows are sorted by label, the label distances of an anchor fall towards it and rise beyond
-it. Merging these two sorted runs, with a binary search per row instead of a sort, orders all others
-by distance. In that order, farthest first, every candidate set S(i,j) is a prefix, and
+Once the rows are sorted by their label distance from anchor i, farthest first, every candidate set
+S(i,j) is a prefix, and with s the similarity over tau
 
     Z(i,j) = sum over S(i,j) of exp s(i,k)                                      a running sum,
     dL/ds(i,k) = exp s(i,k) * sum over {j : delta(i,j) <= delta(i,k)} of 1/Z(i,j) - 1     another,
 
 summed from the near end. Both sums add only positive terms, so no digits cancel. Members of a tie
-share the sums at its end. Distances are compared as the labels' dtype rounds them; rounding is
-monotone, so the merged runs are still sorted.
+share the sums at its end. Distances are compared as the labels' dtype rounds them.
 
-A cosine is at most 1, so exp((cosine - 1) / tau) does not overflow, and does not underflow while
-2 / tau stays within the dtype's range: down to tau = 0.034 in float32, 0.0034 in float64. Below
-0.034, float32 inputs are summed in float64; below 0.0034, or on a device without float64, sums are
-kept as logarithms, which are slower and stay finite at any temperature.
+Where both views are one batch of 2N rows, the two rows of a sample have one label, so that they lie
+at the same place of every sorted row: N places hold the sum of two exponentials each.
+
+A bound on s is subtracted from it, so that exponentials do not overflow. They do not underflow
+while the width of its range stays within that of the dtype: for a cosine, 2 / tau, down to
+tau = 0.034 in float32 and 0.0034 in float64. Beyond, float32 inputs are summed in float64; beyond
+that, or on a device without float64, sums are kept as logarithms, which are slower and stay finite
+at any temperature.
 
 Blocks of anchors are processed one by one, each adding its part of the gradient of the embeddings,
 so no N x N tensor outlives its block.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -33,249 +35,293 @@ from torch import Tensor, nn
 SMALLEST_NORM = 1e-12
 """Floor of an embedding's norm, as in ``torch.nn.functional.normalize``."""
 RANGE = {torch.float32: 60.0, torch.float64: 590.0}
-"""The largest 2 / tau at which the exponentials of a row, their sums and inverses stay in range."""
-ANCHORS = 128
-"""Rows of a block on a CPU, so that it fits in cache; the fewest on an accelerator."""
-ELEMENTS = 2**24
-"""Elements of a block on an accelerator, in both views together: enough to keep it busy."""
+"""The widest range of logits for which exponentials, their sums and inverses stay in range."""
+NEAR = 0.01
+"""Squared distances below this share of the rows' squared norms are computed from differences."""
+ANCHORS = (32, 128)
+"""The fewest and the most rows of a block on a CPU, where a smaller one fits in cache."""
+ELEMENTS = 2**23
+"""Elements of a block on an accelerator, in each view: enough to keep it busy."""
 
 
-class Options(NamedTuple):
-    """Temperature, floor of each denominator (0 for none), and the rule for ties."""
+class Choices(NamedTuple):
+    """What tells one loss of the family from another.
 
-    temperature: float
-    eps: float
-    self_when_tied: bool
+    Attributes:
+        similarity: ``cosine``, ``dot``, ``negative_euclidean``, ``negative_squared_euclidean``, or
+            one of the last two with ``_normalised``, for rows of length 1.
+        views: the losses of two views are added (``sum``) or averaged (``mean``), or their rows
+            joined (``concatenate``); or there is one view (``single``).
+        self_candidate: whether the anchor is a candidate of partners at distance 0 (``when_tied``)
+            or ``never``.
+        label_distance: a loss ``per_dimension``, or one with an ``l1``, ``l2`` or ``max`` distance.
+        nan_labels: ``drop_row`` drops a row that lacks any label from all dimensions, as is done
+            under one distance over all; otherwise it is dropped where its label is missing.
+        empty_dimension: a dimension without a pair keeps its weight, or they ``renormalise``.
+        eps: the least value of each denominator, or what is added to it; none if it is 0 or None.
+        temperature: the default tau.
+        eps_rule: ``floor`` or ``added``.
+    """
+
+    similarity: str = "cosine"
+    views: str = "sum"
+    self_candidate: str = "when_tied"
+    label_distance: str = "per_dimension"
+    nan_labels: str = "drop_row_per_dimension"
+    empty_dimension: str = "keeps_weight"
+    eps: float | None = 1e-7
+    temperature: float = 0.1
+    eps_rule: str = "floor"
 
     @property
-    def log_floor(self) -> float:
-        """The logarithm of the floor of a sum of exp((cosine - 1) / tau)."""
-        return math.log(self.eps) - 1 / self.temperature if self.eps > 0 else -math.inf
+    def joins_views(self) -> bool:
+        return self.views == "concatenate"
+
+    @property
+    def joint(self) -> bool:
+        """Whether there is one label distance over all dimensions."""
+        return self.label_distance != "per_dimension"
+
+    @property
+    def normalised(self) -> bool:
+        return self.similarity == "cosine" or self.similarity.endswith("_normalised")
+
+    @property
+    def power(self) -> int:
+        """Of a row's distance in the similarity; 0 for a product."""
+        if self.similarity in ("cosine", "dot"):
+            return 0
+        return 2 if "squared" in self.similarity else 1
 
 
-class SortedLabels(NamedTuple):
-    """The labels of each of D dimensions in rising order; R rows have a label in any of them.
+DEFINITIONS = {
+    "torchcell": Choices(),
+    "no-self": Choices(self_candidate="never", eps=None),
+    "rank-n-contrast": Choices(
+        *("negative_euclidean", "concatenate", "never", "l1"), eps=None, temperature=2.0
+    ),
+}
+
+
+FEATURE_SIMILARITIES = {
+    "l2": "negative_euclidean",
+    "cosine": "cosine",
+    "dot": "dot",
+    "squared_l2": "negative_squared_euclidean",
+}
+
+
+def rank_n_contrast(label_diff: str, feature_sim: str) -> Choices:
+    """The paper's loss with these distances, by the names that its official code uses.
+
+    Raises:
+        ValueError: a name is unknown.
+    """
+    if label_diff not in ("l1", "l2", "max"):
+        raise ValueError(f"label_diff must be l1, l2 or max, got {label_diff!r}")
+    if feature_sim not in FEATURE_SIMILARITIES:
+        known = ", ".join(FEATURE_SIMILARITIES)
+        raise ValueError(f"feature_sim must be one of {known}, got {feature_sim!r}")
+    similarity = FEATURE_SIMILARITIES[feature_sim]
+    return DEFINITIONS["rank-n-contrast"]._replace(similarity=similarity, label_distance=label_diff)
+
+
+class Evaluated(NamedTuple):
+    """The [C] losses, the share of each in the total, and derivatives of the total, if wanted.
 
     Attributes:
-        rows: [R] the rows of the batch that have any label.
-        counts: [D] how many of them are labelled in each dimension.
-        order: [D, R] those rows in the order of each dimension's labels, the unlabelled ones last.
-        labels: [D, R] the labels in that order.
+        losses: [C] float64; C = D, or 1 under one label distance over all dimensions.
+        shares: [C] weights that sum to one.
+        gradient: [V, N, d] by the embeddings.
+        slope: scalar, by the temperature.
     """
 
-    rows: Tensor
-    counts: list[int]
-    order: Tensor
-    labels: Tensor
-
-
-class Evaluation(NamedTuple):
-    """One evaluation of the loss: its inputs, and the tensors that accumulate its results.
-
-    Attributes:
-        labels: the sorted labels of each dimension.
-        units: [2, R, d] embeddings of length 1, of the rows that have a label.
-        options: temperature, eps and the rule for ties.
-        grad_output: [D] gradient at each loss, if the derivative is wanted.
-        losses: [D] accumulates the losses of all dimensions.
-        grad_units: [2, R, d] accumulates their derivative by ``units``, if it is wanted.
-    """
-
-    labels: SortedLabels
-    units: Tensor
-    options: Options
-    grad_output: Tensor | None
     losses: Tensor
-    grad_units: Tensor | None
-
-    def add_loss(self, c: int, total: Tensor) -> None:
-        """Add the sum over the pairs of a dimension."""
-        m = self.labels.counts[c]
-        self.losses[c] += total / (m * (m - 1))
-
-    def factor(self, c: int, derivative: Tensor) -> Tensor:
-        """The gradient divided by tau times the derivative of a dimension's sum."""
-        assert self.grad_output is not None
-        m = self.labels.counts[c]
-        return (self.grad_output[c] / (m * (m - 1) * self.options.temperature)).to(derivative)
+    shares: Tensor
+    gradient: Tensor | None
+    slope: Tensor | None
 
 
-class DistanceOrder(NamedTuple):
-    """The rows of B anchors in C dimensions of M labels, by label distance, farthest first.
+Evaluate = Callable[..., Evaluated]
+"""As :func:`evaluate`."""
+
+
+class Group(NamedTuple):
+    """C losses of M rows each, which are computed together.
 
     Attributes:
-        order: [C, B, M] the row k at each place.
-        ties_ending: [C, B, M] the number of partners in the tie that ends there; 0 if none does.
+        numbers: the losses.
+        rows: [C, M] the rows of each.
+        labels: [C, M, D] their labels: one a row, or all under one distance over several.
+        rising: whether the labels rise.
+        anchors: the first of these rows that is an anchor, and the one after the last.
     """
 
-    order: Tensor
-    ties_ending: Tensor
-
-
-AddLosses = Callable[[Evaluation], None]
-"""As :meth:`ScanSupCR.add_losses`."""
+    numbers: list[int]
+    rows: Tensor
+    labels: Tensor
+    rising: bool
+    anchors: tuple[int, int]
 
 
 class ScanSupCR(nn.Module):
-    """SupCR by running sums: N^2 work, stable at low temperature, no graph of N x N tensors.
+    """A loss of the family by running sums: stable at low temperature, no N x N tensors.
 
     Args:
-        temperature: tau, which divides the cosine similarities.
+        temperature: tau, which divides the similarities; by default the definition's. A parameter
+            or tensor that requires grad gets its gradient.
         weights: one weight per label dimension, normalised to sum to one; equal ones by default.
-        eps: floor of each denominator, whose gradient is 0 where the floor holds; 1e-7 for
-            ``torchcell`` and none for ``no-self`` by default.
-        definition: whether the anchor is a candidate of partners whose label ties with its own
-            (``torchcell``) or never (``no-self``).
+            None under one label distance over all dimensions.
+        eps: of each denominator; by default the definition's. Where its floor holds, the gradient
+            is 0.
+        definition: ``torchcell``, ``no-self``, ``rank-n-contrast``, or an object with the
+            attributes of :class:`Choices`.
 
     Raises:
-        ValueError: a temperature that is not positive and finite, or that requires grad (it gets
-            no gradient here), weights that are not [D] or whose sum is 0 or not finite, an eps
-            that is negative or infinite, an unknown definition.
+        ValueError: a temperature that is not positive and finite, weights that are not [D], whose
+            sum is 0 or not finite or that have no meaning, an eps that is negative or infinite, an
+            unknown definition.
     """
 
     weights: Tensor | None
 
     def __init__(
         self,
-        temperature: float = 0.1,
+        temperature: float | Tensor | None = None,
         weights: Tensor | None = None,
         eps: float | None = None,
-        definition: Literal["torchcell", "no-self"] = "torchcell",
+        definition: Any = "torchcell",
     ) -> None:
         super().__init__()
-        if isinstance(temperature, Tensor) and temperature.requires_grad:
-            raise ValueError("temperature must be a number: no gradient flows to it here")
-        if not 0 < temperature < math.inf:
-            raise ValueError(f"temperature must be positive and finite, got {temperature}")
-        if definition not in ("torchcell", "no-self"):
-            raise ValueError(f"definition must be 'torchcell' or 'no-self', got {definition!r}")
-        self.temperature = float(temperature)
-        self.definition = definition
-        self.eps = (1e-7 if definition == "torchcell" else 0.0) if eps is None else float(eps)
-        if not 0 <= self.eps < math.inf:
+        if isinstance(definition, str):
+            if definition not in DEFINITIONS:
+                known = ", ".join(DEFINITIONS)
+                raise ValueError(f"definition must be one of {known}; got {definition!r}")
+            chosen = DEFINITIONS[definition]
+        else:
+            chosen = Choices(*(getattr(definition, field) for field in Choices._fields))
+        tau = chosen.temperature if temperature is None else temperature
+        value_of(tau)
+        eps = (chosen.eps or 0.0) if eps is None else float(eps)
+        if not 0 <= eps < math.inf:
             raise ValueError(f"eps must be 0 or more and finite, got {eps}")
+        if weights is not None and chosen.joint:
+            raise ValueError("weights have no meaning under one distance over all label dimensions")
         if weights is not None:
             weights = torch.as_tensor(weights).detach().clone()
             total = float(weights.sum())
             if weights.ndim != 1 or total == 0 or not math.isfinite(total):
                 shape = tuple(weights.shape)
                 raise ValueError(f"weights must be [D] with a sum to share, got {shape}, {total:g}")
+        self.temperature = tau if isinstance(tau, Tensor) else float(tau)
+        self.choices = chosen._replace(eps=eps)
+        self.definition = definition if isinstance(definition, str) else "own"
         self.register_buffer("weights", weights)
 
     def extra_repr(self) -> str:
-        return f"temperature={self.temperature}, eps={self.eps}, definition={self.definition!r}"
+        tau, eps = value_of(self.temperature), self.choices.eps
+        return f"temperature={tau}, eps={eps}, definition={self.definition!r}"
 
-    def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """[N, d], [N, d] and [N, D] to the weighted loss and the [D] per-dimension losses.
+    def forward(self, *views: Tensor, labels: Tensor | None = None) -> Any:
+        """Embeddings and labels to the weighted loss and the [D] per-dimension losses.
 
-        The results are float32, or float64 for float64 embeddings. Their gradient cannot be
-        differentiated again, and transforms of torch.func are not supported.
+        Args:
+            views: two views [N, d] each, or both in one tensor [N, 2, d] or [2N, d], or one view
+                [N, d] alone; and then the labels, unless they are given by name.
+            labels: [N, D], or [N] for D = 1.
+
+        Returns:
+            (loss, losses [D]); under one label distance over all dimensions, the loss alone. They
+            are float32, or float64 for float64 embeddings. Their gradient cannot be differentiated
+            again, and transforms of torch.func are not supported.
 
         Raises:
             ValueError: shapes that do not fit, or a label that is infinite.
         """
-        labels = labels.detach()
-        weights = self.normalised_weights(perturbed, intact, labels)
-        loss, losses = DirectGradient.apply(  # type: ignore[no-untyped-call]
-            *(perturbed, intact, labels, weights, self.options, self.add_losses),
+        stacked, y = arrange(views if labels is None else (*views, labels))
+        loss, losses = self.compute(stacked, y)
+        return loss if self.choices.joint else (loss, losses)
+
+    def compute(self, views: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """[V, N, d] and [N, D] to the loss and the [C] losses."""
+        self.require_fit(views, labels)
+        found: tuple[Tensor, Tensor] = DirectGradient.apply(  # type: ignore[no-untyped-call]
+            *(views, labels, self.weights, self.temperature, self.choices, self.evaluate),
             torch.is_grad_enabled(),
         )
-        return loss, losses
+        return found
 
-    @property
-    def options(self) -> Options:
-        return Options(self.temperature, self.eps, self.definition == "torchcell")
-
-    def normalised_weights(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Tensor:
-        """[D] weights that sum to one; a ValueError if the shapes of the inputs do not fit."""
-        if perturbed.ndim != 2 or perturbed.shape != intact.shape:
-            shapes = f"{tuple(perturbed.shape)} and {tuple(intact.shape)}"
-            raise ValueError(f"both views must be [N, d], got {shapes}")
-        if labels.ndim != 2 or len(labels) != len(perturbed):
-            raise ValueError(f"labels must be [{len(perturbed)}, D], got {tuple(labels.shape)}")
-        weights, dims = self.weights, labels.shape[1]
-        if weights is None:
-            weights = torch.ones(dims)
-        if len(weights) != dims:
-            raise ValueError(f"{len(weights)} weights for {dims} label dimensions")
-        weights = weights.to(labels.device, sum_dtype(labels.device))
-        return weights / weights.sum()
+    def require_fit(self, views: Tensor, labels: Tensor) -> None:
+        """A ValueError if the number of views or of weights is not right."""
+        if len(views) > 1 and self.choices.views == "single":
+            raise ValueError("this definition takes one view [N, d], got two")
+        dims = labels.shape[1]
+        if self.weights is not None and len(self.weights) != dims:
+            raise ValueError(f"{len(self.weights)} weights for {dims} label dimensions")
 
     @staticmethod
-    def add_losses(work: Evaluation) -> None:
-        """Add the losses of all dimensions, and their derivative by the unit embeddings."""
-        sorted_labels, device = work.labels, work.units.device
-        for m, dims in dimensions_by_count(sorted_labels.counts):
-            # Dimensions with equally many labels share a block, as long as it does not grow.
-            together = max(anchors_at_once(device, m) // m, 1)
-            for at in range(0, len(dims), together):
-                group = dims[at : at + together]
-                order = sorted_labels.order[group, :m]
-                total, grad = sum_of_group(order, sorted_labels.labels[group, :m], work)
-                for c, number in enumerate(group):
-                    work.add_loss(number, total[c])
-                    if grad is not None and work.grad_units is not None:
-                        factor = work.factor(number, grad)
-                        work.grad_units.index_add_(1, order[c], grad[:, c] * factor)
+    def evaluate(*arguments: Any, **options: Any) -> Evaluated:
+        """As :func:`evaluate`; a faster loss puts its own in place of it."""
+        return evaluate(*arguments, **options)
 
 
 class DirectGradient(torch.autograd.Function):
-    """Computes the loss and, in its forward, the gradient of the embeddings."""
+    """Computes the loss and, in its forward, the derivatives by embeddings and temperature."""
 
     @staticmethod
     def forward(
         ctx: Any,
-        perturbed: Tensor,
-        intact: Tensor,
+        views: Tensor,
         labels: Tensor,
-        weights: Tensor,
-        options: Options,
-        add_losses: AddLosses,
+        weights: Tensor | None,
+        temperature: float | Tensor,
+        choices: Choices,
+        own_evaluate: Evaluate,
         graph: bool,
     ) -> tuple[Tensor, Tensor]:
-        """The weighted loss and the [D] losses; where a graph is wanted, the gradient is kept."""
+        """The weighted loss and the [C] losses; where a graph is wanted, the gradient is kept."""
         ctx.set_materialize_grads(False)
-        ctx.settings = options, add_losses
-        wanted = weights if graph and (perturbed.requires_grad or intact.requires_grad) else None
-        losses, gradient = evaluate(perturbed, intact, labels, wanted, *ctx.settings)
-        if gradient is not None:
-            ctx.save_for_backward(perturbed, intact, labels, weights, gradient)
-        dtype = working_dtype(perturbed, intact)
-        return (losses * weights).sum().to(dtype), losses.to(dtype)
+        wanted = graph and (ctx.needs_input_grad[0] or ctx.needs_input_grad[3])
+        arguments = (labels, weights, value_of(temperature), choices)
+        found = own_evaluate(views, *arguments, wanted=wanted)
+        if wanted:
+            ctx.again = arguments, own_evaluate
+            ctx.save_for_backward(views, found.shares, found.gradient, found.slope)
+        dtype = working_dtype(views)
+        return (found.losses * found.shares).sum().to(dtype), found.losses.to(dtype)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple[Any, ...]:
-        """Map the gradients at the loss and at the [D] losses to those of the two views."""
-        gradients = OnceDifferentiable.apply(ctx.settings, *grad_outputs, *ctx.saved_tensors)  # type: ignore[no-untyped-call]
-        return *gradients, *(None,) * 5
+    def backward(ctx: Any, at_loss: Tensor | None, at_losses: Tensor | None) -> tuple[Any, ...]:
+        """Scale the stored derivatives; compute them anew if several losses have gradients."""
+        views, shares, gradient, slope = ctx.saved_tensors
+        if at_losses is not None:
+            through_total = 0 if at_loss is None else at_loss.to(shares) * shares
+            at_losses = at_losses.to(shares) + through_total
+            at_loss = at_losses[0] if len(shares) == 1 else torch.ones_like(shares[0])
+            if len(shares) > 1:
+                (labels, *others), own_evaluate = ctx.again
+                found = own_evaluate(
+                    views, labels, *others, wanted=True, grad_output=at_losses.detach()
+                )
+                gradient, slope = found.gradient, found.slope
+        if at_loss is None:
+            return (None,) * 7
+        by_views: Tensor | None = (gradient * at_loss.to(gradient)).to(views.dtype)
+        by_tau = slope * at_loss.to(slope) if ctx.needs_input_grad[3] else None
+        if torch.is_grad_enabled():
+            by_views = OnceDifferentiable.apply(by_views, views, at_loss)  # type: ignore[no-untyped-call]
+            if by_tau is not None:
+                by_tau = OnceDifferentiable.apply(by_tau, views, at_loss)  # type: ignore[no-untyped-call]
+        return by_views, None, None, by_tau, None, None, None
 
 
 class OnceDifferentiable(torch.autograd.Function):
-    """The gradient of both views, which refuses to be differentiated again."""
+    """A gradient that depends on some tensors and refuses to be differentiated by them."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        settings: tuple[Options, AddLosses],
-        at_loss: Tensor | None,
-        at_losses: Tensor | None,
-        perturbed: Tensor,
-        intact: Tensor,
-        labels: Tensor,
-        weights: Tensor,
-        gradient: Tensor,
-    ) -> tuple[Tensor | None, Tensor | None]:
-        """The stored gradient, scaled; recomputed if the [D] losses have a gradient too."""
-        del ctx
-        if at_losses is not None:
-            grad_output = at_each_loss(at_loss, at_losses, weights)
-            views = evaluate(perturbed, intact, labels, grad_output, *settings)[1]
-            assert views is not None
-        elif at_loss is not None:
-            views = gradient * at_loss
-        else:
-            return None, None
-        return views[0].to(perturbed.dtype), views[1].to(intact.dtype)
+    def forward(ctx: Any, gradient: Tensor, *sources: Tensor) -> Tensor:
+        del ctx, sources
+        return gradient.clone()
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
@@ -284,54 +330,43 @@ class OnceDifferentiable(torch.autograd.Function):
         raise RuntimeError("this loss can be differentiated once: its gradient has no gradient")
 
 
-def at_each_loss(at_loss: Tensor | None, at_losses: Tensor, weights: Tensor) -> Tensor:
-    """[D] gradient at each dimension's loss, including that through the weighted sum."""
-    grad_output = at_losses.to(weights)
-    return grad_output if at_loss is None else grad_output + at_loss.to(weights) * weights
+def arrange(tensors: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Views and labels, in any of the calls of :class:`ScanSupCR`, to [V, N, d] and [N, D].
+
+    Raises:
+        ValueError: shapes that do not fit together.
+    """
+    *views, labels = tensors
+    labels = labels.detach()
+    labels = labels[:, None] if labels.ndim == 1 else labels
+    shapes = " and ".join(str(tuple(view.shape)) for view in views)
+    if len(views) == 2:
+        if views[0].ndim != 2 or views[0].shape != views[1].shape:
+            raise ValueError(f"both views must be [N, d], got {shapes}")
+        stacked = torch.stack((views[0], views[1]))
+    elif len(views) == 1 and views[0].ndim == 2:
+        both = len(views[0]) == 2 * len(labels)
+        stacked = views[0].reshape(2 if both else 1, -1, views[0].shape[1])
+    elif len(views) == 1 and views[0].ndim == 3 and views[0].shape[1] in (1, 2):
+        stacked = views[0].transpose(0, 1)
+    else:
+        raise ValueError(f"embeddings must be [N, 2, d], [N, d] or two of [N, d], got {shapes}")
+    if labels.ndim != 2 or len(labels) != stacked.shape[1]:
+        n, shape = stacked.shape[1], tuple(labels.shape)
+        raise ValueError(f"labels must be [{n}, D] or [{n}] for these embeddings, got {shape}")
+    return stacked, labels
 
 
-def evaluate(
-    perturbed: Tensor,
-    intact: Tensor,
-    labels: Tensor,
-    grad_output: Tensor | None,
-    options: Options,
-    add_losses: AddLosses,
-) -> tuple[Tensor, Tensor | None]:
-    """The [D] losses and, for a [D] gradient at them, the [2, N, d] gradient of both views."""
-    kind, dtype = labels.device.type, working_dtype(perturbed, intact)
-    lowered = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
-    with torch.autocast(kind, enabled=False) if lowered else nullcontext(), torch.no_grad():
-        sorted_labels = sort_labels(labels)
-        all_labelled = len(sorted_labels.rows) == len(labels)
-        views = torch.stack((perturbed.detach().to(dtype), intact.detach().to(dtype)))
-        if not all_labelled:
-            views = views[:, sorted_labels.rows]
-        norms = views.norm(dim=2, keepdim=True)
-        lengths = norms.clamp(min=SMALLEST_NORM)
-        units = views / lengths
-
-        losses = torch.zeros(labels.shape[1], dtype=sum_dtype(labels.device), device=labels.device)
-        grad_units = None if grad_output is None else torch.zeros_like(units)
-        add_losses(Evaluation(sorted_labels, units, options, grad_output, losses, grad_units))
-        if grad_units is None:
-            return losses, None
-
-        # A cosine does not depend on an embedding's length, unless that is below the floor.
-        along = (grad_units * units).sum(dim=2, keepdim=True).masked_fill_(norms < SMALLEST_NORM, 0)
-        grad_units -= along * units
-        grad_units /= lengths
-        if all_labelled:
-            return losses, grad_units
-        gradient = grad_units.new_zeros(2, *perturbed.shape)
-        gradient[:, sorted_labels.rows] = grad_units
-        return losses, gradient
+def value_of(temperature: float | Tensor) -> float:
+    """The temperature as a number; a ValueError if it is not positive and finite."""
+    tau = float(temperature.detach() if isinstance(temperature, Tensor) else temperature)
+    if not 0 < tau < math.inf:
+        raise ValueError(f"temperature must be positive and finite, got {tau}")
+    return tau
 
 
-def working_dtype(perturbed: Tensor, intact: Tensor) -> torch.dtype:
-    """float64 if the embeddings of either view are float64, else float32."""
-    double = torch.float64 in (perturbed.dtype, intact.dtype)
-    return torch.float64 if double else torch.float32
+def working_dtype(views: Tensor) -> torch.dtype:
+    return torch.float64 if views.dtype == torch.float64 else torch.float32
 
 
 def sum_dtype(device: torch.device) -> torch.dtype:
@@ -339,67 +374,332 @@ def sum_dtype(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-def anchors_at_once(device: torch.device, m: int) -> int:
-    """The number of rows of M elements in a block."""
-    return ANCHORS if device.type == "cpu" else max(ELEMENTS // (2 * m), ANCHORS)
+def evaluate(
+    views: Tensor,
+    labels: Tensor,
+    weights: Tensor | None,
+    tau: float,
+    choices: Choices,
+    *,
+    wanted: bool,
+    grad_output: Tensor | None = None,
+    anchors: tuple[int, int] | None = None,
+) -> Evaluated:
+    """The losses of [V, N, d] and [N, D], and the derivatives of their weighted sum.
+
+    Args:
+        views: the embeddings.
+        labels: their labels, NaN where missing.
+        weights: [D], or None for equal ones.
+        tau: the temperature.
+        choices: which loss.
+        wanted: whether derivatives are.
+        grad_output: [C] gradient at each loss; the shares of the losses in the total by default.
+        anchors: the rows (first, one after the last) whose terms are summed; all by default.
+    """
+    kind, device, dtype = labels.device.type, labels.device, working_dtype(views)
+    lowered = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    with torch.autocast(kind, enabled=False) if lowered else nullcontext(), torch.no_grad():
+        labels, present, counts, labelled = read_labels(labels, choices)
+        shares, factors = share_out(weights, counts, choices, len(views), device)
+        x = views.detach().to(dtype)
+        some = None
+        if labelled < len(labels):
+            some = present.any(dim=0).nonzero()[:, 0]
+            x, labels, present = x[:, some], labels[some], present[:, some]
+            if anchors is not None:
+                anchors = places_in(some, anchors)
+
+        points = x
+        if choices.normalised:
+            norms = x.norm(dim=2, keepdim=True)
+            lengths = norms.clamp(min=SMALLEST_NORM)
+            points = x / lengths
+        units = points
+        if choices.power and labelled:  # distances do not depend on where the rows' centre is
+            centre = points.nan_to_num(0, 0, 0).mean(dim=1, keepdim=True)
+            points = points - (centre.mean(dim=0, keepdim=True) if choices.joins_views else centre)
+        longest = points.square().sum(dim=2).max() if labelled else 0.0
+        high, width = bounds(float(longest), choices)
+        scale = factors * (shares if grad_output is None else grad_output.to(shares)) / tau
+        grad_points = torch.zeros_like(points) if wanted else None
+        sums = torch.zeros_like(factors)
+        for group in groups_of(labels, present, counts, choices, anchors):
+            terms = Terms(choices, tau, high, width, points[:, group.rows].transpose(0, 1))
+            total, grad = terms.sum_of_group(group, wanted)
+            for c, number in enumerate(group.numbers):
+                sums[number] += total[c]
+                if grad is not None and grad_points is not None:
+                    grad_points.index_add_(1, group.rows[c], grad[c] * scale[number].to(grad))
+        if grad_points is None:
+            return Evaluated(sums * factors, shares, None, None)
+
+        slope = -(grad_points * points).sum(dtype=sums.dtype) / (tau * (choices.power or 2))
+        if choices.normalised:  # such a similarity depends on no length above the floor
+            along = (grad_points * units).sum(dim=2, keepdim=True)
+            along.masked_fill_(norms < SMALLEST_NORM, 0)
+            grad_points = (grad_points - along * units) / lengths
+        if some is not None:
+            whole = grad_points.new_zeros(views.shape)
+            grad_points = whole.index_copy_(1, some, grad_points)
+        return Evaluated(sums * factors, shares, grad_points, slope)
 
 
-def sort_labels(labels: Tensor) -> SortedLabels:
-    """Sort the [N, D] labels of each dimension; a ValueError if one is infinite."""
+def read_labels(labels: Tensor, choices: Choices) -> tuple[Tensor, Tensor, list[int], int]:
+    """Labels whose distances are exact, the [C, N] rows of each loss, their numbers, and of any.
+
+    Raises:
+        ValueError: a label is infinite.
+    """
     if not labels.is_floating_point():
         labels = labels.long()
         if sum_dtype(labels.device) == torch.float64 and bool((labels.abs() < 2**52).all()):
             labels = labels.double()  # exact below 2^52, and faster to sort
     present = ~torch.isnan(labels)
-    labelled = present.any(dim=1)
-    numbers = torch.cat((present.sum(dim=0), labelled.sum()[None], torch.isinf(labels).sum()[None]))
-    *counts, some, infinite = numbers.tolist()
+    if choices.joint or choices.nan_labels == "drop_row":
+        present = present.all(dim=1, keepdim=True).expand(
+            -1, 1 if choices.joint else labels.shape[1]
+        )
+    others = torch.stack((present.any(dim=1).sum(), torch.isinf(labels).sum()))
+    *counts, labelled, infinite = torch.cat((present.sum(dim=0), others)).tolist()
     if infinite:
         raise ValueError(f"{infinite} labels are infinite: their distances have no order")
-    rows = torch.arange(len(labels), device=labels.device)
-    if some < len(labels):
-        rows = rows[labelled]
-        labels = labels[rows]
-    ordered, order = labels.t().sort(dim=1)
-    return SortedLabels(rows, counts, order, ordered)
+    return labels, present.T, counts, labelled
 
 
-def dimensions_by_count(counts: list[int]) -> Iterator[tuple[int, list[int]]]:
-    """Group the dimensions with at least two labels by their number of labels."""
-    dims: dict[int, list[int]] = {}
+def share_out(
+    weights: Tensor | None, counts: list[int], choices: Choices, views: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """The [C] shares of the losses in the total, and the factor of each loss's sum over pairs."""
+    double = sum_dtype(device)
+    rows = [n * (views if choices.joins_views else 1) for n in counts]
+    factors = [
+        1 / (m * (m - 1)) / (views if choices.views == "mean" else 1) if m > 1 else 0.0
+        for m in rows
+    ]
+    if weights is None:
+        weights = torch.ones(len(counts))
+    shares = weights.to(device, double)
+    if choices.empty_dimension == "renormalise" and 0.0 in factors:
+        shares = shares * torch.tensor([f > 0 for f in factors], device=device)
+    total = shares.sum()
+    return shares / torch.where(total == 0, 1, total), torch.tensor(
+        factors, dtype=double, device=device
+    )
+
+
+def bounds(longest: float, choices: Choices) -> tuple[float, float]:
+    """A bound on the similarities, and one on the difference of two, by the largest |point|^2."""
+    if choices.similarity == "cosine":
+        return 1.0, 2.0
+    if not math.isfinite(longest):
+        return 0.0, math.inf
+    if choices.power == 0:
+        return longest, 2 * longest
+    return 0.0, 4 * longest if choices.power == 2 else 2 * math.sqrt(longest)
+
+
+def places_in(rows: Tensor, anchors: tuple[int, int]) -> tuple[int, int]:
+    """Where a range of rows lies among some rows, which rise."""
+    first, stop = torch.searchsorted(rows, torch.tensor(anchors).to(rows)).tolist()
+    return first, stop
+
+
+def groups_of(
+    labels: Tensor,
+    present: Tensor,
+    counts: list[int],
+    choices: Choices,
+    anchors: tuple[int, int] | None,
+) -> Iterator[Group]:
+    """Group the losses that have a pair, of [R, D] labels; where all rows are anchors, by size."""
+    least = 1 if choices.joins_views else 2
+    if anchors is None and (not choices.joint or labels.shape[1] == 1):
+        ordered, order = labels.t().sort(dim=1)  # what is missing comes last
+        sizes: dict[int, list[int]] = {}
+        for c, m in enumerate(counts):
+            sizes.setdefault(m, []).append(c)
+        for m, numbers in sizes.items():
+            # Losses of one size share a block, as long as it does not grow.
+            together = max(anchors_at_once(labels.device, m) // max(m, 1), 1)
+            for at in range(0, len(numbers) if m >= least else 0, together):
+                some = numbers[at : at + together]
+                yield Group(some, order[some, :m], ordered[some, :m, None], True, (0, m))
+        return
     for c, m in enumerate(counts):
-        dims.setdefault(m, []).append(c)
-    return ((m, group) for m, group in dims.items() if m >= 2)
+        if m >= least:
+            rows = present[c].nonzero()[:, 0]
+            own = labels[rows] if choices.joint else labels[rows, c : c + 1]
+            among = (0, m) if anchors is None else places_in(rows, anchors)
+            yield Group([c], rows[None], own[None], False, among)
 
 
-def sum_of_group(order: Tensor, labels: Tensor, work: Evaluation) -> tuple[Tensor, Tensor | None]:
-    """The [C] sums over pairs, and tau times their derivative by the sorted units, [2, C, M, d].
+def anchors_at_once(device: torch.device, m: int) -> int:
+    """The number of rows of M elements in a block."""
+    (fewest, most), m = ANCHORS, max(m, 1)
+    return min(max(2**16 // m, fewest), most) if device.type == "cpu" else max(ELEMENTS // m, most)
 
-    ``order`` and ``labels`` are [C, M]: C dimensions with M labels each.
+
+class Terms(NamedTuple):
+    """The terms of C losses.
+
+    Attributes:
+        choices: which loss.
+        tau: the temperature.
+        high: a bound that no similarity exceeds.
+        width: a bound on the difference of two similarities.
+        points: [C, V, M, d] the rows as the similarity takes them.
     """
-    (dims, m), tau, device = order.shape, work.options.temperature, work.units.device
-    units = work.units[:, order].flatten(0, 1)  # [2 C, M, d]
-    total = torch.zeros(dims, dtype=sum_dtype(device), device=device)
-    grad_units = None if work.grad_units is None else torch.zeros_like(units)
-    anchors = anchors_at_once(device, m)
-    for start in range(0, m, anchors):
-        block = units[:, start : start + anchors]
-        logits = torch.bmm(block / tau, units.mT).sub_(1 / tau)
-        places = merge(labels, start, min(start + anchors, m), units.dtype)
-        logits = logits.view(2, dims, -1, m)
-        block_total, weights = scan_block(
-            logits, places, start, work.options, grad_units is not None
-        )
-        total += block_total
-        if grad_units is not None and weights is not None:
-            weights = weights.flatten(0, 1)
-            grad_units[:, start : start + anchors].baddbmm_(weights, units)
-            grad_units.baddbmm_(weights.mT, block)
-    return total, None if grad_units is None else grad_units.view(2, dims, m, -1)
+
+    choices: Choices
+    tau: float
+    high: float
+    width: float
+    points: Tensor
+
+    def sum_of_group(self, group: Group, wanted: bool) -> tuple[Tensor, Tensor | None]:
+        """The [C] sums over pairs, and tau times their derivative by the points, [C, V, M, d]."""
+        points, device = self.points, self.points.device
+        (c, v, m, d), power = points.shape, self.choices.power
+        total = torch.zeros(c, dtype=sum_dtype(device), device=device)
+        # Views that are joined make one matrix of rows, others one each.
+        matrices = c if self.choices.joins_views else c * v
+        others = points.reshape(matrices, -1, d)
+        grad = torch.zeros(c, v, m, d, dtype=points.dtype, device=device) if wanted else None
+        size = anchors_at_once(device, m)
+        for start in range(*group.anchors, size):
+            stop = min(start + size, group.anchors[1])
+            block = points[:, :, start:stop].reshape(matrices, -1, d)
+            if power:
+                distance = squared_distances(block, others)
+                distance = distance.sqrt_() if power == 1 else distance
+                logits = distance * (-1 / self.tau)
+            else:
+                logits = torch.bmm(block / self.tau, others.mT).sub_(self.high / self.tau)
+            logits = logits.view(c, v, stop - start, -1, m)
+            order, ending = order_by_distance(group, self.choices, start, stop, logits)
+            block_total, weights = self.scan_block(logits, order, ending, start, wanted)
+            total += block_total
+            if grad is None or weights is None:
+                continue
+            weights = weights.view(matrices, block.shape[1], -1)
+            if power == 1:  # the derivative of a distance of 0 is 0, as that of torch's norm
+                weights = (weights / distance).masked_fill_(distance == 0, 0)
+            elif power == 2:
+                weights = 2 * weights
+            to_block = torch.bmm(weights, others)
+            by_rows = grad.view(matrices, -1, d).baddbmm_(weights.mT, block)
+            if power:
+                to_block -= weights.sum(dim=2, keepdim=True) * block
+                by_rows -= weights.sum(dim=1).unsqueeze(2) * others
+            grad[:, :, start:stop] += to_block.view(c, v, -1, d)
+        return total, grad
+
+    def scan_block(
+        self, logits: Tensor, order: Tensor, ending: Tensor, start: int, with_gradient: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Sum of -log(exp s(i,j) / Z(i,j)) over j != i, and its derivative by s.
+
+        Args:
+            logits: [C, V, B, K, M] s of the block's anchors in V views with all rows in K views,
+                less a bound; overwritten.
+            order: [C, B, M] from :func:`order_by_distance`.
+            ending: [C, B, M] or [M], likewise.
+            start: first anchor of the block.
+            with_gradient: whether the derivative is wanted.
+
+        Returns:
+            [C] sums, and the derivative, like the logits.
+        """
+        choices = self.choices
+        in_logarithms, dtype = summation(logits, self.width / self.tau)
+        numerators = logits.sum(dim=(1, 2, 3, 4)) - own_entries(logits, start).sum(dim=(1, 2))
+        terms = logits if in_logarithms else logits.to(dtype).exp_()
+        if choices.self_candidate == "never":
+            own_entries(terms, start).fill_(-math.inf if in_logarithms else 0)
+
+        # Z at every place, farthest first; both views of a sample are at one place.
+        folded = terms[:, :, :, 0]
+        if terms.shape[3] > 1:
+            folded = terms.logsumexp(dim=3) if in_logarithms else terms.sum(dim=3)
+        index = order.unsqueeze(1).expand(folded.shape)
+        ending = ending.to(dtype) if ending.ndim == 1 else ending.to(dtype).unsqueeze(1)
+        contrast = running_sum(folded.gather(3, index), in_logarithms)
+        below = None
+        log_eps = (math.log(choices.eps) if choices.eps else -math.inf) - self.high / self.tau
+        if log_eps > -1.01 * self.width / self.tau - 40:  # else rounding leaves nothing of it
+            eps = contrast.new_tensor(log_eps if in_logarithms else math.exp(log_eps))
+            if choices.eps_rule == "floor":
+                below = contrast < eps
+                contrast.clamp_(min=eps)
+            else:
+                contrast = torch.logaddexp(contrast, eps) if in_logarithms else contrast.add_(eps)
+        if ending.ndim > 1:  # a sum can be 0 inside a tie, where nothing depends on it
+            contrast.masked_fill_(ending == 0, 0 if in_logarithms else 1)
+        logarithms = contrast if in_logarithms else contrast.log()
+        total = ((logarithms * ending).sum(dim=(1, 2, 3)) - numerators).to(sum_dtype(logits.device))
+        if not with_gradient:
+            return total, None
+
+        # At every place, the sum of 1/Z over the partners that are no farther from the anchor.
+        # A tie is counted in full at its end, so all members of the tie share one sum.
+        inverse = ending.log() - contrast if in_logarithms else ending / contrast
+        if below is not None:
+            inverse.masked_fill_(below, -math.inf if in_logarithms else 0)
+        sums = running_sum(inverse.flip(3), in_logarithms).flip(3)
+        reach = torch.empty_like(sums).scatter_(3, index, sums).unsqueeze(3)
+        weights = (terms + reach).exp_() if in_logarithms else terms.mul_(reach)
+        weights.sub_(1)  # each partner's own term
+        own_entries(weights, start).add_(1)
+        return total, weights.to(logits.dtype)
 
 
-def merge(labels: Tensor, start: int, stop: int, dtype: torch.dtype) -> DistanceOrder:
-    """Order the rows by their distance from each anchor of a block; labels are [C, M], rising."""
+def squared_distances(block: Tensor, others: Tensor) -> Tensor:
+    """[G, B, d] and [G, M, d] to [G, B, M]; small ones, and so those of equal rows, are exact."""
+    norms = block.square().sum(dim=2, keepdim=True) + others.square().sum(dim=2).unsqueeze(1)
+    squared = torch.baddbmm(norms, block, others.mT, alpha=-2)
+    near = (squared < norms.mul_(NEAR)).nonzero()
+    if len(near) > squared.numel() // 8:
+        return torch.cdist(block, others, compute_mode="donot_use_mm_for_euclid_dist").square_()
+    g, i, k = near.unbind(dim=1)
+    squared[g, i, k] = (block[g, i] - others[g, k]).square().sum(dim=1)
+    return squared
+
+
+def order_by_distance(
+    group: Group, choices: Choices, start: int, stop: int, logits: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The rows by their label distance from each anchor of a block, farthest first.
+
+    Returns:
+        [C, B, M] the row at each place, and the number of partners in the tie that ends there, 0
+        if none does; where there are no ties, as [M]. In K views each row is K partners, less the
+        anchor itself.
+    """
+    labels, each, m = group.labels, logits.shape[3], logits.shape[4]
+    if group.rising:
+        distance, order = merge(labels[..., 0], start, stop)
+    else:
+        apart = (labels[:, start:stop, None] - labels[:, None]).abs()
+        if labels.shape[3:] == (1,) or choices.label_distance == "max":
+            distance = apart.amax(dim=3)
+        else:
+            distance = apart.norm(dim=3) if choices.label_distance == "l2" else apart.sum(dim=3)
+        distance, order = distance.sort(dim=2, descending=True)
+    differ = distance[..., 1:] != distance[..., :-1]
+    number = torch.arange(m, dtype=logits.dtype, device=logits.device)
+    if bool(differ.all()):
+        return order, torch.full_like(number, each).sub_((number == m - 1).to(number))
+    first = number.repeat(*distance.shape[:2], 1)  # the first place of each tie
+    first[..., 1:] *= differ
+    ending = (number + 1 - first.cummax(dim=2).values).mul_(each)
+    ending[..., :-1] *= differ
+    ending[..., -1] -= 1  # the anchor is not a partner
+    return order, ending
+
+
+def merge(labels: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor]:
+    """Distances from each anchor of a block, falling, and their rows; [C, M] labels rise."""
     m = labels.shape[1]
     signed = labels.unsqueeze(1) - labels[:, start:stop].unsqueeze(2)  # rounded, rising along k
     if signed.dtype in (torch.float16, torch.bfloat16):
@@ -420,75 +720,19 @@ def merge(labels: Tensor, start: int, stop: int, dtype: torch.dtype) -> Distance
     order = torch.addcmul(taken.cumsum(dim=2) + (m - 1 - k), taken, m - k, value=-1)
     if not below:
         order = m - 1 - order
-
-    return DistanceOrder(order, ties_ending(signed.abs_().gather(2, order), k.to(dtype)))
-
-
-def ties_ending(distance: Tensor, number: Tensor) -> Tensor:
-    """The number of partners in the tie that ends at each place, 0 if no tie ends: [C, B, M]."""
-    apart = distance[..., 1:] != distance[..., :-1]
-    first = number.repeat(*distance.shape[:2], 1)  # the first place of each tie
-    first[..., 1:] *= apart
-    ending = number + 1 - first.cummax(dim=2).values
-    ending[..., :-1] *= apart
-    ending[..., -1] -= 1  # the anchor is not a partner
-    return ending
+    return signed.abs_().gather(2, order), order
 
 
-def scan_block(
-    logits: Tensor, places: DistanceOrder, start: int, options: Options, with_gradient: bool
-) -> tuple[Tensor, Tensor | None]:
-    """Sum of -log(exp s(i,j) / Z(i,j)) over j != i, and its derivative by s.
-
-    Args:
-        logits: [2, C, B, M] s of the block's anchors with all, less 1 / tau; overwritten.
-        places: the order of each row by label distance.
-        start: first anchor of the block.
-        options: temperature, eps and the rule for ties.
-        with_gradient: whether the derivative is wanted.
-
-    Returns:
-        [C] sums over both views, and [2, C, B, M] the derivative, with 0 at the anchor itself.
-    """
-    in_logarithms, dtype = summation(logits, options.temperature)
-    order, ending = places.order.expand(logits.shape), places.ties_ending.to(dtype)
-    numerators = logits.sum(dim=(0, 2, 3)) - logits.diagonal(start, 2, 3).sum(dim=(0, 2))
-    terms = logits if in_logarithms else logits.to(dtype).exp_()
-    if not options.self_when_tied:
-        terms.diagonal(start, 2, 3).fill_(-math.inf if in_logarithms else 0)
-
-    # Z at every place, farthest first.
-    terms = terms.gather(3, order)
-    contrast = running_sum(terms, in_logarithms)
-    below = None
-    if options.log_floor > -2.02 / options.temperature:  # else no sum is below the floor
-        floor = options.log_floor if in_logarithms else math.exp(options.log_floor)
-        below = contrast < floor
-        contrast.clamp_(min=floor)
-    else:
-        # A sum can be 0 only where no tie ends, and there it is multiplied by 0.
-        contrast.clamp_(min=-1e30 if in_logarithms else torch.finfo(dtype).tiny)
-    logarithms = contrast if in_logarithms else contrast.log()
-    total = ((logarithms * ending).sum(dim=(0, 2, 3)) - numerators).to(sum_dtype(logits.device))
-    if not with_gradient:
-        return total, None
-
-    # At every place, the sum of 1/Z over the partners that are no farther from the anchor.
-    # A tie is counted in full at its end, so all members of the tie share one sum.
-    inverse = ending.log() - contrast if in_logarithms else ending / contrast
-    if below is not None:
-        inverse.masked_fill_(below, -math.inf if in_logarithms else 0)
-    sums = running_sum(inverse.flip(3), in_logarithms).flip(3)
-    derivative = sums.add_(terms).exp_() if in_logarithms else sums.mul_(terms)
-    weights = logits.scatter_(3, order, derivative.sub_(1).to(logits.dtype))
-    weights.diagonal(start, 2, 3).zero_()
-    return total, weights
+def own_entries(x: Tensor, start: int) -> Tensor:
+    """[C, V, B] of [C, V, B, K, M]: each anchor's entry for itself, to read and to change."""
+    x = x[:, :, :, 0] if x.shape[3] == 1 else x.diagonal(dim1=1, dim2=3).permute(0, 3, 1, 2)
+    return x.diagonal(start, 2, 3)
 
 
-def summation(logits: Tensor, temperature: float) -> tuple[bool, torch.dtype]:
+def summation(logits: Tensor, width: float) -> tuple[bool, torch.dtype]:
     """Whether to keep sums as logarithms, and the dtype of the sums."""
     dtypes = [logits.dtype] if logits.device.type == "mps" else [logits.dtype, torch.float64]
-    fitting = [dtype for dtype in dtypes if 2 / temperature <= RANGE[dtype]]
+    fitting = [dtype for dtype in dtypes if width <= RANGE[dtype]]
     return not fitting, fitting[0] if fitting else logits.dtype
 
 

@@ -26,9 +26,9 @@ all_reduce, which gloo and NCCL support. This was tested with gloo on CPUs, and 
 """
 
 import struct
-from collections.abc import Callable
+import zlib
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, distributed
@@ -36,17 +36,13 @@ from torch import Tensor, distributed
 from supcr_bench.values.implementation import Implementation
 
 from ._scan import (
-    DistanceOrder,
-    Evaluation,
-    OnceDifferentiable,
+    DEFINITIONS,
+    DirectGradient,
+    Evaluated,
     ScanSupCR,
-    anchors_at_once,
-    at_each_loss,
-    evaluate,
-    scan_block,
-    sum_dtype,
-    ties_ending,
-    working_dtype,
+    arrange,
+    rank_n_contrast,
+    value_of,
 )
 
 SENT_DTYPES = (
@@ -61,8 +57,6 @@ SENT_DTYPES = (
     torch.uint8,
 )
 """Ranks exchange dtypes as indices into this tuple."""
-GradientOfOwnRows = Callable[[Tensor | None, Tensor | None], Tensor]
-"""Maps the gradients at the loss and at the [D] losses to the [2, R, d] of a rank's own rows."""
 
 
 class Settings(NamedTuple):
@@ -70,10 +64,10 @@ class Settings(NamedTuple):
 
     refuses: int
     rows: int
+    number_of_views: int
     embedding_size: int
     label_dimensions: int
-    first_dtype: int
-    second_dtype: int
+    embeddings_dtype: int
     labels_dtype: int
     definition: int
     temperature: int
@@ -85,17 +79,25 @@ MUST_AGREE = Settings._fields[2:-1]
 
 
 class Gathered(NamedTuple):
-    """The rows of all ranks in order; those from ``start`` to ``stop`` are this rank's."""
+    """The rows of all ranks in order; those from ``start`` to ``stop`` are this rank's.
 
-    perturbed: Tensor
-    intact: Tensor
+    Attributes:
+        views: [V, N, d].
+        labels: [N, D].
+        start: the first of this rank's rows.
+        stop: the one after its last.
+        wanted: whether any rank wants a gradient.
+    """
+
+    views: Tensor
     labels: Tensor
     start: int
     stop: int
+    wanted: bool
 
 
 class DistributedSupCR(ScanSupCR):
-    """SupCR of a batch spread over the ranks of a process group.
+    """The loss of a batch spread over the ranks of a process group.
 
     Each rank calls it with its own rows and gets the loss of the whole batch. The number of rows
     may differ between ranks and be 0, and a rank's labels may all be missing. Without a process
@@ -114,10 +116,10 @@ class DistributedSupCR(ScanSupCR):
 
     def __init__(
         self,
-        temperature: float = 0.1,
+        temperature: float | Tensor | None = None,
         weights: Tensor | None = None,
         eps: float | None = None,
-        definition: Literal["torchcell", "no-self"] = "torchcell",
+        definition: Any = "torchcell",
         group: "distributed.ProcessGroup | None" = None,
         averaged: bool = True,
     ) -> None:
@@ -125,59 +127,57 @@ class DistributedSupCR(ScanSupCR):
         self.group = group
         self.averaged = averaged
 
-    def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """A rank's [R, d], [R, d] and [R, D] to the whole batch's loss and its [D] losses.
+    def forward(self, *views: Tensor, labels: Tensor | None = None) -> Any:
+        """A rank's embeddings and labels to the whole batch's loss and its [D] losses.
 
-        The results are float32, or float64 for float64 embeddings. A gradient at the [D] losses
+        They are called and returned as by :class:`~._scan.ScanSupCR`. A gradient at the [D] losses
         makes each rank process all rows: W times the work of a gradient at the loss.
 
         Raises:
             ValueError: on every rank, if the shapes of a rank do not fit, if widths, dtypes or
                 settings differ between ranks, or if a label is infinite.
         """
-        ranks = world_size(self.group)
-        if ranks == 1:
-            return super().forward(perturbed, intact, labels)
-        graph = torch.is_grad_enabled() and (perturbed.requires_grad or intact.requires_grad)
-        with torch.no_grad():
-            gathered, any_graph = self.gather(perturbed, intact, labels, graph)
-            weights = self.normalised_weights(*gathered[:3])
-            losses, gradient = self.evaluate_together(gathered, weights if any_graph else None)
-            dtype = working_dtype(perturbed, intact)
-            loss, losses = (losses * weights).sum().to(dtype), losses.to(dtype)
-        if not graph or gradient is None:
-            return loss, losses
-        own = gradient[:, gathered.start : gathered.stop] * (ranks if self.averaged else 1)
-        form = partial(self.gradient_of_own_rows, own, gathered, weights)
-        loss, losses = WithGradient.apply(perturbed, intact, loss, losses, form)  # type: ignore[no-untyped-call]
-        return loss, losses
-
-    def gather(
-        self, perturbed: Tensor, intact: Tensor, labels: Tensor, graph: bool
-    ) -> tuple[Gathered, bool]:
-        """All rows, and whether any rank wants their gradient; see :meth:`forward`."""
-        views = (perturbed, intact, labels)
-        refusal: ValueError | None = None
-        dtypes = [-1, -1, -1]
+        if world_size(self.group) == 1:
+            return super().forward(*views, labels=labels)
+        stacked, y, refusal = torch.empty(1, 0, 0), torch.empty(0, 0), None
+        device = views[0].device
         try:
-            self.normalised_weights(*views)
-            dtypes = [number_of(x.dtype) for x in views]
+            stacked, y = arrange(views if labels is None else (*views, labels))
+            self.require_fit(stacked, y)
+            number_of(stacked.dtype), number_of(y.dtype)
         except ValueError as error:
             refusal = error
+        tau = self.temperature
+        graph = torch.is_grad_enabled() and (
+            stacked.requires_grad or (isinstance(tau, Tensor) and tau.requires_grad)
+        )
+        with torch.no_grad():
+            gathered = self.gather(stacked.to(device), y.to(device), refusal, graph=graph)
+        loss, losses = DirectGradient.apply(  # type: ignore[no-untyped-call]
+            *(stacked, y, self.weights, tau, self.choices),
+            *(partial(self.evaluate_together, gathered), torch.is_grad_enabled()),
+        )
+        return loss if self.choices.joint else (loss, losses)
+
+    def gather(
+        self, views: Tensor, labels: Tensor, refusal: ValueError | None, *, graph: bool
+    ) -> Gathered:
+        """All rows, of which this rank has [V, R, d] and [R, D]; see :meth:`forward`."""
+        choices = self.choices
         own = Settings(
             refuses=int(refusal is not None),
-            rows=0 if refusal else len(labels),
-            embedding_size=0 if refusal else perturbed.shape[1],
-            label_dimensions=0 if refusal else labels.shape[1],
-            first_dtype=dtypes[0],
-            second_dtype=dtypes[1],
-            labels_dtype=dtypes[2],
-            definition=int(self.definition == "no-self"),
-            temperature=bits(self.temperature),
-            eps=bits(self.eps),
+            rows=len(labels),
+            number_of_views=len(views),
+            embedding_size=views.shape[2],
+            label_dimensions=labels.shape[1],
+            embeddings_dtype=-1 if refusal else number_of(views.dtype),
+            labels_dtype=-1 if refusal else number_of(labels.dtype),
+            definition=zlib.crc32(repr(choices._replace(eps=0.0, temperature=0.0)).encode()),
+            temperature=bits(value_of(self.temperature)),
+            eps=bits(choices.eps or 0.0),
             gradient=int(graph),
         )
-        sent = all_gather(torch.tensor(own, device=perturbed.device), self.group)
+        sent = all_gather(torch.tensor(own, device=views.device), self.group)
         settings = [Settings(*numbers) for numbers in torch.stack(sent).tolist()]
         if refusal is not None:
             raise refusal
@@ -185,97 +185,58 @@ class DistributedSupCR(ScanSupCR):
 
         # Rows are sent as bytes, so one message holds all dtypes. Ranks with fewer rows pad
         # theirs.
-        columns = [x.detach().contiguous().view(torch.uint8) for x in views]
+        parts = (views.detach().transpose(0, 1).flatten(1), labels)
+        columns = [x.contiguous().view(torch.uint8) for x in parts]
         widths = [x.shape[1] for x in columns]
         most = max(n.rows for n in settings)
         padded = columns[0].new_zeros(most, sum(widths))
         padded[: own.rows] = torch.cat(columns, dim=1)
         sent = all_gather(padded, self.group)
         rows = torch.cat([x[: n.rows] for x, n in zip(sent, settings, strict=True)])
-        first, second, third = (
+        embeddings, y = (
             x.contiguous().view(like.dtype)
-            for x, like in zip(torch.split(rows, widths, dim=1), views, strict=True)
+            for x, like in zip(torch.split(rows, widths, dim=1), parts, strict=True)
         )
         start = sum(n.rows for n in settings[: distributed.get_rank(self.group)])
-        gathered = Gathered(first, second, third, start, start + own.rows)
-        return gathered, any(n.gradient for n in settings)
+        whole = embeddings.view(len(y), len(views), -1).transpose(0, 1)
+        wanted = any(n.gradient for n in settings)
+        return Gathered(whole, y, start, start + own.rows, wanted)
 
     def evaluate_together(
-        self, gathered: Gathered, grad_output: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
-        """The [D] losses of all anchors and, for a [D] gradient at them, the [2, N, d] gradient.
+        self,
+        gathered: Gathered,
+        views: Tensor,
+        labels: Tensor,
+        *others: Any,
+        wanted: bool,
+        grad_output: Tensor | None = None,
+    ) -> Evaluated:
+        """The [C] losses of the whole batch, and the gradient of this rank's rows.
 
         Each rank sums over its own anchors, and these sums are added up. Every rank gets the
         gradient of all rows although it needs only its own rows, because gloo lacks reduce_scatter
-        in some versions.
+        in some versions. For a gradient at each loss, it sums over all anchors, without a message.
         """
-        add_losses = partial(add_own_losses, gathered.start, gathered.stop)
-        losses, gradient = evaluate(*gathered[:3], grad_output, self.options, add_losses)
-        distributed.all_reduce(losses, group=self.group)
-        if gradient is not None:
-            distributed.all_reduce(gradient, group=self.group)
-        return losses, gradient
-
-    def gradient_of_own_rows(
-        self,
-        own: Tensor,
-        gathered: Gathered,
-        weights: Tensor,
-        at_loss: Tensor | None,
-        at_losses: Tensor | None,
-    ) -> Tensor:
-        """The [2, R, d] gradient of a rank's own rows, formed without a message to the others."""
-        if at_losses is None:
-            return own * at_loss if at_loss is not None else torch.zeros_like(own)
-        grad_output = at_each_loss(at_loss, at_losses, weights)
-        if self.averaged:
-            grad_output = grad_output * world_size(self.group)
-        gradient = evaluate(*gathered[:3], grad_output, self.options, ScanSupCR.add_losses)[1]
-        assert gradient is not None
-        return gradient[:, gathered.start : gathered.stop]
-
-
-class WithGradient(torch.autograd.Function):
-    """Makes the loss and the [D] losses differentiable by a rank's own rows."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        perturbed: Tensor,
-        intact: Tensor,
-        loss: Tensor,
-        losses: Tensor,
-        form: GradientOfOwnRows,
-    ) -> tuple[Tensor, Tensor]:
-        """The loss and the [D] losses again, as outputs that autograd can differentiate."""
-        ctx.set_materialize_grads(False)
-        ctx.form = form
-        ctx.save_for_backward(perturbed, intact)
-        return loss.clone(), losses.clone()
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple[Any, ...]:
-        """Map the gradients at the loss and at the [D] losses to those of the two views."""
-        views = ctx.saved_tensors
-        gradients = FormedOnce.apply(ctx.form, *grad_outputs, *views)  # type: ignore[no-untyped-call]
-        return *gradients, None, None, None
-
-
-class FormedOnce(OnceDifferentiable):
-    """The gradient of both views, which refuses to be differentiated again."""
-
-    @staticmethod
-    def forward(  # type: ignore[override]
-        ctx: Any,
-        form: GradientOfOwnRows,
-        at_loss: Tensor | None,
-        at_losses: Tensor | None,
-        perturbed: Tensor,
-        intact: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        del ctx
-        first, second = form(at_loss, at_losses)
-        return first.to(perturbed.dtype), second.to(intact.dtype)
+        del views, labels, wanted
+        start, stop = gathered.start, gathered.stop
+        own = {"anchors": (start, stop)} if grad_output is None else {}
+        found = self.evaluate(
+            *(gathered.views, gathered.labels, *others),
+            **own,
+            wanted=gathered.wanted,
+            grad_output=grad_output,
+        )
+        if grad_output is None:
+            for tensor in (found.losses, found.gradient, found.slope):
+                if tensor is not None:
+                    distributed.all_reduce(tensor, group=self.group)
+        if found.gradient is None or found.slope is None:
+            return found
+        ranks = world_size(self.group)
+        return found._replace(
+            gradient=found.gradient[:, start:stop] * (ranks if self.averaged else 1),
+            slope=found.slope / (1 if self.averaged else ranks),
+        )
 
 
 def world_size(group: "distributed.ProcessGroup | None") -> int:
@@ -319,48 +280,19 @@ def require_agreement(settings: list[Settings]) -> None:
             raise ValueError(f"ranks must have the same {name}: ranks 0 and {other} differ")
 
 
-def add_own_losses(first: int, stop: int, work: Evaluation) -> None:
-    """As :meth:`ScanSupCR.add_losses`, with the rows from ``first`` to ``stop`` for anchors."""
-    sorted_labels = work.labels
-    own = torch.tensor((first, stop), device=sorted_labels.rows.device)
-    for c, m in enumerate(sorted_labels.counts):
-        if m < 2:
-            continue
-        # In the gathered order, the rows of one rank are contiguous.
-        rows, place = sorted_labels.order[c, :m].sort()
-        labels = sorted_labels.labels[c, :m][place]
-        anchors = torch.searchsorted(sorted_labels.rows[rows], own).tolist()
-        total, grad = sum_of_anchors(labels, rows, anchors, work)
-        work.add_loss(c, total)
-        if grad is not None and work.grad_units is not None:
-            factor = work.factor(c, grad)
-            work.grad_units.index_add_(1, rows, grad * factor)
+class DistributedRnC(DistributedSupCR):
+    """Rank-N-Contrast of a batch spread over ranks, called as ``RnCLoss``."""
 
-
-def sum_of_anchors(
-    labels: Tensor, rows: Tensor, anchors: list[int], work: Evaluation
-) -> tuple[Tensor, Tensor | None]:
-    """The sum over pairs of some anchors, and tau times its derivative by the units, [2, M, d]."""
-    m, tau, units = len(labels), work.options.temperature, work.units[:, rows]
-    total = torch.zeros((), dtype=sum_dtype(units.device), device=units.device)
-    grad_units = None if work.grad_units is None else torch.zeros_like(units)
-    number = torch.arange(m, device=units.device, dtype=units.dtype)
-    at_once = anchors_at_once(units.device, m)
-    for start in range(anchors[0], anchors[1], at_once):
-        block = slice(start, min(start + at_once, anchors[1]))
-        some = units[:, block]
-        logits = torch.bmm(some / tau, units.mT).sub_(1 / tau)
-        distance = (labels - labels[block].unsqueeze(1)).abs()  # as the labels' dtype rounds it
-        distance, order = distance.sort(dim=1, descending=True)
-        places = DistanceOrder(order[None], ties_ending(distance[None], number))
-        block_total, weights = scan_block(
-            logits.unsqueeze(1), places, start, work.options, grad_units is not None
-        )
-        total += block_total[0]
-        if grad_units is not None and weights is not None:
-            grad_units[:, block].baddbmm_(weights[:, 0], units)
-            grad_units.baddbmm_(weights[:, 0].mT, some)
-    return total, grad_units
+    def __init__(
+        self,
+        temperature: float | Tensor = 2.0,
+        label_diff: str = "l1",
+        feature_sim: str = "l2",
+        group: "distributed.ProcessGroup | None" = None,
+        averaged: bool = True,
+    ) -> None:
+        definition = rank_n_contrast(label_diff, feature_sim)
+        super().__init__(temperature, None, None, definition, group, averaged)
 
 
 IMPLEMENTATION = Implementation(
@@ -370,7 +302,7 @@ IMPLEMENTATION = Implementation(
     factory=DistributedSupCR,
     claimed_time="N^2 log N",
     claimed_memory="N",
-    definitions=("torchcell", "no-self"),
+    definitions=tuple(DEFINITIONS),
     device_specific=True,
     tags=("ranks",),
 )

@@ -2,7 +2,7 @@
 
 from supcr_bench.values.implementation import Implementation
 
-from ._scan import ScanSupCR
+from ._scan import DEFINITIONS, ScanSupCR
 
 IMPLEMENTATION = Implementation(
     name="scan",
@@ -11,7 +11,7 @@ IMPLEMENTATION = Implementation(
     factory=ScanSupCR,
     claimed_time="N^2 log N",
     claimed_memory="N",
-    definitions=("torchcell", "no-self"),
+    definitions=tuple(DEFINITIONS),
     device_specific=True,
     tags=("beyond",),
 )

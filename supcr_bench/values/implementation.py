@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any, Self
 
-from supcr_bench.values.definition import TORCHCELL, Definition
+from supcr_bench.values.definition import DEFINITIONS, TORCHCELL, Definition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,8 @@ class Implementation(Description):
         if definition == self.definition or definition not in self.definitions:
             return self
         factory = partial(self.factory, definition=definition)
+        if DEFINITIONS[definition].label_distance != "per_dimension":
+            factory = partial(factory, weights=None)  # there is one loss, and nothing to weigh
         return replace(self, definition=definition, factory=factory)
 
     @property

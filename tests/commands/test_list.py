@@ -13,7 +13,8 @@ pytestmark = pytest.mark.slow
 
 def test_json_holds_every_file_of_the_folder(cli: Cli) -> None:
     listed = json.loads(cli("list", "--json").stdout)
-    files = {p.stem for p in registry.folder().glob("*.py") if not p.stem.startswith("_")}
+    stems = {p.stem for p in registry.folder().glob("*.py") if not p.stem.startswith("_")}
+    files = {stem.replace("_", "-") for stem in stems}
     assert {i["name"] for i in listed["implementations"]} == files
     assert all(i["available"] for i in listed["implementations"])
     assert {s["name"] for s in listed["suites"]} >= {

@@ -6,11 +6,13 @@ Every one is called on every rank, with that rank's rows.
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, distributed
 
+from supcr_bench.values.definition import NO_SELF, RANK_N_CONTRAST
 from supcr_bench.verification.bugs.across_ranks import gathered
 from tests.examples import implementation
 
@@ -124,7 +126,7 @@ class Disagreeing(Scene):
             DistributedSupCR()(*views, labels)
         with refused("same label dimensions"):
             DistributedSupCR()(first, second, labels[:, : 2 - other])
-        with refused("same first dtype"):
+        with refused("same embeddings dtype"):
             DistributedSupCR()(first.double() if other else first, second, labels)
         with refused("same labels dtype"):
             DistributedSupCR()(first, second, labels.double() if other else labels)
@@ -166,3 +168,27 @@ class DifferentiatedTwice(Scene):
             assert "differentiated once" in str(error), error
         else:
             raise AssertionError("differentiated twice")
+
+
+class OfTheFamily(Scene):
+    """Other definitions, one joint label distance, a learned temperature."""
+
+    def play(self, first: Tensor, second: Tensor, labels: Tensor) -> None:
+        as_scan(first, second, labels, definition=replace(NO_SELF, views="mean"))
+        as_scan(first, second, labels, definition=replace(NO_SELF, nan_labels="drop_row"))
+        tau = torch.tensor(2.0, requires_grad=True)
+        for label_distance in ("l1", "max"):
+            chosen = replace(RANK_N_CONTRAST, label_distance=label_distance)
+            own, features = first.detach().requires_grad_(), gathered(first)[0]
+            loss = DistributedSupCR(tau, definition=chosen)(own, second, labels)
+            whole = features.requires_grad_()
+            alone = torch.tensor(2.0, requires_grad=True)
+            right = ScanSupCR(alone, definition=chosen)(
+                whole, gathered(second)[0], gathered(labels)[0]
+            )
+            torch.testing.assert_close(loss, right)
+            by_rows, by_tau = torch.autograd.grad(loss, (own, tau))
+            right_rows, right_tau = torch.autograd.grad(right, (whole, alone))
+            mine = distributed.get_world_size() * right_rows[gathered(first)[1]]
+            torch.testing.assert_close(by_rows, mine, rtol=1e-4, atol=1e-6)
+            torch.testing.assert_close(by_tau, right_tau, rtol=1e-4, atol=1e-6)

@@ -25,6 +25,7 @@ SCENES = (
     rank_scenes.Disagreeing,
     rank_scenes.InAGroupOfOne,
     rank_scenes.DifferentiatedTwice,
+    rank_scenes.OfTheFamily,
 )
 
 

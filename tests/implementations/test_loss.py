@@ -50,7 +50,7 @@ def test_elsewhere_it_is_scan(loss: ModuleType, device: str) -> None:
 
 def test_without_numba_it_is_scan(loss: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numba", None)
-    for name in ("tiled", "_tiled_loop"):
+    for name in ("tiled", "_tiled_loop", "_vectors"):
         monkeypatch.delitem(sys.modules, f"{PACKAGE}.{name}", raising=False)
     assert loss.fastest("cpu").__name__ == "ScanSupCR"
     batch = make_batch(Case(batch_size=6))
@@ -69,16 +69,20 @@ def test_where_nothing_can_be_kept_on_disk_the_loop_is_compiled_all_the_same(
     pytest.importorskip("numba")
     folder = tmp_path / "losses"
     folder.mkdir()
-    for name in ("_scan", "_tiled_loop"):
+    (folder / "__init__.py").touch()
+    for name in ("_vectors", "_tiled_loop"):
         file = importlib.import_module(f"{PACKAGE}.{name}").__file__
         (folder / f"{name}.py").write_text(Path(str(file)).read_text())
     (folder / "__pycache__").touch()  # in the place of the folder that numba would make
-    code = "import _tiled_loop as loop, numpy as np; print(loop.any_tie(np.zeros(3), 3))"
-    nowhere = {"HOME": str(folder / "__pycache__" / "x"), "PYTHONPATH": str(folder)}
+    code = (
+        "from losses._tiled_loop import sort_row; import numpy as np\n"
+        "print(sort_row(np.array([3, 1]), 2, *np.zeros((3, 256), np.int64))[:2])"
+    )
+    nowhere = {"HOME": str(folder / "__pycache__" / "x"), "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", code], env=nowhere, capture_output=True, text=True, check=False
     )
-    assert done.stdout == "True\n", done.stderr
+    assert done.stdout == "[1 0]\n", done.stderr
 
 
 def test_a_numba_that_is_broken_is_said_and_done_without(

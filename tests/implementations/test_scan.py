@@ -40,7 +40,7 @@ def test_the_size_of_a_block_changes_nothing(
     labels: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(scan, "ANCHORS", anchors)
+    monkeypatch.setattr(scan, "ANCHORS", (1, anchors))
     workload = Case(batch_size=23, dims=3, nan_density=0.2, labels=labels)
     assert worst_deviation(factory_of(scan, definition), workload, definition) <= 1
 
@@ -73,9 +73,12 @@ def test_a_merge_orders_every_row_by_label_distance(labels: list[int], dtype: to
     distance = (y.unsqueeze(0) - y.unsqueeze(1)).abs().double()
     # A row may be merged from below or from above, as suits its block.
     for start, stop in [(0, m), *((i, i + 1) for i in range(m))]:
-        places = scan.merge(y.unsqueeze(0), start, stop, torch.float32)
+        group = scan.Group([0], torch.arange(m)[None], y[None, :, None], True, (0, m))
+        logits = torch.zeros(1, 1, stop - start, 1, m)
+        orders, endings = scan.order_by_distance(group, scan.Choices(), start, stop, logits)
+        endings = endings.expand(orders.shape)
         for i in range(start, stop):
-            order, ending = places.order[0, i - start], places.ties_ending[0, i - start].tolist()
+            order, ending = orders[0, i - start], endings[0, i - start].tolist()
             assert sorted(order.tolist()) == list(range(m))
             falling = distance[i][order]
             assert torch.equal(falling, distance[i].sort(descending=True).values)
@@ -89,7 +92,7 @@ def test_no_tensor_of_all_pairs_outlives_its_block(
     scan: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Training needs memory of N, once a batch is larger than a block."""
-    monkeypatch.setattr(scan, "ANCHORS", 16)
+    monkeypatch.setattr(scan, "ANCHORS", (1, 16))
     module = scan.ScanSupCR()
     peaks = []
     for n in (128, 256, 512):

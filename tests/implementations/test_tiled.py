@@ -3,6 +3,7 @@
 import importlib
 import sys
 from collections.abc import Iterator
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -17,11 +18,13 @@ from supcr_bench.subjects.registry import load, locate
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
 from supcr_bench.values.errors import SubjectError
+from tests.family import definition_of
 from tests.implementations.against_reference import worst_deviation
+from tests.implementations.plain_vectors import Steps, run_as_written
 
 BOTH = pytest.mark.parametrize("definition", [TORCHCELL, NO_SELF], ids=lambda d: d.name)
-LOOPS = ("merge_rows", "any_tie", "put_last", "sweep_row", "add_weights", "sweep_anchors")
 NAME = "supcr_bench.implementations.tiled"
+VECTORS = "supcr_bench.implementations._vectors"
 LOOP = "supcr_bench.implementations._tiled_loop"
 
 
@@ -53,7 +56,7 @@ def train(module: ModuleType, batch: Batch) -> tuple[torch.Tensor, ...]:
 
 @BOTH
 @pytest.mark.parametrize("labels", ["continuous", "tied"])
-@pytest.mark.parametrize("tile", [1, 7, 28])
+@pytest.mark.parametrize("tile", [8, 16, 24])
 def test_the_size_of_a_tile_changes_nothing(
     tiled: ModuleType,
     definition: Definition,
@@ -61,78 +64,67 @@ def test_the_size_of_a_tile_changes_nothing(
     tile: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tiled, "TILE", tile)
-    workload = Case(batch_size=29, dims=3, nan_density=0.2, labels=labels)
+    monkeypatch.setattr(tiled, "TILES", (tile, tile))
+    workload = Case(batch_size=61, dims=3, nan_density=0.2, labels=labels)
     assert worst_deviation(factory_of(tiled, definition), workload, definition) <= 1
 
 
-@BOTH
-@pytest.mark.parametrize("temperature", [0.1, 0.01])
+@pytest.mark.parametrize("distance", ["per_dimension", "l1", "l2", "max"])
+@pytest.mark.parametrize("similarity", ["cosine", "negative_euclidean", "dot"])
+@pytest.mark.parametrize("views", ["sum", "concatenate"])
 def test_the_loop_is_right_before_it_is_compiled(
     tiled: ModuleType,
-    definition: Definition,
-    temperature: float,
+    distance: Any,
+    similarity: Any,
+    views: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    loop = importlib.import_module(LOOP)
-    for name in LOOPS:
-        monkeypatch.setattr(loop, name, getattr(loop, name).py_func)
-    monkeypatch.setattr(tiled, "sweep_anchors", loop.sweep_anchors)
-    workload = Case(batch_size=11, dims=2, nan_density=0.2, labels="tied", temperature=temperature)
-    assert worst_deviation(factory_of(tiled, definition), workload, definition) <= 1
-
-
-class Counted(np.ndarray[Any, Any]):
-    """An array that counts how often one of its elements, or a row, is taken or set."""
-
-    touched = 0
-
-    def __getitem__(self, key: Any) -> Any:
-        Counted.touched += 1
-        return super().__getitem__(key)
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        Counted.touched += 1
-        super().__setitem__(key, value)
+    run_as_written(monkeypatch, tiled, importlib.import_module(LOOP))
+    definition = definition_of(
+        *(similarity, distance, "drop_row", (1e-7, "floor"), views, "never", "keeps_weight")
+    )
+    workload = Case(
+        batch_size=11, dims=2, nan_density=0.2, labels="tied", embedding_size=3, temperature=2.0
+    )
+    factory = partial(tiled.TiledSupCR, definition=definition)
+    if distance != "per_dimension":
+        factory = partial(factory, weights=None)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        assert worst_deviation(factory, workload, definition) <= 1
+    assert Steps.taken > 0
 
 
 def test_the_loop_itself_grows_as_n_squared(
     tiled: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dispatch does not see it, so its own steps are counted: it is run as it is written."""
-    loop = importlib.import_module(LOOP)
-    for name in LOOPS:
-        monkeypatch.setattr(loop, name, getattr(loop, name).py_func)
-    monkeypatch.setattr(tiled, "sweep_anchors", loop.sweep_anchors)
-    monkeypatch.setattr(
-        tiled, "numpy_views", lambda *tensors: tuple(t.numpy().view(Counted) for t in tensors)
-    )
+    run_as_written(monkeypatch, tiled, importlib.import_module(LOOP))
 
-    def touched(n: int, labels: str) -> float:
-        Counted.touched = 0
-        workload = Case(batch_size=n, labels=labels, embedding_size=4, dtype="float64")
-        train(tiled, make_batch(workload))
-        return float(Counted.touched)
+    def steps(n: int, labels: str) -> float:
+        Steps.taken = 0
+        train(tiled, make_batch(Case(batch_size=n, labels=labels, embedding_size=4)))
+        return float(Steps.taken)
 
-    sizes = (8, 16, 32, 48, 64)  # threads take whole fours of their anchors
-    plain = [touched(n, "continuous") for n in sizes]
+    sizes = (16, 32, 48, 64, 80)  # whole panels of columns
+    plain = [steps(n, "continuous") for n in sizes]
     assert set(judge_counted(tuple(Size(n, n) for n in sizes), tuple(plain)).candidates) == {"N^2"}
-    assert all(touched(n, "tied") < 1.5 * steps for n, steps in zip(sizes, plain, strict=True))
+    assert all(steps(n, "tied") < 1.5 * own for n, own in zip(sizes, plain, strict=True))
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_threads_share_the_anchors_and_change_no_bit(
+def test_threads_share_the_tiles_and_give_the_same_bits_every_time(
     tiled: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = make_batch(Case(batch_size=203, dims=2, nan_density=0.2, embedding_size=8))
-    monkeypatch.setattr(tiled, "TILE", 32)
+    monkeypatch.setattr(tiled, "TILES", (32, 32))
     monkeypatch.setattr(tiled, "ELEMENTS_PER_THREAD", 2**40)
-    assert tiled.thread_count(2**30) == 1
     alone = train(tiled, batch)
     monkeypatch.setattr(tiled, "ELEMENTS_PER_THREAD", 1)
-    assert tiled.thread_count(2**30) == 2
+    together = train(tiled, batch)
+    for own, other in zip(alone, together, strict=True):
+        torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-7)
     for _ in range(3):
-        assert all(map(torch.equal, alone, train(tiled, batch)))
+        assert all(map(torch.equal, together, train(tiled, batch)))
 
 
 @pytest.mark.usefixtures("two_threads")
@@ -140,7 +132,7 @@ def test_an_error_in_a_thread_is_raised(tiled: ModuleType, monkeypatch: pytest.M
     def fail(*arguments: object) -> None:
         raise MemoryError("no room in the loop")
 
-    monkeypatch.setattr(tiled, "sweep_anchors", fail)
+    monkeypatch.setattr(tiled, "sweep_tile", fail)
     monkeypatch.setattr(tiled, "ELEMENTS_PER_THREAD", 1)
     with pytest.raises(MemoryError, match="no room in the loop"):
         train(tiled, make_batch(Case(batch_size=64)))
@@ -149,7 +141,7 @@ def test_an_error_in_a_thread_is_raised(tiled: ModuleType, monkeypatch: pytest.M
 def test_memory_grows_with_the_rows_and_not_with_the_pairs(
     tiled: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tiled, "TILE", 32)
+    monkeypatch.setattr(tiled, "TILES", (32, 32))
     peaks = []
     for n in (128, 256, 512):
         batch = make_batch(Case(batch_size=n, embedding_size=16))
@@ -170,7 +162,7 @@ def test_where_the_loop_does_not_apply_scan_takes_over(
     def fail(*arguments: object) -> None:
         raise AssertionError("not for this loop")
 
-    monkeypatch.setattr(tiled, "sweep_anchors", fail)
+    monkeypatch.setattr(tiled, "sweep_tile", fail)
     batch = make_batch(Case(batch_size=9, labels="tied"))
     scan = importlib.import_module("supcr_bench.implementations._scan")
     inputs = (batch.perturbed, batch.intact, batch.labels.to(dtype))
@@ -182,7 +174,7 @@ def test_where_the_loop_does_not_apply_scan_takes_over(
 
 def test_without_numba_it_is_unavailable_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numba", None)
-    for name in (NAME, LOOP):
+    for name in (NAME, LOOP, VECTORS):
         monkeypatch.delitem(sys.modules, name, raising=False)
     with pytest.raises(SubjectError, match=r"tiled cannot be imported: .*needs numba: pip install"):
         load(locate("tiled"))
