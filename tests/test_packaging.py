@@ -73,7 +73,7 @@ def test_an_installed_package_lists_what_the_checkout_holds(tmp_path: Path) -> N
         ).stdout
     )
     assert {i["name"] for i in listed["implementations"]} == {
-        p.stem for p in (CHECKOUT / "implementations").glob("[a-z]*.py")
+        p.stem.replace("_", "-") for p in (CHECKOUT / "implementations").glob("[a-z]*.py")
     }
     assert all(i["available"] for i in listed["implementations"])
     assert {s["name"] for s in listed["suites"]} == {
