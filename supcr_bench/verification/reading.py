@@ -362,7 +362,10 @@ def _settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) 
             replace(m, label_distance=how) for m in alive for how in PHRASES["label_distance"]
         ]
         alive = _left(prober, reading, several, probe, "several label dimensions")
-    reading.member = min(alive, key=_plainness)
+    member = min(alive, key=_plainness)
+    if member.ties != "by_value" and not member.keeps_partner:  # nothing ties: it is strict
+        member = replace(member, comparison=member.comparison[0])
+    reading.member = member
     reading.float32 = _is_quantised(prober, core, IN_FLOAT64)
 
 
