@@ -12,6 +12,7 @@ numbers. A constant factor is no field: it changes the step size alone, and is r
 import functools
 import itertools
 import math
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -44,6 +45,7 @@ TWO_VIEWS = (
 PLAIN_VIEWS = ("single", "separate", "concatenated")
 RULES = ("comparison", "keeps_partner", "pairs", "self_candidate", "measured", "ties")
 """The fields of a member that choose pairs and candidates."""
+rule_of = operator.attrgetter(*RULES)
 STRICT = (">", "<")
 WHOLE = {"truncated": torch.trunc, "rounded": torch.round}
 """What makes labels whole numbers."""
@@ -336,16 +338,15 @@ class Rules:
         return chosen, weight, at
 
     def _index(self, m: Member) -> int:
-        across = m.views.startswith("across")
-        rule = tuple(getattr(m, name) for name in RULES)
-        if (*rule, across) not in self._by_rule:
+        rule = (rule_of(m), m.pairs == "with itself" and m.views.startswith("across"))
+        if rule not in self._by_rule:
             chosen, weight = candidates(m, self._difference)
             answer = chosen.numpy().tobytes() + weight.numpy().tobytes()
             at = self._by_answer.setdefault(answer, len(self._answers))
             if at == len(self._answers):
                 self._answers.append((chosen, weight))
-            self._by_rule[*rule, across] = at
-        return self._by_rule[*rule, across]
+            self._by_rule[rule] = at
+        return self._by_rule[rule]
 
 
 def _parts(
