@@ -40,7 +40,7 @@ def show_and_write(
     page = page or default_page(run.path, run.id)
     _require_nothing_lost(page, run)
     claims = {
-        name: {"time": own["claimed_time"], "memory": own["claimed_memory"]}
+        name: {"time": own.get("claimed_time"), "memory": own.get("claimed_memory")}
         for name, own in run.info["implementations"].items()
     }
     findings = find(run.results, claims)

@@ -39,7 +39,7 @@ def run(
     ),
     set_: list[str] | None = opt.AXIS_VALUES,
     labels: str | None = opt.option(
-        "FILE[:COLUMN,...]", "Use the labels of a CSV, Parquet or NPZ file."
+        "FILE[:COLUMN,...]", "Use the labels of a text, Parquet, NumPy, torch or Excel file."
     ),
     seed: int | None = opt.option("N", "Random seed for the generated inputs.", min=0),
     time_limit: str | None = opt.option("TIME", "Longest time for one call, such as 10s."),

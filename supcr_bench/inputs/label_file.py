@@ -184,10 +184,10 @@ def _read_frame(path: Path) -> tuple["pd.DataFrame", list[str]]:
         if suffix == ".xlsx":
             return pd.read_excel(path), []
     except ImportError as error:
-        package = "'supcr-bench[parquet]'" if suffix == ".parquet" else "openpyxl"
+        extra = "parquet" if suffix == ".parquet" else "excel"
         raise InputError(
-            f"{path}: reading {suffix} needs another package; pip install {package}, or save it "
-            "as .csv"
+            f"{path}: reading {suffix} needs another package; pip install 'supcr-bench[{extra}]', "
+            "or save it as .csv"
         ) from error
     columns: dict[str, npt.NDArray[np.generic]] = {}
     for name, array in _arrays(path).items():

@@ -52,7 +52,8 @@ def new_run_id(suite: str, now: datetime | None = None) -> str:
 
 def find_run(name: str, root: Path = RESULTS) -> Path:
     """The folder or file of a run by its id, its path, or ``latest``; a StoreError if none."""
-    runs = sorted((p.parent for p in root.glob(f"*/{RUN_FILE}")), key=_started_at)
+    found = (p.parent for p in root.glob(f"*/{RUN_FILE}") if p.is_file())
+    runs = sorted(found, key=_started_at)
     if name == LATEST:
         if not runs:
             raise StoreError(f"no runs in {root}/ yet; `supcr-bench run` makes one")

@@ -90,3 +90,8 @@ def test_a_line_has_the_short_name_of_a_definition_that_departs_from_a_shipped_o
         "loopy (rank-n-contrast*) forward at N=64 D=1 NaN 0%: skipped: "
         "rank-n-contrast* does not say what to do"
     )
+
+
+def test_a_dumb_terminal_gets_lines() -> None:
+    dumb = Console(file=io.StringIO(), force_terminal=True, _environ={"TERM": "dumb"})
+    assert type(make_progress(dumb, cells=9)) is PlainProgress

@@ -47,3 +47,33 @@ def test_where_the_run_does_not_tell_the_status_is_3(cli: Cli, workplace: Path) 
     done = cli("recommend", "--batch-size", "256", "--device", "cuda")
     assert done.returncode == 3
     assert "has no results for training on cuda" in done.stdout
+
+
+def test_without_them_it_asks_for_the_dimensions_and_labels_that_reach_the_batch(
+    cli: Cli, workplace: Path
+) -> None:
+    with RunWriter.create(workplace / "results", "20260101T000000Z-made", INFO) as writer:
+        main = {"dims": 2, "nan_density": 0.2}
+        for result in make_series("one", SIZES, lambda n: 1e-9 * n**3, pass_="training", case=main):
+            writer.append(result)
+        for result in make_series("one", SIZES[:1], lambda n: 1e-9 * n**3, pass_="training"):
+            writer.append(result)
+    for arguments, place in (
+        (("256",), "N=256, D=2, 20% NaN"),
+        (("64",), "N=64, D=1, 0% NaN"),
+        (("64", "--dims", "2"), "N=64, D=2, 20% NaN"),
+    ):
+        done = cli("recommend", "--batch-size", *arguments)
+        assert done.returncode == 0, done.stdout
+        assert place in done.stdout
+
+
+def test_the_axis_that_is_off_is_named(cli: Cli, workplace: Path) -> None:
+    stored(workplace)
+    for option, words in (
+        (("--nan-density", "0.5"), "timed at NaN 0%, too far from 50%; --nan-density takes those"),
+        (("--dims", "3"), "timed at D 1, too far from 3; --dims takes those"),
+    ):
+        done = cli("recommend", "--batch-size", "128", *option)
+        assert done.returncode == 3
+        assert words in " ".join(done.stdout.split())
