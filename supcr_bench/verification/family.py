@@ -42,13 +42,13 @@ TWO_VIEWS = (
     "across",
     "across both",
 )
+JOINS = ("concatenated", "interleaved")
 PLAIN_VIEWS = ("single", "separate", "concatenated")
 RULES = ("comparison", "keeps_partner", "pairs", "self_candidate", "measured", "ties")
 """The fields of a member that choose pairs and candidates."""
 rule_of = operator.attrgetter(*RULES)
 STRICT = (">", "<")
 WHOLE = {"truncated": torch.trunc, "rounded": torch.round}
-"""What makes labels whole numbers."""
 NOTHING = -1e6
 """Stands for the logarithm of an empty sum."""
 
@@ -97,7 +97,7 @@ class Member:
     @property
     def joined(self) -> bool:
         """Whether the views are joined into one batch of 2N rows."""
-        return self.views.startswith(("concatenated", "interleaved"))
+        return self.views.startswith(JOINS)
 
 
 @functools.cache
@@ -109,20 +109,23 @@ def _rules() -> list[tuple[Member, int]]:
 
 
 def structures(
-    views: Iterable[str], similarities: Iterable[tuple[str, bool | str]], most_faults: int = 99
+    views: Iterable[str],
+    similarities: Iterable[tuple[str, bool | str]],
+    most_faults: int = 99,
+    *,
+    tied: bool = True,
 ) -> list[Member]:
-    """Members that differ in the views, the similarity and the candidates of one dimension."""
+    """Members that differ in the views, the similarity and the candidates of one dimension.
+
+    Without ties, members that differ in them alone are left out where views are not joined.
+    """
     return [
         replace(m, similarity=similarity, normalised=normalised, views=how)
         for how, (similarity, normalised) in itertools.product(views, similarities)
         for m, faults in _rules()
         if faults + (how not in PLAIN_VIEWS) <= most_faults
+        and (tied or m.ties == "by_value" or how.startswith(JOINS))
     ]
-
-
-def as_measured(member: Member, labels: Tensor) -> Tensor:
-    """The labels that a member takes distances of: whole numbers, or as they are."""
-    return WHOLE[member.measured](labels) if member.measured in WHOLE else labels
 
 
 def stacked_rows(
@@ -200,13 +203,12 @@ def losses(
     if member.normalised == "views":
         length = torch.stack((first, second)).norm(dim=0)
         first, second = first / length, second / length
-    labels = as_measured(member, labels)
+    labels = WHOLE.get(member.measured, torch.clone)(labels)
     for rows, others, y in stacked_rows(member.views, first, second, labels):
         rows = rows.detach() if member.gradient == "anchors_detached" else rows
         others = others.detach() if member.gradient == "others_detached" else others
         s = similarities(rows, others, member)
-        each = member.label_distance == "per_dimension"
-        groups = [*y.T.unsqueeze(2)] if each else [y]
+        groups = [*y.T.unsqueeze(2)] if member.label_distance == "per_dimension" else [y]
         for group in groups:
             kept = ~group.isnan().any(dim=1)
             if int(kept.sum()) > 1:
@@ -234,8 +236,8 @@ def pair_weights(member: Member, others: Tensor, itself: Tensor) -> Tensor:
         itself: [B, n], where a partner is the anchor itself.
     """
     n = itself.shape[1]
-    square = member.views.startswith("across") and member.pairs == "with itself"
-    count = n * (n if square else n - 1)
+    across_all = member.pairs == "with itself" and member.views.startswith("across")
+    count = n * (n if across_all else n - 1)
     used = torch.ones_like(itself) if member.pairs == "with itself" else ~itself
     if member.pairs in ("with candidates", "by anchor"):
         used = used & others

@@ -203,7 +203,7 @@ def _explanations(prober: Prober, core: Probe, views: Sequence[str]) -> Iterator
     any_found = coarse = False
     for most_faults, some in ((1, kinds), (99, kinds[:3])):
         coarse = most_faults > 1 and _is_quantised(prober, core, 1e-6)
-        members = [] if coarse else structures(views, some, most_faults)
+        members = [] if coarse else structures(views, some, most_faults, tied=False)
         if most_faults == 1:
             cut = itertools.product(("anchors_detached", "others_detached"), members)
             members += [replace(m, gradient=which) for which, m in cut if not m.faults()]
