@@ -1,12 +1,14 @@
 """The losses for training: the fastest implementation here that the machine can run."""
 
 import importlib
+import json
 import warnings
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from ._scan import Evaluated, ScanSupCR, rank_n_contrast
+from ._scan import Choices, Evaluated, ScanSupCR, rank_n_contrast, value_of, working_dtype
 
 _fastest: dict[str, type[ScanSupCR]] = {}
 """The fastest implementation by type of device. Not functools.cache: torch.compile warns of it."""
@@ -20,6 +22,10 @@ class SupCRLoss(ScanSupCR):
     definition within rounding, so the choice affects only the time. The choice does not depend on
     the batch size: on a CPU, ``scan`` was not faster at any size tried from 16 rows to 8,192.
 
+    Under ``torch.compile`` it is one operator, so that a whole step compiles with
+    ``fullgraph=True``; the per-dimension losses then carry no gradient. ``torch.func`` and second
+    derivatives are not supported.
+
     It computes the loss of the rows in its arguments. Where the batch lies on several ranks, under
     DistributedDataParallel, use ``DistributedSupCR`` of ``distributed``.
 
@@ -30,6 +36,22 @@ class SupCRLoss(ScanSupCR):
         eps: of each denominator; by default the definition's.
         definition: ``torchcell``, ``no-self``, ``rank-n-contrast``, or a ``Definition``.
     """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._choices_as_text = json.dumps(self.choices)
+
+    def compute(self, views: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """[V, N, d] and [N, D] to the loss and the [C] losses."""
+        if not torch.compiler.is_compiling():
+            return super().compute(views, labels)
+        self.require_fit(views, labels)
+        tau = self.temperature
+        learned = tau if isinstance(tau, Tensor) else torch.full((), tau, dtype=torch.float64)
+        wanted = torch.is_grad_enabled() and (views.requires_grad or learned.requires_grad)
+        given = (views, labels, self.weights, learned, self._choices_as_text, wanted)
+        loss, losses, _, _ = _operator(*given)
+        return loss, losses.detach()
 
     @staticmethod
     def evaluate(*arguments: Any, **options: Any) -> Evaluated:
@@ -73,3 +95,42 @@ def _tiled_or_scan() -> type[ScanSupCR]:
         return ScanSupCR
     found: type[ScanSupCR] = tiled.TiledSupCR
     return found
+
+
+@torch.library.custom_op("supcr_bench::loss", mutates_args=())
+def _operator(
+    views: Tensor, labels: Tensor, weights: Tensor | None, tau: Tensor, choices: str, wanted: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The loss, the [C] losses, and the derivatives by views and temperature."""
+    chosen, dtype = Choices(*json.loads(choices)), working_dtype(views)
+    arguments = (views, labels, weights, value_of(tau), chosen)
+    found = SupCRLoss.evaluate(*arguments, wanted=wanted)
+    loss = (found.losses * found.shares).sum().to(dtype)
+    gradient = loss.new_zeros(views.shape) if found.gradient is None else found.gradient
+    slope = torch.zeros_like(tau) if found.slope is None else found.slope.to(tau)
+    return loss, found.losses.to(dtype), gradient.contiguous(), slope
+
+
+@_operator.register_fake
+def _shapes(
+    views: Tensor, labels: Tensor, weights: Tensor | None, tau: Tensor, choices: str, wanted: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    del weights, wanted
+    losses = 1 if Choices(*json.loads(choices)).joint else labels.shape[1]
+    found = [views.new_empty(s, dtype=working_dtype(views)) for s in ((), (losses,), views.shape)]
+    return found[0], found[1], found[2], torch.empty_like(tau)
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.save_for_backward(*output[2:])
+    ctx.dtype = inputs[0].dtype
+
+
+def _scale(ctx: Any, at_loss: Tensor, *others: Any) -> tuple[Tensor | None, ...]:
+    del others
+    gradient, slope = ctx.saved_tensors
+    by_views = (gradient * at_loss).to(ctx.dtype)
+    return by_views, None, None, (slope * at_loss).to(slope), None, None
+
+
+_operator.register_autograd(_scale, setup_context=_keep)

@@ -471,21 +471,16 @@ def share_out(
     weights: Tensor | None, counts: list[int], choices: Choices, views: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """The [C] shares of the losses in the total, and the factor of each loss's sum over pairs."""
-    double = sum_dtype(device)
     rows = [n * (views if choices.joins_views else 1) for n in counts]
-    factors = [
-        1 / (m * (m - 1)) / (views if choices.views == "mean" else 1) if m > 1 else 0.0
-        for m in rows
-    ]
-    if weights is None:
-        weights = torch.ones(len(counts))
-    shares = weights.to(device, double)
-    if choices.empty_dimension == "renormalise" and 0.0 in factors:
-        shares = shares * torch.tensor([f > 0 for f in factors], device=device)
-    total = shares.sum()
-    return shares / torch.where(total == 0, 1, total), torch.tensor(
-        factors, dtype=double, device=device
-    )
+    each = views if choices.views == "mean" else 1
+    factors = [1 / (m * (m - 1) * each) if m > 1 else 0.0 for m in rows]
+    shares = [1.0] * len(counts) if weights is None else weights.double().tolist()
+    if choices.empty_dimension == "renormalise":
+        shares = [w if factor else 0.0 for w, factor in zip(shares, factors, strict=True)]
+    total = sum(shares) or 1.0
+    both = [[w / total for w in shares], factors]
+    first, second = torch.tensor(both, dtype=sum_dtype(device), device=device).unbind()
+    return first, second
 
 
 def bounds(longest: float, choices: Choices) -> tuple[float, float]:

@@ -9,7 +9,7 @@ For each loss, the rows of eight anchors are sorted at once into [place, anchor,
 places, all lanes of a vector then sum from the farthest label to the nearest and back.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from ._vectors import (
     ROWS,
     add_product,
     any_less,
+    compiled,
     copy_pair,
     exponent,
     exponential,
@@ -30,11 +31,10 @@ from ._vectors import (
     root,
     splat,
     store,
+    sums_reordered,
     where_less,
     widen,
 )
-
-from numba import njit  # isort: skip  (after the message of ._vectors where it is missing)
 
 PANEL = 2 * LANES
 """Numbers of a panel of the packed points: the pairs of sixteen columns."""
@@ -44,39 +44,143 @@ BLOCK = 32
 """Places that are summed in the working dtype before the sum is carried in float64."""
 NEAR = 0.01
 """Squared distances below this share of the squared norms are computed from differences."""
+SMALLEST_NORM = 1e-12
 
 
-def compiled(function: Any) -> Any:
-    """Compile a function on its first call, and cache it on disk if a folder is writable."""
-    try:
-        return njit(nogil=True, cache=True, error_model="numpy")(function)  # x / 0 gives inf
-    except RuntimeError:  # no folder is writable
-        return njit(nogil=True, error_model="numpy")(function)
+class Rules(NamedTuple):
+    """Which loss.
+
+    Attributes:
+        power: of a distance in the similarity, 0 for a product.
+        normalised: whether rows are divided by their norms.
+        joined: whether both views are one batch.
+        joint: one label distance over all dimensions: L1 (1), L2 (2), the largest (3), or none (0).
+        never: whether the anchor is never a candidate.
+    """
+
+    power: int
+    normalised: bool
+    joined: bool
+    joint: int
+    never: bool
+
+
+class Scale(NamedTuple):
+    """Numbers that depend on the temperature.
+
+    Attributes:
+        inverse_tau: 1 / tau.
+        high: what is subtracted from all logits.
+        floor: the least value of a contrast.
+        added: what is added to each.
+        batch: how many contrasts can be multiplied before their exponents are taken out.
+    """
+
+    inverse_tau: float
+    high: float
+    floor: float
+    added: float
+    batch: int
+
+
+class Labels(NamedTuple):
+    """The labels of each loss.
+
+    Attributes:
+        y: [N, D].
+        rows: [N] the R rows that have a label come first.
+        counts: [C] the number of rows of each loss.
+        order: [C, N] their indices in ``rows`` by rising label; in their own order where one loss
+            has several labels.
+        ordered: [C, N] their labels in that order.
+        places: [C, N] each row's place in ``order``, -1 without one.
+    """
+
+    y: Any
+    rows: Any
+    counts: Any
+    order: Any
+    ordered: Any
+    places: Any
+
+
+class Points(NamedTuple):
+    """The labelled rows as the similarity takes them.
+
+    Attributes:
+        norms: [2, R] of the embeddings.
+        rows: [2, half, depth]: d, and R, rounded up with zeros.
+        packed: [panel, d, column, view] the columns of all products, flat; a second half has the
+            views swapped.
+        squares: [2 columns] squared norms.
+        masks: [C, 2 columns] 1 where a column has a label, or 0.
+    """
+
+    norms: Any
+    rows: Any
+    packed: Any
+    squares: Any
+    masks: Any
+
+
+class Room(NamedTuple):
+    """Working memory of a thread.
+
+    Attributes:
+        terms: [tile, stride] logits, exponentials, and weights in turn.
+        apart: [tile, stride] distances.
+        folded: [tile, stride] the terms of each place.
+        reach: [tile, stride] the sums over all partners no farther.
+        anchors: [d, tile, 2].
+        work: [M, 16] the sums of eight rows by place.
+        same: [M, 16] 1 where a distance is that of the place before.
+        spread: [8, 2 half] the sums of eight rows by column.
+        at: [M, 8] the column at each place.
+        order, spare, counters: whole numbers, to sort with.
+        distance, keys: [M] label distances and their bits.
+    """
+
+    terms: Any
+    apart: Any
+    folded: Any
+    reach: Any
+    anchors: Any
+    work: Any
+    same: Any
+    spread: Any
+    at: Any
+    order: Any
+    spare: Any
+    counters: Any
+    distance: Any
+    keys: Any
+
+
+class Sums(NamedTuple):
+    """What tiles add up.
+
+    Attributes:
+        gradient: [2 half depth] by the points.
+        columns: [2 columns] what distances subtract from it, as factors of the points.
+        totals: [C] sums over pairs of -log(exp s / Z).
+    """
+
+    gradient: Any
+    columns: Any
+    totals: Any
 
 
 @compiled
-def sort_labels(
-    y: Any, whole: bool, rows: Any, counts: Any, order: Any, ordered: Any, places: Any
-) -> tuple[int, int]:
-    """Sort the labels of each loss.
-
-    Args:
-        y: [N, D] labels.
-        whole: whether a row that lacks any label is left out.
-        rows: [N] receives the R rows that have a label.
-        counts: [C] receives the number of rows of each loss.
-        order: [C, N] receives their indices in ``rows`` by rising label; in their own order where
-            one loss has several labels.
-        ordered: [C, N] receives their labels in that order.
-        places: [C, N] receives each row's place in ``order``, -1 without one.
+def sort_labels(whole: bool, labels: Any) -> tuple[int, int]:
+    """Fill in the labels of each loss; ``whole`` leaves rows out that lack any label.
 
     Returns:
         R, and the number of infinite labels.
     """
-    n, dims = y.shape
-    r = 0
-    infinite = 0
-    for i in range(n):
+    y, rows, counts, order, ordered, places = labels
+    dims = y.shape[1]
+    r = infinite = 0
+    for i in range(len(y)):
         present = 0
         for c in range(dims):
             present += not np.isnan(y[i, c])
@@ -84,9 +188,8 @@ def sort_labels(
         if present == dims or (present and not whole):
             rows[r] = i
             r += 1
+    values, own = np.empty(r, y.dtype), np.empty(r, np.int32)
     for c in range(len(counts)):
-        values = np.empty(r, y.dtype)
-        own = np.empty(r, np.int32)
         m = 0
         for k in range(r):
             places[c, k] = -1
@@ -103,90 +206,54 @@ def sort_labels(
     return r, infinite
 
 
-@compiled
-def read_points(
-    x: Any,
-    rows: Any,
-    r: int,
-    normalised: bool,
-    centred: bool,
-    joined: bool,
-    points: Any,
-    norms: Any,
-) -> float:
-    """The labelled rows as the similarity takes them.
+@sums_reordered
+def read_points(x: Any, r: int, rules: Any, labels: Any, points: Any) -> float:
+    """Fill in the points of [2, N, d] embeddings, of which R have a label.
 
-    Args:
-        x: [2, N, d] embeddings.
-        rows: [N] the R rows that have a label.
-        r: R.
-        normalised: whether rows are divided by their norms.
-        centred: whether their mean is subtracted: of each view, or of both if ``joined``.
-        joined: whether both views are one batch.
-        points: [2, R or more, d or more] receives them.
-        norms: [2, R] receives the norms of the embeddings.
+    Distances do not depend on where the centre of the rows is, so it is moved to 0.
 
     Returns:
         The largest squared norm of a point.
     """
-    d = x.shape[2]
+    d, rows, half = x.shape[2], labels.rows, points.rows.shape[1]
     means = np.zeros((2, d))
-    points[:] = 0
+    points.rows[:] = 0
     for v in range(2):
         for k in range(r):
+            own, from_row = points.rows[v, k], x[v, rows[k]]
             square = 0.0
             for c in range(d):
-                square += np.float64(x[v, rows[k], c]) ** 2
-            norms[v, k] = np.sqrt(square)
-            factor = 1 / max(np.sqrt(square), 1e-12) if normalised else 1.0
+                square += np.float64(from_row[c]) * from_row[c]
+            points.norms[v, k] = np.sqrt(square)
+            factor = 1 / max(np.sqrt(square), SMALLEST_NORM) if rules.normalised else 1.0
             for c in range(d):
-                points[v, k, c] = x[v, rows[k], c] * factor
-            if centred and np.isfinite(square):
+                own[c] = from_row[c] * factor
+            if rules.power and np.isfinite(square):
                 for c in range(d):
-                    means[v, c] += points[v, k, c]
+                    means[v, c] += own[c] / r
+    if rules.joined:
+        means[:] = (means[0] + means[1]) / 2
     longest = 0.0
+    points.packed[:] = 0
+    points.squares[:] = 0
+    points.masks[:] = 0
     for v in range(2):
         for k in range(r):
+            own = points.rows[v, k]
             square = 0.0
             for c in range(d):
-                if centred:
-                    total = means[0, c] / 2 + means[1, c] / 2 if joined else means[v, c]
-                    points[v, k, c] -= total / r
-                square += points[v, k, c] ** 2
+                own[c] -= means[v, c]
+                square += own[c] * own[c]
             longest = square if square > longest or np.isnan(square) else longest
-    return longest
-
-
-@compiled
-def pack(points: Any, r: int, d: int, places: Any, packed: Any, squares: Any, masks: Any) -> None:
-    """The columns of all products: pairs of views, and a second half with the views swapped.
-
-    Args:
-        points: [2, half, depth].
-        r: rows.
-        d: embedding size.
-        places: [C, N] -1 where a row has no label.
-        packed: receives panels of sixteen columns, [panel, d, column, view].
-        squares: [2 columns] receives the squared norm of each point.
-        masks: [C, 2 columns] receives 1 where a column has a label, or 0.
-    """
-    half = points.shape[1]
-    packed[:] = 0
-    squares[:] = 0
-    masks[:] = 0
-    for at in range(0, len(squares) // 2, half):
-        for v in range(2):
-            view = v if at == 0 else 1 - v
-            for k in range(r):
-                column = 2 * (at + k) + v
+            for at in range(0, len(points.squares) // 2, half):
+                column = 2 * (at + k) + (v if at == 0 else 1 - v)
+                points.squares[column] = square
                 start = column // PANEL * PANEL * d + column % PANEL
-                square = 0.0
                 for c in range(d):
-                    packed[start + c * PANEL] = points[view, k, c]
-                    square += points[view, k, c] ** 2
-                squares[column] = square
-                for c in range(len(masks)):
-                    masks[c, column] = places[c, k] >= 0
+                    points.packed[start + c * PANEL] = own[c]
+                for c in range(len(points.masks)):
+                    points.masks[c, column] = labels.places[c, k] >= 0
+    return longest
 
 
 @compiled
@@ -212,45 +279,48 @@ def sort_row(keys: Any, n: int, order: Any, spare: Any, counts: Any) -> Any:
 
 
 @compiled
-def distances_from(y: Any, rows: Any, own: Any, m: int, i: int, kind: int, distance: Any) -> None:
-    """Label distances of the M rows of ``own`` from row i: L1 (1), L2 (2) or the largest (3)."""
+def sort_jointly(
+    a: int, start: int, c: int, i: int, rules: Any, labels: Any, terms: Any, room: Any
+) -> bool:
+    """Sort one row by a distance over several labels, into lane ``a``; whether it has ties.
+
+    Args:
+        a: the lane.
+        start: where the anchor's terms start.
+        c: the loss.
+        i: the anchor's place in its order.
+        rules: the label distance.
+        labels: of all rows.
+        terms: pairs by column.
+        room: what :func:`merge_rows` fills.
+    """
+    m, own, distance, keys = labels.counts[c], labels.order[c], room.distance, room.keys
+    anchor = labels.y[labels.rows[own[i]]]
     for k in range(m):
         distance[k] = 0
-        for c in range(y.shape[1]):
-            apart = abs(y[rows[own[k]], c] - y[rows[i], c])
-            if kind == 1:
+        other = labels.y[labels.rows[own[k]]]
+        for dim in range(len(anchor)):
+            apart = abs(other[dim] - anchor[dim])
+            if rules.joint == 1:
                 distance[k] += apart
-            elif kind == 2:
+            elif rules.joint == 2:
                 distance[k] += apart * apart
             else:
                 distance[k] = max(distance[k], apart)
-        if kind == 2:
+        if rules.joint == 2:
             distance[k] = np.sqrt(distance[k])
-
-
-@compiled
-def place_row(
-    lane: int,
-    falling: Any,
-    distance: Any,
-    own: Any,
-    m: int,
-    terms: Any,
-    start: int,
-    at: Any,
-    work: Any,
-    same: Any,
-) -> bool:
-    """Put a sorted row into a lane of the arrays of :func:`merge_rows`; whether it has ties."""
+        keys[k] = distance[k : k + 1].view(keys.dtype)[0] + 1
+    keys[i] = 0  # the anchor itself comes last
+    rising = sort_row(keys, m, room.order, room.spare, room.counters)
     tied = False
-    before = distance[falling[m - 1]] + 1
+    before = distance[rising[m - 1]] + 1
     for q in range(m):
-        k = falling[m - 1 - q]
-        cell = q * ROWS + lane
-        at[cell] = own[k]
-        copy_pair(terms, start + 2 * own[k], work, 2 * cell)
+        k = rising[m - 1 - q]
+        cell = q * ROWS + a
+        room.at[cell] = own[k]
+        copy_pair(terms, start + 2 * own[k], room.work, 2 * cell)
         equal = distance[k] == before
-        same[2 * cell] = same[2 * cell + 1] = 1 if equal else 0
+        room.same[2 * cell] = room.same[2 * cell + 1] = equal
         tied |= equal
         before = distance[k]
     return tied
@@ -258,27 +328,16 @@ def place_row(
 
 @compiled
 def sweep(
-    m: int,
-    tied: bool,
-    batch: int,
-    weight: float,
-    last: float,
-    floor: float,
-    added: float,
-    work: Any,
-    same: Any,
-    lanes: Any,
+    m: int, tied: bool, weight: float, last: float, scale: Any, work: Any, same: Any, lanes: Any
 ) -> None:
     """Sum the terms of eight sorted rows to contrasts, and their inverses back.
 
     Args:
         m: places.
         tied: whether any distances are equal.
-        batch: how many contrasts may be multiplied before their exponents are taken out.
         weight: factor of each inverse.
         last: factor of the last place's, which is the anchor's.
-        floor: the least value of a contrast.
-        added: what is added to each.
+        scale: floor of a contrast, what is added to it, and how many can be multiplied.
         work: [M, 16] terms; becomes, at each place, the sum over all partners no farther of
             weight / contrast.
         same: [M, 16] 1 where a distance is that of the place before.
@@ -293,14 +352,14 @@ def sweep(
             store(work, q * LANES, carried + local)
         base = base + widen(local)
 
-    least, more = splat(work, floor), splat(work, added)
+    least, more = splat(work, scale.floor), splat(work, scale.added)
     product = splat(lanes, 1.0)
     exponents = splat(lanes, 0.0)
     base = widen(zero)
     contrast = load(work, (m - 1) * LANES)
     factor = splat(work, last)
     end = m
-    left = batch
+    left = scale.batch
     while end > 0:
         begin = max(end - BLOCK, 0)
         carried, local = narrow(work, base), zero
@@ -319,7 +378,7 @@ def sweep(
             if left == 0:
                 exponents = exponents + exponent(product)
                 product = mantissa(product)
-                left = batch
+                left = scale.batch
             factor = splat(work, weight)
         base = base + widen(local)
         end = begin
@@ -337,73 +396,79 @@ def sweep(
 
 @compiled
 def similarities(
-    start: int,
-    stop: int,
-    layout: Any,
-    kind: Any,
-    scale: Any,
-    points: Any,
-    packed: Any,
-    squares: Any,
-    anchors: Any,
-    terms: Any,
-    apart: Any,
+    start: int, stop: int, layout: Any, rules: Any, scale: Any, points: Any, room: Any
 ) -> None:
-    """Logits of a tile's anchors with all columns; for a distance, the distances too.
-
-    Args:
-        start: first anchor of the tile.
-        stop: the one after the last.
-        layout: as in :func:`sweep_tile`.
-        kind: likewise.
-        scale: likewise.
-        points: [2, half, depth].
-        packed: from :func:`pack`.
-        squares: [2 columns] squared norms of the points, in the layout of a row of ``terms``.
-        anchors: [d, tile, 2] receives the anchors' points.
-        terms: [tile, stride] receives the logits.
-        apart: [tile, stride] receives the distances.
-    """
+    """Logits of a tile's anchors with all columns; for a distance, the distances too."""
     d, half, columns, stride, tile = layout
-    power = kind[0]
-    inverse_tau, shift = scale[:2]
+    terms, squares, anchors = room.terms, points.squares, room.anchors
     count = -(-(stop - start) // ROWS) * ROWS
     for c in range(d):
         for t in range(count):
-            anchors[(c * tile + t) * 2] = points[0, start + t, c]
-            anchors[(c * tile + t) * 2 + 1] = points[1, start + t, c]
-    for panel in range(columns // LANES):
+            anchors[(c * tile + t) * 2] = points.rows[0, start + t, c]
+            anchors[(c * tile + t) * 2 + 1] = points.rows[1, start + t, c]
+    step = 2 * tile
+    for at in range(0, 2 * columns, PANEL):
         for t in range(0, count, ROWS):
-            out = t * stride + panel * PANEL
+            out = t * stride + at
             product_of_pairs(
-                anchors, 2 * t, 2, 2 * tile, packed, panel * PANEL * d, PANEL, d, terms, out, stride
+                anchors, 2 * t, 2, step, points.packed, at * d, PANEL, d, terms, out, stride
             )
     two, near = splat(terms, 2.0), splat(terms, NEAR)
-    factor = splat(terms, inverse_tau if power == 0 else -inverse_tau)
-    least = splat(terms, shift)
+    factor = splat(terms, -scale.inverse_tau if rules.power else scale.inverse_tau)
+    high = splat(terms, scale.high)
     for t in range(stop - start):
         norm = pair(squares, 2 * (start + t))
         for at in range(0, 2 * columns, LANES):
-            s = load(terms, t * stride + at)
-            if power:
+            place = t * stride + at
+            s = load(terms, place)
+            if rules.power:
                 both = norm + load(squares, at)
                 square = both - two * s
                 if any_less(square, both * near):
-                    store(terms, t * stride + at, square)
+                    store(terms, place, square)
                     for lane in range(LANES):
-                        i = at + lane
-                        exact = both_norms = squares[2 * (start + t) + lane % 2] + squares[i]
-                        if terms[t * stride + i] < NEAR * both_norms:
-                            v, k = lane % 2, (i // 2) % half
-                            other = v if i < 2 * half else 1 - v
-                            exact *= 0
+                        v, k = lane % 2, (at + lane) // 2 % half
+                        whole = squares[2 * (start + t) + v] + squares[at + lane]
+                        if terms[place + lane] < NEAR * whole:
+                            own = points.rows[v, start + t]
+                            other = points.rows[v if at < 2 * half else 1 - v, k]
+                            exact = whole * 0
                             for c in range(d):
-                                exact += (points[v, start + t, c] - points[other, k, c]) ** 2
-                            terms[t * stride + i] = exact
-                    square = load(terms, t * stride + at)
-                s = root(square) if power == 1 else square
-                store(apart, t * stride + at, s)
-            store(terms, t * stride + at, factor * s - least)
+                                exact += (own[c] - other[c]) * (own[c] - other[c])
+                            terms[place + lane] = exact
+                    square = load(terms, place)
+                s = root(square) if rules.power == 1 else square
+                store(room.apart, place, s)
+            store(terms, place, factor * s - high)
+
+
+@compiled
+def exponentials(
+    start: int, stop: int, layout: Any, rules: Any, labels: Any, points: Any, room: Any, totals: Any
+) -> None:
+    """Subtract the logits of all pairs from the totals; then their exponentials, in each place."""
+    _, half, columns, stride, _ = layout
+    terms = room.terms
+    lanes = np.empty(LANES)
+    some, zero = splat(terms, 0.5), splat(terms, 0.0)
+    for t in range(stop - start):
+        base, i = t * stride, start + t
+        for c in range(len(totals)):
+            if labels.places[c, i] >= 0:
+                total = zero
+                for at in range(0, 2 * columns, LANES):
+                    mask = load(points.masks[c], at)
+                    total = total + where_less(some, mask, load(terms, base + at), zero)
+                store(lanes, 0, widen(total))
+                totals[c] += terms[base + 2 * i] + terms[base + 2 * i + 1] - lanes.sum()
+        for at in range(0, 2 * columns, LANES):
+            store(terms, base + at, exponential(load(terms, base + at)))
+        if rules.never:
+            terms[base + 2 * i] = terms[base + 2 * i + 1] = 0
+        for at in range(base, base + 2 * half, LANES):
+            store(room.reach, at, zero)
+            if rules.joined:
+                store(room.folded, at, load(terms, at) + load(terms, at + 2 * half))
 
 
 @compiled
@@ -411,181 +476,85 @@ def sweep_tile(
     start: int,
     stop: int,
     layout: Any,
-    kind: Any,
+    rules: Any,
     scale: Any,
+    labels: Any,
     points: Any,
-    packed: Any,
-    squares: Any,
-    y: Any,
-    rows: Any,
-    counts: Any,
-    order: Any,
-    ordered: Any,
-    places: Any,
-    masks: Any,
     factors: Any,
-    tiles: Any,
-    work: Any,
-    cells: Any,
-    distance: Any,
-    keys: Any,
-    gradient: Any,
-    columns_sum: Any,
-    totals: Any,
+    room: Any,
+    sums: Any,
 ) -> None:
-    """Add the terms of a tile of anchors to the losses, and their derivatives to the gradient.
+    """Add a tile's terms to the totals, and their derivative to the gradient.
 
     Args:
-        start: first anchor of the tile, a multiple of eight.
+        start: first anchor of the tile.
         stop: the one after the last.
         layout: d, columns of a half, columns, numbers of a row of a tile, rows of a tile.
-        kind: power of the distance in the similarity, label distance of several dimensions (0 for
-            a loss per dimension), and whether the anchor is never a candidate.
-        scale: 1 / tau, the bound on logits, floor of a contrast, what is added to it, and how many
-            contrasts can be multiplied.
-        points: [2, half, depth]; depth is d rounded up to whole panels.
-        packed: from :func:`pack`.
-        squares: [2 columns] squared norms of the points.
-        y: [N, D] labels.
-        rows: [N] the rows of ``y`` that count.
-        counts: [C] numbers of labels.
-        order: [C, N] from :func:`sort_labels`.
-        ordered: [C, N] likewise.
-        places: [C, N] likewise.
-        masks: [C, 2 columns] 1 where a column has a label, or 0.
-        factors: [C] of each loss in the derivative; empty if no derivative is wanted.
-        tiles: terms, distances, folded terms and reach, [tile * stride] each, and anchors.
-        work: [3, N * 16 or more] terms and ties by place, and reach of eight rows.
-        cells: [4, N * 8 or more] columns by place, two rows to sort with, and counters.
-        distance: [N] in the labels' dtype.
-        keys: [N] whole numbers of the same size.
-        gradient: [2 * half * depth] by the points.
-        columns_sum: [2 columns] what distances subtract from it, as a factor of the points.
-        totals: [C] sums over pairs of -log(exp s / Z).
+        rules: which loss.
+        scale: what depends on the temperature.
+        labels: of all rows.
+        points: all rows.
+        factors: [C] of each loss in the derivative; empty if none is wanted.
+        room: working memory.
+        sums: receives the results.
     """
-    _, half, columns, stride, _ = layout
-    _, joint, never = kind
-    _, _, floor, added, batch = scale
-    terms, apart, reach = tiles[0], tiles[1], tiles[3]
-    doubled = columns > half
-    folded = tiles[2] if doubled else terms
-    similarities(start, stop, layout, kind, scale, points, packed, squares, tiles[4], terms, apart)
+    _, half, _, stride, _ = layout
+    work, reach, totals = room.work, room.reach, sums.totals
+    similarities(start, stop, layout, rules, scale, points, room)
+    exponentials(start, stop, layout, rules, labels, points, room, totals)
+    terms = room.folded if rules.joined else room.terms
     lanes = np.empty(2 * LANES)
-    one, zero = splat(terms, 0.5), splat(terms, 0.0)
-    for t in range(stop - start):
-        base, i = t * stride, start + t
-        for c in range(len(counts)):
-            if places[c, i] >= 0:
-                total = zero
-                for at in range(0, 2 * columns, LANES):
-                    mask = load(masks[c], at)
-                    total = total + where_less(one, mask, load(terms, base + at), zero)
-                store(lanes, 0, widen(total))
-                own_logits = terms[base + 2 * i] + terms[base + 2 * i + 1]
-                totals[c] += own_logits - lanes[:LANES].sum()
-        for at in range(0, 2 * columns, LANES):
-            store(terms, base + at, exponential(load(terms, base + at)))
-        if never:
-            terms[base + 2 * i] = terms[base + 2 * i + 1] = 0
-        for at in range(0, 2 * half, LANES):
-            store(reach, base + at, zero)
-            if doubled:
-                both = load(terms, base + at) + load(terms, base + 2 * half + at)
-                store(folded, base + at, both)
-
-    own = np.empty(ROWS, y.dtype)
-    own_places, starts, which = np.empty((3, ROWS), np.intp)
-    each = 2 if doubled else 1
-    for c in range(len(counts)):
-        m = counts[c]
+    own = np.empty(ROWS, labels.y.dtype)
+    places, starts, which = np.empty((3, ROWS), np.intp)
+    each = 2 if rules.joined else 1
+    alone = len(totals) == 1
+    target = reach if alone else room.spread
+    for c in range(len(totals)):
+        m = labels.counts[c]
         if m * each < 2:
             continue
-        work[2] = 0
+        room.spread[:] = 0
         factor = factors[c] if len(factors) else 1.0
         t = 0
         while t < stop - start:
             some = 0
             while t < stop - start and some < ROWS:
-                if places[c, start + t] >= 0:
-                    which[some] = t
-                    some += 1
+                which[some] = t
+                some += labels.places[c, start + t] >= 0
                 t += 1
             if some == 0:
                 break
             for a in range(ROWS):
                 row = which[a] if a < some else which[0]
-                own_places[a] = places[c, start + row]
-                own[a] = ordered[c, own_places[a]]
+                places[a] = labels.places[c, start + row]
+                own[a] = labels.ordered[c, places[a]]
                 starts[a] = row * stride
-            if joint == 0:
+            if rules.joint == 0:
+                order, ordered = labels.order[c], labels.ordered[c]
                 tied = merge_rows(
-                    ordered[c],
-                    0,
-                    m,
-                    order[c],
-                    own,
-                    own_places,
-                    folded,
-                    starts,
-                    cells[0],
-                    work[0],
-                    work[1],
+                    ordered, m, order, own, places, terms, starts, room.at, work, room.same
                 )
             else:
                 tied = False
-                for a in range(some, ROWS):
-                    for q in range(m):
-                        work[0, q * LANES + 2 * a] = work[0, q * LANES + 2 * a + 1] = 1
+                work[: m * LANES] = 1
                 for a in range(some):
-                    i = own_places[a]
-                    distances_from(y, rows, order[c], m, order[c, i], joint, distance)
-                    for k in range(m):
-                        keys[k] = distance[:m].view(keys.dtype)[k] + 1
-                    keys[i] = 0  # the anchor itself comes last
-                    rising = sort_row(keys, m, cells[1], cells[2], cells[3])
-                    tied |= place_row(
-                        a,
-                        rising,
-                        distance,
-                        order[c],
-                        m,
-                        folded,
-                        starts[a],
-                        cells[0],
-                        work[0],
-                        work[1],
-                    )
-            sweep(
-                m,
-                tied,
-                batch,
-                each * factor,
-                (each - 1) * factor,
-                floor,
-                added,
-                work[0],
-                work[1],
-                lanes,
-            )
-            for a in range(some):
-                for v in range(2):
-                    totals[c] += each * lanes[2 * a + v] - np.log(lanes[LANES + 2 * a + v])
+                    tied |= sort_jointly(a, starts[a], c, places[a], rules, labels, terms, room)
+            sweep(m, tied, each * factor, (each - 1) * factor, scale, work, room.same, lanes)
+            for lane in range(2 * some):
+                totals[c] += each * lanes[lane] - np.log(lanes[LANES + lane])
             if len(factors) == 0:
                 continue
-            target = reach if len(counts) == 1 else work[2]
             for a in range(some):
-                into = starts[a] if len(counts) == 1 else a * 2 * half
+                into = starts[a] if alone else a * 2 * half
                 for q in range(m):
-                    copy_pair(work[0], q * LANES + 2 * a, target, into + 2 * cells[0, q * ROWS + a])
-            if len(counts) > 1:
-                for a in range(some):
-                    for at in range(0, 2 * half, LANES):
-                        place = starts[a] + at
-                        total = load(reach, place) + load(work[2], a * 2 * half + at)
-                        store(reach, place, total)
+                    column = room.at[q * ROWS + a]
+                    copy_pair(work, q * LANES + 2 * a, target, into + 2 * column)
+                for at in range(0, 0 if alone else 2 * half, LANES):
+                    total = load(reach, starts[a] + at) + load(target, into + at)
+                    store(reach, starts[a] + at, total)
     if len(factors):
-        derive(start, stop, layout, kind, places, masks, factors, tiles, columns_sum)
-        bring_back(start, stop, layout, points, terms, gradient)
+        derive(start, stop, layout, rules, labels, points, factors, room, sums)
+        bring_back(start, stop, layout, points, room.terms, sums.gradient)
 
 
 @compiled
@@ -593,17 +562,16 @@ def derive(
     start: int,
     stop: int,
     layout: Any,
-    kind: Any,
-    places: Any,
-    masks: Any,
+    rules: Any,
+    labels: Any,
+    points: Any,
     factors: Any,
-    tiles: Any,
-    columns_sum: Any,
+    room: Any,
+    sums: Any,
 ) -> None:
     """Turn a tile's terms into the derivative by its products; arguments of :func:`sweep_tile`."""
     _, half, columns, stride, _ = layout
-    power = kind[0]
-    terms, apart, reach = tiles[0], tiles[1], tiles[3]
+    terms = room.terms
     zero, two = splat(terms, 0.0), splat(terms, 2.0)
     lanes = np.empty(LANES)
     for t in range(-(-(stop - start) // ROWS) * ROWS):
@@ -615,29 +583,28 @@ def derive(
         for at in range(0, 2 * half, LANES):
             ones = zero
             for c in range(len(factors)):
-                if places[c, i] >= 0:
-                    ones = ones + splat(terms, factors[c]) * load(masks[c], at)
-            sums = load(reach, base + at)
-            for at_half in range(at, 2 * columns, 2 * half):
-                weight = load(terms, base + at_half) * sums - ones
-                if power == 1:  # the derivative of a distance of 0 is 0, as that of torch's norm
-                    distance = load(apart, base + at_half)
+                if labels.places[c, i] >= 0:
+                    ones = ones + splat(terms, factors[c]) * load(points.masks[c], at)
+            reach = load(room.reach, base + at)
+            for column in range(at, 2 * columns, 2 * half):
+                weight = load(terms, base + column) * reach - ones
+                if (
+                    rules.power == 1
+                ):  # the derivative of a distance of 0 is 0, as torch's norm has it
+                    distance = load(room.apart, base + column)
                     weight = where_less(zero, distance, weight / distance, zero)
-                elif power == 2:
+                elif rules.power == 2:
                     weight = two * weight
-                store(terms, base + at_half, weight)
-                if power:
-                    store(columns_sum, at_half, load(columns_sum, at_half) + weight)
+                store(terms, base + column, weight)
+                if rules.power:
+                    store(sums.columns, column, load(sums.columns, column) + weight)
                     row = row + weight
-        if power:
-            store(lanes, 0, widen(row))
-            columns_sum[2 * i] += lanes[::2].sum()
-            columns_sum[2 * i + 1] += lanes[1::2].sum()
-            continue
-        for c in range(len(factors)):  # the anchor is no partner of its own
-            if places[c, i] >= 0:
-                terms[base + 2 * i] += factors[c]
-                terms[base + 2 * i + 1] += factors[c]
+        store(lanes, 0, widen(row))
+        for v in range(2):
+            sums.columns[2 * i + v] += lanes[v::2].sum()
+            for c in range(len(factors)):  # the anchor is no partner of its own
+                if rules.power == 0 and labels.places[c, i] >= 0:
+                    terms[base + 2 * i + v] += factors[c]
 
 
 @compiled
@@ -646,100 +613,77 @@ def bring_back(
 ) -> None:
     """Add the products of a tile's weights with the points, for its anchors and for all rows."""
     _, half, columns, stride, _ = layout
-    depth = points.shape[2]
-    flat = points.reshape(-1)
+    depth = points.rows.shape[2]
+    rows = points.rows.reshape(-1)
     count = -(-(stop - start) // ROWS) * ROWS
-    for second in range(columns // half):
+    for second in range(0, 2 * columns, 2 * half):
         for v in range(2):
-            view = v if second == 0 else 1 - v
-            by = second * 2 * half + v
-            for first in range(0, half, CHUNK):
-                n = min(CHUNK, half - first)
-                for c in range(0, depth, PANEL):
-                    from_rows = (view * half + first) * depth + c
-                    for t in range(0, count, ROWS):
-                        add_product(
-                            weights,
-                            t * stride + by + 2 * first,
-                            stride,
-                            2,
-                            flat,
-                            from_rows,
-                            depth,
-                            n,
-                            gradient,
-                            (v * half + start + t) * depth + c,
-                            depth,
-                        )
+            other = half * (v if second == 0 else 1 - v)
+            own, by = half * v + start, second + v
             for c in range(0, depth, PANEL):
-                from_rows = (v * half + start) * depth + c
+                for first in range(0, half, CHUNK):
+                    n, b = min(CHUNK, half - first), (other + first) * depth + c
+                    for t in range(0, count, ROWS):
+                        a, out = t * stride + by + 2 * first, (own + t) * depth + c
+                        add_product(weights, a, stride, 2, rows, b, depth, n, gradient, out, depth)
                 for k in range(0, half, ROWS):
-                    add_product(
-                        weights,
-                        by + 2 * k,
-                        2,
-                        stride,
-                        flat,
-                        from_rows,
-                        depth,
-                        count,
-                        gradient,
-                        (view * half + k) * depth + c,
-                        depth,
-                    )
+                    a, b, out = by + 2 * k, own * depth + c, (other + k) * depth + c
+                    add_product(weights, a, 2, stride, rows, b, depth, count, gradient, out, depth)
 
 
 @compiled
-def finish(
-    x: Any,
-    rows: Any,
-    r: int,
+def sweep_tiles(
+    first: int,
+    stop: int,
+    step: int,
     layout: Any,
-    kind: Any,
-    normalised: bool,
+    rules: Any,
+    scale: Any,
+    labels: Any,
     points: Any,
-    norms: Any,
-    gradient: Any,
-    columns_sum: Any,
-    out: Any,
-) -> float:
-    """Map the gradient of the points to that of the embeddings.
+    factors: Any,
+    room: Any,
+    sums: Any,
+) -> None:
+    """Every so manieth tile; other arguments as in :func:`sweep_tile`."""
+    sums.gradient[:] = 0
+    sums.columns[:] = 0
+    sums.totals[:] = 0
+    for start in range(first, stop, step):
+        end = min(start + layout[4], stop)
+        sweep_tile(start, end, layout, rules, scale, labels, points, factors, room, sums)
 
-    Args:
-        x: [2, N, d] embeddings.
-        rows: [N] the R rows that have a label.
-        r: R.
-        layout: as in :func:`sweep_tile`.
-        kind: likewise.
-        normalised: whether rows were divided by their norms.
-        points: [2, half, depth].
-        norms: [2, R] of the embeddings.
-        gradient: [2 * half * depth].
-        columns_sum: [2 columns].
-        out: [2, N, d] receives it; zero elsewhere.
+
+@sums_reordered
+def finish(
+    x: Any, r: int, rules: Any, labels: Any, points: Any, gradient: Any, columns: Any, out: Any
+) -> float:
+    """Map the gradient of the points to that of [2, N, d] embeddings, ``out``.
 
     Returns:
         The sum over all of points * gradient.
     """
-    d, half, columns, _, _ = layout
-    depth = points.shape[2]
+    _, half, depth = points.rows.shape
+    d, rows = x.shape[2], labels.rows
     product = 0.0
     for v in range(2):
+        if r < len(rows):
+            out[v] = 0
         for k in range(r):
-            at = (v * half + k) * depth
-            factor = 0.0
-            if kind[0]:
-                factor = columns_sum[2 * k + v]
-                if columns > half:
-                    factor += columns_sum[2 * half + 2 * k + 1 - v]
-            length = max(norms[v, k], 1e-12) if normalised else 1.0
+            start = (v * half + k) * depth
+            own, from_row = gradient[start : start + d], x[v, rows[k]]
+            point, into = points.rows[v, k], out[v, rows[k]]
+            factor = columns[2 * k + v] if rules.power else columns[0] * 0
+            if rules.power and rules.joined:
+                factor += columns[2 * half + 2 * k + 1 - v]
+            norm = points.norms[v, k]
+            length = max(norm, SMALLEST_NORM) if rules.normalised else 1.0
             along = 0.0
             for c in range(d):
-                value = gradient[at + c] - factor * points[v, k, c]
-                product += value * points[v, k, c]
-                along += value * x[v, rows[k], c]
-                gradient[at + c] = value
-            along = along / length**2 if normalised and norms[v, k] >= 1e-12 else 0.0
+                own[c] -= factor * point[c]
+                product += own[c] * point[c]
+                along += own[c] * from_row[c]
+            shrink = along / length**2 if rules.normalised and norm >= SMALLEST_NORM else 0.0
             for c in range(d):
-                out[v, rows[k], c] = (gradient[at + c] - along * x[v, rows[k], c]) / length
+                into[c] = (own[c] - shrink * from_row[c]) / length
     return product

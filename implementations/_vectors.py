@@ -8,11 +8,12 @@ AVX-512, two of AVX2 and four of NEON. Arrays are flat; a place in them is an in
 import math
 import operator
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 try:
     from llvmlite import ir
-    from numba import extending, types
+    from numba import extending, njit, types
     from numba.core import cgutils as cgutils_of_numba
     from numba.np import arrayobj
 except ImportError as error:
@@ -32,6 +33,19 @@ ROWS = 8
 def intrinsic(function: Callable[..., Any]) -> Any:
     """The function of numba whose type and code another function makes from its arguments'."""
     return extending.intrinsic(function)
+
+
+def compiled(function: Callable[..., Any], **options: Any) -> Any:
+    """Compile a function on its first call, and cache it on disk if a folder is writable."""
+    options |= {"nogil": True, "error_model": "numpy"}  # x / 0 gives inf
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder is writable
+        return njit(**options)(function)
+
+
+sums_reordered = partial(compiled, fastmath={"reassoc", "contract"})
+"""The same, where the order of sums does not matter."""
 
 
 class Vector(types.Type):
@@ -361,7 +375,6 @@ add_product = _product(in_pairs=False, adds=True)
 def merge_rows(
     typingctx: Any,
     labels: Any,
-    first: Any,
     m: Any,
     order: Any,
     own: Any,
@@ -379,8 +392,7 @@ def merge_rows(
 
     Args:
         typingctx: of numba.
-        labels: rising from ``first`` on, ``m`` of them.
-        first: their first place, also in ``order``.
+        labels: rising, M or more.
         m: their number.
         order: the column of each label.
         own: [8] labels of the anchors.
@@ -394,7 +406,7 @@ def merge_rows(
     Returns:
         Whether any distances are equal.
     """
-    arrays = {"labels": 0, "order": 3, "own": 4, "places": 5, "terms": 6, "starts": 7}
+    arrays = {"labels": 0, "order": 2, "own": 3, "places": 4, "starts": 6}
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kinds = signature.args
@@ -414,36 +426,34 @@ def merge_rows(
         minus = ir.Constant(label[0].type, -1.0)
         before = [cgutils.alloca_once_value(builder, minus) for _ in lanes]
         tied = cgutils.alloca_once_value(builder, cgutils.false_bit)
-        with cgutils.for_range(builder, args[2]) as loop:
-            left = builder.sub(builder.sub(args[2], loop.index), ir.Constant(index, 1))
+        with cgutils.for_range(builder, args[1]) as loop:
+            left = builder.sub(builder.sub(args[1], loop.index), ir.Constant(index, 1))
             row = builder.mul(loop.index, eight)
             for r, lane in enumerate(lanes):
                 low = builder.load(lows[r])
                 high = builder.add(low, left)
-                below = builder.fsub(label[r], read("labels", builder.add(args[1], low)))
-                above = builder.fsub(read("labels", builder.add(args[1], high)), label[r])
+                below = builder.fsub(label[r], read("labels", low))
+                above = builder.fsub(read("labels", high), label[r])
                 nearer = builder.fcmp_ordered(">=", below, above)
                 takes = builder.and_(nearer, builder.icmp_signed("!=", low, place[r]))
                 taken = builder.select(takes, low, high)
                 distance = builder.select(takes, below, above)
-                column = read("order", builder.add(args[1], taken))
+                column = read("order", taken)
                 cell = builder.add(row, lane)
-                builder.store(column, builder.gep(data[8], [cell]))
+                builder.store(column, builder.gep(data[7], [cell]))
                 cell = builder.mul(cell, ir.Constant(index, 2))
                 source = builder.add(
                     start[r], builder.mul(builder.sext(column, index), ir.Constant(index, 2))
                 )
-                two = load_from(builder, pointer(context, builder, terms, args[6], source, 2))
-                store_to(builder, two, pointer(context, builder, work, args[9], cell, 2))
+                two = load_from(builder, pointer(context, builder, terms, args[5], source, 2))
+                store_to(builder, two, pointer(context, builder, work, args[8], cell, 2))
                 equal = builder.fcmp_ordered("==", distance, builder.load(before[r]))
                 flag = builder.select(equal, constant(same, 1.0, 2), constant(same, 0.0, 2))
-                store_to(builder, flag, pointer(context, builder, same, args[10], cell, 2))
+                store_to(builder, flag, pointer(context, builder, same, args[9], cell, 2))
                 builder.store(builder.or_(builder.load(tied), equal), tied)
                 builder.store(distance, before[r])
                 builder.store(builder.add(low, builder.zext(takes, index)), lows[r])
         return builder.load(tied)
 
     place = types.intp
-    return types.boolean(
-        labels, place, place, order, own, places, terms, starts, at, work, same
-    ), code
+    return types.boolean(labels, place, order, own, places, terms, starts, at, work, same), code

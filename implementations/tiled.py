@@ -9,10 +9,10 @@ Where the loop cannot run (a device other than the CPU, labels of 16-bit floats,
 low that float64 exponentials leave their range: 0.0034 for a cosine), ``scan`` computes the loss.
 """
 
+import itertools
 import math
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -31,12 +31,24 @@ from ._scan import (
     evaluate,
     share_out,
 )
-from ._tiled_loop import PANEL, finish, pack, read_points, sort_labels, sweep_tile
+from ._tiled_loop import (
+    PANEL,
+    Labels,
+    Points,
+    Room,
+    Rules,
+    Scale,
+    Sums,
+    finish,
+    read_points,
+    sort_labels,
+    sweep_tiles,
+)
 from ._vectors import LANES, ROWS
 
 ELEMENTS = 2**17
 """Numbers in a row of a tile times its rows, so that it stays in the second-level cache."""
-TILES = (16, 128)
+TILES = (32, 64)
 """The fewest and the most anchors of a tile."""
 ELEMENTS_PER_THREAD = 2**18
 """Pairs, over all losses, that make a further thread worthwhile."""
@@ -73,114 +85,92 @@ def evaluate_tiles(
         return None
     y = labels.detach().contiguous().numpy()
     n, losses = len(y), 1 if choices.joint else y.shape[1]
-    rows, counts = room(torch.int64, n), room(torch.int64, losses)
-    order, places = room(torch.int32, losses, n), room(torch.int32, losses, n)
-    ordered = room(labels.dtype, losses, n)
-    whole = choices.joint or choices.nan_labels == "drop_row"
-    r, infinite = sort_labels(y, whole, rows, counts, order, ordered, places)
+    rows, counts = rooms(torch.int64, (n,), (losses,))
+    order, places = rooms(torch.int32, (losses, n), (losses, n))
+    known = Labels(y, rows, counts, order, rooms(labels.dtype, (losses, n))[0], places)
+    r, infinite = sort_labels(choices.joint or choices.nan_labels == "drop_row", known)
     if infinite:
         raise ValueError(f"{infinite} labels are infinite: their distances have no order")
     shares, factors = share_out(weights, counts.tolist(), choices, len(views), views.device)
-    if r == 0:
-        return Evaluated(factors * 0, shares, torch.zeros_like(views), factors.new_zeros(()))
+    first, stop = (0, r) if anchors is None else np.searchsorted(rows[:r], anchors).tolist()
 
-    embeddings = (torch.cat((views, views)) if len(views) == 1 else views).detach()
-    spare = ROWS - 1 if anchors else 0  # their tiles may start anywhere
-    half, depth = round_up(r + spare, LANES), round_up(views.shape[2], PANEL)
-    for dtype in [torch.float32, torch.float64][views.dtype == torch.float64 :]:
-        x = embeddings.to(dtype).contiguous().numpy()
-        points, norms = room(dtype, 2, half, depth), room(dtype, 2, r)
-        joined = choices.joins_views and len(views) == 2
-        square = read_points(
-            *(x, rows, r, choices.normalised, choices.power > 0, joined, points, norms)
-        )
-        high, width = bounds(square, choices)
+    both = torch.cat((views, views)) if len(views) == 1 else views  # one view is given twice
+    each, d = 3 - len(views), views.shape[2]
+    rules = Rules(
+        power=choices.power,
+        normalised=choices.normalised,
+        joined=choices.joins_views and len(views) == 2,
+        joint=LABEL_DISTANCES[choices.label_distance] if y.shape[1] > 1 else 0,
+        never=choices.self_candidate == "never",
+    )
+    spare = 0 if anchors is None else ROWS - 1  # tiles may start anywhere then
+    half, depth = round_up(max(r, 1) + spare, LANES), round_up(d, PANEL)
+    columns = 2 * half if rules.joined else half
+    for dtype in (torch.float32, torch.float64)[views.dtype == torch.float64 :]:
+        x = both.to(dtype).contiguous().numpy()
+        shapes = ((2, r), (2, half, depth), (2 * columns * d,), (2 * columns,))
+        points = Points(*rooms(dtype, *shapes, (losses, 2 * columns)))
+        high, width = bounds(read_points(x, r, rules, known, points), choices)
         if width / tau <= RANGE[dtype]:
             break
     else:
         return None
-    columns = half * (2 if joined else 1)
-    stride = 2 * columns + LANES
+    stride = 2 * columns + LANES  # no power of two, whose rows would share lines of the cache
     fewest, most = TILES
-    tile = min(max(ELEMENTS // stride // 8 * 8, fewest), most, half)
-    layout = (x.shape[2], half, columns, stride, tile)
-    joint = LABEL_DISTANCES[choices.label_distance] if y.shape[1] > 1 else 0
-    kind = (choices.power, joint, choices.self_candidate == "never")
+    tile = min(max(ELEMENTS // stride // ROWS * ROWS, fewest), most, half)
+    layout = (d, half, columns, stride, tile)
     eps = (choices.eps or 0.0) * math.exp(-high / tau)
-    added = choices.eps_rule == "added"
     bits = width / tau / math.log(2) + math.log2(2 * n + 2 + eps)
-    scale = (1 / tau, high / tau, 0.0 if added else eps, eps * added, max(int(1000 / bits), 1))
-    packed, squares = room(dtype, x.shape[2] * 2 * columns), room(dtype, 2 * columns)
-    masks = room(dtype, losses, 2 * columns)
-    pack(points, r, x.shape[2], places, packed, squares, masks)
-    each = 2 if len(views) == 1 else 1  # one view was given twice
+    floor, added = (eps, 0.0) if choices.eps_rule == "floor" else (0.0, eps)
+    scale = Scale(1 / tau, high / tau, floor, added, max(int(1000 / bits), 1))
     grad = shares if grad_output is None else grad_output.to(shares)
     by_pair = (factors * grad / (tau * each) if wanted else factors[:0]).numpy()
-    fixed = (layout, kind, scale, points, packed, squares, y, rows, counts, order, ordered, places)
-    sweep_own = partial(sweep_tiles, (*fixed, masks, by_pair), dtype, wanted)
-    first, stop = anchors or (0, n)
-    starts = np.searchsorted(rows[:r], (first, stop))
-    found = in_threads(sweep_own, int(starts[0]), int(starts[1]), tile, losses * r * len(views))
-    gradient, columns_sum, totals = (sum(parts[1:], parts[0]) for parts in zip(*found, strict=True))
-    losses_ = factors * torch.from_numpy(totals) / each
+
+    def sweep(number: int, threads: int) -> Sums:
+        """One thread's share of the tiles, which is the same in every call."""
+        size, n_gradient = tile * stride, 2 * half * depth if wanted else 0
+        both_sums = rooms(dtype, (n_gradient,), (2 * columns,))
+        kept = Sums(both_sums[0], both_sums[1], np.empty(losses))
+        keys = torch.int64 if y.dtype == np.float64 else torch.int32
+        sorting = half if rules.joint else 0
+        room = Room(
+            *rooms(dtype, (size,), (size if rules.power else 0,), (size if rules.joined else 0,)),
+            *rooms(dtype, (size,), (d * tile * 2,), (LANES * half,), (LANES * half,)),
+            *rooms(dtype, (LANES * half if losses > 1 else 0,)),
+            *rooms(torch.int32, (ROWS * half,), (sorting,), (sorting,), (256,)),
+            *rooms(labels.dtype, (sorting,)),
+            *rooms(keys, (sorting,)),
+        )
+        own = first + number * tile, stop, tile * threads
+        sweep_tiles(*own, layout, rules, scale, known, points, by_pair, room, kept)
+        return kept
+
+    tiles = -(-(stop - first) // tile)
+    enough = losses * r * (stop - first) * len(views) // ELEMENTS_PER_THREAD
+    threads = max(min(torch.get_num_threads(), tiles, enough), 1)
+    others = [pool(threads).submit(sweep, k, threads) for k in range(1, threads)]
+    found = [sweep(0, threads), *(future.result() for future in others)]
+    gradient, sums, totals = (sum(parts[1:], parts[0]) for parts in zip(*found, strict=True))
+    values = factors * torch.from_numpy(totals) / each
     if not wanted:
-        return Evaluated(losses_, shares, None, None)
-    out = torch.zeros(embeddings.shape, dtype=dtype)
-    product = finish(
-        *(x, rows, r, layout, kind, choices.normalised, points, norms),
-        *(gradient, columns_sum, out.numpy()),
-    )
+        return Evaluated(values, shares, None, None)
+    out = torch.empty(both.shape, dtype=dtype)
+    product = finish(x, r, rules, known, points, gradient, sums, out.numpy())
     slope = factors.new_tensor(-product / (tau * (choices.power or 2)))
-    return Evaluated(losses_, shares, out.sum(0, keepdim=True) if each == 2 else out, slope)
+    return Evaluated(values, shares, out if each == 1 else out.sum(dim=0, keepdim=True), slope)
 
 
 def round_up(n: int, multiple: int) -> int:
     return -(-n // multiple) * multiple
 
 
-def room(dtype: torch.dtype, *shape: int) -> Any:
-    """An uninitialised array in memory of torch, whose allocator is measured."""
-    return torch.empty(shape, dtype=dtype).numpy()
-
-
-def sweep_tiles(
-    fixed: tuple[Any, ...], dtype: torch.dtype, wanted: bool, ranges: Iterable[tuple[int, int]]
-) -> tuple[Any, Any, Any]:
-    """Process tiles of these ranges: their gradient, its sums by column, and totals."""
-    layout, points, y, counts = fixed[0], fixed[3], fixed[6], fixed[8]
-    d, half, columns, stride, tile = layout
-    depth = points.shape[2]
-    gradient = room(dtype, 2 * half * depth if wanted else 0)
-    columns_sum, totals = room(dtype, 2 * columns), np.zeros(len(counts))
-    gradient[:] = 0
-    columns_sum[:] = 0
-    doubled = columns > half
-    size = tile * stride
-    tiles = (
-        room(dtype, size),
-        room(dtype, size if fixed[1][0] else 0),
-        room(dtype, size if doubled else 0),
-        room(dtype, size),
-        room(dtype, d * tile * 2),
-    )
-    work, cells = room(dtype, 3, 16 * half), room(torch.int32, 4, max(8 * half, 256))
-    distance = room(torch.float64 if y.dtype == np.float64 else torch.float32, half)
-    keys = room(torch.int64 if y.dtype == np.float64 else torch.int32, half)
-    for start, stop in ranges:
-        sweep_tile(
-            start, stop, *fixed, tiles, work, cells, distance, keys, gradient, columns_sum, totals
-        )
-    return gradient, columns_sum, totals
-
-
-def in_threads(sweep: Any, first: int, stop: int, tile: int, elements: int) -> list[Any]:
-    """What each thread found in its tiles, which are the same in every call."""
-    ranges = [(at, min(at + tile, stop)) for at in range(first, stop, tile)]
-    threads = max(min(torch.get_num_threads(), len(ranges), elements // ELEMENTS_PER_THREAD), 1)
-    if threads == 1:
-        return [sweep(ranges)]
-    futures = [pool(threads - 1).submit(sweep, ranges[k::threads]) for k in range(1, threads)]
-    return [sweep(ranges[::threads]), *(future.result() for future in futures)]
+def rooms(dtype: torch.dtype, *shapes: tuple[int, ...]) -> list[Any]:
+    """Uninitialised arrays in memory of torch, whose allocator is measured."""
+    sizes = [math.prod(shape) for shape in shapes]
+    ends = list(itertools.accumulate(round_up(size, LANES) for size in sizes))
+    flat = torch.empty(ends[-1], dtype=dtype).numpy()
+    places = zip([0, *ends], sizes, shapes, strict=False)
+    return [flat[at : at + size].reshape(shape) for at, size, shape in places]
 
 
 @cache

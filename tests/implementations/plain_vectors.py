@@ -11,15 +11,15 @@ LANES, ROWS = 16, 8
 LOOPS = (
     "sort_labels",
     "read_points",
-    "pack",
     "sort_row",
-    "distances_from",
-    "place_row",
+    "sort_jointly",
     "sweep",
     "similarities",
+    "exponentials",
     "sweep_tile",
     "derive",
     "bring_back",
+    "sweep_tiles",
     "finish",
 )
 
@@ -120,7 +120,7 @@ def add_product(
 
 
 def merge_rows(
-    labels: Array, first: int, m: int, order: Array, own: Array, places: Array, *others: Array
+    labels: Array, m: int, order: Array, own: Array, places: Array, *others: Array
 ) -> bool:
     terms, starts, at, work, same = others
     tied = False
@@ -128,10 +128,10 @@ def merge_rows(
         low, before = 0, -1.0
         for q in range(m):
             high = low + m - 1 - q
-            below, above = own[a] - labels[first + low], labels[first + high] - own[a]
+            below, above = own[a] - labels[low], labels[high] - own[a]
             takes = below >= above and low != places[a]
             taken, distance = (low, below) if takes else (high, above)
-            column = at[q * ROWS + a] = order[first + taken]
+            column = at[q * ROWS + a] = order[taken]
             copy_pair(terms, starts[a] + 2 * column, work, (q * ROWS + a) * 2)
             same[(q * ROWS + a) * 2 :][:2] = distance == before
             tied |= bool(distance == before)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -94,3 +95,44 @@ def test_a_numba_that_is_broken_is_said_and_done_without(
     monkeypatch.setattr(loss.importlib, "import_module", broken)
     with pytest.warns(RuntimeWarning, match="compiled loop cannot be used: initialization of"):
         assert loss.fastest("cpu").__name__ == "ScanSupCR"
+
+
+@pytest.mark.parametrize("learned", [False, True])
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_a_whole_training_step_compiles(learned: bool, bfloat16: bool) -> None:
+    """As one graph; what the compiler makes of the rest of the step is torch's own affair."""
+    torch.manual_seed(0)
+    net = torch.nn.Linear(6, 4)
+    tau = torch.nn.Parameter(torch.tensor(2.0))
+    criteria = (
+        supcr_bench.RnCLoss(tau if learned else 2.0),
+        supcr_bench.SupCRLoss(tau if learned else 0.1, weights=torch.tensor([1.0, 3.0])),
+    )
+    x, y = torch.randn(12, 2, 6), torch.randn(12, 2)
+    for criterion in criteria:
+
+        def step(x: torch.Tensor, y: torch.Tensor, criterion: Any = criterion) -> torch.Tensor:
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
+                found = criterion(net(x), y)
+            loss: torch.Tensor = found if isinstance(found, torch.Tensor) else found[0]
+            return loss
+
+        found = []
+        for run in (step, torch.compile(step, fullgraph=True, backend="aot_eager")):
+            net.zero_grad()
+            tau.grad = None
+            loss = run(x, y)
+            loss.backward()  # type: ignore[no-untyped-call]
+            assert net.weight.grad is not None
+            found.append((loss.detach(), net.weight.grad.clone(), tau.grad))
+            assert (tau.grad is not None) == learned
+        torch.testing.assert_close(found[0], found[1])
+
+
+def test_the_operator_keeps_torchs_contract() -> None:
+    module = importlib.import_module(f"{PACKAGE}._loss")
+    for name, dtype in (("torchcell", torch.float32), ("rank-n-contrast", torch.bfloat16)):
+        views = torch.randn(2, 6, 4).to(dtype).requires_grad_()
+        choices = supcr_bench.SupCRLoss(definition=name)._choices_as_text
+        given = (views, torch.randn(6, 2), None, torch.tensor(0.5), choices, True)
+        torch.library.opcheck(module._operator, given)

@@ -132,7 +132,7 @@ def test_an_error_in_a_thread_is_raised(tiled: ModuleType, monkeypatch: pytest.M
     def fail(*arguments: object) -> None:
         raise MemoryError("no room in the loop")
 
-    monkeypatch.setattr(tiled, "sweep_tile", fail)
+    monkeypatch.setattr(tiled, "sweep_tiles", fail)
     monkeypatch.setattr(tiled, "ELEMENTS_PER_THREAD", 1)
     with pytest.raises(MemoryError, match="no room in the loop"):
         train(tiled, make_batch(Case(batch_size=64)))
@@ -162,7 +162,7 @@ def test_where_the_loop_does_not_apply_scan_takes_over(
     def fail(*arguments: object) -> None:
         raise AssertionError("not for this loop")
 
-    monkeypatch.setattr(tiled, "sweep_tile", fail)
+    monkeypatch.setattr(tiled, "sweep_tiles", fail)
     batch = make_batch(Case(batch_size=9, labels="tied"))
     scan = importlib.import_module("supcr_bench.implementations._scan")
     inputs = (batch.perturbed, batch.intact, batch.labels.to(dtype))
