@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 FORMATS = (".csv", ".parquet", ".npz", ".tsv", ".npy", ".pt", ".xlsx")
 _PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-_COMMA_NUMBER = r"\s*[-+]?\d*(,\d+)?([eE][-+]?\d+)?\s*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +81,6 @@ def _text(path: Path) -> tuple[str, list[str]]:
         return content.decode("latin-1"), ["it is not UTF-8 and was read as Latin-1"]
 
 
-def _separator(lines: Sequence[str]) -> str:
-    """What stands between columns: most often in the first line; none for a single column."""
-    first = lines[0]
-    best = max(",;\t|", key=first.count)
-    if best in first:
-        return best
-    words = len(first.split())
-    return r"\s+" if words > 1 and all(len(line.split()) == words for line in lines[1:3]) else ";"
-
-
 def _read_text(path: Path) -> tuple["pd.DataFrame", list[str]]:
     import pandas as pd
 
@@ -99,43 +88,35 @@ def _read_text(path: Path) -> tuple["pd.DataFrame", list[str]]:
     lines = [line for line in text.splitlines()[:50] if line.strip()]
     if not lines or "\0" in text:
         raise InputError(f"{path} cannot be read: it holds no text of columns")
-    sep = _separator(lines)
-
-    def fields(line: str) -> list[str]:
-        split = line.split() if sep == r"\s+" else next(csv.reader([line], delimiter=sep))
-        return [field.strip() for field in split]
-
-    names, values = fields(lines[0]), fields(lines[1]) if len(lines) > 1 else []
-    if len(values) > len(names) and any(values[len(names) :]):
+    # What stands between columns is most often in the first line; a single column has none.
+    sep = max(",;\t|", key=lines[0].count)
+    if sep not in lines[0]:
+        words = {len(line.split()) for line in lines[:3]}
+        sep = ";" if len(words) > 1 or words == {1} else " "
+    rows = [[f.strip() for f in row] for row in csv.reader(lines[:2], delimiter=sep)]
+    names, values = rows[0], rows[-1]
+    if any(values[len(names) :]):
         raise InputError(
             f"{path}: the first line has {len(names)} names and the second {len(values)} values; "
             "name every column in the first line"
         )
-    for name in names:
-        if name and names.count(name) > 1:
+    for name in filter(None, names):
+        if names.count(name) > 1:
             raise InputError(f"{path}: {names.count(name)} columns are called {name!r}; rename one")
-    options: Any = {"sep": sep, "index_col": False, "skipinitialspace": True}
-    frame = pd.read_csv(io.StringIO(text), **options)
-    commas = [c for c in frame.columns if _has_decimal_commas(path, frame[c])]
+    sample = "\n".join(lines)
+    points = sep == "," or re.search(r"\d\.\d", sample)
+    commas = [] if points else re.findall(r"\d+,\d+", sample)
+    if commas and all(re.fullmatch(r"\d{1,3},\d{3}", number) for number in commas):
+        whole, point = commas[0].replace(",", ""), commas[0].replace(",", ".")
+        raise InputError(f"{path}: {commas[0]!r} may be {whole} or {point}; write it so")
     if commas:
-        frame = pd.read_csv(io.StringIO(text), decimal=",", **options)
-        notes.append(f"column {commas[0]!r} was read with decimal commas")
+        notes.append("numbers were read with decimal commas")
+    decimal: Any = "," if commas else "."
+    frame = pd.read_csv(
+        io.StringIO(text), sep=sep, decimal=decimal, index_col=False, skipinitialspace=True
+    )
     frame.columns = frame.columns.str.strip()
     return frame, notes
-
-
-def _has_decimal_commas(path: Path, column: "pd.Series[Any]") -> bool:
-    known = column.dropna().astype(str)
-    with_comma = known[known.str.contains(",")]
-    if with_comma.empty or not known.str.fullmatch(_COMMA_NUMBER).all():
-        return False
-    if with_comma.str.fullmatch(r"\s*[-+]?\d{1,3},\d{3}\s*").all():
-        number = with_comma.iloc[0].strip()
-        raise InputError(
-            f"{path}: {number!r} in column {column.name!r} may be {number.replace(',', '')} or "
-            f"{number.replace(',', '.')}; write it so"
-        )
-    return True
 
 
 def _arrays(path: Path) -> "dict[str, Any]":
@@ -234,14 +215,25 @@ def _numeric(
             f"{path}: column {columns[at]!r} {what} in row {row + 1}; label distances need labels "
             "that are finite in float32, or NaN where one is missing"
         )
-    for at, column in enumerate(columns):
-        different = frame[column].nunique()
-        if len(np.unique(table[:, at][~np.isnan(table[:, at])])) < different:
-            raise InputError(
-                f"{path}: column {column!r} has {different} different numbers, which float64 does "
-                "not keep apart; subtract the smallest from all"
-            )
     return table
+
+
+def _precision(path: Path, column: "pd.Series[Any]") -> list[str]:
+    """What is to be said of the precision of a column; an InputError if float64 merges labels."""
+    own, double, single = (
+        column.astype(dtype).nunique() for dtype in (column.dtype, "float64", "float32")
+    )
+    if double < own:
+        raise InputError(
+            f"{path}: column {column.name!r} has {own} different numbers, which float64 does not "
+            "keep apart; subtract the smallest from all"
+        )
+    if single == double:
+        return []
+    return [
+        f"float32 would merge {double} different labels of column {column.name!r} into {single}, "
+        "so labels stay in float64"
+    ]
 
 
 def _require_labels(path: Path, frame: "pd.DataFrame") -> None:
@@ -308,15 +300,9 @@ def read_label_file(spec: str) -> "tuple[LabelFile, npt.NDArray[np.float64]]":
         _require_labels(path, frame)
     chosen = columns or list(frame.columns)
     table = _numeric(path, frame, chosen)
-    frame[chosen] = table
     digest = hashlib.sha256(repr(table.shape).encode() + table.tobytes()).hexdigest()[:12]
-    used = f"labels are {len(table)} rows of {path.name}: {', '.join(chosen)}"
-    for column in chosen:
-        different, kept = (frame[column].astype(t).nunique() for t in ("float64", "float32"))
-        if kept < different:
-            notes.append(
-                f"float32 would merge {different} different labels of column {column!r} into "
-                f"{kept}, so labels stay in float64"
-            )
-    file = LabelFile(str(path.resolve()), tuple(chosen), digest, len(table), (used, *notes))
+    notes.insert(0, f"labels are {len(table)} rows of {path.name}: {', '.join(chosen)}")
+    with warnings.catch_warnings(action="ignore"):  # NaN is of many kinds
+        notes += [note for column in chosen for note in _precision(path, frame[column])]
+    file = LabelFile(str(path.resolve()), tuple(chosen), digest, len(table), tuple(notes))
     return file, table
