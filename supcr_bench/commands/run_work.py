@@ -125,10 +125,10 @@ def stored_work(info: Mapping[str, Any]) -> Work:
     work = make_work(suite, info["subjects"], spec)
     if labels and work.labels and work.labels.digest != labels.digest:
         raise StoreError(f"{labels.path} has changed since the run began; {new_run(info)}")
-    if info.get("suite_file"):
-        name, digest = info["suite_file"]
-        if suite_file(name)[1] != digest:
-            raise StoreError(f"the suite {name} has changed since the run began; {new_run(info)}")
+    name, digest = info.get("suite_file") or ("", "")
+    gone = not name or (name.endswith(".toml") and not Path(name).is_file())
+    if not gone and suite_file(name)[1] != digest:
+        raise StoreError(f"the suite {name} has changed since the run began; {new_run(info)}")
     return replace(work, unavailable=info.get("unavailable") or {})
 
 

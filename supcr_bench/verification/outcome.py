@@ -1,15 +1,14 @@
 """Results of verification: the trials of a check give an outcome, all outcomes a verification."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 if TYPE_CHECKING:  # a stored verification is read without torch
     from supcr_bench.inputs.tensors import Problem
 
-T = TypeVar("T")
 Group = Literal["definition", "relations", "robustness", "conduct"]
 GROUPS: tuple[Group, ...] = ("definition", "relations", "robustness", "conduct")
 
@@ -159,12 +158,6 @@ class Diagnosis:
     causes: tuple[str, ...] = ()
     smallest: str | None = None
     snippet: str | None = None
-
-
-def read_as(kind: type[T], values: Mapping[str, Any], **changed: Any) -> T:
-    """A dataclass from a mapping that may lack some of its fields and have others."""
-    own = {f.name: values[f.name] for f in fields(kind) if f.name in values}  # type: ignore[arg-type]
-    return kind(**{**own, **changed})
 
 
 def _finite(value: float | None) -> float | None:

@@ -13,7 +13,7 @@ from supcr_bench.values.implementation import Recognition
 from supcr_bench.values.table import Cell, Row, Table, Tone, as_html, numbers, prose, row, words
 from supcr_bench.values.units import MISSING, format_error, listed
 from supcr_bench.verification.impact import Impact, impact_lines
-from supcr_bench.verification.outcome import Diagnosis, Outcome, Verdict, read_as
+from supcr_bench.verification.outcome import Diagnosis, Outcome, Verdict
 
 NamedVerdict = Literal["right", "not right", "cannot be called", "undecided"]
 EXIT_STATUSES: dict[NamedVerdict, int] = {
@@ -149,23 +149,13 @@ class Verification:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        recognised, diagnosis = values["recognised"], values["diagnosis"]
-        uncallable = values.get("uncallable")
-        new = isinstance(recognised, Mapping)  # in older results it is a sentence
-        lists = {key: tuple(recognised[key]) for key in ("choices", "faults")} if new else {}
-        causes = tuple(diagnosis["causes"]) if diagnosis else ()
-        return read_as(
-            cls,
-            values,
-            definition=current_name(values["definition"]),
-            recognised=Recognition(**{**recognised, **lists}) if new else None,
-            outcomes=tuple(
-                read_as(Outcome, o, verdict=Verdict(o["verdict"])) for o in values["outcomes"]
-            ),
-            diagnosis=read_as(Diagnosis, diagnosis, causes=causes) if diagnosis else None,
-            uncallable=UncallableError(**uncallable) if uncallable else None,
-            impact=tuple(Impact(**row) for row in values.get("impact", ())),
-        )
+        """Read what :meth:`to_mapping` wrote; a ValueError if a value has another type."""
+        from pydantic import TypeAdapter
+
+        own = {**values, "definition": current_name(values["definition"])}
+        if isinstance(own["recognised"], str):  # in older results it is a sentence
+            own["recognised"] = None
+        return TypeAdapter(cls).validate_python(own)
 
     def __str__(self) -> str:
         lines = [self.headline, *(line for line, _ in details(self)), *impact_lines(self.impact)]

@@ -189,7 +189,7 @@ def test_another_schema_is_refused_with_how_to_record_again(path: Path, version:
         (
             '"verdict": "pass"',
             '"verdict": "good"',
-            "verification of 'one' is not valid: 'good'",
+            "verification of 'one' is not valid: key .* holds 'good'",
         ),
         ('"suite"', '"suit"', "key 'suite' is missing"),
         ('"batch_size": 128, ', "", "key 'batch_size' is missing"),
