@@ -36,6 +36,8 @@ from ._vectors import (
     widen,
 )
 
+VECTORS = 0xD6D7DEA3
+"""CRC-32 of ``_vectors.py``: numba's disk cache compares this file alone, so both change."""
 PANEL = 2 * LANES
 """Numbers of a panel of the packed points: the pairs of sixteen columns."""
 CHUNK = 128
@@ -208,7 +210,7 @@ def sort_labels(whole: bool, labels: Any) -> tuple[int, int]:
 
 @sums_reordered
 def read_points(x: Any, r: int, rules: Any, labels: Any, points: Any) -> float:
-    """Fill in the points of [2, N, d] embeddings, of which R have a label.
+    """Fill in the points, which are 0, of [2, N, d] embeddings, of which R have a label.
 
     Distances do not depend on where the centre of the rows is, so it is moved to 0.
 
@@ -217,7 +219,6 @@ def read_points(x: Any, r: int, rules: Any, labels: Any, points: Any) -> float:
     """
     d, rows, half = x.shape[2], labels.rows, points.rows.shape[1]
     means = np.zeros((2, d))
-    points.rows[:] = 0
     for v in range(2):
         for k in range(r):
             own, from_row = points.rows[v, k], x[v, rows[k]]
@@ -231,18 +232,14 @@ def read_points(x: Any, r: int, rules: Any, labels: Any, points: Any) -> float:
             if rules.power and np.isfinite(square):
                 for c in range(d):
                     means[v, c] += own[c] / r
-    if rules.joined:
-        means[:] = (means[0] + means[1]) / 2
     longest = 0.0
-    points.packed[:] = 0
-    points.squares[:] = 0
-    points.masks[:] = 0
     for v in range(2):
         for k in range(r):
             own = points.rows[v, k]
             square = 0.0
             for c in range(d):
-                own[c] -= means[v, c]
+                mean = (means[0, c] + means[1, c]) / 2 if rules.joined else means[v, c]
+                own[c] -= mean
                 square += own[c] * own[c]
             longest = square if square > longest or np.isnan(square) else longest
             for at in range(0, len(points.squares) // 2, half):
@@ -262,7 +259,8 @@ def sort_row(keys: Any, n: int, order: Any, spare: Any, counts: Any) -> Any:
     for k in range(n):
         order[k] = k
     for shift in range(0, 8 * keys.itemsize, 8):
-        counts[:] = 0
+        for b in range(256):
+            counts[b] = 0
         for k in range(n):
             counts[(keys[k] >> shift) & 255] += 1
         if counts[(keys[0] >> shift) & 255] == n:
@@ -460,7 +458,9 @@ def exponentials(
                     mask = load(points.masks[c], at)
                     total = total + where_less(some, mask, load(terms, base + at), zero)
                 store(lanes, 0, widen(total))
-                totals[c] += terms[base + 2 * i] + terms[base + 2 * i + 1] - lanes.sum()
+                totals[c] += terms[base + 2 * i] + terms[base + 2 * i + 1]
+                for lane in range(LANES):
+                    totals[c] -= lanes[lane]
         for at in range(0, 2 * columns, LANES):
             store(terms, base + at, exponential(load(terms, base + at)))
         if rules.never:
@@ -513,7 +513,8 @@ def sweep_tile(
         m = labels.counts[c]
         if m * each < 2:
             continue
-        room.spread[:] = 0
+        for at in range(0, len(room.spread), LANES):
+            store(room.spread, at, splat(work, 0.0))
         factor = factors[c] if len(factors) else 1.0
         t = 0
         while t < stop - start:
@@ -536,7 +537,8 @@ def sweep_tile(
                 )
             else:
                 tied = False
-                work[: m * LANES] = 1
+                for at in range(0, m * LANES, LANES):
+                    store(work, at, splat(work, 1.0))
                 for a in range(some):
                     tied |= sort_jointly(a, starts[a], c, places[a], rules, labels, terms, room)
             sweep(m, tied, each * factor, (each - 1) * factor, scale, work, room.same, lanes)
@@ -577,7 +579,8 @@ def derive(
     for t in range(-(-(stop - start) // ROWS) * ROWS):
         base, i = t * stride, start + t
         if i >= stop:
-            terms[base : base + 2 * columns] = 0
+            for at in range(base, base + 2 * columns, LANES):
+                store(terms, at, zero)
             continue
         row = zero
         for at in range(0, 2 * half, LANES):
@@ -600,11 +603,12 @@ def derive(
                     store(sums.columns, column, load(sums.columns, column) + weight)
                     row = row + weight
         store(lanes, 0, widen(row))
-        for v in range(2):
-            sums.columns[2 * i + v] += lanes[v::2].sum()
-            for c in range(len(factors)):  # the anchor is no partner of its own
-                if rules.power == 0 and labels.places[c, i] >= 0:
-                    terms[base + 2 * i + v] += factors[c]
+        for lane in range(LANES):
+            sums.columns[2 * i + lane % 2] += lanes[lane]
+        for c in range(len(factors)):  # the anchor is no partner of its own
+            if rules.power == 0 and labels.places[c, i] >= 0:
+                terms[base + 2 * i] += factors[c]
+                terms[base + 2 * i + 1] += factors[c]
 
 
 @compiled
@@ -646,9 +650,6 @@ def sweep_tiles(
     sums: Any,
 ) -> None:
     """Every so manieth tile; other arguments as in :func:`sweep_tile`."""
-    sums.gradient[:] = 0
-    sums.columns[:] = 0
-    sums.totals[:] = 0
     for start in range(first, stop, step):
         end = min(start + layout[4], stop)
         sweep_tile(start, end, layout, rules, scale, labels, points, factors, room, sums)
@@ -658,7 +659,7 @@ def sweep_tiles(
 def finish(
     x: Any, r: int, rules: Any, labels: Any, points: Any, gradient: Any, columns: Any, out: Any
 ) -> float:
-    """Map the gradient of the points to that of [2, N, d] embeddings, ``out``.
+    """Map the gradient of the points to that of [2, N, d] embeddings, in ``out``, which holds 0.
 
     Returns:
         The sum over all of points * gradient.
@@ -667,8 +668,6 @@ def finish(
     d, rows = x.shape[2], labels.rows
     product = 0.0
     for v in range(2):
-        if r < len(rows):
-            out[v] = 0
         for k in range(r):
             start = (v * half + k) * depth
             own, from_row = gradient[start : start + d], x[v, rows[k]]

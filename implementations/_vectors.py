@@ -1,4 +1,4 @@
-# ruff: noqa: ARG001 - numba passes every intrinsic its arguments' types, used or not
+# ruff: noqa: ARG001, ARG005 - numba passes every intrinsic its arguments' types, used or not
 """Sixteen numbers at a time in numba: values of LLVM vector type, and loops that are unrolled.
 
 LLVM splits a vector into the registers that the processor has: sixteen float32 are one register of
@@ -65,10 +65,6 @@ class _Model(extending.models.PrimitiveModel):
 
 def element(kind: Any) -> Any:
     return ir.DoubleType() if kind.dtype == types.float64 else ir.FloatType()
-
-
-def bits(kind: Any) -> int:
-    return 64 if kind.dtype == types.float64 else 32
 
 
 def constant(kind: Any, value: float, lanes: int = LANES) -> Any:
@@ -213,14 +209,6 @@ def any_less(typingctx: Any, a: Any, b: Any) -> Any:
     return types.boolean(a, b), code
 
 
-@intrinsic
-def root(typingctx: Any, a: Any) -> Any:
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return call(builder, "sqrt", args[0])
-
-    return a(a), code
-
-
 def call(builder: Any, name: str, *args: Any) -> Any:
     """An intrinsic function of LLVM on vectors of one type."""
     kind = args[0].type
@@ -232,41 +220,68 @@ def call(builder: Any, name: str, *args: Any) -> Any:
     return builder.call(function, args)
 
 
-@intrinsic
-def exponential(typingctx: Any, x: Any) -> Any:
-    """The exponential of numbers from the logarithm of the smallest normal number to 0."""
-    double = x.dtype == types.float64
-    size, mantissa, bias = (64, 52, 1023) if double else (32, 23, 127)
+def _of_vector(code: Callable[..., Any], result: Any = None) -> Any:
+    """A function of one vector; ``code`` makes it from the builder, the vector's type and value."""
+
+    @intrinsic
+    def function(typingctx: Any, x: Any) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return code(builder, x, args[0])
+
+        return (result or x)(x), emit
+
+    return function
+
+
+def whole(size: int, value: int) -> Any:
+    """A whole number of so many bits in all lanes."""
+    return ir.Constant(ir.VectorType(ir.IntType(size), LANES), [value] * LANES)
+
+
+def _exponential(builder: Any, kind: Any, x: Any) -> Any:
+    """2^n times a Taylor series of the rest, which is at most log(2) / 2 in size."""
+    double = kind.dtype == types.float64
+    size, fraction, bias = (64, 52, 1023) if double else (32, 23, 127)
     degree, high = (13, 0.693147180369123816490) if double else (7, 0.693359375)
-    low = math.log(2) - high if not double else 1.90821492927058770002e-10
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        def number(value: float) -> Any:
-            return constant(x, value)
-
-        whole = ir.VectorType(ir.IntType(size), LANES)
-        n = call(builder, "rint", builder.fmul(args[0], number(1 / math.log(2))))
-        r = call(builder, "fma", n, number(-high), args[0])
-        r = call(builder, "fma", n, number(-low), r)
-        series = number(1 / math.factorial(degree))
-        for k in range(degree - 1, -1, -1):
-            series = call(builder, "fma", series, r, number(1 / math.factorial(k)))
-        exponent = builder.add(builder.fptosi(n, whole), ir.Constant(whole, [bias] * LANES))
-        power = builder.shl(exponent, ir.Constant(whole, [mantissa] * LANES))
-        return builder.fmul(series, builder.bitcast(power, args[0].type))
-
-    return x(x), code
+    low = 1.90821492927058770002e-10 if double else math.log(2) - high
+    n = call(builder, "rint", builder.fmul(x, constant(kind, 1 / math.log(2))))
+    r = call(builder, "fma", n, constant(kind, -high), x)
+    r = call(builder, "fma", n, constant(kind, -low), r)
+    series = constant(kind, 1 / math.factorial(degree))
+    for k in range(degree - 1, -1, -1):
+        series = call(builder, "fma", series, r, constant(kind, 1 / math.factorial(k)))
+    exponent = builder.add(builder.fptosi(n, whole(size, 0).type), whole(size, bias))
+    power = builder.shl(exponent, whole(size, fraction))
+    return builder.fmul(series, builder.bitcast(power, x.type))
 
 
-@intrinsic
-def widen(typingctx: Any, x: Any) -> Any:
-    """As float64."""
+def _widen(builder: Any, kind: Any, x: Any) -> Any:
+    return (
+        x
+        if kind.dtype == types.float64
+        else builder.fpext(x, ir.VectorType(ir.DoubleType(), LANES))
+    )
 
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        double = ir.VectorType(ir.DoubleType(), LANES)
-        return args[0] if args[0].type == double else builder.fpext(args[0], double)
 
-    return Vector(types.float64)(x), code
+def _exponent(builder: Any, kind: Any, x: Any) -> Any:
+    field = builder.lshr(builder.bitcast(x, whole(64, 0).type), whole(64, 52))
+    return builder.sitofp(builder.sub(field, whole(64, 1023)), x.type)
+
+
+def _mantissa(builder: Any, kind: Any, x: Any) -> Any:
+    field = builder.and_(builder.bitcast(x, whole(64, 0).type), whole(64, 2**52 - 1))
+    return builder.bitcast(builder.or_(field, whole(64, 1023 << 52)), x.type)
+
+
+root = _of_vector(lambda builder, kind, x: call(builder, "sqrt", x))
+exponential = _of_vector(_exponential)
+"""Of numbers from the logarithm of the smallest normal number to 0."""
+widen = _of_vector(_widen, Vector(types.float64))
+"""As float64."""
+exponent = _of_vector(_exponent)
+"""The exponents of positive float64, as numbers."""
+mantissa = _of_vector(_mantissa)
+"""Positive float64 with their exponents set to 0."""
 
 
 @intrinsic
@@ -278,34 +293,6 @@ def narrow(typingctx: Any, array: Any, x: Any) -> Any:
         return args[1] if args[1].type == own else builder.fptrunc(args[1], own)
 
     return Vector(array.dtype)(array, x), code
-
-
-@intrinsic
-def exponent(typingctx: Any, x: Any) -> Any:
-    """The exponents of positive float64, as numbers."""
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        whole = ir.VectorType(ir.IntType(64), LANES)
-        field = builder.lshr(builder.bitcast(args[0], whole), ir.Constant(whole, [52] * LANES))
-        biased = builder.sub(field, ir.Constant(whole, [1023] * LANES))
-        return builder.sitofp(biased, args[0].type)
-
-    return x(x), code
-
-
-@intrinsic
-def mantissa(typingctx: Any, x: Any) -> Any:
-    """Positive float64 with their exponents set to 0."""
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        whole = ir.VectorType(ir.IntType(64), LANES)
-        field = builder.and_(
-            builder.bitcast(args[0], whole), ir.Constant(whole, [2**52 - 1] * LANES)
-        )
-        one = ir.Constant(whole, [1023 << 52] * LANES)
-        return builder.bitcast(builder.or_(field, one), args[0].type)
-
-    return x(x), code
 
 
 def _product(in_pairs: bool, adds: bool) -> Any:

@@ -109,7 +109,7 @@ def evaluate_tiles(
     for dtype in (torch.float32, torch.float64)[views.dtype == torch.float64 :]:
         x = both.to(dtype).contiguous().numpy()
         shapes = ((2, r), (2, half, depth), (2 * columns * d,), (2 * columns,))
-        points = Points(*rooms(dtype, *shapes, (losses, 2 * columns)))
+        points = Points(*rooms(dtype, *shapes, (losses, 2 * columns), zero=True))
         high, width = bounds(read_points(x, r, rules, known, points), choices)
         if width / tau <= RANGE[dtype]:
             break
@@ -129,8 +129,8 @@ def evaluate_tiles(
     def sweep(number: int, threads: int) -> Sums:
         """One thread's share of the tiles, which is the same in every call."""
         size, n_gradient = tile * stride, 2 * half * depth if wanted else 0
-        both_sums = rooms(dtype, (n_gradient,), (2 * columns,))
-        kept = Sums(both_sums[0], both_sums[1], np.empty(losses))
+        both_sums = rooms(dtype, (n_gradient,), (2 * columns,), zero=True)
+        kept = Sums(both_sums[0], both_sums[1], np.zeros(losses))
         keys = torch.int64 if y.dtype == np.float64 else torch.int32
         sorting = half if rules.joint else 0
         room = Room(
@@ -154,7 +154,7 @@ def evaluate_tiles(
     values = factors * torch.from_numpy(totals) / each
     if not wanted:
         return Evaluated(values, shares, None, None)
-    out = torch.empty(both.shape, dtype=dtype)
+    out = torch.zeros(both.shape, dtype=dtype)
     product = finish(x, r, rules, known, points, gradient, sums, out.numpy())
     slope = factors.new_tensor(-product / (tau * (choices.power or 2)))
     return Evaluated(values, shares, out if each == 1 else out.sum(dim=0, keepdim=True), slope)
@@ -164,11 +164,11 @@ def round_up(n: int, multiple: int) -> int:
     return -(-n // multiple) * multiple
 
 
-def rooms(dtype: torch.dtype, *shapes: tuple[int, ...]) -> list[Any]:
-    """Uninitialised arrays in memory of torch, whose allocator is measured."""
+def rooms(dtype: torch.dtype, *shapes: tuple[int, ...], zero: bool = False) -> list[Any]:
+    """Arrays, of zeros or not initialised, in memory of torch, whose allocator is measured."""
     sizes = [math.prod(shape) for shape in shapes]
     ends = list(itertools.accumulate(round_up(size, LANES) for size in sizes))
-    flat = torch.empty(ends[-1], dtype=dtype).numpy()
+    flat = (torch.zeros if zero else torch.empty)(ends[-1], dtype=dtype).numpy()
     places = zip([0, *ends], sizes, shapes, strict=False)
     return [flat[at : at + size].reshape(shape) for at, size, shape in places]
 

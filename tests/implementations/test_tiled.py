@@ -2,8 +2,10 @@
 
 import importlib
 import sys
+import zlib
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -136,6 +138,13 @@ def test_an_error_in_a_thread_is_raised(tiled: ModuleType, monkeypatch: pytest.M
     monkeypatch.setattr(tiled, "ELEMENTS_PER_THREAD", 1)
     with pytest.raises(MemoryError, match="no room in the loop"):
         train(tiled, make_batch(Case(batch_size=64)))
+
+
+def test_what_is_cached_on_disk_changes_with_the_vectors(tiled: ModuleType) -> None:
+    loop, vectors = importlib.import_module(LOOP), importlib.import_module(VECTORS)
+    assert vectors.__file__ is not None
+    checksum = zlib.crc32(Path(vectors.__file__).read_bytes())
+    assert checksum == loop.VECTORS, f"write VECTORS = 0x{checksum:08x} into _tiled_loop.py"
 
 
 def test_memory_grows_with_the_rows_and_not_with_the_pairs(
