@@ -1,10 +1,10 @@
-"""``make floor``: how far the implementations beyond the note are from the floor and the note.
+"""``make floor``: how far the fast losses are from the floor, and from what people use.
 
-The floor is what no implementation that forms all similarities can do without: for each view one
-product that gives them, their exponentials, and one product that brings a gradient of that shape
-back to the embeddings, tile by tile so that it stays in cache. Floor and implementations train on
-the same tensors in one process, each once a round in random order; ratios are medians of paired
-ratios, with an interval of 95 %. At the end stands the peak of memory at a size that only a loss
+The floor is what a loss that forms all similarities of each label dimension does: a product that
+gives them, their exponentials, and the two products that bring a gradient of that shape back to the
+rows, tile by tile so that it stays in cache. All train on the same tensors in one process with one
+thread of torch, each once a round in random order; times are CPU time, ratios are medians of paired
+ratios with an interval of 95 %. At the end stands the peak of memory at a size that only a loss
 without N x N tensors reaches. It takes some minutes, and is no part of the test suite.
 """
 
@@ -21,9 +21,11 @@ from torch.nn import functional
 from supcr_bench.analysis.statistics import interval_rank
 from supcr_bench.inputs.tensors import Batch, make_batch
 from supcr_bench.measure.allocator_events import peak_cpu_bytes
+from supcr_bench.subjects.adapter import Adapter
+from supcr_bench.subjects.registry import load, locate
 from supcr_bench.values.case import Case
+from supcr_bench.values.definition import DEFINITIONS, RANK_N_CONTRAST, TORCHCELL
 from supcr_bench.values.units import format_bytes, format_duration_s
-from tests.examples import build
 
 FLOOR = "the floor"
 TILE = 256
@@ -37,67 +39,85 @@ class Size:
 
     Attributes:
         n: rows.
-        beside: what the implementations are held against; what takes seconds and what takes
+        definition: of the losses; ``torchcell`` with D=2 and 20 % of the labels missing, others
+            with complete labels.
+        dims: label dimensions.
+        beside: what the fast losses are held against; what takes seconds and what takes
             milliseconds apart, so that the short ones get their rounds.
         rounds: how often.
     """
 
     n: int
+    definition: str
+    dims: int
     beside: tuple[str, ...]
     rounds: int
 
+    def __str__(self) -> str:
+        return f"{self.definition} D={self.dims} N={self.n:<5}"
 
+    @property
+    def workload(self) -> Case:
+        missing = 0.2 if self.definition == TORCHCELL.name else 0.0
+        return Case(batch_size=self.n, dims=self.dims, nan_density=missing)
+
+
+NOTE, RNC = TORCHCELL.name, RANK_N_CONTRAST.name
 SIZES = (
-    Size(64, ("broadcast",), 200),
-    Size(1024, ("rowsort",), 15),
-    Size(2048, ("rowsort",), 9),
-    Size(1024, (FLOOR,), 60),
-    Size(2048, (FLOOR,), 60),
-    Size(8192, (FLOOR,), 11),
+    Size(64, NOTE, 2, ("broadcast",), 200),
+    Size(1024, NOTE, 2, ("rowsort",), 7),
+    *(Size(n, NOTE, 2, (FLOOR,), 200) for n in (32, 64, 128, 256)),
+    *(Size(n, NOTE, 2, (FLOOR,), 30) for n in (512, 1024, 2048)),
+    Size(8192, NOTE, 2, (FLOOR,), 5),
+    *(Size(n, RNC, dims, ("rnc-loop",), 7) for dims in (1, 3) for n in (64, 256)),
+    Size(512, RNC, 1, ("rnc-loop",), 3),
+    *(Size(n, RNC, 1, (FLOOR,), 50) for n in (64, 256, 1024)),
 )
 
 
-def floor_call(batch: Batch, temperature: float) -> Callable[[], object]:
-    """Two products and the exponentials, of both views."""
+def floor_call(size: Size, batch: Batch, temperature: float) -> Callable[[], object]:
+    """For each label dimension, three products and the exponentials, of all rows of each view."""
     views = torch.stack((batch.perturbed.detach(), batch.intact.detach()))
+    if size.definition == RNC:
+        views = views.flatten(0, 1)[None]
     units = functional.normalize(views, dim=2)
-    n = units.shape[1]
-    logits = torch.empty(2, min(TILE, n), n)
-    gradient = torch.empty_like(units)
+    batches, n, _ = units.shape
+    logits = torch.empty(batches, min(TILE, n), n)
+    gradient = torch.zeros_like(units)
 
     def call() -> object:
-        for start in range(0, n, TILE):
-            own = units[:, start : start + TILE]
-            tile = logits[:, : own.shape[1]]
-            torch.bmm(own / temperature, units.mT, out=tile)
-            tile.exp_()
-            torch.bmm(tile, units, out=gradient[:, start : start + TILE])
+        for _ in range(size.dims if size.definition == NOTE else 1):
+            for start in range(0, n, TILE):
+                own = units[:, start : start + TILE]
+                tile = logits[:, : own.shape[1]]
+                torch.bmm(own / temperature, units.mT, out=tile)
+                tile.exp_()
+                gradient[:, start : start + TILE].baddbmm_(tile, units)
+                gradient.baddbmm_(tile.mT, own)
         return gradient
 
     return call
 
 
-def training_call(name: str, batch: Batch, temperature: float) -> Callable[[], object]:
-    """Forward and backward of an implementation."""
-    module = build(name, temperature, batch.weights)
+def training_call(name: str, size: Size, batch: Batch) -> Callable[[], object]:
+    """Forward and backward of an implementation, built once."""
+    found = load(locate(name)).under(size.definition)
+    adapter = Adapter.usual(found.factory, DEFINITIONS[size.definition])
+    bound = adapter.bind(DEFINITIONS[size.definition], batch)
 
     def call() -> object:
-        batch.clear_gradients()
-        loss = module(batch.perturbed, batch.intact, batch.labels)[0]
-        loss.backward()
-        return loss
+        bound.clear_gradients()
+        return bound.training()
 
     return call
 
 
 def times_of(size: Size) -> dict[str, list[float]]:
-    """Seconds of every call, by name, round by round."""
-    workload = Case(batch_size=size.n, dims=2, nan_density=0.2)
-    batch = make_batch(workload)
+    """Seconds of CPU time of every call, by name, round by round."""
+    batch = make_batch(size.workload)
+    tau = DEFINITIONS[size.definition].temperature
     calls = {
-        name: floor_call(batch, workload.temperature)
-        if name == FLOOR
-        else training_call(name, batch, workload.temperature)
+        name: floor_call(size, batch, tau) if name == FLOOR else training_call(name, size, batch)
         for name in (*size.beside, *WEIGHED)
     }
     for call in calls.values():
@@ -108,9 +128,9 @@ def times_of(size: Size) -> dict[str, list[float]]:
         names = list(calls)
         shuffle(names)
         for name in names:
-            started = time.perf_counter()
+            started = time.process_time()
             calls[name]()
-            times[name].append(time.perf_counter() - started)
+            times[name].append(time.process_time() - started)
     return times
 
 
@@ -118,7 +138,7 @@ def lines_of(size: Size) -> Iterator[str]:
     """The size's times and ratios."""
     times = times_of(size)
     for name, own in times.items():
-        yield f"N={size.n:<6} {name:<10} {format_duration_s(median(own))}"
+        yield f"{size} {name:<10} {format_duration_s(median(own))}"
     rank = interval_rank(size.rounds, 0.95)
     for other in size.beside:
         for name in WEIGHED:
@@ -127,29 +147,27 @@ def lines_of(size: Size) -> Iterator[str]:
                 ratios = sorted(1 / ratio for ratio in ratios)
             interval = "" if rank is None else f" ({ratios[rank - 1]:.2f} to {ratios[-rank]:.2f})"
             words = "times" if other == FLOOR else "times faster than"
-            yield f"N={size.n:<6} {name} {median(ratios):.2f}{interval} {words} {other}"
+            yield f"{size} {name} {median(ratios):.2f}{interval} {words} {other}"
 
 
-def peak_line(n: int) -> str:
+def peak_line(size: Size) -> str:
     """Memory that training with ``tiled`` takes above its inputs."""
-    workload = Case(batch_size=n, dims=2, nan_density=0.2)
-    batch = make_batch(workload)
-    call = training_call("tiled", batch, workload.temperature)
+    call = training_call("tiled", size, make_batch(size.workload))
     call()
-    return f"N={n:<6} tiled {format_bytes(peak_cpu_bytes(call))} above the inputs\n"
+    return f"{size} tiled {format_bytes(peak_cpu_bytes(call))} above the inputs\n"
 
 
 def main(sizes: list[str]) -> None:
     """Write the lines of these sizes, of all by default."""
-    threads = torch.get_num_threads()
-    sys.stdout.write(f"torch {torch.__version__}, {threads} threads; training, D=2, d=64,\n")
-    sys.stdout.write("20 % of the labels missing, float32\n")
+    torch.set_num_threads(1)
+    sys.stdout.write(f"torch {torch.__version__}, 1 thread; training, d=64, float32\n")
     for size in SIZES:
         if not sizes or str(size.n) in sizes:
             sys.stdout.writelines(f"{line}\n" for line in lines_of(size))
             sys.stdout.flush()
     if not sizes or str(LARGE) in sizes:
-        sys.stdout.write(peak_line(LARGE))
+        for definition, dims in ((NOTE, 2), (RNC, 1)):
+            sys.stdout.write(peak_line(Size(LARGE, definition, dims, (), 0)))
 
 
 if __name__ == "__main__":
