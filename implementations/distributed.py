@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, distributed
 
-from supcr_bench.values.implementation import Implementation
+from supcr_bench.values.implementation import ANY, Implementation
 
 from ._scan import (
     DEFINITIONS,
@@ -302,7 +302,7 @@ IMPLEMENTATION = Implementation(
     factory=DistributedSupCR,
     claimed_time="N^2 log N",
     claimed_memory="N",
-    definitions=tuple(DEFINITIONS),
+    definitions=(*DEFINITIONS, ANY),
     device_specific=True,
     tags=("ranks",),
 )

@@ -1,6 +1,6 @@
 """Registers ``_scan.py``, which imports nothing of supcr_bench and so can be copied."""
 
-from supcr_bench.values.implementation import Implementation
+from supcr_bench.values.implementation import ANY, Implementation
 
 from ._scan import DEFINITIONS, ScanSupCR
 
@@ -11,7 +11,7 @@ IMPLEMENTATION = Implementation(
     factory=ScanSupCR,
     claimed_time="N^2 log N",
     claimed_memory="N",
-    definitions=tuple(DEFINITIONS),
+    definitions=(*DEFINITIONS, ANY),
     device_specific=True,
     tags=("beyond",),
 )

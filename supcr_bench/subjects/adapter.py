@@ -88,7 +88,7 @@ class Adapter:
 
     @classmethod
     def of(cls, implementation: Implementation, resolution: Resolution) -> "Adapter":
-        target = implementation.under(resolution.definition.name).factory
+        target = implementation.under(resolution.definition).factory
         return cls(target, resolution, implementation.device_specific)
 
     @classmethod

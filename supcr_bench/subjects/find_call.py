@@ -68,7 +68,7 @@ def find_call(
     if implementation.definition == AUTO:
         answering, raising = _answers(implementation, definition, device), []
     else:
-        subject = Adapter.usual(implementation.under(definition.name).factory, definition)
+        subject = Adapter.usual(implementation.under(definition).factory, definition)
         told = signature.read_call(subject.target, construct(implementation, subject, device))
         answering, failed = _try_calls(subject, told, device, declared=True)
         raising = [own for own, e in failed if not isinstance(e, TypeError | NotALossError)]
@@ -81,9 +81,7 @@ def find_call(
 
 
 def _answers(implementation: Implementation, definition: Definition, device: str) -> Answers:
-    subject = Adapter.usual(
-        implementation.under(definition.name).factory, definition, declared=False
-    )
+    subject = Adapter.usual(implementation.under(definition).factory, definition, declared=False)
     loss = construct(implementation, subject, device)
     told = signature.read_call(subject.target, loss)
     subject = _with_arguments_at_call(subject, loss)

@@ -7,6 +7,9 @@ from typing import Any, Self
 
 from supcr_bench.values.definition import DEFINITIONS, TORCHCELL, Definition
 
+ANY = "any"
+"""Among the definitions of an implementation: a Definition that is not shipped."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
@@ -17,8 +20,8 @@ class Description:
         source: where the algorithm comes from.
         definition: the definition (which loss of the family) that it claims to compute; ``auto``
             to recognise the definition by its values.
-        definitions: all definitions that its factory accepts as ``definition=``; empty where the
-            factory takes no such argument.
+        definitions: the names that its factory accepts as ``definition=``, ``any`` among them where
+            it takes a Definition too; empty where the factory takes no such argument.
         claimed_time: growth law of the time that its author claims, if any.
         claimed_memory: growth law of the memory that its author claims, if any.
         device_specific: whether it runs other code on other devices, so that counts on one
@@ -52,14 +55,17 @@ class Implementation(Description):
     factory: Callable[..., Any]
     process_changes: tuple[str, ...] = ()
 
-    def under(self, definition: str) -> Self:
+    def under(self, definition: Definition | str) -> Self:
         """This implementation set to that definition, if it declares that it can compute it."""
-        if definition == self.definition or definition not in self.definitions:
+        given = DEFINITIONS[definition] if isinstance(definition, str) else definition
+        named = given.name in self.definitions
+        own = ANY in self.definitions and given.name not in DEFINITIONS
+        if given.name == self.definition or not (named or own):
             return self
-        factory = partial(self.factory, definition=definition)
-        if DEFINITIONS[definition].label_distance != "per_dimension":
+        factory = partial(self.factory, definition=given.name if named else given)
+        if given.label_distance != "per_dimension":
             factory = partial(factory, weights=None)  # there is one loss, and nothing to weigh
-        return replace(self, definition=definition, factory=factory)
+        return replace(self, definition=given.name, factory=factory)
 
     @property
     def description(self) -> Description:

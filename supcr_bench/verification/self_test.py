@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from supcr_bench.subjects.registry import load, locate
 from supcr_bench.values.errors import UnavailableError
-from supcr_bench.values.implementation import Implementation
+from supcr_bench.values.implementation import ANY, Implementation
 from supcr_bench.verification.bugs.catalogue import BUGS, RIGHT
 from supcr_bench.verification.bugs.right import RankedContrast
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
@@ -83,7 +83,8 @@ def false_alarms(seed: int) -> list[str]:
     for name in ROBUST:
         with suppress(UnavailableError):
             found = load(locate(name))
-            subjects += [found.under(said) for said in found.definitions or (found.definition,)]
+            known = [n for n in found.definitions if n != ANY] or [found.definition]
+            subjects += [found.under(name) for name in known]
     subjects += [load(locate(name)) for name in NOT_ROBUST]
     return [
         f"{subject.name}, {outcome.check}: {outcome.finding} ({outcome.case})"

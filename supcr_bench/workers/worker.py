@@ -176,7 +176,7 @@ class Worker:
             return None
         if not isinstance(definition, Definition):
             definition = get_definition(definition)
-        return Adapter.usual(found.under(definition.name).factory, definition).resolution
+        return Adapter.usual(found.under(definition).factory, definition).resolution
 
     def _time_versions(self, request: messages.TimeVersions) -> Response:
         try:
@@ -244,7 +244,7 @@ def _adapter(subject: Subject, definition: Definition) -> Adapter:
     wait for each other.
     """
     found = load(subject)
-    usual = Adapter.usual(found.under(definition.name).factory, definition)
+    usual = Adapter.usual(found.under(definition).factory, definition)
     return Adapter.of(found, subject.resolution or usual.resolution)
 
 

@@ -1,5 +1,7 @@
 from dataclasses import fields, replace
+from functools import partial
 
+from supcr_bench.values.definition import NO_SELF, RANK_N_CONTRAST
 from supcr_bench.values.implementation import Description, Implementation
 from tests.examples import NOTE_NAMES, implementation
 
@@ -31,3 +33,14 @@ def test_under_a_definition_that_it_computes_too_the_factory_is_told() -> None:
     other = several.under("no-self")
     assert other.definition == "no-self"
     assert other.factory(eps=0) == {"definition": "no-self", "eps": 0}
+
+
+def test_an_own_definition_is_passed_on_where_any_will_do() -> None:
+    mine = replace(RANK_N_CONTRAST, name="mine")
+    scan = implementation("scan")
+    factory = scan.under(mine).factory
+    assert isinstance(factory, partial)
+    assert factory.keywords == {"definition": mine, "weights": None}
+    assert scan.under(replace(NO_SELF, name="mine")).definition == "mine"
+    batched = implementation("batched")
+    assert batched.under(mine) is batched
