@@ -48,7 +48,9 @@ def read_temperature(prober: Prober, reading: Reading, member: Member) -> Member
         return member
     own, probe = abs(member.temperature), prober.plain(prober.rows, 0, WARMER)
     # Where the partner's temperature is another, a pair without other candidates adds something.
-    trials = (member, replace(member, pairs="with candidates"))
+    trials = [member]
+    if member.pairs != "by anchor":  # which differs from it on ties alone, and was seen there
+        trials.append(replace(member, pairs="with candidates"))
     for law, powers in LAWS.items():  # noqa: B007 - the law is used below
         prober.powers = powers
         if found := prober.fitting(trials, probe):
@@ -115,7 +117,8 @@ def read_eps(prober: Prober, reading: Reading, member: Member) -> Member:
     sizes = [member.eps] if member.eps else sizes
     rules = [rule for rule in PHRASES["eps"] if rule != "none"]
     # A partner with nothing farther adds 0 without eps, and more with it.
-    skips = ["with candidates"] * (member.comparison == ">" and member.keeps_partner)
+    strict = member.comparison == ">" and member.keeps_partner and member.pairs != "by anchor"
+    skips = ["with candidates"] * strict
     best = plain
     for _ in range(4):
         choices = itertools.product((member.pairs, *skips), sizes, rules)
