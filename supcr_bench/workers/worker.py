@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache, partial
@@ -271,8 +272,9 @@ def main() -> None:
     respond = partial(messages.write_message, pipe=pipe)
     respond(Returned(collect_environment()))
     worker = Worker(respond, ActivityPage(Path(page_path)))
-    while (request := inbox.get()) is not None:
-        worker.answer(request)
+    with suppress(BrokenPipeError):  # the parent was killed
+        while (request := inbox.get()) is not None:
+            worker.answer(request)
     _remove_scratch()
 
 

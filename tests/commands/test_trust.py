@@ -229,7 +229,7 @@ def test_a_signal_ends_a_run_with_what_is_kept_and_how_to_go_on(
     (run,) = (workplace / "results").iterdir()
     said = (workplace / "errors").read_text()
     assert f"results are kept in results/{run.name}; go on with `supcr-bench run --resume" in said
-    assert list(scratch.iterdir()) == []
+    assert list(scratch.glob("supcr-bench-*")) == []
 
 
 @pytest.mark.slow
@@ -242,14 +242,14 @@ def test_a_worker_whose_parent_is_killed_leaves_no_folder(
     process = servers.start_command(["run", "tiny.toml"], workplace)
     while process.poll() is None and not list((workplace / "results").glob("*/run.json")):
         time.sleep(0.01)
-    assert list(scratch.iterdir())
+    assert list(scratch.glob("supcr-bench-*"))
     process.kill()
     process.wait(HANGS_S)
     process.stdout.close()
     deadline = time.monotonic() + HANGS_S
-    while list(scratch.iterdir()) and time.monotonic() < deadline:
+    while list(scratch.glob("supcr-bench-*")) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert list(scratch.iterdir()) == []
+    assert list(scratch.glob("supcr-bench-*")) == []
 
 
 def test_a_reader_that_ends_early_and_a_terminal_without_unicode(tiny_run: FinishedRun) -> None:
