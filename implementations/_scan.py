@@ -283,7 +283,8 @@ class DirectGradient(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         wanted = graph and (ctx.needs_input_grad[0] or ctx.needs_input_grad[3])
         arguments = (labels, weights, value_of(temperature), choices)
-        found = own_evaluate(views, *arguments, wanted=wanted)
+        learned = ctx.needs_input_grad[3]
+        found = own_evaluate(views, *arguments, wanted=wanted, learned=learned)
         if wanted:
             ctx.again = arguments, own_evaluate
             ctx.save_for_backward(views, found.shares, found.gradient, found.slope)
@@ -382,6 +383,7 @@ def evaluate(
     choices: Choices,
     *,
     wanted: bool,
+    learned: bool = True,
     grad_output: Tensor | None = None,
     anchors: tuple[int, int] | None = None,
 ) -> Evaluated:
@@ -394,6 +396,7 @@ def evaluate(
         tau: the temperature.
         choices: which loss.
         wanted: whether derivatives are.
+        learned: whether that by the temperature is one of them.
         grad_output: [C] gradient at each loss; the shares of the losses in the total by default.
         anchors: the rows (first, one after the last) whose terms are summed; all by default.
     """
@@ -419,13 +422,18 @@ def evaluate(
         if choices.power and labelled:  # distances do not depend on where the rows' centre is
             centre = points.nan_to_num(0, 0, 0).mean(dim=1, keepdim=True)
             points = points - (centre.mean(dim=0, keepdim=True) if choices.joins_views else centre)
-        longest = points.square().sum(dim=2).max() if labelled else 0.0
-        high, width = bounds(float(longest), choices)
+        high, width = 1.0, 2.0
+        if choices.similarity != "cosine" and labelled:
+            high, width = bounds(float(points.square().sum(dim=2).max()), choices)
         scale = factors * (shares if grad_output is None else grad_output.to(shares)) / tau
         grad_points = torch.zeros_like(points) if wanted else None
         sums = torch.zeros_like(factors)
         for group in groups_of(labels, present, counts, choices, anchors):
-            terms = Terms(choices, tau, high, width, points[:, group.rows].transpose(0, 1))
+            (c, m), (v, _, d) = group.rows.shape, points.shape
+            own = points.new_empty(c, v, m, d)
+            for rows, into in zip(group.rows, own, strict=True):
+                torch.index_select(points, 1, rows, out=into)
+            terms = Terms(choices, tau, high, width, own)
             total, grad = terms.sum_of_group(group, wanted)
             for c, number in enumerate(group.numbers):
                 sums[number] += total[c]
@@ -434,11 +442,14 @@ def evaluate(
         if grad_points is None:
             return Evaluated(sums * factors, shares, None, None)
 
-        slope = -(grad_points * points).sum(dtype=sums.dtype) / (tau * (choices.power or 2))
+        slope = None
+        if learned:
+            along_points = (grad_points * points).sum(dtype=sums.dtype)
+            slope = -along_points / (tau * (choices.power or 2))
         if choices.normalised:  # such a similarity depends on no length above the floor
             along = (grad_points * units).sum(dim=2, keepdim=True)
             along.masked_fill_(norms < SMALLEST_NORM, 0)
-            grad_points = (grad_points - along * units) / lengths
+            grad_points.addcmul_(along, units, value=-1).div_(lengths)
         if some is not None:
             whole = grad_points.new_zeros(views.shape)
             grad_points = whole.index_copy_(1, some, grad_points)
@@ -642,7 +653,7 @@ class Terms(NamedTuple):
         if below is not None:
             inverse.masked_fill_(below, -math.inf if in_logarithms else 0)
         sums = running_sum(inverse.flip(3), in_logarithms).flip(3)
-        reach = torch.empty_like(sums).scatter_(3, index, sums).unsqueeze(3)
+        reach = contrast.scatter_(3, index, sums).unsqueeze(3)
         weights = (terms + reach).exp_() if in_logarithms else terms.mul_(reach)
         weights.sub_(1)  # each partner's own term
         own_entries(weights, start).add_(1)
@@ -687,7 +698,9 @@ def order_by_distance(
         return order, torch.full_like(number, each).sub_((number == m - 1).to(number))
     first = number.repeat(*distance.shape[:2], 1)  # the first place of each tie
     first[..., 1:] *= differ
-    ending = (number + 1 - first.cummax(dim=2).values).mul_(each)
+    ending = number + 1 - first.cummax(dim=2).values
+    if each > 1:
+        ending *= each
     ending[..., :-1] *= differ
     ending[..., -1] -= 1  # the anchor is not a partner
     return order, ending

@@ -209,6 +209,7 @@ class DistributedSupCR(ScanSupCR):
         labels: Tensor,
         *others: Any,
         wanted: bool,
+        learned: bool = True,
         grad_output: Tensor | None = None,
     ) -> Evaluated:
         """The [C] losses of the whole batch, and the gradient of this rank's rows.
@@ -217,7 +218,7 @@ class DistributedSupCR(ScanSupCR):
         gradient of all rows although it needs only its own rows, because gloo lacks reduce_scatter
         in some versions. For a gradient at each loss, it sums over all anchors, without a message.
         """
-        del views, labels, wanted
+        del views, labels, wanted, learned  # as any rank wants
         start, stop = gathered.start, gathered.stop
         own = {"anchors": (start, stop)} if grad_output is None else {}
         found = self.evaluate(

@@ -73,10 +73,12 @@ def evaluate_tiles(
     choices: Choices,
     *,
     wanted: bool,
+    learned: bool = True,
     grad_output: Tensor | None = None,
     anchors: tuple[int, int] | None = None,
 ) -> Evaluated | None:
     """As :func:`._scan.evaluate`, on a CPU; None where the loop cannot run."""
+    del learned  # it costs nothing
     exact = (torch.float32, torch.float64)
     if not labels.is_floating_point() and labels.numel() and int(labels.long().abs().max()) < 2**52:
         labels = labels.double()
