@@ -214,6 +214,8 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
         hints = {c: rf"(?im){hint.format(re.escape(views[0]))}" for c, hint in _HINTS.items()}
         likely = next((c for c in hints if re.search(hints[c], f"{text}\n{source}")), None)
         calls = tuple(sorted(ONE_TENSOR, key=lambda call: call != likely))
+        if likely in ("mapping_of_views", "sequence_of_views"):  # of which each is [N, d]
+            documented = [call for call in documented if call != "features_single_view"]
     elif len(labels) == 2:
         order = [name for name in parameters if name in order]
         calls = ("labels_after_each_view" if order[1] in labels else "labels_after_views",)

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from supcr_bench.subjects import signature
 from supcr_bench.subjects.calls import CALLS, call_text, call_words
 from supcr_bench.values.errors import UnavailableError, UncallableError
 from supcr_bench.values.implementation import Implementation, Resolution
+from supcr_bench.values.units import listed
 
 DEVICE = re.compile(r"\b(cuda|nvidia|mps|xpu|hip)\b|same device", re.I)
 """The text of an error whose cause is a missing device, such as torch without CUDA."""
@@ -79,11 +80,12 @@ def not_constructed(
     source = signature.source_of(getattr(owner, "__init__", None))
     for argument in missing:
         fields = dict.fromkeys(re.findall(rf"\b{argument}\.(\w+)", source))
-        value = f"types.SimpleNamespace({'=..., '.join(fields)}=...)" if fields else "..."
+        plain = all(hasattr(Tensor, field) for field in fields)  # such as .to(device)
+        value = "..." if plain else f"types.SimpleNamespace({'=..., '.join(fields)}=...)"
         filled += f", {argument}={value}"
     modules = ("functools", "types") if "types." in filled else ("functools",)
     wrapper = _text(subject, [f"loss = functools.partial({{}}{filled})"], *modules)
-    needs = _listed(missing)
+    needs = listed([f"`{name}`" for name in missing])
     reason = f"{subject.name} cannot be constructed: it needs {needs}, without a default."
     advice = f"Fill in {needs} in this wrapper and verify its `loss`."
     return UncallableError("construct", reason, advice, wrapper)
@@ -115,7 +117,7 @@ def needs_more(
     subject: Implementation, own: Resolution, told: signature.CallSignature
 ) -> UncallableError:
     """Say which argument of the call is neither embeddings nor labels."""
-    needs = _listed(told.extra)
+    needs = listed([f"`{name}`" for name in told.extra])
     reason = f"{subject.name} cannot be called: beside embeddings and labels it needs {needs}."
     names = list(told.tensors or ("features", "labels"))
     wrapper = _calling(subject, own, names, [*names, *(f"{n}=..." for n in told.extra)])
@@ -192,10 +194,6 @@ loss = {attribute}
     advice = f"Verify it on a machine with that device (`supcr-bench verify {name} --device cuda`),"
     advice += " or let it compute where its inputs are, as this wrapper's `loss` does."
     return UncallableError("device", reason, advice, wrapper)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(f"`{name}`" for name in names)
 
 
 def import_lines(target: str, attribute: str, *modules: str) -> tuple[list[str], str]:

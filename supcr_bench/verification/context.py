@@ -34,7 +34,7 @@ BUDGET_S = 20.0
 STEEPEST_GROWTH = 4.0
 """Time is predicted from one smaller size as this power of N, the steepest growth seen."""
 EXPONENT_MARGIN = 1.0
-"""Added to the exponent fitted to two smaller sizes, which fixed overhead makes too low."""
+"""Added to the exponent between two smaller sizes, which fixed overhead makes too low."""
 DIRECT_ROWS = 24
 """Up to this batch size, the reference adds up every candidate set; above, it sorts."""
 WIDEST = 40.0
@@ -167,10 +167,10 @@ class CheckContext:
             return True
         size, exponent = sizes[-1], STEEPEST_GROWTH
         before = [s for s in sizes if s <= size / 1.8]
-        if before:
-            ratio = self._timed[size] / self._timed[before[-1]]
-            exponent = math.log(ratio) / math.log(size / before[-1]) + EXPONENT_MARGIN
-            exponent = min(max(exponent, EXPONENT_MARGIN), STEEPEST_GROWTH)
+        if before:  # the steepest, as a single slow call makes one of them too low
+            ratios = {s: self._timed[size] / self._timed[s] for s in before}
+            exponent = max(math.log(r) / math.log(size / s) for s, r in ratios.items())
+            exponent = min(max(exponent, 0) + EXPONENT_MARGIN, STEEPEST_GROWTH)
         if self._timed[size] * (n / size) ** exponent > (most_s or SLOWEST_CALL_S):
             self.left_out += 1
             return False
@@ -196,7 +196,9 @@ class CheckContext:
         answer = self.subject.answer(problem, upstream, module, self.device, **how)
         n = len(problem.labels)
         elapsed = time.thread_time() - started
-        self._timed[n] = min(self._timed.get(n, math.inf), elapsed / problem.labels.shape[1])
+        if self.definition.label_distance == "per_dimension":
+            elapsed /= problem.labels.shape[1]
+        self._timed[n] = min(self._timed.get(n, math.inf), elapsed)
         return answer
 
     def build(self, problem: Problem, *, weights: bool = True) -> Callable[..., Any]:

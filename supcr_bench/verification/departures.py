@@ -113,6 +113,8 @@ def nearest_definition(reading: Reading) -> Definition:
     def distance(definition: Definition) -> float:
         found = departures(reading, definition)
         total = sum(WEIGHTS.get(name, 1.0) for name in found)
+        if m.views.startswith("interleaved") and definition.views == "concatenate":
+            total -= 1.0  # they are concatenated in the wrong order
         if "similarity" in found:
             total += 0.0 if m.similarity == "dot" and definition.similarity == "cosine" else 0.5
         return total

@@ -186,7 +186,7 @@ def _called(context: CheckContext, subject: str, problem: Problem) -> str:
         fixed = target.keywords  # the definition that the implementation is set to
     settings = {key: repr(value) for key, value in fixed.items()}
     if own.temperature:
-        settings[own.temperature] = repr(problem.temperature)
+        settings[own.temperature] = repr(float(f"{problem.temperature:.10g}"))
     if own.weights:
         settings["weights"] = _literal(problem.weights)
     if own.eps:

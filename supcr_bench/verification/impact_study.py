@@ -88,14 +88,21 @@ class ImpactStudy:
         self._near = self._definitions[0]
         self._plain = replace(member_of(self._near), temperature=self._tau)
         self._member: Member | None = None
-        self._departures: list[tuple[str, Member]] = []
+        self._departures: list[tuple[str, Member, Member]] = []  # each with what it departs from
+        self._dims = 1
         if reading and reading.member:
             sign = math.copysign(1, reading.member.temperature)
             self._member = replace(reading.member, temperature=sign * self._tau)
             for name, (words, _) in departures(reading, self._near).items():
-                if name != "temperature":
-                    self._departures.append((words, alone(name, self._member, self._plain)))
-            self._departures = [(w, m) for w, m in self._departures if m != self._plain]
+                plain = self._plain
+                if name == "eps":  # what it does depends on the size of the similarities
+                    plain = replace(
+                        alone("similarity", self._member, plain), temperature=sign * self._tau
+                    )
+                if name == "label_distance":
+                    self._dims = 2
+                if name != "temperature" and (one := alone(name, self._member, plain)) != plain:
+                    self._departures.append((words, one, plain))
 
     def _at_study(self, definition: Definition) -> Definition:
         """A definition at the temperature of the study, which drops rows without a label."""
@@ -166,11 +173,14 @@ class ImpactStudy:
                 yield None, definition.name, (*_apart(own, _right(definition, batch)), None)
         plain, terms = evaluate_large(self._plain, views, batch.labels)
         coarse, _ = evaluate_large(self._plain, views, batch.labels, torch.float32)
-        for words, member in self._departures:
+        for words, member, base in self._departures:
             gradient, changed = evaluate_large(member, views, batch.labels)
-            yield words, near.name, (*_apart(gradient, plain), _changed_share(changed, terms))
+            right, usual = plain, terms
+            if base != self._plain:
+                right, usual = evaluate_large(base, views, batch.labels)
+            yield words, near.name, (*_apart(gradient, right), _changed_share(changed, usual))
         if self._tau != near.temperature:
-            words = f"its default temperature {self._tau:g}"
+            words = f"default temperature {self._tau:g}"
             yield words, near.name, (*_apart(plain, _right(near, batch)), 1.0)
         if self._question.labels:
             yield ROUNDING, near.name, (*_apart(coarse, plain), None)
@@ -180,7 +190,7 @@ class ImpactStudy:
     ) -> Batch:
         workload = Workload(
             batch_size=n or self._question.batch_size,
-            dims=1 if table is None else table.shape[1],
+            dims=self._dims if table is None else table.shape[1],
             labels=labels,
             seed=1000 * self._context.seed + at,
         )

@@ -334,6 +334,10 @@ def factor_words(
     grows = f"{GROWS}{math.log2(abs(more / at)):.2g}"
     by_rows, constant = next(iter(constants.items()), (grows, at))
     words += [by_rows] if by_rows else []
-    if not math.isclose(constant, 1, rel_tol=rough):
+    if math.isclose(constant, 1, rel_tol=rough):
+        return ", ".join(words)
+    if words[:1] == ["times the temperature"]:  # over a base temperature
+        words[0] += f" over {1 / constant:.4g}"
+    else:
         words.append(f"a constant factor of {constant:.4g}")
     return ", ".join(words)

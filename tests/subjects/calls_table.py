@@ -89,6 +89,11 @@ class MappedViews(nn.Module):
         return {"rnc_loss": two(views["wild"], views["mutant"], labels, self.tau)}
 
 
+def mapping_of_rows(views, labels):
+    """views: dict with 'wild' and 'mutant', each [N, d]; labels [N, D]."""
+    return two(views["wild"], views["mutant"], labels)
+
+
 def any_mapping(embeddings, labels):
     return two(*embeddings.values(), labels)  # type: ignore[call-arg]
 

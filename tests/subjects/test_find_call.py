@@ -29,6 +29,7 @@ CALLS: dict[str, dict[str, Any]] = {
         "keys": ("wild", "mutant"),
         "temperature": "init_temperature",
     },
+    "mapping_of_rows": {"call": "mapping_of_views", "keys": ("wild", "mutant")},
     "any_mapping": {"call": "mapping_of_views"},
     "listed": {"call": "sequence_of_views"},
     "label_after_each": {"call": "labels_after_each_view"},

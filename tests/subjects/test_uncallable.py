@@ -57,6 +57,12 @@ class NeedsEpoch(Right):
         return super().forward(features, labels) * epoch
 
 
+class NeedsScale(Right):
+    def __init__(self, mean, std, device):
+        super().__init__()
+        self.mean, self.std = mean.to(device), std
+
+
 def needs_indices(features, labels, indices, temperature=0.5):
     return features.sum()
 
@@ -144,6 +150,7 @@ def outcome(folder: Path, name: str) -> UncallableError:
         ("early.py:zero", "device", "CUDA"),
         ("mine.py:NeedsSize", "construct", "it needs `hidden_size`"),
         ("mine.py:NeedsConfig", "construct", "it needs `config`"),
+        ("mine.py:NeedsScale", "construct", "it needs `mean`, `std` and `device`"),
         ("mine.py:Fails", "construct", "FileNotFoundError"),
         ("mine.py:NeedsEpoch", "call", "beside embeddings and labels it needs `epoch`"),
         ("mine.py:needs_indices", "call", "it needs `indices`"),
@@ -169,6 +176,10 @@ def test_each_outcome_is_told_by_its_kind_and_reason(
         ("stands.py:Loss", {}),
         ("mine.py:NeedsSize", {"hidden_size=...": "hidden_size=3"}),
         ("mine.py:NeedsConfig", {"temperature=...": "temperature=1.0"}),
+        (
+            "mine.py:NeedsScale",
+            {"mean=...": "mean=__import__('torch').ones(1)", "device=...": "device='cpu'"},
+        ),
         ("mine.py:NeedsEpoch", {"epoch=...": "epoch=1"}),
         ("mine.py:needs_indices", {"indices=...": "indices=None"}),
         ("mine.py:on_cuda", {}),

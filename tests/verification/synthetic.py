@@ -321,7 +321,7 @@ def _factor_departures() -> dict[str, Departure]:
         "times the temperature": (("times the temperature",), lambda n, t: t),
         "over the temperature": (("divided by the temperature",), lambda n, t: 1 / t),
         "temperature over base": (
-            ("times the temperature", "factor of 14.29"),
+            ("times the temperature over 0.07",),
             lambda n, t: t / 0.07,
         ),
     }

@@ -118,6 +118,7 @@ class Strict(RightNoSelf):
 
 
 STRICT = replace(member_of(NO_SELF), comparison=">")
+FIRST_COLUMN = replace(member_of(NO_SELF), label_distance="first")
 
 
 @pytest.fixture
@@ -136,9 +137,10 @@ def study(
     question: ImpactQuestion,
     member: Member | None = None,
     definition: Definition = NO_SELF,
+    **read: Any,
 ) -> list[Impact]:
     context = CheckContext(Adapter.usual(factory, definition))
-    reading = Reading(member, nan_labels=definition.nan_labels)
+    reading = Reading(member, nan_labels=definition.nan_labels, **read)
     return list(ImpactStudy(context, reading, definition, question).rows())
 
 
@@ -205,9 +207,23 @@ def test_another_default_temperature_is_a_departure_of_its_own(ages: str) -> Non
     own = NO_SELF.at(0.3)
     context = CheckContext(Adapter.usual(RightNoSelf, own))
     rows = list(ImpactStudy(context, None, NO_SELF, ImpactQuestion(ages, 24)).rows())
-    part = of(rows, "its default temperature 0.3", "no-self").angle
+    part = of(rows, "default temperature 0.3", "no-self").angle
     assert part == pytest.approx(of(rows, None, "no-self").angle, abs=1e-3)
     assert part is not None and part > 1
+
+
+def test_an_eps_is_measured_at_the_similarities_of_its_loss() -> None:
+    own = replace(member_of(RANK_N_CONTRAST), similarity="dot", normalised=True, eps=1e-12)
+    rows = study(RightNoSelf, ImpactQuestion(batch_size=24), own, RANK_N_CONTRAST, complete=True)
+    (eps,) = (r for r in rows if r.labels == "tied" and "eps" in (r.departure or ""))
+    assert eps.angle is not None and eps.angle < 0.01
+
+
+def test_what_combines_label_dimensions_is_measured_on_several() -> None:
+    question = ImpactQuestion(batch_size=24)
+    rows = study(RightNoSelf, question, FIRST_COLUMN, several_dimensions=True)
+    (first,) = (r for r in rows if r.labels == "tied" and "first" in (r.departure or ""))
+    assert first.angle is not None and first.angle > 5
 
 
 def test_generated_labels_are_continuous_and_tied() -> None:

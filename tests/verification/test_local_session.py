@@ -2,10 +2,13 @@
 
 import pytest
 
+from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.registry import load, locate
+from supcr_bench.values.definition import NO_SELF
 from supcr_bench.verification.bugs.catalogue import BUGS, RIGHT, SeededBug
-from supcr_bench.verification.bugs.right import RankedContrast
+from supcr_bench.verification.bugs.right import RankedContrast, RightNoSelf
 from supcr_bench.verification.checks import all_checks
+from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.diagnosis import find_causes
 from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.outcome import GROUPS, Verdict
@@ -140,3 +143,10 @@ def test_a_bug_of_size_is_said_to_be_one_and_its_snippet_is_a_program() -> None:
 def test_numbers_that_change_from_call_to_call_are_put_down_to_no_formula() -> None:
     bug = next(bug for bug in BUGS if bug.name == "noisy-loss")
     assert SelfTestRow.of(bug, bug_session(bug).verified()).diagnosed == ()
+
+
+def test_one_slow_call_does_not_hide_how_time_grows() -> None:
+    context = CheckContext(Adapter.usual(RightNoSelf, NO_SELF))
+    context._timed.update({17: 0.02, 33: 0.2, 65: 0.4})
+    assert not context.affordable(257, 8.0)
+    assert context.affordable(129, 8.0)

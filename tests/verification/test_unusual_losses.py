@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from supcr_bench.values.implementation import Implementation, Recognition
+from supcr_bench.verification.local_session import LocalSession
+from supcr_bench.verification.outcome import Verdict
 from supcr_bench.verification.resolve import resolve
 
 
@@ -65,8 +67,11 @@ def test_candidates_of_the_other_view_only_are_named() -> None:
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_eps_after_the_maximum_is_subtracted_is_a_choice(own: bool) -> None:
-    def loss(features: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
+@pytest.mark.parametrize(("default", "eps"), [(0.1, 1e-8), (0.07, 1e-6)])
+def test_eps_after_the_maximum_is_subtracted_is_a_choice(
+    own: bool, default: float, eps: float
+) -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = default) -> Tensor:
         """features [N, d]"""
         off = ~torch.eye(len(features), dtype=torch.bool)
         s = unit(features) @ unit(features).T / temperature
@@ -74,12 +79,28 @@ def test_eps_after_the_maximum_is_subtracted_is_a_choice(own: bool) -> None:
         apart = torch.cdist(labels, labels, p=1.0)
         counted = (apart[:, None] >= apart[:, :, None]) & off[:, None]
         sums = (s.exp()[:, None] * counted).sum(-1)
-        return ((sums + 1e-8).log() - s)[off].mean()
+        return ((sums + eps).log() - s)[off].mean()
 
     found = recognised(loss)
     assert found.faults == ()
     maximum = "the row's maximum" if own else "the maximum over the other rows"
-    assert f"eps added to the denominator after {maximum} is subtracted (1e-08)" in found.choices
+    assert (
+        f"eps added to the denominator after {maximum} is subtracted ({eps:.3g})" in found.choices
+    )
+    it = Implementation(name="it", title="", source="", definition="auto", factory=loss)
+    session = LocalSession(it, only={"gradcheck"})
+    assert Verdict.FAIL not in {outcome.verdict for outcome in session.run()}
+
+
+def test_views_in_the_wrong_order_are_told_from_one_batch_of_both() -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 0.3) -> Tensor:
+        """features [N, 2, d]"""
+        rows = unit(features.flatten(0, 1))
+        return mean_over_pairs(rows @ rows.T / temperature, torch.cat((labels, labels)))
+
+    found = recognised(loss)
+    assert found.nearest == "rank-n-contrast"
+    assert [words.partition(" (")[0] for words in found.faults] == ["rows interleaved"]
 
 
 def test_a_partner_left_out_beside_others_as_far_is_named() -> None:
