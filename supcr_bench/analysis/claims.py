@@ -1,19 +1,22 @@
 """Decides from a run the claims of the note, a document in which torchcell compares three losses.
 
 This file contains no verdicts: a claim is a sentence and a function of the results, which may
-leave it undecided. A claim on the growth of time is tested on the count of elements processed,
-which has no noise; a claim on the growth of memory is tested on bytes.
+leave it undecided. Costs are judged in each series (workloads equal but for the batch size), and
+one implementation counts as faster only beyond the noise. A claim on the growth of time is tested
+on the count of elements processed, which has no noise; a claim on the growth of memory is tested on
+bytes.
 """
 
 import itertools
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
 from supcr_bench.analysis.growth import Growth
+from supcr_bench.analysis.statistics import faster_in
 from supcr_bench.values.axes import PASSES, Pass
+from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import grows_faster
 from supcr_bench.values.metrics import ELEMENTS_PROCESSED, MEMORY, TIME, Metric
 from supcr_bench.values.result import Result, Status
@@ -22,6 +25,8 @@ from supcr_bench.values.units import format_bytes
 NOTE = ("loopy", "broadcast", "rowsort")
 BEYOND_ROUNDING = 0.01
 """A relative difference of two definitions that rounding cannot explain."""
+MOST_NAMED = 3
+"""The most series, and pieces of evidence, that a verdict names."""
 
 
 class Holds(StrEnum):
@@ -96,6 +101,26 @@ def _is_the_formula(results: Sequence[Result], _growth: Sequence[Growth]) -> Jud
     return Holds.YES, f"in {len(own)} cases, some of them with tied labels"
 
 
+def _together(judged: Mapping[str, Judged]) -> Judged:
+    """The verdict on a claim from that on each series, by where it was measured.
+
+    What is undecided in one series is told, and decided by the others.
+    """
+    decided = {verdict for verdict, _ in judged.values()} - {Holds.UNDECIDED}
+    verdict = (
+        decided.pop() if len(decided) == 1 else Holds.CONDITION if decided else Holds.UNDECIDED
+    )
+    alike = grouped(judged.items(), lambda item: item[1])
+    order = list(Holds)[::-1].index  # what speaks against the claim comes before what is for it
+    parts = [
+        f"{', '.join(where for where, _ in own[:MOST_NAMED])}"
+        f"{f' and {len(own) - MOST_NAMED} more' if len(own) > MOST_NAMED else ''}: {evidence}"
+        for (_, evidence), own in sorted(alike.items(), key=lambda item: order(item[0][0]))
+    ]
+    more = [f"and {len(parts) - MOST_NAMED} more"] if len(parts) > MOST_NAMED else []
+    return verdict, "; ".join([*parts[:MOST_NAMED], *more])
+
+
 def _grows_at_most(
     implementation: str,
     metric: Metric,
@@ -105,23 +130,35 @@ def _grows_at_most(
     growth: Sequence[Growth],
 ) -> Judged:
     """Decide whether a metric grows no faster than a law, as O() claims."""
-    wanted = (implementation, metric, pass_)
-    own = [g for g in growth if (g.implementation, g.metric, g.case.pass_) == wanted]
-    if not own:
-        return Holds.UNDECIDED, "fewer than two sizes were measured"
-    told = max(own, key=lambda g: (bool(g.verdict.candidates), len(g.sizes), g.sizes[-1]))
-    evidence = told.verdict.evidence
-    if told.verdict.law:
-        span = f"N={told.sizes[0]} to {told.sizes[-1]}"
-        evidence = f"it grows as {told.verdict.law}, {span}: {evidence}"
-    faster = {grows_faster(candidate, law) for candidate in told.verdict.candidates}
+    own = [g for g in growth if (g.implementation, g.case.pass_) == (implementation, pass_)]
+    times = {g.case.series(): g for g in own if g.metric is TIME}
+    judged = {
+        g.case.describe_series(): _at_most(g, law, times.get(g.case.series()))
+        for g in own
+        if g.metric is metric
+    }
+    return _together(judged) if judged else (Holds.UNDECIDED, "fewer than two sizes were measured")
+
+
+def _at_most(own: Growth, law: str, time: Growth | None) -> Judged:
+    evidence = own.verdict.evidence
+    if own.verdict.law:
+        span = f"N={own.sizes[0]} to {own.sizes[-1]}"
+        evidence = f"it grows as {own.verdict.law}, {span}: {evidence}"
+    if own.metric is ELEMENTS_PROCESSED and time and time.verdict.exponent is not None:
+        evidence += f"; its time {time.verdict.said}, N={time.sizes[0]} to {time.sizes[-1]}"
+    faster = {grows_faster(candidate, law) for candidate in own.verdict.candidates}
     if len(faster) != 1:
         return Holds.UNDECIDED, evidence
     return Holds.NO if True in faster else Holds.YES, evidence
 
 
+Duels = Mapping[int, Sequence[bool | None]]
+"""By rising batch size, whether one is faster than each other; ``None`` where noise hides it."""
+
+
 def _pairs(
-    results: Sequence[Result], one: str, other: str, pass_: Pass = "training"
+    results: Sequence[Result], one: str, other: str, pass_: Pass
 ) -> list[tuple[Result, Result]]:
     """The results of two implementations on the same cases, by rising batch size."""
     own, others = (
@@ -131,87 +168,121 @@ def _pairs(
     return [(own[c], others[c]) for c in sorted(own, key=lambda c: c.batch_size) if c in others]
 
 
-def _wins(
-    results: Sequence[Result], one: str, *others: str, pass_: Pass = "training"
-) -> list[tuple[int, bool]]:
-    """By batch size, whether the first is faster than another, or alone of the two finished."""
-    unfinished = (Status.SKIPPED, Status.TIMED_OUT, Status.OUT_OF_MEMORY)
-    found = []
-    for pair in (pair for other in others for pair in _pairs(results, one, other, pass_)):
-        mine, theirs = (math.inf if r.status in unfinished else TIME.get(r) for r in pair)
-        if mine is not None and theirs is not None and min(mine, theirs) < math.inf:
-            found.append((pair[0].case.batch_size, mine < theirs))
-    return found
+def _duels(
+    judge: Callable[[Duels], Judged],
+    one: str,
+    *others: str,
+    passes: Sequence[Pass] = ("training",),
+) -> Judge:
+    """A judge of which is faster in each series and pass; what did not finish there is slower."""
+
+    def ended(r: Result, ran: Collection[tuple[object, ...]]) -> bool:
+        # One that is skipped at every size may only be unable to take these inputs.
+        skipped = r.status is Status.SKIPPED and (r.implementation, *r.case.series()) in ran
+        return skipped or r.status in (Status.TIMED_OUT, Status.OUT_OF_MEMORY)
+
+    def decide(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
+        faster = faster_in(results)
+        ran = {
+            (r.implementation, *r.case.series())
+            for r in results
+            if r.time_samples_s or r.status in (Status.TIMED_OUT, Status.OUT_OF_MEMORY)
+        }
+        found: dict[str, dict[int, list[bool | None]]] = {}
+        for pass_, other in itertools.product(passes, others):
+            for own, their in _pairs(results, one, other, pass_):
+                if own.time_samples_s and their.time_samples_s:
+                    won = True if faster(own, their) else False if faster(their, own) else None
+                elif own.time_samples_s and ended(their, ran):
+                    won = True
+                elif their.time_samples_s and ended(own, ran):
+                    won = False
+                else:
+                    continue
+                where = f"{pass_} {own.case.describe_series()}"
+                found.setdefault(where, {}).setdefault(own.case.batch_size, []).append(won)
+        judged = {where: judge(dict(sorted(own.items()))) for where, own in found.items()}
+        return _together(judged) if judged else (Holds.UNDECIDED, "they were not timed together")
+
+    return decide
 
 
-def _faster_when_large(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
-    parts, verdicts = [], []
-    for pass_ in PASSES:
-        wins = _wins(results, "rowsort", "broadcast", pass_=pass_)
-        if not wins:
-            continue
-        largest = max(n for n, _ in wins)
-        verdicts.append(all(won for n, won in wins if n == largest))
-        lost = max((n for n, won in wins if not won), default=None)
-        if not verdicts[-1]:
-            parts.append(f"{pass_}: not up to N={largest}")
-        elif lost is not None:
-            first = min((n for n, won in wins if won and n > lost), default=largest)
-            parts.append(f"{pass_}: from N={first} on, not at N={lost}")
-        else:
-            parts.append(f"{pass_}: at every N from {min(n for n, _ in wins)}")
-    if not verdicts:
-        return Holds.UNDECIDED, "they were not timed together"
-    return Holds.YES if all(verdicts) else Holds.UNDECIDED, "; ".join(parts)
+def _sizes(duels: Duels, won: bool | None) -> str:
+    return ", ".join(str(n) for n, own in duels.items() if won in own)
 
 
-def _fine_when_small(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
-    wins = _wins(results, "broadcast", "rowsort")
-    if not wins:
-        return Holds.UNDECIDED, "they were not timed together"
-    smallest, won = wins[0]
-    if not won:
-        return Holds.NO, f"in training rowsort is faster even at N={smallest}"
-    up_to = [n for n, _ in itertools.takewhile(lambda win: win[1], wins)][-1]
-    return Holds.YES, f"broadcast is faster from N={smallest} to {up_to}, in training"
+def _span(duels: Duels) -> str:
+    return f"from N={min(duels)} to {max(duels)}" if len(duels) > 1 else f"at N={min(duels)}"
 
 
-def _slowest(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
-    wins = _wins(results, "loopy", "broadcast", "rowsort")
-    if not wins:
-        return Holds.UNDECIDED, "it was not timed together with the others"
-    sizes = [n for n, _ in wins]
-    if not any(won for _, won in wins):
-        return Holds.YES, f"at every N from {min(sizes)} to {max(sizes)}, in training"
-    return Holds.CONDITION, f"not at N={', '.join(sorted({str(n) for n, won in wins if won}))}"
+def _faster_when_large(duels: Duels) -> Judged:
+    largest = max(duels)
+    if duels[largest] != [True]:
+        return Holds.UNDECIDED, f"not up to N={largest}"
+    lost = max((n for n, won in duels.items() if won != [True]), default=None)
+    if lost is None:
+        return Holds.YES, f"at every N {_span(duels)}"
+    return Holds.YES, f"from N={min(n for n in duels if n > lost)} on, not at N={lost}"
+
+
+def _fine_when_small(duels: Duels) -> Judged:
+    smallest = min(duels)
+    if duels[smallest] != [True]:
+        known = duels[smallest] == [False]
+        said = "rowsort is faster even" if known else "noise hides which is faster"
+        return Holds.NO if known else Holds.UNDECIDED, f"{said} at N={smallest}"
+    up_to = [n for n, _ in itertools.takewhile(lambda own: own[1] == [True], duels.items())][-1]
+    return Holds.YES, f"broadcast is faster from N={smallest} to {up_to}"
+
+
+def _slowest(duels: Duels) -> Judged:
+    if faster := _sizes(duels, won=True):
+        return Holds.CONDITION, f"not at N={faster}"
+    if tied := _sizes(duels, won=None):
+        return Holds.UNDECIDED, f"noise hides it at N={tied}"
+    return Holds.YES, f"of the three at every N {_span(duels)}"
+
+
+def _fastest_for_now(duels: Duels) -> Judged:
+    lost = max((n for n, own in duels.items() if False in own), default=None)
+    won = [n for n, own in duels.items() if set(own) == {True}]
+    if lost is None:
+        tied = _sizes(duels, won=None)
+        said = f"noise hides it at N={tied}" if tied else f"of the three at every N {_span(duels)}"
+        return Holds.UNDECIDED if tied else Holds.YES, said
+    above = min((n for n in won if n > lost), default=None)
+    if above is None:
+        end = f"another is faster up to N={lost}"
+        return (Holds.NO, end) if lost == max(duels) else (Holds.UNDECIDED, end)
+    return Holds.CONDITION, f"only from N={above} on; up to N={lost}, another one is faster"
 
 
 def _smaller(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
-    compared = [
-        (own.case.batch_size, own.peak_bytes, other.peak_bytes, own.case.describe())
-        for own, other in _pairs(results, "rowsort", "broadcast")
-        if own.peak_bytes and other.peak_bytes
-    ]
-    if not compared:
-        return Holds.UNDECIDED, "their memory was not measured together"
-    larger = [where for _, own, other, where in compared if own >= other]
-    _, own, other, where = max(compared)
-    evidence = f"{format_bytes(own)}, and broadcast {format_bytes(other)}, at {where} in training"
-    if larger:
-        return Holds.CONDITION, f"not at {larger[-1]}; {evidence}"
-    return Holds.YES, evidence
-
-
-def _fastest_for_now(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
-    wins = _wins(results, "rowsort", "broadcast", "loopy")
-    if not wins:
-        return Holds.UNDECIDED, "it was not timed together with the others"
-    lost = max((n for n, won in wins if not won), default=None)
-    if lost is None:
-        return Holds.YES, "rowsort is the fastest at every measured N, in training"
-    if lost >= max((n for n, won in wins if won), default=0):
-        return Holds.NO, f"another is faster up to N={lost}, in training"
-    return Holds.CONDITION, f"only above N={lost}, in training; below that, another one is faster"
+    series = grouped(
+        (
+            (own, other)
+            for own, other in _pairs(results, "rowsort", "broadcast", "training")
+            if own.peak_bytes and other.peak_bytes
+        ),
+        lambda pair: pair[0].case.describe_series(),
+    )
+    judged = {}
+    for where, pairs in series.items():
+        own, other = pairs[-1]
+        evidence = (
+            f"{format_bytes(own.peak_bytes)}, and broadcast {format_bytes(other.peak_bytes)}, at "
+            f"N={own.case.batch_size} in training"
+        )
+        larger = [
+            one.case.batch_size
+            for one, two in pairs
+            if (one.peak_bytes or 0) >= (two.peak_bytes or 0)
+        ]
+        if larger:
+            evidence = f"not at N={larger[-1]}; {evidence}"
+        judged[where] = Holds.CONDITION if larger else Holds.YES, evidence
+    none = (Holds.UNDECIDED, "their memory was not measured together")
+    return _together(judged) if judged else none
 
 
 def _work(implementation: str, pass_: Pass, law: str) -> tuple[str, Judge]:
@@ -236,9 +307,15 @@ CLAIMS: tuple[tuple[str, Judge], ...] = (
     _work("rowsort", "training", "N^2 log N"),
     _memory("rowsort builds no N x N x N tensor: memory N^2.", "rowsort", "N^2"),
     ("rowsort takes less memory than broadcast.", _smaller),
-    ("rowsort is faster than broadcast for large N.", _faster_when_large),
-    ("broadcast is fine for small batches.", _fine_when_small),
-    ("loopy is the slowest.", _slowest),
-    ("rowsort is the fastest, so it is the one to use.", _fastest_for_now),
+    (
+        "rowsort is faster than broadcast for large N.",
+        _duels(_faster_when_large, "rowsort", "broadcast", passes=PASSES),
+    ),
+    ("broadcast is fine for small batches.", _duels(_fine_when_small, "broadcast", "rowsort")),
+    ("loopy is the slowest.", _duels(_slowest, "loopy", "broadcast", "rowsort")),
+    (
+        "rowsort is the fastest, so it is the one to use.",
+        _duels(_fastest_for_now, "rowsort", "broadcast", "loopy"),
+    ),
 )
 """All claims, in the order of the note."""

@@ -13,7 +13,7 @@ from supcr_bench.analysis.timed_growth import TimedSeries, judge_timed
 from supcr_bench.values.case import Case
 from supcr_bench.values.cell import FEWEST_CALLS
 from supcr_bench.values.grouping import grouped
-from supcr_bench.values.growth_law import GrowthVerdict
+from supcr_bench.values.growth_law import LAWS, GrowthVerdict
 from supcr_bench.values.metrics import COSTS, ELEMENTS_PROCESSED, MEMORY, TIME, Metric
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_bytes, format_limit_bytes
@@ -90,6 +90,8 @@ def _growth(members: Sequence[Result], metric: Metric, claims: Claims) -> Growth
         )
     if metric is MEMORY:
         verdict = _contradicted(verdict, members)
+    if metric is TIME:
+        verdict = _beside_counts(verdict, points)
     (before, small), (last, large) = points[-2:]
     step = math.log(last.case.batch_size / before.case.batch_size)
     return Growth(
@@ -102,6 +104,37 @@ def _growth(members: Sequence[Result], metric: Metric, claims: Claims) -> Growth
         last_exponent=math.log(large / small) / step,
         verdict=verdict,
     )
+
+
+def _beside_counts(verdict: GrowthVerdict, points: Sequence[tuple[Result, float]]) -> GrowthVerdict:
+    """The verdict on time, without its law where the counted elements exclude it.
+
+    Time at these sizes may follow another law than the work does, because of caches, dispatching,
+    or work that the counter does not see; it is then no law for other sizes.
+    """
+    if verdict.law is None:
+        return verdict
+    low, high = verdict.exponent_low, verdict.exponent_high
+    first, last = (unrounded_size(points[i][0].case) for i in (0, -1))
+    within = [
+        law.name
+        for law in LAWS.values()
+        if low and high and low <= math.log(law.ratio(first, last)) / math.log(last / first) <= high
+    ]
+    if len(within) > 1:
+        said = f"the power's interval spans {' and '.join(within)}; {verdict.evidence}"
+        return replace(verdict, law=None, candidates=tuple(within), evidence=said)
+    counted = rising([(r, float(r.elements_processed)) for r, _ in points if r.elements_processed])
+    work = judge_counted(
+        tuple(size_of(r.case) for r, _ in counted), tuple(y for _, y in counted)
+    ).candidates
+    if not work or verdict.law in work:
+        return verdict
+    said = (
+        f"the times fit {verdict.law} and the elements processed {' or '.join(work)}, so the times "
+        f"of these sizes do not tell their law; {verdict.evidence}"
+    )
+    return replace(verdict, law=None, candidates=(), evidence=said)
 
 
 def time_bounds(members: Sequence[Result]) -> list[tuple[Result, float]]:

@@ -6,13 +6,18 @@ drift in a round affects each of its samples, and cancels in their ratio.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from supcr_bench.values.grouping import grouped
 from supcr_bench.values.result import Result
 
 CONFIDENCE = 0.95
+APART = 2.0
+"""Times without an interval of their ratio differ beyond doubt if one is this many times longer."""
+DECIDES_NOTHING = 1.0
+"""Where identical code differs by more than this share, times decide nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +133,29 @@ def noise_floor(results: Iterable[Result]) -> NoiseFloor | None:
         covering=sum(ratio.covers(1) is True for ratio in ratios),
         spread=max(within, median(half_widths) if half_widths else 0.0),
     )
+
+
+def faster_in(results: Iterable[Result]) -> Callable[[Result, Result], bool]:
+    """A function that says whether one result is faster than another of the same cell.
+
+    It is if the interval of their ratio over the rounds that both share excludes 1, and the ratio
+    is further from 1 than the noise floor of that cell and pass. Timed in different sessions, its
+    median must be ``APART`` times as fast, and in too few rounds for an interval, each round.
+    """
+    cells = grouped(results, lambda r: r.case.shared)
+    noise = {case: noise_floor(own) for case, own in cells.items()}
+
+    def faster(one: Result, other: Result) -> bool:
+        own, others = one.time_samples_s or (), other.time_samples_s or ()
+        floor = noise.get(one.case.shared)
+        wide = floor is not None and floor.spread > DECIDES_NOTHING
+        if not own or not others or wide or min(*own, *others) <= 0:
+            return False
+        if one.session != other.session:
+            return APART * median(own) < median(others)
+        ratio = paired_ratio(others, own)
+        if ratio.low is None:
+            return all(APART * a < b for a, b in zip(own, others, strict=False))
+        return ratio.low > 1 and ratio.estimate - 1 > (floor.spread if floor else 0.0)
+
+    return faster

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from supcr_bench.analysis.statistics import Interval, median_interval
+from supcr_bench.analysis.statistics import Interval, faster_in, median_interval
 from supcr_bench.values.axes import AXES, PASSES, Axis
 from supcr_bench.values.case import Case, Pass
 from supcr_bench.values.grouping import grouped
@@ -86,22 +86,27 @@ def known_wrong(results: Iterable[Result]) -> Wrong:
     )
 
 
-def fastest_by_size(results: Iterable[Result], wrong: Wrong) -> dict[Case, str]:
-    """For each case, the correct implementation with the smallest median time.
+def fastest_by_size(results: Sequence[Result], wrong: Wrong) -> dict[Case, tuple[str, ...]]:
+    """For each case, the correct implementations that no other one is faster than, by rising time.
 
-    Keys leave out the definition (which loss of the family), as implementations may compute
-    different ones. An implementation that is ``wrong`` on ties is never the fastest.
+    Several are tied: the noise hides which of them is the fastest. Keys leave out the definition
+    (which loss of the family), as implementations may compute different ones. An implementation
+    that is ``wrong`` on ties is never among the fastest.
     """
-    right = (
-        (TIME.get(r), r)
-        for r in results
-        if r.status is Status.MEASURED
-        and (r.implementation, r.case.dtype, r.case.temperature) not in wrong
-    )
-    timed = grouped(((s, r) for s, r in right if s is not None), lambda pair: pair[1].case.shared)
-    return {
-        case: min(own, key=lambda pair: pair[0])[1].implementation for case, own in timed.items()
-    }
+    faster, found = faster_in(results), {}
+    for case, own in grouped(results, lambda r: r.case.shared).items():
+        right = [
+            r
+            for r in own
+            if r.status is Status.MEASURED
+            and r.time_samples_s
+            and (r.implementation, r.case.dtype, r.case.temperature) not in wrong
+        ]
+        right.sort(key=lambda r: TIME.get(r) or 0.0)
+        ahead = [r for r in right if not any(faster(other, r) for other in right)] or right
+        if ahead:
+            found[case] = tuple(r.implementation for r in ahead)
+    return found
 
 
 COMPARED = tuple(axis for axis in AXES if axis.compared)

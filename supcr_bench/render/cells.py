@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeVar
 
+from supcr_bench.analysis.statistics import Interval
 from supcr_bench.analysis.summary import time_interval
 from supcr_bench.values.axes import WORKLOAD_AXES, Axis
 from supcr_bench.values.case import Case, Workload
@@ -18,14 +19,21 @@ def ended_text(status: Status) -> str:
     return MISSING if status.has_figures else status.words
 
 
+def interval_text(time: Interval) -> str:
+    """The interval of a median and its samples, such as ``-2/+40% (12)``; only these if too few."""
+    if time.low is None or time.high is None or not time.estimate:
+        return f"({time.samples})"
+    less, more = (f"{abs(x / time.estimate - 1):.0%}" for x in (time.low, time.high))
+    return f"{f'±{less}' if less == more else f'-{less[:-1]}/+{more}'} ({time.samples})"
+
+
 def time_text(result: Result) -> str:
-    """A time as ``1.06 s ±2%`` with a mark if the result is wrong; without a time, the status."""
+    """A time as ``1.06 s ±2% (12)``, or its status; marked where imprecise, and where wrong."""
     time = time_interval(result)
     if time is None:
         return ended_text(result.status)
-    half = time.half_width
-    spread = f"(n={time.samples})" if half is None else f"±{half:.0%}" if half <= 1 else "±>100%"
-    return _marked(f"{format_duration_s(time.estimate)} {spread}", result)
+    imprecise = "*" if result.time_stopped_by == "budget" else ""
+    return _marked(f"{format_duration_s(time.estimate)} {interval_text(time)}{imprecise}", result)
 
 
 def _marked(text: str, result: Result) -> str:

@@ -103,7 +103,7 @@ def _cost_table(
         text = memory_text(cost, size(cost)) if size else time_text(cost)
         if (size(cost) if size else cost.time_samples_s or None) is None:
             return Cell(text, "quiet")
-        return Cell(text, "good" if fastest.get(case) == whose else "")
+        return Cell(text, "good" if whose in fastest.get(case, ()) else "")
 
     arms = arm_names(results, "{name}\n{definition}").items()
     columns: Columns[Case] = {
@@ -121,7 +121,10 @@ def _cost_table(
 
 
 def time_table(results: Sequence[Result], pass_: Pass) -> Table:
-    note = "median and its 95 % interval; the fastest correct one is highlighted"
+    note = (
+        "median, its 95 % interval and (samples), with * where the precision was missed; "
+        "highlighted: the fastest correct one, or those that tie for it"
+    )
     timed = [r for r in results if not r.untimed]
     return _cost_table(timed, pass_, "time", "Time per call", note)
 
@@ -299,8 +302,9 @@ def _what_to_use(results: Sequence[Result], names: Sequence[str], several: bool)
             if (r.implementation, r.case.dtype, r.case.temperature) in wrong
         ]
         out = f" ({', '.join(here)} wrong)" if here else ""
-        if case in fastest:
-            return Cell(arms[fastest[case]] + out, "", variable(fastest[case], names))
+        if ahead := fastest.get(case):
+            tied = " or ".join(arms[name] for name in ahead)
+            return Cell(tied + out, "", variable(ahead[0], names) if len(ahead) == 1 else "")
         ended = dict.fromkeys(ended_text(r.status) for r in by_case[case])
         return Cell(f"none{out}" if here else f"none: {', '.join(ended)}", "bad")
 
@@ -311,8 +315,9 @@ def _what_to_use(results: Sequence[Result], names: Sequence[str], several: bool)
         name=f"map-{first.pass_}-{first.device.replace(':', '-').replace('@', '-')}",
         title=f"What to use in {where}",
         note=noted(
-            f"The fastest that is right, as measured, by batch size N; {first.label_kind} labels, "
-            f"{first.dtype}, {tau}, d={first.embedding_size}",
+            "The fastest of those that are right and were timed, or those that tie for it, by "
+            f"batch size N; {first.label_kind} labels, {first.dtype}, {tau}, "
+            f"d={first.embedding_size}",
             results,
         ),
         columns=(

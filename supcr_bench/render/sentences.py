@@ -9,7 +9,7 @@ from supcr_bench.analysis.claims import ClaimRow, Holds
 from supcr_bench.analysis.crossover import Crossover
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.frontier import prediction_error
-from supcr_bench.analysis.statistics import NoiseFloor
+from supcr_bench.analysis.statistics import DECIDES_NOTHING, NoiseFloor
 from supcr_bench.analysis.summary import axis_effects
 from supcr_bench.render.cells import arm_names, ratio_text, series_text
 from supcr_bench.store.loaded_run import Run
@@ -54,12 +54,24 @@ def _fastest(results: Sequence[Result], pass_: Pass) -> list[str]:
         return []
     longest = max(grouped(cases, lambda case: case.series()).values(), key=len)
     names = arm_names(results)
+    timed = Counter[str]()
+    for r in results:
+        if (r.case.shared, r.status) in {(case, Status.MEASURED) for case in longest}:
+            timed[r.implementation] = max(timed[r.implementation], r.case.batch_size)
     spans = []
-    for name, same in groupby(longest, key=lambda case: names[fastest[case]]):
+    for ahead, same in groupby(longest, key=lambda case: fastest[case]):
         sizes = [case.batch_size for case in same]
         where = f"at N={sizes[0]}" if len(sizes) == 1 else f"from N={sizes[0]} to {sizes[-1]}"
-        spans.append(f"{name} {where}")
-    return [f"Fastest in {pass_} ({series_text(longest[0])}): {', '.join(spans)}."]
+        who = units.listed([names[name] for name in ahead])
+        spans.append(f"{who} {'tie ' if len(ahead) > 1 else ''}{where}")
+    among = [
+        names[name] + (f" (to N={largest})" if largest < longest[-1].batch_size else "")
+        for name, largest in timed.items()
+    ]
+    where = f"in {pass_} ({series_text(longest[0])})"
+    several = len(among) > 1
+    who = f"Fastest {where} of {units.listed(among)}" if several else f"Only right one {where}"
+    return [f"{who}: {', '.join(spans)}."]
 
 
 def _not_measured(results: Sequence[Result], end: str = ".") -> list[str]:
@@ -84,6 +96,12 @@ def _claims(claims: Sequence[ClaimRow]) -> list[str]:
 def _noise(noise: NoiseFloor | None) -> list[str]:
     if noise is None:
         return []
+    if noise.spread > DECIDES_NOTHING:
+        return [
+            f"Noise floor: identical code took up to {noise.spread + 1:,.0f} times as long as "
+            f"itself, in {units.plural(noise.cells, 'timing')}; where it did, the times decide "
+            "nothing, and no fastest is named."
+        ]
     return [
         f"Noise floor: {noise.spread:.1%}, from {noise.cells} timings of identical code against "
         f"itself; the 95 % interval contains 1 in {noise.covering} of {noise.with_interval}. "

@@ -65,6 +65,14 @@ class GrowthVerdict:
     curve: Callable[[float], float] | None = None
     band: Callable[[float], tuple[float, float]] | None = None
 
+    @property
+    def said(self) -> str:
+        """How the metric grows, such as ``grows as N^2`` or ``grows as N^1.9 [1.7, 2.4]``."""
+        if self.law or self.exponent is None:
+            return f"grows as {self.law}" if self.law else "follows no law that is decided"
+        low, high = self.exponent_low, self.exponent_high
+        return f"grows as N^{self.exponent:.2f} [{low:.2f}, {high:.2f}]"
+
 
 def what_would_tell(size: int | None) -> str:
     return f"needs N up to about {size}" if size else "no feasible size would decide"

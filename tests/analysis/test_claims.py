@@ -77,13 +77,13 @@ def test_which_is_faster_is_told_with_the_sizes_where_it_is() -> None:
     found = verdicts(usual())
     verdict, evidence = found["rowsort is faster than broadcast for large N."]
     assert verdict is Holds.YES
-    assert "training: from N=256 on, not at N=64" in evidence
+    assert "training D=1 NaN 0%: from N=256 on, not at N=64" in evidence
     assert found["broadcast is fine for small batches."][0] is Holds.YES
     assert found["loopy is the slowest."][0] is Holds.YES
     fastest = found["rowsort is the fastest, so it is the one to use."]
     assert fastest == (
         Holds.CONDITION,
-        "only above N=64, in training; below that, another one is faster",
+        "training D=1 NaN 0%: only from N=256 on; up to N=64, another one is faster",
     )
 
 

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supcr_bench.analysis.statistics import CONFIDENCE, interval_rank, median_interval
+from supcr_bench.analysis.statistics import (
+    CONFIDENCE,
+    faster_in,
+    interval_rank,
+    median_interval,
+)
+from supcr_bench.values.result import Result
+from tests.made_results import make_result
 
 EXAMPLES = settings(deadline=None, derandomize=True, max_examples=100)
 SAMPLES = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=60)
@@ -95,3 +102,23 @@ def test_equal_samples_have_no_width_and_a_median_of_zero_no_relative_one() -> N
 def test_no_samples_have_no_median() -> None:
     with pytest.raises(ValueError, match="no samples"):
         median_interval([])
+
+
+def test_one_is_faster_only_beyond_its_interval_and_the_noise_of_its_cell() -> None:
+    def cell(ratio: float, noise: float, session: str = "s", rounds: int = 8) -> list[Result]:
+        base = [1.0, 1.1, 0.9, 1.2, 0.8, 1.05, 0.95, 1.0][:rounds]
+        again = tuple(noise * x for x in base)
+        one = make_result("one", times=base, aa_samples_s=again, session="s")
+        other = make_result("two", times=[ratio * x for x in base], session=session)
+        return [one, other]
+
+    def told(results: list[Result]) -> bool:
+        return faster_in(results)(*results)
+
+    assert told(cell(1.1, noise=1.05))
+    assert not told(cell(1.1, noise=1.15))  # identical code differs by more
+    assert not told(cell(9.0, noise=2.5))  # a cell this noisy decides nothing
+    assert not told(cell(1.9, noise=1.0, session="another"))
+    assert told(cell(2.1, noise=1.0, session="another"))
+    assert not told(cell(1.9, noise=1.0, rounds=2))
+    assert told(cell(2.1, noise=1.0, rounds=2))

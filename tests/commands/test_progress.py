@@ -41,7 +41,7 @@ def test_without_a_terminal_there_is_a_line_for_each_cell_and_result() -> None:
     progress.close()
     assert text_of(out).splitlines() == [
         "[3/9] N=64 D=1 NaN 0% (about 1:15 left)",
-        "  loopy forward at N=64 D=1 NaN 0%: 500 ms ±0%, 2.00 MB",
+        "  loopy forward at N=64 D=1 NaN 0%: 500 ms ±0% (7), 2.00 MB",
         "  loopy (no-self) forward at N=64 D=1 NaN 0%: 2.00 MB",
         "  loopy forward at N=64 D=1 NaN 0%: failed: [red]no[/red]",
     ]

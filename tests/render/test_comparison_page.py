@@ -67,12 +67,17 @@ def test_every_case_has_its_figures_of_both_runs_side_by_side() -> None:
     comparison = compare_results(first, second)
     table = figures_table(side(first), side(second, "two"), comparison, "training")
     assert [row[3:5] for row in table.texts] == [
-        ("8", "8.00 ms ±0%"),
-        ("16", "16.0 ms ±0%"),
-        ("32", "32.0 ms ±0%"),
+        ("8", "8.00 ms ±0% (8)"),
+        ("16", "16.0 ms ±0% (8)"),
+        ("32", "32.0 ms ±0% (8)"),
         ("64", "absent"),
     ]
-    assert [row[5] for row in table.texts] == ["absent", "32.0 ms ±0%", "64.0 ms ±0%", "skipped"]
+    assert [row[5] for row in table.texts] == [
+        "absent",
+        "32.0 ms ±0% (8)",
+        "64.0 ms ±0% (8)",
+        "skipped",
+    ]
     assert table.texts[1][6:] == ("undecided", "2.05 kB", "2.05 kB")
     assert not figures_table(side(first), side(second), comparison, "forward").texts
 

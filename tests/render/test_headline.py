@@ -23,8 +23,8 @@ def test_says_who_agrees_and_who_is_fastest_where() -> None:
         "broadcast and rowsort agree with the definition (torchcell) in all 6 answers."
     )
     assert sentences[1] == (
-        "Fastest in training (D=1, NaN 0%, continuous labels, d=64, cpu): "
-        "broadcast at N=64, rowsort from N=128 to 256."
+        "Fastest in training (D=1, NaN 0%, continuous labels, d=64, cpu) "
+        "of broadcast and rowsort: broadcast at N=64, rowsort from N=128 to 256."
     )
 
 

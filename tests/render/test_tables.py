@@ -52,8 +52,15 @@ def shown(table: Table, width: int = 80) -> str:
 def test_time_table_has_a_row_per_case_and_a_column_per_implementation() -> None:
     table = tables()["time-training"]
     assert table.headers == ("D", "NaN", "N", "rowsort", "broadcast", "loopy")
-    assert table.texts[0] == ("1", "0%", "32", "32.8 ms ±0%", "2.05 ms ±0%", "200 ms (n=3) wrong")
-    assert table.texts[2] == ("1", "0%", "128", "2.10 s ±0%", "out of memory", "-")
+    assert table.texts[0] == (
+        "1",
+        "0%",
+        "32",
+        "32.8 ms ±0% (8)",
+        "2.05 ms ±0% (8)",
+        "200 ms (3) wrong",
+    )
+    assert table.texts[2] == ("1", "0%", "128", "2.10 s ±0% (8)", "out of memory", "-")
 
 
 def test_the_time_table_leaves_out_what_was_not_to_be_timed_and_the_others_do_not() -> None:
@@ -203,9 +210,9 @@ def test_times_of_two_definitions_stand_side_by_side_and_say_whose_they_are() ->
     time = found["time-training"]
     assert time.headers == ("D", "NaN", "N", "rowsort\ntorchcell", "rnc-loop\nrank-n-contrast")
     assert [row[3:] for row in time.texts] == [
-        ("256 µs ±0%", "640 µs ±0%"),
-        ("1.02 ms ±0%", "1.28 ms ±0%"),
-        ("4.10 ms ±0%", "2.56 ms ±0%"),
+        ("256 µs ±0% (8)", "640 µs ±0% (8)"),
+        ("1.02 ms ±0% (8)", "1.28 ms ±0% (8)"),
+        ("4.10 ms ±0% (8)", "2.56 ms ±0% (8)"),
     ]
     assert toned(time, "good") == {(0, 3), (1, 3), (2, 4)}
     agreement = found["agreement"]
@@ -238,7 +245,8 @@ def test_what_to_use_and_what_is_fastest_name_the_definitions() -> None:
         "definition (rank-n-contrast) in all 3 answers."
     )
     assert fastest == (
-        "Fastest in training (D=1, NaN 0%, continuous labels, d=64, cpu): "
+        "Fastest in training (D=1, NaN 0%, continuous labels, d=64, cpu) "
+        "of rowsort (torchcell) and rnc-loop (rank-n-contrast): "
         "rowsort (torchcell) from N=16 to 32, rnc-loop (rank-n-contrast) at N=64."
     )
 

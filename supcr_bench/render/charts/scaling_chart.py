@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby
 from typing import TypeVar
 
 import numpy as np
@@ -16,7 +16,12 @@ from supcr_bench.analysis.crossover import Crossover
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.frontier import CAPACITIES_BYTES
 from supcr_bench.analysis.growth import time_bounds
-from supcr_bench.analysis.summary import fastest_by_size, implementations_of, time_interval
+from supcr_bench.analysis.summary import (
+    fastest_by_size,
+    implementations_of,
+    known_wrong,
+    time_interval,
+)
 from supcr_bench.render.cells import facets_of, series_text
 from supcr_bench.render.charts.drawing import (
     ARROW,
@@ -290,23 +295,20 @@ class _Scaling:
     def _fastest(self, rows: Sequence[tuple[Result, float]], where: str) -> str | None:
         """Who is the fastest at the sizes of several implementations; ``None`` without such."""
         timed = Counter(row.case.batch_size for row, _ in rows)
-        by_case = fastest_by_size((row for row, _ in rows), frozenset())
-        fastest = {case.batch_size: name for case, name in by_case.items()}
+        by_case = fastest_by_size(self.results, known_wrong(self.results))
+        fastest = {case.batch_size: names for case, names in by_case.items()}
         sizes = sorted(n for n in fastest if timed[n] > 1)
-        if not sizes:
-            return None
-        names = list(dict.fromkeys(fastest[n] for n in sizes))
-        if len(names) == 1:
-            span = f"from N={sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else f"at N={sizes[0]}"
-            return f"{names[0]} is the fastest {where} {span}"
-        changes = [(a, b) for a, b in pairwise(sizes) if fastest[a] != fastest[b]]
-        if len(changes) > 1:
-            return f"{listed(names)} are close {where}: which is the fastest changes with N"
-        ((before, after),) = changes
-        first, second = names
-        undecided = any({c.one, c.other} == {first, second} for c in self.crossovers)
-        beyond = f"too close to {second} to tell" if undecided else second
-        return f"{first} is the fastest {where} up to N={before}, {beyond} from N={after} on"
+        spans = [(names, list(same)) for names, same in groupby(sizes, key=fastest.__getitem__)]
+        if not 1 <= len(spans) <= 2:
+            names = listed(list(dict.fromkeys(name for own, _ in spans for name in own)))
+            changes = f"{names} are close {where}: which is the fastest changes with N"
+            return changes if spans else None
+        (first, small), (second, large) = spans[0], spans[-1]
+        said = f"{listed(first)} {'tie' if len(first) > 1 else 'is the fastest'} {where}"
+        if len(spans) == 2:
+            then = f"{listed(second)}{' tie' if len(second) > 1 else ''} from N={large[0]} on"
+            return f"{said} up to N={small[-1]}, {then}"
+        return f"{said} {f'from N={small[0]} to {small[-1]}' if small[1:] else f'at N={small[0]}'}"
 
     def _description(self, subtitle: str) -> str:
         """A text alternative: ranges and laws, crossovers, and the cases without a figure."""

@@ -245,7 +245,7 @@ def test_a_series_in_which_nothing_was_measured_still_draws_its_bounds() -> None
         ),
         (
             paired("one", 1e-3, 2.0, 1.0) + paired("two", 1e-3, 1.0, 1.1),
-            "two is the fastest in forward up to N=16, too close to one to tell from N=32 on",
+            "two is the fastest in forward up to N=16, one and two tie from N=32 on",
         ),
     ],
 )
