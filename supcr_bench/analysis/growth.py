@@ -73,11 +73,12 @@ def growth_of(results: Sequence[Result], claims: Mapping[str, Claims]) -> list[G
         growth
         for metric in COSTS
         for members in series_of(results)
-        if (growth := _growth(members, metric, claims.get(members[0].implementation, {})))
+        if (growth := growth_in(members, metric, claims.get(members[0].implementation, {})))
     ]
 
 
-def _growth(members: Sequence[Result], metric: Metric, claims: Claims) -> Growth | None:
+def growth_in(members: Sequence[Result], metric: Metric, claims: Claims) -> Growth | None:
+    """The growth of a metric in one series; ``None`` with fewer than two sizes."""
     points = rising([(r, float(value)) for r in members if (value := metric.get(r))])
     if len(points) < 2:
         return None

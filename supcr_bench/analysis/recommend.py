@@ -1,71 +1,49 @@
 """Which implementation to use at a batch size, from the results of one run.
 
-The answer is the fastest implementation that is correct and fits the memory. Time and bytes are
-interpolated linearly in log-log between measured batch sizes N and between measured numbers of
-label dimensions D; between NaN densities, their logarithm is linear in the density. Up to eight
-times beyond the measured sizes, time follows its local power of N, and bytes follow their growth
-law; beyond the measured D, time and bytes follow their local power of D. The answer names what was
-extrapolated. A NaN density outside the measured range gets no answer.
+The answer is the fastest implementation that is correct and fits the memory, or those that tie.
+Time and bytes are interpolated linearly in log-log between measured batch sizes N and between
+measured numbers of label dimensions D; between NaN densities, their logarithm is linear in the
+density. Up to eight times beyond the measured sizes, time and bytes follow their growth laws, or
+time its local power of N where it has no law; beyond the measured D, both follow their local power
+of D. The answer names what was extrapolated. A NaN density outside the measured range gets no
+answer.
 """
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
+from supcr_bench.analysis.fastest import (
+    CLOSE,
+    Candidate,
+    Estimate,
+    Question,
+    Source,
+    alike,
+    faster_at,
+    places,
+    same_density,
+    shared_ratio,
+)
 from supcr_bench.analysis.frontier import byte_fit, input_bytes
-from supcr_bench.analysis.growth import series_of, size_of
-from supcr_bench.analysis.statistics import paired_ratio
+from supcr_bench.analysis.growth import growth_in, series_of, size_of
 from supcr_bench.values.axes import WORKLOAD_AXES, get_axis
-from supcr_bench.values.case import Case, Pass
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.machine import by_machine
 from supcr_bench.values.metrics import TIME
 from supcr_bench.values.result import Result, Status
-from supcr_bench.values.units import format_bytes, format_duration_s, format_limit_bytes
+from supcr_bench.values.units import (
+    format_bytes,
+    format_duration_s,
+    format_limit_bytes,
+    format_share,
+    listed,
+)
 
 _ASKED = ("batch_size", "dims", "nan_density", "device", "ranks")
 _OTHER_AXES = tuple(axis for axis in WORKLOAD_AXES if axis.name not in _ASKED)
 """The axes that a question does not fix."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """The case to run, and the memory limit, if any, for its inputs and peak."""
-
-    batch_size: int
-    dims: int = 1
-    nan_density: float = 0.0
-    device: str = "cpu"
-    pass_: Pass = "training"
-    memory_bytes: int | None = None
-
-
-class Source(StrEnum):
-    """How a time or a peak was obtained, the most reliable way first."""
-
-    MEASURED = "measured"
-    INTERPOLATED = "interpolated"
-    EXTRAPOLATED = "extrapolated"
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A time or a peak for the question, and how it was obtained."""
-
-    value: float
-    source: Source
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """An implementation's time in seconds and peak, if known; and why it is ruled out, if it is."""
-
-    implementation: str
-    time: Estimate | None = None
-    peak_bytes: Estimate | None = None
-    ruled_out: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +70,9 @@ def recommend(results: Sequence[Result], question: Question) -> Recommendation:
         return Recommendation(
             question=question, implementation=None, explanation=said, candidates=()
         )
-    alike = most_alike(asked)
+    own_axes = most_alike(asked)
     # Errors on any labels and sizes count: one that is wrong on ties is never recommended.
-    like = alike[0].case.shared
+    like = own_axes[0].case.shared
     wrong = {
         r.implementation: r
         for r in reversed(asked)
@@ -102,7 +80,7 @@ def recommend(results: Sequence[Result], question: Question) -> Recommendation:
         and (r.case.dtype, r.case.shared.temperature) == (like.dtype, like.temperature)
     }
     candidates = []
-    for name, own in grouped(alike, lambda r: r.implementation).items():
+    for name, own in grouped(own_axes, lambda r: r.implementation).items():
         time = _estimate(own, question, TIME.get, _time_beyond)
         peak = _estimate(own, question, _peak, _bytes_beyond)
         why_not = _why_not(own, question, time, peak)
@@ -113,10 +91,13 @@ def recommend(results: Sequence[Result], question: Question) -> Recommendation:
         )
     candidates.sort(key=lambda c: (c.ruled_out is not None, c.time.value if c.time else math.inf))
     usable = [c for c in candidates if c.ruled_out is None]
+    faster = faster_at(own_axes, question)
+    tied = [c for c in usable if not any(faster(other, c) for other in usable)] or usable
+    alone = len(tied) == 1 or alike(tied, own_axes, question)
     return Recommendation(
         question=question,
-        implementation=usable[0].implementation if usable else None,
-        explanation=_explanation(question, candidates, usable, alike),
+        implementation=tied[0].implementation if tied and alone else None,
+        explanation=_explanation(question, candidates, usable, tied, alone, own_axes),
         candidates=tuple(candidates),
     )
 
@@ -164,7 +145,7 @@ def _why_not(
         if r.status in (Status.FAILED, Status.OUT_OF_MEMORY, Status.TIMED_OUT)
         and r.case.batch_size <= question.batch_size
         and r.case.dims <= question.dims
-        and _same_density(r.case, question)
+        and same_density(r.case, question)
     ]
     if ended:
         first = min(ended, key=lambda r: r.case.batch_size)
@@ -176,7 +157,7 @@ def _why_not(
     if peak is None:
         return "too few sizes to extrapolate its memory that far"
     case = replace(own[0].case, dims=question.dims)
-    needed = peak.value + input_bytes(case, question.batch_size)
+    needed = (peak.high or peak.value) + input_bytes(case, question.batch_size)
     if needed <= question.memory_bytes:
         return None
     limit = format_limit_bytes(question.memory_bytes)
@@ -186,14 +167,6 @@ def _why_not(
 def _peak(result: Result) -> float | None:
     # A measured peak may be 0 bytes, which has no logarithm, so 1 byte stands for it.
     return None if result.peak_bytes is None else max(float(result.peak_bytes), 1.0)
-
-
-def _same_density(case: Case, question: Question) -> bool:
-    """Whether the case has the question's NaN density; a labels file matches any."""
-    if case.nan_density is None:
-        return True
-    n = case.batch_size
-    return round(case.nan_density * n) == round(question.nan_density * n)
 
 
 def _why_unknown(own: Sequence[Result], question: Question) -> str:
@@ -220,7 +193,7 @@ def _why_unknown(own: Sequence[Result], question: Question) -> str:
 # --- estimates ---
 
 Figure = Callable[[Result], float | None]
-Beyond = Callable[[Sequence[Result], float], float | None]
+Beyond = Callable[[Sequence[Result], float], Estimate | None]
 FURTHEST = 8
 """Times are extrapolated up to this many times the largest batch that was timed."""
 
@@ -233,7 +206,7 @@ def _estimate(
         found = _at_size(members, question.batch_size, figure, beyond)
         case = members[0].case
         if found is not None:
-            same = all(_same_density(r.case, question) for r in members)
+            same = all(same_density(r.case, question) for r in members)
             density = question.nan_density if same else case.nan_density or 0.0
             by_dims.setdefault(case.dims, {})[density] = found
     known = {
@@ -243,14 +216,10 @@ def _estimate(
     }
     inside = _along(known, question.dims, math.log)
     values = {dims: estimate.value for dims, estimate in known.items()}
-    return inside or _extrapolated(_by_power(values, question.dims))
+    return inside or _by_power(values, question.dims)
 
 
-def _extrapolated(value: float | None) -> Estimate | None:
-    return None if value is None else Estimate(value, Source.EXTRAPOLATED)
-
-
-def _by_power(known: Mapping[float, float], at: float, least: float = -math.inf) -> float | None:
+def _by_power(known: Mapping[float, float], at: float, least: float = -math.inf) -> Estimate | None:
     """Extrapolate by the local power, at the ``least``, between the two nearest values."""
     if len(known) < 2:
         return None
@@ -258,7 +227,7 @@ def _by_power(known: Mapping[float, float], at: float, least: float = -math.inf)
     a, b = ordered[-2:] if at > ordered[-1] else ordered[:2]
     near = b if at > b else a
     power = max(least, math.log(known[b] / known[a]) / math.log(b / a))
-    return float(known[near] * (at / near) ** power)
+    return Estimate(float(known[near] * (at / near) ** power), Source.EXTRAPOLATED)
 
 
 def _along(
@@ -284,17 +253,24 @@ def _at_size(members: Sequence[Result], n: int, figure: Figure, beyond: Beyond) 
     inside = _along(known, n, math.log)
     if inside or not known or n > FURTHEST * max(known):
         return inside
-    return _extrapolated(beyond([r for r, _ in figures], n))
+    return beyond([r for r, _ in figures], n)
 
 
-def _time_beyond(members: Sequence[Result], n: float) -> float | None:
-    return _by_power({r.case.batch_size: TIME.get(r) or 0.0 for r in members}, n, least=0.0)
+def _time_beyond(members: Sequence[Result], n: float) -> Estimate | None:
+    found = _by_power({r.case.batch_size: TIME.get(r) or 0.0 for r in members}, n, least=0.0)
+    growth = growth_in(members, TIME, {})
+    if found and growth and growth.verdict.curve and growth.verdict.band:
+        low, high = growth.verdict.band(n)
+        return Estimate(growth.verdict.curve(n), Source.EXTRAPOLATED, low, high)
+    return found
 
 
-def _bytes_beyond(members: Sequence[Result], n: float) -> float | None:
+def _bytes_beyond(members: Sequence[Result], n: float) -> Estimate | None:
     fit = byte_fit(members)
-    like = members[-1].case
-    return fit.predict(size_of(replace(like, batch_size=int(n)))) if fit else None
+    if fit is None:
+        return None
+    size = size_of(replace(members[-1].case, batch_size=int(n)))
+    return Estimate(fit.predict(size), Source.EXTRAPOLATED, *fit.bounds(size))
 
 
 # --- the answer ---
@@ -304,6 +280,8 @@ def _explanation(
     question: Question,
     candidates: Sequence[Candidate],
     usable: Sequence[Candidate],
+    tied: Sequence[Candidate],
+    alone: bool,
     results: Sequence[Result],
 ) -> str:
     case = results[0].case
@@ -321,36 +299,41 @@ def _explanation(
     if not usable:
         reasons = "; ".join(f"{c.implementation}: {c.ruled_out}" for c in candidates)
         return f"At {where} none can be recommended. {reasons}."
-    best, *others = usable
+    best, others = tied[0], [c for c in usable if c is not tied[0]]
     assert best.time is not None
     first = f"about {format_duration_s(best.time.value)} a call ({best.time.source})"
+    if best.time.low and best.time.high:
+        first += f", {format_duration_s(best.time.low)} to {format_duration_s(best.time.high)}"
     if best.peak_bytes:
         first += f", {format_bytes(best.peak_bytes.value)} above the inputs"
-    rest = [_compared(best, other, results, question) for other in others]
+    rest = [_compared(best, c, c in tied, results, question) for c in others]
     rest += [f"not {c.implementation}: {c.ruled_out}" for c in candidates if c.ruled_out]
     if Source.EXTRAPOLATED in (c.time.source for c in usable if c.time):
         rest.append("extrapolated figures were not measured")
     second = "; ".join(rest) or "it is the only one in this run"
-    return f"At {where}, use {best.implementation}: {first}. {second[0].upper()}{second[1:]}."
+    either = [c.implementation for c in tied]
+    use = f"use {' or '.join(either)}"
+    if not alone:
+        use = f"the times do not decide between {listed(either)}; {either[0]} takes"
+    return f"At {where}, {use}{':' if alone else ''} {first}. {second[0].upper()}{second[1:]}."
 
 
 def _compared(
-    best: Candidate, other: Candidate, results: Iterable[Result], question: Question
+    best: Candidate, other: Candidate, tied: bool, results: Sequence[Result], question: Question
 ) -> str:
     assert best.time and other.time
-    met = {
-        r.implementation: r
-        for r in results
-        if (r.case.batch_size, r.case.dims) == (question.batch_size, question.dims)
-        and _same_density(r.case, question)
-    }
-    one, two = met.get(best.implementation), met.get(other.implementation)
-    if one and two and one.session == two.session and one.time_samples_s and two.time_samples_s:
-        same = paired_ratio(two.time_samples_s, one.time_samples_s).covers(1)
-    else:
-        same = False
-    if same:
-        return f"{other.implementation} is as fast within the noise"
-    ratio = other.time.value / best.time.value
-    times = "about" if ratio < 1.05 else f"{ratio:,.{ratio < 9.95:d}f} times"
-    return f"{other.implementation} takes {times} as long ({other.time.source})"
+    times = other.time.value / best.time.value
+    if not tied:
+        said = "about" if times < 1.05 else f"{times:,.{times < 9.95:d}f} times"
+        return f"{other.implementation} takes {said} as long ({other.time.source})"
+    place, at = (
+        (question.batch_size, question.dims, question.nan_density),
+        places(results, question),
+    )
+    ratio = shared_ratio(*(at.get(c.implementation, {}).get(place) for c in (best, other)))
+    if ratio is None or ratio.low is None or ratio.high is None:
+        return f"{other.implementation} takes {times:.2f} times as long, which may be noise"
+    less, more = format_share(ratio.low - 1, signed=True), format_share(ratio.high - 1, signed=True)
+    close = ratio.high < CLOSE * ratio.low
+    verb = "is as fast within the noise" if close else "may be faster or slower"
+    return f"{other.implementation} {verb} ({less} / {more} of its time, {ratio.samples} samples)"

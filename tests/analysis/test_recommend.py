@@ -5,7 +5,8 @@ from functools import partial
 
 import pytest
 
-from supcr_bench.analysis.recommend import Question, Recommendation, Source, recommend
+from supcr_bench.analysis.fastest import Question, Source
+from supcr_bench.analysis.recommend import Recommendation, recommend
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result, make_series
 
@@ -177,7 +178,20 @@ def test_times_that_the_noise_hides_are_said_to_be_as_fast() -> None:
         make_result(name, pass_="training", times=own, session="s") for name, own in times.items()
     ]
     found = asked(results, 64, dims=1, nan_density=0.0)
-    assert "as fast within the noise" in found.explanation
+    assert "use one or two: about" in found.explanation
+    assert "Two is as fast within the noise (-5% / +10% of its time, 6 samples)" in (
+        found.explanation
+    )
+
+
+def test_few_samples_with_a_wide_interval_recommend_nothing() -> None:
+    wide = {"one": [1.0, 2.0, 1.0, 2.0, 1.0, 2.0], "two": [1.4, 1.4, 1.4, 1.4, 1.4, 1.4]}
+    results = [
+        make_result(name, pass_="training", times=own, session="s") for name, own in wide.items()
+    ]
+    found = asked(results, 64, dims=1, nan_density=0.0)
+    assert found.implementation is None
+    assert "the times do not decide between" in found.explanation
 
 
 def test_a_run_that_does_not_tell_recommends_nothing() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from supcr_bench.analysis.recommend import Question, recommend
+from supcr_bench.analysis.fastest import Question
+from supcr_bench.analysis.recommend import recommend
 from supcr_bench.commands.compared_runs import compare_loaded
 from supcr_bench.commands.report_page import show_and_write
 from supcr_bench.measure.cell import CellRun
