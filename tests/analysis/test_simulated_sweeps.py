@@ -11,9 +11,11 @@ import pytest
 
 from supcr_bench.analysis.crossover import crossovers
 from supcr_bench.analysis.growth import growth_of
+from supcr_bench.analysis.summary import fastest_by_size
 from supcr_bench.analysis.timed_growth import TimedSeries, fit_power
 from supcr_bench.values.growth_law import LAWS
 from tests.analysis.simulated_sweeps import Law, cell_samples, exactly, sweep, where_equal
+from tests.made_results import make_result
 
 SWEEPS = int(os.environ.get("SUPCR_BENCH_SWEEPS", "200"))
 SIZES = (
@@ -111,3 +113,40 @@ def test_no_crossover_is_seldom_said_where_there_is_one(found: Counter[str]) -> 
     assert found["none"] >= 5 * SWEEPS / 6
     assert found["none, and there is one"] <= 0.01 * found["none"]
     assert found["crossings"] >= 0.8 * found["true crossings"]
+
+
+def fastest_of_runs(random: np.random.Generator, runs: int) -> Counter[str]:
+    """Who is named the fastest in runs of six cells of three arms, many of them nearly equal."""
+    counts: Counter[str] = Counter()
+    for _ in range(runs):
+        for n in SIZES[0][:6]:
+            true = random.choice([1.0, 1.0, 1.03, 1.1, 1.3, 2.0, 5.0], size=3)
+            least = int(true.argmin())
+            samples = cell_samples(random, [*true, true[least]], int(random.integers(6, 25)))
+            results = [
+                make_result(
+                    str(arm),
+                    n=n,
+                    times=samples[arm],
+                    session="s",
+                    aa_samples_s=samples[3] if arm == least else None,
+                )
+                for arm in range(3)
+            ]
+            (ahead,) = fastest_by_size(results, frozenset()).values()
+            alone = int((true == true.min()).sum()) == 1
+            counts["cells"] += 1
+            counts["clear"] += int(sorted(true)[1] >= 1.3 * true.min())
+            counts["named"] += len(ahead) == 1
+            counts["against the truth"] += len(ahead) == 1 and not (
+                alone and ahead[0] == str(least)
+            )
+            counts["true one left out"] += str(least) not in ahead
+    return counts
+
+
+def test_no_fastest_is_named_against_the_truth_beyond_one_percent() -> None:
+    counts = fastest_of_runs(np.random.default_rng(16), int(1.5 * SWEEPS))
+    assert counts["named"] >= 0.8 * counts["clear"]
+    assert counts["against the truth"] <= 0.01 * counts["named"]
+    assert counts["true one left out"] <= 0.01 * counts["cells"]
