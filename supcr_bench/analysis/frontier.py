@@ -20,6 +20,8 @@ from supcr_bench.values.result import Result
 CAPACITIES_BYTES = tuple(gib * 2**30 for gib in (4, 8, 16, 24, 40, 80))
 """Memory capacities of common devices, in bytes."""
 MOST_ROWS = 2**40
+CHANGED = 0.1
+"""A peak this far from its prediction shows that memory follows another law at larger sizes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +82,17 @@ def batch_interval(fit: CountedFit, batch_size: int) -> tuple[int, int]:
 
 
 def frontier(results: Sequence[Result]) -> list[FrontierRow]:
-    """The largest batch for each capacity, of every series (all sizes of a workload) with a law."""
+    """The largest batch for each capacity, of every series (all sizes of a workload) with a law.
+
+    A series whose last peak was far from its prediction has none.
+    """
     rows = []
     for members in series_of(results):
         measured = [r for r in members if r.peak_bytes]
         fit = byte_fit(measured) if measured else None
-        if fit is None or len(fit.laws) == 1:
+        tested = [r for r in measured if r.predicted_peak_bytes][-1:]
+        changed = any(abs(prediction_error(r)) > CHANGED for r in tested)
+        if fit is None or len(fit.laws) == 1 or changed:
             continue
         case = measured[-1].case
         for capacity in CAPACITIES_BYTES:

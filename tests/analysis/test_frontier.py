@@ -1,6 +1,7 @@
 """The largest batch that fits, and how far off a predicted peak was."""
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -70,3 +71,10 @@ def test_a_prediction_is_held_against_the_peak_at_the_largest_size() -> None:
     (row,) = predicted_peaks(results)
     assert (row.case.batch_size, row.predicted_peak_from) == (256, 64)
     assert prediction_error(row) == pytest.approx(-0.01)
+
+
+def test_memory_that_left_its_law_has_no_frontier() -> None:
+    results = make_series("one", SIZES, lambda n: 1e-3, lambda n: 8.0 * n**2)
+    assert frontier(results)
+    results[-1] = replace(results[-1], predicted_peak_bytes=2.0 * 8 * SIZES[-1] ** 2)
+    assert frontier(results) == []

@@ -76,12 +76,14 @@ def test_time_tells_four_crossovers_and_counts_the_rest() -> None:
 def test_memory_says_what_fits_and_how_far_predictions_were_off() -> None:
     results = make_series("rowsort", SIZES, lambda n: 1e-3, lambda n: 8.0 * n**3)
     peak = results[-1].peak_bytes or 0
-    results[-1] = replace(results[-1], predicted_peak_bytes=4.27 * peak, predicted_peak_from=64)
+    off = "Peaks of memory predicted from sizes up to a quarter of N were off by up to "
+    far = replace(results[-1], predicted_peak_bytes=4.27 * peak, predicted_peak_from=64)
+    assert memory_sentences(found(*results[:-1], far)) == [f"{off}327% (rowsort at N=256)."]
+    results[-1] = replace(far, predicted_peak_bytes=1.05 * peak)
     assert memory_sentences(found(*results)) == [
         "24 GiB hold the tensors of rowsort up to N=1,476 (forward, D=1, NaN 0%, continuous "
         "labels, d=64, cpu), as the growth of the bytes predicts.",
-        "Peaks of memory predicted from sizes up to a quarter of N were off by up to 327% (rowsort "
-        "at N=256).",
+        f"{off}5% (rowsort at N=256).",
     ]
     few = memory_sentences(found(*make_series("rowsort", [16], lambda n: 1e-3)))
     assert few == [
