@@ -66,7 +66,8 @@ def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
         )
     notes = []
     where = "the checkout's top folder and below" if within == "." else f"{readable(within)}/"
-    if checkout.git("status", "--porcelain", "--", within):
+    bytecode = ":(exclude,glob)**/__pycache__/**"  # which imports write
+    if checkout.git("status", "--porcelain", "--", within, bytecode):
         changed = "the work tree" if within == "." else where
         notes.append(f"{changed} has uncommitted changes, which the gate judges too")
     now, then = checkout.python_files_now(within), checkout.python_files(commit, within)

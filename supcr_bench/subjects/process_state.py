@@ -192,7 +192,9 @@ def _is_busy() -> bool:
 
 
 def _is_torchs(found: object) -> bool:
-    """Whether a function is torch's own: its compiler replaces some when it is first imported."""
+    """Whether a function or class is torch's own, which it puts in the place of another."""
+    if isinstance(found, type):
+        return found.__module__.partition(".")[0] == "torch"
     code = getattr(found, "__code__", None)
     return code is not None and Path(code.co_filename).is_relative_to(_TORCH)
 

@@ -174,8 +174,8 @@ def works_in_float64(loss: FamilyLoss, tensors: tuple[Tensor, ...]) -> Any:
         (with_own_noise, "repeatability", "something is random inside"),
         (counts_calls, "repeatability", "the module keeps something from call to call"),
         (sorts_labels_in_place, "inputs unmodified", "the call changes the labels"),
-        (detects_anomalies, "process settings", "detection of anomalies of the whole process"),
-        (works_in_float64, "process settings", "the default dtype of the whole process"),
+        (detects_anomalies, "process settings", "the call changes the detection of anomalies"),
+        (works_in_float64, "process settings", "the call changes the default dtype, for"),
     ],
 )
 def test_bad_conduct_is_named(call: Change, check: str, words: str) -> None:
