@@ -42,7 +42,11 @@ def end_ranks_in(patch: pytest.MonkeyPatch, stages: Collection[str]) -> None:
     true_answers = RankGroupWorker._answers
 
     def answers(self: RankGroupWorker, limit_s: float) -> list[Response]:
+        starts = iter([True])  # the deadline is set by the first look, and cannot be over then
+
         def clock() -> float:
+            if next(starts, False):
+                return time.monotonic()
             found = {a.stage for w in self._workers if (a := w.activity())}
             return time.monotonic() + (limit_s if found and found <= set(stages) else 0)
 
