@@ -232,7 +232,8 @@ def _fine_when_small(duels: Duels) -> Judged:
         said = "rowsort is faster even" if known else "noise hides which is faster"
         return Holds.NO if known else Holds.UNDECIDED, f"{said} at N={smallest}"
     up_to = [n for n, _ in itertools.takewhile(lambda own: own[1] == [True], duels.items())][-1]
-    return Holds.YES, f"broadcast is faster from N={smallest} to {up_to}"
+    where = f"at N={up_to}" if smallest == up_to else f"from N={smallest} to {up_to}"
+    return Holds.YES, f"broadcast is faster {where}"
 
 
 def _slowest(duels: Duels) -> Judged:
