@@ -49,10 +49,6 @@ class UnusableReferenceError(Exception):
     """No implementation can be compared with the reference."""
 
 
-def make_call(loss: BoundLoss, pass_: Pass) -> Callable[[], object]:
-    return loss.forward if pass_ == "forward" else loss.training
-
-
 @dataclass(slots=True)
 class CellRun:
     """Runs one cell; it announces each stage before it starts, so that a hang names its stage."""
@@ -244,7 +240,7 @@ class CellRun:
             loss.clear_gradients()
             try:
                 with self._accounted("calls_s"), self._limited():
-                    costs |= asdict(take(arm, self.cell.workload, self._call(arm)))
+                    costs |= asdict(take(arm, self.cell.workload, partial(loss.call, arm.pass_)))
             except Exception as error:  # noqa: BLE001 - any failure becomes a result
                 yield self._end(arm, *outcome_of(error))
                 return
@@ -301,9 +297,6 @@ class CellRun:
     def _limited(self) -> AbstractContextManager[None]:
         return self.device.memory_limit(self.budget.memory_limit_bytes)
 
-    def _call(self, arm: Arm) -> Callable[[], object]:
-        return make_call(self._losses[arm.implementation], arm.pass_)
-
     def _live(self) -> Iterator[Arm]:
         return (arm for arm in self.cell.arms if arm in self._answers and arm not in self._ended)
 
@@ -339,8 +332,8 @@ class CellRun:
             if answer.gradients
             else None
         )
-        finding = value.finding or (gradient.finding if gradient else None)
-        finding = finding or self._findings.get(arm)
+        found = (value.finding, gradient and gradient.finding, self._findings.get(arm))
+        finding = next(filter(None, found), None)
         others = {
             other: agreement.pair_differences(answer, self._answers[other])
             for other in self._live()

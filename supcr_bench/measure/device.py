@@ -108,8 +108,8 @@ class Accelerator:
 
     @cached_property
     def _flushed(self) -> torch.Tensor:
-        properties = torch.cuda.get_device_properties if self._device.type == "cuda" else None
-        cache = getattr(properties(self._device), "L2_cache_size", 0) if properties else 0
+        on_cuda = self._device.type == "cuda"
+        cache = torch.cuda.get_device_properties(self._device).L2_cache_size if on_cuda else 0
         return torch.zeros(max(4 * cache, FLUSHED_BYTES) // 4, device=self._device)
 
     def flush_caches(self) -> None:

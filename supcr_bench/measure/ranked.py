@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, distributed
 
 from supcr_bench.inputs.tensors import Batch, make_batch
-from supcr_bench.measure.cell import BrokenCallError, make_call
+from supcr_bench.measure.cell import BrokenCallError
 from supcr_bench.measure.device import Device, Elapsed, Meter, PeakMemory
 from supcr_bench.measure.work import Work
 from supcr_bench.subjects.adapter import Adapter, BoundLoss
@@ -87,7 +87,7 @@ class RankShard:
                     return self._backward(arm)
                 case "time":
                     distributed.barrier()
-            call = make_call(self._losses[arm.implementation], arm.pass_)
+            call = partial(self._losses[arm.implementation].call, arm.pass_)
             return getattr(self._meter, step)(arm, self.workload, call)
 
     def _forward(self, arm: Arm) -> tuple[Tensor, Tensor]:

@@ -72,7 +72,7 @@ class TimedLoss:
         self.loss.arguments = self.subject.arguments(shuffled(self.batches[self._batch], call))
 
     def __call__(self) -> object:
-        self._output = self.loss.forward() if self.pass_ == "forward" else self.loss.training()
+        self._output = self.loss.call(self.pass_)
         return self._output
 
     def finding(self) -> str | None:
@@ -82,13 +82,13 @@ class TimedLoss:
         now = self._fingerprint()
         first = self._first.setdefault(self._batch, now)
         rounding = ROUNDING * UNIT_ROUNDOFF[str(self.batches[0].perturbed.dtype).split(".")[1]]
-        for what, one, other in zip(("loss", "gradient of length"), now, first, strict=False):
+        for what, one, other in zip(("the loss", "a gradient of length"), now, first, strict=False):
             if not math.isclose(one, other, rel_tol=rounding, abs_tol=rounding / 100) and not (
                 math.isnan(one) and math.isnan(other)
             ):
                 return (
-                    f"while it was timed, it gave the {what} {one:.6g} for rows for which it had "
-                    f"given {other:.6g} in another order"
+                    f"while it was timed, it gave {what} {one:.6g}, and {other:.6g} for the same "
+                    "rows in another order"
                 )
         losses = {loss for loss, *_ in self._first.values()}
         if len(self._first) == len(self.batches) > 1 and len(losses) == 1 and now[0]:

@@ -113,8 +113,8 @@ def _process_changes(results: Sequence[Result]) -> list[str]:
     """A sentence on each implementation that changes the process that it shares with others."""
     own = {(r.implementation, r.process_changes) for r in results if r.process_changes}
     return [
-        f"Beware: {name} {' and '.join(changes)}, for the whole process; so that no other time "
-        "suffers, this was undone, or it was measured in a process of its own."
+        f"Beware: {name} {' and '.join(changes)}, for the whole process. The times of the others "
+        "are not affected: each change was undone, or it was measured in a process of its own."
         for name, changes in sorted((n, c) for n, c in own if c)
     ]
 

@@ -18,7 +18,7 @@ from supcr_bench.inputs.tensors import Batch, Problem
 from supcr_bench.reference.answer import Answer, answer_of, scale_up
 from supcr_bench.subjects.calls import invoke, lay_out, loss_of, unpack, views_of_gradients
 from supcr_bench.subjects.signature import find_parameters, is_called_with_tensors
-from supcr_bench.values.case import Workload
+from supcr_bench.values.case import Pass, Workload
 from supcr_bench.values.definition import TORCHCELL, Definition
 from supcr_bench.values.implementation import Implementation, Resolution
 
@@ -51,6 +51,9 @@ class BoundLoss:
         output = self.forward()
         loss_of(output).backward()  # type: ignore[no-untyped-call]
         return output
+
+    def call(self, pass_: Pass) -> object:
+        return self.forward() if pass_ == "forward" else self.training()
 
     def clear_gradients(self) -> None:
         for tensor in self.arguments.values():

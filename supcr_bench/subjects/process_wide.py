@@ -24,8 +24,11 @@ OPERATORS, STATE = "operators", "state"
 
 def process_state() -> dict[str, Any]:
     """The state of the process, and under ``operators`` the operators that torch lists, if any."""
-    names = getattr(torch._C, "_dispatch_get_all_op_names", lambda: ())
-    return {OPERATORS: frozenset(names()), STATE: ProcessState()}
+    return {OPERATORS: _operators(), STATE: ProcessState()}
+
+
+def _operators() -> frozenset[str]:
+    return frozenset(getattr(torch._C, "_dispatch_get_all_op_names", lambda: ())())
 
 
 def require_no_interference(
@@ -33,7 +36,7 @@ def require_no_interference(
 ) -> None:
     """Raise a SubjectError if a version has changed the :func:`process_state` since ``before``."""
     roots = {Path(subject.root) for subject in subjects if subject.root is not None}
-    changes = list(_changes(before, process_state(), roots)) if roots else []
+    changes = list(_changes(before, roots)) if roots else []
     for subject, loaded in subjects.items():
         changes += loaded.process_changes if subject.root is not None else ()
     if changes:
@@ -55,11 +58,9 @@ def require_own_imports(subjects: Iterable[Subject]) -> None:
             )
 
 
-def _changes(
-    before: Mapping[str, Any], after: Mapping[str, Any], roots: Iterable[Path]
-) -> Iterator[str]:
+def _changes(before: Mapping[str, Any], roots: Iterable[Path]) -> Iterator[str]:
     namespaces = {name.partition("::")[0] for name in before[OPERATORS]}
-    for name in sorted(after[OPERATORS] - before[OPERATORS]):
+    for name in sorted(_operators() - before[OPERATORS]):
         if name.partition("::")[0] not in namespaces:
             file = _registered_in(name)  # other packages register operators when first imported
             if file is None or any(isolated.lies_in(file, root) for root in roots):

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from supcr_bench.inputs.tensors import make_batch
-from supcr_bench.measure.cell import make_call
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.registry import load, locate
 from supcr_bench.values.case import PASSES
@@ -19,10 +18,9 @@ def test_call(benchmark, name, pass_):
     workload = WORKLOADS[name]
     batch = make_batch(workload)
     loss = Adapter.usual(load(locate(name)).factory).bind(TORCHCELL, batch)
-    call = make_call(loss, pass_)
 
     def cleared():
         batch.clear_gradients()
-        call()
+        loss.call(pass_)
 
     benchmark(cleared)
