@@ -92,7 +92,8 @@ class NothingGathered(RightSupCR):
 class LossesAveraged(RightSupCR):
     """Computes each rank's loss from its own rows, and averages these losses."""
 
-    def answer(self, loss: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        loss, parts = super().forward(perturbed, intact, labels)
         total = loss.detach().clone()
         distributed.all_reduce(total)
         return loss - loss.detach() + total / get_world_size(), parts

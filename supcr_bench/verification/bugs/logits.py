@@ -1,107 +1,98 @@
 """Seeded bugs in the logits: views, temperature, similarity and the floor of the denominator."""
 
-import math
-from typing import Any
-
-import torch
-from torch import Tensor
-
-from supcr_bench.verification.bugs.right import RightNoSelf, RightSupCR, euclidean, joined
+from supcr_bench.verification.bugs.right import RightNoSelf
 from supcr_bench.verification.bugs.seeded_bug import wrong
 
-
-def _similarity_of_halves(self: RightSupCR, rows: Tensor) -> Tensor:
-    own, other = rows.chunk(2, dim=1)
-    return self.unit(own) @ self.unit(other).T
-
-
-LOG_EPS = math.log(1e-7)
-
-
-def _eps_added(_: object, contrast: Tensor) -> Tensor:
-    return torch.logaddexp(contrast, torch.full_like(contrast, LOG_EPS))
+VIEWS = "views, labels = [perturbed, intact], self.read_labels(labels)"
+TEMPERATURE = " / self.temperature"
+NORMS = "(rows / scale).norm(dim=1, keepdim=True) * scale"
+COSINE = "unit @ unit.mT"
+CONTRAST = "own.unsqueeze(1).masked_fill(~chosen, -math.inf).logsumexp(dim=2)"
+FLOOR = "contrast.clamp(min=math.log(self.eps) if self.eps else -math.inf)"
+EPS_ADDED = {FLOOR: "torch.logaddexp(contrast, torch.full_like(contrast, math.log(1e-7)))"}
 
 
-def _floor_after_shift(self: Any, s: Tensor, chosen: Tensor) -> Tensor:
-    top = s.detach().amax(dim=1, keepdim=True)
-    return RightSupCR.log_contrast(self, s - top, chosen).clamp(min=LOG_EPS) + top
+def views(used: str) -> dict[str, str]:
+    """The edit by which the losses of these views are added up."""
+    return {"[perturbed, intact]": f"[{used}]"}
 
 
 BUGS = (
-    wrong("mean-of-views", ("views", "mean"), normaliser=lambda self, m, n: 2 * m * (m - 1)),
-    # As SimCLR does.
-    wrong("views-concatenated", ("views", "concatenate"), arrange=lambda self, *x: joined(*x)),
-    wrong("first-view-twice", ("views", "first twice"), views=lambda self, a, b: (a, a)),
-    wrong("second-view-twice", ("views", "second twice"), views=lambda self, a, b: (b, b)),
-    wrong("first-view-only", ("views", "first only"), views=lambda self, a, b: (a,)),
-    wrong("second-view-only", ("views", "second only"), RightNoSelf, views=lambda self, a, b: (b,)),
+    wrong("mean-of-views", {"(m * (m - 1))": "(2 * m * (m - 1))"}, ("views", "mean")),
+    wrong(
+        "views-concatenated",  # as SimCLR does
+        {VIEWS: f"{VIEWS}\nviews, labels = [torch.cat(views)], labels.repeat(2, 1)"},
+        ("views", "concatenate"),
+    ),
+    wrong("first-view-twice", views("perturbed, perturbed"), ("views", "first twice")),
+    wrong("second-view-twice", views("intact, intact"), ("views", "second twice")),
+    wrong("first-view-only", views("perturbed"), ("views", "first only")),
+    wrong("second-view-only", views("intact"), ("views", "second only"), RightNoSelf),
     wrong(
         "across-views: Compares each row of one view with the rows of the other, as CLIP does.",
-        views=lambda self, a, b: (torch.cat((a, b), dim=1), torch.cat((b, a), dim=1)),
-        similarity=_similarity_of_halves,
+        {
+            VIEWS: f"{VIEWS}\nviews = [torch.cat(views, dim=1), torch.cat(views[::-1], dim=1)]",
+            COSINE: "nn.functional.normalize(rows.chunk(2, dim=1)[0], dim=1) "
+            "@ nn.functional.normalize(rows.chunk(2, dim=1)[1], dim=1).mT",
+        },
     ),
-    wrong("temperature-missing", ("temperature", "missing"), scaled=lambda self, s: s),
+    wrong("temperature-missing", {TEMPERATURE: ""}, ("temperature", "missing")),
     wrong(
-        "temperature-squared",
-        ("temperature", "squared"),
-        scaled=lambda self, s: s / self.temperature / self.temperature,
+        "temperature-squared", {TEMPERATURE: " / self.temperature**2"}, ("temperature", "squared")
     ),
     wrong(
         "temperature-multiplied",
+        {TEMPERATURE: " * self.temperature"},
         ("temperature", "multiplies"),
         RightNoSelf,
-        scaled=lambda self, s: s * self.temperature,
     ),
-    wrong(
-        "temperature-hard-coded: Always uses the default temperature.",
-        scaled=lambda self, s: s / 0.1,
-    ),
+    wrong("temperature-hard-coded: Always uses the default temperature.", {TEMPERATURE: " / 0.1"}),
     wrong(
         "temperature-of-the-numerator-only: Divides by the temperature in the numerator, but not "
         "in the denominator.",
-        log_contrast=lambda self, s, chosen: RightSupCR.log_contrast(
-            self, s * self.temperature, chosen
-        ),
+        {CONTRAST: CONTRAST.replace("own", "(own * self.temperature)")},
     ),
-    wrong("dot-product", ("similarity", "dot"), similarity=lambda self, rows: rows @ rows.T),
+    wrong("dot-product", {COSINE: "rows @ rows.mT"}, ("similarity", "dot")),
     wrong(
         "negative-euclidean",
+        {COSINE: '-torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")'},
         ("similarity", "negative_euclidean"),
-        similarity=lambda self, rows: -euclidean(rows, rows),
     ),
     wrong(
         "negative-squared-euclidean",
+        {COSINE: "-(rows.unsqueeze(1) - rows).square().sum(dim=2)"},
         ("similarity", "negative_squared_euclidean"),
         RightNoSelf,
-        similarity=lambda self, rows: -(rows.unsqueeze(1) - rows).square().sum(dim=2),
     ),
     wrong(
         "columns-normalised: Normalises each column of the batch instead of each row.",
-        norms=lambda self, rows: rows.norm(dim=0, keepdim=True),
+        {NORMS: "rows.norm(dim=0, keepdim=True)"},
     ),
     wrong(
         "norm-plus-constant: Adds 0.01 to every norm, to avoid a division by zero.",
-        norms=lambda self, rows: RightSupCR.norms(self, rows) + 0.01,
+        {NORMS: f"{NORMS} + 0.01"},
     ),
     wrong(
         "scaled-by-columns: Divides similarities by the square root of d, as attention does.",
-        logits=lambda self, rows: RightSupCR.logits(self, rows) / math.sqrt(rows.shape[1]),
+        {TEMPERATURE: f"{TEMPERATURE} / math.sqrt(rows.shape[1])"},
     ),
-    wrong("eps-added", ("eps", "added"), caught_by="robustness", floor=_eps_added),
-    wrong(
-        "no-floor", ("eps", "none"), caught_by="robustness", floor=lambda self, contrast: contrast
-    ),
+    wrong("eps-added", EPS_ADDED, ("eps", "added"), caught_by="robustness"),
+    wrong("no-floor", {FLOOR: "contrast"}, ("eps", "none"), caught_by="robustness"),
     # The definition no-self has no eps.
-    wrong("no-self-eps-added", ("eps", "added"), RightNoSelf, "robustness", floor=_eps_added),
+    wrong("no-self-eps-added", EPS_ADDED, ("eps", "added"), RightNoSelf, "robustness"),
     wrong(
         "no-self-floor",
+        {FLOOR: "contrast.clamp(min=math.log(1e-7))"},
         ("eps", "floor"),
         RightNoSelf,
         "robustness",
-        floor=lambda self, contrast: contrast.clamp(min=LOG_EPS),
     ),
     wrong(
         "floor-after-shift: Applies eps to denominators that are divided by their largest term.",
-        log_contrast=_floor_after_shift,
+        {
+            CONTRAST: "top = own.detach().amax(dim=1, keepdim=True)\n"
+            f"contrast = {CONTRAST.replace('own', '(own - top)')}",
+            FLOOR: "contrast.clamp(min=math.log(1e-7)) + top",
+        },
     ),
 )

@@ -1,12 +1,17 @@
 """The declaration of a seeded bug: an implementation that is wrong on purpose."""
 
+import inspect
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from supcr_bench.verification.bugs import right as right_ones
 from supcr_bench.verification.bugs.right import RankedContrast, RightSupCR
 from supcr_bench.verification.outcome import Group
 from supcr_bench.verification.phrases import PHRASES
+
+TEXT = inspect.getsource(right_ones)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +33,33 @@ class SeededBug:
 
 def wrong(
     text: str,
+    edits: Mapping[str, str],
     cause: tuple[str, str] | None = None,
     right: type[RankedContrast] = RightSupCR,
     caught_by: Group = "definition",
-    **steps: Any,
 ) -> SeededBug:
-    """A correct implementation with some of its methods and attributes replaced.
+    """A correct implementation with an edit of its text.
 
     Args:
         text: ``name: what it does wrong.``; the name alone where the cause says that.
+        edits: passages of ``right.py``, each of which is there once, and what replaces them;
+            further lines are indented like the first.
         cause: the keys in ``PHRASES`` of the cause to name, if any.
         right: the correct implementation.
         caught_by: the group of checks that must catch it.
-        steps: the wrong methods and attributes, by name.
     """
     name, _, doc = text.partition(": ")
     named = PHRASES[cause[0]][cause[1]] if cause else None
-    members = {"__doc__": doc or f"{named}.", "__module__": __name__, **steps}
-    factory = type(name.title().replace("-", ""), (right,), members)
+    wrong_text = TEXT
+    for old, new in edits.items():
+        start, *rest = wrong_text.split(old)
+        assert len(rest) == 1, f"{name}: right.py has {old!r} {len(rest)} times"
+        line = start.rpartition("\n")[2]
+        indent = line[: len(line) - len(line.lstrip())]
+        wrong_text = start + new.replace("\n", f"\n{indent}") + rest[0]
+    found: dict[str, Any] = {"__name__": __name__}
+    exec(compile(wrong_text, f"<{name}>", "exec"), found)  # noqa: S102 - it is this package's text
+    factory: type[RankedContrast] = found[right.__name__]
+    factory.__name__ = factory.__qualname__ = name.title().replace("-", "")
+    factory.__doc__ = doc or f"{named}."
     return SeededBug(factory, caught_by, named)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from supcr_bench.verification.bugs.right import RankedContrast, RightRankNContrast, joined
+from supcr_bench.verification.bugs.right import RankedContrast, RightRankNContrast
 
 
 class RightConcatenated(RightRankNContrast):
@@ -17,8 +17,7 @@ class RightConcatenated(RightRankNContrast):
     def forward(  # type: ignore[override]
         self, z1: Tensor, z2: Tensor, labels: Tensor
     ) -> Tensor:
-        views, labels = joined(z1, z2, self.read_labels(labels))
-        return self.losses(views, labels)[0].to(torch.promote_types(z1.dtype, z2.dtype))
+        return super().forward(torch.stack((z1, z2), dim=1), labels)
 
 
 class RightSingleView(RankedContrast):
@@ -28,5 +27,4 @@ class RightSingleView(RankedContrast):
         super().__init__(temperature)
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
-        labels = self.read_labels(labels)
-        return self.combine(self.losses([features], labels), labels).to(features.dtype)
+        return self.losses([features], self.read_labels(labels)).mean().to(features.dtype)
