@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from supcr_bench.commands.options import RUN, option, output_file, read_run
+from supcr_bench.commands.options import RUN, flag, option, output_file, read_run
 from supcr_bench.values.files import require_writable
 
 
@@ -17,8 +17,9 @@ def report(
     markdown: Path | None = output_file(
         "--markdown", "Write a short Markdown summary to FILE, such as for a CI job."
     ),
+    verbose: bool = flag("--verbose", "Print all tables before the answer."),
 ) -> None:
-    """Print a run's tables again; write its report, plots and CSV.
+    """Print the answer of a run again; write its report, plots and CSV.
 
     With --against, print and write the comparison of the two runs instead; it always exits with 0.
     `supcr-bench compare` makes the same comparison and exits with 1 if something got worse.
@@ -33,6 +34,6 @@ def report(
 
     console = make_console()
     if before is None:
-        show_and_write(stored, console, out, markdown)
+        show_and_write(stored, console, out, markdown, verbose=verbose)
     else:
         show_and_write_comparison(before, stored, console, out, markdown)

@@ -10,14 +10,14 @@ from rich.text import Text
 
 from supcr_bench.analysis.findings import find
 from supcr_bench.commands.compared_runs import compare_loaded, print_comparison
+from supcr_bench.render.answer import answer, headline
 from supcr_bench.render.charts import charts_of
 from supcr_bench.render.comparison import comparison_verdict
 from supcr_bench.render.csv_tables import csv_tables
 from supcr_bench.render.markdown import comparison_markdown, run_markdown
 from supcr_bench.render.report import render_comparison, render_report, render_reports_index
 from supcr_bench.render.run_tables import run_tables
-from supcr_bench.render.sentences import headline
-from supcr_bench.render.terminal import print_sentence, print_table
+from supcr_bench.render.terminal import answer_lines, print_table
 from supcr_bench.render.verified import print_verifications
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.report_file import PAGE, SUMMARY_FILE, load_report, reports_in
@@ -30,11 +30,18 @@ LARGE_RUN = 2000
 
 
 def show_and_write(
-    run: Run, console: Console, page: Path | None = None, markdown: Path | None = None
+    run: Run,
+    console: Console,
+    page: Path | None = None,
+    markdown: Path | None = None,
+    *,
+    verbose: bool = False,
+    spent: str = "",
 ) -> None:
-    """Print the tables; write CSV files, plots, the page and the Markdown; say where they are.
+    """Write CSV files, plots, the page and the Markdown; print the answer, and where they are.
 
-    A StoreError is raised if the page that it would replace holds more results.
+    With ``verbose``, the tables come before the answer. A StoreError is raised if the page that it
+    would replace holds more results.
     """
     listed = page is None and default_page(run.path, run.id).is_relative_to(REPORTS)
     page = page or default_page(run.path, run.id)
@@ -44,15 +51,13 @@ def show_and_write(
         for name, own in run.info["implementations"].items()
     }
     findings = find(run.results, claims)
+    found = answer(run, findings)
     tables = run_tables(findings)
-    sentences = headline(run, findings)
-    for table in tables:
+    for table in tables if verbose else ():
         if not table.detail:
             print_table(console, table)
-    if run.verification:
+    if run.verification and verbose:
         print_verifications(console, list(run.verification.values()))
-    for sentence in sentences:
-        print_sentence(console, sentence)
 
     charts = charts_of(findings, at_most=4 if len(run.results) < LARGE_RUN else 2)
     files: dict[Path, str | bytes] = {}
@@ -68,9 +73,11 @@ def show_and_write(
     files[page] = render_report(run, findings, tables, charts)
     if markdown:
         files[markdown] = run_markdown(run, findings)
-    _write(files, page, _summary(run, run.id, sentences[0]) if listed else None)
+    _write(files, page, _summary(run, run.id, headline(found)) if listed else None)
     results = f"{run.path}/ (measurements, tables, plots)" if run.path.is_dir() else run.path
-    console.print(Text(f"\nResults {results}\nReport  {page}"), soft_wrap=True)
+    ends = [f"Results {results}", f"Report  {page}", *filter(None, [spent])]
+    for line in answer_lines(found, ends):
+        console.print(Text(line, style="bold" if line in found else ""), soft_wrap=True)
 
 
 def show_and_write_comparison(

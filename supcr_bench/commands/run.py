@@ -61,6 +61,7 @@ def run(
         "Where to measure: local, ray (started on this machine) or ray:HOST:PORT (a cluster).",
         default="local",
     ),
+    verbose: bool = opt.flag("--verbose", "Print all tables before the answer."),
 ) -> None:
     """Measure whether implementations are right, and what they cost.
 
@@ -130,7 +131,7 @@ def run(
     from supcr_bench.commands.run_sweep import carry_out
 
     named = bool(implementation or folder)
-    raise typer.Exit(carry_out(work, executor, root, folder, require_all=named))
+    raise typer.Exit(carry_out(work, executor, root, folder, require_all=named, verbose=verbose))
 
 
 def _given(**options: str | None) -> dict[str, str]:

@@ -38,7 +38,13 @@ from supcr_bench.workers.activity import Activity
 
 
 def carry_out(
-    work: Work, executor_name: str, root: Path, resumed: Path | None, *, require_all: bool
+    work: Work,
+    executor_name: str,
+    root: Path,
+    resumed: Path | None,
+    *,
+    require_all: bool,
+    verbose: bool,
 ) -> int:
     """Measure, verify if the suite requests it, print and report.
 
@@ -80,13 +86,12 @@ def carry_out(
         from supcr_bench.commands.report_page import show_and_write  # slow to import
 
         run = load_run(writer.path)
-        show_and_write(run, console)
         spent = "Nothing was left to measure."
         if account.total_s:
-            spent = f"Wall time {account.describe(wall_s, executor.max_parallel_cells)}"
+            spent = f"Took    {account.describe(wall_s, executor.max_parallel_cells)}"
             if verification_s:
-                spent += f"; verification took {format_clock(verification_s)} more"
-        console.print(Text(spent), soft_wrap=True)
+                spent += f"; verified in {format_clock(verification_s)}"
+        show_and_write(run, console, verbose=verbose, spent=spent)
     if any(r.status in (Status.WRONG, Status.FAILED) for r in run.results) or any(
         found.verdict == "not right" for found in (run.verification or {}).values()
     ):

@@ -46,11 +46,11 @@ def memory_text(result: Result, size: int | None) -> str:
 
 
 def ratio_text(ratio: float | None) -> str:
-    """A ratio with about three digits: ``1.04``, ``12.3`` or ``0.031``; or a dash."""
+    """A ratio with about three digits: ``1.04``, ``12.3``, ``1,040`` or ``0.031``; or a dash."""
     if ratio is None:
         return MISSING
-    digits = 1 if ratio >= 9.995 else 2 if ratio >= 0.0995 else 3
-    return f"{ratio:.{digits}f}"
+    digits = 0 if ratio >= 99.95 else 1 if ratio >= 9.995 else 2 if ratio >= 0.0995 else 3
+    return f"{ratio:,.{digits}f}"
 
 
 SHOWN = tuple(axis for axis in WORKLOAD_AXES if axis.name != "batch_size")

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 
 from supcr_bench.analysis.compare import Comparison
 from supcr_bench.analysis.findings import Findings
+from supcr_bench.render.answer import answer
 from supcr_bench.render.comparison import changes_table, verdict_first
 from supcr_bench.render.machine import environments_line
-from supcr_bench.render.run_tables import claims_table, recommendation_tables
-from supcr_bench.render.sentences import headline
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.table import Table
 
@@ -24,11 +23,9 @@ def escape(text: str) -> str:
 
 def run_markdown(run: Run, findings: Findings) -> str:
     blocks = [f"## supcr-bench: {escape(str(run.info['suite']['name']))}"]
-    blocks.append(bullets(headline(run, findings)))
-    if findings.claims:
-        blocks += _titled(claims_table(findings.claims))
-    for found in recommendation_tables(findings.results):
-        blocks += [*_titled(found), f"{escape(found.note)}."]
+    for head, said in answer(run, findings).items():
+        if said:
+            blocks += [f"### {head}", bullets([sentence.text for sentence in said])]
     blocks.append(f"Run {escape(run.id)}. {escape(environments_line(run.measured_on))}.")
     return "\n\n".join(blocks) + "\n"
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
-from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +13,7 @@ from supcr_bench.analysis.compare import Comparison
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.summary import COMPARED, axis_effects
 from supcr_bench.render import run_tables
+from supcr_bench.render.answer import answer, section_sentences
 from supcr_bench.render.cells import FILTERED, facets_of
 from supcr_bench.render.charts import Chart
 from supcr_bench.render.comparison import (
@@ -25,15 +25,6 @@ from supcr_bench.render.comparison import (
 from supcr_bench.render.growth_tables import axis_table
 from supcr_bench.render.machine import environment_facts, environments_line, origin_facts
 from supcr_bench.render.palette import palette_css
-from supcr_bench.render.sentences import (
-    agreement_sentences,
-    axis_sentences,
-    growth_sentences,
-    headline,
-    measured_sentences,
-    memory_sentences,
-    time_sentences,
-)
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.report_file import PAGE, embedded
 from supcr_bench.values.axes import WORKLOAD_AXES
@@ -91,20 +82,17 @@ def render_page(template: str, shown: Sequence[Facets], **values: Any) -> str:
     )
 
 
-_Spec = tuple[str, str, Callable[[Findings], list[str]] | None, tuple[str, ...], tuple[str, ...]]
-"""Id, title, sentences, and prefixes of the names of tables that start open, or closed."""
+_Spec = tuple[str, str, tuple[str, ...], tuple[str, ...]]
+"""Id, title, and prefixes of the names of tables that start open, or closed."""
 _SECTIONS: tuple[_Spec, ...] = (
-    ("claims", "Claims of the note", None, ("claims",), ()),
-    ("agreement", "Agreement", agreement_sentences, ("agreement", "pairs"), ()),
-    ("time", "Time", time_sentences, ("crossovers",), ("time-",)),
-    ("memory", "Memory", memory_sentences, ("frontier", "predict"), ("memory-", "cuda-memory")),
-    *(
-        (a.id, a.label.capitalize(), partial(axis_sentences, axis=a), (f"{a.id}-",), ())
-        for a in COMPARED
-    ),
-    ("growth", "Growth", growth_sentences, ("growth",), ()),
-    ("measured", "How it was measured", measured_sentences, ("outcomes",), ()),
-    ("environment", "Environment", None, (), ()),
+    ("claims", "Claims of the note", ("claims",), ()),
+    ("agreement", "Agreement", ("agreement", "pairs"), ()),
+    ("time", "Time", ("crossovers",), ("time-",)),
+    ("memory", "Memory", ("frontier", "predict"), ("memory-", "cuda-memory")),
+    *((a.id, a.label.capitalize(), (f"{a.id}-",), ()) for a in COMPARED),
+    ("growth", "Growth", ("growth",), ()),
+    ("measured", "How it was measured", ("outcomes",), ()),
+    ("environment", "Environment", (), ()),
 )
 
 
@@ -116,7 +104,8 @@ def _sections(
         "measured": _budget(run.info),
         "environment": _machines(run.measured_on) + origin_facts(run.info),
     }
-    for name, title, write, starts, more in _SECTIONS:
+    said = section_sentences(findings)
+    for name, title, starts, more in _SECTIONS:
         held = {
             "charts": [(c, chart_table(c, findings.results)) for c in charts if c.section == name],
             "tables": [table for table in tables if table.name.startswith(starts)],
@@ -125,8 +114,8 @@ def _sections(
             "facts": facts.get(name, ()),
         }
         if any(held.values()):
-            said = write(findings) if write else ()
-            yield {"id": name, "title": title, "sentences": said, **held}
+            sentences = [sentence.text for sentence in said.get(name, ())]
+            yield {"id": name, "title": title, "sentences": sentences, **held}
 
 
 _BUDGET: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
@@ -166,7 +155,7 @@ def render_report(
         "report.html.j2",
         [facets_of(r.case, r.implementation) for r in findings.results],
         info=run.info,
-        sentences=headline(run, findings),
+        sentences=[s.text for said in answer(run, findings).values() for s in said],
         claims=findings.claims,
         undecided_claims=sum(c.verdict is Holds.UNDECIDED for c in findings.claims),
         verdict_tones=run_tables.VERDICT_TONES,

@@ -1,7 +1,8 @@
-"""Prints tables and sentences on a terminal."""
+"""Prints tables, sentences and the answer of a run on a terminal."""
 
 import re
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich import box
 from rich.cells import cell_len
@@ -10,8 +11,14 @@ from rich.segment import Segments
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from supcr_bench.render.cells import ratio_text
+from supcr_bench.render.sentences import Sentence, place, sizes_text, span_text
+from supcr_bench.values.grouping import grouped
 from supcr_bench.values.table import Column, Table, Tone
+from supcr_bench.values.units import format_bytes
 
+MOST_LINES, MOST_LETTERS = 40, 80
+"""Lines of the answer of a run, and letters of a line."""
 MOST_ROWS = 150
 """Most rows of a table on a terminal; the files of a run hold all rows."""
 _BETWEEN = 2
@@ -143,3 +150,73 @@ def _parts(table: Table, widths: Sequence[int], width: int) -> list[list[int]]:
             parts.append(keys)
         parts[-1] = [*parts[-1], index]
     return parts
+
+
+def answer_lines(answer: Mapping[str, Sequence[Sentence]], ends: Sequence[str]) -> list[str]:
+    """The answer of a run in at most 40 lines of 80 letters, without a broken word.
+
+    ``ends`` are the last lines. What does not fit is counted, the last of the longest part first.
+    """
+    parts = {
+        head: _use_parts(said) if head == "What to use" else [_wrapped(s.text) for s in said]
+        for head, said in answer.items()
+        if said
+    }
+    hidden = dict.fromkeys(parts, 0)
+    last = [line for end in ends for line in _wrapped(end, "", " " * 8)]
+
+    def lines(head: str) -> list[str]:
+        more = [f"  and {hidden[head]} more, on the page"] if hidden[head] else []
+        return [head, *(line for part in parts[head] for line in part), *more, ""]
+
+    while sum(len(lines(head)) for head in parts) + len(last) > MOST_LINES:
+        longest = max(parts, key=lambda head: (len(parts[head]) > 1, len(lines(head))))
+        if len(parts[longest]) < 2:
+            break
+        parts[longest].pop()
+        hidden[longest] += 1
+    return [*(line for head in parts for line in lines(head)), *last]
+
+
+def _wrapped(text: str, first: str = "  ", rest: str = "    ") -> list[str]:
+    return textwrap.wrap(
+        text,
+        MOST_LETTERS,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _use_parts(said: Sequence[Sentence]) -> list[list[str]]:
+    """A line for each range of batch sizes, below a line that names the series."""
+    bases = {base for s in said if s.facts.get("speedup") and (base := s.facts["baseline"])}
+    base = f", times as fast as {' or '.join(sorted(bases))}" if bases else ""
+    parts = [_wrapped(f"(time at the first and the last N, memory at the last{base})")]
+    for where, own in grouped(said, lambda s: place(s.facts["case"])).items():
+        head = _wrapped(f"{where}:")
+        rows = [_use_cells(s) for s in own]
+        widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+        for index, (sentence, row) in enumerate(zip(own, rows, strict=True)):
+            cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+            line = f"    {'  '.join(cells).rstrip()}"
+            fitting = [line] if len(line) <= MOST_LETTERS else _wrapped(sentence.text)
+            parts.append([*(head if index == 0 else ()), *fitting])
+    return parts
+
+
+def _use_cells(sentence: Sentence) -> tuple[str, ...]:
+    facts = sentence.facts
+    sizes = sizes_text(facts["sizes"])
+    if sentence.kind == "unusable":
+        return sizes, "none was timed and is right", "", "", ""
+    memory, (n, ratio) = facts["peak_bytes"], facts["speedup"] or (0, None)
+    faster = f"{ratio_text(ratio)}x" + (f" at {n}" if n != facts["sizes"][-1] else "")
+    return (
+        sizes,
+        " or ".join(facts["names"]),
+        span_text(*facts["times_s"]),
+        format_bytes(memory) if memory is not None else "",
+        faster if ratio else "",
+    )

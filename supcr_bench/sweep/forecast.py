@@ -33,6 +33,8 @@ class Forecast:
         self._points: dict[_Series, dict[int, float]] = {}
         self._ends: dict[_Series, Result] = {}
         self._measured: dict[_Series, list[Result]] = {}
+        self._spent: dict[tuple[str, str], dict[int, tuple[float, float]]] = {}
+        """By implementation and pass, and by size: seconds spent, and these over those of calls."""
 
     @staticmethod
     def _series(implementation: str, case: Case, machine: str | None) -> _Series:
@@ -40,6 +42,11 @@ class Forecast:
 
     def observe(self, result: Result) -> None:
         series = self._series(result.implementation, result.case, result.machine)
+        if result.spent_s is not None or result.status is Status.SKIPPED:
+            spent_s = result.spent_s or 0.0
+            calls_s = self._calls_s(min(result.time_samples_s or (0.0,)))
+            spent = self._spent.setdefault((result.implementation, result.case.pass_), {})
+            spent[result.case.batch_size] = spent_s, (spent_s / calls_s) or 1.0
         if result.peak_bytes:
             self._measured.setdefault(series, []).append(result)
         if result.time_samples_s:
@@ -129,10 +136,25 @@ class Forecast:
     def expected_s(
         self, implementation: str, case: Case, *, timed: bool = True, machine: str | None = None
     ) -> float:
+        """The seconds that a case will take, with all that a measurement adds to its calls.
+
+        What it adds is taken from the nearest size of the same implementation and pass, of any
+        series; where its own series has no time yet, so is the whole.
+        """
         if self.skip(implementation, case, timed=timed, machine=machine):
             return 0.0
         known = self.call_s(implementation, case, machine)
-        call_s = known[0] if known else 0.0
+        spent = self._spent.get((implementation, case.pass_)) if timed else None
+        if not spent:
+            return 0.05 + self._calls_s(known[0] if known else 0.0, timed=timed)
+        near = min(spent, key=lambda n: abs(math.log(n / case.batch_size)))
+        spent_s, factor = spent[near]
+        if known is None:
+            return spent_s
+        formed = factor * self._calls_s(known[0])
+        return min(formed, spent_s) if near == case.batch_size else formed
+
+    def _calls_s(self, call_s: float, *, timed: bool = True) -> float:
         if not timed:
-            return 0.05 + UNTIMED_CALLS * call_s
-        return 0.05 + max(self.budget.sampling_s, FEWEST_CALLS * call_s)
+            return UNTIMED_CALLS * call_s
+        return max(self.budget.sampling_s, FEWEST_CALLS * call_s)

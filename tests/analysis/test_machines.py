@@ -6,8 +6,8 @@ from supcr_bench.analysis.compare import compare_results
 from supcr_bench.analysis.fastest import Question
 from supcr_bench.analysis.findings import Findings, find
 from supcr_bench.analysis.recommend import recommend
+from supcr_bench.render.answer import answer
 from supcr_bench.render.run_tables import run_tables
-from supcr_bench.render.sentences import headline
 from supcr_bench.values.machine import by_machine, device_of
 from supcr_bench.values.result import Result
 from tests.made_results import make_series
@@ -75,7 +75,8 @@ def test_tables_and_sentences_name_the_machine_where_there_are_several() -> None
         assert "device" in tables[name].headers
         cells = {cell for row in tables[name].texts for cell in row}
         assert {"cpu@quick1", "cpu@slow22"} <= cells
-    said = " ".join(headline(make_run(findings.results), findings))
+    used = answer(make_run(findings.results), findings)["What to use"]
+    said = " ".join(sentence.text for sentence in used)
     assert "cpu@quick1)" in said
     assert "cpu@slow22)" in said
 

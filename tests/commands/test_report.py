@@ -120,7 +120,7 @@ def test_the_list_of_reports_follows_what_lies_there(folder: Path) -> None:
         "./two/index.html",
         "./one/index.html",
     ]
-    assert "rowsort agrees with the definition (torchcell) in all" in index.read_text()
+    assert "WRONG: rowsort is not right" in index.read_text()
     before = index.read_bytes()
     report("one")
     assert index.read_bytes() == before

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 import supcr_bench
+from supcr_bench.render.terminal import MOST_LINES
 from supcr_bench.values.result import Status
 from tests.commands.conftest import Cli, FinishedRun
 from tests.forked.start import Servers
@@ -42,13 +43,8 @@ def test_a_run_measures_shows_and_writes_everything(cli: Cli, tiny_run: Finished
     assert done.returncode == 0, done.stderr
     for words in (
         "[1/3] N=4 D=2 NaN 25%",
-        "Agreement with the definition torchcell",
-        "Agreement with each other",
-        "Time per call, forward",
-        "Time per call, training",
-        "Peak memory, forward",
-        "Crossovers",
-        "loopy, broadcast and rowsort agree with the definition (torchcell) in all",
+        "Right or not\n  Right: loopy, broadcast and rowsort, in all 18 answers (torchcell).",
+        "What to use",
         "in measured calls, reference and inputs",
     ):
         assert words in done.stdout
@@ -78,10 +74,20 @@ def test_a_run_measures_shows_and_writes_everything(cli: Cli, tiny_run: Finished
     page = (tiny_run.folder / "reports" / path.name / "index.html").read_text()
     assert "<svg" in page and "http://" not in page.replace("http://www.w3.org", "")
 
-    again = cli("report", str(path))
+    again = cli("report", str(path), "--verbose")
     assert again.returncode == 0
-    table = done.stdout[done.stdout.index("Agreement with the definition") :].splitlines()[:8]
-    assert "\n".join(table) in again.stdout
+    answer = done.stdout[done.stdout.index("Right or not") : done.stdout.index("Results ")]
+    assert len(answer.splitlines()) < MOST_LINES
+    assert answer in again.stdout
+    for words in (
+        "Agreement with the definition torchcell",
+        "Time per call, forward",
+        "Time per call, training",
+        "Peak memory, forward",
+        "Crossovers",
+    ):
+        assert words in again.stdout
+        assert words not in done.stdout
 
 
 def test_axes_and_implementations_of_the_command_line_replace_the_suites(

@@ -123,7 +123,7 @@ def test_what_was_counted_is_not_counted_again(counted: list[Result]) -> None:
 
 def test_it_is_reported_without_a_time(run: Run, tmp_path: Path) -> None:
     out, short = io.StringIO(), tmp_path / "short.md"
-    show_and_write(run, Console(file=out, width=160), markdown=short)
+    show_and_write(run, Console(file=out, width=160), markdown=short, verbose=True)
     page = (run.path / "index.html").read_text()
     assert "N^3" in page
     assert "N^3" in out.getvalue()

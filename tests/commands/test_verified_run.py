@@ -63,7 +63,7 @@ def test_each_implementation_is_verified_by_the_runs_definition_and_seed(
     verifier: Verifier, workplace: Path
 ) -> None:
     verifier.found["broadcast"] = make_verification("broadcast", NOT_ROBUST)
-    done = run("tiny.toml", *SMALL, "--verify", "--seed", "7")
+    done = run("tiny.toml", *SMALL, "--verify", "--seed", "7", "--verbose")
     assert done.exit_code == 0, done.output
     assert verifier.asked == [("broadcast", "torchcell", 7), ("rowsort", "torchcell", 7)]
     assert "\nVerification\n" in done.output
@@ -103,7 +103,7 @@ def test_a_finding_of_verification_is_a_finding_of_the_run(verifier: Verifier) -
     verifier.found["rowsort"] = make_verification("rowsort", OFF)
     done = run(*CONTINUED, "--verify")
     assert done.exit_code == 1
-    assert "ties: the loss is off (N=4)" in done.output
+    assert "WRONG: rowsort is not right: torchcell, but 1 of 2 checks failed: ties." in done.output
 
 
 @pytest.mark.usefixtures("unverified")
@@ -142,7 +142,8 @@ def test_a_run_may_be_verified_after_all(verifier: Verifier) -> None:
 def test_real_workers_verify_and_what_they_find_is_stored(cli: Cli, workplace: Path) -> None:
     done = cli("run", "tiny.toml", "-i", "losses.py:Raises", "--batch-size", "4", "--verify")
     assert done.returncode == 1
-    assert "losses.py:Raises cannot be called as (perturbed, intact, labels): V" in done.stdout
+    said = " ".join(done.stdout.split())
+    assert "losses.py:Raises cannot be called as (perturbed, intact, labels): V" in said
     (path,) = (workplace / "results").iterdir()
     found = supcr_bench.load(path)
     assert found.verification is not None

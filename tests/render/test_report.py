@@ -96,7 +96,7 @@ def test_a_page_of_several_machines_keeps_them_apart_by_name() -> None:
 def test_the_first_screen_answers() -> None:
     text = page(usual())
     first = text[text.index('id="answer"') : text.index('id="agreement"')]
-    assert "broadcast and rowsort agree with the definition (torchcell) in all 24 answers" in first
+    assert "Right: broadcast and rowsort, in all 24 answers (torchcell)." in first
     assert "What to use in training" in first
     assert "rowsort takes less memory than broadcast." in first
     claims = first[first.index("claims-short") :]
@@ -110,16 +110,16 @@ def test_the_same_run_makes_the_same_page() -> None:
 
 def test_a_run_in_which_everything_failed_has_a_page() -> None:
     text = page([make_result("mine", status=Status.FAILED, reason="it broke")])
-    assert "Nothing could be measured." in text
+    assert "No answer: mine (1 failed)." in text
     assert "it broke" in text
     assert "none: failed" in text
 
 
 def test_a_single_cell_and_a_single_implementation_have_a_page() -> None:
     single = page(make_series("mine", [8], lambda n: 1e-3))
-    assert "mine agrees with the definition" in single
+    assert "Right: mine, in the one answer (torchcell)." in single
     alone = page(make_series("mine", [8, 16, 32], lambda n: 1e-6 * n))
-    assert "No two right implementations were timed together" in alone
+    assert "Right: mine, in all 3 answers (torchcell)." in alone
 
 
 def test_verification_shows_its_findings_its_diagnosis_and_its_snippet() -> None:
@@ -169,8 +169,8 @@ def test_one_that_is_wrong_anywhere_is_not_what_to_use_anywhere() -> None:
     assert ">rowsort<" not in first
 
 
-def test_what_failed_is_said_where_agreement_is() -> None:
+def test_what_failed_is_said_in_the_answer() -> None:
     failed = make_result("rowsort", n=512, status=Status.FAILED, reason="no graph")
     text = page([*usual(), failed])
-    section = text[text.index('id="agreement"') : text.index('id="time"')]
+    section = text[text.index('id="answer"') : text.index('id="agreement"')]
     assert "rowsort failed, first in forward at N=512" in section

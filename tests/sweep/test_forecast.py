@@ -1,14 +1,17 @@
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from supcr_bench.store.run import load_run
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.values.case import Case, Pass
 from supcr_bench.values.cell import FEWEST_CALLS, UNTIMED_CALLS, Budget
-from supcr_bench.values.growth_law import LAWS
+from supcr_bench.values.grouping import grouped
+from supcr_bench.values.growth_law import LAWS, get_law
 from supcr_bench.values.result import Result, Status
 from tests.examples import measured
 
@@ -170,3 +173,30 @@ def test_a_peak_is_forecast_from_five_sizes_of_its_own_series_and_no_fewer() -> 
     assert after(*known).peak("one", case(127)) == {}
     assert after(*known).peak("one", case(128, dims=2)) == {}
     assert after(*known).peak("two", case(128)) == {}
+
+
+def test_the_time_left_of_the_stored_run_is_right_to_half_after_a_fifth_of_it() -> None:
+    """The clock is the seconds that each result took; the last seconds are told less exactly."""
+    run = load_run(Path(__file__).parents[2] / "results" / "reference")
+    limits = {k: v for k, v in run.info["budget"].items() if k in Budget.__slots__}
+    claims = {n: get_law(d["claimed_time"]) for n, d in run.info["implementations"].items()}
+    forecast = Forecast(Budget(**limits), claims)
+    cells = list(grouped(run.results, lambda r: r.case.workload).values())
+    seconds = [sum(r.spent_s or 0.0 for r in cell) for cell in cells]
+    moments = 0
+    for index, cell in enumerate(cells):
+        left_s = sum(seconds[index:])
+        expected_s = sum(
+            forecast.expected_s(r.implementation, r.case, machine=r.machine)
+            for other in cells[index:]
+            for r in other
+        )
+        share = 1 - left_s / sum(seconds)
+        if 0.2 <= share <= 0.85:
+            moments += 1
+            assert 1 / 1.5 <= expected_s / left_s <= 1.5, cell[0].case.describe()
+        elif share > 0.85:
+            assert abs(expected_s - left_s) <= 0.1 * sum(seconds), cell[0].case.describe()
+        for result in cell:
+            forecast.observe(result)
+    assert moments >= 6

@@ -32,7 +32,6 @@ from supcr_bench.render.charts.drawing import (
     marker_entry,
 )
 from supcr_bench.render.palette import INK, QUIET
-from supcr_bench.render.sentences import overtakes
 from supcr_bench.values.definition import short_name
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import GrowthVerdict
@@ -327,6 +326,11 @@ class _Scaling:
             at = ", ".join(map(str, sorted(r.case.batch_size for r in own)))
             sentences.append(f"{name}: {status.words} at N={at}.")
         return " ".join(sentences)
+
+
+def overtakes(row: Crossover, *, interval: bool = True) -> str:
+    text = f"{row.large} overtakes {row.small} at N={row.size:.0f}"
+    return f"{text}, 95 % interval {row.low:.0f} to {row.high:.0f}" if interval else text
 
 
 def _draw_law(drawing: Drawing, line: _Line, band_steps: int) -> None:
