@@ -156,13 +156,14 @@ class GateSession:
             if both.before and both.before.name in before:
                 finding = before[both.before.name]
                 notes.append(f"At {revision}, {finding}: there is nothing to compare with")
-                both = replace(both, before=None)
+                both = replace(both, before=None, again=None)
             if both.name in after:
                 if both.before is None:
                     raise SubjectError(after[both.name])
                 broken[both.name] = after[both.name]
-            then = both.before and self._resolved(both.before)
-            versions.append(replace(both, after=self._resolved(both.after), before=then))
+            then, again = (one and self._resolved(one) for one in (both.before, both.again))
+            after_now = self._resolved(both.after)
+            versions.append(replace(both, after=after_now, before=then, again=again))
         return versions, broken, notes
 
     def _outcome(

@@ -7,7 +7,7 @@ from pathlib import Path
 from supcr_bench.values.errors import UsageError
 
 GIT_LIMIT_S = 60
-_SYMLINK = b"120000"
+_SYMLINK, _SUBMODULE = b"120000", b"160000"
 _SET_BY_HOOKS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR")
 """Variables that git sets for the commands that it starts, such as hooks. They may name another
 checkout than the one that is read here."""
@@ -35,6 +35,28 @@ class Checkout:
                 "use --baseline RUN"
             ) from None
         self.top = Path(os.fsdecode(top.rstrip(b"\n")))
+
+    def commit_seen_from(self, folder: Path, revision: str) -> str:
+        """The commit that a revision names where the user stands.
+
+        Outside of a submodule, a revision is one of its superproject, which records a commit of the
+        submodule. Raises a RevisionError if there is none, or it is not in this clone.
+        """
+        said = self.git("rev-parse", "--show-superproject-working-tree").rstrip(b"\n")
+        if not said or folder.resolve().is_relative_to(self.top.resolve()):
+            return self.commit(revision)
+        outer = Checkout(Path(os.fsdecode(said)))
+        name = self.top.resolve().relative_to(outer.top.resolve()).as_posix()
+        recorded = outer._files_at(outer.commit_seen_from(folder, revision)).get(name)
+        if recorded is None or recorded[0] != _SUBMODULE:
+            raise RevisionError(f"at {revision} there is no submodule {name} in {outer.top}")
+        try:
+            return self.commit(recorded[1].decode())
+        except RevisionError:
+            raise RevisionError(
+                f"submodule {name} was at {recorded[1].decode()[:10]} at {revision}, which is not "
+                f"in this clone: fetch it with `git -C {name} fetch`"
+            ) from None
 
     def commit(self, revision: str) -> str:
         """The full name of the commit that a revision names; a RevisionError if it is not here."""
@@ -86,6 +108,15 @@ class Checkout:
             if path.endswith(".py") and file.is_file() and file.resolve().is_relative_to(top):
                 files[path] = file.read_bytes()
         return files
+
+    def names_at(self, commit: str) -> frozenset[str]:
+        """The paths of all files of a commit."""
+        return frozenset(self._files_at(commit))
+
+    def names_now(self) -> frozenset[str]:
+        """The paths of all files of the work tree, tracked or not, but not ignored."""
+        said = self.git("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        return frozenset(map(os.fsdecode, said.split(b"\0")[:-1]))
 
     def _files_at(self, commit: str, folder: str = ".") -> dict[str, tuple[bytes, bytes]]:
         """Mode and blob of each file of a commit, by its path."""

@@ -69,7 +69,7 @@ def cells_to_time(
     for planned in plan:
         for arm in planned.arms if planned.timed else ():
             both = by_name.get(arm.implementation)
-            if both is None or both.before is None:
+            if both is None or both.before is None or both.again is None:
                 continue  # the verdict on agreement reports that it is new or cannot be called
             key = (arm.implementation, planned.case(arm))
             if planned.workload.ranks > 1:
@@ -86,7 +86,7 @@ def cells_to_time(
                     GatedChange.of("time", key, (GateVerdict.NEW, f"not timed: {status} before"))
                 )
             elif second is not None and second.status.has_figures:
-                of = {BEFORE: both.before, AGAIN: both.before, AFTER: both.after}
+                of = {BEFORE: both.before, AGAIN: both.again, AFTER: both.after}
                 cells.append(VersionedCell(*key, of))
     return cells, others
 

@@ -1,88 +1,144 @@
 """Copies an implementation as it is now, and as it was at a git revision, side by side.
 
-For a file, all Python files in and below its folder are copied; for a module, those of its
-top-level package, with generated files. Each version is imported in the same way from a folder of
-its own, so that neither has an advantage; the work tree is only read.
+For a file, all Python files in and below its folder are copied; for a module, and for a file that
+imports from its package, those of its top-level package, with generated files. Each version is
+imported in the same way from a folder of its own, so that neither has an advantage; the work tree
+is only read.
 """
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Literal
 
 from supcr_bench.gate.checkout import Checkout, RevisionError, readable
+from supcr_bench.subjects.packages import membership, rooted, search_folder
 from supcr_bench.subjects.registry import FOLDER, Subject, folder, on_path
 from supcr_bench.values.errors import SubjectError
 
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """An implementation now and at the revision (``None`` if it did not exist), and remarks."""
+    """An implementation now, at the revision, and a second copy of that, with remarks.
+
+    ``before`` and ``again`` are ``None`` if it did not exist at the revision.
+    """
 
     name: str
     after: Subject
     before: Subject | None
     notes: tuple[str, ...]
+    again: Subject | None = None
 
 
-def _place(subject: Subject) -> tuple[Path, Path, Subject, bool]:
-    """A subject's file, the folder to copy, the name to import, and whether it is a package."""
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a version lies in its checkout.
+
+    Attributes:
+        within: the folder to copy, relative to the top folder.
+        root: the folder that Python searches for it, relative to the top folder.
+        subject: the subject to import from there.
+    """
+
+    within: str
+    root: str
+    subject: Subject
+
+    @property
+    def is_package(self) -> bool:
+        return self.within != self.root
+
+    def of(self, root: Path, name: str) -> Subject:
+        """The subject of a copy of the checkout."""
+        return replace(self.subject, name=name, root=str(root / self.root))
+
+
+def _file_of(subject: Subject) -> Path:
+    """The file of a subject, which is not imported."""
     target = subject.target
     if target.startswith(f"{FOLDER}."):
-        file = folder() / f"{target.removeprefix(FOLDER + '.')}.py"
-        return file, file.parent, replace(subject, kind="folder", target=file.name), False
+        return folder() / f"{target.removeprefix(FOLDER + '.')}.py"
     if subject.kind == "file":
-        file = Path(target)
-        return file, file.parent, replace(subject, target=file.name), False
-    package = target.partition(".")[0]
-    if package == "supcr_bench":
+        return Path(target)
+    if target.partition(".")[0] == "supcr_bench":
         raise SubjectError(
             f"{subject.name} is part of supcr_bench, of which there can be only one version; "
             "copy it into a file of its own"
         )
+    top, *inner = target.split(".")
     try:
-        with on_path(Path.cwd()):
-            top, found = importlib.util.find_spec(package), importlib.util.find_spec(target)
+        with on_path(search_folder(target, Path.cwd())):
+            found = importlib.util.find_spec(top)
     except (ImportError, ValueError) as error:
         raise SubjectError(f"{subject.name} cannot be found: {error}") from None
-    if top is None or found is None or not found.origin or not found.origin.endswith(".py"):
-        raise SubjectError(f"{subject.name}: no Python file of that module is found")
-    file, places = Path(found.origin), list(top.submodule_search_locations or ())
-    return file, Path(places[0]) if places else file.parent, subject, bool(places)
+    # The packages around a module are not imported: what they need may not be here.
+    places = [Path(place, *inner) for place in (found and found.submodule_search_locations) or ()]
+    files = [Path(found.origin)] if found and found.origin and not inner else []
+    files += [f for p in places for f in (p.with_name(f"{p.name}.py"), p / "__init__.py")]
+    for file in files:
+        if file.suffix == ".py" and file.is_file():
+            return file
+    raise SubjectError(f"{subject.name}: no Python file of that module is found")
+
+
+def _placed(
+    subject: Subject, path: str, names: Collection[str], source: bytes, root: str | None = None
+) -> _Place:
+    """Where a version lies, by its path in the checkout and the names of the files there.
+
+    A file by its path is copied with its folder; a module, or a file that imports from its package,
+    with its top-level package. A module that was renamed is searched for in the ``root`` that it
+    has now.
+    """
+    file = PurePosixPath(path)
+
+    def exists(place: PurePath) -> bool:
+        return place.as_posix() in names
+
+    if subject.kind in ("module", "entry point"):
+        packages = subject.target.count(".") + (file.stem == "__init__")
+        top = file.parents[packages] if root is None else PurePosixPath(root)
+        inside = file.is_relative_to(top)
+        member = rooted(file.relative_to(top), lambda _: True) if inside else rooted(file, exists)
+        top = top if inside else PurePosixPath(member[0])
+    elif subject.kind == "file" and (found := membership(file, source, exists)):
+        top, member = PurePosixPath(found[0]), found
+    else:
+        kind: Literal["folder", "file"] = "file" if subject.kind == "file" else "folder"
+        within = file.parent.as_posix()
+        return _Place(within, within, replace(subject, kind=kind, target=file.name))
+    package, inner, _ = member[1].partition(".")
+    within = (top / package if inner or file.stem == "__init__" else top).as_posix()
+    own = replace(subject, kind="module", target=member[1])
+    return _Place(within, top.as_posix(), own)
 
 
 def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
-    """Copy both versions of a subject (implementation) into ``scratch``, an empty folder."""
-    place, copied, imported, is_package = _place(subject)
-    file, inside = place.parent.resolve() / place.name, copied.resolve()
+    """Copy the versions of a subject (implementation) into ``scratch``, an empty folder."""
+    found = _file_of(subject)
+    file = found.parent.resolve() / found.name
     checkout = Checkout(file)
-    top = checkout.top.resolve()
-    path, within = (p.relative_to(top).as_posix() for p in (file, inside))
-    commit = checkout.commit(revision)
+    path = file.relative_to(checkout.top.resolve()).as_posix()
+    commit = checkout.commit_seen_from(Path.cwd(), revision)
     if checkout.is_ignored(path):
         raise RevisionError(
             f"{subject.name}: git ignores {path}, so there is no version of it to go back to; "
             "install its checkout with `pip install --editable`, or use --baseline RUN"
         )
-    notes = []
+    place = _placed(subject, path, checkout.names_now(), file.read_bytes())
+    within, notes = place.within, list[str]()
     where = "the checkout's top folder and below" if within == "." else f"{readable(within)}/"
     bytecode = ":(exclude,glob)**/__pycache__/**"  # which imports write
     if checkout.git("status", "--porcelain", "--", within, bytecode):
         changed = "the work tree" if within == "." else where
         notes.append(f"{changed} has uncommitted changes, which the gate judges too")
     now, then = checkout.python_files_now(within), checkout.python_files(commit, within)
-    ignored = checkout.python_files_now(within, ignored=True) if is_package else {}
+    ignored = checkout.python_files_now(within, ignored=True) if place.is_package else {}
     generated = {name: content for name, content in ignored.items() if name not in then}
-
-    def written(files: Mapping[str, bytes], side: str) -> Subject:
-        for name, content in files.items():
-            target = scratch / side / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
-        root = scratch / side / within
-        return replace(imported, root=str(root.parent if is_package else root))
-
-    after = written({**ignored, **now}, "after")
+    after = place.of(_written({**ignored, **now}, scratch / "after"), subject.name)
+    earlier = place
     if path not in then:
         old = checkout.renamed_from(commit, path)
         if old is None:
@@ -93,22 +149,28 @@ def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
                 )
             notes.append(f"{subject.name} is new since {revision}: nothing to compare it with")
             return Versions(subject.name, after, None, tuple(notes))
-        if is_package:
-            raise RevisionError(
-                f"{subject.name}: {readable(path)} was {readable(old)} at {revision}, which is "
-                "another module; name the file instead, as in path/to/file.py:attribute"
-            )
         notes.append(
             f"{subject.name} was in {readable(old)} at {revision}; that file is the version before"
         )
-        within = Path(old).parent.as_posix()
-        then = checkout.python_files(commit, within)
-        imported = replace(imported, target=Path(old).name)
+        names, source = checkout.names_at(commit), checkout.git("show", f"{commit}:{old}")
+        earlier = _placed(subject, old, names, source, place.root)
+        then = checkout.python_files(commit, earlier.within)
     elif then == now:
         notes.append(f"no Python file in {where} has changed since {revision}")
     if generated:
-        names = ", ".join(map(readable, generated))
-        notes.append(f"git ignores {names}: both versions get the present files")
-    before = written({**generated, **then}, "before")
-    before = replace(before, name=f"{subject.name}@{commit[:10]}")
-    return Versions(subject.name, after, before, tuple(notes))
+        listed = ", ".join(map(readable, generated))
+        notes.append(f"git ignores {listed}: both versions get the present files")
+    before, again = (
+        earlier.of(_written({**generated, **then}, scratch / side), f"{subject.name}@{commit[:10]}")
+        for side in ("before", "again")
+    )
+    return Versions(subject.name, after, before, tuple(notes), again)
+
+
+def _written(files: Mapping[str, bytes], side: Path) -> Path:
+    """The folder, with the files in it."""
+    for name, content in files.items():
+        target = side / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    return side

@@ -11,9 +11,11 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from supcr_bench.measure.timing import garbage_collection_held
+from supcr_bench.subjects import isolated
 from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.case import Case
 from supcr_bench.values.implementation import Resolution
@@ -94,6 +96,7 @@ def time_versions(
         shuffle(versions)
         losses: dict[str, TimedLoss] = {}
         for version in versions:
+            _enter(version[1])
             subject = Adapter.of(loaded[version], version[1].resolution or Resolution())
             definition = subject.resolution.definition.at(cell.case.temperature)
             loss = subject.bind(definition, batches[0])
@@ -102,17 +105,26 @@ def time_versions(
             {version: partial(device.time, loss) for version, loss in losses.items()},
             sampling_s=sampling_s,
             seed=f"{seed} {index}",
-            before=partial(_prepare, losses),
+            before=partial(_prepare, losses, cell.versions),
         )
     require_no_interference(subjects, untouched)
     require_own_imports(subjects)
     return [found[index] for index in range(len(cells))]
 
 
-def _prepare(losses: "Mapping[str, TimedLoss]", version: str, number: int) -> None:
+def _enter(subject: Subject) -> None:
+    """Let what a call imports be the version's own."""
+    if subject.root is not None:
+        isolated.enter(Path(subject.root))
+
+
+def _prepare(
+    losses: "Mapping[str, TimedLoss]", subjects: Mapping[str, Subject], version: str, number: int
+) -> None:
     """Release what the last call left, and give a version the inputs of a call of that number."""
     for loss in losses.values():
         loss.release()
+    _enter(subjects[version])
     losses[version].prepare(number)
 
 

@@ -2,9 +2,10 @@
 
 Python identifies a module by its name alone, so an import here always loads the file again. The
 name of an implementation's module is unique to its folder, and equal in every process, because
-numba's disk cache stores it. The folder's other modules are removed from ``sys.modules``
-afterwards, so that the next version imports its own. A version that imports a module only when it
-is called may get another version's; :func:`foreign_modules` finds such modules.
+numba's disk cache stores it. The folder's other modules are taken out of ``sys.modules``
+afterwards, so that the next version imports its own. A loss may import a module only when it is
+called, and ``torch.compile`` imports the modules of what it compiles: :func:`enter` puts the
+modules of a version back. :func:`foreign_modules` finds what a version got from elsewhere.
 """
 
 import importlib
@@ -18,6 +19,54 @@ from types import ModuleType
 
 _known: dict[Path, frozenset[str]] = {}
 """For each folder of a version, the names of the modules imported before its own."""
+_modules: dict[Path, dict[str, ModuleType]] = {}
+"""For each folder of a version, its modules that are not in ``sys.modules`` now."""
+_entered: tuple[Path, dict[str, ModuleType]] | None = None
+"""The version whose modules Python finds now, and those of the same names that it hides."""
+
+
+def enter(root: Path | None) -> None:
+    """Until the next call, let Python find the modules of one version first, or of none."""
+    global _entered
+    if _entered is not None:
+        if _entered[0] == root:
+            return
+        before, hidden = _entered
+        _modules[before] = _taken_out(before)
+        sys.modules.update(hidden)
+        sys.path[:] = [place for place in sys.path if place != str(before)]
+        _entered = None
+    if root is not None:
+        hidden = _taken_out(root)
+        sys.modules.update(_modules.pop(root, {}))
+        sys.path.insert(0, str(root))
+        importlib.invalidate_caches()
+        _entered = root, hidden
+
+
+def _taken_out(root: Path) -> dict[str, ModuleType]:
+    """The modules with names of files in a folder, taken out of ``sys.modules``."""
+    tops = {_top(name) for name in sys.modules} - sys.stdlib_module_names
+    own = {top for top in tops if _is_own(top, root)}
+    return {name: sys.modules.pop(name) for name in list(sys.modules) if _top(name) in own}
+
+
+def found_in(root: Path, name: str) -> bool:
+    """Whether no module of a package was imported from elsewhere than a folder."""
+    top = sys.modules.get(_top(name))
+    places = [*getattr(top, "__path__", ()), getattr(top, "__file__", None) or ""]
+    return top is None or any(place and lies_in(place, root) for place in places)
+
+
+@contextmanager
+def first_on_path(folder: Path) -> Iterator[None]:
+    """Within the block, Python finds modules of that folder before all others."""
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
 
 
 @contextmanager
@@ -103,22 +152,20 @@ def execute(name: str, file: Path) -> ModuleType:
 
 @contextmanager
 def _found_first(root: Path) -> Iterator[None]:
-    """Make Python find modules of a folder first; remove them from ``sys.modules`` at the end.
+    """Make Python find modules of a folder first; take them out of ``sys.modules`` at the end.
 
     It recognises them by name: the path of a folder without ``__init__.py`` may change later.
     """
     known = frozenset(sys.modules)
     _known.setdefault(root, known)
-    sys.path.insert(0, str(root))
-    importlib.invalidate_caches()
     try:
-        yield
+        with first_on_path(root):
+            yield
     finally:
-        sys.path.remove(str(root))
         taken = {_top(name) for name in known}
         new = set(sys.modules) - known
-        for name in [n for n in new if _top(n) not in taken and _is_own(n, root)]:
-            del sys.modules[name]
+        own = [n for n in new if _top(n) not in taken and _is_own(n, root)]
+        _modules[root] = {name: sys.modules.pop(name) for name in own}
 
 
 def _is_own(name: str, root: Path) -> bool:

@@ -50,8 +50,10 @@ def require_no_interference(
 def require_own_imports(subjects: Iterable[Subject]) -> None:
     """Raise a SubjectError if a call has imported a module from outside of its version's folder."""
     for subject in subjects:
-        found = isolated.foreign_modules(Path(subject.root)) if subject.root is not None else []
-        if found:
+        if subject.root is None:
+            continue
+        isolated.enter(Path(subject.root))
+        if found := isolated.foreign_modules(Path(subject.root)):
             raise SubjectError(
                 f"{subject.name} imports {found[0]} when it is called, from elsewhere than its "
                 f"version: {isolated.file_of(found[0])}; import it where the file begins"

@@ -5,7 +5,7 @@ There are three kinds of names, and none needs a change to the repository:
 - a registered name: a file in ``implementations/``, or an entry point in the group
   ``supcr_bench.implementations`` of an installed package;
 - ``package.module:attribute``;
-- ``path/to/file.py:attribute``.
+- ``path/to/file.py:attribute``; a file that imports from its package is loaded as its member.
 
 Names come from the folder and from package metadata: an implementation is imported when used.
 """
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from supcr_bench.subjects import isolated
+from supcr_bench.subjects.packages import membership, search_folder
 from supcr_bench.values.definition import AUTO, Definition
 from supcr_bench.values.errors import SubjectError, UncallableError, UnknownNameError
 from supcr_bench.values.growth_law import LAWS
@@ -115,6 +116,8 @@ def locate(name: str) -> Subject:
 def load(subject: Subject) -> Implementation:
     """Import a subject, and undo what its import changes in the whole process.
 
+    A version stays entered until another is loaded: what it imports later is its own, too.
+
     Raises:
         UncallableError: the subject cannot be imported, lacks the attribute, or is not callable.
         SubjectError: another version was imported, or what it declares is not valid.
@@ -128,6 +131,8 @@ def load(subject: Subject) -> Implementation:
             found = _attribute(module, subject.attribute)
             if subject.root is not None:
                 _require_own(subject, Path(subject.root), module, found)
+        if subject.root is not None:
+            isolated.enter(Path(subject.root))
     except SubjectError:
         raise
     except (Exception, SystemExit) as error:
@@ -198,11 +203,12 @@ def _imported(subject: Subject) -> Iterator[Any]:
         if subject.kind == "file":
             yield _import_file(subject)
             return
-        with on_path(Path.cwd()):
+        with on_path(search_folder(subject.target, Path.cwd())):
             module = importlib.import_module(subject.target)
         yield module
         return
     root = Path(subject.root)
+    isolated.enter(None)
     if subject.kind == "file":
         version = isolated.script(root / subject.target)
     elif subject.kind == "folder":
@@ -235,12 +241,27 @@ def _require_own(subject: Subject, root: Path, module: Any, found: object) -> No
 
 def module_name(subject: Subject) -> str:
     """The name in ``sys.modules`` of a subject without a root."""
-    is_file = subject.kind == "file"
-    return f"supcr_bench_subject_{abs(hash(subject.target)):x}" if is_file else subject.target
+    if subject.kind != "file":
+        return subject.target
+    member = _member(Path(subject.target))
+    return member[1] if member else f"supcr_bench_subject_{abs(hash(subject.target)):x}"
+
+
+@functools.cache
+def _member(path: Path) -> tuple[Path, str] | None:
+    """The folder to search for a file's package, and its name as a module, if it needs that."""
+    found = membership(path, path.read_bytes(), lambda file: Path(file).is_file())
+    return (Path(found[0]), found[1]) if found else None
 
 
 def _import_file(subject: Subject) -> Any:
     name, path = module_name(subject), Path(subject.target)
+    if member := _member(path):
+        if not isolated.found_in(member[0], name):
+            with isolated.module(name, member[0]) as module:
+                return module
+        with isolated.first_on_path(member[0]):
+            return importlib.import_module(name)
     if name not in sys.modules:
         with on_path(path.parent):  # it can import its neighbours, as when run as a script
             isolated.execute(name, path)

@@ -7,9 +7,17 @@ import pytest
 from supcr_bench.gate import checkout
 from supcr_bench.gate.checkout import Checkout, RevisionError
 from supcr_bench.gate.versions import Versions, at_revision
+from supcr_bench.subjects import isolated
 from supcr_bench.subjects.registry import Subject, load, locate
 from supcr_bench.values.errors import SubjectError
 from tests.repository import Repository
+
+
+@pytest.fixture(autouse=True)
+def no_version_entered():
+    """What a test imports is not known to the next."""
+    yield
+    isolated.enter(None)
 
 
 @pytest.fixture
@@ -28,7 +36,7 @@ def repository(tmp_path, monkeypatch) -> Repository:
 
 def versions(tmp_path: Path, name: str = "losses/loss.py:Loss", revision: str = "HEAD") -> Versions:
     scratch = tmp_path / "scratch"
-    scratch.mkdir(exist_ok=True)
+    scratch.mkdir(exist_ok=True, parents=True)
     return at_revision(locate(name), revision, scratch)
 
 
@@ -337,3 +345,120 @@ def test_an_empty_file_is_read_as_one(repository):
     files = Checkout(repository.top).python_files(commit, "losses")
     assert files["losses/__init__.py"] == b""
     assert files["losses/helper.py"] == b"X = 1\n"
+
+
+RELATIVE = "from .helper import X\n\n\nclass Loss:\n    x = X\n"
+
+
+@pytest.fixture
+def packaged(repository: Repository) -> Repository:
+    """A package in a ``src`` layout, whose loss imports its neighbour relatively."""
+    for folder in ("src/isosrc", "src/isosrc/inner"):
+        repository.write(f"{folder}/__init__.py", "")
+    repository.write("src/isosrc/inner/loss.py", RELATIVE)
+    repository.write("src/isosrc/inner/helper.py", "from isosrc.common import X\n")
+    repository.write("src/isosrc/common.py", "X = 1\n")
+    repository.commit()
+    return repository
+
+
+DOORS = ["src/isosrc/inner/{}.py:Loss", "isosrc.inner.{}:Loss"]
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_loss_of_a_package_is_found_by_its_file_and_by_its_module(packaged, tmp_path, door):
+    packaged.write("src/isosrc/common.py", "X = 2\n")
+    found = versions(tmp_path, door.format("loss"))
+    assert found.before is not None
+    assert found.again is not None
+    sides = (found.before, found.after, found.again, found.before)
+    assert [x_of(subject) for subject in sides] == [1, 2, 1, 1]
+    assert found.before.target == found.after.target == "isosrc.inner.loss"
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_module_that_was_renamed_is_followed_by_its_file_and_by_its_module(
+    packaged, tmp_path, door
+):
+    packaged.git("mv", "src/isosrc/inner/loss.py", "src/isosrc/inner/better.py")
+    packaged.write("src/isosrc/common.py", "X = 2\n")
+    found = versions(tmp_path, door.format("better"))
+    assert found.before is not None
+    assert (x_of(found.before), x_of(found.after)) == (1, 2)
+    assert found.before.target == "isosrc.inner.loss"
+
+
+@pytest.mark.parametrize("door", ["src/isonew/inner/loss.py:Loss", "isonew.inner.loss:Loss"])
+def test_a_package_that_was_renamed_is_followed(packaged, tmp_path, door):
+    packaged.git("mv", "src/isosrc", "src/isonew")
+    packaged.write("src/isonew/inner/helper.py", "from isonew.common import X\n")
+    found = versions(tmp_path, door)
+    assert found.before is not None
+    assert (x_of(found.before), x_of(found.after)) == (1, 1)
+    assert (found.before.target, found.after.target) == ("isosrc.inner.loss", "isonew.inner.loss")
+
+
+def test_a_folder_without_init_is_a_package_where_a_file_imports_from_it(repository, tmp_path):
+    repository.write("bare/loss.py", RELATIVE)
+    repository.write("bare/helper.py", "X = 1\n")
+    repository.commit()
+    repository.write("bare/helper.py", "X = 2\n")
+    found = versions(tmp_path, "bare/loss.py:Loss")
+    assert found.before is not None
+    assert (x_of(found.before), x_of(found.after)) == (1, 2)
+
+
+def test_a_file_that_imports_nothing_of_its_package_does_not_run_it(repository, tmp_path):
+    repository.write("whole/__init__.py", "import a_package_that_nobody_has\n")
+    repository.write("whole/loss.py", "class Loss:\n    x = 1\n")
+    repository.commit()
+    found = versions(tmp_path, "whole/loss.py:Loss")
+    assert found.before is not None
+    assert (x_of(found.before), x_of(found.after)) == (1, 1)
+
+
+@pytest.fixture
+def superproject(repository: Repository, tmp_path, monkeypatch) -> Repository:
+    """A checkout that has ``repository`` as its submodule ``sub``."""
+    (tmp_path / "outer").mkdir()
+    outer = Repository(tmp_path / "outer")
+    outer.write("own/loss.py", "class Loss:\n    x = 1\n")
+    outer.commit()
+    url = str(repository.top)
+    outer.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", url, "sub")
+    outer.commit()
+    monkeypatch.chdir(outer.top)
+    return outer
+
+
+def test_a_submodule_is_compared_with_what_its_superproject_recorded(superproject, tmp_path):
+    (superproject.top / "sub/losses/helper.py").write_text("X = 2\n")
+    inner = Checkout(superproject.top / "sub/losses/loss.py")
+    inner.git("-c", "user.name=a", "-c", "user.email=b", "commit", "--quiet", "--all", "-m", "two")
+    found = versions(tmp_path, "sub/losses/loss.py:Loss")
+    assert found.before is not None
+    assert (x_of(found.before), x_of(found.after)) == (1, 2)
+    superproject.commit()
+    found = versions(tmp_path / "again", "sub/losses/loss.py:Loss")
+    assert found.before is not None
+    assert (x_of(found.before), x_of(found.after)) == (2, 2)
+    found = versions(tmp_path / "then", "sub/losses/loss.py:Loss", "HEAD~1")
+    assert found.before is not None
+    assert x_of(found.before) == 1
+
+
+def test_a_submodule_that_was_not_there_or_is_not_fetched_is_a_usage_error(superproject, tmp_path):
+    (superproject.top / "sub/losses/helper.py").write_text("X = 2\n")
+    superproject.git("update-index", "--cacheinfo", f"160000,{'1' * 40},sub")
+    superproject.git("commit", "--quiet", "--message", "ahead of what is fetched")
+    with pytest.raises(RevisionError, match=r"sub.*1111111111.*git -C .*sub fetch"):
+        versions(tmp_path, "sub/losses/loss.py:Loss")
+    with pytest.raises(RevisionError, match="at HEAD~2 there is no submodule sub"):
+        versions(tmp_path, "sub/losses/loss.py:Loss", "HEAD~2")
+
+
+def test_a_file_of_the_superproject_beside_a_submodule_is_gated(superproject, tmp_path):
+    superproject.write("own/loss.py", "class Loss:\n    x = 2\n")
+    found = versions(tmp_path, "own/loss.py:Loss")
+    assert found.before is not None
+    assert (x_of(found.before), x_of(found.after)) == (1, 2)

@@ -17,6 +17,7 @@ def own_modules(monkeypatch):
     """What a test imports is not known to the next."""
     known = set(sys.modules)
     yield
+    isolated.enter(None)
     for name in set(sys.modules) - known:
         if name.partition(".")[0].startswith("iso"):
             del sys.modules[name]
@@ -56,6 +57,7 @@ def test_folders_without_init_do_not_leak_from_one_version_to_the_next(tmp_path)
     two = write(tmp_path / "two", loss=LOSS, isospace__inner="X = 2\n")
     seen = [loaded(script(root)).x for root in (one, two, one)]
     assert seen == [1, 2, 1]
+    isolated.enter(None)
     assert not [name for name in sys.modules if name.startswith("isospace")]
 
 
@@ -144,18 +146,35 @@ def test_what_was_imported_from_the_work_tree_before_is_not_taken_for_a_version(
         load(script(one))
 
 
-def test_what_is_imported_from_the_work_tree_in_a_call_is_noticed_afterwards(tmp_path, monkeypatch):
+def test_what_a_version_imports_when_it_is_called_is_its_own(tmp_path, monkeypatch):
     loss = "def Loss():\n    from isopack import helper\n    return helper.X\n"
-    tree = package(tmp_path / "tree", loss=loss, helper="X = 0\n")
-    one = package(tmp_path / "one", loss=loss, helper="X = 1\n")
-    monkeypatch.syspath_prepend(tree)
+    roots = [
+        package(tmp_path / name, loss=loss, helper=f"X = {name!r}\n")
+        for name in ("tree", "one", "two")
+    ]
+    monkeypatch.syspath_prepend(roots[0])
+    factories = {root: loaded(member(root)) for root in roots[1:]}
+    for root in (*roots[1:], *roots[1:]):
+        isolated.enter(root)
+        assert factories[root]() == root.name
+    require_own_imports(map(member, roots[1:]))
+    isolated.enter(None)
+    assert __import__("isopack.helper").helper.X == "tree"
+
+
+def test_what_is_imported_from_the_work_tree_in_a_call_is_noticed_afterwards(tmp_path, monkeypatch):
+    loss = "def Loss():\n    import isohelper\n    return isohelper.X\n"
+    tree = write(tmp_path / "tree", isohelper="X = 0\n")
+    one = package(tmp_path / "one", loss=loss)
+    write(one, isohelper="X = 1\n")
+    monkeypatch.setattr(sys, "meta_path", [Hook("isohelper", tree), *sys.meta_path])
     subject = member(one)
     factory = loaded(subject)
     require_own_imports([subject])
     assert isolated.foreign_modules(one) == []
     assert factory() == 0
-    assert isolated.foreign_modules(one) == ["isopack", "isopack.helper"]
-    with pytest.raises(SubjectError, match=r"imports isopack when it is called.*tree.*isopack"):
+    assert isolated.foreign_modules(one) == ["isohelper"]
+    with pytest.raises(SubjectError, match=r"imports isohelper when it is called.*tree.*isohelper"):
         require_own_imports([subject])
 
 

@@ -1,4 +1,5 @@
 import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,15 @@ def test_a_setting_that_a_call_changes_is_named_after_timing(tmp_path):
         time(versions(tmp_path, in_init="torch.set_float32_matmul_precision('medium')"))
 
 
+def test_a_neighbour_that_a_call_imports_is_each_versions_own(tmp_path):
+    sides = versions(
+        tmp_path, in_init="import apart_helper\n        assert apart_helper.X in __file__"
+    )
+    for label, subject in sides.items():
+        (Path(str(subject.root)) / "apart_helper.py").write_text(f"X = '/{label}/'\n")
+    assert set(time(sides)[0].seconds) == {"before", "after"}
+
+
 def test_a_neighbour_that_a_call_imports_from_elsewhere_is_named_after_timing(
     tmp_path, monkeypatch
 ):
@@ -139,7 +149,14 @@ def test_a_neighbour_that_a_call_imports_from_elsewhere_is_named_after_timing(
     sides = versions(tmp_path, in_init="import apart_helper")
     for subject in sides.values():
         (Path(str(subject.root)) / "apart_helper.py").touch()
-    monkeypatch.syspath_prepend(tree)
+
+    class Hook:
+        """An import hook of an editable install, which finds the work tree first."""
+
+        def find_spec(self, name, path=None, target=None):
+            return PathFinder.find_spec(name, [str(tree)]) if name == "apart_helper" else None
+
+    monkeypatch.setattr(sys, "meta_path", [Hook(), *sys.meta_path])
     with pytest.raises(SubjectError, match=r"imports apart_helper when it is called.*tree"):
         time(sides)
 

@@ -273,3 +273,34 @@ def test_an_entry_point_without_an_attribute_exports_the_constant(
 def test_an_entry_point_does_not_take_the_place_of_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     entries(monkeypatch, loopy="collections:OrderedDict")
     assert registered()["loopy"].kind == "folder"
+
+
+def test_a_file_that_imports_from_its_package_is_loaded_as_its_member(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "src" / "rooted_in_src"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "near.py").write_text("X = 1\n")
+    (package / "loss.py").write_text(
+        "from .near import X\n"
+        "def loss():\n    from rooted_in_src import near\n    return X, near.X\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    before = list(sys.path)
+    by_file = load(locate("src/rooted_in_src/loss.py:loss")).factory
+    by_module = load(locate("rooted_in_src.loss:loss")).factory
+    assert by_file is by_module
+    assert by_file() == (1, 1)
+    assert sys.path == before
+
+
+def test_two_packages_of_one_name_are_both_loaded(tmp_path: Path) -> None:
+    for number in (1, 2):
+        package = tmp_path / str(number) / "of_one_name"
+        package.mkdir(parents=True)
+        (package / "__init__.py").touch()
+        (package / "near.py").write_text(f"X = {number}\n")
+        (package / "loss.py").write_text("from .near import X\ndef loss():\n    return X\n")
+    paths = [tmp_path / str(number) / "of_one_name/loss.py" for number in (1, 2)]
+    assert [load(locate(f"{path}:loss")).factory() for path in paths] == [1, 2]

@@ -1,0 +1,75 @@
+"""Finds the package that a file belongs to, and where a checkout roots its packages."""
+
+import ast
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePath
+
+SOURCES = ("src", "lib", "python")
+"""Folders that a checkout may root its packages in."""
+
+Exists = Callable[[PurePath], bool]
+"""Whether a file exists."""
+
+
+def search_folder(name: str, start: Path) -> Path:
+    """The folder to search for a module besides Python's path: ``start``, or one below it.
+
+    A package may be rooted in ``src/`` or, where a checkout holds several projects, in one of their
+    folders.
+    """
+    top = name.partition(".")[0]
+    if (start / f"{top}.py").is_file() or (start / top / "__init__.py").is_file():
+        return start
+    below = [start / source for source in SOURCES]
+    for pattern in ("*", *(f"*/{source}" for source in SOURCES), "*/*/src"):
+        below += sorted(p for p in start.glob(pattern) if "/." not in p.as_posix())
+    return next((p for p in below if (p / top / "__init__.py").is_file()), start)
+
+
+def rooted(file: PurePath, exists: Exists, least: int = 0) -> tuple[PurePath, str]:
+    """The folder to search for a file's package, and the file's full name as a module.
+
+    A folder with an ``__init__.py`` is a package; the nearest ``least`` folders are in any case.
+    """
+    parts = [] if file.stem == "__init__" else [file.stem]
+    folder = file.parent
+    while folder.name and (least > 0 or exists(folder / "__init__.py")):
+        parts.insert(0, folder.name)
+        folder, least = folder.parent, least - 1
+    return folder, ".".join(parts)
+
+
+def membership(file: PurePath, source: bytes, exists: Exists) -> tuple[PurePath, str] | None:
+    """Where a file's package is rooted, and its name as a module; ``None`` for a file of its own.
+
+    A file is a member of its package if it imports from it. Of others the package's code need not
+    run, and may not be able to.
+    """
+    try:
+        nodes = list(ast.walk(ast.parse(source)))
+    except (SyntaxError, ValueError):
+        return None
+    relative = [n for n in nodes if isinstance(n, ast.ImportFrom) and n.level]
+    if relative:
+        there = all(any(map(exists, _targets(file, node))) for node in relative)
+        return rooted(file, exists, max(n.level for n in relative)) if there else None
+    root, module = rooted(file, exists)
+    top, dot, _ = module.partition(".")
+    return (root, module) if dot and top in set(_imported(nodes)) else None
+
+
+def _targets(file: PurePath, node: ast.ImportFrom) -> Iterator[PurePath]:
+    """The files that a relative import may stand for."""
+    folder = file.parents[node.level - 1] if node.level <= len(file.parents) else file
+    base = folder.joinpath(*(node.module or "").split("."))
+    for place in (base, *(base / alias.name for alias in node.names)):
+        yield from (place.with_name(f"{place.name}.py"), place / "__init__.py")
+
+
+def _imported(nodes: list[ast.AST]) -> Iterator[str]:
+    """The first parts of the names of all modules that are imported by their full names."""
+    for node in nodes:
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+        yield from (name.partition(".")[0] for name in names)
