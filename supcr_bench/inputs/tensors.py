@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from supcr_bench.inputs.random_bits import Stream
-from supcr_bench.values.case import UNIT_ROUNDOFF, Workload
+from supcr_bench.values.case import Workload
 from supcr_bench.values.errors import InputError
 
 TIED_GRID = 0.5
@@ -92,15 +92,10 @@ class Problem:
     weights: Tensor
     temperature: float
     name: str
-    spec: ProblemSpec | None = None
 
     @property
     def dtype(self) -> str:
         return str(self.first.dtype).removeprefix("torch.")
-
-    @property
-    def unit_roundoff(self) -> float:
-        return UNIT_ROUNDOFF[self.dtype]
 
     @property
     def size(self) -> tuple[int, int, int]:
@@ -123,7 +118,7 @@ class Problem:
 
     def changed(self, name: str, **fields: Any) -> "Problem":
         """A copy with some tensors replaced, and another name."""
-        return replace(self, name=f"{self.name}, {name}", spec=None, **fields)
+        return replace(self, name=f"{self.name}, {name}", **fields)
 
     def moved(self, name: str, move: Callable[[Tensor], Tensor]) -> "Problem":
         """A copy with both views changed alike."""
@@ -135,7 +130,6 @@ class Problem:
             first=self.first[index],
             second=self.second[index],
             labels=self.labels[index],
-            spec=None,
         )
 
 
@@ -238,5 +232,4 @@ def make_problem(spec: ProblemSpec) -> Problem:
         weights=weights.to(dtype),
         temperature=spec.temperature,
         name=spec.describe(),
-        spec=spec,
     )

@@ -100,10 +100,10 @@ def format_error(value: float | None) -> str:
     return f"{value:.1e}"
 
 
-def digits_apart(one: float, other: float, least: int = 6) -> int:
-    """The fewest significant digits, at least ``least``, in which two different numbers differ."""
-    enough = (d for d in range(least, 17) if f"{one:.{d}g}" != f"{other:.{d}g}")
-    return next(enough, 17) if one != other else least
+def digits_apart(one: float, other: float) -> int:
+    """The fewest significant digits, at least 6, in which two different numbers differ."""
+    enough = (d for d in range(6, 17) if f"{one:.{d}g}" != f"{other:.{d}g}")
+    return next(enough, 17) if one != other else 6
 
 
 def format_count(count: float | None) -> str:

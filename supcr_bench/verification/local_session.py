@@ -19,7 +19,7 @@ from supcr_bench.verification.impact import Impact, ImpactQuestion
 from supcr_bench.verification.impact_study import ImpactStudy
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome, Trial
 from supcr_bench.verification.reading import Reading
-from supcr_bench.verification.resolve import read, resolve_and_read
+from supcr_bench.verification.resolve import read, resolve
 from supcr_bench.verification.session import STUDY_LIMIT_S, Session
 
 PATIENCE = 2
@@ -62,7 +62,7 @@ class LocalSession(Session):
 
     def open(self) -> Sequence[tuple[str, Group]]:
         with interrupted_after(self._limit_s, "loading and recognition"):
-            found, self._reading = resolve_and_read(
+            found, self._reading = resolve(
                 self._implementation, self._definition, device=self._device
             )
             found = replace(found, process_changes=self._implementation.process_changes)

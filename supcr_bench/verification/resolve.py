@@ -1,11 +1,13 @@
 """Resolves how to call an implementation (subject) and which definition of the loss it follows."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from supcr_bench.inputs.tensors import Problem
+from supcr_bench.measure.outcome import describe_error
 from supcr_bench.reference.answer import Answer
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.compiler import original, why_no_compiler
@@ -17,23 +19,26 @@ from supcr_bench.values.errors import UnavailableError
 from supcr_bench.values.implementation import Implementation, Resolution
 from supcr_bench.verification.context import tested_as
 from supcr_bench.verification.departures import definition_of
+from supcr_bench.verification.label_rules import read_missing, read_tolerance, read_weights
 from supcr_bench.verification.phrases import PHRASES
-from supcr_bench.verification.probes import ASKED, FITS, LABEL_STEPS, Prober
-from supcr_bench.verification.read import read_choices
-from supcr_bench.verification.reading import Reading
+from supcr_bench.verification.probes import ASKED, FITS, LABEL_STEPS, NotFiniteError, Prober
+from supcr_bench.verification.reading import RANDOM, Reading, read_structure, repeats
+from supcr_bench.verification.scale_rules import (
+    fill_empty_denominators,
+    read_default_temperature,
+    read_eps,
+    read_factor,
+    read_temperature,
+    read_upstream,
+    read_value,
+)
+
+NO_GRAPH = "no gradient reaches the embeddings: the loss has no graph (.item(), .data, no_grad)"
+MANY_ROWS = 24
+"""Rows of a batch of which a loss that samples takes some."""
 
 
 def resolve(
-    implementation: Implementation,
-    definition: Definition | str | None = None,
-    *,
-    device: str = "cpu",
-) -> Resolution:
-    """Resolve how to call an implementation, and its definition; see :func:`resolve_and_read`."""
-    return resolve_and_read(implementation, definition, device=device)[0]
-
-
-def resolve_and_read(
     implementation: Implementation,
     definition: Definition | str | None = None,
     *,
@@ -135,6 +140,39 @@ def read(subject: Adapter, device: str = "cpu") -> Reading:
     return found
 
 
+def read_choices(prober: Prober) -> Reading:
+    """Read the choices of the loss that a prober asks."""
+    reading = Reading()
+    try:
+        reading = read_structure(prober)
+        member = reading.member
+        if member is None or not reading.complete:
+            return reading
+        if member.ties == "by_value":
+            read_tolerance(prober, reading, member)
+        counted = False
+        if prober.limit == FITS:  # in a low precision, shares are rounded too much
+            # Without gradients of denominators, those of the label dimensions are alike.
+            shares = not prober.detached and read_weights(prober, reading, member)
+            counted = read_missing(prober, reading, member, shares=shares)
+        member = fill_empty_denominators(prober, read_temperature(prober, reading, member))
+        read_value(prober, reading, member)
+        reading.member = member = read_eps(prober, reading, member)
+        read_default_temperature(prober, reading, member)
+        read_factor(prober, reading, member, counted=counted)
+        read_upstream(prober, reading)
+        if reading.faults:
+            with suppress(Exception):  # it may take fewer rows
+                if not repeats(prober, MANY_ROWS):
+                    reading.faults = [RANDOM]
+    except NotFiniteError:
+        reading.faults.append("the loss or its gradient is not finite on ordinary rows")
+    except Exception as error:  # noqa: BLE001 - a loss may raise anything
+        lost = "does not require grad" in str(error)
+        reading.faults.append(NO_GRAPH if lost else f"raises {describe_error(error)}")
+    return reading
+
+
 def resolved(subject: Subject, device: str = "cpu") -> tuple[Implementation, Adapter]:
     """Return a subject's implementation and adapter, and resolve them first if that is not done.
 
@@ -173,6 +211,6 @@ def resolve_to_measure(
     if found := original(implementation.factory):
         implementation = replace(implementation, factory=found)
     try:
-        return resolve(implementation, definition, device=device)
+        return resolve(implementation, definition, device=device)[0]
     except RaisingCallError as error:
         return error.resolution

@@ -1,23 +1,14 @@
 """Tests the verifier, which must catch every seeded bug and name its cause if it has a name."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 
-from supcr_bench.subjects.registry import load, locate
-from supcr_bench.values.errors import UnavailableError
-from supcr_bench.values.implementation import ANY, Implementation
-from supcr_bench.verification.bugs.catalogue import BUGS, RIGHT
+from supcr_bench.values.implementation import Implementation
+from supcr_bench.verification.bugs.catalogue import BUGS
 from supcr_bench.verification.bugs.right import RankedContrast
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.local_session import LocalSession
-from supcr_bench.verification.outcome import Verdict
 from supcr_bench.verification.verification import Verification
-
-NOT_ROBUST = ("broadcast", "rowsort")
-"""Implementations from the torchcell note that compute their definition, but are not robust."""
-ROBUST = ("batched", "scan", "tiled")
-"""Implementations that pass every check, for each definition that they compute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,21 +66,3 @@ def bug_session(bug: SeededBug, seed: int = 0) -> LocalSession:
 def run_self_test(seed: int = 0) -> Iterator[SelfTestRow]:
     for bug in BUGS:
         yield SelfTestRow.of(bug, bug_session(bug, seed).verified())
-
-
-def false_alarms(seed: int) -> list[str]:
-    """List the failures that the verifier reports for right implementations, for one seed."""
-    subjects = [as_implementation(factory, factory.__name__) for factory in RIGHT]
-    for name in ROBUST:
-        with suppress(UnavailableError):
-            found = load(locate(name))
-            known = [n for n in found.definitions if n != ANY] or [found.definition]
-            subjects += [found.under(name) for name in known]
-    subjects += [load(locate(name)) for name in NOT_ROBUST]
-    return [
-        f"{subject.name}, {outcome.check}: {outcome.finding} ({outcome.case})"
-        for subject in subjects
-        for outcome in LocalSession(subject, seed=seed).run()
-        if outcome.verdict is Verdict.FAIL
-        and not (subject.name in NOT_ROBUST and outcome.group == "robustness")
-    ]

@@ -7,11 +7,10 @@ import pytest
 from rich.console import Console
 
 from supcr_bench.commands import self_test as self_test_command
-from supcr_bench.verification import self_test
 from supcr_bench.verification.bugs.catalogue import BUGS, RIGHT
 from supcr_bench.verification.self_test import SelfTestRow
 from tests.commands.conftest import Cli
-from tests.studies import false_alarms as false_alarms_command
+from tests.studies import false_alarms
 
 pytestmark = pytest.mark.slow
 
@@ -187,11 +186,11 @@ def test_right_implementations_raise_no_alarm(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Of one that is right and of one of the note's; `make false-alarms` takes all of them."""
-    monkeypatch.setattr(self_test, "RIGHT", RIGHT[:1])
-    monkeypatch.setattr(self_test, "ROBUST", ())
-    monkeypatch.setattr(self_test, "NOT_ROBUST", ("broadcast",))
-    assert self_test.false_alarms(seed=3) == []
+    monkeypatch.setattr(false_alarms, "RIGHT", RIGHT[:1])
+    monkeypatch.setattr(false_alarms, "ROBUST", ())
+    monkeypatch.setattr(false_alarms, "NOT_ROBUST", ("broadcast",))
+    assert false_alarms.false_alarms(seed=3) == []
     monkeypatch.setattr("sys.argv", ["false_alarms", "2"])
-    monkeypatch.setattr(false_alarms_command, "false_alarms", lambda seed: ["x"] * seed)
-    assert false_alarms_command.main() == 1
+    monkeypatch.setattr(false_alarms, "false_alarms", lambda seed: ["x"] * seed)
+    assert false_alarms.main() == 1
     assert "1 false alarms over 2 seeds" in capsys.readouterr().out

@@ -2,14 +2,42 @@
 
 import random
 import sys
+from contextlib import suppress
 
 import torch
 
+from supcr_bench.subjects.registry import load, locate
+from supcr_bench.values.errors import UnavailableError
+from supcr_bench.values.implementation import ANY
+from supcr_bench.verification.bugs.catalogue import RIGHT
 from supcr_bench.verification.local_session import LocalSession
-from supcr_bench.verification.self_test import false_alarms
+from supcr_bench.verification.outcome import Verdict
+from supcr_bench.verification.self_test import as_implementation
 from tests.family import CHOICES, definition_of, right_implementation
 
 SEEDS = 200
+NOT_ROBUST = ("broadcast", "rowsort")
+"""Implementations from the torchcell note that compute their definition, but are not robust."""
+ROBUST = ("batched", "scan", "tiled")
+"""Implementations that pass every check, for each definition that they compute."""
+
+
+def false_alarms(seed: int) -> list[str]:
+    """List the failures that the verifier reports for right implementations, for one seed."""
+    subjects = [as_implementation(factory, factory.__name__) for factory in RIGHT]
+    for name in ROBUST:
+        with suppress(UnavailableError):
+            found = load(locate(name))
+            known = [n for n in found.definitions if n != ANY] or [found.definition]
+            subjects += [found.under(name) for name in known]
+    subjects += [load(locate(name)) for name in NOT_ROBUST]
+    return [
+        f"{subject.name}, {outcome.check}: {outcome.finding} ({outcome.case})"
+        for subject in subjects
+        for outcome in LocalSession(subject, seed=seed).run()
+        if outcome.verdict is Verdict.FAIL
+        and not (subject.name in NOT_ROBUST and outcome.group == "robustness")
+    ]
 
 
 def alarms_of_any_definition(seed: int) -> list[str]:

@@ -49,7 +49,7 @@ def judge(base: str, names: Sequence[str], *, all_show: bool = False) -> Judgeme
     factory = make_loss(rules)
     start = time.process_time()
     it = Implementation(name="it", title="", source="", definition="auto", factory=factory)
-    found = resolve(it).recognised
+    found = resolve(it)[0].recognised
     cpu_s = time.process_time() - start
     assert found is not None
     shown = list(names) if all_show else showing(base, names)

@@ -50,7 +50,7 @@ def test_a_class_of_the_note_in_a_file_of_its_own_is_torchcell_for_several_dimen
 ) -> None:
     """Its default weights are those of two dimensions; the ones that it is given are of any."""
     alone = replace(implementation(name), definition=AUTO)
-    found = resolve(alone)
+    found, _ = resolve(alone)
     assert found.recognised is not None
     assert (found.recognised.nearest, found.recognised.choices) == ("torchcell", ())
     assert found.recognised.faults == ()

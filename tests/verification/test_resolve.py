@@ -19,7 +19,7 @@ from tests.verification.bugs import other_right
 def resolution(factory: Callable[..., Any]) -> Resolution:
     return resolve(
         Implementation(name="it", title="", source="", definition="auto", factory=factory)
-    )
+    )[0]
 
 
 def recognised(factory: Callable[..., Any]) -> Recognition:

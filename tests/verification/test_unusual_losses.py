@@ -17,7 +17,7 @@ from supcr_bench.verification.resolve import resolve
 
 def recognised(loss: Callable[..., Tensor]) -> Recognition:
     it = Implementation(name="it", title="", source="", definition="auto", factory=loss)
-    found = resolve(it).recognised
+    found = resolve(it)[0].recognised
     assert found is not None
     return found
 

@@ -69,7 +69,7 @@ def expect(question: RankQuestion, step: int) -> Expected:
     inputs = [view.double() for view in (batch.first, batch.second)]
     embedded = [model(view) for view in inputs]
     rounded = [z.detach().to(batch.first.dtype) for z in embedded]
-    problem = replace(batch, first=rounded[0], second=rounded[1], spec=None)
+    problem = replace(batch, first=rounded[0], second=rounded[1])
     upstream = question.arriving(batch.labels.shape[1])
     reference = reference_of(question.definition, problem, upstream)
     bounds = bounds_of(problem, question.definition, reference)
