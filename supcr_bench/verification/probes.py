@@ -1,18 +1,17 @@
 """Probes: small batches that a loss is asked, and how well members give the answer."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from supcr_bench.inputs.tensors import Problem
 from supcr_bench.reference.answer import Answer
+from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.verification.family import Member, evaluate
 
-Ask = Callable[[tuple[Tensor, ...], Tensor, float | None, Tensor | None, float], Answer]
-"""(views [N, d], labels [N, D], temperature, weights, arriving gradient) -> answer; ``None`` leaves
-a default."""
 FITS = 3e-5
 """Largest relative residual of a right gradient in float32 on these probes; the gradients of other
 members are a hundred times farther away."""
@@ -22,8 +21,6 @@ LABEL_STEPS = 256.0
 """Labels are multiples of 1 / this; a loss that takes only whole numbers gets the multiples."""
 WIDTH = 12
 """Columns of all rows."""
-
-
 ODD_TWINS = {
     "gaussian": "squared",
     "student": "squared",
@@ -102,33 +99,52 @@ def shortest(number: float, tolerance: float) -> float:
 
 
 class Prober:
-    """Asks one loss.
+    """Asks one loss for its numbers, where ``device`` says.
 
-    Args:
-        ask: asks it; raises where it cannot answer.
+    Attributes:
+        dtype: that of the inputs: float32 once the loss has raised in float64, as one does that
+            mixes inputs with tensors of its own.
         count: how many views it takes.
         given: the temperature that it is given; ``None`` if it takes none.
         weights: whether it takes weights.
         several: whether it takes labels of several dimensions.
+        detached: whether no gradient goes through its denominators.
+        sign: -1 where its gradient has the wrong sign.
+        limit: largest relative residual of a right gradient: more in a low precision.
+        powers: of a given temperature, which divide the similarities in denominators, and the
+            partner's.
     """
 
-    def __init__(
-        self, ask: Ask, count: int, given: float | None, *, weights: bool, several: bool
-    ) -> None:
-        self._ask = ask
-        self.count, self.given, self.weights, self.several = count, given, weights, several
-        self.rows = 5 if count == 1 else 4
-        self.detached = False
-        """Whether no gradient goes through its denominators."""
-        self.sign = 1
-        """-1 where its gradient has the wrong sign."""
-        self.limit = FITS
-        """Largest relative residual of a right gradient: more in a low precision."""
+    def __init__(self, subject: Adapter, device: str) -> None:
+        own = subject.resolution
+        self._subject, self._device, self.dtype = subject, device, torch.float64
+        self.count = 1 if own.definition.views == "single" else 2
+        self.given = ASKED if own.temperature else None
+        self.weights, self.several = own.weights, not own.one_dimension
+        self.rows = 5 if self.count == 1 else 4
+        self.detached, self.sign, self.limit, self.powers = False, 1, FITS, (1.0, 1.0)
         self._last: tuple[object, tuple[Tensor, Tensor]]
         self._last = None, (torch.empty(0), torch.empty(0))
-        self.powers = (1.0, 1.0)
-        """The powers of a given temperature that divide the similarities in denominators, and the
-        partner's."""
+
+    def _answer(
+        self,
+        dtype: torch.dtype,
+        views: tuple[Tensor, ...],
+        labels: Tensor,
+        temperature: float | None,
+        weights: Tensor | None,
+        arriving: float,
+    ) -> Answer:
+        own = self._subject.resolution
+        called = replace(own, temperature=own.temperature if temperature else None)
+        given = torch.ones(labels.shape[1]) if weights is None else weights
+        labels = labels * LABEL_STEPS if own.integer_labels else labels
+        first, second, y, w = (x.to(dtype) for x in (views[0], views[-1], labels, given))
+        tau = temperature or own.definition.temperature
+        upstream = torch.tensor([arriving, *[0.0] * labels.shape[1]], dtype=torch.float64)
+        problem = Problem(first, second, y, w, tau, "a probe")
+        subject = replace(self._subject, resolution=called)
+        return subject.answer(problem, upstream, device=self._device)
 
     def probe(
         self,
@@ -138,8 +154,19 @@ class Prober:
         weights: Tensor | None = None,
         arriving: float = 1.0,
     ) -> Probe:
-        """Ask a batch; raises NotFiniteError, or what the loss raises."""
-        answer = self._ask(views, labels, temperature, weights, arriving)
+        """Ask a batch, with weights [D] and the gradient that arrives at the loss.
+
+        Without a temperature or weights, it has its defaults. Raises NotFiniteError, or what the
+        loss raises.
+        """
+        asked = (views, labels, temperature, weights, arriving)
+        try:
+            answer = self._answer(self.dtype, *asked)
+        except Exception:
+            if self.dtype == torch.float32:
+                raise
+            answer = self._answer(torch.float32, *asked)
+            self.dtype = torch.float32
         gradients = answer.gradients[: len(views)]
         gradient = self.sign * torch.cat([g.detach().double().flatten() for g in gradients])
         if not math.isfinite(float(answer.loss)) or not bool(torch.isfinite(gradient).all()):

@@ -4,11 +4,8 @@ from contextlib import suppress
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
-from supcr_bench.inputs.tensors import Problem
 from supcr_bench.measure.outcome import describe_error
-from supcr_bench.reference.answer import Answer
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.compiler import original, why_no_compiler
 from supcr_bench.subjects.find_call import RaisingCallError, find_call, find_calls
@@ -21,7 +18,7 @@ from supcr_bench.verification.context import tested_as
 from supcr_bench.verification.departures import definition_of
 from supcr_bench.verification.label_rules import read_missing, read_tolerance, read_weights
 from supcr_bench.verification.phrases import PHRASES
-from supcr_bench.verification.probes import ASKED, FITS, LABEL_STEPS, NotFiniteError, Prober
+from supcr_bench.verification.probes import FITS, NotFiniteError, Prober
 from supcr_bench.verification.reading import RANDOM, Reading, read_structure, repeats
 from supcr_bench.verification.scale_rules import (
     fill_empty_denominators,
@@ -95,47 +92,9 @@ def recognise(implementation: Implementation, device: str = "cpu") -> tuple[Reso
 
 def read(subject: Adapter, device: str = "cpu") -> Reading:
     """Read the choices that a subject makes, from its numbers."""
-    own = subject.resolution
-    dtype = torch.float64
-
-    def ask(
-        views: tuple[Tensor, ...],
-        labels: Tensor,
-        temperature: float | None,
-        weights: Tensor | None,
-        arriving: float,
-    ) -> Answer:
-        nonlocal dtype
-        default = own.definition.temperature
-        called = replace(own, temperature=own.temperature if temperature else None)
-        given = torch.ones(labels.shape[1]) if weights is None else weights
-        if own.integer_labels:
-            labels = labels * LABEL_STEPS
-
-        def answer(dtype: torch.dtype) -> Answer:
-            first, second, y, w = (x.to(dtype) for x in (views[0], views[-1], labels, given))
-            problem = Problem(first, second, y, w, temperature or default, "a probe")
-            upstream = torch.tensor([arriving, *[0.0] * labels.shape[1]], dtype=torch.float64)
-            return replace(subject, resolution=called).answer(problem, upstream, device=device)
-
-        try:
-            return answer(dtype)
-        except Exception:
-            if dtype == torch.float32:
-                raise
-            found = answer(torch.float32)
-            dtype = torch.float32  # it mixes float64 inputs with tensors in float32
-            return found
-
-    prober = Prober(
-        ask,
-        1 if own.definition.views == "single" else 2,
-        ASKED if own.temperature else None,
-        weights=own.weights,
-        several=not own.one_dimension,
-    )
+    prober = Prober(subject, device)
     found = read_choices(prober)
-    if found.float32 and dtype == torch.float64 and prober.limit == FITS:
+    if found.float32 and prober.dtype == torch.float64 and prober.limit == FITS:
         found.choices.append(PHRASES["precision"]["float32"])
     return found
 
