@@ -13,6 +13,7 @@ from supcr_bench.values.axes import AXES
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.metrics import COUNTS
 from supcr_bench.values.table import Table
+from supcr_bench.values.units import listed
 
 DIMENSIONS = ("implementation", *(axis.field for axis in AXES), "seed", "definition")
 """Two results belong to the same case if they agree in all of these."""
@@ -52,12 +53,20 @@ def print_comparison(
 
 
 def _run_line(run: Run) -> str:
-    """The id of a run, its suite, and the revision of the code that it measured."""
+    """The id of a run, its suite, and the revisions of what it measured and what measured it."""
     revision = run.info.get("revision")
     code = f"revision {str(revision)[:12]}" if revision else "no revision known"
     if str(revision).endswith("+dirty"):
         code += " with changes"
-    return f"{run.id}, suite {run.info['suite']['name']}, {code}"
+    sources = dict.fromkeys(code_words(own) for own in (run.info.get("code") or {}).values())
+    measured = f"{listed(list(sources))}, by supcr-bench " if sources else ""
+    return f"{run.id}, suite {run.info['suite']['name']}, {measured}{code}"
+
+
+def code_words(code: Mapping[str, Any]) -> str:
+    """The repository of an implementation, and its revision."""
+    changed = " with changes" if code.get("dirty") else ""
+    return f"{code['repository']} at {str(code['revision'])[:12]}{changed}"
 
 
 def _apart(comparison: compare.Comparison) -> str:
@@ -82,7 +91,12 @@ def to_mapping(comparison: compare.Comparison, first: Run, second: Run) -> dict[
     """The values of the JSON file. Ratios are second over first."""
     return {
         **{
-            position: {"id": run.id, "path": str(run.path), "revision": run.info.get("revision")}
+            position: {
+                "id": run.id,
+                "path": str(run.path),
+                "revision": run.info.get("revision"),
+                "code": run.info.get("code"),
+            }
             for position, run in (("first", first), ("second", second))
         },
         "environment_differences": [

@@ -14,7 +14,7 @@ from rich.text import Text
 from supcr_bench.analysis.time_rule import TimeRule
 from supcr_bench.commands.run_sweep import check_devices
 from supcr_bench.commands.run_work import provenance
-from supcr_bench.gate.agreement import checks_to_repeat
+from supcr_bench.gate.agreement import checks_to_repeat, judge_default_call
 from supcr_bench.gate.baseline import (
     comparability_notes,
     deterministic_notes,
@@ -27,6 +27,7 @@ from supcr_bench.gate.time_trial import TimeTrial, cells_to_time, process_sample
 from supcr_bench.gate.versions import Versions, at_revision
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.run_file import without_noise
+from supcr_bench.subjects.default_call import DefaultCall
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.sweep.plan import make_budget, only, under
@@ -39,6 +40,10 @@ from supcr_bench.values.implementation import Description, Resolution
 from supcr_bench.values.result import Result
 from supcr_bench.verification.verification import Verification
 
+SPENT = ("spent_s", "first_call_s", "time_limit_s")
+"""What a session keeps of the times of counted calls: it is not recorded."""
+RANKS = "ranks"
+"""The tag of implementations whose call works across ranks."""
 NOTHING_TIMED = "No timed case of the suite has results of both versions, so time was not judged."
 
 
@@ -54,6 +59,7 @@ class GateSession:
     executor: LocalExecutor = field(init=False)
     descriptions: dict[str, Description] = field(default_factory=dict)
     resolutions: dict[str, Resolution] = field(default_factory=dict)
+    default_calls: dict[str, DefaultCall] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.executor = LocalExecutor(make_budget(self.suite).threads)
@@ -83,7 +89,7 @@ class GateSession:
             "suite": suite.model_dump(mode="json", by_alias=True, exclude_none=True),
             "subjects": names,
             "labels": None,
-            **provenance(suite, {name: self.descriptions[name] for name in names}),
+            **provenance(suite, {n: self.descriptions[n] for n in names}, self.subjects),
         }
         return replace(run, info={**info, **run.info}), notes
 
@@ -125,6 +131,10 @@ class GateSession:
         ]
         judged = judge_deterministic(before, after, terms)
         changes += [change for change in judged if change.implementation not in broken]
+        for v in whole:
+            then, now = (self.default_calls.get(s.name) for s in (v.before or v.after, v.after))
+            if v.before and then and now:
+                changes += judge_default_call(v.name, then, now, before, terms)
         cells, others = cells_to_time(self._cells(), whole, before, after)
         trial = None
         if cells:
@@ -178,8 +188,18 @@ class GateSession:
         )
 
     def _cells(self) -> list[Cell]:
-        """The plan, with the definition (loss) of each implementation that was called."""
-        return under(self.plan, {n: own.definition for n, own in self.resolutions.items()})
+        """The plan, with the definition (loss) of each implementation that was called.
+
+        Of the cases across ranks, those of implementations that declare the tag ``ranks``, that the
+        suite itself names, or all if the command line asks for ranks.
+        """
+        plan = under(self.plan, {n: own.definition for n, own in self.resolutions.items()})
+        if any(option.startswith("ranks=") for option in self.terms.options):
+            return plan
+        known = {n for n, own in self.descriptions.items() if RANKS in own.tags}
+        known |= {*self.suite.implementations}
+        kept = (only([cell], known) if cell.workload.ranks > 1 else [cell] for cell in plan)
+        return [cell for own in kept for cell in own]
 
     def _resolved(self, subject: Subject) -> Subject:
         return replace(subject, resolution=self.resolutions.get(subject.name))
@@ -191,6 +211,8 @@ class GateSession:
             if found.description and found.resolution:
                 self.resolutions[name] = found.resolution
                 self.descriptions[name] = found.description
+            if found.default_call:
+                self.default_calls[name] = found.default_call
         return {name: found.finding for name, found in checked.items() if found.finding}
 
     def _deterministic(
@@ -211,7 +233,8 @@ class GateSession:
             ):
                 match event:
                     case Result():
-                        results.append(without_noise(event))
+                        spent = {name: getattr(event, name) for name in SPENT}
+                        results.append(replace(without_noise(event), **spent))
                     case Verification():
                         verification[event.implementation] = event
                     case SweepProgress(started=Cell() as planned):

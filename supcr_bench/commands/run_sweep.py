@@ -143,7 +143,7 @@ def _run_info(
 ) -> dict[str, Any]:
     return {
         **work.to_mapping(),
-        **provenance(work.suite, descriptions),
+        **provenance(work.suite, descriptions, work.subjects),
         "files": work.files,
         "command": shlex.join(["supcr-bench", *sys.argv[1:]]),
         "budget": asdict(budget),

@@ -1,6 +1,7 @@
 """Describes what a run measures: suite, implementations, labels and cells (without torch)."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -9,13 +10,13 @@ from typing import Any
 import supcr_bench
 from supcr_bench.inputs.label_file import LabelFile, read_label_file
 from supcr_bench.store.loaded_run import explain
-from supcr_bench.store.revision import git_revision
-from supcr_bench.subjects.registry import COMPILED, Subject, locate
+from supcr_bench.store.revision import code_of, git_revision
+from supcr_bench.subjects.registry import COMPILED, Subject, file_of, locate
 from supcr_bench.sweep.plan import make_plan, only
 from supcr_bench.sweep.suite import Suite, read_suite
 from supcr_bench.values.cell import Cell
 from supcr_bench.values.definition import current_name
-from supcr_bench.values.errors import StoreError, UnknownNameError
+from supcr_bench.values.errors import StoreError, SubjectError, UnknownNameError
 from supcr_bench.values.implementation import Description
 
 
@@ -71,9 +72,16 @@ class Work:
 _NOT_MEASURED = ("suite", "suite_file", "unavailable")
 
 
-def provenance(suite: Suite, descriptions: Mapping[str, Description]) -> dict[str, Any]:
-    """What a run or a baseline stores on the code that it measured."""
+def provenance(
+    suite: Suite, descriptions: Mapping[str, Description], subjects: Sequence[Subject]
+) -> dict[str, Any]:
+    """What a run or a baseline stores on the code that it measured, and on what measured it."""
+    code = {}
+    for subject in (s for s in subjects if s.kind != "folder"):
+        with suppress(SubjectError):
+            code[subject.name] = code_of(file_of(subject).resolve())
     return {
+        "code": {name: found for name, found in code.items() if found},
         "implementations": {name: asdict(d) for name, d in descriptions.items()},
         "version": supcr_bench.__version__,
         "seed": suite.seed,

@@ -7,8 +7,10 @@ unchanged, which is not a pass; a case without evidence is undecided.
 from supcr_bench.analysis.compare import BROKEN, outcome_change
 from supcr_bench.gate.terms import Terms
 from supcr_bench.store.loaded_run import Run
-from supcr_bench.values.gate import GatedChange, GateVerdict, Judged
+from supcr_bench.subjects.default_call import DefaultCall, changes_of_call
+from supcr_bench.values.gate import DEFAULT_CALL, GatedChange, GateVerdict, Judged
 from supcr_bench.values.result import Result, Status
+from supcr_bench.values.units import format_duration_s
 from supcr_bench.verification.outcome import Verdict
 from supcr_bench.verification.session import STAGES
 from supcr_bench.verification.verification import (
@@ -20,6 +22,8 @@ from supcr_bench.verification.verification import (
 
 FARTHER_OFF = 2.0
 """Growth of an error by more than this factor is a regression: rounding alone causes less."""
+BUSIER = 5.0
+"""A call that takes this many times longer is slower, however busy the machine has become."""
 NO_CHECKS = ("recognition", "diagnosis")
 """Steps of the verifier that are not checks, so both versions need not have run them."""
 
@@ -31,9 +35,26 @@ def judge_agreement(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
     changes = []
     for key in dict.fromkeys([*now, *earlier]):
         if key[0] in terms.implementations:
-            judged = _judge_case(earlier.get(key), now.get(key), terms)
-            changes.append(GatedChange.of("agreement", key, judged, terms.run_command(*key)))
+            found = now.get(key)
+            judged = _judge_case(earlier.get(key), found, terms)
+            exact = found is None or found.status not in (Status.TIMED_OUT, Status.SKIPPED)
+            command = terms.run_command(*key)
+            changes.append(GatedChange.of("agreement", key, judged, command, exact=exact))
     return changes
+
+
+def judge_default_call(
+    name: str, first: DefaultCall, second: DefaultCall, before: Run, terms: Terms
+) -> list[GatedChange]:
+    """The change of a call without options, unless it gives what it gave before."""
+    found = changes_of_call(first, second)
+    if not found:
+        return []
+    verdict, reason = GateVerdict.REGRESSION, "; ".join(found)
+    if any(r.status in BROKEN for r in before.results if r.implementation == name):
+        verdict, reason = GateVerdict.PASS, f"{reason}; the loss was not right before"
+    command = terms.verify_command(name)
+    return [GatedChange.of(DEFAULT_CALL, (name, None), (verdict, reason), command)]
 
 
 def _judge_case(first: Result | None, second: Result | None, terms: Terms) -> Judged:
@@ -60,7 +81,11 @@ def _judge_case(first: Result | None, second: Result | None, terms: Terms) -> Ju
         return GateVerdict.UNCHANGED, f"as {terms.then}, {now}"
     stopped = second.status in (Status.TIMED_OUT, Status.SKIPPED)
     if stopped and first.status.has_figures and not terms.baseline:
-        # Both versions ran in one session, on one machine.
+        # Both versions ran in one session, on one machine, which may have become busier.
+        limit_s, took_s = second.time_limit_s, first.spent_s
+        if limit_s and took_s and took_s * BUSIER > limit_s:
+            took = format_duration_s(took_s)
+            return GateVerdict.UNDECIDED, f"became {now}; its calls took {took} before"
         return GateVerdict.REGRESSION, f"became {now}"
     return GateVerdict.UNDECIDED, f"{second.status.words}: {note}"
 

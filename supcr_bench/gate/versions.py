@@ -6,15 +6,14 @@ imported in the same way from a folder of its own, so that neither has an advant
 is only read.
 """
 
-import importlib.util
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Literal
 
 from supcr_bench.gate.checkout import Checkout, RevisionError, readable
-from supcr_bench.subjects.packages import membership, rooted, search_folder
-from supcr_bench.subjects.registry import FOLDER, Subject, folder, on_path
+from supcr_bench.subjects.packages import membership, rooted
+from supcr_bench.subjects.registry import Subject, file_of
 from supcr_bench.values.errors import SubjectError
 
 
@@ -55,34 +54,6 @@ class _Place:
         return replace(self.subject, name=name, root=str(root / self.root))
 
 
-def _file_of(subject: Subject) -> Path:
-    """The file of a subject, which is not imported."""
-    target = subject.target
-    if target.startswith(f"{FOLDER}."):
-        return folder() / f"{target.removeprefix(FOLDER + '.')}.py"
-    if subject.kind == "file":
-        return Path(target)
-    if target.partition(".")[0] == "supcr_bench":
-        raise SubjectError(
-            f"{subject.name} is part of supcr_bench, of which there can be only one version; "
-            "copy it into a file of its own"
-        )
-    top, *inner = target.split(".")
-    try:
-        with on_path(search_folder(target, Path.cwd())):
-            found = importlib.util.find_spec(top)
-    except (ImportError, ValueError) as error:
-        raise SubjectError(f"{subject.name} cannot be found: {error}") from None
-    # The packages around a module are not imported: what they need may not be here.
-    places = [Path(place, *inner) for place in (found and found.submodule_search_locations) or ()]
-    files = [Path(found.origin)] if found and found.origin and not inner else []
-    files += [f for p in places for f in (p.with_name(f"{p.name}.py"), p / "__init__.py")]
-    for file in files:
-        if file.suffix == ".py" and file.is_file():
-            return file
-    raise SubjectError(f"{subject.name}: no Python file of that module is found")
-
-
 def _placed(
     subject: Subject, path: str, names: Collection[str], source: bytes, root: str | None = None
 ) -> _Place:
@@ -117,7 +88,12 @@ def _placed(
 
 def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
     """Copy the versions of a subject (implementation) into ``scratch``, an empty folder."""
-    found = _file_of(subject)
+    if subject.kind == "module" and subject.target.partition(".")[0] == "supcr_bench":
+        raise SubjectError(
+            f"{subject.name} is part of supcr_bench, of which there can be only one version; "
+            "copy it into a file of its own"
+        )
+    found = file_of(subject)
     file = found.parent.resolve() / found.name
     checkout = Checkout(file)
     path = file.relative_to(checkout.top.resolve()).as_posix()

@@ -25,7 +25,12 @@ def benchmark_file(run: Run) -> tuple[Mapping[str, Any], Mapping[str, int]]:
     timed = [r for r in run.results if r.time_samples_s]
     left = Counter(str(r.status) for r in run.results if not r.time_samples_s)
     suite = str(run.info["suite"]["name"])
-    revision = str(run.info.get("revision") or "unversioned")
+    own = str(run.info.get("revision") or "unversioned")
+    codes = {(c["repository"], c["revision"]) for c in (run.info.get("code") or {}).values()}
+    changed = any(c["dirty"] for c in (run.info.get("code") or {}).values())
+    # The file has room for one commit: that of the implementations, if they share one.
+    project, revision = codes.pop() if len(codes) == 1 else ("supcr-bench", own)
+    dirty = changed if project != "supcr-bench" else revision.endswith("+dirty")
     budget: Mapping[str, Any] = run.info.get("budget") or {}
     cpu = run.environment.get("cpu")
     content = {
@@ -34,14 +39,14 @@ def benchmark_file(run: Run) -> tuple[Mapping[str, Any], Mapping[str, int]]:
             "python_version": run.environment.get("python"),
             "system": run.environment.get("os"),
             "cpu": {"brand_raw": cpu, "count": run.environment.get("cpus_usable")},
-            "supcr_bench": dict(run.environment),
+            "supcr_bench": {**run.environment, "revision": own, "code": run.info.get("code")},
         },
         "commit_info": {
             "id": revision.removesuffix("+dirty"),
             "time": None,
             "author_time": None,
-            "dirty": revision.endswith("+dirty"),
-            "project": "supcr-bench",
+            "dirty": dirty,
+            "project": project,
             "branch": "(unknown)",
         },
         "benchmarks": [_benchmark(result, suite, budget) for result in timed],

@@ -72,8 +72,16 @@ def changes_table(
     )
 
 
+def shown(outcome: GateOutcome, verdict: GateVerdict) -> list[GatedChange]:
+    """The changes with a verdict, in order; what follows from a wrong result is left out."""
+    if verdict is GateVerdict.REGRESSION:
+        # What is wrong with the whole comes before its cases.
+        return sorted(in_order(outcome.leading), key=lambda c: bool(outcome.following and c.case))
+    return in_order(outcome.with_verdict(verdict))
+
+
 def tables_of(outcome: GateOutcome, verdict: GateVerdict) -> list[Table]:
-    changes = in_order(outcome.with_verdict(verdict))
+    changes = shown(outcome, verdict)
     return [
         changes_table(own, outcome.time, names=False, reasons=False)
         for own in grouped(changes, lambda c: c.implementation).values()
@@ -102,7 +110,7 @@ def passed_table(outcome: GateOutcome) -> Table:
 
 def reproductions(outcome: GateOutcome) -> dict[str | None, list[GatedChange]]:
     """The regressions by the command that reproduces them."""
-    return grouped(in_order(outcome.with_verdict(GateVerdict.REGRESSION)), lambda c: c.command)
+    return grouped(shown(outcome, GateVerdict.REGRESSION), lambda c: c.command)
 
 
 def gate_blocks(outcome: GateOutcome) -> Iterator[Table | Text]:
@@ -119,6 +127,7 @@ def gate_blocks(outcome: GateOutcome) -> Iterator[Table | Text]:
             )
             if command:
                 yield Text(f"  {gate_words.printable(command)}", no_wrap=True)
+        yield from map(Text, gate_words.following_sentences(outcome))
         yield Text()
     if undecided:
         yield from tables_of(outcome, GateVerdict.UNDECIDED)
@@ -138,6 +147,7 @@ def gate_markdown(outcome: GateOutcome) -> str:
     blocks = [f"## supcr-bench gate: {escape(gate_words.plain(outcome.suite))}"]
     blocks.append(f"**{escape(gate_words.verdict_sentence(outcome))}**")
     blocks += _changes(outcome, GateVerdict.REGRESSION)
+    blocks += gate_words.following_sentences(outcome)
     if commands := [gate_words.printable(command) for command in reproductions(outcome) if command]:
         blocks += ["To see it again:", fenced("\n".join(commands))]
     blocks += [*_changes(outcome, GateVerdict.UNDECIDED), *_passed(outcome)]
@@ -155,7 +165,7 @@ def gate_markdown(outcome: GateOutcome) -> str:
 
 
 def _changes(outcome: GateOutcome, verdict: GateVerdict) -> list[str]:
-    changes = in_order(outcome.with_verdict(verdict))
+    changes = shown(outcome, verdict)
     if not changes:
         return []
     table = changes_table(changes, outcome.time, names=True, reasons=True)

@@ -83,9 +83,9 @@ def ratio_change_text(change: GatedChange) -> str:
 
 
 def sureness_text(change: GatedChange, study: TimeStudy | None) -> str:
-    """``exact`` for all metrics but time; for time, the confidence in all verdicts on time."""
+    """For time, the confidence in all verdicts on time; else ``exact``, but for a time limit."""
     if change.evidence is not Evidence.TIME:
-        return "exact"
+        return "exact" if change.exact else "by a limit"
     return f"{100 * (1 - study.error):.4g}%" if study else MISSING
 
 
@@ -109,8 +109,10 @@ def verdict_sentence(outcome: GateOutcome) -> str:
     counts = {verdict: len(outcome.with_verdict(verdict)) for verdict in GateVerdict}
     count, against = counts[outcome.verdict], plain(outcome.against)
     if outcome.verdict is GateVerdict.REGRESSION:
-        who = _by_implementation(outcome.with_verdict(GateVerdict.REGRESSION))
-        text = f"{plural(count, 'figure')} got worse against {against}: {who}"
+        text = f"{plural(count, 'figure')} got worse against {against}: "
+        text += _by_implementation(outcome.leading)
+        if outcome.following:
+            text += f", and {len(outcome.following):,} that follow from that"
     elif outcome.measured_nothing:
         named = None
         text = f"no figure could be compared with {against}"
@@ -121,6 +123,14 @@ def verdict_sentence(outcome: GateOutcome) -> str:
         text = f"{plural(count, 'figure')} {verb} no worse than {against}"
     others = [f"{counts[v]:,} {w}" for v, w in _ASIDE.items() if counts[v] and v is not named]
     return f"{outcome.verdict}: {text}" + (f"; {listed(others)}." if others else ".")
+
+
+def following_sentences(outcome: GateOutcome) -> list[str]:
+    """The figures that changed because a result became wrong, counted."""
+    return [
+        f"Follows from the wrong result: {_by_implementation(own)}. The JSON file has each figure."
+        for own in grouped(outcome.following, lambda c: c.implementation).values()
+    ]
 
 
 def reason_sentences(changes: Sequence[GatedChange]) -> list[str]:

@@ -113,6 +113,29 @@ def locate(name: str) -> Subject:
     return Subject(name, "module", target, attribute)
 
 
+def file_of(subject: Subject) -> Path:
+    """The file of a subject, which is not imported."""
+    target = subject.target
+    if target.startswith(f"{FOLDER}."):
+        return folder() / f"{target.removeprefix(FOLDER + '.')}.py"
+    if subject.kind == "file":
+        return Path(target)
+    top, *inner = target.split(".")
+    try:
+        with on_path(search_folder(target, Path.cwd())):
+            found = importlib.util.find_spec(top)
+    except (ImportError, ValueError) as error:
+        raise SubjectError(f"{subject.name} cannot be found: {error}") from None
+    # The packages around a module are not imported: what they need may not be here.
+    places = [Path(place, *inner) for place in (found and found.submodule_search_locations) or ()]
+    files = [Path(found.origin)] if found and found.origin and not inner else []
+    files += [f for p in places for f in (p.with_name(f"{p.name}.py"), p / "__init__.py")]
+    for file in files:
+        if file.suffix == ".py" and file.is_file():
+            return file
+    raise SubjectError(f"{subject.name}: no Python file of that module is found")
+
+
 def load(subject: Subject) -> Implementation:
     """Import a subject, and undo what its import changes in the whole process.
 

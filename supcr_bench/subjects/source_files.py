@@ -19,9 +19,11 @@ def source_files(subject: Subject) -> Files:
 
     Imports are read from the source; of a module that was not imported yet, nothing is known.
     """
+    if subject.root is not None:
+        return ()
     first = module_name(subject)
     file, top = file_of(first), file_of(first.partition(".")[0])
-    if file is None or subject.root is not None:
+    if file is None:
         return ()
     whole_package = subject.kind in ("module", "entry point") and top is not None
     root = Path(top if whole_package and top else file).resolve().parent

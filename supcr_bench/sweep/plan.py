@@ -14,7 +14,7 @@ from supcr_bench.values.case import ITEM_BYTES, Workload
 from supcr_bench.values.cell import Arm, Budget, Cell
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import InputError, SuiteError
-from supcr_bench.values.machine import usable_cpus
+from supcr_bench.values.machine import default_threads
 from supcr_bench.values.units import format_bytes, format_count
 
 MOST_CELLS = 100_000
@@ -122,10 +122,7 @@ def make_budget(
 ) -> Budget:
     """A suite's budget on a machine, by default this one.
 
-    The memory limit is at most four fifths of the free memory. By default there is a thread for
-    every core but one: a parallel loop waits for its slowest thread, so a core shared with another
-    process, such as the parent, slows down every loop. On a two-core machine with one core busy,
-    two threads took four times as long as one.
+    The memory limit is at most four fifths of the free memory.
     """
     if available_bytes is None:
         available_bytes = psutil.virtual_memory().available
@@ -136,5 +133,5 @@ def make_budget(
         memory_limit_bytes=most if wanted is None else min(wanted, most),
         sampling_s=suite.budget.sampling,
         precision=suite.budget.precision,
-        threads=suite.budget.threads or max((cpus or usable_cpus()) - 1, 1),
+        threads=suite.budget.threads or default_threads(cpus),
     )

@@ -1,8 +1,8 @@
 """The fixture ``supcr_benchmark``: checks a loss and its costs on one case, and times it."""
 
 import math
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from supcr_bench.values.case import PASSES, Case, Pass, Workload
 from supcr_bench.values.definition import AUTO, Definition
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.implementation import Implementation
+from supcr_bench.values.machine import default_threads
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import parse_bytes
 from supcr_bench.verification.resolve import resolve_to_measure
@@ -102,13 +103,14 @@ class SupcrBenchmark:
             resolution = resolve_to_measure(found, definition, workload.device)
             subject = Adapter.of(found, resolution)
             case = Case.of(workload, pass_, resolution.definition)
-            result = self.check(found.name, subject, case)
-            if result.status is Status.SKIPPED:
-                raise UsageError(f"{found.name} {result.reason}")
-            require_right(result, subject, by_name=isinstance(implementation, str))
-            if text := excess(result, limits):
-                raise AssertionError(text)
-            return self.take_times(result, subject)
+            with pinned_threads(default_threads()):
+                result = self.check(found.name, subject, case)
+                if result.status is Status.SKIPPED:
+                    raise UsageError(f"{found.name} {result.reason}")
+                require_right(result, subject, by_name=isinstance(implementation, str))
+                if text := excess(result, limits):
+                    raise AssertionError(text)
+                return self.take_times(result, subject)
         except UsageError as error:
             raise error.with_traceback(None) from None  # users need no traceback
         finally:
@@ -150,6 +152,17 @@ class SupcrBenchmark:
             self._used = True
             with suppress(_NothingToTimeError):
                 self.benchmark.pedantic(_raise)
+
+
+@contextmanager
+def pinned_threads(number: int) -> Iterator[None]:
+    """Use as many threads as ``supcr-bench run``, so that times can be compared."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def plan_rounds(call: StopwatchCall, max_time_s: float, min_rounds: int) -> int:

@@ -5,14 +5,11 @@ runs only if times at smaller batch sizes predict that it fits. Earlier tests su
 without them, the run makes two calls at each doubling of the size, below the case's own.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
-import torch
 
 from supcr_bench.measure.device import available_devices
 from supcr_bench.measure.one_case import StopwatchCall
@@ -22,7 +19,7 @@ from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import make_budget
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.testing.assertions import require_right
-from supcr_bench.testing.benchmark import SupcrBenchmark, find_implementation
+from supcr_bench.testing.benchmark import SupcrBenchmark, find_implementation, pinned_threads
 from supcr_bench.values.case import Case
 from supcr_bench.values.errors import UnavailableError
 from supcr_bench.values.growth_law import GrowthLaw, get_law
@@ -52,7 +49,7 @@ class SuiteRun:
             if case.device not in available_devices():
                 there = ", ".join(available_devices())
                 _skip(name, case, f"no device {case.device!r} here; available: {there}")
-            with _threads(self.budget.threads):
+            with pinned_threads(self.budget.threads):
                 subject = self._subject(name, case.device)
                 case = Case.of(case.workload, case.pass_, subject.resolution.definition)
                 self._measure(name, subject, case, benchmark)
@@ -128,14 +125,3 @@ class SuiteRun:
 def _skip(implementation: str, case: Case, reason: str) -> NoReturn:
     """Skip, naming the case in the reason, because pytest lists skips without test names."""
     pytest.skip(f"{implementation} {case.describe()} {case.pass_}: {reason}")
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    """Use as many threads as ``supcr-bench run``, so that times can be compared."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -15,6 +15,10 @@ CountsAs = Literal["pass", "fail"] | None
 """How the exit status treats an undecided gate; ``None`` keeps exit status 3."""
 
 
+MOST_FOLLOWING = 4
+"""The most regressions that follow from a wrong result and are shown beside it."""
+
+
 class GateVerdict(StrEnum):
     """The verdict on one change, or on all of them."""
 
@@ -43,9 +47,12 @@ class Evidence(StrEnum):
     """Statistical: the versions before and after are timed side by side in one session."""
 
 
+DEFAULT_CALL = "default call"
+"""What is judged of a call without options: whether it still computes the same loss."""
 EVIDENCE: Mapping[str, Evidence] = {
     "agreement": Evidence.AGREEMENT,
     "verification": Evidence.AGREEMENT,
+    DEFAULT_CALL: Evidence.AGREEMENT,
     **{metric.name: Evidence.COST for metric in COUNTS},
     TIME.name: Evidence.TIME,
 }
@@ -54,16 +61,26 @@ EVIDENCE: Mapping[str, Evidence] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatedChange(Change):
-    """A change with the gate's verdict on it, and a command that reproduces it."""
+    """A change with the gate's verdict on it, and a command that reproduces it.
+
+    ``exact`` is false where a time limit decided, which a busy machine may do.
+    """
 
     implementation: str
     case: Case | None = None
     verdict: GateVerdict
     command: str | None = None
+    exact: bool = True
 
     @classmethod
     def of(
-        cls, metric: str, key: tuple[str, Case | None], judged: Judged, command: str | None = None
+        cls,
+        metric: str,
+        key: tuple[str, Case | None],
+        judged: Judged,
+        command: str | None = None,
+        *,
+        exact: bool = True,
     ) -> "GatedChange":
         """A verdict on an implementation and a case, without measured values."""
         name, case = key
@@ -74,6 +91,7 @@ class GatedChange(Change):
             verdict=judged[0],
             reason=judged[1],
             command=command,
+            exact=exact,
         )
 
     @property
@@ -144,6 +162,32 @@ class GateOutcome:
         if self.with_verdict(GateVerdict.UNDECIDED) or not self.with_verdict(GateVerdict.PASS):
             return GateVerdict.UNDECIDED
         return GateVerdict.PASS
+
+    @property
+    def leading(self) -> tuple[GatedChange, ...]:
+        """The regressions, without those that follow from a result that became wrong.
+
+        Of an implementation that is not right any more, these are what verification says of it, the
+        change of its call without options, and one case: its costs are those of another loss.
+        A few that follow are kept.
+        """
+        worse = self.with_verdict(GateVerdict.REGRESSION)
+        leading: list[GatedChange] = []
+        for name in dict.fromkeys(c.implementation for c in worse):
+            own = [c for c in worse if c.implementation == name]
+            wrong = [c for c in own if c.evidence is Evidence.AGREEMENT and c.exact]
+            causes = [c for c in wrong if c.case is None]
+            cases = [c for c in wrong if c.case is not None]
+            first = [*causes, *cases[:1]]
+            leading += first if cases and len(own) > len(first) + MOST_FOLLOWING else own
+        return tuple(leading)
+
+    @property
+    def following(self) -> tuple[GatedChange, ...]:
+        """The other regressions."""
+        leading = set(map(id, self.leading))
+        worse = self.with_verdict(GateVerdict.REGRESSION)
+        return tuple(c for c in worse if id(c) not in leading)
 
     @property
     def measured_nothing(self) -> bool:

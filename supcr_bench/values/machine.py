@@ -30,6 +30,16 @@ def usable_cpus() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
+def default_threads(cpus: int | None = None) -> int:
+    """A thread for every core but one.
+
+    A parallel loop waits for its slowest thread, so a core shared with another process, such as the
+    parent, slows down every loop. On a two-core machine with one core busy, two threads took four
+    times as long as one.
+    """
+    return max((cpus or usable_cpus()) - 1, 1)
+
+
 def device_of(name: str) -> str:
     return name.split("@")[0]
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from supcr_bench.measure.version_times import VersionedCell
+from supcr_bench.subjects.default_call import DefaultCall
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Budget, Cell
@@ -123,6 +124,7 @@ class PreflightResult:
 
     ``finding`` says why it cannot be loaded or called, and is ``None`` if it can; ``unavailable``
     is true if a package is not installed; ``files`` are its source files with digests.
+    ``default_call`` is that of a version.
     """
 
     name: str
@@ -131,6 +133,7 @@ class PreflightResult:
     resolution: Resolution | None = None
     unavailable: bool = False
     files: tuple[tuple[str, str], ...] = ()
+    default_call: DefaultCall | None = None
 
 
 Response = Returned | Failed | PreflightResult | Result | Account

@@ -32,6 +32,7 @@ from supcr_bench.measure.outcome import describe_error
 from supcr_bench.measure.ranked import Coordinator, GroupBrokenError, RankShard, serve
 from supcr_bench.measure.version_times import time_versions
 from supcr_bench.subjects.adapter import Adapter
+from supcr_bench.subjects.default_call import call_by_default
 from supcr_bench.subjects.find_call import find_call
 from supcr_bench.subjects.process_state import ProcessState
 from supcr_bench.subjects.process_wide import require_own_imports
@@ -121,7 +122,15 @@ class Worker:
             return PreflightResult(subject.name, str(error), unavailable=unavailable)
         description = replace(found.description, definition=adapter.resolution.definition.name)
         files = source_files(subject)
-        return PreflightResult(subject.name, None, description, adapter.resolution, files=files)
+        default = call_by_default(adapter) if subject.root is not None else None
+        return PreflightResult(
+            subject.name,
+            None,
+            description,
+            adapter.resolution,
+            files=files,
+            default_call=default,
+        )
 
     def _verify(self, request: messages.VerifySubject) -> Response:
         try:

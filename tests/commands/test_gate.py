@@ -424,3 +424,45 @@ def test_a_suite_with_nothing_for_the_implementation_is_refused(gated):
     gated.repository.write("suite.toml", SUITE.replace("[[grid]]", f'[[grid]]\nwithout = "{NAME}"'))
     with pytest.raises(SuiteError, match="nothing to run"):
         gated(against="HEAD")
+
+
+# --- what is judged besides ---
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("measured_anew")
+def test_a_default_that_changed_is_a_finding_of_its_own(gated):
+    name = write_subjects(gated.repository.top).name
+    gated.repository.commit()
+    file = gated.repository.top / name
+    assert "temperature=2.0" in file.read_text()
+    file.write_text(file.read_text().replace("temperature=2.0", "temperature=1.0"))
+    status, found = gated.found(f"{name}:RnCLoss", against="HEAD", set="nan_density=0")
+    worse = judged(found, "regression")
+    assert status == 1
+    assert {j["figure"] for j in worse} == {"default call"}
+    assert "the same call now computes another loss" in worse[0]["reason"]
+
+
+@pytest.mark.slow
+def test_cases_across_ranks_are_those_of_what_declares_them(gated):
+    """A loss that knows nothing of ranks is gated by a suite that has them."""
+    grid = "\n[[grid]]\nbatch_size = 8\nranks = 2\ntimed = false\n"
+    gated.repository.write("other.py", gated.source)
+    gated.repository.write("suite.toml", SUITE.replace("\n[budget]", f"{grid}\n[budget]"))
+    gated.repository.commit()
+    status, found = gated.found("other.py:IMPLEMENTATION", against="HEAD")
+    assert status == 0
+    assert {j["ranks"] for j in found["judgements"]} == {1}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("measured_anew")
+def test_a_wrong_loss_is_told_by_its_cause_and_what_follows_is_counted(gated, capsys):
+    gated.change("distance.unsqueeze(1) >= distance", "distance.unsqueeze(1) > distance")
+    status, found = gated.found(against="HEAD")
+    said = " ".join(capsys.readouterr().out.split())
+    assert status == 1
+    assert len(judged(found, "regression")) > 4
+    assert "that follow from that" in said
+    assert "Follows from the wrong result" in said

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from supcr_bench.render.gate_tables import gate_markdown
 from supcr_bench.render.gate_words import (
     better_sentences,
     case_text,
     change_name,
+    following_sentences,
     plain,
     printable,
     ratio_change_text,
@@ -19,7 +21,16 @@ from supcr_bench.render.gate_words import (
 )
 from supcr_bench.values.case import Case
 from supcr_bench.values.gate import GatedChange, GateVerdict
-from tests.made_gate_outcomes import ALL, ALL_UNDECIDED, PASS, STUDY, UNDECIDED, judge, outcome
+from tests.made_gate_outcomes import (
+    ALL,
+    ALL_UNDECIDED,
+    PASS,
+    STUDY,
+    UNDECIDED,
+    figures_of,
+    judge,
+    outcome,
+)
 
 
 @pytest.mark.parametrize(
@@ -188,3 +199,26 @@ def test_time_says_what_it_does_not_know() -> None:
 def test_control_characters_are_written_out() -> None:
     assert plain("a\x1b[31m\n b\t c\x00") == "a\\x1b[31m b c\\x00"
     assert printable("run 'two  spaces'\x07") == "run 'two  spaces'\\x07"
+
+
+def test_what_follows_from_a_wrong_result_is_counted_and_not_shown():
+    cases = [Case(batch_size=n, pass_="training") for n in (8, 16, 24)]
+    figures = ("agreement", "dispatched_ops", "elements_processed", "memory")
+    worse = [judge(f, GateVerdict.REGRESSION, case=case) for case in cases for f in figures]
+    cause = judge("verification", GateVerdict.REGRESSION)
+    found = outcome(*worse, cause, *figures_of("broadcast"))
+    assert verdict_sentence(found).startswith(
+        "regression: 13 figures got worse against main (1a2b3c4d5e6f): rowsort (verification, "
+        "agreement), and 11 that follow from that; "
+    )
+    (sentence,) = following_sentences(found)
+    assert sentence == (
+        "Follows from the wrong result: rowsort (agreement in 2 cases, dispatched operations in 3 "
+        "cases, elements processed in 3 cases, peak memory in 3 cases). The JSON file has each "
+        "figure."
+    )
+    text = gate_markdown(found)
+    table = text[text.index("### Got worse") : text.index("To see it again")]
+    assert table.index("verification") < table.index("training N=8")
+    assert "N=16" not in table
+    assert sentence in text

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from supcr_bench.store.revision import git_revision
+from supcr_bench.store.revision import code_of, git_revision
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 
@@ -71,3 +71,25 @@ def test_of_a_folder_that_is_not_there_there_is_none(tmp_path: Path) -> None:
 def test_without_git_there_is_none(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert git_revision(checkout) is None
+
+
+def test_the_code_of_a_file_is_its_repository_and_revision(checkout: Path) -> None:
+    known = {"repository": "checkout", "revision": git_revision(checkout), "dirty": False}
+    assert code_of(checkout / "file") == known
+    git(checkout, "remote", "add", "origin", "https://user:token@example.org/a/b.git")
+    known["repository"] = "https://example.org/a/b.git"
+    assert code_of(checkout / "file") == known
+    (checkout / "file").write_text("two\n")
+    assert code_of(checkout / "file") == {**known, "dirty": True}
+
+
+def test_a_file_that_git_does_not_track_is_dirty(checkout: Path) -> None:
+    (checkout / "new").write_text("untracked\n")
+    found = code_of(checkout / "new")
+    assert found is not None
+    assert found["dirty"]
+
+
+def test_a_file_without_a_checkout_has_no_code(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert code_of(tmp_path / "file") is None

@@ -299,3 +299,17 @@ def test_it(supcr_benchmark, name, definition):
         "--benchmark-disable",
     )
     result.assert_outcomes(passed=len(SUBJECTS))
+
+
+def test_threads_are_pinned_as_in_a_run_and_given_back(project: Project) -> None:
+    result = project("""
+import torch
+from supcr_bench.values.machine import default_threads
+
+def test_it(supcr_benchmark, benchmark):
+    torch.set_num_threads(default_threads() + 2)
+    supcr_benchmark(RightSupCR, **SMALL)
+    assert benchmark.extra_info["threads"] == default_threads()
+    assert torch.get_num_threads() == default_threads() + 2
+""")
+    result.assert_outcomes(passed=1)

@@ -1,0 +1,96 @@
+"""Calls a loss without options, as its users do, to see later whether the same call changed."""
+
+import inspect
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+
+from supcr_bench.inputs.tensors import Problem, make_batch
+from supcr_bench.subjects.adapter import Adapter
+from supcr_bench.subjects.signature import behind, parameters_of
+from supcr_bench.values.case import Workload
+
+ROWS = 4
+"""As few as in the trial calls, so that a loss that hangs for more can still be measured."""
+SAME = 1e-4
+"""Two values of one loss in float32, computed in two ways, differ by less than this share."""
+
+
+class DefaultCall(NamedTuple):
+    """What a loss gives for one fixed batch where every option has its default value.
+
+    ``loss`` is ``None`` if it cannot be called so, which ``error`` explains, or differs from call
+    to call. ``parameters`` are the names of its parameters and their defaults, in order.
+    """
+
+    loss: float | None
+    error: str | None
+    parameters: tuple[tuple[str, str], ...]
+
+
+def call_by_default(subject: Adapter) -> DefaultCall:
+    """Call a loss on a few rows and two label dimensions, or one if it takes no more."""
+    own = replace(subject.resolution, temperature=None, weights=False, eps=False)
+    plain = replace(subject, resolution=own)
+    loss, error = None, None
+    for dims in (1,) if own.one_dimension else (2, 1):
+        workload = Workload(batch_size=ROWS, dims=dims, embedding_size=8, labels="tied")
+        batch = make_batch(workload)
+        labels = batch.labels.round() if own.integer_labels else batch.labels
+        views = batch.perturbed.detach(), batch.intact.detach()
+        problem = Problem(*views, labels, batch.weights, own.definition.temperature, "its defaults")
+        try:
+            torch.manual_seed(0)
+            first, second = (float(plain.answer(problem).loss) for _ in range(2))
+        except Exception as raised:  # noqa: BLE001 - implementations may raise anything
+            error = error or f"{type(raised).__name__}: {' '.join(str(raised).split())}"
+        else:
+            loss, error = (first if math.isclose(first, second, rel_tol=SAME) else None), None
+            break
+    return DefaultCall(loss, error, tuple(_parameters(subject.target)))
+
+
+def _parameters(target: object) -> Iterator[tuple[str, str]]:
+    """Names and defaults of the parameters of the constructor and of the call."""
+    owner = behind(target)
+    functions = [owner]
+    if isinstance(owner, type):
+        functions += [vars(c)["forward"] for c in owner.__mro__ if "forward" in vars(c)][:1]
+    seen = set[str]()
+    for function in functions:
+        for name, parameter in parameters_of(function).items():
+            if name != "self" and name not in seen:
+                seen.add(name)
+                yield name, _default_text(parameter.default)
+
+
+def _default_text(default: object) -> str:
+    """A default in words that two processes share; empty if there is none."""
+    if default is inspect.Parameter.empty:
+        return ""
+    literal = default is None or isinstance(default, bool | int | float | str | tuple)
+    return repr(default) if literal else type(default).__name__
+
+
+def changes_of_call(before: DefaultCall, now: DefaultCall) -> list[str]:
+    """How the same call differs now, in words; nothing if it gives what it gave before."""
+    found = []
+    after = dict(now.parameters)
+    for name, default in before.parameters:
+        if name not in after:
+            found.append(f"the argument {name} is gone")
+        elif default and default != after[name]:
+            found.append(f"the default of {name} was {default} and is {after[name] or 'none'}")
+    kept = [name for name, _ in before.parameters if name in after]
+    if kept != [name for name, _ in now.parameters if name in kept]:
+        found.append(f"its arguments come in another order: {', '.join(after)}")
+    if before.loss is not None and now.loss is None and now.error:
+        return [f"the same call now raises {now.error}", *found]
+    both = before.loss, now.loss
+    if None not in both and not math.isclose(*both, rel_tol=SAME, abs_tol=SAME):  # type: ignore[arg-type]
+        value = f"{now.loss:.6g} where it gave {before.loss:.6g} for one batch of {ROWS}"
+        return [f"the same call now computes another loss: {value}", *found]
+    return found
