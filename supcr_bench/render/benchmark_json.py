@@ -26,8 +26,9 @@ def benchmark_file(run: Run) -> tuple[Mapping[str, Any], Mapping[str, int]]:
     left = Counter(str(r.status) for r in run.results if not r.time_samples_s)
     suite = str(run.info["suite"]["name"])
     own = str(run.info.get("revision") or "unversioned")
-    codes = {(c["repository"], c["revision"]) for c in (run.info.get("code") or {}).values()}
-    changed = any(c["dirty"] for c in (run.info.get("code") or {}).values())
+    code: Mapping[str, Any] = run.info.get("code") or {}
+    codes = {(c["repository"], c["revision"]) for c in code.values()}
+    changed = any(c["dirty"] for c in code.values())
     # The file has room for one commit: that of the implementations, if they share one.
     project, revision = codes.pop() if len(codes) == 1 else ("supcr-bench", own)
     dirty = changed if project != "supcr-bench" else revision.endswith("+dirty")
@@ -39,7 +40,7 @@ def benchmark_file(run: Run) -> tuple[Mapping[str, Any], Mapping[str, int]]:
             "python_version": run.environment.get("python"),
             "system": run.environment.get("os"),
             "cpu": {"brand_raw": cpu, "count": run.environment.get("cpus_usable")},
-            "supcr_bench": {**run.environment, "revision": own, "code": run.info.get("code")},
+            "supcr_bench": dict(run.environment),
         },
         "commit_info": {
             "id": revision.removesuffix("+dirty"),
@@ -48,6 +49,7 @@ def benchmark_file(run: Run) -> tuple[Mapping[str, Any], Mapping[str, int]]:
             "dirty": dirty,
             "project": project,
             "branch": "(unknown)",
+            **({"supcr_bench": own, "code": code} if code else {}),
         },
         "benchmarks": [_benchmark(result, suite, budget) for result in timed],
         "datetime": run.info.get("finished_at") or run.info.get("started_at"),

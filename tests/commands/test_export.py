@@ -14,10 +14,12 @@ import pytest
 from typer.testing import CliRunner
 
 from supcr_bench.commands.app import app
+from supcr_bench.render.benchmark_json import benchmark_file
 from supcr_bench.store.run import RunWriter
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result
+from tests.made_runs import make_run
 from tests.patience import HANGS_S
 
 ENVIRONMENT: dict[str, Any] = {
@@ -198,3 +200,11 @@ def test_parquet_without_pyarrow_says_how_to_install_it(monkeypatch: pytest.Monk
     with pytest.raises(UsageError, match=r"needs pyarrow; pip install 'supcr-bench\[parquet\]'"):
         export("one", "--format", "parquet", "--out", "one.parquet")
     assert not Path("one.parquet").exists()
+
+
+def test_a_run_of_one_repository_is_exported_under_its_revision() -> None:
+    code = {"repository": "https://example.org/a/b.git", "revision": "abc", "dirty": True}
+    run = make_run(RESULTS, code={"mine": code}, revision="own")
+    commit = benchmark_file(run)[0]["commit_info"]
+    wanted = {"id": "abc", "dirty": True, "project": code["repository"], "supcr_bench": "own"}
+    assert wanted.items() <= commit.items()

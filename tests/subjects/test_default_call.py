@@ -4,8 +4,9 @@ import pytest
 
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.default_call import call_by_default, changes_of_call
+from supcr_bench.subjects.find_call import find_call
 from supcr_bench.subjects.registry import load, locate
-from supcr_bench.verification.resolve import resolve
+from supcr_bench.values.definition import TORCHCELL
 
 LOSS = """
 import torch
@@ -39,7 +40,7 @@ def changes(tmp_path: Path, old: str, new: str) -> list[str]:
         path = tmp_path / f"{name}.py"
         path.write_text(text)
         found = load(locate(f"{path}:Loss"))
-        calls.append(call_by_default(Adapter.of(found, resolve(found, "torchcell"))))
+        calls.append(call_by_default(Adapter.of(found, find_call(found, TORCHCELL)[0])))
     assert calls[0].loss is not None
     return changes_of_call(*calls)
 
