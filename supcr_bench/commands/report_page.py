@@ -59,7 +59,7 @@ def show_and_write(
     if run.verification and verbose:
         print_verifications(console, list(run.verification.values()))
 
-    charts = charts_of(findings, at_most=4 if len(run.results) < LARGE_RUN else 2)
+    charts = charts_of(findings, at_most=3 if len(run.results) < LARGE_RUN else 1)
     files: dict[Path, str | bytes] = {}
     if run.path.is_dir():  # else the run was read from a report
         for folder in (run.path / "tables", run.path / "plots"):
@@ -68,7 +68,7 @@ def show_and_write(
         for name, text in csv_tables(findings).items():
             files[run.path / "tables" / name] = text
         for chart in charts:
-            files[run.path / "plots" / f"{chart.name}.svg"] = chart.standalone_svg
+            files[run.path / "plots" / f"{chart.name}.svg"] = chart.svg()
             files[run.path / "plots" / f"{chart.name}.png"] = chart.png()
     files[page] = render_report(run, findings, tables, charts)
     if markdown:

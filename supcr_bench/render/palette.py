@@ -20,15 +20,8 @@ SERIES = (
 )
 INK, QUIET, LINE, PAPER = "#1a1a1a", "#5c5c5c", "#d8d8d8", "#ffffff"
 """Text, secondary text, grid lines and background, for a light background."""
-DARK = {INK: "#ececec", QUIET: "#a9afb6", LINE: "#3a3f45", PAPER: "#16181b"}
-"""Text, secondary text, grid lines and background, for a dark background."""
-VARIABLES = {
-    INK: "currentColor",
-    QUIET: "var(--quiet, currentColor)",
-    LINE: "var(--line)",
-    PAPER: "var(--paper, Canvas)",
-} | {value: f"var(--series-{i})" for i, value in enumerate(SERIES, start=1)}
-"""The CSS variable for each colour in a page."""
+_VARIABLES = {INK: "--ink", QUIET: "--quiet", LINE: "--line", PAPER: "--paper"}
+"""The CSS variables of a page's theme. An implementation's colour is the same in every theme."""
 _MARKERS = ("o", "s", "D", "^", "P", "v", "h")
 _DASHES: tuple[tuple[float, ...], ...] = ((), (6, 2), (2, 1.5), (8, 2, 2, 2), (4, 1.5, 1.5, 1.5))
 """Lengths of dashes and gaps, in line widths; empty for a solid line."""
@@ -62,5 +55,12 @@ def dashes(name: str, names: Sequence[str]) -> tuple[float, ...]:
 
 
 def palette_css() -> str:
+    """Rules that give the charts on a page its theme, and the colours of implementations a name."""
     values = " ".join(f"--series-{i}: {value};" for i, value in enumerate(SERIES, start=1))
-    return f":root {{ {values} }}\n"
+    rules = [
+        f'figure svg [style*="{kind}: {value}"] {{ {kind}: var({name}) !important; }}'
+        for value, name in _VARIABLES.items()
+        for kind in ("fill", "stroke")
+    ]
+    hidden = 'figure svg :is([id$=".paper"], [id$=".title"]) { display: none; }'
+    return "\n".join([f":root {{ {values} }}", *rules, hidden])

@@ -11,18 +11,17 @@ from markupsafe import Markup
 from supcr_bench.analysis.claims import Holds
 from supcr_bench.analysis.compare import Comparison
 from supcr_bench.analysis.findings import Findings
-from supcr_bench.analysis.summary import COMPARED, axis_effects
+from supcr_bench.analysis.summary import COMPARED
 from supcr_bench.render import run_tables
 from supcr_bench.render.answer import answer, section_sentences
 from supcr_bench.render.cells import FILTERED, facets_of
-from supcr_bench.render.charts import Chart
 from supcr_bench.render.comparison import (
     comparison_tables,
     figures_table,
     runs_table,
     verdict_first,
 )
-from supcr_bench.render.growth_tables import axis_table
+from supcr_bench.render.drawing import Chart
 from supcr_bench.render.machine import environment_facts, environments_line, origin_facts
 from supcr_bench.render.palette import palette_css
 from supcr_bench.store.loaded_run import Run
@@ -30,7 +29,6 @@ from supcr_bench.store.report_file import PAGE, embedded
 from supcr_bench.values.axes import WORKLOAD_AXES
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.cell import Account
-from supcr_bench.values.result import Result
 from supcr_bench.values.table import Facets, Table, as_html
 from supcr_bench.values.units import format_duration_s, format_limit_bytes
 from supcr_bench.verification.verification import details
@@ -107,7 +105,7 @@ def _sections(
     said = section_sentences(findings)
     for name, title, starts, more in _SECTIONS:
         held = {
-            "charts": [(c, chart_table(c, findings.results)) for c in charts if c.section == name],
+            "charts": [c for c in charts if c.section == name],
             "tables": [table for table in tables if table.name.startswith(starts)],
             "more": [table for table in tables if table.name.startswith(more)],
             "verifications": (run.verification or {}).values() if name == "agreement" else (),
@@ -165,21 +163,6 @@ def render_report(
         environment_line=environments_line(run.measured_on),
         data_address=embedded(run),
     )
-
-
-def chart_table(chart: Chart, results: Sequence[Result]) -> Table | None:
-    """The figures behind a chart, as a table."""
-    own = [r for r in results if chart.filters.items() <= facets_of(r.case).items()]
-    pass_ = next((p for p in PASSES if p == chart.filters.get("pass")), None)
-    if not own or pass_ is None:
-        return None
-    if chart.section == "time":
-        return run_tables.time_table(own, pass_)
-    if chart.section == "memory":
-        return run_tables.memory_table(own, pass_)
-    axis = next(axis for axis in COMPARED if axis.id == chart.section)
-    groups = [g for g in axis_effects(own, axis) if g[0].case.pass_ == pass_]
-    return axis_table(groups, axis, "time") if groups else None
 
 
 def render_comparison(

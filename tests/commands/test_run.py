@@ -66,9 +66,9 @@ def test_a_run_measures_shows_and_writes_everything(cli: Cli, tiny_run: Finished
     cost = pd.read_csv(path / "tables" / "cost.csv")
     assert len(cost) == len(run.results)
     assert {p.name for p in (path / "plots").iterdir()} == {
-        f"{figure}-{pass_}-1.{ending}"
+        f"{figure}-1{view}.{ending}"
         for figure in ("time", "memory")
-        for pass_ in ("forward", "training")
+        for view in ("", "-1", "-2")
         for ending in ("svg", "png")
     }
     page = (tiny_run.folder / "reports" / path.name / "index.html").read_text()

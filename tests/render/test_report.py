@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from supcr_bench.analysis.findings import find
-from supcr_bench.render.charts import Chart
+from supcr_bench.render.charts import charts_of
+from supcr_bench.render.drawing import Chart
 from supcr_bench.render.report import render_report
 from supcr_bench.render.run_tables import run_tables
 from supcr_bench.values.case import PASSES
@@ -132,25 +131,12 @@ def test_verification_shows_its_findings_its_diagnosis_and_its_snippet() -> None
         assert words in text
 
 
-def test_a_chart_stands_in_its_section_with_its_figures_behind_it() -> None:
-    chart = Chart(
-        name="time-1",
-        title="rowsort overtakes <broadcast>",
-        subtitle="Time per call.",
-        section="time",
-        filters={"pass": "training"},
-        svg="<svg><title>x</title></svg>",
-        description="Two lines.",
-        standalone_svg="",
-        figure=Figure(),
-    )
-    text = page(usual(), charts=[chart])
+def test_a_chart_stands_in_its_section_without_a_title_of_its_own() -> None:
+    text = page(usual(), charts=charts_of(find(usual(), {}), at_most=1))
     section = text[text.index('id="time"') : text.index('id="memory"')]
     assert "<figcaption" in section
-    assert "rowsort overtakes &lt;broadcast&gt;" in section
-    assert "Two lines." in section
-    assert "<svg><title>" in section
-    assert "Figures of this chart" in section
+    assert "Time per call: D=1 NaN 0%" in section
+    assert "<svg " in section
 
 
 def test_one_that_is_wrong_anywhere_is_not_what_to_use_anywhere() -> None:
