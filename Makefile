@@ -57,9 +57,9 @@ false-alarms: setup
 cross-check: setup
 	$(BIN)/pytest tests/studies/cross_check.py --benchmark-quiet
 
-# Growth laws and crossovers in 600 simulated sweeps whose laws are known, a minute or two.
+# Laws, predictions, claims and recommendations in 600 simulations whose truth is known, minutes.
 growth-study: setup
-	SUPCR_BENCH_SWEEPS=600 $(BIN)/python -m pytest tests/analysis/test_simulated_sweeps.py
+	SUPCR_BENCH_SWEEPS=600 $(BIN)/python -m pytest tests/analysis -k simulated
 
 # How often recognition is right about synthetic losses: each departure, and 300 pairs; some minutes.
 recognition-study: setup

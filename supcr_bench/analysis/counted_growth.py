@@ -1,19 +1,22 @@
 """Growth of counted figures (operations, elements, bytes), which have no noise.
 
-The model of a count is a sum of growth laws with coefficients that are not negative, which a linear
-program finds.
+The model of a count is a sum of growth laws with coefficients that are not negative.
 
 The law of a count is the slowest that, together with slower laws, fits as well as all laws do. It
 is named if two conditions hold: slower laws alone fit ten times worse, and faster laws can have
 only a negligible share of the count at the largest size. Otherwise the law is undecided.
 
-The count at another size lies between the smallest and the largest value there of all sums of laws
-that fit the counts.
-
 A loop over pairs i != j costs N(N - 1), so the terms of a law are f(N) and f(N)(1 - 1/N). Code
-often takes other paths at small sizes, so if no sum fits every count to a thousandth, the smallest
-sizes are left out, as long as five remain. With few sizes, a count that is not a sum of these laws,
-such as N^2.1, can look like one.
+often takes other paths at small sizes: the smallest sizes are left out if the others, at least
+five, then fit exactly. If no sizes fit exactly, a sum that misses by up to a thousandth will do,
+then one that misses by up to 3 %. With few sizes, a count that is not a sum of these laws, such as
+N^2.1, can look like one.
+
+A peak is the largest of the sums at the points of a program, and at a larger size another point may
+have the largest, which was never seen. The more sizes one sum fits, the rarer that is. So the
+interval of a prediction grows with the distance, and shrinks with the number of fitted sizes; how
+wide it has to be is known from random programs (``tests/analysis/simulated_programs.py``). It holds
+as long as the program stays the same: nothing shows beforehand that it takes another path.
 """
 
 import math
@@ -23,24 +26,34 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linprog
+from scipy.optimize import linprog, nnls
 
 from supcr_bench.values.growth_law import CONSTANT, LAWS, GrowthLaw, GrowthVerdict, what_would_tell
 
-TOLERANCE = 1e-3
-"""A sum of laws fits if it misses no count by more than this fraction."""
 EXACT = 2e-5
 """Relative errors up to this are rounding: the count of a sort is n log2 n, rounded."""
+TOLERANCES = (EXACT, 1e-3, 0.03)
+"""A sum of laws fits if it misses no count by more than the first of these that any sum meets."""
 AS_GOOD = 3
 """A sum of fewer laws is as good if its error is at most this many times the error of all laws."""
 REFUTED = 10
 """A law is refuted if every sum of it and slower laws has an error this many times larger."""
 NEGLIGIBLE_SHARE = 0.05
 """Faster laws with at most this share of the count at the largest size are ignored."""
+LEAST_SHARE = 0.4
+"""A peak whose fastest law has a smaller share is taken for the peaks of two points in turn."""
+SPARE_SIZES = 2
+"""A sum of some terms is fitted to at least so many sizes more; it could go through any fewer."""
+NO_SHARE = 3e-5
+FALL = 0.5
+"""Rounding does not make the power of N between neighbouring sizes fall by as much."""
 FEWEST_SIZES = 5
 """The fewest sizes to fit: fewer counts would fit too many sums of laws."""
 MOST_DOUBLINGS = 10
 """A size that would decide between two laws is sought up to this many times the largest size."""
+BELOW_AND_ABOVE = {5: (0.005, 0.05), 6: (0.005, 0.06), 7: (0.003, 0.025), 8: (0.002, 0.01)}
+"""Powers of the distance, as a ratio of sizes, by which a count may lie below and above its
+prediction, for each number of sizes that were fitted; the last holds for more sizes too."""
 
 Vector = npt.NDArray[np.float64]
 _ORDERED = tuple(LAWS.values())
@@ -85,17 +98,48 @@ class CountedFit:
     coefficients: tuple[float, ...]
     misfit: float
 
+    @property
+    def share(self) -> float:
+        """The share of its fastest law in the count at the largest size."""
+        slower = len(_terms(self.laws[:-1], self.sizes[-1], self._apart))
+        return float(sum(self.coefficients[slower:]) / sum(self.coefficients))
+
+    @property
+    def is_determined(self) -> bool:
+        """Whether it is no accident: a sum of as many terms could not go through as many sizes.
+
+        If it could, its fastest law has to lead, above all where there are only five sizes.
+        """
+        terms = sum(c > NO_SHARE for c in self.coefficients)
+        least = LEAST_SHARE if len(self.sizes) > FEWEST_SIZES else 2 * LEAST_SHARE
+        return terms + SPARE_SIZES <= len(self.sizes) or self.share >= least
+
+    @property
+    def is_firm(self) -> bool:
+        """Whether it is exact and not led by a law of little weight, so that it can predict."""
+        return self.misfit <= EXACT and self.share >= LEAST_SHARE and self.is_determined
+
+    @property
+    def _apart(self) -> bool:
+        return any(size.rows != size.labelled for size in self.sizes)
+
     def predict(self, size: Size) -> float:
         return self.figures[-1] * float(self._relative([size])[0] @ np.array(self.coefficients))
 
     def bounds(self, size: Size) -> tuple[float, float]:
-        """The smallest and the largest count at a size, over all sums of these laws that fit.
-
-        A sum fits if it misses no count by more than twice this fit's misfit plus a tenth of the
-        tolerance.
-        """
-        low, high = self._range(self._relative([size])[0])
-        return self.figures[-1] * low, self.figures[-1] * high
+        """The interval of the count at a size, which 95 % of programs that stay the same keep."""
+        predicted, off = self.predict(size), 1 + 2 * self.misfit + EXACT
+        before, last = self.sizes[-2:]
+        ratio = size.labelled / last.labelled
+        if ratio <= 1:
+            return predicted / off, predicted * off
+        below, above = BELOW_AND_ABOVE[min(len(self.sizes), max(BELOW_AND_ABOVE))]
+        # The logarithm of a largest sum is convex in log N, so its slope does not fall.
+        slope = _power(before, last, *self.figures[-2:])
+        low = max(predicted * ratio**-below, self.figures[-1] * ratio**slope)
+        steepest = max(self.laws[-1].degree, 2)
+        high = min(predicted * ratio**above, self.figures[-1] * ratio**steepest)
+        return min(low, predicted) / off, max(high, predicted) * off
 
     def share_of_faster(self) -> float:
         """The largest share that faster laws can have at the largest size."""
@@ -119,17 +163,21 @@ class CountedFit:
 
     def _relative(self, sizes: Sequence[Size]) -> Vector:
         """The terms at these sizes, each divided by its value at the largest; [sizes, terms]."""
-        apart = any(size.rows != size.labelled for size in self.sizes)
-        at = [_terms(self.laws, size, apart) for size in (*sizes, self.sizes[-1])]
+        at = [_terms(self.laws, size, self._apart) for size in (*sizes, self.sizes[-1])]
         terms: Vector = np.array(at[:-1]) / np.array(at[-1])
         return terms
 
     def _range(self, weights: Vector) -> tuple[float, float]:
         """The smallest and the largest weighted sum of coefficients that fit the counts."""
-        near = _within(self.matrix(), 2 * self.misfit + TOLERANCE / 10)
+        near = _within(self.matrix(), 2 * self.misfit + 1e-4)
         ends = [_minimise(weights, *near), _minimise(-weights, *near), self.coefficients]
         sums = [float(weights @ np.array(end)) for end in ends if end is not None]
         return min(sums), max(sums)
+
+
+def _power(one: Size, other: Size, before: float, after: float) -> float:
+    """The power of N between two sizes, from the figures there."""
+    return math.log(after / before) / math.log(other.labelled / one.labelled)
 
 
 def _within(matrix: Vector, slack: float) -> tuple[Vector, Vector]:
@@ -146,52 +194,59 @@ def _minimise(objective: Vector, matrix: Vector, at_most: Vector) -> Vector | No
 
 
 def fit_sum(sizes: Sequence[Size], figures: Sequence[float], laws: int) -> CountedFit:
-    """Fit a sum of growth laws, the slowest ``laws`` of all, with the smallest maximal error."""
+    """Fit a sum of the slowest ``laws`` of all, with the least squares of relative errors."""
     empty = CountedFit(tuple(sizes), tuple(figures), _ORDERED[:laws], (), math.inf)
     matrix = empty.matrix()
-    ones = np.ones((len(sizes), 1))
-    # Chebyshev: the smallest t with |sum - 1| <= t at every size.
-    found = _minimise(
-        np.array([0.0] * matrix.shape[1] + [1.0]),
-        np.block([[matrix, -ones], [-matrix, -ones]]),
-        np.repeat([1.0, -1.0], len(sizes)),
-    )
-    if found is None:
-        return empty
-    *coefficients, misfit = found
-    return replace(empty, coefficients=tuple(coefficients), misfit=max(float(misfit), 0.0))
+    coefficients, _ = nnls(matrix, np.ones(len(sizes)), maxiter=100 * matrix.shape[1])
+    misfit = float(np.abs(matrix @ coefficients - 1).max())
+    return replace(empty, coefficients=tuple(coefficients), misfit=misfit)
 
 
-def _slowest(sizes: Sequence[Size], figures: Sequence[float]) -> CountedFit | None:
-    """The fit with the fewest laws that is as good as the fit with all laws; by bisection."""
-    few, many = 1, len(_ORDERED)
-    best = fit_sum(sizes, figures, many)
-    if best.misfit > TOLERANCE:
+def _slowest(
+    sizes: Sequence[Size], figures: Sequence[float], tolerance: float
+) -> CountedFit | None:
+    """The fit with the fewest laws that is as good as the fit with all laws."""
+    best = fit_sum(sizes, figures, len(_ORDERED))
+    if best.misfit > tolerance:
         return None
-    enough = AS_GOOD * max(best.misfit, EXACT)
-    while few < many:
-        middle = (few + many) // 2
-        tried = fit_sum(sizes, figures, middle)
-        if tried.misfit <= enough:
-            best, many = tried, middle
-        else:
-            few = middle + 1
-    return best
+    enough = max(AS_GOOD * max(best.misfit, EXACT), tolerance)
+    fits = (fit_sum(sizes, figures, laws) for laws in range(1, len(_ORDERED)))
+    found = next((fit for fit in fits if fit.misfit <= enough), best)
+    return found if found.is_determined else None
 
 
 @lru_cache(maxsize=4096)
 def fit_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> CountedFit | None:
     """The fit by the fewest laws to the most sizes, at least five; ``None`` if none is close."""
-    for first in range(len(sizes) - FEWEST_SIZES + 1):
-        fit = _slowest(sizes[first:], figures[first:])
-        if fit is not None:
-            return fit
+    for tolerance in TOLERANCES:
+        for first in range(len(sizes) - FEWEST_SIZES + 1):
+            fit = _slowest(sizes[first:], figures[first:], tolerance)
+            if fit is not None:
+                return fit
+    return None
+
+
+def _longest_path(sizes: Sequence[Size], figures: Sequence[float]) -> CountedFit | None:
+    """The exact fit to the most sizes in a row before the last, at least four.
+
+    At the next size, the code takes another path.
+    """
+    for count in range(len(sizes) - 1, FEWEST_SIZES - 2, -1):
+        for stop in range(count, len(sizes)):
+            fit = _slowest(sizes[stop - count : stop], figures[stop - count : stop], EXACT)
+            if fit is not None:
+                return fit
     return None
 
 
 @lru_cache(maxsize=4096)
-def judge_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> GrowthVerdict:
-    """The law that counted figures follow; cached, as many workloads have equal counts."""
+def judge_counted(
+    sizes: tuple[Size, ...], figures: tuple[float, ...], *, peak: bool = False
+) -> GrowthVerdict:
+    """The law that counted figures follow, or in turn; cached, as many workloads have equal counts.
+
+    A ``peak`` is the largest of several sums, so it follows a law only if a firm fit does.
+    """
     if len(sizes) < FEWEST_SIZES:
         return GrowthVerdict(
             law=None,
@@ -199,9 +254,7 @@ def judge_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> Growth
         )
     fit = fit_counted(sizes, figures)
     if fit is None:
-        return GrowthVerdict(
-            law=None, evidence=f"no sum of growth laws comes within {TOLERANCE:.1%} of the counts"
-        )
+        return _without_law(sizes, figures, peak=peak)
     own, low, high = fit.exponent()
     known = GrowthVerdict(
         law=None,
@@ -212,6 +265,10 @@ def judge_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> Growth
         curve=lambda n: fit.predict(fit.sizes[-1].at(n)),
         band=lambda n: fit.bounds(fit.sizes[-1].at(n)),
     )
+    if peak and not fit.is_firm:
+        off = _share(max(fit.misfit, EXACT))
+        said = f"no law leads: the nearest sum, up to {fit.laws[-1].name}, misses by {off}"
+        return replace(known, evidence=said, band=None)
     law, count = fit.laws[-1].name, len(fit.laws)
     since = f"from N={fit.sizes[0].rows:.0f} on" if fit.sizes[0] != sizes[0] else "at every size"
     slower = fit_sum(fit.sizes, fit.figures, count - 1) if count > 1 else None
@@ -220,16 +277,60 @@ def judge_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> Growth
         return _open(
             known, fit, (rival, law), f"{rival} misses the counts by only {_share(slower.misfit)}"
         )
+    if fit.misfit > AS_GOOD * EXACT >= fit_sum(fit.sizes, fit.figures, len(_ORDERED)).misfit:
+        said = f"{law} misses the counts by {_share(fit.misfit)}, and sums of more laws by nothing"
+        return _open(known, fit, (law, _ORDERED[count].name), said)
     share = fit.share_of_faster() if count < len(_ORDERED) else 0.0
     if share > NEGLIGIBLE_SHARE:
         rival = _ORDERED[count].name
         said = f"a share of {rival} up to {share:.0%} at N={fit.sizes[-1].rows:.0f} would not show"
         return _open(known, fit, (law, rival), said)
+    before = _longest_path(sizes, figures) if fit.sizes[0] in sizes[FEWEST_SIZES:] else None
+    if before is not None and before.sizes[-1].rows < fit.sizes[0].rows:
+        known = replace(known, law_before=before.laws[-1].name, changes_at=int(fit.sizes[0].rows))
     meets = "exactly" if fit.misfit < EXACT else f"to {_share(fit.misfit)}"
     evidence = f"meets the counts {meets} {since}"
     if slower is not None:
         evidence += f"; {slower.laws[-1].name} misses by {_share(slower.misfit)}"
     return replace(known, law=law, evidence=evidence, candidates=(law,))
+
+
+def _without_law(sizes: Sequence[Size], figures: Sequence[float], *, peak: bool) -> GrowthVerdict:
+    """The verdict on counts that no sum fits: their powers of N, and where another path begins."""
+
+    def power(i: int, j: int) -> float:
+        return _power(sizes[i], sizes[j], figures[i], figures[j])
+
+    last = len(sizes) - 1
+    slopes = [power(i, i + 1) for i in range(last)]
+    path = _longest_path(sizes, figures)
+    evidence = f"no sum of growth laws comes within {TOLERANCES[-1]:.0%} of the counts"
+    before, first, path_begins = None, 0, True
+    if path is not None:
+        before, first = path.laws[-1].name, sizes.index(path.sizes[-1]) + 1
+        off = figures[first] / path.predict(sizes[first]) - 1
+        evidence = (
+            f"{before} exactly from N={path.sizes[0].rows:.0f} to {path.sizes[-1].rows:.0f}, and "
+            f"{_share(abs(off))} {'less' if off < 0 else 'more'} at N={sizes[first].rows:.0f}"
+        )
+        # A peak may be higher because of another point of the same path, and lower only on another.
+        path_begins = off < 0 or not peak
+    # The power of the largest of several sums does not fall, so where it does is another path.
+    falls = [i for i in range(3, last) if slopes[i] < slopes[i - 1] - FALL] if peak else []
+    if path is None and falls and power(falls[0], last) < power(0, falls[0]) - FALL:
+        first = falls[0] + 1
+        before = f"N^{power(0, first - 1):.1f}"
+        evidence = f"the power of N falls by {slopes[first - 2] - slopes[first - 1]:.1f}"
+    several = first + 1 < last
+    return GrowthVerdict(
+        law=None,
+        evidence=f"{evidence}, where it takes another path" if before and path_begins else evidence,
+        exponent=power(first, last) if several else None,
+        exponent_low=min(slopes[first:]) if several else None,
+        exponent_high=max(slopes[first:]) if several else None,
+        law_before=before,
+        changes_at=int(sizes[first].rows) if before else None,
+    )
 
 
 def _open(

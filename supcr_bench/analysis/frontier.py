@@ -1,20 +1,21 @@
 """The memory frontier: the largest batch that fits a device, and the error of such predictions.
 
-Peak bytes are counted without noise, so the sum of growth laws through them reaches far beyond
-the measured sizes. How far it can be trusted is tested in every run: before a size is measured, its
-peak is predicted from the sizes up to a quarter of it; the prediction is stored with the result.
+Peak bytes are counted without noise, so a sum of growth laws that meets them exactly reaches beyond
+the measured sizes; where none does, nothing is predicted. How far it can be trusted is tested in
+every run: before a size is measured, its peak is predicted from the sizes up to a quarter of it,
+unless a size in between contradicts them; the prediction is stored with the result.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from scipy.optimize import brentq
 
 from supcr_bench.analysis.counted_growth import CountedFit, fit_counted
-from supcr_bench.analysis.growth import rising, series_of, size_of
+from supcr_bench.analysis.growth import Growth, rising, series_of, size_of
 from supcr_bench.values.case import ITEM_BYTES, Case
+from supcr_bench.values.metrics import DISPATCHED_OPS, ELEMENTS_PROCESSED, MEMORY
 from supcr_bench.values.result import Result
 
 CAPACITIES_BYTES = tuple(gib * 2**30 for gib in (4, 8, 16, 24, 40, 80))
@@ -26,7 +27,10 @@ CHANGED = 0.1
 
 @dataclass(frozen=True, slots=True)
 class FrontierRow:
-    """The largest batch whose inputs and peak fit a memory, with its interval."""
+    """The largest batch whose inputs and peak fit a memory, with its interval.
+
+    It holds if the implementation takes no other path above the largest size of ``case``.
+    """
 
     implementation: str
     case: Case
@@ -42,14 +46,17 @@ def input_bytes(case: Case, batch_size: float) -> float:
 
 
 def byte_fit(members: Sequence[Result]) -> CountedFit | None:
+    """The fit of the peaks of one series by rising size; ``None`` if it could not predict."""
     points = rising([(r, float(r.peak_bytes)) for r in members if r.peak_bytes])
-    return fit_counted(tuple(size_of(r.case) for r, _ in points), tuple(y for _, y in points))
+    fit = fit_counted(tuple(size_of(r.case) for r, _ in points), tuple(y for _, y in points))
+    return fit if fit and fit.is_firm else None
 
 
-def largest_batch(fit: CountedFit, case: Case, capacity_bytes: float) -> int:
+def largest_batch(case: Case, capacity_bytes: float, peak: Callable[[float], float]) -> int:
+    """The largest batch whose inputs fit beside the peak, a function of the batch size."""
 
     def total(n: float) -> float:
-        return input_bytes(case, n) + fit.predict(fit.sizes[-1].at(n))
+        return input_bytes(case, n) + peak(n)
 
     if total(MOST_ROWS) <= capacity_bytes:
         return MOST_ROWS
@@ -66,41 +73,41 @@ def largest_batch(fit: CountedFit, case: Case, capacity_bytes: float) -> int:
     return n if total(n) <= capacity_bytes else n - 1
 
 
-@lru_cache(maxsize=4096)
-def batch_interval(fit: CountedFit, batch_size: int) -> tuple[int, int]:
-    """The interval of the largest batch, from all sums of growth laws that fit; cached."""
-    if batch_size < 2:
-        return batch_size, batch_size
-    # Near the frontier bytes follow a power of N; its exponent turns their interval into one of N.
-    at, beside = (fit.sizes[-1].at(by * batch_size) for by in (1, 1.01))
-    predicted, (low, high) = fit.predict(at), fit.bounds(at)
-    power = math.log(fit.predict(beside) / predicted) / math.log(1.01)
-    if power <= 0:
-        return batch_size, batch_size
-    fewest, most = (round(batch_size * (predicted / bound) ** (1 / power)) for bound in (high, low))
-    return min(fewest, batch_size), max(most, batch_size)
-
-
 def frontier(results: Sequence[Result]) -> list[FrontierRow]:
     """The largest batch for each capacity, of every series (all sizes of a workload) with a law.
 
     A series whose last peak was far from its prediction has none.
     """
-    rows = []
-    for members in series_of(results):
-        measured = [r for r in members if r.peak_bytes]
-        fit = byte_fit(measured) if measured else None
-        tested = [r for r in measured if r.predicted_peak_bytes][-1:]
-        changed = any(abs(prediction_error(r)) > CHANGED for r in tested)
-        if fit is None or len(fit.laws) == 1 or changed:
-            continue
-        case = measured[-1].case
-        for capacity in CAPACITIES_BYTES:
-            batch_size = largest_batch(fit, case, capacity)
-            low, high = batch_interval(fit, batch_size)
-            name, law = measured[-1].implementation, fit.laws[-1].name
-            rows.append(FrontierRow(name, case, capacity, batch_size, low=low, high=high, law=law))
-    return rows
+    measured = ([r for r in members if r.peak_bytes] for members in series_of(results))
+    fits = ((members, byte_fit(members)) for members in measured)
+    return [
+        row
+        for members, fit in fits
+        if fit and len(fit.laws) > 1
+        for tested in [[r for r in members if r.predicted_peak_bytes][-1:]]
+        if all(abs(prediction_error(r)) <= CHANGED for r in tested)
+        for row in _rows(members[-1], fit)
+    ]
+
+
+def _rows(last: Result, fit: CountedFit) -> list[FrontierRow]:
+
+    def peaks(n: float) -> tuple[float, float, float]:
+        size = fit.sizes[-1].at(n)
+        low, high = fit.bounds(size)
+        return fit.predict(size), high, low
+
+    name, case, law = last.implementation, last.case, fit.laws[-1].name
+    return [
+        FrontierRow(
+            name,
+            case,
+            size,
+            *(largest_batch(case, size, lambda n, i=i: peaks(n)[i]) for i in range(3)),
+            law,
+        )
+        for size in CAPACITIES_BYTES
+    ]
 
 
 def predicted_peaks(results: Sequence[Result]) -> list[Result]:
@@ -115,3 +122,21 @@ def predicted_peaks(results: Sequence[Result]) -> list[Result]:
 def prediction_error(result: Result) -> float:
     """The relative error of the predicted peak; 0 without a prediction."""
     return (result.predicted_peak_bytes or 0) / result.peak_bytes - 1 if result.peak_bytes else 0.0
+
+
+def another_path(predicted: Result, growth: Sequence[Growth]) -> int | None:
+    """The size between those of a prediction and its own from which another path is taken.
+
+    Counts show it where they leave their law; a peak only where it is lower than its law says.
+    """
+    series = predicted.implementation, predicted.case.pass_, predicted.case.series()
+    shown_by = [ELEMENTS_PROCESSED, DISPATCHED_OPS]
+    if prediction_error(predicted) > CHANGED:
+        shown_by.append(MEMORY)
+    found = (
+        g.verdict.changes_at
+        for g in growth
+        if g.metric in shown_by and (g.implementation, g.case.pass_, g.case.series()) == series
+    )
+    first, last = predicted.predicted_peak_from or 0, predicted.case.batch_size
+    return min((n for n in found if n and first < n <= last), default=None)

@@ -87,7 +87,9 @@ def growth_in(members: Sequence[Result], metric: Metric, claims: Claims) -> Grow
         verdict = judge_timed(_timed_series(points, bounds))
     else:
         verdict = judge_counted(
-            tuple(size_of(r.case) for r, _ in points), tuple(y for _, y in points)
+            tuple(size_of(r.case) for r, _ in points),
+            tuple(y for _, y in points),
+            peak=metric is MEMORY,
         )
     if metric is MEMORY:
         verdict = _contradicted(verdict, members)

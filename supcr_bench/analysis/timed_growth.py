@@ -215,17 +215,24 @@ class _Model:
         return math.exp(self.log_scale) * mixed
 
     def band(self, power: PowerFit) -> Callable[[float], tuple[float, float]]:
-        """The smallest and the largest time that the law and all powers in the interval allow."""
+        """The interval of the next time measured at a size, from the law and the power's interval.
+
+        In logarithms, it adds the squares of two distances: how far the powers lie from the law
+        there, and the noise of one more size.
+        """
         powers, count = np.linspace(power.low, power.high, 25), len(self.series.sizes)
-        noise = math.sqrt(power.squares / (count - _PARAMETERS) / count)
-        scale_off = math.exp(noise * t_distribution.ppf(0.5 + CONFIDENCE / 2, count - _PARAMETERS))
+        freedom = count - _PARAMETERS
+        noise = math.sqrt(power.squares / freedom * (1 + 1 / count))
+        noise *= t_distribution.ppf(0.5 + CONFIDENCE / 2, freedom)
         _, mixture, log_scale = _fit_powers(self.series, powers)
 
         def at(size: float) -> tuple[float, float]:
             grown = (size / self.series.sizes[-1]) ** powers
             mixed = (1 - mixture) * self.overhead(size) + mixture * grown
-            seconds = [*(np.exp(log_scale) * mixed), self.seconds(size)]
-            return float(min(seconds) / scale_off), float(max(seconds) * scale_off)
+            by = np.exp(log_scale) * mixed / self.seconds(size)
+            below, above = math.log(min(*by, 1.0)), math.log(max(*by, 1.0))
+            low, high = -math.hypot(below, noise), math.hypot(above, noise)
+            return self.seconds(size) * math.exp(low), self.seconds(size) * math.exp(high)
 
         return at
 

@@ -84,9 +84,13 @@ class Forecast:
     def peak(
         self, implementation: str, case: Case, machine: str | None = None
     ) -> dict[str, float | int]:
-        """The peak predicted from sizes up to a quarter of this one, as fields of a result."""
+        """The peak predicted from sizes up to a quarter of this one, as fields of a result.
+
+        There is no prediction if it would be wrong at one of the sizes in between.
+        """
         measured = self._measured.get(self._series(implementation, case, machine), ())
-        known = [r for r in measured if AHEAD * r.case.batch_size <= case.batch_size]
+        below = [r for r in measured if r.case.batch_size < case.batch_size]
+        known = [r for r in below if AHEAD * r.case.batch_size <= case.batch_size]
         if not known:
             return {}
         # Importing scipy takes a third of a second, so it waits until it is needed.
@@ -97,6 +101,10 @@ class Forecast:
         fit = byte_fit(known)
         if fit is None:
             return {}
+        for r in below:
+            low, high = fit.bounds(size_of(r.case))
+            if r not in known and not low <= (r.peak_bytes or 0) <= high:
+                return {}
         size = size_of(case)
         low, high = fit.bounds(size)
         return {

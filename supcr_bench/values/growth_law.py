@@ -17,6 +17,11 @@ class GrowthLaw:
     name: str
     of: Callable[[float], float]
 
+    @property
+    def degree(self) -> int:
+        """The power of N, apart from a logarithm."""
+        return round(math.log(self.ratio(1e9, 1e12), 1e3))
+
     def ratio(self, n: float, to: float) -> float:
         """The cost of ``to`` rows divided by the cost of ``n``."""
         return self.of(to) / self.of(n)
@@ -53,7 +58,11 @@ def grows_faster(one: str, other: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrowthVerdict:
-    """The growth law of a metric; if it is undecided, the laws that the data allow, and why."""
+    """The growth law of a metric; if it is undecided, the laws that the data allow, and why.
+
+    Where the code takes another path from a size on, ``law_before`` holds up to there; ``law`` and
+    the exponent, the power of N, are those from ``changes_at`` on.
+    """
 
     law: str | None
     evidence: str
@@ -61,6 +70,8 @@ class GrowthVerdict:
     exponent: float | None = None
     exponent_low: float | None = None
     exponent_high: float | None = None
+    law_before: str | None = None
+    changes_at: int | None = None
     needs_size: int | None = None
     curve: Callable[[float], float] | None = None
     band: Callable[[float], tuple[float, float]] | None = None
@@ -68,10 +79,13 @@ class GrowthVerdict:
     @property
     def said(self) -> str:
         """How the metric grows, such as ``grows as N^2`` or ``grows as N^1.9 [1.7, 2.4]``."""
-        if self.law or self.exponent is None:
-            return f"grows as {self.law}" if self.law else "follows no law that is decided"
-        low, high = self.exponent_low, self.exponent_high
-        return f"grows as N^{self.exponent:.2f} [{low:.2f}, {high:.2f}]"
+        power = self.law
+        if power is None and self.exponent is not None:
+            power = f"N^{self.exponent:.2f} [{self.exponent_low:.2f}, {self.exponent_high:.2f}]"
+        if self.law_before:
+            then = f"as {power}" if power else "otherwise"
+            return f"grows as {self.law_before}, then {then} from N={self.changes_at} on"
+        return f"grows as {power}" if power else "follows no law that is decided"
 
 
 def what_would_tell(size: int | None) -> str:

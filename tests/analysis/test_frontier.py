@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from supcr_bench.analysis.counted_growth import Size
 from supcr_bench.analysis.frontier import (
     CAPACITIES_BYTES,
-    batch_interval,
+    another_path,
     byte_fit,
     frontier,
     input_bytes,
@@ -16,6 +17,7 @@ from supcr_bench.analysis.frontier import (
     predicted_peaks,
     prediction_error,
 )
+from supcr_bench.analysis.growth import growth_of
 from supcr_bench.values.case import Case
 from tests.made_results import make_result, make_series
 
@@ -27,15 +29,16 @@ def test_the_largest_batch_fits_and_one_more_row_does_not() -> None:
     fit = byte_fit(results)
     assert fit is not None
     case = results[0].case
-    n = largest_batch(fit, case, 2**32)
-    low, high = batch_interval(fit, n)
+    n = largest_batch(case, 2**32, lambda size: fit.predict(Size(size, size)))
+    row = frontier(results)[0]
+    assert (row.batch_size, row.capacity_bytes) == (n, 2**32)
 
     def total(size: int) -> float:
         return 8 * size**3 + 40 * size**2 + input_bytes(case, size)
 
     assert total(n) <= 2**32 < total(n + 1)
-    assert low <= n <= high
-    assert high - low < 0.01 * n
+    assert row.low <= n <= row.high
+    assert row.high - row.low < 0.02 * n
 
 
 def test_inputs_are_two_embeddings_and_the_labels_in_their_dtype() -> None:
@@ -76,5 +79,25 @@ def test_a_prediction_is_held_against_the_peak_at_the_largest_size() -> None:
 def test_memory_that_left_its_law_has_no_frontier() -> None:
     results = make_series("one", SIZES, lambda n: 1e-3, lambda n: 8.0 * n**2)
     assert frontier(results)
-    results[-1] = replace(results[-1], predicted_peak_bytes=2.0 * 8 * SIZES[-1] ** 2)
+    results[-1] = replace(results[-1], peak_bytes=4 * SIZES[-1] ** 2)
     assert frontier(results) == []
+
+
+def test_a_prediction_across_another_path_is_told_from_one_that_is_off() -> None:
+    """Blocks that begin at N=128 are seen in the operations; the peak was predicted from N=32."""
+    sizes = [8, 12, 16, 24, 32, 128]
+    results = [
+        make_result(
+            "one",
+            n=n,
+            peak_bytes=8 * min(n, 64) * n,
+            dispatched_ops=60 if n < 128 else 110,
+            predicted_peak_bytes=8.0 * n**2 if n == 128 else None,
+            predicted_peak_from=32 if n == 128 else None,
+        )
+        for n in sizes
+    ]
+    (predicted,) = predicted_peaks(results)
+    assert another_path(predicted, growth_of(results, {})) == 128
+    usual = [replace(r, dispatched_ops=60, peak_bytes=8 * r.case.batch_size**2) for r in results]
+    assert another_path(predicted, growth_of(usual, {})) is None
