@@ -112,7 +112,7 @@ def test_a_peaks_interval_covers_it_in_93_percent_and_is_narrow(found: Counter[s
 
 
 def test_a_prediction_that_another_path_spoilt_is_told(found: Counter[str]) -> None:
-    assert found["across"] >= 0.02 * PROGRAMS
+    assert found["across"] >= 0.01 * PROGRAMS
     assert found["across, said"] >= 0.9 * found["across"]
     assert found["said to be another"] == 0
 
