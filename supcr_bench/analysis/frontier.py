@@ -7,12 +7,12 @@ unless a size in between contradicts them; the prediction is stored with the res
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from scipy.optimize import brentq
 
-from supcr_bench.analysis.counted_growth import CountedFit, fit_counted
+from supcr_bench.analysis.counted_growth import CountedFit, Size, fit_counted
 from supcr_bench.analysis.growth import Growth, rising, series_of, size_of
 from supcr_bench.values.case import ITEM_BYTES, Case
 from supcr_bench.values.metrics import DISPATCHED_OPS, ELEMENTS_PROCESSED, MEMORY
@@ -90,24 +90,21 @@ def frontier(results: Sequence[Result]) -> list[FrontierRow]:
     ]
 
 
-def _rows(last: Result, fit: CountedFit) -> list[FrontierRow]:
+def _rows(last: Result, fit: CountedFit) -> Iterator[FrontierRow]:
 
-    def peaks(n: float) -> tuple[float, float, float]:
-        size = fit.sizes[-1].at(n)
-        low, high = fit.bounds(size)
-        return fit.predict(size), high, low
+    def at(n: float) -> Size:
+        return fit.sizes[-1].at(n)
 
-    name, case, law = last.implementation, last.case, fit.laws[-1].name
-    return [
-        FrontierRow(
-            name,
-            case,
-            size,
-            *(largest_batch(case, size, lambda n, i=i: peaks(n)[i]) for i in range(3)),
-            law,
+    for size in CAPACITIES_BYTES:
+        yield FrontierRow(
+            implementation=last.implementation,
+            case=last.case,
+            capacity_bytes=size,
+            batch_size=largest_batch(last.case, size, lambda n: fit.predict(at(n))),
+            low=largest_batch(last.case, size, lambda n: fit.bounds(at(n))[1]),
+            high=largest_batch(last.case, size, lambda n: fit.bounds(at(n))[0]),
+            law=fit.laws[-1].name,
         )
-        for size in CAPACITIES_BYTES
-    ]
 
 
 def predicted_peaks(results: Sequence[Result]) -> list[Result]:

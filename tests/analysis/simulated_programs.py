@@ -6,6 +6,7 @@ compute a matrix of pairs in blocks of rows once it would take more than a numbe
 another path.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, inf, log2
 
@@ -14,7 +15,7 @@ import numpy as np
 WIDTH = 64
 """Columns of an embedding."""
 PAIRS = "pairs"
-_NUMBERS = {
+_NUMBERS: dict[str, Callable[[int, int], int]] = {
     "constant": lambda n, m: WIDTH,
     "all rows": lambda n, m: WIDTH * n,
     "labelled rows": lambda n, m: WIDTH * m,

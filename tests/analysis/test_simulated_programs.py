@@ -2,6 +2,8 @@
 
 import os
 from collections import Counter
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,16 +36,16 @@ def measured(program: Program, sizes: tuple[int, ...], nan_density: float) -> li
     forecast, results = Forecast(Budget()), []
     for n in sizes:
         m = labelled(n, nan_density)
-        case = make_result(n=n, case={"nan_density": nan_density}).case
-        result = make_result(
+        counted = make_result(
             "program",
             n=n,
             case={"nan_density": nan_density},
             peak_bytes=program.peak(n, m),
             dispatched_ops=program.dispatched(m),
             elements_processed=program.elements(n, m),
-            **forecast.peak("program", case),
         )
+        predicted: dict[str, Any] = dict(forecast.peak("program", counted.case))
+        result = replace(counted, **predicted)
         forecast.observe(result)
         results.append(result)
     return results
