@@ -1,7 +1,7 @@
 """Computes what several tables of a run show: agreement, time of a call, fastest by size."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -86,14 +86,19 @@ def known_wrong(results: Iterable[Result]) -> Wrong:
     )
 
 
-def fastest_by_size(results: Sequence[Result], wrong: Wrong) -> dict[Case, tuple[str, ...]]:
+def fastest_by_size(
+    results: Sequence[Result],
+    wrong: Wrong,
+    faster: Callable[[Result, Result], bool] | None = None,
+) -> dict[Case, tuple[str, ...]]:
     """For each case, the correct implementations that no other one is faster than, by rising time.
 
     Several are tied: the noise hides which of them is the fastest. Keys leave out the definition
     (which loss of the family), as implementations may compute different ones. An implementation
-    that is ``wrong`` on ties is never among the fastest.
+    that is ``wrong`` on ties is never among the fastest. ``faster`` decides between two; by default
+    :func:`faster_in` of these results.
     """
-    faster, found = faster_in(results), {}
+    faster, found = faster or faster_in(results), {}
     for case, own in grouped(results, lambda r: r.case.shared).items():
         right = [
             r

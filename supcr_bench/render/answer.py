@@ -1,14 +1,14 @@
 """The answer of a run, in sentences: right or not, what to use, the claims, what to beware of."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 
 from supcr_bench.analysis import summary
 from supcr_bench.analysis.claims import Holds
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.frontier import prediction_error
-from supcr_bench.analysis.statistics import DECIDES_NOTHING
+from supcr_bench.analysis.statistics import DECIDES_NOTHING, faster_in
 from supcr_bench.render import sentences as say
 from supcr_bench.render.sentences import Sentence
 from supcr_bench.store.loaded_run import Run
@@ -127,7 +127,7 @@ def uses(
 
     With ``spans``, neighbouring batch sizes of the same answer share a sentence.
     """
-    wrong = distrusted(results, checked)
+    wrong, faster = distrusted(results, checked), faster_in(results)
     groups = grouped(
         (r for r in results if not r.untimed),
         lambda r: (r.case.device, r.case.definition, r.case.pass_, r.case.series()),
@@ -138,14 +138,19 @@ def uses(
         sizes = {r.case.batch_size for r in groups[key]}
         return -len(sizes), -PASSES.index(key[2]), order.index(key)
 
-    return [_uses(groups[key], wrong, spans=spans) for key in sorted(order, key=rank)]
+    return [_uses(groups[key], wrong, faster, spans=spans) for key in sorted(order, key=rank)]
 
 
-def _uses(own: Sequence[Result], wrong: summary.Wrong, *, spans: bool) -> list[Sentence]:
+def _uses(
+    own: Sequence[Result],
+    wrong: summary.Wrong,
+    faster: Callable[[Result, Result], bool],
+    *,
+    spans: bool,
+) -> list[Sentence]:
     baseline = baseline_of(own)
-    fastest = {
-        case.batch_size: names for case, names in summary.fastest_by_size(own, wrong).items()
-    }
+    found_at = summary.fastest_by_size(own, wrong, faster)
+    fastest = {case.batch_size: names for case, names in found_at.items()}
     at = {(r.implementation, r.case.batch_size): r for r in own}
     cases = {r.case.batch_size: r.case for r in own}
     sizes = sorted(cases)
@@ -245,7 +250,7 @@ def section_sentences(findings: Findings) -> dict[str, list[Sentence]]:
             said = say.outgrows(name=name, case=g.case, law=law, claimed=g.claimed)
             found["growth"].append(said)
         elif law and g.metric is TIME:
-            said = say.grows(name=name, metric=TIME, case=g.case, law=law, sizes=g.sizes)
+            said = say.grows(name=name, case=g.case, law=law, sizes=g.sizes)
             found["growth"].append(said)
     for axis in summary.COMPARED:
         groups = summary.axis_effects(findings.results, axis)

@@ -15,7 +15,6 @@ from supcr_bench.render.cells import ratio_text
 from supcr_bench.values.axes import Axis
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import TORCHCELL, short_name
-from supcr_bench.values.metrics import Metric
 from supcr_bench.values.units import (
     format_bytes,
     format_duration_s,
@@ -252,8 +251,8 @@ def mispredicted(*, name: str, case: Case, share: float) -> str:
 
 
 @_sentence
-def grows(*, name: str, metric: Metric, case: Case, law: str, sizes: Sequence[int]) -> str:
-    return f"The {metric.title} of {name} grows as {law}, {sizes_text(sizes)} ({place(case)})."
+def grows(*, name: str, case: Case, law: str, sizes: Sequence[int]) -> str:
+    return f"The times of {name} fit {law}, {sizes_text(sizes)} ({place(case)})."
 
 
 @_sentence

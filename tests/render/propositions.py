@@ -1,0 +1,427 @@
+"""Decides from raw results whether a sentence on a run is true, apart from the code that writes it.
+
+Each function has the name of a kind of sentence and the facts of one as arguments; the first
+argument is the run.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cache
+from itertools import combinations, pairwise
+from typing import Any
+
+import numpy as np
+from scipy.optimize import nnls
+from scipy.stats import binom
+
+from supcr_bench.analysis.claims import Holds
+from supcr_bench.render.sentences import Sentence
+from supcr_bench.store.loaded_run import Run
+from supcr_bench.values.case import Case
+from supcr_bench.values.growth_law import get_law
+from supcr_bench.values.result import Result, Status
+from supcr_bench.verification.outcome import Verdict
+
+FIGURES = (Status.MEASURED, Status.WRONG)
+
+
+def holds(run: Run, sentence: Sentence) -> bool:
+    """Whether the proposition of a sentence is true of the run."""
+    return bool(globals()[sentence.kind](run, **sentence.facts))
+
+
+def median(samples: Iterable[float]) -> float:
+    return float(np.median(list(samples)))
+
+
+def of(run: Run, name: str, definition: str | None = None) -> list[Result]:
+    return [
+        r
+        for r in run.results
+        if r.implementation == name and definition in (None, r.case.definition)
+    ]
+
+
+@cache
+def place_of(case: Case) -> tuple[object, ...]:
+    return case.pass_, case.definition, case.device, case.series()
+
+
+@cache
+def shared(case: Case) -> Case:
+    return case.shared
+
+
+def is_refuted(run: Run, name: str) -> bool:
+    """Whether a check that counts failed, or a fault is known."""
+    found = (run.verification or {}).get(name)
+    return found is not None and bool(
+        found.reading.faults
+        or any(o.verdict is Verdict.FAIL and o.group != "robustness" for o in found.outcomes)
+    )
+
+
+# --- Right or not ---
+
+
+def right(run: Run, *, names: Sequence[str], definition: str, answers: int) -> bool:
+    statuses = [r.status for name in names for r in of(run, name, definition)]
+    return (
+        all(any(r.status in FIGURES for r in of(run, name, definition)) for name in names)
+        and Status.WRONG not in statuses
+        and statuses.count(Status.MEASURED) == answers
+        and not any(is_refuted(run, name) for name in names)
+    )
+
+
+def wrong(run: Run, *, name: str, definition: str, wrong: int, answers: int, first: Case) -> bool:
+    own = of(run, name, definition)
+    bad = [r for r in own if r.status is Status.WRONG]
+    known = [r for r in own if r.status in FIGURES]
+    return (len(bad), len(known), bad[0].case) == (wrong, answers, first)
+
+
+def refuted(run: Run, *, name: str, headline: str, answers: int) -> bool:
+    counts = Counter(r.status for r in of(run, name))
+    agree = counts[Status.MEASURED] == answers and not counts[Status.WRONG]
+    return is_refuted(run, name) and "not right" in headline and (agree or not answers)
+
+
+def silent(run: Run, *, name: str, ended: Sequence[tuple[str, int]]) -> bool:
+    # Of one definition; the others of that name have sentences of their own.
+    counts = Counter(r.status for r in of(run, name))
+    return all(counts[Status(words.replace(" ", "_"))] >= n > 0 for words, n in ended)
+
+
+def verified(run: Run, *, names: Sequence[str], computes: str, robust: bool) -> bool:
+    found = [(run.verification or {})[name] for name in names]
+    return all(
+        not is_refuted(run, v.implementation)
+        and all(o.verdict is not Verdict.NOT_RUN for o in v.outcomes)
+        and any(o.verdict is Verdict.FAIL for o in v.outcomes) is not robust
+        and v.reading.nearest in computes
+        for v in found
+    )
+
+
+def unverified(run: Run, *, name: str, headline: str) -> bool:
+    found = (run.verification or {})[name]
+    late = any(o.verdict is Verdict.NOT_RUN for o in found.outcomes)
+    return not is_refuted(run, name) and (late or found.uncallable is not None)
+
+
+# --- What to use ---
+
+
+def usable(run: Run, case: Case, n: int) -> list[Result]:
+    """What is right and was timed at a batch size, under the definition and place of a case."""
+
+    distrusted = {
+        (r.implementation, r.case.dtype, r.case.temperature)
+        for r in run.results
+        if r.status is Status.WRONG
+    }
+    return [
+        r
+        for r in run.results
+        if r.case.batch_size == n
+        and place_of(r.case) == place_of(case)
+        and r.status is Status.MEASURED
+        and r.time_samples_s
+        and (r.implementation, r.case.dtype, r.case.temperature) not in distrusted
+        and not is_refuted(run, r.implementation)
+    ]
+
+
+def beats(run: Run, one: Result, other: Result) -> bool:
+    """Whether one took less time beyond doubt: by a sign test, and by more than the A/A noise."""
+    a, b = (np.log(r.time_samples_s or ()) for r in (one, other))
+    rounds = min(len(a), len(b))
+    ratios = np.sort(b[:rounds] - a[:rounds])
+    noise = noise_of(
+        r
+        for r in run.results
+        if r.aa_samples_s and r.session == one.session and shared(r.case) == shared(one.case)
+    )
+    if noise is not None and noise > 1:
+        return False
+    rank = int(binom.ppf(0.025, rounds, 0.5))
+    if rank < 1:
+        return bool(ratios[0] > math.log(2))
+    return bool(ratios[rank - 1] > 0 and math.expm1(np.median(ratios)) > (noise or 0.0))
+
+
+def noise_of(results: Iterable[Result]) -> float | None:
+    """The share that identical code differs by: 95 % of the pairs, at least half an interval."""
+    deviations, widths = [], []
+    for r in results:
+        if not r.aa_samples_s or not r.time_samples_s:
+            continue
+        pairs = zip(r.aa_samples_s, r.time_samples_s, strict=True)
+        ratios = sorted(math.log(a / b) for a, b in pairs)
+        middle = float(np.median(ratios))
+        deviations.append(math.expm1(abs(middle)))
+        if (rank := int(binom.ppf(0.025, len(ratios), 0.5))) >= 1:
+            low, high = ratios[rank - 1], ratios[-rank]
+            widths.append(math.expm1(max(high - middle, middle - low)))
+    if not deviations:
+        return None
+    within = sorted(deviations)[math.ceil(0.95 * len(deviations)) - 1]
+    return max(within, float(np.median(widths)) if widths else 0.0)
+
+
+def use(
+    run: Run,
+    *,
+    names: Sequence[str],
+    case: Case,
+    sizes: Sequence[int],
+    times_s: tuple[float, float],
+    peak_bytes: int | None,
+    baseline: str | None,
+    speedup: tuple[int, float] | None,
+) -> bool:
+    at = {n: {r.implementation: r for r in usable(run, case, n)} for n in sizes}
+    for found in at.values():
+        ahead = [r for r in found.values() if not any(beats(run, o, r) for o in found.values())]
+        named = {r.implementation for r in ahead} or set(found)
+        if set(names) != named:
+            return False
+    first, last = (at[n][names[0]] for n in (sizes[0], sizes[-1]))
+    ends = tuple(median(r.time_samples_s or ()) for r in (first, last))
+    least = min(median(at[sizes[-1]][name].time_samples_s or ()) for name in names)
+    told = ends == times_s and ends[1] == least and last.peak_bytes == peak_bytes
+    if speedup is None:
+        return told
+    n, ratio = speedup
+    base = [r for r in of(run, str(baseline)) if shared(r.case) == shared(at[n][names[0]].case)]
+    own = median(at[n][names[0]].time_samples_s or ())
+    return told and math.isclose(median(base[0].time_samples_s or ()) / own, ratio)
+
+
+def unusable(run: Run, *, case: Case, sizes: Sequence[int]) -> bool:
+    return not any(usable(run, case, n) for n in sizes)
+
+
+# --- Claims of the note ---
+
+
+def claims_counted(run: Run, *, verdicts: Sequence[Holds]) -> bool:
+    return len(verdicts) == 16 and any(
+        r.implementation in ("loopy", "broadcast", "rowsort") for r in run.results
+    )
+
+
+def claim_fails(run: Run, *, claim: str) -> bool:
+    """Whether some measured results speak against a claim."""
+    name, _, rest = claim.partition(" ")
+    if " work: " in rest or ("memory" in rest and "O(" in rest) or "memory N^2" in rest:
+        law = rest.partition("O(")[2].partition(")")[0] or "N^2"
+        pass_ = rest.removesuffix(".").rpartition(": ")[2] if "work" in rest else "training"
+        field = "elements_processed" if "work" in rest else "peak_bytes"
+        return any(
+            power > local_power(law, small, large) + 0.01
+            for small, large, power in powers(run, name, pass_, field)
+        )
+    faster = {
+        "rowsort is the fastest, so it is the one to use.": ("rowsort", NOTE),
+        "broadcast is fine for small batches.": ("broadcast", ("rowsort",)),
+    }
+    if claim in faster:
+        own, others = faster[claim]
+        return any(
+            not a.time_samples_s or median(b.time_samples_s or ()) < median(a.time_samples_s)
+            for a, b in meetings(run, own, others)
+        )
+    if claim.startswith("The loopy"):
+        return any(r.status is Status.WRONG for r in of(run, "loopy"))
+    return any(r.status is Status.WRONG for name in NOTE for r in of(run, name))
+
+
+NOTE = ("loopy", "broadcast", "rowsort")
+
+
+def local_power(law: str, small: int, large: int) -> float:
+    return math.log(get_law(law).ratio(small, large)) / math.log(large / small)
+
+
+def powers(run: Run, name: str, pass_: str, field: str) -> Iterable[tuple[int, int, float]]:
+    """The two largest sizes of each series and the power of N between them."""
+    own = [r for r in of(run, name) if r.case.pass_ == pass_ and getattr(r, field)]
+    for series in dict.fromkeys(r.case.series() for r in own):
+        members = sorted(
+            (r for r in own if r.case.series() == series), key=lambda r: r.case.batch_size
+        )
+        for one, two in list(pairwise(members))[-1:]:
+            small, large = one.case.batch_size, two.case.batch_size
+            ratio = getattr(two, field) / getattr(one, field)
+            yield small, large, math.log(ratio) / math.log(large / small)
+
+
+def meetings(run: Run, name: str, others: Sequence[str]) -> Iterable[tuple[Result, Result]]:
+    """Training results of one, timed or without an end, and of another one's times on that case."""
+    ended = (Status.TIMED_OUT, Status.OUT_OF_MEMORY, Status.SKIPPED)
+    for own in of(run, name):
+        for other in run.results:
+            same = other.case == own.case and other.implementation in others
+            met = own.time_samples_s or own.status in ended
+            if same and met and own.case.pass_ == "training" and other.time_samples_s:
+                yield own, other
+
+
+# --- Beware ---
+
+
+def noise(run: Run, *, spread: float, cells: int) -> bool:
+    own = noise_of(run.results)
+    pairs = sum(r.aa_samples_s is not None for r in run.results)
+    return own is not None and math.isclose(own, spread) and own <= 1 and pairs == cells
+
+
+def noise_hides(run: Run, *, spread: float, cells: int) -> bool:
+    own = noise_of(run.results)
+    return own is not None and math.isclose(own, spread) and own > 1
+
+
+def noise_unknown(run: Run) -> bool:
+    return not any(r.aa_samples_s for r in run.results)
+
+
+def changes_process(run: Run, *, name: str, changes: Sequence[str]) -> bool:
+    return any(r.process_changes == tuple(changes) for r in of(run, name))
+
+
+def missing(run: Run, *, total: int, ended: Sequence[tuple[str, int]]) -> bool:
+    counts = Counter(r.status.words for r in run.results if r.status not in FIGURES)
+    return total == len(run.results) and dict(ended) == counts
+
+
+def failed(run: Run, *, name: str, case: Case, reason: str | None) -> bool:
+    first = next(r for r in of(run, name) if r.status is Status.FAILED)
+    return (first.case, first.reason) == (case, reason)
+
+
+def left_out(run: Run, *, reason: str) -> bool:
+    return reason in run.info["unavailable"].values()
+
+
+# --- Findings of the sections ---
+
+
+def overtakes(
+    run: Run, *, name: str, other: str, case: Case, size: float, low: float, high: float
+) -> bool:
+    """Whether the other one was faster at a size up to there, and this one at one from there on."""
+    signs = {}
+    for own in of(run, name):
+        for their in of(run, other):
+            same = (own.case.pass_, own.case.series()) == (case.pass_, case.series())
+            if shared(own.case) == shared(their.case) and same and own.session == their.session:
+                pairs = zip(own.time_samples_s or (), their.time_samples_s or (), strict=False)
+                logs = [math.log(a / b) for a, b in pairs]
+                if logs:
+                    signs[own.case.batch_size] = float(np.median(logs))
+    slower_below = any(sign > 0 for n, sign in signs.items() if n <= high)
+    faster_above = any(sign < 0 for n, sign in signs.items() if n >= low)
+    return slower_below and faster_above and low <= size <= high
+
+
+def fits(run: Run, *, name: str, case: Case, capacity_bytes: int, batch_size: int) -> bool:
+    """Whether the power of the two largest sizes leads to about that batch."""
+    own = [
+        r
+        for r in of(run, name)
+        if (r.case.pass_, r.case.series()) == (case.pass_, case.series()) and r.peak_bytes
+    ]
+    own.sort(key=lambda r: r.case.batch_size)
+    one, two = own[-2], own[-1]
+    n = two.case.batch_size
+    peaks = [float(r.peak_bytes or 0) for r in (one, two)]
+    power = math.log(peaks[1] / peaks[0]) / math.log(n / one.case.batch_size)
+    needed = peaks[1] * (batch_size / n) ** power + batch_size * 8 * case.embedding_size
+    return bool(0.3 <= needed / capacity_bytes <= 3)
+
+
+def mispredicted(run: Run, *, name: str, case: Case, share: float) -> bool:
+    at_largest = {
+        (r.implementation, r.case.pass_, r.case.series()): abs(
+            (r.predicted_peak_bytes or 0) / (r.peak_bytes or 1) - 1
+        )
+        for r in sorted(run.results, key=lambda r: r.case.batch_size)
+        if r.peak_bytes and r.predicted_peak_bytes
+    }
+    return math.isclose(at_largest[name, case.pass_, case.series()], share) and share >= max(
+        at_largest.values()
+    )
+
+
+def grows(run: Run, *, name: str, case: Case, law: str, sizes: Sequence[int]) -> bool:
+    """Whether an overhead and the law meet each median by a factor of less than 2."""
+    own = {
+        r.case.batch_size: median(r.time_samples_s)
+        for r in of(run, name)
+        if (r.case.pass_, r.case.series()) == (case.pass_, case.series()) and r.time_samples_s
+    }
+    ops = {r.case.batch_size: float(r.dispatched_ops or 1) for r in of(run, name)}
+    measured = np.array([own[n] for n in sizes])
+    terms = np.array([[ops[n], get_law(law).of(n)] for n in sizes]) / measured[:, None]
+    weights, _ = nnls(terms, np.ones(len(sizes)))
+    return bool(np.abs(np.log(terms @ weights)).max() < math.log(2))
+
+
+def outgrows(run: Run, *, name: str, case: Case, law: str, claimed: str) -> bool:
+    return any(
+        power > local_power(claimed, small, large) + 0.01
+        for small, large, power in powers(run, name, case.pass_, "elements_processed")
+    )
+
+
+def along(run: Run, *, name: str, axis: Any, first: Case, last: Case, time_ratio: float) -> bool:
+    own = {r.case: median(r.time_samples_s) for r in of(run, name) if r.time_samples_s}
+    values = {k: (v, last.to_mapping()[k]) for k, v in first.to_mapping().items()}
+    differ = {k for k, (a, b) in values.items() if a != b}
+    return math.isclose(own[last] / own[first], time_ratio) and differ == {axis.name}
+
+
+# --- Contradictions ---
+
+
+def contradict(one: Sentence, other: Sentence) -> bool:
+    """Whether two sentences of one run cannot both be true, or read as if they could not."""
+    a, b = sorted((one, other), key=lambda s: s.kind)
+    kinds, shared = (a.kind, b.kind), set(a.names) & set(b.names)
+    if kinds in {("refuted", "right"), ("refuted", "verified"), ("unverified", "verified")}:
+        return bool(shared)
+    if kinds == ("silent", "use"):
+        return bool(shared) and b.facts["case"].definition == a.facts.get("definition")
+    if kinds in {("refuted", "use"), ("use", "wrong")}:
+        return bool(shared) and (a.kind == "refuted" or same_precision(a, b))
+    if kinds in {("right", "wrong"), ("right", "silent")}:
+        return bool(shared) and a.facts["definition"] == b.facts.get(
+            "definition", a.facts["definition"]
+        )
+    if kinds in {("use", "use"), ("unusable", "use"), ("unusable", "unusable")}:
+        at = [place_of(s.facts["case"]) for s in (a, b)]
+        return at[0] == at[1] and bool(set(a.facts["sizes"]) & set(b.facts["sizes"]))
+    if kinds == ("overtakes", "overtakes"):
+        swapped = (a.facts["name"], a.facts["other"]) == (b.facts["other"], b.facts["name"])
+        return (
+            swapped
+            and place_of(a.facts["case"]) == place_of(b.facts["case"])
+            and abs(a.facts["size"] - b.facts["size"]) < 1
+        )
+    if kinds == ("claim_fails", "claims_counted"):
+        return Holds.NO not in b.facts["verdicts"]
+    noises = {"noise", "noise_hides", "noise_unknown"}
+    return {a.kind, b.kind} <= noises
+
+
+def same_precision(a: Sentence, b: Sentence) -> bool:
+    one, two = (s.facts.get("case") or s.facts.get("first") for s in (a, b))
+    assert one and two
+    return (one.dtype, one.temperature) == (two.dtype, two.temperature)
+
+
+def contradictions(said: Sequence[Sentence]) -> list[tuple[str, str]]:
+    return [(a.text, b.text) for a, b in combinations(said, 2) if contradict(a, b)]
