@@ -44,6 +44,7 @@ STUDY = TimeStudy(
     again_high=1.013,
     again_covers=5,
     detectable=0.063,
+    moved=0.007,
 )
 
 

@@ -1,21 +1,24 @@
 """Decides whether a cell (here an implementation on one case) became slower, or is undecided.
 
-A cell is a regression when the whole interval of its time ratio (after / before) lies above the
-allowed slowdown, and a pass when the whole interval lies below; otherwise sampling goes on. Each
-process also times the version before against itself (the A/A arm). The interval of that ratio shows
-how much the times of identical code differ, and a difference within it is undecided.
+Two ratios (after / before) are judged: of the median call, and of the mean call, which also sees
+work that only some calls do. A cell is a regression when the whole interval of one ratio lies above
+what is allowed, and a pass when both lie below; otherwise sampling goes on. Each process also times
+the version before against itself (the A/A arm). The interval of that ratio shows how much the times
+of identical code differ, and a difference within it is undecided.
 
 The error probability covers a whole gate run: it bounds the probability that any cell is called a
 regression without exceeding the allowed slowdown, or passes while exceeding it. Each cell gets an
-equal share (Bonferroni), which is divided among the looks (interim evaluations) at the cell. A cell
-can suffer only one of the two errors, so each of its two bounds may use the cell's whole share.
+equal share (Bonferroni), which is divided among the two ratios and the looks (interim evaluations).
+A cell can suffer only one of the two errors, so each of its two bounds may use the whole share.
 
-Each fresh process gives one log-ratio, the median of its rounds. The interval over processes is
-Wilcoxon's: it lies between order statistics of the Walsh averages (x_i + x_j) / 2, and is exact for
-independent values with a common centre of symmetry, whatever their distribution and even where
-their spreads differ (Hollander, Wolfe and Chicken, "Nonparametric Statistical Methods", sections
-3.1 to 3.3). No process is dropped as an outlier. If both versions are the same code, the values are
-symmetric, because exchanging the versions changes nothing.
+Each fresh process gives one log-ratio. The bounds of their median are order statistics: the number
+of values below the median is binomial(n, 1/2) whatever their distribution (David and Nagaraja,
+"Order Statistics", section 7.1). Symmetry is not assumed: some processes may be slower than others,
+by where their memory lies. No process is dropped as an outlier.
+
+A median says nothing of a mode that fewer than half of the processes have. So the first look waits
+until a mode that ``MODE_SHARE`` of the processes have is met with the same confidence, and no
+verdict is given that a mode which was met may turn around.
 
 It corrects for repeated looks: the bounds of look k fail with probability alpha / (k (k + 1)),
 which sums to at most alpha over any number of looks (Lan and DeMets, Biometrika 70, 1983, with the
@@ -24,8 +27,9 @@ union bound in place of the joint distribution, for which the looks would have t
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from statistics import median
 
 import numpy as np
 
@@ -36,33 +40,42 @@ from supcr_bench.values.units import format_share
 ERROR = 0.01
 GROWTH = 1.25
 """Each look uses this many times the processes of the look before."""
+MODE_SHARE = 0.3
+MODE_CONFIDENCE = 0.99
+LEAST_GAP = 0.05
+"""Processes that are nearer to the others than this log-ratio are no mode of their own."""
+RATIOS = 2
+"""How many ratios of a cell are judged."""
+LEAST_MEAN = 0.20
+"""A mean call may become longer by this share at least: a busy machine lengthens single calls."""
+SIMULATED_RUNS = 2000
+FOUND = 0.95
+"""The share of simulated runs in which the slowdown is found that could have been detected."""
 
 
 @cache
 def _bound_rank(n: int, alpha: float) -> int:
-    """The largest k with P(Wilcoxon's signed-rank statistic < k) <= alpha."""
-    ways = np.zeros(n * (n + 1) // 2 + 1)
-    ways[0] = 1.0
-    for rank in range(1, n + 1):
-        ways[rank:] += ways[:-rank].copy()
-    below = np.cumsum(ways) / 2.0**n
-    return int(np.searchsorted(below, alpha, side="right"))
+    """The largest k with P(fewer than k of n values lie below their median) <= alpha."""
+    rank, below = 0, 0.0
+    while rank < n:
+        below += math.comb(n, rank) / 2**n
+        if below > alpha:
+            break
+        rank += 1
+    return rank
 
 
 def centre_interval(values: Sequence[float], alpha: float) -> Interval:
-    """The median of the Walsh averages, with bounds that each fail with probability alpha."""
-    n = len(values)
-    if not n:
+    """The median, with bounds that each fail with probability alpha, for any distribution."""
+    if not values:
         raise ValueError("the centre of no values")
-    array = np.asarray(values, dtype=np.float64)
-    one, other = np.triu_indices(n)
-    walsh = np.sort((array[one] + array[other]) / 2)
-    rank = _bound_rank(n, alpha)
+    ordered = sorted(values)
+    rank = _bound_rank(len(ordered), alpha)
     return Interval(
-        estimate=float(np.median(walsh)),
-        low=float(walsh[rank - 1]) if rank else None,
-        high=float(walsh[-rank]) if rank else None,
-        samples=n,
+        estimate=median(ordered),
+        low=ordered[rank - 1] if rank else None,
+        high=ordered[-rank] if rank else None,
+        samples=len(ordered),
     )
 
 
@@ -81,20 +94,70 @@ def next_look(values: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Mode:
+    """Processes that lie apart from the others: how many of how many, and how far (log-ratio)."""
+
+    processes: int
+    of: int
+    apart: float
+
+    def largest_mean(self) -> float:
+        """How far such processes move the mean, if they are as frequent as they may be."""
+        n, low, high = self.of, self.processes / self.of, 1.0
+        while high - low > 1e-3:  # Clopper and Pearson's upper bound of their share
+            share = (low + high) / 2
+            fewer = sum(
+                math.comb(n, k) * share**k * (1 - share) ** (n - k)
+                for k in range(self.processes + 1)
+            )
+            low, high = (share, high) if fewer > 1 - MODE_CONFIDENCE else (low, share)
+        return high * self.apart
+
+    def describe(self, word: str) -> str:
+        share = format_share(abs(math.expm1(self.apart if word == "slower" else -self.apart)))
+        return f"{self.processes} of {self.of} processes {share} {word}"
+
+
+def slow_mode(values: Sequence[float]) -> Mode | None:
+    """The slower processes, if a gap sets them apart that is wider than the others spread."""
+    ordered = sorted(values)
+    n = len(ordered)
+    for k in range(1, n // 2 + 1):
+        rest, apart = ordered[: n - k], ordered[n - k :]
+        gap = apart[0] - rest[-1]
+        if len(rest) > 2 and gap > max(rest[-1] - rest[0], LEAST_GAP):
+            return Mode(k, n, median(apart) - median(rest))
+    return None
+
+
+def fast_mode(values: Sequence[float]) -> Mode | None:
+    return slow_mode([-value for value in values])
+
+
+@dataclass(frozen=True, slots=True)
 class CellDecision:
-    """The decision on a cell so far, by the log-ratios of the version after and of the A/A arm."""
+    """The decision on a cell so far, by log-ratios to the version before.
+
+    ``after`` and ``again`` are of the median call of the version after and of the A/A arm, ``mean``
+    of the mean call of the version after.
+    """
 
     verdict: GateVerdict
     after: Interval
     again: Interval
     reason: str | None = None
+    mean: Interval | None = None
 
     @property
     def noise_floor(self) -> float | None:
         """The largest distance of the A/A interval from 1, as a share; ``None`` without one."""
-        if self.again.low is None or self.again.high is None:
-            return None
-        return math.expm1(max(abs(self.again.low), abs(self.again.high)))
+        return None if (far := _farthest(self.again)) is None else math.expm1(far)
+
+
+def _farthest(interval: Interval) -> float | None:
+    if interval.low is None or interval.high is None:
+        return None
+    return max(abs(interval.low), abs(interval.high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,44 +170,119 @@ class TimeRule:
 
     @property
     def first_look(self) -> int:
-        return first_look(self.error / self.cells)
+        alpha = self.error / self.cells
+        modes = math.ceil(math.log(alpha) / math.log(1 - MODE_SHARE))
+        return max(first_look(alpha / RATIOS), modes)
 
-    def judge(self, after: Sequence[float], again: Sequence[float], look: int) -> CellDecision:
+    @property
+    def max_mean_slowdown(self) -> float:
+        return max(LEAST_MEAN, 2 * self.max_slowdown)
+
+    def judge(
+        self,
+        after: Sequence[float],
+        again: Sequence[float],
+        look: int,
+        means: Sequence[float] = (),
+        mean_again: Sequence[float] = (),
+    ) -> CellDecision:
         """Judge one cell by the log-ratios of the version after and of the A/A arm.
 
-        There is one log-ratio per process; ``look`` is the number of this look, from 1.
+        There is one log-ratio of the median call per process, and one of the mean call where
+        ``means`` are given; ``look`` is the number of this look, from 1.
         """
-        alpha = spent_at(look, self.error / self.cells)
-        decision = CellDecision(
+        alpha = spent_at(look, self.error / self.cells / RATIOS)
+        found = CellDecision(
             GateVerdict.UNDECIDED, centre_interval(after, alpha), centre_interval(again, alpha)
         )
-        low, high, floor = decision.after.low, decision.after.high, decision.noise_floor
-        if low is None or high is None or floor is None:
-            few = f"{len(after)} processes are too few to decide"
-            return CellDecision(GateVerdict.UNDECIDED, decision.after, decision.again, few)
-        allowed = math.log1p(self.max_slowdown)
+        if means:
+            found = replace(found, mean=centre_interval(means, alpha))
+        if len(after) < self.first_look or found.noise_floor is None:
+            return replace(found, reason=f"{len(after)} processes are too few to decide")
+        slow, fast = slow_mode(after), fast_mode(after)
+        same = slow_mode(again)
+        if same and slow and same.processes >= slow.processes:
+            slow = None  # identical code has it too
+        verdict, reason = self._judge_median(found, slow, fast)
+        if found.mean is not None and verdict is not GateVerdict.REGRESSION:
+            of_mean, words = self._judge_mean(found.mean, centre_interval(mean_again, alpha))
+            if of_mean is not GateVerdict.PASS:
+                typical = format_share(math.expm1(found.after.estimate), signed=True)
+                together = f"{words}; the median call by {typical}"
+                reason = together if of_mean is GateVerdict.REGRESSION else reason or words
+                verdict = of_mean
+        modes = [m.describe(w) for m, w in ((slow, "slower"), (fast, "faster")) if m]
+        told = [mode for mode in modes if mode not in (reason or "")]
+        reason = "; ".join([*([reason] if reason else []), *told]) or None
+        return replace(found, verdict=verdict, reason=reason)
+
+    def _judge_median(
+        self, found: CellDecision, slow: Mode | None, fast: Mode | None
+    ) -> tuple[GateVerdict, str | None]:
+        low, high, floor = found.after.low, found.after.high, found.noise_floor
+        assert low is not None
+        assert high is not None
+        assert floor is not None
+        allowed, centre = math.log1p(self.max_slowdown), found.after.estimate
         if allowed < low and math.log1p(floor) < low:
-            return CellDecision(GateVerdict.REGRESSION, decision.after, decision.again)
+            if fast and centre - fast.largest_mean() <= allowed:
+                return GateVerdict.UNDECIDED, f"{fast.describe('faster')}: more would show how many"
+            return GateVerdict.REGRESSION, None
         if high < allowed and floor < self.max_slowdown:
-            return CellDecision(GateVerdict.PASS, decision.after, decision.again)
+            if slow and centre + slow.largest_mean() >= allowed:
+                return GateVerdict.UNDECIDED, f"{slow.describe('slower')}: more would show how many"
+            return GateVerdict.PASS, None
         if allowed < low or high < allowed:
-            reason = (
-                f"within the noise floor of {format_share(floor)}: identical code differs as much"
+            share = format_share(floor)
+            return (
+                GateVerdict.UNDECIDED,
+                f"within the noise floor of {share}: identical code differs as much",
             )
-        else:
-            reason = (
-                f"its interval contains the allowed slowdown, {format_share(self.max_slowdown)}"
-            )
-        return CellDecision(GateVerdict.UNDECIDED, decision.after, decision.again, reason)
+        share = format_share(self.max_slowdown)
+        return GateVerdict.UNDECIDED, f"its interval contains the allowed slowdown, {share}"
 
-    def detectable(self, again: Interval) -> float | None:
-        """The smallest slowdown that would certainly have been detected with this A/A interval.
+    def _judge_mean(self, mean: Interval, again: Interval) -> tuple[GateVerdict, str]:
+        allowed, floor = math.log1p(self.max_mean_slowdown), _farthest(again)
+        if mean.low is None or mean.high is None or floor is None:
+            return GateVerdict.UNDECIDED, "too few processes to judge the mean call"
+        if mean.low > max(allowed, floor):
+            slower = format_share(math.expm1(mean.low))
+            return GateVerdict.REGRESSION, f"the mean call is slower by at least {slower}"
+        if mean.high < allowed:
+            return GateVerdict.PASS, ""
+        share = format_share(self.max_mean_slowdown)
+        return GateVerdict.UNDECIDED, f"the mean call's interval reaches the allowed {share}"
 
-        It assumes that the interval of a slowdown is as wide as the A/A interval and that its
-        estimate is wrong by up to half that width. So the slowdown must exceed the allowed one,
-        and the A/A interval, by a whole width.
+    def more_processes(self, found: CellDecision, processes: int) -> int | None:
+        """About how many processes would decide an undecided cell; ``None`` if no number would.
+
+        An interval narrows with the square root of their number.
         """
-        if again.low is None or again.high is None:
+        low, high, floor = found.after.low, found.after.high, _farthest(found.again)
+        if low is None or high is None or floor is None:
+            return self.first_look
+        allowed, centre = math.log1p(self.max_slowdown), found.after.estimate
+        distance = abs(allowed - centre)
+        width = high - centre if centre < allowed else centre - low
+        wanted = allowed if centre < allowed else centre
+        factor = max(width / distance if distance else math.inf, floor / wanted, 1.1)
+        return math.ceil(processes * factor**2) if factor < 4 else None
+
+    def detectable(self, again: Sequence[float], look: int) -> float | None:
+        """The slowdown that is found in 95 % of simulated runs with the noise of an A/A arm.
+
+        A run draws as many processes from those of the arm, with either sign: exchanging two copies
+        of the same code changes nothing.
+        """
+        n, alpha = len(again), spent_at(look, self.error / self.cells / RATIOS)
+        rank = _bound_rank(n, alpha)
+        if not rank or n < self.first_look:
             return None
-        least = max(math.log1p(self.max_slowdown), abs(again.low), abs(again.high))
-        return math.expm1(least + again.high - again.low)
+        rng = np.random.default_rng(0)
+        centred = np.asarray(again) - np.median(again)
+        shape = (2, SIMULATED_RUNS, n)
+        drawn = np.sort(rng.choice(centred, shape) * rng.choice([-1.0, 1.0], shape), axis=2)
+        after, arm = drawn
+        floors = np.maximum(np.abs(arm[:, rank - 1]), np.abs(arm[:, -rank]))
+        needed = np.maximum(math.log1p(self.max_slowdown), floors) - after[:, rank - 1]
+        return math.expm1(float(np.quantile(needed, FOUND)))

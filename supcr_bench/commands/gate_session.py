@@ -23,7 +23,13 @@ from supcr_bench.gate.baseline import (
 from supcr_bench.gate.cost import judge_deterministic
 from supcr_bench.gate.measure import measure_deterministic
 from supcr_bench.gate.terms import Terms
-from supcr_bench.gate.time_trial import TimeTrial, cells_to_time, process_sampler
+from supcr_bench.gate.time_trial import (
+    TimeTrial,
+    cells_to_time,
+    least_s,
+    longest_cell_s,
+    process_sampler,
+)
 from supcr_bench.gate.versions import Versions, at_revision
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.run_file import without_noise
@@ -139,8 +145,15 @@ class GateSession:
         trial = None
         if cells:
             rule = TimeRule(max_slowdown=terms.max_slowdown, cells=len(cells))
-            sampler = process_sampler(make_budget(self.suite).threads, self.suite.seed)
+            sampler = process_sampler(
+                make_budget(self.suite).threads,
+                self.suite.seed,
+                longest_cell_s(rule, terms.time_budget_s),
+            )
             trial = TimeTrial(cells, rule, sampler, terms.time_budget_s)
+            trial.tell = lambda said: self.console.print(Text(said, "yellow"), soft_wrap=True)
+            first = {result.key: result for result in before.results}
+            trial.expect([least_s(first[cell.implementation, cell.case]) for cell in cells])
             with self._stage("Time") as say:
                 for progress in trial.run():
                     say(progress)

@@ -6,12 +6,14 @@ precise; here only the ratio of two versions counts, and a process gives one val
 versions make the same few rounds.
 """
 
+import gc
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from supcr_bench.measure.timing import garbage_collection_held
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from supcr_bench.measure.timed_loss import TimedLoss
 
 FEWEST_ROUNDS = 10
+"""With fewer, work that every tenth call does would not show in a process."""
 MOST_ROUNDS = 60
 SLOW_ROUNDS = 2
 """Fewest rounds when one version is so slow that ``FEWEST_ROUNDS`` would take too long."""
@@ -37,31 +40,42 @@ SHORTEST_SAMPLE_S = 0.002
 
 @dataclass(frozen=True, slots=True)
 class VersionedCell:
-    """A case, and versions of one implementation: before, again (a second copy of it) and after."""
+    """A case, and versions of one implementation: before, again (a second copy of it) and after.
+
+    ``max_slowdown`` is the share by which it may become slower, where its grid sets one.
+    """
 
     implementation: str
     case: Case
     versions: Mapping[str, Subject]
+    max_slowdown: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class VersionTimes:
     """Seconds per call of each version of a cell, paired by round.
 
-    They are empty if the version ``raised_by`` raised an exception, described by ``reason``.
+    They are empty if the version ``raised_by`` raised an exception, described by ``reason``, or if
+    sampling would take ``needed_s`` and has not begun. ``totals`` are the seconds of all timed
+    calls of each version with the collection of the garbage that they left; ``spent_s`` is what the
+    cell took in this process.
     """
 
     seconds: Mapping[str, tuple[float, ...]]
     raised_by: str | None = None
     reason: str | None = None
+    totals: Mapping[str, float] = field(default_factory=dict)
+    spent_s: float = 0.0
+    needed_s: float | None = None
 
 
 def time_versions(
-    cells: Sequence[VersionedCell], *, sampling_s: float, seed: str
+    cells: Sequence[VersionedCell], *, sampling_s: float, seed: str, limit_s: float = math.inf
 ) -> list[VersionTimes]:
     """Time each version of each cell.
 
-    The calls of one version of one cell take about ``sampling_s``. Versions are loaded, built and
+    The calls of one version of one cell take about ``sampling_s``; a cell that would take longer
+    than ``limit_s`` is not sampled. Versions are loaded, built and
     timed in a random order from ``seed``, because the order decides where in memory a version lies.
 
     Raises:
@@ -89,7 +103,7 @@ def time_versions(
     order = list(range(len(cells)))
     shuffle(order)
     for index in order:
-        cell = cells[index]
+        cell, began = cells[index], perf_counter()
         batches = batches_of(cell.case.workload, make_batch(cell.case.workload))
         device = get_device(cell.case.device)
         versions = list(cell.versions.items())
@@ -101,12 +115,14 @@ def time_versions(
             definition = subject.resolution.definition.at(cell.case.temperature)
             loss = subject.bind(definition, batches[0])
             losses[version[0]] = TimedLoss(subject, loss, cell.case.pass_, batches)
-        found[index] = sample_versions(
+        times = sample_versions(
             {version: partial(device.time, loss) for version, loss in losses.items()},
             sampling_s=sampling_s,
             seed=f"{seed} {index}",
             before=partial(_prepare, losses, cell.versions),
+            limit_s=limit_s,
         )
+        found[index] = replace(times, spent_s=perf_counter() - began)
     require_no_interference(subjects, untouched)
     require_own_imports(subjects)
     return [found[index] for index in range(len(cells))]
@@ -134,13 +150,15 @@ def sample_versions(
     sampling_s: float,
     seed: object,
     before: Callable[[str, int], None],
+    limit_s: float = math.inf,
 ) -> VersionTimes:
     """Time versions, one mean a round; the same number of rounds for all.
 
     ``versions`` gives for each version a function that makes one call and returns its time. The
     calls of one version take about ``sampling_s``, within the limits on the number of rounds.
     ``before`` is called before each call with the version and the number of the call, which is the
-    same for all versions; it is not timed.
+    same for all versions; it is not timed. After the calls of a version in a round its cyclic
+    garbage is collected, and the time counts in its total: training pays for it, too.
     """
     shuffle = random.Random(str(seed)).shuffle  # noqa: S311 - not for cryptography
 
@@ -154,21 +172,36 @@ def sample_versions(
 
     order = list(versions)
     samples: dict[str, list[float]] = {version: [] for version in versions}
+    totals = dict.fromkeys(versions, 0.0)
     with garbage_collection_held():
         try:
             shuffle(order)
             for version in order:
                 call(version, 0)  # the first call of a module includes one-time work
             shuffle(order)
-            repetitions, rounds = _planned([call(version, 1) for version in order], sampling_s)
+            once_s = [call(version, 1) for version in order]
+            repetitions, rounds = _planned(once_s, sampling_s)
+            needed_s = sum(once_s) * (2 + repetitions * rounds)
+            if needed_s > limit_s:
+                return VersionTimes({}, needed_s=needed_s)
+            gc.freeze()  # what is alive now is no garbage of theirs, and need not be searched
             for start in range(2, 2 + rounds * repetitions, repetitions):
                 shuffle(order)
                 for version in order:
                     seconds = [call(version, start + i) for i in range(repetitions)]
                     samples[version].append(sum(seconds) / repetitions)
+                    totals[version] += sum(seconds) + _collection_s()
         except Exception as error:  # noqa: BLE001 - implementations may raise anything
             return VersionTimes({}, running, f"{type(error).__name__}: {error}")
-    return VersionTimes({version: tuple(own) for version, own in samples.items()})
+        finally:
+            gc.unfreeze()
+    return VersionTimes({v: tuple(own) for v, own in samples.items()}, totals=totals)
+
+
+def _collection_s() -> float:
+    began = perf_counter()
+    gc.collect()
+    return perf_counter() - began
 
 
 def _planned(once_s: Sequence[float], sampling_s: float) -> tuple[int, int]:

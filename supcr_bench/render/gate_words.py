@@ -22,6 +22,8 @@ from supcr_bench.values.units import (
 
 NOTABLE = 0.95
 """A ratio up to this is an improvement; for time, the whole interval must lie below."""
+MEAN_APART = 1.1
+"""The mean call is told beside the median call if their ratios differ by this factor."""
 LONG_COUNT = 10**7
 """Counts of at least this are written with four digits."""
 
@@ -76,7 +78,9 @@ def ratio_change_text(change: GatedChange) -> str:
         return MISSING
     if change.evidence is Evidence.TIME:
         interval = f" [{ratio_text(low)}, {ratio_text(high)}]" if low and high else ""
-        return f"x{ratio_text(ratio)}{interval}"
+        mean = change.mean_ratio
+        apart = mean and not 1 / MEAN_APART < mean / ratio < MEAN_APART
+        return f"x{ratio_text(ratio)}{interval}" + (f", mean x{ratio_text(mean)}" if apart else "")
     if ratio == 1:
         return "same"
     return format_share(ratio - 1, signed=True) if ratio < 2 else f"x{ratio_text(ratio)}"
@@ -171,14 +175,22 @@ def time_sentences(study: TimeStudy | None) -> list[str]:
         if study.again_covers is not None:
             floor += f"; {study.again_covers} of {study.cells} intervals cover 1"
         floor += "."
+    moved = ""
+    if study.moved is not None:
+        share = format_share(study.moved)
+        moved = f" Identical code moved by up to {share} between the halves of the session."
     seen = "The slowdown that could have been detected is not known."
     if study.detectable is not None:
         share = format_share(study.detectable)
-        seen = f"A slowdown of {share} could have been detected here in every cell."
+        seen = (
+            f"A slowdown of {share} could have been detected here in every cell, as 95 of 100 "
+            "simulated runs do."
+        )
     return [
         f"Time: up to {allowed} slower is allowed. The chance that any of {cells} gets a wrong "
         f"verdict is at most {error}.",
         f"{floor} {seen}",
         f"{study.processes} processes timed {cells} in {format_clock(study.spent_s)} of "
-        f"the {format_clock(study.budget_s)} allowed.",
+        f"the {format_clock(study.budget_s)} allowed, on this machine and in this session alone."
+        f"{moved}",
     ]

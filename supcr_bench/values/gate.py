@@ -63,7 +63,9 @@ EVIDENCE: Mapping[str, Evidence] = {
 class GatedChange(Change):
     """A change with the gate's verdict on it, and a command that reproduces it.
 
-    ``exact`` is false where a time limit decided, which a busy machine may do.
+    ``exact`` is false where a time limit decided, which a busy machine may do. ``needs_s`` is the
+    time budget that would about do for a time that is undecided; ``None`` if that is not known.
+    ``mean_ratio`` is that of the mean call, where the ratio is that of the median call.
     """
 
     implementation: str
@@ -71,6 +73,8 @@ class GatedChange(Change):
     verdict: GateVerdict
     command: str | None = None
     exact: bool = True
+    needs_s: float | None = None
+    mean_ratio: float | None = None
 
     @classmethod
     def of(
@@ -104,8 +108,9 @@ class GatedChange(Change):
 
     @property
     def is_noise(self) -> bool:
-        """Whether this is a time, undecided only because its interval is too wide."""
-        timed = self.evidence is Evidence.TIME and self.low is not None
+        """Whether this is a time that only more sampling, or a quieter machine, would decide."""
+        known = self.low is not None or self.needs_s is not None
+        timed = self.evidence is Evidence.TIME and known
         return timed and self.verdict is GateVerdict.UNDECIDED
 
 
@@ -122,7 +127,9 @@ class TimeStudy:
             itself) reach from 1, as a share; ``None`` where there were too few processes.
         again_low, again_high: the A/A interval that reaches farthest from 1.
         again_covers: number of A/A intervals that contain 1, as they should.
-        detectable: the slowdown that could have been detected in every cell, as a share.
+        detectable: the slowdown that 95 % of such runs find in every cell, as a share.
+        moved: how far the A/A ratio of a cell moved from the first half of the processes to the
+            second, at most, as a share: a trace of what another session would change.
     """
 
     max_slowdown: float
@@ -136,6 +143,7 @@ class TimeStudy:
     again_high: float | None = None
     again_covers: int | None = None
     detectable: float | None = None
+    moved: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

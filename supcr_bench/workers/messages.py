@@ -1,5 +1,6 @@
 """Requests to a worker and its responses, which travel through pipes as pickles."""
 
+import math
 import pickle
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Literal
@@ -42,11 +43,15 @@ class MeasureCell:
 
 @dataclass(frozen=True, slots=True)
 class TimeVersions:
-    """Time every version of each cell; answer: Failed, or Returned with a VersionTimes a cell."""
+    """Time every version of each cell; answer: Failed, or Returned with a VersionTimes a cell.
+
+    A cell that would take longer than ``limit_s`` is not sampled.
+    """
 
     cells: tuple[VersionedCell, ...]
     sampling_s: float
     seed: str
+    limit_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ class JoinRanks:
     rank: int
     ranks: int
     store: str
-    limit_s: float
+    limit_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

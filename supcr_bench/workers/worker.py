@@ -191,7 +191,12 @@ class Worker:
     def _time_versions(self, request: messages.TimeVersions) -> Response:
         try:
             return Returned(
-                time_versions(request.cells, sampling_s=request.sampling_s, seed=request.seed)
+                time_versions(
+                    request.cells,
+                    sampling_s=request.sampling_s,
+                    seed=request.seed,
+                    limit_s=request.limit_s,
+                )
             )
         except Exception as error:  # noqa: BLE001 - implementations may raise anything
             return Failed(f"{type(error).__name__}: {error}")

@@ -29,6 +29,8 @@ class FakeSampler:
         process_s: what a process takes, on ``now``.
         fails_at: the process that ends.
         raises: by implementation, the side that raises.
+        spent: by implementation, what its cell takes in a process, besides.
+        means: by implementation, after over before of the mean call.
     """
 
     slower: Mapping[str, float] = field(default_factory=dict)
@@ -36,12 +38,14 @@ class FakeSampler:
     process_s: float = 1.0
     fails_at: int | None = None
     raises: Mapping[str, str] = field(default_factory=dict)
+    spent: Mapping[str, float] = field(default_factory=dict)
+    means: Mapping[str, float] = field(default_factory=dict)
     now: float = 0.0
     asked: list[list[str]] = field(default_factory=list)
 
     def __call__(self, cells: Sequence[VersionedCell], process: int) -> Sequence[VersionTimes]:
         """One value for each cell."""
-        self.now += self.process_s
+        self.now += self.process_s + sum(self.spent.get(c.implementation, 0) for c in cells)
         self.asked.append([cell.implementation for cell in cells])
         if process == self.fails_at:
             raise TimingError("RuntimeError: boom")
@@ -58,7 +62,11 @@ class FakeSampler:
 
         slower = self.slower.get(cell.implementation, 1.0)
         before = (0.010,) * ROUNDS
-        return VersionTimes({"before": before, "again": side(1.0), "after": side(slower)})
+        seconds = {"before": before, "again": side(1.0), "after": side(slower)}
+        totals = {version: sum(own) for version, own in seconds.items()}
+        totals["after"] *= self.means.get(cell.implementation, 1.0)
+        spent_s = self.spent.get(cell.implementation, 0.0)
+        return VersionTimes(seconds, totals=totals, spent_s=spent_s)
 
     def clock(self) -> float:
         """Seconds."""

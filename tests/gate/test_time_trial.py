@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from supcr_bench.analysis.time_rule import TimeRule
@@ -98,3 +100,62 @@ def test_more_cells_need_more_processes_for_the_same_certainty(cells):
     trial = TimeTrial([sided(f"loss{k}") for k in range(cells)], rule, sampler, 100, sampler.clock)
     list(trial.run())
     assert trial.processes == rule.first_look
+
+
+# --- what fits the budget ---
+
+
+def test_a_case_that_does_not_fit_the_budget_is_left_out_and_said_before_it_is_begun():
+    sampler = FakeSampler()
+    trial = TimeTrial([sided("one"), sided("two")], RULE, sampler, 60.0, sampler.clock)
+    said: list[str] = []
+    trial.tell = said.append
+    trial.expect([0.1, 30.0])
+    assert said == [
+        "Not timed: two training N=64 D=1 NaN 0%, since it does not fit the time budget of 60 s; "
+        "about --time-budget 460s would do."
+    ]
+    list(trial.run())
+    assert sampler.asked[0] == ["one"]
+    one, two = trial.changes(["gate"])
+    assert one.verdict is GateVerdict.PASS
+    assert (two.verdict, two.ratio, two.needs_s) == (GateVerdict.UNDECIDED, None, 451.5)
+    assert two.is_noise
+
+
+def test_a_case_that_turns_out_too_long_in_the_first_process_is_left_out_of_the_others():
+    sampler = FakeSampler(spent={"one": 0.5, "two": 20.0}, process_s=1.0)
+    trial = TimeTrial([sided("one"), sided("two")], RULE, sampler, 60.0, sampler.clock)
+    list(trial.run())
+    assert sampler.asked[:2] == [["one", "two"], ["one"]]
+    one, two = trial.changes(["gate"])
+    assert one.verdict is GateVerdict.PASS
+    assert two.reason is not None
+    assert two.reason.endswith("--time-budget 330s would do")
+
+
+def test_an_undecided_time_says_what_would_decide_it_and_too_few_processes_have_no_ratio():
+    trial = trial_of(FakeSampler(slower={"two": 1.02}, noise=0.06, process_s=4.0), budget_s=70)
+    changes = trial.changes(["gate"])
+    undecided = [c for c in changes if c.verdict is GateVerdict.UNDECIDED]
+    assert undecided
+    assert all(c.needs_s and "would do" in str(c.reason) and c.low for c in undecided)
+    trial = trial_of(FakeSampler(process_s=7.0), budget_s=20)
+    assert [(c.ratio, c.is_noise) for c in trial.changes(["gate"])] == [(None, True)] * 2
+
+
+def test_work_of_every_tenth_call_is_told_beside_a_median_that_stays():
+    trial = trial_of(FakeSampler(means={"two": 2.0}))
+    one, two = trial.changes(["gate"])
+    assert (one.verdict, two.verdict) == (GateVerdict.PASS, GateVerdict.REGRESSION)
+    assert two.ratio == pytest.approx(1.0, abs=0.01)
+    assert two.mean_ratio == pytest.approx(2.0, abs=0.02)
+    assert "the mean call is slower by at least" in str(two.reason)
+
+
+def test_a_cell_may_have_a_limit_of_its_own():
+    sampler = FakeSampler(slower={"one": 1.2, "two": 1.2})
+    own = replace(sided("one"), max_slowdown=0.5)
+    trial = TimeTrial([own, sided("two")], RULE, sampler, 100.0, sampler.clock)
+    list(trial.run())
+    assert [c.verdict for c in trial.changes([])] == [GateVerdict.PASS, GateVerdict.REGRESSION]

@@ -109,3 +109,27 @@ def test_a_call_that_raises_says_whose_it_was():
     times = sample_versions(calls, sampling_s=0.1, seed=0, before=lambda side, number: None)
     assert times == VersionTimes({}, raised_by="after", reason="RuntimeError: boom")
     assert gc.isenabled()
+
+
+def test_garbage_that_refers_to_itself_is_collected_and_counts_in_the_total():
+    class Cycle:
+        def __init__(self) -> None:
+            self.own = [self] * 10
+
+    def littering() -> Elapsed:
+        for _ in range(2000):
+            Cycle()
+        return Elapsed(0.004)
+
+    calls = {"before": lambda: Elapsed(0.004), "after": littering}
+    times = sample_versions(calls, sampling_s=0.04, seed=0, before=lambda side, number: None)
+    garbage = {version: times.totals[version] - sum(times.seconds[version]) for version in calls}
+    assert garbage["after"] > 2 * garbage["before"] > 0
+    assert gc.get_freeze_count() == 0
+
+
+def test_a_cell_that_would_take_too_long_is_not_sampled():
+    sides = Sides(before=1.0, after=1.0)
+    times = sample_versions(sides.calls, sampling_s=0.1, seed=0, before=sides.prepare, limit_s=10.0)
+    assert times == VersionTimes({}, needed_s=24.0)
+    assert len(sides.order) == 4
