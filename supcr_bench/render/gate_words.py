@@ -188,9 +188,8 @@ def time_sentences(study: TimeStudy | None) -> list[str]:
         )
     return [
         f"Time: up to {allowed} slower is allowed. The chance that any of {cells} gets a wrong "
-        f"verdict is at most {error}.",
-        f"{floor} {seen}",
+        f"verdict is at most {error}, on this machine and in this session.",
+        f"{floor} {seen}{moved}",
         f"{study.processes} processes timed {cells} in {format_clock(study.spent_s)} of "
-        f"the {format_clock(study.budget_s)} allowed, on this machine and in this session alone."
-        f"{moved}",
+        f"the {format_clock(study.budget_s)} allowed.",
     ]
