@@ -6,6 +6,7 @@ import sys
 import time
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +15,17 @@ import typer
 from supcr_bench.commands import options as opt
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.files import write_file
-from supcr_bench.values.units import parse_duration_s
+from supcr_bench.values.units import parse_duration_s, plural
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from supcr_bench.store.loaded_run import Run
+    from supcr_bench.sweep.suite import Suite
+    from supcr_bench.values.case import Workload
 
 DEFAULT_SUITE = "ci"
-MAX_SLOWDOWN, TIME_BUDGET_S = 0.05, 100.0
+MAX_SLOWDOWN, MAX_MEMORY_GROWTH, TIME_BUDGET_S = 0.05, 0.01, 100.0
 BASELINES = Path("results/baselines")
 
 
@@ -51,7 +54,7 @@ def gate(
         MAX_SLOWDOWN,
     ),
     max_memory_growth: float = opt.share(
-        "--max-memory-growth", "Share by which the peak memory may grow.", 0.01
+        "--max-memory-growth", "Share by which the peak memory may grow.", MAX_MEMORY_GROWTH
     ),
     time_budget: float = opt.quantity(
         "--time-budget",
@@ -65,6 +68,14 @@ def gate(
         "--undecided",
         ("pass", "fail"),
         "Let an undecided gate pass, if noise is the reason, or fail, instead of status 3.",
+    ),
+    accepted: Path | None = opt.option(
+        "FILE",
+        "Read accepted changes from FILE: case, figure, from, to, reason, expires.",
+        show_default="supcr-accepted.toml",
+    ),
+    accept: str | None = opt.option(
+        "REASON", "Write entries for what got costlier to the file of accepted changes."
     ),
     summary: Path | None = opt.output_file(
         "--summary", "Write a Markdown summary to FILE, for a CI job."
@@ -87,12 +98,20 @@ def gate(
 
     axes = opt.set_axes({"device": device} if device is not None else {}, set_ or ())
 
+    from supcr_bench.gate.accepted import (
+        USUAL_FILE,
+        apply_accepted,
+        read_accepted,
+        write_accepted,
+    )
     from supcr_bench.gate.baseline import load_baseline
     from supcr_bench.gate.terms import Terms
     from supcr_bench.subjects.registry import locate
     from supcr_bench.sweep.plan import make_plan, require_room
     from supcr_bench.sweep.suite import load_suite, read_axes
 
+    accepted_file = accepted or USUAL_FILE
+    entries = read_accepted(accepted_file) if accepted or accepted_file.is_file() else []
     loaded = load_suite(suite).with_axes(read_axes(axes)).with_definition(definition)
     options = [part for axis in set_ or () for part in ("--set", axis)]
     if definition is not None:
@@ -114,6 +133,7 @@ def gate(
         named=bool(implementation),
         max_memory_growth=max_memory_growth,
         max_slowdown=max_slowdown,
+        allowed=_allowances(loaded, max_slowdown, max_memory_growth),
         time_budget_s=time_budget,
         options=tuple(options),
         gate_options=tuple(gate_options),
@@ -142,8 +162,17 @@ def gate(
             assert record is not None
             _write_baseline(session.measured()[0], record, console)
             return
+    today = datetime.now(UTC).date()
+    if accept is not None:
+        count = write_accepted(accepted_file, outcome.changes, accept, today)
+        said = f"{accepted_file} accepts {plural(count, 'more change')}; commit it."
+        console.print(said, soft_wrap=True)
+        entries = read_accepted(accepted_file) if count else entries
+    changes, notes = apply_accepted(outcome.changes, entries, today)
     outcome = replace(
         outcome,
+        changes=tuple(changes),
+        notes=(*outcome.notes, *notes),
         command=shlex.join(["supcr-bench", *sys.argv[1:]]),
         spent_s=time.monotonic() - began,
     )
@@ -163,6 +192,20 @@ def gate(
         earlier = summary.read_text("utf-8") if of_the_job and summary.exists() else ""
         write_file(summary, earlier + gate_markdown(outcome))
     raise typer.Exit(outcome.exit_status(undecided))
+
+
+def _allowances(
+    suite: "Suite", max_slowdown: float, max_memory_growth: float
+) -> "dict[Workload, dict[str, float]]":
+    """What the suite's grids allow; a share on the command line replaces theirs."""
+    from supcr_bench.sweep.plan import allowances
+
+    given = {"max_slowdown": max_slowdown != MAX_SLOWDOWN}
+    given |= {"max_memory_growth": max_memory_growth != MAX_MEMORY_GROWTH}
+    return {
+        workload: {name: share for name, share in shares.items() if not given.get(name)}
+        for workload, shares in allowances(suite).items()
+    }
 
 
 def _write_baseline(run: "Run", path: Path, console: "Console") -> None:

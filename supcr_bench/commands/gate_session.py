@@ -141,7 +141,13 @@ class GateSession:
             then, now = (self.default_calls.get(s.name) for s in (v.before or v.after, v.after))
             if v.before and then and now:
                 changes += judge_default_call(v.name, then, now, before, terms)
-        cells, others = cells_to_time(self._cells(), whole, before, after)
+        cells, others = cells_to_time(
+            self._cells(),
+            whole,
+            before,
+            after,
+            lambda case: terms.share("max_slowdown", case, terms.max_slowdown),
+        )
         trial = None
         if cells:
             rule = TimeRule(max_slowdown=terms.max_slowdown, cells=len(cells))

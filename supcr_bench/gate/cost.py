@@ -36,7 +36,10 @@ def judge_cost(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
             new = metric.compared(second)
             if old is None and new is None:
                 continue
-            allowed = terms.max_memory_growth if metric is MEMORY else metric.allowance
+            if metric is MEMORY:
+                allowed = terms.share("max_memory_growth", second.case, terms.max_memory_growth)
+            else:
+                allowed = terms.share("max_work_growth", second.case, metric.allowance)
             allowed = max(allowed, TORCH_ALLOWANCE) if torch_differs else allowed
             change = count_change(metric.name, old, new, allowed)
             verdict, reason = _judge(metric, first, second, change, terms)

@@ -1,10 +1,11 @@
 """The settings of a gate (regression test), and the commands that reproduce a change."""
 
 import shlex
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from supcr_bench.store.loaded_run import Run
-from supcr_bench.values.case import Case
+from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.definition import AUTO, DEPARTS
 from supcr_bench.values.metrics import MEMORY
 from supcr_bench.verification.verification import NO_DEFINITION
@@ -19,7 +20,10 @@ some 170, and 2.14 as many; element work and peak memory are the same in all thr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """The settings of one gate, and the command-line arguments that repeat it."""
+    """The settings of one gate, and the command-line arguments that repeat it.
+
+    ``allowed`` holds the shares that grids of the suite set, by workload and name.
+    """
 
     suite: str
     implementations: tuple[str, ...]
@@ -28,8 +32,13 @@ class Terms:
     max_memory_growth: float = MEMORY.allowance
     max_slowdown: float = 0.05
     time_budget_s: float = 100.0
+    allowed: Mapping[Workload, Mapping[str, float]] = field(default_factory=dict)
     options: tuple[str, ...] = ()
     gate_options: tuple[str, ...] = ()
+
+    def share(self, name: str, case: Case, usual: float) -> float:
+        """What is allowed in a case: the share of its grid, or else the usual one."""
+        return self.allowed.get(case.workload, {}).get(name, usual)
 
     @property
     def then(self) -> str:

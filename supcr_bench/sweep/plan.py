@@ -105,6 +105,15 @@ def make_plan(
     ]
 
 
+def allowances(suite: Suite) -> dict[Workload, dict[str, float]]:
+    """The shares that the suite's grids allow the gate, by workload; a later grid's count."""
+    found: dict[Workload, dict[str, float]] = {}
+    for axes in suite.grids():
+        for workload in _workloads(axes, suite, None) if axes.allowed else ():
+            found.setdefault(workload, {}).update(axes.allowed)
+    return found
+
+
 def require_room(plan: Sequence[Cell]) -> None:
     """Raise a SuiteError if the inputs of a cell alone need more memory than this machine has."""
     total = psutil.virtual_memory().total

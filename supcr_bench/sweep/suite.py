@@ -30,10 +30,11 @@ from supcr_bench.values.cell import Budget
 from supcr_bench.values.definition import AUTO, DEFINITIONS, Definition, get_definition
 from supcr_bench.values.errors import SuiteError, UnknownNameError
 from supcr_bench.values.files import read_bytes
-from supcr_bench.values.units import parse_bytes, parse_duration_s
+from supcr_bench.values.units import parse_bytes, parse_duration_s, parse_fraction
 
 PACKAGE = "supcr_bench.suites"
 
+SHARES = ("max_slowdown", "max_memory_growth", "max_work_growth")
 _FIXES = {axis.name: axis.fix for axis in AXES} | {
     "implementations": "use names of `supcr-bench list`, tag:TAG or all",
     "without": "use names of implementations or tag:TAG",
@@ -45,6 +46,7 @@ _FIXES = {axis.name: axis.fix for axis in AXES} | {
     "precision": "use a fraction above 0 and below 1",
     "threads": "use a whole number; 0 takes every core but one",
     "purpose": "say in a sentence what the suite is for",
+    **dict.fromkeys(SHARES, "write it like 5%"),
     "grid": "write one or more [[grid]] tables",
     "base": "use torchcell, no-self (which was called paper) or rank-n-contrast",
     "eps": "use a number of 0 or more; 0 means no floor",
@@ -72,15 +74,31 @@ Integer = Annotated[int, BeforeValidator(_not_a_boolean)]
 _Listed = BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])
 
 
+Share = Annotated[
+    float | None,
+    BeforeValidator(lambda given: None if given is None else parse_fraction(str(given))),
+]
+
+
 class _Grid(_Model):
     """The values of each axis; an axis that is ``None`` has those of the suite or the defaults.
 
     ``timed`` says whether calls are timed, besides being compared with the reference and counted.
-    ``without`` names implementations that the grid leaves out, such as one that is too slow.
+    ``without`` names implementations that the grid leaves out, such as one that is too slow. The
+    ``max_`` shares, written like ``10%``, are what the gate allows in its cases.
     """
 
     timed: StrictBool | None = None
     without: Annotated[tuple[str, ...] | None, _Listed] = None
+    max_slowdown: Share = None
+    max_memory_growth: Share = None
+    max_work_growth: Share = None
+
+    @property
+    def allowed(self) -> dict[str, float]:
+        """The shares that the grid sets, by name."""
+        found = {name: getattr(self, name) for name in SHARES}
+        return {name: share for name, share in found.items() if share is not None}
 
     def values(self, axis: Axis) -> tuple[Any, ...]:
         return getattr(self, axis.field) or ()

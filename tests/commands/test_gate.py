@@ -469,3 +469,39 @@ def test_a_wrong_loss_is_told_by_its_cause_and_what_follows_is_counted(gated, ca
     assert len(judged(found, "regression")) > 4
     assert "that follow from that" in said
     assert "Follows from the wrong result" in said
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("measured_anew")
+def test_an_intended_cost_is_accepted_in_the_repository(gated, capsys):
+    gated.change("[torch.exp(s) for s in logits]", "[torch.exp(s + 0.0) for s in logits]")
+    status, found = gated.found(against="HEAD")
+    assert status == 1
+    status, found = gated.found(against="HEAD", accept="an example")
+    assert status == 0
+    assert "supcr-accepted.toml accepts" in capsys.readouterr().out
+    assert any(n.startswith("Accepted: dispatched operations of") for n in found["notes"])
+    gated.change("[torch.exp(s) for s in logits]", "[torch.exp(s + 0.0 + 0.0) for s in logits]")
+    status, found = gated.found(against="HEAD")
+    assert status == 1
+    assert any(note.startswith("Void") for note in found["notes"])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("measured_anew")
+def test_a_grid_may_allow_more_than_the_others(gated):
+    grids = SUITE.replace("timed = false", 'timed = false\nmax_work_growth = "50%"')
+    gated.repository.write(
+        "suite.toml", grids.replace("[budget]", 'max_slowdown = "30%"\n[budget]')
+    )
+    gated.repository.commit()
+    gated.change("[torch.exp(s) for s in logits]", "[torch.exp(s + 0.0) for s in logits]")
+    gated.sampler = FakeSampler(slower={NAME: 1.2})
+    status, found = gated.found(against="HEAD")
+    assert status == 1
+    worse = judged(found, "regression")
+    assert {(j["batch_size"], j["figure"]) for j in worse} <= {
+        (8, "launches"),
+        (8, "element work"),
+        (8, "peak memory"),
+    }
