@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # An editable install with its extras, at the versions that CI pins.
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: setup check check-workflows format test coverage gate bench self-test false-alarms cross-check growth-study recognition-study store-study gate-study floor cluster clean
+.PHONY: setup check check-workflows format test coverage gate bench self-test false-alarms cross-check growth-study recognition-study store-study gate-study gate-simulation floor cluster clean
 
 setup: $(VENV)/.installed
 
@@ -72,6 +72,10 @@ store-study: setup
 # How often the gate cries wolf and what it misses, on this machine; two hours, and nothing else on it.
 gate-study: setup
 	$(BIN)/python -m tests.studies.gate_study
+
+# The gate's rule on simulated times whose truth is known, a minute or two.
+gate-simulation: setup
+	$(BIN)/python -m tests.studies.gate_simulation 1000 results/gate-study/simulation.md
 
 # What is beyond the note beside the note and beside the floor, some minutes.
 floor: setup

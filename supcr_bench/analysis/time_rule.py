@@ -265,7 +265,11 @@ class TimeRule:
         distance = abs(allowed - centre)
         width = high - centre if centre < allowed else centre - low
         wanted = allowed if centre < allowed else centre
-        factor = max(width / distance if distance else math.inf, floor / wanted, 1.1)
+        factors = [width / distance if distance else math.inf, floor / wanted, 1.1]
+        if (mean := found.mean) and mean.high is not None:
+            room = math.log1p(self.max_mean_slowdown) - mean.estimate
+            factors.append((mean.high - mean.estimate) / room if room > 0 else math.inf)
+        factor = max(factors)
         return math.ceil(processes * factor**2) if factor < 4 else None
 
     def detectable(self, again: Sequence[float], look: int) -> float | None:
