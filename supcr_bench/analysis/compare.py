@@ -7,16 +7,20 @@ which is larger on a shared machine and does not show in the samples. It is esti
 implementation, from the results of all *other* implementations whose counts did not change: their
 |log ratio| has a prediction bound, the k-th smallest with k = ceil(0.95 (n + 1)), which one more
 result with the same drift exceeds in at most 5 % of draws (Vovk, Gammerman and Shafer,
-"Algorithmic Learning in a Random World", chapter 2). The interval is widened by that bound on both
-sides. An implementation's own results are left out, because a change that slows all its cases
-would look like drift.
+"Algorithmic Learning in a Random World", chapter 2). That bound holds the spread of samples too:
+what is left of it without them (by squares) widens the interval on both sides. An implementation's
+own results are left out, because a change that slows all its cases would look like drift.
 
-Limitation: drift that affects only one implementation is not detected.
+A session also moves all cases of one implementation together, by where its code and memory lie. So
+an implementation is found slower only in cases that exceed what the other implementations' shifts,
+with a prior of ``SESSION_SD``, let expect of a session; and as it is one of several, each gets its
+share of the error. A smaller slowdown needs `gate --against`, which times both in one session.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import median
 from typing import Any
 
 from supcr_bench.analysis.statistics import interval_rank
@@ -34,6 +38,7 @@ from supcr_bench.values.metrics import (
     Direction,
 )
 from supcr_bench.values.result import Key, Result, Status
+from supcr_bench.values.units import format_share
 
 MARGIN = 0.05
 """Default share by which two times may differ and count as the same."""
@@ -44,7 +49,13 @@ FEWEST_UNCHANGED = 19
 CHANCE = 0.05
 """Share of cases that may look faster or slower by drift alone."""
 BEYOND_CHANCE = 0.01
-"""An implementation is slower if chance gives as many slower cases with a lower probability."""
+"""An implementation is slower if chance gives as many slower cases with a lower probability; all
+implementations of a comparison share it."""
+SESSION_SD, SESSION_WEIGHT = 0.08, 4
+"""The log-ratio by which a session moves an implementation, before others were seen, and the number
+of implementations that this is worth. Measured: 3 to 10 %."""
+SESSION_ERROR = 0.05
+"""Probability that a session moves any implementation by more than its bound."""
 MACHINE = ("cpu", "cpus_usable", "threads", "accelerators", "os")
 """Facts of the environment; if two runs differ in one, their times are not compared."""
 SOFTWARE = ("python", "torch")
@@ -93,12 +104,15 @@ class Comparison:
         drift: for each implementation, the 95 % prediction bound on the |log ratio| of a time,
             from unchanged results of the *other* implementations (``None`` if they are too few),
             and the number of those results.
+        session: for each implementation, the bound on the log ratio by which a session may move all
+            its cases.
     """
 
     rows: tuple[ComparisonRow, ...]
     differences: Mapping[str, tuple[Any, Any]]
     drift: Mapping[str, tuple[float | None, int]]
     margin: float
+    session: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def other_machine(self) -> bool:
@@ -124,21 +138,24 @@ class Comparison:
     def slower(self) -> list[str]:
         """Implementations that are slower in more cases than chance explains."""
         judged = [row for row in self.rows if row.time and row.time.low is not None]
-        return [
-            name
-            for name, own in grouped(judged, lambda row: row.implementation).items()
-            if self.times(Direction.SLOWER, name) >= _beyond_chance(len(own))
-        ]
+        by_name = grouped(judged, lambda row: row.implementation)
+        found = []
+        for name, own in by_name.items():
+            beyond = math.exp(self.session.get(name, 0.0))
+            slower = sum(row.time is not None and (row.time.low or 0) > beyond for row in own)
+            if slower >= _beyond_chance(len(own), BEYOND_CHANCE / len(by_name)):
+                found.append(name)
+        return found
 
     @property
     def finding(self) -> bool:
         return bool(self.slower()) or any(row.finding for row in self.rows)
 
 
-def _beyond_chance(cases: int) -> int:
-    """The fewest slower cases whose probability by chance is at most ``BEYOND_CHANCE``."""
+def _beyond_chance(cases: int, error: float) -> int:
+    """The fewest slower cases whose probability by chance is at most ``error``."""
     tail, count = 1.0, 0
-    while tail > BEYOND_CHANCE:
+    while tail > error:
         tail -= math.comb(cases, count) * CHANCE**count * (1 - CHANCE) ** (cases - count)
         count += 1
     return count
@@ -149,6 +166,16 @@ def drift_bound(log_ratios: Sequence[float]) -> tuple[float | None, int]:
     rank = -(-19 * (n + 1) // 20)  # ceil(0.95 (n + 1)), without rounding
     bound = sorted(map(abs, log_ratios))[rank - 1] if n >= FEWEST_UNCHANGED else None
     return bound, n
+
+
+def session_bound(shifts: Sequence[float], implementations: int) -> float:
+    """The log ratio that a session seldom exceeds in an implementation, by those of the others."""
+    from scipy.special import stdtrit  # slow to import
+
+    freedom = SESSION_WEIGHT + len(shifts)
+    squares = SESSION_WEIGHT * SESSION_SD**2 + sum(shift**2 for shift in shifts)
+    quantile = float(stdtrit(freedom, 1 - SESSION_ERROR / max(implementations, 1)))
+    return quantile * math.sqrt(squares / freedom)
 
 
 def _bounds(samples: Sequence[float]) -> tuple[float, float]:
@@ -208,8 +235,9 @@ def _time_change(
         unknown = "the machine's drift is unknown: other implementations have fewer than "
         return replace(change, reason=f"{unknown}{FEWEST_UNCHANGED} unchanged results")
     (low_1, high_1), (low_2, high_2) = _bounds(before), _bounds(after)
-    widened = math.exp(drift)
-    low, high = low_2 / high_1 / widened, high_2 / low_1 * widened
+    below, above = math.log(ratio * high_1 / low_2), math.log(high_2 / low_1 / ratio)
+    low = ratio * math.exp(-below - math.sqrt(max(drift**2 - below**2, 0.0)))
+    high = ratio * math.exp(above + math.sqrt(max(drift**2 - above**2, 0.0)))
     # A ratio within the margin is the same, even where the interval does not contain 1.
     if low >= 1 - margin and high <= 1 + margin:
         direction = Direction.SAME
@@ -217,7 +245,11 @@ def _time_change(
         direction = Direction.SLOWER
     else:
         direction = Direction.FASTER if high < 1 else Direction.UNDECIDED
-    return replace(change, low=low, high=high, direction=direction)
+    reason = None
+    if direction is Direction.UNDECIDED and math.expm1(drift) > margin:
+        moved = format_share(math.expm1(drift))
+        reason = f"the machine was too busy: unchanged results moved by up to {moved}"
+    return replace(change, low=low, high=high, direction=direction, reason=reason)
 
 
 def _ran_past_limit(first: Result, second: Result, drift: float | None) -> bool:
@@ -269,6 +301,15 @@ def compare_results(
         for name in implementations_of([*first, *second])
     }
 
+    shifts = {
+        name: median(log_ratio for _, log_ratio in own)
+        for name, own in grouped(moved, lambda pair: pair[0]).items()
+    }
+    session = {
+        name: session_bound([s for other, s in shifts.items() if other != name], len(drift))
+        for name in drift
+    }
+
     def row(key: Key) -> ComparisonRow:
         one, other = by_key[0].get(key), by_key[1].get(key)
         found = ComparisonRow(
@@ -302,4 +343,5 @@ def compare_results(
         differences=differences or {},
         drift=drift,
         margin=margin,
+        session=session,
     )

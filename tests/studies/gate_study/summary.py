@@ -44,9 +44,10 @@ def summary(
             f"{len(cells)} cells ({', '.join(cells)}); a slow-down was put into rowsort training. "
             f"Allowed: {MAX_SLOWDOWN:.0%}. Every figure is of whole gate runs, all cells together.",
             "## Replayed",
-            f"The runs of a row are drawn from recordings which hold some {len(entries) // 11 // 2} "
-            "runs of 11 processes each that do not share processes: with no error in n of these, "
-            "the share of errors is below 3 in n, at 95 %. Simulated times whose truth is known "
+            "The runs of a row are drawn from recordings which hold some "
+            f"{len(entries) // 22} runs of 11 processes each that do not share "
+            "processes: with no error in n of these, the share of errors is below 3 in n, at "
+            "95 %. Simulated times whose truth is known "
             "stand in [simulation.md](simulation.md).",
             *(
                 block
