@@ -43,6 +43,10 @@ class NotALossError(Exception):
     """A call returned no loss."""
 
 
+class SeveralLossesError(NotALossError):
+    """A call returned a tensor of losses, such as one for each row."""
+
+
 def call_words(own: Resolution) -> str:
     """How a subject is called, in words."""
     shape = "[N]" if own.flat_labels else "[N,1]" if own.one_dimension else ""
@@ -119,7 +123,8 @@ def loss_of(output: object) -> Tensor:
     """The loss in a call's output, unchanged.
 
     Raises:
-        NotALossError: the output has no tensor of one element in the place of the loss.
+        NotALossError: the output has no tensor of one element in the place of the loss;
+            SeveralLossesError where it is a larger tensor itself.
     """
     loss: object = output
     if isinstance(output, tuple | list) and output:
@@ -134,7 +139,8 @@ def loss_of(output: object) -> Tensor:
     if not isinstance(loss, Tensor):
         raise NotALossError(f"returned {type(output).__name__} without a loss tensor in it")
     if loss.numel() != 1:
-        raise NotALossError(f"returned a loss of shape {tuple(loss.shape)}, not a scalar")
+        kind = SeveralLossesError if loss is output else NotALossError
+        raise kind(f"returned a loss of shape {tuple(loss.shape)}, not a scalar")
     return loss
 
 

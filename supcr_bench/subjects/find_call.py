@@ -123,6 +123,9 @@ def construct(implementation: Implementation, subject: Adapter, device: str) -> 
         named = [n for n in signature.named_parameters(subject.target) if n not in given]
         missing = [n for n in named if parameters[n].default is inspect.Parameter.empty]
         if missing:
+            told = signature.read_call(subject.target, subject.target)
+            if told.keys and not isinstance(owner, type):
+                raise needs_more(implementation, own, told)
             raise not_constructed(implementation, missing)
     batch = make_batch(replace(SMALL, device=device))
     try:

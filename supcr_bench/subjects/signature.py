@@ -36,9 +36,11 @@ _HINTS: dict[Call, str] = {
 """Patterns of source or documentation that suggest a call; ``{0}`` is the argument."""
 _ROLES = {
     "extra": r"steps?|epochs?|iter\w*|ind(ex|exes|ices)|idxs?|ids?|device|mask|mode|phase|margin"
-    r"|model|names?|n|num|size|meta|config|cfg|args|opts?|rank|alpha|beta|gamma|lam|mean|std|sigma",
+    r"|model|names?|n|num|size|meta|config|cfg|args|opts?|alpha|beta|gamma|lam|mean|std|sigma|weights?"
+    r"|confidences?|world",
     "distances": r"d|dists?|distances?|deltas?|diffs?|differences?",
-    "labels": r"labels?|lbls?|targets?|gts?|values?|true|truths?|scores?|ages?|ys?|t",
+    "labels": r"labels?|lbls?|targets?|gts?|values?|true|truths?|scores?|ages?|ys?|t"
+    r"|ranks?|ranking|grades?|levels?|prices?|times?|phys\w*|properties|attributes?|conditions?",
     "views": r"feat(ure)?s?|f|emb(ed\w*)?s?|zi?s?|zjs|xs?|hs?|hidden|proj\w*|reps?|representations?"
     r"|views?|inputs?|outputs?|vectors?|latents?|codes?|anchors?|positives?|query|q|k|keys?"
     r"|perturbed|intact|preds?|predictions?|augmented|original",
@@ -69,7 +71,8 @@ class CallSignature:
         documented: the calls that its documentation names.
         labels: how labels are laid out by its documentation and names.
         by_name: whether it must be called by name.
-        keys: the names of the two views, if it takes a mapping of them.
+        keys: the names of the two views, if it takes a mapping of them; without ``tensors``, the
+            keys that it reads from its only argument.
     """
 
     tensors: tuple[str, ...] = ()
@@ -177,6 +180,12 @@ def source_of(function: Any) -> str:
         return ""
 
 
+def keys_read(argument: str, source: str) -> tuple[str, ...]:
+    """The keys that a function's source reads from an argument."""
+    reads = rf"\b{re.escape(argument)}(?:\[|\.(?:get|pop)\()['\"](\w+)['\"]"
+    return tuple(dict.fromkeys(re.findall(reads, source)))
+
+
 def function_of(loss: Any) -> Callable[..., Any]:
     """The function behind a loss that is called with tensors: of a module, its forward."""
     loss = behind(loss)
@@ -194,9 +203,11 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
     """
     parameters = parameters_of(loss.forward if isinstance(loss, nn.Module) else loss)
     views, labels, extra = _roles(parameters)
-    if not labels:
-        return CallSignature(extra=tuple(extra))
     source = source_of(function_of(loss))
+    if not labels:
+        required = [n for n, p in parameters.items() if p.default is p.empty]
+        keys = keys_read(required[0], source) if len(required) == 1 else ()
+        return CallSignature(extra=tuple(required if keys else extra), keys=keys)
     text = "\n\n".join(_documentation(target, function_of(loss), source))
     shapes = list(_shapes(text, views, labels))
     layouts = [_label_layout(dims) for role, dims in shapes if role == "labels"]
@@ -220,8 +231,7 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
         order = [name for name in parameters if name in order]
         calls = ("labels_after_each_view" if order[1] in labels else "labels_after_views",)
     by_position = [n for n, p in parameters.items() if p.kind < p.VAR_POSITIONAL]
-    reads = rf"\b{re.escape(views[0])}(?:\[|\.(?:get|pop)\()['\"](\w+)['\"]"
-    keys = tuple(dict.fromkeys(re.findall(reads, source)))
+    keys = keys_read(views[0], source)
     return CallSignature(
         tensors=tuple(order),
         extra=tuple(extra),
@@ -254,7 +264,14 @@ def _roles(parameters: Mapping[str, Parameter]) -> tuple[list[str], list[str], l
     if len(tensors) - len(labels) == 1 and any(len(n) > 2 for n in labels):
         labels = [n for n in labels if len(n) > 2][:1]  # (x, y, labels) has two views
     left = [n for n in tensors if n not in labels]
-    if not labels and len(left) > 1:
+    pairs = [re.split(r"_|(?<=\D)(?=\d)", n) for n in left]
+    if (
+        not labels
+        and len(left) == 4
+        and all(a[:-1] == b[:-1] != [] for a, b in (pairs[:2], pairs[2:]))
+    ):
+        labels = [left.pop(2), left.pop(2)]  # (z_i, z_j, y_i, y_j)
+    elif not labels and len(left) > 1:
         labels = [left.pop()]
     last = tensors.index(labels[-1]) if labels else -1
     views = [n for n in left if roles[n] == "views" or tensors.index(n) < last or n == left[0]][:2]

@@ -5,13 +5,20 @@ import inspect
 import re
 import traceback
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from supcr_bench.subjects import signature
-from supcr_bench.subjects.calls import CALLS, call_text, call_words
+from supcr_bench.subjects.calls import (
+    CALLS,
+    NotALossError,
+    SeveralLossesError,
+    call_text,
+    call_words,
+)
 from supcr_bench.values.errors import UnavailableError, UncallableError
 from supcr_bench.values.implementation import Implementation, Resolution
 from supcr_bench.values.units import listed
@@ -36,6 +43,8 @@ def error_text(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if not any(part in f.filename for part in _OTHERS)]
     where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    if isinstance(error, NotALossError):
+        return f"it {text}"
     return f"{type(error).__name__}{f': {text}' if text else ''}{where}"
 
 
@@ -117,12 +126,29 @@ def needs_more(
     subject: Implementation, own: Resolution, told: signature.CallSignature
 ) -> UncallableError:
     """Say which argument of the call is neither embeddings nor labels."""
+    if told.keys and not told.tensors:
+        return _takes_a_batch(subject, own, told)
     needs = listed([f"`{name}`" for name in told.extra])
     reason = f"{subject.name} cannot be called: beside embeddings and labels it needs {needs}."
     names = list(told.tensors or ("features", "labels"))
-    wrapper = _calling(subject, own, names, [*names, *(f"{n}=..." for n in told.extra)])
+    given = [*(f"{n}={n}" for n in names), *(f"{n}=..." for n in told.extra)]
+    wrapper = _calling(subject, own, names, given if told.tensors else [*names, *given[2:]])
     advice = f"Fill in {needs} in this wrapper and verify its `loss`."
     return UncallableError("call", reason, advice, wrapper)
+
+
+def _takes_a_batch(
+    subject: Implementation, own: Resolution, told: signature.CallSignature
+) -> UncallableError:
+    """Say that embeddings and labels are to be in one mapping, and make it from its keys."""
+    batch = told.extra[0]
+    reason = f"{subject.name} cannot be called with embeddings and labels: it reads "
+    reason += f"{listed([f'`{key}`' for key in told.keys])} from one argument, `{batch}`."
+    given = f"{{{', '.join(f'{key!r}: {key}' for key in told.keys)}}}"
+    if own.temperature and not isinstance(signature.behind(subject.factory), type):
+        own = replace(own, at_call=(own.temperature,))
+    wrapper = _calling(subject, own, told.keys, [given])
+    return UncallableError("call", reason, "Verify this wrapper's `loss`.", wrapper)
 
 
 def not_called(
@@ -162,6 +188,9 @@ def not_called(
     given = call_text(shown, *names[:-1])
     imports = ["torch"] if "torch." in given else []
     wrapper = _calling(subject, shown, names, [given], doc, *imports)
+    if isinstance(error, SeveralLossesError):
+        advice = "Verify this wrapper's `loss`, which is their mean."
+        wrapper = wrapper.rstrip() + ".mean()\n"
     return UncallableError("call", reason, advice, wrapper)
 
 

@@ -93,6 +93,14 @@ def no_scalar(features, labels):
     return features.sum(dim=1)
 
 
+def of_a_batch(batch, temperature=0.5):
+    return (batch["z1"] * batch["z2"]).sum() + batch["targets"].sum()
+
+
+def needs_confidence(z, rank, confidence, *, temperature=0.1):
+    return z.sum() * confidence
+
+
 class OneMethod:
     def compute(self, z, targets):
         """z [N, 2, d]"""
@@ -158,7 +166,9 @@ def outcome(folder: Path, name: str) -> UncallableError:
         ("mine.py:CudaByDefault", "device", "CUDA"),
         ("mine.py:imports_when_called", "package", "a_package_that_nobody_has"),
         ("mine.py:pathless", "call", "two-view path raises RuntimeError"),
-        ("mine.py:no_scalar", "call", "returned a loss of shape (3,), not a scalar"),
+        ("mine.py:no_scalar", "call", "it returned a loss of shape (3,), not a scalar"),
+        ("mine.py:of_a_batch", "call", "it reads `z1`, `z2` and `targets` from one argument"),
+        ("mine.py:needs_confidence", "call", "beside embeddings and labels it needs `confidence`"),
         ("mine.py:OneMethod", "call", "one method fits: `compute(z, targets)`"),
         ("mine.py:TwoMethods", "call", "several methods fit: `loss_one"),
     ],
@@ -185,6 +195,9 @@ def test_each_outcome_is_told_by_its_kind_and_reason(
         ("mine.py:on_cuda", {}),
         ("mine.py:CudaByDefault", {}),
         ("mine.py:pathless", {}),
+        ("mine.py:no_scalar", {}),
+        ("mine.py:of_a_batch", {}),
+        ("mine.py:needs_confidence", {"confidence=...": "confidence=1"}),
         ("mine.py:OneMethod", {}),
         ("mine.py:TwoMethods", {}),
     ],

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from supcr_bench.values.implementation import Implementation, Recognition
@@ -56,6 +56,55 @@ def test_a_strange_similarity_or_gradient_is_named(words: str) -> None:
 
     (fault,) = recognised(loss).faults
     assert re.search(words, fault)
+
+
+class Scheduled(nn.Module):
+    """A temperature for each epoch, read as a number, and clamped far from its default."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.temperatures = torch.linspace(1.0, 0.5, 10)
+
+    def forward(self, features: Tensor, labels: Tensor, epoch: int = 0) -> Tensor:
+        """features [N, d]"""
+        return mean_over_pairs(unit(features) @ unit(features).T / self.temperatures[epoch], labels)
+
+
+def test_a_number_of_the_cpu_is_no_tensor_that_stays_behind() -> None:
+    it = Implementation(name="it", title="", source="", definition="auto", factory=Scheduled)
+    (outcome,) = LocalSession(it, only={"device"}).run()
+    assert outcome.verdict is Verdict.PASS
+
+
+def test_a_temperature_clamped_far_from_its_default_is_no_fault() -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
+        """features [N, d]"""
+        tau = min(max(temperature, 0.1), 10.0)
+        return mean_over_pairs(-distances(features) / tau, labels)
+
+    it = Implementation(name="it", title="", source="", definition="auto", factory=loss)
+    (outcome,) = LocalSession(it, only={"random cases"}).run()
+    assert outcome.verdict is Verdict.PASS
+
+
+def test_rows_selected_after_the_similarities_are_right_but_for_nan_embeddings() -> None:
+    def loss(embeddings: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
+        """labels [N, D], NaN where unknown"""
+        s = unit(embeddings) @ unit(embeddings).T / temperature
+        known = [~column.isnan() for column in labels.T]
+        parts = [
+            mean_over_pairs(s[rows][:, rows], labels[rows][:, [c]])
+            for c, rows in enumerate(known)
+            if rows.sum() > 1
+        ]
+        return torch.stack(parts).mean()
+
+    it = Implementation(name="it", title="", source="", definition="auto", factory=loss)
+    session = LocalSession(it, only={"unlabelled row", "unlabelled NaN row"})
+    outcomes = {outcome.check: outcome for outcome in session.run()}
+    assert outcomes["unlabelled row"].verdict is Verdict.PASS
+    assert outcomes["unlabelled NaN row"].verdict is Verdict.FAIL
+    assert outcomes["unlabelled NaN row"].group == "robustness"
 
 
 def test_candidates_of_the_other_view_only_are_named() -> None:

@@ -94,12 +94,12 @@ BUGS = (
         "selected-after-normalising: Drops unlabelled rows after normalising, so NaN in them "
         "reaches the gradient.",
         {OWN_LOGITS: "self.logits(view)[rows][:, rows]"},
-        caught_by="relations",
+        caught_by="robustness",
     ),
     wrong(
         "selected-by-multiplication: Multiplies unlabelled rows by 0, but 0 times NaN is NaN.",
         {OWN_LOGITS: "self.logits(torch.eye(len(view)).to(view)[rows] @ view)"},
-        caught_by="relations",
+        caught_by="robustness",
     ),
     wrong("weights-ignored", {WEIGHTS: "else torch.ones_like(parts)"}, ("weights", "ignored")),
     wrong("weights-not-normalised", {NORMALISED: ""}, ("weights", "summed")),

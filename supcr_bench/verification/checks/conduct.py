@@ -33,7 +33,7 @@ def compilation(context: CheckContext) -> Iterator[Trial]:
     yield context.compare(problem.changed("compiled"), module=module)
 
 
-HARMLESS = {"to", "__get__", "dim", "size", "numel"}
+HARMLESS = {"to", "__get__", "dim", "size", "numel", "__len__", "item", "tolist", "__float__"}
 """Methods of a tensor that compute nothing with it where it is."""
 
 
@@ -51,11 +51,12 @@ class _Watched(torch.Tensor):
         moves = func.__name__ in ("to", "type_as", "cuda") and any(
             isinstance(place, torch.Tensor | torch.device | str | int) for place in places
         )
-        if not moves:
-            cls.used.add(func.__name__)
         with torch._C.DisableTorchFunctionSubclass():
             found = func(*args, **(kwargs or {}))
-            return found.as_subclass(torch.Tensor) if moves else found
+        number = func.__name__ == "__getitem__" and found.ndim == 0  # any device takes it
+        if not moves and not number:
+            cls.used.add(func.__name__)
+        return found.as_subclass(torch.Tensor) if moves or number else found
 
 
 @check("device", "conduct")
@@ -69,7 +70,7 @@ def device(context: CheckContext) -> Iterator[Trial]:
         f"{part_name}.{name}".lstrip("."): (part, name, value)
         for part_name, part in module.named_modules()
         for name, value in vars(part).items()
-        if isinstance(value, torch.Tensor)
+        if isinstance(value, torch.Tensor) and value.ndim  # any device takes a number of the CPU
     }
     for full, (part, name, value) in kept.items():
         used: set[str] = set()

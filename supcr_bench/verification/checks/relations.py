@@ -197,15 +197,25 @@ def _appended(rows: Tensor, value: float) -> Tensor:
 
 @check("unlabelled row", "relations")
 def unlabelled_row(context: CheckContext) -> Iterator[Trial]:
-    """A row without any label has no effect; a mask that multiplies lets its NaN through."""
+    """A row without any label has no effect."""
+    for name, value in (("ordinary", 0.5), ("zero", 0.0), ("huge", 2.0**60)):
+        yield _with_unlabelled_row(context, name, value)
+
+
+@check("unlabelled NaN row", "robustness")
+def unlabelled_nan_row(context: CheckContext) -> Iterator[Trial]:
+    """A mask that multiplies lets the NaN of a row without any label through."""
+    yield _with_unlabelled_row(context, "NaN", torch.nan)
+
+
+def _with_unlabelled_row(context: CheckContext, name: str, value: float) -> Trial:
     context.require_missing_labels()
     problem = context.problem(n=9, dims=2, nan_density=0.2)
-    for name, value in (("ordinary", 0.5), ("zero", 0.0), ("huge", 2.0**60), ("NaN", torch.nan)):
-        longer = problem.moved(
-            f"an unlabelled row with {name} embedding appended", partial(_appended, value=value)
-        )
-        longer = replace(longer, labels=_appended(problem.labels, torch.nan))
-        yield context.relation(problem, longer, partial(_appended, value=0.0))
+    longer = problem.moved(
+        f"an unlabelled row with {name} embedding appended", partial(_appended, value=value)
+    )
+    longer = replace(longer, labels=_appended(problem.labels, torch.nan))
+    return context.relation(problem, longer, partial(_appended, value=0.0))
 
 
 @check("zero columns", "relations")
