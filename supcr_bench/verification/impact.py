@@ -9,6 +9,7 @@ from supcr_bench.values.errors import UsageError
 from supcr_bench.values.units import format_share
 
 WIDTH = 79
+NAME_WIDTH = 26
 MOST_LINES = 12
 LEAST_DEGREES = 0.005
 ROUNDING = "float32 rounding"
@@ -120,18 +121,28 @@ def impact_lines(found: Sequence[Impact]) -> list[str]:
         return [] if generated else below
     heads = ("continuous", "tied") if generated else ("random", "ordered")
     above = [*wrap(heading, WIDTH), _line("", (*heads, "length", "pairs"))]
-    lines = [_line(_name(*key), _cells(same)) for key, same in alike.items()]
-    return [*above, *lines[: MOST_LINES - len(above) - len(below)], *below]
+    lines = list(above)
+    for key, same in alike.items():
+        own = _row(_name(*key), _cells(same))
+        if len(lines) + len(own) + len(below) <= MOST_LINES:
+            lines += own
+    return [*lines, *below]
 
 
 def _name(departure: str | None, definition: str) -> str:
     words = (departure or f"all, from {definition}").partition(":")[0]
-    return shorten(words, 26, placeholder=" ...")
+    return shorten(words, WIDTH - 2, placeholder=" ...")
+
+
+def _row(name: str, cells: Iterable[str]) -> list[str]:
+    """The line of a row; two where its name needs one."""
+    line = _line(name if len(name) <= NAME_WIDTH else "", cells)
+    return [line] if len(name) <= NAME_WIDTH else [f"  {name}", line]
 
 
 def _line(name: str, cells: Iterable[str]) -> str:
     columns = (f"{cell:>{width}}" for cell, width in zip(cells, (18, 18, 9, 6), strict=True))
-    return f"  {name:<26}{''.join(columns)}".rstrip()
+    return f"  {name:<{NAME_WIDTH}}{''.join(columns)}".rstrip()
 
 
 def _cells(same: Sequence[Impact]) -> list[str]:

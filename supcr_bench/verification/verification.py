@@ -122,7 +122,9 @@ class Verification:
         made = [o for o in self.outcomes if o.verdict in (Verdict.PASS, Verdict.FAIL)]
         if self.definition == NO_DEFINITION or not (made or late):
             return f"{start}{self.outcomes[0].finding if made or late else 'no check applies'}."
-        own, text = self.reading, start + self.computes
+        own = self.reading
+        # What is wrong comes first; a line below tells the choices, which are no fault.
+        text = start + (own.nearest if self.verdict == "not right" else self.computes)
         if self.verdict == "undecided":
             text += f" so far, with {len(late)} of {len(made + late)} checks not made"
         elif self.verdict == "not right":

@@ -90,10 +90,9 @@ print(1 < 2)
             ),
         ),
         """\
-one is not right: rank-n-contrast with cosine similarity, but the sign of the
-similarity is reversed and the loss is 28.6 times as large, which changes only
-the step size of training; called as (features [N,2,d], labels) with 1 and 3
-label dimensions.
+one is not right: rank-n-contrast, but the sign of the similarity is reversed
+and the loss is 28.6 times as large, which changes only the step size of
+training; called as (features [N,2,d], labels) with 1 and 3 label dimensions.
 By choice, which is no fault: cosine similarity.
 Checks: 1 passed, 1 failed, 1 not applicable. --verbose lists them.
 """,

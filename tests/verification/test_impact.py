@@ -239,6 +239,19 @@ def test_generated_labels_are_continuous_and_tied() -> None:
     assert lines[-1] == "--labels measures it on yours."
 
 
+def test_a_long_name_has_a_line_of_its_own_and_none_is_cut() -> None:
+    names = ("strict inequality", "one L1 label distance over all dimensions", "cosine similarity")
+    rows = [
+        Impact(definition="no-self", labels=labels, batch_size=8, departure=name, batches=8)
+        for name in names
+        for labels in ("continuous", "tied")
+    ]
+    lines = impact_lines(rows)
+    assert len(lines) <= 12
+    assert [line.strip() for line in lines if line.strip() in names] == [names[1]]
+    assert sum(line.endswith("-") for line in lines) == len(names)
+
+
 def test_one_view_is_compared_with_definitions_of_one_view(ages: str) -> None:
     def single(features: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
         loss: Tensor = RightNoSelf(temperature)(features, features.detach(), labels)[0]
@@ -342,7 +355,7 @@ def test_it_takes_twelve_lines_of_eighty_columns_at_most() -> None:
         for how in ("random", "ordered")
     ]
     lines = impact_lines(rows)
-    assert len(lines) == 12
+    assert 11 <= len(lines) <= 12
     assert max(map(len, lines)) <= ROOM
     assert "(1234 rows have no label)" in " ".join(lines)
 

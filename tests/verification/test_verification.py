@@ -53,7 +53,7 @@ def lines(found: Verification, *, every: bool = False) -> list[str]:
             make_verification(
                 recognised=replace(CHOSEN, faults=("the sign is reversed", "rows interleave"))
             ),
-            "one is not right: rank-n-contrast with cosine similarity and eps 1e-08 added, but "
+            "one is not right: rank-n-contrast, but "
             f"the sign is reversed and rows interleave{CALLED}",
         ),
         (
