@@ -101,15 +101,22 @@ def _is_the_formula(results: Sequence[Result], _growth: Sequence[Growth]) -> Jud
     return Holds.YES, f"in {len(own)} cases, some of them with tied labels"
 
 
-def _together(judged: Mapping[str, Judged]) -> Judged:
-    """The verdict on a claim from that on each series, by where it was measured.
+def _together(judged: Mapping[str, Judged], unseen: str, *, noisy: bool = False) -> Judged:
+    """The verdict on a claim from that on each series, or that it is ``unseen``.
 
-    What is undecided in one series is told, and decided by the others.
+    What is undecided in one series is told, and decided by the others; but if noise hides it there,
+    a claim that holds in the others holds with that condition.
     """
-    decided = {verdict for verdict, _ in judged.values()} - {Holds.UNDECIDED}
+    if not judged:
+        return Holds.UNDECIDED, unseen
+    found = {verdict for verdict, _ in judged.values()}
+    decided = found - {Holds.UNDECIDED}
+    hidden = noisy and len(decided) < len(found)
     verdict = (
         decided.pop() if len(decided) == 1 else Holds.CONDITION if decided else Holds.UNDECIDED
     )
+    if hidden and verdict is Holds.YES:
+        verdict = Holds.CONDITION
     alike = grouped(judged.items(), lambda item: item[1])
     order = list(Holds)[::-1].index  # what speaks against the claim comes before what is for it
     parts = [
@@ -137,16 +144,23 @@ def _grows_at_most(
         for g in own
         if g.metric is metric
     }
-    return _together(judged) if judged else (Holds.UNDECIDED, "fewer than two sizes were measured")
+    return _together(judged, "fewer than two sizes were measured")
 
 
 def _at_most(own: Growth, law: str, time: Growth | None) -> Judged:
     evidence = own.verdict.evidence
     if own.verdict.law:
         span = f"N={own.sizes[0]} to {own.sizes[-1]}"
-        evidence = f"it grows as {own.verdict.law}, {span}: {evidence}"
+        evidence = f"it {own.verdict.said}, {span}: {evidence}"
     if own.metric is ELEMENTS_PROCESSED and time and time.verdict.exponent is not None:
         evidence += f"; its time {time.verdict.said}, N={time.sizes[0]} to {time.sizes[-1]}"
+        low, high, work = (
+            time.verdict.exponent_low,
+            time.verdict.exponent_high,
+            own.verdict.exponent,
+        )
+        if low is not None and high is not None and work and not low <= work <= high:
+            evidence += f", which is no law for larger N: there its work grows as N^{work:.2f}"
     faster = {grows_faster(candidate, law) for candidate in own.verdict.candidates}
     if len(faster) != 1:
         return Holds.UNDECIDED, evidence
@@ -173,8 +187,12 @@ def _duels(
     one: str,
     *others: str,
     passes: Sequence[Pass] = ("training",),
+    at_larger_sizes: bool = False,
 ) -> Judge:
-    """A judge of which is faster in each series and pass; what did not finish there is slower."""
+    """A judge of which is faster in each series and pass; what did not finish there is slower.
+
+    A claim that may hold ``at_larger_sizes`` than any measured one is not refuted.
+    """
 
     def ended(r: Result, ran: Collection[tuple[object, ...]]) -> bool:
         # One that is skipped at every size may only be unable to take these inputs.
@@ -202,7 +220,9 @@ def _duels(
                 where = f"{pass_} {own.case.describe_series()}"
                 found.setdefault(where, {}).setdefault(own.case.batch_size, []).append(won)
         judged = {where: judge(dict(sorted(own.items()))) for where, own in found.items()}
-        return _together(judged) if judged else (Holds.UNDECIDED, "they were not timed together")
+        verdict, evidence = _together(judged, "they were not timed together", noisy=True)
+        larger = at_larger_sizes and verdict is Holds.NO
+        return Holds.UNDECIDED if larger else verdict, evidence
 
     return decide
 
@@ -218,7 +238,9 @@ def _span(duels: Duels) -> str:
 def _faster_when_large(duels: Duels) -> Judged:
     largest = max(duels)
     if duels[largest] != [True]:
-        return Holds.UNDECIDED, f"not up to N={largest}"
+        known = duels[largest] == [False]
+        said = "not up to" if known else "noise hides which is faster at"
+        return Holds.NO if known else Holds.UNDECIDED, f"{said} N={largest}"
     lost = max((n for n, won in duels.items() if won != [True]), default=None)
     if lost is None:
         return Holds.YES, f"at every N {_span(duels)}"
@@ -238,7 +260,10 @@ def _fine_when_small(duels: Duels) -> Judged:
 
 def _slowest(duels: Duels) -> Judged:
     if faster := _sizes(duels, won=True):
-        return Holds.CONDITION, f"not at N={faster}"
+        slower = any(set(own) == {False} for own in duels.values())
+        always = all(True in own for own in duels.values())
+        verdict = Holds.CONDITION if slower else Holds.NO if always else Holds.UNDECIDED
+        return verdict, f"not at N={faster}"
     if tied := _sizes(duels, won=None):
         return Holds.UNDECIDED, f"noise hides it at N={tied}"
     return Holds.YES, f"of the three at every N {_span(duels)}"
@@ -280,10 +305,11 @@ def _smaller(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
             if (one.peak_bytes or 0) >= (two.peak_bytes or 0)
         ]
         if larger:
-            evidence = f"not at N={larger[-1]}; {evidence}"
-        judged[where] = Holds.CONDITION if larger else Holds.YES, evidence
-    none = (Holds.UNDECIDED, "their memory was not measured together")
-    return _together(judged) if judged else none
+            evidence = f"not at N={', '.join(map(str, larger))}; {evidence}"
+        always = len(larger) == len(pairs)
+        verdict = Holds.NO if always else Holds.CONDITION if larger else Holds.YES
+        judged[where] = verdict, evidence
+    return _together(judged, "their memory was not measured together")
 
 
 def _work(implementation: str, pass_: Pass, law: str) -> tuple[str, Judge]:
@@ -310,7 +336,7 @@ CLAIMS: tuple[tuple[str, Judge], ...] = (
     ("rowsort takes less memory than broadcast.", _smaller),
     (
         "rowsort is faster than broadcast for large N.",
-        _duels(_faster_when_large, "rowsort", "broadcast", passes=PASSES),
+        _duels(_faster_when_large, "rowsort", "broadcast", passes=PASSES, at_larger_sizes=True),
     ),
     ("broadcast is fine for small batches.", _duels(_fine_when_small, "broadcast", "rowsort")),
     ("loopy is the slowest.", _duels(_slowest, "loopy", "broadcast", "rowsort")),

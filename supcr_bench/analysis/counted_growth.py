@@ -150,11 +150,19 @@ class CountedFit:
 
     def exponent(self) -> tuple[float, float, float]:
         """The local power of N at the largest size, and its least and greatest of sums that fit."""
+        fits = (fit_sum(self.sizes, self.figures, n) for n in range(1, len(_ORDERED) + 1))
+        good = [fit for fit in fits if fit.misfit <= 2 * self.misfit + 1e-4]
+        powers = [fit.local_power() for fit in (self, *good)]
+        before, last = self.sizes[-2:]
+        off = 2 * (self.misfit + EXACT) / math.log(last.labelled / before.labelled)
+        return powers[0], min(powers) - off, max(powers) + off
+
+    def local_power(self) -> float:
+        """The power of N at the largest size."""
         last, step = self.sizes[-1], 1e-4
-        beside = [last.at(last.rows * by) for by in (1 - step, 1.0, 1 + step)]
-        below, at, above = self._relative(beside)
-        slopes, own = (above - below) / (2 * step), np.array(self.coefficients)
-        return float(slopes @ own / (at @ own)), *self._range(slopes)
+        terms = self._relative([last.at(last.rows * by) for by in (1 - step, 1.0, 1 + step)])
+        below, at, above = terms @ np.array(self.coefficients)
+        return float((above - below) / (2 * step) / at)
 
     def matrix(self) -> Vector:
         """Each term divided by each count; [sizes, terms]."""
@@ -166,13 +174,6 @@ class CountedFit:
         at = [_terms(self.laws, size, self._apart) for size in (*sizes, self.sizes[-1])]
         terms: Vector = np.array(at[:-1]) / np.array(at[-1])
         return terms
-
-    def _range(self, weights: Vector) -> tuple[float, float]:
-        """The smallest and the largest weighted sum of coefficients that fit the counts."""
-        near = _within(self.matrix(), 2 * self.misfit + 1e-4)
-        ends = [_minimise(weights, *near), _minimise(-weights, *near), self.coefficients]
-        sums = [float(weights @ np.array(end)) for end in ends if end is not None]
-        return min(sums), max(sums)
 
 
 def _power(one: Size, other: Size, before: float, after: float) -> float:

@@ -16,7 +16,10 @@ Place = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """The case to run, and the memory limit, if any, for its inputs and peak."""
+    """The case to run, of any definition if it is ``None``, and a memory limit, if any.
+
+    Inputs and peak must fit the limit.
+    """
 
     batch_size: int
     dims: int = 1
@@ -24,6 +27,7 @@ class Question:
     device: str = "cpu"
     pass_: Pass = "training"
     memory_bytes: int | None = None
+    definition: str | None = None
 
 
 class Source(StrEnum):

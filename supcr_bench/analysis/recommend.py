@@ -48,23 +48,35 @@ _OTHER_AXES = tuple(axis for axis in WORKLOAD_AXES if axis.name not in _ASKED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """The recommended implementation, or ``None``; and all candidates, the fastest first."""
+    """The recommended implementation, or ``None``; those that tie for it; and all candidates.
+
+    Candidates are sorted, the fastest first; several that tie include the recommended one.
+    """
 
     question: Question
     implementation: str | None
     explanation: str
     candidates: tuple[Candidate, ...]
+    tied: tuple[str, ...] = ()
 
 
 def recommend(results: Sequence[Result], question: Question) -> Recommendation:
     """Answer a question by the results of one run on one kind of machine, ``question.device``."""
     results = by_machine(results)
     wanted = (question.device, question.pass_, 1)
-    asked = [r for r in results if (r.case.device, r.case.pass_, r.case.ranks) == wanted]
+    definition = question.definition
+    asked = [
+        r
+        for r in results
+        if (r.case.device, r.case.pass_, r.case.ranks) == wanted
+        and definition in (None, r.case.definition)
+    ]
     if not asked:
         known = sorted({f"{r.case.pass_} on {r.case.device}" for r in results})
+        of = f" of {definition}" if definition else ""
+        known += sorted({r.case.definition for r in results}) if definition else []
         said = (
-            f"This run has no results for {question.pass_} on {question.device}. "
+            f"This run has no results for {question.pass_} on {question.device}{of}. "
             f"It has {', '.join(known) or 'no results'}."
         )
         return Recommendation(
@@ -99,6 +111,7 @@ def recommend(results: Sequence[Result], question: Question) -> Recommendation:
         implementation=tied[0].implementation if tied and alone else None,
         explanation=_explanation(question, candidates, usable, tied, alone, own_axes),
         candidates=tuple(candidates),
+        tied=tuple(c.implementation for c in tied),
     )
 
 
@@ -157,11 +170,14 @@ def _why_not(
     if peak is None:
         return "too few sizes to extrapolate its memory that far"
     case = replace(own[0].case, dims=question.dims)
-    needed = (peak.high or peak.value) + input_bytes(case, question.batch_size)
-    if needed <= question.memory_bytes:
+    inputs = input_bytes(case, question.batch_size)
+    least, most = (inputs + (end or peak.value) for end in (peak.low, peak.high))
+    if most <= question.memory_bytes:
         return None
     limit = format_limit_bytes(question.memory_bytes)
-    return f"needs {format_bytes(needed)} ({peak.source}), more than {limit}"
+    if least <= question.memory_bytes:
+        return f"may need up to {format_bytes(most)} ({peak.source}), more than {limit}"
+    return f"needs {format_bytes(least)} ({peak.source}), more than {limit}"
 
 
 def _peak(result: Result) -> float | None:
@@ -286,8 +302,8 @@ def _explanation(
 ) -> str:
     case = results[0].case
     density = "own" if case.nan_density is None else f"{100 * question.nan_density:.3g}%"
-    arms = dict.fromkeys((r.implementation, r.case.temperature) for r in results)
-    names = grouped(arms, lambda arm: arm[1])
+    temperatures = dict.fromkeys((r.implementation, r.case.temperature) for r in results)
+    names = grouped(temperatures, lambda arm: arm[1])
     taus = "; ".join(
         f"tau={tau:g}" + (f" of {', '.join(n for n, _ in own)}" if len(names) > 1 else "")
         for tau, own in names.items()
@@ -310,6 +326,11 @@ def _explanation(
     rest += [f"not {c.implementation}: {c.ruled_out}" for c in candidates if c.ruled_out]
     if Source.EXTRAPOLATED in (c.time.source for c in usable if c.time):
         rest.append("extrapolated figures were not measured")
+    arms = dict.fromkeys((r.case.definition, r.implementation) for r in results)
+    computed = grouped(arms, lambda arm: arm[0])
+    if len(computed) > 1:
+        said = [f"{which}: {listed([name for _, name in own])}" for which, own in computed.items()]
+        rest.append(f"they compute several definitions ({'; '.join(said)})")
     second = "; ".join(rest) or "it is the only one in this run"
     either = [c.implementation for c in tied]
     use = f"use {' or '.join(either)}"

@@ -32,6 +32,9 @@ def recommend(
         "SIZE",
         "Memory that inputs and other tensors must fit in, such as 4GiB.",
     ),
+    definition: str | None = option(
+        "NAME", "Definition of the loss to compute, such as torchcell.", show_default="any"
+    ),
     run: str = option(
         "RUN",
         "Run to decide from: its id, the path of its folder or report, or latest.",
@@ -51,7 +54,11 @@ def recommend(
     from supcr_bench.render.machine import environments_line
     from supcr_bench.render.terminal import make_console, print_sentence
 
-    asked = [r for r in stored.results if r.case.pass_ == pass_]
+    asked = [
+        r
+        for r in stored.results
+        if r.case.pass_ == pass_ and definition in (None, r.case.definition)
+    ]
     dims, nan_density = measured_place(asked, batch_size, dims, nan_density)
     question = Question(
         batch_size=batch_size,
@@ -60,6 +67,7 @@ def recommend(
         device=device,
         pass_=pass_,
         memory_bytes=memory,
+        definition=definition,
     )
     answer = recommend_from(stored.results, question)
     console = make_console()

@@ -1,6 +1,7 @@
 """The note's claims, decided by results that are made up to decide them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from supcr_bench.analysis.claims import Holds, claim_rows
 from supcr_bench.analysis.growth import growth_of
@@ -64,6 +65,37 @@ def test_a_bound_from_above_holds_for_a_slower_law_too() -> None:
     verdict, evidence = verdicts(results)["rowsort takes O(N^2 log N) work: forward."]
     assert verdict is Holds.YES
     assert "it grows as N^2" in evidence
+
+
+def test_a_time_that_does_not_grow_as_the_work_is_said_to_be_no_law() -> None:
+    def seconds(n: int) -> float:
+        return 1e-6 * n**2
+
+    results = series("loopy", SIZES, seconds, lambda n: n**4, lambda n: n**3)
+    noisy = [
+        replace(r, time_samples_s=tuple(t * (1 + 0.01 * (i % 2)) for t in r.time_samples_s or ()))
+        for i, r in enumerate(results)
+    ]
+    evidence = verdicts(noisy)["loopy takes O(N^3) work: training."][1]
+    assert "no law for larger N: there its work grows as N^4.00" in evidence
+
+
+def test_what_holds_in_one_series_holds_with_a_condition_if_noise_hides_another() -> None:
+    def cell(n: int, dims: int, slower: float) -> list[Result]:
+        steady = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+        times = {"rowsort": steady, "broadcast": [slower * s for s in steady]}
+        return [
+            make_result(name, n=n, pass_="training", times=own, session=f"{n}", case={"dims": dims})
+            for name, own in times.items()
+        ]
+
+    claim = "rowsort is faster than broadcast for large N."
+    clear = cell(64, 1, 5.0)
+    assert verdicts(clear)[claim][0] is Holds.YES
+    assert verdicts(clear + cell(64, 2, 1.0))[claim][0] is Holds.CONDITION
+    assert verdicts(clear + cell(64, 2, 0.2))[claim][0] is Holds.CONDITION
+    # It may still be faster at a larger size.
+    assert verdicts(cell(64, 2, 0.2))[claim][0] is Holds.UNDECIDED
 
 
 def test_a_claim_on_growth_over_few_sizes_cannot_be_decided() -> None:

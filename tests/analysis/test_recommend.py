@@ -214,3 +214,18 @@ def test_each_definition_has_its_own_tau_in_the_answer() -> None:
     ]
     text = asked([replace(r, case=replace(r.case, own_temperature=True)) for r in two], 64)
     assert "(float32, tau=0.1 of cubic; tau=2 of square, d=64)" in text.explanation
+    assert "several definitions (torchcell: cubic; rank-n-contrast: square)" in text.explanation
+    assert {asked(two, n, definition="torchcell").implementation for n in (64, 256)} == {"cubic"}
+    assert "no results for training on cpu of none" in asked(two, 64, definition="none").explanation
+
+
+def test_one_that_may_not_fit_is_not_said_to_need_more() -> None:
+    (peak,) = (c.peak_bytes for c in asked(run(), 1024).candidates if c.implementation == "square")
+    assert peak is not None
+    assert peak.low is not None
+    assert peak.high is not None
+    inputs = 1024 * (2 * 64 + 2) * 4
+    for limit, said in ((peak.high, None), (peak.value, "may need"), (peak.low / 2, "needs")):
+        found = asked(run(), 1024, memory_bytes=int(limit) + inputs + 1)
+        (why,) = (c.ruled_out for c in found.candidates if c.implementation == "square")
+        assert (why is None) if said is None else (why or "").startswith(said)
