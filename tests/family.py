@@ -21,6 +21,8 @@ from supcr_bench.values.implementation import Implementation
 SIMILARITIES = get_args(Similarity)
 LABEL_DISTANCES = get_args(LabelDistance)
 EPS = ((None, "floor"), (1e-7, "floor"), (1e-8, "added"), (1e-2, "added"))
+RATIO_EPS = ((1e-8, "ratio"), (1e-6, "ratio_floor"), (1e-8, "added_and_ratio"))
+"""Rules of eps that are recognised, and that no implementation of this project computes."""
 VIEWS = get_args(Views)
 CHOICES = tuple(
     itertools.product(
@@ -122,8 +124,13 @@ def pair_by_pair(
             contrast = torch.stack(list(logits.values())).logsumexp(0)
             if definition.eps:
                 log_eps = torch.tensor(math.log(definition.eps), dtype=torch.float64)
-                join = torch.logaddexp if definition.eps_rule == "added" else torch.maximum
-                contrast = join(contrast, log_eps)
+                rule = definition.eps_rule
+                if not rule.startswith("ratio"):
+                    join = torch.maximum if rule == "floor" else torch.logaddexp
+                    contrast = join(contrast, log_eps)
+                if "ratio" in rule:
+                    join = torch.maximum if rule == "ratio_floor" else torch.logaddexp
+                    logits[j] = join(logits[j], log_eps + contrast)
             total = total + contrast - logits[j]
         m = len(rows)
         if definition.views == "mean":
@@ -221,15 +228,20 @@ class FamilyLoss(nn.Module):
             masked = logits[:, None].masked_fill(~candidates, -math.inf)
             pairs = ~itself[:, partners]
             contrast = masked[pairs].logsumexp(-1)
-            total = total + (self.with_eps(contrast) - logits[:, partners][pairs]).sum()
+            total = total - self.log_ratio(logits[:, partners][pairs], contrast).sum()
         return total / (m * (m - 1))
 
-    def with_eps(self, contrast: Tensor) -> Tensor:
-        if not self.definition.eps:
-            return contrast
-        log_eps = torch.full_like(contrast, math.log(self.definition.eps))
-        join = torch.logaddexp if self.definition.eps_rule == "added" else torch.maximum
-        return join(contrast, log_eps)
+    def log_ratio(self, logits: Tensor, contrast: Tensor) -> Tensor:
+        rule, eps = self.definition.eps_rule, self.definition.eps
+        if not eps:
+            return logits - contrast
+        log_eps = torch.full_like(contrast, math.log(eps))
+        if not rule.startswith("ratio"):
+            contrast = (torch.maximum if rule == "floor" else torch.logaddexp)(contrast, log_eps)
+        if "ratio" not in rule:
+            return logits - contrast
+        ratio = (logits - contrast).exp()
+        return (ratio.clamp(min=eps) if rule == "ratio_floor" else ratio + eps).log()
 
 
 def right_implementation(definition: Definition) -> Implementation:

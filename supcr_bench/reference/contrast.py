@@ -1,8 +1,8 @@
 """The contrast sums of a batch: straight from the definition, and by sorting each anchor's row.
 
 Both functions return, for V views of M labelled rows: the sum over all i != j and all views, a
-scalar; its gradient by the logits s, [V, M, M]; and the log of each candidate sum before the floor,
-[V, M, M], +inf where i = j.
+scalar; its gradient by the logits s, [V, M, M]; and the logarithm of what has a floor, before that:
+each candidate sum, or each ratio, [V, M, M], +inf where i = j.
 """
 
 import math
@@ -46,8 +46,11 @@ def direct_sums(logits: Tensor, delta: Tensor, definition: Definition) -> Contra
         terms = s.unsqueeze(2).expand(views, len(anchors), m, m)
         contrast = torch.logsumexp(terms.masked_fill(~candidates, -math.inf), dim=3)
         scale = log_eps_scale(s.detach(), itself, definition.eps_rule)
-        log_contrasts[:, anchors] = (contrast.detach() - scale).masked_fill(itself, math.inf)
-        losses = (_with_eps(contrast, scale, definition) - s).masked_fill(itself, 0)
+        denominator = _with_eps(contrast, scale, definition)
+        floored = s - denominator if definition.eps_rule == "ratio_floor" else contrast - scale
+        log_contrasts[:, anchors] = floored.detach().masked_fill(itself, math.inf)
+        numerator = with_ratio_eps(s, denominator, definition.eps, definition.eps_rule)
+        losses = (denominator - numerator).masked_fill(itself, 0)
         (gradient[:, anchors],) = torch.autograd.grad(losses.sum(), s)
         total += losses.detach().sum()
     return total, gradient, log_contrasts
@@ -63,16 +66,33 @@ def log_eps_scale(logits: Tensor, itself: Tensor, rule: str) -> Tensor:
     """
     if "below" not in rule:
         return torch.zeros_like(logits[..., :1])
-    left_out = itself if rule.endswith("others") else torch.zeros_like(itself)
+    left_out = itself if "others" in rule else torch.zeros_like(itself)
     return logits.masked_fill(left_out, -math.inf).amax(dim=-1, keepdim=True)
 
 
 def _with_eps(log_contrast: Tensor, scale: Tensor, definition: Definition) -> Tensor:
-    if not definition.eps:
+    if not definition.eps or definition.eps_rule.startswith("ratio"):
         return log_contrast
     log_eps = (scale + math.log(definition.eps)).expand_as(log_contrast)
     join = torch.maximum if definition.eps_rule.startswith("floor") else torch.logaddexp
     return join(log_contrast, log_eps)
+
+
+def with_ratio_eps(logits: Tensor, denominator: Tensor, eps: float | None, rule: str) -> Tensor:
+    """What stands for s in log(contrast) - s where eps joins exp s / contrast in the logarithm.
+
+    That is log(exp s + eps contrast), or the larger of the two; s itself under another rule.
+
+    Args:
+        logits: [..., M], s of each pair.
+        denominator: [..., M], log(contrast) of each pair.
+        eps: in the ratio.
+        rule: the definition's ``eps_rule``.
+    """
+    if not eps or "ratio" not in rule:
+        return logits
+    join = torch.maximum if rule == "ratio_floor" else torch.logaddexp
+    return join(logits, denominator + math.log(eps))
 
 
 def _running_logsumexp(values: Tensor, order: Tensor, keys: Tensor) -> Tensor:
@@ -116,14 +136,22 @@ def fast_sums(logits: Tensor, delta: Tensor, definition: Definition) -> Contrast
             s = s.masked_fill(itself, -math.inf)
         contrast = _running_logsumexp(s, falling, -d)
         denominator = _with_eps(contrast, scale, definition)
-        total += (denominator - s).masked_fill(itself, 0).sum()
+        numerator = with_ratio_eps(s, denominator, definition.eps, definition.eps_rule)
+        total += (denominator - numerator).masked_fill(itself, 0).sum()
 
         # dL/ds(i,k) = sum over partners j with k in S(i,j) of exp(s(i,k) - log contrast(i,j)),
-        # less 1 where k is a partner itself. A contrast at its floor passes no gradient.
+        # less 1 where k is a partner itself. A contrast at its floor passes no gradient. Where eps
+        # joins the ratio, each partner's part is multiplied by ratio / (ratio + eps).
+        kept = torch.zeros_like(s)
+        if definition.eps_rule == "ratio_floor":
+            kept = kept.masked_fill(numerator > s, -math.inf)
+        elif "ratio" in definition.eps_rule:
+            kept = s - numerator
         constant = itself
         if definition.eps_rule.startswith("floor"):
             constant = itself | (contrast < denominator)
-        reach = _running_logsumexp((-denominator).masked_fill(constant, -math.inf), rising, d)
-        gradient[:, anchors] = torch.exp(s + reach) - (~itself).to(torch.float64)
-        log_contrasts[:, anchors] = (contrast - scale).masked_fill(itself, math.inf)
+        reach = _running_logsumexp((kept - denominator).masked_fill(constant, -math.inf), rising, d)
+        gradient[:, anchors] = torch.exp(s + reach) - kept.exp().masked_fill(itself, 0)
+        floored = s - denominator if definition.eps_rule == "ratio_floor" else contrast - scale
+        log_contrasts[:, anchors] = floored.masked_fill(itself, math.inf)
     return total, gradient, log_contrasts

@@ -177,7 +177,7 @@ def compute_reference(
             scale /= 2
         losses.append(total * scale)
         near = (log_contrasts - log_eps).abs() <= floor_margin * max(spread, 1.0)
-        near_floor.append(int(near.sum()) if definition.eps_rule.startswith("floor") else 0)
+        near_floor.append(int(near.sum()) if "floor" in definition.eps_rule else 0)
         torch.autograd.backward(logits, [g * (scale * factor) for g in gradients])
     per_dimension = torch.stack(losses)
     return Reference(

@@ -40,6 +40,10 @@ EpsRule = Literal[
     "added_below_maximum",
     "floor_below_others",
     "added_below_others",
+    "ratio",
+    "ratio_floor",
+    "added_and_ratio",
+    "added_below_maximum_and_ratio",
 ]
 EmptyDimension = Literal["keeps_weight", "renormalise"]
 Call = Literal[
@@ -77,6 +81,8 @@ class Definition:
         call: how an implementation of it is called.
         eps_rule: whether eps is the floor of the denominator or is added to it; and whether that is
             done after the anchor's largest similarity, to itself or to others alone, is subtracted.
+            With ``ratio``, it is added to the ratio of exponential and sum (or is its floor), too
+            or alone, before the logarithm is taken.
     """
 
     name: str

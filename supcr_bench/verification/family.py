@@ -4,7 +4,8 @@ A member is a weighted sum over pairs of an anchor i and a partner j,
 
     sum of W(i,j) (log(contrast(i,j)) - s(i,j)),  contrast(i,j) = eps + sum exp s(i,k), k in S(i,j)
 
-with s the similarity over the temperature, and S(i,j) the candidates. Every choice that
+with s the similarity over the temperature, and S(i,j) the candidates; or, with eps in the ratio,
+log(exp s(i,j) + eps contrast(i,j)) for s(i,j). Every choice that
 implementations are known to make is a field, so that a loss can be found among the members by its
 numbers. A constant factor is no field: it changes the step size alone, and is read afterwards.
 """
@@ -19,7 +20,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from supcr_bench.reference.contrast import log_eps_scale
+from supcr_bench.reference.contrast import log_eps_scale, with_ratio_eps
 from supcr_bench.verification.phrases import PHRASES
 
 SIMILARITIES: dict[tuple[str, bool | str], str] = {
@@ -366,7 +367,9 @@ def _parts(
 
     scale = column(1 / m.temperature for m in members)
     partner = column(m.partner for m in members)
-    log_eps = column(math.log(m.eps) if m.eps else -math.inf for m in members)
+    added = [m.eps if not m.eps_rule.startswith("ratio") else 0.0 for m in members]
+    log_eps = column(math.log(eps) if eps else -math.inf for eps in added)
+    ratios = [at for at, m in enumerate(members) if m.eps and "ratio" in m.eps_rule]
     floors = column(float(m.eps_rule.startswith("floor")) for m in members).bool()
     used = list(dict.fromkeys(m.eps_rule for m in members if m.eps)) or ["added"]
     rule_at = [used.index(m.eps_rule) if m.eps else 0 for m in members]
@@ -379,8 +382,8 @@ def _parts(
         weight = weight * share
         if warm:
             alike = weight / chosen.sum(-1).clamp(min=1)
-            pulled = (alike.unsqueeze(-1) * chosen).sum(2)
-            sums[0] = sums[0] + (pulled[at] * s).sum((1, 2))
+            shares = (alike.unsqueeze(-1) * chosen).sum(2)
+            sums[0] = sums[0] + (shares[at] * s).sum((1, 2))
         else:
             s, allowed = s * scale, chosen[at]
             empty = ~allowed.any(-1)
@@ -394,7 +397,15 @@ def _parts(
                 floors, torch.maximum(contrast, floor), torch.logaddexp(contrast, floor)
             )
             sums[0] = sums[0] + (weight[at] * contrast).sum((1, 2))
-        sums[1] = sums[1] - (weight[at] * partner * s).sum((1, 2))
+        pulled = partner * s
+        if ratios and not warm:
+            pulled = torch.stack(
+                [
+                    with_ratio_eps(own, denominator, m.eps, m.eps_rule)
+                    for m, own, denominator in zip(members, pulled, contrast, strict=True)
+                ]
+            )
+        sums[1] = sums[1] - (weight[at] * pulled).sum((1, 2))
     for part in sums:
         slopes = torch.autograd.grad(part.sum(), leaves, retain_graph=True)
         yield part.detach(), torch.cat([slope.flatten(1) for slope in slopes], dim=1)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from supcr_bench.reference.contrast import log_eps_scale
+from supcr_bench.reference.contrast import log_eps_scale, with_ratio_eps
 from supcr_bench.verification.family import (
     NOTHING,
     STRICT,
@@ -40,7 +40,8 @@ def evaluate_large(
         s = logits[-1].detach().requires_grad_()
         found = []
         for contrast, weight, anchors in _contrasts(member, s, difference):
-            term = contrast - member.partner * s[anchors]
+            partner = member.partner * s[anchors]
+            term = contrast - with_ratio_eps(partner, contrast, member.eps, member.eps_rule)
             term = torch.where(weight > 0, term, 0.0) * weight * share
             term.sum().backward()  # type: ignore[no-untyped-call]
             found.append(term.detach())
@@ -67,7 +68,7 @@ def _contrasts(
             held = s[anchors].unsqueeze(1).masked_fill(~chosen, NOTHING)
             contrast = held.logsumexp(dim=2)
         contrast = contrast.masked_fill(contrast < NOTHING / 2, NOTHING)
-        if member.eps:
+        if member.eps and not member.eps_rule.startswith("ratio"):
             itself = torch.eye(n, dtype=torch.bool)[anchors]
             log_eps = log_eps_scale(s.detach()[anchors], itself, member.eps_rule)
             join = torch.maximum if member.eps_rule.startswith("floor") else torch.logaddexp

@@ -128,6 +128,11 @@ PHRASES: dict[str, dict[Any, str]] = {
         "subtracted",
         "added_below_others": "eps added to the denominator after the maximum over the other rows "
         "is subtracted",
+        "ratio": "eps added to the ratio inside the logarithm",
+        "ratio_floor": "the ratio inside the logarithm clamped at eps",
+        "added_and_ratio": "eps added to the denominator, and to the ratio inside the logarithm",
+        "added_below_maximum_and_ratio": "eps added to the denominator after the row's maximum is "
+        "subtracted, and to the ratio inside the logarithm",
     },
     "temperature": {
         "missing": "the temperature argument is not read",

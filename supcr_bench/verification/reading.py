@@ -46,6 +46,7 @@ IN_FLOAT64 = 1e-10
 """A relative change of rows that shows in float64 only."""
 BFLOAT16 = 1e-3
 """Float16 inside does not explain a larger residual."""
+EPS_ON_ORDINARY_ROWS = ("added", "floor", "ratio", "ratio_floor")
 EPS = sorted(
     [10 ** (x / 8) for x in range(-8 * 16, -8)]
     + [10.0**-x for x in range(2, 16)]
@@ -304,7 +305,7 @@ def _with_eps(prober: Prober, members: list[Member], core: Probe) -> list[Member
         return []
     near = [f.member for f in best if f.residual <= 1.5 * best[0].residual]
     for m in sorted(near, key=_plainness)[:4]:
-        sizes = [replace(m, eps=e, eps_rule=r) for e in EPS for r in ("added", "floor")]
+        sizes = [replace(m, eps=e, eps_rule=r) for e in EPS for r in EPS_ON_ORDINARY_ROWS]
         if found := prober.fitting(sizes, core):
             own = {"eps": found[0].eps, "eps_rule": found[0].eps_rule}
             return prober.fitting([replace(m, **own) for m in members], core)  # type: ignore[arg-type]

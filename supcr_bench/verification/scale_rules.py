@@ -62,7 +62,13 @@ def read_temperature(prober: Prober, reading: Reading, member: Member) -> Member
         words = PHRASES["temperature"][law]
         reading.faults.append(f"{words}: it is always {own:.4g}" if law == "missing" else words)
     elif own != 1:
-        reading.faults.append(f"divided by {own:.4g} times the temperature")
+        columns = {
+            WIDTH: "the number of columns",
+            math.sqrt(WIDTH): "the root of the number of columns",
+        }
+        times = [words for n, words in columns.items() if math.isclose(own, n, rel_tol=1e-3)]
+        times += [f"{own:.4g}"]
+        reading.faults.append(f"divided by {times[0]} times the temperature")
     return member
 
 
@@ -112,7 +118,7 @@ def read_eps(prober: Prober, reading: Reading, member: Member) -> Member:
     reading.smallest = smallest_denominator(prober.at(member, probe.temperature), probe)
     plain = prober.fits([replace(member, eps=0.0)], probe)[0]
     if plain.residual <= prober.limit and plain.factor > 0:
-        return member
+        return _read_eps_of_ratio(prober, reading, member)
     sizes: Sequence[float] = EPS if prober.limit == FITS else [10.0**-x for x in range(15, 1, -1)]
     sizes = [member.eps] if member.eps else sizes
     rules = [rule for rule in PHRASES["eps"] if rule != "none"]
@@ -135,6 +141,8 @@ def read_eps(prober: Prober, reading: Reading, member: Member) -> Member:
         return member
     # Where eps is much larger than every sum, added and the floor are alike.
     own = best.member
+    if "ratio" in own.eps_rule:
+        return own
     parts = (1.0, 0.3) if "below" in own.eps_rule else (1.0,)
     nearer = [_far_apart(prober, own, -part * math.log(own.eps)) for part in parts]
 
@@ -147,8 +155,25 @@ def read_eps(prober: Prober, reading: Reading, member: Member) -> Member:
     return min((replace(own, eps_rule=rule) for rule in alike), key=error)
 
 
-def _far_apart(prober: Prober, member: Member, low: float) -> Probe | None:
-    """A probe where similarities are about -low, but one; none where the loss is not finite."""
+def _read_eps_of_ratio(prober: Prober, reading: Reading, member: Member) -> Member:
+    """Read an eps that joins the ratio alone, where a row alike is among far ones' candidates."""
+    probe = _far_apart(prober, member, FAR, label_of_alike=200.0)
+    if probe is None or prober.fits([member], probe)[0].residual <= prober.limit:
+        return member
+    rules = ("ratio", "ratio_floor")
+    trials = [replace(member, eps=e, eps_rule=rule) for e in EPS for rule in rules]
+    best = min(prober.fits(trials, probe), key=lambda f: f.residual + reading.value_error(f, probe))
+    return best.member if best.residual <= 10 * prober.limit else member
+
+
+def _far_apart(
+    prober: Prober, member: Member, low: float, label_of_alike: float = 1.0
+) -> Probe | None:
+    """A probe where similarities are about -low, but one; none where the loss is not finite.
+
+    The last row, of that label, is like the first, whose label is 0; those of the others are 40
+    and 100.
+    """
     asked, power, scale = prober.given, prober.powers[0], 1.0
     if not member.normalised:
         far = low * abs(member.temperature)
@@ -157,7 +182,7 @@ def _far_apart(prober: Prober, member: Member, low: float) -> Probe | None:
         asked = (0.5 / low / abs(member.temperature)) ** (1 / power)  # cosines of -1/2
     corners = torch.eye(3, WIDTH, dtype=torch.float64)[[0, 1, 2, 0]]
     corners[:, :3] -= 1 / 3
-    labels = torch.tensor([[0.0], [40.0], [100.0], [1.0]], dtype=torch.float64)
+    labels = torch.tensor([[0.0], [40.0], [100.0], [label_of_alike]], dtype=torch.float64)
     rows = enumerate(make_rows(4, prober.count, 3, 0.05))
     views = tuple(scale * (corners.roll(at, 0) + noise) for at, noise in rows)
     with suppress(Exception):  # not finite there: a matter of robustness

@@ -9,6 +9,7 @@ from supcr_bench.reference.reference import compute_reference
 from tests.family import (
     EPS,
     LABEL_DISTANCES,
+    RATIO_EPS,
     SIMILARITIES,
     VIEWS,
     definition_of,
@@ -20,7 +21,7 @@ DEFINITIONS = st.builds(
     st.sampled_from(SIMILARITIES),
     st.sampled_from(LABEL_DISTANCES),
     st.sampled_from(["drop_row_per_dimension", "drop_row"]),
-    st.sampled_from(EPS),
+    st.sampled_from((*EPS, *RATIO_EPS)),
     st.sampled_from(VIEWS),
     st.sampled_from(["never", "when_tied"]),
     st.sampled_from(["keeps_weight", "renormalise"]),

@@ -4,9 +4,11 @@ import random
 
 import pytest
 
+from supcr_bench.values.definition import Definition
 from supcr_bench.verification.checks import all_checks
 from supcr_bench.verification.local_session import LocalSession
-from tests.family import CHOICES, definition_of, right_implementation
+from supcr_bench.verification.resolve import resolve
+from tests.family import CHOICES, RATIO_EPS, definition_of, right_implementation
 
 DRAWN = 25
 QUICK = {check.name for check in all_checks() if not check.slow}
@@ -14,7 +16,25 @@ QUICK = {check.name for check in all_checks() if not check.slow}
 
 @pytest.mark.parametrize("seed", range(DRAWN))
 def test_a_right_loss_of_any_definition_passes_every_check(seed: int) -> None:
-    definition = definition_of(*random.Random(seed).choice(CHOICES))
+    passes(definition_of(*random.Random(seed).choice(CHOICES)), seed)
+
+
+@pytest.mark.parametrize("eps", RATIO_EPS, ids=str)
+@pytest.mark.parametrize("similarity", ["cosine", "negative_euclidean"])
+def test_a_right_loss_with_eps_in_its_ratio_is_named_and_passes(
+    similarity: str, eps: tuple[float, str]
+) -> None:
+    definition = definition_of(
+        similarity, "l1", "unsupported", eps, "single", "never", "keeps_weight"
+    )
+    found = resolve(right_implementation(definition), "auto")[0].recognised
+    assert found is not None
+    assert found.faults == ()
+    assert [words for words in found.choices if "ratio" in words and f"({eps[0]:g})" in words]
+    passes(definition, 1)
+
+
+def passes(definition: Definition, seed: int) -> None:
     session = LocalSession(right_implementation(definition), definition, seed=seed, only=QUICK)
     found = session.verified()
     assert [(o.check, o.case, o.finding) for o in found.findings] == [], definition.name
