@@ -7,7 +7,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from supcr_bench.verification.family import Member, evaluate
+from supcr_bench.verification.evaluate import evaluate
+from supcr_bench.verification.family import Member
 from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.probes import Probe, Prober, make_labels, make_rows
 from supcr_bench.verification.reading import Reading

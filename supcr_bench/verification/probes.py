@@ -10,7 +10,8 @@ from torch import Tensor
 from supcr_bench.inputs.tensors import Problem
 from supcr_bench.reference.answer import Answer
 from supcr_bench.subjects.adapter import Adapter
-from supcr_bench.verification.family import Member, evaluate
+from supcr_bench.verification.evaluate import evaluate
+from supcr_bench.verification.family import Member
 
 FITS = 3e-5
 """Largest relative residual of a right gradient in float32 on these probes; the gradients of other

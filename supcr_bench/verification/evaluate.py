@@ -1,0 +1,127 @@
+"""Evaluates many members of the family at once: their losses and gradients on one batch."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from supcr_bench.reference.contrast import log_eps_scale, with_ratio_eps
+from supcr_bench.verification.family import NOTHING, WHOLE, Member, candidates, losses, rule_of
+
+
+def evaluate(
+    members: Sequence[Member], views: Sequence[Tensor], labels: Tensor, *, warm: bool = False
+) -> tuple[Tensor, Tensor]:
+    """The sums [H, 2] of H members, and their gradients [H, 2, V N d], in float64.
+
+    The first is the sum of W log(contrast), the second that of -W s; a loss is both together.
+
+    Args:
+        members: which.
+        views: [N, d] each, one or two.
+        labels: [N, D]; a row without a label is left out.
+        warm: take the limit of a high temperature, where all candidates weigh the same, times
+            that temperature; the sums mean nothing then.
+    """
+    sums = torch.zeros(len(members), 2, dtype=torch.float64)
+    gradients = torch.zeros(len(members), 2, sum(v.numel() for v in views), dtype=torch.float64)
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for at, m in enumerate(members):
+        whole = m.measured if m.measured in WHOLE else ""
+        key = (m.similarity, m.normalised, m.views, m.label_distance, whole, m.gradient)
+        alike.setdefault(key, []).append(at)
+    rules: dict[bytes, Rules] = {}
+    for indices in alike.values():
+        some = [members[at] for at in indices]
+        for at, (values, found) in enumerate(_parts(some, views, labels, rules, warm=warm)):
+            sums[indices, at] = values
+            gradients[indices, at] = found
+    return sums, gradients
+
+
+class Rules:
+    """The different candidates [n, n, n] and weights [n, n] of members, for label differences."""
+
+    def __init__(self, difference: Tensor) -> None:
+        self._difference = difference
+        self._answers: list[tuple[Tensor, Tensor]] = []
+        self._by_answer: dict[bytes, int] = {}
+        self._by_rule: dict[tuple[object, ...], int] = {}
+
+    def of(self, members: Sequence[Member]) -> tuple[Tensor, Tensor, Tensor]:
+        """[U, n, n, n] candidates and [U, n, n] weights, and which [H] are each member's."""
+        wanted = torch.tensor([self._index(m) for m in members])
+        used, at = torch.unique(wanted, return_inverse=True)
+        chosen, weight = (torch.stack([self._answers[u][part] for u in used]) for part in (0, 1))
+        return chosen, weight, at
+
+    def _index(self, m: Member) -> int:
+        rule = (rule_of(m), m.pairs == "with itself" and m.views.startswith("across"))
+        if rule not in self._by_rule:
+            chosen, weight = candidates(m, self._difference)
+            answer = chosen.numpy().tobytes() + weight.numpy().tobytes()
+            at = self._by_answer.setdefault(answer, len(self._answers))
+            if at == len(self._answers):
+                self._answers.append((chosen, weight))
+            self._by_rule[rule] = at
+        return self._by_rule[rule]
+
+
+def _parts(
+    members: Sequence[Member],
+    views: Sequence[Tensor],
+    labels: Tensor,
+    rules: dict[bytes, Rules],
+    *,
+    warm: bool,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the values [H] of either sum, and its gradients [H, V N d]."""
+
+    def column(values: Iterable[float]) -> Tensor:
+        return torch.tensor(list(values), dtype=torch.float64).view(-1, 1, 1)
+
+    scale = column(1 / m.temperature for m in members)
+    partner = column(m.partner for m in members)
+    added = [m.eps if not m.eps_rule.startswith("ratio") else 0.0 for m in members]
+    log_eps = column(math.log(eps) if eps else -math.inf for eps in added)
+    ratios = [at for at, m in enumerate(members) if m.eps and "ratio" in m.eps_rule]
+    floors = column(float(m.eps_rule.startswith("floor")) for m in members).bool()
+    used = list(dict.fromkeys(m.eps_rule for m in members if m.eps)) or ["added"]
+    rule_at = [used.index(m.eps_rule) if m.eps else 0 for m in members]
+    leaves = [v.double().expand(len(members), *v.shape).clone().requires_grad_() for v in views]
+    zero = torch.stack([leaf.flatten(1).sum(1) for leaf in leaves]).sum(0) * 0.0
+    sums = [zero, zero]
+    for s, difference, share in losses(members[0], leaves, labels):
+        known = rules.setdefault(difference.numpy().tobytes(), Rules(difference))
+        chosen, weight, at = known.of(members)
+        weight = weight * share
+        if warm:
+            alike = weight / chosen.sum(-1).clamp(min=1)
+            shares = (alike.unsqueeze(-1) * chosen).sum(2)
+            sums[0] = sums[0] + (shares[at] * s).sum((1, 2))
+        else:
+            s, allowed = s * scale, chosen[at]
+            empty = ~allowed.any(-1)
+            terms = s.unsqueeze(2).masked_fill(~allowed, -torch.inf)
+            contrast = terms.masked_fill(empty.unsqueeze(-1), 0.0).logsumexp(-1)
+            contrast = contrast.masked_fill(empty, NOTHING)
+            itself = torch.eye(s.shape[-1], dtype=torch.bool)
+            scales = torch.stack([log_eps_scale(s.detach(), itself, rule) for rule in used])
+            floor = (log_eps + scales[rule_at, range(len(members))]).expand_as(contrast)
+            contrast = torch.where(
+                floors, torch.maximum(contrast, floor), torch.logaddexp(contrast, floor)
+            )
+            sums[0] = sums[0] + (weight[at] * contrast).sum((1, 2))
+        pulled = partner * s
+        if ratios and not warm:
+            pulled = torch.stack(
+                [
+                    with_ratio_eps(own, denominator, m.eps, m.eps_rule)
+                    for m, own, denominator in zip(members, pulled, contrast, strict=True)
+                ]
+            )
+        sums[1] = sums[1] - (weight[at] * pulled).sum((1, 2))
+    for part in sums:
+        slopes = torch.autograd.grad(part.sum(), leaves, retain_graph=True)
+        yield part.detach(), torch.cat([slope.flatten(1) for slope in slopes], dim=1)
