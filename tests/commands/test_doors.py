@@ -167,6 +167,7 @@ def test_run_measures_each_with_time_memory_and_agreement(folder: Path, servers:
 def test_gate_judges_each_against_a_revision(folder: Path, servers: Servers) -> None:
     Repository(folder).commit()
     arguments = ["gate", "suite.toml", "--against", "HEAD", *NAMES, "--time-budget", "1ms"]
+    arguments += ["--set", "pass=training"]  # which begins with the forward
     done = servers.run_command([*arguments, "--json", "found.json"], folder, 240)
     assert done.returncode in (0, 3), done.stderr + done.stdout
     found = json.loads((folder / "found.json").read_text())

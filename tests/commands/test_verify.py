@@ -1,6 +1,7 @@
 """``supcr-bench verify``."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from rich.console import Console
 
 from supcr_bench.commands import self_test as self_test_command
 from supcr_bench.verification.bugs.catalogue import BUGS, RIGHT
+from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.self_test import SelfTestRow
 from tests.commands.conftest import Cli
 from tests.studies import false_alarms
@@ -189,7 +191,13 @@ def test_right_implementations_raise_no_alarm(
     monkeypatch.setattr(false_alarms, "RIGHT", RIGHT[:1])
     monkeypatch.setattr(false_alarms, "ROBUST", ())
     monkeypatch.setattr(false_alarms, "NOT_ROBUST", ("broadcast",))
+    few = partial(LocalSession, only=("random cases", "low temperature"))
+    monkeypatch.setattr(false_alarms, "LocalSession", few)
     assert false_alarms.false_alarms(seed=3) == []
+    monkeypatch.setattr(false_alarms, "NOT_ROBUST", ())
+    monkeypatch.setattr(false_alarms, "ROBUST", ("broadcast",))
+    (alarm,) = false_alarms.false_alarms(seed=3)
+    assert alarm.startswith("broadcast, low temperature: the loss is nan")
     monkeypatch.setattr("sys.argv", ["false_alarms", "2"])
     monkeypatch.setattr(false_alarms, "false_alarms", lambda seed: ["x"] * seed)
     assert false_alarms.main() == 1

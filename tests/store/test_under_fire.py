@@ -1,4 +1,4 @@
-"""The store under random events: ten of the sequences of ``make store-study``."""
+"""The store under random events: sequences of ``make store-study`` that have every event."""
 
 from pathlib import Path
 
@@ -10,6 +10,6 @@ from tests.studies.store_under_fire import UnderFire
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", [0, 3, 5, 7, 165])
 def test_nothing_is_lost_doubled_or_mixed(servers: Servers, tmp_path: Path, seed: int) -> None:
     UnderFire(servers, tmp_path.resolve(), seed, events=3).all()

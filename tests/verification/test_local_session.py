@@ -64,6 +64,8 @@ CATCHES = {
     "large batches": "last-chunk-dropped",
 }
 """For each check, a bug that it catches and that is quick to verify."""
+OF_SIZE = ("ranks-in-eight-bits", "candidates-capped", "last-chunk-counted-full")
+"""Bugs that only large batches show, which come last."""
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=[bug.name for bug in BUGS])
@@ -72,7 +74,8 @@ def test_a_seeded_bug_is_caught_by_its_kind_of_check_and_named(bug: SeededBug) -
     catching = [name for name, caught in CATCHES.items() if caught == bug.name]
     outcomes = [session.make(name) for name in catching]
     assert {outcome.verdict for outcome in outcomes} <= {Verdict.FAIL}
-    others = (c.name for c in all_checks() if c.group == bug.caught_by and c.name not in catching)
+    others = [c.name for c in all_checks() if c.group == bug.caught_by and c.name not in catching]
+    others.sort(key=lambda name: name != "large batches" and bug.name in OF_SIZE)
     assert any(outcome.group == bug.caught_by for outcome in outcomes) or any(
         session.make(name).verdict is Verdict.FAIL for name in others
     )
@@ -82,8 +85,7 @@ def test_a_seeded_bug_is_caught_by_its_kind_of_check_and_named(bug: SeededBug) -
     assert bug.named in cause
 
 
-@pytest.mark.parametrize("factory", RIGHT)
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(("factory", "seed"), [*zip(RIGHT, (0, 1, 0), strict=True), (RIGHT[2], 1)])
 def test_a_right_implementation_passes_every_check(
     factory: type[RankedContrast], seed: int
 ) -> None:

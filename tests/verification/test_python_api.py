@@ -14,7 +14,17 @@ from supcr_bench.verification import local_session, python_api
 from supcr_bench.verification.bugs.right import RightNoSelf, RightSupCR
 from supcr_bench.verification.checks import all_checks
 
+FEW = ("two rows", "ties", "random cases", "device")
+"""What shows what a result says; all checks are made of the registered one."""
 
+
+@pytest.fixture
+def few_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = [check for check in all_checks() if check.name in FEW]
+    monkeypatch.setattr(local_session, "all_checks", lambda: few)
+
+
+@pytest.mark.usefixtures("few_checks")
 def test_a_right_class_is_true_and_says_what_it_follows() -> None:
     found = supcr_bench.verify(RightNoSelf)
     assert found
@@ -23,6 +33,7 @@ def test_a_right_class_is_true_and_says_what_it_follows() -> None:
     assert "random cases" in found._repr_html_()
 
 
+@pytest.mark.usefixtures("few_checks")
 def test_a_wrong_one_is_false_and_prints_why() -> None:
     found = supcr_bench.verify(RightSupCR, "no-self")
     assert not found
@@ -46,12 +57,6 @@ def test_a_registered_name_is_held_against_what_it_declares(
     monkeypatch.setattr(local_session, "all_checks", lambda: not_robust)
     strict = supcr_bench.verify("broadcast", strict=True)
     assert not strict
-
-
-@pytest.fixture
-def few_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    few = [check for check in all_checks() if check.name in ("two rows", "device")]
-    monkeypatch.setattr(local_session, "all_checks", lambda: few)
 
 
 def test_a_device_that_is_not_there_is_a_usage_error() -> None:

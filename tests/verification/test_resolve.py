@@ -82,10 +82,12 @@ def test_what_follows_nothing_is_compared_with_a_shipped_definition_and_says_so(
         def __call__(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Tensor:
             return torch.ones(()) + 0.0 * perturbed.sum()
 
-    assert "follow no member" in recognised(Other).faults[0]
+    other = resolution(Other)
+    assert other.recognised is not None
+    assert "follow no member" in other.recognised.faults[0]
+    assert other.definition.name in DEFINITIONS
     assert "do not depend on how far apart the labels are" in recognised(Blind).faults[0]
     assert "no gradient reaches the embeddings" in recognised(Still).faults[0]
-    assert resolution(Other).definition.name in DEFINITIONS
 
 
 def test_what_gives_no_loss_cannot_be_called() -> None:
