@@ -10,7 +10,7 @@ setup: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) --editable '.[dev,fast,parquet,ray]'
+	$(INSTALL) --editable '.[dev,excel,fast,parquet,ray]'
 	touch $@
 
 check: setup check-workflows

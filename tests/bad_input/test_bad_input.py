@@ -3,6 +3,7 @@
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from tests.bad_input.suites import SUITE_ROWS
 from tests.bad_input.usage import USAGE_ROWS
 from tests.commands.conftest import LOSSES, TINY
 
+LIMIT_S = 2.0
+"""CPU time in which a command has to refuse; where the machine is idle, that is its wall time."""
 Refuse = Callable[[str, int, str], None]
 
 
@@ -50,8 +53,10 @@ def refuse(
     def run(command: str, status: int, words: str) -> None:
         before = set(place.rglob("*"))
         monkeypatch.setattr(sys, "argv", ["supcr-bench", *shlex.split(command)])
+        started = time.process_time()
         with pytest.raises(SystemExit) as ended:
             main()
+        spent_s = time.process_time() - started
         printed = capsys.readouterr()
         said = " ".join((printed.err + printed.out).split())
         assert ended.value.code == status, said
@@ -59,6 +64,7 @@ def refuse(
         assert "Traceback" not in said
         assert " object at 0x" not in said
         if status == 2:
+            assert spent_s < LIMIT_S
             assert len(printed.err.splitlines()) <= 8
             assert set(place.rglob("*")) == before, "a refused command leaves files"
 

@@ -6,6 +6,7 @@ import lzma
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -43,6 +44,12 @@ def test_text_of_columns(tmp_path: Path, name: str, content: bytes) -> None:
     assert table.tolist() == ROWS
     assert file.columns == ("y", "z")
     assert file.notes[0] == f"labels are 2 rows of {name}: y, z"
+
+
+def test_a_sheet_of_a_spreadsheet(tmp_path: Path) -> None:
+    pd.DataFrame(ROWS, columns=["y", "z"]).to_excel(tmp_path / "a.xlsx", index=False)
+    file, table = read_label_file(str(tmp_path / "a.xlsx"))
+    assert (file.columns, table.tolist()) == (("y", "z"), ROWS)
 
 
 def test_arrays(tmp_path: Path) -> None:
