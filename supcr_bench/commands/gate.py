@@ -80,6 +80,10 @@ def gate(
     summary: Path | None = opt.output_file(
         "--summary", "Write a Markdown summary to FILE, for a CI job."
     ),
+    comment: str | None = opt.option(
+        "FILE|github", "Write the comment for a pull request to FILE, or to the job's own."
+    ),
+    informational: bool = opt.flag("--informational", "Exit with 0 also if something got worse."),
     junit: Path | None = opt.output_file("--junit", "Write all results as JUnit XML to FILE."),
     json: Path | None = opt.JSON_FILE,
 ) -> None:
@@ -177,6 +181,7 @@ def gate(
         spent_s=time.monotonic() - began,
     )
     # These are slow to import, and an invalid request does not need them.
+    from supcr_bench.commands.pull_request import tell_pull_request
     from supcr_bench.render.gate_files import gate_json, gate_junit
     from supcr_bench.render.gate_tables import gate_blocks, gate_markdown
     from supcr_bench.render.terminal import print_blocks
@@ -191,7 +196,9 @@ def gate(
         of_the_job = os.environ.get("GITHUB_STEP_SUMMARY") == str(summary)
         earlier = summary.read_text("utf-8") if of_the_job and summary.exists() else ""
         write_file(summary, earlier + gate_markdown(outcome))
-    raise typer.Exit(outcome.exit_status(undecided))
+    tell_pull_request(outcome, comment, subjects, console)
+    status = outcome.exit_status(undecided)
+    raise typer.Exit(0 if informational and status in (1, 3) else status)
 
 
 def _allowances(

@@ -76,7 +76,8 @@ def shown(outcome: GateOutcome, verdict: GateVerdict) -> list[GatedChange]:
     """The changes with a verdict, in order; what follows from a wrong result is left out."""
     if verdict is GateVerdict.REGRESSION:
         # What is wrong with the whole comes before its cases.
-        return sorted(in_order(outcome.leading), key=lambda c: bool(outcome.following and c.case))
+        folded = bool(outcome.following)
+        return sorted(in_order(outcome.leading), key=lambda c: folded and c.case is not None)
     return in_order(outcome.with_verdict(verdict))
 
 

@@ -10,6 +10,7 @@ There are three kinds of names, and none needs a change to the repository:
 Names come from the folder and from package metadata: an implementation is imported when used.
 """
 
+import ast
 import functools
 import importlib
 import importlib.util
@@ -134,6 +135,21 @@ def file_of(subject: Subject) -> Path:
         if file.suffix == ".py" and file.is_file():
             return file
     raise SubjectError(f"{subject.name}: no Python file of that module is found")
+
+
+def line_of(subject: Subject) -> tuple[Path, int]:
+    """The file of a subject, and the line where its attribute is defined; 1 if that is not seen."""
+    file = file_of(subject)
+    name = subject.attribute.partition(".")[0]
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        is_own = isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name
+        if is_own or (isinstance(node, ast.Name) and node.id == name and _is_stored(node)):
+            return file, node.lineno
+    return file, 1
+
+
+def _is_stored(node: ast.Name) -> bool:
+    return isinstance(node.ctx, ast.Store)
 
 
 def load(subject: Subject) -> Implementation:

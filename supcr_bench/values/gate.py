@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from supcr_bench.values.case import Case
+from supcr_bench.values.grouping import grouped
 from supcr_bench.values.metrics import COUNTS, METRICS, TIME, Change
 
 CountsAs = Literal["pass", "fail"] | None
@@ -181,8 +182,7 @@ class GateOutcome:
         """
         worse = self.with_verdict(GateVerdict.REGRESSION)
         leading: list[GatedChange] = []
-        for name in dict.fromkeys(c.implementation for c in worse):
-            own = [c for c in worse if c.implementation == name]
+        for own in grouped(worse, lambda c: c.implementation).values():
             wrong = [c for c in own if c.evidence is Evidence.AGREEMENT and c.exact]
             causes = [c for c in wrong if c.case is None]
             cases = [c for c in wrong if c.case is not None]

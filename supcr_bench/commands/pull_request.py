@@ -1,0 +1,115 @@
+"""Writes one comment on the pull request of a GitHub job, and updates it in later jobs."""
+
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from supcr_bench.render.gate_comment import annotations, gate_comment, has_news, marker
+from supcr_bench.subjects.registry import Subject, line_of
+from supcr_bench.values.errors import SubjectError, UsageError
+from supcr_bench.values.files import write_file
+from supcr_bench.values.gate import GateOutcome
+
+GITHUB = "github"
+"""What stands in place of a file for the comment on the pull request itself."""
+LIMIT_S = 30
+PAGE = 100
+
+
+def publish(body: str, marker: str, *, news: bool, environment: Mapping[str, str]) -> str:
+    """Write the comment, or update the one that begins with ``marker``; return what was done.
+
+    Without news, nothing is written where there is no comment yet.
+
+    Raises:
+        UsageError: this is no job of a pull request, the token is missing, or GitHub refuses.
+    """
+    number = _pull_request(environment)
+    token, repository = (environment.get(n) for n in ("GITHUB_TOKEN", "GITHUB_REPOSITORY"))
+    if not token or not repository or number is None:
+        raise UsageError(
+            "--comment github needs a job of a pull request with GITHUB_TOKEN in its environment "
+            "and `permissions: pull-requests: write`; --comment FILE writes the comment to a file"
+        )
+    api = environment.get("GITHUB_API_URL", "https://api.github.com")
+    issues = f"{api}/repos/{repository}/issues"
+    page, earlier = 1, None
+    while earlier is None:
+        comments = _ask(f"{issues}/{number}/comments?per_page={PAGE}&page={page}", token)
+        earlier = next((c for c in comments if str(c.get("body", "")).startswith(marker)), None)
+        if len(comments) < PAGE:
+            break
+        page += 1
+    if earlier is None and not news:
+        return "Nothing changed, so no comment was written."
+    if earlier is None:
+        _ask(f"{issues}/{number}/comments", token, "POST", {"body": body})
+        return f"Commented on pull request {number}."
+    if str(earlier["body"]).strip() == body.strip():
+        return f"The comment on pull request {number} is up to date."
+    _ask(f"{issues}/comments/{int(earlier['id'])}", token, "PATCH", {"body": body})
+    return f"Updated the comment on pull request {number}."
+
+
+def _pull_request(environment: Mapping[str, str]) -> int | None:
+    """The number of the pull request, from the file in which GitHub describes the event."""
+    path = environment.get("GITHUB_EVENT_PATH")
+    try:
+        event = json.loads(Path(path).read_text("utf-8")) if path else {}
+    except (OSError, ValueError):
+        return None
+    number = (event.get("pull_request") or {}).get("number") if isinstance(event, dict) else None
+    return number if isinstance(number, int) else None
+
+
+def _ask(url: str, token: str, method: str = "GET", content: Any = None) -> Any:
+    if not url.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
+        raise UsageError(
+            f"GITHUB_API_URL must begin with https://, and is {url.split('/repos')[0]}"
+        )
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "Accept": "application/vnd.github+json",
+        "X-GitHub-Api-Version": "2022-11-28",
+    }
+    data = None if content is None else json.dumps(content).encode()
+    request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - see above
+    try:
+        with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:  # noqa: S310
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        hint = "; does the job have `permissions: pull-requests: write`?" * (error.code == 403)
+        raise UsageError(f"GitHub refuses the comment: {error.code} {error.reason}{hint}") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"GitHub cannot be reached for the comment: {error}") from None
+
+
+def tell_pull_request(
+    outcome: GateOutcome, comment: str | None, subjects: Sequence[Subject], console: Console
+) -> None:
+    """Write the comment that the user asked for, and in a job of GitHub the annotations."""
+    if comment == GITHUB:
+        news, body = has_news(outcome), gate_comment(outcome)
+        said = publish(body, marker(outcome), news=news, environment=os.environ)
+        console.print(Text(said), soft_wrap=True)
+    elif comment is not None:
+        write_file(Path(comment), gate_comment(outcome) if has_news(outcome) else "")
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in annotations(outcome, dict(_places(subjects))):
+            console.print(Text(line), soft_wrap=True)
+
+
+def _places(subjects: Sequence[Subject]) -> Iterator[tuple[str, tuple[Path, int]]]:
+    """The file, relative to the working folder, and the line of each subject that lies there."""
+    for subject in subjects:
+        with suppress(SubjectError, SyntaxError, ValueError, OSError):
+            file, line = line_of(subject)
+            yield subject.name, (file.resolve().relative_to(Path.cwd().resolve()), line)
