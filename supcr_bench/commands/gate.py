@@ -44,6 +44,9 @@ def gate(
     record: Path | None = opt.output_file(
         "--record", "Write a baseline to FILE instead of comparing."
     ),
+    init: bool = opt.flag(
+        "--init", "Find the losses of this repository, write suite, workflow and baseline."
+    ),
     implementation: list[str] | None = opt.IMPLEMENTATIONS,
     definition: str | None = opt.DEFINITION,
     device: str | None = opt.DEVICES,
@@ -93,6 +96,13 @@ def gate(
     A gate that could measure nothing never passes.
     """
     began = time.monotonic()
+    if init:
+        from supcr_bench.commands.gate_init import set_up
+        from supcr_bench.render.terminal import make_console
+
+        suite, _, path = set_up(make_console())
+        record = Path(path)
+        record.parent.mkdir(parents=True, exist_ok=True)
     ways = {"--against": against, "--baseline": baseline, "--record": record}
     given = [name for name, value in ways.items() if value is not None]
     if len(given) > 1:

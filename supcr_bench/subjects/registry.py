@@ -142,14 +142,11 @@ def line_of(subject: Subject) -> tuple[Path, int]:
     file = file_of(subject)
     name = subject.attribute.partition(".")[0]
     for node in ast.walk(ast.parse(file.read_bytes())):
-        is_own = isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name
-        if is_own or (isinstance(node, ast.Name) and node.id == name and _is_stored(node)):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
+            return file, node.lineno
+        if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store):
             return file, node.lineno
     return file, 1
-
-
-def _is_stored(node: ast.Name) -> bool:
-    return isinstance(node.ctx, ast.Store)
 
 
 def load(subject: Subject) -> Implementation:

@@ -1,0 +1,134 @@
+"""``supcr-bench gate --init``: sets up the gate in a repository, and says what it will check."""
+
+import ast
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from supcr_bench.gate.checkout import Checkout
+from supcr_bench.subjects.registry import locate
+from supcr_bench.sweep.local_executor import LocalExecutor
+from supcr_bench.values.case import Workload
+from supcr_bench.values.errors import UsageError
+from supcr_bench.values.files import write_file
+
+SUITE = Path("supcr-gate.toml")
+WORKFLOW = Path(".github/workflows/supcr-gate.yml")
+MOST = 20
+"""Most candidates that are tried."""
+_NAME = re.compile(r"(?!_).*(loss|rnc|supcr|contrast)", re.IGNORECASE)
+_TESTS = re.compile(r"(^|/)(tests?|docs?|examples?)/|(^|/)(test_\w+|conftest|setup)\.py$")
+_SUITE = """purpose = "What the gate checks of the losses of this repository."
+implementations = [{names}]
+verify = true
+
+# Counted, exactly: complete labels, missing labels{missing}, labels with ties.
+[[grid]]
+batch_size = [8, 16, 32]
+nan_density = 0
+timed = false
+
+[[grid]]
+batch_size = 16
+nan_density = {density}
+labels = "tied"
+timed = false
+
+# Timed, side by side with the version before.
+[[grid]]
+batch_size = 64
+nan_density = 0
+
+[budget]
+time_limit = "20s"
+threads = 1
+"""
+_WORKFLOW = """name: supcr-bench gate
+on: pull_request
+permissions: {}
+jobs:
+  gate:
+    runs-on: ubuntu-latest
+    timeout-minutes: 30
+    permissions:
+      contents: read # to check out
+      pull-requests: write # for the comment
+    steps:
+      - uses: actions/checkout@de0fac2e4500dabe0009e67214ff5f5447ce83dd # v6.0.2
+        with:
+          fetch-depth: 0 # the version before comes from the history
+          persist-credentials: false
+      - uses: actions/setup-python@a309ff8b426b58ec0e2a45f0f869d46889d02405 # v6.2.0
+        with:
+          python-version: "3.12"
+      - run: pip install torch --index-url https://download.pytorch.org/whl/cpu
+      - run: pip install supcr-bench # and what your losses import
+      - run: >-
+          supcr-bench gate SUITE --against HEAD^1 --undecided pass
+          --summary "$GITHUB_STEP_SUMMARY" --comment github
+        env:
+          GITHUB_TOKEN: ${{ github.token }}
+"""
+
+
+def candidates(checkout: Checkout) -> Iterator[str]:
+    """The names of classes and functions that may be losses, by their names, outside of tests."""
+    for path, content in sorted(checkout.python_files_now(".").items()):
+        if _TESTS.search(path):
+            continue
+        try:
+            nodes = ast.parse(content).body
+        except (SyntaxError, ValueError):
+            continue
+        for node in nodes:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and _NAME.match(node.name):
+                yield f"{path}:{node.name}"
+
+
+def find_losses(names: list[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """By name, the definition of each loss of the family, and why the others are none."""
+    losses, others = {}, {}
+    with closing(LocalExecutor()) as executor:
+        found = executor.preflight([locate(name) for name in names], Workload(batch_size=8))
+    for name, one in found.items():
+        recognised = one.resolution.recognised if one.resolution else None
+        if one.finding:
+            others[name] = one.finding
+        elif recognised and recognised.faults:
+            others[name] = f"differs from {recognised.nearest}: {recognised.faults[0]}"
+        elif one.description:
+            losses[name] = one.description.definition
+    return losses, others
+
+
+def set_up(console: Console) -> list[str]:
+    """Write a suite and a workflow, unless they exist; return the arguments of the first gate."""
+    checkout = Checkout(Path.cwd() / "file")
+    if checkout.top.resolve() != Path.cwd().resolve():
+        raise UsageError(f"run it in the top folder of the checkout, {checkout.top}")
+    if SUITE.exists():
+        raise UsageError(f"{SUITE} exists; `supcr-bench gate {SUITE} --against main` runs it")
+    names = list(candidates(checkout))
+    losses, others = find_losses(names[:MOST]) if names else ({}, {})
+    for name, why in others.items():
+        console.print(Text(f"Left out: {name}: {why}", "yellow"), soft_wrap=True)
+    if not losses:
+        raise UsageError(
+            f"found no loss of the family among {len(names)} classes and functions; name one, as "
+            "in `supcr-bench gate --against HEAD -i path/to/file.py:Loss`"
+        )
+    listed = ", ".join(f'"{name}"' for name in losses)
+    whole = any("rank-n-contrast" in definition for definition in losses.values())
+    density, missing = (0, "") if whole else (0.2, " in two of ten rows")
+    write_file(SUITE, _SUITE.format(names=listed, density=density, missing=missing))
+    if not WORKFLOW.exists():
+        write_file(WORKFLOW, _WORKFLOW.replace("SUITE", str(SUITE)), folders=True)
+    console.print(Text(f"Wrote {SUITE} and {WORKFLOW}. The gate will check, of each pull request:"))
+    for name, definition in losses.items():
+        said = f"  {name}: values and gradients by {definition}, operations, memory, time"
+        console.print(Text(said), soft_wrap=True)
+    return [str(SUITE), "--record", f"results/baselines/{SUITE.stem}.json"]

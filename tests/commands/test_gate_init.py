@@ -1,0 +1,72 @@
+"""``gate --init`` in the repository of somebody who has never heard of this package."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from supcr_bench.commands import gate_init
+from supcr_bench.gate.checkout import Checkout
+from supcr_bench.values.errors import UsageError
+from tests.repository import Repository
+
+LOSSES = """
+import torch
+
+
+class MyRankLoss(torch.nn.Module):
+    pass
+
+
+def contrast_loss(z, y):
+    return z
+
+
+def _hidden_loss(z, y):
+    return z
+
+
+def train(model):
+    pass
+"""
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    monkeypatch.chdir(tmp_path)
+    own = Repository(tmp_path)
+    own.write("src/mine/losses.py", LOSSES)
+    own.write("tests/test_losses.py", "class TestLoss:\n    pass\n")
+    own.write("broken.py", "def loss(:\n")
+    own.commit()
+    return own
+
+
+def test_candidates_are_public_and_outside_of_tests(repository):
+    found = list(gate_init.candidates(Checkout(repository.top / "file")))
+    names = [name.rpartition(":")[2] for name in found]
+    assert names == ["MyRankLoss", "contrast_loss"]
+    assert all(name.startswith("src/mine/losses.py:") for name in found)
+
+
+def test_it_writes_what_it_will_check_once(repository, monkeypatch, capsys):
+    name = "src/mine/losses.py:MyRankLoss"
+    other = {"src/mine/losses.py:contrast_loss": "returned no scalar"}
+    monkeypatch.setattr(gate_init, "find_losses", lambda names: ({name: "no-self"}, other))
+    arguments = gate_init.set_up(Console())
+    said = " ".join(capsys.readouterr().out.split())
+    suite = tomllib.loads(Path("supcr-gate.toml").read_text())
+    assert suite["implementations"] == [name]
+    assert arguments == ["supcr-gate.toml", "--record", "results/baselines/supcr-gate.json"]
+    assert "gate supcr-gate.toml --against HEAD^1" in gate_init.WORKFLOW.read_text()
+    assert "values and gradients by no-self" in said
+    assert "Left out: src/mine/losses.py:contrast_loss: returned no scalar" in said
+    with pytest.raises(UsageError, match=r"supcr-gate\.toml exists"):
+        gate_init.set_up(Console())
+
+
+def test_without_a_loss_it_says_how_to_name_one(repository, monkeypatch):
+    monkeypatch.setattr(gate_init, "find_losses", lambda names: ({}, {}))
+    with pytest.raises(UsageError, match=r"no loss of the family among 2 .*-i path/to/file"):
+        gate_init.set_up(Console())
