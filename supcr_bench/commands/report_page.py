@@ -2,7 +2,9 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from rich.console import Console
@@ -15,7 +17,12 @@ from supcr_bench.render.charts import charts_of
 from supcr_bench.render.comparison import comparison_verdict
 from supcr_bench.render.csv_tables import csv_tables
 from supcr_bench.render.markdown import comparison_markdown, run_markdown
-from supcr_bench.render.report import render_comparison, render_report, render_reports_index
+from supcr_bench.render.report import (
+    main_figures,
+    render_comparison,
+    render_report,
+    render_reports_index,
+)
 from supcr_bench.render.run_tables import run_tables
 from supcr_bench.render.terminal import answer_lines, print_table
 from supcr_bench.render.verified import print_verifications
@@ -54,8 +61,7 @@ def show_and_write(
     found = answer(run, findings)
     tables = run_tables(findings)
     for table in tables if verbose else ():
-        if not table.detail:
-            print_table(console, table)
+        print_table(console, table)
     if run.verification and verbose:
         print_verifications(console, list(run.verification.values()))
 
@@ -73,7 +79,12 @@ def show_and_write(
     files[page] = render_report(run, findings, tables, charts)
     if markdown:
         files[markdown] = run_markdown(run, findings)
-    _write(files, page, _summary(run, run.id, headline(found)) if listed else None)
+    listing = {
+        **_summary(run, run.id, headline(found)),
+        "machine": " ".join(run.measured_on),
+        "figures": main_figures(findings),
+    }
+    _write(files, page, listing if listed else None)
     results = f"{run.path}/ (measurements, tables, plots)" if run.path.is_dir() else run.path
     ends = [f"Results {results}", f"Report  {page}", *filter(None, [spent])]
     for line in answer_lines(found, ends):
@@ -102,7 +113,7 @@ def _summary(run: Run, name: str, headline: str) -> dict[str, str]:
     return {"id": name, "suite": suite, "started_at": started, "headline": headline}
 
 
-def _write(files: dict[Path, str | bytes], page: Path, summary: dict[str, str] | None) -> None:
+def _write(files: dict[Path, str | bytes], page: Path, summary: Mapping[str, Any] | None) -> None:
     """Write files and create their folders; with a summary, list the page in the index too."""
     if summary is not None:
         files[page.parent / SUMMARY_FILE] = json.dumps(summary, indent=2) + "\n"

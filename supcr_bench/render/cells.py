@@ -1,12 +1,12 @@
 """Texts of table cells: figures, and the columns, filters and words that describe a case."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from supcr_bench.analysis.statistics import Interval
 from supcr_bench.analysis.summary import time_interval
 from supcr_bench.values.axes import WORKLOAD_AXES, Axis
-from supcr_bench.values.case import Case, Workload
+from supcr_bench.values.case import Case
 from supcr_bench.values.definition import short_name
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.result import Result, Status
@@ -90,18 +90,6 @@ def case_columns(
     return heads, lambda case: tuple(texts[head](case) for head in heads)
 
 
-def series_text(workload: Workload, without: str = "") -> str:
-    """Describe a workload without its batch size; axes that few runs set may be left out."""
-    always = ("labels", "embedding_size", "device")
-    shared = workload.workload
-    parts = [
-        axis.phrase(axis.of(shared)) if axis.name in always else axis.named(shared, axis.phrase)
-        for axis in SHOWN
-        if axis.name != without
-    ]
-    return ", ".join(filter(None, parts))
-
-
 def definitions_note(definitions: Mapping[str, str]) -> str:
     """Explain the short names of definitions that end in ``*``; definitions by implementation."""
     marked = {n: full for n, full in definitions.items() if full != short_name(full)}
@@ -175,14 +163,12 @@ def case_table(
     always: Sequence[str] = USUAL,
     without: Axis | None = None,
     group: Callable[[T], object] = lambda _: None,
-    detail: bool = False,
-    style: Literal["", "heat", "map"] = "",
 ) -> Table:
     """Build a table with columns for the axes in which its cases differ.
 
     The order of columns is ``lead`` (words), the axes, ``figures``, ``last`` (long text). The axes
     in ``always`` are always shown, ``without`` never. A line separates rows of different ``group``,
-    if any group has several. ``detail`` marks a table that is too long for a terminal.
+    if any group has several.
     """
     name_left_out, id_left_out = (without.name, without.id) if without else ("", "")
     headers, texts = case_columns([found.case for found in rows], always, name_left_out)
@@ -205,6 +191,4 @@ def case_table(
             for found, own in zip(rows, groups, strict=True)
         ),
         keys=len(lead) + len(headers) + (next(iter(figures)) == "N"),
-        detail=detail,
-        style=style,
     )

@@ -49,7 +49,7 @@ def charts_of(findings: Findings, at_most: int = 3) -> list[Chart]:
         for metric in (TIME, MEMORY)
         for number, own in enumerate(longest, start=1)
         if len({r.case.batch_size for r in own}) >= FEWEST_SIZES
-        for chart in _scaling_charts(f"{metric.name}-{number}", metric, own, findings)
+        for chart in _scaling_charts(metric, number, own, findings)
     ]
     return charts + [c for axis in COMPARED for c in _axis_charts(axis, findings.results)]
 
@@ -72,8 +72,9 @@ _Scale = Callable[[Result], float]
 
 
 def _scaling_charts(
-    name: str, metric: Metric, results: Sequence[Result], findings: Findings
+    metric: Metric, series: int, results: Sequence[Result], findings: Findings
 ) -> Iterator[Chart]:
+    """The views of a series, of which the first one has all."""
     lines = {p: _lines(metric, p, results, findings) for p in PASSES}
     if not any(line.points for own in lines.values() for line in own):
         return
@@ -95,8 +96,8 @@ def _scaling_charts(
             lambda y: f"{y:,.4g}\u00d7",
         ),
     )
-    case = results[0].case
-    for number, (view, y_title, over, y_text) in enumerate(views):
+    case, name = results[0].case, f"{metric.name}-{series}"
+    for number, (view, y_title, over, y_text) in enumerate(views if series == 1 else views[:1]):
         panels = {p: [_scaled(line, over) for line in own] for p, own in lines.items() if own}
         panels = {
             p: own for p, lines_ in panels.items() if (own := [x for x in lines_ if x.points])

@@ -83,7 +83,8 @@ class Chart:
         """The drawing for a page, where ids are unique and colours follow the page's theme."""
         text = self.svg()
         text = text[text.index("<svg") :].replace("<svg ", '<svg aria-hidden="true" ', 1)
-        return re.sub(rf'<g id="(?!{re.escape(self.name)}\.)[^"]*">', "<g>", text)
+        text = re.sub(rf'<g id="(?!{re.escape(self.name)}\.)[^"]*">', "<g>", text)
+        return re.sub(r"(\d\.\d)\d+", r"\1", text)  # a tenth of a point cannot be seen
 
     def png(self) -> bytes:
         data = io.BytesIO()

@@ -23,14 +23,6 @@ SHORT_TITLES = {"elements_processed": "elements", "dispatched_ops": "ops"}
 """Short names of metrics, for tables that would be too wide for a terminal."""
 
 
-def power_text(growth: Growth) -> str:
-    """The fitted power of N with its interval, ``2.01 [1.98, 2.04]``, or a dash."""
-    v = growth.verdict
-    if v.exponent is None:
-        return MISSING
-    return f"{v.exponent:.2f} [{v.exponent_low:.2f}, {v.exponent_high:.2f}]"
-
-
 def _key(growth: Growth) -> tuple[object, ...]:
     return (growth.case.series(), growth.implementation, growth.case.pass_)
 
@@ -55,34 +47,12 @@ def growth_table(growth: Sequence[Growth]) -> Table:
     return case_table(
         "growth",
         "Growth with the batch size",
-        f"{UNDECIDED}: not decided, the report says why. Elements processed, dispatched ops and "
+        f"{UNDECIDED}: not decided, growth.csv says why. Elements processed, dispatched ops and "
         "peak memory are counted, so they have no noise",
         [first for own in by_series.values() for first in own],
         {"name": lambda g: g.implementation, "pass": lambda g: g.case.pass_},
         {**{SHORT_TITLES.get(m.name, m.name): partial(law, m) for m in COSTS}, "claimed": claimed},
         group=lambda g: g.case.series(),
-    )
-
-
-def growth_reasons_table(growth: Sequence[Growth]) -> Table:
-    return case_table(
-        "growth-reasons",
-        "What decides the growth laws",
-        "time is fitted by c0 x operations + c1 x f(N), where f is a law or N^p; counts are fitted "
-        "by sums of laws; the power of a count is that at the largest N",
-        [g for g in growth if len(g.sizes) >= FEWEST_SIZES],
-        {
-            "metric": lambda g: g.metric.title,
-            "implementation": lambda g: g.implementation,
-            "pass": lambda g: g.case.pass_,
-        },
-        {
-            "N": lambda g: f"{g.sizes[0]}-{g.sizes[-1]}",
-            "law": lambda g: g.verdict.law or "not decided",
-            "power of N": power_text,
-        },
-        {"why": lambda g: g.verdict.evidence},
-        detail=True,
     )
 
 

@@ -1,6 +1,6 @@
 """Renders pages that need no network: a report of a run, a comparison of two, a list of reports."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 from urllib.parse import quote
@@ -8,13 +8,12 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from supcr_bench.analysis.claims import Holds
 from supcr_bench.analysis.compare import Comparison
 from supcr_bench.analysis.findings import Findings
-from supcr_bench.analysis.summary import COMPARED
-from supcr_bench.render import run_tables
-from supcr_bench.render.answer import answer, section_sentences
-from supcr_bench.render.cells import FILTERED, facets_of
+from supcr_bench.analysis.statistics import faster_in
+from supcr_bench.analysis.summary import COMPARED, implementations_of, time_interval
+from supcr_bench.render.answer import BASELINES, answer, distrusted, section_sentences, uses
+from supcr_bench.render.cells import FILTERED, facets_of, ratio_text
 from supcr_bench.render.comparison import (
     comparison_tables,
     figures_table,
@@ -24,42 +23,82 @@ from supcr_bench.render.comparison import (
 from supcr_bench.render.drawing import Chart
 from supcr_bench.render.machine import environment_facts, environments_line, origin_facts
 from supcr_bench.render.palette import palette_css
+from supcr_bench.render.sentences import Sentence, place
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.report_file import PAGE, embedded
 from supcr_bench.values.axes import WORKLOAD_AXES
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.cell import Account
-from supcr_bench.values.table import Facets, Table, as_html
-from supcr_bench.values.units import format_duration_s, format_limit_bytes
+from supcr_bench.values.grouping import grouped
+from supcr_bench.values.metrics import TIME
+from supcr_bench.values.result import Result
+from supcr_bench.values.table import Cell, Facets, Table, as_html, numbers, row, words
+from supcr_bench.values.units import (
+    format_bytes,
+    format_duration_s,
+    format_limit_bytes,
+)
 from supcr_bench.verification.verification import details
 
 FILTERS = {
+    "implementation": "implementation",
     "pass": "pass",
     **{axis.id: axis.label for axis in WORKLOAD_AXES if axis.name in FILTERED},
-    "implementation": "implementation",
 }
-"""The filters of a page, with their labels."""
+"""What a reader can leave out of a page, with its label."""
 MOST_ROWS = 200
 """Most rows of a table on a page, so that the page stays small enough to mail."""
 
 
-def _filters(shown: Sequence[Facets]) -> list[tuple[str, str, list[str]]]:
-    """Name, label and values of every filter that has a choice."""
-    values = {name: list(dict.fromkeys(f[name] for f in shown if name in f)) for name in FILTERS}
-    return [(n, label, values[n]) for n, label in FILTERS.items() if len(values[n]) > 1]
+class _Filter:
+    """Gives each value of each filter a class, which a page hides by one rule of its style."""
+
+    def __init__(self, shown: Sequence[Facets]) -> None:
+        values = {n: list(dict.fromkeys(f[n] for f in shown if n in f)) for n in FILTERS}
+        order = [(name, value) for name, own in values.items() for value in own]
+        self._classes = {pair: f"v{i}" for i, pair in enumerate(order)}
+        self._drawn = {name: i for i, name in enumerate(values["implementation"])}
+        self.choices = [
+            (name, label, [(value, self._classes[name, value]) for value in values[name]])
+            for name, label in FILTERS.items()
+            if len(values[name]) > 1
+        ]
+
+    def classes(self, facets: Facets) -> str:
+        found = (self._classes.get(pair) for pair in facets.items())
+        return " ".join(filter(None, found))
+
+    def of(self, sentence: Sentence) -> str:
+        """The classes of a sentence: those of all implementations that it names, and its case's."""
+        case = sentence.facts.get("case") or sentence.facts.get("last")
+        named = (self.classes({"implementation": name}) for name in sentence.names)
+        return " ".join([*named, self.classes(facets_of(case)) if case else ""])
+
+    @property
+    def css(self) -> str:
+        """What hides a value where the page's root has its class with ``no-`` before it."""
+        rules = []
+        for (name, value), own in self._classes.items():
+            drawn = f', [id*=".{self._drawn[value]}."]' if name == "implementation" else ""
+            rules.append(f":root.no-{own} :is(.{own}{drawn}) {{ display: none; }}")
+        return "\n".join(rules)
 
 
-def render_page(template: str, shown: Sequence[Facets], **values: Any) -> str:
-    """Render a page whose filters hide rows; the template escapes all texts."""
-    numbers: dict[tuple[tuple[str, str], ...], int] = {}
-
-    def number(facets: Facets) -> int:
-        """The index of a row's facets (the values that filters read) in the page's list."""
-        return numbers.setdefault(tuple(sorted(facets.items())), len(numbers))
+def render_page(
+    template: str, shown: Sequence[Facets], results: Sequence[Result] = (), **values: Any
+) -> str:
+    """Render a page with filters; the template escapes all texts."""
+    chosen = _Filter(shown)
+    numbered = {result.key: number for number, result in enumerate(results)}
 
     def table_html(table: Table, *, caption: bool) -> Markup:
-        classes = table.style or "sortable"
-        html = as_html(table, number, caption=caption, classes=classes, most_rows=MOST_ROWS)
+        html = as_html(
+            table,
+            chosen.classes,
+            lambda found: numbered.get(found.key) if isinstance(found, Result) else None,
+            caption=caption,
+            most_rows=MOST_ROWS,
+        )
         return Markup(html)  # noqa: S704  (as_html escapes every text)
 
     environment = Environment(
@@ -71,52 +110,100 @@ def render_page(template: str, shown: Sequence[Facets], **values: Any) -> str:
     )
     return environment.get_template(template).render(
         **values,
-        facet_number=number,
-        facets=lambda: list(map(dict, numbers)),
-        filters=_filters(shown),
+        filter=chosen,
         table_html=table_html,
         most_rows=MOST_ROWS,
         palette_css=palette_css(),
     )
 
 
-_Spec = tuple[str, str, tuple[str, ...], tuple[str, ...]]
-"""Id, title, and prefixes of the names of tables that start open, or closed."""
-_SECTIONS: tuple[_Spec, ...] = (
-    ("claims", "Claims of the note", ("claims",), ()),
-    ("agreement", "Agreement", ("agreement", "pairs"), ()),
-    ("time", "Time", ("crossovers",), ("time-",)),
-    ("memory", "Memory", ("frontier", "predict"), ("memory-", "cuda-memory")),
-    *((a.id, a.label.capitalize(), (f"{a.id}-",), ()) for a in COMPARED),
-    ("growth", "Growth", ("growth",), ()),
-    ("measured", "How it was measured", ("outcomes",), ()),
-    ("environment", "Environment", (), ()),
+_SECTIONS = (
+    ("time", "Time", ("time-", "crossovers")),
+    ("memory", "Memory", ("memory-", "frontier", "predict")),
+    *((axis.id, axis.label.capitalize(), (f"{axis.id}-",)) for axis in COMPARED),
+    ("growth", "Agreement, growth and outcomes", ("agreement", "growth", "outcomes", "claims")),
 )
+"""Id, title, and prefixes of the names of tables."""
 
 
 def _sections(
-    run: Run, findings: Findings, tables: Sequence[Table], charts: Sequence[Chart]
+    findings: Findings, tables: Sequence[Table], charts: Sequence[Chart]
 ) -> Iterator[dict[str, Any]]:
-    """Every section that is not empty, in reading order; tables in ``more`` start closed."""
-    facts = {
-        "measured": _budget(run.info),
-        "environment": _machines(run.measured_on) + origin_facts(run.info),
-    }
+    """Every section that is not empty, in reading order."""
     said = section_sentences(findings)
-    for name, title, starts, more in _SECTIONS:
-        held = {
-            "charts": [c for c in charts if c.section == name],
-            "tables": [table for table in tables if table.name.startswith(starts)],
-            "more": [table for table in tables if table.name.startswith(more)],
-            "verifications": (run.verification or {}).values() if name == "agreement" else (),
-            "facts": facts.get(name, ()),
-        }
-        if any(held.values()):
-            sentences = [sentence.text for sentence in said.get(name, ())]
-            yield {"id": name, "title": title, "sentences": sentences, **held}
+    for name, title, starts in _SECTIONS:
+        own = [chart for chart in charts if chart.section == name]
+        held = [table for table in tables if table.name.startswith(starts)]
+        if own or held:
+            yield {
+                "id": name,
+                "title": title,
+                "sentences": said.get(name, ()),
+                "charts": own[:1],
+                "more": own[1:],
+                "tables": held,
+            }
 
 
-_BUDGET: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+def _use_tables(found: Sequence[Sequence[Sentence]]) -> list[Table]:
+    """What to use for each batch size, a table for each series."""
+    heads = (*numbers("N"), *words("use"), *numbers("time", "memory", "times as\nfast"))
+    tables = []
+    for number, own in enumerate(found):
+        rows = []
+        for sentence in own:
+            facts, n = sentence.facts, sentence.facts["sizes"][0]
+            here = facets_of(facts["case"])
+            if sentence.kind == "unusable":
+                rows.append(row(str(n), Cell("none", "bad"), "", "", "", facets=here))
+                continue
+            ratio = facts["speedup"][1] if facts["speedup"] else None
+            rows.append(
+                row(
+                    str(n),
+                    " or ".join(facts["names"]),
+                    format_duration_s(facts["times_s"][0]),
+                    format_bytes(facts["peak_bytes"]),
+                    ratio_text(ratio) if ratio else "",
+                    facets=here,
+                )
+            )
+        tables.append(Table(f"use-{number}", place(own[0].facts["case"]), heads, tuple(rows)))
+    return tables
+
+
+def _use_data(
+    run: Run, results: Sequence[Result], found: Sequence[Sequence[Sentence]]
+) -> list[Any]:
+    """For each row of those tables: index of name, time, peak, and whom it is faster than.
+
+    An implementation that is not to be trusted comes with ``null`` in place of the last.
+    """
+    names, faster = implementations_of(results), faster_in(results)
+    wrong = distrusted(results, run.verification or {})
+    at = grouped(
+        (r for r in results if r.time_samples_s),
+        lambda r: (r.case.shared, r.case.definition),
+    )
+
+    def entry(own: Result, others: Sequence[Result]) -> list[Any]:
+        distrust = (own.implementation, own.case.dtype, own.case.temperature) in wrong
+        beaten = [names.index(o.implementation) for o in others if faster(own, o)]
+        whose = names.index(own.implementation)
+        return [whose, TIME.get(own), own.peak_bytes, None if distrust else beaten]
+
+    return [
+        [
+            [entry(r, here) for r in here]
+            for sentence in own
+            for case in [sentence.facts["case"]]
+            for here in [at.get((case.shared, case.definition), [])]
+        ]
+        for own in found
+    ]
+
+
+_BUDGET = (
     ("time_limit_s", "time limit of a case", format_duration_s),
     ("memory_limit_bytes", "memory limit", format_limit_bytes),
     ("sampling_s", "sampling of an implementation", format_duration_s),
@@ -125,41 +212,56 @@ _BUDGET: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
 )
 
 
-def _budget(info: Mapping[str, Any]) -> list[tuple[str, str]]:
-    budget = info.get("budget") or {}
+def _facts(run: Run) -> list[tuple[str, str]]:
+    """How the run was measured, and where."""
+    budget, accounting = (run.info.get(key) or {} for key in ("budget", "accounting"))
     facts = [
-        (words, write(budget[key])) for key, words, write in _BUDGET if budget.get(key) is not None
+        (label, str(write(budget[key])))
+        for key, label, write in _BUDGET
+        if budget.get(key) is not None
     ]
-    accounting = info.get("accounting") or {}
     if wall_s := accounting.get("wall_s"):
         account = Account(**{f.name: accounting.get(f.name, 0.0) for f in fields(Account)})
-        facts.append(("wall time", account.describe(wall_s, info.get("at_once", 1))))
-    return facts
-
-
-def _machines(environments: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
-    several = len(environments) > 1
-    return [
+        facts.append(("wall time", account.describe(wall_s, run.info.get("at_once", 1))))
+    several = len(run.measured_on) > 1
+    machines = [
         (f"{key}, {name}" if several else key, value)
-        for name, environment in environments.items()
+        for name, environment in run.measured_on.items()
         for key, value in environment_facts(environment)
     ]
+    return facts + machines + origin_facts(run.info)
 
 
 def render_report(
     run: Run, findings: Findings, tables: Sequence[Table], charts: Sequence[Chart] = ()
 ) -> str:
+    results = findings.results
+    names = implementations_of(results)
+    numbered = {result.key: number for number, result in enumerate(results)}
+    found = uses(results, run.verification or {}, spans=False)
+    claims = [(claim.claim, str(claim.verdict)) for claim in findings.claims]
+    said = answer(run, findings)
+    baselines = [name for name in BASELINES if name in names]
     return render_page(
         "report.html.j2",
-        [facets_of(r.case, r.implementation) for r in findings.results],
+        [facets_of(r.case, r.implementation) for r in results],
+        results,
         info=run.info,
-        sentences=[s.text for said in answer(run, findings).values() for s in said],
-        claims=findings.claims,
-        undecided_claims=sum(c.verdict is Holds.UNDECIDED for c in findings.claims),
-        verdict_tones=run_tables.VERDICT_TONES,
-        maps=run_tables.recommendation_tables(findings.results),
-        sections=list(_sections(run, findings, tables, charts)),
+        answer=said,
+        claims=claims,
+        uses=_use_tables(found),
+        use_data=_use_data(run, results, found),
+        names=names,
+        baseline=(baselines or names or [""])[0],
+        sections=list(_sections(findings, tables, charts)),
+        marks_data={
+            gid: [numbered[r.key] for r in own]
+            for chart in charts
+            for gid, own in chart.cases.items()
+        },
+        verifications=list((run.verification or {}).values()),
         details=details,
+        facts=_facts(run),
         environment_line=environments_line(run.measured_on),
         data_address=embedded(run),
     )
@@ -181,11 +283,63 @@ def render_comparison(
     )
 
 
-def render_reports_index(reports: Sequence[tuple[str, Mapping[str, str]]]) -> str:
+def main_figures(findings: Findings) -> dict[str, float]:
+    """Seconds of training (or else forward) of each implementation at its largest N, by what it is.
+
+    The series is the one with the most results, so that runs of one suite tell the same figures.
+    """
+    timed = [r for r in findings.results if r.time_samples_s]
+    series = grouped(timed, lambda r: (r.case.pass_, r.case.series()))
+    if not series:
+        return {}
+    _, own = max(series.items(), key=lambda item: (item[0][0], len(item[1])))
+    last = {r.implementation: r for r in sorted(own, key=lambda r: r.case.batch_size)}
+    return {
+        f"{name}, {r.case.pass_} at {r.case.describe()}": time.estimate
+        for name, r in last.items()
+        if (time := time_interval(r))
+    }
+
+
+def render_reports_index(reports: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     """The list of reports; ``reports`` are the folders beside the page, each with a summary."""
+    places = grouped(
+        (report for _, report in reports if report.get("figures")),
+        lambda report: (report["suite"], report["machine"]),
+    )
     return render_page(
         "reports_index.html.j2",
         (),
         # "./" first, so that no name is taken for the scheme of an address.
         reports=[(f"./{quote(folder, safe='')}/{PAGE}", report) for folder, report in reports],
+        trends=[_trend(*key, own[::-1][-_RUNS:]) for key, own in places.items() if len(own) > 1],
+    )
+
+
+_RUNS = 8
+"""Most runs of a trend."""
+
+
+def _trend(suite: str, machine: str, reports: Sequence[Mapping[str, Any]]) -> Table:
+    """The main figures of runs of one suite and machine, the oldest first."""
+    figures = dict.fromkeys(name for report in reports for name in report["figures"])
+    heads = [f"{report['started_at'][:10]}\n{report['started_at'][11:16]}" for report in reports]
+
+    def last_over_first(name: str) -> str:
+        known = [report["figures"][name] for report in reports if name in report["figures"]]
+        return ratio_text(known[-1] / known[0]) if len(known) > 1 else ""
+
+    return Table(
+        f"trend-{suite}-{machine}",
+        f"Suite {suite} on machine {machine}",
+        (*words("time of"), *numbers(*heads, "last over\nfirst")),
+        tuple(
+            row(
+                name,
+                *(format_duration_s(report["figures"].get(name)) for report in reports),
+                last_over_first(name),
+            )
+            for name in figures
+        ),
+        "runs are sessions of their own, between which a shared machine drifts",
     )

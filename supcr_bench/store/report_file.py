@@ -12,6 +12,7 @@ import zlib
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from supcr_bench.store.loaded_run import (
     Run,
@@ -29,7 +30,8 @@ ELEMENT_ID = "run-data"
 SUMMARY_FILE = "summary.json"
 SUMMARY_KEYS = ("id", "suite", "started_at", "headline")
 """Keys of the summary file, which a list of reports reads instead of large pages: id of the run
-(or of the two that are compared), suite, start (ISO 8601), and the first finding."""
+(or of the two that are compared), suite, start (ISO 8601), and the first finding. Newer ones have
+``machine`` (the kind's name) and ``figures`` too (seconds, by what they are of)."""
 _START = "data:application/gzip;base64,"
 
 
@@ -96,15 +98,19 @@ class _Finder(HTMLParser):
             self.address = values.get("href")
 
 
-def reports_in(folder: Path) -> list[tuple[str, dict[str, str]]]:
+def reports_in(folder: Path) -> list[tuple[str, dict[str, Any]]]:
     """The name of each report's folder, and its summary, if any; the latest run comes first."""
     found = [(page.parent.name, _summary(page.parent)) for page in folder.glob(f"*/{PAGE}")]
     return sorted(found, key=lambda r: (r[1]["started_at"], r[1]["id"], r[0]), reverse=True)
 
 
-def _summary(folder: Path) -> dict[str, str]:
+def _summary(folder: Path) -> dict[str, Any]:
     try:
         values = parse_json(read_bytes(folder / SUMMARY_FILE))
-        return {key: str(values[key]) for key in SUMMARY_KEYS}
-    except (OSError, ValueError, KeyError, TypeError):
+        found: dict[str, Any] = {key: str(values[key]) for key in SUMMARY_KEYS}
+        if "figures" in values:
+            figures = {str(k): float(v) for k, v in values["figures"].items()}
+            found |= {"machine": str(values["machine"]), "figures": figures}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return dict.fromkeys(SUMMARY_KEYS, "") | {"id": folder.name}
+    return found

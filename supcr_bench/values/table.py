@@ -10,18 +10,17 @@ from typing import Literal
 
 Facets = Mapping[str, str]
 """Values by which a page filters a row or a chart: device, pass, and so on, by name."""
-Tone = Literal["", "good", "bad", "quiet", "heat0", "heat1", "heat2", "heat3"]
-"""The highlighting of a cell: ``heat0`` to ``heat3`` shade an error from far below its tolerance to
-above it."""
+Tone = Literal["", "good", "bad", "quiet"]
+"""The highlighting of a cell."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A text, shown literally, and the CSS variable of its colour on a page."""
+    """A text, shown literally, and the result that a page shows with it."""
 
     text: str
     tone: Tone = ""
-    colour: str = ""
+    result: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table; its first ``keys`` columns identify a row; only pages show one with ``detail``."""
+    """A table; its first ``keys`` columns identify a row."""
 
     name: str
     title: str
@@ -56,8 +55,6 @@ class Table:
     rows: tuple[Row, ...]
     note: str = ""
     keys: int = 1
-    detail: bool = False
-    style: Literal["", "heat", "map"] = ""
 
     @property
     def headers(self) -> tuple[str, ...]:
@@ -66,6 +63,12 @@ class Table:
     @property
     def texts(self) -> tuple[tuple[str, ...], ...]:
         return tuple(row.texts for row in self.rows)
+
+    @property
+    def facets(self) -> Facets:
+        """What all rows have in common."""
+        first, *others = [row.facets for row in self.rows] or [{}]
+        return {k: v for k, v in first.items() if all(o.get(k) == v for o in others)}
 
     def starts_group(self, index: int) -> bool:
         return index > 0 and self.rows[index].group != self.rows[index - 1].group
@@ -91,39 +94,45 @@ def row(*cells: Cell | str, facets: Facets | None = None, group: object = None) 
 
 def as_html(
     table: Table,
-    facet_number: Callable[[Facets], int] | None = None,
+    classes: Callable[[Facets], str] = lambda _: "",
+    number: Callable[[object], int | None] = lambda _: None,
     *,
     caption: bool = False,
-    classes: str = "",
     most_rows: int | None = None,
 ) -> str:
-    """The ``<table>`` element with escaped texts; ``facet_number`` numbers the facets of rows."""
-    parts = [f'<table class="{classes}">' if classes else "<table>"]
-    parts += [f"<caption>{escape(table.title)}</caption>"] if caption else []
-    parts.append(f"<thead><tr>{''.join(map(_head, table.columns))}</tr></thead>")
-    parts.append("<tbody>")
+    """The ``<table>`` element with escaped texts.
+
+    ``classes`` are those of a row or a column with such facets, ``number`` is that of a result.
+    """
+    own = [
+        classes({"implementation": column.implementation}) if column.implementation else ""
+        for column in table.columns
+    ]
+    parts = [f"<table><caption>{escape(table.title)}</caption>" if caption else "<table>"]
+    heads = (
+        f'<th scope="col"{_class(_kind(column), also)}>{escape(column.header)}</th>'
+        for column, also in zip(table.columns, own, strict=True)
+    )
+    parts.append(f"<thead><tr>{''.join(heads)}</tr></thead>\n<tbody>")
     for i, line in enumerate(table.rows[:most_rows]):
-        attributes = ""
-        if facet_number is not None and line.facets:
-            attributes = f' data-f="{facet_number(line.facets)}"'
-        if table.starts_group(i):
-            attributes += ' class="n"'
-        cells = map(_cell, table.columns, line.cells)
-        parts.append(f"<tr{attributes}>{''.join(cells)}")
+        cells = (
+            _cell(_kind(column), cell, also, number(cell.result))
+            for column, cell, also in zip(table.columns, line.cells, own, strict=True)
+        )
+        ruled = "n" if table.starts_group(i) else ""
+        parts.append(f"<tr{_class(classes(line.facets), ruled)}>{''.join(cells)}")
     return "\n".join([*parts, "</tbody>", "</table>"])
 
 
-def _head(column: Column) -> str:
-    kind = "" if column.kind == "number" else ' class="word"'
-    whose = column.implementation
-    whose = f' data-implementation="{escape(whose)}"' if whose is not None else ""
-    return f'<th scope="col"{kind}{whose}>{escape(column.header)}</th>'
+def _kind(column: Column) -> str:
+    return "" if column.kind == "number" else column.kind
 
 
-def _cell(column: Column, cell: Cell) -> str:
-    kind = "" if column.kind == "number" else column.kind
-    classes = " ".join(filter(None, (kind, cell.tone)))
-    attributes = f' class="{classes}"' if classes else ""
-    if cell.colour:
-        attributes += f' style="border-left-color: var({escape(cell.colour)})"'
-    return f"<td{attributes}>{escape(cell.text)}"
+def _class(*names: str) -> str:
+    joined = " ".join(filter(None, names))
+    return f' class="{joined}"' if joined else ""
+
+
+def _cell(kind: str, cell: Cell, also: str, number: int | None) -> str:
+    shown = "" if number is None else f' data-r="{number}"'
+    return f"<td{_class(kind, cell.tone, also)}{shown}>{escape(cell.text)}"

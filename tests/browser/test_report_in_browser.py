@@ -11,6 +11,7 @@ from supcr_bench.analysis.findings import find
 from supcr_bench.render.charts import charts_of
 from supcr_bench.render.report import render_report
 from supcr_bench.render.run_tables import run_tables
+from supcr_bench.store.run import load_run
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.result import Result, Status
 from tests.browser.conftest import PHONE
@@ -19,6 +20,7 @@ from tests.made_runs import make_run
 from tests.made_verifications import DIAGNOSIS, OFF, make_verification
 
 pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 
 
@@ -85,18 +87,14 @@ def opened(page: Any) -> Any:
     return page
 
 
-def visible_rows(page: Any, section: str) -> list[str]:
-    rows = page.locator(f"section[aria-labelledby={section}] tbody tr:visible")
-    return [text.replace("\t", " ") for text in rows.all_inner_texts()]
-
-
 def test_the_small_report_has_every_kind_of_element_of_the_large_one(
     small_report: Path, report: Path
 ) -> None:
     def kinds(page: Path) -> set[str]:
         text = page.read_text()
         found = re.findall(r'<section aria-labelledby="([^"]+)"|<([a-z]+)| class="([^"]*)"', text)
-        return {name for names in found for name in names}
+        classes = {part for *_, own in found for part in own.split() if not part[1:].isdigit()}
+        return classes | {name for section, tag, _ in found for name in (section, tag)}
 
     assert kinds(report) <= kinds(small_report)
 
@@ -128,78 +126,131 @@ def test_axe_finds_no_violation(
     assert problems == []
 
 
-def test_the_answer_stands_on_the_first_screen(report: Path, open_page: Any) -> None:
-    page = open_page(report).page
-    for text in ("What to use in training", "claims of the note hold"):
-        box = page.get_by_role("heading", name=text).bounding_box()
-        assert box is not None
-        assert box["y"] + box["height"] < 900
+def box(page: Any, selector: str) -> Any:
+    found = page.locator(selector).last.bounding_box()
+    assert found is not None
+    return found
 
 
-def test_a_filter_hides_what_is_not_chosen_and_stands_in_the_address(
+@pytest.mark.parametrize(("viewport", "height"), [(None, 900), (PHONE, 2 * 844)])
+def test_the_answer_stands_on_the_first_screens(
+    report: Path, open_page: Any, viewport: dict[str, int] | None, height: int
+) -> None:
+    page = open_page(report, **({"viewport": viewport} if viewport else {})).page
+    for part in (".said", ".use", ".claims"):
+        found = box(page, part)
+        assert found["y"] + found["height"] <= height, part
+
+
+def test_the_page_of_the_stored_run_is_short(open_page: Any, tmp_path: Path) -> None:
+    run = load_run(ROOT / "results" / "reference")
+    findings = find(run.results, {})
+    path = tmp_path / "index.html"
+    charts = charts_of(findings)
+    path.write_text(render_report(run, findings, run_tables(findings), charts))
+    page = open_page(path).page
+    assert page.evaluate("document.documentElement.scrollHeight") <= 6000
+    stops = """[...document.querySelectorAll("a[href],button,select,input,summary,[tabindex='0']")]
+        .filter((e) => e.checkVisibility() && !e.disabled && e.tabIndex >= 0).length"""
+    assert page.evaluate(stops) <= 60
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))) <= 8
+
+
+def test_a_choice_hides_all_that_speaks_of_what_is_left_out_and_stands_in_the_address(
     report: Path, open_page: Any
 ) -> None:
     page = opened(open_page(report).page)
-    before = visible_rows(page, "time")
-    page.get_by_label("label dimensions", exact=True).select_option("1")
-    after = visible_rows(page, "time")
-    assert 0 < len(after) < len(before)
-    assert "dims=1" in page.url
-    page.get_by_role("button", name="Show all").click()
-    page.wait_for_function("!location.hash.includes('dims')")
-    assert visible_rows(page, "time") == before
-
-
-def test_an_implementation_can_be_looked_at_alone(report: Path, open_page: Any) -> None:
-    page = opened(open_page(report).page)
-    page.get_by_label("implementation", exact=True).select_option("rowsort")
+    before = page.locator("section[aria-labelledby=time] :visible").count()
+    page.get_by_role("checkbox", name="broadcast", exact=True).uncheck()
+    assert "no-implementation=broadcast" in page.url
+    lines = page.locator("section[aria-labelledby=time] > p:visible").all_inner_texts()
+    legend = page.locator("#time-1 text:visible").all_text_contents()
     heads = page.locator("section[aria-labelledby=time] thead th:visible").all_inner_texts()
-    assert "broadcast" not in " ".join(heads)
-    drawn = page.locator("#time ~ .charts [data-implementation=broadcast]:visible")
-    assert drawn.count() == 0
+    assert not any("broadcast" in text for text in [*lines, *legend, *heads])
+    assert "rowsort" in heads
+    assert page.locator("#time-1 [id*='.0.']:visible").count() == 0
+    assert page.locator("#time-1 [id*='.1.']:visible").count() > 0
+    page.get_by_role("checkbox", name="training", exact=True).uncheck()
+    assert "Time per call, training" not in page.locator("caption:visible").all_inner_texts()
+    page.get_by_role("button", name="Show all").click()
+    page.wait_for_function("!location.hash.includes('no-')")
+    assert page.locator("section[aria-labelledby=time] :visible").count() == before
 
 
-def test_each_figure_stays_under_the_heading_of_its_implementation(
+def test_a_link_opens_the_view_that_it_was_copied_from(report: Path, open_page: Any) -> None:
+    page = open_page(report, "#memory;no-pass=forward;base=broadcast").page
+    assert not page.get_by_role("checkbox", name="forward", exact=True).is_checked()
+    assert page.locator("#base").input_value() == "broadcast"
+    assert 0 <= box(page, "#memory")["y"] < 900
+
+
+def test_what_to_use_follows_the_baseline_and_the_choice(report: Path, open_page: Any) -> None:
+    page = open_page(report).page
+    use = page.locator("[data-name=use-0] tbody")
+    stored = re.search(
+        r'data-name="use-0">.*?<tbody>(.*?)</tbody>', report.read_text(), flags=re.DOTALL
+    )
+    assert stored
+    plain = re.sub(r"<[^>]*>", " ", stored[1]).split()
+    assert use.inner_text().split() == plain  # what a script writes is what it found
+    last = page.locator("[data-name=use-0] tbody tr", has_text="256").locator("td")
+    assert last.all_inner_texts() == ["256", "rowsort", "6.55 ms", "524 kB", ""]
+    page.locator("#base").select_option("broadcast")
+    assert last.all_inner_texts()[-1] == "2.56"
+    page.get_by_role("checkbox", name="rowsort", exact=True).uncheck()
+    assert last.all_inner_texts()[1] == "broadcast"
+
+
+def test_a_cell_opens_the_panel_of_its_case_by_keyboard(report: Path, open_page: Any) -> None:
+    page = open_page(report).page
+    page.locator("summary", has_text="Time per call, forward").click()
+    cell = page.locator("[data-name=time-forward] td button").first
+    cell.focus()
+    page.keyboard.press("Enter")
+    panel = page.locator("dialog")
+    panel.locator("svg").first.wait_for()
+    text = panel.inner_text()
+    for words in ("broadcast, forward at N=16, D=1", "95 % interval", "by round", "samples"):
+        assert words in text
+    assert "4.10 µs" in text
+    page.keyboard.press("Escape")
+    assert not panel.is_visible()
+
+
+def test_a_mark_of_a_chart_opens_its_case(report: Path, open_page: Any) -> None:
+    page = open_page(report).page
+    page.locator("#time-1 [id='time-1.1.m00'] use").nth(1).dispatch_event("click")
+    page.locator("dialog svg").first.wait_for()
+    assert "rowsort, forward at N=24, D=1" in page.locator("dialog").inner_text()
+
+
+def test_a_table_is_copied_as_csv_and_markdown_without_what_is_left_out(
     report: Path, open_page: Any
 ) -> None:
-    page = open_page(report, "#agreement;implementation=rowsort").page
-    heads = page.locator("table.heat thead th:visible").all_inner_texts()
-    first = page.locator("table.heat tbody tr:visible").first
-    assert [h for h in heads if h.endswith((" v", " g"))] == ["rowsort v", "rowsort g"]
-    assert first.locator("td:visible").all_inner_texts()[-2:] == ["0.5", "0.25"]
+    page = open_page(report, "#time;no-implementation=broadcast").page
+    page.evaluate("navigator.clipboard.writeText = (text) => { window.copied = text; }")
+    page.locator("summary", has_text="Time per call, forward").click()
+    tools = page.locator("[data-name=time-forward] + .tools")
+    tools.get_by_role("button", name="Copy CSV").click()
+    head, first, *_ = page.evaluate("window.copied").splitlines()
+    assert head == "D,NaN,N,rowsort,loopy"
+    assert first.startswith("1,0%,16,25.6 µs ±0% (8),")
+    tools.get_by_role("button", name="Copy Markdown").click()
+    assert page.evaluate("window.copied").startswith("| D | NaN | N | rowsort | loopy |\n| --- |")
+
+
+@pytest.mark.parametrize(("button", "start"), [("Save SVG", b"<svg"), ("Save PNG", b"\x89PNG")])
+def test_a_chart_is_saved(report: Path, open_page: Any, button: str, start: bytes) -> None:
+    page = open_page(report).page
+    with page.expect_download() as download:
+        page.locator("#time-1").get_by_role("button", name=button).click()
+    assert Path(download.value.path()).read_bytes().startswith(start)
 
 
 def test_an_address_that_is_no_text_does_not_stop_the_page(report: Path, open_page: Any) -> None:
     shown = open_page(report, "#%E0%A4%A")
     assert shown.console == []
-    assert shown.page.locator("table.sortable th button").count() > 0
-
-
-def test_a_deep_link_opens_a_section_with_its_filter(report: Path, open_page: Any) -> None:
-    page = open_page(report, "#memory;pass=forward").page
-    assert page.get_by_label("pass", exact=True).input_value() == "forward"
-    box = page.locator("#memory").bounding_box()
-    assert box is not None
-    assert 0 <= box["y"] < 900
-
-
-def test_tables_sort_by_the_quantity_that_they_show(report: Path, open_page: Any) -> None:
-    page = opened(open_page(report).page)
-    table = page.locator("section[aria-labelledby=time] table.sortable").filter(
-        has=page.locator("caption", has_text="Time per call, training")
-    )
-    head = table.locator("thead th", has_text="rowsort")
-    head.get_by_role("button").click()
-    assert head.get_attribute("aria-sort") == "ascending"
-    column = page.evaluate("(th) => th.cellIndex", head.element_handle())
-    cells = [row.locator("td").nth(column).inner_text() for row in table.locator("tbody tr").all()]
-    figures = [c for c in cells if c[0].isdigit()]
-    assert figures[0].startswith("25.6 µs")
-    assert figures[-1].startswith("6.55 ms")
-    head.get_by_role("button").click()
-    assert head.get_attribute("aria-sort") == "descending"
-    first = table.locator("tbody tr").first.locator("td").nth(column).inner_text()
-    assert not first[0].isdigit() or first.startswith("6.55 ms")
+    assert shown.page.locator(".tools button").count() > 0
 
 
 def test_the_theme_follows_the_system_until_it_is_chosen(report: Path, open_page: Any) -> None:
@@ -208,40 +259,31 @@ def test_the_theme_follows_the_system_until_it_is_chosen(report: Path, open_page
 
     light, dark = (open_page(report, color_scheme=s).page for s in ("light", "dark"))
     assert ground(light) != ground(dark)
+    line = "getComputedStyle(document.querySelector(\"[id='time-1.0.c0'] path\")).stroke"
+    assert light.evaluate(line) == dark.evaluate(line)
     switch = dark.get_by_role("button", name="Theme")
     switch.click()
     assert switch.inner_text() == "Theme: light"
     assert ground(dark) == ground(light)
 
 
-def test_marks_of_a_chart_are_reached_by_keyboard_and_read_out(
-    report: Path, open_page: Any
-) -> None:
-    page = open_page(report).page
-    figure = page.locator("figure").first
-    first = figure.locator(".point[tabindex='0']").first
-    first.focus()
-    said = figure.locator("[aria-live]")
-    before = said.inner_text()
-    assert "N=" in before
-    page.keyboard.press("ArrowRight")
-    assert said.inner_text() != before
-
-
-def test_the_first_tab_skips_to_the_findings(report: Path, open_page: Any) -> None:
+def test_the_first_tab_skips_to_the_answer(report: Path, open_page: Any) -> None:
     page = open_page(report).page
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "Skip to the findings"
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the answer"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
 
 
 def test_without_scripts_everything_can_be_read(report: Path, open_page: Any) -> None:
     page = open_page(report, java_script_enabled=False).page
-    for section in ("claims", "agreement", "time", "memory", "growth", "measured", "environment"):
+    for section in ("answer", "time", "memory", "growth", "about"):
         assert page.locator(f"#{section}").is_visible()
     assert page.locator("figure svg").first.is_visible()
     assert page.locator("#filters").is_hidden()
+    assert page.locator("#base").is_hidden()
+    page.locator("summary", has_text="Time per call, forward").click()
+    assert page.locator("[data-name=time-forward]").is_visible()
 
 
 def test_a_phone_needs_no_scrolling_sideways(report: Path, open_page: Any) -> None:
@@ -256,4 +298,3 @@ def test_on_paper_there_are_no_controls(report: Path, open_page: Any) -> None:
     assert page.locator("#filters").is_hidden()
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == "rgb(255, 255, 255)"
-    assert page.pdf()[:5] == b"%PDF-"

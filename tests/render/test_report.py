@@ -1,13 +1,17 @@
 """The page of a run: what it says, and that it keeps to itself."""
 
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from supcr_bench.analysis.findings import find
 from supcr_bench.render.charts import charts_of
 from supcr_bench.render.drawing import Chart
-from supcr_bench.render.report import render_report
+from supcr_bench.render.report import main_figures, render_report
 from supcr_bench.render.run_tables import run_tables
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.result import Result, Status
@@ -46,7 +50,7 @@ def test_names_and_errors_with_markup_in_them_show_as_text() -> None:
     results = make_series(HOSTILE, [8, 16], lambda n: n * 1e-6)
     results.append(make_result(HOSTILE, n=32, status=Status.FAILED, reason=HOSTILE))
     text = page(results, verifications=[make_verification(HOSTILE, replace(OFF, finding=HOSTILE))])
-    # The page's own: its facets as data, and what it does.
+    # The page's own: its data, and what it does.
     assert outline(text).tags.count("script") == 2
     assert HOSTILE not in text
     assert "i" not in outline(text).tags
@@ -94,13 +98,47 @@ def test_a_page_of_several_machines_keeps_them_apart_by_name() -> None:
 
 def test_the_first_screen_answers() -> None:
     text = page(usual())
-    first = text[text.index('id="answer"') : text.index('id="agreement"')]
+    first = text[text.index('id="answer"') : text.index('id="filters"')]
     assert "Right: broadcast and rowsort, in all 24 answers (torchcell)." in first
-    assert "What to use in training" in first
+    assert "<caption>training, D=1 NaN 0%</caption>" in first
     assert "rowsort takes less memory than broadcast." in first
-    claims = first[first.index("claims-short") :]
-    assert " undecided</h2>" in claims.split("\n")[0]
+    assert "Of 16 claims of the note" in first
     assert "a &lt;processor&gt;, 2 CPUs" in first
+
+
+def test_what_to_use_has_time_memory_and_speed_over_the_baseline_for_each_size() -> None:
+    text = page(usual())
+    table = text[text.index('data-name="use-0"') :]
+    assert '<td>16<td class="word">broadcast<td>4.10 µs<td>32.8 kB<td>6.25' in table
+    assert '<td>256<td class="word">rowsort<td>6.55 ms<td>524 kB<td>' in table
+    data = json.loads(re.search(r'id="page-data">(.*?)</script>', text)[1])  # type: ignore[index]
+    assert data["names"] == ["broadcast", "rowsort"]
+    (broadcast, rowsort) = data["uses"][0][0]
+    assert broadcast == [0, 16**3 * 1e-9, 32768, [1]]
+    assert rowsort[3] == []
+
+
+def test_each_sentence_table_and_chart_has_the_classes_of_what_it_speaks_of() -> None:
+    text = page(usual(), charts=charts_of(find(usual(), {}), at_most=1))
+    classes = dict(re.findall(r'value="(\w+)" data-class="(v\d+)"', text))
+    assert set(classes) == {"broadcast", "rowsort", "forward", "training"}
+    own = re.search(r'<p class="([^"]*)">24 GiB hold the tensors of rowsort', text)
+    assert own
+    assert {classes["rowsort"], classes["training"]} <= set(own[1].split())
+    assert classes["broadcast"] not in own[1].split()
+    assert re.search(rf'<th scope="col" class="{classes["rowsort"]}">rowsort', text)
+    around = re.search(r'<div class="([^"]*)">\n<div class="scroll"[^>]*"time-training"', text)
+    assert around
+    assert classes["training"] in around[1].split()
+    assert f':root.no-{classes["rowsort"]} :is(.{classes["rowsort"]}, [id*=".1."])' in text
+
+
+def test_the_main_figures_are_those_of_the_largest_size_in_training() -> None:
+    assert main_figures(find(usual(), {})) == {
+        "broadcast, training at N=256 D=1 NaN 0%": pytest.approx(1e-9 * 256**3),
+        "rowsort, training at N=256 D=1 NaN 0%": pytest.approx(1e-7 * 256**2),
+    }
+    assert main_figures(find([make_result(status=Status.FAILED)], {})) == {}
 
 
 def test_the_same_run_makes_the_same_page() -> None:
@@ -111,7 +149,6 @@ def test_a_run_in_which_everything_failed_has_a_page() -> None:
     text = page([make_result("mine", status=Status.FAILED, reason="it broke")])
     assert "No answer: mine (1 failed)." in text
     assert "it broke" in text
-    assert "none: failed" in text
 
 
 def test_a_single_cell_and_a_single_implementation_have_a_page() -> None:
@@ -150,13 +187,13 @@ def test_one_that_is_wrong_anywhere_is_not_what_to_use_anywhere() -> None:
         reason="off",
     )
     text = page([*usual(), wrong])
-    first = text[text.index("What to use in training") : text.index("What to use in forward")]
-    assert "rowsort wrong" in first
-    assert ">rowsort<" not in first
+    table = text[text.index('data-name="use-0"') :].partition("</table>")[0]
+    assert "broadcast" in table
+    assert "rowsort" not in table
 
 
 def test_what_failed_is_said_in_the_answer() -> None:
     failed = make_result("rowsort", n=512, status=Status.FAILED, reason="no graph")
     text = page([*usual(), failed])
-    section = text[text.index('id="answer"') : text.index('id="agreement"')]
+    section = text[text.index('id="answer"') : text.index('id="filters"')]
     assert "rowsort failed, first in forward at N=512" in section

@@ -1,5 +1,7 @@
 """The list of reports."""
 
+from typing import Any
+
 from supcr_bench.render.report import render_reports_index
 from supcr_bench.store.report_file import SUMMARY_KEYS
 from tests.outline import outline
@@ -7,7 +9,7 @@ from tests.outline import outline
 HOSTILE = "<script>alert(1)</script>"
 
 
-def summary(**values: str) -> dict[str, str]:
+def summary(**values: str) -> dict[str, Any]:
     return dict.fromkeys(SUMMARY_KEYS, "") | values
 
 
@@ -33,3 +35,18 @@ def test_names_with_markup_in_them_show_as_text_and_lead_nowhere_else() -> None:
 
 def test_no_reports_are_said() -> None:
     assert "There are none." in render_reports_index([])
+
+
+def test_runs_of_one_suite_and_machine_tell_how_their_figures_went_on() -> None:
+    def run(day: int, machine: str, seconds: float) -> tuple[str, dict[str, Any]]:
+        own = summary(id=f"run {day}", suite="quick", started_at=f"2026-01-0{day}T10:00:00")
+        return f"run{day}", own | {"machine": machine, "figures": {"tiled at N=64": seconds}}
+
+    reports = [run(3, "ee24d4", 0.003), run(2, "ee24d4", 0.004), run(1, "other1", 0.1)]
+    text = render_reports_index(reports)
+    assert text.count("Suite quick on machine") == 2  # a caption, and the label of its region
+    trend = text[text.index("<caption>Suite quick on machine ee24d4") :]
+    assert "2026-01-02\n10:00" in trend
+    assert '<td class="word">tiled at N=64<td>4.00 ms<td>3.00 ms<td>0.75' in trend
+    assert "other1" in text
+    assert "100 ms" not in text
