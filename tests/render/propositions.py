@@ -224,15 +224,21 @@ def claim_fails(run: Run, *, claim: str) -> bool:
             power > local_power(law, small, large) + 0.01
             for small, large, power in powers(run, name, pass_, field)
         )
-    faster = {
-        "rowsort is the fastest, so it is the one to use.": ("rowsort", NOTE),
-        "broadcast is fine for small batches.": ("broadcast", ("rowsort",)),
+    if claim == "rowsort takes less memory than broadcast.":
+        pairs = [(a, b) for a in of(run, name) for b in of(run, "broadcast") if a.case == b.case]
+        return any(a.peak_bytes >= b.peak_bytes for a, b in pairs if a.peak_bytes and b.peak_bytes)
+    slower = {
+        "rowsort is the fastest, so it is the one to use.": [("rowsort", o) for o in NOTE[:2]],
+        "rowsort is faster than broadcast for large N.": [("rowsort", "broadcast")],
+        "broadcast is fine for small batches.": [("broadcast", "rowsort")],
+        "loopy is the slowest.": [(o, "loopy") for o in NOTE[1:]],
     }
-    if claim in faster:
-        own, others = faster[claim]
+    if claim in slower:  # the first of some pair took longer than the other, or did not end
+        passes = ("forward", "training") if "large N" in claim else ("training",)
         return any(
             not a.time_samples_s or median(b.time_samples_s or ()) < median(a.time_samples_s)
-            for a, b in meetings(run, own, others)
+            for one, other in slower[claim]
+            for a, b in meetings(run, one, other, passes)
         )
     if claim.startswith("The loopy"):
         return any(r.status is Status.WRONG for r in of(run, "loopy"))
@@ -259,15 +265,17 @@ def powers(run: Run, name: str, pass_: str, field: str) -> Iterable[tuple[int, i
             yield small, large, math.log(ratio) / math.log(large / small)
 
 
-def meetings(run: Run, name: str, others: Sequence[str]) -> Iterable[tuple[Result, Result]]:
-    """Training results of one, timed or without an end, and of another one's times on that case."""
+def meetings(
+    run: Run, name: str, other: str, passes: Sequence[str]
+) -> Iterable[tuple[Result, Result]]:
+    """Results of one, timed or without an end, beside another one's times on that case."""
     ended = (Status.TIMED_OUT, Status.OUT_OF_MEMORY, Status.SKIPPED)
     for own in of(run, name):
-        for other in run.results:
-            same = other.case == own.case and other.implementation in others
+        for their in of(run, other):
             met = own.time_samples_s or own.status in ended
-            if same and met and own.case.pass_ == "training" and other.time_samples_s:
-                yield own, other
+            same = their.case == own.case and own.case.pass_ in passes
+            if same and met and their.time_samples_s:
+                yield own, their
 
 
 # --- Beware ---
