@@ -120,10 +120,12 @@ class CheckContext:
         return problem.moved(f"rows times {shorter:g}", lambda view: view * shorter)
 
     def problems(self, specs: Sequence[dict[str, Any]]) -> Iterator[Problem]:
-        """Yield problems of rising size, without those that do not apply or take too long."""
-        for spec in specs:
-            if spec.get("nan_density") and not self.takes_missing_labels:
-                continue
+        """Yield problems of rising size, without those that do not apply or take too long.
+
+        Where missing labels are not supported, none is missing.
+        """
+        for wanted in specs:
+            spec = wanted if self.takes_missing_labels else {**wanted, "nan_density": 0.0}
             if self.affordable(spec["n"]) and self.has_pairs(problem := self.problem(**spec)):
                 yield problem
 

@@ -53,6 +53,7 @@ CATCHES = {
     "repeatability": "candidates-of-the-first-call",
     "no cached outputs": "output-by-address",
     "device": "weights-stay-behind",
+    "evaluation mode": "colder-in-evaluation",
     "low temperature": "exponentials-overflow",
     "label magnitude": "labels-in-float32",
     "float64 accuracy": "float32-inside",

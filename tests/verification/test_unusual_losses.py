@@ -107,6 +107,21 @@ def test_rows_selected_after_the_similarities_are_right_but_for_nan_embeddings()
     assert outcomes["unlabelled NaN row"].group == "robustness"
 
 
+@pytest.mark.parametrize("kept", ["columns", "dimensions"])
+def test_a_loss_that_reads_a_part_of_wide_inputs_is_wrong_without_missing_labels_too(
+    kept: str,
+) -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
+        """features [N, d], labels [N, D]"""
+        if kept == "columns":
+            return mean_over_pairs(-distances(features[:, :128]) / temperature, labels)
+        return mean_over_pairs(-distances(features) / temperature, labels[:, :3])
+
+    it = Implementation(name="it", title="", source="", definition="auto", factory=loss)
+    (outcome,) = LocalSession(it, only={"random cases"}).run()
+    assert outcome.verdict is Verdict.FAIL
+
+
 def test_candidates_of_the_other_view_only_are_named() -> None:
     def loss(z1: Tensor, z2: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
         return mean_over_pairs(unit(z1) @ unit(z2).T / temperature, labels, diagonal=True)

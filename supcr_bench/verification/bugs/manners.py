@@ -149,4 +149,8 @@ BUGS = (
             "self.weights.to(parts)": "self.weights.to(parts.dtype)",
         },
     ),
+    of_conduct(
+        "colder-in-evaluation: Halves the temperature in evaluation mode.",
+        {"/ self.temperature": "/ (self.temperature if self.training else self.temperature / 2)"},
+    ),
 )

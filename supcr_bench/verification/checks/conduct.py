@@ -88,6 +88,16 @@ def device(context: CheckContext) -> Iterator[Trial]:
         yield there.compare(problem.changed(f"on {accelerator.type}"))
 
 
+@check("evaluation mode", "conduct")
+def evaluation_mode(context: CheckContext) -> Iterator[Trial]:
+    """A loss has no mode: validation with another one says nothing about training."""
+    problem = context.problem(n=9, dims=2)
+    module = context.build(problem)
+    context.require(isinstance(module, torch.nn.Module), "is not a torch.nn.Module")
+    assert isinstance(module, torch.nn.Module)
+    yield context.compare(problem.changed("module.eval()"), module=module.eval())
+
+
 @check("inputs unmodified", "conduct")
 def inputs_unmodified(context: CheckContext) -> Iterator[Trial]:
     """The call changes no input: labels filled in place are wrong for the next reader."""

@@ -211,9 +211,17 @@ def leaves_weights_behind(bug: SeededBug) -> bool:
     return any(isinstance(x, Tensor) and x.device.type == "cpu" for x in vars(module).values())
 
 
+def wrong_in_evaluation(bug: SeededBug) -> bool:
+    module = built(bug)
+    right = value(module, PLAIN.first, PLAIN.second, PLAIN.labels)
+    found = value(module.eval(), PLAIN.first, PLAIN.second, PLAIN.labels)
+    return abs(found / right - 1) > 1e-3
+
+
 SYMPTOMS: dict[str, Symptom] = {
     "selected-after-normalising": spoils_the_gradient_alone,
     "selected-by-multiplication": spoils_the_value,
+    "colder-in-evaluation": wrong_in_evaluation,
     "eps-added": wrong_when_cold,
     "no-floor": wrong_when_cold,
     "no-self-eps-added": wrong_when_cold,
