@@ -47,6 +47,8 @@ SPARE_SIZES = 2
 NO_SHARE = 3e-5
 FALL = 0.5
 """Rounding does not make the power of N between neighbouring sizes fall by as much."""
+FALLS_FOR_GOOD = 0.35
+"""Nor does it make the power from there on smaller than that before by as much."""
 FEWEST_SIZES = 5
 """The fewest sizes to fit: fewer counts would fit too many sums of laws."""
 MOST_DOUBLINGS = 10
@@ -287,7 +289,7 @@ def judge_counted(
         said = f"a share of {rival} up to {share:.0%} at N={fit.sizes[-1].rows:.0f} would not show"
         return _open(known, fit, (law, rival), said)
     before = _longest_path(sizes, figures) if fit.sizes[0] in sizes[FEWEST_SIZES:] else None
-    if before is not None and before.sizes[-1].rows < fit.sizes[0].rows:
+    if before and before.sizes[-1].rows < fit.sizes[0].rows and before.laws[-1].name != law:
         known = replace(known, law_before=before.laws[-1].name, changes_at=int(fit.sizes[0].rows))
     meets = "exactly" if fit.misfit < EXACT else f"to {_share(fit.misfit)}"
     evidence = f"meets the counts {meets} {since}"
@@ -318,7 +320,7 @@ def _without_law(sizes: Sequence[Size], figures: Sequence[float], *, peak: bool)
         path_begins = off < 0 or not peak
     # The power of the largest of several sums does not fall, so where it does is another path.
     falls = [i for i in range(3, last) if slopes[i] < slopes[i - 1] - FALL] if peak else []
-    if path is None and falls and power(falls[0], last) < power(0, falls[0]) - FALL:
+    if path is None and falls and power(falls[0], last) < power(0, falls[0]) - FALLS_FOR_GOOD:
         first = falls[0] + 1
         before = f"N^{power(0, first - 1):.1f}"
         evidence = f"the power of N falls by {slopes[first - 2] - slopes[first - 1]:.1f}"

@@ -5,7 +5,12 @@ from dataclasses import replace
 from functools import partial
 
 from supcr_bench.analysis.crossover import Crossover
-from supcr_bench.analysis.frontier import CAPACITIES_BYTES, FrontierRow, prediction_error
+from supcr_bench.analysis.frontier import (
+    CAPACITIES_BYTES,
+    FrontierRow,
+    another_path,
+    prediction_error,
+)
 from supcr_bench.analysis.growth import Growth
 from supcr_bench.analysis.summary import COMPARED, AxisEffectRow, axis_effects
 from supcr_bench.render.cells import case_table, ended_text, implementation_of
@@ -36,9 +41,9 @@ def growth_table(growth: Sequence[Growth]) -> Table:
 
     def law(metric: Metric, first: Growth) -> Cell:
         found = of(metric, first)
-        if found is None or found.verdict.law is None:
+        if found is None or found.verdict.course is None:
             return Cell(UNDECIDED if found else MISSING, "quiet")
-        return Cell(found.verdict.law, "good")
+        return Cell(found.verdict.course, "good" if found.verdict.law else "")
 
     def claimed(first: Growth) -> str:
         found = of(ELEMENTS_PROCESSED, first)
@@ -95,14 +100,16 @@ def frontier_table(rows: Sequence[FrontierRow]) -> Table:
     )
 
 
-def _error_cell(found: Result) -> Cell:
+def _error_cell(growth: Sequence[Growth], found: Result) -> Cell:
     low, high = found.predicted_peak_low_bytes or 0.0, found.predicted_peak_high_bytes or 0.0
     error = round(prediction_error(found), 4) + 0.0  # no -0.00 %
     tone: Tone = "" if low <= (found.peak_bytes or 0) <= high else "bad"
-    return Cell(f"{error:+.{2 if abs(error) < 0.1 else 0}%}", tone)
+    path = another_path(found, growth) if tone else None
+    why = f" (another path from N={path} on)" if path else ""
+    return Cell(f"{error:+.{2 if abs(error) < 0.1 else 0}%}{why}", tone)
 
 
-def prediction_table(rows: Sequence[Result]) -> Table:
+def prediction_table(rows: Sequence[Result], growth: Sequence[Growth]) -> Table:
     return case_table(
         "predictions",
         "Peak memory, predicted before it was measured",
@@ -115,7 +122,7 @@ def prediction_table(rows: Sequence[Result]) -> Table:
             "known\nup to": lambda r: str(r.predicted_peak_from or 0),
             "predicted": lambda r: format_bytes(r.predicted_peak_bytes),
             "measured": lambda r: format_bytes(r.peak_bytes),
-            "off by": _error_cell,
+            "off by": partial(_error_cell, growth),
         },
     )
 

@@ -141,7 +141,7 @@ def run_tables(findings: Findings) -> list[Table]:
         growth_tables.growth_table(findings.growth),
         growth_tables.crossover_table(findings.crossovers),
         growth_tables.frontier_table(findings.frontier),
-        growth_tables.prediction_table(findings.predictions),
+        growth_tables.prediction_table(findings.predictions, findings.growth),
         outcome_table(results),
         claims_table(findings.claims),
     ]

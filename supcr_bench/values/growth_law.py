@@ -77,15 +77,20 @@ class GrowthVerdict:
     band: Callable[[float], tuple[float, float]] | None = None
 
     @property
+    def course(self) -> str | None:
+        """The law, or the laws in turn: ``N^2, N^0.8 from N=128 on``; ``None`` if undecided."""
+        if not self.law_before:
+            return self.law
+        power = None if self.exponent is None else f"N^{self.exponent:.1f}"
+        return f"{self.law_before}, {self.law or power or 'other'} from N={self.changes_at} on"
+
+    @property
     def said(self) -> str:
         """How the metric grows, such as ``grows as N^2`` or ``grows as N^1.9 [1.7, 2.4]``."""
-        power = self.law
-        if power is None and self.exponent is not None:
-            power = f"N^{self.exponent:.2f} [{self.exponent_low:.2f}, {self.exponent_high:.2f}]"
-        if self.law_before:
-            then = f"as {power}" if power else "otherwise"
-            return f"grows as {self.law_before}, then {then} from N={self.changes_at} on"
-        return f"grows as {power}" if power else "follows no law that is decided"
+        if self.course or self.exponent is None:
+            return f"grows as {self.course}" if self.course else "follows no law that is decided"
+        low, high = self.exponent_low, self.exponent_high
+        return f"grows as N^{self.exponent:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def what_would_tell(size: int | None) -> str:

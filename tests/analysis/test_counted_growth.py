@@ -147,3 +147,19 @@ def test_slower_laws_alone_miss_by_what_the_fit_says() -> None:
     fit = fit_sum(plain([2.0, 4.0]), [1.0, 3.0], 1)
     # The best constant c minimises (c - 1)^2 + (c / 3 - 1)^2: c = 1.2.
     assert fit.misfit == pytest.approx(0.6)
+
+
+def test_a_change_of_path_with_the_size_is_said() -> None:
+    """Pairs in blocks of 64 rows from N=128 on: quadratic memory, then linear."""
+    sizes = [16.0, 24.0, 32.0, 48.0, 64.0, 128.0, 256.0, 512.0]
+    blocks = [0.0] * 5 + [3e4, 9e4, 0.0]
+    peaks = tuple(40 * n * min(n, 64) + 300 * n + b for n, b in zip(sizes, blocks, strict=True))
+    found = judge_counted(plain(sizes), peaks, peak=True)
+    assert (found.law, found.law_before, found.changes_at) == (None, "N^2", 128)
+    assert found.course == "N^2, N^0.9 from N=128 on"
+    assert "less at N=128, where it takes another path" in found.evidence
+    # More is no proof of another path in a peak, which may be that of another point.
+    higher = (*peaks[:5], *(3 * y + n**1.5 for y, n in zip(peaks[5:], sizes[5:], strict=True)))
+    found = judge_counted(plain(sizes), higher, peak=True)
+    assert found.changes_at == 128
+    assert "another path" not in found.evidence
