@@ -240,17 +240,6 @@ def claim_fails(run: Run, *, claim: str) -> bool:
             for one, other in slower[claim]
             for a, b in meetings(run, one, other, passes)
         )
-    if claim == "loopy is the slowest.":
-        return any(
-            not a.time_samples_s or median(b.time_samples_s or ()) < median(a.time_samples_s)
-            for name in NOTE[1:]
-            for a, b in meetings(run, name, ("loopy",))
-        )
-    if claim == "rowsort takes less memory than broadcast.":
-        peaks = {shared(r.case): r.peak_bytes for r in of(run, "broadcast") if r.peak_bytes}
-        return any(
-            (r.peak_bytes or 0) >= peaks.get(shared(r.case), math.inf) for r in of(run, "rowsort")
-        )
     if claim.startswith("The loopy"):
         return any(r.status is Status.WRONG for r in of(run, "loopy"))
     return any(r.status is Status.WRONG for name in NOTE for r in of(run, name))
