@@ -51,7 +51,9 @@ def membership(file: PurePath, source: bytes, exists: Exists) -> tuple[PurePath,
         return None
     relative = [n for n in nodes if isinstance(n, ast.ImportFrom) and n.level]
     if relative:
-        there = all(any(map(exists, _targets(file, node))) for node in relative)
+        there = exists(file.parent / "__init__.py") or all(
+            any(map(exists, _targets(file, node))) for node in relative
+        )
         return rooted(file, exists, max(n.level for n in relative)) if there else None
     root, module = rooted(file, exists)
     top, dot, _ = module.partition(".")
