@@ -20,8 +20,8 @@ from supcr_bench.inputs.tensors import Batch, make_batch
 from supcr_bench.measure import agreement
 from supcr_bench.measure.device import Device, Meter
 from supcr_bench.measure.outcome import describe_error, outcome_of
-from supcr_bench.measure.timed_loss import TimedLoss, batches_of
-from supcr_bench.measure.timing import Samples, sample_arms
+from supcr_bench.measure.timed_loss import BrokenCallError, TimedLoss, batches_of
+from supcr_bench.measure.timing import Samples, garbage_collection_held, sample_arms
 from supcr_bench.reference.answer import Answer
 from supcr_bench.reference.reference import DIRECT_UP_TO, Method, Reference, compute_reference
 from supcr_bench.reference.tolerance import logit_error
@@ -39,10 +39,6 @@ Announce = Callable[[str, Arm | None], None]
 REFERENCES_AGREE = 1e-10
 """Largest relative difference between the direct and the fast reference. Both work in float64,
 where their own errors are of the order of N times 1e-16."""
-
-
-class BrokenCallError(Exception):
-    """An implementation did something that a loss must not do, such as changing its inputs."""
 
 
 class UnusableReferenceError(Exception):
@@ -266,12 +262,13 @@ class CellRun:
             self.device.flush_caches()
 
         def after(arm: Arm) -> None:
+            self._undo_changes(arm.implementation)
             if finding := timed[arm].finding():
                 self._findings.setdefault(arm, finding)
             timed[arm].release()
-            self._undo_changes(arm.implementation)
 
-        with self._limited():
+        with self._limited(), garbage_collection_held():
+            self.process = ProcessState()  # in which nothing is collected
             samples = sample_arms(
                 {
                     arm: partial(self.meter.time, arm, self.cell.workload, call)
@@ -314,6 +311,7 @@ class CellRun:
             spent_s=self._spent_s.get(arm),
             first_call_s=self._first_s.get(arm),
             process_changes=self._process_changes(arm.implementation),
+            own_process=self.subjects[arm.implementation].resolution.own_process or None,
             **figures,
         )
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from supcr_bench.inputs.tensors import make_batch
-from supcr_bench.measure.cell import BrokenCallError, CellRun
+from supcr_bench.measure.cell import CellRun
 from supcr_bench.measure.device import Meter, get_device
 from supcr_bench.measure.timed_loss import TimedLoss, batches_of
 from supcr_bench.subjects.adapter import Adapter
@@ -48,16 +48,19 @@ class StopwatchCall:
         self._timed = TimedLoss(subject, loss, case.pass_, batches)
         self._numbers = itertools.count()
         self._process = ProcessState()
+        self.changes: dict[str, None] = {}
+
+    def check(self) -> None:
+        """Undo what the last call changed in the process, and check its answer."""
+        self.changes.update(dict.fromkeys(self._process.undo()))
+        self._timed.require_right()
 
     def prepare(self) -> None:
-        """Check the last call's answer, undo what it changed, and make inputs for the next one."""
-        finding = self._timed.finding()
-        self._process.undo()
+        """Check the last call, and make inputs for the next one."""
+        self.check()
         self._timed.prepare(next(self._numbers))
         self.device.flush_caches()
         self.device.synchronize()
-        if finding:
-            raise BrokenCallError(finding)
 
     def __call__(self) -> None:
         self._timed()

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, distributed
 
 from supcr_bench.inputs.tensors import Batch, make_batch
-from supcr_bench.measure.cell import BrokenCallError
 from supcr_bench.measure.device import Device, Elapsed, Meter, PeakMemory
+from supcr_bench.measure.timed_loss import BrokenCallError
 from supcr_bench.measure.work import Work
 from supcr_bench.subjects.adapter import Adapter, BoundLoss
 from supcr_bench.subjects.calls import unpack

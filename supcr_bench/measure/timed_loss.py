@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from supcr_bench.inputs.tensors import Batch, make_batch
 from supcr_bench.subjects.adapter import Adapter, BoundLoss
@@ -25,6 +26,10 @@ SEED_STEP = 1_000_003
 """Distance of the seeds of two batches of one workload."""
 ROUNDING = 1e4
 """Two orders of rows give losses that differ by rounding: less than this many unit roundoffs."""
+
+
+class BrokenCallError(Exception):
+    """An implementation did something that a loss must not do, such as changing its inputs."""
 
 
 def batches_of(
@@ -57,11 +62,12 @@ class TimedLoss:
     batches: Sequence[Batch]
     _batch: int | None = field(init=False, default=None)
     _output: object = field(init=False, default=None)
+    _loss: Tensor | None = field(init=False, default=None)
     _first: dict[int, tuple[float, ...]] = field(init=False, default_factory=dict)
 
     def release(self) -> None:
         """Release the last output and its graph."""
-        self._output = None
+        self._output = self._loss = None
         self.loss.clear_gradients()
 
     def prepare(self, call: int) -> None:
@@ -73,13 +79,14 @@ class TimedLoss:
 
     def __call__(self) -> object:
         self._output = self.loss.call(self.pass_)
+        self._loss = loss_of(self._output)  # an output may compute it when it is read
         return self._output
 
     def finding(self) -> str | None:
         """Why the last answer cannot be right, if it cannot; not timed."""
-        if self._output is None or self._batch is None:
+        if self._loss is None or self._batch is None:
             return None
-        now = self._fingerprint()
+        now = self._fingerprint(self._loss)
         first = self._first.setdefault(self._batch, now)
         rounding = ROUNDING * UNIT_ROUNDOFF[str(self.batches[0].perturbed.dtype).split(".")[1]]
         for what, one, other in zip(("the loss", "a gradient of length"), now, first, strict=False):
@@ -95,10 +102,15 @@ class TimedLoss:
             return f"gave the loss {now[0]:.6g} for {len(self.batches)} different batches"
         return None
 
-    def _fingerprint(self) -> tuple[float, ...]:
+    def require_right(self) -> None:
+        """Raise a BrokenCallError if the last answer cannot be right."""
+        if finding := self.finding():
+            raise BrokenCallError(finding)
+
+    def _fingerprint(self, loss: Tensor) -> tuple[float, ...]:
         """The loss, and in training the length of its gradient: the order of rows changes none."""
-        loss = float(loss_of(self._output).detach())
+        value = float(loss.detach())
         if self.pass_ == "forward":
-            return (loss,)
+            return (value,)
         found = [t.grad for t in self.loss.arguments.values() if t.grad is not None]
-        return loss, math.sqrt(sum(float(g.double().pow(2).sum()) for g in found))
+        return value, math.sqrt(sum(float(g.double().pow(2).sum()) for g in found))

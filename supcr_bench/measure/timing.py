@@ -26,7 +26,8 @@ from supcr_bench.values.cell import FEWEST_SAMPLES, Arm, Budget
 if TYPE_CHECKING:
     from supcr_bench.measure.device import Elapsed
 
-MOST_SAMPLES = 1000
+MOST_SAMPLES = 200
+"""What 200 samples leave open is the machine's noise, which more of them do not make smaller."""
 
 
 @dataclass(slots=True)
@@ -60,7 +61,6 @@ class Samples:
             "time_samples_s": tuple(self.seconds),
             "device_samples_s": tuple(self.device_seconds) or None,
             "aa_samples_s": (tuple(self.again.seconds) or None) if self.again else None,
-            "repetitions": 1,
             "time_stopped_by": self.stopped_by,
         }
 

@@ -23,7 +23,7 @@ from supcr_bench.values.case import Case
 from supcr_bench.values.implementation import Resolution
 
 if TYPE_CHECKING:
-    from supcr_bench.measure.device import Elapsed
+    from supcr_bench.measure.device import Device, Elapsed
     from supcr_bench.measure.timed_loss import TimedLoss
 
 FEWEST_ROUNDS = 10
@@ -116,7 +116,7 @@ def time_versions(
             loss = subject.bind(definition, batches[0])
             losses[version[0]] = TimedLoss(subject, loss, cell.case.pass_, batches)
         times = sample_versions(
-            {version: partial(device.time, loss) for version, loss in losses.items()},
+            {version: partial(_time, device, loss) for version, loss in losses.items()},
             sampling_s=sampling_s,
             seed=f"{seed} {index}",
             before=partial(_prepare, losses, cell.versions),
@@ -126,6 +126,13 @@ def time_versions(
     require_no_interference(subjects, untouched)
     require_own_imports(subjects)
     return [found[index] for index in range(len(cells))]
+
+
+def _time(device: "Device", loss: "TimedLoss") -> "Elapsed":
+    """Time one call, and raise a BrokenCallError if its answer cannot be right."""
+    elapsed = device.time(loss)
+    loss.require_right()
+    return elapsed
 
 
 def _enter(subject: Subject) -> None:

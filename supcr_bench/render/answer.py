@@ -196,8 +196,12 @@ def claims(findings: Findings) -> list[Sentence]:
 def warnings(findings: Findings, unavailable: Iterable[str]) -> list[Sentence]:
     results, floor = findings.results, findings.noise
     found = []
-    changes = {(r.implementation, r.process_changes) for r in results if r.process_changes}
-    found += [say.changes_process(name=name, changes=own) for name, own in sorted(changes) if own]
+    changes = {(r.implementation, r.process_changes or (), bool(r.own_process)) for r in results}
+    found += [
+        say.changes_process(name=name, changes=own, apart=apart)
+        for name, own, apart in sorted(changes)
+        if own
+    ]
     if floor is None:
         found += [say.noise_unknown()] if any(r.time_samples_s for r in results) else []
     elif floor.spread > DECIDES_NOTHING:

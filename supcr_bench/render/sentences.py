@@ -198,11 +198,10 @@ def noise_unknown() -> str:
 
 
 @_sentence
-def changes_process(*, name: str, changes: Sequence[str]) -> str:
-    return (
-        f"{name} {' and '.join(changes)}, for the whole process. The others are not affected: "
-        "each change was undone, or it was measured in a process of its own."
-    )
+def changes_process(*, name: str, changes: Sequence[str], apart: bool) -> str:
+    cure = "it was measured in a process of its own" if apart else "each change was undone"
+    said = " and ".join(changes)
+    return f"{name} {said}, for the whole process. The others are not affected: {cure}."
 
 
 @_sentence

@@ -153,7 +153,11 @@ class Adapter:
         self, module: Callable[..., Any], first: Tensor, second: Tensor, labels: Tensor
     ) -> Any:
         """The output for two views and labels, with its graph."""
-        return invoke(self.resolution, module, lay_out(self.resolution, first, second, labels))
+        before = torch.is_grad_enabled()
+        try:
+            return invoke(self.resolution, module, lay_out(self.resolution, first, second, labels))
+        finally:
+            torch.set_grad_enabled(before)  # whatever mode the subject leaves
 
     def answer(
         self,

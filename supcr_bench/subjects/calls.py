@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from supcr_bench.values.definition import Call
 from supcr_bench.values.implementation import Resolution
@@ -138,6 +139,11 @@ def loss_of(output: object) -> Tensor:
         loss = getattr(output, "loss", None)
     if not isinstance(loss, Tensor):
         raise NotALossError(f"returned {type(output).__name__} without a loss tensor in it")
+    if type(loss) not in (Tensor, Parameter) or any(hasattr(Tensor, n) for n in vars(loss)):
+        kind = type(loss).__name__
+        raise NotALossError(
+            f"returned a {kind} that may compute its value later, not a plain Tensor"
+        )
     if loss.numel() != 1:
         kind = SeveralLossesError if loss is output else NotALossError
         raise kind(f"returned a loss of shape {tuple(loss.shape)}, not a scalar")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from supcr_bench.inputs.tensors import make_batch
@@ -224,7 +225,7 @@ def _small_loss(adapter: Adapter, device: str, *, declared: bool) -> float:
     own = adapter.resolution
     dims = 1 if declared or own.one_dimension else SMALL.dims
     batch = make_batch(replace(SMALL, dims=dims, device=device))
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.enable_grad():  # whatever mode the subject leaves
         warnings.simplefilter("ignore")  # warnings of mere trials help nobody
         return float(loss_of(adapter.bind(own.definition, batch).forward()).detach())
 

@@ -6,18 +6,23 @@ that one replaces, would hold for the others and for the clock.
 
 import builtins
 import gc
+import math
 import os
 import random
+import signal
 import sys
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from time import process_time, sleep
+from time import perf_counter, process_time, sleep
+from time import time as clock_s
 from typing import Any
 
+import psutil
 import torch
 from torch.nn.modules import module as nn_module
 
@@ -48,6 +53,26 @@ def _denormals_flushed() -> bool:
     return float(torch.tensor(1e-40) * 1) == 0
 
 
+def _collection() -> tuple[bool, tuple[int, int, int], int]:
+    return gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()
+
+
+def _write_collection(kept: tuple[bool, tuple[int, int, int], int]) -> None:
+    (gc.enable if kept[0] else gc.disable)()
+    gc.set_threshold(*kept[1])
+    if gc.get_freeze_count() > kept[2]:
+        gc.unfreeze()
+
+
+def _write_handlers(kept: Mapping[signal.Signals, Any]) -> None:
+    with suppress(ValueError):  # only the main thread may
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+KEEP = object()
+"""In place of a value that no loss sets: while a call is watched, the setting stays as it is."""
+_SIGNALS = [s for s in signal.Signals if s.name in ("SIGINT", "SIGTERM", "SIGALRM")]
 _HOOKS = [n for n, found in vars(nn_module).items() if n.startswith("_global_") and found == {}]
 _dispatch_modes: Read = torch._C._len_torch_dispatch_stack
 _function_modes: Read = torch._C._len_torch_function_stack
@@ -103,8 +128,21 @@ SETTINGS: dict[str, tuple[Read, Write, Any]] = {
         False,
     ),
     "profiling function": (sys.getprofile, sys.setprofile, None),
+    "tracing function": (sys.gettrace, sys.settrace, KEEP),
+    "garbage collection": (_collection, _write_collection, (True, (701, 11, 11), 0)),
+    "switch interval of threads": (sys.getswitchinterval, sys.setswitchinterval, 0.006),
+    "handlers of signals": (
+        lambda: {number: signal.getsignal(number) for number in _SIGNALS},
+        _write_handlers,
+        KEEP,
+    ),
+    "autocast": (
+        lambda: [(d, torch.is_autocast_enabled(d)) for d in ("cpu", "cuda")],
+        lambda kept: [torch.set_autocast_enabled(d, on) for d, on in kept],
+        [("cpu", False), ("cuda", False)],
+    ),
 }
-"""How to read and to write each setting, and a value that no loss sets."""
+"""How to read and to write each setting, and a value that no loss sets, or ``KEEP``."""
 if hasattr(os, "sched_setaffinity"):  # on Linux
     _cores = os.sched_getaffinity(0)
     SETTINGS["choice of cores"] = (
@@ -115,6 +153,7 @@ if hasattr(os, "sched_setaffinity"):  # on Linux
 
 _OWNERS: dict[str, Any] = {
     "time": time,
+    "math": math,
     "gc": gc,
     "random": random,
     "builtins": builtins,
@@ -127,6 +166,24 @@ _OWNERS: dict[str, Any] = {
     "torch.nn.functional": torch.nn.functional,
 }
 """Modules and classes whose functions the harness and other subjects call."""
+_HARNESS = "supcr_bench."
+_SUBJECTS = "supcr_bench.implementations"
+
+
+def _owners() -> dict[str, Any]:
+    """Those, and the modules and classes of the harness itself."""
+    found = dict(_OWNERS)
+    for name, module in list(sys.modules.items()):
+        if name.startswith(_HARNESS) and not name.startswith(_SUBJECTS):
+            found[name] = module
+            for own in vars(module).values():
+                if isinstance(own, type) and own.__module__ == name:
+                    found[f"{name}.{own.__name__}"] = own
+    return found
+
+
+def _identities(owner: Any) -> list[int]:
+    return list(map(id, vars(owner).values()))
 
 
 class ProcessState:
@@ -134,10 +191,13 @@ class ProcessState:
 
     def __init__(self) -> None:
         self._settings = {name: read() for name, (read, _, _) in SETTINGS.items()}
+        self._owners = _owners()
         self._functions = {
             name: {n: f for n, f in vars(owner).items() if callable(f)}
-            for name, owner in _OWNERS.items()
+            for name, owner in self._owners.items()
         }
+        self._identities = {name: _identities(owner) for name, owner in self._owners.items()}
+        self._began_s = clock_s() - 1.0  # the system tells roughly when a process began
         self._threads = set(threading.enumerate())
         self._overridden = _overridden_operators()
 
@@ -146,12 +206,18 @@ class ProcessState:
         for name, (read, write, _) in SETTINGS.items():
             if read() != self._settings[name]:
                 yield f"changes the {name}", partial(write, self._settings[name])
-        for owner, functions in self._functions.items():
-            now = vars(_OWNERS[owner])
-            for name, function in functions.items():
-                if now.get(name) is not function and not _is_torchs(now.get(name)):
-                    undo = partial(setattr, _OWNERS[owner], name, function)
-                    yield f"replaces {owner}.{name}", undo
+        for name, owner in self._owners.items():
+            identities = _identities(owner)
+            if identities != self._identities[name]:
+                self._identities[name] = identities
+                yield from self._replaced(name, owner)
+
+    def _replaced(self, name: str, owner: Any) -> Iterator[tuple[str, Callable[[], object]]]:
+        now = dict(vars(owner))
+        for attribute, function in self._functions[name].items():
+            if now.get(attribute) is not function and not _is_torchs(now.get(attribute)):
+                self._identities[name] = []  # until it is undone
+                yield f"replaces {name}.{attribute}", partial(setattr, owner, attribute, function)
 
     def undo(self) -> list[str]:
         """Undo what has changed since, and say what it was."""
@@ -164,10 +230,9 @@ class ProcessState:
         """What has changed since and cannot be undone, in words."""
         operators = sorted(_overridden_operators() - self._overridden)
         found = [f"overrides torch's operator {name.split('/')[1]}" for name in operators]
-        threads = [t for t in threading.enumerate() if t not in self._threads and t.is_alive()]
-        if threads:
-            found.append(f"leaves {len(threads)} thread{'s'[: len(threads) > 1]} running")
-        elif _is_busy():
+        new = [t for t in threading.enumerate() if t not in self._threads and t.is_alive()]
+        children = [c for c in psutil.Process().children() if c.create_time() >= self._began_s]
+        if _is_busy(children, thoroughly=bool(new or children)):
             found.append("keeps a core busy after its calls")
         return found
 
@@ -177,18 +242,39 @@ def _overridden_operators() -> set[str]:
 
 
 IDLE_WINDOW_S = 0.02
-IDLE_WINDOWS = 5
-"""Threads of OpenMP spin for some milliseconds after a call, so one idle window is enough."""
+IDLE_WINDOWS = 6
+IDLE_SHARE = 0.1
+"""Threads of OpenMP spin for some milliseconds after a call: a busy first window says nothing."""
 
 
-def _is_busy() -> bool:
-    """Whether threads of this process compute while this one sleeps, in each of some windows."""
+def _demanded_s(children: Sequence[psutil.Process]) -> float:
+    """The seconds that other threads of this process, and its children, computed or waited to.
+
+    A thread that computes on a busy machine has little of a core, and waits for the rest. Where the
+    system does not tell, what this process computed.
+    """
+    total_ns, own = 0, str(threading.get_native_id())
+    for pid in (os.getpid(), *(child.pid for child in children)):
+        for file in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+            with suppress(OSError):  # it has ended
+                computed_ns, waited_ns, _ = file.read_text().split()
+                total_ns += (int(computed_ns) + int(waited_ns)) * (file.parent.name != own)
+    return total_ns / 1e9 if total_ns else process_time()
+
+
+def _is_busy(children: Sequence[psutil.Process], *, thoroughly: bool) -> bool:
+    """Whether this process computes while it sleeps; one idle window shows that it does not.
+
+    ``thoroughly`` where there are threads or processes that may compute now and then.
+    """
+    shares = []
     for _ in range(IDLE_WINDOWS):
-        before = process_time()
+        before, started = _demanded_s(children), perf_counter()
         sleep(IDLE_WINDOW_S)
-        if process_time() - before < IDLE_WINDOW_S / 4:
+        shares.append((_demanded_s(children) - before) / (perf_counter() - started))
+        if shares[-1] < IDLE_SHARE and not thoroughly:
             return False
-    return True
+    return sum(shares[1:]) > IDLE_SHARE * len(shares[1:])
 
 
 def _is_torchs(found: object) -> bool:
@@ -208,7 +294,7 @@ def changes_by(call: Callable[[], object]) -> list[str]:
     before = ProcessState()
     try:
         for read, write, usual in SETTINGS.values():
-            if read() != usual:
+            if usual is not KEEP and read() != usual:
                 write(usual)
         met = ProcessState()
         call()

@@ -69,6 +69,7 @@ def _changes(before: Mapping[str, Any], roots: Iterable[Path]) -> Iterator[str]:
                 yield f"registers the operator {name} with torch"
     for change, _ in before[STATE].changes():
         yield change
+    yield from before[STATE].lasting_changes()
 
 
 def _registered_in(operator: str) -> str | None:

@@ -174,7 +174,10 @@ def load(subject: Subject) -> Implementation:
     except (Exception, SystemExit) as error:
         raise uncallable.not_loaded(subject.name, error) from error
     finally:
-        changed = _changed_by_import.setdefault((subject.target, subject.root), process.undo())
+        undone, module_key = process.undo(), (subject.target, subject.root)
+        if module_key not in _changed_by_import:
+            _changed_by_import[module_key] = [*undone, *process.lasting_changes()]
+        changed = _changed_by_import[module_key]
     if found is _NOTHING:
         raise uncallable.no_such_attribute(subject.name, module)
     own_name = subject.name.removesuffix(COMPILED)

@@ -1,11 +1,12 @@
 """The fixture ``supcr_benchmark``: checks a loss and its costs on one case, and times it."""
 
 import math
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from supcr_bench.measure.device import get_device
 from supcr_bench.measure.one_case import StopwatchCall, check_case
 from supcr_bench.render.benchmark_json import extra_info
 from supcr_bench.subjects.adapter import Adapter
+from supcr_bench.subjects.process_state import ProcessState
 from supcr_bench.subjects.registry import load, locate
 from supcr_bench.sweep.suite import DEFAULT_AXES, Axes, read_model
 from supcr_bench.testing.assertions import excess, require_right
@@ -40,6 +42,9 @@ class SupcrBenchmark:
         warmup: whether ``min_rounds`` untimed calls come first.
     """
 
+    _untouched: ClassVar[ProcessState | None] = None
+    """The process as the first test that uses the fixture found it."""
+
     def __init__(self, benchmark: Any, request: pytest.FixtureRequest) -> None:
         self.benchmark = benchmark
         marker = request.node.get_closest_marker("benchmark")
@@ -52,6 +57,7 @@ class SupcrBenchmark:
         self.min_rounds = int(option("min_rounds"))
         self.warmup = bool(option("warmup"))
         self._folder = request.path.parent
+        type(self)._untouched = self._untouched or ProcessState()
         self._used = False
 
     def __call__(
@@ -97,10 +103,11 @@ class SupcrBenchmark:
             raise UsageError("one case per test; use pytest.mark.parametrize for several")
         try:
             limits = read_limits(max_peak_bytes, max_launches, max_elements)
+            process = ProcessState()
             found = find_implementation(implementation, self._folder)
             workload, pass_ = make_workload(axes, seed=seed)
             get_device(workload.device)
-            resolution = resolve_to_measure(found, definition, workload.device)
+            resolution = resolve_to_measure(found, definition, workload.device, process)
             subject = Adapter.of(found, resolution)
             case = Case.of(workload, pass_, resolution.definition)
             with pinned_threads(default_threads()):
@@ -119,8 +126,19 @@ class SupcrBenchmark:
     def check(
         self, name: str, subject: Adapter, case: Case, memory_limit_bytes: int | None = None
     ) -> Result:
-        """Measure all but the times, and add it to the data that pytest-benchmark stores."""
+        """Measure all but the times, and add it to the data that pytest-benchmark stores.
+
+        Raises:
+            AssertionError: a change to this process cannot be undone, so no time here is right.
+        """
         result = check_case(name, subject, case, memory_limit_bytes)
+        if self._untouched and (lasting := self._untouched.lasting_changes()):
+            raise AssertionError(
+                f"{name} cannot be timed in this process: it, or a loss of an earlier test, "
+                f"{' and '.join(lasting)}; `supcr-bench run` measures such a loss in a process of "
+                "its own"
+            )
+        warn_of_changes(name, result.process_changes or ())
         self.benchmark.extra_info.update(
             extra_info(result), threads=torch.get_num_threads(), torch=str(torch.__version__)
         )
@@ -141,10 +159,13 @@ class SupcrBenchmark:
                 rounds=rounds,
                 warmup_rounds=self.min_rounds if self.warmup else 0,
             )
+            call.check()
+        later = set(call.changes) - set(result.process_changes or ())
+        warn_of_changes(result.implementation, sorted(later))
         taken = self.benchmark.stats
         if taken is None:
             return result
-        return replace(result, time_samples_s=tuple(taken.stats.data), repetitions=1)
+        return replace(result, time_samples_s=tuple(taken.stats.data))
 
     def use_up(self) -> None:
         """Keep pytest-benchmark from warning that a test that failed first took no times."""
@@ -163,6 +184,12 @@ def pinned_threads(number: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def warn_of_changes(name: str, changes: Sequence[str]) -> None:
+    if changes:
+        said = " and ".join(changes)
+        warnings.warn(f"{name} {said}, for the whole process; it was undone", stacklevel=3)
 
 
 def plan_rounds(call: StopwatchCall, max_time_s: float, min_rounds: int) -> int:

@@ -78,17 +78,17 @@ class Result:
         value_difference: relative difference of the loss to each other implementation of the
             cell.
         gradient_difference: likewise of the gradient, by its largest row.
-        process_changes: what it changes in the whole process, in words; it was undone before
-            another implementation was called, or this one was measured in a process of its own.
-            ``None`` if it changes nothing.
-        time_samples_s: seconds per call on the host, one per round; each the mean of
-            ``repetitions`` calls, which is 1 since calls are made with flushed caches. ``None``
+        process_changes: what it changes in the whole process, in words; ``None`` if nothing.
+        own_process: whether it was measured in a process of its own because of that; else each
+            change was undone before another implementation was called. ``None`` in older results.
+        time_samples_s: seconds per call on the host with flushed caches, one per round. ``None``
             also if the plan did not time the cell.
         device_samples_s: the same calls by the device's own events; ``None`` on the CPU and where
             the device has none.
         aa_samples_s: the A/A arm: samples of the same implementation, entered a second time
             under another label, paired by round with ``time_samples_s``. Their difference is noise.
             ``None`` for the implementations of the cell without an A/A arm.
+        repetitions: in older results, the calls of which each sample is the mean.
         time_stopped_by: ``precision`` (the median's interval became narrow enough) or ``budget``.
         peak_bytes: peak of live tensor bytes above the inputs.
         reserved_bytes: what the allocator had reserved at that peak, where the device reports it.
@@ -150,6 +150,7 @@ class Result:
     memory_limit_bytes: int | None = None
     spent_s: float | None = None
     process_changes: tuple[str, ...] | None = None
+    own_process: bool | None = None
     first_call_s: float | None = None
 
     @property

@@ -10,6 +10,7 @@ from dataclasses import replace
 from types import FrameType
 
 from supcr_bench.subjects.adapter import Adapter
+from supcr_bench.subjects.process_state import ProcessState
 from supcr_bench.values.definition import DEFINITIONS, DEPARTS, Definition
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.verification.checks import all_checks
@@ -55,6 +56,7 @@ class LocalSession(Session):
         super().__init__(implementation.name, strict=strict, seed=seed, only=only)
         self._implementation, self._definition = implementation, definition
         self._device, self._limit_s = device, limit_s
+        self._process = ProcessState()
         if limit_s is None:
             self.total_limit_s = math.inf
         self._checks = {c.name: c for c in all_checks() if only is None or c.name in only}
@@ -65,6 +67,7 @@ class LocalSession(Session):
             found, self._reading = resolve(
                 self._implementation, self._definition, device=self._device
             )
+            self._process.undo()
             found = replace(found, process_changes=self._implementation.process_changes)
         self.definition = found.definition.name
         self.recognised = found.recognised or tested_as(found)
@@ -75,8 +78,11 @@ class LocalSession(Session):
 
     def make(self, check: str) -> Outcome:
         """Make one check, and keep the inputs that fail for the diagnosis."""
-        with interrupted_after(self._limit_s, "the check"):
-            outcome, failed = self._checks[check].outcome(self.context)
+        try:
+            with interrupted_after(self._limit_s, "the check"):
+                outcome, failed = self._checks[check].outcome(self.context)
+        finally:
+            self._process.undo()  # a check has reported it
         if outcome.group in ("definition", "relations"):
             self._failed += failed
         return outcome

@@ -144,32 +144,33 @@ def resolved(subject: Subject, device: str = "cpu") -> tuple[Implementation, Ada
         raise UnavailableError("package", f"{subject.name} cannot be compiled.", missing)
     own = subject.resolution
     if own is None:
-        try:
-            own = resolve_to_measure(found, subject.definition, device)
-        finally:
-            undone = process.undo()
-        lasting = process.lasting_changes()
-        changes = tuple(dict.fromkeys((*found.process_changes, *undone, *lasting)))
-        own = replace(
-            own,
-            compiled=subject.compiled,
-            process_changes=changes,
-            own_process=bool(lasting),
-        )
+        own = resolve_to_measure(found, subject.definition, device, process)
+        own = replace(own, compiled=subject.compiled)
     return found, Adapter.of(found, own)
 
 
 def resolve_to_measure(
-    implementation: Implementation, definition: Definition | str | None, device: str = "cpu"
+    implementation: Implementation,
+    definition: Definition | str | None,
+    device: str = "cpu",
+    process: ProcessState | None = None,
 ) -> Resolution:
     """Resolve as :func:`resolve` does; a call that raises is measured too, and says why there.
+
+    What has changed in the process since ``process`` is undone, and is said in the resolution.
 
     Of a loss that is compiled, the calls are tried on what it was compiled from: each has a shape
     of its own, for which it would be compiled anew.
     """
     if found := original(implementation.factory):
         implementation = replace(implementation, factory=found)
+    process = process or ProcessState()
     try:
-        return resolve(implementation, definition, device=device)[0]
+        own = resolve(implementation, definition, device=device)[0]
     except RaisingCallError as error:
-        return error.resolution
+        own = error.resolution
+    finally:
+        undone = process.undo()
+    lasting = process.lasting_changes()
+    changes = tuple(dict.fromkeys((*implementation.process_changes, *undone, *lasting)))
+    return replace(own, process_changes=changes, own_process=bool(lasting))

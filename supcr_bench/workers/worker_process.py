@@ -152,19 +152,36 @@ class WorkerProcess:
         return f"{how}: {lines[-1][:300]}" if lines else how
 
     def kill(self) -> None:
+        started = self._started_processes()
         self._process.kill()
         self._process.wait()
+        _kill(started)
+
+    def _started_processes(self) -> list[psutil.Process]:
+        """The processes that the worker has started, which would outlive it."""
+        try:
+            return psutil.Process(self.pid).children(recursive=True)
+        except psutil.Error:
+            return []
 
     def close(self) -> None:
         assert self._process.stdin is not None
+        started = self._started_processes()
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
         try:
             self._process.wait(timeout=CLOSE_LIMIT_S)
         except subprocess.TimeoutExpired:
             self.kill()
+        _kill(started)
         self._reader.join()
         assert self._process.stdout is not None
         self._process.stdout.close()
         self._page.close()
         self._folder.cleanup()
+
+
+def _kill(processes: Sequence[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.kill()

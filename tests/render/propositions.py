@@ -296,8 +296,9 @@ def noise_unknown(run: Run) -> bool:
     return not any(r.aa_samples_s for r in run.results)
 
 
-def changes_process(run: Run, *, name: str, changes: Sequence[str]) -> bool:
-    return any(r.process_changes == tuple(changes) for r in of(run, name))
+def changes_process(run: Run, *, name: str, changes: Sequence[str], apart: bool) -> bool:
+    facts = (tuple(changes), apart)
+    return any((r.process_changes, bool(r.own_process)) == facts for r in of(run, name))
 
 
 def missing(run: Run, *, total: int, ended: Sequence[tuple[str, int]]) -> bool:

@@ -170,10 +170,11 @@ def no_grad(context: CheckContext) -> Iterator[Trial]:
 @check("process settings", "conduct")
 def process_settings(context: CheckContext) -> Iterator[Trial]:
     """It changes no setting and no function of the process, which would hold for all training."""
-    problem = context.problem(n=9, dims=1)
+    problem, own = context.problem(n=9, dims=1), context.subject.resolution
+    module, given = context.build(problem), lay_out(own, *problem.copies(context.device))
     for when, changes in (
-        ("its import", context.subject.resolution.process_changes),
-        ("the call", changes_by(lambda: context.ask(problem))),
+        ("its import", own.process_changes),
+        ("the call", changes_by(lambda: invoke(own, module, given))),
     ):
         said = " and ".join(changes)
         yield outright(when, f"{when} {said}, for the whole process" if changes else None)
