@@ -140,9 +140,9 @@ def loss_of(output: object) -> Tensor:
     if not isinstance(loss, Tensor):
         raise NotALossError(f"returned {type(output).__name__} without a loss tensor in it")
     if type(loss) not in (Tensor, Parameter) or any(hasattr(Tensor, n) for n in vars(loss)):
-        kind = type(loss).__name__
         raise NotALossError(
-            f"returned a {kind} that may compute its value later, not a plain Tensor"
+            f"returned a {type(loss).__name__} that may compute its value when it is read, not a "
+            "plain Tensor"
         )
     if loss.numel() != 1:
         kind = SeveralLossesError if loss is output else NotALossError

@@ -53,15 +53,13 @@ def _denormals_flushed() -> bool:
     return float(torch.tensor(1e-40) * 1) == 0
 
 
-def _collection() -> tuple[bool, tuple[int, int, int], int]:
-    return gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()
+def _collection() -> tuple[bool, tuple[int, int, int]]:
+    return gc.isenabled(), gc.get_threshold()
 
 
-def _write_collection(kept: tuple[bool, tuple[int, int, int], int]) -> None:
+def _write_collection(kept: tuple[bool, tuple[int, int, int]]) -> None:
     (gc.enable if kept[0] else gc.disable)()
     gc.set_threshold(*kept[1])
-    if gc.get_freeze_count() > kept[2]:
-        gc.unfreeze()
 
 
 def _write_handlers(kept: Mapping[signal.Signals, Any]) -> None:
@@ -129,7 +127,7 @@ SETTINGS: dict[str, tuple[Read, Write, Any]] = {
     ),
     "profiling function": (sys.getprofile, sys.setprofile, None),
     "tracing function": (sys.gettrace, sys.settrace, KEEP),
-    "garbage collection": (_collection, _write_collection, (True, (701, 11, 11), 0)),
+    "garbage collection": (_collection, _write_collection, (True, (701, 11, 11))),
     "switch interval of threads": (sys.getswitchinterval, sys.setswitchinterval, 0.006),
     "handlers of signals": (
         lambda: {number: signal.getsignal(number) for number in _SIGNALS},

@@ -53,11 +53,11 @@ HOSTILE = {
     "last_answer_by_address": Hostile(finding=BY_VALUE, check="no cached outputs"),
     "tires": Hostile(finding=BY_VALUE, check=None),
     "less_when_timed": Hostile(finding=BY_VALUE, check=None),
-    "lazy_tensor": Hostile(finding="may compute its value when read", check="ties"),
-    "lazy_method": Hostile(finding="may compute its value when read", check="ties"),
     "fills_in_later": Hostile(finding="the loss", check="ties"),
     "changes_inputs": Hostile(finding="changed its inputs", check="inputs unmodified"),
 }
+REFUSED = ("lazy_tensor", "lazy_method")
+"""Files whose answer is no plain tensor: every door says so, and measures nothing."""
 HONEST = ("last_answer_by_content", "lazy_output", "sleeping_threads")
 """Files whose trait gains and spoils nothing, so that there is nothing to say."""
 

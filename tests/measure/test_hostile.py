@@ -1,0 +1,85 @@
+"""Losses that spoil or fool a careless harness: each is noticed, and spoils no other."""
+
+from dataclasses import replace
+
+import pytest
+
+from supcr_bench.measure.cell import CellRun
+from supcr_bench.measure.device import Cpu, Meter
+from supcr_bench.subjects.adapter import Adapter
+from supcr_bench.subjects.registry import load, locate
+from supcr_bench.values.case import Workload
+from supcr_bench.values.cell import Arm, Budget, Cell
+from supcr_bench.values.errors import SubjectError
+from supcr_bench.values.result import Result, Status
+from supcr_bench.verification.local_session import LocalSession
+from supcr_bench.verification.outcome import Verdict
+from supcr_bench.verification.resolve import resolved
+from supcr_bench.workers.verification import WorkerVerification
+from tests.hostile import FOLDER, HONEST, HOSTILE, REFUSED, end_processes
+
+WORKLOAD = Workload(batch_size=10, dims=2, nan_density=0.2, embedding_size=8)
+UNDONE = [name for name, own in HOSTILE.items() if not own.lasting]
+
+
+def measured(*names: str) -> dict[str, Result]:
+    """The training results of a cell of these, resolved and measured as in a run."""
+    subjects = {}
+    for name in names:
+        own = FOLDER / f"{name}.py"
+        subject = locate(f"{own}:Loss" if own.exists() else name)
+        found = load(subject)
+        adapter = Adapter.usual(found.factory)
+        resolution = replace(adapter.resolution, process_changes=found.process_changes)
+        subjects[name] = replace(adapter, resolution=resolution)
+    run = CellRun(
+        cell=Cell(WORKLOAD, tuple(Arm(name, "training") for name in names), "session"),
+        subjects=subjects,
+        device=Cpu(),
+        meter=Meter(Cpu()),
+        budget=Budget(sampling_s=0.001, precision=0.9),
+    )
+    return {result.implementation: result for result in run.results()}
+
+
+def counts(result: Result) -> tuple[object, ...]:
+    return result.status, result.loss, result.dispatched_ops, result.peak_bytes
+
+
+@pytest.mark.parametrize("name", [*UNDONE, *HONEST])
+def test_each_is_noticed_and_the_one_beside_it_is_as_it_is_alone(name: str) -> None:
+    found, alone = measured(name, "rowsort"), measured("rowsort")["rowsort"]
+    expected, own = HOSTILE.get(name), found[name]
+    assert counts(found["rowsort"]) == counts(alone)
+    assert found["rowsort"].process_changes is None
+    if expected is None or expected.change:
+        assert own.status is Status.MEASURED
+        assert own.process_changes == (None if expected is None else (expected.change,))
+    else:
+        assert own.status in (Status.WRONG, Status.FAILED)
+        assert expected.finding in str(own.reason)
+
+
+@pytest.mark.parametrize("name", [name for name, own in HOSTILE.items() if own.check])
+def test_verify_catches_each_that_a_check_can_see(name: str) -> None:
+    subject, expected = locate(f"{FOLDER / name}.py:Loss"), HOSTILE[name]
+    try:
+        if expected.lasting:
+            only = (str(expected.check),)
+            worker = WorkerVerification(subject, "torchcell", strict=False, seed=0, only=only)
+            outcomes, headline = list(worker.run()), worker.result().headline
+        else:
+            session = LocalSession(load(subject), "torchcell", only=(str(expected.check),))
+            outcomes, headline = list(session.run()), session.result().headline
+    finally:
+        end_processes()
+    failed = [outcome.finding or "" for outcome in outcomes if outcome.verdict is Verdict.FAIL]
+    assert failed, headline
+    said = expected.change or expected.lasting
+    assert not said or said in " ".join(failed)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_an_answer_that_may_be_computed_later_is_refused_with_the_reason(name: str) -> None:
+    with pytest.raises(SubjectError, match="may compute its value when it is read"):
+        resolved(locate(f"{FOLDER / name}.py:Loss"))
