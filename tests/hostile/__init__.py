@@ -41,7 +41,7 @@ HOSTILE = {
     "bfloat16_products": Hostile("changes the float32 matmul precision"),
     "deterministic": Hostile("changes the use of deterministic algorithms"),
     "collector_off": Hostile("changes the garbage collection"),
-    "autocast_on": Hostile("changes the autocast"),
+    "autocast_on": Hostile("changes the autocast", finding="gradient"),  # its own backward is in it
     "anomaly_detection": Hostile("changes the detection of anomalies"),
     "two_threads": Hostile("changes the number of threads"),
     "switch_interval": Hostile("changes the switch interval of threads"),
@@ -49,7 +49,7 @@ HOSTILE = {
     "spinning_thread": Hostile(lasting="keeps a core busy after its calls"),
     "spinning_process": Hostile(lasting="keeps a core busy after its calls"),
     "slow_operator": Hostile(lasting="overrides torch's operator"),
-    "last_answer_by_shape": Hostile(finding=BY_VALUE, check="repeatability"),
+    "last_answer_by_shape": Hostile(finding="different batches", check="repeatability"),
     "last_answer_by_address": Hostile(finding=BY_VALUE, check="no cached outputs"),
     "tires": Hostile(finding=BY_VALUE, check=None),
     "less_when_timed": Hostile(finding=BY_VALUE, check=None),
