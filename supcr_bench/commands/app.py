@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 import typer
 
 from supcr_bench.commands.compare import compare
+from supcr_bench.commands.demo import demo
+from supcr_bench.commands.doctor import doctor
 from supcr_bench.commands.export import export
 from supcr_bench.commands.gate import gate
 from supcr_bench.commands.list_subjects import list_subjects
@@ -26,8 +28,7 @@ from supcr_bench.values.errors import SupcrBenchError
 app = typer.Typer(
     name="supcr-bench",
     help="Is an implementation of the SupCR loss right, what does it cost, did it get worse?",
-    no_args_is_help=True,
-    add_completion=False,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -42,8 +43,21 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+START = """\
+supcr-bench verifies, measures and gates implementations of the SupCR loss.
+
+  supcr-bench demo                               see a wrong loss diagnosed
+  supcr-bench verify my_loss.py:MyLoss           is my loss right, and if not, what is wrong?
+  supcr-bench run quick -i my_loss.py:MyLoss     what does it cost, in time and memory?
+  supcr-bench recommend --batch-size 512         which one is the fastest in that run?
+  supcr-bench gate --init                        have CI tell when it gets worse
+
+supcr-bench --help lists all commands; supcr-bench doctor tells what this machine lacks."""
+
+
 @app.callback()
 def common(
+    context: typer.Context,
     debug: bool = flag("--debug", "Show the traceback of an error."),
     version: bool = typer.Option(
         False,
@@ -55,6 +69,8 @@ def common(
 ) -> None:
     """Declare the options of every command; :func:`main` reads --debug, a callback --version."""
     del debug, version
+    if context.invoked_subcommand is None:
+        print(START)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -66,6 +82,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "compare": compare,
     "gate": gate,
     "export": export,
+    "demo": demo,
+    "doctor": doctor,
 }
 """The commands, in the order of ``--help``."""
 

@@ -1,0 +1,108 @@
+"""``supcr-bench doctor``: what this machine has, what is missing, and what that means."""
+
+import importlib.metadata
+import random
+import statistics
+import sys
+from collections.abc import Sequence
+
+PAIRS = 15
+ROUNDS = 20
+QUIET = 0.05
+"""Noise up to the gate's own bound on slow-downs."""
+PACKAGES = {
+    "numba": (
+        "numba",
+        "fast",
+        "`tiled` is left out; the fast losses run `scan`",
+    ),
+    "Ray": ("ray", "ray", "`run --executor ray` needs it"),
+    "pyarrow": ("pyarrow", "parquet", "Parquet files cannot be read or written"),
+    "openpyxl": ("openpyxl", "excel", "Excel files of labels cannot be read"),
+}
+"""By name: the distribution, the extra that installs it, and what its absence means."""
+
+
+def doctor() -> None:
+    """Show what this machine has for supcr-bench, what is missing, and what that means.
+
+    Measures for a second how much the times of identical calls differ now. Exits with 0.
+    """
+    from supcr_bench import __version__
+
+    print(f"supcr-bench  {__version__}, Python {sys.version.split()[0]}")
+    for name, said in [*_software(), *_machine(), ("noise", noise_line(measure_noise()))]:
+        print(f"{name:<11}  {said}")
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _software() -> list[tuple[str, str]]:
+    from supcr_bench.subjects.compiler import why_no_compiler
+
+    missing = why_no_compiler("cpu")
+    compiler = f"missing, so NAME@compile is left out: {missing}" if missing else "found"
+    rows = [("torch", _version("torch") or "missing"), ("compiler", compiler)]
+    for name, (distribution, extra, meaning) in PACKAGES.items():
+        absent = f"missing: {meaning}; pip install 'supcr-bench[{extra}]'"
+        rows.append((name, _version(distribution) or absent))
+    return rows
+
+
+def _machine() -> list[tuple[str, str]]:
+    import psutil
+
+    from supcr_bench.measure.device import available_devices
+    from supcr_bench.values.machine import default_threads, usable_cpus
+    from supcr_bench.values.units import format_bytes, plural
+
+    devices = available_devices()
+    only = "" if len(devices) > 1 else ": no accelerator, so nothing is measured on a GPU"
+    cpus = usable_cpus()
+    load = psutil.getloadavg()[0]
+    cores = f"{cpus}; {load:.2g} processes ran or waited for one in the last minute; "
+    cores += f"measuring uses {plural(default_threads(cpus), 'thread')}"
+    memory = psutil.virtual_memory()
+    size = f"{format_bytes(memory.total)}, of which {format_bytes(memory.available)} are free"
+    return [("devices", ", ".join(devices) + only), ("cores", cores), ("memory", size)]
+
+
+def measure_noise() -> float:
+    """By how much two identical calls seem to differ: the 95th percentile of median ratios.
+
+    Each ratio is the median over pairs of calls, in random order, as `run` compares two times.
+    """
+    import torch
+
+    from supcr_bench.measure.device import Cpu
+
+    device = Cpu()
+    torch.set_num_threads(1)
+    matrix = torch.ones(256, 256)
+
+    def sampled(order: random.Random) -> float:
+        pair = [device.time(lambda: matrix @ matrix).host_s for _ in range(2)]
+        return pair[0] / pair[1] if order.random() < 0.5 else pair[1] / pair[0]
+
+    order = random.Random(0)  # noqa: S311 - no secret
+    sampled(order)  # the first call is slower
+    return spread([[sampled(order) for _ in range(PAIRS)] for _ in range(ROUNDS)])
+
+
+def spread(rounds: Sequence[Sequence[float]]) -> float:
+    """The difference from 1 that 95 % of the rounds' medians do not exceed."""
+    apart = sorted(abs(statistics.median(ratios) - 1) for ratios in rounds)
+    return apart[int(0.95 * (len(apart) - 1))]
+
+
+def noise_line(noise: float) -> str:
+    """Say how noisy the machine is now, and what that means."""
+    measured = f"identical calls seem to differ by up to {100 * noise:.2g} % now"
+    if noise <= QUIET:
+        return f"{measured}: quiet enough for slow-downs of 5 %"
+    return f"{measured}: times stay undecided more often; end other programs. Counts have no noise"
