@@ -1,4 +1,4 @@
-"""The workflow of this repository, its action, and the example in the README for other people's."""
+"""The workflow of this repository, its action, and the example in docs/gate.md for others."""
 
 import re
 import subprocess
@@ -23,8 +23,8 @@ PINNED = re.compile(r"uses: ([\w.-]+/[\w.-]+)@([0-9a-f]{40}) # (.+)")
 
 
 def example() -> str:
-    """The one block of the README that is marked."""
-    (found,) = EXAMPLE.findall((CHECKOUT / "README.md").read_text())
+    """The one block of the page that is marked."""
+    (found,) = EXAMPLE.findall((CHECKOUT / "docs" / "gate.md").read_text())
     return str(found)
 
 
@@ -88,10 +88,10 @@ def test_no_script_is_put_together_from_what_comes_from_outside(path: Path) -> N
     assert not [step for step in steps(path) if "${{" in step.get("run", "")]
 
 
-def test_the_readme_has_every_input_with_its_default() -> None:
-    readme = (CHECKOUT / "README.md").read_text()
+def test_the_page_has_every_input_with_its_default() -> None:
+    page = (CHECKOUT / "docs" / "gate.md").read_text()
     for name, own in yaml.safe_load(ACTION.read_text())["inputs"].items():
-        (line,) = re.findall(rf"^\| .*`{name}`.* \|.*\|.*\|$", readme, re.MULTILINE)
+        (line,) = re.findall(rf"^\| .*`{name}`.* \|.*\|.*\|$", page, re.MULTILINE)
         default = own["default"]
         assert default in line or default.startswith("https://download.pytorch.org/")
 

@@ -1,0 +1,1 @@
+"""Tests of README and docs/: examples run, and links lead somewhere."""
