@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import IO, cast
@@ -85,9 +85,10 @@ class ForkedProcess:
         return self.returncode
 
     def kill(self) -> None:
-        """End it at once."""
+        """End it at once; as with :class:`subprocess.Popen`, it may have ended just before."""
         if self.returncode is None:
-            os.kill(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
 
 class Servers:
