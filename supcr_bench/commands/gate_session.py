@@ -33,13 +33,13 @@ from supcr_bench.gate.time_trial import (
 from supcr_bench.gate.versions import Versions, at_revision
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.run_file import without_noise
-from supcr_bench.subjects.default_call import DefaultCall
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.sweep.plan import make_budget, only, under
 from supcr_bench.sweep.runner import SweepProgress
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.cell import Cell
+from supcr_bench.values.default_call import DefaultCall
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.values.gate import GatedChange, GateOutcome, GateVerdict
 from supcr_bench.values.implementation import Description, Resolution

@@ -7,7 +7,7 @@ unchanged, which is not a pass; a case without evidence is undecided.
 from supcr_bench.analysis.compare import BROKEN, outcome_change
 from supcr_bench.gate.terms import Terms
 from supcr_bench.store.loaded_run import Run
-from supcr_bench.subjects.default_call import DefaultCall, changes_of_call
+from supcr_bench.values.default_call import DefaultCall, changes_of_call
 from supcr_bench.values.gate import DEFAULT_CALL, GatedChange, GateVerdict, Judged
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_duration_s

@@ -102,6 +102,8 @@ def _scaling_charts(
         panels = {
             p: own for p, lines_ in panels.items() if (own := [x for x in lines_ if x.points])
         }
+        if not panels:  # the least is of other implementations alone, or there is none
+            continue
         drawing = _drawing(f"{name}-{number}" if number else name, panels, findings.results)
         highest = max(mark.y for mark in drawing.marks)
         known = CAPACITIES_BYTES if metric is MEMORY and not number else ()

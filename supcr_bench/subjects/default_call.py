@@ -4,7 +4,6 @@ import inspect
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
 
 import torch
 
@@ -12,23 +11,7 @@ from supcr_bench.inputs.tensors import Problem, make_batch
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.signature import behind, parameters_of
 from supcr_bench.values.case import Workload
-
-ROWS = 4
-"""As few as in the trial calls, so that a loss that hangs for more can still be measured."""
-SAME = 1e-4
-"""Two values of one loss in float32, computed in two ways, differ by less than this share."""
-
-
-class DefaultCall(NamedTuple):
-    """What a loss gives for one fixed batch where every option has its default value.
-
-    ``loss`` is ``None`` if it cannot be called so, which ``error`` explains, or differs from call
-    to call. ``parameters`` are the names of its parameters and their defaults, in order.
-    """
-
-    loss: float | None
-    error: str | None
-    parameters: tuple[tuple[str, str], ...]
+from supcr_bench.values.default_call import ROWS, SAME, DefaultCall
 
 
 def call_by_default(subject: Adapter) -> DefaultCall:
@@ -73,24 +56,3 @@ def _default_text(default: object) -> str:
         return ""
     literal = default is None or isinstance(default, bool | int | float | str | tuple)
     return repr(default) if literal else type(default).__name__
-
-
-def changes_of_call(before: DefaultCall, now: DefaultCall) -> list[str]:
-    """How the same call differs now, in words; nothing if it gives what it gave before."""
-    found = []
-    after = dict(now.parameters)
-    for name, default in before.parameters:
-        if name not in after:
-            found.append(f"the argument {name} is gone")
-        elif default and default != after[name]:
-            found.append(f"the default of {name} was {default} and is {after[name] or 'none'}")
-    kept = [name for name, _ in before.parameters if name in after]
-    if kept != [name for name, _ in now.parameters if name in kept]:
-        found.append(f"its arguments come in another order: {', '.join(after)}")
-    if before.loss is not None and now.loss is None and now.error:
-        return [f"the same call now raises {now.error}", *found]
-    both = before.loss, now.loss
-    if None not in both and not math.isclose(*both, rel_tol=SAME, abs_tol=SAME):  # type: ignore[arg-type]
-        value = f"{now.loss:.6g} where it gave {before.loss:.6g} for one batch of {ROWS}"
-        return [f"the same call now computes another loss: {value}", *found]
-    return found

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from supcr_bench.measure.version_times import VersionedCell
-from supcr_bench.subjects.default_call import DefaultCall
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Budget, Cell
+from supcr_bench.values.default_call import DefaultCall
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import UncallableError
 from supcr_bench.values.implementation import Description, Resolution

@@ -254,7 +254,7 @@ def test_a_worker_whose_parent_is_killed_leaves_no_folder(
 
 def test_a_reader_that_ends_early_and_a_terminal_without_unicode(tiny_run: FinishedRun) -> None:
     """As shells do it; one process each, because the pipe and the encoding belong to a process."""
-    command = [sys.executable, "-m", "supcr_bench", "report", str(tiny_run.path)]
+    command = [sys.executable, "-m", "supcr_bench", "report", "--verbose", str(tiny_run.path)]
     script = f"{subprocess.list2cmdline(command)} | head -1; echo ${{PIPESTATUS[0]}}"
     piped = subprocess.run(
         ["bash", "-c", script], cwd=tiny_run.folder, capture_output=True, text=True, check=True

@@ -11,7 +11,7 @@ from supcr_bench.measure.work import count_work
 from supcr_bench.values.case import Pass, Workload
 from tests.examples import implementation
 
-SMALL = (6, 8, 12, 16, 20, 24)
+SMALL = (6, 8, 12, 16, 20, 24, 28)
 SIZES = (16, 24, 32, 48, 64, 96, 128, 192)
 
 
