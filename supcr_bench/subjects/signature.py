@@ -40,7 +40,7 @@ _ROLES = {
     r"|confidences?|world",
     "distances": r"d|dists?|distances?|deltas?|diffs?|differences?",
     "labels": r"labels?|lbls?|targets?|gts?|values?|true|truths?|scores?|ages?|ys?|t"
-    r"|ranks?|ranking|grades?|levels?|prices?|times?|phys\w*|properties|attributes?|conditions?",
+    r"|ranks?|ranking|grades?|levels?|prices?",
     "views": r"feat(ure)?s?|f|emb(ed\w*)?s?|zi?s?|zjs|xs?|hs?|hidden|proj\w*|reps?|representations?"
     r"|views?|inputs?|outputs?|vectors?|latents?|codes?|anchors?|positives?|query|q|k|keys?"
     r"|perturbed|intact|preds?|predictions?|augmented|original",

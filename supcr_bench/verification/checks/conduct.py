@@ -59,13 +59,18 @@ class _Watched(torch.Tensor):
         return found.as_subclass(torch.Tensor) if moves or number else found
 
 
+def _built_module(context: CheckContext, problem: Problem) -> torch.nn.Module:
+    module = context.build(problem)
+    context.require(isinstance(module, torch.nn.Module), "is not a torch.nn.Module")
+    assert isinstance(module, torch.nn.Module)
+    return module
+
+
 @check("device", "conduct")
 def device(context: CheckContext) -> Iterator[Trial]:
     """All tensors move with the module: weights left on the CPU stop the first step on a GPU."""
     problem = context.problem(n=5, dims=2)
-    module = context.build(problem)
-    context.require(isinstance(module, torch.nn.Module), "is not a torch.nn.Module")
-    assert isinstance(module, torch.nn.Module)
+    module = _built_module(context, problem)
     kept = {
         f"{part_name}.{name}".lstrip("."): (part, name, value)
         for part_name, part in module.named_modules()
@@ -92,9 +97,7 @@ def device(context: CheckContext) -> Iterator[Trial]:
 def evaluation_mode(context: CheckContext) -> Iterator[Trial]:
     """A loss has no mode: validation with another one says nothing about training."""
     problem = context.problem(n=9, dims=2)
-    module = context.build(problem)
-    context.require(isinstance(module, torch.nn.Module), "is not a torch.nn.Module")
-    assert isinstance(module, torch.nn.Module)
+    module = _built_module(context, problem)
     yield context.compare(problem.changed("module.eval()"), module=module.eval())
 
 
