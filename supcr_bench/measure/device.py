@@ -17,6 +17,7 @@ import psutil
 import torch
 
 from supcr_bench.measure.allocator_events import peak_cpu_bytes
+from supcr_bench.measure.outcome import describe_error, is_out_of_memory
 from supcr_bench.measure.work import Work, count_work
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm
@@ -66,6 +67,10 @@ class Cpu:
     def synchronize(self) -> None:
         """Wait until everything queued has run."""
 
+    def error(self) -> str | None:
+        """The error that keeps this process from using the device from now on."""
+        return None
+
     def time(self, call: Callable[[], object]) -> Elapsed:
         """Time one call, without the release of its output."""
         clock = perf_counter_ns  # a call could replace it here
@@ -105,7 +110,8 @@ class Accelerator:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._device = torch.device(name)
+        # A limit of memory wants a number.
+        self._device = torch.device(name if ":" in name else f"{name}:0")
         self._synchronize = torch.accelerator.synchronize  # a call could replace it
 
     @cached_property
@@ -119,6 +125,14 @@ class Accelerator:
 
     def synchronize(self) -> None:
         self._synchronize(self._device)
+
+    def error(self) -> str | None:
+        """As after an index out of range in a kernel: each later call raises the same error."""
+        try:
+            torch.ones(1, device=self._device).item()
+        except RuntimeError as error:
+            return None if is_out_of_memory(error) else describe_error(error)
+        return None
 
     @cached_property
     def _events(self) -> tuple[torch.Event, torch.Event] | None:

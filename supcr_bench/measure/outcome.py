@@ -26,7 +26,10 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def describe_error(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    text = str(error)
+    if text.startswith("CUDA error"):  # advice follows
+        text = text.partition("\n")[0]
+    text = " ".join(text.split())
     if len(text) > 300:
         text = text[:297] + "..."
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

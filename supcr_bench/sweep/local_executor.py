@@ -149,7 +149,7 @@ class LocalExecutor(Executor):
                 if ran_out or broken:
                     self.close()
                 if broken:
-                    continue  # one arm broke the group of ranks, and the others have results
+                    continue  # an arm broke the group of ranks, or lost the device
                 return
             activity = worker.activity()
             if activity is not None and activity.arm is not None:

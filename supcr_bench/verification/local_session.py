@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from types import FrameType
 
+from supcr_bench.measure.device import get_device
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.process_state import ProcessState
 from supcr_bench.values.definition import DEFINITIONS, DEPARTS, Definition
@@ -81,6 +82,8 @@ class LocalSession(Session):
         try:
             with interrupted_after(self._limit_s, "the check"):
                 outcome, failed = self._checks[check].outcome(self.context)
+            if lost := get_device(self._device).error():
+                raise CheckEndedError(f"{lost}, after which its process cannot use {self._device}")
         finally:
             self._process.undo()  # a check has reported it
         if outcome.group in ("definition", "relations"):

@@ -17,6 +17,8 @@ PROGRESS_S = 0.02
 """CPU time in seconds that shows that a worker computes, however little of a core it gets."""
 BUSY = 8.0
 """A worker that shares its core counts as having at least this part of it, one in so many."""
+LAUNCHES = 4.0
+"""How many times as long a Python loop may take where it launches a kernel for each operation."""
 
 
 CALLED = {"make": "the check", "diagnose": "the diagnosis", "measure_impact": "the study"}
@@ -39,6 +41,8 @@ class WorkerVerification(Session):
         super().__init__(subject.name, strict=strict, seed=seed, only=only)
         names = tuple(sorted(only)) if only is not None else None
         self._request = messages.VerifySubject(subject, definition, seed, names, device)
+        self._patience = 1.0 if device == "cpu" else LAUNCHES
+        self.total_limit_s *= self._patience
         self._worker: WorkerProcess | None = None
         self._spent_s = 0.0
 
@@ -74,11 +78,15 @@ class WorkerVerification(Session):
             except SubjectError as error:  # it loaded before, so a call has broken it
                 raise CheckEndedError(str(error)) from error
         limit_s = STUDY_LIMIT_S if method == "measure_impact" else CHECK_LIMIT_S
-        return self._ask(messages.AskSession(method, argument), CALLED[method], limit_s).value
+        answer = self._ask(messages.AskSession(method, argument), CALLED[method], limit_s)
+        if isinstance(answer, messages.Failed):  # its process can go no further
+            self.close()
+            raise CheckEndedError(answer.reason)
+        return answer.value
 
     def _ask(self, request: messages.Request, what: str, limit_s: float) -> Any:
         """Get the worker's answer; raise CheckEndedError if it ended or took too long."""
-        worker = self._worker
+        worker, limit_s = self._worker, limit_s * self._patience
         assert worker is not None
         moved = began = time.monotonic()
         seen_s = used_s = worker.cpu_s()

@@ -42,7 +42,9 @@ from supcr_bench.values.cell import Arm
 from supcr_bench.values.definition import AUTO, Definition, get_definition
 from supcr_bench.values.errors import InputError, SubjectError, UnavailableError, UncallableError
 from supcr_bench.values.implementation import Implementation, Resolution
+from supcr_bench.values.result import Status
 from supcr_bench.verification.local_session import LocalSession
+from supcr_bench.verification.outcome import CheckEndedError
 from supcr_bench.verification.ranks.step import take_steps
 from supcr_bench.verification.resolve import resolved
 from supcr_bench.workers import messages
@@ -103,7 +105,7 @@ class Worker:
             case messages.VerifySubject():
                 self._respond(self._verify(request))
             case messages.AskSession():
-                self._respond(Returned(getattr(self._session, request.method)(request.argument)))
+                self._respond(self._ask_session(request))
             case messages.JoinRanks():
                 self._join(request)
                 self._respond(Returned())
@@ -145,6 +147,12 @@ class Worker:
         except SubjectError as error:
             return _failed(error)
         return Returned((checks, self._session.definition, self._session.recognised))
+
+    def _ask_session(self, request: messages.AskSession) -> Response:
+        try:
+            return Returned(getattr(self._session, request.method)(request.argument))
+        except CheckEndedError as end:
+            return Failed(end.finding)
 
     def _join(self, request: messages.JoinRanks) -> None:
         """Join a gloo group, only on the loopback interface; leave the previous group."""
@@ -239,6 +247,9 @@ class Worker:
         try:
             for result in run.results():
                 self._respond(result)
+                if result.status is Status.FAILED and (lost := device.error()):
+                    self._respond(Failed(lost))
+                    break
             if coordinator:
                 coordinator.release()
         except GroupBrokenError as error:
