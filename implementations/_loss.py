@@ -41,22 +41,22 @@ class SupCRLoss(ScanSupCR):
         super().__init__(*arguments, **options)
         self._choices_as_text = json.dumps(self.choices)
 
-    def compute(self, views: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """[V, N, d] and [N, D] to the loss and the [C] losses."""
+    def compute(self, *given: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss and the [C] losses of embeddings and labels."""
         if not torch.compiler.is_compiling():
-            return super().compute(views, labels)
-        self.require_fit(views, labels)
-        tau = self.temperature
+            return super().compute(*given)
+        arranged, labels = self.arrange(given)
+        views, tau = torch.stack(arranged), self.temperature
         learned = tau if isinstance(tau, Tensor) else torch.full((), tau, dtype=torch.float64)
         wanted = torch.is_grad_enabled() and (views.requires_grad or learned.requires_grad)
-        given = (views, labels, self.weights, learned, self._choices_as_text, wanted)
-        loss, losses, _, _ = _operator(*given)
+        arguments = (views, labels, self.weights, learned, self._choices_as_text, wanted)
+        loss, losses, _, _ = _operator(*arguments)
         return loss, losses.detach()
 
     @staticmethod
     def evaluate(*arguments: Any, **options: Any) -> Evaluated:
         """As :func:`._scan.evaluate`."""
-        return fastest(arguments[0].device.type).evaluate(*arguments, **options)
+        return fastest(arguments[0][0].device.type).evaluate(*arguments, **options)
 
 
 class RnCLoss(SupCRLoss):
@@ -102,13 +102,12 @@ def _operator(
     views: Tensor, labels: Tensor, weights: Tensor | None, tau: Tensor, choices: str, wanted: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The loss, the [C] losses, and the derivatives by views and temperature."""
-    chosen, dtype = Choices(*json.loads(choices)), working_dtype(views)
-    arguments = (views, labels, weights, value_of(tau), chosen)
-    found = SupCRLoss.evaluate(*arguments, wanted=wanted)
-    loss = (found.losses * found.shares).sum().to(dtype)
-    gradient = loss.new_zeros(views.shape) if found.gradient is None else found.gradient
-    slope = torch.zeros_like(tau) if found.slope is None else found.slope.to(tau)
-    return loss, found.losses.to(dtype), gradient.contiguous(), slope
+    chosen = Choices(*json.loads(choices))
+    arguments = (views.unbind(), labels, weights, value_of(tau), chosen)
+    loss, losses, gradient, slope = SupCRLoss.evaluate(*arguments, wanted=wanted)
+    gradient = loss.new_zeros(views.shape) if gradient is None else gradient
+    slope = torch.zeros_like(tau) if slope is None else slope.to(tau)
+    return loss, losses, gradient.to(loss).contiguous(), slope
 
 
 @_operator.register_fake

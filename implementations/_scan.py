@@ -127,17 +127,17 @@ def rank_n_contrast(label_diff: str, feature_sim: str) -> Choices:
 
 
 class Evaluated(NamedTuple):
-    """The [C] losses, the share of each in the total, and derivatives of the total, if wanted.
+    """The weighted loss, the [C] losses, and derivatives of the weighted one, if wanted.
 
     Attributes:
-        losses: [C] float64; C = D, or 1 under one label distance over all dimensions.
-        shares: [C] weights that sum to one.
+        loss: scalar.
+        losses: [C]; C = D, or 1 under one label distance over all dimensions.
         gradient: [V, N, d] by the embeddings.
         slope: scalar, by the temperature.
     """
 
+    loss: Tensor
     losses: Tensor
-    shares: Tensor
     gradient: Tensor | None
     slope: Tensor | None
 
@@ -238,26 +238,51 @@ class ScanSupCR(nn.Module):
         Raises:
             ValueError: shapes that do not fit, or a label that is infinite.
         """
-        stacked, y = arrange(views if labels is None else (*views, labels))
-        loss, losses = self.compute(stacked, y)
+        *given, y = views if labels is None else (*views, labels)
+        loss, losses = self.compute(*given, y.detach() if y.requires_grad else y)
         return loss if self.choices.joint else (loss, losses)
 
-    def compute(self, views: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """[V, N, d] and [N, D] to the loss and the [C] losses."""
-        self.require_fit(views, labels)
+    def compute(self, *given: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss and the [C] losses of embeddings and labels."""
         found: tuple[Tensor, Tensor] = DirectGradient.apply(  # type: ignore[no-untyped-call]
-            *(views, labels, self.weights, self.temperature, self.choices, self.evaluate),
-            torch.is_grad_enabled(),
+            *(self, self.evaluate, self.temperature, torch.is_grad_enabled(), *given)
         )
         return found
 
-    def require_fit(self, views: Tensor, labels: Tensor) -> None:
-        """A ValueError if the number of views or of weights is not right."""
+    def arrange(self, given: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Embeddings and labels, in any of the calls, to one or two views [N, d] and [N, D].
+
+        Raises:
+            ValueError: shapes that do not fit together, or not to the definition or the weights.
+        """
+        *views, labels = given
+        first = views[0]
+        if labels.ndim == 1:
+            labels = labels[:, None]
+        n = len(labels)
+        if len(views) == 1 and first.ndim == 3 and first.shape[1] in (1, 2):
+            views = list(first.unbind(1))
+        elif len(views) == 1 and first.ndim == 2 and len(first) == 2 * n > 0:
+            views = list(first.view(2, n, -1).unbind())
+        elif first.ndim != 2 or len(views) > 2 or first.shape != views[-1].shape:
+            shapes = " and ".join(str(tuple(view.shape)) for view in views)
+            rule = "both views must be [N, d]"
+            if len(views) != 2:
+                rule = "embeddings must be [N, 2, d], [N, d] or two of [N, d]"
+            raise ValueError(f"{rule}, got {shapes}")
+        if labels.ndim != 2 or n != len(views[0]):
+            rows = f"[{len(views[0])}"
+            raise ValueError(
+                f"labels must be {rows}, D] or {rows}] for these embeddings, "
+                f"got {tuple(labels.shape)}"
+            )
         if len(views) > 1 and self.choices.views == "single":
             raise ValueError("this definition takes one view [N, d], got two")
-        dims = labels.shape[1]
-        if self.weights is not None and len(self.weights) != dims:
-            raise ValueError(f"{len(self.weights)} weights for {dims} label dimensions")
+        weights = self.weights
+        if weights is not None and len(weights) != labels.shape[1]:
+            dims = labels.shape[1]
+            raise ValueError(f"{len(weights)} weights for {dims} label dimensions")
+        return tuple(views), labels
 
     @staticmethod
     def evaluate(*arguments: Any, **options: Any) -> Evaluated:
@@ -271,49 +296,53 @@ class DirectGradient(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        views: Tensor,
-        labels: Tensor,
-        weights: Tensor | None,
-        temperature: float | Tensor,
-        choices: Choices,
+        module: ScanSupCR,
         own_evaluate: Evaluate,
+        temperature: float | Tensor,
         graph: bool,
+        *given: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """The weighted loss and the [C] losses; where a graph is wanted, the gradient is kept."""
         ctx.set_materialize_grads(False)
-        wanted = graph and (ctx.needs_input_grad[0] or ctx.needs_input_grad[3])
-        arguments = (labels, weights, value_of(temperature), choices)
-        learned = ctx.needs_input_grad[3]
+        views, labels = module.arrange(given)
+        learned = ctx.needs_input_grad[2]
+        wanted = graph and any(ctx.needs_input_grad)
+        arguments = (labels, module.weights, value_of(temperature), module.choices)
         found = own_evaluate(views, *arguments, wanted=wanted, learned=learned)
         if wanted:
-            ctx.again = arguments, own_evaluate
-            ctx.save_for_backward(views, found.shares, found.gradient, found.slope)
-        dtype = working_dtype(views)
-        return (found.losses * found.shares).sum().to(dtype), found.losses.to(dtype)
+            ctx.again = module, own_evaluate, arguments
+            ctx.save_for_backward(found.gradient, found.slope, *given[:-1])
+        return found.loss, found.losses
 
     @staticmethod
     def backward(ctx: Any, at_loss: Tensor | None, at_losses: Tensor | None) -> tuple[Any, ...]:
         """Scale the stored derivatives; compute them anew if several losses have gradients."""
-        views, shares, gradient, slope = ctx.saved_tensors
-        if at_losses is not None:
-            through_total = 0 if at_loss is None else at_loss.to(shares) * shares
-            at_losses = at_losses.to(shares) + through_total
-            at_loss = at_losses[0] if len(shares) == 1 else torch.ones_like(shares[0])
-            if len(shares) > 1:
-                (labels, *others), own_evaluate = ctx.again
-                found = own_evaluate(
-                    views, labels, *others, wanted=True, grad_output=at_losses.detach()
-                )
-                gradient, slope = found.gradient, found.slope
+        gradient, slope, *embeddings = ctx.saved_tensors
+        if at_losses is not None and len(at_losses) == 1:
+            at_loss = at_losses[0] if at_loss is None else at_loss + at_losses[0]
+        elif at_losses is not None:
+            module, own_evaluate, arguments = ctx.again
+            at_loss = at_losses.new_zeros(()) if at_loss is None else at_loss
+            arriving = torch.cat((at_loss[None], at_losses)).detach()
+            views, _ = module.arrange([*(x.detach() for x in embeddings), arguments[0]])
+            found = own_evaluate(views, *arguments, wanted=True, grad_output=arriving)
+            gradient, slope = found.gradient, found.slope
+            at_loss = torch.ones_like(at_loss)
         if at_loss is None:
-            return (None,) * 7
-        by_views: Tensor | None = (gradient * at_loss.to(gradient)).to(views.dtype)
-        by_tau = slope * at_loss.to(slope) if ctx.needs_input_grad[3] else None
+            return (None,) * (5 + len(embeddings))
+        scaled = (gradient * at_loss.to(gradient)).to(embeddings[0].dtype)
+        if len(embeddings) == 2:
+            found = scaled.unbind()
+        else:
+            rows = scaled if embeddings[0].ndim == 2 else scaled.transpose(0, 1)
+            found = (rows.reshape(embeddings[0].shape),)
+        by_tau = slope * at_loss.to(slope) if ctx.needs_input_grad[2] else None
         if torch.is_grad_enabled():
-            by_views = OnceDifferentiable.apply(by_views, views, at_loss)  # type: ignore[no-untyped-call]
+            sources = (*embeddings, at_loss)
+            found = tuple(OnceDifferentiable.apply(x, *sources) for x in found)  # type: ignore[no-untyped-call]
             if by_tau is not None:
-                by_tau = OnceDifferentiable.apply(by_tau, views, at_loss)  # type: ignore[no-untyped-call]
-        return by_views, None, None, by_tau, None, None, None
+                by_tau = OnceDifferentiable.apply(by_tau, *sources)  # type: ignore[no-untyped-call]
+        return None, None, by_tau, None, *found, None
 
 
 class OnceDifferentiable(torch.autograd.Function):
@@ -331,33 +360,6 @@ class OnceDifferentiable(torch.autograd.Function):
         raise RuntimeError("this loss can be differentiated once: its gradient has no gradient")
 
 
-def arrange(tensors: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Views and labels, in any of the calls of :class:`ScanSupCR`, to [V, N, d] and [N, D].
-
-    Raises:
-        ValueError: shapes that do not fit together.
-    """
-    *views, labels = tensors
-    labels = labels.detach()
-    labels = labels[:, None] if labels.ndim == 1 else labels
-    shapes = " and ".join(str(tuple(view.shape)) for view in views)
-    if len(views) == 2:
-        if views[0].ndim != 2 or views[0].shape != views[1].shape:
-            raise ValueError(f"both views must be [N, d], got {shapes}")
-        stacked = torch.stack((views[0], views[1]))
-    elif len(views) == 1 and views[0].ndim == 2:
-        both = len(views[0]) == 2 * len(labels)
-        stacked = views[0].reshape(2 if both else 1, -1, views[0].shape[1])
-    elif len(views) == 1 and views[0].ndim == 3 and views[0].shape[1] in (1, 2):
-        stacked = views[0].transpose(0, 1)
-    else:
-        raise ValueError(f"embeddings must be [N, 2, d], [N, d] or two of [N, d], got {shapes}")
-    if labels.ndim != 2 or len(labels) != stacked.shape[1]:
-        n, shape = stacked.shape[1], tuple(labels.shape)
-        raise ValueError(f"labels must be [{n}, D] or [{n}] for these embeddings, got {shape}")
-    return stacked, labels
-
-
 def value_of(temperature: float | Tensor) -> float:
     """The temperature as a number; a ValueError if it is not positive and finite."""
     tau = float(temperature.detach() if isinstance(temperature, Tensor) else temperature)
@@ -366,8 +368,8 @@ def value_of(temperature: float | Tensor) -> float:
     return tau
 
 
-def working_dtype(views: Tensor) -> torch.dtype:
-    return torch.float64 if views.dtype == torch.float64 else torch.float32
+def working_dtype(embeddings: Tensor) -> torch.dtype:
+    return torch.float64 if embeddings.dtype == torch.float64 else torch.float32
 
 
 def sum_dtype(device: torch.device) -> torch.dtype:
@@ -376,7 +378,7 @@ def sum_dtype(device: torch.device) -> torch.dtype:
 
 
 def evaluate(
-    views: Tensor,
+    views: Sequence[Tensor],
     labels: Tensor,
     weights: Tensor | None,
     tau: float,
@@ -387,7 +389,7 @@ def evaluate(
     grad_output: Tensor | None = None,
     anchors: tuple[int, int] | None = None,
 ) -> Evaluated:
-    """The losses of [V, N, d] and [N, D], and the derivatives of their weighted sum.
+    """The losses of V views [N, d] and labels [N, D], and derivatives of their weighted sum.
 
     Args:
         views: the embeddings.
@@ -397,15 +399,15 @@ def evaluate(
         choices: which loss.
         wanted: whether derivatives are.
         learned: whether that by the temperature is one of them.
-        grad_output: [C] gradient at each loss; the shares of the losses in the total by default.
+        grad_output: [1 + C] gradient at the weighted sum and at each loss; by default 1 at the sum.
         anchors: the rows (first, one after the last) whose terms are summed; all by default.
     """
-    kind, device, dtype = labels.device.type, labels.device, working_dtype(views)
+    kind, device, dtype = labels.device.type, labels.device, working_dtype(views[0])
     lowered = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
     with torch.autocast(kind, enabled=False) if lowered else nullcontext(), torch.no_grad():
         labels, present, counts, labelled = read_labels(labels, choices)
         shares, factors = share_out(weights, counts, choices, len(views), device)
-        x = views.detach().to(dtype)
+        x = torch.stack(tuple(views)).to(dtype)
         some = None
         if labelled < len(labels):
             some = present.any(dim=0).nonzero()[:, 0]
@@ -425,7 +427,10 @@ def evaluate(
         high, width = 1.0, 2.0
         if choices.similarity != "cosine" and labelled:
             high, width = bounds(float(points.square().sum(dim=2).max()), choices)
-        scale = factors * (shares if grad_output is None else grad_output.to(shares)) / tau
+        arriving = shares
+        if grad_output is not None:
+            arriving = grad_output[0].to(shares) * shares + grad_output[1:].to(shares)
+        scale = factors * arriving / tau
         grad_points = torch.zeros_like(points) if wanted else None
         sums = torch.zeros_like(factors)
         for group in groups_of(labels, present, counts, choices, anchors):
@@ -439,8 +444,10 @@ def evaluate(
                 sums[number] += total[c]
                 if grad is not None and grad_points is not None:
                     grad_points.index_add_(1, group.rows[c], grad[c] * scale[number].to(grad))
+        losses = sums * factors
+        loss, losses = (losses * shares).sum().to(dtype), losses.to(dtype)
         if grad_points is None:
-            return Evaluated(sums * factors, shares, None, None)
+            return Evaluated(loss, losses, None, None)
 
         slope = None
         if learned:
@@ -451,9 +458,9 @@ def evaluate(
             along.masked_fill_(norms < SMALLEST_NORM, 0)
             grad_points.addcmul_(along, units, value=-1).div_(lengths)
         if some is not None:
-            whole = grad_points.new_zeros(views.shape)
+            whole = grad_points.new_zeros(len(views), *views[0].shape)
             grad_points = whole.index_copy_(1, some, grad_points)
-        return Evaluated(sums * factors, shares, grad_points, slope)
+        return Evaluated(loss, losses, grad_points, slope)
 
 
 def read_labels(labels: Tensor, choices: Choices) -> tuple[Tensor, Tensor, list[int], int]:

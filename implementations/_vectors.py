@@ -25,9 +25,8 @@ except ImportError as error:
 
 cgutils: Any = cgutils_of_numba
 make_array: Any = arrayobj.make_array
+populate_array: Any = arrayobj.populate_array
 LANES = 16
-ROWS = 8
-"""Rows of a product that are computed at once, two vectors wide."""
 
 
 def intrinsic(function: Callable[..., Any]) -> Any:
@@ -36,12 +35,16 @@ def intrinsic(function: Callable[..., Any]) -> Any:
 
 
 def compiled(function: Callable[..., Any], **options: Any) -> Any:
-    """Compile a function on its first call, and cache it on disk if a folder is writable."""
-    options |= {"nogil": True, "error_model": "numpy"}  # x / 0 gives inf
+    """Compile a function when it is first called, by Python or by another such function."""
+    return njit(nogil=True, error_model="numpy", **options)(function)  # x / 0 gives inf
+
+
+def kept_on_disk(function: Callable[..., Any]) -> Any:
+    """The same, with all that it calls kept on disk if a folder is writable."""
     try:
-        return njit(cache=True, **options)(function)
+        return compiled(function, cache=True)
     except RuntimeError:  # no folder is writable
-        return njit(**options)(function)
+        return compiled(function)
 
 
 sums_reordered = partial(compiled, fastmath={"reassoc", "contract"})
@@ -295,152 +298,35 @@ def narrow(typingctx: Any, array: Any, x: Any) -> Any:
     return Vector(array.dtype)(array, x), code
 
 
-def _product(in_pairs: bool, adds: bool) -> Any:
-    """Eight rows of a matrix product, two vectors wide."""
+@intrinsic
+def where_bits(typingctx: Any, bits: Any, place: Any, then: Any, otherwise: Any) -> Any:
+    """``then`` in the lanes whose bits are set in a whole number of sixteen bits at a place."""
 
-    @intrinsic
-    def product(
-        typingctx: Any,
-        a: Any,
-        at_a: Any,
-        row_a: Any,
-        step_a: Any,
-        b: Any,
-        at_b: Any,
-        step_b: Any,
-        n: Any,
-        out: Any,
-        at_out: Any,
-        row_out: Any,
-    ) -> Any:
-        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            one = ir.Constant(args[1].type, LANES)
-            sums = []
-            for r in range(ROWS):
-                place = builder.add(args[9], builder.mul(args[10], ir.Constant(one.type, r)))
-                for at in (place, builder.add(place, one)):
-                    address = pointer(context, builder, out, args[8], at)
-                    first = load_from(builder, address) if adds else constant(out, 0.0)
-                    kept = cgutils.alloca_once(builder, first.type)
-                    builder.store(first, kept)
-                    sums.append((kept, address))
-            with cgutils.for_range(builder, args[7]) as loop:
-                at = builder.add(args[5], builder.mul(loop.index, args[6]))
-                wide = [
-                    load_from(builder, pointer(context, builder, b, args[4], place))
-                    for place in (at, builder.add(at, one))
-                ]
-                left = builder.add(args[1], builder.mul(loop.index, args[3]))
-                for r in range(ROWS):
-                    place = builder.add(left, builder.mul(args[2], ir.Constant(one.type, r)))
-                    if in_pairs:
-                        two = load_from(builder, pointer(context, builder, a, args[0], place, 2))
-                        factor = pair_lanes(builder, two)
-                    else:
-                        data = make_array(a)(context, builder, args[0]).data
-                        factor = spread(builder, builder.load(builder.gep(data, [place])))
-                    for (kept, _), other in zip(sums[2 * r : 2 * r + 2], wide, strict=True):
-                        total = call(builder, "fma", factor, other, builder.load(kept))
-                        builder.store(total, kept)
-            for kept, address in sums:
-                store_to(builder, builder.load(kept), address)
-            return context.get_dummy_value()
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = make_array(bits)(context, builder, args[0]).data
+        set_bits = builder.load(builder.gep(data, [args[1]]))
+        lanes = builder.bitcast(set_bits, ir.VectorType(ir.IntType(1), LANES))
+        return builder.select(lanes, *args[2:])
 
-        place = types.intp
-        return types.none(a, place, place, place, b, place, place, place, out, place, place), code
-
-    return product
-
-
-product_of_pairs = _product(in_pairs=True, adds=False)
-"""out[r, :] = sum over n of (a pair of row r, in turn) * b[n, :]."""
-add_product = _product(in_pairs=False, adds=True)
-"""out[r, :] += sum over n of a[r, n] * b[n, :]."""
+    return then(bits, types.intp, then, otherwise), code
 
 
 @intrinsic
-def merge_rows(
-    typingctx: Any,
-    labels: Any,
-    m: Any,
-    order: Any,
-    own: Any,
-    places: Any,
-    terms: Any,
-    starts: Any,
-    at: Any,
-    work: Any,
-    same: Any,
-) -> Any:
-    """Sort the rows of eight anchors by label distance, farthest first, and fetch their terms.
-
-    Each step takes the farther end of the rest of a row, and the anchor itself last. It does eight
-    rows at once, because each step waits for the one before it.
-
-    Args:
-        typingctx: of numba.
-        labels: rising, M or more.
-        m: their number.
-        order: the column of each label.
-        own: [8] labels of the anchors.
-        places: [8] their places among the labels.
-        terms: pairs by column.
-        starts: [8] where the anchors' terms start.
-        at: [M, 8] receives the columns.
-        work: [M, 8, 2] receives their terms.
-        same: [M, 8, 2] receives 1 where a distance is that of the place before, or 0.
-
-    Returns:
-        Whether any distances are equal.
-    """
-    arrays = {"labels": 0, "order": 2, "own": 3, "places": 4, "starts": 6}
+def array_at(typingctx: Any, address: Any, n: Any, like: Any) -> Any:
+    """``n`` numbers of a scalar's type at an address, in memory that somebody else keeps."""
+    kind = types.Array(like, 1, "C")
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kinds = signature.args
-        data = [
-            make_array(k)(context, builder, x).data if isinstance(k, types.Array) else x
-            for k, x in zip(kinds, args, strict=True)
-        ]
-        index = args[1].type
-        zero, eight = ir.Constant(index, 0), ir.Constant(index, ROWS)
+        array = make_array(kind)(context, builder)
+        size = context.get_constant(types.intp, context.get_abi_sizeof(array.data.type.pointee))
+        populate_array(
+            array,
+            data=builder.inttoptr(args[0], array.data.type),
+            shape=[args[1]],
+            strides=[size],
+            itemsize=size,
+            meminfo=None,
+        )
+        return array._getvalue()
 
-        def read(name: str, place: Any) -> Any:
-            return builder.load(builder.gep(data[arrays[name]], [place]))
-
-        lanes = [ir.Constant(index, r) for r in range(ROWS)]
-        label, place, start = ([read(n, r) for r in lanes] for n in ("own", "places", "starts"))
-        lows = [cgutils.alloca_once_value(builder, zero) for _ in lanes]
-        minus = ir.Constant(label[0].type, -1.0)
-        before = [cgutils.alloca_once_value(builder, minus) for _ in lanes]
-        tied = cgutils.alloca_once_value(builder, cgutils.false_bit)
-        with cgutils.for_range(builder, args[1]) as loop:
-            left = builder.sub(builder.sub(args[1], loop.index), ir.Constant(index, 1))
-            row = builder.mul(loop.index, eight)
-            for r, lane in enumerate(lanes):
-                low = builder.load(lows[r])
-                high = builder.add(low, left)
-                below = builder.fsub(label[r], read("labels", low))
-                above = builder.fsub(read("labels", high), label[r])
-                nearer = builder.fcmp_ordered(">=", below, above)
-                takes = builder.and_(nearer, builder.icmp_signed("!=", low, place[r]))
-                taken = builder.select(takes, low, high)
-                distance = builder.select(takes, below, above)
-                column = read("order", taken)
-                cell = builder.add(row, lane)
-                builder.store(column, builder.gep(data[7], [cell]))
-                cell = builder.mul(cell, ir.Constant(index, 2))
-                source = builder.add(
-                    start[r], builder.mul(builder.sext(column, index), ir.Constant(index, 2))
-                )
-                two = load_from(builder, pointer(context, builder, terms, args[5], source, 2))
-                store_to(builder, two, pointer(context, builder, work, args[8], cell, 2))
-                equal = builder.fcmp_ordered("==", distance, builder.load(before[r]))
-                flag = builder.select(equal, constant(same, 1.0, 2), constant(same, 0.0, 2))
-                store_to(builder, flag, pointer(context, builder, same, args[9], cell, 2))
-                builder.store(builder.or_(builder.load(tied), equal), tied)
-                builder.store(distance, before[r])
-                builder.store(builder.add(low, builder.zext(takes, index)), lows[r])
-        return builder.load(tied)
-
-    place = types.intp
-    return types.boolean(labels, place, order, own, places, terms, starts, at, work, same), code
+    return kind(types.intp, types.intp, like), code

@@ -27,6 +27,7 @@ all_reduce, which gloo and NCCL support. This was tested with gloo on CPUs, and 
 
 import struct
 import zlib
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -40,7 +41,6 @@ from ._scan import (
     DirectGradient,
     Evaluated,
     ScanSupCR,
-    arrange,
     rank_n_contrast,
     value_of,
 )
@@ -139,23 +139,24 @@ class DistributedSupCR(ScanSupCR):
         """
         if world_size(self.group) == 1:
             return super().forward(*views, labels=labels)
-        stacked, y, refusal = torch.empty(1, 0, 0), torch.empty(0, 0), None
-        device = views[0].device
-        try:
-            stacked, y = arrange(views if labels is None else (*views, labels))
-            self.require_fit(stacked, y)
-            number_of(stacked.dtype), number_of(y.dtype)
-        except ValueError as error:
-            refusal = error
-        tau = self.temperature
-        graph = torch.is_grad_enabled() and (
-            stacked.requires_grad or (isinstance(tau, Tensor) and tau.requires_grad)
-        )
+        given = views if labels is None else (*views, labels)
+        tau, graph = self.temperature, torch.is_grad_enabled()
+        learns = any(isinstance(x, Tensor) and x.requires_grad for x in (tau, *given[:-1]))
         with torch.no_grad():
-            gathered = self.gather(stacked.to(device), y.to(device), refusal, graph=graph)
+            stacked, y, refusal = torch.empty(1, 0, 0), torch.empty(0, 0), None
+            try:
+                arranged, y = self.arrange(given)
+                stacked = torch.stack(arranged)
+                number_of(stacked.dtype), number_of(y.dtype)
+            except ValueError as error:
+                refusal = error
+            device = views[0].device
+            gathered = self.gather(
+                stacked.to(device), y.to(device), refusal, graph=graph and learns
+            )
         loss, losses = DirectGradient.apply(  # type: ignore[no-untyped-call]
-            *(stacked, y, self.weights, tau, self.choices),
-            *(partial(self.evaluate_together, gathered), torch.is_grad_enabled()),
+            *(self, partial(self.evaluate_together, gathered), tau, graph),
+            *(*given[:-1], given[-1].detach()),
         )
         return loss if self.choices.joint else (loss, losses)
 
@@ -205,7 +206,7 @@ class DistributedSupCR(ScanSupCR):
     def evaluate_together(
         self,
         gathered: Gathered,
-        views: Tensor,
+        views: Sequence[Tensor],
         labels: Tensor,
         *others: Any,
         wanted: bool,
@@ -222,13 +223,13 @@ class DistributedSupCR(ScanSupCR):
         start, stop = gathered.start, gathered.stop
         own = {"anchors": (start, stop)} if grad_output is None else {}
         found = self.evaluate(
-            *(gathered.views, gathered.labels, *others),
+            *(gathered.views.unbind(), gathered.labels, *others),
             **own,
             wanted=gathered.wanted,
             grad_output=grad_output,
         )
         if grad_output is None:
-            for tensor in (found.losses, found.gradient, found.slope):
+            for tensor in (found.loss, found.losses, found.gradient, found.slope):
                 if tensor is not None:
                     distributed.all_reduce(tensor, group=self.group)
         if found.gradient is None or found.slope is None:

@@ -1,19 +1,22 @@
 """The sums of ``scan`` in a compiled loop, a tile of anchors at a time: memory of N d + tile N.
 
-One compiled call per tile forms its similarities and exponentials, sorts and sums its rows, and
-brings their derivative back to the embeddings. As many threads as torch uses take whole tiles, each
-with a gradient of its own, so they wait for each other once a call. numba compiles the loop on the
-first call, which takes a while, and caches it on disk.
+One compiled call goes from embeddings to gradient: it reads the rows, and for each tile of anchors
+forms similarities and exponentials, sorts and sums the rows, and brings their derivative back to
+the embeddings. numba compiles it on the first call, which takes a while, and keeps it on disk.
+
+Where the batch is large, further threads help, as many as torch uses. Each owns some of the tiles,
+and a sum of its own, so that the result does not depend on who runs when. Whoever is done takes
+over the tiles of those that wait for a core, so other work on the machine holds up no one for
+longer than a tile takes.
 
 Where the loop cannot run (a device other than the CPU, labels of 16-bit floats, a temperature so
 low that float64 exponentials leave their range: 0.0034 for a cosine), ``scan`` computes the loss.
 """
 
-import itertools
-import math
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from typing import Any
+from functools import cache, lru_cache
+from threading import Lock
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,38 +24,21 @@ from torch import Tensor
 
 from supcr_bench.values.implementation import ANY, Implementation
 
-from ._scan import (
-    DEFINITIONS,
-    RANGE,
-    Choices,
-    Evaluated,
-    ScanSupCR,
-    bounds,
-    evaluate,
-    share_out,
-)
-from ._tiled_loop import (
-    PANEL,
-    Labels,
-    Points,
-    Room,
-    Rules,
-    Scale,
-    Sums,
-    finish,
-    read_points,
-    sort_labels,
-    sweep_tiles,
-)
-from ._vectors import LANES, ROWS
+from ._scan import DEFINITIONS, RANGE, Choices, Evaluated, ScanSupCR, evaluate
+from ._tiled_call import ADD, CLEAR, FINISH, PREPARE, SWEEP, WHOLE, compile_for
+from ._tiled_memory import Rules
+from ._unrolled import ROWS
+from ._vectors import LANES
 
 ELEMENTS = 2**17
 """Numbers in a row of a tile times its rows, so that it stays in the second-level cache."""
 TILES = (32, 64)
 """The fewest and the most anchors of a tile."""
-ELEMENTS_PER_THREAD = 2**18
+ELEMENTS_PER_THREAD = 2**20
 """Pairs, over all losses, that make a further thread worthwhile."""
 LABEL_DISTANCES = {"per_dimension": 0, "l1": 1, "l2": 2, "max": 3}
+EXACT = {torch.float32: "float32", torch.float64: "float64"}
+"""The dtypes that the loop is compiled for."""
 
 
 class TiledSupCR(ScanSupCR):
@@ -65,8 +51,71 @@ class TiledSupCR(ScanSupCR):
         return evaluate(*arguments, **options) if found is None else found
 
 
+class Plan(NamedTuple):
+    """What is the same in all calls of one shape.
+
+    Attributes:
+        run: the compiled call.
+        numbers: of ``Rules``.
+        address: of the numbers.
+        shared: bytes of what all threads read.
+        own: bytes of what each thread has of its own.
+        losses: their number C.
+        threads: the most that are worthwhile.
+    """
+
+    run: Any
+    numbers: Any
+    address: int
+    shared: int
+    own: int
+    losses: int
+    threads: int
+
+
+@lru_cache
+def plan_of(
+    choices: Choices,
+    n: int,
+    d: int,
+    dims: int,
+    views: int,
+    dtype: torch.dtype,
+    labels_dtype: torch.dtype,
+    wanted: bool,
+    tiles: tuple[int, int],
+    pairs_per_thread: int,
+) -> Plan:
+    """The plan for V views [N, d] and labels [N, D]."""
+    joined = choices.joins_views and views == 2
+    stride = 2 * (2 if joined else 1) * n + LANES
+    losses, (fewest, most) = 1 if choices.joint else dims, tiles
+    rules = Rules(
+        n=n,
+        d=d,
+        dims=dims,
+        views=views,
+        losses=losses,
+        tile=min(max(ELEMENTS // stride // ROWS * ROWS, fewest), most),
+        power=choices.power,
+        normalised=choices.normalised,
+        joined=joined,
+        averaged=choices.views == "mean",
+        joint=LABEL_DISTANCES[choices.label_distance] if dims > 1 else 0,
+        never=choices.self_candidate == "never",
+        whole=choices.joint or choices.nan_labels == "drop_row",
+        renormalised=choices.empty_dimension == "renormalise",
+        adds=choices.eps_rule == "added",
+    )
+    numbers = np.array(rules, np.int64)
+    sizes, run = compile_for(EXACT[dtype], EXACT[labels_dtype])
+    shared, own = sizes(numbers.ctypes.data, wanted)
+    threads = n * n * losses * views // pairs_per_thread
+    return Plan(run, numbers, numbers.ctypes.data, shared, own, losses, threads)
+
+
 def evaluate_tiles(
-    views: Tensor,
+    views: tuple[Tensor, ...],
     labels: Tensor,
     weights: Tensor | None,
     tau: float,
@@ -75,104 +124,131 @@ def evaluate_tiles(
     wanted: bool,
     learned: bool = True,
     grad_output: Tensor | None = None,
-    anchors: tuple[int, int] | None = None,
 ) -> Evaluated | None:
     """As :func:`._scan.evaluate`, on a CPU; None where the loop cannot run."""
-    del learned  # it costs nothing
-    exact = (torch.float32, torch.float64)
-    if not labels.is_floating_point() and labels.numel() and int(labels.long().abs().max()) < 2**52:
-        labels = labels.double()
-    on_cpu = views.device.type == labels.device.type == "cpu"
-    if not on_cpu or labels.dtype not in exact or not views.numel() or not labels.numel():
+    first, last = views[0], views[-1]
+    if not (first.is_cpu and labels.is_cpu):
         return None
-    y = labels.detach().contiguous().numpy()
-    n, losses = len(y), 1 if choices.joint else y.shape[1]
-    rows, counts = rooms(torch.int64, (n,), (losses,))
-    order, places = rooms(torch.int32, (losses, n), (losses, n))
-    known = Labels(y, rows, counts, order, rooms(labels.dtype, (losses, n))[0], places)
-    r, infinite = sort_labels(choices.joint or choices.nan_labels == "drop_row", known)
+    if labels.dtype not in EXACT:
+        whole = not labels.is_floating_point()
+        if not whole or (labels.numel() and int(labels.long().abs().max()) >= 2**52):
+            return None
+        labels = labels.double()
+    if first.dtype not in EXACT:
+        first, last = first.float(), last.float()
+    strides = first.stride()
+    if strides != last.stride() or strides[1] != 1:
+        first, last = first.contiguous(), last.contiguous()
+    labels = labels.contiguous()
+    if weights is not None and (weights.dtype not in EXACT or not weights.is_cpu):
+        weights = weights.to("cpu", torch.float64)
+    if grad_output is not None:
+        grad_output = grad_output.to("cpu", torch.float64).contiguous()
+    dtype = first.dtype
+    given = (first, last, labels, weights, grad_output, tau, choices, len(views), wanted, learned)
+    found = call(*given)
+    if found is None and dtype == torch.float32:
+        found = call(first.double(), last.double(), *given[2:])
+    if found is None or found.loss.dtype == dtype:
+        return found
+    return found._replace(loss=found.loss.to(dtype), losses=found.losses.to(dtype))
+
+
+def call(
+    first: Tensor,
+    last: Tensor,
+    labels: Tensor,
+    weights: Tensor | None,
+    arriving: Tensor | None,
+    tau: float,
+    choices: Choices,
+    views: int,
+    wanted: bool,
+    learned: bool,
+) -> Evaluated | None:
+    """The same in the dtype of the views; None where their logits leave its range."""
+    (n, d), dims, dtype = first.shape, labels.shape[1], first.dtype
+    if not n * d * dims:
+        return None
+    plan = plan_of(
+        *(choices, n, d, dims, views, dtype, labels.dtype, wanted, TILES, ELEMENTS_PER_THREAD)
+    )
+    row = first.stride(0)
+    by_row = views == 2 and row == 2 * d  # the gradient is laid out as the embeddings are
+    gradient = torch.empty((n, 2, d) if by_row else (views, n, d), dtype=dtype)
+    loss, losses = torch.empty((), dtype=dtype), torch.empty(plan.losses, dtype=dtype)
+    threads = plan.threads and min(torch.get_num_threads(), plan.threads)
+    memory = torch.empty(plan.shared + max(threads, 1) * plan.own, dtype=torch.uint8)
+    shared, at = memory.data_ptr(), gradient.data_ptr()
+    arguments = (
+        shared,
+        plan.address,
+        tau,
+        choices.eps or 0.0,
+        RANGE[dtype],
+        first.data_ptr(),
+        last.data_ptr(),
+        row,
+        labels.data_ptr(),
+        0 if weights is None else weights.data_ptr(),
+        weights is not None and weights.dtype == torch.float32,
+        0 if arriving is None else arriving.data_ptr(),
+        loss.data_ptr(),
+        losses.data_ptr(),
+        at if wanted else 0,
+        at + gradient.element_size() * (d if by_row else n * d),
+        2 * d if by_row else d,
+    )
+    if threads > 1:
+        _, infinite, fits, slope = run_together(threads, memory, plan, arguments)
+    else:
+        own = shared + plan.shared
+        _, infinite, fits, slope = plan.run(WHOLE, 0, n, own, own, *arguments)
     if infinite:
         raise ValueError(f"{infinite} labels are infinite: their distances have no order")
-    shares, factors = share_out(weights, counts.tolist(), choices, len(views), views.device)
-    first, stop = (0, r) if anchors is None else np.searchsorted(rows[:r], anchors).tolist()
-
-    both = torch.cat((views, views)) if len(views) == 1 else views  # one view is given twice
-    each, d = 3 - len(views), views.shape[2]
-    rules = Rules(
-        power=choices.power,
-        normalised=choices.normalised,
-        joined=choices.joins_views and len(views) == 2,
-        joint=LABEL_DISTANCES[choices.label_distance] if y.shape[1] > 1 else 0,
-        never=choices.self_candidate == "never",
-    )
-    spare = 0 if anchors is None else ROWS - 1  # tiles may start anywhere then
-    half, depth = round_up(max(r, 1) + spare, LANES), round_up(d, PANEL)
-    columns = 2 * half if rules.joined else half
-    for dtype in (torch.float32, torch.float64)[views.dtype == torch.float64 :]:
-        x = both.to(dtype).contiguous().numpy()
-        shapes = ((2, r), (2, half, depth), (2 * columns * d,), (2 * columns,))
-        points = Points(*rooms(dtype, *shapes, (losses, 2 * columns), zero=True))
-        high, width = bounds(read_points(x, r, rules, known, points), choices)
-        if width / tau <= RANGE[dtype]:
-            break
-    else:
+    if not fits:
         return None
-    stride = 2 * columns + LANES  # no power of two, whose rows would share lines of the cache
-    fewest, most = TILES
-    tile = min(max(ELEMENTS // stride // ROWS * ROWS, fewest), most, half)
-    layout = (d, half, columns, stride, tile)
-    eps = (choices.eps or 0.0) * math.exp(-high / tau)
-    bits = width / tau / math.log(2) + math.log2(2 * n + 2 + eps)
-    floor, added = (eps, 0.0) if choices.eps_rule == "floor" else (0.0, eps)
-    scale = Scale(1 / tau, high / tau, floor, added, max(int(1000 / bits), 1))
-    grad = shares if grad_output is None else grad_output.to(shares)
-    by_pair = (factors * grad / (tau * each) if wanted else factors[:0]).numpy()
-
-    def sweep(number: int, threads: int) -> Sums:
-        """One thread's share of the tiles, which is the same in every call."""
-        size, n_gradient = tile * stride, 2 * half * depth if wanted else 0
-        both_sums = rooms(dtype, (n_gradient,), (2 * columns,), zero=True)
-        kept = Sums(both_sums[0], both_sums[1], np.zeros(losses))
-        keys = torch.int64 if y.dtype == np.float64 else torch.int32
-        sorting = half if rules.joint else 0
-        room = Room(
-            *rooms(dtype, (size,), (size if rules.power else 0,), (size if rules.joined else 0,)),
-            *rooms(dtype, (size,), (d * tile * 2,), (LANES * half,), (LANES * half,)),
-            *rooms(dtype, (LANES * half if losses > 1 else 0,)),
-            *rooms(torch.int32, (ROWS * half,), (sorting,), (sorting,), (256,)),
-            *rooms(labels.dtype, (sorting,)),
-            *rooms(keys, (sorting,)),
-        )
-        own = first + number * tile, stop, tile * threads
-        sweep_tiles(*own, layout, rules, scale, known, points, by_pair, room, kept)
-        return kept
-
-    tiles = -(-(stop - first) // tile)
-    enough = losses * r * (stop - first) * len(views) // ELEMENTS_PER_THREAD
-    threads = max(min(torch.get_num_threads(), tiles, enough), 1)
-    others = [pool(threads).submit(sweep, k, threads) for k in range(1, threads)]
-    found = [sweep(0, threads), *(future.result() for future in others)]
-    gradient, sums, totals = (sum(parts[1:], parts[0]) for parts in zip(*found, strict=True))
-    values = factors * torch.from_numpy(totals) / each
     if not wanted:
-        return Evaluated(values, shares, None, None)
-    out = torch.zeros(both.shape, dtype=dtype)
-    product = finish(x, r, rules, known, points, gradient, sums, out.numpy())
-    slope = factors.new_tensor(-product / (tau * (choices.power or 2)))
-    return Evaluated(values, shares, out if each == 1 else out.sum(dim=0, keepdim=True), slope)
+        return Evaluated(loss, losses, None, None)
+    by_tau = torch.tensor(slope, dtype=torch.float64) if learned else None
+    return Evaluated(loss, losses, gradient.transpose(0, 1) if by_row else gradient, by_tau)
 
 
-def round_up(n: int, multiple: int) -> int:
-    return -(-n // multiple) * multiple
+def run_together(threads: int, memory: Tensor, plan: Plan, arguments: tuple[Any, ...]) -> Any:
+    """The work of several threads: each owns every so manieth tile.
 
+    Args:
+        threads: their number.
+        memory: what they share, and then what each has of its own.
+        plan: of the call.
+        arguments: of the compiled call, after those that differ between threads.
+    """
+    rooms = [memory.data_ptr() + plan.shared + k * plan.own for k in range(threads)]
+    tiles, infinite, fits, _ = prepared = plan.run(PREPARE, 0, 0, rooms[0], rooms[0], *arguments)
+    if infinite or not fits:
+        return prepared
+    locks, after = [Lock() for _ in rooms], list(range(threads))
 
-def rooms(dtype: torch.dtype, *shapes: tuple[int, ...], zero: bool = False) -> list[Any]:
-    """Arrays, of zeros or not initialised, in memory of torch, whose allocator is measured."""
-    sizes = [math.prod(shape) for shape in shapes]
-    ends = list(itertools.accumulate(round_up(size, LANES) for size in sizes))
-    flat = (torch.zeros if zero else torch.empty)(ends[-1], dtype=dtype).numpy()
-    places = zip([0, *ends], sizes, shapes, strict=False)
-    return [flat[at : at + size].reshape(shape) for at, size, shape in places]
+    def sweep(own: int) -> None:
+        """Sum the tiles of a thread, then those that others have left, one by one."""
+        for owner in (*range(own, threads), *range(own)):
+            room = rooms[owner]
+            while True:
+                with locks[owner]:
+                    tile = after[owner]
+                    if tile >= tiles:
+                        break
+                    parts = SWEEP | (CLEAR if tile == owner else 0)
+                    plan.run(parts, tile, tile + 1, room, room, *arguments)
+                    after[owner] = tile + threads
+
+    waiting = [pool(threads).submit(sweep, own) for own in range(1, threads)]
+    sweep(0)
+    for future in waiting:
+        future.cancel()
+    for room in rooms[1:]:
+        plan.run(ADD, 0, 0, rooms[0], room, *arguments)
+    return plan.run(FINISH, 0, 0, rooms[0], rooms[0], *arguments)
 
 
 @cache

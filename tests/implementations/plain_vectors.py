@@ -1,5 +1,7 @@
 """The vectors of ``tiled`` in NumPy, so that its loop runs as it is written and its steps count."""
 
+import ctypes
+import importlib
 from types import ModuleType
 from typing import Any
 
@@ -8,20 +10,8 @@ import pytest
 
 Array = Any
 LANES, ROWS = 16, 8
-LOOPS = (
-    "sort_labels",
-    "read_points",
-    "sort_row",
-    "sort_jointly",
-    "sweep",
-    "similarities",
-    "exponentials",
-    "sweep_tile",
-    "derive",
-    "bring_back",
-    "sweep_tiles",
-    "finish",
-)
+FILES = ("_tiled_memory", "_tiled_rows", "_tiled_loop", "_tiled_call")
+"""The modules whose functions are compiled."""
 
 
 class Steps:
@@ -55,6 +45,10 @@ def splat(array: Array, number: float) -> Array:
 
 def where_less(a: Array, b: Array, then: Array, otherwise: Array) -> Array:
     return np.where(a < b, then, otherwise)
+
+
+def where_bits(bits: Array, place: int, then: Array, otherwise: Array) -> Array:
+    return np.where(int(bits[place]) >> np.arange(LANES) & 1, then, otherwise)
 
 
 def any_less(a: Array, b: Array) -> bool:
@@ -133,23 +127,35 @@ def merge_rows(
             taken, distance = (low, below) if takes else (high, above)
             column = at[q * ROWS + a] = order[taken]
             copy_pair(terms, starts[a] + 2 * column, work, (q * ROWS + a) * 2)
-            same[(q * ROWS + a) * 2 :][:2] = distance == before
+            same[q] = (same[q] if a else 0) | (3 << 2 * a) * int(distance == before)
             tied |= bool(distance == before)
             before, low = distance, low + int(takes)
     return tied
 
 
-def run_as_written(monkeypatch: pytest.MonkeyPatch, tiled: ModuleType, loop: ModuleType) -> None:
+def array_at(address: int, n: int, like: Any) -> Array:
+    size = n * like.dtype.itemsize
+    return np.frombuffer((ctypes.c_char * size).from_address(int(address)), like.dtype)
+
+
+def run_as_written(monkeypatch: pytest.MonkeyPatch, tiled: ModuleType) -> None:
     """Put these in place of the compiled ones, for the rest of a test."""
-    here = globals()
-    names = (load, store, pair, copy_pair, splat, where_less, any_less, widen, narrow, exponent)
-    for function in (*names, mantissa, product_of_pairs, add_product, merge_rows):
-        monkeypatch.setattr(loop, function.__name__, here[function.__name__])
-    monkeypatch.setattr(loop, "root", np.sqrt)
-    monkeypatch.setattr(loop, "exponential", np.exp)
-    for name in LOOPS:
-        plain = getattr(loop, name).py_func
-        monkeypatch.setattr(loop, name, plain)
-        if hasattr(tiled, name):
-            monkeypatch.setattr(tiled, name, plain)
+    plain: dict[str, Any] = {"root": np.sqrt, "exponential": np.exp}
+    for function in (
+        *(load, store, pair, copy_pair, splat, where_less, where_bits, any_less, widen, narrow),
+        *(exponent, mantissa, array_at, product_of_pairs, add_product, merge_rows),
+    ):
+        plain[function.__name__] = function
+    for file in FILES:
+        module = importlib.import_module(f"{tiled.__package__}.{file}")
+        for name, found in vars(module).copy().items():
+            if name in plain:
+                monkeypatch.setattr(module, name, plain[name])
+            elif hasattr(found, "py_func"):
+                monkeypatch.setattr(module, name, found.py_func)
+        monkeypatch.setattr(module, "kept_on_disk", lambda function: function, raising=False)
+    tiled.plan_of.cache_clear()
+    monkeypatch.setattr(tiled, "plan_of", tiled.plan_of.__wrapped__)
+    compile_for = importlib.import_module(f"{tiled.__package__}._tiled_call").compile_for
+    monkeypatch.setattr(tiled, "compile_for", compile_for.__wrapped__)
     Steps.taken = 0

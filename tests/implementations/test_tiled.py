@@ -2,7 +2,6 @@
 
 import importlib
 import sys
-import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -25,15 +24,15 @@ from tests.implementations.against_reference import worst_deviation
 from tests.implementations.plain_vectors import Steps, run_as_written
 
 BOTH = pytest.mark.parametrize("definition", [TORCHCELL, NO_SELF], ids=lambda d: d.name)
-NAME = "supcr_bench.implementations.tiled"
-VECTORS = "supcr_bench.implementations._vectors"
-LOOP = "supcr_bench.implementations._tiled_loop"
+PACKAGE = "supcr_bench.implementations"
+CALL = f"{PACKAGE}._tiled_call"
+FILES = ("_vectors", "_unrolled", "_tiled_memory", "_tiled_rows", "_tiled_loop", "_tiled_call")
 
 
 @pytest.fixture
 def tiled() -> ModuleType:
     pytest.importorskip("numba")
-    return importlib.import_module(NAME)
+    return importlib.import_module(f"{PACKAGE}.tiled")
 
 
 @pytest.fixture
@@ -81,7 +80,7 @@ def test_the_loop_is_right_before_it_is_compiled(
     views: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run_as_written(monkeypatch, tiled, importlib.import_module(LOOP))
+    run_as_written(monkeypatch, tiled)
     definition = definition_of(
         *(similarity, distance, "drop_row", (1e-7, "floor"), views, "never", "keeps_weight")
     )
@@ -100,7 +99,7 @@ def test_the_loop_itself_grows_as_n_squared(
     tiled: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dispatch does not see it, so its own steps are counted: it is run as it is written."""
-    run_as_written(monkeypatch, tiled, importlib.import_module(LOOP))
+    run_as_written(monkeypatch, tiled)
 
     def steps(n: int, labels: str) -> float:
         Steps.taken = 0
@@ -134,17 +133,21 @@ def test_an_error_in_a_thread_is_raised(tiled: ModuleType, monkeypatch: pytest.M
     def fail(*arguments: object) -> None:
         raise MemoryError("no room in the loop")
 
-    monkeypatch.setattr(tiled, "sweep_tiles", fail)
+    run_as_written(monkeypatch, tiled)
+    monkeypatch.setattr(importlib.import_module(CALL), "sweep_tile", fail)
     monkeypatch.setattr(tiled, "ELEMENTS_PER_THREAD", 1)
     with pytest.raises(MemoryError, match="no room in the loop"):
         train(tiled, make_batch(Case(batch_size=64)))
 
 
-def test_what_is_cached_on_disk_changes_with_the_vectors(tiled: ModuleType) -> None:
-    loop, vectors = importlib.import_module(LOOP), importlib.import_module(VECTORS)
-    assert vectors.__file__ is not None
-    checksum = zlib.crc32(Path(vectors.__file__).read_bytes())
-    assert checksum == loop.VECTORS, f"write VECTORS = 0x{checksum:08x} into _tiled_loop.py"
+def test_what_is_cached_on_disk_changes_with_all_that_is_compiled(tiled: ModuleType) -> None:
+    call = importlib.import_module(CALL)
+    assert call.FILES == FILES
+    known = call.checksum()
+    for name in FILES:
+        assert Path(str(call.__file__)).with_name(f"{name}.py").is_file()
+    _, run = call.compile_for("float32", "float32")
+    assert known in [cell.cell_contents for cell in run.py_func.__closure__]
 
 
 def test_memory_grows_with_the_rows_and_not_with_the_pairs(
@@ -171,7 +174,8 @@ def test_where_the_loop_does_not_apply_scan_takes_over(
     def fail(*arguments: object) -> None:
         raise AssertionError("not for this loop")
 
-    monkeypatch.setattr(tiled, "sweep_tiles", fail)
+    run_as_written(monkeypatch, tiled)
+    monkeypatch.setattr(importlib.import_module(CALL), "sweep_tile", fail)
     batch = make_batch(Case(batch_size=9, labels="tied"))
     scan = importlib.import_module("supcr_bench.implementations._scan")
     inputs = (batch.perturbed, batch.intact, batch.labels.to(dtype))
@@ -183,7 +187,7 @@ def test_where_the_loop_does_not_apply_scan_takes_over(
 
 def test_without_numba_it_is_unavailable_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numba", None)
-    for name in (NAME, LOOP, VECTORS):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+    for name in ("tiled", *FILES):
+        monkeypatch.delitem(sys.modules, f"{PACKAGE}.{name}", raising=False)
     with pytest.raises(SubjectError, match=r"tiled cannot be imported: .*needs numba: pip install"):
         load(locate("tiled"))

@@ -1,0 +1,261 @@
+"""The one compiled call of ``tiled``: from embeddings to gradient, or a part of that.
+
+It takes addresses and numbers, because the arguments of a call are most of what a small batch
+costs. What it calls is compiled into it and kept on disk with it.
+"""
+
+import math
+import zlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ._tiled_loop import Scale, sweep_tile
+from ._tiled_memory import Rules, labels_in, layout_of, points_in, room_in, sums_in, take
+from ._tiled_rows import finish, read_points, sort_labels
+from ._vectors import array_at, compiled, kept_on_disk
+
+PREPARE, CLEAR, SWEEP, ADD, FINISH, WHOLE = 1, 2, 4, 8, 16, 23
+"""The parts of a call: rows are read; sums are set to 0; tiles are summed; another thread's sums
+are added; the losses and the gradient are written."""
+RULES = len(Rules._fields)
+STATE = 3
+"""Numbers that are kept between the parts: R, infinite labels, the largest squared norm."""
+FILES = ("_vectors", "_unrolled", "_tiled_memory", "_tiled_rows", "_tiled_loop", "_tiled_call")
+
+
+@compiled
+def rules_from(a: Any) -> Rules:
+    return Rules(
+        a[0],
+        a[1],
+        a[2],
+        a[3],
+        a[4],
+        a[5],
+        a[6],
+        a[7],
+        a[8],
+        a[9],
+        a[10],
+        a[11],
+        a[12],
+        a[13],
+        a[14],
+    )
+
+
+@compiled
+def scale_of(rules: Any, longest: float, tau: float, eps: float) -> tuple[float, Scale]:
+    """How far logits can differ, and what depends on the temperature."""
+    if not math.isfinite(longest):
+        high, width = 0.0, math.inf
+    elif rules.power == 0:
+        high, width = longest, 2 * longest
+    else:
+        high, width = 0.0, 4 * longest if rules.power == 2 else 2 * math.sqrt(longest)
+    least = eps * math.exp(-high / tau)
+    bits = width / tau / math.log(2) + math.log2(2 * rules.n + 2 + least)
+    batch = max(int(1000 / bits), 1) if math.isfinite(bits) else 1
+    floor, added = (0.0, least) if rules.adds else (least, 0.0)
+    return width / tau, Scale(1 / tau, high / tau, floor, added, batch)
+
+
+@compiled
+def share_out(
+    rules: Any, counts: Any, weights: int, single: bool, shares: Any, factors: Any
+) -> None:
+    """Fill in the shares of the losses in the total, and the factor of each one's sum."""
+    total = 0.0
+    narrow = array_at(weights, rules.losses, np.float32(0))
+    wide = array_at(weights, rules.losses, np.float64(0))
+    for c in range(rules.losses):
+        m = counts[c] * (2 if rules.joined else 1)
+        pairs = m * (m - 1) * (rules.views if rules.averaged else 1)
+        factors[c] = 1 / pairs if pairs else 0.0
+        shares[c] = 1.0
+        if weights:
+            shares[c] = np.float64(narrow[c]) if single else wide[c]
+        if rules.renormalised and not pairs:
+            shares[c] = 0.0
+        total += shares[c]
+    for c in range(rules.losses):
+        shares[c] /= total if total else 1.0
+
+
+@compiled
+def fractions_in(free: Any, rules: Any) -> tuple[Any, Any, Any]:
+    """For each loss: its share in the total, the factor of its sum, and that of its derivative."""
+    like = np.float64(0)
+    return (
+        take(free, rules.losses, like),
+        take(free, rules.losses, like),
+        take(free, rules.losses, like),
+    )
+
+
+@compiled
+def add_to(own: Any, other: Any) -> None:
+    for k in range(len(own)):
+        own[k] += other[k]
+
+
+@compiled
+def two_views(first: int, second: int, row: int, rules: Any, like: Any) -> tuple[Any, Any]:
+    """The numbers of both views from their addresses; rows start every ``row`` numbers."""
+    size = (rules.n - 1) * row + rules.d
+    return array_at(first, size, like), array_at(second, size, like)
+
+
+def checksum() -> int:
+    """CRC-32 of all that is compiled: numba compares one file alone."""
+    folder = Path(__file__).parent
+    return zlib.crc32(b"".join((folder / f"{name}.py").read_bytes() for name in FILES))
+
+
+@cache
+def compile_for(embeddings: str, labels: str) -> tuple[Any, Any]:
+    """The sizes of the memory, and the call, for these dtypes, both compiled when first called."""
+    x_like, y_like = np.dtype(embeddings).type(0), np.dtype(labels).type(0)
+    key_like = np.int32(0) if labels == "float32" else np.int64(0)
+    sources = checksum()  # what is on disk is found by all names from outside of a function
+
+    @kept_on_disk
+    def sizes(numbers: int, wanted: bool) -> Any:
+        """Bytes of what all threads share, and of what each has of its own, at most."""
+        rules, free = rules_from(array_at(numbers, RULES, np.int64(0))), np.empty(1, np.int64)
+        free[0] = sources * 0
+        labels_in(free, 0, rules, y_like, key_like)
+        take(free, STATE, np.float64(0))
+        points_in(free, rules.n, rules, x_like)
+        shared, free[0] = free[0], 0
+        sums_in(free, rules.n, wanted, rules, x_like)
+        fractions_in(free, rules)
+        room_in(free, rules.n, rules, x_like, y_like, key_like)
+        return shared, free[0]
+
+    @kept_on_disk
+    def run(
+        parts: int,
+        first_tile: int,
+        stop_tile: int,
+        own: int,
+        other: int,
+        shared: int,
+        numbers: int,
+        tau: float,
+        eps: float,
+        limit: float,
+        x0: int,
+        x1: int,
+        x_row: int,
+        y: int,
+        weights: int,
+        single: bool,
+        arriving: int,
+        loss: int,
+        losses: int,
+        gradient0: int,
+        gradient1: int,
+        gradient_row: int,
+    ) -> tuple[int, int, bool, float]:
+        """Some parts of the work on some tiles.
+
+        Args:
+            parts: see ``PREPARE``.
+            first_tile: of the tiles to sum.
+            stop_tile: the one after the last.
+            own: address of a thread's memory.
+            other: that of the thread whose sums are added.
+            shared: that of the memory of all threads.
+            numbers: that of the ``Rules``, int64.
+            tau: the temperature.
+            eps: of each contrast.
+            limit: the widest range of logits.
+            x0: address of the first view.
+            x1: that of the second.
+            x_row: numbers from one row to the next.
+            y: address of the labels.
+            weights: that of C weights, or 0 for equal ones.
+            single: whether the weights are float32, or else float64.
+            arriving: that of the gradient at the total and at each loss, float64, or 0 where it is
+                1 at the total.
+            loss: where the total is written.
+            losses: where the losses are.
+            gradient0: where the gradient by the first view is, 0 if none is wanted.
+            gradient1: where that by the second is.
+            gradient_row: numbers from one row of it to the next.
+
+        Returns:
+            The number of tiles, the number of infinite labels, whether the logits stay in range,
+            and the derivative by the temperature. Nothing is summed if a label is infinite or a
+            logit out of range.
+        """
+        rules = rules_from(array_at(numbers, RULES, np.int64(0)))
+        free = np.empty(1, np.int64)
+        free[0] = shared + sources * 0
+        wanted = gradient0 != 0
+        labels = labels_in(free, y, rules, y_like, key_like)
+        state = take(free, STATE, np.float64(0))
+        if parts & PREPARE:
+            state[0], state[1] = sort_labels(rules, labels)
+        r, infinite = int(state[0]), int(state[1])
+        points = points_in(free, r, rules, x_like)
+        views = two_views(x0, x1, x_row, rules, x_like)
+        if parts & PREPARE:
+            state[2] = read_points(views, x_row, r, rules, labels, points)
+        width, scale = scale_of(rules, state[2], tau, eps)
+        fits = width <= limit
+        if infinite or not fits:
+            return 0, infinite, fits, 0.0
+
+        free[0] = other
+        others = sums_in(free, r, wanted, rules, x_like)
+        free[0] = own
+        sums = sums_in(free, r, wanted, rules, x_like)
+        shares, factors, by_pair = fractions_in(free, rules)
+        room = room_in(free, r, rules, x_like, y_like, key_like)
+        share_out(rules, labels.counts, weights, single, shares, factors)
+        for c in range(rules.losses):
+            by_pair[c] = factors[c] * shares[c] / tau
+        if arriving:
+            at = array_at(arriving, 1 + rules.losses, np.float64(0))
+            for c in range(rules.losses):
+                by_pair[c] = factors[c] * (at[0] * shares[c] + at[1 + c]) / tau
+        layout = layout_of(r, rules)
+        tiles = -(-r // layout.tile)
+        if parts & CLEAR:
+            sums.gradient[:] = 0
+            sums.columns[:] = 0
+            sums.totals[:] = 0
+        if parts & SWEEP:
+            scaled = by_pair if wanted else by_pair[:0]
+            for tile in range(first_tile, min(stop_tile, tiles)):
+                start = tile * layout.tile
+                stop = min(start + layout.tile, r)
+                sweep_tile(start, stop, layout, rules, scale, labels, points, scaled, room, sums)
+        if parts & ADD:
+            add_to(sums.gradient, others.gradient)
+            add_to(sums.columns, others.columns)
+            add_to(sums.totals, others.totals)
+        slope = 0.0
+        if parts & FINISH:
+            total = array_at(loss, 1, x_like)
+            each = array_at(losses, rules.losses, x_like)
+            whole = 0.0
+            for c in range(rules.losses):
+                value = factors[c] * sums.totals[c] * rules.views / 2
+                each[c] = value
+                whole += value * shares[c]
+            total[0] = whole
+            if wanted:
+                out = two_views(gradient0, gradient1, gradient_row, rules, x_like)
+                product = finish(views, x_row, r, rules, labels, points, sums, out, gradient_row)
+                slope = -product / (tau * (rules.power if rules.power else 2))
+        return tiles, infinite, fits, slope
+
+    return sizes, run
+
+    return sizes, run

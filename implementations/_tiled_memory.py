@@ -1,0 +1,242 @@
+"""What the compiled loop of ``tiled`` works on, and where it lies in memory that torch gives.
+
+Numbers of the two views of a row lie side by side, as a pair, and a vector holds eight pairs. Where
+the rows of both views are one batch, every row has two columns: its pair of similarities to the
+same view and, in a second half, that to the other view.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._unrolled import ROWS
+from ._vectors import LANES, array_at, compiled
+
+PANEL = 2 * LANES
+"""Numbers of a panel of the packed points: the pairs of sixteen columns."""
+ALIGNED = 64
+"""Bytes that the start of an array is a multiple of."""
+
+
+class Rules(NamedTuple):
+    """Which loss, of what, all as whole numbers.
+
+    Attributes:
+        n: rows of a batch.
+        d: numbers of a row.
+        dims: label dimensions.
+        views: 1 or 2.
+        losses: 1 under one distance over all label dimensions, otherwise ``dims``.
+        tile: the most anchors of a tile.
+        power: of a distance in the similarity, 0 for a product.
+        normalised: whether rows are divided by their norms.
+        joined: whether both views are one batch.
+        averaged: whether the losses of the views are averaged.
+        joint: one label distance over several dimensions: L1 (1), L2 (2), the largest (3), or
+            none (0).
+        never: whether the anchor is never a candidate.
+        whole: whether a row that lacks any label is left out.
+        renormalised: whether the weights of losses without a pair go to the others.
+        adds: whether eps is added to each contrast, or its least value.
+    """
+
+    n: int
+    d: int
+    dims: int
+    views: int
+    losses: int
+    tile: int
+    power: int
+    normalised: int
+    joined: int
+    averaged: int
+    joint: int
+    never: int
+    whole: int
+    renormalised: int
+    adds: int
+
+
+class Layout(NamedTuple):
+    """Sizes for R rows that have a label.
+
+    Attributes:
+        d: numbers of a row.
+        half: R, rounded up.
+        columns: of all products with an anchor.
+        stride: numbers of an anchor in a tile; no power of two, whose rows would share lines of
+            the cache.
+        tile: anchors of a tile.
+    """
+
+    d: int
+    half: int
+    columns: int
+    stride: int
+    tile: int
+
+
+class Labels(NamedTuple):
+    """The labels of each of C losses.
+
+    Attributes:
+        y: [N, D].
+        rows: [N] the R rows that have a label come first; by the label of the first loss, so that
+            its merges read and write memory in order.
+        counts: [C] the number of rows of each loss.
+        order: [C, N] their indices in ``rows`` by rising label; in their own order where one loss
+            has several labels.
+        ordered: [C, N] their labels in that order.
+        places: [C, N] each row's place in ``order``, -1 without one.
+        keys: [N] whole numbers to sort by.
+    """
+
+    y: Any
+    rows: Any
+    counts: Any
+    order: Any
+    ordered: Any
+    places: Any
+    keys: Any
+
+
+class Points(NamedTuple):
+    """The labelled rows as the similarity takes them.
+
+    Attributes:
+        norms: [2, R] of the embeddings.
+        rows: [2, half, depth]: d, and R, rounded up with zeros.
+        packed: [panel, d, column, view] the columns of all products, flat; a second half has the
+            views swapped.
+        squares: [2 columns] squared norms.
+        masks: [C, 2 columns] 1 where a column has a label, or 0.
+    """
+
+    norms: Any
+    rows: Any
+    packed: Any
+    squares: Any
+    masks: Any
+
+
+class Room(NamedTuple):
+    """Working memory of a thread.
+
+    Attributes:
+        terms: [tile, stride] logits, exponentials, and weights in turn.
+        apart: [tile, stride] distances.
+        folded: [tile, stride] the terms of each place.
+        reach: [tile, stride] the sums over all partners no farther.
+        work: [M, 16] the sums of eight rows by place.
+        spread: [8, 2 half] the sums of eight rows by column.
+        at: [M, 8] the column at each place.
+        same: [M] bits 2r and 2r + 1 tell whether row r's distance is that of the place before.
+        order, spare, counters: whole numbers, to sort with.
+        distance, keys: [M] label distances and their bits.
+    """
+
+    terms: Any
+    apart: Any
+    folded: Any
+    reach: Any
+    work: Any
+    spread: Any
+    at: Any
+    same: Any
+    order: Any
+    spare: Any
+    counters: Any
+    distance: Any
+    keys: Any
+
+
+class Sums(NamedTuple):
+    """What tiles add up.
+
+    Attributes:
+        gradient: [2 half depth] by the points; empty where none is wanted.
+        columns: [2 columns] what distances subtract from it, as factors of the points.
+        totals: [C] sums over pairs of -log(exp s / Z).
+    """
+
+    gradient: Any
+    columns: Any
+    totals: Any
+
+
+@compiled
+def round_up(n: int, multiple: int) -> int:
+    return -(-n // multiple) * multiple
+
+
+@compiled
+def take(free: Any, n: int, like: Any) -> Any:
+    """``n`` numbers of a scalar's type at the address ``free[0]``, which moves behind them."""
+    found = array_at(free[0], n, like)
+    free[0] += round_up(n * found.itemsize, ALIGNED)
+    return found
+
+
+@compiled
+def layout_of(r: int, rules: Any) -> Layout:
+    half = round_up(max(r, 1), LANES)
+    columns = 2 * half if rules.joined else half
+    return Layout(rules.d, half, columns, 2 * columns + LANES, min(rules.tile, half))
+
+
+@compiled
+def labels_in(free: Any, y: int, rules: Any, y_like: Any, key_like: Any) -> Labels:
+    n, losses = rules.n, rules.losses
+    return Labels(
+        array_at(y, n * rules.dims, y_like).reshape(n, rules.dims),
+        take(free, n, np.int64(0)),
+        take(free, losses, np.int64(0)),
+        take(free, losses * n, np.int32(0)).reshape(losses, n),
+        take(free, losses * n, y_like).reshape(losses, n),
+        take(free, losses * n, np.int32(0)).reshape(losses, n),
+        take(free, n, key_like),
+    )
+
+
+@compiled
+def points_in(free: Any, r: int, rules: Any, x_like: Any) -> Points:
+    d, half, columns, _, _ = layout_of(r, rules)
+    depth = round_up(d, PANEL)
+    return Points(
+        take(free, 2 * r, x_like).reshape(2, r),
+        take(free, 2 * half * depth, x_like).reshape(2, half, depth),
+        take(free, 2 * columns * d, x_like),
+        take(free, 2 * columns, x_like),
+        take(free, rules.losses * 2 * columns, x_like).reshape(rules.losses, 2 * columns),
+    )
+
+
+@compiled
+def room_in(free: Any, r: int, rules: Any, x_like: Any, y_like: Any, key_like: Any) -> Room:
+    _, half, _, stride, tile = layout_of(r, rules)
+    size, sorted_ = tile * stride, half if rules.joint else 0
+    return Room(
+        take(free, size, x_like),
+        take(free, size if rules.power else 0, x_like),
+        take(free, size if rules.joined else 0, x_like),
+        take(free, size, x_like),
+        take(free, LANES * half, x_like),
+        take(free, LANES * half if rules.losses > 1 else 0, x_like),
+        take(free, ROWS * half, np.int32(0)),
+        take(free, half, np.uint16(0)),
+        take(free, sorted_, np.int32(0)),
+        take(free, sorted_, np.int32(0)),
+        take(free, 256, np.int32(0)),
+        take(free, sorted_, y_like),
+        take(free, sorted_, key_like),
+    )
+
+
+@compiled
+def sums_in(free: Any, r: int, wanted: bool, rules: Any, x_like: Any) -> Sums:
+    d, half, columns, _, _ = layout_of(r, rules)
+    return Sums(
+        take(free, 2 * half * round_up(d, PANEL) if wanted else 0, x_like),
+        take(free, 2 * columns, x_like),
+        take(free, rules.losses, np.float64(0)),
+    )

@@ -1,0 +1,206 @@
+"""How the compiled loop of ``tiled`` reads labels and embeddings, and writes their gradient."""
+
+from typing import Any
+
+import numpy as np
+
+from ._tiled_memory import PANEL
+from ._vectors import compiled, sums_reordered
+
+SMALLEST_NORM = 1e-12
+
+
+@compiled
+def sort_row(keys: Any, n: int, order: Any, spare: Any, counts: Any) -> Any:
+    """The indices of n keys in rising order, by their bytes."""
+    for k in range(n):
+        order[k] = k
+    for shift in range(0, 8 * keys.itemsize, 8):
+        for b in range(256):
+            counts[b] = 0
+        for k in range(n):
+            counts[(keys[k] >> shift) & 255] += 1
+        if n == 0 or counts[(keys[0] >> shift) & 255] == n:
+            continue
+        total = 0
+        for b in range(256):
+            counts[b], total = total, total + counts[b]
+        for k in range(n):
+            b = (keys[order[k]] >> shift) & 255
+            spare[counts[b]] = order[k]
+            counts[b] += 1
+        order, spare = spare, order
+    return order
+
+
+@compiled
+def sort_values(values: Any, n: int, keys: Any, order: Any, spare: Any, counts: Any) -> Any:
+    """The indices of n labels in rising order, those of missing ones last."""
+    bits, sign = values.view(keys.dtype), 8 * keys.itemsize - 1
+    for k in range(n):  # whole numbers whose bytes rise with the labels
+        own = bits[k]
+        keys[k] = -1 if np.isnan(values[k]) else own ^ (own >> sign | 1 << sign)
+    return sort_row(keys, n, order, spare, counts)
+
+
+@compiled
+def sort_labels(rules: Any, labels: Any) -> tuple[int, int]:
+    """Fill in the labels of each loss.
+
+    Returns:
+        R, and the number of infinite labels.
+    """
+    y, rows, counts, order, ordered, places, keys = labels
+    values, own = np.empty(rules.n, y.dtype), np.empty(rules.n, np.int32)
+    rising, spare = np.empty(rules.n, np.int32), np.empty(rules.n, np.int32)
+    counters = np.empty(256, np.int32)
+    r = infinite = 0
+    for i in range(rules.n):
+        present = 0
+        for c in range(rules.dims):
+            present += not np.isnan(y[i, c])
+            infinite += np.isinf(y[i, c])
+        if present == rules.dims or (present and not rules.whole):
+            own[r], values[r], rising[r] = i, y[i, 0], r
+            r += 1
+    first = rising if rules.joint else sort_values(values, r, keys, rising, spare, counters)
+    for k in range(r):
+        rows[k] = own[first[k]]
+    for c in range(rules.losses):
+        m = 0
+        for k in range(r):
+            places[c, k] = -1
+            label = y[rows[k], c]
+            if not np.isnan(label):
+                own[m], values[m], rising[m] = k, label, m
+                m += 1
+        counts[c] = m
+        found = rising if c == 0 else sort_values(values, m, keys, rising, spare, counters)
+        for q in range(m):
+            k = own[found[q]]
+            order[c, q], ordered[c, q], places[c, k] = k, values[found[q]], q
+    return r, infinite
+
+
+@sums_reordered
+def read_points(x: Any, row: int, r: int, rules: Any, labels: Any, points: Any) -> float:
+    """Fill in the points of R rows that have a label.
+
+    Distances do not depend on where the centre of the rows is, so it is moved to 0.
+
+    Args:
+        x: two views, flat; row i starts at ``row`` i.
+        row: see ``x``.
+        r: rows that have a label.
+        rules: which loss.
+        labels: of all rows.
+        points: receive the rows.
+
+    Returns:
+        The largest squared norm of a point, or 1 where rows are divided by their norms.
+    """
+    d, half = rules.d, points.rows.shape[1]
+    points.rows[:] = 0
+    points.packed[:] = 0
+    points.masks[:] = 0
+    points.squares[:] = 0
+    means = np.zeros((2, d))
+    for v in range(2):
+        view = x[v]
+        for k in range(r):
+            start = labels.rows[k] * row
+            own, source = points.rows[v, k, :d], view[start : start + d]
+            square = 0.0
+            for c in range(d):
+                square += np.float64(source[c]) * np.float64(source[c])
+            norm = np.sqrt(square)
+            points.norms[v, k] = norm
+            factor = own.dtype.type(1 / max(norm, SMALLEST_NORM) if rules.normalised else 1.0)
+            for c in range(d):
+                own[c] = source[c] * factor
+            if rules.power and np.isfinite(square):
+                for c in range(d):
+                    means[v, c] += own[c] / r
+    if rules.joined:
+        for c in range(d):
+            means[0, c] = means[1, c] = (means[0, c] + means[1, c]) / 2
+    longest = 1.0 if rules.normalised and not rules.power else 0.0
+    for v in range(2):
+        for k in range(r):
+            own = points.rows[v, k, :d]
+            if rules.power or not rules.normalised:
+                square = 0.0
+                for c in range(d):
+                    own[c] -= means[v, c]
+                    square += own[c] * own[c]
+                longest = square if square > longest or np.isnan(square) else longest
+                points.squares[2 * k + v] = square
+                if rules.joined:
+                    points.squares[2 * (half + k) + 1 - v] = square
+            for at in range(0, len(points.squares) // 2, half):
+                column = 2 * (at + k) + (v if at == 0 else 1 - v)
+                start = column // PANEL * PANEL * d + column % PANEL
+                into = points.packed[start::PANEL]
+                for c in range(d):
+                    into[c] = own[c]
+    for c in range(rules.losses):
+        masks, places = points.masks[c], labels.places[c]
+        for column in range(len(masks)):
+            k = column // 2 % half
+            masks[column] = k < r and places[k] >= 0
+    return longest
+
+
+@sums_reordered
+def finish(
+    x: Any,
+    row: int,
+    r: int,
+    rules: Any,
+    labels: Any,
+    points: Any,
+    sums: Any,
+    out: Any,
+    out_row: int,
+) -> float:
+    """Map the gradient of the points to that of the embeddings, in ``out``.
+
+    The arguments are those of :func:`read_points`; ``sums`` holds the gradient, ``out`` is laid out
+    like ``x``, in rows of ``out_row``.
+
+    Returns:
+        The sum over all of points * gradient.
+    """
+    _, half, depth = points.rows.shape
+    d, product = rules.d, 0.0
+    for v in range(rules.views):
+        view, into = x[v], out[v]
+        if r < rules.n:
+            for i in range(rules.n):
+                into[i * out_row : i * out_row + d] = 0
+        for k in range(r):
+            i = labels.rows[k]
+            source, result = view[i * row : i * row + d], into[i * out_row : i * out_row + d]
+            start, point = (v * half + k) * depth, points.rows[v, k, :d]
+            own = sums.gradient[start : start + d]
+            norm = points.norms[v, k]
+            if rules.power:
+                factor = sums.columns[2 * k + v]
+                if rules.joined:
+                    factor += sums.columns[2 * half + 2 * k + 1 - v]
+                for c in range(d):
+                    own[c] -= factor * point[c]
+            square = along = 0.0
+            for c in range(d):
+                square += np.float64(own[c]) * np.float64(point[c])
+                along += np.float64(own[c]) * np.float64(source[c])
+            product += square
+            shrink, inverse = own.dtype.type(0), own.dtype.type(1)
+            if rules.normalised:
+                length = max(norm, SMALLEST_NORM)
+                inverse = own.dtype.type(1 / length)
+                if norm >= SMALLEST_NORM:
+                    shrink = own.dtype.type(along / length**2)
+            for c in range(d):
+                result[c] = (own[c] - shrink * source[c]) * inverse
+    return product

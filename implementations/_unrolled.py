@@ -1,0 +1,179 @@
+# ruff: noqa: ARG001 - numba passes every intrinsic its arguments' types, used or not
+"""Loops over several rows at once, unrolled: matrix products, and the merge of sorted labels."""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+
+from ._vectors import (
+    LANES,
+    call,
+    cgutils,
+    constant,
+    intrinsic,
+    load_from,
+    make_array,
+    pair_lanes,
+    pointer,
+    spread,
+    store_to,
+)
+
+ROWS = 8
+"""Rows that are computed at once; in a product, two vectors wide."""
+
+
+def _product(in_pairs: bool, adds: bool) -> Any:
+    """Eight rows of a matrix product, two vectors wide."""
+
+    @intrinsic
+    def product(
+        typingctx: Any,
+        a: Any,
+        at_a: Any,
+        row_a: Any,
+        step_a: Any,
+        b: Any,
+        at_b: Any,
+        step_b: Any,
+        n: Any,
+        out: Any,
+        at_out: Any,
+        row_out: Any,
+    ) -> Any:
+        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            one = ir.Constant(args[1].type, LANES)
+            sums = []
+            for r in range(ROWS):
+                place = builder.add(args[9], builder.mul(args[10], ir.Constant(one.type, r)))
+                for at in (place, builder.add(place, one)):
+                    address = pointer(context, builder, out, args[8], at)
+                    first = load_from(builder, address) if adds else constant(out, 0.0)
+                    kept = cgutils.alloca_once(builder, first.type)
+                    builder.store(first, kept)
+                    sums.append((kept, address))
+            with cgutils.for_range(builder, args[7]) as loop:
+                at = builder.add(args[5], builder.mul(loop.index, args[6]))
+                wide = [
+                    load_from(builder, pointer(context, builder, b, args[4], place))
+                    for place in (at, builder.add(at, one))
+                ]
+                left = builder.add(args[1], builder.mul(loop.index, args[3]))
+                for r in range(ROWS):
+                    place = builder.add(left, builder.mul(args[2], ir.Constant(one.type, r)))
+                    if in_pairs:
+                        two = load_from(builder, pointer(context, builder, a, args[0], place, 2))
+                        factor = pair_lanes(builder, two)
+                    else:
+                        data = make_array(a)(context, builder, args[0]).data
+                        factor = spread(builder, builder.load(builder.gep(data, [place])))
+                    for (kept, _), other in zip(sums[2 * r : 2 * r + 2], wide, strict=True):
+                        total = call(builder, "fma", factor, other, builder.load(kept))
+                        builder.store(total, kept)
+            for kept, address in sums:
+                store_to(builder, builder.load(kept), address)
+            return context.get_dummy_value()
+
+        place = types.intp
+        return types.none(a, place, place, place, b, place, place, place, out, place, place), code
+
+    return product
+
+
+product_of_pairs = _product(in_pairs=True, adds=False)
+"""out[r, :] = sum over n of (a pair of row r, in turn) * b[n, :]."""
+add_product = _product(in_pairs=False, adds=True)
+"""out[r, :] += sum over n of a[r, n] * b[n, :]."""
+
+
+@intrinsic
+def merge_rows(
+    typingctx: Any,
+    labels: Any,
+    m: Any,
+    order: Any,
+    own: Any,
+    places: Any,
+    terms: Any,
+    starts: Any,
+    at: Any,
+    work: Any,
+    same: Any,
+) -> Any:
+    """Sort the rows of eight anchors by label distance, farthest first, and fetch their terms.
+
+    Each step takes the farther end of the rest of a row, and the anchor itself last. It does eight
+    rows at once, because each step waits for the one before it.
+
+    Args:
+        typingctx: of numba.
+        labels: rising, M or more.
+        m: their number.
+        order: the column of each label.
+        own: [8] labels of the anchors.
+        places: [8] their places among the labels.
+        terms: pairs by column.
+        starts: [8] where the anchors' terms start.
+        at: [M, 8] receives the columns.
+        work: [M, 8, 2] receives their terms.
+        same: [M] receives, in bits 2r and 2r + 1, whether row r's distance is that of the place
+            before.
+
+    Returns:
+        Whether any distances are equal.
+    """
+    arrays = {"labels": 0, "order": 2, "own": 3, "places": 4, "starts": 6}
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kinds = signature.args
+        data = [
+            make_array(k)(context, builder, x).data if isinstance(k, types.Array) else x
+            for k, x in zip(kinds, args, strict=True)
+        ]
+        index = args[1].type
+        zero, eight = ir.Constant(index, 0), ir.Constant(index, ROWS)
+
+        def read(name: str, place: Any) -> Any:
+            return builder.load(builder.gep(data[arrays[name]], [place]))
+
+        lanes = [ir.Constant(index, r) for r in range(ROWS)]
+        label, place, start = ([read(n, r) for r in lanes] for n in ("own", "places", "starts"))
+        lows = [cgutils.alloca_once_value(builder, zero) for _ in lanes]
+        minus = ir.Constant(label[0].type, -1.0)
+        before = [cgutils.alloca_once_value(builder, minus) for _ in lanes]
+        none = ir.Constant(ir.IntType(16), 0)
+        tied = cgutils.alloca_once_value(builder, none)
+        with cgutils.for_range(builder, args[1]) as loop:
+            left = builder.sub(builder.sub(args[1], loop.index), ir.Constant(index, 1))
+            row = builder.mul(loop.index, eight)
+            bits = none
+            for r, lane in enumerate(lanes):
+                low = builder.load(lows[r])
+                high = builder.add(low, left)
+                below = builder.fsub(label[r], read("labels", low))
+                above = builder.fsub(read("labels", high), label[r])
+                nearer = builder.fcmp_ordered(">=", below, above)
+                takes = builder.and_(nearer, builder.icmp_signed("!=", low, place[r]))
+                taken = builder.select(takes, low, high)
+                distance = builder.select(takes, below, above)
+                column = read("order", taken)
+                cell = builder.add(row, lane)
+                builder.store(column, builder.gep(data[7], [cell]))
+                cell = builder.mul(cell, ir.Constant(index, 2))
+                source = builder.add(
+                    start[r], builder.mul(builder.sext(column, index), ir.Constant(index, 2))
+                )
+                two = load_from(builder, pointer(context, builder, terms, args[5], source, 2))
+                store_to(builder, two, pointer(context, builder, work, args[8], cell, 2))
+                equal = builder.fcmp_ordered("==", distance, builder.load(before[r]))
+                flag = ir.Constant(none.type, 3 << 2 * r)
+                bits = builder.or_(bits, builder.select(equal, flag, none))
+                builder.store(distance, before[r])
+                builder.store(builder.add(low, builder.zext(takes, index)), lows[r])
+            builder.store(bits, builder.gep(data[9], [loop.index]))
+            builder.store(builder.or_(builder.load(tied), bits), tied)
+        return builder.icmp_unsigned("!=", builder.load(tied), none)
+
+    place = types.intp
+    return types.boolean(labels, place, order, own, places, terms, starts, at, work, same), code
