@@ -36,10 +36,13 @@ def sort_row(keys: Any, n: int, order: Any, spare: Any, counts: Any) -> Any:
 @compiled
 def sort_values(values: Any, n: int, keys: Any, order: Any, spare: Any, counts: Any) -> Any:
     """The indices of n labels in rising order, those of missing ones last."""
-    bits, sign = values.view(keys.dtype), 8 * keys.itemsize - 1
+    bits, least = values.view(keys.dtype), -(1 << (8 * keys.itemsize - 1))
     for k in range(n):  # whole numbers whose bytes rise with the labels
         own = bits[k]
-        keys[k] = -1 if np.isnan(values[k]) else own ^ (own >> sign | 1 << sign)
+        if np.isnan(values[k]):
+            keys[k] = -1
+        else:
+            keys[k] = ~own if own < 0 else own ^ least
     return sort_row(keys, n, order, spare, counts)
 
 

@@ -3,17 +3,16 @@
 
 from typing import Any
 
-from llvmlite import ir
-from numba import types
-
 from ._vectors import (
     LANES,
     call,
     cgutils,
     constant,
     intrinsic,
+    llvm,
     load_from,
     make_array,
+    numba_types,
     pair_lanes,
     pointer,
     spread,
@@ -43,10 +42,10 @@ def _product(in_pairs: bool, adds: bool) -> Any:
         row_out: Any,
     ) -> Any:
         def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            one = ir.Constant(args[1].type, LANES)
+            one = llvm.Constant(args[1].type, LANES)
             sums = []
             for r in range(ROWS):
-                place = builder.add(args[9], builder.mul(args[10], ir.Constant(one.type, r)))
+                place = builder.add(args[9], builder.mul(args[10], llvm.Constant(one.type, r)))
                 for at in (place, builder.add(place, one)):
                     address = pointer(context, builder, out, args[8], at)
                     first = load_from(builder, address) if adds else constant(out, 0.0)
@@ -61,7 +60,7 @@ def _product(in_pairs: bool, adds: bool) -> Any:
                 ]
                 left = builder.add(args[1], builder.mul(loop.index, args[3]))
                 for r in range(ROWS):
-                    place = builder.add(left, builder.mul(args[2], ir.Constant(one.type, r)))
+                    place = builder.add(left, builder.mul(args[2], llvm.Constant(one.type, r)))
                     if in_pairs:
                         two = load_from(builder, pointer(context, builder, a, args[0], place, 2))
                         factor = pair_lanes(builder, two)
@@ -75,8 +74,10 @@ def _product(in_pairs: bool, adds: bool) -> Any:
                 store_to(builder, builder.load(kept), address)
             return context.get_dummy_value()
 
-        place = types.intp
-        return types.none(a, place, place, place, b, place, place, place, out, place, place), code
+        place = numba_types.intp
+        return numba_types.none(
+            a, place, place, place, b, place, place, place, out, place, place
+        ), code
 
     return product
 
@@ -128,24 +129,24 @@ def merge_rows(
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kinds = signature.args
         data = [
-            make_array(k)(context, builder, x).data if isinstance(k, types.Array) else x
+            make_array(k)(context, builder, x).data if isinstance(k, numba_types.Array) else x
             for k, x in zip(kinds, args, strict=True)
         ]
         index = args[1].type
-        zero, eight = ir.Constant(index, 0), ir.Constant(index, ROWS)
+        zero, eight = llvm.Constant(index, 0), llvm.Constant(index, ROWS)
 
         def read(name: str, place: Any) -> Any:
             return builder.load(builder.gep(data[arrays[name]], [place]))
 
-        lanes = [ir.Constant(index, r) for r in range(ROWS)]
+        lanes = [llvm.Constant(index, r) for r in range(ROWS)]
         label, place, start = ([read(n, r) for r in lanes] for n in ("own", "places", "starts"))
         lows = [cgutils.alloca_once_value(builder, zero) for _ in lanes]
-        minus = ir.Constant(label[0].type, -1.0)
+        minus = llvm.Constant(label[0].type, -1.0)
         before = [cgutils.alloca_once_value(builder, minus) for _ in lanes]
-        none = ir.Constant(ir.IntType(16), 0)
+        none = llvm.Constant(llvm.IntType(16), 0)
         tied = cgutils.alloca_once_value(builder, none)
         with cgutils.for_range(builder, args[1]) as loop:
-            left = builder.sub(builder.sub(args[1], loop.index), ir.Constant(index, 1))
+            left = builder.sub(builder.sub(args[1], loop.index), llvm.Constant(index, 1))
             row = builder.mul(loop.index, eight)
             bits = none
             for r, lane in enumerate(lanes):
@@ -160,14 +161,14 @@ def merge_rows(
                 column = read("order", taken)
                 cell = builder.add(row, lane)
                 builder.store(column, builder.gep(data[7], [cell]))
-                cell = builder.mul(cell, ir.Constant(index, 2))
+                cell = builder.mul(cell, llvm.Constant(index, 2))
                 source = builder.add(
-                    start[r], builder.mul(builder.sext(column, index), ir.Constant(index, 2))
+                    start[r], builder.mul(builder.sext(column, index), llvm.Constant(index, 2))
                 )
                 two = load_from(builder, pointer(context, builder, terms, args[5], source, 2))
                 store_to(builder, two, pointer(context, builder, work, args[8], cell, 2))
                 equal = builder.fcmp_ordered("==", distance, builder.load(before[r]))
-                flag = ir.Constant(none.type, 3 << 2 * r)
+                flag = llvm.Constant(none.type, 3 << 2 * r)
                 bits = builder.or_(bits, builder.select(equal, flag, none))
                 builder.store(distance, before[r])
                 builder.store(builder.add(low, builder.zext(takes, index)), lows[r])
@@ -175,5 +176,7 @@ def merge_rows(
             builder.store(builder.or_(builder.load(tied), bits), tied)
         return builder.icmp_unsigned("!=", builder.load(tied), none)
 
-    place = types.intp
-    return types.boolean(labels, place, order, own, places, terms, starts, at, work, same), code
+    place = numba_types.intp
+    return numba_types.boolean(
+        labels, place, order, own, places, terms, starts, at, work, same
+    ), code

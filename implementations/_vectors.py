@@ -25,6 +25,8 @@ except ImportError as error:
 
 cgutils: Any = cgutils_of_numba
 make_array: Any = arrayobj.make_array
+llvm: Any = ir
+numba_types: Any = types
 populate_array: Any = arrayobj.populate_array
 LANES = 16
 
