@@ -153,14 +153,12 @@ class Group(NamedTuple):
         numbers: the losses.
         rows: [C, M] the rows of each.
         labels: [C, M, D] their labels: one a row, or all under one distance over several.
-        rising: whether the labels rise.
         anchors: the first of these rows that is an anchor, and the one after the last.
     """
 
     numbers: list[int]
     rows: Tensor
     labels: Tensor
-    rising: bool
     anchors: tuple[int, int]
 
 
@@ -406,12 +404,13 @@ def evaluate(
     lowered = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
     with torch.autocast(kind, enabled=False) if lowered else nullcontext(), torch.no_grad():
         labels, present, counts, labelled = read_labels(labels, choices)
-        shares, factors = share_out(weights, counts, choices, len(views), device)
+        shares, factors = share_out(weights, counts, choices, len(views))
         x = torch.stack(tuple(views)).to(dtype)
         some = None
         if labelled < len(labels):
             some = present.any(dim=0).nonzero()[:, 0]
-            x, labels, present = x[:, some], labels[some], present[:, some]
+            x, present = x.index_select(1, some), present.index_select(1, some)
+            labels = labels.index_select(0, some)
             if anchors is not None:
                 anchors = places_in(some, anchors)
 
@@ -429,29 +428,29 @@ def evaluate(
             high, width = bounds(float(points.square().sum(dim=2).max()), choices)
         arriving = shares
         if grad_output is not None:
-            arriving = grad_output[0].to(shares) * shares + grad_output[1:].to(shares)
-        scale = factors * arriving / tau
+            at_sum, *at_each = grad_output.tolist()
+            arriving = [at + at_sum * share for at, share in zip(at_each, shares, strict=True)]
         grad_points = torch.zeros_like(points) if wanted else None
-        sums = torch.zeros_like(factors)
+        none = torch.zeros((), dtype=sum_dtype(device), device=device)
+        sums = [none] * len(counts)
         for group in groups_of(labels, present, counts, choices, anchors):
             (c, m), (v, _, d) = group.rows.shape, points.shape
-            own = points.new_empty(c, v, m, d)
-            for rows, into in zip(group.rows, own, strict=True):
-                torch.index_select(points, 1, rows, out=into)
-            terms = Terms(choices, tau, high, width, own)
-            total, grad = terms.sum_of_group(group, wanted)
-            for c, number in enumerate(group.numbers):
-                sums[number] += total[c]
+            own = points.index_select(1, group.rows.flatten()).view(v, c, m, d).transpose(0, 1)
+            total, grad = Terms(choices, tau, high, width, own).sum_of_group(group, wanted)
+            for c, (number, rows) in enumerate(zip(group.numbers, group.rows, strict=True)):
+                sums[number] = total[c]
                 if grad is not None and grad_points is not None:
-                    grad_points.index_add_(1, group.rows[c], grad[c] * scale[number].to(grad))
-        losses = sums * factors
-        loss, losses = (losses * shares).sum().to(dtype), losses.to(dtype)
+                    scale = factors[number] * arriving[number] / tau
+                    grad_points.index_add_(1, rows, grad[c], alpha=scale)
+        weighing = torch.tensor([factors, shares], dtype=none.dtype, device=device)
+        losses = torch.stack(sums) * weighing[0]
+        loss, losses = (losses * weighing[1]).sum().to(dtype), losses.to(dtype)
         if grad_points is None:
             return Evaluated(loss, losses, None, None)
 
         slope = None
         if learned:
-            along_points = (grad_points * points).sum(dtype=sums.dtype)
+            along_points = (grad_points * points).sum(dtype=none.dtype)
             slope = -along_points / (tau * (choices.power or 2))
         if choices.normalised:  # such a similarity depends on no length above the floor
             along = (grad_points * units).sum(dim=2, keepdim=True)
@@ -486,9 +485,9 @@ def read_labels(labels: Tensor, choices: Choices) -> tuple[Tensor, Tensor, list[
 
 
 def share_out(
-    weights: Tensor | None, counts: list[int], choices: Choices, views: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """The [C] shares of the losses in the total, and the factor of each loss's sum over pairs."""
+    weights: Tensor | None, counts: list[int], choices: Choices, views: int
+) -> tuple[list[float], list[float]]:
+    """The C shares of the losses in the total, and the factor of each loss's sum over pairs."""
     rows = [n * (views if choices.joins_views else 1) for n in counts]
     each = views if choices.views == "mean" else 1
     factors = [1 / (m * (m - 1) * each) if m > 1 else 0.0 for m in rows]
@@ -496,9 +495,7 @@ def share_out(
     if choices.empty_dimension == "renormalise":
         shares = [w if factor else 0.0 for w, factor in zip(shares, factors, strict=True)]
     total = sum(shares) or 1.0
-    both = [[w / total for w in shares], factors]
-    first, second = torch.tensor(both, dtype=sum_dtype(device), device=device).unbind()
-    return first, second
+    return [w / total for w in shares], factors
 
 
 def bounds(longest: float, choices: Choices) -> tuple[float, float]:
@@ -525,7 +522,11 @@ def groups_of(
     choices: Choices,
     anchors: tuple[int, int] | None,
 ) -> Iterator[Group]:
-    """Group the losses that have a pair, of [R, D] labels; where all rows are anchors, by size."""
+    """Group the losses that have a pair, of [R, D] labels.
+
+    Where all rows are anchors, losses of one size are a group, and the rows are in the order of
+    their labels: then distances fall and rise again along a row, which are sorted fast.
+    """
     least = 1 if choices.joins_views else 2
     if anchors is None and (not choices.joint or labels.shape[1] == 1):
         ordered, order = labels.t().sort(dim=1)  # what is missing comes last
@@ -537,14 +538,15 @@ def groups_of(
             together = max(anchors_at_once(labels.device, m) // max(m, 1), 1)
             for at in range(0, len(numbers) if m >= least else 0, together):
                 some = numbers[at : at + together]
-                yield Group(some, order[some, :m], ordered[some, :m, None], True, (0, m))
+                own = slice(some[0], some[0] + 1) if len(some) == 1 else some
+                yield Group(some, order[own, :m], ordered[own, :m, None], (0, m))
         return
     for c, m in enumerate(counts):
         if m >= least:
             rows = present[c].nonzero()[:, 0]
             own = labels[rows] if choices.joint else labels[rows, c : c + 1]
             among = (0, m) if anchors is None else places_in(rows, anchors)
-            yield Group([c], rows[None], own[None], False, among)
+            yield Group([c], rows[None], own[None], among)
 
 
 def anchors_at_once(device: torch.device, m: int) -> int:
@@ -572,14 +574,12 @@ class Terms(NamedTuple):
 
     def sum_of_group(self, group: Group, wanted: bool) -> tuple[Tensor, Tensor | None]:
         """The [C] sums over pairs, and tau times their derivative by the points, [C, V, M, d]."""
-        points, device = self.points, self.points.device
+        points, total, grad = self.points, None, None
         (c, v, m, d), power = points.shape, self.choices.power
-        total = torch.zeros(c, dtype=sum_dtype(device), device=device)
         # Views that are joined make one matrix of rows, others one each.
         matrices = c if self.choices.joins_views else c * v
         others = points.reshape(matrices, -1, d)
-        grad = torch.zeros(c, v, m, d, dtype=points.dtype, device=device) if wanted else None
-        size = anchors_at_once(device, m)
+        size = anchors_at_once(points.device, m)
         for start in range(*group.anchors, size):
             stop = min(start + size, group.anchors[1])
             block = points[:, :, start:stop].reshape(matrices, -1, d)
@@ -591,9 +591,9 @@ class Terms(NamedTuple):
                 logits = torch.bmm(block / self.tau, others.mT).sub_(self.high / self.tau)
             logits = logits.view(c, v, stop - start, -1, m)
             order, ending = order_by_distance(group, self.choices, start, stop, logits)
-            block_total, weights = self.scan_block(logits, order, ending, start, wanted)
-            total += block_total
-            if grad is None or weights is None:
+            own_total, weights = self.scan_block(logits, order, ending, start, wanted)
+            total = own_total if total is None else total.add_(own_total)
+            if weights is None:
                 continue
             weights = weights.view(matrices, block.shape[1], -1)
             if power == 1:  # the derivative of a distance of 0 is 0, as that of torch's norm
@@ -601,12 +601,17 @@ class Terms(NamedTuple):
             elif power == 2:
                 weights = 2 * weights
             to_block = torch.bmm(weights, others)
-            by_rows = grad.view(matrices, -1, d).baddbmm_(weights.mT, block)
+            if grad is None:
+                grad = torch.bmm(weights.mT, block)
+            else:
+                grad.baddbmm_(weights.mT, block)
             if power:
                 to_block -= weights.sum(dim=2, keepdim=True) * block
-                by_rows -= weights.sum(dim=1).unsqueeze(2) * others
-            grad[:, :, start:stop] += to_block.view(c, v, -1, d)
-        return total, grad
+                grad -= weights.sum(dim=1).unsqueeze(2) * others
+            grad.view(c, v, m, d)[:, :, start:stop].add_(to_block.view(c, v, -1, d))
+        if total is None:  # none of these rows is an anchor
+            total = torch.zeros(c, dtype=sum_dtype(points.device), device=points.device)
+        return total, grad if grad is None else grad.view(c, v, m, d)
 
     def scan_block(
         self, logits: Tensor, order: Tensor, ending: Tensor, start: int, with_gradient: bool
@@ -641,12 +646,14 @@ class Terms(NamedTuple):
         below = None
         log_eps = (math.log(choices.eps) if choices.eps else -math.inf) - self.high / self.tau
         if log_eps > -1.01 * self.width / self.tau - 40:  # else rounding leaves nothing of it
-            eps = contrast.new_tensor(log_eps if in_logarithms else math.exp(log_eps))
-            if choices.eps_rule == "floor":
+            eps = log_eps if in_logarithms else math.exp(log_eps)
+            if choices.eps_rule == "added" and in_logarithms:
+                contrast = torch.logaddexp(contrast, contrast.new_tensor(eps))
+            elif choices.eps_rule == "added":
+                contrast += eps
+            elif float(contrast[..., 0].amin()) <= eps:  # the first sum is the least
                 below = contrast < eps
                 contrast.clamp_(min=eps)
-            else:
-                contrast = torch.logaddexp(contrast, eps) if in_logarithms else contrast.add_(eps)
         if ending.ndim > 1:  # a sum can be 0 inside a tie, where nothing depends on it
             contrast.masked_fill_(ending == 0, 0 if in_logarithms else 1)
         logarithms = contrast if in_logarithms else contrast.log()
@@ -690,52 +697,28 @@ def order_by_distance(
         anchor itself.
     """
     labels, each, m = group.labels, logits.shape[3], logits.shape[4]
-    if group.rising:
-        distance, order = merge(labels[..., 0], start, stop)
+    apart = (labels[:, start:stop, None] - labels[:, None]).abs_()
+    if labels.shape[2] == 1:
+        distance = apart[..., 0]
+    elif choices.label_distance == "max":
+        distance = apart.amax(dim=3)
     else:
-        apart = (labels[:, start:stop, None] - labels[:, None]).abs()
-        if labels.shape[3:] == (1,) or choices.label_distance == "max":
-            distance = apart.amax(dim=3)
-        else:
-            distance = apart.norm(dim=3) if choices.label_distance == "l2" else apart.sum(dim=3)
-        distance, order = distance.sort(dim=2, descending=True)
+        distance = apart.norm(dim=3) if choices.label_distance == "l2" else apart.sum(dim=3)
+    distance, order = distance.sort(dim=2, descending=True, stable=True)  # stable is faster
+    if m == 1 or bool((distance[..., :-1] - distance[..., 1:]).amin() > 0):
+        ending = torch.full((m,), each, dtype=logits.dtype, device=logits.device)
+        ending[-1:].sub_(1)  # the anchor is not a partner
+        return order, ending
     differ = distance[..., 1:] != distance[..., :-1]
     number = torch.arange(m, dtype=logits.dtype, device=logits.device)
-    if bool(differ.all()):
-        return order, torch.full_like(number, each).sub_((number == m - 1).to(number))
     first = number.repeat(*distance.shape[:2], 1)  # the first place of each tie
     first[..., 1:] *= differ
     ending = number + 1 - first.cummax(dim=2).values
     if each > 1:
         ending *= each
     ending[..., :-1] *= differ
-    ending[..., -1] -= 1  # the anchor is not a partner
+    ending[..., -1] -= 1
     return order, ending
-
-
-def merge(labels: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor]:
-    """Distances from each anchor of a block, falling, and their rows; [C, M] labels rise."""
-    m = labels.shape[1]
-    signed = labels.unsqueeze(1) - labels[:, start:stop].unsqueeze(2)  # rounded, rising along k
-    if signed.dtype in (torch.float16, torch.bfloat16):
-        signed = signed.float()
-    # The place of a row is the number of rows that are farther: those beyond it on its own side,
-    # and those that a search counts on the other side. Rows of that side get the last place, m.
-    k = torch.arange(m, device=labels.device)
-    below = stop <= m - start
-    if below:
-        side = signed[..., :stop]
-        places = torch.where(side < 0, k[:stop] + m - torch.searchsorted(signed, -side), m)
-    else:
-        side = signed[..., start:]
-        beyond = m - 1 - k[start:]
-        places = torch.where(side > 0, beyond + torch.searchsorted(signed, -side), m)
-    taken = k.new_zeros(*signed.shape[:2], m + 1).scatter_(2, places, 1)[..., :m]
-    # The other side's rows take the places that are left, in their own order.
-    order = torch.addcmul(taken.cumsum(dim=2) + (m - 1 - k), taken, m - k, value=-1)
-    if not below:
-        order = m - 1 - order
-    return signed.abs_().gather(2, order), order
 
 
 def own_entries(x: Tensor, start: int) -> Tensor:

@@ -66,14 +66,13 @@ def test_sums_and_sums_kept_as_logarithms_are_both_right(
     st.sampled_from([torch.float32, torch.bfloat16, torch.int64]),
 )
 @settings(deadline=None, derandomize=True, max_examples=100)
-def test_a_merge_orders_every_row_by_label_distance(labels: list[int], dtype: torch.dtype) -> None:
+def test_every_row_is_ordered_by_label_distance(labels: list[int], dtype: torch.dtype) -> None:
     scan = importlib.import_module("supcr_bench.implementations._scan")
-    y = torch.tensor(sorted(labels)).to(dtype)
+    y = torch.tensor(labels).to(dtype)
     m = len(y)
     distance = (y.unsqueeze(0) - y.unsqueeze(1)).abs().double()
-    # A row may be merged from below or from above, as suits its block.
     for start, stop in [(0, m), *((i, i + 1) for i in range(m))]:
-        group = scan.Group([0], torch.arange(m)[None], y[None, :, None], True, (0, m))
+        group = scan.Group([0], torch.arange(m)[None], y[None, :, None], (0, m))
         logits = torch.zeros(1, 1, stop - start, 1, m)
         orders, endings = scan.order_by_distance(group, scan.Choices(), start, stop, logits)
         endings = endings.expand(orders.shape)
