@@ -435,7 +435,8 @@ def evaluate(
         sums = [none] * len(counts)
         for group in groups_of(labels, present, counts, choices, anchors):
             (c, m), (v, _, d) = group.rows.shape, points.shape
-            own = points.index_select(1, group.rows.flatten()).view(v, c, m, d).transpose(0, 1)
+            own = points.index_select(1, group.rows.flatten()).view(v, c, m, d)
+            own = own.transpose(0, 1).contiguous()
             total, grad = Terms(choices, tau, high, width, own).sum_of_group(group, wanted)
             for c, (number, rows) in enumerate(zip(group.numbers, group.rows, strict=True)):
                 sums[number] = total[c]

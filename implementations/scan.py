@@ -6,7 +6,7 @@ from ._scan import DEFINITIONS, ScanSupCR
 
 IMPLEMENTATION = Implementation(
     name="scan",
-    title="Running sums along merged rows, gradient without autograd",
+    title="Running sums along sorted rows, gradient without autograd",
     source="beyond the note",
     factory=ScanSupCR,
     claimed_time="N^2 log N",

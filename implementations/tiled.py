@@ -178,7 +178,7 @@ def call(
     gradient = torch.empty((n, 2, d) if by_row else (views, n, d), dtype=dtype)
     loss, losses = torch.empty((), dtype=dtype), torch.empty(plan.losses, dtype=dtype)
     threads = plan.threads and min(torch.get_num_threads(), plan.threads)
-    memory = torch.empty(plan.shared + max(threads, 1) * plan.own, dtype=torch.uint8)
+    memory = torch.empty((plan.shared + max(threads, 1) * plan.own) // 8, dtype=torch.float64)
     shared, at = memory.data_ptr(), gradient.data_ptr()
     arguments = (
         shared,

@@ -18,6 +18,8 @@ from supcr_bench.values.result import Status
 from tests.commands.conftest import Cli
 
 GOLDEN = Path(__file__).parents[1] / "golden"
+COUNTS_SINCE = {("distributed", "forward"): (158, 86195), ("distributed", "training"): (163, 86964)}
+"""Operations and elements of what has become cheaper since, on two ranks."""
 
 
 def stored_rows(run: str) -> list[dict[str, Any]]:
@@ -85,7 +87,10 @@ def test_a_stored_run_is_resumed_where_it_stopped(cli: Cli, tmp_path: Path, name
         assert new["loss"] == old["loss"]
         if old["ranks"] == 1:  # elsewhere the peak is no count
             assert new["peak_bytes"] == old["peak_bytes"]
-        assert (new["launches"], new["elements"]) == (old["launches"], old["elements"])
+        counts = (old["launches"], old["elements"])
+        if old in before[-2:]:
+            counts = COUNTS_SINCE.get((old["implementation"], old["pass"]), counts)
+        assert (new["launches"], new["elements"]) == counts
 
 
 def case_of(row: dict[str, Any]) -> tuple[Any, ...]:
