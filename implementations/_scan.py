@@ -539,8 +539,8 @@ def groups_of(
             together = max(anchors_at_once(labels.device, m) // max(m, 1), 1)
             for at in range(0, len(numbers) if m >= least else 0, together):
                 some = numbers[at : at + together]
-                own = slice(some[0], some[0] + 1) if len(some) == 1 else some
-                yield Group(some, order[own, :m], ordered[own, :m, None], (0, m))
+                at_once = slice(some[0], some[0] + 1) if len(some) == 1 else some
+                yield Group(some, order[at_once, :m], ordered[at_once, :m, None], (0, m))
         return
     for c, m in enumerate(counts):
         if m >= least:
