@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # An editable install with its extras, at the versions that CI pins.
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: setup check check-workflows format test coverage gate bench self-test false-alarms cross-check equal-arms-study growth-study recognition-study store-study gate-study gate-simulation floor cluster clean
+.PHONY: setup check check-workflows format test coverage gate bench self-test false-alarms cross-check gpu equal-arms-study growth-study recognition-study store-study gate-study gate-simulation floor cluster clean
 
 setup: $(VENV)/.installed
 
@@ -56,6 +56,11 @@ false-alarms: setup
 # The harness's times beside those of torch.utils.benchmark and pytest-benchmark, some minutes.
 cross-check: setup
 	$(BIN)/pytest tests/studies/cross_check.py --benchmark-quiet
+
+# On a machine with an accelerator: the tests that need one, and the suite `gpu`; a quarter of an hour.
+gpu: setup
+	$(BIN)/python -m pytest -m gpu
+	$(BIN)/supcr-bench run gpu
 
 # Identical arms, of which one goes on alone, are timed alike; some minutes.
 equal-arms-study: setup

@@ -44,7 +44,7 @@ class Elapsed:
 
 @dataclass(frozen=True, slots=True)
 class PeakMemory:
-    """Peak of live tensor bytes above the inputs, bytes reserved then, and how it was measured."""
+    """Peak of live tensor bytes above the inputs, of bytes reserved for it, and how measured."""
 
     peak_bytes: int | None
     reserved_bytes: int | None
@@ -174,14 +174,16 @@ class Accelerator:
                 torch.mps.driver_allocated_memory(),
                 "MPS allocated bytes after the call (lower bound)",
             )
+        getattr(torch, self._device.type).empty_cache()  # of blocks that earlier calls left
         torch.accelerator.reset_peak_memory_stats(self._device)
         before = torch.accelerator.memory_allocated(self._device)
+        reserved = torch.accelerator.memory_reserved(self._device)
         kept = call()
         self.synchronize()
         del kept
         return PeakMemory(
             torch.accelerator.max_memory_allocated(self._device) - before,
-            torch.accelerator.max_memory_reserved(self._device),
+            torch.accelerator.max_memory_reserved(self._device) - reserved,
             f"{self._device.type} max_memory_allocated after reset",
         )
 

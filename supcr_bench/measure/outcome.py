@@ -16,6 +16,8 @@ _OUT_OF_MEMORY_TEXTS = (
     "cannot allocate memory",
 )
 
+BYTES = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out; PyTorch's CPU allocator says so only in the message."""
@@ -37,8 +39,9 @@ def describe_error(error: BaseException) -> str:
 
 def outcome_of(error: BaseException) -> tuple[Status, str]:
     if is_out_of_memory(error):
-        asked = re.search(r"tried to allocate (\d+) bytes", str(error))
+        asked = re.search(r"[Tt]ried to allocate ([\d.]+) (bytes|[KMG]iB)", str(error))
         if asked:
-            return Status.OUT_OF_MEMORY, f"an allocation of {format_bytes(int(asked[1]))} failed"
+            size = round(float(asked[1]) * BYTES[asked[2]])
+            return Status.OUT_OF_MEMORY, f"an allocation of {format_bytes(size)} failed"
         return Status.OUT_OF_MEMORY, describe_error(error)
     return Status.FAILED, describe_error(error)

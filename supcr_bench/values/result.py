@@ -91,7 +91,7 @@ class Result:
         repetitions: in older results, the calls of which each sample is the mean.
         time_stopped_by: ``precision`` (the median's interval became narrow enough) or ``budget``.
         peak_bytes: peak of live tensor bytes above the inputs.
-        reserved_bytes: what the allocator had reserved at that peak, where the device reports it.
+        reserved_bytes: the most that the allocator reserved for them, where the device reports it.
         memory_method: how the peak was measured, or why it was not.
         predicted_peak_bytes: the peak predicted from batch sizes up to a quarter of this one,
             before it was measured; ``None`` where they were too few.

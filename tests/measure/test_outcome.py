@@ -42,9 +42,23 @@ def test_the_cpu_allocator_of_this_torch_is_told() -> None:
     assert is_out_of_memory(caught.value)
 
 
-def test_the_size_that_was_asked_for_is_told_where_the_allocator_tells_it() -> None:
-    error = RuntimeError("can't allocate memory: you tried to allocate 136908048 bytes. Error 12")
-    assert outcome_of(error) == (Status.OUT_OF_MEMORY, "an allocation of 137 MB failed")
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("can't allocate memory: you tried to allocate 136908048 bytes. Error 12", "137 MB"),
+        ("CUDA out of memory. Tried to allocate 4.00 GiB. GPU 0 has a total capacity", "4.29 GB"),
+    ],
+)
+def test_the_size_that_was_asked_for_is_told_where_the_allocator_tells_it(
+    text: str, size: str
+) -> None:
+    error = RuntimeError(text)
+    assert outcome_of(error) == (Status.OUT_OF_MEMORY, f"an allocation of {size} failed")
+
+
+def test_the_advice_that_follows_a_cuda_error_is_left_out() -> None:
+    error = RuntimeError("CUDA error: device-side assert triggered\nSearch for `cudaErrorAssert'")
+    assert describe_error(error) == "RuntimeError: CUDA error: device-side assert triggered"
 
 
 def test_an_error_is_described_in_one_line() -> None:
