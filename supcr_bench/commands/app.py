@@ -17,6 +17,7 @@ from supcr_bench.commands.demo import demo
 from supcr_bench.commands.doctor import doctor
 from supcr_bench.commands.export import export
 from supcr_bench.commands.gate import gate
+from supcr_bench.commands.history import history
 from supcr_bench.commands.list_subjects import list_subjects
 from supcr_bench.commands.options import flag
 from supcr_bench.commands.recommend import recommend
@@ -81,6 +82,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "recommend": recommend,
     "compare": compare,
     "gate": gate,
+    "history": history,
     "export": export,
     "demo": demo,
     "doctor": doctor,

@@ -12,7 +12,9 @@ from supcr_bench.values.files import write_file
 if TYPE_CHECKING:
     from supcr_bench.store.loaded_run import Run
 
-BENCHMARK, CSV, PARQUET = FORMATS = ("pytest-benchmark", "csv", "parquet")
+BENCHMARK, CSV, PARQUET = "pytest-benchmark", "csv", "parquet"
+ACTION, BENCHER = "github-action-benchmark", "bencher"
+FORMATS = (BENCHMARK, CSV, PARQUET, ACTION, BENCHER)
 
 
 def export(
@@ -24,6 +26,8 @@ def export(
 
     pytest-benchmark: a JSON file with the samples, for `pytest-benchmark compare` and the tools
     that read its files. csv and parquet: one row a result, with all its fields and the median time.
+    github-action-benchmark (its tool customSmallerIsBetter) and bencher (its adapter json): times
+    and counts, for what tracks them over commits.
     """
     if format_ == PARQUET and out is None:
         raise UsageError("Parquet is binary: give --out FILE")
@@ -48,13 +52,19 @@ def _exported(run: "Run", form: str) -> tuple[bytes, str]:
             note += f"; {without} result{'s' * (without != 1)} without times left out: {listed}"
         text = json.dumps(made, indent=4, allow_nan=False) + "\n"
         return text.encode(), note
+    if form in (ACTION, BENCHER):
+        from supcr_bench.render.tracker_json import action_benchmark, bencher_metrics
+
+        values = (action_benchmark if form == ACTION else bencher_metrics)(run.results)
+        text = json.dumps(values, indent=2, allow_nan=False) + "\n"
+        return text.encode(), f"{len(values)} entries of run {run.id}"
     from supcr_bench.render.csv_tables import results_csv, results_parquet
 
     note = f"{len(run.results)} result{'s' * (len(run.results) != 1)} of run {run.id}"
     if form == CSV:
-        return results_csv(run.results).encode(), note
+        return results_csv(run).encode(), note
     try:
-        return results_parquet(run.results), note
+        return results_parquet(run), note
     except ImportError:
         raise UsageError(
             "writing Parquet needs pyarrow; pip install 'supcr-bench[parquet]'"

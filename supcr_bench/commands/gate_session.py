@@ -204,6 +204,8 @@ class GateSession:
             changes=tuple(changes),
             notes=tuple(dict.fromkeys(notes)),
             environment=dict(self.executor.environment),
+            code=provenance(self.suite, {}, self.subjects)["code"],
+            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
     def _cells(self) -> list[Cell]:

@@ -36,6 +36,13 @@ class Checkout:
             ) from None
         self.top = Path(os.fsdecode(top.rstrip(b"\n")))
 
+    def within(self, path: Path) -> str:
+        """A path relative to the top folder; a RevisionError if it lies outside."""
+        try:
+            return path.resolve().relative_to(self.top.resolve()).as_posix()
+        except ValueError:
+            raise RevisionError(f"{path} lies outside of the checkout {self.top}") from None
+
     def commit_seen_from(self, folder: Path, revision: str) -> str:
         """The commit that a revision names where the user stands.
 

@@ -60,7 +60,7 @@ def _drawing(
     return Drawing(name, panels, implementations_of(results), arm_names(results))
 
 
-def _tick(text: str) -> str:
+def tick(text: str) -> str:
     """A tick's label without trailing zeros: ``10 ms`` for ``10.0 ms``."""
     number, _, unit = text.partition(" ")
     return f"{number.rstrip('0').rstrip('.') if '.' in number else number} {unit}"
@@ -82,7 +82,7 @@ def _scaling_charts(
     unit, scale = ("ns", 1e9) if metric is TIME else ("bytes", 1.0)
     least = _least(metric, results, known_wrong(findings.results))
     views: tuple[tuple[str, str, _Scale, Callable[[float], str]], ...] = (
-        ("", what, lambda _: 1.0, lambda y: _tick(metric.format(y))),
+        ("", what, lambda _: 1.0, lambda y: tick(metric.format(y))),
         (
             "divided by N^2 log N",
             f"{what} / (N\u00b2 log N), {unit}",

@@ -24,6 +24,7 @@ from supcr_bench.analysis.summary import (
     pair_rows,
     time_interval,
 )
+from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.axes import Axis
 from supcr_bench.values.case import PASSES, Case
 from supcr_bench.values.growth_law import GrowthVerdict
@@ -107,11 +108,17 @@ _NUMBERS = {int: "Int64", int | None: "Int64", float: "float64", float | None: "
 """Types that keep whole numbers whole beside a missing one, and type a column without figures."""
 
 
-def results_table(results: Sequence[Result], json_cells: type | UnionType) -> pd.DataFrame:
-    """One row for each result; cells of the type ``json_cells`` are written as JSON."""
+def results_table(run: Run, json_cells: type | UnionType) -> pd.DataFrame:
+    """One row for each result, with the revision of its implementation, if that is known.
+
+    Cells of the type ``json_cells`` are written as JSON.
+    """
     known = (*fields(Case), *fields(Result))
     kinds = {stored_name(f.name): _NUMBERS[f.type] for f in known if f.type in _NUMBERS}  # type: ignore[index]
-    frame = results_frame(results).astype(kinds)
+    frame = results_frame(run.results).astype(kinds)
+    code: Mapping[str, Mapping[str, Any]] = run.info.get("code") or {}
+    for key in ("repository", "revision", "dirty"):
+        frame[key] = [code.get(r.implementation, {}).get(key) for r in run.results]
 
     def written(cell: object) -> object:
         return json.dumps(cell) if isinstance(cell, json_cells) else cell
@@ -120,13 +127,13 @@ def results_table(results: Sequence[Result], json_cells: type | UnionType) -> pd
     return frame.assign(**{name: frame[name].map(written) for name in objects})
 
 
-def results_csv(results: Sequence[Result]) -> str:
+def results_csv(run: Run) -> str:
     """The table as CSV; a cell without a figure is empty."""
-    return _csv(results_table(results, Mapping | tuple))
+    return _csv(results_table(run, Mapping | tuple))
 
 
-def results_parquet(results: Sequence[Result]) -> bytes:
+def results_parquet(run: Run) -> bytes:
     """The table as Parquet; an ImportError if pyarrow is not installed."""
     content = io.BytesIO()
-    results_table(results, Mapping).to_parquet(content, engine="pyarrow", index=False)
+    results_table(run, Mapping).to_parquet(content, engine="pyarrow", index=False)
     return content.getvalue()

@@ -47,7 +47,7 @@ def gate_json(outcome: GateOutcome, undecided: CountsAs = None) -> str:
 
 
 def to_mapping(outcome: GateOutcome, undecided: CountsAs = None) -> dict[str, Any]:
-    kept = ("suite", "against", "command", "spent_s", "notes", "environment")
+    kept = ("suite", "against", "started_at", "command", "spent_s", "notes", "environment", "code")
     values = {
         "schema_version": SCHEMA_VERSION,
         "ruling": outcome.verdict,

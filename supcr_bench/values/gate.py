@@ -149,7 +149,10 @@ class TimeStudy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateOutcome:
-    """The changes that one run of the gate found, compared with a revision or a baseline."""
+    """The changes that one run of the gate found, compared with a revision or a baseline.
+
+    ``code`` holds repository and revision of each implementation, as far as they are known.
+    """
 
     suite: str
     against: str
@@ -157,6 +160,8 @@ class GateOutcome:
     notes: tuple[str, ...] = ()
     time: TimeStudy | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
+    code: Mapping[str, Any] = field(default_factory=dict)
+    started_at: str = ""
     command: str = ""
     spent_s: float = 0.0
 

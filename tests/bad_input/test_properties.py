@@ -193,7 +193,7 @@ def use(run: Run) -> None:
     findings = find(run.results, {})
     for table in run_tables(findings):
         assert table.title
-    results_csv(run.results)
+    results_csv(run)
 
 
 def changed(stored: Path, name: str, content: str | bytes) -> None:

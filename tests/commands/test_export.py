@@ -171,6 +171,56 @@ def test_csv_has_a_row_a_result_with_whole_numbers_and_medians() -> None:
     assert third["reason"] == "about 9 s a call"
 
 
+def test_rows_name_the_repository_and_revision_of_what_was_measured() -> None:
+    code = {"loopy": {"repository": "losses", "revision": "abc", "dirty": False}}
+    write("one", code=code)
+    rows = list(csv.DictReader(io.StringIO(export("one", "--format", "csv")[0])))
+    named = [(row["repository"], row["revision"], row["dirty"]) for row in rows[:2]]
+    assert named == [("losses", "abc", "False"), ("", "", "")]
+    export("one", "--format", "parquet", "--out", "one.parquet")
+    assert pd.read_parquet("one.parquet")["revision"].fillna("").to_list() == [
+        "abc",
+        "",
+        *["abc"] * 3,
+    ]
+
+
+def test_github_action_benchmark_gets_a_list_of_what_is_better_smaller() -> None:
+    write("one")
+    text, notes = export("one", "--format", "github-action-benchmark")
+    entries = json.loads(text)
+    assert notes == f"{len(entries)} entries of run one\n"
+    assert all(isinstance(e["value"], int | float) for e in entries)
+    assert all(isinstance(e[key], str) for e in entries for key in e.keys() - {"value"})
+    assert {"name", "unit", "value"} <= set.intersection(*(set(e) for e in entries))
+    named = {e["name"]: e for e in entries}
+    assert len(named) == len(entries)
+    assert named["loopy[forward-N8-D1-nan0] time"] == {
+        "name": "loopy[forward-N8-D1-nan0] time",
+        "unit": "ms",
+        "value": pytest.approx(4.0),
+        "range": "1 to 7",
+        "extra": "7 samples",
+    }
+    assert named["loopy[forward-N8-D1-nan0] dispatched operations"]["value"] == 10
+    assert named["loopy[forward-N8-D1-nan0] peak memory"]["unit"] == "B"
+
+
+def test_bencher_gets_values_by_benchmark_and_measure() -> None:
+    write("one")
+    metrics = json.loads(export("one", "--format", "bencher")[0])
+    assert metrics["loopy[forward-N8-D1-nan0]"] == {
+        "latency": {
+            "value": pytest.approx(4e6),
+            "lower_value": pytest.approx(1e6),
+            "upper_value": pytest.approx(7e6),
+        },
+        "dispatched-operations": {"value": 10},
+        "peak-memory": {"value": 10_000},
+    }
+    assert not any("N512" in name for name in metrics)
+
+
 def test_parquet_holds_the_same_with_types() -> None:
     write("one")
     export("one", "--format", "parquet", "--out", "one.parquet")

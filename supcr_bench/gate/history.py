@@ -1,0 +1,240 @@
+"""Follows each figure over the revisions of a repository, and compares it with a fixed anchor.
+
+A gate compares a change with the revision before it, so that ten changes of 4 % each may pass.
+Here the anchor stays. Counts have no noise: any step is a change point, and the last count is
+compared with the anchor's. Times are compared only between sessions of one kind of machine and of
+one way of timing, by rank tests (``analysis.change_points``) whose error all series share.
+
+What a session does to all implementations is removed: the median shift of at least three others
+whose counts never changed.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from statistics import median
+from typing import NamedTuple
+
+from supcr_bench.analysis.change_points import fewest_sessions, segments
+from supcr_bench.analysis.compare import count_change
+from supcr_bench.gate.terms import TORCH_ALLOWANCE, other_torch
+from supcr_bench.store.loaded_run import Run
+from supcr_bench.values.case import Case
+from supcr_bench.values.gate import GatedChange, GateVerdict
+from supcr_bench.values.grouping import grouped
+from supcr_bench.values.machine import machine_of
+from supcr_bench.values.metrics import (
+    COUNTS,
+    DISPATCHED_OPS,
+    ELEMENTS_PROCESSED,
+    MEMORY,
+    TIME,
+    Direction,
+    Metric,
+)
+from supcr_bench.values.result import Result
+from supcr_bench.values.units import listed, plural
+
+ERROR = 0.01
+"""The largest probability that the times of a history show any false change."""
+FEWEST_OTHERS = 3
+"""The fewest other implementations that tell what a session did to all."""
+
+
+class Snapshot(NamedTuple):
+    """A run, a baseline or a gate's result: the figures of one revision.
+
+    Attributes:
+        label: the revision, or the run's id where none is known.
+        date: when it was measured, or committed (ISO 8601).
+        timed_by: ``run`` or ``gate``, whose times are not compared with each other.
+    """
+
+    label: str
+    date: str
+    run: Run
+    timed_by: str = "run"
+
+
+class Point(NamedTuple):
+    """A value, and the position of its snapshot."""
+
+    at: int
+    value: float
+    result: Result
+
+
+class Series(NamedTuple):
+    """One figure of an implementation on a case; ``kind`` names the machine, if that matters."""
+
+    metric: Metric
+    implementation: str
+    case: Case
+    kind: str
+    points: tuple[Point, ...]
+
+
+class Trend(NamedTuple):
+    """A series, the snapshots at which its level changed, and its change since the anchor.
+
+    ``change`` is ``None`` where there are too few sessions to judge a time.
+    """
+
+    series: Series
+    steps: tuple[int, ...]
+    change: GatedChange | None
+
+
+def series_of(snapshots: Sequence[Snapshot]) -> list[Series]:
+    """Every figure with two points or more."""
+    found: dict[tuple[str, str, Case, str], list[Point]] = {}
+    metrics = {metric.name: metric for metric in (*COUNTS, TIME)}
+    for at, snapshot in enumerate(snapshots):
+        for result in filter(lambda r: r.status.has_figures, snapshot.run.results):
+            for metric in metrics.values():
+                value = metric.compared(result)
+                if value is not None:
+                    kind = _kind(metric, snapshot, result)
+                    key = (metric.name, result.implementation, result.case, kind)
+                    found.setdefault(key, []).append(Point(at, value, result))
+    return [
+        Series(metrics[metric], name, case, kind, tuple(points))
+        for (metric, name, case, kind), points in found.items()
+        if len(points) > 1
+    ]
+
+
+def _kind(metric: Metric, snapshot: Snapshot, result: Result) -> str:
+    if metric.exact:
+        return ""
+    machine = result.machine or machine_of(snapshot.run.environment)
+    return f"{machine}, timed by {snapshot.timed_by}"
+
+
+def trends(
+    snapshots: Sequence[Snapshot], max_slowdown: float, max_memory_growth: float
+) -> list[Trend]:
+    """How each figure changed since the first snapshot."""
+    every = series_of(snapshots)
+    counts = [series for series in every if series.metric.exact]
+    timed = [series for series in every if not series.metric.exact and min(_values(series)) > 0]
+    found = [_of_count(series, snapshots, max_memory_growth) for series in counts]
+    shifts = _session_shifts(timed, _unchanged(counts))
+    for series in timed:
+        error = ERROR / len(timed)
+        found.append(_of_time(series, snapshots, shifts, error, max_slowdown))
+    return found
+
+
+def _values(series: Series) -> list[float]:
+    return [point.value for point in series.points]
+
+
+def _of_count(series: Series, snapshots: Sequence[Snapshot], max_memory_growth: float) -> Trend:
+    metric, first, last = series.metric, series.points[0], series.points[-1]
+    allowed = max_memory_growth if metric is MEMORY else metric.allowance
+    if other_torch(snapshots[first.at].run, snapshots[last.at].run):
+        allowed = max(allowed, TORCH_ALLOWANCE)
+    moved = [
+        (b.at, b.value / a.value - 1 if a.value else math.inf)
+        for a, b in pairwise(series.points)
+        if b.value != a.value
+    ]
+    steps = tuple(at for at, share in moved if abs(share) > metric.allowance)
+    change = count_change(metric.name, first.value, last.value, allowed)
+    assert change is not None
+    where = ""
+    if len(moved) == 1:
+        where = f"at {snapshots[moved[0][0]].label}"
+    elif moved:
+        up = change.direction is not Direction.LESS
+        at, _ = max(moved, key=lambda step: step[1] if up else -step[1])
+        where = f"{len(moved)} steps, largest at {snapshots[at].label}"
+    return Trend(series, steps, _change(series, change.direction, where, first.value, last.value))
+
+
+def _of_time(
+    series: Series,
+    snapshots: Sequence[Snapshot],
+    shifts: Mapping[tuple[str, str], Mapping[int, float]],
+    error: float,
+    max_slowdown: float,
+) -> Trend:
+    if len(series.points) < fewest_sessions(error):
+        return Trend(series, (), None)
+    of_session = shifts.get((series.kind, series.implementation), {})
+    if any(point.at not in of_session for point in series.points):
+        of_session = {}
+    logs = [math.log(point.value) - of_session.get(point.at, 0.0) for point in series.points]
+    parts = segments(logs, error)
+    ratio = math.exp(parts[-1].last - parts[0].first)
+    direction = Direction.SAME
+    if max(ratio, 1 / ratio) > 1 + max_slowdown:
+        direction = Direction.SLOWER if ratio > 1 else Direction.FASTER
+    steps = [series.points[part.start].at for part in parts[1:]]
+    where = [f"at {listed([snapshots[at].label for at in steps])}"] if steps else []
+    where += [
+        f"crept over {plural(part.stop - part.start, 'session')} up to "
+        f"{snapshots[series.points[part.stop - 1].at].label}"
+        for part in parts
+        if part.crept
+    ]
+    ends = math.exp(parts[0].first), math.exp(parts[-1].last)
+    return Trend(series, tuple(steps), _change(series, direction, ", ".join(where), *ends))
+
+
+def _change(
+    series: Series, direction: Direction, where: str, before: float, after: float
+) -> GatedChange:
+    worse = direction in (Direction.MORE, Direction.SLOWER)
+    return GatedChange(
+        metric=series.metric.name,
+        implementation=series.implementation,
+        case=series.case,
+        verdict=GateVerdict.REGRESSION if worse else GateVerdict.PASS,
+        before=before,
+        after=after,
+        ratio=after / before if before else None,
+        direction=direction,
+        reason=where or None,
+    )
+
+
+def _unchanged(counts: Sequence[Series]) -> list[str]:
+    """The implementations whose counted work is known and the same in all snapshots."""
+    work = [s for s in counts if s.metric in (DISPATCHED_OPS, ELEMENTS_PROCESSED)]
+    return [
+        name
+        for name, own in grouped(work, lambda s: s.implementation).items()
+        if all(len(set(_values(series))) == 1 for series in own)
+    ]
+
+
+def _session_shifts(
+    timed: Sequence[Series], unchanged: Sequence[str]
+) -> dict[tuple[str, str], dict[int, float]]:
+    """By kind and implementation: the log ratio by which each session moved the others."""
+    found = {}
+    for kind, own in grouped(timed, lambda s: s.kind).items():
+        moved = {
+            name: dict(_own_shifts(members))
+            for name, members in grouped(own, lambda s: s.implementation).items()
+        }
+        for name in moved:
+            others = [moved[other] for other in unchanged if other != name and other in moved]
+            found[kind, name] = {
+                at: median(shared)
+                for at in sorted({at for other in others for at in other})
+                if len(shared := [o[at] for o in others if at in o]) >= FEWEST_OTHERS
+            }
+    return found
+
+
+def _own_shifts(members: Sequence[Series]) -> Iterator[tuple[int, float]]:
+    logs = [
+        (point.at, math.log(point.value) - math.log(median(_values(series))))
+        for series in members
+        for point in series.points
+    ]
+    for at, own in grouped(logs, lambda pair: pair[0]).items():
+        yield at, median(log for _, log in own)

@@ -1,0 +1,173 @@
+"""Shows how figures changed over revisions: a sentence, a short table, charts and JSON."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from supcr_bench.analysis.change_points import fewest_sessions
+from supcr_bench.gate.history import ERROR, Point, Series, Snapshot, Trend
+from supcr_bench.render.cells import ratio_text
+from supcr_bench.render.charts import tick
+from supcr_bench.render.drawing import Chart, Drawing, Line, Mark
+from supcr_bench.render.gate_files import FIGURES, UNITS
+from supcr_bench.render.gate_words import plain
+from supcr_bench.render.palette import colour
+from supcr_bench.values.axes import PASSES
+from supcr_bench.values.case import Case
+from supcr_bench.values.gate import GatedChange, GateOutcome, GateVerdict
+from supcr_bench.values.grouping import grouped
+from supcr_bench.values.metrics import Direction, Metric
+from supcr_bench.values.table import Table, numbers, prose, row
+from supcr_bench.values.units import format_share, plural
+
+SCHEMA_VERSION = 1
+BETTER = (Direction.LESS, Direction.FASTER)
+MOST_WORSE, MOST_BETTER = 7, 4
+"""Rows of a table on a terminal; the JSON file has each series."""
+
+
+def history_outcome(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> GateOutcome:
+    """What the trends amount to, as the outcome of a gate against the first snapshot."""
+    first = snapshots[0]
+    return GateOutcome(
+        suite="history",
+        against=f"{first.label} of {first.date[:10]}",
+        changes=tuple(trend.change for trend in trends if trend.change),
+    )
+
+
+def changed_tables(outcome: GateOutcome) -> Iterator[Table]:
+    better = [c for c in outcome.with_verdict(GateVerdict.PASS) if c.direction in BETTER]
+    if worse := outcome.with_verdict(GateVerdict.REGRESSION):
+        yield _changed_table(worse, "Worse than at the anchor", MOST_WORSE)
+    if better:
+        yield _changed_table(better, "Better", MOST_BETTER)
+
+
+def _changed_table(changes: Sequence[GatedChange], title: str, most: int) -> Table:
+    """A row for each implementation, figure and place of the change."""
+    groups = grouped(changes, lambda c: (c.implementation, c.title, c.reason or ""))
+    rows = []
+    for (name, figure, where), own in list(groups.items())[:most]:
+        ratios = [c.ratio for c in own if c.ratio is not None] or [math.inf]
+        span = dict.fromkeys(f"x{ratio_text(r)}" for r in (min(ratios), max(ratios)))
+        rows.append(row(plain(name), figure, str(len(own)), " to ".join(span), where))
+    more = len(groups) - len(rows)
+    return Table(
+        name="history",
+        title=title,
+        note=f"and {more} more, in the file of --json" if more else "",
+        columns=(*prose("name", "figure"), *numbers("cases", "by"), *prose("where")),
+        rows=tuple(rows),
+    )
+
+
+def history_sentences(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> list[str]:
+    """What was read, and which times could not be judged."""
+    last, timed = snapshots[-1], [t for t in trends if not t.series.metric.exact]
+    sentences = [
+        f"{plural(len(snapshots), 'snapshot')} from {snapshots[0].label} to {last.label}, "
+        f"{len(trends):,} figures of cases."
+    ]
+    if few := [t for t in timed if t.change is None]:
+        needed = fewest_sessions(ERROR / len(timed))
+        sentences.append(
+            f"Time is not judged in {plural(len(few), 'case')}: a change shows from {needed} "
+            "sessions of one machine on."
+        )
+    if len(few) < len(timed):
+        sentences.append(
+            f"Time: a history without a change shows one with a chance of at most "
+            f"{format_share(ERROR)}, if sessions are alike."
+        )
+    return sentences
+
+
+def history_charts(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> Iterator[Chart]:
+    """A chart for each figure and workload, with dotted lines at the change points.
+
+    Counts that never changed have none.
+    """
+    names = list(dict.fromkeys(trend.series.implementation for trend in trends))
+    places = grouped(trends, lambda t: (t.series.metric, t.series.kind, _workload(t.series)))
+    for (metric, kind, case), own in places.items():
+        if metric.exact and all(_is_level(trend.series) for trend in own):
+            continue
+        passes = {
+            pass_: members
+            for pass_ in PASSES
+            if (members := [t for t in own if t.series.case.pass_ == pass_])
+        }
+        panels = {
+            pass_: [Line(t.series.implementation, _marks(t.series.points)) for t in members]
+            for pass_, members in passes.items()
+        }
+        parts = metric.name, case.id.removeprefix("forward-"), kind.replace(", timed by ", "-")
+        drawing = Drawing("-".join(filter(None, parts)), panels, names, {n: n for n in names})
+        values = [mark.y for mark in drawing.marks]
+        drawing.scales(
+            ("revision", lambda x: snapshots[round(x)].label[:7]),
+            (metric.title.capitalize(), partial(_tick, metric)),
+            log_x=False,
+            log_y=min(values) > 0 and max(values) > 4 * min(values),
+        )
+        for axes, members in zip(drawing.axes, passes.values(), strict=True):
+            for trend in members:
+                for at in trend.steps:
+                    shade = colour(trend.series.implementation, names)
+                    axes.axvline(at - 0.5, color=shade, ls=":", lw=1.2)
+        where = f"{case.describe()}{f', machine {kind}' if kind else ''}"
+        title = f"{metric.title.capitalize()}, {where}; dotted: a change point"
+        yield drawing.chart(title=title, section="history", filters={})
+
+
+def _tick(metric: Metric, value: float) -> str:
+    return tick(metric.format(value))
+
+
+def _workload(series: Series) -> Case:
+    return replace(series.case.shared, pass_="forward")  # noqa: S106 - a pass over a batch
+
+
+def _marks(points: Sequence[Point]) -> list[Mark]:
+    return [Mark(point.at, point.value, None, point.result) for point in points]
+
+
+def _is_level(series: Series) -> bool:
+    return len({point.value for point in series.points}) == 1
+
+
+def history_json(
+    trends: Sequence[Trend], snapshots: Sequence[Snapshot], verdict: GateVerdict
+) -> str:
+    """All series as JSON text; ``at`` and ``steps`` are positions in ``snapshots``."""
+    values = {
+        "schema_version": SCHEMA_VERSION,
+        "ruling": verdict,
+        "snapshots": [
+            {"revision": s.label, "date": s.date, "id": s.run.id, "timed_by": s.timed_by}
+            for s in snapshots
+        ],
+        "series": [_series(trend) for trend in trends],
+    }
+    return json.dumps(values, indent=2, allow_nan=False) + "\n"
+
+
+def _series(trend: Trend) -> dict[str, Any]:
+    own, change = trend.series, trend.change
+    return {
+        "implementation": own.implementation,
+        **own.case.to_mapping(),
+        "figure": FIGURES.get(own.metric.name, own.metric.name),
+        "unit": UNITS[own.metric.name],
+        "machine": own.kind or None,
+        "at": [point.at for point in own.points],
+        "values": [point.value for point in own.points],
+        "steps": trend.steps,
+        "ruling": change and change.verdict,
+        "ratio": change and change.ratio,
+        "where": change and change.reason,
+    }
