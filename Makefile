@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # An editable install with its extras, at the versions that CI pins.
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: setup check check-workflows format test coverage gate bench self-test false-alarms cross-check gpu equal-arms-study growth-study recognition-study store-study gate-study gate-simulation floor cluster clean
+.PHONY: setup check check-workflows format test coverage gate bench self-test false-alarms cross-check gpu equal-arms-study growth-study recognition-study store-study gate-study gate-simulation training-study floor cluster clean
 
 setup: $(VENV)/.installed
 
@@ -85,6 +85,11 @@ gate-study: setup
 # The gate's rule on simulated times whose truth is known, a minute or two.
 gate-simulation: setup
 	$(BIN)/python -m tests.studies.gate_simulation 1000 results/gate-study/simulation.md
+
+# Whether the loss that is chosen changes what an encoder learns on real data, ten minutes or twenty.
+training-study: setup
+	$(INSTALL) --editable '.[fast,study]'
+	$(BIN)/python -m tests.studies.training
 
 # What is beyond the note beside the note and beside the floor, some minutes.
 floor: setup
