@@ -86,7 +86,7 @@ gate-study: setup
 gate-simulation: setup
 	$(BIN)/python -m tests.studies.gate_simulation 1000 results/gate-study/simulation.md
 
-# Whether the loss that is chosen changes what an encoder learns on real data, ten minutes or twenty.
+# Whether the loss that is chosen changes what an encoder learns on real data; ten minutes.
 training-study: setup
 	$(INSTALL) --editable '.[fast,study]'
 	$(BIN)/python -m tests.studies.training

@@ -20,7 +20,7 @@ from supcr_bench.verification.bugs.sums import POSITIONS, RNC_ROWS
 Loss = Callable[[Tensor, Tensor, Tensor, nn.Module], Tensor]
 """Of two views [N, d], labels [N, D] and a linear head, which only plain regression uses."""
 TORCHCELL_BASE, RNC_BASE = "torchcell", "rank-n-contrast"
-REORDERED = "rows in another order"
+REORDERED, UNTRAINED = "rows in another order", "not trained"
 
 
 class Arm(NamedTuple):
@@ -155,5 +155,5 @@ def what_is_learned_arms(dims: int, middle: Tensor) -> list[Arm]:
         *arms,
         Arm("regression, MSE", "baseline", TORCHCELL_BASE, partial(regression, 2, middle)),
         Arm("regression, L1", "baseline", TORCHCELL_BASE, partial(regression, 1, middle)),
-        Arm("not trained", "baseline", TORCHCELL_BASE, None),
+        Arm(UNTRAINED, "baseline", TORCHCELL_BASE, None),
     ]

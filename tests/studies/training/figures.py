@@ -110,21 +110,23 @@ def measure(houses: Houses, settings: dict[str, Setting], processes: int = 2) ->
         "labels": described(houses),
         "missing_in_training_half": removed,
     }
-    tables = [pd.DataFrame(rows[kind]) for kind in KINDS]
-    tables[:3] = [t.sort_values(["question", "seed"], kind="stable") for t in tables[:3]]
-    return Figures(*tables, facts)
+    tables = {kind: pd.DataFrame(found) for kind, found in rows.items()}
+    for kind in ("runs", "distances", "angles"):  # processes end in any order
+        tables[kind] = tables[kind].sort_values(["question", "seed"], kind="stable")
+    return Figures(**tables, facts=facts)
 
 
 def write_figures(figures: Figures, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for kind, table in zip(KINDS, figures, strict=False):
+    for kind in KINDS:
+        table: pd.DataFrame = getattr(figures, kind)
         table.to_csv(folder / f"{kind}.csv", index=False, float_format="%.12g")
     (folder / "facts.json").write_text(json.dumps(figures.facts, indent=2) + "\n")
 
 
 def read_figures(folder: Path) -> Figures:
-    tables = [pd.read_csv(folder / f"{kind}.csv") for kind in KINDS]
-    return Figures(*tables, json.loads((folder / "facts.json").read_text()))
+    tables = {kind: pd.read_csv(folder / f"{kind}.csv") for kind in KINDS}
+    return Figures(**tables, facts=json.loads((folder / "facts.json").read_text()))
 
 
 def measure_houses(settings: dict[str, Setting] = SETTINGS, processes: int = 2) -> Figures:

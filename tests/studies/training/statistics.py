@@ -56,7 +56,8 @@ def ratio_interval(one: Samples, other: Samples, comparisons: int = 1) -> Paired
     """The geometric mean of paired ratios with Student's interval of its logarithm."""
     logs = np.log(np.asarray(one, np.float64)) - np.log(np.asarray(other, np.float64))
     found = paired_interval(logs, comparisons)
-    return Paired(*(float(np.exp(x)) for x in found[:3]), exact=found.exact)
+    mean, low, high = (float(np.exp(x)) for x in found[:3])
+    return Paired(mean, low, high, exact=found.exact)
 
 
 class Correlation(NamedTuple):
@@ -77,19 +78,22 @@ def rank_correlation(first: Samples, second: npt.NDArray[np.float64], seed: int 
         seed: of the bootstrap, which draws arms and seeds anew.
     """
     angles, bits = np.asarray(first, np.float64), np.random.default_rng(seed)
-    draws = []
-    for _ in range(DRAWS):
-        arms = bits.integers(len(angles), size=len(angles))
-        seeds = bits.integers(second.shape[1], size=second.shape[1])
-        draws.append(spearman(angles[arms], second[arms][:, seeds].mean(axis=1)))
+    count, seeds = second.shape
+    arms = bits.integers(count, size=(DRAWS, count))
+    shares = bits.multinomial(seeds, np.full(seeds, 1 / seeds), size=DRAWS) / seeds
+    means = np.take_along_axis(shares @ second.T, arms, axis=1)
+    draws = spearman(angles[arms], means)
     low, high = np.nanquantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    value = spearman(angles, second.mean(axis=1))
-    return Correlation(value, float(low), float(high), len(angles))
+    (value,) = spearman(angles[None], second.mean(axis=1)[None])
+    return Correlation(float(value), float(low), float(high), count)
 
 
-def spearman(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float:
-    """NaN where one of them is constant."""
-    if np.ptp(first) == 0 or np.ptp(second) == 0:
-        return float("nan")
-    ranks = [stats.rankdata(values) for values in (first, second)]
-    return float(np.corrcoef(*ranks)[0, 1])
+def spearman(
+    first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """[K] rank correlations of the rows of two [K, A]; NaN where one is constant."""
+    ranks = [stats.rankdata(values, axis=1) for values in (first, second)]
+    one, other = (r - r.mean(axis=1, keepdims=True) for r in ranks)
+    lengths = np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))
+    with np.errstate(invalid="ignore"):
+        return np.asarray((one * other).sum(axis=1) / lengths)

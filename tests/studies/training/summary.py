@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tests.studies.training.arms import REORDERED, RNC_BASE, TORCHCELL_BASE
+from tests.studies.training.arms import REORDERED, RNC_BASE, TORCHCELL_BASE, UNTRAINED
 from tests.studies.training.figures import LEARNED, SAME, Figures
 from tests.studies.training.statistics import (
     Correlation,
@@ -19,6 +19,8 @@ from tests.studies.training.statistics import (
 BASES = (TORCHCELL_BASE, RNC_BASE)
 NOTE_PAIRS = (("loopy", "broadcast"), ("rowsort", "broadcast"), ("rowsort", "loopy"))
 FAST_PAIRS = (("tiled", "broadcast"), ("scan", "broadcast"))
+JUMP = 100
+"""Times the median, beyond which a distance is no sum of rounding errors any more."""
 RANDOM, ORDERED, TRAINED = "random", "ordered", "trained"
 """Embeddings on which an angle is measured: the first two by ``verify``, the third by the study."""
 
@@ -53,6 +55,8 @@ class Networks(NamedTuple):
 
     Attributes:
         distances: median distance of their parameters, by step.
+        largest: their last distance in the seed where it is largest.
+        jumps: seeds whose last distance is over ``JUMP`` times the median of two orders.
         losses: the median and the largest difference of their losses over all watched steps.
         ratio: their last distance over that of two orders of a batch's rows.
         cost: paired difference of their probe errors, in percentage points.
@@ -61,6 +65,8 @@ class Networks(NamedTuple):
     arm: str
     base: str
     distances: dict[int, float]
+    largest: float
+    jumps: int
     losses: tuple[float, float]
     ratio: Paired
     cost: Paired
@@ -78,7 +84,7 @@ def learned_pairs(arms: Iterable[str]) -> list[tuple[str, str]]:
     pairs = [(f"{base}, {REORDERED}", base) for base in BASES]
     pairs += [("no-self", TORCHCELL_BASE), (RNC_BASE, TORCHCELL_BASE)]
     pairs += [(n, base) for base in BASES for n in names if n.startswith(f"{base}: ")]
-    others = [n for n in names if n.startswith("regression") or n == "not trained"]
+    others = [n for n in names if n.startswith("regression") or n == UNTRAINED]
     return pairs + [(base, other) for other in others for base in BASES]
 
 
@@ -88,11 +94,12 @@ def comparisons(figures: Figures) -> list[Comparison]:
     runs = figures.runs[figures.runs.question == LEARNED]
     pairs = learned_pairs(dict.fromkeys(runs.arm))
     apart = figures.distances[figures.distances.question == LEARNED]
-    last = apart[apart.step == apart.step.max()].groupby(["arm", "base"]).parameters.median()
+    ends = apart[apart.step == apart.step.max()].groupby(["arm", "base"]).parameters
+    last = {pair: float(rows.median()) for pair, rows in ends}
     found = []
     for arm, base in pairs:
         cost = paired_interval((errors[arm] - errors[base]).to_numpy(), len(pairs))
-        distance = float(last[arm, base]) if (arm, base) in last.index else None
+        distance = last.get((arm, base))
         own, other = float(errors[arm].mean()), float(errors[base].mean())
         angles = angles_of(figures, arm) if distance is not None else {}
         found.append(Comparison(arm, base, own, other, cost, distance, angles))
@@ -101,13 +108,21 @@ def comparisons(figures: Figures) -> list[Comparison]:
 
 def angles_of(figures: Figures, arm: str) -> dict[str, float]:
     predicted = figures.predicted[figures.predicted.arm == arm]
-    found = {str(r.embeddings): float(r.angle) for r in predicted.itertuples()}
+    found = dict(zip(predicted.embeddings.astype(str), predicted.angle.astype(float), strict=True))
     trained = figures.angles[figures.angles.arm == arm].degrees
     return found | ({TRAINED: float(trained.mean())} if len(trained) else {})
 
 
-def networks(figures: Figures) -> tuple[list[Networks], dict[int, float]]:
-    """The pairs of implementations; and, by step, how far two orders of the rows are apart."""
+class Orders(NamedTuple):
+    """One implementation on the same batches with their rows in other orders; as ``Networks``."""
+
+    distances: dict[int, float]
+    largest: float
+    jumps: int
+
+
+def networks(figures: Figures) -> tuple[list[Networks], Orders]:
+    """The pairs of implementations, and two orders of the rows."""
     apart = figures.distances[figures.distances.question == SAME]
     orders = apart.arm.str.contains(REORDERED) & (
         apart.base.str.contains(REORDERED) | (apart.base == "broadcast")
@@ -115,6 +130,8 @@ def networks(figures: Figures) -> tuple[list[Networks], dict[int, float]]:
     steps = sorted(int(step) for step in apart.step.unique())
     yardstick = {step: apart[orders & (apart.step == step)] for step in steps}
     usual = yardstick[steps[-1]].groupby("seed").parameters.apply(geometric_mean)
+    medians = {step: float(rows.parameters.median()) for step, rows in yardstick.items()}
+    limit = JUMP * medians[steps[-1]]
     errors, pairs, found = errors_of(figures, SAME), NOTE_PAIRS + FAST_PAIRS, []
     for arm, base in pairs:
         either = [(apart.arm == a) & (apart.base == b) for a, b in ((arm, base), (base, arm))]
@@ -123,12 +140,16 @@ def networks(figures: Figures) -> tuple[list[Networks], dict[int, float]]:
         both = (last > 0) & (usual.loc[last.index] > 0)
         ratio = Paired(0.0, 0.0, 0.0, exact=True)
         if both.sum() > 1:
-            ratio = ratio_interval(last[both], usual.loc[last.index][both], len(pairs))
+            logs = last[both].to_numpy(), usual.loc[last.index][both].to_numpy()
+            ratio = ratio_interval(*logs, len(pairs))
         by_step = {step: float(own[own.step == step].parameters.median()) for step in steps}
+        most, jumps = float(last.max()), int((last > limit).sum())
         losses = float(own.losses.median()), float(own.losses.max())
         cost = paired_interval((errors[arm] - errors[base]).to_numpy(), len(pairs))
-        found.append(Networks(arm, base, by_step, losses, ratio, cost))
-    return found, {step: float(rows.parameters.median()) for step, rows in yardstick.items()}
+        found.append(Networks(arm, base, by_step, most, jumps, losses, ratio, cost))
+    most_by_seed = yardstick[steps[-1]].groupby("seed").parameters.max()
+    jumps = int((most_by_seed > limit).sum())
+    return found, Orders(medians, float(most_by_seed.max()), jumps)
 
 
 def geometric_mean(values: "pd.Series[float]") -> float:

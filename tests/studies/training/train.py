@@ -165,7 +165,8 @@ def trained_angle(one: Loss, other: Loss, encoder: nn.Module, batches: Batches) 
             with torch.no_grad():
                 rows = encoder(torch.cat(views))
             rows.requires_grad_()
-            value = loss(*rows.split(len(labels)), labels, nn.Identity())
+            first, second = rows.split(len(labels))
+            value = loss(first, second, labels, nn.Identity())
             gradients.append(torch.autograd.grad(value, rows)[0].double().flatten())
         angle, _ = angle_and_ratio(*gradients)
         if angle is not None:
