@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # An editable install with its extras, at the versions that CI pins.
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: setup check check-workflows format test coverage gate bench self-test false-alarms cross-check gpu equal-arms-study growth-study recognition-study store-study gate-study gate-simulation training-study floor cluster clean
+.PHONY: setup check check-workflows format test coverage gate bench self-test false-alarms cross-check gpu equal-arms-study growth-study recognition-study store-study gate-study gate-simulation training-study floor cluster notebook dist oldest clean
 
 setup: $(VENV)/.installed
 
@@ -99,5 +99,23 @@ floor: setup
 cluster: setup
 	$(BIN)/python -m tests.studies.cluster
 
+# Runs the cells of docs/first-steps.ipynb and stores what they show; a test does the first.
+notebook: setup
+	$(BIN)/python -m tests.docs.notebook
+
+# Wheel and sdist in dist/, as they would be uploaded; what they hold is tested in test_packaging.py.
+dist: setup
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*
+	ls -l dist
+
+# A few tests with the oldest versions that pyproject.toml allows, in an environment of their own.
+oldest:
+	$(PYTHON) -m venv $(VENV)-oldest
+	sed -n 's/.*"\([a-z-]*\)>=\([0-9.]*\)".*/\1==\2/p' pyproject.toml | grep -v '^ray=' > $(VENV)-oldest/oldest.txt
+	$(VENV)-oldest/bin/python -m pip install --quiet --constraint $(VENV)-oldest/oldest.txt --editable '.[excel,fast,parquet]' pytest pytest-xdist coverage
+	$(VENV)-oldest/bin/python -m pytest -W default $(OLDEST_TESTS)
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-oldest build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache

@@ -113,6 +113,8 @@ class Accelerator:
         # A limit of memory wants a number.
         self._device = torch.device(name if ":" in name else f"{name}:0")
         self._synchronize = torch.accelerator.synchronize  # a call could replace it
+        # torch.accelerator of torch 2.6 has no statistics of memory.
+        self._module: Any = torch.get_device_module(self._device)
 
     @cached_property
     def _flushed(self) -> torch.Tensor:
@@ -174,24 +176,23 @@ class Accelerator:
                 torch.mps.driver_allocated_memory(),
                 "MPS allocated bytes after the call (lower bound)",
             )
-        getattr(torch, self._device.type).empty_cache()  # of blocks that earlier calls left
-        torch.accelerator.reset_peak_memory_stats(self._device)
-        before = torch.accelerator.memory_allocated(self._device)
-        reserved = torch.accelerator.memory_reserved(self._device)
+        self._module.empty_cache()  # of blocks that earlier calls left
+        self._module.reset_peak_memory_stats(self._device)
+        before = self._module.memory_allocated(self._device)
+        reserved = self._module.memory_reserved(self._device)
         kept = call()
         self.synchronize()
         del kept
         return PeakMemory(
-            torch.accelerator.max_memory_allocated(self._device) - before,
-            torch.accelerator.max_memory_reserved(self._device) - reserved,
+            self._module.max_memory_allocated(self._device) - before,
+            self._module.max_memory_reserved(self._device) - reserved,
             f"{self._device.type} max_memory_allocated after reset",
         )
 
     @contextmanager
     def memory_limit(self, limit_bytes: int | None) -> Iterator[None]:
         """Limit memory to a fraction of the device's memory, where PyTorch supports that."""
-        module = getattr(torch, self._device.type)
-        set_fraction = getattr(module, "set_per_process_memory_fraction", None)
+        set_fraction = getattr(self._module, "set_per_process_memory_fraction", None)
         if limit_bytes is None or set_fraction is None:
             yield
             return
@@ -200,8 +201,8 @@ class Accelerator:
             total = torch.mps.recommended_max_memory()
         else:
             arguments = (self._device,)
-            total = module.get_device_properties(self._device).total_memory
-        held = torch.accelerator.memory_reserved(self._device) if arguments else 0
+            total = self._module.get_device_properties(self._device).total_memory
+        held = self._module.memory_reserved(self._device) if arguments else 0
         set_fraction(min(1.0, (held + limit_bytes) / total), *arguments)
         try:
             yield

@@ -22,7 +22,7 @@ from supcr_bench.verification.impact_study import ImpactStudy
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome, Trial
 from supcr_bench.verification.reading import Reading
 from supcr_bench.verification.resolve import read, resolve
-from supcr_bench.verification.session import STUDY_LIMIT_S, Session
+from supcr_bench.verification.session import STUDY_LIMIT_S, Session, own_time_s
 
 PATIENCE = 2
 """How often a block that had less than half of its time on the processor may go on."""
@@ -58,6 +58,7 @@ class LocalSession(Session):
         self._implementation, self._definition = implementation, definition
         self._device, self._limit_s = device, limit_s
         self._process = ProcessState()
+        self._began_cpu_s = time.process_time()
         if limit_s is None:
             self.total_limit_s = math.inf
         self._checks = {c.name: c for c in all_checks() if only is None or c.name in only}
@@ -95,6 +96,9 @@ class LocalSession(Session):
             return None
         with interrupted_after(self._limit_s, "the diagnosis"):
             return diagnose(self.context, outcomes, self._failed)
+
+    def spent_s(self) -> float:
+        return own_time_s(super().spent_s(), time.process_time() - self._began_cpu_s)
 
     def measure_impact(self, question: ImpactQuestion) -> tuple[Impact, ...]:
         """Measure it; on generated labels only where the subject is known to depart."""

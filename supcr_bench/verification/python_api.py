@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from supcr_bench.measure.device import get_device
 from supcr_bench.subjects.registry import load, locate
 from supcr_bench.values.definition import AUTO, Definition
@@ -64,4 +66,9 @@ def verify(
         implementation, definition, device=device, limit_s=CHECK_LIMIT_S, strict=strict, seed=seed
     )
     session.question = question if labels else None
-    return session.verified()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the problems are small; more threads would only wait for each other
+    try:
+        return session.verified()
+    finally:
+        torch.set_num_threads(threads)

@@ -21,6 +21,8 @@ TOTAL_LIMIT_S = 25.0
 """Seconds after which no further check starts."""
 STUDY_LIMIT_S = 20.0
 """Time limit of the study of what the departures mean."""
+BUSY = 8.0
+"""A worker that shares its core counts as having at least this part of it, one in so many."""
 MOST_ENDS = 2
 """A subject that has crashed this many processes is not called again."""
 FORMULA = "formula"
@@ -166,3 +168,8 @@ class Session(ABC):
         for _ in self.run():
             pass
         return self.result()
+
+
+def own_time_s(wall_s: float, cpu_s: float) -> float:
+    """The time that a worker had to itself: what it computed, and at least a part of all."""
+    return max(cpu_s, wall_s / BUSY)

@@ -9,14 +9,18 @@ from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.verification.impact import Impact, ImpactQuestion
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
-from supcr_bench.verification.session import CHECK_LIMIT_S, OPEN_LIMIT_S, STUDY_LIMIT_S, Session
+from supcr_bench.verification.session import (
+    CHECK_LIMIT_S,
+    OPEN_LIMIT_S,
+    STUDY_LIMIT_S,
+    Session,
+    own_time_s,
+)
 from supcr_bench.workers import messages
 from supcr_bench.workers.worker_process import WorkerProcess
 
 PROGRESS_S = 0.02
 """CPU time in seconds that shows that a worker computes, however little of a core it gets."""
-BUSY = 8.0
-"""A worker that shares its core counts as having at least this part of it, one in so many."""
 LAUNCHES = 4.0
 """How many times as long a Python loop may take where it launches a kernel for each operation."""
 
@@ -114,8 +118,3 @@ class WorkerVerification(Session):
         if self._worker is not None:
             self._worker.close()
             self._worker = None
-
-
-def own_time_s(wall_s: float, cpu_s: float) -> float:
-    """The time that a worker had to itself: what it computed, and at least a part of all."""
-    return max(cpu_s, wall_s / BUSY)

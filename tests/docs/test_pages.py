@@ -129,5 +129,5 @@ def test_links_lead_to_a_file_and_a_heading(page: Path) -> None:
 
 def test_the_index_names_every_page_and_the_readme_stays_short() -> None:
     index = links(CHECKOUT / "docs" / "README.md")
-    assert set(index) == {p.name for p in (CHECKOUT / "docs").glob("*.md")} - {"README.md"}
+    assert set(index) == {p.name for p in (CHECKOUT / "docs").iterdir()} - {"README.md"}
     assert len((CHECKOUT / "README.md").read_text().splitlines()) <= 150

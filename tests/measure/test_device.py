@@ -75,15 +75,15 @@ class FakeAllocator:
 @pytest.fixture
 def allocator(monkeypatch: pytest.MonkeyPatch) -> FakeAllocator:
     fake = FakeAllocator()
+    monkeypatch.setattr(torch.accelerator, "synchronize", fake.synchronize)
     for name, function in {
-        "synchronize": fake.synchronize,
         "reset_peak_memory_stats": fake.reset,
         "memory_allocated": lambda d: fake.allocated,
         "memory_reserved": lambda d: 2_000,
         "max_memory_allocated": lambda d: fake.peak,
         "max_memory_reserved": lambda d: 2 * fake.peak,
     }.items():
-        monkeypatch.setattr(torch.accelerator, name, function)
+        monkeypatch.setattr(torch.cuda, name, function)
 
     def set_fraction(fraction: float, *device: Any) -> None:
         fake.fractions.append((round(fraction, 6), len(device)))

@@ -117,7 +117,7 @@ def test_one_that_hangs_as_it_is_recognised_is_undecided(
 def test_a_worker_that_shares_its_core_gets_more_time(
     wall_s: float, cpu_s: float, own_s: float
 ) -> None:
-    assert verification.own_time_s(wall_s, cpu_s) == own_s
+    assert sessions.own_time_s(wall_s, cpu_s) == own_s
 
 
 def test_of_one_that_cannot_be_loaded_no_check_is_made() -> None:
