@@ -60,8 +60,10 @@ def run_cell(source: str, names: dict[str, Any], number: int) -> list[dict[str, 
     shown = ast.parse(
         "None", mode="eval"
     ).body  # the value of the last line, unless a semicolon ends it
-    if isinstance(tree.body[-1], ast.Expr) and not source.endswith(";"):
-        shown = tree.body.pop().value
+    last = tree.body[-1]
+    if isinstance(last, ast.Expr) and not source.endswith(";"):
+        tree.body.remove(last)
+        shown = last.value
     names["_shell"] = _shell
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         exec(compile(tree, f"cell {number}", "exec"), names)  # the notebook is of this repository
