@@ -22,6 +22,7 @@ check: setup check-workflows
 check-workflows: setup
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-actions action.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.citation-file-format CITATION.cff
 	$(BIN)/zizmor --quiet --offline --strict-collection --persona=pedantic .
 
 format: setup
@@ -103,19 +104,25 @@ cluster: setup
 notebook: setup
 	$(BIN)/python -m tests.docs.notebook
 
-# Wheel and sdist in dist/, as they would be uploaded; what they hold is tested in test_packaging.py.
+# Wheel and sdist in dist/, checked as for an upload; tests/test_packaging.py checks what they hold.
 dist: setup
-	rm -rf dist
+	rm -rf dist build
+	$(INSTALL) 'twine>=6.1'
 	$(BIN)/python -m build --no-isolation
 	$(BIN)/twine check --strict dist/*
 	ls -l dist
 
-# A few tests with the oldest versions that pyproject.toml allows, in an environment of their own.
+# A part of the tests with the oldest versions that pyproject.toml allows, in an environment of its own.
+OLDEST := $(VENV)-oldest
+OLDEST_TESTS := tests/values tests/reference tests/commands/test_usage_errors.py tests/commands/test_start.py \
+	tests/commands/test_report.py tests/commands/test_recommend.py tests/implementations/test_published_output.py \
+	tests/implementations/test_tiled.py tests/store/test_run.py tests/analysis/test_compare.py
 oldest:
-	$(PYTHON) -m venv $(VENV)-oldest
-	sed -n 's/.*"\([a-z-]*\)>=\([0-9.]*\)".*/\1==\2/p' pyproject.toml | grep -v '^ray=' > $(VENV)-oldest/oldest.txt
-	$(VENV)-oldest/bin/python -m pip install --quiet --constraint $(VENV)-oldest/oldest.txt --editable '.[excel,fast,parquet]' pytest pytest-xdist coverage
-	$(VENV)-oldest/bin/python -m pytest -W default $(OLDEST_TESTS)
+	$(PYTHON) -m venv $(OLDEST)
+	sed -n 's/.*"\([a-z-][a-z-]*\)>=\([0-9.]*\)".*/\1==\2/p' pyproject.toml | sed '/^ray=/d' > $(OLDEST)/versions.txt
+	$(OLDEST)/bin/python -m pip install --quiet --constraint $(OLDEST)/versions.txt \
+		--editable '.[excel,fast,parquet]' pytest pytest-xdist coverage build check-jsonschema pyyaml
+	$(OLDEST)/bin/python -m pytest -W default $(OLDEST_TESTS)
 
 clean:
-	rm -rf $(VENV) $(VENV)-oldest build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(OLDEST) build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from supcr_bench.store.run import load_run as load
     from supcr_bench.verification.python_api import verify
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["RnCLoss", "Run", "SupCRLoss", "__version__", "load", "verify"]
 
 

@@ -1,14 +1,19 @@
 """The built package, installed outside the checkout, holds every implementation and suite."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import venv
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+import yaml
+
+import supcr_bench
 
 pytestmark = pytest.mark.slow
 
@@ -20,6 +25,16 @@ FILES = ("pyproject.toml", "README.md", "LICENSE")
 def files_of(wheel: Path) -> dict[str, bytes]:
     with ZipFile(wheel) as packed:
         return {name: packed.read(name) for name in packed.namelist()}
+
+
+def test_the_version_is_one_and_the_change_log_has_it() -> None:
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    citation = yaml.safe_load((CHECKOUT / "CITATION.cff").read_text())
+    assert supcr_bench.__version__ == project["version"] == str(citation["version"])
+    log = (CHECKOUT / "CHANGELOG.md").read_text()
+    newest = re.search(r"^## (\d\S*) - (\S+)$", log, re.MULTILINE)
+    assert newest
+    assert newest.groups() == (project["version"], citation["date-released"])
 
 
 def test_an_installed_package_lists_what_the_checkout_holds(tmp_path: Path) -> None:
@@ -39,6 +54,13 @@ def test_an_installed_package_lists_what_the_checkout_holds(tmp_path: Path) -> N
         )
         wheels += built.glob("*.whl")
     assert files_of(wheels[0]) == files_of(wheels[1])
+    names = {name for name in files_of(wheels[0]) if not name.endswith(".py")}
+    assert {Path(name).suffix for name in names if ".dist-info/" not in name} == {
+        *(".typed", ".toml", ".j2", ".css", ".js"),
+    }
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+    assert not [name for name in files_of(wheels[0]) if name.startswith("tests/")]
+    assert wheels[0].stat().st_size < 1_000_000
 
     environment = tmp_path / "environment"
     venv.create(environment)
@@ -89,7 +111,3 @@ def test_an_installed_package_lists_what_the_checkout_holds(tmp_path: Path) -> N
         text=True,
     )
     assert "mine.toml::rowsort[training-N32-D1-nan0-tied]" in collected.stdout.splitlines()
-    # The templates and the typing marker travel too.
-    package = Path(where.stdout.strip()).parent
-    assert (package / "py.typed").exists()
-    assert list((package / "render").glob("*.html.j2"))

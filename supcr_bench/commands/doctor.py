@@ -1,10 +1,11 @@
 """``supcr-bench doctor``: what this machine has, what is missing, and what that means."""
 
-import importlib.metadata
-import random
-import statistics
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import random
 
 PAIRS = 15
 ROUNDS = 20
@@ -36,6 +37,8 @@ def doctor() -> None:
 
 
 def _version(distribution: str) -> str | None:
+    import importlib.metadata
+
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
@@ -77,6 +80,8 @@ def measure_noise() -> float:
 
     Each ratio is the median over pairs of calls, in random order, as `run` compares two times.
     """
+    import random
+
     import torch
 
     from supcr_bench.measure.device import Cpu
@@ -85,7 +90,7 @@ def measure_noise() -> float:
     torch.set_num_threads(1)
     matrix = torch.ones(256, 256)
 
-    def sampled(order: random.Random) -> float:
+    def sampled(order: "random.Random") -> float:
         pair = [device.time(lambda: matrix @ matrix).host_s for _ in range(2)]
         return pair[0] / pair[1] if order.random() < 0.5 else pair[1] / pair[0]
 
@@ -96,6 +101,8 @@ def measure_noise() -> float:
 
 def spread(rounds: Sequence[Sequence[float]]) -> float:
     """The difference from 1 that 95 % of the rounds' medians do not exceed."""
+    import statistics
+
     apart = sorted(abs(statistics.median(ratios) - 1) for ratios in rounds)
     return apart[int(0.95 * (len(apart) - 1))]
 
