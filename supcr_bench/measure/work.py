@@ -54,10 +54,9 @@ def _length(tensor: Tensor, dim: int = -1) -> int:
     return max(tensor.shape[dim], 2) if tensor.dim() else 2
 
 
-def _elements(schema: Any, arguments: tuple[Any, ...], named: dict[str, Any], output: Any) -> int:
-    name = schema.name.removesuffix("_")  # the in-place variant costs the same
-    if name not in _SPECIAL:
-        return max((t.numel() for t in tensors_in((*arguments, output))), default=0)
+def _special_elements(
+    name: str, schema: Any, arguments: tuple[Any, ...], named: dict[str, Any], output: Any
+) -> int:
     given = list(tensors_in(arguments))
     written = sum(t.numel() for t in tensors_in(output))
     if name in _PRODUCTS:
@@ -84,7 +83,12 @@ class _Counter(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.dispatched_ops = self.elements_processed = 0
         self.storages = StorageTracker(host)
-        self._traits: dict[Any, tuple[bool, bool]] = {}
+        self._traits: dict[Any, tuple[bool, bool, str]] = {}
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Have torch not import its compiler, which takes a second, to leave this class out."""
+        return False
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -93,11 +97,17 @@ class _Counter(TorchDispatchMode):
         output = func(*args, **(kwargs or {}))
         traits = self._traits.get(func)
         if traits is None:
-            traits = self._traits[func] = bool(func.is_view), may_allocate(func)
-        is_view, allocates = traits
+            name = func._schema.name.removesuffix("_")  # the in-place variant costs the same
+            special = name if name in _SPECIAL else ""
+            traits = self._traits[func] = bool(func.is_view), may_allocate(func), special
+        is_view, allocates, special = traits
         self.dispatched_ops += 1
-        if not is_view:
-            self.elements_processed += _elements(func._schema, args, kwargs or {}, output)
+        if special:
+            found = _special_elements(special, func._schema, args, kwargs or {}, output)
+            self.elements_processed += found
+        elif not is_view:
+            sizes = [t.numel() for t in tensors_in((*args, output))]
+            self.elements_processed += max(sizes, default=0)
         if allocates:
             self.storages.add(output, () if is_view else args)
         return output
