@@ -31,7 +31,7 @@ from supcr_bench.values.errors import StoreError, SubjectError, UsageError
 from supcr_bench.values.files import require_writable
 from supcr_bench.values.growth_law import get_law
 from supcr_bench.values.implementation import Description
-from supcr_bench.values.machine import SAME_MACHINE, machine_of
+from supcr_bench.values.machine import SAME_MACHINE, machine_of, usable_cpus
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_clock
 from supcr_bench.workers.activity import Activity
@@ -182,13 +182,15 @@ def sweep(
 
 
 def _verify(work: Work, writer: RunWriter, console: Console) -> float:
-    """Verify the remaining implementations; store each verdict; return the seconds taken."""
+    """Verify the rest, on all cores; store each verdict; return the seconds taken."""
     left = [s for s in work.subjects if s.name not in writer.verification]
     if not left:
         return 0.0
     began = time.monotonic()
     definition, seed = work.suite.compared_with, work.suite.seed
-    for found in verify_each(left, definition, strict=False, seed=seed, console=console):
+    for found in verify_each(
+        left, definition, strict=False, seed=seed, console=console, parallel=usable_cpus()
+    ):
         writer.store_verification(found)
     seconds = time.monotonic() - began
     writer.finish({"verification_s": seconds})

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -164,16 +165,20 @@ def verify_each(
     ranks: int | None = None,
     device: str = "cpu",
     question: ImpactQuestion | None = None,
+    parallel: int = 1,
 ) -> Iterator["Verification"]:
     """Verify each implementation in a worker of its own, and show which check runs.
 
-    With ``ranks``, each runs in that many workers, which share a batch.
+    With ``ranks``, each runs in that many workers, which share a batch. As many as ``parallel``
+    run at the same time; they come in the order in which they end.
     """
     from rich.text import Text
 
+    from supcr_bench.verification.outcome import Outcome
+    from supcr_bench.workers.streams import merge_streams
     from supcr_bench.workers.verification import WorkerVerification
 
-    for subject in subjects:
+    def verify_one(subject: "Subject") -> "Iterator[tuple[str, Outcome] | Verification]":
         session: Session
         if ranks is None:
             session = WorkerVerification(
@@ -184,7 +189,15 @@ def verify_each(
 
             session = RankVerification(subject, definition, ranks=ranks, strict=strict, seed=seed)
         session.question = question
-        with console.status(Text(f"{subject.name}: starting")) as status:
-            for outcome in session.run():
-                status.update(Text(f"{subject.name}: {outcome.group}, {outcome.check}"))
+        for outcome in session.run():
+            yield subject.name, outcome
         yield session.result()
+
+    streams = [partial(verify_one, subject) for subject in subjects]
+    with console.status(Text("Verification")) as status:
+        for found in merge_streams(streams, parallel, wait=False):
+            if isinstance(found, tuple):
+                name, outcome = found
+                status.update(Text(f"{name}: {outcome.group}, {outcome.check}"))
+            else:
+                yield found

@@ -27,7 +27,7 @@ from supcr_bench.reference.reference import DIRECT_UP_TO, Method, Reference, com
 from supcr_bench.reference.tolerance import logit_error
 from supcr_bench.subjects.adapter import Adapter, BoundLoss, views_of
 from supcr_bench.subjects.calls import NotALossError, loss_of
-from supcr_bench.subjects.compiler import original, watched
+from supcr_bench.subjects.compiler import COMPILATION, numba_watched, original, watched
 from supcr_bench.subjects.process_state import ProcessState
 from supcr_bench.values.case import Case, Pass, Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell
@@ -71,7 +71,7 @@ class CellRun:
     _changed: dict[str, dict[str, None]] = field(init=False, default_factory=dict)
 
     def results(self) -> Iterator[Result]:
-        """The results, as they become known; while torch compiles, the stage is ``compilation``."""
+        """The results, as they become known; in a compilation, that is the announced stage."""
         announce = self.announce
         now: tuple[str, Arm | None] = "", None
 
@@ -80,9 +80,15 @@ class CellRun:
             now = stage, arm
             announce(stage, arm)
 
+        def start() -> None:
+            announce(COMPILATION, now[1])
+
+        def end() -> None:
+            announce(*now)
+
         self.announce = tell
         needed = any(subject.resolution.compiled for subject in self.subjects.values())
-        with watched(lambda: announce("compilation", now[1]), lambda: announce(*now), needed):
+        with watched(start, end, needed), numba_watched(start, end):
             yield from self._results()
 
     def _results(self) -> Iterator[Result]:

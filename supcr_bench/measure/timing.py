@@ -4,8 +4,8 @@ Each round calls every arm once, in random order, so that the machine's drift af
 alike, and round r of one arm can be paired with round r of another, on the same inputs. Before each
 call the caches are flushed, as the rest of a training step does, so that a call costs the same
 whichever arm ran before it, and however many still take part. Samples are never dropped. An arm
-leaves when its median's interval is narrow enough or its budget is spent: its samples are rounds 0
-to n-1.
+leaves when its median's interval is narrow enough, when it is plain which arm is the fastest, or
+when its budget is spent: its samples are rounds 0 to n-1.
 
 In forward and in training, the fastest arm is entered a second time, under another label, and takes
 another turn in every round. The two entries differ only by noise, so they show how small a
@@ -17,17 +17,23 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from supcr_bench.analysis.statistics import median_interval
-from supcr_bench.values.case import Pass
+from supcr_bench.analysis.statistics import median_interval, paired_ratio
+from supcr_bench.values.case import PASSES, Pass
 from supcr_bench.values.cell import FEWEST_SAMPLES, Arm, Budget
 
 if TYPE_CHECKING:
     from supcr_bench.measure.device import Elapsed
 
-MOST_SAMPLES = 200
-"""What 200 samples leave open is the machine's noise, which more of them do not make smaller."""
+MOST_SAMPLES = 120
+"""What so many samples leave open is the machine's noise, which more do not make smaller."""
+ENOUGH_SAMPLES = 24
+"""After so many, an arm that is clearly slower than the fastest has its place."""
+CLEARLY_SLOWER = 1.1
+"""The interval of the ratio to the fastest arm lies above this, where more samples decide nothing.
+It is looked at once: looking until a difference shows would find one between equal arms."""
 
 
 @dataclass(slots=True)
@@ -38,6 +44,7 @@ class Samples:
     device_seconds: list[float] = field(default_factory=list)
     spent_s: float = 0.0
     stopped_by: str | None = None
+    decided: bool = False
     error: BaseException | None = None
     again: "Samples | None" = None
 
@@ -52,7 +59,7 @@ class Samples:
             half_width = median_interval(self.seconds).half_width
             if half_width is not None and half_width <= budget.precision:
                 self.stopped_by = "precision"
-            elif self.spent_s >= budget.sampling_s:
+            elif self.spent_s >= budget.sampling_s or self.decided:
                 self.stopped_by = "budget"
         return self.stopped_by is not None
 
@@ -84,6 +91,20 @@ def fastest_of_each_pass(once_s: Mapping[Arm, float]) -> list[Arm]:
     return list(fastest.values())
 
 
+def decided(samples: Mapping[Arm, Samples]) -> set[Arm]:
+    """The arms that are clearly slower than the fastest of their pass, and it if all others are."""
+    found: set[Arm] = set()
+    for pass_ in PASSES:
+        own = {arm: s.seconds for arm, s in samples.items() if arm.pass_ == pass_ and s.seconds}
+        if len(own) < 2:
+            continue
+        fastest = min(own, key=lambda arm: median(own[arm]))
+        lows = {arm: paired_ratio(own[arm], own[fastest]).low for arm in own if arm != fastest}
+        slower = {arm for arm, low in lows.items() if low is not None and low > CLEARLY_SLOWER}
+        found |= slower if len(slower) < len(lows) else set(own)
+    return found
+
+
 def sample_arms(
     arms: Mapping[Arm, Callable[[], "Elapsed"]],
     budget: Budget,
@@ -92,7 +113,7 @@ def sample_arms(
     before: Callable[[Arm, int], None],
     after: Callable[[Arm], None] = lambda arm: None,  # noqa: ARG005
 ) -> dict[Arm, Samples]:
-    """Time every arm by its call until its median is precise or the budget is spent.
+    """Time every arm by its call until its median is precise, decided or out of budget.
 
     ``before`` is called with the number of each call before it, ``after`` after it; they are not
     timed. In a round, the calls of one pass have one number, and those of second entries another: a
@@ -131,6 +152,9 @@ def sample_arms(
                     own.seconds.append(elapsed.host_s)
                     if elapsed.device_s is not None:
                         own.device_seconds.append(elapsed.device_s)
+            if round_ == ENOUGH_SAMPLES:
+                for arm in decided(samples):
+                    samples[arm].decided = True
             left = {arm for arm, _ in entries if samples[arm].finished(budget)}
             entries = [(arm, own) for arm, own in entries if arm not in left]
     return samples

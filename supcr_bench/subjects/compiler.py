@@ -1,4 +1,4 @@
-"""What ``torch.compile`` needs on this machine, and when it compiles."""
+"""What ``torch.compile`` needs on this machine, and when it or numba compiles."""
 
 import importlib.util
 import os
@@ -20,6 +20,8 @@ def why_no_compiler(device: str) -> str | None:
     return "torch.compile needs a C++ compiler: install g++ or clang++, or set CXX"
 
 
+COMPILATION = "compilation"
+"""The stage of a worker in which torch or numba compiles; it counts as no call and no check."""
 ORIGINAL = ("_orig_mod", "_torchdynamo_orig_callable")
 """The attributes under which torch keeps what it compiled."""
 
@@ -31,8 +33,38 @@ def original(loss: Any) -> Any:
 
 
 @contextmanager
+def numba_watched(start: Callable[[], None], end: Callable[[], None]) -> Iterator[None]:
+    """Within the block, ``start`` and ``end`` are called around each compilation by numba.
+
+    It compiles a function together with those that it calls; that is one compilation.
+    """
+    if "numba" not in sys.modules:
+        yield
+        return
+    from numba.core.event import Listener, install_listener
+
+    within: list[object] = []
+
+    def on_start(listener: object, event: object) -> None:
+        del listener
+        if not within:
+            start()
+        within.append(event)
+
+    def on_end(listener: object, event: object) -> None:
+        del listener, event
+        within.pop()
+        if not within:
+            end()
+
+    listener = type("Listener", (Listener,), {"on_start": on_start, "on_end": on_end})
+    with install_listener("numba:compile", listener()):
+        yield
+
+
+@contextmanager
 def watched(start: Callable[[], None], end: Callable[[], None], needed: bool) -> Iterator[None]:
-    """Within the block, ``start`` and ``end`` are called around each compilation.
+    """Within the block, ``start`` and ``end`` are called around each compilation by torch.
 
     What was compiled before is forgotten, since after some shapes torch would compile no more.
     Without need, and where nothing has been compiled yet, the compiler is not imported: that takes

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from supcr_bench.subjects.compiler import COMPILATION
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.executor import Event, Executor, without_figures
 from supcr_bench.values.case import Workload
@@ -84,7 +85,8 @@ class LocalExecutor(Executor):
                     if len(results) == len(subjects):
                         return results
                 activity = worker.activity()
-                if activity and activity.elapsed_s > CHECK_LIMIT_S:
+                compiles = activity is not None and activity.stage == COMPILATION
+                if activity and not compiles and activity.elapsed_s > CHECK_LIMIT_S:
                     finding = f"did not answer within {CHECK_LIMIT_S:.0f} s"
                     worker.kill()
             else:
@@ -167,7 +169,7 @@ class LocalExecutor(Executor):
             if activity.elapsed_s > HARNESS_LIMIT_S:
                 return Status.FAILED, f"{activity.stage} took over {HARNESS_LIMIT_S:.0f} s"
             return None
-        if activity.stage == "compilation":
+        if activity.stage == COMPILATION:
             if activity.elapsed_s > budget.compile_limit_s:
                 limit = format_duration_s(budget.compile_limit_s)
                 return Status.TIMED_OUT, f"compiling it took over {limit}"

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache, partial
@@ -32,6 +32,7 @@ from supcr_bench.measure.outcome import describe_error
 from supcr_bench.measure.ranked import Coordinator, GroupBrokenError, RankShard, serve
 from supcr_bench.measure.version_times import time_versions
 from supcr_bench.subjects.adapter import Adapter
+from supcr_bench.subjects.compiler import COMPILATION, numba_watched
 from supcr_bench.subjects.default_call import call_by_default
 from supcr_bench.subjects.find_call import find_call
 from supcr_bench.subjects.process_state import ProcessState
@@ -113,11 +114,14 @@ class Worker:
                 self._respond(self._answer_on_rank(request))
 
     def _preflight(self, subject: Subject, device: str) -> PreflightResult:
-        self._page.write("preflight", Arm(subject.name, "forward"))
+        arm = Arm(subject.name, "forward")
+        self._page.write("preflight", arm)
         try:
-            if (subject.definition or load(subject).definition) == AUTO:
-                self._page.write(RECOGNITION, Arm(subject.name, "forward"))
-            found, adapter = resolved(subject, device)
+            declared = load(subject).definition
+            stage = RECOGNITION if (subject.definition or declared) == AUTO else "preflight"
+            self._page.write(stage, arm)
+            with self._compilation_told(stage, arm):
+                found, adapter = resolved(subject, device)
             require_own_imports([subject])
         except SubjectError as error:
             unavailable = isinstance(error, UnavailableError)
@@ -143,16 +147,25 @@ class Worker:
                 only=request.only,
                 device=request.device,
             )
-            checks = tuple(self._session.open())
+            with self._compilation_told():
+                checks = tuple(self._session.open())
         except SubjectError as error:
             return _failed(error)
         return Returned((checks, self._session.definition, self._session.recognised))
 
     def _ask_session(self, request: messages.AskSession) -> Response:
         try:
-            return Returned(getattr(self._session, request.method)(request.argument))
+            with self._compilation_told():
+                return Returned(getattr(self._session, request.method)(request.argument))
         except CheckEndedError as end:
             return Failed(end.finding)
+
+    def _compilation_told(
+        self, stage: str = "verification", arm: Arm | None = None
+    ) -> AbstractContextManager[None]:
+        """Within the block, the page tells when numba compiles, which counts towards no limit."""
+        write = self._page.write
+        return numba_watched(lambda: write(COMPILATION, arm), lambda: write(stage, arm))
 
     def _join(self, request: messages.JoinRanks) -> None:
         """Join a gloo group, only on the loopback interface; leave the previous group."""

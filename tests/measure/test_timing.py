@@ -9,6 +9,8 @@ import pytest
 
 from supcr_bench.measure.device import Elapsed
 from supcr_bench.measure.timing import (
+    ENOUGH_SAMPLES,
+    MOST_SAMPLES,
     Samples,
     fastest_of_each_pass,
     garbage_collection_held,
@@ -65,7 +67,7 @@ def test_every_arm_is_called_once_a_round_and_the_fastest_twice() -> None:
 
 def test_the_order_within_rounds_is_random() -> None:
     noisy = Budget(sampling_s=3.0)
-    _, called = sample({A: clock(0.01, 0.03), B: clock(0.02, 0.04), C: clock(0.02, 0.04)}, noisy)
+    _, called = sample({arm: clock(0.02, 0.04) for arm in (A, B, C)}, noisy)
     orders = [order for order in rounds(called, 3) if set(order) == {A, B, C}]
     assert len(orders) > 50
     assert len(set(orders)) == 12
@@ -140,6 +142,17 @@ def test_the_fewest_samples_are_taken_even_beyond_the_sampling_budget() -> None:
     samples, _ = sample({A: clock(0.5, 1.0)})
     assert len(samples[A].seconds) == FEWEST_SAMPLES
     assert samples[A].spent_s > STEADY.sampling_s
+
+
+def test_an_arm_that_is_clearly_slower_has_enough_samples_and_alike_arms_go_on() -> None:
+    noisy = Budget(sampling_s=10.0)
+    samples, _ = sample({A: clock(0.02, 0.03), B: clock(0.03, 0.02), C: clock(0.07, 0.05)}, noisy)
+    assert [len(samples[arm].seconds) for arm in (A, B, C)] == [MOST_SAMPLES] * 2 + [ENOUGH_SAMPLES]
+    assert samples[C].stopped_by == "budget"  # it missed the precision, which its row says
+    samples, _ = sample({A: clock(0.02, 0.03), C: clock(0.07, 0.05)}, noisy)
+    assert {len(own.seconds) for own in samples.values()} == {ENOUGH_SAMPLES}
+    samples, _ = sample({A: clock(0.02, 0.03)}, noisy)
+    assert len(samples[A].seconds) == MOST_SAMPLES
 
 
 def test_an_arm_beyond_the_time_limit_ends_after_one_sample() -> None:

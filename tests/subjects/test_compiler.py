@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -131,3 +132,15 @@ def test_while_torch_compiles_the_stage_says_so(monkeypatch: pytest.MonkeyPatch)
     assert stages[:4] == ["inputs", "agreement", "compilation", "agreement"]
     assert callback_handler.start_callbacks == before
     assert "torch._dynamo" in sys.modules
+
+
+def test_a_compilation_by_numba_is_told_once_with_what_it_calls() -> None:
+    event = pytest.importorskip("numba.core.event")
+    told: list[str] = []
+    with compiler.numba_watched(lambda: told.append("start"), lambda: told.append("end")):
+        with event.trigger_event("numba:compile"), event.trigger_event("numba:compile"):
+            told.append("compiles")
+        with suppress(ValueError), event.trigger_event("numba:compile"):
+            raise ValueError
+    with event.trigger_event("numba:compile"):
+        assert told == ["start", "compiles", "end", "start", "end"]
