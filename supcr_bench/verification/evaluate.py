@@ -1,5 +1,6 @@
 """Evaluates many members of the family at once: their losses and gradients on one batch."""
 
+import functools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -31,12 +32,12 @@ def evaluate(
         whole = m.measured if m.measured in WHOLE else ""
         key = (m.similarity, m.normalised, m.views, m.label_distance, whole, m.gradient)
         alike.setdefault(key, []).append(at)
-    rules: dict[bytes, Rules] = {}
     for indices in alike.values():
         some = [members[at] for at in indices]
-        for at, (values, found) in enumerate(_parts(some, views, labels, rules, warm=warm)):
-            sums[indices, at] = values
-            gradients[indices, at] = found
+        first, which = different(some, views, labels)
+        for at, (values, found) in enumerate(_parts(first, views, labels, warm=warm)):
+            sums[indices, at] = values[which]
+            gradients[indices, at] = found[which]
     return sums, gradients
 
 
@@ -45,19 +46,21 @@ class Rules:
 
     def __init__(self, difference: Tensor) -> None:
         self._difference = difference
+        self._ties = bool((difference.abs().sort().values.diff() == 0).any())
         self._answers: list[tuple[Tensor, Tensor]] = []
         self._by_answer: dict[bytes, int] = {}
         self._by_rule: dict[tuple[object, ...], int] = {}
 
-    def of(self, members: Sequence[Member]) -> tuple[Tensor, Tensor, Tensor]:
-        """[U, n, n, n] candidates and [U, n, n] weights, and which [H] are each member's."""
-        wanted = torch.tensor([self._index(m) for m in members])
-        used, at = torch.unique(wanted, return_inverse=True)
-        chosen, weight = (torch.stack([self._answers[u][part] for u in used]) for part in (0, 1))
-        return chosen, weight, at
+    def of(self, members: Iterable[Member]) -> tuple[Tensor, Tensor]:
+        """[H, n, n, n] candidates and [H, n, n] weights of H members."""
+        answers = [self._answers[self.index(m)] for m in members]
+        return torch.stack([c for c, _ in answers]), torch.stack([w for _, w in answers])
 
-    def _index(self, m: Member) -> int:
-        rule = (rule_of(m), m.pairs == "with itself" and m.views.startswith("across"))
+    def index(self, m: Member) -> int:
+        """The number of a member's candidates and weights; of another with the same, the same."""
+        within = m.measured not in ("candidate", "partner")  # distances in one row are compared
+        ties = "" if within and not self._ties else m.ties
+        rule = (rule_of(m), ties, m.pairs == "with itself" and m.views.startswith("across"))
         if rule not in self._by_rule:
             chosen, weight = candidates(m, self._difference)
             answer = chosen.numpy().tobytes() + weight.numpy().tobytes()
@@ -68,13 +71,33 @@ class Rules:
         return self._by_rule[rule]
 
 
+@functools.lru_cache(maxsize=64)
+def _rules(differences: tuple[tuple[float, ...], ...]) -> Rules:
+    return Rules(torch.tensor(differences, dtype=torch.float64))
+
+
+def _rules_for(difference: Tensor) -> Rules:
+    return _rules(tuple(map(tuple, difference.tolist())))
+
+
+def different(
+    members: Sequence[Member], views: Sequence[Tensor], labels: Tensor
+) -> tuple[list[Member], list[int]]:
+    """Members of which no two give the same numbers, and which of them is like each member."""
+    rules = [_rules_for(difference) for _, difference, _ in losses(members[0], views, labels)]
+    first: dict[tuple[object, ...], int] = {}
+    different: list[Member] = []
+    which = []
+    for m in members:
+        key = (*[r.index(m) for r in rules], m.temperature, m.partner, m.eps, m.eps_rule)
+        which.append(first.setdefault(key, len(different)))
+        if which[-1] == len(different):
+            different.append(m)
+    return different, which
+
+
 def _parts(
-    members: Sequence[Member],
-    views: Sequence[Tensor],
-    labels: Tensor,
-    rules: dict[bytes, Rules],
-    *,
-    warm: bool,
+    members: Sequence[Member], views: Sequence[Tensor], labels: Tensor, *, warm: bool
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the values [H] of either sum, and its gradients [H, V N d]."""
 
@@ -93,17 +116,16 @@ def _parts(
     zero = torch.stack([leaf.flatten(1).sum(1) for leaf in leaves]).sum(0) * 0.0
     sums = [zero, zero]
     for s, difference, share in losses(members[0], leaves, labels):
-        known = rules.setdefault(difference.numpy().tobytes(), Rules(difference))
-        chosen, weight, at = known.of(members)
+        chosen, weight = _rules_for(difference).of(members)
         weight = weight * share
         if warm:
             alike = weight / chosen.sum(-1).clamp(min=1)
             shares = (alike.unsqueeze(-1) * chosen).sum(2)
-            sums[0] = sums[0] + (shares[at] * s).sum((1, 2))
+            sums[0] = sums[0] + (shares * s).sum((1, 2))
         else:
-            s, allowed = s * scale, chosen[at]
-            empty = ~allowed.any(-1)
-            terms = s.unsqueeze(2).masked_fill(~allowed, -torch.inf)
+            s = s * scale
+            empty = ~chosen.any(-1)
+            terms = s.unsqueeze(2).masked_fill(~chosen, -torch.inf)
             contrast = terms.masked_fill(empty.unsqueeze(-1), 0.0).logsumexp(-1)
             contrast = contrast.masked_fill(empty, NOTHING)
             itself = torch.eye(s.shape[-1], dtype=torch.bool)
@@ -112,7 +134,7 @@ def _parts(
             contrast = torch.where(
                 floors, torch.maximum(contrast, floor), torch.logaddexp(contrast, floor)
             )
-            sums[0] = sums[0] + (weight[at] * contrast).sum((1, 2))
+            sums[0] = sums[0] + (weight * contrast).sum((1, 2))
         pulled = partner * s
         if ratios and not warm:
             pulled = torch.stack(
@@ -121,7 +143,7 @@ def _parts(
                     for m, own, denominator in zip(members, pulled, contrast, strict=True)
                 ]
             )
-        sums[1] = sums[1] - (weight[at] * pulled).sum((1, 2))
+        sums[1] = sums[1] - (weight * pulled).sum((1, 2))
     for part in sums:
         slopes = torch.autograd.grad(part.sum(), leaves, retain_graph=True)
         yield part.detach(), torch.cat([slope.flatten(1) for slope in slopes], dim=1)

@@ -45,7 +45,9 @@ JOINS = ("concatenated", "interleaved")
 PLAIN_VIEWS = ("single", "separate", "concatenated")
 RULES = ("comparison", "keeps_partner", "pairs", "self_candidate", "measured", "ties")
 """The fields of a member that choose pairs and candidates."""
-rule_of = operator.attrgetter(*RULES)
+rule_of = operator.attrgetter(*RULES[:-1])
+"""The fields that choose them, but the one that matters only where labels tie."""
+COMPARISONS = {">=": torch.ge, ">": torch.gt, "<=": torch.le, "<": torch.lt}
 STRICT = (">", "<")
 WHOLE = {"truncated": torch.trunc, "rounded": torch.round}
 NOTHING = -1e6
@@ -263,12 +265,7 @@ def candidates(
     own = place[anchors]
     limit = place.unsqueeze(0) if member.measured == "candidate" else own.unsqueeze(2)
     place = place.unsqueeze(0) if member.measured == "partner" else own.unsqueeze(1)
-    chosen = {
-        ">=": place >= limit,
-        ">": place > limit,
-        "<=": place <= limit,
-        "<": place < limit,
-    }[member.comparison].expand(len(rows), n, n)
+    chosen = COMPARISONS[member.comparison](place, limit).expand(len(rows), n, n)
     itself = torch.arange(n) == rows
     partner = torch.eye(n, dtype=torch.bool)
     if not member.keeps_partner and member.measured != "partner":
