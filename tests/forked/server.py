@@ -63,6 +63,7 @@ def main(path: str) -> None:
     from tests.patience import grant_patience
 
     grant_patience()
+    prepare_recognition()
     end_coverage()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -103,6 +104,17 @@ def main(path: str) -> None:
                 connection.sendall(b"%d\n" % pid)
             if sys.stdin in ready:
                 return
+
+
+def prepare_recognition() -> None:
+    """Work out the candidates of all members of the family on the labels of the first probe."""
+    from supcr_bench.verification.evaluate import different
+    from supcr_bench.verification.family import structures
+    from supcr_bench.verification.probes import make_labels, make_rows
+
+    for how in ("separate", "concatenated"):
+        members = structures([how], [("dot", True)])
+        different(members, make_rows(4, 2, 0), make_labels(4, 1, 0))
 
 
 def report_ended(running: dict[int, socket.socket]) -> None:
