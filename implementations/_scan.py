@@ -253,22 +253,21 @@ class ScanSupCR(nn.Module):
         Raises:
             ValueError: shapes that do not fit together, or not to the definition or the weights.
         """
-        *views, labels = given
-        first = views[0]
+        views, labels = tuple(given[:-1]), given[-1]
         if labels.ndim == 1:
             labels = labels[:, None]
-        n = len(labels)
-        if len(views) == 1 and first.ndim == 3 and first.shape[1] in (1, 2):
-            views = list(first.unbind(1))
-        elif len(views) == 1 and first.ndim == 2 and len(first) == 2 * n > 0:
-            views = list(first.view(2, n, -1).unbind())
-        elif first.ndim != 2 or len(views) > 2 or first.shape != views[-1].shape:
+        n, shape = labels.shape[0], views[0].shape
+        if len(views) == 1 and len(shape) == 3 and shape[1] in (1, 2):
+            views = views[0].unbind(1)
+        elif len(views) == 1 and len(shape) == 2 and shape[0] == 2 * n > 0:
+            views = views[0].view(2, n, -1).unbind()
+        elif len(shape) != 2 or len(views) > 2 or shape != views[-1].shape:
             shapes = " and ".join(str(tuple(view.shape)) for view in views)
             rule = "both views must be [N, d]"
             if len(views) != 2:
                 rule = "embeddings must be [N, 2, d], [N, d] or two of [N, d]"
             raise ValueError(f"{rule}, got {shapes}")
-        if labels.ndim != 2 or n != len(views[0]):
+        if labels.ndim != 2 or n != views[0].shape[0]:
             rows = f"[{len(views[0])}"
             raise ValueError(
                 f"labels must be {rows}, D] or {rows}] for these embeddings, "
@@ -280,7 +279,7 @@ class ScanSupCR(nn.Module):
         if weights is not None and len(weights) != labels.shape[1]:
             dims = labels.shape[1]
             raise ValueError(f"{len(weights)} weights for {dims} label dimensions")
-        return tuple(views), labels
+        return views, labels
 
     @staticmethod
     def evaluate(*arguments: Any, **options: Any) -> Evaluated:

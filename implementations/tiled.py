@@ -27,13 +27,9 @@ from supcr_bench.values.implementation import ANY, Implementation
 from ._scan import DEFINITIONS, RANGE, Choices, Evaluated, ScanSupCR, evaluate
 from ._tiled_call import ADD, CLEAR, FINISH, PREPARE, SWEEP, WHOLE, compile_for
 from ._tiled_memory import Rules
-from ._unrolled import ROWS
-from ._vectors import LANES
 
-ELEMENTS = 2**17
-"""Numbers in a row of a tile times its rows, so that it stays in the second-level cache."""
-TILES = (32, 64)
-"""The fewest and the most anchors of a tile."""
+TILE = 32
+"""Anchors of a tile, a multiple of ``ROWS``: their sums stay in the second-level cache."""
 ELEMENTS_PER_THREAD = 2**20
 """Pairs, over all losses, that make a further thread worthwhile."""
 LABEL_DISTANCES = {"per_dimension": 0, "l1": 1, "l2": 2, "max": 3}
@@ -83,23 +79,21 @@ def plan_of(
     dtype: torch.dtype,
     labels_dtype: torch.dtype,
     wanted: bool,
-    tiles: tuple[int, int],
+    tile: int,
     pairs_per_thread: int,
 ) -> Plan:
     """The plan for V views [N, d] and labels [N, D]."""
-    joined = choices.joins_views and views == 2
-    stride = 2 * (2 if joined else 1) * n + LANES
-    losses, (fewest, most) = 1 if choices.joint else dims, tiles
+    losses = 1 if choices.joint else dims
     rules = Rules(
         n=n,
         d=d,
         dims=dims,
         views=views,
         losses=losses,
-        tile=min(max(ELEMENTS // stride // ROWS * ROWS, fewest), most),
+        tile=tile,
         power=choices.power,
         normalised=choices.normalised,
-        joined=joined,
+        joined=choices.joins_views and views == 2,
         averaged=choices.views == "mean",
         joint=LABEL_DISTANCES[choices.label_distance] if dims > 1 else 0,
         never=choices.self_candidate == "never",
@@ -127,16 +121,17 @@ def evaluate_tiles(
 ) -> Evaluated | None:
     """As :func:`._scan.evaluate`, on a CPU; None where the loop cannot run."""
     first, last = views[0], views[-1]
-    if not (first.is_cpu and labels.is_cpu):
+    (n, d), dims = first.shape, labels.shape[1]
+    if not (first.is_cpu and labels.is_cpu and n * d * dims):
         return None
     if labels.dtype not in EXACT:
         whole = not labels.is_floating_point()
-        if not whole or (labels.numel() and int(labels.long().abs().max()) >= 2**52):
+        if not whole or int(labels.long().abs().max()) >= 2**52:
             return None
         labels = labels.double()
     if first.dtype not in EXACT:
         first, last = first.float(), last.float()
-    strides = first.stride()
+    strides, dtype = first.stride(), first.dtype
     if strides != last.stride() or strides[1] != 1:
         first, last = first.contiguous(), last.contiguous()
     labels = labels.contiguous()
@@ -144,38 +139,12 @@ def evaluate_tiles(
         weights = weights.to("cpu", torch.float64)
     if grad_output is not None:
         grad_output = grad_output.to("cpu", torch.float64).contiguous()
-    dtype = first.dtype
-    given = (first, last, labels, weights, grad_output, tau, choices, len(views), wanted, learned)
-    found = call(*given)
-    if found is None and dtype == torch.float32:
-        found = call(first.double(), last.double(), *given[2:])
-    if found is None or found.loss.dtype == dtype:
-        return found
-    return found._replace(loss=found.loss.to(dtype), losses=found.losses.to(dtype))
-
-
-def call(
-    first: Tensor,
-    last: Tensor,
-    labels: Tensor,
-    weights: Tensor | None,
-    arriving: Tensor | None,
-    tau: float,
-    choices: Choices,
-    views: int,
-    wanted: bool,
-    learned: bool,
-) -> Evaluated | None:
-    """The same in the dtype of the views; None where their logits leave its range."""
-    (n, d), dims, dtype = first.shape, labels.shape[1], first.dtype
-    if not n * d * dims:
-        return None
     plan = plan_of(
-        *(choices, n, d, dims, views, dtype, labels.dtype, wanted, TILES, ELEMENTS_PER_THREAD)
+        *(choices, n, d, dims, len(views), dtype, labels.dtype, wanted, TILE, ELEMENTS_PER_THREAD)
     )
     row = first.stride(0)
-    by_row = views == 2 and row == 2 * d  # the gradient is laid out as the embeddings are
-    gradient = torch.empty((n, 2, d) if by_row else (views, n, d), dtype=dtype)
+    by_row = len(views) == 2 and row == 2 * d  # the gradient is laid out as the embeddings are
+    gradient = torch.empty((n, 2, d) if by_row else (len(views), n, d), dtype=dtype)
     loss, losses = torch.empty((), dtype=dtype), torch.empty(plan.losses, dtype=dtype)
     threads = plan.threads and min(torch.get_num_threads(), plan.threads)
     memory = torch.empty((plan.shared + max(threads, 1) * plan.own) // 8, dtype=torch.float64)
@@ -192,7 +161,7 @@ def call(
         labels.data_ptr(),
         0 if weights is None else weights.data_ptr(),
         weights is not None and weights.dtype == torch.float32,
-        0 if arriving is None else arriving.data_ptr(),
+        0 if grad_output is None else grad_output.data_ptr(),
         loss.data_ptr(),
         losses.data_ptr(),
         at if wanted else 0,
@@ -207,7 +176,16 @@ def call(
     if infinite:
         raise ValueError(f"{infinite} labels are infinite: their distances have no order")
     if not fits:
-        return None
+        if dtype == torch.float64:
+            return None
+        double = tuple(view.double() for view in (first, last)[: len(views)])
+        found = evaluate_tiles(
+            *(double, labels, weights, tau, choices),
+            wanted=wanted,
+            learned=learned,
+            grad_output=grad_output,
+        )
+        return found and found._replace(loss=found.loss.float(), losses=found.losses.float())
     if not wanted:
         return Evaluated(loss, losses, None, None)
     by_tau = torch.tensor(slope, dtype=torch.float64) if learned else None

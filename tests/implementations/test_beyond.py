@@ -309,6 +309,21 @@ def test_a_second_derivative_is_refused(subject: Subject) -> None:
         (loss + gradient.norm()).backward()
 
 
+@EACH
+def test_a_retained_graph_gives_the_same_gradient_again(subject: Subject) -> None:
+    batch = make_batch(Case(batch_size=9))
+    loss, _ = subject.factory()(batch.perturbed, batch.intact, batch.labels)
+    loss.backward(retain_graph=True)
+    assert batch.perturbed.grad is not None
+    once = batch.perturbed.grad.clone()
+    for times in (2, 3):
+        loss.backward(retain_graph=True)
+        torch.testing.assert_close(batch.perturbed.grad, times * once)
+    batch.perturbed.grad.zero_()
+    (2 * loss).backward()
+    torch.testing.assert_close(batch.perturbed.grad, 2 * once)
+
+
 @DIRECT
 def test_only_the_view_that_asks_gets_a_gradient(subject: Subject) -> None:
     batch = make_batch(Case(batch_size=5))

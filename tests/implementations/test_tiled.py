@@ -65,7 +65,7 @@ def test_the_size_of_a_tile_changes_nothing(
     tile: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tiled, "TILES", (tile, tile))
+    monkeypatch.setattr(tiled, "TILE", tile)
     workload = Case(batch_size=61, dims=3, nan_density=0.2, labels=labels)
     assert worst_deviation(factory_of(tiled, definition), workload, definition) <= 1
 
@@ -117,7 +117,7 @@ def test_threads_share_the_tiles_and_give_the_same_bits_every_time(
     tiled: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = make_batch(Case(batch_size=203, dims=2, nan_density=0.2, embedding_size=8))
-    monkeypatch.setattr(tiled, "TILES", (32, 32))
+    monkeypatch.setattr(tiled, "TILE", 32)
     monkeypatch.setattr(tiled, "ELEMENTS_PER_THREAD", 2**40)
     alone = train(tiled, batch)
     monkeypatch.setattr(tiled, "ELEMENTS_PER_THREAD", 1)
@@ -153,7 +153,7 @@ def test_what_is_cached_on_disk_changes_with_all_that_is_compiled(tiled: ModuleT
 def test_memory_grows_with_the_rows_and_not_with_the_pairs(
     tiled: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tiled, "TILES", (32, 32))
+    monkeypatch.setattr(tiled, "TILE", 32)
     peaks = []
     for n in (128, 256, 512):
         batch = make_batch(Case(batch_size=n, embedding_size=16))
