@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from supcr_bench.reference.contrast import ContrastSums, direct_sums, fast_sums
+from supcr_bench.reference.near_ties import Distances, joint_distances, undecided
 from supcr_bench.values.definition import NORMALISED, Definition
 
 Method = Literal["direct", "fast"]
@@ -44,6 +45,8 @@ class Reference:
         valid_rows: M, the number of labelled rows, of each dimension.
         near_floor: pairs whose contrast lies within ``floor_margin`` of the floor, where
             rounding decides whether a gradient passes; one count for each dimension.
+        near_ties: how far candidates whose label distances rounding may order either way move each
+            per-dimension loss, and the logits' gradient in a row.
         method: how the candidate sums were computed, ``direct`` or ``fast``.
     """
 
@@ -57,6 +60,7 @@ class Reference:
     steepest: float
     valid_rows: tuple[int, ...]
     near_floor: tuple[int, ...]
+    near_ties: tuple[tuple[float, float], ...]
     method: Method
 
 
@@ -79,25 +83,19 @@ def _steepest(rows: Tensor, similarities: Tensor, definition: Definition) -> flo
     return 1.0
 
 
-def _label_groups(labels: Tensor, definition: Definition) -> Iterator[tuple[Tensor, Tensor]]:
-    """Valid rows [M] and their distances [M, M] as float64, for each loss of the vector."""
+def _label_groups(labels: Tensor, definition: Definition) -> Iterator[tuple[Tensor, Distances]]:
+    """Valid rows [M] and their distances [M, M], for each loss of the vector."""
     missing = torch.isnan(labels)
     if definition.nan_labels == "drop_row" or definition.label_distance != "per_dimension":
         missing = missing.any(dim=1, keepdim=True).expand_as(missing)
     if definition.label_distance == "per_dimension":
         for y, gone in zip(labels.unbind(dim=1), missing.unbind(dim=1), strict=True):
             rows = torch.nonzero(~gone).squeeze(1)
-            yield rows, (y[rows].unsqueeze(1) - y[rows].unsqueeze(0)).abs().double()
+            yield rows, Distances((y[rows].unsqueeze(1) - y[rows].unsqueeze(0)).abs().double())
         return
     rows = torch.nonzero(~missing[:, 0]).squeeze(1)
     difference = (labels[rows].unsqueeze(1) - labels[rows].unsqueeze(0)).abs()
-    if definition.label_distance == "l1":
-        delta = difference.sum(dim=2)
-    elif definition.label_distance == "max":
-        delta = difference.amax(dim=2)
-    else:
-        delta = difference.norm(dim=2)
-    yield rows, delta.double()
+    yield rows, joint_distances(difference, definition.label_distance)
 
 
 def compute_reference(
@@ -157,11 +155,13 @@ def compute_reference(
     spread, closest, steepest = 0.0, math.inf, 1.0
     losses: list[Tensor] = []
     near_floor: list[int] = []
+    near_ties: list[tuple[float, float]] = []
     log_eps = math.log(definition.eps) if definition.eps else -math.inf
-    for (rows, delta), m, factor in zip(groups, counts, arriving, strict=True):
+    for (rows, distances), m, factor in zip(groups, counts, arriving, strict=True):
         if m < 2:
             losses.append(torch.zeros((), dtype=torch.float64))
             near_floor.append(0)
+            near_ties.append((0.0, 0.0))
             continue
         similarities = [_similarity(e[rows], definition) for e in embeddings]
         for e, s in zip(embeddings, similarities, strict=True):
@@ -171,13 +171,16 @@ def compute_reference(
             closest = min(closest, float(apart.min()) if len(apart) else math.inf)
         logits = [s / temperature for s in similarities]
         stacked = torch.stack([s.detach() for s in logits])
-        total, gradients, log_contrasts = _SUMS[method](stacked, delta, definition)
+        total, gradients, log_contrasts = _SUMS[method](stacked, distances.delta, definition)
         scale = 1 / (m * (m - 1))
         if definition.views == "mean":
             scale /= 2
         losses.append(total * scale)
         near = (log_contrasts - log_eps).abs() <= floor_margin * max(spread, 1.0)
         near_floor.append(int(near.sum()) if "floor" in definition.eps_rule else 0)
+        itself = definition.self_candidate != "never"
+        value, row = undecided(stacked, distances, with_itself=itself)
+        near_ties.append((value * scale, row * scale))
         torch.autograd.backward(logits, [g * (scale * factor) for g in gradients])
     per_dimension = torch.stack(losses)
     return Reference(
@@ -193,5 +196,6 @@ def compute_reference(
         steepest=steepest,
         valid_rows=counts,
         near_floor=tuple(near_floor),
+        near_ties=tuple(near_ties),
         method=method,
     )

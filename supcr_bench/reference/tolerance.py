@@ -36,7 +36,8 @@ long as the longest row, or 2 R. A row's distance to itself, where it is a candi
 products, as torch.cdist computes it: the root of u R^2 in place of 0.
 
 A contrast within E of its floor passes its gradient or not as rounding decides; each such pair may
-move a row by 2 / (M (M-1) tau |v_i|).
+move a row by 2 / (M (M-1) tau |v_i|). Candidates whose label distances rounding may order either
+way move value and gradient by what :mod:`supcr_bench.reference.near_ties` adds up.
 """
 
 import math
@@ -91,10 +92,12 @@ def value_tolerance(conditions: Conditions, definition: Definition, reference: R
     u = UNIT_ROUNDOFF[conditions.dtype]
     views = 2 if definition.views == "sum" else 1
     bounds = []
-    for m, loss in zip(reference.valid_rows, reference.per_dimension.tolist(), strict=True):
+    for m, loss, ties in zip(
+        reference.valid_rows, reference.per_dimension.tolist(), reference.near_ties, strict=True
+    ):
         summation = 2 * math.sqrt(2) * m * u * abs(loss)
         terms = views * _term_error(conditions, definition, reference, m)
-        bounds.append(terms + summation if m >= 2 else 0.0)
+        bounds.append(terms + summation + ties[0] if m >= 2 else 0.0)
     return torch.tensor(bounds, dtype=torch.float64)
 
 
@@ -126,13 +129,17 @@ def gradient_tolerance(
         closest = max(reference.closest, LEAST_SEPARATION * size)
         direction = (math.sqrt(conditions.embedding_size) + 4) * u * size / closest
     bound = 0.0
-    for m, near, arriving in zip(
-        reference.valid_rows, reference.near_floor, reference.arriving.tolist(), strict=True
+    for m, near, ties, arriving in zip(
+        reference.valid_rows,
+        reference.near_floor,
+        reference.near_ties,
+        reference.arriving.tolist(),
+        strict=True,
     ):
         if m < 2:
             continue
         terms = 4 / m * (_term_error(conditions, definition, reference, m) + direction)
-        flips = 2 * near / (m * (m - 1))
+        flips = 2 * near / (m * (m - 1)) + ties[1]
         bound += abs(arriving) * (terms + flips) * reference.steepest / conditions.temperature
     if definition.similarity not in NORMALISED:
         return torch.full((len(embeddings),), bound, dtype=torch.float64)

@@ -1,0 +1,112 @@
+"""Label distances so close that rounding decides which of two is the larger.
+
+A distance over several dimensions is a sum, which another order of summation rounds otherwise. Two
+candidates whose distances lie within that of each other may change places, in a right
+implementation too, and a term of the loss then has one candidate more or fewer.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+TERMS_PER_BLOCK = 2**21
+"""Most terms in a block: anchors times candidates, or undecided pairs times candidates."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Distances:
+    """Label distances of M rows as the labels' dtype rounds them, and how they may be rounded.
+
+    Attributes:
+        delta: [M, M] float64.
+        doubt: [M, M] float64, how far another order of summation may move each; 0 where it is
+            exact. ``None`` where all are.
+        key: [M, M] float64, equal where the differences by dimension are: such distances are
+            rounded alike.
+    """
+
+    delta: Tensor
+    doubt: Tensor | None = None
+    key: Tensor | None = None
+
+
+def joint_distances(difference: Tensor, kind: str) -> Distances:
+    """Distances over all dimensions.
+
+    Args:
+        difference: [M, M, D] absolute differences of labels, in the labels' dtype.
+        kind: ``l1``, ``l2`` or ``max``.
+    """
+    if kind == "max":
+        return Distances(difference.amax(dim=2).double())
+    delta = (difference.sum(dim=2) if kind == "l1" else difference.norm(dim=2)).double()
+    terms = difference if kind == "l1" else difference.square()
+    dims, rounding = difference.shape[2], torch.finfo(difference.dtype).eps
+    inexact = terms.sum(dim=2).double() != terms.double().sum(dim=2)
+    if kind == "l2":
+        inexact |= (terms.double() != difference.double().square()).any(dim=2)
+    if dims < 2 or not bool(inexact.any()):
+        return Distances(delta)
+    weights = torch.arange(2, dims + 2, dtype=torch.float64).sqrt()
+    key = (difference.double() * weights).sum(dim=2)
+    return Distances(delta, torch.where(inexact, dims * rounding * delta, 0.0), key)
+
+
+def undecided(logits: Tensor, distances: Distances, *, with_itself: bool) -> tuple[float, float]:
+    """How far all near ties together may move the sum of the contrasts, and a row of its gradient.
+
+    Args:
+        logits: [V, M, M] float64, s of each view.
+        distances: of the labels.
+        with_itself: whether an anchor may be its own candidate.
+
+    Returns:
+        a bound on the sum over pairs and views, and on the absolute sum of its derivatives by the
+        logits of any one row, as anchor and as candidate.
+    """
+    value, rows = 0.0, torch.zeros(logits.shape[0], logits.shape[1], dtype=torch.float64)
+    for i, fewest, most in _undecided_candidates(distances):
+        if not with_itself:
+            own = torch.zeros_like(most)
+            own[torch.arange(len(i)), i] = True
+            fewest, most = fewest & ~own, most & ~own
+        s = logits[:, i]
+        some, all_ = (torch.log_softmax(s.masked_fill(~c, -torch.inf), 2) for c in (fewest, most))
+        value += float(
+            (
+                torch.logsumexp(s.masked_fill(~most, -torch.inf), 2)
+                - torch.logsumexp(s.masked_fill(~fewest, -torch.inf), 2)
+            ).sum()
+        )
+        moved = (some.exp() - all_.exp()).abs()
+        rows += moved.sum(1)
+        rows.index_add_(1, i, moved.sum(2))
+    return value, float(rows.max()) if rows.numel() else 0.0
+
+
+def _undecided_candidates(distances: Distances) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield, for pairs (i, j) with near ties, i and the fewest and most candidates [B, M]."""
+    if distances.doubt is None or distances.key is None:
+        return
+    m = len(distances.delta)
+    for anchors in torch.split(torch.arange(m), max(1, TERMS_PER_BLOCK // m)):
+        delta, doubt = distances.delta[anchors], 2 * distances.doubt[anchors]
+        key = distances.key[anchors]
+        near = _between(delta, delta - doubt, delta + doubt)
+        alike = _between(key, key, key)
+        itself = anchors.unsqueeze(1) == torch.arange(m)
+        at, j = torch.nonzero((near > alike) & ~itself, as_tuple=True)
+        for some in torch.split(torch.arange(len(at)), max(1, TERMS_PER_BLOCK // m)):
+            a, b = at[some], j[some]
+            own, reach = delta[a, b].unsqueeze(1), doubt[a, b].unsqueeze(1)
+            fewest = (delta[a] > own + reach) | (key[a] == key[a, b].unsqueeze(1))
+            yield anchors[a], fewest, delta[a] >= own - reach
+
+
+def _between(values: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+    """How many values of each row lie between the limits, or at them."""
+    ordered = values.sort(dim=1).values
+    below = torch.searchsorted(ordered, lower.contiguous())
+    return torch.searchsorted(ordered, upper.contiguous(), right=True) - below

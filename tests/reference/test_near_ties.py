@@ -1,0 +1,80 @@
+"""Label distances whose order rounding decides, in the tolerances of value and gradient."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from supcr_bench.inputs.tensors import Batch, make_batch
+from supcr_bench.reference.near_ties import joint_distances
+from supcr_bench.reference.reference import Reference, compute_reference
+from supcr_bench.reference.tolerance import gradient_tolerance, value_tolerance
+from supcr_bench.values.case import Case, Workload
+from supcr_bench.values.definition import Definition, get_definition
+
+L1 = get_definition("rank-n-contrast")
+L2 = replace(L1, name="by l2", label_distance="l2")
+OTHER_ORDER = [2, 0, 3, 1]
+
+
+def batch_of(seed: int, labels: Tensor) -> Batch:
+    workload = Workload(batch_size=len(labels), dims=labels.shape[1], embedding_size=8, seed=seed)
+    return replace(make_batch(workload), labels=labels)
+
+
+def tenths(seed: int) -> Tensor:
+    drawn = torch.randint(0, 30, (20, 4), generator=torch.Generator().manual_seed(seed))
+    return drawn.float() / 10
+
+
+def reference_of(definition: Definition, batch: Batch, labels: Tensor) -> Reference:
+    views, weights = (batch.perturbed, batch.intact), batch.weights
+    return compute_reference(definition, views, labels, weights=weights, temperature=2.0)
+
+
+def excess(definition: Definition, batch: Batch, reference: Reference, other: Reference) -> float:
+    """The largest error of the other as a multiple of its tolerance."""
+    workload = Workload(batch_size=len(batch.labels), dims=4, embedding_size=8)
+    case = Case.of(workload, "training", definition)
+    tolerance = value_tolerance(case, definition, reference)
+    found = [float(((other.per_dimension - reference.per_dimension).abs() / tolerance).max())]
+    for own, right, view in zip(
+        other.gradients, reference.gradients, (batch.perturbed, batch.intact), strict=True
+    ):
+        tolerances = gradient_tolerance(case, definition, reference, view)
+        found.append(float(((own - right).norm(dim=1) / tolerances).max()))
+    return max(found)
+
+
+@pytest.mark.parametrize("definition", [L1, L2], ids=["l1", "l2"])
+def test_another_order_of_summation_stays_within_the_tolerance(definition: Definition) -> None:
+    without_near_ties = []
+    for seed in range(8):
+        batch = batch_of(seed, tenths(seed))
+        reference = reference_of(definition, batch, batch.labels)
+        other = reference_of(definition, batch, batch.labels[:, OTHER_ORDER])
+        assert excess(definition, batch, reference, other) <= 1
+        bare = replace(reference, near_ties=((0.0, 0.0),))
+        without_near_ties.append(excess(definition, batch, bare, other))
+    assert max(without_near_ties) > 10
+
+
+@pytest.mark.parametrize("definition", [L1, L2], ids=["l1", "l2"])
+def test_ties_that_are_exact_in_any_order_widen_no_tolerance(definition: Definition) -> None:
+    drawn = torch.randint(0, 4, (20, 4), generator=torch.Generator().manual_seed(0)).float()
+    batch = batch_of(0, drawn)
+    assert reference_of(definition, batch, drawn).near_ties == ((0.0, 0.0),)
+
+
+def test_rows_of_the_same_labels_are_rounded_alike() -> None:
+    one = torch.rand(6, 4, generator=torch.Generator().manual_seed(1))
+    twice = batch_of(1, one.repeat(2, 1))
+    assert reference_of(L1, twice, twice.labels).near_ties == ((0.0, 0.0),)
+
+
+def test_one_dimension_leaves_no_distance_in_doubt() -> None:
+    labels = tenths(2)[:, :1]
+    difference = (labels.unsqueeze(1) - labels.unsqueeze(0)).abs()
+    for kind in ("l1", "l2", "max"):
+        assert joint_distances(difference, kind).doubt is None
