@@ -70,13 +70,16 @@ def _listen(inbox: "SimpleQueue[Request | None]") -> None:
         inbox.put(request)
     inbox.put(None)
     time.sleep(GRACE_S)
-    _remove_scratch()
+    _clean_up()
     os._exit(0)
 
 
-def _remove_scratch() -> None:
-    """Remove the folder that the parent made, in case it was killed."""
+def _clean_up() -> None:
+    """Remove the parent's folder, and end what a subject has started, in case it was killed."""
     shutil.rmtree(Path(sys.argv[1]).parent, ignore_errors=True)
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            child.kill()
 
 
 class Worker:
@@ -305,6 +308,8 @@ def main() -> None:
     inbox: SimpleQueue[Request | None] = SimpleQueue()
     threading.Thread(target=_listen, args=(inbox,), daemon=True).start()
 
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)  # so that the parent finds what a subject starts, after a crash too
     page_path, threads = sys.argv[1:]
     torch.set_num_threads(int(threads))
     respond = partial(messages.write_message, pipe=pipe)
@@ -313,7 +318,7 @@ def main() -> None:
     with suppress(BrokenPipeError):  # the parent was killed
         while (request := inbox.get()) is not None:
             worker.answer(request)
-    _remove_scratch()
+    _clean_up()
 
 
 if __name__ == "__main__":

@@ -155,7 +155,7 @@ class WorkerProcess:
         started = self._started_processes()
         self._process.kill()
         self._process.wait()
-        _kill(started)
+        self._end(started)
 
     def _started_processes(self) -> list[psutil.Process]:
         """The processes that the worker has started, which would outlive it."""
@@ -173,15 +173,18 @@ class WorkerProcess:
             self._process.wait(timeout=CLOSE_LIMIT_S)
         except subprocess.TimeoutExpired:
             self.kill()
-        _kill(started)
+        self._end(started)
         self._reader.join()
         assert self._process.stdout is not None
         self._process.stdout.close()
         self._page.close()
         self._folder.cleanup()
 
-
-def _kill(processes: Sequence[psutil.Process]) -> None:
-    for process in processes:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
+    def _end(self, processes: Sequence[psutil.Process]) -> None:
+        """End these, and what is left of the worker's process group, where systems have them."""
+        for process in processes:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)

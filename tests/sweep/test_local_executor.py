@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from supcr_bench.subjects.registry import Subject, locate
@@ -16,6 +18,7 @@ from supcr_bench.values.result import Result, Status
 from supcr_bench.workers.activity import RECOGNITION, Activity
 from supcr_bench.workers.worker_process import WorkerProcess
 from tests.hanging import call_long_ago
+from tests.patience import HANGS_S
 
 pytestmark = pytest.mark.slow
 
@@ -203,3 +206,23 @@ def test_a_harness_stage_that_never_ends_fails_all_arms(
     results, _ = run(executor, [locate("rowsort")])
     assert {r.status for r in results} == {Status.FAILED}
     assert "reference took over" in str(results[0].reason)
+
+
+def test_what_an_implementation_has_started_ends_though_its_worker_crashed(
+    executor: LocalExecutor, tmp_path: Path
+) -> None:
+    path = tmp_path / "crashes.py"
+    path.write_text(
+        "import os, pathlib, subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(600)'])\n"
+        "pathlib.Path(__file__).with_name('pid').write_text(str(child.pid))\n"
+        "os._exit(3)\n"
+    )
+    (found,) = executor.preflight([locate(f"{path}:Loss")], WORKLOAD).values()
+    assert "exited with status 3" in str(found.finding)
+    with suppress(psutil.NoSuchProcess):
+        child = psutil.Process(int((tmp_path / "pid").read_text()))
+        deadline = time.monotonic() + HANGS_S
+        while child.status() != psutil.STATUS_ZOMBIE:  # whoever inherits it may not ask
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
