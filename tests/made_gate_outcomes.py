@@ -13,7 +13,7 @@ from supcr_bench.values.gate import (
     TimeStudy,
 )
 
-ALWAYS = [figure for figure in EVIDENCE if figure != DEFAULT_CALL]
+ALWAYS = [figure for figure in EVIDENCE if figure not in (DEFAULT_CALL, "python_instructions")]
 """The figures that have a row where nothing changed, too."""
 CASE = Case(batch_size=64, dims=2, nan_density=0.2, pass_="training")
 LONG_NAME = "research/losses/contrastive_regression/my_weighted_rank_loss.py:WeightedRankLoss"
@@ -24,11 +24,13 @@ REASONS = {
     "dispatched_ops": "15% more operations; none more is allowed",
     "elements_processed": "3.4 times the elements; 1% more is allowed",
     "memory": "12% more bytes; 1% more is allowed",
+    "python_instructions": "30% more instructions; 5% more is allowed",
     "time": "the whole interval lies above 5% slower",
 }
 COUNTS: dict[str, dict[str, float]] = {
     "dispatched_ops": {"before": 5292, "after": 6086, "ratio": 6086 / 5292},
     "elements_processed": {"before": 1_250_000, "after": 4_250_000, "ratio": 3.4},
+    "python_instructions": {"before": 1000, "after": 1300, "ratio": 1.3},
     "memory": {"before": 4_300_000, "after": 4_816_000, "ratio": 1.12},
     "time": {"before": 0.0261, "after": 0.0293, "ratio": 1.123, "low": 1.087, "high": 1.154},
 }

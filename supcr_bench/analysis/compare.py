@@ -33,6 +33,7 @@ from supcr_bench.values.metrics import (
     DISPATCHED_OPS,
     ELEMENTS_PROCESSED,
     MEMORY,
+    PYTHON_INSTRUCTIONS,
     TIME,
     Change,
     Direction,
@@ -301,6 +302,7 @@ def compare_results(
         for name in implementations_of([*first, *second])
     }
 
+    software = [{key: pair[n] for key, pair in (differences or {}).items()} for n in (0, 1)]
     shifts = {
         name: median(log_ratio for _, log_ratio in own)
         for name, own in grouped(moved, lambda pair: pair[0]).items()
@@ -323,7 +325,9 @@ def compare_results(
         bound, other_machine = drift[key[0]][0], apart(one, other)
         changes = [_time_change(one, other, bound, margin, other_machine=other_machine)]
         changes += [
-            count_change(m.name, m.compared(one), m.compared(other), m.allowance) for m in COUNTS
+            count_change(m.name, m.compared(one), m.compared(other), m.allowance)
+            for m in COUNTS
+            if m.is_comparable(*software)
         ]
         found = replace(found, changes={change.metric: change for change in changes if change})
         finding, note = None, None
@@ -332,7 +336,12 @@ def compare_results(
                 finding = f"timed out: {other.reason}"
             else:
                 finding, note = outcome_change(one, other)
-        directions = {"work": found.work, "memory": found.memory and found.memory.direction}
+        directions = {"work": found.work}
+        directions |= {
+            m.title.removeprefix("peak "): found.changes[m.name].direction
+            for m in (MEMORY, PYTHON_INSTRUCTIONS)
+            if m.name in found.changes
+        }
         costlier = [name for name, way in directions.items() if way is Direction.MORE]
         if costlier and finding is None:
             finding = f"costs more {' and '.join(costlier)}"

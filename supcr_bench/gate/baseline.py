@@ -11,6 +11,7 @@ from supcr_bench.store.run import load_run
 from supcr_bench.store.run_file import without_noise
 from supcr_bench.values.errors import BaselineError
 from supcr_bench.values.gate import GatedChange, GateVerdict
+from supcr_bench.values.metrics import PYTHON_INSTRUCTIONS
 from supcr_bench.values.result import Key
 
 
@@ -70,6 +71,11 @@ def deterministic_notes(
         was, now = (run.environment.get("torch") for run in (before, after))
         share = f"{100 * TORCH_ALLOWANCE:.3g} %"
         notes.append(f"torch was {was} and is {now}: counts may differ by {share}.")
+    python = PYTHON_INSTRUCTIONS.is_comparable(before.environment, after.environment)
+    if not python and any(map(PYTHON_INSTRUCTIONS.get, before.results)):
+        was, now = (run.environment.get("python") for run in (before, after))
+        of = f"Python was {was} and is {now}: " if was != now else "For the same reason, "
+        notes.append(f"{of}Python instructions are not compared.")
     broken = {result.key for result in before.results if result.status in BROKEN}
     for name in terms.implementations:
         own = [result for result in after.results if result.implementation == name]

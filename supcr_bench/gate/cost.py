@@ -1,8 +1,9 @@
-"""Judges cost without time: dispatched operations, elements processed, peak memory.
+"""Judges cost without time: operations, elements processed, peak memory, Python instructions.
 
 With one version of torch, counts are exact and every larger count is a regression. Between two
 versions of torch, counts may differ by :data:`~supcr_bench.gate.terms.TORCH_ALLOWANCE`. Peak
-memory has an allowance of its own, because allocators round.
+memory has an allowance of its own, because allocators round. Python instructions are compared only
+under one minor version of Python and one release of torch.
 """
 
 from supcr_bench.analysis.compare import count_change
@@ -34,7 +35,9 @@ def judge_cost(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
         for metric in COUNTS:
             old = metric.compared(first) if first else None
             new = metric.compared(second)
-            if old is None and new is None:
+            if old == new and new in (None, metric.most):
+                continue
+            if metric.interpreted and not _both_counted(metric, before, after):
                 continue
             if metric is MEMORY:
                 allowed = terms.share("max_memory_growth", second.case, terms.max_memory_growth)
@@ -63,6 +66,12 @@ def judge_cost(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
     return changes
 
 
+def _both_counted(metric: Metric, before: Run, after: Run) -> bool:
+    """Whether both runs counted a metric, and in environments that may be compared."""
+    counted = (any(metric.get(r) is not None for r in run.results) for run in (before, after))
+    return all(counted) and metric.is_comparable(before.environment, after.environment)
+
+
 def _judge(
     metric: Metric, first: Result | None, second: Result, change: Change | None, terms: Terms
 ) -> Judged:
@@ -84,7 +93,8 @@ def _growth_text(metric: Metric, change: Change, allowed: float, *, torch_differ
         metric.format(value) if metric.unit else f"{value:,}"
         for value in (change.before or 0, change.after or 0)
     )
-    text = f"{metric.title} grew from {one} to {other}"
+    more = " or more" * (change.after == metric.most)
+    text = f"{metric.title} grew from {one} to {other}{more}"
     if change.ratio is not None:
         grown = change.ratio - 1
         text += f", x{change.ratio:.3g}" if grown >= 0.1 else f", by {100 * grown:.3g} %"

@@ -31,6 +31,7 @@ from supcr_bench.values.metrics import (
     TIME,
     Direction,
     Metric,
+    interpreter_of,
 )
 from supcr_bench.values.result import Result
 from supcr_bench.values.units import listed, plural
@@ -65,7 +66,10 @@ class Point(NamedTuple):
 
 
 class Series(NamedTuple):
-    """One figure of an implementation on a case; ``kind`` names the machine, if that matters."""
+    """One figure of an implementation on a case.
+
+    ``kind`` names the machine, or the software, within which values may be compared.
+    """
 
     metric: Metric
     implementation: str
@@ -105,10 +109,12 @@ def series_of(snapshots: Sequence[Snapshot]) -> list[Series]:
 
 
 def _kind(metric: Metric, snapshot: Snapshot, result: Result) -> str:
+    if metric.interpreted:
+        return interpreter_of(snapshot.run.environment_of(result))
     if metric.exact:
         return ""
     machine = result.machine or machine_of(snapshot.run.environment)
-    return f"{machine}, timed by {snapshot.timed_by}"
+    return f"machine {machine}, timed by {snapshot.timed_by}"
 
 
 def trends(
@@ -140,7 +146,9 @@ def _of_count(series: Series, snapshots: Sequence[Snapshot], max_memory_growth: 
         for a, b in pairwise(series.points)
         if b.value != a.value
     ]
-    steps = tuple(at for at, share in moved if abs(share) > metric.allowance)
+    steps = tuple(
+        at for at, share in moved if abs(share) > MEMORY.allowance or metric is not MEMORY
+    )
     change = count_change(metric.name, first.value, last.value, allowed)
     assert change is not None
     where = ""

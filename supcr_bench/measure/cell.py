@@ -40,6 +40,9 @@ REFERENCES_AGREE = 1e-10
 """Largest relative difference between the direct and the fast reference. Both work in float64,
 where their own errors are of the order of N times 1e-16."""
 
+MOST_OPERATIONS, MOST_ELEMENTS = 50_000, 200_000_000
+"""Of a call with more, no Python instructions are counted: it is a slow one."""
+
 
 class UnusableReferenceError(Exception):
     """No implementation can be compared with the reference."""
@@ -233,22 +236,33 @@ class CellRun:
         _COMPARED.add((definition, small))
 
     def _take_costs(self, arm: Arm) -> Iterator[Result]:
-        """Make a call that records memory, and one that counts work; end the arm if one fails."""
+        """Make calls that record memory, operations and instructions; end the arm if one fails."""
         loss, costs = self._losses[arm.implementation], self._costs.setdefault(arm, {})
-        for stage, take in (("memory", self.meter.peak_memory), ("work", self.meter.work)):
+        meter = self.meter
+        takes = (("memory", meter.peak_memory), ("work", meter.work), ("work", meter.interpreted))
+        for stage, take in takes:
             if stage == "work" and original(loss.module) is not None:
                 continue  # the counter would see what it was compiled from
+            if take == meter.interpreted and not self._is_small(costs):
+                continue
             self.announce(stage, arm)
             loss.clear_gradients()
             try:
                 with self._accounted("calls_s"), self._limited():
-                    costs |= asdict(take(arm, self.cell.workload, partial(loss.call, arm.pass_)))
+                    took = take(arm, self.cell.workload, partial(loss.call, arm.pass_))
+                    costs |= took if isinstance(took, dict) else asdict(took)
             except Exception as error:  # noqa: BLE001 - any failure becomes a result
                 yield self._end(arm, *outcome_of(error))
                 return
             finally:
                 loss.clear_gradients()
                 self._undo_changes(arm.implementation)
+
+    def _is_small(self, costs: Mapping[str, Any]) -> bool:
+        """Whether a call takes part of a second even if every instruction is counted."""
+        operations, elements = costs["dispatched_ops"], costs["elements_processed"]
+        small = operations <= MOST_OPERATIONS and elements <= MOST_ELEMENTS
+        return self.cell.workload.ranks == 1 and small
 
     def _take_times(self) -> dict[Arm, Samples]:
         """Time the arms; between calls, check each answer and undo what a call changes."""

@@ -18,6 +18,7 @@ import psutil
 import torch
 
 from supcr_bench.measure.allocator_events import peak_cpu_bytes
+from supcr_bench.measure.interpreter import count_instructions
 from supcr_bench.measure.outcome import describe_error, is_out_of_memory
 from supcr_bench.measure.work import Work, count_work
 from supcr_bench.values.case import Workload
@@ -231,6 +232,12 @@ class Meter:
     def work(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Work:
         del arm, workload
         return count_work(call, host=self._device.name == "cpu")
+
+    def interpreted(
+        self, arm: Arm, workload: Workload, call: Callable[[], object]
+    ) -> dict[str, int | None]:
+        del arm, workload
+        return {"python_instructions": count_instructions(call)}
 
 
 def find_accelerator() -> torch.device | None:

@@ -34,6 +34,7 @@ UNITS: Mapping[str, str] = {
     "dispatched_ops": "operations",
     "elements_processed": "elements",
     "memory": "bytes",
+    "python_instructions": "instructions",
     "time": "seconds",
 }
 """The unit of ``before`` and ``after``; a metric of agreement has none."""

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -105,7 +106,11 @@ def history_charts(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> It
             pass_: [Line(t.series.implementation, _marks(t.series.points)) for t in members]
             for pass_, members in passes.items()
         }
-        parts = metric.name, case.id.removeprefix("forward-"), kind.replace(", timed by ", "-")
+        parts = (
+            metric.name,
+            case.id.removeprefix("forward-"),
+            re.sub(r"\W+", "-", kind),
+        )
         drawing = Drawing("-".join(filter(None, parts)), panels, names, {n: n for n in names})
         values = [mark.y for mark in drawing.marks]
         drawing.scales(
@@ -119,7 +124,7 @@ def history_charts(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> It
                 for at in trend.steps:
                     shade = colour(trend.series.implementation, names)
                     axes.axvline(at - 0.5, color=shade, ls=":", lw=1.2)
-        where = f"{case.describe()}{f', machine {kind}' if kind else ''}"
+        where = f"{case.describe()}{f', {kind}' if kind else ''}"
         title = f"{metric.title.capitalize()}, {where}; dotted: a change point"
         yield drawing.chart(title=title, section="history", filters={})
 
@@ -163,7 +168,7 @@ def _series(trend: Trend) -> dict[str, Any]:
         **own.case.to_mapping(),
         "figure": FIGURES.get(own.metric.name, own.metric.name),
         "unit": UNITS[own.metric.name],
-        "machine": own.kind or None,
+        "kind": own.kind or None,
         "at": [point.at for point in own.points],
         "values": [point.value for point in own.points],
         "steps": trend.steps,

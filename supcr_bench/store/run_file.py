@@ -46,7 +46,7 @@ ENVIRONMENT = (
     "torch",
 )
 """Keys of the environment that the file keeps, because results may depend on them."""
-COUNTS = ("launches", "elements", "peak_bytes")
+COUNTS = ("launches", "elements", "peak_bytes", "python_instructions")
 ROUNDED = ("value_tolerances", "gradient_tolerances")
 """Fields rounded to two digits, because further digits depend on the machine."""
 SHARED = "memory_limit_bytes"

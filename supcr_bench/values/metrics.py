@@ -5,13 +5,18 @@
 A smaller value is better for every metric.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 from statistics import median
+from typing import Any
 
 from supcr_bench.values.result import Result, stored_name
 from supcr_bench.values.units import format_bytes, format_count, format_duration_s
+
+MOST_INSTRUCTIONS = 1_000_000
+"""Python instructions are counted up to this many; a call of so many has at least these."""
 
 
 class Direction(StrEnum):
@@ -65,7 +70,8 @@ class Metric:
         allowance: share by which two exact values may differ and count as equal.
         of_one_rank: whether it is compared only in a single process, because ranks (processes that
             share a batch) add noise.
-
+        interpreted: whether it depends on the minor version of Python and on the release of torch.
+        most: the value up to which it is counted.
     """
 
     name: str
@@ -76,6 +82,8 @@ class Metric:
     exact: bool = True
     allowance: float = 0.0
     of_one_rank: bool = False
+    interpreted: bool = False
+    most: float = inf
 
     @property
     def key(self) -> str:
@@ -91,6 +99,16 @@ class Metric:
         """The value if it may be compared with another run's, else ``None``."""
         return None if self.of_one_rank and result.case.ranks > 1 else self.get(result)
 
+    def is_comparable(self, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+        """Whether values from these two environments may be compared."""
+        return not self.interpreted or interpreter_of(one) == interpreter_of(other)
+
+
+def interpreter_of(environment: Mapping[str, Any]) -> str:
+    """The minor version of Python and the release of torch, on which instructions depend."""
+    python, torch = (str(environment.get(key) or "") for key in ("python", "torch"))
+    return f"Python {'.'.join(python.split('.')[:2])}, torch {torch.partition('+')[0]}"
+
 
 TIME = Metric("time", "time", "time_samples_s", format_duration_s, "s", exact=False)
 ELEMENTS_PROCESSED = Metric(
@@ -102,7 +120,18 @@ DISPATCHED_OPS = Metric("dispatched_ops", "dispatched operations", "dispatched_o
 MEMORY = Metric(
     "memory", "peak memory", "peak_bytes", format_bytes, "B", allowance=0.01, of_one_rank=True
 )
+PYTHON_INSTRUCTIONS = Metric(
+    "python_instructions",
+    "Python instructions",
+    "python_instructions",
+    format_count,
+    of_one_rank=True,
+    allowance=0.05,
+    interpreted=True,
+    most=MOST_INSTRUCTIONS,
+)
 
 COSTS = (TIME, ELEMENTS_PROCESSED, DISPATCHED_OPS, MEMORY)
-COUNTS = tuple(metric for metric in COSTS if metric.exact)
-METRICS = {metric.name: metric for metric in COSTS}
+"""The costs that follow growth laws."""
+COUNTS = (*(metric for metric in COSTS if metric.exact), PYTHON_INSTRUCTIONS)
+METRICS = {metric.name: metric for metric in (TIME, *COUNTS)}

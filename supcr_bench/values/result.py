@@ -99,6 +99,8 @@ class Result:
         predicted_peak_from: the largest batch size that the prediction used.
         dispatched_ops: operations dispatched in one call, the same on every machine.
         elements_processed: elements worked on in one call, the same on every machine.
+        python_instructions: bytecode instructions that the interpreter executed in one call, up to
+            a limit (``supcr_bench/measure/interpreter.py``). ``None`` also for large cases.
         dispatch_peak_bytes: peak bytes of the tensors that operations returned, above the inputs.
             It misses what an operation allocates internally, so it only approximates
             ``peak_bytes``; ``supcr_bench/measure/dispatch_memory.py`` gives measured differences.
@@ -152,6 +154,7 @@ class Result:
     process_changes: tuple[str, ...] | None = None
     own_process: bool | None = None
     first_call_s: float | None = None
+    python_instructions: int | None = None
 
     @property
     def untimed(self) -> bool:

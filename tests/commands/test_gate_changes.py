@@ -171,6 +171,14 @@ KINDS = {
     "an argument more": Kind(edit("temperature=0.1", "temperature=0.1, verbose=False")),
     "an operation more": Kind(edit("den - s", "den + 0.0 - s"), 1, "launches", "by "),
     "a loop of Python": Kind(edit(DEN, LOOP), 1, "launches", "dispatched operations grew"),
+    "a loop that no operation shows": Kind(
+        edit("loss = 0.0", "loss = 0.0\n        self.seen = sum(i * i for i in range(200))"),
+        1,
+        "python_instructions",
+        "Python instructions grew from",
+        alone=True,
+    ),
+    "a check of the inputs": Kind(edit("n = len(y)", "n = len(y)\n        assert n > 1")),
     "a copy kept": Kind(
         edit("loss = 0.0", "loss = 0.0\n        self.kept = cand.double()"),
         1,

@@ -11,6 +11,7 @@ from supcr_bench.gate.cost import judge_cost, judge_deterministic
 from supcr_bench.gate.terms import TORCH_ALLOWANCE, Terms, other_torch
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.gate import Evidence, GatedChange, GateVerdict
+from supcr_bench.values.metrics import MOST_INSTRUCTIONS
 from supcr_bench.values.result import Status
 from supcr_bench.verification.outcome import Verdict
 from tests.gate.made_runs import CASE, SESSION, TERMS, made_case, made_run, of_one
@@ -241,3 +242,42 @@ def test_notes_say_what_passed_and_is_not_simply_right() -> None:
     assert deterministic_notes(before, after, found, SESSION) == [
         "one is wrong or fails in 1 case, as before."
     ]
+
+
+def instructions(count: int | None, python: str = "3.11.7") -> Run:
+    run = of_one(made_case(python_instructions=count))
+    return replace(run, info={"environment": {"torch": "2.13.0", "python": python}})
+
+
+@pytest.mark.parametrize(
+    ("count", "verdict", "reason"),
+    [
+        (1000, GateVerdict.PASS, None),
+        (1050, GateVerdict.PASS, None),
+        (1051, GateVerdict.REGRESSION, "grew from 1,000 to 1,051, by 5.1 %, where 5 % is allowed"),
+        (MOST_INSTRUCTIONS, GateVerdict.REGRESSION, "from 1,000 to 1,000,000 or more, x1e+03"),
+        (400, GateVerdict.PASS, "less than in the baseline; record again"),
+    ],
+)
+def test_python_instructions_may_grow_by_little(
+    count: int, verdict: GateVerdict, reason: str | None
+) -> None:
+    (change,) = judged(instructions(1000), instructions(count))["python_instructions"]
+    assert change.verdict is verdict
+    assert (reason or "") in (change.reason or "")
+
+
+def test_python_instructions_of_another_python_or_of_none_are_not_judged() -> None:
+    for before, after in (
+        (instructions(1000, "3.12.1"), instructions(9000)),
+        (instructions(None), instructions(9000)),
+        (instructions(MOST_INSTRUCTIONS), instructions(MOST_INSTRUCTIONS)),
+    ):
+        assert "python_instructions" not in judged(before, after)
+    other, now = instructions(1000, "3.12.1"), instructions(9000)
+    assert deterministic_notes(other, now, (), TERMS) == [
+        "Python was 3.12.1 and is 3.11.7: Python instructions are not compared."
+    ]
+    same = instructions(1000, "3.11.9")
+    assert "python_instructions" in judged(same, now)
+    assert deterministic_notes(same, now, (), TERMS) == []

@@ -69,5 +69,11 @@ class FakeMeter(Meter):
             predicted_cuda_peak_bytes=in_blocks(peak),
         )
 
+    def interpreted(
+        self, arm: Arm, workload: Workload, call: Callable[[], object]
+    ) -> dict[str, int | None]:
+        del arm, workload, call
+        return {}
+
     def _bytes(self, arm: Arm, workload: Workload) -> int:
         return round(self.bytes.get(arm.implementation, nothing)(arm, workload))

@@ -275,17 +275,19 @@ def test_every_stage_and_arm_is_announced_before_it_runs() -> None:
     announced: list[tuple[str, Arm | None]] = []
     run_cell(RIGHT, WORKLOAD, announced=announced)
     forward, training = Arm("right", "forward"), Arm("right", "training")
-    assert announced[:8] == [
+    assert announced[:10] == [
         ("inputs", None),
         ("agreement", forward),
         ("agreement", training),
         ("reference", None),
         ("memory", forward),
         ("work", forward),
+        ("work", forward),  # once more, for Python instructions
         ("memory", training),
         ("work", training),
+        ("work", training),
     ]
-    assert set(announced[8:]) == {("time", forward), ("time", training)}
+    assert set(announced[10:]) == {("time", forward), ("time", training)}
 
 
 def test_the_a_a_arm_is_on_the_cells_account_and_not_on_its_implementations() -> None:

@@ -144,7 +144,7 @@ def test_in_a_run_it_is_wrong_and_says_so() -> None:
 
     class Tires(Remembers):
         def forward(self, *tensors: Tensor) -> Any:
-            self.key = content if next(calls) < 4 else lambda *tensors: 0
+            self.key = content if next(calls) < 5 else lambda *tensors: 0
             return super().forward(*tensors)
 
     found = run_cell(tired=lambda **options: Tires(content, False, **options), right=BROADCAST)

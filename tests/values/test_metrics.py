@@ -11,11 +11,13 @@ RESULT = make_result(
     elements_processed=92_150,
     dispatched_ops=9_752,
     peak_bytes=89_389,
+    python_instructions=2_377,
 )
 FIGURES = {
     "time": (2.0, "2.00 s"),
     "elements_processed": (92_150, "92,150"),
     "dispatched_ops": (9_752, "9,752"),
+    "python_instructions": (2_377, "2,377"),
     "memory": (89_389, "89.4 kB"),
 }
 
