@@ -175,6 +175,7 @@ def test_the_same_code_passes_and_says_what_it_could_have_seen(gated, capsys):
         "launches",
         "element work",
         "peak memory",
+        "python_instructions",
         "time",
     }
     assert len([j for j in found["judgements"] if j["figure"] == "time"]) == 2
@@ -292,10 +293,11 @@ def test_every_loss_that_can_be_called_is_compared_with_its_own_definition(gated
         (j["implementation"], j["figure"], j["definition"].partition(" but ")[0])
         for j in found["judgements"]
     }
+    costs = ("launches", "element work", "peak memory", "python_instructions")
     assert by_figure == {
         (name, figure, definition)
         for name, definition in names.items()
-        for figure in ("agreement", "launches", "element work", "peak memory", "time")
+        for figure in ("agreement", *costs, "time")
     }
 
 
