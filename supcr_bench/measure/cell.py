@@ -19,6 +19,7 @@ import torch
 from supcr_bench.inputs.tensors import Batch, make_batch
 from supcr_bench.measure import agreement
 from supcr_bench.measure.device import Device, Meter
+from supcr_bench.measure.interpreter import is_small
 from supcr_bench.measure.outcome import describe_error, outcome_of
 from supcr_bench.measure.timed_loss import BrokenCallError, TimedLoss, batches_of
 from supcr_bench.measure.timing import Samples, garbage_collection_held, sample_arms
@@ -39,9 +40,6 @@ Announce = Callable[[str, Arm | None], None]
 REFERENCES_AGREE = 1e-10
 """Largest relative difference between the direct and the fast reference. Both work in float64,
 where their own errors are of the order of N times 1e-16."""
-
-MOST_OPERATIONS, MOST_ELEMENTS = 50_000, 200_000_000
-"""Of a call with more, no Python instructions are counted: it is a slow one."""
 
 
 class UnusableReferenceError(Exception):
@@ -243,7 +241,7 @@ class CellRun:
         for stage, take in takes:
             if stage == "work" and original(loss.module) is not None:
                 continue  # the counter would see what it was compiled from
-            if take == meter.interpreted and not self._is_small(costs):
+            if take == meter.interpreted and not is_small(self.cell.workload, costs):
                 continue
             self.announce(stage, arm)
             loss.clear_gradients()
@@ -257,12 +255,6 @@ class CellRun:
             finally:
                 loss.clear_gradients()
                 self._undo_changes(arm.implementation)
-
-    def _is_small(self, costs: Mapping[str, Any]) -> bool:
-        """Whether a call takes part of a second even if every instruction is counted."""
-        operations, elements = costs["dispatched_ops"], costs["elements_processed"]
-        small = operations <= MOST_OPERATIONS and elements <= MOST_ELEMENTS
-        return self.cell.workload.ranks == 1 and small
 
     def _take_times(self) -> dict[Arm, Samples]:
         """Time the arms; between calls, check each answer and undo what a call changes."""

@@ -10,17 +10,27 @@ thread of the call is counted. Python 3.12 and later report each instruction by 
 import gc
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
+from supcr_bench.values.case import Workload
 from supcr_bench.values.metrics import MOST_INSTRUCTIONS
+
+MOST_OPERATIONS, MOST_ELEMENTS = 50_000, 200_000_000
+"""In a call with more, no instructions are counted: it takes long as it is."""
 
 _OWN = str(Path(__file__).parents[1])
 _IMPLEMENTATIONS = f"{_OWN}/implementations"
 _SLOT = 4
 """A tool of ``sys.monitoring`` that has no fixed use."""
+
+
+def is_small(workload: Workload, costs: Mapping[str, Any]) -> bool:
+    """Whether a call of these costs takes a part of a second, even if instructions are counted."""
+    operations, elements = costs["dispatched_ops"], costs["elements_processed"]
+    return workload.ranks == 1 and operations <= MOST_OPERATIONS and elements <= MOST_ELEMENTS
 
 
 def count_instructions(call: Callable[[], object]) -> int | None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from supcr_bench.measure import cell
+from supcr_bench.measure import interpreter
 from supcr_bench.measure.interpreter import count_instructions
 from supcr_bench.measure.one_case import check_case
 from supcr_bench.subjects.adapter import Adapter
@@ -80,7 +80,7 @@ def test_what_traced_and_collected_before_does_so_again_even_after_an_error() ->
 
 
 def test_a_long_call_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cell, "MOST_OPERATIONS", 10)
+    monkeypatch.setattr(interpreter, "MOST_OPERATIONS", 10)
     assert check_case("right", Adapter.usual(USUAL), CASE).python_instructions is None
 
 
