@@ -198,6 +198,7 @@ def _duels(
             if r.time_samples_s or r.status in (Status.TIMED_OUT, Status.OUT_OF_MEMORY)
         }
         found: dict[str, dict[int, list[bool | None]]] = {}
+        unfinished: dict[str, list[int]] = {}
         for pass_, other in itertools.product(passes, others):
             for own, their in _pairs(results, one, other, pass_):
                 if own.time_samples_s and their.time_samples_s:
@@ -208,9 +209,14 @@ def _duels(
                     won = False
                 else:
                     continue
-                where = f"{pass_} {own.case.describe_series()}"
-                found.setdefault(where, {}).setdefault(own.case.batch_size, []).append(won)
+                where, n = f"{pass_} {own.case.describe_series()}", own.case.batch_size
+                found.setdefault(where, {}).setdefault(n, []).append(won)
+                if not (own.time_samples_s and their.time_samples_s):
+                    unfinished.setdefault(where, []).append(n)
         judged = {where: judge(dict(sorted(own.items()))) for where, own in found.items()}
+        for where, sizes in unfinished.items():
+            holds, said = judged[where]
+            judged[where] = holds, f"{said} (from N={min(sizes)} on, one of them did not finish)"
         verdict, evidence = _together(judged, "they were not timed together", noisy=True)
         larger = at_larger_sizes and verdict is Holds.NO
         return Holds.UNDECIDED if larger else verdict, evidence

@@ -154,7 +154,7 @@ def _uses(
     at = {(r.implementation, r.case.batch_size): r for r in own}
     cases = {r.case.batch_size: r.case for r in own}
     sizes = sorted(cases)
-    alike = groupby(sizes, key=lambda n: fastest.get(n, ()) if spans else n)
+    alike = groupby(sizes, key=lambda n: {*fastest.get(n, ())} if spans else n)
     found = []
     for same in (tuple(members) for _, members in alike):
         names = fastest.get(same[-1], ())

@@ -161,7 +161,9 @@ def test_an_axis_says_what_its_last_value_changes() -> None:
     ]
 
 
-@pytest.mark.parametrize("run", ["results/reference", "tests/golden/quick", "tests/golden/paper"])
+@pytest.mark.parametrize(
+    "run", ["results/reference", "results/gpu", "tests/golden/quick", "tests/golden/paper"]
+)
 def test_the_answer_of_a_stored_run_is_at_most_40_lines_of_80_letters(run: str) -> None:
     stored = load_run(Path(__file__).parents[2] / run)
     shown = answer_lines(answer(stored, find(stored.results, {})), ENDS)

@@ -63,6 +63,7 @@ def of_suite(name: str) -> list[Result]:
 
 RUNS = {
     "results/reference": stored,
+    "results/gpu": stored,
     "tests/golden/quick": stored,
     **dict.fromkeys(SUITES, of_suite),
 }

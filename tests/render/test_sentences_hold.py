@@ -25,7 +25,7 @@ from tests.render.simulated_runs import simulated_run
 
 ROOT = Path(__file__).parents[2]
 RUNS = int(os.environ.get("SUPCR_BENCH_RUNS", "500"))
-STORED = ("results/reference", "tests/golden/quick", "tests/golden/paper")
+STORED = ("results/reference", "results/gpu", "tests/golden/quick", "tests/golden/paper")
 CLAIMS = {"rowsort": {"time": "N^2 log N", "memory": "N^2"}, "loopy": {"time": "N^3"}}
 
 

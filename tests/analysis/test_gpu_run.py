@@ -1,0 +1,46 @@
+"""What README and docs/method.md say of the run on a GPU, by its stored results."""
+
+from pathlib import Path
+
+import pytest
+
+from supcr_bench.store.run import load_run
+from supcr_bench.values.metrics import TIME
+from supcr_bench.values.result import Result, Status
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def results() -> list[Result]:
+    found = load_run(ROOT / "results" / "gpu").results
+    return [r for r in found if r.peak_bytes is not None]
+
+
+def test_every_answer_is_right(results: list[Result]) -> None:
+    assert {r.status for r in results} == {Status.MEASURED}
+
+
+def test_the_predicted_peaks_are_near_those_that_the_allocator_counted(
+    results: list[Result],
+) -> None:
+    for r in results:
+        if r.predicted_cuda_peak_bytes is None:
+            continue
+        assert r.peak_bytes is not None
+        excess = r.predicted_cuda_peak_bytes / r.peak_bytes - 1
+        if (r.implementation, r.case.pass_) == ("rowsort", "training"):
+            assert 0.005 < excess < 0.062
+        else:
+            assert abs(excess) < 0.011
+
+
+def test_the_row_sort_takes_6_to_90_times_as_long_as_the_broadcast(results: list[Result]) -> None:
+    times = {(r.implementation, r.case): TIME.get(r) for r in results}
+    ratios = [
+        own / other
+        for (name, case), own in times.items()
+        if name == "rowsort" and own and (other := times.get(("broadcast", case)))
+    ]
+    assert 6 < min(ratios) < 7
+    assert 80 < max(ratios) < 90
