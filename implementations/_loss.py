@@ -18,7 +18,7 @@ class SupCRLoss(ScanSupCR):
     """A loss of the SupCR family, right at any temperature and on any device, in N^2 log N.
 
     On a CPU it runs the compiled loop of ``tiled`` where numba is installed
-    (``pip install 'supcr-bench[fast]'``), and ``scan`` otherwise and elsewhere. Both follow the
+    (``pip install numba``), and ``scan`` otherwise and elsewhere. Both follow the
     definition within rounding, so the choice affects only the time. The choice does not depend on
     the batch size: on a CPU, ``scan`` was not faster at any size tried from 16 rows to 8,192.
 

@@ -18,8 +18,7 @@ try:
     from numba.np import arrayobj
 except ImportError as error:
     raise ImportError(
-        f"its compiled loop needs numba: pip install 'supcr-bench[fast]', or pip install numba "
-        f"({error})",
+        f"its compiled loop needs numba: pip install numba ({error})",
         name=error.name,
     ) from error
 

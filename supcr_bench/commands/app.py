@@ -47,13 +47,14 @@ def _print_version(wanted: bool) -> None:
 START = """\
 supcr-bench verifies, measures and gates implementations of the SupCR loss.
 
-  supcr-bench demo                               see a wrong loss diagnosed
-  supcr-bench verify my_loss.py:MyLoss           is my loss right, and if not, what is wrong?
-  supcr-bench run quick -i my_loss.py:MyLoss     what does it cost, in time and memory?
-  supcr-bench recommend --batch-size 512         which one is the fastest in that run?
-  supcr-bench gate --init                        have CI tell when it gets worse
+  supcr-bench demo                             see a wrong loss diagnosed
+  supcr-bench verify my_loss.py:MyLoss         is my loss right? what is wrong?
+  supcr-bench run quick -i my_loss.py:MyLoss   what does it cost?
+  supcr-bench recommend --batch-size 256       which one is the fastest there?
+  supcr-bench gate --init                      have CI tell when it gets worse
 
-supcr-bench --help lists all commands; supcr-bench doctor tells what this machine lacks."""
+supcr-bench --help lists all commands, and supcr-bench doctor what this machine
+lacks."""
 
 
 @app.callback()

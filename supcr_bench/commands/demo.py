@@ -21,7 +21,7 @@ def demo() -> None:
 
     subject = locate(LOSS)
     console = make_console()
-    console.print(Text(f"A loss with one mistake: {line_of(subject)[0]}"), soft_wrap=True)
+    console.print(Text(f"A loss with one mistake:\n{line_of(subject)[0]}\n"), soft_wrap=True)
     console.print(Text(f"$ supcr-bench verify {LOSS}", "bold"), soft_wrap=True)
     console.print()
     (found,) = verify_each([subject], None, strict=False, seed=0, console=console)

@@ -7,21 +7,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import random
 
+WIDTH = 79
 PAIRS = 15
 ROUNDS = 20
 QUIET = 0.05
 """Noise up to the gate's own bound on slow-downs."""
 PACKAGES = {
-    "numba": (
-        "numba",
-        "fast",
-        "`tiled` is left out; the fast losses run `scan`",
-    ),
-    "Ray": ("ray", "ray", "`run --executor ray` needs it"),
-    "pyarrow": ("pyarrow", "parquet", "Parquet files cannot be read or written"),
-    "openpyxl": ("openpyxl", "excel", "Excel files of labels cannot be read"),
+    "numba": ("numba", "`tiled` is left out; the fast losses run `scan`"),
+    "Ray": ("ray", "`run --executor ray` needs it"),
+    "pyarrow": ("pyarrow", "Parquet files cannot be read or written"),
+    "openpyxl": ("openpyxl", "Excel files of labels cannot be read"),
 }
-"""By name: the distribution, the extra that installs it, and what its absence means."""
+"""By name: the distribution, and what its absence means."""
 
 
 def doctor() -> None:
@@ -29,11 +26,15 @@ def doctor() -> None:
 
     Measures for a second how much the times of identical calls differ now. Exits with 0.
     """
+    import textwrap
+
     from supcr_bench import __version__
 
     print(f"supcr-bench  {__version__}, Python {sys.version.split()[0]}")
     for name, said in [*_software(), *_machine(), ("noise", noise_line(measure_noise()))]:
-        print(f"{name:<11}  {said}")
+        line = f"{name:<11}  {said}"
+        indent = 13 * " "
+        print(textwrap.fill(line, WIDTH, subsequent_indent=indent, break_on_hyphens=False))
 
 
 def _version(distribution: str) -> str | None:
@@ -51,8 +52,8 @@ def _software() -> list[tuple[str, str]]:
     missing = why_no_compiler("cpu")
     compiler = f"missing, so NAME@compile is left out: {missing}" if missing else "found"
     rows = [("torch", _version("torch") or "missing"), ("compiler", compiler)]
-    for name, (distribution, extra, meaning) in PACKAGES.items():
-        absent = f"missing: {meaning}; pip install 'supcr-bench[{extra}]'"
+    for name, (distribution, meaning) in PACKAGES.items():
+        absent = f"missing: {meaning}; pip install {distribution}"
         rows.append((name, _version(distribution) or absent))
     return rows
 

@@ -66,6 +66,4 @@ def _exported(run: "Run", form: str) -> tuple[bytes, str]:
     try:
         return results_parquet(run), note
     except ImportError:
-        raise UsageError(
-            "writing Parquet needs pyarrow; pip install 'supcr-bench[parquet]'"
-        ) from None
+        raise UsageError("writing Parquet needs pyarrow; pip install pyarrow") from None

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 FORMATS = (".csv", ".parquet", ".npz", ".tsv", ".npy", ".pt", ".xlsx")
 _PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
+_THOUSANDS = re.compile(r"-?[1-9]\d{0,2},\d{3}")
+"""A number whose comma may stand before decimals or between thousands."""
+
 
 @dataclass(frozen=True, slots=True)
 class LabelFile:
@@ -107,12 +110,10 @@ def _read_text(path: Path) -> tuple["pd.DataFrame", list[str]]:
     sample = "\n".join(lines)
     points = sep == "," or re.search(r"\d\.\d", sample)
     commas = [] if points else re.findall(r"\d+,\d+", sample)
-    if commas and all(re.fullmatch(r"\d{1,3},\d{3}", number) for number in commas):
-        whole, point = commas[0].replace(",", ""), commas[0].replace(",", ".")
-        raise InputError(f"{path}: {commas[0]!r} may be {whole} or {point}; write it so")
-    if commas:
+    decimal: Any = "."
+    if not all(_THOUSANDS.fullmatch(number) for number in commas):
         notes.append("numbers were read with decimal commas")
-    decimal: Any = "," if commas else "."
+        decimal = ","
     frame = pd.read_csv(
         io.StringIO(text), sep=sep, decimal=decimal, index_col=False, skipinitialspace=True
     )
@@ -166,10 +167,9 @@ def _read_frame(path: Path) -> tuple["pd.DataFrame", list[str]]:
         if suffix == ".xlsx":
             return pd.read_excel(path), []
     except ImportError as error:
-        extra = "parquet" if suffix == ".parquet" else "excel"
+        package = "pyarrow" if suffix == ".parquet" else "openpyxl"
         raise InputError(
-            f"{path}: reading {suffix} needs another package; pip install 'supcr-bench[{extra}]', "
-            "or save it as .csv"
+            f"{path}: reading {suffix} needs {package}: pip install {package}, or save it as .csv"
         ) from error
     columns: dict[str, npt.NDArray[np.generic]] = {}
     for name, array in _arrays(path).items():
@@ -189,7 +189,7 @@ def _read_frame(path: Path) -> tuple["pd.DataFrame", list[str]]:
 
 
 def _numeric(
-    path: Path, frame: "pd.DataFrame", columns: Sequence[str]
+    path: Path, frame: "pd.DataFrame", columns: Sequence[str], *, named: bool = True
 ) -> "npt.NDArray[np.float64]":
     import numpy as np
     import pandas as pd
@@ -200,11 +200,15 @@ def _numeric(
         if not pd.api.types.is_numeric_dtype(frame[column]):
             as_numbers = pd.to_numeric(frame[column], errors="coerce")
             bad = frame.index[as_numbers.isna() & frame[column].notna()]
-            where = f"row {bad[0] + 1} holds {frame[column].loc[bad[0]]!r}" if len(bad) else "text"
-            raise InputError(
-                f"{path}: column {column!r} is not numeric ({where}); "
-                "name the label columns, as in FILE:COLUMN,COLUMN"
-            )
+            first = frame[column].loc[bad[0]] if len(bad) else ""
+            where = f"row {bad[0] + 1} holds {first!r}" if len(bad) else "text"
+            cure = "write a number there, or leave it empty where the label is missing"
+            if isinstance(first, str) and _THOUSANDS.fullmatch(first):
+                whole, point = first.replace(",", ""), first.replace(",", ".")
+                cure = f"{first!r} may be {whole} or {point}; write it so"
+            elif not named:
+                cure = "name the label columns, as in FILE:COLUMN,COLUMN"
+            raise InputError(f"{path}: column {column!r} is not numeric ({where}); {cure}")
     table = frame[list(columns)].to_numpy(dtype=np.float64, na_value=np.nan)
     table = np.where(np.isnan(table), np.nan, table)  # one NaN of the many there are
     with np.errstate(all="ignore"):
@@ -246,7 +250,7 @@ def _require_labels(path: Path, frame: "pd.DataFrame") -> None:
             f"{path}: the first line holds numbers ({', '.join(numbers[:3])}), so it names no "
             "columns; add a first line of names, or name these columns after FILE:"
         )
-    _numeric(path, frame, names)
+    _numeric(path, frame, names, named=False)
     for name in names if len(names) > 1 else ():
         column = frame[name]
         whole = str(column.dtype).lower().startswith(("int", "uint")) and column.is_unique

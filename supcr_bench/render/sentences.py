@@ -157,16 +157,17 @@ def unusable(*, case: Case, sizes: Sequence[int]) -> str:
 
 
 _HOLD = {
-    Holds.YES: "hold",
-    Holds.CONDITION: "hold with a condition",
-    Holds.NO: "do not hold",
-    Holds.UNDECIDED: "cannot be told here",
+    Holds.YES: ("holds", "hold"),
+    Holds.CONDITION: ("holds with a condition", "hold with a condition"),
+    Holds.NO: ("does not hold", "do not hold"),
+    Holds.UNDECIDED: ("cannot be told here", "cannot be told here"),
 }
 
 
 @_sentence
 def claims_counted(*, verdicts: Sequence[Holds]) -> str:
-    parts = [f"{verdicts.count(v)} {words}" for v, words in _HOLD.items() if v in verdicts]
+    counts = {verdict: verdicts.count(verdict) for verdict in _HOLD}
+    parts = [f"{n} {_HOLD[verdict][n > 1]}" for verdict, n in counts.items() if n]
     return f"Of {plural(len(verdicts), 'claim')} of the note {', '.join(parts)}."
 
 

@@ -190,11 +190,18 @@ def _wrapped(text: str, first: str = "  ", rest: str = "    ") -> list[str]:
 
 
 def _use_parts(said: Sequence[Sentence]) -> list[list[str]]:
-    """A line for each range of batch sizes, below a line that names the series."""
+    """A line for each range of batch sizes, below a line that names the series.
+
+    The series in which nothing can be used stand together at the end.
+    """
     bases = {base for s in said if s.facts.get("speedup") and (base := s.facts["baseline"])}
     base = f", times as fast as {' or '.join(sorted(bases))}" if bases else ""
     parts = [_wrapped(f"(time at the first and the last N, memory at the last{base})")]
-    for where, own in grouped(said, lambda s: place(s.facts["case"])).items():
+    series = grouped(said, lambda s: place(s.facts["case"]))
+    none = [where for where, own in series.items() if {s.kind for s in own} == {"unusable"}]
+    for where, own in series.items():
+        if where in none:
+            continue
         head = _wrapped(f"{where}:")
         rows = [_use_cells(s) for s in own]
         widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
@@ -203,6 +210,8 @@ def _use_parts(said: Sequence[Sentence]) -> list[list[str]]:
             line = f"    {'  '.join(cells).rstrip()}"
             fitting = [line] if len(line) <= MOST_LETTERS else _wrapped(sentence.text)
             parts.append([*(head if index == 0 else ()), *fitting])
+    if none:
+        parts.append(_wrapped(f"None was timed and is right: {'; '.join(none)}."))
     return parts
 
 

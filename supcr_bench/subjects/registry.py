@@ -88,6 +88,16 @@ def registered() -> dict[str, Subject]:
     return subjects
 
 
+def _defined(path: str) -> str:
+    """What a file defines, to end a sentence with; empty if that is nothing or it has no syntax."""
+    try:
+        body = ast.parse(Path(path).read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        return ""
+    names = [n.name for n in body if isinstance(n, ast.ClassDef | ast.FunctionDef)]
+    return f"; it defines {', '.join(names[:12])}" if names else ""
+
+
 def locate(name: str) -> Subject:
     """Locate the implementation of a name, without importing it; ``NAME@compile`` compiles it.
 
@@ -103,7 +113,7 @@ def locate(name: str) -> Subject:
     target, colon, attribute = name.rpartition(":")
     if not colon:
         if name.endswith(".py"):
-            raise SubjectError(f"{name}: say which attribute, as in {name}:Class")
+            raise SubjectError(f"{name}: say which attribute, as in {name}:Class{_defined(name)}")
         raise UnknownNameError("implementation", name, known, _HINT)
     if not all(part.isidentifier() for part in attribute.split(".")):
         raise SubjectError(f"{name}: {attribute!r} is not the name of an attribute")

@@ -49,7 +49,7 @@ OBJECT_STORE_BYTES = 100 * 2**20
 
 def require_ray() -> None:
     if importlib.util.find_spec("ray") is None:
-        raise UsageError("--executor ray needs Ray: pip install 'supcr-bench[ray]'")
+        raise UsageError("--executor ray needs Ray: pip install ray")
 
 
 def make_ray_executor(

@@ -151,7 +151,7 @@ LABEL_ROWS: list[tuple[str, str]] = [
     ("binary.csv", "holds no text of columns"),
     ("image.csv", "holds no text of columns"),
     ("text.csv", "column 'name' is not numeric (row 1 holds 'a'); name the label columns"),
-    ("text.csv:name", "column 'name' is not numeric"),
+    ("text.csv:name", "(row 1 holds 'a'); write a number there, or leave it empty"),
     ("dates.csv", "column 'day' is not numeric (row 1 holds '2020-01-01')"),
     ("units.csv", "row 1 holds '1 kg'"),
     ("percent.csv", "row 1 holds '10%'"),

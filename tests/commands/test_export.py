@@ -247,7 +247,7 @@ def test_a_run_without_results_is_a_header_alone() -> None:
 def test_parquet_without_pyarrow_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     write("one")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(UsageError, match=r"needs pyarrow; pip install 'supcr-bench\[parquet\]'"):
+    with pytest.raises(UsageError, match="needs pyarrow; pip install pyarrow"):
         export("one", "--format", "parquet", "--out", "one.parquet")
     assert not Path("one.parquet").exists()
 

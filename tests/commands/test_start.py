@@ -24,6 +24,7 @@ def test_without_arguments_the_five_things_that_people_do_are_shown(
         main()
     assert end.value.code in (0, None)
     assert capsys.readouterr().out == f"{START}\n"
+    assert max(map(len, START.splitlines())) < 80
     shown = [line.split()[1] for line in START.splitlines() if line.startswith("  supcr-bench ")]
     assert shown == ["demo", "verify", "run", "recommend", "gate"]
     assert set(shown) <= set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
@@ -84,11 +85,14 @@ def test_doctor_tells_what_is_missing_and_what_that_means(
     monkeypatch.setattr(doctor, "measure_noise", lambda: 0.031)
     monkeypatch.setattr(doctor, "_version", lambda name: None if name == "numba" else "1.0")
     doctor.doctor()
-    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= doctor.WIDTH
+    whole = printed.replace(f"\n{13 * ' '}", " ")
+    lines = dict(line.split(maxsplit=1) for line in whole.splitlines())
     assert lines["supcr-bench"].startswith(supcr_bench.__version__)
     assert lines["torch"] == lines["Ray"] == "1.0"
     assert lines["numba"] == (
-        "missing: `tiled` is left out; the fast losses run `scan`; pip install 'supcr-bench[fast]'"
+        "missing: `tiled` is left out; the fast losses run `scan`; pip install numba"
     )
     assert lines["devices"].startswith("cpu")
     assert {"compiler", "cores", "memory"} <= set(lines)

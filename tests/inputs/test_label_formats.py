@@ -13,6 +13,7 @@ import torch
 from supcr_bench.inputs.label_file import read_label_file
 from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.values.case import Workload
+from supcr_bench.values.errors import InputError
 
 ROWS = [[1.5, 2.0], [3.25, 4.0]]
 CSV = "y,z\n1.5,2\n3.25,4\n"
@@ -79,6 +80,18 @@ def test_names_with_commas_spaces_colons_and_other_letters(tmp_path: Path) -> No
         again = read_label_file(file.spec)[0]
         assert (again.columns, again.digest) == (columns, file.digest)
     assert "it is not UTF-8 and was read as Latin-1" in file.notes
+
+
+def test_a_comma_that_may_mean_two_things_matters_in_the_columns_that_are_read(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "scores.csv"
+    file.write_text("id;age;score\nS1;40;1,288\nS2;;2,250\n")
+    assert read_label_file(f"{file}:age")[1][0] == [40]
+    with pytest.raises(InputError, match=r"'1,288' may be 1288 or 1.288; write it so"):
+        read_label_file(f"{file}:age,score")
+    file.write_text("id;age;score\nS1;40;1,288\nS2;;0,250\n")  # no thousands begin with 0
+    assert read_label_file(f"{file}:score")[1].tolist() == [[1.288], [0.25]]
 
 
 def test_a_single_column_may_count_the_rows_and_have_decimal_commas(tmp_path: Path) -> None:

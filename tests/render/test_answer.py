@@ -113,7 +113,7 @@ def test_claims_that_fail_are_named() -> None:
         )
     found = said(results)["Claims of the note"]
     assert found[0].startswith("Of 16 claims of the note ")
-    assert "1 do not hold" in found[0]
+    assert "1 does not hold" in found[0]
     assert found[1:] == ["Does not hold: loopy takes O(N^3) work: training."]
 
 
