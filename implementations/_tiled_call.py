@@ -17,9 +17,9 @@ from ._tiled_memory import Rules, labels_in, layout_of, points_in, room_in, sums
 from ._tiled_rows import finish, read_points, sort_labels
 from ._vectors import array_at, compiled, kept_on_disk
 
-PREPARE, CLEAR, SWEEP, ADD, FINISH, WHOLE = 1, 2, 4, 8, 16, 23
-"""The parts of a call: rows are read; sums are set to 0; tiles are summed; another thread's sums
-are added; the losses and the gradient are written."""
+MEASURE, PREPARE, CLEAR, SWEEP, ADD, FINISH, WHOLE = 0, 1, 2, 4, 8, 16, 23
+"""The parts of a call: none, to learn how much memory it takes; rows are read; sums are set to 0;
+tiles are summed; another thread's sums are added; the losses and the gradient are written."""
 RULES = len(Rules._fields)
 STATE = 3
 """Numbers that are kept between the parts: R, infinite labels, the largest squared norm."""
@@ -116,25 +116,11 @@ def checksum() -> int:
 
 
 @cache
-def compile_for(embeddings: str, labels: str) -> tuple[Any, Any]:
-    """The sizes of the memory, and the call, for these dtypes, both compiled when first called."""
+def compile_for(embeddings: str, labels: str) -> Any:
+    """The call for these dtypes, compiled when first called."""
     x_like, y_like = np.dtype(embeddings).type(0), np.dtype(labels).type(0)
     key_like = np.int32(0) if labels == "float32" else np.int64(0)
     sources = checksum()  # what is on disk is found by all names from outside of a function
-
-    @kept_on_disk
-    def sizes(numbers: int, wanted: bool) -> Any:
-        """Bytes of what all threads share, and of what each has of its own, at most."""
-        rules, free = rules_from(array_at(numbers, RULES, np.int64(0))), np.empty(1, np.int64)
-        free[0] = sources * 0
-        labels_in(free, 0, rules, y_like, key_like)
-        take(free, STATE, np.float64(0))
-        points_in(free, rules.n, rules, x_like)
-        shared, free[0] = free[0], 0
-        sums_in(free, rules.n, wanted, rules, x_like)
-        fractions_in(free, rules)
-        room_in(free, rules.n, rules, x_like, y_like, key_like)
-        return shared, free[0]
 
     @kept_on_disk
     def run(
@@ -191,7 +177,8 @@ def compile_for(embeddings: str, labels: str) -> tuple[Any, Any]:
         Returns:
             The number of tiles, the number of infinite labels, whether the logits stay in range,
             and the derivative by the temperature. Nothing is summed if a label is infinite or a
-            logit out of range.
+            logit out of range. To ``MEASURE``, the most bytes of what all threads share and of what
+            each has of its own; only ``numbers`` and whether a gradient is wanted matter then.
         """
         rules = rules_from(array_at(numbers, RULES, np.int64(0)))
         free = np.empty(1, np.int64)
@@ -201,9 +188,20 @@ def compile_for(embeddings: str, labels: str) -> tuple[Any, Any]:
         state = take(free, STATE, np.float64(0))
         if parts & PREPARE:
             state[0], state[1] = sort_labels(rules, labels)
-        r, infinite = int(state[0]), int(state[1])
+        r, infinite = rules.n, 0
+        if parts != MEASURE:
+            r, infinite = int(state[0]), int(state[1])
         points = points_in(free, r, rules, x_like)
+        own = free[0] if parts == MEASURE else own
         views = two_views(x0, x1, x_row, rules, x_like)
+        free[0] = other
+        others = sums_in(free, r, wanted, rules, x_like)
+        free[0] = own
+        sums = sums_in(free, r, wanted, rules, x_like)
+        shares, factors, by_pair = fractions_in(free, rules)
+        room = room_in(free, r, rules, x_like, y_like, key_like)
+        if parts == MEASURE:
+            return own - shared, free[0] - own, True, 0.0
         if parts & PREPARE:
             state[2] = read_points(views, x_row, r, rules, labels, points)
         width, scale = scale_of(rules, state[2], tau, eps)
@@ -211,12 +209,6 @@ def compile_for(embeddings: str, labels: str) -> tuple[Any, Any]:
         if infinite or not fits:
             return 0, infinite, fits, 0.0
 
-        free[0] = other
-        others = sums_in(free, r, wanted, rules, x_like)
-        free[0] = own
-        sums = sums_in(free, r, wanted, rules, x_like)
-        shares, factors, by_pair = fractions_in(free, rules)
-        room = room_in(free, r, rules, x_like, y_like, key_like)
         share_out(rules, labels.counts, weights, single, shares, factors)
         for c in range(rules.losses):
             by_pair[c] = factors[c] * shares[c] / tau
@@ -256,6 +248,6 @@ def compile_for(embeddings: str, labels: str) -> tuple[Any, Any]:
                 slope = -product / (tau * (rules.power if rules.power else 2))
         return tiles, infinite, fits, slope
 
-    return sizes, run
+    return run
 
-    return sizes, run
+    return run

@@ -57,7 +57,7 @@ def sort_labels(rules: Any, labels: Any) -> tuple[int, int]:
     values, own = np.empty(rules.n, y.dtype), np.empty(rules.n, np.int32)
     rising, spare = np.empty(rules.n, np.int32), np.empty(rules.n, np.int32)
     counters = np.empty(256, np.int32)
-    r = infinite = 0
+    r = infinite = np.int64(0)  # not a literal, for which all it is given to would be compiled, too
     for i in range(rules.n):
         present = 0
         for c in range(rules.dims):
@@ -70,7 +70,7 @@ def sort_labels(rules: Any, labels: Any) -> tuple[int, int]:
     for k in range(r):
         rows[k] = own[first[k]]
     for c in range(rules.losses):
-        m = 0
+        m = np.int64(0)
         for k in range(r):
             places[c, k] = -1
             label = y[rows[k], c]
@@ -82,7 +82,7 @@ def sort_labels(rules: Any, labels: Any) -> tuple[int, int]:
         for q in range(m):
             k = own[found[q]]
             order[c, q], ordered[c, q], places[c, k] = k, values[found[q]], q
-    return r, infinite
+    return int(r), int(infinite)
 
 
 @sums_reordered

@@ -25,7 +25,7 @@ from torch import Tensor
 from supcr_bench.values.implementation import ANY, Implementation
 
 from ._scan import DEFINITIONS, RANGE, Choices, Evaluated, ScanSupCR, evaluate
-from ._tiled_call import ADD, CLEAR, FINISH, PREPARE, SWEEP, WHOLE, compile_for
+from ._tiled_call import ADD, CLEAR, FINISH, MEASURE, PREPARE, SWEEP, WHOLE, compile_for
 from ._tiled_memory import Rules
 
 TILE = 32
@@ -102,10 +102,11 @@ def plan_of(
         adds=choices.eps_rule == "added",
     )
     numbers = np.array(rules, np.int64)
-    sizes, run = compile_for(EXACT[dtype], EXACT[labels_dtype])
-    shared, own = sizes(numbers.ctypes.data, wanted)
+    run, at = compile_for(EXACT[dtype], EXACT[labels_dtype]), numbers.ctypes.data
+    nothing = (0, at, 1.0, 0.0, 1.0, 0, 0, d, 0, 0, False, 0, 0, 0, int(wanted), 0, d)
+    shared, own, _, _ = run(MEASURE, 0, 0, 0, 0, *nothing)
     threads = n * n * losses * views // pairs_per_thread
-    return Plan(run, numbers, numbers.ctypes.data, shared, own, losses, threads)
+    return Plan(run, numbers, at, shared, own, losses, threads)
 
 
 def evaluate_tiles(
