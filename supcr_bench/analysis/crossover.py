@@ -5,7 +5,8 @@ ratio of each round. The log ratio at a size is the median over the rounds. Betw
 through the four nearest sizes interpolates it in log N: a weighted sum of four medians, whose
 standard error follows from theirs. A crossover lies in a range of sizes at whose ends the ratio is
 significantly on different sides of 1; that range is its interval (after Fieller, 1954: the set of
-sizes at which equality is not rejected).
+sizes at which equality is not rejected). Where the cubic swings to a side on which neither of the
+measured sizes around it lies, it decides nothing.
 """
 
 import itertools
@@ -92,7 +93,10 @@ def crossings(
         crossing; and the sign at the smallest and at the largest size, 0 if undecided there.
     """
     at, middle, half = _band(sizes, rounds)
-    plain = np.flatnonzero(np.abs(middle) > half)
+    nodes, segment = np.sign(middle[::STEPS]), np.arange(len(at)) // STEPS
+    after = np.minimum(segment + 1, len(nodes) - 1)
+    seen = (np.sign(middle) == nodes[segment]) | (np.sign(middle) == nodes[after])
+    plain = np.flatnonzero((np.abs(middle) > half) & seen)
     first, last = (int(np.sign(middle[i])) if abs(middle[i]) > half[i] else 0 for i in (0, -1))
     signs = np.sign(middle[plain]).astype(int)
     turns = np.flatnonzero(signs[1:] != signs[:-1])

@@ -55,6 +55,14 @@ def test_two_crossings_are_two_rows() -> None:
     assert [r.small for r in crossovers(results)] == ["cubic", "square"]
 
 
+def test_a_cubic_that_swings_between_far_sizes_is_no_crossing() -> None:
+    results = []
+    for n, ratio in zip((64, 256, 1024), (1.09, 1.15, 4.8), strict=True):
+        results += [timed("cubic", n, ratio * 1e-3), timed("square", n, 1e-3)]
+    (found,) = crossovers(results)
+    assert (found.size, found.small, found.large) == (None, "square", "square")
+
+
 def test_only_right_results_of_one_session_are_paired() -> None:
     apart = [timed("cubic", n, 1e-9 * n**3, session="other") for n in SIZES]
     assert crossovers([*apart, *(r for r in pair() if r.implementation == "square")]) == []

@@ -367,12 +367,13 @@ def mispredicted(run: Run, *, name: str, case: Case, share: float) -> bool:
 
 def grows(run: Run, *, name: str, case: Case, law: str, sizes: Sequence[int]) -> bool:
     """Whether an overhead and the law meet each median by a factor of less than 2."""
-    own = {
-        r.case.batch_size: median(r.time_samples_s)
+    timed = [
+        r
         for r in of(run, name)
         if (r.case.pass_, r.case.series()) == (case.pass_, case.series()) and r.time_samples_s
-    }
-    ops = {r.case.batch_size: float(r.dispatched_ops or 1) for r in of(run, name)}
+    ]
+    own = {r.case.batch_size: median(r.time_samples_s or ()) for r in timed}
+    ops = {r.case.batch_size: float(r.dispatched_ops or 1) for r in timed}
     measured = np.array([own[n] for n in sizes])
     terms = np.array([[ops[n], get_law(law).of(n)] for n in sizes]) / measured[:, None]
     weights, _ = nnls(terms, np.ones(len(sizes)))
