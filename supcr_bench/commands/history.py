@@ -79,7 +79,7 @@ def history(
         print_sentence(console, sentence)
     charts = 0
     for chart in history_charts(found, snapshots):
-        content = chart.svg() if format_ == "svg" else chart.png()
+        content = chart.svg if format_ == "svg" else chart.png()
         write_file(out / f"{chart.name}.{format_}", content, folders=True)
         charts += 1
     print_sentence(console, f"{plural(charts, 'chart')} of what changed, and of times: {out}/")

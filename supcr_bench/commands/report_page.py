@@ -74,7 +74,7 @@ def show_and_write(
         for name, text in csv_tables(findings).items():
             files[run.path / "tables" / name] = text
         for chart in charts:
-            files[run.path / "plots" / f"{chart.name}.svg"] = chart.svg()
+            files[run.path / "plots" / f"{chart.name}.svg"] = chart.svg
             files[run.path / "plots" / f"{chart.name}.png"] = chart.png()
     files[page] = render_report(run, findings, tables, charts)
     if markdown:

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -51,7 +52,7 @@ def short_name(name: str) -> str:
     return name if len(name) <= _NAME_LETTERS else "\u2026" + name[1 - _NAME_LETTERS :]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Chart:
     """A finished chart.
 
@@ -71,6 +72,7 @@ class Chart:
     figure: Figure = field(repr=False, compare=False)
     cases: Mapping[str, Sequence[Result]] = field(repr=False)
 
+    @cached_property
     def svg(self) -> str:
         """The drawing for a file: dark on white."""
         text = io.StringIO()
@@ -81,7 +83,7 @@ class Chart:
 
     def inline_svg(self) -> str:
         """The drawing for a page, where ids are unique and colours follow the page's theme."""
-        text = self.svg()
+        text = self.svg
         text = text[text.index("<svg") :].replace("<svg ", '<svg aria-hidden="true" ', 1)
         text = re.sub(rf'<g id="(?!{re.escape(self.name)}\.)[^"]*">', "<g>", text)
         return re.sub(r"(\d\.\d)\d+", r"\1", text)  # a tenth of a point cannot be seen

@@ -262,14 +262,14 @@ NAMED = {"0": "broadcast", "1": "rowsort"}
 
 def test_an_implementation_has_its_colour_in_file_and_page() -> None:
     chart = drawn(usual())["time-1"]
-    for text in (chart.svg(), chart.inline_svg()):
+    for text in (chart.svg, chart.inline_svg()):
         assert SERIES[0] in text
         assert "prefers-color-scheme" not in text
 
 
 def test_names_are_shown_as_they_are_and_shortened_at_their_start() -> None:
     hostile, long = "a<b>&$x^2$", "path/to/a/module/of/mine.py:MyLoss"
-    text = drawn(usual((hostile, long)))["time-1"].svg()
+    text = drawn(usual((hostile, long)))["time-1"].svg
     ET.fromstring(text)
     assert "a&lt;b&gt;&amp;$x^2$" in text
     assert "…e/of/mine.py:MyLoss" in text
@@ -295,4 +295,4 @@ def test_one_size_and_no_figures_have_no_chart() -> None:
 
 
 def test_the_same_run_makes_the_same_drawing() -> None:
-    assert drawn(usual())["time-1"].svg() == drawn(usual())["time-1"].svg()
+    assert drawn(usual())["time-1"].svg == drawn(usual())["time-1"].svg
