@@ -4,10 +4,10 @@ Most are of the kinds that KernelBench, KernelArena and GPU MODE's leaderboards 
 clocks, work put off until nobody measures, answers from memory, work that shrinks while timed.
 """
 
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 FOLDER = Path(__file__).parent
 BY_VALUE = "while it was timed, it gave"
@@ -64,8 +64,7 @@ HONEST = ("last_answer_by_content", "lazy_output", "sleeping_threads")
 
 def end_processes() -> None:
     """End what ``spinning_process`` has started from this process."""
-    module = sys.modules.get("spinning_process")
-    child: subprocess.Popen[bytes] | None = getattr(module, "CHILD", None)
-    if child is not None:
-        child.kill()
-        child.wait()
+    for child in psutil.Process().children():
+        if "while True: pass" in child.cmdline():
+            child.kill()
+            child.wait()
