@@ -46,8 +46,8 @@ from supcr_bench.values.implementation import Description, Resolution
 from supcr_bench.values.result import Result
 from supcr_bench.verification.verification import Verification
 
-SPENT = ("spent_s", "first_call_s", "time_limit_s")
-"""What a session keeps of the times of counted calls: it is not recorded."""
+SPENT = ("spent_s", "first_call_s", "time_limit_s", "process_changes")
+"""What a session keeps of counted calls to decide what to time: it is not recorded."""
 RANKS = "ranks"
 """The tag of implementations whose call works across ranks."""
 NOTHING_TIMED = "No timed case of the suite has results of both versions, so time was not judged."

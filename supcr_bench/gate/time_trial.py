@@ -98,7 +98,15 @@ def cells_to_time(
                 others.append(
                     GatedChange.of("time", key, (GateVerdict.NEW, f"not timed: {status} before"))
                 )
-            elif second is not None and second.status.has_figures:
+            elif second is None or not second.status.has_figures:
+                continue
+            elif changes := [*(first.process_changes or ()), *(second.process_changes or ())]:
+                said = " and ".join(dict.fromkeys(changes))
+                why = (
+                    f"not timed: it {said}, for the whole process, which both versions would share"
+                )
+                others.append(GatedChange.of("time", key, (GateVerdict.UNDECIDED, why)))
+            else:
                 of = {BEFORE: both.before, AGAIN: both.again, AFTER: both.after}
                 cells.append(VersionedCell(*key, of, max_slowdown(key[1])))
     return cells, others
