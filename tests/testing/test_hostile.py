@@ -82,10 +82,10 @@ def test_each_is_noticed_and_the_honest_are_as_they_were(tmp_path: Path) -> None
     for file in FOLDER.glob("[a-z]*.py"):
         shutil.copy(file, tmp_path)
     (tmp_path / "test_it.py").write_text(SESSION)
+    options = "-q -p no:cacheprovider -p no:randomly --benchmark-disable-gc test_it.py"
+    brief = ("--benchmark-max-time=0.000001", "--benchmark-min-rounds=8")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
-        + ["--benchmark-max-time=0.000001", "--benchmark-min-rounds=8"]
-        + ["--benchmark-disable-gc", "test_it.py"],
+        [sys.executable, "-m", "pytest", *options.split(), *brief],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(FOLDER.parent.parent)},
         capture_output=True,
