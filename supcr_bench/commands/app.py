@@ -3,8 +3,10 @@
 import codecs
 import functools
 import os
+import shutil
 import signal
 import sys
+import textwrap
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -130,7 +132,11 @@ def _fail(error: Exception, status: int, *, debug: bool = False) -> NoReturn:
     if debug:
         traceback.print_exception(error)
     text = "".join(c if c.isprintable() else "?" for c in " ".join(str(error).split()))
-    print(f"supcr-bench: error: {text}", file=sys.stderr)
+    text = f"supcr-bench: error: {text}"
+    if sys.stderr.isatty():  # words are not cut; a program that reads it gets one line
+        width = shutil.get_terminal_size().columns
+        text = textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+    print(text, file=sys.stderr)
     sys.exit(status)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from supcr_bench.gate.checkout import Checkout
+from supcr_bench.gate.checkout import Checkout, RevisionError
 from supcr_bench.subjects.registry import locate
 from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.values.case import Workload
@@ -107,7 +107,13 @@ def find_losses(names: list[str]) -> tuple[dict[str, str], dict[str, str]]:
 
 def set_up(console: Console) -> list[str]:
     """Write a suite and a workflow, unless they exist; return the arguments of the first gate."""
-    checkout = Checkout(Path.cwd() / "file")
+    try:
+        checkout = Checkout(Path.cwd())
+    except RevisionError as error:
+        raise UsageError(
+            f"{Path.cwd()} is no git checkout, or git does not trust it; the gate compares "
+            "versions that git keeps: run it in your repository, or begin with `git init`"
+        ) from error
     if checkout.top.resolve() != Path.cwd().resolve():
         raise UsageError(f"run it in the top folder of the checkout, {checkout.top}")
     if SUITE.exists():

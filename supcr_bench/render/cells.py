@@ -93,7 +93,7 @@ def case_columns(
 def definitions_note(definitions: Mapping[str, str]) -> str:
     """Explain the short names of definitions that end in ``*``; definitions by implementation."""
     marked = {n: full for n, full in definitions.items() if full != short_name(full)}
-    return "; ".join(f"{short_name(full)} of {n}: {full}" for n, full in marked.items())
+    return "; ".join(f"{short_name(full)} ({n}) stands for {full}" for n, full in marked.items())
 
 
 def noted(note: str, rows: Sequence["HasCase"]) -> str:

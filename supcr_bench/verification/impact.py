@@ -176,11 +176,12 @@ def _advice(found: Sequence[Impact]) -> str:
     if worst <= AS_ROUNDING * rounding:
         return f"It is the gradient of {nearest} but for rounding: no reason to train again."
     if worst >= 90:
-        return f"At worst, a step raises {nearest}: if that is the loss you want, train again."
+        return f"At worst, a training step raises {nearest}: if you want that loss, train again."
     lost = 1 - math.cos(math.radians(worst))
-    step = f"At worst, a step lowers {nearest} {100 * lost:.2g} % less than a step of its own"
+    step = f"At worst, a training step lowers {nearest} {100 * lost:.2g} % less than one along "
+    step += "the gradient of that loss"
     if lost < 0.01:
         return f"{step}: little reason to train again."
     if lost < 0.1:
         return f"{step}: compare two short trainings before you train again."
-    return f"{step}: if that is the loss you want, train again."
+    return f"{step}: if you want that loss, train again."

@@ -70,3 +70,11 @@ def test_without_a_loss_it_says_how_to_name_one(repository, monkeypatch):
     monkeypatch.setattr(gate_init, "find_losses", lambda names: ({}, {}))
     with pytest.raises(UsageError, match=r"no loss of the family among 2 .*-i path/to/file"):
         gate_init.set_up(Console())
+
+
+def test_outside_of_a_checkout_it_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"is no git checkout.*begin with `git init`"):
+        gate_init.set_up(Console())

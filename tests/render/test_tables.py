@@ -225,7 +225,7 @@ def test_a_definition_that_departs_from_a_shipped_one_is_marked_and_explained_be
         *make_series("rnc.py:my_rnc", [16, 32, 64], lambda n: 1e-3 * n, pass_="training", case=own),
     ]
     found = tables(results)
-    explained = f"\nrank-n-contrast* of rnc.py:my_rnc: {full}"
+    explained = f"\nrank-n-contrast* (rnc.py:my_rnc) stands for {full}"
     assert found["time-training"].headers[-1] == "rnc.py:my_rnc\nrank-n-contrast*"
     assert found["agreement"].texts[-1][:2] == ("rnc.py:my_rnc", "rank-n-contrast*")
     for table in (found["time-training"], found["memory-training"], found["agreement"]):

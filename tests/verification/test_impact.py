@@ -365,13 +365,10 @@ def test_it_takes_twelve_lines_of_eighty_columns_at_most() -> None:
     ("angle", "advice"),
     [
         (1e-4, "but for rounding: no reason to train again"),
-        (3.0, "0.14 % less than a step of its own: little reason to train again"),
+        (3.0, "0.14 % less than one along the gradient of that loss: little reason"),
         (20.0, "compare two short trainings"),
-        (60.0, "50 % less than a step of its own: if that is the loss you want, train again"),
-        (
-            120.0,
-            "At worst, a step raises rank-n-contrast: if that is the loss you want, train again",
-        ),
+        (60.0, "50 % less than one along the gradient of that loss: if you want that loss"),
+        (120.0, "At worst, a training step raises rank-n-contrast: if you want that loss, train"),
     ],
 )
 def test_it_says_what_the_angle_means_for_a_trained_model(angle: float, advice: str) -> None:
