@@ -225,6 +225,7 @@ def test_a_revision_or_a_baseline_takes_the_place_of_the_base(act: Callable[...,
         ({}, "this is no pull request"),
         ({"AGAINST": "v1.0", "BASELINE": "b.json"}, "exclude each other"),
         ({"AGAINST": "v1.0", "UNDECIDED": "maybe"}, "takes pass, fail or neither"),
+        ({"AGAINST": "v1.0", "INFORMATIONAL": "maybe"}, "takes true or false"),
     ],
 )
 def test_inputs_that_make_no_sense_stop_the_step(
@@ -241,6 +242,7 @@ def test_inputs_that_make_no_sense_stop_the_step(
     ("ruling", "status", "annotation"),
     [
         ("regression", 1, "::error title=supcr-bench gate::regression; see the summary\n"),
+        ("regression", 0, "::warning title=supcr-bench gate::regression; see the summary\n"),
         ("undecided", 0, "::warning title=supcr-bench gate::undecided; see the summary\n"),
         ("undecided", 3, "::warning title=supcr-bench gate::undecided; see the summary\n"),
     ],
@@ -250,6 +252,31 @@ def test_the_step_ends_as_the_gate_did_and_says_why(
 ) -> None:
     ran = act(ruling, status, AGAINST="main")
     assert (ran.status, ran.outputs["ruling"], ran.printed) == (status, ruling, annotation)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "options"),
+    [
+        ({}, []),
+        ({"COMMENT": "false"}, []),
+        ({"COMMENT": "true"}, ["--comment", "github"]),
+        ({"COMMENT": "the comment.md"}, ["--comment", "the comment.md"]),
+        ({"INFORMATIONAL": "true"}, ["--informational"]),
+    ],
+)
+def test_a_comment_and_a_step_that_never_fails_are_asked_for(
+    act: Callable[..., Ran], inputs: dict[str, str], options: list[str]
+) -> None:
+    given = act(AGAINST="main", **inputs).arguments
+    usual = act(AGAINST="main").arguments
+    added = [word for word in given if word not in usual and not word.startswith("/")]
+    assert added == options
+
+
+def test_the_token_is_there_for_a_comment_alone() -> None:
+    values = yaml.safe_load(ACTION.read_text())
+    (step,) = [step for step in values["runs"]["steps"] if step.get("id") == "gate"]
+    assert step["env"]["GITHUB_TOKEN"] == "${{ inputs.comment == 'true' && github.token || '' }}"
 
 
 def test_a_gate_that_could_not_be_run_has_no_ruling(act: Callable[..., Ran]) -> None:

@@ -96,6 +96,8 @@ def gate(
     A gate that could measure nothing never passes.
     """
     began = time.monotonic()
+    environment = dict(os.environ)
+    os.environ.pop("GITHUB_TOKEN", None)  # the code that is judged does not get it
     if init:
         from supcr_bench.commands.gate_init import set_up
         from supcr_bench.render.terminal import make_console
@@ -206,7 +208,7 @@ def gate(
         of_the_job = os.environ.get("GITHUB_STEP_SUMMARY") == str(summary)
         earlier = summary.read_text("utf-8") if of_the_job and summary.exists() else ""
         write_file(summary, earlier + gate_markdown(outcome))
-    tell_pull_request(outcome, comment, subjects, console)
+    tell_pull_request(outcome, comment, subjects, console, environment)
     status = outcome.exit_status(undecided)
     raise typer.Exit(0 if informational and status in (1, 3) else status)
 

@@ -1,7 +1,6 @@
 """Writes one comment on the pull request of a GitHub job, and updates it in later jobs."""
 
 import json
-import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -93,16 +92,20 @@ def _ask(url: str, token: str, method: str = "GET", content: Any = None) -> Any:
 
 
 def tell_pull_request(
-    outcome: GateOutcome, comment: str | None, subjects: Sequence[Subject], console: Console
+    outcome: GateOutcome,
+    comment: str | None,
+    subjects: Sequence[Subject],
+    console: Console,
+    environment: Mapping[str, str],
 ) -> None:
     """Write the comment that the user asked for, and in a job of GitHub the annotations."""
     if comment == GITHUB:
         news, body = has_news(outcome), gate_comment(outcome)
-        said = publish(body, marker(outcome), news=news, environment=os.environ)
+        said = publish(body, marker(outcome), news=news, environment=environment)
         console.print(Text(said), soft_wrap=True)
     elif comment is not None:
         write_file(Path(comment), gate_comment(outcome) if has_news(outcome) else "")
-    if os.environ.get("GITHUB_ACTIONS") == "true":
+    if environment.get("GITHUB_ACTIONS") == "true":
         for line in annotations(outcome, dict(_places(subjects))):
             console.print(Text(line), soft_wrap=True)
 
