@@ -42,8 +42,10 @@ from supcr_bench.values.cell import Cell
 from supcr_bench.values.default_call import DefaultCall
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.values.gate import GatedChange, GateOutcome, GateVerdict
+from supcr_bench.values.grouping import grouped
 from supcr_bench.values.implementation import Description, Resolution
-from supcr_bench.values.result import Result
+from supcr_bench.values.result import Result, Status
+from supcr_bench.values.units import plural
 from supcr_bench.verification.verification import Verification
 
 SPENT = ("spent_s", "first_call_s", "time_limit_s", "process_changes")
@@ -101,6 +103,8 @@ class GateSession:
 
     def against_baseline(self, baseline: Run, name: str) -> GateOutcome:
         after, notes = self.measured(baseline, name)
+        baseline, after, inapplicable = self._applicable(baseline, after)
+        notes += inapplicable
         changes = judge_deterministic(baseline, after, self.terms)
         changes += dropped_implementations(baseline, self.terms)
         notes += deterministic_notes(baseline, after, changes, self.terms)
@@ -135,6 +139,8 @@ class GateSession:
             )
             for name, finding in broken.items()
         ]
+        before, after, inapplicable = self._applicable(before, after)
+        notes += inapplicable
         judged = judge_deterministic(before, after, terms)
         changes += [change for change in judged if change.implementation not in broken]
         for v in whole:
@@ -221,6 +227,29 @@ class GateSession:
         known |= {*self.suite.implementations}
         kept = (only([cell], known) if cell.workload.ranks > 1 else [cell] for cell in plan)
         return [cell for own in kept for cell in own]
+
+    def _applicable(self, before: Run, after: Run) -> tuple[Run, Run, list[str]]:
+        """The runs without cases that an implementation does not take, nor did; and notes."""
+        reasons = {}
+        for cell in self._cells():
+            for arm in cell.arms:
+                own = self.resolutions.get(arm.implementation)
+                why = own and own.why_not(cell.definition(arm), cell.workload)
+                if why:
+                    reasons[arm.implementation, cell.case(arm)] = why
+        ran = {
+            r.key for run in (before, after) for r in run.results if r.status is not Status.SKIPPED
+        }
+        unfit = {key: why for key, why in reasons.items() if key not in ran}
+        notes = [
+            f"{name} is not judged in {plural(len(own), 'case')} of the suite: {why}."
+            for (name, why), own in grouped(unfit, lambda key: (key[0], unfit[key])).items()
+        ]
+        kept = [
+            replace(run, results=tuple(r for r in run.results if r.key not in unfit))
+            for run in (before, after)
+        ]
+        return kept[0], kept[1], notes
 
     def _resolved(self, subject: Subject) -> Subject:
         return replace(subject, resolution=self.resolutions.get(subject.name))

@@ -189,16 +189,4 @@ class Adapter:
 
     def why_not(self, definition: Definition, case: Workload) -> str | None:
         """The reason why this subject cannot run a case; ``None`` if it can."""
-        own = self.resolution
-        if own.one_dimension and case.dims > 1:
-            return f"takes labels of one dimension, and the case has D={case.dims}"
-        if own.integer_labels and case.nan_density:
-            return "takes integer labels, of which none can be missing"
-        if not own.temperature and definition.temperature != own.definition.temperature:
-            return (
-                f"takes no temperature: it computes at {own.definition.temperature:g}, and the "
-                f"case asks for {definition.temperature:g}"
-            )
-        if definition.nan_labels == "unsupported" and case.nan_density:
-            return f"{definition.name} does not say what a missing label means"
-        return None
+        return self.resolution.why_not(definition, case)

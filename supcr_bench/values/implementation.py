@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any, Self
 
+from supcr_bench.values.case import Workload
 from supcr_bench.values.definition import DEFINITIONS, TORCHCELL, Definition
 
 ANY = "any"
@@ -132,3 +133,18 @@ class Resolution:
     compiled: bool = False
     process_changes: tuple[str, ...] = ()
     own_process: bool = False
+
+    def why_not(self, definition: Definition, case: Workload) -> str | None:
+        """The reason why the subject cannot run a case; ``None`` if it can."""
+        if self.one_dimension and case.dims > 1:
+            return f"takes labels of one dimension, and the case has D={case.dims}"
+        if self.integer_labels and case.nan_density:
+            return "takes integer labels, of which none can be missing"
+        if not self.temperature and definition.temperature != self.definition.temperature:
+            return (
+                f"takes no temperature: it computes at {self.definition.temperature:g}, and the "
+                f"case asks for {definition.temperature:g}"
+            )
+        if definition.nan_labels == "unsupported" and case.nan_density:
+            return f"{definition.name} does not say what a missing label means"
+        return None

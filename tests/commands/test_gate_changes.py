@@ -63,6 +63,12 @@ nan_density = 0
 embedding_size = 8
 timed = false
 
+[[grid]]
+batch_size = 6
+dims = 2
+embedding_size = 8
+timed = false
+
 [budget]
 threads = 1
 """
@@ -122,6 +128,9 @@ LOOP = "torch.stack([row.logsumexp(-1) for row in s[:, None, :].masked_fill(~can
 DEN = "s[:, None, :].masked_fill(~cand, -torch.inf).logsumexp(-1)"
 KINDS = {
     "nothing": Kind(lambda repository: None, words="no Python file in src/mylib/ has changed"),
+    "nothing, in cases that it does not take": Kind(
+        lambda repository: None, words="is not judged in 2 cases of the suite: takes labels of one"
+    ),
     "a comment": Kind(edit("loss = 0.0", "loss = 0.0  # of both views"), words="uncommitted"),
     "another name of a variable": Kind(edit("y = labels.reshape", "n = y = labels.reshape")),
     "the module renamed": Kind(
@@ -253,6 +262,7 @@ def test_a_kind_of_change_has_its_status_its_figure_and_its_cause(
         assert (error.exit_status, kind.words in str(error)) == (kind.status, True), error
         return
     found = json.loads(report.read_text())
+    assert not any("takes labels of one" in str(j["reason"]) for j in found["judgements"])
     worse = [j for j in found["judgements"] if j["ruling"] == "regression"]
     assert status == kind.status, capsys.readouterr().out
     figures = {j["figure"] for j in worse}

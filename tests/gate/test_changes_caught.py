@@ -164,7 +164,7 @@ def cases_of(measured: Run, name: str) -> int:
 @pytest.mark.parametrize("name", ["rowsort again", "broadcast again"])
 def test_the_same_code_passes_in_every_figure(measured: Run, name: str) -> None:
     found = judged(measured, name)
-    assert len(found) == 4 * cases_of(measured, name) + CHANGES[name].verified
+    assert len(found) == 5 * cases_of(measured, name) + CHANGES[name].verified
     assert {j.verdict for j in found} == {GateVerdict.PASS}
 
 
