@@ -2,6 +2,7 @@ import math
 from random import Random
 from statistics import median
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from supcr_bench.analysis.statistics import (
     faster_in,
     interval_rank,
     median_interval,
+    samples_that_count,
 )
 from supcr_bench.values.result import Result
 from tests.made_results import make_result
@@ -70,25 +72,22 @@ def test_the_interval_holds_the_median_and_consists_of_samples(samples: list[flo
     interval = median_interval(samples)
     assert interval.estimate == median(samples)
     assert interval.samples == len(samples)
-    if len(samples) < 6:
-        assert interval.low is None
+    assert (interval.low is None) == (samples_that_count(samples, median(samples)) < 6)
+    if interval.low is None or interval.high is None:
         assert interval.high is None
         return
-    assert interval.low is not None
-    assert interval.high is not None
     assert interval.low <= interval.estimate <= interval.high
     assert {interval.low, interval.high} <= set(samples)
 
 
 @given(SAMPLES, st.sampled_from([0.5, 2.0, 1024.0]), st.randoms(use_true_random=False))
 @EXAMPLES
-def test_order_does_not_matter_and_scale_carries_through(
+def test_order_does_not_move_the_median_and_scale_carries_through(
     samples: list[float], scale: float, random: Random
 ) -> None:
     plain = median_interval(samples)
-    shuffled = [x * scale for x in samples]
-    random.shuffle(shuffled)
-    moved = median_interval(shuffled)
+    moved = median_interval([x * scale for x in samples])
+    assert median_interval(random.sample(samples, len(samples))).estimate == plain.estimate
     assert moved.estimate == plain.estimate * scale
     if plain.low is not None and plain.high is not None:
         assert (moved.low, moved.high) == (plain.low * scale, plain.high * scale)
@@ -122,3 +121,37 @@ def test_one_is_faster_only_beyond_its_interval_and_the_noise_of_its_cell() -> N
     assert told(cell(2.1, noise=1.0, session="another"))
     assert not told(cell(1.9, noise=1.0, rounds=2))
     assert told(cell(2.1, noise=1.0, rounds=2))
+
+
+def autoregressive(random: np.random.Generator, n: int) -> list[float]:
+    """Samples of mean 0 of which each takes over half of the last one's deviation."""
+    found = [0.0]
+    for shock in random.normal(0, 1, n + 50):
+        found.append(0.5 * found[-1] + shock)
+    return found[-n:]
+
+
+def test_samples_that_come_in_runs_give_a_wider_interval_that_covers_the_median() -> None:
+    random = np.random.default_rng(0)
+    drawn = [autoregressive(random, 100) for _ in range(400)]
+    covered = [median_interval(samples).covers(0.0) for samples in drawn]
+    assert sum(map(bool, covered)) / len(covered) > 0.88
+    shuffled = [median_interval(list(random.permutation(samples))) for samples in drawn]
+    assert sum(bool(found.covers(0.0)) for found in shuffled) / len(shuffled) < 0.87
+
+
+def test_a_machine_of_two_speeds_leaves_the_median_open() -> None:
+    slow_and_fast = [1.8] * 10 + [1.2] * 40 + [1.8] * 30 + [1.2] * 20
+    speeds = [s + 0.001 * (i % 7) for i, s in enumerate(slow_and_fast)]
+    found = median_interval(speeds)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < 1.21 < 1.8 < found.high
+    mixed = [s + 0.001 * (i % 7) for i, s in enumerate([1.8, 1.2, 1.2, 1.2, 1.2] * 20)]
+    assert (median_interval(mixed).high or 2) < 1.21
+
+
+@given(SAMPLES)
+@EXAMPLES
+def test_samples_count_at_most_once(samples: list[float]) -> None:
+    assert 0 <= samples_that_count(samples, median(samples)) <= len(samples)
