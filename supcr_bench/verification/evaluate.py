@@ -84,6 +84,8 @@ def different(
     members: Sequence[Member], views: Sequence[Tensor], labels: Tensor
 ) -> tuple[list[Member], list[int]]:
     """Members of which no two give the same numbers, and which of them is like each member."""
+    if len(members) == 1:
+        return list(members), [0]
     rules = [_rules_for(difference) for _, difference, _ in losses(members[0], views, labels)]
     first: dict[tuple[object, ...], int] = {}
     different: list[Member] = []
