@@ -53,9 +53,10 @@ FEWEST_SIZES = 5
 """The fewest sizes to fit: fewer counts would fit too many sums of laws."""
 MOST_DOUBLINGS = 10
 """A size that would decide between two laws is sought up to this many times the largest size."""
-BELOW_AND_ABOVE = {5: (0.005, 0.05), 6: (0.005, 0.06), 7: (0.003, 0.025), 8: (0.002, 0.01)}
+BELOW_AND_ABOVE = {5: (0.005, 0.01), 6: (0.005, 0.02), 7: (0.002, 0.015), 8: (0.001, 0.002)}
 """Powers of the distance, as a ratio of sizes, by which a count may lie below and above its
-prediction, for each number of sizes that were fitted; the last holds for more sizes too."""
+prediction, for each number of sizes that were fitted; the last holds for more sizes too. Chosen on
+3,446 peaks of random programs, of which they cover 96.1 %; of 3,302 others they cover 96.5 %."""
 
 Vector = npt.NDArray[np.float64]
 _ORDERED = tuple(LAWS.values())
