@@ -63,14 +63,20 @@ nan_density = 0
 embedding_size = 8
 timed = false
 
-[[grid]]
-batch_size = 6
-dims = 2
-embedding_size = 8
-timed = false
-
 [budget]
 threads = 1
+"""
+COMPILED = """
+        return loss
+
+
+class Compiled(RankLoss):
+    def __init__(self, temperature=0.1):
+        super().__init__(temperature)
+        self.run = torch.compile(super().forward, backend="eager")
+
+    def forward(self, z1, z2, labels):
+        return self.run(z1, z2, labels)
 """
 NAME, FILE, OPS_FILE = "src/mylib/losses.py:RankLoss", "src/mylib/losses.py", "src/mylib/ops.py"
 
@@ -129,7 +135,12 @@ DEN = "s[:, None, :].masked_fill(~cand, -torch.inf).logsumexp(-1)"
 KINDS = {
     "nothing": Kind(lambda repository: None, words="no Python file in src/mylib/ has changed"),
     "nothing, in cases that it does not take": Kind(
-        lambda repository: None, words="is not judged in 2 cases of the suite: takes labels of one"
+        edit(
+            "[budget]",
+            "[[grid]]\nbatch_size = 6\ndims = 2\ntimed = false\n\n[budget]",
+            "suite.toml",
+        ),
+        words="is not judged in 2 cases of the suite: takes labels of one dimension",
     ),
     "a comment": Kind(edit("loss = 0.0", "loss = 0.0  # of both views"), words="uncommitted"),
     "another name of a variable": Kind(edit("y = labels.reshape", "n = y = labels.reshape")),
@@ -179,6 +190,18 @@ KINDS = {
     ),
     "an argument more": Kind(edit("temperature=0.1", "temperature=0.1, verbose=False")),
     "an operation more": Kind(edit("den - s", "den + 0.0 - s"), 1, "launches", "by "),
+    "an operation more in what is compiled": Kind(
+        several(
+            edit("purpose =", "verify = false\npurpose =", "suite.toml"),
+            edit("\n        return loss\n", COMPILED),
+            lambda repository: repository.commit(),
+            edit("den - s", "den + 0.0 - s"),
+        ),
+        1,
+        "launches",
+        "by ",
+        name="src/mylib/losses.py:Compiled",
+    ),
     "a loop of Python": Kind(edit(DEN, LOOP), 1, "launches", "dispatched operations grew"),
     "a loop that no operation shows": Kind(
         edit("loss = 0.0", "loss = 0.0\n        self.seen = sum(i * i for i in range(200))"),
