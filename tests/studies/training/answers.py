@@ -29,7 +29,7 @@ VERDICTS = {
 
 def join(parts: Iterable[str]) -> str:
     """``a``, ``a and b``, or ``a, b and c``."""
-    *first, last = list(parts)
+    *first, last = list(parts) or [""]
     return f"{', '.join(first)} and {last}" if first else last
 
 
@@ -84,6 +84,11 @@ def same_network(pairs: Sequence[Networks], orders: Orders, seeds: int) -> str:
         f"(medians of {seeds} seeds), and `broadcast` with a batch's rows in two orders "
         f"{orders.distances[step]:.1e}. Their probe errors {errors}."
     )
+    if jumps := max(n.jumps for n in note):
+        rest += (
+            f" In {jumps} of {seeds} seeds a pair ends over {JUMP} times as far apart, "
+            f"{max(n.largest for n in note):.1e}; two orders of the rows do so in {orders.jumps}."
+        )
     if farther:
         names = join(
             f"`{n.arm}` and `{n.base}` end {n.ratio.mean:.1f} times "
@@ -144,7 +149,9 @@ def named(pair: Networks) -> str:
 def orders(found: Sequence[Comparison]) -> list[str]:
     """What rounding alone does in the longer training."""
     said = join(f"for `{c.base}`, {cost_words(c)}" for c in found)
-    return [f"For scale, what the order of a batch's rows alone changes: {said}."]
+    apart = join(f"{c.distance:.1e} (`{c.base}`)" for c in found if c.distance is not None)
+    line = f"For scale, what the order of a batch's rows alone changes: {said}."
+    return [f"{line} The networks end {apart} apart." if apart else line]
 
 
 def definitions(found: Sequence[Comparison]) -> list[str]:

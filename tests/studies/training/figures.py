@@ -80,6 +80,7 @@ def _measured(
 
 def measure(houses: Houses, settings: dict[str, Setting], processes: int = 2) -> Figures:
     """Train every arm of every question with every seed, and ask what ``verify`` predicts."""
+    torch.set_num_threads(1)
     began, started = time.monotonic(), datetime.now(UTC)
     revision, load = git_revision(Path(__file__).parent), os.getloadavg()[0]
     rows: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
