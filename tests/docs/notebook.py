@@ -22,7 +22,7 @@ from tests.docs.pages import CHECKOUT
 
 matplotlib.use("Agg")
 NOTEBOOK = CHECKOUT / "docs" / "first-steps.ipynb"
-ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
 
 def read_notebook() -> dict[str, Any]:
@@ -87,7 +87,7 @@ def _shell(command: str) -> None:
     done = subprocess.run(
         command,
         shell=True,
-        env=ENVIRONMENT,
+        env={**os.environ, "PATH": PATH},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

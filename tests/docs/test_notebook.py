@@ -17,6 +17,7 @@ def test_every_cell_runs_and_shows_what_is_stored(
 ) -> None:
     """Cells whose times, figures or training differ between machines are marked."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TERM", "dumb")  # as a cell sets it; this restores it
     names: dict[str, Any] = {}
     for number, cell in enumerate(code_cells(read_notebook()), 1):
         ran = {"outputs": run_cell("".join(cell["source"]), names, number)}
