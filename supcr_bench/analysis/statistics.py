@@ -89,16 +89,16 @@ def samples_that_count(samples: Sequence[float], middle: float) -> int:
     return int(len(samples) * changes / (steps - changes))  # rho = 1 - 2 changes / steps
 
 
-def median_interval(samples: Sequence[float]) -> Interval:
+def median_interval(samples: Sequence[float], *, independent: bool = False) -> Interval:
     """The median and its distribution-free 95 % interval, which takes at least six samples.
 
-    The samples are in order of time: see :func:`samples_that_count`.
+    Unless they are ``independent``, the samples are in order of time, and may come in runs.
     """
     if not samples:
         raise ValueError("the median of no samples")
     ordered, n = sorted(samples), len(samples)
     middle = median(ordered)
-    count = samples_that_count(samples, middle)
+    count = n if independent else samples_that_count(samples, middle)
     low = high = None
     if rank := interval_rank(count):
         rank = rank * n // count

@@ -264,7 +264,7 @@ def _summarised(found: Sequence[Sample], about: Impact) -> Impact:
         note = "the gradient is zero or not finite"
         return replace(about, batches=len(found), note=about.note or note)
     angles, lengths, pairs = zip(*measured, strict=True)
-    interval = median_interval(angles)
+    interval = median_interval(angles, independent=True)
     return replace(
         about,
         batches=len(measured),

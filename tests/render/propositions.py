@@ -146,7 +146,7 @@ def beats(run: Run, one: Result, other: Result) -> bool:
     )
     if noise is not None and noise > 1:
         return False
-    bounds = bounds_of(ratios)
+    bounds = bounds_of(ratios.tolist())
     if bounds is None:
         return bool(ratios.min() > math.log(2))
     return bool(bounds[0] > 0 and math.expm1(np.median(ratios)) > (noise or 0.0))
