@@ -356,5 +356,10 @@ def _compared(
         return f"{other.implementation} takes {times:.2f} times as long, which may be noise"
     less, more = format_share(ratio.low - 1, signed=True), format_share(ratio.high - 1, signed=True)
     close = ratio.high < CLOSE * ratio.low
-    verb = "is as fast within the noise" if close else "may be faster or slower"
+    open_ = (
+        "may be faster or slower"
+        if ratio.low <= 1 <= ratio.high
+        else "differs by what may be noise"
+    )
+    verb = "is as fast within the noise" if close else open_
     return f"{other.implementation} {verb} ({less} / {more} of its time, {ratio.samples} samples)"
