@@ -58,7 +58,7 @@ false-alarms: setup
 cross-check: setup
 	$(BIN)/pytest tests/studies/cross_check.py --benchmark-quiet
 
-# On a machine with an accelerator: the tests that need one, and the suite `gpu`; a quarter of an hour.
+# On a machine with an accelerator: the tests that need one, and the suite `gpu`, some minutes.
 gpu: setup
 	$(BIN)/python -m pytest -m gpu
 	$(BIN)/supcr-bench run gpu

@@ -72,15 +72,9 @@ def undecided(logits: Tensor, distances: Distances, *, with_itself: bool) -> tup
             own = torch.zeros_like(most)
             own[torch.arange(len(i)), i] = True
             fewest, most = fewest & ~own, most & ~own
-        s = logits[:, i]
-        some, all_ = (torch.log_softmax(s.masked_fill(~c, -torch.inf), 2) for c in (fewest, most))
-        value += float(
-            (
-                torch.logsumexp(s.masked_fill(~most, -torch.inf), 2)
-                - torch.logsumexp(s.masked_fill(~fewest, -torch.inf), 2)
-            ).sum()
-        )
-        moved = (some.exp() - all_.exp()).abs()
+        some, all_ = (logits[:, i].masked_fill(~c, -torch.inf) for c in (fewest, most))
+        value += float((all_.logsumexp(2) - some.logsumexp(2)).sum())
+        moved = (all_.softmax(2) - some.softmax(2)).abs()
         rows += moved.sum(1)
         rows.index_add_(1, i, moved.sum(2))
     return value, float(rows.max()) if rows.numel() else 0.0

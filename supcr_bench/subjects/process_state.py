@@ -15,7 +15,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from time import perf_counter, process_time, sleep
@@ -182,6 +182,17 @@ def _owners() -> dict[str, Any]:
 
 def _identities(owner: Any) -> list[int]:
     return list(map(id, vars(owner).values()))
+
+
+@contextmanager
+def pinned_threads(number: int) -> Iterator[None]:
+    """Within the block, torch uses that many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class ProcessState:

@@ -2,8 +2,8 @@
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,7 +15,7 @@ from supcr_bench.measure.device import get_device
 from supcr_bench.measure.one_case import StopwatchCall, check_case
 from supcr_bench.render.benchmark_json import extra_info
 from supcr_bench.subjects.adapter import Adapter
-from supcr_bench.subjects.process_state import ProcessState
+from supcr_bench.subjects.process_state import ProcessState, pinned_threads
 from supcr_bench.subjects.registry import load, locate
 from supcr_bench.sweep.suite import DEFAULT_AXES, Axes, read_model
 from supcr_bench.testing.assertions import excess, require_right
@@ -110,7 +110,7 @@ class SupcrBenchmark:
             resolution = resolve_to_measure(found, definition, workload.device, process)
             subject = Adapter.of(found, resolution)
             case = Case.of(workload, pass_, resolution.definition)
-            with pinned_threads(default_threads()):
+            with pinned_threads(default_threads()):  # as `supcr-bench run` does
                 result = self.check(found.name, subject, case)
                 if result.status is Status.SKIPPED:
                     raise UsageError(f"{found.name} {result.reason}")
@@ -173,17 +173,6 @@ class SupcrBenchmark:
             self._used = True
             with suppress(_NothingToTimeError):
                 self.benchmark.pedantic(_raise)
-
-
-@contextmanager
-def pinned_threads(number: int) -> Iterator[None]:
-    """Use as many threads as ``supcr-bench run``, so that times can be compared."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def warn_of_changes(name: str, changes: Sequence[str]) -> None:

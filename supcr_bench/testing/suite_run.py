@@ -15,11 +15,12 @@ from supcr_bench.measure.device import available_devices
 from supcr_bench.measure.one_case import StopwatchCall
 from supcr_bench.measure.outcome import is_out_of_memory, outcome_of
 from supcr_bench.subjects.adapter import Adapter
+from supcr_bench.subjects.process_state import pinned_threads
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import make_budget
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.testing.assertions import require_right
-from supcr_bench.testing.benchmark import SupcrBenchmark, find_implementation, pinned_threads
+from supcr_bench.testing.benchmark import SupcrBenchmark, find_implementation
 from supcr_bench.values.case import Case
 from supcr_bench.values.errors import UnavailableError
 from supcr_bench.values.growth_law import GrowthLaw, get_law

@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-import torch
-
 from supcr_bench.measure.device import get_device
+from supcr_bench.subjects.process_state import pinned_threads
 from supcr_bench.subjects.registry import load, locate
 from supcr_bench.values.definition import AUTO, Definition
 from supcr_bench.values.implementation import Implementation
@@ -66,9 +65,5 @@ def verify(
         implementation, definition, device=device, limit_s=CHECK_LIMIT_S, strict=strict, seed=seed
     )
     session.question = question if labels else None
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the problems are small; more threads would only wait for each other
-    try:
+    with pinned_threads(1):  # the problems are small; more threads would only wait for each other
         return session.verified()
-    finally:
-        torch.set_num_threads(threads)

@@ -22,7 +22,7 @@ from supcr_bench.workers.worker_process import WorkerProcess
 
 PROGRESS_S = 0.02
 """CPU time in seconds that shows that a worker computes, however little of a core it gets."""
-LAUNCHES = 4.0
+LAUNCHING_FACTOR = 4.0
 """How many times as long a Python loop may take where it launches a kernel for each operation."""
 
 
@@ -46,8 +46,8 @@ class WorkerVerification(Session):
         super().__init__(subject.name, strict=strict, seed=seed, only=only)
         names = tuple(sorted(only)) if only is not None else None
         self._request = messages.VerifySubject(subject, definition, seed, names, device)
-        self._patience = 1.0 if device == "cpu" else LAUNCHES
-        self.total_limit_s *= self._patience
+        self._limit_factor = 1.0 if device == "cpu" else LAUNCHING_FACTOR
+        self.total_limit_s *= self._limit_factor
         self._worker: WorkerProcess | None = None
         self._spent_s = 0.0
 
@@ -94,7 +94,7 @@ class WorkerVerification(Session):
 
         What numba takes to compile counts towards no limit: it does so once, and keeps it on disk.
         """
-        worker, limit_s = self._worker, limit_s * self._patience
+        worker, limit_s = self._worker, limit_s * self._limit_factor
         assert worker is not None
         polled = moved = began = time.monotonic()
         polled_s = seen_s = used_s = worker.cpu_s()

@@ -44,3 +44,21 @@ def test_the_row_sort_takes_6_to_90_times_as_long_as_the_broadcast(results: list
     ]
     assert 6 < min(ratios) < 7
     assert 80 < max(ratios) < 90
+
+
+def test_a_cpu_predicts_the_same_peaks(results: list[Result]) -> None:
+    def case_of(r: Result) -> tuple[object, ...]:
+        case = r.case
+        return (r.implementation, case.pass_, case.batch_size, case.dims, case.labels)
+
+    here = {
+        case_of(r): r.predicted_cuda_peak_bytes
+        for r in load_run(ROOT / "results" / "reference").results
+    }
+    both = [
+        (r.predicted_cuda_peak_bytes, here[case_of(r)])
+        for r in results
+        if r.predicted_cuda_peak_bytes is not None and here.get(case_of(r)) is not None
+    ]
+    assert len(both) >= 30
+    assert all(there == own for there, own in both)
