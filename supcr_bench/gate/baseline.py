@@ -9,16 +9,17 @@ from supcr_bench.gate.terms import TORCH_ALLOWANCE, Terms, other_torch
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.run import load_run
 from supcr_bench.store.run_file import without_noise
-from supcr_bench.values.errors import BaselineError
+from supcr_bench.values.errors import UsageError
 from supcr_bench.values.gate import GatedChange, GateVerdict
 from supcr_bench.values.metrics import PYTHON_INSTRUCTIONS
 from supcr_bench.values.result import Key
+from supcr_bench.values.units import plural
 
 
 def load_baseline(name: str) -> Run:
     """Read, without its times, a run by id or path, or a file that ``--record`` wrote."""
     if name.endswith(".json") and not Path(name).exists():
-        raise BaselineError(f"no baseline {name!r}; `supcr-bench gate --record {name}` writes it")
+        raise UsageError(f"no baseline {name!r}; `supcr-bench gate --record {name}` writes it")
     run = load_run(name).require_complete()
     return replace(run, results=tuple(map(without_noise, run.results)))
 
@@ -31,7 +32,7 @@ def _recorded(baseline: Run) -> dict[str, None]:
 def comparability_notes(
     baseline: Run, name: str, suite: str, seed: int, keys: Collection[Key]
 ) -> list[str]:
-    """How the baseline differs from the suite's cases; a BaselineError if they share none."""
+    """How the baseline differs from the suite's cases; a UsageError if they share none."""
     common = {result.case for result in baseline.results} & {case for _, case in keys}
     its_suite, its_seed = baseline.info["suite"]["name"], baseline.info["suite"].get("seed")
     notes = []
@@ -43,10 +44,10 @@ def comparability_notes(
         why = "; ".join(notes) or "its cases are different ones"
         again = f"`supcr-bench gate --record {name}` records it again"
         do = again if name.endswith(".json") else "give another run"
-        raise BaselineError(f"{name} has no case in common with this gate: {why}; {do}")
+        raise UsageError(f"{name} has no case in common with this gate: {why}; {do}")
     if notes:
-        both = "1 case is" if len(common) == 1 else f"{len(common)} cases are"
-        notes = [f"About the baseline {name}: {'; '.join(notes)}; {both} in both."]
+        both = f"{plural(len(common), 'case')} {'is' if len(common) == 1 else 'are'} in both"
+        notes = [f"About the baseline {name}: {'; '.join(notes)}; {both}."]
     if unknown := sorted({implementation for implementation, _ in keys} - {*_recorded(baseline)}):
         notes.append(f"The baseline {name} has no results of {', '.join(unknown)}.")
     return notes
@@ -80,16 +81,12 @@ def deterministic_notes(
     for name in terms.implementations:
         own = [result for result in after.results if result.implementation == name]
         if still := sum(result.status in BROKEN and result.key in broken for result in own):
-            notes.append(f"{name} is wrong or fails in {_cases(still)}, as {terms.then}.")
+            notes.append(f"{name} is wrong or fails in {plural(still, 'case')}, as {terms.then}.")
         its = [c for c in changes if c.implementation == name]
         less = {c.case for c in its if c.ratio is not None and c.ratio < 1}
         if less and terms.baseline:
             notes.append(
-                f"{name} costs less than recorded in {_cases(len(less))}: record the baseline "
-                "again, or the gate will not see it grow back."
+                f"{name} costs less than recorded in {plural(len(less), 'case')}: record the "
+                "baseline again, or the gate will not see it grow back."
             )
     return notes
-
-
-def _cases(count: int) -> str:
-    return f"{count} case{'s' if count != 1 else ''}"

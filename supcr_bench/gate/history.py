@@ -10,7 +10,7 @@ whose counts never changed.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
@@ -222,27 +222,19 @@ def _session_shifts(
     timed: Sequence[Series], unchanged: Sequence[str]
 ) -> dict[tuple[str, str], dict[int, float]]:
     """By kind and implementation: the log ratio by which each session moved the others."""
-    found = {}
-    for kind, own in grouped(timed, lambda s: s.kind).items():
-        moved = {
-            name: dict(_own_shifts(members))
-            for name, members in grouped(own, lambda s: s.implementation).items()
-        }
-        for name in moved:
-            others = [moved[other] for other in unchanged if other != name and other in moved]
-            found[kind, name] = {
-                at: median(shared)
-                for at in sorted({at for other in others for at in other})
-                if len(shared := [o[at] for o in others if at in o]) >= FEWEST_OTHERS
-            }
-    return found
+    import pandas as pd  # slow to import
 
-
-def _own_shifts(members: Sequence[Series]) -> Iterator[tuple[int, float]]:
     logs = [
-        (point.at, math.log(point.value) - math.log(median(_values(series))))
-        for series in members
-        for point in series.points
+        (s.kind, s.implementation, p.at, math.log(p.value) - math.log(median(_values(s))))
+        for s in timed
+        for p in s.points
     ]
-    for at, own in grouped(logs, lambda pair: pair[0]).items():
-        yield at, median(log for _, log in own)
+    frame = pd.DataFrame(logs, columns=["kind", "implementation", "at", "log"])
+    found = {}
+    for kind, own in frame.groupby("kind"):
+        moved = own.pivot_table("log", "at", "implementation", "median")
+        for name in moved:
+            others = moved[[n for n in unchanged if n != name and n in moved]]
+            shared = others[others.count(axis=1) >= FEWEST_OTHERS].median(axis=1)
+            found[str(kind), str(name)] = {int(at): float(shared[at]) for at in shared.index}
+    return found

@@ -68,7 +68,7 @@ def _placed(
     def exists(place: PurePath) -> bool:
         return place.as_posix() in names
 
-    if subject.kind in ("module", "entry point"):
+    if subject.kind == "module":
         packages = subject.target.count(".") + (file.stem == "__init__")
         top = file.parents[packages] if root is None else PurePosixPath(root)
         inside = file.is_relative_to(top)

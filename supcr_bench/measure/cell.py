@@ -124,7 +124,7 @@ class CellRun:
         arms = {a.pass_: a for a in self.cell.arms if a.implementation == implementation}
         first = arms.get("forward") or arms["training"]
         subject, definition = self.subjects[implementation], self.cell.definition(first)
-        if reason := subject.why_not(definition, self.cell.workload):
+        if reason := subject.resolution.why_not(definition, self.cell.workload):
             for arm in arms.values():
                 yield self._end(arm, Status.SKIPPED, reason)
             return

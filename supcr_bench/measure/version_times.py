@@ -86,16 +86,13 @@ def time_versions(
     from supcr_bench.measure.device import get_device
     from supcr_bench.measure.timed_loss import TimedLoss, batches_of
     from supcr_bench.subjects.adapter import Adapter
-    from supcr_bench.subjects.process_wide import (
-        process_state,
-        require_no_interference,
-        require_own_imports,
-    )
+    from supcr_bench.subjects.process_state import ProcessState
+    from supcr_bench.subjects.process_wide import require_no_interference, require_own_imports
 
     shuffle = random.Random(seed).shuffle  # noqa: S311 - not for cryptography
     to_load = list(dict.fromkeys(version for cell in cells for version in cell.versions.items()))
     shuffle(to_load)
-    untouched = process_state()
+    untouched = ProcessState()
     loaded = {version: load(version[1]) for version in to_load}
     subjects = {subject: loaded[version, subject] for version, subject in to_load}
     require_no_interference(subjects, untouched)

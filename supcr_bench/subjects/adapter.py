@@ -18,7 +18,7 @@ from supcr_bench.inputs.tensors import Batch, Problem
 from supcr_bench.reference.answer import Answer, answer_of, scale_up
 from supcr_bench.subjects.calls import invoke, lay_out, loss_of, unpack, views_of_gradients
 from supcr_bench.subjects.signature import find_parameters, is_called_with_tensors
-from supcr_bench.values.case import Pass, Workload
+from supcr_bench.values.case import Pass
 from supcr_bench.values.definition import TORCHCELL, Definition
 from supcr_bench.values.implementation import Implementation, Resolution
 
@@ -186,7 +186,3 @@ class Adapter:
         scale_up(loss, parts, upstream).backward()  # type: ignore[no-untyped-call]
         found = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]
         return answer_of(loss, parts, found)
-
-    def why_not(self, definition: Definition, case: Workload) -> str | None:
-        """The reason why this subject cannot run a case; ``None`` if it can."""
-        return self.resolution.why_not(definition, case)

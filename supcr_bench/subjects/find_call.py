@@ -57,8 +57,8 @@ def find_calls(
 
 def find_call(
     implementation: Implementation, definition: Definition, device: str = "cpu"
-) -> tuple[Resolution, bool]:
-    """Find how to call a subject as an implementation of a definition; and whether it gave a loss.
+) -> Resolution:
+    """Find how to call a subject as an implementation of a definition.
 
     A call that gives the right loss comes first. A declared implementation may raise on the inputs
     of the trial, so that a call that accepts the arguments will do; the sweep measures it.
@@ -75,10 +75,8 @@ def find_call(
         raising = [own for own, e in failed if not isinstance(e, TypeError | NotALossError)]
         if not answering and not raising:
             raise not_called(implementation, failed[0], [own for own, _ in failed], None)
-    for own, loss in answering:
-        if _is_right(own, loss):
-            return own, True
-    return [*(own for own, _ in answering), *raising][0], bool(answering)
+    right = (own for own, loss in answering if _is_right(own, loss))
+    return next(right, None) or [*(own for own, _ in answering), *raising][0]
 
 
 def _answers(implementation: Implementation, definition: Definition, device: str) -> Answers:

@@ -71,15 +71,11 @@ def first_on_path(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def script(file: Path) -> Iterator[ModuleType]:
-    """Import a file like a script: it can import other files of its folder by their names."""
-    with _found_first(file.parent):
-        yield execute(_name_of(file), file)
+    """Import a file like a script: it can import other files of its folder by their names.
 
-
-@contextmanager
-def sibling(file: Path) -> Iterator[ModuleType]:
-    """Import a file from a folder of implementations; the file may use relative imports."""
-    name = _name_of(file.parent)
+    It may import them by relative imports too, as a registered implementation does.
+    """
+    name = f"supcr_bench_side_{sha256(str(file.parent.resolve()).encode()).hexdigest()[:12]}"
     package = ModuleType(name)
     package.__path__ = [str(file.parent)]
     earlier = {n: sys.modules.pop(n) for n in list(sys.modules) if _top(n) == name}
@@ -129,10 +125,6 @@ def file_of(name: str) -> str | None:
 
 def lies_in(file: str, root: Path) -> bool:
     return Path(file).resolve().is_relative_to(root.resolve())
-
-
-def _name_of(place: Path) -> str:
-    return f"supcr_bench_side_{sha256(str(place.resolve()).encode()).hexdigest()[:12]}"
 
 
 def execute(name: str, file: Path) -> ModuleType:

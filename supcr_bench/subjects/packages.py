@@ -1,7 +1,9 @@
 """Finds the package that a file belongs to, and where a checkout roots its packages."""
 
 import ast
-from collections.abc import Callable, Iterator
+import importlib.util
+from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate
 from pathlib import Path, PurePath
 
 SOURCES = ("src", "lib", "python")
@@ -57,7 +59,7 @@ def membership(file: PurePath, source: bytes, exists: Exists) -> tuple[PurePath,
         return rooted(file, exists, max(n.level for n in relative)) if there else None
     root, module = rooted(file, exists)
     top, dot, _ = module.partition(".")
-    return (root, module) if dot and top in set(_imported(nodes)) else None
+    return (root, module) if dot and top in set(imports(nodes)) else None
 
 
 def _targets(file: PurePath, node: ast.ImportFrom) -> Iterator[PurePath]:
@@ -68,10 +70,18 @@ def _targets(file: PurePath, node: ast.ImportFrom) -> Iterator[PurePath]:
         yield from (place.with_name(f"{place.name}.py"), place / "__init__.py")
 
 
-def _imported(nodes: list[ast.AST]) -> Iterator[str]:
-    """The first parts of the names of all modules that are imported by their full names."""
+def imports(nodes: Iterable[ast.AST], package: str = "") -> Iterator[str]:
+    """Full names of the modules that a source imports, and of the packages that these are in.
+
+    ``package`` is the one that relative imports start from.
+    """
     for node in nodes:
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module]
-        yield from (name.partition(".")[0] for name in names)
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            base = importlib.util.resolve_name(base, package) if node.level else base
+            names = [f"{base}.{alias.name}" for alias in node.names]
+        for name in names:
+            yield from accumulate(name.split("."), "{}.{}".format)

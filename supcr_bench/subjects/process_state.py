@@ -26,20 +26,26 @@ import psutil
 import torch
 from torch.nn.modules import module as nn_module
 
-_TORCH = Path(torch.__file__).parent
+TORCH_FOLDER = Path(torch.__file__).parent
 
 Read = Callable[[], Any]
 Write = Callable[[Any], object]
+Setting = tuple[Read, Write, Any]
+"""How to read and to write a setting, and a value that no loss sets, or ``KEEP``."""
 
 
-def _pops(length: Read, pop: Callable[[], object]) -> Write:
-    """How to bring a stack of modes back to a length."""
+def _stack(length: Read, pop: Callable[[], object]) -> Setting:
+    """A stack of modes, which is brought back to a length."""
 
     def write(wanted: int) -> None:
         while length() > wanted:
             pop()
 
-    return write
+    return length, write, 0
+
+
+def _attribute(owner: object, name: str, usual: object) -> Setting:
+    return partial(getattr, owner, name), partial(setattr, owner, name), usual
 
 
 def _write_hooks(kept: Mapping[str, Mapping[Any, Any]]) -> None:
@@ -72,10 +78,8 @@ KEEP = object()
 """In place of a value that no loss sets: while a call is watched, the setting stays as it is."""
 _SIGNALS = [s for s in signal.Signals if s.name in ("SIGINT", "SIGTERM", "SIGALRM")]
 _HOOKS = [n for n, found in vars(nn_module).items() if n.startswith("_global_") and found == {}]
-_dispatch_modes: Read = torch._C._len_torch_dispatch_stack
-_function_modes: Read = torch._C._len_torch_function_stack
 
-SETTINGS: dict[str, tuple[Read, Write, Any]] = {
+SETTINGS: dict[str, Setting] = {
     "default dtype": (torch.get_default_dtype, torch.set_default_dtype, torch.float32),
     "default device": (torch.get_default_device, torch.set_default_device, torch.device("cpu")),
     "number of threads": (torch.get_num_threads, torch.set_num_threads, 7),
@@ -93,27 +97,15 @@ SETTINGS: dict[str, tuple[Read, Write, Any]] = {
         lambda pair: torch.use_deterministic_algorithms(pair[0], warn_only=pair[1]),
         (False, False),
     ),
-    "cudnn.deterministic": (
-        lambda: torch.backends.cudnn.deterministic,
-        partial(setattr, torch.backends.cudnn, "deterministic"),
-        False,
-    ),
-    "cudnn.benchmark": (
-        lambda: torch.backends.cudnn.benchmark,
-        partial(setattr, torch.backends.cudnn, "benchmark"),
-        False,
-    ),
+    "cudnn.deterministic": _attribute(torch.backends.cudnn, "deterministic", False),
+    "cudnn.benchmark": _attribute(torch.backends.cudnn, "benchmark", False),
     "detection of anomalies": (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly, False),
     "flushing of denormal numbers": (_denormals_flushed, torch.set_flush_denormal, False),
-    "modes of dispatch": (
-        _dispatch_modes,
-        _pops(_dispatch_modes, torch.utils._python_dispatch._pop_mode),
-        0,
+    "modes of dispatch": _stack(
+        torch._C._len_torch_dispatch_stack, torch.utils._python_dispatch._pop_mode
     ),
-    "modes of torch functions": (
-        _function_modes,
-        _pops(_function_modes, torch.overrides._pop_mode),
-        0,
+    "modes of torch functions": _stack(
+        torch._C._len_torch_function_stack, torch.overrides._pop_mode
     ),
     "hooks on all modules": (
         lambda: {name: dict(getattr(nn_module, name)) for name in _HOOKS},
@@ -140,14 +132,9 @@ SETTINGS: dict[str, tuple[Read, Write, Any]] = {
         [("cpu", False), ("cuda", False)],
     ),
 }
-"""How to read and to write each setting, and a value that no loss sets, or ``KEEP``."""
 if hasattr(os, "sched_setaffinity"):  # on Linux
-    _cores = os.sched_getaffinity(0)
-    SETTINGS["choice of cores"] = (
-        partial(os.sched_getaffinity, 0),
-        partial(os.sched_setaffinity, 0),
-        _cores,
-    )
+    _read_cores = partial(os.sched_getaffinity, 0)
+    SETTINGS["choice of cores"] = _read_cores, partial(os.sched_setaffinity, 0), _read_cores()
 
 _OWNERS: dict[str, Any] = {
     "time": time,
@@ -209,6 +196,7 @@ class ProcessState:
         self._began_s = clock_s() - 1.0  # the system tells roughly when a process began
         self._threads = set(threading.enumerate())
         self._overridden = _overridden_operators()
+        self.operators = registered_operators()
 
     def changes(self) -> Iterator[tuple[str, Callable[[], object]]]:
         """What has changed since, each in words, with a function that undoes it."""
@@ -244,6 +232,11 @@ class ProcessState:
         if _is_busy(children, thoroughly=bool(new or children)):
             found.append("keeps a core busy after its calls")
         return found
+
+
+def registered_operators() -> frozenset[str]:
+    """The names of the operators that torch lists, if it tells."""
+    return frozenset(getattr(torch._C, "_dispatch_get_all_op_names", lambda: ())())
 
 
 def _overridden_operators() -> set[str]:
@@ -291,7 +284,7 @@ def _is_torchs(found: object) -> bool:
     if isinstance(found, type):
         return found.__module__.partition(".")[0] == "torch"
     code = getattr(found, "__code__", None)
-    return code is not None and Path(code.co_filename).is_relative_to(_TORCH)
+    return code is not None and Path(code.co_filename).is_relative_to(TORCH_FOLDER)
 
 
 def changes_by(call: Callable[[], object]) -> list[str]:

@@ -7,34 +7,22 @@ same name, both call the one registered last; a default that one version sets af
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from supcr_bench.subjects import isolated
-from supcr_bench.subjects.process_state import ProcessState
+from supcr_bench.subjects.process_state import TORCH_FOLDER, ProcessState, registered_operators
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.values.implementation import Implementation
 
-_TORCH = Path(torch.__file__).parent
 _REGISTERED_AT = re.compile(r"^debug: registered at (.+):\d+", re.MULTILINE)
-OPERATORS, STATE = "operators", "state"
-
-
-def process_state() -> dict[str, Any]:
-    """The state of the process, and under ``operators`` the operators that torch lists, if any."""
-    return {OPERATORS: _operators(), STATE: ProcessState()}
-
-
-def _operators() -> frozenset[str]:
-    return frozenset(getattr(torch._C, "_dispatch_get_all_op_names", lambda: ())())
 
 
 def require_no_interference(
-    subjects: Mapping[Subject, Implementation], before: Mapping[str, Any]
+    subjects: Mapping[Subject, Implementation], before: ProcessState
 ) -> None:
-    """Raise a SubjectError if a version has changed the :func:`process_state` since ``before``."""
+    """Raise a SubjectError if a version has changed the process since ``before``."""
     roots = {Path(subject.root) for subject in subjects if subject.root is not None}
     changes = list(_changes(before, roots)) if roots else []
     for subject, loaded in subjects.items():
@@ -60,16 +48,15 @@ def require_own_imports(subjects: Iterable[Subject]) -> None:
             )
 
 
-def _changes(before: Mapping[str, Any], roots: Iterable[Path]) -> Iterator[str]:
-    namespaces = {name.partition("::")[0] for name in before[OPERATORS]}
-    for name in sorted(_operators() - before[OPERATORS]):
+def _changes(before: ProcessState, roots: Iterable[Path]) -> Iterator[str]:
+    namespaces = {name.partition("::")[0] for name in before.operators}
+    for name in sorted(registered_operators() - before.operators):
         if name.partition("::")[0] not in namespaces:
             file = _registered_in(name)  # other packages register operators when first imported
             if file is None or any(isolated.lies_in(file, root) for root in roots):
                 yield f"registers the operator {name} with torch"
-    for change, _ in before[STATE].changes():
-        yield change
-    yield from before[STATE].lasting_changes()
+    yield from (change for change, _ in before.changes())
+    yield from before.lasting_changes()
 
 
 def _registered_in(operator: str) -> str | None:
@@ -77,16 +64,13 @@ def _registered_in(operator: str) -> str | None:
     try:
         from torch._library.custom_ops import OPDEFS
 
-        definition = OPDEFS.get(operator)
-        if definition is not None:
-            file = definition._init_fn.__code__.co_filename
+        if (definition := OPDEFS.get(operator)) is not None:
+            file = Path(definition._init_fn.__code__.co_filename)
+        elif match := _REGISTERED_AT.search(torch._C._dispatch_dump(operator)):
+            file = Path(match[1])
         else:
-            said = torch._C._dispatch_dump(operator)
-            match = _REGISTERED_AT.search(said)
-            file = match[1] if match else None
+            return None
     except (AttributeError, ImportError, RuntimeError):  # a torch without this
         return None
-    is_tool = file is not None and (
-        Path(file) == _TORCH / "library.py" or Path(file).is_relative_to(_TORCH / "_library")
-    )
-    return None if is_tool else file
+    by_torch = file == TORCH_FOLDER / "library.py" or file.is_relative_to(TORCH_FOLDER / "_library")
+    return None if by_torch else str(file)

@@ -44,7 +44,7 @@ class Subject:
 
     Attributes:
         name: the name in results.
-        kind: registered name, module or file.
+        kind: a file of the folder of registered ones, a module, or another file.
         target: its module, or its file.
         attribute: the attribute of that module.
         root: the folder of the version to import, if there are several versions; ``None`` for the
@@ -57,7 +57,7 @@ class Subject:
     """
 
     name: str
-    kind: Literal["folder", "entry point", "module", "file"]
+    kind: Literal["folder", "module", "file"]
     target: str
     attribute: str
     root: str | None = None
@@ -82,8 +82,7 @@ def registered() -> dict[str, Subject]:
             name, target = path.stem.replace("_", "-"), f"{FOLDER}.{path.stem}"
             subjects[name] = Subject(name, "folder", target, "IMPLEMENTATION")
     for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda e: e.name):
-        attribute = entry.attr or "IMPLEMENTATION"
-        subject = Subject(entry.name, "entry point", entry.module, attribute)
+        subject = Subject(entry.name, "module", entry.module, entry.attr or "IMPLEMENTATION")
         subjects.setdefault(entry.name, subject)
     return subjects
 
@@ -258,25 +257,21 @@ def _imported(subject: Subject) -> Iterator[Any]:
         return
     root = Path(subject.root)
     isolated.enter(None)
-    if subject.kind == "file":
-        version = isolated.script(root / subject.target)
-    elif subject.kind == "folder":
-        version = isolated.sibling(root / subject.target)
-    else:
-        version = isolated.module(subject.target, root)
+    is_module = subject.kind == "module"
+    version = (
+        isolated.module(subject.target, root)
+        if is_module
+        else (isolated.script(root / subject.target))
+    )
     with version as module:
         yield module
 
 
 def _require_own(subject: Subject, root: Path, module: Any, found: object) -> None:
     """Refuse a version of which Python has imported any part from another place."""
-    file = getattr(module, "__file__", None)
-    if not isinstance(file, str) or not isolated.lies_in(file, root):
-        raise SubjectError(
-            f"{subject.name}: Python finds {subject.target} at {file}, before its version in "
-            f"{root}; an import hook, such as one of an editable install, may be why"
-        )
     strange = isolated.foreign_modules(root)
+    if not isolated.lies_in(getattr(module, "__file__", None) or "/", root):
+        strange.insert(0, module.__name__)
     for one in (found, getattr(found, "factory", None)):
         origin = getattr(one, "__module__", None)
         if isinstance(origin, str) and isolated.came_from_elsewhere(origin, root):
@@ -284,7 +279,8 @@ def _require_own(subject: Subject, root: Path, module: Any, found: object) -> No
     if strange:
         raise SubjectError(
             f"{subject.name} imports {strange[0]} from elsewhere than its version: "
-            f"{isolated.file_of(strange[0])}"
+            f"{isolated.file_of(strange[0])}; an import hook, such as one of an editable install, "
+            "may be why"
         )
 
 

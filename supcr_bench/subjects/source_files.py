@@ -1,13 +1,12 @@
 """Digests of the files that an implementation consists of, to see later that one has changed."""
 
 import ast
-import importlib.util
 import sys
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
 from supcr_bench.subjects.isolated import file_of
+from supcr_bench.subjects.packages import imports
 from supcr_bench.subjects.registry import Subject, module_name
 
 Files = tuple[tuple[str, str], ...]
@@ -25,8 +24,7 @@ def source_files(subject: Subject) -> Files:
     file, top = file_of(first), file_of(first.partition(".")[0])
     if file is None:
         return ()
-    whole_package = subject.kind in ("module", "entry point") and top is not None
-    root = Path(top if whole_package and top else file).resolve().parent
+    root = Path((subject.kind == "module" and top) or file).resolve().parent
     found: dict[str, str] = {}
     left, seen = [first], {first}
     while left:
@@ -39,25 +37,10 @@ def source_files(subject: Subject) -> Files:
             continue
         content = path.read_bytes()
         found[own.as_posix()] = sha256(content).hexdigest()[:16]
-        new = set(_imports(content, sys.modules[name].__package__ or "")) - seen
+        new = set(imports(ast.walk(ast.parse(content)), sys.modules[name].__package__ or "")) - seen
         seen |= new
         left += new
     return tuple(sorted(found.items()))
-
-
-def _imports(source: bytes, package: str) -> Iterator[str]:
-    """Full names of the modules that a source imports, and of the packages that these are in."""
-    for node in ast.walk(ast.parse(source)):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = "." * node.level + (node.module or "")
-            base = importlib.util.resolve_name(base, package) if node.level else base
-            names = [f"{base}.{alias.name}" for alias in node.names]
-        for name in names:
-            parts = name.split(".")
-            yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
 
 
 def changes(before: Files, now: Files) -> list[str]:

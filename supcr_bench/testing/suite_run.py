@@ -70,7 +70,7 @@ class SuiteRun:
 
     def _measure(self, name: str, subject: Adapter, case: Case, benchmark: SupcrBenchmark) -> None:
         definition = subject.resolution.definition.at(case.temperature)
-        if reason := subject.why_not(definition, case):
+        if reason := subject.resolution.why_not(definition, case):
             _skip(name, case, reason)
         self._skip_what_takes_too_long(name, subject, case)
         limit_bytes = self.budget.memory_limit_bytes

@@ -7,6 +7,7 @@ To add an axis: an entry here, a field of that name in ``Workload``, and its eff
 import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,9 +23,9 @@ def _plain(value: object) -> str:
     return f"{value:.10g}" if isinstance(value, int | float) else str(value)
 
 
-Reader = tuple[Callable[[object], Any], str]
-"""A function that reads a value from TOML or the command line and raises a ValueError if it is not
-valid; and a description of valid values for error messages."""
+Reader = tuple[str, Callable[[Any], Any], Callable[[Any], object]]
+"""The valid values in words; a function that parses one from TOML or the command line; and one that
+says whether what it parsed is valid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +66,16 @@ class Axis:
 
     @property
     def fix(self) -> str:
-        return self.reader[1]
+        return f"use {self.reader[0]}"
 
     def read(self, value: object) -> Any:
-        return self.reader[0](value)
+        """The value from TOML, the command line or a stored result; a ValueError if not valid."""
+        _, parse, is_valid = self.reader
+        with suppress(TypeError, ValueError, OverflowError):
+            found = parse(value)
+            if not isinstance(value, bool) and is_valid(found):
+                return found
+        raise ValueError(f"{value!r} is not valid; {self.fix}")
 
     @property
     def id(self) -> str:
@@ -93,51 +100,25 @@ class Axis:
         return "" if value in self.usual else write(value)
 
 
-def _real(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(f"{value!r} is not a number")  # noqa: TRY004 - pydantic wants this one
-    try:
-        return float(value)
-    except (ValueError, OverflowError):
-        raise ValueError(f"{value!r} is not a number") from None
-
-
-def _count(value: object) -> float:
-    number = _real(value)
+def _count(value: Any) -> float:
+    number = float(value)
     return int(number) if number.is_integer() else math.nan
 
 
-def _reader(
-    fix: str, parse: Callable[[object], Any], valid: Callable[[Any], object], wrong: str
-) -> Reader:
-    def read(value: object) -> Any:
-        found = parse(value)
-        if not valid(found):
-            raise ValueError(f"{value!r} {wrong}")
-        return found
-
-    return read, fix
-
-
 def _whole(least: int) -> Reader:
-    rule = f"of {least} or more"
-    wrong = f"is not a whole number {rule}"
-    return _reader(f"use whole numbers {rule}", _count, lambda n: n >= least, wrong)
+    return f"whole numbers of {least} or more", _count, lambda n: n >= least
 
 
 def _one_of(*known: str) -> Reader:
-    words = ", ".join(known)
-    return _reader(f"use {words}", str, known.__contains__, f"is none of {words}")
+    return ", ".join(known), str, known.__contains__
 
 
-_OUT_OF_RANGE = "is out of range"
-_share = _reader("use numbers from 0 to 1", _real, lambda n: 0 <= n <= 1, _OUT_OF_RANGE)
-_above_zero = _reader("use numbers above 0", _real, lambda n: 0 < n < math.inf, _OUT_OF_RANGE)
-_device = _reader(
-    "use names such as cpu, cuda, cuda:1, mps",
+_share: Reader = ("numbers from 0 to 1", float, lambda n: 0 <= n <= 1)
+_above_zero: Reader = ("numbers above 0", float, lambda n: 0 < n < math.inf)
+_device: Reader = (
+    "names such as cpu, cuda, cuda:1, mps",
     str,
     re.compile(r"[a-z]+(:\d+)?").fullmatch,
-    "is not a device",
 )
 
 

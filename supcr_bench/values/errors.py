@@ -8,8 +8,7 @@
     │   ├── SubjectError      an implementation cannot be measured
     │   │   └── UncallableError   it cannot be loaded, constructed or called; says what to do
     │   │       └── UnavailableError  it needs a package that is not installed
-    │   ├── StoreError        a run folder cannot be read or written
-    │   └── BaselineError     a gate's baseline cannot be read, written or compared with
+    │   └── StoreError        a run folder cannot be read or written
     └── WorkerError           a worker process could not be started at all; exit status 1
 
 An error *inside* a measured call is not raised: it becomes a result with a status and a reason.
@@ -86,10 +85,6 @@ class UnavailableError(UncallableError):
 
 class StoreError(UsageError):
     """A run folder cannot be read or written."""
-
-
-class BaselineError(UsageError):
-    """A gate's baseline cannot be read or written, or shares no case with the gate."""
 
 
 class WorkerError(SupcrBenchError):

@@ -40,10 +40,6 @@ def default_threads(cpus: int | None = None) -> int:
     return max((cpus or usable_cpus()) - 1, 1)
 
 
-def device_of(name: str) -> str:
-    return name.split("@")[0]
-
-
 def by_machine(results: Sequence[Result]) -> Sequence[Result]:
     """The results; if several kinds of machine share a device name, the kind is appended."""
     by_device = grouped(results, lambda r: r.case.device).items()

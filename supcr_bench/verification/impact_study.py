@@ -205,7 +205,7 @@ class ImpactStudy:
         context, stands = self._context, False
         try:
             case = Workload(batch_size=n, dims=batches(0).labels.shape[1])
-            if reason := context.subject.why_not(self._near.at(self._tau), case):
+            if reason := context.subject.resolution.why_not(self._near.at(self._tau), case):
                 return None, reason
             sizes = [2**e for e in range(4, 20) if 2**e < n] or [n]
             for size in sizes:

@@ -58,7 +58,7 @@ def resolve(
     if definition == AUTO:
         return recognise(implementation, device)
     wanted = definition if isinstance(definition, Definition) else get_definition(definition)
-    return find_call(implementation, wanted, device)[0], None
+    return find_call(implementation, wanted, device), None
 
 
 def recognise(implementation: Implementation, device: str = "cpu") -> tuple[Resolution, Reading]:

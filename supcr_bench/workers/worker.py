@@ -204,7 +204,7 @@ class Worker:
     def _resolved_on_rank(self, subject: Subject, found: Implementation) -> Resolution | None:
         if subject.resolution is not None:
             self._page.write(RECOGNITION, None)
-            return find_call(found, subject.resolution.definition)[0]
+            return find_call(found, subject.resolution.definition)
         definition = subject.definition or found.definition
         if definition == AUTO:
             return None

@@ -41,7 +41,7 @@ def changes(tmp_path: Path, old: str, new: str) -> list[str]:
         path = tmp_path / f"{name}.py"
         path.write_text(text)
         found = load(locate(f"{path}:Loss"))
-        calls.append(call_by_default(Adapter.of(found, find_call(found, TORCHCELL)[0])))
+        calls.append(call_by_default(Adapter.of(found, find_call(found, TORCHCELL))))
     assert calls[0].loss is not None
     return changes_of_call(*calls)
 

@@ -254,7 +254,7 @@ def test_an_entry_point_of_an_installed_package_is_registered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     entries(monkeypatch, theirs="collections:OrderedDict", broken="no_such_package:Loss")
-    assert registered()["theirs"] == Subject("theirs", "entry point", "collections", "OrderedDict")
+    assert registered()["theirs"] == Subject("theirs", "module", "collections", "OrderedDict")
     assert load(locate("theirs")).name == "theirs"
     listed = list_all()
     assert isinstance(listed["theirs"], Implementation)

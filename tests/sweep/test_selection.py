@@ -56,6 +56,6 @@ def test_a_file_without_literal_tags_has_none(
 ) -> None:
     (tmp_path / "untagged_example.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
-    subject = Subject("x", "entry point", "untagged_example", "X")
+    subject = Subject("x", "module", "untagged_example", "X")
     assert tags_of(subject) == ()
-    assert tags_of(Subject("x", "entry point", "no_such_module_at_all", "X")) == ()
+    assert tags_of(Subject("x", "module", "no_such_module_at_all", "X")) == ()
