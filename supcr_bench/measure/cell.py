@@ -69,6 +69,7 @@ class CellRun:
     _references: dict[Definition, Reference] = field(init=False, default_factory=dict)
     _no_self_errors: dict[Definition, float | None] = field(init=False, default_factory=dict)
     _findings: dict[Arm, str] = field(init=False, default_factory=dict)
+    _floors_s: dict[tuple[Definition, Pass], float] = field(init=False, default_factory=dict)
     _changed: dict[str, dict[str, None]] = field(init=False, default_factory=dict)
 
     def results(self) -> Iterator[Result]:
@@ -257,7 +258,7 @@ class CellRun:
                 self._undo_changes(arm.implementation)
 
     def _take_times(self) -> dict[Arm, Samples]:
-        """Time the arms; between calls, check each answer and undo what a call changes."""
+        """Time the arms and their floors; after a call, check its answer and undo its changes."""
         batches = [self._batch]
         if self.cell.workload.ranks == 1:
             with self._accounted("inputs_s"):
@@ -294,6 +295,11 @@ class CellRun:
         for arm, own in samples.items():
             self._spend(arm, own.spent_s)
             self.account += Account(calls_s=own.spent_s + (own.again.spent_s if own.again else 0.0))
+        if self.cell.workload.ranks == 1:
+            self.announce("floor", None)
+            with self._accounted("calls_s"), torch.no_grad():
+                for place in {(self.cell.definition(arm), arm.pass_): None for arm in samples}:
+                    self._floors_s[place] = self.meter.floor_s(*place, self._batch)
         return samples
 
     def _undo_changes(self, implementation: str) -> None:
@@ -370,6 +376,7 @@ class CellRun:
             ),
             **(samples.as_figures() if samples else {}),
             **self._costs[arm],
+            floor_s=self._floors_s.get((definition, arm.pass_)),
             no_self_error=self._no_self_errors[definition],
         )
         specific = self.subjects[arm.implementation].device_specific

@@ -11,18 +11,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import median
 from time import perf_counter_ns
 from typing import Any
 
 import psutil
 import torch
 
+from supcr_bench.inputs.tensors import Batch
 from supcr_bench.measure.allocator_events import peak_cpu_bytes
+from supcr_bench.measure.floor import ENOUGH_S, FEWEST_CALLS, MOST_CALLS, floor_call
 from supcr_bench.measure.interpreter import count_instructions
 from supcr_bench.measure.outcome import describe_error, is_out_of_memory
 from supcr_bench.measure.work import Work, count_work
-from supcr_bench.values.case import Workload
+from supcr_bench.values.case import Pass, Workload
 from supcr_bench.values.cell import Arm
+from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import UsageError
 
 FLUSHED_BYTES = 64 * 2**20
@@ -238,6 +242,15 @@ class Meter:
     ) -> dict[str, int | None]:
         del arm, workload
         return {"python_instructions": count_instructions(call)}
+
+    def floor_s(self, definition: Definition, pass_: Pass, batch: Batch) -> float:
+        """Median seconds of the floor of a loss, with flushed caches."""
+        call, seconds = floor_call(definition, pass_, batch), list[float]()
+        call()
+        while len(seconds) < (FEWEST_CALLS if sum(seconds) > ENOUGH_S else MOST_CALLS):
+            self._device.flush_caches()
+            seconds.append(self._device.time(call).host_s)
+        return median(seconds)
 
 
 def find_accelerator() -> torch.device | None:

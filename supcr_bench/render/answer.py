@@ -177,6 +177,7 @@ def _uses(
                 peak_bytes=at[names[0], same[-1]].peak_bytes,
                 baseline=baseline,
                 speedup=both[-1] if both and baseline not in names else None,
+                floors=(floor_s := at[names[0], same[-1]].floor_s) and times[same[-1]] / floor_s,
             )
         )
     return found

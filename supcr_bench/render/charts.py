@@ -1,9 +1,9 @@
 """Draws the charts of a run with matplotlib; forward and training stand side by side on one y axis.
 
 Time and memory are drawn against the batch size N on logarithmic scales, in three views: as
-measured; divided by N^2 log N, where that law is a level line; and as multiples of the least of the
-right ones. Guide curves of N^3 and N^2 log N show how steep these laws are. Along other axes, times
-are drawn as ratios to the first value. Lengths are in points.
+measured; divided by N^2 log N, where that law is a level line; and times as multiples of the floor,
+where that was measured. Guide curves of N^3 and N^2 log N show how steep these laws are. Along
+other axes, times are drawn as ratios to the first value. Lengths are in points.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,10 +15,8 @@ from supcr_bench.analysis.growth import time_bounds
 from supcr_bench.analysis.summary import (
     COMPARED,
     AxisEffectRow,
-    Wrong,
     axis_effects,
     implementations_of,
-    known_wrong,
     time_interval,
 )
 from supcr_bench.render.cells import arm_names, facets_of
@@ -80,7 +78,7 @@ def _scaling_charts(
         return
     what = "Time per call" if metric is TIME else "Peak memory"
     unit, scale = ("ns", 1e9) if metric is TIME else ("bytes", 1.0)
-    least = _least(metric, results, known_wrong(findings.results))
+    floors_s = {r.case: r.floor_s for r in results if r.floor_s and metric is TIME}
     views: tuple[tuple[str, str, _Scale, Callable[[float], str]], ...] = (
         ("", what, lambda _: 1.0, lambda y: tick(metric.format(y))),
         (
@@ -90,9 +88,9 @@ def _scaling_charts(
             lambda y: f"{y:,.0f}" if y >= 10 else f"{y:.3g}",
         ),
         (
-            "times the least",
-            f"{what}, times the {'fastest' if metric is TIME else 'smallest'}",
-            lambda r: least.get((r.case.pass_, r.case.batch_size), 0.0),
+            "as multiples of the floor",
+            f"{what} / floor",
+            lambda r: floors_s.get(r.case, 0.0),
             lambda y: f"{y:,.4g}\u00d7",
         ),
     )
@@ -102,7 +100,7 @@ def _scaling_charts(
         panels = {
             p: own for p, lines_ in panels.items() if (own := [x for x in lines_ if x.points])
         }
-        if not panels:  # the least is of other implementations alone, or there is none
+        if not panels:  # no floor was measured
             continue
         drawing = _drawing(f"{name}-{number}" if number else name, panels, findings.results)
         highest = max(mark.y for mark in drawing.marks)
@@ -158,17 +156,6 @@ def _lines(metric: Metric, pass_: str, results: Sequence[Result], findings: Find
 def _ends(metric: Metric, result: Result) -> tuple[float, float] | None:
     time = time_interval(result) if metric is TIME else None
     return (time.low, time.high) if time and time.low and time.high else None
-
-
-def _least(metric: Metric, results: Sequence[Result], wrong: Wrong) -> dict[tuple[str, int], float]:
-    """The least figure of the right ones, by pass and batch size."""
-    right = (
-        r
-        for r in results
-        if metric.get(r) and (r.implementation, r.case.dtype, r.case.temperature) not in wrong
-    )
-    by_size = grouped(right, lambda r: (r.case.pass_, r.case.batch_size))
-    return {size: min(metric.get(r) or 0.0 for r in own) for size, own in by_size.items()}
 
 
 def _scaled(line: Line, over: _Scale) -> Line:

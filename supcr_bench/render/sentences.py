@@ -133,18 +133,21 @@ def use(
     peak_bytes: int | None,
     baseline: str | None,
     speedup: tuple[int, float] | None,
+    floors: float | None,
 ) -> str:
     """The fastest right one, or those that tie; ``case`` is at the last of the sizes.
 
     The first one's times are at the first and the last N, its peak is at the last, and the
-    ``speedup`` is over the baseline, at the last N where that was timed too.
+    ``speedup`` is over the baseline, at the last N where that was timed too. ``floors`` is the time
+    at the last, as a multiple of the floor.
     """
     memory = f" and {format_bytes(peak_bytes)}" if peak_bytes is not None else ""
     n, ratio = speedup or (0, 0.0)
     faster = f", and at N={n} is {ratio_text(ratio)} times as fast as {baseline}" if n else ""
     return (
         f"{sizes_text(sizes)} ({place(case)}): {' or '.join(names)}. {names[0]} takes "
-        f"{span_text(*times_s)}{memory}{faster}."
+        f"{span_text(*times_s)}{f', {ratio_text(floors)} times the floor' if floors else ''}"
+        f"{memory}{faster}."
     )
 
 

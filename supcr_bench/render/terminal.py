@@ -196,7 +196,12 @@ def _use_parts(said: Sequence[Sentence]) -> list[list[str]]:
     """
     bases = {base for s in said if s.facts.get("speedup") and (base := s.facts["baseline"])}
     base = f", times as fast as {' or '.join(sorted(bases))}" if bases else ""
-    parts = [_wrapped(f"(time at the first and the last N, memory at the last{base})")]
+    floor = (
+        "; floor: the products and exponentials alone"
+        if any(s.facts.get("floors") for s in said)
+        else ""
+    )
+    parts = [_wrapped(f"(time at the first and the last N, memory at the last{base}{floor})")]
     series = grouped(said, lambda s: place(s.facts["case"]))
     none = [where for where, own in series.items() if {s.kind for s in own} == {"unusable"}]
     for where, own in series.items():
@@ -219,7 +224,7 @@ def _use_cells(sentence: Sentence) -> tuple[str, ...]:
     facts = sentence.facts
     sizes = sizes_text(facts["sizes"])
     if sentence.kind == "unusable":
-        return sizes, "none was timed and is right", "", "", ""
+        return sizes, "none was timed and is right", *[""] * 4
     memory, (n, ratio) = facts["peak_bytes"], facts["speedup"] or (0, None)
     faster = f"{ratio_text(ratio)}x" + (f" at {n}" if n != facts["sizes"][-1] else "")
     return (
@@ -228,4 +233,5 @@ def _use_cells(sentence: Sentence) -> tuple[str, ...]:
         span_text(*facts["times_s"]),
         format_bytes(memory) if memory is not None else "",
         faster if ratio else "",
+        f"{ratio_text(facts['floors'])}x floor" if facts["floors"] else "",
     )

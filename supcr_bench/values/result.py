@@ -109,6 +109,8 @@ class Result:
         no_self_error: relative distance of the definition's own value from that of ``no-self`` on
             the same tensors; ``None`` where that is the definition.
         predicted_s: seconds per call that the forecast gave, for a skipped case.
+        floor_s: seconds per call of the floor (``supcr_bench/measure/floor.py``) of its cell and
+            pass: matrix products and exponentials alone. ``None`` in older results.
         first_call_s: seconds of the first call, with what it compiles, tunes or loads; in training,
             of its forward and backward.
         spent_s: seconds of measured calls that this result took, warm-up included.
@@ -155,6 +157,7 @@ class Result:
     own_process: bool | None = None
     first_call_s: float | None = None
     python_instructions: int | None = None
+    floor_s: float | None = None
 
     @property
     def untimed(self) -> bool:

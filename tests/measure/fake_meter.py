@@ -8,12 +8,15 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from supcr_bench.inputs.tensors import Batch
 from supcr_bench.measure.device import Elapsed, Meter, PeakMemory
 from supcr_bench.measure.dispatch_memory import in_blocks
 from supcr_bench.measure.work import Work
-from supcr_bench.values.case import Workload
+from supcr_bench.values.case import Pass, Workload
 from supcr_bench.values.cell import Arm
+from supcr_bench.values.definition import Definition
 
+FLOOR_S = 1e-7
 Cost = Callable[[Arm, Workload], float]
 
 
@@ -74,6 +77,10 @@ class FakeMeter(Meter):
     ) -> dict[str, int | None]:
         del arm, workload, call
         return {}
+
+    def floor_s(self, definition: Definition, pass_: Pass, batch: Batch) -> float:
+        del definition, pass_, batch
+        return FLOOR_S
 
     def _bytes(self, arm: Arm, workload: Workload) -> int:
         return round(self.bytes.get(arm.implementation, nothing)(arm, workload))

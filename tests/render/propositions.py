@@ -198,6 +198,7 @@ def use(
     peak_bytes: int | None,
     baseline: str | None,
     speedup: tuple[int, float] | None,
+    floors: float | None,
 ) -> bool:
     at = {n: {r.implementation: r for r in usable(run, case, n)} for n in sizes}
     for found in at.values():
@@ -209,6 +210,7 @@ def use(
     ends = tuple(median(r.time_samples_s or ()) for r in (first, last))
     least = min(median(at[sizes[-1]][name].time_samples_s or ()) for name in names)
     told = ends == times_s and ends[1] == least and last.peak_bytes == peak_bytes
+    told &= floors == (last.floor_s and ends[1] / last.floor_s)
     if speedup is None:
         return told
     n, ratio = speedup

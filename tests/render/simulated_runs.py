@@ -124,6 +124,7 @@ def _cell(
             figures = {
                 "time_samples_s": samples[index],
                 "aa_samples_s": samples[-1] if index == least else None,
+                "floor_s": min(seconds) / 2 if counted else None,
                 "value_tolerances": 7.0 if status is Status.WRONG else 0.5,
                 "value_difference": dict.fromkeys([other for other, _ in arms], 1e-7),
             }

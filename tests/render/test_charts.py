@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -154,7 +155,7 @@ def test_both_guide_curves_are_drawn_and_named_on_every_chart_against_n(
         for axes in chart.figure.axes if chart.section in ("time", "memory") else ():
             labels = [str(line.get_label()) for line in axes.lines]
             drawn = {label for label in labels if label.startswith("guide")}
-            if chart.view == "times the least":
+            if chart.view == "as multiples of the floor":
                 assert not drawn
             else:
                 assert {"guide: N³", "guide: N² log N"} <= drawn
@@ -195,12 +196,16 @@ def test_the_law_of_the_second_view_is_a_level_line() -> None:
     assert highest == pytest.approx(256**3 / LEVEL_LAW.of(256))
 
 
-def test_the_third_view_shows_multiples_of_the_fastest_right_one() -> None:
-    wrong = make_result("mine", n=64, pass_="training", times=[1e-12] * 8, status=Status.WRONG)
-    (_, axes) = drawn([*usual(), wrong])["time-1-2"].figure.axes
+def test_the_third_view_shows_multiples_of_the_floor_where_that_was_measured() -> None:
+    over = [
+        replace(r, floor_s=1e-9 * r.case.batch_size) for r in usual() if r.case.pass_ != "forward"
+    ]
+    charts = drawn([*over, *(r for r in usual() if r.case.pass_ == "forward")])
+    (axes,) = charts["time-1-2"].figure.axes
     heights = np.concatenate([marks[:, 1] for _, marks in marks_in(axes)])
-    assert heights.max() == pytest.approx(256)
-    assert 1.0 in heights
+    assert (heights.min(), heights.max()) == (pytest.approx(16), pytest.approx(256**2))
+    assert "time-1-2" not in drawn(usual())
+    assert "memory-1-2" not in charts
 
 
 def test_the_legend_is_ordered_as_the_lines_end_and_names_the_law() -> None:

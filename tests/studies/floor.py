@@ -1,11 +1,10 @@
 """``make floor``: how far the fast losses are from the floor, and from what people use.
 
-The floor is what a loss that forms all similarities of each label dimension does: a product that
-gives them, their exponentials, and the two products that bring a gradient of that shape back to the
-rows, tile by tile so that it stays in cache. All train on the same tensors in one process with one
-thread of torch, each once a round in random order; times are CPU time, ratios are medians of paired
-ratios with an interval of 95 %. At the end stands the peak of memory at a size that only a loss
-without N x N tensors reaches. It takes some minutes, and is no part of the test suite.
+``supcr_bench/measure/floor.py`` says what the floor is. All train on the same tensors in one
+process with one thread of torch, each once a round in random order; times are CPU time, ratios are
+medians of paired ratios with an interval of 95 %. At the end stands the peak of memory at a size
+that only a loss without N x N tensors reaches. It takes some minutes, and is no part of the test
+suite.
 """
 
 import random
@@ -16,11 +15,11 @@ from dataclasses import dataclass
 from statistics import median
 
 import torch
-from torch.nn import functional
 
 from supcr_bench.analysis.statistics import interval_rank
 from supcr_bench.inputs.tensors import Batch, make_batch
 from supcr_bench.measure.allocator_events import peak_cpu_bytes
+from supcr_bench.measure.floor import floor_call
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.registry import load, locate
 from supcr_bench.values.case import Case
@@ -28,7 +27,6 @@ from supcr_bench.values.definition import DEFINITIONS, RANK_N_CONTRAST, TORCHCEL
 from supcr_bench.values.units import format_bytes, format_duration_s
 
 FLOOR = "the floor"
-TILE = 256
 WEIGHED = ("scan", "tiled")
 LARGE = 16384
 
@@ -75,30 +73,6 @@ SIZES = (
 )
 
 
-def floor_call(size: Size, batch: Batch, temperature: float) -> Callable[[], object]:
-    """For each label dimension, three products and the exponentials, of all rows of each view."""
-    views = torch.stack((batch.perturbed.detach(), batch.intact.detach()))
-    if size.definition == RNC:
-        views = views.flatten(0, 1)[None]
-    units = functional.normalize(views, dim=2)
-    batches, n, _ = units.shape
-    logits = torch.empty(batches, min(TILE, n), n)
-    gradient = torch.zeros_like(units)
-
-    def call() -> object:
-        for _ in range(size.dims if size.definition == NOTE else 1):
-            for start in range(0, n, TILE):
-                own = units[:, start : start + TILE]
-                tile = logits[:, : own.shape[1]]
-                torch.bmm(own / temperature, units.mT, out=tile)
-                tile.exp_()
-                gradient[:, start : start + TILE].baddbmm_(tile, units)
-                gradient.baddbmm_(tile.mT, own)
-        return gradient
-
-    return call
-
-
 def training_call(name: str, size: Size, batch: Batch) -> Callable[[], object]:
     """Forward and backward of an implementation, built once."""
     found = load(locate(name)).under(size.definition)
@@ -115,9 +89,11 @@ def training_call(name: str, size: Size, batch: Batch) -> Callable[[], object]:
 def times_of(size: Size) -> dict[str, list[float]]:
     """Seconds of CPU time of every call, by name, round by round."""
     batch = make_batch(size.workload)
-    tau = DEFINITIONS[size.definition].temperature
+    definition = DEFINITIONS[size.definition]
     calls = {
-        name: floor_call(size, batch, tau) if name == FLOOR else training_call(name, size, batch)
+        name: floor_call(definition, "training", batch)
+        if name == FLOOR
+        else training_call(name, size, batch)
         for name in (*size.beside, *WEIGHED)
     }
     for call in calls.values():

@@ -1,0 +1,46 @@
+"""The floor under the time of a loss: its matrix products and exponentials, and nothing else.
+
+For each label dimension, a product gives the similarities of all rows of a view, which are
+exponentiated; training takes the two products more that bring a gradient of that shape back to the
+rows. All goes tile by tile, so that it stays in cache. It is no bound where many labels are missing
+and a loss leaves their rows out, or where one serves several dimensions at once.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch.nn import functional
+
+from supcr_bench.inputs.tensors import Batch
+from supcr_bench.values.case import Pass
+from supcr_bench.values.definition import Definition
+
+TILE = 256
+"""Rows of a tile."""
+MOST_CALLS, FEWEST_CALLS, ENOUGH_S = 9, 3, 0.05
+"""How often the floor is timed: until this many calls, or so many seconds of at least a few."""
+
+
+def floor_call(definition: Definition, pass_: Pass, batch: Batch) -> Callable[[], object]:
+    """A call that does the work of the floor on the rows of a batch."""
+    views = torch.stack((batch.perturbed.detach(), batch.intact.detach()))
+    if definition.views == "concatenate":
+        views = views.flatten(0, 1)[None]
+    units = functional.normalize(views[: 1 if definition.views == "single" else 2], dim=2)
+    count, n, _ = units.shape
+    logits, gradient = units.new_empty(count, min(TILE, n), n), torch.zeros_like(units)
+    dims = batch.labels.shape[1] if definition.label_distance == "per_dimension" else 1
+
+    def call() -> object:
+        for _ in range(dims):
+            for start in range(0, n, TILE):
+                own = units[:, start : start + TILE]
+                tile = logits[:, : own.shape[1]]
+                torch.bmm(own / definition.temperature, units.mT, out=tile)
+                tile.exp_()
+                if pass_ == "training":
+                    gradient[:, start : start + TILE].baddbmm_(tile, units)
+                    gradient.baddbmm_(tile.mT, own)
+        return gradient
+
+    return call
