@@ -3,6 +3,7 @@
 import importlib
 import json
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -41,11 +42,11 @@ class SupCRLoss(ScanSupCR):
         super().__init__(*arguments, **options)
         self._choices_as_text = json.dumps(self.choices)
 
-    def compute(self, *given: Tensor) -> tuple[Tensor, Tensor]:
+    def compute(self, embeddings: Sequence[Tensor], labels: Tensor) -> tuple[Tensor, Tensor]:
         """The loss and the [C] losses of embeddings and labels."""
         if not torch.compiler.is_compiling():
-            return super().compute(*given)
-        arranged, labels = self.arrange(given)
+            return super().compute(embeddings, labels)
+        arranged, labels = self.arrange(embeddings, labels)
         views, tau = torch.stack(arranged), self.temperature
         learned = tau if isinstance(tau, Tensor) else torch.full((), tau, dtype=torch.float64)
         wanted = torch.is_grad_enabled() and (views.requires_grad or learned.requires_grad)

@@ -214,6 +214,7 @@ class ScanSupCR(nn.Module):
         self.temperature = tau if isinstance(tau, Tensor) else float(tau)
         self.choices = chosen._replace(eps=eps)
         self.definition = definition if isinstance(definition, str) else "own"
+        self.number_of_weights = None if weights is None else len(weights)
         self.register_buffer("weights", weights)
 
     def extra_repr(self) -> str:
@@ -237,26 +238,26 @@ class ScanSupCR(nn.Module):
             ValueError: shapes that do not fit, or a label that is infinite.
         """
         *given, y = views if labels is None else (*views, labels)
-        loss, losses = self.compute(*given, y.detach() if y.requires_grad else y)
+        loss, losses = self.compute(given, y.detach() if y.requires_grad else y)
         return loss if self.choices.joint else (loss, losses)
 
-    def compute(self, *given: Tensor) -> tuple[Tensor, Tensor]:
+    def compute(self, embeddings: Sequence[Tensor], labels: Tensor) -> tuple[Tensor, Tensor]:
         """The loss and the [C] losses of embeddings and labels."""
-        found: tuple[Tensor, Tensor] = DirectGradient.apply(  # type: ignore[no-untyped-call]
-            *(self, self.evaluate, self.temperature, torch.is_grad_enabled(), *given)
-        )
+        call = self, self.evaluate, labels, torch.is_grad_enabled()
+        found: tuple[Tensor, Tensor] = DirectGradient.apply(call, self.temperature, *embeddings)  # type: ignore[no-untyped-call]
         return found
 
-    def arrange(self, given: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], Tensor]:
+    def arrange(
+        self, embeddings: Sequence[Tensor], labels: Tensor
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
         """Embeddings and labels, in any of the calls, to one or two views [N, d] and [N, D].
 
         Raises:
             ValueError: shapes that do not fit together, or not to the definition or the weights.
         """
-        views, labels = tuple(given[:-1]), given[-1]
         if labels.ndim == 1:
             labels = labels[:, None]
-        n, shape = labels.shape[0], views[0].shape
+        views, (n, *dims), shape = tuple(embeddings), labels.shape, embeddings[0].shape
         if len(views) == 1 and len(shape) == 3 and shape[1] in (1, 2):
             views = views[0].unbind(1)
         elif len(views) == 1 and len(shape) == 2 and shape[0] == 2 * n > 0:
@@ -267,7 +268,7 @@ class ScanSupCR(nn.Module):
             if len(views) != 2:
                 rule = "embeddings must be [N, 2, d], [N, d] or two of [N, d]"
             raise ValueError(f"{rule}, got {shapes}")
-        if labels.ndim != 2 or n != views[0].shape[0]:
+        if len(dims) != 1 or n != views[0].shape[0]:
             rows = f"[{len(views[0])}"
             raise ValueError(
                 f"labels must be {rows}, D] or {rows}] for these embeddings, "
@@ -275,10 +276,8 @@ class ScanSupCR(nn.Module):
             )
         if len(views) > 1 and self.choices.views == "single":
             raise ValueError("this definition takes one view [N, d], got two")
-        weights = self.weights
-        if weights is not None and len(weights) != labels.shape[1]:
-            dims = labels.shape[1]
-            raise ValueError(f"{len(weights)} weights for {dims} label dimensions")
+        if self.number_of_weights not in (None, dims[0]):
+            raise ValueError(f"{self.number_of_weights} weights for {dims[0]} label dimensions")
         return views, labels
 
     @staticmethod
@@ -293,22 +292,21 @@ class DirectGradient(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        module: ScanSupCR,
-        own_evaluate: Evaluate,
+        call: tuple[ScanSupCR, Evaluate, Tensor, bool],
         temperature: float | Tensor,
-        graph: bool,
-        *given: Tensor,
+        *embeddings: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """The weighted loss and the [C] losses; where a graph is wanted, the gradient is kept."""
         ctx.set_materialize_grads(False)
-        views, labels = module.arrange(given)
-        learned = ctx.needs_input_grad[2]
-        wanted = graph and any(ctx.needs_input_grad)
+        module, own_evaluate, labels, graph = call
+        views, labels = module.arrange(embeddings, labels)
+        _, learned, *_ = needed = ctx.needs_input_grad
+        wanted = graph and any(needed)
         arguments = (labels, module.weights, value_of(temperature), module.choices)
         found = own_evaluate(views, *arguments, wanted=wanted, learned=learned)
         if wanted:
             ctx.again = module, own_evaluate, arguments
-            ctx.save_for_backward(found.gradient, found.slope, *given[:-1])
+            ctx.save_for_backward(found.gradient, found.slope, *embeddings)
         return found.loss, found.losses
 
     @staticmethod
@@ -321,25 +319,27 @@ class DirectGradient(torch.autograd.Function):
             module, own_evaluate, arguments = ctx.again
             at_loss = at_losses.new_zeros(()) if at_loss is None else at_loss
             arriving = torch.cat((at_loss[None], at_losses)).detach()
-            views, _ = module.arrange([*(x.detach() for x in embeddings), arguments[0]])
+            views, _ = module.arrange([x.detach() for x in embeddings], arguments[0])
             found = own_evaluate(views, *arguments, wanted=True, grad_output=arriving)
             gradient, slope = found.gradient, found.slope
             at_loss = torch.ones_like(at_loss)
         if at_loss is None:
-            return (None,) * (5 + len(embeddings))
-        scaled = (gradient * at_loss.to(gradient)).to(embeddings[0].dtype)
+            return (None,) * (2 + len(embeddings))
+        first, scaled = embeddings[0], gradient * at_loss
+        if scaled.dtype != first.dtype:
+            scaled = scaled.to(first.dtype)
         if len(embeddings) == 2:
             found = scaled.unbind()
         else:
-            rows = scaled if embeddings[0].ndim == 2 else scaled.transpose(0, 1)
-            found = (rows.reshape(embeddings[0].shape),)
-        by_tau = slope * at_loss.to(slope) if ctx.needs_input_grad[2] else None
+            rows = scaled if first.ndim == 2 else scaled.transpose(0, 1)
+            found = (rows.reshape(first.shape),)
+        by_tau = slope * at_loss.to(slope) if ctx.needs_input_grad[1] else None
         if torch.is_grad_enabled():
             sources = (*embeddings, at_loss)
             found = tuple(OnceDifferentiable.apply(x, *sources) for x in found)  # type: ignore[no-untyped-call]
             if by_tau is not None:
                 by_tau = OnceDifferentiable.apply(by_tau, *sources)  # type: ignore[no-untyped-call]
-        return None, None, by_tau, None, *found, None
+        return None, by_tau, *found
 
 
 class OnceDifferentiable(torch.autograd.Function):

@@ -139,13 +139,13 @@ class DistributedSupCR(ScanSupCR):
         """
         if world_size(self.group) == 1:
             return super().forward(*views, labels=labels)
-        given = views if labels is None else (*views, labels)
+        *given, labels = views if labels is None else (*views, labels)
         tau, graph = self.temperature, torch.is_grad_enabled()
-        learns = any(isinstance(x, Tensor) and x.requires_grad for x in (tau, *given[:-1]))
+        learns = any(isinstance(x, Tensor) and x.requires_grad for x in (tau, *given))
         with torch.no_grad():
             stacked, y, refusal = torch.empty(1, 0, 0), torch.empty(0, 0), None
             try:
-                arranged, y = self.arrange(given)
+                arranged, y = self.arrange(given, labels)
                 stacked = torch.stack(arranged)
                 number_of(stacked.dtype), number_of(y.dtype)
             except ValueError as error:
@@ -154,10 +154,8 @@ class DistributedSupCR(ScanSupCR):
             gathered = self.gather(
                 stacked.to(device), y.to(device), refusal, graph=graph and learns
             )
-        loss, losses = DirectGradient.apply(  # type: ignore[no-untyped-call]
-            *(self, partial(self.evaluate_together, gathered), tau, graph),
-            *(*given[:-1], given[-1].detach()),
-        )
+        call = self, partial(self.evaluate_together, gathered), labels.detach(), graph
+        loss, losses = DirectGradient.apply(call, tau, *given)  # type: ignore[no-untyped-call]
         return loss if self.choices.joint else (loss, losses)
 
     def gather(
