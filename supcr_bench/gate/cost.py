@@ -10,7 +10,7 @@ from supcr_bench.analysis.compare import count_change
 from supcr_bench.gate.agreement import judge_agreement, judge_verification
 from supcr_bench.gate.terms import TORCH_ALLOWANCE, Terms, other_torch
 from supcr_bench.store.loaded_run import Run
-from supcr_bench.values.gate import GatedChange, GateVerdict, Judged
+from supcr_bench.values.gate import GatedChange, GateVerdict
 from supcr_bench.values.metrics import COUNTS, MEMORY, Change, Direction, Metric
 from supcr_bench.values.result import Result
 
@@ -26,66 +26,61 @@ def judge_deterministic(before: Run, after: Run, terms: Terms) -> list[GatedChan
 def judge_cost(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
     """One change for each metric and case that has a result now; agreement reports other cases."""
     earlier = {result.key: result for result in before.results}
+    found = (
+        _judge(metric, earlier.get(second.key), second, before, after, terms)
+        for second in after.results
+        if second.implementation in terms.implementations and second.status.has_figures
+        for metric in COUNTS
+    )
+    return [change for change in found if change is not None]
+
+
+def _judge(
+    metric: Metric, first: Result | None, second: Result, before: Run, after: Run, terms: Terms
+) -> GatedChange | None:
+    """The change of a metric on a case; ``None`` if it is not measured or cannot be compared."""
+    old, new = metric.compared(first) if first else None, metric.compared(second)
+    if old == new and new in (None, metric.most):
+        return None
+    if metric.interpreted and not _both_counted(metric, before, after):
+        return None
+    if metric is MEMORY:
+        allowed = terms.share("max_memory_growth", second.case, terms.max_memory_growth)
+    else:
+        allowed = terms.share("max_work_growth", second.case, metric.allowance)
     torch_differs = other_torch(before, after)
-    changes = []
-    for second in after.results:
-        if second.implementation not in terms.implementations or not second.status.has_figures:
-            continue
-        first = earlier.get(second.key)
-        for metric in COUNTS:
-            old = metric.compared(first) if first else None
-            new = metric.compared(second)
-            if old == new and new in (None, metric.most):
-                continue
-            if metric.interpreted and not _both_counted(metric, before, after):
-                continue
-            if metric is MEMORY:
-                allowed = terms.share("max_memory_growth", second.case, terms.max_memory_growth)
-            else:
-                allowed = terms.share("max_work_growth", second.case, metric.allowance)
-            allowed = max(allowed, TORCH_ALLOWANCE) if torch_differs else allowed
-            change = count_change(metric.name, old, new, allowed)
-            verdict, reason = _judge(metric, first, second, change, terms)
-            if verdict is GateVerdict.REGRESSION and change is not None:
-                reason = _growth_text(metric, change, allowed, torch_differs=torch_differs)
-                reason += _law_text(metric, second, before, after)
-            changes.append(
-                GatedChange(
-                    metric=metric.name,
-                    implementation=second.implementation,
-                    case=second.case,
-                    verdict=verdict,
-                    reason=reason,
-                    before=old,
-                    after=new,
-                    ratio=change.ratio if change else None,
-                    direction=change.direction if change else Direction.UNDECIDED,
-                    command=terms.run_command(*second.key),
-                )
-            )
-    return changes
+    allowed = max(allowed, TORCH_ALLOWANCE) if torch_differs else allowed
+    change = count_change(metric.name, old, new, allowed)
+    verdict, reason = GateVerdict.PASS, None
+    if first is None:
+        verdict = GateVerdict.NEW
+    elif old is None:
+        verdict, reason = GateVerdict.NEW, f"no {metric.title} before: {first.status.words}"
+    elif change is None:
+        verdict, reason = GateVerdict.UNDECIDED, f"no {metric.title} now: {second.status.words}"
+    elif change.direction is Direction.MORE:
+        verdict = GateVerdict.REGRESSION
+        reason = _growth_text(metric, change, allowed, torch_differs=torch_differs)
+        reason += _law_text(metric, second, before, after)
+    elif change.direction is Direction.LESS:
+        reason = f"less than {terms.then}{terms.record_again}"
+    change = change or Change(metric=metric.name)
+    return GatedChange.of(
+        metric.name,
+        second.key,
+        (verdict, reason),
+        terms.run_command(*second.key),
+        before=old,
+        after=new,
+        ratio=change.ratio,
+        direction=change.direction,
+    )
 
 
 def _both_counted(metric: Metric, before: Run, after: Run) -> bool:
     """Whether both runs counted a metric, and in environments that may be compared."""
     counted = (any(metric.get(r) is not None for r in run.results) for run in (before, after))
     return all(counted) and metric.is_comparable(before.environment, after.environment)
-
-
-def _judge(
-    metric: Metric, first: Result | None, second: Result, change: Change | None, terms: Terms
-) -> Judged:
-    if first is None:
-        return GateVerdict.NEW, None
-    if change is None and metric.compared(first) is None:
-        return GateVerdict.NEW, f"no {metric.title} before: {first.status.words}"
-    if change is None:
-        return GateVerdict.UNDECIDED, f"no {metric.title} now: {second.status.words}"
-    if change.direction is Direction.MORE:
-        return GateVerdict.REGRESSION, None
-    if change.direction is Direction.LESS:
-        return GateVerdict.PASS, f"less than {terms.then}{terms.record_again}"
-    return GateVerdict.PASS, None
 
 
 def _growth_text(metric: Metric, change: Change, allowed: float, *, torch_differs: bool) -> str:

@@ -195,16 +195,14 @@ def _change(
     series: Series, direction: Direction, where: str, before: float, after: float
 ) -> GatedChange:
     worse = direction in (Direction.MORE, Direction.SLOWER)
-    return GatedChange(
-        metric=series.metric.name,
-        implementation=series.implementation,
-        case=series.case,
-        verdict=GateVerdict.REGRESSION if worse else GateVerdict.PASS,
+    return GatedChange.of(
+        series.metric.name,
+        (series.implementation, series.case),
+        (GateVerdict.REGRESSION if worse else GateVerdict.PASS, where or None),
         before=before,
         after=after,
         ratio=after / before if before else None,
         direction=direction,
-        reason=where or None,
     )
 
 

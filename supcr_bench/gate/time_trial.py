@@ -81,25 +81,21 @@ def cells_to_time(
     earlier, now = ({r.key: r for r in run.results} for run in (before, after))
     for planned in plan:
         for arm in planned.arms if planned.timed else ():
-            both = by_name.get(arm.implementation)
+            both, key = by_name.get(arm.implementation), (arm.implementation, planned.case(arm))
             if both is None or both.before is None or both.again is None:
                 continue  # the verdict on agreement reports that it is new or cannot be called
-            key = (arm.implementation, planned.case(arm))
+            first, second = earlier.get(key), now.get(key)
+            verdict, why = GateVerdict.UNDECIDED, ""
             if planned.workload.ranks > 1:
                 why = (
                     "the gate does not time a batch that several ranks share; with `timed = false` "
                     "in the suite it only counts operations"
                 )
-                others.append(GatedChange.of("time", key, (GateVerdict.UNDECIDED, why)))
-                continue
-            first, second = earlier.get(key), now.get(key)
-            if first is None and second is None:
+            elif first is None and second is None:
                 continue  # a case that is not for this implementation
-            if first is None or not first.status.has_figures:
-                status = first.status.words if first else "not run"
-                others.append(
-                    GatedChange.of("time", key, (GateVerdict.NEW, f"not timed: {status} before"))
-                )
+            elif first is None or not first.status.has_figures:
+                verdict = GateVerdict.NEW
+                why = f"not timed: {first.status.words if first else 'not run'} before"
             elif second is None or not second.status.has_figures:
                 continue
             elif changes := [*(first.process_changes or ()), *(second.process_changes or ())]:
@@ -107,7 +103,8 @@ def cells_to_time(
                 why = (
                     f"not timed: it {said}, for the whole process, which both versions would share"
                 )
-                others.append(GatedChange.of("time", key, (GateVerdict.UNDECIDED, why)))
+            if why:
+                others.append(GatedChange.of("time", key, (verdict, why)))
             else:
                 of = {BEFORE: both.before, AGAIN: both.again, AFTER: both.after}
                 cells.append(VersionedCell(*key, of, max_slowdown(key[1])))
@@ -131,7 +128,7 @@ def least_s(first: Result) -> float:
 
 @dataclass(slots=True)
 class CellTrial:
-    """One cell, with log-ratios to the version before and medians, one of each per process.
+    """One cell, with its times in each process.
 
     ``cost_s`` is what it takes in a process, as far as known; ``left_out_s`` is the time budget
     that would do, if it is not timed because the budget does not.
@@ -139,12 +136,7 @@ class CellTrial:
 
     cell: VersionedCell
     rule: TimeRule
-    after: list[float] = field(default_factory=list)
-    again: list[float] = field(default_factory=list)
-    means: list[float] = field(default_factory=list)
-    mean_again: list[float] = field(default_factory=list)
-    before_s: list[float] = field(default_factory=list)
-    after_s: list[float] = field(default_factory=list)
+    samples: list[VersionTimes] = field(default_factory=list)
     decision: CellDecision | None = None
     look: int = 0
     raised: VersionTimes | None = None
@@ -157,24 +149,30 @@ class CellTrial:
             return True
         return self.raised is not None or self.left_out_s is not None
 
+    @property
+    def after(self) -> list[float]:
+        """The log-ratio of the median call now to the one before, in each process."""
+        return [log_ratio(s.seconds[AFTER], s.seconds[BEFORE]) for s in self.samples]
+
+    @property
+    def again(self) -> list[float]:
+        """The same of the A/A arm."""
+        return [log_ratio(s.seconds[AGAIN], s.seconds[BEFORE]) for s in self.samples]
+
     def add(self, sample: VersionTimes) -> None:
         self.cost_s = sample.needed_s or sample.spent_s
         if sample.raised_by is not None:
             self.raised = sample
-        if not sample.seconds:
-            return
-        totals = sample.totals or {version: sum(own) for version, own in sample.seconds.items()}
-        before, after = sample.seconds[BEFORE], sample.seconds[AFTER]
-        self.after.append(log_ratio(after, before))
-        self.again.append(log_ratio(sample.seconds[AGAIN], before))
-        self.means.append(math.log(totals[AFTER] / totals[BEFORE]))
-        self.mean_again.append(math.log(totals[AGAIN] / totals[BEFORE]))
-        self.before_s.append(median(before))
-        self.after_s.append(median(after))
+        if sample.seconds:
+            self.samples.append(sample)
 
     def judge(self, look: int) -> None:
         self.look = look
-        self.decision = self.rule.judge(self.after, self.again, look, self.means, self.mean_again)
+        means = (
+            [math.log(s.totals[version] / s.totals[BEFORE]) for s in self.samples]
+            for version in (AFTER, AGAIN)
+        )
+        self.decision = self.rule.judge(self.after, self.again, look, *means)
 
     def change(self, error: str | None, command: Sequence[str], spent_s: float) -> GatedChange:
         decision, key = self.decision, (self.cell.implementation, self.cell.case)
@@ -186,44 +184,43 @@ class CellTrial:
             return GatedChange.of("time", key, (verdict, f"{why}: {self.raised.reason}"))
         if self.left_out_s is not None:
             why = f"left out, since it does not fit the time budget; {_would_do(self.left_out_s)}"
-            return replace(GatedChange.of("time", key, (undecided, why)), needs_s=self.left_out_s)
-        if decision is None or not self.after:
+            return GatedChange.of("time", key, (undecided, why), needs_s=self.left_out_s)
+        if decision is None or not self.samples:
             why = f"not timed: {error or 'no process ended in time'}"
             return GatedChange.of("time", key, (undecided, why))
-        low, high, reason = decision.after.low, decision.after.high, decision.reason
-        needs_s = None
-        if len(self.after) < self.rule.first_look:
-            low = high = None
+        processes, reason, needs_s = len(self.samples), decision.reason, None
         if decision.verdict is undecided and error is None:
-            more = self.rule.more_processes(decision, len(self.after))
-            if more is not None:
-                needs_s = spent_s / len(self.after) * more
+            more = self.rule.more_processes(decision, processes)
+            needs_s = None if more is None else spent_s / processes * more
             enough = _would_do(needs_s) if needs_s else "no longer timing would decide it here"
             reason = f"{reason}; {enough}"
-        direction = Direction.UNDECIDED
-        if low is not None and high is not None and (low > 0 or high < 0):
-            direction = Direction.SLOWER if low > 0 else Direction.FASTER
+        low, high = decision.after.low, decision.after.high
         if decision.verdict is GateVerdict.REGRESSION and low is not None:
             slower = f"slower by at least {format_share(math.expm1(low))}"
             of_median = low > math.log1p(self.rule.max_slowdown)
             reason = "; ".join(filter(None, (slower if of_median else None, reason)))
-        sure = low is not None and high is not None
-        mean = decision.mean if sure else None
-        return GatedChange(
-            metric="time",
-            implementation=key[0],
-            case=key[1],
-            verdict=decision.verdict,
-            reason=reason,
-            before=median(self.before_s),
-            after=median(self.after_s),
-            ratio=math.exp(decision.after.estimate) if sure else None,
-            low=None if low is None else math.exp(low),
-            high=None if high is None else math.exp(high),
-            direction=direction,
-            command=shlex.join([*command, "-i", key[0]]),
+        before_s, after_s = (
+            median(median(s.seconds[version]) for s in self.samples) for version in (BEFORE, AFTER)
+        )
+        found = GatedChange.of(
+            "time",
+            key,
+            (decision.verdict, reason),
+            shlex.join([*command, "-i", key[0]]),
+            before=before_s,
+            after=after_s,
             needs_s=needs_s,
-            mean_ratio=math.exp(mean.estimate) if mean else None,
+        )
+        if low is None or high is None or processes < self.rule.first_look:
+            return found
+        differs = Direction.SLOWER if low > 0 else Direction.FASTER
+        return replace(
+            found,
+            ratio=math.exp(decision.after.estimate),
+            low=math.exp(low),
+            high=math.exp(high),
+            direction=differs if low > 0 or high < 0 else Direction.UNDECIDED,
+            mean_ratio=math.exp(decision.mean.estimate) if decision.mean else None,
         )
 
 
@@ -248,9 +245,8 @@ class TimeTrial:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.trials = [
-            CellTrial(c, rule if c.max_slowdown is None else replace(rule, max_slowdown=own))
+            CellTrial(c, replace(rule, max_slowdown=c.max_slowdown or rule.max_slowdown))
             for c in cells
-            for own in [c.max_slowdown or rule.max_slowdown]
         ]
         self.rule, self.budget_s = rule, budget_s
         self._sampler, self._clock = sampler, clock
@@ -328,7 +324,7 @@ class TimeTrial:
 
     def _look(self, look: int) -> None:
         for trial in self.undecided:
-            if trial.after:
+            if trial.samples:
                 trial.judge(look)
 
     def changes(self, command: Sequence[str]) -> list[GatedChange]:
@@ -339,7 +335,7 @@ class TimeTrial:
     def study(self) -> TimeStudy:
         """The effort of the trial, and the slowdown that it could have detected."""
         rule = self.rule
-        judged = [t for t in self.trials if t.decision and len(t.after) >= rule.first_look]
+        judged = [t for t in self.trials if t.decision and len(t.samples) >= rule.first_look]
         intervals = [t.decision.again for t in judged if t.decision]
         bounds = [(i.low, i.high) for i in intervals if i.low is not None and i.high is not None]
         farthest = max(bounds, key=lambda b: max(abs(b[0]), abs(b[1])), default=None)

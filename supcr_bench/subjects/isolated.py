@@ -59,9 +59,9 @@ def found_in(root: Path, name: str) -> bool:
 
 
 @contextmanager
-def first_on_path(folder: Path) -> Iterator[None]:
-    """Within the block, Python finds modules of that folder before all others."""
-    sys.path.insert(0, str(folder))
+def on_path(folder: Path, *, first: bool = False) -> Iterator[None]:
+    """Within the block, Python also finds modules of that folder, after or before all others."""
+    sys.path.insert(0 if first else len(sys.path), str(folder))
     importlib.invalidate_caches()
     try:
         yield
@@ -109,13 +109,8 @@ def foreign_modules(root: Path) -> list[str]:
 
 def came_from_elsewhere(name: str, root: Path) -> bool:
     """Whether a module has the name of one in the folder ``root``, but its file is elsewhere."""
-    file = file_of(name)
-    return (
-        file is not None
-        and _top(name) not in sys.stdlib_module_names
-        and _is_own(name, root)
-        and not lies_in(file, root)
-    )
+    file, is_standard = file_of(name), _top(name) in sys.stdlib_module_names
+    return file is not None and not is_standard and _is_own(name, root) and not lies_in(file, root)
 
 
 def file_of(name: str) -> str | None:
@@ -151,7 +146,7 @@ def _found_first(root: Path) -> Iterator[None]:
     known = frozenset(sys.modules)
     _known.setdefault(root, known)
     try:
-        with first_on_path(root):
+        with on_path(root, first=True):
             yield
     finally:
         taken = {_top(name) for name in known}
@@ -168,10 +163,8 @@ def _is_own(name: str, root: Path) -> bool:
     top = _top(name)
     if top == "supcr_bench":
         return False
-    if (root / f"{top}.py").is_file() or (root / top / "__init__.py").is_file():
-        return True
-    is_package = file_of(top) is not None
-    return (root / top).is_dir() and not is_package
+    is_there = (root / f"{top}.py").is_file() or (root / top / "__init__.py").is_file()
+    return is_there or ((root / top).is_dir() and file_of(top) is None)
 
 
 def _top(name: str) -> str:

@@ -88,13 +88,13 @@ def registered() -> dict[str, Subject]:
 
 
 def _defined(path: str) -> str:
-    """What a file defines, to end a sentence with; empty if that is nothing or it has no syntax."""
+    """What a file defines, to end a sentence with; empty if Python cannot read it."""
     try:
         body = ast.parse(Path(path).read_bytes()).body
     except (OSError, SyntaxError, ValueError):
         return ""
     names = [n.name for n in body if isinstance(n, ast.ClassDef | ast.FunctionDef)]
-    return f"; it defines {', '.join(names[:12])}" if names else ""
+    return f"; it defines {', '.join(names[:12]) or 'no class and no function'}"
 
 
 def locate(name: str) -> Subject:
@@ -110,9 +110,10 @@ def locate(name: str) -> Subject:
     if name in known:
         return known[name]
     target, colon, attribute = name.rpartition(":")
-    if not colon:
-        if name.endswith(".py"):
-            raise SubjectError(f"{name}: say which attribute, as in {name}:Class{_defined(name)}")
+    if not attribute or not colon:
+        file = name.removesuffix(":")
+        if file.endswith(".py"):
+            raise SubjectError(f"{file}: say which attribute, as in {file}:Class{_defined(file)}")
         raise UnknownNameError("implementation", name, known, _HINT)
     if not all(part.isidentifier() for part in attribute.split(".")):
         raise SubjectError(f"{name}: {attribute!r} is not the name of an attribute")
@@ -132,7 +133,7 @@ def file_of(subject: Subject) -> Path:
         return Path(target)
     top, *inner = target.split(".")
     try:
-        with on_path(search_folder(target, Path.cwd())):
+        with isolated.on_path(search_folder(target, Path.cwd())):
             found = importlib.util.find_spec(top)
     except (ImportError, ValueError) as error:
         raise SubjectError(f"{subject.name} cannot be found: {error}") from None
@@ -251,18 +252,16 @@ def _imported(subject: Subject) -> Iterator[Any]:
         if subject.kind == "file":
             yield _import_file(subject)
             return
-        with on_path(search_folder(subject.target, Path.cwd())):
+        with isolated.on_path(search_folder(subject.target, Path.cwd())):
             module = importlib.import_module(subject.target)
         yield module
         return
     root = Path(subject.root)
     isolated.enter(None)
-    is_module = subject.kind == "module"
-    version = (
-        isolated.module(subject.target, root)
-        if is_module
-        else (isolated.script(root / subject.target))
-    )
+    if subject.kind == "module":
+        version = isolated.module(subject.target, root)
+    else:
+        version = isolated.script(root / subject.target)
     with version as module:
         yield module
 
@@ -305,22 +304,12 @@ def _import_file(subject: Subject) -> Any:
         if not isolated.found_in(member[0], name):
             with isolated.module(name, member[0]) as module:
                 return module
-        with isolated.first_on_path(member[0]):
+        with isolated.on_path(member[0], first=True):
             return importlib.import_module(name)
     if name not in sys.modules:
-        with on_path(path.parent):  # it can import its neighbours, as when run as a script
+        with isolated.on_path(path.parent):  # it can import its neighbours, as when run as a script
             isolated.execute(name, path)
     return sys.modules[name]
-
-
-@contextmanager
-def on_path(folder: Path) -> Iterator[None]:
-    """Within the block, Python also finds modules of that folder, after all others."""
-    sys.path.append(str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
 
 
 def list_all() -> dict[str, Implementation | str]:

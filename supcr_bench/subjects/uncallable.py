@@ -56,6 +56,10 @@ def not_loaded(name: str, error: BaseException) -> UncallableError:
         if DEVICE.search(str(error)):
             return _needs_device(name, reason, None)
         return UncallableError("load", reason, "Correct the file until Python can import it.")
+    target = name.rpartition(":")[0]
+    if isinstance(error, ModuleNotFoundError) and f"{target}.".startswith(f"{missing}."):
+        advice = "Name a module that Python finds from here, or path/to/file.py:attribute."
+        return UnavailableError("package", reason, advice)
     if isinstance(error, ModuleNotFoundError):
         advice = f"Install `{missing.split('.')[0]}`. If it is the author's own code, put it beside"
         advice += " the file, or let a wrapper stand in for it."
@@ -72,9 +76,11 @@ def no_such_attribute(name: str, module: Any) -> UncallableError:
     members = vars(module).items()
     own = [key for key, x in members if getattr(x, "__module__", None) == module.__name__]
     target, _, attribute = name.rpartition(":")
-    known = f" It defines {', '.join(own[:12])}." if own else ""
-    reason = f"{name}: {target} has no {attribute!r}.{known}"
-    return UncallableError("load", reason, "Name one that it defines.")
+    known = ", ".join(own[:12]) or "no class and no function"
+    advice = "Name one that it defines." if own else "Name a file or module that defines the loss."
+    return UncallableError(
+        "load", f"{name}: {target} has no {attribute!r}. It defines {known}.", advice
+    )
 
 
 def not_constructed(
@@ -101,7 +107,11 @@ def not_constructed(
 
 
 def only_methods(subject: Implementation, owner: type) -> UncallableError:
-    """Say which methods fit, for a class that cannot be called."""
+    """Say which methods fit, for a class that cannot be called, or a function that returns none."""
+    if owner.__module__ in ("builtins", "torch"):
+        reason = f"{subject.name} takes neither embeddings nor labels, and returns "
+        reason += f"{'nothing' if owner is type(None) else f'a {owner.__name__}'}; it is no loss."
+        return UncallableError("call", reason, "Name a class or a function that computes a loss.")
     methods: dict[str, str] = {}
     for name in set(dir(owner)) - {*dir(object), *dir(nn.Module)}:
         method = getattr(owner, name)

@@ -75,8 +75,14 @@ class UncallableError(SubjectError):
     def __post_init__(self) -> None:
         self.args = self.kind, self.reason, self.advice, self.wrapper
 
-    def __str__(self) -> str:
+    @property
+    def headline(self) -> str:
+        """What is wrong and what to do, beside the wrapper."""
         return f"{self.reason} {self.advice}".strip()
+
+    def __str__(self) -> str:
+        where = " `supcr-bench verify` prints the wrapper." if self.wrapper else ""
+        return f"{self.headline}{where}"
 
 
 class UnavailableError(UncallableError):

@@ -84,20 +84,12 @@ class GatedChange(Change):
         key: tuple[str, Case | None],
         judged: Judged,
         command: str | None = None,
-        *,
-        exact: bool = True,
+        **figures: Any,
     ) -> "GatedChange":
-        """A verdict on an implementation and a case, without measured values."""
-        name, case = key
-        return cls(
-            metric=metric,
-            implementation=name,
-            case=case,
-            verdict=judged[0],
-            reason=judged[1],
-            command=command,
-            exact=exact,
-        )
+        """A verdict on an implementation and a case, and what was measured, by its field."""
+        (name, case), (verdict, reason) = key, judged
+        figures |= {"verdict": verdict, "reason": reason, "command": command}
+        return cls(metric=metric, implementation=name, case=case, **figures)
 
     @property
     def evidence(self) -> Evidence:
@@ -198,9 +190,8 @@ class GateOutcome:
     @property
     def following(self) -> tuple[GatedChange, ...]:
         """The other regressions."""
-        leading = set(map(id, self.leading))
-        worse = self.with_verdict(GateVerdict.REGRESSION)
-        return tuple(c for c in worse if id(c) not in leading)
+        leading = self.leading
+        return tuple(c for c in self.with_verdict(GateVerdict.REGRESSION) if c not in leading)
 
     @property
     def measured_nothing(self) -> bool:

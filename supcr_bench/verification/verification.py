@@ -115,7 +115,7 @@ class Verification:
     def headline(self) -> str:
         """The verdict, the nearest definition, where it departs, and how that was tested."""
         if self.uncallable:
-            return str(self.uncallable)
+            return self.uncallable.headline
         over = f" over {self.ranks} ranks" if self.ranks is not None else ""
         start = f"{self.implementation}{over} is {self.verdict}: "
         late = [o for o in self.outcomes if o.verdict is Verdict.NOT_RUN]

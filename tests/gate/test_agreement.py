@@ -260,7 +260,7 @@ def test_what_can_no_longer_be_called_is_a_regression() -> None:
     found = make_verification("one", uncallable=NEEDS_MARGIN)
     after = replace(now, verification={"one": found})
     (change,) = judge_verification(before, after, TERMS)
-    assert (change.verdict, change.reason) == (GateVerdict.REGRESSION, found.headline)
+    assert (change.verdict, change.reason) == (GateVerdict.REGRESSION, str(NEEDS_MARGIN))
     (change,) = judge_verification(after, after, TERMS)
     assert change.verdict is GateVerdict.UNCHANGED
 

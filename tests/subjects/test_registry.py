@@ -149,9 +149,20 @@ def test_an_unknown_name_is_refused_with_the_nearest_and_the_other_ways() -> Non
     assert set(caught.value.known) >= set(NOTE_NAMES)
 
 
-def test_a_file_without_an_attribute_says_how_to_name_one(mine: Path) -> None:
-    with pytest.raises(SubjectError, match="say which attribute, as in"):
-        locate(str(mine))
+@pytest.mark.parametrize("end", ["", ":"])
+def test_a_file_without_an_attribute_says_how_to_name_one(mine: Path, end: str) -> None:
+    with pytest.raises(
+        SubjectError, match=r"py: say which attribute, as in .*py:Class; it defines"
+    ):
+        locate(f"{mine}{end}")
+
+
+def test_a_file_that_defines_nothing_says_so(tmp_path: Path) -> None:
+    (tmp_path / "bare.py").write_text("X = 1\n")
+    with pytest.raises(SubjectError, match="it defines no class and no function"):
+        locate(f"{tmp_path}/bare.py")
+    with pytest.raises(SubjectError, match="It defines no class and no function"):
+        load(locate(f"{tmp_path}/bare.py:Loss"))
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -159,7 +170,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         locate(f"{tmp_path}/nothing.py:Loss")
 
 
-@pytest.mark.parametrize("attribute", ["", "2nd", "a-b", "a.", "a.2"])
+@pytest.mark.parametrize("attribute", ["2nd", "a-b", "a.", "a.2"])
 def test_what_cannot_be_an_attribute_is_refused(mine: Path, attribute: str) -> None:
     with pytest.raises(SubjectError, match="is not the name of an attribute"):
         locate(f"{mine}:{attribute}")

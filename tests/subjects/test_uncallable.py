@@ -97,6 +97,10 @@ def of_a_batch(batch, temperature=0.5):
     return (batch["z1"] * batch["z2"]).sum() + batch["targets"].sum()
 
 
+def takes_nothing():
+    return torch.zeros(())
+
+
 def needs_confidence(z, rank, confidence, *, temperature=0.1):
     return z.sum() * confidence
 
@@ -169,6 +173,11 @@ def outcome(folder: Path, name: str) -> UncallableError:
         ("mine.py:no_scalar", "call", "it returned a loss of shape (3,), not a scalar"),
         ("mine.py:of_a_batch", "call", "it reads `z1`, `z2` and `targets` from one argument"),
         ("mine.py:needs_confidence", "call", "beside embeddings and labels it needs `confidence`"),
+        (
+            "mine.py:takes_nothing",
+            "call",
+            "takes neither embeddings nor labels, and returns a Tens",
+        ),
         ("mine.py:OneMethod", "call", "one method fits: `compute(z, targets)`"),
         ("mine.py:TwoMethods", "call", "several methods fit: `loss_one"),
     ],
@@ -218,3 +227,15 @@ def test_the_advice_for_methods_can_be_followed(folder: Path) -> None:
     assert "OneMethod.compute`" in outcome(folder, "mine.py:OneMethod").advice
     (own,) = find_calls(load(locate(f"{folder}/mine.py:OneMethod.compute")))
     assert own.definition.call == "features_two_views"
+
+
+def test_a_message_without_its_wrapper_says_where_it_is_printed(folder: Path) -> None:
+    found = outcome(folder, "mine.py:NeedsSize")
+    assert str(found) == f"{found.headline} `supcr-bench verify` prints the wrapper."
+    assert str(outcome(folder, "mine.py:Fails")).endswith("Correct its constructor.")
+
+
+def test_a_module_that_is_not_there_is_not_said_to_be_a_package(folder: Path) -> None:
+    with pytest.raises(UncallableError) as caught:
+        load(locate("no_such_module:Loss"))
+    assert caught.value.advice.startswith("Name a module that Python finds from here")
