@@ -34,6 +34,7 @@ def direct_sums(logits: Tensor, delta: Tensor, definition: Definition) -> Contra
         definition: gives the candidate rule and eps.
     """
     views, m, _ = logits.shape
+    log_eps, rule = definition.log_eps, definition.eps_rule
     total = torch.zeros((), dtype=torch.float64)
     gradient = torch.empty_like(logits)
     log_contrasts = torch.empty_like(logits)
@@ -45,40 +46,39 @@ def direct_sums(logits: Tensor, delta: Tensor, definition: Definition) -> Contra
             candidates &= ~itself.unsqueeze(1)
         terms = s.unsqueeze(2).expand(views, len(anchors), m, m)
         contrast = torch.logsumexp(terms.masked_fill(~candidates, -math.inf), dim=3)
-        scale = log_eps_scale(s.detach(), itself, definition.eps_rule)
-        denominator = _with_eps(contrast, scale, definition)
-        floored = s - denominator if definition.eps_rule == "ratio_floor" else contrast - scale
+        denominator, scale = denominators(contrast, s, itself, log_eps, rule)
+        floored = s - denominator if rule == "ratio_floor" else contrast - scale
         log_contrasts[:, anchors] = floored.detach().masked_fill(itself, math.inf)
-        numerator = with_ratio_eps(s, denominator, definition.eps, definition.eps_rule)
+        numerator = numerators(s, denominator, log_eps, rule)
         losses = (denominator - numerator).masked_fill(itself, 0)
         (gradient[:, anchors],) = torch.autograd.grad(losses.sum(), s)
         total += losses.detach().sum()
     return total, gradient, log_contrasts
 
 
-def log_eps_scale(logits: Tensor, itself: Tensor, rule: str) -> Tensor:
-    """[..., B, 1] logarithm of what multiplies eps in the denominators of B anchors.
+def denominators(
+    log_contrast: Tensor, logits: Tensor, itself: Tensor, log_eps: Tensor | float, rule: str
+) -> tuple[Tensor, Tensor]:
+    """Logarithms [..., B, M] of the denominators of B anchors, and [..., B, 1] of what scales eps.
 
     Args:
-        logits: [..., B, M], s of each anchor.
+        log_contrast: [..., B, M], of the candidate sums.
+        logits: [..., B, M], s of each anchor; the scale passes no gradient to them.
         itself: [B, M], where k = i.
+        log_eps: logarithm of eps; -inf for none.
         rule: the definition's ``eps_rule``.
     """
-    if "below" not in rule:
-        return torch.zeros_like(logits[..., :1])
-    left_out = itself if "others" in rule else torch.zeros_like(itself)
-    return logits.masked_fill(left_out, -math.inf).amax(dim=-1, keepdim=True)
+    scale = torch.zeros_like(logits[..., :1])
+    if "below" in rule:
+        left_out = itself if "others" in rule else torch.zeros_like(itself)
+        scale = logits.detach().masked_fill(left_out, -math.inf).amax(dim=-1, keepdim=True)
+    if rule.startswith("ratio"):
+        return log_contrast, scale
+    join = torch.maximum if rule.startswith("floor") else torch.logaddexp
+    return join(log_contrast, (scale + log_eps).expand_as(log_contrast)), scale
 
 
-def _with_eps(log_contrast: Tensor, scale: Tensor, definition: Definition) -> Tensor:
-    if not definition.eps or definition.eps_rule.startswith("ratio"):
-        return log_contrast
-    log_eps = (scale + math.log(definition.eps)).expand_as(log_contrast)
-    join = torch.maximum if definition.eps_rule.startswith("floor") else torch.logaddexp
-    return join(log_contrast, log_eps)
-
-
-def with_ratio_eps(logits: Tensor, denominator: Tensor, eps: float | None, rule: str) -> Tensor:
+def numerators(logits: Tensor, denominator: Tensor, log_eps: Tensor | float, rule: str) -> Tensor:
     """What stands for s in log(contrast) - s where eps joins exp s / contrast in the logarithm.
 
     That is log(exp s + eps contrast), or the larger of the two; s itself under another rule.
@@ -86,13 +86,13 @@ def with_ratio_eps(logits: Tensor, denominator: Tensor, eps: float | None, rule:
     Args:
         logits: [..., M], s of each pair.
         denominator: [..., M], log(contrast) of each pair.
-        eps: in the ratio.
+        log_eps: logarithm of the eps in the ratio; -inf for none.
         rule: the definition's ``eps_rule``.
     """
-    if not eps or "ratio" not in rule:
+    if "ratio" not in rule:
         return logits
     join = torch.maximum if rule == "ratio_floor" else torch.logaddexp
-    return join(logits, denominator + math.log(eps))
+    return join(logits, denominator + log_eps)
 
 
 def _running_logsumexp(values: Tensor, order: Tensor, keys: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ def fast_sums(logits: Tensor, delta: Tensor, definition: Definition) -> Contrast
     the partners whose candidate sets hold a given k. Each sum is a running log-sum-exp in float64,
     which never subtracts.
     """
-    m = delta.shape[0]
+    m, log_eps, rule = len(delta), definition.log_eps, definition.eps_rule
     total = torch.zeros((), dtype=torch.float64)
     gradient = torch.empty_like(logits)
     log_contrasts = torch.empty_like(logits)
@@ -131,27 +131,26 @@ def fast_sums(logits: Tensor, delta: Tensor, definition: Definition) -> Contrast
         falling = (-d).argsort(dim=1, stable=True)
 
         s = logits[:, anchors]
-        scale = log_eps_scale(s, itself, definition.eps_rule)
         if definition.self_candidate == "never":
             s = s.masked_fill(itself, -math.inf)
         contrast = _running_logsumexp(s, falling, -d)
-        denominator = _with_eps(contrast, scale, definition)
-        numerator = with_ratio_eps(s, denominator, definition.eps, definition.eps_rule)
+        denominator, scale = denominators(contrast, logits[:, anchors], itself, log_eps, rule)
+        numerator = numerators(s, denominator, log_eps, rule)
         total += (denominator - numerator).masked_fill(itself, 0).sum()
 
         # dL/ds(i,k) = sum over partners j with k in S(i,j) of exp(s(i,k) - log contrast(i,j)),
         # less 1 where k is a partner itself. A contrast at its floor passes no gradient. Where eps
         # joins the ratio, each partner's part is multiplied by ratio / (ratio + eps).
         kept = torch.zeros_like(s)
-        if definition.eps_rule == "ratio_floor":
+        if rule == "ratio_floor":
             kept = kept.masked_fill(numerator > s, -math.inf)
-        elif "ratio" in definition.eps_rule:
+        elif "ratio" in rule:
             kept = s - numerator
         constant = itself
-        if definition.eps_rule.startswith("floor"):
+        if rule.startswith("floor"):
             constant = itself | (contrast < denominator)
         reach = _running_logsumexp((kept - denominator).masked_fill(constant, -math.inf), rising, d)
         gradient[:, anchors] = torch.exp(s + reach) - kept.exp().masked_fill(itself, 0)
-        floored = s - denominator if definition.eps_rule == "ratio_floor" else contrast - scale
+        floored = s - denominator if rule == "ratio_floor" else contrast - scale
         log_contrasts[:, anchors] = floored.masked_fill(itself, math.inf)
     return total, gradient, log_contrasts

@@ -156,7 +156,6 @@ def compute_reference(
     losses: list[Tensor] = []
     near_floor: list[int] = []
     near_ties: list[tuple[float, float]] = []
-    log_eps = math.log(definition.eps) if definition.eps else -math.inf
     for (rows, distances), m, factor in zip(groups, counts, arriving, strict=True):
         if m < 2:
             losses.append(torch.zeros((), dtype=torch.float64))
@@ -176,7 +175,7 @@ def compute_reference(
         if definition.views == "mean":
             scale /= 2
         losses.append(total * scale)
-        near = (log_contrasts - log_eps).abs() <= floor_margin * max(spread, 1.0)
+        near = (log_contrasts - definition.log_eps).abs() <= floor_margin * max(spread, 1.0)
         near_floor.append(int(near.sum()) if "floor" in definition.eps_rule else 0)
         itself = definition.self_candidate != "never"
         value, row = undecided(stacked, distances, with_itself=itself)

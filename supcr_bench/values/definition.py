@@ -9,6 +9,7 @@ the paper defines ``rank-n-contrast``: it takes both views as 2N rows and names 
 Euclidean distance as its similarity.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -96,6 +97,11 @@ class Definition:
     temperature: float
     call: Call
     eps_rule: EpsRule = "floor"
+
+    @property
+    def log_eps(self) -> float:
+        """The logarithm of eps; -inf for none."""
+        return math.log(self.eps) if self.eps else -math.inf
 
     def at(self, temperature: float) -> "Definition":
         return replace(self, temperature=temperature)

@@ -1,14 +1,18 @@
 """Evaluates many members of the family at once: their losses and gradients on one batch."""
 
 import functools
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from supcr_bench.reference.contrast import log_eps_scale, with_ratio_eps
+from supcr_bench.reference.contrast import denominators, numerators
 from supcr_bench.verification.family import NOTHING, WHOLE, Member, candidates, losses, rule_of
+
+Rows = tuple[tuple[float, ...], ...]
+"""A matrix as numbers, by which what was worked out for it is found again."""
 
 
 def evaluate(
@@ -27,17 +31,32 @@ def evaluate(
     """
     sums = torch.zeros(len(members), 2, dtype=torch.float64)
     gradients = torch.zeros(len(members), 2, sum(v.numel() for v in views), dtype=torch.float64)
-    alike: dict[tuple[object, ...], list[int]] = {}
-    for at, m in enumerate(members):
-        whole = m.measured if m.measured in WHOLE else ""
-        key = (m.similarity, m.normalised, m.views, m.label_distance, whole, m.gradient)
-        alike.setdefault(key, []).append(at)
-    for indices in alike.values():
-        some = [members[at] for at in indices]
-        first, which = different(some, views, labels)
-        for at, (values, found) in enumerate(_parts(first, views, labels, warm=warm)):
-            sums[indices, at] = values[which]
-            gradients[indices, at] = found[which]
+    batch = [tuple(map(tuple, x.tolist())) for x in (*views, labels)]
+    terms: dict[tuple[int, str], list[tuple[Part, Member, list[int]]]] = {}
+    for kind, indices in _alike(members).items():
+        parts = _parts(kind, *batch)
+        rules = list(dict.fromkeys(part.rules for part in parts))
+        different: dict[tuple[object, ...], list[int]] = {}
+        for at in indices:
+            m = members[at]
+            number = (m.temperature, m.partner, m.eps, m.eps_rule)
+            different.setdefault((*(r.index(m) for r in rules), *number), []).append(at)
+        for places in different.values():
+            m = members[places[0]]
+            for part in parts:
+                key = len(part.similarities), m.eps_rule if m.eps else ""
+                terms.setdefault(key, []).append((part, m, places))
+    for (_, rule), some in terms.items():
+        values, slopes = _terms([(part, m) for part, m, _ in some], rule, warm=warm)
+        of_part: dict[int, list[int]] = {}
+        for at, (part, *_) in enumerate(some):
+            of_part.setdefault(id(part), []).append(at)
+        for own in of_part.values():
+            found = slopes[own] @ some[own[0]][0].jacobian
+            which = [at for at, k in enumerate(own) for _ in some[k][2]]
+            places = [place for k in own for place in some[k][2]]
+            gradients[places] += found[which]
+            sums[places] += values[own][which]
     return sums, gradients
 
 
@@ -51,10 +70,9 @@ class Rules:
         self._by_answer: dict[bytes, int] = {}
         self._by_rule: dict[tuple[object, ...], int] = {}
 
-    def of(self, members: Iterable[Member]) -> tuple[Tensor, Tensor]:
-        """[H, n, n, n] candidates and [H, n, n] weights of H members."""
-        answers = [self._answers[self.index(m)] for m in members]
-        return torch.stack([c for c, _ in answers]), torch.stack([w for _, w in answers])
+    def of(self, member: Member) -> tuple[Tensor, Tensor]:
+        """[n, n, n] candidates and [n, n] weights."""
+        return self._answers[self.index(member)]
 
     def index(self, m: Member) -> int:
         """The number of a member's candidates and weights; of another with the same, the same."""
@@ -72,80 +90,89 @@ class Rules:
 
 
 @functools.lru_cache(maxsize=64)
-def _rules(differences: tuple[tuple[float, ...], ...]) -> Rules:
+def _rules(differences: Rows) -> Rules:
     return Rules(torch.tensor(differences, dtype=torch.float64))
 
 
-def _rules_for(difference: Tensor) -> Rules:
-    return _rules(tuple(map(tuple, difference.tolist())))
+class Part(NamedTuple):
+    """One of the losses that members of a kind add up.
+
+    Attributes:
+        similarities: [n, n], before the division by the temperature.
+        jacobian: [n n, V N d], their derivatives by the views.
+        rules: the candidates and weights of pairs.
+        share: the weight of the loss.
+    """
+
+    similarities: Tensor
+    jacobian: Tensor
+    rules: Rules
+    share: float
 
 
-def different(
-    members: Sequence[Member], views: Sequence[Tensor], labels: Tensor
-) -> tuple[list[Member], list[int]]:
-    """Members of which no two give the same numbers, and which of them is like each member."""
-    if len(members) == 1:
-        return list(members), [0]
-    rules = [_rules_for(difference) for _, difference, _ in losses(members[0], views, labels)]
-    first: dict[tuple[object, ...], int] = {}
-    different: list[Member] = []
-    which = []
-    for m in members:
-        key = (*[r.index(m) for r in rules], m.temperature, m.partner, m.eps, m.eps_rule)
-        which.append(first.setdefault(key, len(different)))
-        if which[-1] == len(different):
-            different.append(m)
-    return different, which
+def _alike(members: Sequence[Member]) -> dict[Member, list[int]]:
+    """The members of each kind, whose similarities and label differences are the same."""
+    kinds: dict[tuple[object, ...], list[int]] = {}
+    for at, m in enumerate(members):
+        whole = m.measured if m.measured in WHOLE else "anchor"
+        key = (m.similarity, m.normalised, m.views, m.label_distance, whole, m.gradient)
+        kinds.setdefault(key, []).append(at)
+    names = ("similarity", "normalised", "views", "label_distance", "measured", "gradient")
+    return {
+        replace(Member(), **dict(zip(names, key, strict=True))): indices  # type: ignore[arg-type]
+        for key, indices in kinds.items()
+    }
 
 
-def _parts(
-    members: Sequence[Member], views: Sequence[Tensor], labels: Tensor, *, warm: bool
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the values [H] of either sum, and its gradients [H, V N d]."""
+@functools.lru_cache(maxsize=512)
+def _parts(kind: Member, *batch: Rows) -> list[Part]:
+    """The losses that each member of a kind adds up, on the views and labels of one batch."""
+    *views, labels = (torch.tensor(rows, dtype=torch.float64) for rows in batch)
+    found = list(losses(kind, views, labels))
+    copied = {}
+    for n in {len(similarities) for similarities, _, _ in found}:
+        # One copy of the views for each similarity gives all their derivatives in one pass.
+        leaves = [v.expand(n * n, *v.shape).clone().requires_grad_() for v in views]
+        copied[n] = leaves, [s.flatten(1).diagonal() for s, _, _ in losses(kind, leaves, labels)]
+    parts = []
+    for at, (similarities, difference, share) in enumerate(found):
+        leaves, copies = copied[len(similarities)]
+        slopes = torch.autograd.grad(
+            copies[at].sum(), leaves, retain_graph=True, materialize_grads=True
+        )
+        jacobian = torch.cat([slope.flatten(1) for slope in slopes], dim=1)
+        rules = _rules(tuple(map(tuple, difference.tolist())))
+        parts.append(Part(similarities, jacobian, rules, share))
+    return parts
 
-    def column(values: Iterable[float]) -> Tensor:
-        return torch.tensor(list(values), dtype=torch.float64).view(-1, 1, 1)
 
-    scale = column(1 / m.temperature for m in members)
-    partner = column(m.partner for m in members)
-    added = [m.eps if not m.eps_rule.startswith("ratio") else 0.0 for m in members]
-    log_eps = column(math.log(eps) if eps else -math.inf for eps in added)
-    ratios = [at for at, m in enumerate(members) if m.eps and "ratio" in m.eps_rule]
-    floors = column(float(m.eps_rule.startswith("floor")) for m in members).bool()
-    used = list(dict.fromkeys(m.eps_rule for m in members if m.eps)) or ["added"]
-    rule_at = [used.index(m.eps_rule) if m.eps else 0 for m in members]
-    leaves = [v.double().expand(len(members), *v.shape).clone().requires_grad_() for v in views]
-    zero = torch.stack([leaf.flatten(1).sum(1) for leaf in leaves]).sum(0) * 0.0
-    sums = [zero, zero]
-    for s, difference, share in losses(members[0], leaves, labels):
-        chosen, weight = _rules_for(difference).of(members)
-        weight = weight * share
-        if warm:
-            alike = weight / chosen.sum(-1).clamp(min=1)
-            shares = (alike.unsqueeze(-1) * chosen).sum(2)
-            sums[0] = sums[0] + (shares * s).sum((1, 2))
-        else:
-            s = s * scale
-            empty = ~chosen.any(-1)
-            terms = s.unsqueeze(2).masked_fill(~chosen, -torch.inf)
-            contrast = terms.masked_fill(empty.unsqueeze(-1), 0.0).logsumexp(-1)
-            contrast = contrast.masked_fill(empty, NOTHING)
-            itself = torch.eye(s.shape[-1], dtype=torch.bool)
-            scales = torch.stack([log_eps_scale(s.detach(), itself, rule) for rule in used])
-            floor = (log_eps + scales[rule_at, range(len(members))]).expand_as(contrast)
-            contrast = torch.where(
-                floors, torch.maximum(contrast, floor), torch.logaddexp(contrast, floor)
-            )
-            sums[0] = sums[0] + (weight * contrast).sum((1, 2))
-        pulled = partner * s
-        if ratios and not warm:
-            pulled = torch.stack(
-                [
-                    with_ratio_eps(own, denominator, m.eps, m.eps_rule)
-                    for m, own, denominator in zip(members, pulled, contrast, strict=True)
-                ]
-            )
-        sums[1] = sums[1] - (weight * pulled).sum((1, 2))
-    for part in sums:
-        slopes = torch.autograd.grad(part.sum(), leaves, retain_graph=True)
-        yield part.detach(), torch.cat([slope.flatten(1) for slope in slopes], dim=1)
+def _terms(some: Sequence[tuple[Part, Member]], rule: str, *, warm: bool) -> tuple[Tensor, Tensor]:
+    """The values [R, 2] of both sums of R parts, and their derivatives [R, 2, n n] by similarities.
+
+    All have n rows, and eps by the same rule.
+    """
+
+    def column(values: list[float]) -> Tensor:
+        return torch.tensor(values, dtype=torch.float64).view(-1, 1, 1)
+
+    similarities = torch.stack([part.similarities for part, _ in some]).requires_grad_()
+    chosen, weight = map(torch.stack, zip(*(part.rules.of(m) for part, m in some), strict=True))
+    weight = weight * column([part.share for part, _ in some])
+    partner = column([m.partner for _, m in some])
+    if warm:
+        alike = (weight / chosen.sum(-1).clamp(min=1)).unsqueeze(-1) * chosen
+        contrast, pulled = alike.sum(2) * similarities, weight * partner * similarities
+    else:
+        s = similarities / column([m.temperature for _, m in some])
+        log_eps = column([m.log_eps for _, m in some])
+        empty = ~chosen.any(-1)
+        held = s.unsqueeze(2).masked_fill(~chosen, -torch.inf)
+        contrast = held.masked_fill(empty.unsqueeze(-1), 0.0).logsumexp(-1)
+        contrast = contrast.masked_fill(empty, NOTHING)
+        itself = torch.eye(s.shape[-1], dtype=torch.bool)
+        contrast, _ = denominators(contrast, s.detach(), itself, log_eps, rule)
+        pulled = weight * numerators(partner * s, contrast, log_eps, rule)
+        contrast = weight * contrast
+    both = contrast.sum((1, 2)), -pulled.sum((1, 2))
+    slopes = [torch.autograd.grad(x.sum(), similarities, retain_graph=True)[0] for x in both]
+    return torch.stack(both, 1).detach(), torch.stack(slopes, 1).flatten(2)

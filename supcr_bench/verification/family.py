@@ -12,9 +12,11 @@ numbers. A constant factor is no field: it changes the step size alone, and is r
 
 import functools
 import itertools
+import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -88,6 +90,11 @@ class Member:
     partner: float = 1.0
     gradient: str = ""
 
+    @property
+    def log_eps(self) -> float:
+        """The logarithm of eps; -inf for none."""
+        return math.log(self.eps) if self.eps else -math.inf
+
     def faults(self) -> int:
         """The number of choices, on ties and on the anchor too, that are not the plain one."""
         plain = Member()
@@ -102,11 +109,10 @@ class Member:
 
 
 @functools.cache
-def _rules() -> list[tuple[Member, int]]:
-    """Members that differ in the candidates of one dimension, and how many faults each has."""
-    values = itertools.product(*(PHRASES[name] for name in RULES))
-    members = [Member("dot", True, "single", *chosen) for chosen in values]
-    return [(m, m.faults()) for m in members]
+def _rules() -> list[tuple[tuple[Any, ...], str, int]]:
+    """The choices of a member's candidates in one dimension, that on ties, and their faults."""
+    values = list(itertools.product(*(PHRASES[name] for name in RULES)))
+    return [(v, v[-1], Member("dot", True, "single", *v).faults()) for v in values]
 
 
 def structures(
@@ -121,11 +127,11 @@ def structures(
     Without ties, members that differ in them alone are left out where views are not joined.
     """
     return [
-        replace(m, similarity=similarity, normalised=normalised, views=how)
-        for how, (similarity, normalised) in itertools.product(views, similarities)
-        for m, faults in _rules()
+        Member(*similarity, how, *chosen)
+        for how, similarity in itertools.product(views, similarities)
+        for chosen, ties, faults in _rules()
         if faults + (how not in PLAIN_VIEWS) <= most_faults
-        and (tied or m.ties == "by_value" or how.startswith(JOINS))
+        and (tied or ties == "by_value" or how.startswith(JOINS))
     ]
 
 

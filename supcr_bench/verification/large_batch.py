@@ -1,12 +1,11 @@
 """One member of the family on batches of hundreds of rows."""
 
-import math
 from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from supcr_bench.reference.contrast import log_eps_scale, with_ratio_eps
+from supcr_bench.reference.contrast import denominators, numerators
 from supcr_bench.verification.family import (
     NOTHING,
     STRICT,
@@ -41,7 +40,7 @@ def evaluate_large(
         found = []
         for contrast, weight, anchors in _contrasts(member, s, difference):
             partner = member.partner * s[anchors]
-            term = contrast - with_ratio_eps(partner, contrast, member.eps, member.eps_rule)
+            term = contrast - numerators(partner, contrast, member.log_eps, member.eps_rule)
             term = torch.where(weight > 0, term, 0.0) * weight * share
             term.sum().backward()  # type: ignore[no-untyped-call]
             found.append(term.detach())
@@ -68,11 +67,8 @@ def _contrasts(
             held = s[anchors].unsqueeze(1).masked_fill(~chosen, NOTHING)
             contrast = held.logsumexp(dim=2)
         contrast = contrast.masked_fill(contrast < NOTHING / 2, NOTHING)
-        if member.eps and not member.eps_rule.startswith("ratio"):
-            itself = torch.eye(n, dtype=torch.bool)[anchors]
-            log_eps = log_eps_scale(s.detach()[anchors], itself, member.eps_rule)
-            join = torch.maximum if member.eps_rule.startswith("floor") else torch.logaddexp
-            contrast = join(contrast, (log_eps + math.log(member.eps)).expand_as(contrast))
+        itself = torch.eye(n, dtype=torch.bool)[anchors]
+        contrast, _ = denominators(contrast, s[anchors], itself, member.log_eps, member.eps_rule)
         yield contrast, weight.to(s), anchors
 
 

@@ -108,13 +108,13 @@ def main(path: str) -> None:
 
 def prepare_recognition() -> None:
     """Work out the candidates of all members of the family on the labels of the first probe."""
-    from supcr_bench.verification.evaluate import different
+    from supcr_bench.verification.evaluate import evaluate
     from supcr_bench.verification.family import structures
     from supcr_bench.verification.probes import make_labels, make_rows
 
     for how in ("separate", "concatenated"):
         members = structures([how], [("dot", True)])
-        different(members, make_rows(4, 2, 0), make_labels(4, 1, 0))
+        evaluate(members, make_rows(4, 2, 0), make_labels(4, 1, 0), warm=True)
 
 
 def report_ended(running: dict[int, socket.socket]) -> None:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from supcr_bench.inputs.random_bits import Stream
 from supcr_bench.inputs.tensors import Problem
-from supcr_bench.reference.contrast import with_ratio_eps
+from supcr_bench.reference.contrast import denominators, numerators
 from supcr_bench.values.definition import NORMALISED
 from supcr_bench.verification.check import check
 from supcr_bench.verification.compare import VIEWS, deviation, measured
@@ -83,15 +83,13 @@ def closed_form(context: CheckContext, problem: Problem) -> float:
     farther = delta.unsqueeze(1) >= delta.unsqueeze(2)
     if definition.self_candidate == "never":
         farther &= off.unsqueeze(1)
-    count = farther.sum(dim=2)[off].double()
-    if definition.eps and not definition.eps_rule.startswith("ratio"):
-        same = {"cosine": 1.0, "dot": float(problem.first[0].double().square().sum())}
-        s = same.get(definition.similarity, 0.0) / problem.temperature
-        scaled = "below" in definition.eps_rule
-        eps = torch.full_like(count, definition.eps * (1.0 if scaled else math.exp(-s)))
-        floor = definition.eps_rule.startswith("floor")
-        count = torch.maximum(count, eps) if floor else count + eps
-    term = -with_ratio_eps(-count.log(), torch.zeros(()), definition.eps, definition.eps_rule)
+    same = {"cosine": 1.0, "dot": float(problem.first[0].double().square().sum())}
+    s = same.get(definition.similarity, 0.0) / problem.temperature
+    logits = torch.full(delta.shape, s, dtype=torch.float64)
+    eps = definition.log_eps, definition.eps_rule
+    count = farther.sum(dim=2).double()
+    denominator, _ = denominators(s + count.log(), logits, ~off, *eps)
+    term = (denominator - numerators(logits, denominator, *eps))[off]
     return (2 if definition.views == "sum" else 1) * float(term.mean())
 
 
