@@ -9,7 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from supcr_bench.gate.checkout import Checkout, RevisionError
+from supcr_bench.gate.checkout import Checkout
+from supcr_bench.store.revision import RevisionError
 from supcr_bench.subjects.registry import locate
 from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.values.case import Workload

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from supcr_bench.gate.checkout import Checkout, GitError
+from supcr_bench.gate.checkout import Checkout
 from supcr_bench.gate.history import Snapshot
 from supcr_bench.render.gate_files import FIGURES
 from supcr_bench.store.loaded_run import explain, make_run, parse_json
+from supcr_bench.store.revision import GitError
 from supcr_bench.store.run import RUN_FILE, load_run
 from supcr_bench.values.case import Case
 from supcr_bench.values.errors import StoreError, UsageError

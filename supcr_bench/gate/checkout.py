@@ -1,24 +1,11 @@
 """Reads a git checkout; nothing here changes it."""
 
 import os
-import subprocess
 from pathlib import Path
 
-from supcr_bench.values.errors import UsageError
+from supcr_bench.store.revision import GitError, RevisionError, run_git
 
-GIT_LIMIT_S = 60
 _SYMLINK, _SUBMODULE = b"120000", b"160000"
-_SET_BY_HOOKS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR")
-"""Variables that git sets for the commands that it starts, such as hooks. They may name another
-checkout than the one that is read here."""
-
-
-class RevisionError(UsageError):
-    """The code at a revision is not available."""
-
-
-class GitError(RevisionError):
-    """A git command failed; the message holds what it wrote to standard error."""
 
 
 class Checkout:
@@ -26,7 +13,7 @@ class Checkout:
 
     def __init__(self, path: Path) -> None:
         try:
-            top = _git(path if path.is_dir() else path.parent, "rev-parse", "--show-toplevel")
+            top = run_git(path if path.is_dir() else path.parent, "rev-parse", "--show-toplevel")
         except GitError as error:
             if "dubious ownership" in str(error):
                 raise RevisionError(f"git does not trust the checkout: {error}") from None
@@ -160,31 +147,9 @@ class Checkout:
 
     def git(self, *arguments: str, given: bytes | None = None) -> bytes:
         """The output of a git command in the top folder."""
-        return _git(self.top, *arguments, given=given)
+        return run_git(self.top, *arguments, given=given)
 
 
 def readable(path: str) -> str:
     """A path for a message, with bytes replaced that are not UTF-8."""
     return os.fsencode(path).decode(errors="replace")
-
-
-def _git(folder: Path, *arguments: str, given: bytes | None = None) -> bytes:
-    # Git finds the checkout by the folder alone, and does not write its index.
-    kept = {name: value for name, value in os.environ.items() if name not in _SET_BY_HOOKS}
-    try:
-        return subprocess.run(
-            ["git", *arguments],
-            cwd=folder,
-            input=given,
-            env={**kept, "GIT_OPTIONAL_LOCKS": "0"},
-            capture_output=True,
-            check=True,
-            timeout=GIT_LIMIT_S,
-        ).stdout
-    except FileNotFoundError:
-        raise RevisionError("--against needs git, which is not installed") from None
-    except subprocess.TimeoutExpired:
-        raise RevisionError(f"git {arguments[0]} took more than {GIT_LIMIT_S} s") from None
-    except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip() or f"exit status {error.returncode}"
-        raise GitError(f"git {arguments[0]}: {said}") from None

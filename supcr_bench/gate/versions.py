@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Literal
 
-from supcr_bench.gate.checkout import Checkout, RevisionError, readable
+from supcr_bench.gate.checkout import Checkout, readable
+from supcr_bench.store.revision import RevisionError
 from supcr_bench.subjects.packages import membership, rooted
 from supcr_bench.subjects.registry import Subject, file_of
 from supcr_bench.values.errors import SubjectError
@@ -31,37 +32,15 @@ class Versions:
     again: Subject | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a version lies in its checkout.
-
-    Attributes:
-        within: the folder to copy, relative to the top folder.
-        root: the folder that Python searches for it, relative to the top folder.
-        subject: the subject to import from there.
-    """
-
-    within: str
-    root: str
-    subject: Subject
-
-    @property
-    def is_package(self) -> bool:
-        return self.within != self.root
-
-    def of(self, root: Path, name: str) -> Subject:
-        """The subject of a copy of the checkout."""
-        return replace(self.subject, name=name, root=str(root / self.root))
-
-
 def _placed(
     subject: Subject, path: str, names: Collection[str], source: bytes, root: str | None = None
-) -> _Place:
-    """Where a version lies, by its path in the checkout and the names of the files there.
+) -> tuple[str, Subject]:
+    """The folder to copy for a version, and the subject to import from the copy.
 
-    A file by its path is copied with its folder; a module, or a file that imports from its package,
-    with its top-level package. A module that was renamed is searched for in the ``root`` that it
-    has now.
+    The folder, and the subject's root, which Python searches, are relative to the top folder of the
+    checkout, whose files have these ``names``. A file by its path is copied with its folder; a
+    module, or a file that imports from its package, with its top-level package. A module that was
+    renamed is searched for in the ``root`` that it has now.
     """
     file = PurePosixPath(path)
 
@@ -79,11 +58,10 @@ def _placed(
     else:
         kind: Literal["folder", "file"] = "file" if subject.kind == "file" else "folder"
         within = file.parent.as_posix()
-        return _Place(within, within, replace(subject, kind=kind, target=file.name))
+        return within, replace(subject, kind=kind, target=file.name, root=within)
     package, inner, _ = member[1].partition(".")
     within = (top / package if inner or file.stem == "__init__" else top).as_posix()
-    own = replace(subject, kind="module", target=member[1])
-    return _Place(within, top.as_posix(), own)
+    return within, replace(subject, kind="module", target=member[1], root=top.as_posix())
 
 
 def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
@@ -103,17 +81,17 @@ def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
             f"{subject.name}: git ignores {path}, so there is no version of it to go back to; "
             "install its checkout with `pip install --editable`, or use --baseline RUN"
         )
-    place = _placed(subject, path, checkout.names_now(), file.read_bytes())
-    within, notes = place.within, list[str]()
+    within, place = _placed(subject, path, checkout.names_now(), file.read_bytes())
+    notes = list[str]()
     where = "the checkout's top folder and below" if within == "." else f"{readable(within)}/"
     bytecode = ":(exclude,glob)**/__pycache__/**"  # which imports write
     if checkout.git("status", "--porcelain", "--", within, bytecode):
         changed = "the work tree" if within == "." else where
         notes.append(f"{changed} has uncommitted changes, which the gate judges too")
     now, then = checkout.python_files_now(within), checkout.python_files(commit, within)
-    ignored = checkout.python_files_now(within, ignored=True) if place.is_package else {}
+    ignored = checkout.python_files_now(within, ignored=True) if within != place.root else {}
     generated = {name: content for name, content in ignored.items() if name not in then}
-    after = place.of(_written({**ignored, **now}, scratch / "after"), subject.name)
+    after = _written(place, {**ignored, **now}, scratch / "after")
     earlier = place
     if path not in then:
         old = checkout.renamed_from(commit, path)
@@ -129,24 +107,24 @@ def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
             f"{subject.name} was in {readable(old)} at {revision}; that file is the version before"
         )
         names, source = checkout.names_at(commit), checkout.git("show", f"{commit}:{old}")
-        earlier = _placed(subject, old, names, source, place.root)
-        then = checkout.python_files(commit, earlier.within)
+        within, earlier = _placed(subject, old, names, source, place.root)
+        then = checkout.python_files(commit, within)
     elif then == now:
         notes.append(f"no Python file in {where} has changed since {revision}")
     if generated:
         listed = ", ".join(map(readable, generated))
         notes.append(f"git ignores {listed}: both versions get the present files")
+    earlier = replace(earlier, name=f"{subject.name}@{commit[:10]}")
     before, again = (
-        earlier.of(_written({**generated, **then}, scratch / side), f"{subject.name}@{commit[:10]}")
-        for side in ("before", "again")
+        _written(earlier, {**generated, **then}, scratch / side) for side in ("before", "again")
     )
     return Versions(subject.name, after, before, tuple(notes), again)
 
 
-def _written(files: Mapping[str, bytes], side: Path) -> Path:
-    """The folder, with the files in it."""
+def _written(subject: Subject, files: Mapping[str, bytes], side: Path) -> Subject:
+    """The subject in a copy of the checkout, with these files."""
     for name, content in files.items():
         target = side / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
-    return side
+    return replace(subject, root=str(side / (subject.root or "")))

@@ -27,15 +27,17 @@ CALLS: dict[Call, str] = {
 _CODE: dict[Call, tuple[str, ...]] = {
     "features_two_views": ("torch.stack(({0}, {1}), dim=1)", "{2}"),
     "features_single_view": ("{0}", "{2}"),
-    "views_first": ("torch.stack(({0}, {1}))", "{2}"),
-    "stacked_views": ("torch.cat(({0}, {1}))", "torch.cat(({2}, {2}))"),
     "stacked_views_labels_once": ("torch.cat(({0}, {1}))", "{2}"),
-    "mapping_of_views": ("{{{3!r}: {0}, {4!r}: {1}}}", "{2}"),
+    "stacked_views": ("torch.cat(({0}, {1}))", "torch.cat(({2}, {2}))"),
+    "views_first": ("torch.stack(({0}, {1}))", "{2}"),
     "sequence_of_views": ("[{0}, {1}]", "{2}"),
+    "mapping_of_views": ("{{{3!r}: {0}, {4!r}: {1}}}", "{2}"),
     "labels_after_each_view": ("{0}", "{2}", "{1}", "{2}"),
     "labels_after_views": ("{0}", "{1}", "{2}", "{2}"),
 }
 """The arguments as code: 0 and 1 are the views, 2 the labels, 3 and 4 the names of the views."""
+ONE_ARGUMENT = tuple(call for call, code in _CODE.items() if len(code) == 2)
+"""The calls with one argument for all views, the likelier first."""
 _AXIS: dict[Call, int] = {"features_two_views": 1, "views_first": 0}
 """The axis along which a call stacks the views."""
 

@@ -12,22 +12,13 @@ from typing import Any, Literal
 
 from torch import nn
 
+from supcr_bench.subjects.calls import ONE_ARGUMENT
 from supcr_bench.values.definition import Call
 from supcr_bench.values.implementation import Resolution
 
 LabelLayout = Literal["columns", "column", "flat", "distances"]
 """Labels [N, D], [N, 1] or [N], or the matrix [N, N] of their distances."""
 TEMPERATURE_NAMES = ("temperature", "tau", "t", "temp")
-ONE_TENSOR: tuple[Call, ...] = (
-    "features_two_views",
-    "features_single_view",
-    "stacked_views_labels_once",
-    "stacked_views",
-    "views_first",
-    "sequence_of_views",
-    "mapping_of_views",
-)
-"""The calls with one argument for all views."""
 _HINTS: dict[Call, str] = {
     "mapping_of_views": r"\b{0}\b[^\n,)]*\b(dict|mapping)|\b{0}(\.(values|items|keys)\(|\[['\"])",
     "sequence_of_views": r"\b{0}\b[^\n,)]*\b(list|tuple|sequence)\b",
@@ -224,7 +215,7 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
         documented = [_features(d, doubled) for role, d in shapes if role == "views" and d[1:]]
         hints = {c: rf"(?im){hint.format(re.escape(views[0]))}" for c, hint in _HINTS.items()}
         likely = next((c for c in hints if re.search(hints[c], f"{text}\n{source}")), None)
-        calls = tuple(sorted(ONE_TENSOR, key=lambda call: call != likely))
+        calls = tuple(sorted(ONE_ARGUMENT, key=lambda call: call != likely))
         if likely in ("mapping_of_views", "sequence_of_views"):  # of which each is [N, d]
             documented = [call for call in documented if call != "features_single_view"]
     elif len(labels) == 2:

@@ -11,9 +11,9 @@ import pytest
 from supcr_bench.commands import gate_session
 from supcr_bench.commands.app import app
 from supcr_bench.gate import time_trial
-from supcr_bench.gate.checkout import RevisionError
 from supcr_bench.gate.measure import measure_deterministic
 from supcr_bench.gate.time_trial import TimeTrial
+from supcr_bench.store.revision import RevisionError
 from supcr_bench.subjects.registry import Subject, folder
 from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.values.case import Workload
