@@ -91,21 +91,15 @@ class Trend(NamedTuple):
 
 def series_of(snapshots: Sequence[Snapshot]) -> list[Series]:
     """Every figure with two points or more."""
-    found: dict[tuple[str, str, Case, str], list[Point]] = {}
-    metrics = {metric.name: metric for metric in (*COUNTS, TIME)}
+    found: dict[tuple[Metric, str, Case, str], list[Point]] = {}
     for at, snapshot in enumerate(snapshots):
         for result in filter(lambda r: r.status.has_figures, snapshot.run.results):
-            for metric in metrics.values():
-                value = metric.compared(result)
-                if value is not None:
+            for metric in (*COUNTS, TIME):
+                if (value := metric.compared(result)) is not None:
                     kind = _kind(metric, snapshot, result)
-                    key = (metric.name, result.implementation, result.case, kind)
+                    key = (metric, result.implementation, result.case, kind)
                     found.setdefault(key, []).append(Point(at, value, result))
-    return [
-        Series(metrics[metric], name, case, kind, tuple(points))
-        for (metric, name, case, kind), points in found.items()
-        if len(points) > 1
-    ]
+    return [Series(*key, tuple(points)) for key, points in found.items() if len(points) > 1]
 
 
 def _kind(metric: Metric, snapshot: Snapshot, result: Result) -> str:
@@ -124,12 +118,11 @@ def trends(
     every = series_of(snapshots)
     counts = [series for series in every if series.metric.exact]
     timed = [series for series in every if not series.metric.exact and min(_values(series)) > 0]
-    found = [_of_count(series, snapshots, max_memory_growth) for series in counts]
     shifts = _session_shifts(timed, _unchanged(counts))
-    for series in timed:
-        error = ERROR / len(timed)
-        found.append(_of_time(series, snapshots, shifts, error, max_slowdown))
-    return found
+    return [
+        *(_of_count(series, snapshots, max_memory_growth) for series in counts),
+        *(_of_time(s, snapshots, shifts, ERROR / len(timed), max_slowdown) for s in timed),
+    ]
 
 
 def _values(series: Series) -> list[float]:
@@ -146,9 +139,8 @@ def _of_count(series: Series, snapshots: Sequence[Snapshot], max_memory_growth: 
         for a, b in pairwise(series.points)
         if b.value != a.value
     ]
-    steps = tuple(
-        at for at, share in moved if abs(share) > MEMORY.allowance or metric is not MEMORY
-    )
+    least = MEMORY.allowance if metric is MEMORY else 0.0
+    steps = tuple(at for at, share in moved if abs(share) > least)
     change = count_change(metric.name, first.value, last.value, allowed)
     assert change is not None
     where = ""

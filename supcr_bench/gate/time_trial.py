@@ -336,9 +336,9 @@ class TimeTrial:
         """The effort of the trial, and the slowdown that it could have detected."""
         rule = self.rule
         judged = [t for t in self.trials if t.decision and len(t.samples) >= rule.first_look]
-        intervals = [t.decision.again for t in judged if t.decision]
-        bounds = [(i.low, i.high) for i in intervals if i.low is not None and i.high is not None]
-        farthest = max(bounds, key=lambda b: max(abs(b[0]), abs(b[1])), default=None)
+        again = [t.decision.again for t in judged if t.decision]
+        bounds = [(i.low, i.high) for i in again if i.low is not None and i.high is not None]
+        farthest = max(bounds, key=lambda b: max(map(abs, b)), default=None)
         found = [t.rule.detectable(t.again, t.look) for t in judged]
         return TimeStudy(
             max_slowdown=rule.max_slowdown,

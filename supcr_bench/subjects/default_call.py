@@ -2,7 +2,6 @@
 
 import inspect
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -33,21 +32,16 @@ def call_by_default(subject: Adapter) -> DefaultCall:
         else:
             loss, error = (first if math.isclose(first, second, rel_tol=SAME) else None), None
             break
-    return DefaultCall(loss, error, tuple(_parameters(subject.target)))
+    return DefaultCall(loss, error, _parameters(subject.target))
 
 
-def _parameters(target: object) -> Iterator[tuple[str, str]]:
+def _parameters(target: object) -> tuple[tuple[str, str], ...]:
     """Names and defaults of the parameters of the constructor and of the call."""
     owner = behind(target)
-    functions = [owner]
-    if isinstance(owner, type):
-        functions += [vars(c)["forward"] for c in owner.__mro__ if "forward" in vars(c)][:1]
-    seen = set[str]()
-    for function in functions:
-        for name, parameter in parameters_of(function).items():
-            if name != "self" and name not in seen:
-                seen.add(name)
-                yield name, _default_text(parameter.default)
+    found = dict(parameters_of(owner))
+    if isinstance(owner, type) and (forward := getattr(owner, "forward", None)):
+        found |= {n: p for n, p in parameters_of(forward).items() if n not in found}
+    return tuple((n, _default_text(p.default)) for n, p in found.items() if n != "self")
 
 
 def _default_text(default: object) -> str:

@@ -150,7 +150,7 @@ def _with_arguments_at_call(subject: Adapter, loss: Any) -> Adapter:
         subject.target, nn.Module
     ):
         return subject
-    parameters = signature.parameters_of(loss.forward if isinstance(loss, nn.Module) else loss)
+    parameters = signature.parameters_of(loss)
     named = [n for n, p in parameters.items() if signature.is_temperature(n, p.default)]
     if named and not own.temperature and len(parameters) > 2:
         own = replace(own, temperature=named[0], at_call=(named[0],))

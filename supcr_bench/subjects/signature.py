@@ -18,6 +18,7 @@ from supcr_bench.values.implementation import Resolution
 
 LabelLayout = Literal["columns", "column", "flat", "distances"]
 """Labels [N, D], [N, 1] or [N], or the matrix [N, N] of their distances."""
+VARIABLE = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 TEMPERATURE_NAMES = ("temperature", "tau", "t", "temp")
 _HINTS: dict[Call, str] = {
     "mapping_of_views": r"\b{0}\b[^\n,)]*\b(dict|mapping)|\b{0}(\.(values|items|keys)\(|\[['\"])",
@@ -76,9 +77,10 @@ class CallSignature:
 
 
 def parameters_of(target: Callable[..., Any]) -> Mapping[str, Parameter]:
-    """The parameters of a callable, by name; empty where Python cannot tell."""
+    """The parameters of a callable, by name, of a module's forward; empty if Python cannot tell."""
     try:
-        return inspect.signature(target).parameters
+        call = target.forward if isinstance(target, nn.Module) else target
+        return inspect.signature(call).parameters
     except (TypeError, ValueError):
         return {}
 
@@ -159,8 +161,7 @@ def read_from_kwargs(target: Callable[..., Any]) -> list[str]:
 
 def named_parameters(target: Callable[..., Any]) -> list[str]:
     """The names of the parameters, without ``*args`` and ``**kwargs``."""
-    variable = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-    return [n for n, p in parameters_of(target).items() if p.kind not in variable]
+    return [n for n, p in parameters_of(target).items() if p.kind not in VARIABLE]
 
 
 def source_of(function: Any) -> str:
@@ -192,7 +193,7 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
         target: the subject, whose documentation counts too.
         loss: what it builds; the subject itself where that is called with tensors.
     """
-    parameters = parameters_of(loss.forward if isinstance(loss, nn.Module) else loss)
+    parameters = parameters_of(loss)
     views, labels, extra = _roles(parameters)
     source = source_of(function_of(loss))
     if not labels:
@@ -239,8 +240,7 @@ def _roles(parameters: Mapping[str, Parameter]) -> tuple[list[str], list[str], l
 
     Unknown names before the labels are views; without labels by name, the last one is.
     """
-    variable = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-    own = {n: p for n, p in parameters.items() if p.kind not in variable}
+    own = {n: p for n, p in parameters.items() if p.kind not in VARIABLE}
     roles = {name: role_of(name) for name in own}
     required = [n for n, p in own.items() if p.default is p.empty and n not in ("weights", "eps")]
     tensors = list(required)
