@@ -13,6 +13,8 @@ from supcr_bench.verification.family import NOTHING, WHOLE, Member, candidates, 
 
 Rows = tuple[tuple[float, ...], ...]
 """A matrix as numbers, by which what was worked out for it is found again."""
+ALL_KEPT = 300
+"""Answers for more members are kept only where they are those of a probe that all losses get."""
 
 
 def evaluate(
@@ -21,6 +23,7 @@ def evaluate(
     """The sums [H, 2] of H members, and their gradients [H, 2, V N d], in float64.
 
     The first is the sum of W log(contrast), the second that of -W s; a loss is both together.
+    What is returned may be returned again: change nothing in place.
 
     Args:
         members: which.
@@ -29,9 +32,16 @@ def evaluate(
         warm: take the limit of a high temperature, where all candidates weigh the same, times
             that temperature; the sums mean nothing then.
     """
+    asked = _kept if warm or len(members) <= ALL_KEPT else _last
+    batch = (tuple(map(tuple, x.tolist())) for x in (*views, labels))
+    sums, gradients = asked(tuple(members), warm, *batch)
+    return sums, gradients
+
+
+def _evaluate(members: tuple[Member, ...], warm: bool, *batch: Rows) -> tuple[Tensor, Tensor]:
+    columns = sum(len(rows) * len(rows[0]) for rows in batch[:-1])
     sums = torch.zeros(len(members), 2, dtype=torch.float64)
-    gradients = torch.zeros(len(members), 2, sum(v.numel() for v in views), dtype=torch.float64)
-    batch = [tuple(map(tuple, x.tolist())) for x in (*views, labels)]
+    gradients = torch.zeros(len(members), 2, columns, dtype=torch.float64)
     terms: dict[tuple[int, str], list[tuple[Part, Member, list[int]]]] = {}
     for kind, indices in _alike(members).items():
         parts = _parts(kind, *batch)
@@ -58,6 +68,9 @@ def evaluate(
             gradients[places] += found[which]
             sums[places] += values[own][which]
     return sums, gradients
+
+
+_kept, _last = (functools.lru_cache(maxsize=most)(_evaluate) for most in (256, 1))
 
 
 class Rules:

@@ -14,7 +14,7 @@ import functools
 import itertools
 import math
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,24 +115,25 @@ def _rules() -> list[tuple[tuple[Any, ...], str, int]]:
     return [(v, v[-1], Member("dot", True, "single", *v).faults()) for v in values]
 
 
+@functools.cache
 def structures(
-    views: Iterable[str],
-    similarities: Iterable[tuple[str, bool | str]],
+    views: tuple[str, ...],
+    similarities: tuple[tuple[str, bool | str], ...],
     most_faults: int = 99,
     *,
     tied: bool = True,
-) -> list[Member]:
+) -> tuple[Member, ...]:
     """Members that differ in the views, the similarity and the candidates of one dimension.
 
     Without ties, members that differ in them alone are left out where views are not joined.
     """
-    return [
+    return tuple(
         Member(*similarity, how, *chosen)
         for how, similarity in itertools.product(views, similarities)
         for chosen, ties, faults in _rules()
         if faults + (how not in PLAIN_VIEWS) <= most_faults
         and (tied or ties == "by_value" or how.startswith(JOINS))
-    ]
+    )
 
 
 def stacked_rows(

@@ -124,8 +124,6 @@ class Prober:
         self.weights, self.several = own.weights, not own.one_dimension
         self.rows = 5 if self.count == 1 else 4
         self.detached, self.sign, self.limit, self.powers = False, 1, FITS, (1.0, 1.0)
-        self._last: tuple[object, tuple[Tensor, Tensor]]
-        self._last = None, (torch.empty(0), torch.empty(0))
 
     def _answer(
         self,
@@ -200,11 +198,8 @@ class Prober:
         """
         kept = probe.reached
         goal = probe.gradient[kept]
-        asked = (members, probe, warm, self.powers)
-        if self._last[0] != asked:
-            there = [self.at(m, probe.temperature) for m in members]
-            self._last = asked, evaluate(there, probe.views, probe.labels, warm=warm)
-        sums, parts = self._last[1]
+        there = [self.at(m, probe.temperature) for m in members]
+        sums, parts = evaluate(there, probe.views, probe.labels, warm=warm)
         gradients = (parts[:, 1] if self.detached else parts.sum(1))[:, kept]
         factors = (gradients @ goal) / gradients.square().sum(1).clamp(min=1e-300)
         rest = (goal - factors.unsqueeze(1) * gradients).norm(dim=1) / goal.norm()

@@ -200,11 +200,11 @@ def _explanations(prober: Prober, core: Probe, views: Sequence[str]) -> Iterator
         lengths = (v.norm(dim=1, keepdim=True) if normalised is True else 1.0 for v in near)
         near = tuple(x * 1e3 * (base + 10 * v) for x, v in zip(lengths, near, strict=True))
     probe = prober.probe(near, core.labels, prober.given)
-    kinds = [(kind, normalised) for kind in ("dot", "euclidean", "squared", "manhattan")]
+    kinds = tuple((kind, normalised) for kind in ("dot", "euclidean", "squared", "manhattan"))
     any_found = coarse = False
     for most_faults, some in ((1, kinds), (99, kinds[:3])):
         coarse = most_faults > 1 and _is_quantised(prober, core, 1e-6)
-        members = [] if coarse else structures(views, some, most_faults, tied=False)
+        members = [] if coarse else [*structures(views, some, most_faults, tied=False)]
         if most_faults == 1:
             cut = itertools.product(("anchors_detached", "others_detached"), members)
             members += [replace(m, gradient=which) for which, m in cut if not m.faults()]
@@ -217,7 +217,7 @@ def _explanations(prober: Prober, core: Probe, views: Sequence[str]) -> Iterator
             alike = [
                 replace(m, gradient=gradient)
                 for how, kind, gradient in drawn
-                for m in structures([how], [(kind, normalised)])
+                for m in structures((how,), ((kind, normalised),))
             ]
             yield [
                 replace(f.member, temperature=math.copysign(1.0, f.factor))
@@ -227,7 +227,7 @@ def _explanations(prober: Prober, core: Probe, views: Sequence[str]) -> Iterator
     if not any_found:
         prober.detached = False
         turned = [replace(m, temperature=-1.0) for m in structures(views, kinds[:3], 1)]
-        yield structures(views, kinds[:3], 3 if coarse else 1) + turned
+        yield [*structures(views, kinds[:3], 3 if coarse else 1), *turned]
 
 
 def _normalised(rows: Tensor, gradient: Tensor) -> bool | str:

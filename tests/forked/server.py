@@ -107,14 +107,24 @@ def main(path: str) -> None:
 
 
 def prepare_recognition() -> None:
-    """Work out the candidates of all members of the family on the labels of the first probe."""
-    from supcr_bench.verification.evaluate import evaluate
-    from supcr_bench.verification.family import structures
-    from supcr_bench.verification.probes import make_labels, make_rows
+    """Recognise losses once: what members of the family give on the probes is kept in the process.
 
-    for how in ("separate", "concatenated"):
-        members = structures([how], [("dot", True)])
-        evaluate(members, make_rows(4, 2, 0), make_labels(4, 1, 0), warm=True)
+    Only where gradients start no threads, which a forked process would not have.
+    """
+    import torch
+
+    from supcr_bench.values.definition import AUTO
+    from supcr_bench.values.implementation import Implementation
+    from supcr_bench.verification.resolve import resolve
+    from tests.subjects_table import SOURCE
+
+    if torch.version.cuda is not None:
+        return
+    losses: dict[str, Any] = {}
+    exec(SOURCE, losses)
+    for name in ("RnCLoss", "rnc_function", "TwoViews"):
+        own = Implementation(name=name, title="", source="", definition=AUTO, factory=losses[name])
+        resolve(own)
 
 
 def report_ended(running: dict[int, socket.socket]) -> None:

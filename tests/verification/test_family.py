@@ -34,7 +34,9 @@ def test_a_definitions_member_is_the_reference(definition: Definition, tied: boo
 
 def test_at_a_high_temperature_the_gradient_is_the_warm_one() -> None:
     views, labels = make_rows(4, 2, 2), make_labels(4, 1, 2)
-    plain = [m for m in structures(["separate", "concatenated"], [("dot", True)]) if m.faults() < 2]
+    plain = [
+        m for m in structures(("separate", "concatenated"), (("dot", True),)) if m.faults() < 2
+    ]
     hot = [replace(m, temperature=1e6) for m in plain]
     warm = evaluate(plain, views, labels, warm=True)[1]
     assert torch.allclose(evaluate(hot, views, labels)[1] * 1e6, warm, atol=1e-5)
