@@ -93,11 +93,9 @@ class Checkout:
 
     def python_files_now(self, folder: str, *, ignored: bool = False) -> dict[str, bytes]:
         """All Python files of a folder in the work tree, even uncommitted; or only ignored ones."""
-        which = ("--ignored",) if ignored else ("--cached",)
-        said = self.git("ls-files", "-z", *which, "--others", "--exclude-standard", "--", folder)
         files = {}
         top = self.top.resolve()
-        for path in dict.fromkeys(map(os.fsdecode, said.split(b"\0")[:-1])):
+        for path in self._listed("--ignored" if ignored else "--cached", folder):
             file = self.top / path
             if path.endswith(".py") and file.is_file() and file.resolve().is_relative_to(top):
                 files[path] = file.read_bytes()
@@ -109,8 +107,12 @@ class Checkout:
 
     def names_now(self) -> frozenset[str]:
         """The paths of all files of the work tree, tracked or not, but not ignored."""
-        said = self.git("ls-files", "-z", "--cached", "--others", "--exclude-standard")
-        return frozenset(map(os.fsdecode, said.split(b"\0")[:-1]))
+        return frozenset(self._listed("--cached", "."))
+
+    def _listed(self, which: str, folder: str) -> dict[str, None]:
+        wanted = ("-z", which, "--others", "--exclude-standard", "--", folder)
+        said = self.git("ls-files", *wanted)
+        return dict.fromkeys(map(os.fsdecode, said.split(b"\0")[:-1]))
 
     def _files_at(self, commit: str, folder: str = ".") -> dict[str, tuple[bytes, bytes]]:
         """Mode and blob of each file of a commit, by its path."""

@@ -4,20 +4,17 @@ All implementations of a cell share a process. A setting of torch that one chang
 that one replaces, would hold for the others and for the clock.
 """
 
-import builtins
 import gc
-import math
 import os
-import random
 import signal
 import sys
 import threading
-import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from pkgutil import resolve_name
 from time import perf_counter, process_time, sleep
 from time import time as clock_s
 from typing import Any
@@ -137,18 +134,11 @@ if hasattr(os, "sched_setaffinity"):  # on Linux
     SETTINGS["choice of cores"] = _read_cores, partial(os.sched_setaffinity, 0), _read_cores()
 
 _OWNERS: dict[str, Any] = {
-    "time": time,
-    "math": math,
-    "gc": gc,
-    "random": random,
-    "builtins": builtins,
-    "torch": torch,
-    "torch.Tensor": torch.Tensor,
-    "torch.autograd": torch.autograd,
-    "torch.accelerator": torch.accelerator,
-    "torch.cuda": torch.cuda,
-    "torch.nn.Module": torch.nn.Module,
-    "torch.nn.functional": torch.nn.functional,
+    name: resolve_name(name)
+    for name in (
+        *("time", "math", "gc", "random", "builtins", "torch", "torch.Tensor", "torch.autograd"),
+        *("torch.accelerator", "torch.cuda", "torch.nn.Module", "torch.nn.functional"),
+    )
 }
 """Modules and classes whose functions the harness and other subjects call."""
 _HARNESS = "supcr_bench."

@@ -12,7 +12,7 @@ Euclidean distance as its similarity.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from supcr_bench.values.errors import UnknownNameError, UsageError
 
@@ -24,11 +24,7 @@ Similarity = Literal[
     "negative_euclidean_normalised",
     "negative_squared_euclidean_normalised",
 ]
-NORMALISED: tuple[Similarity, ...] = (
-    "cosine",
-    "negative_euclidean_normalised",
-    "negative_squared_euclidean_normalised",
-)
+NORMALISED = tuple(s for s in get_args(Similarity) if s == "cosine" or s.endswith("_normalised"))
 """The similarities of rows that are divided by their norms first."""
 Views = Literal["sum", "mean", "concatenate", "single"]
 SelfCandidate = Literal["when_tied", "never"]
