@@ -110,10 +110,15 @@ def crossings(
 
 
 def crossovers(results: Sequence[Result]) -> list[Crossover]:
-    """Crossovers of all pairs timed in the same rounds, by series (all sizes of a workload)."""
+    """Crossovers of all pairs of one definition that were timed in the same rounds, by series."""
     timed = [r for r in results if r.time_samples_s and r.session and r.status is Status.MEASURED]
-    by_series = grouped(series_of(timed), lambda own: (own[0].case.pass_, own[0].case.series()))
-    pairs = (pair for group in by_series.values() for pair in itertools.combinations(group, 2))
+
+    def place(own: Sequence[Result]) -> tuple[object, ...]:
+        case = own[0].case
+        return case.pass_, case.definition, case.series()
+
+    groups = grouped(series_of(timed), place).values()
+    pairs = (pair for group in groups for pair in itertools.combinations(group, 2))
     return [row for one, other in pairs for row in _between(one, other)]
 
 

@@ -102,16 +102,13 @@ def noted(note: str, rows: Sequence["HasCase"]) -> str:
     return f"{note}.\n{marks}" if marks else note
 
 
-def arm_names(results: Sequence[Result], form: str = "{name} ({definition})") -> dict[str, str]:
-    """A label for each implementation, with its definition (its loss) if the results have more."""
+def arm_names(results: Sequence[Result]) -> dict[str, str]:
+    """A label for each implementation, with its definition below if the results have several."""
     arms = dict.fromkeys((r.implementation, short_name(r.case.definition)) for r in results)
     found = grouped(arms, lambda arm: arm[0])
     if len({definition for _, definition in arms}) < 2:
-        form = "{name}"
-    return {
-        name: form.format(name=name, definition=", ".join(definition for _, definition in own))
-        for name, own in found.items()
-    }
+        return {name: name for name in found}
+    return {name: f"{name}\n{', '.join(whose for _, whose in own)}" for name, own in found.items()}
 
 
 class HasCase(Protocol):

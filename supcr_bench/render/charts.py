@@ -115,7 +115,7 @@ def _scaling_charts(
         yield drawing.chart(
             title=f"{what}{f', {view}' if view else ''}: {case.describe_series()}",
             section=metric.name,
-            view=view,
+            view=view or ("other workloads" if series > 1 else ""),
             filters={k: v for k, v in facets_of(case).items() if k != "pass"},
         )
 
@@ -227,6 +227,7 @@ def _axis_charts(axis: Axis, results: Sequence[Result]) -> Iterator[Chart]:
         yield drawing.chart(
             title=f"{what} along {axis.label}, at N={case.batch_size}",
             section=axis.id,
+            view=what if metric is MEMORY else "",
             filters=facets_of(case, without=(axis.id, "pass")),
         )
 

@@ -86,7 +86,8 @@ class Chart:
         text = self.svg
         text = text[text.index("<svg") :].replace("<svg ", '<svg aria-hidden="true" ', 1)
         text = re.sub(rf'<g id="(?!{re.escape(self.name)}\.)[^"]*">', "<g>", text)
-        return re.sub(r"(\d\.\d)\d+", r"\1", text)  # a tenth of a point cannot be seen
+        # Less than a tenth of a point cannot be seen; the texts between tags keep their numbers.
+        return re.sub("<[^>]*>", lambda tag: re.sub(r"(\d\.\d)\d+", r"\1", tag[0]), text)
 
     def png(self) -> bytes:
         data = io.BytesIO()
@@ -333,7 +334,7 @@ class Drawing:
         handles = []
         for line in ordered:
             look = self._look(line.name) | {"lw": 1.8 if line.curve else 0.8}
-            label = short_name(self.labels[line.name]) + line.note
+            label = "\n".join(map(short_name, self.labels[line.name].split("\n"))) + line.note
             form = marker(line.name, self.names)
             handles.append(Line2D([], [], marker=form, ms=_MARKS[1], label=label, **look))
         legend = axes.legend(

@@ -52,14 +52,14 @@
         const right = entries.filter(([name, , , beaten]) => beaten !== null && !off.has(name));
         const ahead = right.filter(([name]) => !right.some(([, , , beaten]) => beaten.includes(name)));
         const tied = (ahead.length ? ahead : right).sort((a, b) => a[1] - b[1]);
-        const over = entries.find(([name]) => data.names[name] === base.value);
+        const over = entries.find(([name]) => data.names[name] === base?.value);
         const [, use, time, memory, faster] = body.rows[i].cells;
         use.textContent = tied.map(([name]) => data.names[name]).join(" or ") || "none";
         use.classList.toggle("bad", !tied.length);
         const [best] = tied;
         time.textContent = best ? duration(best[1]) : "";
         memory.textContent = best ? (best[2] === null ? "-" : size(best[2])) : "";
-        faster.textContent = best && over && !tied.includes(over) ? ratio(over[1] / best[1]) : "";
+        if (faster) faster.textContent = best && over && !tied.includes(over) ? ratio(over[1] / best[1]) : "";
       });
     });
   };
@@ -113,14 +113,14 @@
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   };
-  const tools = (block, makers) => {
+  const tools = (block, makers, first) => {
     const bar = element("div", "", { className: "tools" });
     for (const [label, act] of makers) {
       const control = element("button", label, { type: "button" });
       control.addEventListener("click", () => act(control));
       bar.append(control);
     }
-    block.after(bar);
+    block[first ? "before" : "after"](bar);
   };
   const visible = (cell) => getComputedStyle(cell).display !== "none";
   const cells = (table) => [...table.rows].filter(visible).map((row) => [...row.cells].filter(visible).map((cell) => cell.textContent.trim().replace(/\s+/g, " ")));
@@ -131,7 +131,7 @@
     tools(block, [
       ["Copy CSV", (control) => copy(control, csv(cells(table)))],
       ["Copy Markdown", (control) => copy(control, markdown(cells(table)))],
-    ]);
+    ], table.querySelector("td[data-r]")); // before the cells that a keyboard would pass
   }
   for (const figure of all("figure")) {
     const drawn = () => {

@@ -71,7 +71,7 @@ def _cost_table(
         text = time_text(cost) if metric is TIME else memory_text(cost, cost.peak_bytes)
         return Cell(text, "" if metric.get(cost) is not None else "quiet", cost)
 
-    arms = arm_names(results, "{name}\n{definition}").items()
+    arms = arm_names(results).items()
     columns: Columns[Case] = {
         Column(head, implementation=whose): partial(cell, whose) for whose, head in arms
     }

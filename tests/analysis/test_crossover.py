@@ -1,6 +1,7 @@
 """Crossovers of made-up sweeps. Whether the interval covers the truth is held by simulated ones."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -68,6 +69,15 @@ def test_only_right_results_of_one_session_are_paired() -> None:
     assert crossovers([*apart, *(r for r in pair() if r.implementation == "square")]) == []
     wrong = [timed("cubic", n, 1e-9 * n**3, status=Status.WRONG) for n in SIZES]
     assert crossovers([*wrong, *(r for r in pair() if r.implementation == "square")]) == []
+
+
+def test_losses_of_two_definitions_have_no_crossover() -> None:
+    other = [
+        replace(r, case=replace(r.case, definition="no-self")) if r.implementation == "cubic" else r
+        for r in pair()
+    ]
+    assert crossovers(pair())
+    assert crossovers(other) == []
 
 
 def test_noise_makes_the_interval_wider() -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from supcr_bench.analysis.findings import Findings, find
 from supcr_bench.render.charts import charts_of
-from supcr_bench.render.report import render_report
+from supcr_bench.render.report import render_report, render_reports_index
 from supcr_bench.render.run_tables import run_tables
+from supcr_bench.store.report_file import SUMMARY_KEYS
 from supcr_bench.store.run import load_run
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.result import Result, Status
@@ -267,7 +268,7 @@ def test_a_table_is_copied_as_csv_and_markdown_without_what_is_left_out(
     page = open_page(report, "#time;no-implementation=broadcast").page
     page.evaluate("navigator.clipboard.writeText = (text) => { window.copied = text; }")
     page.locator("summary", has_text="Time per call, forward").click()
-    tools = page.locator("[data-name=time-forward] + .tools")
+    tools = page.locator(".tools:has(+ [data-name=time-forward])")
     tools.get_by_role("button", name="Copy CSV").click()
     head, first, *_ = page.evaluate("window.copied").splitlines()
     assert head == "D,NaN,N,rowsort,loopy"
@@ -335,3 +336,102 @@ def test_on_paper_there_are_no_controls(report: Path, open_page: Any) -> None:
     assert page.locator("#filters").is_hidden()
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == "rgb(255, 255, 255)"
+
+
+MOST_STEPS = {"mouse": 6, "keyboard": 60}
+
+
+class Person:
+    """Does what a person does on a page, with the mouse or by keyboard alone, and counts it."""
+
+    def __init__(self, page: Any, device: str) -> None:
+        self.page, self.device, self.steps = page, device, 0
+
+    def use(self, what: Any) -> None:
+        if self.device == "mouse":
+            what.click()
+            self.steps += 1
+        else:
+            self.go_to(what)
+            self.press("Space" if what.get_attribute("type") == "checkbox" else "Enter")
+
+    def go_to(self, what: Any) -> None:
+        while not what.evaluate("(e) => e === document.activeElement"):
+            self.press("Tab")
+
+    def press(self, key: str) -> None:
+        self.page.keyboard.press(key)
+        self.steps += 1
+        assert self.steps <= MOST_STEPS[self.device]
+
+    def leave_out(self, *names: str) -> None:
+        for name in names:
+            self.use(self.page.get_by_role("checkbox", name=name, exact=True))
+
+
+@pytest.mark.parametrize("device", ["mouse", "keyboard"])
+class TestTasks:
+    """What a reader wants to do within 30 seconds: a click takes 3 of them, three keys one."""
+
+    def person(self, device: str, report: Path, open_page: Any) -> Person:
+        page = open_page(report).page
+        page.evaluate("navigator.clipboard.writeText = (text) => { window.copied = text; }")
+        return Person(page, device)
+
+    def test_a_speed_up_at_a_size(self, device: str, report: Path, open_page: Any) -> None:
+        person = self.person(device, report, open_page)
+        row = person.page.locator("[data-name=use-0] tbody tr", has_text="256").locator("td")
+        if device == "mouse":
+            person.page.locator("#base").select_option("broadcast")
+            person.steps += 2
+        else:
+            person.go_to(person.page.locator("#base"))
+            person.press("b")
+        assert row.all_inner_texts() == ["256", "rowsort", "6.55 ms", "524 kB", "2.56"]
+        assert person.steps <= MOST_STEPS[device]
+
+    def test_the_samples_of_a_case(self, device: str, report: Path, open_page: Any) -> None:
+        person = self.person(device, report, open_page)
+        person.use(person.page.locator("summary", has_text="Time per call, forward"))
+        person.use(person.page.locator("[data-name=time-forward] td button").first)
+        person.page.locator("dialog svg").first.wait_for()
+        assert "samples" in person.page.locator("dialog").inner_text()
+        assert person.steps <= MOST_STEPS[device]
+
+    def test_two_alone_in_a_chart_and_their_table_as_csv(
+        self, device: str, report: Path, open_page: Any
+    ) -> None:
+        person = self.person(device, report, open_page)
+        person.leave_out("loopy")
+        legend = person.page.locator("#time-1 text:visible").all_text_contents()
+        assert {"broadcast", "rowsort"} <= {text.split()[0] for text in legend}
+        assert not any("loopy" in text for text in legend)
+        person.use(person.page.locator("summary", has_text="Time per call, forward"))
+        tools = person.page.locator(".tools:has(+ [data-name=time-forward])")
+        person.use(tools.get_by_role("button", name="Copy CSV"))
+        assert person.page.evaluate("window.copied").startswith("D,NaN,N,broadcast,rowsort\n")
+        assert person.steps <= MOST_STEPS[device]
+
+
+def test_the_trend_of_a_figure_over_three_runs_is_read_without_a_step(
+    open_page: Any, tmp_path: Path
+) -> None:
+    runs = [
+        (
+            f"run-{day}",
+            {
+                **dict.fromkeys(SUMMARY_KEYS, ""),
+                "suite": "quick",
+                "started_at": f"2026-01-0{day}T10:00:00",
+                "machine": "one",
+                "figures": {"tiled, training at N=64": 1e-3 * day},
+            },
+        )
+        for day in (3, 2, 1)
+    ]
+    path = tmp_path / "index.html"
+    path.write_text(render_reports_index(runs))
+    page = open_page(path).page
+    row = page.locator("tr", has_text="tiled, training at N=64")
+    assert row.locator("td").all_inner_texts()[1:] == ["1.00 ms", "2.00 ms", "3.00 ms", "3.00"]
+    assert box(page, "table")["y"] < 900

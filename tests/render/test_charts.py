@@ -208,6 +208,18 @@ def test_the_third_view_shows_multiples_of_the_floor_where_that_was_measured() -
     assert "memory-1-2" not in charts
 
 
+def test_a_page_rounds_places_and_no_text() -> None:
+    results = [
+        result
+        for density, seconds in ((0.0, 1e-3), (0.125, 1.2e-3), (0.25, 1.37e-3))
+        for result in make_series("mine", [64], lambda _: seconds, case={"nan_density": density})  # noqa: B023
+    ]
+    svg = drawn(results)["nan-density-time"].inline_svg()
+    assert "12.5%" in svg
+    assert re.search(r">1\.\d\d\u00d7<", svg)
+    assert not re.search(r' d="[^"]*\d\.\d\d', svg)
+
+
 def test_the_legend_is_ordered_as_the_lines_end_and_names_the_law() -> None:
     (axes, _) = drawn(usual())["memory-1"].figure.axes
     legend = axes.get_legend()

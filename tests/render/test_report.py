@@ -192,6 +192,14 @@ def test_one_that_is_wrong_anywhere_is_not_what_to_use_anywhere() -> None:
     assert "rowsort" not in table
 
 
+def test_a_single_implementation_has_no_baseline_and_what_is_not_told_is_counted() -> None:
+    results = make_series("rowsort", (16, 64), lambda n: 1e-6 * n)
+    text = page(results)
+    assert 'id="base"' not in text
+    assert "cannot be told here" in text
+    assert 'class="open">cannot tell here' not in text
+
+
 def test_what_failed_is_said_in_the_answer() -> None:
     failed = make_result("rowsort", n=512, status=Status.FAILED, reason="no graph")
     text = page([*usual(), failed])
