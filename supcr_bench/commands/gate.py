@@ -15,17 +15,16 @@ import typer
 from supcr_bench.commands import options as opt
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.files import write_file
+from supcr_bench.values.gate import MAX_MEMORY_GROWTH, MAX_SLOWDOWN, TIME_BUDGET_S
 from supcr_bench.values.units import parse_duration_s, plural
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from supcr_bench.store.loaded_run import Run
-    from supcr_bench.sweep.suite import Suite
-    from supcr_bench.values.case import Workload
 
 DEFAULT_SUITE = "ci"
-MAX_SLOWDOWN, MAX_MEMORY_GROWTH, TIME_BUDGET_S = 0.05, 0.01, 100.0
+OR_OF_GRID = ", or what the suite's grid allows"
 BASELINES = Path("results/baselines")
 
 
@@ -51,13 +50,17 @@ def gate(
     definition: str | None = opt.DEFINITION,
     device: str | None = opt.DEVICES,
     set_: list[str] | None = opt.AXIS_VALUES,
-    max_slowdown: float = opt.share(
+    max_slowdown: float | None = opt.share(
         "--max-slowdown",
         "Share by which an implementation may become slower on a case.",
         MAX_SLOWDOWN,
+        OR_OF_GRID,
     ),
-    max_memory_growth: float = opt.share(
-        "--max-memory-growth", "Share by which the peak memory may grow.", MAX_MEMORY_GROWTH
+    max_memory_growth: float | None = opt.share(
+        "--max-memory-growth",
+        "Share by which the peak memory may grow.",
+        MAX_MEMORY_GROWTH,
+        OR_OF_GRID,
     ),
     time_budget: float = opt.quantity(
         "--time-budget",
@@ -99,11 +102,11 @@ def gate(
     environment = dict(os.environ)
     os.environ.pop("GITHUB_TOKEN", None)  # the code that is judged does not get it
     if init:
-        from supcr_bench.commands.gate_init import set_up
+        from supcr_bench.commands.gate_init import SUITE, set_up
         from supcr_bench.render.terminal import make_console
 
-        suite, _, path = set_up(make_console())
-        record = Path(path)
+        set_up(make_console())
+        suite, record = str(SUITE), BASELINES / f"{SUITE.stem}.json"
         record.parent.mkdir(parents=True, exist_ok=True)
     ways = {"--against": against, "--baseline": baseline, "--record": record}
     given = [name for name, value in ways.items() if value is not None]
@@ -112,8 +115,9 @@ def gate(
     if record is not None and any((summary, junit, json)):
         raise UsageError("--record writes the baseline alone; leave out --summary, --junit, --json")
 
-    axes = opt.set_axes({"device": device} if device is not None else {}, set_ or ())
+    axes = opt.set_axes({"device": device}, set_)
 
+    from supcr_bench.commands.run_work import make_work
     from supcr_bench.gate.accepted import (
         USUAL_FILE,
         apply_accepted,
@@ -122,34 +126,30 @@ def gate(
     )
     from supcr_bench.gate.baseline import load_baseline
     from supcr_bench.gate.terms import Terms
-    from supcr_bench.subjects.registry import locate
-    from supcr_bench.sweep.plan import make_plan, require_room
+    from supcr_bench.sweep.plan import allowances, require_room
     from supcr_bench.sweep.suite import load_suite, read_axes
 
     accepted_file = accepted or USUAL_FILE
     entries = read_accepted(accepted_file) if accepted or accepted_file.is_file() else []
     loaded = load_suite(suite).with_axes(read_axes(axes)).with_definition(definition)
+    work = make_work(loaded, implementation or loaded.implementations)
+    require_room(work.plan)
     options = [part for axis in set_ or () for part in ("--set", axis)]
     if definition is not None:
         options += ["--definition", definition]
-    wanted = loaded.compared_with
-    names = dict.fromkeys(implementation or loaded.implementations)
-    subjects = [replace(locate(name), definition=wanted) for name in names]
-    plan = make_plan(loaded, [subject.name for subject in subjects])
-    require_room(plan)
     gate_options = ["--device", device] if device is not None else []
-    if max_slowdown != MAX_SLOWDOWN:
+    if max_slowdown is not None:
         gate_options += ["--max-slowdown", f"{100 * max_slowdown:g}%"]
     if time_budget != TIME_BUDGET_S:
         gate_options += ["--time-budget", f"{time_budget:g}s"]
+    shares = {"max_slowdown": max_slowdown, "max_memory_growth": max_memory_growth}
     terms = Terms(
         suite=suite,
-        implementations=tuple(subject.name for subject in subjects),
+        implementations=tuple(subject.name for subject in work.subjects),
         baseline=against is None,
         named=bool(implementation),
-        max_memory_growth=max_memory_growth,
-        max_slowdown=max_slowdown,
-        allowed=_allowances(loaded, max_slowdown, max_memory_growth),
+        given={name: share for name, share in shares.items() if share is not None},
+        allowed=allowances(loaded),
         time_budget_s=time_budget,
         options=tuple(options),
         gate_options=tuple(gate_options),
@@ -166,10 +166,10 @@ def gate(
         recorded = load_baseline(name)
 
     from supcr_bench.commands.gate_session import GateSession
-    from supcr_bench.render.terminal import make_console
+    from supcr_bench.render.terminal import make_console, print_sentence
 
     console = make_console()
-    with closing(GateSession(console, loaded, subjects, plan, terms)) as session:
+    with closing(GateSession(console, work, terms)) as session:
         if against is not None:
             outcome = session.against_revision(against)
         elif recorded is not None:
@@ -182,7 +182,7 @@ def gate(
     if accept is not None:
         count = write_accepted(accepted_file, outcome.changes, accept, today)
         said = f"{accepted_file} accepts {plural(count, 'more change')}; commit it."
-        console.print(said, soft_wrap=True)
+        print_sentence(console, said)
         entries = read_accepted(accepted_file) if count else entries
     changes, notes = apply_accepted(outcome.changes, entries, today)
     outcome = replace(
@@ -208,36 +208,21 @@ def gate(
         of_the_job = os.environ.get("GITHUB_STEP_SUMMARY") == str(summary)
         earlier = summary.read_text("utf-8") if of_the_job and summary.exists() else ""
         write_file(summary, earlier + gate_markdown(outcome))
-    tell_pull_request(outcome, comment, subjects, console, environment)
+    tell_pull_request(outcome, comment, work.subjects, console, environment)
     status = outcome.exit_status(undecided)
     raise typer.Exit(0 if informational and status in (1, 3) else status)
 
 
-def _allowances(
-    suite: "Suite", max_slowdown: float, max_memory_growth: float
-) -> "dict[Workload, dict[str, float]]":
-    """What the suite's grids allow; a share on the command line replaces theirs."""
-    from supcr_bench.sweep.plan import allowances
-
-    given = {"max_slowdown": max_slowdown != MAX_SLOWDOWN}
-    given |= {"max_memory_growth": max_memory_growth != MAX_MEMORY_GROWTH}
-    return {
-        workload: {name: share for name, share in shares.items() if not given.get(name)}
-        for workload, shares in allowances(suite).items()
-    }
-
-
 def _write_baseline(run: "Run", path: Path, console: "Console") -> None:
-    from rich.text import Text
-
     from supcr_bench.analysis.compare import BROKEN
+    from supcr_bench.render.terminal import print_sentence
     from supcr_bench.store.run_file import write_run_file
 
     write_run_file(run, path)
     text = f"Recorded {len(run.results)} results of suite {run.info['suite']['name']} in {path}."
-    console.print(Text(text), soft_wrap=True)
+    print_sentence(console, text)
     wrong = [result.implementation for result in run.results if result.status in BROKEN]
     if wrong:
         names = ", ".join(dict.fromkeys(wrong))
         text = f"{len(wrong)} of them are wrong or failed, and were recorded too: {names}."
-        console.print(Text(text, "yellow"), soft_wrap=True)
+        print_sentence(console, text, "yellow")

@@ -7,9 +7,9 @@ from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
-from rich.text import Text
 
 from supcr_bench.gate.checkout import Checkout
+from supcr_bench.render.terminal import print_sentence
 from supcr_bench.store.revision import RevisionError
 from supcr_bench.subjects.registry import locate
 from supcr_bench.sweep.local_executor import LocalExecutor
@@ -106,8 +106,8 @@ def find_losses(names: list[str]) -> tuple[dict[str, str], dict[str, str]]:
     return losses, others
 
 
-def set_up(console: Console) -> list[str]:
-    """Write a suite and a workflow, unless they exist; return the arguments of the first gate."""
+def set_up(console: Console) -> None:
+    """Write a suite and a workflow, unless they exist, and say what the gate will check."""
     try:
         checkout = Checkout(Path.cwd())
     except RevisionError as error:
@@ -122,7 +122,7 @@ def set_up(console: Console) -> list[str]:
     names = list(candidates(checkout))
     losses, others = find_losses(names[:MOST]) if names else ({}, {})
     for name, why in others.items():
-        console.print(Text(f"Left out: {name}: {why}", "yellow"), soft_wrap=True)
+        print_sentence(console, f"Left out: {name}: {why}", "yellow")
     if not losses:
         raise UsageError(
             f"found no loss of the family among {len(names)} classes and functions; name one, as "
@@ -134,8 +134,8 @@ def set_up(console: Console) -> list[str]:
     write_file(SUITE, _SUITE.format(names=listed, density=density, missing=missing))
     if not WORKFLOW.exists():
         write_file(WORKFLOW, _WORKFLOW.replace("SUITE", str(SUITE)), folders=True)
-    console.print(Text(f"Wrote {SUITE} and {WORKFLOW}. The gate will check, of each pull request:"))
+    wrote = f"Wrote {SUITE} and {WORKFLOW}."
+    print_sentence(console, f"{wrote} The gate will check, of each pull request:")
     for name, definition in losses.items():
-        said = f"  {name}: values and gradients by {definition}, operations, memory, time"
-        console.print(Text(said), soft_wrap=True)
-    return [str(SUITE), "--record", f"results/baselines/{SUITE.stem}.json"]
+        said = f"{name}: values and gradients by {definition}, operations, memory, time"
+        print_sentence(console, f"  {said}")

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from supcr_bench.analysis.time_rule import TimeRule
 from supcr_bench.commands.run_sweep import check_devices
-from supcr_bench.commands.run_work import provenance
+from supcr_bench.commands.run_work import Work, provenance
 from supcr_bench.gate.agreement import checks_to_repeat, judge_default_call
 from supcr_bench.gate.baseline import (
     comparability_notes,
@@ -31,22 +31,21 @@ from supcr_bench.gate.time_trial import (
     process_sampler,
 )
 from supcr_bench.gate.versions import Versions, at_revision
+from supcr_bench.render.terminal import print_sentence
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.run_file import without_noise
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.sweep.plan import make_budget, only, under
 from supcr_bench.sweep.runner import SweepProgress
-from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.cell import Cell
-from supcr_bench.values.default_call import DefaultCall
 from supcr_bench.values.errors import SubjectError
-from supcr_bench.values.gate import GatedChange, GateOutcome, GateVerdict
+from supcr_bench.values.gate import GatedChange, GateOutcome, GateVerdict, TimeStudy
 from supcr_bench.values.grouping import grouped
-from supcr_bench.values.implementation import Description, Resolution
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import plural
 from supcr_bench.verification.verification import Verification
+from supcr_bench.workers.messages import PreflightResult
 
 SPENT = ("spent_s", "first_call_s", "time_limit_s", "process_changes")
 """What a session keeps of counted calls to decide what to time: it is not recorded."""
@@ -55,49 +54,35 @@ RANKS = "ranks"
 NOTHING_TIMED = "No timed case of the suite has results of both versions, so time was not judged."
 
 
-@dataclass(slots=True)
 class GateSession:
     """Measures the implementations of a suite, shows its progress, and judges them."""
 
-    console: Console
-    suite: Suite
-    subjects: Sequence[Subject]
-    plan: Sequence[Cell]
-    terms: Terms
-    executor: LocalExecutor = field(init=False)
-    descriptions: dict[str, Description] = field(default_factory=dict)
-    resolutions: dict[str, Resolution] = field(default_factory=dict)
-    default_calls: dict[str, DefaultCall] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.executor = LocalExecutor(make_budget(self.suite).threads)
-        try:
-            check_devices(self.plan, self.executor)
-        except BaseException:
-            self.close()
-            raise
+    def __init__(self, console: Console, work: Work, terms: Terms) -> None:
+        self.console, self.work, self.terms = console, work, terms
+        self.suite, self.budget = work.suite, make_budget(work.suite)
+        self.executor = LocalExecutor(self.budget.threads)
+        self.checked: dict[str, PreflightResult] = {}
 
     def close(self) -> None:
         self.executor.close()
 
     def measured(self, baseline: Run | None = None, name: str = "") -> tuple[Run, list[str]]:
         """Measure the implementations now, without times; note how a baseline differs."""
-        for finding in self._findings(self.subjects).values():
+        suite, subjects = self.suite, self.work.subjects
+        for finding in self._findings(subjects).values():
             raise SubjectError(finding)
-        suite, notes = self.suite, list[str]()
+        notes = list[str]()
         if baseline is not None:
             keys = {(a.implementation, cell.case(a)) for cell in self._cells() for a in cell.arms}
             notes = comparability_notes(baseline, name, suite.name, suite.seed, keys)
-        names = [subject.name for subject in self.subjects]
-        subjects = [self._resolved(subject) for subject in self.subjects]
-        run = self._deterministic("Agreement and cost", subjects, dict.fromkeys(names))
+        known = {n: found.description for n, found in self.checked.items() if found.description}
+        resolved = [self._resolved(subject) for subject in subjects]
+        run = self._deterministic("Agreement and cost", resolved, dict.fromkeys(known))
         info = {
             "id": suite.name,
             "started_at": datetime.now(UTC).date().isoformat(),
-            "suite": suite.model_dump(mode="json", by_alias=True, exclude_none=True),
-            "subjects": names,
-            "labels": None,
-            **provenance(suite, {n: self.descriptions[n] for n in names}, self.subjects),
+            **self.work.to_mapping(),
+            **provenance(suite, known, subjects),
         }
         return replace(run, info={**info, **run.info}), notes
 
@@ -114,7 +99,7 @@ class GateSession:
         with tempfile.TemporaryDirectory(prefix="supcr-bench-gate-") as scratch:
             versions = [
                 at_revision(subject, revision, Path(scratch) / str(number))
-                for number, subject in enumerate(self.subjects)
+                for number, subject in enumerate(self.work.subjects)
             ]
             return self._judge_versions(versions, revision)
 
@@ -144,39 +129,36 @@ class GateSession:
         judged = judge_deterministic(before, after, terms)
         changes += [change for change in judged if change.implementation not in broken]
         for v in whole:
-            then, now = (self.default_calls.get(s.name) for s in (v.before or v.after, v.after))
-            if v.before and then and now:
+            calls = [self.checked[s.name].default_call for s in (v.before, v.after) if s]
+            if len(calls) == 2 and (then := calls[0]) and (now := calls[1]):
                 changes += judge_default_call(v.name, then, now, before, terms)
         cells, others = cells_to_time(
             self._cells(),
             whole,
             before,
             after,
-            lambda case: terms.share("max_slowdown", case, terms.max_slowdown),
+            lambda case: terms.share("max_slowdown", case),
         )
-        trial = None
+        study = None
         if cells:
-            rule = TimeRule(max_slowdown=terms.max_slowdown, cells=len(cells))
-            sampler = process_sampler(
-                make_budget(self.suite).threads,
-                self.suite.seed,
-                longest_cell_s(rule, terms.time_budget_s),
-            )
+            rule = TimeRule(max_slowdown=terms.share("max_slowdown"), cells=len(cells))
+            longest_s = longest_cell_s(rule, terms.time_budget_s)
+            sampler = process_sampler(self.budget.threads, self.suite.seed, longest_s)
             trial = TimeTrial(cells, rule, sampler, terms.time_budget_s)
-            trial.tell = lambda said: self.console.print(Text(said, "yellow"), soft_wrap=True)
+            trial.tell = lambda said: print_sentence(self.console, said, "yellow")
             first = {result.key: result for result in before.results}
             trial.expect([least_s(first[cell.implementation, cell.case]) for cell in cells])
             with self._stage("Time") as say:
                 for progress in trial.run():
                     say(progress)
             others = [*trial.changes(terms.gate_command(revision)), *others]
+            study = trial.study
             if trial.error is not None:
                 notes.append(f"Timing ended early: {trial.error}")
         else:
             notes.append(NOTHING_TIMED)
         notes += deterministic_notes(before, after, changes, terms)
-        outcome = self._outcome(f"revision {revision}", [*changes, *others], notes)
-        return replace(outcome, time=trial.study if trial else None)
+        return self._outcome(f"revision {revision}", [*changes, *others], notes, study)
 
     def _callable_versions(
         self, found: Sequence[Versions], revision: str
@@ -202,15 +184,20 @@ class GateSession:
         return versions, broken, notes
 
     def _outcome(
-        self, against: str, changes: Sequence[GatedChange], notes: Sequence[str]
+        self,
+        against: str,
+        changes: Sequence[GatedChange],
+        notes: Sequence[str],
+        time: TimeStudy | None = None,
     ) -> GateOutcome:
         return GateOutcome(
             suite=self.suite.name,
             against=against,
             changes=tuple(changes),
             notes=tuple(dict.fromkeys(notes)),
+            time=time,
             environment=dict(self.executor.environment),
-            code=provenance(self.suite, {}, self.subjects)["code"],
+            code=provenance(self.suite, {}, self.work.subjects)["code"],
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
@@ -220,10 +207,12 @@ class GateSession:
         Of the cases across ranks, those of implementations that declare the tag ``ranks``, that the
         suite itself names, or all if the command line asks for ranks.
         """
-        plan = under(self.plan, {n: own.definition for n, own in self.resolutions.items()})
+        resolutions = {n: c.resolution for n, c in self.checked.items() if c.resolution}
+        plan = under(self.work.plan, {n: own.definition for n, own in resolutions.items()})
         if any(option.startswith("ranks=") for option in self.terms.options):
             return plan
-        known = {n for n, own in self.descriptions.items() if RANKS in own.tags}
+        described = {n: c.description for n, c in self.checked.items() if c.description}
+        known = {n for n, own in described.items() if RANKS in own.tags}
         known |= {*self.suite.implementations}
         kept = (only([cell], known) if cell.workload.ranks > 1 else [cell] for cell in plan)
         return [cell for own in kept for cell in own]
@@ -233,8 +222,9 @@ class GateSession:
         reasons = {}
         for cell in self._cells():
             for arm in cell.arms:
-                own = self.resolutions.get(arm.implementation)
-                why = own and own.why_not(cell.definition(arm), cell.workload)
+                own = self.checked.get(arm.implementation)
+                call = own and own.resolution
+                why = call and call.why_not(cell.definition(arm), cell.workload)
                 if why:
                     reasons[arm.implementation, cell.case(arm)] = why
         ran = {
@@ -252,17 +242,13 @@ class GateSession:
         return kept[0], kept[1], notes
 
     def _resolved(self, subject: Subject) -> Subject:
-        return replace(subject, resolution=self.resolutions.get(subject.name))
+        return replace(subject, resolution=self.checked[subject.name].resolution)
 
     def _findings(self, subjects: Sequence[Subject]) -> dict[str, str]:
         """The errors of subjects (implementations) that cannot be loaded or called, by name."""
-        checked = self.executor.preflight(subjects, self.plan[0].workload)
-        for name, found in checked.items():
-            if found.description and found.resolution:
-                self.resolutions[name] = found.resolution
-                self.descriptions[name] = found.description
-            if found.default_call:
-                self.default_calls[name] = found.default_call
+        check_devices(self.work.plan, self.executor)
+        checked = self.executor.preflight(subjects, self.work.plan[0].workload)
+        self.checked |= checked
         return {name: found.finding for name, found in checked.items() if found.finding}
 
     def _deterministic(
@@ -276,7 +262,7 @@ class GateSession:
                 only(self._cells(), {subject.name for subject in subjects}),
                 self.executor,
                 subjects,
-                make_budget(self.suite),
+                self.budget,
                 verify=verify if self.suite.verify else {},
                 definition=self.suite.compared_with,
                 seed=self.suite.seed,

@@ -7,11 +7,10 @@ import typer
 from supcr_bench.commands.options import JSON_FILE, choice, option, say_notes, share
 from supcr_bench.values.errors import StoreError, UsageError
 from supcr_bench.values.files import require_writable, write_file
-from supcr_bench.values.gate import GateVerdict
+from supcr_bench.values.gate import MAX_MEMORY_GROWTH, MAX_SLOWDOWN, GateVerdict
 from supcr_bench.values.units import plural
 
 OUT = Path("reports/history")
-MAX_SLOWDOWN, MAX_MEMORY_GROWTH = 0.05, 0.01
 
 
 def history(

@@ -55,10 +55,11 @@ def quantity(
     return option(metavar, help, name, parser=convert, **more)
 
 
-def share(name: str, help: str, default: float) -> Any:  # noqa: A002
-    """An option that takes a share, such as ``5%``."""
-    shown = f"{100 * default:g}%"
-    return quantity(name, parse_fraction, "SHARE", help, default=default, show_default=shown)
+def share(name: str, help: str, default: float, instead: str = "") -> Any:  # noqa: A002
+    """An option that takes a share, such as ``5%``; ``None`` where something else may set it."""
+    shown = f"{100 * default:g}%{instead}"
+    default_value = None if instead else default
+    return quantity(name, parse_fraction, "SHARE", help, default=default_value, show_default=shown)
 
 
 def choice(name: str, known: Collection[str], help: str, **more: Any) -> Any:  # noqa: A002
@@ -116,12 +117,12 @@ AXIS_VALUES = option(
 )
 
 
-def set_axes(axes: Mapping[str, str], assignments: Sequence[str]) -> dict[str, str]:
-    """Add the axes of ``--set`` to ``axes``, which holds those with their own options."""
+def set_axes(axes: Mapping[str, str | None], assignments: Sequence[str] | None) -> dict[str, str]:
+    """The axes that were given: those with their own options, and those of ``--set``."""
     from supcr_bench.values.axes import get_axis
 
-    whole = dict(axes)
-    for assignment in assignments:
+    whole = {name: values for name, values in axes.items() if values is not None}
+    for assignment in assignments or ():
         name, equals, values = assignment.partition("=")
         if not equals or not values.strip():
             raise UsageError(

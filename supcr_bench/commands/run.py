@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import typer
 
@@ -68,58 +67,42 @@ def run(
     Exits with 0; with 1 if a result is wrong, an implementation failed, or verification finds one
     not right; with 3 if nothing could be measured within the limits.
     """
-    axes = _given(
-        batch_size=batch_size,
-        nan_density=nan_density,
-        dims=dims,
-        device=device,
-        ranks=ranks,
-        **{"pass": pass_},
-    )
-    axes = opt.set_axes(axes, set_ or ())
-    budgets = _given(time_limit=time_limit, memory_limit=memory_limit)
+    own = {"batch_size": batch_size, "nan_density": nan_density, "dims": dims}
+    axes = opt.set_axes({**own, "device": device, "ranks": ranks, "pass": pass_}, set_)
+    limits = {"time_limit": time_limit, "memory_limit": memory_limit}
+    budgets = {name: text for name, text in limits.items() if text is not None}
     if labels is not None:
         check_labels(labels, axes)
     if not re.fullmatch("local|ray(:.+)?", executor):
         raise UsageError(f"unknown executor {executor!r}; choose local, ray or ray:HOST:PORT")
 
+    from supcr_bench.commands.run_work import in_modes, make_work, new_run, stored_work, suite_file
+    from supcr_bench.store.run import RESULTS, find_run
     from supcr_bench.sweep.suite import load_suite, read_axes, read_budgets
 
-    requested, stored = None, None
     options = (suite, implementation, definition, labels, axes, budgets, mode)
-    if resume is None or any(options) or seed is not None:
-        own = read_axes(axes)
-        changed = load_suite(suite or DEFAULT_SUITE).with_axes(own).with_definition(definition)
-        updates: dict[str, Any] = {"budget": read_budgets(budgets, changed.budget)}
-        if seed is not None:
-            updates["seed"] = seed
-        changed = changed.model_copy(update=updates)
-
-        from supcr_bench.commands.run_work import in_modes, make_work, suite_file
-
-        names = in_modes(implementation or changed.implementations, mode)
-        requested = make_work(changed, names, labels)
-        requested = replace(requested, suite_file=suite_file(suite or DEFAULT_SUITE))
-
-    from supcr_bench.store.run import RESULTS, find_run
-
-    root = out or RESULTS
-    folder = None
+    given = any(options) or seed is not None
+    if given or resume is None:
+        name = suite or DEFAULT_SUITE
+        wanted = load_suite(name).with_axes(read_axes(axes)).with_definition(definition)
+        budget = read_budgets(budgets, wanted.budget)
+        seed = wanted.seed if seed is None else seed
+        wanted = wanted.model_copy(update={"budget": budget, "seed": seed})
+        names = in_modes(implementation or wanted.implementations, mode)
+        work = make_work(wanted, names, labels, suite_file(name))
+    root, folder = out or RESULTS, None
     if resume is not None:
         folder = find_run(resume, root)
         if folder.is_file():
             raise UsageError(f"{folder} is one file; --resume needs the folder of a run")
-        from supcr_bench.commands.run_work import new_run, stored_work
-
         info = opt.read_run(str(folder)).info
         stored = stored_work(info)
-        if requested is not None and (differences := requested.differences(stored)):
+        if given and (differences := work.differences(stored)):
             raise UsageError(
                 f"{folder} was begun with other options ({', '.join(differences)}); --resume takes "
                 f"them from the run, so leave them out, or {new_run(info)}"
             )
-    work = stored or requested
-    assert work is not None
+        work = stored
     opt.say_notes(work.labels.notes if work.labels else ())
     if verify is not None:
         work = replace(work, suite=work.suite.model_copy(update={"verify": verify}))
@@ -132,10 +115,6 @@ def run(
 
     named = bool(implementation or folder)
     raise typer.Exit(carry_out(work, executor, root, folder, require_all=named, verbose=verbose))
-
-
-def _given(**options: str | None) -> dict[str, str]:
-    return {name: text for name, text in options.items() if text is not None}
 
 
 def check_labels(labels: str, axes: Mapping[str, str]) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.text import Text
 
 from supcr_bench.commands.progress import make_progress
 from supcr_bench.commands.run_work import Work, new_run, provenance
@@ -63,18 +62,16 @@ def carry_out(
         executor, budget = make_executor(executor_name, work)
         with closing(executor):
             check_devices(work.plan, executor)
-            work, descriptions, unavailable = check_calls(work, executor, require_all=require_all)
+            work, descriptions = check_calls(work, executor, require_all=require_all)
             if writer is None:
-                work = work.without(unavailable)
                 info = _run_info(work, budget, executor, descriptions)
                 writer = held.enter_context(RunWriter.create(root, folder.name, info))
             else:
                 _continue(writer, work, executor, console)
             held.enter_context(_kept(writer, executor_name))
             for reason in work.unavailable.values():
-                console.print(Text(f"Left out: {reason}", style="yellow"), soft_wrap=True)
-            marks = definitions_note({n: d.definition for n, d in descriptions.items()})
-            if marks:
+                print_sentence(console, f"Left out: {reason}", "yellow")
+            if marks := definitions_note({n: d.definition for n, d in descriptions.items()}):
                 print_sentence(console, marks)
             claims = {
                 name: get_law(d.claimed_time) for name, d in descriptions.items() if d.claimed_time
@@ -98,7 +95,7 @@ def carry_out(
         return 1
     if not any(r.status.has_figures for r in run.results):
         text = "Nothing was measured within the limits; raise --memory-limit or --time-limit."
-        console.print(Text(text, style="yellow"), soft_wrap=True)
+        print_sentence(console, text, "yellow")
         return 3
     return 0
 
@@ -119,23 +116,21 @@ def _kept(writer: RunWriter, executor_name: str) -> Iterator[None]:
 
 def _continue(writer: RunWriter, work: Work, executor: Executor, console: Console) -> None:
     """Prepare to go on with a run; a StoreError if it would mix results of two programs."""
-    admit_machines(writer.info, executor)
+    environments = with_environments(writer.info, executor)
     before = writer.info.get("files")
     if before is None:
         note = "This run does not record its source files, so a change of them is not noticed."
-        console.print(Text(note, style="yellow"), soft_wrap=True)
+        print_sentence(console, note, "yellow")
     for subject in work.subjects:
         stored = (before or {}).get(subject.name) or {}
         for change in changes(tuple(stored.items()), subject.files):
             raise StoreError(
                 f"{subject.name}: {change} since the run began; {new_run(writer.info)}"
             )
-    writer.update(environments=with_environments(writer.info, executor))
-    if work.suite.verify != writer.info["suite"].get("verify", False):
-        suite = work.to_mapping()["suite"]
-        writer.update(suite=suite)
+    suite = {**writer.info["suite"], "verify": work.suite.verify}
+    writer.update(environments=environments, suite=suite)
     done = len(writer.finished)
-    console.print(Text(f"Continuing {writer.path}: {done} results are there already"))
+    print_sentence(console, f"Continuing {writer.path}: {done} results are there already")
 
 
 def _run_info(
@@ -218,15 +213,15 @@ def check_devices(plan: Sequence[Cell], executor: Executor) -> None:
 
 def check_calls(
     work: Work, executor: Executor, *, require_all: bool
-) -> tuple[Work, dict[str, Description], dict[str, str]]:
+) -> tuple[Work, dict[str, Description]]:
     """Load and call each implementation once on the executor's machines.
 
     If the user named the implementations (``require_all``), a missing dependency is an error; if
     the suite did, the implementation is left out.
 
     Returns:
-        the work with each implementation's call and definition, descriptions by name, and the
-        reason for each implementation that is left out.
+        the work with each implementation's call and definition, without those that are left out,
+        and descriptions by name.
 
     Raises:
         SubjectError: one cannot be loaded or called, or none is available.
@@ -249,32 +244,29 @@ def check_calls(
         subjects=tuple(subjects.values()),
         plan=tuple(with_own_cells(under(work.plan, definitions), apart)),
     )
-    return work, descriptions, unavailable
+    return work.without(unavailable), descriptions
 
 
-def admit_machines(info: Mapping[str, Any], executor: Executor) -> None:
-    """Raise a StoreError if a run would continue on another kind of machine, except a cluster."""
-    if isinstance(executor, ClusterExecutor):
-        return
-    known = info.get("environments") or {}
+def with_environments(info: Mapping[str, Any], executor: Executor) -> dict[str, Any]:
+    """The environments of a run by kind of machine, with those that a cluster adds.
+
+    Raises:
+        StoreError: the run would continue on another kind of machine, which is no cluster.
+    """
+    home, now = info["environment"], executor.environment
+    known = info.get("environments") or {machine_of(home): home}
+    here = {name: dict(found) for name, found in executor.environments.items()}
+    if isinstance(executor, ClusterExecutor) or set(here) <= set(known):
+        return {**known, **here}
     if len(known) > 1:
-        if set(executor.environments) <= set(known):
-            return
         raise StoreError(
             f"the run was measured on {len(known)} kinds of machine, and this one is none of "
             f"them; continue it on a cluster, or {new_run(info)}"
         )
-    then, now = info["environment"], executor.environment
     for key in SAME_MACHINE:
-        if then.get(key) != now.get(key):
+        if home.get(key) != now.get(key):
             raise StoreError(
-                f"the run was begun with {key} {then.get(key)}, and this machine has "
+                f"the run was begun with {key} {home.get(key)}, and this machine has "
                 f"{now.get(key)}; {new_run(info)}"
             )
-
-
-def with_environments(info: Mapping[str, Any], executor: Executor) -> dict[str, Any]:
-    """The environments of a run by kind of machine, with those of an executor added."""
-    home = info["environment"]
-    known = info.get("environments") or {machine_of(home): home}
-    return {**known, **{name: dict(found) for name, found in executor.environments.items()}}
+    return {**known, **here}

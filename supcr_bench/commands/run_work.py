@@ -102,13 +102,18 @@ def in_modes(names: Sequence[str], modes: str | None) -> list[str]:
     return [name + suffixes[mode] for name in plain for mode in wanted]
 
 
-def make_work(suite: Suite, names: Sequence[str], labels: str | None) -> Work:
+def make_work(
+    suite: Suite,
+    names: Sequence[str],
+    labels: str | None = None,
+    suite_file: tuple[str, str] | None = None,
+) -> Work:
     """Find the implementations, read the labels and lay out the cells."""
     definition = suite.compared_with
     subjects = tuple(replace(locate(name), definition=definition) for name in dict.fromkeys(names))
     file = read_label_file(labels)[0] if labels else None
     plan = make_plan(suite, [s.name for s in subjects], file)
-    return Work(suite, subjects, file, tuple(plan))
+    return Work(suite, subjects, file, tuple(plan), suite_file=suite_file)
 
 
 def suite_file(name: str) -> tuple[str, str]:

@@ -44,10 +44,8 @@ def _judge(
         return None
     if metric.interpreted and not _both_counted(metric, before, after):
         return None
-    if metric is MEMORY:
-        allowed = terms.share("max_memory_growth", second.case, terms.max_memory_growth)
-    else:
-        allowed = terms.share("max_work_growth", second.case, metric.allowance)
+    name = "max_memory_growth" if metric is MEMORY else "max_work_growth"
+    allowed = terms.share(name, second.case, metric.allowance)
     torch_differs = other_torch(before, after)
     allowed = max(allowed, TORCH_ALLOWANCE) if torch_differs else allowed
     change = count_change(metric.name, old, new, allowed)

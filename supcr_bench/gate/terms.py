@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.definition import AUTO, DEPARTS
-from supcr_bench.values.metrics import MEMORY
+from supcr_bench.values.gate import MAX_SLOWDOWN, TIME_BUDGET_S
 from supcr_bench.verification.verification import NO_DEFINITION
 
 TORCH_ALLOWANCE = 0.02
@@ -22,23 +22,24 @@ some 170, and 2.14 as many; element work and peak memory are the same in all thr
 class Terms:
     """The settings of one gate, and the command-line arguments that repeat it.
 
-    ``allowed`` holds the shares that grids of the suite set, by workload and name.
+    ``given`` holds the shares of the command line by name, which replace those of the suite's
+    grids; ``allowed`` holds the grids', by workload and name.
     """
 
     suite: str
     implementations: tuple[str, ...]
     baseline: bool
     named: bool = False
-    max_memory_growth: float = MEMORY.allowance
-    max_slowdown: float = 0.05
-    time_budget_s: float = 100.0
+    given: Mapping[str, float] = field(default_factory=dict)
+    time_budget_s: float = TIME_BUDGET_S
     allowed: Mapping[Workload, Mapping[str, float]] = field(default_factory=dict)
     options: tuple[str, ...] = ()
     gate_options: tuple[str, ...] = ()
 
-    def share(self, name: str, case: Case, usual: float) -> float:
-        """What is allowed in a case: the share of its grid, or else the usual one."""
-        return self.allowed.get(case.workload, {}).get(name, usual)
+    def share(self, name: str, case: Case | None = None, usual: float = MAX_SLOWDOWN) -> float:
+        """What is allowed: the share of the command line, else of the case's grid, or the usual."""
+        of_grid = self.allowed.get(case.workload, {}) if case else {}
+        return self.given.get(name, of_grid.get(name, usual))
 
     @property
     def then(self) -> str:

@@ -16,6 +16,8 @@ CountsAs = Literal["pass", "fail"] | None
 """How the exit status treats an undecided gate; ``None`` keeps exit status 3."""
 
 
+MAX_SLOWDOWN, MAX_MEMORY_GROWTH, TIME_BUDGET_S = 0.05, 0.01, 100.0
+"""What ``gate`` and ``history`` allow unless the user says otherwise."""
 MOST_FOLLOWING = 4
 """The most regressions that follow from a wrong result and are shown beside it."""
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from supcr_bench.commands.run_sweep import admit_machines, check_devices, with_environments
+from supcr_bench.commands.run_sweep import check_devices, with_environments
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.sweep.cluster_executor import ClusterExecutor
 from supcr_bench.values.case import Workload
@@ -47,17 +47,16 @@ def test_a_device_that_no_machine_has_is_said_with_what_there_is() -> None:
 
 
 def test_a_machine_goes_on_with_what_it_or_one_like_it_began() -> None:
-    admit_machines(stored("x").info, Here("x"))
-    admit_machines(stored("x", "y").info, Here("y"))
+    with_environments(stored("x").info, Here("x"))
+    with_environments(stored("x", "y").info, Here("y"))
     with pytest.raises(StoreError, match="begun with cpu x, and this machine has z"):
-        admit_machines(stored("x").info, Here("z"))
+        with_environments(stored("x").info, Here("z"))
     with pytest.raises(StoreError, match="2 kinds of machine, and this one is none of them"):
-        admit_machines(stored("x", "y").info, Here("z"))
+        with_environments(stored("x", "y").info, Here("z"))
 
 
 def test_a_cluster_goes_on_with_any_run_and_its_kinds_are_added() -> None:
     run = stored("x")
-    admit_machines(run.info, cluster("y", "z"))
     kinds = [e["cpu"] for e in with_environments(run.info, cluster("y", "z")).values()]
     assert sorted(kinds) == ["x", "y", "z"]
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from supcr_bench.commands import gate_init
+from supcr_bench.commands import gate_init, gate_session
+from supcr_bench.commands.app import app
 from supcr_bench.gate.checkout import Checkout
 from supcr_bench.values.errors import UsageError
 from tests.repository import Repository
@@ -54,16 +55,39 @@ def test_it_writes_what_it_will_check_once(repository, monkeypatch, capsys):
     name = "src/mine/losses.py:MyRankLoss"
     other = {"src/mine/losses.py:contrast_loss": "returned no scalar"}
     monkeypatch.setattr(gate_init, "find_losses", lambda names: ({name: "no-self"}, other))
-    arguments = gate_init.set_up(Console())
+    gate_init.set_up(Console())
     said = " ".join(capsys.readouterr().out.split())
     suite = tomllib.loads(Path("supcr-gate.toml").read_text())
     assert suite["implementations"] == [name]
-    assert arguments == ["supcr-gate.toml", "--record", "results/baselines/supcr-gate.json"]
     assert "gate supcr-gate.toml --against HEAD^1" in gate_init.WORKFLOW.read_text()
     assert "values and gradients by no-self" in said
     assert "Left out: src/mine/losses.py:contrast_loss: returned no scalar" in said
     with pytest.raises(UsageError, match=r"supcr-gate\.toml exists"):
         gate_init.set_up(Console())
+
+
+def test_the_baseline_of_that_suite_is_recorded_then(repository, monkeypatch):
+    name = "src/mine/losses.py:MyRankLoss"
+    recorded = []
+
+    class Session:
+        def __init__(self, console, work, terms):
+            recorded.append((terms.suite, terms.implementations))
+
+        def measured(self):
+            return None, []
+
+        def close(self): ...
+
+    monkeypatch.setattr(gate_init, "find_losses", lambda names: ({name: "no-self"}, {}))
+    monkeypatch.setattr(gate_session, "GateSession", Session)
+    monkeypatch.setattr("supcr_bench.commands.gate._write_baseline", lambda run, path, console: recorded.append(path))
+    app(["gate", "--init"], standalone_mode=False)
+    assert recorded == [
+        ("supcr-gate.toml", (name,)),
+        Path("results/baselines/supcr-gate.json"),
+    ]
+    assert Path("results/baselines").is_dir()
 
 
 def test_without_a_loss_it_says_how_to_name_one(repository, monkeypatch):

@@ -88,7 +88,7 @@ def test_a_count_that_grew_is_a_regression_of_that_figure_alone(
 
 
 def test_peak_memory_may_grow_by_what_is_allowed() -> None:
-    roomy = replace(TERMS, max_memory_growth=0.1)
+    roomy = replace(TERMS, given={"max_memory_growth": 0.1})
     assert changed(peak_bytes=101_000)["memory"].verdict is GateVerdict.PASS
     assert changed(peak_bytes=101_001)["memory"].verdict is GateVerdict.REGRESSION
     assert changed(roomy, peak_bytes=110_000)["memory"].verdict is GateVerdict.PASS

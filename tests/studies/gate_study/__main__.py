@@ -4,9 +4,9 @@ import argparse
 import json
 from pathlib import Path
 
-from supcr_bench.commands.gate import TIME_BUDGET_S
 from supcr_bench.measure.environment import collect_environment
 from supcr_bench.render.machine import environment_line
+from supcr_bench.values.gate import TIME_BUDGET_S
 from tests.studies.gate_study.live import run_live
 from tests.studies.gate_study.record import write_recording
 from tests.studies.gate_study.replay import CASES, replay
