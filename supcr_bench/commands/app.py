@@ -93,16 +93,20 @@ COMMANDS: dict[str, Callable[..., None]] = {
 """The commands, in the order of ``--help``."""
 
 
-class _Ended(BaseException):
-    """The system asks this process to end."""
-
-
 def _end(number: int, _: object) -> NoReturn:
-    raise _Ended(number)
+    raise KeyboardInterrupt(number)
+
+
+def _interrupted(by: KeyboardInterrupt) -> int:
+    """The exit status after a signal, as shells have it: 128 + its number."""
+    number: int = by.args[0] if by.args else signal.SIGINT
+    if number == signal.SIGINT:
+        print("supcr-bench: interrupted", file=sys.stderr)
+    return 128 + number
 
 
 def _ending(command: Callable[..., None]) -> Callable[..., None]:
-    """The command; if a signal ends it, with the status of shells: 128 + the signal's number."""
+    """The command; if a signal or a closed pipe ends it, with the status that shells expect."""
 
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> None:
@@ -111,11 +115,8 @@ def _ending(command: Callable[..., None]) -> Callable[..., None]:
                 command(*arguments, **options)
             finally:
                 sys.stdout.flush()
-        except _Ended as end:
-            raise typer.Exit(128 + end.args[0]) from None
-        except KeyboardInterrupt:
-            print("supcr-bench: interrupted", file=sys.stderr)
-            raise typer.Exit(130) from None
+        except KeyboardInterrupt as signalled:
+            raise typer.Exit(_interrupted(signalled)) from None
         except BrokenPipeError:
             with suppress(OSError, ValueError):  # else Python fails at its end, on the same pipe
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -164,12 +165,9 @@ def main() -> None:
         _fail(error, error.exit_status, debug=debug)
     except OSError as error:  # a file that cannot be read or written
         _fail(error, 2, debug=debug)
-    except _Ended as end:
-        sys.exit(128 + end.args[0])
+    except KeyboardInterrupt as signalled:
+        sys.exit(_interrupted(signalled))
     except Exception:  # noqa: BLE001
         traceback.print_exc()  # exit status 2, because 1 means a finding
         print("supcr-bench: this is a bug in supcr-bench, please report it", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("supcr-bench: interrupted", file=sys.stderr)
-        sys.exit(130)

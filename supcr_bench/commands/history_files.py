@@ -9,7 +9,7 @@ from typing import Any
 from supcr_bench.gate.checkout import Checkout
 from supcr_bench.gate.history import Snapshot
 from supcr_bench.render.gate_files import FIGURES
-from supcr_bench.store.loaded_run import explain, make_run, parse_json
+from supcr_bench.store.loaded_run import damage, make_run, parse_json
 from supcr_bench.store.revision import GitError
 from supcr_bench.store.run import RUN_FILE, load_run
 from supcr_bench.values.case import Case
@@ -55,10 +55,8 @@ def _in_folder(folder: Path, notes: list[str]) -> Iterator[Snapshot]:
 def _read(name: str) -> Snapshot:
     path = Path(name)
     if path.suffix == ".json" and path.is_file():
-        try:
+        with damage(f"{path} cannot be read"):
             values = parse_json(read_bytes(path))
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{path} cannot be read: {explain(error)}") from None
         if isinstance(values, dict) and "judgements" in values:
             return _gate_result(path, values)
     run = load_run(name).require_complete()
@@ -69,7 +67,7 @@ def _gate_result(path: Path, values: Mapping[str, Any]) -> Snapshot:
     """What ``gate --json`` wrote: the figures of the version that it judged."""
     metrics = {FIGURES.get(name, name): metric for name, metric in METRICS.items()}
     rows: dict[tuple[str, Case], dict[str, Any]] = {}
-    try:
+    with damage(f"{path} is not a gate's result"):
         info = {
             "id": path.stem,
             "started_at": values.get("started_at") or _changed_at(path),
@@ -84,8 +82,6 @@ def _gate_result(path: Path, values: Mapping[str, Any]) -> Snapshot:
                 row = rows.setdefault(key, {**own, "status": "measured", "reason": None})
                 row[metric.key] = [after] if metric is TIME else after
         run = make_run(path, info, rows.values(), None, (f"{path}: case", ""))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise StoreError(f"{path} is not a gate's result: {explain(error)}") from None
     return Snapshot(_label(info, path.stem), str(info["started_at"]), run, "gate")
 
 

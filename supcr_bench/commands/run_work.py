@@ -9,7 +9,7 @@ from typing import Any
 
 import supcr_bench
 from supcr_bench.inputs.label_file import LabelFile, read_label_file
-from supcr_bench.store.loaded_run import explain
+from supcr_bench.store.loaded_run import damage
 from supcr_bench.store.revision import code_of, git_revision
 from supcr_bench.subjects.registry import COMPILED, Subject, file_of, locate
 from supcr_bench.sweep.plan import make_plan, only
@@ -127,14 +127,10 @@ def stored_work(info: Mapping[str, Any]) -> Work:
     stored = info["suite"]
     if stored.get("definition") is not None:
         stored = {**stored, "definition": current_name(stored["definition"])}
-    try:
+    with damage("run.json cannot be continued", new_run(info)):
         suite = Suite.model_validate(stored)
         labels = LabelFile(**info["labels"]) if info["labels"] else None
         spec = labels.spec if labels else None
-    except (ValueError, TypeError) as error:
-        raise StoreError(
-            f"run.json cannot be continued: {explain(error)}; {new_run(info)}"
-        ) from None
     work = make_work(suite, info["subjects"], spec)
     if labels and work.labels and work.labels.digest != labels.digest:
         raise StoreError(f"{labels.path} has changed since the run began; {new_run(info)}")

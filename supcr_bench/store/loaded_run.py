@@ -5,11 +5,15 @@ Schema 1 is the first one. A reader refuses a schema newer than its own.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
+
+from pydantic import BaseModel, TypeAdapter
 
 from supcr_bench.values.axes import AXES
 from supcr_bench.values.errors import StoreError
@@ -19,16 +23,34 @@ from supcr_bench.verification.verification import Verification
 
 if TYPE_CHECKING:
     import pandas as pd
-    from pydantic import TypeAdapter
 
 SCHEMA_VERSION = 1
-REQUIRED = ("id", "suite", "subjects", "labels", "implementations", "environment")
-"""Keys of ``run.json`` that are needed to report or continue a run."""
 _RUN_ID = re.compile(r"(?!\.\.?$)[^/\\\x00-\x1f]{1,200}")
 """An id becomes the name of a folder to write to, and a run may come from someone else."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Characters that command a terminal, or that show a text in another order."""
 _LARGEST = 1e18
+_RESULTS = TypeAdapter(Result)
+Mappings = dict[str, dict[str, Any]]
+
+
+class _Named(BaseModel):
+    name: str
+
+
+class _RunFile(BaseModel):
+    """The keys of ``run.json`` that a run is reported by and continued with."""
+
+    id: str
+    suite: _Named
+    subjects: list[str]
+    labels: dict[str, Any] | None
+    implementations: Mappings
+    environment: dict[str, Any]
+    environments: Mappings | None = None
+    unavailable: dict[str, str] | None = None
+    suite_file: tuple[str, str] | None = None
+    files: dict[str, dict[str, str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -71,16 +93,15 @@ class Run:
 
     def require_complete(self) -> Self:
         """Return this run; raise a StoreError if ``run.json`` lacks a key, or a value is wrong."""
-        missing = [key for key in REQUIRED if key not in self.info]
+        fields = _RunFile.model_fields.items()
+        missing = [key for key, field in fields if field.is_required() and key not in self.info]
         if missing:
             raise StoreError(
                 f"{self.path} lacks {', '.join(missing)}, so `supcr-bench run` did not write it; "
                 "name another run"
             )
-        try:
-            _run_file().validate_python(self.info)
-        except ValueError as error:
-            raise StoreError(f"{self.path}: {explain(error)}; name another run") from None
+        with damage(f"{self.path}", "name another run"):
+            _RunFile.model_validate(self.info)
         return self
 
     @cached_property
@@ -151,33 +172,21 @@ def explain(error: Exception) -> str:
     return f"key {'.'.join(keys)!r} holds {str(first['input'])[:60]!r}: {first['msg']}"
 
 
-@cache
-def _run_file() -> "TypeAdapter[Any]":
-    from pydantic import TypeAdapter, create_model
-
-    mapping = dict[str, Any]
-    suite = create_model("suite", name=(str, ...))
-    types = {"id": str, "suite": suite, "subjects": list[str], "labels": mapping | None}
-    types |= {"implementations": dict[str, mapping], "environment": mapping}
-    optional: dict[str, Any] = {"environments": dict[str, mapping], "unavailable": dict[str, str]}
-    optional |= {"suite_file": tuple[str, str], "files": dict[str, dict[str, str]]}
-    fields: Any = {key: (kind, ...) for key, kind in types.items()}
-    fields |= {key: (kind | None, None) for key, kind in optional.items()}
-    return TypeAdapter(create_model("run_file", **fields))
-
-
-@cache
-def _results() -> "TypeAdapter[Result]":
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(Result)
+@contextmanager
+def damage(where: str, advice: str = "") -> Iterator[None]:
+    """Within the block, an error of damaged data becomes a StoreError: where, why, what to do."""
+    damaged = (OSError, EOFError, zlib.error, AttributeError, LookupError, TypeError, ValueError)
+    try:
+        yield
+    except damaged as error:
+        raise StoreError(f"{where}: {explain(error)}{advice and f'; {advice}'}") from None
 
 
 def _require_valid(result: Result) -> None:
     """Raise a ValueError if a value has another type, or is out of the range of its axis."""
     values = asdict(result)
     case = result.case
-    if _results().validate_python(values) != result:
+    if _RESULTS.validate_python(values) != result:
         raise ValueError("a value has another type than its key")
     for axis in AXES:
         value = axis.of(case)
@@ -206,21 +215,15 @@ def make_run(
     ``where`` has the words of a StoreError for a result, to which its number is added, and for the
     verification. Of results of the same case, the first counts.
     """
-    try:
+    with damage(f"{path}", "name another run"):
         require_run_id(info.get("id", "none"))
-    except ValueError as error:
-        raise StoreError(f"{path}: {error}; name another run") from None
     found: dict[Key, Result] = {}
     number = 0
     for number, values in enumerate(rows, start=1):
-        try:
+        problem = f"{where[0]} {number} is not a valid result"
+        with damage(problem, "remove it to continue without it"):
             result = Result.from_mapping(values)
             _require_valid(result)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise StoreError(
-                f"{where[0]} {number} is not a valid result: {explain(error)}; "
-                "remove it to continue without it"
-            ) from None
         found.setdefault(result.key, result)
     results = list(found.values())
     if number > len(results):
@@ -235,8 +238,6 @@ def make_run(
         raise StoreError(f"{where[1]} is not valid: it has no implementations by name")
     verified: dict[str, Verification] = {}
     for name, values in (verification or {}).items():
-        try:
+        with damage(f"{where[1]} of {name!r} is not valid"):
             verified[name] = Verification.from_mapping(values)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"{where[1]} of {name!r} is not valid: {explain(error)}") from None
     return Run(path, info, tuple(results), verified or None, notes)

@@ -8,7 +8,6 @@ each field, which compress to four fifths of the size of rows. Nothing is rounde
 import base64
 import gzip
 import json
-import zlib
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 from supcr_bench.store.loaded_run import (
     Run,
-    explain,
+    damage,
     make_run,
     parse_json,
     require_known_schema,
@@ -51,16 +50,14 @@ def embedded(run: Run) -> str:
 
 def load_report(path: Path) -> Run:
     """Read the run that a report was made from; a StoreError if its data cannot be read."""
-    try:
+    with damage(f"{path} cannot be read"):
         page = read_bytes(path).decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise StoreError(f"{path} cannot be read: {explain(error)}") from None
     finder = _Finder()
     finder.feed(page)
     address = finder.address
     if address is None or not address.startswith(_START):
         raise StoreError(f"{path} holds no data of a run; give a report that `supcr-bench` wrote")
-    try:
+    with damage(f"{path}: the data of its run are damaged", "make the report again"):
         packed = base64.b64decode(address.removeprefix(_START), validate=True)
         unpacked = read_bytes(path, lambda *_: gzip.GzipFile(fileobj=BytesIO(packed)))
         values = parse_json(unpacked)
@@ -68,18 +65,6 @@ def load_report(path: Path) -> Run:
         require_known_schema(info["schema_version"], path)
         rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         require_run_id(info["id"])
-    except (
-        OSError,
-        EOFError,
-        zlib.error,
-        AttributeError,
-        LookupError,
-        TypeError,
-        ValueError,
-    ) as error:
-        raise StoreError(
-            f"{path}: the data of its run are damaged ({explain(error)}); make the report again"
-        ) from None
     return make_run(
         path, info, rows, verification, (f"{path}: result", f"{path}: the verification")
     )

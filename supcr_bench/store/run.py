@@ -25,7 +25,7 @@ from typing import IO, Any
 
 from supcr_bench.store.loaded_run import SCHEMA_VERSION as SCHEMA_VERSION
 from supcr_bench.store.loaded_run import Run as Run
-from supcr_bench.store.loaded_run import explain, make_run, parse_json, require_known_schema
+from supcr_bench.store.loaded_run import damage, make_run, parse_json, require_known_schema
 from supcr_bench.store.report_file import PAGE, load_report
 from supcr_bench.store.run_file import load_run_file
 from supcr_bench.values.errors import StoreError
@@ -102,37 +102,31 @@ def _read_folder(path: Path) -> tuple[Run, int]:
     info = _read_json(path / RUN_FILE)
     rows, end, torn = _read_lines(path / MEASUREMENTS_FILE)
     file = path / VERIFICATION_FILE
-    verification = _read_json(file)["implementations"] if file.exists() else None
+    verification = _read_json(file) if file.exists() else None
     where = (f"{path / MEASUREMENTS_FILE} line", f"{file}: the verification")
     note = f"{path / MEASUREMENTS_FILE}: the last line is incomplete and was left out"
     return make_run(path, info, rows, verification, where, (note,) if torn else ()), end
 
 
 def _read_json(file: Path) -> Any:
-    try:
+    with _damage(file):
         values = parse_json(read_bytes(file))
         require_known_schema(values["schema_version"], file)
-        if file.name == VERIFICATION_FILE:
-            _ = values["implementations"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _unreadable(file, explain(error)) from None
-    return values
+        return values if file.name == RUN_FILE else values["implementations"]
 
 
-def _unreadable(file: Path, reason: str) -> StoreError:
-    """The error for a file of a run; it names the report that still holds the run's data."""
+def _damage(file: Path) -> AbstractContextManager[None]:
+    """An error of this file of a run names the report that still holds the run's data."""
     pages = (default_page(file.parent, file.parent.name), file.parent / PAGE)
     page = next((p for p in pages if p.is_file()), None)
     advice = f"its report holds them too: name {page} instead" if page else "name another run"
-    return StoreError(f"{file} cannot be read: {reason}; {advice}")
+    return damage(f"{file} cannot be read", advice)
 
 
 def _read_lines(file: Path) -> tuple[list[dict[str, Any]], int, bool]:
     """The complete lines, their bytes, and whether an incomplete last line was left out."""
-    try:
+    with _damage(file):
         content = read_bytes(file)
-    except OSError as error:
-        raise _unreadable(file, explain(error)) from None
     rows: list[dict[str, Any]] = []
     end = 0
     for number, line in enumerate(content.splitlines(keepends=True), start=1):

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from supcr_bench.store.loaded_run import Run, explain, make_run, parse_json
+from supcr_bench.store.loaded_run import Run, damage, make_run, parse_json
 from supcr_bench.values.axes import AXES
 from supcr_bench.values.errors import StoreError
 from supcr_bench.values.files import read_bytes, write_file
@@ -115,29 +115,26 @@ def _checks(verification: Mapping[str, Verification]) -> Iterable[dict[str, Any]
 def load_run_file(path: Path) -> Run:
     """Read a run that :func:`write_run_file` wrote; a StoreError if the file holds none."""
     again = f"`supcr-bench gate --record {path}` writes it again"
-    try:
-        values = parse_json(read_bytes(path))
+    with damage(f"{path} cannot be read", again):
+        content = read_bytes(path)
+    with damage(f"{path} is not a run in one file", again):
+        values = parse_json(content)
         version = values["schema_version"]
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}; {again}") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{path} is not a run in one file: {explain(error)}; {again}") from None
     if version not in (1, RUN_FILE_SCHEMA):
         raise StoreError(
             f"{path} has schema {version!r}, and this supcr-bench reads 1 to {RUN_FILE_SCHEMA}; "
             f"install a newer supcr-bench, or {again}"
         )
-    try:
+    with damage(f"{path} is not a run in one file", again):
         values = _from_schema_1(values, path) if version == 1 else values
         info = {"schema_version": 1} | {key: values[key] for key in (*HEAD, "environment")}
         rows = [{**row, SHARED: values[SHARED]} for row in values["results"]]
         verification = _verification(values["checks"], values["seed"])
         where = (f"{path}: result", f"{path}: the verification")
+    try:
         return make_run(path, info, rows, verification, where)
     except StoreError as error:
         raise StoreError(f"{error}; {again}") from None
-    except (AttributeError, KeyError, TypeError) as error:
-        raise StoreError(f"{path} is not a run in one file: {explain(error)}; {again}") from None
 
 
 def _from_schema_1(values: Mapping[str, Any], path: Path) -> dict[str, Any]:
