@@ -1,9 +1,11 @@
 """``supcr-bench gate --init``: sets up the gate in a repository, and says what it will check."""
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from importlib import resources
 from pathlib import Path
 
 from rich.console import Console
@@ -19,61 +21,12 @@ from supcr_bench.values.files import write_file
 
 SUITE = Path("supcr-gate.toml")
 WORKFLOW = Path(".github/workflows/supcr-gate.yml")
+MISSING_LABELS = "nan_density = 0.2 # two of ten labels are missing"
+"""A line of the suite that is not for losses whose definition knows no missing labels."""
 MOST = 20
 """Most candidates that are tried."""
 _NAME = re.compile(r"(?!_).*(loss|rnc|supcr|contrast)", re.IGNORECASE)
 _TESTS = re.compile(r"(^|/)(tests?|docs?|examples?)/|(^|/)(test_\w+|conftest|setup)\.py$")
-_SUITE = """purpose = "What the gate checks of the losses of this repository."
-implementations = [{names}]
-verify = true
-
-# Counted, exactly: complete labels, missing labels{missing}, labels with ties.
-[[grid]]
-batch_size = [8, 16, 32]
-nan_density = 0
-timed = false
-
-[[grid]]
-batch_size = 16
-nan_density = {density}
-labels = "tied"
-timed = false
-
-# Timed, side by side with the version before.
-[[grid]]
-batch_size = 64
-nan_density = 0
-
-[budget]
-time_limit = "20s"
-threads = 1
-"""
-_WORKFLOW = """name: supcr-bench gate
-on: pull_request
-permissions: {}
-jobs:
-  gate:
-    runs-on: ubuntu-latest
-    timeout-minutes: 30
-    permissions:
-      contents: read # to check out
-      pull-requests: write # for the comment
-    steps:
-      - uses: actions/checkout@de0fac2e4500dabe0009e67214ff5f5447ce83dd # v6.0.2
-        with:
-          fetch-depth: 0 # the version before comes from the history
-          persist-credentials: false
-      - uses: actions/setup-python@a309ff8b426b58ec0e2a45f0f869d46889d02405 # v6.2.0
-        with:
-          python-version: "3.12"
-      - run: pip install torch --index-url https://download.pytorch.org/whl/cpu
-      - run: pip install supcr-bench # and what your losses import
-      - run: >-
-          supcr-bench gate SUITE --against HEAD^1 --undecided pass
-          --summary "$GITHUB_STEP_SUMMARY" --comment github
-        env:
-          GITHUB_TOKEN: ${{ github.token }}
-"""
 
 
 def candidates(checkout: Checkout) -> Iterator[str]:
@@ -128,12 +81,15 @@ def set_up(console: Console) -> None:
             f"found no loss of the family among {len(names)} classes and functions; name one, as "
             "in `supcr-bench gate --against HEAD -i path/to/file.py:Loss`"
         )
-    listed = ", ".join(f'"{name}"' for name in losses)
-    whole = any("rank-n-contrast" in definition for definition in losses.values())
-    density, missing = (0, "") if whole else (0.2, " in two of ten rows")
-    write_file(SUITE, _SUITE.format(names=listed, density=density, missing=missing))
+    suite, workflow = (
+        resources.files("supcr_bench.commands").joinpath(name).read_text("utf-8")
+        for name in ("gate_suite.toml", "gate_workflow.yml")
+    )
+    if any("rank-n-contrast" in definition for definition in losses.values()):
+        suite = suite.replace(MISSING_LABELS, "nan_density = 0")
+    write_file(SUITE, suite.replace('["LOSSES"]', json.dumps([*losses])))
     if not WORKFLOW.exists():
-        write_file(WORKFLOW, _WORKFLOW.replace("SUITE", str(SUITE)), folders=True)
+        write_file(WORKFLOW, workflow, folders=True)
     wrote = f"Wrote {SUITE} and {WORKFLOW}."
     print_sentence(console, f"{wrote} The gate will check, of each pull request:")
     for name, definition in losses.items():

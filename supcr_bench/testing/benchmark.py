@@ -218,8 +218,7 @@ def find_implementation(given: object, folder: Path) -> Implementation:
 
 def make_workload(axes: Mapping[str, Any], *, seed: int) -> tuple[Workload, Pass]:
     """The workload and the pass (forward or training); axes left out have default values."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise UsageError(f"seed: {seed!r} is not valid; use a whole number of 0 or more")
+    _count("seed", seed)
     for name, given in axes.items():
         if isinstance(given, list | tuple):
             raise UsageError(f"{name} takes one value; use pytest.mark.parametrize for several")
@@ -235,26 +234,20 @@ def make_workload(axes: Mapping[str, Any], *, seed: int) -> tuple[Workload, Pass
 
 def read_limits(peak_bytes: object, launches: object, elements: object) -> dict[str, int]:
     """The limits that a test sets, by name; bytes are a number or a text like ``"4MiB"``."""
-    given = {
-        "peak_bytes": (peak_bytes, _bytes),
-        "launches": (launches, _count),
-        "elements": (elements, _count),
-    }
+    given = {"peak_bytes": peak_bytes, "launches": launches, "elements": elements}
     limits = {}
-    for name, (value, read) in given.items():
-        try:
-            if value is not None:
-                limits[name] = read(value)
-        except ValueError as error:
-            raise UsageError(f"max_{name}: {error}") from None
+    for name, value in given.items():
+        if value is not None and (isinstance(value, int) or name != "peak_bytes"):
+            limits[name] = _count(f"max_{name}", value)
+        elif value is not None:
+            try:
+                limits[name] = parse_bytes(str(value))
+            except ValueError as error:
+                raise UsageError(f"max_{name}: {error}") from None
     return limits
 
 
-def _bytes(given: object) -> int:
-    return given if given == 0 and isinstance(given, int) else parse_bytes(str(given))
-
-
-def _count(given: object) -> int:
+def _count(name: str, given: object) -> int:
     if isinstance(given, bool) or not isinstance(given, int) or given < 0:
-        raise ValueError(f"{given!r} is not valid; use a whole number of 0 or more")
+        raise UsageError(f"{name}: {given!r} is not valid; use a whole number of 0 or more")
     return given

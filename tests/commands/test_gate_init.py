@@ -59,6 +59,7 @@ def test_it_writes_what_it_will_check_once(repository, monkeypatch, capsys):
     said = " ".join(capsys.readouterr().out.split())
     suite = tomllib.loads(Path("supcr-gate.toml").read_text())
     assert suite["implementations"] == [name]
+    assert [grid["nan_density"] for grid in suite["grid"]] == [0, 0.2, 0]
     assert "gate supcr-gate.toml --against HEAD^1" in gate_init.WORKFLOW.read_text()
     assert "values and gradients by no-self" in said
     assert "Left out: src/mine/losses.py:contrast_loss: returned no scalar" in said
@@ -91,6 +92,14 @@ def test_the_baseline_of_that_suite_is_recorded_then(repository, monkeypatch):
         Path("results/baselines/supcr-gate.json"),
     ]
     assert Path("results/baselines").is_dir()
+
+
+def test_of_a_loss_that_knows_no_missing_labels_none_are_missing(repository, monkeypatch):
+    losses = {"a.py:Loss": "rank-n-contrast"}
+    monkeypatch.setattr(gate_init, "find_losses", lambda names: (losses, {}))
+    gate_init.set_up(Console())
+    suite = tomllib.loads(Path("supcr-gate.toml").read_text())
+    assert [grid["nan_density"] for grid in suite["grid"]] == [0, 0, 0]
 
 
 def test_without_a_loss_it_says_how_to_name_one(repository, monkeypatch):

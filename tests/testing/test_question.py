@@ -97,7 +97,7 @@ def test_limits_are_numbers_and_bytes_may_have_units() -> None:
     ("limits", "words"),
     [
         (("lots", None, None), "max_peak_bytes: 'lots' is not a size"),
-        ((-1, None, None), "max_peak_bytes: '-1' is not a size"),
+        ((-1, None, None), "max_peak_bytes: -1 is not valid; use a whole number of 0 or more"),
         ((None, 1.5, None), "max_launches: 1.5 is not valid"),
         ((None, None, True), "max_elements: True is not valid"),
     ],
