@@ -30,7 +30,9 @@ BASELINES = Path("results/baselines")
 
 def gate(
     suite: str = typer.Argument(
-        DEFAULT_SUITE, help="Suite to run: the name of one, or the path of a .toml file."
+        DEFAULT_SUITE,
+        metavar="SUITE",
+        help="Suite to run: the name of one, or the path of a .toml file.",
     ),
     against: str | None = opt.option(
         "REVISION", "Compare the work tree with a git revision, and time both versions."

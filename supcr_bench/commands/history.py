@@ -15,7 +15,7 @@ OUT = Path("reports/history")
 
 def history(
     paths: list[str] = typer.Argument(
-        metavar="PATH...", help="Runs, baselines, files of gate --json, or folders that hold them."
+        metavar="PATH", help="Runs, baselines, files of gate --json, or folders that hold them."
     ),
     revisions: str | None = option(
         "REVISIONS", "Read each PATH, a .json file, at those commits of git that changed it."

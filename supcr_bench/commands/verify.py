@@ -1,7 +1,7 @@
 """``supcr-bench verify``: proves implementations right, or says what is wrong with them."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ import typer
 
 from supcr_bench.commands.options import JSON_FILE, flag, option, output_file, say_notes
 from supcr_bench.values.definition import AUTO, Definition, get_definition
-from supcr_bench.values.errors import UnknownNameError, UsageError
+from supcr_bench.values.errors import UsageError
 from supcr_bench.values.files import write_file
 from supcr_bench.verification.impact import ImpactQuestion, find_question
 
@@ -140,19 +140,12 @@ def find_definition(name: str | None, suite: Path | None) -> Definition | str | 
     Raises:
         UsageError: there is no such definition, or the suite file is not valid.
     """
-    own: dict[str, Definition] = {}
+    find: Callable[[str], Definition] = get_definition
     if suite is not None:
         from supcr_bench.sweep.suite import load_suite
 
-        given = load_suite(str(suite)).definitions
-        own = {n: model.to_definition(n) for n, model in given.items()}
-    if name is None or name == AUTO:
-        return name
-    try:
-        return get_definition(name, own)
-    except UnknownNameError as error:
-        hint = "leave --definition out to find out which one it computes"
-        raise UnknownNameError("definition", name, error.known, hint) from None
+        find = load_suite(str(suite)).get_definition
+    return name if name is None or name == AUTO else find(name)
 
 
 def verify_each(

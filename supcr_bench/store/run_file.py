@@ -117,7 +117,7 @@ def load_run_file(path: Path) -> Run:
     again = f"`supcr-bench gate --record {path}` writes it again"
     with damage(f"{path} cannot be read", again):
         content = read_bytes(path)
-    with damage(f"{path} is not a run in one file", again):
+    with damage(f"{path} is not a run in one file", "name a run, a report or a baseline"):
         values = parse_json(content)
         version = values["schema_version"]
     if version not in (1, RUN_FILE_SCHEMA):

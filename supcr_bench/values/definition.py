@@ -168,4 +168,4 @@ def get_definition(name: str, own: Mapping[str, Definition] | None = None) -> De
             f"definition {name!r} is now called {RENAMED[name]!r}: it is the note's loss with the "
             "paper's rule for the anchor; the paper's own loss is 'rank-n-contrast'"
         )
-    raise UnknownNameError("definition", name, known)
+    raise UnknownNameError("definition", name, known, "auto recognises what a loss computes")

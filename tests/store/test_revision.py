@@ -93,3 +93,15 @@ def test_a_file_that_git_does_not_track_is_dirty(checkout: Path) -> None:
 def test_a_file_without_a_checkout_has_no_code(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert code_of(tmp_path / "file") is None
+
+
+def test_a_hook_of_another_checkout_does_not_change_what_is_read(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git names the checkout of a hook to the commands that the hook starts."""
+    commit = git_revision(checkout)
+    other = tmp_path / "other"
+    other.mkdir()
+    git(other, "init", "--quiet")
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    assert git_revision(checkout) == commit
