@@ -54,9 +54,10 @@ def find_run(name: str, root: Path = RESULTS) -> Path:
     """The folder or file of a run by its id, its path, or ``latest``; a StoreError if none."""
     found = (p.parent for p in root.glob(f"*/{RUN_FILE}") if p.is_file())
     runs = sorted(found, key=_started_at)
+    none = f"no runs in {root}/ yet; `supcr-bench run` makes one"
     if name == LATEST:
         if not runs:
-            raise StoreError(f"no runs in {root}/ yet; `supcr-bench run` makes one")
+            raise StoreError(none)
         return runs[-1]
     for path in (root / name, Path(name)):
         if (path / RUN_FILE).is_file():
@@ -67,11 +68,8 @@ def find_run(name: str, root: Path = RESULTS) -> Path:
     for page in (named, named / PAGE):
         if page.suffix == ".html" and page.is_file():
             return page
-    if not runs:
-        none = f"no run {name!r}, and no runs in {root}/ yet"
-        raise StoreError(f"{none}; `supcr-bench run` makes one")
-    latest = ", ".join(p.name for p in runs[-5:])
-    raise StoreError(f"no run {name!r}; the latest runs in {root}/ are: {latest}")
+    latest = f"; the latest runs in {root}/ are: {', '.join(p.name for p in runs[-5:])}"
+    raise StoreError(f"no run {name!r}{latest if runs else f', and {none}'}")
 
 
 def _started_at(folder: Path) -> tuple[str, str]:
