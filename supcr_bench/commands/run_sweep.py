@@ -256,14 +256,14 @@ def with_environments(info: Mapping[str, Any], executor: Executor) -> dict[str, 
     home, now = info["environment"], executor.environment
     known = info.get("environments") or {machine_of(home): home}
     here = {name: dict(found) for name, found in executor.environments.items()}
-    if isinstance(executor, ClusterExecutor) or set(here) <= set(known):
+    if isinstance(executor, ClusterExecutor):
         return {**known, **here}
-    if len(known) > 1:
+    if len(known) > 1 and not set(here) <= set(known):
         raise StoreError(
             f"the run was measured on {len(known)} kinds of machine, and this one is none of "
             f"them; continue it on a cluster, or {new_run(info)}"
         )
-    for key in SAME_MACHINE:
+    for key in SAME_MACHINE if len(known) == 1 else ():
         if home.get(key) != now.get(key):
             raise StoreError(
                 f"the run was begun with {key} {home.get(key)}, and this machine has "
