@@ -109,17 +109,17 @@ def locate(name: str) -> Subject:
     known = registered()
     if name in known:
         return known[name]
-    target, colon, attribute = name.rpartition(":")
-    if not attribute or not colon:
-        file = name.removesuffix(":")
-        if file.endswith(".py"):
-            raise SubjectError(f"{file}: say which attribute, as in {file}:Class{_defined(file)}")
+    target, _, attribute = (f"{name}:" if name.endswith(".py") else name).rpartition(":")
+    is_file = target.endswith(".py")
+    if not target or not (attribute or is_file):
         raise UnknownNameError("implementation", name, known, _HINT)
+    if is_file and not Path(target).is_file():
+        raise SubjectError(f"{name}: no file {target!r}")
+    if not attribute:
+        raise SubjectError(f"{target}: say which attribute, as in {target}:Class{_defined(target)}")
     if not all(part.isidentifier() for part in attribute.split(".")):
         raise SubjectError(f"{name}: {attribute!r} is not the name of an attribute")
-    if target.endswith(".py"):
-        if not Path(target).is_file():
-            raise SubjectError(f"{name}: no file {target!r}")
+    if is_file:
         return Subject(name, "file", str(Path(target).resolve()), attribute)
     return Subject(name, "module", target, attribute)
 

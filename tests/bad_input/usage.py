@@ -15,7 +15,7 @@ USAGE_ROWS: list[tuple[str, int, str]] = [
     (RUN + "-i lopy", 2, "did you mean 'loopy'?"),
     (RUN + "-i losses.py", 2, "say which attribute, as in losses.py:Class"),
     (RUN + "-i nowhere.py:Loss", 2, "no file 'nowhere.py'"),
-    (RUN + "-i losses.py:", 2, "is not the name of an attribute"),
+    (RUN + "-i losses.py:", 2, "say which attribute, as in losses.py:Class"),
     (RUN + "-i losses.py:a-b", 2, "'a-b' is not the name of an attribute"),
     (RUN + "-i losses.py:Right -i ''", 2, "unknown implementation ''"),
     (RUN + "--definition torchcel", 2, "did you mean 'torchcell'?"),

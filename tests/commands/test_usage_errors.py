@@ -113,6 +113,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, str, li
     """Status, standard error and heavy modules after each of those, one process for all."""
     folder = tmp_path_factory.mktemp("usage")
     (folder / "page.html").write_text("<p>no report")
+    (folder / "losses.py").touch()
     done = subprocess.run(
         [sys.executable, "-c", PROBE],
         cwd=folder,

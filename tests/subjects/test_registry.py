@@ -165,9 +165,10 @@ def test_a_file_that_defines_nothing_says_so(tmp_path: Path) -> None:
         load(locate(f"{tmp_path}/bare.py:Loss"))
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SubjectError, match="no file"):
-        locate(f"{tmp_path}/nothing.py:Loss")
+@pytest.mark.parametrize("end", [":Loss", ":", ""])
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, end: str) -> None:
+    with pytest.raises(SubjectError, match=r"no file '.*nothing\.py'"):
+        locate(f"{tmp_path}/nothing.py{end}")
 
 
 @pytest.mark.parametrize("attribute", ["2nd", "a-b", "a.", "a.2"])
