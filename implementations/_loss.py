@@ -59,6 +59,11 @@ class SupCRLoss(ScanSupCR):
         """As :func:`._scan.evaluate`."""
         return fastest(arguments[0][0].device.type).evaluate(*arguments, **options)
 
+    @staticmethod
+    def scale(gradient: Tensor, factor: Tensor) -> Tensor:
+        """As :meth:`._scan.ScanSupCR.scale`."""
+        return fastest(gradient.device.type).scale(gradient, factor)
+
 
 class RnCLoss(SupCRLoss):
     """Rank-N-Contrast, called as its authors' ``RnCLoss``: (features [N, 2, d], labels).

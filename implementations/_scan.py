@@ -287,6 +287,11 @@ class ScanSupCR(nn.Module):
         """As :func:`evaluate`; a faster loss puts its own in place of it."""
         return evaluate(*arguments, **options)
 
+    @staticmethod
+    def scale(gradient: Tensor, factor: Tensor) -> Tensor:
+        """A gradient times a scalar."""
+        return gradient * factor
+
 
 class DirectGradient(torch.autograd.Function):
     """Computes the loss and, in its forward, the derivatives by embeddings and temperature."""
@@ -315,10 +320,10 @@ class DirectGradient(torch.autograd.Function):
     def backward(ctx: Any, at_loss: Tensor | None, at_losses: Tensor | None) -> tuple[Any, ...]:
         """Scale the stored derivatives; compute them anew if several losses have gradients."""
         gradient, slope, *embeddings = ctx.saved_tensors
+        module, own_evaluate, arguments = ctx.again
         if at_losses is not None and len(at_losses) == 1:
             at_loss = at_losses[0] if at_loss is None else at_loss + at_losses[0]
         elif at_losses is not None:
-            module, own_evaluate, arguments = ctx.again
             at_loss = at_losses.new_zeros(()) if at_loss is None else at_loss
             arriving = torch.cat((at_loss[None], at_losses)).detach()
             views, _ = module.arrange([x.detach() for x in embeddings], arguments[0])
@@ -327,7 +332,7 @@ class DirectGradient(torch.autograd.Function):
             at_loss = torch.ones_like(at_loss)
         if at_loss is None:
             return (None,) * (2 + len(embeddings))
-        first, scaled = embeddings[0], gradient * at_loss
+        first, scaled = embeddings[0], module.scale(gradient, at_loss)
         if scaled.dtype != first.dtype:
             scaled = scaled.to(first.dtype)
         if len(embeddings) == 2:
