@@ -1,6 +1,7 @@
 """Where a loss that was read departs from a definition: by choice, or by a fault."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 from supcr_bench.values.definition import DEFINITIONS, DEPARTS, TORCHCELL, Call, Definition
 from supcr_bench.verification.family import SIMILARITIES, Member
@@ -38,69 +39,84 @@ def views_of(reading: Reading) -> str:
     return reading.views or usual.get(reading.member.views, reading.member.views)
 
 
-def departures(reading: Reading, definition: Definition) -> dict[str, tuple[str, bool]]:
-    """The words of each departure from a definition, and whether it is a fault, by field."""
+class Departure(NamedTuple):
+    """One choice in which a loss departs from a definition.
+
+    Attributes:
+        words: what it does.
+        value: that of the definition's field of this name which describes it; ``None`` for a fault,
+            which no definition describes.
+    """
+
+    words: str
+    value: object = None
+
+
+def departures(reading: Reading, definition: Definition) -> dict[str, Departure]:
+    """The departures from a definition, each by the name of a field of a definition or member."""
     m = reading.member
     if m is None:
         return {}
-    found: dict[str, tuple[str, bool]] = {}
+    found: dict[str, Departure] = {}
     similarity = SIMILARITIES.get((m.similarity, m.normalised))
     if similarity is None:
         odd = PHRASES["normalised"].get(m.normalised)
         of_rows = " of normalised rows" if m.normalised else ""
-        words = odd or PHRASES["odd similarity"][m.similarity] + of_rows
-        found["similarity"] = words, True
+        found["similarity"] = Departure(odd or PHRASES["odd similarity"][m.similarity] + of_rows)
     elif similarity != definition.similarity:
-        found["similarity"] = PHRASES["similarity"][similarity], False
+        found["similarity"] = Departure(PHRASES["similarity"][similarity], similarity)
     if m.temperature < 0:
-        found["sign"] = PHRASES["sign"][True], True
+        found["sign"] = Departure(PHRASES["sign"][True])
     views = views_of(reading)
     if views != definition.views:
-        found["views"] = PHRASES["views"][views], views not in JOINED
-    if reading.several_dimensions and m.label_distance != definition.label_distance:
-        fault = m.label_distance in ("first", "last", "sum")
-        found["label_distance"] = PHRASES["label_distance"][m.label_distance], fault
+        found["views"] = Departure(PHRASES["views"][views], views if views in JOINED else None)
+    joint = m.label_distance
+    if reading.several_dimensions and joint != definition.label_distance:
+        known = None if joint in ("first", "last", "sum") else joint
+        found["label_distance"] = Departure(PHRASES["label_distance"][joint], known)
     strict = m.comparison == ">" and m.self_candidate != "always"  # the anchor is nearest
     across = m.views.startswith("across")  # where i is the partner in the other view
     own = m.self_candidate == definition.self_candidate or strict or across
     if not own and reading.complete:
-        found["self_candidate"] = PHRASES["self_candidate"][m.self_candidate], True
+        found["self_candidate"] = Departure(PHRASES["self_candidate"][m.self_candidate])
     plain = Member(pairs=m.pairs if across else "all")
     for name in FAULTS:
         if getattr(m, name) != getattr(plain, name):
-            found[name] = PHRASES[name][getattr(m, name)], True
+            found[name] = Departure(PHRASES[name][getattr(m, name)])
     if not m.keeps_partner and m.measured != "partner":
-        before = f"{found['comparison'][0]}, " if "comparison" in found else ""
-        found["comparison"] = before + PHRASES["keeps_partner"][False], True
+        before = f"{found['comparison'].words}, " if "comparison" in found else ""
+        found["comparison"] = Departure(before + PHRASES["keeps_partner"][False])
     eps = (m.eps, m.eps_rule if m.eps else "")
     right = (definition.eps or 0.0, definition.eps_rule if definition.eps else "")
     hidden = not m.eps and (definition.eps or 0.0) < 1e-2 * reading.smallest
     if reading.complete and eps != right and not hidden:
         rule = m.eps_rule if m.eps else "none"
-        found["eps"] = PHRASES["eps"][rule] + (f" ({m.eps:.3g})" if m.eps else ""), False
+        words = PHRASES["eps"][rule] + (f" ({m.eps:.3g})" if m.eps else "")
+        found["eps"] = Departure(words, m.eps)
     if reading.nan_labels and not reading.counted:
         found |= _of_missing_labels(reading, definition)
     default = reading.default_temperature
     if default is not None and abs(default / definition.temperature - 1) > 1e-3:
         words = f"a default temperature of {default:g} (not {definition.temperature:g})"
-        found["temperature"] = words, False
+        found["temperature"] = Departure(words, default)
     return found
 
 
-def _of_missing_labels(reading: Reading, definition: Definition) -> dict[str, tuple[str, bool]]:
+def _of_missing_labels(reading: Reading, definition: Definition) -> dict[str, Departure]:
     assert reading.member is not None
     rule, right = reading.nan_labels, definition.nan_labels
     joint = reading.member.label_distance in ("l1", "l2", "max")
     if reading.renormalises and definition.empty_dimension != "renormalise":
-        return {"empty_dimension": (PHRASES["empty_dimension"]["renormalise"], False)}
+        words = PHRASES["empty_dimension"]["renormalise"]
+        return {"empty_dimension": Departure(words, "renormalise")}
     if rule == right or (joint and rule == "drop_row" and right != "unsupported"):
         return {}
     if right == "unsupported":
-        dropped = rule.startswith("drop_row")
-        return {"nan_labels": (DROPPED, False)} if dropped else {}
+        return {"nan_labels": Departure(DROPPED, rule)} if rule.startswith("drop_row") else {}
     if rule in ("zero", "other"):
         rule = "unsupported"
-    return {"nan_labels": (PHRASES["nan_labels"][rule], rule == "drop_row")}
+    known = None if rule == "drop_row" else rule
+    return {"nan_labels": Departure(PHRASES["nan_labels"][rule], known)}
 
 
 def nearest_definition(reading: Reading) -> Definition:
@@ -134,29 +150,21 @@ def definition_of(reading: Reading, call: Call) -> tuple[Definition, list[str], 
         return replace(near, call=call, views=views), [], list(reading.faults)
     near = nearest_definition(reading)
     found = departures(reading, near)
-    choices = {name: words for name, (words, fault) in found.items() if not fault}
-    faults = [words for words, fault in found.values() if fault]
-    values: dict[str, object] = {"call": call, "views": views_of(reading)}
-    if "similarity" in choices:
-        values["similarity"] = SIMILARITIES[m.similarity, m.normalised]
-    if "views" in found and "views" not in choices:
+    choices = {name: one for name, one in found.items() if one.value is not None}
+    faults = [one.words for one in found.values() if one.value is None]
+    values: dict[str, object] = {"views": views_of(reading)}
+    if "views" in found:
         values["views"] = near.views
-    if "label_distance" in choices:
-        values["label_distance"] = m.label_distance
+    values |= {name: one.value for name, one in choices.items()}
     if "eps" in choices:
         values |= {"eps": m.eps or None, "eps_rule": m.eps_rule if m.eps else "floor"}
-    if "nan_labels" in choices:
-        values["nan_labels"] = (
-            reading.nan_labels if reading.nan_labels.startswith("drop") else "unsupported"
-        )
-    if "empty_dimension" in choices:
-        values["empty_dimension"] = "renormalise"
     if reading.default_temperature:
         values["temperature"] = reading.default_temperature
-    numbers = [words for n, words in choices.items() if n not in ("temperature", "nan_labels")]
+    numbers = [one.words for n, one in choices.items() if n not in ("temperature", "nan_labels")]
     name = DEPARTS.join((near.name, *([" and ".join(numbers)] if numbers else [])))
-    own = replace(near, name=name, **values)  # type: ignore[arg-type]
-    return own, [*choices.values(), *reading.choices], [*faults, *_other_faults(reading, near)]
+    own = replace(near, name=name, call=call, **values)  # type: ignore[arg-type]
+    told = [one.words for one in choices.values()] + reading.choices
+    return own, told, [*faults, *_other_faults(reading, near)]
 
 
 def _other_faults(reading: Reading, definition: Definition) -> list[str]:
@@ -170,7 +178,7 @@ def causes(reading: Reading, definition: Definition) -> list[str]:
     """Every departure from a definition that was asked for, in words."""
     found = departures(reading, definition)
     found.pop("temperature", None)
-    words = [words for words, _ in found.values()]
+    words = [one.words for one in found.values()]
     if definition.nan_labels != "unsupported" and reading.nan_labels in ("zero", "other"):
         words = [w for w in words if w != PHRASES["nan_labels"]["unsupported"]]
         words.append(PHRASES["nan_labels"][reading.nan_labels])

@@ -2,14 +2,13 @@
 
 import functools
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from supcr_bench.reference.contrast import denominators, numerators
-from supcr_bench.verification.family import NOTHING, WHOLE, Member, candidates, losses, rule_of
+from supcr_bench.verification.family import NOTHING, Member, candidates, losses, rule_of
 
 Rows = tuple[tuple[float, ...], ...]
 """A matrix as numbers, by which what was worked out for it is found again."""
@@ -43,7 +42,10 @@ def _evaluate(members: tuple[Member, ...], warm: bool, *batch: Rows) -> tuple[Te
     sums = torch.zeros(len(members), 2, dtype=torch.float64)
     gradients = torch.zeros(len(members), 2, columns, dtype=torch.float64)
     terms: dict[tuple[int, str], list[tuple[Part, Member, list[int]]]] = {}
-    for kind, indices in _alike(members).items():
+    kinds: dict[Member, list[int]] = {}
+    for at, m in enumerate(members):
+        kinds.setdefault(m.kind, []).append(at)
+    for kind, indices in kinds.items():
         parts = _parts(kind, *batch)
         rules = list(dict.fromkeys(part.rules for part in parts))
         different: dict[tuple[object, ...], list[int]] = {}
@@ -121,20 +123,6 @@ class Part(NamedTuple):
     jacobian: Tensor
     rules: Rules
     share: float
-
-
-def _alike(members: Sequence[Member]) -> dict[Member, list[int]]:
-    """The members of each kind, whose similarities and label differences are the same."""
-    kinds: dict[tuple[object, ...], list[int]] = {}
-    for at, m in enumerate(members):
-        whole = m.measured if m.measured in WHOLE else "anchor"
-        key = (m.similarity, m.normalised, m.views, m.label_distance, whole, m.gradient)
-        kinds.setdefault(key, []).append(at)
-    names = ("similarity", "normalised", "views", "label_distance", "measured", "gradient")
-    return {
-        replace(Member(), **dict(zip(names, key, strict=True))): indices  # type: ignore[arg-type]
-        for key, indices in kinds.items()
-    }
 
 
 @functools.lru_cache(maxsize=512)

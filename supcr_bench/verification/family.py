@@ -103,6 +103,18 @@ class Member:
         return len(odd) + (self.views not in PLAIN_VIEWS)
 
     @property
+    def kind(self) -> "Member":
+        """The plain member of the same similarities and label differences."""
+        return Member(
+            similarity=self.similarity,
+            normalised=self.normalised,
+            views=self.views,
+            measured=self.measured if self.measured in WHOLE else "anchor",
+            label_distance=self.label_distance,
+            gradient=self.gradient,
+        )
+
+    @property
     def joined(self) -> bool:
         """Whether the views are joined into one batch of 2N rows."""
         return self.views.startswith(JOINS)

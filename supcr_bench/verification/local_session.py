@@ -56,7 +56,7 @@ class LocalSession(Session):
     ) -> None:
         super().__init__(implementation.name, strict=strict, seed=seed, only=only)
         self._implementation, self._definition = implementation, definition
-        self._device, self._limit_s = device, limit_s
+        self._device, self._limit_s = get_device(device), limit_s
         self._process = ProcessState()
         self._began_cpu_s = time.process_time()
         if limit_s is None:
@@ -67,15 +67,15 @@ class LocalSession(Session):
     def open(self) -> Sequence[tuple[str, Group]]:
         with interrupted_after(self._limit_s, "loading and recognition"):
             found, self._reading = resolve(
-                self._implementation, self._definition, device=self._device
+                self._implementation, self._definition, device=self._device.name
             )
             self._process.undo()
             found = replace(found, process_changes=self._implementation.process_changes)
         self.definition = found.definition.name
         self.recognised = found.recognised or tested_as(found)
-        subject = self._implementation
+        subject, name = self._implementation, self._device.name
         adapter = Adapter.of(subject, found)
-        self.context = CheckContext(adapter, self.seed, subject.name, subject.tags, self._device)
+        self.context = CheckContext(adapter, self.seed, subject.name, subject.tags, name)
         return [(check.name, check.group) for check in self._checks.values()]
 
     def make(self, check: str) -> Outcome:
@@ -83,8 +83,10 @@ class LocalSession(Session):
         try:
             with interrupted_after(self._limit_s, "the check"):
                 outcome, failed = self._checks[check].outcome(self.context)
-            if lost := get_device(self._device).error():
-                raise CheckEndedError(f"{lost}, after which its process cannot use {self._device}")
+            if lost := self._device.error():
+                raise CheckEndedError(
+                    f"{lost}, after which its process cannot use {self._device.name}"
+                )
         finally:
             self._process.undo()  # a check has reported it
         if outcome.group in ("definition", "relations"):
@@ -111,7 +113,7 @@ class LocalSession(Session):
         with interrupted_after(self._limit_s and STUDY_LIMIT_S, "the study"):
             if self._reading is None:
                 with suppress(Exception):  # a check has reported what it raises
-                    self._reading = read(subject, self._device)
+                    self._reading = read(subject, self._device.name)
             return tuple(ImpactStudy(self.context, self._reading, nearest, question).rows())
 
 

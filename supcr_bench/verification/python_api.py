@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from supcr_bench.measure.device import get_device
 from supcr_bench.subjects.process_state import pinned_threads
 from supcr_bench.subjects.registry import load, locate
 from supcr_bench.values.definition import AUTO, Definition
@@ -48,7 +47,6 @@ def verify(
         TypeError: what is given is neither a name nor callable.
         UsageError: there is no such implementation, definition, device, file or column.
     """
-    get_device(device)
     question = find_question(labels, batch_size, temperature)
     if isinstance(implementation, str):
         implementation = load(locate(implementation))
