@@ -41,5 +41,5 @@ def judged(
         steps = zip(*(r.value for r in said if isinstance(r, Returned)), strict=True)
         for step, answers in enumerate(steps):
             right = expect(question, step)
-            trials.append(judge_step(question, step, answers, right, ("value", "gradient")))
+            trials.append(judge_step(question, answers, right, ("value", "gradient")))
     return trials

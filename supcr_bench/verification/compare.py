@@ -1,7 +1,7 @@
 """Compares an answer (loss and gradients) with the right one, within the bounds of rounding."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -140,32 +140,31 @@ def deviation(
             text = f"{name} is {float(own):g} where {gives} {float(right):.6g}"
         return Trial(problem.name, math.inf, finding=text, problem=problem)
 
-    def finding(worst: int, error: float) -> str:
-        if own.ndim > 1:
-            scale = float(right.norm(dim=1).max())
-            share = error / scale if scale > 0 else math.inf
-            return f"{name} is off by {share:.2g} of its largest row"
+    difference = (own - right).reshape(len(own), -1).norm(dim=1)
+    ratio = torch.where(difference == 0, 0.0, difference / limit)
+    worst = int(ratio.argmax())
+    tolerances, error = float(ratio[worst]), float(difference[worst])
+    finding = None
+    if tolerances > 1 and own.ndim > 1:
+        finding = f"{name} is {_amiss(own, right, error, gives)}"
+    elif tolerances > 1:
         mine, other = float(own[worst]), float(right[worst])
         digits = digits_apart(mine, other)
         among = f": {mine:.{digits}g} in dimension {worst}"
         value = f" is {mine:.{digits}g}" if own.numel() == 1 else among
-        return f"{name}{value} where {gives} {other:.{digits}g}"
+        finding = f"{name}{value} where {gives} {other:.{digits}g}"
+    return Trial(problem.name, tolerances, error, float(limit[worst]), finding, problem)
 
-    return worst_row(problem.name, own, right, limit, finding, problem)
 
-
-def worst_row(
-    case: str,
-    own: Tensor,
-    right: Tensor,
-    bound: Tensor,
-    finding: Callable[[int, float], str],
-    problem: Problem | None = None,
-) -> Trial:
-    """The trial of the row with the largest error, of which ``finding`` gets place and error."""
-    difference = (own - right).reshape(len(own), -1).norm(dim=1)
-    ratio = torch.where(difference == 0, 0.0, difference / bound)
-    worst = int(ratio.argmax())
-    tolerances, error = float(ratio[worst]), float(difference[worst])
-    text = finding(worst, error) if tolerances > 1 else None
-    return Trial(case, tolerances, error, float(bound[worst]), text, problem)
+def _amiss(own: Tensor, right: Tensor, error: float, gives: str) -> str:
+    """What a matrix is where its largest error is in a row: a multiple, if that explains it."""
+    scale = float(right.norm(dim=1).max())
+    if scale == 0:
+        return f"not 0 where {gives} 0"
+    if not own.any():
+        return "0"
+    factor = float((own * right).sum() / (right * right).sum())
+    proportional = float((own - factor * right).norm()) < 1e-3 * float(right.norm())
+    if proportional and abs(factor - 1) > 1e-2:
+        return f"{factor:.4g} times what {gives}"
+    return f"off by {error / scale:.2g} of its {'length' if len(own) == 1 else 'largest row'}"

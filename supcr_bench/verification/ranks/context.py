@@ -76,6 +76,6 @@ class RankContext:
         if must_raise:
             return [outright(question.describe(), "no rank raises")]
         return [
-            judge_step(question, step, answers, expect(question, step), aspects)
+            judge_step(question, answers, expect(question, step), aspects)
             for step, answers in enumerate(steps)
         ]

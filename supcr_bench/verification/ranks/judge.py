@@ -16,7 +16,6 @@ factor W that a rank's own rows carry until DDP has averaged is one more roundin
 in t_i.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -26,13 +25,7 @@ from torch import Tensor
 
 from supcr_bench.inputs.tensors import Problem
 from supcr_bench.reference.reference import Reference
-from supcr_bench.verification.compare import (
-    Bounds,
-    bounds_of,
-    deviation,
-    reference_of,
-    worst_row,
-)
+from supcr_bench.verification.compare import Bounds, bounds_of, deviation, reference_of
 from supcr_bench.verification.outcome import Trial, outright, worst_of
 from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
 
@@ -56,6 +49,9 @@ class Expected:
     def bounds_at(self, rows: slice) -> Tensor:
         """Return the [2, R] tolerances of the gradients of some rows."""
         return _both([b[rows] for b in self.bounds.gradients])
+
+    def compared(self, name: str, own: Tensor, right: Tensor, bound: Tensor | float) -> Trial:
+        return deviation(self.problem, name, own, right, bound, gives="one process gives")
 
 
 def _both(views: list[Tensor]) -> Tensor:
@@ -90,7 +86,6 @@ def expect(question: RankQuestion, step: int) -> Expected:
 
 def judge_step(
     question: RankQuestion,
-    step: int,
     answers: Sequence[RankAnswer],
     right: Expected,
     aspects: Sequence[Aspect],
@@ -100,60 +95,38 @@ def judge_step(
         if "value" in aspects:
             trials += value_trials(rank, answer, right)
         if "gradient" in aspects and question.training:
-            trials += gradient_trials(question, step, rank, answer, right)
+            trials += gradient_trials(question, rank, answer, right)
     return worst_of(trials)
 
 
 def value_trials(rank: int, answer: RankAnswer, right: Expected) -> list[Trial]:
-    loss, gives = torch.tensor(answer.loss, dtype=torch.float64), "one process gives"
-    name, expected = f"rank {rank}: the loss", right.reference.loss
-    trials = [deviation(right.problem, name, loss, expected, right.bounds.loss, gives=gives)]
+    loss = torch.tensor(answer.loss, dtype=torch.float64)
+    expected = right.reference.loss
+    trials = [right.compared(f"rank {rank}: the loss", loss, expected, right.bounds.loss)]
     # The parts are compared only if the loss is right, so that a wrong loss is reported first.
     known = answer.parts is not None and len(answer.parts) == len(right.reference.per_dimension)
     if known and not trials[0].failed:
         parts = torch.tensor(answer.parts, dtype=torch.float64)
-        name, expected = f"rank {rank}: a per-dimension loss", right.reference.per_dimension
-        trials.append(
-            deviation(right.problem, name, parts, expected, right.bounds.parts, gives=gives)
-        )
+        name = f"rank {rank}: a per-dimension loss"
+        expected = right.reference.per_dimension
+        trials.append(right.compared(name, parts, expected, right.bounds.parts))
     return trials
 
 
 def gradient_trials(
-    question: RankQuestion, step: int, rank: int, answer: RankAnswer, right: Expected
+    question: RankQuestion, rank: int, answer: RankAnswer, right: Expected
 ) -> list[Trial]:
     """Compare the parameters' gradient after DDP averages, and the rows' gradient before."""
-    case = question.describe(step)
     if not answer.graph:
-        return [outright(case, f"rank {rank}: the loss has no graph: backward() raises")]
+        finding = f"rank {rank}: the loss has no graph: backward() raises"
+        return [outright(right.problem.name, finding)]
     name = f"rank {rank}: the gradient of the model under DDP"
     mine = torch.tensor([answer.parameters], dtype=torch.float64)
-    bound = torch.tensor([right.parameters_bound], dtype=torch.float64)
-    trials = [_off(case, name, mine, right.parameters[None], bound)]
+    trials = [right.compared(name, mine, right.parameters[None], right.parameters_bound)]
     own, ranks = question.slice_of(rank), question.ranks
     if question.rows[rank] and not trials[0].failed:  # one wrong gradient is enough
         name = f"rank {rank}: the gradient of its own rows"
         mine = torch.tensor(answer.rows, dtype=torch.float64).flatten(0, 1)
         expected = ranks * right.gradients_of(own).flatten(0, 1)
-        trials.append(_off(case, name, mine, expected, ranks * right.bounds_at(own).flatten()))
+        trials.append(right.compared(name, mine, expected, ranks * right.bounds_at(own).flatten()))
     return trials
-
-
-def _off(case: str, name: str, mine: Tensor, right: Tensor, bound: Tensor) -> Trial:
-    """Describe the error of some rows, by one constant factor if that explains it."""
-    if not torch.isfinite(mine).all():
-        return Trial(case, math.inf, finding=f"{name} is not finite")
-
-    def finding(_: int, error: float) -> str:
-        scale = float(right.norm(dim=1).max())
-        if scale == 0:
-            return f"{name} is not 0, as it is in one process"
-        if not mine.any():
-            return f"{name} is 0"
-        factor = float((mine * right).sum() / (right * right).sum())
-        if float((mine - factor * right).norm()) < 1e-3 * float(right.norm()):
-            return f"{name} is {factor:.4g} times what one process gives"
-        of = "length" if len(mine) == 1 else "largest row"
-        return f"{name} is off by {error / scale:.2g} of its {of}"
-
-    return worst_row(case, mine, right, bound, finding)
