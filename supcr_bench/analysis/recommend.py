@@ -15,16 +15,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from supcr_bench.analysis.fastest import (
-    CLOSE,
     Candidate,
     Estimate,
     Question,
     Source,
     alike,
     faster_at,
-    places,
     same_density,
-    shared_ratio,
 )
 from supcr_bench.analysis.frontier import byte_fit, input_bytes
 from supcr_bench.analysis.growth import growth_in, series_of, size_of
@@ -35,10 +32,7 @@ from supcr_bench.values.metrics import TIME
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import (
     format_bytes,
-    format_duration_s,
     format_limit_bytes,
-    format_share,
-    listed,
 )
 
 _ASKED = ("batch_size", "dims", "nan_density", "device", "ranks")
@@ -50,14 +44,18 @@ _OTHER_AXES = tuple(axis for axis in WORKLOAD_AXES if axis.name not in _ASKED)
 class Recommendation:
     """The recommended implementation, or ``None``; those that tie for it; and all candidates.
 
-    Candidates are sorted, the fastest first; several that tie include the recommended one.
+    Attributes:
+        candidates: the fastest first; several that tie include the recommended one.
+        results: those that decided it, which are most alike on the axes that were not asked for.
+        available: without such results, what the run has in their place.
     """
 
     question: Question
-    implementation: str | None
-    explanation: str
-    candidates: tuple[Candidate, ...]
+    implementation: str | None = None
+    candidates: tuple[Candidate, ...] = ()
     tied: tuple[str, ...] = ()
+    results: tuple[Result, ...] = ()
+    available: tuple[str, ...] = ()
 
 
 def recommend(results: Sequence[Result], question: Question) -> Recommendation:
@@ -73,15 +71,8 @@ def recommend(results: Sequence[Result], question: Question) -> Recommendation:
     ]
     if not asked:
         known = sorted({f"{r.case.pass_} on {r.case.device}" for r in results})
-        of = f" of {definition}" if definition else ""
         known += sorted({r.case.definition for r in results}) if definition else []
-        said = (
-            f"This run has no results for {question.pass_} on {question.device}{of}. "
-            f"It has {', '.join(known) or 'no results'}."
-        )
-        return Recommendation(
-            question=question, implementation=None, explanation=said, candidates=()
-        )
+        return Recommendation(question=question, available=tuple(known))
     own_axes = most_alike(asked)
     # Errors on any labels and sizes count: one that is wrong on ties is never recommended.
     like = own_axes[0].case.shared
@@ -109,9 +100,9 @@ def recommend(results: Sequence[Result], question: Question) -> Recommendation:
     return Recommendation(
         question=question,
         implementation=tied[0].implementation if tied and alone else None,
-        explanation=_explanation(question, candidates, usable, tied, alone, own_axes),
         candidates=tuple(candidates),
         tied=tuple(c.implementation for c in tied),
+        results=tuple(own_axes),
     )
 
 
@@ -168,7 +159,8 @@ def _why_not(
     if question.memory_bytes is None:
         return None
     if peak is None:
-        return "too few sizes to extrapolate its memory that far"
+        known = any(r.peak_bytes is not None for r in own)
+        return "too few sizes to tell its memory there" if known else "its memory was not measured"
     case = replace(own[0].case, dims=question.dims)
     inputs = input_bytes(case, question.batch_size)
     least, most = (inputs + (end or peak.value) for end in (peak.low, peak.high))
@@ -287,79 +279,3 @@ def _bytes_beyond(members: Sequence[Result], n: float) -> Estimate | None:
         return None
     size = size_of(replace(members[-1].case, batch_size=int(n)))
     return Estimate(fit.predict(size), Source.EXTRAPOLATED, *fit.bounds(size))
-
-
-# --- the answer ---
-
-
-def _explanation(
-    question: Question,
-    candidates: Sequence[Candidate],
-    usable: Sequence[Candidate],
-    tied: Sequence[Candidate],
-    alone: bool,
-    results: Sequence[Result],
-) -> str:
-    case = results[0].case
-    density = "own" if case.nan_density is None else f"{100 * question.nan_density:.3g}%"
-    temperatures = dict.fromkeys((r.implementation, r.case.temperature) for r in results)
-    names = grouped(temperatures, lambda arm: arm[1])
-    taus = "; ".join(
-        f"tau={tau:g}" + (f" of {', '.join(n for n, _ in own)}" if len(names) > 1 else "")
-        for tau, own in names.items()
-    )
-    where = (
-        f"N={question.batch_size}, D={question.dims}, {density} NaN, {question.pass_} on "
-        f"{question.device} ({case.dtype}, {taus}, d={case.embedding_size})"
-    )
-    if not usable:
-        reasons = "; ".join(f"{c.implementation}: {c.ruled_out}" for c in candidates)
-        return f"At {where} none can be recommended. {reasons}."
-    best, others = tied[0], [c for c in usable if c is not tied[0]]
-    assert best.time is not None
-    first = f"about {format_duration_s(best.time.value)} a call ({best.time.source})"
-    if best.time.low and best.time.high:
-        first += f", {format_duration_s(best.time.low)} to {format_duration_s(best.time.high)}"
-    if best.peak_bytes:
-        first += f", {format_bytes(best.peak_bytes.value)} above the inputs"
-    rest = [_compared(best, c, c in tied, results, question) for c in others]
-    rest += [f"not {c.implementation}: {c.ruled_out}" for c in candidates if c.ruled_out]
-    if Source.EXTRAPOLATED in (c.time.source for c in usable if c.time):
-        rest.append("extrapolated figures were not measured")
-    arms = dict.fromkeys((r.case.definition, r.implementation) for r in results)
-    computed = grouped(arms, lambda arm: arm[0])
-    if len(computed) > 1:
-        said = [f"{which}: {listed([name for _, name in own])}" for which, own in computed.items()]
-        rest.append(f"they compute several definitions ({'; '.join(said)})")
-    second = "; ".join(rest) or "it is the only one in this run"
-    either = [c.implementation for c in tied]
-    use = f"use {' or '.join(either)}"
-    if not alone:
-        use = f"the times do not decide between {listed(either)}; {either[0]} takes"
-    return f"At {where}, {use}{':' if alone else ''} {first}. {second[0].upper()}{second[1:]}."
-
-
-def _compared(
-    best: Candidate, other: Candidate, tied: bool, results: Sequence[Result], question: Question
-) -> str:
-    assert best.time and other.time
-    times = other.time.value / best.time.value
-    if not tied:
-        said = "about" if times < 1.05 else f"{times:,.{times < 9.95:d}f} times"
-        return f"{other.implementation} takes {said} as long ({other.time.source})"
-    place, at = (
-        (question.batch_size, question.dims, question.nan_density),
-        places(results, question),
-    )
-    ratio = shared_ratio(*(at.get(c.implementation, {}).get(place) for c in (best, other)))
-    if ratio is None or ratio.low is None or ratio.high is None:
-        return f"{other.implementation} takes {times:.2f} times as long, which may be noise"
-    less, more = format_share(ratio.low - 1, signed=True), format_share(ratio.high - 1, signed=True)
-    close = ratio.high < CLOSE * ratio.low
-    open_ = (
-        "may be faster or slower"
-        if ratio.low <= 1 <= ratio.high
-        else "differs by what may be noise"
-    )
-    verb = "is as fast within the noise" if close else open_
-    return f"{other.implementation} {verb} ({less} / {more} of its time, {ratio.samples} samples)"

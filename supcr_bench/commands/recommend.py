@@ -52,6 +52,7 @@ def recommend(
     from supcr_bench.analysis.recommend import measured_place
     from supcr_bench.analysis.recommend import recommend as recommend_from
     from supcr_bench.render.machine import environments_line
+    from supcr_bench.render.recommendation import explanation
     from supcr_bench.render.terminal import make_console, print_sentence
 
     asked = [
@@ -71,7 +72,7 @@ def recommend(
     )
     answer = recommend_from(stored.results, question)
     console = make_console()
-    print_sentence(console, answer.explanation)
+    print_sentence(console, explanation(answer))
     line = environments_line(stored.measured_on)
     print_sentence(console, f"From run {stored.id}: {line}")
     raise typer.Exit(0 if answer.implementation else UNDECIDED)

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, ParamSpec
 
+from supcr_bench.analysis.fastest import Estimate, Question
 from supcr_bench.render.cells import ratio_text
 from supcr_bench.values.axes import Axis
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import TORCHCELL, short_name
+from supcr_bench.values.grouping import grouped
 from supcr_bench.values.holds import Holds
 from supcr_bench.values.units import (
     format_bytes,
@@ -270,3 +272,101 @@ def along(*, name: str, axis: Axis, first: Case, last: Case, time_ratio: float) 
         f"From {axis.short} {start} to {end} {name} takes {ratio_text(time_ratio)} times the time "
         f"({last.pass_} at {last.describe()})."
     )
+
+
+# --- Recommendations: a whole sentence, and clauses that follow it ---
+
+
+def _asked(question: Question, case: Case, taus: Sequence[tuple[str, float]]) -> str:
+    density = "own" if case.nan_density is None else f"{100 * question.nan_density:.3g}%"
+    arms = grouped(taus, lambda arm: arm[1])
+    values = "; ".join(
+        f"tau={tau:g}" + (f" of {', '.join(name for name, _ in own)}" if len(arms) > 1 else "")
+        for tau, own in arms.items()
+    )
+    return (
+        f"At N={question.batch_size}, D={question.dims}, {density} NaN, {question.pass_} on "
+        f"{question.device} ({case.dtype}, {values}, d={case.embedding_size})"
+    )
+
+
+@_sentence
+def not_asked_for(*, question: Question) -> str:
+    of = f" of {question.definition}" if question.definition else ""
+    return f"This run has no results for {question.pass_} on {question.device}{of}."
+
+
+@_sentence
+def available(*, known: Sequence[str]) -> str:
+    return f"it has {', '.join(known) or 'no results'}"
+
+
+@_sentence
+def not_recommended(*, question: Question, case: Case, taus: Sequence[tuple[str, float]]) -> str:
+    return f"{_asked(question, case, taus)} none can be recommended."
+
+
+@_sentence
+def recommended(
+    *,
+    question: Question,
+    case: Case,
+    taus: Sequence[tuple[str, float]],
+    names: Sequence[str],
+    decided: bool,
+    time: Estimate,
+    peak: Estimate | None,
+) -> str:
+    """The time and the peak are those of the first name; others tie with it."""
+    span = ""
+    if time.low and time.high:
+        span = f", {format_duration_s(time.low)} to {format_duration_s(time.high)}"
+    memory = f", {format_bytes(peak.value)} above the inputs" if peak else ""
+    use = f"use {' or '.join(names)}:"
+    if not decided:
+        use = f"the times do not decide between {listed(names)}; {names[0]} takes"
+    return (
+        f"{_asked(question, case, taus)}, {use} about {format_duration_s(time.value)} a call "
+        f"({time.source}){span}{memory}."
+    )
+
+
+@_sentence
+def takes_longer(*, name: str, other: str, times: float, source: str) -> str:
+    said = "about" if times < 1.05 else f"{times:,.{times < 9.95:d}f} times"
+    return f"{name} takes {said} as long ({source})"
+
+
+@_sentence
+def may_be_noise(*, name: str, other: str, times: float) -> str:
+    return f"{name} takes {times:.2f} times as long, which may be noise"
+
+
+@_sentence
+def ties(*, name: str, other: str, low: float, high: float, samples: int, close: bool) -> str:
+    """The interval is of the ratio of times; ``close`` if its ends are."""
+    verb = "may be faster or slower" if low <= 1 <= high else "differs by what may be noise"
+    verb = "is as fast within the noise" if close else verb
+    less, more = (format_share(end - 1, signed=True) for end in (low, high))
+    return f"{name} {verb} ({less} / {more} of its time, {samples} samples)"
+
+
+@_sentence
+def ruled_out(*, name: str, reason: str, alone: bool) -> str:
+    return f"{'' if alone else 'not '}{name}: {reason}"
+
+
+@_sentence
+def only_one(*, name: str) -> str:
+    return "it is the only one in this run"
+
+
+@_sentence
+def extrapolated() -> str:
+    return "extrapolated figures were not measured"
+
+
+@_sentence
+def several_definitions(*, computed: Mapping[str, Sequence[str]]) -> str:
+    said = [f"{which}: {listed(names)}" for which, names in computed.items()]
+    return f"they compute several definitions ({'; '.join(said)})"

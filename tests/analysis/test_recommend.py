@@ -7,6 +7,7 @@ import pytest
 
 from supcr_bench.analysis.fastest import Question, Source
 from supcr_bench.analysis.recommend import Recommendation, recommend
+from supcr_bench.render.recommendation import explanation
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result, make_series
 
@@ -40,9 +41,9 @@ def test_a_measured_size_has_its_own_fastest() -> None:
     assert large.candidates[0].time is not None
     assert large.candidates[0].time.source is Source.MEASURED
     assert "use square: about 6.55 ms a call (measured), 524 kB above the inputs" in (
-        large.explanation
+        explanation(large)
     )
-    assert "Cubic takes 2.6 times as long" in large.explanation
+    assert "Cubic takes 2.6 times as long" in explanation(large)
 
 
 def test_between_sizes_figures_are_interpolated_in_log_log() -> None:
@@ -58,8 +59,8 @@ def test_beyond_the_sizes_it_extrapolates_and_says_so() -> None:
     assert found.implementation == "square"
     assert found.candidates[0].time is not None
     assert found.candidates[0].time.value == pytest.approx(1e-7 * 1024**2)
-    assert "extrapolated" in found.explanation
-    assert "were not measured" in found.explanation
+    assert "extrapolated" in explanation(found)
+    assert "were not measured" in explanation(found)
 
 
 def test_between_dimensions_and_densities_it_interpolates_and_beyond_it_says_so() -> None:
@@ -69,7 +70,7 @@ def test_between_dimensions_and_densities_it_interpolates_and_beyond_it_says_so(
     assert between.time.source is Source.INTERPOLATED
     assert between.time.value == pytest.approx(2.0 * 1e-9 * 64**3)
     beyond = asked(results, 64, dims=16)
-    assert "extrapolated" in beyond.explanation
+    assert "extrapolated" in explanation(beyond)
     assert beyond.candidates[0].time is not None
     assert beyond.candidates[0].time.value == pytest.approx(16.0 * 1e-9 * 64**3)
 
@@ -78,7 +79,7 @@ def test_what_was_not_measured_and_cannot_be_reached_is_refused() -> None:
     for n, fields in ((64, {"nan_density": 0.9}), (64, {"dims": 16}), (10_000, {})):
         found = asked(run(), n, **fields)
         assert found.implementation is None
-        assert "too far from" in found.explanation
+        assert "too far from" in explanation(found)
 
 
 def test_as_many_missing_labels_are_the_same_density() -> None:
@@ -111,7 +112,7 @@ def test_one_that_is_known_to_fail_there_is_not_used_beyond() -> None:
     )
     found = asked([*run(), failed], 600)
     assert found.implementation == "square"
-    assert "Not cubic: out of memory at N=512" in found.explanation
+    assert "Not cubic: out of memory at N=512" in explanation(found)
     assert asked([*run(), failed], 64).implementation == "cubic"
 
 
@@ -121,7 +122,7 @@ def test_the_usual_precision_temperature_and_labels_are_meant() -> None:
     )
     found = asked([*odd, *odd, *odd, *run()], 64)
     assert found.implementation == "cubic"
-    assert "(float32, tau=0.1, d=64)" in found.explanation
+    assert "(float32, tau=0.1, d=64)" in explanation(found)
 
 
 def test_labels_of_ones_own_bring_their_density() -> None:
@@ -133,7 +134,7 @@ def test_labels_of_ones_own_bring_their_density() -> None:
 def test_what_does_not_fit_is_out_and_the_next_is_used() -> None:
     found = asked(run(), 64, memory_bytes=2**20)
     assert found.implementation == "square"
-    assert "Not cubic: needs 2.13 MB (measured), more than 1 MiB" in found.explanation
+    assert "Not cubic: needs 2.13 MB (measured), more than 1 MiB" in explanation(found)
 
 
 def test_a_wrong_one_is_out_however_fast() -> None:
@@ -147,7 +148,7 @@ def test_a_wrong_one_is_out_however_fast() -> None:
     )
     found = asked([*run(), wrong], 64)
     assert found.implementation == "cubic"
-    assert "not quick: wrong at N=64" in found.explanation
+    assert "not quick: wrong at N=64" in explanation(found)
 
 
 def test_one_that_is_wrong_on_ties_is_out_where_there_are_none_too() -> None:
@@ -169,7 +170,7 @@ def test_one_that_is_wrong_on_ties_is_out_where_there_are_none_too() -> None:
     )
     found = asked([*run(), tied, low], 32)
     assert found.implementation == "square"
-    assert "Not cubic: wrong at N=64 D=1 NaN 0% tied labels" in found.explanation
+    assert "Not cubic: wrong at N=64 D=1 NaN 0% tied labels" in explanation(found)
 
 
 def test_times_that_the_noise_hides_are_said_to_be_as_fast() -> None:
@@ -178,9 +179,9 @@ def test_times_that_the_noise_hides_are_said_to_be_as_fast() -> None:
         make_result(name, pass_="training", times=own, session="s") for name, own in times.items()
     ]
     found = asked(results, 64, dims=1, nan_density=0.0)
-    assert "use one or two: about" in found.explanation
+    assert "use one or two: about" in explanation(found)
     assert "Two is as fast within the noise (-5% / +10% of its time, 6 samples)" in (
-        found.explanation
+        explanation(found)
     )
 
 
@@ -191,16 +192,16 @@ def test_few_samples_with_a_wide_interval_recommend_nothing() -> None:
     ]
     found = asked(results, 64, dims=1, nan_density=0.0)
     assert found.implementation is None
-    assert "the times do not decide between" in found.explanation
+    assert "the times do not decide between" in explanation(found)
 
 
 def test_a_run_that_does_not_tell_recommends_nothing() -> None:
     other = asked(run(), 64, device="cuda")
     assert other.implementation is None
-    assert "has no results for training on cuda" in other.explanation
+    assert "has no results for training on cuda" in explanation(other)
     failed = [make_result("mine", pass_="training", status=Status.FAILED, reason="no")]
     assert asked(failed, 64).implementation is None
-    assert "mine: not timed: no" in asked(failed, 64).explanation
+    assert "mine: not timed: no" in explanation(asked(failed, 64))
     assert asked(run(), 256, memory_bytes=100).implementation is None
 
 
@@ -213,10 +214,12 @@ def test_each_definition_has_its_own_tau_in_the_answer() -> None:
         for r in results
     ]
     text = asked([replace(r, case=replace(r.case, own_temperature=True)) for r in two], 64)
-    assert "(float32, tau=0.1 of cubic; tau=2 of square, d=64)" in text.explanation
-    assert "several definitions (torchcell: cubic; rank-n-contrast: square)" in text.explanation
+    assert "(float32, tau=0.1 of cubic; tau=2 of square, d=64)" in explanation(text)
+    assert "several definitions (torchcell: cubic; rank-n-contrast: square)" in explanation(text)
     assert {asked(two, n, definition="torchcell").implementation for n in (64, 256)} == {"cubic"}
-    assert "no results for training on cpu of none" in asked(two, 64, definition="none").explanation
+    assert "no results for training on cpu of none" in explanation(
+        asked(two, 64, definition="none")
+    )
 
 
 def test_one_that_may_not_fit_is_not_said_to_need_more() -> None:

@@ -6,8 +6,9 @@ argument is the run.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from inspect import signature
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from scipy.optimize import nnls
 from scipy.stats import binom
 
+from supcr_bench.analysis.fastest import Estimate, Question
 from supcr_bench.render.sentences import Sentence
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.case import Case
@@ -26,9 +28,12 @@ from supcr_bench.verification.outcome import Verdict
 FIGURES = (Status.MEASURED, Status.WRONG)
 
 
-def holds(run: Run, sentence: Sentence) -> bool:
-    """Whether the proposition of a sentence is true of the run."""
-    return bool(globals()[sentence.kind](run, **sentence.facts))
+def holds(run: Run, sentence: Sentence, question: Question | None = None) -> bool:
+    """Whether the proposition of a sentence is true of the run; a clause answers a question."""
+    decide, facts = globals()[sentence.kind], dict(sentence.facts)
+    if "question" in signature(decide).parameters:
+        facts.setdefault("question", question)
+    return bool(decide(run, **facts))
 
 
 def median(samples: Iterable[float]) -> float:
@@ -411,6 +416,191 @@ def along(run: Run, *, name: str, axis: Any, first: Case, last: Case, time_ratio
     values = {k: (v, last.to_mapping()[k]) for k, v in first.to_mapping().items()}
     differ = {k for k, (a, b) in values.items() if a != b}
     return math.isclose(own[last] / own[first], time_ratio) and differ == {axis.name}
+
+
+# --- Recommendations ---
+
+
+def asked_of(run: Run, question: Question) -> list[Result]:
+    """The results that a question is about, in a run that varies no other axis than its."""
+    asked = question.device, question.pass_, "continuous"
+    return [r for r in run.results if (r.case.device, r.case.pass_, r.case.labels) == asked]
+
+
+def at_place(run: Run, question: Question, name: str) -> Result | None:
+    """What an implementation has at exactly that place, if it was timed there."""
+    asked = question.batch_size, question.dims, question.nan_density
+    return next(
+        (
+            r
+            for r in asked_of(run, question)
+            if (r.case.batch_size, r.case.dims, r.case.nan_density) == asked
+            and r.implementation == name
+            and r.time_samples_s
+        ),
+        None,
+    )
+
+
+def estimate_holds(
+    run: Run, question: Question, name: str, found: Estimate, figure: Callable[[Result], Any]
+) -> bool:
+    """Whether it was measured there, or lies between others, or is beyond them."""
+    own = [r for r in asked_of(run, question) if r.implementation == name]
+    known = {
+        (r.case.batch_size, r.case.dims, r.case.nan_density): value
+        for r in own
+        if (value := figure(r)) is not None
+    }
+    asked = question.batch_size, question.dims, question.nan_density
+    if asked in known:
+        return found.source == "measured" and math.isclose(known[asked], found.value)
+    ends = [(min(values), max(values)) for values in zip(*known, strict=True)]
+    inside = all(low <= value <= high for (low, high), value in zip(ends, asked, strict=True))
+    if found.source == "interpolated":
+        return inside and min(known.values()) <= found.value <= max(known.values())
+    within = found.low is None or found.high is None or found.low <= found.value <= found.high
+    return found.source == "extrapolated" and found.value > 0 and within
+
+
+def time_of(result: Result) -> float | None:
+    return median(result.time_samples_s) if result.time_samples_s else None
+
+
+def peak_of(result: Result) -> float | None:
+    return None if result.peak_bytes is None else max(float(result.peak_bytes), 1.0)
+
+
+def not_asked_for(run: Run, *, question: Question) -> bool:
+    return not any(
+        (r.case.device, r.case.pass_) == (question.device, question.pass_)
+        and question.definition in (None, r.case.definition)
+        for r in run.results
+    )
+
+
+def available(run: Run, *, known: Sequence[str]) -> bool:
+    return {f"{r.case.pass_} on {r.case.device}" for r in run.results} <= set(known)
+
+
+def right_at(run: Run, question: Question) -> dict[str, Result]:
+    """Who is right wherever it answered, and was timed at the place itself."""
+    wrong = {r.implementation for r in run.results if r.status is Status.WRONG}
+    names = {r.implementation for r in asked_of(run, question)} - wrong
+    return {name: r for name in names if (r := at_place(run, question, name))}
+
+
+def not_recommended(
+    run: Run, *, question: Question, case: Case, taus: Sequence[tuple[str, float]]
+) -> bool:
+    return question.memory_bytes is not None or not right_at(run, question)
+
+
+def recommended(
+    run: Run,
+    *,
+    question: Question,
+    case: Case,
+    taus: Sequence[tuple[str, float]],
+    names: Sequence[str],
+    decided: bool,
+    time: Estimate,
+    peak: Estimate | None,
+) -> bool:
+    """Whether they are right, and none that is right and has to fit nothing beats the first."""
+    own, here = asked_of(run, question), right_at(run, question)
+    first = here.get(names[0])
+    beaten = first and any(beats(run, other, first) for other in here.values())
+    return (
+        set(taus) == {(r.implementation, r.case.temperature) for r in own}
+        and not any(r.status is Status.WRONG for r in own if r.implementation in names)
+        and (decided or len(names) > 1)
+        and (not beaten or question.memory_bytes is not None)
+        and estimate_holds(run, question, names[0], time, time_of)
+        and (peak is None or estimate_holds(run, question, names[0], peak, peak_of))
+    )
+
+
+def both(run: Run, question: Question, name: str, other: str) -> list[Result]:
+    return [r for n in (name, other) if (r := at_place(run, question, n))]
+
+
+def log_ratios(one: Result, two: Result) -> list[float]:
+    pairs = zip(one.time_samples_s or (), two.time_samples_s or (), strict=False)
+    return [math.log(a / b) for a, b in pairs]
+
+
+def takes_longer(
+    run: Run, *, name: str, other: str, times: float, source: str, question: Question
+) -> bool:
+    """Whether that is the ratio where both were measured, and somebody there beats it."""
+    met = both(run, question, name, other)
+    if len(met) < 2:
+        return times > 0 and (source != "measured" or at_place(run, question, name) is not None)
+    ratio = median(met[0].time_samples_s or ()) / median(met[1].time_samples_s or ())
+    beaten = any(beats(run, r, met[0]) for r in right_at(run, question).values())
+    return math.isclose(times, ratio) and beaten
+
+
+def may_be_noise(run: Run, *, name: str, other: str, times: float, question: Question) -> bool:
+    """Whether nothing tells more: they share no rounds at the place, or too few."""
+    met = both(run, question, name, other)
+    apart = len(met) < 2 or met[0].session != met[1].session
+    return apart or bounds_of(log_ratios(*met)) is None
+
+
+def ties(
+    run: Run,
+    *,
+    name: str,
+    other: str,
+    low: float,
+    high: float,
+    samples: int,
+    close: bool,
+    question: Question,
+) -> bool:
+    logs = log_ratios(*both(run, question, name, other))
+    bounds = bounds_of(logs) or (math.nan, math.nan)
+    return (
+        len(logs) == samples
+        and all(math.isclose(math.exp(b), end) for b, end in zip(bounds, (low, high), strict=True))
+        and close is (high < 1.25 * low)
+    )
+
+
+def ruled_out(run: Run, *, name: str, reason: str, alone: bool, question: Question) -> bool:
+    own = [r for r in run.results if r.implementation == name and r.case.pass_ == question.pass_]
+    ended = {f"{r.status.words} at {r.case.describe()}: {r.reason}" for r in own}
+    here = at_place(run, question, name)
+    if reason.startswith("not timed"):
+        return not any(r.time_samples_s for r in asked_of(run, question) if r in own)
+    if reason.startswith(("needs ", "may need ")):
+        inputs = question.batch_size * 4 * (2 * 64 + question.dims)
+        limit = question.memory_bytes or 0
+        return limit > 0 and (not here or (here.peak_bytes or 0) + inputs > limit)
+    if "its memory" in reason:
+        peaks = [r for r in own if r.peak_bytes is not None]
+        return bool(peaks) is ("too few" in reason) and (here not in peaks)
+    unknown = reason.startswith(("timed at", "timed only at"))
+    return (unknown and here is None) or (not unknown and reason in ended)
+
+
+def only_one(run: Run, *, name: str, question: Question) -> bool:
+    return {r.implementation for r in asked_of(run, question)} == {name}
+
+
+def extrapolated(run: Run, *, question: Question) -> bool:
+    """Whether somebody was not timed there, and the place is no mean of measured ones."""
+    own = asked_of(run, question)
+    missing = [n for n in {r.implementation for r in own} if not at_place(run, question, n)]
+    return bool(missing)
+
+
+def several_definitions(run: Run, *, computed: Mapping[str, Sequence[str]]) -> bool:
+    return len(computed) > 1 and all(
+        of(run, name, which) for which, names in computed.items() for name in names
+    )
 
 
 # --- Contradictions ---
