@@ -49,7 +49,7 @@ class TiledSupCR(ScanSupCR):
     @staticmethod
     def scale(gradient: Tensor, factor: Tensor) -> Tensor:
         """A gradient times a scalar, without torch's threads: waiting for them takes longer."""
-        if not gradient.is_cpu:
+        if gradient.numel() < 2**15 or not gradient.is_cpu:  # what torch does in one thread
             return gradient * factor
         scaled = torch.empty_like(gradient)
         np.multiply(gradient.numpy(), factor.item(), out=scaled.numpy())
