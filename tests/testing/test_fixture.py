@@ -114,7 +114,7 @@ def test_it(supcr_benchmark):
     supcr_benchmark(lambda: None)
 """)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["E *has neither forward nor __call__*"])
+    result.stdout.fnmatch_lines(["E *takes neither embeddings nor labels, and returns nothing*"])
 
 
 def test_no_label_at_all_needs_a_loss_with_a_graph_to_train_on(project: Project) -> None:
