@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+import supcr_bench
 from supcr_bench.inputs.tensors import ProblemSpec, make_problem
 from supcr_bench.measure.one_case import check_case
 from supcr_bench.reference.reference import compute_reference
@@ -121,3 +122,11 @@ def test_a_loss_is_measured_by_its_call(name: str) -> None:
     workload = Workload(batch_size=6, embedding_size=4, temperature=2.0)
     case = Case.of(workload, "training", called.resolution.definition)
     assert check_case(name, called, case).status is Status.MEASURED
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_the_losses_for_training_take_what_their_bases_take(declared: bool) -> None:
+    own = Adapter.usual(supcr_bench.SupCRLoss, declared=declared).resolution
+    assert (own.temperature, own.weights) == ("temperature", True)
+    own = Adapter.usual(supcr_bench.RnCLoss, declared=declared).resolution
+    assert (own.temperature, own.weights) == ("temperature", False)
