@@ -129,8 +129,8 @@ class GateSession:
         judged = judge_deterministic(before, after, terms)
         changes += [change for change in judged if change.implementation not in broken]
         for v in whole:
-            calls = [self.checked[s.name].default_call for s in (v.before, v.after) if s]
-            if len(calls) == 2 and (then := calls[0]) and (now := calls[1]):
+            then, now = (s and self.checked[s.name].default_call for s in (v.before, v.after))
+            if then and now:
                 changes += judge_default_call(v.name, then, now, before, terms)
         cells, others = cells_to_time(
             self._cells(),

@@ -60,13 +60,11 @@ def publish(body: str, marker: str, *, news: bool, environment: Mapping[str, str
 
 def _pull_request(environment: Mapping[str, str]) -> int | None:
     """The number of the pull request, from the file in which GitHub describes the event."""
-    path = environment.get("GITHUB_EVENT_PATH")
     try:
-        event = json.loads(Path(path).read_text("utf-8")) if path else {}
-    except (OSError, ValueError):
+        event = json.loads(Path(environment["GITHUB_EVENT_PATH"]).read_text("utf-8"))
+        return int(event["pull_request"]["number"])
+    except (OSError, LookupError, TypeError, ValueError):
         return None
-    number = (event.get("pull_request") or {}).get("number") if isinstance(event, dict) else None
-    return number if isinstance(number, int) else None
 
 
 def _ask(url: str, token: str, method: str = "GET", content: Any = None) -> Any:

@@ -13,6 +13,7 @@ import pickle
 import re
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,8 +129,10 @@ def _arrays(path: Path) -> "dict[str, Any]":
     if path.suffix.lower() == ".pt":
         import torch
 
-        found = torch.load(path, map_location="cpu", weights_only=True)
-        tensors = found if isinstance(found, dict) else {path.stem: found}
+        tensors: Any = None
+        with suppress(pickle.UnpicklingError):
+            tensors = torch.load(path, map_location="cpu", weights_only=True)
+        tensors = tensors if isinstance(tensors, dict) else {path.stem: tensors}
         if not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
             raise InputError(f"{path} holds more than tensors; torch.save the labels alone")
         return {
@@ -138,10 +141,7 @@ def _arrays(path: Path) -> "dict[str, Any]":
         }
     with path.open("rb") as file:
         loaded = np.load(file, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {path.stem: loaded}
-        with loaded as arrays:
-            return {name: arrays[name] for name in arrays.files}
+        return {path.stem: loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
 
 
 def _read_frame(path: Path) -> tuple["pd.DataFrame", list[str]]:
@@ -284,8 +284,6 @@ def read_label_file(spec: str) -> "tuple[LabelFile, npt.NDArray[np.float64]]":
             frame, notes = _read_frame(path)
     except InputError:
         raise
-    except pickle.UnpicklingError:
-        raise InputError(f"{path} holds more than tensors; torch.save the labels alone") from None
     except Exception as error:
         what = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path} cannot be read: {what}") from error

@@ -27,15 +27,14 @@ class SuiteFile(pytest.File):
     def run(self) -> "SuiteRun":
         from supcr_bench.testing.suite_run import SuiteRun
 
-        limit_s = parse_duration_s(self.config.getoption(TIME_LIMIT))
-        return SuiteRun(load_suite(str(self.path)), self.path.parent, limit_s)
+        return SuiteRun(self._suite, self.path.parent, self._limit_s)
 
     def collect(self) -> Iterator["SuiteTest"]:
         """Yield tests with rising batch sizes: smaller cases predict the time of larger ones."""
         try:
-            parse_duration_s(self.config.getoption(TIME_LIMIT))
-            suite = load_suite(str(self.path))
-            plan = make_plan(suite, suite.implementations)
+            self._limit_s = parse_duration_s(self.config.getoption(TIME_LIMIT))
+            self._suite = load_suite(str(self.path))
+            plan = make_plan(self._suite, self._suite.implementations)
         except UsageError as error:
             raise self.CollectError(str(error)) from None
         except ValueError as error:
