@@ -56,7 +56,7 @@ class Work:
         }
 
     def differences(self, other: "Work") -> list[str]:
-        """The keys in which what this work and ``other`` measure differs.
+        """In which options, in words, what this work and ``other`` measure differs.
 
         No definition here stands for any definition there.
         """
@@ -65,11 +65,12 @@ class Work:
         if other.suite.definition is not None:
             one["suite"].setdefault("definition", other.suite.definition)
         one, two = ({**values, **values["suite"]} for values in (one, two))
-        keys = dict.fromkeys([*one, *two])
-        return [k for k in keys if k not in _NOT_MEASURED and one.get(k) != two.get(k)]
+        keys = [k for k in {**one, **two} if one.get(k) != two.get(k) and k not in _NOT_MEASURED]
+        return [*dict.fromkeys(_WORDS.get(key, key) for key in keys)]
 
 
-_NOT_MEASURED = ("suite", "suite_file", "unavailable")
+_NOT_MEASURED = ("suite", "suite_file", "unavailable", "purpose")
+_WORDS = {"name": "suite", "subjects": "implementations", "grid": "axes"}
 
 
 def provenance(
@@ -91,13 +92,12 @@ def provenance(
 
 def in_modes(names: Sequence[str], modes: str | None) -> list[str]:
     """The names of implementations in each of these modes, ``eager`` or ``compile``."""
-    suffixes = {"eager": "", "compile": COMPILED}
-    wanted = modes.split(",") if modes else ["eager"]
+    if modes is None:
+        return list(names)
+    suffixes, wanted = {"eager": "", "compile": COMPILED}, modes.split(",")
     for mode in wanted:
         if mode not in suffixes:
             raise UnknownNameError("mode", mode, list(suffixes))
-    if modes is None:
-        return list(names)
     plain = dict.fromkeys(name.removesuffix(COMPILED) for name in names)
     return [name + suffixes[mode] for name in plain for mode in wanted]
 

@@ -212,7 +212,7 @@ def wait_for_end(pids: list[int]) -> None:
 def test_a_run_is_not_continued_under_other_options(cli: Cli, run_here: Path) -> None:
     done = cli("run", "tiny.toml", "--batch-size", "5", "--resume", "latest")
     assert done.returncode == 2
-    assert "other options" in done.stderr
+    assert "other options (axes)" in done.stderr
     file = run_here / "measurements.jsonl"
     whole = keys_of(run_here)
     lines = file.read_text().splitlines(keepends=True)
