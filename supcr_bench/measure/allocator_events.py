@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch._C._profiler import _EventType
 
+CPU = torch.device("cpu")
+
 
 def _run_recorded(call: Callable[[], object]) -> list[Any]:
     """The profiler's events while ``call`` ran, in order of time, before its result is released."""
@@ -41,8 +43,9 @@ def _allocations(events: Iterable[Any]) -> Iterator[tuple[int, int]]:
     """(address, bytes) of each event in order of time; bytes are negative for a release."""
     for event in events:
         if event.tag == _EventType.Allocation:
-            if str(event.extra_fields.device) == "cpu":
-                yield event.extra_fields.ptr, event.extra_fields.alloc_size
+            fields = event.extra_fields  # made anew at each access
+            if fields.device == CPU:
+                yield fields.ptr, fields.alloc_size
         else:
             yield from _allocations(event.children)
 

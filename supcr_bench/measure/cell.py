@@ -199,6 +199,8 @@ class CellRun:
         workload: Workload | None = None,
         batch: Batch | None = None,
         method: Method | None = None,
+        *,
+        value_only: bool = False,
     ) -> Reference:
         workload, batch = workload or self.cell.workload, batch or self._batch
         return compute_reference(
@@ -209,13 +211,14 @@ class CellRun:
             temperature=definition.temperature,
             method=method,
             floor_margin=logit_error(Case.of(workload, "forward", definition)),
+            value_only=value_only,
         )
 
     def _no_self_error(self, definition: Definition, reference: Reference) -> float | None:
         """Relative difference of torchcell and ``no-self``; ``None`` for other definitions."""
         if definition.name != TORCHCELL.name:
             return None
-        right = self._reference(NO_SELF.at(definition.temperature)).loss
+        right = self._reference(NO_SELF.at(definition.temperature), value_only=True).loss
         return float((reference.loss - right).abs()) / float(right) if right else None
 
     def _compare_references(self, definition: Definition) -> None:

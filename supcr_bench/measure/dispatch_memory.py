@@ -79,7 +79,7 @@ class StorageTracker:
 
     def add(self, output: Any, arguments: tuple[Any, ...]) -> None:
         """Count the storages of returned tensors, unless they belong to arguments."""
-        for tensor in tensors_in(output):
+        for tensor in (output,) if isinstance(output, Tensor) else tensors_in(output):
             self._add(tensor, arguments)
 
     def _add(self, tensor: Tensor, arguments: tuple[Any, ...]) -> None:

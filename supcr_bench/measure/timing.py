@@ -4,8 +4,8 @@ Each round calls every arm once, in random order, so that the machine's drift af
 alike, and round r of one arm can be paired with round r of another, on the same inputs. Before each
 call the caches are flushed, as the rest of a training step does, so that a call costs the same
 whichever arm ran before it, and however many still take part. Samples are never dropped. An arm
-leaves when its median's interval is narrow enough, when it is plain which arm is the fastest, or
-when its budget is spent: its samples are rounds 0 to n-1.
+leaves when its median's interval is narrow enough, when its place among the arms is plain, or when
+its budget is spent: its samples are rounds 0 to n-1.
 
 In forward and in training, the fastest arm is entered a second time, under another label, and takes
 another turn in every round. The two entries differ only by noise, so they show how small a
@@ -14,7 +14,7 @@ difference can be trusted.
 
 import gc
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
@@ -34,6 +34,11 @@ ENOUGH_SAMPLES = 24
 CLEARLY_SLOWER = 1.1
 """The interval of the ratio to the fastest arm lies above this, where more samples decide nothing.
 It is looked at once: looking until a difference shows would find one between equal arms."""
+FAR = 2.0
+"""A slower arm that in each of its first rounds takes this many times the time of every other arm,
+or leaves it this far behind, has its place after these rounds."""
+LOOKS = (FEWEST_SAMPLES, ENOUGH_SAMPLES)
+"""The rounds after which arms leave whose place is plain."""
 
 
 @dataclass(slots=True)
@@ -91,18 +96,31 @@ def fastest_of_each_pass(once_s: Mapping[Arm, float]) -> list[Arm]:
     return list(fastest.values())
 
 
-def decided(samples: Mapping[Arm, Samples]) -> set[Arm]:
-    """The arms that are clearly slower than the fastest of their pass, and it if all others are."""
+def decided(samples: Mapping[Arm, Samples], rounds: int) -> set[Arm]:
+    """The arms that need no more samples after so many rounds, one of the two numbers in ``LOOKS``.
+
+    First these are the arms that lie far from all others, but for the fastest of their pass; later
+    those that are clearly slower than the fastest, and it if all others are.
+    """
     found: set[Arm] = set()
     for pass_ in PASSES:
         own = {arm: s.seconds for arm, s in samples.items() if arm.pass_ == pass_ and s.seconds}
         if len(own) < 2:
             continue
         fastest = min(own, key=lambda arm: median(own[arm]))
+        if rounds < ENOUGH_SAMPLES:
+            slower = own.keys() - {fastest}
+            found |= {a for a in slower if all(_far(own[a], own[b]) for b in own if b != a)}
+            continue
         lows = {arm: paired_ratio(own[arm], own[fastest]).low for arm in own if arm != fastest}
         slower = {arm for arm, low in lows.items() if low is not None and low > CLEARLY_SLOWER}
         found |= slower if len(slower) < len(lows) else set(own)
     return found
+
+
+def _far(one: Sequence[float], other: Sequence[float]) -> bool:
+    pairs = list(zip(one, other, strict=False))
+    return all(a > FAR * b for a, b in pairs) or all(b > FAR * a for a, b in pairs)
 
 
 def sample_arms(
@@ -152,8 +170,8 @@ def sample_arms(
                     own.seconds.append(elapsed.host_s)
                     if elapsed.device_s is not None:
                         own.device_seconds.append(elapsed.device_s)
-            if round_ == ENOUGH_SAMPLES:
-                for arm in decided(samples):
+            if round_ in LOOKS:
+                for arm in decided(samples, round_):
                     samples[arm].decided = True
             left = {arm for arm, _ in entries if samples[arm].finished(budget)}
             entries = [(arm, own) for arm, own in entries if arm not in left]

@@ -83,7 +83,7 @@ class _Counter(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.dispatched_ops = self.elements_processed = 0
         self.storages = StorageTracker(host)
-        self._traits: dict[Any, tuple[bool, bool, str]] = {}
+        self._traits: dict[Any, tuple[bool, bool, str, bool]] = {}
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -99,14 +99,19 @@ class _Counter(TorchDispatchMode):
         if traits is None:
             name = func._schema.name.removesuffix("_")  # the in-place variant costs the same
             special = name if name in _SPECIAL else ""
-            traits = self._traits[func] = bool(func.is_view), may_allocate(func), special
-        is_view, allocates, special = traits
+            declared = (*func._schema.arguments, *func._schema.returns)
+            listed = any("List[" in str(d.type) and "Tensor" in str(d.type) for d in declared)
+            traits = bool(func.is_view), may_allocate(func), special, listed
+            self._traits[func] = traits
+        is_view, allocates, special, listed = traits
         self.dispatched_ops += 1
         if special:
             found = _special_elements(special, func._schema, args, kwargs or {}, output)
             self.elements_processed += found
         elif not is_view:
-            sizes = [t.numel() for t in tensors_in((*args, output))]
+            values = (*args, *output) if isinstance(output, tuple) else (*args, output)
+            tensors = tensors_in(values) if listed else values
+            sizes = [t.numel() for t in tensors if isinstance(t, Tensor)]
             self.elements_processed += max(sizes, default=0)
         if allocates:
             self.storages.add(output, () if is_view else args)

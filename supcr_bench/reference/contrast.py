@@ -19,7 +19,9 @@ TERMS_PER_BLOCK = 2**19
 """Most terms in a block of the direct sums: views times anchors times pairs and candidates."""
 
 
-def direct_sums(logits: Tensor, delta: Tensor, definition: Definition) -> ContrastSums:
+def direct_sums(
+    logits: Tensor, delta: Tensor, definition: Definition, *, value_only: bool = False
+) -> ContrastSums:
     """Sum over i != j of -log(exp s(i,j) / max(eps, sum over S(i,j) of exp s(i,k))).
 
     A definition that adds eps has the sum of both in place of their maximum. Log contrasts are
@@ -32,6 +34,7 @@ def direct_sums(logits: Tensor, delta: Tensor, definition: Definition) -> Contra
         logits: [V, M, M] float64, s of each view.
         delta: [M, M] float64, label distances exactly as the labels' dtype rounds them.
         definition: gives the candidate rule and eps.
+        value_only: the gradient is left undefined.
     """
     views, m, _ = logits.shape
     log_eps, rule = definition.log_eps, definition.eps_rule
@@ -51,7 +54,8 @@ def direct_sums(logits: Tensor, delta: Tensor, definition: Definition) -> Contra
         log_contrasts[:, anchors] = floored.detach().masked_fill(itself, math.inf)
         numerator = numerators(s, denominator, log_eps, rule)
         losses = (denominator - numerator).masked_fill(itself, 0)
-        (gradient[:, anchors],) = torch.autograd.grad(losses.sum(), s)
+        if not value_only:
+            (gradient[:, anchors],) = torch.autograd.grad(losses.sum(), s)
         total += losses.detach().sum()
     return total, gradient, log_contrasts
 
@@ -95,28 +99,35 @@ def numerators(logits: Tensor, denominator: Tensor, log_eps: Tensor | float, rul
     return join(logits, denominator + log_eps)
 
 
-def _running_logsumexp(values: Tensor, order: Tensor, keys: Tensor) -> Tensor:
+def _running_logsumexp(values: Tensor, order: Tensor, last_tied: Tensor) -> Tensor:
     """For each k, the log-sum-exp of the values in ``order`` up to the last that ties with k.
 
     Args:
         values: [V, B, M].
-        order: [B, M], a sort of each row by ``keys``, rising.
-        keys: [B, M].
+        order: [B, M], a sort of each row.
+        last_tied: [B, M], for each place in the order, the last place whose key is the same.
     """
-    views = values.shape[0]
-    spread = order.expand(views, *order.shape)
-    running = torch.logcumsumexp(values.gather(2, spread), dim=2)
-    ordered = keys.gather(1, order)
-    last_tied = torch.searchsorted(ordered, keys.contiguous(), right=True) - 1
-    return running.gather(2, last_tied.expand(views, *last_tied.shape))
+    order, last_tied = (at.expand(len(values), *at.shape) for at in (order, last_tied))
+    running = torch.logcumsumexp(values.gather(2, order), dim=2).gather(2, last_tied)
+    return torch.empty_like(running).scatter_(2, order, running)
 
 
-def fast_sums(logits: Tensor, delta: Tensor, definition: Definition) -> ContrastSums:
+def _last_tied(ordered: Tensor) -> Tensor:
+    """For each place in sorted rows [B, M], the last place in the row with the same value."""
+    m = ordered.shape[1]
+    ends = torch.arange(m).expand_as(ordered).clone()
+    ends[:, :-1].masked_fill_(ordered[:, :-1] == ordered[:, 1:], m)
+    return ends.flip(1).cummin(dim=1).values.flip(1)
+
+
+def fast_sums(
+    logits: Tensor, delta: Tensor, definition: Definition, *, value_only: bool = False
+) -> ContrastSums:
     """The sums of :func:`direct_sums` in N^2 log N, for batches of thousands.
 
     By falling label distance every candidate set is a prefix of the row; by rising distance, so are
     the partners whose candidate sets hold a given k. Each sum is a running log-sum-exp in float64,
-    which never subtracts.
+    which never subtracts. With ``value_only``, all but the value is left undefined.
     """
     m, log_eps, rule = len(delta), definition.log_eps, definition.eps_rule
     total = torch.zeros((), dtype=torch.float64)
@@ -126,17 +137,17 @@ def fast_sums(logits: Tensor, delta: Tensor, definition: Definition) -> Contrast
         anchors = torch.arange(start, min(start + ANCHORS_PER_BLOCK, m))
         itself = torch.zeros(len(anchors), m, dtype=torch.bool)
         itself[torch.arange(len(anchors)), anchors] = True
-        d = delta[anchors]
-        rising = d.argsort(dim=1, stable=True)
-        falling = (-d).argsort(dim=1, stable=True)
+        ordered, rising = delta[anchors].sort(dim=1)
 
         s = logits[:, anchors]
         if definition.self_candidate == "never":
             s = s.masked_fill(itself, -math.inf)
-        contrast = _running_logsumexp(s, falling, -d)
+        contrast = _running_logsumexp(s, rising.flip(1), _last_tied(ordered.flip(1)))
         denominator, scale = denominators(contrast, logits[:, anchors], itself, log_eps, rule)
         numerator = numerators(s, denominator, log_eps, rule)
         total += (denominator - numerator).masked_fill(itself, 0).sum()
+        if value_only:
+            continue
 
         # dL/ds(i,k) = sum over partners j with k in S(i,j) of exp(s(i,k) - log contrast(i,j)),
         # less 1 where k is a partner itself. A contrast at its floor passes no gradient. Where eps
@@ -149,7 +160,8 @@ def fast_sums(logits: Tensor, delta: Tensor, definition: Definition) -> Contrast
         constant = itself
         if rule.startswith("floor"):
             constant = itself | (contrast < denominator)
-        reach = _running_logsumexp((kept - denominator).masked_fill(constant, -math.inf), rising, d)
+        passed_on = (kept - denominator).masked_fill(constant, -math.inf)
+        reach = _running_logsumexp(passed_on, rising, _last_tied(ordered))
         gradient[:, anchors] = torch.exp(s + reach) - kept.exp().masked_fill(itself, 0)
         floored = s - denominator if rule == "ratio_floor" else contrast - scale
         log_contrasts[:, anchors] = floored.masked_fill(itself, math.inf)

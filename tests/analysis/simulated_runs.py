@@ -11,14 +11,15 @@ from itertools import product
 
 import numpy as np
 
+from supcr_bench.measure.timing import MOST_SAMPLES
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.values.axes import PASSES, Pass
 from supcr_bench.values.case import Case
-from supcr_bench.values.cell import Budget
+from supcr_bench.values.cell import FEWEST_SAMPLES, Budget
 from supcr_bench.values.growth_law import LAWS
 from supcr_bench.values.result import Result, Status
 from tests.analysis.simulated_programs import Program, drawn_program
-from tests.analysis.simulated_sweeps import TIME_LIMIT_S, Law, cell_samples
+from tests.analysis.simulated_sweeps import TIME_LIMIT_S, Law, as_taken, cell_samples
 
 MEMORY_LIMIT = 2**31
 NOTE = ("loopy", "broadcast", "rowsort")
@@ -129,8 +130,10 @@ def simulated_run(
         }
         names = [name for name in subjects if name not in ended]
         true = [subjects[name].seconds(case) for name in names]
-        rounds = int(random.integers(6, 25))
-        *samples, again = noisy_cell(random, [*true, *true[:1]], rounds) or [()]
+        rounds = int(random.integers(FEWEST_SAMPLES, MOST_SAMPLES))
+        fastest = names[true.index(min(true))] if true else None
+        *drawn, again = noisy_cell(random, [*true, *sorted(true)[:1]], rounds) or [()]
+        samples = dict(zip(names, as_taken(drawn), strict=True))
         for name, own in subjects.items():
             status, reason = ended.get(name, (Status.MEASURED, None))
             measured = name not in ended
@@ -140,8 +143,8 @@ def simulated_run(
                 status=Status.WRONG if measured and own.wrong else status,
                 reason="the loss is off" if measured and own.wrong else reason,
                 session=case.describe() + pass_,
-                time_samples_s=samples[names.index(name)] if measured else None,
-                aa_samples_s=again if names[:1] == [name] else None,
+                time_samples_s=samples.get(name),
+                aa_samples_s=again[: len(samples[name])] if name == fastest else None,
                 peak_bytes=own.peak(case) if measured else None,
                 elements_processed=own.elements(case) if measured else None,
                 dispatched_ops=100 if measured else None,

@@ -12,9 +12,10 @@ from functools import cache
 
 import numpy as np
 
+from supcr_bench.measure.timing import LOOKS, MOST_SAMPLES, Samples, decided
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.values.case import Case
-from supcr_bench.values.cell import Budget
+from supcr_bench.values.cell import FEWEST_SAMPLES, Arm, Budget
 from supcr_bench.values.growth_law import get_law
 from supcr_bench.values.result import Result, Status
 
@@ -54,6 +55,16 @@ def cell_samples(
     return [tuple(true * np.exp(shared + skewed(random, SAMPLE_NOISE, rounds))) for true in seconds]
 
 
+def as_taken(samples: Sequence[tuple[float, ...]]) -> list[tuple[float, ...]]:
+    """The samples of a cell that a run would take: arms leave as the harness has them leave."""
+    arms = {Arm(str(k), "forward"): Samples(list(own)) for k, own in enumerate(samples)}
+    for rounds in LOOKS:
+        seen = {arm: Samples(own.seconds[:rounds]) for arm, own in arms.items()}
+        for arm in decided(seen, rounds):
+            arms[arm] = seen[arm]
+    return [tuple(own.seconds) for own in arms.values()]
+
+
 def sweep(
     random: np.random.Generator, laws: Mapping[str, Law], sizes: Sequence[int]
 ) -> list[Result]:
@@ -61,11 +72,11 @@ def sweep(
     results: list[Result] = []
     forecast = Forecast(Budget(time_limit_s=TIME_LIMIT_S))
     for n in sizes:
-        rounds = int(random.integers(6, 25))
+        rounds = int(random.integers(FEWEST_SAMPLES, MOST_SAMPLES))
         skipped = {name: forecast.skip(name, Case(batch_size=n)) for name in laws}
         names = [name for name in laws if skipped[name] is None]
         samples = cell_samples(random, [laws[name].seconds(n) for name in names], rounds)
-        own = dict(zip(names, samples, strict=True))
+        own = dict(zip(names, as_taken(samples), strict=True))
         for name, law in laws.items():
             known, prediction = own.get(name), skipped[name]
             result = Result(

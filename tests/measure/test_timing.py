@@ -146,13 +146,30 @@ def test_the_fewest_samples_are_taken_even_beyond_the_sampling_budget() -> None:
 
 def test_an_arm_that_is_clearly_slower_has_enough_samples_and_alike_arms_go_on() -> None:
     noisy = Budget(sampling_s=10.0)
-    samples, _ = sample({A: clock(0.02, 0.03), B: clock(0.03, 0.02), C: clock(0.07, 0.05)}, noisy)
+    clocks = {A: clock(0.02, 0.03), B: clock(0.03, 0.02), C: clock(0.039, 0.036)}
+    samples, _ = sample(clocks, noisy)
     assert [len(samples[arm].seconds) for arm in (A, B, C)] == [MOST_SAMPLES] * 2 + [ENOUGH_SAMPLES]
     assert samples[C].stopped_by == "budget"  # it missed the precision, which its row says
-    samples, _ = sample({A: clock(0.02, 0.03), C: clock(0.07, 0.05)}, noisy)
+    samples, _ = sample({A: clock(0.02, 0.03), C: clock(0.039, 0.036)}, noisy)
     assert {len(own.seconds) for own in samples.values()} == {ENOUGH_SAMPLES}
     samples, _ = sample({A: clock(0.02, 0.03)}, noisy)
     assert len(samples[A].seconds) == MOST_SAMPLES
+
+
+def test_an_arm_far_from_all_others_has_the_fewest_samples() -> None:
+    noisy = Budget(sampling_s=100.0)
+    clocks = {A: clock(0.02, 0.03), B: clock(0.1, 0.12), C: clock(1.0, 1.2)}
+    samples, _ = sample(clocks, noisy)
+    assert len(samples[C].seconds) == len(samples[B].seconds) == FEWEST_SAMPLES
+    assert len(samples[A].seconds) == ENOUGH_SAMPLES  # what is used in the end is known better
+    assert samples[C].stopped_by == "budget"
+
+
+def test_an_arm_that_another_slow_one_may_overtake_goes_on() -> None:
+    noisy = Budget(sampling_s=100.0)
+    samples, _ = sample({A: clock(0.02), B: clock(0.1, 0.12), C: clock(0.13, 0.15)}, noisy)
+    assert len(samples[A].seconds) == FEWEST_SAMPLES  # precise
+    assert len(samples[B].seconds) == len(samples[C].seconds) == ENOUGH_SAMPLES
 
 
 def test_an_arm_beyond_the_time_limit_ends_after_one_sample() -> None:

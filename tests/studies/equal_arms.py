@@ -79,7 +79,7 @@ def sample_session(arms: Mapping[Arm, TimedLoss], session: int) -> dict[Arm, lis
     with (
         patch.object(timing, "FEWEST_SAMPLES", ROUNDS),
         patch.object(timing, "MOST_SAMPLES", LONGER * ROUNDS),
-        patch.object(timing, "ENOUGH_SAMPLES", LONGER * ROUNDS),
+        patch.object(timing, "LOOKS", ()),
     ):
         timing.sample_arms(
             {arm: partial(time, arm) for arm in arms},
