@@ -24,7 +24,7 @@ from supcr_bench.measure.outcome import describe_error, outcome_of
 from supcr_bench.measure.timed_loss import BrokenCallError, TimedLoss, batches_of
 from supcr_bench.measure.timing import Samples, garbage_collection_held, sample_arms
 from supcr_bench.reference.answer import Answer
-from supcr_bench.reference.reference import DIRECT_UP_TO, Method, Reference, compute_reference
+from supcr_bench.reference.reference import DIRECT_UP_TO, Reference, compute_reference
 from supcr_bench.reference.tolerance import logit_error
 from supcr_bench.subjects.adapter import Adapter, BoundLoss, views_of
 from supcr_bench.subjects.calls import NotALossError, loss_of
@@ -198,9 +198,7 @@ class CellRun:
         definition: Definition,
         workload: Workload | None = None,
         batch: Batch | None = None,
-        method: Method | None = None,
-        *,
-        value_only: bool = False,
+        **options: Any,
     ) -> Reference:
         workload, batch = workload or self.cell.workload, batch or self._batch
         return compute_reference(
@@ -209,9 +207,8 @@ class CellRun:
             batch.labels,
             weights=batch.weights,
             temperature=definition.temperature,
-            method=method,
             floor_margin=logit_error(Case.of(workload, "forward", definition)),
-            value_only=value_only,
+            **options,
         )
 
     def _no_self_error(self, definition: Definition, reference: Reference) -> float | None:
@@ -226,11 +223,11 @@ class CellRun:
         small = replace(self.cell.workload, batch_size=DIRECT_UP_TO // 2)
         if self.cell.workload.batch_size <= DIRECT_UP_TO or (definition, small) in _COMPARED:
             return
-        batch = make_batch(small, self.table)
-        direct, fast = (self._reference(definition, small, batch, m) for m in ("direct", "fast"))
+        own = make_batch(small, self.table)
         one, other = (
             torch.cat([r.per_dimension, *(g.flatten() for g in r.gradients)])
-            for r in (direct, fast)
+            for method in ("direct", "fast")
+            for r in [self._reference(definition, small, own, method=method)]
         )
         difference = float((one - other).norm() / one.norm().clamp(min=1e-300))
         if difference > REFERENCES_AGREE:
