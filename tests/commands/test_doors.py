@@ -1,13 +1,18 @@
-"""What one door of the tool can call, all can: each is held to the same list of losses."""
+"""What one door of the tool can call, all can: each is held to the same list of losses.
+
+The gate's is in ``test_gate.py``, the fixture's in ``tests/testing/test_fixture.py``.
+"""
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 from supcr_bench.measure.one_case import check_case
+from supcr_bench.measure.version_times import VersionedCell, time_versions
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.registry import Subject, load, locate
 from supcr_bench.values.case import PASSES, Case, Workload
@@ -19,7 +24,6 @@ from supcr_bench.verification.outcome import Verdict
 from supcr_bench.verification.resolve import resolved
 from supcr_bench.workers.rank_verification import RankVerification
 from tests.forked.start import Servers
-from tests.repository import Repository
 from tests.subjects_table import SUBJECTS, write_subjects
 
 SUITE = """
@@ -83,6 +87,20 @@ def test_each_passes_the_first_checks_of_verification(
     verified = LocalSession(found, only=("ties", "random cases")).verified()
     assert verified.definition.startswith(definition)
     assert verified
+
+
+def test_each_is_timed_as_the_gate_times_versions(
+    resolve_once: Callable[[str], Resolved], folder: Path
+) -> None:
+    cells = []
+    for name in SUBJECTS:
+        own = replace(subject(folder, name), resolution=resolve_once(name)[1].resolution)
+        workload = Workload(batch_size=10, embedding_size=8)
+        case = Case.of(workload, "training", resolve_once(name)[1].resolution.definition)
+        cells.append(VersionedCell(name, case, {"before": own, "after": own}))
+    for found in time_versions(cells, sampling_s=0.001, seed="0"):
+        assert (found.raised_by, found.reason) == (None, None)
+        assert all(min(found.seconds[version]) > 0 for version in ("before", "after"))
 
 
 def test_what_a_case_cannot_be_asked_of_is_skipped_with_the_reason(
@@ -161,16 +179,3 @@ def test_run_measures_each_with_time_memory_and_agreement(folder: Path, servers:
         if name == "broadcast":
             assert row["value_difference"] == {}
     assert "rank-n-contrast" in done.stdout
-
-
-@pytest.mark.slow
-def test_gate_judges_each_against_a_revision(folder: Path, servers: Servers) -> None:
-    Repository(folder).commit()
-    arguments = ["gate", "suite.toml", "--against", "HEAD", *NAMES, "--time-budget", "1ms"]
-    arguments += ["--set", "pass=training"]  # which begins with the forward
-    done = servers.run_command([*arguments, "--json", "found.json"], folder, 240)
-    assert done.returncode in (0, 3), done.stderr + done.stdout
-    found = json.loads((folder / "found.json").read_text())
-    text = json.dumps(found)
-    assert all(f"losses.py:{name}" in text for name in SUBJECTS)
-    assert "regression" not in {str(change.get("verdict")) for change in found["judgements"]}

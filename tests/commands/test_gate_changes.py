@@ -66,18 +66,6 @@ timed = false
 [budget]
 threads = 1
 """
-COMPILED = """
-        return loss
-
-
-class Compiled(RankLoss):
-    def __init__(self, temperature=0.1):
-        super().__init__(temperature)
-        self.run = torch.compile(super().forward, backend="eager")
-
-    def forward(self, z1, z2, labels):
-        return self.run(z1, z2, labels)
-"""
 NAME, FILE, OPS_FILE = "src/mylib/losses.py:RankLoss", "src/mylib/losses.py", "src/mylib/ops.py"
 
 
@@ -192,15 +180,16 @@ KINDS = {
     "an operation more": Kind(edit("den - s", "den + 0.0 - s"), 1, "launches", "by "),
     "an operation more in what is compiled": Kind(
         several(
-            edit("purpose =", "verify = false\npurpose =", "suite.toml"),
-            edit("\n        return loss\n", COMPILED),
+            # One size and no recognition: a function is compiled anew for what it has not seen.
+            edit("purpose =", 'definition = "no-self"\nverify = false\npurpose =', "suite.toml"),
+            edit("[6, 12]", "6", "suite.toml"),
+            edit("def sims", '@torch.compile(backend="eager")\ndef sims', OPS_FILE),
             lambda repository: repository.commit(),
-            edit("den - s", "den + 0.0 - s"),
+            edit("/ temperature", "/ temperature + 0.0", OPS_FILE),
         ),
         1,
         "launches",
         "by ",
-        name="src/mylib/losses.py:Compiled",
     ),
     "a loop of Python": Kind(edit(DEN, LOOP), 1, "launches", "dispatched operations grew"),
     "a loop that no operation shows": Kind(
