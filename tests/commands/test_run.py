@@ -123,7 +123,8 @@ def test_what_goes_wrong_while_running_is_a_row_and_the_sweep_goes_on(
 ) -> None:
     names = ("Wrong", "Raises", "Hangs", "Crashes")
     arguments = [word for name in names for word in ("-i", f"losses.py:{name}")]
-    done = cli("run", "tiny.toml", *arguments, "-i", "broadcast", "--time-limit", "2s")
+    options = ("--time-limit", "2s", "--definition", "torchcell")  # nothing is recognised
+    done = cli("run", "tiny.toml", *arguments, "-i", "broadcast", *options)
     assert done.returncode == 1
     run = supcr_bench.load(only_run(workplace / "results"))
     assert len({r.key for r in run.results}) == len(run.results) == 5 * 3 * 2
@@ -135,7 +136,9 @@ def test_what_goes_wrong_while_running_is_a_row_and_the_sweep_goes_on(
     assert statuses("losses.py:Raises") == {Status.FAILED}
     assert statuses("losses.py:Hangs") == {Status.WRONG, Status.TIMED_OUT}
     assert statuses("losses.py:Crashes") == {Status.WRONG, Status.FAILED}
-    assert statuses("broadcast") == {Status.MEASURED}
+    # On a busy machine, the first calls may foretell that the largest take too long.
+    own = [r for r in run.results if r.implementation == "broadcast"]
+    assert {r.status for r in own if " predicted (" not in (r.reason or "")} == {Status.MEASURED}
     reasons = " ".join(r.reason or "" for r in run.results)
     assert "SIGSEGV" in reasons
     assert "a call took over 2.00 s" in reasons

@@ -1,16 +1,21 @@
 """``supcr-bench verify``."""
 
 import json
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner, Result
 
 from supcr_bench.commands import self_test as self_test_command
+from supcr_bench.commands.app import app
 from supcr_bench.verification.bugs.catalogue import BUGS, RIGHT
 from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.self_test import SelfTestRow
+from supcr_bench.workers import verification as workers
+from supcr_bench.workers.verification import WorkerVerification
 from tests.commands.conftest import Cli
 from tests.studies import false_alarms
 
@@ -70,6 +75,18 @@ class Official(nn.Module):
 '''
 
 
+@pytest.fixture
+def with_checks(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run ``verify`` in this process, where a worker makes the checks of these names alone."""
+    monkeypatch.chdir(workplace)
+
+    def run(only: Collection[str], *arguments: str) -> Result:
+        monkeypatch.setattr(workers, "WorkerVerification", partial(WorkerVerification, only=only))
+        return CliRunner().invoke(app, ["verify", *arguments])
+
+    return run
+
+
 def test_the_notes_are_right_by_their_definition_and_not_by_no_self(
     cli: Cli, workplace: Path
 ) -> None:
@@ -85,10 +102,6 @@ def test_the_notes_are_right_by_their_definition_and_not_by_no_self(
     assert 0 < outcome["tolerances"] < 1
     assert outcome["bound"] > outcome["error"] > 0
 
-    strict = cli("verify", "broadcast", "--strict")
-    assert strict.returncode == 1
-    assert "At fault: low temperature: the loss is nan" in strict.stdout
-
     no_self = cli("verify", "broadcast", "--definition", "no-self")
     assert no_self.returncode == 1
     assert "is not right: no-self, but the anchor itself among the candidates" in no_self.stdout
@@ -102,8 +115,24 @@ def test_a_persons_own_file_is_verified_with_no_preparation(cli: Cli, workplace:
     assert done.stdout.startswith("own.py:Own is right: no-self")
     assert len(done.stdout.splitlines()) <= 25
 
-    official = cli("verify", "own.py:Official", "--definition", "rank-n-contrast")
-    assert official.returncode == 0, official.stdout + official.stderr
+
+def test_what_is_not_robust_fails_where_that_is_asked(with_checks: Callable[..., Result]) -> None:
+    only = ("low temperature", "ties")
+    assert with_checks(only, "broadcast").exit_code == 0
+    strict = with_checks(only, "broadcast", "--strict")
+    assert strict.exit_code == 1
+    assert "At fault: low temperature: the loss is nan" in strict.stdout
+
+
+def test_another_call_is_verified_by_a_definition_that_is_named(
+    with_checks: Callable[..., Result], workplace: Path
+) -> None:
+    (workplace / "own.py").write_text(OWN)
+    only = ("random cases", "ties", "large batches", "gradcheck")
+    official = with_checks(only, "own.py:Official", "--definition", "rank-n-contrast")
+    assert official.exit_code == 0, official.output
+    assert "own.py:Official is right: rank-n-contrast" in official.stdout
+    assert "Checks: 4 passed." in official.stdout
 
 
 def test_a_definition_of_ones_own_comes_from_a_suite_file(cli: Cli, workplace: Path) -> None:

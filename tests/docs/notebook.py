@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +41,39 @@ def shown_text(cell: dict[str, Any]) -> str:
     return "".join(line for part in parts for line in part)
 
 
-def run_cell(source: str, names: dict[str, Any], number: int) -> list[dict[str, Any]]:
+Shell = Callable[[str], "subprocess.CompletedProcess[str]"]
+
+
+def run_command(command: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command,
+        shell=True,
+        env={**os.environ, "PATH": PATH},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def run_cell(
+    source: str, names: dict[str, Any], number: int, shell: Shell = run_command
+) -> list[dict[str, Any]]:
     """Run a cell in the current folder, and return its outputs as a notebook stores them.
 
     Args:
         source: the text of the cell.
         names: the variables of the cells before, which this one changes.
         number: of the cell, from 1.
+        shell: runs a command.
     """
+
+    def show(command: str) -> None:
+        done = shell(command)
+        sys.stdout.write(done.stdout)
+        if done.returncode:
+            raise RuntimeError(f"{command}: exit status {done.returncode}\n{done.stdout}")
+
     first, _, rest = source.partition("\n")
     if first.startswith("%%writefile "):
         file = first.split()[1]
@@ -64,7 +90,7 @@ def run_cell(source: str, names: dict[str, Any], number: int) -> list[dict[str, 
     if isinstance(last, ast.Expr) and not source.endswith(";"):
         tree.body.remove(last)
         shown = last.value
-    names["_shell"] = _shell
+    names["_shell"] = show
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         exec(compile(tree, f"cell {number}", "exec"), names)  # the notebook is of this repository
         value = eval(compile(ast.Expression(shown), f"cell {number}", "eval"), names)
@@ -81,21 +107,6 @@ def run_cell(source: str, names: dict[str, Any], number: int) -> list[dict[str, 
             }
         )
     return outputs + _figures()
-
-
-def _shell(command: str) -> None:
-    done = subprocess.run(
-        command,
-        shell=True,
-        env={**os.environ, "PATH": PATH},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    sys.stdout.write(done.stdout)
-    if done.returncode:
-        raise RuntimeError(f"{command}: exit status {done.returncode}\n{done.stdout}")
 
 
 def _stream(text: str) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """The notebook runs from its first cell to its last, and shows what is stored in it."""
 
 import re
+import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -8,19 +10,26 @@ import pytest
 
 from tests.docs.notebook import NOTEBOOK, code_cells, read_notebook, run_cell, shown_text
 from tests.docs.pages import CHECKOUT
+from tests.forked.start import Servers
 
 pytestmark = pytest.mark.slow
 
 
 def test_every_cell_runs_and_shows_what_is_stored(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, servers: Servers
 ) -> None:
     """Cells whose times, figures or training differ between machines are marked."""
+
+    def forked(command: str) -> "subprocess.CompletedProcess[str]":
+        program, *arguments = shlex.split(command)
+        assert program == "supcr-bench"
+        return servers.run_command(arguments, Path.cwd())
+
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TERM", "dumb")  # as a cell sets it; this restores it
     names: dict[str, Any] = {}
     for number, cell in enumerate(code_cells(read_notebook()), 1):
-        ran = {"outputs": run_cell("".join(cell["source"]), names, number)}
+        ran = {"outputs": run_cell("".join(cell["source"]), names, number, forked)}
         assert [o["output_type"] for o in ran["outputs"]] == [
             o["output_type"] for o in cell["outputs"]
         ]
