@@ -133,16 +133,12 @@ class NoiseFloor:
 
     Attributes:
         cells: A/A arms, one for each pass (forward or training) of each cell.
-        with_interval: how many of them have enough pairs for an interval.
-        covering: how many of those intervals cover 1, as they should.
         spread: the fraction below which a difference is noise in this run: 95 % of the A/A
             ratios lie within it. It is at least half the usual width of an interval, because
             the ratios of a few cells may lie near 1 by chance.
     """
 
     cells: int
-    with_interval: int
-    covering: int
     spread: float
 
 
@@ -156,8 +152,6 @@ def noise_floor(results: Iterable[Result]) -> NoiseFloor | None:
     within = deviations[math.ceil(CONFIDENCE * len(deviations)) - 1]
     return NoiseFloor(
         cells=len(ratios),
-        with_interval=len(half_widths),
-        covering=sum(ratio.covers(1) is True for ratio in ratios),
         spread=max(within, median(half_widths) if half_widths else 0.0),
     )
 

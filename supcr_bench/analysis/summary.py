@@ -69,10 +69,6 @@ def by_series(results: Sequence[Result], pass_: Pass) -> list[Result]:
     return sorted(own, key=lambda r: (order[r.case.series()], r.case.batch_size))
 
 
-def unusual(results: Sequence[Result]) -> list[Result]:
-    return [r for r in results if r.status is not Status.MEASURED]
-
-
 Wrong = frozenset[tuple[str, str, float]]
 """Wrong implementations, each with the dtype and the temperature at which it is wrong."""
 

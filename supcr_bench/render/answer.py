@@ -267,13 +267,13 @@ def section_sentences(findings: Findings) -> dict[str, list[Sentence]]:
         }
         found[axis.id] = [
             say.along(
-                name=name, axis=axis, first=_base(rows).case, last=rows[-1].case, time_ratio=ratio
+                name=name,
+                axis=axis,
+                first=next((row for row in rows if row.base), rows[0]).case,
+                last=rows[-1].case,
+                time_ratio=ratio,
             )
             for (name, _), rows in longest.items()
             if (ratio := rows[-1].time_ratio)
         ][:MOST_FINDINGS]
     return found
-
-
-def _base(rows: Sequence[summary.AxisEffectRow]) -> summary.AxisEffectRow:
-    return next((row for row in rows if row.base), rows[0])

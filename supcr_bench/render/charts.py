@@ -198,7 +198,10 @@ def _axis_charts(axis: Axis, results: Sequence[Result]) -> Iterator[Chart]:
         # The setting with the most points; of several, that with the largest batch size.
         own = max(
             settings.values(),
-            key=lambda s: (sum(len(r) for p in s.values() for r in p.values()), _size(s)),
+            key=lambda setting: (
+                sum(len(rows) for p in setting.values() for rows in p.values()),
+                max(rows[0].case.batch_size for p in setting.values() for rows in p.values()),
+            ),
         )
         panels = {
             p: [
@@ -234,7 +237,3 @@ def _axis_charts(axis: Axis, results: Sequence[Result]) -> Iterator[Chart]:
 
 def _ratio(row: AxisEffectRow, metric: Metric) -> float:
     return (row.time_ratio if metric is TIME else row.memory_ratio) or 0.0
-
-
-def _size(setting: Mapping[str, Mapping[str, Sequence[AxisEffectRow]]]) -> int:
-    return max(r[0].case.batch_size for p in setting.values() for r in p.values())

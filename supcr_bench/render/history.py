@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from supcr_bench.analysis.change_points import fewest_sessions
-from supcr_bench.gate.history import ERROR, Point, Series, Snapshot, Trend
+from supcr_bench.gate.history import ERROR, Series, Snapshot, Trend
 from supcr_bench.render.cells import ratio_text
 from supcr_bench.render.charts import tick
 from supcr_bench.render.drawing import Chart, Drawing, Line, Mark
@@ -20,7 +20,7 @@ from supcr_bench.values.axes import PASSES
 from supcr_bench.values.case import Case
 from supcr_bench.values.gate import GatedChange, GateOutcome, GateVerdict
 from supcr_bench.values.grouping import grouped
-from supcr_bench.values.metrics import Direction, Metric
+from supcr_bench.values.metrics import Direction
 from supcr_bench.values.table import Table, numbers, prose, row
 from supcr_bench.values.units import format_share, plural
 
@@ -95,7 +95,7 @@ def history_charts(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> It
     names = list(dict.fromkeys(trend.series.implementation for trend in trends))
     places = grouped(trends, lambda t: (t.series.metric, t.series.kind, _workload(t.series)))
     for (metric, kind, case), own in places.items():
-        if metric.exact and all(_is_level(trend.series) for trend in own):
+        if metric.exact and all(len({p.value for p in t.series.points}) == 1 for t in own):
             continue
         passes = {
             pass_: members
@@ -103,7 +103,13 @@ def history_charts(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> It
             if (members := [t for t in own if t.series.case.pass_ == pass_])
         }
         panels = {
-            pass_: [Line(t.series.implementation, _marks(t.series.points)) for t in members]
+            pass_: [
+                Line(
+                    t.series.implementation,
+                    [Mark(p.at, p.value, None, p.result) for p in t.series.points],
+                )
+                for t in members
+            ]
             for pass_, members in passes.items()
         }
         parts = (
@@ -115,7 +121,7 @@ def history_charts(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> It
         values = [mark.y for mark in drawing.marks]
         drawing.scales(
             ("revision", lambda x: snapshots[round(x)].label[:7]),
-            (metric.title.capitalize(), partial(_tick, metric)),
+            (metric.title.capitalize(), partial(lambda own, y: tick(own.format(y)), metric)),
             log_x=False,
             log_y=min(values) > 0 and max(values) > 4 * min(values),
         )
@@ -129,20 +135,8 @@ def history_charts(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> It
         yield drawing.chart(title=title, section="history", filters={})
 
 
-def _tick(metric: Metric, value: float) -> str:
-    return tick(metric.format(value))
-
-
 def _workload(series: Series) -> Case:
     return replace(series.case.shared, pass_="forward")  # noqa: S106 - a pass over a batch
-
-
-def _marks(points: Sequence[Point]) -> list[Mark]:
-    return [Mark(point.at, point.value, None, point.result) for point in points]
-
-
-def _is_level(series: Series) -> bool:
-    return len({point.value for point in series.points}) == 1
 
 
 def history_json(

@@ -36,13 +36,10 @@ def comparison_markdown(first: str, second: str, comparison: Comparison) -> str:
     title = f"## supcr-bench: {escape(second)} against {escape(first)}"
     blocks = [title, f"**{escape(verdict)}**", bullets(rest)]
     changes = changes_table(comparison)
-    blocks += _titled(changes) if changes.rows else []
+    if changes.rows:
+        blocks += [f"### {escape(changes.title)}", table_markdown(changes)]
     blocks.append(f"First run: {escape(first)}. Second run: {escape(second)}.")
     return "\n\n".join(blocks) + "\n"
-
-
-def _titled(found: Table) -> list[str]:
-    return [f"### {escape(found.title)}", table_markdown(found)]
 
 
 def bullets(sentences: Sequence[str]) -> str:

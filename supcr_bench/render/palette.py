@@ -42,10 +42,6 @@ def colour(name: str, names: Sequence[str]) -> str:
     return SERIES[_place(name, names) % len(SERIES)]
 
 
-def variable(name: str, names: Sequence[str]) -> str:
-    return f"--series-{_place(name, names) % len(SERIES) + 1}"
-
-
 def marker(name: str, names: Sequence[str]) -> str:
     return _MARKERS[_place(name, names) % len(_MARKERS)]
 
@@ -55,12 +51,11 @@ def dashes(name: str, names: Sequence[str]) -> tuple[float, ...]:
 
 
 def palette_css() -> str:
-    """Rules that give the charts on a page its theme, and the colours of implementations a name."""
-    values = " ".join(f"--series-{i}: {value};" for i, value in enumerate(SERIES, start=1))
+    """Rules that give the charts on a page its theme."""
     rules = [
         f'figure svg [style*="{kind}: {value}"] {{ {kind}: var({name}) !important; }}'
         for value, name in _VARIABLES.items()
         for kind in ("fill", "stroke")
     ]
     hidden = 'figure svg :is([id$=".paper"], [id$=".title"]) { display: none; }'
-    return "\n".join([f":root {{ {values} }}", *rules, hidden])
+    return "\n".join([*rules, hidden])

@@ -20,7 +20,7 @@ from supcr_bench.values.case import PASSES, Case, Pass
 from supcr_bench.values.definition import short_name
 from supcr_bench.values.holds import Holds
 from supcr_bench.values.metrics import MEMORY, TIME, Metric
-from supcr_bench.values.result import Result
+from supcr_bench.values.result import Result, Status
 from supcr_bench.values.table import Cell, Column, Table, Tone, numbers, prose, row, words
 from supcr_bench.values.units import MISSING, format_error
 
@@ -119,7 +119,8 @@ def outcome_table(results: Sequence[Result]) -> Table:
     """Every result that is not a plain measurement, and why."""
     found = (
         (r.implementation, r.case, Cell(r.status.words), r.reason or MISSING)
-        for r in summary.unusual(results)
+        for r in results
+        if r.status is not Status.MEASURED
     )
     return Table(
         name="outcomes",

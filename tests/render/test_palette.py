@@ -15,8 +15,6 @@ from supcr_bench.render.palette import (
     colour,
     dashes,
     marker,
-    palette_css,
-    variable,
 )
 
 DARK_PAPER = "#16181b"  # of report.css
@@ -83,8 +81,7 @@ def test_colours_stay_apart_for_every_sight(sight: str) -> None:
 
 def test_a_colour_belongs_to_a_place_among_all_names() -> None:
     assert colour(NAMES[1], NAMES[:2]) == colour(NAMES[1], NAMES) == SERIES[4]
-    assert variable(NAMES[1], NAMES) == "--series-5"
-    assert variable(NAMES[8], NAMES) == "--series-4"
+    assert colour(NAMES[8], NAMES) == SERIES[3]
 
 
 def test_the_notes_three_keep_their_colours_whoever_is_beside_them() -> None:
@@ -99,8 +96,3 @@ def test_no_two_of_twenty_share_colour_marker_and_dashes() -> None:
 
 def test_no_colour_of_an_implementation_is_one_of_the_pages() -> None:
     assert not {INK, QUIET, LINE, PAPER} & set(SERIES)
-
-
-def test_a_page_has_a_variable_for_each_colour() -> None:
-    for i, value in enumerate(SERIES, start=1):
-        assert f"--series-{i}: {value};" in palette_css()
