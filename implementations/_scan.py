@@ -587,16 +587,19 @@ class Terms(NamedTuple):
         # Views that are joined make one matrix of rows, others one each.
         matrices = c if self.choices.joins_views else c * v
         others = points.reshape(matrices, -1, d)
-        size = anchors_at_once(points.device, m)
-        for start in range(*group.anchors, size):
-            stop = min(start + size, group.anchors[1])
+        bound = points.new_full((1, 1, 1), -self.high / self.tau)
+        first, last = group.anchors
+        blocks = max(math.ceil((last - first) / anchors_at_once(points.device, m)), 1)
+        size = math.ceil((last - first) / blocks)  # as even as can be: a small block takes longer
+        for start in range(first, last, max(size, 1)):
+            stop = min(start + size, last)
             block = points[:, :, start:stop].reshape(matrices, -1, d)
             if power:
                 distance = squared_distances(block, others)
                 distance = distance.sqrt_() if power == 1 else distance
                 logits = distance * (-1 / self.tau)
             else:
-                logits = torch.bmm(block / self.tau, others.mT).sub_(self.high / self.tau)
+                logits = torch.baddbmm(bound, block, others.mT, alpha=1 / self.tau)
             logits = logits.view(c, v, stop - start, -1, m)
             order, ending = order_by_distance(group, self.choices, start, stop, logits)
             own_total, weights = self.scan_block(logits, order, ending, start, wanted)
@@ -717,7 +720,7 @@ def order_by_distance(
         distance = distance.view(WHOLE_NUMBERS[distance.element_size()])
     distance, order = distance.sort(dim=2, descending=True, stable=True)  # stable is faster
     apart = distance[..., :-1] - distance[..., 1:]
-    if m == 1 or bool(apart.amin() > 0):
+    if m == 1 or int(apart.amin()) > 0:
         ending = torch.full((m,), each, dtype=logits.dtype, device=logits.device)
         ending[-1:].sub_(1)  # the anchor is not a partner
         return order, ending
