@@ -84,7 +84,10 @@ class ProblemSpec:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
-    """The inputs of one call in verification; a definition with one view ignores ``second``."""
+    """The inputs of one call in verification; a definition with one view ignores ``second``.
+
+    Equal to another with the same numbers, whatever its name.
+    """
 
     first: Tensor
     second: Tensor
@@ -92,6 +95,17 @@ class Problem:
     weights: Tensor
     temperature: float
     name: str
+
+    def _numbers(self) -> tuple[object, ...]:
+        tensors = (self.first, self.second, self.labels, self.weights)
+        contents = (x.detach().contiguous().view(torch.uint8).numpy().tobytes() for x in tensors)
+        return self.temperature, *((x.dtype, x.shape) for x in tensors), *contents
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Problem) and self._numbers() == other._numbers()
+
+    def __hash__(self) -> int:
+        return hash(self._numbers())
 
     @property
     def dtype(self) -> str:

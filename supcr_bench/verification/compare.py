@@ -1,5 +1,6 @@
 """Compares an answer (loss and gradients) with the right one, within the bounds of rounding."""
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -34,6 +35,19 @@ def reference_of(
     upstream: Tensor | None = None,
     method: Method | None = None,
 ) -> Reference:
+    """The reference, which is computed once in a process: all subjects get the same problems."""
+    return _reference(
+        definition, problem, None if upstream is None else tuple(upstream.tolist()), method
+    )
+
+
+@functools.lru_cache(maxsize=512)
+def _reference(
+    definition: Definition,
+    problem: Problem,
+    upstream: tuple[float, ...] | None,
+    method: Method | None,
+) -> Reference:
     return compute_reference(
         definition,
         problem.views[: 1 if definition.views == "single" else 2],
@@ -41,7 +55,7 @@ def reference_of(
         weights=problem.weights,
         temperature=problem.temperature,
         method=method,
-        upstream=upstream,
+        upstream=None if upstream is None else torch.tensor(upstream, dtype=torch.float64),
         floor_margin=tolerance.logit_error(problem),
     )
 
