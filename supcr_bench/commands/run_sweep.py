@@ -25,7 +25,7 @@ from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.sweep.plan import make_budget, under, with_own_cells
 from supcr_bench.sweep.ray_executor import make_ray_executor
 from supcr_bench.sweep.runner import SweepProgress, run_sweep
-from supcr_bench.values.cell import Account, Budget, Cell
+from supcr_bench.values.cell import CACHES, Account, Budget, Cell
 from supcr_bench.values.errors import StoreError, SubjectError, UsageError
 from supcr_bench.values.files import require_writable
 from supcr_bench.values.growth_law import get_law
@@ -88,6 +88,8 @@ def carry_out(
             spent = f"Took    {account.describe(wall_s, executor.max_parallel_cells)}"
             if verification_s:
                 spent += f"; verified in {format_clock(verification_s)}"
+            if any(r.time_samples_s for r in run.results):
+                spent += f"; caches {run.info.get('caches', 'not recorded')}"
         show_and_write(run, console, verbose=verbose, spent=spent)
     if any(r.status in (Status.WRONG, Status.FAILED) for r in run.results) or any(
         found.verdict == "not right" for found in (run.verification or {}).values()
@@ -145,6 +147,7 @@ def _run_info(
         "environment": dict(executor.environment),
         "environments": {name: dict(found) for name, found in executor.environments.items()},
         "at_once": executor.max_parallel_cells,
+        "caches": CACHES,
     }
 
 

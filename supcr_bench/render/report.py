@@ -223,6 +223,8 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     if wall_s := accounting.get("wall_s"):
         account = Account(**{f.name: accounting.get(f.name, 0.0) for f in fields(Account)})
         facts.append(("wall time", account.describe(wall_s, run.info.get("at_once", 1))))
+    if any(r.time_samples_s for r in run.results):
+        facts.append(("caches", str(run.info.get("caches", "not recorded"))))
     several = len(run.measured_on) > 1
     machines = [
         (f"{key}, {name}" if several else key, value)

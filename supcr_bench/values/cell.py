@@ -15,6 +15,9 @@ FEWEST_CALLS = FEWEST_SAMPLES + 3
 UNTIMED_CALLS = 3
 """The calls of a case that is not timed: for agreement, memory and work."""
 
+CACHES = "flushed before each timed call"
+"""The state in which a run's timed calls find the caches. The gate's calls find them warm."""
+
 
 def new_session() -> str:
     return uuid.uuid4().hex[:12]

@@ -205,3 +205,13 @@ def test_what_failed_is_said_in_the_answer() -> None:
     text = page([*usual(), failed])
     section = text[text.index('id="answer"') : text.index('id="filters"')]
     assert "rowsort failed, first in forward at N=512" in section
+
+
+@pytest.mark.parametrize(
+    ("info", "said"),
+    [({"caches": "flushed before each timed call"}, "flushed before each"), ({}, "not recorded")],
+)
+def test_it_says_in_which_state_timed_calls_find_the_caches(
+    info: dict[str, Any], said: str
+) -> None:
+    assert re.search(rf"caches(<[^>]*>|\s)*{said}", page(usual(), **info))
