@@ -24,7 +24,7 @@ from tests.render import propositions
 from tests.render.simulated_runs import simulated_run
 
 ROOT = Path(__file__).parents[2]
-RUNS = int(os.environ.get("SUPCR_BENCH_RUNS", "250"))
+RUNS = int(os.environ.get("SUPCR_BENCH_RUNS", "500"))
 STORED = ("results/reference", "results/gpu", "tests/golden/quick", "tests/golden/paper")
 ADVICE = {
     "not_asked_for",
