@@ -470,7 +470,10 @@ def evaluate(
 
 
 def read_labels(labels: Tensor, choices: Choices) -> tuple[Tensor, Tensor, list[int], int]:
-    """Labels whose distances are exact, the [C, N] rows of each loss, their numbers, and of any.
+    """Labels in a dtype of exact distances, and which and how many rows have labels.
+
+    Returns:
+        labels, [C, N] whether a loss has a row, rows of each loss, rows with any label.
 
     Raises:
         ValueError: a label is infinite.

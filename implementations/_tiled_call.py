@@ -87,7 +87,7 @@ def share_out(
 
 @compiled
 def fractions_in(free: Any, rules: Any) -> tuple[Any, Any, Any]:
-    """For each loss: its share in the total, the factor of its sum, and that of its derivative."""
+    """Three arrays by loss: its share in the total, the factors of its sum and its derivative."""
     like = np.float64(0)
     return (
         take(free, rules.losses, like),

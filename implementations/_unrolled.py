@@ -24,7 +24,7 @@ ROWS = 8
 
 
 def _product(in_pairs: bool, adds: bool) -> Any:
-    """Eight rows of a matrix product, two vectors wide."""
+    """An intrinsic for a block of a matrix product: eight rows, two vectors of columns."""
 
     @intrinsic
     def product(

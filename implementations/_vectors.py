@@ -225,7 +225,7 @@ def call(builder: Any, name: str, *args: Any) -> Any:
 
 
 def _of_vector(code: Callable[..., Any], result: Any = None) -> Any:
-    """A function of one vector; ``code`` makes it from the builder, the vector's type and value."""
+    """A numba intrinsic of one vector; ``code`` emits its LLVM instructions."""
 
     @intrinsic
     def function(typingctx: Any, x: Any) -> Any:

@@ -130,8 +130,8 @@ class DistributedSupCR(ScanSupCR):
     def forward(self, *views: Tensor, labels: Tensor | None = None) -> Any:
         """A rank's embeddings and labels to the whole batch's loss and its [D] losses.
 
-        They are called and returned as by :class:`~._scan.ScanSupCR`. A gradient at the [D] losses
-        makes each rank process all rows: W times the work of a gradient at the loss.
+        They are called and returned as by :class:`~._scan.ScanSupCR`. If backward starts from the
+        [D] losses, each rank processes all rows: W times the work of backward from the loss.
 
         Raises:
             ValueError: on every rank, if the shapes of a rank do not fit, if widths, dtypes or

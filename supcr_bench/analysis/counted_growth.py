@@ -109,7 +109,7 @@ class CountedFit:
 
     @property
     def is_determined(self) -> bool:
-        """Whether it is no accident: a sum of as many terms could not go through as many sizes.
+        """Whether a sum of so many terms could not fit so many sizes by accident.
 
         If it could, its fastest law has to lead, above all where there are only five sizes.
         """

@@ -16,9 +16,9 @@ Place = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """The case to run, of any definition if it is ``None``, and a memory limit, if any.
+    """The case to run, and a limit for the memory of its inputs and its peak together.
 
-    Inputs and peak must fit the limit.
+    ``definition`` is ``None`` if any will do, ``memory_bytes`` if memory is not limited.
     """
 
     batch_size: int

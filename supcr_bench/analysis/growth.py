@@ -110,7 +110,7 @@ def growth_in(members: Sequence[Result], metric: Metric, claims: Claims) -> Grow
 
 
 def _beside_counts(verdict: GrowthVerdict, points: Sequence[tuple[Result, float]]) -> GrowthVerdict:
-    """The verdict on time, without its law where the counted elements exclude it.
+    """The verdict on time; its growth law is dropped if the counted elements contradict it.
 
     Time at these sizes may follow another law than the work does, because of caches, dispatching,
     or work that the counter does not see; it is then no law for other sizes.

@@ -159,9 +159,10 @@ def noise_floor(results: Iterable[Result]) -> NoiseFloor | None:
 def faster_in(results: Iterable[Result]) -> Callable[[Result, Result], bool]:
     """A function that says whether one result is faster than another of the same cell.
 
-    It is if the interval of their ratio over the rounds that both share excludes 1, and the ratio
-    is further from 1 than the noise floor of that cell and pass. Timed in different sessions, its
-    median must be ``APART`` times as fast, and in too few rounds for an interval, each round.
+    One is faster if the interval of their ratio, over the rounds that both share, excludes 1 and
+    the ratio is further from 1 than the noise floor of that cell and pass. With too few rounds for
+    an interval, it must be ``APART`` times as fast in every round; in different sessions, its
+    median must be.
     """
     cells = grouped(results, lambda r: r.case.shared)
     noise = {case: noise_floor(own) for case, own in cells.items()}

@@ -102,7 +102,7 @@ class Mode:
     apart: float
 
     def largest_mean(self) -> float:
-        """How far such processes move the mean, if they are as frequent as they may be."""
+        """How far these processes can move the mean, by the upper bound of their share."""
         n, low, high = self.of, self.processes / self.of, 1.0
         while high - low > 1e-3:  # Clopper and Pearson's upper bound of their share
             share = (low + high) / 2

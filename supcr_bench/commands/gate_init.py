@@ -65,7 +65,7 @@ def set_up(console: Console) -> None:
         checkout = Checkout(Path.cwd())
     except RevisionError as error:
         raise UsageError(
-            f"{Path.cwd()} is no git checkout, or git does not trust it; the gate compares "
+            f"{Path.cwd()} is not a git checkout, or git does not trust it; the gate compares "
             "versions that git keeps: run it in your repository, or begin with `git init`"
         ) from error
     if checkout.top.resolve() != Path.cwd().resolve():

@@ -91,7 +91,7 @@ def _at_revisions(path: str, revisions: str) -> Iterator[Snapshot]:
     checkout = Checkout(Path.cwd())
     within = checkout.within(file)
     if file.suffix != ".json":
-        raise UsageError(f"--revisions reads .json files, and {path} is none")
+        raise UsageError(f"--revisions reads .json files; {path} is not one")
     options = ("--reverse", "--first-parent", "-m", "--format=%H %cI")
     log = checkout.git("log", *options, "--end-of-options", revisions, "--", within).decode()
     for commit, date in (line.split() for line in log.splitlines()):

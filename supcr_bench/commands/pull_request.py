@@ -29,7 +29,7 @@ def publish(body: str, marker: str, *, news: bool, environment: Mapping[str, str
     Without news, nothing is written where there is no comment yet.
 
     Raises:
-        UsageError: this is no job of a pull request, the token is missing, or GitHub refuses.
+        UsageError: the job is not of a pull request, the token is missing, or GitHub refuses.
     """
     number = _pull_request(environment)
     token, repository = (environment.get(n) for n in ("GITHUB_TOKEN", "GITHUB_REPOSITORY"))

@@ -76,7 +76,7 @@ def _entry(values: dict[str, Any], where: str) -> Accepted:
         raise UsageError(f"{where}: unknown key {unknown[0]!r}; known: {', '.join(KEYS)}")
     figure, reason, expires = (values.get(key) for key in ("figure", "reason", "expires"))
     if figure not in FIGURES:
-        raise UsageError(f"{where}: {figure!r} is no figure; known: {', '.join(FIGURES)}")
+        raise UsageError(f"{where}: {figure!r} is not a figure; known: {', '.join(FIGURES)}")
     if not isinstance(reason, str) or not reason.strip():
         raise UsageError(f"{where}: say the reason, as in reason = 'checks for NaN'")
     if type(expires) is not date:

@@ -31,10 +31,10 @@ class Checkout:
             raise RevisionError(f"{path} lies outside of the checkout {self.top}") from None
 
     def commit_seen_from(self, folder: Path, revision: str) -> str:
-        """The commit that a revision names where the user stands.
+        """The commit that a revision names in the user's current folder.
 
         Outside of a submodule, a revision is one of its superproject, which records a commit of the
-        submodule. Raises a RevisionError if there is none, or it is not in this clone.
+        submodule. Raises a RevisionError if this clone lacks it.
         """
         said = self.git("rev-parse", "--show-superproject-working-tree").rstrip(b"\n")
         if not said or folder.resolve().is_relative_to(self.top.resolve()):
@@ -48,8 +48,8 @@ class Checkout:
             return self.commit(recorded[1].decode())
         except RevisionError:
             raise RevisionError(
-                f"submodule {name} was at {recorded[1].decode()[:10]} at {revision}, which is not "
-                f"in this clone: fetch it with `git -C {name} fetch`"
+                f"at {revision}, submodule {name} was at {recorded[1].decode()[:10]}; this "
+                f"clone lacks that commit: fetch it with `git -C {name} fetch`"
             ) from None
 
     def commit(self, revision: str) -> str:

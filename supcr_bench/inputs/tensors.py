@@ -175,7 +175,7 @@ def make_labels(workload: Workload) -> npt.NDArray[np.float64]:
 
 
 def draw_rows(table: npt.NDArray[np.float64], workload: Workload) -> npt.NDArray[np.float64]:
-    """N different rows of the user's labels, drawn by the seed; an InputError if they are fewer."""
+    """N different rows of the user's labels, drawn by the seed; InputError if there are fewer."""
     if workload.batch_size > len(table):
         raise InputError(
             f"the labels file has {len(table)} rows, fewer than a batch of {workload.batch_size}; "

@@ -141,7 +141,7 @@ def _enter(subject: Subject) -> None:
 def _prepare(
     losses: "Mapping[str, TimedLoss]", subjects: Mapping[str, Subject], version: str, number: int
 ) -> None:
-    """Release what the last call left, and give a version the inputs of a call of that number."""
+    """Free the results of the last call, and make the inputs of a version's next call."""
     for loss in losses.values():
         loss.release()
     _enter(subjects[version])
@@ -156,7 +156,7 @@ def sample_versions(
     before: Callable[[str, int], None],
     limit_s: float = math.inf,
 ) -> VersionTimes:
-    """Time versions, one mean a round; the same number of rounds for all.
+    """Time versions in rounds: each round gives one mean time per version.
 
     ``versions`` gives for each version a function that makes one call and returns its time. The
     calls of one version take about ``sampling_s``, within the limits on the number of rounds.

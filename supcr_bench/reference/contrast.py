@@ -83,7 +83,7 @@ def denominators(
 
 
 def numerators(logits: Tensor, denominator: Tensor, log_eps: Tensor | float, rule: str) -> Tensor:
-    """What stands for s in log(contrast) - s where eps joins exp s / contrast in the logarithm.
+    """The term that replaces s in log(contrast) - s if eps joins exp s / contrast in the logarithm.
 
     That is log(exp s + eps contrast), or the larger of the two; s itself under another rule.
 

@@ -218,7 +218,7 @@ def warnings(findings: Findings, unavailable: Iterable[str]) -> list[Sentence]:
 
 
 def section_sentences(findings: Findings) -> dict[str, list[Sentence]]:
-    """What stands beside the charts of each section of a page, by the section's id."""
+    """The sentences beside the charts of each section of a page, by the section's id."""
     wrong = {name for name, *_ in summary.known_wrong(findings.results)}
     passes = PASSES[::-1]
     found: dict[str, list[Sentence]] = {"time": [], "memory": [], "growth": []}

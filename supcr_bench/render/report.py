@@ -69,14 +69,14 @@ class _Filter:
         return " ".join(filter(None, found))
 
     def of(self, sentence: Sentence) -> str:
-        """The classes of a sentence: those of all implementations that it names, and its case's."""
+        """The CSS classes of a sentence: one for each implementation it names, and its case's."""
         case = sentence.facts.get("case") or sentence.facts.get("last")
         named = (self.classes({"implementation": name}) for name in sentence.names)
         return " ".join([*named, self.classes(facets_of(case)) if case else ""])
 
     @property
     def css(self) -> str:
-        """What hides a value where the page's root has its class with ``no-`` before it."""
+        """CSS rules: class ``no-v3`` on the page's root hides the elements of class ``v3``."""
         rules = []
         for (name, value), own in self._classes.items():
             drawn = f', [id*=".{self._drawn[value]}."]' if name == "implementation" else ""

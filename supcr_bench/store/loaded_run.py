@@ -135,7 +135,7 @@ def parse_json(text: str | bytes) -> Any:
     """Read strict JSON; its strings without characters that would command a terminal."""
 
     def refuse(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is no JSON number")
+        raise ValueError(f"{constant} is not a JSON number")
 
     try:
         return _plain(json.loads(text, parse_constant=refuse))

@@ -89,7 +89,7 @@ def load_run(name: str | Path, root: Path = RESULTS) -> Run:
 
 
 def default_page(folder: Path, run_id: str) -> Path:
-    """The path of a run's report: in ``reports/``, or in the run's folder if that is elsewhere."""
+    """The path of a run's report: in ``reports/``, or in the run's folder outside ``results/``."""
     if folder.is_file() or folder.parent.resolve() == RESULTS.resolve():
         return REPORTS / run_id / PAGE
     return folder / PAGE

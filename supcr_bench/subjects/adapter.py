@@ -2,8 +2,8 @@
 
 A subject, the implementation under test, may be a class, a function that makes a module, a plain
 function ``(features, labels, temperature=...)``, a module, or a ``functools.partial`` of these.
-:mod:`supcr_bench.subjects.find_call` finds out which call it takes and stores it as a
-:class:`~supcr_bench.values.implementation.Resolution`, by which an :class:`Adapter` calls it.
+:mod:`supcr_bench.subjects.find_call` finds out how to call the subject, and stores that as a
+:class:`~supcr_bench.values.implementation.Resolution`, which an :class:`Adapter` follows.
 """
 
 import functools

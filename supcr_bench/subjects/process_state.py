@@ -1,7 +1,7 @@
 """Notices what a subject changes in the whole process, and undoes it.
 
-All implementations of a cell share a process. A setting of torch that one changes, or a function
-that one replaces, would hold for the others and for the clock.
+All implementations of a cell share a process. If one changes a setting of torch, or replaces a
+function, that would affect the other implementations and the time measurement.
 """
 
 import gc

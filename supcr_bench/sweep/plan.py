@@ -72,7 +72,7 @@ def _workloads(axes: Axes, suite: Suite, own: LabelFile | None) -> list[Workload
 def make_plan(
     suite: Suite, implementations: Sequence[str], own: LabelFile | None = None
 ) -> list[Cell]:
-    """Every cell of a suite, once; batch sizes rise, as each is predicted from those before."""
+    """Every cell of a suite, once; small batches first, to predict the cost of larger ones."""
     arms: dict[Workload, dict[Arm, None]] = {}
     timed: set[Workload] = set()
     for axes in suite.grids():

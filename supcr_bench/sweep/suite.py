@@ -211,7 +211,7 @@ class Suite(_Model):
     @classmethod
     def _known(cls, name: str | None, info: Any) -> str | None:
         if name is not None and name not in {AUTO, *DEFINITIONS, *info.data.get("definitions", ())}:
-            raise ValueError(f"{name!r} is no definition")
+            raise ValueError(f"{name!r} is not a definition")
         return name
 
     def get_definition(self, name: str) -> Definition:

@@ -95,7 +95,7 @@ class SupcrBenchmark:
             the measured result; ``time_samples_s`` is ``None`` where pytest-benchmark is disabled.
 
         Raises:
-            AssertionError: it is wrong, fails, or exceeds a limit; says by how much.
+            AssertionError: the implementation is wrong, raises, or exceeds a limit.
             UsageError: the implementation cannot be found, or an argument is not valid.
         """
         __tracebackhide__ = True

@@ -102,7 +102,8 @@ def as_html(
 ) -> str:
     """The ``<table>`` element with escaped texts.
 
-    ``classes`` are those of a row or a column with such facets, ``number`` is that of a result.
+    ``classes`` gives the CSS classes of a row or a column from its facets, and ``number`` the
+    number of a cell's result among the page's results.
     """
     own = [
         classes({"implementation": column.implementation}) if column.implementation else ""

@@ -150,7 +150,7 @@ def _parts(kind: Member, *batch: Rows) -> list[Part]:
 def _terms(some: Sequence[tuple[Part, Member]], rule: str, *, warm: bool) -> tuple[Tensor, Tensor]:
     """The values [R, 2] of both sums of R parts, and their derivatives [R, 2, n n] by similarities.
 
-    All have n rows, and eps by the same rule.
+    All parts have n rows, and all members add eps by the same ``rule``.
     """
 
     def column(values: list[float]) -> Tensor:

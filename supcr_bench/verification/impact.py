@@ -165,7 +165,7 @@ def _degrees(angle: float | None) -> str:
 
 
 def _advice(found: Sequence[Impact]) -> str:
-    """What it means for a model that was trained with the loss."""
+    """What the measured difference means for a model that was trained with the loss."""
     nearest = found[0].definition
     own = [row for row in found if row.definition == nearest and row.angle is not None]
     rounding = max((row.angle or 0.0 for row in own if row.departure == ROUNDING), default=0.0)

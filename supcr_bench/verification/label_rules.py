@@ -49,7 +49,7 @@ def read_weights(prober: Prober, reading: Reading, member: Member) -> bool:
 
 
 def read_missing(prober: Prober, reading: Reading, member: Member, *, shares: bool) -> bool:
-    """Read what becomes of a row with a missing label; whether it is counted.
+    """Find out whether a loss drops a row with a missing label, and whether it counts the row.
 
     Args:
         prober: asks the loss.
@@ -92,7 +92,7 @@ def read_missing(prober: Prober, reading: Reading, member: Member, *, shares: bo
 
 
 def missing_rule(prober: Prober, member: Member, probe: Probe) -> tuple[str, Tensor]:
-    """What becomes of the missing labels of a probe, and the share of each label dimension.
+    """The rule that a loss follows for missing labels, and each label dimension's share.
 
     Returns:
         a key of ``PHRASES["nan_labels"]``, and what multiplies the loss of each dimension, or of

@@ -53,7 +53,7 @@ def verify(
     elif not isinstance(implementation, Implementation):
         if not callable(implementation):
             raise TypeError(
-                f"{implementation!r} is no implementation: give a class, a function or a name"
+                f"{implementation!r} is not an implementation: give a class, a function or a name"
             )
         name = getattr(implementation, "__name__", type(implementation).__name__)
         implementation = Implementation(

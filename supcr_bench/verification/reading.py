@@ -187,7 +187,7 @@ def _members(prober: Prober, reading: Reading, core: Probe) -> list[Member]:
 def _explanations(prober: Prober, core: Probe, views: Sequence[str]) -> Iterator[list[Member]]:
     """Yield the members that give the gradient where all candidates weigh the same.
 
-    The plainest come first, members that are nearly right, then all. Each time, the prober is set
+    Members that are nearly right come first, then all. Each time, the prober is set
     to whether no gradient goes through the denominators.
     """
     rows = core.views
@@ -348,7 +348,7 @@ def _why_unknown(prober: Prober, core: Probe) -> str:
 
 
 def _settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) -> None:
-    """Read the rule on ties and the label distance, and take the plainest member left."""
+    """Find the rule on ties and the label distance, and take the simplest member left."""
     n = prober.rows
     tied = torch.tensor([0.0, 1.0, 0.0, 1.0, 2.0, 1.0, 0.0])[: n + 2, None].double()
     probe = prober.probe(make_rows(n + 2, prober.count, 1), tied, prober.given)
@@ -371,7 +371,7 @@ def _settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) 
 
 
 def _plainness(m: Member) -> tuple[float, bool, bool]:
-    """Orders members that give the same numbers: the plainest first."""
+    """A sort key for members that give the same numbers: the simplest comes first."""
     halved = bool(m.normalised) and m.similarity == "squared" and abs(m.temperature) != 1
     return m.faults() + 0.5 * (m.self_candidate == "always"), m.measured in WHOLE, halved
 
@@ -379,7 +379,7 @@ def _plainness(m: Member) -> tuple[float, bool, bool]:
 def _left(
     prober: Prober, reading: Reading, alive: list[Member], probe: Probe, on: str
 ) -> list[Member]:
-    """The members whose gradient fits this probe too; if none does, the plainest, with a fault."""
+    """The members whose gradient fits this probe too; if none does, the simplest, with a fault."""
     left = prober.fitting(alive, probe)
     if left:
         return left

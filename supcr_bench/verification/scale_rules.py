@@ -1,4 +1,4 @@
-"""Reads eps, how the temperature enters, and what multiplies a loss; the last things to read."""
+"""Finds eps, the use of the temperature, and constant factors from a loss's numbers."""
 
 import itertools
 import math

@@ -129,7 +129,7 @@ class PreflightResult:
 
     ``finding`` says why it cannot be loaded or called, and is ``None`` if it can; ``unavailable``
     is true if a package is not installed; ``files`` are its source files with digests.
-    ``default_call`` is that of a version.
+    ``default_call`` holds the results of a version's call without options.
     """
 
     name: str

@@ -16,8 +16,8 @@ def merge_streams(
     """Yield the items of several streams, of which at most ``max_open`` run at the same time.
 
     Streams are opened in order, and no item may be ``None``. If one raises, or if this generator is
-    closed, the others stop when they yield their next item. With ``wait``, this generator waits for
-    that, and an exception is raised after the items that the others have given.
+    closed, the others stop when they yield their next item. With ``wait``, this generator waits
+    until they have stopped, and raises the exception after their last items.
     """
     if max_open <= 1:
         for start in streams:

@@ -101,7 +101,7 @@ RUN_ROWS: list[tuple[str, Change, str]] = [
     ("run-json-list", content("run.json", "[]"), "run.json cannot be read"),
     ("run-json-text", content("run.json", '"x"'), "run.json cannot be read"),
     ("run-json-none", content("run.json", "{}"), "key 'schema_version' is missing"),
-    ("run-json-nan", content("run.json", '{"schema_version": NaN}'), "NaN is no JSON number"),
+    ("run-json-nan", content("run.json", '{"schema_version": NaN}'), "NaN is not a JSON number"),
     ("run-json-deep", content("run.json", "[" * 100_000), "run.json cannot be read"),
     ("schema-newer", info(schema_version=99), "has schema 99, and this supcr-bench reads"),
     ("schema-text", info(schema_version="x"), "run.json cannot be read"),

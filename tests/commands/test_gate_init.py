@@ -112,5 +112,5 @@ def test_outside_of_a_checkout_it_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match=r"is no git checkout.*begin with `git init`"):
+    with pytest.raises(UsageError, match=r"is not a git checkout.*begin with `git init`"):
         gate_init.set_up(Console())

@@ -61,7 +61,7 @@ def test_what_an_entry_does_not_fit_stays_a_regression(tmp_path, fields, text, n
     ("old", "new", "words"),
     [
         ("figure = ", "figur = ", "unknown key 'figur'; known: implementation, case, figure"),
-        ('"dispatched operations"', '"launchs"', "'launchs' is no figure; known: agreement"),
+        ('"dispatched operations"', '"launchs"', "'launchs' is not a figure; known: agreement"),
         ('reason = "checks for NaN"', "", "say the reason"),
         ("expires = 2027-03-01", "", "say until when"),
         ("from = 5292", 'from = "some"', "from and to are numbers"),

@@ -97,5 +97,7 @@ def test_a_check_that_hangs_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("given", [None, 3, [1.0]])
 def test_what_is_no_implementation_is_a_type_error(given: Any) -> None:
-    with pytest.raises(TypeError, match="is no implementation: give a class, a function or a name"):
+    with pytest.raises(
+        TypeError, match="is not an implementation: give a class, a function or a name"
+    ):
         supcr_bench.verify(given)

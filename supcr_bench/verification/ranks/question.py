@@ -85,7 +85,11 @@ class RankQuestion:
 
 @dataclass(frozen=True, slots=True)
 class RankAnswer:
-    """A rank's answer to a step: gradients of its rows before DDP averages, of the model after."""
+    """A rank's results of one training step.
+
+    ``rows`` holds the gradients of its rows, before DDP averages; ``parameters`` holds the gradient
+    of the model, after it.
+    """
 
     loss: float
     parts: list[float] | None
