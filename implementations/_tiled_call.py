@@ -49,7 +49,7 @@ def rules_from(a: Any) -> Rules:
 
 @compiled
 def scale_of(rules: Any, longest: float, tau: float, eps: float) -> tuple[float, Scale]:
-    """How far logits can differ, and what depends on the temperature."""
+    """How far logits can differ, and the constants that depend on the temperature."""
     if not math.isfinite(longest):
         high, width = 0.0, math.inf
     elif rules.power == 0:

@@ -272,12 +272,12 @@ def sweep_tile(
     Args:
         start: first anchor of the tile.
         stop: the one after the last.
-        layout: d, columns of a half, columns, numbers of a row of a tile, rows of a tile.
+        layout: d, columns of a half, columns, the stride of a tile's rows, rows of a tile.
         rules: which loss.
-        scale: what depends on the temperature.
+        scale: the constants that depend on the temperature.
         labels: of all rows.
         points: all rows.
-        factors: [C] of each loss in the derivative; empty if none is wanted.
+        factors: [C] factor of each loss in the derivative; empty if no derivative is wanted.
         room: working memory.
         sums: receives the results.
     """

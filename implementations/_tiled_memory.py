@@ -101,10 +101,10 @@ class Labels(NamedTuple):
 
 
 class Points(NamedTuple):
-    """The labelled rows as the similarity takes them.
+    """The embeddings of the labelled rows, laid out for the matrix product of similarities.
 
     Attributes:
-        norms: [2, R] of the embeddings.
+        norms: [2, R] norms of the embeddings.
         rows: [2, half, depth]: d, and R, rounded up with zeros.
         packed: [panel, d, column, view] the columns of all products, flat; a second half has the
             views swapped.

@@ -51,7 +51,7 @@ def sort_labels(rules: Any, labels: Any) -> tuple[int, int]:
     """Fill in the labels of each loss.
 
     Returns:
-        R, and the number of infinite labels.
+        R (the number of rows with a label), and the number of infinite labels.
     """
     y, rows, counts, order, ordered, places, keys = labels
     values, own = np.empty(rules.n, y.dtype), np.empty(rules.n, np.int32)

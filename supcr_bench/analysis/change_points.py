@@ -58,7 +58,7 @@ def fewest_sessions(error: float) -> int:
 def segments(values: Sequence[float], error: float) -> list[Segment]:
     """The parts of a series between its change points; ``error`` bounds the chance of a false one.
 
-    Where a level that crept describes a part as well as steps do, it crept.
+    If a slope fits a part as well as steps do, the part is one segment that ``crept``.
     """
     whole = np.asarray(values, dtype=float)
     found = _divided(whole, 0, error, 1.0)

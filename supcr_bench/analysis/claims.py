@@ -180,7 +180,7 @@ def _duels(
     passes: Sequence[Pass] = ("training",),
     at_larger_sizes: bool = False,
 ) -> Judge:
-    """A judge of which is faster in each series and pass; what did not finish there is slower.
+    """Finds the faster of two in each series and pass; one that did not finish is slower.
 
     A claim that may hold ``at_larger_sizes`` than any measured one is not refuted.
     """

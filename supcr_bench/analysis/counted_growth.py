@@ -119,7 +119,7 @@ class CountedFit:
 
     @property
     def is_firm(self) -> bool:
-        """Whether it is exact and not led by a law of little weight, so that it can predict."""
+        """Whether the fit can predict: it is exact, and its fastest law has enough weight."""
         return self.misfit <= EXACT and self.share >= LEAST_SHARE and self.is_determined
 
     @property

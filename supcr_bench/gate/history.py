@@ -211,7 +211,7 @@ def _unchanged(counts: Sequence[Series]) -> list[str]:
 def _session_shifts(
     timed: Sequence[Series], unchanged: Sequence[str]
 ) -> dict[tuple[str, str], dict[int, float]]:
-    """By kind and implementation: the log ratio by which each session moved the others."""
+    """By kind and implementation: each session's log ratio, the median of other implementations."""
     import pandas as pd  # slow to import
 
     logs = [

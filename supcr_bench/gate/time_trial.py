@@ -58,7 +58,7 @@ def process_sampler(threads: int, seed: int, limit_s: float = PROCESS_LIMIT_S) -
                     return tuple(response.value)
                 if time.monotonic() - began > longest_s:
                     raise TimingError(f"timing took over {longest_s:.0f} s in one process")
-            raise TimingError(f"the process that timed it ended: {worker.exit_description()}")
+            raise TimingError(f"the timing process ended: {worker.exit_description()}")
 
     return sample
 

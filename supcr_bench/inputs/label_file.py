@@ -155,14 +155,19 @@ def _read_frame(path: Path) -> tuple["pd.DataFrame", list[str]]:
         with ZipFile(path) as packed:
             size = sum(member.file_size for member in packed.infolist())
     if size > LARGEST_BYTES:
-        raise InputError(f"{path} holds {size:,} bytes, and at most {LARGEST_BYTES:,} are read")
+        raise InputError(
+            f"{path} holds {size:,} bytes, more than {LARGEST_BYTES:,}; save fewer rows or columns"
+        )
     try:
         if suffix == ".parquet":
             import pyarrow.parquet as parquet
 
             meta = parquet.ParquetFile(path).metadata
             if 8 * meta.num_rows * meta.num_columns > LARGEST_BYTES:
-                raise InputError(f"{path} has {meta.num_rows:,} rows, which are too many")
+                raise InputError(
+                    f"{path} has {meta.num_rows:,} rows and {meta.num_columns:,} columns, too many "
+                    "to read; save fewer"
+                )
             return pd.read_parquet(path), []
         if suffix == ".xlsx":
             return pd.read_excel(path), []

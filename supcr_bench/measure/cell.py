@@ -121,7 +121,7 @@ class CellRun:
     # --- the passes ---
 
     def _agree(self, implementation: str) -> Iterator[Result]:
-        """Make one call of an implementation and keep its answer; end its arms if it fails."""
+        """Call an implementation once and keep its answer; a failure ends all its passes."""
         arms = {a.pass_: a for a in self.cell.arms if a.implementation == implementation}
         first = arms.get("forward") or arms["training"]
         subject, definition = self.subjects[implementation], self.cell.definition(first)

@@ -1,7 +1,7 @@
 """A loss to be timed: every call gets new tensors, and each answer is compared with the first.
 
 In training no batch comes twice. A loss that remembers its last answer, or the order of labels that
-it has sorted before, would be timed at a fraction of what it costs there. So calls go through
+it has sorted before, would seem faster here than it is in training. So calls go through
 several batches of one workload in turn, with the rows in another order each time, in new tensors.
 The order of the rows changes neither the loss nor the length of its gradient, so each answer can be
 compared with the first one on the same batch.

@@ -159,7 +159,7 @@ def _ends(metric: Metric, result: Result) -> tuple[float, float] | None:
 
 
 def _scaled(line: Line, over: _Scale) -> Line:
-    """The line with each y divided by the scale of its result; without those of no scale."""
+    """The line with each y divided by its result's scale; marks without a scale are left out."""
 
     def scaled(marks: Sequence[Mark]) -> list[Mark]:
         return [

@@ -229,7 +229,7 @@ class Drawing:
             axes.tick_params(labelleft=False)
 
     def _ticks(self, xs: Sequence[float], text: Callable[[float], str]) -> list[float]:
-        """The values to write along x, the largest first, without those that would touch one."""
+        """The values to write along x: from the largest down, those whose texts do not overlap."""
         at = {x: float(self.axes[0].transData.transform((x, 1))[0]) for x in xs}
         kept: list[float] = []
         for x in reversed(xs):

@@ -11,7 +11,7 @@ from supcr_bench.values.grouping import grouped
 
 
 def explanation(found: Recommendation) -> str:
-    """The sentences in one paragraph."""
+    """The sentences of a recommendation, joined into one paragraph."""
     first, *rest = recommendation_sentences(found)
     text = "; ".join(sentence.text for sentence in rest)
     named = rest[0].facts.get("alone")  # it begins with a name

@@ -240,10 +240,10 @@ IDLE_SHARE = 0.1
 
 
 def _demanded_s(children: Sequence[psutil.Process]) -> float:
-    """The seconds that other threads of this process, and its children, computed or waited to.
+    """The seconds that other threads of this process, and its children, ran or waited for a core.
 
-    A thread that computes on a busy machine has little of a core, and waits for the rest. Where the
-    system does not tell, what this process computed.
+    On a busy machine, a thread that wants to compute mostly waits. If the system does not count
+    waiting, these are the seconds of CPU time of this process.
     """
     total_ns, own = 0, str(threading.get_native_id())
     for pid in (os.getpid(), *(child.pid for child in children)):

@@ -267,7 +267,7 @@ def _imported(subject: Subject) -> Iterator[Any]:
 
 
 def _require_own(subject: Subject, root: Path, module: Any, found: object) -> None:
-    """Refuse a version of which Python has imported any part from another place."""
+    """Raise a SubjectError if Python imported part of a version from another folder."""
     strange = isolated.foreign_modules(root)
     if not isolated.lies_in(getattr(module, "__file__", None) or "/", root):
         strange.insert(0, module.__name__)

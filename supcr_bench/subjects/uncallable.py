@@ -167,11 +167,11 @@ def not_called(
     tried: Iterable[Resolution],
     works: Resolution | None,
 ) -> UncallableError:
-    """Say what the call raises to which the documentation and the parameters point.
+    """Report the exception of the call that documentation and parameters suggest.
 
     Args:
         subject: the subject.
-        pointed: that call, and its exception.
+        pointed: the suggested call, and its exception.
         tried: all calls that were tried.
         works: another call that gives a loss.
     """

@@ -103,7 +103,7 @@ class GatedChange(Change):
 
     @property
     def is_noise(self) -> bool:
-        """Whether this is a time that only more sampling, or a quieter machine, would decide."""
+        """Whether time is undecided for noise: more samples or a quieter machine may help."""
         known = self.low is not None or self.needs_s is not None
         timed = self.evidence is Evidence.TIME and known
         return timed and self.verdict is GateVerdict.UNDECIDED
@@ -164,7 +164,7 @@ class GateOutcome:
 
     @property
     def verdict(self) -> GateVerdict:
-        """The overall verdict: one regression suffices; a pass needs a change that passed."""
+        """A regression if any change is one; undecided if any is, or if none passed; or a pass."""
         if self.with_verdict(GateVerdict.REGRESSION):
             return GateVerdict.REGRESSION
         if self.with_verdict(GateVerdict.UNDECIDED) or not self.with_verdict(GateVerdict.PASS):

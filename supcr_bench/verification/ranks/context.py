@@ -41,7 +41,7 @@ class RankContext:
     def question(self, rows: Sequence[int] | None = None, **given: Any) -> RankQuestion:
         """Make a question, by default with 5 rows on each rank.
 
-        Arguments that are not of :class:`RankQuestion` describe its batch.
+        ``given`` holds fields of :class:`RankQuestion`; other keys describe its batch.
         """
         own = {n: given.pop(n) for n in tuple(given) if n in RankQuestion.__dataclass_fields__}
         split = tuple(rows or (5,) * self.ranks)
