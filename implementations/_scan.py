@@ -212,7 +212,9 @@ class ScanSupCR(nn.Module):
             total = float(weights.sum())
             if weights.ndim != 1 or total == 0 or not math.isfinite(total):
                 shape = tuple(weights.shape)
-                raise ValueError(f"weights must be [D] with a sum to share, got {shape}, {total:g}")
+                raise ValueError(
+                    f"weights must be [D], their sum finite and not 0; got {shape}, sum {total:g}"
+                )
         self.temperature = tau if isinstance(tau, Tensor) else float(tau)
         self.choices = chosen._replace(eps=eps)
         self.definition = definition if isinstance(definition, str) else "own"

@@ -31,7 +31,7 @@ LANES = 16
 
 
 def intrinsic(function: Callable[..., Any]) -> Any:
-    """The function of numba whose type and code another function makes from its arguments'."""
+    """``numba.extending.intrinsic``: ``function`` gives the type and the LLVM code of a call."""
     return extending.intrinsic(function)
 
 

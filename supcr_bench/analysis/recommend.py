@@ -109,7 +109,7 @@ def recommend(results: Sequence[Result], question: Question) -> Recommendation:
 def measured_place(
     results: Sequence[Result], batch_size: int, dims: int | None, nan_density: float | None
 ) -> tuple[int, float]:
-    """The dimensions and the density to ask for; where ``None``, those that reach the batch."""
+    """The given ``dims`` and ``nan_density``; for ``None``, a value measured at this batch size."""
     largest: dict[tuple[int, float], int] = {}
     for r in results:
         key = r.case.dims, r.case.nan_density or 0.0

@@ -116,7 +116,7 @@ def judge_verification(before: Run, after: Run, terms: Terms) -> list[GatedChang
 
 
 def checks_to_repeat(after: Run) -> dict[str, list[str]]:
-    """The checks that fail now, by implementation: the version before needs no others."""
+    """The checks that fail now, by implementation: only these are repeated on the old version."""
     failing = {name: _failing(found) for name, found in (after.verification or {}).items()}
     return {name: checks for name, checks in failing.items() if checks}
 

@@ -185,7 +185,7 @@ def draw_rows(table: npt.NDArray[np.float64], workload: Workload) -> npt.NDArray
 
 
 def _label_dtype(table: npt.NDArray[np.float64], dtype: torch.dtype) -> torch.dtype:
-    """The precision of a file's labels: float64 if this one would merge different labels."""
+    """The dtype for a file's labels: ``dtype``, or float64 if it would merge different labels."""
     for column in table.T:
         different = torch.from_numpy(np.unique(column[~np.isnan(column)]))
         rounded = different.to(dtype)

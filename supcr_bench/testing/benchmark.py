@@ -79,8 +79,8 @@ class SupcrBenchmark:
                 ``file.py:attribute``.
             seed: random seed for the tensors.
             definition: ``torchcell``, ``no-self``, ``rank-n-contrast`` or one of your own. If
-                ``None``, the one that the implementation declares, or else the one that gives its
-                numbers.
+                ``None``, the one that the implementation declares, or else the one that it is found
+                to compute.
             max_peak_bytes: limit on live tensor bytes above the inputs, a number or like
                 ``"4MiB"``.
             max_launches: limit on the number of dispatched operations.

@@ -75,7 +75,7 @@ class Implementation(Description):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recognition:
-    """What an implementation computes, found out from its numbers.
+    """What an implementation computes, found from its losses and gradients.
 
     Attributes:
         nearest: name of the shipped definition that it is nearest to.

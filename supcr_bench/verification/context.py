@@ -57,10 +57,10 @@ def take_weights(own: Resolution) -> bool:
 
 
 def fitting_spec(own: Resolution, seed: int, wanted: Mapping[str, Any]) -> ProblemSpec:
-    """What comes nearest to the ``wanted`` arguments of ``ProblemSpec`` and a subject takes.
+    """The problem that the subject can take and that is nearest to the ``wanted`` fields.
 
-    If it takes no temperature or weights, the definition's temperature or equal weights are used.
-    Its seed is the wanted one, or 0, beyond 1000 times ``seed``.
+    If the subject takes no temperature or weights, the definition's temperature or equal weights
+    are used. The problem's seed is 1000 ``seed``, plus the wanted seed if there is one.
     """
     spec = dict(wanted)
     if "temperature" not in spec or not own.temperature:

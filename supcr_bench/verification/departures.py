@@ -1,4 +1,4 @@
-"""Where a loss that was read departs from a definition: by choice, or by a fault."""
+"""Compares the recognised choices of a loss with a definition: departures and faults."""
 
 from dataclasses import replace
 from typing import NamedTuple

@@ -35,7 +35,7 @@ WIDTH = 79
 
 
 def find_causes(context: CheckContext) -> tuple[str, ...]:
-    """Where the loss departs from its definition, read from its numbers."""
+    """Where the loss departs from its definition, by its losses and gradients."""
     recognised = context.subject.resolution.recognised
     if recognised is not None:
         return recognised.faults

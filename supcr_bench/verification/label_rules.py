@@ -15,7 +15,7 @@ from supcr_bench.verification.reading import Reading
 
 
 def read_tolerance(prober: Prober, reading: Reading, member: Member) -> None:
-    """Read the difference below which two label distances count as equal."""
+    """Find the difference below which two label distances count as equal."""
     rows = make_rows(3, prober.count, 6)
     tied = torch.tensor([[0.0], [1.0], [1.0]]).double()
     for exponent in range(1, 7):
@@ -29,7 +29,7 @@ def read_tolerance(prober: Prober, reading: Reading, member: Member) -> None:
 
 
 def read_weights(prober: Prober, reading: Reading, member: Member) -> bool:
-    """Read the share of each label dimension where weights are given; whether it is right."""
+    """Find each label dimension's share when weights are given; return whether it is right."""
     if member.label_distance != "per_dimension" or not reading.several_dimensions:
         return True
     n, given = prober.rows + 1, torch.tensor([2.0, 1.0, 0.25], dtype=torch.float64)
@@ -52,9 +52,9 @@ def read_missing(prober: Prober, reading: Reading, member: Member, *, shares: bo
     """Find out whether a loss drops a row with a missing label, and whether it counts the row.
 
     Args:
-        prober: asks the loss.
-        reading: gets the rule.
-        member: what was read so far.
+        prober: calls the loss.
+        reading: the rule is stored here.
+        member: the choices found so far.
         shares: whether its dimensions have the shares that they should have.
     """
     n = prober.rows + 2

@@ -57,22 +57,22 @@ EPS = sorted(
 
 @dataclass(slots=True)
 class Reading:
-    """What was read.
+    """The choices that a loss was found to make.
 
     Attributes:
         member: the choices, at the temperature that was given or at its own; ``None`` if no member
             gives the numbers.
-        default_temperature: its own, where none is given.
-        factors: what multiplies the gradient of the mean over pairs: on a batch of few rows, and
+        default_temperature: the loss's temperature if none is given.
+        factors: factor of the gradient of the mean over pairs: on a batch of few rows, and on one
             of twice as many.
-        ratio: how many times the loss is that to which its gradient belongs; NaN if unknown.
-        shift: what is added to it.
-        factor_words: the same in words, which are among the faults too.
-        counted: the same where missing labels are counted; empty where they are not.
+        ratio: the loss divided by the loss that fits its gradient; NaN if unknown.
+        shift: constant added to the loss.
+        factor_words: the factor in words, which are among the faults too.
+        counted: the factor in words if missing labels are counted; else empty.
         views: the views, where the factor tells more of them than the member: their mean, or one
             of them twice.
-        several_dimensions: whether labels of several dimensions were read too.
-        nan_labels: what becomes of a missing label, a key of ``PHRASES``; empty if not read.
+        several_dimensions: whether labels of several dimensions were tried too.
+        nan_labels: rule for missing labels, a key of ``PHRASES``; empty if unknown.
         renormalises: whether a dimension without a pair gives its weight to the others.
         choices: what else departs from a plain member by choice, in words.
         faults: what departs in another way than by a field of the member, in words.
@@ -105,7 +105,7 @@ class Reading:
 
 
 def read_structure(prober: Prober) -> Reading:
-    """Read views, similarity, candidates, temperature, ties and label distance.
+    """Find views, similarity, candidates, temperature, ties and label distance.
 
     Raises:
         NotFiniteError: a loss or gradient is not finite on ordinary rows.

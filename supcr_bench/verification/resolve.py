@@ -41,7 +41,7 @@ def resolve(
     *,
     device: str = "cpu",
 ) -> tuple[Resolution, Reading | None]:
-    """Resolve how to call an implementation, and its definition; with what was read for that.
+    """Resolve how to call an implementation, and its definition; also the choices found.
 
     Args:
         implementation: the implementation to call.
@@ -62,7 +62,7 @@ def resolve(
 
 
 def recognise(implementation: Implementation, device: str = "cpu") -> tuple[Resolution, Reading]:
-    """Read which definition an implementation follows, in the first call that shows no fault.
+    """Find the definition that an implementation follows, in the first call that shows no fault.
 
     Raises:
         SubjectError: it cannot be built, or no call gives a loss.
@@ -91,7 +91,7 @@ def recognise(implementation: Implementation, device: str = "cpu") -> tuple[Reso
 
 
 def read(subject: Adapter, device: str = "cpu") -> Reading:
-    """Read the choices that a subject makes, from its numbers."""
+    """Find the choices that a subject makes, from its losses and gradients."""
     prober = Prober(subject, device)
     found = read_choices(prober)
     if found.float32 and prober.dtype == torch.float64 and prober.limit == FITS:
@@ -100,7 +100,7 @@ def read(subject: Adapter, device: str = "cpu") -> Reading:
 
 
 def read_choices(prober: Prober) -> Reading:
-    """Read the choices of the loss that a prober asks."""
+    """Find the choices of the loss that a prober calls."""
     reading = Reading()
     try:
         reading = read_structure(prober)
@@ -155,9 +155,9 @@ def resolve_to_measure(
     device: str = "cpu",
     process: ProcessState | None = None,
 ) -> Resolution:
-    """Resolve as :func:`resolve` does; a call that raises is measured too, and says why there.
+    """Resolve as :func:`resolve` does; if the call raises, measuring it will show the error.
 
-    What has changed in the process since ``process`` is undone, and is said in the resolution.
+    Changes to the process since ``process`` are undone and noted in the resolution.
 
     Of a loss that is compiled, the calls are tried on what it was compiled from: each has a shape
     of its own, for which it would be compiled anew.

@@ -43,7 +43,7 @@ HALVED, DOUBLED = "a constant factor of 0.5", "a constant factor of 2"
 
 
 def read_temperature(prober: Prober, reading: Reading, member: Member) -> Member:
-    """Read how a given temperature enters; the member, with pairs as that shows them."""
+    """Find how the loss uses a given temperature; return ``member`` with the pairs it implies."""
     if prober.given is None:
         return member
     own, probe = abs(member.temperature), prober.plain(prober.rows, 0, WARMER)
@@ -73,7 +73,7 @@ def read_temperature(prober: Prober, reading: Reading, member: Member) -> Member
 
 
 def read_default_temperature(prober: Prober, reading: Reading, member: Member) -> None:
-    """Read the temperature where none is given."""
+    """Find the loss's default temperature."""
     if prober.given is None:
         reading.default_temperature = abs(member.temperature)
     elif any(prober.powers):
@@ -110,7 +110,7 @@ def fill_empty_denominators(prober: Prober, member: Member) -> Member:
 
 
 def read_eps(prober: Prober, reading: Reading, member: Member) -> Member:
-    """Read eps, on rows so far apart that it shows in a denominator; the member with it."""
+    """Find eps, on rows so far apart that eps changes a denominator; return ``member`` with it."""
     core = prober.plain(prober.rows, 0, prober.given)
     probe = _far_apart(prober, member, FAR)
     if probe is None or (smallest_denominator(member, core) == 0 and not member.eps):
@@ -156,7 +156,7 @@ def read_eps(prober: Prober, reading: Reading, member: Member) -> Member:
 
 
 def _read_eps_of_ratio(prober: Prober, reading: Reading, member: Member) -> Member:
-    """Read an eps that joins the ratio alone, where a row alike is among far ones' candidates."""
+    """Find an eps that is added to the ratio only, by a near row among far candidates."""
     probe = _far_apart(prober, member, FAR, label_of_alike=200.0)
     if probe is None or prober.fits([member], probe)[0].residual <= prober.limit:
         return member
@@ -200,7 +200,7 @@ def smallest_denominator(member: Member, probe: Probe) -> float:
 
 
 def read_value(prober: Prober, reading: Reading, member: Member) -> None:
-    """Read how the loss's value departs from the one that its gradient belongs to."""
+    """Find how the loss's value departs from the value that fits its gradient."""
     goals, own = [], []
     counts = []
     for n, seed in ((prober.rows, 0), (2 * prober.rows, 5)):
@@ -241,12 +241,12 @@ def read_value(prober: Prober, reading: Reading, member: Member) -> None:
 
 
 def read_factor(prober: Prober, reading: Reading, member: Member, *, counted: bool) -> None:
-    """Read what multiplies the mean over pairs.
+    """Find the factor of the mean over pairs.
 
     Args:
-        prober: asks the loss.
-        reading: where faults go.
-        member: what was read so far.
+        prober: calls the loss.
+        reading: faults are added to it.
+        member: the choices found so far.
         counted: whether rows with a missing label are counted.
     """
     n = prober.rows
@@ -309,7 +309,7 @@ def mean_log_count(member: Member, probe: Probe) -> float:
 
 
 def read_upstream(prober: Prober, reading: Reading) -> None:
-    """Read whether the gradient scales with the one that arrives at the loss."""
+    """Find out whether the gradient scales with the gradient passed to ``backward``."""
     rows, labels = make_rows(prober.rows, prober.count, 0), make_labels(prober.rows, 1, 0)
     one, three = (prober.probe(rows, labels, prober.given, arriving=a) for a in (1.0, 3.0))
     if (three.gradient - 3 * one.gradient).norm() > prober.rough * three.gradient.norm():

@@ -91,7 +91,7 @@ class RankVerification(Session):
         return resolution
 
     def _recognise(self) -> RankContext:
-        """Find the shipped definition that gives its numbers, correctly or with a known mistake."""
+        """Find the shipped definition that the loss computes, correctly or with a known mistake."""
         for definition in DEFINITIONS.values():
             context = self._resolved(definition)
             if context is not None and follows(plain_probes(context, ask=True)):
