@@ -27,6 +27,8 @@ from supcr_bench.values.definition import DEFINITIONS, RANK_N_CONTRAST, TORCHCEL
 from supcr_bench.values.units import format_bytes, format_duration_s
 
 FLOOR = "the floor"
+LEAST = "z * z"
+"""The least that a training call takes: the forward and backward of a native operation."""
 WEIGHED = ("scan", "tiled")
 LARGE = 16384
 
@@ -86,6 +88,17 @@ def training_call(name: str, size: Size, batch: Batch) -> Callable[[], object]:
     return call
 
 
+def least_call(batch: Batch) -> Callable[[], object]:
+    """Training of the sum of all squares."""
+    rows = batch.perturbed.detach().clone().requires_grad_()
+
+    def call() -> object:
+        rows.grad = None
+        return (rows * rows).sum().backward()  # type: ignore[no-untyped-call]
+
+    return call
+
+
 def times_of(size: Size) -> dict[str, list[float]]:
     """Seconds of CPU time of every call, by name, round by round."""
     batch = make_batch(size.workload)
@@ -96,6 +109,8 @@ def times_of(size: Size) -> dict[str, list[float]]:
         else training_call(name, size, batch)
         for name in (*size.beside, *WEIGHED)
     }
+    if FLOOR in size.beside:
+        calls[LEAST] = least_call(batch)
     for call in calls.values():
         call()
     times: dict[str, list[float]] = {name: [] for name in calls}
@@ -117,7 +132,7 @@ def lines_of(size: Size) -> Iterator[str]:
         yield f"{size} {name:<10} {format_duration_s(median(own))}"
     rank = interval_rank(size.rounds, 0.95)
     for other in size.beside:
-        for name in WEIGHED:
+        for name in (*WEIGHED, *(n for n in (LEAST,) if other == FLOOR)):
             ratios = sorted(a / b for a, b in zip(times[other], times[name], strict=True))
             if other == FLOOR:
                 ratios = sorted(1 / ratio for ratio in ratios)
