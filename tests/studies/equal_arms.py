@@ -1,7 +1,7 @@
 """``make equal-arms-study``: identical arms are timed alike, whoever of them goes on for longer.
 
 Three arms of a cell are one implementation: two are told to be precise after some rounds, and the
-third to go on for ten times as many, alone, since the arms beside it have left by then. Sessions
+third to go on for eight times as many, alone, since the arms beside it have left by then. Sessions
 follow each other, so the machine's drift favours no arm. In each session three ratios of medians
 are taken: that of the two equal arms, which is the A/A noise; that of the third to the first over
 all of its rounds; and that of the rounds after the others had left to those before. An arm is
@@ -33,7 +33,7 @@ from tests.examples import implementation
 
 SESSIONS = 16
 ROUNDS = 15
-LONGER = 10
+LONGER = 8
 """The third arm goes on for this many times the rounds of the others."""
 ENDLESS = Budget(time_limit_s=math.inf, sampling_s=math.inf)
 RATIOS = ("A/A", "longer", "later")
