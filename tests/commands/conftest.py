@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
+from supcr_bench.commands import report_page
 from tests.forked.start import Servers
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
@@ -112,12 +113,18 @@ def cli(workplace: Path, servers: Servers) -> Cli:
     return lambda *arguments: servers.run_command(arguments, workplace)
 
 
+@pytest.fixture
+def without_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands in this process draw none, which takes longer than the rest of a page."""
+    monkeypatch.setattr(report_page, "charts_of", lambda *given, **options: [])
+
+
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> FinishedRun:
     """The tiny suite, run once for all tests that need a run that has ended."""
     folder = tmp_path_factory.mktemp("tiny")
     (folder / "tiny.toml").write_text(TINY)
-    done = servers.run_command(["run", "tiny.toml"], folder)
+    done = servers.run_command(["run", "tiny.toml"], folder, charts=True)
     (path,) = (folder / "results").iterdir()
     return FinishedRun(folder, path, done)
 

@@ -104,6 +104,7 @@ def test_a_comparison_is_a_page_beside_the_reports_of_both(folder: Path) -> None
     assert "two against one" in (folder / "there.md").read_text()
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_the_list_of_reports_follows_what_lies_there(folder: Path) -> None:
     for day, name in enumerate(("one", "two", "three"), start=1):
         write(name, day)

@@ -19,7 +19,7 @@ from tests.commands.conftest import TINY, Cli
 from tests.forked.start import Servers
 from tests.made_verifications import NOT_ROBUST, OFF, make_verification
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("without_charts")]
 
 SMALL = ("--batch-size", "4", "--pass", "forward", "-i", "broadcast", "-i", "rowsort")
 CONTINUED = ("--resume", "latest")

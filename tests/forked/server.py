@@ -35,6 +35,7 @@ PRELOADED = (
     "scipy.stats",
     "typer",
     "supcr_bench.analysis.findings",
+    "supcr_bench.commands.report_page",
     "supcr_bench.render.report",
     "supcr_bench.sweep.runner",
     # What workers need.

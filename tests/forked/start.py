@@ -20,6 +20,8 @@ from tests.patience import HANGS_S
 
 SERVERS = "SUPCR_BENCH_TEST_SERVERS"
 """Names the folder of the servers' sockets, to processes that tests start."""
+CHARTS = "SUPCR_BENCH_TEST_CHARTS"
+"""Is there where a command draws charts, which takes longer than most runs of tests."""
 
 
 class ForkedProcess:
@@ -144,7 +146,12 @@ class Servers:
         return cast("subprocess.Popen[bytes]", forked)
 
     def start_command(
-        self, arguments: Sequence[str], folder: Path, stderr: int | None = None
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        stderr: int | None = None,
+        *,
+        charts: bool = False,
     ) -> ForkedProcess:
         """Start ``supcr-bench`` in a folder, its workers forked too."""
         server = self.socket(1)
@@ -153,7 +160,7 @@ class Servers:
             process = ForkedProcess(
                 server,
                 ["tests.forked.command", *arguments],
-                {**os.environ, **self.environment()},
+                {**os.environ, **self.environment(), **({CHARTS: "drawn"} if charts else {})},
                 nowhere.fileno() if stderr is None else stderr,
                 safe_path=False,
                 folder=folder,
@@ -162,11 +169,16 @@ class Servers:
         return process
 
     def run_command(
-        self, arguments: Sequence[str], folder: Path, timeout_s: float = HANGS_S
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        timeout_s: float = HANGS_S,
+        *,
+        charts: bool = False,
     ) -> "subprocess.CompletedProcess[str]":
         """Run ``supcr-bench`` in a folder, its workers forked too."""
         with tempfile.TemporaryFile("w+") as stderr:
-            process = self.start_command(arguments, folder, stderr.fileno())
+            process = self.start_command(arguments, folder, stderr.fileno(), charts=charts)
             stdout: list[str] = []
             reader = Thread(target=lambda: stdout.append(process.stdout.read().decode()))
             reader.start()
