@@ -151,11 +151,11 @@ class Room(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """What tiles add up.
+    """The sums that tiles are added to.
 
     Attributes:
-        gradient: [2 half depth] by the points; empty where none is wanted.
-        columns: [2 columns] what distances subtract from it, as factors of the points.
+        gradient: [2 half depth] gradient of the points; empty if none is wanted.
+        columns: [2 columns] factors of the points that distances subtract from the gradient.
         totals: [C] sums over pairs of -log(exp s / Z).
     """
 

@@ -57,7 +57,7 @@ class TiledSupCR(ScanSupCR):
 
 
 class Plan(NamedTuple):
-    """What is the same in all calls of one shape.
+    """The facts that all calls of one shape share.
 
     Attributes:
         run: the compiled call.

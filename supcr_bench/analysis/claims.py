@@ -93,10 +93,10 @@ def _is_the_formula(results: Sequence[Result], _growth: Sequence[Growth]) -> Jud
 
 
 def _together(judged: Mapping[str, Judged], unseen: str, *, noisy: bool = False) -> Judged:
-    """The verdict on a claim from that on each series, or that it is ``unseen``.
+    """The verdict on a claim from its verdicts in each series, or that it is ``unseen``.
 
-    What is undecided in one series is told, and decided by the others; but if noise hides it there,
-    a claim that holds in the others holds with that condition.
+    If one series does not decide a claim, the others do, and the verdict says so. With
+    ``noisy``, noise may be the cause: a claim that holds in the others holds with that condition.
     """
     if not judged:
         return Holds.UNDECIDED, unseen

@@ -1,4 +1,4 @@
-"""Decides which of several implementations are the fastest at a place that may not be measured."""
+"""Decides which implementations are the fastest at one size, measured or in between."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

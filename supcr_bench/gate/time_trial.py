@@ -117,12 +117,12 @@ def log_ratio(seconds: Sequence[float], before: Sequence[float]) -> float:
 
 
 def longest_cell_s(rule: TimeRule, budget_s: float) -> float:
-    """The most that a cell may take in a process; one that takes longer cannot be decided."""
+    """The most seconds that a cell may take in a process; a longer cell cannot be decided."""
     return ROOM * budget_s / rule.first_look
 
 
 def least_s(first: Result) -> float:
-    """The least that a process takes to call three versions once, from a counted call."""
+    """The fewest seconds in which a process calls three versions once, by an earlier call."""
     return 3 * (first.first_call_s or 0.0)
 
 
@@ -130,8 +130,8 @@ def least_s(first: Result) -> float:
 class CellTrial:
     """One cell, with its times in each process.
 
-    ``cost_s`` is what it takes in a process, as far as known; ``left_out_s`` is the time budget
-    that would do, if it is not timed because the budget does not.
+    ``cost_s`` is the seconds that it takes in a process, as far as known. For a cell that does not
+    fit the time budget, ``left_out_s`` is the budget that it needs.
     """
 
     cell: VersionedCell

@@ -133,9 +133,9 @@ def sample_arms(
 ) -> dict[Arm, Samples]:
     """Time every arm by its call until its median is precise, decided or out of budget.
 
-    ``before`` is called with the number of each call before it, ``after`` after it; they are not
-    timed. In a round, the calls of one pass have one number, and those of second entries another: a
-    loss that remembers its last answer must not meet the same inputs again.
+    ``before`` is called with a number before each call, ``after`` after it; neither is timed. In a
+    round, all arms of one pass get the same number, and so the same inputs. The second (A/A) entry
+    of an arm gets another: a loss that remembers its last answer must not meet its inputs again.
     """
     shuffle = random.Random(str(seed)).shuffle  # noqa: S311 - not for cryptography
     samples = {arm: Samples() for arm in arms}

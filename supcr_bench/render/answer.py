@@ -53,7 +53,7 @@ def _ended(results: Sequence[Result]) -> tuple[tuple[str, int], ...]:
 
 
 def verdicts(results: Sequence[Result], checked: Verifications) -> list[Sentence]:
-    """What is right, by definition; then what is wrong, and what gave no answer."""
+    """Sentences on the right implementations, by definition; then wrong and failed ones."""
     refuted = {name for name, found in checked.items() if found.verdict == "not right"}
     good: dict[str, dict[str, int]] = {}
     bad: list[Sentence] = []
@@ -107,7 +107,7 @@ def verdicts(results: Sequence[Result], checked: Verifications) -> list[Sentence
 
 
 def distrusted(results: Sequence[Result], checked: Verifications) -> summary.Wrong:
-    """What is never recommended: what was wrong in the run, or by verification."""
+    """Never recommended: implementations that were wrong in the run or in verification."""
     refuted = {name for name, found in checked.items() if found.verdict == "not right"}
     places = {(r.implementation, r.case.dtype, r.case.temperature) for r in results}
     return summary.known_wrong(results) | {place for place in places if place[0] in refuted}

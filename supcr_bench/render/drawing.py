@@ -58,7 +58,7 @@ class Chart:
 
     Attributes:
         name: the name of its files and its anchor on a page, and the beginning of ids in its SVG.
-            What shows the implementation of index ``i`` has an id that begins ``NAME.i.``.
+            Elements of implementation number ``i`` have an id that begins ``NAME.i.``.
         section: of the page; ``view`` is empty for the first of several drawings of one subject.
         filters: the values by which a page filters the chart.
         cases: results in the order of the marks, by the id of their group.

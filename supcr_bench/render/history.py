@@ -67,7 +67,7 @@ def _changed_table(changes: Sequence[GatedChange], title: str, most: int) -> Tab
 
 
 def history_sentences(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> list[str]:
-    """What was read, and which times could not be judged."""
+    """Sentences on the snapshots read, and on the times that could not be judged."""
     last, timed = snapshots[-1], [t for t in trends if not t.series.metric.exact]
     sentences = [
         f"{plural(len(snapshots), 'snapshot')} from {snapshots[0].label} to {last.label}, "

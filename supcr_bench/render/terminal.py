@@ -155,7 +155,8 @@ def _parts(table: Table, widths: Sequence[int], width: int) -> list[list[int]]:
 def answer_lines(answer: Mapping[str, Sequence[Sentence]], ends: Sequence[str]) -> list[str]:
     """The answer of a run in at most 40 lines of 80 letters, without a broken word.
 
-    ``ends`` are the last lines. What does not fit is counted, the last of the longest part first.
+    ``ends`` are the last lines. If it is too long, items at the end of the longest part are left
+    out and counted.
     """
     parts = {
         head: _use_parts(said) if head == "What to use" else [_wrapped(s.text) for s in said]

@@ -66,9 +66,8 @@ def numba_watched(start: Callable[[], None], end: Callable[[], None]) -> Iterato
 def watched(start: Callable[[], None], end: Callable[[], None], needed: bool) -> Iterator[None]:
     """Within the block, ``start`` and ``end`` are called around each compilation by torch.
 
-    What was compiled before is forgotten, since after some shapes torch would compile no more.
-    Without need, and where nothing has been compiled yet, the compiler is not imported: that takes
-    long.
+    Earlier compilations are discarded, since torch stops compiling after some number of shapes.
+    The compiler, whose import is slow, is imported only if ``needed``.
     """
     if "torch._dynamo" not in sys.modules and not needed:
         yield

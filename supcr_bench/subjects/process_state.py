@@ -189,7 +189,7 @@ class ProcessState:
         self.operators = registered_operators()
 
     def changes(self) -> Iterator[tuple[str, Callable[[], object]]]:
-        """What has changed since, each in words, with a function that undoes it."""
+        """Each change since this object was made, in words, with a function that undoes it."""
         for name, (read, write, _) in SETTINGS.items():
             if read() != self._settings[name]:
                 yield f"changes the {name}", partial(write, self._settings[name])
@@ -214,7 +214,7 @@ class ProcessState:
         return [said for said, _ in found]
 
     def lasting_changes(self) -> list[str]:
-        """What has changed since and cannot be undone, in words."""
+        """Changes since this object was made that cannot be undone, in words."""
         operators = sorted(_overridden_operators() - self._overridden)
         found = [f"overrides torch's operator {name.split('/')[1]}" for name in operators]
         new = [t for t in threading.enumerate() if t not in self._threads and t.is_alive()]

@@ -146,8 +146,8 @@ class Forecast:
     ) -> float:
         """The seconds that a case will take, with all that a measurement adds to its calls.
 
-        What it adds is taken from the nearest size of the same implementation and pass, of any
-        series; where its own series has no time yet, so is the whole.
+        The overhead, a factor, is that of the nearest size of the same implementation and pass, in
+        any series; if the case's own series has no time yet, the total is that size's.
         """
         if self.skip(implementation, case, timed=timed, machine=machine):
             return 0.0

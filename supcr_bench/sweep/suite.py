@@ -85,7 +85,7 @@ class _Grid(_Model):
 
     ``timed`` says whether calls are timed, besides being compared with the reference and counted.
     ``without`` names implementations that the grid leaves out, such as one that is too slow. The
-    ``max_`` shares, written like ``10%``, are what the gate allows in its cases.
+    ``max_`` shares, written like ``10%``, limit how much worse the gate lets its cases become.
     """
 
     timed: StrictBool | None = None

@@ -66,7 +66,7 @@ class Table:
 
     @property
     def facets(self) -> Facets:
-        """What all rows have in common."""
+        """The facets that all rows share."""
         first, *others = [row.facets for row in self.rows] or [{}]
         return {k: v for k, v in first.items() if all(o.get(k) == v for o in others)}
 

@@ -21,11 +21,11 @@ def evaluate(
 ) -> tuple[Tensor, Tensor]:
     """The sums [H, 2] of H members, and their gradients [H, 2, V N d], in float64.
 
-    The first is the sum of W log(contrast), the second that of -W s; a loss is both together.
-    What is returned may be returned again: change nothing in place.
+    The first sum is that of W log(contrast), the second of -W s; a loss adds both. Do not change
+    the tensors in place: they are cached.
 
     Args:
-        members: which.
+        members: the losses to evaluate.
         views: [N, d] each, one or two.
         labels: [N, D]; a row without a label is left out.
         warm: take the limit of a high temperature, where all candidates weigh the same, times
@@ -90,7 +90,7 @@ class Rules:
         return self._answers[self.index(member)]
 
     def index(self, m: Member) -> int:
-        """The number of a member's candidates and weights; of another with the same, the same."""
+        """An index that members with the same candidates and weights share."""
         within = m.measured not in ("candidate", "partner")  # distances in one row are compared
         ties = "" if within and not self._ties else m.ties
         rule = (rule_of(m), ties, m.pairs == "with itself" and m.views.startswith("across"))

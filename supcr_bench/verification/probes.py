@@ -38,7 +38,7 @@ class NotFiniteError(ArithmeticError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probe:
-    """What was asked, and the answer: loss, and the gradients of all views in one row."""
+    """The inputs of one call, and its loss and gradients, of all views in one row."""
 
     views: tuple[Tensor, ...]
     labels: Tensor

@@ -126,7 +126,7 @@ def read_structure(prober: Prober) -> Reading:
 
 
 def _oddity(prober: Prober, core: Probe) -> str | None:
-    """What its numbers show that no member shows."""
+    """A fault that no member has, if the loss shows one: a missing gradient or randomness."""
     if not bool(core.gradient.any()):
         equal = prober.probe(core.views, (core.labels > 1).double(), prober.given)
         if bool(equal.gradient.any()):
@@ -231,7 +231,7 @@ def _explanations(prober: Prober, core: Probe, views: Sequence[str]) -> Iterator
 
 
 def _normalised(rows: Tensor, gradient: Tensor) -> bool | str:
-    """What is normalised of rows [V, N, d]: the gradient has no part along that."""
+    """Whether rows, views or columns are normalised: then the gradient is orthogonal to them."""
     for what, axes in ((True, (2,)), ("views", (0,)), ("columns", (0, 1))):
         lengths = rows.square().sum(axes).sqrt() * gradient.square().sum(axes).sqrt()
         along = (rows * gradient).sum(axes).norm() / lengths.norm()

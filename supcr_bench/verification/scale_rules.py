@@ -322,7 +322,7 @@ def read_upstream(prober: Prober, reading: Reading) -> None:
 def factor_words(
     at: float, more: float, warmer: float, n: int, rough: float, *, counts_missing: bool = False
 ) -> str:
-    """What multiplies the mean over pairs, in words; empty for nothing.
+    """The factor of the mean over pairs, in words; empty if there is none.
 
     Args:
         at: the factor at n rows and temperature 1.

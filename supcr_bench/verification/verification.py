@@ -79,7 +79,7 @@ class Verification:
 
     @property
     def reading(self) -> Recognition:
-        """What it computes; without a recognition, the definition that it was compared with."""
+        """The recognised choices; if there are none, the definition that it was compared with."""
         return self.recognised or Recognition(nearest=self.definition, call="")
 
     @property

@@ -104,7 +104,7 @@ class RankVerification(Session):
         return [list(step) for step in zip(*self._request(question), strict=True)]
 
     def _request(self, question: RankQuestion | None, limit_s: float | None = None) -> list[Any]:
-        """What every rank returns to a question; a new group answers if the last one has ended."""
+        """Every rank's answer to a question; a new group is started if the last one has ended."""
         if self._group is None:
             self._group = RankGroupWorker(self.ranks, limit_s=self._limit_s)
         try:

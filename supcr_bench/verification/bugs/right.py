@@ -19,7 +19,7 @@ SMALLEST_NORM = 1e-12
 
 
 class RankedContrast(nn.Module):
-    """The common base; a subclass adds the call. ``eps`` is the lower limit of a denominator."""
+    """Base class of the right losses; subclasses add ``forward``. ``eps`` floors denominators."""
 
     DEFINITION: ClassVar[str]
     """Name of the shipped definition that it computes."""
