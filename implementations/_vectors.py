@@ -106,7 +106,7 @@ def spread(builder: Any, scalar: Any) -> Any:
 
 
 def pair_lanes(builder: Any, pair: Any) -> Any:
-    """Two numbers in turn in all lanes."""
+    """A vector that alternates the two numbers of a pair."""
     lanes = ir.VectorType(ir.IntType(32), LANES)
     return builder.shuffle_vector(pair, pair, ir.Constant(lanes, [0, 1] * (LANES // 2)))
 
