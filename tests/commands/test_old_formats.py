@@ -18,7 +18,9 @@ from supcr_bench.values.result import Status
 from tests.commands.conftest import Cli
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-COUNTS_SINCE = {("distributed", "forward"): (158, 86195), ("distributed", "training"): (163, 86964)}
+LOSSES_SINCE = {"distributed": 4.086752414703369}
+"""Of those whose sums are taken in another order: the last digit of float32."""
+COUNTS_SINCE = {("distributed", "forward"): (155, 86849), ("distributed", "training"): (160, 87618)}
 """Operations and elements of what has become cheaper since, on two ranks."""
 
 
@@ -84,11 +86,14 @@ def test_a_stored_run_is_resumed_where_it_stopped(cli: Cli, tmp_path: Path, name
     found = {case_of(row): row for row in after}
     for old in before:
         new = found[case_of(old)]
-        assert new["loss"] == old["loss"]
+        again = old in before[-2:]
+        assert new["loss"] == (LOSSES_SINCE if again else {}).get(
+            old["implementation"], old["loss"]
+        )
         if old["ranks"] == 1:  # elsewhere the peak is no count
             assert new["peak_bytes"] == old["peak_bytes"]
         counts = (old["launches"], old["elements"])
-        if old in before[-2:]:
+        if again:
             counts = COUNTS_SINCE.get((old["implementation"], old["pass"]), counts)
         assert (new["launches"], new["elements"]) == counts
 
