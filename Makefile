@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # An editable install with its extras, at the versions that CI pins.
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: setup check check-workflows format test coverage gate bench self-test false-alarms cross-check gpu equal-arms-study growth-study recognition-study store-study gate-study gate-simulation training-study floor cluster notebook dist oldest clean
+.PHONY: setup check check-workflows format test coverage gate bench self-test false-alarms cross-check gpu equal-arms-study growth-study recognition-study store-study gate-study gate-simulation compare-study training-study floor cluster notebook dist oldest clean
 
 setup: $(VENV)/.installed
 
@@ -88,6 +88,10 @@ gate-study: setup
 # The gate's rule on simulated times whose truth is known, a minute or two.
 gate-simulation: setup
 	$(BIN)/python -m tests.studies.gate_simulation 1000 results/gate-study/simulation.md
+
+# Pairs of runs of the same code, which `compare` must find alike; half an hour, busy or idle.
+compare-study: setup
+	$(BIN)/python -m tests.studies.compare_pairs
 
 # Whether the loss that is chosen changes what an encoder learns on real data; ten minutes.
 training-study: setup
