@@ -279,7 +279,7 @@ class TimeTrial:
 
     def _set_aside(self, trial: CellTrial, process_s: float) -> None:
         """Leave out a cell for which each process would take so long."""
-        trial.left_out_s = self.rule.first_look * process_s
+        trial.left_out_s = self.spent_s + (self.rule.first_look - self.processes) * process_s
         where = f"{trial.cell.implementation} {trial.cell.case.pass_}"
         self.tell(
             f"Not timed: {where} {trial.cell.case.describe()}, since it does not fit the time "

@@ -134,6 +134,16 @@ def test_a_case_that_turns_out_too_long_in_the_first_process_is_left_out_of_the_
     assert two.reason.endswith("--time-budget 330s would do")
 
 
+def test_the_budget_that_would_do_counts_what_a_busy_machine_has_spent():
+    sampler = FakeSampler(spent={"one": 1.0, "two": 1.5}, process_s=26.0)
+    trial = TimeTrial([sided("one"), sided("two")], RULE, sampler, 60.0, sampler.clock)
+    for _ in trial.run():
+        sampler.process_s = 1.0  # the machine was busy at first
+    left_out = trial.changes(["gate"])[1]
+    assert "left out" in str(left_out.reason)
+    assert left_out.needs_s == 28.5 + 3.5 + (RULE.first_look - 2) * 3.5
+
+
 def test_an_undecided_time_says_what_would_decide_it_and_too_few_processes_have_no_ratio():
     trial = trial_of(FakeSampler(slower={"two": 1.02}, noise=0.06, process_s=4.0), budget_s=70)
     changes = trial.changes(["gate"])
