@@ -1,4 +1,4 @@
-"""The work that a process does before each timed call on the CPU, so that all calls find it alike.
+"""The work that a process does before each timed call on the CPU, so that they find it alike.
 
 A call is faster after others of its kind: its data and code lie in the caches, and the core has
 learned its branches. A training step has other layers between two calls of a loss. So before each
