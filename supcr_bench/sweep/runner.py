@@ -6,6 +6,7 @@ size, because each size is predicted from those before it. Whether a case is ski
 its own series, and not on cells that run in parallel.
 """
 
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -97,6 +98,9 @@ class _Sweep:
     _done: set[Key] = field(default_factory=set)
     _machines: dict[tuple[object, ...], str] = field(default_factory=dict)
     _peaks: dict[Key, Mapping[str, Any]] = field(default_factory=dict)
+    _spent_s: float = 0.0
+    _took_s: float = 0.0
+    """Seconds that results of this start took by themselves, and their cells with all besides."""
 
     def run(self, series: Sequence[int]) -> Iterator[tuple[int, Event | str]]:
         """Run the cells of a series; each event comes with the cell's place in the plan."""
@@ -106,10 +110,15 @@ class _Sweep:
                 skipped, cell = self._prepare(self._plan[index])
             yield from ((index, result) for result in skipped)
             if cell is not None:
+                began = time.monotonic()
                 for event in self._executor.run(cell, self._subjects, self._forecast.budget):
                     with self._lock:
                         found = self._with_peak_prediction(event)
+                        if isinstance(found, Result):
+                            self._spent_s += found.spent_s or 0.0
                     yield index, found
+                with self._lock:
+                    self._took_s += time.monotonic() - began
             yield index, "ended"
 
     def observe(self, result: Result) -> None:
@@ -152,7 +161,10 @@ class _Sweep:
         return found
 
     def left_s(self, indices: Sequence[int]) -> float:
-        """Estimated seconds for cells that run in parallel, but one by one within a series."""
+        """Estimated seconds for cells that run in parallel, but one by one within a series.
+
+        References, inputs and flushing belong to no result: they take what they took so far.
+        """
         series: dict[tuple[object, ...], float] = {}
         with self._lock:
             for planned in (self._plan[index] for index in indices):
@@ -166,4 +178,6 @@ class _Sweep:
                     )
                     for arm in self.wanted(planned)
                 )
-        return max(sum(series.values()) / self._executor.max_parallel_cells, *series.values(), 0.0)
+            beside = self._took_s / self._spent_s if self._took_s and self._spent_s else 1.0
+        one_by_one = max(series.values(), default=0.0)
+        return beside * max(sum(series.values()) / self._executor.max_parallel_cells, one_by_one)
