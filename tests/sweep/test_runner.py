@@ -1,12 +1,15 @@
 """The sweep with an executor that follows a law: no worker, no torch, no waiting."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from supcr_bench.subjects.registry import Subject
+from supcr_bench.sweep import runner
 from supcr_bench.sweep.executor import Event
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import make_plan
@@ -245,6 +248,25 @@ def test_the_time_left_falls_towards_the_end() -> None:
     left = [event.left_s for event in events if isinstance(event, SweepProgress)]
     assert left == sorted(left, reverse=True)
     assert left[-1] > 0
+
+
+def test_the_time_left_counts_what_cells_take_beside_their_results(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+
+    class WithReferences(FakeExecutor):
+        """Each result takes a second, and its cell two more, as references do."""
+
+        def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
+            for event in super().run(cell, subjects, budget):
+                now[0] += 1.0 + 2.0 / len(cell.arms) if isinstance(event, Result) else 0.0
+                yield replace(event, spent_s=1.0) if isinstance(event, Result) else event
+
+    monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    events = sweep(plan(batch_size=SIZES), WithReferences())
+    left = [event.left_s for event in events if isinstance(event, SweepProgress)]
+    assert left[1:] == pytest.approx([now[0] * k / 4 for k in (3, 2, 1)])
 
 
 def test_a_peak_is_predicted_from_sizes_up_to_a_quarter_before_it_is_measured() -> None:
