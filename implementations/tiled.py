@@ -156,7 +156,7 @@ def evaluate_tiles(
     by_row = len(views) == 2 and row == 2 * d  # the gradient is laid out as the embeddings are
     empty = first.new_empty
     gradient = empty(n, 2, d) if by_row else empty(len(views), n, d)
-    loss, losses = empty(()), empty(plan.losses)
+    loss, losses = torch.empty((), dtype=dtype), torch.empty(plan.losses, dtype=dtype)
     threads = plan.threads and min(torch.get_num_threads(), plan.threads)
     memory = torch.empty((plan.shared + max(threads, 1) * plan.own) // 8, dtype=torch.float64)
     shared, at = memory.data_ptr(), gradient.data_ptr()
