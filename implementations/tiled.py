@@ -154,8 +154,7 @@ def evaluate_tiles(
     )
     row = first.stride(0)
     by_row = len(views) == 2 and row == 2 * d  # the gradient is laid out as the embeddings are
-    empty = first.new_empty
-    gradient = empty(n, 2, d) if by_row else empty(len(views), n, d)
+    gradient = torch.empty((n, 2, d) if by_row else (len(views), n, d), dtype=dtype)
     loss, losses = torch.empty((), dtype=dtype), torch.empty(plan.losses, dtype=dtype)
     threads = plan.threads and min(torch.get_num_threads(), plan.threads)
     memory = torch.empty((plan.shared + max(threads, 1) * plan.own) // 8, dtype=torch.float64)

@@ -16,7 +16,8 @@ UNTIMED_CALLS = 3
 """The calls of a case that is not timed: for agreement, memory and work."""
 
 CACHES = "flushed before each timed call"
-"""The state in which a run's timed calls find the caches. The gate's calls find them warm."""
+"""The state in which a run's timed calls find the core's own caches. A server's last-level cache is
+too large to be emptied. The gate's calls find all caches warm."""
 
 
 def new_session() -> str:
