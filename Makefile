@@ -93,7 +93,7 @@ gate-simulation: setup
 compare-study: setup
 	$(BIN)/python -m tests.studies.compare_pairs
 
-# Whether the loss that is chosen changes what an encoder learns on real data; ten minutes.
+# Whether the loss that is chosen changes what an encoder learns on real data; seven minutes.
 training-study: setup
 	$(INSTALL) --editable '.[fast,study]'
 	$(BIN)/python -m tests.studies.training
