@@ -9,6 +9,7 @@ import pytest
 
 from supcr_bench.measure.device import Elapsed
 from supcr_bench.measure.timing import (
+    COMPANY_S,
     ENOUGH_SAMPLES,
     MOST_SAMPLES,
     Samples,
@@ -179,13 +180,39 @@ def test_an_arm_beyond_the_time_limit_ends_after_one_sample() -> None:
     assert len(samples[B].seconds) == FEWEST_SAMPLES
 
 
-def test_an_arm_that_has_left_does_not_come_back_and_its_second_entry_left_with_it() -> None:
-    samples, called = sample({A: clock(0.01), B: clock(0.02, 0.06)})
+def test_a_long_arm_that_has_left_does_not_come_back_and_its_second_entry_left_with_it() -> None:
+    samples, called = sample({A: clock(2 * COMPANY_S), B: clock(2 * COMPANY_S, 5 * COMPANY_S)})
     assert samples[A].stopped_by == "precision"
     assert samples[B].stopped_by == "budget"
     assert len(samples[B].seconds) > len(samples[A].seconds)
     assert len(again(samples[A]).seconds) == len(samples[A].seconds) == FEWEST_SAMPLES
     assert A not in called[2 + 3 * FEWEST_SAMPLES :]
+
+
+def test_an_arm_that_goes_on_alone_is_no_warmer_than_in_company() -> None:
+    """Some calls cost less after one of their own kind, which writing over caches does not change.
+
+    Without the turns of those that left, an arm that is alone is warm in each of its calls.
+    """
+    previous: list[Arm] = []
+
+    def arm(own: Arm, warmth: float, *seconds: float) -> Clock:
+        times = cycle(seconds)
+
+        def call() -> Elapsed:
+            saved_s = warmth if previous == [own] else 0.0
+            previous[:] = [own]
+            return Elapsed(next(times) - saved_s)
+
+        return call
+
+    samples, _ = sample(
+        {A: arm(A, 0.0, 0.010), B: arm(B, 0.005, 0.010, 0.012), C: arm(C, 0.0, 0.011)}
+    )
+    assert len(samples[A].seconds) == len(samples[C].seconds) == FEWEST_SAMPLES
+    alone = samples[B].seconds[FEWEST_SAMPLES:]
+    assert len(alone) > 20
+    assert sum(s < 0.009 for s in alone) <= 0.2 * len(alone)
 
 
 def test_samples_are_never_dropped() -> None:
@@ -218,7 +245,6 @@ def test_no_two_calls_of_one_implementation_get_the_same_inputs() -> None:
 
 def test_flushing_before_each_call_makes_equal_arms_equal_whoever_ran_before() -> None:
     """One of two equal arms goes on for ten times as many rounds; both cost the same."""
-    log: list[Arm] = []
     cached: list[Arm] = []
 
     def arm(own: Arm, spread: float) -> Clock:
@@ -227,7 +253,6 @@ def test_flushing_before_each_call_makes_equal_arms_equal_whoever_ran_before() -
         def call() -> Elapsed:
             cold = cached != [own]
             cached[:] = [own]
-            log.append(own)
             return Elapsed(0.010 + 0.003 * cold + next(jitter))
 
         return call
@@ -237,7 +262,7 @@ def test_flushing_before_each_call_makes_equal_arms_equal_whoever_ran_before() -
         cached.clear()
 
     samples = sample_arms({A: arm(A, 0.0), B: arm(B, 0.002)}, STEADY, seed=0, before=flush)
-    assert log.count(B) > 3 * log.count(A)
+    assert len(samples[B].seconds) > 3 * len(samples[A].seconds)
     assert {round(s, 6) for s in samples[A].seconds} == {0.013}
     assert {round(s, 6) for s in samples[B].seconds} == {0.013, 0.015}
 

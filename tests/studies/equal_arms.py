@@ -133,7 +133,7 @@ def main() -> int:
         noise = noise_of(logs["A/A"])
         line = f"{name} N={n} {pass_} beside {', '.join(others) or 'none'}: A/A {noise:.1%}"
         for ratio in RATIOS:
-            found = median_interval(logs[ratio]).exp()
+            found = median_interval(logs[ratio], independent=True).exp()
             line += f"; {ratio} {found.estimate:.3f} ({found.low:.3f} to {found.high:.3f})"
             if is_shifted(found, noise):
                 shifted += 1
