@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from supcr_bench.measure.outcome import describe_error
+from supcr_bench.verification.compare import finding_of
 from supcr_bench.verification.outcome import Group, NotApplicableError, Outcome, Trial, outright
 
 
@@ -35,7 +35,7 @@ class Check:
         except NotApplicableError as reason:
             return Outcome.not_applicable(self.name, self.group, str(reason)), []
         except Exception as error:  # noqa: BLE001 - any exception is a finding
-            trials.append(outright("the check", f"raises {describe_error(error)}"))
+            trials.append(outright("the check", finding_of(error)))
         left_out, seconds = context.left_out - before, time.perf_counter() - started
         outcome = Outcome.judged(self.name, self.group, trials, left_out, seconds)
         return outcome, [t for t in trials if t.failed]

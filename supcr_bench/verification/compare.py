@@ -15,7 +15,7 @@ from supcr_bench.reference.answer import Answer
 from supcr_bench.reference.reference import Method, Reference, compute_reference
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.units import digits_apart
-from supcr_bench.verification.outcome import Trial, outright, worst_of
+from supcr_bench.verification.outcome import FindingError, Trial, outright, worst_of
 
 VIEWS = ("first", "second")
 
@@ -120,8 +120,12 @@ def measured(problem: Problem, error: float, bound: float, finding: str) -> Tria
     return Trial(problem.name, tolerances, error, bound, text, problem)
 
 
+def finding_of(error: Exception) -> str:
+    return str(error) if isinstance(error, FindingError) else f"raises {describe_error(error)}"
+
+
 def raised(problem: Problem, error: Exception) -> Trial:
-    return outright(problem.name, f"raises {describe_error(error)}", problem)
+    return outright(problem.name, finding_of(error), problem)
 
 
 def deviation(

@@ -190,7 +190,13 @@ class CheckContext:
     def ask(
         self, problem: Problem, upstream: Tensor | None = None, module: Any = None, **how: Any
     ) -> Answer:
-        """Call the subject as :meth:`Adapter.answer` does.
+        """Call the subject as :meth:`Adapter.answer` does."""
+        return next(iter(self.answers(problem, upstream, module, **how).values()))
+
+    def answers(
+        self, problem: Problem, upstream: Tensor | None = None, module: Any = None, **how: Any
+    ) -> dict[str, Answer]:
+        """The answer of each process, by the words that begin a finding about it.
 
         The recorded time lets :meth:`affordable` predict the time of larger inputs.
         """
@@ -201,7 +207,7 @@ class CheckContext:
         if self.definition.label_distance == "per_dimension":
             elapsed /= problem.labels.shape[1]
         self._timed[n] = min(self._timed.get(n, math.inf), elapsed)
-        return answer
+        return {"": answer}
 
     def build(self, problem: Problem, *, weights: bool = True) -> Callable[..., Any]:
         """Build the module with a problem's temperature and weights."""
@@ -223,6 +229,7 @@ class CheckContext:
         upstream: Tensor | None = None,
         module: Any = None,
         dtype: str | None = None,
+        **how: Any,
     ) -> Trial:
         """Compare loss, per-dimension losses and gradients with the definition.
 
@@ -231,15 +238,21 @@ class CheckContext:
             upstream: gradient of (loss, per-dimension losses).
             module: the module to call instead of a new one.
             dtype: sets the rounding that the bounds allow; by default that of the inputs.
+            how: further arguments of :meth:`answers`.
         """
         try:
-            answer = self.ask(problem, upstream, module)
+            answers = self.answers(problem, upstream, module, **how)
         except Exception as error:  # noqa: BLE001 - implementations may raise anything
             return raised(problem, error)
-        if upstream is not None and answer.parts is None:
+        if upstream is not None and any(a.parts is None for a in answers.values()):
             upstream = torch.cat([upstream[:1], torch.zeros_like(upstream[1:])])
         reference = self.reference(problem, upstream)
-        return judge(problem, self.definition, answer, reference, dtype)
+        trials = []
+        for whose, answer in answers.items():
+            trial = judge(problem, self.definition, answer, reference, dtype)
+            finding = f"{whose}{trial.finding}" if trial.failed else None
+            trials.append(replace(trial, finding=finding))
+        return worst_of(trials)
 
     def bounds(self, problem: Problem) -> Bounds:
         return bounds_of(problem, self.definition, self.reference(problem))

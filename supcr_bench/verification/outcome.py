@@ -17,6 +17,10 @@ class NotApplicableError(Exception):
     """A check does not apply to this definition or call, for the reason in the message."""
 
 
+class FindingError(Exception):
+    """What a call shows to be wrong, without a loss to compare; the message is the finding."""
+
+
 class CheckEndedError(BaseException):
     """A check did not finish: it took too long, or its process ended.
 

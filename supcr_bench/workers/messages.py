@@ -16,7 +16,7 @@ from supcr_bench.values.implementation import Description, Resolution
 from supcr_bench.values.result import Result
 
 if TYPE_CHECKING:
-    from supcr_bench.verification.ranks.question import RankQuestion
+    from supcr_bench.verification.ranks.step import RankQuestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class JoinRanks:
 
 @dataclass(frozen=True, slots=True)
 class AskRank:
-    """Put a question to a subject on a rank; answer: Failed, or Returned with a RankAnswer a step.
+    """Put a question to a subject on a rank; answer: Failed, or Returned with an Answer.
 
     Without a question, only load the subject; answer: Failed, or Returned with its resolution,
     which is ``None`` if the definition is unknown.

@@ -5,20 +5,20 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.definition import DEFINITIONS, NO_SELF, Definition, get_definition
 from supcr_bench.values.errors import SubjectError
-from supcr_bench.values.implementation import Resolution
 from supcr_bench.verification.bugs.catalogue import RANK_BUGS
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.context import tested_as
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
 from supcr_bench.verification.ranks.checks import RANK_CHECKS
-from supcr_bench.verification.ranks.context import Answers, RankContext, RanksRaisedError
-from supcr_bench.verification.ranks.diagnosis import diagnose_ranks, follows, plain_probes
-from supcr_bench.verification.ranks.question import RankQuestion
+from supcr_bench.verification.ranks.context import RankContext, RanksRaisedError
+from supcr_bench.verification.ranks.diagnosis import diagnose_ranks, follows
+from supcr_bench.verification.ranks.step import RankQuestion
 from supcr_bench.verification.self_test import SelfTestRow
-from supcr_bench.verification.session import MOST_ENDS, Session
+from supcr_bench.verification.session import MOST_ENDS, TOTAL_LIMIT_S, Session
 from supcr_bench.workers.messages import AskRank, Failed
 from supcr_bench.workers.rank_group import RankGroupWorker
 
@@ -33,6 +33,7 @@ class RankVerification(Session):
     """The verification of one implementation across W ranks, which are replaced when one ends."""
 
     ranks: int
+    total_limit_s = 2 * TOTAL_LIMIT_S  # each question waits for every rank
     _context: RankContext
 
     def __init__(
@@ -56,7 +57,7 @@ class RankVerification(Session):
         """Load the subject on every rank, and resolve how to call it and its definition."""
         self._context = self._resolved(self._definition) or self._recognise()
         self.definition = self._context.definition.name
-        self.recognised = tested_as(self._context.resolution)
+        self.recognised = tested_as(self._context.subject.resolution)
         return [(check.name, check.group) for check in self._checks.values()]
 
     def make(self, check: str) -> Outcome:
@@ -76,32 +77,26 @@ class RankVerification(Session):
 
     def _resolved(self, definition: Definition | str | None) -> RankContext | None:
         """Load the subject for a definition; ``None`` if the definition is yet to be recognised."""
-        found = self._load(LOAD_LIMIT_S, definition=definition, resolution=None)
+        self._subject = replace(self._subject, definition=definition, resolution=None)
+        found = self._request(None, LOAD_LIMIT_S)[0]
         if found is None:
             return None
+        self._subject = replace(self._subject, resolution=found)
         # If an attempt ends the ranks, the checks will show that, with the definition's usual call.
         with suppress(CheckEndedError):
-            found = self._load(self._limit_s, resolution=found) or found
-        self._subject = replace(self._subject, resolution=found)
-        return RankContext(self.ranks, found, self.seed, self._put)
-
-    def _load(self, limit_s: float, **changes: Any) -> Resolution | None:
-        self._subject = replace(self._subject, **changes)
-        resolution: Resolution | None = self._request(None, limit_s)[0]
-        return resolution
+            found = self._request(None)[0]
+            self._subject = replace(self._subject, resolution=found)
+        return RankContext(Adapter(self._request, found), self.seed, ranks=self.ranks)
 
     def _recognise(self) -> RankContext:
         """Find the shipped definition that the loss computes, correctly or with a known mistake."""
         for definition in DEFINITIONS.values():
             context = self._resolved(definition)
-            if context is not None and follows(plain_probes(context, ask=True)):
+            if context is not None and follows(context):
                 return context
         context = self._resolved(NO_SELF)
         assert context is not None
         return context
-
-    def _put(self, question: RankQuestion) -> Answers:
-        return [list(step) for step in zip(*self._request(question), strict=True)]
 
     def _request(self, question: RankQuestion | None, limit_s: float | None = None) -> list[Any]:
         """Every rank's answer to a question; a new group is started if the last one has ended."""

@@ -18,7 +18,7 @@ from datetime import timedelta
 from functools import lru_cache, partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import IO
+from typing import IO, Any
 
 import psutil
 import torch
@@ -46,7 +46,7 @@ from supcr_bench.values.implementation import Implementation, Resolution
 from supcr_bench.values.result import Status
 from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.outcome import CheckEndedError
-from supcr_bench.verification.ranks.step import take_steps
+from supcr_bench.verification.ranks.step import answer_on_rank
 from supcr_bench.verification.resolve import resolved
 from supcr_bench.workers import messages
 from supcr_bench.workers.activity import RECOGNITION, ActivityPage
@@ -89,6 +89,7 @@ class Worker:
         self._respond = respond
         self._page = page
         self._rank = 0
+        self._modules: dict[int | None, Any] = {}
         self._session: LocalSession | None = None
         self._unchanged: set[str] = set()
 
@@ -196,10 +197,11 @@ class Worker:
         try:
             adapter = Adapter.of(found, subject.resolution)
             announce = partial(self._page.write, arm=None)
-            answers = take_steps(adapter, request.question, self._rank, announce)
+            return Returned(
+                answer_on_rank(adapter, request.question, self._rank, self._modules, announce)
+            )
         except Exception as error:  # noqa: BLE001 - implementations may raise anything
             return Failed(describe_error(error))
-        return Returned(tuple(answers))
 
     def _resolved_on_rank(self, subject: Subject, found: Implementation) -> Resolution | None:
         if subject.resolution is not None:

@@ -149,7 +149,7 @@ def test_verify_over_ranks_takes_a_module_a_partial_and_a_function(
     tmp_path: Path, name: str, definition: str
 ) -> None:
     (tmp_path / "losses.py").write_text(OVER_RANKS)
-    only = ("value", "gradient under DDP")
+    only = ("step under DDP", "ragged ranks")
     session = RankVerification(
         subject(tmp_path, name), None, ranks=2, strict=False, seed=0, only=only
     )

@@ -10,13 +10,12 @@ from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.subjects.registry import Subject, locate
 from supcr_bench.values.case import Workload
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
-from supcr_bench.verification.ranks.checks import random_questions
 from supcr_bench.workers.messages import Returned
 from supcr_bench.workers.rank_group import RankGroupWorker
 from tests.examples import implementation
 from tests.implementations import rank_scenes
 from tests.patience import HANGS_S
-from tests.ranks import judged, put, rank_context
+from tests.ranks import context_of, put, question_of, random_trials
 
 SCENES = (
     rank_scenes.Settings,
@@ -68,8 +67,8 @@ def test_it_says_that_it_is_made_for_ranks() -> None:
 )
 def test_in_the_ranks(pair: RankGroupWorker, scene: type, rows: tuple[int, ...]) -> None:
     own = Subject(scene.__name__, "module", scene.__module__, scene.__qualname__)
-    question = rank_context(2, TORCHCELL).question(rows, dims=2, nan_density=0.2, labels="tied")
-    said = put(pair, own, question)
+    question = question_of(TORCHCELL, rows, dims=2, nan_density=0.2, labels="tied")
+    said = put(pair, own, TORCHCELL, question)
     assert all(isinstance(response, Returned) for response in said), said
 
 
@@ -78,10 +77,9 @@ def test_in_the_ranks(pair: RankGroupWorker, scene: type, rows: tuple[int, ...])
 def test_over_two_ranks_fifty_random_batches_are_those_of_one_process(
     pair: RankGroupWorker, definition: Definition
 ) -> None:
-    questions = random_questions(rank_context(2, definition), 50)
-    assert any(q.unlabelled for q in questions)
-    assert any(min(q.rows) == 0 for q in questions)
-    trials = judged(pair, SUBJECT, questions)
+    trials, splits = zip(*random_trials(context_of(pair, SUBJECT, definition), 50), strict=True)
+    assert any("no label on rank" in trial.case for trial in trials)
+    assert any(min(rows) == 0 for rows in splits)
     assert [t.finding for t in trials if t.failed] == []
 
 
@@ -89,13 +87,12 @@ def test_over_two_ranks_fifty_random_batches_are_those_of_one_process(
 def test_over_four_ranks_fifty_random_batches_are_those_of_one_process() -> None:
     with closing(RankGroupWorker(4, limit_s=HANGS_S)) as group:
         for definition in (TORCHCELL, NO_SELF):
-            questions = random_questions(rank_context(4, definition), 50)
-            trials = judged(group, SUBJECT, questions)
-            assert [t.finding for t in trials if t.failed] == []
+            trials = random_trials(context_of(group, SUBJECT, definition), 50)
+            assert [t.finding for t, _ in trials if t.failed] == []
 
 
 @pytest.mark.slow
 def test_a_rank_of_more_rows_than_a_block_is_right(pair: RankGroupWorker) -> None:
-    question = rank_context(2, TORCHCELL).question((150, 20), labels="tied", nan_density=0.1)
-    (trial,) = judged(pair, SUBJECT, [question])
-    assert trial.finding is None
+    context = context_of(pair, SUBJECT, TORCHCELL)
+    problem = context.problem(n=170, labels="tied", nan_density=0.1)
+    assert context.compare(problem, rows=(150, 20)).finding is None

@@ -5,8 +5,10 @@ import math
 from dataclasses import replace
 
 import pytest
+import torch
 
 from supcr_bench.measure.version_times import VersionTimes
+from supcr_bench.reference.answer import Answer
 from supcr_bench.subjects.registry import locate
 from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell
@@ -16,7 +18,6 @@ from supcr_bench.values.implementation import Description, Resolution
 from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.impact import ImpactQuestion
 from supcr_bench.verification.outcome import Diagnosis, Outcome, Verdict
-from supcr_bench.verification.ranks.question import RankAnswer
 from supcr_bench.workers.messages import (
     AskRank,
     AskSession,
@@ -34,7 +35,7 @@ from supcr_bench.workers.messages import (
     write_message,
 )
 from tests.made_verifications import make_impact
-from tests.ranks import rank_context
+from tests.ranks import question_of
 
 WORKLOAD = Workload(batch_size=6, nan_density=None, labels="file:0123456789ab", temperature=0.2)
 CELL = Cell(
@@ -55,9 +56,7 @@ RESULT = Result(
 )
 OUTCOME = Outcome(check="ties", group="relations", verdict=Verdict.FAIL, finding="wrong")
 SUBJECT = locate("broadcast")
-ANSWER = RankAnswer(
-    loss=1.5, parts=[1.0, math.nan], graph=True, rows=[[[0.5]], [[1.0]]], parameters=None
-)
+ANSWER = Answer(torch.tensor(1.5), torch.tensor([1.0, math.nan]), (torch.ones(2, 3),))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +71,7 @@ ANSWER = RankAnswer(
         AskSession("make", "ties"),
         AskSession("diagnose", (OUTCOME,)),
         AskSession("measure_impact", ImpactQuestion("ages.csv:age", 256, 0.5)),
-        AskRank(SUBJECT, rank_context(2, NO_SELF).question((3, 2))),
+        AskRank(SUBJECT, question_of(NO_SELF, (3, 2))),
         AskRank(SUBJECT, None),
         Returned({"cpu": "x", "threads": 1, "devices": ["cpu"], "driver": None}),
         Failed("it raised", "load"),
@@ -87,7 +86,7 @@ ANSWER = RankAnswer(
         Returned(Diagnosis(causes=("ties",))),
         Returned(),
         PreflightResult("a", None, resolution=Resolution(temperature="tau", eps=False)),
-        Returned((ANSWER,)),
+        Returned(ANSWER),
         Returned((make_impact(None), make_impact("strict", angle=None))),
         Failed("no such", "load", UnavailableError("package", "no such", "install it", "code")),
     ],

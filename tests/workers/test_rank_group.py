@@ -23,7 +23,7 @@ from supcr_bench.workers.worker_process import WorkerProcess
 from tests.forked.start import Servers
 from tests.hanging import end_ranks_in
 from tests.patience import HANGS_S
-from tests.ranks import put, rank_context
+from tests.ranks import put, question_of
 
 pytestmark = pytest.mark.slow
 
@@ -95,7 +95,7 @@ def test_what_becomes_of_one_rank_ends_all_and_is_said(losses: Path, name: str, 
     with closing(RankGroupWorker(2, limit_s=HANGS_S)) as group:
         pids = tuple(worker.pid for worker in group._workers)
         with pytest.raises(CheckEndedError, match=words) as error:
-            put(group, subject(losses, name), rank_context(2, NO_SELF).question((3, 3)))
+            put(group, subject(losses, name), NO_SELF, question_of(NO_SELF, (3, 3)))
     assert not error.value.overdue
     assert gone(pids)
 
@@ -107,7 +107,7 @@ def test_ranks_that_hang_are_ended_once_the_limit_is_over(
         pids = tuple(worker.pid for worker in group._workers)
         end_ranks_in(monkeypatch, {"forward"})
         with pytest.raises(CheckEndedError, match=r"rank 0, 1 .forward. did not answer") as error:
-            put(group, subject(losses, "Hangs"), rank_context(2, NO_SELF).question((3, 3)))
+            put(group, subject(losses, "Hangs"), NO_SELF, question_of(NO_SELF, (3, 3)))
     assert error.value.overdue
     assert gone(pids)
 
@@ -115,14 +115,14 @@ def test_ranks_that_hang_are_ended_once_the_limit_is_over(
 def test_ranks_that_all_raise_meet_again_and_listen_on_the_loopback_alone(losses: Path) -> None:
     with closing(RankGroupWorker(2, limit_s=HANGS_S)) as group:
         pids = tuple(worker.pid for worker in group._workers)
-        question = rank_context(2, NO_SELF).question((3, 3))
-        said = put(group, subject(losses, "AllRaise"), question)
+        question = question_of(NO_SELF, (3, 3))
+        said = put(group, subject(losses, "AllRaise"), NO_SELF, question)
         assert set(said) == {Failed("ValueError: not today")}
         group.join()
         right = Subject(
             "right", "module", "supcr_bench.verification.bugs.across_ranks", "RightAcrossRanks"
         )
-        assert all(isinstance(r, Returned) for r in put(group, right, question))
+        assert all(isinstance(r, Returned) for r in put(group, right, NO_SELF, question))
         connections = [c for pid in pids for c in psutil.Process(pid).net_connections("inet")]
         assert {c.laddr.ip for c in connections} == {"127.0.0.1"}
     assert gone(pids)

@@ -76,7 +76,7 @@ def test_distributed_passes_every_check() -> None:
 
 def test_an_undeclared_definition_is_recognised_by_its_numbers() -> None:
     right = Subject("right", "module", BUGS_MODULE, "RightAcrossRanks")
-    found = verified(right, only=("value", "ragged ranks"))
+    found = verified(right, only=("step under DDP", "ragged ranks"))
     assert found
     assert found.headline.startswith("right over 2 ranks is right: torchcell; ")
 
@@ -86,21 +86,21 @@ def test_a_loss_with_another_call_is_verified_over_ranks_too(
     tmp_path: Path, definition: str
 ) -> None:
     stacked = of_file(tmp_path, STATEFUL, "Stacked")
-    found = verified(stacked, definition, only=("value", "gradient under DDP"))
+    found = verified(stacked, definition, only=("step under DDP",))
     assert found, found
     assert found.definition == "torchcell"
 
 
 @pytest.mark.parametrize("bug", RANK_BUGS, ids=lambda b: b.name)
 def test_a_seeded_bug_is_caught_and_named(bug: SeededBug) -> None:
-    session = rank_bug_session(bug, 2, limit_s=HANGS_S, only=("value", "gradient under DDP"))
+    session = rank_bug_session(bug, 2, limit_s=HANGS_S, only=("step under DDP",))
     row = SelfTestRow.of(bug, session.verified())
-    assert "gradient under DDP" in row.caught_by
+    assert "step under DDP" in row.caught_by
     assert row.diagnosed == (bug.named,)
 
 
 def test_an_implementation_for_one_process_is_said_to_gather_nothing() -> None:
-    found = verified(locate("broadcast"), only=("value", "gradient under DDP"))
+    found = verified(locate("broadcast"), only=("step under DDP",))
     assert not found
     assert found.diagnosis is not None
     assert found.diagnosis.causes == (
@@ -109,15 +109,13 @@ def test_an_implementation_for_one_process_is_said_to_gather_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "check"), [("LabelsKept", "next steps"), ("AThird", "gradient under DDP")]
+    ("name", "check"), [("LabelsKept", "repeatability"), ("AThird", "step under DDP")]
 )
 def test_what_is_wrong_in_another_way_is_found_and_not_named(
     tmp_path: Path, name: str, check: str
 ) -> None:
     subject = of_file(tmp_path, STATEFUL, name)
-    found = verified(
-        subject, "torchcell", only=("value", "gradient under DDP", "next steps", "ragged ranks")
-    )
+    found = verified(subject, "torchcell", only=("step under DDP", "repeatability", "ragged ranks"))
     assert check in {o.check for o in found.failures}
     assert found.diagnosis is not None
     assert not found.diagnosis.causes

@@ -1,158 +1,103 @@
-"""The checks of a loss over several ranks (processes that share a batch); each says why."""
+"""The checks of a loss over several ranks (processes that share a batch); each says why.
 
-from collections.abc import Callable, Iterator
+Some are checks of one process, which ask all ranks here; the others are of ranks alone.
+"""
 
-from supcr_bench.inputs.random_bits import Stream
-from supcr_bench.verification.check import Check
-from supcr_bench.verification.outcome import Group, NotApplicableError, Trial
-from supcr_bench.verification.ranks.context import RankContext
-from supcr_bench.verification.ranks.judge import Aspect
-from supcr_bench.verification.ranks.question import RankQuestion
+from collections.abc import Iterator
 
-RANDOM_CASES = 50
+import torch
 
-
-Questions = Callable[[RankContext], list[RankQuestion]]
+from supcr_bench.inputs.tensors import Problem
+from supcr_bench.verification.check import check
+from supcr_bench.verification.checks import conduct, definition, relations, robustness
+from supcr_bench.verification.outcome import Trial, outright
+from supcr_bench.verification.ranks.context import RankContext, RanksRaisedError
 
 
-def rank_check(
-    name: str,
-    group: Group,
-    aspects: tuple[Aspect, ...] = ("value", "gradient"),
-    *,
-    must_raise: bool = False,
-) -> Callable[[Questions], Check]:
-    """Turn a function that returns the questions for the ranks into a check.
+def plain(context: RankContext) -> Iterator[Problem]:
+    """Batches with labels on every rank, which are split evenly; the diagnosis uses them too."""
+    yield context.evenly(seed=1)
+    yield context.evenly(seed=2, labels="tied")
+    yield context.evenly(seed=3, dims=2, weights="unnormalised")
+    yield context.evenly(seed=4, dims=2, nan_density=context.density)
+    yield context.evenly(seed=5, dtype="float64")
 
-    The check compares the ``aspects`` of the answers with those of one process; with
-    ``must_raise``, every rank must raise an error.
+
+@check("step under DDP", "definition")
+def step(context: RankContext) -> Iterator[Trial]:
+    """A rank that uses only its own rows trains against few candidates, and still learns.
+
+    The result of all_gather has no gradient, and sums and means over ranks are easily confused.
     """
-
-    def make(questions: Questions) -> Check:
-        def run(context: RankContext) -> Iterator[Trial]:
-            for question in questions(context):
-                yield from context.trials(question, aspects, must_raise=must_raise)
-
-        return Check(name, group, run)
-
-    return make
+    for problem in plain(context):
+        yield context.compare(problem, rows=context.even)
 
 
-def plain(context: RankContext) -> list[RankQuestion]:
-    """Batches are split evenly, with labels on every rank; the diagnosis uses them too."""
-    asked = [
-        context.question(seed=1),
-        context.question(seed=2, labels="tied"),
-        context.question(seed=3, dims=2, weights="unnormalised"),
-    ]
-    if context.missing:
-        asked.append(context.question(seed=4, dims=2, nan_density=0.2))
-    return asked
-
-
-# A rank that uses only its own rows trains against few candidates, and still learns.
-value = rank_check("value", "definition", ("value",))(plain)
-# The result of all_gather has no gradient, and sums and means over ranks are easily confused.
-gradient = rank_check("gradient under DDP", "definition", ("gradient",))(plain)
-
-
-@rank_check("ragged ranks", "definition")
-def ragged(context: RankContext) -> list[RankQuestion]:
+@check("ragged ranks", "definition")
+def ragged(context: RankContext) -> Iterator[Trial]:
     """The last batch is rarely a multiple of the ranks, and all_gather wants equal shapes."""
-    few = [
-        tuple(1 if r == 0 else 3 + r for r in range(context.ranks)),
-        tuple(2 + 3 * (r == 0) for r in range(context.ranks)),
-        tuple(0 if r == context.ranks - 1 else 6 for r in range(context.ranks)),
-        (1,) * context.ranks,
-    ]
-    return [context.question(rows, seed=10 + i, labels="tied") for i, rows in enumerate(few)]
+    others = context.ranks - 1
+    few = ([1, *range(4, 4 + others)], [5, *[2] * others], [*[6] * others, 0], [1] * context.ranks)
+    for seed, rows in enumerate(few):
+        problem = context.problem(n=sum(rows), seed=10 + seed, labels="tied")
+        yield context.compare(problem, rows=tuple(rows))
 
 
-@rank_check("rank without labels", "definition")
-def unlabelled_rank(context: RankContext) -> list[RankQuestion]:
+def _without_labels(context: RankContext, name: str, *ranks: int) -> Trial:
+    context.require_missing_labels()
+    problem = context.evenly(dims=2, seed=20 + sum(ranks))
+    labels = problem.labels.clone()
+    labels.view(context.ranks, 5, -1)[list(ranks)] = torch.nan
+    return context.compare(problem.changed(name, labels=labels), rows=context.even)
+
+
+@check("rank without labels", "definition")
+def unlabelled_rank(context: RankContext) -> Iterator[Trial]:
     """With sparse labels a rank may have none; if it returns early, the others wait for ever."""
-    context.require_missing()
-    return [
-        context.question(seed=20 + rank, dims=2, unlabelled=(rank,))
-        for rank in (0, context.ranks - 1)
-    ]
+    for rank in (0, context.ranks - 1):
+        yield _without_labels(context, f"no label on rank {rank}", rank)
 
 
-@rank_check("no label at all", "definition")
-def no_label(context: RankContext) -> list[RankQuestion]:
+@check("no label at all", "definition")
+def no_label(context: RankContext) -> Iterator[Trial]:
     """A batch without a pair must give 0 with a graph on every rank, or DDP waits for ever."""
-    context.require_missing()
-    return [context.question(seed=30, dims=2, unlabelled=tuple(range(context.ranks)))]
+    yield _without_labels(context, "no label on any rank", *range(context.ranks))
 
 
-@rank_check("random cases", "definition")
-def random(context: RankContext) -> list[RankQuestion]:
-    """Random splits, missing labels, ties and weights find bugs that the other checks miss."""
-    return random_questions(context, RANDOM_CASES)
-
-
-def random_questions(context: RankContext, count: int) -> list[RankQuestion]:
-    """Draw splits, missing labels, ties and weights, at the definition's temperature or above."""
-    asked = []
-    for i in range(count):
-        stream = Stream("rank cases", context.seed, context.ranks, i)
-        u = stream.uniform(7 + context.ranks)
-        rows = [int(12 * share) for share in u[7:]]
-        if sum(rows) < 2:
-            rows[0] += 2
-        gone = context.missing and u[0] < 0.3
-        asked.append(
-            context.question(
-                rows,
-                seed=100 + i,
-                d=2 + int(6 * u[1]),
-                dims=1 + int(3 * u[2]),
-                nan_density=float((0.0, 0.2, 0.5)[int(3 * u[3])]) if context.missing else 0.0,
-                labels=("continuous", "tied", "binary")[int(3 * u[4])],
-                weights=("equal", "unequal", "unnormalised")[int(3 * u[5])],
-                temperature=context.definition.temperature * (1, 3, 10)[int(3 * u[6])],
-                dtype=("float32", "float64")[i % 2],
-                unlabelled=(i % context.ranks,) if gone else (),
-            )
-        )
-    return asked
-
-
-@rank_check("no_grad", "conduct", ("value",))
-def no_grad(context: RankContext) -> list[RankQuestion]:
+@check("no grad", "conduct")
+def no_grad(context: RankContext) -> Iterator[Trial]:
     """Validation computes no gradients, and there too all ranks must make matching collectives."""
-    return [context.question(seed=40, training=False)]
+    problem = context.evenly(seed=40).changed("under torch.no_grad")
+    yield context.compare(problem, rows=context.even, training=False)
 
 
-@rank_check("next steps", "conduct")
-def second_step(context: RankContext) -> list[RankQuestion]:
-    """State kept from one step, such as gathered labels, makes the next one wrong."""
-    return [context.question(seed=50, steps=3), context.question(seed=60, dims=2, steps=2)]
-
-
-@rank_check("arriving gradient", "conduct")
-def arriving(context: RankContext) -> list[RankQuestion]:
-    """Users may scale the loss, or weight the per-dimension losses, before backward()."""
-    asked = [context.question(seed=70, upstream=(256.0,))]
-    if context.definition.label_distance == "per_dimension":
-        asked.append(context.question(seed=71, dims=2, upstream=(0.5, 2.0, -1.0)))
-    return asked
-
-
-@rank_check("low temperature", "robustness")
-def low_temperature(context: RankContext) -> list[RankQuestion]:
-    """Exponentials that overflow on one rank spoil the gradient on all."""
-    if not context.resolution.temperature:
-        raise NotApplicableError("it takes no temperature")
-    tau = context.definition.temperature
-    return [context.question(seed=80 + i, temperature=tau / 10**i) for i in (1, 2)]
-
-
-@rank_check("ranks that do not fit", "robustness", must_raise=True)
-def misfit(context: RankContext) -> list[RankQuestion]:
+@check("ranks that do not fit", "robustness")
+def misfit(context: RankContext) -> Iterator[Trial]:
     """Embeddings of another width on one rank must raise an error on every rank, not hang."""
-    return [context.question(seed=90, misfit=True)]
+    problem = context.evenly(seed=90).changed(f"d=3 on rank {context.ranks - 1}")
+    finding: str | None = "no rank raises"
+    try:
+        context.answers(problem, rows=context.even, misfit=True)
+    except RanksRaisedError as error:
+        finding = None if error.everyone else str(error)
+    yield outright(problem.name, finding)
 
 
-RANK_CHECKS = tuple(value for value in list(globals().values()) if isinstance(value, Check))
-"""The checks in the order they run; those that may end the ranks come last."""
+RANK_CHECKS = (
+    step,
+    ragged,
+    unlabelled_rank,
+    no_label,
+    definition.random_cases,
+    definition.ties,
+    definition.dropped_rows,
+    definition.label_dimensions,
+    definition.weights,
+    relations.permutation,
+    no_grad,
+    conduct.repeatability,
+    robustness.float64_accuracy,
+    robustness.low_temperature,
+    misfit,
+)
+"""The checks in the order they run; the one that may end the ranks comes last."""

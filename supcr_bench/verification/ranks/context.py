@@ -1,21 +1,20 @@
-"""The context of a check over several ranks (processes): the ranks, the definition, the inputs."""
+"""The context of a check over several ranks (processes that share a batch)."""
 
-from collections.abc import Callable, Sequence
+import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
-from supcr_bench.values.definition import Definition
-from supcr_bench.values.implementation import Resolution
-from supcr_bench.verification.context import fitting_spec
-from supcr_bench.verification.outcome import CheckEndedError, NotApplicableError, Trial, outright
-from supcr_bench.verification.ranks.judge import Aspect, expect, judge_step
-from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
+from torch import Tensor
 
-Answers = list[list[RankAnswer]]
-"""For each step, a list with the answer of each rank."""
+from supcr_bench.inputs.random_bits import Stream
+from supcr_bench.inputs.tensors import Problem
+from supcr_bench.reference.answer import Answer
+from supcr_bench.verification.context import CheckContext
+from supcr_bench.verification.outcome import CheckEndedError, FindingError
+from supcr_bench.verification.ranks.step import RankQuestion
 
 
-class RanksRaisedError(Exception):
+class RanksRaisedError(FindingError):
     """Some or all ranks raised an exception, which the message describes."""
 
     def __init__(self, finding: str, *, everyone: bool) -> None:
@@ -24,58 +23,60 @@ class RanksRaisedError(Exception):
 
 
 @dataclass(slots=True)
-class RankContext:
-    """An implementation on several ranks, its definition, and the answers to questions so far."""
+class RankContext(CheckContext):
+    """An implementation on several ranks, each of which must answer as one process does.
 
-    ranks: int
-    resolution: Resolution
-    seed: int
-    put: Callable[[RankQuestion], Answers]
-    left_out: int = 0
-    answers: dict[RankQuestion, Answers] = field(default_factory=dict)
+    A check of one process runs here too, if it only asks for answers: its batches are split at
+    random, so that ranks have different numbers of rows, or none. The target of the ``subject``
+    puts a :class:`RankQuestion` to all ranks, and returns their answers in order.
+
+    Attributes:
+        ranks: how many there are.
+        known: the answers to questions on batches of that many rows each, for the diagnosis.
+    """
+
+    ranks: int = 2
+    known: dict[Problem, list[Answer]] = field(default_factory=dict)
+    _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    def evenly(self, **spec: Any) -> Problem:
+        """Generate a batch of which each rank gets five rows; see :meth:`problem`."""
+        return self.problem(n=5 * self.ranks, d=4, **spec)
 
     @property
-    def definition(self) -> Definition:
-        return self.resolution.definition
+    def even(self) -> tuple[int, ...]:
+        return (5,) * self.ranks
 
-    def question(self, rows: Sequence[int] | None = None, **given: Any) -> RankQuestion:
-        """Make a question, by default with 5 rows on each rank.
+    def build(self, problem: Problem, *, weights: bool = True) -> Any:
+        """The number of a module that each rank builds when it is first called."""
+        del problem, weights
+        return next(self._numbers)
 
-        ``given`` holds fields of :class:`RankQuestion`; other keys describe its batch.
+    def answers(
+        self, problem: Problem, upstream: Tensor | None = None, module: Any = None, **how: Any
+    ) -> dict[str, Answer]:
+        """Each rank's answer; ``how`` holds other fields of :class:`RankQuestion`.
+
+        Raises:
+            FindingError: a rank raises, or its loss has no graph.
+            CheckEndedError: a rank has ended, or takes too long.
         """
-        own = {n: given.pop(n) for n in tuple(given) if n in RankQuestion.__dataclass_fields__}
-        split = tuple(rows or (5,) * self.ranks)
-        spec = fitting_spec(self.resolution, self.seed, {"d": 4, "n": sum(split), **given})
-        return RankQuestion(spec=spec, rows=split, definition=self.definition, **own)
-
-    @property
-    def missing(self) -> bool:
-        return self.definition.nan_labels != "unsupported"
-
-    def require_missing(self) -> None:
-        if not self.missing:
-            raise NotApplicableError(f"{self.definition.name} does not support missing labels")
-
-    def ask(self, question: RankQuestion) -> Answers:
-        if question not in self.answers:
-            try:
-                self.answers[question] = self.put(question)
-            except CheckEndedError as end:
-                finding = f"{end.finding} ({question.describe()})"
-                raise CheckEndedError(finding, overdue=end.overdue) from end
-        return self.answers[question]
-
-    def trials(
-        self, question: RankQuestion, aspects: Sequence[Aspect], *, must_raise: bool
-    ) -> list[Trial]:
+        how.setdefault("rows", self._split(len(problem.labels)))
+        question = RankQuestion(problem=problem, upstream=upstream, module=module, **how)
+        split = f"rows {'+'.join(map(str, question.rows))}"
         try:
-            steps = self.ask(question)
-        except RanksRaisedError as error:
-            right = must_raise and error.everyone
-            return [outright(question.describe(), None if right else str(error))]
-        if must_raise:
-            return [outright(question.describe(), "no rank raises")]
-        return [
-            judge_step(question, answers, expect(question, step), aspects)
-            for step, answers in enumerate(steps)
-        ]
+            found: list[Answer] = self.subject.target(question)
+        except CheckEndedError as end:
+            finding = f"{end.finding} ({split}, {problem.name})"
+            raise CheckEndedError(finding, overdue=end.overdue) from end
+        if how == {"rows": self.even} and upstream is module is None:
+            self.known[problem] = found
+        for rank, answer in enumerate(found):
+            if question.training and not answer.gradients:
+                raise FindingError(f"rank {rank}: the loss has no graph: backward() raises")
+        return {f"rank {rank} ({split}): ": answer for rank, answer in enumerate(found)}
+
+    def _split(self, n: int) -> tuple[int, ...]:
+        uniform = Stream("rows", self.seed, self.ranks, next(self._numbers)).uniform(self.ranks - 1)
+        ends = [0, *sorted(int((n + 1) * u) for u in uniform), n]
+        return tuple(end - start for start, end in itertools.pairwise(ends))

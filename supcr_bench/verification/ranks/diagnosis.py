@@ -2,23 +2,21 @@
 
 The reference, evaluated on the whole batch or on each rank's rows alone, predicts the value or
 gradient of each mistake. The mistake that predicts the numbers of every rank on every plain
-question is the diagnosis.
+batch is the diagnosis.
 """
 
 from collections.abc import Sequence
 from contextlib import suppress
 
 import torch
-from torch import Tensor
 
+from supcr_bench.inputs.tensors import Problem
+from supcr_bench.reference.answer import Answer
 from supcr_bench.verification.compare import reference_of
-from supcr_bench.verification.outcome import Diagnosis, Outcome, Verdict
+from supcr_bench.verification.outcome import Diagnosis, FindingError, Outcome, Verdict
 from supcr_bench.verification.ranks.checks import plain
-from supcr_bench.verification.ranks.context import RankContext, RanksRaisedError
-from supcr_bench.verification.ranks.judge import Expected, expect
-from supcr_bench.verification.ranks.question import RankAnswer, RankQuestion
+from supcr_bench.verification.ranks.context import RankContext
 
-FLOAT = torch.float64
 RIGHT = "right"
 OWN_ROWS = "own rows"
 VALUES = {
@@ -38,18 +36,19 @@ GRADIENTS = {
     OWN_ROWS: "the gradient is that of each rank's loss of its own rows",
 }
 """Wrong gradients that a rank's embeddings may receive, each with its cause in words."""
-RankProbe = tuple[RankQuestion, Expected, Sequence[RankAnswer]]
-"""A question, its right answer, and what the ranks answered."""
+Found = list[tuple[list[str], list[str]]]
+"""For each batch, the losses and the gradients, right and wrong ones, that the ranks gave."""
 
 
-def fitting(probe: RankProbe) -> tuple[list[str], list[str]]:
+def fitting(
+    context: RankContext, problem: Problem, answers: Sequence[Answer]
+) -> tuple[list[str], list[str]]:
     """The losses and the gradients, of the right ones and of each mistake, that the ranks gave."""
-    question, right, answers = probe
-    ranks, slices = question.ranks, [question.slice_of(r) for r in range(question.ranks)]
-    alone = [reference_of(question.definition, right.problem.rows(rows)) for rows in slices]
-    own = torch.stack([a.loss for a in alone])
-    whole = right.reference.loss.expand(ranks)
-    of_whole = [right.gradients_of(rows) for rows in slices]
+    right, bounds, ranks = context.reference(problem), context.bounds(problem), context.ranks
+    shares = [problem.rows(slice(5 * rank, 5 * rank + 5)) for rank in range(ranks)]
+    alone = [reference_of(context.definition, share) for share in shares]
+    own, whole = torch.stack([a.loss for a in alone]), right.loss.expand(ranks)
+    gradient = torch.stack(right.gradients)
     values = {
         RIGHT: whole,
         OWN_ROWS: own,
@@ -58,29 +57,29 @@ def fitting(probe: RankProbe) -> tuple[list[str], list[str]]:
         "multiplied": whole * ranks,
     }
     gradients = {
-        RIGHT: [ranks * g for g in of_whole],
-        "none": [torch.zeros_like(g) for g in of_whole],
-        "divided": of_whole,
-        "multiplied": [ranks**2 * g for g in of_whole],
-        OWN_ROWS: [torch.stack([*a.gradients, *a.gradients][:2]) for a in alone],
+        RIGHT: gradient,
+        "none": torch.zeros_like(gradient),
+        "divided": gradient / ranks,
+        "multiplied": gradient * ranks,
+        OWN_ROWS: torch.cat([torch.stack(a.gradients) for a in alone], dim=1) / ranks,
     }
-    # A rank alone has a W-th of the rows, so the error of a row's gradient may be W times as large.
-    size = float(ranks**2)
-    losses = torch.tensor([a.loss for a in answers], dtype=FLOAT)
-    bounds = [size * right.bounds_at(rows) for rows in slices]
+    # A rank alone has a W-th of the rows, so that errors may be W times as large.
+    losses = torch.stack([answer.loss for answer in answers])
+    limit, limits = ranks**2 * bounds.loss, ranks * torch.stack(bounds.gradients)
+    known = [answer.gradients[: len(gradient)] for answer in answers if answer.gradients]
+    averaged = torch.stack(known[0]) if known else gradients["none"]
+    near = [n for n, x in values.items() if bool(((losses - x).abs() <= limit).all())]
+    return near, [
+        n for n, x in gradients.items() if bool(((averaged - x).norm(dim=2) <= limits).all())
+    ]
 
-    def gave(expected: Tensor) -> bool:
-        return bool(((losses - expected).abs() <= size * right.bounds.loss).all())
 
-    def gave_rows(expected: list[Tensor]) -> bool:
-        return all(
-            answer.rows is not None
-            and bool(((torch.tensor(answer.rows, dtype=FLOAT) - e).norm(dim=2) <= bound).all())
-            for answer, e, bound in zip(answers, expected, bounds, strict=True)
-        )
-
-    near = [name for name, expected in values.items() if gave(expected)]
-    return near, [name for name, expected in gradients.items() if gave_rows(expected)]
+def found_on_plain(context: RankContext) -> Found:
+    return [
+        fitting(context, problem, context.known[problem])
+        for problem in plain(context)
+        if problem in context.known
+    ]
 
 
 def _common(found: Sequence[list[str]]) -> str | None:
@@ -88,36 +87,24 @@ def _common(found: Sequence[list[str]]) -> str | None:
     return next((name for name in found[0] if all(name in names for names in found)), None)
 
 
-def explain_ranks(probes: Sequence[RankProbe]) -> tuple[str, ...]:
-    """Return the mistakes, in words, that give the numbers of all probes; empty if none does."""
-    value, gradient = map(_common, zip(*map(fitting, probes), strict=True))
+def diagnose_ranks(context: RankContext, outcomes: Sequence[Outcome]) -> Diagnosis | None:
+    """Return what is most likely wrong, judged from answers that the ranks have given already."""
+    wrong = [o.check for o in outcomes if o.verdict is Verdict.FAIL and o.group != "robustness"]
+    found = found_on_plain(context)
+    if not wrong or not found:
+        return None
+    value, gradient = map(_common, zip(*found, strict=True))
     causes = [VALUES[value]] if value in VALUES else []
     implied = value in (OWN_ROWS, "mean") and gradient == OWN_ROWS
     if gradient in GRADIENTS and not implied:
         causes.append(GRADIENTS[gradient])
-    return tuple(causes)
+    return Diagnosis(causes=tuple(causes))
 
 
-def plain_probes(context: RankContext, *, ask: bool = False) -> list[RankProbe]:
-    """Return the answered questions on even batches; with ``ask``, send unanswered ones first."""
-    probes: list[RankProbe] = []
-    for question in plain(context):
-        with suppress(RanksRaisedError):
-            if ask or question in context.answers:
-                answers = context.ask(question)[0]
-                probes.append((question, expect(question, 0), answers))
-    return probes
-
-
-def diagnose_ranks(context: RankContext, outcomes: Sequence[Outcome]) -> Diagnosis | None:
-    """Return what is most likely wrong, judged from answers that the ranks have given already."""
-    wrong = [o.check for o in outcomes if o.verdict is Verdict.FAIL and o.group != "robustness"]
-    probes = plain_probes(context)
-    if not wrong or not probes:
-        return None
-    return Diagnosis(causes=explain_ranks(probes))
-
-
-def follows(probes: Sequence[RankProbe]) -> bool:
-    """Whether the ranks' losses are right, or those of a known mistake."""
-    return bool(probes) and _common([fitting(probe)[0] for probe in probes]) is not None
+def follows(context: RankContext) -> bool:
+    """Whether the ranks' losses on plain batches are right, or those of a known mistake."""
+    for problem in plain(context):
+        with suppress(FindingError):
+            context.answers(problem, rows=context.even)
+    found = found_on_plain(context)
+    return bool(found) and _common([values for values, _ in found]) is not None
