@@ -259,9 +259,9 @@ def section_sentences(findings: Findings) -> dict[str, list[Sentence]]:
             found["growth"].append(said)
     for axis in summary.COMPARED:
         groups = summary.axis_effects(findings.results, axis)
-        ends = [[r for r in members if r.time_ratio is not None] for members in groups]
+        ends = [[e for e in members if e.ratio(TIME) is not None] for members in groups]
         longest = {
-            (rows[0].implementation, rows[0].case.pass_): rows
+            (rows[0].result.implementation, rows[0].result.case.pass_): rows
             for rows in sorted(ends, key=len)
             if len(rows) > 1
         }
@@ -269,11 +269,11 @@ def section_sentences(findings: Findings) -> dict[str, list[Sentence]]:
             say.along(
                 name=name,
                 axis=axis,
-                first=next((row for row in rows if row.base), rows[0]).case,
-                last=rows[-1].case,
+                first=rows[0].base.case,
+                last=rows[-1].result.case,
                 time_ratio=ratio,
             )
             for (name, _), rows in longest.items()
-            if (ratio := rows[-1].time_ratio)
+            if (ratio := rows[-1].ratio(TIME))
         ][:MOST_FINDINGS]
     return found

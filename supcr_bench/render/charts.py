@@ -14,7 +14,6 @@ from supcr_bench.analysis.frontier import CAPACITIES_BYTES
 from supcr_bench.analysis.growth import time_bounds
 from supcr_bench.analysis.summary import (
     COMPARED,
-    AxisEffectRow,
     axis_effects,
     implementations_of,
     time_interval,
@@ -178,46 +177,39 @@ def _scaled(line: Line, over: _Scale) -> Line:
 
 def _axis_charts(axis: Axis, results: Sequence[Result]) -> Iterator[Chart]:
     """Time along a numeric axis, and memory along ranks, as ratios to the first value."""
-    groups = [
-        [row for row in members if not isinstance(row.value, str)]
-        for members in axis_effects(results, axis)
-    ]
-    by_key = {(r.implementation, r.case): r for r in results}
+    numeric = not any(isinstance(axis.of(r.case), str) for r in results)
+    groups = axis_effects(results, axis) if numeric else []
     for metric in (TIME, MEMORY) if axis.name == "ranks" else (TIME,):
-        settings: dict[tuple[object, ...], dict[str, dict[str, list[AxisEffectRow]]]] = {}
+        settings: dict[tuple[object, ...], dict[Pass, dict[str, Line]]] = {}
         for members in groups:
-            rows = [row for row in members if _ratio(row, metric)]
-            if len(rows) < 2:
+            marks = [
+                Mark(float(axis.of(effect.result.case)), ratio, None, effect.result)
+                for effect in members
+                if (ratio := effect.ratio(metric))
+            ]
+            if len(marks) < 2:
                 continue
-            case = rows[0].case.shared
-            place = tuple(o.of(case) for o in AXES if o.name not in ("pass", axis.name))
-            passes = settings.setdefault((*place, rows[0].case.definition), {})
-            passes.setdefault(case.pass_, {})[rows[0].implementation] = rows
+            name, case = marks[0].result.key
+            place = tuple(o.of(case.shared) for o in AXES if o.name not in ("pass", axis.name))
+            passes = settings.setdefault((*place, case.definition), {})
+            line = Line(name, sorted(marks, key=lambda mark: mark.x))
+            passes.setdefault(case.pass_, {})[name] = line
         if not settings:
             continue
         # The setting with the most points; of several, that with the largest batch size.
         own = max(
             settings.values(),
             key=lambda setting: (
-                sum(len(rows) for p in setting.values() for rows in p.values()),
-                max(rows[0].case.batch_size for p in setting.values() for rows in p.values()),
+                sum(len(line.points) for p in setting.values() for line in p.values()),
+                max(
+                    line.points[0].result.case.batch_size
+                    for p in setting.values()
+                    for line in p.values()
+                ),
             ),
         )
-        panels = {
-            p: [
-                Line(
-                    name,
-                    [
-                        Mark(float(row.value), _ratio(row, metric), None, by_key[name, row.case])
-                        for row in sorted(rows, key=lambda row: float(row.value))
-                    ],
-                )
-                for name, rows in own[p].items()
-            ]
-            for p in PASSES
-            if p in own
-        }
-        case = next(iter(next(iter(own.values())).values()))[0].case
+        panels = {p: list(own[p].values()) for p in PASSES if p in own}
+        case = next(iter(panels.values()))[0].points[0].result.case
         drawing = _drawing(f"{axis.id}-{metric.name}", panels, results)
         what = "Time" if metric is TIME else "Peak memory of a rank"
         ratios = [mark.y for mark in drawing.marks]
@@ -233,7 +225,3 @@ def _axis_charts(axis: Axis, results: Sequence[Result]) -> Iterator[Chart]:
             view=what if metric is MEMORY else "",
             filters=facets_of(case, without=(axis.id, "pass")),
         )
-
-
-def _ratio(row: AxisEffectRow, metric: Metric) -> float:
-    return (row.time_ratio if metric is TIME else row.memory_ratio) or 0.0

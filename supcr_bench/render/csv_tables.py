@@ -18,6 +18,7 @@ from supcr_bench.analysis.frame import results_frame
 from supcr_bench.analysis.frontier import prediction_error
 from supcr_bench.analysis.summary import (
     COMPARED,
+    Effect,
     agreement_rows,
     axis_effects,
     by_series,
@@ -28,7 +29,7 @@ from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.axes import Axis
 from supcr_bench.values.case import PASSES, Case
 from supcr_bench.values.growth_law import GrowthVerdict
-from supcr_bench.values.metrics import Metric
+from supcr_bench.values.metrics import MEMORY, TIME, Metric
 from supcr_bench.values.result import Result, stored_name
 
 _BYTES = ("peak_bytes", "dispatch_peak_bytes", "predicted_cuda_peak_bytes")
@@ -43,7 +44,7 @@ def _flat(row: Any) -> dict[str, Any]:
         value = getattr(row, f.name)
         if isinstance(value, Case):
             flat |= value.to_mapping()
-        elif isinstance(value, Metric | Axis):
+        elif isinstance(value, Metric):
             flat[f.name] = value.name
         elif isinstance(value, GrowthVerdict):
             flat |= {k: v for k, v in _flat(value).items() if k not in ("curve", "band")}
@@ -85,6 +86,22 @@ def _prediction(result: Result) -> Mapping[str, Any]:
     }
 
 
+def _effect(axis: Axis, effect: Effect) -> Mapping[str, Any]:
+    result = effect.result
+    return {
+        "axis": axis.name,
+        "implementation": result.implementation,
+        **result.case.to_mapping(),
+        "status": result.status,
+        "base": result is effect.base,
+        "tolerances": result.tolerances,
+        "time_s": TIME.get(result),
+        "time_ratio": effect.ratio(TIME),
+        "peak_bytes": result.peak_bytes,
+        "memory_ratio": effect.ratio(MEMORY),
+    }
+
+
 def csv_tables(findings: Findings) -> Mapping[str, str]:
     tables: dict[str, Sequence[Any]] = {
         "agreement.csv": agreement_rows(findings.results),
@@ -94,7 +111,12 @@ def csv_tables(findings: Findings) -> Mapping[str, str]:
         "crossovers.csv": findings.crossovers,
         "frontier.csv": findings.frontier,
         "predictions.csv": [_prediction(r) for r in findings.predictions],
-        "axes.csv": [r for a in COMPARED for g in axis_effects(findings.results, a) for r in g],
+        "axes.csv": [
+            _effect(axis, effect)
+            for axis in COMPARED
+            for members in axis_effects(findings.results, axis)
+            for effect in members
+        ],
         "claims.csv": findings.claims,
     }
     return {

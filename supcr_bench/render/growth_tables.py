@@ -12,14 +12,14 @@ from supcr_bench.analysis.frontier import (
     prediction_error,
 )
 from supcr_bench.analysis.growth import Growth
-from supcr_bench.analysis.summary import COMPARED, AxisEffectRow, axis_effects
+from supcr_bench.analysis.summary import COMPARED, Effect, axis_effects
 from supcr_bench.render.cells import case_table, ended_text, implementation_of
 from supcr_bench.values.axes import PASSES, Axis
 from supcr_bench.values.grouping import grouped
-from supcr_bench.values.metrics import COSTS, ELEMENTS_PROCESSED, Metric
+from supcr_bench.values.metrics import COSTS, ELEMENTS_PROCESSED, METRICS, Metric
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.table import Cell, Table, Tone
-from supcr_bench.values.units import MISSING, format_bytes, format_duration_s, format_limit_bytes
+from supcr_bench.values.units import MISSING, format_bytes, format_limit_bytes
 
 FEWEST_SIZES = 3
 """The table omits growth over fewer sizes; the CSV file has it."""
@@ -139,50 +139,53 @@ _AXIS_NOTES = {
 }
 
 
-def _axis_text(metric: str, effect: AxisEffectRow) -> str:
-    ended = _SHORTEST_STATUS.get(effect.status) or ended_text(effect.status)
+def _axis_text(metric: str, effect: Effect) -> str:
+    result, tolerances = effect.result, effect.result.tolerances
+    ended = _SHORTEST_STATUS.get(result.status) or ended_text(result.status)
     if metric == "agreement":
-        if effect.tolerances is None:
-            return "broken" if effect.status is Status.WRONG else ended
-        if 0 < effect.tolerances < 0.00995:
+        if tolerances is None:
+            return "broken" if result.status is Status.WRONG else ended
+        if 0 < tolerances < 0.00995:
             return "<0.01"
-        return f"{effect.tolerances:{'.0e' if effect.tolerances >= 999.5 else '.2g'}}"
-    if metric == "time":
-        figure, ratio = format_duration_s(effect.time_s), effect.time_ratio
-    else:
-        figure, ratio = format_bytes(effect.peak_bytes), effect.memory_ratio
-    if effect.base or ratio is None:
+        return f"{tolerances:{'.0e' if tolerances >= 999.5 else '.2g'}}"
+    cost = METRICS[metric]
+    figure, ratio = cost.format(cost.get(result)), effect.ratio(cost)
+    if effect.base is result or ratio is None:
         return ended if figure == MISSING else figure
     if not 0.00995 <= ratio < 99_999.5:
         return f"x{ratio:.0e}"
     return f"x{ratio:.{0 if ratio >= 99.5 else 1 if ratio >= 9.995 else 2}f}"
 
 
-def axis_table(groups: Sequence[Sequence[AxisEffectRow]], axis: Axis, metric: str) -> Table:
+def axis_table(groups: Sequence[Sequence[Effect]], axis: Axis, metric: str) -> Table:
     """A table of agreement, time or memory in one pass; a column for each value of the axis."""
-    pass_ = groups[0][0].case.pass_
-    effects = {members[0]: {effect.value: effect for effect in members} for members in groups}
+    firsts = [members[0].result for members in groups]
+    pass_ = firsts[0].case.pass_
+    effects = {
+        first.key: {axis.of(effect.result.case): effect for effect in members}
+        for first, members in zip(firsts, groups, strict=True)
+    }
 
-    def cell(value: float | int | str, first: AxisEffectRow) -> Cell:
-        effect = effects[first].get(value)
+    def cell(value: float | int | str, first: Result) -> Cell:
+        effect = effects[first.key].get(value)
         text = _axis_text(metric, effect) if effect else MISSING
-        if effect is None or not effect.status.has_figures:
+        if effect is None or not effect.result.status.has_figures:
             return Cell(text, "quiet")
-        return Cell(text, "bad" if effect.status is Status.WRONG else "")
+        return Cell(text, "bad" if effect.result.status is Status.WRONG else "")
 
     return case_table(
         f"{axis.id}-{metric}-{pass_}",
         f"Along {axis.label}: {metric}, {pass_}",
         _AXIS_NOTES[metric],
-        list(effects),
+        firsts,
         {"implementation": lambda r: r.implementation},
         {
             "N": lambda r: str(r.case.batch_size),
             # Columns have the order of a row that has all values, if there is one.
             **{
-                axis.text(effect.value): partial(cell, effect.value)
-                for members in sorted(groups, key=len, reverse=True)
-                for effect in members
+                axis.text(value): partial(cell, value)
+                for members in sorted(effects.values(), key=len, reverse=True)
+                for value in members
             },
         },
         always=(),
@@ -200,5 +203,5 @@ def axis_tables(results: Sequence[Result]) -> list[Table]:
         for metric in _AXIS_NOTES
         for known in [axis_effects(timed if metric == "time" else results, axis)]
         for pass_ in PASSES
-        if (own := [members for members in known if members[0].case.pass_ == pass_])
+        if (own := [members for members in known if members[0].result.case.pass_ == pass_])
     ]

@@ -166,9 +166,13 @@ class Result:
 
     @property
     def tolerances(self) -> float | None:
-        """The larger of the errors of value and gradient, in multiples of the tolerance."""
+        """The larger error of value and gradient, in multiples of the tolerance; no number for NaN.
+
+        If the known errors are within it and the result is wrong, the other error is not a number.
+        """
         known = (self.value_tolerances, self.gradient_tolerances)
-        return max((x for x in known if x is not None), default=None)
+        largest = max((x for x in known if x is not None), default=None)
+        return None if self.status is Status.WRONG and (largest or 0) <= 1 else largest
 
     @property
     def key(self) -> Key:
