@@ -6,11 +6,11 @@ from dataclasses import replace
 import torch
 
 from supcr_bench.inputs.random_bits import Stream
+from supcr_bench.reference.trial import Trial
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.implementation import Resolution
-from supcr_bench.verification.outcome import Trial
 from supcr_bench.verification.ranks.context import RankContext
 from supcr_bench.verification.ranks.step import RankQuestion
 from supcr_bench.workers.messages import AskRank, Response, Returned

@@ -1,4 +1,4 @@
-"""Makes the input tensors for a workload of a run, and for a problem of verification."""
+"""Makes the input tensors of a workload: as a run has them, or harder ones to verify a loss."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,90 +11,32 @@ from torch import Tensor
 
 from supcr_bench.inputs.random_bits import Stream
 from supcr_bench.values.case import Workload
+from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import InputError
 
 TIED_GRID = 0.5
 """Tied labels are continuous labels rounded to multiples of this: nine levels from -2 to 2."""
-LabelKind = Literal["continuous", "tied", "clustered", "binary", "constant"]
 WeightKind = Literal["equal", "unequal", "unnormalised"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """The tensors that all implementations get: two views [N, d] and labels [N, D] with NaN."""
-
-    perturbed: Tensor
-    intact: Tensor
-    labels: Tensor
-    weights: Tensor
-
-    def clear_gradients(self) -> None:
-        self.perturbed.grad = None
-        self.intact.grad = None
-
-    def copy(self) -> "Batch":
-        return Batch(
-            self.perturbed.detach().clone().requires_grad_(),
-            self.intact.detach().clone().requires_grad_(),
-            self.labels.clone(),
-            self.weights.clone(),
-        )
-
-
-def nan_count(batch_size: int, nan_density: float) -> int:
-    """The exact number of missing labels in each dimension. Halves round to even."""
-    return round(batch_size * nan_density)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProblemSpec:
-    """The sizes and kinds of data from which a problem is made.
-
-    Attributes:
-        nan_density: share of labels missing in each dimension; dimension c has c more missing
-            labels, so that the numbers differ between dimensions.
-        labels: continuous (uniform on [-2, 2)), tied (rounded to a grid), clustered (a few far
-            clusters with small spread), binary, or constant.
-        weights: equal, unequal but adding up to 1, or unequal and not adding up to 1.
-    """
-
-    n: int
-    d: int = 8
-    dims: int = 1
-    nan_density: float = 0.0
-    labels: LabelKind = "continuous"
-    weights: WeightKind = "equal"
-    temperature: float = 0.1
-    dtype: str = "float32"
-    seed: int = 0
-
-    def describe(self) -> str:
-        parts = [f"N={self.n}", f"d={self.d}", f"D={self.dims}"]
-        if self.nan_density:
-            parts.append(f"NaN {self.nan_density:.0%}")
-        if self.labels != "continuous":
-            parts.append(f"{self.labels} labels")
-        if self.weights != "equal":
-            parts.append(f"{self.weights} weights")
-        parts.append(f"tau={self.temperature:g}")
-        if self.dtype != "float32":
-            parts.append(self.dtype)
-        return " ".join(parts)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Problem:
-    """The inputs of one call in verification; a definition with one view ignores ``second``.
+    """The inputs of a call: two views [N, d], labels [N, D] with NaN, and weights [D].
 
     Equal to another with the same numbers, whatever its name.
+
+    Attributes:
+        second: ignored by a loss of one view.
+        temperature: ``None`` for that of the definition.
+        name: a description, for findings.
     """
 
     first: Tensor
     second: Tensor
     labels: Tensor
     weights: Tensor
-    temperature: float
-    name: str
+    temperature: float | None = None
+    name: str = ""
 
     def _numbers(self) -> tuple[object, ...]:
         tensors = (self.first, self.second, self.labels, self.weights)
@@ -102,7 +44,7 @@ class Problem:
         return self.temperature, *((x.dtype, x.shape) for x in tensors), *contents
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Problem) and self._numbers() == other._numbers()
+        return isinstance(other, Batch) and self._numbers() == other._numbers()
 
     def __hash__(self) -> int:
         return hash(self._numbers())
@@ -113,15 +55,16 @@ class Problem:
 
     @property
     def size(self) -> tuple[int, int, int]:
+        """N, d and D."""
         return len(self.labels), self.first.shape[1], self.labels.shape[1]
-
-    @property
-    def embedding_size(self) -> int:
-        return self.first.shape[1]
 
     @property
     def views(self) -> tuple[Tensor, Tensor]:
         return self.first, self.second
+
+    def views_of(self, definition: Definition) -> tuple[Tensor, ...]:
+        """The views that a definition takes: one or both."""
+        return self.views[: 1 if definition.views == "single" else 2]
 
     def copies(self, device: str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
         """Copies of both views and the labels on a device, which no autograd graph contains."""
@@ -130,21 +73,26 @@ class Problem:
         )
         return first, second, labels
 
-    def changed(self, name: str, **fields: Any) -> "Problem":
+    def changed(self, name: str, **fields: Any) -> "Batch":
         """A copy with some tensors replaced, and another name."""
         return replace(self, name=f"{self.name}, {name}", **fields)
 
-    def moved(self, name: str, move: Callable[[Tensor], Tensor]) -> "Problem":
+    def moved(self, name: str, move: Callable[[Tensor], Tensor]) -> "Batch":
         """A copy with both views changed alike."""
         return self.changed(name, first=move(self.first), second=move(self.second))
 
-    def rows(self, index: Tensor | slice) -> "Problem":
+    def rows(self, index: Tensor | slice) -> "Batch":
         return replace(
             self,
             first=self.first[index],
             second=self.second[index],
             labels=self.labels[index],
         )
+
+
+def nan_count(batch_size: int, nan_density: float) -> int:
+    """The exact number of missing labels in each dimension. Halves round to even."""
+    return round(batch_size * nan_density)
 
 
 def _label_column(
@@ -209,41 +157,45 @@ def make_batch(workload: Workload, table: npt.NDArray[np.float64] | None = None)
         if workload.embedding_norm is not None:
             # Unlike np.sum, a running sum adds in the same order on every machine.
             values *= workload.embedding_norm / np.sqrt(np.cumsum(values**2, axis=1)[:, -1:])
-        tensor = torch.from_numpy(values).to(dtype).to(workload.device)
-        return tensor.requires_grad_()
+        return torch.from_numpy(values).to(dtype).to(workload.device)
 
     return Batch(
-        perturbed=embedding("perturbed"),
-        intact=embedding("intact"),
+        first=embedding("perturbed"),
+        second=embedding("intact"),
         labels=torch.from_numpy(labels).to(label_dtype).to(workload.device),
         weights=torch.ones(workload.dims, dtype=dtype, device=workload.device),
+        temperature=workload.temperature,
     )
 
 
-def make_problem(spec: ProblemSpec) -> Problem:
-    """Make the problem of a specification, equal on every machine."""
-    n, d, seed = spec.n, spec.d, spec.seed
-    dtype = getattr(torch, spec.dtype)
+def make_problem(workload: Workload, weights: WeightKind = "equal") -> Batch:
+    """Make inputs to verify a loss with, equal on every machine.
+
+    The rows' norms range from about 1/2 to 2, which exposes a missing normalisation, and dimension
+    c lacks c labels more than the density says, if that is not 0. ``unequal`` weights add up to 1,
+    ``unnormalised`` ones do not.
+    """
+    n, d, seed = workload.batch_size, workload.embedding_size, workload.seed
+    dtype, density = getattr(torch, workload.dtype), workload.nan_density
 
     def embedding(view: str) -> Tensor:
-        # The rows' norms range from about 1/2 to 2, which exposes a missing normalisation.
         values = Stream(view, seed).bell(n * d).reshape(n, d)
         scale = np.exp2(2 * Stream(view, "norm", seed).uniform(n) - 1)
         return torch.from_numpy(values * scale[:, None] / np.sqrt(d)).to(dtype)
 
     columns = []
-    for c in range(spec.dims):
-        missing = min(nan_count(n, spec.nan_density) + c, n) if spec.nan_density else 0
-        columns.append(_label_column(spec.labels, n, seed, c, missing, streams="verify "))
-    weights = torch.ones(spec.dims, dtype=torch.float64)
-    if spec.weights != "equal":
-        weights = 0.25 + torch.from_numpy(Stream("weights", seed).uniform(spec.dims))
-        weights = weights / weights.sum() if spec.weights == "unequal" else 3 * weights
-    return Problem(
+    for c in range(workload.dims):
+        missing = min(nan_count(n, density) + c, n) if density else 0
+        columns.append(_label_column(workload.labels, n, seed, c, missing, streams="verify "))
+    shares = torch.ones(workload.dims, dtype=torch.float64)
+    if weights != "equal":
+        shares = 0.25 + torch.from_numpy(Stream("weights", seed).uniform(workload.dims))
+        shares = shares / shares.sum() if weights == "unequal" else 3 * shares
+    return Batch(
         first=embedding("first"),
         second=embedding("second"),
         labels=torch.from_numpy(np.stack(columns, axis=1)).to(dtype),
-        weights=weights.to(dtype),
-        temperature=spec.temperature,
-        name=spec.describe(),
+        weights=shares.to(dtype),
+        temperature=workload.temperature,
+        name=workload.describe() + (f" {weights} weights" if weights != "equal" else ""),
     )

@@ -5,12 +5,14 @@ import math
 import torch
 from torch import Tensor
 
-from supcr_bench.inputs.tensors import Batch
-from supcr_bench.reference.answer import Answer, Deviation, explain
+from supcr_bench.reference.answer import Answer
+from supcr_bench.reference.compare import gradient_trials, value_trials
 from supcr_bench.reference.reference import Reference
-from supcr_bench.reference.tolerance import gradient_tolerance, total_tolerance, value_tolerance
-from supcr_bench.values.case import Case
-from supcr_bench.values.definition import Definition
+from supcr_bench.reference.tolerance import bounds_of
+from supcr_bench.reference.trial import worst_of
+
+Errors = dict[str, float | None]
+"""Figures of a result on value and gradient: errors, and errors as multiples of the tolerance."""
 
 
 def _ratio(difference: Tensor, scale: Tensor) -> Tensor:
@@ -18,61 +20,41 @@ def _ratio(difference: Tensor, scale: Tensor) -> Tensor:
     return torch.where(difference == 0, 0.0, difference / scale)
 
 
-def _finite(x: Tensor) -> float | None:
+def _finite(x: Tensor | float) -> float | None:
     return float(x) if math.isfinite(x) else None
 
 
-def value_deviation(
-    answer: Answer, reference: Reference, case: Case, definition: Definition
-) -> Deviation:
-    """The error of the loss or, if it is larger, that of a per-dimension loss."""
+def errors_of(answer: Answer, reference: Reference) -> tuple[Errors, str | None]:
+    """The errors of value and gradient, and a sentence if they exceed the tolerance.
+
+    That of the value is the largest of the loss and the per-dimension losses, relative; that of
+    the gradient is a row's, relative to the largest row. An error is ``None`` where it is not a
+    number, or relative to zero; the gradient's are left out after a forward alone.
+    """
+    bounds, gives = bounds_of(reference), f"{reference.definition.name} gives"
+    values = value_trials(answer, reference, bounds)
     own, right = answer.loss.reshape(1), reference.loss.reshape(1)
-    if answer.parts is not None and answer.parts.shape == reference.per_dimension.shape:
+    if len(values) > 1 and answer.parts is not None:
         own = torch.cat([own, answer.parts])
         right = torch.cat([right, reference.per_dimension])
-    if not torch.isfinite(own).all():
-        said = explain("the loss", float(answer.loss), definition.name, float(reference.loss))
-        return Deviation(None, None, said)
-    parts = value_tolerance(case, definition, reference)
-    total = torch.tensor([total_tolerance(case, reference, parts)], dtype=torch.float64)
-    difference = (own - right).abs()
-    multiples = _ratio(difference, torch.cat([total, parts])[: len(own)])
-    finding = None
-    if multiples.max() > 1:
-        worst = int(multiples.argmax())
-        name = "the loss" if worst == 0 else f"the loss of dimension {worst - 1}"
-        finding = explain(name, float(own[worst]), definition.name, float(right[worst]))
-    relative = _ratio(difference, right.abs()).max()
-    return Deviation(_finite(relative), _finite(multiples.max()), finding)
-
-
-def gradient_deviation(
-    answer: Answer,
-    reference: Reference,
-    case: Case,
-    definition: Definition,
-    batch: Batch,
-) -> Deviation:
-    if not answer.gradients:
-        raise ValueError("the answer has no gradients")
-    largest = error = tolerances = torch.zeros((), dtype=torch.float64)
-    for own, right, view in zip(
-        answer.gradients, reference.gradients, (batch.perturbed, batch.intact), strict=False
-    ):
-        if not torch.isfinite(own).all():
-            bad = int((~torch.isfinite(own)).any(dim=1).sum())
-            return Deviation(None, None, f"the gradient is not finite in {bad} of {len(own)} rows")
-        difference = (own - right).norm(dim=1)
-        tolerance = gradient_tolerance(case, definition, reference, view)
-        tolerances = max(tolerances, _ratio(difference, tolerance).max())
-        error = max(error, difference.max())
-        largest = max(largest, right.norm(dim=1).max())
-    relative = _finite(_ratio(error, largest))
-    finding = None
-    if tolerances > 1:
-        amount = f"{error:.2g}" if relative is None else f"{relative:.2g} of its largest row"
-        finding = f"the gradient is off by {amount}"
-    return Deviation(relative, _finite(tolerances), finding)
+    relative, worst = _ratio((own - right).abs(), right.abs()).max(), worst_of(values)
+    found: Errors = {
+        "value_error": _finite(relative),
+        "value_tolerances": _finite(worst.tolerances),
+    }
+    finding = worst.finding
+    if answer.gradients:
+        trials = gradient_trials(reference.batch, answer, reference, bounds, gives=gives)
+        worst = worst_of(trials)
+        pairs = list(zip(answer.gradients, reference.gradients, strict=False))
+        off = torch.cat([own - right for own, right in pairs]).norm(dim=1).max()
+        size = torch.cat([right for _, right in pairs]).norm(dim=1).max()
+        found |= {
+            "gradient_error": _finite(_ratio(off, size)),
+            "gradient_tolerances": _finite(worst.tolerances),
+        }
+        finding = finding or worst.finding
+    return found, finding
 
 
 def pair_differences(one: Answer, other: Answer) -> tuple[float | None, float | None]:

@@ -7,6 +7,7 @@ time comes last, without instrumentation. In a cell that is not timed, this last
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from time import perf_counter
@@ -17,7 +18,7 @@ import numpy.typing as npt
 import torch
 
 from supcr_bench.inputs.tensors import Batch, make_batch
-from supcr_bench.measure import agreement
+from supcr_bench.measure.agreement import errors_of, pair_differences
 from supcr_bench.measure.device import Device, Meter
 from supcr_bench.measure.interpreter import is_small
 from supcr_bench.measure.outcome import describe_error, outcome_of
@@ -25,12 +26,11 @@ from supcr_bench.measure.timed_loss import BrokenCallError, TimedLoss, batches_o
 from supcr_bench.measure.timing import Samples, garbage_collection_held, sample_arms
 from supcr_bench.reference.answer import Answer
 from supcr_bench.reference.reference import DIRECT_UP_TO, Reference, compute_reference
-from supcr_bench.reference.tolerance import logit_error
-from supcr_bench.subjects.adapter import Adapter, BoundLoss, views_of
+from supcr_bench.subjects.adapter import Adapter, BoundLoss
 from supcr_bench.subjects.calls import NotALossError, loss_of
 from supcr_bench.subjects.compiler import COMPILATION, numba_watched, original, watched
 from supcr_bench.subjects.process_state import ProcessState
-from supcr_bench.values.case import Case, Pass, Workload
+from supcr_bench.values.case import Pass, Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
 from supcr_bench.values.result import Result, Status
@@ -133,9 +133,8 @@ class CellRun:
         started = perf_counter()
         try:
             self.announce("agreement", first)
-            self._batch.clear_gradients()
             loss = subject.bind(definition, self._batch)
-            pristine = self._batch.copy()
+            pristine = deepcopy(self._batch)
             with self._limited():
                 output = loss.forward()
                 self.device.synchronize()
@@ -167,7 +166,8 @@ class CellRun:
                 self._losses[implementation] = loss
         finally:
             self.account += Account(calls_s=perf_counter() - started)
-            self._batch.clear_gradients()
+            if implementation in self._losses:
+                self._losses[implementation].clear_gradients()
             self._undo_changes(implementation)
 
     def _end_from(
@@ -183,7 +183,7 @@ class CellRun:
         try:
             with self._accounted("reference_s"):
                 self._compare_references(definition)
-                reference = self._reference(definition)
+                reference = compute_reference(definition, self._batch)
                 self._no_self_errors[definition] = self._no_self_error(definition, reference)
                 if not bool(torch.isfinite(reference.per_dimension).all()):
                     raise UnusableReferenceError(f"{definition.name} itself is not finite here")
@@ -193,29 +193,12 @@ class CellRun:
             for arm in [a for a in self._live() if self.cell.definition(a) == definition]:
                 yield self._end(arm, Status.FAILED, reason)
 
-    def _reference(
-        self,
-        definition: Definition,
-        workload: Workload | None = None,
-        batch: Batch | None = None,
-        **options: Any,
-    ) -> Reference:
-        workload, batch = workload or self.cell.workload, batch or self._batch
-        return compute_reference(
-            definition,
-            views_of(definition, batch),
-            batch.labels,
-            weights=batch.weights,
-            temperature=definition.temperature,
-            floor_margin=logit_error(Case.of(workload, "forward", definition)),
-            **options,
-        )
-
     def _no_self_error(self, definition: Definition, reference: Reference) -> float | None:
         """Relative difference of torchcell and ``no-self``; ``None`` for other definitions."""
         if definition.name != TORCHCELL.name:
             return None
-        right = self._reference(NO_SELF.at(definition.temperature), value_only=True).loss
+        no_self = NO_SELF.at(definition.temperature)
+        right = compute_reference(no_self, self._batch, value_only=True).loss
         return float((reference.loss - right).abs()) / float(right) if right else None
 
     def _compare_references(self, definition: Definition) -> None:
@@ -227,7 +210,7 @@ class CellRun:
         one, other = (
             torch.cat([r.per_dimension, *(g.flatten() for g in r.gradients)])
             for method in ("direct", "fast")
-            for r in [self._reference(definition, small, own, method=method)]
+            for r in [compute_reference(definition, own, method=method)]
         )
         difference = float((one - other).norm() / one.norm().clamp(min=1e-300))
         if difference > REFERENCES_AGREE:
@@ -340,18 +323,12 @@ class CellRun:
         return tuple(found) or None
 
     def _measured(self, arm: Arm, samples: Samples | None) -> Result:
-        case, definition = self.cell.case(arm), self.cell.definition(arm)
+        definition = self.cell.definition(arm)
         answer, reference = self._answers[arm], self._references[definition]
-        value = agreement.value_deviation(answer, reference, case, definition)
-        gradient = (
-            agreement.gradient_deviation(answer, reference, case, definition, self._batch)
-            if answer.gradients
-            else None
-        )
-        found = (value.finding, gradient and gradient.finding, self._findings.get(arm))
-        finding = next(filter(None, found), None)
+        errors, finding = errors_of(answer, reference)
+        finding = finding or self._findings.get(arm)
         others = {
-            other: agreement.pair_differences(answer, self._answers[other])
+            other: pair_differences(answer, self._answers[other])
             for other in self._live()
             if other.pass_ == arm.pass_
             and other != arm
@@ -365,14 +342,11 @@ class CellRun:
             reason=finding,
             loss=loss if np.isfinite(loss) else None,
             reference_loss=float(reference.loss),
-            value_error=value.error,
-            value_tolerances=value.tolerances,
-            gradient_error=gradient.error if gradient else None,
-            gradient_tolerances=gradient.tolerances if gradient else None,
+            **errors,
             reference=reference.method,
             value_difference={o.implementation: v for o, (v, _) in others.items()},
             gradient_difference=(
-                {o.implementation: g for o, (_, g) in others.items()} if gradient else None
+                {o.implementation: g for o, (_, g) in others.items()} if answer.gradients else None
             ),
             **(samples.as_figures() if samples else {}),
             **self._costs[arm],

@@ -20,7 +20,7 @@ import torch
 
 from supcr_bench.inputs.tensors import Batch
 from supcr_bench.measure.allocator_events import peak_cpu_bytes
-from supcr_bench.measure.floor import ENOUGH_S, FEWEST_CALLS, MOST_CALLS, floor_call
+from supcr_bench.measure.floor import ENOUGH_S, FEWEST_TRIALS, MOST_TRIALS, floor_call
 from supcr_bench.measure.interpreter import count_instructions
 from supcr_bench.measure.other_work import OtherWork
 from supcr_bench.measure.outcome import describe_error, is_out_of_memory
@@ -247,7 +247,7 @@ class Meter:
         """Median seconds of the floor of a loss, with flushed caches."""
         call, seconds = floor_call(definition, pass_, batch), list[float]()
         call()
-        while len(seconds) < (FEWEST_CALLS if sum(seconds) > ENOUGH_S else MOST_CALLS):
+        while len(seconds) < (FEWEST_TRIALS if sum(seconds) > ENOUGH_S else MOST_TRIALS):
             self._device.flush_caches()
             seconds.append(self._device.time(call).host_s)
         return median(seconds)

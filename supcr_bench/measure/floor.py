@@ -17,13 +17,13 @@ from supcr_bench.values.definition import Definition
 
 TILE = 256
 """Rows of a tile."""
-MOST_CALLS, FEWEST_CALLS, ENOUGH_S = 9, 3, 0.05
-"""How often the floor is timed: until this many calls, or so many seconds of at least a few."""
+MOST_TRIALS, FEWEST_TRIALS, ENOUGH_S = 9, 3, 0.05
+"""How often the floor is timed: until this many times, or so many seconds of at least a few."""
 
 
 def floor_call(definition: Definition, pass_: Pass, batch: Batch) -> Callable[[], object]:
     """A call that does the work of the floor on the rows of a batch."""
-    views = torch.stack((batch.perturbed.detach(), batch.intact.detach()))
+    views = torch.stack(batch.views)
     if definition.views == "concatenate":
         views = views.flatten(0, 1)[None]
     units = functional.normalize(views[: 1 if definition.views == "single" else 2], dim=2)

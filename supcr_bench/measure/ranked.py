@@ -69,7 +69,6 @@ class RankShard:
 
     def do(self, step: Step, arm: Arm) -> Any:
         """Do this rank's part of a step, and return what rank 0 gathers."""
-        self._batch.clear_gradients()
         for loss in self._losses.values():
             loss.clear_gradients()
         if step != "time":
@@ -212,11 +211,8 @@ def serve(shard: RankShard) -> None:
 def own_rows(batch: Batch) -> Batch:
     """This rank's contiguous part of the batch; parts differ by at most one row in size."""
     ranks, rank = distributed.get_world_size(), distributed.get_rank()
-    perturbed, intact, labels = (
-        tensor.detach().tensor_split(ranks)[rank].clone()
-        for tensor in (batch.perturbed, batch.intact, batch.labels)
-    )
-    return Batch(perturbed.requires_grad_(), intact.requires_grad_(), labels, batch.weights)
+    own = torch.arange(len(batch.labels)).tensor_split(ranks)[rank]
+    return batch.rows(own.to(batch.labels.device))
 
 
 def require_one_value(answers: Sequence[tuple[Tensor, Tensor]]) -> None:

@@ -43,13 +43,7 @@ def batches_of(
 def shuffled(batch: Batch, seed: int) -> Batch:
     """A copy of a batch with its rows in an order drawn by the seed."""
     order = torch.randperm(len(batch.labels), generator=torch.Generator().manual_seed(seed))
-    order = order.to(batch.labels.device)
-    return Batch(
-        batch.perturbed.detach()[order].requires_grad_(),
-        batch.intact.detach()[order].requires_grad_(),
-        batch.labels[order],
-        batch.weights,
-    )
+    return batch.rows(order.to(batch.labels.device))
 
 
 @dataclass(slots=True, eq=False)
@@ -88,7 +82,7 @@ class TimedLoss:
             return None
         now = self._fingerprint(self._loss)
         first = self._first.setdefault(self._batch, now)
-        rounding = ROUNDING * UNIT_ROUNDOFF[str(self.batches[0].perturbed.dtype).split(".")[1]]
+        rounding = ROUNDING * UNIT_ROUNDOFF[self.batches[0].dtype]
         for what, one, other in zip(("the loss", "a gradient of length"), now, first, strict=False):
             if not math.isclose(one, other, rel_tol=rounding, abs_tol=rounding / 100) and not (
                 math.isnan(one) and math.isnan(other)

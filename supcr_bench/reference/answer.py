@@ -1,12 +1,10 @@
-"""What an implementation returns, and how far that is from the definition."""
+"""What an implementation returns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-
-from supcr_bench.values.units import digits_apart
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,24 +40,3 @@ def scale_up(loss: Tensor, parts: Tensor | None, upstream: Tensor | None) -> Ten
         return loss
     scalar = loss * upstream[0].to(loss)
     return scalar if parts is None else scalar + (parts * upstream[1:].to(parts)).sum()
-
-
-@dataclass(frozen=True, slots=True)
-class Deviation:
-    """A distance from the right answer.
-
-    Attributes:
-        error: relative; ``None`` where it is not a number, or relative to zero.
-        tolerances: the error as a multiple of the tolerance; ``None`` where it is not a number.
-        finding: a sentence that says what is wrong; ``None`` within the tolerance.
-    """
-
-    error: float | None
-    tolerances: float | None
-    finding: str | None
-
-
-def explain(name: str, own: float, source: str, right: float) -> str:
-    """A sentence such as ``the loss is 2.5 where torchcell gives 2.25``."""
-    digits = digits_apart(own, right)
-    return f"{name} is {own:.{digits}g} where {source} gives {right:.{digits}g}"

@@ -13,8 +13,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from supcr_bench.inputs.tensors import Batch
 from supcr_bench.reference.contrast import ContrastSums, direct_sums, fast_sums
 from supcr_bench.reference.near_ties import Distances, joint_distances, undecided
+from supcr_bench.values.case import UNIT_ROUNDOFF
 from supcr_bench.values.definition import NORMALISED, Definition
 
 Method = Literal["direct", "fast"]
@@ -33,6 +35,8 @@ class Reference:
     """The value and gradient that the definition prescribes, for N rows and D label dimensions.
 
     Attributes:
+        definition: at the temperature of the batch.
+        batch: the inputs.
         loss: scalar.
         per_dimension: [D], or [1] where the definition has one distance over all dimensions.
         gradients: d loss / d embeddings, one [N, d] for each view.
@@ -43,13 +47,15 @@ class Reference:
         steepest: bound on |ds/dv|, the similarity's derivative by a row, which is divided by its
             norm first where the similarity normalises rows.
         valid_rows: M, the number of labelled rows, of each dimension.
-        near_floor: pairs whose contrast lies within ``floor_margin`` of the floor, where
-            rounding decides whether a gradient passes; one count for each dimension.
+        near_floor: pairs whose contrast is so near the floor that rounding decides whether a
+            gradient passes; one count for each dimension.
         near_ties: how far candidates whose label distances rounding may order either way move each
             per-dimension loss, and the logits' gradient in a row.
         method: how the candidate sums were computed, ``direct`` or ``fast``.
     """
 
+    definition: Definition
+    batch: Batch
     loss: Tensor
     per_dimension: Tensor
     gradients: tuple[Tensor, ...]
@@ -98,45 +104,48 @@ def _label_groups(labels: Tensor, definition: Definition) -> Iterator[tuple[Tens
     yield rows, joint_distances(difference, definition.label_distance)
 
 
+def logit_error(
+    batch: Batch, definition: Definition, dtype: str | None = None, spread: float = 1.0
+) -> float:
+    """E: absolute error of one logit s(i,j), as :mod:`supcr_bench.reference.tolerance` derives it.
+
+    Args:
+        batch: gives the embedding size.
+        definition: gives the temperature.
+        dtype: that of the computation; by default that of the inputs.
+        spread: bound on the similarity before the division by tau; 1 for a cosine.
+    """
+    u, (_, d, _) = UNIT_ROUNDOFF[dtype or batch.dtype], batch.size
+    return (2 * math.sqrt(d) + 5) * u * spread / definition.temperature
+
+
 def compute_reference(
     definition: Definition,
-    views: tuple[Tensor, ...],
-    labels: Tensor,
+    batch: Batch,
     *,
-    weights: Tensor,
-    temperature: float,
     method: Method | None = None,
     upstream: Tensor | None = None,
-    floor_margin: float = 0.0,
     value_only: bool = False,
 ) -> Reference:
-    """Value and gradient of a definition.
+    """Value and gradient of a definition, at the temperature of the batch if that has one.
 
     Args:
         definition: which loss of the family to compute.
-        views: [N, d] embeddings, of any dtype and device; one for a single view, else two.
-        labels: [N, D], NaN where missing.
-        weights: [D], not all zero.
-        temperature: tau, which divides the similarities.
+        batch: of any dtype and device; its weights are not all zero.
         method: ``direct`` or ``fast``; by batch size when not given.
         upstream: [1 + D] gradient arriving at (loss, per-dimension losses); the loss alone by
             default.
-        floor_margin: a contrast counts as near the floor within this distance in the logarithm,
-            times the largest similarity where that is above 1.
         value_only: the gradients are 0, and near floors and near ties are not counted.
 
     Raises:
-        ValueError: the number of views is not the definition's, or a label is missing where the
-            definition does not support that.
+        ValueError: a label is missing where the definition does not support that.
     """
-    if len(views) != (1 if definition.views == "single" else 2):
-        raise ValueError(f"{definition.name} takes {definition.views} views, got {len(views)}")
-    if definition.nan_labels == "unsupported" and bool(torch.isnan(labels).any()):
+    definition = definition.at(batch.temperature)
+    if definition.nan_labels == "unsupported" and bool(torch.isnan(batch.labels).any()):
         raise ValueError(f"{definition.name} does not support NaN labels")
-    leaves = [v.detach().cpu().double().requires_grad_() for v in views]
-    labels = labels.detach().cpu()
-    if labels.ndim == 1:
-        labels = labels.unsqueeze(1)
+    margin = logit_error(batch, definition)
+    leaves = [v.detach().cpu().double().requires_grad_() for v in batch.views_of(definition)]
+    labels = batch.labels.detach().cpu()
     embeddings: list[Tensor] = leaves
     if definition.views == "concatenate":
         embeddings = [torch.cat(leaves)]
@@ -145,7 +154,7 @@ def compute_reference(
         method = "direct" if len(labels) <= DIRECT_UP_TO else "fast"
 
     groups = list(_label_groups(labels, definition))
-    w = weights.detach().cpu().double()
+    w = batch.weights.detach().cpu().double()
     if definition.label_distance != "per_dimension":
         w = torch.ones(1, dtype=torch.float64)
     counts = tuple(len(rows) for rows, _ in groups)
@@ -170,7 +179,7 @@ def compute_reference(
             spread = max(spread, float(s.detach().abs().max()))
             apart = s.detach().abs()[s.detach() != 0]
             closest = min(closest, float(apart.min()) if len(apart) else math.inf)
-        logits = [s / temperature for s in similarities]
+        logits = [s / definition.temperature for s in similarities]
         stacked = torch.stack([s.detach() for s in logits])
         total, gradients, log_contrasts = _SUMS[method](
             stacked, distances.delta, definition, value_only=value_only
@@ -183,7 +192,7 @@ def compute_reference(
             near_floor.append(0)
             near_ties.append((0.0, 0.0))
             continue
-        near = (log_contrasts - definition.log_eps).abs() <= floor_margin * max(spread, 1.0)
+        near = (log_contrasts - definition.log_eps).abs() <= margin * max(spread, 1.0)
         near_floor.append(int(near.sum()) if "floor" in definition.eps_rule else 0)
         itself = definition.self_candidate != "never"
         value, row = undecided(stacked, distances, with_itself=itself)
@@ -191,6 +200,8 @@ def compute_reference(
         torch.autograd.backward(logits, [g * (scale * factor) for g in gradients])
     per_dimension = torch.stack(losses)
     return Reference(
+        definition=definition,
+        batch=batch,
         loss=(per_dimension * share).sum(),
         per_dimension=per_dimension,
         gradients=tuple(

@@ -41,93 +41,67 @@ way move value and gradient by what :mod:`supcr_bench.reference.near_ties` adds 
 """
 
 import math
-from typing import Protocol
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from supcr_bench.reference.reference import Reference
+from supcr_bench.reference.reference import Reference, logit_error
 from supcr_bench.values.case import UNIT_ROUNDOFF
-from supcr_bench.values.definition import NORMALISED, Definition
+from supcr_bench.values.definition import NORMALISED
 
 LEAST_SEPARATION = 1e-3
 """Distances below this share of the largest are not resolved: two rows so close count as one."""
 
 
-class Conditions(Protocol):
-    """The properties of a workload or a problem on which rounding depends."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Bounds:
+    """Absolute tolerances of a batch: its loss, its per-dimension losses [D], gradients [N]."""
 
-    @property
-    def dtype(self) -> str: ...
-    @property
-    def embedding_size(self) -> int: ...
-    @property
-    def temperature(self) -> float: ...
+    loss: float
+    parts: Tensor
+    gradients: tuple[Tensor, ...]
 
 
-def logit_error(conditions: Conditions, spread: float = 1.0) -> float:
-    """E: absolute error of one logit s(i,j).
-
-    Args:
-        conditions: dtype, embedding size and temperature.
-        spread: bound on the similarity before the division by tau; 1 for a cosine.
-    """
-    u = UNIT_ROUNDOFF[conditions.dtype]
-    return (2 * math.sqrt(conditions.embedding_size) + 5) * u * spread / conditions.temperature
+def bounds_of(reference: Reference, dtype: str | None = None) -> Bounds:
+    """The tolerances of an answer in a dtype, by default that of the inputs."""
+    dtype = dtype or reference.batch.dtype
+    u, parts = UNIT_ROUNDOFF[dtype], _of_parts(reference, dtype)
+    # Weighting is a product, a sum of D terms and a quotient: 4 u of the result.
+    loss = float((parts * reference.shares.abs()).sum()) + 4 * u * abs(float(reference.loss))
+    return Bounds(loss, parts, _of_gradients(reference, dtype))
 
 
-def _term_error(
-    conditions: Conditions, definition: Definition, reference: Reference, m: int
-) -> float:
+def _term_error(reference: Reference, dtype: str, m: int) -> float:
     """Error of one term: from its logits, and from exp, sum, quotient and log."""
-    u = UNIT_ROUNDOFF[conditions.dtype]
-    error = 2 * logit_error(conditions, max(reference.spread, 1.0)) + (math.sqrt(m) + 4) * u
+    definition, spread, u = reference.definition, max(reference.spread, 1.0), UNIT_ROUNDOFF[dtype]
+    error = 2 * logit_error(reference.batch, definition, dtype, spread) + (math.sqrt(m) + 4) * u
     if "negative_euclidean" in definition.similarity and definition.self_candidate != "never":
-        error += math.sqrt(u) * max(reference.spread, 1.0) / conditions.temperature
+        error += math.sqrt(u) * spread / definition.temperature
     return error
 
 
-def value_tolerance(conditions: Conditions, definition: Definition, reference: Reference) -> Tensor:
+def _of_parts(reference: Reference, dtype: str) -> Tensor:
     """Absolute tolerance of each loss of the vector: [D] float64."""
-    u = UNIT_ROUNDOFF[conditions.dtype]
-    views = 2 if definition.views == "sum" else 1
+    u, views = UNIT_ROUNDOFF[dtype], 2 if reference.definition.views == "sum" else 1
     bounds = []
     for m, loss, ties in zip(
         reference.valid_rows, reference.per_dimension.tolist(), reference.near_ties, strict=True
     ):
         summation = 2 * math.sqrt(2) * m * u * abs(loss)
-        terms = views * _term_error(conditions, definition, reference, m)
+        terms = views * _term_error(reference, dtype, m)
         bounds.append(terms + summation + ties[0] if m >= 2 else 0.0)
     return torch.tensor(bounds, dtype=torch.float64)
 
 
-def total_tolerance(conditions: Conditions, reference: Reference, per_dimension: Tensor) -> float:
-    """Absolute tolerance of the weighted loss, from that of its parts.
-
-    Weighting is a product, a sum of D terms and a quotient, which add 4 u of the result to the
-    parts' own errors.
-    """
-    parts = float((per_dimension * reference.shares.abs()).sum())
-    return parts + 4 * UNIT_ROUNDOFF[conditions.dtype] * abs(float(reference.loss))
-
-
-def gradient_tolerance(
-    conditions: Conditions, definition: Definition, reference: Reference, embeddings: Tensor
-) -> Tensor:
-    """Absolute tolerance of each row of one view's gradient: [N] float64.
-
-    Args:
-        conditions: dtype, embedding size and temperature.
-        definition: gives the similarity.
-        reference: gives the valid rows, the pairs near the floor and the gradient at each loss.
-        embeddings: [N, d], the view.
-    """
-    u = UNIT_ROUNDOFF[conditions.dtype]
+def _of_gradients(reference: Reference, dtype: str) -> tuple[Tensor, ...]:
+    """Absolute tolerance of each row of each view's gradient: [N] float64."""
+    definition, (_, d, _) = reference.definition, reference.batch.size
     direction = 0.0
     if "negative_euclidean" in definition.similarity and reference.spread > 0:
         size = max(reference.spread, float(definition.similarity in NORMALISED))
         closest = max(reference.closest, LEAST_SEPARATION * size)
-        direction = (math.sqrt(conditions.embedding_size) + 4) * u * size / closest
+        direction = (math.sqrt(d) + 4) * UNIT_ROUNDOFF[dtype] * size / closest
     bound = 0.0
     for m, near, ties, arriving in zip(
         reference.valid_rows,
@@ -138,10 +112,11 @@ def gradient_tolerance(
     ):
         if m < 2:
             continue
-        terms = 4 / m * (_term_error(conditions, definition, reference, m) + direction)
+        terms = 4 / m * (_term_error(reference, dtype, m) + direction)
         flips = 2 * near / (m * (m - 1)) + ties[1]
-        bound += abs(arriving) * (terms + flips) * reference.steepest / conditions.temperature
+        bound += abs(arriving) * (terms + flips) * reference.steepest / definition.temperature
+    views = [view.detach().cpu().double() for view in reference.batch.views_of(definition)]
     if definition.similarity not in NORMALISED:
-        return torch.full((len(embeddings),), bound, dtype=torch.float64)
-    norms: Tensor = embeddings.detach().cpu().double().norm(dim=1)
-    return bound / norms.clamp(min=torch.finfo(torch.float64).tiny)
+        return tuple(torch.full((len(v),), bound, dtype=torch.float64) for v in views)
+    tiny = torch.finfo(torch.float64).tiny
+    return tuple(bound / v.norm(dim=1).clamp(min=tiny) for v in views)

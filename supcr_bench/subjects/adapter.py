@@ -14,18 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from supcr_bench.inputs.tensors import Batch, Problem
+from supcr_bench.inputs.tensors import Batch
 from supcr_bench.reference.answer import Answer, answer_of, scale_up
 from supcr_bench.subjects.calls import invoke, lay_out, loss_of, unpack, views_of_gradients
 from supcr_bench.subjects.signature import find_parameters, is_called_with_tensors
 from supcr_bench.values.case import Pass
 from supcr_bench.values.definition import TORCHCELL, Definition
 from supcr_bench.values.implementation import Implementation, Resolution
-
-
-def views_of(definition: Definition, batch: Batch) -> tuple[Tensor, ...]:
-    views = (batch.perturbed, batch.intact)
-    return views[:1] if definition.views == "single" else views
 
 
 @dataclass(slots=True, eq=False)
@@ -146,8 +141,8 @@ class Adapter:
 
     def arguments(self, batch: Batch) -> dict[str, Tensor]:
         """The tensors of a batch as this subject takes them; all but the labels are leaves."""
-        found = lay_out(self.resolution, batch.perturbed, batch.intact, batch.labels)
-        return {n: t if t.is_leaf else t.detach().requires_grad_() for n, t in found.items()}
+        found = lay_out(self.resolution, *batch.views, batch.labels)
+        return {n: t.detach().requires_grad_("labels" not in n) for n, t in found.items()}
 
     def call(
         self, module: Callable[..., Any], first: Tensor, second: Tensor, labels: Tensor
@@ -161,7 +156,7 @@ class Adapter:
 
     def answer(
         self,
-        problem: Problem,
+        batch: Batch,
         upstream: Tensor | None = None,
         module: Callable[..., Any] | None = None,
         device: str = "cpu",
@@ -170,7 +165,7 @@ class Adapter:
         """Value and the gradients of both views.
 
         Args:
-            problem: the inputs.
+            batch: the inputs.
             upstream: [1 + D] gradient at the loss and at the per-dimension losses (ignored where
                 the subject returns none); by default 1 at the loss alone.
             module: the module to call instead of a new one.
@@ -178,9 +173,9 @@ class Adapter:
             lay: copies a tensor into the memory layout of the call.
         """
         if module is None:
-            definition = self.resolution.definition.at(problem.temperature)
-            module = self.build(definition, problem.weights, device)
-        first, second, labels = map(lay, problem.copies(device))
+            definition = self.resolution.definition.at(batch.temperature)
+            module = self.build(definition, batch.weights, device)
+        first, second, labels = map(lay, batch.copies(device))
         leaves = (first.requires_grad_(), second.requires_grad_())
         loss, parts = unpack(self.call(module, *leaves, labels), labels.shape[1])
         scale_up(loss, parts, upstream).backward()  # type: ignore[no-untyped-call]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from supcr_bench.inputs.tensors import Problem, make_batch
+from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.signature import behind, parameters_of
 from supcr_bench.values.case import Workload
@@ -21,12 +21,11 @@ def call_by_default(subject: Adapter) -> DefaultCall:
     for dims in (1,) if own.one_dimension else (2, 1):
         workload = Workload(batch_size=ROWS, dims=dims, embedding_size=8, labels="tied")
         batch = make_batch(workload)
-        labels = batch.labels.round() if own.integer_labels else batch.labels
-        views = batch.perturbed.detach(), batch.intact.detach()
-        problem = Problem(*views, labels, batch.weights, own.definition.temperature, "its defaults")
+        if own.integer_labels:
+            batch = replace(batch, labels=batch.labels.round())
         try:
             torch.manual_seed(0)
-            first, second = (float(plain.answer(problem).loss) for _ in range(2))
+            first, second = (float(plain.answer(batch).loss) for _ in range(2))
         except Exception as raised:  # noqa: BLE001 - implementations may raise anything
             error = error or f"{type(raised).__name__}: {' '.join(str(raised).split())}"
         else:

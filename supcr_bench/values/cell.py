@@ -74,7 +74,7 @@ class Cell:
         return Case.of(self.workload, arm.pass_, arm.definition)
 
     def definition(self, arm: Arm) -> Definition:
-        return arm.definition.at(self.case(arm).temperature)
+        return arm.definition.at(self.workload.temperature)
 
     def without(self, done: set[Arm], session: str) -> Self:
         rest = tuple(arm for arm in self.arms if arm not in done)

@@ -99,8 +99,9 @@ class Definition:
         """The logarithm of eps; -inf for none."""
         return math.log(self.eps) if self.eps else -math.inf
 
-    def at(self, temperature: float) -> "Definition":
-        return replace(self, temperature=temperature)
+    def at(self, temperature: float | None) -> "Definition":
+        """The definition at that temperature; ``None`` leaves its own."""
+        return self if temperature is None else replace(self, temperature=temperature)
 
 
 TORCHCELL = Definition(

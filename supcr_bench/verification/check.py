@@ -5,8 +5,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from supcr_bench.verification.compare import finding_of
-from supcr_bench.verification.outcome import Group, NotApplicableError, Outcome, Trial, outright
+from supcr_bench.measure.outcome import describe_error
+from supcr_bench.reference.trial import Trial, outright
+from supcr_bench.verification.outcome import FindingError, Group, NotApplicableError, Outcome
+
+
+def finding_of(error: Exception) -> str:
+    """What an error that ends a trial says."""
+    return str(error) if isinstance(error, FindingError) else f"raises {describe_error(error)}"
 
 
 @dataclass(frozen=True, slots=True)

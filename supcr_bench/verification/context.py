@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,22 +10,19 @@ import torch
 from torch import Tensor
 
 from supcr_bench.inputs.random_bits import Stream
-from supcr_bench.inputs.tensors import Problem, ProblemSpec, make_problem
+from supcr_bench.inputs.tensors import Batch, WeightKind, make_problem
 from supcr_bench.reference.answer import Answer
+from supcr_bench.reference.compare import deviations, judge, reference_of
 from supcr_bench.reference.reference import Method, Reference
+from supcr_bench.reference.tolerance import Bounds, bounds_of
+from supcr_bench.reference.trial import Trial, outright, worst_of
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.calls import call_words
+from supcr_bench.values.case import Workload
 from supcr_bench.values.definition import NORMALISED, Definition
 from supcr_bench.values.implementation import Recognition, Resolution
-from supcr_bench.verification.compare import (
-    Bounds,
-    bounds_of,
-    deviations,
-    judge,
-    raised,
-    reference_of,
-)
-from supcr_bench.verification.outcome import NotApplicableError, Trial, worst_of
+from supcr_bench.verification.check import finding_of
+from supcr_bench.verification.outcome import NotApplicableError
 
 SLOWEST_CALL_S = 8.0
 """Seconds of CPU time; a case whose call is predicted to take longer is skipped and counted."""
@@ -56,20 +53,27 @@ def take_weights(own: Resolution) -> bool:
     return own.weights and own.definition.label_distance == "per_dimension"
 
 
-def fitting_spec(own: Resolution, seed: int, wanted: Mapping[str, Any]) -> ProblemSpec:
-    """The problem that the subject can take and that is nearest to the ``wanted`` fields.
+def fitting(
+    own: Resolution,
+    base: int,
+    *,
+    n: int,
+    d: int = 8,
+    seed: int = 0,
+    weights: WeightKind = "equal",
+    **axes: Any,
+) -> tuple[Workload, WeightKind]:
+    """The workload that the subject can take and that is nearest to the given one, and weights.
 
     If the subject takes no temperature or weights, the definition's temperature or equal weights
-    are used. The problem's seed is 1000 ``seed``, plus the wanted seed if there is one.
+    are used. The workload's seed is 1000 ``base`` + ``seed``.
     """
-    spec = dict(wanted)
-    if "temperature" not in spec or not own.temperature:
-        spec["temperature"] = own.definition.temperature
-    if not take_weights(own):
-        spec["weights"] = "equal"
+    if "temperature" not in axes or not own.temperature:
+        axes["temperature"] = own.definition.temperature
     if own.one_dimension:
-        spec["dims"] = 1
-    return ProblemSpec(**{**spec, "seed": 1000 * seed + spec.get("seed", 0)})
+        axes["dims"] = 1
+    workload = Workload(batch_size=n, embedding_size=d, seed=1000 * base + seed, **axes)
+    return workload, weights if take_weights(own) else "equal"
 
 
 @dataclass(slots=True)
@@ -98,17 +102,17 @@ class CheckContext:
         """Gives the right answers."""
         return self.subject.resolution.definition
 
-    def problem(self, **spec: Any) -> Problem:
-        """Generate inputs that the subject takes; see :func:`fitting_spec`."""
+    def problem(self, **given: Any) -> Batch:
+        """Generate inputs that the subject takes, of ``n`` rows; see :func:`fitting`."""
         own = self.subject.resolution
-        problem = self._shortened(make_problem(fitting_spec(own, self.seed, spec)))
+        problem = self._shortened(make_problem(*fitting(own, self.seed, **given)))
         if self.definition.label_distance == "per_dimension" and not own.integer_labels:
             return problem
         # Sums of multiples of 1/64 are exact, so that no order of the dimensions can make or break
         # a tie; and they have integers of the same order and ties.
         return replace(problem, labels=torch.round(problem.labels * 64) / 64)
 
-    def _shortened(self, problem: Problem) -> Problem:
+    def _shortened(self, problem: Batch) -> Batch:
         kind, power = self.definition.similarity, 2
         longest = float(torch.cat((problem.first, problem.second)).norm(dim=1).max())
         width = (4 if "squared" in kind else 2) * longest**2 / self.definition.temperature
@@ -119,7 +123,7 @@ class CheckContext:
         shorter = 2.0 ** math.floor(math.log2(WIDEST / width) / power)
         return problem.moved(f"rows times {shorter:g}", lambda view: view * shorter)
 
-    def problems(self, specs: Sequence[dict[str, Any]]) -> Iterator[Problem]:
+    def problems(self, specs: Sequence[dict[str, Any]]) -> Iterator[Batch]:
         """Yield problems of rising size, without those that do not apply or take too long.
 
         Where missing labels are not supported, none is missing.
@@ -129,7 +133,7 @@ class CheckContext:
             if self.affordable(spec["n"]) and self.has_pairs(problem := self.problem(**spec)):
                 yield problem
 
-    def has_pairs(self, problem: Problem) -> bool:
+    def has_pairs(self, problem: Batch) -> bool:
         """Whether a loss that drops every incomplete row has two rows left."""
         complete = int((~torch.isnan(problem.labels)).all(dim=1).sum())
         return self.definition.nan_labels != "drop_row" or complete > 1
@@ -178,7 +182,7 @@ class CheckContext:
             return False
         return True
 
-    def upstream(self, problem: Problem) -> Tensor:
+    def upstream(self, problem: Batch) -> Tensor:
         """Draw a gradient for the loss and each per-dimension loss, without digits to round."""
         per_dimension = self.definition.label_distance == "per_dimension"
         dims = problem.labels.shape[1] if per_dimension else 1
@@ -188,13 +192,13 @@ class CheckContext:
         return torch.tensor(values, dtype=torch.float64)
 
     def ask(
-        self, problem: Problem, upstream: Tensor | None = None, module: Any = None, **how: Any
+        self, problem: Batch, upstream: Tensor | None = None, module: Any = None, **how: Any
     ) -> Answer:
         """Call the subject as :meth:`Adapter.answer` does."""
         return next(iter(self.answers(problem, upstream, module, **how).values()))
 
     def answers(
-        self, problem: Problem, upstream: Tensor | None = None, module: Any = None, **how: Any
+        self, problem: Batch, upstream: Tensor | None = None, module: Any = None, **how: Any
     ) -> dict[str, Answer]:
         """The answer of each process, by the words that begin a finding about it.
 
@@ -209,22 +213,22 @@ class CheckContext:
         self._timed[n] = min(self._timed.get(n, math.inf), elapsed)
         return {"": answer}
 
-    def build(self, problem: Problem, *, weights: bool = True) -> Callable[..., Any]:
+    def build(self, problem: Batch, *, weights: bool = True) -> Callable[..., Any]:
         """Build the module with a problem's temperature and weights."""
         definition = self.subject.resolution.definition.at(problem.temperature)
         return self.subject.build(definition, problem.weights if weights else None, self.device)
 
-    def call(self, problem: Problem, module: Any = None) -> Any:
+    def call(self, problem: Batch, module: Any = None) -> Any:
         """The output of a call, with its graph."""
         return self.subject.call(module or self.build(problem), *problem.copies(self.device))
 
-    def reference(self, problem: Problem, upstream: Tensor | None = None) -> Reference:
+    def reference(self, problem: Batch, upstream: Tensor | None = None) -> Reference:
         method: Method = "direct" if len(problem.labels) <= DIRECT_ROWS else "fast"
         return reference_of(self.definition, problem, upstream, method)
 
     def compare(
         self,
-        problem: Problem,
+        problem: Batch,
         *,
         upstream: Tensor | None = None,
         module: Any = None,
@@ -243,24 +247,24 @@ class CheckContext:
         try:
             answers = self.answers(problem, upstream, module, **how)
         except Exception as error:  # noqa: BLE001 - implementations may raise anything
-            return raised(problem, error)
+            return outright(problem.name, finding_of(error), problem)
         if upstream is not None and any(a.parts is None for a in answers.values()):
             upstream = torch.cat([upstream[:1], torch.zeros_like(upstream[1:])])
         reference = self.reference(problem, upstream)
         trials = []
         for whose, answer in answers.items():
-            trial = judge(problem, self.definition, answer, reference, dtype)
+            trial = judge(answer, reference, dtype)
             finding = f"{whose}{trial.finding}" if trial.failed else None
             trials.append(replace(trial, finding=finding))
         return worst_of(trials)
 
-    def bounds(self, problem: Problem) -> Bounds:
-        return bounds_of(problem, self.definition, self.reference(problem))
+    def bounds(self, problem: Batch) -> Bounds:
+        return bounds_of(self.reference(problem))
 
     def relation(
         self,
-        problem: Problem,
-        changed: Problem,
+        problem: Batch,
+        changed: Batch,
         gradient: Callable[[Tensor], Tensor] = lambda gradient: gradient,
         *,
         swapped: bool = False,
@@ -272,13 +276,13 @@ class CheckContext:
         try:
             before, after = self.ask(problem), self.ask(changed)
         except Exception as error:  # noqa: BLE001 - implementations may raise anything
-            return raised(changed, error)
+            return outright(changed.name, finding_of(error), changed)
         first, second = self.bounds(problem), self.bounds(changed)
         both = Bounds(
             loss=first.loss + second.loss,
             parts=second.parts,
             gradients=tuple(2 * bound for bound in second.gradients),
         )
-        expected = [gradient(g) for g in before.gradients][:: -1 if swapped else 1]
-        gives = "the relation gives"
-        return worst_of(deviations(changed, after, before.loss, expected, both, gives=gives))
+        expected = tuple(gradient(g) for g in before.gradients)[:: -1 if swapped else 1]
+        right = replace(before, gradients=expected)
+        return worst_of(deviations(changed, after, right, both, gives="the relation gives"))

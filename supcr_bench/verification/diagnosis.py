@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from supcr_bench.inputs.tensors import Problem
+from supcr_bench.inputs.tensors import Batch
+from supcr_bench.reference.trial import Trial
 from supcr_bench.subjects.calls import call_text, loss_of
 from supcr_bench.subjects.registry import is_described, locate
 from supcr_bench.subjects.signature import behind, is_called_with_tensors
@@ -23,7 +24,7 @@ from supcr_bench.values.definition import DEFINITIONS
 from supcr_bench.values.errors import UsageError
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.departures import causes
-from supcr_bench.verification.outcome import Diagnosis, Outcome, Trial, Verdict
+from supcr_bench.verification.outcome import Diagnosis, Outcome, Verdict
 from supcr_bench.verification.resolve import read
 
 MOST_TRIALS = 60
@@ -67,11 +68,11 @@ def diagnose(
     )
 
 
-def fails(context: CheckContext, problem: Problem) -> bool:
+def fails(context: CheckContext, problem: Batch) -> bool:
     return context.compare(problem).failed
 
 
-def shrink(context: CheckContext, problem: Problem) -> Problem:
+def shrink(context: CheckContext, problem: Batch) -> Batch:
     """Make a failing problem smaller step by step, as long as it fails."""
     began, steps = time.perf_counter(), _steps(problem)
     for _ in range(MOST_TRIALS):
@@ -86,7 +87,7 @@ def shrink(context: CheckContext, problem: Problem) -> Problem:
     return problem
 
 
-def _steps(problem: Problem) -> Iterator[Problem]:
+def _steps(problem: Batch) -> Iterator[Batch]:
     n, d, dims = problem.size
     for c in range(dims if dims > 1 else 0):
         keep = [k for k in range(dims) if k != c]
@@ -111,7 +112,7 @@ def _rounded(tensor: Tensor) -> Tensor | None:
     return rounded
 
 
-def snippet(context: CheckContext, problem: Problem) -> str:
+def snippet(context: CheckContext, problem: Batch) -> str:
     """Write a program that shows what the subject gives, beside what the definition gives."""
     n, d, dims = problem.size
     views = ("first", "second")[: 1 + (context.definition.views != "single")]
@@ -178,7 +179,7 @@ def _imported(context: CheckContext) -> tuple[list[str], str]:
     return import_lines(target, attribute, "torch")
 
 
-def _called(context: CheckContext, subject: str, problem: Problem) -> str:
+def _called(context: CheckContext, subject: str, problem: Batch) -> str:
     """The call of a subject as Python code."""
     target, own = context.subject.target, context.subject.resolution
     fixed = {}
@@ -231,10 +232,10 @@ def _shortest(value: Any) -> Any:
     return [_shortest(x) for x in value] if isinstance(value, list | np.ndarray) else str(value)
 
 
-def _generated(problem: Problem) -> Problem:
+def _generated(problem: Batch) -> Batch:
     """The problem of the same size that three lines generate."""
     n, d, dims = problem.size
     generator = torch.Generator().manual_seed(0)
     first, second = (torch.randn(n, d, generator=generator) for _ in range(2))
     labels = torch.randn(n, dims, generator=generator)
-    return Problem(first, second, labels, torch.ones(dims), problem.temperature, "generated")
+    return Batch(first, second, labels, torch.ones(dims), problem.temperature, "generated")

@@ -165,7 +165,7 @@ def _terms(some: Sequence[tuple[Part, Member]], rule: str, *, warm: bool) -> tup
         contrast, pulled = alike.sum(2) * similarities, weight * partner * similarities
     else:
         s = similarities / column([m.temperature for _, m in some])
-        log_eps = column([m.log_eps for _, m in some])
+        log_eps = column([m.eps for _, m in some]).log()
         empty = ~chosen.any(-1)
         held = s.unsqueeze(2).masked_fill(~chosen, -torch.inf)
         contrast = held.masked_fill(empty.unsqueeze(-1), 0.0).logsumexp(-1)

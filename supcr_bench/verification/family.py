@@ -12,7 +12,6 @@ numbers. A constant factor is no field: it changes the step size alone, and is r
 
 import functools
 import itertools
-import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -89,11 +88,6 @@ class Member:
     temperature: float = 1.0
     partner: float = 1.0
     gradient: str = ""
-
-    @property
-    def log_eps(self) -> float:
-        """The logarithm of eps; -inf for none."""
-        return math.log(self.eps) if self.eps else -math.inf
 
     def faults(self) -> int:
         """The number of choices, on ties and on the anchor too, that are not the plain one."""

@@ -15,9 +15,8 @@ from torch import Tensor
 
 from supcr_bench.analysis.statistics import median_interval
 from supcr_bench.inputs.label_file import read_label_file
-from supcr_bench.inputs.tensors import Batch, Problem, make_batch
+from supcr_bench.inputs.tensors import Batch, make_batch
 from supcr_bench.reference.reference import compute_reference
-from supcr_bench.subjects.adapter import views_of
 from supcr_bench.values.case import Workload
 from supcr_bench.values.definition import DEFINITIONS, Definition
 from supcr_bench.verification.context import CheckContext
@@ -166,7 +165,7 @@ class ImpactStudy:
 
     def _compared(self, batch: Batch, ask: Ask | None) -> Iterator[tuple[str | None, str, Sample]]:
         """Yield a departure, or ``None`` for the whole, a definition, and how far it is."""
-        near, views = self._near, views_of(self._near, batch)
+        near, views = self._near, batch.views_of(self._near)
         own = ask(batch) if ask else None
         for definition in self._definitions if self._question.labels else [near]:
             if own is not None:
@@ -229,14 +228,13 @@ class ImpactStudy:
         return None, f"{slow}; set a smaller --batch-size"
 
     def _by_call(self, batch: Batch) -> Tensor:
-        first, second = batch.perturbed.detach(), batch.intact.detach()
-        problem = Problem(first, second, batch.labels, batch.weights, self._tau, "impact")
-        found = self._context.ask(problem).gradients[: len(views_of(self._near, batch))]
-        return torch.cat([view.flatten() for view in found])
+        answer = self._context.ask(replace(batch, temperature=self._tau))
+        views = zip(answer.gradients, batch.views_of(self._near), strict=False)
+        return torch.cat([gradient.flatten() for gradient, _ in views])
 
     def _by_member(self, batch: Batch) -> Tensor:
         assert self._member is not None
-        gradient, _ = evaluate_large(self._member, views_of(self._near, batch), batch.labels)
+        gradient, _ = evaluate_large(self._member, batch.views_of(self._near), batch.labels)
         return self._factor * gradient
 
 
@@ -250,12 +248,13 @@ def _ordered(batch: Batch) -> Batch:
     low, high = y.amin(dim=0), y.amax(dim=0)
     turn = ARC * (y - low) / torch.where(high > low, high - low, 1.0)
     place = torch.cat((turn.cos(), turn.sin()), dim=1) * math.sqrt(1 / y.shape[1])
-    views = []
-    for noise in (batch.perturbed.detach(), batch.intact.detach()):
+
+    def placed(noise: Tensor) -> Tensor:
         rows = NOISE * noise
         rows[:, : place.shape[1]] += math.sqrt(noise.shape[1]) * place
-        views.append(rows.requires_grad_())
-    return replace(batch, perturbed=views[0], intact=views[1])
+        return rows
+
+    return batch.moved("ordered", placed)
 
 
 def _summarised(found: Sequence[Sample], about: Impact) -> Impact:
@@ -278,14 +277,7 @@ def _summarised(found: Sequence[Sample], about: Impact) -> Impact:
 
 def _right(definition: Definition, batch: Batch) -> Tensor:
     """The gradient [V N d] of a definition."""
-    right = compute_reference(
-        definition,
-        views_of(definition, batch),
-        batch.labels,
-        weights=batch.weights,
-        temperature=definition.temperature,
-        method="fast",
-    )
+    right = compute_reference(definition, batch, method="fast")
     return torch.cat([g.flatten() for g in right.gradients])
 
 

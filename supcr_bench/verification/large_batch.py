@@ -31,6 +31,7 @@ def evaluate_large(
     a missing label are left out.
     """
     leaves = [v.detach().to(dtype).requires_grad_() for v in views]
+    log_eps = torch.tensor(member.eps, dtype=torch.float64).log()
     logits: list[Tensor] = []
     slopes: list[Tensor | None] = []
     terms: list[Tensor] = []
@@ -40,7 +41,7 @@ def evaluate_large(
         found = []
         for contrast, weight, anchors in _contrasts(member, s, difference):
             partner = member.partner * s[anchors]
-            term = contrast - numerators(partner, contrast, member.log_eps, member.eps_rule)
+            term = contrast - numerators(partner, contrast, log_eps, member.eps_rule)
             term = torch.where(weight > 0, term, 0.0) * weight * share
             term.sum().backward()  # type: ignore[no-untyped-call]
             found.append(term.detach())
@@ -68,7 +69,8 @@ def _contrasts(
             contrast = held.logsumexp(dim=2)
         contrast = contrast.masked_fill(contrast < NOTHING / 2, NOTHING)
         itself = torch.eye(n, dtype=torch.bool)[anchors]
-        contrast, _ = denominators(contrast, s[anchors], itself, member.log_eps, member.eps_rule)
+        log_eps = torch.tensor(member.eps, dtype=torch.float64).log()
+        contrast, _ = denominators(contrast, s[anchors], itself, log_eps, member.eps_rule)
         yield contrast, weight.to(s), anchors
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from types import FrameType
 
 from supcr_bench.measure.device import get_device
+from supcr_bench.reference.trial import Trial
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.process_state import ProcessState
 from supcr_bench.values.definition import DEFINITIONS, DEPARTS, Definition
@@ -19,7 +20,7 @@ from supcr_bench.verification.context import CheckContext, tested_as
 from supcr_bench.verification.diagnosis import diagnose
 from supcr_bench.verification.impact import Impact, ImpactQuestion
 from supcr_bench.verification.impact_study import ImpactStudy
-from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome, Trial
+from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
 from supcr_bench.verification.reading import Reading
 from supcr_bench.verification.resolve import read, resolve
 from supcr_bench.verification.session import STUDY_LIMIT_S, Session, own_time_s

@@ -4,10 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
-if TYPE_CHECKING:  # a stored verification is read without torch
-    from supcr_bench.inputs.tensors import Problem
+from supcr_bench.reference.trial import Trial, worst_of
 
 Group = Literal["definition", "relations", "robustness", "conduct"]
 GROUPS: tuple[Group, ...] = ("definition", "relations", "robustness", "conduct")
@@ -30,41 +29,6 @@ class CheckEndedError(BaseException):
     def __init__(self, finding: str, *, overdue: bool = False) -> None:
         super().__init__(finding)
         self.finding, self.overdue = finding, overdue
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Trial:
-    """One comparison inside a check.
-
-    Attributes:
-        case: a description of the inputs.
-        tolerances: the error as a multiple of its bound; above 1 is a failure, and infinite means
-            a failure without a measured error.
-        error: the largest absolute error, if one was measured.
-        bound: the largest absolute error that rounding explains.
-        finding: a sentence that says what is wrong; ``None`` if nothing is.
-        problem: the inputs, if they may be shrunk to a smaller failing case.
-    """
-
-    case: str
-    tolerances: float
-    error: float | None = None
-    bound: float | None = None
-    finding: str | None = None
-    problem: "Problem | None" = None
-
-    @property
-    def failed(self) -> bool:
-        return not self.tolerances <= 1
-
-
-def outright(case: str, finding: str | None, problem: "Problem | None" = None) -> Trial:
-    """A trial that is right or wrong, without a measured error."""
-    return Trial(case, math.inf if finding else 0.0, finding=finding, problem=problem)
-
-
-def worst_of(trials: Sequence[Trial]) -> Trial:
-    return max(trials, key=lambda t: math.inf if math.isnan(t.tolerances) else t.tolerances)
 
 
 class Verdict(StrEnum):

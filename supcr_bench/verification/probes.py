@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from supcr_bench.inputs.tensors import Problem
+from supcr_bench.inputs.tensors import Batch
 from supcr_bench.reference.answer import Answer
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.verification.evaluate import evaluate
@@ -139,11 +139,11 @@ class Prober:
         given = torch.ones(labels.shape[1]) if weights is None else weights
         labels = labels * LABEL_STEPS if own.integer_labels else labels
         first, second, y, w = (x.to(dtype) for x in (views[0], views[-1], labels, given))
-        tau = temperature or own.definition.temperature
         upstream = torch.tensor([arriving, *[0.0] * labels.shape[1]], dtype=torch.float64)
-        problem = Problem(first, second, y, w, tau, "a probe")
         subject = replace(self._subject, resolution=called)
-        return subject.answer(problem, upstream, device=self._device)
+        return subject.answer(
+            Batch(first, second, y, w, temperature), upstream, device=self._device
+        )
 
     def probe(
         self,

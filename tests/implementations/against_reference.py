@@ -8,19 +8,15 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from supcr_bench.inputs.tensors import Batch, make_batch
+from supcr_bench.inputs.tensors import Batch
 from supcr_bench.reference.answer import scale_up
 from supcr_bench.reference.reference import compute_reference
-from supcr_bench.reference.tolerance import (
-    gradient_tolerance,
-    logit_error,
-    total_tolerance,
-    value_tolerance,
-)
+from supcr_bench.reference.tolerance import bounds_of
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.calls import unpack
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import Definition
+from tests.batches import clear_gradients, make_leaves
 
 Factory = Callable[..., Any]
 
@@ -53,33 +49,26 @@ def worst_deviation(
         upstream: [1 + D] gradient arriving at the loss and its parts; at the loss alone by default.
         batch: tensors to take instead of the workload's own.
     """
-    batch = batch or make_batch(workload)
+    batch = batch or make_leaves(workload)
     weights = torch.arange(1.0, workload.dims + 1).to(batch.weights)
+    batch = replace(batch, weights=weights, temperature=workload.temperature)
     adapter = Adapter.usual(factory, definition)
     module = adapter.build(replace(definition, temperature=workload.temperature), weights)
-    batch.clear_gradients()
-    views = (batch.perturbed, batch.intact)[: 1 if definition.views == "single" else 2]
+    clear_gradients(batch)
+    views = batch.views_of(definition)
     loss, parts = unpack(adapter.call(module, views[0], views[-1], batch.labels), workload.dims)
     scale_up(loss, parts, upstream).backward()  # type: ignore[no-untyped-call]
-    reference = compute_reference(
-        definition,
-        views,
-        batch.labels,
-        weights=weights,
-        temperature=workload.temperature,
-        upstream=upstream,
-        floor_margin=logit_error(workload),
-    )
-    of_parts = value_tolerance(workload, definition, reference)
-    of_loss = total_tolerance(workload, reference, of_parts)
-    ratios = [_in_tolerances(loss.detach().double() - reference.loss, torch.tensor(of_loss))]
+    reference = compute_reference(definition, batch, upstream=upstream)
+    bounds = bounds_of(reference)
+    ratios = [_in_tolerances(loss.detach().double() - reference.loss, torch.tensor(bounds.loss))]
     if definition.label_distance == "per_dimension":
         assert parts is not None
-        ratios.append(_in_tolerances(parts.detach().double() - reference.per_dimension, of_parts))
-    for view, right in zip(views, reference.gradients, strict=True):
+        ratios.append(
+            _in_tolerances(parts.detach().double() - reference.per_dimension, bounds.parts)
+        )
+    for view, right, bound in zip(views, reference.gradients, bounds.gradients, strict=True):
         assert view.grad is not None
         difference = (view.grad.double() - right).norm(dim=1)
-        bound = gradient_tolerance(workload, definition, reference, view)
         ratios.append(_in_tolerances(difference, bound))
     return float(torch.stack(ratios).max())
 

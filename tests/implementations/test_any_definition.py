@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import supcr_bench
-from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import DEFINITIONS, RANK_N_CONTRAST, Definition
+from tests.batches import make_leaves
 from tests.examples import NAN, implementation
 from tests.family import CHOICES, FamilyLoss, definition_of
 from tests.implementations.against_reference import WORKLOADS, worst_deviation
@@ -63,11 +63,11 @@ def test_no_temperature_is_too_low(name: str, temperature: float, dtype: str) ->
 @pytest.mark.parametrize("similarity", ["negative_euclidean", "negative_euclidean_normalised"])
 def test_equal_rows_get_the_gradient_that_the_norm_gives(name: str, similarity: Any) -> None:
     definition = replace(RANK_N_CONTRAST, similarity=similarity)
-    batch = make_batch(Case(batch_size=9, embedding_size=5))
+    batch = make_leaves(Case(batch_size=9, embedding_size=5))
     right = FamilyLoss(replace(definition, temperature=2.0))
     gradients = []
     for loss in (implementation(name).factory(definition=definition), right):
-        features = torch.stack((batch.perturbed, batch.intact), dim=1).detach()
+        features = torch.stack((batch.first, batch.second), dim=1).detach()
         features[3] = features[1]
         features[5:] = features[5, 0]
         features.requires_grad_()
@@ -90,8 +90,8 @@ def test_a_learned_temperature_gets_its_gradient(
     name: str, choice: tuple[Any, ...], seed: int
 ) -> None:
     definition = definition_of(*choice)
-    batch = make_batch(Case(batch_size=11, dims=2, dtype="float64", seed=seed, embedding_size=4))
-    views = (batch.perturbed, batch.intact)[: 1 if definition.views == "single" else 2]
+    batch = make_leaves(Case(batch_size=11, dims=2, dtype="float64", seed=seed, embedding_size=4))
+    views = (batch.first, batch.second)[: 1 if definition.views == "single" else 2]
     found: list[Tensor] = []
     for loss in (implementation(name).factory, cast(Any, FamilyLoss)):
         tau = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
@@ -105,18 +105,18 @@ def test_a_parameter_for_a_temperature_is_trained() -> None:
     tau = torch.nn.Parameter(torch.tensor(2.0))
     module = supcr_bench.RnCLoss(tau)
     assert list(module.parameters()) == [tau]
-    batch = make_batch(Case(batch_size=8))
-    module(batch.perturbed, batch.intact, batch.labels).backward()
+    batch = make_leaves(Case(batch_size=8))
+    module(batch.first, batch.second, batch.labels).backward()
     assert tau.grad is not None
     with torch.no_grad():
         tau.fill_(0)
     with pytest.raises(ValueError, match="positive and finite, got 0"):
-        module(batch.perturbed, batch.intact, batch.labels)
+        module(batch.first, batch.second, batch.labels)
 
 
 def test_it_is_called_as_people_call_it() -> None:
-    batch = make_batch(Case(batch_size=10))
-    first, second, y = batch.perturbed.detach(), batch.intact.detach(), batch.labels
+    batch = make_leaves(Case(batch_size=10))
+    first, second, y = batch.first.detach(), batch.second.detach(), batch.labels
     loss = supcr_bench.RnCLoss(temperature=2, label_diff="l1", feature_sim="l2")
     features = torch.stack((first, second), dim=1)
     right = implementation("rnc-loop").factory()(features, y)
@@ -147,20 +147,20 @@ def test_names_without_a_meaning_are_refused(arguments: dict[str, str], words: s
 
 def test_two_views_are_too_many_for_a_definition_of_one() -> None:
     definition = replace(RANK_N_CONTRAST, views="single")
-    batch = make_batch(Case(batch_size=4))
+    batch = make_leaves(Case(batch_size=4))
     with pytest.raises(ValueError, match="takes one view"):
-        supcr_bench.SupCRLoss(definition=definition)(batch.perturbed, batch.intact, batch.labels)
+        supcr_bench.SupCRLoss(definition=definition)(batch.first, batch.second, batch.labels)
 
 
 @EACH
 def test_rows_without_all_labels_are_left_out_of_a_joint_distance(name: str) -> None:
-    batch = make_batch(Case(batch_size=12, dims=2))
+    batch = make_leaves(Case(batch_size=12, dims=2))
     labels = batch.labels.clone()
     labels[3, 1] = labels[7, 0] = NAN
     module = implementation(name).factory(definition="rank-n-contrast")
     kept = [i for i in range(12) if i not in (3, 7)]
-    loss = module(batch.perturbed, batch.intact, labels)
-    right = module(batch.perturbed[kept], batch.intact[kept], labels[kept])
+    loss = module(batch.first, batch.second, labels)
+    right = module(batch.first[kept], batch.second[kept], labels[kept])
     torch.testing.assert_close(loss, right)
 
 

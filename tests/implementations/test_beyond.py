@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from supcr_bench.analysis.counted_growth import Size, judge_counted
-from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.values.case import PASSES, Case, Pass
 from supcr_bench.values.definition import DEFINITIONS
+from tests.batches import make_leaves
 from tests.examples import NAN, NOTE_OUTPUT, implementation, note_views, prints_as
 from tests.implementations.against_reference import WORKLOADS, worst_deviation
 from tests.implementations.test_growth_of_counts import costs
@@ -100,7 +100,7 @@ def test_larger_batches_are_right_too(subject: Subject, batch_size: int) -> None
 def test_labels_tie_as_their_own_dtype_rounds_them(subject: Subject, labels: list[float]) -> None:
     workload = Case(batch_size=3)
     for dtype in (torch.float32, torch.float64, torch.bfloat16, torch.int64):
-        batch = replace(make_batch(workload), labels=torch.tensor([labels]).t().to(dtype))
+        batch = replace(make_leaves(workload), labels=torch.tensor([labels]).t().to(dtype))
         definition = DEFINITIONS[subject.definition]
         assert worst_deviation(subject.factory, workload, definition, batch=batch) <= 1
 
@@ -125,32 +125,32 @@ def test_every_published_figure_is_reproduced(
 def test_without_a_pair_the_loss_is_zero_and_can_be_trained_on(
     subject: Subject, valid: int, dims: int
 ) -> None:
-    batch = make_batch(Case(batch_size=5, dims=dims))
+    batch = make_leaves(Case(batch_size=5, dims=dims))
     labels = batch.labels.clone()
     labels[valid:] = NAN
-    loss, parts = subject.factory()(batch.perturbed, batch.intact, labels)
+    loss, parts = subject.factory()(batch.first, batch.second, labels)
     loss.backward()
     assert float(loss.detach()) == 0
     assert parts.tolist() == [0.0] * dims
-    for view in (batch.perturbed, batch.intact):
+    for view in (batch.first, batch.second):
         assert view.grad is not None
         assert not view.grad.any()
 
 
 @EACH
 def test_two_rows_without_a_tie_have_no_gradient(subject: Subject) -> None:
-    batch = make_batch(Case(batch_size=2))
-    loss, _ = subject.factory()(batch.perturbed, batch.intact, batch.labels)
+    batch = make_leaves(Case(batch_size=2))
+    loss, _ = subject.factory()(batch.first, batch.second, batch.labels)
     loss.backward()
     assert float(loss.detach()) == pytest.approx(0, abs=1e-5)
-    assert batch.perturbed.grad is not None
-    assert float(batch.perturbed.grad.abs().max()) < 1e-5
+    assert batch.first.grad is not None
+    assert float(batch.first.grad.abs().max()) < 1e-5
 
 
 @EACH
 def test_an_unlabelled_row_is_not_there_whatever_it_holds(subject: Subject) -> None:
-    batch = make_batch(Case(batch_size=6, dims=2))
-    views = [v.detach().clone() for v in (batch.perturbed, batch.intact)]
+    batch = make_leaves(Case(batch_size=6, dims=2))
+    views = [v.detach().clone() for v in (batch.first, batch.second)]
     for view in views:
         view[3] = NAN
         view.requires_grad_()
@@ -159,9 +159,7 @@ def test_an_unlabelled_row_is_not_there_whatever_it_holds(subject: Subject) -> N
     loss, _ = subject.factory()(*views, labels)
     loss.backward()
     others = [0, 1, 2, 4, 5]
-    alone, _ = subject.factory()(
-        *(v[others] for v in (batch.perturbed, batch.intact)), labels[others]
-    )
+    alone, _ = subject.factory()(*(v[others] for v in (batch.first, batch.second)), labels[others])
     torch.testing.assert_close(loss, alone)
     for view in views:
         assert view.grad is not None
@@ -173,29 +171,29 @@ def test_an_unlabelled_row_is_not_there_whatever_it_holds(subject: Subject) -> N
 def test_infinite_labels_are_refused_and_embeddings_that_are_not_finite_are_seen(
     subject: Subject,
 ) -> None:
-    batch = make_batch(Case(batch_size=5))
+    batch = make_leaves(Case(batch_size=5))
     labels = batch.labels.clone()
     labels[1] = torch.inf
     module = subject.factory()
     with pytest.raises(ValueError, match="infinite"):
-        module(batch.perturbed, batch.intact, labels)
-    diverged = batch.perturbed.detach().clone()
+        module(batch.first, batch.second, labels)
+    diverged = batch.first.detach().clone()
     diverged[2, 1] = NAN
-    assert torch.isnan(module(diverged, batch.intact, batch.labels)[0])
+    assert torch.isnan(module(diverged, batch.second, batch.labels)[0])
 
 
 @EACH
 def test_an_embedding_that_is_not_finite_is_seen_in_the_dimensions_of_its_labels(
     subject: Subject,
 ) -> None:
-    batch = make_batch(Case(batch_size=7, dims=2))
+    batch = make_leaves(Case(batch_size=7, dims=2))
     labels = batch.labels.clone()
     labels[2, 1] = NAN
-    diverged = batch.perturbed.detach().clone()
+    diverged = batch.first.detach().clone()
     diverged[2, 0] = NAN
     module = subject.factory()
-    right = module(batch.perturbed, batch.intact, labels)[1]
-    loss, parts = module(diverged, batch.intact, labels)
+    right = module(batch.first, batch.second, labels)[1]
+    loss, parts = module(diverged, batch.second, labels)
     assert torch.isnan(loss)
     assert torch.isnan(parts[0])
     torch.testing.assert_close(parts[1], right[1])
@@ -204,8 +202,8 @@ def test_an_embedding_that_is_not_finite_is_seen_in_the_dimensions_of_its_labels
 @EACH
 def test_equal_weights_are_the_default_for_any_number_of_dimensions(subject: Subject) -> None:
     for dims in (1, 2, 3):
-        batch = make_batch(Case(batch_size=7, dims=dims))
-        loss, parts = subject.factory()(batch.perturbed, batch.intact, batch.labels)
+        batch = make_leaves(Case(batch_size=7, dims=dims))
+        loss, parts = subject.factory()(batch.first, batch.second, batch.labels)
         torch.testing.assert_close(loss, parts.mean())
 
 
@@ -214,8 +212,8 @@ def test_equal_weights_are_the_default_for_any_number_of_dimensions(subject: Sub
 def test_low_precision_inputs_give_gradients_of_their_dtype(
     subject: Subject, dtype: torch.dtype
 ) -> None:
-    batch = make_batch(Case(batch_size=9, dims=2, labels="tied"))
-    views = [v.detach().to(dtype).requires_grad_() for v in (batch.perturbed, batch.intact)]
+    batch = make_leaves(Case(batch_size=9, dims=2, labels="tied"))
+    views = [v.detach().to(dtype).requires_grad_() for v in (batch.first, batch.second)]
     exact = [v.detach().float().requires_grad_() for v in views]
     module = subject.factory(temperature=0.05)
     loss, _ = module(*views, batch.labels.to(dtype))
@@ -232,11 +230,11 @@ def test_low_precision_inputs_give_gradients_of_their_dtype(
 
 @EACH
 def test_autocast_changes_nothing(subject: Subject) -> None:
-    batch = make_batch(Case(batch_size=9))
+    batch = make_leaves(Case(batch_size=9))
     module = subject.factory()
-    right = module(batch.perturbed, batch.intact, batch.labels)[0]
+    right = module(batch.first, batch.second, batch.labels)[0]
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = module(batch.perturbed, batch.intact, batch.labels)[0]
+        loss = module(batch.first, batch.second, batch.labels)[0]
     assert torch.equal(loss, right)
 
 
@@ -256,26 +254,26 @@ def test_whole_numbers_are_labels_whatever_their_dtype(
     subject: Subject, dtype: torch.dtype, labels: list[int]
 ) -> None:
     """Distances in a narrow dtype would wrap around."""
-    batch = make_batch(Case(batch_size=10))
+    batch = make_leaves(Case(batch_size=10))
     y = torch.tensor(labels, dtype=dtype)[:, None]
     ranks = y.long() if dtype == torch.int64 else y.double()
     module = subject.factory()
-    loss = module(batch.perturbed, batch.intact, y)[0]
+    loss = module(batch.first, batch.second, y)[0]
     definition = DEFINITIONS[subject.definition]
     if dtype == torch.int64:  # the same distances, in a range where float64 has them exactly
         near = torch.tensor(labels)
         ranks = torch.where(near > 2**50, near - 2**60 + 2**40, near)[:, None].double()
     held = replace(batch, labels=ranks)
     assert worst_deviation(subject.factory, Case(batch_size=10), definition, batch=held) <= 1
-    right = module(batch.perturbed, batch.intact, ranks)[0]
+    right = module(batch.first, batch.second, ranks)[0]
     torch.testing.assert_close(loss, right)
 
 
 @EACH
 def test_weights_are_shared_out_in_double_precision(subject: Subject) -> None:
     for chosen in (None, torch.tensor([1.0, 3.0, 5.0])):
-        batch = make_batch(Case(batch_size=12, dims=3, dtype="float64"))
-        loss, parts = subject.factory(weights=chosen)(batch.perturbed, batch.intact, batch.labels)
+        batch = make_leaves(Case(batch_size=12, dims=3, dtype="float64"))
+        loss, parts = subject.factory(weights=chosen)(batch.first, batch.second, batch.labels)
         weights = torch.ones(3) if chosen is None else chosen
         right = (parts * weights.double()).sum() / weights.double().sum()
         torch.testing.assert_close(loss, right, rtol=1e-14, atol=0)
@@ -292,56 +290,56 @@ def test_weights_that_share_nothing_out_are_refused(subject: Subject, weights: T
 
 @DIRECT
 def test_a_module_can_be_copied_and_labels_may_ask_for_a_gradient(subject: Subject) -> None:
-    batch = make_batch(Case(batch_size=8))
+    batch = make_leaves(Case(batch_size=8))
     module = copy.deepcopy(subject.factory(weights=torch.ones(1, requires_grad=True)))
     labels = batch.labels.clone().requires_grad_()
-    assert module(batch.perturbed, batch.intact, labels)[0].requires_grad
-    fixed = (batch.perturbed.detach(), batch.intact.detach())
+    assert module(batch.first, batch.second, labels)[0].requires_grad
+    fixed = (batch.first.detach(), batch.second.detach())
     assert not module(*fixed, labels)[0].requires_grad
 
 
 @DIRECT
 def test_a_second_derivative_is_refused(subject: Subject) -> None:
-    batch = make_batch(Case(batch_size=5))
-    loss, _ = subject.factory()(batch.perturbed, batch.intact, batch.labels)
-    (gradient,) = torch.autograd.grad(loss, batch.perturbed, create_graph=True)
+    batch = make_leaves(Case(batch_size=5))
+    loss, _ = subject.factory()(batch.first, batch.second, batch.labels)
+    (gradient,) = torch.autograd.grad(loss, batch.first, create_graph=True)
     with pytest.raises(RuntimeError, match="differentiated once"):
         (loss + gradient.norm()).backward()
 
 
 @EACH
 def test_a_retained_graph_gives_the_same_gradient_again(subject: Subject) -> None:
-    batch = make_batch(Case(batch_size=9))
-    loss, _ = subject.factory()(batch.perturbed, batch.intact, batch.labels)
+    batch = make_leaves(Case(batch_size=9))
+    loss, _ = subject.factory()(batch.first, batch.second, batch.labels)
     loss.backward(retain_graph=True)
-    assert batch.perturbed.grad is not None
-    once = batch.perturbed.grad.clone()
+    assert batch.first.grad is not None
+    once = batch.first.grad.clone()
     for times in (2, 3):
         loss.backward(retain_graph=True)
-        torch.testing.assert_close(batch.perturbed.grad, times * once)
-    batch.perturbed.grad.zero_()
+        torch.testing.assert_close(batch.first.grad, times * once)
+    batch.first.grad.zero_()
     (2 * loss).backward()
-    torch.testing.assert_close(batch.perturbed.grad, 2 * once)
+    torch.testing.assert_close(batch.first.grad, 2 * once)
 
 
 @DIRECT
 def test_only_the_view_that_asks_gets_a_gradient(subject: Subject) -> None:
-    batch = make_batch(Case(batch_size=5))
-    fixed = batch.intact.detach()
-    loss, _ = subject.factory()(batch.perturbed, fixed, batch.labels)
+    batch = make_leaves(Case(batch_size=5))
+    fixed = batch.second.detach()
+    loss, _ = subject.factory()(batch.first, fixed, batch.labels)
     loss.backward()
-    assert batch.perturbed.grad is not None
+    assert batch.first.grad is not None
     assert fixed.grad is None
 
 
 @DIRECT
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_without_gradients_the_value_is_the_same(subject: Subject, mode: Callable[[], Any]) -> None:
-    batch = make_batch(Case(batch_size=9, dims=2, nan_density=0.3))
+    batch = make_leaves(Case(batch_size=9, dims=2, nan_density=0.3))
     module = subject.factory()
-    right = module(batch.perturbed, batch.intact, batch.labels)[0].detach()
+    right = module(batch.first, batch.second, batch.labels)[0].detach()
     with mode():
-        loss = module(batch.perturbed, batch.intact, batch.labels)[0]
+        loss = module(batch.first, batch.second, batch.labels)[0]
     assert not loss.requires_grad
     assert torch.equal(loss, right)
 

@@ -6,12 +6,12 @@ from contextlib import closing
 import pytest
 import torch
 
-from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.subjects.registry import Subject, locate
 from supcr_bench.values.case import Workload
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
 from supcr_bench.workers.messages import Returned
 from supcr_bench.workers.rank_group import RankGroupWorker
+from tests.batches import clear_gradients, make_leaves
 from tests.examples import implementation
 from tests.implementations import rank_scenes
 from tests.patience import HANGS_S
@@ -39,15 +39,15 @@ def pair() -> Iterator[RankGroupWorker]:
 
 
 def test_without_a_process_group_it_is_scan() -> None:
-    batch = make_batch(Workload(batch_size=20, dims=2, nan_density=0.2))
+    batch = make_leaves(Workload(batch_size=20, dims=2, nan_density=0.2))
     answers = []
     for name in ("distributed", "scan"):
-        batch.clear_gradients()
+        clear_gradients(batch)
         module = implementation(name).factory(weights=batch.weights)
-        loss, parts = module(batch.perturbed, batch.intact, batch.labels)
+        loss, parts = module(batch.first, batch.second, batch.labels)
         loss.backward()
-        assert batch.perturbed.grad is not None
-        answers.append((loss.detach(), parts.detach(), batch.perturbed.grad.clone()))
+        assert batch.first.grad is not None
+        answers.append((loss.detach(), parts.detach(), batch.first.grad.clone()))
     assert all(torch.equal(one, other) for one, other in zip(*answers, strict=True))
 
 

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from supcr_bench.inputs.tensors import Batch, make_batch
+from supcr_bench.inputs.tensors import Batch
 from supcr_bench.measure.allocator_events import peak_cpu_bytes
 from supcr_bench.reference.reference import compute_reference
 from supcr_bench.values.case import Workload
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
+from tests.batches import clear_gradients, make_leaves
 from tests.examples import NAN, NOTE_NAMES, build, implementation
 
 EACH = pytest.mark.parametrize("name", NOTE_NAMES)
@@ -35,9 +36,9 @@ class OperationCount(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def train(name: str, batch: Batch, labels: Tensor | None = None, tau: float = 0.1) -> Tensor:
     """One forward and backward; gives the loss."""
-    batch.clear_gradients()
+    clear_gradients(batch)
     module = build(name, tau, batch.weights)
-    loss, _ = module(batch.perturbed, batch.intact, batch.labels if labels is None else labels)
+    loss, _ = module(batch.first, batch.second, batch.labels if labels is None else labels)
     loss.backward()
     detached: Tensor = loss.detach()
     return detached
@@ -46,23 +47,21 @@ def train(name: str, batch: Batch, labels: Tensor | None = None, tau: float = 0.
 def forward(name: str, batch: Batch, labels: Tensor | None = None, tau: float = 0.1) -> float:
     module = build(name, tau, batch.weights)
     with torch.no_grad():
-        loss, _ = module(batch.perturbed, batch.intact, batch.labels if labels is None else labels)
+        loss, _ = module(batch.first, batch.second, batch.labels if labels is None else labels)
     return float(loss)
 
 
 def right(definition: Definition, batch: Batch, labels: Tensor, tau: float = 0.1) -> float:
-    views = (batch.perturbed, batch.intact)
-    return float(
-        compute_reference(definition, views, labels, weights=batch.weights, temperature=tau).loss
-    )
+    asked = replace(batch, labels=labels, temperature=tau)
+    return float(compute_reference(definition, asked).loss)
 
 
 def operations(name: str, n: int) -> int:
-    batch = make_batch(Workload(batch_size=n))
+    batch = make_leaves(Workload(batch_size=n))
     module = build(name, 0.1, batch.weights)
     counter = OperationCount()  # type: ignore[no-untyped-call]
     with counter:
-        loss, _ = module(batch.perturbed, batch.intact, batch.labels)
+        loss, _ = module(batch.first, batch.second, batch.labels)
         loss.backward()
     return counter.count
 
@@ -91,31 +90,31 @@ def test_the_operations_of_loopy_grow_with_the_pairs() -> None:
 
 @pytest.mark.parametrize(("name", "peak"), [("broadcast", 137e6), ("rowsort", 4.3e6)])
 def test_peak_memory_of_training_at_256_rows(name: str, peak: float) -> None:
-    batch = make_batch(Workload(batch_size=256))
+    batch = make_leaves(Workload(batch_size=256))
     assert peak_cpu_bytes(lambda: train(name, batch)) == pytest.approx(peak, rel=0.02)
 
 
 @pytest.mark.parametrize("name", ["loopy", "broadcast"])
 def test_just_below_the_lowest_temperature_of_float32_the_loss_is_nan(name: str) -> None:
     """exp(1 / 0.0112) is beyond float32, and infinity times an indicator of 0 is NaN."""
-    batch = make_batch(Workload(batch_size=12, temperature=0.0112))
+    batch = make_leaves(Workload(batch_size=12, temperature=0.0112))
     assert np.isnan(forward(name, batch, tau=0.0112))
     assert np.isfinite(forward(name, batch, tau=1 / 88.0))
 
 
 def test_below_the_lowest_temperature_rowsort_gives_a_number_with_a_useless_gradient() -> None:
     """Its number has the floor in it, which the plain formula has not; its gradient is NaN."""
-    batch = make_batch(Workload(batch_size=16, temperature=0.0112))
+    batch = make_leaves(Workload(batch_size=16, temperature=0.0112))
     loss = float(train("rowsort", batch, tau=0.0112))
     unfloored = replace(TORCHCELL, eps=None)
     assert np.isfinite(loss)
     assert loss > right(unfloored, batch, batch.labels, tau=0.0112) * (1 + 1e-3)
-    assert batch.perturbed.grad is not None
-    assert not torch.isfinite(batch.perturbed.grad).all()
+    assert batch.first.grad is not None
+    assert not torch.isfinite(batch.first.grad).all()
 
 
 def test_rowsort_is_infinite_there_when_labels_tie() -> None:
-    batch = make_batch(Workload(batch_size=16, labels="tied"))
+    batch = make_leaves(Workload(batch_size=16, labels="tied"))
     assert forward("rowsort", batch, tau=0.0112) == np.inf
 
 
@@ -133,7 +132,7 @@ def test_the_floor_stands_in_for_the_candidates_of_opposite_rows(name: str) -> N
 @pytest.mark.parametrize("seed", range(3))
 def test_on_integer_labels_all_three_agree_and_none_is_no_self(seed: int) -> None:
     """Agreement between implementations proves nothing about ties."""
-    batch = make_batch(Workload(batch_size=24, seed=seed))
+    batch = make_leaves(Workload(batch_size=24, seed=seed))
     labels = batch.labels.round()
     losses = [forward(name, batch, labels) for name in NOTE_NAMES]
     assert losses == pytest.approx([right(TORCHCELL, batch, labels)] * 3, rel=1e-5)
@@ -141,7 +140,7 @@ def test_on_integer_labels_all_three_agree_and_none_is_no_self(seed: int) -> Non
 
 
 def test_an_infinite_label_is_an_index_error_of_rowsort_only() -> None:
-    batch = make_batch(Workload(batch_size=8))
+    batch = make_leaves(Workload(batch_size=8))
     labels = batch.labels.clone()
     labels[0] = torch.inf
     assert np.isfinite(forward("loopy", batch, labels))
@@ -157,8 +156,8 @@ def test_an_infinite_label_is_an_index_error_of_rowsort_only() -> None:
 def test_on_float64_inputs_two_of_three_keep_their_losses_in_float32(
     name: str, dtype: torch.dtype
 ) -> None:
-    batch = make_batch(Workload(batch_size=8, dtype="float64"))
-    _, per_dimension = build(name, 0.1, batch.weights)(batch.perturbed, batch.intact, batch.labels)
+    batch = make_leaves(Workload(batch_size=8, dtype="float64"))
+    _, per_dimension = build(name, 0.1, batch.weights)(batch.first, batch.second, batch.labels)
     assert per_dimension.dtype == dtype
     error = abs(forward(name, batch) / right(TORCHCELL, batch, batch.labels) - 1)
     assert (error > 1e-10) is (dtype is torch.float32)
@@ -166,7 +165,7 @@ def test_on_float64_inputs_two_of_three_keep_their_losses_in_float32(
 
 @EACH
 def test_without_any_label_the_loss_is_zero_and_cannot_be_trained_on(name: str) -> None:
-    batch = make_batch(Workload(batch_size=6))
+    batch = make_leaves(Workload(batch_size=6))
     labels = torch.full_like(batch.labels, NAN)
     assert forward(name, batch, labels) == 0
     with pytest.raises(RuntimeError, match="does not require grad"):
@@ -176,17 +175,17 @@ def test_without_any_label_the_loss_is_zero_and_cannot_be_trained_on(name: str) 
 @EACH
 def test_default_weights_broadcast_over_one_dimension_and_fail_on_three(name: str) -> None:
     module = implementation(name).factory()
-    one, three = (make_batch(Workload(batch_size=6, dims=dims)) for dims in (1, 3))
+    one, three = (make_leaves(Workload(batch_size=6, dims=dims)) for dims in (1, 3))
     with torch.no_grad():
-        loss, per_dimension = module(one.perturbed, one.intact, one.labels)
+        loss, per_dimension = module(one.first, one.second, one.labels)
         assert float(loss) == pytest.approx(float(per_dimension[0]))
         with pytest.raises(RuntimeError, match="must match the size"):
-            module(three.perturbed, three.intact, three.labels)
+            module(three.first, three.second, three.labels)
 
 
 @EACH
 def test_labels_that_tie_on_paper_do_not_in_float32(name: str) -> None:
-    batch = make_batch(Workload(batch_size=3))
+    batch = make_leaves(Workload(batch_size=3))
     on_paper = torch.tensor([[1.0], [2.0], [3.0]])
     in_float32 = torch.tensor([[0.1], [0.2], [0.3]])
     assert forward(name, batch, on_paper) > forward(name, batch, in_float32)

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from supcr_bench.analysis.counted_growth import Size, fit_counted, judge_counted
-from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.measure.allocator_events import peak_cpu_bytes
 from supcr_bench.measure.work import count_work
 from supcr_bench.values.case import Pass, Workload
+from tests.batches import clear_gradients, make_leaves
 from tests.examples import implementation
 
 SMALL = (6, 8, 12, 16, 20, 24, 28)
@@ -16,12 +16,12 @@ SIZES = (16, 24, 32, 48, 64, 96, 128, 192)
 
 
 def call_of(name: str, n: int, pass_: Pass) -> Callable[[], object]:
-    batch = make_batch(Workload(batch_size=n))
+    batch = make_leaves(Workload(batch_size=n))
     module = implementation(name).factory(temperature=0.1, weights=batch.weights, eps=1e-7)
 
     def call() -> object:
-        batch.clear_gradients()
-        loss = module(batch.perturbed, batch.intact, batch.labels)[0]
+        clear_gradients(batch)
+        loss = module(batch.first, batch.second, batch.labels)[0]
         if pass_ == "training":
             loss.backward()
         return loss

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 import supcr_bench
-from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
+from tests.batches import make_leaves
 from tests.implementations.against_reference import worst_deviation
 
 PACKAGE = "supcr_bench.implementations"
@@ -55,8 +55,8 @@ def test_without_numba_it_is_scan(loss: ModuleType, monkeypatch: pytest.MonkeyPa
         if name.split(".")[-1].startswith(("tiled", "_tiled", "_unrolled", "_vectors")):
             monkeypatch.delitem(sys.modules, name)
     assert loss.fastest("cpu").__name__ == "ScanSupCR"
-    batch = make_batch(Case(batch_size=6))
-    assert torch.isfinite(supcr_bench.SupCRLoss()(batch.perturbed, batch.intact, batch.labels)[0])
+    batch = make_leaves(Case(batch_size=6))
+    assert torch.isfinite(supcr_bench.SupCRLoss()(batch.first, batch.second, batch.labels)[0])
 
 
 def test_importing_the_package_imports_no_torch() -> None:

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import RANK_N_CONTRAST
+from tests.batches import make_leaves
 from tests.examples import implementation
 from tests.implementations.against_reference import WORKLOADS, worst_deviation
 
@@ -31,8 +31,8 @@ def test_value_and_gradient_are_the_definitions(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_at_a_low_temperature_candidates_underflow(name: str) -> None:
-    batch = make_batch(Case(batch_size=16))
-    features = torch.stack((batch.perturbed, batch.intact), dim=1)
+    batch = make_leaves(Case(batch_size=16))
+    features = torch.stack((batch.first, batch.second), dim=1)
     assert not torch.isfinite(implementation(name).factory(0.01)(features, batch.labels))
 
 

@@ -12,10 +12,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.measure.allocator_events import peak_cpu_bytes
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
+from tests.batches import make_leaves
 from tests.implementations.against_reference import WORKLOADS, Factory, worst_deviation
 
 BOTH = pytest.mark.parametrize("definition", [TORCHCELL, NO_SELF], ids=lambda d: d.name)
@@ -95,10 +95,10 @@ def test_no_tensor_of_all_pairs_outlives_its_block(
     module = scan.ScanSupCR()
     peaks = []
     for n in (128, 256, 512):
-        batch = make_batch(Case(batch_size=n, embedding_size=16))
+        batch = make_leaves(Case(batch_size=n, embedding_size=16))
 
         def call(batch: object = batch) -> object:
-            loss = module(batch.perturbed, batch.intact, batch.labels)[0]  # type: ignore[attr-defined]
+            loss = module(batch.first, batch.second, batch.labels)[0]  # type: ignore[attr-defined]
             loss.backward()
             return loss
 

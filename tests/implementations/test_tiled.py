@@ -13,12 +13,13 @@ import pytest
 import torch
 
 from supcr_bench.analysis.counted_growth import Size, judge_counted
-from supcr_bench.inputs.tensors import Batch, make_batch
+from supcr_bench.inputs.tensors import Batch
 from supcr_bench.measure.allocator_events import peak_cpu_bytes
 from supcr_bench.subjects.registry import load, locate
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
 from supcr_bench.values.errors import SubjectError
+from tests.batches import clear_gradients, make_leaves
 from tests.family import definition_of
 from tests.implementations.against_reference import worst_deviation
 from tests.implementations.plain_vectors import Steps, run_as_written
@@ -47,12 +48,12 @@ def factory_of(module: ModuleType, definition: Definition) -> Any:
 
 
 def train(module: ModuleType, batch: Batch) -> tuple[torch.Tensor, ...]:
-    batch.clear_gradients()
-    loss, parts = module.TiledSupCR()(batch.perturbed, batch.intact, batch.labels)
+    clear_gradients(batch)
+    loss, parts = module.TiledSupCR()(batch.first, batch.second, batch.labels)
     loss.backward()
-    assert batch.perturbed.grad is not None
-    assert batch.intact.grad is not None
-    return loss.detach(), parts.detach(), batch.perturbed.grad, batch.intact.grad
+    assert batch.first.grad is not None
+    assert batch.second.grad is not None
+    return loss.detach(), parts.detach(), batch.first.grad, batch.second.grad
 
 
 @BOTH
@@ -103,7 +104,7 @@ def test_the_loop_itself_grows_as_n_squared(
 
     def steps(n: int, labels: str) -> float:
         Steps.taken = 0
-        train(tiled, make_batch(Case(batch_size=n, labels=labels, embedding_size=4)))
+        train(tiled, make_leaves(Case(batch_size=n, labels=labels, embedding_size=4)))
         return float(Steps.taken)
 
     sizes = (16, 32, 48, 64, 80)  # whole panels of columns
@@ -116,7 +117,7 @@ def test_the_loop_itself_grows_as_n_squared(
 def test_threads_share_the_tiles_and_give_the_same_bits_every_time(
     tiled: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch = make_batch(Case(batch_size=203, dims=2, nan_density=0.2, embedding_size=8))
+    batch = make_leaves(Case(batch_size=203, dims=2, nan_density=0.2, embedding_size=8))
     monkeypatch.setattr(tiled, "TILE", 32)
     monkeypatch.setattr(tiled, "ELEMENTS_PER_THREAD", 2**40)
     alone = train(tiled, batch)
@@ -137,7 +138,7 @@ def test_an_error_in_a_thread_is_raised(tiled: ModuleType, monkeypatch: pytest.M
     monkeypatch.setattr(importlib.import_module(CALL), "sweep_tile", fail)
     monkeypatch.setattr(tiled, "ELEMENTS_PER_THREAD", 1)
     with pytest.raises(MemoryError, match="no room in the loop"):
-        train(tiled, make_batch(Case(batch_size=64)))
+        train(tiled, make_leaves(Case(batch_size=64)))
 
 
 def test_what_is_cached_on_disk_changes_with_all_that_is_compiled(tiled: ModuleType) -> None:
@@ -156,7 +157,7 @@ def test_memory_grows_with_the_rows_and_not_with_the_pairs(
     monkeypatch.setattr(tiled, "TILE", 32)
     peaks = []
     for n in (128, 256, 512):
-        batch = make_batch(Case(batch_size=n, embedding_size=16))
+        batch = make_leaves(Case(batch_size=n, embedding_size=16))
         train(tiled, batch)
         peaks.append(peak_cpu_bytes(lambda batch=batch: train(tiled, batch)))  # type: ignore[misc]
     assert peaks[2] - peaks[1] == pytest.approx(2 * (peaks[1] - peaks[0]), rel=0.1)
@@ -176,9 +177,9 @@ def test_where_the_loop_does_not_apply_scan_takes_over(
 
     run_as_written(monkeypatch, tiled)
     monkeypatch.setattr(importlib.import_module(CALL), "sweep_tile", fail)
-    batch = make_batch(Case(batch_size=9, labels="tied"))
+    batch = make_leaves(Case(batch_size=9, labels="tied"))
     scan = importlib.import_module("supcr_bench.implementations._scan")
-    inputs = (batch.perturbed, batch.intact, batch.labels.to(dtype))
+    inputs = (batch.first, batch.second, batch.labels.to(dtype))
     own, other = (
         loss(temperature=temperature)(*inputs)[0] for loss in (tiled.TiledSupCR, scan.ScanSupCR)
     )

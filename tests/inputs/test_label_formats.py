@@ -123,7 +123,7 @@ def test_labels_stay_apart(
         Workload(batch_size=n, labels="file:x", nan_density=None, dtype=dtype), table
     )
     assert batch.labels.dtype == expected
-    assert batch.perturbed.dtype == getattr(torch, dtype)
+    assert batch.first.dtype == getattr(torch, dtype)
     assert len(np.unique(batch.labels.double())) == n
     said = any("float32 would merge" in note for note in file.notes)
     assert said is (len(np.unique(np.float32(table))) < n)

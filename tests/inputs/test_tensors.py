@@ -16,7 +16,7 @@ EXAMPLES = settings(deadline=None, derandomize=True, max_examples=30)
 def digest(batch: Batch) -> str:
     """Of all values; NaN as 99, because its sign and payload are the platform's."""
     whole = hashlib.sha256()
-    for tensor in (batch.perturbed, batch.intact, batch.labels, batch.weights):
+    for tensor in (batch.first, batch.second, batch.labels, batch.weights):
         values = tensor.detach().double().nan_to_num(99.0)
         whole.update(values.numpy().astype("<f8").tobytes())
     return whole.hexdigest()[:16]
@@ -34,7 +34,7 @@ def test_the_tensors_are_pinned() -> None:
 def test_the_norm_of_the_embeddings_changes_their_length_and_nothing_else() -> None:
     workload = Workload(batch_size=8, embedding_size=5, nan_density=0.25, dims=2, dtype="float64")
     drawn, scaled = make_batch(workload), make_batch(replace(workload, embedding_norm=3.0))
-    for before, after in ((drawn.perturbed, scaled.perturbed), (drawn.intact, scaled.intact)):
+    for before, after in ((drawn.first, scaled.first), (drawn.second, scaled.second)):
         torch.testing.assert_close(after.norm(dim=1), torch.full((8,), 3.0, dtype=torch.float64))
         torch.testing.assert_close(after / 3, torch.nn.functional.normalize(before))
     torch.testing.assert_close(drawn.labels, scaled.labels, equal_nan=True)
@@ -115,45 +115,32 @@ def test_tied_labels_are_the_continuous_ones_rounded() -> None:
 def test_embeddings_do_not_change_when_the_labels_do(change: dict[str, object]) -> None:
     plain = Workload(batch_size=16)
     before, after = make_batch(plain), make_batch(replace(plain, **change))  # type: ignore[arg-type]
-    assert torch.equal(before.perturbed, after.perturbed)
-    assert torch.equal(before.intact, after.intact)
+    assert torch.equal(before.first, after.first)
+    assert torch.equal(before.second, after.second)
 
 
 def test_the_two_views_are_different() -> None:
     batch = make_batch(Workload(batch_size=16))
-    assert not torch.equal(batch.perturbed, batch.intact)
+    assert not torch.equal(batch.first, batch.second)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_tensor_has_the_dtype_and_shape_of_the_workload(dtype: str) -> None:
     batch = make_batch(Workload(batch_size=6, dims=2, embedding_size=5, dtype=dtype))
-    assert batch.perturbed.shape == batch.intact.shape == (6, 5)
+    assert batch.first.shape == batch.second.shape == (6, 5)
     assert batch.labels.shape == (6, 2)
     assert batch.weights.tolist() == [1.0, 1.0]
-    tensors = (batch.perturbed, batch.intact, batch.labels, batch.weights)
+    tensors = (batch.first, batch.second, batch.labels, batch.weights)
     assert {t.dtype for t in tensors} == {getattr(torch, dtype)}
 
 
-def test_embeddings_are_leaves_that_require_grad_and_labels_do_not() -> None:
+def test_no_tensor_of_a_batch_collects_gradients() -> None:
     batch = make_batch(Workload(batch_size=4))
-    assert batch.perturbed.requires_grad
-    assert batch.perturbed.is_leaf
-    assert batch.intact.requires_grad
-    assert batch.intact.is_leaf
-    assert not batch.labels.requires_grad
+    assert not any(t.requires_grad for t in (*batch.views, batch.labels, batch.weights))
 
 
 def test_float64_embeddings_are_the_float32_ones_exactly() -> None:
     single, double = (
         make_batch(Workload(batch_size=8, dtype=dtype)) for dtype in ("float32", "float64")
     )
-    assert torch.equal(single.perturbed.double(), double.perturbed)
-
-
-def test_gradients_of_an_earlier_call_are_cleared() -> None:
-    batch = make_batch(Workload(batch_size=4))
-    (batch.perturbed.sum() + batch.intact.sum()).backward()  # type: ignore[no-untyped-call]
-    assert batch.perturbed.grad is not None
-    batch.clear_gradients()
-    assert batch.perturbed.grad is None
-    assert batch.intact.grad is None
+    assert torch.equal(single.first.double(), double.first)

@@ -6,11 +6,7 @@ import torch
 from torch import Tensor
 
 from supcr_bench.inputs.tensors import Batch, make_batch
-from supcr_bench.measure.agreement import (
-    gradient_deviation,
-    pair_differences,
-    value_deviation,
-)
+from supcr_bench.measure.agreement import errors_of, pair_differences
 from supcr_bench.reference.answer import Answer
 from supcr_bench.reference.reference import Reference, compute_reference
 from supcr_bench.values.case import Case
@@ -26,13 +22,7 @@ def batch() -> Batch:
 
 @pytest.fixture
 def reference(batch: Batch) -> Reference:
-    return compute_reference(
-        TORCHCELL,
-        (batch.perturbed, batch.intact),
-        batch.labels,
-        weights=batch.weights,
-        temperature=WORKLOAD.temperature,
-    )
+    return compute_reference(TORCHCELL, batch)
 
 
 def right(reference: Reference) -> Answer:
@@ -41,12 +31,10 @@ def right(reference: Reference) -> Answer:
     return Answer(reference.loss.clone(), reference.per_dimension.clone(), (one, two))
 
 
-def test_the_definitions_own_answer_deviates_by_nothing(batch: Batch, reference: Reference) -> None:
-    for deviation in (
-        value_deviation(right(reference), reference, WORKLOAD, TORCHCELL),
-        gradient_deviation(right(reference), reference, WORKLOAD, TORCHCELL, batch),
-    ):
-        assert (deviation.error, deviation.tolerances, deviation.finding) == (0.0, 0.0, None)
+def test_the_definitions_own_answer_deviates_by_nothing(reference: Reference) -> None:
+    errors, finding = errors_of(right(reference), reference)
+    assert finding is None
+    assert set(errors.values()) == {0.0}
 
 
 @pytest.mark.parametrize(
@@ -62,89 +50,78 @@ def test_a_wrong_value_is_found_and_named(
 ) -> None:
     answer = right(reference)
     getattr(answer, field)[index] *= 1.01
-    deviation = value_deviation(answer, reference, WORKLOAD, TORCHCELL)
-    assert deviation.error == pytest.approx(0.01)
-    assert deviation.tolerances is not None
-    assert deviation.tolerances > 1
-    assert deviation.finding is not None
-    assert deviation.finding.startswith(f"{name} is ")
-    assert "where torchcell gives" in deviation.finding
+    errors, finding = errors_of(answer, reference)
+    assert errors["value_error"] == pytest.approx(0.01)
+    assert errors["value_tolerances"] is not None
+    assert errors["value_tolerances"] > 1
+    assert finding is not None
+    assert finding.startswith(f"{name} is ")
+    assert "where torchcell gives" in finding
 
 
 def test_a_value_off_by_rounding_is_no_finding(reference: Reference) -> None:
     answer = replace(right(reference), loss=reference.loss * (1 + 2**-24))
-    deviation = value_deviation(answer, reference, WORKLOAD, TORCHCELL)
-    assert deviation.finding is None
-    assert deviation.tolerances is not None
-    assert 0 < deviation.tolerances < 1
+    errors, finding = errors_of(answer, reference)
+    assert finding is None
+    assert errors["value_tolerances"] is not None
+    assert 0 < errors["value_tolerances"] < 1
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
 def test_a_loss_that_is_not_finite_is_wrong_without_a_number(
     reference: Reference, bad: float
 ) -> None:
-    for answer in (
-        replace(right(reference), loss=torch.tensor(bad, dtype=torch.float64)),
-        replace(right(reference), parts=torch.tensor([1.0, bad], dtype=torch.float64)),
+    for name, answer in (
+        ("the loss", replace(right(reference), loss=torch.tensor(bad, dtype=torch.float64))),
+        (
+            "the loss of dimension 1",
+            replace(right(reference), parts=torch.tensor([1.0, bad], dtype=torch.float64)),
+        ),
     ):
-        deviation = value_deviation(answer, reference, WORKLOAD, TORCHCELL)
-        assert deviation.error is None
-        assert deviation.tolerances is None
-        assert deviation.finding is not None
-        assert "the loss is" in deviation.finding
+        errors, finding = errors_of(answer, reference)
+        assert errors["value_error"] is None
+        assert errors["value_tolerances"] is None
+        assert finding is not None
+        assert finding.startswith(f"{name} is {bad:g} where torchcell gives")
 
 
 def test_an_error_relative_to_zero_is_none_and_still_found() -> None:
     """No valid pair: the definition gives 0, and any other value is wrong."""
-    workload = Case(batch_size=4)
-    batch = make_batch(workload)
-    reference = compute_reference(
-        TORCHCELL,
-        (batch.perturbed, batch.intact),
-        torch.full((4, 1), torch.nan),
-        weights=batch.weights,
-        temperature=0.1,
-    )
+    batch = make_batch(Case(batch_size=4))
+    unlabelled = replace(batch, labels=torch.full((4, 1), torch.nan))
+    reference = compute_reference(TORCHCELL, unlabelled)
     zero = torch.zeros(1, dtype=torch.float64)
-    fine = value_deviation(Answer(zero[0], zero), reference, workload, TORCHCELL)
-    assert (fine.error, fine.tolerances, fine.finding) == (0.0, 0.0, None)
-    off = value_deviation(Answer(zero[0], zero + 1), reference, workload, TORCHCELL)
-    assert off.error is None
-    assert off.finding == "the loss of dimension 0 is 1 where torchcell gives 0"
+    nothing = {"value_error": 0.0, "value_tolerances": 0.0}
+    assert errors_of(Answer(zero[0], zero), reference) == (nothing, None)
+    errors, finding = errors_of(Answer(zero[0], zero + 1), reference)
+    assert errors["value_error"] is None
+    assert finding == "the loss of dimension 0 is 1 where torchcell gives 0"
 
 
 @pytest.mark.parametrize("view", [0, 1])
-def test_a_wrong_row_of_a_gradient_is_found_in_either_view(
-    batch: Batch, reference: Reference, view: int
-) -> None:
+def test_a_wrong_row_of_a_gradient_is_found_in_either_view(reference: Reference, view: int) -> None:
     answer = right(reference)
     answer.gradients[view][3] *= 1.1
-    deviation = gradient_deviation(answer, reference, WORKLOAD, TORCHCELL, batch)
+    errors, finding = errors_of(answer, reference)
     largest = max(float(g.norm(dim=1).max()) for g in reference.gradients)
     off = 0.1 * float(reference.gradients[view][3].norm())
-    assert deviation.error == pytest.approx(off / largest)
-    assert deviation.finding is not None
-    assert deviation.finding.startswith("the gradient is off by")
+    assert errors["gradient_error"] == pytest.approx(off / largest)
+    assert finding is not None
+    assert finding.startswith(f"the {('first', 'second')[view]} view's gradient is off by")
 
 
-def test_a_gradient_that_is_not_finite_says_in_how_many_rows(
-    batch: Batch, reference: Reference
-) -> None:
+def test_a_gradient_that_is_not_finite_says_in_how_many_rows(reference: Reference) -> None:
     answer = right(reference)
     answer.gradients[1][2, 5] = torch.nan
     answer.gradients[1][4, :] = torch.inf
-    deviation = gradient_deviation(answer, reference, WORKLOAD, TORCHCELL, batch)
-    assert (deviation.error, deviation.tolerances) == (None, None)
-    assert deviation.finding == "the gradient is not finite in 2 of 8 rows"
+    errors, finding = errors_of(answer, reference)
+    assert (errors["gradient_error"], errors["gradient_tolerances"]) == (None, None)
+    assert finding == "the second view's gradient is not finite in 2 of 8 rows"
 
 
-def test_an_answer_of_forward_alone_has_no_gradient_to_hold_against(
-    batch: Batch, reference: Reference
-) -> None:
-    with pytest.raises(ValueError, match="no gradients"):
-        gradient_deviation(
-            replace(right(reference), gradients=()), reference, WORKLOAD, TORCHCELL, batch
-        )
+def test_an_answer_of_forward_alone_has_no_error_of_a_gradient(reference: Reference) -> None:
+    errors, _ = errors_of(replace(right(reference), gradients=()), reference)
+    assert "gradient_error" not in errors
 
 
 def answer_of(loss: float, gradient: Tensor | None = None) -> Answer:
@@ -180,8 +157,7 @@ def test_a_difference_to_what_is_not_finite_is_none() -> None:
 
 def test_an_answer_without_parts_is_held_against_the_total_alone(reference: Reference) -> None:
     total = replace(right(reference), parts=None)
-    assert value_deviation(total, reference, WORKLOAD, TORCHCELL).finding is None
-    off = replace(total, loss=2 * total.loss)
-    deviation = value_deviation(off, reference, WORKLOAD, TORCHCELL)
-    assert deviation.error == pytest.approx(1.0)
-    assert str(deviation.finding).startswith("the loss is ")
+    assert errors_of(total, reference)[1] is None
+    errors, finding = errors_of(replace(total, loss=2 * total.loss), reference)
+    assert errors["value_error"] == pytest.approx(1.0)
+    assert str(finding).startswith("the loss is ")

@@ -235,10 +235,10 @@ def test_a_real_accelerator_gives_the_same_tensors_and_a_peak() -> None:
     assert ACCELERATOR is not None
     here = make_batch(Workload(batch_size=16))
     there = make_batch(Workload(batch_size=16, device=ACCELERATOR.type))
-    assert torch.equal(here.perturbed, there.perturbed.cpu())
+    assert torch.equal(here.first, there.first.cpu())
     assert torch.equal(here.labels, there.labels.cpu())
     device = get_device(ACCELERATOR.type)
-    peak = device.peak_memory(lambda: there.perturbed.detach() * 2)
+    peak = device.peak_memory(lambda: there.first.detach() * 2)
     assert peak.peak_bytes is not None
     assert peak.peak_bytes >= 16 * 64 * 4
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.measure.allocator_events import peak_cpu_bytes
 from supcr_bench.measure.dispatch_memory import in_blocks
 from supcr_bench.measure.work import count_work
 from supcr_bench.values.case import PASSES, Pass, Workload
+from tests.batches import clear_gradients, make_leaves
 from tests.examples import build
 
 KEPT = torch.ones(1000)
@@ -160,12 +160,12 @@ ABOVE_IN_TRAINING = 0.06
 
 
 def note_call(name: str, n: int, dims: int, pass_: Pass) -> Callable[[], object]:
-    batch = make_batch(Workload(batch_size=n, dims=dims, nan_density=0.25 * (dims - 1)))
+    batch = make_leaves(Workload(batch_size=n, dims=dims, nan_density=0.25 * (dims - 1)))
     module = build(name, 0.1, batch.weights)
 
     def call() -> object:
-        batch.clear_gradients()
-        output = module(batch.perturbed, batch.intact, batch.labels)
+        clear_gradients(batch)
+        output = module(batch.first, batch.second, batch.labels)
         if pass_ == "training":
             output[0].backward()
         return output

@@ -8,7 +8,7 @@ import torch
 
 from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.measure.device import Cpu, Elapsed, Meter
-from supcr_bench.measure.floor import FEWEST_CALLS, TILE, floor_call
+from supcr_bench.measure.floor import FEWEST_TRIALS, TILE, floor_call
 from supcr_bench.measure.work import count_work
 from supcr_bench.values.case import PASSES, Pass, Workload
 from supcr_bench.values.definition import RANK_N_CONTRAST, TORCHCELL, Definition
@@ -22,7 +22,7 @@ WORKLOAD = Workload(batch_size=16, embedding_size=8)
 def test_the_floor_of_training_adds_the_gradient_of_the_summed_exponentials_in_tiles() -> None:
     batch = make_batch(replace(WORKLOAD, batch_size=TILE + 3))
     gradient = floor_call(TORCHCELL, "training", batch)()
-    units = torch.stack([torch.nn.functional.normalize(v) for v in (batch.perturbed, batch.intact)])
+    units = torch.stack([torch.nn.functional.normalize(v) for v in (batch.first, batch.second)])
     units = units.detach().requires_grad_()
     logits = units.detach() @ units.detach().mT / TORCHCELL.temperature
     expected = (logits.exp() + logits.exp().mT) @ units.detach()
@@ -57,4 +57,4 @@ def test_a_slow_floor_is_timed_a_few_times(monkeypatch: pytest.MonkeyPatch, pass
 
     monkeypatch.setattr(cpu, "time", time)
     assert Meter(cpu).floor_s(TORCHCELL, pass_, make_batch(WORKLOAD)) == 1.0
-    assert len(calls) == FEWEST_CALLS
+    assert len(calls) == FEWEST_TRIALS

@@ -90,9 +90,9 @@ def test_equal_numbers_give_equal_inputs_in_new_tensors() -> None:
 def test_the_rows_of_both_views_and_the_labels_are_shuffled_alike() -> None:
     batch = make_batch(WORKLOAD)
     found = shuffled(batch, 3)
-    order = [int((batch.intact == row).all(1).nonzero()) for row in found.intact]
+    order = [int((batch.second == row).all(1).nonzero()) for row in found.second]
     assert sorted(order) == list(range(WORKLOAD.batch_size)) != order
-    assert torch.equal(found.perturbed, batch.perturbed[order])
+    assert torch.equal(found.first, batch.first[order])
     assert torch.equal(found.labels.nan_to_num(), batch.labels[order].nan_to_num())
 
 

@@ -5,20 +5,20 @@ import math
 import pytest
 import torch
 
-from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.measure.work import Work, count_work
 from supcr_bench.values.case import Pass, Workload
+from tests.batches import make_leaves
 from tests.examples import implementation
 
 TALL = torch.rand(4096, 2)
 
 
 def work_of(name: str, n: int, pass_: Pass) -> Work:
-    batch = make_batch(Workload(batch_size=n))
+    batch = make_leaves(Workload(batch_size=n))
     module = implementation(name).factory(temperature=0.1, weights=batch.weights, eps=1e-7)
 
     def forward() -> torch.Tensor:
-        loss: torch.Tensor = module(batch.perturbed, batch.intact, batch.labels)[0]
+        loss: torch.Tensor = module(batch.first, batch.second, batch.labels)[0]
         return loss
 
     def training() -> None:

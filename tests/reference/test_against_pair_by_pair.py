@@ -1,11 +1,13 @@
 """Both sums of the reference, for every definition, beside one pair after another."""
 
+from dataclasses import replace
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supcr_bench.inputs.tensors import ProblemSpec, make_problem
 from supcr_bench.reference.reference import compute_reference
+from tests.batches import problem as made
 from tests.family import (
     EPS,
     LABEL_DISTANCES,
@@ -27,7 +29,7 @@ DEFINITIONS = st.builds(
     st.sampled_from(["keeps_weight", "renormalise"]),
 )
 SPECS = st.builds(
-    ProblemSpec,
+    made,
     n=st.integers(2, 6),
     d=st.integers(1, 4),
     dims=st.integers(1, 3),
@@ -42,23 +44,16 @@ SPECS = st.builds(
 
 @given(DEFINITIONS, SPECS)
 @settings(deadline=None, derandomize=True, max_examples=200)
-def test_every_definition_is_the_sum_over_its_pairs(definition, spec) -> None:
-    problem = make_problem(spec)
+def test_every_definition_is_the_sum_over_its_pairs(definition, problem) -> None:
     # Equal distances stay equal in whatever order several dimensions are added up.
-    labels = torch.round(problem.labels * 8) / 8
-    views = (problem.first, problem.second)[: 1 if definition.views == "single" else 2]
-    leaves = tuple(view.clone().requires_grad_() for view in views)
-    loss, parts = pair_by_pair(definition, leaves, labels, problem.weights, spec.temperature)
+    problem = replace(problem, labels=torch.round(problem.labels * 8) / 8)
+    leaves = tuple(v.clone().requires_grad_() for v in problem.views_of(definition))
+    loss, parts = pair_by_pair(
+        definition, leaves, problem.labels, problem.weights, problem.temperature
+    )
     gradients = torch.autograd.grad(loss, leaves)
     for method in ("direct", "fast"):
-        found = compute_reference(
-            definition,
-            views,
-            labels,
-            weights=problem.weights,
-            temperature=spec.temperature,
-            method=method,
-        )
+        found = compute_reference(definition, problem, method=method)
         torch.testing.assert_close(found.loss, loss.detach(), rtol=1e-9, atol=1e-12)
         torch.testing.assert_close(
             found.per_dimension, torch.stack(parts).detach(), rtol=1e-9, atol=1e-12

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supcr_bench.inputs.tensors import make_batch
+from supcr_bench.inputs.tensors import Batch, make_batch
 from supcr_bench.reference.reference import DIRECT_UP_TO, Method, Reference, compute_reference
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import NO_SELF, RANK_N_CONTRAST, TORCHCELL, Definition
@@ -19,15 +19,11 @@ UNFLOORED = replace(TORCHCELL, name="torchcell without a floor", eps=None)
 FAMILY = (TORCHCELL, NO_SELF, FLOORED_NO_SELF, UNFLOORED)
 
 
-def both(
-    definition: Definition, views: tuple[torch.Tensor, ...], labels: torch.Tensor, tau: float
-) -> tuple[Reference, Reference]:
-    weights = torch.arange(1.0, labels.shape[1] + 1)
+def both(definition: Definition, batch: Batch) -> tuple[Reference, Reference]:
+    batch = replace(batch, weights=torch.arange(1.0, batch.labels.shape[1] + 1))
 
     def by(method: Method) -> Reference:
-        return compute_reference(
-            definition, views, labels, weights=weights, temperature=tau, method=method
-        )
+        return compute_reference(definition, batch, method=method)
 
     return by("direct"), by("fast")
 
@@ -61,8 +57,7 @@ WORKLOADS = st.builds(
 @settings(deadline=None, derandomize=True, max_examples=150)
 def test_the_fast_reference_is_the_direct_one(workload: Case, definition: Definition) -> None:
     batch = make_batch(workload)
-    views = (batch.perturbed, batch.intact)
-    assert_same(*both(definition, views, batch.labels, workload.temperature))
+    assert_same(*both(definition, batch))
 
 
 @given(WORKLOADS)
@@ -74,25 +69,23 @@ def test_they_agree_on_concatenated_views_and_distances_over_dimensions(
     definition = RANK_N_CONTRAST
     if workload.seed % 2:
         definition = replace(definition, label_distance="l2")
-    views = (batch.perturbed, batch.intact)
-    assert_same(*both(definition, views, batch.labels, workload.temperature))
+    assert_same(*both(definition, batch))
 
 
 @pytest.mark.parametrize("definition", FAMILY, ids=lambda d: d.name)
 @pytest.mark.parametrize("tau", [1.0, 0.05])
 def test_they_agree_where_all_labels_tie(definition: Definition, tau: float) -> None:
-    batch = make_batch(Case(batch_size=9))
-    labels = torch.full((9, 1), 0.25)
-    assert_same(*both(definition, (batch.perturbed, batch.intact), labels, tau))
+    batch = make_batch(Case(batch_size=9, temperature=tau))
+    tied = replace(batch, labels=torch.full((9, 1), 0.25))
+    assert_same(*both(definition, tied))
 
 
 @pytest.mark.parametrize("definition", FAMILY, ids=lambda d: d.name)
 @pytest.mark.parametrize("valid", [0, 1, 2, 3])
 def test_they_agree_on_few_valid_rows(definition: Definition, valid: int) -> None:
     batch = make_batch(Case(batch_size=6))
-    labels = batch.labels.clone()
-    labels[valid:] = torch.nan
-    direct, fast = both(definition, (batch.perturbed, batch.intact), labels, 0.1)
+    batch.labels[valid:] = torch.nan
+    direct, fast = both(definition, batch)
     assert_same(direct, fast)
     assert direct.valid_rows == (valid,)
     if valid < 2:
@@ -102,18 +95,10 @@ def test_they_agree_on_few_valid_rows(definition: Definition, valid: int) -> Non
 
 def test_they_agree_on_more_anchors_than_a_block_holds() -> None:
     batch = make_batch(Case(batch_size=300, labels="tied", nan_density=0.05, embedding_size=8))
-    views = (batch.perturbed, batch.intact)
-    assert_same(*both(NO_SELF, views, batch.labels, 0.1))
+    assert_same(*both(NO_SELF, batch))
 
 
 def test_the_method_follows_from_the_batch_size() -> None:
     for n, method in ((DIRECT_UP_TO, "direct"), (DIRECT_UP_TO + 1, "fast")):
         batch = make_batch(Case(batch_size=n, embedding_size=2, nan_density=0.98))
-        reference = compute_reference(
-            TORCHCELL,
-            (batch.perturbed, batch.intact),
-            batch.labels,
-            weights=batch.weights,
-            temperature=0.1,
-        )
-        assert reference.method == method
+        assert compute_reference(TORCHCELL, batch).method == method

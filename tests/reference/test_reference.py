@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from supcr_bench.inputs.tensors import make_batch
+from supcr_bench.reference import reference as module
 from supcr_bench.reference.reference import Method, Reference, compute_reference
 from supcr_bench.values.case import Workload
 from supcr_bench.values.definition import NO_SELF, RANK_N_CONTRAST, TORCHCELL, Definition
+from tests.batches import batch_of
 from tests.examples import (
     NAN,
     NOTE_LABELS,
@@ -29,7 +31,7 @@ SINGLE_VIEW = replace(TORCHCELL, name="single view", views="single", call="featu
 
 def views(n: int, d: int = 5, seed: int = 0) -> tuple[Tensor, Tensor]:
     batch = make_batch(Workload(batch_size=n, embedding_size=d, seed=seed, dtype="float64"))
-    return batch.perturbed, batch.intact
+    return batch.first, batch.second
 
 
 def reference(
@@ -41,19 +43,9 @@ def reference(
     temperature: float = 0.1,
     method: Method = "direct",
     upstream: Tensor | None = None,
-    floor_margin: float = 0.0,
 ) -> Reference:
-    dims = 1 if labels.ndim == 1 else labels.shape[1]
-    return compute_reference(
-        definition,
-        embeddings,
-        labels,
-        weights=torch.ones(dims) if weights is None else weights,
-        temperature=temperature,
-        method=method,
-        upstream=upstream,
-        floor_margin=floor_margin,
-    )
+    batch = batch_of(embeddings, labels, weights, temperature)
+    return compute_reference(definition, batch, method=method, upstream=upstream)
 
 
 @BOTH_METHODS
@@ -211,16 +203,6 @@ def test_the_sum_of_views_is_the_sum_of_single_views(method: Method) -> None:
     torch.testing.assert_close(whole.gradients[1], parts[1].gradients[0])
 
 
-@pytest.mark.parametrize(
-    ("definition", "count"),
-    [(TORCHCELL, 1), (TORCHCELL, 3), (NO_SELF, 1), (RANK_N_CONTRAST, 1), (SINGLE_VIEW, 2)],
-    ids=lambda x: getattr(x, "name", x),
-)
-def test_a_wrong_number_of_views_is_refused(definition: Definition, count: int) -> None:
-    with pytest.raises(ValueError, match=rf"{definition.name} takes .* views, got {count}"):
-        reference(definition, views(4)[:1] * count, torch.arange(4.0))
-
-
 @BOTH_RULES
 @BOTH_METHODS
 def test_two_rows_without_ties_give_exactly_zero(definition: Definition, method: Method) -> None:
@@ -285,7 +267,7 @@ def test_a_tie_on_paper_is_none_in_float32() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_rounding_labels_to_integers_parts_no_self_from_torchcell(seed: int) -> None:
     batch = make_batch(Workload(batch_size=24, seed=seed))
-    embeddings = (batch.perturbed, batch.intact)
+    embeddings = (batch.first, batch.second)
 
     def losses(labels: Tensor) -> tuple[float, float]:
         one, other = (float(reference(d, embeddings, labels).loss) for d in (TORCHCELL, NO_SELF))
@@ -307,25 +289,26 @@ def test_the_floor_holds_contrasts_up_and_their_gradient_back() -> None:
     assert found.gradients[0].any()
 
 
-def test_pairs_within_the_margin_of_the_floor_are_counted() -> None:
-    embeddings, labels = views(6), torch.arange(6.0)
+def near_floor(
+    monkeypatch: pytest.MonkeyPatch, definition: Definition, margin: float
+) -> tuple[int, ...]:
+    monkeypatch.setattr(module, "logit_error", lambda *_: margin)
+    return reference(definition, views(6), torch.arange(6.0)).near_floor
+
+
+def test_pairs_within_the_margin_of_the_floor_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     none, some, every = (
-        reference(TORCHCELL, embeddings, labels, floor_margin=margin).near_floor[0]
-        for margin in (0.0, 18.0, 1e3)
+        near_floor(monkeypatch, TORCHCELL, margin)[0] for margin in (0.0, 18.0, 1e3)
     )
     assert none == 0
     assert 0 < some < every
     assert every == 2 * 6 * 5
 
 
-def test_without_a_floor_no_pair_is_near_it() -> None:
-    assert reference(NO_SELF, views(6), torch.arange(6.0), floor_margin=1e9).near_floor == (0,)
-
-
-def test_labels_without_a_second_axis_are_one_dimension() -> None:
-    embeddings, labels = views(5), torch.arange(5.0)
-    flat, column = (reference(TORCHCELL, embeddings, y) for y in (labels, labels.unsqueeze(1)))
-    assert torch.equal(flat.loss, column.loss)
+def test_without_a_floor_no_pair_is_near_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert near_floor(monkeypatch, NO_SELF, 1e9) == (0,)
 
 
 def test_a_row_without_length_is_similar_to_nothing() -> None:
@@ -338,10 +321,10 @@ def test_a_row_without_length_is_similar_to_nothing() -> None:
 
 def test_the_inputs_are_left_alone() -> None:
     batch = make_batch(Workload(batch_size=5, nan_density=0.2))
-    before = [t.detach().clone() for t in (batch.perturbed, batch.intact, batch.labels)]
-    reference(TORCHCELL, (batch.perturbed, batch.intact), batch.labels)
-    after = (batch.perturbed, batch.intact, batch.labels)
-    assert batch.perturbed.grad is None
+    before = [t.detach().clone() for t in (batch.first, batch.second, batch.labels)]
+    compute_reference(TORCHCELL, batch)
+    after = (batch.first, batch.second, batch.labels)
+    assert batch.first.grad is None
     for old, new in zip(before, after, strict=True):
         assert torch.equal(old.nan_to_num(9.0), new.detach().nan_to_num(9.0))
 

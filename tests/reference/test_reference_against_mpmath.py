@@ -14,6 +14,7 @@ import torch
 
 from supcr_bench.reference.reference import Method, compute_reference
 from supcr_bench.values.definition import NO_SELF, RANK_N_CONTRAST, TORCHCELL, Definition
+from tests.batches import batch_of
 
 Row = list[Any]
 Matrix = list[Row]
@@ -177,7 +178,7 @@ def test_value_and_gradient_are_the_definitions_to_twelve_digits(
     largest = max(abs(x) for view in gradients for row in view for x in row)
     for method in METHODS:
         reference = compute_reference(
-            definition, (one, two), y, weights=weights, temperature=temperature, method=method
+            definition, batch_of((one, two), y, weights, temperature), method=method
         )
         assert abs(float(reference.loss) - loss) <= CLOSE * abs(loss)
         for value, right in zip(reference.per_dimension.tolist(), losses, strict=True):

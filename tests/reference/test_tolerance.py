@@ -7,14 +7,9 @@ import pytest
 import torch
 
 from supcr_bench.inputs.tensors import make_batch
-from supcr_bench.measure.agreement import gradient_deviation, value_deviation
-from supcr_bench.reference.reference import Reference, compute_reference
-from supcr_bench.reference.tolerance import (
-    gradient_tolerance,
-    logit_error,
-    total_tolerance,
-    value_tolerance,
-)
+from supcr_bench.measure.agreement import errors_of
+from supcr_bench.reference.reference import Reference, compute_reference, logit_error
+from supcr_bench.reference.tolerance import bounds_of
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.values.case import UNIT_ROUNDOFF, Case
 from supcr_bench.values.definition import NO_SELF, TORCHCELL
@@ -29,15 +24,7 @@ LOOSEST = 0.01
 
 @lru_cache(maxsize=512)
 def reference_of(workload: Case) -> Reference:
-    batch = make_batch(workload)
-    return compute_reference(
-        TORCHCELL,
-        (batch.perturbed, batch.intact),
-        batch.labels,
-        weights=batch.weights,
-        temperature=workload.temperature,
-        floor_margin=logit_error(workload),
-    )
+    return compute_reference(TORCHCELL, make_batch(workload))
 
 
 def multiples(name: str, workload: Case) -> tuple[float, float]:
@@ -46,11 +33,11 @@ def multiples(name: str, workload: Case) -> tuple[float, float]:
     adapter = Adapter.usual(implementation(name).factory)
     loss = adapter.bind(TORCHCELL.at(workload.temperature), batch)
     answer = loss.answer(loss.training(), gradients=True)
-    value = value_deviation(answer, reference_of(workload), workload, TORCHCELL)
-    gradient = gradient_deviation(answer, reference_of(workload), workload, TORCHCELL, batch)
-    assert value.tolerances is not None
-    assert gradient.tolerances is not None
-    return value.tolerances, gradient.tolerances
+    errors, _ = errors_of(answer, reference_of(workload))
+    value, gradient = errors["value_tolerances"], errors["gradient_tolerances"]
+    assert value is not None
+    assert gradient is not None
+    return value, gradient
 
 
 def workloads(sizes: tuple[int, ...], dtype: str) -> list[Case]:
@@ -126,10 +113,13 @@ class Change:
     ids=lambda c: str(c.fields),
 )
 def test_the_error_of_a_logit_follows_temperature_and_dtype(change: Change) -> None:
+    def error(workload: Case) -> float:
+        return logit_error(make_batch(workload), TORCHCELL.at(workload.temperature))
+
     plain = Case(batch_size=8)
     harder = replace(plain, **change.fields)  # type: ignore[arg-type]
-    assert logit_error(harder) == pytest.approx(change.factor * logit_error(plain))
-    assert logit_error(plain) == pytest.approx((2 * 8 + 5) * UNIT_ROUNDOFF["float32"] / 0.1)
+    assert error(harder) == pytest.approx(change.factor * error(plain))
+    assert error(plain) == pytest.approx((2 * 8 + 5) * UNIT_ROUNDOFF["float32"] / 0.1)
 
 
 def test_a_dimension_without_pairs_has_no_tolerance_in_value_and_adds_none_to_the_gradient() -> (
@@ -139,37 +129,25 @@ def test_a_dimension_without_pairs_has_no_tolerance_in_value_and_adds_none_to_th
     batch = make_batch(workload)
     labels = batch.labels.clone()
     labels[:, 1] = torch.nan
-    arguments = {"weights": batch.weights, "temperature": 0.1}
-    views = (batch.perturbed, batch.intact)
-    reference = compute_reference(TORCHCELL, views, labels, **arguments)  # type: ignore[arg-type]
-    parts = value_tolerance(workload, TORCHCELL, reference)
+    bounds = bounds_of(compute_reference(TORCHCELL, replace(batch, labels=labels)))
+    parts = bounds.parts
     assert float(parts[0]) > 0
     assert float(parts[1]) == 0
-    alone = compute_reference(
-        TORCHCELL, views, labels[:, :1], weights=batch.weights[:1], temperature=0.1
-    )
-    half, whole = (
-        gradient_tolerance(workload, TORCHCELL, r, batch.perturbed) for r in (reference, alone)
-    )
-    torch.testing.assert_close(half * 2, whole)
+    one = replace(batch, labels=labels[:, :1], weights=batch.weights[:1])
+    alone = bounds_of(compute_reference(TORCHCELL, one))
+    torch.testing.assert_close(bounds.gradients[0] * 2, alone.gradients[0])
 
 
 def test_the_tolerance_of_the_total_is_at_least_the_weighted_parts() -> None:
     workload = Case(batch_size=8, dims=2)
-    reference = reference_of(workload)
-    parts = value_tolerance(workload, TORCHCELL, reference)
-    total = total_tolerance(workload, reference, parts)
-    assert float(parts.mean()) <= total <= float(parts.max()) * 1.5
+    bounds = bounds_of(reference_of(workload))
+    assert float(bounds.parts.mean()) <= bounds.loss <= float(bounds.parts.max()) * 1.5
 
 
 def test_each_pair_near_the_floor_widens_the_gradient_tolerance_alike() -> None:
     workload = Case(batch_size=8)
-    batch = make_batch(workload)
     plain = reference_of(workload)
-    bounds = [
-        gradient_tolerance(workload, TORCHCELL, replace(plain, near_floor=(near,)), batch.perturbed)
-        for near in (0, 1, 2)
-    ]
+    bounds = [bounds_of(replace(plain, near_floor=(near,))).gradients[0] for near in (0, 1, 2)]
     torch.testing.assert_close(bounds[1] - bounds[0], bounds[2] - bounds[1])
     assert (bounds[1] > bounds[0]).all()
 
@@ -177,6 +155,8 @@ def test_each_pair_near_the_floor_widens_the_gradient_tolerance_alike() -> None:
 def test_one_view_has_half_the_terms_of_two() -> None:
     workload = Case(batch_size=8)
     reference = replace(reference_of(workload), per_dimension=torch.zeros(1, dtype=torch.float64))
-    two = value_tolerance(workload, NO_SELF, reference)
-    one = value_tolerance(workload, replace(NO_SELF, views="mean"), reference)
+    two, one = (
+        bounds_of(replace(reference, definition=d)).parts
+        for d in (NO_SELF, replace(NO_SELF, views="mean"))
+    )
     torch.testing.assert_close(two, one * 2)

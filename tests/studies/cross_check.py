@@ -23,12 +23,12 @@ import torch
 from torch.utils import benchmark as torch_benchmark
 
 from supcr_bench.analysis.statistics import interval_rank
-from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.measure.device import Cpu, Meter
 from supcr_bench.measure.timing import sample_arms
 from supcr_bench.values.case import PASSES, Pass, Workload
 from supcr_bench.values.cell import FEWEST_SAMPLES, Arm, Budget
 from supcr_bench.values.units import format_duration_s
+from tests.batches import clear_gradients, make_leaves
 from tests.examples import build
 
 HARNESS, TORCH, PYTEST = TOOLS = ("supcr-bench", "torch Timer", "pytest-benchmark")
@@ -64,12 +64,12 @@ def schedule() -> Iterator[tuple[int, Timed, str]]:
 def make_call(timed: Timed) -> Call:
     """The call that all tools time, warmed up."""
     name, pass_, n = timed
-    batch = make_batch(Workload(batch_size=n))
+    batch = make_leaves(Workload(batch_size=n))
     module = build(name, 0.1, batch.weights)
 
     def call() -> None:
-        batch.clear_gradients()
-        loss, _ = module(batch.perturbed, batch.intact, batch.labels)
+        clear_gradients(batch)
+        loss, _ = module(batch.first, batch.second, batch.labels)
         if pass_ == "training":
             loss.backward()
 

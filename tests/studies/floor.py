@@ -90,7 +90,7 @@ def training_call(name: str, size: Size, batch: Batch) -> Callable[[], object]:
 
 def least_call(batch: Batch) -> Callable[[], object]:
     """Training of the sum of all squares."""
-    rows = batch.perturbed.detach().clone().requires_grad_()
+    rows = batch.first.detach().clone().requires_grad_()
 
     def call() -> object:
         rows.grad = None

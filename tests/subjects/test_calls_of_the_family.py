@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from supcr_bench.inputs.tensors import ProblemSpec, make_problem
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.calls import NotALossError, unpack
 from supcr_bench.subjects.find_call import find_call
@@ -15,8 +14,9 @@ from supcr_bench.subjects.signature import find_parameters
 from supcr_bench.values.definition import NO_SELF, Call
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.values.implementation import Implementation, Resolution
+from tests.batches import problem
 
-PROBLEM = make_problem(ProblemSpec(n=5, d=3, dims=1))
+PROBLEM = problem(n=5, d=3, dims=1)
 
 
 def takes_all(temperature: float, weights: Tensor, eps: float) -> None: ...

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 import supcr_bench
-from supcr_bench.inputs.tensors import ProblemSpec, make_problem
 from supcr_bench.measure.one_case import check_case
 from supcr_bench.reference.reference import compute_reference
 from supcr_bench.subjects.adapter import Adapter
@@ -17,6 +16,7 @@ from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.definition import RANK_N_CONTRAST, Views
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.values.result import Status
+from tests import batches
 
 CALLS: dict[str, dict[str, Any]] = {
     "SpelledOut": {"call": "features_two_views", "temperature": "temperature"},
@@ -100,17 +100,10 @@ def test_the_call_of_a_loss_is_found_and_gives_its_numbers(name: str) -> None:
     assert own.definition.call == expected.pop("call")
     assert {field: getattr(own, field) for field in expected} == expected
 
-    problem = make_problem(
-        ProblemSpec(n=6, d=4, dims=1 if own.one_dimension else 3, temperature=2.0, labels="tied")
-    )
+    dims = 1 if own.one_dimension else 3
+    problem = batches.problem(n=6, d=4, dims=dims, temperature=2.0, labels="tied")
     answer = called.answer(problem)
-    reference = compute_reference(
-        definition,
-        (problem.first, problem.second)[: 1 if definition.views == "single" else 2],
-        problem.labels,
-        weights=problem.weights,
-        temperature=2.0,
-    )
+    reference = compute_reference(definition, problem)
     assert float(answer.loss) == pytest.approx(float(reference.loss), rel=1e-5)
     for own_gradient, right in zip(answer.gradients, reference.gradients, strict=False):
         assert torch.allclose(own_gradient, right, rtol=1e-3, atol=1e-5)

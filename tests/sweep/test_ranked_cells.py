@@ -140,7 +140,7 @@ def test_a_gradient_that_grows_with_the_ranks_is_wrong(
     found = run(executor, subject)
     assert found["TooLarge", "forward"].status is Status.MEASURED
     assert found["TooLarge", "training"].status is Status.WRONG
-    assert "the gradient is off by" in str(found["TooLarge", "training"].reason)
+    assert "2 times what torchcell gives" in str(found["TooLarge", "training"].reason)
 
 
 def test_a_loss_of_its_own_rows_is_told(executor: LocalExecutor) -> None:

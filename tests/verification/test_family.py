@@ -12,6 +12,7 @@ from supcr_bench.verification.evaluate import evaluate
 from supcr_bench.verification.family import structures
 from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.probes import make_labels, make_rows
+from tests.batches import batch_of
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -21,13 +22,7 @@ def test_a_definitions_member_is_the_reference(definition: Definition, tied: boo
     if tied:
         labels = labels.round()
     sums, gradients = evaluate([member_of(definition)], views, labels)
-    right = compute_reference(
-        definition,
-        views,
-        labels,
-        weights=torch.ones(2),
-        temperature=definition.temperature,
-    )
+    right = compute_reference(definition, batch_of(views, labels))
     assert float(sums.sum()) == pytest.approx(float(right.loss), rel=1e-10)
     assert torch.allclose(gradients[0].sum(0).view(2, 6, -1), torch.stack(right.gradients))
 

@@ -36,6 +36,7 @@ from supcr_bench.verification.large_batch import evaluate_large
 from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.reading import Reading
 from supcr_bench.verification.verification import Verification
+from tests.batches import batch_of
 from tests.made_verifications import make_impact, make_verification
 
 ROOM = 80
@@ -77,13 +78,7 @@ def test_a_member_has_the_same_gradient_for_small_and_for_large_batches(
 def test_rows_without_a_label_are_dropped_as_the_definition_says(definition: Definition) -> None:
     views, labels = views_and_labels(40, 2, 0, levels=9)
     labels[torch.rand(40, 2, generator=torch.Generator().manual_seed(1)) < 0.3] = math.nan
-    right = compute_reference(
-        definition,
-        (views[0], views[1]),
-        labels,
-        weights=torch.ones(2),
-        temperature=definition.temperature,
-    )
+    right = compute_reference(definition, batch_of(views, labels))
     gradient, _ = evaluate_large(member_of(definition), views, labels)
     torch.testing.assert_close(gradient, torch.cat([g.flatten() for g in right.gradients]))
 

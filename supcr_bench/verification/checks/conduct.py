@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from supcr_bench.inputs.tensors import Problem
+from supcr_bench.inputs.tensors import Batch
 from supcr_bench.measure.device import find_accelerator
 from supcr_bench.reference.answer import Answer
+from supcr_bench.reference.compare import deviation, deviations
+from supcr_bench.reference.trial import Trial, outright, worst_of
 from supcr_bench.subjects.calls import invoke, lay_out, loss_of
 from supcr_bench.subjects.process_state import changes_by
 from supcr_bench.verification.check import check
-from supcr_bench.verification.compare import deviation, deviations
 from supcr_bench.verification.context import CheckContext
-from supcr_bench.verification.outcome import Trial, outright, worst_of
 
 TAG = "compile"
 CALLS = 8
@@ -59,7 +59,7 @@ class _Watched(torch.Tensor):
         return found.as_subclass(torch.Tensor) if moves or number else found
 
 
-def _built_module(context: CheckContext, problem: Problem) -> torch.nn.Module:
+def _built_module(context: CheckContext, problem: Batch) -> torch.nn.Module:
     module = context.build(problem)
     context.require(isinstance(module, torch.nn.Module), "is not a torch.nn.Module")
     assert isinstance(module, torch.nn.Module)
@@ -211,14 +211,13 @@ def random_state(context: CheckContext) -> Iterator[Trial]:
 
 def _same(
     context: CheckContext,
-    problem: Problem,
+    problem: Batch,
     before: Answer,
     after: Answer,
     cause: str = "the module keeps something from call to call",
 ) -> Trial:
     bounds = context.bounds(problem)
-    trials = deviations(problem, after, before.loss, before.gradients, bounds, gives="it was")
-    trial = worst_of(trials)
+    trial = worst_of(deviations(problem, after, before, bounds, gives="it was"))
     return replace(trial, finding=f"{trial.finding}: {cause}") if trial.failed else trial
 
 

@@ -9,13 +9,12 @@ import numpy as np
 import torch
 
 from supcr_bench.inputs.random_bits import Stream
-from supcr_bench.inputs.tensors import Problem
+from supcr_bench.inputs.tensors import Batch
+from supcr_bench.reference.trial import Trial, measured, outright
 from supcr_bench.values.case import UNIT_ROUNDOFF
 from supcr_bench.values.definition import NORMALISED, TORCHCELL
 from supcr_bench.verification.check import check
-from supcr_bench.verification.compare import measured
 from supcr_bench.verification.context import CheckContext
-from supcr_bench.verification.outcome import Trial, outright
 
 _NAN = math.nan
 _LABELS = ((1.2, 2.1), (0.4, _NAN), (_NAN, 3.2), (1.4, 2.3))
@@ -48,14 +47,15 @@ def edge_embeddings(context: CheckContext) -> Iterator[Trial]:
         yield context.compare(base.moved("norms of about 2^20", lambda view: view * 2.0**20))
 
 
-def _directional(context: CheckContext, problem: Problem, accumulator: str) -> Trial:
+def _directional(context: CheckContext, problem: Batch, accumulator: str) -> Trial:
     """Compare the gradient along a direction v with a fourth-order central difference.
 
     The step h balances the truncation error, of order h^4, and the rounding error u / h.
     """
     answer = context.ask(problem)
     u = UNIT_ROUNDOFF[accumulator]
-    h = 0.5 * u ** (1 / 5) * problem.temperature
+    tau = context.definition.at(problem.temperature).temperature
+    h = 0.5 * u ** (1 / 5) * tau
     n, d, _ = problem.size
     bells = [Stream("direction", view, context.seed).bell(n * d).reshape(n, d) for view in (0, 1)]
     directions = torch.from_numpy(np.stack(bells)).to(problem.first)
@@ -72,7 +72,7 @@ def _directional(context: CheckContext, problem: Problem, accumulator: str) -> T
     size = max(abs(float(answer.loss)), 1.0)
     # Rounding errs by 18/12 u of the value over h, several times over; truncation by h^4 times a
     # fifth derivative, which scales with 1/tau^5 for a direction of length 1.
-    bound = size * (16 * u / h + (h / problem.temperature) ** 4 / problem.temperature)
+    bound = size * (16 * u / h + (h / tau) ** 4 / tau)
     finding = f"along a random direction the slope is {numeric:.6g}, the gradient {analytic:.6g}"
     return measured(problem, abs(numeric - analytic), bound, finding)
 
@@ -115,7 +115,7 @@ def large_batches(context: CheckContext) -> Iterator[Trial]:
     yield from map(context.compare, context.problems(specs))
 
 
-def _with_valid(problem: Problem, counts: tuple[int, ...]) -> Problem:
+def _with_valid(problem: Batch, counts: tuple[int, ...]) -> Batch:
     """Keep only the first ``counts[c]`` labels of each dimension c."""
     labels = problem.labels.clone()
     for c, count in enumerate(counts[: labels.shape[1]]):
@@ -163,7 +163,7 @@ def published(context: CheckContext) -> Iterator[Trial]:
         torch.manual_seed(42)
         first, second = torch.randn(4, 8), torch.randn(4, 8)
     for labels, weights, printed in PUBLISHED:
-        problem = Problem(
+        problem = Batch(
             first, second, torch.tensor(labels), torch.tensor(weights), 0.1, f"prints {printed}"
         )
         loss = float(context.ask(problem).loss)

@@ -11,13 +11,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from supcr_bench.inputs.random_bits import Stream
-from supcr_bench.inputs.tensors import Problem
+from supcr_bench.inputs.tensors import Batch
+from supcr_bench.reference.compare import VIEWS, deviation
 from supcr_bench.reference.contrast import denominators, numerators
+from supcr_bench.reference.trial import Trial, measured, worst_of
 from supcr_bench.values.definition import NORMALISED
 from supcr_bench.verification.check import check
-from supcr_bench.verification.compare import VIEWS, deviation, measured
 from supcr_bench.verification.context import CheckContext
-from supcr_bench.verification.outcome import Trial, worst_of
 
 
 @check("bounds", "relations")
@@ -30,13 +30,13 @@ def bounds(context: CheckContext) -> Iterator[Trial]:
     ]
     for problem in context.problems(specs):
         loss = float(context.ask(problem).loss)
-        bound = context.bounds(problem).loss
-        views = 2 if context.definition.views == "sum" else 1
-        rows = len(problem.labels) * (2 if context.definition.views == "concatenate" else 1)
+        bound, definition = context.bounds(problem).loss, context.definition.at(problem.temperature)
+        views = 2 if definition.views == "sum" else 1
+        rows = len(problem.labels) * (2 if definition.views == "concatenate" else 1)
         most = math.inf
-        if context.definition.similarity in NORMALISED:
-            width = 4 if "squared" in context.definition.similarity else 2
-            most = views * (math.log(rows) + width / problem.temperature)
+        if definition.similarity in NORMALISED:
+            width = 4 if "squared" in definition.similarity else 2
+            most = views * (math.log(rows) + width / definition.temperature)
         error = max(-loss, loss - most, 0.0) if math.isfinite(loss) else math.inf
         yield measured(problem, error, bound, f"the loss is {loss:.6g}, outside 0 to {most:.6g}")
 
@@ -69,13 +69,13 @@ def embedding_scale(context: CheckContext) -> Iterator[Trial]:
     yield context.relation(problem, changed, lambda gradient: gradient / scale)
 
 
-def closed_form(context: CheckContext, problem: Problem) -> float:
+def closed_form(context: CheckContext, problem: Batch) -> float:
     """The loss of equal rows, by counting the candidates S(i,j) of each pair: one label dimension.
 
     It is log |S(i,j)|, or log(|S(i,j)| + eps exp(-s)) where eps is added (s: the rows' similarity
     over tau), averaged over i != j and summed over views.
     """
-    definition, y = context.definition, problem.labels[:, 0]
+    definition, y = context.definition.at(problem.temperature), problem.labels[:, 0]
     if definition.views == "concatenate":
         y = y.repeat(2)
     delta = (y.unsqueeze(1) - y.unsqueeze(0)).abs()
@@ -84,7 +84,7 @@ def closed_form(context: CheckContext, problem: Problem) -> float:
     if definition.self_candidate == "never":
         farther &= off.unsqueeze(1)
     same = {"cosine": 1.0, "dot": float(problem.first[0].double().square().sum())}
-    s = same.get(definition.similarity, 0.0) / problem.temperature
+    s = same.get(definition.similarity, 0.0) / definition.temperature
     logits = torch.full(delta.shape, s, dtype=torch.float64)
     eps = definition.log_eps, definition.eps_rule
     count = farther.sum(dim=2).double()

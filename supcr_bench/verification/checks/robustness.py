@@ -6,14 +6,15 @@ from dataclasses import replace
 
 import torch
 
-from supcr_bench.inputs.tensors import Problem
+from supcr_bench.inputs.tensors import Batch
 from supcr_bench.reference.answer import answer_of
+from supcr_bench.reference.compare import deviations, reference_of
+from supcr_bench.reference.tolerance import bounds_of
+from supcr_bench.reference.trial import Trial, outright
 from supcr_bench.subjects.calls import loss_of
 from supcr_bench.values.definition import NORMALISED, NanLabels
 from supcr_bench.verification.check import check
-from supcr_bench.verification.compare import bounds_of, deviations, reference_of
 from supcr_bench.verification.context import CheckContext
-from supcr_bench.verification.outcome import Trial, outright
 
 TEMPERATURES = (1.0, 0.5, 0.2, 0.1, 0.07, 0.05, 0.02, 0.0112, 0.005)
 
@@ -98,7 +99,7 @@ def low_temperature(context: CheckContext) -> Iterator[Trial]:
         yield context.compare(context.problem(n=17, d=16, dims=2, temperature=tau))
 
 
-def _plausible(context: CheckContext, problem: Problem) -> Trial:
+def _plausible(context: CheckContext, problem: Batch) -> Trial:
     """A finite loss, or gradient, that is not that of the rows with labels fails."""
     try:
         answer = answer_of(loss_of(context.call(problem)).reshape(()), None, ())
@@ -113,8 +114,7 @@ def _plausible(context: CheckContext, problem: Problem) -> Trial:
     for rule in rules:
         definition = replace(context.definition, nan_labels=rule)
         right, gives = reference_of(definition, problem), "dropping the row gives"
-        bounds = bounds_of(problem, definition, right)
-        found = deviations(problem, answer, right.loss, right.gradients, bounds, gives=gives)
+        found = deviations(problem, answer, right, bounds_of(right), gives=gives)
         findings.append(next((trial.finding for trial in found if trial.failed), None))
     if None in findings or not torch.isfinite(answer.loss):
         return outright(problem.name, None)
@@ -132,7 +132,7 @@ def missing_labels(context: CheckContext) -> Iterator[Trial]:
         yield _plausible(context, problem.changed("two labels missing", labels=labels))
 
 
-def _refuses(context: CheckContext, problem: Problem) -> Trial:
+def _refuses(context: CheckContext, problem: Batch) -> Trial:
     """An exception or NaN passes; a finite loss fails."""
     try:
         loss = float(context.ask(problem).loss)

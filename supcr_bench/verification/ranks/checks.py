@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 import torch
 
-from supcr_bench.inputs.tensors import Problem
+from supcr_bench.inputs.tensors import Batch
+from supcr_bench.reference.trial import Trial, outright
 from supcr_bench.verification.check import check
 from supcr_bench.verification.checks import conduct, definition, relations, robustness
-from supcr_bench.verification.outcome import Trial, outright
 from supcr_bench.verification.ranks.context import RankContext, RanksRaisedError
 
 
-def plain(context: RankContext) -> Iterator[Problem]:
+def plain(context: RankContext) -> Iterator[Batch]:
     """Batches with labels on every rank, which are split evenly; the diagnosis uses them too."""
     yield context.evenly(seed=1)
     yield context.evenly(seed=2, labels="tied")

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from supcr_bench.inputs.random_bits import Stream
-from supcr_bench.inputs.tensors import Problem
+from supcr_bench.inputs.tensors import Batch
 from supcr_bench.reference.answer import Answer
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.outcome import CheckEndedError, FindingError
@@ -36,10 +36,10 @@ class RankContext(CheckContext):
     """
 
     ranks: int = 2
-    known: dict[Problem, list[Answer]] = field(default_factory=dict)
+    known: dict[Batch, list[Answer]] = field(default_factory=dict)
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
-    def evenly(self, **spec: Any) -> Problem:
+    def evenly(self, **spec: Any) -> Batch:
         """Generate a batch of which each rank gets five rows; see :meth:`problem`."""
         return self.problem(n=5 * self.ranks, d=4, **spec)
 
@@ -47,13 +47,13 @@ class RankContext(CheckContext):
     def even(self) -> tuple[int, ...]:
         return (5,) * self.ranks
 
-    def build(self, problem: Problem, *, weights: bool = True) -> Any:
+    def build(self, problem: Batch, *, weights: bool = True) -> Any:
         """The number of a module that each rank builds when it is first called."""
         del problem, weights
         return next(self._numbers)
 
     def answers(
-        self, problem: Problem, upstream: Tensor | None = None, module: Any = None, **how: Any
+        self, problem: Batch, upstream: Tensor | None = None, module: Any = None, **how: Any
     ) -> dict[str, Answer]:
         """Each rank's answer; ``how`` holds other fields of :class:`RankQuestion`.
 

@@ -10,9 +10,9 @@ from contextlib import suppress
 
 import torch
 
-from supcr_bench.inputs.tensors import Problem
+from supcr_bench.inputs.tensors import Batch
 from supcr_bench.reference.answer import Answer
-from supcr_bench.verification.compare import reference_of
+from supcr_bench.reference.compare import reference_of
 from supcr_bench.verification.outcome import Diagnosis, FindingError, Outcome, Verdict
 from supcr_bench.verification.ranks.checks import plain
 from supcr_bench.verification.ranks.context import RankContext
@@ -41,7 +41,7 @@ Found = list[tuple[list[str], list[str]]]
 
 
 def fitting(
-    context: RankContext, problem: Problem, answers: Sequence[Answer]
+    context: RankContext, problem: Batch, answers: Sequence[Answer]
 ) -> tuple[list[str], list[str]]:
     """The losses and the gradients, of the right ones and of each mistake, that the ranks gave."""
     right, bounds, ranks = context.reference(problem), context.bounds(problem), context.ranks

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from supcr_bench.inputs.tensors import Problem
+from supcr_bench.inputs.tensors import Batch
 from supcr_bench.reference.answer import Answer, answer_of, scale_up
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.calls import unpack
@@ -34,7 +34,7 @@ class RankQuestion:
         misfit: whether the last rank gets embeddings with one column less.
     """
 
-    problem: Problem
+    problem: Batch
     rows: tuple[int, ...]
     upstream: Tensor | None = None
     module: int | None = None
@@ -49,7 +49,7 @@ class RankQuestion:
 class Embeddings(nn.Module):
     """The views [2, N, d] of a whole batch as parameters."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Batch) -> None:
         super().__init__()
         self.views = nn.Parameter(torch.stack(problem.views).double())
 

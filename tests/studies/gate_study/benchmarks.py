@@ -20,7 +20,7 @@ def test_call(benchmark, name, pass_):
     loss = Adapter.usual(load(locate(name)).factory).bind(TORCHCELL, batch)
 
     def cleared():
-        batch.clear_gradients()
+        loss.clear_gradients()
         loss.call(pass_)
 
     benchmark(cleared)

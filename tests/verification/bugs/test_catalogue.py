@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from supcr_bench.inputs.tensors import Problem, ProblemSpec, make_problem
+from supcr_bench.inputs.tensors import Batch, make_problem
 from supcr_bench.reference.answer import Answer
 from supcr_bench.reference.reference import compute_reference
 from supcr_bench.subjects.adapter import Adapter
@@ -15,19 +15,20 @@ from supcr_bench.values.definition import DEFINITIONS
 from supcr_bench.verification.bugs.catalogue import BUGS, RIGHT, SeededBug
 from supcr_bench.verification.bugs.right import RankedContrast
 from supcr_bench.verification.phrases import PHRASES
+from tests.batches import Wanted, wanted
 
 SHOWS = 1e-3
 """A relative difference that nobody could take for rounding."""
-ORDINARY = ProblemSpec(n=12, d=4, dims=2, nan_density=0.2, weights="unnormalised")
-TIED = ProblemSpec(n=17, d=3, dims=3, nan_density=0.25, labels="tied", weights="unnormalised")
+ORDINARY = wanted(n=12, d=4, dims=2, nan_density=0.2, weights="unnormalised")
+TIED = wanted(n=17, d=3, dims=3, nan_density=0.25, labels="tied", weights="unnormalised")
 SEEN_AT = {
-    "temperature-hard-coded": replace(ORDINARY, temperature=0.2),
-    "labels-in-bfloat16": ProblemSpec(n=64, d=8),
-    "labels-in-float16": ProblemSpec(n=128, d=8),
-    "ranks-in-eight-bits": ProblemSpec(n=300, d=8),
-    "candidates-capped": ProblemSpec(n=300, d=8),
-    "last-chunk-dropped": ProblemSpec(n=70, d=8),
-    "last-chunk-counted-full": ProblemSpec(n=70, d=8),
+    "temperature-hard-coded": (replace(ORDINARY[0], temperature=0.2), ORDINARY[1]),
+    "labels-in-bfloat16": wanted(n=64, d=8),
+    "labels-in-float16": wanted(n=128, d=8),
+    "ranks-in-eight-bits": wanted(n=300, d=8),
+    "candidates-capped": wanted(n=300, d=8),
+    "last-chunk-dropped": wanted(n=70, d=8),
+    "last-chunk-counted-full": wanted(n=70, d=8),
 }
 """Where a bug shows that is right on the two problems above."""
 SEEN_IN_PARTS = {"parts-detached"}
@@ -52,16 +53,18 @@ def candidate(bug: SeededBug) -> Adapter:
 
 
 @cache
-def posed(spec: ProblemSpec, definition: str) -> Problem:
+def posed(spec: Wanted, definition: str) -> Batch:
     """At the definition's scale of temperatures, without what it does not support."""
     claimed = DEFINITIONS[definition]
-    spec = replace(spec, temperature=spec.temperature / 0.1 * claimed.temperature)
+    workload, weights = spec
+    assert workload.temperature is not None
+    workload = replace(workload, temperature=workload.temperature / 0.1 * claimed.temperature)
     if claimed.nan_labels == "unsupported":
-        spec = replace(spec, nan_density=0.0)
-    return make_problem(spec)
+        workload = replace(workload, nan_density=0.0)
+    return make_problem(workload, weights)
 
 
-def without_pairs(problem: Problem) -> Problem:
+def without_pairs(problem: Batch) -> Batch:
     labels = problem.labels.clone()
     labels[1:, -1] = torch.nan
     return problem.changed("a dimension without a pair", labels=labels)
@@ -74,14 +77,11 @@ def distance(own: Tensor, right: Tensor) -> float:
     return float((own - right).abs().max() / right.abs().max().clamp(min=1e-6))
 
 
-def deviations(bug: SeededBug, problem: Problem, upstream: Tensor | None = None) -> list[float]:
+def deviations(bug: SeededBug, problem: Batch, upstream: Tensor | None = None) -> list[float]:
     answer: Answer = candidate(bug).answer(problem, upstream)
     right = compute_reference(
         DEFINITIONS[bug.definition],
-        (problem.first, problem.second),
-        problem.labels,
-        weights=problem.weights,
-        temperature=problem.temperature,
+        problem,
         upstream=None if answer.parts is None else upstream,
     )
     found = [distance(answer.loss, right.loss)]
@@ -91,7 +91,7 @@ def deviations(bug: SeededBug, problem: Problem, upstream: Tensor | None = None)
     return found
 
 
-def showing(bug: SeededBug) -> Sequence[Problem]:
+def showing(bug: SeededBug) -> Sequence[Batch]:
     if bug.name in SEEN_AT:
         return [posed(SEEN_AT[bug.name], bug.definition)]
     problems = [posed(spec, bug.definition) for spec in (ORDINARY, TIED)]
@@ -129,7 +129,7 @@ def test_a_sentence_says_what_is_wrong(bug: SeededBug) -> None:
 
 @EACH
 def test_it_is_built_and_called_like_the_right_one(bug: SeededBug) -> None:
-    problem = posed(replace(ORDINARY, nan_density=0.0), bug.definition)
+    problem = posed((replace(ORDINARY[0], nan_density=0.0), ORDINARY[1]), bug.definition)
     asked = candidate(bug)
     assert asked.resolution.temperature == "temperature"
     module = asked.build(asked.resolution.definition.at(problem.temperature), problem.weights)
@@ -156,7 +156,7 @@ def test_the_right_ones_are_right_on_every_problem_here(factory: type[RankedCont
     bug = SeededBug(factory, "definition", None)
     specs = {ORDINARY, TIED, *SEEN_AT.values()}
     for spec in specs:
-        if bug.definition == "rank-n-contrast" and spec.n > 100:
+        if bug.definition == "rank-n-contrast" and spec[0].batch_size > 100:
             continue  # twice the rows there, and no bug of it needs so many
         assert max(deviations(bug, posed(spec, bug.definition))) < 1e-4
 
@@ -164,5 +164,5 @@ def test_the_right_ones_are_right_on_every_problem_here(factory: type[RankedCont
 @pytest.mark.parametrize("name", sorted(SEEN_AT))
 def test_the_bugs_of_size_are_right_on_small_problems(name: str) -> None:
     (bug,) = (b for b in BUGS if b.name == name)
-    problem = posed(ProblemSpec(n=8, d=8, dims=2, labels="tied"), bug.definition)
+    problem = posed(wanted(n=8, d=8, dims=2, labels="tied"), bug.definition)
     assert max(deviations(bug, problem)) < 1e-4

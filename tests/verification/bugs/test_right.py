@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from supcr_bench.inputs.tensors import Problem, ProblemSpec, make_problem
+from supcr_bench.inputs.tensors import Batch, make_problem
 from supcr_bench.reference.reference import compute_reference
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.values.definition import NO_SELF, RANK_N_CONTRAST, TORCHCELL, Definition
@@ -17,6 +17,8 @@ from supcr_bench.verification.bugs.right import (
     RightRankNContrast,
     RightSupCR,
 )
+from tests.batches import Wanted, wanted
+from tests.batches import problem as made
 from tests.examples import NAN, NOTE_OUTPUT, note_views, prints_as
 from tests.verification.bugs.other_right import RightConcatenated, RightSingleView
 
@@ -36,15 +38,15 @@ RIGHT: list[tuple[Definition, Callable[..., Any]]] = [
 ALL = pytest.mark.parametrize(("definition", "factory"), RIGHT, ids=[d.name for d, _ in RIGHT])
 SUPCR = pytest.mark.parametrize("factory", [RightSupCR, RightNoSelf])
 SPECS = [
-    ProblemSpec(n=2, d=3),
-    ProblemSpec(n=2, d=3, labels="constant"),
-    ProblemSpec(n=3, d=1, labels="binary", seed=1),
-    ProblemSpec(n=17, d=5, dims=3, labels="tied", weights="unnormalised", seed=2),
-    ProblemSpec(n=17, d=5, dims=2, labels="clustered", temperature=0.02, seed=3),
-    ProblemSpec(n=16, d=4, dims=2, labels="tied", temperature=0.005, seed=4),
-    ProblemSpec(n=12, d=4, dims=8, nan_density=0.5, weights="unequal", seed=5),
-    ProblemSpec(n=20, d=4, dims=3, nan_density=0.9, labels="tied", temperature=0.05, seed=6),
-    ProblemSpec(n=110, d=8, dims=2, nan_density=0.1, labels="tied", seed=7),
+    wanted(n=2, d=3),
+    wanted(n=2, d=3, labels="constant"),
+    wanted(n=3, d=1, labels="binary", seed=1),
+    wanted(n=17, d=5, dims=3, labels="tied", weights="unnormalised", seed=2),
+    wanted(n=17, d=5, dims=2, labels="clustered", temperature=0.02, seed=3),
+    wanted(n=16, d=4, dims=2, labels="tied", temperature=0.005, seed=4),
+    wanted(n=12, d=4, dims=8, nan_density=0.5, weights="unequal", seed=5),
+    wanted(n=20, d=4, dims=3, nan_density=0.9, labels="tied", temperature=0.05, seed=6),
+    wanted(n=110, d=8, dims=2, nan_density=0.1, labels="tied", seed=7),
 ]
 
 
@@ -52,22 +54,22 @@ def candidate(definition: Definition, factory: Callable[..., Any]) -> Adapter:
     return Adapter.usual(factory, definition)
 
 
-def posed(spec: ProblemSpec, definition: Definition) -> Problem:
+def posed(spec: Wanted, definition: Definition) -> Batch:
     """In float64, without what the definition does not support, at its scale of temperatures."""
-    spec = replace(
-        spec, dtype="float64", temperature=spec.temperature / 0.1 * definition.temperature
+    workload, weights = spec
+    assert workload.temperature is not None
+    workload = replace(
+        workload, dtype="float64", temperature=workload.temperature / 0.1 * definition.temperature
     )
     if definition.nan_labels == "unsupported":
-        spec = replace(spec, nan_density=0.0)
-    if definition is SINGLE_VIEW:
-        spec = replace(spec, weights="equal")
-    return make_problem(spec)
+        workload = replace(workload, nan_density=0.0)
+    return make_problem(workload, "equal" if definition is SINGLE_VIEW else weights)
 
 
 @ALL
-@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.describe())
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec[0].describe()} {spec[1]}")
 def test_value_parts_and_gradients_are_the_definition_s(
-    definition: Definition, factory: Callable[..., Any], spec: ProblemSpec
+    definition: Definition, factory: Callable[..., Any], spec: Wanted
 ) -> None:
     problem = posed(spec, definition)
     dims = problem.labels.shape[1]
@@ -75,13 +77,9 @@ def test_value_parts_and_gradients_are_the_definition_s(
     answer = candidate(definition, factory).answer(problem, upstream)
     if answer.parts is None:
         upstream[1:] = 0
-    views = (problem.first, problem.second)[: 1 if definition.views == "single" else 2]
     right = compute_reference(
         definition,
-        views,
-        problem.labels,
-        weights=problem.weights,
-        temperature=problem.temperature,
+        problem,
         upstream=upstream if definition.label_distance == "per_dimension" else upstream[:2],
     )
     assert answer.loss_dtype == torch.float64
@@ -94,7 +92,7 @@ def test_value_parts_and_gradients_are_the_definition_s(
 
 
 def test_the_largest_of_these_problems_is_done_in_chunks() -> None:
-    assert max(spec.n * (1 - spec.nan_density) for spec in SPECS) > CHUNK
+    assert max(spec.labelled_rows for spec, _ in SPECS) > CHUNK
 
 
 @pytest.mark.parametrize(("labels", "weights", "loss", "per_dimension"), NOTE_OUTPUT)
@@ -110,7 +108,7 @@ def test_the_published_output_is_reproduced(
 def test_every_temperature_down_to_the_lowest_is_stable_in_float32(
     factory: Callable[..., Any],
 ) -> None:
-    problem = make_problem(ProblemSpec(n=9, temperature=0.005))
+    problem = made(n=9, temperature=0.005)
     first = problem.first.requires_grad_()
     loss, _ = factory(temperature=0.005)(first, problem.second, problem.labels)
     loss.backward()
@@ -121,7 +119,7 @@ def test_every_temperature_down_to_the_lowest_is_stable_in_float32(
 
 @SUPCR
 def test_two_rows_without_a_tie_give_exactly_zero(factory: Callable[..., Any]) -> None:
-    problem = make_problem(ProblemSpec(n=2))
+    problem = made(n=2)
     loss, _ = factory()(problem.first, problem.second, problem.labels)
     assert float(loss) == 0
 
@@ -139,13 +137,13 @@ def test_a_batch_without_any_label_is_trainable_on(factory: Callable[..., Any]) 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
 def test_equal_weights_are_the_default_for_any_number_of_dimensions(dims: int) -> None:
-    problem = make_problem(ProblemSpec(n=6, dims=dims))
+    problem = made(n=6, dims=dims)
     loss, parts = RightSupCR()(problem.first, problem.second, problem.labels)
     torch.testing.assert_close(loss, parts.mean())
 
 
 def test_weights_of_another_number_of_dimensions_are_refused() -> None:
-    problem = make_problem(ProblemSpec(n=6, dims=3))
+    problem = made(n=6, dims=3)
     with pytest.raises(ValueError, match="1 weights for 3 label dimensions"):
         RightSupCR(weights=torch.ones(1))(problem.first, problem.second, problem.labels)
 
@@ -155,7 +153,7 @@ def test_weights_of_another_number_of_dimensions_are_refused() -> None:
 def test_an_infinite_label_is_refused(
     definition: Definition, factory: Callable[..., Any], label: float
 ) -> None:
-    problem = make_problem(ProblemSpec(n=5))
+    problem = made(n=5)
     problem.labels[2] = label
     with pytest.raises(ValueError, match="infinite"):
         candidate(definition, factory).answer(problem)
@@ -164,14 +162,14 @@ def test_an_infinite_label_is_refused(
 @pytest.mark.parametrize("factory", [RightRankNContrast, RightConcatenated])
 def test_a_missing_label_is_refused_where_it_has_no_meaning(factory: Callable[..., Any]) -> None:
     definition = RANK_N_CONTRAST if factory is RightRankNContrast else CONCATENATED
-    problem = make_problem(ProblemSpec(n=5, nan_density=0.2))
+    problem = made(n=5, nan_density=0.2)
     with pytest.raises(ValueError, match="missing"):
         candidate(definition, factory).answer(problem)
 
 
 @ALL
 def test_a_nan_in_an_embedding_shows(definition: Definition, factory: Callable[..., Any]) -> None:
-    problem = make_problem(ProblemSpec(n=5))
+    problem = made(n=5)
     problem.first[2, 1] = NAN
     assert math.isnan(float(candidate(definition, factory).answer(problem).loss))
 
@@ -179,7 +177,7 @@ def test_a_nan_in_an_embedding_shows(definition: Definition, factory: Callable[.
 @SUPCR
 @pytest.mark.parametrize("value", [0.0, 1e30, math.inf, NAN])
 def test_a_row_without_any_label_is_not_there(factory: Callable[..., Any], value: float) -> None:
-    problem = make_problem(ProblemSpec(n=8, dims=2, nan_density=0.2))
+    problem = made(n=8, dims=2, nan_density=0.2)
     row = torch.full((1, 8), value)
     longer = problem.changed(
         "with a row more",
@@ -198,7 +196,7 @@ def test_a_row_without_any_label_is_not_there(factory: Callable[..., Any], value
 @SUPCR
 @pytest.mark.parametrize("exponent", [-100, -20, 20, 100])
 def test_the_length_of_embeddings_means_nothing(factory: Callable[..., Any], exponent: int) -> None:
-    problem = make_problem(ProblemSpec(n=7))
+    problem = made(n=7)
     loss, _ = factory()(problem.first, problem.second, problem.labels)
     scaled, _ = factory()(problem.first * 2.0**exponent, problem.second, problem.labels)
     if exponent == -100:  # below the floor of a norm
@@ -211,7 +209,7 @@ def test_the_length_of_embeddings_means_nothing(factory: Callable[..., Any], exp
 def test_equal_rows_at_distance_zero_have_a_finite_gradient(
     definition: Definition, factory: Callable[..., Any]
 ) -> None:
-    problem = make_problem(ProblemSpec(n=5))
+    problem = made(n=5)
     same = problem.first[:1].expand(5, 8).clone()
     answer = candidate(definition, factory).answer(problem.changed("same", first=same, second=same))
     assert all(torch.isfinite(g).all() for g in answer.gradients)
@@ -222,8 +220,8 @@ def test_equal_rows_at_distance_zero_have_a_finite_gradient(
 def test_low_precision_inputs_are_computed_in_float32_and_answered_in_their_own(
     definition: Definition, factory: Callable[..., Any], dtype: torch.dtype
 ) -> None:
-    spec = ProblemSpec(n=90, d=4, labels="tied", temperature=definition.temperature)
-    problem = make_problem(replace(spec, dtype=str(dtype).removeprefix("torch.")))
+    name = str(dtype).removeprefix("torch.")
+    problem = made(n=90, d=4, labels="tied", temperature=definition.temperature, dtype=name)
     exact = problem.changed(
         "in float64",
         first=problem.first.double(),
@@ -241,7 +239,7 @@ def test_low_precision_inputs_are_computed_in_float32_and_answered_in_their_own(
 def test_autocast_around_the_forward_changes_nothing(
     definition: Definition, factory: Callable[..., Any]
 ) -> None:
-    problem = make_problem(ProblemSpec(n=9, temperature=definition.temperature))
+    problem = made(n=9, temperature=definition.temperature)
     asked = candidate(definition, factory)
     module = asked.build(definition.at(problem.temperature), problem.weights)
     first = problem.first.clone().requires_grad_()
@@ -257,8 +255,8 @@ def test_autocast_around_the_forward_changes_nothing(
 
 @ALL
 def test_a_call_leaves_no_trace(definition: Definition, factory: Callable[..., Any]) -> None:
-    problem = make_problem(ProblemSpec(n=82, temperature=definition.temperature))
-    other = make_problem(ProblemSpec(n=82, temperature=definition.temperature, seed=1))
+    problem = made(n=82, temperature=definition.temperature)
+    other = made(n=82, temperature=definition.temperature, seed=1)
     kept = [x.clone() for x in (problem.first, problem.second, problem.labels)]
     asked = candidate(definition, factory)
     module = asked.build(definition.at(problem.temperature), problem.weights)
@@ -275,7 +273,7 @@ def test_a_call_leaves_no_trace(definition: Definition, factory: Callable[..., A
 def test_strides_and_grad_mode_mean_nothing(
     definition: Definition, factory: Callable[..., Any]
 ) -> None:
-    problem = make_problem(ProblemSpec(n=82, dims=1, temperature=definition.temperature))
+    problem = made(n=82, dims=1, temperature=definition.temperature)
     asked = candidate(definition, factory)
     laid_out = [x.t().contiguous().t() for x in (problem.first, problem.second)]
     module = asked.build(definition.at(problem.temperature), problem.weights)
@@ -296,7 +294,7 @@ def test_weights_move_with_the_module() -> None:
 def test_labels_of_one_dimension_come_in_two_shapes(
     definition: Definition, factory: Callable[..., Any], shape: str
 ) -> None:
-    problem = make_problem(ProblemSpec(n=6, temperature=definition.temperature))
+    problem = made(n=6, temperature=definition.temperature)
     asked = candidate(definition, factory)
     own = replace(asked.resolution, flat_labels=shape == "[N]")
     asked = replace(asked, resolution=own)

@@ -9,21 +9,22 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from supcr_bench.inputs.tensors import Problem, ProblemSpec, make_problem
+from supcr_bench.inputs.tensors import Batch
 from supcr_bench.reference.answer import Answer
 from supcr_bench.subjects.process_state import changes_by
 from supcr_bench.values.definition import DEFINITIONS
 from supcr_bench.verification.bugs.catalogue import BUGS, RIGHT, SeededBug
+from tests.batches import problem as made
 from tests.examples import NAN
 from tests.verification.bugs.test_catalogue import candidate, deviations
 
-PLAIN = make_problem(ProblemSpec(n=9, d=6, dims=2, nan_density=0.2, weights="unnormalised"))
-COMPLETE = make_problem(ProblemSpec(n=9, d=6, dims=2))
-OTHER = make_problem(ProblemSpec(n=9, d=6, dims=2, nan_density=0.2, seed=1))
+PLAIN = made(n=9, d=6, dims=2, nan_density=0.2, weights="unnormalised")
+COMPLETE = made(n=9, d=6, dims=2)
+OTHER = made(n=9, d=6, dims=2, nan_density=0.2, seed=1)
 Symptom = Callable[[SeededBug], bool]
 
 
-def ask(bug: SeededBug, problem: Problem = PLAIN, module: nn.Module | None = None) -> Answer:
+def ask(bug: SeededBug, problem: Batch = PLAIN, module: nn.Module | None = None) -> Answer:
     return candidate(bug).answer(problem, module=module)
 
 
@@ -45,7 +46,7 @@ def raises(call: Callable[[], object], message: str = "") -> bool:
     return True
 
 
-def with_unlabelled_nan_row() -> Problem:
+def with_unlabelled_nan_row() -> Batch:
     row = torch.full((1, 6), NAN)
     return PLAIN.changed(
         "a NaN row",
@@ -55,7 +56,7 @@ def with_unlabelled_nan_row() -> Problem:
     )
 
 
-def wrong(bug: SeededBug, problem: Problem, by: float = 1e-3) -> bool:
+def wrong(bug: SeededBug, problem: Batch, by: float = 1e-3) -> bool:
     return max(deviations(bug, problem)) > by
 
 
@@ -69,22 +70,20 @@ def spoils_the_value(bug: SeededBug) -> bool:
 
 
 def wrong_when_cold(bug: SeededBug) -> bool:
-    return wrong(bug, make_problem(ProblemSpec(n=8, d=2, dims=2, temperature=0.04, seed=1)))
+    return wrong(bug, made(n=8, d=2, dims=2, temperature=0.04, seed=1))
 
 
 def overflows(bug: SeededBug) -> bool:
-    return not math.isfinite(
-        float(ask(bug, make_problem(ProblemSpec(n=8, d=2, temperature=0.005))).loss)
-    )
+    return not math.isfinite(float(ask(bug, made(n=8, d=2, temperature=0.005)).loss))
 
 
 def accurate_to_float32_only(bug: SeededBug) -> bool:
-    problem = make_problem(ProblemSpec(n=9, dtype="float64"))
+    problem = made(n=9, dtype="float64")
     return ask(bug, problem).loss_dtype == torch.float64 and wrong(bug, problem, by=1e-10)
 
 
 def wrong_on_close_float64_labels(bug: SeededBug) -> bool:
-    problem = make_problem(ProblemSpec(n=13, dtype="float64"))
+    problem = made(n=13, dtype="float64")
     labels = 1 + torch.round(problem.labels * 1024) * 2.0**-40
     return wrong(bug, problem.changed("labels 2^-40 apart", labels=labels))
 
@@ -95,7 +94,7 @@ def wrong_on_large_labels(bug: SeededBug) -> bool:
 
 
 def fails_for_three_dimensions(bug: SeededBug) -> bool:
-    problem = make_problem(ProblemSpec(n=6, dims=3))
+    problem = made(n=6, dims=3)
     return raises(lambda: bug.factory()(problem.first, problem.second, problem.labels), "size")
 
 
@@ -117,7 +116,7 @@ def no_backward_without_labels(bug: SeededBug) -> bool:
 
 
 def fails_in_half(bug: SeededBug) -> bool:
-    halves = [make_problem(ProblemSpec(n=5, dtype=dtype)) for dtype in ("float16", "bfloat16")]
+    halves = [made(n=5, dtype=dtype) for dtype in ("float16", "bfloat16")]
     return all(raises(partial(ask, bug, problem), "not implemented") for problem in halves)
 
 
