@@ -21,7 +21,6 @@ from supcr_bench.gate.baseline import (
     dropped_implementations,
 )
 from supcr_bench.gate.cost import judge_deterministic
-from supcr_bench.gate.measure import measure_deterministic
 from supcr_bench.gate.terms import Terms
 from supcr_bench.gate.time_trial import (
     TimeTrial,
@@ -35,9 +34,11 @@ from supcr_bench.render.terminal import print_sentence
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.run_file import without_noise
 from supcr_bench.subjects.registry import Subject
+from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.local_executor import LocalExecutor
-from supcr_bench.sweep.plan import make_budget, only, under
+from supcr_bench.sweep.plan import make_budget, only, under, untimed
 from supcr_bench.sweep.runner import SweepProgress
+from supcr_bench.sweep.verified import run_verified
 from supcr_bench.values.cell import Cell
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.values.gate import GatedChange, GateOutcome, GateVerdict, TimeStudy
@@ -258,11 +259,11 @@ class GateSession:
         results: list[Result] = []
         verification: dict[str, Verification] = {}
         with self._stage(stage) as say:
-            for event in measure_deterministic(
-                only(self._cells(), {subject.name for subject in subjects}),
+            for event in run_verified(
+                untimed(only(self._cells(), {subject.name for subject in subjects})),
                 self.executor,
                 subjects,
-                self.budget,
+                Forecast(self.budget),
                 verify=verify if self.suite.verify else {},
                 definition=self.suite.compared_with,
                 seed=self.suite.seed,

@@ -11,6 +11,7 @@ from supcr_bench.sweep.runner import SweepProgress
 from supcr_bench.values.definition import TORCHCELL, short_name
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_clock
+from supcr_bench.verification.outcome import Outcome
 from supcr_bench.workers.activity import Activity
 
 
@@ -47,6 +48,9 @@ class PlainProgress:
 
     def found(self, result: Result) -> None:
         self._say(f"  {result_line(result)}")
+
+    def checked(self, name: str, outcome: Outcome) -> None:
+        """Do nothing, as for activities."""
 
     def close(self) -> None: ...
 
@@ -92,6 +96,12 @@ class LiveProgress(PlainProgress):
             what += f" for {activity.elapsed_s:.0f} s"
         self._progress.update(self._task, what=what)
         self._show_left()
+
+    def checked(self, name: str, outcome: Outcome) -> None:
+        """Show the check that an implementation has been through, once no cell runs."""
+        if not self._case:
+            what = f"{name}: {outcome.group}, {outcome.check}"
+            self._progress.update(self._task, case="Verification", left="", what=what)
 
     def found(self, result: Result) -> None:
         if result.status is not Status.MEASURED:

@@ -52,7 +52,7 @@ def run(
     verify: bool | None = typer.Option(
         None,
         "--verify/--no-verify",
-        help="Verify each implementation after the measurements.",
+        help="Verify each implementation, too.",
         show_default="as the suite says",
     ),
     executor: str = opt.option(

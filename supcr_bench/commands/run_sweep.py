@@ -13,7 +13,6 @@ from rich.console import Console
 
 from supcr_bench.commands.progress import make_progress
 from supcr_bench.commands.run_work import Work, new_run, provenance
-from supcr_bench.commands.verify import verify_each
 from supcr_bench.render.cells import definitions_note
 from supcr_bench.render.terminal import make_console, print_sentence
 from supcr_bench.store.run import RunWriter, default_page, load_run, new_run_id
@@ -24,7 +23,8 @@ from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.sweep.plan import make_budget, under, with_own_cells
 from supcr_bench.sweep.ray_executor import make_ray_executor
-from supcr_bench.sweep.runner import SweepProgress, run_sweep
+from supcr_bench.sweep.runner import SweepProgress
+from supcr_bench.sweep.verified import run_verified
 from supcr_bench.values.cell import CACHES, Account, Budget, Cell
 from supcr_bench.values.errors import StoreError, SubjectError, UsageError
 from supcr_bench.values.files import require_writable
@@ -33,6 +33,7 @@ from supcr_bench.values.implementation import Description
 from supcr_bench.values.machine import SAME_MACHINE, machine_of, usable_cpus
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_clock
+from supcr_bench.verification.verification import Verification
 from supcr_bench.workers.activity import Activity
 
 
@@ -76,20 +77,14 @@ def carry_out(
             claims = {
                 name: get_law(d.claimed_time) for name, d in descriptions.items() if d.claimed_time
             }
-            account = sweep(work, executor, Forecast(budget, claims), writer, console)
-            wall_s = time.monotonic() - began
-            writer.finish({"wall_s": wall_s, **asdict(account)})
-        verification_s = _verify(work, writer, console) if work.suite.verify else 0.0
+            forecast = Forecast(budget, claims)
+            account, spent = sweep(work, executor, forecast, writer, console, began)
         from supcr_bench.commands.report_page import show_and_write  # slow to import
 
         run = load_run(writer.path)
-        spent = "Nothing was left to measure."
-        if account.total_s:
-            spent = f"Took    {account.describe(wall_s, executor.max_parallel_cells)}"
-            if verification_s:
-                spent += f"; verified in {format_clock(verification_s)}"
-            if any(r.time_samples_s for r in run.results):
-                spent += f"; caches {run.info.get('caches', 'not recorded')}"
+        spent = f"Took    {spent}" if account.total_s else "Nothing was left to measure."
+        if account.total_s and any(r.time_samples_s for r in run.results):
+            spent += f"; caches {run.info.get('caches', 'not recorded')}"
         show_and_write(run, console, verbose=verbose, spent=spent)
     if any(r.status in (Status.WRONG, Status.FAILED) for r in run.results) or any(
         found.verdict == "not right" for found in (run.verification or {}).values()
@@ -152,14 +147,41 @@ def _run_info(
 
 
 def sweep(
-    work: Work, executor: Executor, forecast: Forecast, writer: RunWriter, console: Console
-) -> Account:
-    """Measure the rest of the plan; store each result, show progress, and add up the time."""
-    account = Account()
+    work: Work,
+    executor: Executor,
+    forecast: Forecast,
+    writer: RunWriter,
+    console: Console,
+    began: float,
+) -> tuple[Account, str]:
+    """Measure and verify the rest, and store each result at once; the executor is closed.
+
+    Returns:
+        where the time went, and the wall time since ``began`` in words.
+    """
+    account, wall_s = Account(), 0.0
     # Older results do not record the machine; they come from the one that the run names.
     home = machine_of(writer.info["environment"])
     finished = [r if r.machine else replace(r, machine=home) for r in writer.finished]
-    events = run_sweep(work.plan, executor, work.subjects, forecast, finished)
+    unverified = [s.name for s in work.subjects if s.name not in writer.verification]
+    verify = dict.fromkeys(unverified if work.suite.verify else ())
+    # Where sweep and verification share no core and no GPU.
+    together = (
+        isinstance(executor, LocalExecutor)
+        and forecast.budget.threads < usable_cpus()
+        and all(planned.workload.device == "cpu" for planned in work.plan)
+    )
+    events = run_verified(
+        work.plan,
+        executor,
+        work.subjects,
+        forecast,
+        finished,
+        definition=work.suite.compared_with,
+        seed=work.suite.seed,
+        verify=verify,
+        together=together,
+    )
     progress = make_progress(console, len(work.plan))
     try:
         with closing(events):  # on Ctrl-C or an error, end the sweep first
@@ -170,29 +192,26 @@ def sweep(
                         progress.found(event)
                     case SweepProgress():
                         progress.moved(event)
+                        if event.ended == len(work.plan) and not wall_s:
+                            executor.close()
+                            wall_s = time.monotonic() - began
+                            writer.finish({"wall_s": wall_s, **asdict(account)})
                     case Activity():
                         progress.busy(event)
                     case Account():
                         account += event
+                    case Verification():
+                        writer.store_verification(event)
+                    case (name, outcome):
+                        progress.checked(name, outcome)
     finally:
         progress.close()
-    return account
-
-
-def _verify(work: Work, writer: RunWriter, console: Console) -> float:
-    """Verify the rest, on all cores; store each verdict; return the seconds taken."""
-    left = [s for s in work.subjects if s.name not in writer.verification]
-    if not left:
-        return 0.0
-    began = time.monotonic()
-    definition, seed = work.suite.compared_with, work.suite.seed
-    for found in verify_each(
-        left, definition, strict=False, seed=seed, console=console, parallel=usable_cpus()
-    ):
-        writer.store_verification(found)
-    seconds = time.monotonic() - began
-    writer.finish({"verification_s": seconds})
-    return seconds
+    spent = account.describe(wall_s, executor.max_parallel_cells)
+    if verify:
+        verification_s = time.monotonic() - began - wall_s
+        writer.finish({"verification_s": verification_s})
+        spent += f"; verification took {format_clock(verification_s)} more"
+    return account, spent
 
 
 def make_executor(name: str, work: Work) -> tuple[LocalExecutor | ClusterExecutor, Budget]:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from supcr_bench.subjects.registry import Subject
-    from supcr_bench.verification.session import Session
     from supcr_bench.verification.verification import Verification
 
 
@@ -156,39 +154,30 @@ def verify_each(
     ranks: int | None = None,
     device: str = "cpu",
     question: ImpactQuestion | None = None,
-    parallel: int = 1,
 ) -> Iterator["Verification"]:
     """Verify each implementation in a worker of its own, and show which check runs.
 
-    With ``ranks``, each runs in that many workers, which share a batch. As many as ``parallel``
-    run at the same time; they come in the order in which they end.
+    With ``ranks``, each runs in that many workers, which share a batch.
     """
     from rich.text import Text
 
-    from supcr_bench.verification.outcome import Outcome
-    from supcr_bench.workers.streams import merge_streams
+    from supcr_bench.verification.session import Session
     from supcr_bench.workers.verification import WorkerVerification
 
-    def verify_one(subject: "Subject") -> "Iterator[tuple[str, Outcome] | Verification]":
-        session: Session
-        if ranks is None:
-            session = WorkerVerification(
-                subject, definition, strict=strict, seed=seed, device=device
-            )
-        else:
-            from supcr_bench.workers.rank_verification import RankVerification  # imports torch
-
-            session = RankVerification(subject, definition, ranks=ranks, strict=strict, seed=seed)
-        session.question = question
-        for outcome in session.run():
-            yield subject.name, outcome
-        yield session.result()
-
-    streams = [partial(verify_one, subject) for subject in subjects]
     with console.status(Text("Verification")) as status:
-        for found in merge_streams(streams, parallel, wait=False):
-            if isinstance(found, tuple):
-                name, outcome = found
-                status.update(Text(f"{name}: {outcome.group}, {outcome.check}"))
+        for subject in subjects:
+            session: Session
+            if ranks is None:
+                session = WorkerVerification(
+                    subject, definition, strict=strict, seed=seed, device=device
+                )
             else:
-                yield found
+                from supcr_bench.workers.rank_verification import RankVerification  # imports torch
+
+                session = RankVerification(
+                    subject, definition, ranks=ranks, strict=strict, seed=seed
+                )
+            session.question = question
+            for outcome in session.run():
+                status.update(Text(f"{subject.name}: {outcome.group}, {outcome.check}"))
+            yield session.result()

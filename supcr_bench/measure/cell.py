@@ -6,7 +6,7 @@ time comes last, without instrumentation. In a cell that is not timed, this last
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -48,7 +48,7 @@ class UnusableReferenceError(Exception):
 
 @dataclass(slots=True)
 class CellRun:
-    """Runs one cell; it announces each stage before it starts, so that a hang names its stage."""
+    """Runs one cell: announces each stage, so that a hang names it, and times calls ``alone``."""
 
     cell: Cell
     subjects: Mapping[str, Adapter]
@@ -57,6 +57,7 @@ class CellRun:
     budget: Budget
     table: npt.NDArray[np.float64] | None = None
     announce: Announce = lambda stage, arm: None  # noqa: ARG005
+    alone: Callable[[], AbstractContextManager[None]] = nullcontext
     process: ProcessState = field(default_factory=ProcessState)
     account: Account = field(init=False, default_factory=Account)
     _batch: Batch = field(init=False)
@@ -97,8 +98,9 @@ class CellRun:
         self.announce("inputs", None)
         with self._accounted("inputs_s"):
             self._batch = make_batch(self.cell.workload, self.table)
-        for implementation in dict.fromkeys(arm.implementation for arm in self.cell.arms):
-            yield from self._agree(implementation)
+        with self.alone():
+            for implementation in dict.fromkeys(arm.implementation for arm in self.cell.arms):
+                yield from self._agree(implementation)
         if not self._answers:
             return
         self.announce("reference", None)
@@ -106,7 +108,8 @@ class CellRun:
             yield from self._take_reference(definition)
         for arm in list(self._live()):
             yield from self._take_costs(arm)
-        timed = self._take_times() if self.cell.timed else {}
+        with self.alone():
+            timed = self._take_times() if self.cell.timed else {}
         for arm, samples in timed.items():
             if samples.error is not None:
                 yield self._end(arm, *outcome_of(samples.error))
@@ -117,8 +120,6 @@ class CellRun:
         """The result of the arm whose error stopped the cell, unless that arm already has one."""
         if arm not in self._ended:
             yield self._end(arm, *outcome_of(error))
-
-    # --- the passes ---
 
     def _agree(self, implementation: str) -> Iterator[Result]:
         """Call an implementation once and keep its answer; a failure ends all its passes."""
@@ -289,8 +290,6 @@ class CellRun:
         """Undo what the last call changed in the process, and keep what it was."""
         changed = self._changed.setdefault(implementation, {})
         changed.update(dict.fromkeys(self.process.undo()))
-
-    # --- helpers ---
 
     def _limited(self) -> AbstractContextManager[None]:
         return self.device.memory_limit(self.budget.memory_limit_bytes)

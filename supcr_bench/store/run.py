@@ -214,7 +214,7 @@ class RunWriter(AbstractContextManager["RunWriter", None]):
         """Store the end time, and add this session's times to those of earlier sessions."""
         before = self.info.get("accounting") or {}
         total = {key: before.get(key, 0.0) + value for key, value in accounting.items()}
-        self.update(finished_at=_now(), accounting=total)
+        self.update(finished_at=_now(), accounting={**before, **total})
 
     def __exit__(self, *_: object) -> None:
         self._file.close()

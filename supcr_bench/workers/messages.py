@@ -104,7 +104,23 @@ class AskRank:
     question: "RankQuestion | None"
 
 
-Request = Preflight | MeasureCell | TimeVersions | VerifySubject | AskSession | JoinRanks | AskRank
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """A worker asks to compute alone, and waits until this comes back; later it ends that."""
+
+    begins: bool
+
+
+Request = (
+    Preflight
+    | MeasureCell
+    | TimeVersions
+    | VerifySubject
+    | AskSession
+    | JoinRanks
+    | AskRank
+    | Alone
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +157,7 @@ class PreflightResult:
     default_call: DefaultCall | None = None
 
 
-Response = Returned | Failed | PreflightResult | Result | Account
+Response = Returned | Failed | PreflightResult | Result | Account | Alone
 
 
 def write_message(message: Request | Response, pipe: IO[bytes]) -> None:

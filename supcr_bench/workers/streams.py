@@ -19,7 +19,7 @@ def merge_streams(
     closed, the others stop when they yield their next item. With ``wait``, this generator waits
     until they have stopped, and raises the exception after their last items.
     """
-    if max_open <= 1:
+    if min(max_open, len(streams)) <= 1:
         for start in streams:
             with closing(start()) as stream:  # type: ignore[type-var]
                 yield from stream

@@ -1,6 +1,5 @@
 """Verifies one implementation in a worker, so that a hang or a crash becomes a finding."""
 
-import time
 from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
@@ -53,7 +52,7 @@ class WorkerVerification(Session):
 
     def open(self) -> Sequence[tuple[str, Group]]:
         """Start a worker that loads the subject and keeps the session."""
-        self._worker = WorkerProcess(threads=1)  # small problems; threads would only add noise
+        self._worker = WorkerProcess(threads=1, bystander=True)  # small problems need one thread
         started = self._ask(self._request, "loading and recognition", OPEN_LIMIT_S)
         if isinstance(started, messages.Failed):
             raise started.uncallable or SubjectError(started.reason)
@@ -96,12 +95,12 @@ class WorkerVerification(Session):
         """
         worker, limit_s = self._worker, limit_s * self._limit_factor
         assert worker is not None
-        polled = moved = began = time.monotonic()
+        polled = moved = began = worker.clock_s()
         polled_s = seen_s = used_s = worker.cpu_s()
         spent_s = self._spent_s
         worker.send(request)
         for response in worker.responses():
-            now, cpu_s = time.monotonic(), worker.cpu_s()
+            now, cpu_s = worker.clock_s(), worker.cpu_s()
             activity = worker.activity()
             if activity is not None and activity.stage == COMPILATION:
                 began, used_s, moved = began + now - polled, used_s + cpu_s - polled_s, now

@@ -11,8 +11,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache, partial
@@ -85,8 +85,13 @@ def _clean_up() -> None:
 class Worker:
     """Carries out requests one at a time, and writes to the page what is running."""
 
-    def __init__(self, respond: Callable[[Response], None], page: ActivityPage) -> None:
-        self._respond = respond
+    def __init__(
+        self,
+        respond: Callable[[Response], None],
+        page: ActivityPage,
+        receive: Callable[[], Request | None],
+    ) -> None:
+        self._respond, self._receive = respond, receive
         self._page = page
         self._rank = 0
         self._modules: dict[int | None, Any] = {}
@@ -260,6 +265,7 @@ class Worker:
             budget=budget,
             table=table,
             announce=self._page.write,
+            alone=self._alone if cell.timed and not coordinator else nullcontext,
             process=process,
         )
         try:
@@ -275,6 +281,14 @@ class Worker:
                 self._respond(result)
             self._respond(Failed(str(error)))
         self._respond(run.account)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Within the block, no bystander of this worker computes."""
+        self._respond(messages.Alone(begins=True))
+        self._receive()
+        yield
+        self._respond(messages.Alone(begins=False))
 
 
 _load_once = lru_cache(maxsize=1)(load)
@@ -316,7 +330,7 @@ def main() -> None:
     torch.set_num_threads(int(threads))
     respond = partial(messages.write_message, pipe=pipe)
     respond(Returned(collect_environment()))
-    worker = Worker(respond, ActivityPage(Path(page_path)))
+    worker = Worker(respond, ActivityPage(Path(page_path)), inbox.get)
     with suppress(BrokenPipeError):  # the parent was killed
         while (request := inbox.get()) is not None:
             worker.answer(request)

@@ -6,10 +6,11 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import IO, Any
 
 import psutil
@@ -22,6 +23,8 @@ START_LIMIT_S = 120.0
 """Time limit to start; importing torch from a cold, busy disk can take tens of seconds."""
 POLL_S = 0.25
 CLOSE_LIMIT_S = 5.0
+MOST_POLLS = 1000
+"""How often a worker is asked, each millisecond, whether it has been suspended."""
 
 
 def start_python(
@@ -47,29 +50,36 @@ class WorkerProcess:
     """One worker, whose torch uses ``threads`` threads.
 
     A thread calls ``deliver`` with each response, and with ``None`` once the worker has ended; by
-    default :meth:`responses` yields the responses. ``scratch`` is a folder that the worker removes
-    if this process is killed.
+    default :meth:`responses` yields the responses. A ``bystander`` stands still while another
+    worker computes alone. ``scratch`` is a folder that it removes if this process is killed.
     """
 
     start = staticmethod(start_python)  # tests replace it by a faster one
     ranks = 1
 
     def __init__(
-        self, threads: int = 1, deliver: Callable[[Response | None], None] | None = None
+        self,
+        threads: int = 1,
+        deliver: Callable[[Response | None], None] | None = None,
+        *,
+        bystander: bool = False,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="supcr-bench-")
         self.scratch = folder = Path(self._folder.name)
         self._errors = folder / "stderr"
         self._page = ActivityPage(folder / "activity")
+        self._stood_s = 0.0
+        self._stands_since_s: float | None = None
         environment = {**os.environ, **thread_settings(threads)}
         environment["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
-        with self._errors.open("wb") as stderr:
+        starting = BYSTANDERS.starting(self) if bystander else contextlib.nullcontext()
+        with self._errors.open("wb") as stderr, starting:
             self._process = type(self).start(
                 ["supcr_bench.workers.worker", str(folder / "activity"), str(threads)],
                 environment,
                 stderr,
             )
-        self.pid = self._process.pid
+            self.pid = self._process.pid
         self._inbox: SimpleQueue[Response | None] = SimpleQueue()
         self._deliver = deliver or self._inbox.put
         self._started: SimpleQueue[Returned | None] = SimpleQueue()
@@ -88,15 +98,18 @@ class WorkerProcess:
         put(None)
 
     def _await_start(self) -> Mapping[str, Any]:
-        try:
-            ready = self._started.get(timeout=START_LIMIT_S)
-        except Empty:
-            self.kill()
-            finding = f"no answer within {START_LIMIT_S:.0f} s"
-        else:
-            if ready is not None:
-                return dict(ready.value)
-            finding = self.exit_description()
+        finding, began = "", self.clock_s()
+        while not finding:
+            try:
+                ready = self._started.get(timeout=POLL_S)
+            except Empty:
+                if self.clock_s() - began > START_LIMIT_S:
+                    self.kill()
+                    finding = f"no answer within {START_LIMIT_S:.0f} s"
+            else:
+                if ready is not None:
+                    return dict(ready.value)
+                finding = self.exit_description()
         self.close()
         raise WorkerError(f"a worker did not start: {finding}")
 
@@ -136,6 +149,28 @@ class WorkerProcess:
             return 0.0
         return float(times.user + times.system)
 
+    def clock_s(self) -> float:
+        """Return monotonic seconds, without those for which the worker was made to stand still."""
+        since_s = self._stands_since_s
+        return (time.monotonic() if since_s is None else since_s) - self._stood_s
+
+    def suspend(self) -> None:
+        """Make the worker stand still, and wait until it does."""
+        self._stands_since_s = time.monotonic()
+        with contextlib.suppress(psutil.Error):  # it may have ended
+            process = psutil.Process(self.pid)
+            process.suspend()
+            for _ in range(MOST_POLLS):
+                if process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):
+                    break
+                time.sleep(0.001)
+
+    def resume(self) -> None:
+        with contextlib.suppress(psutil.Error):
+            psutil.Process(self.pid).resume()
+        self._stood_s = time.monotonic() - self.clock_s()
+        self._stands_since_s = None
+
     def exit_description(self) -> str:
         """Say how the worker ended: signal or exit status, and last line of standard error."""
         status = self._process.poll()
@@ -165,6 +200,7 @@ class WorkerProcess:
             return []
 
     def close(self) -> None:
+        BYSTANDERS.leave(self)
         assert self._process.stdin is not None
         started = self._started_processes()
         with contextlib.suppress(BrokenPipeError):
@@ -188,3 +224,42 @@ class WorkerProcess:
         if hasattr(os, "killpg"):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
+
+
+class Bystanders:
+    """The workers of this process that take no times, and stand still while another one does.
+
+    It would share caches, memory bandwidth and clock rates with them.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._workers = Lock(), set[WorkerProcess]()
+
+    @contextlib.contextmanager
+    def starting(self, worker: WorkerProcess) -> Iterator[None]:
+        """Start a worker in the block, which is delayed while another computes alone."""
+        with self._lock:
+            yield
+            self._workers.add(worker)
+
+    def leave(self, worker: WorkerProcess) -> None:
+        self._workers.discard(worker)
+
+    @contextlib.contextmanager
+    def still(self) -> Iterator[None]:
+        """Within the block, none of them computes or starts."""
+        with self._lock:
+            for worker in tuple(self._workers):
+                worker.suspend()
+            try:
+                yield
+            finally:
+                for worker in tuple(self._workers):
+                    worker.resume()
+
+    def kill(self) -> None:
+        for worker in tuple(self._workers):
+            worker.kill()
+
+
+BYSTANDERS = Bystanders()

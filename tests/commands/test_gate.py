@@ -11,11 +11,11 @@ import pytest
 from supcr_bench.commands import gate_session
 from supcr_bench.commands.app import app
 from supcr_bench.gate import time_trial
-from supcr_bench.gate.measure import measure_deterministic
 from supcr_bench.gate.time_trial import TimeTrial
 from supcr_bench.store.revision import RevisionError
 from supcr_bench.subjects.registry import Subject, folder
 from supcr_bench.sweep.local_executor import LocalExecutor
+from supcr_bench.sweep.verified import run_verified
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Cell
 from supcr_bench.values.errors import (
@@ -118,7 +118,7 @@ class Recordings:
         return iter(self.known[key])
 
 
-PREFLIGHT, MEASURE = LocalExecutor.preflight, measure_deterministic
+PREFLIGHT, MEASURE = LocalExecutor.preflight, run_verified
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def recordings() -> Recordings:
 def measured_anew(monkeypatch: pytest.MonkeyPatch, gated: Gate) -> None:
     """Everything is measured in this test, and nothing recalled from another."""
     monkeypatch.setattr(LocalExecutor, "preflight", PREFLIGHT)
-    monkeypatch.setattr(gate_session, "measure_deterministic", MEASURE)
+    monkeypatch.setattr(gate_session, "run_verified", MEASURE)
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def gated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recordings: Recording
 
     monkeypatch.setattr(gate_session, "TimeTrial", trial)
     monkeypatch.setattr(LocalExecutor, "preflight", lambda *given: recordings.preflight(*given))
-    monkeypatch.setattr(gate_session, "measure_deterministic", recordings.measure)
+    monkeypatch.setattr(gate_session, "run_verified", recordings.measure)
     return own
 
 

@@ -2,18 +2,19 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from typer.testing import CliRunner, Result
 
 import supcr_bench
-from supcr_bench.commands import run_sweep
 from supcr_bench.commands.app import app
 from supcr_bench.subjects.registry import Subject
+from supcr_bench.sweep import verified
 from supcr_bench.values.definition import get_definition
+from supcr_bench.verification.outcome import Outcome
 from supcr_bench.verification.verification import Verification
 from tests.commands.conftest import TINY, Cli
 from tests.forked.start import Servers
@@ -33,25 +34,35 @@ class Verifier:
         self.found: dict[str, Verification] = {}
         self.stops_before: str | None = None
 
-    def __call__(
-        self, subjects: Iterable[Subject], definition: Any, *, seed: int, **_: Any
-    ) -> Iterator[Verification]:
-        for subject in subjects:
-            if subject.name == self.stops_before:
-                raise KeyboardInterrupt
-            assert definition is None  # none was asked for: what each computes
-            assert subject.resolution is not None
-            held = subject.resolution.definition
-            assert held == get_definition(held.name)
-            self.asked.append((subject.name, held.name, seed))
-            yield self.found.get(subject.name, make_verification(subject.name))
+    def __call__(self, subject: Subject, definition: Any, *, seed: int, **_: Any) -> "Session":
+        if subject.name == self.stops_before:
+            raise KeyboardInterrupt
+        assert definition is None  # none was asked for: what each computes
+        assert subject.resolution is not None
+        held = subject.resolution.definition
+        assert held == get_definition(held.name)
+        self.asked.append((subject.name, held.name, seed))
+        return Session(self.found.get(subject.name, make_verification(subject.name)))
+
+
+class Session(NamedTuple):
+    """A verification that has ended."""
+
+    found: Verification
+
+    def run(self) -> Sequence[Outcome]:
+        return self.found.outcomes
+
+    def result(self) -> Verification:
+        return self.found
 
 
 @pytest.fixture
 def verifier(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Verifier:
     monkeypatch.chdir(workplace)
     verifier = Verifier()
-    monkeypatch.setattr(run_sweep, "verify_each", verifier)
+    monkeypatch.setattr(verified, "WorkerVerification", verifier)
+    monkeypatch.setattr(verified, "usable_cpus", lambda: 1)  # one after the other
     return verifier
 
 

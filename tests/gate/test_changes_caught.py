@@ -9,14 +9,15 @@ import pytest
 
 from supcr_bench.gate.agreement import checks_to_repeat
 from supcr_bench.gate.cost import judge_deterministic
-from supcr_bench.gate.measure import measure_deterministic
 from supcr_bench.gate.terms import Terms
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.run_file import without_noise
 from supcr_bench.subjects.registry import Subject, folder
+from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.local_executor import LocalExecutor
-from supcr_bench.sweep.plan import make_budget, make_plan
+from supcr_bench.sweep.plan import make_budget, make_plan, untimed
 from supcr_bench.sweep.suite import load_suite
+from supcr_bench.sweep.verified import run_verified
 from supcr_bench.values.definition import TORCHCELL
 from supcr_bench.values.gate import GatedChange, GateVerdict
 from supcr_bench.values.result import Result
@@ -105,11 +106,11 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Run:
     results: list[Result] = []
     verifications: list[Verification] = []
     with closing(LocalExecutor()) as executor:
-        for event in measure_deterministic(
-            make_plan(suite, list(subjects)),
+        for event in run_verified(
+            untimed(make_plan(suite, list(subjects))),
             executor,
             list(subjects.values()),
-            make_budget(suite, 2**32),
+            Forecast(make_budget(suite, 2**32)),
             definition=TORCHCELL,
             seed=suite.seed,
             verify={name: None for name, change in CHANGES.items() if change.verified},

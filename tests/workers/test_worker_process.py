@@ -80,11 +80,14 @@ def test_a_killed_worker_says_how_it_ended() -> None:
     worker.close()
 
 
-def test_a_worker_ends_with_its_parent() -> None:
+@pytest.mark.parametrize("suspended", [False, True])
+def test_a_worker_ends_with_its_parent(*, suspended: bool) -> None:
     code = (
         "import os\n"
         "from supcr_bench.workers.worker_process import WorkerProcess\n"
-        "print(WorkerProcess().pid, flush=True)\n"
+        "worker = WorkerProcess()\n"
+        f"{'worker.suspend()' if suspended else ''}\n"
+        "print(worker.pid, flush=True)\n"
         "os._exit(0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,17 +1,18 @@
-"""What a gate measures without noise: a plan counted, and implementations verified."""
+"""A sweep and the verification of implementations, in one stream of events."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import pytest
 
-from supcr_bench.gate import measure
-from supcr_bench.gate.measure import DeterministicEvent, measure_deterministic
 from supcr_bench.subjects.registry import Subject, locate
+from supcr_bench.sweep import verified
 from supcr_bench.sweep.executor import Event
+from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import make_plan
 from supcr_bench.sweep.runner import SweepProgress
 from supcr_bench.sweep.suite import Suite
+from supcr_bench.sweep.verified import VerifiedEvent, run_verified
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Budget, Cell
 from supcr_bench.values.definition import TORCHCELL, Definition
@@ -83,34 +84,43 @@ class FakeVerification:
 
 @pytest.fixture
 def executor(monkeypatch: pytest.MonkeyPatch) -> FakeExecutor:
-    monkeypatch.setattr(measure, "WorkerVerification", FakeVerification)
+    monkeypatch.setattr(verified, "WorkerVerification", FakeVerification)
     monkeypatch.setattr(FakeVerification, "asked", [])
     return FakeExecutor()
 
 
 def events(
-    executor: FakeExecutor, verify: Mapping[str, Collection[str] | None]
-) -> list[DeterministicEvent]:
-    plan = make_plan(SUITE, ["one", "two"])
+    executor: FakeExecutor,
+    verify: Mapping[str, Collection[str] | None],
+    *,
+    together: bool = True,
+) -> list[VerifiedEvent]:
     return list(
-        measure_deterministic(
-            plan,
+        run_verified(
+            make_plan(SUITE, ["one", "two"]),
             executor,
             SUBJECTS,
-            Budget(),
+            Forecast(Budget()),
             definition=TORCHCELL,
             seed=7,
             verify=verify,
+            together=together,
         )
     )
 
 
-def test_every_arm_is_counted_and_none_is_timed(executor: FakeExecutor) -> None:
+def test_without_verification_there_is_the_sweep_and_its_end(executor: FakeExecutor) -> None:
     found = events(executor, {})
     assert len([e for e in found if isinstance(e, Result)]) == 8
-    assert len([e for e in found if isinstance(e, SweepProgress)]) == 2
-    assert [cell.timed for cell in executor.cells] == [False, False]
+    assert [e.ended for e in found if isinstance(e, SweepProgress)] == [0, 1, 2]
     assert FakeVerification.asked == []
+
+
+def test_verification_may_wait_for_the_end_of_the_sweep(executor: FakeExecutor) -> None:
+    found = events(executor, {"one": None, "two": None}, together=False)
+    end = next(i for i, e in enumerate(found) if isinstance(e, SweepProgress) and e.ended == 2)
+    assert len([e for e in found[:end] if isinstance(e, Result)]) == 8
+    assert {type(e) for e in found[end + 1 :]} == {tuple, Verification}
 
 
 def test_those_that_are_named_are_verified_with_all_checks_or_with_some(
