@@ -191,11 +191,12 @@ def make_problem(workload: Workload, weights: WeightKind = "equal") -> Batch:
     if weights != "equal":
         shares = 0.25 + torch.from_numpy(Stream("weights", seed).uniform(workload.dims))
         shares = shares / shares.sum() if weights == "unequal" else 3 * shares
+    name = replace(workload, nan_density=density or None).describe()
     return Batch(
         first=embedding("first"),
         second=embedding("second"),
         labels=torch.from_numpy(np.stack(columns, axis=1)).to(dtype),
         weights=shares.to(dtype),
         temperature=workload.temperature,
-        name=workload.describe() + (f" {weights} weights" if weights != "equal" else ""),
+        name=name if weights == "equal" else f"{name} {weights} weights",
     )
