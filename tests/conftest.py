@@ -1,11 +1,9 @@
-"""For all tests. It imports no torch: the process that hands out tests to others needs none."""
+"""For all tests."""
 
 import gc
-import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
 
@@ -13,18 +11,10 @@ from supcr_bench.workers.worker_process import WorkerProcess
 from tests.forked.start import Servers
 from tests.patience import grant_patience
 
-SHARED = pytest.StashKey[Servers]()
-pytest_plugins = "pytester"
-"""Of tests of the pytest plug-in, which run tests of their own."""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish() -> None:
-    """Store what was covered, if that is measured: who hands out the tests may end this process."""
-    coverage = sys.modules.get("coverage")
-    measured = coverage.Coverage.current() if coverage else None
-    if measured is not None:
-        measured.save()
+SHARED = pytest.StashKey[Path]()
+"""The folder of the server that all processes of tests use."""
+pytest_plugins = ("pytester", "tests.forked.side_by_side")
+"""Of tests of the pytest plug-in, which run tests of their own; and several processes of tests."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,37 +25,40 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def frozen() -> None:
-    """What has been imported is no garbage: collections, with which sampling begins, pass it by."""
-    gc.collect()
-    gc.freeze()
-
-
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """No verification runs out of time, however busy the machine; tests of hangs set limits."""
     grant_patience(monkeypatch.setattr)
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: Any) -> None:
-    """Have all processes that run tests share one server, which the one that asks them starts."""
-    if SHARED not in node.config.stash:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported and collected is no garbage: collections, also later ones, pass it by."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Where there are several processes of tests, have a server import torch meanwhile."""
+    if session.config.getoption("--processes") > 1:
         folder = TemporaryDirectory(prefix="supcr-bench-")  # a socket's path has to be short
-        made = node.config.stash[SHARED] = Servers(Path(folder.name), owned=True)
+        made = Servers(Path(folder.name), owned=True)
         made.begin(1)
-        node.config.add_cleanup(folder.cleanup)
-        node.config.add_cleanup(made.close)
-    node.workerinput["servers"] = str(node.config.stash[SHARED].folder)
+        session.config.stash[SHARED] = made.folder
+        session.config.add_cleanup(folder.cleanup)
+        session.config.add_cleanup(made.close)
 
 
 @pytest.fixture(scope="session")
-def servers(request: pytest.FixtureRequest) -> Iterator[Servers]:
+def servers(pytestconfig: pytest.Config) -> Iterator[Servers]:
     """Start Python processes with torch imported."""
-    shared = getattr(request.config, "workerinput", {}).get("servers")
     with TemporaryDirectory(prefix="supcr-bench-") as folder:
-        made = Servers(Path(folder), owned=True, shared=Path(shared) if shared else None)
+        made = Servers(Path(folder), owned=True, shared=pytestconfig.stash.get(SHARED, None))
         yield made
         made.close()
 

@@ -38,7 +38,7 @@ embedding_size = 8
 labels = "tied"
 
 [budget]
-sampling = "5ms"
+sampling = "1ms"
 memory_limit = "1GiB"
 """
 Resolved = tuple[Implementation, Adapter]
@@ -160,7 +160,7 @@ def test_verify_over_ranks_takes_a_module_a_partial_and_a_function(
 
 @pytest.mark.slow
 def test_run_measures_each_with_time_memory_and_agreement(folder: Path, servers: Servers) -> None:
-    done = servers.run_command(["run", "suite.toml", *NAMES, "-i", "broadcast"], folder, 120)
+    done = servers.run_command(["run", "suite.toml", *NAMES, "-i", "broadcast"], folder)
     assert done.returncode == 0, done.stderr
     (run,) = (folder / "results").iterdir()
     rows = [json.loads(line) for line in (run / "measurements.jsonl").read_text().splitlines()]

@@ -118,7 +118,6 @@ def test_a_benchmark_has_the_fields_that_pytest_benchmark_writes(
 ) -> None:
     write("one")
     exported = json.loads(export("one", "--format", "pytest-benchmark")[0])
-    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     pytester.makepyfile("def test_it(benchmark): benchmark.pedantic(int, rounds=7)")
     monkeypatch.chdir(pytester.path)
     pytester.runpytest_inprocess("--benchmark-json=own.json")

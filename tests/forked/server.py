@@ -149,7 +149,7 @@ def receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
 
 
 def become(request: dict[str, Any], files: list[int]) -> NoReturn:
-    """Run a module as a new Python process would, and end."""
+    """Run a module, or a program behind ``-c``, as a new Python process would, and end."""
     signal.set_wakeup_fd(-1)
     for name in (signal.SIGCHLD, signal.SIGTERM):
         signal.signal(name, signal.SIG_DFL)
@@ -172,7 +172,10 @@ def become(request: dict[str, Any], files: list[int]) -> NoReturn:
     status = 1
     try:
         process_startup()
-        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        if sys.argv[0] == "-c":
+            exec(compile(sys.argv.pop(), "<string>", "exec"), {"__name__": "__main__"})
+        else:
+            runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
         status = 0
     except SystemExit as error:
         if isinstance(error.code, int | None):

@@ -154,13 +154,23 @@ class Servers:
         charts: bool = False,
     ) -> ForkedProcess:
         """Start ``supcr-bench`` in a folder, its workers forked too."""
+        environment = self.environment() | ({CHARTS: "drawn"} if charts else {})
+        return self._start(["tests.forked.command", *arguments], folder, stderr, environment)
+
+    def _start(
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        stderr: int | None,
+        environment: Mapping[str, str],
+    ) -> ForkedProcess:
         server = self.socket(1)
         assert server is not None
         with open(os.devnull, "w") as nowhere:  # noqa: PTH123
             process = ForkedProcess(
                 server,
-                ["tests.forked.command", *arguments],
-                {**os.environ, **self.environment(), **({CHARTS: "drawn"} if charts else {})},
+                arguments,
+                {**os.environ, **environment},
                 nowhere.fileno() if stderr is None else stderr,
                 safe_path=False,
                 folder=folder,
@@ -169,27 +179,32 @@ class Servers:
         return process
 
     def run_command(
-        self,
-        arguments: Sequence[str],
-        folder: Path,
-        timeout_s: float = HANGS_S,
-        *,
-        charts: bool = False,
+        self, arguments: Sequence[str], folder: Path, *, charts: bool = False
     ) -> "subprocess.CompletedProcess[str]":
         """Run ``supcr-bench`` in a folder, its workers forked too."""
         with tempfile.TemporaryFile("w+") as stderr:
             process = self.start_command(arguments, folder, stderr.fileno(), charts=charts)
-            stdout: list[str] = []
-            reader = Thread(target=lambda: stdout.append(process.stdout.read().decode()))
-            reader.start()
-            try:
-                status = process.wait(timeout_s)
-            finally:
-                process.kill()
-                reader.join()
-                process.stdout.close()
-            stderr.seek(0)
-            return subprocess.CompletedProcess(list(arguments), status, stdout[0], stderr.read())
+            return _ended(process, stderr)
+
+    def run_code(self, code: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+        """Run a program in a folder, as ``python -c`` does."""
+        with tempfile.TemporaryFile("w+") as stderr:
+            return _ended(self._start(["-c", code], folder, stderr.fileno(), {}), stderr)
+
+
+def _ended(process: ForkedProcess, stderr: IO[str]) -> "subprocess.CompletedProcess[str]":
+    """Wait for the end of a process that writes its errors to that file."""
+    stdout: list[str] = []
+    reader = Thread(target=lambda: stdout.append(process.stdout.read().decode()))
+    reader.start()
+    try:
+        status = process.wait(HANGS_S)
+    finally:
+        process.kill()
+        reader.join()
+        process.stdout.close()
+    stderr.seek(0)
+    return subprocess.CompletedProcess([], status, stdout[0], stderr.read())
 
 
 def use_servers() -> None:

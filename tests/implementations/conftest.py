@@ -16,7 +16,7 @@ def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     except ImportError:
         yield
         return
-    place = tmp_path_factory.getbasetemp().parent / "compiling"  # the same in all processes
+    place = tmp_path_factory.getbasetemp() / "compiling"  # the same in all processes
     compile_now, within = Dispatcher.compile, RLock()
     callers: list[Any] = []
 

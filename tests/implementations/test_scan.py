@@ -1,8 +1,6 @@
 """What is particular to ``scan``: blocks, ranges of exponentials, and that it stands alone."""
 
 import importlib
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +14,7 @@ from supcr_bench.measure.allocator_events import peak_cpu_bytes
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
 from tests.batches import make_leaves
+from tests.forked.start import Servers
 from tests.implementations.against_reference import WORKLOADS, Factory, worst_deviation
 
 BOTH = pytest.mark.parametrize("definition", [TORCHCELL, NO_SELF], ids=lambda d: d.name)
@@ -106,13 +105,16 @@ def test_no_tensor_of_all_pairs_outlives_its_block(
     assert peaks[2] - peaks[1] == pytest.approx(2 * (peaks[1] - peaks[0]), rel=0.1)
 
 
-def test_it_can_be_copied_into_another_project(scan: ModuleType, tmp_path: Path) -> None:
+def test_it_can_be_copied_into_another_project(
+    scan: ModuleType, tmp_path: Path, servers: Servers
+) -> None:
     """The file alone, where this package cannot be imported."""
     assert scan.__file__ is not None
     (tmp_path / "loss.py").write_text(Path(scan.__file__).read_text())
-    (tmp_path / "train.py").write_text(
+    code = (
         "import sys\n"
-        "sys.modules['supcr_bench'] = None\n"
+        "own = [name for name in sys.modules if name.startswith('supcr_bench.')]\n"
+        "sys.modules.update(dict.fromkeys(['supcr_bench', *own]))\n"
         "import torch\n"
         "from loss import ScanSupCR\n"
         "view = torch.eye(4).requires_grad_()\n"
@@ -120,9 +122,8 @@ def test_it_can_be_copied_into_another_project(scan: ModuleType, tmp_path: Path)
         "loss.backward()\n"
         "print(float(loss), tuple(parts.shape), bool(view.grad.any()))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "train.py"], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+    done = servers.run_code(code, tmp_path)
+    assert done.returncode == 0, done.stderr
     value, rest = done.stdout.split(" ", 1)
     # Equal similarities: the mean of log |S(i,j)| over pairs, of sizes 1, 2 and 3, for two views.
     expected = 2 * sum(map(float, torch.tensor([1.0, 2.0, 3.0]).log())) / 3

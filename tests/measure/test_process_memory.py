@@ -1,19 +1,17 @@
 """In processes of their own: a limit must not bind the tests."""
 
-import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.patience import HANGS_S
+from tests.forked.start import Servers
 
 LINUX_ONLY = pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces the limit")
 
 
-def run(code: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANGS_S, check=False
-    )
+def run(servers: Servers, code: str) -> str:
+    done = servers.run_code(code, Path.cwd())
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -43,8 +41,10 @@ with Cpu().memory_limit(2**30):
 
 
 @LINUX_ONLY
-def test_an_allocation_beyond_the_limit_fails_and_succeeds_after_the_block() -> None:
-    assert run(ALLOCATE).splitlines() == [
+def test_an_allocation_beyond_the_limit_fails_and_succeeds_after_the_block(
+    servers: Servers,
+) -> None:
+    assert run(servers, ALLOCATE).splitlines() == [
         "refused True",
         "afterwards True",
         "unlimited True",
@@ -74,8 +74,10 @@ with Cpu().memory_limit(2**50):
 
 
 @LINUX_ONLY
-def test_the_limit_is_restored_after_an_error_and_never_above_the_systems() -> None:
-    assert run(RESTORED).split() == ["True"] * 4
+def test_the_limit_is_restored_after_an_error_and_never_above_the_systems(
+    servers: Servers,
+) -> None:
+    assert run(servers, RESTORED).split() == ["True"] * 4
 
 
 def test_where_there_is_nothing_to_enforce_it_the_block_just_runs(

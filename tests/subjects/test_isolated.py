@@ -1,4 +1,3 @@
-import subprocess
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -10,6 +9,7 @@ from supcr_bench.subjects import isolated
 from supcr_bench.subjects.process_wide import require_own_imports
 from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.errors import SubjectError
+from tests.forked.start import Servers
 
 
 @pytest.fixture(autouse=True)
@@ -219,7 +219,9 @@ def test_neighbours_of_a_version_are_found_after_it_was_imported_too(tmp_path):
     assert len(set(names)) == 2
 
 
-def test_a_loop_that_is_compiled_and_kept_on_disk_runs_again_in_another_process(tmp_path):
+def test_a_loop_that_is_compiled_and_kept_on_disk_runs_again_in_another_process(
+    tmp_path: Path, servers: Servers
+):
     pytest.importorskip("numba")
     root = write(
         tmp_path / "one",
@@ -238,6 +240,6 @@ def test_a_loop_that_is_compiled_and_kept_on_disk_runs_again_in_another_process(
         "print(load(subject).factory.add(3))\n"
     )
     for _ in range(2):
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        done = servers.run_code(code, tmp_path)
         assert done.stdout == "7\n", done.stderr
     assert list(root.rglob("*.nbi"))

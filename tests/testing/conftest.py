@@ -46,13 +46,11 @@ class Raises(RightSupCR):
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(pytester: pytest.Pytester) -> Project:
     """Run the tests of a project with some losses, its times as short as can be.
 
     Warnings are errors in it, as they are here.
     """
-    # The inner session is no part of an outer one on several cores.
-    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     pytester.makepyfile(losses=LOSSES)
     pytester.makepyprojecttoml(SETTINGS)
 

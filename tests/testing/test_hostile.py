@@ -84,11 +84,10 @@ def test_each_is_noticed_and_the_honest_are_as_they_were(tmp_path: Path) -> None
     (tmp_path / "test_it.py").write_text(SESSION)
     options = "-q -p no:cacheprovider -p no:randomly --benchmark-disable-gc test_it.py"
     brief = ("--benchmark-max-time=0.000001", "--benchmark-min-rounds=8")
-    own = {k: v for k, v in os.environ.items() if k != "PYTEST_XDIST_WORKER"}  # or nothing is timed
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options.split(), *brief],
         cwd=tmp_path,
-        env={**own, "PYTHONPATH": str(FOLDER.parent.parent)},
+        env={**os.environ, "PYTHONPATH": str(FOLDER.parent.parent)},
         capture_output=True,
         text=True,
         check=False,

@@ -1,8 +1,6 @@
 """The program that shows a failing case: it imports the subject, and runs as pasted."""
 
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.verification.diagnosis import WIDTH, snippet
 from supcr_bench.verification.local_session import LocalSession
+from tests.forked.start import Servers
 
 OWN = """
 import neighbour
@@ -61,7 +60,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
-def test_it_runs_as_pasted_however_the_subject_was_named(folder: Path) -> None:
+def test_it_runs_as_pasted_however_the_subject_was_named(folder: Path, servers: Servers) -> None:
     """One process runs all, each from the start."""
     programs = [
         written("src/own_loss.py:Doubled"),
@@ -77,9 +76,7 @@ def test_it_runs_as_pasted_however_the_subject_was_named(folder: Path) -> None:
         assert len(lines) <= 14, program
         assert max(map(len, lines)) <= WIDTH, program
     text = "\n".join(f"exec({program!r}, {{}})" for program in programs)
-    done = subprocess.run(
-        [sys.executable, "-c", text], capture_output=True, text=True, cwd=folder, check=False
-    )
+    done = servers.run_code(text, folder)
     assert done.returncode == 0, done.stderr
     shown = [re.fullmatch(r"(.*)=(.*); .* gives (.*)", x) for x in done.stdout.splitlines()]
     losses = [(float(x[2]), float(x[3])) for x in shown if x and x[1] == "loss.item()"]
